@@ -1,0 +1,43 @@
+/**
+ * Attention that stays current while keys and values change.
+ *
+ * {@link DynamicAttention} holds `softmax(scale · Q Kᵀ) V` for a set of standing queries while keys and values
+ * are edited, inserted and deleted, at a cost per edit that does not contain the number of keys.
+ * {@link attention} computes it once.
+ *
+ * @example
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({
+ *   query: [[1, 0], [0, 1]],
+ *   key: [[1, 0], [0, 1], [1, 1]],
+ *   value: [[10], [20], [30]],
+ * });
+ * live.setValue(0, [40]); // O(d), whatever the number of keys
+ * const slot = live.insert([2, 0], [50]);
+ * live.delete(1);
+ * const { data } = await live.read(); // exact
+ * assertAlmostEquals(data[0], 42.552, 1e-3);
+ * assertAlmostEquals(await live.readEntry(1, 0), 37.448, 1e-3);
+ * assertEquals((await live.topKeys(0, 2)).map((key) => key.slot), [slot, 0]); // heaviest first
+ * ```
+ *
+ * @module
+ */
+
+export { attention } from "./src/attention.ts";
+export { type BackendName } from "./src/backends/select.ts";
+export {
+  DynamicAttention,
+  type DynamicAttentionStats,
+  type StaleOutput,
+  type WeightedKey,
+} from "./src/dynamic_attention.ts";
+export { AttentionError, BackendError, DisposedError, InputError, SlotError } from "./src/errors.ts";
+export { type Edit } from "./src/lazy/edits.ts";
+export { type FlushPolicy } from "./src/lazy/planner.ts";
+export { type LazyThreshold } from "./src/lazy/threshold.ts";
+export { type Matrix, type MatrixInput, type RowInput } from "./src/matrix.ts";
+export { type AttentionOptions, type DynamicAttentionOptions } from "./src/options.ts";

@@ -1,0 +1,73 @@
+/**
+ * Float32 rows by slot number with a flag for each that is live. Slots are dense: a row is `width` numbers at
+ * `slot · width`. Capacity at least doubles when it grows.
+ */
+
+import type { RowSource } from "../backend.ts";
+
+/** A growable table of rows. */
+export class RowStore implements RowSource {
+  readonly width: number;
+  /** One more than the largest slot ever written. */
+  size = 0;
+  rows: Float32Array;
+  live: Uint8Array;
+
+  constructor(width: number) {
+    this.width = width;
+    this.rows = new Float32Array(0);
+    this.live = new Uint8Array(0);
+  }
+
+  /** Makes room for slots below `size`; throws before anything changes when there is no memory. */
+  reserve(size: number): void {
+    if (size <= this.live.length) return;
+    const capacity = Math.max(size, 2 * this.live.length);
+    const rows = new Float32Array(capacity * this.width);
+    const live = new Uint8Array(capacity);
+    rows.set(this.rows);
+    live.set(this.live);
+    this.rows = rows;
+    this.live = live;
+  }
+
+  isLive(slot: number): boolean {
+    return this.live[slot] === 1;
+  }
+
+  element(slot: number, column: number): number {
+    return this.rows[slot * this.width + column];
+  }
+
+  copyRow(slot: number, target: Float32Array, offset: number): void {
+    target.set(this.rows.subarray(slot * this.width, (slot + 1) * this.width), offset);
+  }
+
+  equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
+    return equalRun(this.rows, slot * this.width, rows, offset, this.width);
+  }
+
+  /** Sets or clears the flag of a slot that has room. */
+  mark(slot: number, live: number): void {
+    this.live[slot] = live;
+    if (slot >= this.size) this.size = slot + 1;
+  }
+
+  bytes(): number {
+    return this.rows.byteLength + this.live.byteLength;
+  }
+}
+
+/** Whether `length` numbers of `a` from `aOffset` on equal those of `b` from `bOffset` on. */
+export function equalRun(
+  a: Float32Array,
+  aOffset: number,
+  b: Float32Array,
+  bOffset: number,
+  length: number,
+): boolean {
+  for (let c = 0; c < length; c++) {
+    if (a[aOffset + c] !== b[bOffset + c]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,22 @@
+/**
+ * The one place that knows which backends there are: turns the option `backend` into a factory.
+ */
+
+import { InputError } from "../errors.ts";
+import { describe } from "../matrix.ts";
+import { ArrayBackend } from "./array/array_backend.ts";
+import type { BackendFactory } from "./backend.ts";
+
+/** What the option `backend` accepts; "auto" is the fastest one that runs here. */
+export type BackendName = "auto" | "array";
+
+/** The factory for `name`. */
+export function selectBackend(operation: string, name: BackendName = "auto"): BackendFactory {
+  switch (name) {
+    case "auto":
+    case "array":
+      return (config) => new ArrayBackend(config);
+    default:
+      throw new InputError(operation, `backend is ${describe(name)}`, '"auto" or "array"');
+  }
+}

@@ -1,0 +1,412 @@
+/**
+ * The engine: validate → log → plan → backend → result. This file is its public face; the way of an edit and the
+ * order of what runs are in `lazy/edit_pipeline.ts`, the arithmetic in a backend.
+ */
+
+import type { Backend } from "./backends/backend.ts";
+import { firstChanges } from "./backends/first_changes.ts";
+import { DisposedError, InputError } from "./errors.ts";
+import { EditPipeline } from "./lazy/edit_pipeline.ts";
+import { checkColumn, checkSlot, type Edit, type EditRules, performEdit } from "./lazy/edits.ts";
+import { SlotTable } from "./lazy/slot_table.ts";
+import { describe, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
+import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem } from "./options.ts";
+
+/** What `peek` answers: the last applied output. */
+export interface StaleOutput {
+  /** A row a query asked for, dv columns. */
+  readonly output: Matrix;
+  /** Changed key slots that the output does not know of; 0 means that it is exact. */
+  readonly pending: number;
+  /** How many batches of edits had been applied when the output was taken. */
+  readonly epoch: number;
+}
+
+/** A key and its weight for a query. */
+export interface WeightedKey {
+  /** The key's slot. */
+  readonly slot: number;
+  /** w = exp(s) / Σ exp(s), from 0 to 1. */
+  readonly weight: number;
+}
+
+/** Sizes, versions and counted work of an engine, its creation included. */
+export interface DynamicAttentionStats {
+  /** The backend in use. */
+  readonly backend: string;
+  /** m, live queries. */
+  readonly queryCount: number;
+  /** n, live keys. */
+  readonly keyCount: number;
+  /** d. */
+  readonly headDim: number;
+  /** dv. */
+  readonly valueDim: number;
+  /** Edits accepted. */
+  readonly edits: number;
+  /** Edits that needed no work, since a later edit of the slot overtook or undid them. */
+  readonly coalesced: number;
+  /** Edits 1 … `applied` are in the applied state. */
+  readonly applied: number;
+  /** Changed slots that wait. */
+  readonly pending: number;
+  /** Batches applied. */
+  readonly epoch: number;
+  /** Batches whose keys were patched in. */
+  readonly patches: number;
+  /** Batches for which every row was rebuilt. */
+  readonly rebuilds: number;
+  /** Reads that overlaid pending edits instead of applying them first. */
+  readonly overlays: number;
+  /** Rows rebuilt one by one because rounding could have spoilt them. */
+  readonly refreshes: number;
+  /** Rows computed from scratch, for whatever reason. */
+  readonly rowsBuilt: number;
+  /** Rows in which only the changed keys were exchanged. */
+  readonly rowsPatched: number;
+  /** Products added to a sum. */
+  readonly multiplyAdds: number;
+  /** Calls of exp. */
+  readonly exponentials: number;
+  /** Milliseconds spent applying edits. */
+  readonly applyMs: number;
+  /** Milliseconds spent on reads. */
+  readonly readMs: number;
+  /** Bytes that the backend holds. */
+  readonly bytes: number;
+}
+
+/** Lets `createEngine` construct without a public constructor. */
+let construct: (problem: EngineProblem, backend: Backend) => DynamicAttention;
+
+/**
+ * Attention of standing queries that stays current while keys, values and queries change.
+ *
+ * It holds o_i = Σ_j w_ij v_j with w_ij = exp(s_ij) / Σ_k exp(s_ik) and s_ij = scale · q_i·k_j, for m queries over
+ * n keys. Matrices are row-major float32, a row a token; logarithms are natural.
+ *
+ * | operation | cost |
+ * |---|---|
+ * | `create`, `rebuild` | O(m n (d + dv)) |
+ * | an edit | O(d + dv), synchronous |
+ * | applying T changed keys | O(m T (d + dv)), or a rebuild if that is cheaper |
+ * | applying a changed query | O(n (d + dv)) |
+ * | `read` of r rows, T keys pending | O(r T (d + dv)) overlaid, or after applying them, whichever is cheaper |
+ * | `peek` of r rows | O(r dv) |
+ * | `weights`, `topKeys` | O(n d), O(n (d + log n)) |
+ * | `attend` of r queries | O(r n (d + dv)) |
+ *
+ * **Slots.** Keys and queries live in numbered slots, 0, 1, 2, … at creation. A slot keeps its number until its
+ * row is deleted; an insert returns the number it took, which may be a freed one.
+ *
+ * **Order.** Edits are synchronous, what answers is asynchronous. An answer knows exactly the edits made before
+ * the call, however many follow before it arrives, and belongs to the caller.
+ *
+ * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. A backend that
+ * fails rejects the next answer with a {@link BackendError}; the edits stay pending and are tried again. After
+ * `dispose` everything throws {@link DisposedError}.
+ *
+ * @example
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({
+ *   query: [[0, 0]],
+ *   key: [[1, 2], [3, 4]],
+ *   value: [[10], [20]],
+ *   lazyThreshold: 8,
+ * });
+ * live.setValue(1, [40]);
+ * assertEquals((await live.peek()).output.data[0], 15); // stale: the last applied output
+ * assertEquals((await live.read()).data[0], 25); // exact
+ * ```
+ *
+ * Source: Brand, Song, Zhou, "Algorithm and Hardness for Dynamic Attention Maintenance in Large Language Models",
+ * arXiv 2304.02207, §1.2, for lazy updates of an attention matrix.
+ */
+export class DynamicAttention {
+  readonly #backend: Backend;
+  readonly #pipeline: EditPipeline;
+  readonly #rules: EditRules;
+  #disposal: Promise<void> | null = null;
+
+  static {
+    construct = (problem, backend) => new DynamicAttention(problem, backend);
+  }
+
+  private constructor({ query, key, value, threshold, policy }: EngineProblem, backend: Backend) {
+    const headDim = query.shape[1], valueDim = value.shape[1];
+    const keySlots = new SlotTable(key.shape[0]);
+    const querySlots = new SlotTable(query.shape[0]);
+    this.#backend = backend;
+    this.#rules = { headDim, valueDim, keySlots, querySlots };
+    this.#pipeline = new EditPipeline({
+      backend,
+      policy,
+      threshold,
+      headDim,
+      valueDim,
+      sizes: () => ({ queryCount: querySlots.count, keyCount: keySlots.count, headDim, valueDim }),
+    });
+  }
+
+  /**
+   * Makes an engine and computes its first state, O(m n (d + dv)).
+   *
+   * @param options Q (m × d), K (n × d) and V (n × dv), where m and n may be 0; see the option types for the rest.
+   * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown or out of range.
+   */
+  static create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
+    return createEngine(options);
+  }
+
+  /** Writes the key in `slot`: `key` is d numbers. O(d + dv). */
+  setKey(slot: number, key: RowInput): void {
+    this.#edit({ kind: "setKey", slot, key });
+  }
+
+  /** Writes the value in `slot`: `value` is dv numbers. O(d + dv). */
+  setValue(slot: number, value: RowInput): void {
+    this.#edit({ kind: "setValue", slot, value });
+  }
+
+  /** Writes key and value in `slot`. O(d + dv). */
+  set(slot: number, key: RowInput, value: RowInput): void {
+    this.#edit({ kind: "set", slot, key, value });
+  }
+
+  /** Adds `delta` to one number of the key in `slot`; the sum is rounded to float32. O(d + dv). */
+  addToKey(slot: number, column: number, delta: number): void {
+    this.#edit({ kind: "addToKey", slot, column, delta });
+  }
+
+  /** Adds `delta` to one number of the value in `slot`; the sum is rounded to float32. O(d + dv). */
+  addToValue(slot: number, column: number, delta: number): void {
+    this.#edit({ kind: "addToValue", slot, column, delta });
+  }
+
+  /** Adds a key of d numbers with its value of dv and returns the slot it took. O(d + dv). */
+  insert(key: RowInput, value: RowInput): number {
+    return this.#edit({ kind: "insert", key, value });
+  }
+
+  /** Deletes the key in `slot` with its value. O(1). */
+  delete(slot: number): void {
+    this.#edit({ kind: "delete", slot });
+  }
+
+  /** Writes the query in `slot`: `query` is d numbers. Its row is computed anew when it is next read or applied. */
+  setQuery(slot: number, query: RowInput): void {
+    this.#edit({ kind: "setQuery", slot, query });
+  }
+
+  /** Adds a standing query of d numbers and returns the slot it took. */
+  insertQuery(query: RowInput): number {
+    return this.#edit({ kind: "insertQuery", query });
+  }
+
+  /** Deletes the standing query in `slot`. */
+  deleteQuery(slot: number): void {
+    this.#edit({ kind: "deleteQuery", slot });
+  }
+
+  /**
+   * Performs edits in order, all or none: when one of them is refused, none has happened.
+   *
+   * @returns The slot that each edit was of; for an insert, the one it took.
+   * @throws {InputError} Names the edit by its number, `DynamicAttention.edit[2].setKey`.
+   *
+   * @example A window that slides
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({ query: [[0]], key: [[1], [2]], value: [[1], [3]] });
+   * const [, newest] = live.edit([
+   *   { kind: "delete", slot: 0 },
+   *   { kind: "insert", key: [3], value: [5] },
+   * ]);
+   * assertEquals(newest, 0); // the freed slot
+   * assertEquals((await live.read()).data[0], 4);
+   * ```
+   */
+  edit(edits: readonly Edit[]): number[] {
+    const operation = "DynamicAttention.edit";
+    this.#checkLive(operation);
+    if (!Array.isArray(edits)) throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
+    const { keySlots, querySlots } = this.#rules;
+    const slots = keySlots.atomically(() =>
+      querySlots.atomically(() =>
+        this.#pipeline.atomically((layer) =>
+          edits.map((edit, at) => performEdit(`${operation}[${at}].${edit?.kind}`, edit, layer, this.#rules))
+        )
+      )
+    );
+    this.#pipeline.noteEdits(slots.length);
+    return slots;
+  }
+
+  /**
+   * Attention of standing queries, exact as of the edits made before the call.
+   *
+   * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
+   * @returns o, a row a query and dv columns.
+   * @throws {SlotError} When a row is not live.
+   */
+  async read(rows?: ArrayLike<number>): Promise<Matrix> {
+    const slots = this.#toRows("DynamicAttention.read", rows);
+    const { output } = await this.#pipeline.read("DynamicAttention.read", slots);
+    return { data: output, shape: [slots.length, this.#rules.valueDim] };
+  }
+
+  /** One number of the attention of a standing query, exact: column `column` of the row of query `slot`. */
+  async readEntry(slot: number, column: number): Promise<number> {
+    const operation = "DynamicAttention.readEntry";
+    const slots = this.#toRows(operation, [slot]);
+    checkColumn(operation, column, this.#rules.valueDim, "valueDim");
+    const { output } = await this.#pipeline.read(operation, slots);
+    return output[column];
+  }
+
+  /**
+   * The last applied output: nothing is applied for it and no pending key or value is seen. A query that was
+   * inserted or changed is applied, alone, since there is no output of it before.
+   *
+   * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
+   */
+  async peek(rows?: ArrayLike<number>): Promise<StaleOutput> {
+    const slots = this.#toRows("DynamicAttention.peek", rows);
+    const { output, pending, epoch } = await this.#pipeline.peek("DynamicAttention.peek", slots);
+    return { output: { data: output, shape: [slots.length, this.#rules.valueDim] }, pending, epoch };
+  }
+
+  /**
+   * The weights w_ij of query `slot`, exact: one number a key slot, 0 where no key is live; they sum to 1 unless
+   * there is no key at all.
+   */
+  async weights(slot: number): Promise<Float32Array<ArrayBuffer>> {
+    const operation = "DynamicAttention.weights";
+    const [row] = this.#toRows(operation, [slot]);
+    return await this.#pipeline.weights(operation, row, this.#rules.keySlots.size);
+  }
+
+  /** ln Σ_j exp s_ij, exact: a row a query, one column; natural log, −∞ where there is no key. */
+  async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
+    const slots = this.#toRows("DynamicAttention.logSumExp", rows);
+    const { logSumExp } = await this.#pipeline.read("DynamicAttention.logSumExp", slots);
+    return { data: logSumExp, shape: [slots.length, 1] };
+  }
+
+  /**
+   * The `count` keys with the largest weights for query `slot`, the heaviest first and by slot number where weights
+   * are equal; all live keys if there are fewer.
+   */
+  async topKeys(slot: number, count: number): Promise<WeightedKey[]> {
+    const operation = "DynamicAttention.topKeys";
+    const [row] = this.#toRows(operation, [slot]);
+    if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
+    const live = this.#rules.keySlots.liveSlots();
+    const weights = await this.#pipeline.weights(operation, row, this.#rules.keySlots.size);
+    live.sort((a, b) => weights[b] - weights[a] || a - b);
+    return Array.from(live.subarray(0, count), (key) => ({ slot: key, weight: weights[key] }));
+  }
+
+  /** Attention of passing queries, r × d, over the current keys; nothing of them is kept. */
+  async attend(queries: MatrixInput): Promise<Matrix> {
+    const operation = "DynamicAttention.attend";
+    this.#checkLive(operation);
+    const { data, shape } = toMatrix(operation, "queries", queries);
+    const { headDim, valueDim } = this.#rules;
+    if (shape[1] !== headDim) {
+      throw new InputError(operation, `queries have ${shape[1]} columns`, `${headDim} (headDim)`);
+    }
+    const { output } = await this.#pipeline.attend(operation, data, shape[0]);
+    return { data: output, shape: [shape[0], valueDim] };
+  }
+
+  /** Applies the pending edits, in the way that `onThreshold` says. */
+  async flush(): Promise<void> {
+    this.#checkLive("DynamicAttention.flush");
+    await this.#pipeline.flush("DynamicAttention.flush");
+  }
+
+  /** Applies the pending edits and computes every row from scratch. */
+  async rebuild(): Promise<void> {
+    this.#checkLive("DynamicAttention.rebuild");
+    await this.#pipeline.flush("DynamicAttention.rebuild", "rebuild");
+  }
+
+  /** Sizes, versions and counted work, as of now. */
+  stats(): DynamicAttentionStats {
+    this.#checkLive("DynamicAttention.stats");
+    const { written, applied, changesApplied, epoch, patches, rebuilds, overlays, applyMs, readMs } =
+      this.#pipeline.counts;
+    const { headDim, valueDim, keySlots, querySlots } = this.#rules;
+    const pending = this.#pipeline.pending;
+    return {
+      backend: this.#backend.name,
+      queryCount: querySlots.count,
+      keyCount: keySlots.count,
+      headDim,
+      valueDim,
+      edits: written,
+      coalesced: written - changesApplied - pending,
+      applied: pending === 0 ? written : applied,
+      pending,
+      epoch,
+      patches,
+      rebuilds,
+      overlays,
+      ...this.#backend.work,
+      applyMs,
+      readMs,
+      bytes: this.#backend.bytes(),
+    };
+  }
+
+  /** Waits for what was asked before and gives back what the engine holds; calling it again does nothing. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#pipeline.dispose();
+    return this.#disposal;
+  }
+
+  /** As `dispose`, at the end of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #edit(edit: Edit): number {
+    const operation = `DynamicAttention.${edit.kind}`;
+    this.#checkLive(operation);
+    const slot = performEdit(operation, edit, this.#pipeline.newest, this.#rules);
+    this.#pipeline.noteEdits(1);
+    return slot;
+  }
+
+  #toRows(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
+    this.#checkLive(operation);
+    const { querySlots } = this.#rules;
+    if (rows === undefined) return querySlots.liveSlots();
+    if (!Array.isArray(rows) && !ArrayBuffer.isView(rows)) {
+      throw new InputError(operation, `rows are ${describe(rows)}`, "an array of query slots");
+    }
+    return Uint32Array.from(rows, (slot) => checkSlot(operation, "query", slot, querySlots));
+  }
+
+  #checkLive(operation: string): void {
+    if (this.#disposal) throw new DisposedError(operation);
+  }
+}
+
+/** Makes an engine on a backend other than the options name: for tests of how the engine treats one. */
+export async function createEngine(
+  options: DynamicAttentionOptions,
+  wrap: (backend: Backend) => Backend = (backend) => backend,
+): Promise<DynamicAttention> {
+  const problem = toEngineProblem("DynamicAttention.create", options);
+  const { query, key, value, scale, tolerance, factory } = problem;
+  const backend = wrap(factory({ headDim: query.shape[1], valueDim: value.shape[1], scale, tolerance }));
+  await backend.apply(firstChanges(query, key, value), "rebuild");
+  return construct(problem, backend);
+}

@@ -1,0 +1,90 @@
+/**
+ * The errors of the library. Each names the operation, what came and what was expected, in one sentence:
+ * `DynamicAttention.setKey: row has 63 numbers, expected 64 (headDim)`. An operation that throws one of them
+ * has changed nothing.
+ */
+
+/**
+ * What every error of this library is an instance of.
+ *
+ * @example
+ * ```ts
+ * import { attention, AttentionError } from "@attune/attention";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const error = await assertRejects(
+ *   () => attention({ query: [[1, 2]], key: [[1]], value: [[1]] }),
+ *   AttentionError,
+ * );
+ * assertEquals(error.message, "attention: key has 1 columns, expected 2 (headDim, as query)");
+ * ```
+ */
+export class AttentionError extends Error {
+  /** The name of the class. */
+  override readonly name: string = "AttentionError";
+  /** The operation that was refused or failed, as the caller wrote it: `DynamicAttention.setKey`. */
+  readonly operation: string;
+
+  /** Names the operation in front of `detail`. */
+  constructor(operation: string, detail: string, options?: ErrorOptions) {
+    super(`${operation}: ${detail}`, options);
+    this.operation = operation;
+  }
+}
+
+/** An argument or option has the wrong shape, type or value; nothing was changed. */
+export class InputError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "InputError";
+  /** What came, in words. */
+  readonly actual: string;
+  /** What was expected, in words. */
+  readonly expected: string;
+
+  /** The message reads `operation: actual, expected expected`. */
+  constructor(operation: string, actual: string, expected: string) {
+    super(operation, `${actual}, expected ${expected}`);
+    this.actual = actual;
+    this.expected = expected;
+  }
+}
+
+/** A slot number names no live key or query; nothing was changed. */
+export class SlotError extends InputError {
+  /** The name of the class. */
+  override readonly name: string = "SlotError";
+  /** The number that came; not always an integer, since anything may come. */
+  readonly slot: number;
+
+  /** `what` is "key" or "query". */
+  constructor(operation: string, what: "key" | "query", slot: number) {
+    super(operation, `${what} slot ${slot} is not live`, `the number of a live ${what}`);
+    this.slot = slot;
+  }
+}
+
+/** The engine was disposed before the call. */
+export class DisposedError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "DisposedError";
+
+  /** An engine that has been disposed keeps nothing to answer from. */
+  constructor(operation: string) {
+    super(operation, "the engine is disposed, expected a live one");
+  }
+}
+
+/**
+ * A backend failed while it applied edits or answered; `cause` holds its own error. No edit is lost: what was
+ * not applied is pending again, and the next flush or read tries anew.
+ */
+export class BackendError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "BackendError";
+
+  /** `cause` is what the backend threw. */
+  constructor(operation: string, backend: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(operation, `backend ${backend} failed (${reason}); the edits are kept and pending`, { cause });
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * The way of an edit from the log to the backend, and of a read back.
+ *
+ * Edits lie in layers. The top layer takes new edits, synchronously; a layer below it is *sealed* and waits for
+ * the backend or is being applied; under all of them lie the backend's applied rows. What the backend is asked
+ * runs in the order in which it was asked, one at a time. So a read that seals or copies the top layer when it is
+ * called sees exactly the edits made before the call, however many follow before it runs.
+ *
+ * A backend that fails to apply a layer leaves all layers unapplied: they are merged into the top one again, and
+ * what was queued on the strength of them rejects with the same error.
+ */
+
+import type { Backend, Changes, Plan, Readout } from "../backends/backend.ts";
+import { BackendError } from "../errors.ts";
+import { EditLog } from "./edit_log.ts";
+import { type FlushPolicy, Planner, type Sizes } from "./planner.ts";
+import type { ThresholdTest } from "./threshold.ts";
+
+/** Rows `[key | value]` and queries that differ from the layer below. */
+interface Layer {
+  readonly keys: EditLog;
+  readonly queries: EditLog;
+}
+
+interface SealedLayer extends Layer {
+  /** How many edits are applied once this layer is; null for a layer that took only some of them along. */
+  readonly written: number | null;
+}
+
+/** What the pipeline needs to know of its engine. */
+export interface PipelineConfig {
+  readonly backend: Backend;
+  readonly policy: FlushPolicy;
+  readonly threshold: ThresholdTest;
+  readonly headDim: number;
+  readonly valueDim: number;
+  /** Live queries and keys as of the newest edit. */
+  readonly sizes: () => Sizes;
+}
+
+/** A stale answer and how stale it is. */
+export interface StaleReadout extends Readout {
+  /** Changed key slots that the answer does not know of. */
+  readonly pending: number;
+  /** The epoch it is from. */
+  readonly epoch: number;
+}
+
+/** What has happened so far. */
+export interface PipelineCounts {
+  /** Edits accepted. */
+  written: number;
+  /** Edits up to this one are applied. */
+  applied: number;
+  /** Batches applied. */
+  epoch: number;
+  /** Changed slots applied. */
+  changesApplied: number;
+  /** Batches whose keys were patched in. */
+  patches: number;
+  /** Batches for which every row was rebuilt. */
+  rebuilds: number;
+  /** Reads that overlaid pending edits. */
+  overlays: number;
+  /** Milliseconds spent applying. */
+  applyMs: number;
+  /** Milliseconds spent reading. */
+  readMs: number;
+}
+
+/** Log, layers and queue of one engine. */
+export class EditPipeline {
+  readonly counts: PipelineCounts = {
+    written: 0,
+    applied: 0,
+    epoch: 0,
+    changesApplied: 0,
+    patches: 0,
+    rebuilds: 0,
+    overlays: 0,
+    applyMs: 0,
+    readMs: 0,
+  };
+  readonly #config: PipelineConfig;
+  readonly #backend: Backend;
+  readonly #planner: Planner;
+  #top: Layer;
+  /** Sealed layers, the lowest first. */
+  #sealed: SealedLayer[] = [];
+  #tail: Promise<void> = Promise.resolve();
+  /** Grows with each failure; what was queued before one must not run after it. */
+  #generation = 0;
+  #failure: BackendError | null = null;
+  #unreported: BackendError | null = null;
+  #flushingByItself = false;
+
+  constructor(config: PipelineConfig) {
+    this.#config = config;
+    this.#backend = config.backend;
+    this.#planner = new Planner(config.policy, config.backend.costs);
+    this.#top = this.#layerOn({ keys: this.#backend.keys, queries: this.#backend.queries });
+  }
+
+  /** The newest rows, and where single edits are written; tell `noteEdits` afterwards. */
+  get newest(): Layer {
+    return this.#top;
+  }
+
+  /** Changed slots that wait to be applied, those on their way included. */
+  get pending(): number {
+    return this.#sealed.reduce((sum, layer) => sum + sizeOf(layer), sizeOf(this.#top));
+  }
+
+  /** Runs edits on a layer of their own, which reaches the newest one only if none of them throws. */
+  atomically<T>(edits: (layer: Layer) => T): T {
+    const draft = this.#layerOn(this.#top);
+    const result = edits(draft);
+    absorb(this.#top, draft);
+    return result;
+  }
+
+  /** Counts edits that were written, and flushes when the threshold says so. */
+  noteEdits(count: number): void {
+    this.counts.written += count;
+    this.#flushAtThreshold();
+  }
+
+  /** Applies everything pending; "rebuild" rebuilds every row, also when nothing is. */
+  flush(operation: string, plan?: "rebuild"): Promise<void> {
+    const failure = this.#takeUnreported();
+    if (failure) return Promise.reject(failure);
+    if (sizeOf(this.#top) === 0 && !plan) return this.#enqueue(operation, noWork);
+    return this.#applyAll(operation, plan);
+  }
+
+  /** Exact attention of standing queries. */
+  read(operation: string, rows: Uint32Array): Promise<Readout> {
+    return this.#ask(operation, rows, rows.length, (pending) => this.#backend.read(rows, pending));
+  }
+
+  /** Exact attention of passing queries. */
+  attend(operation: string, queries: Float32Array, count: number): Promise<Readout> {
+    return this.#ask(operation, NO_ROWS, count, (pending) => this.#backend.attend(queries, count, pending));
+  }
+
+  /** Exact weights of a standing query. */
+  weights(operation: string, row: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#ask(
+      operation,
+      Uint32Array.of(row),
+      1,
+      (pending) => this.#backend.weights(row, slotCount, pending),
+    );
+  }
+
+  /** Attention as of the applied keys. */
+  peek(operation: string, rows: Uint32Array): Promise<StaleReadout> {
+    const failure = this.#takeUnreported();
+    if (failure) return Promise.reject(failure);
+    this.#applyQueries(operation, rows);
+    const pending = this.#top.keys.size;
+    return this.#enqueue(operation, async () => {
+      const readout = await this.#timedRead(() => this.#backend.read(rows, null));
+      return { ...readout, pending, epoch: this.counts.epoch };
+    });
+  }
+
+  /** Waits for what was asked before, then gives the backend back. */
+  async dispose(): Promise<void> {
+    await this.#tail;
+    await this.#backend.dispose();
+  }
+
+  #layerOn(base: { keys: Backend["keys"]; queries: Backend["queries"] }): Layer {
+    const { headDim, valueDim } = this.#config;
+    return {
+      keys: new EditLog(headDim + valueDim, base.keys),
+      queries: new EditLog(headDim, base.queries),
+    };
+  }
+
+  /** Asks the backend as of now: pending keys are overlaid or flushed first, pending queries of `rows` applied. */
+  #ask<T>(
+    operation: string,
+    rows: Uint32Array,
+    cost: number,
+    ask: (pending: Changes["keys"] | null) => Promise<T>,
+  ): Promise<T> {
+    const failure = this.#takeUnreported();
+    if (failure) return Promise.reject(failure);
+    let pending: Changes["keys"] | null = null;
+    const { keys } = this.#top;
+    if (keys.size > 0) {
+      if (this.#planner.planRead(this.#config.sizes(), cost, keys.size) === "overlay") {
+        pending = keys.snapshot();
+        this.counts.overlays++;
+      } else {
+        // Its failure reaches the read, which is queued behind it.
+        this.#applyAll(operation).catch(ignore);
+      }
+    }
+    this.#applyQueries(operation, rows);
+    return this.#enqueue(operation, () => this.#timedRead(() => ask(pending)));
+  }
+
+  /** Applies the pending queries among `rows`; a query has no answer, not even a stale one, before it is. */
+  #applyQueries(operation: string, rows: Uint32Array): void {
+    const { keys, queries } = this.#top;
+    const changed = queries.size === 0 ? [] : rows.filter((row) => queries.has(row));
+    if (changed.length === 0) return;
+    const layer = { keys: keys.take([]), queries: queries.take(changed), written: null };
+    this.#apply(operation, layer, "patch").catch(ignore);
+  }
+
+  #applyAll(operation: string, forced?: Plan): Promise<void> {
+    const plan = forced ?? this.#planner.planFlush(this.#config.sizes(), this.#top.keys.size);
+    const layer = { ...this.#top, written: this.counts.written };
+    this.#top = this.#layerOn(layer);
+    this.#planner.flushed();
+    return this.#apply(operation, layer, plan);
+  }
+
+  #apply(operation: string, layer: SealedLayer, plan: Plan): Promise<void> {
+    this.#sealed.push(layer);
+    return this.#enqueue(operation, async () => {
+      const start = performance.now();
+      try {
+        await this.#backend.apply({ keys: layer.keys.view(), queries: layer.queries.view() }, plan);
+      } catch (cause) {
+        throw this.#putBack(new BackendError(operation, this.#backend.name, cause));
+      }
+      this.#sealed.shift();
+      const above = this.#sealed[0] ?? this.#top;
+      above.keys.rebase(this.#backend.keys);
+      above.queries.rebase(this.#backend.queries);
+      const { counts } = this;
+      counts.applyMs += performance.now() - start;
+      counts.applied = layer.written ?? counts.applied;
+      counts.changesApplied += sizeOf(layer);
+      counts.epoch++;
+      if (plan === "rebuild") counts.rebuilds++;
+      else if (layer.keys.size > 0) counts.patches++;
+    });
+  }
+
+  /** Merges all sealed layers and the top one into one that lies on the applied rows. */
+  #putBack(failure: BackendError): BackendError {
+    const [lowest, ...others] = this.#sealed;
+    for (const layer of others) absorb(lowest, layer);
+    absorb(lowest, this.#top);
+    this.#top = lowest;
+    this.#sealed = [];
+    this.#generation++;
+    this.#failure = failure;
+    return failure;
+  }
+
+  #flushAtThreshold(): void {
+    if (this.#flushingByItself || !this.#config.threshold(sizeOf(this.#top))) return;
+    this.#flushingByItself = true;
+    this.#applyAll("DynamicAttention.flush").then(
+      () => {
+        this.#flushingByItself = false;
+        this.#flushAtThreshold();
+      },
+      (failure) => {
+        this.#flushingByItself = false;
+        this.#unreported = failure;
+      },
+    );
+  }
+
+  #takeUnreported(): BackendError | null {
+    const failure = this.#unreported;
+    this.#unreported = null;
+    return failure;
+  }
+
+  #enqueue<T>(operation: string, run: () => Promise<T>): Promise<T> {
+    const generation = this.#generation;
+    const result = this.#tail.then(async () => {
+      if (generation !== this.#generation) throw this.#failure;
+      try {
+        return await run();
+      } catch (cause) {
+        throw cause instanceof BackendError ? cause : new BackendError(operation, this.#backend.name, cause);
+      }
+    });
+    this.#tail = result.then(ignore, ignore);
+    return result;
+  }
+
+  async #timedRead<T>(read: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await read();
+    this.counts.readMs += performance.now() - start;
+    return result;
+  }
+}
+
+const NO_ROWS = new Uint32Array(0);
+
+function sizeOf({ keys, queries }: Layer): number {
+  return keys.size + queries.size;
+}
+
+function absorb(lower: Layer, upper: Layer): void {
+  lower.keys.absorb(upper.keys);
+  lower.queries.absorb(upper.queries);
+}
+
+function ignore(): void {}
+
+async function noWork(): Promise<void> {}

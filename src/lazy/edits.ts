@@ -1,0 +1,163 @@
+/**
+ * The edits, as data, and what each does to the logs: validate, then write. An edit that throws has changed
+ * neither log nor slots.
+ */
+
+import { InputError, SlotError } from "../errors.ts";
+import { describe, isCount, type RowInput, toRow } from "../matrix.ts";
+import type { EditLog } from "./edit_log.ts";
+import type { SlotTable } from "./slot_table.ts";
+
+/** One edit, as `DynamicAttention.edit` takes it. */
+export type Edit =
+  | { readonly kind: "setKey"; readonly slot: number; readonly key: RowInput }
+  | { readonly kind: "setValue"; readonly slot: number; readonly value: RowInput }
+  | { readonly kind: "set"; readonly slot: number; readonly key: RowInput; readonly value: RowInput }
+  | { readonly kind: "addToKey"; readonly slot: number; readonly column: number; readonly delta: number }
+  | { readonly kind: "addToValue"; readonly slot: number; readonly column: number; readonly delta: number }
+  | { readonly kind: "insert"; readonly key: RowInput; readonly value: RowInput }
+  | { readonly kind: "delete"; readonly slot: number }
+  | { readonly kind: "setQuery"; readonly slot: number; readonly query: RowInput }
+  | { readonly kind: "insertQuery"; readonly query: RowInput }
+  | { readonly kind: "deleteQuery"; readonly slot: number };
+
+/** What edits are written to. */
+export interface EditTarget {
+  /** Rows `[key | value]`. */
+  readonly keys: EditLog;
+  /** Query rows. */
+  readonly queries: EditLog;
+}
+
+/** What edits are checked against. */
+export interface EditRules {
+  /** d. */
+  readonly headDim: number;
+  /** dv. */
+  readonly valueDim: number;
+  /** Live keys. */
+  readonly keySlots: SlotTable;
+  /** Live queries. */
+  readonly querySlots: SlotTable;
+}
+
+/** Performs one edit and returns the slot that it edited. */
+export function performEdit(
+  operation: string,
+  edit: Edit,
+  { keys, queries }: EditTarget,
+  rules: EditRules,
+): number {
+  const { headDim, valueDim, keySlots, querySlots } = rules;
+  switch (edit.kind) {
+    case "setKey": {
+      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      keys.write(slot, toRow(operation, "key", edit.key, headDim, "headDim"), 0);
+      return slot;
+    }
+    case "setValue": {
+      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      keys.write(slot, toRow(operation, "value", edit.value, valueDim, "valueDim"), headDim);
+      return slot;
+    }
+    case "set": {
+      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      keys.put(slot, joinRow(operation, edit.key, edit.value, rules));
+      return slot;
+    }
+    case "addToKey": {
+      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      const column = checkColumn(operation, edit.column, headDim, "headDim");
+      keys.write(slot, sum(operation, keys.element(slot, column), edit.delta), column);
+      return slot;
+    }
+    case "addToValue": {
+      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      const column = headDim + checkColumn(operation, edit.column, valueDim, "valueDim");
+      keys.write(slot, sum(operation, keys.element(slot, column), edit.delta), column);
+      return slot;
+    }
+    case "insert": {
+      const row = joinRow(operation, edit.key, edit.value, rules);
+      const slot = keySlots.allocate();
+      keys.put(slot, row);
+      return slot;
+    }
+    case "delete": {
+      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      keySlots.release(slot);
+      keys.delete(slot);
+      return slot;
+    }
+    case "setQuery": {
+      const slot = checkSlot(operation, "query", edit.slot, querySlots);
+      queries.put(slot, toRow(operation, "query", edit.query, headDim, "headDim"));
+      return slot;
+    }
+    case "insertQuery": {
+      const row = toRow(operation, "query", edit.query, headDim, "headDim");
+      const slot = querySlots.allocate();
+      queries.put(slot, row);
+      return slot;
+    }
+    case "deleteQuery": {
+      const slot = checkSlot(operation, "query", edit.slot, querySlots);
+      querySlots.release(slot);
+      queries.delete(slot);
+      return slot;
+    }
+    default:
+      throw new InputError(
+        operation,
+        `kind is ${describe((edit as Edit).kind)}`,
+        "the name of an edit method",
+      );
+  }
+}
+
+/** A live slot number, or a throw. */
+export function checkSlot(
+  operation: string,
+  what: "key" | "query",
+  slot: number,
+  slots: SlotTable,
+): number {
+  if (!slots.isLive(slot)) throw new SlotError(operation, what, slot);
+  return slot;
+}
+
+/** A column number below `length`, or a throw. */
+export function checkColumn(operation: string, column: number, length: number, meaning: string): number {
+  if (!isCount(column) || column >= length) {
+    throw new InputError(
+      operation,
+      `column is ${describe(column)}`,
+      `an integer from 0 to ${length - 1} (below ${meaning})`,
+    );
+  }
+  return column;
+}
+
+function joinRow(
+  operation: string,
+  key: RowInput,
+  value: RowInput,
+  { headDim, valueDim }: EditRules,
+): Float32Array {
+  const row = new Float32Array(headDim + valueDim);
+  row.set(toRow(operation, "key", key, headDim, "headDim"));
+  row.set(toRow(operation, "value", value, valueDim, "valueDim"), headDim);
+  return row;
+}
+
+/** `number + delta`, rounded to float32, as a row of one. */
+function sum(operation: string, number: number, delta: number): Float32Array {
+  if (typeof delta !== "number" || !Number.isFinite(delta)) {
+    throw new InputError(operation, `delta is ${describe(delta)}`, "a finite number");
+  }
+  const result = Float32Array.of(number + delta);
+  if (!Number.isFinite(result[0])) {
+    throw new InputError(operation, `${number} + ${delta} is beyond float32`, "a sum below 3.4e38");
+  }
+  return result;
+}
