@@ -37,6 +37,7 @@ export class Kernels {
   readonly #headDim: number;
   readonly #width: number;
   readonly #scale: number;
+  readonly #query: Float64Array;
   #scores = new Float64Array(0);
   #patchScores = new Float64Array(0);
   #appliedScores = new Float64Array(0);
@@ -45,6 +46,7 @@ export class Kernels {
     this.#headDim = headDim;
     this.#width = valueDim + 2;
     this.#scale = scale;
+    this.#query = new Float64Array(headDim);
   }
 
   /** Makes room for scores of `keys` applied keys and `changes` changed ones. */
@@ -68,8 +70,9 @@ export class Kernels {
   ): void {
     states.clear(row);
     const scores = this.#scores, patchScores = this.#patchScores;
-    let largest = this.#scoreBlock(query, queryOffset, applied, scores);
-    if (patch) largest = Math.max(largest, this.#scoreBlock(query, queryOffset, patch, patchScores));
+    this.#widen(query, queryOffset);
+    let largest = this.#scoreBlock(applied, scores);
+    if (patch) largest = Math.max(largest, this.#scoreBlock(patch, patchScores));
     this.work.rowsBuilt++;
     if (largest === -Infinity) return;
 
@@ -94,7 +97,8 @@ export class Kernels {
     applied: KeyBlock,
     patch: KeyPatch,
   ): void {
-    const largest = this.#scorePatch(query, queryOffset, applied, patch);
+    this.#widen(query, queryOffset);
+    const largest = this.#scorePatch(applied, patch);
     this.work.rowsPatched++;
     if (largest > -Infinity) {
       const highest = exponentOf(largest);
@@ -146,10 +150,11 @@ export class Kernels {
     target: Float32Array,
   ): void {
     const scores = this.#scores, patchScores = this.#patchScores;
-    let largest = this.#scoreBlock(query, queryOffset, applied, scores);
+    this.#widen(query, queryOffset);
+    let largest = this.#scoreBlock(applied, scores);
     for (let j = applied.count; j < target.length; j++) scores[j] = -Infinity;
     if (patch) {
-      largest = Math.max(largest, this.#scoreBlock(query, queryOffset, patch, patchScores));
+      largest = Math.max(largest, this.#scoreBlock(patch, patchScores));
       for (let t = 0; t < patch.count; t++) scores[patch.slots[t]] = patchScores[t];
     }
     this.work.rowsBuilt++;
@@ -166,8 +171,14 @@ export class Kernels {
     for (let j = 0; j < target.length; j++) target[j] = scores[j] > 0 ? scores[j] / mass : 0;
   }
 
+  /** Takes a query's row, which the next scores are of. */
+  #widen(query: Float32Array, offset: number): void {
+    for (let c = 0; c < this.#headDim; c++) this.#query[c] = query[offset + c];
+  }
+
   /** Scores of a block's live keys, −∞ for the others; returns the largest. */
-  #scoreBlock(query: Float32Array, queryOffset: number, block: KeyBlock, scores: Float64Array): number {
+  #scoreBlock(block: KeyBlock, scores: Float64Array): number {
+    const query = this.#query;
     const { count, live, keys } = block;
     const headDim = this.#headDim, scale = this.#scale;
     let largest = -Infinity, scored = 0;
@@ -176,7 +187,7 @@ export class Kernels {
         scores[j] = -Infinity;
         continue;
       }
-      const s = score(query, queryOffset, keys, j * headDim, headDim, scale);
+      const s = score(query, keys, j * headDim, headDim, scale);
       scores[j] = s;
       scored++;
       if (s > largest) largest = s;
@@ -186,10 +197,11 @@ export class Kernels {
   }
 
   /** Scores before and after of the keys that a patch changes; returns the largest after. */
-  #scorePatch(query: Float32Array, queryOffset: number, applied: KeyBlock, patch: KeyPatch): number {
+  #scorePatch(applied: KeyBlock, patch: KeyPatch): number {
+    const query = this.#query;
     const headDim = this.#headDim, scale = this.#scale;
     const appliedScores = this.#appliedScores;
-    const largest = this.#scoreBlock(query, queryOffset, patch, this.#patchScores);
+    const largest = this.#scoreBlock(patch, this.#patchScores);
     let scored = 0;
     for (let t = 0; t < patch.count; t++) {
       const slot = patch.slots[t];
@@ -198,7 +210,7 @@ export class Kernels {
       } else if (patch.live[t] === 1 && patch.keyChanged[t] === 0) {
         appliedScores[t] = this.#patchScores[t];
       } else {
-        appliedScores[t] = score(query, queryOffset, applied.keys, slot * headDim, headDim, scale);
+        appliedScores[t] = score(query, applied.keys, slot * headDim, headDim, scale);
         scored++;
       }
     }
