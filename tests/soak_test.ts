@@ -1,0 +1,112 @@
+// Soak: very many adversarial edits on one engine, whose error must stay that of a from-scratch float32
+// computation. Prints what it measured. 10⁵ edits; 10⁶ with ATTUNE_LONG=1.
+
+import { DynamicAttention, type DynamicAttentionOptions } from "../mod.ts";
+import { assert, assertLess } from "./assert.ts";
+import { accuracyOf } from "./support/accuracy.ts";
+import { BACKENDS } from "./support/backends.ts";
+import { MemoryModel } from "./support/memory_model.ts";
+import { Random } from "./support/random.ts";
+
+const EDITS = Deno.env.get("ATTUNE_LONG") === "1" ? 1_000_000 : 100_000;
+const KEYS = 48, QUERIES = 6, HEAD_DIM = 8, VALUE_DIM = 3;
+
+/** What an edit of the mix does; sizes are those of scores, in natural log. */
+type Mix = (random: Random, step: number) => { keySize: number; valueSize: number };
+
+const MIXES: Record<string, Mix> = {
+  "ordinary scores": () => ({ keySize: 1, valueSize: 1 }),
+  "a dominating key that comes and goes": (_, step) => ({ keySize: step % 2 === 0 ? 30 : 1, valueSize: 1 }),
+  "scores in the hundreds": (random) => ({ keySize: random.pick([1, 10, 100]), valueSize: 1 }),
+  "values from 1e-6 to 1e9": (random) => ({ keySize: 1, valueSize: random.pick([1e-6, 1, 1, 1, 1e9]) }),
+  "all of it": (random, step) => ({
+    keySize: step % 7 === 0 ? 60 : random.pick([0, 1, 1, 5]),
+    valueSize: random.pick([1e-3, 1, 1, 1e6]),
+  }),
+};
+
+async function soak(backend: DynamicAttentionOptions["backend"] & string, mix: Mix) {
+  const random = new Random(7);
+  const key = random.rows(KEYS, HEAD_DIM),
+    value = random.rows(KEYS, VALUE_DIM),
+    query = random.rows(QUERIES, HEAD_DIM);
+  const scale = 1 / Math.sqrt(HEAD_DIM);
+  const model = new MemoryModel({ headDim: HEAD_DIM, valueDim: VALUE_DIM, scale }, { query, key, value });
+  await using engine = await DynamicAttention.create({
+    query,
+    key,
+    value,
+    backend,
+    onThreshold: "patch",
+    lazyThreshold: 8,
+  });
+
+  let worst = { error: 0, float32Error: 0, allowed: 1 };
+  let checks = 0;
+  for (let step = 0; step < EDITS; step++) {
+    const { keySize, valueSize } = mix(random, step);
+    // Some slots are edited far more often than others, and one of them most of all.
+    const slot = model.keySlots[Math.floor(model.keys.size * random.next() ** 3)];
+    const k = random.row(HEAD_DIM, keySize), v = random.row(VALUE_DIM, valueSize);
+    switch (random.below(6)) {
+      case 0:
+        engine.set(slot, k, v);
+        model.keys.set(slot, k);
+        model.values.set(slot, v);
+        break;
+      case 1:
+        engine.setValue(slot, v);
+        model.values.set(slot, v);
+        break;
+      case 2: {
+        const column = random.below(HEAD_DIM);
+        engine.addToKey(slot, column, k[column]);
+        model.keys.get(slot)![column] += k[column];
+        break;
+      }
+      case 3:
+        engine.delete(slot);
+        model.keys.delete(slot);
+        model.values.delete(slot);
+        // Falls through to an insert, so that the number of keys stays what it is.
+      case 4: {
+        if (model.keys.size >= KEYS) break;
+        const taken = engine.insert(k, v);
+        model.keys.set(taken, k);
+        model.values.set(taken, v);
+        break;
+      }
+      default:
+        engine.setKey(slot, k);
+        model.keys.set(slot, k);
+    }
+    // Awaiting lets the threshold apply what is pending.
+    if (step % 8 === 7) await engine.peek([0]);
+    if (step % 499 === 0 || step === EDITS - 1) {
+      const accuracy = accuracyOf(await engine.read(), model.standing());
+      assert(Number.isFinite(accuracy.error), `step ${step}: error ${accuracy.error}`);
+      checks++;
+      if (accuracy.error / accuracy.allowed > worst.error / worst.allowed) worst = accuracy;
+    }
+  }
+  return { worst, checks, stats: engine.stats() };
+}
+
+for (const backend of BACKENDS) {
+  for (const [name, mix] of Object.entries(MIXES)) {
+    Deno.test(`soak on ${backend}: ${EDITS} edits, ${name}`, async () => {
+      const { worst, checks, stats } = await soak(backend, mix);
+      const refreshRate = stats.refreshes / (stats.edits * QUERIES);
+      console.log(
+        `  ${name}: largest error ${worst.error.toExponential(2)} where float32 from scratch has ` +
+          `${worst.float32Error.toExponential(2)} (${checks} reads); ` +
+          `${refreshRate.toExponential(2)} refreshes a row and edit`,
+      );
+      assert(
+        worst.error <= worst.allowed,
+        `error ${worst.error}, allowed ${worst.allowed} (float32 from scratch: ${worst.float32Error})`,
+      );
+      assertLess(stats.rebuilds, 2, "only the creation may rebuild");
+    });
+  }
+}

@@ -1,0 +1,60 @@
+// Accuracy as the project asks for it: the largest error against the float64 oracle is at most twice that of a
+// from-scratch float32 computation of the same case, plus one rounding of the output.
+
+import { referenceAttention, type ReferenceCase } from "../../src/core/reference.ts";
+import type { Matrix } from "../../mod.ts";
+import { assert, assertEquals } from "../assert.ts";
+import { float32Attention } from "./float32_attention.ts";
+
+/** Half the gap between 1 and the next float32: a rounding is at most this share of the number. */
+const ROUNDING = 2 ** -24;
+
+/** Errors of one answer. */
+export interface Accuracy {
+  /** Largest difference from the oracle. */
+  readonly error: number;
+  /** That of float32 from scratch; Infinity where it overflows. */
+  readonly float32Error: number;
+  /** What `error` may be. */
+  readonly allowed: number;
+}
+
+/** Compares an answer with the oracle's and with float32's. */
+export function accuracyOf(actual: Matrix, truth: ReferenceCase): Accuracy {
+  const { output } = referenceAttention(truth);
+  assertEquals(actual.shape, [truth.query.length, truth.valueDim]);
+  const error = largestDifference(rowsOf(actual), output);
+  const float32Error = largestDifference(float32Attention(truth), output);
+  let largest = 0;
+  for (const row of output) for (const o of row) largest = Math.max(largest, Math.abs(o));
+  return { error, float32Error, allowed: 2 * float32Error + ROUNDING * largest };
+}
+
+/** Fails when an answer is less accurate than promised, NaN included. */
+export function assertAccurate(actual: Matrix, truth: ReferenceCase, what = "output"): Accuracy {
+  const accuracy = accuracyOf(actual, truth);
+  const { error, float32Error, allowed } = accuracy;
+  assert(Number.isFinite(error), `${what} has an error of ${error}`);
+  assert(error <= allowed, `${what} is off by ${error}, allowed are ${allowed} (float32: ${float32Error})`);
+  return accuracy;
+}
+
+/** Infinity when a number is not finite where the truth is, so that no comparison passes by NaN. */
+export function largestDifference(
+  actual: readonly ArrayLike<number>[],
+  truth: readonly ArrayLike<number>[],
+): number {
+  let largest = 0;
+  truth.forEach((row, i) => {
+    for (let c = 0; c < row.length; c++) {
+      const difference = Math.abs(actual[i][c] - row[c]);
+      largest = Math.max(largest, Number.isNaN(difference) ? Infinity : difference);
+    }
+  });
+  return largest;
+}
+
+/** A matrix as rows. */
+export function rowsOf({ data, shape: [rows, columns] }: Matrix): Float32Array[] {
+  return Array.from({ length: rows }, (_, i) => data.subarray(i * columns, (i + 1) * columns));
+}

@@ -1,0 +1,393 @@
+// The commands of the model-based test: each performs one call on the engine and the same on the model, and
+// compares what can be compared. An engine whose backend fails rejects a read; the read is then tried again, and
+// must be exact as if nothing had happened.
+
+import fc from "fast-check";
+import { BackendError, type DynamicAttention, type Edit, type Matrix, SlotError } from "../../mod.ts";
+import { referenceAttention } from "../../src/core/reference.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { accuracyOf, assertAccurate, largestDifference, rowsOf } from "./accuracy.ts";
+import type { MemoryModel } from "./memory_model.ts";
+
+/** The model, and what it held after each edit. */
+export class World {
+  readonly now: MemoryModel;
+  readonly history: MemoryModel[];
+  /** Checks of answers that were asked for but not awaited: null, or what is wrong. */
+  readonly open: Promise<Error | null>[] = [];
+
+  constructor(model: MemoryModel) {
+    this.now = model;
+    this.history = [model.snapshot()];
+  }
+
+  /** To be called after each edit, with the number of edits. */
+  remember(edits = 1): void {
+    for (let count = 0; count < edits; count++) this.history.push(this.now.snapshot());
+  }
+}
+
+type Command = fc.AsyncCommand<World, DynamicAttention>;
+
+/** A command from a name, a function and whether it makes sense now. */
+function command(
+  text: string,
+  run: (world: World, engine: DynamicAttention) => void | Promise<void>,
+  check: (world: World) => boolean = () => true,
+): Command {
+  return {
+    check: (world) => check(world),
+    run: async (world, engine) => await run(world, engine),
+    toString: () => text,
+  };
+}
+
+/** Tries again while the backend fails; gives up after many times. */
+export async function persist<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+    }
+  }
+  throw new Error("the backend failed 50 times in a row");
+}
+
+const hasQueries = (world: World) => world.now.queries.size > 0;
+
+function at<T>(items: readonly T[], choice: number): T {
+  return items[choice % items.length];
+}
+
+/** Numbers that meet again (so that edits undo each other), ordinary ones, and large ones. */
+const number = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(-2, -1, 0, 1, 2) },
+  { weight: 4, arbitrary: fc.float({ min: -3, max: 3, noNaN: true }) },
+  { weight: 1, arbitrary: fc.float({ min: -60, max: 60, noNaN: true }) },
+);
+const choice = fc.nat(1000);
+
+/** Writes `edit`, which is of slots chosen among the live ones, to the model; returns the edit as the engine takes it. */
+type EditMaker = (model: MemoryModel) => Edit | null;
+
+function editMakers(headDim: number, valueDim: number): fc.Arbitrary<EditMaker> {
+  const key = fc.array(number, { minLength: headDim, maxLength: headDim });
+  const value = fc.array(number, { minLength: valueDim, maxLength: valueDim });
+  const onKey = (make: (model: MemoryModel, slot: number) => Edit) => (pick: number): EditMaker => (model) =>
+    model.keys.size === 0 ? null : make(model, at(model.keySlots, pick));
+  const onQuery =
+    (make: (model: MemoryModel, slot: number) => Edit) => (pick: number): EditMaker => (model) =>
+      model.queries.size === 0 ? null : make(model, at(model.querySlots, pick));
+
+  return fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.tuple(choice, key).map(([pick, k]) =>
+        onKey((model, slot) => {
+          model.keys.set(slot, Float32Array.from(k));
+          return { kind: "setKey", slot, key: k };
+        })(pick)
+      ),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.tuple(choice, value).map(([pick, v]) =>
+        onKey((model, slot) => {
+          model.values.set(slot, Float32Array.from(v));
+          return { kind: "setValue", slot, value: v };
+        })(pick)
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(choice, key, value).map(([pick, k, v]) =>
+        onKey((model, slot) => {
+          model.keys.set(slot, Float32Array.from(k));
+          model.values.set(slot, Float32Array.from(v));
+          return { kind: "set", slot, key: k, value: v };
+        })(pick)
+      ),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.tuple(choice, choice, number).map(([pick, where, delta]) =>
+        onKey((model, slot) => {
+          const column = where % headDim;
+          model.keys.get(slot)![column] += delta;
+          return { kind: "addToKey", slot, column, delta };
+        })(pick)
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(choice, choice, number).map(([pick, where, delta]) =>
+        onKey((model, slot) => {
+          const column = where % valueDim;
+          model.values.get(slot)![column] += delta;
+          return { kind: "addToValue", slot, column, delta };
+        })(pick)
+      ),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.tuple(key, value).map(([k, v]): EditMaker => () => ({
+        kind: "insert",
+        key: k,
+        value: v,
+      })),
+    },
+    {
+      weight: 3,
+      arbitrary: choice.map((pick) =>
+        onKey((model, slot) => {
+          model.keys.delete(slot);
+          model.values.delete(slot);
+          return { kind: "delete", slot };
+        })(pick)
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(choice, key).map(([pick, q]) =>
+        onQuery((model, slot) => {
+          model.queries.set(slot, Float32Array.from(q));
+          return { kind: "setQuery", slot, query: q };
+        })(pick)
+      ),
+    },
+    { weight: 1, arbitrary: key.map((q): EditMaker => () => ({ kind: "insertQuery", query: q })) },
+    {
+      weight: 1,
+      arbitrary: choice.map((pick) =>
+        onQuery((model, slot) => {
+          model.queries.delete(slot);
+          return { kind: "deleteQuery", slot };
+        })(pick)
+      ),
+    },
+  );
+}
+
+/** An insert's slot is the engine's to choose, among those that are not live. */
+function takeSlot(model: MemoryModel, edit: Edit, slot: number): void {
+  if (edit.kind === "insert") {
+    assert(!model.keys.has(slot), `insert returned the live key slot ${slot}`);
+    model.keys.set(slot, Float32Array.from(edit.key));
+    model.values.set(slot, Float32Array.from(edit.value));
+  } else if (edit.kind === "insertQuery") {
+    assert(!model.queries.has(slot), `insertQuery returned the live query slot ${slot}`);
+    model.queries.set(slot, Float32Array.from(edit.query));
+  } else {
+    assertEquals(slot, edit.slot);
+  }
+}
+
+/** Performs an edit through the method of its name. */
+function call(engine: DynamicAttention, edit: Edit): number {
+  switch (edit.kind) {
+    case "setKey":
+      engine.setKey(edit.slot, edit.key);
+      return edit.slot;
+    case "setValue":
+      engine.setValue(edit.slot, edit.value);
+      return edit.slot;
+    case "set":
+      engine.set(edit.slot, edit.key, edit.value);
+      return edit.slot;
+    case "addToKey":
+      engine.addToKey(edit.slot, edit.column, edit.delta);
+      return edit.slot;
+    case "addToValue":
+      engine.addToValue(edit.slot, edit.column, edit.delta);
+      return edit.slot;
+    case "insert":
+      return engine.insert(edit.key, edit.value);
+    case "delete":
+      engine.delete(edit.slot);
+      return edit.slot;
+    case "setQuery":
+      engine.setQuery(edit.slot, edit.query);
+      return edit.slot;
+    case "insertQuery":
+      return engine.insertQuery(edit.query);
+    case "deleteQuery":
+      engine.deleteQuery(edit.slot);
+      return edit.slot;
+  }
+}
+
+/** Every call of the public surface, for rows of these sizes. */
+export function commands(headDim: number, valueDim: number): fc.Arbitrary<Command>[] {
+  const edits = editMakers(headDim, valueDim);
+  const queries = fc.array(fc.array(number, { minLength: headDim, maxLength: headDim }), {
+    minLength: 1,
+    maxLength: 3,
+  });
+
+  const single = edits.map((make) =>
+    command("edit one", (world, engine) => {
+      const edit = make(world.now);
+      if (!edit) return;
+      takeSlot(world.now, edit, call(engine, edit));
+      world.remember();
+    })
+  );
+
+  // Which slot an insert takes is known when the batch is through, so no later edit of the batch is of it.
+  const batch = fc.array(edits, { minLength: 1, maxLength: 6 }).map((makers) =>
+    command("edit([…])", (world, engine) => {
+      const made: Edit[] = [];
+      for (const make of makers) {
+        const edit = make(world.now);
+        if (edit) made.push(edit);
+      }
+      const slots = engine.edit(made);
+      made.forEach((edit, index) => {
+        if (edit.kind === "insert" || edit.kind === "insertQuery") takeSlot(world.now, edit, slots[index]);
+      });
+      world.remember(made.length);
+    })
+  );
+
+  const refusedBatch = fc.tuple(edits, choice).map(([make, pick]) =>
+    command("edit([good, bad])", (world, engine) => {
+      const good = make(world.now.snapshot());
+      const bad: Edit = { kind: "delete", slot: 5000 + pick };
+      assertThrows(() => engine.edit(good ? [good, bad] : [bad]), SlotError);
+    })
+  );
+
+  const read = fc.option(fc.array(choice, { maxLength: 3 }), { nil: undefined }).map((picks) =>
+    command("read", async (world, engine) => {
+      const rows = picks && hasQueries(world)
+        ? picks.map((pick) => at(world.now.querySlots, pick))
+        : undefined;
+      assertAccurate(await persist(() => engine.read(rows)), world.now.standing(rows));
+    })
+  );
+
+  const openRead = fc.option(fc.array(choice, { minLength: 1, maxLength: 2 }), { nil: undefined }).map((
+    picks,
+  ) =>
+    command("read without waiting", (world, engine) => {
+      const rows = picks && hasQueries(world)
+        ? picks.map((pick) => at(world.now.querySlots, pick))
+        : undefined;
+      const truth = world.now.snapshot();
+      const check = engine.read(rows).then(
+        (output) => void assertAccurate(output, truth.standing(rows), "an answer that was asked for earlier"),
+        (error) => assert(error instanceof BackendError, String(error)),
+      );
+      world.open.push(check.then(() => null, (error: Error) => error));
+    })
+  );
+
+  const readEntry = fc.tuple(choice, choice).map(([pick, where]) =>
+    command("readEntry", async (world, engine) => {
+      const slot = at(world.now.querySlots, pick), column = where % valueDim;
+      const entry = await persist(() => engine.readEntry(slot, column));
+      const truth = world.now.standing([slot]);
+      const { allowed } = accuracyOf(await persist(() => engine.read([slot])), truth);
+      const expected = referenceAttention(truth).output[0][column];
+      assert(Math.abs(entry - expected) <= allowed, `entry is ${entry}, expected ${expected}`);
+    }, hasQueries)
+  );
+
+  const peek = fc.constant(
+    command("peek", async (world, engine) => {
+      const { applied } = engine.stats();
+      const { output, pending, epoch } = await persist(() => engine.peek());
+      assert(epoch >= 0 && pending >= 0);
+      if (pending === 0) assertAccurate(output, world.now.standing(), "a peek with nothing pending");
+      else assertHeldBefore(output, world, applied);
+    }),
+  );
+
+  const weights = choice.map((pick) =>
+    command("weights", async (world, engine) => {
+      const slot = at(world.now.querySlots, pick);
+      const weights = await persist(() => engine.weights(slot));
+      const expected = world.now.answer([slot]).weights[0];
+      const live = world.now.keySlots;
+      assert(weights.length > Math.max(-1, ...live));
+      weights.forEach((weight, key) => {
+        const index = live.indexOf(key);
+        assertAlmostEquals(weight, index < 0 ? 0 : expected[index], 1e-6);
+      });
+    }, hasQueries)
+  );
+
+  const topKeys = fc.tuple(choice, fc.nat(4)).map(([pick, count]) =>
+    command("topKeys", async (world, engine) => {
+      const slot = at(world.now.querySlots, pick);
+      const top = await persist(() => engine.topKeys(slot, count));
+      const expected = world.now.answer([slot]).weights[0].toSorted((a, b) => b - a);
+      assertEquals(top.length, Math.min(count, world.now.keys.size));
+      assertEquals(new Set(top.map((key) => key.slot)).size, top.length);
+      top.forEach((key, index) => assertAlmostEquals(key.weight, expected[index], 1e-6));
+    }, hasQueries)
+  );
+
+  const logSumExp = fc.constant(
+    command("logSumExp", async (world, engine) => {
+      const { data, shape } = await persist(() => engine.logSumExp());
+      assertEquals(shape, [world.now.queries.size, 1]);
+      world.now.answer().logSumExp.forEach((expected, i) => {
+        if (expected === -Infinity) assertEquals(data[i], -Infinity);
+        else assertAlmostEquals(data[i], expected, 1e-5 * Math.max(1, Math.abs(expected)));
+      });
+    }),
+  );
+
+  const attend = queries.map((rows) =>
+    command("attend", async (world, engine) => {
+      assertAccurate(
+        await persist(() => engine.attend(rows)),
+        world.now.caseOf(rows.map((row) => Float32Array.from(row))),
+      );
+    })
+  );
+
+  const flush = fc.constant(command("flush", (_, engine) => persist(() => engine.flush())));
+  const rebuild = fc.constant(command("rebuild", (_, engine) => persist(() => engine.rebuild())));
+
+  const counts = fc.constant(
+    command("stats", (world, engine) => {
+      const stats = engine.stats();
+      assertEquals(stats.edits, world.history.length - 1);
+      assertEquals([stats.keyCount, stats.queryCount], [world.now.keys.size, world.now.queries.size]);
+      assert(stats.coalesced >= 0 && stats.applied <= stats.edits, JSON.stringify(stats));
+    }),
+  );
+
+  return [
+    single,
+    single,
+    single,
+    batch,
+    refusedBatch,
+    read,
+    openRead,
+    readEntry,
+    peek,
+    weights,
+    topKeys,
+    logSumExp,
+    attend,
+  ]
+    .concat([flush, rebuild, counts]);
+}
+
+/** A stale output must be what some state since the last applied one gave, with today's queries. */
+function assertHeldBefore(output: Matrix, world: World, applied: number): void {
+  const queries = world.now.standing().query;
+  const closest = world.history.slice(applied)
+    .map((model) => ({ truth: model.caseOf(queries), error: 0 }))
+    .map(({ truth }) => ({
+      truth,
+      error: largestDifference(rowsOf(output), referenceAttention(truth).output),
+    }))
+    .reduce((best, next) => next.error < best.error ? next : best);
+  assertAccurate(output, closest.truth, "a stale answer");
+}

@@ -1,0 +1,224 @@
+// Work, counted: an edit costs what changed, not what there is; an edit that was undone costs nothing.
+
+import { DynamicAttention, type DynamicAttentionStats } from "../mod.ts";
+import { assertEquals, assertGreater, assertLess } from "./assert.ts";
+import { BACKENDS } from "./support/backends.ts";
+import { Random } from "./support/random.ts";
+
+const HEAD_DIM = 8, VALUE_DIM = 4, WIDTH = VALUE_DIM + 2;
+
+type Count =
+  | "multiplyAdds"
+  | "exponentials"
+  | "rowsBuilt"
+  | "rowsPatched"
+  | "refreshes"
+  | "patches"
+  | "rebuilds"
+  | "overlays";
+
+/** What `run` adds to the counts. */
+async function workOf(
+  engine: DynamicAttention,
+  run: () => Promise<unknown> | void,
+): Promise<Record<Count, number>> {
+  const before = engine.stats();
+  await run();
+  const after = engine.stats();
+  const difference = (count: keyof DynamicAttentionStats & Count) => after[count] - before[count];
+  return {
+    multiplyAdds: difference("multiplyAdds"),
+    exponentials: difference("exponentials"),
+    rowsBuilt: difference("rowsBuilt"),
+    rowsPatched: difference("rowsPatched"),
+    refreshes: difference("refreshes"),
+    patches: difference("patches"),
+    rebuilds: difference("rebuilds"),
+    overlays: difference("overlays"),
+  };
+}
+
+const NONE: Record<Count, number> = {
+  multiplyAdds: 0,
+  exponentials: 0,
+  rowsBuilt: 0,
+  rowsPatched: 0,
+  refreshes: 0,
+  patches: 0,
+  rebuilds: 0,
+  overlays: 0,
+};
+
+for (const backend of BACKENDS) {
+  const engineOf = (queries: number, keys: number, more = {}) => {
+    const random = new Random(3);
+    return DynamicAttention.create({
+      query: { data: random.row(queries * HEAD_DIM), shape: [queries, HEAD_DIM] },
+      key: { data: random.row(keys * HEAD_DIM), shape: [keys, HEAD_DIM] },
+      value: { data: random.row(keys * VALUE_DIM), shape: [keys, VALUE_DIM] },
+      lazyThreshold: Infinity,
+      backend,
+      ...more,
+    });
+  };
+
+  Deno.test(`work on ${backend}: an edit costs the same at 1,000 and at 100,000 keys`, async () => {
+    const works = [];
+    for (const keys of [1_000, 100_000]) {
+      await using engine = await engineOf(4, keys);
+      const random = new Random(8);
+      works.push(
+        await workOf(engine, async () => {
+          engine.setKey(17, random.row(HEAD_DIM));
+          engine.addToKey(18, 3, 0.5);
+          engine.setValue(19, random.row(VALUE_DIM));
+          engine.delete(20);
+          engine.insert(random.row(HEAD_DIM), random.row(VALUE_DIM));
+          await engine.flush();
+        }),
+      );
+    }
+    assertEquals(works[0], works[1]);
+    // Slot 20 was taken again: four slots changed, of which one kept its key.
+    assertEquals(works[0].rowsPatched, 4);
+    assertEquals(works[0].exponentials, 4 * (3 * 2 + 1));
+    assertEquals(works[0].multiplyAdds, 4 * ((3 * 2 + 1) * HEAD_DIM + 4 * 2 * WIDTH));
+    assertEquals([works[0].patches, works[0].rebuilds, works[0].rowsBuilt], [1, 0, 0]);
+  });
+
+  Deno.test(`work on ${backend}: edits alone do none`, async () => {
+    await using engine = await engineOf(4, 50);
+    const work = await workOf(engine, () => {
+      for (let step = 0; step < 100; step++) engine.addToKey(step % 50, 1, 0.25);
+    });
+    assertEquals(work, NONE);
+    assertEquals(engine.stats().pending, 50);
+  });
+
+  Deno.test(`work on ${backend}: an edit that is undone does none`, async () => {
+    await using engine = await engineOf(4, 50);
+    const random = new Random(3);
+    random.row(4 * HEAD_DIM);
+    const key = random.row(50 * HEAD_DIM), value = random.row(50 * VALUE_DIM);
+    const keyOf = (slot: number) => key.subarray(slot * HEAD_DIM, (slot + 1) * HEAD_DIM);
+    const valueOf = (slot: number) => value.subarray(slot * VALUE_DIM, (slot + 1) * VALUE_DIM);
+    const work = await workOf(engine, async () => {
+      engine.setKey(3, random.row(HEAD_DIM));
+      engine.setKey(3, keyOf(3));
+      engine.setValue(4, random.row(VALUE_DIM));
+      engine.set(4, keyOf(4), valueOf(4));
+      engine.delete(engine.insert(random.row(HEAD_DIM), random.row(VALUE_DIM)));
+      engine.delete(5);
+      assertEquals(engine.insert(keyOf(5), valueOf(5)), 5);
+      engine.deleteQuery(engine.insertQuery(random.row(HEAD_DIM)));
+      assertEquals(engine.stats().pending, 0);
+      await engine.flush();
+      await engine.read();
+      await engine.peek();
+    });
+    assertEquals(work, NONE);
+    const { edits, coalesced, applied } = engine.stats();
+    assertEquals([edits, coalesced, applied], [10, 10, 10]);
+  });
+
+  Deno.test(`work on ${backend}: ten edits of a key cost one`, async () => {
+    const costs = [];
+    for (const repetitions of [1, 10]) {
+      await using engine = await engineOf(4, 50);
+      costs.push(
+        await workOf(engine, async () => {
+          for (let step = 0; step < repetitions; step++) engine.addToKey(7, 2, 0.125);
+          await engine.flush();
+        }),
+      );
+      assertEquals(engine.stats().coalesced, repetitions - 1);
+    }
+    assertEquals(costs[0], costs[1]);
+  });
+
+  Deno.test(`work on ${backend}: an overlay touches the rows read and nothing is kept`, async () => {
+    await using engine = await engineOf(100, 50);
+    engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
+    const reading = () => workOf(engine, () => engine.read([5, 9]));
+    const first = await reading();
+    assertEquals([first.overlays, first.rowsPatched, first.rowsBuilt, first.patches], [1, 2, 0, 0]);
+    assertEquals(await reading(), first);
+    assertEquals(engine.stats().pending, 1);
+  });
+
+  Deno.test(`work on ${backend}: overlays end when they have cost a flush`, async () => {
+    await using engine = await engineOf(100, 50);
+    engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
+    let overlays = 0;
+    while (engine.stats().pending > 0) {
+      const { rowsPatched } = await workOf(engine, () => engine.read([5, 9]));
+      overlays++;
+      assertLess(overlays, 60, `no flush after ${overlays} reads (${rowsPatched} rows in the last)`);
+    }
+    assertGreater(overlays, 40);
+    assertEquals((await workOf(engine, () => engine.read([5, 9]))).rowsPatched, 0);
+  });
+
+  Deno.test(`work on ${backend}: a changed query builds its own row`, async () => {
+    await using engine = await engineOf(20, 50);
+    const work = await workOf(engine, async () => {
+      engine.setQuery(3, new Float32Array(HEAD_DIM).fill(1));
+      await engine.read([3]);
+    });
+    assertEquals(work, {
+      ...NONE,
+      rowsBuilt: 1,
+      exponentials: 50,
+      multiplyAdds: 50 * (HEAD_DIM + WIDTH),
+    });
+    assertEquals((await workOf(engine, () => engine.read())).rowsBuilt, 0);
+  });
+
+  Deno.test(`work on ${backend}: a peek reads no pending key and computes nothing`, async () => {
+    await using engine = await engineOf(20, 50);
+    engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
+    engine.delete(2);
+    const work = await workOf(engine, async () => assertEquals((await engine.peek()).pending, 2));
+    assertEquals(work, NONE);
+  });
+
+  Deno.test(`work on ${backend}: the original's full recalculation rebuilds all rows, the patch none`, async () => {
+    for (const onThreshold of ["rebuild", "patch"] as const) {
+      await using engine = await engineOf(20, 50, { onThreshold, lazyThreshold: 4 });
+      const work = await workOf(engine, async () => {
+        for (let slot = 0; slot < 4; slot++) engine.setKey(slot, new Float32Array(HEAD_DIM).fill(0.1 * slot));
+        await engine.peek();
+      });
+      const built = onThreshold === "rebuild" ? 20 : 0;
+      assertEquals([work.rowsBuilt, work.rowsPatched, work.rebuilds], [built, 20 - built, built / 20]);
+    }
+  });
+
+  Deno.test(`work on ${backend}: "auto" patches few changes and rebuilds for many`, async () => {
+    for (const changes of [1, 50]) {
+      await using engine = await engineOf(20, 50);
+      const work = await workOf(engine, async () => {
+        for (let slot = 0; slot < changes; slot++) engine.setKey(slot, new Float32Array(HEAD_DIM).fill(0.1));
+        await engine.flush();
+      });
+      assertEquals([work.patches, work.rebuilds], changes === 1 ? [1, 0] : [0, 1]);
+    }
+  });
+
+  Deno.test(`work on ${backend}: a row that loses its dominating key is refreshed alone`, async () => {
+    await using engine = await DynamicAttention.create({
+      query: [[1, 0], [0, 1], [0, -1]],
+      key: [[120, 0], [0, 0.5], [0.1, 0.1]],
+      value: [[1], [2], [3]],
+      scale: 1,
+      lazyThreshold: Infinity,
+      onThreshold: "patch",
+      backend,
+    });
+    const work = await workOf(engine, async () => {
+      engine.delete(0);
+      await engine.flush();
+    });
+    assertEquals([work.rowsPatched, work.refreshes, work.rowsBuilt], [3, 1, 1]);
+  });
+}
