@@ -1,0 +1,165 @@
+import fc from "fast-check";
+import { assert, assertEquals, assertThrows } from "./assert.ts";
+import { InputError } from "../src/errors.ts";
+import { type FlushPolicy, Planner, type Sizes, toFlushPolicy } from "../src/lazy/planner.ts";
+
+const COSTS = { exponential: 8, compensatedAdd: 3 };
+const SIZES: Sizes = { queryCount: 10, keyCount: 1000, headDim: 16, valueDim: 8 };
+
+// The costs as the design states them, apart from the planner's own: a changed key costs a row two scores, two
+// weights and two compensated additions; a rebuild costs a row each of these once a key, uncompensated.
+function patchCost({ queryCount, headDim, valueDim }: Sizes, changes: number): number {
+  return queryCount * changes * 2 * (headDim + COSTS.exponential + valueDim * COSTS.compensatedAdd);
+}
+
+function rebuildCost({ queryCount, keyCount, headDim, valueDim }: Sizes): number {
+  return queryCount * keyCount * (headDim + COSTS.exponential + valueDim);
+}
+
+function flushCost(sizes: Sizes, changes: number): number {
+  return Math.min(patchCost(sizes, changes), rebuildCost(sizes));
+}
+
+function overlayCost(sizes: Sizes, rows: number, changes: number): number {
+  return patchCost({ ...sizes, queryCount: rows }, changes);
+}
+
+Deno.test("auto takes the cheaper plan on either side of the point where they cost the same", () => {
+  const planner = new Planner("auto", COSTS);
+  // 96 a changed key against 32 a key: 1000 keys are rebuilt for what 333⅓ changes cost.
+  assertEquals(planner.planFlush(SIZES, 1), "patch");
+  assertEquals(planner.planFlush(SIZES, 333), "patch");
+  assertEquals(planner.planFlush(SIZES, 334), "rebuild");
+  assertEquals(planner.planFlush(SIZES, 1000), "rebuild");
+  assertEquals(planner.planFlush({ ...SIZES, keyCount: 0 }, 1), "rebuild");
+});
+
+Deno.test("auto never takes the dearer plan", () => {
+  const size = fc.integer({ min: 1, max: 300 });
+  fc.assert(fc.property(size, size, size, size, size, (queryCount, keyCount, headDim, valueDim, changes) => {
+    const sizes = { queryCount, keyCount, headDim, valueDim };
+    const plan = new Planner("auto", COSTS).planFlush(sizes, changes);
+    const cost = plan === "patch" ? patchCost(sizes, changes) : rebuildCost(sizes);
+    assertEquals(cost, flushCost(sizes, changes));
+  }));
+});
+
+Deno.test("patch and rebuild are followed to the letter, but nothing is rebuilt for nothing", () => {
+  for (const changes of [1, 333, 334, 5000]) {
+    assertEquals(new Planner("patch", COSTS).planFlush(SIZES, changes), "patch");
+    assertEquals(new Planner("rebuild", COSTS).planFlush(SIZES, changes), "rebuild");
+  }
+  for (const policy of ["auto", "patch", "rebuild"] as const) {
+    assertEquals(new Planner(policy, COSTS).planFlush(SIZES, 0), "patch");
+  }
+});
+
+Deno.test("a read flushes at once when its overlay costs no less than the flush", () => {
+  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 9, 5), "overlay");
+  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 10, 5), "flush");
+  // The flush of 1000 changes is a rebuild, which 3.34 rows of overlay cost as much as.
+  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 3, 1000), "overlay");
+  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 4, 1000), "flush");
+  assertEquals(new Planner("patch", COSTS).planRead(SIZES, 4, 1000), "overlay");
+  // Under "rebuild" the flush is dear also for a few changes, so a read of all rows is overlaid.
+  assertEquals(new Planner("rebuild", COSTS).planRead(SIZES, 10, 5), "overlay");
+});
+
+Deno.test("overlays go on until they have cost what the flush would have, and then from the start again", () => {
+  const planner = new Planner("auto", COSTS);
+  const plans = () => Array.from({ length: 5 }, () => planner.planRead(SIZES, 3, 7));
+  assertEquals(plans(), ["overlay", "overlay", "overlay", "flush", "flush"]);
+  planner.flushed();
+  assertEquals(plans(), ["overlay", "overlay", "overlay", "flush", "flush"]);
+});
+
+Deno.test("reads of pending edits cost at most twice what the best course costs, whatever reads follow", () => {
+  const size = fc.integer({ min: 1, max: 100 });
+  const reads = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 200 });
+  let dearest = 0;
+  fc.assert(
+    fc.property(
+      size,
+      size,
+      size,
+      size,
+      size,
+      reads,
+      (queryCount, keyCount, headDim, valueDim, changes, reads) => {
+        const sizes = { queryCount, keyCount, headDim, valueDim };
+        const planner = new Planner("auto", COSTS);
+        const flush = flushCost(sizes, changes);
+        let cost = 0, overlayAll = 0, pending = true;
+        for (const read of reads) {
+          const rows = Math.min(read, queryCount);
+          const overlay = overlayCost(sizes, rows, changes);
+          overlayAll += overlay;
+          if (!pending) continue;
+          if (planner.planRead(sizes, rows, changes) === "overlay") cost += overlay;
+          else {
+            cost += flush;
+            planner.flushed();
+            pending = false;
+          }
+        }
+        // A clairvoyant flushes before the first read or never: an overlay before the flush is only lost.
+        const best = Math.min(overlayAll, flush);
+        dearest = Math.max(dearest, cost / best);
+        assert(cost <= 2 * best, `${cost} against ${best}`);
+      },
+    ),
+    { numRuns: 500 },
+  );
+  assert(dearest > 1.5, `the reads of this test never cost more than ${dearest} times the best course`);
+});
+
+Deno.test("also with edits between the reads: at most twice what either simple policy costs", () => {
+  const size = fc.integer({ min: 1, max: 100 });
+  const step = fc.oneof(
+    fc.record({ read: fc.integer({ min: 1, max: 100 }) }),
+    fc.record({ edit: fc.integer({ min: 1, max: 40 }) }),
+  );
+  const steps = fc.array(step, { maxLength: 200 });
+  fc.assert(
+    fc.property(size, size, size, size, steps, (queryCount, keyCount, headDim, valueDim, steps) => {
+      const sizes = { queryCount, keyCount, headDim, valueDim };
+      const planner = new Planner("auto", COSTS);
+      let cost = 0, pending = 0;
+      let overlayAlways = 0, everEdited = 0;
+      let flushAlways = 0, unflushed = 0;
+      for (const step of steps) {
+        if ("edit" in step) {
+          pending += step.edit;
+          everEdited += step.edit;
+          unflushed += step.edit;
+          continue;
+        }
+        const rows = Math.min(step.read, queryCount);
+        overlayAlways += overlayCost(sizes, rows, everEdited);
+        if (unflushed > 0) flushAlways += flushCost(sizes, unflushed);
+        unflushed = 0;
+        if (pending === 0) continue;
+        if (planner.planRead(sizes, rows, pending) === "overlay") cost += overlayCost(sizes, rows, pending);
+        else {
+          cost += flushCost(sizes, pending);
+          planner.flushed();
+          pending = 0;
+        }
+      }
+      assert(cost <= 2 * overlayAlways, `${cost} against ${overlayAlways} by overlays`);
+      assert(cost <= 2 * flushAlways, `${cost} against ${flushAlways} by flushes`);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("the plan of an engine is auto unless given, and nothing but one of three", () => {
+  assertEquals(toFlushPolicy("create"), "auto");
+  for (const policy of ["auto", "patch", "rebuild"] as const) {
+    assertEquals(toFlushPolicy("create", policy), policy);
+  }
+  for (const bad of ["", "Auto", "never", null, 1, ["patch"], new String("patch")]) {
+    const error = assertThrows(() => toFlushPolicy("create", bad as FlushPolicy), InputError);
+    assertEquals([error.operation, error.expected], ["create", '"auto", "patch" or "rebuild"']);
+  }
+});

@@ -1,0 +1,81 @@
+import { assert, assertEquals, assertLess } from "./assert.ts";
+import { score } from "../src/core/score_rule.ts";
+import { magnitudeOf, ratio, toExact } from "./support/exact.ts";
+import { Random } from "./support/random.ts";
+
+const UNIT_ROUNDOFF = 2 ** -53;
+
+function exactDot(query: ArrayLike<number>, key: ArrayLike<number>): { dot: bigint; magnitude: bigint } {
+  let dot = 0n, magnitude = 0n;
+  for (let c = 0; c < query.length; c++) {
+    const product = toExact(query[c]) * toExact(key[c]);
+    dot += product;
+    magnitude += magnitudeOf(product);
+  }
+  return { dot, magnitude };
+}
+
+Deno.test("a score is scale · Σ q k, whatever the remainder of d by the lanes", () => {
+  for (let headDim = 1; headDim <= 13; headDim++) {
+    // Powers of two: each product has a bit of its own, so one left out or counted twice shows.
+    const query = Float64Array.from({ length: headDim }, (_, c) => 2 ** c);
+    const key = Float32Array.from({ length: headDim }, (_, c) => 2 ** c);
+    assertEquals(score(query, key, 0, headDim, 1), (4 ** headDim - 1) / 3);
+    assertEquals(score(query, key, 0, headDim, -0.25), -(4 ** headDim - 1) / 12);
+  }
+  assertEquals(score(new Float64Array(4), Float32Array.of(1, 2, 3, 4), 0, 4, 5), 0);
+});
+
+Deno.test("a score is as close to the exact one as a float64 dot may be", () => {
+  const random = new Random(11);
+  let worst = 0;
+  for (let trial = 0; trial < 500; trial++) {
+    const headDim = 1 + random.below(130);
+    const size = 10 ** (random.below(20) - 10);
+    const query = Float64Array.from(random.row(headDim, size));
+    const key = random.row(headDim, 1 / size);
+    // Products that nearly cancel, so that the order of accumulation shows.
+    if (trial % 2 === 0) {
+      for (let c = 1; c < headDim; c += 2) query[c] = -query[c - 1], key[c] = key[c - 1];
+    }
+    const { dot, magnitude } = exactDot(query, key);
+    const actual = toExact(score(query, key, 0, headDim, 1)) << 1074n;
+    // Products of float32 numbers are exact in float64; ⌈d/4⌉ + 2 additions touch each of them.
+    const bound = (Math.ceil(headDim / 4) + 3 + 2) * UNIT_ROUNDOFF;
+    const error = ratio(magnitudeOf(actual - dot), magnitude);
+    worst = Math.max(worst, error / bound);
+    assertLess(error, bound, `d = ${headDim}`);
+  }
+  console.log(`score: largest error ${worst.toFixed(3)} of its bound`);
+  assert(worst > 0.01, "no rounding showed: the test is blind");
+});
+
+Deno.test("a score multiplies the scale in once, at the end", () => {
+  const random = new Random(12);
+  for (let trial = 0; trial < 200; trial++) {
+    const headDim = 1 + random.below(40);
+    const query = Float64Array.from(random.row(headDim)), key = random.row(headDim);
+    const scale = 1 / Math.sqrt(headDim);
+    assertEquals(score(query, key, 0, headDim, scale), scale * score(query, key, 0, headDim, 1));
+  }
+});
+
+Deno.test("a score has the same bits wherever the key lies and whatever lies around it", () => {
+  const random = new Random(13);
+  for (let headDim = 1; headDim <= 70; headDim++) {
+    const query = Float64Array.from(random.row(headDim)), key = random.row(headDim);
+    const alone = score(query, key, 0, headDim, 0.3);
+    for (const offset of [1, 2, 3, 4, 5, 7, 64, 101]) {
+      const keys = random.row(offset + headDim + 9, 1e6);
+      keys.set(key, offset);
+      const wideQuery = Float64Array.from(random.row(headDim + 5, 1e6));
+      wideQuery.set(query);
+      assertEquals(score(wideQuery, keys, offset, headDim, 0.3), alone, `d = ${headDim}, offset ${offset}`);
+    }
+  }
+});
+
+Deno.test("the largest float32 numbers give a finite score", () => {
+  const query = new Float64Array(256).fill(Math.fround(3.4e38)), key = new Float32Array(256).fill(-3.4e38);
+  assert(Number.isFinite(score(query, key, 0, 256, 3.4e38)));
+});
