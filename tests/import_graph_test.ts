@@ -1,0 +1,242 @@
+// The house has one direction: a module imports from its own floor or a lower one, and no way leads back to where
+// it began. The check reads sources as text, so that it also sees imports of types, which leave no trace at run
+// time.
+
+import { assert, assertEquals } from "./assert.ts";
+
+/** Floors, the lowest first: a module belongs to the first one that claims its path. */
+const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
+  ["errors", /^src\/errors\.ts$/],
+  ["matrix", /^src\/matrix\.ts$/],
+  ["core", /^src\/core\//],
+  ["backend contract", /^src\/backends\/(backend|first_changes)\.ts$/],
+  ["backends", /^src\/backends\//],
+  ["lazy", /^src\/lazy\//],
+  ["options", /^src\/options\.ts$/],
+  ["entry points", /^src\/(dynamic_attention|attention)\.ts$/],
+  ["public surface", /^mod\.ts$/],
+  ["experiments", /^src\/experiments\//],
+];
+
+/** Paths to sources, relative to the repository. */
+type Sources = ReadonlyMap<string, string>;
+
+/** The specifiers of all imports and re-exports of a module; code in comments does not count. */
+function specifiersOf(source: string): string[] {
+  const stringOrComment =
+    /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/\*[^]*?\*\/|\/\/[^\n]*/g;
+  const code = source.replace(stringOrComment, (found) => found.startsWith("/") ? " " : found);
+  const imports =
+    /\b(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']|\bimport\s*\(?\s*["']([^"']+)["']/g;
+  return [...code.matchAll(imports)].map(([, from, bare]) => from ?? bare);
+}
+
+function resolve(from: string, specifier: string): string {
+  return new URL(specifier, `file:///${from}`).pathname.slice(1);
+}
+
+function floorOf(path: string): number {
+  return FLOORS.findIndex(([, claims]) => claims.test(path));
+}
+
+/** What is wrong with the imports of a set of modules, a sentence each. */
+function complaints(sources: Sources): string[] {
+  const found: string[] = [];
+  const graph = new Map<string, string[]>();
+  for (const [path, source] of sources) {
+    if (floorOf(path) === -1) found.push(`${path} has no floor`);
+    const targets: string[] = [];
+    for (const specifier of specifiersOf(source)) {
+      if (!specifier.startsWith(".")) {
+        const mayDepend = path.startsWith("src/experiments/");
+        if (!mayDepend) found.push(`${path} imports ${specifier}, which is not of this repository`);
+        continue;
+      }
+      const target = resolve(path, specifier);
+      if (!sources.has(target)) found.push(`${path} imports ${target}, which is not there`);
+      else targets.push(target);
+      found.push(...complaintsOfArrow(path, target));
+    }
+    graph.set(path, targets);
+  }
+  const circle = circleIn(graph);
+  if (circle) found.push(`circle: ${circle.join(" → ")}`);
+  return found;
+}
+
+function complaintsOfArrow(path: string, target: string): string[] {
+  const found: string[] = [];
+  const floor = floorOf(path), targetFloor = floorOf(target);
+  if (targetFloor > floor && floor !== -1) {
+    found.push(`${path} (${FLOORS[floor][0]}) imports ${target} (${FLOORS[targetFloor][0]}) above it`);
+  }
+  if (path === "src/core/reference.ts") found.push(`${path} imports ${target}, but shares no code`);
+  const implementation = /^(src\/backends\/[^/]+\/)/.exec(target)?.[1];
+  if (implementation && !path.startsWith(implementation) && path !== "src/backends/select.ts") {
+    found.push(`${path} names the implementation ${target}, which only select.ts may`);
+  }
+  return found;
+}
+
+/** A way that ends where it began, or null. */
+function circleIn(graph: ReadonlyMap<string, readonly string[]>): string[] | null {
+  const done = new Set<string>();
+  const way: string[] = [];
+  function visit(path: string): string[] | null {
+    if (done.has(path)) return null;
+    const at = way.indexOf(path);
+    if (at !== -1) return [...way.slice(at), path];
+    way.push(path);
+    for (const target of graph.get(path) ?? []) {
+      const circle = visit(target);
+      if (circle) return circle;
+    }
+    way.pop();
+    done.add(path);
+    return null;
+  }
+  for (const path of graph.keys()) {
+    const circle = visit(path);
+    if (circle) return circle;
+  }
+  return null;
+}
+
+const ROOT = new URL("../", import.meta.url);
+
+async function readSources(): Promise<Sources> {
+  const sources = new Map<string, string>();
+  async function readFolder(folder: string): Promise<void> {
+    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+      if (isDirectory) await readFolder(`${folder}${name}/`);
+      else if (name.endsWith(".ts")) await readModule(`${folder}${name}`);
+    }
+  }
+  async function readModule(path: string): Promise<void> {
+    sources.set(path, await Deno.readTextFile(new URL(path, ROOT)));
+  }
+  await readModule("mod.ts");
+  await readFolder("src/");
+  return sources;
+}
+
+Deno.test("imports point one way, without a circle", async () => {
+  const sources = await readSources();
+  assertEquals(complaints(sources), []);
+});
+
+Deno.test("the modules and their imports were found at all", async () => {
+  const sources = await readSources();
+  for (
+    const path of ["mod.ts", "src/dynamic_attention.ts", "src/backends/select.ts", "src/lazy/planner.ts"]
+  ) {
+    assert(sources.has(path), path);
+  }
+  const modules = (path: string) =>
+    specifiersOf(sources.get(path)!).map((specifier) => resolve(path, specifier));
+  assert(modules("mod.ts").includes("src/dynamic_attention.ts"));
+  assert(modules("src/lazy/planner.ts").includes("src/backends/backend.ts"), "imports of types count");
+  // Code in doc comments imports the package by its name; that is no import of the module.
+  assert(sources.get("src/attention.ts")!.includes('from "@attune/attention"'));
+  assertEquals(specifiersOf(sources.get("src/core/reference.ts")!), []);
+});
+
+Deno.test("every form of import is seen, and none that is only talked about", () => {
+  const source = `
+    // import { a } from "./comment.ts";
+    /** \`import { a } from "./doc.ts"\` "half a string */
+    import "./effect.ts";
+    import all from './quotes.ts';
+    import { a, type B } from "./named.ts";
+    import type { C } from "./types.ts";
+    import {
+      long,
+    } from "./lines.ts";
+    import data from "./data.json" with { type: "json" };
+    export { d } from "./export.ts";
+    export * from "./star.ts";
+    export * as space from "./space.ts";
+    export const text = "http://not/a/comment", other = 'it is "quoted"';
+    const later = await import("./later.ts");
+    type Far = import("./far.ts").Far;
+    export function from(x: number) { return x; }
+  `;
+  assertEquals(
+    specifiersOf(source).sort(),
+    ["data.json", "effect.ts", "export.ts", "far.ts", "later.ts", "lines.ts", "named.ts", "quotes.ts"]
+      .concat("space.ts", "star.ts", "types.ts").map((name) => `./${name}`),
+  );
+});
+
+Deno.test("the check fails on made-up mistakes", async (t) => {
+  const good: Sources = new Map([
+    ["mod.ts", 'export * from "./src/attention.ts";'],
+    ["src/attention.ts", 'import "./backends/select.ts"; import type { E } from "./errors.ts";'],
+    ["src/errors.ts", ""],
+    ["src/core/reference.ts", ""],
+    ["src/core/score.ts", ""],
+    ["src/backends/backend.ts", 'import "../core/score.ts";'],
+    ["src/backends/select.ts", 'import "./array/array.ts";'],
+    ["src/backends/array/array.ts", 'import "./rows.ts"; import "../backend.ts";'],
+    ["src/backends/array/rows.ts", ""],
+    ["src/lazy/log.ts", 'import "../backends/backend.ts";'],
+    ["src/lazy/table.ts", 'import "./log.ts";'],
+    ["src/experiments/runner.ts", 'import "../../mod.ts"; import plotly from "plotly";'],
+  ]);
+  const mistakes: readonly (readonly [path: string, source: string, complaint: string])[] = [
+    [
+      "src/errors.ts",
+      'import "./attention.ts";',
+      "src/errors.ts (errors) imports src/attention.ts (entry points) above it",
+    ],
+    [
+      "src/core/score.ts",
+      'import type { B } from "../backends/backend.ts";',
+      "src/core/score.ts (core) imports src/backends/backend.ts (backend contract) above it",
+    ],
+    [
+      "src/lazy/log.ts",
+      'import "./table.ts";',
+      "circle: src/lazy/log.ts → src/lazy/table.ts → src/lazy/log.ts",
+    ],
+    [
+      "src/backends/array/rows.ts",
+      'import "./rows.ts";',
+      "circle: src/backends/array/rows.ts → src/backends/array/rows.ts",
+    ],
+    [
+      "src/backends/backend.ts",
+      'import "./array/rows.ts";',
+      "src/backends/backend.ts names the implementation src/backends/array/rows.ts, which only select.ts may",
+    ],
+    [
+      "src/lazy/table.ts",
+      'import "../backends/array/rows.ts";',
+      "src/lazy/table.ts names the implementation src/backends/array/rows.ts, which only select.ts may",
+    ],
+    [
+      "mod.ts",
+      'export * from "npm:left-pad";',
+      "mod.ts imports npm:left-pad, which is not of this repository",
+    ],
+    [
+      "src/lazy/log.ts",
+      'import "@std/assert";',
+      "src/lazy/log.ts imports @std/assert, which is not of this repository",
+    ],
+    [
+      "src/core/reference.ts",
+      'import "./score.ts";',
+      "src/core/reference.ts imports src/core/score.ts, but shares no code",
+    ],
+    ["src/attic/old.ts", "", "src/attic/old.ts has no floor"],
+    ["mod.ts", 'export * from "./src/gone.ts";', "mod.ts imports src/gone.ts, which is not there"],
+  ];
+  assertEquals(complaints(good), []);
+  for (const [path, source, complaint] of mistakes) {
+    await t.step(complaint, () => {
+      const found = complaints(new Map([...good, [path, source]]));
+      assert(found.includes(complaint), `found ${JSON.stringify(found)}`);
+    });
+  }
+});

@@ -1,0 +1,54 @@
+// The library asks for nothing: a program without any permission, in a folder of its own, imports it by its path,
+// edits and reads.
+
+import { assertEquals } from "./assert.ts";
+
+const MODULE = new URL("../mod.ts", import.meta.url).href;
+
+async function runWithoutPermission(
+  source: string,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const folder = await Deno.makeTempDir({ prefix: "attune-" });
+  try {
+    const script = `${folder}/script.ts`;
+    await Deno.writeTextFile(script, source);
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--quiet", script],
+      cwd: folder,
+    });
+    const { code, stdout, stderr } = await command.output();
+    const decoder = new TextDecoder();
+    return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("an engine needs no permission", async () => {
+  const source = `
+    import { attention, DynamicAttention } from ${JSON.stringify(MODULE)};
+    const names = ["read", "write", "net", "env", "run", "sys", "ffi"] as const;
+    const states = names.map((name) => Deno.permissions.querySync({ name }).state);
+    if (states.includes("granted")) throw new Error("this run proves nothing: " + states);
+
+    const options = { query: [[0, 0]], key: [[1, 2], [3, 4]], value: [[10], [20]] };
+    await using live = await DynamicAttention.create(options);
+    live.setValue(1, [40]);
+    live.insert([5, 6], [1]);
+    console.log((await live.read()).data[0], (await attention(options)).data[0], live.stats().backend);
+  `;
+  assertEquals(await runWithoutPermission(source), { code: 0, stdout: "17 15 array\n", stderr: "" });
+});
+
+Deno.test("importing the library prints nothing", async () => {
+  assertEquals(await runWithoutPermission(`import ${JSON.stringify(MODULE)};`), {
+    code: 0,
+    stdout: "",
+    stderr: "",
+  });
+});
+
+Deno.test("a program that does need a permission fails here", async () => {
+  const { code, stdout } = await runWithoutPermission('console.log(Deno.readTextFileSync("script.ts"));');
+  assertEquals([code, stdout], [1, ""]);
+});
