@@ -29,14 +29,11 @@
 
 export { attention } from "./src/attention.ts";
 export { type BackendName } from "./src/backends/select.ts";
-export {
-  DynamicAttention,
-  type DynamicAttentionStats,
-  type StaleOutput,
-  type WeightedKey,
-} from "./src/dynamic_attention.ts";
+export { type DynamicAttentionStats, type StaleOutput, type WeightedKey } from "./src/answers.ts";
+export { DynamicAttention } from "./src/dynamic_attention.ts";
 export { AttentionError, BackendError, DisposedError, InputError, SlotError } from "./src/errors.ts";
 export { type Edit } from "./src/lazy/edits.ts";
+export { type MaskEntry, type MaskFunction, type MaskInput, type MaskMatrix } from "./src/lazy/mask.ts";
 export { type FlushPolicy } from "./src/lazy/planner.ts";
 export { type LazyThreshold } from "./src/lazy/threshold.ts";
 export { type Matrix, type MatrixInput, type RowInput } from "./src/matrix.ts";

@@ -4,77 +4,15 @@
  */
 
 import type { Backend } from "./backends/backend.ts";
-import { firstChanges } from "./backends/first_changes.ts";
+import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
+import { outputColumns, queryColumns } from "./core/head_layout.ts";
 import { DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
 import { checkColumn, checkSlot, type Edit, type EditRules, performEdit } from "./lazy/edits.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
 import { describe, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
-import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem } from "./options.ts";
-
-/** What `peek` answers: the last applied output. */
-export interface StaleOutput {
-  /** A row a query asked for, dv columns. */
-  readonly output: Matrix;
-  /** Changed key slots that the output does not know of; 0 means that it is exact. */
-  readonly pending: number;
-  /** How many batches of edits had been applied when the output was taken. */
-  readonly epoch: number;
-}
-
-/** A key and its weight for a query. */
-export interface WeightedKey {
-  /** The key's slot. */
-  readonly slot: number;
-  /** w = exp(s) / Σ exp(s), from 0 to 1. */
-  readonly weight: number;
-}
-
-/** Sizes, versions and counted work of an engine, its creation included. */
-export interface DynamicAttentionStats {
-  /** The backend in use. */
-  readonly backend: string;
-  /** m, live queries. */
-  readonly queryCount: number;
-  /** n, live keys. */
-  readonly keyCount: number;
-  /** d. */
-  readonly headDim: number;
-  /** dv. */
-  readonly valueDim: number;
-  /** Edits accepted. */
-  readonly edits: number;
-  /** Edits that needed no work, since a later edit of the slot overtook or undid them. */
-  readonly coalesced: number;
-  /** Edits 1 … `applied` are in the applied state. */
-  readonly applied: number;
-  /** Changed slots that wait. */
-  readonly pending: number;
-  /** Batches applied. */
-  readonly epoch: number;
-  /** Batches whose keys were patched in. */
-  readonly patches: number;
-  /** Batches for which every row was rebuilt. */
-  readonly rebuilds: number;
-  /** Reads that overlaid pending edits instead of applying them first. */
-  readonly overlays: number;
-  /** Rows rebuilt one by one because rounding could have spoilt them. */
-  readonly refreshes: number;
-  /** Rows computed from scratch, for whatever reason. */
-  readonly rowsBuilt: number;
-  /** Rows in which only the changed keys were exchanged. */
-  readonly rowsPatched: number;
-  /** Products added to a sum. */
-  readonly multiplyAdds: number;
-  /** Calls of exp. */
-  readonly exponentials: number;
-  /** Milliseconds spent applying edits. */
-  readonly applyMs: number;
-  /** Milliseconds spent on reads. */
-  readonly readMs: number;
-  /** Bytes that the backend holds. */
-  readonly bytes: number;
-}
+import { fillBackend } from "./fill_backend.ts";
+import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem, toPositions } from "./options.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
 let construct: (problem: EngineProblem, backend: Backend) => DynamicAttention;
@@ -82,8 +20,10 @@ let construct: (problem: EngineProblem, backend: Backend) => DynamicAttention;
 /**
  * Attention of standing queries that stays current while keys, values and queries change.
  *
- * It holds o_i = Σ_j w_ij v_j with w_ij = exp(s_ij) / Σ_k exp(s_ik) and s_ij = scale · q_i·k_j, for m queries over
- * n keys. Matrices are row-major float32, a row a token; logarithms are natural.
+ * It holds o_i = Σ_j w_ij v_j with w_ij = exp(s_ij) / Σ_k exp(s_ik), for m queries over n keys and for each of H
+ * heads. A score s_ij is scale · q_i·k_j, then c·tanh(s/c) with a softcap c, then plus what the mask says; a pair
+ * out of `causal` reach or `window` scores −∞. Matrices are row-major float32, a row a token, head h in columns
+ * [h·d, (h+1)·d); logarithms are natural. A row without any allowed key is 0, its log-sum-exp −∞.
  *
  * | operation | cost |
  * |---|---|
@@ -135,38 +75,31 @@ export class DynamicAttention {
     construct = (problem, backend) => new DynamicAttention(problem, backend);
   }
 
-  private constructor({ query, key, value, threshold, policy }: EngineProblem, backend: Backend) {
-    const headDim = query.shape[1], valueDim = value.shape[1];
-    const keySlots = new SlotTable(key.shape[0]);
-    const querySlots = new SlotTable(query.shape[0]);
+  private constructor(problem: EngineProblem, backend: Backend) {
+    const { queryPositions, keyPositions, layout, mask, threshold, policy } = problem;
+    const keySlots = new SlotTable(keyPositions);
+    const querySlots = new SlotTable(queryPositions);
     this.#backend = backend;
-    this.#rules = { headDim, valueDim, keySlots, querySlots };
-    this.#pipeline = new EditPipeline({
-      backend,
-      policy,
-      threshold,
-      headDim,
-      valueDim,
-      sizes: () => ({ queryCount: querySlots.count, keyCount: keySlots.count, headDim, valueDim }),
-    });
+    this.#rules = { layout, mask, keySlots, querySlots };
+    this.#pipeline = new EditPipeline({ backend, policy, threshold, ...this.#rules });
   }
 
   /**
    * Makes an engine and computes its first state, O(m n (d + dv)).
    *
-   * @param options Q (m × d), K (n × d) and V (n × dv), where m and n may be 0; see the option types for the rest.
+   * @param options Q (m × H·d), K (n × Hkv·d) and V (n × Hkv·dv), where m and n may be 0; see the types for the rest.
    * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown or out of range.
    */
   static create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
     return createEngine(options);
   }
 
-  /** Writes the key in `slot`: `key` is d numbers. O(d + dv). */
+  /** Writes the key in `slot`: `key` is Hkv·d numbers. O(d + dv). */
   setKey(slot: number, key: RowInput): void {
     this.#edit({ kind: "setKey", slot, key });
   }
 
-  /** Writes the value in `slot`: `value` is dv numbers. O(d + dv). */
+  /** Writes the value in `slot`: `value` is Hkv·dv numbers. O(d + dv). */
   setValue(slot: number, value: RowInput): void {
     this.#edit({ kind: "setValue", slot, value });
   }
@@ -186,9 +119,14 @@ export class DynamicAttention {
     this.#edit({ kind: "addToValue", slot, column, delta });
   }
 
-  /** Adds a key of d numbers with its value of dv and returns the slot it took. O(d + dv). */
-  insert(key: RowInput, value: RowInput): number {
-    return this.#edit({ kind: "insert", key, value });
+  /**
+   * Adds a key of Hkv·d numbers with its value of Hkv·dv and returns the slot it took. O(d + dv).
+   *
+   * @param options `position` of the key, for `causal` and `window`; one more than the largest so far unless given.
+   * @throws {InputError} Also when the mask is a matrix that does not cover the slot.
+   */
+  insert(key: RowInput, value: RowInput, options: { readonly position?: number } = {}): number {
+    return this.#edit({ kind: "insert", key, value, ...options });
   }
 
   /** Deletes the key in `slot` with its value. O(1). */
@@ -196,14 +134,14 @@ export class DynamicAttention {
     this.#edit({ kind: "delete", slot });
   }
 
-  /** Writes the query in `slot`: `query` is d numbers. Its row is computed anew when it is next read or applied. */
+  /** Writes the query in `slot`: `query` is H·d numbers. Its rows are computed anew when next read or applied. */
   setQuery(slot: number, query: RowInput): void {
     this.#edit({ kind: "setQuery", slot, query });
   }
 
-  /** Adds a standing query of d numbers and returns the slot it took. */
-  insertQuery(query: RowInput): number {
-    return this.#edit({ kind: "insertQuery", query });
+  /** Adds a standing query of H·d numbers and returns the slot it took; `options` as for `insert`. */
+  insertQuery(query: RowInput, options: { readonly position?: number } = {}): number {
+    return this.#edit({ kind: "insertQuery", query, ...options });
   }
 
   /** Deletes the standing query in `slot`. */
@@ -251,20 +189,20 @@ export class DynamicAttention {
    * Attention of standing queries, exact as of the edits made before the call.
    *
    * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
-   * @returns o, a row a query and dv columns.
+   * @returns o, a row a query and H·dv columns.
    * @throws {SlotError} When a row is not live.
    */
   async read(rows?: ArrayLike<number>): Promise<Matrix> {
     const slots = this.#toRows("DynamicAttention.read", rows);
     const { output } = await this.#pipeline.read("DynamicAttention.read", slots);
-    return { data: output, shape: [slots.length, this.#rules.valueDim] };
+    return { data: output, shape: [slots.length, outputColumns(this.#rules.layout)] };
   }
 
   /** One number of the attention of a standing query, exact: column `column` of the row of query `slot`. */
   async readEntry(slot: number, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toRows(operation, [slot]);
-    checkColumn(operation, column, this.#rules.valueDim, "valueDim");
+    checkColumn(operation, column, outputColumns(this.#rules.layout), "heads × valueDim");
     const { output } = await this.#pipeline.read(operation, slots);
     return output[column];
   }
@@ -278,51 +216,84 @@ export class DynamicAttention {
   async peek(rows?: ArrayLike<number>): Promise<StaleOutput> {
     const slots = this.#toRows("DynamicAttention.peek", rows);
     const { output, pending, epoch } = await this.#pipeline.peek("DynamicAttention.peek", slots);
-    return { output: { data: output, shape: [slots.length, this.#rules.valueDim] }, pending, epoch };
+    const shape = [slots.length, outputColumns(this.#rules.layout)] as const;
+    return { output: { data: output, shape }, pending, epoch };
   }
 
   /**
-   * The weights w_ij of query `slot`, exact: one number a key slot, 0 where no key is live; they sum to 1 unless
-   * there is no key at all.
+   * The weights w_ij of one head of query `slot`, exact: one number a key slot, 0 where no key is live; they sum to
+   * 1 unless no key is allowed.
+   *
+   * @param options `head`, 0 unless given.
    */
-  async weights(slot: number): Promise<Float32Array<ArrayBuffer>> {
+  async weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
     const [row] = this.#toRows(operation, [slot]);
-    return await this.#pipeline.weights(operation, row, this.#rules.keySlots.size);
+    return await this.#pipeline.weights(operation, row, this.#toHead(operation, options.head));
   }
 
-  /** ln Σ_j exp s_ij, exact: a row a query, one column; natural log, −∞ where there is no key. */
+  /** ln Σ_j exp s_ij, exact: a row a query, a column a head; natural log, −∞ where no key is allowed. */
   async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
     const slots = this.#toRows("DynamicAttention.logSumExp", rows);
     const { logSumExp } = await this.#pipeline.read("DynamicAttention.logSumExp", slots);
-    return { data: logSumExp, shape: [slots.length, 1] };
+    return { data: logSumExp, shape: [slots.length, this.#rules.layout.heads] };
   }
 
   /**
-   * The `count` keys with the largest weights for query `slot`, the heaviest first and by slot number where weights
-   * are equal; all live keys if there are fewer.
+   * The `count` keys with the largest weights for one head of query `slot`, the heaviest first and by slot number
+   * where weights are equal; all live keys if there are fewer.
+   *
+   * @param options `head`, 0 unless given.
    */
-  async topKeys(slot: number, count: number): Promise<WeightedKey[]> {
+  async topKeys(
+    slot: number,
+    count: number,
+    options: { readonly head?: number } = {},
+  ): Promise<WeightedKey[]> {
     const operation = "DynamicAttention.topKeys";
     const [row] = this.#toRows(operation, [slot]);
+    const head = this.#toHead(operation, options.head);
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
     const live = this.#rules.keySlots.liveSlots();
-    const weights = await this.#pipeline.weights(operation, row, this.#rules.keySlots.size);
+    const weights = await this.#pipeline.weights(operation, row, head);
     live.sort((a, b) => weights[b] - weights[a] || a - b);
     return Array.from(live.subarray(0, count), (key) => ({ slot: key, weight: weights[key] }));
   }
 
-  /** Attention of passing queries, r × d, over the current keys; nothing of them is kept. */
-  async attend(queries: MatrixInput): Promise<Matrix> {
+  /**
+   * Attention of passing queries, r × H·d, over the current keys; nothing of them is kept.
+   *
+   * @param options `positions` of the queries, for `causal` and `window`; from one more than the largest standing
+   * query's on unless given.
+   * @throws {InputError} Also on an engine with a mask: a mask knows standing queries alone.
+   */
+  async attend(
+    queries: MatrixInput,
+    options: { readonly positions?: ArrayLike<number> } = {},
+  ): Promise<Matrix> {
     const operation = "DynamicAttention.attend";
     this.#checkLive(operation);
-    const { data, shape } = toMatrix(operation, "queries", queries);
-    const { headDim, valueDim } = this.#rules;
-    if (shape[1] !== headDim) {
-      throw new InputError(operation, `queries have ${shape[1]} columns`, `${headDim} (headDim)`);
+    const { layout, mask, querySlots } = this.#rules;
+    if (mask) {
+      throw new InputError(operation, "the engine has a mask", "none, or the query among the standing ones");
     }
-    const { output } = await this.#pipeline.attend(operation, data, shape[0]);
-    return { data: output, shape: [shape[0], valueDim] };
+    const { data, shape } = toMatrix(operation, "queries", queries);
+    if (shape[1] !== queryColumns(layout)) {
+      throw new InputError(
+        operation,
+        `queries have ${shape[1]} columns`,
+        `${queryColumns(layout)} (heads × headDim)`,
+      );
+    }
+    const positions = toPositions(
+      operation,
+      "positions",
+      options.positions,
+      shape[0],
+      querySlots.nextPosition,
+    );
+    const { output } = await this.#pipeline.attend(operation, { count: shape[0], rows: data, positions });
+    return { data: output, shape: [shape[0], outputColumns(layout)] };
   }
 
   /** Applies the pending edits, in the way that `onThreshold` says. */
@@ -342,14 +313,13 @@ export class DynamicAttention {
     this.#checkLive("DynamicAttention.stats");
     const { written, applied, changesApplied, epoch, patches, rebuilds, overlays, applyMs, readMs } =
       this.#pipeline.counts;
-    const { headDim, valueDim, keySlots, querySlots } = this.#rules;
+    const { layout, keySlots, querySlots } = this.#rules;
     const pending = this.#pipeline.pending;
     return {
       backend: this.#backend.name,
       queryCount: querySlots.count,
       keyCount: keySlots.count,
-      headDim,
-      valueDim,
+      ...layout,
       edits: written,
       coalesced: written - changesApplied - pending,
       applied: pending === 0 ? written : applied,
@@ -394,19 +364,26 @@ export class DynamicAttention {
     return Uint32Array.from(rows, (slot) => checkSlot(operation, "query", slot, querySlots));
   }
 
+  #toHead(operation: string, head = 0): number {
+    const { heads } = this.#rules.layout;
+    if (isCount(head) && head < heads) return head;
+    throw new InputError(
+      operation,
+      `head is ${describe(head)}`,
+      `an integer from 0 to ${heads - 1} (below heads)`,
+    );
+  }
+
   #checkLive(operation: string): void {
     if (this.#disposal) throw new DisposedError(operation);
   }
 }
 
-/** Makes an engine on a backend other than the options name: for tests of how the engine treats one. */
+/** Makes an engine with something between it and its backend: for tests of how it treats one. */
 export async function createEngine(
   options: DynamicAttentionOptions,
-  wrap: (backend: Backend) => Backend = (backend) => backend,
+  wrap?: (backend: Backend) => Backend,
 ): Promise<DynamicAttention> {
   const problem = toEngineProblem("DynamicAttention.create", options);
-  const { query, key, value, scale, tolerance, factory } = problem;
-  const backend = wrap(factory({ headDim: query.shape[1], valueDim: value.shape[1], scale, tolerance }));
-  await backend.apply(firstChanges(query, key, value), "rebuild");
-  return construct(problem, backend);
+  return construct(problem, await fillBackend(problem, wrap));
 }

@@ -1,6 +1,6 @@
 /**
  * The errors of the library. Each names the operation, what came and what was expected, in one sentence:
- * `DynamicAttention.setKey: row has 63 numbers, expected 64 (headDim)`. An operation that throws one of them
+ * `DynamicAttention.setKey: row has 63 numbers, expected 64 (kvHeads × headDim)`. An operation that throws one of them
  * has changed nothing.
  */
 
@@ -16,7 +16,7 @@
  *   () => attention({ query: [[1, 2]], key: [[1]], value: [[1]] }),
  *   AttentionError,
  * );
- * assertEquals(error.message, "attention: key has 1 columns, expected 2 (headDim, as query)");
+ * assertEquals(error.message, "attention: key has 1 columns, expected 2 (kvHeads × headDim)");
  * ```
  */
 export class AttentionError extends Error {

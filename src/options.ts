@@ -5,20 +5,42 @@
 import type { BackendFactory } from "./backends/backend.ts";
 import { type BackendName, selectBackend } from "./backends/select.ts";
 import { InputError } from "./errors.ts";
+import type { HeadLayout } from "./core/head_layout.ts";
+import type { ScoreRule } from "./core/score_rule.ts";
+import { type Mask, type MaskInput, toMask } from "./lazy/mask.ts";
 import { type FlushPolicy, toFlushPolicy } from "./lazy/planner.ts";
 import { type LazyThreshold, type ThresholdTest, toThresholdTest } from "./lazy/threshold.ts";
-import { describe, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
+import { describe, isCount, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
 
 /** What `attention` is asked. */
 export interface AttentionOptions {
-  /** Q, m × d. */
+  /** Q, m × H·d: a row a token, head h in columns [h·d, (h+1)·d). */
   readonly query: MatrixInput;
-  /** K, n × d; n may be 0. */
+  /** K, n × Hkv·d; n may be 0. */
   readonly key: MatrixInput;
-  /** V, n × dv. */
+  /** V, n × Hkv·dv. */
   readonly value: MatrixInput;
+  /** H, query heads; 1 unless given. */
+  readonly heads?: number;
+  /** Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given. */
+  readonly kvHeads?: number;
   /** Multiplies q·k; 1 / √d unless given. */
   readonly scale?: number;
+  /** c in c·tanh(s/c), which caps scores before the mask is added; 0, the default, is none. */
+  readonly softcap?: number;
+  /**
+   * What is added to the scores, m × n: numbers (−∞ forbids a pair), or booleans where true lets a pair attend. One
+   * matrix for all heads, a list of H matrices, or a function of query slot, key slot and head.
+   */
+  readonly mask?: MaskInput;
+  /** Lets a key attend only if keyPosition ≤ queryPosition + offset; `true` is an offset of 0. */
+  readonly causal?: boolean | { readonly offset: number };
+  /** Lets a key attend only if −left ≤ keyPosition − queryPosition ≤ right; Infinity limits nothing. */
+  readonly window?: readonly [left: number, right: number];
+  /** Positions of the queries; 0, 1, 2, … unless given. */
+  readonly queryPositions?: ArrayLike<number>;
+  /** Positions of the keys; 0, 1, 2, … unless given. */
+  readonly keyPositions?: ArrayLike<number>;
   /** Where to compute; "auto" unless given. */
   readonly backend?: BackendName;
 }
@@ -44,57 +66,164 @@ export interface Problem {
   readonly query: Matrix;
   readonly key: Matrix;
   readonly value: Matrix;
-  readonly scale: number;
+  readonly queryPositions: Float64Array;
+  readonly keyPositions: Float64Array;
+  readonly layout: HeadLayout;
+  readonly rule: ScoreRule;
+  readonly mask: Mask | null;
+  readonly tolerance: number;
   readonly factory: BackendFactory;
 }
 
 /** Checked options of an engine. */
 export interface EngineProblem extends Problem {
-  readonly tolerance: number;
   readonly threshold: ThresholdTest;
   readonly policy: FlushPolicy;
 }
 
-const ATTENTION_OPTIONS = ["query", "key", "value", "scale", "backend"];
-const ENGINE_OPTIONS = [...ATTENTION_OPTIONS, "lazyThreshold", "onThreshold", "tolerance"];
+const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
+  "query",
+  "key",
+  "value",
+  "heads",
+  "kvHeads",
+  "scale",
+  "softcap",
+  "mask",
+  "causal",
+  "window",
+  "queryPositions",
+  "keyPositions",
+  "backend",
+];
+const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
+  ...ATTENTION_OPTIONS,
+  "lazyThreshold",
+  "onThreshold",
+  "tolerance",
+];
+const TOLERANCE = 1e-8;
 
 /** Checks the options of `attention`. */
 export function toProblem(operation: string, options: AttentionOptions): Problem {
   checkNames(operation, options, ATTENTION_OPTIONS);
-  return toCheckedProblem(operation, options);
+  return toCheckedProblem(operation, options, TOLERANCE);
 }
 
 /** Checks the options of an engine. */
 export function toEngineProblem(operation: string, options: DynamicAttentionOptions): EngineProblem {
   checkNames(operation, options, ENGINE_OPTIONS);
-  const { tolerance = 1e-8 } = options;
+  const { tolerance = TOLERANCE } = options;
   if (!(tolerance > 0 && tolerance < 1)) {
     throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
   }
   return {
-    ...toCheckedProblem(operation, options),
-    tolerance,
+    ...toCheckedProblem(operation, options, tolerance),
     threshold: toThresholdTest(operation, options.lazyThreshold),
     policy: toFlushPolicy(operation, options.onThreshold),
   };
 }
 
-function toCheckedProblem(operation: string, options: AttentionOptions): Problem {
+function toCheckedProblem(operation: string, options: AttentionOptions, tolerance: number): Problem {
   const query = toMatrix(operation, "query", options.query);
   const key = toMatrix(operation, "key", options.key);
   const value = toMatrix(operation, "value", options.value);
-  const headDim = query.shape[1];
-  if (key.shape[1] !== headDim) {
-    throw new InputError(operation, `key has ${key.shape[1]} columns`, `${headDim} (headDim, as query)`);
+  const layout = toLayout(operation, options, query, key, value);
+  return {
+    query,
+    key,
+    value,
+    queryPositions: toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]),
+    keyPositions: toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]),
+    layout,
+    rule: toRule(operation, options, layout),
+    mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0]),
+    tolerance,
+    factory: selectBackend(operation, options.backend),
+  };
+}
+
+function toLayout(
+  operation: string,
+  options: AttentionOptions,
+  query: Matrix,
+  key: Matrix,
+  value: Matrix,
+): HeadLayout {
+  const { heads = 1 } = options;
+  if (!isCount(heads) || heads === 0) {
+    throw new InputError(operation, `heads is ${describe(heads)}`, "an integer ≥ 1");
+  }
+  const { kvHeads = heads } = options;
+  if (!isCount(kvHeads) || kvHeads === 0 || heads % kvHeads !== 0) {
+    throw new InputError(operation, `kvHeads is ${describe(kvHeads)}`, `a divisor of ${heads} (heads)`);
+  }
+  if (query.shape[1] % heads !== 0) {
+    throw new InputError(operation, `query has ${query.shape[1]} columns`, `a multiple of ${heads} (heads)`);
+  }
+  const headDim = query.shape[1] / heads;
+  if (key.shape[1] !== kvHeads * headDim) {
+    throw new InputError(
+      operation,
+      `key has ${key.shape[1]} columns`,
+      `${kvHeads * headDim} (kvHeads × headDim)`,
+    );
   }
   if (value.shape[0] !== key.shape[0]) {
     throw new InputError(operation, `value has ${value.shape[0]} rows`, `${key.shape[0]} (one a key)`);
   }
-  const { scale = 1 / Math.sqrt(headDim) } = options;
+  if (value.shape[1] % kvHeads !== 0) {
+    throw new InputError(
+      operation,
+      `value has ${value.shape[1]} columns`,
+      `a multiple of ${kvHeads} (kvHeads)`,
+    );
+  }
+  return { heads, kvHeads, headDim, valueDim: value.shape[1] / kvHeads };
+}
+
+function toRule(operation: string, options: AttentionOptions, { headDim }: HeadLayout): ScoreRule {
+  const { scale = 1 / Math.sqrt(headDim), softcap = 0, causal = false } = options;
+  const [left, right] = options.window ?? [Infinity, Infinity];
   if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
     throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");
   }
-  return { query, key, value, scale, factory: selectBackend(operation, options.backend) };
+  if (!(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
+    throw new InputError(operation, `softcap is ${describe(softcap)}`, "a finite number ≥ 0");
+  }
+  if (options.window?.length !== 2 && options.window !== undefined || !(left >= 0 && right >= 0)) {
+    throw new InputError(operation, `window is ${describe(options.window)}`, "[left ≥ 0, right ≥ 0]");
+  }
+  const offset = typeof causal === "object" && causal !== null ? causal.offset : causal ? 0 : Infinity;
+  const isCausal = typeof causal === "boolean" || Number.isFinite(offset);
+  if (!isCausal) {
+    throw new InputError(
+      operation,
+      `causal is ${describe(causal)}`,
+      "a boolean or { offset: a finite number }",
+    );
+  }
+  return { scale, softcap, before: left, after: Math.min(right, offset) };
+}
+
+/** Checks positions of `count` rows; without any they are `first`, `first` + 1, … */
+export function toPositions(
+  operation: string,
+  name: string,
+  input: ArrayLike<number> | undefined,
+  count: number,
+  first = 0,
+): Float64Array {
+  if (input === undefined) return Float64Array.from({ length: count }, (_, at) => first + at);
+  if (typeof input !== "object" || input === null || input.length !== count) {
+    throw new InputError(operation, `${name} has ${input?.length} numbers`, `${count} (one a row)`);
+  }
+  const positions = Float64Array.from(input);
+  const bad = positions.findIndex((position) => !Number.isFinite(position));
+  if (bad >= 0) {
+    throw new InputError(operation, `${name} has ${positions[bad]} at index ${bad}`, "finite numbers");
+  }
+  return positions;
 }
 
 /** A misspelt option must not be taken for its default. */

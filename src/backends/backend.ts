@@ -7,15 +7,20 @@
  * time, also while a change is applied, except for the slots that the change names.
  */
 
+import type { HeadLayout } from "../core/head_layout.ts";
+import type { ScoreRule } from "../core/score_rule.ts";
+
 /**
- * Rows by slot number. A row of a key source is the key followed by its value, `headDim + valueDim` numbers; a
- * row of a query source is the query.
+ * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of a
+ * query source is the query, H·d numbers.
  */
 export interface RowSource {
   /** Whether the slot holds a row; false for any number that was never given out. */
   isLive(slot: number): boolean;
   /** One number of a live row. */
   element(slot: number, column: number): number;
+  /** Where a live row lies, for rules that look at positions. */
+  position(slot: number): number;
   /** Copies a live row to `target`, from `offset` on. */
   copyRow(slot: number, target: Float32Array, offset: number): void;
   /** Whether a live row equals the one in `rows` that starts at `offset`. */
@@ -30,6 +35,14 @@ export interface RowChanges {
   readonly live: Uint8Array;
   /** T rows in the layout of {@link RowSource}; the row of an emptied slot means nothing. */
   readonly rows: Float32Array;
+  /** T positions. */
+  readonly positions: Float64Array;
+  /**
+   * With a mask, what is added to the scores of each of the T rows with every row of the other kind: for a changed
+   * key, a number for each query slot and mask head, `slot · maskHeads + head`; for a changed query, likewise for
+   * each key slot. Pairs of which one is not live mean nothing. null without a mask.
+   */
+  readonly bias: Float32Array | null;
 }
 
 /** One batch of edits. */
@@ -45,9 +58,9 @@ export type Plan = "patch" | "rebuild";
 
 /** Attention of the rows that were asked for, in their order. */
 export interface Readout {
-  /** A row a query, `valueDim` numbers each; zeros where no key is allowed. */
+  /** A row a query, H·dv numbers each; zeros where no key is allowed. */
   readonly output: Float32Array<ArrayBuffer>;
-  /** Natural log of Σ_j exp s_ij, one a query; −∞ where no key is allowed. */
+  /** Natural log of Σ_j exp s_ij, H a query; −∞ where no key is allowed. */
   readonly logSumExp: Float32Array<ArrayBuffer>;
 }
 
@@ -57,7 +70,7 @@ export interface Work {
   multiplyAdds: number;
   /** Calls of exp. */
   exponentials: number;
-  /** Rows computed from scratch: the rows of a rebuild, changed queries, refreshes, rows of `attend`. */
+  /** Rows (one a query and head) computed from scratch: in a rebuild, for a changed query, refreshed, attending. */
   rowsBuilt: number;
   /** Rows touched by a patch or an overlay. */
   rowsPatched: number;
@@ -75,14 +88,21 @@ export interface Costs {
 
 /** What a backend is made with. */
 export interface BackendConfig {
-  /** d. */
-  readonly headDim: number;
-  /** dv. */
-  readonly valueDim: number;
-  /** Multiplies q·k. */
-  readonly scale: number;
+  readonly layout: HeadLayout;
+  readonly rule: ScoreRule;
+  /** Whether there is a mask, and of how many heads: 0 for none, 1 for one that all heads share, or H. */
+  readonly maskHeads: number;
   /** Largest trusted rounding error, relative; see `core/rounding_ledger.ts`. */
   readonly tolerance: number;
+}
+
+/** Queries that are not standing. No mask knows them: with one, nobody may ask for them. */
+export interface PassingQueries {
+  readonly count: number;
+  /** `count` rows of H·d numbers. */
+  readonly rows: Float32Array;
+  /** `count` positions. */
+  readonly positions: Float64Array;
 }
 
 /** A place that computes. */
@@ -103,10 +123,15 @@ export interface Backend {
   apply(changes: Changes, plan: Plan): Promise<void>;
   /** Attention of standing queries as if `pending` were applied; keeps nothing of it. */
   read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout>;
-  /** Attention of `count` passing queries as if `pending` were applied; keeps nothing of them. */
-  attend(queries: Float32Array, count: number, pending: RowChanges | null): Promise<Readout>;
-  /** The weights of one standing query, one a key slot below `slotCount`, as if `pending` were applied. */
-  weights(row: number, slotCount: number, pending: RowChanges | null): Promise<Float32Array<ArrayBuffer>>;
+  /** Attention of passing queries as if `pending` were applied; keeps nothing of them. */
+  attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout>;
+  /** The weights of one head of a standing query, one a key slot below `slotCount`, as if `pending` were applied. */
+  weights(
+    row: number,
+    head: number,
+    slotCount: number,
+    pending: RowChanges | null,
+  ): Promise<Float32Array<ArrayBuffer>>;
   /** Gives back what it holds. */
   dispose(): Promise<void>;
 }

@@ -5,50 +5,69 @@
 
 /** What the oracle is asked: matrices as arrays of rows, in any precision. */
 export interface ReferenceCase {
-  /** m rows of d numbers. */
+  /** m rows of H·d numbers. */
   readonly query: readonly ArrayLike<number>[];
-  /** n rows of d numbers. */
+  /** n rows of Hkv·d numbers. */
   readonly key: readonly ArrayLike<number>[];
-  /** n rows of dv numbers. */
+  /** n rows of Hkv·dv numbers. */
   readonly value: readonly ArrayLike<number>[];
   /** Multiplies q·k; there is no default. */
   readonly scale: number;
   /** dv, which an empty `value` does not tell. */
   readonly valueDim: number;
+  /** H; 1 unless given. */
+  readonly heads?: number;
+  /** Hkv; H unless given. */
+  readonly kvHeads?: number;
+  /** c in c·tanh(s/c); none unless given. */
+  readonly softcap?: number;
+  /** Added to the score of row i with row j in head h; −∞ forbids the pair. */
+  readonly bias?: (i: number, j: number, head: number) => number;
 }
 
-/** What the oracle answers, a row a query. */
+/** What the oracle answers. */
 export interface ReferenceResult {
-  /** o_i = Σ_j w_ij v_j; zeros where there is no key. */
+  /** o_i = Σ_j w_ij v_j, m rows of H·dv; zeros where no key is allowed. */
   readonly output: number[][];
-  /** ln Σ_j exp s_ij; −∞ where there is no key. */
-  readonly logSumExp: number[];
-  /** w_ij = exp(s_ij) / Σ_j exp(s_ij). */
-  readonly weights: number[][];
+  /** ln Σ_j exp s_ij, m rows of H; −∞ where no key is allowed. */
+  readonly logSumExp: number[][];
+  /** w_ij = exp(s_ij) / Σ_j exp(s_ij), by query, head and key. */
+  readonly weights: number[][][];
 }
 
-/** softmax(scale · Q Kᵀ) V in float64. */
-export function referenceAttention({ query, key, value, scale, valueDim }: ReferenceCase): ReferenceResult {
+/** softmax(score) V in float64. */
+export function referenceAttention(question: ReferenceCase): ReferenceResult {
+  const { query, key, value, scale, valueDim, softcap = 0, bias = () => 0 } = question;
+  const heads = question.heads ?? 1;
+  const kvHeads = question.kvHeads ?? heads;
   const output: number[][] = [];
-  const logSumExp: number[] = [];
-  const weights: number[][] = [];
-  for (const q of query) {
-    const scores = key.map((k) => {
-      let dot = 0;
-      for (let c = 0; c < q.length; c++) dot += q[c] * k[c];
-      return scale * dot;
-    });
-    const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-    const exponentials = scores.map((s) => Math.exp(s - largest));
-    const total = exponentials.reduce((a, b) => a + b, 0);
-    const w = exponentials.map((e) => e / total);
-    const o = new Array<number>(valueDim).fill(0);
-    w.forEach((weight, j) => {
-      for (let c = 0; c < valueDim; c++) o[c] += weight * value[j][c];
-    });
-    output.push(o);
-    logSumExp.push(key.length === 0 ? -Infinity : largest + Math.log(total));
-    weights.push(w);
-  }
+  const logSumExp: number[][] = [];
+  const weights: number[][][] = [];
+  query.forEach((q, i) => {
+    const headDim = q.length / heads;
+    output.push([]);
+    logSumExp.push([]);
+    weights.push([]);
+    for (let h = 0; h < heads; h++) {
+      const group = Math.floor(h / (heads / kvHeads));
+      const scores = key.map((k, j) => {
+        let dot = 0;
+        for (let c = 0; c < headDim; c++) dot += q[h * headDim + c] * k[group * headDim + c];
+        const s = scale * dot;
+        return (softcap > 0 ? softcap * Math.tanh(s / softcap) : s) + bias(i, j, h);
+      });
+      const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+      const exponentials = scores.map((s) => largest === -Infinity ? 0 : Math.exp(s - largest));
+      const total = exponentials.reduce((a, b) => a + b, 0);
+      const w = exponentials.map((e) => total === 0 ? 0 : e / total);
+      const o = new Array<number>(valueDim).fill(0);
+      w.forEach((weight, j) => {
+        for (let c = 0; c < valueDim; c++) o[c] += weight * value[j][group * valueDim + c];
+      });
+      output[i].push(...o);
+      logSumExp[i].push(total === 0 ? -Infinity : largest + Math.log(total));
+      weights[i].push(w);
+    }
+  });
   return { output, logSumExp, weights };
 }

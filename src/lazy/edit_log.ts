@@ -4,56 +4,70 @@
  * it: the backend's applied rows, or a log that is being applied.
  *
  * Invariant: an entry differs from the base. What is edited back to what the base has leaves the log, so the
- * log's size is the number of slots that have to be applied.
+ * log's size is the number of slots that have to be applied. Only where a mask is asked anew about each inserted
+ * row does an inserted row stay in the log though it equals the base's.
  */
 
 import type { RowChanges, RowSource } from "../backends/backend.ts";
 
 const FIRST_CAPACITY = 16;
 
+/** The entries of a log: a batch of changes, but for what a mask has to say of them. */
+export type Entries = Omit<RowChanges, "bias">;
+
 /** Newest rows by slot over a base. */
 export class EditLog implements RowSource {
   readonly #width: number;
+  readonly #keepsInserts: boolean;
   #base: RowSource;
-  // slot → position in the three arrays, which are dense
-  readonly #positions = new Map<number, number>();
+  // slot → index in the arrays below, which are dense
+  readonly #indices = new Map<number, number>();
   #slots = new Uint32Array(FIRST_CAPACITY);
   #live = new Uint8Array(FIRST_CAPACITY);
+  /** 1 where the row was inserted, and is not the base's row edited. */
+  #inserted = new Uint8Array(FIRST_CAPACITY);
+  #positions = new Float64Array(FIRST_CAPACITY);
   #rows: Float32Array<ArrayBuffer>;
 
-  constructor(width: number, base: RowSource) {
+  constructor(width: number, base: RowSource, keepsInserts: boolean) {
     this.#width = width;
     this.#base = base;
+    this.#keepsInserts = keepsInserts;
     this.#rows = new Float32Array(FIRST_CAPACITY * width);
   }
 
   /** Slots that differ from the base. */
   get size(): number {
-    return this.#positions.size;
+    return this.#indices.size;
   }
 
   has(slot: number): boolean {
-    return this.#positions.has(slot);
+    return this.#indices.has(slot);
   }
 
   isLive(slot: number): boolean {
-    const at = this.#positions.get(slot);
+    const at = this.#indices.get(slot);
     return at === undefined ? this.#base.isLive(slot) : this.#live[at] === 1;
   }
 
   element(slot: number, column: number): number {
-    const at = this.#positions.get(slot);
+    const at = this.#indices.get(slot);
     return at === undefined ? this.#base.element(slot, column) : this.#rows[at * this.#width + column];
   }
 
+  position(slot: number): number {
+    const at = this.#indices.get(slot);
+    return at === undefined ? this.#base.position(slot) : this.#positions[at];
+  }
+
   copyRow(slot: number, target: Float32Array, offset: number): void {
-    const at = this.#positions.get(slot);
+    const at = this.#indices.get(slot);
     if (at === undefined) this.#base.copyRow(slot, target, offset);
     else target.set(this.#rows.subarray(at * this.#width, (at + 1) * this.#width), offset);
   }
 
   equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
-    const at = this.#positions.get(slot);
+    const at = this.#indices.get(slot);
     if (at === undefined) return this.#base.equalsRow(slot, rows, offset);
     for (let c = 0; c < this.#width; c++) {
       if (this.#rows[at * this.#width + c] !== rows[offset + c]) return false;
@@ -63,43 +77,55 @@ export class EditLog implements RowSource {
 
   /** Writes part of a live row, from `column` on. */
   write(slot: number, part: Float32Array, column: number): void {
-    const at = this.#positions.get(slot) ?? this.#copyFromBase(slot);
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
     this.#rows.set(part, at * this.#width + column);
-    this.#dropIfUndone(slot, at);
+    this.#dropIfUndone(slot);
   }
 
-  /** Writes a whole row; the slot is live from now on. */
+  /** Writes a whole row of a live slot. */
   put(slot: number, row: Float32Array): void {
-    const at = this.#positions.get(slot) ?? this.#append(slot);
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
+    this.#rows.set(row, at * this.#width);
+    this.#dropIfUndone(slot);
+  }
+
+  /** Writes a row to a slot, which is live from now on. */
+  insert(slot: number, row: Float32Array, position: number): void {
+    const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#rows.set(row, at * this.#width);
     this.#live[at] = 1;
-    this.#dropIfUndone(slot, at);
+    this.#inserted[at] = 1;
+    this.#positions[at] = position;
+    this.#dropIfUndone(slot);
   }
 
   /** Empties a slot. */
   delete(slot: number): void {
-    const at = this.#positions.get(slot) ?? this.#append(slot);
+    const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#live[at] = 0;
     if (!this.#base.isLive(slot)) this.#remove(slot, at);
   }
 
   /** Writes the entries of a log that lies on this one. */
   absorb(upper: EditLog): void {
-    for (const [slot, at] of upper.#positions) {
-      if (upper.#live[at] === 1) {
-        this.put(slot, upper.#rows.subarray(at * upper.#width, (at + 1) * upper.#width));
-      } else this.delete(slot);
+    for (const [slot, at] of upper.#indices) {
+      const row = upper.#rows.subarray(at * upper.#width, (at + 1) * upper.#width);
+      if (upper.#live[at] === 0) this.delete(slot);
+      else if (upper.#inserted[at] === 1) this.insert(slot, row, upper.#positions[at]);
+      else this.put(slot, row);
     }
   }
 
   /** Moves the entries of `slots` to a new log, which comes to lie between this one and its base. */
   take(slots: Iterable<number>): EditLog {
-    const taken = new EditLog(this.#width, this.#base);
+    const taken = new EditLog(this.#width, this.#base, this.#keepsInserts);
     for (const slot of slots) {
-      const at = this.#positions.get(slot);
+      const at = this.#indices.get(slot);
       if (at === undefined) continue;
       const to = taken.#append(slot);
       taken.#live[to] = this.#live[at];
+      taken.#inserted[to] = this.#inserted[at];
+      taken.#positions[to] = this.#positions[at];
       taken.#rows.set(this.#rows.subarray(at * this.#width, (at + 1) * this.#width), to * this.#width);
       this.#remove(slot, at);
     }
@@ -113,24 +139,27 @@ export class EditLog implements RowSource {
   }
 
   /** The entries, as views that the next edit invalidates. */
-  view(): RowChanges {
+  view(): Entries {
     return {
       slots: this.#slots.subarray(0, this.size),
       live: this.#live.subarray(0, this.size),
       rows: this.#rows.subarray(0, this.size * this.#width),
+      positions: this.#positions.subarray(0, this.size),
     };
   }
 
   /** The entries, as copies that stay. */
-  snapshot(): RowChanges {
-    const { slots, live, rows } = this.view();
-    return { slots: slots.slice(), live: live.slice(), rows: rows.slice() };
+  snapshot(): Entries {
+    const { slots, live, rows, positions } = this.view();
+    return { slots: slots.slice(), live: live.slice(), rows: rows.slice(), positions: positions.slice() };
   }
 
   #copyFromBase(slot: number): number {
     const at = this.#append(slot);
     this.#base.copyRow(slot, this.#rows, at * this.#width);
+    this.#positions[at] = this.#base.position(slot);
     this.#live[at] = 1;
+    this.#inserted[at] = 0;
     return at;
   }
 
@@ -138,25 +167,24 @@ export class EditLog implements RowSource {
     const at = this.size;
     if (at === this.#slots.length) this.#grow();
     this.#slots[at] = slot;
-    this.#positions.set(slot, at);
+    this.#indices.set(slot, at);
     return at;
   }
 
   #grow(): void {
     const capacity = 2 * this.#slots.length;
-    const slots = new Uint32Array(capacity);
-    const live = new Uint8Array(capacity);
-    const rows = new Float32Array(capacity * this.#width);
-    slots.set(this.#slots);
-    live.set(this.#live);
-    rows.set(this.#rows);
-    this.#slots = slots;
-    this.#live = live;
-    this.#rows = rows;
+    this.#slots = grown(this.#slots, new Uint32Array(capacity));
+    this.#live = grown(this.#live, new Uint8Array(capacity));
+    this.#inserted = grown(this.#inserted, new Uint8Array(capacity));
+    this.#positions = grown(this.#positions, new Float64Array(capacity));
+    this.#rows = grown(this.#rows, new Float32Array(capacity * this.#width));
   }
 
-  #dropIfUndone(slot: number, at: number): void {
-    const undone = this.#base.isLive(slot) && this.#base.equalsRow(slot, this.#rows, at * this.#width);
+  #dropIfUndone(slot: number): void {
+    const at = this.#indices.get(slot) as number;
+    if (this.#keepsInserts && this.#inserted[at] === 1) return;
+    const undone = this.#base.isLive(slot) && this.#base.position(slot) === this.#positions[at] &&
+      this.#base.equalsRow(slot, this.#rows, at * this.#width);
     if (undone) this.#remove(slot, at);
   }
 
@@ -166,9 +194,19 @@ export class EditLog implements RowSource {
     if (at !== last) {
       this.#slots[at] = this.#slots[last];
       this.#live[at] = this.#live[last];
+      this.#inserted[at] = this.#inserted[last];
+      this.#positions[at] = this.#positions[last];
       this.#rows.copyWithin(at * this.#width, last * this.#width, (last + 1) * this.#width);
-      this.#positions.set(this.#slots[at], at);
+      this.#indices.set(this.#slots[at], at);
     }
-    this.#positions.delete(slot);
+    this.#indices.delete(slot);
   }
+}
+
+function grown<Numbers extends Uint32Array | Uint8Array | Float64Array | Float32Array>(
+  from: Numbers,
+  to: Numbers,
+): Numbers {
+  to.set(from);
+  return to;
 }

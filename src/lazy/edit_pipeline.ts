@@ -10,10 +10,13 @@
  * what was queued on the strength of them rejects with the same error.
  */
 
-import type { Backend, Changes, Plan, Readout } from "../backends/backend.ts";
-import { BackendError } from "../errors.ts";
+import type { Backend, Changes, PassingQueries, Plan, Readout, RowChanges } from "../backends/backend.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
+import { AttentionError, BackendError } from "../errors.ts";
 import { EditLog } from "./edit_log.ts";
+import { type Mask, maskKeys, maskQueries } from "./mask.ts";
 import { type FlushPolicy, Planner, type Sizes } from "./planner.ts";
+import type { SlotTable } from "./slot_table.ts";
 import type { ThresholdTest } from "./threshold.ts";
 
 /** Rows `[key | value]` and queries that differ from the layer below. */
@@ -23,6 +26,8 @@ interface Layer {
 }
 
 interface SealedLayer extends Layer {
+  /** What the backend is told, once the mask has been asked. */
+  changes: Changes | null;
   /** How many edits are applied once this layer is; null for a layer that took only some of them along. */
   readonly written: number | null;
 }
@@ -32,10 +37,11 @@ export interface PipelineConfig {
   readonly backend: Backend;
   readonly policy: FlushPolicy;
   readonly threshold: ThresholdTest;
-  readonly headDim: number;
-  readonly valueDim: number;
-  /** Live queries and keys as of the newest edit. */
-  readonly sizes: () => Sizes;
+  readonly layout: HeadLayout;
+  readonly mask: Mask | null;
+  /** Live keys and queries as of the newest edit. */
+  readonly keySlots: SlotTable;
+  readonly querySlots: SlotTable;
 }
 
 /** A stale answer and how stale it is. */
@@ -90,8 +96,8 @@ export class EditPipeline {
   #tail: Promise<void> = Promise.resolve();
   /** Grows with each failure; what was queued before one must not run after it. */
   #generation = 0;
-  #failure: BackendError | null = null;
-  #unreported: BackendError | null = null;
+  #failure: AttentionError | null = null;
+  #unreported: AttentionError | null = null;
   #flushingByItself = false;
 
   constructor(config: PipelineConfig) {
@@ -129,8 +135,11 @@ export class EditPipeline {
   flush(operation: string, plan?: "rebuild"): Promise<void> {
     const failure = this.#takeUnreported();
     if (failure) return Promise.reject(failure);
-    if (sizeOf(this.#top) === 0 && !plan) return this.#enqueue(operation, noWork);
-    return this.#applyAll(operation, plan);
+    const flushed = sizeOf(this.#top) === 0 && !plan
+      ? this.#enqueue(operation, noWork)
+      : this.#applyAll(operation, plan);
+    this.#askMask();
+    return flushed;
   }
 
   /** Exact attention of standing queries. */
@@ -139,18 +148,15 @@ export class EditPipeline {
   }
 
   /** Exact attention of passing queries. */
-  attend(operation: string, queries: Float32Array, count: number): Promise<Readout> {
-    return this.#ask(operation, NO_ROWS, count, (pending) => this.#backend.attend(queries, count, pending));
+  attend(operation: string, queries: PassingQueries): Promise<Readout> {
+    return this.#ask(operation, NO_ROWS, queries.count, (pending) => this.#backend.attend(queries, pending));
   }
 
-  /** Exact weights of a standing query. */
-  weights(operation: string, row: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#ask(
-      operation,
-      Uint32Array.of(row),
-      1,
-      (pending) => this.#backend.weights(row, slotCount, pending),
-    );
+  /** Exact weights of one head of a standing query. */
+  weights(operation: string, row: number, head: number): Promise<Float32Array<ArrayBuffer>> {
+    const slotCount = this.#config.keySlots.size;
+    const ask = (pending: RowChanges | null) => this.#backend.weights(row, head, slotCount, pending);
+    return this.#ask(operation, Uint32Array.of(row), 1, ask);
   }
 
   /** Attention as of the applied keys. */
@@ -158,6 +164,7 @@ export class EditPipeline {
     const failure = this.#takeUnreported();
     if (failure) return Promise.reject(failure);
     this.#applyQueries(operation, rows);
+    this.#askMask();
     const pending = this.#top.keys.size;
     return this.#enqueue(operation, async () => {
       const readout = await this.#timedRead(() => this.#backend.read(rows, null));
@@ -172,10 +179,11 @@ export class EditPipeline {
   }
 
   #layerOn(base: { keys: Backend["keys"]; queries: Backend["queries"] }): Layer {
-    const { headDim, valueDim } = this.#config;
+    const { layout, mask } = this.#config;
+    const keepsInserts = mask?.isFunction === true;
     return {
-      keys: new EditLog(headDim + valueDim, base.keys),
-      queries: new EditLog(headDim, base.queries),
+      keys: new EditLog(keyColumns(layout) + valueColumns(layout), base.keys, keepsInserts),
+      queries: new EditLog(queryColumns(layout), base.queries, keepsInserts),
     };
   }
 
@@ -184,15 +192,16 @@ export class EditPipeline {
     operation: string,
     rows: Uint32Array,
     cost: number,
-    ask: (pending: Changes["keys"] | null) => Promise<T>,
+    ask: (pending: RowChanges | null) => Promise<T>,
   ): Promise<T> {
     const failure = this.#takeUnreported();
     if (failure) return Promise.reject(failure);
-    let pending: Changes["keys"] | null = null;
+    let pending: RowChanges | null = null;
     const { keys } = this.#top;
     if (keys.size > 0) {
-      if (this.#planner.planRead(this.#config.sizes(), cost, keys.size) === "overlay") {
-        pending = keys.snapshot();
+      const rowsRead = cost * this.#config.layout.heads;
+      if (this.#planner.planRead(this.#sizes(), rowsRead, keys.size) === "overlay") {
+        pending = maskKeys(this.#config.mask, keys.snapshot(), this.#config.querySlots);
         this.counts.overlays++;
       } else {
         // Its failure reaches the read, which is queued behind it.
@@ -200,6 +209,7 @@ export class EditPipeline {
       }
     }
     this.#applyQueries(operation, rows);
+    this.#askMask();
     return this.#enqueue(operation, () => this.#timedRead(() => ask(pending)));
   }
 
@@ -208,13 +218,13 @@ export class EditPipeline {
     const { keys, queries } = this.#top;
     const changed = queries.size === 0 ? [] : rows.filter((row) => queries.has(row));
     if (changed.length === 0) return;
-    const layer = { keys: keys.take([]), queries: queries.take(changed), written: null };
+    const layer = { keys: keys.take([]), queries: queries.take(changed), changes: null, written: null };
     this.#apply(operation, layer, "patch").catch(ignore);
   }
 
   #applyAll(operation: string, forced?: Plan): Promise<void> {
-    const plan = forced ?? this.#planner.planFlush(this.#config.sizes(), this.#top.keys.size);
-    const layer = { ...this.#top, written: this.counts.written };
+    const plan = forced ?? this.#planner.planFlush(this.#sizes(), this.#top.keys.size);
+    const layer = { ...this.#top, changes: null, written: this.counts.written };
     this.#top = this.#layerOn(layer);
     this.#planner.flushed();
     return this.#apply(operation, layer, plan);
@@ -225,9 +235,11 @@ export class EditPipeline {
     return this.#enqueue(operation, async () => {
       const start = performance.now();
       try {
-        await this.#backend.apply({ keys: layer.keys.view(), queries: layer.queries.view() }, plan);
+        await this.#backend.apply(this.#changesOf(layer), plan);
       } catch (cause) {
-        throw this.#putBack(new BackendError(operation, this.#backend.name, cause));
+        throw this.#putBack(
+          cause instanceof AttentionError ? cause : new BackendError(operation, this.#backend.name, cause),
+        );
       }
       this.#sealed.shift();
       const above = this.#sealed[0] ?? this.#top;
@@ -243,8 +255,31 @@ export class EditPipeline {
     });
   }
 
+  /**
+   * Asks the mask about what is sealed. It is asked late, so that a caller who learns a slot from an insert can tell
+   * the mask of it, but before a call returns that wants an answer, so that what later becomes of a slot changes
+   * nothing.
+   */
+  #askMask(): void {
+    if (this.#config.mask) { for (const layer of this.#sealed) this.#changesOf(layer); }
+  }
+
+  #changesOf(layer: SealedLayer): Changes {
+    const { mask, keySlots, querySlots } = this.#config;
+    layer.changes ??= {
+      keys: maskKeys(mask, layer.keys.view(), querySlots),
+      queries: maskQueries(mask, layer.queries.view(), keySlots),
+    };
+    return layer.changes;
+  }
+
+  #sizes(): Sizes {
+    const { layout: { heads, headDim, valueDim }, keySlots, querySlots } = this.#config;
+    return { rowCount: querySlots.count * heads, keyCount: keySlots.count, headDim, valueDim };
+  }
+
   /** Merges all sealed layers and the top one into one that lies on the applied rows. */
-  #putBack(failure: BackendError): BackendError {
+  #putBack(failure: AttentionError): AttentionError {
     const [lowest, ...others] = this.#sealed;
     for (const layer of others) absorb(lowest, layer);
     absorb(lowest, this.#top);
@@ -270,7 +305,7 @@ export class EditPipeline {
     );
   }
 
-  #takeUnreported(): BackendError | null {
+  #takeUnreported(): AttentionError | null {
     const failure = this.#unreported;
     this.#unreported = null;
     return failure;
@@ -283,7 +318,9 @@ export class EditPipeline {
       try {
         return await run();
       } catch (cause) {
-        throw cause instanceof BackendError ? cause : new BackendError(operation, this.#backend.name, cause);
+        throw cause instanceof AttentionError
+          ? cause
+          : new BackendError(operation, this.#backend.name, cause);
       }
     });
     this.#tail = result.then(ignore, ignore);

@@ -5,7 +5,9 @@
 
 import { InputError, SlotError } from "../errors.ts";
 import { describe, isCount, type RowInput, toRow } from "../matrix.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
 import type { EditLog } from "./edit_log.ts";
+import type { Mask } from "./mask.ts";
 import type { SlotTable } from "./slot_table.ts";
 
 /** One edit, as `DynamicAttention.edit` takes it. */
@@ -15,10 +17,10 @@ export type Edit =
   | { readonly kind: "set"; readonly slot: number; readonly key: RowInput; readonly value: RowInput }
   | { readonly kind: "addToKey"; readonly slot: number; readonly column: number; readonly delta: number }
   | { readonly kind: "addToValue"; readonly slot: number; readonly column: number; readonly delta: number }
-  | { readonly kind: "insert"; readonly key: RowInput; readonly value: RowInput }
+  | { readonly kind: "insert"; readonly key: RowInput; readonly value: RowInput; readonly position?: number }
   | { readonly kind: "delete"; readonly slot: number }
   | { readonly kind: "setQuery"; readonly slot: number; readonly query: RowInput }
-  | { readonly kind: "insertQuery"; readonly query: RowInput }
+  | { readonly kind: "insertQuery"; readonly query: RowInput; readonly position?: number }
   | { readonly kind: "deleteQuery"; readonly slot: number };
 
 /** What edits are written to. */
@@ -31,14 +33,12 @@ export interface EditTarget {
 
 /** What edits are checked against. */
 export interface EditRules {
-  /** d. */
-  readonly headDim: number;
-  /** dv. */
-  readonly valueDim: number;
+  readonly layout: HeadLayout;
   /** Live keys. */
   readonly keySlots: SlotTable;
   /** Live queries. */
   readonly querySlots: SlotTable;
+  readonly mask: Mask | null;
 }
 
 /** Performs one edit and returns the slot that it edited. */
@@ -48,39 +48,42 @@ export function performEdit(
   { keys, queries }: EditTarget,
   rules: EditRules,
 ): number {
-  const { headDim, valueDim, keySlots, querySlots } = rules;
+  const { layout, keySlots, querySlots, mask } = rules;
   switch (edit.kind) {
     case "setKey": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      keys.write(slot, toRow(operation, "key", edit.key, headDim, "headDim"), 0);
+      keys.write(slot, toKeyRow(operation, edit.key, layout), 0);
       return slot;
     }
     case "setValue": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      keys.write(slot, toRow(operation, "value", edit.value, valueDim, "valueDim"), headDim);
+      keys.write(slot, toValueRow(operation, edit.value, layout), keyColumns(layout));
       return slot;
     }
     case "set": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      keys.put(slot, joinRow(operation, edit.key, edit.value, rules));
+      keys.put(slot, joinRow(operation, edit.key, edit.value, layout));
       return slot;
     }
     case "addToKey": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      const column = checkColumn(operation, edit.column, headDim, "headDim");
+      const column = checkColumn(operation, edit.column, keyColumns(layout), KEY_LENGTH);
       keys.write(slot, sum(operation, keys.element(slot, column), edit.delta), column);
       return slot;
     }
     case "addToValue": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      const column = headDim + checkColumn(operation, edit.column, valueDim, "valueDim");
+      const column = keyColumns(layout) +
+        checkColumn(operation, edit.column, valueColumns(layout), VALUE_LENGTH);
       keys.write(slot, sum(operation, keys.element(slot, column), edit.delta), column);
       return slot;
     }
     case "insert": {
-      const row = joinRow(operation, edit.key, edit.value, rules);
-      const slot = keySlots.allocate();
-      keys.put(slot, row);
+      const row = joinRow(operation, edit.key, edit.value, layout);
+      const position = checkPosition(operation, edit.position, keySlots);
+      mask?.checkKey(operation, keySlots.next);
+      const slot = keySlots.allocate(position);
+      keys.insert(slot, row, position);
       return slot;
     }
     case "delete": {
@@ -91,13 +94,15 @@ export function performEdit(
     }
     case "setQuery": {
       const slot = checkSlot(operation, "query", edit.slot, querySlots);
-      queries.put(slot, toRow(operation, "query", edit.query, headDim, "headDim"));
+      queries.put(slot, toQueryRow(operation, edit.query, layout));
       return slot;
     }
     case "insertQuery": {
-      const row = toRow(operation, "query", edit.query, headDim, "headDim");
-      const slot = querySlots.allocate();
-      queries.put(slot, row);
+      const row = toQueryRow(operation, edit.query, layout);
+      const position = checkPosition(operation, edit.position, querySlots);
+      mask?.checkQuery(operation, querySlots.next);
+      const slot = querySlots.allocate(position);
+      queries.insert(slot, row, position);
       return slot;
     }
     case "deleteQuery": {
@@ -138,16 +143,33 @@ export function checkColumn(operation: string, column: number, length: number, m
   return column;
 }
 
-function joinRow(
-  operation: string,
-  key: RowInput,
-  value: RowInput,
-  { headDim, valueDim }: EditRules,
-): Float32Array {
-  const row = new Float32Array(headDim + valueDim);
-  row.set(toRow(operation, "key", key, headDim, "headDim"));
-  row.set(toRow(operation, "value", value, valueDim, "valueDim"), headDim);
+const KEY_LENGTH = "kvHeads × headDim";
+const VALUE_LENGTH = "kvHeads × valueDim";
+const QUERY_LENGTH = "heads × headDim";
+
+function toKeyRow(operation: string, key: RowInput, layout: HeadLayout): Float32Array {
+  return toRow(operation, "key", key, keyColumns(layout), KEY_LENGTH);
+}
+
+function toValueRow(operation: string, value: RowInput, layout: HeadLayout): Float32Array {
+  return toRow(operation, "value", value, valueColumns(layout), VALUE_LENGTH);
+}
+
+function toQueryRow(operation: string, query: RowInput, layout: HeadLayout): Float32Array {
+  return toRow(operation, "query", query, queryColumns(layout), QUERY_LENGTH);
+}
+
+function joinRow(operation: string, key: RowInput, value: RowInput, layout: HeadLayout): Float32Array {
+  const row = new Float32Array(keyColumns(layout) + valueColumns(layout));
+  row.set(toKeyRow(operation, key, layout));
+  row.set(toValueRow(operation, value, layout), keyColumns(layout));
   return row;
+}
+
+function checkPosition(operation: string, position: number | undefined, slots: SlotTable): number {
+  if (position === undefined) return slots.nextPosition;
+  if (typeof position === "number" && Number.isFinite(position)) return position;
+  throw new InputError(operation, `position is ${describe(position)}`, "a finite number");
 }
 
 /** `number + delta`, rounded to float32, as a row of one. */

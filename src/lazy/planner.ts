@@ -1,6 +1,6 @@
 /**
  * Chooses the cheaper way in counted work, from sizes and a backend's cost constants. The unit is one plain
- * multiply-add; a *pair* is a query with a key.
+ * multiply-add; a *row* is one head of a query, a *pair* a row with a key.
  */
 
 import type { Costs, Plan } from "../backends/backend.ts";
@@ -15,8 +15,8 @@ export type FlushPolicy = "auto" | "patch" | "rebuild";
 
 /** What the costs depend on. */
 export interface Sizes {
-  /** m, live. */
-  readonly queryCount: number;
+  /** Rows to keep: one a live query and head, m·H. */
+  readonly rowCount: number;
   /** n, live. */
   readonly keyCount: number;
   /** d. */
@@ -70,12 +70,12 @@ export class Planner {
   }
 
   #patchCost(sizes: Sizes, changes: number): number {
-    return sizes.queryCount * changes * this.#patchPair(sizes);
+    return sizes.rowCount * changes * this.#patchPair(sizes);
   }
 
   #rebuildCost(sizes: Sizes): number {
     const pair = sizes.headDim + sizes.valueDim + this.#costs.exponential;
-    return sizes.queryCount * sizes.keyCount * pair;
+    return sizes.rowCount * sizes.keyCount * pair;
   }
 
   /** A changed key costs a row two scores, two weights and two additions of a value. */

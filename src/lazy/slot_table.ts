@@ -1,5 +1,5 @@
 /**
- * Which slots are live, as of the newest edit. Numbers are given out 0, 1, 2, … and again when they are free,
+ * Which slots are live, as of the newest edit, and the position that the next row takes if it is given none. Numbers are given out 0, 1, 2, … and again when they are free,
  * the one freed last first. A batch of changes can be taken back as a whole.
  */
 
@@ -11,13 +11,24 @@ export class SlotTable {
   count: number;
   #live: Uint8Array<ArrayBuffer>;
   readonly #free: number[] = [];
+  #nextPosition: number;
   #journal: (() => void)[] | null = null;
 
-  /** Slots 0 … count − 1 are live. */
-  constructor(count: number) {
-    this.size = count;
-    this.count = count;
-    this.#live = new Uint8Array(count).fill(1);
+  /** Slots 0, 1, 2, … are live, a position each. */
+  constructor(positions: Float64Array) {
+    this.size = this.count = positions.length;
+    this.#live = new Uint8Array(positions.length).fill(1);
+    this.#nextPosition = positions.reduce((next, position) => Math.max(next, position + 1), 0);
+  }
+
+  /** The slot that `allocate` would give out. */
+  get next(): number {
+    return this.#free.at(-1) ?? this.size;
+  }
+
+  /** One more than the largest position so far. */
+  get nextPosition(): number {
+    return this.#nextPosition;
   }
 
   isLive(slot: number): boolean {
@@ -25,14 +36,17 @@ export class SlotTable {
     return typeof slot === "number" && this.#live[slot] === 1;
   }
 
-  /** Gives out a slot. */
-  allocate(): number {
+  /** Gives out a slot for a row at `position`. */
+  allocate(position: number): number {
+    const nextPosition = this.#nextPosition;
+    this.#nextPosition = Math.max(nextPosition, position + 1);
     const reused = this.#free.pop();
     const slot = reused ?? this.size++;
     if (slot >= this.#live.length) this.#grow();
     this.#live[slot] = 1;
     this.count++;
     this.#journal?.push(() => {
+      this.#nextPosition = nextPosition;
       this.#live[slot] = 0;
       this.count--;
       if (reused === undefined) this.size--;

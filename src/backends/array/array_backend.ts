@@ -2,7 +2,8 @@
  * The plain backend: works wherever JavaScript does, and is what the others are compared with. Weights are not
  * stored but recomputed, bit for bit, when a key's contribution is taken out.
  *
- * Invariant between calls: the state of every live query is that of the applied keys and is trusted.
+ * Invariant between calls: the states of every live query, one a head at `slot · heads + head`, are those of the
+ * applied keys and are trusted.
  */
 
 import type {
@@ -10,14 +11,17 @@ import type {
   BackendConfig,
   Changes,
   Costs,
+  PassingQueries,
   Plan,
   Readout,
   RowChanges,
   RowSource,
   Work,
 } from "../backend.ts";
-import { Kernels, type KeyBlock, type KeyPatch } from "./kernels.ts";
+import { keyColumns, outputColumns, queryColumns, valueColumns } from "../../core/head_layout.ts";
+import { BiasTable } from "./bias_table.ts";
 import { KeyValueSource } from "./key_value_source.ts";
+import { Kernels, type KeyBlock, type KeyPatch } from "./kernels.ts";
 import { RowStates } from "./row_states.ts";
 import { equalRun, RowStore } from "./row_store.ts";
 
@@ -40,19 +44,21 @@ export class ArrayBackend implements Backend {
   readonly #keyRows: RowStore;
   readonly #valueRows: RowStore;
   readonly #queryRows: RowStore;
+  readonly #bias: BiasTable;
   readonly #states: RowStates;
   readonly #overlayState: RowStates;
 
   constructor(config: BackendConfig) {
-    const { headDim, valueDim, scale } = config;
+    const { layout, rule, maskHeads } = config;
     this.#config = config;
-    this.#kernels = new Kernels(headDim, valueDim, scale);
-    this.#keyRows = new RowStore(headDim);
-    this.#valueRows = new RowStore(valueDim + 2);
-    this.#queryRows = new RowStore(headDim);
-    this.#states = new RowStates(valueDim + 2);
-    this.#overlayState = new RowStates(valueDim + 2, 1);
-    this.keys = new KeyValueSource(this.#keyRows, this.#valueRows, valueDim);
+    this.#kernels = new Kernels(layout, rule);
+    this.#keyRows = new RowStore(keyColumns(layout));
+    this.#valueRows = new RowStore(layout.kvHeads * (layout.valueDim + 2));
+    this.#queryRows = new RowStore(queryColumns(layout));
+    this.#bias = new BiasTable(maskHeads);
+    this.#states = new RowStates(layout.valueDim + 2);
+    this.#overlayState = new RowStates(layout.valueDim + 2, 1);
+    this.keys = new KeyValueSource(this.#keyRows, this.#valueRows, layout);
     this.queries = this.#queryRows;
   }
 
@@ -61,66 +67,82 @@ export class ArrayBackend implements Backend {
   }
 
   bytes(): number {
-    return this.#keyRows.bytes() + this.#valueRows.bytes() + this.#queryRows.bytes() + this.#states.bytes();
+    return this.#keyRows.bytes() + this.#valueRows.bytes() + this.#queryRows.bytes() + this.#bias.bytes() +
+      this.#states.bytes();
   }
 
-  apply(changes: Changes, plan: Plan): Promise<void> {
+  apply({ keys, queries }: Changes, plan: Plan): Promise<void> {
     return Promise.try(() => {
-      const { keys, queries } = changes;
       // Everything that can fail for want of memory comes before the first change.
       const patch = this.#toPatch(keys);
-      this.#keyRows.reserve(endOf(keys));
-      this.#valueRows.reserve(endOf(keys));
-      this.#queryRows.reserve(endOf(queries));
-      this.#states.reserve(endOf(queries));
-      this.#kernels.reserve(Math.max(this.#keyRows.size, endOf(keys)), keys.slots.length);
-      const toBuild = new Uint8Array(Math.max(this.#queryRows.size, endOf(queries)));
+      const keyEnd = Math.max(this.#keyRows.size, endOf(keys));
+      const queryEnd = Math.max(this.#queryRows.size, endOf(queries));
+      this.#keyRows.reserve(keyEnd);
+      this.#valueRows.reserve(keyEnd);
+      this.#queryRows.reserve(queryEnd);
+      this.#states.reserve(queryEnd * this.#config.layout.heads);
+      this.#bias.reserve(...this.#biasSize(keys, queries, keyEnd, queryEnd));
+      this.#kernels.reserve(keyEnd, keys.slots.length);
+      const toBuild = new Uint8Array(queryEnd * this.#config.layout.heads);
 
       this.#storeQueries(queries, toBuild);
-      if (plan === "rebuild") toBuild.set(this.#queryRows.live.subarray(0, toBuild.length));
+      if (plan === "rebuild") this.#markAll(toBuild);
       else if (keys.slots.length > 0) this.#patchRows(patch, toBuild);
-      this.#storeKeys(patch);
+      this.#storeKeys(keys, patch);
       this.#buildRows(toBuild);
     });
   }
 
   read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout> {
     return Promise.try(() => {
+      const { heads } = this.#config.layout;
       const overlay = this.#toOverlay(pending);
       const readout = this.#emptyReadout(rows.length);
       for (let at = 0; at < rows.length; at++) {
-        if (overlay) this.#overlayRow(rows[at], overlay);
-        this.#write(readout, at, overlay ? this.#overlayState : this.#states, overlay ? 0 : rows[at]);
+        for (let head = 0; head < heads; head++) {
+          if (overlay) this.#overlayRow(rows[at], head, overlay);
+          const row = rows[at] * heads + head;
+          this.#write(
+            readout,
+            at * heads + head,
+            overlay ? this.#overlayState : this.#states,
+            overlay ? 0 : row,
+          );
+        }
       }
       return readout;
     });
   }
 
-  attend(queries: Float32Array, count: number, pending: RowChanges | null): Promise<Readout> {
+  attend({ count, rows, positions }: PassingQueries, pending: RowChanges | null): Promise<Readout> {
     return Promise.try(() => {
+      const { layout } = this.#config;
       const overlay = this.#toOverlay(pending);
       const kept = overlay?.kept ?? this.#applied(), patch = overlay?.patch ?? null;
       const readout = this.#emptyReadout(count);
       for (let at = 0; at < count; at++) {
-        this.#kernels.buildRow(this.#overlayState, 0, queries, at * this.#config.headDim, kept, patch);
-        this.#write(readout, at, this.#overlayState, 0);
+        for (let head = 0; head < layout.heads; head++) {
+          this.#kernels.select(rows, at * queryColumns(layout), head, positions[at], 0);
+          this.#kernels.buildRow(this.#overlayState, 0, kept, patch);
+          this.#write(readout, at * layout.heads + head, this.#overlayState, 0);
+        }
       }
       return readout;
     });
   }
 
-  weights(row: number, slotCount: number, pending: RowChanges | null): Promise<Float32Array<ArrayBuffer>> {
+  weights(
+    row: number,
+    head: number,
+    slotCount: number,
+    pending: RowChanges | null,
+  ): Promise<Float32Array<ArrayBuffer>> {
     return Promise.try(() => {
       const overlay = this.#toOverlay(pending);
       this.#kernels.reserve(slotCount, 0);
       const target = new Float32Array(slotCount);
-      this.#kernels.weights(
-        this.#queryRows.rows,
-        row * this.#config.headDim,
-        overlay?.kept ?? this.#applied(),
-        overlay?.patch ?? null,
-        target,
-      );
+      this.#select(row, head);
+      this.#kernels.weights(overlay?.kept ?? this.#applied(), overlay?.patch ?? null, target);
       return target;
     });
   }
@@ -129,38 +151,56 @@ export class ArrayBackend implements Backend {
     return Promise.resolve();
   }
 
+  /** Takes one head of a standing query. */
+  #select(slot: number, head: number): void {
+    const { rows, width, positions } = this.#queryRows;
+    const { heads: maskHeads } = this.#bias;
+    const biasColumn = slot * maskHeads + (maskHeads > 1 ? head : 0);
+    this.#kernels.select(rows, slot * width, head, positions[slot], biasColumn);
+  }
+
   #applied(): KeyBlock {
     return {
       count: this.#keyRows.size,
       live: this.#keyRows.live,
       keys: this.#keyRows.rows,
       values: this.#valueRows.rows,
+      positions: this.#keyRows.positions,
+      bias: this.#bias.heads > 0 ? this.#bias.data : null,
+      biasStride: this.#bias.stride,
     };
   }
 
-  /** Splits rows `[key | value]`, gives each value its two columns of upkeep, and compares keys once for all rows. */
-  #toPatch({ slots, live, rows }: RowChanges): KeyPatch {
-    const { headDim, valueDim } = this.#config;
-    const count = slots.length, width = valueDim + 2;
-    const keys = new Float32Array(count * headDim);
-    const values = new Float32Array(count * width);
-    const keyChanged = new Uint8Array(count);
+  /** Splits rows `[key | value]`, gives each value its columns of upkeep, and compares keys once for all rows. */
+  #toPatch({ slots, live, rows, positions, bias }: RowChanges): KeyPatch {
+    const { layout } = this.#config;
+    const count = slots.length;
+    const keyWidth = keyColumns(layout), valueWidth = this.#valueRows.width;
+    const rowWidth = keyWidth + valueColumns(layout);
+    const keys = new Float32Array(count * keyWidth);
+    const values = new Float32Array(count * valueWidth);
+    const scoreChanged = new Uint8Array(count);
     for (let t = 0; t < count; t++) {
-      const start = t * (headDim + valueDim);
-      keys.set(rows.subarray(start, start + headDim), t * headDim);
-      let largest = 0;
-      for (let c = 0; c < valueDim; c++) {
-        const v = rows[start + headDim + c];
-        values[t * width + c] = v;
-        largest = Math.max(largest, Math.abs(v));
+      const start = t * rowWidth;
+      keys.set(rows.subarray(start, start + keyWidth), t * keyWidth);
+      for (let head = 0; head < layout.kvHeads; head++) {
+        const from = start + keyWidth + head * layout.valueDim;
+        const to = t * valueWidth + head * (layout.valueDim + 2);
+        widenValue(rows, from, values, to, layout.valueDim);
       }
-      values[t * width + valueDim] = 1;
-      values[t * width + valueDim + 1] = largest;
-      const unchanged = this.#keyRows.isLive(slots[t]) &&
-        equalRun(this.#keyRows.rows, slots[t] * headDim, keys, t * headDim, headDim);
-      keyChanged[t] = unchanged ? 0 : 1;
     }
-    return { count, live, keys, values, slots, keyChanged };
+    const biasStride = count === 0 || !bias ? 0 : bias.length / count;
+    const patch = { count, live, keys, values, positions, bias, biasStride, slots, scoreChanged };
+    for (let t = 0; t < count; t++) scoreChanged[t] = this.#keepsScores(patch, t) ? 0 : 1;
+    return patch;
+  }
+
+  /** Whether the applied key in a patch's slot has all that its scores depend on. */
+  #keepsScores({ slots, live, keys, positions, bias, biasStride }: KeyPatch, t: number): boolean {
+    const slot = slots[t], stored = this.#keyRows;
+    return live[t] === 1 && stored.isLive(slot) && stored.position(slot) === positions[t] &&
+      stored.equalsRow(slot, keys, t * stored.width) &&
+      (!bias || equalRun(this.#bias.data, slot * this.#bias.stride, bias, t * biasStride, biasStride));
   }
 
   #toOverlay(pending: RowChanges | null): Overlay | null {
@@ -175,49 +215,68 @@ export class ArrayBackend implements Backend {
     return { patch: this.#toPatch(pending), kept: { ...this.#applied(), live } };
   }
 
-  /** Computes the state of a standing query under an overlay. */
-  #overlayRow(row: number, { patch, kept }: Overlay): void {
+  /** Computes the state of one head of a standing query under an overlay. */
+  #overlayRow(slot: number, head: number, { patch, kept }: Overlay): void {
     const state = this.#overlayState;
-    const query = this.#queryRows.rows, offset = row * this.#config.headDim;
-    state.copyFrom(this.#states, row);
-    this.#kernels.patchRow(state, 0, query, offset, this.#applied(), patch);
+    state.copyFrom(this.#states, slot * this.#config.layout.heads + head);
+    this.#select(slot, head);
+    this.#kernels.patchRow(state, 0, this.#applied(), patch);
     if (state.isTrusted(0, this.#config.tolerance)) return;
     this.#kernels.work.refreshes++;
-    this.#kernels.buildRow(state, 0, query, offset, kept, patch);
+    this.#kernels.buildRow(state, 0, kept, patch);
   }
 
   #emptyReadout(count: number): Readout {
+    const { layout } = this.#config;
     return {
-      output: new Float32Array(count * this.#config.valueDim),
-      logSumExp: new Float32Array(count),
+      output: new Float32Array(count * outputColumns(layout)),
+      logSumExp: new Float32Array(count * layout.heads),
     };
   }
 
   #write({ output, logSumExp }: Readout, at: number, states: RowStates, row: number): void {
-    states.writeOutput(row, output, at * this.#config.valueDim);
+    states.writeOutput(row, output, at * this.#config.layout.valueDim);
     logSumExp[at] = states.logSumExp(row);
   }
 
-  #storeQueries({ slots, live, rows }: RowChanges, toBuild: Uint8Array): void {
-    const { headDim } = this.#config;
+  /** How many key and query slots the mask's table must know, those that only a bias mentions included. */
+  #biasSize(keys: RowChanges, queries: RowChanges, keyEnd: number, queryEnd: number): [number, number] {
+    const { heads } = this.#bias;
+    const mentioned = ({ slots, bias }: RowChanges) =>
+      bias && slots.length > 0 ? bias.length / slots.length / heads : 0;
+    return [Math.max(keyEnd, mentioned(queries)), Math.max(queryEnd, mentioned(keys))];
+  }
+
+  #storeQueries(queries: RowChanges, toBuild: Uint8Array): void {
+    const { slots, live, rows, positions } = queries;
+    const { heads } = this.#config.layout;
+    const { width } = this.#queryRows;
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t];
-      this.#queryRows.mark(slot, live[t]);
-      toBuild[slot] = live[t];
-      if (live[t] === 1) {
-        this.#queryRows.rows.set(rows.subarray(t * headDim, (t + 1) * headDim), slot * headDim);
-      } else this.#states.clear(slot);
+      this.#queryRows.mark(slot, live[t], positions[t]);
+      toBuild.fill(live[t], slot * heads, (slot + 1) * heads);
+      if (live[t] === 1) this.#queryRows.rows.set(rows.subarray(t * width, (t + 1) * width), slot * width);
+      else for (let head = 0; head < heads; head++) this.#states.clear(slot * heads + head);
+    }
+    this.#bias.storeQueries(queries);
+  }
+
+  #markAll(toBuild: Uint8Array): void {
+    const { heads } = this.#config.layout;
+    for (let slot = 0; slot < this.#queryRows.size; slot++) {
+      if (this.#queryRows.isLive(slot)) toBuild.fill(1, slot * heads, (slot + 1) * heads);
     }
   }
 
-  /** Patches every live row that is not to be built anyway, and marks those that lose their trust. */
+  /** Patches every row that is not to be built anyway, and marks those that lose their trust. */
   #patchRows(patch: KeyPatch, toBuild: Uint8Array): void {
-    const { headDim, tolerance } = this.#config;
-    const { rows, live } = this.#queryRows;
+    const { layout: { heads }, tolerance } = this.#config;
     const applied = this.#applied();
     for (let row = 0; row < toBuild.length; row++) {
-      if (live[row] === 0 || toBuild[row] === 1) continue;
-      this.#kernels.patchRow(this.#states, row, rows, row * headDim, applied, patch);
+      const slot = Math.floor(row / heads);
+      if (toBuild[row] === 1 || !this.#queryRows.isLive(slot)) continue;
+      this.#select(slot, row % heads);
+      this.#kernels.patchRow(this.#states, row, applied, patch);
       if (!this.#states.isTrusted(row, tolerance)) {
         this.#kernels.work.refreshes++;
         toBuild[row] = 1;
@@ -225,25 +284,43 @@ export class ArrayBackend implements Backend {
     }
   }
 
-  #storeKeys({ count, slots, live, keys, values }: KeyPatch): void {
-    const { headDim, valueDim } = this.#config;
-    const width = valueDim + 2;
+  #storeKeys(changes: RowChanges, { count, slots, live, keys, values, positions }: KeyPatch): void {
+    const keyWidth = this.#keyRows.width, valueWidth = this.#valueRows.width;
     for (let t = 0; t < count; t++) {
-      this.#keyRows.mark(slots[t], live[t]);
+      this.#keyRows.mark(slots[t], live[t], positions[t]);
       if (live[t] === 0) continue;
-      this.#keyRows.rows.set(keys.subarray(t * headDim, (t + 1) * headDim), slots[t] * headDim);
-      this.#valueRows.rows.set(values.subarray(t * width, (t + 1) * width), slots[t] * width);
+      this.#keyRows.rows.set(keys.subarray(t * keyWidth, (t + 1) * keyWidth), slots[t] * keyWidth);
+      this.#valueRows.rows.set(values.subarray(t * valueWidth, (t + 1) * valueWidth), slots[t] * valueWidth);
     }
+    this.#bias.storeKeys(changes);
   }
 
   #buildRows(toBuild: Uint8Array): void {
-    const { headDim } = this.#config;
+    const { heads } = this.#config.layout;
     const applied = this.#applied();
     for (let row = 0; row < toBuild.length; row++) {
       if (toBuild[row] === 0) continue;
-      this.#kernels.buildRow(this.#states, row, this.#queryRows.rows, row * headDim, applied, null);
+      this.#select(Math.floor(row / heads), row % heads);
+      this.#kernels.buildRow(this.#states, row, applied, null);
     }
   }
+}
+
+/** (v, 1, ‖v‖∞) of the value at `from`. */
+function widenValue(
+  rows: Float32Array,
+  from: number,
+  values: Float32Array,
+  to: number,
+  valueDim: number,
+): void {
+  let largest = 0;
+  for (let c = 0; c < valueDim; c++) {
+    values[to + c] = rows[from + c];
+    largest = Math.max(largest, Math.abs(rows[from + c]));
+  }
+  values[to + valueDim] = 1;
+  values[to + valueDim + 1] = largest;
 }
 
 /** One more than the largest slot of a batch. */

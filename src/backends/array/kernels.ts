@@ -2,51 +2,67 @@
  * The arithmetic of the `array` backend: plain loops over typed arrays, float64 inside. Two of them keep the
  * states: `buildRow` computes a row from scratch, `patchRow` exchanges the contributions of the keys that
  * changed. Both take every score from `core/score_rule.ts` and every weight from `core/power_shift.ts`, so what
- * a patch subtracts has the bits of what a build or an earlier patch added.
+ * a patch subtracts has the bits of what a build or an earlier patch added. A *row* here is one head of a query.
  */
 
 import type { Work } from "../backend.ts";
+import { type HeadLayout, keyColumns, keyHeadOf } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../core/rounding_ledger.ts";
-import { score } from "../../core/score_rule.ts";
+import { isInReach, looksAtPositions, score, type ScoreRule } from "../../core/score_rule.ts";
 import type { RowStates } from "./row_states.ts";
 
-/** Keys and values side by side: row j of both belongs to one key, and counts where `live[j]` is 1. */
+/** Keys and values side by side: row j of each array belongs to one key, and counts where `live[j]` is 1. */
 export interface KeyBlock {
   readonly count: number;
   readonly live: Uint8Array;
-  /** headDim numbers a row. */
+  /** Hkv·d numbers a row. */
   readonly keys: Float32Array;
-  /** width = valueDim + 2 numbers a row: v, 1, ‖v‖∞. */
+  /** For each of the Hkv heads `width` = dv + 2 numbers: v, 1, ‖v‖∞. */
   readonly values: Float32Array;
+  readonly positions: Float64Array;
+  /** What the mask adds, `biasStride` numbers a row; null without a mask. */
+  readonly bias: Float32Array | null;
+  readonly biasStride: number;
 }
 
 /** Keys that take the place of the applied ones in `slots`. */
 export interface KeyPatch extends KeyBlock {
   readonly slots: Uint32Array;
-  /** 0 where an applied key keeps its key row, so that its weight stays what it is. */
-  readonly keyChanged: Uint8Array;
+  /** 0 where an applied key keeps all that its scores depend on, so that its weights stay what they are. */
+  readonly scoreChanged: Uint8Array;
 }
 
 /** Scores this many powers of two above a row's shift move the shift, long before exp can overflow. */
 const HIGHEST_POWER = 500;
 
-/** Sizes, scale and scratch of one backend. */
+/** Sizes, rule and scratch of one backend, and the query whose row is being computed. */
 export class Kernels {
   readonly work: Work = { multiplyAdds: 0, exponentials: 0, rowsBuilt: 0, rowsPatched: 0, refreshes: 0 };
-  readonly #headDim: number;
+  readonly #layout: HeadLayout;
+  readonly #rule: ScoreRule;
+  readonly #looksAtPositions: boolean;
   readonly #width: number;
-  readonly #scale: number;
+  readonly #keyStride: number;
+  readonly #valueStride: number;
+  // The selected query: its head widened to float64, and where its key head lies in a row.
   readonly #query: Float64Array;
+  #keyStart = 0;
+  #valueStart = 0;
+  #position = 0;
+  #biasColumn = 0;
   #scores = new Float64Array(0);
   #patchScores = new Float64Array(0);
   #appliedScores = new Float64Array(0);
 
-  constructor(headDim: number, valueDim: number, scale: number) {
-    this.#headDim = headDim;
-    this.#width = valueDim + 2;
-    this.#scale = scale;
-    this.#query = new Float64Array(headDim);
+  constructor(layout: HeadLayout, rule: ScoreRule) {
+    this.#layout = layout;
+    this.#rule = rule;
+    this.#looksAtPositions = looksAtPositions(rule);
+    this.#width = layout.valueDim + 2;
+    this.#keyStride = keyColumns(layout);
+    this.#valueStride = layout.kvHeads * this.#width;
+    this.#query = new Float64Array(layout.headDim);
   }
 
   /** Makes room for scores of `keys` applied keys and `changes` changed ones. */
@@ -59,27 +75,31 @@ export class Kernels {
     }
   }
 
+  /** Takes one head of a query, which the next calls are of; `biasColumn` is its place in a mask's rows. */
+  select(query: Float32Array, offset: number, head: number, position: number, biasColumn: number): void {
+    const { headDim } = this.#layout;
+    const keyHead = keyHeadOf(this.#layout, head);
+    for (let c = 0; c < headDim; c++) this.#query[c] = query[offset + head * headDim + c];
+    this.#keyStart = keyHead * headDim;
+    this.#valueStart = keyHead * this.#width;
+    this.#position = position;
+    this.#biasColumn = biasColumn;
+  }
+
   /** Computes the state of `row` from the keys of `applied`, and of `patch` when there is one. */
-  buildRow(
-    states: RowStates,
-    row: number,
-    query: Float32Array,
-    queryOffset: number,
-    applied: KeyBlock,
-    patch: KeyPatch | null,
-  ): void {
+  buildRow(states: RowStates, row: number, applied: KeyBlock, patch: KeyPatch | null): void {
     states.clear(row);
     const scores = this.#scores, patchScores = this.#patchScores;
-    this.#widen(query, queryOffset);
     let largest = this.#scoreBlock(applied, scores);
     if (patch) largest = Math.max(largest, this.#scoreBlock(patch, patchScores));
     this.work.rowsBuilt++;
     if (largest === -Infinity) return;
 
     const shift = exponentOf(largest);
-    let additions = this.#addBlock(states.high, row * this.#width, applied, scores, shift);
-    if (patch) additions += this.#addBlock(states.high, row * this.#width, patch, patchScores, shift);
-    const mass = row * this.#width + this.#width - 2;
+    const start = row * this.#width;
+    let additions = this.#addBlock(states.high, start, applied, scores, shift);
+    if (patch) additions += this.#addBlock(states.high, start, patch, patchScores, shift);
+    const mass = start + this.#width - 2;
     states.shift[row] = shift;
     states.massError[row] = rebuildRounding(additions, states.high[mass]);
     states.sumError[row] = rebuildRounding(additions, states.high[mass + 1]);
@@ -89,15 +109,7 @@ export class Kernels {
    * Exchanges in `row` what the applied keys in the patch's slots contribute for what the patch's keys do. The
    * patch must not be stored in `applied` yet.
    */
-  patchRow(
-    states: RowStates,
-    row: number,
-    query: Float32Array,
-    queryOffset: number,
-    applied: KeyBlock,
-    patch: KeyPatch,
-  ): void {
-    this.#widen(query, queryOffset);
+  patchRow(states: RowStates, row: number, applied: KeyBlock, patch: KeyPatch): void {
     const largest = this.#scorePatch(applied, patch);
     this.work.rowsPatched++;
     if (largest > -Infinity) {
@@ -108,30 +120,31 @@ export class Kernels {
 
     const { high, low } = states;
     const shift = states.shift[row];
-    const width = this.#width;
+    const width = this.#width, stride = this.#valueStride, valueStart = this.#valueStart;
     const start = row * width;
     const mass = start + width - 2;
     const appliedScores = this.#appliedScores, patchScores = this.#patchScores;
     let additions = 0, exponentials = 0;
     let massPeak = high[mass], magnitudePeak = high[mass + 1];
     for (let t = 0; t < patch.count; t++) {
-      const wasAllowed = appliedScores[t] > -Infinity, isAllowed = patchScores[t] > -Infinity;
+      const before = appliedScores[t], after = patchScores[t];
       let a = 0;
-      if (wasAllowed) {
-        a = shiftedExp(appliedScores[t], shift);
+      if (before > -Infinity) {
+        a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(high, low, start, width, -a, applied.values, patch.slots[t] * width);
+        addCompensated(high, low, start, width, -a, applied.values, patch.slots[t] * stride + valueStart);
         additions++;
       }
-      if (isAllowed) {
-        if (!wasAllowed || patch.keyChanged[t] === 1) {
-          a = shiftedExp(patchScores[t], shift);
+      if (after > -Infinity) {
+        if (after !== before) {
+          a = shiftedExp(after, shift);
           exponentials++;
         }
-        addCompensated(high, low, start, width, a, patch.values, t * width);
+        const offset = t * stride + valueStart;
+        addCompensated(high, low, start, width, a, patch.values, offset);
         additions++;
         massPeak += a;
-        magnitudePeak += a * patch.values[t * width + width - 1];
+        magnitudePeak += a * patch.values[offset + width - 1];
       }
     }
     renormalise(high, low, start, width);
@@ -141,16 +154,9 @@ export class Kernels {
     this.work.multiplyAdds += additions * width;
   }
 
-  /** Weights by slot of one query into `target`, which is zeroed; a patch's slots are below its length. */
-  weights(
-    query: Float32Array,
-    queryOffset: number,
-    applied: KeyBlock,
-    patch: KeyPatch | null,
-    target: Float32Array,
-  ): void {
+  /** Weights by slot into `target`, which is zeroed; a patch's slots are below its length. */
+  weights(applied: KeyBlock, patch: KeyPatch | null, target: Float32Array): void {
     const scores = this.#scores, patchScores = this.#patchScores;
-    this.#widen(query, queryOffset);
     let largest = this.#scoreBlock(applied, scores);
     for (let j = applied.count; j < target.length; j++) scores[j] = -Infinity;
     if (patch) {
@@ -171,51 +177,63 @@ export class Kernels {
     for (let j = 0; j < target.length; j++) target[j] = scores[j] > 0 ? scores[j] / mass : 0;
   }
 
-  /** Takes a query's row, which the next scores are of. */
-  #widen(query: Float32Array, offset: number): void {
-    for (let c = 0; c < this.#headDim; c++) this.#query[c] = query[offset + c];
-  }
-
   /** Scores of a block's live keys, −∞ for the others; returns the largest. */
   #scoreBlock(block: KeyBlock, scores: Float64Array): number {
-    const query = this.#query;
-    const { count, live, keys } = block;
-    const headDim = this.#headDim, scale = this.#scale;
     let largest = -Infinity, scored = 0;
-    for (let j = 0; j < count; j++) {
-      if (live[j] === 0) {
+    for (let j = 0; j < block.count; j++) {
+      const bias = this.#biasOf(block, j);
+      if (bias === -Infinity) {
         scores[j] = -Infinity;
         continue;
       }
-      const s = score(query, keys, j * headDim, headDim, scale);
+      const s = this.#scoreOf(block, j) + bias;
       scores[j] = s;
       scored++;
       if (s > largest) largest = s;
     }
-    this.work.multiplyAdds += scored * headDim;
+    this.#countScores(scored);
     return largest;
   }
 
   /** Scores before and after of the keys that a patch changes; returns the largest after. */
   #scorePatch(applied: KeyBlock, patch: KeyPatch): number {
-    const query = this.#query;
-    const headDim = this.#headDim, scale = this.#scale;
     const appliedScores = this.#appliedScores;
     const largest = this.#scoreBlock(patch, this.#patchScores);
     let scored = 0;
     for (let t = 0; t < patch.count; t++) {
       const slot = patch.slots[t];
-      if (slot >= applied.count || applied.live[slot] === 0) {
-        appliedScores[t] = -Infinity;
-      } else if (patch.live[t] === 1 && patch.keyChanged[t] === 0) {
+      if (patch.scoreChanged[t] === 0) {
         appliedScores[t] = this.#patchScores[t];
-      } else {
-        appliedScores[t] = score(query, applied.keys, slot * headDim, headDim, scale);
-        scored++;
+        continue;
       }
+      const bias = slot < applied.count ? this.#biasOf(applied, slot) : -Infinity;
+      appliedScores[t] = bias;
+      if (bias === -Infinity) continue;
+      appliedScores[t] = this.#scoreOf(applied, slot) + bias;
+      scored++;
     }
-    this.work.multiplyAdds += scored * headDim;
+    this.#countScores(scored);
     return largest;
+  }
+
+  /** What is added to the score of a block's key; −∞ for one that is not live, out of reach or masked. */
+  #biasOf(block: KeyBlock, j: number): number {
+    if (block.live[j] === 0) return -Infinity;
+    if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
+      return -Infinity;
+    }
+    return block.bias ? block.bias[j * block.biasStride + this.#biasColumn] : 0;
+  }
+
+  #scoreOf(block: KeyBlock, j: number): number {
+    const { scale, softcap } = this.#rule;
+    const offset = j * this.#keyStride + this.#keyStart;
+    return score(this.#query, block.keys, offset, this.#layout.headDim, scale, softcap);
+  }
+
+  #countScores(count: number): void {
+    this.work.multiplyAdds += count * this.#layout.headDim;
+    if (this.#rule.softcap > 0) this.work.exponentials += count;
   }
 
   /** Adds a_j (v_j, 1, ‖v_j‖∞) of a block's scored keys to the sums at `start`; returns how many. */
@@ -227,12 +245,12 @@ export class Kernels {
     shift: number,
   ): number {
     const { count, values } = block;
-    const width = this.#width;
+    const width = this.#width, stride = this.#valueStride, valueStart = this.#valueStart;
     let added = 0;
     for (let j = 0; j < count; j++) {
       if (scores[j] === -Infinity) continue;
       const a = shiftedExp(scores[j], shift);
-      const offset = j * width;
+      const offset = j * stride + valueStart;
       for (let c = 0; c < width; c++) sums[start + c] += a * values[offset + c];
       added++;
     }

@@ -1,5 +1,5 @@
 /**
- * Float32 rows by slot number with a flag for each that is live. Slots are dense: a row is `width` numbers at
+ * Float32 rows by slot number, with a position and a flag that says whether the row is live. Slots are dense: a row is `width` numbers at
  * `slot · width`. Capacity at least doubles when it grows.
  */
 
@@ -12,11 +12,13 @@ export class RowStore implements RowSource {
   size = 0;
   rows: Float32Array;
   live: Uint8Array;
+  positions: Float64Array;
 
   constructor(width: number) {
     this.width = width;
     this.rows = new Float32Array(0);
     this.live = new Uint8Array(0);
+    this.positions = new Float64Array(0);
   }
 
   /** Makes room for slots below `size`; throws before anything changes when there is no memory. */
@@ -25,10 +27,13 @@ export class RowStore implements RowSource {
     const capacity = Math.max(size, 2 * this.live.length);
     const rows = new Float32Array(capacity * this.width);
     const live = new Uint8Array(capacity);
+    const positions = new Float64Array(capacity);
     rows.set(this.rows);
     live.set(this.live);
+    positions.set(this.positions);
     this.rows = rows;
     this.live = live;
+    this.positions = positions;
   }
 
   isLive(slot: number): boolean {
@@ -39,6 +44,10 @@ export class RowStore implements RowSource {
     return this.rows[slot * this.width + column];
   }
 
+  position(slot: number): number {
+    return this.positions[slot];
+  }
+
   copyRow(slot: number, target: Float32Array, offset: number): void {
     target.set(this.rows.subarray(slot * this.width, (slot + 1) * this.width), offset);
   }
@@ -47,14 +56,15 @@ export class RowStore implements RowSource {
     return equalRun(this.rows, slot * this.width, rows, offset, this.width);
   }
 
-  /** Sets or clears the flag of a slot that has room. */
-  mark(slot: number, live: number): void {
+  /** Sets or clears the flag of a slot that has room, and its position. */
+  mark(slot: number, live: number, position: number): void {
     this.live[slot] = live;
+    this.positions[slot] = position;
     if (slot >= this.size) this.size = slot + 1;
   }
 
   bytes(): number {
-    return this.rows.byteLength + this.live.byteLength;
+    return this.rows.byteLength + this.live.byteLength + this.positions.byteLength;
   }
 }
 

@@ -1,0 +1,73 @@
+/**
+ * The forms of what an engine answers, beside plain matrices.
+ */
+
+import type { Matrix } from "./matrix.ts";
+
+/** What `peek` answers: the last applied output. */
+export interface StaleOutput {
+  /** A row a query asked for, dv columns. */
+  readonly output: Matrix;
+  /** Changed key slots that the output does not know of; 0 means that it is exact. */
+  readonly pending: number;
+  /** How many batches of edits had been applied when the output was taken. */
+  readonly epoch: number;
+}
+
+/** A key and its weight for a query. */
+export interface WeightedKey {
+  /** The key's slot. */
+  readonly slot: number;
+  /** w = exp(s) / Σ exp(s), from 0 to 1. */
+  readonly weight: number;
+}
+
+/** Sizes, versions and counted work of an engine, its creation included. */
+export interface DynamicAttentionStats {
+  /** The backend in use. */
+  readonly backend: string;
+  /** m, live queries. */
+  readonly queryCount: number;
+  /** n, live keys. */
+  readonly keyCount: number;
+  /** H. */
+  readonly heads: number;
+  /** Hkv. */
+  readonly kvHeads: number;
+  /** d. */
+  readonly headDim: number;
+  /** dv. */
+  readonly valueDim: number;
+  /** Edits accepted. */
+  readonly edits: number;
+  /** Edits that needed no work, since a later edit of the slot overtook or undid them. */
+  readonly coalesced: number;
+  /** Edits 1 … `applied` are in the applied state. */
+  readonly applied: number;
+  /** Changed slots that wait. */
+  readonly pending: number;
+  /** Batches applied. */
+  readonly epoch: number;
+  /** Batches whose keys were patched in. */
+  readonly patches: number;
+  /** Batches for which every row was rebuilt. */
+  readonly rebuilds: number;
+  /** Reads that overlaid pending edits instead of applying them first. */
+  readonly overlays: number;
+  /** Rows rebuilt one by one because rounding could have spoilt them. */
+  readonly refreshes: number;
+  /** Rows computed from scratch, for whatever reason. */
+  readonly rowsBuilt: number;
+  /** Rows in which only the changed keys were exchanged. */
+  readonly rowsPatched: number;
+  /** Products added to a sum. */
+  readonly multiplyAdds: number;
+  /** Calls of exp. */
+  readonly exponentials: number;
+  /** Milliseconds spent applying edits. */
+  readonly applyMs: number;
+  /** Milliseconds spent on reads. */
+  readonly readMs: number;
+  /** Bytes that the backend holds. */
+  readonly bytes: number;
+}

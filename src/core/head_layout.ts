@@ -1,0 +1,41 @@
+/**
+ * How heads lie in a row: query head h is columns [h·d, (h+1)·d) of a query, and it reads key head
+ * ⌊h·Hkv/H⌋, which is a run of d columns of a key and of dv columns of a value.
+ */
+
+/** Sizes of one token in heads. */
+export interface HeadLayout {
+  /** H, query heads. */
+  readonly heads: number;
+  /** Hkv, key and value heads; H is a multiple of it. */
+  readonly kvHeads: number;
+  /** d. */
+  readonly headDim: number;
+  /** dv. */
+  readonly valueDim: number;
+}
+
+/** The key head that a query head reads. */
+export function keyHeadOf({ heads, kvHeads }: HeadLayout, head: number): number {
+  return Math.floor(head * kvHeads / heads);
+}
+
+/** Columns of a query: H·d. */
+export function queryColumns({ heads, headDim }: HeadLayout): number {
+  return heads * headDim;
+}
+
+/** Columns of a key: Hkv·d. */
+export function keyColumns({ kvHeads, headDim }: HeadLayout): number {
+  return kvHeads * headDim;
+}
+
+/** Columns of a value: Hkv·dv. */
+export function valueColumns({ kvHeads, valueDim }: HeadLayout): number {
+  return kvHeads * valueDim;
+}
+
+/** Columns of an output: H·dv. */
+export function outputColumns({ heads, valueDim }: HeadLayout): number {
+  return heads * valueDim;
+}

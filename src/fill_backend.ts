@@ -1,0 +1,50 @@
+/**
+ * A backend that holds the rows of a checked problem: what both entry points start with.
+ */
+
+import type { Backend } from "./backends/backend.ts";
+import type { Entries } from "./lazy/edit_log.ts";
+import { maskKeys, maskQueries } from "./lazy/mask.ts";
+import { SlotTable } from "./lazy/slot_table.ts";
+import type { Matrix } from "./matrix.ts";
+import type { Problem } from "./options.ts";
+
+/** Makes the problem's backend, lets `wrap` put something before it, and fills it. */
+export async function fillBackend(
+  problem: Problem,
+  wrap: (backend: Backend) => Backend = (backend) => backend,
+): Promise<Backend> {
+  const { query, key, value, queryPositions, keyPositions, layout, rule, mask, tolerance, factory } = problem;
+  const backend = wrap(factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance }));
+  const keys = insertedRows(joinRows(key, value), keyPositions);
+  const queries = insertedRows(query.data, queryPositions);
+  await backend.apply({
+    keys: maskKeys(mask, keys, new SlotTable(queryPositions)),
+    queries: maskQueries(mask, queries, new SlotTable(keyPositions)),
+  }, "rebuild");
+  return backend;
+}
+
+/** Rows 0, 1, 2, … of K and V joined to rows `[key | value]`. */
+function joinRows(key: Matrix, value: Matrix): Float32Array {
+  const [count, keyWidth] = key.shape;
+  const valueWidth = value.shape[1];
+  const rows = new Float32Array(count * (keyWidth + valueWidth));
+  for (let j = 0; j < count; j++) {
+    const start = j * (keyWidth + valueWidth);
+    rows.set(key.data.subarray(j * keyWidth, (j + 1) * keyWidth), start);
+    rows.set(value.data.subarray(j * valueWidth, (j + 1) * valueWidth), start + keyWidth);
+  }
+  return rows;
+}
+
+/** Rows that are inserted into the slots 0, 1, 2, …, a position each. */
+function insertedRows(rows: Float32Array, positions: Float64Array): Entries {
+  const count = positions.length;
+  return {
+    slots: Uint32Array.from({ length: count }, (_, slot) => slot),
+    live: new Uint8Array(count).fill(1),
+    rows,
+    positions,
+  };
+}

@@ -1,0 +1,227 @@
+/**
+ * The mask: what is added to the score of a pair beside the rule of `core/score_rule.ts`. A matrix answers for the
+ * slots that it covers; a function is asked for the pairs of each row that was inserted or changed, when that row
+ * is applied or read, and its answer then stays.
+ */
+
+import type { RowChanges } from "../backends/backend.ts";
+import { InputError } from "../errors.ts";
+import { describe, isCount, type RowInput } from "../matrix.ts";
+import type { Entries } from "./edit_log.ts";
+import type { SlotTable } from "./slot_table.ts";
+
+/** A bias that is added to a score (−∞ forbids the pair), or whether the pair is allowed. */
+export type MaskEntry = number | boolean;
+
+/** One matrix of a mask, m × n: an array of rows, or `{ data, shape }`. */
+export type MaskMatrix = readonly (RowInput | readonly boolean[])[] | {
+  /** `shape[0] * shape[1]` entries, row-major. */
+  readonly data: RowInput | readonly boolean[];
+  /** Rows (queries), then columns (keys). */
+  readonly shape: readonly [rows: number, columns: number];
+};
+
+/** Asked for query slot i, key slot j and head; must answer without side effects. */
+export type MaskFunction = (i: number, j: number, head: number) => MaskEntry;
+
+/** One matrix for all heads, a matrix for each of the H heads, or a function. */
+export type MaskInput = MaskMatrix | readonly MaskMatrix[] | MaskFunction;
+
+/** A checked mask. */
+export interface Mask {
+  /** 1 when all heads share it, H otherwise. */
+  readonly heads: number;
+  /** Whether what it says of a slot can be another thing for the next row in that slot. */
+  readonly isFunction: boolean;
+  /** Throws when it does not cover a key slot. */
+  checkKey(operation: string, slot: number): void;
+  /** Throws when it does not cover a query slot. */
+  checkQuery(operation: string, slot: number): void;
+  /** The bias of a pair. */
+  bias(i: number, j: number, head: number): number;
+}
+
+/** Checks the option `mask`, for an engine that starts with `rows` queries and `columns` keys. */
+export function toMask(
+  operation: string,
+  input: MaskInput | undefined,
+  heads: number,
+  rows: number,
+  columns: number,
+): Mask | null {
+  if (input === undefined) return null;
+  if (typeof input === "function") return new FunctionMask(input, heads);
+  const matrices = isMatrixList(input) ? input : [input as MaskMatrix];
+  if (matrices.length !== 1 && matrices.length !== heads) {
+    throw new InputError(operation, `mask has ${matrices.length} matrices`, `1 or ${heads} (heads)`);
+  }
+  const mask = new MatrixMask(matrices.map((matrix, h) => {
+    return toBiasMatrix(operation, matrices.length > 1 ? `mask[${h}]` : "mask", matrix);
+  }));
+  for (
+    const [what, covered, needed] of [["rows", mask.rows, rows], ["columns", mask.columns, columns]] as const
+  ) {
+    if (covered < needed) {
+      throw new InputError(
+        operation,
+        `mask has ${covered} ${what}`,
+        `at least ${needed} (one a ${what === "rows" ? "query" : "key"})`,
+      );
+    }
+  }
+  return mask;
+}
+
+/** Adds to changed keys what the mask says of them with every live query. */
+export function maskKeys(mask: Mask | null, keys: Entries, querySlots: SlotTable): RowChanges {
+  return {
+    ...keys,
+    bias: mask && biasOf(mask, keys.slots, querySlots, (key, query, h) => mask.bias(query, key, h)),
+  };
+}
+
+/** Adds to changed queries what the mask says of them with every live key. */
+export function maskQueries(mask: Mask | null, queries: Entries, keySlots: SlotTable): RowChanges {
+  return {
+    ...queries,
+    bias: mask && biasOf(mask, queries.slots, keySlots, (query, key, h) => mask.bias(query, key, h)),
+  };
+}
+
+function biasOf(
+  mask: Mask,
+  slots: Uint32Array,
+  others: SlotTable,
+  ask: (slot: number, other: number, head: number) => number,
+): Float32Array {
+  const stride = others.size * mask.heads;
+  const bias = new Float32Array(slots.length * stride);
+  slots.forEach((slot, t) => {
+    for (let other = 0; other < others.size; other++) {
+      if (!others.isLive(other)) continue;
+      for (let h = 0; h < mask.heads; h++) bias[t * stride + other * mask.heads + h] = ask(slot, other, h);
+    }
+  });
+  return bias;
+}
+
+class FunctionMask implements Mask {
+  readonly heads: number;
+  readonly isFunction = true;
+  readonly #ask: MaskFunction;
+
+  constructor(ask: MaskFunction, heads: number) {
+    this.#ask = ask;
+    this.heads = heads;
+  }
+
+  checkKey(): void {}
+  checkQuery(): void {}
+
+  bias(i: number, j: number, head: number): number {
+    const bias = toBias(this.#ask(i, j, head));
+    if (Number.isNaN(bias)) {
+      throw new InputError(
+        `mask(${i}, ${j}, ${head})`,
+        `answer is ${describe(this.#ask(i, j, head))}`,
+        ENTRY,
+      );
+    }
+    return bias;
+  }
+}
+
+interface BiasMatrix {
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+class MatrixMask implements Mask {
+  readonly isFunction = false;
+  readonly rows: number;
+  readonly columns: number;
+  readonly #matrices: readonly BiasMatrix[];
+
+  constructor(matrices: readonly BiasMatrix[]) {
+    this.#matrices = matrices;
+    this.rows = Math.min(...matrices.map((matrix) => matrix.rows));
+    this.columns = Math.min(...matrices.map((matrix) => matrix.columns));
+  }
+
+  get heads(): number {
+    return this.#matrices.length;
+  }
+
+  checkKey(operation: string, slot: number): void {
+    if (slot < this.columns) return;
+    throw new InputError(
+      operation,
+      `the mask has ${this.columns} columns and the key would take slot ${slot}`,
+      "a mask that covers it, or a mask function",
+    );
+  }
+
+  checkQuery(operation: string, slot: number): void {
+    if (slot < this.rows) return;
+    throw new InputError(
+      operation,
+      `the mask has ${this.rows} rows and the query would take slot ${slot}`,
+      "a mask that covers it, or a mask function",
+    );
+  }
+
+  bias(i: number, j: number, head: number): number {
+    const { data, columns } = this.#matrices[head];
+    return data[i * columns + j];
+  }
+}
+
+const ENTRY = "a boolean, a finite number of float32 range or −Infinity";
+
+/** NaN for what cannot be a mask's entry. */
+function toBias(entry: unknown): number {
+  if (typeof entry === "boolean") return entry ? 0 : -Infinity;
+  const bias = typeof entry === "number" ? Math.fround(entry) : NaN;
+  return bias === Infinity ? NaN : bias;
+}
+
+function toBiasMatrix(operation: string, name: string, input: MaskMatrix): BiasMatrix {
+  const { data, shape: [rows, columns] } = "data" in input && "shape" in input
+    ? input
+    : fromRows(operation, name, input);
+  if (!isCount(rows) || !isCount(columns) || data?.length !== rows * columns) {
+    throw new InputError(
+      operation,
+      `${name} has ${data?.length} entries`,
+      `${rows} × ${columns} (its shape)`,
+    );
+  }
+  const bias = Float32Array.from(data as ArrayLike<MaskEntry>, toBias);
+  const bad = bias.findIndex(Number.isNaN);
+  if (bad >= 0) throw new InputError(operation, `${name} has ${describe(data[bad])} at index ${bad}`, ENTRY);
+  return { data: bias, rows, columns };
+}
+
+function fromRows(operation: string, name: string, rows: readonly ArrayLike<MaskEntry>[]) {
+  if (!Array.isArray(rows)) {
+    throw new InputError(
+      operation,
+      `${name} is ${describe(rows)}`,
+      "{ data, shape }, an array of rows or a function",
+    );
+  }
+  const columns = rows[0]?.length ?? 0;
+  rows.forEach((row, i) => {
+    if (row?.length === columns) return;
+    throw new InputError(operation, `${name}[${i}] has ${row?.length} entries`, `${columns} (as ${name}[0])`);
+  });
+  return { data: rows.flatMap((row) => Array.from(row)), shape: [rows.length, columns] as const };
+}
+
+/** A list of matrices, where a matrix may itself be a list of rows. */
+function isMatrixList(input: MaskMatrix | readonly MaskMatrix[]): input is readonly MaskMatrix[] {
+  if (!Array.isArray(input)) return false;
+  const first = input[0];
+  return Array.isArray(first) ? typeof first[0] === "object" : typeof first === "object" && "shape" in first;
+}
