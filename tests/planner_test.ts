@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
+import { DynamicAttention } from "../mod.ts";
 import { InputError } from "../src/errors.ts";
 import { type FlushPolicy, Planner, type Sizes, toFlushPolicy } from "../src/lazy/planner.ts";
 
@@ -155,6 +156,23 @@ Deno.test("also with edits between the reads: at most twice what either simple p
       assert(cost <= 2 * flushAlways, `${cost} against ${flushAlways} by flushes`);
     }),
     { numRuns: 500 },
+  );
+});
+
+Deno.test("overlays of edits that were undone are forgotten with them", async () => {
+  const rows = (count: number) => Array.from({ length: count }, (_, i) => [i % 7, i % 5]);
+  await using live = await DynamicAttention.create({ query: rows(10), key: rows(500), value: rows(500) });
+  for (let slot = 0; slot < 5; slot++) live.addToKey(slot, 0, 1);
+  for (let read = 0; read < 9; read++) await live.read([0]);
+  assertEquals([live.stats().overlays, live.stats().pending], [9, 5]);
+  for (let slot = 0; slot < 5; slot++) live.addToKey(slot, 0, -1);
+  assertEquals(live.stats().pending, 0);
+  live.addToKey(9, 0, 1);
+  await live.read([0]);
+  assertEquals(
+    [live.stats().overlays, live.stats().pending],
+    [10, 1],
+    "a new edit was flushed for an old read",
   );
 });
 
