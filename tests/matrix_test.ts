@@ -129,7 +129,7 @@ Deno.test("what is no number is not turned into one", async (t) => {
     ["a symbol", Symbol("2")],
   ];
   for (const [name, entry] of entries) {
-    await t.step(`${name} in a row`, () => refusedRow([1, entry]));
+    await t.step(`${name} in a row`, () => void refusedRow([1, entry]));
     await t.step(`${name} in a matrix`, () => {
       refusedMatrix([[1, 2], [3, entry]]);
       refusedMatrix({ data: [1, entry], shape: [1, 2] });
