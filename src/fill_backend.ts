@@ -5,7 +5,6 @@
 import type { Backend } from "./backends/backend.ts";
 import type { Entries } from "./lazy/edit_log.ts";
 import { maskKeys, maskQueries } from "./lazy/mask.ts";
-import { SlotTable } from "./lazy/slot_table.ts";
 import type { Matrix } from "./matrix.ts";
 import type { Problem } from "./options.ts";
 
@@ -18,10 +17,14 @@ export async function fillBackend(
   const backend = wrap(factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance }));
   const keys = insertedRows(joinRows(key, value), keyPositions);
   const queries = insertedRows(query.data, queryPositions);
-  await backend.apply({
-    keys: maskKeys(mask, keys, new SlotTable(queryPositions)),
-    queries: maskQueries(mask, queries, new SlotTable(keyPositions)),
-  }, "rebuild");
+  const scope = {
+    keySize: keyPositions.length,
+    querySize: queryPositions.length,
+    hasKey: () => true,
+    hasQuery: () => true,
+  };
+  const changes = { keys: maskKeys(mask, keys, scope), queries: maskQueries(mask, queries, scope) };
+  await backend.apply(changes, "rebuild");
   return backend;
 }
 

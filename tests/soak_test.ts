@@ -5,7 +5,7 @@ import { DynamicAttention, type DynamicAttentionOptions } from "../mod.ts";
 import { assert, assertLess } from "./assert.ts";
 import { accuracyOf } from "./support/accuracy.ts";
 import { BACKENDS } from "./support/backends.ts";
-import { MemoryModel } from "./support/memory_model.ts";
+import { MemoryModel, type ModelKey } from "./support/memory_model.ts";
 import { Random } from "./support/random.ts";
 
 const EDITS = Deno.env.get("ATTUNE_LONG") === "1" ? 1_000_000 : 100_000;
@@ -30,8 +30,19 @@ async function soak(backend: DynamicAttentionOptions["backend"] & string, mix: M
   const key = random.rows(KEYS, HEAD_DIM),
     value = random.rows(KEYS, VALUE_DIM),
     query = random.rows(QUERIES, HEAD_DIM);
-  const scale = 1 / Math.sqrt(HEAD_DIM);
-  const model = new MemoryModel({ headDim: HEAD_DIM, valueDim: VALUE_DIM, scale }, { query, key, value });
+  const model = new MemoryModel({
+    heads: 1,
+    kvHeads: 1,
+    headDim: HEAD_DIM,
+    valueDim: VALUE_DIM,
+    scale: 1 / Math.sqrt(HEAD_DIM),
+    softcap: 0,
+    causal: false,
+    window: [Infinity, Infinity],
+    maskOf: null,
+  });
+  query.forEach((row, slot) => model.insertQuery(slot, row));
+  key.forEach((row, slot) => model.insertKey(slot, row, value[slot]));
   await using engine = await DynamicAttention.create({
     query,
     key,
@@ -47,38 +58,36 @@ async function soak(backend: DynamicAttentionOptions["backend"] & string, mix: M
     const { keySize, valueSize } = mix(random, step);
     // Some slots are edited far more often than others, and one of them most of all.
     const slot = model.keySlots[Math.floor(model.keys.size * random.next() ** 3)];
+    const held = model.keys.get(slot) as ModelKey;
     const k = random.row(HEAD_DIM, keySize), v = random.row(VALUE_DIM, valueSize);
     switch (random.below(6)) {
       case 0:
         engine.set(slot, k, v);
-        model.keys.set(slot, k);
-        model.values.set(slot, v);
+        held.key = k;
+        held.value = v;
         break;
       case 1:
         engine.setValue(slot, v);
-        model.values.set(slot, v);
+        held.value = v;
         break;
       case 2: {
         const column = random.below(HEAD_DIM);
         engine.addToKey(slot, column, k[column]);
-        model.keys.get(slot)![column] += k[column];
+        held.key[column] += k[column];
         break;
       }
       case 3:
         engine.delete(slot);
         model.keys.delete(slot);
-        model.values.delete(slot);
         // Falls through to an insert, so that the number of keys stays what it is.
       case 4: {
         if (model.keys.size >= KEYS) break;
-        const taken = engine.insert(k, v);
-        model.keys.set(taken, k);
-        model.values.set(taken, v);
+        model.insertKey(engine.insert(k, v), k, v);
         break;
       }
       default:
         engine.setKey(slot, k);
-        model.keys.set(slot, k);
+        held.key = k;
     }
     // Awaiting lets the threshold apply what is pending.
     if (step % 8 === 7) await engine.peek([0]);

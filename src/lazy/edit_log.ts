@@ -45,6 +45,12 @@ export class EditLog implements RowSource {
     return this.#indices.has(slot);
   }
 
+  /** Whether the base's row of a slot is deleted, or deleted and another one inserted. */
+  replaces(slot: number): boolean {
+    const at = this.#indices.get(slot);
+    return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] === 1);
+  }
+
   isLive(slot: number): boolean {
     const at = this.#indices.get(slot);
     return at === undefined ? this.#base.isLive(slot) : this.#live[at] === 1;

@@ -14,7 +14,7 @@ import type { Backend, Changes, PassingQueries, Plan, Readout, RowChanges } from
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
 import { AttentionError, BackendError } from "../errors.ts";
 import { EditLog } from "./edit_log.ts";
-import { type Mask, maskKeys, maskQueries } from "./mask.ts";
+import { type Mask, maskKeys, maskQueries, type MaskScope } from "./mask.ts";
 import { type FlushPolicy, Planner, type Sizes } from "./planner.ts";
 import type { SlotTable } from "./slot_table.ts";
 import type { ThresholdTest } from "./threshold.ts";
@@ -201,7 +201,7 @@ export class EditPipeline {
     if (keys.size > 0) {
       const rowsRead = cost * this.#config.layout.heads;
       if (this.#planner.planRead(this.#sizes(), rowsRead, keys.size) === "overlay") {
-        pending = maskKeys(this.#config.mask, keys.snapshot(), this.#config.querySlots);
+        pending = maskKeys(this.#config.mask, keys.snapshot(), this.#maskScope([]));
         this.counts.overlays++;
       } else {
         // Its failure reaches the read, which is queued behind it.
@@ -265,12 +265,25 @@ export class EditPipeline {
   }
 
   #changesOf(layer: SealedLayer): Changes {
-    const { mask, keySlots, querySlots } = this.#config;
-    layer.changes ??= {
-      keys: maskKeys(mask, layer.keys.view(), querySlots),
-      queries: maskQueries(mask, layer.queries.view(), keySlots),
+    if (layer.changes) return layer.changes;
+    const { mask } = this.#config;
+    const scope = this.#maskScope([...this.#sealed.slice(this.#sealed.indexOf(layer) + 1), this.#top]);
+    layer.changes = {
+      keys: maskKeys(mask, layer.keys.view(), scope),
+      queries: maskQueries(mask, layer.queries.view(), scope),
     };
     return layer.changes;
+  }
+
+  /** A row that a layer above replaces is no longer the one that the mask would speak of. */
+  #maskScope(above: readonly Layer[]): MaskScope {
+    const { keySlots, querySlots } = this.#config;
+    return {
+      keySize: keySlots.size,
+      querySize: querySlots.size,
+      hasKey: (slot) => keySlots.isLive(slot) && !above.some(({ keys }) => keys.replaces(slot)),
+      hasQuery: (slot) => querySlots.isLive(slot) && !above.some(({ queries }) => queries.replaces(slot)),
+    };
   }
 
   #sizes(): Sizes {

@@ -8,7 +8,6 @@ import type { RowChanges } from "../backends/backend.ts";
 import { InputError } from "../errors.ts";
 import { describe, isCount, type RowInput } from "../matrix.ts";
 import type { Entries } from "./edit_log.ts";
-import type { SlotTable } from "./slot_table.ts";
 
 /** A bias that is added to a score (−∞ forbids the pair), or whether the pair is allowed. */
 export type MaskEntry = number | boolean;
@@ -72,37 +71,51 @@ export function toMask(
   return mask;
 }
 
-/** Adds to changed keys what the mask says of them with every live query. */
-export function maskKeys(mask: Mask | null, keys: Entries, querySlots: SlotTable): RowChanges {
-  return {
-    ...keys,
-    bias: mask && biasOf(mask, keys.slots, querySlots, (key, query, h) => mask.bias(query, key, h)),
-  };
+/** Which slots hold a row that a mask can be asked about. */
+export interface MaskScope {
+  /** One more than the largest key slot. */
+  readonly keySize: number;
+  /** One more than the largest query slot. */
+  readonly querySize: number;
+  hasKey(slot: number): boolean;
+  hasQuery(slot: number): boolean;
 }
 
-/** Adds to changed queries what the mask says of them with every live key. */
-export function maskQueries(mask: Mask | null, queries: Entries, keySlots: SlotTable): RowChanges {
-  return {
-    ...queries,
-    bias: mask && biasOf(mask, queries.slots, keySlots, (query, key, h) => mask.bias(query, key, h)),
-  };
-}
-
-function biasOf(
-  mask: Mask,
-  slots: Uint32Array,
-  others: SlotTable,
-  ask: (slot: number, other: number, head: number) => number,
-): Float32Array {
-  const stride = others.size * mask.heads;
-  const bias = new Float32Array(slots.length * stride);
-  slots.forEach((slot, t) => {
-    for (let other = 0; other < others.size; other++) {
-      if (!others.isLive(other)) continue;
-      for (let h = 0; h < mask.heads; h++) bias[t * stride + other * mask.heads + h] = ask(slot, other, h);
+/** Adds to changed keys what the mask says of them with every query. */
+export function maskKeys(mask: Mask | null, keys: Entries, scope: MaskScope): RowChanges {
+  if (!mask) return { ...keys, bias: null };
+  const { heads } = mask;
+  const stride = scope.querySize * heads;
+  const bias = forbidden(keys.slots.length * stride);
+  keys.slots.forEach((key, t) => {
+    if (!scope.hasKey(key)) return;
+    for (let query = 0; query < scope.querySize; query++) {
+      if (!scope.hasQuery(query)) continue;
+      for (let h = 0; h < heads; h++) bias[t * stride + query * heads + h] = mask.bias(query, key, h);
     }
   });
-  return bias;
+  return { ...keys, bias };
+}
+
+/** Adds to changed queries what the mask says of them with every key. */
+export function maskQueries(mask: Mask | null, queries: Entries, scope: MaskScope): RowChanges {
+  if (!mask) return { ...queries, bias: null };
+  const { heads } = mask;
+  const stride = scope.keySize * heads;
+  const bias = forbidden(queries.slots.length * stride);
+  queries.slots.forEach((query, t) => {
+    if (!scope.hasQuery(query)) return;
+    for (let key = 0; key < scope.keySize; key++) {
+      if (!scope.hasKey(key)) continue;
+      for (let h = 0; h < heads; h++) bias[t * stride + key * heads + h] = mask.bias(query, key, h);
+    }
+  });
+  return { ...queries, bias };
+}
+
+/** Pairs that no mask was asked about. */
+function forbidden(length: number): Float32Array {
+  return new Float32Array(length).fill(-Infinity);
 }
 
 class FunctionMask implements Mask {

@@ -22,7 +22,7 @@ export interface Accuracy {
 /** Compares an answer with the oracle's and with float32's. */
 export function accuracyOf(actual: Matrix, truth: ReferenceCase): Accuracy {
   const { output } = referenceAttention(truth);
-  assertEquals(actual.shape, [truth.query.length, truth.valueDim]);
+  assertEquals(actual.shape, [truth.query.length, (truth.heads ?? 1) * truth.valueDim]);
   const error = largestDifference(rowsOf(actual), output);
   const float32Error = largestDifference(float32Attention(truth), output);
   let largest = 0;
@@ -52,6 +52,13 @@ export function largestDifference(
     }
   });
   return largest;
+}
+
+/** Rows as a matrix, also when there are none. */
+export function matrixOf(rows: readonly ArrayLike<number>[], columns: number): Matrix {
+  const data = new Float32Array(rows.length * columns);
+  rows.forEach((row, i) => data.set(row, i * columns));
+  return { data, shape: [rows.length, columns] };
 }
 
 /** A matrix as rows. */

@@ -1,6 +1,13 @@
 // The backends that every suite runs over, and stand-ins for troublesome ones.
 
-import type { Backend, Changes, Plan, Readout, RowChanges } from "../../src/backends/backend.ts";
+import type {
+  Backend,
+  Changes,
+  PassingQueries,
+  Plan,
+  Readout,
+  RowChanges,
+} from "../../src/backends/backend.ts";
 import type { BackendName } from "../../mod.ts";
 
 /** Names that `create` accepts and that run here. */
@@ -37,11 +44,16 @@ class Wrapped implements Backend {
   read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout> {
     return this.inner.read(rows, pending);
   }
-  attend(queries: Float32Array, count: number, pending: RowChanges | null): Promise<Readout> {
-    return this.inner.attend(queries, count, pending);
+  attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout> {
+    return this.inner.attend(queries, pending);
   }
-  weights(row: number, slotCount: number, pending: RowChanges | null): Promise<Float32Array<ArrayBuffer>> {
-    return this.inner.weights(row, slotCount, pending);
+  weights(
+    row: number,
+    head: number,
+    slotCount: number,
+    pending: RowChanges | null,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    return this.inner.weights(row, head, slotCount, pending);
   }
   dispose(): Promise<void> {
     return this.inner.dispose();
@@ -61,13 +73,9 @@ export class SlowBackend extends Wrapped {
     await turn();
     return readout;
   }
-  override async attend(
-    queries: Float32Array,
-    count: number,
-    pending: RowChanges | null,
-  ): Promise<Readout> {
+  override async attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout> {
     await turn();
-    return await super.attend(queries, count, pending);
+    return await super.attend(queries, pending);
   }
 }
 

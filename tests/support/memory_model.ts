@@ -1,31 +1,49 @@
-// What an engine should hold, kept as plainly as possible: rows by slot. It knows nothing of logs, layers or
-// thresholds; every expected answer is computed from scratch by the oracle.
+// What an engine should hold, kept as plainly as possible: rows by slot, each with its position and a label that
+// its mask goes by. It knows nothing of logs, layers or thresholds; every expected answer is computed from scratch
+// by the oracle.
 
 import { referenceAttention, type ReferenceCase, type ReferenceResult } from "../../src/core/reference.ts";
 
-/** Keys, values and queries by slot. */
-export class MemoryModel {
+/** What a model's engine was made with. */
+export interface ModelRule {
+  readonly heads: number;
+  readonly kvHeads: number;
   readonly headDim: number;
   readonly valueDim: number;
   readonly scale: number;
-  readonly keys: Map<number, Float32Array>;
-  readonly values: Map<number, Float32Array>;
-  readonly queries: Map<number, Float32Array>;
+  readonly softcap: number;
+  readonly causal: boolean | { readonly offset: number };
+  readonly window: readonly [number, number];
+  /** The bias of a pair by the labels of its rows; null for no mask. */
+  readonly maskOf: ((queryLabel: number, keyLabel: number, head: number) => number | boolean) | null;
+}
 
-  constructor(
-    sizes: { headDim: number; valueDim: number; scale: number },
-    rows: {
-      query: readonly ArrayLike<number>[];
-      key: readonly ArrayLike<number>[];
-      value: readonly ArrayLike<number>[];
-    },
-  ) {
-    this.headDim = sizes.headDim;
-    this.valueDim = sizes.valueDim;
-    this.scale = sizes.scale;
-    this.keys = bySlot(rows.key);
-    this.values = bySlot(rows.value);
-    this.queries = bySlot(rows.query);
+/** A live key. */
+export interface ModelKey {
+  key: Float32Array;
+  value: Float32Array;
+  readonly position: number;
+  readonly label: number;
+}
+
+/** A live query. */
+export interface ModelQuery {
+  query: Float32Array;
+  readonly position: number;
+  readonly label: number;
+}
+
+/** Keys, values and queries by slot. */
+export class MemoryModel {
+  readonly rule: ModelRule;
+  readonly keys = new Map<number, ModelKey>();
+  readonly queries = new Map<number, ModelQuery>();
+  #nextKeyPosition = 0;
+  #nextQueryPosition = 0;
+  #nextLabel = 0;
+
+  constructor(rule: ModelRule) {
+    this.rule = rule;
   }
 
   /** Live key slots in ascending order. */
@@ -38,38 +56,89 @@ export class MemoryModel {
     return [...this.queries.keys()].sort((a, b) => a - b);
   }
 
+  /** Adds a key; it has a label of its own, also when the slot had a key before. */
+  insertKey(
+    slot: number,
+    key: ArrayLike<number>,
+    value: ArrayLike<number>,
+    position = this.#nextKeyPosition,
+  ): void {
+    this.#nextKeyPosition = Math.max(this.#nextKeyPosition, position + 1);
+    const label = this.#nextLabel++;
+    this.keys.set(slot, { key: Float32Array.from(key), value: Float32Array.from(value), position, label });
+  }
+
+  /** Adds a query. */
+  insertQuery(slot: number, query: ArrayLike<number>, position = this.#nextQueryPosition): void {
+    this.#nextQueryPosition = Math.max(this.#nextQueryPosition, position + 1);
+    this.queries.set(slot, { query: Float32Array.from(query), position, label: this.#nextLabel++ });
+  }
+
+  /** What the mask says of two slots now: what the engine is given as its mask. */
+  mask(i: number, j: number, head: number): number | boolean {
+    const { maskOf } = this.rule;
+    const query = this.queries.get(i), key = this.keys.get(j);
+    if (!maskOf || !query || !key) {
+      throw new Error(`the mask is asked for (${i}, ${j}), of which one is not live`);
+    }
+    return maskOf(query.label, key.label, head);
+  }
+
   /** A copy of what is held now. */
   snapshot(): MemoryModel {
-    const copy = new MemoryModel(this, { query: [], key: [], value: [] });
-    for (const [slot, row] of this.keys) copy.keys.set(slot, row.slice());
-    for (const [slot, row] of this.values) copy.values.set(slot, row.slice());
-    for (const [slot, row] of this.queries) copy.queries.set(slot, row.slice());
+    const copy = new MemoryModel(this.rule);
+    for (const [slot, held] of this.keys) {
+      copy.keys.set(slot, { ...held, key: held.key.slice(), value: held.value.slice() });
+    }
+    for (const [slot, held] of this.queries) copy.queries.set(slot, { ...held, query: held.query.slice() });
+    copy.#nextKeyPosition = this.#nextKeyPosition;
+    copy.#nextQueryPosition = this.#nextQueryPosition;
+    copy.#nextLabel = this.#nextLabel;
     return copy;
   }
 
-  /** The question that the oracle is asked for some query slots, or for passing queries. */
-  caseOf(query: readonly ArrayLike<number>[]): ReferenceCase {
-    const slots = this.keySlots;
+  /** The question that the oracle is asked for these queries. */
+  caseOf(queries: readonly Pick<ModelQuery, "query" | "position" | "label">[]): ReferenceCase {
+    const keys = this.keySlots.map((slot) => this.keys.get(slot) as ModelKey);
+    const { heads, kvHeads, valueDim, scale, softcap, maskOf } = this.rule;
     return {
-      query,
-      key: slots.map((slot) => this.keys.get(slot)!),
-      value: slots.map((slot) => this.values.get(slot)!),
-      scale: this.scale,
-      valueDim: this.valueDim,
+      query: queries.map(({ query }) => query),
+      key: keys.map(({ key }) => key),
+      value: keys.map(({ value }) => value),
+      heads,
+      kvHeads,
+      valueDim,
+      scale,
+      softcap,
+      bias: (i, j, head) => {
+        if (!this.#isInReach(queries[i].position, keys[j].position)) return -Infinity;
+        const entry = maskOf ? maskOf(queries[i].label, keys[j].label, head) : 0;
+        return entry === true ? 0 : entry === false ? -Infinity : entry;
+      },
     };
   }
 
   /** As `caseOf`, of standing queries. */
   standing(rows: readonly number[] = this.querySlots): ReferenceCase {
-    return this.caseOf(rows.map((slot) => this.queries.get(slot)!));
+    return this.caseOf(rows.map((slot) => this.queries.get(slot) as ModelQuery));
+  }
+
+  /** As `caseOf`, of passing queries, which come after the standing ones. */
+  passing(rows: readonly ArrayLike<number>[]): ReferenceCase {
+    return this.caseOf(rows.map((row, at) => {
+      return { query: Float32Array.from(row), position: this.#nextQueryPosition + at, label: -1 };
+    }));
   }
 
   /** The oracle's answer for standing queries. */
   answer(rows: readonly number[] = this.querySlots): ReferenceResult {
     return referenceAttention(this.standing(rows));
   }
-}
 
-function bySlot(rows: readonly ArrayLike<number>[]): Map<number, Float32Array> {
-  return new Map(rows.map((row, slot) => [slot, Float32Array.from(row)]));
+  #isInReach(queryPosition: number, keyPosition: number): boolean {
+    const { causal, window: [left, right] } = this.rule;
+    const isAhead = causal === false ||
+      keyPosition <= queryPosition + (causal === true ? 0 : causal.offset);
+    return isAhead && keyPosition >= queryPosition - left && keyPosition <= queryPosition + right;
+  }
 }

@@ -3,11 +3,19 @@
 // must be exact as if nothing had happened.
 
 import fc from "fast-check";
-import { BackendError, type DynamicAttention, type Edit, type Matrix, SlotError } from "../../mod.ts";
+import {
+  BackendError,
+  type DynamicAttention,
+  type Edit,
+  InputError,
+  type Matrix,
+  SlotError,
+} from "../../mod.ts";
 import { referenceAttention } from "../../src/core/reference.ts";
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { accuracyOf, assertAccurate, largestDifference, rowsOf } from "./accuracy.ts";
-import type { MemoryModel } from "./memory_model.ts";
+import type { MemoryModel, ModelQuery, ModelRule } from "./memory_model.ts";
+import { at, call, choice, editMakers, rowOf, takeSlot } from "./model_edits.ts";
 
 /** The model, and what it held after each edit. */
 export class World {
@@ -56,174 +64,11 @@ export async function persist<T>(ask: () => Promise<T>): Promise<T> {
 
 const hasQueries = (world: World) => world.now.queries.size > 0;
 
-function at<T>(items: readonly T[], choice: number): T {
-  return items[choice % items.length];
-}
-
-/** Numbers that meet again (so that edits undo each other), ordinary ones, and large ones. */
-const number = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom(-2, -1, 0, 1, 2) },
-  { weight: 4, arbitrary: fc.float({ min: -3, max: 3, noNaN: true }) },
-  { weight: 1, arbitrary: fc.float({ min: -60, max: 60, noNaN: true }) },
-);
-const choice = fc.nat(1000);
-
-/** Writes `edit`, which is of slots chosen among the live ones, to the model; returns the edit as the engine takes it. */
-type EditMaker = (model: MemoryModel) => Edit | null;
-
-function editMakers(headDim: number, valueDim: number): fc.Arbitrary<EditMaker> {
-  const key = fc.array(number, { minLength: headDim, maxLength: headDim });
-  const value = fc.array(number, { minLength: valueDim, maxLength: valueDim });
-  const onKey = (make: (model: MemoryModel, slot: number) => Edit) => (pick: number): EditMaker => (model) =>
-    model.keys.size === 0 ? null : make(model, at(model.keySlots, pick));
-  const onQuery =
-    (make: (model: MemoryModel, slot: number) => Edit) => (pick: number): EditMaker => (model) =>
-      model.queries.size === 0 ? null : make(model, at(model.querySlots, pick));
-
-  return fc.oneof(
-    {
-      weight: 3,
-      arbitrary: fc.tuple(choice, key).map(([pick, k]) =>
-        onKey((model, slot) => {
-          model.keys.set(slot, Float32Array.from(k));
-          return { kind: "setKey", slot, key: k };
-        })(pick)
-      ),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.tuple(choice, value).map(([pick, v]) =>
-        onKey((model, slot) => {
-          model.values.set(slot, Float32Array.from(v));
-          return { kind: "setValue", slot, value: v };
-        })(pick)
-      ),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.tuple(choice, key, value).map(([pick, k, v]) =>
-        onKey((model, slot) => {
-          model.keys.set(slot, Float32Array.from(k));
-          model.values.set(slot, Float32Array.from(v));
-          return { kind: "set", slot, key: k, value: v };
-        })(pick)
-      ),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.tuple(choice, choice, number).map(([pick, where, delta]) =>
-        onKey((model, slot) => {
-          const column = where % headDim;
-          model.keys.get(slot)![column] += delta;
-          return { kind: "addToKey", slot, column, delta };
-        })(pick)
-      ),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.tuple(choice, choice, number).map(([pick, where, delta]) =>
-        onKey((model, slot) => {
-          const column = where % valueDim;
-          model.values.get(slot)![column] += delta;
-          return { kind: "addToValue", slot, column, delta };
-        })(pick)
-      ),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.tuple(key, value).map(([k, v]): EditMaker => () => ({
-        kind: "insert",
-        key: k,
-        value: v,
-      })),
-    },
-    {
-      weight: 3,
-      arbitrary: choice.map((pick) =>
-        onKey((model, slot) => {
-          model.keys.delete(slot);
-          model.values.delete(slot);
-          return { kind: "delete", slot };
-        })(pick)
-      ),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.tuple(choice, key).map(([pick, q]) =>
-        onQuery((model, slot) => {
-          model.queries.set(slot, Float32Array.from(q));
-          return { kind: "setQuery", slot, query: q };
-        })(pick)
-      ),
-    },
-    { weight: 1, arbitrary: key.map((q): EditMaker => () => ({ kind: "insertQuery", query: q })) },
-    {
-      weight: 1,
-      arbitrary: choice.map((pick) =>
-        onQuery((model, slot) => {
-          model.queries.delete(slot);
-          return { kind: "deleteQuery", slot };
-        })(pick)
-      ),
-    },
-  );
-}
-
-/** An insert's slot is the engine's to choose, among those that are not live. */
-function takeSlot(model: MemoryModel, edit: Edit, slot: number): void {
-  if (edit.kind === "insert") {
-    assert(!model.keys.has(slot), `insert returned the live key slot ${slot}`);
-    model.keys.set(slot, Float32Array.from(edit.key));
-    model.values.set(slot, Float32Array.from(edit.value));
-  } else if (edit.kind === "insertQuery") {
-    assert(!model.queries.has(slot), `insertQuery returned the live query slot ${slot}`);
-    model.queries.set(slot, Float32Array.from(edit.query));
-  } else {
-    assertEquals(slot, edit.slot);
-  }
-}
-
-/** Performs an edit through the method of its name. */
-function call(engine: DynamicAttention, edit: Edit): number {
-  switch (edit.kind) {
-    case "setKey":
-      engine.setKey(edit.slot, edit.key);
-      return edit.slot;
-    case "setValue":
-      engine.setValue(edit.slot, edit.value);
-      return edit.slot;
-    case "set":
-      engine.set(edit.slot, edit.key, edit.value);
-      return edit.slot;
-    case "addToKey":
-      engine.addToKey(edit.slot, edit.column, edit.delta);
-      return edit.slot;
-    case "addToValue":
-      engine.addToValue(edit.slot, edit.column, edit.delta);
-      return edit.slot;
-    case "insert":
-      return engine.insert(edit.key, edit.value);
-    case "delete":
-      engine.delete(edit.slot);
-      return edit.slot;
-    case "setQuery":
-      engine.setQuery(edit.slot, edit.query);
-      return edit.slot;
-    case "insertQuery":
-      return engine.insertQuery(edit.query);
-    case "deleteQuery":
-      engine.deleteQuery(edit.slot);
-      return edit.slot;
-  }
-}
-
 /** Every call of the public surface, for rows of these sizes. */
-export function commands(headDim: number, valueDim: number): fc.Arbitrary<Command>[] {
-  const edits = editMakers(headDim, valueDim);
-  const queries = fc.array(fc.array(number, { minLength: headDim, maxLength: headDim }), {
-    minLength: 1,
-    maxLength: 3,
-  });
+export function commands(rule: ModelRule): fc.Arbitrary<Command>[] {
+  const { heads, headDim, valueDim } = rule;
+  const edits = editMakers(rule);
+  const queries = fc.array(rowOf(heads * headDim), { minLength: 1, maxLength: 3 });
 
   const single = edits.map((make) =>
     command("edit one", (world, engine) => {
@@ -285,7 +130,7 @@ export function commands(headDim: number, valueDim: number): fc.Arbitrary<Comman
 
   const readEntry = fc.tuple(choice, choice).map(([pick, where]) =>
     command("readEntry", async (world, engine) => {
-      const slot = at(world.now.querySlots, pick), column = where % valueDim;
+      const slot = at(world.now.querySlots, pick), column = where % (heads * valueDim);
       const entry = await persist(() => engine.readEntry(slot, column));
       const truth = world.now.standing([slot]);
       const { allowed } = accuracyOf(await persist(() => engine.read([slot])), truth);
@@ -300,15 +145,15 @@ export function commands(headDim: number, valueDim: number): fc.Arbitrary<Comman
       const { output, pending, epoch } = await persist(() => engine.peek());
       assert(epoch >= 0 && pending >= 0);
       if (pending === 0) assertAccurate(output, world.now.standing(), "a peek with nothing pending");
-      else assertHeldBefore(output, world, applied);
+      else if (!rule.maskOf) assertHeldBefore(output, world, applied);
     }),
   );
 
-  const weights = choice.map((pick) =>
+  const weights = fc.tuple(choice, choice).map(([pick, where]) =>
     command("weights", async (world, engine) => {
-      const slot = at(world.now.querySlots, pick);
-      const weights = await persist(() => engine.weights(slot));
-      const expected = world.now.answer([slot]).weights[0];
+      const slot = at(world.now.querySlots, pick), head = where % heads;
+      const weights = await persist(() => engine.weights(slot, { head }));
+      const expected = world.now.answer([slot]).weights[0][head];
       const live = world.now.keySlots;
       assert(weights.length > Math.max(-1, ...live));
       weights.forEach((weight, key) => {
@@ -318,11 +163,11 @@ export function commands(headDim: number, valueDim: number): fc.Arbitrary<Comman
     }, hasQueries)
   );
 
-  const topKeys = fc.tuple(choice, fc.nat(4)).map(([pick, count]) =>
+  const topKeys = fc.tuple(choice, choice, fc.nat(4)).map(([pick, where, count]) =>
     command("topKeys", async (world, engine) => {
-      const slot = at(world.now.querySlots, pick);
-      const top = await persist(() => engine.topKeys(slot, count));
-      const expected = world.now.answer([slot]).weights[0].toSorted((a, b) => b - a);
+      const slot = at(world.now.querySlots, pick), head = where % heads;
+      const top = await persist(() => engine.topKeys(slot, count, { head }));
+      const expected = world.now.answer([slot]).weights[0][head].toSorted((a, b) => b - a);
       assertEquals(top.length, Math.min(count, world.now.keys.size));
       assertEquals(new Set(top.map((key) => key.slot)).size, top.length);
       top.forEach((key, index) => assertAlmostEquals(key.weight, expected[index], 1e-6));
@@ -332,8 +177,8 @@ export function commands(headDim: number, valueDim: number): fc.Arbitrary<Comman
   const logSumExp = fc.constant(
     command("logSumExp", async (world, engine) => {
       const { data, shape } = await persist(() => engine.logSumExp());
-      assertEquals(shape, [world.now.queries.size, 1]);
-      world.now.answer().logSumExp.forEach((expected, i) => {
+      assertEquals(shape, [world.now.queries.size, heads]);
+      world.now.answer().logSumExp.flat().forEach((expected, i) => {
         if (expected === -Infinity) assertEquals(data[i], -Infinity);
         else assertAlmostEquals(data[i], expected, 1e-5 * Math.max(1, Math.abs(expected)));
       });
@@ -342,10 +187,8 @@ export function commands(headDim: number, valueDim: number): fc.Arbitrary<Comman
 
   const attend = queries.map((rows) =>
     command("attend", async (world, engine) => {
-      assertAccurate(
-        await persist(() => engine.attend(rows)),
-        world.now.caseOf(rows.map((row) => Float32Array.from(row))),
-      );
+      if (rule.maskOf) await assertRejects(() => engine.attend(rows), InputError, "the engine has a mask");
+      else assertAccurate(await persist(() => engine.attend(rows)), world.now.passing(rows));
     })
   );
 
@@ -381,7 +224,7 @@ export function commands(headDim: number, valueDim: number): fc.Arbitrary<Comman
 
 /** A stale output must be what some state since the last applied one gave, with today's queries. */
 function assertHeldBefore(output: Matrix, world: World, applied: number): void {
-  const queries = world.now.standing().query;
+  const queries = world.now.querySlots.map((slot) => world.now.queries.get(slot) as ModelQuery);
   const closest = world.history.slice(applied)
     .map((model) => ({ truth: model.caseOf(queries), error: 0 }))
     .map(({ truth }) => ({
