@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "./assert.ts";
-import type { RowChanges, RowSource } from "../src/backends/backend.ts";
-import { EditLog } from "../src/lazy/edit_log.ts";
+import type { RowSource } from "../src/backends/backend.ts";
+import { EditLog, type Entries } from "../src/lazy/edit_log.ts";
 
 const WIDTH = 2;
 
-/** Rows in a map: what a log lies on, and what it should come to be. */
+/** Rows in a map, each followed by its position: what a log lies on, and what it should come to be. */
 class MapSource implements RowSource {
   readonly rows: Map<number, number[]>;
 
@@ -18,15 +18,20 @@ class MapSource implements RowSource {
   }
 
   element(slot: number, column: number): number {
+    assert(column < WIDTH);
     return this.#row(slot)[column];
   }
 
+  position(slot: number): number {
+    return this.#row(slot)[WIDTH];
+  }
+
   copyRow(slot: number, target: Float32Array, offset: number): void {
-    target.set(this.#row(slot), offset);
+    target.set(this.#row(slot).slice(0, WIDTH), offset);
   }
 
   equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
-    return this.#row(slot).every((number, c) => rows[offset + c] === number);
+    return this.#row(slot).slice(0, WIDTH).every((number, c) => rows[offset + c] === number);
   }
 
   #row(slot: number): number[] {
@@ -36,18 +41,22 @@ class MapSource implements RowSource {
   }
 }
 
-/** Entries as slot → row, or null for an emptied slot. */
-function entriesOf({ slots, live, rows }: RowChanges): Map<number, number[] | null> {
-  assertEquals([live.length, rows.length], [slots.length, slots.length * WIDTH]);
+/** Entries as slot → row and position, or null for an emptied slot. */
+function entriesOf({ slots, live, rows, positions }: Entries): Map<number, number[] | null> {
+  assertEquals(
+    [live.length, rows.length, positions.length],
+    [slots.length, slots.length * WIDTH, slots.length],
+  );
   const entries = new Map<number, number[] | null>();
   slots.forEach((slot, at) => {
     assert(!entries.has(slot), `slot ${slot} is there twice`);
-    entries.set(slot, live[at] === 1 ? [...rows.subarray(at * WIDTH, (at + 1) * WIDTH)] : null);
+    const row = [...rows.subarray(at * WIDTH, (at + 1) * WIDTH), positions[at]];
+    entries.set(slot, live[at] === 1 ? row : null);
   });
   return entries;
 }
 
-/** Live rows of a source among slots 0 … limit − 1. */
+/** Live rows of a source among slots 0 … limit − 1, each followed by its position. */
 function rowsOf(source: RowSource, limit: number): Map<number, number[]> {
   const found = new Map<number, number[]>();
   for (let slot = 0; slot < limit; slot++) {
@@ -60,14 +69,14 @@ function rowsOf(source: RowSource, limit: number): Map<number, number[]> {
     assert(source.equalsRow(slot, copy, 1));
     copy[WIDTH] += 1;
     assert(!source.equalsRow(slot, copy, 1));
-    found.set(slot, row);
+    found.set(slot, [...row, source.position(slot)]);
   }
   return found;
 }
 
-function makeLog(): { base: MapSource; log: EditLog } {
-  const base = new MapSource([[0, [1, 2]], [1, [3, 4]], [2, [5, 6]]]);
-  return { base, log: new EditLog(WIDTH, base) };
+function makeLog(keepsInserts = false): { base: MapSource; log: EditLog } {
+  const base = new MapSource([[0, [1, 2, 0.5]], [1, [3, 4, 7]], [2, [5, 6, -1]]]);
+  return { base, log: new EditLog(WIDTH, base, keepsInserts) };
 }
 
 Deno.test("an empty log shows its base", () => {
@@ -83,14 +92,18 @@ Deno.test("edits of one slot are one entry, the newest", () => {
   log.write(0, Float32Array.of(-1), 1);
   log.put(2, Float32Array.of(7, 8));
   assertEquals(log.size, 2);
-  assertEquals(entriesOf(log.view()), new Map([[0, [19, -1]], [2, [7, 8]]]));
+  assertEquals(entriesOf(log.view()), new Map([[0, [19, -1, 0.5]], [2, [7, 8, -1]]]));
   assert(log.has(0) && !log.has(1));
 });
 
-Deno.test("a part that is written leaves the rest of the row as it was", () => {
+Deno.test("a part that is written leaves the rest of the row, and its position, as they were", () => {
   const { log } = makeLog();
   log.write(1, Float32Array.of(9), 1);
-  assertEquals(entriesOf(log.view()), new Map([[1, [3, 9]]]));
+  assertEquals(entriesOf(log.view()), new Map([[1, [3, 9, 7]]]));
+  log.insert(4, Float32Array.of(1, 1), 2.25);
+  log.write(4, Float32Array.of(9), 0);
+  log.put(4, Float32Array.of(9, 8));
+  assertEquals(entriesOf(log.view()).get(4), [9, 8, 2.25]);
 });
 
 Deno.test("what is undone leaves the log", async (t) => {
@@ -110,13 +123,18 @@ Deno.test("what is undone leaves the log", async (t) => {
     }],
     ["a row set to what it was", (log) => log.put(1, Float32Array.of(3, 4))],
     ["an insert and its delete", (log) => {
-      log.put(3, Float32Array.of(9, 9));
+      log.insert(3, Float32Array.of(9, 9), 3);
       log.write(3, Float32Array.of(8), 0);
       log.delete(3);
     }],
-    ["a delete and an insert of the same row", (log) => {
+    ["a delete and an insert of the same row at the same position", (log) => {
       log.delete(2);
-      log.put(2, Float32Array.of(5, 6));
+      log.insert(2, Float32Array.of(5, 6), -1);
+    }],
+    ["another row in the same place, set to the old one", (log) => {
+      log.delete(2);
+      log.insert(2, Float32Array.of(5, 7), -1);
+      log.write(2, Float32Array.of(6), 1);
     }],
   ];
   for (const [name, edits] of undone) {
@@ -125,9 +143,9 @@ Deno.test("what is undone leaves the log", async (t) => {
       edits(log);
       assertEquals(log.size, 0);
       assertEquals(rowsOf(log, 5), base.rows);
-      log.put(4, Float32Array.of(1, 1));
+      log.insert(4, Float32Array.of(1, 1), 8);
       edits(log);
-      assertEquals(entriesOf(log.view()), new Map([[4, [1, 1]]]));
+      assertEquals(entriesOf(log.view()), new Map([[4, [1, 1, 8]]]));
     });
   }
 });
@@ -137,17 +155,138 @@ Deno.test("a delete with another row in its place is one entry", () => {
   log.delete(2);
   assertEquals(entriesOf(log.view()), new Map([[2, null]]));
   assert(!log.isLive(2));
-  log.put(2, Float32Array.of(5, 7));
-  assertEquals(entriesOf(log.view()), new Map([[2, [5, 7]]]));
+  log.insert(2, Float32Array.of(5, 7), -1);
+  assertEquals(entriesOf(log.view()), new Map([[2, [5, 7, -1]]]));
   assert(log.isLive(2));
+});
+
+Deno.test("the same row at another position is another row", () => {
+  const { log } = makeLog();
+  log.delete(2);
+  log.insert(2, Float32Array.of(5, 6), -1.5);
+  assertEquals(entriesOf(log.view()), new Map([[2, [5, 6, -1.5]]]));
+  assertEquals(log.position(2), -1.5);
+  log.put(2, Float32Array.of(5, 6));
+  assertEquals(log.size, 1);
+});
+
+Deno.test("where inserts are kept, an inserted row stays though the base has the same", async (t) => {
+  const same = Float32Array.of(5, 6), other = Float32Array.of(5, 7);
+  const kept: readonly (readonly [name: string, edits: (log: EditLog) => void])[] = [
+    ["inserted", (log) => {
+      log.delete(2);
+      log.insert(2, same, -1);
+    }],
+    ["inserted, edited and set back", (log) => {
+      log.delete(2);
+      log.insert(2, other, -1);
+      log.put(2, same);
+    }],
+    ["inserted, edited and set back number by number", (log) => {
+      log.delete(2);
+      log.insert(2, same, -1);
+      log.write(2, other, 0);
+      log.write(2, Float32Array.of(6), 1);
+    }],
+    ["inserted twice", (log) => {
+      log.delete(2);
+      log.insert(2, other, 3);
+      log.delete(2);
+      log.insert(2, same, -1);
+    }],
+    ["inserted before an entry that is gone", (log) => {
+      log.insert(3, other, 3);
+      log.delete(2);
+      log.insert(2, same, -1);
+      log.delete(3);
+      log.put(2, other);
+      log.put(2, same);
+    }],
+    ["inserted above, and absorbed", (log) => {
+      const upper = new EditLog(WIDTH, log, true);
+      upper.delete(2);
+      upper.insert(2, same, -1);
+      log.absorb(upper);
+      log.put(2, other);
+      log.put(2, same);
+    }],
+    ["inserted below, edited above, absorbed and set back", (log) => {
+      log.delete(2);
+      log.insert(2, same, -1);
+      const upper = new EditLog(WIDTH, log, true);
+      upper.put(2, other);
+      log.absorb(upper);
+      log.put(2, same);
+    }],
+  ];
+  for (const [name, edits] of kept) {
+    await t.step(name, () => {
+      const { log } = makeLog(true);
+      edits(log);
+      assertEquals(entriesOf(log.view()), new Map([[2, [5, 6, -1]]]));
+      const taken = log.take([2]);
+      assertEquals([log.size, taken.size], [0, 1]);
+      taken.put(2, other);
+      taken.put(2, same);
+      assertEquals(entriesOf(taken.view()), new Map([[2, [5, 6, -1]]]), "as taken");
+      log.put(2, other);
+      log.put(2, same);
+      assertEquals(log.size, 0, "an edit of a row that was inserted below is no insert");
+      taken.delete(2);
+      assertEquals(entriesOf(taken.view()), new Map([[2, null]]));
+    });
+  }
+});
+
+Deno.test("where inserts are kept, what is only edited and set back leaves the log all the same", () => {
+  const { log } = makeLog(true);
+  log.insert(3, Float32Array.of(1, 1), 3);
+  log.delete(3);
+  // The entry lies where the inserted one did.
+  log.put(2, Float32Array.of(5, 7));
+  log.put(2, Float32Array.of(5, 6));
+  log.write(0, Float32Array.of(9), 0);
+  log.write(0, Float32Array.of(1), 0);
+  assertEquals(log.size, 0);
+  const upper = new EditLog(WIDTH, log, true);
+  upper.put(2, Float32Array.of(5, 7));
+  log.absorb(upper);
+  log.put(2, Float32Array.of(5, 6));
+  assertEquals(log.size, 0);
+});
+
+Deno.test("a slot's row is replaced when it was deleted or inserted, not when it was edited", () => {
+  for (const keepsInserts of [false, true]) {
+    const { log } = makeLog(keepsInserts);
+    const replaced = () => [0, 1, 2, 3].map((slot) => log.replaces(slot));
+    assertEquals(replaced(), [false, false, false, false]);
+    log.put(0, Float32Array.of(9, 9));
+    log.write(1, Float32Array.of(9), 0);
+    assertEquals(replaced(), [false, false, false, false]);
+    log.delete(1);
+    log.delete(2);
+    log.insert(2, Float32Array.of(9, 9), 4);
+    log.insert(3, Float32Array.of(9, 9), 5);
+    assertEquals(replaced(), [false, true, true, true]);
+    log.put(3, Float32Array.of(8, 8));
+    assertEquals(replaced(), [false, true, true, true]);
+    log.delete(3);
+    const upper = new EditLog(WIDTH, log, keepsInserts);
+    upper.delete(0);
+    upper.put(2, Float32Array.of(7, 7));
+    assertEquals([upper.replaces(0), upper.replaces(1), upper.replaces(2)], [true, false, false]);
+    log.absorb(upper);
+    assertEquals(replaced(), [true, true, true, false]);
+  }
 });
 
 Deno.test("the log copies what it is given", () => {
   const { log } = makeLog();
-  const row = Float32Array.of(9, 9);
+  const row = Float32Array.of(9, 9), inserted = Float32Array.of(8, 8);
   log.put(0, row);
-  row[0] = 1;
-  assertEquals(entriesOf(log.view()), new Map([[0, [9, 9]]]));
+  log.insert(3, inserted, 3);
+  row[0] = inserted[0] = 1;
+  assertEquals(entriesOf(log.view()), new Map([[0, [9, 9, 0.5]], [3, [8, 8, 3]]]));
 });
 
 Deno.test("a snapshot stays while the log goes on; a view is of the log itself", () => {
@@ -157,51 +296,75 @@ Deno.test("a snapshot stays while the log goes on; a view is of the log itself",
   const snapshot = log.snapshot(), view = log.view();
   assertEquals(entriesOf(snapshot), entriesOf(view));
   log.put(0, Float32Array.of(8, 8));
-  log.put(1, Float32Array.of(8, 8));
-  assertEquals(entriesOf(snapshot), new Map([[0, [9, 9]], [1, null]]));
-  assertEquals(entriesOf(view), new Map([[0, [8, 8]], [1, [8, 8]]]));
+  log.insert(1, Float32Array.of(8, 8), 2);
+  assertEquals(entriesOf(snapshot), new Map([[0, [9, 9, 0.5]], [1, null]]));
+  assertEquals(entriesOf(view), new Map([[0, [8, 8, 0.5]], [1, [8, 8, 2]]]));
+  const second = log.snapshot();
+  log.delete(1);
+  log.insert(1, Float32Array.of(8, 8), 3);
+  assertEquals(entriesOf(second).get(1), [8, 8, 2]);
 });
 
 Deno.test("the log grows to any number of entries and shrinks again", () => {
-  const { log } = makeLog();
+  const { log } = makeLog(true);
   const count = 1000;
-  for (let slot = 10; slot < 10 + count; slot++) log.put(slot, Float32Array.of(slot, -slot));
+  for (let slot = 10; slot < 10 + count; slot++) log.insert(slot, Float32Array.of(slot, -slot), slot / 4);
   log.delete(0);
-  assertEquals(log.size, count + 1);
+  log.delete(1);
+  log.insert(1, Float32Array.of(3, 4), 7);
+  assertEquals(log.size, count + 2);
   const entries = entriesOf(log.view());
-  for (let slot = 10; slot < 10 + count; slot++) assertEquals(entries.get(slot), [slot, -slot]);
+  for (let slot = 10; slot < 10 + count; slot++) assertEquals(entries.get(slot), [slot, -slot, slot / 4]);
   assertEquals(entries.get(0), null);
   for (let slot = 10; slot < 10 + count; slot += 2) log.delete(slot);
-  assertEquals(log.size, count / 2 + 1);
-  for (let slot = 11; slot < 10 + count; slot += 2) assertEquals(log.element(slot, 1), -slot);
+  assertEquals(log.size, count / 2 + 2);
+  for (let slot = 11; slot < 10 + count; slot += 2) {
+    assertEquals([log.element(slot, 1), log.position(slot)], [-slot, slot / 4]);
+  }
+  log.put(1, Float32Array.of(3, 4));
+  assertEquals(log.has(1), true, "that it was inserted is forgotten");
 });
 
 Deno.test("absorb writes the entries of the log above, also those that undo", () => {
   const { log } = makeLog();
   log.put(0, Float32Array.of(9, 9));
-  log.put(3, Float32Array.of(9, 9));
-  const upper = new EditLog(WIDTH, log);
+  log.insert(3, Float32Array.of(9, 9), 3);
+  log.delete(2);
+  const upper = new EditLog(WIDTH, log, false);
   upper.put(0, Float32Array.of(1, 2));
   upper.delete(3);
   upper.delete(1);
-  upper.put(4, Float32Array.of(4, 4));
+  upper.insert(2, Float32Array.of(5, 6), -1);
+  upper.insert(4, Float32Array.of(4, 4), 4.5);
   log.absorb(upper);
-  assertEquals(entriesOf(log.view()), new Map([[1, null], [4, [4, 4]]]));
+  assertEquals(entriesOf(log.view()), new Map([[1, null], [4, [4, 4, 4.5]]]));
+});
+
+Deno.test("absorb moves a row that was inserted above to its new position", () => {
+  const { log } = makeLog();
+  log.put(1, Float32Array.of(3, 5));
+  const upper = new EditLog(WIDTH, log, false);
+  for (const slot of [0, 1]) {
+    upper.delete(slot);
+    upper.insert(slot, Float32Array.of(1, 2), 11);
+  }
+  log.absorb(upper);
+  assertEquals(entriesOf(log.view()), new Map([[0, [1, 2, 11]], [1, [1, 2, 11]]]));
 });
 
 Deno.test("take moves entries to a log in between, and nothing looks different from above", () => {
   const { base, log } = makeLog();
   log.put(0, Float32Array.of(9, 9));
-  log.put(3, Float32Array.of(8, 8));
+  log.insert(3, Float32Array.of(8, 8), 30);
   log.delete(1);
   const before = rowsOf(log, 6);
   const taken = log.take([3, 1, 2, 5]);
-  assertEquals(entriesOf(taken.view()), new Map([[3, [8, 8]], [1, null]]));
-  assertEquals(entriesOf(log.view()), new Map([[0, [9, 9]]]));
+  assertEquals(entriesOf(taken.view()), new Map([[3, [8, 8, 30]], [1, null]]));
+  assertEquals(entriesOf(log.view()), new Map([[0, [9, 9, 0.5]]]));
   assertEquals(rowsOf(log, 6), before);
-  assertEquals(rowsOf(taken, 6), new Map([[0, [1, 2]], [2, [5, 6]], [3, [8, 8]]]));
+  assertEquals(rowsOf(taken, 6), new Map([[0, [1, 2, 0.5]], [2, [5, 6, -1]], [3, [8, 8, 30]]]));
   // Undone is from now on what the taken entries say, not what the base has.
-  log.put(1, Float32Array.of(3, 4));
+  log.insert(1, Float32Array.of(3, 4), 7);
   assertEquals(log.has(1), true);
   log.delete(1);
   assertEquals(log.has(1), false);
@@ -209,16 +372,19 @@ Deno.test("take moves entries to a log in between, and nothing looks different f
   assertEquals(log.has(3), true);
   log.write(3, Float32Array.of(8), 0);
   assertEquals(log.has(3), false);
-  assertEquals(base.rows.get(1), [3, 4]);
+  log.delete(3);
+  log.insert(3, Float32Array.of(8, 8), 31);
+  assertEquals(log.has(3), true);
+  assertEquals(base.rows.get(1), [3, 4, 7]);
 });
 
 Deno.test("rebase puts the log on what the base has become", () => {
   const { base, log } = makeLog();
-  log.put(3, Float32Array.of(8, 8));
+  log.insert(3, Float32Array.of(8, 8), 3);
   const taken = log.take([3]);
   log.put(0, Float32Array.of(9, 9));
   const before = rowsOf(log, 6);
-  const applied = new MapSource([...base.rows, [3, [8, 8]]]);
+  const applied = new MapSource([...base.rows, [3, [8, 8, 3]]]);
   log.rebase(applied);
   assertEquals(rowsOf(log, 6), before);
   taken.put(3, Float32Array.of(0, 0));
@@ -232,7 +398,12 @@ Deno.test("rebase puts the log on what the base has become", () => {
 const SLOTS = 6;
 
 type Step =
-  | { readonly kind: "put"; readonly slot: number; readonly row: readonly number[] }
+  | {
+    readonly kind: "put";
+    readonly slot: number;
+    readonly row: readonly number[];
+    readonly position: number;
+  }
   | { readonly kind: "write"; readonly slot: number; readonly column: number; readonly number: number }
   | { readonly kind: "delete"; readonly slot: number }
   | { readonly kind: "take"; readonly slots: readonly number[] }
@@ -243,13 +414,17 @@ type Step =
 // Few slots and few numbers, so that edits meet and undo each other.
 const slot = fc.nat({ max: SLOTS - 1 });
 const number = fc.nat({ max: 2 });
+const position = fc.nat({ max: 1 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("put"), slot, row: fc.tuple(number, number) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant("put"), slot, row: fc.tuple(number, number), position }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant("write"), slot, column: fc.nat({ max: WIDTH - 1 }), number }),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("delete"), slot }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("delete"), slot }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("take"), slots: fc.uniqueArray(slot) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("seal") }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("apply") }) },
@@ -257,7 +432,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** What applying the entries of a log makes of rows. */
-function applied(rows: ReadonlyMap<number, number[]>, changes: RowChanges): Map<number, number[]> {
+function applied(rows: ReadonlyMap<number, number[]>, changes: Entries): Map<number, number[]> {
   const result = new Map(rows);
   for (const [slot, row] of entriesOf(changes)) {
     if (row) result.set(slot, row);
@@ -266,74 +441,107 @@ function applied(rows: ReadonlyMap<number, number[]>, changes: RowChanges): Map<
   return result;
 }
 
-/** Slots in which two states differ. */
-function difference(a: ReadonlyMap<number, number[]>, b: ReadonlyMap<number, number[]>): number[] {
-  return [...Array(SLOTS).keys()].filter((slot) => a.get(slot)?.join() !== b.get(slot)?.join());
+/** Whether a slot is not the same in two states. */
+function differs(
+  a: ReadonlyMap<number, number[]>,
+  b: ReadonlyMap<number, number[]>,
+  slot: number,
+): boolean {
+  return a.get(slot)?.join() !== b.get(slot)?.join();
 }
 
 function sorted(rows: ReadonlyMap<number, number[]>): [number, number[]][] {
   return [...rows].sort(([a], [b]) => a - b);
 }
 
-Deno.test("layers of logs hold the newest rows, and only what differs, whatever happens to them", () => {
-  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-    const base = new MapSource([[0, [0, 0]], [1, [0, 1]], [2, [2, 2]]]);
-    const newest = new Map(base.rows);
-    // From the lowest to the top; edits go to the last.
-    let layers = [new EditLog(WIDTH, base)];
-    for (const step of steps) {
-      const top = layers[layers.length - 1];
-      switch (step.kind) {
-        case "put":
-          top.put(step.slot, Float32Array.from(step.row));
-          newest.set(step.slot, [...step.row]);
-          break;
-        case "write": {
-          const row = newest.get(step.slot);
-          if (!row) break;
-          top.write(step.slot, Float32Array.of(step.number), step.column);
-          newest.set(step.slot, row.with(step.column, step.number));
-          break;
-        }
-        case "delete":
-          if (!newest.delete(step.slot)) break;
-          top.delete(step.slot);
-          break;
-        case "take":
-          layers.splice(-1, 0, top.take(step.slots));
-          break;
-        case "seal":
-          layers.push(new EditLog(WIDTH, top));
-          break;
-        case "apply": {
-          if (layers.length === 1) break;
-          const [lowest, above] = layers;
-          for (const [slot, row] of entriesOf(lowest.view())) {
-            if (row) base.rows.set(slot, row);
-            else base.rows.delete(slot);
+/** A log, and the slots whose rows were inserted in it: what it keeps though it changes nothing. */
+interface ModelLayer {
+  readonly log: EditLog;
+  readonly inserted: Set<number>;
+}
+
+function absorbLayer(lower: ModelLayer, upper: ModelLayer): void {
+  for (const [slot, row] of entriesOf(upper.log.view())) {
+    if (!row) lower.inserted.delete(slot);
+    else if (upper.inserted.has(slot)) lower.inserted.add(slot);
+  }
+  lower.log.absorb(upper.log);
+}
+
+for (const keepsInserts of [false, true]) {
+  const what = keepsInserts ? "what differs or was inserted" : "only what differs";
+  Deno.test(`layers of logs hold the newest rows, and ${what}, whatever happens to them`, () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const base = new MapSource([[0, [0, 0, 0]], [1, [0, 1, 1]], [2, [2, 2, 0]]]);
+        const newest = new Map(base.rows);
+        // From the lowest to the top; edits go to the last.
+        let layers: ModelLayer[] = [{ log: new EditLog(WIDTH, base, keepsInserts), inserted: new Set() }];
+        for (const step of steps) {
+          const { log: top, inserted } = layers[layers.length - 1];
+          switch (step.kind) {
+            case "put": {
+              const row = newest.get(step.slot);
+              if (row) top.put(step.slot, Float32Array.from(step.row));
+              else {
+                top.insert(step.slot, Float32Array.from(step.row), step.position);
+                if (keepsInserts) inserted.add(step.slot);
+              }
+              newest.set(step.slot, [...step.row, row ? row[WIDTH] : step.position]);
+              break;
+            }
+            case "write": {
+              const row = newest.get(step.slot);
+              if (!row) break;
+              top.write(step.slot, Float32Array.of(step.number), step.column);
+              newest.set(step.slot, row.with(step.column, step.number));
+              break;
+            }
+            case "delete":
+              if (!newest.delete(step.slot)) break;
+              top.delete(step.slot);
+              inserted.delete(step.slot);
+              break;
+            case "take": {
+              const taken = new Set(step.slots.filter((slot) => inserted.delete(slot)));
+              layers.splice(-1, 0, { log: top.take(step.slots), inserted: taken });
+              break;
+            }
+            case "seal":
+              layers.push({ log: new EditLog(WIDTH, top, keepsInserts), inserted: new Set() });
+              break;
+            case "apply": {
+              if (layers.length === 1) break;
+              const [lowest, above] = layers;
+              for (const [slot, row] of entriesOf(lowest.log.view())) {
+                if (row) base.rows.set(slot, row);
+                else base.rows.delete(slot);
+              }
+              above.log.rebase(base);
+              layers = layers.slice(1);
+              break;
+            }
+            case "merge":
+              for (const upper of layers.slice(1)) absorbLayer(layers[0], upper);
+              layers = [layers[0]];
+              break;
           }
-          above.rebase(base);
-          layers = layers.slice(1);
-          break;
+          assertEquals(sorted(rowsOf(layers[layers.length - 1].log, SLOTS)), sorted(newest));
+          let below = new Map(base.rows);
+          for (const { log, inserted } of layers) {
+            const after = applied(below, log.snapshot());
+            assertEquals(
+              [...log.view().slots].sort(),
+              [...Array(SLOTS).keys()].filter((slot) => differs(below, after, slot) || inserted.has(slot)),
+              "an entry that changes nothing, or none for a row that was inserted",
+            );
+            assertEquals(log.size, log.view().slots.length);
+            below = after;
+          }
+          assertEquals(sorted(below), sorted(newest));
         }
-        case "merge":
-          for (const upper of layers.slice(1)) layers[0].absorb(upper);
-          layers = [layers[0]];
-          break;
-      }
-      assertEquals(sorted(rowsOf(layers[layers.length - 1], SLOTS)), sorted(newest));
-      let below = new Map(base.rows);
-      for (const layer of layers) {
-        const after = applied(below, layer.snapshot());
-        assertEquals(
-          [...layer.view().slots].sort(),
-          difference(below, after),
-          "an entry that changes nothing",
-        );
-        assertEquals(layer.size, layer.view().slots.length);
-        below = after;
-      }
-      assertEquals(sorted(below), sorted(newest));
-    }
-  }));
-});
+      }),
+      { numRuns: 300 },
+    );
+  });
+}

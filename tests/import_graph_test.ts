@@ -8,11 +8,13 @@ import { assert, assertEquals } from "./assert.ts";
 const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["errors", /^src\/errors\.ts$/],
   ["matrix", /^src\/matrix\.ts$/],
+  ["answers", /^src\/answers\.ts$/],
   ["core", /^src\/core\//],
-  ["backend contract", /^src\/backends\/(backend|first_changes)\.ts$/],
+  ["backend contract", /^src\/backends\/backend\.ts$/],
   ["backends", /^src\/backends\//],
   ["lazy", /^src\/lazy\//],
   ["options", /^src\/options\.ts$/],
+  ["filled backends", /^src\/fill_backend\.ts$/],
   ["entry points", /^src\/(dynamic_attention|attention)\.ts$/],
   ["public surface", /^mod\.ts$/],
   ["experiments", /^src\/experiments\//],
@@ -70,6 +72,9 @@ function complaintsOfArrow(path: string, target: string): string[] {
   const floor = floorOf(path), targetFloor = floorOf(target);
   if (targetFloor > floor && floor !== -1) {
     found.push(`${path} (${FLOORS[floor][0]}) imports ${target} (${FLOORS[targetFloor][0]}) above it`);
+  }
+  if (path === "src/answers.ts" && target !== "src/matrix.ts") {
+    found.push(`${path} imports ${target}, but may know matrices alone`);
   }
   if (path === "src/core/reference.ts") found.push(`${path} imports ${target}, but shares no code`);
   const implementation = /^(src\/backends\/[^/]+\/)/.exec(target)?.[1];
@@ -172,8 +177,12 @@ Deno.test("every form of import is seen, and none that is only talked about", ()
 Deno.test("the check fails on made-up mistakes", async (t) => {
   const good: Sources = new Map([
     ["mod.ts", 'export * from "./src/attention.ts";'],
-    ["src/attention.ts", 'import "./backends/select.ts"; import type { E } from "./errors.ts";'],
+    ["src/attention.ts", 'import "./fill_backend.ts"; import type { E } from "./errors.ts";'],
     ["src/errors.ts", ""],
+    ["src/matrix.ts", 'import { E } from "./errors.ts";'],
+    ["src/answers.ts", 'import type { Matrix } from "./matrix.ts";'],
+    ["src/options.ts", 'import "./lazy/log.ts";'],
+    ["src/fill_backend.ts", 'import "./options.ts"; import "./backends/backend.ts";'],
     ["src/core/reference.ts", ""],
     ["src/core/score.ts", ""],
     ["src/backends/backend.ts", 'import "../core/score.ts";'],
@@ -194,6 +203,21 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
       "src/core/score.ts",
       'import type { B } from "../backends/backend.ts";',
       "src/core/score.ts (core) imports src/backends/backend.ts (backend contract) above it",
+    ],
+    [
+      "src/answers.ts",
+      'import type { E } from "./errors.ts";',
+      "src/answers.ts imports src/errors.ts, but may know matrices alone",
+    ],
+    [
+      "src/options.ts",
+      'import "./fill_backend.ts";',
+      "src/options.ts (options) imports src/fill_backend.ts (filled backends) above it",
+    ],
+    [
+      "src/fill_backend.ts",
+      'import "./attention.ts";',
+      "src/fill_backend.ts (filled backends) imports src/attention.ts (entry points) above it",
     ],
     [
       "src/lazy/log.ts",

@@ -5,16 +5,16 @@ import { InputError } from "../src/errors.ts";
 import { type FlushPolicy, Planner, type Sizes, toFlushPolicy } from "../src/lazy/planner.ts";
 
 const COSTS = { exponential: 8, compensatedAdd: 3 };
-const SIZES: Sizes = { queryCount: 10, keyCount: 1000, headDim: 16, valueDim: 8 };
+const SIZES: Sizes = { rowCount: 10, keyCount: 1000, headDim: 16, valueDim: 8 };
 
 // The costs as the design states them, apart from the planner's own: a changed key costs a row two scores, two
 // weights and two compensated additions; a rebuild costs a row each of these once a key, uncompensated.
-function patchCost({ queryCount, headDim, valueDim }: Sizes, changes: number): number {
-  return queryCount * changes * 2 * (headDim + COSTS.exponential + valueDim * COSTS.compensatedAdd);
+function patchCost({ rowCount, headDim, valueDim }: Sizes, changes: number): number {
+  return rowCount * changes * 2 * (headDim + COSTS.exponential + valueDim * COSTS.compensatedAdd);
 }
 
-function rebuildCost({ queryCount, keyCount, headDim, valueDim }: Sizes): number {
-  return queryCount * keyCount * (headDim + COSTS.exponential + valueDim);
+function rebuildCost({ rowCount, keyCount, headDim, valueDim }: Sizes): number {
+  return rowCount * keyCount * (headDim + COSTS.exponential + valueDim);
 }
 
 function flushCost(sizes: Sizes, changes: number): number {
@@ -22,7 +22,7 @@ function flushCost(sizes: Sizes, changes: number): number {
 }
 
 function overlayCost(sizes: Sizes, rows: number, changes: number): number {
-  return patchCost({ ...sizes, queryCount: rows }, changes);
+  return patchCost({ ...sizes, rowCount: rows }, changes);
 }
 
 Deno.test("auto takes the cheaper plan on either side of the point where they cost the same", () => {
@@ -37,8 +37,8 @@ Deno.test("auto takes the cheaper plan on either side of the point where they co
 
 Deno.test("auto never takes the dearer plan", () => {
   const size = fc.integer({ min: 1, max: 300 });
-  fc.assert(fc.property(size, size, size, size, size, (queryCount, keyCount, headDim, valueDim, changes) => {
-    const sizes = { queryCount, keyCount, headDim, valueDim };
+  fc.assert(fc.property(size, size, size, size, size, (rowCount, keyCount, headDim, valueDim, changes) => {
+    const sizes = { rowCount, keyCount, headDim, valueDim };
     const plan = new Planner("auto", COSTS).planFlush(sizes, changes);
     const cost = plan === "patch" ? patchCost(sizes, changes) : rebuildCost(sizes);
     assertEquals(cost, flushCost(sizes, changes));
@@ -85,13 +85,13 @@ Deno.test("reads of pending edits cost at most twice what the best course costs,
       size,
       size,
       reads,
-      (queryCount, keyCount, headDim, valueDim, changes, reads) => {
-        const sizes = { queryCount, keyCount, headDim, valueDim };
+      (rowCount, keyCount, headDim, valueDim, changes, reads) => {
+        const sizes = { rowCount, keyCount, headDim, valueDim };
         const planner = new Planner("auto", COSTS);
         const flush = flushCost(sizes, changes);
         let cost = 0, overlayAll = 0, pending = true;
         for (const read of reads) {
-          const rows = Math.min(read, queryCount);
+          const rows = Math.min(read, rowCount);
           const overlay = overlayCost(sizes, rows, changes);
           overlayAll += overlay;
           if (!pending) continue;
@@ -112,7 +112,7 @@ Deno.test("reads of pending edits cost at most twice what the best course costs,
 });
 
 Deno.test("twice the best course is what reads of one row at a time can make it cost, and no more", () => {
-  const sizes = { ...SIZES, queryCount: 100 };
+  const sizes = { ...SIZES, rowCount: 100 };
   const planner = new Planner("auto", COSTS);
   let overlays = 0;
   while (planner.planRead(sizes, 1, 5) === "overlay") overlays++;
@@ -127,8 +127,8 @@ Deno.test("also with edits between the reads: at most twice what either simple p
   );
   const steps = fc.array(step, { maxLength: 200 });
   fc.assert(
-    fc.property(size, size, size, size, steps, (queryCount, keyCount, headDim, valueDim, steps) => {
-      const sizes = { queryCount, keyCount, headDim, valueDim };
+    fc.property(size, size, size, size, steps, (rowCount, keyCount, headDim, valueDim, steps) => {
+      const sizes = { rowCount, keyCount, headDim, valueDim };
       const planner = new Planner("auto", COSTS);
       let cost = 0, pending = 0;
       let overlayAlways = 0, everEdited = 0;
@@ -140,7 +140,7 @@ Deno.test("also with edits between the reads: at most twice what either simple p
           unflushed += step.edit;
           continue;
         }
-        const rows = Math.min(step.read, queryCount);
+        const rows = Math.min(step.read, rowCount);
         overlayAlways += overlayCost(sizes, rows, everEdited);
         if (unflushed > 0) flushAlways += flushCost(sizes, unflushed);
         unflushed = 0;
@@ -157,6 +157,24 @@ Deno.test("also with edits between the reads: at most twice what either simple p
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("an engine plans by rows, one a query and head", async () => {
+  const rows = (count: number, columns: number) =>
+    Array.from({ length: count }, (_, i) => Array.from({ length: columns }, (_, c) => (i + c) % 7));
+  // A read of one query of 12 costs a twelfth of the flush, whatever a query's heads.
+  for (const heads of [1, 4]) {
+    await using live = await DynamicAttention.create({
+      query: rows(12, 2 * heads),
+      key: rows(500, 2),
+      value: rows(500, 3),
+      heads,
+      kvHeads: 1,
+    });
+    for (let slot = 0; slot < 5; slot++) live.addToKey(slot, 0, 1);
+    for (let read = 0; read < 20; read++) await live.read([read % 12]);
+    assertEquals([live.stats().overlays, live.stats().pending], [11, 0], `${heads} heads`);
+  }
 });
 
 Deno.test("overlays of edits that were undone are forgotten with them", async () => {
