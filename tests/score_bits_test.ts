@@ -1,9 +1,11 @@
 // The property on which patching rests: the weight a of a pair has the same bits whether its row was built, its
-// key patched in alone or with others, or overlaid, and after its row's shift has moved. Values are unit vectors,
-// so that column j of the weighted sum is a_ij itself.
+// key patched in alone or with others, or overlaid, and after its row's shift has moved; whatever the head, the
+// softcap and the mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
 
 import type { RowChanges } from "../src/backends/backend.ts";
 import { powerOfTwo } from "../src/core/power_shift.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../src/core/head_layout.ts";
+import type { ScoreRule } from "../src/core/score_rule.ts";
 import { Kernels, type KeyBlock, type KeyPatch } from "../src/backends/array/kernels.ts";
 import { RowStates } from "../src/backends/array/row_states.ts";
 import { ArrayBackend } from "../src/backends/array/array_backend.ts";
@@ -11,28 +13,48 @@ import { assert, assertEquals } from "./assert.ts";
 import { Random } from "./support/random.ts";
 
 const KEYS = 37;
+const WIDTH = KEYS + 2;
+const EVERYWHERE = { before: Infinity, after: Infinity };
 
-function blockOf(keys: Float32Array[]): KeyBlock {
-  const width = KEYS + 2, headDim = keys[0].length;
-  const rows = new Float32Array(KEYS * headDim);
-  const values = new Float32Array(KEYS * width);
-  keys.forEach((key, j) => {
-    rows.set(key, j * headDim);
-    values[j * width + j] = values[j * width + KEYS] = values[j * width + KEYS + 1] = 1;
-  });
-  return { count: KEYS, live: new Uint8Array(KEYS).fill(1), keys: rows, values };
+/** Keys with unit vectors for values in each head, positions 0, 1, 2, … and, with a mask, a bias a query head. */
+function blockOf(random: Random, layout: HeadLayout, size: number, masked: boolean): KeyBlock {
+  const stride = layout.kvHeads * WIDTH;
+  const values = new Float32Array(KEYS * stride);
+  for (let j = 0; j < KEYS; j++) {
+    for (let head = 0; head < layout.kvHeads; head++) {
+      const start = j * stride + head * WIDTH;
+      values[start + j] = values[start + KEYS] = values[start + KEYS + 1] = 1;
+    }
+  }
+  return {
+    count: KEYS,
+    live: new Uint8Array(KEYS).fill(1),
+    keys: random.row(KEYS * keyColumns(layout), size),
+    values,
+    positions: Float64Array.from({ length: KEYS }, (_, j) => j),
+    bias: masked ? random.row(KEYS * layout.heads, 3) : null,
+    biasStride: masked ? layout.heads : 0,
+  };
 }
 
 /** The keys at `slots` of a block, as a patch. */
-function patchOf(block: KeyBlock, slots: number[], headDim: number): KeyPatch {
-  const width = KEYS + 2;
-  const keys = new Float32Array(slots.length * headDim), values = new Float32Array(slots.length * width);
-  slots.forEach((slot, t) => {
-    keys.set(block.keys.subarray(slot * headDim, (slot + 1) * headDim), t * headDim);
-    values.set(block.values.subarray(slot * width, (slot + 1) * width), t * width);
-  });
+function patchOf(block: KeyBlock, slots: number[]): KeyPatch {
+  const rowsOf = (from: Float32Array) => {
+    const width = from.length / KEYS;
+    return Float32Array.from(slots.flatMap((slot) => [...from.subarray(slot * width, (slot + 1) * width)]));
+  };
   const live = new Uint8Array(slots.length).fill(1);
-  return { count: slots.length, live, keys, values, slots: Uint32Array.from(slots), keyChanged: live };
+  return {
+    count: slots.length,
+    live,
+    keys: rowsOf(block.keys),
+    values: rowsOf(block.values),
+    positions: Float64Array.from(slots),
+    bias: block.bias && rowsOf(block.bias),
+    biasStride: block.biasStride,
+    slots: Uint32Array.from(slots),
+    scoreChanged: live,
+  };
 }
 
 /** The weights that a row holds, moved to shift 0; the low parts must be empty, since each column has one term. */
@@ -43,74 +65,161 @@ function weightsIn(states: RowStates): number[] {
   });
 }
 
+interface Variant {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly softcap: number;
+  readonly masked: boolean;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { heads: 1, kvHeads: 1, softcap: 0, masked: false },
+  { heads: 3, kvHeads: 3, softcap: 0, masked: false },
+  { heads: 4, kvHeads: 2, softcap: 0, masked: true },
+  { heads: 2, kvHeads: 1, softcap: 5, masked: false },
+  { heads: 4, kvHeads: 2, softcap: 1.5, masked: true },
+];
+
 for (const headDim of [1, 3, 4, 7, 64]) {
   for (const size of [0.3, 4]) {
-    Deno.test(`bits: built, patched alone, in batches and under other shifts, d = ${headDim}, size ${size}`, () => {
-      const random = new Random(headDim);
-      const block = blockOf(random.rows(KEYS, headDim, size));
-      const query = random.row(headDim, size / Math.sqrt(headDim));
-      const kernels = new Kernels(headDim, KEYS, 1);
-      kernels.reserve(KEYS, KEYS);
-      const empty: KeyBlock = { ...block, live: new Uint8Array(KEYS) };
-      const fresh = () => new RowStates(KEYS + 2, 1);
-      const all = Array.from({ length: KEYS }, (_, j) => j);
+    for (const { heads, kvHeads, softcap, masked } of VARIANTS) {
+      const what = `d = ${headDim}, size ${size}, ${heads} heads of ${kvHeads}` +
+        `${softcap > 0 ? `, softcap ${softcap}` : ""}${masked ? ", a mask" : ""}`;
+      Deno.test(`bits: built, patched alone, in batches and under other shifts, ${what}`, () => {
+        const random = new Random(headDim);
+        const layout = { heads, kvHeads, headDim, valueDim: KEYS };
+        const block = blockOf(random, layout, size, masked);
+        const query = random.row(queryColumns(layout), size / Math.sqrt(headDim));
+        const kernels = new Kernels(layout, { scale: 1, softcap, ...EVERYWHERE });
+        kernels.reserve(KEYS, KEYS);
+        const empty: KeyBlock = { ...block, live: new Uint8Array(KEYS) };
+        const fresh = () => new RowStates(WIDTH, 1);
+        const all = Array.from({ length: KEYS }, (_, j) => j);
+        const seen = new Set<string>();
 
-      const built = fresh();
-      kernels.buildRow(built, 0, query, 0, block, null);
-      const expected = weightsIn(built);
-      assert(expected.every((a) => a > 0));
+        for (let head = 0; head < heads; head++) {
+          kernels.select(query, 0, head, 0, masked ? head : 0);
+          const built = fresh();
+          kernels.buildRow(built, 0, block, null);
+          const expected = weightsIn(built);
+          assert(expected.every((a) => a > 0));
+          seen.add(expected.join());
 
-      const together = fresh();
-      kernels.patchRow(together, 0, query, 0, empty, patchOf(block, all.toReversed(), headDim));
-      assertEquals(weightsIn(together), expected);
+          const together = fresh();
+          kernels.patchRow(together, 0, empty, patchOf(block, all.toReversed()));
+          assertEquals(weightsIn(together), expected);
 
-      const alone = fresh();
-      for (const j of all) kernels.patchRow(alone, 0, query, 0, empty, patchOf(block, [j], headDim));
-      assertEquals(weightsIn(alone), expected);
+          const alone = fresh();
+          for (const j of all) kernels.patchRow(alone, 0, empty, patchOf(block, [j]));
+          assertEquals(weightsIn(alone), expected);
 
-      const overlaid = fresh();
-      const kept = { ...block, live: block.live.map((_, j) => j % 3 === 0 ? 0 : 1) };
-      kernels.buildRow(overlaid, 0, query, 0, kept, patchOf(block, all.filter((j) => j % 3 === 0), headDim));
-      assertEquals(weightsIn(overlaid), expected);
+          const overlaid = fresh();
+          const kept = { ...block, live: block.live.map((_, j) => j % 3 === 0 ? 0 : 1) };
+          kernels.buildRow(overlaid, 0, kept, patchOf(block, all.filter((j) => j % 3 === 0)));
+          assertEquals(weightsIn(overlaid), expected);
 
-      const moved = fresh();
-      kernels.patchRow(moved, 0, query, 0, empty, patchOf(block, all.slice(0, 20), headDim));
-      moved.moveShift(0, moved.shift[0] + 400);
-      kernels.patchRow(moved, 0, query, 0, empty, patchOf(block, all.slice(20), headDim));
-      assertEquals(weightsIn(moved), expected);
-    });
+          const moved = fresh();
+          kernels.patchRow(moved, 0, empty, patchOf(block, all.slice(0, 20)));
+          moved.moveShift(0, moved.shift[0] + 400);
+          kernels.patchRow(moved, 0, empty, patchOf(block, all.slice(20)));
+          assertEquals(weightsIn(moved), expected);
+
+          const cleared = fresh();
+          kernels.buildRow(cleared, 0, block, null);
+          const gone = { ...patchOf(block, all), live: new Uint8Array(KEYS) };
+          kernels.patchRow(cleared, 0, block, gone);
+          assertEquals(weightsIn(cleared), all.map(() => 0));
+        }
+        assertEquals(seen.size, heads, "two heads have the same weights: the test is blind to heads");
+      });
+    }
   }
 }
 
-Deno.test("bits: what a patch adds, the opposite patch takes away to the last bit", async () => {
-  const random = new Random(11);
-  const headDim = 5, valueDim = 4, keys = 30, rows = 6;
-  const backend = new ArrayBackend({ headDim, valueDim, scale: 2, tolerance: 1e-8 });
-  const none: RowChanges = { slots: new Uint32Array(0), live: new Uint8Array(0), rows: new Float32Array(0) };
-  const rowsOf = (slots: number[], width: number, size: number): RowChanges => ({
-    slots: Uint32Array.from(slots),
-    live: new Uint8Array(slots.length).fill(1),
-    rows: random.row(slots.length * width, size),
-  });
-  const upTo = (count: number) => Array.from({ length: count }, (_, j) => j);
-  await backend.apply({
-    keys: rowsOf(upTo(keys), headDim + valueDim, 1),
-    queries: rowsOf(upTo(rows), headDim, 1),
-  }, "rebuild");
-  const before = await backend.read(Uint32Array.from(upTo(rows)), null);
-
-  // Scores up to about 40, so that the added keys hold nearly all of the weight while they are there.
-  const slots = [3, 40, 41, 17];
-  const old = {
-    slots: Uint32Array.from(slots),
-    live: Uint8Array.of(1, 0, 0, 1),
-    rows: new Float32Array(4 * 9),
+Deno.test("bits: a key out of reach, or masked, has no weight and the others keep theirs", () => {
+  const random = new Random(3);
+  const layout = { heads: 2, kvHeads: 1, headDim: 5, valueDim: KEYS };
+  const everyKey = blockOf(random, layout, 1, true);
+  const bias = Float32Array.from(everyKey.bias!);
+  // Head 1 must not see key 20.
+  bias[20 * 2 + 1] = -Infinity;
+  const block = { ...everyKey, bias };
+  const query = random.row(queryColumns(layout));
+  const weightsUnder = (rule: ScoreRule, keys: KeyBlock, head: number, patched: boolean) => {
+    const kernels = new Kernels(layout, rule);
+    kernels.reserve(KEYS, KEYS);
+    kernels.select(query, 0, head, 18, head);
+    const states = new RowStates(WIDTH, 1);
+    const empty: KeyBlock = { ...keys, live: new Uint8Array(KEYS) };
+    if (patched) kernels.patchRow(states, 0, empty, patchOf(keys, [...Array(KEYS).keys()]));
+    else kernels.buildRow(states, 0, keys, null);
+    return weightsIn(states);
   };
-  for (const [t, slot] of slots.entries()) if (old.live[t]) backend.keys.copyRow(slot, old.rows, t * 9);
-  for (let round = 0; round < 1000; round++) {
-    await backend.apply({ keys: rowsOf(slots, headDim + valueDim, 4), queries: none }, "patch");
-    await backend.apply({ keys: old, queries: none }, "patch");
+  const rule = { scale: 0.5, softcap: 2, before: 6, after: 4 };
+  for (const head of [0, 1]) {
+    const free = weightsUnder({ ...rule, ...EVERYWHERE }, everyKey, head, false);
+    const expected = free.map((a, j) => j < 12 || j > 22 || (head === 1 && j === 20) ? 0 : a);
+    for (const patched of [false, true]) assertEquals(weightsUnder(rule, block, head, patched), expected);
   }
-  const after = await backend.read(Uint32Array.from(upTo(rows)), null);
-  assertEquals(after, before);
 });
+
+const BACKEND_VARIANTS: readonly Variant[] = [
+  { heads: 1, kvHeads: 1, softcap: 0, masked: false },
+  { heads: 6, kvHeads: 2, softcap: 0, masked: true },
+  { heads: 2, kvHeads: 2, softcap: 50, masked: true },
+];
+
+for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
+  const what = `${heads} heads of ${kvHeads}, softcap ${softcap}${masked ? ", a mask" : ""}`;
+  Deno.test(`bits: what a patch adds, the opposite patch takes away to the last bit, ${what}`, async () => {
+    const random = new Random(11);
+    const layout = { heads, kvHeads, headDim: 5, valueDim: 4 };
+    const keys = 30, rows = 6, keySlots = 42;
+    const width = keyColumns(layout) + valueColumns(layout);
+    const backend = new ArrayBackend({
+      layout,
+      rule: { scale: 2, softcap, ...EVERYWHERE },
+      maskHeads: masked ? heads : 0,
+      tolerance: 1e-8,
+    });
+    const biasOf = (count: number, others: number) =>
+      masked ? random.row(count * others * heads, 3).map((bias) => bias > 4 ? -Infinity : bias) : null;
+    const rowsOf = (slots: number[], width: number, size: number, others: number): RowChanges => ({
+      slots: Uint32Array.from(slots),
+      live: new Uint8Array(slots.length).fill(1),
+      rows: random.row(slots.length * width, size),
+      positions: new Float64Array(slots.length),
+      bias: biasOf(slots.length, others),
+    });
+    const upTo = (count: number) => Array.from({ length: count }, (_, j) => j);
+    const none = rowsOf([], 1, 1, 0);
+    const first = rowsOf(upTo(keys), width, 1, rows);
+    const queries = rowsOf(upTo(rows), queryColumns(layout), 1, 0);
+    // The keys' bias counts, which is stored after the queries' empty one.
+    await backend.apply({ keys: first, queries }, "rebuild");
+    const before = await backend.read(Uint32Array.from(upTo(rows)), null);
+
+    // Scores up to about 40, so that the added keys hold nearly all of the weight while they are there.
+    const slots = [3, 40, keySlots - 1, 17];
+    const old: RowChanges = {
+      slots: Uint32Array.from(slots),
+      live: Uint8Array.of(1, 0, 0, 1),
+      rows: new Float32Array(slots.length * width),
+      positions: new Float64Array(slots.length),
+      bias: first.bias && new Float32Array(slots.length * rows * heads),
+    };
+    slots.forEach((slot, t) => {
+      if (old.live[t] === 0) return;
+      backend.keys.copyRow(slot, old.rows as Float32Array, t * width);
+      const stride = rows * heads;
+      if (first.bias) old.bias?.set(first.bias.subarray(slot * stride, (slot + 1) * stride), t * stride);
+    });
+    for (let round = 0; round < 1000; round++) {
+      await backend.apply({ keys: rowsOf(slots, width, 4, rows), queries: none }, "patch");
+      await backend.apply({ keys: old, queries: none }, "patch");
+    }
+    const after = await backend.read(Uint32Array.from(upTo(rows)), null);
+    assertEquals(after, before);
+    assert(before.output.every((number) => number !== 0));
+  });
+}
