@@ -132,13 +132,10 @@ class FunctionMask implements Mask {
   checkQuery(): void {}
 
   bias(i: number, j: number, head: number): number {
-    const bias = toBias(this.#ask(i, j, head));
+    const answer = this.#ask(i, j, head);
+    const bias = toBias(answer);
     if (Number.isNaN(bias)) {
-      throw new InputError(
-        `mask(${i}, ${j}, ${head})`,
-        `answer is ${describe(this.#ask(i, j, head))}`,
-        ENTRY,
-      );
+      throw new InputError(`mask(${i}, ${j}, ${head})`, `answer is ${describe(answer)}`, ENTRY);
     }
     return bias;
   }
@@ -200,10 +197,12 @@ function toBias(entry: unknown): number {
 }
 
 function toBiasMatrix(operation: string, name: string, input: MaskMatrix): BiasMatrix {
-  const { data, shape: [rows, columns] } = "data" in input && "shape" in input
-    ? input
-    : fromRows(operation, name, input);
-  if (!isCount(rows) || !isCount(columns) || data?.length !== rows * columns) {
+  const { data, shape } = isShaped(input) ? input : fromRows(operation, name, input);
+  const [rows, columns] = Array.isArray(shape) && shape.length === 2 ? shape : [NaN, NaN];
+  if (!isCount(rows) || !isCount(columns)) {
+    throw new InputError(operation, `${name}.shape is ${describe(shape)}`, "[rows ≥ 0, columns ≥ 0]");
+  }
+  if (data?.length !== rows * columns) {
     throw new InputError(
       operation,
       `${name} has ${data?.length} entries`,
@@ -232,9 +231,15 @@ function fromRows(operation: string, name: string, rows: readonly ArrayLike<Mask
   return { data: rows.flatMap((row) => Array.from(row)), shape: [rows.length, columns] as const };
 }
 
+type ShapedMatrix = Exclude<MaskMatrix, readonly unknown[]>;
+
+function isShaped(input: unknown): input is ShapedMatrix {
+  return typeof input === "object" && input !== null && "data" in input && "shape" in input;
+}
+
 /** A list of matrices, where a matrix may itself be a list of rows. */
 function isMatrixList(input: MaskMatrix | readonly MaskMatrix[]): input is readonly MaskMatrix[] {
   if (!Array.isArray(input)) return false;
   const first = input[0];
-  return Array.isArray(first) ? typeof first[0] === "object" : typeof first === "object" && "shape" in first;
+  return Array.isArray(first) ? typeof first[0] === "object" : isShaped(first);
 }
