@@ -4,10 +4,15 @@
 
 import type { Matrix } from "./matrix.ts";
 
-/** What `peek` answers: the last applied output. */
+/** What `peek` answers: the last applied output, and a certificate of how stale it is. */
 export interface StaleOutput {
-  /** A row a query asked for, dv columns. */
+  /** A row a query asked for, H·dv columns. */
   readonly output: Matrix;
+  /**
+   * For each row of `output`, a bound on its Euclidean distance from exact attention as of the edits made before the
+   * call, rounding included.
+   */
+  readonly bounds: Float64Array<ArrayBuffer>;
   /** Changed key slots that the output does not know of; 0 means that it is exact. */
   readonly pending: number;
   /** How many batches of edits had been applied when the output was taken. */

@@ -32,7 +32,7 @@ let construct: (problem: EngineProblem, backend: Backend) => DynamicAttention;
  * | applying T changed keys | O(m T (d + dv)), or a rebuild if that is cheaper |
  * | applying a changed query | O(n (d + dv)) |
  * | `read` of r rows, T keys pending | O(r T (d + dv)) overlaid, or after applying them, whichever is cheaper |
- * | `peek` of r rows | O(r dv) |
+ * | `peek` of r rows, T keys pending | O(r (T + dv)), and once O(r (d + dv)) for each pending edit |
  * | `weights`, `topKeys` | O(n d), O(n (d + log n)) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
@@ -208,16 +208,34 @@ export class DynamicAttention {
   }
 
   /**
-   * The last applied output: nothing is applied for it and no pending key or value is seen. A query that was
-   * inserted or changed is applied, alone, since there is no output of it before.
+   * The last applied output, with a certificate: nothing is applied for it and no pending key or value is seen, but
+   * it is proven how far each row can be from exact. A query that was inserted or changed is applied, alone, since
+   * there is no output of it before.
    *
    * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assert } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[1, 0]],
+   *   key: [[1, 0], [0, 1], [-1, 0]],
+   *   value: [[1], [2], [3]],
+   *   lazyThreshold: Infinity,
+   * });
+   * live.addToKey(1, 0, 0.25);
+   * live.delete(2);
+   * const { output, bounds } = await live.peek();
+   * assert(Math.abs((await live.readEntry(0, 0)) - output.data[0]) <= bounds[0]);
+   * ```
    */
   async peek(rows?: ArrayLike<number>): Promise<StaleOutput> {
     const slots = this.#toRows("DynamicAttention.peek", rows);
-    const { output, pending, epoch } = await this.#pipeline.peek("DynamicAttention.peek", slots);
+    const { output, bounds, pending, epoch } = await this.#pipeline.peek("DynamicAttention.peek", slots);
     const shape = [slots.length, outputColumns(this.#rules.layout)] as const;
-    return { output: { data: output, shape }, pending, epoch };
+    return { output: { data: output, shape }, bounds, pending, epoch };
   }
 
   /**

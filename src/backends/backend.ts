@@ -123,6 +123,11 @@ export interface Backend {
   apply(changes: Changes, plan: Plan): Promise<void>;
   /** Attention of standing queries as if `pending` were applied; keeps nothing of it. */
   read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout>;
+  /**
+   * For each standing query, a bound on the Euclidean distance of its applied output, rounded to float32, from what
+   * it would be if `pending` were applied, over all heads.
+   */
+  certify(rows: Uint32Array, pending: RowChanges): Promise<Float64Array<ArrayBuffer>>;
   /** Attention of passing queries as if `pending` were applied; keeps nothing of them. */
   attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout>;
   /** The weights of one head of a standing query, one a key slot below `slotCount`, as if `pending` were applied. */

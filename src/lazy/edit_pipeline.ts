@@ -46,6 +46,8 @@ export interface PipelineConfig {
 
 /** A stale answer and how stale it is. */
 export interface StaleReadout extends Readout {
+  /** For each row, how far it can be from exact. */
+  readonly bounds: Float64Array<ArrayBuffer>;
   /** Changed key slots that the answer does not know of. */
   readonly pending: number;
   /** The epoch it is from. */
@@ -165,11 +167,13 @@ export class EditPipeline {
     if (failure) return Promise.reject(failure);
     this.#applyQueries(operation, rows);
     this.#askMask();
-    const pending = this.#top.keys.size;
-    return this.#enqueue(operation, async () => {
-      const readout = await this.#timedRead(() => this.#backend.read(rows, null));
-      return { ...readout, pending, epoch: this.counts.epoch };
-    });
+    const pending = maskKeys(this.#config.mask, this.#top.keys.snapshot(), this.#maskScope([]));
+    return this.#enqueue(operation, () =>
+      this.#timedRead(async () => {
+        const readout = await this.#backend.read(rows, null);
+        const bounds = await this.#backend.certify(rows, pending);
+        return { ...readout, bounds, pending: pending.slots.length, epoch: this.counts.epoch };
+      }));
   }
 
   /** Waits for what was asked before, then gives the backend back. */

@@ -44,6 +44,9 @@ class Wrapped implements Backend {
   read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout> {
     return this.inner.read(rows, pending);
   }
+  certify(rows: Uint32Array, pending: RowChanges): Promise<Float64Array<ArrayBuffer>> {
+    return this.inner.certify(rows, pending);
+  }
   attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout> {
     return this.inner.attend(queries, pending);
   }

@@ -20,10 +20,12 @@ import type {
 } from "../backend.ts";
 import { keyColumns, outputColumns, queryColumns, valueColumns } from "../../core/head_layout.ts";
 import { BiasTable } from "./bias_table.ts";
+import { Certifier } from "./certifier.ts";
 import { KeyValueSource } from "./key_value_source.ts";
 import { Kernels, type KeyBlock, type KeyPatch } from "./kernels.ts";
 import { RowStates } from "./row_states.ts";
 import { equalRun, RowStore } from "./row_store.ts";
+import { ValueSpread } from "./value_spread.ts";
 
 const COSTS: Costs = { exponential: 8, compensatedAdd: 3 };
 
@@ -47,6 +49,8 @@ export class ArrayBackend implements Backend {
   readonly #bias: BiasTable;
   readonly #states: RowStates;
   readonly #overlayState: RowStates;
+  readonly #spread: ValueSpread;
+  readonly #certifier: Certifier;
 
   constructor(config: BackendConfig) {
     const { layout, rule, maskHeads } = config;
@@ -58,6 +62,8 @@ export class ArrayBackend implements Backend {
     this.#bias = new BiasTable(maskHeads);
     this.#states = new RowStates(layout.valueDim + 2);
     this.#overlayState = new RowStates(layout.valueDim + 2, 1);
+    this.#spread = new ValueSpread(layout);
+    this.#certifier = new Certifier(layout, rule.softcap, this.#kernels, this.#spread);
     this.keys = new KeyValueSource(this.#keyRows, this.#valueRows, layout);
     this.queries = this.#queryRows;
   }
@@ -85,10 +91,13 @@ export class ArrayBackend implements Backend {
       this.#kernels.reserve(keyEnd, keys.slots.length);
       const toBuild = new Uint8Array(queryEnd * this.#config.layout.heads);
 
+      this.#certifier.forget();
       this.#storeQueries(queries, toBuild);
       if (plan === "rebuild") this.#markAll(toBuild);
       else if (keys.slots.length > 0) this.#patchRows(patch, toBuild);
       this.#storeKeys(keys, patch);
+      if (plan === "rebuild") this.#spread.layAround(this.#applied());
+      else this.#spread.hold(patch);
       this.#buildRows(toBuild);
     });
   }
@@ -111,6 +120,22 @@ export class ArrayBackend implements Backend {
         }
       }
       return readout;
+    });
+  }
+
+  certify(rows: Uint32Array, pending: RowChanges): Promise<Float64Array<ArrayBuffer>> {
+    return Promise.try(() => {
+      const { heads } = this.#config.layout;
+      const applied = this.#applied();
+      this.#certifier.open(applied, this.#toPatch(pending), this.#states.shift.length);
+      return Float64Array.from(rows, (slot) => {
+        let squared = 0;
+        for (let head = 0; head < heads; head++) {
+          this.#select(slot, head);
+          squared += this.#certifier.bound(this.#states, slot * heads + head, head, applied) ** 2;
+        }
+        return Math.sqrt(squared);
+      });
     });
   }
 

@@ -177,6 +177,25 @@ export class Kernels {
     for (let j = 0; j < target.length; j++) target[j] = scores[j] > 0 ? scores[j] / mass : 0;
   }
 
+  /** The score of one key of a block; −∞ if it is not live or forbidden. */
+  scoreWithBias(block: KeyBlock, j: number): number {
+    const bias = this.#biasOf(block, j);
+    if (bias === -Infinity) return bias;
+    this.#countScores(1);
+    return this.#scoreOf(block, j) + bias;
+  }
+
+  /** What adding `deltas` to the numbers of a key in `columns` adds to its score before any softcap. */
+  productWith(columns: readonly number[], deltas: readonly number[]): number {
+    let sum = 0;
+    for (let at = 0; at < columns.length; at++) {
+      const c = columns[at] - this.#keyStart;
+      if (c >= 0 && c < this.#layout.headDim) sum += this.#query[c] * deltas[at];
+    }
+    this.work.multiplyAdds += columns.length;
+    return this.#rule.scale * sum;
+  }
+
   /** Scores of a block's live keys, −∞ for the others; returns the largest. */
   #scoreBlock(block: KeyBlock, scores: Float64Array): number {
     let largest = -Infinity, scored = 0;

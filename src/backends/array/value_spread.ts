@@ -1,0 +1,73 @@
+/**
+ * Balls that hold all applied values, one a key head: a centre and a radius. A radius never shrinks but when the ball
+ * is laid anew.
+ */
+
+import type { HeadLayout } from "../../core/head_layout.ts";
+import type { KeyBlock } from "./kernels.ts";
+
+/** One ball a key head. */
+export class ValueSpread {
+  readonly #layout: HeadLayout;
+  readonly #centres: Float64Array;
+  readonly #radii: Float64Array;
+
+  constructor(layout: HeadLayout) {
+    this.#layout = layout;
+    this.#centres = new Float64Array(layout.kvHeads * layout.valueDim);
+    this.#radii = new Float64Array(layout.kvHeads);
+  }
+
+  /** Lays the balls around the mean of a block's live values. */
+  layAround(block: KeyBlock): void {
+    const { kvHeads, valueDim } = this.#layout;
+    const width = valueDim + 2, centres = this.#centres;
+    let count = 0;
+    centres.fill(0);
+    this.#radii.fill(0);
+    for (let j = 0; j < block.count; j++) {
+      if (block.live[j] === 0) continue;
+      count++;
+      for (let head = 0; head < kvHeads; head++) {
+        for (let c = 0; c < valueDim; c++) {
+          const at = head * valueDim + c;
+          centres[at] += (block.values[(j * kvHeads + head) * width + c] - centres[at]) / count;
+        }
+      }
+    }
+    this.hold(block);
+  }
+
+  /** Lets the balls grow until they hold a block's live values. */
+  hold(block: KeyBlock): void {
+    this.#radii.forEach((_, head) => this.#radii[head] = this.radiusWith(head, block));
+  }
+
+  /** The radius that the ball of a key head needs to hold a block's live values, too. */
+  radiusWith(head: number, block: KeyBlock): number {
+    const { kvHeads, valueDim } = this.#layout;
+    const width = valueDim + 2;
+    let radius = this.#radii[head];
+    for (let j = 0; j < block.count; j++) {
+      if (block.live[j] === 0) continue;
+      radius = Math.max(
+        radius,
+        distance(this.#centres, head * valueDim, block.values, (j * kvHeads + head) * width, valueDim),
+      );
+    }
+    return radius;
+  }
+}
+
+/** ‖a − b‖₂ of `length` numbers each. */
+export function distance(
+  a: Float64Array | Float32Array,
+  aOffset: number,
+  b: Float32Array,
+  bOffset: number,
+  length: number,
+): number {
+  let squared = 0;
+  for (let c = 0; c < length; c++) squared += (a[aOffset + c] - b[bOffset + c]) ** 2;
+  return Math.sqrt(squared);
+}

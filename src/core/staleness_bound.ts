@@ -1,0 +1,38 @@
+/**
+ * How far a row's output can be from what it would be if the pending keys were applied.
+ *
+ * Let o be the row's applied output, w_j the applied weight of a pending key (0 if it is new), u_j its weight after
+ * the edit on the same scale, exp(s'_j) / Σ_applied exp(s) (0 if it is deleted), v_j and v'_j its values. Then,
+ * exactly,
+ *
+ *     o' − o = Σ_j [ u_j (v'_j − o) − w_j (v_j − o) ] / Z,     Z = 1 + Σ_j (u_j − w_j),
+ *
+ * where the sums run over the pending keys alone; the triangle inequality on it is the first bound. The second is
+ * that o and o' are means of values, whose weights differ in total variation by Σ(u−w)₊/Z if Z ≥ 1, else by
+ * Σ(w−u)₊. `docs/certificates.md` derives both.
+ */
+
+// Sums of some hundred terms, each of which carries its own doubt already.
+const SLACK = 2 ** -40;
+
+/**
+ * An upper bound of ‖o' − o‖₂ from upper bounds of sums over the pending keys: `moved` of
+ * Σ ‖u_j (v'_j − o) − w_j (v_j − o)‖, `gained` of Σ (u_j − w_j)₊, `lost` of Σ (w_j − u_j)₊ and `shifted` of
+ * Σ u_j ‖v'_j − v_j‖ over the keys that stay. Every value, applied and pending, lies within `diameter` of every
+ * other; `outputNorm` = ‖o‖.
+ */
+export function stalenessBound(
+  moved: number,
+  gained: number,
+  lost: number,
+  shifted: number,
+  diameter: number,
+  outputNorm: number,
+): number {
+  const total = 1 + gained - lost;
+  const least = total - SLACK * (1 + gained + lost);
+  // When all the mass may be gone, o' is a mean of other values, or 0 if no key is left.
+  if (!(least > 0)) return Math.max(diameter, outputNorm);
+  const variation = Math.min(1, total >= 1 ? gained / least : lost);
+  return Math.min(moved / least, variation * diameter + shifted / least, diameter);
+}
