@@ -1,0 +1,69 @@
+// `deno task start`: runs the experiment, prints its table and writes its report.
+
+import { HELP, parseStartArguments, UsageError } from "./arguments.ts";
+import { loadBirths } from "./births.ts";
+import { availableDays, type Experiment, runExperiment } from "./experiment.ts";
+import { ProgressReporter, type ProgressTarget } from "./progress.ts";
+import { headline, renderReport } from "./report.ts";
+import { forecastTable, formatTable, strategyTable } from "./table.ts";
+import { standardError } from "./terminal.ts";
+
+/** Where a run prints: results to `print`, everything else to `errors`. */
+export interface Terminal {
+  readonly print: (text: string) => void;
+  readonly errors: ProgressTarget;
+}
+
+/** Runs the command; returns its exit code: 0, or 2 when the arguments are wrong. */
+export async function start(args: readonly string[], { print, errors }: Terminal): Promise<number> {
+  let options;
+  try {
+    options = await parseStartArguments(args, availableDays(await loadBirths()));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    errors.write(`error: ${error.message}\n`);
+    return 2;
+  }
+  if (options.help) {
+    print(HELP);
+    return 0;
+  }
+
+  // A folder that cannot be written to is told before the work, not after it.
+  await Deno.mkdir(options.out, { recursive: true });
+  const progress = new ProgressReporter(errors);
+  const experiment = await runExperiment(options, (state) => progress.report(state)).finally(() =>
+    progress.end()
+  );
+  const file = await writeReport(options.out, experiment);
+  const { result } = experiment;
+  if (options.json) {
+    print(JSON.stringify(result, null, 2));
+  } else {
+    const seconds = (result.elapsedMilliseconds / 1000).toFixed(1);
+    print(
+      `Daily births in the USA, ${result.firstDate} to ${result.lastDate}: ${result.days} days in ${seconds} s\n`,
+    );
+    print(formatTable(strategyTable(result)) + "\n");
+    print(formatTable(forecastTable(result)) + "\n");
+    print(`${headline(result)}.`);
+  }
+  errors.write(`report: ${file}\n`);
+  return 0;
+}
+
+async function writeReport(folder: string, experiment: Experiment): Promise<string> {
+  const { PLOTLY_SOURCE } = await import("./plotly_source.ts");
+  const file = `${folder.replace(/\/+$/, "")}/index.html`;
+  await Deno.writeTextFile(file, renderReport(experiment, PLOTLY_SOURCE));
+  return file;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await start(Deno.args, { print: (text) => console.log(text), errors: standardError() });
+  } catch (error) {
+    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    Deno.exitCode = 1;
+  }
+}
