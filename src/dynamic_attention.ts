@@ -6,11 +6,18 @@
 import type { Backend } from "./backends/backend.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
 import { outputColumns, queryColumns } from "./core/head_layout.ts";
-import { DisposedError, InputError } from "./errors.ts";
+import { describe, DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
-import { checkColumn, checkSlot, type Edit, type EditRules, performEdit } from "./lazy/edits.ts";
+import {
+  checkColumn,
+  checkSlot,
+  type Edit,
+  type EditRules,
+  type EditTarget,
+  performEdit,
+} from "./lazy/edits.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
-import { describe, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
+import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
 import { fillBackend } from "./fill_backend.ts";
 import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem, toPositions } from "./options.ts";
 
@@ -76,11 +83,11 @@ export class DynamicAttention {
   }
 
   private constructor(problem: EngineProblem, backend: Backend) {
-    const { queryPositions, keyPositions, layout, mask, threshold, policy } = problem;
+    const { queryPositions, keyPositions, layout, rule, mask, threshold, policy } = problem;
     const keySlots = new SlotTable(keyPositions);
     const querySlots = new SlotTable(queryPositions);
     this.#backend = backend;
-    this.#rules = { layout, mask, keySlots, querySlots };
+    this.#rules = { layout, rule, mask, keySlots, querySlots };
     this.#pipeline = new EditPipeline({ backend, policy, threshold, ...this.#rules });
   }
 
@@ -174,11 +181,16 @@ export class DynamicAttention {
     this.#checkLive(operation);
     if (!Array.isArray(edits)) throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
     const { keySlots, querySlots } = this.#rules;
+    const perform = (edit: Edit, at: number, layer: EditTarget) => {
+      if (typeof edit !== "object" || edit === null || typeof edit.kind !== "string") {
+        throw new InputError(`${operation}[${at}]`, `edit is ${describe(edit)}`, "an object with a kind");
+      }
+      return performEdit(`${operation}[${at}].${edit.kind}`, edit, layer, this.#rules);
+    };
     const slots = keySlots.atomically(() =>
       querySlots.atomically(() =>
-        this.#pipeline.atomically((layer) =>
-          edits.map((edit, at) => performEdit(`${operation}[${at}].${edit?.kind}`, edit, layer, this.#rules))
-        )
+        // Not `map`, which passes over holes.
+        this.#pipeline.atomically((layer) => Array.from(edits, (edit, at) => perform(edit, at, layer)))
       )
     );
     this.#pipeline.noteEdits(slots.length);
@@ -376,9 +388,7 @@ export class DynamicAttention {
     this.#checkLive(operation);
     const { querySlots } = this.#rules;
     if (rows === undefined) return querySlots.liveSlots();
-    if (!Array.isArray(rows) && !ArrayBuffer.isView(rows)) {
-      throw new InputError(operation, `rows are ${describe(rows)}`, "an array of query slots");
-    }
+    checkArray(operation, "rows", rows);
     return Uint32Array.from(rows, (slot) => checkSlot(operation, "query", slot, querySlots));
   }
 

@@ -58,7 +58,7 @@ export class SlotError extends InputError {
 
   /** `what` is "key" or "query". */
   constructor(operation: string, what: "key" | "query", slot: number) {
-    super(operation, `${what} slot ${slot} is not live`, `the number of a live ${what}`);
+    super(operation, `${what} slot ${describe(slot)} is not live`, `the number of a live ${what}`);
     this.slot = slot;
   }
 }
@@ -87,4 +87,17 @@ export class BackendError extends AttentionError {
     const reason = cause instanceof Error ? cause.message : String(cause);
     super(operation, `backend ${backend} failed (${reason}); the edits are kept and pending`, { cause });
   }
+}
+
+/** A short text for whatever a caller passed, for messages. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (Array.isArray(value)) {
+    return `[${value.slice(0, 4).map(describe).join(", ")}${value.length > 4 ? ", …" : ""}]`;
+  }
+  if (typeof value === "object" && value !== null) {
+    return `an object (${value.constructor?.name ?? "no prototype"})`;
+  }
+  return String(value);
 }

@@ -3,7 +3,7 @@
  * first and checked afterwards, so that what was checked is what is stored.
  */
 
-import { InputError } from "./errors.ts";
+import { describe, InputError } from "./errors.ts";
 
 /**
  * A matrix of float32 numbers, row after row: the number in row `i` and column `c` is
@@ -47,9 +47,7 @@ export function toRow(
   if (input.length !== length) {
     throw new InputError(operation, `${name} has ${input.length} numbers`, `${length} (${meaning})`);
   }
-  const row = Float32Array.from(input);
-  checkFinite(operation, name, row);
-  return row;
+  return toNumbers(operation, name, input);
 }
 
 type Shaped = Exclude<MatrixInput, readonly RowInput[]>;
@@ -71,9 +69,7 @@ function fromShaped(operation: string, name: string, { data, shape }: Shaped): M
       `${rows * columns} (shape ${rows} × ${columns})`,
     );
   }
-  const copy = Float32Array.from(data);
-  checkFinite(operation, name, copy);
-  return { data: copy, shape: [rows, columns] };
+  return { data: toNumbers(operation, name, data), shape: [rows, columns] };
 }
 
 function fromRows(operation: string, name: string, rows: readonly RowInput[]): Matrix {
@@ -102,34 +98,32 @@ export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** A short text for whatever a caller passed, for messages. */
-export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "function") return "a function";
-  if (Array.isArray(value)) {
-    return `[${value.slice(0, 4).map(describe).join(", ")}${value.length > 4 ? ", …" : ""}]`;
-  }
-  if (typeof value === "object" && value !== null) {
-    return `an object (${value.constructor?.name ?? "no prototype"})`;
-  }
-  return String(value);
-}
-
-function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
+/** Refuses what is no array or typed array of numbers; the entries are not looked at. */
+export function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
   if (ArrayBuffer.isView(input) && input.buffer instanceof ArrayBuffer && input.buffer.detached) {
     throw new InputError(operation, `${name} is a view of a detached buffer`, "an array of numbers");
   }
   const isNumbers = Array.isArray(input) || (ArrayBuffer.isView(input) && !(input instanceof DataView));
-  if (!isNumbers) throw new InputError(operation, `${name} is ${describe(input)}`, "an array of numbers");
+  const isBig = input instanceof BigInt64Array || input instanceof BigUint64Array;
+  if (!isNumbers || isBig) {
+    throw new InputError(operation, `${name} is ${describe(input)}`, "an array of numbers");
+  }
 }
 
-function checkFinite(operation: string, name: string, data: Float32Array): void {
-  for (let at = 0; at < data.length; at++) {
-    if (Number.isFinite(data[at])) continue;
+/** A float32 copy, in which what was no number has not become one. */
+function toNumbers(operation: string, name: string, input: RowInput): Float32Array<ArrayBuffer> {
+  const numbers = new Float32Array(input.length);
+  for (let at = 0; at < numbers.length; at++) {
+    const entry: unknown = input[at];
+    if (typeof entry === "number") {
+      numbers[at] = entry;
+      if (Number.isFinite(numbers[at])) continue;
+    }
     throw new InputError(
       operation,
-      `${name} has ${data[at]} at index ${at}`,
+      `${name} has ${describe(entry)} at index ${at}`,
       "finite numbers of float32 range",
     );
   }
+  return numbers;
 }

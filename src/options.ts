@@ -4,13 +4,13 @@
 
 import type { BackendFactory } from "./backends/backend.ts";
 import { type BackendName, selectBackend } from "./backends/select.ts";
-import { InputError } from "./errors.ts";
+import { describe, InputError } from "./errors.ts";
 import type { HeadLayout } from "./core/head_layout.ts";
-import type { ScoreRule } from "./core/score_rule.ts";
+import { looksAtPositions, type ScoreRule } from "./core/score_rule.ts";
 import { type Mask, type MaskInput, toMask } from "./lazy/mask.ts";
 import { type FlushPolicy, toFlushPolicy } from "./lazy/planner.ts";
 import { type LazyThreshold, type ThresholdTest, toThresholdTest } from "./lazy/threshold.ts";
-import { describe, isCount, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
+import { isCount, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
 
 /** What `attention` is asked. */
 export interface AttentionOptions {
@@ -114,7 +114,7 @@ export function toProblem(operation: string, options: AttentionOptions): Problem
 export function toEngineProblem(operation: string, options: DynamicAttentionOptions): EngineProblem {
   checkNames(operation, options, ENGINE_OPTIONS);
   const { tolerance = TOLERANCE } = options;
-  if (!(tolerance > 0 && tolerance < 1)) {
+  if (typeof tolerance !== "number" || !(tolerance > 0 && tolerance < 1)) {
     throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
   }
   return {
@@ -129,14 +129,19 @@ function toCheckedProblem(operation: string, options: AttentionOptions, toleranc
   const key = toMatrix(operation, "key", options.key);
   const value = toMatrix(operation, "value", options.value);
   const layout = toLayout(operation, options, query, key, value);
+  const rule = toRule(operation, options, layout);
+  const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
+  const keyPositions = toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]);
+  // Where no rule looks at them, positions must not tell one row from another.
+  const matter = looksAtPositions(rule);
   return {
     query,
     key,
     value,
-    queryPositions: toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]),
-    keyPositions: toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]),
+    queryPositions: matter ? queryPositions : queryPositions.fill(0),
+    keyPositions: matter ? keyPositions : keyPositions.fill(0),
     layout,
-    rule: toRule(operation, options, layout),
+    rule,
     mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0]),
     tolerance,
     factory: selectBackend(operation, options.backend),
@@ -188,7 +193,7 @@ function toRule(operation: string, options: AttentionOptions, { headDim }: HeadL
   if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
     throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");
   }
-  if (!(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
+  if (typeof softcap !== "number" || !(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
     throw new InputError(operation, `softcap is ${describe(softcap)}`, "a finite number ≥ 0");
   }
   if (options.window?.length !== 2 && options.window !== undefined || !(left >= 0 && right >= 0)) {

@@ -1,6 +1,6 @@
 import { assertEquals, assertNotEquals, assertStringIncludes, assertThrows } from "./assert.ts";
-import { InputError } from "../src/errors.ts";
-import { describe, isCount, type MatrixInput, type RowInput, toMatrix, toRow } from "../src/matrix.ts";
+import { describe, InputError } from "../src/errors.ts";
+import { isCount, type MatrixInput, type RowInput, toMatrix, toRow } from "../src/matrix.ts";
 
 const NOT_AN_ARRAY = "expected an array of numbers";
 const NOT_FINITE = "expected finite numbers of float32 range";

@@ -70,7 +70,7 @@ Deno.test("overlays go on until they have cost what the flush would have, and th
   const planner = new Planner("auto", COSTS);
   const plans = () => Array.from({ length: 5 }, () => planner.planRead(SIZES, 3, 7));
   assertEquals(plans(), ["overlay", "overlay", "overlay", "flush", "flush"]);
-  planner.flushed();
+  planner.settled();
   assertEquals(plans(), ["overlay", "overlay", "overlay", "flush", "flush"]);
 });
 
@@ -98,7 +98,7 @@ Deno.test("reads of pending edits cost at most twice what the best course costs,
           if (planner.planRead(sizes, rows, changes) === "overlay") cost += overlay;
           else {
             cost += flush;
-            planner.flushed();
+            planner.settled();
             pending = false;
           }
         }
@@ -148,7 +148,7 @@ Deno.test("also with edits between the reads: at most twice what either simple p
         if (planner.planRead(sizes, rows, pending) === "overlay") cost += overlayCost(sizes, rows, pending);
         else {
           cost += flushCost(sizes, pending);
-          planner.flushed();
+          planner.settled();
           pending = 0;
         }
       }

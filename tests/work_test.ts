@@ -174,12 +174,29 @@ for (const backend of BACKENDS) {
     assertEquals((await workOf(engine, () => engine.read())).rowsBuilt, 0);
   });
 
-  Deno.test(`work on ${backend}: a peek reads no pending key and computes nothing`, async () => {
-    await using engine = await engineOf(20, 50);
-    engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
-    engine.delete(2);
-    const work = await workOf(engine, async () => assertEquals((await engine.peek()).pending, 2));
-    assertEquals(work, NONE);
+  Deno.test(`work on ${backend}: a certificate is measured once for a pending edit, whatever n is`, async () => {
+    const works = [];
+    for (const keys of [50, 5000]) {
+      await using engine = await engineOf(20, keys);
+      engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
+      engine.delete(2);
+      const peek = async () => assertEquals((await engine.peek()).pending, 2);
+      works.push(await workOf(engine, peek));
+      assertEquals(await workOf(engine, peek), NONE);
+      // Another value of a key whose weights are known, and an edit of one number of it.
+      engine.addToKey(3, 1, 0.25);
+      await engine.peek();
+      engine.addToKey(3, 1, 0.25);
+      assertEquals(await workOf(engine, () => engine.peek()), {
+        ...NONE,
+        multiplyAdds: 20,
+        exponentials: 20,
+      });
+    }
+    assertEquals(works[0], works[1]);
+    // Of the edited key two scores and two distances, of the deleted one a score and a distance.
+    assertEquals(works[0].multiplyAdds, 20 * 3 * (HEAD_DIM + VALUE_DIM));
+    assertEquals([works[0].rowsBuilt, works[0].rowsPatched], [0, 0]);
   });
 
   Deno.test(`work on ${backend}: the original's full recalculation rebuilds all rows, the patch none`, async () => {

@@ -2,8 +2,8 @@
  * The one place that knows which backends there are: turns the option `backend` into a factory.
  */
 
-import { InputError } from "../errors.ts";
-import { describe } from "../matrix.ts";
+import { describe, InputError } from "../errors.ts";
+
 import { ArrayBackend } from "./array/array_backend.ts";
 import type { BackendFactory } from "./backend.ts";
 

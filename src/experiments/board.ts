@@ -4,7 +4,8 @@
 // day that comes takes the slot of the one that goes.
 
 import type { BackendName } from "../backends/select.ts";
-import { DynamicAttention, type DynamicAttentionStats } from "../dynamic_attention.ts";
+import type { DynamicAttentionStats } from "../answers.ts";
+import { DynamicAttention } from "../dynamic_attention.ts";
 import { type BoardRows, lastDayOf, QUERY_COUNT } from "./board_rows.ts";
 import { engineOptions, type Strategy } from "./strategies.ts";
 

@@ -130,6 +130,7 @@ export class EditPipeline {
   /** Counts edits that were written, and flushes when the threshold says so. */
   noteEdits(count: number): void {
     this.counts.written += count;
+    if (this.#top.keys.size === 0) this.#planner.settled();
     this.#flushAtThreshold();
   }
 
@@ -230,7 +231,7 @@ export class EditPipeline {
     const plan = forced ?? this.#planner.planFlush(this.#sizes(), this.#top.keys.size);
     const layer = { ...this.#top, changes: null, written: this.counts.written };
     this.#top = this.#layerOn(layer);
-    this.#planner.flushed();
+    this.#planner.settled();
     return this.#apply(operation, layer, plan);
   }
 

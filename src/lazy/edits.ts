@@ -3,9 +3,10 @@
  * neither log nor slots.
  */
 
-import { InputError, SlotError } from "../errors.ts";
-import { describe, isCount, type RowInput, toRow } from "../matrix.ts";
+import { describe, InputError, SlotError } from "../errors.ts";
+import { isCount, type RowInput, toRow } from "../matrix.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
+import { looksAtPositions, type ScoreRule } from "../core/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
 import type { SlotTable } from "./slot_table.ts";
@@ -39,6 +40,7 @@ export interface EditRules {
   /** Live queries. */
   readonly querySlots: SlotTable;
   readonly mask: Mask | null;
+  readonly rule: ScoreRule;
 }
 
 /** Performs one edit and returns the slot that it edited. */
@@ -80,7 +82,7 @@ export function performEdit(
     }
     case "insert": {
       const row = joinRow(operation, edit.key, edit.value, layout);
-      const position = checkPosition(operation, edit.position, keySlots);
+      const position = checkPosition(operation, edit.position, keySlots, rules.rule);
       mask?.checkKey(operation, keySlots.next);
       const slot = keySlots.allocate(position);
       keys.insert(slot, row, position);
@@ -99,7 +101,7 @@ export function performEdit(
     }
     case "insertQuery": {
       const row = toQueryRow(operation, edit.query, layout);
-      const position = checkPosition(operation, edit.position, querySlots);
+      const position = checkPosition(operation, edit.position, querySlots, rules.rule);
       mask?.checkQuery(operation, querySlots.next);
       const slot = querySlots.allocate(position);
       queries.insert(slot, row, position);
@@ -166,10 +168,17 @@ function joinRow(operation: string, key: RowInput, value: RowInput, layout: Head
   return row;
 }
 
-function checkPosition(operation: string, position: number | undefined, slots: SlotTable): number {
-  if (position === undefined) return slots.nextPosition;
-  if (typeof position === "number" && Number.isFinite(position)) return position;
-  throw new InputError(operation, `position is ${describe(position)}`, "a finite number");
+/** The position of an inserted row; 0 for all where no rule looks at positions. */
+function checkPosition(
+  operation: string,
+  position: number | undefined,
+  slots: SlotTable,
+  rule: ScoreRule,
+): number {
+  if (position !== undefined && !(typeof position === "number" && Number.isFinite(position))) {
+    throw new InputError(operation, `position is ${describe(position)}`, "a finite number");
+  }
+  return looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
 }
 
 /** `number + delta`, rounded to float32, as a row of one. */

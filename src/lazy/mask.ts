@@ -5,8 +5,8 @@
  */
 
 import type { RowChanges } from "../backends/backend.ts";
-import { InputError } from "../errors.ts";
-import { describe, isCount, type RowInput } from "../matrix.ts";
+import { describe, InputError } from "../errors.ts";
+import { isCount, type RowInput } from "../matrix.ts";
 import type { Entries } from "./edit_log.ts";
 
 /** A bias that is added to a score (−∞ forbids the pair), or whether the pair is allowed. */

@@ -4,8 +4,7 @@
  */
 
 import type { Costs, Plan } from "../backends/backend.ts";
-import { InputError } from "../errors.ts";
-import { describe } from "../matrix.ts";
+import { describe, InputError } from "../errors.ts";
 
 /**
  * How a flush reaches the rows. "rebuild" computes every row from scratch, the original algorithm to the letter;
@@ -52,7 +51,8 @@ export class Planner {
   /**
    * Whether a read of `rows` rows over `changes` pending keys should overlay them or flush first. An overlay is
    * work that the next read repeats, so edits may be overlaid until that has cost as much as the flush that would
-   * have ended it: never more than twice the cheapest course, whatever reads follow.
+   * have ended it: for the edits that are pending, never more than twice the cheaper of always overlaying and
+   * flushing at once, whatever reads follow.
    */
   planRead(sizes: Sizes, rows: number, changes: number): "overlay" | "flush" {
     const overlay = rows * changes * this.#patchPair(sizes);
@@ -64,8 +64,8 @@ export class Planner {
     return "overlay";
   }
 
-  /** Tells that the pending keys were taken away to be applied. */
-  flushed(): void {
+  /** Tells that no key is pending any more: applied, or undone. */
+  settled(): void {
     this.#overlaid = 0;
   }
 

@@ -77,15 +77,18 @@ export class SlotTable {
 
   /** Runs `changes`; when it throws, the table is as it was. */
   atomically<T>(changes: () => T): T {
+    const outer = this.#journal;
     const journal: (() => void)[] = [];
     this.#journal = journal;
     try {
-      return changes();
+      const result = changes();
+      outer?.push(...journal);
+      return result;
     } catch (error) {
       while (journal.length > 0) journal.pop()?.();
       throw error;
     } finally {
-      this.#journal = null;
+      this.#journal = outer;
     }
   }
 

@@ -2,8 +2,7 @@
  * When pending edits are applied by themselves.
  */
 
-import { InputError } from "../errors.ts";
-import { describe } from "../matrix.ts";
+import { describe, InputError } from "../errors.ts";
 
 /**
  * How many changed slots may be pending before they are applied: an integer ≥ 1, or Infinity for never. Edits of
