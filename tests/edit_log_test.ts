@@ -194,11 +194,11 @@ Deno.test("where inserts are kept, an inserted row stays though the base has the
       log.delete(2);
       log.insert(2, same, -1);
     }],
-    ["inserted before an entry that is gone", (log) => {
-      log.insert(3, other, 3);
+    ["inserted after an edit that is undone", (log) => {
+      log.put(0, other);
       log.delete(2);
       log.insert(2, same, -1);
-      log.delete(3);
+      log.put(0, Float32Array.of(1, 2));
       log.put(2, other);
       log.put(2, same);
     }],
@@ -242,8 +242,12 @@ Deno.test("where inserts are kept, what is only edited and set back leaves the l
   const { log } = makeLog(true);
   log.insert(3, Float32Array.of(1, 1), 3);
   log.delete(3);
-  // The entry lies where the inserted one did.
+  // The entry lies where the inserted one did, here and below.
   log.put(2, Float32Array.of(5, 7));
+  log.put(2, Float32Array.of(5, 6));
+  log.insert(3, Float32Array.of(1, 1), 3);
+  log.put(2, Float32Array.of(5, 7));
+  log.delete(3);
   log.put(2, Float32Array.of(5, 6));
   log.write(0, Float32Array.of(9), 0);
   log.write(0, Float32Array.of(1), 0);
