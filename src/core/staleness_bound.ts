@@ -8,8 +8,8 @@
  *     o' − o = Σ_j [ u_j (v'_j − o) − w_j (v_j − o) ] / Z,     Z = 1 + Σ_j (u_j − w_j),
  *
  * where the sums run over the pending keys alone; the triangle inequality on it is the first bound. The second is
- * that o and o' are means of values, whose weights differ in total variation by Σ(u−w)₊/Z if Z ≥ 1, else by
- * Σ(w−u)₊. `docs/certificates.md` derives both.
+ * that o and o' are means of values, whose weights differ in total variation by at most Σ(u−w)₊/Z if Z ≥ 1, else by
+ * at most Σ(w−u)₊. `docs/certificates.md` derives both.
  */
 
 // Sums of some hundred terms, each of which carries its own doubt already.
@@ -29,10 +29,10 @@ export function stalenessBound(
   diameter: number,
   outputNorm: number,
 ): number {
-  const total = 1 + gained - lost;
-  const least = total - SLACK * (1 + gained + lost);
+  const least = 1 + gained - lost - SLACK * (1 + gained + lost);
   // When all the mass may be gone, o' is a mean of other values, or 0 if no key is left.
   if (!(least > 0)) return Math.max(diameter, outputNorm);
-  const variation = Math.min(1, total >= 1 ? gained / least : lost);
+  // Both cases of the second bound: which of them holds, rounding may hide.
+  const variation = Math.min(1, Math.max(Math.min(gained, gained / least), lost));
   return Math.min(moved / least, variation * diameter + shifted / least, diameter);
 }
