@@ -10,7 +10,7 @@ import { looksAtPositions, type ScoreRule } from "./core/score_rule.ts";
 import { type Mask, type MaskInput, toMask } from "./lazy/mask.ts";
 import { type FlushPolicy, toFlushPolicy } from "./lazy/planner.ts";
 import { type LazyThreshold, type ThresholdTest, toThresholdTest } from "./lazy/threshold.ts";
-import { isCount, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
+import { checkArray, isCount, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
 
 /** What `attention` is asked. */
 export interface AttentionOptions {
@@ -189,19 +189,21 @@ function toLayout(
 
 function toRule(operation: string, options: AttentionOptions, { headDim }: HeadLayout): ScoreRule {
   const { scale = 1 / Math.sqrt(headDim), softcap = 0, causal = false } = options;
-  const [left, right] = options.window ?? [Infinity, Infinity];
+  const { window = [Infinity, Infinity] } = options;
   if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
     throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");
   }
   if (typeof softcap !== "number" || !(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
     throw new InputError(operation, `softcap is ${describe(softcap)}`, "a finite number ≥ 0");
   }
-  if (options.window?.length !== 2 && options.window !== undefined || !(left >= 0 && right >= 0)) {
-    throw new InputError(operation, `window is ${describe(options.window)}`, "[left ≥ 0, right ≥ 0]");
+  const isReach = (reach: unknown) => typeof reach === "number" && reach >= 0;
+  // Array.from, since `every` passes over holes.
+  if (!Array.isArray(window) || window.length !== 2 || !Array.from(window).every(isReach)) {
+    throw new InputError(operation, `window is ${describe(window)}`, "[left ≥ 0, right ≥ 0]");
   }
-  const offset = typeof causal === "object" && causal !== null ? causal.offset : causal ? 0 : Infinity;
-  const isCausal = typeof causal === "boolean" || Number.isFinite(offset);
-  if (!isCausal) {
+  const [left, right] = window;
+  const offset = causal === true ? 0 : causal === false ? Infinity : causal?.offset;
+  if (typeof causal !== "boolean" && !Number.isFinite(offset)) {
     throw new InputError(
       operation,
       `causal is ${describe(causal)}`,
@@ -220,15 +222,15 @@ export function toPositions(
   first = 0,
 ): Float64Array {
   if (input === undefined) return Float64Array.from({ length: count }, (_, at) => first + at);
-  if (typeof input !== "object" || input === null || input.length !== count) {
-    throw new InputError(operation, `${name} has ${input?.length} numbers`, `${count} (one a row)`);
+  checkArray(operation, name, input);
+  if (input.length !== count) {
+    throw new InputError(operation, `${name} has ${input.length} numbers`, `${count} (one a row)`);
   }
-  const positions = Float64Array.from(input);
-  const bad = positions.findIndex((position) => !Number.isFinite(position));
+  const bad = Array.from(input).findIndex((position) => !Number.isFinite(position));
   if (bad >= 0) {
-    throw new InputError(operation, `${name} has ${positions[bad]} at index ${bad}`, "finite numbers");
+    throw new InputError(operation, `${name} has ${describe(input[bad])} at index ${bad}`, "finite numbers");
   }
-  return positions;
+  return Float64Array.from(input);
 }
 
 /** A misspelt option must not be taken for its default. */

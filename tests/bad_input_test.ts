@@ -18,6 +18,7 @@ import {
   type DynamicAttentionOptions,
   type Edit,
   InputError,
+  type Matrix,
   SlotError,
 } from "../mod.ts";
 
@@ -46,7 +47,9 @@ function detached(length: number): Float32Array {
   return numbers;
 }
 
-/** An engine with applied and pending edits, and a deleted slot of either kind. */
+/** Makes an engine with applied and pending edits and a deleted slot of either kind. */
+type EngineMaker = () => Promise<DynamicAttention>;
+
 async function makeEngine(): Promise<DynamicAttention> {
   const live = await DynamicAttention.create({
     query: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
@@ -64,29 +67,79 @@ async function makeEngine(): Promise<DynamicAttention> {
   return live;
 }
 
+/** The options of an engine of four heads over two key heads, d = 2, dv = 1, with positions that matter. */
+const HEADS_OPTIONS: DynamicAttentionOptions = {
+  query: [[1, 0, 0, 1, 2, 1, 0, 0], [0, 1, 1, 0, 1, 2, 0, 1], [1, 1, 1, 1, 0, 0, 1, 0]],
+  key: [[1, 1, 0, 1], [0, 1, 1, 2], [1, 0, 1, 0], [1, 1, 1, 1], [2, 0, 0, 1]],
+  value: [[1, 0], [0, 1], [2, 2], [3, 1], [-1, 4]],
+  heads: 4,
+  kvHeads: 2,
+  softcap: 3,
+  causal: { offset: 1 },
+  window: [9, 9],
+  keyPositions: [0, 4, 1, 2, 1.5],
+  queryPositions: [3, 0, 5],
+  lazyThreshold: Infinity,
+};
+const HEADS_QUERY = [1, 2, 3, 4, 5, 6, 7, 8], HEADS_KEY = [1, 2, 3, 4], HEADS_VALUE = [5, 6];
+
+async function makeEngineOfHeads(options: Partial<DynamicAttentionOptions> = {}): Promise<DynamicAttention> {
+  const live = await DynamicAttention.create({ ...HEADS_OPTIONS, ...options });
+  live.setKey(0, [0.5, -1, 2, 1]);
+  live.delete(DELETED_KEY);
+  await live.flush();
+  live.deleteQuery(DELETED_QUERY);
+  live.addToValue(1, 1, 0.25);
+  live.setQuery(1, HEADS_QUERY);
+  return live;
+}
+
+/** As the above, with a matrix that leaves no room for more keys or queries than there were. */
+function makeMaskedEngine(): Promise<DynamicAttention> {
+  const mask = [[0, 1, -Infinity, 2, 0], [0, -1, 0, 0, 1], [1, 1, 0, 0, -Infinity]];
+  return makeEngineOfHeads({ mask });
+}
+
+/** What a call gives, or the message of its error. */
+async function outcomeOf(call: () => unknown): Promise<unknown> {
+  return await Promise.try(call).catch((error: Error) => error.message);
+}
+
 /** Everything that can be asked, and the slots that come next; the clock apart. */
 async function observe(live: DynamicAttention): Promise<unknown> {
   const statsOf = () => ({ ...live.stats(), applyMs: 0, readMs: 0 });
   const before = statsOf();
+  const { heads, kvHeads, headDim, valueDim } = before;
+  const rowOf = (length: number, first: number) => Array.from({ length }, (_, c) => first + c);
   const stale = await live.peek();
-  const next = [live.insert(KEY, VALUE), live.insert(VALUE.concat(1), VALUE), live.insertQuery(KEY)];
+  const next: unknown[] = [];
+  for (const first of [1, 4]) {
+    const key = rowOf(kvHeads * headDim, first), value = rowOf(kvHeads * valueDim, first);
+    next.push(await outcomeOf(() => live.insert(key, value)));
+    next.push(await outcomeOf(() => live.insertQuery(rowOf(heads * headDim, -first))));
+  }
   const answers = [
     stale,
     await live.read(),
     await live.logSumExp(),
     await live.weights(0),
-    await live.weights(1),
+    await live.weights(1, { head: heads - 1 }),
     await live.topKeys(0, 9),
-    await live.attend([[1, 1, 1]]),
+    await outcomeOf(() => live.attend([rowOf(heads * headDim, 1)])),
   ];
   await live.flush();
   return { before, next, answers, read: await live.read(), after: statsOf() };
 }
 
 /** Checks that an edit throws, or an answer rejects, as it should and without a trace. */
-async function checkRefused(call: Case[1], type: Refusal, message: string): Promise<void> {
-  await using live = await makeEngine();
-  await using twin = await makeEngine();
+async function checkRefused(
+  call: Case[1],
+  type: Refusal,
+  message: string,
+  make: EngineMaker = makeEngine,
+): Promise<void> {
+  await using live = await make();
+  await using twin = await make();
   let error: unknown;
   try {
     const answer = call(live);
@@ -146,13 +199,15 @@ function badRows(name: string, length: number): readonly (readonly [string, unkn
     [`a long ${name}`, new Float32Array(length + 1), `${name} has ${length + 1} numbers, expected ${length}`],
     [`NaN in a ${name}`, nan, `${name} has NaN at index ${length - 1}`],
     [`Infinity in a ${name}`, nan.map((_, c) => c ? 0 : -Infinity), `${name} has -Infinity at index 0`],
-    [`float64 range in a ${name}`, nan.map((_, c) => c ? 0 : 1e39), `${name} has Infinity at index 0`],
+    [`float64 range in a ${name}`, nan.map((_, c) => c ? 0 : 1e39), `${name} has 1e+39 at index 0`],
     [`a string for a ${name}`, "123", `${name} is "123", expected an array of numbers`],
     [`null for a ${name}`, null, `${name} is null, expected an array of numbers`],
     [`no ${name}`, undefined, `${name} is undefined, expected an array of numbers`],
     [`a DataView for a ${name}`, new DataView(new ArrayBuffer(length)), `${name} is an object (DataView)`],
     [`a detached ${name}`, detached(length), `${name} is a view of a detached buffer`],
-    [`holes in a ${name}`, new Array(length), `${name} has NaN at index 0`],
+    [`holes in a ${name}`, new Array(length), `${name} has undefined at index 0`],
+    [`a string in a ${name}`, nan.map(() => "1"), `${name} has "1" at index 0`],
+    [`null in a ${name}`, nan.map(() => null), `${name} has null at index 0`],
   ];
 }
 
@@ -201,13 +256,76 @@ function deltaCases(call: (live: DynamicAttention, delta: number) => unknown): C
 function rowListCases(call: (live: DynamicAttention, rows: number[]) => unknown): Case[] {
   return [
     ...slotCases("query", DELETED_QUERY, (live, slot) => call(live, [0, slot])),
-    ["null for rows", (live) => call(live, as(null)), InputError, "rows are null, expected an array of"],
-    ["a number for rows", (live) => call(live, as(0)), InputError, "rows are 0, expected an array of"],
-    ["a string for rows", (live) => call(live, as("01")), InputError, 'rows are "01", expected an array of'],
-    ["a set for rows", (live) => call(live, as(new Set([0]))), InputError, "rows are an object (Set)"],
+    ["null for rows", (live) => call(live, as(null)), InputError, "rows is null, expected an array of"],
+    ["a number for rows", (live) => call(live, as(0)), InputError, "rows is 0, expected an array of"],
+    ["a string for rows", (live) => call(live, as("01")), InputError, 'rows is "01", expected an array of'],
+    ["a set for rows", (live) => call(live, as(new Set([0]))), InputError, "rows is an object (Set)"],
     ["a hole in rows", (live) => call(live, new Array(1)), SlotError, "query slot undefined is not live"],
   ];
 }
+
+const BAD_POSITIONS: readonly (readonly [name: string, position: unknown, text: string])[] = [
+  ["NaN for a position", NaN, "NaN"],
+  ["Infinity for a position", Infinity, "Infinity"],
+  ["−Infinity for a position", -Infinity, "-Infinity"],
+  ["a string for a position", "3", '"3"'],
+  ["null for a position", null, "null"],
+  ["a bigint for a position", 3n, "3"],
+  ["an array for a position", [3], "[3]"],
+];
+
+function positionCases(call: (live: DynamicAttention, position: number) => unknown): Case[] {
+  return BAD_POSITIONS.map(([name, position, text]) => [
+    name,
+    (live) => call(live, as(position)),
+    InputError,
+    `position is ${text}, expected a finite number`,
+  ]);
+}
+
+const BAD_HEADS: readonly (readonly [name: string, head: unknown, text: string])[] = [
+  ["a negative head", -1, "-1"],
+  ["half a head", 0.5, "0.5"],
+  ["a head too large", 1, "1"],
+  ["NaN for a head", NaN, "NaN"],
+  ["a string for a head", "0", '"0"'],
+  ["null for a head", null, "null"],
+];
+
+function headCases(call: (live: DynamicAttention, head: number) => unknown): Case[] {
+  return BAD_HEADS.map(([name, head, text]) => [
+    name,
+    (live) => call(live, as(head)),
+    InputError,
+    `head is ${text}, expected an integer from 0 to 0 (below heads)`,
+  ]);
+}
+
+/** Positions of a row each that are refused; there are two rows. */
+const BAD_POSITION_LISTS: readonly (readonly [name: string, positions: unknown, message: string])[] = [
+  ["no positions", [], " has 0 numbers, expected 2 (one a row)"],
+  ["too few positions", [1], " has 1 numbers, expected 2 (one a row)"],
+  ["too many positions", [1, 2, 3], " has 3 numbers, expected 2 (one a row)"],
+  ["NaN among positions", [1, NaN], " has NaN at index 1, expected finite numbers"],
+  [
+    "Infinity among positions",
+    Float64Array.of(Infinity, 1),
+    " has Infinity at index 0, expected finite numbers",
+  ],
+  ["a string among positions", [1, "2"], ' has "2" at index 1, expected finite numbers'],
+  ["null among positions", [null, 2], " has null at index 0, expected finite numbers"],
+  ["holes among positions", new Array(2), " has undefined at index 0, expected finite numbers"],
+  ["null for positions", null, " is null, expected an array of numbers"],
+  ["a number for positions", 2, " is 2, expected an array of numbers"],
+  ["a string for positions", "12", ' is "12", expected an array of numbers'],
+  [
+    "an object for positions",
+    { length: 2, 0: 1, 1: 2 },
+    " is an object (Object), expected an array of numbers",
+  ],
+  ["bigints for positions", BigInt64Array.of(1n, 2n), " is an object (BigInt64Array), expected an array"],
+  ["detached positions", detached(2), " is a view of a detached buffer"],
+];
 
 const CASES: Readonly<Record<string, Case[]>> = {
   setKey: [
@@ -242,13 +360,17 @@ const CASES: Readonly<Record<string, Case[]>> = {
   insert: [
     ...rowCases("key", (live, row) => live.insert(row, VALUE)),
     ...rowCases("value", (live, row) => live.insert(KEY, row)),
+    ...positionCases((live, position) => live.insert(KEY, VALUE, { position })),
   ],
   delete: slotCases("key", DELETED_KEY, (live, slot) => live.delete(slot)),
   setQuery: [
     ...slotCases("query", DELETED_QUERY, (live, slot) => live.setQuery(slot, KEY)),
     ...rowCases("query", (live, row) => live.setQuery(0, row)),
   ],
-  insertQuery: rowCases("query", (live, row) => live.insertQuery(row)),
+  insertQuery: [
+    ...rowCases("query", (live, row) => live.insertQuery(row)),
+    ...positionCases((live, position) => live.insertQuery(KEY, { position })),
+  ],
   deleteQuery: slotCases("query", DELETED_QUERY, (live, slot) => live.deleteQuery(slot)),
   read: rowListCases((live, rows) => live.read(rows)),
   peek: rowListCases((live, rows) => live.peek(rows)),
@@ -258,9 +380,13 @@ const CASES: Readonly<Record<string, Case[]>> = {
     ...columnCases((live, column) => live.readEntry(0, column)),
     ["the first column after the last", (live) => live.readEntry(0, VALUE_DIM), InputError, "column is 2"],
   ],
-  weights: slotCases("query", DELETED_QUERY, (live, slot) => live.weights(slot)),
+  weights: [
+    ...slotCases("query", DELETED_QUERY, (live, slot) => live.weights(slot)),
+    ...headCases((live, head) => live.weights(0, { head })),
+  ],
   topKeys: [
     ...slotCases("query", DELETED_QUERY, (live, slot) => live.topKeys(slot, 1)),
+    ...headCases((live, head) => live.topKeys(0, 1, { head })),
     ["a negative count", (live) => live.topKeys(0, -1), InputError, "count is -1, expected an integer ≥ 0"],
     ["half a count", (live) => live.topKeys(0, 0.5), InputError, "count is 0.5"],
     ["NaN for a count", (live) => live.topKeys(0, NaN), InputError, "count is NaN"],
@@ -274,7 +400,7 @@ const CASES: Readonly<Record<string, Case[]>> = {
       "narrow queries",
       (live) => live.attend([[1, 2]]),
       InputError,
-      "queries have 2 columns, expected 3 (headDim)",
+      "queries have 2 columns, expected 3 (heads × headDim)",
     ],
     ["wide queries", (live) => live.attend([[1, 2, 3, 4]]), InputError, "queries have 4 columns, expected 3"],
     ["ragged queries", (live) => live.attend([[1, 2, 3], [1, 2]]), InputError, "queries[1] has 2 numbers"],
@@ -285,6 +411,12 @@ const CASES: Readonly<Record<string, Case[]>> = {
       InputError,
       "queries.data is a view of a detached buffer",
     ],
+    ...BAD_POSITION_LISTS.map(([name, positions, message]): Case => [
+      name,
+      (live) => live.attend([KEY, KEY], { positions: as(positions) }),
+      InputError,
+      `DynamicAttention.attend: positions${message}`,
+    ]),
   ],
 };
 
@@ -295,6 +427,236 @@ for (const [method, cases] of Object.entries(CASES)) {
     }
   });
 }
+
+const HEADS_CASES: readonly Case[] = [
+  [
+    "a key of one head",
+    (live) => live.setKey(0, [1, 2]),
+    InputError,
+    "key has 2 numbers, expected 4 (kvHeads ×",
+  ],
+  [
+    "a key of a query's heads",
+    (live) => live.setKey(0, HEADS_QUERY),
+    InputError,
+    "key has 8 numbers, expected 4 (kvHeads × headDim)",
+  ],
+  [
+    "a value of an output's heads",
+    (live) => live.setValue(0, HEADS_KEY),
+    InputError,
+    "value has 4 numbers, expected 2 (kvHeads × valueDim)",
+  ],
+  [
+    "a query of a key's heads",
+    (live) => live.setQuery(0, HEADS_KEY),
+    InputError,
+    "query has 4 numbers, expected 8 (heads × headDim)",
+  ],
+  [
+    "a short query to attend",
+    (live) => live.attend([HEADS_KEY]),
+    InputError,
+    "queries have 4 columns, expected 8 (heads × headDim)",
+  ],
+  ["a column after the last key head", (live) => live.addToKey(0, 4, 1), InputError, "column is 4"],
+  ["a column after the last value head", (live) => live.addToValue(0, 2, 1), InputError, "column is 2"],
+  ["an entry after the last head", (live) => live.readEntry(0, 4), InputError, "column is 4"],
+  [
+    "a head after the last",
+    (live) => live.weights(0, { head: 4 }),
+    InputError,
+    "head is 4, expected an integer from 0 to 3",
+  ],
+  ["a head after the last", (live) => live.topKeys(0, 1, { head: 4 }), InputError, "head is 4"],
+  [
+    "a bad position",
+    (live) => live.insert(HEADS_KEY, HEADS_VALUE, { position: NaN }),
+    InputError,
+    "position is NaN",
+  ],
+  [
+    "a good position with a bad row",
+    (live) => live.insert(HEADS_KEY, HEADS_KEY, { position: 77 }),
+    InputError,
+    "value has 4 numbers",
+  ],
+  [
+    "good inserts before a bad one",
+    (live) =>
+      live.edit([
+        { kind: "insert", key: HEADS_KEY, value: HEADS_VALUE, position: 50 },
+        { kind: "insert", key: HEADS_KEY, value: HEADS_VALUE },
+        { kind: "insertQuery", query: HEADS_QUERY, position: 60 },
+        { kind: "delete", slot: 3 },
+        { kind: "delete", slot: 3 },
+      ]),
+    SlotError,
+    "edit[4].delete: key slot 3",
+  ],
+];
+
+Deno.test("an engine of heads with positions refuses bad input without a trace", async (t) => {
+  for (const [name, call, type, message] of HEADS_CASES) {
+    await t.step(name, () => checkRefused(call, type, message, makeEngineOfHeads));
+  }
+});
+
+// ---- masks -----------------------------------------------------------------------------------------------
+
+const MASKED_CASES: readonly Case[] = [
+  [
+    "attend",
+    (live) => live.attend([HEADS_QUERY]),
+    InputError,
+    "DynamicAttention.attend: the engine has a mask, expected none",
+  ],
+  [
+    "a second key beyond the mask",
+    (live) =>
+      live.edit([
+        { kind: "insert", key: HEADS_KEY, value: HEADS_VALUE },
+        { kind: "insert", key: HEADS_KEY, value: HEADS_VALUE },
+      ]),
+    InputError,
+    "edit[1].insert: the mask has 5 columns and the key would take slot 5",
+  ],
+  [
+    "a second query beyond the mask",
+    (live) =>
+      live.edit([
+        { kind: "insertQuery", query: HEADS_QUERY },
+        { kind: "setKey", slot: 0, key: HEADS_KEY },
+        { kind: "insertQuery", query: HEADS_QUERY },
+      ]),
+    InputError,
+    "edit[2].insertQuery: the mask has 3 rows and the query would take slot 3",
+  ],
+];
+
+Deno.test("an engine with a matrix for a mask refuses what the mask does not cover, without a trace", async (t) => {
+  for (const [name, call, type, message] of MASKED_CASES) {
+    await t.step(name, () => checkRefused(call, type, message, makeMaskedEngine));
+  }
+  await t.step("a key beyond the mask", async () => {
+    const make = async () => {
+      const live = await makeMaskedEngine();
+      live.insert(HEADS_KEY, HEADS_VALUE);
+      return live;
+    };
+    await checkRefused(
+      (live) => live.insert(HEADS_KEY, HEADS_VALUE),
+      InputError,
+      "DynamicAttention.insert: the mask has 5 columns and the key would take slot 5",
+      make,
+    );
+  });
+  await t.step("a query beyond the mask", async () => {
+    const make = async () => {
+      const live = await makeMaskedEngine();
+      live.insertQuery(HEADS_QUERY);
+      return live;
+    };
+    await checkRefused(
+      (live) => live.insertQuery(HEADS_QUERY),
+      InputError,
+      "DynamicAttention.insertQuery: the mask has 3 rows and the query would take slot 3",
+      make,
+    );
+  });
+});
+
+/** Calls that ask the mask about the key and the query that were inserted last. */
+const ASKING: Readonly<Record<string, (live: DynamicAttention) => Promise<unknown>>> = {
+  read: (live) => live.read(),
+  "read of one row": (live) => live.read([0]),
+  "read of the new row": (live) => live.read([2]),
+  readEntry: (live) => live.readEntry(0, 0),
+  "peek at the new row": (live) => live.peek([2]),
+  weights: (live) => live.weights(0),
+  logSumExp: (live) => live.logSumExp(),
+  topKeys: (live) => live.topKeys(0, 3),
+  flush: (live) => live.flush(),
+  rebuild: (live) => live.rebuild(),
+};
+
+/** The answer that comes once the failures of flushes that nobody waited for have been told. */
+async function readAtLast(live: DynamicAttention): Promise<Matrix> {
+  for (let attempt = 0; attempt < 2; attempt++) await outcomeOf(() => live.read());
+  return await live.read();
+}
+
+for (const [what, answer] of [["NaN", NaN], ["undefined", undefined], ["Infinity", Infinity]] as const) {
+  for (const lazyThreshold of [1, Infinity]) {
+    const title = `a mask that answers ${what} is named, and no edit is lost, threshold ${lazyThreshold}`;
+    Deno.test(title, async (t) => {
+      for (const [name, call] of Object.entries(ASKING)) {
+        await t.step(name, async () => {
+          const good = (i: number, j: number, head: number) => (i + j + head) % 3;
+          let isBad = false;
+          const mask = (i: number, j: number, head: number) =>
+            isBad && (j >= 5 || i >= 2) ? as<number>(answer) : good(i, j, head);
+          await using live = await makeEngineOfHeads({ mask, lazyThreshold });
+          await using twin = await makeEngineOfHeads({ mask: good, lazyThreshold });
+          await live.flush();
+          isBad = true;
+          for (const engine of [live, twin]) {
+            engine.setValue(1, [9, 8]);
+            engine.insert(HEADS_KEY, HEADS_VALUE);
+            engine.insert(HEADS_VALUE.concat(HEADS_VALUE), HEADS_VALUE);
+            engine.insertQuery(HEADS_QUERY);
+          }
+          for (let attempt = 0; attempt < 3; attempt++) {
+            const error = await assertRejects(() => call(live), InputError);
+            const [, operation] = /^mask\((\d, \d, \d)\): answer is /.exec(error.message) ?? [];
+            assert(operation, error.message);
+            assertStringIncludes(error.message, `answer is ${what}, expected a boolean, a finite number`);
+            live.setKey(2, [attempt, 1, 1, 1]);
+            twin.setKey(2, [attempt, 1, 1, 1]);
+          }
+          isBad = false;
+          assertEquals(await readAtLast(live), await twin.read());
+          assertEquals(await live.weights(2, { head: 3 }), await twin.weights(2, { head: 3 }));
+          assertEquals(live.stats().edits, twin.stats().edits);
+        });
+      }
+    });
+  }
+}
+
+Deno.test("a mask that answers nothing makes no engine and no answer", async () => {
+  const options = { ...HEADS_OPTIONS, mask: as<() => number>(() => undefined) };
+  const created = await assertRejects(() => DynamicAttention.create(options), InputError);
+  assertEquals(created.message.startsWith("mask(0, 0, 0): answer is undefined"), true);
+  const { lazyThreshold: _, ...once } = options;
+  await assertRejects(() => attention(once), InputError, "mask(0, 0, 0): answer is undefined");
+});
+
+Deno.test("a mask that throws loses no edit", async () => {
+  let isBad = false;
+  const good = (i: number, j: number, head: number) => (i + j + head) % 3;
+  const mask = (i: number, j: number, head: number) => {
+    if (isBad) throw new RangeError("no such row");
+    return good(i, j, head);
+  };
+  for (const lazyThreshold of [1, Infinity]) {
+    isBad = false;
+    await using live = await makeEngineOfHeads({ mask, lazyThreshold });
+    await using twin = await makeEngineOfHeads({ mask: good, lazyThreshold });
+    await live.flush();
+    isBad = true;
+    for (const engine of [live, twin]) {
+      engine.insert(HEADS_KEY, HEADS_VALUE);
+      engine.insertQuery(HEADS_QUERY);
+    }
+    for (const call of Object.values(ASKING)) {
+      const error = await assertRejects(() => call(live), Error);
+      assertStringIncludes(error.message, "no such row");
+    }
+    isBad = false;
+    assertEquals(await readAtLast(live), await twin.read());
+  }
+});
 
 Deno.test("a refusal names the method that was called", async () => {
   await using live = await makeEngine();
@@ -321,7 +683,12 @@ Deno.test("a slot's message tells a string from a number, and takes what has no 
 Deno.test("a typed array of rows must be one of numbers that are there", async (t) => {
   await t.step(
     "a DataView",
-    () => checkRefused((live) => live.read(as(new DataView(new ArrayBuffer(2)))), InputError, "rows are"),
+    () =>
+      checkRefused(
+        (live) => live.read(as(new DataView(new ArrayBuffer(2)))),
+        InputError,
+        "rows is an object",
+      ),
   );
   await t.step(
     "a detached buffer",
@@ -329,7 +696,7 @@ Deno.test("a typed array of rows must be one of numbers that are there", async (
   );
   await t.step(
     "bigints",
-    () => checkRefused((live) => live.read(as(BigInt64Array.of(0n))), SlotError, "not live"),
+    () => checkRefused((live) => live.read(as(BigInt64Array.of(0n))), InputError, "(BigInt64Array)"),
   );
 });
 
@@ -363,14 +730,16 @@ const BAD_EDITS: readonly (readonly [edit: unknown, type: Refusal, message: stri
   [{ kind: "addToValue", slot: 0, column: 0, delta: 1e39 }, InputError, "].addToValue: 9 + 1e+39 is beyond"],
   [{ kind: "insert", key: KEY, value: [NaN, 0] }, InputError, "].insert: value has NaN at index 0"],
   [{ kind: "insert", key: detached(3), value: VALUE }, InputError, "].insert: key is a view of a detached"],
+  [{ kind: "insert", key: KEY, value: VALUE, position: NaN }, InputError, "].insert: position is NaN"],
+  [{ kind: "insertQuery", query: KEY, position: "4" }, InputError, '].insertQuery: position is "4"'],
   [{ kind: "delete", slot: 3 }, SlotError, "].delete: key slot 3 is not live"],
   [{ kind: "setQuery", slot: 2, query: VALUE }, InputError, "].setQuery: query has 2 numbers"],
   [{ kind: "setQuery", slot: 9, query: KEY }, SlotError, "].setQuery: query slot 9 is not live"],
   [{ kind: "insertQuery", query: null }, InputError, "].insertQuery: query is null"],
   [{ kind: "deleteQuery", slot: 9 }, SlotError, "].deleteQuery: query slot 9 is not live"],
   [{ kind: "replace", slot: 0 }, InputError, 'kind is "replace", expected the name of an edit method'],
-  [{ slot: 0 }, InputError, "kind is undefined, expected the name of an edit method"],
-  [{ kind: null }, InputError, "kind is null, expected the name of an edit method"],
+  [{ slot: 0 }, InputError, "edit[11]: edit is an object (Object), expected an object with a kind"],
+  [{ kind: null }, InputError, "edit[11]: edit is an object (Object), expected an object with a kind"],
   [{ kind: "toString" }, InputError, 'kind is "toString", expected the name of an edit method'],
 ];
 
@@ -430,12 +799,15 @@ Deno.test("edit refuses what is no list of edits", async (t) => {
 
 const GOOD_OPTIONS: AttentionOptions = { query: [[1, 2]], key: [[1, 2], [3, 4]], value: [[1], [2]] };
 
+/** What makes the good options those of two heads. */
+const TWO_HEADS = { query: [[1, 2, 3, 4]], heads: 2, kvHeads: 1 };
+
 const BAD_OPTIONS: readonly (readonly [name: string, options: object, message: string])[] = [
   ["no query", { query: undefined }, "query is undefined"],
   ["NaN in query", { query: [[NaN, 1]] }, "query[0] has NaN at index 0"],
   ["a query of no shape", { query: [] }, "query has no rows"],
   ["no key", { key: undefined }, "key is undefined"],
-  ["a narrow key", { key: [[1], [2]] }, "key has 1 columns, expected 2 (headDim, as query)"],
+  ["a narrow key", { key: [[1], [2]] }, "key has 1 columns, expected 2 (kvHeads × headDim)"],
   ["a ragged key", { key: [[1, 2], [2]] }, "key[1] has 1 numbers, expected 2"],
   ["no value", { value: undefined }, "value is undefined"],
   ["too few values", { value: [[1]] }, "value has 1 rows, expected 2 (one a key)"],
@@ -446,9 +818,103 @@ const BAD_OPTIONS: readonly (readonly [name: string, options: object, message: s
   ["a scale beyond float32", { scale: 1e39 }, "scale is 1e+39, expected a finite number"],
   ["a string for scale", { scale: "1" }, 'scale is "1", expected a finite number'],
   ["null for scale", { scale: null }, "scale is null, expected a finite number"],
+  ["no head", { heads: 0 }, "heads is 0, expected an integer ≥ 1"],
+  ["a negative number of heads", { heads: -2 }, "heads is -2, expected an integer ≥ 1"],
+  ["half a head", { heads: 1.5 }, "heads is 1.5, expected an integer ≥ 1"],
+  ["a string for heads", { heads: "2" }, 'heads is "2", expected an integer ≥ 1'],
+  ["null for heads", { heads: null }, "heads is null, expected an integer ≥ 1"],
+  ["no key head", { ...TWO_HEADS, kvHeads: 0 }, "kvHeads is 0, expected a divisor of 2 (heads)"],
+  [
+    "more key heads than heads",
+    { ...TWO_HEADS, kvHeads: 4 },
+    "kvHeads is 4, expected a divisor of 2 (heads)",
+  ],
+  ["half a key head", { ...TWO_HEADS, kvHeads: 0.5 }, "kvHeads is 0.5, expected a divisor of 2 (heads)"],
+  ["NaN key heads", { ...TWO_HEADS, kvHeads: NaN }, "kvHeads is NaN, expected a divisor of 2 (heads)"],
+  [
+    "key heads that do not divide the heads",
+    { query: [[1, 2, 3]], heads: 3, kvHeads: 2 },
+    "kvHeads is 2, expected a divisor of 3 (heads)",
+  ],
+  [
+    "a query that is no multiple of the heads",
+    { heads: 3 },
+    "query has 2 columns, expected a multiple of 3 (heads)",
+  ],
+  [
+    "a key of one head for two",
+    { ...TWO_HEADS, kvHeads: 2 },
+    "key has 2 columns, expected 4 (kvHeads × headDim)",
+  ],
+  [
+    "a key of two heads for one",
+    { heads: 2, kvHeads: 1 },
+    "key has 2 columns, expected 1 (kvHeads × headDim)",
+  ],
+  [
+    "a value that is no multiple of the key heads",
+    { heads: 2 },
+    "value has 1 columns, expected a multiple of 2 (kvHeads)",
+  ],
+  ["a negative softcap", { softcap: -1 }, "softcap is -1, expected a finite number ≥ 0"],
+  ["NaN softcap", { softcap: NaN }, "softcap is NaN, expected a finite number ≥ 0"],
+  ["infinite softcap", { softcap: Infinity }, "softcap is Infinity, expected a finite number ≥ 0"],
+  ["a string for softcap", { softcap: "3" }, 'softcap is "3", expected a finite number ≥ 0'],
+  ["null for softcap", { softcap: null }, "softcap is null, expected a finite number ≥ 0"],
+  ["a number for causal", { causal: 1 }, "causal is 1, expected a boolean or { offset: a finite number }"],
+  ["zero for causal", { causal: 0 }, "causal is 0, expected a boolean"],
+  ["a string for causal", { causal: "yes" }, 'causal is "yes", expected a boolean'],
+  ["an empty string for causal", { causal: "" }, 'causal is "", expected a boolean'],
+  ["null for causal", { causal: null }, "causal is null, expected a boolean"],
+  ["causal without an offset", { causal: {} }, "causal is an object (Object), expected a boolean"],
+  ["a NaN offset", { causal: { offset: NaN } }, "causal is an object (Object), expected a boolean"],
+  [
+    "an infinite offset",
+    { causal: { offset: Infinity } },
+    "causal is an object (Object), expected a boolean",
+  ],
+  ["a string for an offset", { causal: { offset: "1" } }, "causal is an object (Object), expected a boolean"],
+  ["a list for causal", { causal: [1] }, "causal is [1], expected a boolean"],
+  ["a window of one", { window: [1] }, "window is [1], expected [left ≥ 0, right ≥ 0]"],
+  ["a window of three", { window: [1, 2, 3] }, "window is [1, 2, 3], expected [left ≥ 0, right ≥ 0]"],
+  ["a window of none", { window: [] }, "window is [], expected [left ≥ 0, right ≥ 0]"],
+  ["a window negative to the left", { window: [-1, 2] }, "window is [-1, 2], expected [left ≥ 0"],
+  ["a window negative to the right", { window: [1, -2] }, "window is [1, -2], expected [left ≥ 0"],
+  ["NaN in a window", { window: [NaN, 1] }, "window is [NaN, 1], expected [left ≥ 0"],
+  ["NaN in a window, to the right", { window: [1, NaN] }, "window is [1, NaN], expected [left ≥ 0"],
+  ["strings in a window", { window: ["1", "2"] }, 'window is ["1", "2"], expected [left ≥ 0'],
+  ["null in a window", { window: [null, 1] }, "window is [null, 1], expected [left ≥ 0"],
+  ["holes in a window", { window: new Array(2) }, "window is "],
+  ["a number for a window", { window: 3 }, "window is 3, expected [left ≥ 0"],
+  ["a string for a window", { window: "12" }, 'window is "12", expected [left ≥ 0'],
+  ["null for a window", { window: null }, "window is null, expected [left ≥ 0"],
+  ["an object for a window", { window: { length: 2, 0: 1, 1: 1 } }, "window is an object (Object)"],
+  ...BAD_POSITION_LISTS.map(([name, keyPositions, message]) =>
+    [`${name} of keys`, { keyPositions }, `keyPositions${message}`] as const
+  ),
+  ["too many positions of queries", { queryPositions: [1, 2] }, "queryPositions has 2 numbers, expected 1"],
+  ["NaN for a query's position", { queryPositions: [NaN] }, "queryPositions has NaN at index 0"],
+  ["a mask without rows", { mask: [] }, "mask has 0 rows, expected at least 1 (one a query)"],
+  ["a mask that is too narrow", { mask: [[0]] }, "mask has 1 columns, expected at least 2 (one a key)"],
+  ["a ragged mask", { mask: [[0, 0], [0]] }, "mask[1] has 1 entries, expected 2 (as mask[0])"],
+  ["NaN in a mask", { mask: [[0, NaN]] }, "mask has NaN at index 1, expected a boolean, a finite number"],
+  ["+Infinity in a mask", { mask: [[0, Infinity]] }, "mask has Infinity at index 1"],
+  ["a mask of the wrong size", { mask: { data: [0], shape: [1, 2] } }, "mask has 1 entries, expected 1 × 2"],
+  ["two masks for one head", { mask: [[[0, 0]], [[0, 0]]] }, "mask has 2 matrices, expected 1 or 1 (heads)"],
+  [
+    "three masks for two heads",
+    { ...TWO_HEADS, mask: [[[0, 0]], [[0, 0]], [[0, 0]]] },
+    "mask has 3 matrices, expected 1 or 2 (heads)",
+  ],
+  ["null for a mask", { mask: null }, "mask is null, expected"],
+  ["true for a mask", { mask: true }, "mask is true, expected"],
   ["an unknown backend", { backend: "cuda" }, 'backend is "cuda"'],
   ["null for backend", { backend: null }, "backend is null"],
-  ["a misspelt option", { Scale: 1 }, 'option "Scale" is unknown, expected one of query, key, value, scale'],
+  [
+    "a misspelt option",
+    { Scale: 1 },
+    'option "Scale" is unknown, expected one of query, key, value, heads, kvHeads, scale',
+  ],
 ];
 
 const BAD_ENGINE_OPTIONS: readonly (readonly [name: string, options: object, message: string])[] = [
