@@ -18,7 +18,7 @@ const SLACK = 2 ** -40;
 /**
  * An upper bound of ‖o' − o‖₂ from upper bounds of sums over the pending keys: `moved` of
  * Σ ‖u_j (v'_j − o) − w_j (v_j − o)‖, `gained` of Σ (u_j − w_j)₊, `lost` of Σ (w_j − u_j)₊ and `shifted` of
- * Σ u_j ‖v'_j − v_j‖ over the keys that stay. Every value, applied and pending, lies within `diameter` of every
+ * Σ u_j ‖v'_j − v_j‖ over the keys that stay; `gained` − `lost` may be off from Σ (u_j − w_j) by `doubt`. Every value, applied and pending, lies within `diameter` of every
  * other; `outputNorm` = ‖o‖.
  */
 export function stalenessBound(
@@ -26,10 +26,11 @@ export function stalenessBound(
   gained: number,
   lost: number,
   shifted: number,
+  doubt: number,
   diameter: number,
   outputNorm: number,
 ): number {
-  const least = 1 + gained - lost - SLACK * (1 + gained + lost);
+  const least = 1 + gained - lost - doubt - SLACK * (1 + gained + lost);
   // When all the mass may be gone, o' is a mean of other values, or 0 if no key is left.
   if (!(least > 0)) return Math.max(diameter, outputNorm);
   // Both cases of the second bound: which of them holds, rounding may hide.

@@ -23,7 +23,7 @@ interface AppliedColumn {
   readonly distance: Float64Array;
 }
 
-/** A pending key, and what is known of it by row: the four terms of a bound; NaN where they were not measured. */
+/** A pending key, and what is known of it by row: the terms of a bound; NaN where they were not measured. */
 interface PendingColumn {
   readonly slot: number;
   /** The key as a patch of its own. */
@@ -38,6 +38,7 @@ interface PendingColumn {
   readonly gained: Float64Array;
   readonly lost: Float64Array;
   readonly shifted: Float64Array;
+  readonly doubt: Float64Array;
 }
 
 /** An edit of at most this share of a key's numbers is measured by its products alone. */
@@ -104,19 +105,23 @@ export class Certifier {
       squared += output[c] * output[c];
     }
     const norm = Math.sqrt(squared);
-    // What rounding may have done to o, which also shortens distances to it.
-    const ledger = 2 * (Math.sqrt(valueDim) * states.sumError[row] + norm * states.massError[row]) / mass;
+    // What rounding may have done to o, in its sums and in the division; it also shortens distances to o.
+    const ledger = 2 * (Math.sqrt(valueDim) * states.sumError[row] + norm * states.massError[row]) / mass +
+      4 * FLOAT64_ROUNDING * norm;
 
-    let moved = 0, gained = 0, lost = 0, shifted = 0;
+    let moved = 0, gained = 0, lost = 0, shifted = 0, doubt = 0;
     for (const column of this.#pending.values()) {
       if (Number.isNaN(column.moved[row])) this.#measure(column, states, row, mass, ledger, head, applied);
       moved += column.moved[row];
       gained += column.gained[row];
       lost += column.lost[row];
       shifted += column.shifted[row];
+      doubt += column.doubt[row];
     }
     const diameter = this.#diameters[keyHeadOf(this.#layout, head)];
-    const stale = this.#pending.size === 0 ? 0 : stalenessBound(moved, gained, lost, shifted, diameter, norm);
+    const stale = this.#pending.size === 0
+      ? 0
+      : stalenessBound(moved, gained, lost, shifted, doubt, diameter, norm);
     return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm;
   }
 
@@ -179,6 +184,7 @@ export class Certifier {
     column.gained[row] = (after > weight ? change : 0) + doubt;
     column.lost[row] = (after < weight ? change : 0) + doubt;
     column.shifted[row] = after * valueShift;
+    column.doubt[row] = 2 * doubt;
   }
 
   /** Bound of a row that no applied key is allowed in: o = 0, and o' is a mean of pending values. */
@@ -247,6 +253,7 @@ export class Certifier {
       gained: unmeasured(rowCapacity),
       lost: unmeasured(rowCapacity),
       shifted: unmeasured(rowCapacity),
+      doubt: unmeasured(rowCapacity),
     };
   }
 }
