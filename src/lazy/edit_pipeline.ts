@@ -99,7 +99,8 @@ export class EditPipeline {
   /** Grows with each failure; what was queued before one must not run after it. */
   #generation = 0;
   #failure: AttentionError | null = null;
-  #unreported: AttentionError | null = null;
+  /** The last failure, until a caller has been told of it. */
+  #untold: AttentionError | null = null;
   #flushingByItself = false;
 
   constructor(config: PipelineConfig) {
@@ -136,45 +137,49 @@ export class EditPipeline {
 
   /** Applies everything pending; "rebuild" rebuilds every row, also when nothing is. */
   flush(operation: string, plan?: "rebuild"): Promise<void> {
-    const failure = this.#takeUnreported();
-    if (failure) return Promise.reject(failure);
-    const flushed = sizeOf(this.#top) === 0 && !plan
-      ? this.#enqueue(operation, noWork)
-      : this.#applyAll(operation, plan);
-    this.#askMask();
-    return flushed;
+    return this.#tell(() => {
+      const flushed = sizeOf(this.#top) === 0 && !plan
+        ? this.#enqueue(operation, noWork)
+        : this.#applyAll(operation, plan);
+      this.#askMask();
+      return flushed;
+    });
   }
 
   /** Exact attention of standing queries. */
   read(operation: string, rows: Uint32Array): Promise<Readout> {
-    return this.#ask(operation, rows, rows.length, (pending) => this.#backend.read(rows, pending));
+    return this.#tell(() =>
+      this.#ask(operation, rows, rows.length, (pending) => this.#backend.read(rows, pending))
+    );
   }
 
   /** Exact attention of passing queries. */
   attend(operation: string, queries: PassingQueries): Promise<Readout> {
-    return this.#ask(operation, NO_ROWS, queries.count, (pending) => this.#backend.attend(queries, pending));
+    return this.#tell(() =>
+      this.#ask(operation, NO_ROWS, queries.count, (pending) => this.#backend.attend(queries, pending))
+    );
   }
 
   /** Exact weights of one head of a standing query. */
   weights(operation: string, row: number, head: number): Promise<Float32Array<ArrayBuffer>> {
     const slotCount = this.#config.keySlots.size;
     const ask = (pending: RowChanges | null) => this.#backend.weights(row, head, slotCount, pending);
-    return this.#ask(operation, Uint32Array.of(row), 1, ask);
+    return this.#tell(() => this.#ask(operation, Uint32Array.of(row), 1, ask));
   }
 
   /** Attention as of the applied keys. */
   peek(operation: string, rows: Uint32Array): Promise<StaleReadout> {
-    const failure = this.#takeUnreported();
-    if (failure) return Promise.reject(failure);
-    this.#applyQueries(operation, rows);
-    this.#askMask();
-    const pending = maskKeys(this.#config.mask, this.#top.keys.snapshot(), this.#maskScope([]));
-    return this.#enqueue(operation, () =>
-      this.#timedRead(async () => {
-        const readout = await this.#backend.read(rows, null);
-        const bounds = await this.#backend.certify(rows, pending);
-        return { ...readout, bounds, pending: pending.slots.length, epoch: this.counts.epoch };
-      }));
+    return this.#tell(() => {
+      this.#applyQueries(operation, rows);
+      this.#askMask();
+      const pending = maskKeys(this.#config.mask, this.#top.keys.snapshot(), this.#maskScope([]));
+      return this.#enqueue(operation, () =>
+        this.#timedRead(async () => {
+          const readout = await this.#backend.read(rows, null);
+          const bounds = await this.#backend.certify(rows, pending);
+          return { ...readout, bounds, pending: pending.slots.length, epoch: this.counts.epoch };
+        }));
+    });
   }
 
   /** Waits for what was asked before, then gives the backend back. */
@@ -199,8 +204,6 @@ export class EditPipeline {
     cost: number,
     ask: (pending: RowChanges | null) => Promise<T>,
   ): Promise<T> {
-    const failure = this.#takeUnreported();
-    if (failure) return Promise.reject(failure);
     let pending: RowChanges | null = null;
     const { keys } = this.#top;
     if (keys.size > 0) {
@@ -266,7 +269,12 @@ export class EditPipeline {
    * nothing.
    */
   #askMask(): void {
-    if (this.#config.mask) { for (const layer of this.#sealed) this.#changesOf(layer); }
+    if (!this.#config.mask) return;
+    try {
+      for (const layer of this.#sealed) this.#changesOf(layer);
+    } catch {
+      // It is asked again when the layer is applied, and what fails then rejects the answer that is queued behind.
+    }
   }
 
   #changesOf(layer: SealedLayer): Changes {
@@ -304,7 +312,7 @@ export class EditPipeline {
     this.#top = lowest;
     this.#sealed = [];
     this.#generation++;
-    this.#failure = failure;
+    this.#failure = this.#untold = failure;
     return failure;
   }
 
@@ -316,17 +324,26 @@ export class EditPipeline {
         this.#flushingByItself = false;
         this.#flushAtThreshold();
       },
-      (failure) => {
+      () => {
         this.#flushingByItself = false;
-        this.#unreported = failure;
       },
     );
   }
 
-  #takeUnreported(): AttentionError | null {
-    const failure = this.#unreported;
-    this.#unreported = null;
-    return failure;
+  /**
+   * What a caller waits for, begun at once. A failure that nobody was told of comes first; one that a caller is told
+   * is not told again.
+   */
+  async #tell<T>(answer: () => Promise<T>): Promise<T> {
+    const failure = this.#untold;
+    this.#untold = null;
+    if (failure) throw failure;
+    try {
+      return await answer();
+    } catch (error) {
+      if (error === this.#untold) this.#untold = null;
+      throw error;
+    }
   }
 
   #enqueue<T>(operation: string, run: () => Promise<T>): Promise<T> {
