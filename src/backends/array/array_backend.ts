@@ -24,6 +24,7 @@ import { Certifier } from "./certifier.ts";
 import { KeyValueSource } from "./key_value_source.ts";
 import { Kernels, type KeyBlock, type KeyPatch } from "./kernels.ts";
 import { RowStates } from "./row_states.ts";
+import type { RowTotals } from "./row_totals.ts";
 import { equalRun, RowStore } from "./row_store.ts";
 import { ValueSpread } from "./value_spread.ts";
 
@@ -105,18 +106,16 @@ export class ArrayBackend implements Backend {
   read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout> {
     return Promise.try(() => {
       const { heads } = this.#config.layout;
+      const applied = this.#applied();
       const overlay = this.#toOverlay(pending);
       const readout = this.#emptyReadout(rows.length);
       for (let at = 0; at < rows.length; at++) {
         for (let head = 0; head < heads; head++) {
-          if (overlay) this.#overlayRow(rows[at], head, overlay);
-          const row = rows[at] * heads + head;
-          this.#write(
-            readout,
-            at * heads + head,
-            overlay ? this.#overlayState : this.#states,
-            overlay ? 0 : row,
-          );
+          this.#select(rows[at], head);
+          const totals = overlay
+            ? this.#overlayRow(rows[at] * heads + head, applied, overlay)
+            : this.#kernels.total(this.#states, rows[at] * heads + head, applied, null);
+          this.#write(readout, at * heads + head, totals);
         }
       }
       return readout;
@@ -149,7 +148,11 @@ export class ArrayBackend implements Backend {
         for (let head = 0; head < layout.heads; head++) {
           this.#kernels.select(rows, at * queryColumns(layout), head, positions[at], 0);
           this.#kernels.buildRow(this.#overlayState, 0, kept, patch);
-          this.#write(readout, at * layout.heads + head, this.#overlayState, 0);
+          this.#write(
+            readout,
+            at * layout.heads + head,
+            this.#kernels.total(this.#overlayState, 0, kept, patch),
+          );
         }
       }
       return readout;
@@ -240,15 +243,16 @@ export class ArrayBackend implements Backend {
     return { patch: this.#toPatch(pending), kept: { ...this.#applied(), live } };
   }
 
-  /** Computes the state of one head of a standing query under an overlay. */
-  #overlayRow(slot: number, head: number, { patch, kept }: Overlay): void {
+  /** The totals of the selected head of a standing query under an overlay. */
+  #overlayRow(row: number, applied: KeyBlock, { patch, kept }: Overlay): RowTotals {
     const state = this.#overlayState;
-    state.copyFrom(this.#states, slot * this.#config.layout.heads + head);
-    this.#select(slot, head);
-    this.#kernels.patchRow(state, 0, this.#applied(), patch);
-    if (state.isTrusted(0, this.#config.tolerance)) return;
+    state.copyFrom(this.#states, row);
+    this.#kernels.patchRow(state, 0, applied, patch);
+    const totals = this.#kernels.total(state, 0, applied, patch);
+    if (totals.isTrusted(this.#config.tolerance)) return totals;
     this.#kernels.work.refreshes++;
     this.#kernels.buildRow(state, 0, kept, patch);
+    return this.#kernels.total(state, 0, applied, patch);
   }
 
   #emptyReadout(count: number): Readout {
@@ -259,9 +263,9 @@ export class ArrayBackend implements Backend {
     };
   }
 
-  #write({ output, logSumExp }: Readout, at: number, states: RowStates, row: number): void {
-    states.writeOutput(row, output, at * this.#config.layout.valueDim);
-    logSumExp[at] = states.logSumExp(row);
+  #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {
+    totals.writeOutput(output, at * this.#config.layout.valueDim);
+    logSumExp[at] = totals.logSumExp();
   }
 
   /** How many key and query slots the mask's table must know, those that only a bias mentions included. */
@@ -302,7 +306,7 @@ export class ArrayBackend implements Backend {
       if (toBuild[row] === 1 || !this.#queryRows.isLive(slot)) continue;
       this.#select(slot, row % heads);
       this.#kernels.patchRow(this.#states, row, applied, patch);
-      if (!this.#states.isTrusted(row, tolerance)) {
+      if (!this.#kernels.total(this.#states, row, applied, patch).isTrusted(tolerance)) {
         this.#kernels.work.refreshes++;
         toBuild[row] = 1;
       }

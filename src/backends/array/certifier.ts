@@ -12,6 +12,7 @@ import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { stalenessBound } from "../../core/staleness_bound.ts";
 import type { Kernels, KeyBlock, KeyPatch } from "./kernels.ts";
 import type { RowStates } from "./row_states.ts";
+import type { RowTotals } from "./row_totals.ts";
 import { equalRun } from "./row_store.ts";
 import { distance, type ValueSpread } from "./value_spread.ts";
 
@@ -93,25 +94,21 @@ export class Certifier {
   /** Bound of the selected head of a query, whose state is `row`. */
   bound(states: RowStates, row: number, head: number, applied: KeyBlock): number {
     const { valueDim } = this.#layout;
-    const massColumn = row * states.width + valueDim;
-    const mass = states.high[massColumn] + states.low[massColumn];
-    if (mass === 0) return this.#farthestValue(head);
+    const totals = this.#kernels.total(states, row, applied, null);
+    if (totals.mass === 0) return this.#farthestValue(head);
 
     const output = this.#output;
+    totals.writeOutput(output, 0);
     let squared = 0;
-    for (let c = 0; c < valueDim; c++) {
-      const at = row * states.width + c;
-      output[c] = (states.high[at] + states.low[at]) / mass;
-      squared += output[c] * output[c];
-    }
+    for (const o of output) squared += o * o;
     const norm = Math.sqrt(squared);
     // What rounding may have done to o, in its sums and in the division; it also shortens distances to o.
-    const ledger = 2 * (Math.sqrt(valueDim) * states.sumError[row] + norm * states.massError[row]) / mass +
+    const ledger = 2 * (Math.sqrt(valueDim) * totals.sumError + norm * totals.massError) / totals.mass +
       4 * FLOAT64_ROUNDING * norm;
 
     let moved = 0, gained = 0, lost = 0, shifted = 0, doubt = 0;
     for (const column of this.#pending.values()) {
-      if (Number.isNaN(column.moved[row])) this.#measure(column, states, row, mass, ledger, head, applied);
+      if (Number.isNaN(column.moved[row])) this.#measure(column, row, totals, ledger, head, applied);
       moved += column.moved[row];
       gained += column.gained[row];
       lost += column.lost[row];
@@ -127,9 +124,8 @@ export class Certifier {
 
   #measure(
     column: PendingColumn,
-    states: RowStates,
     row: number,
-    mass: number,
+    totals: RowTotals,
     ledger: number,
     head: number,
     applied: KeyBlock,
@@ -137,10 +133,10 @@ export class Certifier {
     const { slot, patch, wasLive, sparse } = column;
     const { valueDim, headDim, kvHeads } = this.#layout;
     const keyHead = keyHeadOf(this.#layout, head);
-    const shift = states.shift[row];
+    const { shift, mass } = totals;
     const width = valueDim + 2;
 
-    let weight = 0, distanceBefore = 0, scale = Math.abs(states.logSumExp(row)) + headDim + 16;
+    let weight = 0, distanceBefore = 0, scale = Math.abs(totals.logSumExp()) + headDim + 16;
     if (wasLive) {
       const known = this.#appliedColumn(slot, column.moved.length);
       if (Number.isNaN(known.weight[row])) {

@@ -11,6 +11,7 @@ import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../core/rounding_ledger.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../../core/score_rule.ts";
 import type { RowStates } from "./row_states.ts";
+import { RowTotals } from "./row_totals.ts";
 
 /** Keys and values side by side: row j of each array belongs to one key, and counts where `live[j]` is 1. */
 export interface KeyBlock {
@@ -33,12 +34,16 @@ export interface KeyPatch extends KeyBlock {
   readonly scoreChanged: Uint8Array;
 }
 
-/** Scores this many powers of two above a row's shift move the shift, long before exp can overflow. */
-const HIGHEST_POWER = 500;
+/**
+ * A key this many powers of two above a row's shift is heavy: what two floats keep beside it, 2^−106 of it, is then
+ * still far below the tolerance of the rest.
+ */
+const HEAVY_POWER = 40;
 
 /** Sizes, rule and scratch of one backend, and the query whose row is being computed. */
 export class Kernels {
   readonly work: Work = { multiplyAdds: 0, exponentials: 0, rowsBuilt: 0, rowsPatched: 0, refreshes: 0 };
+  readonly #totals: RowTotals;
   readonly #layout: HeadLayout;
   readonly #rule: ScoreRule;
   readonly #looksAtPositions: boolean;
@@ -63,6 +68,7 @@ export class Kernels {
     this.#keyStride = keyColumns(layout);
     this.#valueStride = layout.kvHeads * this.#width;
     this.#query = new Float64Array(layout.headDim);
+    this.#totals = new RowTotals(this.#width);
   }
 
   /** Makes room for scores of `keys` applied keys and `changes` changed ones. */
@@ -112,11 +118,7 @@ export class Kernels {
   patchRow(states: RowStates, row: number, applied: KeyBlock, patch: KeyPatch): void {
     const largest = this.#scorePatch(applied, patch);
     this.work.rowsPatched++;
-    if (largest > -Infinity) {
-      const highest = exponentOf(largest);
-      if (states.shift[row] === -Infinity) states.shift[row] = highest;
-      else if (highest - states.shift[row] > HIGHEST_POWER) states.moveShift(row, highest);
-    }
+    if (states.shift[row] === -Infinity && largest > -Infinity) states.shift[row] = exponentOf(largest);
 
     const { high, low } = states;
     const shift = states.shift[row];
@@ -124,19 +126,23 @@ export class Kernels {
     const start = row * width;
     const mass = start + width - 2;
     const appliedScores = this.#appliedScores, patchScores = this.#patchScores;
+    const heaviest = (shift + HEAVY_POWER) * Math.LN2;
     let additions = 0, exponentials = 0;
     let massPeak = high[mass], magnitudePeak = high[mass + 1];
     for (let t = 0; t < patch.count; t++) {
-      const before = appliedScores[t], after = patchScores[t];
-      let a = 0;
-      if (before > -Infinity) {
+      const slot = patch.slots[t], before = appliedScores[t], after = patchScores[t];
+      let a = NaN;
+      if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
         a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(high, low, start, width, -a, applied.values, patch.slots[t] * stride + valueStart);
+        addCompensated(high, low, start, width, -a, applied.values, slot * stride + valueStart);
         additions++;
       }
-      if (after > -Infinity) {
-        if (after !== before) {
+      if (after > heaviest) {
+        // Without room for it the row loses its trust, and is built with it in the sums.
+        if (!states.addHeavy(row, slot, after)) states.massError[row] = Infinity;
+      } else if (after > -Infinity) {
+        if (after !== before || Number.isNaN(a)) {
           a = shiftedExp(after, shift);
           exponentials++;
         }
@@ -152,6 +158,14 @@ export class Kernels {
     states.sumError[row] += patchRounding(additions, magnitudePeak);
     this.work.exponentials += exponentials;
     this.work.multiplyAdds += additions * width;
+  }
+
+  /** Takes the totals of `row`, whose heavy keys may be a patch's. */
+  total(states: RowStates, row: number, applied: KeyBlock, patch: KeyPatch | null): RowTotals {
+    this.#totals.take(states, row, applied, patch, this.#valueStart, this.#valueStride);
+    this.work.multiplyAdds += states.heavyCount[row] * this.#width;
+    this.work.exponentials += states.heavyCount[row];
+    return this.#totals;
   }
 
   /** Weights by slot into `target`, which is zeroed; a patch's slots are below its length. */

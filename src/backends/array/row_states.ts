@@ -1,18 +1,22 @@
 /**
- * The state of every standing query on the `array` backend: shift, sums in two floats, and the rounding ledger.
+ * The state of every standing query on the `array` backend, a row a query and head: its *sums* in two floats with a
+ * rounding ledger, and its *heavy keys*, which stay out of the sums.
  *
- * The sums of a row are `width = dv + 2` numbers, Σ_j a_ij (v_j, 1, ‖v_j‖∞): the weighted sum u, then the mass l
- * at column dv, then the magnitude at dv + 1, which says how large the terms of u are. The value of a sum is
- * `high + low`. A row without keys has shift −∞ and zeros.
+ * The sums of a row are `width = dv + 2` numbers, Σ_j a_ij (v_j, 1, ‖v_j‖∞) with a_ij = exp(s_ij) · 2^−shift: the
+ * weighted sum u, then the mass l at column dv, then the magnitude at dv + 1, which says how large the terms of u
+ * are. The value of a sum is `high + low`. Sums of no keys have shift −∞ and are zero.
+ *
+ * A key whose weight would tower above the sums would take their low digits with it when it leaves. It is noted by
+ * slot and score instead, and added when the row is read; it comes and goes at no cost and without a trace.
  */
 
-import { isTrusted } from "../../core/rounding_ledger.ts";
-import { powerOfTwo, shiftedLog } from "../../core/power_shift.ts";
+/** How many heavy keys a row can note. */
+export const HEAVY_KEYS = 8;
 
 /** States by row number. */
 export class RowStates {
   readonly width: number;
-  /** Powers of two; −∞ for a row without keys. */
+  /** Powers of two; −∞ for sums of no keys. */
   shift: Float64Array;
   /** width numbers a row. */
   high: Float64Array;
@@ -21,6 +25,10 @@ export class RowStates {
   massError: Float64Array;
   /** Bound on the rounding error of each column of the weighted sum and of the magnitude. */
   sumError: Float64Array;
+  heavyCount: Uint8Array;
+  /** HEAVY_KEYS numbers a row, of which the first `heavyCount` count. */
+  heavySlots: Uint32Array;
+  heavyScores: Float64Array;
 
   constructor(width: number, capacity = 0) {
     this.width = width;
@@ -29,6 +37,9 @@ export class RowStates {
     this.low = new Float64Array(capacity * width);
     this.massError = new Float64Array(capacity);
     this.sumError = new Float64Array(capacity);
+    this.heavyCount = new Uint8Array(capacity);
+    this.heavySlots = new Uint32Array(capacity * HEAVY_KEYS);
+    this.heavyScores = new Float64Array(capacity * HEAVY_KEYS);
   }
 
   /** Makes room for rows below `size`; throws before anything changes when there is no memory. */
@@ -41,6 +52,9 @@ export class RowStates {
     grown.low.set(this.low);
     grown.massError.set(this.massError);
     grown.sumError.set(this.sumError);
+    grown.heavyCount.set(this.heavyCount);
+    grown.heavySlots.set(this.heavySlots);
+    grown.heavyScores.set(this.heavyScores);
     Object.assign(this, grown);
   }
 
@@ -52,6 +66,7 @@ export class RowStates {
     this.low.fill(0, start, start + this.width);
     this.massError[row] = 0;
     this.sumError[row] = 0;
+    this.heavyCount[row] = 0;
   }
 
   /** Copies the state of `row` of `source` to row 0. */
@@ -64,51 +79,38 @@ export class RowStates {
       this.high[c] = source.high[start + c];
       this.low[c] = source.low[start + c];
     }
-  }
-
-  /** Moves a row that holds something to another shift, exactly. */
-  moveShift(row: number, shift: number): void {
-    const factor = powerOfTwo(this.shift[row] - shift);
-    const start = row * this.width;
-    for (let c = start; c < start + this.width; c++) {
-      this.high[c] *= factor;
-      this.low[c] *= factor;
-    }
-    this.massError[row] *= factor;
-    this.sumError[row] *= factor;
-    this.shift[row] = shift;
-  }
-
-  /** Whether the ledger lets the row be read. */
-  isTrusted(row: number, tolerance: number): boolean {
-    const mass = row * this.width + this.width - 2;
-    return isTrusted(
-      this.massError[row],
-      this.high[mass] + this.low[mass],
-      this.sumError[row],
-      this.high[mass + 1] + this.low[mass + 1],
-      tolerance,
-    );
-  }
-
-  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass. */
-  writeOutput(row: number, target: Float32Array, offset: number): void {
-    const start = row * this.width;
-    const valueDim = this.width - 2;
-    const mass = this.high[start + valueDim] + this.low[start + valueDim];
-    for (let c = 0; c < valueDim; c++) {
-      target[offset + c] = mass > 0 ? (this.high[start + c] + this.low[start + c]) / mass : 0;
+    this.heavyCount[0] = source.heavyCount[row];
+    for (let at = 0; at < source.heavyCount[row]; at++) {
+      this.heavySlots[at] = source.heavySlots[row * HEAVY_KEYS + at];
+      this.heavyScores[at] = source.heavyScores[row * HEAVY_KEYS + at];
     }
   }
 
-  /** Natural log of Σ_j exp s_ij. */
-  logSumExp(row: number): number {
-    const mass = row * this.width + this.width - 2;
-    return shiftedLog(this.high[mass] + this.low[mass], this.shift[row]);
+  /** Notes a heavy key; false when there is no room. */
+  addHeavy(row: number, slot: number, score: number): boolean {
+    if (this.heavyCount[row] === HEAVY_KEYS) return false;
+    const at = row * HEAVY_KEYS + this.heavyCount[row]++;
+    this.heavySlots[at] = slot;
+    this.heavyScores[at] = score;
+    return true;
+  }
+
+  /** Strikes a heavy key out; false when the slot's key is in the sums. */
+  removeHeavy(row: number, slot: number): boolean {
+    const start = row * HEAVY_KEYS;
+    for (let at = start; at < start + this.heavyCount[row]; at++) {
+      if (this.heavySlots[at] !== slot) continue;
+      const last = start + --this.heavyCount[row];
+      this.heavySlots[at] = this.heavySlots[last];
+      this.heavyScores[at] = this.heavyScores[last];
+      return true;
+    }
+    return false;
   }
 
   bytes(): number {
     return this.shift.byteLength + this.high.byteLength + this.low.byteLength + this.massError.byteLength +
-      this.sumError.byteLength;
+      this.sumError.byteLength + this.heavyCount.byteLength + this.heavySlots.byteLength +
+      this.heavyScores.byteLength;
   }
 }
