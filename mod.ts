@@ -3,7 +3,7 @@
  *
  * {@link DynamicAttention} holds `softmax(scale · Q Kᵀ) V` for a set of standing queries while keys and values
  * are edited, inserted and deleted, at a cost per edit that does not contain the number of keys.
- * {@link attention} computes it once.
+ * {@link attention} computes it once; {@link mergeStates} joins what was computed over parts of the keys.
  *
  * @example
  * ```ts
@@ -27,14 +27,22 @@
  * @module
  */
 
-export { attention } from "./src/attention.ts";
+export { attention, attentionState } from "./src/attention.ts";
 export { type BackendName } from "./src/backends/select.ts";
 export { type DynamicAttentionStats, type StaleOutput, type WeightedKey } from "./src/answers.ts";
 export { DynamicAttention } from "./src/dynamic_attention.ts";
-export { AttentionError, BackendError, DisposedError, InputError, SlotError } from "./src/errors.ts";
+export {
+  AccuracyError,
+  AttentionError,
+  BackendError,
+  DisposedError,
+  InputError,
+  SlotError,
+} from "./src/errors.ts";
 export { type Edit } from "./src/lazy/edits.ts";
 export { type MaskEntry, type MaskFunction, type MaskInput, type MaskMatrix } from "./src/lazy/mask.ts";
 export { type FlushPolicy } from "./src/lazy/planner.ts";
-export { type LazyThreshold } from "./src/lazy/threshold.ts";
+export { type LazyThreshold, type PendingEdits, type PendingLimits } from "./src/lazy/threshold.ts";
 export { type Matrix, type MatrixInput, type RowInput } from "./src/matrix.ts";
+export { type AttentionState, mergeStates, unmergeState } from "./src/merge_states.ts";
 export { type AttentionOptions, type DynamicAttentionOptions } from "./src/options.ts";

@@ -9,7 +9,7 @@ import type { HeadLayout } from "./core/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "./core/score_rule.ts";
 import { type Mask, type MaskInput, toMask } from "./lazy/mask.ts";
 import { type FlushPolicy, toFlushPolicy } from "./lazy/planner.ts";
-import { type LazyThreshold, type ThresholdTest, toThresholdTest } from "./lazy/threshold.ts";
+import { type LazyThreshold, type Threshold, toThreshold } from "./lazy/threshold.ts";
 import { checkArray, isCount, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
 
 /** What `attention` is asked. */
@@ -48,8 +48,8 @@ export interface AttentionOptions {
 /** What an engine is made of. */
 export interface DynamicAttentionOptions extends AttentionOptions {
   /**
-   * How many changed slots may be pending before they are applied: an integer ≥ 1, or Infinity for never; 64
-   * unless given. Edits of one slot count once, an undone edit does not count.
+   * When pending edits are applied by themselves: once so many slots have changed (64 unless given; Infinity for
+   * never), at the first of the limits `{ edits, error, ageMs }` that is reached, or when a function says so.
    */
   readonly lazyThreshold?: LazyThreshold;
   /** How pending edits are applied: "auto" (the default), "patch" or "rebuild". */
@@ -77,7 +77,7 @@ export interface Problem {
 
 /** Checked options of an engine. */
 export interface EngineProblem extends Problem {
-  readonly threshold: ThresholdTest;
+  readonly threshold: Threshold;
   readonly policy: FlushPolicy;
 }
 
@@ -119,7 +119,7 @@ export function toEngineProblem(operation: string, options: DynamicAttentionOpti
   }
   return {
     ...toCheckedProblem(operation, options, tolerance),
-    threshold: toThresholdTest(operation, options.lazyThreshold),
+    threshold: toThreshold(operation, options.lazyThreshold),
     policy: toFlushPolicy(operation, options.onThreshold),
   };
 }

@@ -2,7 +2,7 @@
 // scratch. Failing sequences shrink. ATTUNE_LONG=1 runs many more.
 
 import fc from "fast-check";
-import type { DynamicAttentionOptions } from "../mod.ts";
+import type { DynamicAttentionOptions, LazyThreshold } from "../mod.ts";
 import type { Backend } from "../src/backends/backend.ts";
 import { createEngine } from "../src/dynamic_attention.ts";
 import { BACKENDS, FailingBackend, SlowBackend } from "./support/backends.ts";
@@ -36,10 +36,24 @@ const setting = fc.record({
     0,
   ]),
   maskOf: fc.constantFrom(null, null, maskOf),
-  lazyThreshold: fc.constantFrom(1, 2, 3, 8, Infinity),
+  lazyThreshold: fc.constantFrom<LazyThreshold>(
+    1,
+    2,
+    3,
+    8,
+    Infinity,
+    { error: 0.3 },
+    { error: 0.01, edits: 6 },
+    { ageMs: 0 },
+    ({ keys, queries }) => keys > 2 * queries + 1,
+  ),
   onThreshold: fc.constantFrom("auto" as const, "patch" as const, "rebuild" as const),
   seed: fc.nat(),
 }).map(({ heads, ...rest }) => ({ ...heads, ...rest }));
+
+function errorOf(threshold: LazyThreshold): number {
+  return typeof threshold === "object" ? threshold.error ?? Infinity : Infinity;
+}
 
 interface Troubles {
   /** Puts something between engine and backend. */
@@ -54,7 +68,10 @@ async function runSequences(
   const anySequence = setting.chain((chosen) =>
     fc.tuple(
       fc.constant(chosen),
-      fc.commands(commands(chosen), { size: "max", maxCommands: LONG ? 80 : 50 }),
+      fc.commands(commands(chosen, errorOf(chosen.lazyThreshold)), {
+        size: "max",
+        maxCommands: LONG ? 80 : 50,
+      }),
     )
   );
   const property = fc.asyncProperty(anySequence, async ([chosen, sequence]) => {

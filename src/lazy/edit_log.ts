@@ -12,6 +12,14 @@ import type { RowChanges, RowSource } from "../backends/backend.ts";
 
 const FIRST_CAPACITY = 16;
 
+/** The entries of a log, and when they were taken. */
+export interface Snapshot extends Entries {
+  /** Which edit of its slot each entry was. */
+  readonly stamps: Float64Array;
+  /** The log's clock. */
+  readonly taken: number;
+}
+
 /** The entries of a log: a batch of changes, but for what a mask has to say of them. */
 export type Entries = Omit<RowChanges, "bias">;
 
@@ -24,8 +32,10 @@ export class EditLog implements RowSource {
   readonly #indices = new Map<number, number>();
   #slots = new Uint32Array(FIRST_CAPACITY);
   #live = new Uint8Array(FIRST_CAPACITY);
-  /** 1 where the row was inserted, and is not the base's row edited. */
-  #inserted = new Uint8Array(FIRST_CAPACITY);
+  // The log's clock at the last edit of an entry, and at its insert; 0 where it is the base's row edited.
+  #stamps = new Float64Array(FIRST_CAPACITY);
+  #inserted = new Float64Array(FIRST_CAPACITY);
+  #clock = 0;
   #positions = new Float64Array(FIRST_CAPACITY);
   #rows: Float32Array<ArrayBuffer>;
 
@@ -48,7 +58,7 @@ export class EditLog implements RowSource {
   /** Whether the base's row of a slot is deleted, or deleted and another one inserted. */
   replaces(slot: number): boolean {
     const at = this.#indices.get(slot);
-    return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] === 1);
+    return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] > 0);
   }
 
   isLive(slot: number): boolean {
@@ -85,6 +95,7 @@ export class EditLog implements RowSource {
   write(slot: number, part: Float32Array, column: number): void {
     const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
     this.#rows.set(part, at * this.#width + column);
+    this.#stamps[at] = ++this.#clock;
     this.#dropIfUndone(slot);
   }
 
@@ -92,6 +103,7 @@ export class EditLog implements RowSource {
   put(slot: number, row: Float32Array): void {
     const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
     this.#rows.set(row, at * this.#width);
+    this.#stamps[at] = ++this.#clock;
     this.#dropIfUndone(slot);
   }
 
@@ -100,7 +112,7 @@ export class EditLog implements RowSource {
     const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#rows.set(row, at * this.#width);
     this.#live[at] = 1;
-    this.#inserted[at] = 1;
+    this.#inserted[at] = this.#stamps[at] = ++this.#clock;
     this.#positions[at] = position;
     this.#dropIfUndone(slot);
   }
@@ -109,7 +121,9 @@ export class EditLog implements RowSource {
   delete(slot: number): void {
     const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#live[at] = 0;
-    if (!this.#base.isLive(slot)) this.#remove(slot, at);
+    this.#inserted[at] = 0;
+    this.#stamps[at] = ++this.#clock;
+    this.#dropIfUndone(slot);
   }
 
   /** Writes the entries of a log that lies on this one. */
@@ -117,7 +131,7 @@ export class EditLog implements RowSource {
     for (const [slot, at] of upper.#indices) {
       const row = upper.#rows.subarray(at * upper.#width, (at + 1) * upper.#width);
       if (upper.#live[at] === 0) this.delete(slot);
-      else if (upper.#inserted[at] === 1) this.insert(slot, row, upper.#positions[at]);
+      else if (upper.#inserted[at] > 0) this.insert(slot, row, upper.#positions[at]);
       else this.put(slot, row);
     }
   }
@@ -131,6 +145,7 @@ export class EditLog implements RowSource {
       const to = taken.#append(slot);
       taken.#live[to] = this.#live[at];
       taken.#inserted[to] = this.#inserted[at];
+      taken.#stamps[to] = this.#stamps[at];
       taken.#positions[to] = this.#positions[at];
       taken.#rows.set(this.#rows.subarray(at * this.#width, (at + 1) * this.#width), to * this.#width);
       this.#remove(slot, at);
@@ -155,9 +170,28 @@ export class EditLog implements RowSource {
   }
 
   /** The entries, as copies that stay. */
-  snapshot(): Entries {
+  snapshot(): Snapshot {
     const { slots, live, rows, positions } = this.view();
-    return { slots: slots.slice(), live: live.slice(), rows: rows.slice(), positions: positions.slice() };
+    return {
+      slots: slots.slice(),
+      live: live.slice(),
+      rows: rows.slice(),
+      positions: positions.slice(),
+      stamps: this.#stamps.slice(0, this.size),
+      taken: this.#clock,
+    };
+  }
+
+  /** Drops what the base has by now, since a snapshot of this log was applied to it. */
+  settle({ slots, stamps, taken }: Snapshot): void {
+    slots.forEach((slot, t) => {
+      const at = this.#indices.get(slot);
+      if (at === undefined) return;
+      // A row inserted before the snapshot is the base's row now; what came after is an edit of it.
+      if (this.#inserted[at] <= taken) this.#inserted[at] = 0;
+      if (this.#stamps[at] === stamps[t]) this.#remove(slot, at);
+      else this.#dropIfUndone(slot);
+    });
   }
 
   #copyFromBase(slot: number): number {
@@ -181,16 +215,20 @@ export class EditLog implements RowSource {
     const capacity = 2 * this.#slots.length;
     this.#slots = grown(this.#slots, new Uint32Array(capacity));
     this.#live = grown(this.#live, new Uint8Array(capacity));
-    this.#inserted = grown(this.#inserted, new Uint8Array(capacity));
+    this.#stamps = grown(this.#stamps, new Float64Array(capacity));
+    this.#inserted = grown(this.#inserted, new Float64Array(capacity));
     this.#positions = grown(this.#positions, new Float64Array(capacity));
     this.#rows = grown(this.#rows, new Float32Array(capacity * this.#width));
   }
 
   #dropIfUndone(slot: number): void {
     const at = this.#indices.get(slot) as number;
-    if (this.#keepsInserts && this.#inserted[at] === 1) return;
-    const undone = this.#base.isLive(slot) && this.#base.position(slot) === this.#positions[at] &&
-      this.#base.equalsRow(slot, this.#rows, at * this.#width);
+    if (this.#keepsInserts && this.#inserted[at] > 0) return;
+    const base = this.#base;
+    const undone = this.#live[at] === 1
+      ? base.isLive(slot) && base.position(slot) === this.#positions[at] &&
+        base.equalsRow(slot, this.#rows, at * this.#width)
+      : !base.isLive(slot);
     if (undone) this.#remove(slot, at);
   }
 
@@ -201,6 +239,7 @@ export class EditLog implements RowSource {
       this.#slots[at] = this.#slots[last];
       this.#live[at] = this.#live[last];
       this.#inserted[at] = this.#inserted[last];
+      this.#stamps[at] = this.#stamps[last];
       this.#positions[at] = this.#positions[last];
       this.#rows.copyWithin(at * this.#width, last * this.#width, (last + 1) * this.#width);
       this.#indices.set(this.#slots[at], at);

@@ -13,11 +13,11 @@
 import type { Backend, Changes, PassingQueries, Plan, Readout, RowChanges } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
 import { AttentionError, BackendError } from "../errors.ts";
-import { EditLog } from "./edit_log.ts";
+import { EditLog, type Snapshot } from "./edit_log.ts";
 import { type Mask, maskKeys, maskQueries, type MaskScope } from "./mask.ts";
 import { type FlushPolicy, Planner, type Sizes } from "./planner.ts";
 import type { SlotTable } from "./slot_table.ts";
-import type { ThresholdTest } from "./threshold.ts";
+import type { PendingEdits, Threshold } from "./threshold.ts";
 
 /** Rows `[key | value]` and queries that differ from the layer below. */
 interface Layer {
@@ -36,7 +36,7 @@ interface SealedLayer extends Layer {
 export interface PipelineConfig {
   readonly backend: Backend;
   readonly policy: FlushPolicy;
-  readonly threshold: ThresholdTest;
+  readonly threshold: Threshold;
   readonly layout: HeadLayout;
   readonly mask: Mask | null;
   /** Live keys and queries as of the newest edit. */
@@ -102,6 +102,9 @@ export class EditPipeline {
   /** The last failure, until a caller has been told of it. */
   #untold: AttentionError | null = null;
   #flushingByItself = false;
+  /** Whether nothing was pending in the top layer, and else since when something has been. */
+  #wasSettled = true;
+  #pendingSince = 0;
 
   constructor(config: PipelineConfig) {
     this.#config = config;
@@ -130,8 +133,10 @@ export class EditPipeline {
 
   /** Counts edits that were written, and flushes when the threshold says so. */
   noteEdits(count: number): void {
+    if (this.#wasSettled) this.#pendingSince = performance.now();
     this.counts.written += count;
     if (this.#top.keys.size === 0) this.#planner.settled();
+    this.#wasSettled = sizeOf(this.#top) === 0;
     this.#flushAtThreshold();
   }
 
@@ -167,17 +172,28 @@ export class EditPipeline {
     return this.#tell(() => this.#ask(operation, Uint32Array.of(row), 1, ask));
   }
 
-  /** Attention as of the applied keys. */
+  /** Attention as of the applied keys, which are brought up to date first when a row is off by too much. */
   peek(operation: string, rows: Uint32Array): Promise<StaleReadout> {
     return this.#tell(() => {
+      this.#flushAtThreshold();
       this.#applyQueries(operation, rows);
       this.#askMask();
-      const pending = maskKeys(this.#config.mask, this.#top.keys.snapshot(), this.#maskScope([]));
+      const top = this.#top;
+      const snapshot = top.keys.snapshot();
+      const pending = maskKeys(this.#config.mask, snapshot, this.#maskScope([]));
       return this.#enqueue(operation, () =>
         this.#timedRead(async () => {
+          let left = pending;
+          let bounds = await this.#backend.certify(rows, left);
+          // A layer that was sealed since is queued to be applied anyway.
+          const isTooFar = bounds.some((bound) => bound > this.#config.threshold.error);
+          if (isTooFar && pending.slots.length > 0 && this.#top === top) {
+            await this.#applyEarly(pending, snapshot);
+            left = NO_CHANGES;
+            bounds = await this.#backend.certify(rows, left);
+          }
           const readout = await this.#backend.read(rows, null);
-          const bounds = await this.#backend.certify(rows, pending);
-          return { ...readout, bounds, pending: pending.slots.length, epoch: this.counts.epoch };
+          return { ...readout, bounds, pending: left.slots.length, epoch: this.counts.epoch };
         }));
     });
   }
@@ -235,7 +251,27 @@ export class EditPipeline {
     const layer = { ...this.#top, changes: null, written: this.counts.written };
     this.#top = this.#layerOn(layer);
     this.#planner.settled();
+    this.#wasSettled = true;
     return this.#apply(operation, layer, plan);
+  }
+
+  /**
+   * Applies a snapshot of the top layer's keys, which stays where it is meanwhile. What was queued since has its own
+   * snapshots: to overlay or apply a row that is applied already changes nothing.
+   */
+  async #applyEarly(keys: RowChanges, snapshot: Snapshot): Promise<void> {
+    const { counts } = this;
+    const plan = this.#planner.planFlush(this.#sizes(), keys.slots.length);
+    const start = performance.now();
+    await this.#backend.apply({ keys, queries: NO_CHANGES }, plan);
+    this.#top.keys.settle(snapshot);
+    if (sizeOf(this.#top) === 0) this.#wasSettled = true;
+    this.#planner.settled();
+    counts.applyMs += performance.now() - start;
+    counts.changesApplied += keys.slots.length;
+    counts.epoch++;
+    if (plan === "rebuild") counts.rebuilds++;
+    else counts.patches++;
   }
 
   #apply(operation: string, layer: SealedLayer, plan: Plan): Promise<void> {
@@ -299,6 +335,14 @@ export class EditPipeline {
     };
   }
 
+  #pendingEdits(): PendingEdits {
+    const { keySlots, querySlots } = this.#config;
+    const keys = this.#top.keys.size, queries = this.#top.queries.size;
+    const edits = keys + queries;
+    const ageMs = edits === 0 ? 0 : performance.now() - this.#pendingSince;
+    return { edits, keys, queries, ageMs, keyCount: keySlots.count, queryCount: querySlots.count };
+  }
+
   #sizes(): Sizes {
     const { layout: { heads, headDim, valueDim }, keySlots, querySlots } = this.#config;
     return { rowCount: querySlots.count * heads, keyCount: keySlots.count, headDim, valueDim };
@@ -317,7 +361,8 @@ export class EditPipeline {
   }
 
   #flushAtThreshold(): void {
-    if (this.#flushingByItself || !this.#config.threshold(sizeOf(this.#top))) return;
+    const pending = this.#pendingEdits();
+    if (this.#flushingByItself || pending.edits === 0 || !this.#config.threshold.isReached(pending)) return;
     this.#flushingByItself = true;
     this.#applyAll("DynamicAttention.flush").then(
       () => {
@@ -371,6 +416,13 @@ export class EditPipeline {
 }
 
 const NO_ROWS = new Uint32Array(0);
+const NO_CHANGES: RowChanges = {
+  slots: NO_ROWS,
+  live: new Uint8Array(0),
+  rows: new Float32Array(0),
+  positions: new Float64Array(0),
+  bias: null,
+};
 
 function sizeOf({ keys, queries }: Layer): number {
   return keys.size + queries.size;

@@ -4,23 +4,80 @@
 
 import { describe, InputError } from "../errors.ts";
 
-/**
- * How many changed slots may be pending before they are applied: an integer ≥ 1, or Infinity for never. Edits of
- * one slot count once, an edit that was undone does not count.
- */
-export type LazyThreshold = number;
+/** What waits to be applied. */
+export interface PendingEdits {
+  /** Changed slots, of keys and queries; edits of one slot count once, an undone edit does not count. */
+  readonly edits: number;
+  /** Changed key slots. */
+  readonly keys: number;
+  /** Changed query slots. */
+  readonly queries: number;
+  /** Milliseconds since the first of them was made. */
+  readonly ageMs: number;
+  /** n, live keys. */
+  readonly keyCount: number;
+  /** m, live queries. */
+  readonly queryCount: number;
+}
 
-/** Whether edits of `pending` slots are to be applied now. */
-export type ThresholdTest = (pending: number) => boolean;
+/** Limits, of which any one that is reached applies what is pending. */
+export interface PendingLimits {
+  /** Changed slots, an integer ≥ 1. */
+  readonly edits?: number;
+  /** Milliseconds that an edit may wait, as of the next edit or peek; no timer runs. */
+  readonly ageMs?: number;
+  /**
+   * How far a row may be from exact, in Euclidean distance: a `peek` that would answer with a larger bound applies
+   * what is pending first. Nothing is measured, and nothing applied, while nobody peeks.
+   */
+  readonly error?: number;
+}
+
+/**
+ * When pending edits are applied: once so many slots have changed (an integer ≥ 1, or Infinity for never), at the
+ * first limit that is reached, or when a function says so, which is asked after each edit and before each peek.
+ */
+export type LazyThreshold = number | PendingLimits | ((pending: PendingEdits) => boolean);
+
+/** A checked threshold. */
+export interface Threshold {
+  /** Whether what is pending is to be applied now. */
+  isReached(pending: PendingEdits): boolean;
+  /** The largest bound that a peek may answer with; Infinity for any. */
+  readonly error: number;
+}
 
 /** Checks the option `lazyThreshold`. */
-export function toThresholdTest(operation: string, threshold: LazyThreshold = 64): ThresholdTest {
-  if (threshold !== Infinity && !(Number.isSafeInteger(threshold) && threshold >= 1)) {
-    throw new InputError(
-      operation,
-      `lazyThreshold is ${describe(threshold)}`,
-      "an integer ≥ 1, or Infinity",
-    );
+export function toThreshold(operation: string, input: LazyThreshold = 64): Threshold {
+  if (typeof input === "function") {
+    return { isReached: (pending) => input(pending) === true, error: Infinity };
   }
-  return (pending) => pending >= threshold;
+  if (typeof input === "number") {
+    return { isReached: limitOf(operation, "lazyThreshold", input), error: Infinity };
+  }
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    const expected = "a number, { edits, error, ageMs } or a function";
+    throw new InputError(operation, `lazyThreshold is ${describe(input)}`, expected);
+  }
+  for (const name of Object.keys(input)) {
+    if (name === "edits" || name === "error" || name === "ageMs") continue;
+    throw new InputError(operation, `lazyThreshold has a limit ${describe(name)}`, "edits, error or ageMs");
+  }
+  const { edits = Infinity, ageMs = Infinity, error = Infinity } = input;
+  const isFull = limitOf(operation, "lazyThreshold.edits", edits);
+  checkLimit(operation, "lazyThreshold.ageMs", ageMs);
+  checkLimit(operation, "lazyThreshold.error", error);
+  return { isReached: (pending) => isFull(pending) || (pending.edits > 0 && pending.ageMs >= ageMs), error };
+}
+
+function limitOf(operation: string, name: string, edits: number): Threshold["isReached"] {
+  if (edits !== Infinity && !(Number.isSafeInteger(edits) && edits >= 1)) {
+    throw new InputError(operation, `${name} is ${describe(edits)}`, "an integer ≥ 1, or Infinity");
+  }
+  return (pending) => pending.edits >= edits;
+}
+
+function checkLimit(operation: string, name: string, limit: number): void {
+  if (typeof limit === "number" && limit >= 0) return;
+  throw new InputError(operation, `${name} is ${describe(limit)}`, "a number ≥ 0");
 }

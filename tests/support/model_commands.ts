@@ -64,8 +64,8 @@ export async function persist<T>(ask: () => Promise<T>): Promise<T> {
 
 const hasQueries = (world: World) => world.now.queries.size > 0;
 
-/** Every call of the public surface, for rows of these sizes. */
-export function commands(rule: ModelRule): fc.Arbitrary<Command>[] {
+/** Every call of the public surface, for rows of these sizes and a threshold that limits the error. */
+export function commands(rule: ModelRule, error: number): fc.Arbitrary<Command>[] {
   const { heads, headDim, valueDim } = rule;
   const edits = editMakers(rule);
   const queries = fc.array(rowOf(heads * headDim), { minLength: 1, maxLength: 3 });
@@ -142,8 +142,17 @@ export function commands(rule: ModelRule): fc.Arbitrary<Command>[] {
   const peek = fc.constant(
     command("peek", async (world, engine) => {
       const { applied } = engine.stats();
-      const { output, pending, epoch } = await persist(() => engine.peek());
+      const { output, bounds, pending, epoch } = await persist(() => engine.peek());
       assert(epoch >= 0 && pending >= 0);
+      const { output: exact } = world.now.answer();
+      rowsOf(output).forEach((row, i) => {
+        const distance = Math.hypot(...exact[i].map((o, c) => o - row[c]));
+        assert(distance <= bounds[i], `row ${i} is off by ${distance}, its bound is ${bounds[i]}`);
+        assert(
+          pending === 0 || bounds[i] <= error,
+          `the bound ${bounds[i]} is above the error asked for, ${error}`,
+        );
+      });
       if (pending === 0) assertAccurate(output, world.now.standing(), "a peek with nothing pending");
       else if (!rule.maskOf) assertHeldBefore(output, world, applied);
     }),

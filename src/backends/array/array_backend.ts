@@ -22,7 +22,8 @@ import { keyColumns, outputColumns, queryColumns, valueColumns } from "../../cor
 import { BiasTable } from "./bias_table.ts";
 import { Certifier } from "./certifier.ts";
 import { KeyValueSource } from "./key_value_source.ts";
-import { Kernels, type KeyBlock, type KeyPatch } from "./kernels.ts";
+import type { KeyBlock, KeyPatch } from "./key_block.ts";
+import { Kernels } from "./kernels.ts";
 import { RowStates } from "./row_states.ts";
 import type { RowTotals } from "./row_totals.ts";
 import { equalRun, RowStore } from "./row_store.ts";

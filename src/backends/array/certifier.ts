@@ -10,7 +10,8 @@
 import { type HeadLayout, keyHeadOf } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { stalenessBound } from "../../core/staleness_bound.ts";
-import type { Kernels, KeyBlock, KeyPatch } from "./kernels.ts";
+import type { KeyBlock, KeyPatch } from "./key_block.ts";
+import type { Kernels } from "./kernels.ts";
 import type { RowStates } from "./row_states.ts";
 import type { RowTotals } from "./row_totals.ts";
 import { equalRun } from "./row_store.ts";

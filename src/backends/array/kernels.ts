@@ -10,29 +10,9 @@ import { type HeadLayout, keyColumns, keyHeadOf } from "../../core/head_layout.t
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../core/rounding_ledger.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../../core/score_rule.ts";
+import type { KeyBlock, KeyPatch } from "./key_block.ts";
 import type { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
-
-/** Keys and values side by side: row j of each array belongs to one key, and counts where `live[j]` is 1. */
-export interface KeyBlock {
-  readonly count: number;
-  readonly live: Uint8Array;
-  /** Hkv·d numbers a row. */
-  readonly keys: Float32Array;
-  /** For each of the Hkv heads `width` = dv + 2 numbers: v, 1, ‖v‖∞. */
-  readonly values: Float32Array;
-  readonly positions: Float64Array;
-  /** What the mask adds, `biasStride` numbers a row; null without a mask. */
-  readonly bias: Float32Array | null;
-  readonly biasStride: number;
-}
-
-/** Keys that take the place of the applied ones in `slots`. */
-export interface KeyPatch extends KeyBlock {
-  readonly slots: Uint32Array;
-  /** 0 where an applied key keeps all that its scores depend on, so that its weights stay what they are. */
-  readonly scoreChanged: Uint8Array;
-}
 
 /**
  * A key this many powers of two above a row's shift is heavy: what two floats keep beside it, 2^−106 of it, is then

@@ -5,7 +5,7 @@
 
 import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../core/power_shift.ts";
 import { isTrusted } from "../../core/rounding_ledger.ts";
-import type { KeyBlock, KeyPatch } from "./kernels.ts";
+import type { KeyBlock, KeyPatch } from "./key_block.ts";
 import { HEAVY_KEYS, type RowStates } from "./row_states.ts";
 
 /** The totals of the row taken last. */

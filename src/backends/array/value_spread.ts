@@ -4,7 +4,7 @@
  */
 
 import type { HeadLayout } from "../../core/head_layout.ts";
-import type { KeyBlock } from "./kernels.ts";
+import type { KeyBlock } from "./key_block.ts";
 
 /** One ball a key head. */
 export class ValueSpread {
