@@ -19,7 +19,13 @@ import {
 import { SlotTable } from "./lazy/slot_table.ts";
 import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
 import { fillBackend } from "./fill_backend.ts";
-import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem, toPositions } from "./options.ts";
+import {
+  checkNames,
+  type DynamicAttentionOptions,
+  type EngineProblem,
+  toEngineProblem,
+  toPositions,
+} from "./options.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
 let construct: (problem: EngineProblem, backend: Backend) => DynamicAttention;
@@ -133,7 +139,7 @@ export class DynamicAttention {
    * @throws {InputError} Also when the mask is a matrix that does not cover the slot.
    */
   insert(key: RowInput, value: RowInput, options: { readonly position?: number } = {}): number {
-    return this.#edit({ kind: "insert", key, value, ...options });
+    return this.#edit({ kind: "insert", key, value, ...toPosition("DynamicAttention.insert", options) });
   }
 
   /** Deletes the key in `slot` with its value. O(1). */
@@ -148,7 +154,7 @@ export class DynamicAttention {
 
   /** Adds a standing query of H·d numbers and returns the slot it took; `options` as for `insert`. */
   insertQuery(query: RowInput, options: { readonly position?: number } = {}): number {
-    return this.#edit({ kind: "insertQuery", query, ...options });
+    return this.#edit({ kind: "insertQuery", query, ...toPosition("DynamicAttention.insertQuery", options) });
   }
 
   /** Deletes the standing query in `slot`. */
@@ -259,7 +265,7 @@ export class DynamicAttention {
   async weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
     const [row] = this.#toRows(operation, [slot]);
-    return await this.#pipeline.weights(operation, row, this.#toHead(operation, options.head));
+    return await this.#pipeline.weights(operation, row, this.#toHead(operation, options));
   }
 
   /** ln Σ_j exp s_ij, exact: a row a query, a column a head; natural log, −∞ where no key is allowed. */
@@ -282,7 +288,7 @@ export class DynamicAttention {
   ): Promise<WeightedKey[]> {
     const operation = "DynamicAttention.topKeys";
     const [row] = this.#toRows(operation, [slot]);
-    const head = this.#toHead(operation, options.head);
+    const head = this.#toHead(operation, options);
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
     const live = this.#rules.keySlots.liveSlots();
     const weights = await this.#pipeline.weights(operation, row, head);
@@ -303,6 +309,7 @@ export class DynamicAttention {
   ): Promise<Matrix> {
     const operation = "DynamicAttention.attend";
     this.#checkLive(operation);
+    checkNames(operation, options, ["positions"]);
     const { layout, mask, querySlots } = this.#rules;
     if (mask) {
       throw new InputError(operation, "the engine has a mask", "none, or the query among the standing ones");
@@ -392,7 +399,9 @@ export class DynamicAttention {
     return Uint32Array.from(rows, (slot) => checkSlot(operation, "query", slot, querySlots));
   }
 
-  #toHead(operation: string, head = 0): number {
+  #toHead(operation: string, options: { readonly head?: number }): number {
+    checkNames(operation, options, ["head"]);
+    const { head = 0 } = options;
     const { heads } = this.#rules.layout;
     if (isCount(head) && head < heads) return head;
     throw new InputError(
@@ -405,6 +414,12 @@ export class DynamicAttention {
   #checkLive(operation: string): void {
     if (this.#disposal) throw new DisposedError(operation);
   }
+}
+
+/** Takes from the options of an insert what an edit has. */
+function toPosition(operation: string, options: { readonly position?: number }): { position?: number } {
+  checkNames(operation, options, ["position"]);
+  return options.position === undefined ? {} : { position: options.position };
 }
 
 /** Makes an engine with something between it and its backend: for tests of how it treats one. */

@@ -42,8 +42,8 @@ export class InputError extends AttentionError {
   readonly expected: string;
 
   /** The message reads `operation: actual, expected expected`. */
-  constructor(operation: string, actual: string, expected: string) {
-    super(operation, `${actual}, expected ${expected}`);
+  constructor(operation: string, actual: string, expected: string, options?: ErrorOptions) {
+    super(operation, `${actual}, expected ${expected}`, options);
     this.actual = actual;
     this.expected = expected;
   }
@@ -89,6 +89,33 @@ export class BackendError extends AttentionError {
   }
 }
 
+/** A result that cannot be promised to be as accurate as was asked; there is none, and nothing was changed. */
+export class AccuracyError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "AccuracyError";
+  /** The row with the largest bound. */
+  readonly row: number;
+  /** The head with the largest bound. */
+  readonly head: number;
+  /** What is proven of its relative error: that it is at most this; Infinity when nothing is. */
+  readonly bound: number;
+  /** What was asked. */
+  readonly tolerance: number;
+
+  /** The message reads `operation: row 2, head 0 may be off by bound of itself, expected at most tolerance …`. */
+  constructor(operation: string, row: number, head: number, bound: number, tolerance: number) {
+    super(
+      operation,
+      `row ${row}, head ${head} may be off by ${bound} of itself, expected at most ${tolerance} (tolerance); ` +
+        "compute it from the keys that remain",
+    );
+    this.row = row;
+    this.head = head;
+    this.bound = bound;
+    this.tolerance = tolerance;
+  }
+}
+
 /** A short text for whatever a caller passed, for messages. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -96,6 +123,7 @@ export function describe(value: unknown): string {
   if (Array.isArray(value)) {
     return `[${value.slice(0, 4).map(describe).join(", ")}${value.length > 4 ? ", …" : ""}]`;
   }
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
   if (typeof value === "object" && value !== null) {
     return `an object (${value.constructor?.name ?? "no prototype"})`;
   }

@@ -234,7 +234,7 @@ export function toPositions(
 }
 
 /** A misspelt option must not be taken for its default. */
-function checkNames(operation: string, options: object, known: readonly string[]): void {
+export function checkNames(operation: string, options: object, known: readonly string[]): void {
   if (typeof options !== "object" || options === null) {
     throw new InputError(operation, `options are ${describe(options)}`, "an object");
   }

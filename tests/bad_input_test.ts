@@ -1046,3 +1046,20 @@ Deno.test("every refusal can be caught as an AttentionError", async () => {
   await assertRejects(() => live.topKeys(0, -1), AttentionError);
   await assertRejects(() => DynamicAttention.create(as({ ...GOOD_OPTIONS, tolerance: 2 })), AttentionError);
 });
+
+Deno.test("a misspelt option of a method is not taken for its default", async () => {
+  await using live = await DynamicAttention.create({ query: [[1]], key: [[1]], value: [[1]] });
+  const wrong = { positon: 3, hed: 1, kind: "delete" } as Record<string, unknown>;
+  assertThrows(
+    () => live.insert([1], [1], wrong),
+    InputError,
+    'DynamicAttention.insert: option "positon" is unknown',
+  );
+  assertThrows(() => live.insertQuery([1], wrong), InputError, 'option "positon" is unknown');
+  await assertRejects(() => live.weights(0, wrong), InputError, 'option "positon" is unknown');
+  await assertRejects(() => live.topKeys(0, 1, wrong), InputError, 'option "positon" is unknown');
+  await assertRejects(() => live.attend([[1]], wrong), InputError, 'option "positon" is unknown');
+  const none = null as unknown as { head?: number };
+  await assertRejects(() => live.weights(0, none), InputError, "options are null, expected an object");
+  assertEquals([live.stats().keyCount, live.stats().queryCount, live.stats().edits], [1, 1, 0]);
+});

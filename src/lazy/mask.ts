@@ -132,12 +132,22 @@ class FunctionMask implements Mask {
   checkQuery(): void {}
 
   bias(i: number, j: number, head: number): number {
-    const answer = this.#ask(i, j, head);
+    const answer = this.#answer(i, j, head);
     const bias = toBias(answer);
     if (Number.isNaN(bias)) {
       throw new InputError(`mask(${i}, ${j}, ${head})`, `answer is ${describe(answer)}`, ENTRY);
     }
     return bias;
+  }
+
+  #answer(i: number, j: number, head: number): MaskEntry {
+    try {
+      return this.#ask(i, j, head);
+    } catch (cause) {
+      throw new InputError(`mask(${i}, ${j}, ${head})`, `the function threw ${describe(cause)}`, ENTRY, {
+        cause,
+      });
+    }
   }
 }
 
