@@ -231,6 +231,7 @@ export class DynamicAttention {
    * there is no output of it before.
    *
    * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
+   * @param options `bounds: false` measures none and promises nothing: all are Infinity.
    *
    * @example
    * ```ts
@@ -249,9 +250,15 @@ export class DynamicAttention {
    * assert(Math.abs((await live.readEntry(0, 0)) - output.data[0]) <= bounds[0]);
    * ```
    */
-  async peek(rows?: ArrayLike<number>): Promise<StaleOutput> {
-    const slots = this.#toRows("DynamicAttention.peek", rows);
-    const { output, bounds, pending, epoch } = await this.#pipeline.peek("DynamicAttention.peek", slots);
+  async peek(
+    rows?: ArrayLike<number>,
+    options: { readonly bounds?: boolean } = {},
+  ): Promise<StaleOutput> {
+    const operation = "DynamicAttention.peek";
+    const slots = this.#toRows(operation, rows);
+    checkNames(operation, options, ["bounds"]);
+    const answer = await this.#pipeline.peek(operation, slots, options.bounds !== false);
+    const { output, bounds, pending, epoch } = answer;
     const shape = [slots.length, outputColumns(this.#rules.layout)] as const;
     return { output: { data: output, shape }, bounds, pending, epoch };
   }

@@ -199,6 +199,33 @@ for (const backend of BACKENDS) {
     assertEquals([works[0].rowsBuilt, works[0].rowsPatched], [0, 0]);
   });
 
+  Deno.test(`work on ${backend}: a peek without bounds computes nothing and promises nothing`, async () => {
+    await using engine = await engineOf(20, 50);
+    engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
+    engine.delete(2);
+    const work = await workOf(engine, async () => {
+      const { pending, bounds } = await engine.peek([3, 4], { bounds: false });
+      assertEquals([pending, ...bounds], [2, Infinity, Infinity]);
+    });
+    assertEquals(work, NONE);
+  });
+
+  Deno.test(`work on ${backend}: an error budget applies nothing until a peek would be off by more`, async () => {
+    await using engine = await engineOf(20, 50, { lazyThreshold: { error: 0.05 }, onThreshold: "patch" });
+    let applied = 0, stale = 0;
+    for (let step = 0; step < 60; step++) {
+      engine.addToKey(step % 50, step % HEAD_DIM, 0.5);
+      const { patches } = await workOf(engine, async () => {
+        const { bounds, pending } = await engine.peek();
+        assertLess(Math.max(...bounds), pending === 0 ? 1e-5 : 0.05);
+        stale += pending === 0 ? 0 : 1;
+      });
+      applied += patches;
+    }
+    assertGreater(applied, 2);
+    assertGreater(stale, 2 * applied);
+  });
+
   Deno.test(`work on ${backend}: the original's full recalculation rebuilds all rows, the patch none`, async () => {
     for (const onThreshold of ["rebuild", "patch"] as const) {
       await using engine = await engineOf(20, 50, { onThreshold, lazyThreshold: 4 });

@@ -173,7 +173,8 @@ export class EditPipeline {
   }
 
   /** Attention as of the applied keys, which are brought up to date first when a row is off by too much. */
-  peek(operation: string, rows: Uint32Array): Promise<StaleReadout> {
+  peek(operation: string, rows: Uint32Array, certified: boolean): Promise<StaleReadout> {
+    const { error } = this.#config.threshold;
     return this.#tell(() => {
       this.#flushAtThreshold();
       this.#applyQueries(operation, rows);
@@ -184,13 +185,17 @@ export class EditPipeline {
       return this.#enqueue(operation, () =>
         this.#timedRead(async () => {
           let left = pending;
-          let bounds = await this.#backend.certify(rows, left);
+          const certify = () => {
+            if (certified || error < Infinity) return this.#backend.certify(rows, left);
+            return new Float64Array(rows.length).fill(Infinity);
+          };
+          let bounds = await certify();
+          const isTooFar = bounds.some((bound) => bound > error);
           // A layer that was sealed since is queued to be applied anyway.
-          const isTooFar = bounds.some((bound) => bound > this.#config.threshold.error);
           if (isTooFar && pending.slots.length > 0 && this.#top === top) {
             await this.#applyEarly(pending, snapshot);
             left = NO_CHANGES;
-            bounds = await this.#backend.certify(rows, left);
+            bounds = await certify();
           }
           const readout = await this.#backend.read(rows, null);
           return { ...readout, bounds, pending: left.slots.length, epoch: this.counts.epoch };
