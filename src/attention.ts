@@ -5,6 +5,7 @@
 import { outputColumns } from "./core/head_layout.ts";
 import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "./matrix.ts";
+import type { AttentionState } from "./merge_states.ts";
 import { type AttentionOptions, toProblem } from "./options.ts";
 
 /**
@@ -51,12 +52,56 @@ import { type AttentionOptions, toProblem } from "./options.ts";
  * Source: Vaswani et al., "Attention Is All You Need", arXiv 1706.03762, §3.2.1.
  */
 export async function attention(options: AttentionOptions): Promise<Matrix> {
-  const problem = toProblem("attention", options);
+  const { output } = await compute("attention", options);
+  return output;
+}
+
+/**
+ * As {@link attention}, with what is needed to merge the answer with that over other keys:
+ *
+ *     o_i = Σ_j exp(s_ij) v_j / exp(L_i),     L_i = ln Σ_j exp(s_ij).
+ *
+ * Shapes: as for {@link attention}; `output` is m × H·dv and `logSumExp` m × H, natural log, −∞ (and the output 0)
+ * where no key is allowed. Costs O(H m n (d + dv)).
+ *
+ * @param options As for {@link attention}. `causal` and `window` look at positions: of some keys out of many, give
+ * `keyPositions`.
+ * @returns Matrices of the caller's own.
+ * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown.
+ *
+ * @example
+ * ```ts
+ * import { attentionState } from "@attune/attention";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ *
+ * const { output, logSumExp } = await attentionState({
+ *   query: [[1, 0]],
+ *   key: [[0, 0], [0, 0]],
+ *   value: [[1], [3]],
+ * });
+ * assertEquals([...output.data], [2]);
+ * assertAlmostEquals(logSumExp.data[0], Math.log(2), 1e-7);
+ * ```
+ *
+ * Source: Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867, §3, for the
+ * normaliser as a state of its own.
+ */
+export async function attentionState(options: AttentionOptions): Promise<AttentionState> {
+  return await compute("attentionState", options);
+}
+
+async function compute(operation: string, options: AttentionOptions): Promise<AttentionState> {
+  const problem = toProblem(operation, options);
   const backend = await fillBackend(problem);
   try {
-    const count = problem.query.shape[0];
-    const { output } = await backend.read(Uint32Array.from({ length: count }, (_, i) => i), null);
-    return { data: output, shape: [count, outputColumns(problem.layout)] };
+    const { query, layout } = problem;
+    const count = query.shape[0];
+    const rows = Uint32Array.from({ length: count }, (_, i) => i);
+    const { output, logSumExp } = await backend.read(rows, null);
+    return {
+      output: { data: output, shape: [count, outputColumns(layout)] },
+      logSumExp: { data: logSumExp, shape: [count, layout.heads] },
+    };
   } finally {
     await backend.dispose();
   }

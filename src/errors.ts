@@ -106,8 +106,8 @@ export class AccuracyError extends AttentionError {
   constructor(operation: string, row: number, head: number, bound: number, tolerance: number) {
     super(
       operation,
-      `row ${row}, head ${head} may be off by ${bound} of itself, expected at most ${tolerance} (tolerance); ` +
-        "compute it from the keys that remain",
+      `row ${row}, head ${head} may be off by ${bound.toPrecision(3)} of itself, ` +
+        `expected at most ${tolerance} (tolerance); compute it from the keys that remain`,
     );
     this.row = row;
     this.head = head;

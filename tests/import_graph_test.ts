@@ -15,7 +15,7 @@ const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["lazy", /^src\/lazy\//],
   ["options", /^src\/options\.ts$/],
   ["filled backends", /^src\/fill_backend\.ts$/],
-  ["entry points", /^src\/(dynamic_attention|attention)\.ts$/],
+  ["entry points", /^src\/(dynamic_attention|attention|merge_states)\.ts$/],
   ["public surface", /^mod\.ts$/],
   ["experiments", /^src\/experiments\//],
 ];
