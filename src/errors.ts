@@ -116,6 +116,23 @@ export class AccuracyError extends AttentionError {
   }
 }
 
+/** Bytes are not of the format that was expected, or were damaged; nothing was made of them. */
+export class FormatError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "FormatError";
+  /** What was found, in words. */
+  readonly actual: string;
+  /** What was expected, in words. */
+  readonly expected: string;
+
+  /** The message reads `operation: actual, expected expected`. */
+  constructor(operation: string, actual: string, expected: string) {
+    super(operation, `${actual}, expected ${expected}`);
+    this.actual = actual;
+    this.expected = expected;
+  }
+}
+
 /** A short text for whatever a caller passed, for messages. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

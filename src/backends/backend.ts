@@ -7,6 +7,7 @@
  * time, also while a change is applied, except for the slots that the change names.
  */
 
+import type { SavedArrays } from "../saved_array.ts";
 import type { HeadLayout } from "../core/head_layout.ts";
 import type { ScoreRule } from "../core/score_rule.ts";
 
@@ -105,6 +106,17 @@ export interface PassingQueries {
   readonly positions: Float64Array;
 }
 
+/** What of the applied state `keys` and `queries` do not tell. */
+export interface SavedBackend {
+  /**
+   * With a mask, what is added to the score of each pair: a number for each key slot, query slot and mask head, in
+   * this order. Pairs of which one is not live mean nothing. null without a mask.
+   */
+  readonly bias: Float32Array | null;
+  /** What else it keeps, by names of its own, so that it need not be computed again. */
+  readonly states: SavedArrays;
+}
+
 /** A place that computes. */
 export interface Backend {
   /** Its name, as the option `backend` gives it. */
@@ -137,6 +149,16 @@ export interface Backend {
     slotCount: number,
     pending: RowChanges | null,
   ): Promise<Float32Array<ArrayBuffer>>;
+  /** Copies what it keeps of key slots below `keySize` and query slots below `querySize`. */
+  save(keySize: number, querySize: number): Promise<SavedBackend>;
+  /**
+   * Fills an empty backend with all slots of a snapshot: `keys.bias` speaks of all pairs, `queries.bias` is null.
+   * `states` is what a backend of the same name saved, from then on every answer has the same bits; null means that
+   * all rows are to be computed.
+   *
+   * @throws {FormatError} When no backend can have saved `states`; `operation` is what the error names.
+   */
+  restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void>;
   /** Gives back what it holds. */
   dispose(): Promise<void>;
 }

@@ -10,6 +10,11 @@ import type { BackendFactory } from "./backend.ts";
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
 export type BackendName = "auto" | "array";
 
+/** Whether there is a backend of this name. */
+export function isBackendName(name: string): name is BackendName {
+  return name === "auto" || name === "array";
+}
+
 /** The factory for `name`. */
 export function selectBackend(operation: string, name: BackendName = "auto"): BackendFactory {
   switch (name) {

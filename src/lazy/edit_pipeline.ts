@@ -203,6 +203,16 @@ export class EditPipeline {
     });
   }
 
+  /** Asks when everything pending is applied and nothing that is edited later is yet. */
+  whenApplied<T>(operation: string, ask: () => Promise<T>): Promise<T> {
+    return this.#tell(() => {
+      // Its failure reaches what is queued behind it.
+      if (sizeOf(this.#top) > 0) this.#applyAll(operation).catch(ignore);
+      this.#askMask();
+      return this.#enqueue(operation, ask);
+    });
+  }
+
   /** Waits for what was asked before, then gives the backend back. */
   async dispose(): Promise<void> {
     await this.#tail;

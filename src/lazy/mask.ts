@@ -26,12 +26,21 @@ export type MaskFunction = (i: number, j: number, head: number) => MaskEntry;
 /** One matrix for all heads, a matrix for each of the H heads, or a function. */
 export type MaskInput = MaskMatrix | readonly MaskMatrix[] | MaskFunction;
 
+/** A checked matrix of a mask: what is added, a row a query slot and a column a key slot. */
+export interface BiasMatrix {
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** A checked mask. */
 export interface Mask {
   /** 1 when all heads share it, H otherwise. */
   readonly heads: number;
   /** Whether what it says of a slot can be another thing for the next row in that slot. */
   readonly isFunction: boolean;
+  /** The matrices that it answers from, one for all heads or one a head; none for a function. */
+  readonly matrices: readonly BiasMatrix[];
   /** Throws when it does not cover a key slot. */
   checkKey(operation: string, slot: number): void;
   /** Throws when it does not cover a query slot. */
@@ -121,6 +130,7 @@ function forbidden(length: number): Float32Array {
 class FunctionMask implements Mask {
   readonly heads: number;
   readonly isFunction = true;
+  readonly matrices = [];
   readonly #ask: MaskFunction;
 
   constructor(ask: MaskFunction, heads: number) {
@@ -151,26 +161,20 @@ class FunctionMask implements Mask {
   }
 }
 
-interface BiasMatrix {
-  readonly data: Float32Array;
-  readonly rows: number;
-  readonly columns: number;
-}
-
 class MatrixMask implements Mask {
   readonly isFunction = false;
   readonly rows: number;
   readonly columns: number;
-  readonly #matrices: readonly BiasMatrix[];
+  readonly matrices: readonly BiasMatrix[];
 
   constructor(matrices: readonly BiasMatrix[]) {
-    this.#matrices = matrices;
+    this.matrices = matrices;
     this.rows = Math.min(...matrices.map((matrix) => matrix.rows));
     this.columns = Math.min(...matrices.map((matrix) => matrix.columns));
   }
 
   get heads(): number {
-    return this.#matrices.length;
+    return this.matrices.length;
   }
 
   checkKey(operation: string, slot: number): void {
@@ -192,7 +196,7 @@ class MatrixMask implements Mask {
   }
 
   bias(i: number, j: number, head: number): number {
-    const { data, columns } = this.#matrices[head];
+    const { data, columns } = this.matrices[head];
     return data[i * columns + j];
   }
 }

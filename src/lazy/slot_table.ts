@@ -3,6 +3,16 @@
  * the one freed last first. A batch of changes can be taken back as a whole.
  */
 
+/** All that a table holds. */
+export interface SlotNumbers {
+  /** One more than the largest number ever given out. */
+  readonly size: number;
+  /** Numbers below `size` that are not live, in the order in which they were freed. */
+  readonly free: Uint32Array;
+  /** One more than the largest position so far. */
+  readonly nextPosition: number;
+}
+
 /** Live slots of one kind of row. */
 export class SlotTable {
   /** One more than the largest number ever given out. */
@@ -19,6 +29,19 @@ export class SlotTable {
     this.size = this.count = positions.length;
     this.#live = new Uint8Array(positions.length).fill(1);
     this.#nextPosition = positions.reduce((next, position) => Math.max(next, position + 1), 0);
+  }
+
+  /** A table that goes on where another one was. */
+  static restore({ size, free, nextPosition }: SlotNumbers): SlotTable {
+    const table = new SlotTable(new Float64Array(size));
+    for (const slot of free) table.release(slot);
+    table.#nextPosition = nextPosition;
+    return table;
+  }
+
+  /** What `restore` makes the same table of; a copy. */
+  save(): SlotNumbers {
+    return { size: this.size, free: Uint32Array.from(this.#free), nextPosition: this.#nextPosition };
   }
 
   /** The slot that `allocate` would give out. */

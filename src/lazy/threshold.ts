@@ -45,15 +45,18 @@ export interface Threshold {
   isReached(pending: PendingEdits): boolean;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;
+  /** The limits, all of them, as a snapshot holds them; null for a function, which no file can hold. */
+  readonly limits: Required<PendingLimits> | null;
 }
 
 /** Checks the option `lazyThreshold`. */
 export function toThreshold(operation: string, input: LazyThreshold = 64): Threshold {
   if (typeof input === "function") {
-    return { isReached: (pending) => input(pending) === true, error: Infinity };
+    return { isReached: (pending) => input(pending) === true, error: Infinity, limits: null };
   }
   if (typeof input === "number") {
-    return { isReached: limitOf(operation, "lazyThreshold", input), error: Infinity };
+    const limits = { edits: input, ageMs: Infinity, error: Infinity };
+    return { isReached: limitOf(operation, "lazyThreshold", input), error: Infinity, limits };
   }
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
     const expected = "a number, { edits, error, ageMs } or a function";
@@ -67,7 +70,11 @@ export function toThreshold(operation: string, input: LazyThreshold = 64): Thres
   const isFull = limitOf(operation, "lazyThreshold.edits", edits);
   checkLimit(operation, "lazyThreshold.ageMs", ageMs);
   checkLimit(operation, "lazyThreshold.error", error);
-  return { isReached: (pending) => isFull(pending) || (pending.edits > 0 && pending.ageMs >= ageMs), error };
+  return {
+    isReached: (pending) => isFull(pending) || (pending.edits > 0 && pending.ageMs >= ageMs),
+    error,
+    limits: { edits, ageMs, error },
+  };
 }
 
 function limitOf(operation: string, name: string, edits: number): Threshold["isReached"] {

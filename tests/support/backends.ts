@@ -7,14 +7,16 @@ import type {
   Plan,
   Readout,
   RowChanges,
+  SavedBackend,
 } from "../../src/backends/backend.ts";
+import type { SavedArrays } from "../../src/saved_array.ts";
 import type { BackendName } from "../../mod.ts";
 
 /** Names that `create` accepts and that run here. */
 export const BACKENDS: readonly BackendName[] = ["array"];
 
 /** Passes everything on; subclasses get in the way. */
-class Wrapped implements Backend {
+export class Wrapped implements Backend {
   readonly name: string;
   readonly inner: Backend;
 
@@ -57,6 +59,12 @@ class Wrapped implements Backend {
     pending: RowChanges | null,
   ): Promise<Float32Array<ArrayBuffer>> {
     return this.inner.weights(row, head, slotCount, pending);
+  }
+  save(keySize: number, querySize: number): Promise<SavedBackend> {
+    return this.inner.save(keySize, querySize);
+  }
+  restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    return this.inner.restore(operation, rows, states);
   }
   dispose(): Promise<void> {
     return this.inner.dispose();

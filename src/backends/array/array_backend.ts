@@ -16,8 +16,10 @@ import type {
   Readout,
   RowChanges,
   RowSource,
+  SavedBackend,
   Work,
 } from "../backend.ts";
+import type { SavedArrays } from "../../saved_array.ts";
 import { keyColumns, outputColumns, queryColumns, valueColumns } from "../../core/head_layout.ts";
 import { BiasTable } from "./bias_table.ts";
 import { Certifier } from "./certifier.ts";
@@ -27,6 +29,7 @@ import { Kernels } from "./kernels.ts";
 import { RowStates } from "./row_states.ts";
 import type { RowTotals } from "./row_totals.ts";
 import { equalRun, RowStore } from "./row_store.ts";
+import { restoreStates, saveStates } from "./saved_states.ts";
 import { ValueSpread } from "./value_spread.ts";
 
 const COSTS: Costs = { exponential: 8, compensatedAdd: 3 };
@@ -83,15 +86,7 @@ export class ArrayBackend implements Backend {
     return Promise.try(() => {
       // Everything that can fail for want of memory comes before the first change.
       const patch = this.#toPatch(keys);
-      const keyEnd = Math.max(this.#keyRows.size, endOf(keys));
-      const queryEnd = Math.max(this.#queryRows.size, endOf(queries));
-      this.#keyRows.reserve(keyEnd);
-      this.#valueRows.reserve(keyEnd);
-      this.#queryRows.reserve(queryEnd);
-      this.#states.reserve(queryEnd * this.#config.layout.heads);
-      this.#bias.reserve(...this.#biasSize(keys, queries, keyEnd, queryEnd));
-      this.#kernels.reserve(keyEnd, keys.slots.length);
-      const toBuild = new Uint8Array(queryEnd * this.#config.layout.heads);
+      const toBuild = this.#reserve(keys, queries);
 
       this.#certifier.forget();
       this.#storeQueries(queries, toBuild);
@@ -176,8 +171,40 @@ export class ArrayBackend implements Backend {
     });
   }
 
+  save(keySize: number, querySize: number): Promise<SavedBackend> {
+    return Promise.try(() => ({
+      bias: this.#bias.save(keySize, querySize),
+      states: saveStates(this.#states, this.#spread, this.#config.layout, querySize),
+    }));
+  }
+
+  restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    if (!states) return this.apply(rows, "rebuild");
+    return Promise.try(() => {
+      const patch = this.#toPatch(rows.keys);
+      this.#storeQueries(rows.queries, this.#reserve(rows.keys, rows.queries));
+      this.#storeKeys(rows.keys, patch);
+      const scope = { layout: this.#config.layout, keys: this.#keyRows, queries: this.#queryRows };
+      restoreStates(operation, states, this.#states, this.#spread, scope);
+    });
+  }
+
   dispose(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Makes room for a batch; returns flags of the rows that are to be built, none yet. */
+  #reserve(keys: RowChanges, queries: RowChanges): Uint8Array {
+    const { heads } = this.#config.layout;
+    const keyEnd = Math.max(this.#keyRows.size, endOf(keys));
+    const queryEnd = Math.max(this.#queryRows.size, endOf(queries));
+    this.#keyRows.reserve(keyEnd);
+    this.#valueRows.reserve(keyEnd);
+    this.#queryRows.reserve(queryEnd);
+    this.#states.reserve(queryEnd * heads);
+    this.#bias.reserve(...this.#biasSize(keys, queries, keyEnd, queryEnd));
+    this.#kernels.reserve(keyEnd, keys.slots.length);
+    return new Uint8Array(queryEnd * heads);
   }
 
   /** Takes one head of a standing query. */

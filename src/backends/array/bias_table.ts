@@ -59,6 +59,18 @@ export class BiasTable {
     });
   }
 
+  /** Copies the numbers of key slots below `keys` with query slots below `queries`, side by side; null without any. */
+  save(keys: number, queries: number): Float32Array | null {
+    if (this.heads === 0) return null;
+    const columns = queries * this.heads;
+    const saved = new Float32Array(keys * columns).fill(-Infinity);
+    for (let j = 0; j < Math.min(keys, this.#keyCapacity); j++) {
+      const start = j * this.stride;
+      saved.set(this.data.subarray(start, start + Math.min(columns, this.stride)), j * columns);
+    }
+    return saved;
+  }
+
   bytes(): number {
     return this.data.byteLength;
   }

@@ -69,20 +69,20 @@ export class RowStates {
     this.heavyCount[row] = 0;
   }
 
-  /** Copies the state of `row` of `source` to row 0. */
-  copyFrom(source: RowStates, row: number): void {
-    const start = row * this.width;
-    this.shift[0] = source.shift[row];
-    this.massError[0] = source.massError[row];
-    this.sumError[0] = source.sumError[row];
+  /** Copies the state of `row` of `source` to row `to`. */
+  copyFrom(source: RowStates, row: number, to = 0): void {
+    const start = row * this.width, toStart = to * this.width;
+    this.shift[to] = source.shift[row];
+    this.massError[to] = source.massError[row];
+    this.sumError[to] = source.sumError[row];
     for (let c = 0; c < this.width; c++) {
-      this.high[c] = source.high[start + c];
-      this.low[c] = source.low[start + c];
+      this.high[toStart + c] = source.high[start + c];
+      this.low[toStart + c] = source.low[start + c];
     }
-    this.heavyCount[0] = source.heavyCount[row];
+    this.heavyCount[to] = source.heavyCount[row];
     for (let at = 0; at < source.heavyCount[row]; at++) {
-      this.heavySlots[at] = source.heavySlots[row * HEAVY_KEYS + at];
-      this.heavyScores[at] = source.heavyScores[row * HEAVY_KEYS + at];
+      this.heavySlots[to * HEAVY_KEYS + at] = source.heavySlots[row * HEAVY_KEYS + at];
+      this.heavyScores[to * HEAVY_KEYS + at] = source.heavyScores[row * HEAVY_KEYS + at];
     }
   }
 

@@ -38,6 +38,17 @@ export class ValueSpread {
     this.hold(block);
   }
 
+  /** Copies of the centres, dv numbers a key head, and of the radii. */
+  save(): { readonly centres: Float64Array; readonly radii: Float64Array } {
+    return { centres: this.#centres.slice(), radii: this.#radii.slice() };
+  }
+
+  /** Takes balls that were saved. */
+  restore(centres: Float64Array, radii: Float64Array): void {
+    this.#centres.set(centres);
+    this.#radii.set(radii);
+  }
+
   /** Lets the balls grow until they hold a block's live values. */
   hold(block: KeyBlock): void {
     this.#radii.forEach((_, head) => this.#radii[head] = this.radiusWith(head, block));
