@@ -254,8 +254,8 @@ function toTolerance(operation: string, options: { readonly tolerance?: number }
 /** A state of the same shapes over no key. */
 function emptyLike({ output, logSumExp }: AttentionState): AttentionState {
   return {
-    output: { data: new Float32Array(output.data.length), shape: [...output.shape] },
-    logSumExp: { data: new Float32Array(logSumExp.data.length).fill(-Infinity), shape: [...logSumExp.shape] },
+    output: { data: new Float32Array(output.data.length), shape: output.shape },
+    logSumExp: { data: new Float32Array(logSumExp.data.length).fill(-Infinity), shape: logSumExp.shape },
   };
 }
 
