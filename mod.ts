@@ -36,9 +36,11 @@ export {
   AttentionError,
   BackendError,
   DisposedError,
+  FormatError,
   InputError,
   SlotError,
 } from "./src/errors.ts";
+export { type LoadOptions } from "./src/engine_snapshot.ts";
 export { type Edit } from "./src/lazy/edits.ts";
 export { type MaskEntry, type MaskFunction, type MaskInput, type MaskMatrix } from "./src/lazy/mask.ts";
 export { type FlushPolicy } from "./src/lazy/planner.ts";

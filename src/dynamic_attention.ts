@@ -8,27 +8,16 @@ import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.
 import { outputColumns, queryColumns } from "./core/head_layout.ts";
 import { describe, DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
-import {
-  checkColumn,
-  checkSlot,
-  type Edit,
-  type EditRules,
-  type EditTarget,
-  performEdit,
-} from "./lazy/edits.ts";
+import { checkColumn, checkSlot, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
 import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
+import { type EngineParts, type LoadOptions, restoreEngine, takeSnapshot } from "./engine_snapshot.ts";
 import { fillBackend } from "./fill_backend.ts";
-import {
-  checkNames,
-  type DynamicAttentionOptions,
-  type EngineProblem,
-  toEngineProblem,
-  toPositions,
-} from "./options.ts";
+import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions } from "./options.ts";
+import { encodeSnapshot } from "./store/snapshot.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
-let construct: (problem: EngineProblem, backend: Backend) => DynamicAttention;
+let construct: (parts: EngineParts, backend: Backend) => DynamicAttention;
 
 /**
  * Attention of standing queries that stays current while keys, values and queries change.
@@ -81,20 +70,17 @@ let construct: (problem: EngineProblem, backend: Backend) => DynamicAttention;
 export class DynamicAttention {
   readonly #backend: Backend;
   readonly #pipeline: EditPipeline;
-  readonly #rules: EditRules;
+  readonly #rules: EngineParts;
   #disposal: Promise<void> | null = null;
 
   static {
-    construct = (problem, backend) => new DynamicAttention(problem, backend);
+    construct = (parts, backend) => new DynamicAttention(parts, backend);
   }
 
-  private constructor(problem: EngineProblem, backend: Backend) {
-    const { queryPositions, keyPositions, layout, rule, mask, threshold, policy } = problem;
-    const keySlots = new SlotTable(keyPositions);
-    const querySlots = new SlotTable(queryPositions);
+  private constructor(parts: EngineParts, backend: Backend) {
     this.#backend = backend;
-    this.#rules = { layout, rule, mask, keySlots, querySlots };
-    this.#pipeline = new EditPipeline({ backend, policy, threshold, ...this.#rules });
+    this.#rules = parts;
+    this.#pipeline = new EditPipeline({ backend, ...parts });
   }
 
   /**
@@ -105,6 +91,19 @@ export class DynamicAttention {
    */
   static create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
     return createEngine(options);
+  }
+
+  /**
+   * Makes an engine of what {@link DynamicAttention.save} wrote. From then on it answers every call as the saved one
+   * would have, to the last bit; on another backend than it was saved on it answers within rounding, and computes its
+   * first state anew. Counters and the epoch start at 0.
+   *
+   * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`.
+   * @throws {FormatError} When the bytes are damaged, not a snapshot, or one of an unknown version.
+   * @throws {InputError} When a function is missing, or an option is unknown or out of range.
+   */
+  static load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {
+    return loadEngine(bytes, options);
   }
 
   /** Writes the key in `slot`: `key` is Hkv·d numbers. O(d + dv). */
@@ -352,6 +351,38 @@ export class DynamicAttention {
     await this.#pipeline.flush("DynamicAttention.rebuild", "rebuild");
   }
 
+  /**
+   * Applies the pending edits, in the way that `onThreshold` says, and writes down all that the engine holds as of the
+   * call. An engine to which nothing happens writes the same bytes again.
+   *
+   * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included, it has
+   * m·H·(4 d + 16 dv + 153) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, 4 for each freed slot, 4 for each number of a mask
+   * (n·m·H of a mask function), and some 3,000 more.
+   *
+   * @throws {BackendError} When the pending edits cannot be applied.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({ query: [[1]], key: [[1], [2]], value: [[1], [3]] });
+   * live.setValue(0, [2]);
+   * const bytes = await live.save(); // for Deno.writeFile("memory.safetensors", bytes)
+   *
+   * await using again = await DynamicAttention.load(bytes);
+   * assertEquals(await again.read(), await live.read());
+   * ```
+   */
+  async save(): Promise<Uint8Array<ArrayBuffer>> {
+    const operation = "DynamicAttention.save";
+    this.#checkLive(operation);
+    const { keySlots, querySlots } = this.#rules;
+    const slots = { keys: keySlots.save(), queries: querySlots.save() };
+    const take = () => takeSnapshot(this.#rules, slots, this.#backend);
+    return await encodeSnapshot(operation, await this.#pipeline.whenApplied(operation, take));
+  }
+
   /** Sizes, versions and counted work, as of now. */
   stats(): DynamicAttentionStats {
     this.#checkLive("DynamicAttention.stats");
@@ -435,5 +466,19 @@ export async function createEngine(
   wrap?: (backend: Backend) => Backend,
 ): Promise<DynamicAttention> {
   const problem = toEngineProblem("DynamicAttention.create", options);
-  return construct(problem, await fillBackend(problem, wrap));
+  const { layout, rule, mask, threshold, policy, tolerance } = problem;
+  const keySlots = new SlotTable(problem.keyPositions);
+  const querySlots = new SlotTable(problem.queryPositions);
+  const parts = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
+  return construct(parts, await fillBackend(problem, wrap));
+}
+
+/** As `createEngine`, of a snapshot. */
+export async function loadEngine(
+  bytes: Uint8Array,
+  options: LoadOptions = {},
+  wrap?: (backend: Backend) => Backend,
+): Promise<DynamicAttention> {
+  const { parts, backend } = await restoreEngine("DynamicAttention.load", bytes, options, wrap);
+  return construct(parts, backend);
 }

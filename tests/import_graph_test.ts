@@ -7,14 +7,15 @@ import { assert, assertEquals } from "./assert.ts";
 /** Floors, the lowest first: a module belongs to the first one that claims its path. */
 const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["errors", /^src\/errors\.ts$/],
-  ["matrix", /^src\/matrix\.ts$/],
+  ["matrix", /^src\/(matrix|saved_array)\.ts$/],
   ["answers", /^src\/answers\.ts$/],
   ["core", /^src\/core\//],
   ["backend contract", /^src\/backends\/backend\.ts$/],
   ["backends", /^src\/backends\//],
   ["lazy", /^src\/lazy\//],
   ["options", /^src\/options\.ts$/],
-  ["filled backends", /^src\/fill_backend\.ts$/],
+  ["store", /^src\/store\//],
+  ["filled backends", /^src\/(fill_backend|engine_snapshot)\.ts$/],
   ["entry points", /^src\/(dynamic_attention|attention|merge_states)\.ts$/],
   ["public surface", /^mod\.ts$/],
   ["experiments", /^src\/experiments\//],

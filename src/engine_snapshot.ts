@@ -1,0 +1,196 @@
+/**
+ * From an engine to a snapshot and back.
+ */
+
+import type { Backend, Changes, RowSource } from "./backends/backend.ts";
+import { type BackendName, isBackendName, selectBackend } from "./backends/select.ts";
+import { keyColumns, queryColumns, valueColumns } from "./core/head_layout.ts";
+import { describe, InputError } from "./errors.ts";
+import type { Entries } from "./lazy/edit_log.ts";
+import type { EditRules } from "./lazy/edits.ts";
+import { type Mask, type MaskFunction, maskKeys, toMask } from "./lazy/mask.ts";
+import type { FlushPolicy } from "./lazy/planner.ts";
+import { type SlotNumbers, SlotTable } from "./lazy/slot_table.ts";
+import { type LazyThreshold, type Threshold, toThreshold } from "./lazy/threshold.ts";
+import { checkArray } from "./matrix.ts";
+import { checkNames } from "./options.ts";
+import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "./store/snapshot.ts";
+
+/** What an engine goes by, beside its backend. */
+export interface EngineParts extends EditRules {
+  readonly threshold: Threshold;
+  readonly policy: FlushPolicy;
+  readonly tolerance: number;
+}
+
+/** What `DynamicAttention.load` is told beside the bytes. */
+export interface LoadOptions {
+  /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
+  readonly backend?: BackendName;
+  /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
+  readonly mask?: MaskFunction;
+  /** In place of the saved one, which is missing where it was a function. */
+  readonly lazyThreshold?: LazyThreshold;
+}
+
+const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "mask", "lazyThreshold"];
+
+/** Copies the applied state of a backend, whose slots are these. */
+export async function takeSnapshot(
+  { layout, rule, mask, threshold, policy, tolerance }: EngineParts,
+  slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
+  backend: Backend,
+): Promise<Snapshot> {
+  const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
+  const queries = rowsOf(backend.queries, slots.queries, queryColumns(layout));
+  const { bias, states } = await backend.save(slots.keys.size, slots.queries.size);
+  return {
+    layout,
+    rule,
+    tolerance,
+    policy,
+    limits: threshold.limits,
+    mask: mask && toSavedMask(mask, bias, slots),
+    keys,
+    queries,
+    backend: backend.name,
+    states,
+  };
+}
+
+/**
+ * Makes the parts of an engine and its filled backend of the bytes of a snapshot.
+ *
+ * @throws {FormatError} When the bytes are no snapshot.
+ * @throws {InputError} When an option is missing or does not fit.
+ */
+export async function restoreEngine(
+  operation: string,
+  bytes: Uint8Array,
+  options: LoadOptions,
+  wrap: (backend: Backend) => Backend = (backend) => backend,
+): Promise<{ readonly parts: EngineParts; readonly backend: Backend }> {
+  checkNames(operation, options, LOAD_OPTIONS);
+  if (!(bytes instanceof Uint8Array)) {
+    throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+  }
+  checkArray(operation, "bytes", bytes);
+  if (options.backend !== undefined) selectBackend(operation, options.backend);
+  const snapshot = await decodeSnapshot(operation, new Uint8Array(bytes));
+  const { layout, rule, tolerance, policy, keys, queries } = snapshot;
+  const mask = toLoadedMask(operation, snapshot, options.mask);
+  const parts: EngineParts = {
+    layout,
+    rule,
+    tolerance,
+    policy,
+    mask,
+    threshold: toLoadedThreshold(operation, snapshot, options.lazyThreshold),
+    keySlots: SlotTable.restore(keys.slots),
+    querySlots: SlotTable.restore(queries.slots),
+  };
+  const name = options.backend ?? (isBackendName(snapshot.backend) ? snapshot.backend : "auto");
+  const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0 };
+  const backend = wrap(selectBackend(operation, name)(config));
+  const states = backend.name === snapshot.backend ? snapshot.states : null;
+  try {
+    await backend.restore(operation, toChanges(snapshot, parts), states);
+  } catch (error) {
+    await backend.dispose();
+    throw error;
+  }
+  return { parts, backend };
+}
+
+function rowsOf(source: RowSource, slots: SlotNumbers, width: number): SlotRows {
+  const rows = new Float32Array(slots.size * width);
+  const positions = new Float64Array(slots.size);
+  liveFlags(slots).forEach((live, slot) => {
+    if (live === 0) return;
+    source.copyRow(slot, rows, slot * width);
+    positions[slot] = source.position(slot);
+  });
+  return { slots, rows, positions };
+}
+
+function liveFlags({ size, free }: SlotNumbers): Uint8Array {
+  const live = new Uint8Array(size).fill(1);
+  for (const slot of free) live[slot] = 0;
+  return live;
+}
+
+function toSavedMask(
+  mask: Mask,
+  bias: Float32Array | null,
+  slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
+): SavedMask {
+  if (!mask.isFunction) return { kind: "matrix", matrices: mask.matrices };
+  const keyLive = liveFlags(slots.keys), queryLive = liveFlags(slots.queries);
+  // A pair of which one is not live means nothing and is always written alike.
+  const said = bias?.map((entry, at) => {
+    const pair = Math.floor(at / mask.heads);
+    const isLive = keyLive[Math.floor(pair / queryLive.length)] === 1 &&
+      queryLive[pair % queryLive.length] === 1;
+    return isLive ? entry : -Infinity;
+  });
+  return { kind: "function", bias: said ?? new Float32Array(0) };
+}
+
+function toLoadedMask(
+  operation: string,
+  { mask, layout, keys, queries }: Snapshot,
+  option: MaskFunction | undefined,
+): Mask | null {
+  const needsFunction = mask?.kind === "function";
+  if (needsFunction !== (typeof option === "function") || (!needsFunction && option !== undefined)) {
+    const expected = needsFunction
+      ? "a function, as the saved engine has one"
+      : "none, as the file says it all";
+    throw new InputError(operation, `mask is ${describe(option)}`, expected);
+  }
+  if (!mask) return null;
+  const input = mask.kind === "function"
+    ? option
+    : mask.matrices.map(({ data, rows, columns }) => ({ data, shape: [rows, columns] as const }));
+  return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size);
+}
+
+function toLoadedThreshold(
+  operation: string,
+  { limits }: Snapshot,
+  option: LazyThreshold | undefined,
+): Threshold {
+  if (option !== undefined || limits) return toThreshold(operation, option ?? limits ?? undefined);
+  throw new InputError(
+    operation,
+    "lazyThreshold is undefined",
+    "one, since the saved engine's is a function",
+  );
+}
+
+/** All slots of a snapshot as one batch. */
+function toChanges(
+  { keys, queries, mask }: Snapshot,
+  { mask: live, keySlots, querySlots }: EngineParts,
+): Changes {
+  const entries = allSlots(keys);
+  const scope = {
+    keySize: keySlots.size,
+    querySize: querySlots.size,
+    hasKey: (slot: number) => keySlots.isLive(slot),
+    hasQuery: (slot: number) => querySlots.isLive(slot),
+  };
+  return {
+    keys: mask?.kind === "function" ? { ...entries, bias: mask.bias } : maskKeys(live, entries, scope),
+    queries: { ...allSlots(queries), bias: null },
+  };
+}
+
+function allSlots({ slots, rows, positions }: SlotRows): Entries {
+  return {
+    slots: Uint32Array.from({ length: slots.size }, (_, slot) => slot),
+    live: liveFlags(slots),
+    rows,
+    positions,
+  };
+}

@@ -1,0 +1,57 @@
+/**
+ * Numbers and names in the map of strings of a snapshot. A number is written in the one way that gives it back to
+ * the last bit, and read only as it would be written.
+ */
+
+import { describe, FormatError } from "../errors.ts";
+
+/** A number as text: the shortest decimal that is this float64, "Infinity" or "-0". */
+export function writeNumber(number: number): string {
+  return Object.is(number, -0) ? "-0" : String(number);
+}
+
+/** Reads entries of a map, each with what it may be. */
+export class MetadataReader {
+  readonly #operation: string;
+  readonly #metadata: Readonly<Record<string, string>>;
+
+  constructor(operation: string, metadata: Readonly<Record<string, string>>) {
+    this.#operation = operation;
+    this.#metadata = metadata;
+  }
+
+  /** Refuses entries that are not among `known`. */
+  checkNames(known: readonly string[]): void {
+    for (const name of Object.keys(this.#metadata)) {
+      if (known.includes(name)) continue;
+      throw new FormatError(this.#operation, `metadata has ${describe(name)}`, `only ${known.join(", ")}`);
+    }
+  }
+
+  /** The text of an entry, which must be one of `choices`. */
+  choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+    const found = choices.find((choice) => choice === this.#text(name));
+    return found ?? this.#refuse(name, choices.map(describe).join(" or "));
+  }
+
+  /** The text of an entry, which must match `pattern`. */
+  name(name: string, pattern: RegExp): string {
+    const text = this.#text(name);
+    return text !== undefined && pattern.test(text) ? text : this.#refuse(name, `text like ${pattern}`);
+  }
+
+  /** The number of an entry, which must pass. */
+  number(name: string, passes: (number: number) => boolean, expected: string): number {
+    const text = this.#text(name);
+    const number = Number(text);
+    return text === writeNumber(number) && passes(number) ? number : this.#refuse(name, expected);
+  }
+
+  #text(name: string): string | undefined {
+    return Object.hasOwn(this.#metadata, name) ? this.#metadata[name] : undefined;
+  }
+
+  #refuse(name: string, expected: string): never {
+    throw new FormatError(this.#operation, `metadata ${name} is ${describe(this.#text(name))}`, expected);
+  }
+}

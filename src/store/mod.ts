@@ -1,0 +1,22 @@
+/**
+ * Files: single matrices in NumPy's `.npy` format, and what snapshots of an engine can throw. Snapshots themselves are
+ * `DynamicAttention.save` and `DynamicAttention.load`.
+ *
+ * @example
+ * ```ts
+ * import { fromNpy, toNpy } from "@attune/attention/store";
+ * import { attention } from "@attune/attention";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const file = toNpy({ data: Float32Array.of(1, 0, 0, 1), shape: [2, 2] }); // or await Deno.readFile("keys.npy")
+ * const key = fromNpy(file);
+ * const output = await attention({ query: [[0, 0]], key, value: [[1], [3]] });
+ * assertEquals(fromNpy(toNpy(output)), output);
+ * ```
+ *
+ * @module
+ */
+
+export { AttentionError, FormatError, InputError } from "../errors.ts";
+export { type Matrix } from "../matrix.ts";
+export { fromNpy, toNpy } from "./npy.ts";

@@ -1,0 +1,204 @@
+/**
+ * NumPy's `.npy` format, for single matrices.
+ *
+ *     6 bytes   "\x93NUMPY"
+ *     2 bytes   version: 1.0, 2.0 or 3.0
+ *     2 bytes   length of the header, little-endian (4 bytes from version 2.0 on)
+ *     header    a Python dict, {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, padded with spaces and
+ *               ended by a newline
+ *     the rest  data
+ *
+ * Written here: what npm offers takes a file's lengths on trust and does not refuse what it then reads wrongly,
+ * big-endian numbers and columns before rows.
+ *
+ * Source: NumPy Enhancement Proposal 1, and `numpy.lib.format`.
+ */
+
+import { describe, FormatError, InputError } from "../errors.ts";
+import { checkArray, isCount, type Matrix } from "../matrix.ts";
+
+const MAGIC = "\x93NUMPY";
+const ALIGNMENT = 64;
+
+/**
+ * A matrix as the bytes of an `.npy` file, which `numpy.load` reads: 128 bytes and 4 for each number.
+ *
+ * Numbers are written as they are, also −∞ of a `logSumExp` and NaN; version 1.0, `<f4`, rows before columns. NumPy
+ * writes the same bytes.
+ *
+ * @throws {InputError} When `shape` does not fit `data`.
+ *
+ * @example
+ * ```ts
+ * import { fromNpy, toNpy } from "@attune/attention/store";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = toNpy({ data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] });
+ * assertEquals(bytes.length, 128 + 4 * 6);
+ * assertEquals(fromNpy(bytes).shape, [2, 3]);
+ * ```
+ */
+export function toNpy(matrix: Matrix): Uint8Array<ArrayBuffer> {
+  const operation = "toNpy";
+  const { data, shape } = matrix ?? {};
+  checkArray(operation, "matrix.data", data);
+  const [rows, columns] = Array.isArray(shape) && shape.length === 2 ? shape : [NaN, NaN];
+  if (!isCount(rows) || !isCount(columns) || columns === 0) {
+    throw new InputError(operation, `matrix.shape is ${describe(shape)}`, "[rows ≥ 0, columns ≥ 1]");
+  }
+  if (data.length !== rows * columns) {
+    const expected = `${rows * columns} (shape ${rows} × ${columns})`;
+    throw new InputError(operation, `matrix.data has ${data.length} numbers`, expected);
+  }
+  const dict = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${columns}), }`;
+  const start = MAGIC.length + 4;
+  const dataStart = Math.ceil((start + dict.length + 1) / ALIGNMENT) * ALIGNMENT;
+  const header = `${MAGIC}\x01\x00\x00\x00${dict}`.padEnd(dataStart - 1) + "\n";
+  const bytes = new Uint8Array(dataStart + 4 * data.length);
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < header.length; at++) bytes[at] = header.charCodeAt(at);
+  view.setUint16(start - 2, dataStart - start, true);
+  new Float32Array(bytes.buffer, dataStart).set(data);
+  return bytes;
+}
+
+/**
+ * The matrix in the bytes of an `.npy` file: float32, float64 or float16, little-endian, rows before columns; an
+ * array of one dimension is one row. Float64 is rounded to float32. What is not finite is passed on, for masks; an
+ * engine refuses it in its own words.
+ *
+ * @throws {FormatError} When the bytes are no such file, or one of another type, order or number of dimensions, are
+ * cut off or go on too long, or hold a finite number beyond float32.
+ *
+ * @example What `numpy.save(file, numpy.float64([1, 2]))` writes
+ * ```ts
+ * import { fromNpy } from "@attune/attention/store";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }".padEnd(117) + "\n";
+ * const numbers = new Uint8Array(Float64Array.of(1, 2).buffer);
+ * const bytes = Uint8Array.of(0x93, ...new TextEncoder().encode("NUMPY\x01\x00v\x00" + header), ...numbers);
+ * assertEquals(fromNpy(bytes), { data: Float32Array.of(1, 2), shape: [1, 2] });
+ * ```
+ */
+export function fromNpy(bytes: Uint8Array): Matrix {
+  const operation = "fromNpy";
+  if (!(bytes instanceof Uint8Array)) {
+    throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+  }
+  checkArray(operation, "bytes", bytes);
+  const { dict, dataStart } = splitHeader(operation, bytes);
+  const { descr, shape } = parseDict(operation, dict);
+  const read = READERS[descr];
+  if (!read) throw new FormatError(operation, `descr is ${describe(descr)}`, "'<f4', '<f8' or '<f2'");
+  const [rows, columns] = shape.length === 1 ? [1, shape[0]] : shape;
+  if (shape.length < 1 || shape.length > 2 || columns === 0) {
+    throw new FormatError(
+      operation,
+      `shape is (${shape.join(", ")})`,
+      "(rows, columns ≥ 1), or one dimension for one row",
+    );
+  }
+  const found = bytes.length - dataStart, needed = rows * columns * read.bytes;
+  if (found !== needed) {
+    throw new FormatError(
+      operation,
+      `data has ${found} bytes`,
+      `${needed} for ${descr} (${shape.join(", ")})`,
+    );
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset + dataStart, found);
+  const data = new Float32Array(rows * columns);
+  for (let at = 0; at < data.length; at++) {
+    const number = read.number(view, at * read.bytes);
+    data[at] = number;
+    if (Number.isFinite(number) && !Number.isFinite(data[at])) {
+      throw new FormatError(operation, `number ${at} is ${number}`, "numbers of float32 range");
+    }
+  }
+  return { data, shape: [rows, columns] };
+}
+
+interface Reader {
+  readonly bytes: number;
+  readonly number: (view: DataView, at: number) => number;
+}
+
+const READERS: Readonly<Record<string, Reader | undefined>> = Object.assign(Object.create(null), {
+  "<f2": { bytes: 2, number: (view: DataView, at: number) => view.getFloat16(at, true) },
+  "<f4": { bytes: 4, number: (view: DataView, at: number) => view.getFloat32(at, true) },
+  "<f8": { bytes: 8, number: (view: DataView, at: number) => view.getFloat64(at, true) },
+});
+
+function splitHeader(operation: string, bytes: Uint8Array): { dict: string; dataStart: number } {
+  const latin1 = new TextDecoder("latin1");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const magic = Array.from(bytes.subarray(0, 6), (byte) => String.fromCharCode(byte)).join("");
+  if (magic !== MAGIC || bytes.length < 12) {
+    throw new FormatError(
+      operation,
+      `file of ${bytes.length} bytes begins with ${describe(magic)}`,
+      describe(MAGIC),
+    );
+  }
+  const version = `${bytes[6]}.${bytes[7]}`;
+  if (!["1.0", "2.0", "3.0"].includes(version)) {
+    throw new FormatError(operation, `version is ${version}`, "1.0, 2.0 or 3.0");
+  }
+  const start = version === "1.0" ? 10 : 12;
+  const length = version === "1.0" ? view.getUint16(8, true) : view.getUint32(8, true);
+  if (start + length > bytes.length) {
+    throw new FormatError(
+      operation,
+      `header has ${length} bytes`,
+      `at most ${bytes.length - start}, the file's rest`,
+    );
+  }
+  return { dict: latin1.decode(bytes.subarray(start, start + length)), dataStart: start + length };
+}
+
+interface Header {
+  readonly descr: string;
+  readonly shape: number[];
+}
+
+const DICT = /^\s*\{(?<entries>[^{}]*)\}\s*$/;
+const ENTRY =
+  /\s*(?<quote>['"])(?<name>\w+)\k<quote>\s*:\s*(?<value>'[^']*'|"[^"]*"|True|False|\([\d\s,]*\))\s*(?:,\s*|$)/y;
+
+function parseDict(operation: string, dict: string): Header {
+  const entries = new Map<string, string>();
+  const text = DICT.exec(dict)?.groups?.entries ?? "";
+  ENTRY.lastIndex = 0;
+  let end = 0;
+  for (let match = ENTRY.exec(text); match?.groups; match = ENTRY.exec(text)) {
+    entries.set(match.groups.name, match.groups.value);
+    end = ENTRY.lastIndex;
+  }
+  const descr = entries.get("descr")?.slice(1, -1), order = entries.get("fortran_order");
+  const shape = toShape(entries.get("shape") ?? "");
+  if (end < text.length || entries.size !== 3 || descr === undefined || !shape) {
+    throw new FormatError(
+      operation,
+      `header is ${describe(dict.trim().slice(0, 100))}`,
+      "{'descr': text, 'fortran_order': False, 'shape': whole numbers}",
+    );
+  }
+  if (order !== "False") {
+    throw new FormatError(
+      operation,
+      `fortran_order is ${order}`,
+      "False, as numpy.ascontiguousarray makes it",
+    );
+  }
+  return { descr, shape };
+}
+
+/** The lengths of a tuple; null for what is none. */
+function toShape(tuple: string): number[] | null {
+  if (!tuple.startsWith("(")) return null;
+  const lengths = tuple.slice(1, -1).split(",").map((length) => length.trim());
+  // Python ends a tuple of one with a comma.
+  if (lengths.at(-1) === "") lengths.pop();
+  return lengths.every((length) => /^\d+$/.test(length)) ? lengths.map(Number) : null;
+}

@@ -1,0 +1,216 @@
+/**
+ * The safetensors format: named tensors with a map of strings, in one file that many tools read.
+ *
+ *     8 bytes   N, the length of the header, little-endian
+ *     N bytes   header, JSON: { "__metadata__": { name: text }, name: { dtype, shape, data_offsets: [begin, end] } },
+ *               padded with spaces
+ *     the rest  data: little-endian, row-major, tensor after tensor without gap or overlap
+ *
+ * Written here, since what npm offers reads only, checks nothing and wants a browser's database. Every length that
+ * a file names is compared with what is there before anything is made of it.
+ *
+ * Source: https://github.com/huggingface/safetensors, section "Format".
+ */
+
+import { describe, FormatError } from "../errors.ts";
+import { isCount } from "../matrix.ts";
+import {
+  ELEMENT_TYPES,
+  type ElementType,
+  elementTypeOf,
+  type SavedArray,
+  type SavedArrays,
+} from "../saved_array.ts";
+
+/** What a file holds. */
+export interface TensorFile {
+  /** The map of strings. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Tensors by name. */
+  readonly tensors: SavedArrays;
+}
+
+const PREFIX_BYTES = 8;
+/** As the format's own reader limits it. */
+const LARGEST_HEADER = 100_000_000;
+const METADATA = "__metadata__";
+
+/** Writes a file; the same tensors in the same order give the same bytes. */
+export function encodeTensors({ metadata, tensors }: TensorFile): Uint8Array<ArrayBuffer> {
+  // The widest elements first, so that every tensor begins at a multiple of its element.
+  const ordered = Object.entries(tensors).sort(([, a], [, b]) =>
+    b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT
+  );
+  let end = 0;
+  const entries = ordered.map(([name, { shape, data }]) => {
+    const begin = end;
+    end += data.byteLength;
+    return [name, { dtype: elementTypeOf(data), shape, data_offsets: [begin, end] }];
+  });
+  const json = new TextEncoder().encode(
+    JSON.stringify({ [METADATA]: metadata, ...Object.fromEntries(entries) }),
+  );
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  const dataStart = PREFIX_BYTES + headerBytes;
+  const bytes = new Uint8Array(dataStart + end);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.fill(0x20, PREFIX_BYTES, dataStart);
+  bytes.set(json, PREFIX_BYTES);
+  let at = dataStart;
+  for (const [, { data }] of ordered) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Reads a file. Tensors are views of `bytes` where they are aligned.
+ *
+ * @throws {FormatError} When it is no such file, is cut off or damaged, or has elements other than F64, F32, U32, U8.
+ */
+export function decodeTensors(operation: string, bytes: Uint8Array<ArrayBuffer>): TensorFile {
+  const dataStart = dataStartOf(operation, bytes);
+  const { [METADATA]: metadata = {}, ...entries } = parseHeader(
+    operation,
+    bytes.subarray(PREFIX_BYTES, dataStart),
+  );
+  const data = bytes.subarray(dataStart);
+  const tensors: [string, SavedArray][] = [];
+  const spans: { readonly name: string; readonly begin: number; readonly end: number }[] = [];
+  for (const [name, entry] of Object.entries(entries)) {
+    const { type, shape, begin, end } = toEntry(operation, name, entry, data.length);
+    spans.push({ name, begin, end });
+    tensors.push([name, { shape, data: numbersAt(type, data, begin, end) }]);
+  }
+  checkSpans(operation, spans, data.length);
+  return { metadata: toStrings(operation, metadata), tensors: Object.fromEntries(tensors) };
+}
+
+/** Where a file's data begins. */
+export function dataStartOf(operation: string, bytes: Uint8Array<ArrayBuffer>): number {
+  const least = PREFIX_BYTES + 2;
+  if (bytes.length < least) {
+    throw new FormatError(
+      operation,
+      `file has ${bytes.length} bytes`,
+      `a safetensors file of at least ${least}`,
+    );
+  }
+  const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const most = Math.min(bytes.length - PREFIX_BYTES, LARGEST_HEADER);
+  if (headerBytes > most) {
+    throw new FormatError(
+      operation,
+      `safetensors header has ${headerBytes} bytes`,
+      `at most ${most} in a file of ${bytes.length}`,
+    );
+  }
+  return PREFIX_BYTES + headerBytes;
+}
+
+function parseHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): Readonly<Record<string, unknown>> {
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FormatError(operation, `safetensors header cannot be read (${reason})`, "JSON in UTF-8");
+  }
+  if (isRecord(header)) return header;
+  throw new FormatError(operation, `safetensors header is ${describe(header)}`, "a JSON object");
+}
+
+interface Entry {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+function toEntry(operation: string, name: string, entry: unknown, dataBytes: number): Entry {
+  if (!isRecord(entry)) {
+    throw new FormatError(operation, `tensor ${describe(name)} is ${describe(entry)}`, "a JSON object");
+  }
+  const { dtype, shape, data_offsets: offsets } = entry;
+  const what = `tensor ${describe(name)}`;
+  if (typeof dtype !== "string" || !isElementType(dtype)) {
+    const known = Object.keys(ELEMENT_TYPES).join(", ");
+    throw new FormatError(operation, `${what} has dtype ${describe(dtype)}`, `one of ${known}`);
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    throw new FormatError(operation, `${what} has shape ${describe(shape)}`, "a list of whole numbers ≥ 0");
+  }
+  const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [NaN, NaN];
+  if (!isCount(begin) || !isCount(end) || begin > end || end > dataBytes) {
+    throw new FormatError(
+      operation,
+      `${what} has data_offsets ${describe(offsets)}`,
+      `[begin, end] with begin ≤ end ≤ ${dataBytes}, the bytes of data`,
+    );
+  }
+  const needed = shape.reduce((size, length) => size * length, ELEMENT_TYPES[dtype].BYTES_PER_ELEMENT);
+  if (end - begin !== needed) {
+    throw new FormatError(
+      operation,
+      `${what} has ${end - begin} bytes`,
+      `${needed} for ${dtype} [${shape.join(", ")}]`,
+    );
+  }
+  return { type: dtype, shape, begin, end };
+}
+
+/** Tensors lie end to end and fill the data. */
+function checkSpans(
+  operation: string,
+  spans: { readonly name: string; readonly begin: number; readonly end: number }[],
+  dataBytes: number,
+): void {
+  spans.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let filled = 0;
+  for (const { name, begin, end } of spans) {
+    if (begin !== filled) {
+      throw new FormatError(
+        operation,
+        `tensor ${describe(name)} begins at byte ${begin}`,
+        `${filled}, where the one before it ends`,
+      );
+    }
+    filled = end;
+  }
+  if (filled !== dataBytes) {
+    throw new FormatError(operation, `tensors end at byte ${filled}`, `${dataBytes}, the end of the data`);
+  }
+}
+
+function numbersAt(
+  type: ElementType,
+  data: Uint8Array<ArrayBuffer>,
+  begin: number,
+  end: number,
+): SavedArray["data"] {
+  const Numbers = ELEMENT_TYPES[type];
+  const isAligned = (data.byteOffset + begin) % Numbers.BYTES_PER_ELEMENT === 0;
+  const { buffer, byteOffset } = isAligned ? data.subarray(begin, end) : data.slice(begin, end);
+  return new Numbers(buffer, byteOffset, (end - begin) / Numbers.BYTES_PER_ELEMENT);
+}
+
+function toStrings(operation: string, metadata: unknown): Record<string, string> {
+  const found = isRecord(metadata) ? Object.entries(metadata) : [[METADATA, metadata] as const];
+  const strings: [string, string][] = [];
+  for (const [name, text] of found) {
+    if (typeof text !== "string") {
+      throw new FormatError(operation, `metadata ${describe(name)} is ${describe(text)}`, "text");
+    }
+    strings.push([name, text]);
+  }
+  return Object.fromEntries(strings);
+}
+
+function isElementType(name: string): name is ElementType {
+  return Object.hasOwn(ELEMENT_TYPES, name);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

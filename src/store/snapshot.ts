@@ -1,0 +1,331 @@
+/**
+ * Snapshots of an engine as safetensors files, format "attune", version 1. For m query slots and n key slots, those
+ * that are free included (their rows are zero):
+ *
+ *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
+ *     query.positions  F64 [m]                  key.positions  F64 [n]
+ *     query.free       U32 [any]                key.free       U32 [any]  free slots, the one freed last at the end
+ *     mask.0, mask.1 … F32 [rows, columns]      of a mask of matrices: one, or one a head
+ *     bias             F32 [n, m, H]            of a mask function: what it said
+ *     array.*                                   what the backend `array` keeps, if that is `backend`
+ *
+ * The metadata hold the rest as text: format, version, backend, heads, kvHeads, headDim, valueDim, scale, softcap,
+ * before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits, ageMs, error, mask ("none",
+ * "matrix" or "function"), nextKeyPosition, nextQueryPosition and sha256 (see `checksum.ts`).
+ */
+
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
+import type { ScoreRule } from "../core/score_rule.ts";
+import { describe, FormatError } from "../errors.ts";
+import type { BiasMatrix } from "../lazy/mask.ts";
+import type { FlushPolicy } from "../lazy/planner.ts";
+import type { SlotNumbers } from "../lazy/slot_table.ts";
+import type { PendingLimits } from "../lazy/threshold.ts";
+import { isCount } from "../matrix.ts";
+import { checkNumbers, type SavedArray, type SavedArrays, takeArray, takeNumbers } from "../saved_array.ts";
+import { checkSeal, seal, UNSEALED } from "./checksum.ts";
+import { MetadataReader, writeNumber } from "./metadata.ts";
+import { decodeTensors, encodeTensors } from "./safetensors.ts";
+
+/** Rows of one kind; the row of a free slot is zero. */
+export interface SlotRows {
+  readonly slots: SlotNumbers;
+  readonly rows: Float32Array;
+  readonly positions: Float64Array;
+}
+
+/** A mask: its matrices, or what a function said of each key slot, query slot and head. */
+export type SavedMask =
+  | { readonly kind: "matrix"; readonly matrices: readonly BiasMatrix[] }
+  | { readonly kind: "function"; readonly bias: Float32Array };
+
+/** How an engine goes on, as plain data. */
+export interface SavedSettings {
+  readonly layout: HeadLayout;
+  readonly rule: ScoreRule;
+  readonly tolerance: number;
+  readonly policy: FlushPolicy;
+  /** null where a function decided. */
+  readonly limits: Required<PendingLimits> | null;
+}
+
+/** An engine with nothing pending. */
+export interface Snapshot extends SavedSettings {
+  readonly mask: SavedMask | null;
+  /** Rows `[key | value]`. */
+  readonly keys: SlotRows;
+  readonly queries: SlotRows;
+  /** The backend that `states` are of. */
+  readonly backend: string;
+  readonly states: SavedArrays;
+}
+
+const FORMAT = "attune", VERSION = "1";
+/** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
+const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
+
+/** Writes a snapshot; equal snapshots give equal bytes. */
+export async function encodeSnapshot(
+  operation: string,
+  snapshot: Snapshot,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { layout, mask, keys, queries, backend, states } = snapshot;
+  const { slots: { size: n } } = keys, { slots: { size: m } } = queries;
+  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
+  const tensors: Record<string, SavedArray> = {
+    "query": { shape: [m, queryColumns(layout)], data: queries.rows },
+    "query.positions": { shape: [m], data: queries.positions },
+    "query.free": { shape: [queries.slots.free.length], data: queries.slots.free },
+    "key": { shape: [n, keyWidth], data: columnsOf(keys.rows, n, 0, keyWidth) },
+    "value": { shape: [n, valueWidth], data: columnsOf(keys.rows, n, keyWidth, valueWidth) },
+    "key.positions": { shape: [n], data: keys.positions },
+    "key.free": { shape: [keys.slots.free.length], data: keys.slots.free },
+  };
+  if (mask?.kind === "function") tensors.bias = { shape: [n, m, layout.heads], data: mask.bias };
+  if (mask?.kind === "matrix") {
+    mask.matrices.forEach(({ rows, columns, data }, at) => {
+      tensors[`mask.${at}`] = { shape: [rows, columns], data };
+    });
+  }
+  for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
+  const bytes = encodeTensors({ metadata: writeMetadata(snapshot), tensors });
+  await seal(operation, bytes);
+  return bytes;
+}
+
+/**
+ * Reads a snapshot. Its numbers are views of `bytes` where they are aligned.
+ *
+ * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with itself.
+ */
+export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<Snapshot> {
+  const { metadata, tensors } = decodeTensors(operation, bytes);
+  const reader = new MetadataReader(operation, metadata);
+  reader.choice("format", [FORMAT]);
+  reader.choice("version", [VERSION]);
+  await checkSeal(operation, bytes);
+
+  const settings = readSettings(reader);
+  const { layout, limits } = settings;
+  const backend = reader.name("backend", /^[a-z]+$/);
+  const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
+  const keys = takeKeys(operation, reader, tensors, layout);
+  const queries = takeQueries(operation, reader, tensors, layout);
+  const limitNames = limits ? LIMIT_NAMES : [];
+  reader.checkNames([...NAMES, ...limitNames]);
+  checkSize(operation, layout, queries.slots.size, bytes.length);
+  const rest = Object.entries(tensors).filter(([name]) => !ROW_TENSORS.includes(name));
+  const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
+  const states = rest.filter(isState).map(([name, array]) =>
+    [name.slice(backend.length + 1), array] as const
+  );
+  const maskTensors = Object.fromEntries(rest.filter((entry) => !isState(entry)));
+  return {
+    ...settings,
+    mask: takeMask(operation, maskKind, maskTensors, layout, keys.slots.size, queries.slots.size),
+    keys,
+    queries,
+    backend,
+    states: Object.fromEntries(states),
+  };
+}
+
+const NAMES = [
+  ...[
+    "format",
+    "version",
+    "backend",
+    "heads",
+    "kvHeads",
+    "headDim",
+    "valueDim",
+    "scale",
+    "softcap",
+    "before",
+  ],
+  ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
+  "sha256",
+];
+const LIMIT_NAMES = ["edits", "ageMs", "error"];
+const ROW_TENSORS = [
+  ...["query", "query.positions", "query.free"],
+  ...["key", "value", "key.positions", "key.free"],
+];
+
+function writeMetadata(snapshot: Snapshot): Record<string, string> {
+  const { layout, rule, tolerance, policy, limits, mask, keys, queries, backend } = snapshot;
+  const numbers = (fields: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(fields).map(([name, number]) => [name, writeNumber(number)]));
+  const { heads, kvHeads, headDim, valueDim } = layout;
+  const { scale, softcap, before, after } = rule;
+  return {
+    format: FORMAT,
+    version: VERSION,
+    backend,
+    ...numbers({ heads, kvHeads, headDim, valueDim, scale, softcap, before, after, tolerance }),
+    onThreshold: policy,
+    lazyThreshold: limits ? "limits" : "function",
+    ...(limits ? numbers({ edits: limits.edits, ageMs: limits.ageMs, error: limits.error }) : {}),
+    mask: mask?.kind ?? "none",
+    nextKeyPosition: writeNumber(keys.slots.nextPosition),
+    nextQueryPosition: writeNumber(queries.slots.nextPosition),
+    sha256: UNSEALED,
+  };
+}
+
+function readSettings(reader: MetadataReader): SavedSettings {
+  const size = (name: string) =>
+    reader.number(name, (count) => isCount(count) && count > 0, "a whole number ≥ 1");
+  const isFloat32 = (number: number) => Number.isFinite(Math.fround(number));
+  const isLimit = (number: number) => number >= 0;
+  const heads = size("heads");
+  const layout: HeadLayout = {
+    heads,
+    kvHeads: reader.number(
+      "kvHeads",
+      (count) => count > 0 && heads % count === 0,
+      `a divisor of ${heads} (heads)`,
+    ),
+    headDim: size("headDim"),
+    valueDim: size("valueDim"),
+  };
+  const rule: ScoreRule = {
+    scale: reader.number("scale", isFloat32, "a finite number of float32 range"),
+    softcap: reader.number("softcap", (cap) => cap >= 0 && isFloat32(cap), "a finite number ≥ 0"),
+    before: reader.number("before", isLimit, "a number ≥ 0"),
+    after: reader.number("after", (reach) => reach > -Infinity, "a finite number, or Infinity"),
+  };
+  const isEdits = (edits: number) => edits === Infinity || (isCount(edits) && edits >= 1);
+  return {
+    layout,
+    rule,
+    tolerance: reader.number("tolerance", (share) => share > 0 && share < 1, "a number between 0 and 1"),
+    policy: reader.choice("onThreshold", ["auto", "patch", "rebuild"]),
+    limits: reader.choice("lazyThreshold", ["limits", "function"]) === "function" ? null : {
+      edits: reader.number("edits", isEdits, "a whole number ≥ 1, or Infinity"),
+      ageMs: reader.number("ageMs", isLimit, "a number ≥ 0"),
+      error: reader.number("error", isLimit, "a number ≥ 0"),
+    },
+  };
+}
+
+function takeKeys(
+  operation: string,
+  reader: MetadataReader,
+  tensors: SavedArrays,
+  layout: HeadLayout,
+): SlotRows {
+  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout), width = keyWidth + valueWidth;
+  const { shape: [size], data: keys } = takeArray(operation, tensors, "key", "F32", [null, keyWidth]);
+  const values = takeNumbers(operation, tensors, "value", "F32", [size, valueWidth]);
+  checkNumbers(operation, "key", keys, Number.isFinite, "finite numbers");
+  checkNumbers(operation, "value", values, Number.isFinite, "finite numbers");
+  const rows = new Float32Array(size * width);
+  for (let slot = 0; slot < size; slot++) {
+    rows.set(keys.subarray(slot * keyWidth, (slot + 1) * keyWidth), slot * width);
+    rows.set(values.subarray(slot * valueWidth, (slot + 1) * valueWidth), slot * width + keyWidth);
+  }
+  return { rows, ...takeSlots(operation, reader, tensors, "key", "nextKeyPosition", size) };
+}
+
+function takeQueries(
+  operation: string,
+  reader: MetadataReader,
+  tensors: SavedArrays,
+  layout: HeadLayout,
+): SlotRows {
+  const width = queryColumns(layout);
+  const { shape: [size], data: rows } = takeArray(operation, tensors, "query", "F32", [null, width]);
+  checkNumbers(operation, "query", rows, Number.isFinite, "finite numbers");
+  return { rows, ...takeSlots(operation, reader, tensors, "query", "nextQueryPosition", size) };
+}
+
+function takeSlots(
+  operation: string,
+  reader: MetadataReader,
+  tensors: SavedArrays,
+  what: "key" | "query",
+  nextName: string,
+  size: number,
+): Omit<SlotRows, "rows"> {
+  const positions = takeNumbers(operation, tensors, `${what}.positions`, "F64", [size]);
+  checkNumbers(operation, `${what}.positions`, positions, Number.isFinite, "finite numbers");
+  const free = takeNumbers(operation, tensors, `${what}.free`, "U32", [null]);
+  const isFree = new Uint8Array(size);
+  checkNumbers(operation, `${what}.free`, free, (slot) => {
+    if (slot >= size || isFree[slot] === 1) return false;
+    isFree[slot] = 1;
+    return true;
+  }, `slots below ${size} (rows of ${what}), none twice`);
+  let least = 0;
+  for (let slot = 0; slot < size; slot++) {
+    if (isFree[slot] === 0) least = Math.max(least, positions[slot] + 1);
+  }
+  const isNext = (position: number) => position >= least && position < Infinity;
+  const nextPosition = reader.number(nextName, isNext, `a finite number ≥ ${least}, beyond all positions`);
+  return { positions, slots: { size, free, nextPosition } };
+}
+
+function takeMask(
+  operation: string,
+  kind: "none" | "matrix" | "function",
+  tensors: SavedArrays,
+  { heads }: HeadLayout,
+  keySize: number,
+  querySize: number,
+): SavedMask | null {
+  const names = Object.keys(tensors);
+  const isBias = (bias: number) => bias < Infinity;
+  const expected = "finite numbers or −Infinity";
+  if (kind === "function") {
+    checkOnly(operation, names, ["bias"]);
+    const bias = takeNumbers(operation, tensors, "bias", "F32", [keySize, querySize, heads]);
+    checkNumbers(operation, "bias", bias, isBias, expected);
+    return { kind, bias };
+  }
+  const count = kind === "none" ? 0 : names.length === 1 ? 1 : heads;
+  const matrixNames = Array.from({ length: Math.min(count, names.length) }, (_, at) => `mask.${at}`);
+  checkOnly(operation, names, matrixNames);
+  if (count > names.length) {
+    throw new FormatError(operation, `file has ${names.length} matrices of a mask`, `1 or ${heads} (heads)`);
+  }
+  const matrices = matrixNames.map((name) => {
+    const { shape: [rows, columns], data } = takeArray(operation, tensors, name, "F32", [null, null]);
+    checkNumbers(operation, name, data, isBias, expected);
+    if (rows < querySize || columns < keySize) {
+      const least = `at least [${querySize}, ${keySize}], the slots of queries and keys`;
+      throw new FormatError(operation, `tensor ${name} is F32 [${rows}, ${columns}]`, least);
+    }
+    return { rows, columns, data };
+  });
+  return kind === "none" ? null : { kind, matrices };
+}
+
+function checkOnly(operation: string, names: readonly string[], known: readonly string[]): void {
+  const stranger = names.find((name) => !known.includes(name));
+  if (stranger === undefined) return;
+  const expected = `only ${[...ROW_TENSORS, ...known].join(", ")} and states of the backend`;
+  throw new FormatError(operation, `file has a tensor ${describe(stranger)}`, expected);
+}
+
+/** States are as many as queries times values, of which a file may have none. */
+function checkSize(operation: string, layout: HeadLayout, querySize: number, fileBytes: number): void {
+  const { heads, valueDim } = layout;
+  const needed = 16 * querySize * heads * (valueDim + 2) + 8 * (queryColumns(layout) + valueColumns(layout));
+  const most = FREE_BYTES + BYTES_PER_BYTE * fileBytes;
+  if (needed <= most) return;
+  throw new FormatError(
+    operation,
+    `file of ${fileBytes} bytes describes an engine of ${needed} bytes`,
+    `at most ${most}`,
+  );
+}
+
+function columnsOf(rows: Float32Array, count: number, first: number, width: number): Float32Array {
+  const stride = count === 0 ? 0 : rows.length / count;
+  const columns = new Float32Array(count * width);
+  for (let at = 0; at < count; at++) {
+    columns.set(rows.subarray(at * stride + first, at * stride + first + width), at * width);
+  }
+  return columns;
+}
