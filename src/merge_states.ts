@@ -1,6 +1,6 @@
 /**
- * Partial attention in and out: the states of some queries over parts of the keys become the state over all of
- * them, and a part can be taken out again.
+ * Partial attention in and out: the states of some queries over parts of the keys become the state over all
+ * of them, and a part can be taken out again.
  */
 
 import { distanceRounding, identity, merge, type RowState, unmerge } from "./core/attention_state.ts";
@@ -12,7 +12,10 @@ import { checkNames } from "./options.ts";
 export interface AttentionState {
   /** o, m × H·dv: head h in columns [h·dv, (h+1)·dv). */
   readonly output: Matrix;
-  /** ln Σ_j exp s_ij, m × H: **natural log**; −∞ where no key is allowed, and what `output` says there is not looked at. */
+  /**
+   * ln Σ_j exp s_ij, m × H: **natural log**; −∞ where no key is allowed, and what `output` says there is not
+   * looked at.
+   */
   readonly logSumExp: Matrix;
 }
 
@@ -25,17 +28,18 @@ const LARGEST = 2 ** 128 - 2 ** 104;
  *
  *     L = ln Σ_p exp(L_p),     o = Σ_p exp(L_p − L) o_p
  *
- * where p counts the states and L is `logSumExp`, **natural log** (libraries that use base 2 need × ln 2 first). The
- * order does not matter, beyond the last bit. A row without allowed keys, −∞, is the identity: merging it changes
- * no bit, and merging nothing else leaves −∞ and zeros. Costs O(k m H dv) for k states; float64 inside.
+ * where p counts the states and L is `logSumExp`, **natural log** (libraries that use base 2 need × ln 2
+ * first). The order does not matter, beyond the last bit. A row without allowed keys, −∞, is the identity:
+ * merging it changes no bit, and merging nothing else leaves −∞ and zeros. Costs O(k m H dv) for k states;
+ * float64 inside.
  *
- * Log-sum-exps that are off by at most δ move the output by at most tanh(δ/2) times the largest distance between
- * the outputs of states; a float32 L is off by up to |L| · 2⁻²⁴.
+ * Log-sum-exps that are off by at most δ move the output by at most tanh(δ/2) times the largest distance
+ * between the outputs of states; a float32 L is off by up to |L| · 2⁻²⁴.
  *
  * @param states k ≥ 1 states of equal shapes, `output` m × H·dv and `logSumExp` m × H, over disjoint keys.
  * @returns The state over all the keys, in matrices of the caller's own.
- * @throws {InputError} When there is no state, since the shape is unknown then; when shapes differ; when an output
- * is not finite or a log-sum-exp is neither finite nor −∞.
+ * @throws {InputError} When there is no state, since the shape is unknown then; when shapes differ; when an
+ * output is not finite or a log-sum-exp is neither finite nor −∞.
  *
  * @example A long memory in three parts
  * ```ts
@@ -54,8 +58,8 @@ const LARGEST = 2 ** 128 - 2 ** 104;
  * whole.data.forEach((o, at) => assertAlmostEquals(output.data[at], o, 1e-4));
  * ```
  *
- * Source: Ye et al., "FlashInfer", arXiv 2501.01005, §2.2, and its tutorial on recursive attention (there in base
- * 2); Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867, §3.1.
+ * Source: Ye et al., "FlashInfer", arXiv 2501.01005, §2.2, and its tutorial on recursive attention (its kernels
+ * keep base 2); Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867, §3.1.
  */
 export function mergeStates(states: readonly AttentionState[]): AttentionState {
   const operation = "mergeStates";
@@ -78,16 +82,17 @@ export function mergeStates(states: readonly AttentionState[]): AttentionState {
 }
 
 /**
- * Attention over the keys of `total` without those of `part`: the inverse of {@link mergeStates}, where it is safe.
- * For each row and head, with r = exp(L_part − L_total) the share of the weights that goes,
+ * Attention over the keys of `total` without those of `part`: the inverse of {@link mergeStates}, where it is
+ * safe. For each row and head, with r = exp(L_part − L_total) the share of the weights that goes,
  *
  *     L = L_total + ln(1 − r),     o = (o_total − r o_part) / (1 − r).
  *
- * The roundings of the inputs grow like 1 / (1 − r), so there is an answer only when it is proven that, in each row
- * and head, neither the output nor exp(L) is off by more than `tolerance` of itself, for the output relative to its
- * largest number (or to 2⁻¹²⁶). What the bound takes for granted is that the numbers of both states are exact ones
- * rounded to float32, or that `total` came from merging `part`; then what remains is what was merged with it. L
- * itself is rounded beyond that, by up to (|L| + |L_total|) · 2⁻²⁴. `src/core/attention_state.ts` has the proof.
+ * The roundings of the inputs grow like 1 / (1 − r), so there is an answer only when it is proven that, in
+ * each row and head, neither the output nor exp(L) is off by more than `tolerance` of itself, for the output
+ * relative to its largest number (or to 2⁻¹²⁶). What the bound takes for granted is that the numbers of both
+ * states are exact ones rounded to float32, or that `total` came from merging `part`; then what remains is
+ * what was merged with it. L itself is rounded beyond that, by up to (|L| + |L_total|) · 2⁻²⁴.
+ * `src/core/attention_state.ts` has the proof.
  *
  * A row of `part` without allowed keys takes out nothing: that row of `total` is copied. Costs O(m H dv).
  *
@@ -95,10 +100,10 @@ export function mergeStates(states: readonly AttentionState[]): AttentionState {
  * @param part A state of the same shapes over some of these keys.
  * @param options `tolerance`, a number between 0 and 1; 1e-4 unless given.
  * @returns The state over the keys that remain, in matrices of the caller's own.
- * @throws {InputError} When shapes differ, a number is not one that {@link mergeStates} takes, or a log-sum-exp of
- * `part` is larger than that of `total` by more than rounding.
- * @throws {AccuracyError} When the bound of some row is above `tolerance`, as it is when a row loses all it has. It
- * names the row with the largest bound.
+ * @throws {InputError} When shapes differ, a number is not one that {@link mergeStates} takes, or a
+ * log-sum-exp of `part` is larger than that of `total` by more than rounding.
+ * @throws {AccuracyError} When the bound of some row is above `tolerance`, as it is when a row loses all it
+ * has. It names the row with the largest bound.
  *
  * @example A document is taken out
  * ```ts

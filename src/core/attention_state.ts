@@ -1,19 +1,21 @@
 /**
  * The algebra of partial attention. The state of a row (one head of a query) over a set of keys is its output
- * o = Σ a_j v_j / Σ a_j and its natural log-sum-exp L = ln Σ a_j, with a_j = exp s_j; it stands for (c, l, u) with
- * c = L, l = 1, u = o, a shift that cannot overflow. States over disjoint keys form a commutative monoid:
+ * o = Σ a_j v_j / Σ a_j and its natural log-sum-exp L = ln Σ a_j, with a_j = exp s_j; it stands for (c, l, u)
+ * with c = L, l = 1, u = o, a shift that cannot overflow. States over disjoint keys form a commutative
+ * monoid:
  *
  *     identity        o = 0, L = −∞                                the row over no key
  *     merge(A, B)     L = ln(e^L_A + e^L_B),  o = (e^L_A o_A + e^L_B o_B) / e^L
  *     unmerge(T, P)   L_R = L_T + ln(1 − r),  o_R = (o_T − r o_P) / (1 − r),    r = exp(L_P − L_T)
  *
- * Only differences of log-sum-exps are exponentiated, none of them above 0, so no L is too large, too small or too
- * far from another. Merging averages outputs, which magnifies no error; taking out divides by what remains, 1 − r,
- * and magnifies, which is why `unmerge` comes with a bound.
+ * Only differences of log-sum-exps are exponentiated, none of them above 0, so no L is too large, too small
+ * or too far from another. Merging averages outputs, which magnifies no error; taking out divides by what
+ * remains, 1 − r, and magnifies, which is why `unmerge` comes with a bound.
  *
- * **The bound of `unmerge`.** Let every number of T and P be an exact one (*) rounded to float32: off by at most
- * u = 2⁻²⁴ of itself, or 2⁻¹⁵⁰ if it is subnormal. ‖·‖ is the largest absolute number of a row. With
- * ε = u (|L_T| + |L_P|), the share r that the numbers give and the exact r* differ by |r − r*| ≤ r (e^ε − 1), so
+ * **The bound of `unmerge`.** Let every number of T and P be an exact one (*) rounded to float32: off by at
+ * most u = 2⁻²⁴ of itself, or 2⁻¹⁵⁰ if it is subnormal. ‖·‖ is the largest absolute number of a row.
+ * With ε = u (|L_T| + |L_P|), the share r that the numbers give and the exact r* differ by
+ * |r − r*| ≤ r (e^ε − 1), so
  * that κ = r (e^ε − 1) / (1 − r) bounds the relative change of 1 − r. From o_T* = r* o_P* + (1 − r*) o_R*,
  *
  *     ô − o_R* = [ (o_T − o_T*) − r (o_P − o_P*) + (r* − r) (o_P* − o_R*) ] / (1 − r),
@@ -24,9 +26,9 @@
  *     e ≤ [ (u ‖o_T‖ + r u ‖o_P‖) / (1 − r) + κ (‖o_P − ô‖ + u ‖o_P‖) ] / (1 − κ)      while κ < 1.
  *
  * Rounding ô adds u ‖ô‖, and ‖o_R*‖ ≥ ‖ô‖ − e makes it relative. The mass that remains, e^L_R, is off by
- * |r − r*| / (1 − r*) ≤ κ / (1 − κ) of itself, beside what the roundings of L_T and L_R say. The bound is the larger
- * of the two; both grow like 1 / (1 − r), in steps of ε. The same holds, with the errors of P left out, when T is
- * `merge(P, R)` rounded and R is what is wanted back.
+ * |r − r*| / (1 − r*) ≤ κ / (1 − κ) of itself, beside what the roundings of L_T and L_R say. The bound is the
+ * larger of the two; both grow like 1 / (1 − r), in steps of ε. The same holds, with the errors of P left
+ * out, when T is `merge(P, R)` rounded and R is what is wanted back.
  */
 
 /** One row over a set of keys. */
@@ -42,8 +44,9 @@ export interface Remainder {
   /** The row over the remaining keys. */
   readonly state: RowState;
   /**
-   * Of the output and of the mass e^L, the largest relative error; for the output it is relative to the largest number
-   * of the row, or to the smallest normal float32 if that is larger. Infinity when nothing is known.
+   * Of the output and of the mass e^L, the largest relative error; for the output it is relative to the
+   * largest number of the row, or to the smallest normal float32 if that is larger. Infinity when nothing is
+   * known.
    */
   readonly bound: number;
 }
