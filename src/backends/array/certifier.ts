@@ -34,7 +34,7 @@ interface PendingColumn {
   readonly wasLive: boolean;
   /** ‖v' − v‖, by key head; 0 without an applied or a pending value. */
   readonly valueShift: Float64Array;
-  /** Where the edited key differs from the applied one; null if in many numbers, or not only there. */
+  /** Where the edited key differs from the applied one; null if in many numbers, or in its position, too. */
   readonly sparse: { readonly columns: number[]; readonly deltas: number[] } | null;
   readonly moved: Float64Array;
   readonly gained: Float64Array;
@@ -131,7 +131,8 @@ export class Certifier {
     head: number,
     applied: KeyBlock,
   ): void {
-    const { slot, patch, wasLive, sparse } = column;
+    const { slot, patch, wasLive } = column;
+    const sparse = column.sparse && this.#kernels.hasSameBias(applied, slot, patch, 0) ? column.sparse : null;
     const { valueDim, headDim, kvHeads } = this.#layout;
     const keyHead = keyHeadOf(this.#layout, head);
     const { shift, mass } = totals;
@@ -276,13 +277,10 @@ function only(patch: KeyPatch, t: number): KeyPatch {
   };
 }
 
-/** The few numbers in which an edited key differs from the applied one, if nothing else changes its scores. */
+/** The few numbers in which an edited key differs from the applied one, if only a mask can change its scores, too. */
 function toSparse(applied: KeyBlock, slot: number, patch: KeyPatch): PendingColumn["sparse"] {
   if (patch.live[0] === 0 || applied.positions[slot] !== patch.positions[0]) return null;
-  const { bias, biasStride, keys } = patch;
-  if (bias && applied.bias && !equalRun(applied.bias, slot * applied.biasStride, bias, 0, biasStride)) {
-    return null;
-  }
+  const { keys } = patch;
   const columns: number[] = [], deltas: number[] = [];
   for (let c = 0; c < keys.length; c++) {
     const delta = keys[c] - applied.keys[slot * keys.length + c];

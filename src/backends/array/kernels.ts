@@ -179,6 +179,11 @@ export class Kernels {
     return this.#scoreOf(block, j) + bias;
   }
 
+  /** Whether two keys have the same bias for the selected query. */
+  hasSameBias(block: KeyBlock, j: number, other: KeyBlock, k: number): boolean {
+    return this.#biasOf(block, j) === this.#biasOf(other, k);
+  }
+
   /** What adding `deltas` to the numbers of a key in `columns` adds to its score before any softcap. */
   productWith(columns: readonly number[], deltas: readonly number[]): number {
     let sum = 0;

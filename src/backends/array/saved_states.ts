@@ -49,12 +49,12 @@ export interface StateScope {
   readonly layout: HeadLayout;
   /** Which keys are live. */
   readonly keys: RowStore;
-  /** Which queries are live. */
+  /** The queries, all slots of which are stored. */
   readonly queries: RowStore;
 }
 
 /**
- * Takes the states of the live queries, after all of them were checked.
+ * Takes the states of all queries, after all of them were checked.
  *
  * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
  */
@@ -84,9 +84,7 @@ export function restoreStates(
   checkNumbers(operation, "centres", centres, Number.isFinite, "finite numbers");
   checkNumbers(operation, "radii", radii, isBound, BOUND);
 
-  for (let row = 0; row < queries.size * heads; row++) {
-    if (queries.isLive(Math.floor(row / heads))) states.copyFrom(loaded, row, row);
-  }
+  for (let row = 0; row < queries.size * heads; row++) states.copyFrom(loaded, row, row);
   spread.restore(centres, radii);
 }
 

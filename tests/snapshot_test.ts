@@ -1,0 +1,442 @@
+// Snapshots: what is loaded cannot be told from what was saved, whatever happens to both; the same engine makes the
+// same file. What is no snapshot is refused in `tests/damaged_snapshot_test.ts`.
+
+import fc from "fast-check";
+import {
+  BackendError,
+  DisposedError,
+  DynamicAttention,
+  type DynamicAttentionOptions,
+  InputError,
+  type MaskFunction,
+} from "../mod.ts";
+import type { Backend } from "../src/backends/backend.ts";
+import { createEngine, loadEngine } from "../src/dynamic_attention.ts";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "./assert.ts";
+import { assertAccurate, matrixOf } from "./support/accuracy.ts";
+import { FailingBackend, SlowBackend, Wrapped } from "./support/backends.ts";
+import { headerOf } from "./support/forged_files.ts";
+import { MemoryModel } from "./support/memory_model.ts";
+import { type EditMaker, editMakers } from "./support/model_edits.ts";
+import { Random } from "./support/random.ts";
+import { askBoth, assertSame, bitsOf, editAll, type Twins } from "./support/twins.ts";
+
+const LONG = Deno.env.get("ATTUNE_LONG") === "1";
+/** More slots than the random edits of a run can take. */
+const COVERED = 64;
+
+function labelBias(queryLabel: number, keyLabel: number, head: number): number | boolean {
+  const mix = (7 * queryLabel + 5 * keyLabel + 3 * head) % 11;
+  return mix < 3 ? false : mix < 6 ? true : mix / 4 - 2;
+}
+
+const setting = fc.record({
+  heads: fc.constantFrom({ heads: 1, kvHeads: 1 }, { heads: 2, kvHeads: 2 }, { heads: 4, kvHeads: 2 }),
+  headDim: fc.integer({ min: 1, max: 9 }),
+  valueDim: fc.integer({ min: 1, max: 3 }),
+  queryCount: fc.integer({ min: 0, max: 4 }),
+  keyCount: fc.integer({ min: 0, max: 7 }),
+  scale: fc.constantFrom(0.1, 0.5, 1, 4, -1),
+  softcap: fc.constantFrom(0, 0, 3),
+  causal: fc.constantFrom(false, false, true, { offset: -1 }),
+  window: fc.constantFrom<readonly [number, number]>([Infinity, Infinity], [Infinity, Infinity], [2, 4]),
+  mask: fc.constantFrom("none", "none", "function", "matrix", "matrices"),
+  lazyThreshold: fc.constantFrom(1, 3, Infinity, { error: 0.1 }, { edits: 4, error: 2 }),
+  onThreshold: fc.constantFrom("auto" as const, "patch" as const, "rebuild" as const),
+  tolerance: fc.constantFrom(1e-8, 1e-5, 1e-14),
+  seed: fc.nat(),
+}).map(({ heads, ...rest }) => ({ ...heads, ...rest, maskOf: rest.mask === "none" ? null : labelBias }));
+
+type Setting = typeof setting extends fc.Arbitrary<infer Value> ? Value : never;
+
+function modelOf(chosen: Setting, random: Random): MemoryModel {
+  const { heads, kvHeads, headDim, valueDim, queryCount, keyCount } = chosen;
+  const model = new MemoryModel(chosen);
+  for (let i = 0; i < queryCount; i++) model.insertQuery(i, random.row(heads * headDim));
+  for (let j = 0; j < keyCount; j++) {
+    model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim));
+  }
+  return model;
+}
+
+function maskMatrix(random: Random) {
+  const data = Float32Array.from(
+    { length: COVERED * COVERED },
+    () => random.below(4) === 0 ? -Infinity : random.normal(),
+  );
+  return { data, shape: [COVERED, COVERED] as const };
+}
+
+function optionsOf(chosen: Setting, model: MemoryModel, random: Random): DynamicAttentionOptions {
+  const { heads, kvHeads, headDim, valueDim, mask } = chosen;
+  const { scale, softcap, causal, window, lazyThreshold, onThreshold, tolerance } = chosen;
+  const masks: Record<string, Pick<DynamicAttentionOptions, "mask">> = {
+    none: {},
+    function: { mask: (i, j, head) => model.mask(i, j, head) },
+    matrix: { mask: maskMatrix(random) },
+    matrices: { mask: Array.from({ length: heads }, () => maskMatrix(random)) },
+  };
+  return {
+    ...{ heads, kvHeads, scale, softcap, causal, window, lazyThreshold, onThreshold, tolerance },
+    ...masks[mask],
+    query: matrixOf([...model.queries.values()].map(({ query }) => query), heads * headDim),
+    key: matrixOf([...model.keys.values()].map(({ key }) => key), kvHeads * headDim),
+    value: matrixOf([...model.keys.values()].map(({ value }) => value), kvHeads * valueDim),
+  };
+}
+
+/** Performs edits on some engines, with a question here and there. */
+async function live(
+  edits: readonly EditMaker[],
+  model: MemoryModel,
+  engines: readonly DynamicAttention[],
+  ask: () => Promise<unknown>,
+  random: Random,
+): Promise<void> {
+  for (const make of edits) {
+    editAll(make, model, engines);
+    if (random.below(3) === 0) await ask();
+  }
+}
+
+async function runTwins(runs: number, wrap?: (backend: Backend) => Backend): Promise<void> {
+  const life = setting.chain((chosen) =>
+    fc.tuple(
+      fc.constant(chosen),
+      fc.array(editMakers(chosen), { size: "max", maxLength: 25 }),
+      fc.array(editMakers(chosen), { size: "max", maxLength: 25 }),
+    )
+  );
+  const property = fc.asyncProperty(life, async ([chosen, before, after]) => {
+    const random = new Random(chosen.seed);
+    const model = modelOf(chosen, random);
+    await using saved = await createEngine(optionsOf(chosen, model, random), wrap);
+    await live(before, model, [saved], () => random.below(2) === 0 ? saved.peek() : saved.read(), random);
+
+    const file = saved.save();
+    const truth = model.snapshot();
+    const bytes = await file;
+    const { epoch } = saved.stats();
+    const options = chosen.mask === "function"
+      ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) }
+      : {};
+    await using loaded = await loadEngine(bytes, options, wrap);
+    const twins: Twins = { saved, loaded, model, epoch };
+    if (chosen.mask === "none" || chosen.mask === "function") {
+      assertAccurate(await loaded.read(), truth.standing(), "what was loaded");
+    }
+
+    for (let asked = 0; asked < 3; asked++) await askBoth(twins, random);
+    await live(after, model, [saved, loaded], () => askBoth(twins, random), random);
+    await assertSame(twins);
+  });
+  await fc.assert(property, { numRuns: runs, seed: 20261124 });
+}
+
+Deno.test("a loaded engine answers as the saved one, to the bit, through any edits", async () => {
+  await runTwins(LONG ? 4000 : 250);
+});
+
+Deno.test("also when the backend takes its time", async () => {
+  await runTwins(LONG ? 500 : 40, (backend) => new SlowBackend(backend));
+});
+
+/** An engine with freed slots, heavy keys and a patched row, and nothing that is a function. */
+async function someEngine(options: Partial<DynamicAttentionOptions> = {}): Promise<DynamicAttention> {
+  const random = new Random(7);
+  const engine = await DynamicAttention.create({
+    query: random.rows(3, 4),
+    key: random.rows(6, 4),
+    value: random.rows(6, 3),
+    ...options,
+  });
+  engine.setKey(1, random.row(4, 200));
+  engine.delete(4);
+  engine.delete(2);
+  engine.deleteQuery(1);
+  await engine.flush();
+  return engine;
+}
+
+Deno.test("the same engine makes the same file, and so does what was loaded from it", async () => {
+  await using engine = await someEngine();
+  const bytes = await engine.save();
+  assertEquals(await engine.save(), bytes);
+  await engine.read();
+  await engine.peek();
+  assertEquals(await engine.save(), bytes);
+  await using loaded = await DynamicAttention.load(bytes);
+  assertEquals(await loaded.save(), bytes);
+  engine.addToValue(0, 0, 1);
+  assertNotEquals(await engine.save(), bytes);
+  engine.addToValue(0, 0, -1);
+  engine.delete(0);
+  assertNotEquals(await engine.save(), bytes);
+});
+
+Deno.test("two engines with the same past make the same file, whatever their freed slots held", async () => {
+  const mask: MaskFunction = (i, j, head) => i + j + head;
+  await using one = await someEngine({ mask });
+  await using other = await someEngine({ mask });
+  other.setValue(5, [9, 9, 9]);
+  assertEquals(other.insert([1, 2, 3, 4], [5, 6, 7]), 2);
+  await other.flush();
+  other.delete(2);
+  await other.rebuild();
+  other.setValue(5, await valueOf(one, 5));
+  await one.rebuild();
+  await other.rebuild();
+  assertEquals(await other.save(), await one.save());
+});
+
+/** A value as the engine has it: read through a query that sees nothing else. */
+async function valueOf(engine: DynamicAttention, slot: number): Promise<Float32Array> {
+  const bytes = await engine.save();
+  const header = JSON.parse(headerOf(bytes));
+  const { shape, data_offsets: [begin] } = header.value;
+  const start = bytes.length - Math.max(
+    ...Object.values<{ data_offsets?: number[] }>(header)
+      .map((entry) => entry.data_offsets?.[1] ?? 0),
+  ) + begin + 4 * shape[1] * slot;
+  return new Float32Array(bytes.slice(start, start + 4 * shape[1]).buffer);
+}
+
+Deno.test("the bytes of a file are as many as the documentation says", async () => {
+  for (const [heads, kvHeads, mask] of [[1, 1, false], [2, 1, true]] as const) {
+    const random = new Random(3);
+    const m = 5, n = 7, d = 4, dv = 3;
+    await using engine = await DynamicAttention.create({
+      query: random.rows(m, heads * d),
+      key: random.rows(n, kvHeads * d),
+      value: random.rows(n, kvHeads * dv),
+      heads,
+      kvHeads,
+      ...(mask ? { mask: () => true } : {}),
+    });
+    engine.delete(2);
+    const bytes = await engine.save();
+    const numbers = m * heads * (4 * d + 16 * dv + 153) + 4 * n * kvHeads * (d + dv) + 8 * (m + n) +
+      4 * 1 + (mask ? 4 * n * m * heads : 0);
+    const spread = 8 * kvHeads * (dv + 1);
+    assertEquals(bytes.length, 8 + headerOf(bytes).length + numbers + spread);
+    assert(8 + headerOf(bytes).length + spread < 3000, "the rest is small");
+  }
+});
+
+Deno.test("pending edits are in the file, later ones are not", async () => {
+  const options = { query: [[1, 0]], key: [[1, 0], [0, 1]], value: [[1], [2]], lazyThreshold: Infinity };
+  await using engine = await createEngine(options, (backend) => new SlowBackend(backend));
+  engine.setValue(0, [5]);
+  engine.insert([1, 1], [7]);
+  const expected = engine.read();
+  const file = engine.save();
+  engine.setValue(1, [100]);
+  engine.delete(0);
+  engine.insertQuery([1, 1]);
+  await using loaded = await DynamicAttention.load(await file);
+  assertEquals(await loaded.read(), await expected);
+  assertEquals((await loaded.weights(0)).length, 3);
+  const { keyCount, queryCount, pending } = loaded.stats();
+  assertEquals([keyCount, queryCount, pending], [3, 1, 0]);
+  // The saved engine goes on with what came later.
+  assertEquals((await engine.read()).shape, [2, 1]);
+  assertEquals(engine.stats().keyCount, 2);
+});
+
+Deno.test("a free slot is given out in the same order, and positions go on", async () => {
+  const options = { query: [[0]], key: [[1], [2], [3], [4]], value: [[1], [2], [3], [4]], causal: true };
+  await using engine = await DynamicAttention.create({ ...options, queryPositions: [9] });
+  for (const slot of [2, 0, 3]) engine.delete(slot);
+  await using loaded = await DynamicAttention.load(await engine.save());
+  const taken = (live: DynamicAttention) => [0, 1, 2, 3].map((value) => live.insert([1], [value]));
+  assertEquals(taken(engine), [3, 0, 2, 4]);
+  assertEquals(taken(loaded), [3, 0, 2, 4]);
+  const one = await loaded.attend([[0]]), other = await engine.attend([[0]]);
+  assertEquals(bitsOf(one.data), bitsOf(other.data));
+  // The positions 4 … 7 are in reach of position 9, 8 and 9 too, 10 is not.
+  for (const live of [loaded, engine]) for (let more = 0; more < 3; more++) live.insert([1], [50]);
+  assertEquals((await loaded.weights(0)).filter((weight) => weight === 0).length, 1);
+  assertEquals(await loaded.read(), await engine.read());
+});
+
+Deno.test("a slot that nothing was ever applied to changes no bound", async () => {
+  const random = new Random(5);
+  const mask: MaskFunction = (i, j) => (i + j) / 4;
+  const options = { query: random.rows(2, 8), key: random.rows(4, 8), value: random.rows(4, 2), mask };
+  await using engine = await DynamicAttention.create({ ...options, lazyThreshold: Infinity });
+  for (let more = 0; more < 3; more++) engine.deleteQuery(engine.insertQuery(random.row(8)));
+  await using loaded = await DynamicAttention.load(await engine.save(), { mask });
+  for (const live of [engine, loaded]) live.addToKey(1, 3, 0.01);
+  const one = await engine.peek(), other = await loaded.peek();
+  assertEquals(bitsOf(other.bounds), bitsOf(one.bounds));
+  assertEquals(await loaded.save(), await engine.save());
+});
+
+Deno.test("a snapshot is loaded without computing a row", async () => {
+  await using engine = await someEngine();
+  await using loaded = await DynamicAttention.load(await engine.save());
+  const { rowsBuilt, rowsPatched, exponentials, multiplyAdds } = loaded.stats();
+  assertEquals([rowsBuilt, rowsPatched, exponentials, multiplyAdds], [0, 0, 0, 0]);
+});
+
+Deno.test("counters start anew", async () => {
+  await using engine = await someEngine();
+  engine.setValue(0, [1, 2, 3]);
+  await using loaded = await DynamicAttention.load(await engine.save());
+  const { edits, applied, coalesced, epoch, patches, rebuilds, overlays, pending } = loaded.stats();
+  assertEquals([edits, applied, coalesced, epoch, patches, rebuilds, overlays, pending], [
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ]);
+  assertEquals((await loaded.peek()).epoch, 0);
+  loaded.setValue(0, [3, 2, 1]);
+  await loaded.flush();
+  assertEquals([loaded.stats().edits, (await loaded.peek()).epoch], [1, 1]);
+});
+
+Deno.test("a snapshot of another backend is loaded by its rows", async () => {
+  class Other extends Wrapped {
+    override readonly name = "other";
+  }
+  const random = new Random(11);
+  const options = {
+    query: random.rows(3, 4),
+    key: random.rows(5, 4),
+    value: random.rows(5, 2),
+    mask: (i: number, j: number) => (i + j) % 3 > 0,
+  };
+  await using engine = await createEngine(options, (backend) => new Other(backend));
+  for (let turn = 0; turn < 20; turn++) {
+    engine.set(turn % 5, random.row(4), random.row(2));
+    await engine.flush();
+  }
+  engine.delete(1);
+  engine.deleteQuery(0);
+  const bytes = await engine.save();
+  await using loaded = await DynamicAttention.load(bytes, { mask: options.mask });
+  assertEquals(loaded.stats().backend, "array");
+  assertEquals(loaded.stats().rowsBuilt, 2, "computed anew");
+  const expected = await engine.read(), actual = await loaded.read();
+  assertEquals(actual.shape, expected.shape);
+  actual.data.forEach((number, at) => assert(Math.abs(number - expected.data[at]) < 1e-6, `${number}`));
+  // The other way round: a backend of another name rebuilds, too.
+  await using back = await loadEngine(
+    await loaded.save(),
+    { mask: options.mask },
+    (inner) => new Other(inner),
+  );
+  assertEquals(back.stats().rowsBuilt, 2);
+  // What the mask said is in the file; the function that is given is asked for rows to come alone.
+  await using asked = await DynamicAttention.load(bytes, {
+    mask: () => {
+      throw new Error("asked");
+    },
+  });
+  await asked.rebuild();
+  assertEquals(await asked.read(), await loaded.read());
+});
+
+Deno.test("functions are not in the file, and load asks for them", async () => {
+  const mask: MaskFunction = (i, j) => i !== j;
+  const lazyThreshold = ({ edits }: { readonly edits: number }) => edits > 2;
+  const options = { query: [[1]], key: [[1], [2]], value: [[1], [2]] };
+  await using plain = await DynamicAttention.create(options);
+  await using masked = await DynamicAttention.create({ ...options, mask });
+  await using driven = await DynamicAttention.create({ ...options, lazyThreshold });
+  const files = { plain: await plain.save(), masked: await masked.save(), driven: await driven.save() };
+  await using loaded = await DynamicAttention.load(files.masked, { mask });
+  assertEquals((await loaded.read()).data[0], 2);
+  const refusals: readonly (readonly [keyof typeof files, object, string])[] = [
+    ["masked", {}, "DynamicAttention.load: mask is undefined, expected a function"],
+    [
+      "masked",
+      { mask: [[true, true]] },
+      "DynamicAttention.load: mask is [[true, true]], expected a function",
+    ],
+    ["plain", { mask }, "DynamicAttention.load: mask is a function, expected none"],
+    ["driven", {}, "DynamicAttention.load: lazyThreshold is undefined, expected one"],
+    ["driven", { lazyThreshold: 0 }, "DynamicAttention.load: lazyThreshold is 0, expected"],
+    ["plain", { backend: "abacus" }, 'DynamicAttention.load: backend is "abacus", expected'],
+    ["plain", { heads: 2 }, 'DynamicAttention.load: option "heads" is unknown'],
+  ];
+  for (const [name, given, message] of refusals) {
+    await assertRejects(() => DynamicAttention.load(files[name], given), InputError, message);
+  }
+  await using again = await DynamicAttention.load(files.driven, { lazyThreshold: 1 });
+  again.setValue(0, [5]);
+  await again.peek();
+  assertEquals(again.stats().epoch, 1, "the threshold that was given holds");
+});
+
+Deno.test("limits are kept, and replaced by those given", async () => {
+  const options = { query: [[1]], key: [[1], [2]], value: [[1], [2]] };
+  await using engine = await DynamicAttention.create({ ...options, lazyThreshold: { edits: 2 } });
+  const bytes = await engine.save();
+  for (const [given, epochs] of [[{}, 1], [{ lazyThreshold: Infinity }, 0]] as const) {
+    await using loaded = await DynamicAttention.load(bytes, given);
+    loaded.setValue(0, [5]);
+    await loaded.peek();
+    assertEquals(loaded.stats().epoch, 0);
+    loaded.setValue(1, [5]);
+    await loaded.peek();
+    assertEquals(loaded.stats().epoch, epochs);
+  }
+});
+
+Deno.test("bytes may be part of a larger buffer, or shared, and are not kept", async () => {
+  await using engine = await someEngine();
+  const bytes = await engine.save();
+  const expected = await engine.read();
+  for (const offset of [0, 1, 4]) {
+    const larger = new Uint8Array(bytes.length + 16);
+    larger.set(bytes, offset);
+    const part = larger.subarray(offset, offset + bytes.length);
+    const loading = DynamicAttention.load(part);
+    part.fill(0);
+    await using loaded = await loading;
+    assertEquals(await loaded.read(), expected);
+  }
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  await using loaded = await DynamicAttention.load(shared);
+  assertEquals(await loaded.read(), expected);
+});
+
+Deno.test("what is not bytes is refused", async () => {
+  const detached = new Uint8Array(16);
+  structuredClone(detached, { transfer: [detached.buffer] });
+  const mistakes: readonly (readonly [unknown, string])[] = [
+    ["file", 'bytes are "file", expected a Uint8Array'],
+    [new Uint8Array(8).buffer, "bytes are an object (ArrayBuffer), expected a Uint8Array"],
+    [new Float32Array(2), "bytes are an object (Float32Array), expected a Uint8Array"],
+    [detached, "bytes is a view of a detached buffer"],
+  ];
+  for (const [bytes, message] of mistakes) {
+    await assertRejects(() => DynamicAttention.load(bytes as Uint8Array), InputError, message);
+  }
+});
+
+Deno.test("a save that fails loses no edit", async () => {
+  const options = { query: [[1]], key: [[1], [2]], value: [[1], [2]] };
+  let failing: FailingBackend | undefined;
+  await using engine = await createEngine(options, (backend) => failing = new FailingBackend(backend));
+  engine.setValue(0, [5]);
+  failing!.fails = () => true;
+  await assertRejects(() => engine.save(), BackendError, "DynamicAttention.save: backend array failed");
+  failing!.fails = () => false;
+  await using loaded = await DynamicAttention.load(await engine.save());
+  assertEquals(await loaded.read(), await engine.read());
+  assertEquals(loaded.stats().keyCount, 2);
+});
+
+Deno.test("a disposed engine saves nothing", async () => {
+  const engine = await someEngine();
+  await engine.dispose();
+  await assertRejects(() => engine.save(), DisposedError, "DynamicAttention.save");
+});
