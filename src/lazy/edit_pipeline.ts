@@ -1,47 +1,30 @@
 /**
  * The way of an edit from the log to the backend, and of a read back.
  *
- * Edits lie in layers. The top layer takes new edits, synchronously; a layer below it is *sealed* and waits for
- * the backend or is being applied; under all of them lie the backend's applied rows. What the backend is asked
- * runs in the order in which it was asked, one at a time. So a read that seals or copies the top layer when it is
- * called sees exactly the edits made before the call, however many follow before it runs.
- *
- * A backend that fails to apply a layer leaves all layers unapplied: they are merged into the top one again, and
- * what was queued on the strength of them rejects with the same error.
+ * What the backend is asked runs in the order in which it was asked. So a read that seals or copies the top layer
+ * when it is called sees exactly the edits made before the call, however many follow before it runs. A backend that
+ * fails to apply a layer leaves all layers unapplied: they are put back, and what was queued on the strength of them
+ * rejects with the same error.
  */
 
-import type { Backend, Changes, PassingQueries, Plan, Readout, RowChanges } from "../backends/backend.ts";
-import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
-import { AttentionError, BackendError } from "../errors.ts";
-import { EditLog, type Snapshot } from "./edit_log.ts";
-import { type Mask, maskKeys, maskQueries, type MaskScope } from "./mask.ts";
+import type { Backend, PassingQueries, Plan, Readout, RowChanges } from "../backends/backend.ts";
+import {
+  type Layer,
+  type LayerConfig,
+  LayerStack,
+  type PendingKeys,
+  type SealedLayer,
+  sizeOf,
+} from "./layers.ts";
 import { type FlushPolicy, Planner, type Sizes } from "./planner.ts";
-import type { SlotTable } from "./slot_table.ts";
 import type { PendingEdits, Threshold } from "./threshold.ts";
-
-/** Rows `[key | value]` and queries that differ from the layer below. */
-interface Layer {
-  readonly keys: EditLog;
-  readonly queries: EditLog;
-}
-
-interface SealedLayer extends Layer {
-  /** What the backend is told, once the mask has been asked. */
-  changes: Changes | null;
-  /** How many edits are applied once this layer is; null for a layer that took only some of them along. */
-  readonly written: number | null;
-}
+import { TurnQueue } from "./turn_queue.ts";
 
 /** What the pipeline needs to know of its engine. */
-export interface PipelineConfig {
+export interface PipelineConfig extends LayerConfig {
   readonly backend: Backend;
   readonly policy: FlushPolicy;
   readonly threshold: Threshold;
-  readonly layout: HeadLayout;
-  readonly mask: Mask | null;
-  /** Live keys and queries as of the newest edit. */
-  readonly keySlots: SlotTable;
-  readonly querySlots: SlotTable;
 }
 
 /** A stale answer and how stale it is. */
@@ -76,7 +59,7 @@ export interface PipelineCounts {
   readMs: number;
 }
 
-/** Log, layers and queue of one engine. */
+/** Threshold, plans and counts over the layers and the queue of one engine. */
 export class EditPipeline {
   readonly counts: PipelineCounts = {
     written: 0,
@@ -92,15 +75,8 @@ export class EditPipeline {
   readonly #config: PipelineConfig;
   readonly #backend: Backend;
   readonly #planner: Planner;
-  #top: Layer;
-  /** Sealed layers, the lowest first. */
-  #sealed: SealedLayer[] = [];
-  #tail: Promise<void> = Promise.resolve();
-  /** Grows with each failure; what was queued before one must not run after it. */
-  #generation = 0;
-  #failure: AttentionError | null = null;
-  /** The last failure, until a caller has been told of it. */
-  #untold: AttentionError | null = null;
+  readonly #layers: LayerStack;
+  readonly #queue: TurnQueue;
   #flushingByItself = false;
   /** Whether nothing was pending in the top layer, and else since when something has been. */
   #wasSettled = true;
@@ -110,269 +86,199 @@ export class EditPipeline {
     this.#config = config;
     this.#backend = config.backend;
     this.#planner = new Planner(config.policy, config.backend.costs);
-    this.#top = this.#layerOn({ keys: this.#backend.keys, queries: this.#backend.queries });
+    this.#layers = new LayerStack(config, config.backend);
+    this.#queue = new TurnQueue(config.backend.name);
   }
 
   /** The newest rows, and where single edits are written; tell `noteEdits` afterwards. */
   get newest(): Layer {
-    return this.#top;
+    return this.#layers.top;
   }
 
   /** Changed slots that wait to be applied, those on their way included. */
   get pending(): number {
-    return this.#sealed.reduce((sum, layer) => sum + sizeOf(layer), sizeOf(this.#top));
+    return this.#layers.pending;
   }
 
   /** Runs edits on a layer of their own, which reaches the newest one only if none of them throws. */
   atomically<T>(edits: (layer: Layer) => T): T {
-    const draft = this.#layerOn(this.#top);
-    const result = edits(draft);
-    absorb(this.#top, draft);
-    return result;
+    return this.#layers.atomically(edits);
   }
 
   /** Counts edits that were written, and flushes when the threshold says so. */
   noteEdits(count: number): void {
+    const { top } = this.#layers;
     if (this.#wasSettled) this.#pendingSince = performance.now();
     this.counts.written += count;
-    if (this.#top.keys.size === 0) this.#planner.settled();
-    this.#wasSettled = sizeOf(this.#top) === 0;
+    if (top.keys.size === 0) this.#planner.settled();
+    this.#wasSettled = sizeOf(top) === 0;
     this.#flushAtThreshold();
   }
 
   /** Applies everything pending; "rebuild" rebuilds every row, also when nothing is. */
   flush(operation: string, plan?: "rebuild"): Promise<void> {
-    return this.#tell(() => {
-      const flushed = sizeOf(this.#top) === 0 && !plan
-        ? this.#enqueue(operation, noWork)
+    return this.#queue.tell(() => {
+      const flushed = sizeOf(this.newest) === 0 && !plan
+        ? this.#queue.enqueue(operation, noWork)
         : this.#applyAll(operation, plan);
-      this.#askMask();
+      this.#layers.askMask();
       return flushed;
     });
   }
 
   /** Exact attention of standing queries. */
   read(operation: string, rows: Uint32Array): Promise<Readout> {
-    return this.#tell(() =>
-      this.#ask(operation, rows, rows.length, (pending) => this.#backend.read(rows, pending))
-    );
+    return this.#ask(operation, rows, rows.length, (pending) => this.#backend.read(rows, pending));
   }
 
   /** Exact attention of passing queries. */
   attend(operation: string, queries: PassingQueries): Promise<Readout> {
-    return this.#tell(() =>
-      this.#ask(operation, NO_ROWS, queries.count, (pending) => this.#backend.attend(queries, pending))
-    );
+    return this.#ask(operation, NO_ROWS, queries.count, (pending) => this.#backend.attend(queries, pending));
   }
 
   /** Exact weights of one head of a standing query. */
   weights(operation: string, row: number, head: number): Promise<Float32Array<ArrayBuffer>> {
     const slotCount = this.#config.keySlots.size;
     const ask = (pending: RowChanges | null) => this.#backend.weights(row, head, slotCount, pending);
-    return this.#tell(() => this.#ask(operation, Uint32Array.of(row), 1, ask));
+    return this.#ask(operation, Uint32Array.of(row), 1, ask);
   }
 
   /** Attention as of the applied keys, which are brought up to date first when a row is off by too much. */
   peek(operation: string, rows: Uint32Array, certified: boolean): Promise<StaleReadout> {
-    const { error } = this.#config.threshold;
-    return this.#tell(() => {
+    return this.#queue.tell(() => {
       this.#flushAtThreshold();
       this.#applyQueries(operation, rows);
-      this.#askMask();
-      const top = this.#top;
-      const snapshot = top.keys.snapshot();
-      const pending = maskKeys(this.#config.mask, snapshot, this.#maskScope([]));
-      return this.#enqueue(operation, () =>
-        this.#timedRead(async () => {
-          let left = pending;
-          const certify = () => {
-            if (certified || error < Infinity) return this.#backend.certify(rows, left);
-            return new Float64Array(rows.length).fill(Infinity);
-          };
-          let bounds = await certify();
-          const isTooFar = bounds.some((bound) => bound > error);
-          // A layer that was sealed since is queued to be applied anyway.
-          if (isTooFar && pending.slots.length > 0 && this.#top === top) {
-            await this.#applyEarly(pending, snapshot);
-            left = NO_CHANGES;
-            bounds = await certify();
-          }
-          const readout = await this.#backend.read(rows, null);
-          return { ...readout, bounds, pending: left.slots.length, epoch: this.counts.epoch };
-        }));
+      this.#layers.askMask();
+      const answer = certified || this.#config.threshold.error < Infinity
+        ? this.#certifiedPeek(rows, this.#layers.pendingKeys())
+        : this.#uncertifiedPeek(rows, this.newest.keys.size);
+      return this.#queue.enqueue(operation, () => this.#timedRead(answer));
     });
   }
 
   /** Asks when everything pending is applied and nothing that is edited later is yet. */
   whenApplied<T>(operation: string, ask: () => Promise<T>): Promise<T> {
-    return this.#tell(() => {
+    return this.#queue.tell(() => {
       // Its failure reaches what is queued behind it.
-      if (sizeOf(this.#top) > 0) this.#applyAll(operation).catch(ignore);
-      this.#askMask();
-      return this.#enqueue(operation, ask);
+      if (sizeOf(this.newest) > 0) this.#applyAll(operation).catch(ignore);
+      this.#layers.askMask();
+      return this.#queue.enqueue(operation, ask);
     });
   }
 
   /** Waits for what was asked before, then gives the backend back. */
   async dispose(): Promise<void> {
-    await this.#tail;
+    await this.#queue.idle();
     await this.#backend.dispose();
-  }
-
-  #layerOn(base: { keys: Backend["keys"]; queries: Backend["queries"] }): Layer {
-    const { layout, mask } = this.#config;
-    const keepsInserts = mask?.isFunction === true;
-    return {
-      keys: new EditLog(keyColumns(layout) + valueColumns(layout), base.keys, keepsInserts),
-      queries: new EditLog(queryColumns(layout), base.queries, keepsInserts),
-    };
   }
 
   /** Asks the backend as of now: pending keys are overlaid or flushed first, pending queries of `rows` applied. */
   #ask<T>(
     operation: string,
     rows: Uint32Array,
-    cost: number,
+    queryCount: number,
     ask: (pending: RowChanges | null) => Promise<T>,
   ): Promise<T> {
-    let pending: RowChanges | null = null;
-    const { keys } = this.#top;
-    if (keys.size > 0) {
-      const rowsRead = cost * this.#config.layout.heads;
-      if (this.#planner.planRead(this.#sizes(), rowsRead, keys.size) === "overlay") {
-        pending = maskKeys(this.#config.mask, keys.snapshot(), this.#maskScope([]));
-        this.counts.overlays++;
-      } else {
-        // Its failure reaches the read, which is queued behind it.
-        this.#applyAll(operation).catch(ignore);
-      }
+    return this.#queue.tell(() => {
+      const pending = this.#overlayOrFlush(operation, queryCount * this.#config.layout.heads);
+      this.#applyQueries(operation, rows);
+      this.#layers.askMask();
+      return this.#queue.enqueue(operation, () => this.#timedRead(() => ask(pending)));
+    });
+  }
+
+  /** The pending keys that a read of so many rows overlays; null when there are none, or none any more. */
+  #overlayOrFlush(operation: string, rowCount: number): RowChanges | null {
+    const { size } = this.newest.keys;
+    if (size === 0) return null;
+    if (this.#planner.planRead(this.#sizes(), rowCount, size) === "overlay") {
+      this.counts.overlays++;
+      return this.#layers.pendingKeys().changes;
     }
-    this.#applyQueries(operation, rows);
-    this.#askMask();
-    return this.#enqueue(operation, () => this.#timedRead(() => ask(pending)));
+    // Its failure reaches the read, which is queued behind it.
+    this.#applyAll(operation).catch(ignore);
+    return null;
+  }
+
+  #uncertifiedPeek(rows: Uint32Array, pending: number): () => Promise<StaleReadout> {
+    return async () => {
+      const readout = await this.#backend.read(rows, null);
+      const bounds = new Float64Array(rows.length).fill(Infinity);
+      return { ...readout, bounds, pending, epoch: this.counts.epoch };
+    };
+  }
+
+  #certifiedPeek(rows: Uint32Array, pending: PendingKeys): () => Promise<StaleReadout> {
+    return async () => {
+      let left = pending.changes;
+      let bounds = await this.#backend.certify(rows, left);
+      const isTooFar = bounds.some((bound) => bound > this.#config.threshold.error);
+      // A layer that was sealed since is queued to be applied anyway.
+      if (isTooFar && left.slots.length > 0 && pending.layer === this.newest) {
+        await this.#applyEarly(pending);
+        left = NO_CHANGES;
+        bounds = await this.#backend.certify(rows, left);
+      }
+      const readout = await this.#backend.read(rows, null);
+      return { ...readout, bounds, pending: left.slots.length, epoch: this.counts.epoch };
+    };
   }
 
   /** Applies the pending queries among `rows`; a query has no answer, not even a stale one, before it is. */
   #applyQueries(operation: string, rows: Uint32Array): void {
-    const { keys, queries } = this.#top;
-    const changed = queries.size === 0 ? [] : rows.filter((row) => queries.has(row));
-    if (changed.length === 0) return;
-    const layer = { keys: keys.take([]), queries: queries.take(changed), changes: null, written: null };
-    this.#apply(operation, layer, "patch").catch(ignore);
+    const layer = this.#layers.sealQueries(rows);
+    // Its failure reaches the answer, which is queued behind it.
+    if (layer) this.#apply(operation, layer, "patch").catch(ignore);
   }
 
   #applyAll(operation: string, forced?: Plan): Promise<void> {
-    const plan = forced ?? this.#planner.planFlush(this.#sizes(), this.#top.keys.size);
-    const layer = { ...this.#top, changes: null, written: this.counts.written };
-    this.#top = this.#layerOn(layer);
+    const plan = forced ?? this.#planner.planFlush(this.#sizes(), this.newest.keys.size);
+    const layer = this.#layers.seal(this.counts.written);
     this.#planner.settled();
     this.#wasSettled = true;
     return this.#apply(operation, layer, plan);
   }
 
-  /**
-   * Applies a snapshot of the top layer's keys, which stays where it is meanwhile. What was queued since has its own
-   * snapshots: to overlay or apply a row that is applied already changes nothing.
-   */
-  async #applyEarly(keys: RowChanges, snapshot: Snapshot): Promise<void> {
-    const { counts } = this;
-    const plan = this.#planner.planFlush(this.#sizes(), keys.slots.length);
-    const start = performance.now();
-    await this.#backend.apply({ keys, queries: NO_CHANGES }, plan);
-    this.#top.keys.settle(snapshot);
-    if (sizeOf(this.#top) === 0) this.#wasSettled = true;
-    this.#planner.settled();
-    counts.applyMs += performance.now() - start;
-    counts.changesApplied += keys.slots.length;
-    counts.epoch++;
-    if (plan === "rebuild") counts.rebuilds++;
-    else counts.patches++;
-  }
-
   #apply(operation: string, layer: SealedLayer, plan: Plan): Promise<void> {
-    this.#sealed.push(layer);
-    return this.#enqueue(operation, async () => {
+    return this.#queue.enqueue(operation, async () => {
       const start = performance.now();
       try {
-        await this.#backend.apply(this.#changesOf(layer), plan);
+        await this.#backend.apply(this.#layers.changesOf(layer), plan);
       } catch (cause) {
-        throw this.#putBack(
-          cause instanceof AttentionError ? cause : new BackendError(operation, this.#backend.name, cause),
-        );
+        const failure = this.#queue.toError(operation, cause);
+        this.#layers.putBack();
+        this.#queue.failAll(failure);
+        throw failure;
       }
-      this.#sealed.shift();
-      const above = this.#sealed[0] ?? this.#top;
-      above.keys.rebase(this.#backend.keys);
-      above.queries.rebase(this.#backend.queries);
-      const { counts } = this;
-      counts.applyMs += performance.now() - start;
-      counts.applied = layer.written ?? counts.applied;
-      counts.changesApplied += sizeOf(layer);
-      counts.epoch++;
-      if (plan === "rebuild") counts.rebuilds++;
-      else if (layer.keys.size > 0) counts.patches++;
+      this.#layers.applied();
+      this.counts.applied = layer.written ?? this.counts.applied;
+      this.counts.changesApplied += sizeOf(layer);
+      this.#countBatch(plan, layer.keys.size, start);
     });
   }
 
   /**
-   * Asks the mask about what is sealed. It is asked late, so that a caller who learns a slot from an insert can tell
-   * the mask of it, but before a call returns that wants an answer, so that what later becomes of a slot changes
-   * nothing.
+   * Applies pending keys whose layer stays where it is. What was queued since has its own copies: to overlay or apply
+   * a row that is applied already changes nothing.
    */
-  #askMask(): void {
-    if (!this.#config.mask) return;
-    try {
-      for (const layer of this.#sealed) this.#changesOf(layer);
-    } catch {
-      // It is asked again when the layer is applied, and what fails then rejects the answer that is queued behind.
+  async #applyEarly(pending: PendingKeys): Promise<void> {
+    const start = performance.now();
+    const count = pending.changes.slots.length;
+    const plan = this.#planner.planFlush(this.#sizes(), count);
+    await this.#backend.apply({ keys: pending.changes, queries: NO_CHANGES }, plan);
+    if (this.#layers.settle(pending)) {
+      this.counts.changesApplied += count;
+      this.#wasSettled = sizeOf(this.newest) === 0;
+      this.#planner.settled();
     }
+    this.#countBatch(plan, count, start);
   }
 
-  #changesOf(layer: SealedLayer): Changes {
-    if (layer.changes) return layer.changes;
-    const { mask } = this.#config;
-    const scope = this.#maskScope([...this.#sealed.slice(this.#sealed.indexOf(layer) + 1), this.#top]);
-    layer.changes = {
-      keys: maskKeys(mask, layer.keys.view(), scope),
-      queries: maskQueries(mask, layer.queries.view(), scope),
-    };
-    return layer.changes;
-  }
-
-  /** A row that a layer above replaces is no longer the one that the mask would speak of. */
-  #maskScope(above: readonly Layer[]): MaskScope {
-    const { keySlots, querySlots } = this.#config;
-    return {
-      keySize: keySlots.size,
-      querySize: querySlots.size,
-      hasKey: (slot) => keySlots.isLive(slot) && !above.some(({ keys }) => keys.replaces(slot)),
-      hasQuery: (slot) => querySlots.isLive(slot) && !above.some(({ queries }) => queries.replaces(slot)),
-    };
-  }
-
-  #pendingEdits(): PendingEdits {
-    const { keySlots, querySlots } = this.#config;
-    const keys = this.#top.keys.size, queries = this.#top.queries.size;
-    const edits = keys + queries;
-    const ageMs = edits === 0 ? 0 : performance.now() - this.#pendingSince;
-    return { edits, keys, queries, ageMs, keyCount: keySlots.count, queryCount: querySlots.count };
-  }
-
-  #sizes(): Sizes {
-    const { layout: { heads, headDim, valueDim }, keySlots, querySlots } = this.#config;
-    return { rowCount: querySlots.count * heads, keyCount: keySlots.count, headDim, valueDim };
-  }
-
-  /** Merges all sealed layers and the top one into one that lies on the applied rows. */
-  #putBack(failure: AttentionError): AttentionError {
-    const [lowest, ...others] = this.#sealed;
-    for (const layer of others) absorb(lowest, layer);
-    absorb(lowest, this.#top);
-    this.#top = lowest;
-    this.#sealed = [];
-    this.#generation++;
-    this.#failure = this.#untold = failure;
-    return failure;
+  #countBatch(plan: Plan, changedKeys: number, start: number): void {
+    this.counts.applyMs += performance.now() - start;
+    this.counts.epoch++;
+    if (plan === "rebuild") this.counts.rebuilds++;
+    else if (changedKeys > 0) this.counts.patches++;
   }
 
   #flushAtThreshold(): void {
@@ -390,36 +296,17 @@ export class EditPipeline {
     );
   }
 
-  /**
-   * What a caller waits for, begun at once. A failure that nobody was told of comes first; one that a caller is told
-   * is not told again.
-   */
-  async #tell<T>(answer: () => Promise<T>): Promise<T> {
-    const failure = this.#untold;
-    this.#untold = null;
-    if (failure) throw failure;
-    try {
-      return await answer();
-    } catch (error) {
-      if (error === this.#untold) this.#untold = null;
-      throw error;
-    }
+  #pendingEdits(): PendingEdits {
+    const { keySlots, querySlots } = this.#config;
+    const keys = this.newest.keys.size, queries = this.newest.queries.size;
+    const edits = keys + queries;
+    const ageMs = edits === 0 ? 0 : performance.now() - this.#pendingSince;
+    return { edits, keys, queries, ageMs, keyCount: keySlots.count, queryCount: querySlots.count };
   }
 
-  #enqueue<T>(operation: string, run: () => Promise<T>): Promise<T> {
-    const generation = this.#generation;
-    const result = this.#tail.then(async () => {
-      if (generation !== this.#generation) throw this.#failure;
-      try {
-        return await run();
-      } catch (cause) {
-        throw cause instanceof AttentionError
-          ? cause
-          : new BackendError(operation, this.#backend.name, cause);
-      }
-    });
-    this.#tail = result.then(ignore, ignore);
-    return result;
+  #sizes(): Sizes {
+    const { layout: { heads, headDim, valueDim }, keySlots, querySlots } = this.#config;
+    return { rowCount: querySlots.count * heads, keyCount: keySlots.count, headDim, valueDim };
   }
 
   async #timedRead<T>(read: () => Promise<T>): Promise<T> {
@@ -438,15 +325,6 @@ const NO_CHANGES: RowChanges = {
   positions: new Float64Array(0),
   bias: null,
 };
-
-function sizeOf({ keys, queries }: Layer): number {
-  return keys.size + queries.size;
-}
-
-function absorb(lower: Layer, upper: Layer): void {
-  lower.keys.absorb(upper.keys);
-  lower.queries.absorb(upper.queries);
-}
 
 function ignore(): void {}
 

@@ -158,6 +158,21 @@ export function commands(rule: ModelRule, error: number): fc.Arbitrary<Command>[
     }),
   );
 
+  const openPeek = fc.constant(
+    command("peek without waiting", (world, engine) => {
+      const exact = world.now.answer().output;
+      const check = engine.peek().then(
+        ({ output, bounds }) =>
+          rowsOf(output).forEach((row, i) => {
+            const distance = Math.hypot(...exact[i].map((o, c) => o - row[c]));
+            assert(distance <= bounds[i], `row ${i} was off by ${distance}, its bound is ${bounds[i]}`);
+          }),
+        (error) => assert(error instanceof BackendError, String(error)),
+      );
+      world.open.push(check.then(() => null, (error: Error) => error));
+    }),
+  );
+
   const weights = fc.tuple(choice, choice).map(([pick, where]) =>
     command("weights", async (world, engine) => {
       const slot = at(world.now.querySlots, pick), head = where % heads;
@@ -223,6 +238,7 @@ export function commands(rule: ModelRule, error: number): fc.Arbitrary<Command>[
     openRead,
     readEntry,
     peek,
+    openPeek,
     weights,
     topKeys,
     logSumExp,
