@@ -92,6 +92,24 @@ Deno.test("order: one long synchronous run of edits is applied at most twice", a
   assertEquals(engine.stats().coalesced, 996);
 });
 
+for (const turns of [1, 2, 3, 4, 5]) {
+  Deno.test(`order: edits and a flush while a peek applies what is pending, after ${turns} turns`, async () => {
+    const lazyThreshold = { error: 1e-6 };
+    await using engine = await createEngine({ ...OPTIONS, lazyThreshold, onThreshold: "patch" }, slow);
+    engine.setValue(0, [2]);
+    const peeked = engine.peek();
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+    engine.setValue(0, [4]);
+    const flushed = engine.flush();
+    engine.setValue(0, [6]);
+    const { output, pending } = await peeked;
+    assertEquals([output.data[0], pending], [1, 0]);
+    await flushed;
+    assertEquals(engine.stats().pending, 1);
+    assertEquals(await engine.readEntry(0, 0), 3);
+  });
+}
+
 Deno.test("order: what is returned belongs to the caller", async () => {
   await using engine = await createEngine(OPTIONS);
   const first = await engine.read();
