@@ -35,7 +35,8 @@ Deno.test("an engine needs no permission", async () => {
     await using live = await DynamicAttention.create(options);
     live.setValue(1, [40]);
     live.insert([5, 6], [1]);
-    console.log((await live.read()).data[0], (await attention(options)).data[0], live.stats().backend);
+    await using again = await DynamicAttention.load(await live.save());
+    console.log((await again.read()).data[0], (await attention(options)).data[0], live.stats().backend);
   `;
   assertEquals(await runWithoutPermission(source), { code: 0, stdout: "17 15 array\n", stderr: "" });
 });
