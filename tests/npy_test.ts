@@ -120,6 +120,11 @@ const MISTAKES: readonly (readonly [what: string, bytes: Uint8Array, message: st
     "header is ",
   ],
   ["no dict", with4("descr <f4"), 'header is "descr <f4"'],
+  [
+    "words after the entries",
+    with4("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), x}"),
+    "header is ",
+  ],
   ["two dicts", with4(`${dictOf("<f4", "(2, 2)")}{}`), "header is "],
   ["code", with4("{'descr': '<f4', 'fortran_order': False, 'shape': (1 + 1, 2)}"), "header is "],
   ["numbers side by side", with4(dictOf("<f4", "(2 2)")), "header is "],

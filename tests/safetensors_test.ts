@@ -134,6 +134,13 @@ const MISTAKES: readonly (readonly [what: string, bytes: Uint8Array<ArrayBuffer>
   ],
 ];
 
+Deno.test("a tensor without numbers may be listed after the one that begins where it does", () => {
+  const header = '{"x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},' +
+    '"none":{"dtype":"F64","shape":[0],"data_offsets":[0,0]}}';
+  const { tensors } = decodeTensors("test", rawFile(header, Uint8Array.of(1, 2)));
+  assertEquals(tensors.none.data, new Float64Array(0));
+});
+
 Deno.test("what breaks a rule of the format is refused", async (t) => {
   for (const [what, bytes, message] of MISTAKES) {
     await t.step(what, () => {

@@ -7,9 +7,9 @@
  * time, also while a change is applied, except for the slots that the change names.
  */
 
-import type { SavedArrays } from "../saved_array.ts";
 import type { HeadLayout } from "../core/head_layout.ts";
 import type { ScoreRule } from "../core/score_rule.ts";
+import type { SavedArrays } from "../saved_array.ts";
 
 /**
  * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of a
@@ -153,8 +153,8 @@ export interface Backend {
   save(keySize: number, querySize: number): Promise<SavedBackend>;
   /**
    * Fills an empty backend with all slots of a snapshot: `keys.bias` speaks of all pairs, `queries.bias` is null.
-   * `states` is what a backend of the same name saved, from then on every answer has the same bits; null means that
-   * all rows are to be computed.
+   * `states` is what a backend of the same name saved; with them every later answer has the bits that the saved one's
+   * would have. With null, all rows are computed.
    *
    * @throws {FormatError} When no backend can have saved `states`; `operation` is what the error names.
    */
