@@ -998,6 +998,7 @@ const METHODS: Readonly<Record<string, (live: DynamicAttention) => unknown>> = {
   attend: (live) => live.attend([[1, 2, 3]]),
   flush: (live) => live.flush(),
   rebuild: (live) => live.rebuild(),
+  save: (live) => live.save(),
   stats: (live) => live.stats(),
 };
 
@@ -1024,7 +1025,7 @@ Deno.test("edits are refused by a throw, answers by a rejection", async () => {
   const live = await makeEngine();
   await live.dispose();
   for (const [name, call] of Object.entries(METHODS)) {
-    const isAnswer = /read|peek|weights|logSumExp|topKeys|attend|flush|rebuild/.test(name);
+    const isAnswer = /read|peek|weights|logSumExp|topKeys|attend|flush|rebuild|save/.test(name);
     if (isAnswer) await assertRejects(() => call(live) as Promise<unknown>, DisposedError);
     else assertThrows(() => call(live), DisposedError);
   }
