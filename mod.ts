@@ -35,6 +35,7 @@ export {
   AccuracyError,
   AttentionError,
   BackendError,
+  CapacityError,
   DisposedError,
   FormatError,
   InputError,

@@ -89,6 +89,29 @@ export class BackendError extends AttentionError {
   }
 }
 
+/** What was asked for does not fit into memory; nothing was changed. */
+export class CapacityError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "CapacityError";
+  /** How many bytes would have been needed. */
+  readonly bytes: number;
+
+  /** `what` would have taken `bytes`; `cause` is the refusal of the platform. */
+  constructor(operation: string, what: string, bytes: number, cause: unknown) {
+    super(operation, `${what} would take ${bytes} bytes, expected what fits into memory`, { cause });
+    this.bytes = bytes;
+  }
+
+  /** Runs an allocation of `bytes`, whose refusal becomes an error of this class. */
+  static guard<T>(operation: string, what: string, bytes: number, allocate: () => T): T {
+    try {
+      return allocate();
+    } catch (cause) {
+      throw cause instanceof RangeError ? new CapacityError(operation, what, bytes, cause) : cause;
+    }
+  }
+}
+
 /** A result that cannot be promised to be as accurate as was asked; there is none, and nothing was changed. */
 export class AccuracyError extends AttentionError {
   /** The name of the class. */

@@ -5,7 +5,7 @@
  */
 
 import type { RowChanges } from "../backends/backend.ts";
-import { describe, InputError } from "../errors.ts";
+import { CapacityError, describe, InputError } from "../errors.ts";
 import { isCount, type RowInput } from "../matrix.ts";
 import type { Entries } from "./edit_log.ts";
 
@@ -124,7 +124,8 @@ export function maskQueries(mask: Mask | null, queries: Entries, scope: MaskScop
 
 /** Pairs that no mask was asked about. */
 function forbidden(length: number): Float32Array {
-  return new Float32Array(length).fill(-Infinity);
+  const what = `a bias for each of ${length} pairs`;
+  return CapacityError.guard("mask", what, 4 * length, () => new Float32Array(length).fill(-Infinity));
 }
 
 class FunctionMask implements Mask {

@@ -21,6 +21,7 @@ import type {
 } from "../backend.ts";
 import type { SavedArrays } from "../../saved_array.ts";
 import { keyColumns, outputColumns, queryColumns, valueColumns } from "../../core/head_layout.ts";
+import { CapacityError } from "../../errors.ts";
 import { BiasTable } from "./bias_table.ts";
 import { Certifier } from "./certifier.ts";
 import { KeyValueSource } from "./key_value_source.ts";
@@ -198,13 +199,19 @@ export class ArrayBackend implements Backend {
     const { heads } = this.#config.layout;
     const keyEnd = Math.max(this.#keyRows.size, endOf(keys));
     const queryEnd = Math.max(this.#queryRows.size, endOf(queries));
-    this.#keyRows.reserve(keyEnd);
-    this.#valueRows.reserve(keyEnd);
-    this.#queryRows.reserve(queryEnd);
-    this.#states.reserve(queryEnd * heads);
-    this.#bias.reserve(...this.#biasSize(keys, queries, keyEnd, queryEnd));
-    this.#kernels.reserve(keyEnd, keys.slots.length);
-    return new Uint8Array(queryEnd * heads);
+    const [biasKeys, biasQueries] = this.#biasSize(keys, queries, keyEnd, queryEnd);
+    const bytes = this.#keyRows.bytesOf(keyEnd) + this.#valueRows.bytesOf(keyEnd) +
+      this.#queryRows.bytesOf(queryEnd) + this.#states.bytesOf(queryEnd * heads) +
+      this.#bias.bytesOf(biasKeys, biasQueries);
+    return CapacityError.guard("array", `${keyEnd} keys and ${queryEnd} queries`, bytes, () => {
+      this.#keyRows.reserve(keyEnd);
+      this.#valueRows.reserve(keyEnd);
+      this.#queryRows.reserve(queryEnd);
+      this.#states.reserve(queryEnd * heads);
+      this.#bias.reserve(biasKeys, biasQueries);
+      this.#kernels.reserve(keyEnd, keys.slots.length);
+      return new Uint8Array(queryEnd * heads);
+    });
   }
 
   /** Takes one head of a standing query. */

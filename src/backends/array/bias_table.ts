@@ -71,6 +71,11 @@ export class BiasTable {
     return saved;
   }
 
+  /** Bytes of a table for so many key and query slots. */
+  bytesOf(keys: number, queries: number): number {
+    return 4 * this.heads * keys * queries;
+  }
+
   bytes(): number {
     return this.data.byteLength;
   }

@@ -109,8 +109,11 @@ export class RowStates {
   }
 
   bytes(): number {
-    return this.shift.byteLength + this.high.byteLength + this.low.byteLength + this.massError.byteLength +
-      this.sumError.byteLength + this.heavyCount.byteLength + this.heavySlots.byteLength +
-      this.heavyScores.byteLength;
+    return this.bytesOf(this.shift.length);
+  }
+
+  /** Bytes that `capacity` rows take: shift, two sums of two floats, two bounds, and the heavy keys. */
+  bytesOf(capacity: number): number {
+    return capacity * (8 + 16 * this.width + 16 + 1 + 12 * HEAVY_KEYS);
   }
 }

@@ -64,7 +64,12 @@ export class RowStore implements RowSource {
   }
 
   bytes(): number {
-    return this.rows.byteLength + this.live.byteLength + this.positions.byteLength;
+    return this.bytesOf(this.live.length);
+  }
+
+  /** Bytes that `capacity` slots take. */
+  bytesOf(capacity: number): number {
+    return capacity * (4 * this.width + 1 + 8);
   }
 }
 

@@ -1,0 +1,63 @@
+// What cannot fit is refused by type, with the number of bytes, and leaves the engine as it was.
+
+import { CapacityError, DynamicAttention } from "../mod.ts";
+import { RowStates } from "../src/backends/array/row_states.ts";
+import { RowStore } from "../src/backends/array/row_store.ts";
+import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
+import { BACKENDS } from "./support/backends.ts";
+
+for (const backend of BACKENDS) {
+  Deno.test(`capacity on ${backend}: a mask of more pairs than memory is refused before anything is asked`, async () => {
+    const count = 300_000;
+    let asked = 0;
+    const column = { data: new Float32Array(count), shape: [count, 1] as const };
+    const error = await assertRejects(
+      () =>
+        DynamicAttention.create({
+          query: column,
+          key: column,
+          value: column,
+          mask: () => ++asked > 0,
+          backend,
+        }),
+      CapacityError,
+      "would take 360000000000 bytes",
+    );
+    assertEquals([error.bytes, asked], [4 * count * count, 0]);
+  });
+
+  Deno.test(`capacity on ${backend}: stats tell the bytes that are held`, async () => {
+    const sizes = { keys: 100, queries: 7, headDim: 5, valueDim: 3 };
+    const zeros = (rows: number, columns: number) => ({
+      data: new Float32Array(rows * columns),
+      shape: [rows, columns] as const,
+    });
+    await using engine = await DynamicAttention.create({
+      query: zeros(sizes.queries, sizes.headDim),
+      key: zeros(sizes.keys, sizes.headDim),
+      value: zeros(sizes.keys, sizes.valueDim),
+      backend,
+    });
+    const { bytes } = engine.stats();
+    const rows = 4 * (100 * (5 + 3 + 2) + 7 * 5) + 9 * (100 + 100 + 7);
+    assertEquals(bytes, rows + 7 * (8 + 16 * 5 + 16 + 1 + 12 * 8));
+  });
+}
+
+Deno.test("capacity: what is told before an allocation is what it takes", () => {
+  const store = new RowStore(6);
+  store.reserve(40);
+  const held = store.rows.byteLength + store.live.byteLength + store.positions.byteLength;
+  assertEquals([store.bytes(), store.bytesOf(40)], [held, held]);
+  const states = new RowStates(5, 9);
+  const arrays = Object.values(states).filter((value) => ArrayBuffer.isView(value));
+  assertEquals(states.bytes(), arrays.reduce((sum, array) => sum + array.byteLength, 0));
+});
+
+Deno.test("capacity: another error than a refusal passes as it is", () => {
+  const other = new TypeError("another");
+  const thrower = () => {
+    throw other;
+  };
+  assertThrows(() => CapacityError.guard("f", "it", 1, thrower), TypeError, "another");
+});
