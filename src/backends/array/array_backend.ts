@@ -35,12 +35,6 @@ import { ValueSpread } from "./value_spread.ts";
 
 const COSTS: Costs = { exponential: 8, compensatedAdd: 3 };
 
-/** `keys` as if `patch` were applied: the applied keys that stay, and the patch beside them. */
-interface Overlay {
-  readonly patch: KeyPatch;
-  readonly kept: KeyBlock;
-}
-
 /** Attention over typed arrays in the thread of the caller. */
 export class ArrayBackend implements Backend {
   readonly name = "array";
@@ -104,13 +98,13 @@ export class ArrayBackend implements Backend {
     return Promise.try(() => {
       const { heads } = this.#config.layout;
       const applied = this.#applied();
-      const overlay = this.#toOverlay(pending);
+      const patch = this.#toOverlay(pending);
       const readout = this.#emptyReadout(rows.length);
       for (let at = 0; at < rows.length; at++) {
         for (let head = 0; head < heads; head++) {
           this.#select(rows[at], head);
-          const totals = overlay
-            ? this.#overlayRow(rows[at] * heads + head, applied, overlay)
+          const totals = patch
+            ? this.#overlayRow(rows[at] * heads + head, applied, patch)
             : this.#kernels.total(this.#states, rows[at] * heads + head, applied, null);
           this.#write(readout, at * heads + head, totals);
         }
@@ -138,8 +132,8 @@ export class ArrayBackend implements Backend {
   attend({ count, rows, positions }: PassingQueries, pending: RowChanges | null): Promise<Readout> {
     return Promise.try(() => {
       const { layout } = this.#config;
-      const overlay = this.#toOverlay(pending);
-      const kept = overlay?.kept ?? this.#applied(), patch = overlay?.patch ?? null;
+      const patch = this.#toOverlay(pending);
+      const kept = this.#appliedBut(patch);
       const readout = this.#emptyReadout(count);
       for (let at = 0; at < count; at++) {
         for (let head = 0; head < layout.heads; head++) {
@@ -163,11 +157,11 @@ export class ArrayBackend implements Backend {
     pending: RowChanges | null,
   ): Promise<Float32Array<ArrayBuffer>> {
     return Promise.try(() => {
-      const overlay = this.#toOverlay(pending);
+      const patch = this.#toOverlay(pending);
       this.#kernels.reserve(slotCount, 0);
       const target = new Float32Array(slotCount);
       this.#select(row, head);
-      this.#kernels.weights(overlay?.kept ?? this.#applied(), overlay?.patch ?? null, target);
+      this.#kernels.weights(this.#appliedBut(patch), patch, target);
       return target;
     });
   }
@@ -266,27 +260,32 @@ export class ArrayBackend implements Backend {
       (!bias || equalRun(this.#bias.data, slot * this.#bias.stride, bias, t * biasStride, biasStride));
   }
 
-  #toOverlay(pending: RowChanges | null): Overlay | null {
-    const size = this.#keyRows.size;
-    if (!pending) {
-      this.#kernels.reserve(size, 0);
-      return null;
-    }
-    this.#kernels.reserve(Math.max(size, endOf(pending)), pending.slots.length);
-    const live = this.#keyRows.live.slice(0, size);
-    for (const slot of pending.slots) if (slot < size) live[slot] = 0;
-    return { patch: this.#toPatch(pending), kept: { ...this.#applied(), live } };
+  #toOverlay(pending: RowChanges | null): KeyPatch | null {
+    this.#kernels.reserve(
+      Math.max(this.#keyRows.size, pending ? endOf(pending) : 0),
+      pending?.slots.length ?? 0,
+    );
+    return pending && this.#toPatch(pending);
+  }
+
+  /** The applied keys without those that a patch takes the place of: O(n), for what is that anyway. */
+  #appliedBut(patch: KeyPatch | null): KeyBlock {
+    const applied = this.#applied();
+    if (!patch) return applied;
+    const live = applied.live.slice(0, applied.count);
+    for (const slot of patch.slots) if (slot < applied.count) live[slot] = 0;
+    return { ...applied, live };
   }
 
   /** The totals of the selected head of a standing query under an overlay. */
-  #overlayRow(row: number, applied: KeyBlock, { patch, kept }: Overlay): RowTotals {
+  #overlayRow(row: number, applied: KeyBlock, patch: KeyPatch): RowTotals {
     const state = this.#overlayState;
     state.copyFrom(this.#states, row);
     this.#kernels.patchRow(state, 0, applied, patch);
     const totals = this.#kernels.total(state, 0, applied, patch);
     if (totals.isTrusted(this.#config.tolerance)) return totals;
     this.#kernels.work.refreshes++;
-    this.#kernels.buildRow(state, 0, kept, patch);
+    this.#kernels.buildRow(state, 0, this.#appliedBut(patch), patch);
     return this.#kernels.total(state, 0, applied, patch);
   }
 
