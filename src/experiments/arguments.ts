@@ -6,7 +6,7 @@ import type { BackendName } from "../backends/select.ts";
 import { attention } from "../attention.ts";
 import { InputError } from "../errors.ts";
 import type { ExperimentOptions } from "./experiment.ts";
-import { DEFAULT_THRESHOLDS } from "./strategies.ts";
+import { DEFAULT_ERRORS, DEFAULT_THRESHOLDS } from "./strategies.ts";
 
 export interface StartOptions extends ExperimentOptions {
   /** The folder that the report goes to. */
@@ -29,6 +29,8 @@ Usage: deno task start [options]
   --threshold N    the lazy threshold to sweep; repeat it or write a list, 4,16 (default ${
     DEFAULT_THRESHOLDS.join(",")
   })
+  --error N        the error budget to sweep, where 1 is the level of births; repeat it or write a list, 0.01,0.003
+                   (default ${DEFAULT_ERRORS.join(",")})
   --days N         how many days to run over (default: all there are)
   --backend NAME   where the engine computes (default auto)
   --out FOLDER     where index.html is written (default report)
@@ -36,7 +38,7 @@ Usage: deno task start [options]
   --json           print the result as JSON
   -h, --help       print this`;
 
-const VALUES = ["threshold", "days", "backend", "out", "seed"];
+const VALUES = ["threshold", "error", "days", "backend", "out", "seed"];
 const FLAGS = ["json", "help"];
 const LARGEST_SEED = 2 ** 32 - 1;
 
@@ -61,6 +63,7 @@ export async function parseStartArguments(
   const seed = single(values, "seed");
   return {
     thresholds: toThresholds(values.threshold),
+    errors: toErrors(values.error),
     days: days === undefined ? availableDays : toInteger("days", days, 1, availableDays),
     backend: await toBackend(single(values, "backend") ?? "auto"),
     out: single(values, "out") ?? "report",
@@ -119,8 +122,23 @@ function single(values: Record<string, string[]>, name: string): string | undefi
 
 function toThresholds(given: readonly string[]): readonly number[] {
   if (given.length === 0) return DEFAULT_THRESHOLDS;
-  const numbers = given.flatMap((list) => list.split(","))
-    .map((text) => toInteger("threshold", text, 1, Number.MAX_SAFE_INTEGER));
+  return toSet(given, (text) => toInteger("threshold", text, 1, Number.MAX_SAFE_INTEGER));
+}
+
+function toErrors(given: readonly string[]): readonly number[] {
+  if (given.length === 0) return DEFAULT_ERRORS;
+  return toSet(given, (text) => {
+    const number = Number(text);
+    if (!/^[\d.]+(e[+-]?\d+)?$/i.test(text) || !(number > 0 && number < Infinity)) {
+      throw new UsageError(`--error is ${quote(text)}, expected a number above 0`);
+    }
+    return number;
+  });
+}
+
+/** The numbers in lists that are separated by commas, each once, the smallest first. */
+function toSet(lists: readonly string[], toNumber: (text: string) => number): number[] {
+  const numbers = lists.flatMap((list) => list.split(",")).map(toNumber);
   return [...new Set(numbers)].sort((a, b) => a - b);
 }
 

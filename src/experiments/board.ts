@@ -9,6 +9,14 @@ import { DynamicAttention } from "../dynamic_attention.ts";
 import { type BoardRows, lastDayOf, QUERY_COUNT } from "./board_rows.ts";
 import { engineOptions, type Strategy } from "./strategies.ts";
 
+/** What stands on the board. */
+export interface Reading {
+  /** One number a coming day, the next day first. */
+  readonly output: Float32Array;
+  /** For each of them, how far it can be from exact; null where the strategy does not say. */
+  readonly bounds: Float64Array | null;
+}
+
 /** Keeps the board current in the way of a strategy. */
 export class Board {
   readonly #live: DynamicAttention;
@@ -75,13 +83,24 @@ export class Board {
     this.#keySlots.push(inserted);
   }
 
-  /** What the strategy shows: one number a coming day, the next day first. */
-  async read(): Promise<Float32Array> {
-    const { family } = this.#strategy;
-    if (family === "original" || family === "patch") {
-      return (await this.#live.peek(this.#querySlots)).output.data;
+  /** What the strategy shows. */
+  async read(): Promise<Reading> {
+    switch (this.#strategy.family) {
+      case "original":
+      case "patch": {
+        // The original algorithm has no certificates, so their work is not to be counted.
+        const { output } = await this.#live.peek(this.#querySlots, { bounds: false });
+        return { output: output.data, bounds: null };
+      }
+      case "budgetRebuild":
+      case "budgetPatch": {
+        const { output, bounds } = await this.#live.peek(this.#querySlots);
+        return { output: output.data, bounds };
+      }
+      case "everyEdit":
+      case "exact":
+        return { output: (await this.#live.read(this.#querySlots)).data, bounds: null };
     }
-    return (await this.#live.read(this.#querySlots)).data;
   }
 
   stats(): DynamicAttentionStats {

@@ -1,15 +1,16 @@
-// `deno task figures`: the figure of the documentation, docs/cost-against-error.png, and the numbers behind it in
+// `deno task figures`: the picture of the documentation, docs/cost-against-error.png, and the numbers behind it in
 // docs/cost-against-error.json. The numbers follow from the sources alone: no times, and the plain backend, whose
 // arithmetic is the same on every machine. `--check` compares the file with what the sources give now.
 
 import { chromium } from "playwright-core";
 import { loadBirths } from "./births.ts";
+import { budgetVerdicts } from "./budgets.ts";
 import { availableDays, type ExperimentResult, runExperiment } from "./experiment.ts";
-import { costAgainstError, type CostPoint } from "./figures.ts";
+import { costAgainstError, costAgainstWorstError, type CostPoint } from "./figures.ts";
 import { PLOTLY_SOURCE } from "./plotly_source.ts";
 import { ProgressReporter } from "./progress.ts";
 import { renderScripts } from "./report.ts";
-import { DEFAULT_THRESHOLDS } from "./strategies.ts";
+import { DEFAULT_ERRORS, DEFAULT_THRESHOLDS } from "./strategies.ts";
 import { standardError } from "./terminal.ts";
 
 const FOLDER = new URL("../../docs/", import.meta.url);
@@ -25,7 +26,7 @@ const BROWSER_OPTIONS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const WIDTH = 960, HEIGHT = 560;
+const WIDTH = 960, HEIGHTS = [560, 460];
 
 /** What is kept of a result: numbers that do not depend on the machine, to four digits. */
 export function figureNumbers({ days, firstDate, lastDate, strategies }: ExperimentResult) {
@@ -34,21 +35,36 @@ export function figureNumbers({ days, firstDate, lastDate, strategies }: Experim
     firstDate,
     lastDate,
     strategies: strategies.map((
-      { name, family, threshold, multiplyAddsPerDay, relativeError },
+      { name, family, threshold, error, multiplyAddsPerDay, relativeError, largestError, certificates },
     ): CostPoint => ({
       name,
       family,
       threshold,
-      multiplyAddsPerDay: Number(multiplyAddsPerDay.toPrecision(4)),
-      relativeError: Number(relativeError.toPrecision(4)),
+      error,
+      multiplyAddsPerDay: toFourDigits(multiplyAddsPerDay),
+      relativeError: toFourDigits(relativeError),
+      largestError: toFourDigits(largestError),
+      ...(certificates && {
+        certificates: {
+          ...certificates,
+          largestBound: toFourDigits(certificates.largestBound),
+          medianRatio: certificates.medianRatio && toFourDigits(certificates.medianRatio),
+        },
+      }),
     })),
+    verdicts: budgetVerdicts(strategies),
   };
+}
+
+function toFourDigits(number: number): number {
+  return Number(number.toPrecision(4));
 }
 
 async function computeNumbers(): Promise<ReturnType<typeof figureNumbers>> {
   const progress = new ProgressReporter(standardError());
   const { result } = await runExperiment({
     thresholds: DEFAULT_THRESHOLDS,
+    errors: DEFAULT_ERRORS,
     days: availableDays(await loadBirths()),
     backend: "array",
     seed: 1,
@@ -60,15 +76,21 @@ async function draw(points: readonly CostPoint[], executablePath: string): Promi
   const browser = await chromium.launch({ executablePath, args: BROWSER_OPTIONS });
   try {
     const page = await browser.newPage({
-      viewport: { width: WIDTH, height: HEIGHT },
+      viewport: { width: WIDTH, height: HEIGHTS[0] + HEIGHTS[1] },
       deviceScaleFactor: 2,
       colorScheme: "light",
     });
     await page.setContent(`<!DOCTYPE html><meta charset="utf-8">
-<style>body { margin: 0 } #cost-against-error { width: ${WIDTH}px; height: ${HEIGHT}px }</style>
-<div id="cost-against-error"></div>
-${renderScripts({ "cost-against-error": costAgainstError(points) }, PLOTLY_SOURCE)}`);
-    await page.waitForSelector("#cost-against-error .legend");
+<style>body { margin: 0 }</style>
+<div id="relative" style="height: ${HEIGHTS[0]}px"></div>
+<div id="worst" style="height: ${HEIGHTS[1]}px"></div>
+${
+      renderScripts(
+        { relative: costAgainstError(points), worst: costAgainstWorstError(points) },
+        PLOTLY_SOURCE,
+      )
+    }`);
+    await page.waitForSelector("#worst .legend");
     await Deno.writeFile(PICTURE, await page.screenshot());
   } finally {
     await browser.close();

@@ -6,6 +6,7 @@ import { type Audit, audit, drawStates } from "./audit.ts";
 import { baselines } from "./baselines.ts";
 import { type BirthsDay, loadBirths } from "./births.ts";
 import { BoardRows, HORIZONS, KEY_COUNT, lastDayOf, LEARNT_DAYS, QUERY_COUNT } from "./board_rows.ts";
+import { type CertificateRecord, median } from "./certificates.ts";
 import { exactBoard } from "./exact_board.ts";
 import { meanAbsoluteError, relativeError } from "./metrics.ts";
 import { type Family, strategyName, sweepStrategies } from "./strategies.ts";
@@ -14,6 +15,8 @@ import { runSweep, type SweepProgress } from "./sweep.ts";
 
 export interface ExperimentOptions {
   readonly thresholds: readonly number[];
+  /** Error budgets, in units of the output. */
+  readonly errors: readonly number[];
   /** Days to run over, from the first that is not only learnt from. */
   readonly days: number;
   readonly backend: BackendName;
@@ -25,6 +28,9 @@ export interface StrategyResult {
   readonly name: string;
   readonly family: Family;
   readonly threshold: number | null;
+  readonly error: number | null;
+  /** Days that it was run over; a few where every day is alike. */
+  readonly days: number;
   readonly multiplyAddsPerDay: number;
   readonly exponentialsPerDay: number;
   readonly millisecondsPerDay: number;
@@ -32,8 +38,20 @@ export interface StrategyResult {
   readonly relativeError: number;
   /** max |read − exact|, where 1 is the level of births. */
   readonly largestError: number;
-  /** Births a day, one number a horizon. */
+  /** Of the certificates of its readings; null where it gives none. */
+  readonly certificates: CertificateResult | null;
+  /** Births a day, one number a horizon; NaN when it was not run over all days. */
   readonly meanAbsoluteErrors: readonly number[];
+}
+
+export interface CertificateResult {
+  /** One a row of a reading. */
+  readonly given: number;
+  /** Rows that were further from exact than their bound. */
+  readonly violations: number;
+  readonly largestBound: number;
+  /** Median of bound / distance from exact, over rows that are stale; null when none was. */
+  readonly medianRatio: number | null;
 }
 
 export interface BaselineResult {
@@ -87,7 +105,7 @@ export async function runExperiment(
   const file = await loadBirths();
   const rows = new BoardRows(file);
   const exact = exactBoard(rows, days + 1);
-  const strategies = sweepStrategies(options.thresholds);
+  const strategies = sweepStrategies(options.thresholds, options.errors);
   const audited = drawStates(seed, AUDITED_STATES, days + 1);
   const outcomes = await runSweep({ births: file, exact, strategies, days, backend, audited }, onProgress);
 
@@ -107,7 +125,7 @@ export async function runExperiment(
       strategies: strategies.map((strategy, at) => ({
         name: strategyName(strategy),
         ...strategy,
-        ...toMeasures(outcomes[at], births),
+        ...toMeasures(outcomes[at], births, days),
       })),
       baselines: baselines(births).map(({ name, forecast }) => ({
         name,
@@ -122,23 +140,33 @@ export async function runExperiment(
   };
 }
 
-function toMeasures(outcome: RunOutcome, births: readonly number[]) {
-  const { days, forecasts, deviation } = outcome;
+function toMeasures(outcome: RunOutcome, births: readonly number[], allDays: number) {
+  const { days, forecasts, deviation, certificates } = outcome;
   const first = lastDayOf(0);
   return {
+    days,
     multiplyAddsPerDay: outcome.multiplyAdds / days,
     exponentialsPerDay: outcome.exponentials / days,
     millisecondsPerDay: outcome.milliseconds / days,
     relativeError: relativeError(deviation),
     largestError: deviation.largest,
+    certificates: certificates && toCertificateResult(certificates),
     meanAbsoluteErrors: HORIZONS.map((horizon, at) =>
-      meanAbsoluteError(births, (origin) => forecasts[(origin - first) * HORIZONS.length + at], {
-        first,
-        count: days,
-        horizon,
-      })
+      days < allDays
+        ? NaN
+        : meanAbsoluteError(births, (origin) => forecasts[(origin - first) * HORIZONS.length + at], {
+          first,
+          count: days,
+          horizon,
+        })
     ),
   };
+}
+
+function toCertificateResult(
+  { given, violations, largestBound, ratios }: CertificateRecord,
+): CertificateResult {
+  return { given, violations, largestBound, medianRatio: median(ratios) };
 }
 
 function toSeries(scored: readonly BirthsDay[], forecasts: Float64Array): ForecastSeries {

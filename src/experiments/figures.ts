@@ -17,10 +17,10 @@ export interface Figure {
   readonly narrow: PlainObject;
 }
 
-/** What the picture of cost against error needs to know of a strategy. */
+/** What the pictures of cost against error need to know of a strategy. */
 export type CostPoint = Pick<
   StrategyResult,
-  "name" | "family" | "threshold" | "multiplyAddsPerDay" | "relativeError"
+  "name" | "family" | "threshold" | "error" | "multiplyAddsPerDay" | "relativeError" | "largestError"
 >;
 
 /** Days of the forecast that are shown until the reader asks for others. */
@@ -34,40 +34,126 @@ const LOWEST_ERROR = 3e-9;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
 const LEGEND_ABOVE = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
 
-const FAMILIES: Record<Family, { title: string; symbol: string; mode: string; size: number; label: string }> =
-  {
-    original: {
-      title: "original: wait, then rebuild",
-      symbol: "square",
-      mode: "lines+markers+text",
-      size: 11,
-      label: "top center",
-    },
-    patch: {
-      title: "patch: wait, then exchange columns",
-      symbol: "circle",
-      mode: "lines+markers+text",
-      size: 11,
-      label: "middle left",
-    },
-    everyEdit: {
-      title: "rebuild at every edit",
-      symbol: "x",
-      mode: "markers",
-      size: 13,
-      label: "top center",
-    },
-    exact: { title: "exact reads", symbol: "star", mode: "markers", size: 18, label: "top center" },
-  };
+/** The look of a family; families of one plan have one colour. */
+interface Look {
+  readonly title: string;
+  readonly color: string;
+  readonly symbol: string;
+  readonly size: number;
+  /** Of the line between its strategies; null for a family of one. */
+  readonly dash: string | null;
+  /** Where the labels of its markers stand. */
+  readonly label: string;
+  /** Where one stands that is for several markers; as the others unless given. */
+  readonly sharedLabel?: string;
+}
 
-/** Work a day against the error of what is read; one line a family, thresholds at the markers. */
+const FAMILIES: Record<Family, Look> = {
+  original: {
+    title: "original: wait, then rebuild",
+    color: "$original",
+    symbol: "square",
+    size: 11,
+    dash: "solid",
+    label: "top center",
+  },
+  budgetRebuild: {
+    title: "error budget, then rebuild",
+    color: "$original",
+    symbol: "diamond-open",
+    size: 11,
+    dash: "dash",
+    label: "bottom center",
+    sharedLabel: "top right",
+  },
+  patch: {
+    title: "patch: wait, then exchange columns",
+    color: "$patch",
+    symbol: "circle",
+    size: 11,
+    dash: "solid",
+    label: "middle left",
+  },
+  budgetPatch: {
+    title: "error budget, then patch",
+    color: "$patch",
+    symbol: "triangle-up-open",
+    size: 12,
+    dash: "dash",
+    label: "bottom right",
+  },
+  everyEdit: {
+    title: "rebuild at every edit",
+    color: "$everyEdit",
+    symbol: "x",
+    size: 13,
+    dash: null,
+    label: "top center",
+  },
+  exact: {
+    title: "exact reads",
+    color: "$exact",
+    symbol: "star",
+    size: 18,
+    dash: null,
+    label: "top center",
+  },
+};
+/** In the order in which they are drawn: what comes later lies on top. */
+const DRAWN: readonly Family[] = ["original", "budgetRebuild", "patch", "budgetPatch", "everyEdit", "exact"];
+
+/** An error to show, and the scale to show it on. */
+interface Measure {
+  readonly title: string;
+  readonly of: (point: CostPoint) => number;
+  /** Whether two markers lie so close that their labels would run into each other. */
+  readonly isNear: (a: number, b: number) => boolean;
+  readonly axis: (shown: readonly number[]) => PlainObject;
+}
+
+const RELATIVE_ERROR: Measure = {
+  title: "relative error",
+  of: ({ relativeError }) => Math.max(relativeError, LOWEST_ERROR),
+  isNear: (a, b) => Math.abs(Math.log10(a / b)) < 0.3,
+  axis: (shown) => ({
+    type: "log",
+    range: paddedRange([LOWEST_ERROR, ...shown], 0.33, 0.5),
+    dtick: 1,
+    exponentformat: "power",
+  }),
+};
+
+/** Its scale is linear, since 0 is within reach and budgets are close to each other on a logarithmic one. */
+const WORST_ERROR: Measure = {
+  title: "worst error",
+  of: ({ largestError }) => largestError,
+  isNear: (a, b) => Math.abs(a - b) < 0.005,
+  axis: (shown) => {
+    const most = Math.max(...shown);
+    return { range: [-0.12 * most, 1.2 * most] };
+  },
+};
+
+/** Work a day against the relative error of what is read. */
 export function costAgainstError(points: readonly CostPoint[]): Figure {
-  const order: Family[] = ["original", "patch", "everyEdit", "exact"];
+  return costFigure(points, RELATIVE_ERROR, savingTrace(points));
+}
+
+/** Work a day against the error of the worst reading. */
+export function costAgainstWorstError(points: readonly CostPoint[]): Figure {
+  return costFigure(points, WORST_ERROR, []);
+}
+
+/** One line a family, its thresholds or budgets at the markers. */
+function costFigure(points: readonly CostPoint[], measure: Measure, notes: readonly PlainObject[]): Figure {
   const work = points.map((point) => point.multiplyAddsPerDay);
+  const labelled: CostPoint[] = [];
   return {
     data: [
-      ...order.map((family) => familyTrace(family, points.filter((point) => point.family === family))),
-      ...savingTrace(points),
+      ...DRAWN.map((family) => points.filter((point) => point.family === family))
+        .filter((family) => family.length > 0)
+        .map((family) => familyTrace(family, measure, labelled)),
+      ...notes,
     ],
     layout: {
       ...base(),
@@ -79,54 +165,62 @@ export function costAgainstError(points: readonly CostPoint[]): Figure {
         dtick: 1,
         exponentformat: "SI",
       },
-      yaxis: {
-        ...axis("relative error of what is read"),
-        type: "log",
-        range: paddedRange([LOWEST_ERROR, ...points.map((point) => point.relativeError)], 0.33, 0.5),
-        dtick: 1,
-        exponentformat: "power",
-      },
+      yaxis: { ...axis(`${measure.title} of what is read`), ...measure.axis(points.map(measure.of)) },
       hovermode: "closest",
     },
-    narrow: { "xaxis.range": paddedRange(work, 1.1) },
+    narrow: { "xaxis.range": paddedRange(work, 1.6) },
   };
 }
 
-function familyTrace(family: Family, points: readonly CostPoint[]): PlainObject {
-  const { title, symbol, mode, size, label } = FAMILIES[family];
+/** The strategies of one family, at least one; `labelled` are those whose budget is written already. */
+function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: CostPoint[]): PlainObject {
+  const { title, color, symbol, size, dash, label, sharedLabel = label } = FAMILIES[points[0].family];
+  const labels = markerLabels(points, measure, labelled);
   return {
     type: "scatter",
     name: title,
-    mode,
+    mode: dash === null ? "markers" : "lines+markers+text",
     x: points.map((point) => point.multiplyAddsPerDay),
-    y: points.map(shownError),
-    text: thresholdLabels(points),
-    textposition: label,
+    y: points.map(measure.of),
+    // Room for the marker, and for the star that may lie upon it.
+    text: labels.map((limits) => limits.length === 0 ? "" : `\u2002${limits.join(", ")}\u2002`),
+    textposition: labels.map((limits) => limits.length > 1 ? sharedLabel : label),
     cliponaxis: false,
-    customdata: points.map((point) => `${point.name}<br>relative error ${formatError(point.relativeError)}`),
+    customdata: points.map((point) => `${point.name}<br>${measure.title} ${formatError(measure.of(point))}`),
     hovertemplate: "%{customdata}<br>%{x:,.0f} multiply-adds a day<extra></extra>",
-    marker: { symbol, size, color: `$${family}` },
-    line: { color: `$${family}`, width: 2 },
-    textfont: { size: 13, color: `$${family}` },
+    marker: { symbol, size, color, line: { width: 2, color } },
+    line: { color, width: 2, ...(dash !== null && { dash }) },
+    textfont: { size: 13, color },
+    // Where there is little room, labels of two families would run into each other.
+    meta: { isLabelledWhenNarrow: dash !== "dash" },
   };
 }
 
-/** Labels of markers that lie upon each other are written as one, at the last of them. */
-function thresholdLabels(points: readonly CostPoint[]): string[] {
+/** The thresholds or budgets to write at each marker: those of markers that lie together at the last of them. */
+function markerLabels(
+  points: readonly CostPoint[],
+  measure: Measure,
+  labelled: CostPoint[],
+): (number | null)[][] {
+  const isNear = (a: CostPoint, b: CostPoint) =>
+    Math.abs(Math.log10(a.multiplyAddsPerDay / b.multiplyAddsPerDay)) < 0.2 &&
+    measure.isNear(measure.of(a), measure.of(b));
+  // A budget that is written at a marker of another family nearby need not be written over it.
+  const shown = points.filter((point) =>
+    (point.threshold ?? point.error) !== null &&
+    !labelled.some((other) => point.error !== null && point.error === other.error && isNear(point, other))
+  );
+  labelled.push(...shown);
   let first = 0;
-  return points.map((point, at) => {
-    if (!isNear(point, points[first])) first = at;
-    const isLast = at === points.length - 1 || !isNear(points[at + 1], points[first]);
-    if (!isLast || point.threshold === null) return "";
-    const label = points.slice(first, at + 1).map(({ threshold }) => threshold).join(", ");
-    // Room for the marker, and for the star that may lie upon it.
-    return `\u2002${label}\u2002`;
-  });
-}
-
-function isNear(a: CostPoint, b: CostPoint): boolean {
-  return Math.abs(Math.log10(a.multiplyAddsPerDay / b.multiplyAddsPerDay)) < 0.25 &&
-    Math.abs(Math.log10(shownError(a) / shownError(b))) < 0.3;
+  const groups = new Map(shown.map((point, at) => {
+    if (!isNear(point, shown[first])) first = at;
+    const isLast = at === shown.length - 1 || !isNear(shown[at + 1], shown[first]);
+    return [
+      point,
+      isLast ? shown.slice(first, at + 1).map(({ threshold, error }) => threshold ?? error) : [],
+    ];
+  }));
+  return points.map((point) => groups.get(point) ?? []);
 }
 
 /** What exact reads save, as a line between them and rebuilding at every edit. */
@@ -135,7 +229,7 @@ function savingTrace(points: readonly CostPoint[]): PlainObject[] {
   const rebuilt = points.find(({ family }) => family === "everyEdit");
   if (!exact || !rebuilt) return [];
   const from = exact.multiplyAddsPerDay, to = rebuilt.multiplyAddsPerDay;
-  const height = shownError(exact) / 4;
+  const height = RELATIVE_ERROR.of(exact) / 4;
   return [{
     type: "scatter",
     mode: "lines+markers+text",
@@ -143,7 +237,7 @@ function savingTrace(points: readonly CostPoint[]): PlainObject[] {
     hoverinfo: "skip",
     x: [from, Math.sqrt(from * to), to],
     y: [height, height, height],
-    text: ["", `${Math.round(to / from)} × less work, the same error`, ""],
+    text: ["", `${Math.round(to / from)} × less work`, ""],
     textposition: "bottom center",
     textfont: { size: 13, color: "$text" },
     // The one in the middle is invisible and holds the text off the line.
@@ -155,10 +249,6 @@ function savingTrace(points: readonly CostPoint[]): PlainObject[] {
     },
     line: { color: "$text", width: 1, dash: "dot" },
   }];
-}
-
-function shownError({ relativeError }: CostPoint): number {
-  return Math.max(relativeError, LOWEST_ERROR);
 }
 
 /** The range of a logarithmic axis around values, with some of a decade more on either side. */

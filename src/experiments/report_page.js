@@ -64,7 +64,10 @@ function draw(figures, isDark) {
         painted[axis] = { ...painted[axis], [attribute]: value };
       }
       // Numbers over bars this thin would be too small to read; the table has them.
-      traces = traces.map((trace) => trace.type === "bar" ? { ...trace, textposition: "none" } : trace);
+      traces = traces.map((trace) => {
+        if (trace.type === "bar") return { ...trace, textposition: "none" };
+        return trace.meta?.isLabelledWhenNarrow === false ? { ...trace, mode: "lines+markers" } : trace;
+      });
     }
     globalThis.Plotly.react(box, traces, painted, CONFIG);
   }

@@ -2,10 +2,11 @@
 
 import { HELP, parseStartArguments, UsageError } from "./arguments.ts";
 import { loadBirths } from "./births.ts";
+import { budgetVerdicts } from "./budgets.ts";
 import { availableDays, type Experiment, runExperiment } from "./experiment.ts";
 import { ProgressReporter, type ProgressTarget } from "./progress.ts";
 import { headline, renderReport } from "./report.ts";
-import { forecastTable, formatTable, strategyTable } from "./table.ts";
+import { budgetTable, forecastTable, formatTable, strategyTable } from "./table.ts";
 import { standardError } from "./terminal.ts";
 
 /** Where a run prints: results to `print`, everything else to `errors`. */
@@ -45,6 +46,8 @@ export async function start(args: readonly string[], { print, errors }: Terminal
       `Daily births in the USA, ${result.firstDate} to ${result.lastDate}: ${result.days} days in ${seconds} s\n`,
     );
     print(formatTable(strategyTable(result)) + "\n");
+    print(formatTable(budgetTable(result)) + "\n");
+    print(budgetVerdicts(result.strategies).join("\n") + "\n");
     print(formatTable(forecastTable(result)) + "\n");
     print(`${headline(result)}.`);
   }

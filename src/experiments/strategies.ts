@@ -7,35 +7,55 @@ import { KEY_COUNT, QUERY_COUNT } from "./board_rows.ts";
  * - `everyEdit`: every row from scratch after each single edit;
  * - `original`: edits wait until `threshold` slots have changed, then every row from scratch; reads are stale;
  * - `patch`: as `original`, but only the columns that changed are exchanged;
+ * - `budgetRebuild`, `budgetPatch`: as these two, but edits wait until a certificate says that a reading could be
+ *   off by more than `error`;
  * - `exact`: reads know every edit made before them.
  */
-export type Family = "everyEdit" | "original" | "patch" | "exact";
+export type Family = "everyEdit" | "original" | "patch" | "budgetRebuild" | "budgetPatch" | "exact";
 
-/** One way; `threshold` is null where the family has none. */
+/** One way; `threshold` and `error` are null where the family has none. */
 export interface Strategy {
   readonly family: Family;
   readonly threshold: number | null;
+  /** In units of the output: 1 is the level of births. */
+  readonly error: number | null;
+}
+
+/** Consecutive days of a run. */
+export interface Stretch {
+  /** The state to start from. */
+  readonly first: number;
+  readonly days: number;
 }
 
 export const DEFAULT_THRESHOLDS: readonly number[] = [1, 4, 16, 64, 256];
+/** Less than the least is used up nearly every day; with the largest, certificates begin to cost what they save. */
+export const DEFAULT_ERRORS: readonly number[] = [0.001, 0.003, 0.01, 0.015];
 
-/** Rebuilding from scratch remembers nothing of the days before, so its days may run in this many parts. */
-const EVERY_EDIT_PARTS = 4;
+/** Where every day is rebuilt, none waits or remembers the one before: a few stretches of days tell it all. */
+const SAMPLED_STRETCHES = 4;
+const SAMPLED_STRETCH_DAYS = 60;
 /** A key goes, a key comes, a query is replaced. */
 export const EDITS_PER_DAY = 3;
+/** An error budget of this much is used up every other day. */
+const USUAL_ERROR_PER_DAY = 0.003;
 
 /** Every strategy of a sweep, in the order in which they are shown. */
-export function sweepStrategies(thresholds: readonly number[]): Strategy[] {
+export function sweepStrategies(thresholds: readonly number[], errors: readonly number[]): Strategy[] {
+  const counts = (family: Family) => thresholds.map((threshold) => ({ family, threshold, error: null }));
+  const budgets = (family: Family) => errors.map((error) => ({ family, threshold: null, error }));
   return [
-    { family: "everyEdit", threshold: null },
-    ...thresholds.map((threshold): Strategy => ({ family: "original", threshold })),
-    ...thresholds.map((threshold): Strategy => ({ family: "patch", threshold })),
-    { family: "exact", threshold: null },
+    { family: "everyEdit", threshold: null, error: null },
+    ...counts("original"),
+    ...budgets("budgetRebuild"),
+    ...counts("patch"),
+    ...budgets("budgetPatch"),
+    { family: "exact", threshold: null, error: null },
   ];
 }
 
 /** What people call a strategy. */
-export function strategyName({ family, threshold }: Strategy): string {
+export function strategyName({ family, threshold, error }: Strategy): string {
   switch (family) {
     case "everyEdit":
       return "rebuild at every edit";
@@ -43,6 +63,10 @@ export function strategyName({ family, threshold }: Strategy): string {
       return `original, threshold ${threshold}`;
     case "patch":
       return `patch, threshold ${threshold}`;
+    case "budgetRebuild":
+      return `error budget ${error}, then rebuild`;
+    case "budgetPatch":
+      return `error budget ${error}, then patch`;
     case "exact":
       return "exact reads";
   }
@@ -50,24 +74,47 @@ export function strategyName({ family, threshold }: Strategy): string {
 
 /** The options of its engine. */
 export function engineOptions(
-  { family, threshold }: Strategy,
+  { family, threshold, error }: Strategy,
 ): Pick<DynamicAttentionOptions, "lazyThreshold" | "onThreshold"> {
-  return {
-    lazyThreshold: threshold ?? Infinity,
-    onThreshold: family === "original" ? "rebuild" : family === "patch" ? "patch" : "auto",
-  };
+  const lazyThreshold = error === null ? threshold ?? Infinity : { error };
+  switch (family) {
+    case "original":
+    case "budgetRebuild":
+      return { lazyThreshold, onThreshold: "rebuild" };
+    case "patch":
+    case "budgetPatch":
+      return { lazyThreshold, onThreshold: "patch" };
+    case "everyEdit":
+    case "exact":
+      return { lazyThreshold, onThreshold: "auto" };
+  }
 }
 
 /** Pairs of a query and a key a day, roughly: what schedules the sweep and estimates the time that is left. */
-export function pairsPerDay({ family, threshold }: Strategy): number {
+export function pairsPerDay({ family, threshold, error }: Strategy): number {
   const newQuery = KEY_COUNT;
   const rebuild = QUERY_COUNT * KEY_COUNT;
-  if (family === "everyEdit") return EDITS_PER_DAY * rebuild;
-  // The key that changed every day fills a batch, the query that changed last takes one place in it.
-  return family === "original" ? newQuery + rebuild / Math.max(1, (threshold ?? 1) - 1) : newQuery;
+  switch (family) {
+    case "everyEdit":
+      return EDITS_PER_DAY * rebuild;
+    case "original":
+      // The key that changed every day fills a batch, the query that changed last takes one place in it.
+      return newQuery + rebuild / Math.max(1, (threshold ?? 1) - 1);
+    case "budgetRebuild":
+      return newQuery + rebuild / (1 + ((error ?? 0) / USUAL_ERROR_PER_DAY) ** 2);
+    default:
+      return newQuery;
+  }
 }
 
-/** Into how many runs of consecutive days a strategy may be cut; fixed, so that results do not depend on cores. */
-export function partCount({ family }: Strategy, days: number): number {
-  return family === "everyEdit" ? Math.min(EVERY_EDIT_PARTS, days) : 1;
+/** The days of a run that a strategy is run over; they do not depend on cores, so neither do results. */
+export function stretchesOf({ family, threshold }: Strategy, days: number): Stretch[] {
+  const isRebuiltDaily = family === "everyEdit" || (family === "original" && threshold === 1);
+  if (!isRebuiltDaily) return [{ first: 0, days }];
+  const count = Math.min(SAMPLED_STRETCHES, days);
+  return Array.from({ length: count }, (_, at) => {
+    const first = Math.floor(at * days / count);
+    const end = Math.floor((at + 1) * days / count);
+    return { first, days: Math.min(end - first, SAMPLED_STRETCH_DAYS) };
+  });
 }

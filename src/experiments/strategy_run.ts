@@ -1,8 +1,9 @@
 // One strategy over consecutive days: test, then learn, then read.
 
 import type { BackendName } from "../backends/select.ts";
-import { Board } from "./board.ts";
+import { Board, type Reading } from "./board.ts";
 import { type BoardRows, HORIZONS, lastDayOf, QUERY_COUNT } from "./board_rows.ts";
+import { type CertificateRecord, CertificateRecorder } from "./certificates.ts";
 import { forecast } from "./calendar_features.ts";
 import { addReading, type Deviation, NO_DEVIATION } from "./metrics.ts";
 import type { Strategy } from "./strategies.ts";
@@ -28,6 +29,8 @@ export interface RunOutcome {
   readonly forecasts: Float64Array;
   /** Over the readings after each day. */
   readonly deviation: Deviation;
+  /** Of the same readings; null where the strategy gives none. */
+  readonly certificates: CertificateRecord | null;
   readonly multiplyAdds: number;
   readonly exponentials: number;
   /** Spent on edits and readings. */
@@ -47,9 +50,10 @@ export async function runStrategy(
   const before = board.stats();
   const forecasts = new Float64Array(days * HORIZONS.length);
   const readings = new Map<number, Float32Array>();
-  const keep = (state: number, reading: Float32Array) => {
-    if (audited.includes(state)) readings.set(state, reading);
+  const keep = (state: number, { output }: Reading) => {
+    if (audited.includes(state)) readings.set(state, output);
   };
+  const certificates = new CertificateRecorder();
 
   let deviation = NO_DEVIATION;
   let milliseconds = 0;
@@ -59,7 +63,7 @@ export async function runStrategy(
     const state = first + day;
     for (const [at, horizon] of HORIZONS.entries()) {
       forecasts[day * HORIZONS.length + at] = forecast(
-        reading.subarray(horizon - 1),
+        reading.output.subarray(horizon - 1),
         rows.levels[lastDayOf(state)],
       );
     }
@@ -67,7 +71,9 @@ export async function runStrategy(
     await board.learn();
     reading = await board.read();
     milliseconds += performance.now() - start;
-    deviation = addReading(deviation, reading, exact, (state + 1) * QUERY_COUNT);
+    const { output, bounds } = reading, offset = (state + 1) * QUERY_COUNT;
+    deviation = addReading(deviation, output, exact, offset);
+    if (bounds) certificates.add(output, bounds, exact, offset);
     keep(state + 1, reading);
     report(day + 1);
   }
@@ -77,6 +83,7 @@ export async function runStrategy(
     days,
     forecasts,
     deviation,
+    certificates: reading.bounds && certificates.record(),
     multiplyAdds: after.multiplyAdds - before.multiplyAdds,
     exponentials: after.exponentials - before.exponentials,
     milliseconds,

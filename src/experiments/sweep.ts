@@ -2,8 +2,9 @@
 
 import type { BackendName } from "../backends/select.ts";
 import type { BirthsDay } from "./births.ts";
+import { joinCertificates } from "./certificates.ts";
 import { mergeDeviations } from "./metrics.ts";
-import { pairsPerDay, partCount, type Strategy } from "./strategies.ts";
+import { pairsPerDay, type Strategy, stretchesOf } from "./strategies.ts";
 import type { RunOutcome, RunTask } from "./strategy_run.ts";
 import type { WorkerReply, WorkerRequest } from "./strategy_worker.ts";
 
@@ -64,13 +65,14 @@ export async function runSweep(
   );
 }
 
-/** Two outcomes of consecutive days as one. */
+/** The outcomes of two stretches of days, the earlier one first, as one. */
 export function joinOutcomes(a: RunOutcome, b: RunOutcome): RunOutcome {
   return {
     backend: a.backend,
     days: a.days + b.days,
     forecasts: Float64Array.from([...a.forecasts, ...b.forecasts]),
     deviation: mergeDeviations(a.deviation, b.deviation),
+    certificates: joinCertificates(a.certificates, b.certificates),
     multiplyAdds: a.multiplyAdds + b.multiplyAdds,
     exponentials: a.exponentials + b.exponentials,
     milliseconds: a.milliseconds + b.milliseconds,
@@ -80,18 +82,13 @@ export function joinOutcomes(a: RunOutcome, b: RunOutcome): RunOutcome {
 
 function toParts({ strategies, days, backend, audited }: Sweep): Part[] {
   return strategies.flatMap((strategy, index) => {
-    const count = partCount(strategy, days);
-    return Array.from({ length: count }, (_, at): Part => {
-      const first = Math.floor(at * days / count);
-      const end = Math.floor((at + 1) * days / count);
-      return {
-        strategy: index,
-        task: { strategy, first, days: end - first, backend, audited },
-        pairs: pairsPerDay(strategy),
-        learnt: 0,
-        outcome: null,
-      };
-    });
+    return stretchesOf(strategy, days).map((stretch): Part => ({
+      strategy: index,
+      task: { strategy, ...stretch, backend, audited },
+      pairs: pairsPerDay(strategy),
+      learnt: 0,
+      outcome: null,
+    }));
   });
 }
 

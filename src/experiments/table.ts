@@ -1,6 +1,10 @@
 // The result as a table, for the terminal and the report alike.
 
+import { compareBudgets, formatRatio } from "./budgets.ts";
 import type { ExperimentResult } from "./experiment.ts";
+
+/** What stands where there is no number. */
+const NONE = "–";
 
 export interface Table {
   readonly header: readonly string[];
@@ -29,6 +33,33 @@ export function strategyTable({ strategies, horizons }: ExperimentResult): Table
       formatError(strategy.largestError),
       ...strategy.meanAbsoluteErrors.map(formatBirths),
     ]),
+  };
+}
+
+/** Certificates of the error budgets, and the fixed count that each of them has to beat. */
+export function budgetTable({ strategies }: ExperimentResult): Table {
+  return {
+    header: [
+      "strategy",
+      "largest error",
+      "largest bound",
+      "violations",
+      "bound/distance",
+      "cheapest count no worse",
+      "work ÷ its work",
+    ],
+    rows: compareBudgets(strategies).map(({ budget, rival, workRatio }) => {
+      const { certificates } = budget;
+      return [
+        budget.name,
+        formatError(budget.largestError),
+        formatError(certificates?.largestBound ?? NaN),
+        certificates ? `${formatCount(certificates.violations)} of ${formatCount(certificates.given)}` : NONE,
+        certificates?.medianRatio?.toFixed(2) ?? NONE,
+        rival === null ? NONE : `threshold ${rival.threshold}`,
+        workRatio === null ? NONE : formatRatio(workRatio),
+      ];
+    }),
   };
 }
 
@@ -71,5 +102,5 @@ function horizonTitle(horizon: number): string {
 }
 
 function formatBirths(births: number): string {
-  return births.toFixed(1);
+  return Number.isNaN(births) ? NONE : births.toFixed(1);
 }

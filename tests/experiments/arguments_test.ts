@@ -4,6 +4,7 @@ import { parseStartArguments, UsageError } from "../../src/experiments/arguments
 Deno.test("arguments: defaults", async () => {
   assertEquals(await parseStartArguments([], 4805), {
     thresholds: [1, 4, 16, 64, 256],
+    errors: [0.001, 0.003, 0.01, 0.015],
     days: 4805,
     backend: "auto",
     out: "report",
@@ -13,11 +14,13 @@ Deno.test("arguments: defaults", async () => {
   });
 });
 
-Deno.test("arguments: every option; thresholds repeated, listed, in any order", async () => {
+Deno.test("arguments: every option; thresholds and budgets repeated, listed, in any order", async () => {
   const given =
-    "--threshold 16,4 --threshold=2 --threshold 4 --days 20 --backend array --out x/y --seed 0 --json -h";
+    "--threshold 16,4 --threshold=2 --threshold 4 --error .5,1e-3 --error=2 --error 0.5 --days 20 " +
+    "--backend array --out x/y --seed 0 --json -h";
   assertEquals(await parseStartArguments(given.split(" "), 100), {
     thresholds: [2, 4, 16],
+    errors: [0.001, 0.5, 2],
     days: 20,
     backend: "array",
     out: "x/y",
@@ -40,10 +43,18 @@ const WRONG: [args: string, message: string][] = [
   ["--threshold 0", '--threshold is "0", expected a whole number ≥ 1'],
   ["--threshold 4,", '--threshold is "", expected a whole number ≥ 1'],
   ["--threshold Infinity", '--threshold is "Infinity", expected a whole number ≥ 1'],
+  ["--error 0", '--error is "0", expected a number above 0'],
+  ["--error -0.1", '--error is "-0.1", expected a number above 0'],
+  ["--error 0.1,", '--error is "", expected a number above 0'],
+  ["--error 0x1", '--error is "0x1", expected a number above 0'],
+  ["--error 1e999", '--error is "1e999", expected a number above 0'],
+  ["--error Infinity", '--error is "Infinity", expected a number above 0'],
+  ["--error 1.2.3", '--error is "1.2.3", expected a number above 0'],
+  ["--error", "--error has no value, expected one"],
   ["--seed 4294967296", '--seed is "4294967296", expected a whole number from 0 to 4294967295'],
   ["--backend abacus", '--backend is "abacus", expected "auto"'],
   ["--json=yes", '--json takes no value, got "--json=yes"'],
-  ["--no-json", '"--no-json" is unknown, expected one of --threshold, --days'],
+  ["--no-json", '"--no-json" is unknown, expected one of --threshold, --error, --days'],
   ["--thresholds 4", '"--thresholds" is unknown'],
   ["twenty", '"twenty" is unknown'],
   ["-- twenty", '"twenty" is unknown'],

@@ -1,13 +1,21 @@
 // The board and its judges: the exact board against the oracle, and every strategy against the exact board.
 
-import { assert, assertEquals, assertGreater, assertLess } from "../assert.ts";
+import { assert, assertEquals, assertGreater, assertLess, assertLessOrEqual } from "../assert.ts";
 import { drawStates } from "../../src/experiments/audit.ts";
 import { loadBirths } from "../../src/experiments/births.ts";
-import { BoardRows, HORIZONS, QUERY_COUNT } from "../../src/experiments/board_rows.ts";
+import { BoardRows, HORIZONS, KEY_COUNT, QUERY_COUNT } from "../../src/experiments/board_rows.ts";
 import { exactBoard } from "../../src/experiments/exact_board.ts";
 import { relativeError } from "../../src/experiments/metrics.ts";
-import { runStrategy } from "../../src/experiments/strategy_run.ts";
-import { partCount, type Strategy, strategyName, sweepStrategies } from "../../src/experiments/strategies.ts";
+import { FEATURE_NAMES } from "../../src/experiments/calendar_features.ts";
+import { median } from "../../src/experiments/certificates.ts";
+import { type RunOutcome, runStrategy } from "../../src/experiments/strategy_run.ts";
+import {
+  type Family,
+  type Strategy,
+  strategyName,
+  stretchesOf,
+  sweepStrategies,
+} from "../../src/experiments/strategies.ts";
 import { joinOutcomes } from "../../src/experiments/sweep.ts";
 import { referenceAttention } from "../../src/core/reference.ts";
 
@@ -36,7 +44,7 @@ Deno.test("strategies: exact ones are exact to rounding, the others as stale as 
   const exact = exactBoard(rows, days + 1);
   const errors: Record<string, number> = {};
   const work: Record<string, number> = {};
-  for (const strategy of sweepStrategies([1, 4, 64])) {
+  for (const strategy of sweepStrategies([1, 4, 64], [])) {
     const outcome = await run(strategy, days, exact);
     assertEquals([outcome.days, outcome.forecasts.length], [days, days * HORIZONS.length]);
     errors[strategyName(strategy)] = relativeError(outcome.deviation);
@@ -58,7 +66,7 @@ Deno.test("strategies: exact ones are exact to rounding, the others as stale as 
 
 Deno.test("strategies: runs of consecutive days join to the run over all of them", async () => {
   const exact = exactBoard(rows, 9);
-  const strategy: Strategy = { family: "everyEdit", threshold: null };
+  const strategy: Strategy = { family: "everyEdit", threshold: null, error: null };
   const whole = await run(strategy, 8, exact, 0, [0, 5, 8]);
   const joined = joinOutcomes(
     await run(strategy, 3, exact, 0, [0, 5, 8]),
@@ -70,9 +78,73 @@ Deno.test("strategies: runs of consecutive days join to the run over all of them
   for (const [at, forecast] of whole.forecasts.entries()) {
     assertLess(Math.abs(joined.forecasts[at] / forecast - 1), 1e-6);
   }
-  assertEquals(partCount(strategy, 3), 3);
-  assertEquals(partCount({ family: "exact", threshold: null }, 4805), 1);
 });
+
+/** Products of a pair: its score, its value, its mass and its rounding. */
+const PAIR = FEATURE_NAMES.length + 3;
+/** A row from scratch, and a key exchanged in one. */
+const ROW = KEY_COUNT * PAIR, EXCHANGE = 2 * PAIR;
+
+Deno.test("strategies: counts read without certificates, so their work is the original's and none for looking", async () => {
+  const days = 20, exact = exactBoard(rows, days + 1);
+  const workOf = async (family: Family, threshold: number) => {
+    const outcome = await run({ family, threshold, error: null }, days, exact);
+    assertEquals(outcome.certificates, null);
+    return outcome.multiplyAdds;
+  };
+  // With threshold 64 nothing but the day's new query is ever applied.
+  assertEquals(await workOf("original", 64), days * ROW);
+  assertEquals(await workOf("patch", 64), days * ROW);
+  // Of three days' keys and one query four slots have changed; the query is a row of the rebuild.
+  assertEquals(await workOf("original", 4), 6 * QUERY_COUNT * ROW + 14 * ROW);
+  assertEquals(await workOf("patch", 1), days * (ROW + (QUERY_COUNT - 1) * EXCHANGE));
+});
+
+Deno.test("budgets: certificates hold, are counted as work and keep every reading within the budget", async () => {
+  const days = 40, exact = exactBoard(rows, days + 1);
+  const waiting = await run({ family: "patch", threshold: 1000, error: null }, days, exact);
+  for (const family of ["budgetRebuild", "budgetPatch"] as const) {
+    let finer: RunOutcome | null = null;
+    for (const error of [0.0005, 0.004, 1]) {
+      const outcome = await run({ family, threshold: null, error }, days, exact);
+      const name = `${family}, ${error}`;
+      const { given, violations, largestBound, ratios } = outcome.certificates ?? assertNever(name);
+      assertEquals([given, violations], [days * QUERY_COUNT, 0], name);
+      assertLessOrEqual(outcome.deviation.largest, largestBound, name);
+      assertLessOrEqual(largestBound, error, name);
+      assertGreater(ratios.length, 0, name);
+      assert(ratios.every((ratio) => ratio >= 1), name);
+      assertLess(median(ratios) ?? NaN, 2, name);
+      if (finer) assertGreater(relativeError(outcome.deviation), relativeError(finer.deviation), name);
+      finer = outcome;
+      if (error === 1) {
+        assertEquals(outcome.deviation, waiting.deviation, "nothing is applied within so large a budget");
+        assertGreater(outcome.multiplyAdds, 1.1 * waiting.multiplyAdds);
+      }
+    }
+  }
+  const rebuilt = await run({ family: "budgetRebuild", threshold: null, error: 0.004 }, days, exact);
+  const patched = await run({ family: "budgetPatch", threshold: null, error: 0.004 }, days, exact);
+  assertGreater(rebuilt.multiplyAdds, 4 * patched.multiplyAdds);
+});
+
+Deno.test("stretches: what is rebuilt daily runs over a sample spread over the days, the rest over all", () => {
+  const sampled: Strategy[] = [
+    { family: "everyEdit", threshold: null, error: null },
+    { family: "original", threshold: 1, error: null },
+  ];
+  for (const strategy of sampled) {
+    assertEquals(stretchesOf(strategy, 3), [0, 1, 2].map((first) => ({ first, days: 1 })));
+    assertEquals(stretchesOf(strategy, 4000), [0, 1000, 2000, 3000].map((first) => ({ first, days: 60 })));
+  }
+  for (const strategy of sweepStrategies([4], [0.01]).filter(({ family }) => family !== "everyEdit")) {
+    assertEquals(stretchesOf(strategy, 4805), [{ first: 0, days: 4805 }]);
+  }
+});
+
+function assertNever(name: string): never {
+  throw new Error(`${name} has no certificates`);
+}
 
 Deno.test("audit: a seed draws different states, in range and in order, and always the same", () => {
   const drawn = drawStates(7, 8, 1000);

@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertFalse, assertStringIncludes } from "../assert.ts";
-import { costAgainstError, type Figure } from "../../src/experiments/figures.ts";
+import {
+  costAgainstError,
+  costAgainstWorstError,
+  type CostPoint,
+  type Figure,
+} from "../../src/experiments/figures.ts";
 import { embedJson, embedScript, escapeHtml } from "../../src/experiments/report.ts";
 import pageScript from "../../src/experiments/report_page.js" with { type: "text" };
 
@@ -16,13 +21,26 @@ Deno.test("escaping: data and programs cannot close the script around them and s
   assertEquals(JSON.parse(embedScript(source).replaceAll("\\!", "!")), JSON.parse(source));
 });
 
-const POINTS = [
-  { name: "a", family: "everyEdit", threshold: null, multiplyAddsPerDay: 9e6, relativeError: 3e-8 },
-  { name: "b", family: "original", threshold: 1, multiplyAddsPerDay: 3e6, relativeError: 3e-8 },
-  { name: "c", family: "original", threshold: 64, multiplyAddsPerDay: 100_000, relativeError: 1e-3 },
-  { name: "d", family: "original", threshold: 256, multiplyAddsPerDay: 90_000, relativeError: 1.1e-3 },
-  { name: "e", family: "exact", threshold: null, multiplyAddsPerDay: 60_000, relativeError: 0 },
-] as const;
+/** A point of each family, near ones, and budgets of two families that lie together. */
+const POINTS = ([
+  ["everyEdit", null, null, 9e6, 3e-8, 6e-8],
+  ["original", 1, null, 3e6, 3e-8, 6e-8],
+  ["original", 64, null, 100_000, 1e-3, 0.05],
+  ["original", 256, null, 90_000, 1.1e-3, 0.05],
+  ["budgetRebuild", null, 0.001, 2e6, 1e-5, 0.001],
+  ["budgetRebuild", null, 0.02, 300_000, 9e-4, 0.02],
+  ["budgetPatch", null, 0.001, 60_000, 1e-5, 0.001],
+  ["budgetPatch", null, 0.02, 280_000, 9e-4, 0.02],
+  ["exact", null, null, 60_000, 0, 0],
+] as const).map(([family, threshold, error, multiplyAddsPerDay, relativeError, largestError]): CostPoint => ({
+  name: `${family} ${threshold ?? error}`,
+  family,
+  threshold,
+  error,
+  multiplyAddsPerDay,
+  relativeError,
+  largestError,
+}));
 
 function trace(figure: Figure, name: string) {
   const found = figure.data.find((candidate) => candidate.name === name);
@@ -41,8 +59,42 @@ Deno.test("cost against error: points, one label for markers that lie together, 
   assertStringIncludes(JSON.stringify(figure.data), "150 × less work");
 });
 
+Deno.test("cost against error: budgets are dashed, in the colour of their plan, with markers of their own", () => {
+  const figure = costAgainstError(POINTS);
+  const names = [
+    "original: wait, then rebuild",
+    "error budget, then rebuild",
+    "error budget, then patch",
+  ];
+  const [original, rebuild, patch] = names.map((name) =>
+    trace(figure, name) as unknown as {
+      text: string[];
+      line: { dash: string; color: string };
+      marker: { symbol: string };
+    }
+  );
+  assertEquals([original, rebuild, patch].map(({ line }) => line.dash), ["solid", "dash", "dash"]);
+  assertEquals([original, rebuild, patch].map(({ line }) => line.color), [
+    "$original",
+    "$original",
+    "$patch",
+  ]);
+  assertEquals(new Set(figure.data.map(({ marker }) => JSON.stringify(marker))).size, figure.data.length);
+  assertEquals(rebuild.text, ["\u20020.001\u2002", "\u20020.02\u2002"]);
+  assertEquals(patch.text, ["\u20020.001\u2002", ""], "0.02 is written beside the marker of the other plan");
+});
+
+Deno.test("cost against worst error: the largest error of each, from 0 on, without families that are not there", () => {
+  const figure = costAgainstWorstError(POINTS);
+  assertEquals(trace(figure, "original: wait, then rebuild").y, [6e-8, 0.05, 0.05]);
+  assertEquals(trace(figure, "exact reads").y, [0]);
+  assertEquals(figure.data.length, 5);
+  assertFalse(figure.data.some(({ name }) => name === "patch: wait, then exchange columns"));
+});
+
 Deno.test("cost against error: every colour that it names is in both palettes", () => {
-  const named = [...JSON.stringify(costAgainstError(POINTS)).matchAll(/"\$(\w+)"/g)].map(([, name]) => name);
+  const figures = [costAgainstError(POINTS), costAgainstWorstError(POINTS)];
+  const named = [...JSON.stringify(figures).matchAll(/"\$(\w+)"/g)].map(([, name]) => name);
   assert(named.length > 10);
   const [light, dark] = pageScript.split("dark: {");
   for (const name of named) {

@@ -1,6 +1,7 @@
 // The command from its arguments to its report, over a few days.
 
 import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "../assert.ts";
+import { budgetVerdicts } from "../../src/experiments/budgets.ts";
 import { start } from "../../src/experiments/start.ts";
 
 interface Run {
@@ -27,7 +28,7 @@ const folder = await Deno.makeTempDir();
 Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
 
 Deno.test("start: 20 days end to end, twice the same", async (t) => {
-  const args = ["--days", "20", "--threshold", "4", "--backend", "array", "--seed", "3"];
+  const args = ["--days", "20", "--threshold", "4", "--error", "0.004", "--backend", "array", "--seed", "3"];
   const first = await run(...args, "--json", "--out", `${folder}/first/`);
   const second = await run(...args, "--json", "--out", `${folder}/second`);
   assertEquals([first.code, second.code], [0, 0]);
@@ -40,9 +41,18 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
     assertEquals(result.strategies.map(({ name }: { name: string }) => name), [
       "rebuild at every edit",
       "original, threshold 4",
+      "error budget 0.004, then rebuild",
       "patch, threshold 4",
+      "error budget 0.004, then patch",
       "exact reads",
     ]);
+    for (const { error, certificates } of result.strategies) {
+      if (error === null) assertEquals(certificates, null);
+      else {
+        assertEquals([certificates.given, certificates.violations], [1120, 0]);
+        assert(certificates.medianRatio >= 1 && certificates.largestBound <= error);
+      }
+    }
     assertEquals(result.audit.seed, 3);
     assertEquals(result.audit.dates.length, 8);
     assert(result.audit.readings > 0 && result.audit.readings < 1e-7);
@@ -55,7 +65,7 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
 
   await t.step("progress and the way to the report go to standard error", () => {
     assertMatch(first.errors, /^progress: \d+ %, .* days\/s, .* left\n/);
-    assertMatch(first.errors, /progress: 100 %, 80 of 80 days/);
+    assertMatch(first.errors, /progress: 100 %, 120 of 120 days/);
     assertStringIncludes(first.errors, `report: ${folder}/first/index.html\n`);
   });
 
@@ -64,7 +74,12 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
     const embedded = /<script type="application\/json" id="figures">(.*)<\/script>/.exec(page);
     assert(embedded);
     const figures = JSON.parse(embedded[1]);
-    assertEquals(Object.keys(figures), ["cost-against-error", "forecast", "error-per-horizon"]);
+    assertEquals(Object.keys(figures), [
+      "cost-against-error",
+      "cost-against-worst-error",
+      "forecast",
+      "error-per-horizon",
+    ]);
     for (const [id, { data }] of Object.entries<{ data: unknown[] }>(figures)) {
       assertStringIncludes(page, `id="${id}"`);
       assert(data.length >= 4, id);
@@ -77,15 +92,28 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
     assertFalse(/\bsrc=|@import|https?:|url\(/.test(markup));
     assertEquals([...markup.matchAll(/href="([^"]*)"/g)].map(([, target]) => target), ["data:,"]);
     assertStringIncludes(markup, "patch, threshold 4");
+    for (const verdict of budgetVerdicts(result.strategies)) assertStringIncludes(markup, verdict);
+    assertEquals(markup.match(/<td>0 of 1,120<\/td>/g)?.length, 2);
   });
 });
 
 Deno.test("start: without --json a table", async () => {
-  const { code, printed } = await run("--days", "2", "--threshold", "2", "--out", `${folder}/table`);
+  const { code, printed } = await run(
+    "--days",
+    "2",
+    "--threshold",
+    "2",
+    "--error",
+    "0.5",
+    "--out",
+    `${folder}/table`,
+  );
   assertEquals(code, 0);
   assertMatch(printed, /^Daily births in the USA, 1975-11-06 to 1975-11-07: 2 days in [\d.]+ s\n/);
   assertMatch(printed, /\nstrategy +multiply-adds\/day +exp\/day/);
   assertMatch(printed, /\noriginal, threshold 2 +[\d,]+ /);
+  assertMatch(printed, /\nerror budget 0\.5, then rebuild +\S+ +\S+ +0 of 112 .* +threshold 2 +[\d.]+\n/);
+  assertMatch(printed, /\nWith rebuilds, against .* the error budget .*\nWith patches, against /);
   assertMatch(printed, /\nsame day 52 weeks ago +[\d.]+ +[\d.]+ +[\d.]+\n/);
   assertMatch(printed, /Exact reads take \d+ times less arithmetic/);
 });
@@ -93,7 +121,7 @@ Deno.test("start: without --json a table", async () => {
 Deno.test("start: help is printed, a wrong option is one line of errors and code 2, and nothing is run", async () => {
   const help = await run("--help");
   assertEquals([help.code, help.errors], [0, ""]);
-  for (const name of ["threshold", "days", "backend", "out", "seed", "json", "help"]) {
+  for (const name of ["threshold", "error", "days", "backend", "out", "seed", "json", "help"]) {
     assertStringIncludes(help.printed, `--${name}`);
   }
   const wrong = await run("--days", "many");
