@@ -199,6 +199,19 @@ for (const backend of BACKENDS) {
     assertEquals([works[0].rowsBuilt, works[0].rowsPatched], [0, 0]);
   });
 
+  Deno.test(`work on ${backend}: a changed query leaves what was measured of other rows`, async () => {
+    await using engine = await engineOf(20, 50);
+    engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
+    await engine.peek();
+    const work = await workOf(engine, async () => {
+      engine.setQuery(3, new Float32Array(HEAD_DIM).fill(1));
+      await engine.peek();
+    });
+    // Its row is built, and measured against the one pending edit.
+    const built = 50 * (HEAD_DIM + WIDTH), measured = 2 * (HEAD_DIM + VALUE_DIM);
+    assertEquals(work, { ...NONE, rowsBuilt: 1, exponentials: 50 + 2, multiplyAdds: built + measured });
+  });
+
   Deno.test(`work on ${backend}: a peek without bounds computes nothing and promises nothing`, async () => {
     await using engine = await engineOf(20, 50);
     engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));

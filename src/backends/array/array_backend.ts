@@ -83,7 +83,7 @@ export class ArrayBackend implements Backend {
       const patch = this.#toPatch(keys);
       const toBuild = this.#reserve(keys, queries);
 
-      this.#certifier.forget();
+      this.#forgetMeasures(keys, queries, plan);
       this.#storeQueries(queries, toBuild);
       if (plan === "rebuild") this.#markAll(toBuild);
       else if (keys.slots.length > 0) this.#patchRows(patch, toBuild);
@@ -206,6 +206,18 @@ export class ArrayBackend implements Backend {
       this.#kernels.reserve(keyEnd, keys.slots.length);
       return new Uint8Array(queryEnd * heads);
     });
+  }
+
+  /** What was measured for certificates outlives a batch of queries alone, but for their own rows. */
+  #forgetMeasures(keys: RowChanges, queries: RowChanges, plan: Plan): void {
+    const { heads } = this.#config.layout;
+    if (keys.slots.length > 0 || plan === "rebuild") this.#certifier.forget();
+    else {
+      this.#certifier.forgetRows(
+        Array.from(queries.slots, (slot) => Array.from({ length: heads }, (_, head) => slot * heads + head))
+          .flat(),
+      );
+    }
   }
 
   /** Takes one head of a standing query. */

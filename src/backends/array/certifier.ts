@@ -58,6 +58,8 @@ export class Certifier {
   readonly #spread: ValueSpread;
   readonly #applied = new Map<number, AppliedColumn>();
   #pending = new Map<number, PendingColumn>();
+  /** Rows that there is room for in what is measured. */
+  #rowCapacity = 0;
   /** o of the row at hand. */
   readonly #output: Float64Array;
   /** Twice the radius that holds all values, applied and pending, by key head. */
@@ -78,14 +80,24 @@ export class Certifier {
     this.#pending.clear();
   }
 
+  /** Forgets what was measured of some rows, which are about to be built anew. */
+  forgetRows(rows: readonly number[]): void {
+    for (const row of rows) {
+      for (const { weight } of this.#applied.values()) weight[row] = NaN;
+      for (const { moved } of this.#pending.values()) moved[row] = NaN;
+    }
+  }
+
   /** Takes the pending keys that the next bounds are of; what is known of the same pending keys stays known. */
   open(applied: KeyBlock, patch: KeyPatch, rowCapacity: number): void {
+    if (rowCapacity !== this.#rowCapacity) this.forget();
+    this.#rowCapacity = rowCapacity;
     const before = this.#pending;
     this.#pending = new Map();
     for (let t = 0; t < patch.count; t++) {
       const slot = patch.slots[t], known = before.get(slot);
       const same = known && this.#isSame(known.patch, patch, t);
-      this.#pending.set(slot, same ? known : this.#toColumn(applied, patch, t, rowCapacity));
+      this.#pending.set(slot, same ? known : this.#toColumn(applied, patch, t));
     }
     for (let head = 0; head < this.#layout.kvHeads; head++) {
       this.#diameters[head] = 2 * this.#spread.radiusWith(head, patch);
@@ -140,7 +152,7 @@ export class Certifier {
 
     let weight = 0, distanceBefore = 0, scale = Math.abs(totals.logSumExp()) + headDim + 16;
     if (wasLive) {
-      const known = this.#appliedColumn(slot, column.moved.length);
+      const known = this.#appliedColumn(slot);
       if (Number.isNaN(known.weight[row])) {
         const score = this.#kernels.scoreWithBias(applied, slot);
         known.weight[row] = score === -Infinity ? 0 : shiftedExp(score, shift) / mass;
@@ -201,10 +213,10 @@ export class Certifier {
     return farthest * (1 + FLOAT32_ROUNDING);
   }
 
-  #appliedColumn(slot: number, rowCapacity: number): AppliedColumn {
+  #appliedColumn(slot: number): AppliedColumn {
     let column = this.#applied.get(slot);
     if (!column) {
-      column = { weight: unmeasured(rowCapacity), distance: unmeasured(rowCapacity) };
+      column = { weight: unmeasured(this.#rowCapacity), distance: unmeasured(this.#rowCapacity) };
       this.#applied.set(slot, column);
     }
     return column;
@@ -223,7 +235,7 @@ export class Certifier {
         equalRun(known.bias, 0, patch.bias, t * patch.biasStride, patch.biasStride));
   }
 
-  #toColumn(applied: KeyBlock, patches: KeyPatch, t: number, rowCapacity: number): PendingColumn {
+  #toColumn(applied: KeyBlock, patches: KeyPatch, t: number): PendingColumn {
     const { kvHeads, valueDim } = this.#layout;
     const slot = patches.slots[t];
     const patch = only(patches, t);
@@ -247,11 +259,11 @@ export class Certifier {
       wasLive,
       valueShift,
       sparse: wasLive && this.#softcap === 0 ? toSparse(applied, slot, patch) : null,
-      moved: unmeasured(rowCapacity),
-      gained: unmeasured(rowCapacity),
-      lost: unmeasured(rowCapacity),
-      shifted: unmeasured(rowCapacity),
-      doubt: unmeasured(rowCapacity),
+      moved: unmeasured(this.#rowCapacity),
+      gained: unmeasured(this.#rowCapacity),
+      lost: unmeasured(this.#rowCapacity),
+      shifted: unmeasured(this.#rowCapacity),
+      doubt: unmeasured(this.#rowCapacity),
     };
   }
 }
