@@ -197,14 +197,18 @@ export class Kernels {
 
   /** Scores of a block's live keys, −∞ for the others; returns the largest. */
   #scoreBlock(block: KeyBlock, scores: Float64Array): number {
+    const { count, live, keys } = block;
+    const query = this.#query, stride = this.#keyStride, start = this.#keyStart;
+    const { headDim } = this.#layout, { scale, softcap } = this.#rule;
+    const isFree = !this.#looksAtPositions && !block.bias;
     let largest = -Infinity, scored = 0;
-    for (let j = 0; j < block.count; j++) {
-      const bias = this.#biasOf(block, j);
+    for (let j = 0; j < count; j++) {
+      const bias = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(block, j);
       if (bias === -Infinity) {
         scores[j] = -Infinity;
         continue;
       }
-      const s = this.#scoreOf(block, j) + bias;
+      const s = score(query, keys, j * stride + start, headDim, scale, softcap) + bias;
       scores[j] = s;
       scored++;
       if (s > largest) largest = s;
