@@ -44,8 +44,8 @@ interface Look {
   readonly dash: string | null;
   /** Where the labels of its markers stand. */
   readonly label: string;
-  /** Where one stands that is for several markers; as the others unless given. */
-  readonly sharedLabel?: string;
+  /** Where they stand when the next marker is above, below or hardly further on; as the others unless given. */
+  readonly crowdedLabel?: string;
 }
 
 const FAMILIES: Record<Family, Look> = {
@@ -56,6 +56,7 @@ const FAMILIES: Record<Family, Look> = {
     size: 11,
     dash: "solid",
     label: "top center",
+    crowdedLabel: "bottom right",
   },
   budgetRebuild: {
     title: "error budget, then rebuild",
@@ -64,7 +65,7 @@ const FAMILIES: Record<Family, Look> = {
     size: 11,
     dash: "dash",
     label: "bottom center",
-    sharedLabel: "top right",
+    crowdedLabel: "top right",
   },
   patch: {
     title: "patch: wait, then exchange columns",
@@ -174,17 +175,21 @@ function costFigure(points: readonly CostPoint[], measure: Measure, notes: reado
 
 /** The strategies of one family, at least one; `labelled` are those whose budget is written already. */
 function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: CostPoint[]): PlainObject {
-  const { title, color, symbol, size, dash, label, sharedLabel = label } = FAMILIES[points[0].family];
+  const { title, color, symbol, size, dash, label, crowdedLabel = label } = FAMILIES[points[0].family];
   const labels = markerLabels(points, measure, labelled);
+  const isCrowded = (at: number) =>
+    [points[at - 1], points[at + 1]].some((next) => next && isNearInWork(points[at], next));
+  const isMoved = (at: number) => crowdedLabel !== label && isCrowded(at);
+  // Room for the marker, and for the star that may lie upon it.
+  const text = labels.map((limits) => limits.length === 0 ? "" : `\u2002${limits.join(", ")}\u2002`);
   return {
     type: "scatter",
     name: title,
     mode: dash === null ? "markers" : "lines+markers+text",
     x: points.map((point) => point.multiplyAddsPerDay),
     y: points.map(measure.of),
-    // Room for the marker, and for the star that may lie upon it.
-    text: labels.map((limits) => limits.length === 0 ? "" : `\u2002${limits.join(", ")}\u2002`),
-    textposition: labels.map((limits) => limits.length > 1 ? sharedLabel : label),
+    text,
+    textposition: labels.map((_, at) => isMoved(at) ? crowdedLabel : label),
     cliponaxis: false,
     customdata: points.map((point) => `${point.name}<br>${measure.title} ${formatError(measure.of(point))}`),
     hovertemplate: "%{customdata}<br>%{x:,.0f} multiply-adds a day<extra></extra>",
@@ -192,35 +197,35 @@ function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: C
     line: { color, width: 2, ...(dash !== null && { dash }) },
     textfont: { size: 13, color },
     // Where there is little room, labels of two families would run into each other.
-    meta: { isLabelledWhenNarrow: dash !== "dash" },
+    meta: { narrowText: text.map((label, at) => dash === "dash" || isMoved(at) ? "" : label) },
   };
 }
 
-/** The thresholds or budgets to write at each marker: those of markers that lie together at the last of them. */
+/** The thresholds or budgets to write at each marker: those of markers that lie together at the first of them. */
 function markerLabels(
   points: readonly CostPoint[],
   measure: Measure,
   labelled: CostPoint[],
 ): (number | null)[][] {
   const isNear = (a: CostPoint, b: CostPoint) =>
-    Math.abs(Math.log10(a.multiplyAddsPerDay / b.multiplyAddsPerDay)) < 0.2 &&
-    measure.isNear(measure.of(a), measure.of(b));
+    isNearInWork(a, b) && measure.isNear(measure.of(a), measure.of(b));
   // A budget that is written at a marker of another family nearby need not be written over it.
   const shown = points.filter((point) =>
     (point.threshold ?? point.error) !== null &&
     !labelled.some((other) => point.error !== null && point.error === other.error && isNear(point, other))
   );
   labelled.push(...shown);
-  let first = 0;
-  const groups = new Map(shown.map((point, at) => {
-    if (!isNear(point, shown[first])) first = at;
-    const isLast = at === shown.length - 1 || !isNear(shown[at + 1], shown[first]);
-    return [
-      point,
-      isLast ? shown.slice(first, at + 1).map(({ threshold, error }) => threshold ?? error) : [],
-    ];
-  }));
-  return points.map((point) => groups.get(point) ?? []);
+  const labels = new Map<CostPoint, (number | null)[]>();
+  let first: CostPoint | null = null;
+  for (const point of shown) {
+    if (first === null || !isNear(first, point)) labels.set(first = point, []);
+    labels.get(first)?.push(point.threshold ?? point.error);
+  }
+  return points.map((point) => labels.get(point) ?? []);
+}
+
+function isNearInWork(a: CostPoint, b: CostPoint): boolean {
+  return Math.abs(Math.log10(a.multiplyAddsPerDay / b.multiplyAddsPerDay)) < 0.2;
 }
 
 /** What exact reads save, as a line between them and rebuilding at every edit. */

@@ -66,7 +66,7 @@ function draw(figures, isDark) {
       // Numbers over bars this thin would be too small to read; the table has them.
       traces = traces.map((trace) => {
         if (trace.type === "bar") return { ...trace, textposition: "none" };
-        return trace.meta?.isLabelledWhenNarrow === false ? { ...trace, mode: "lines+markers" } : trace;
+        return trace.meta ? { ...trace, text: trace.meta.narrowText } : trace;
       });
     }
     globalThis.Plotly.react(box, traces, painted, CONFIG);

@@ -29,8 +29,8 @@ export interface Stretch {
 }
 
 export const DEFAULT_THRESHOLDS: readonly number[] = [1, 4, 16, 64, 256];
-/** Less than the least is used up nearly every day; with the largest, certificates begin to cost what they save. */
-export const DEFAULT_ERRORS: readonly number[] = [0.001, 0.003, 0.01, 0.015];
+/** Less than the least is used up nearly every day, and the largest is what counts that wait are off by at worst. */
+export const DEFAULT_ERRORS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.05];
 
 /** Where every day is rebuilt, none waits or remembers the one before: a few stretches of days tell it all. */
 const SAMPLED_STRETCHES = 4;

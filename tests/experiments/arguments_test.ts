@@ -4,7 +4,7 @@ import { parseStartArguments, UsageError } from "../../src/experiments/arguments
 Deno.test("arguments: defaults", async () => {
   assertEquals(await parseStartArguments([], 4805), {
     thresholds: [1, 4, 16, 64, 256],
-    errors: [0.001, 0.003, 0.01, 0.015],
+    errors: [0.001, 0.003, 0.01, 0.03, 0.05],
     days: 4805,
     backend: "auto",
     out: "report",

@@ -53,7 +53,7 @@ Deno.test("cost against error: points, one label for markers that lie together, 
   const original = trace(figure, "original: wait, then rebuild");
   assertEquals(original.x, [3e6, 100_000, 90_000]);
   assertEquals(original.y, [3e-8, 1e-3, 1.1e-3]);
-  assertEquals(original.text, ["\u20021\u2002", "", "\u200264, 256\u2002"]);
+  assertEquals(original.text, ["\u20021\u2002", "\u200264, 256\u2002", ""]);
   const exact = trace(figure, "exact reads");
   assert(Array.isArray(exact.y) && exact.y[0] > 0);
   assertStringIncludes(JSON.stringify(figure.data), "150 × less work");
@@ -70,7 +70,7 @@ Deno.test("cost against error: budgets are dashed, in the colour of their plan, 
     trace(figure, name) as unknown as {
       text: string[];
       line: { dash: string; color: string };
-      marker: { symbol: string };
+      meta: { narrowText: string[] };
     }
   );
   assertEquals([original, rebuild, patch].map(({ line }) => line.dash), ["solid", "dash", "dash"]);
@@ -81,6 +81,8 @@ Deno.test("cost against error: budgets are dashed, in the colour of their plan, 
   ]);
   assertEquals(new Set(figure.data.map(({ marker }) => JSON.stringify(marker))).size, figure.data.length);
   assertEquals(rebuild.text, ["\u20020.001\u2002", "\u20020.02\u2002"]);
+  assertEquals(original.meta.narrowText, ["\u20021\u2002", "", ""], "where there is room for it");
+  assertEquals(rebuild.meta.narrowText, ["", ""]);
   assertEquals(patch.text, ["\u20020.001\u2002", ""], "0.02 is written beside the marker of the other plan");
 });
 
