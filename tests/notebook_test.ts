@@ -50,6 +50,26 @@ async function kernelPath(): Promise<string> {
 const jupyter = findProgram("jupyter");
 const remedy = "apt-get install jupyter-nbconvert python3-nbclient";
 
+/** Runs a notebook from top to bottom; throws when a cell does. */
+async function execute(name: string): Promise<Notebook> {
+  const specification = await kernelPath();
+  const output = await Deno.makeTempDir();
+  try {
+    const { success, stderr } = await new Deno.Command(jupyter as string, {
+      args: ["nbconvert", "--to", "notebook", "--execute", "--output-dir", output, name],
+      cwd: NOTEBOOKS,
+      env: { JUPYTER_PATH: specification },
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    return await read(new URL(`file://${output}/${name}`));
+  } finally {
+    await Deno.remove(output, { recursive: true });
+    await Deno.remove(specification, { recursive: true });
+  }
+}
+
 for (const entry of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => name.endsWith(".ipynb"))) {
   const committed = new URL(entry.name, NOTEBOOKS);
 
@@ -63,24 +83,16 @@ for (const entry of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => name.e
     name: `notebook ${entry.name}: runs in a kernel and shows what is committed`,
     ...requires("jupyter", jupyter, remedy),
     fn: async () => {
-      const specification = await kernelPath();
-      const output = await Deno.makeTempDir();
-      try {
-        const { success, stderr } = await new Deno.Command(jupyter as string, {
-          args: ["nbconvert", "--to", "notebook", "--execute", "--output-dir", output, entry.name],
-          cwd: NOTEBOOKS,
-          env: { JUPYTER_PATH: specification },
-          stdout: "null",
-          stderr: "piped",
-        }).output();
-        assert(success, new TextDecoder().decode(stderr));
-        assertEquals(
-          shown(await read(new URL(`file://${output}/${entry.name}`))),
-          shown(await read(committed)),
-        );
-      } finally {
-        await Deno.remove(output, { recursive: true });
-        await Deno.remove(specification, { recursive: true });
+      const expected = shown(await read(committed));
+      const seen = expected.map(() => false);
+      // The stock kernel loses now and then what a cell shows last; what it does show has to be right every time.
+      for (let attempt = 1; !seen.every(Boolean); attempt++) {
+        assert(attempt <= 5, `cells that never showed anything: ${seen.map((yes, at) => yes ? "" : at)}`);
+        for (const [at, text] of shown(await execute(entry.name)).entries()) {
+          if (text === "") continue;
+          assertEquals(text, expected[at], `code cell ${at}`);
+          seen[at] = true;
+        }
       }
     },
   });
