@@ -58,7 +58,7 @@ async function execute(name: string): Promise<Notebook> {
     const { success, stderr } = await new Deno.Command(jupyter as string, {
       args: ["nbconvert", "--to", "notebook", "--execute", "--output-dir", output, name],
       cwd: NOTEBOOKS,
-      env: { JUPYTER_PATH: specification },
+      env: { JUPYTER_PATH: specification, NO_COLOR: "1" },
       stdout: "null",
       stderr: "piped",
     }).output();
