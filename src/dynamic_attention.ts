@@ -8,12 +8,13 @@ import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.
 import { outputColumns, queryColumns } from "./core/head_layout.ts";
 import { describe, DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
-import { checkColumn, checkSlot, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
+import { checkColumn, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
-import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
+import { isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
 import { type EngineParts, type LoadOptions, restoreEngine, takeSnapshot } from "./engine_snapshot.ts";
 import { fillBackend } from "./fill_backend.ts";
 import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions } from "./options.ts";
+import { toHead, toPosition, toRows } from "./question_options.ts";
 import { encodeSnapshot } from "./store/snapshot.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
@@ -271,7 +272,7 @@ export class DynamicAttention {
   async weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
     const [row] = this.#toRows(operation, [slot]);
-    return await this.#pipeline.weights(operation, row, this.#toHead(operation, options));
+    return await this.#pipeline.weights(operation, row, toHead(operation, options, this.#rules.layout));
   }
 
   /** ln Σ_j exp s_ij, exact: a row a query, a column a head; natural log, −∞ where no key is allowed. */
@@ -294,7 +295,7 @@ export class DynamicAttention {
   ): Promise<WeightedKey[]> {
     const operation = "DynamicAttention.topKeys";
     const [row] = this.#toRows(operation, [slot]);
-    const head = this.#toHead(operation, options);
+    const head = toHead(operation, options, this.#rules.layout);
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
     const live = this.#rules.keySlots.liveSlots();
     const weights = await this.#pipeline.weights(operation, row, head);
@@ -431,33 +432,12 @@ export class DynamicAttention {
 
   #toRows(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
     this.#checkLive(operation);
-    const { querySlots } = this.#rules;
-    if (rows === undefined) return querySlots.liveSlots();
-    checkArray(operation, "rows", rows);
-    return Uint32Array.from(rows, (slot) => checkSlot(operation, "query", slot, querySlots));
-  }
-
-  #toHead(operation: string, options: { readonly head?: number }): number {
-    checkNames(operation, options, ["head"]);
-    const { head = 0 } = options;
-    const { heads } = this.#rules.layout;
-    if (isCount(head) && head < heads) return head;
-    throw new InputError(
-      operation,
-      `head is ${describe(head)}`,
-      `an integer from 0 to ${heads - 1} (below heads)`,
-    );
+    return toRows(operation, rows, this.#rules.querySlots);
   }
 
   #checkLive(operation: string): void {
     if (this.#disposal) throw new DisposedError(operation);
   }
-}
-
-/** Takes from the options of an insert what an edit has. */
-function toPosition(operation: string, options: { readonly position?: number }): { position?: number } {
-  checkNames(operation, options, ["position"]);
-  return options.position === undefined ? {} : { position: options.position };
 }
 
 /** Makes an engine with something between it and its backend: for tests of how it treats one. */

@@ -13,7 +13,7 @@ const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["backend contract", /^src\/backends\/backend\.ts$/],
   ["backends", /^src\/backends\//],
   ["lazy", /^src\/lazy\//],
-  ["options", /^src\/options\.ts$/],
+  ["options", /^src\/(options|question_options)\.ts$/],
   ["store", /^src\/store\//],
   ["filled backends", /^src\/(fill_backend|engine_snapshot)\.ts$/],
   ["entry points", /^src\/(dynamic_attention|attention|merge_states)\.ts$/],

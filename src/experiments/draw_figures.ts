@@ -4,6 +4,7 @@
 
 import { chromium } from "playwright-core";
 import { loadBirths } from "./births.ts";
+import { BROWSER_SWITCHES } from "./browser.ts";
 import { budgetVerdicts } from "./budgets.ts";
 import { availableDays, type ExperimentResult, runExperiment } from "./experiment.ts";
 import { costAgainstError, costAgainstWorstError, type CostPoint } from "./figures.ts";
@@ -17,15 +18,6 @@ const FOLDER = new URL("../../docs/", import.meta.url);
 const NUMBERS = new URL("cost-against-error.json", FOLDER);
 const PICTURE = new URL("cost-against-error.png", FOLDER);
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const BROWSER_OPTIONS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const WIDTH = 960, HEIGHTS = [560, 460];
 
 /** What is kept of a result: numbers that do not depend on the machine, to four digits. */
@@ -73,7 +65,7 @@ async function computeNumbers(): Promise<ReturnType<typeof figureNumbers>> {
 }
 
 async function draw(points: readonly CostPoint[], executablePath: string): Promise<void> {
-  const browser = await chromium.launch({ executablePath, args: BROWSER_OPTIONS });
+  const browser = await chromium.launch({ executablePath, args: [...BROWSER_SWITCHES] });
   try {
     const page = await browser.newPage({
       viewport: { width: WIDTH, height: HEIGHTS[0] + HEIGHTS[1] },

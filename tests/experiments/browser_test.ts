@@ -1,19 +1,11 @@
 // The report in a real browser: it draws its figures off line and has nothing to complain about.
 
 import { chromium } from "playwright-core";
+import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
 import { assert, assertEquals, assertGreater } from "../assert.ts";
 import { findProgram, requires } from "../requirements.ts";
 
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** Writes the report of a short run to a folder. */
 async function writeReport(folder: string): Promise<void> {
@@ -39,7 +31,10 @@ Deno.test({
   ...requires("chromium", browserPath, "apt-get install chromium"),
   fn: async () => {
     const folder = await Deno.makeTempDir();
-    const browser = await chromium.launch({ executablePath: browserPath as string, args: ARGUMENTS });
+    const browser = await chromium.launch({
+      executablePath: browserPath as string,
+      args: [...BROWSER_SWITCHES],
+    });
     try {
       await writeReport(folder);
       for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 390]] as const) {
