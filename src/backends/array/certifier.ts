@@ -45,6 +45,8 @@ interface PendingColumn {
 
 /** An edit of at most this share of a key's numbers is measured by its products alone. */
 const SPARSE_SHARE = 1 / 4;
+/** Terms of a bound: moved, gained, lost, shifted, doubt. */
+const TERMS = 5;
 /** Beyond it a weight counts as infinite. */
 const HIGHEST_POWER = 900;
 const FLOAT64_ROUNDING = 2 ** -52;
@@ -57,9 +59,13 @@ export class Certifier {
   readonly #kernels: Kernels;
   readonly #spread: ValueSpread;
   readonly #applied = new Map<number, AppliedColumn>();
-  #pending = new Map<number, PendingColumn>();
+  /** In the order in which they came. */
+  #pending: PendingColumn[] = [];
   /** Rows that there is room for in what is measured. */
   #rowCapacity = 0;
+  /** By row, how many of the pending columns are in the row's sums, and the five sums of its terms. */
+  #summed = new Uint32Array(0);
+  #sums = new Float64Array(0);
   /** o of the row at hand. */
   readonly #output: Float64Array;
   /** Twice the radius that holds all values, applied and pending, by key head. */
@@ -77,28 +83,36 @@ export class Certifier {
   /** Forgets what was measured: the applied state is about to change. */
   forget(): void {
     this.#applied.clear();
-    this.#pending.clear();
+    this.#pending = [];
+    this.#summed.fill(0);
   }
 
   /** Forgets what was measured of some rows, which are about to be built anew. */
   forgetRows(rows: readonly number[]): void {
     for (const row of rows) {
       for (const { weight } of this.#applied.values()) weight[row] = NaN;
-      for (const { moved } of this.#pending.values()) moved[row] = NaN;
+      for (const { moved } of this.#pending) moved[row] = NaN;
+      this.#summed[row] = 0;
     }
   }
 
   /** Takes the pending keys that the next bounds are of; what is known of the same pending keys stays known. */
   open(applied: KeyBlock, patch: KeyPatch, rowCapacity: number): void {
-    if (rowCapacity !== this.#rowCapacity) this.forget();
-    this.#rowCapacity = rowCapacity;
-    const before = this.#pending;
-    this.#pending = new Map();
-    for (let t = 0; t < patch.count; t++) {
-      const slot = patch.slots[t], known = before.get(slot);
-      const same = known && this.#isSame(known.patch, patch, t);
-      this.#pending.set(slot, same ? known : this.#toColumn(applied, patch, t));
+    if (rowCapacity !== this.#rowCapacity) {
+      this.forget();
+      this.#rowCapacity = rowCapacity;
+      this.#summed = new Uint32Array(rowCapacity);
+      this.#sums = new Float64Array(rowCapacity * TERMS);
     }
+    const fresh = new Map(Array.from(patch.slots, (slot, t) => [slot, t]));
+    const kept = this.#pending.filter((column) => {
+      const t = fresh.get(column.slot);
+      return t !== undefined && this.#isSame(column.patch, patch, t) && fresh.delete(column.slot);
+    });
+    // Sums only grow; without one of their columns they are taken anew.
+    if (kept.length < this.#pending.length) this.#summed.fill(0);
+    for (const t of fresh.values()) kept.push(this.#toColumn(applied, patch, t));
+    this.#pending = kept;
     for (let head = 0; head < this.#layout.kvHeads; head++) {
       this.#diameters[head] = 2 * this.#spread.radiusWith(head, patch);
     }
@@ -119,20 +133,29 @@ export class Certifier {
     const ledger = 2 * (Math.sqrt(valueDim) * totals.sumError + norm * totals.massError) / totals.mass +
       4 * FLOAT64_ROUNDING * norm;
 
-    let moved = 0, gained = 0, lost = 0, shifted = 0, doubt = 0;
-    for (const column of this.#pending.values()) {
-      if (Number.isNaN(column.moved[row])) this.#measure(column, row, totals, ledger, head, applied);
-      moved += column.moved[row];
-      gained += column.gained[row];
-      lost += column.lost[row];
-      shifted += column.shifted[row];
-      doubt += column.doubt[row];
-    }
     const diameter = this.#diameters[keyHeadOf(this.#layout, head)];
-    const stale = this.#pending.size === 0
+    this.#sumTo(row, totals, ledger, head, applied);
+    const [moved, gained, lost, shifted, doubt] = this.#sums.subarray(row * TERMS, (row + 1) * TERMS);
+    const stale = this.#pending.length === 0
       ? 0
       : stalenessBound(moved, gained, lost, shifted, doubt, diameter, norm);
     return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm;
+  }
+
+  /** Adds to a row's sums the columns that are not in them yet. */
+  #sumTo(row: number, totals: RowTotals, ledger: number, head: number, applied: KeyBlock): void {
+    const sums = this.#sums, start = row * TERMS;
+    if (this.#summed[row] === 0) sums.fill(0, start, start + TERMS);
+    for (let at = this.#summed[row]; at < this.#pending.length; at++) {
+      const column = this.#pending[at];
+      if (Number.isNaN(column.moved[row])) this.#measure(column, row, totals, ledger, head, applied);
+      sums[start] += column.moved[row];
+      sums[start + 1] += column.gained[row];
+      sums[start + 2] += column.lost[row];
+      sums[start + 3] += column.shifted[row];
+      sums[start + 4] += column.doubt[row];
+    }
+    this.#summed[row] = this.#pending.length;
   }
 
   #measure(
@@ -203,7 +226,7 @@ export class Certifier {
     const keyHead = keyHeadOf(this.#layout, head);
     this.#output.fill(0);
     let farthest = 0;
-    for (const { patch } of this.#pending.values()) {
+    for (const { patch } of this.#pending) {
       if (patch.live[0] === 0 || this.#kernels.scoreWithBias(patch, 0) === -Infinity) continue;
       farthest = Math.max(
         farthest,
