@@ -110,6 +110,30 @@ for (const turns of [1, 2, 3, 4, 5]) {
   });
 }
 
+for (const turns of [0, 1, 2, 3, 4, 5]) {
+  Deno.test(`order: edits that are undone while a peek applies them, after ${turns} turns`, async () => {
+    const lazyThreshold = { error: 1e-6 };
+    await using engine = await createEngine({ ...OPTIONS, lazyThreshold, onThreshold: "patch" }, slow);
+    engine.setValue(0, [2]);
+    engine.delete(1);
+    const inserted = engine.insert([0], [4]);
+    const third = engine.insert([0], [8]);
+    assertEquals([inserted, third], [1, 2]);
+    const peeked = engine.peek();
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+    engine.setValue(0, [0]);
+    engine.delete(third);
+    engine.setValue(inserted, [0]);
+    assertEquals((await peeked).pending, 0);
+    assertEquals(await engine.readEntry(0, 0), 0);
+    assertEquals([...await engine.weights(0)], [0.5, 0.5, 0]);
+    await engine.flush();
+    const { keyCount, pending, edits, coalesced } = engine.stats();
+    assertEquals([keyCount, pending, edits], [2, 0, 7]);
+    assertEquals(coalesced >= 0, true);
+  });
+}
+
 Deno.test("order: what is returned belongs to the caller", async () => {
   await using engine = await createEngine(OPTIONS);
   const first = await engine.read();

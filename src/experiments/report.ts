@@ -149,9 +149,7 @@ function renderMethod(result: ExperimentResult): string {
     [
       "rebuild at every edit",
       "every row from scratch after each of the three edits; each day takes the same work and leaves only rounding, " +
-      `so this, like the original with threshold 1, was run over ${
-        formatCount(everyEditDays)
-      } days in stretches`,
+      `so this was run over ${formatCount(everyEditDays)} days in stretches`,
     ],
     [
       "original, patch",

@@ -32,7 +32,7 @@ export const DEFAULT_THRESHOLDS: readonly number[] = [1, 4, 16, 64, 256];
 /** Less than the least is used up nearly every day, and the largest is what counts that wait are off by at worst. */
 export const DEFAULT_ERRORS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.05];
 
-/** Where every day is rebuilt, none waits or remembers the one before: a few stretches of days tell it all. */
+/** Rebuilding at every edit waits for nothing and remembers no day before: a few stretches of days tell it all. */
 const SAMPLED_STRETCHES = 4;
 const SAMPLED_STRETCH_DAYS = 60;
 /** A key goes, a key comes, a query is replaced. */
@@ -108,9 +108,8 @@ export function pairsPerDay({ family, threshold, error }: Strategy): number {
 }
 
 /** The days of a run that a strategy is run over; they do not depend on cores, so neither do results. */
-export function stretchesOf({ family, threshold }: Strategy, days: number): Stretch[] {
-  const isRebuiltDaily = family === "everyEdit" || (family === "original" && threshold === 1);
-  if (!isRebuiltDaily) return [{ first: 0, days }];
+export function stretchesOf({ family }: Strategy, days: number): Stretch[] {
+  if (family !== "everyEdit") return [{ first: 0, days }];
   const count = Math.min(SAMPLED_STRETCHES, days);
   return Array.from({ length: count }, (_, at) => {
     const first = Math.floor(at * days / count);

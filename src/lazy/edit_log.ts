@@ -14,6 +14,8 @@ const FIRST_CAPACITY = 16;
 
 /** The entries of a log, and when they were taken. */
 export interface Snapshot extends Entries {
+  /** 1 where the row was inserted, and is not the base's row edited. */
+  readonly inserted: Uint8Array;
   /** Which edit of its slot each entry was. */
   readonly stamps: Float64Array;
   /** The log's clock. */
@@ -177,21 +179,48 @@ export class EditLog implements RowSource {
       live: live.slice(),
       rows: rows.slice(),
       positions: positions.slice(),
+      inserted: Uint8Array.from(this.#inserted.subarray(0, this.size), (at) => at > 0 ? 1 : 0),
       stamps: this.#stamps.slice(0, this.size),
       taken: this.#clock,
     };
   }
 
-  /** Drops what the base has by now, since a snapshot of this log was applied to it. */
-  settle({ slots, stamps, taken }: Snapshot): void {
+  /** Writes the entries of a snapshot. */
+  restore({ slots, live, rows, positions, inserted }: Snapshot): void {
+    slots.forEach((slot, t) => {
+      const row = rows.subarray(t * this.#width, (t + 1) * this.#width);
+      if (live[t] === 0) this.delete(slot);
+      else if (inserted[t] === 1) this.insert(slot, row, positions[t]);
+      else this.put(slot, row);
+    });
+  }
+
+  /**
+   * A snapshot of this log has come to lie under it, on the rows of `before`. What is the same there leaves the log;
+   * what was undone since, and has no entry any more, is an edit again.
+   */
+  settle({ slots, live, stamps, taken }: Snapshot, before: RowSource): void {
     slots.forEach((slot, t) => {
       const at = this.#indices.get(slot);
-      if (at === undefined) return;
-      // A row inserted before the snapshot is the base's row now; what came after is an edit of it.
-      if (this.#inserted[at] <= taken) this.#inserted[at] = 0;
-      if (this.#stamps[at] === stamps[t]) this.#remove(slot, at);
-      else this.#dropIfUndone(slot);
+      if (at === undefined) this.#undo(slot, before, live[t] === 0);
+      else if (this.#stamps[at] === stamps[t]) this.#remove(slot, at);
+      else {
+        // A row inserted before the snapshot is the base's row now; what came after is an edit of it.
+        if (this.#inserted[at] <= taken) this.#inserted[at] = 0;
+        this.#dropIfUndone(slot);
+      }
     });
+  }
+
+  /** Makes the row of `before`, or that there is none, an entry. */
+  #undo(slot: number, before: RowSource, isInserted: boolean): void {
+    const at = this.#append(slot);
+    this.#stamps[at] = ++this.#clock;
+    this.#live[at] = before.isLive(slot) ? 1 : 0;
+    this.#inserted[at] = this.#live[at] === 1 && isInserted ? this.#clock : 0;
+    if (this.#live[at] === 0) return;
+    before.copyRow(slot, this.#rows, at * this.#width);
+    this.#positions[at] = before.position(slot);
   }
 
   #copyFromBase(slot: number): number {

@@ -150,7 +150,7 @@ export class EditPipeline {
       this.#applyQueries(operation, rows);
       this.#layers.askMask();
       const answer = certified || this.#config.threshold.error < Infinity
-        ? this.#certifiedPeek(rows, this.#layers.pendingKeys())
+        ? this.#certifiedPeek(operation, rows, this.#layers.pendingKeys())
         : this.#uncertifiedPeek(rows, this.newest.keys.size);
       return this.#queue.enqueue(operation, () => this.#timedRead(answer));
     });
@@ -208,19 +208,21 @@ export class EditPipeline {
     };
   }
 
-  #certifiedPeek(rows: Uint32Array, pending: PendingKeys): () => Promise<StaleReadout> {
+  #certifiedPeek(operation: string, rows: Uint32Array, pending: PendingKeys): () => Promise<StaleReadout> {
     return async () => {
-      let left = pending.changes;
-      let bounds = await this.#backend.certify(rows, left);
-      const isTooFar = bounds.some((bound) => bound > this.#config.threshold.error);
-      // A layer that was sealed since is queued to be applied anyway.
-      if (isTooFar && left.slots.length > 0 && pending.layer === this.newest) {
-        await this.#applyEarly(pending);
-        left = NO_CHANGES;
-        bounds = await this.#backend.certify(rows, left);
+      let bounds = await this.#backend.certify(rows, pending.changes);
+      let left = pending.changes.slots.length;
+      const isTooFar = left > 0 && bounds.some((bound) => bound > this.#config.threshold.error);
+      const layer = isTooFar ? this.#layers.sealEarly(pending) : null;
+      if (layer) {
+        this.#wasSettled = sizeOf(this.newest) === 0;
+        this.#planner.settled();
+        await this.#applySealed(operation, layer, this.#planner.planFlush(this.#sizes(), left));
+        left = 0;
+        bounds = await this.#backend.certify(rows, NO_KEYS);
       }
       const readout = await this.#backend.read(rows, null);
-      return { ...readout, bounds, pending: left.slots.length, epoch: this.counts.epoch };
+      return { ...readout, bounds, pending: left, epoch: this.counts.epoch };
     };
   }
 
@@ -240,45 +242,28 @@ export class EditPipeline {
   }
 
   #apply(operation: string, layer: SealedLayer, plan: Plan): Promise<void> {
-    return this.#queue.enqueue(operation, async () => {
-      const start = performance.now();
-      try {
-        await this.#backend.apply(this.#layers.changesOf(layer), plan);
-      } catch (cause) {
-        const failure = this.#queue.toError(operation, cause);
-        this.#layers.putBack();
-        this.#queue.failAll(failure);
-        throw failure;
-      }
-      this.#layers.applied();
-      this.counts.applied = layer.written ?? this.counts.applied;
-      this.counts.changesApplied += sizeOf(layer);
-      this.#countBatch(plan, layer.keys.size, start);
-    });
+    return this.#queue.enqueue(operation, () => this.#applySealed(operation, layer, plan));
   }
 
-  /**
-   * Applies pending keys whose layer stays where it is. What was queued since has its own copies: to overlay or apply
-   * a row that is applied already changes nothing.
-   */
-  async #applyEarly(pending: PendingKeys): Promise<void> {
+  /** Applies the lowest sealed layer, which must have its turn. */
+  async #applySealed(operation: string, layer: SealedLayer, plan: Plan): Promise<void> {
+    const { counts } = this;
     const start = performance.now();
-    const count = pending.changes.slots.length;
-    const plan = this.#planner.planFlush(this.#sizes(), count);
-    await this.#backend.apply({ keys: pending.changes, queries: NO_CHANGES }, plan);
-    if (this.#layers.settle(pending)) {
-      this.counts.changesApplied += count;
-      this.#wasSettled = sizeOf(this.newest) === 0;
-      this.#planner.settled();
+    try {
+      await this.#backend.apply(this.#layers.changesOf(layer), plan);
+    } catch (cause) {
+      const failure = this.#queue.toError(operation, cause);
+      this.#layers.putBack();
+      this.#queue.failAll(failure);
+      throw failure;
     }
-    this.#countBatch(plan, count, start);
-  }
-
-  #countBatch(plan: Plan, changedKeys: number, start: number): void {
-    this.counts.applyMs += performance.now() - start;
-    this.counts.epoch++;
-    if (plan === "rebuild") this.counts.rebuilds++;
-    else if (changedKeys > 0) this.counts.patches++;
+    this.#layers.applied();
+    counts.applyMs += performance.now() - start;
+    counts.applied = layer.written ?? counts.applied;
+    counts.changesApplied += sizeOf(layer);
+    counts.epoch++;
+    if (plan === "rebuild") counts.rebuilds++;
+    else if (layer.keys.size > 0) counts.patches++;
   }
 
   #flushAtThreshold(): void {
@@ -318,7 +303,7 @@ export class EditPipeline {
 }
 
 const NO_ROWS = new Uint32Array(0);
-const NO_CHANGES: RowChanges = {
+const NO_KEYS: RowChanges = {
   slots: NO_ROWS,
   live: new Uint8Array(0),
   rows: new Float32Array(0),

@@ -126,13 +126,23 @@ export class LayerStack {
   }
 
   /**
-   * Pending keys were applied though their layer was never sealed. Returns whether it is still the top one: a layer
-   * that was sealed since stays as it is, and to apply a row that is applied already changes nothing.
+   * Seals pending keys that were copied from the top layer, below all that is sealed, to be applied at once; null when
+   * that layer was sealed itself since, and is about to be applied anyway.
    */
-  settle({ snapshot, layer }: PendingKeys): boolean {
-    if (layer !== this.#top) return false;
-    layer.keys.settle(snapshot);
-    return true;
+  sealEarly({ changes, snapshot, layer }: PendingKeys): SealedLayer | null {
+    if (layer !== this.#top) return null;
+    const early = {
+      ...this.#layerOn(this.#applied),
+      changes: { keys: changes, queries: NO_CHANGES },
+      written: null,
+    };
+    early.keys.restore(snapshot);
+    const above = this.#sealed[0] ?? this.#top;
+    above.keys.rebase(early.keys);
+    above.queries.rebase(early.queries);
+    this.#sealed.unshift(early);
+    this.#top.keys.settle(snapshot, this.#applied.keys);
+    return early;
   }
 
   /**
@@ -181,6 +191,14 @@ export class LayerStack {
     };
   }
 }
+
+const NO_CHANGES: RowChanges = {
+  slots: new Uint32Array(0),
+  live: new Uint8Array(0),
+  rows: new Float32Array(0),
+  positions: new Float64Array(0),
+  bias: null,
+};
 
 /** Changed slots of a layer. */
 export function sizeOf({ keys, queries }: Layer): number {
