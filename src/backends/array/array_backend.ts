@@ -33,7 +33,7 @@ import { equalRun, RowStore } from "./row_store.ts";
 import { restoreStates, saveStates } from "./saved_states.ts";
 import { ValueSpread } from "./value_spread.ts";
 
-const COSTS: Costs = { exponential: 8, compensatedAdd: 3 };
+const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6 };
 
 /** Attention over typed arrays in the thread of the caller. */
 export class ArrayBackend implements Backend {
