@@ -4,7 +4,7 @@
 import { DynamicAttention } from "../mod.ts";
 import { referenceAttention } from "../src/core/reference.ts";
 import { assert, assertEquals, assertGreater, assertLess } from "./assert.ts";
-import { matrixOf, rowsOf } from "./support/accuracy.ts";
+import { rowsOf } from "./support/accuracy.ts";
 import { BACKENDS } from "./support/backends.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "./support/memory_model.ts";
 import { Random } from "./support/random.ts";
@@ -117,11 +117,8 @@ async function watch(backend: typeof BACKENDS[number], rule: ModelRule, stream: 
   for (let j = 0; j < KEYS; j++) {
     model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim));
   }
-  const keys = [...model.keys.values()];
   await using engine = await DynamicAttention.create({
-    query: matrixOf([...model.queries.values()].map(({ query }) => query), heads * headDim),
-    key: matrixOf(keys.map(({ key }) => key), kvHeads * headDim),
-    value: matrixOf(keys.map(({ value }) => value), kvHeads * valueDim),
+    ...model.matrices(),
     heads,
     kvHeads,
     scale: rule.scale,

@@ -3,7 +3,7 @@
 
 import { DynamicAttention } from "../mod.ts";
 import { assertEquals, assertLess } from "./assert.ts";
-import { assertAccurate, matrixOf } from "./support/accuracy.ts";
+import { assertAccurate } from "./support/accuracy.ts";
 import { BACKENDS } from "./support/backends.ts";
 import { MemoryModel, type ModelKey } from "./support/memory_model.ts";
 import { Random } from "./support/random.ts";
@@ -29,11 +29,8 @@ async function run(backend: typeof BACKENDS[number], keys: number, size: number)
   // Every query looks along the first axis, on which the dominating key lies.
   for (let i = 0; i < QUERIES; i++) model.insertQuery(i, random.row(HEAD_DIM).with(0, 1));
   for (let j = 0; j < keys; j++) model.insertKey(j, random.row(HEAD_DIM, 0.5), random.row(VALUE_DIM));
-  const held = [...model.keys.values()];
   await using engine = await DynamicAttention.create({
-    query: matrixOf([...model.queries.values()].map(({ query }) => query), HEAD_DIM),
-    key: matrixOf(held.map(({ key }) => key), HEAD_DIM),
-    value: matrixOf(held.map(({ value }) => value), VALUE_DIM),
+    ...model.matrices(),
     scale: 1,
     lazyThreshold: 1,
     onThreshold: "patch",
@@ -95,11 +92,8 @@ for (const backend of BACKENDS) {
     const model = new MemoryModel(RULE);
     model.insertQuery(0, random.row(HEAD_DIM).with(0, 1));
     for (let j = 0; j < 50; j++) model.insertKey(j, random.row(HEAD_DIM, 0.1), random.row(VALUE_DIM));
-    const held = [...model.keys.values()];
     await using engine = await DynamicAttention.create({
-      query: matrixOf([(model.queries.get(0) as { query: Float32Array }).query], HEAD_DIM),
-      key: matrixOf(held.map(({ key }) => key), HEAD_DIM),
-      value: matrixOf(held.map(({ value }) => value), VALUE_DIM),
+      ...model.matrices(),
       scale: 1,
       lazyThreshold: 1,
       onThreshold: "patch",

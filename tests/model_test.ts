@@ -8,7 +8,7 @@ import { createEngine } from "../src/dynamic_attention.ts";
 import { BACKENDS, FailingBackend, SlowBackend } from "./support/backends.ts";
 import { MemoryModel } from "./support/memory_model.ts";
 import { commands, persist, World } from "./support/model_commands.ts";
-import { assertAccurate, matrixOf } from "./support/accuracy.ts";
+import { assertAccurate } from "./support/accuracy.ts";
 import { Random } from "./support/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
@@ -86,9 +86,7 @@ async function runSequences(
     const { headDim: _, valueDim: __, ...rest } = options;
     const engine = await createEngine({
       ...rest,
-      query: matrixOf([...model.queries.values()].map(({ query }) => query), heads * headDim),
-      key: matrixOf([...model.keys.values()].map(({ key }) => key), kvHeads * headDim),
-      value: matrixOf([...model.keys.values()].map(({ value }) => value), kvHeads * valueDim),
+      ...model.matrices(),
       backend,
       ...(maskOf ? { mask: (i: number, j: number, head: number) => model.mask(i, j, head) } : {}),
     }, wrap && ((inner) => wrap(inner, random)));

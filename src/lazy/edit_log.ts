@@ -130,17 +130,13 @@ export class EditLog implements RowSource {
 
   /** Writes the entries of a log that lies on this one. */
   absorb(upper: EditLog): void {
-    for (const [slot, at] of upper.#indices) {
-      const row = upper.#rows.subarray(at * upper.#width, (at + 1) * upper.#width);
-      if (upper.#live[at] === 0) this.delete(slot);
-      else if (upper.#inserted[at] > 0) this.insert(slot, row, upper.#positions[at]);
-      else this.put(slot, row);
-    }
+    this.restore(upper.snapshot());
   }
 
   /** Moves the entries of `slots` to a new log, which comes to lie between this one and its base. */
   take(slots: Iterable<number>): EditLog {
     const taken = new EditLog(this.#width, this.#base, this.#keepsInserts);
+    taken.#clock = this.#clock;
     for (const slot of slots) {
       const at = this.#indices.get(slot);
       if (at === undefined) continue;

@@ -12,6 +12,7 @@ import {
   type Layer,
   type LayerConfig,
   LayerStack,
+  NO_CHANGES,
   type PendingKeys,
   type SealedLayer,
   sizeOf,
@@ -219,7 +220,7 @@ export class EditPipeline {
         this.#planner.settled();
         await this.#applySealed(operation, layer, this.#planner.planFlush(this.#sizes(), left));
         left = 0;
-        bounds = await this.#backend.certify(rows, NO_KEYS);
+        bounds = await this.#backend.certify(rows, NO_CHANGES);
       }
       const readout = await this.#backend.read(rows, null);
       return { ...readout, bounds, pending: left, epoch: this.counts.epoch };
@@ -303,13 +304,6 @@ export class EditPipeline {
 }
 
 const NO_ROWS = new Uint32Array(0);
-const NO_KEYS: RowChanges = {
-  slots: NO_ROWS,
-  live: new Uint8Array(0),
-  rows: new Float32Array(0),
-  positions: new Float64Array(0),
-  bias: null,
-};
 
 function ignore(): void {}
 

@@ -192,7 +192,8 @@ export class LayerStack {
   }
 }
 
-const NO_CHANGES: RowChanges = {
+/** A batch of no rows. */
+export const NO_CHANGES: RowChanges = {
   slots: new Uint32Array(0),
   live: new Uint8Array(0),
   rows: new Float32Array(0),

@@ -2,7 +2,9 @@
 // its mask goes by. It knows nothing of logs, layers or thresholds; every expected answer is computed from scratch
 // by the oracle.
 
+import type { Matrix } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase, type ReferenceResult } from "../../src/core/reference.ts";
+import { matrixOf } from "./accuracy.ts";
 
 /** What a model's engine was made with. */
 export interface ModelRule {
@@ -95,6 +97,17 @@ export class MemoryModel {
     copy.#nextQueryPosition = this.#nextQueryPosition;
     copy.#nextLabel = this.#nextLabel;
     return copy;
+  }
+
+  /** The rows as an engine is made with them, while the slots are 0, 1, 2, … */
+  matrices(): { query: Matrix; key: Matrix; value: Matrix } {
+    const { heads, kvHeads, headDim, valueDim } = this.rule;
+    const keys = [...this.keys.values()];
+    return {
+      query: matrixOf([...this.queries.values()].map(({ query }) => query), heads * headDim),
+      key: matrixOf(keys.map(({ key }) => key), kvHeads * headDim),
+      value: matrixOf(keys.map(({ value }) => value), kvHeads * valueDim),
+    };
   }
 
   /** The question that the oracle is asked for these queries. */

@@ -135,10 +135,10 @@ export class Certifier {
 
     const diameter = this.#diameters[keyHeadOf(this.#layout, head)];
     this.#sumTo(row, totals, ledger, head, applied);
-    const [moved, gained, lost, shifted, doubt] = this.#sums.subarray(row * TERMS, (row + 1) * TERMS);
+    const sums = this.#sums, at = row * TERMS;
     const stale = this.#pending.length === 0
       ? 0
-      : stalenessBound(moved, gained, lost, shifted, doubt, diameter, norm);
+      : stalenessBound(sums[at], sums[at + 1], sums[at + 2], sums[at + 3], sums[at + 4], diameter, norm);
     return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm;
   }
 
