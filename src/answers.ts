@@ -13,9 +13,9 @@ export interface StaleOutput {
    * call, rounding included.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
-  /** Changed key slots that the output does not know of; 0 means that it is exact. */
+  /** Changed key slots that the row that has missed the most does not know of; 0 means that all rows are exact. */
   readonly pending: number;
-  /** How many batches of edits had been applied when the output was taken. */
+  /** How many batches of edits had been stored when the oldest row of the output was up to date. */
   readonly epoch: number;
 }
 
@@ -47,18 +47,18 @@ export interface DynamicAttentionStats {
   readonly edits: number;
   /** Edits that needed no work, since a later edit of the slot overtook or undid them. */
   readonly coalesced: number;
-  /** Edits 1 … `applied` are in the applied state. */
+  /** Edits 1 … `applied` are in every answer, stale ones too. */
   readonly applied: number;
-  /** Changed slots that wait. */
+  /** Changed slots that wait: a stale answer need not know of them. */
   readonly pending: number;
-  /** Batches applied. */
+  /** Batches of edits stored. */
   readonly epoch: number;
-  /** Batches whose keys were patched in. */
-  readonly patches: number;
-  /** Batches for which every row was rebuilt. */
+  /** Live queries whose rows do not know all stored keys; they catch up when they are read. */
+  readonly behind: number;
+  /** Replaced rows of keys that are kept for queries that are behind. */
+  readonly kept: number;
+  /** Times that every row was computed from scratch. */
   readonly rebuilds: number;
-  /** Reads that overlaid pending edits instead of applying them first. */
-  readonly overlays: number;
   /** Rows rebuilt one by one because rounding could have spoilt them. */
   readonly refreshes: number;
   /** Rows computed from scratch, for whatever reason. */
@@ -69,7 +69,7 @@ export interface DynamicAttentionStats {
   readonly multiplyAdds: number;
   /** Calls of exp. */
   readonly exponentials: number;
-  /** Milliseconds spent applying edits. */
+  /** Milliseconds spent bringing rows up to date. */
   readonly applyMs: number;
   /** Milliseconds spent on reads. */
   readonly readMs: number;

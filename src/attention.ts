@@ -2,6 +2,7 @@
  * Attention once, with nothing kept.
  */
 
+import { NOTHING } from "./backends/backend.ts";
 import { outputColumns } from "./core/head_layout.ts";
 import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "./matrix.ts";
@@ -97,7 +98,7 @@ async function compute(operation: string, options: AttentionOptions): Promise<At
     const { query, layout } = problem;
     const count = query.shape[0];
     const rows = Uint32Array.from({ length: count }, (_, i) => i);
-    const { output, logSumExp } = await backend.read(rows, null);
+    const { output, logSumExp } = await backend.read({ queries: rows, since: NOTHING });
     return {
       output: { data: output, shape: [count, outputColumns(layout)] },
       logSumExp: { data: logSumExp, shape: [count, layout.heads] },

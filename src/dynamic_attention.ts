@@ -96,8 +96,9 @@ export class DynamicAttention {
 
   /**
    * Makes an engine of what {@link DynamicAttention.save} wrote. From then on it answers every call as the saved one
-   * would have, to the last bit; on another backend than it was saved on it answers within rounding, and computes its
-   * first state anew. Counters and the epoch start at 0.
+   * would have, to the last bit, unless time has a say in when edits are applied (`ageMs`, a threshold on a backend
+   * that works in the background); on another backend than it was saved on it answers within rounding, and computes
+   * its first state anew. Counters and the epoch start at 0.
    *
    * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`.
    * @throws {FormatError} When the bytes are damaged, not a snapshot, or one of an unknown version.
@@ -381,29 +382,29 @@ export class DynamicAttention {
     const { keySlots, querySlots } = this.#rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
     const take = () => takeSnapshot(this.#rules, slots, this.#backend);
-    return await encodeSnapshot(operation, await this.#pipeline.whenApplied(operation, take));
+    return await encodeSnapshot(operation, await this.#pipeline.whenCurrent(operation, take));
   }
 
   /** Sizes, versions and counted work, as of now. */
   stats(): DynamicAttentionStats {
     this.#checkLive("DynamicAttention.stats");
-    const { written, applied, changesApplied, epoch, patches, rebuilds, overlays, applyMs, readMs } =
-      this.#pipeline.counts;
+    const pipeline = this.#pipeline;
+    const { written, applied, changesStored, rebuilds, applyMs, readMs } = pipeline.counts;
     const { layout, keySlots, querySlots } = this.#rules;
-    const pending = this.#pipeline.pending;
+    const { pending, unstored, epoch, behind, kept } = pipeline;
     return {
       backend: this.#backend.name,
       queryCount: querySlots.count,
       keyCount: keySlots.count,
       ...layout,
       edits: written,
-      coalesced: written - changesApplied - pending,
+      coalesced: written - changesStored - unstored,
       applied: pending === 0 ? written : applied,
       pending,
       epoch,
-      patches,
+      behind,
+      kept,
       rebuilds,
-      overlays,
       ...this.#backend.work,
       applyMs,
       readMs,

@@ -2,7 +2,7 @@
  * A backend that holds the rows of a checked problem: what both entry points start with.
  */
 
-import type { Backend } from "./backends/backend.ts";
+import { type Backend, NO_ROW } from "./backends/backend.ts";
 import type { Entries } from "./lazy/edit_log.ts";
 import { maskKeys, maskQueries } from "./lazy/mask.ts";
 import type { Matrix } from "./matrix.ts";
@@ -24,7 +24,8 @@ export async function fillBackend(
     hasQuery: () => true,
   };
   const changes = { keys: maskKeys(mask, keys, scope), queries: maskQueries(mask, queries, scope) };
-  await backend.apply(changes, "rebuild");
+  await backend.store(changes, new Uint32Array(keys.slots.length).fill(NO_ROW));
+  await backend.update(queries.slots, []);
   return backend;
 }
 

@@ -59,7 +59,7 @@ const shapeOf = (name: string, shape: number[], data: Forgery["tensors"][string]
 const MISTAKES: readonly Mistake[] = [
   ["another format", say("format", "pt"), 'metadata format is "pt", expected "attune"'],
   ["no format", ({ metadata }) => delete metadata.format, 'metadata format is undefined, expected "attune"'],
-  ["another version", say("version", "2"), 'metadata version is "2", expected "1"'],
+  ["another version", say("version", "1"), 'metadata version is "1", expected "2"'],
   ["no checksum", ({ metadata }) => delete metadata.sha256, "file has no checksum"],
   ["a short checksum", say("sha256", "00"), "file has no checksum"],
   ["a wrong checksum", say("sha256", "1".repeat(64)), "file is damaged: its bytes have the sha256"],
@@ -259,7 +259,7 @@ Deno.test("a file of another format is refused", async () => {
     [new TextEncoder().encode("\x93NUMPY\x01\x00v\x00{'descr': '<f4'}"), "safetensors header has "],
     [rawFile("{}"), 'metadata format is undefined, expected "attune"'],
     [rawFile('{"__metadata__":{"format":"pt"}}'), 'metadata format is "pt"'],
-    [rawFile('{"__metadata__":{"format":"attune","version":"1"}}'), "file has no checksum"],
+    [rawFile('{"__metadata__":{"format":"attune","version":"2"}}'), "file has no checksum"],
   ];
   for (const [bytes, message] of files) {
     await assertRejects(() => DynamicAttention.load(bytes), FormatError, `DynamicAttention.load: ${message}`);

@@ -44,6 +44,7 @@ const setting = fc.record({
     Infinity,
     { error: 0.3 },
     { error: 0.01, edits: 6 },
+    { targetError: 0.1 },
     { ageMs: 0 },
     ({ keys, queries }) => keys > 2 * queries + 1,
   ),
@@ -52,7 +53,7 @@ const setting = fc.record({
 }).map(({ heads, ...rest }) => ({ ...heads, ...rest }));
 
 function errorOf(threshold: LazyThreshold): number {
-  return typeof threshold === "object" ? threshold.error ?? Infinity : Infinity;
+  return typeof threshold === "object" ? threshold.error ?? threshold.targetError ?? Infinity : Infinity;
 }
 
 interface Troubles {
@@ -114,6 +115,8 @@ for (const backend of BACKENDS) {
         const failing = new FailingBackend(inner);
         let batches = 0;
         failing.fails = () => batches++ > 0 && random.next() < 0.4;
+        let updates = 0;
+        failing.failsToUpdate = () => updates++ > 0 && random.next() < 0.2;
         failing.failsToRead = () => random.next() < 0.1;
         return failing;
       },

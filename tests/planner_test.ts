@@ -1,197 +1,57 @@
+// Plans by cost, and what the engine makes of them: rows catch up when they are asked for, in the cheaper way.
+
 import fc from "fast-check";
-import { assert, assertEquals, assertThrows } from "./assert.ts";
+import { assertEquals, assertGreater, assertLess, assertThrows } from "./assert.ts";
 import { DynamicAttention } from "../mod.ts";
 import { InputError } from "../src/errors.ts";
 import { type FlushPolicy, Planner, type Sizes, toFlushPolicy } from "../src/lazy/planner.ts";
+import { Random } from "./support/random.ts";
 
 const COSTS = { exponential: 8, compensatedAdd: 3 };
-const SIZES: Sizes = { rowCount: 10, keyCount: 1000, headDim: 16, valueDim: 8 };
+const SIZES: Sizes = { keyCount: 1000, headDim: 16, valueDim: 8 };
 
 // The costs as the design states them, apart from the planner's own: a changed key costs a row two scores, two
-// weights and two compensated additions; a rebuild costs a row each of these once a key, uncompensated.
-function patchCost({ rowCount, headDim, valueDim }: Sizes, changes: number): number {
-  return rowCount * changes * 2 * (headDim + COSTS.exponential + valueDim * COSTS.compensatedAdd);
+// weights and two compensated additions; from scratch, a row costs each of these once a key, uncompensated.
+function patchCost({ headDim, valueDim }: Sizes, changes: number): number {
+  return changes * 2 * (headDim + COSTS.exponential + valueDim * COSTS.compensatedAdd);
 }
 
-function rebuildCost({ rowCount, keyCount, headDim, valueDim }: Sizes): number {
-  return rowCount * keyCount * (headDim + COSTS.exponential + valueDim);
-}
-
-function flushCost(sizes: Sizes, changes: number): number {
-  return Math.min(patchCost(sizes, changes), rebuildCost(sizes));
-}
-
-function overlayCost(sizes: Sizes, rows: number, changes: number): number {
-  return patchCost({ ...sizes, rowCount: rows }, changes);
+function buildCost({ keyCount, headDim, valueDim }: Sizes): number {
+  return keyCount * (headDim + COSTS.exponential + valueDim);
 }
 
 Deno.test("auto takes the cheaper plan on either side of the point where they cost the same", () => {
   const planner = new Planner("auto", COSTS);
-  // 96 a changed key against 32 a key: 1000 keys are rebuilt for what 333⅓ changes cost.
-  assertEquals(planner.planFlush(SIZES, 1), "patch");
-  assertEquals(planner.planFlush(SIZES, 333), "patch");
-  assertEquals(planner.planFlush(SIZES, 334), "rebuild");
-  assertEquals(planner.planFlush(SIZES, 1000), "rebuild");
-  assertEquals(planner.planFlush({ ...SIZES, keyCount: 0 }, 1), "rebuild");
+  // 96 a changed key against 32 a key: 1000 keys are built for what 333⅓ changes cost.
+  assertEquals(planner.plan(SIZES, 1), "patch");
+  assertEquals(planner.plan(SIZES, 333), "patch");
+  assertEquals(planner.plan(SIZES, 334), "build");
+  assertEquals(planner.plan(SIZES, 1000), "build");
+  assertEquals(planner.plan({ ...SIZES, keyCount: 0 }, 1), "build");
 });
 
-Deno.test("auto never takes the dearer plan", () => {
+Deno.test("auto never takes the dearer plan, and says what it costs", () => {
   const size = fc.integer({ min: 1, max: 300 });
-  fc.assert(fc.property(size, size, size, size, size, (rowCount, keyCount, headDim, valueDim, changes) => {
-    const sizes = { rowCount, keyCount, headDim, valueDim };
-    const plan = new Planner("auto", COSTS).planFlush(sizes, changes);
-    const cost = plan === "patch" ? patchCost(sizes, changes) : rebuildCost(sizes);
-    assertEquals(cost, flushCost(sizes, changes));
+  fc.assert(fc.property(size, size, size, size, (keyCount, headDim, valueDim, changes) => {
+    const sizes = { keyCount, headDim, valueDim };
+    const planner = new Planner("auto", COSTS);
+    const cheaper = Math.min(patchCost(sizes, changes), buildCost(sizes));
+    const cost = planner.plan(sizes, changes) === "patch" ? patchCost(sizes, changes) : buildCost(sizes);
+    assertEquals([cost, planner.cost(sizes, changes)], [cheaper, cheaper]);
   }));
 });
 
-Deno.test("patch and rebuild are followed to the letter, but nothing is rebuilt for nothing", () => {
+Deno.test("patch and rebuild are followed to the letter", () => {
   for (const changes of [1, 333, 334, 5000]) {
-    assertEquals(new Planner("patch", COSTS).planFlush(SIZES, changes), "patch");
-    assertEquals(new Planner("rebuild", COSTS).planFlush(SIZES, changes), "rebuild");
-  }
-  for (const policy of ["auto", "patch", "rebuild"] as const) {
-    assertEquals(new Planner(policy, COSTS).planFlush(SIZES, 0), "patch");
+    assertEquals(new Planner("patch", COSTS).plan(SIZES, changes), "patch");
+    assertEquals(new Planner("rebuild", COSTS).plan(SIZES, changes), "build");
   }
 });
 
-Deno.test("a read flushes at once when its overlay costs no less than the flush", () => {
-  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 9, 5), "overlay");
-  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 10, 5), "flush");
-  // The flush of 1000 changes is a rebuild, which 3.34 rows of overlay cost as much as.
-  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 3, 1000), "overlay");
-  assertEquals(new Planner("auto", COSTS).planRead(SIZES, 4, 1000), "flush");
-  assertEquals(new Planner("patch", COSTS).planRead(SIZES, 4, 1000), "overlay");
-  // Under "rebuild" the flush is dear also for a few changes, so a read of all rows is overlaid.
-  assertEquals(new Planner("rebuild", COSTS).planRead(SIZES, 10, 5), "overlay");
-});
-
-Deno.test("overlays go on until they have cost what the flush would have, and then from the start again", () => {
-  const planner = new Planner("auto", COSTS);
-  const plans = () => Array.from({ length: 5 }, () => planner.planRead(SIZES, 3, 7));
-  assertEquals(plans(), ["overlay", "overlay", "overlay", "flush", "flush"]);
-  planner.settled();
-  assertEquals(plans(), ["overlay", "overlay", "overlay", "flush", "flush"]);
-});
-
-Deno.test("reads of pending edits cost at most twice what the best course costs, whatever reads follow", () => {
-  const size = fc.integer({ min: 1, max: 100 });
-  const reads = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 200 });
-  fc.assert(
-    fc.property(
-      size,
-      size,
-      size,
-      size,
-      size,
-      reads,
-      (rowCount, keyCount, headDim, valueDim, changes, reads) => {
-        const sizes = { rowCount, keyCount, headDim, valueDim };
-        const planner = new Planner("auto", COSTS);
-        const flush = flushCost(sizes, changes);
-        let cost = 0, overlayAll = 0, pending = true;
-        for (const read of reads) {
-          const rows = Math.min(read, rowCount);
-          const overlay = overlayCost(sizes, rows, changes);
-          overlayAll += overlay;
-          if (!pending) continue;
-          if (planner.planRead(sizes, rows, changes) === "overlay") cost += overlay;
-          else {
-            cost += flush;
-            planner.settled();
-            pending = false;
-          }
-        }
-        // A clairvoyant flushes before the first read or never: an overlay before the flush is only lost.
-        const best = Math.min(overlayAll, flush);
-        assert(cost <= 2 * best, `${cost} against ${best}`);
-      },
-    ),
-    { numRuns: 500 },
-  );
-});
-
-Deno.test("twice the best course is what reads of one row at a time can make it cost, and no more", () => {
-  const sizes = { ...SIZES, rowCount: 100 };
-  const planner = new Planner("auto", COSTS);
-  let overlays = 0;
-  while (planner.planRead(sizes, 1, 5) === "overlay") overlays++;
-  assertEquals(overlays, 99);
-});
-
-Deno.test("also with edits between the reads: at most twice what either simple policy costs", () => {
-  const size = fc.integer({ min: 1, max: 100 });
-  const step = fc.oneof(
-    fc.record({ read: fc.integer({ min: 1, max: 100 }) }),
-    fc.record({ edit: fc.integer({ min: 1, max: 40 }) }),
-  );
-  const steps = fc.array(step, { maxLength: 200 });
-  fc.assert(
-    fc.property(size, size, size, size, steps, (rowCount, keyCount, headDim, valueDim, steps) => {
-      const sizes = { rowCount, keyCount, headDim, valueDim };
-      const planner = new Planner("auto", COSTS);
-      let cost = 0, pending = 0;
-      let overlayAlways = 0, everEdited = 0;
-      let flushAlways = 0, unflushed = 0;
-      for (const step of steps) {
-        if ("edit" in step) {
-          pending += step.edit;
-          everEdited += step.edit;
-          unflushed += step.edit;
-          continue;
-        }
-        const rows = Math.min(step.read, rowCount);
-        overlayAlways += overlayCost(sizes, rows, everEdited);
-        if (unflushed > 0) flushAlways += flushCost(sizes, unflushed);
-        unflushed = 0;
-        if (pending === 0) continue;
-        if (planner.planRead(sizes, rows, pending) === "overlay") cost += overlayCost(sizes, rows, pending);
-        else {
-          cost += flushCost(sizes, pending);
-          planner.settled();
-          pending = 0;
-        }
-      }
-      assert(cost <= 2 * overlayAlways, `${cost} against ${overlayAlways} by overlays`);
-      assert(cost <= 2 * flushAlways, `${cost} against ${flushAlways} by flushes`);
-    }),
-    { numRuns: 500 },
-  );
-});
-
-Deno.test("an engine plans by rows, one a query and head", async () => {
-  const rows = (count: number, columns: number) =>
-    Array.from({ length: count }, (_, i) => Array.from({ length: columns }, (_, c) => (i + c) % 7));
-  // A read of one query of 12 costs a twelfth of the flush, whatever a query's heads.
-  for (const heads of [1, 4]) {
-    await using live = await DynamicAttention.create({
-      query: rows(12, 2 * heads),
-      key: rows(500, 2),
-      value: rows(500, 3),
-      heads,
-      kvHeads: 1,
-    });
-    for (let slot = 0; slot < 5; slot++) live.addToKey(slot, 0, 1);
-    for (let read = 0; read < 20; read++) await live.read([read % 12]);
-    assertEquals([live.stats().overlays, live.stats().pending], [11, 0], `${heads} heads`);
-  }
-});
-
-Deno.test("overlays of edits that were undone are forgotten with them", async () => {
-  const rows = (count: number) => Array.from({ length: count }, (_, i) => [i % 7, i % 5]);
-  await using live = await DynamicAttention.create({ query: rows(10), key: rows(500), value: rows(500) });
-  for (let slot = 0; slot < 5; slot++) live.addToKey(slot, 0, 1);
-  for (let read = 0; read < 9; read++) await live.read([0]);
-  assertEquals([live.stats().overlays, live.stats().pending], [9, 5]);
-  for (let slot = 0; slot < 5; slot++) live.addToKey(slot, 0, -1);
-  assertEquals(live.stats().pending, 0);
-  live.addToKey(9, 0, 1);
-  await live.read([0]);
-  assertEquals(
-    [live.stats().overlays, live.stats().pending],
-    [10, 1],
-    "a new edit was flushed for an old read",
-  );
+Deno.test("as many old rows are worth keeping as changes cost what building does", () => {
+  assertEquals(new Planner("auto", COSTS).worthKeeping(SIZES), 333);
+  assertEquals(new Planner("auto", COSTS).worthKeeping({ ...SIZES, keyCount: 9 }), 64);
+  assertEquals(new Planner("patch", COSTS).worthKeeping(SIZES), 1000);
 });
 
 Deno.test("the plan of an engine is auto unless given, and nothing but one of three", () => {
@@ -203,4 +63,86 @@ Deno.test("the plan of an engine is auto unless given, and nothing but one of th
     const error = assertThrows(() => toFlushPolicy("create", bad as FlushPolicy), InputError);
     assertEquals([error.operation, error.expected], ["create", '"auto", "patch" or "rebuild"']);
   }
+});
+
+function engineOf(queries: number, keys: number, more = {}): Promise<DynamicAttention> {
+  const random = new Random(7);
+  return DynamicAttention.create({
+    query: { data: random.row(queries * 4), shape: [queries, 4] },
+    key: { data: random.row(keys * 4), shape: [keys, 4] },
+    value: { data: random.row(keys * 3), shape: [keys, 3] },
+    ...more,
+  });
+}
+
+Deno.test("only rows that are read catch up, each by what it has missed", async () => {
+  await using live = await engineOf(20, 100);
+  const patched = async (rows: number[]) => {
+    const before = live.stats().rowsPatched;
+    await live.read(rows);
+    return live.stats().rowsPatched - before;
+  };
+  live.addToKey(0, 0, 1);
+  assertEquals(await patched([3, 4]), 2);
+  assertEquals([live.stats().behind, live.stats().kept], [18, 1]);
+  assertEquals(await patched([3, 4]), 0);
+  live.addToKey(1, 0, 1);
+  assertEquals(await patched([4, 5, 4]), 2, "a row that is named twice catches up once");
+  assertEquals(await patched([0, 1, 2, 3, 4, 5]), 4);
+  await live.read();
+  assertEquals([live.stats().behind, live.stats().kept, live.stats().pending], [0, 0, 0]);
+  assertEquals(live.stats().rowsBuilt, 20, "none was built again");
+});
+
+Deno.test("a row that missed what was undone meanwhile has nothing to do", async () => {
+  await using live = await engineOf(4, 100);
+  live.setValue(5, [1, 2, 3]);
+  await live.read([0]);
+  live.delete(7);
+  await live.read([0]);
+  const { multiplyAdds } = live.stats();
+  const [slot, value] = [live.insert([9, 9, 9, 9], [1, 1, 1]), [4, 5, 6]];
+  live.setValue(slot, value);
+  live.delete(slot);
+  await live.read([0]);
+  assertEquals(live.stats().multiplyAdds, multiplyAdds);
+});
+
+Deno.test("rows that fall far behind go cold: nothing is kept or done for them until they are read", async () => {
+  await using live = await engineOf(10, 1000);
+  const random = new Random(1);
+  const before = live.stats();
+  for (let slot = 0; slot < 1000; slot++) {
+    live.setKey(slot, random.row(4));
+    if (slot % 10 === 0) await live.read([0]);
+  }
+  const { rowsBuilt, rowsPatched, kept } = live.stats();
+  assertEquals([rowsBuilt - before.rowsBuilt, rowsPatched - before.rowsPatched], [0, 100]);
+  assertLess(kept, 500);
+  await live.read([0, 1]);
+  assertEquals(live.stats().rowsBuilt - before.rowsBuilt, 1);
+});
+
+Deno.test("what is kept for rows of many moments stays limited", async () => {
+  await using live = await engineOf(200, 300);
+  const random = new Random(2);
+  let most = 0;
+  for (let step = 0; step < 600; step++) {
+    for (let slot = 0; slot < 10; slot++) live.setKey(slot, random.row(4));
+    await live.read([step % 200]);
+    most = Math.max(most, live.stats().kept);
+  }
+  assertGreater(most, 20);
+  assertLess(most, 300);
+});
+
+Deno.test("a count makes stale answers know what it has counted, and costs rows that nobody asks for nothing", async () => {
+  await using live = await engineOf(10, 100, { lazyThreshold: 3 });
+  const before = live.stats().rowsPatched;
+  live.addToKey(0, 0, 1);
+  live.addToKey(1, 0, 1);
+  assertEquals([(await live.peek([2])).pending, live.stats().rowsPatched - before], [2, 0]);
+  live.addToKey(2, 0, 1);
+  assertEquals([(await live.peek([2])).pending, live.stats().rowsPatched - before], [0, 1]);
+  assertEquals([live.stats().pending, live.stats().applied, live.stats().behind], [0, 3, 9]);
 });

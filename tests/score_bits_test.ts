@@ -1,12 +1,12 @@
-// The property on which patching rests: the weight a of a pair has the same bits whether its row was built, its
-// key patched in alone or with others, or overlaid, and after its row's shift has moved; whatever the head, the
-// softcap and the mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
+// The property on which patching rests: the weight a of a pair has the same bits whether its row was built or its
+// key patched in, alone or with others, and after its row's shift has moved; whatever the head, the softcap and the
+// mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
 
-import type { RowChanges } from "../src/backends/backend.ts";
+import { NO_ROW, NOTHING, type RowChanges } from "../src/backends/backend.ts";
 import { powerOfTwo } from "../src/core/power_shift.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../src/core/head_layout.ts";
 import type { ScoreRule } from "../src/core/score_rule.ts";
-import type { KeyBlock, KeyPatch } from "../src/backends/array/key_block.ts";
+import type { KeyBlock, KeyExchange } from "../src/backends/array/key_block.ts";
 import { Kernels } from "../src/backends/array/kernels.ts";
 import { HEAVY_KEYS, RowStates } from "../src/backends/array/row_states.ts";
 import { ArrayBackend } from "../src/backends/array/array_backend.ts";
@@ -38,24 +38,22 @@ function blockOf(random: Random, layout: HeadLayout, size: number, masked: boole
   };
 }
 
-/** The keys at `slots` of a block, as a patch. */
-function patchOf(block: KeyBlock, slots: number[]): KeyPatch {
-  const rowsOf = (from: Float32Array) => {
-    const width = from.length / KEYS;
-    return Float32Array.from(slots.flatMap((slot) => [...from.subarray(slot * width, (slot + 1) * width)]));
-  };
-  const live = new Uint8Array(slots.length).fill(1);
+/** The keys at `slots` of a block come where there were none. */
+function coming(block: KeyBlock, slots: number[]): KeyExchange {
   return {
-    count: slots.length,
-    live,
-    keys: rowsOf(block.keys),
-    values: rowsOf(block.values),
-    positions: Float64Array.from(slots),
-    bias: block.bias && rowsOf(block.bias),
-    biasStride: block.biasStride,
     slots: Uint32Array.from(slots),
-    scoreChanged: live,
+    kept: new Uint32Array(slots.length).fill(NO_ROW),
+    before: block,
+    after: block,
+    scoreChanged: new Uint8Array(slots.length).fill(1),
   };
+}
+
+/** All keys of a block go. */
+function going(block: KeyBlock): KeyExchange {
+  const slots = Uint32Array.from({ length: KEYS }, (_, j) => j);
+  const after = { ...block, live: new Uint8Array(KEYS) };
+  return { slots, kept: slots, before: block, after, scoreChanged: new Uint8Array(KEYS).fill(1) };
 }
 
 /** The weights that a row holds, heavy keys included, moved to shift 0: each column has one term. */
@@ -94,7 +92,6 @@ for (const headDim of [1, 3, 4, 7, 64]) {
         const query = random.row(queryColumns(layout), size / Math.sqrt(headDim));
         const kernels = new Kernels(layout, { scale: 1, softcap, ...EVERYWHERE });
         kernels.reserve(KEYS, KEYS);
-        const empty: KeyBlock = { ...block, live: new Uint8Array(KEYS) };
         const fresh = () => new RowStates(WIDTH, 1);
         const all = Array.from({ length: KEYS }, (_, j) => j);
         const seen = new Set<string>();
@@ -103,7 +100,7 @@ for (const headDim of [1, 3, 4, 7, 64]) {
         for (let head = 0; head < heads; head++) {
           kernels.select(query, 0, head, 0, masked ? head : 0);
           const built = fresh();
-          kernels.buildRow(built, 0, block, null);
+          kernels.buildRow(built, 0, block);
           const expected = weightsIn(kernels, built, block);
           assert(expected.every((a) => a > 0));
           seen.add(expected.join());
@@ -115,28 +112,28 @@ for (const headDim of [1, 3, 4, 7, 64]) {
           };
 
           const together = fresh();
-          kernels.patchRow(together, 0, empty, patchOf(block, all.toReversed()));
+          kernels.patchRow(together, 0, coming(block, all.toReversed()));
           assertEquals(weightsIn(kernels, together, block), expected);
 
           const alone = fresh();
-          for (const j of all) kernels.patchRow(alone, 0, empty, patchOf(block, [j]));
+          for (const j of all) kernels.patchRow(alone, 0, coming(block, [j]));
           agree(alone);
 
-          const overlaid = fresh();
-          const kept = { ...block, live: block.live.map((_, j) => j % 3 === 0 ? 0 : 1) };
-          kernels.buildRow(overlaid, 0, kept, patchOf(block, all.filter((j) => j % 3 === 0)));
-          assertEquals(weightsIn(kernels, overlaid, block), expected);
+          const completed = fresh();
+          const twoThirds = { ...block, live: block.live.map((_, j) => j % 3 === 0 ? 0 : 1) };
+          kernels.buildRow(completed, 0, twoThirds);
+          kernels.patchRow(completed, 0, coming(block, all.filter((j) => j % 3 === 0)));
+          agree(completed);
 
           // Sums of the lightest keys alone, beside which others are heavy.
           const lightest = all.toSorted((i, j) => expected[i] - expected[j]);
           const climbing = fresh();
-          for (const j of lightest) kernels.patchRow(climbing, 0, empty, patchOf(block, [j]));
+          for (const j of lightest) kernels.patchRow(climbing, 0, coming(block, [j]));
           agree(climbing);
 
           const cleared = fresh();
-          kernels.buildRow(cleared, 0, block, null);
-          const gone = { ...patchOf(block, all), live: new Uint8Array(KEYS) };
-          kernels.patchRow(cleared, 0, block, gone);
+          kernels.buildRow(cleared, 0, block);
+          kernels.patchRow(cleared, 0, going(block));
           assertEquals(weightsIn(kernels, cleared, block), all.map(() => 0));
         }
         assert(compared > 0, "every row had too many heavy keys");
@@ -160,9 +157,8 @@ Deno.test("bits: a key out of reach, or masked, has no weight and the others kee
     kernels.reserve(KEYS, KEYS);
     kernels.select(query, 0, head, 18, head);
     const states = new RowStates(WIDTH, 1);
-    const empty: KeyBlock = { ...keys, live: new Uint8Array(KEYS) };
-    if (patched) kernels.patchRow(states, 0, empty, patchOf(keys, [...Array(KEYS).keys()]));
-    else kernels.buildRow(states, 0, keys, null);
+    if (patched) kernels.patchRow(states, 0, coming(keys, [...Array(KEYS).keys()]));
+    else kernels.buildRow(states, 0, keys);
     return weightsIn(kernels, states, block);
   };
   const rule = { scale: 0.5, softcap: 2, before: 6, after: 4 };
@@ -206,8 +202,11 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
     const first = rowsOf(upTo(keys), width, 1, rows);
     const queries = rowsOf(upTo(rows), queryColumns(layout), 1, 0);
     // The keys' bias counts, which is stored after the queries' empty one.
-    await backend.apply({ keys: first, queries }, "rebuild");
-    const before = await backend.read(Uint32Array.from(upTo(rows)), null);
+    const everyRow = Uint32Array.from(upTo(rows));
+    const read = () => backend.read({ queries: everyRow, since: NOTHING });
+    await backend.store({ keys: first, queries }, new Uint32Array(keys).fill(NO_ROW));
+    await backend.update(everyRow, []);
+    const before = await read();
 
     // Scores up to about 40, so that the added keys hold nearly all of the weight while they are there.
     const slots = [3, 40, keySlots - 1, 17];
@@ -224,12 +223,16 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
       const stride = rows * heads;
       if (first.bias) old.bias?.set(first.bias.subarray(slot * stride, (slot + 1) * stride), t * stride);
     });
+    const exchange = async (keys: RowChanges) => {
+      const kept = Uint32Array.from(slots, (slot, t) => backend.keys.isLive(slot) ? t : NO_ROW);
+      await backend.store({ keys, queries: none }, kept);
+      await backend.update(new Uint32Array(0), [{ queries: everyRow, since: { slots: keys.slots, kept } }]);
+    };
     for (let round = 0; round < 1000; round++) {
-      await backend.apply({ keys: rowsOf(slots, width, 4, rows), queries: none }, "patch");
-      await backend.apply({ keys: old, queries: none }, "patch");
+      await exchange(rowsOf(slots, width, 4, rows));
+      await exchange(old);
     }
-    const after = await backend.read(Uint32Array.from(upTo(rows)), null);
-    assertEquals(after, before);
+    assertEquals(await read(), before);
     assert(before.output.every((number) => number !== 0));
   });
 }

@@ -13,9 +13,7 @@ type Count =
   | "rowsBuilt"
   | "rowsPatched"
   | "refreshes"
-  | "patches"
-  | "rebuilds"
-  | "overlays";
+  | "rebuilds";
 
 /** What `run` adds to the counts. */
 async function workOf(
@@ -32,9 +30,7 @@ async function workOf(
     rowsBuilt: difference("rowsBuilt"),
     rowsPatched: difference("rowsPatched"),
     refreshes: difference("refreshes"),
-    patches: difference("patches"),
     rebuilds: difference("rebuilds"),
-    overlays: difference("overlays"),
   };
 }
 
@@ -44,9 +40,7 @@ const NONE: Record<Count, number> = {
   rowsBuilt: 0,
   rowsPatched: 0,
   refreshes: 0,
-  patches: 0,
   rebuilds: 0,
-  overlays: 0,
 };
 
 for (const backend of BACKENDS) {
@@ -83,7 +77,7 @@ for (const backend of BACKENDS) {
     assertEquals(works[0].rowsPatched, 4);
     assertEquals(works[0].exponentials, 4 * (3 * 2 + 1));
     assertEquals(works[0].multiplyAdds, 4 * ((3 * 2 + 1) * HEAD_DIM + 4 * 2 * WIDTH));
-    assertEquals([works[0].patches, works[0].rebuilds, works[0].rowsBuilt], [1, 0, 0]);
+    assertEquals([works[0].rebuilds, works[0].rowsBuilt], [0, 0]);
   });
 
   Deno.test(`work on ${backend}: edits alone do none`, async () => {
@@ -136,27 +130,14 @@ for (const backend of BACKENDS) {
     assertEquals(costs[0], costs[1]);
   });
 
-  Deno.test(`work on ${backend}: an overlay touches the rows read and nothing is kept`, async () => {
+  Deno.test(`work on ${backend}: a read touches the rows that are read, once`, async () => {
     await using engine = await engineOf(100, 50);
     engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
     const reading = () => workOf(engine, () => engine.read([5, 9]));
-    const first = await reading();
-    assertEquals([first.overlays, first.rowsPatched, first.rowsBuilt, first.patches], [1, 2, 0, 0]);
-    assertEquals(await reading(), first);
-    assertEquals(engine.stats().pending, 1);
-  });
-
-  Deno.test(`work on ${backend}: overlays end when they have cost a flush`, async () => {
-    await using engine = await engineOf(100, 50);
-    engine.setKey(1, new Float32Array(HEAD_DIM).fill(0.5));
-    let overlays = 0;
-    while (engine.stats().pending > 0) {
-      const { rowsPatched } = await workOf(engine, () => engine.read([5, 9]));
-      overlays++;
-      assertLess(overlays, 60, `no flush after ${overlays} reads (${rowsPatched} rows in the last)`);
-    }
-    assertGreater(overlays, 40);
-    assertEquals((await workOf(engine, () => engine.read([5, 9]))).rowsPatched, 0);
+    const { rowsPatched, rowsBuilt } = await reading();
+    assertEquals([rowsPatched, rowsBuilt], [2, 0]);
+    assertEquals(await reading(), NONE);
+    assertEquals([engine.stats().pending, engine.stats().behind], [1, 98]);
   });
 
   Deno.test(`work on ${backend}: a changed query builds its own row`, async () => {
@@ -207,9 +188,8 @@ for (const backend of BACKENDS) {
       engine.setQuery(3, new Float32Array(HEAD_DIM).fill(1));
       await engine.peek();
     });
-    // Its row is built, and measured against the one pending edit.
-    const built = 50 * (HEAD_DIM + WIDTH), measured = 2 * (HEAD_DIM + VALUE_DIM);
-    assertEquals(work, { ...NONE, rowsBuilt: 1, exponentials: 50 + 2, multiplyAdds: built + measured });
+    // Its row is built over the newest keys, so that there is nothing to measure.
+    assertEquals(work, { ...NONE, rowsBuilt: 1, exponentials: 50, multiplyAdds: 50 * (HEAD_DIM + WIDTH) });
   });
 
   Deno.test(`work on ${backend}: a peek without bounds computes nothing and promises nothing`, async () => {
@@ -228,15 +208,61 @@ for (const backend of BACKENDS) {
     let applied = 0, stale = 0;
     for (let step = 0; step < 60; step++) {
       engine.addToKey(step % 50, step % HEAD_DIM, 0.5);
-      const { patches } = await workOf(engine, async () => {
+      const { rowsPatched } = await workOf(engine, async () => {
         const { bounds, pending } = await engine.peek();
         assertLess(Math.max(...bounds), pending === 0 ? 1e-5 : 0.05);
         stale += pending === 0 ? 0 : 1;
       });
-      applied += patches;
+      applied += rowsPatched / 20;
     }
     assertGreater(applied, 2);
     assertGreater(stale, 2 * applied);
+  });
+
+  Deno.test(`work on ${backend}: under "auto" an error budget brings up the rows that are off by too much`, async () => {
+    await using engine = await engineOf(20, 50, { lazyThreshold: { error: 0.05 } });
+    const shares = [];
+    for (let step = 0; step < 60; step++) {
+      engine.addToKey(step % 50, step % HEAD_DIM, 0.5);
+      const { rowsPatched } = await workOf(engine, async () => {
+        assertLess(Math.max(...(await engine.peek()).bounds), 0.05);
+      });
+      shares.push(rowsPatched);
+    }
+    assertGreater(shares.filter((rows) => rows > 0 && rows < 20).length, 20);
+  });
+
+  Deno.test(`work on ${backend}: a target of error costs little more than exact reads where measuring does not pay`, async () => {
+    const costs = [];
+    for (const lazyThreshold of [Infinity, { targetError: 1e-4 }]) {
+      await using engine = await engineOf(20, 500, { lazyThreshold });
+      const random = new Random(5);
+      const { multiplyAdds } = await workOf(engine, async () => {
+        for (let step = 0; step < 500; step++) {
+          engine.setKey(step % 50, random.row(HEAD_DIM));
+          if (lazyThreshold === Infinity) await engine.read();
+          else assertLess(Math.max(...(await engine.peek()).bounds), 1e-4);
+        }
+      });
+      costs.push(multiplyAdds);
+    }
+    assertLess(costs[1], 1.1 * costs[0]);
+  });
+
+  Deno.test(`work on ${backend}: a target of error measures where edits overtake each other`, async () => {
+    const costs = [];
+    for (const lazyThreshold of [Infinity, { targetError: 0.5 }]) {
+      await using engine = await engineOf(20, 500, { lazyThreshold });
+      const { multiplyAdds } = await workOf(engine, async () => {
+        for (let step = 0; step < 500; step++) {
+          engine.addToKey(3, 1, step % 2 === 0 ? 0.01 : -0.011);
+          if (lazyThreshold === Infinity) await engine.read();
+          else assertLess(Math.max(...(await engine.peek()).bounds), 0.5);
+        }
+      });
+      costs.push(multiplyAdds);
+    }
+    assertLess(costs[1], 0.3 * costs[0]);
   });
 
   Deno.test(`work on ${backend}: the original's full recalculation rebuilds all rows, the patch none`, async () => {
@@ -258,7 +284,7 @@ for (const backend of BACKENDS) {
         for (let slot = 0; slot < changes; slot++) engine.setKey(slot, new Float32Array(HEAD_DIM).fill(0.1));
         await engine.flush();
       });
-      assertEquals([work.patches, work.rebuilds], changes === 1 ? [1, 0] : [0, 1]);
+      assertEquals([work.rowsPatched, work.rebuilds], changes === 1 ? [20, 0] : [0, 1]);
     }
   });
 

@@ -1,10 +1,12 @@
 /**
- * What the engine asks of a place that computes. A backend owns the *applied* rows and the state of every
- * standing query; it is told which slots changed, in which way to apply it and which rows are wanted. It never
- * sees the edit log, a threshold or a version: those are the engine's.
+ * What the engine asks of a place that computes. A backend owns the *stored* rows, which are the newest it was told,
+ * and a *state* for every standing query, which may be as of an earlier moment: the rows of keys that such a state
+ * still holds are *kept* beside the stored ones, under numbers that the engine gives. A backend never sees the edit
+ * log, a threshold or a version: those are the engine's. With every question about a state it is told what has
+ * happened to the keys since that state's moment.
  *
- * The engine calls one asynchronous method at a time and waits for it; `keys` and `queries` may be read at any
- * time, also while a change is applied, except for the slots that the change names.
+ * The engine calls one asynchronous method at a time and waits for it; the sources of rows may be read at any time,
+ * also while changes are stored, except for the slots and numbers that are being stored.
  */
 
 import type { HeadLayout } from "../core/head_layout.ts";
@@ -54,8 +56,23 @@ export interface Changes {
   readonly queries: RowChanges;
 }
 
-/** How the keys of a batch reach the rows: by their columns alone, or by computing every row from scratch. */
-export type Plan = "patch" | "rebuild";
+/** No row: the number of what is not kept, and of what an empty slot held. */
+export const NO_ROW = 0xffffffff;
+
+/** What has happened to keys since some moment: slot `slots[t]` held another row then. No slot is named twice. */
+export interface Since {
+  readonly slots: Uint32Array;
+  /** Under which number that row is kept; {@link NO_ROW} where the slot was empty. */
+  readonly kept: Uint32Array;
+}
+
+/** Standing queries whose states are of the same moment. */
+export interface Cohort {
+  /** Query slots. */
+  readonly queries: Uint32Array;
+  /** What has happened since that moment. */
+  readonly since: Since;
+}
 
 /** Attention of the rows that were asked for, in their order. */
 export interface Readout {
@@ -73,9 +90,9 @@ export interface Work {
   exponentials: number;
   /** Rows (one a query and head) computed from scratch: in a rebuild, for a changed query, refreshed, attending. */
   rowsBuilt: number;
-  /** Rows touched by a patch or an overlay. */
+  /** Rows touched by a patch. */
   rowsPatched: number;
-  /** Rows that a patch or overlay left untrusted, which were therefore built. */
+  /** Rows that a patch left untrusted, which were therefore built. */
   refreshes: number;
 }
 
@@ -106,7 +123,7 @@ export interface PassingQueries {
   readonly positions: Float64Array;
 }
 
-/** What of the applied state `keys` and `queries` do not tell. */
+/** What of the stored rows and their states `keys` and `queries` do not tell. */
 export interface SavedBackend {
   /**
    * With a mask, what is added to the score of each pair: a number for each key slot, query slot and mask head, in
@@ -125,36 +142,42 @@ export interface Backend {
   readonly costs: Costs;
   /** Its work since it was made. */
   readonly work: Readonly<Work>;
-  /** Applied keys and values, readable at once. */
+  /** Stored keys and values, readable at once. */
   readonly keys: RowSource;
-  /** Applied queries, readable at once. */
+  /** Stored queries, readable at once. */
   readonly queries: RowSource;
+  /** Kept rows of keys and values by their numbers, readable at once. */
+  readonly kept: RowSource;
   /** Bytes that it holds. */
   bytes(): number;
-  /** Applies a batch, all of it or, when it rejects, nothing of it. Changed queries are built either way. */
-  apply(changes: Changes, plan: Plan): Promise<void>;
-  /** Attention of standing queries as if `pending` were applied; keeps nothing of it. */
-  read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout>;
   /**
-   * For each standing query, a bound on the Euclidean distance of its applied output, rounded to float32, from what
-   * it would be if `pending` were applied, over all heads.
+   * Stores a batch, all of it or, when it rejects, nothing of it. The row that slot `changes.keys.slots[t]` held is
+   * kept under the number `kept[t]`, which names no row that is still wanted; with {@link NO_ROW} it is dropped.
+   * Changed queries have no state from then on, the states of the others stay what they are.
    */
-  certify(rows: Uint32Array, pending: RowChanges): Promise<Float64Array<ArrayBuffer>>;
-  /** Attention of passing queries as if `pending` were applied; keeps nothing of them. */
-  attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout>;
-  /** The weights of one head of a standing query, one a key slot below `slotCount`, as if `pending` were applied. */
-  weights(
-    row: number,
-    head: number,
-    slotCount: number,
-    pending: RowChanges | null,
-  ): Promise<Float32Array<ArrayBuffer>>;
-  /** Copies what it keeps of key slots below `keySize` and query slots below `querySize`. */
+  store(changes: Changes, kept: Uint32Array): Promise<void>;
+  /**
+   * Brings states up to the stored rows: those of `build` from scratch, those of `patch` by what has happened since.
+   * When it rejects, the queries that it names may have no state.
+   */
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
+  /** Attention of standing queries as of their states. */
+  read(cohort: Cohort): Promise<Readout>;
+  /**
+   * For each standing query, a bound on the Euclidean distance of the output of its state, rounded to float32, from
+   * what it would be with the stored rows, over all heads.
+   */
+  certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>>;
+  /** Attention of passing queries over the stored rows; keeps nothing of them. */
+  attend(queries: PassingQueries): Promise<Readout>;
+  /** The weights of one head of a standing query over the stored rows, one a key slot below `slotCount`. */
+  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Copies what it holds of key slots below `keySize` and query slots below `querySize`, all up to date. */
   save(keySize: number, querySize: number): Promise<SavedBackend>;
   /**
    * Fills an empty backend with all slots of a snapshot: `keys.bias` speaks of all pairs, `queries.bias` is null.
    * `states` is what a backend of the same name saved; with them every later answer has the bits that the saved one's
-   * would have. With null, all rows are computed.
+   * would have. With null, all states are computed.
    *
    * @throws {FormatError} When no backend can have saved `states`; `operation` is what the error names.
    */
@@ -162,6 +185,9 @@ export interface Backend {
   /** Gives back what it holds. */
   dispose(): Promise<void>;
 }
+
+/** Nothing has happened. */
+export const NOTHING: Since = { slots: new Uint32Array(0), kept: new Uint32Array(0) };
 
 /** Makes an empty backend. */
 export type BackendFactory = (config: BackendConfig) => Backend;

@@ -12,45 +12,56 @@ import type { RowChanges, RowSource } from "../backends/backend.ts";
 
 const FIRST_CAPACITY = 16;
 
-/** The entries of a log, and when they were taken. */
-export interface Snapshot extends Entries {
-  /** 1 where the row was inserted, and is not the base's row edited. */
-  readonly inserted: Uint8Array;
-  /** Which edit of its slot each entry was. */
-  readonly stamps: Float64Array;
-  /** The log's clock. */
-  readonly taken: number;
-}
-
 /** The entries of a log: a batch of changes, but for what a mask has to say of them. */
 export type Entries = Omit<RowChanges, "bias">;
+
+/** Some slots. */
+export interface Slots {
+  has(slot: number): boolean;
+}
+
+const NO_SLOTS: Slots = new Set<number>();
 
 /** Newest rows by slot over a base. */
 export class EditLog implements RowSource {
   readonly #width: number;
   readonly #keepsInserts: boolean;
+  /** Slots that are counted elsewhere. */
+  readonly #counted: Slots;
+  #uncounted = 0;
   #base: RowSource;
   // slot → index in the arrays below, which are dense
   readonly #indices = new Map<number, number>();
   #slots = new Uint32Array(FIRST_CAPACITY);
   #live = new Uint8Array(FIRST_CAPACITY);
-  // The log's clock at the last edit of an entry, and at its insert; 0 where it is the base's row edited.
-  #stamps = new Float64Array(FIRST_CAPACITY);
-  #inserted = new Float64Array(FIRST_CAPACITY);
-  #clock = 0;
+  // 1 where the row was inserted, and is not the base's row edited.
+  #inserted = new Uint8Array(FIRST_CAPACITY);
   #positions = new Float64Array(FIRST_CAPACITY);
   #rows: Float32Array<ArrayBuffer>;
 
-  constructor(width: number, base: RowSource, keepsInserts: boolean) {
+  /** `counted` are the slots that `uncounted` leaves out. */
+  constructor(width: number, base: RowSource, keepsInserts: boolean, counted: Slots = NO_SLOTS) {
     this.#width = width;
     this.#base = base;
     this.#keepsInserts = keepsInserts;
+    this.#counted = counted;
     this.#rows = new Float32Array(FIRST_CAPACITY * width);
   }
 
   /** Slots that differ from the base. */
   get size(): number {
     return this.#indices.size;
+  }
+
+  /** Slots that differ from the base and are not counted elsewhere. */
+  get uncounted(): number {
+    return this.#uncounted;
+  }
+
+  /** The slots that are counted elsewhere have changed. */
+  recount(): void {
+    this.#uncounted = 0;
+    for (const slot of this.#indices.keys()) if (!this.#counted.has(slot)) this.#uncounted++;
   }
 
   has(slot: number): boolean {
@@ -60,7 +71,7 @@ export class EditLog implements RowSource {
   /** Whether the base's row of a slot is deleted, or deleted and another one inserted. */
   replaces(slot: number): boolean {
     const at = this.#indices.get(slot);
-    return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] > 0);
+    return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] === 1);
   }
 
   isLive(slot: number): boolean {
@@ -97,7 +108,6 @@ export class EditLog implements RowSource {
   write(slot: number, part: Float32Array, column: number): void {
     const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
     this.#rows.set(part, at * this.#width + column);
-    this.#stamps[at] = ++this.#clock;
     this.#dropIfUndone(slot);
   }
 
@@ -105,7 +115,6 @@ export class EditLog implements RowSource {
   put(slot: number, row: Float32Array): void {
     const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
     this.#rows.set(row, at * this.#width);
-    this.#stamps[at] = ++this.#clock;
     this.#dropIfUndone(slot);
   }
 
@@ -114,7 +123,7 @@ export class EditLog implements RowSource {
     const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#rows.set(row, at * this.#width);
     this.#live[at] = 1;
-    this.#inserted[at] = this.#stamps[at] = ++this.#clock;
+    this.#inserted[at] = 1;
     this.#positions[at] = position;
     this.#dropIfUndone(slot);
   }
@@ -124,26 +133,29 @@ export class EditLog implements RowSource {
     const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#live[at] = 0;
     this.#inserted[at] = 0;
-    this.#stamps[at] = ++this.#clock;
     this.#dropIfUndone(slot);
   }
 
   /** Writes the entries of a log that lies on this one. */
   absorb(upper: EditLog): void {
-    this.restore(upper.snapshot());
+    const { slots, live, rows, positions } = upper.view();
+    slots.forEach((slot, t) => {
+      const row = rows.subarray(t * this.#width, (t + 1) * this.#width);
+      if (live[t] === 0) this.delete(slot);
+      else if (upper.#inserted[t] === 1) this.insert(slot, row, positions[t]);
+      else this.put(slot, row);
+    });
   }
 
   /** Moves the entries of `slots` to a new log, which comes to lie between this one and its base. */
   take(slots: Iterable<number>): EditLog {
     const taken = new EditLog(this.#width, this.#base, this.#keepsInserts);
-    taken.#clock = this.#clock;
     for (const slot of slots) {
       const at = this.#indices.get(slot);
       if (at === undefined) continue;
       const to = taken.#append(slot);
       taken.#live[to] = this.#live[at];
       taken.#inserted[to] = this.#inserted[at];
-      taken.#stamps[to] = this.#stamps[at];
       taken.#positions[to] = this.#positions[at];
       taken.#rows.set(this.#rows.subarray(at * this.#width, (at + 1) * this.#width), to * this.#width);
       this.#remove(slot, at);
@@ -167,58 +179,6 @@ export class EditLog implements RowSource {
     };
   }
 
-  /** The entries, as copies that stay. */
-  snapshot(): Snapshot {
-    const { slots, live, rows, positions } = this.view();
-    return {
-      slots: slots.slice(),
-      live: live.slice(),
-      rows: rows.slice(),
-      positions: positions.slice(),
-      inserted: Uint8Array.from(this.#inserted.subarray(0, this.size), (at) => at > 0 ? 1 : 0),
-      stamps: this.#stamps.slice(0, this.size),
-      taken: this.#clock,
-    };
-  }
-
-  /** Writes the entries of a snapshot. */
-  restore({ slots, live, rows, positions, inserted }: Snapshot): void {
-    slots.forEach((slot, t) => {
-      const row = rows.subarray(t * this.#width, (t + 1) * this.#width);
-      if (live[t] === 0) this.delete(slot);
-      else if (inserted[t] === 1) this.insert(slot, row, positions[t]);
-      else this.put(slot, row);
-    });
-  }
-
-  /**
-   * A snapshot of this log has come to lie under it, on the rows of `before`. What is the same there leaves the log;
-   * what was undone since, and has no entry any more, is an edit again.
-   */
-  settle({ slots, live, stamps, taken }: Snapshot, before: RowSource): void {
-    slots.forEach((slot, t) => {
-      const at = this.#indices.get(slot);
-      if (at === undefined) this.#undo(slot, before, live[t] === 0);
-      else if (this.#stamps[at] === stamps[t]) this.#remove(slot, at);
-      else {
-        // A row inserted before the snapshot is the base's row now; what came after is an edit of it.
-        if (this.#inserted[at] <= taken) this.#inserted[at] = 0;
-        this.#dropIfUndone(slot);
-      }
-    });
-  }
-
-  /** Makes the row of `before`, or that there is none, an entry. */
-  #undo(slot: number, before: RowSource, isInserted: boolean): void {
-    const at = this.#append(slot);
-    this.#stamps[at] = ++this.#clock;
-    this.#live[at] = before.isLive(slot) ? 1 : 0;
-    this.#inserted[at] = this.#live[at] === 1 && isInserted ? this.#clock : 0;
-    if (this.#live[at] === 0) return;
-    before.copyRow(slot, this.#rows, at * this.#width);
-    this.#positions[at] = before.position(slot);
-  }
-
   #copyFromBase(slot: number): number {
     const at = this.#append(slot);
     this.#base.copyRow(slot, this.#rows, at * this.#width);
@@ -233,6 +193,7 @@ export class EditLog implements RowSource {
     if (at === this.#slots.length) this.#grow();
     this.#slots[at] = slot;
     this.#indices.set(slot, at);
+    if (!this.#counted.has(slot)) this.#uncounted++;
     return at;
   }
 
@@ -240,15 +201,14 @@ export class EditLog implements RowSource {
     const capacity = 2 * this.#slots.length;
     this.#slots = grown(this.#slots, new Uint32Array(capacity));
     this.#live = grown(this.#live, new Uint8Array(capacity));
-    this.#stamps = grown(this.#stamps, new Float64Array(capacity));
-    this.#inserted = grown(this.#inserted, new Float64Array(capacity));
+    this.#inserted = grown(this.#inserted, new Uint8Array(capacity));
     this.#positions = grown(this.#positions, new Float64Array(capacity));
     this.#rows = grown(this.#rows, new Float32Array(capacity * this.#width));
   }
 
   #dropIfUndone(slot: number): void {
     const at = this.#indices.get(slot) as number;
-    if (this.#keepsInserts && this.#inserted[at] > 0) return;
+    if (this.#keepsInserts && this.#inserted[at] === 1) return;
     const base = this.#base;
     const undone = this.#live[at] === 1
       ? base.isLive(slot) && base.position(slot) === this.#positions[at] &&
@@ -264,12 +224,12 @@ export class EditLog implements RowSource {
       this.#slots[at] = this.#slots[last];
       this.#live[at] = this.#live[last];
       this.#inserted[at] = this.#inserted[last];
-      this.#stamps[at] = this.#stamps[last];
       this.#positions[at] = this.#positions[last];
       this.#rows.copyWithin(at * this.#width, last * this.#width, (last + 1) * this.#width);
       this.#indices.set(this.#slots[at], at);
     }
     this.#indices.delete(slot);
+    if (!this.#counted.has(slot)) this.#uncounted--;
   }
 }
 

@@ -1,22 +1,22 @@
 /**
- * The way of an edit from the log to the backend, and of a read back.
+ * The way of an edit from the log to the rows that know of it, and of a read back.
  *
- * What the backend is asked runs in the order in which it was asked. So a read that seals or copies the top layer
- * when it is called sees exactly the edits made before the call, however many follow before it runs. A backend that
- * fails to apply a layer leaves all layers unapplied: they are put back, and what was queued on the strength of them
- * rejects with the same error.
+ * What waits is stored when something is asked, which costs no arithmetic. The states of rows then lag: a row is
+ * brought up to date when it is asked for, by what has changed since its own moment or from scratch, whichever is
+ * cheaper. So rows that nobody reads cost nothing.
+ *
+ * What the backend is asked runs in the order in which it was asked, and what is written is sealed at the call. So a
+ * read sees exactly the edits made before the call, however many follow before it runs. When the backend fails, what
+ * was not stored is put back, rows that it may have spoilt are computed anew when next asked for, and what was queued
+ * behind rejects with the same error.
  */
 
-import type { Backend, PassingQueries, Plan, Readout, RowChanges } from "../backends/backend.ts";
-import {
-  type Layer,
-  type LayerConfig,
-  LayerStack,
-  NO_CHANGES,
-  type PendingKeys,
-  type SealedLayer,
-  sizeOf,
-} from "./layers.ts";
+import type { Backend, Cohort, PassingQueries, Readout } from "../backends/backend.ts";
+import { keyColumns, valueColumns } from "../core/head_layout.ts";
+import { CohortAnswers } from "./cohort_answers.ts";
+import { ErrorBalance } from "./error_balance.ts";
+import { KeyHistory } from "./key_history.ts";
+import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "./layers.ts";
 import { type FlushPolicy, Planner, type Sizes } from "./planner.ts";
 import type { PendingEdits, Threshold } from "./threshold.ts";
 import { TurnQueue } from "./turn_queue.ts";
@@ -32,9 +32,9 @@ export interface PipelineConfig extends LayerConfig {
 export interface StaleReadout extends Readout {
   /** For each row, how far it can be from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
-  /** Changed key slots that the answer does not know of. */
+  /** Changed key slots that the row that has missed the most does not know of. */
   readonly pending: number;
-  /** The epoch it is from. */
+  /** The epoch that the oldest row is from. */
   readonly epoch: number;
 }
 
@@ -42,34 +42,25 @@ export interface StaleReadout extends Readout {
 export interface PipelineCounts {
   /** Edits accepted. */
   written: number;
-  /** Edits up to this one are applied. */
+  /** Edits up to this one are in every answer. */
   applied: number;
-  /** Batches applied. */
-  epoch: number;
-  /** Changed slots applied. */
-  changesApplied: number;
-  /** Batches whose keys were patched in. */
-  patches: number;
-  /** Batches for which every row was rebuilt. */
+  /** Changed slots stored. */
+  changesStored: number;
+  /** Times that every row was computed from scratch. */
   rebuilds: number;
-  /** Reads that overlaid pending edits. */
-  overlays: number;
-  /** Milliseconds spent applying. */
+  /** Milliseconds spent bringing rows up to date. */
   applyMs: number;
   /** Milliseconds spent reading. */
   readMs: number;
 }
 
-/** Threshold, plans and counts over the layers and the queue of one engine. */
+/** Threshold, plans and counts over the layers, the history and the queue of one engine. */
 export class EditPipeline {
   readonly counts: PipelineCounts = {
     written: 0,
     applied: 0,
-    epoch: 0,
-    changesApplied: 0,
-    patches: 0,
+    changesStored: 0,
     rebuilds: 0,
-    overlays: 0,
     applyMs: 0,
     readMs: 0,
   };
@@ -77,18 +68,31 @@ export class EditPipeline {
   readonly #backend: Backend;
   readonly #planner: Planner;
   readonly #layers: LayerStack;
+  readonly #history: KeyHistory;
   readonly #queue: TurnQueue;
+  readonly #balance = new ErrorBalance();
+  /** No answer, not even a stale one, is older than this version. */
+  #floor = 0;
+  #lastStored: SealedLayer | null = null;
+  /** What is being answered, for errors. */
+  #operation = "";
+  /** Changed keys stored since the last peek. */
+  #changesSincePeek = 0;
   #flushingByItself = false;
-  /** Whether nothing was pending in the top layer, and else since when something has been. */
-  #wasSettled = true;
-  #pendingSince = 0;
+  /** Since when something has waited; null when nothing does. */
+  #waitingSince: number | null = null;
 
   constructor(config: PipelineConfig) {
+    const { backend, layout, mask } = config;
     this.#config = config;
-    this.#backend = config.backend;
-    this.#planner = new Planner(config.policy, config.backend.costs);
-    this.#layers = new LayerStack(config, config.backend);
-    this.#queue = new TurnQueue(config.backend.name);
+    this.#backend = backend;
+    this.#planner = new Planner(config.policy, backend.costs);
+    this.#layers = new LayerStack(config, backend);
+    const width = keyColumns(layout) + valueColumns(layout);
+    // What a mask function says of a row can differ from what it said of an equal one before.
+    this.#history = new KeyHistory(backend, width, mask?.isFunction !== true);
+    this.#history.reach(this.#storedQueries());
+    this.#queue = new TurnQueue(backend.name);
   }
 
   /** The newest rows, and where single edits are written; tell `noteEdits` afterwards. */
@@ -96,9 +100,29 @@ export class EditPipeline {
     return this.#layers.top;
   }
 
-  /** Changed slots that wait to be applied, those on their way included. */
+  /** Changed slots that are not known to every row yet. */
   get pending(): number {
     return this.#layers.pending;
+  }
+
+  /** Changed slots that are not stored yet. */
+  get unstored(): number {
+    return this.#layers.unstored;
+  }
+
+  /** Batches stored. */
+  get epoch(): number {
+    return this.#history.version;
+  }
+
+  /** Rows of queries that do not know all stored keys. */
+  get behind(): number {
+    return this.#storedQueries().length - this.#history.currentCount;
+  }
+
+  /** Replaced rows of keys that are kept for rows that hold them still. */
+  get kept(): number {
+    return this.#history.keptCount;
   }
 
   /** Runs edits on a layer of their own, which reaches the newest one only if none of them throws. */
@@ -108,62 +132,65 @@ export class EditPipeline {
 
   /** Counts edits that were written, and flushes when the threshold says so. */
   noteEdits(count: number): void {
-    const { top } = this.#layers;
-    if (this.#wasSettled) this.#pendingSince = performance.now();
     this.counts.written += count;
-    if (top.keys.size === 0) this.#planner.settled();
-    this.#wasSettled = sizeOf(top) === 0;
     this.#flushAtThreshold();
   }
 
-  /** Applies everything pending; "rebuild" rebuilds every row, also when nothing is. */
+  /** Brings every row up to date; "rebuild" computes all of them from scratch, whatever waits. */
   flush(operation: string, plan?: "rebuild"): Promise<void> {
-    return this.#queue.tell(() => {
-      const flushed = sizeOf(this.newest) === 0 && !plan
-        ? this.#queue.enqueue(operation, noWork)
-        : this.#applyAll(operation, plan);
-      this.#layers.askMask();
-      return flushed;
-    });
+    return this.#answer(() => this.#flush(operation, plan === "rebuild"));
   }
 
   /** Exact attention of standing queries. */
   read(operation: string, rows: Uint32Array): Promise<Readout> {
-    return this.#ask(operation, rows, rows.length, (pending) => this.#backend.read(rows, pending));
+    return this.#ask(operation, rows, async () => {
+      await this.#bringUp(rows);
+      return await this.#timedRead(() => this.#readAsOf(rows));
+    });
   }
 
   /** Exact attention of passing queries. */
   attend(operation: string, queries: PassingQueries): Promise<Readout> {
-    return this.#ask(operation, NO_ROWS, queries.count, (pending) => this.#backend.attend(queries, pending));
+    return this.#ask(operation, NO_ROWS, () => this.#timedRead(() => this.#backend.attend(queries)));
   }
 
   /** Exact weights of one head of a standing query. */
   weights(operation: string, row: number, head: number): Promise<Float32Array<ArrayBuffer>> {
     const slotCount = this.#config.keySlots.size;
-    const ask = (pending: RowChanges | null) => this.#backend.weights(row, head, slotCount, pending);
-    return this.#ask(operation, Uint32Array.of(row), 1, ask);
+    const ask = () => this.#timedRead(() => this.#backend.weights(row, head, slotCount));
+    return this.#ask(operation, Uint32Array.of(row), ask);
   }
 
-  /** Attention as of the applied keys, which are brought up to date first when a row is off by too much. */
+  /** Attention as of some earlier moment, of rows that are brought up to date only when they are off by too much. */
   peek(operation: string, rows: Uint32Array, certified: boolean): Promise<StaleReadout> {
-    return this.#queue.tell(() => {
+    const answer = async () => {
+      await this.#bringUp(rows.filter((row) => this.#history.versionOf(row) < this.#floor));
+      const { error } = this.#config.threshold;
+      const bounds = certified || error < Infinity
+        ? await this.#boundsWithin(rows, error)
+        : new Float64Array(rows.length).fill(Infinity);
+      const { cohorts } = this.#history.standing(rows);
+      const readout = await this.#timedRead(() => this.#readAsOf(rows));
+      const pending = cohorts.reduce((most, { since }) => Math.max(most, since.slots.length), 0);
+      const epoch = cohorts.reduce((least, { version }) => Math.min(least, version), this.epoch);
+      return { ...readout, bounds, pending, epoch };
+    };
+    return this.#answer(() => {
       this.#flushAtThreshold();
-      this.#applyQueries(operation, rows);
-      this.#layers.askMask();
-      const answer = certified || this.#config.threshold.error < Infinity
-        ? this.#certifiedPeek(operation, rows, this.#layers.pendingKeys())
-        : this.#uncertifiedPeek(rows, this.newest.keys.size);
-      return this.#queue.enqueue(operation, () => this.#timedRead(answer));
+      return this.#inTurn(operation, this.#layers.seal(this.counts.written, rows), answer);
     });
   }
 
-  /** Asks when everything pending is applied and nothing that is edited later is yet. */
-  whenApplied<T>(operation: string, ask: () => Promise<T>): Promise<T> {
-    return this.#queue.tell(() => {
+  /** Asks when every row is up to date and nothing that is edited later is stored yet. */
+  whenCurrent<T>(operation: string, ask: () => Promise<T>): Promise<T> {
+    return this.#answer(() => {
       // Its failure reaches what is queued behind it.
-      if (sizeOf(this.newest) > 0) this.#applyAll(operation).catch(ignore);
-      this.#layers.askMask();
-      return this.#queue.enqueue(operation, ask);
+      this.#flush(operation, false).catch(ignore);
+      return this.#queue.enqueue(operation, () => {
+        this.#balance.reset();
+        this.#changesSincePeek = 0;
+        return ask();
+      });
     });
   }
 
@@ -173,105 +200,210 @@ export class EditPipeline {
     await this.#backend.dispose();
   }
 
-  /** Asks the backend as of now: pending keys are overlaid or flushed first, pending queries of `rows` applied. */
-  #ask<T>(
-    operation: string,
-    rows: Uint32Array,
-    queryCount: number,
-    ask: (pending: RowChanges | null) => Promise<T>,
-  ): Promise<T> {
+  /** Asks the backend when all that is written now is stored, of the queries those of `rows`. */
+  #ask<T>(operation: string, rows: Uint32Array, ask: () => Promise<T>): Promise<T> {
+    return this.#answer(() => this.#inTurn(operation, this.#layers.seal(this.counts.written, rows), ask));
+  }
+
+  /** What a caller waits for. The mask has been asked about all that the answer knows when the call returns. */
+  #answer<T>(ask: () => Promise<T>): Promise<T> {
     return this.#queue.tell(() => {
-      const pending = this.#overlayOrFlush(operation, queryCount * this.#config.layout.heads);
-      this.#applyQueries(operation, rows);
+      const answer = ask();
       this.#layers.askMask();
-      return this.#queue.enqueue(operation, () => this.#timedRead(() => ask(pending)));
+      return answer;
     });
   }
 
-  /** The pending keys that a read of so many rows overlays; null when there are none, or none any more. */
-  #overlayOrFlush(operation: string, rowCount: number): RowChanges | null {
-    const { size } = this.newest.keys;
-    if (size === 0) return null;
-    if (this.#planner.planRead(this.#sizes(), rowCount, size) === "overlay") {
-      this.counts.overlays++;
-      return this.#layers.pendingKeys().changes;
-    }
-    // Its failure reaches the read, which is queued behind it.
-    this.#applyAll(operation).catch(ignore);
-    return null;
+  #flush(operation: string, fromScratch: boolean): Promise<void> {
+    const { written } = this.counts;
+    const layer = this.#sealAll();
+    return this.#inTurn(operation, layer, async () => {
+      const queries = this.#storedQueries();
+      if (fromScratch) await this.#build(queries);
+      else await this.#bringUp(queries);
+      this.counts.applied = written;
+    });
   }
 
-  #uncertifiedPeek(rows: Uint32Array, pending: number): () => Promise<StaleReadout> {
-    return async () => {
-      const readout = await this.#backend.read(rows, null);
-      const bounds = new Float64Array(rows.length).fill(Infinity);
-      return { ...readout, bounds, pending, epoch: this.counts.epoch };
-    };
+  /** From now on no answer is older than this call. */
+  #raiseFloor(operation: string): Promise<void> {
+    const { written } = this.counts;
+    const layer = this.#sealAll();
+    return this.#inTurn(operation, layer, async () => {
+      this.#settle();
+      this.counts.applied = written;
+    });
   }
 
-  #certifiedPeek(operation: string, rows: Uint32Array, pending: PendingKeys): () => Promise<StaleReadout> {
-    return async () => {
-      let bounds = await this.#backend.certify(rows, pending.changes);
-      let left = pending.changes.slots.length;
-      const isTooFar = left > 0 && bounds.some((bound) => bound > this.#config.threshold.error);
-      const layer = isTooFar ? this.#layers.sealEarly(pending) : null;
-      if (layer) {
-        this.#wasSettled = sizeOf(this.newest) === 0;
-        this.#planner.settled();
-        await this.#applySealed(operation, layer, this.#planner.planFlush(this.#sizes(), left));
-        left = 0;
-        bounds = await this.#backend.certify(rows, NO_CHANGES);
-      }
-      const readout = await this.#backend.read(rows, null);
-      return { ...readout, bounds, pending: left, epoch: this.counts.epoch };
-    };
-  }
-
-  /** Applies the pending queries among `rows`; a query has no answer, not even a stale one, before it is. */
-  #applyQueries(operation: string, rows: Uint32Array): void {
-    const layer = this.#layers.sealQueries(rows);
-    // Its failure reaches the answer, which is queued behind it.
-    if (layer) this.#apply(operation, layer, "patch").catch(ignore);
-  }
-
-  #applyAll(operation: string, forced?: Plan): Promise<void> {
-    const plan = forced ?? this.#planner.planFlush(this.#sizes(), this.newest.keys.size);
+  /** Seals all that is written, for a turn after which no answer lacks it. */
+  #sealAll(): SealedLayer | null {
     const layer = this.#layers.seal(this.counts.written);
-    this.#planner.settled();
-    this.#wasSettled = true;
-    return this.#apply(operation, layer, plan);
+    this.#layers.settle();
+    this.#waitingSince = null;
+    return layer;
   }
 
-  #apply(operation: string, layer: SealedLayer, plan: Plan): Promise<void> {
-    return this.#queue.enqueue(operation, () => this.#applySealed(operation, layer, plan));
+  /** Stores a layer and runs what follows, in their turn. */
+  #inTurn<T>(operation: string, layer: SealedLayer | null, run: () => Promise<T>): Promise<T> {
+    return this.#queue.enqueue(operation, async () => {
+      this.#operation = operation;
+      if (layer) await this.#store(layer);
+      return await run();
+    });
   }
 
-  /** Applies the lowest sealed layer, which must have its turn. */
-  async #applySealed(operation: string, layer: SealedLayer, plan: Plan): Promise<void> {
-    const { counts } = this;
-    const start = performance.now();
+  /** What is queued was built on what failed; edits that are not stored yet are put back. */
+  #failAll(cause: unknown): never {
+    const failure = this.#queue.toError(this.#operation, cause);
+    this.#layers.putBack();
+    this.#queue.failAll(failure);
+    throw failure;
+  }
+
+  /** Stores the lowest sealed layer. */
+  async #store(layer: SealedLayer): Promise<void> {
+    const { keys, queries } = layer;
+    const slots = keys.view().slots;
+    const kept = this.#history.prepare(slots);
     try {
-      await this.#backend.apply(this.#layers.changesOf(layer), plan);
+      await this.#backend.store(this.#layers.changesOf(layer), kept);
     } catch (cause) {
-      const failure = this.#queue.toError(operation, cause);
-      this.#layers.putBack();
-      this.#queue.failAll(failure);
-      throw failure;
+      this.#history.abandon(kept);
+      this.#failAll(cause);
     }
-    this.#layers.applied();
-    counts.applyMs += performance.now() - start;
-    counts.applied = layer.written ?? counts.applied;
-    counts.changesApplied += sizeOf(layer);
-    counts.epoch++;
-    if (plan === "rebuild") counts.rebuilds++;
-    else if (layer.keys.size > 0) counts.patches++;
+    this.#layers.stored();
+    this.#history.commit(slots, kept, queries.view().slots);
+    this.#lastStored = layer;
+    this.#changesSincePeek += keys.size;
+    this.counts.changesStored += keys.size + queries.size;
+    await this.#limitHistory();
+  }
+
+  /** Brings rows up to date, each in the way that is cheaper. */
+  async #bringUp(queries: Uint32Array): Promise<void> {
+    const { missing, cohorts } = this.#history.standing(queries);
+    const sizes = this.#sizes();
+    const build = [missing], patch: Cohort[] = [];
+    for (const cohort of cohorts) {
+      const changes = cohort.since.slots.length;
+      if (changes === 0) this.#history.reach(cohort.queries);
+      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(cohort);
+      else build.push(cohort.queries);
+    }
+    await this.#update(joined(build), patch);
+  }
+
+  async #build(queries: Uint32Array): Promise<void> {
+    await this.#update(queries, []);
+    if (queries.length === 0) this.counts.rebuilds++;
+  }
+
+  async #update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    if (build.length + patch.length > 0) {
+      const start = performance.now();
+      const queries = joined([build, ...patch.map((cohort) => cohort.queries)]);
+      try {
+        await this.#backend.update(build, patch);
+      } catch (cause) {
+        this.#history.lose(queries);
+        this.#failAll(cause);
+      }
+      this.#history.reach(queries);
+      this.counts.applyMs += performance.now() - start;
+      if (build.length > 0 && build.length === this.#storedQueries().length) this.counts.rebuilds++;
+    }
+    if (this.#history.isCurrent && this.#history.currentCount === this.#storedQueries().length) {
+      this.#settle();
+    }
+  }
+
+  /** Every row knows what is stored, or will before it answers. */
+  #settle(): void {
+    this.#floor = this.#history.version;
+    if (!this.#lastStored) return;
+    this.#layers.settle(this.#lastStored.number);
+    this.counts.applied = this.#lastStored.written ?? this.counts.applied;
+    if (this.#layers.waitingKeys + this.#layers.waitingQueries === 0) this.#waitingSince = null;
+  }
+
+  /** Keeps the past from growing: the rows of the oldest moments catch up, or are computed anew when next read. */
+  async #limitHistory(): Promise<void> {
+    const limit = this.#planner.worthKeeping(this.#sizes());
+    if (this.#history.keptCount <= limit) return;
+    this.#history.clearUp();
+    while (this.#history.keptCount > limit / 2) {
+      const cohort = this.#history.oldest();
+      if (!cohort) return;
+      if (this.#planner.plan(this.#sizes(), cohort.since.slots.length) === "build") {
+        this.#history.lose(cohort.queries);
+      } else await this.#update(NO_ROWS, [cohort]);
+      this.#history.clearUp();
+    }
+  }
+
+  /** Bounds of rows, of which those that are off by more than `error` are brought up to date first. */
+  async #boundsWithin(rows: Uint32Array, error: number): Promise<Float64Array<ArrayBuffer>> {
+    const { isAdaptive } = this.#config.threshold;
+    const changes = this.#changesSincePeek;
+    this.#changesSincePeek = 0;
+    if (isAdaptive && !this.#balance.measures) {
+      await this.#bringUp(rows);
+      this.#balance.applied();
+      return await this.#certify(rows);
+    }
+    const spentBefore = this.#planner.costOf(this.#backend.work);
+    let bounds = await this.#certify(rows);
+    const tooFar = rows.filter((_, at) => bounds[at] > error);
+    if (tooFar.length > 0) {
+      await this.#bringUp(this.#planner.policy === "auto" ? tooFar : this.#storedQueries());
+      bounds = await this.#certify(rows);
+    }
+    if (isAdaptive) {
+      const spent = this.#planner.costOf(this.#backend.work) - spentBefore;
+      const rowCount = rows.length * this.#config.layout.heads;
+      const alternative = rowCount * this.#planner.cost(this.#sizes(), changes);
+      this.#balance.measured(spent, alternative);
+    }
+    return bounds;
+  }
+
+  async #certify(rows: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
+    const bounds = new Float64Array(rows.length);
+    const { cohorts } = this.#history.standing(rows);
+    const answers = new CohortAnswers(rows);
+    for (const cohort of cohorts) {
+      answers.place(bounds, cohort.queries, await this.#backend.certify(cohort), 1);
+    }
+    return bounds;
+  }
+
+  /** Attention of rows as of their states. */
+  async #readAsOf(rows: Uint32Array): Promise<Readout> {
+    const { cohorts } = this.#history.standing(rows);
+    if (cohorts.length === 1 && cohorts[0].queries.length === rows.length) {
+      return await this.#backend.read({ queries: rows, since: cohorts[0].since });
+    }
+    const { heads, valueDim } = this.#config.layout;
+    const output = new Float32Array(rows.length * heads * valueDim);
+    const logSumExp = new Float32Array(rows.length * heads);
+    const answers = new CohortAnswers(rows);
+    for (const cohort of cohorts) {
+      const part = await this.#backend.read(cohort);
+      answers.place(output, cohort.queries, part.output, heads * valueDim);
+      answers.place(logSumExp, cohort.queries, part.logSumExp, heads);
+    }
+    return { output, logSumExp };
   }
 
   #flushAtThreshold(): void {
     const pending = this.#pendingEdits();
     if (this.#flushingByItself || pending.edits === 0 || !this.#config.threshold.isReached(pending)) return;
     this.#flushingByItself = true;
-    this.#applyAll("DynamicAttention.flush").then(
+    const operation = "DynamicAttention.flush";
+    const flushed = this.#config.policy === "auto"
+      ? this.#raiseFloor(operation)
+      : this.#flush(operation, false);
+    flushed.then(
       () => {
         this.#flushingByItself = false;
         this.#flushAtThreshold();
@@ -284,15 +416,27 @@ export class EditPipeline {
 
   #pendingEdits(): PendingEdits {
     const { keySlots, querySlots } = this.#config;
-    const keys = this.newest.keys.size, queries = this.newest.queries.size;
+    const keys = this.#layers.waitingKeys, queries = this.#layers.waitingQueries;
     const edits = keys + queries;
-    const ageMs = edits === 0 ? 0 : performance.now() - this.#pendingSince;
+    this.#waitingSince = edits === 0 ? null : this.#waitingSince ?? performance.now();
+    const ageMs = this.#waitingSince === null ? 0 : performance.now() - this.#waitingSince;
     return { edits, keys, queries, ageMs, keyCount: keySlots.count, queryCount: querySlots.count };
   }
 
+  /** Query slots that hold a row at the backend. */
+  #storedQueries(): Uint32Array {
+    const { querySlots } = this.#config;
+    const slots = new Uint32Array(querySlots.size);
+    let count = 0;
+    for (let slot = 0; slot < querySlots.size; slot++) {
+      if (this.#backend.queries.isLive(slot)) slots[count++] = slot;
+    }
+    return slots.subarray(0, count);
+  }
+
   #sizes(): Sizes {
-    const { layout: { heads, headDim, valueDim }, keySlots, querySlots } = this.#config;
-    return { rowCount: querySlots.count * heads, keyCount: keySlots.count, headDim, valueDim };
+    const { layout: { headDim, valueDim }, keySlots } = this.#config;
+    return { keyCount: keySlots.count, headDim, valueDim };
   }
 
   async #timedRead<T>(read: () => Promise<T>): Promise<T> {
@@ -305,6 +449,15 @@ export class EditPipeline {
 
 const NO_ROWS = new Uint32Array(0);
 
-function ignore(): void {}
+function joined(parts: readonly Uint32Array[]): Uint32Array {
+  if (parts.length === 1) return parts[0];
+  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
 
-async function noWork(): Promise<void> {}
+function ignore(): void {}

@@ -1,13 +1,16 @@
 /**
  * Edits in layers. The top layer takes new edits; a layer below it is *sealed*, waits for the backend or is being
- * applied, and changes no more; under all of them lie the backend's applied rows.
+ * stored, and changes no more; under all of them lie the backend's stored rows.
  *
  * Invariant: the newest row of a slot is that of the topmost layer that has an entry of it, or else the backend's.
+ *
+ * A key *waits* from its edit on until every state knows of it or is computed anew before it answers. Storing it is not
+ * enough, so the stack remembers the slots of layers that were stored, too.
  */
 
-import type { Changes, RowChanges, RowSource } from "../backends/backend.ts";
+import type { Changes, RowSource } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
-import { EditLog, type Snapshot } from "./edit_log.ts";
+import { EditLog } from "./edit_log.ts";
 import { type Mask, maskKeys, maskQueries, type MaskScope } from "./mask.ts";
 import type { SlotTable } from "./slot_table.ts";
 
@@ -21,8 +24,10 @@ export interface Layer {
 export interface SealedLayer extends Layer {
   /** What the backend is told, once the mask has been asked. */
   changes: Changes | null;
-  /** How many edits are applied once this layer is; null for a layer that took only some of them along. */
+  /** How many edits are stored once this layer is; null for a layer that took only some of them along. */
   readonly written: number | null;
+  /** Layers are numbered as they are sealed. */
+  readonly number: number;
 }
 
 /** What layers need to know of their engine. */
@@ -34,32 +39,28 @@ export interface LayerConfig {
   readonly querySlots: SlotTable;
 }
 
-/** Applied rows. */
-interface AppliedRows {
+/** Stored rows. */
+interface StoredRows {
   readonly keys: RowSource;
   readonly queries: RowSource;
-}
-
-/** Pending keys as they were when they were asked for. */
-export interface PendingKeys {
-  readonly changes: RowChanges;
-  readonly snapshot: Snapshot;
-  /** The layer that they were of. */
-  readonly layer: Layer;
 }
 
 /** The layers of one engine. */
 export class LayerStack {
   readonly #config: LayerConfig;
-  readonly #applied: AppliedRows;
+  readonly #stored: StoredRows;
   /** The lowest first. */
   #sealed: SealedLayer[] = [];
   #top: Layer;
+  #layersSealed = 0;
+  #settled = 0;
+  /** Key slots that wait though their edits were sealed, and the last layer that had one. */
+  readonly #waiting = new Map<number, number>();
 
-  constructor(config: LayerConfig, applied: AppliedRows) {
+  constructor(config: LayerConfig, stored: StoredRows) {
     this.#config = config;
-    this.#applied = applied;
-    this.#top = this.#layerOn(applied);
+    this.#stored = stored;
+    this.#top = this.#layerOn(stored);
   }
 
   /** Where edits are written. */
@@ -67,9 +68,25 @@ export class LayerStack {
     return this.#top;
   }
 
-  /** Changed slots that wait, those that are sealed included. */
-  get pending(): number {
+  /** Changed slots that are not stored yet. */
+  get unstored(): number {
     return this.#sealed.reduce((sum, layer) => sum + sizeOf(layer), sizeOf(this.#top));
+  }
+
+  /** Changed slots that are not known to every row yet, those on their way to be so included. */
+  get pending(): number {
+    const settled = this.#sealed.filter(({ number }) => number <= this.#settled);
+    return settled.reduce((sum, { keys }) => sum + keys.size, this.waitingKeys + this.waitingQueries);
+  }
+
+  /** Changed key slots that wait. */
+  get waitingKeys(): number {
+    return this.#waiting.size + this.#top.keys.uncounted;
+  }
+
+  /** Changed query slots that wait. */
+  get waitingQueries(): number {
+    return this.#sealed.reduce((sum, { queries }) => sum + queries.size, this.#top.queries.size);
   }
 
   /** Runs edits on a layer of their own, which reaches the top one only if none of them throws. */
@@ -80,69 +97,51 @@ export class LayerStack {
     return result;
   }
 
-  /** Seals the top layer, with all edits up to the `written`-th. */
-  seal(written: number): SealedLayer {
-    const layer = { ...this.#top, changes: null, written };
-    this.#top = this.#layerOn(layer);
-    this.#sealed.push(layer);
-    return layer;
-  }
-
-  /** Seals those of the top layer's queries that are among `rows`; null when there are none. */
-  sealQueries(rows: Uint32Array): SealedLayer | null {
+  /**
+   * Seals what is written, `written` edits so far: all keys, and all queries or those among `rows`. null when there is
+   * nothing.
+   */
+  seal(written: number, rows?: Uint32Array): SealedLayer | null {
     const { keys, queries } = this.#top;
-    const changed = queries.size === 0 ? [] : rows.filter((row) => queries.has(row));
-    if (changed.length === 0) return null;
-    const layer = { keys: keys.take([]), queries: queries.take(changed), changes: null, written: null };
+    const changed = rows && queries.size > 0 ? new Set(rows.filter((row) => queries.has(row))) : NO_SLOTS;
+    const takesAll = !rows || changed.size === queries.size;
+    if (keys.size + (takesAll ? queries.size : changed.size) === 0) return null;
+    const number = ++this.#layersSealed;
+    const layer = takesAll
+      ? { keys, queries, changes: null, written, number }
+      : { keys, queries: queries.take(changed), changes: null, written: null, number };
+    for (const slot of keys.view().slots) this.#waiting.set(slot, number);
+    const above = this.#layerOn(layer);
+    this.#top = takesAll ? above : { keys: above.keys, queries };
     this.#sealed.push(layer);
     return layer;
   }
 
-  /** The lowest sealed layer was applied: the one above lies on the backend's rows now. */
-  applied(): void {
+  /** The lowest sealed layer was stored: the one above lies on the backend's rows now. */
+  stored(): void {
     this.#sealed.shift();
     const above = this.#sealed[0] ?? this.#top;
-    above.keys.rebase(this.#applied.keys);
-    above.queries.rebase(this.#applied.queries);
+    above.keys.rebase(this.#stored.keys);
+    above.queries.rebase(this.#stored.queries);
   }
 
-  /** The lowest sealed layer could not be applied: all layers become one again. */
+  /** The keys of layers up to this number wait no more: they are known to every row, or on their way to be. */
+  settle(number = this.#layersSealed): void {
+    this.#settled = Math.max(this.#settled, number);
+    for (const [slot, last] of this.#waiting) if (last <= number) this.#waiting.delete(slot);
+    this.#top.keys.recount();
+  }
+
+  /** What is sealed will not be stored: all layers become one again. */
   putBack(): void {
+    if (this.#sealed.length === 0) return;
     const [lowest, ...others] = this.#sealed;
     for (const layer of others) absorb(lowest, layer);
     absorb(lowest, this.#top);
-    this.#top = lowest;
+    this.#top = { keys: lowest.keys, queries: lowest.queries };
     this.#sealed = [];
-  }
-
-  /** Copies the top layer's keys. */
-  pendingKeys(): PendingKeys {
-    const snapshot = this.#top.keys.snapshot();
-    return {
-      changes: maskKeys(this.#config.mask, snapshot, this.#maskScope([])),
-      snapshot,
-      layer: this.#top,
-    };
-  }
-
-  /**
-   * Seals pending keys that were copied from the top layer, below all that is sealed, to be applied at once; null when
-   * that layer was sealed itself since, and is about to be applied anyway.
-   */
-  sealEarly({ changes, snapshot, layer }: PendingKeys): SealedLayer | null {
-    if (layer !== this.#top) return null;
-    const early = {
-      ...this.#layerOn(this.#applied),
-      changes: { keys: changes, queries: NO_CHANGES },
-      written: null,
-    };
-    early.keys.restore(snapshot);
-    const above = this.#sealed[0] ?? this.#top;
-    above.keys.rebase(early.keys);
-    above.queries.rebase(early.queries);
-    this.#sealed.unshift(early);
-    this.#top.keys.settle(snapshot, this.#applied.keys);
-    return early;
+    for (const [slot, last] of this.#waiting) if (last >= lowest.number) this.#waiting.delete(slot);
+    this.#top.keys.recount();
   }
 
   /**
@@ -155,7 +154,7 @@ export class LayerStack {
     try {
       for (const layer of this.#sealed) this.changesOf(layer);
     } catch {
-      // It is asked again when the layer is applied, and what fails then rejects the answer that is queued behind.
+      // It is asked again when the layer is stored, and what fails then rejects the answer that is queued behind.
     }
   }
 
@@ -182,27 +181,20 @@ export class LayerStack {
     };
   }
 
-  #layerOn(base: AppliedRows): Layer {
+  #layerOn(base: StoredRows): Layer {
     const { layout, mask } = this.#config;
     const keepsInserts = mask?.isFunction === true;
     return {
-      keys: new EditLog(keyColumns(layout) + valueColumns(layout), base.keys, keepsInserts),
+      keys: new EditLog(keyColumns(layout) + valueColumns(layout), base.keys, keepsInserts, this.#waiting),
       queries: new EditLog(queryColumns(layout), base.queries, keepsInserts),
     };
   }
 }
 
-/** A batch of no rows. */
-export const NO_CHANGES: RowChanges = {
-  slots: new Uint32Array(0),
-  live: new Uint8Array(0),
-  rows: new Float32Array(0),
-  positions: new Float64Array(0),
-  bias: null,
-};
+const NO_SLOTS: ReadonlySet<number> = new Set();
 
 /** Changed slots of a layer. */
-export function sizeOf({ keys, queries }: Layer): number {
+function sizeOf({ keys, queries }: Layer): number {
   return keys.size + queries.size;
 }
 

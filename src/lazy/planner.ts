@@ -3,19 +3,20 @@
  * multiply-add; a *row* is one head of a query, a *pair* a row with a key.
  */
 
-import type { Costs, Plan } from "../backends/backend.ts";
+import type { Costs, Work } from "../backends/backend.ts";
 import { describe, InputError } from "../errors.ts";
 
 /**
- * How a flush reaches the rows. "rebuild" computes every row from scratch, the original algorithm to the letter;
- * "patch" exchanges only what changed; "auto" takes the cheaper of the two.
+ * How what changed reaches the rows. "rebuild" computes rows from scratch, the original algorithm to the letter;
+ * "patch" exchanges only what changed; "auto" takes the cheaper of the two, and not before a row is asked for.
  */
 export type FlushPolicy = "auto" | "patch" | "rebuild";
 
+/** How a row is brought up to date. */
+export type Plan = "patch" | "build";
+
 /** What the costs depend on. */
 export interface Sizes {
-  /** Rows to keep: one a live query and head, m·H. */
-  readonly rowCount: number;
   /** n, live. */
   readonly keyCount: number;
   /** d. */
@@ -30,56 +31,55 @@ export function toFlushPolicy(operation: string, policy: FlushPolicy = "auto"): 
   throw new InputError(operation, `onThreshold is ${describe(policy)}`, '"auto", "patch" or "rebuild"');
 }
 
-/** Chooses plans; remembers what overlays have cost since the edits they overlay began to wait. */
+/** Fewer old rows than this are always kept: they cost nothing to speak of. */
+const FEW_KEPT = 64;
+
+/** Plans by policy and cost. */
 export class Planner {
-  readonly #policy: FlushPolicy;
+  readonly policy: FlushPolicy;
   readonly #costs: Costs;
-  #overlaid = 0;
 
   constructor(policy: FlushPolicy, costs: Costs) {
-    this.#policy = policy;
+    this.policy = policy;
     this.#costs = costs;
   }
 
-  /** The way to apply `changes` changed keys to all rows; with none there is nothing to rebuild for. */
-  planFlush(sizes: Sizes, changes: number): Plan {
-    if (changes === 0) return "patch";
-    if (this.#policy !== "auto") return this.#policy;
-    return this.#patchCost(sizes, changes) < this.#rebuildCost(sizes) ? "patch" : "rebuild";
+  /** The way to bring a row up to date that has missed so many changed keys. */
+  plan(sizes: Sizes, changes: number): Plan {
+    if (this.policy === "patch") return "patch";
+    if (this.policy === "rebuild") return "build";
+    return this.patchCost(sizes, changes) < this.buildCost(sizes) ? "patch" : "build";
+  }
+
+  /** What it costs. */
+  cost(sizes: Sizes, changes: number): number {
+    if (changes === 0) return 0;
+    return this.plan(sizes, changes) === "patch" ? this.patchCost(sizes, changes) : this.buildCost(sizes);
   }
 
   /**
-   * Whether a read of `rows` rows over `changes` pending keys should overlay them or flush first. An overlay is
-   * work that the next read repeats, so edits may be overlaid until that has cost as much as the flush that would
-   * have ended it: for the edits that are pending, never more than twice the cheaper of always overlaying and
-   * flushing at once, whatever reads follow.
+   * How many replaced rows of keys are worth keeping: a row that has missed more changes than this is built for less
+   * than patched, and needs none of them.
    */
-  planRead(sizes: Sizes, rows: number, changes: number): "overlay" | "flush" {
-    const overlay = rows * changes * this.#patchPair(sizes);
-    const flush = this.planFlush(sizes, changes) === "patch"
-      ? this.#patchCost(sizes, changes)
-      : this.#rebuildCost(sizes);
-    if (this.#overlaid + overlay >= flush) return "flush";
-    this.#overlaid += overlay;
-    return "overlay";
+  worthKeeping(sizes: Sizes): number {
+    const changes = this.policy === "auto"
+      ? this.buildCost(sizes) / this.patchCost(sizes, 1)
+      : sizes.keyCount;
+    return Math.max(FEW_KEPT, Math.floor(changes));
   }
 
-  /** Tells that no key is pending any more: applied, or undone. */
-  settled(): void {
-    this.#overlaid = 0;
-  }
-
-  #patchCost(sizes: Sizes, changes: number): number {
-    return sizes.rowCount * changes * this.#patchPair(sizes);
-  }
-
-  #rebuildCost(sizes: Sizes): number {
-    const pair = sizes.headDim + sizes.valueDim + this.#costs.exponential;
-    return sizes.rowCount * sizes.keyCount * pair;
+  /** What counted work has cost. */
+  costOf({ multiplyAdds, exponentials }: Pick<Work, "multiplyAdds" | "exponentials">): number {
+    return multiplyAdds + exponentials * this.#costs.exponential;
   }
 
   /** A changed key costs a row two scores, two weights and two additions of a value. */
-  #patchPair({ headDim, valueDim }: Sizes): number {
-    return 2 * (headDim + this.#costs.exponential + valueDim * this.#costs.compensatedAdd);
+  patchCost({ headDim, valueDim }: Sizes, changes: number): number {
+    return 2 * changes * (headDim + this.#costs.exponential + valueDim * this.#costs.compensatedAdd);
+  }
+
+  /** Each key costs a row a score, a weight and an addition of a value. */
+  buildCost({ keyCount, headDim, valueDim }: Sizes): number {
+    return keyCount * (headDim + valueDim + this.#costs.exponential);
   }
 }

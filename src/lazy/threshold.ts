@@ -31,6 +31,11 @@ export interface PendingLimits {
    * what is pending first. Nothing is measured, and nothing applied, while nobody peeks.
    */
   readonly error?: number;
+  /**
+   * As `error`, but adaptive: a row that is asked for is kept within the limit by whatever has cost less lately,
+   * measuring it at each peek or bringing it up to date. It never costs much more than the cheaper of the two.
+   */
+  readonly targetError?: number;
 }
 
 /**
@@ -45,6 +50,8 @@ export interface Threshold {
   isReached(pending: PendingEdits): boolean;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;
+  /** Whether it may be kept without measuring. */
+  readonly isAdaptive: boolean;
   /** The limits, all of them, as a snapshot holds them; null for a function, which no file can hold. */
   readonly limits: Required<PendingLimits> | null;
 }
@@ -52,30 +59,49 @@ export interface Threshold {
 /** Checks the option `lazyThreshold`. */
 export function toThreshold(operation: string, input: LazyThreshold = 64): Threshold {
   if (typeof input === "function") {
-    return { isReached: (pending) => input(pending) === true, error: Infinity, limits: null };
+    return {
+      isReached: (pending) => input(pending) === true,
+      error: Infinity,
+      isAdaptive: false,
+      limits: null,
+    };
   }
   if (typeof input === "number") {
-    const limits = { edits: input, ageMs: Infinity, error: Infinity };
-    return { isReached: limitOf(operation, "lazyThreshold", input), error: Infinity, limits };
+    const limits = { edits: input, ageMs: Infinity, error: Infinity, targetError: Infinity };
+    return {
+      isReached: limitOf(operation, "lazyThreshold", input),
+      error: Infinity,
+      isAdaptive: false,
+      limits,
+    };
   }
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
-    const expected = "a number, { edits, error, ageMs } or a function";
+    const expected = "a number, { edits, error, targetError, ageMs } or a function";
     throw new InputError(operation, `lazyThreshold is ${describe(input)}`, expected);
   }
   for (const name of Object.keys(input)) {
-    if (name === "edits" || name === "error" || name === "ageMs") continue;
-    throw new InputError(operation, `lazyThreshold has a limit ${describe(name)}`, "edits, error or ageMs");
+    if (LIMITS.includes(name)) continue;
+    throw new InputError(operation, `lazyThreshold has a limit ${describe(name)}`, LIMITS.join(", "));
   }
-  const { edits = Infinity, ageMs = Infinity, error = Infinity } = input;
+  const { edits = Infinity, ageMs = Infinity, error = Infinity, targetError = Infinity } = input;
   const isFull = limitOf(operation, "lazyThreshold.edits", edits);
   checkLimit(operation, "lazyThreshold.ageMs", ageMs);
   checkLimit(operation, "lazyThreshold.error", error);
+  checkLimit(operation, "lazyThreshold.targetError", targetError);
   return {
     isReached: (pending) => isFull(pending) || (pending.edits > 0 && pending.ageMs >= ageMs),
-    error,
-    limits: { edits, ageMs, error },
+    error: Math.min(error, targetError),
+    isAdaptive: targetError <= error && targetError < Infinity,
+    limits: { edits, ageMs, error, targetError },
   };
 }
+
+const LIMITS: readonly string[] = [
+  "edits",
+  "error",
+  "targetError",
+  "ageMs",
+] satisfies (keyof PendingLimits)[];
 
 function limitOf(operation: string, name: string, edits: number): Threshold["isReached"] {
   if (edits !== Infinity && !(Number.isSafeInteger(edits) && edits >= 1)) {

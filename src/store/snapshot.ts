@@ -1,5 +1,5 @@
 /**
- * Snapshots of an engine as safetensors files, format "attune", version 1. For m query slots and n key slots, those
+ * Snapshots of an engine as safetensors files, format "attune", version 2. For m query slots and n key slots, those
  * that are free included (their rows are zero):
  *
  *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
@@ -10,8 +10,8 @@
  *     array.*                                   what the backend `array` keeps, if that is `backend`
  *
  * The metadata hold the rest as text: format, version, backend, heads, kvHeads, headDim, valueDim, scale, softcap,
- * before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits, ageMs, error, mask ("none",
- * "matrix" or "function"), nextKeyPosition, nextQueryPosition and sha256 (see `checksum.ts`).
+ * before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits, ageMs, error, targetError,
+ * mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and sha256 (see `checksum.ts`).
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
@@ -60,7 +60,7 @@ export interface Snapshot extends SavedSettings {
   readonly states: SavedArrays;
 }
 
-const FORMAT = "attune", VERSION = "1";
+const FORMAT = "attune", VERSION = "2";
 /** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
 
@@ -146,7 +146,7 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
-const LIMIT_NAMES = ["edits", "ageMs", "error"];
+const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 const ROW_TENSORS = [
   ...["query", "query.positions", "query.free"],
   ...["key", "value", "key.positions", "key.free"],
@@ -165,7 +165,7 @@ function writeMetadata(snapshot: Snapshot): Record<string, string> {
     ...numbers({ heads, kvHeads, headDim, valueDim, scale, softcap, before, after, tolerance }),
     onThreshold: policy,
     lazyThreshold: limits ? "limits" : "function",
-    ...(limits ? numbers({ edits: limits.edits, ageMs: limits.ageMs, error: limits.error }) : {}),
+    ...(limits ? numbers({ ...limits }) : {}),
     mask: mask?.kind ?? "none",
     nextKeyPosition: writeNumber(keys.slots.nextPosition),
     nextQueryPosition: writeNumber(queries.slots.nextPosition),
@@ -205,6 +205,7 @@ function readSettings(reader: MetadataReader): SavedSettings {
       edits: reader.number("edits", isEdits, "a whole number ≥ 1, or Infinity"),
       ageMs: reader.number("ageMs", isLimit, "a number ≥ 0"),
       error: reader.number("error", isLimit, "a number ≥ 0"),
+      targetError: reader.number("targetError", isLimit, "a number ≥ 0"),
     },
   };
 }

@@ -3,10 +3,9 @@
 import type {
   Backend,
   Changes,
+  Cohort,
   PassingQueries,
-  Plan,
   Readout,
-  RowChanges,
   SavedBackend,
 } from "../../src/backends/backend.ts";
 import type { SavedArrays } from "../../src/saved_array.ts";
@@ -37,28 +36,29 @@ export class Wrapped implements Backend {
   get queries() {
     return this.inner.queries;
   }
+  get kept() {
+    return this.inner.kept;
+  }
   bytes(): number {
     return this.inner.bytes();
   }
-  apply(changes: Changes, plan: Plan): Promise<void> {
-    return this.inner.apply(changes, plan);
+  store(changes: Changes, kept: Uint32Array): Promise<void> {
+    return this.inner.store(changes, kept);
   }
-  read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout> {
-    return this.inner.read(rows, pending);
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    return this.inner.update(build, patch);
   }
-  certify(rows: Uint32Array, pending: RowChanges): Promise<Float64Array<ArrayBuffer>> {
-    return this.inner.certify(rows, pending);
+  read(cohort: Cohort): Promise<Readout> {
+    return this.inner.read(cohort);
   }
-  attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout> {
-    return this.inner.attend(queries, pending);
+  certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
+    return this.inner.certify(cohort);
   }
-  weights(
-    row: number,
-    head: number,
-    slotCount: number,
-    pending: RowChanges | null,
-  ): Promise<Float32Array<ArrayBuffer>> {
-    return this.inner.weights(row, head, slotCount, pending);
+  attend(queries: PassingQueries): Promise<Readout> {
+    return this.inner.attend(queries);
+  }
+  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.inner.weights(row, head, slotCount);
   }
   save(keySize: number, querySize: number): Promise<SavedBackend> {
     return this.inner.save(keySize, querySize);
@@ -73,40 +73,54 @@ export class Wrapped implements Backend {
 
 /** Takes its time, as a device does: each call is answered some turns of the event loop later. */
 export class SlowBackend extends Wrapped {
-  override async apply(changes: Changes, plan: Plan): Promise<void> {
+  override async store(changes: Changes, kept: Uint32Array): Promise<void> {
     await turn();
-    await super.apply(changes, plan);
+    await super.store(changes, kept);
     await turn();
   }
-  override async read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout> {
+  override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     await turn();
-    const readout = await super.read(rows, pending);
+    await super.update(build, patch);
+    await turn();
+  }
+  override async read(cohort: Cohort): Promise<Readout> {
+    await turn();
+    const readout = await super.read(cohort);
     await turn();
     return readout;
   }
-  override async attend(queries: PassingQueries, pending: RowChanges | null): Promise<Readout> {
+  override async attend(queries: PassingQueries): Promise<Readout> {
     await turn();
-    return await super.attend(queries, pending);
+    return await super.attend(queries);
   }
 }
 
-/** Fails to apply when `fails` says so, before or after a pause; the engine's create must get through. */
+/** Fails when it is told to, before or after a pause; the engine's create must get through. */
 export class FailingBackend extends SlowBackend {
-  /** Asked before each batch. */
+  /** Asked before each batch is stored. */
   fails: () => boolean = () => false;
+  /** Asked before each update, of which it then does a part. */
+  failsToUpdate: () => boolean = () => false;
   /** Asked before each read. */
   failsToRead: () => boolean = () => false;
 
-  override async apply(changes: Changes, plan: Plan): Promise<void> {
+  override async store(changes: Changes, kept: Uint32Array): Promise<void> {
     if (this.fails()) {
       await turn();
       throw new Error("device lost");
     }
-    await super.apply(changes, plan);
+    await super.store(changes, kept);
   }
-  override async read(rows: Uint32Array, pending: RowChanges | null): Promise<Readout> {
+  override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    if (this.failsToUpdate()) {
+      await super.update(build.subarray(1), patch.slice(1));
+      throw new Error("device lost");
+    }
+    await super.update(build, patch);
+  }
+  override async read(cohort: Cohort): Promise<Readout> {
     if (this.failsToRead()) throw new Error("device lost");
-    return await super.read(rows, pending);
+    return await super.read(cohort);
   }
 }
 

@@ -45,6 +45,14 @@ export class BiasTable {
     });
   }
 
+  /** Copies the numbers of a key slot of another table; this one has room for all queries that there are. */
+  copyKey(source: BiasTable, slot: number, to: number): void {
+    if (this.heads === 0) return;
+    const start = slot * source.stride;
+    const columns = Math.min(source.stride, this.stride);
+    this.data.set(source.data.subarray(start, start + columns), to * this.stride);
+  }
+
   /** Stores the numbers of changed queries, which lie across the table. */
   storeQueries({ slots, bias }: RowChanges): void {
     if (!bias) return;

@@ -5,12 +5,12 @@
  * a patch subtracts has the bits of what a build or an earlier patch added. A *row* here is one head of a query.
  */
 
-import type { Work } from "../backend.ts";
+import { NO_ROW, type Work } from "../backend.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../core/rounding_ledger.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../../core/score_rule.ts";
-import type { KeyBlock, KeyPatch } from "./key_block.ts";
+import type { KeyBlock, KeyExchange } from "./key_block.ts";
 import type { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
 
@@ -37,8 +37,8 @@ export class Kernels {
   #position = 0;
   #biasColumn = 0;
   #scores = new Float64Array(0);
-  #patchScores = new Float64Array(0);
-  #appliedScores = new Float64Array(0);
+  #scoresBefore = new Float64Array(0);
+  #scoresAfter = new Float64Array(0);
 
   constructor(layout: HeadLayout, rule: ScoreRule) {
     this.#layout = layout;
@@ -51,13 +51,13 @@ export class Kernels {
     this.#totals = new RowTotals(this.#width);
   }
 
-  /** Makes room for scores of `keys` applied keys and `changes` changed ones. */
+  /** Makes room for scores of `keys` stored keys and `changes` exchanged ones. */
   reserve(keys: number, changes: number): void {
     if (this.#scores.length < keys) this.#scores = new Float64Array(Math.max(keys, 2 * this.#scores.length));
-    if (this.#patchScores.length < changes) {
-      const capacity = Math.max(changes, 2 * this.#patchScores.length);
-      this.#patchScores = new Float64Array(capacity);
-      this.#appliedScores = new Float64Array(capacity);
+    if (this.#scoresAfter.length < changes) {
+      const capacity = Math.max(changes, 2 * this.#scoresAfter.length);
+      this.#scoresBefore = new Float64Array(capacity);
+      this.#scoresAfter = new Float64Array(capacity);
     }
   }
 
@@ -72,50 +72,47 @@ export class Kernels {
     this.#biasColumn = biasColumn;
   }
 
-  /** Computes the state of `row` from the keys of `applied`, and of `patch` when there is one. */
-  buildRow(states: RowStates, row: number, applied: KeyBlock, patch: KeyPatch | null): void {
+  /** Computes the state of `row` from the keys of `stored`. */
+  buildRow(states: RowStates, row: number, stored: KeyBlock): void {
     states.clear(row);
-    const scores = this.#scores, patchScores = this.#patchScores;
-    let largest = this.#scoreBlock(applied, scores);
-    if (patch) largest = Math.max(largest, this.#scoreBlock(patch, patchScores));
+    const scores = this.#scores;
+    const largest = this.#scoreBlock(stored, scores);
     this.work.rowsBuilt++;
     if (largest === -Infinity) return;
 
     const shift = exponentOf(largest);
     const start = row * this.#width;
-    let additions = this.#addBlock(states.high, start, applied, scores, shift);
-    if (patch) additions += this.#addBlock(states.high, start, patch, patchScores, shift);
+    const additions = this.#addBlock(states.high, start, stored, scores, shift);
     const mass = start + this.#width - 2;
     states.shift[row] = shift;
     states.massError[row] = rebuildRounding(additions, states.high[mass]);
     states.sumError[row] = rebuildRounding(additions, states.high[mass + 1]);
   }
 
-  /**
-   * Exchanges in `row` what the applied keys in the patch's slots contribute for what the patch's keys do. The
-   * patch must not be stored in `applied` yet.
-   */
-  patchRow(states: RowStates, row: number, applied: KeyBlock, patch: KeyPatch): void {
-    const largest = this.#scorePatch(applied, patch);
+  /** Exchanges in `row` what the keys before contribute for what the keys after do. */
+  patchRow(states: RowStates, row: number, exchange: KeyExchange): void {
+    const largest = this.#scoreExchange(exchange);
     this.work.rowsPatched++;
     if (states.shift[row] === -Infinity && largest > -Infinity) states.shift[row] = exponentOf(largest);
 
     const { high, low } = states;
+    const { slots, kept } = exchange;
+    const valuesBefore = exchange.before.values, valuesAfter = exchange.after.values;
     const shift = states.shift[row];
     const width = this.#width, stride = this.#valueStride, valueStart = this.#valueStart;
     const start = row * width;
     const mass = start + width - 2;
-    const appliedScores = this.#appliedScores, patchScores = this.#patchScores;
+    const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
     const heaviest = (shift + HEAVY_POWER) * Math.LN2;
     let additions = 0, exponentials = 0;
     let massPeak = high[mass], magnitudePeak = high[mass + 1];
-    for (let t = 0; t < patch.count; t++) {
-      const slot = patch.slots[t], before = appliedScores[t], after = patchScores[t];
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t], before = scoresBefore[t], after = scoresAfter[t];
       let a = NaN;
       if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
         a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(high, low, start, width, -a, applied.values, slot * stride + valueStart);
+        addCompensated(high, low, start, width, -a, valuesBefore, kept[t] * stride + valueStart);
         additions++;
       }
       if (after > heaviest) {
@@ -126,11 +123,11 @@ export class Kernels {
           a = shiftedExp(after, shift);
           exponentials++;
         }
-        const offset = t * stride + valueStart;
-        addCompensated(high, low, start, width, a, patch.values, offset);
+        const offset = slot * stride + valueStart;
+        addCompensated(high, low, start, width, a, valuesAfter, offset);
         additions++;
         massPeak += a;
-        magnitudePeak += a * patch.values[offset + width - 1];
+        magnitudePeak += a * valuesAfter[offset + width - 1];
       }
     }
     renormalise(high, low, start, width);
@@ -140,35 +137,31 @@ export class Kernels {
     this.work.multiplyAdds += additions * width;
   }
 
-  /** Takes the totals of `row`, whose heavy keys may be a patch's. */
-  total(states: RowStates, row: number, applied: KeyBlock, patch: KeyPatch | null): RowTotals {
-    this.#totals.take(states, row, applied, patch, this.#valueStart, this.#valueStride);
+  /** Takes the totals of `row`, which holds the keys of `stored`, or those before `exchange` when there is one. */
+  total(states: RowStates, row: number, stored: KeyBlock, exchange: KeyExchange | null): RowTotals {
+    this.#totals.take(states, row, stored, exchange, this.#valueStart, this.#valueStride);
     this.work.multiplyAdds += states.heavyCount[row] * this.#width;
     this.work.exponentials += states.heavyCount[row];
     return this.#totals;
   }
 
-  /** Weights by slot into `target`, which is zeroed; a patch's slots are below its length. */
-  weights(applied: KeyBlock, patch: KeyPatch | null, target: Float32Array): void {
-    const scores = this.#scores, patchScores = this.#patchScores;
-    let largest = this.#scoreBlock(applied, scores);
-    for (let j = applied.count; j < target.length; j++) scores[j] = -Infinity;
-    if (patch) {
-      largest = Math.max(largest, this.#scoreBlock(patch, patchScores));
-      for (let t = 0; t < patch.count; t++) scores[patch.slots[t]] = patchScores[t];
-    }
+  /** Weights by slot into `target`, which is zeroed. */
+  weights(stored: KeyBlock, target: Float32Array): void {
+    const scores = this.#scores;
+    const largest = this.#scoreBlock(stored, scores);
     this.work.rowsBuilt++;
     if (largest === -Infinity) return;
 
+    const count = Math.min(stored.count, target.length);
     const shift = exponentOf(largest);
     let mass = 0;
-    for (let j = 0; j < target.length; j++) {
+    for (let j = 0; j < count; j++) {
       if (scores[j] === -Infinity) continue;
       scores[j] = shiftedExp(scores[j], shift);
       mass += scores[j];
       this.work.exponentials++;
     }
-    for (let j = 0; j < target.length; j++) target[j] = scores[j] > 0 ? scores[j] / mass : 0;
+    for (let j = 0; j < count; j++) target[j] = scores[j] > 0 ? scores[j] / mass : 0;
   }
 
   /** The score of one key of a block; −∞ if it is not live or forbidden. */
@@ -217,22 +210,28 @@ export class Kernels {
     return largest;
   }
 
-  /** Scores before and after of the keys that a patch changes; returns the largest after. */
-  #scorePatch(applied: KeyBlock, patch: KeyPatch): number {
-    const appliedScores = this.#appliedScores;
-    const largest = this.#scoreBlock(patch, this.#patchScores);
-    let scored = 0;
-    for (let t = 0; t < patch.count; t++) {
-      const slot = patch.slots[t];
-      if (patch.scoreChanged[t] === 0) {
-        appliedScores[t] = this.#patchScores[t];
+  /** Scores of the keys before and after an exchange, −∞ where there is none; returns the largest after. */
+  #scoreExchange({ slots, kept, before, after, scoreChanged }: KeyExchange): number {
+    const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
+    let largest = -Infinity, scored = 0;
+    for (let t = 0; t < slots.length; t++) {
+      let s = this.#biasOf(after, slots[t]);
+      if (s > -Infinity) {
+        s += this.#scoreOf(after, slots[t]);
+        scored++;
+        if (s > largest) largest = s;
+      }
+      scoresAfter[t] = s;
+      if (scoreChanged[t] === 0) {
+        scoresBefore[t] = s;
         continue;
       }
-      const bias = slot < applied.count ? this.#biasOf(applied, slot) : -Infinity;
-      appliedScores[t] = bias;
-      if (bias === -Infinity) continue;
-      appliedScores[t] = this.#scoreOf(applied, slot) + bias;
-      scored++;
+      s = kept[t] === NO_ROW ? -Infinity : this.#biasOf(before, kept[t]);
+      if (s > -Infinity) {
+        s += this.#scoreOf(before, kept[t]);
+        scored++;
+      }
+      scoresBefore[t] = s;
     }
     this.#countScores(scored);
     return largest;

@@ -2,6 +2,8 @@
  * Keys as the kernels take them: columns of arrays, in which row j of each belongs to one key.
  */
 
+import type { Since } from "../backend.ts";
+
 /** Keys and values side by side: row j of each array belongs to one key, and counts where `live[j]` is 1. */
 export interface KeyBlock {
   readonly count: number;
@@ -16,9 +18,10 @@ export interface KeyBlock {
   readonly biasStride: number;
 }
 
-/** Keys that take the place of the applied ones in `slots`. */
-export interface KeyPatch extends KeyBlock {
-  readonly slots: Uint32Array;
-  /** 0 where an applied key keeps all that its scores depend on, so that its weights stay what they are. */
+/** Keys that took the place of others: row `kept[t]` of `before`, if any, gave way to row `slots[t]` of `after`. */
+export interface KeyExchange extends Since {
+  readonly before: KeyBlock;
+  readonly after: KeyBlock;
+  /** 0 where both keys have all that their scores depend on in common, so that weights stay what they are. */
   readonly scoreChanged: Uint8Array;
 }

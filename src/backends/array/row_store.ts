@@ -1,6 +1,6 @@
 /**
- * Float32 rows by slot number, with a position and a flag that says whether the row is live. Slots are dense: a row is `width` numbers at
- * `slot · width`. Capacity at least doubles when it grows.
+ * Float32 rows by slot number, with a position and a flag that says whether the row is live. Slots are dense: a row
+ * is `width` numbers at `slot · width`. Capacity at least doubles when it grows.
  */
 
 import type { RowSource } from "../backend.ts";
@@ -61,6 +61,13 @@ export class RowStore implements RowSource {
     this.live[slot] = live;
     this.positions[slot] = position;
     if (slot >= this.size) this.size = slot + 1;
+  }
+
+  /** How many slots hold a row. */
+  liveCount(): number {
+    let count = 0;
+    for (let slot = 0; slot < this.size; slot++) count += this.live[slot];
+    return count;
   }
 
   bytes(): number {

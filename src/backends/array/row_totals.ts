@@ -5,7 +5,7 @@
 
 import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../core/power_shift.ts";
 import { isTrusted } from "../../core/rounding_ledger.ts";
-import type { KeyBlock, KeyPatch } from "./key_block.ts";
+import type { KeyBlock, KeyExchange } from "./key_block.ts";
 import { HEAVY_KEYS, type RowStates } from "./row_states.ts";
 
 /** The totals of the row taken last. */
@@ -29,14 +29,14 @@ export class RowTotals {
   }
 
   /**
-   * Takes a row. Its heavy keys are `applied`'s, or the patch's where that replaces them; a value starts at
-   * `valueStart` in a key's `valueStride` numbers.
+   * Takes a row. Its heavy keys are those of `stored`, or those before `exchange` where that changed them; a value
+   * starts at `valueStart` in a key's `valueStride` numbers.
    */
   take(
     states: RowStates,
     row: number,
-    applied: KeyBlock,
-    patch: KeyPatch | null,
+    stored: KeyBlock,
+    exchange: KeyExchange | null,
     valueStart: number,
     valueStride: number,
   ): void {
@@ -54,9 +54,9 @@ export class RowTotals {
 
     for (let at = first; at < end; at++) {
       const a = shiftedExp(heavyScores[at], shift);
-      const t = patch ? patch.slots.indexOf(heavySlots[at]) : -1;
-      const values = patch && t >= 0 ? patch.values : applied.values;
-      const offset = (t >= 0 ? t : heavySlots[at]) * valueStride + valueStart;
+      const t = exchange ? exchange.slots.indexOf(heavySlots[at]) : -1;
+      const values = exchange && t >= 0 ? exchange.before.values : stored.values;
+      const offset = (exchange && t >= 0 ? exchange.kept[t] : heavySlots[at]) * valueStride + valueStart;
       for (let c = 0; c < width; c++) sums[c] += a * values[offset + c];
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Balls that hold all applied values, one a key head: a centre and a radius. A radius never shrinks but when the ball
- * is laid anew.
+ * Balls that hold all values, stored and kept, one a key head: a centre and a radius. A radius never shrinks but when
+ * the ball is laid anew, which is when nothing is kept.
  */
 
 import type { HeadLayout } from "../../core/head_layout.ts";
@@ -49,24 +49,28 @@ export class ValueSpread {
     this.#radii.set(radii);
   }
 
-  /** Lets the balls grow until they hold a block's live values. */
+  /** Lets the balls grow until they hold all of a block's live values. */
   hold(block: KeyBlock): void {
-    this.#radii.forEach((_, head) => this.#radii[head] = this.radiusWith(head, block));
+    for (let j = 0; j < block.count; j++) this.holdRow(block, j);
   }
 
-  /** The radius that the ball of a key head needs to hold a block's live values, too. */
-  radiusWith(head: number, block: KeyBlock): number {
+  /** Lets the balls grow until they hold one value of a block, if it is live. */
+  holdRow(block: KeyBlock, j: number): void {
+    if (block.live[j] === 0) return;
     const { kvHeads, valueDim } = this.#layout;
-    const width = valueDim + 2;
-    let radius = this.#radii[head];
-    for (let j = 0; j < block.count; j++) {
-      if (block.live[j] === 0) continue;
-      radius = Math.max(
-        radius,
-        distance(this.#centres, head * valueDim, block.values, (j * kvHeads + head) * width, valueDim),
+    const radii = this.#radii;
+    for (let head = 0; head < kvHeads; head++) {
+      const offset = (j * kvHeads + head) * (valueDim + 2);
+      radii[head] = Math.max(
+        radii[head],
+        distance(this.#centres, head * valueDim, block.values, offset, valueDim),
       );
     }
-    return radius;
+  }
+
+  /** The radius of the ball of a key head. */
+  radius(head: number): number {
+    return this.#radii[head];
   }
 }
 
