@@ -48,10 +48,13 @@ Deno.test("patch and rebuild are followed to the letter", () => {
   }
 });
 
-Deno.test("as many old rows are worth keeping as changes cost what building does", () => {
-  assertEquals(new Planner("auto", COSTS).worthKeeping(SIZES), 333);
-  assertEquals(new Planner("auto", COSTS).worthKeeping({ ...SIZES, keyCount: 9 }), 64);
-  assertEquals(new Planner("patch", COSTS).worthKeeping(SIZES), 1000);
+Deno.test("old rows are worth keeping until as many changes cost what building does", () => {
+  assertEquals(Math.floor(new Planner("auto", COSTS).breakEven(SIZES)), 333);
+  assertEquals(new Planner("rebuild", COSTS).breakEven(SIZES), 1000);
+  assertEquals(new Planner("patch", COSTS).breakEven(SIZES), Infinity);
+  assertEquals(new Planner("auto", COSTS).keptLimit(SIZES), 4096);
+  assertEquals(Math.floor(new Planner("auto", COSTS).keptLimit({ ...SIZES, keyCount: 99_000 })), 33_000);
+  assertEquals(new Planner("patch", COSTS).keptLimit({ ...SIZES, keyCount: 99_000 }), 99_000);
 });
 
 Deno.test("the plan of an engine is auto unless given, and nothing but one of three", () => {
@@ -124,16 +127,16 @@ Deno.test("rows that fall far behind go cold: nothing is kept or done for them u
 });
 
 Deno.test("what is kept for rows of many moments stays limited", async () => {
-  await using live = await engineOf(200, 300);
+  await using live = await engineOf(600, 100);
   const random = new Random(2);
   let most = 0;
-  for (let step = 0; step < 600; step++) {
+  for (let step = 0; step < 700; step++) {
     for (let slot = 0; slot < 10; slot++) live.setKey(slot, random.row(4));
-    await live.read([step % 200]);
+    await live.read([step % 600]);
     most = Math.max(most, live.stats().kept);
   }
-  assertGreater(most, 20);
-  assertLess(most, 300);
+  assertGreater(most, 4000);
+  assertLess(most, 4200);
 });
 
 Deno.test("a count makes stale answers know what it has counted, and costs rows that nobody asks for nothing", async () => {

@@ -326,18 +326,27 @@ export class EditPipeline {
     if (this.#layers.waitingKeys + this.#layers.waitingQueries === 0) this.#waitingSince = null;
   }
 
-  /** Keeps the past from growing: the rows of the oldest moments catch up, or are computed anew when next read. */
+  /** Keeps the past from growing: rows that have missed too much are computed anew when they are next asked for. */
   async #limitHistory(): Promise<void> {
-    const limit = this.#planner.worthKeeping(this.#sizes());
-    if (this.#history.keptCount <= limit) return;
-    this.#history.clearUp();
-    while (this.#history.keptCount > limit / 2) {
-      const cohort = this.#history.oldest();
-      if (!cohort) return;
-      if (this.#planner.plan(this.#sizes(), cohort.since.slots.length) === "build") {
-        this.#history.lose(cohort.queries);
-      } else await this.#update(NO_ROWS, [cohort]);
-      this.#history.clearUp();
+    const history = this.#history;
+    const sizes = this.#sizes();
+    const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.keptLimit(sizes);
+    if (!history.isGrown && history.keptCount <= limit) return;
+    history.clearUp();
+    for (
+      let cohort = history.oldest();
+      cohort && cohort.since.slots.length >= breakEven;
+      cohort = history.oldest()
+    ) {
+      history.lose(cohort.queries);
+      history.clearUp();
+    }
+    if (history.keptCount <= limit) return;
+    // Many moments share it. What has missed little by little catches up, for no more than it would have cost before.
+    for (let cohort = history.oldest(); cohort && history.keptCount > limit / 2; cohort = history.oldest()) {
+      if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
+      else await this.#update(NO_ROWS, [cohort]);
+      history.clearUp();
     }
   }
 

@@ -113,7 +113,11 @@ export class KeyHistory {
       this.#changedAt.set(slot, this.#version);
     });
     this.lose(lost);
-    if (this.#entrySlots.length > 2 * this.#entriesLeft + FEW_ENTRIES) this.clearUp();
+  }
+
+  /** Whether entries have doubled since the last clearing up. */
+  get isGrown(): boolean {
+    return this.#entrySlots.length > 2 * this.#entriesLeft + FEW_ENTRIES;
   }
 
   /** The states of these queries hold the newest keys now. */

@@ -31,8 +31,8 @@ export function toFlushPolicy(operation: string, policy: FlushPolicy = "auto"): 
   throw new InputError(operation, `onThreshold is ${describe(policy)}`, '"auto", "patch" or "rebuild"');
 }
 
-/** Fewer old rows than this are always kept: they cost nothing to speak of. */
-const FEW_KEPT = 64;
+/** So many old rows may always be kept: they take a few MB. */
+const FEW_KEPT = 4096;
 
 /** Plans by policy and cost. */
 export class Planner {
@@ -57,15 +57,16 @@ export class Planner {
     return this.plan(sizes, changes) === "patch" ? this.patchCost(sizes, changes) : this.buildCost(sizes);
   }
 
-  /**
-   * How many replaced rows of keys are worth keeping: a row that has missed more changes than this is built for less
-   * than patched, and needs none of them.
-   */
-  worthKeeping(sizes: Sizes): number {
-    const changes = this.policy === "auto"
-      ? this.buildCost(sizes) / this.patchCost(sizes, 1)
-      : sizes.keyCount;
-    return Math.max(FEW_KEPT, Math.floor(changes));
+  /** A row that has missed so many changed keys is built for no more than patching it costs: it needs no old rows. */
+  breakEven(sizes: Sizes): number {
+    if (this.policy === "patch") return Infinity;
+    if (this.policy === "rebuild") return sizes.keyCount;
+    return this.buildCost(sizes) / this.patchCost(sizes, 1);
+  }
+
+  /** How many old rows may be kept, for rows of all moments together. */
+  keptLimit(sizes: Sizes): number {
+    return Math.max(FEW_KEPT, Math.min(this.breakEven(sizes), sizes.keyCount));
   }
 
   /** What counted work has cost. */
