@@ -1,0 +1,115 @@
+// What rounding does to the sums of a row, in float32, u = 2^−24.
+//
+// *Proven.* A chunk of k terms with weights a_t is summed from 0 in k multiply-adds, each of which rounds a partial sum
+// no larger than p = Σ|a_t v_t| (once more the product, in the plain build): off by at most (k+1)·u·p. Adding that to
+// two floats is off by at most 2u² of the result (Joldes, Muller, Popescu, "Tight and rigorous error bounds for basic
+// building blocks of double-word arithmetic", ACM TOMS 44(2), 2017: DWPlusFP). Products that become subnormal lose
+// 2^−150 a rounding. So for a column of the weighted sum, where |a_t v_t| ≤ a_t·‖v_t‖∞, a chunk adds at most
+//
+//     E ← E + (k+1)·u·p + 2u²·P + (2k+1)·2^−149,     p = Σ a_t ‖v_t‖∞,  P = the magnitude after it,
+//
+// and for the mass the same with Σ a_t. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
+// too large, also when what is added is below its last digit.
+//
+// *Typical.* The bound grows like the number of edits, the error like its root. A row on which a large weight came and
+// went has an error of about u times that weight, long before the proven bound says that it is worth a build. So
+// the row also carries S = Σ p², the variance of the error in units of u². It promises nothing; it only makes a row be built sooner.
+
+import {
+  BLOCK_BYTES,
+  CHUNK_TERMS,
+  COLUMNS,
+  EMPTY_SHIFT,
+  FLAGS,
+  HIGH,
+  MASS_ERROR,
+  MASS_SPREAD,
+  ROW_MASK,
+  SCRATCH,
+  SHIFT,
+  SUM_ERROR,
+  SUM_SPREAD,
+  TOLERANCE,
+  VALUE_DIM,
+} from "../job_fields.ts";
+import { multiplyAdd } from "./lanes.ts";
+import { CHARGES_AT } from "./weights.ts";
+
+const ROUNDING: f32 = 5.9604644775390625e-8;
+/** 4u²: twice what the theorem asks, for the errors that the magnitude itself has. */
+const TWO_FLOAT_ROUNDING: f32 = 1.4210854715202004e-14;
+const SUBNORMAL_ROUNDING: f32 = 9.183549615799121e-41;
+const KEEP_UP: f32 = 1.000000476837158;
+/** Largest √S, in masses: errors of about two roundings. */
+const LARGEST_SPREAD: f32 = 2;
+/** A mass below 2^−60 of what the shift says has weights too near to underflow. */
+const LEAST_MASS: f32 = 8.673617379884035e-19;
+
+/** Charges what the chunk that was just added may have done. */
+export function chargeChunk(job: usize, block: i32, count: i32): void {
+  chargeFour(job, block, <usize> block * BLOCK_BYTES, 0, count);
+  chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count);
+}
+
+// @ts-ignore: decorator
+@inline
+function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32): void {
+  const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane;
+  const mass = massAt(job, block) + lane;
+  const steps = <f32> (count + 1) * ROUNDING;
+  charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps);
+  charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), v128.load(mass, BLOCK_BYTES), steps);
+  spread(load<usize>(job + MASS_SPREAD) + rows, v128.load(charges));
+  spread(load<usize>(job + SUM_SPREAD) + rows, v128.load(charges, BLOCK_BYTES));
+}
+
+// @ts-ignore: decorator
+@inline
+function charge(error: usize, charged: v128, held: v128, steps: f32): void {
+  let added = multiplyAdd(charged, f32x4.splat(steps), f32x4.splat(SUBNORMAL_ROUNDING));
+  const peak = f32x4.add(f32x4.abs(held), charged);
+  added = multiplyAdd(peak, f32x4.splat(TWO_FLOAT_ROUNDING), added);
+  v128.store(error, f32x4.mul(f32x4.add(v128.load(error), added), f32x4.splat(KEEP_UP)));
+}
+
+// @ts-ignore: decorator
+@inline
+function spread(squares: usize, charged: v128): void {
+  v128.store(squares, multiplyAdd(charged, charged, v128.load(squares)));
+}
+
+/** Flags the rows that a patch leaves untrusted; returns whether there are any. */
+export function judge(job: usize, block: i32): bool {
+  const left = judgeFour(job, block, <usize> block * BLOCK_BYTES, 0);
+  const right = judgeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16);
+  return v128.any_true(v128.or(left, right));
+}
+
+function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
+  const mass = v128.load(massAt(job, block) + lane), magnitude = v128.load(massAt(job, block) + lane, BLOCK_BYTES);
+  const isEmpty = i32x4.eq(v128.load(load<usize>(job + SHIFT) + rows), i32x4.splat(EMPTY_SHIFT));
+  let trusted = v128.or(f32x4.ge(mass, f32x4.splat(LEAST_MASS)), isEmpty);
+  trusted = v128.and(trusted, isWithin(job, MASS_ERROR, MASS_SPREAD, rows, mass));
+  trusted = v128.and(trusted, isWithin(job, SUM_ERROR, SUM_SPREAD, rows, magnitude));
+  const flags = v128.andnot(v128.load(load<usize>(job + ROW_MASK) + rows), trusted);
+  v128.store(load<usize>(job + FLAGS) + rows, flags);
+  return flags;
+}
+
+// @ts-ignore: decorator
+@inline
+function isWithin(job: usize, error: usize, squares: usize, rows: usize, held: v128): v128 {
+  const tolerance = f32x4.splat(load<f32>(job + TOLERANCE));
+  const isProven = f32x4.le(v128.load(load<usize>(job + error) + rows), f32x4.mul(tolerance, held));
+  const most = f32x4.mul(f32x4.splat(LARGEST_SPREAD), held);
+  const isTypical = f32x4.le(v128.load(load<usize>(job + squares) + rows), f32x4.mul(most, most));
+  return v128.and(isProven, isTypical);
+}
+
+/** Address of the high parts of the masses of a block; those of the magnitudes follow. */
+// @ts-ignore: decorator
+@inline
+export function massAt(job: usize, block: i32): usize {
+  const column = <usize> block * load<usize>(job + COLUMNS) + load<usize>(job + VALUE_DIM);
+  return load<usize>(job + HIGH) + column * BLOCK_BYTES;
+}

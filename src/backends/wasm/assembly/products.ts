@@ -1,0 +1,139 @@
+// The two products, which are nearly all of the work. Both make 8 rows × 4 columns in eight vectors of registers: two
+// loads of rows, four of single numbers spread over the lanes, eight multiply-adds a step.
+//
+// Each lane is one pair of a row and a column, from the first step to the last, and steps are taken in one order. So the
+// bits of a score depend on the query and the key alone, whatever else is computed beside it, and those of a sum on
+// the row's own weights and values.
+
+import { addToTwoFloats, multiplyAdd } from "./lanes.ts";
+
+/** Scores of a block of rows with four keys, scale · q·k each, before softcap and bias. */
+export function scoreFour(query: usize, key0: usize, key1: usize, key2: usize, key3: usize, headDim: i32, scale: v128, target: usize): void {
+  let left0 = f32x4.splat(0), right0 = f32x4.splat(0);
+  let left1 = f32x4.splat(0), right1 = f32x4.splat(0);
+  let left2 = f32x4.splat(0), right2 = f32x4.splat(0);
+  let left3 = f32x4.splat(0), right3 = f32x4.splat(0);
+  const end = query + (headDim << 5);
+  const pairsEnd = query + ((headDim & ~1) << 5);
+  while (query < pairsEnd) {
+    let low = v128.load(query), high = v128.load(query, 16);
+    let factor = v128.load32_splat(key0, 0);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    factor = v128.load32_splat(key1, 0);
+    left1 = multiplyAdd(low, factor, left1);
+    right1 = multiplyAdd(high, factor, right1);
+    factor = v128.load32_splat(key2, 0);
+    left2 = multiplyAdd(low, factor, left2);
+    right2 = multiplyAdd(high, factor, right2);
+    factor = v128.load32_splat(key3, 0);
+    left3 = multiplyAdd(low, factor, left3);
+    right3 = multiplyAdd(high, factor, right3);
+    low = v128.load(query, 32);
+    high = v128.load(query, 48);
+    factor = v128.load32_splat(key0, 4);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    factor = v128.load32_splat(key1, 4);
+    left1 = multiplyAdd(low, factor, left1);
+    right1 = multiplyAdd(high, factor, right1);
+    factor = v128.load32_splat(key2, 4);
+    left2 = multiplyAdd(low, factor, left2);
+    right2 = multiplyAdd(high, factor, right2);
+    factor = v128.load32_splat(key3, 4);
+    left3 = multiplyAdd(low, factor, left3);
+    right3 = multiplyAdd(high, factor, right3);
+    query += 64;
+    key0 += 8;
+    key1 += 8;
+    key2 += 8;
+    key3 += 8;
+  }
+  if (query < end) {
+    const low = v128.load(query), high = v128.load(query, 16);
+    const factor0 = v128.load32_splat(key0);
+    left0 = multiplyAdd(low, factor0, left0);
+    right0 = multiplyAdd(high, factor0, right0);
+    const factor1 = v128.load32_splat(key1);
+    left1 = multiplyAdd(low, factor1, left1);
+    right1 = multiplyAdd(high, factor1, right1);
+    const factor2 = v128.load32_splat(key2);
+    left2 = multiplyAdd(low, factor2, left2);
+    right2 = multiplyAdd(high, factor2, right2);
+    const factor3 = v128.load32_splat(key3);
+    left3 = multiplyAdd(low, factor3, left3);
+    right3 = multiplyAdd(high, factor3, right3);
+  }
+  v128.store(target, f32x4.mul(scale, left0), 0);
+  v128.store(target, f32x4.mul(scale, right0), 16);
+  v128.store(target, f32x4.mul(scale, left1), 32);
+  v128.store(target, f32x4.mul(scale, right1), 48);
+  v128.store(target, f32x4.mul(scale, left2), 64);
+  v128.store(target, f32x4.mul(scale, right2), 80);
+  v128.store(target, f32x4.mul(scale, left3), 96);
+  v128.store(target, f32x4.mul(scale, right3), 112);
+}
+
+/** The same with one key. */
+export function scoreOne(query: usize, key0: usize, headDim: i32, scale: v128, target: usize): void {
+  let left0 = f32x4.splat(0), right0 = f32x4.splat(0);
+  const end = query + (headDim << 5);
+  const pairsEnd = query + ((headDim & ~1) << 5);
+  while (query < pairsEnd) {
+    let low = v128.load(query), high = v128.load(query, 16);
+    let factor = v128.load32_splat(key0, 0);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    low = v128.load(query, 32);
+    high = v128.load(query, 48);
+    factor = v128.load32_splat(key0, 4);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    query += 64;
+    key0 += 8;
+  }
+  if (query < end) {
+    const low = v128.load(query), high = v128.load(query, 16);
+    const factor0 = v128.load32_splat(key0);
+    left0 = multiplyAdd(low, factor0, left0);
+    right0 = multiplyAdd(high, factor0, right0);
+  }
+  v128.store(target, f32x4.mul(scale, left0), 0);
+  v128.store(target, f32x4.mul(scale, right0), 16);
+}
+
+/**
+ * Adds to four columns of a block's sums what `count` terms contribute: the products of their weights and values are
+ * summed plainly, and that sum is added in two floats.
+ */
+export function addFour(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
+  let left0 = f32x4.splat(0), left1 = f32x4.splat(0), left2 = f32x4.splat(0), left3 = f32x4.splat(0);
+  let right0 = f32x4.splat(0), right1 = f32x4.splat(0), right2 = f32x4.splat(0), right3 = f32x4.splat(0);
+  const end = values + (count << 2);
+  while (values < end) {
+    const value = load<usize>(values) + column;
+    const leftWeight = v128.load(weights), rightWeight = v128.load(weights, 16);
+    let factor = v128.load32_splat(value);
+    left0 = multiplyAdd(leftWeight, factor, left0);
+    right0 = multiplyAdd(rightWeight, factor, right0);
+    factor = v128.load32_splat(value, 4);
+    left1 = multiplyAdd(leftWeight, factor, left1);
+    right1 = multiplyAdd(rightWeight, factor, right1);
+    factor = v128.load32_splat(value, 8);
+    left2 = multiplyAdd(leftWeight, factor, left2);
+    right2 = multiplyAdd(rightWeight, factor, right2);
+    factor = v128.load32_splat(value, 12);
+    left3 = multiplyAdd(leftWeight, factor, left3);
+    right3 = multiplyAdd(rightWeight, factor, right3);
+    weights += 32;
+    values += 4;
+  }
+  addToTwoFloats(high, low, left0);
+  addToTwoFloats(high + 16, low + 16, right0);
+  addToTwoFloats(high + 32, low + 32, left1);
+  addToTwoFloats(high + 48, low + 48, right1);
+  addToTwoFloats(high + 64, low + 64, left2);
+  addToTwoFloats(high + 80, low + 80, right2);
+  addToTwoFloats(high + 96, low + 96, left3);
+  addToTwoFloats(high + 112, low + 112, right3);
+}

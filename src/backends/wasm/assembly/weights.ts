@@ -1,0 +1,106 @@
+// Weights of a chunk of terms: a = exp(score) · 2^−shift, negated where the term is taken out. A heavy key, one whose
+// weight is above the row's ceiling, gets 0 here and is reported instead. Whether it is depends on its score, the shift and the
+// ceiling alone, which only a build changes: a key that was heavy when it came is heavy when it goes.
+
+import {
+  BLOCK_BYTES,
+  BLOCK_ROWS,
+  CEILING,
+  CHUNK_TERMS,
+  EVENT_BYTES,
+  EVENT_CAPACITY,
+  EVENT_COUNT,
+  EVENTS,
+  MASS_ERROR,
+  ROW_MASK,
+  SCRATCH,
+  SHIFT,
+  TERM_SIGNS,
+  TERM_VALUES,
+  VALUE_DIM,
+} from "../job_fields.ts";
+import { clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
+import { multiplyAdd } from "./lanes.ts";
+
+/** A weight counts as this much when rounding is charged: u times it is more than what underflow takes, 2^−126. */
+const LEAST_CHARGE: f32 = 7.888609052210118e-31;
+/** Weights below 2^SMALLEST_POWER are 0. */
+const SMALLEST_POWER: i32 = -125;
+
+/** In the scratch: scores, weights, then charged mass and charged magnitude of each row. */
+export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
+export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
+
+/** Turns the scores in the scratch into weights. */
+export function weighChunk(job: usize, block: i32, first: i32, count: i32): void {
+  const left = weighFour(job, <usize> block * BLOCK_BYTES, 0, first, count);
+  const right = weighFour(job, <usize> block * BLOCK_BYTES + 16, 16, first, count);
+  if (v128.any_true(v128.or(left, right))) reportHeavy(job, block, first, count);
+}
+
+/** Four rows, whose numbers start `rows` bytes into those of all rows and `lane` bytes into those of the block. */
+function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32): v128 {
+  const shift = v128.load(load<usize>(job + SHIFT) + rows);
+  const most = i32x4.sub(v128.load(load<usize>(job + CEILING) + rows), shift);
+  const origin = i32x4.add(shift, i32x4.splat(ROUNDER_BITS));
+  const active = v128.load(load<usize>(job + ROW_MASK) + rows);
+  const least = i32x4.splat(SMALLEST_POWER), nothing = f32x4.splat(-Infinity), floor = f32x4.splat(LEAST_CHARGE);
+  const magnitudeAt: usize = (load<usize>(job + VALUE_DIM) + 1) << 2;
+  let at = load<usize>(job + SCRATCH) + lane;
+  const end = at + <usize> count * BLOCK_BYTES;
+  let signs = load<usize>(job + TERM_SIGNS) + (<usize> first << 2);
+  let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
+  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), heavy = i32x4.splat(0);
+  for (; at < end; at += BLOCK_BYTES, signs += 4, values += 4) {
+    const score = v128.load(at);
+    // Of −∞ only; NaN must come through.
+    const allowed = v128.and(f32x4.ne(score, nothing), active);
+    const clamped = clamp(score);
+    const rounded = roundedPower(clamped);
+    const power = i32x4.sub(rounded, origin);
+    const above = v128.and(i32x4.gt_s(power, most), allowed);
+    heavy = v128.or(heavy, above);
+    const held = v128.andnot(v128.and(i32x4.ge_s(power, least), allowed), above);
+    const weight = v128.and(i32x4.add(mantissa(clamped, rounded), i32x4.shl(power, 23)), held);
+    const charged = f32x4.pmax(weight, floor);
+    mass = f32x4.add(mass, charged);
+    magnitude = multiplyAdd(charged, v128.load32_splat(load<usize>(values) + magnitudeAt), magnitude);
+    v128.store(at, v128.xor(weight, v128.load32_splat(signs)), WEIGHTS_AT);
+  }
+  const charges = load<usize>(job + SCRATCH) + lane;
+  v128.store(charges, mass, CHARGES_AT);
+  v128.store(charges, magnitude, CHARGES_AT + BLOCK_BYTES);
+  return heavy;
+}
+
+/** Writes an event for each heavy pair, in order of terms; a row for which there is no room loses its trust. */
+function reportHeavy(job: usize, block: i32, first: i32, count: i32): void {
+  const scores = load<usize>(job + SCRATCH);
+  for (let t = 0; t < count; t++) {
+    for (let lane = 0; lane < BLOCK_ROWS; lane++) {
+      const row = block * BLOCK_ROWS + lane;
+      const score = load<f32>(scores + <usize> (t * BLOCK_ROWS + lane) * 4);
+      if (score == -Infinity || rowNumber(job, ROW_MASK, row) == 0) continue;
+      const rounded = roundedPower(clamp(f32x4.splat(score)));
+      const power = i32x4.extract_lane(rounded, 0) - ROUNDER_BITS;
+      const shift = rowNumber(job, SHIFT, row);
+      if (power - shift <= rowNumber(job, CEILING, row) - shift) continue;
+      const events = load<u32>(job + EVENT_COUNT);
+      if (events == load<u32>(job + EVENT_CAPACITY)) {
+        store<f32>(load<usize>(job + MASS_ERROR) + (<usize> row << 2), Infinity);
+        continue;
+      }
+      const event = load<usize>(job + EVENTS) + <usize> events * EVENT_BYTES;
+      store<i32>(event, row);
+      store<i32>(event, first + t, 4);
+      store<f32>(event, score, 8);
+      store<u32>(job + EVENT_COUNT, events + 1);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function rowNumber(job: usize, field: usize, row: i32): i32 {
+  return load<i32>(load<usize>(job + field) + (<usize> row << 2));
+}
