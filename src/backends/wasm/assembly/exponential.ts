@@ -9,47 +9,52 @@
 
 import { multiplyAdd, multiplySubtract } from "./lanes.ts";
 
-/** Adding it to |t| < 2^22 leaves the nearest integer to t in the last bits. */
-export const ROUNDER: f32 = 12582912;
+/** Bits of 1.5 · 2^23: adding that to |t| < 2^22 leaves the nearest integer to t in the last bits. */
 export const ROUNDER_BITS: i32 = 0x4b400000;
-/** Scores count as no larger and no smaller: one step of float32 is then a quarter, which no score survives anyway. */
-const LIMIT: f32 = 2097152;
 
-const LOG2_E: f32 = 1.44269504088896341;
-const LN2_HIGH: f32 = 0.693359375;
-const LN2_LOW: f32 = -2.12194440e-4;
+/**
+ * Constants of the hot loops, in memory: V8 makes a constant vector from two integers at each use, and a load spread
+ * over the lanes takes a fraction of that.
+ */
+const TABLE: usize = memory.data<f32>([
+  1.44269504088896341, 0.693359375, -2.12194440e-4, 12582912, 2097152, -2097152, 1,
+  0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.00836874544620514, 0.0013814540579915047,
+]);
+const LOG2_E: usize = 0, LN2_HIGH: usize = 4, LN2_LOW: usize = 8, ROUND: usize = 12, MOST: usize = 16;
+const LEAST: usize = 20, ONE: usize = 24, C2: usize = 28, C3: usize = 32, C4: usize = 36, C5: usize = 40, C6: usize = 44;
 
-const C2: f32 = 0.4999999403953552;
-const C3: f32 = 0.1666652113199234;
-const C4: f32 = 0.04166838899254799;
-const C5: f32 = 0.00836874544620514;
-const C6: f32 = 0.0013814540579915047;
+// @ts-ignore: decorator
+@inline
+function constant(at: usize): v128 {
+  return v128.load32_splat(TABLE + at);
+}
 
+/** Scores count as at most 2^21 either way: one step of float32 is then a quarter, which no weight survives anyway. */
 // @ts-ignore: decorator
 @inline
 export function clamp(score: v128): v128 {
-  return f32x4.pmax(f32x4.pmin(score, f32x4.splat(LIMIT)), f32x4.splat(-LIMIT));
+  return f32x4.pmax(f32x4.pmin(score, constant(MOST)), constant(LEAST));
 }
 
-/** ROUNDER + k, of a clamped score. */
+/** 1.5 · 2^23 + k, of a clamped score. */
 // @ts-ignore: decorator
 @inline
 export function roundedPower(score: v128): v128 {
-  return multiplyAdd(score, f32x4.splat(LOG2_E), f32x4.splat(ROUNDER));
+  return multiplyAdd(score, constant(LOG2_E), constant(ROUND));
 }
 
 /** p = exp(s) · 2^−k, between 0.70 and 1.42. */
 // @ts-ignore: decorator
 @inline
 export function mantissa(score: v128, rounded: v128): v128 {
-  const k = f32x4.sub(rounded, f32x4.splat(ROUNDER));
-  const r = multiplySubtract(k, f32x4.splat(LN2_LOW), multiplySubtract(k, f32x4.splat(LN2_HIGH), score));
-  let p = multiplyAdd(r, f32x4.splat(C6), f32x4.splat(C5));
-  p = multiplyAdd(r, p, f32x4.splat(C4));
-  p = multiplyAdd(r, p, f32x4.splat(C3));
-  p = multiplyAdd(r, p, f32x4.splat(C2));
-  p = multiplyAdd(r, p, f32x4.splat(1));
-  return multiplyAdd(r, p, f32x4.splat(1));
+  const k = f32x4.sub(rounded, constant(ROUND));
+  const r = multiplySubtract(k, constant(LN2_LOW), multiplySubtract(k, constant(LN2_HIGH), score));
+  let p = multiplyAdd(r, constant(C6), constant(C5));
+  p = multiplyAdd(r, p, constant(C4));
+  p = multiplyAdd(r, p, constant(C3));
+  p = multiplyAdd(r, p, constant(C2));
+  p = multiplyAdd(r, p, constant(ONE));
+  return multiplyAdd(r, p, constant(ONE));
 }
 
 /** c · tanh(s/c): near 0 an odd polynomial, because 1 − 2/(e^2x + 1) would cancel. */

@@ -22,10 +22,14 @@ import {
 import { clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
 import { multiplyAdd } from "./lanes.ts";
 
-/** A weight counts as this much when rounding is charged: u times it is more than what underflow takes, 2^−126. */
-const LEAST_CHARGE: f32 = 7.888609052210118e-31;
-/** Weights below 2^SMALLEST_POWER are 0. */
-const SMALLEST_POWER: i32 = -125;
+/**
+ * In memory, as in exponential.ts: the least that a weight counts when rounding is charged, 2^−100, u times which is more than
+ * what underflow takes, 2^−126.
+ */
+const LEAST_CHARGE: usize = memory.data<f32>([7.888609052210118e-31]);
+/** Weights below 2^−125 are 0. */
+const SMALLEST_POWER: usize = memory.data<i32>([-125]);
+const NOTHING: usize = memory.data<f32>([-Infinity]);
 
 /** In the scratch: scores, weights, then charged mass and charged magnitude of each row. */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
@@ -44,7 +48,6 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32)
   const most = i32x4.sub(v128.load(load<usize>(job + CEILING) + rows), shift);
   const origin = i32x4.add(shift, i32x4.splat(ROUNDER_BITS));
   const active = v128.load(load<usize>(job + ROW_MASK) + rows);
-  const least = i32x4.splat(SMALLEST_POWER), nothing = f32x4.splat(-Infinity), floor = f32x4.splat(LEAST_CHARGE);
   const magnitudeAt: usize = (load<usize>(job + VALUE_DIM) + 1) << 2;
   let at = load<usize>(job + SCRATCH) + lane;
   const end = at + <usize> count * BLOCK_BYTES;
@@ -54,15 +57,15 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32)
   for (; at < end; at += BLOCK_BYTES, signs += 4, values += 4) {
     const score = v128.load(at);
     // Of −∞ only; NaN must come through.
-    const allowed = v128.and(f32x4.ne(score, nothing), active);
+    const allowed = v128.and(f32x4.ne(score, v128.load32_splat(NOTHING)), active);
     const clamped = clamp(score);
     const rounded = roundedPower(clamped);
     const power = i32x4.sub(rounded, origin);
     const above = v128.and(i32x4.gt_s(power, most), allowed);
     heavy = v128.or(heavy, above);
-    const held = v128.andnot(v128.and(i32x4.ge_s(power, least), allowed), above);
+    const held = v128.andnot(v128.and(i32x4.ge_s(power, v128.load32_splat(SMALLEST_POWER)), allowed), above);
     const weight = v128.and(i32x4.add(mantissa(clamped, rounded), i32x4.shl(power, 23)), held);
-    const charged = f32x4.pmax(weight, floor);
+    const charged = f32x4.pmax(weight, v128.load32_splat(LEAST_CHARGE));
     mass = f32x4.add(mass, charged);
     magnitude = multiplyAdd(charged, v128.load32_splat(load<usize>(values) + magnitudeAt), magnitude);
     v128.store(at, v128.xor(weight, v128.load32_splat(signs)), WEIGHTS_AT);
