@@ -213,7 +213,8 @@ export class RowBlocks {
   sum(row: number, column: number): number {
     const at = (Math.floor(row / 8) * this.columns + column) * 8 + row % 8;
     const count = this.blocks * 8 * this.columns;
-    return this.#arena.floats(this.#at(field.HIGH), count)[at] + this.#arena.floats(this.#at(field.LOW), count)[at];
+    return this.#arena.floats(this.#at(field.HIGH), count)[at] +
+      this.#arena.floats(this.#at(field.LOW), count)[at];
   }
 
   /** Proven bounds on the errors of the mass and of each other sum of a row. */

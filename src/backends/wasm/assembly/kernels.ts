@@ -15,7 +15,7 @@ import {
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
 import { multiplyAdd } from "./lanes.ts";
-import { addFour } from "./products.ts";
+import { addExactly, addFour } from "./products.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { weighChunk, WEIGHTS_AT } from "./weights.ts";
@@ -38,8 +38,7 @@ export function build(job: usize, first: i32, end: i32): void {
       const count = min(CHUNK_TERMS, terms - term);
       scoreChunk(job, block, term, count);
       raiseShifts(job, block, count);
-      weighChunk(job, block, term, count);
-      addChunk(job, block, term, count);
+      addChunk(job, block, term, count, weighChunk(job, block, term, count));
     }
   }
 }
@@ -57,8 +56,7 @@ export function patch(job: usize, first: i32, end: i32): bool {
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
       const count = min(CHUNK_TERMS, terms - term);
       scoreChunk(job, block, term, count);
-      weighChunk(job, block, term, count);
-      addChunk(job, block, term, count);
+      addChunk(job, block, term, count, weighChunk(job, block, term, count));
     }
     isFlagged = judge(job, block) || isFlagged;
   }
@@ -150,14 +148,20 @@ export function multiplyAddLimit(rounds: i32): f32 {
   return f32x4.extract_lane(f32x4.add(left, f32x4.add(f32x4.add(a4, a5), f32x4.add(a6, a7))), 0);
 }
 
-function addChunk(job: usize, block: i32, first: i32, count: i32): void {
+function addChunk(job: usize, block: i32, first: i32, count: i32, isExact: bool): void {
   const columns = load<usize>(job + COLUMNS);
   const weights = load<usize>(job + SCRATCH) + WEIGHTS_AT;
   const values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
-  for (let c: usize = 0; c < columns; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-    addFour(weights, values, c << 2, count, high, low);
+  if (isExact) {
+    for (let c: usize = 0; c < columns; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+      addExactly(weights, values, c << 2, count, high, low);
+    }
+  } else {
+    for (let c: usize = 0; c < columns; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
+      addFour(weights, values, c << 2, count, high, low);
+    }
   }
-  chargeChunk(job, block, count);
+  chargeChunk(job, block, count, isExact);
 }

@@ -6,9 +6,10 @@
 // building blocks of double-word arithmetic", ACM TOMS 44(2), 2017: DWPlusFP). Products that become subnormal lose
 // 2^−150 a rounding. So for a column of the weighted sum, where |a_t v_t| ≤ a_t·‖v_t‖∞, a chunk adds at most
 //
-//     E ← E + (k+1)·u·p + 2u²·P + (2k+1)·2^−149,     p = Σ a_t ‖v_t‖∞,  P = the magnitude after it,
+//     E ← E + (k+1)·u·p + 8u²·P + (2k+1)·2^−149,     p = Σ a_t ‖v_t‖∞,  P = the magnitude after it,
 //
-// and for the mass the same with Σ a_t. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
+// and for the mass the same with Σ a_t. A chunk in which one weight is a quarter of its row or more is summed in float64
+// instead, where products are exact: then 2^−47·p takes the place of (k+1)·u·p. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
 // too large, also when what is added is below its last digit.
 //
 // *Typical.* The bound grows like the number of edits, the error like its root. A row on which a large weight came and
@@ -17,11 +18,8 @@
 
 import {
   BLOCK_BYTES,
-  CHUNK_TERMS,
-  COLUMNS,
   EMPTY_SHIFT,
   FLAGS,
-  HIGH,
   MASS_ERROR,
   MASS_SPREAD,
   ROW_MASK,
@@ -33,11 +31,13 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import { multiplyAdd } from "./lanes.ts";
-import { CHARGES_AT } from "./weights.ts";
+import { CHARGES_AT, massAt } from "./weights.ts";
 
 const ROUNDING: f32 = 5.9604644775390625e-8;
-/** 4u²: twice what the theorem asks, for the errors that the magnitude itself has. */
-const TWO_FLOAT_ROUNDING: f32 = 1.4210854715202004e-14;
+/** 2^−47: at most 32 additions in float64, and what is left after two float32 numbers are taken from the sum. */
+const EXACT_ROUNDING: f32 = 7.105427357601002e-15;
+/** 8u²: twice what two additions may be off by, for the errors that the magnitude itself has. */
+const TWO_FLOAT_ROUNDING: f32 = 2.842170943040401e-14;
 const SUBNORMAL_ROUNDING: f32 = 9.183549615799121e-41;
 const KEEP_UP: f32 = 1.000000476837158;
 /** Largest √S, in masses: errors of about two roundings. */
@@ -46,19 +46,20 @@ const LARGEST_SPREAD: f32 = 2;
 const LEAST_MASS: f32 = 8.673617379884035e-19;
 
 /** Charges what the chunk that was just added may have done. */
-export function chargeChunk(job: usize, block: i32, count: i32): void {
-  chargeFour(job, block, <usize> block * BLOCK_BYTES, 0, count);
-  chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count);
+export function chargeChunk(job: usize, block: i32, count: i32, isExact: bool): void {
+  chargeFour(job, block, <usize> block * BLOCK_BYTES, 0, count, isExact);
+  chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count, isExact);
 }
 
 // @ts-ignore: decorator
 @inline
-function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32): void {
+function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32, isExact: bool): void {
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane;
   const mass = massAt(job, block) + lane;
-  const steps = <f32> (count + 1) * ROUNDING;
+  const steps = isExact ? EXACT_ROUNDING : <f32> (count + 1) * ROUNDING;
   charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps);
   charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), v128.load(mass, BLOCK_BYTES), steps);
+  if (isExact) return;
   spread(load<usize>(job + MASS_SPREAD) + rows, v128.load(charges));
   spread(load<usize>(job + SUM_SPREAD) + rows, v128.load(charges, BLOCK_BYTES));
 }
@@ -88,9 +89,11 @@ export function judge(job: usize, block: i32): bool {
 function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
   const mass = v128.load(massAt(job, block) + lane), magnitude = v128.load(massAt(job, block) + lane, BLOCK_BYTES);
   const isEmpty = i32x4.eq(v128.load(load<usize>(job + SHIFT) + rows), i32x4.splat(EMPTY_SHIFT));
-  let trusted = v128.or(f32x4.ge(mass, f32x4.splat(LEAST_MASS)), isEmpty);
+  let trusted = f32x4.ge(mass, f32x4.splat(LEAST_MASS));
   trusted = v128.and(trusted, isWithin(job, MASS_ERROR, MASS_SPREAD, rows, mass));
   trusted = v128.and(trusted, isWithin(job, SUM_ERROR, SUM_SPREAD, rows, magnitude));
+  // Sums of no keys are 0, whatever was charged.
+  trusted = v128.or(trusted, isEmpty);
   const flags = v128.andnot(v128.load(load<usize>(job + ROW_MASK) + rows), trusted);
   v128.store(load<usize>(job + FLAGS) + rows, flags);
   return flags;
@@ -104,12 +107,4 @@ function isWithin(job: usize, error: usize, squares: usize, rows: usize, held: v
   const most = f32x4.mul(f32x4.splat(LARGEST_SPREAD), held);
   const isTypical = f32x4.le(v128.load(load<usize>(job + squares) + rows), f32x4.mul(most, most));
   return v128.and(isProven, isTypical);
-}
-
-/** Address of the high parts of the masses of a block; those of the magnitudes follow. */
-// @ts-ignore: decorator
-@inline
-export function massAt(job: usize, block: i32): usize {
-  const column = <usize> block * load<usize>(job + COLUMNS) + load<usize>(job + VALUE_DIM);
-  return load<usize>(job + HIGH) + column * BLOCK_BYTES;
 }

@@ -18,8 +18,8 @@ import {
   SUM_SPREAD,
 } from "../job_fields.ts";
 import { clamp, roundedPower, ROUNDER_BITS } from "./exponential.ts";
-import { massAt } from "./ledger.ts";
 import { multiplyAdd } from "./lanes.ts";
+import { massAt } from "./weights.ts";
 
 /** What a row loses that is moved so far that its sums vanish. */
 const VANISHING: f32 = 1.1754943508222875e-38;

@@ -7,10 +7,12 @@ import {
   BLOCK_ROWS,
   CEILING,
   CHUNK_TERMS,
+  COLUMNS,
   EVENT_BYTES,
   EVENT_CAPACITY,
   EVENT_COUNT,
   EVENTS,
+  HIGH,
   MASS_ERROR,
   ROW_MASK,
   SCRATCH,
@@ -23,23 +25,43 @@ import { clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
 import { multiplyAdd } from "./lanes.ts";
 
 /**
- * In memory, as in exponential.ts: the least that a weight counts when rounding is charged, 2^−100, u times which is more than
- * what underflow takes, 2^−126.
+ * In memory, as in exponential.ts: the least that a weight counts when rounding is charged, 2^−78: even
+ * the smallest share of it that is charged, 2^−47, is more than what underflow takes, 2^−126.
  */
-const LEAST_CHARGE: usize = memory.data<f32>([7.888609052210118e-31]);
+const LEAST_CHARGE: usize = memory.data<f32>([3.308722450212111e-24]);
 /** Weights below 2^−125 are 0. */
 const SMALLEST_POWER: usize = memory.data<i32>([-125]);
 const NOTHING: usize = memory.data<f32>([-Infinity]);
 
-/** In the scratch: scores, weights, then charged mass and charged magnitude of each row. */
+/** In the scratch: scores, weights, then charged mass, charged magnitude and largest weight of each row. */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
 
-/** Turns the scores in the scratch into weights. */
-export function weighChunk(job: usize, block: i32, first: i32, count: i32): void {
+/** Turns the scores in the scratch into weights; returns whether one of them is a large part of its row. */
+export function weighChunk(job: usize, block: i32, first: i32, count: i32): bool {
   const left = weighFour(job, <usize> block * BLOCK_BYTES, 0, first, count);
   const right = weighFour(job, <usize> block * BLOCK_BYTES + 16, 16, first, count);
   if (v128.any_true(v128.or(left, right))) reportHeavy(job, block, first, count);
+  const charges = load<usize>(job + SCRATCH) + CHARGES_AT, mass = massAt(job, block);
+  return v128.any_true(v128.or(arePeaked(charges, mass), arePeaked(charges + 16, mass + 16)));
+}
+
+/** Lanes with a weight of a quarter or more of what the row will hold. */
+// @ts-ignore: decorator
+@inline
+function arePeaked(charges: usize, mass: usize): v128 {
+  const whole = f32x4.add(v128.load(charges), f32x4.abs(v128.load(mass)));
+  // A row of no weights at all is charged the least for each.
+  const largest = v128.load(charges, 2 * BLOCK_BYTES);
+  return f32x4.gt(f32x4.mul(largest, f32x4.splat(4)), whole);
+}
+
+/** Address of the high parts of the masses of a block; those of the magnitudes follow. */
+// @ts-ignore: decorator
+@inline
+export function massAt(job: usize, block: i32): usize {
+  const column = <usize> block * load<usize>(job + COLUMNS) + load<usize>(job + VALUE_DIM);
+  return load<usize>(job + HIGH) + column * BLOCK_BYTES;
 }
 
 /** Four rows, whose numbers start `rows` bytes into those of all rows and `lane` bytes into those of the block. */
@@ -53,7 +75,7 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32)
   const end = at + <usize> count * BLOCK_BYTES;
   let signs = load<usize>(job + TERM_SIGNS) + (<usize> first << 2);
   let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
-  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), heavy = i32x4.splat(0);
+  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), heavy = i32x4.splat(0), largest = f32x4.splat(0);
   for (; at < end; at += BLOCK_BYTES, signs += 4, values += 4) {
     const score = v128.load(at);
     // Of −∞ only; NaN must come through.
@@ -65,6 +87,7 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32)
     heavy = v128.or(heavy, above);
     const held = v128.andnot(v128.and(i32x4.ge_s(power, v128.load32_splat(SMALLEST_POWER)), allowed), above);
     const weight = v128.and(i32x4.add(mantissa(clamped, rounded), i32x4.shl(power, 23)), held);
+    largest = f32x4.pmax(largest, weight);
     const charged = f32x4.pmax(weight, v128.load32_splat(LEAST_CHARGE));
     mass = f32x4.add(mass, charged);
     magnitude = multiplyAdd(charged, v128.load32_splat(load<usize>(values) + magnitudeAt), magnitude);
@@ -73,6 +96,7 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32)
   const charges = load<usize>(job + SCRATCH) + lane;
   v128.store(charges, mass, CHARGES_AT);
   v128.store(charges, magnitude, CHARGES_AT + BLOCK_BYTES);
+  v128.store(charges, largest, CHARGES_AT + 2 * BLOCK_BYTES);
   return heavy;
 }
 
