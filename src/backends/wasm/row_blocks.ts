@@ -7,6 +7,9 @@ import * as field from "./job_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
 
 const PAGE_BYTES = 65536;
+/** A build takes so many terms at a time, whose rows the second cache holds, with so many blocks a call. */
+const TILE_TERMS = 512;
+const TILE_BLOCKS = 4;
 
 /** Hands out parts of a memory, never to get them back. */
 export class Arena {
@@ -179,8 +182,21 @@ export class RowBlocks {
 
   /** Builds the active rows from the terms. */
   build(kernels: Kernels): void {
+    const words = this.#arena.words(this.job, field.JOB_BYTES / 4);
+    const saved = words.slice(field.TERM_COUNT / 4, field.TERM_POSITIONS / 4 + 1);
+    const count = words[field.TERM_COUNT / 4];
     kernels.clear(this.job, 0, this.blocks);
-    for (let block = 0; block < this.blocks; block++) kernels.build(this.job, block, block + 1);
+    for (let first = 0; first < count; first += TILE_TERMS) {
+      words[field.TERM_COUNT / 4] = Math.min(TILE_TERMS, count - first);
+      for (let block = 0; block < this.blocks; block += TILE_BLOCKS) {
+        kernels.build(this.job, block, Math.min(block + TILE_BLOCKS, this.blocks));
+      }
+      for (const at of [field.TERM_KEYS, field.TERM_VALUES, field.TERM_SIGNS, field.TERM_BIASES]) {
+        if (words[at / 4] !== 0) words[at / 4] += 4 * TILE_TERMS;
+      }
+      if (words[field.TERM_POSITIONS / 4] !== 0) words[field.TERM_POSITIONS / 4] += 8 * TILE_TERMS;
+    }
+    words.set(saved, field.TERM_COUNT / 4);
     kernels.settle(this.job, 0, this.blocks);
   }
 
