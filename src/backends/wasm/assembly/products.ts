@@ -171,7 +171,7 @@ export function addFour(weights: usize, values: usize, column: usize, count: i32
 
 /**
  * The same for one column and without plain sums: products are exact in float64, and so is their sum to 53 bits. It
- * takes five times as long, and is for chunks in which one term is a large part of a row.
+ * takes several times as long, and is for chunks in which one term is a large part of a row.
  */
 export function addExactly(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
   let sum0 = f64x2.splat(0), sum1 = f64x2.splat(0), sum2 = f64x2.splat(0), sum3 = f64x2.splat(0);
