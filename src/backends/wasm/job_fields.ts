@@ -62,22 +62,18 @@ export const CEILING = 88;
 export const MASS_ERROR = 92;
 /** Address of an f32 for each row: proven bound on the error of each other column. */
 export const SUM_ERROR = 96;
-/** Address of an f32 for each row: sum of the squares of what chunks held, in mass. */
-export const MASS_SPREAD = 100;
-/** Address of an f32 for each row: the same in magnitude. */
-export const SUM_SPREAD = 104;
 /** Address of an i32 for each row: set to −1 by a patch that leaves the row untrusted, else to 0. */
-export const FLAGS = 108;
+export const FLAGS = 100;
 /** Address of SCRATCH_BYTES that only one thread uses. */
-export const SCRATCH = 112;
+export const SCRATCH = 104;
 /** Address of the events: EVENT_BYTES each. */
-export const EVENTS = 116;
+export const EVENTS = 108;
 /** u32: how many events there is room for; beyond it the row is flagged. */
-export const EVENT_CAPACITY = 120;
+export const EVENT_CAPACITY = 112;
 /** u32: events so far. */
-export const EVENT_COUNT = 124;
+export const EVENT_COUNT = 116;
 /** Bytes of a job. */
-export const JOB_BYTES = 128;
+export const JOB_BYTES = 120;
 
 /** Scores of a chunk, then its weights, then 4 numbers for each row. */
 export const SCRATCH_BYTES = 2 * CHUNK_TERMS * BLOCK_BYTES + 4 * BLOCK_BYTES;

@@ -123,7 +123,7 @@ export class RowBlocks {
     for (const at of [field.ROW_MASK, field.SHIFT, field.CEILING, field.MASS_ERROR, field.SUM_ERROR]) {
       this.#reserve(at, row);
     }
-    for (const at of [field.MASS_SPREAD, field.SUM_SPREAD, field.FLAGS]) this.#reserve(at, row);
+    this.#reserve(field.FLAGS, row);
     this.#reserve(field.SCRATCH, field.SCRATCH_BYTES);
     this.#reserve(field.EVENTS, eventCapacity * field.EVENT_BYTES);
     const words = arena.words(this.job, field.JOB_BYTES / 4), floats = arena.floats(this.job, 6);

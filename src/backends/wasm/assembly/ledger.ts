@@ -1,6 +1,6 @@
 // What rounding does to the sums of a row, in float32, u = 2^−24.
 //
-// *Proven.* A chunk of k terms with weights a_t is summed from 0 in k multiply-adds, each of which rounds a partial sum
+// A chunk of k terms with weights a_t is summed from 0 in k multiply-adds, each of which rounds a partial sum
 // no larger than p = Σ|a_t v_t| (once more the product, in the plain build): off by at most (k+1)·u·p. Adding that to
 // two floats is off by at most 2u² of the result (Joldes, Muller, Popescu, "Tight and rigorous error bounds for basic
 // building blocks of double-word arithmetic", ACM TOMS 44(2), 2017: DWPlusFP). Products that become subnormal lose
@@ -11,22 +11,16 @@
 // and for the mass the same with Σ a_t. A chunk in which one weight is a quarter of its row or more is summed in float64
 // instead, where products are exact: then 2^−47·p takes the place of (k+1)·u·p. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
 // too large, also when what is added is below its last digit.
-//
-// *Typical.* The bound grows like the number of edits, the error like its root. A row on which a large weight came and
-// went has an error of about u times that weight, long before the proven bound says that it is worth a build. So
-// the row also carries S = Σ p², the variance of the error in units of u². It promises nothing; it only makes a row be built sooner.
 
 import {
   BLOCK_BYTES,
   EMPTY_SHIFT,
   FLAGS,
   MASS_ERROR,
-  MASS_SPREAD,
   ROW_MASK,
   SCRATCH,
   SHIFT,
   SUM_ERROR,
-  SUM_SPREAD,
   TOLERANCE,
   VALUE_DIM,
 } from "../job_fields.ts";
@@ -40,8 +34,6 @@ const EXACT_ROUNDING: f32 = 7.105427357601002e-15;
 const TWO_FLOAT_ROUNDING: f32 = 2.842170943040401e-14;
 const SUBNORMAL_ROUNDING: f32 = 9.183549615799121e-41;
 const KEEP_UP: f32 = 1.000000476837158;
-/** Largest √S, in masses: errors of about two roundings. */
-const LARGEST_SPREAD: f32 = 2;
 /** A mass below 2^−60 of what the shift says has weights too near to underflow. */
 const LEAST_MASS: f32 = 8.673617379884035e-19;
 
@@ -59,9 +51,6 @@ function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32
   const steps = isExact ? EXACT_ROUNDING : <f32> (count + 1) * ROUNDING;
   charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps);
   charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), v128.load(mass, BLOCK_BYTES), steps);
-  if (isExact) return;
-  spread(load<usize>(job + MASS_SPREAD) + rows, v128.load(charges));
-  spread(load<usize>(job + SUM_SPREAD) + rows, v128.load(charges, BLOCK_BYTES));
 }
 
 // @ts-ignore: decorator
@@ -71,12 +60,6 @@ function charge(error: usize, charged: v128, held: v128, steps: f32): void {
   const peak = f32x4.add(f32x4.abs(held), charged);
   added = multiplyAdd(peak, f32x4.splat(TWO_FLOAT_ROUNDING), added);
   v128.store(error, f32x4.mul(f32x4.add(v128.load(error), added), f32x4.splat(KEEP_UP)));
-}
-
-// @ts-ignore: decorator
-@inline
-function spread(squares: usize, charged: v128): void {
-  v128.store(squares, multiplyAdd(charged, charged, v128.load(squares)));
 }
 
 /** Flags the rows that a patch leaves untrusted; returns whether there are any. */
@@ -90,8 +73,8 @@ function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
   const mass = v128.load(massAt(job, block) + lane), magnitude = v128.load(massAt(job, block) + lane, BLOCK_BYTES);
   const isEmpty = i32x4.eq(v128.load(load<usize>(job + SHIFT) + rows), i32x4.splat(EMPTY_SHIFT));
   let trusted = f32x4.ge(mass, f32x4.splat(LEAST_MASS));
-  trusted = v128.and(trusted, isWithin(job, MASS_ERROR, MASS_SPREAD, rows, mass));
-  trusted = v128.and(trusted, isWithin(job, SUM_ERROR, SUM_SPREAD, rows, magnitude));
+  trusted = v128.and(trusted, isWithin(job, MASS_ERROR, rows, mass));
+  trusted = v128.and(trusted, isWithin(job, SUM_ERROR, rows, magnitude));
   // Sums of no keys are 0, whatever was charged.
   trusted = v128.or(trusted, isEmpty);
   const flags = v128.andnot(v128.load(load<usize>(job + ROW_MASK) + rows), trusted);
@@ -101,10 +84,7 @@ function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
 
 // @ts-ignore: decorator
 @inline
-function isWithin(job: usize, error: usize, squares: usize, rows: usize, held: v128): v128 {
+function isWithin(job: usize, error: usize, rows: usize, held: v128): v128 {
   const tolerance = f32x4.splat(load<f32>(job + TOLERANCE));
-  const isProven = f32x4.le(v128.load(load<usize>(job + error) + rows), f32x4.mul(tolerance, held));
-  const most = f32x4.mul(f32x4.splat(LARGEST_SPREAD), held);
-  const isTypical = f32x4.le(v128.load(load<usize>(job + squares) + rows), f32x4.mul(most, most));
-  return v128.and(isProven, isTypical);
+  return f32x4.le(v128.load(load<usize>(job + error) + rows), f32x4.mul(tolerance, held));
 }

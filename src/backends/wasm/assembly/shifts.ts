@@ -9,13 +9,11 @@ import {
   HIGH,
   LOW,
   MASS_ERROR,
-  MASS_SPREAD,
   OPEN_CEILING,
   ROW_MASK,
   SCRATCH,
   SHIFT,
   SUM_ERROR,
-  SUM_SPREAD,
 } from "../job_fields.ts";
 import { clamp, roundedPower, ROUNDER_BITS } from "./exponential.ts";
 import { multiplyAdd } from "./lanes.ts";
@@ -34,8 +32,6 @@ export function clearBlock(job: usize, block: i32): void {
     const nothing = f32x4.splat(0);
     replace(load<usize>(job + MASS_ERROR) + rows, nothing, active);
     replace(load<usize>(job + SUM_ERROR) + rows, nothing, active);
-    replace(load<usize>(job + MASS_SPREAD) + rows, nothing, active);
-    replace(load<usize>(job + SUM_SPREAD) + rows, nothing, active);
     const columns = load<usize>(job + COLUMNS);
     let high = load<usize>(job + HIGH) + <usize> block * columns * BLOCK_BYTES + lane;
     let low = load<usize>(job + LOW) + <usize> block * columns * BLOCK_BYTES + lane;
@@ -87,9 +83,6 @@ function scaleFour(job: usize, block: i32, lane: usize, difference: v128): void 
   const masses = massAt(job, block) + lane;
   scaleError(load<usize>(job + MASS_ERROR) + rows, factor, f32x4.mul(v128.load(masses), lost));
   scaleError(load<usize>(job + SUM_ERROR) + rows, factor, f32x4.mul(v128.load(masses, BLOCK_BYTES), lost));
-  const squared = f32x4.mul(factor, factor);
-  scale(load<usize>(job + MASS_SPREAD) + rows, squared);
-  scale(load<usize>(job + SUM_SPREAD) + rows, squared);
   const columns = load<usize>(job + COLUMNS);
   let high = load<usize>(job + HIGH) + <usize> block * columns * BLOCK_BYTES + lane;
   let low = load<usize>(job + LOW) + <usize> block * columns * BLOCK_BYTES + lane;
