@@ -8,7 +8,7 @@
 //
 //     E ← E + (k+1)·u·p + 8u²·P + (2k+1)·2^−149,     p = Σ a_t ‖v_t‖∞,  P = the magnitude after it,
 //
-// and for the mass the same with Σ a_t. A chunk in which one weight is a quarter of its row or more is summed in float64
+// and for the mass the same with Σ a_t. A chunk in which one term is a quarter of its row or more is summed in float64
 // instead, where products are exact: then 2^−47·p takes the place of (k+1)·u·p. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
 // too large, also when what is added is below its last digit.
 

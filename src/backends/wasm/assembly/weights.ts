@@ -33,7 +33,7 @@ const LEAST_CHARGE: usize = memory.data<f32>([3.308722450212111e-24]);
 const SMALLEST_POWER: usize = memory.data<i32>([-125]);
 const NOTHING: usize = memory.data<f32>([-Infinity]);
 
-/** In the scratch: scores, weights, then charged mass, charged magnitude and largest weight of each row. */
+/** In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row. */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
 
@@ -43,15 +43,17 @@ export function weighChunk(job: usize, block: i32, first: i32, count: i32): bool
   const right = weighFour(job, <usize> block * BLOCK_BYTES + 16, 16, first, count);
   if (v128.any_true(v128.or(left, right))) reportHeavy(job, block, first, count);
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT, mass = massAt(job, block);
-  return v128.any_true(v128.or(arePeaked(charges, mass), arePeaked(charges + 16, mass + 16)));
+  const arePeaked = v128.or(arePeakedIn(charges, mass), arePeakedIn(charges + 16, mass + 16));
+  const magnitudes = charges + BLOCK_BYTES, magnitude = mass + BLOCK_BYTES;
+  const areWide = v128.or(arePeakedIn(magnitudes, magnitude), arePeakedIn(magnitudes + 16, magnitude + 16));
+  return v128.any_true(v128.or(arePeaked, areWide));
 }
 
-/** Lanes with a weight of a quarter or more of what the row will hold. */
+/** Lanes with a term of a quarter or more of what the row will hold, in mass or, a field further, in magnitude. */
 // @ts-ignore: decorator
 @inline
-function arePeaked(charges: usize, mass: usize): v128 {
-  const whole = f32x4.add(v128.load(charges), f32x4.abs(v128.load(mass)));
-  // A row of no weights at all is charged the least for each.
+function arePeakedIn(charges: usize, held: usize): v128 {
+  const whole = f32x4.add(v128.load(charges), f32x4.abs(v128.load(held)));
   const largest = v128.load(charges, 2 * BLOCK_BYTES);
   return f32x4.gt(f32x4.mul(largest, f32x4.splat(4)), whole);
 }
@@ -75,7 +77,7 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32)
   const end = at + <usize> count * BLOCK_BYTES;
   let signs = load<usize>(job + TERM_SIGNS) + (<usize> first << 2);
   let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
-  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), heavy = i32x4.splat(0), largest = f32x4.splat(0);
+  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), heavy = i32x4.splat(0), largest = f32x4.splat(0), widest = f32x4.splat(0);
   for (; at < end; at += BLOCK_BYTES, signs += 4, values += 4) {
     const score = v128.load(at);
     // Of −∞ only; NaN must come through.
@@ -90,13 +92,16 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32)
     largest = f32x4.pmax(largest, weight);
     const charged = f32x4.pmax(weight, v128.load32_splat(LEAST_CHARGE));
     mass = f32x4.add(mass, charged);
-    magnitude = multiplyAdd(charged, v128.load32_splat(load<usize>(values) + magnitudeAt), magnitude);
+    const size = f32x4.mul(charged, v128.load32_splat(load<usize>(values) + magnitudeAt));
+    widest = f32x4.pmax(widest, size);
+    magnitude = f32x4.add(magnitude, size);
     v128.store(at, v128.xor(weight, v128.load32_splat(signs)), WEIGHTS_AT);
   }
   const charges = load<usize>(job + SCRATCH) + lane;
   v128.store(charges, mass, CHARGES_AT);
   v128.store(charges, magnitude, CHARGES_AT + BLOCK_BYTES);
   v128.store(charges, largest, CHARGES_AT + 2 * BLOCK_BYTES);
+  v128.store(charges, widest, CHARGES_AT + 3 * BLOCK_BYTES);
   return heavy;
 }
 
