@@ -1,0 +1,31 @@
+// Four lanes of float32. The order of operations in `multiplyAdd` is the build's: one rounding where the processor
+// has fused multiply-add, two in the plain build. Within a build all kernels use this one, so their bits agree.
+
+// @ts-ignore: decorator
+@inline
+export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** c − a·b */
+// @ts-ignore: decorator
+@inline
+export function multiplySubtract(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
+}
+
+/** (high, low) + term → (high, low), both in memory: off by at most 2u² of the result. */
+// @ts-ignore: decorator
+@inline
+export function addToTwoFloats(high: usize, low: usize, term: v128): void {
+  const held = v128.load(high);
+  const sum = f32x4.add(held, term);
+  const taken = f32x4.sub(sum, held);
+  const dropped = f32x4.add(f32x4.sub(held, f32x4.sub(sum, taken)), f32x4.sub(term, taken));
+  const rest = f32x4.add(v128.load(low), dropped);
+  const total = f32x4.add(sum, rest);
+  v128.store(high, total);
+  v128.store(low, f32x4.sub(rest, f32x4.sub(total, sum)));
+}

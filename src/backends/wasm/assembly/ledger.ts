@@ -1,0 +1,90 @@
+// What rounding does to the sums of a row, in float32, u = 2^−24.
+//
+// A chunk of k terms with weights a_t is summed from 0 in k multiply-adds, each of which rounds a partial sum
+// no larger than p = Σ|a_t v_t| (once more the product, in the plain build): off by at most (k+1)·u·p. Adding that to
+// two floats is off by at most 2u² of the result (Joldes, Muller, Popescu, "Tight and rigorous error bounds for basic
+// building blocks of double-word arithmetic", ACM TOMS 44(2), 2017: DWPlusFP). Products that become subnormal lose
+// 2^−150 a rounding. So for a column of the weighted sum, where |a_t v_t| ≤ a_t·‖v_t‖∞, a chunk adds at most
+//
+//     E ← E + (k+1)·u·p + 8u²·P + (2k+1)·2^−149,     p = Σ a_t ‖v_t‖∞,  P = the magnitude after it,
+//
+// and for the mass the same with Σ a_t. A chunk in which one term is a quarter of its row or more is summed in float64
+// instead, where products are exact: then 2^−47·p takes the place of (k+1)·u·p. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
+// too large, also when what is added is below its last digit.
+
+import {
+  BLOCK_BYTES,
+  EMPTY_SHIFT,
+  FLAGS,
+  MASS_ERROR,
+  ROW_MASK,
+  SCRATCH,
+  SHIFT,
+  SUM_ERROR,
+  TOLERANCE,
+  VALUE_DIM,
+} from "../job_fields.ts";
+import { multiplyAdd } from "./lanes.ts";
+import { CHARGES_AT, massAt } from "./weights.ts";
+
+const ROUNDING: f32 = 5.9604644775390625e-8;
+/** 2^−47: at most 32 additions in float64, and what is left after two float32 numbers are taken from the sum. */
+const EXACT_ROUNDING: f32 = 7.105427357601002e-15;
+/** 8u²: twice what two additions may be off by, for the errors that the magnitude itself has. */
+const TWO_FLOAT_ROUNDING: f32 = 2.842170943040401e-14;
+const SUBNORMAL_ROUNDING: f32 = 9.183549615799121e-41;
+const KEEP_UP: f32 = 1.000000476837158;
+/** A mass below 2^−60 of what the shift says has weights too near to underflow. */
+const LEAST_MASS: f32 = 8.673617379884035e-19;
+
+/** Charges what the chunk that was just added may have done. */
+export function chargeChunk(job: usize, block: i32, count: i32, isExact: bool): void {
+  chargeFour(job, block, <usize> block * BLOCK_BYTES, 0, count, isExact);
+  chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count, isExact);
+}
+
+// @ts-ignore: decorator
+@inline
+function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32, isExact: bool): void {
+  const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane;
+  const mass = massAt(job, block) + lane;
+  const steps = isExact ? EXACT_ROUNDING : <f32> (count + 1) * ROUNDING;
+  charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps);
+  charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), v128.load(mass, BLOCK_BYTES), steps);
+}
+
+// @ts-ignore: decorator
+@inline
+function charge(error: usize, charged: v128, held: v128, steps: f32): void {
+  let added = multiplyAdd(charged, f32x4.splat(steps), f32x4.splat(SUBNORMAL_ROUNDING));
+  const peak = f32x4.add(f32x4.abs(held), charged);
+  added = multiplyAdd(peak, f32x4.splat(TWO_FLOAT_ROUNDING), added);
+  v128.store(error, f32x4.mul(f32x4.add(v128.load(error), added), f32x4.splat(KEEP_UP)));
+}
+
+/** Flags the rows that a patch leaves untrusted; returns whether there are any. */
+export function judge(job: usize, block: i32): bool {
+  const left = judgeFour(job, block, <usize> block * BLOCK_BYTES, 0);
+  const right = judgeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16);
+  return v128.any_true(v128.or(left, right));
+}
+
+function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
+  const mass = v128.load(massAt(job, block) + lane), magnitude = v128.load(massAt(job, block) + lane, BLOCK_BYTES);
+  const isEmpty = i32x4.eq(v128.load(load<usize>(job + SHIFT) + rows), i32x4.splat(EMPTY_SHIFT));
+  let trusted = f32x4.ge(mass, f32x4.splat(LEAST_MASS));
+  trusted = v128.and(trusted, isWithin(job, MASS_ERROR, rows, mass));
+  trusted = v128.and(trusted, isWithin(job, SUM_ERROR, rows, magnitude));
+  // Sums of no keys are 0, whatever was charged.
+  trusted = v128.or(trusted, isEmpty);
+  const flags = v128.andnot(v128.load(load<usize>(job + ROW_MASK) + rows), trusted);
+  v128.store(load<usize>(job + FLAGS) + rows, flags);
+  return flags;
+}
+
+// @ts-ignore: decorator
+@inline
+function isWithin(job: usize, error: usize, rows: usize, held: v128): v128 {
+  const tolerance = f32x4.splat(load<f32>(job + TOLERANCE));
+  return f32x4.le(v128.load(load<usize>(job + error) + rows), f32x4.mul(tolerance, held));
+}

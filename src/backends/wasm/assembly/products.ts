@@ -1,0 +1,204 @@
+// The two products, which are nearly all of the work. Both make 8 rows × 4 columns in eight vectors of registers: two
+// loads of rows, four of single numbers spread over the lanes, eight multiply-adds a step.
+//
+// Each lane is one pair of a row and a column, from the first step to the last, and steps are taken in one order. So the
+// bits of a score depend on the query and the key alone, whatever else is computed beside it, and those of a sum on
+// the row's own weights and values.
+
+import { addToTwoFloats, multiplyAdd } from "./lanes.ts";
+
+/** Scores of a block of rows with four keys, scale · q·k each, before softcap and bias. */
+export function scoreFour(query: usize, key0: usize, key1: usize, key2: usize, key3: usize, headDim: i32, scale: v128, target: usize): void {
+  let left0 = f32x4.splat(0), right0 = f32x4.splat(0);
+  let left1 = f32x4.splat(0), right1 = f32x4.splat(0);
+  let left2 = f32x4.splat(0), right2 = f32x4.splat(0);
+  let left3 = f32x4.splat(0), right3 = f32x4.splat(0);
+  const end = query + (headDim << 5);
+  const pairsEnd = query + ((headDim & ~1) << 5);
+  while (query < pairsEnd) {
+    let low = v128.load(query), high = v128.load(query, 16);
+    let factor = v128.load32_splat(key0, 0);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    factor = v128.load32_splat(key1, 0);
+    left1 = multiplyAdd(low, factor, left1);
+    right1 = multiplyAdd(high, factor, right1);
+    factor = v128.load32_splat(key2, 0);
+    left2 = multiplyAdd(low, factor, left2);
+    right2 = multiplyAdd(high, factor, right2);
+    factor = v128.load32_splat(key3, 0);
+    left3 = multiplyAdd(low, factor, left3);
+    right3 = multiplyAdd(high, factor, right3);
+    low = v128.load(query, 32);
+    high = v128.load(query, 48);
+    factor = v128.load32_splat(key0, 4);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    factor = v128.load32_splat(key1, 4);
+    left1 = multiplyAdd(low, factor, left1);
+    right1 = multiplyAdd(high, factor, right1);
+    factor = v128.load32_splat(key2, 4);
+    left2 = multiplyAdd(low, factor, left2);
+    right2 = multiplyAdd(high, factor, right2);
+    factor = v128.load32_splat(key3, 4);
+    left3 = multiplyAdd(low, factor, left3);
+    right3 = multiplyAdd(high, factor, right3);
+    query += 64;
+    key0 += 8;
+    key1 += 8;
+    key2 += 8;
+    key3 += 8;
+  }
+  if (query < end) {
+    const low = v128.load(query), high = v128.load(query, 16);
+    const factor0 = v128.load32_splat(key0);
+    left0 = multiplyAdd(low, factor0, left0);
+    right0 = multiplyAdd(high, factor0, right0);
+    const factor1 = v128.load32_splat(key1);
+    left1 = multiplyAdd(low, factor1, left1);
+    right1 = multiplyAdd(high, factor1, right1);
+    const factor2 = v128.load32_splat(key2);
+    left2 = multiplyAdd(low, factor2, left2);
+    right2 = multiplyAdd(high, factor2, right2);
+    const factor3 = v128.load32_splat(key3);
+    left3 = multiplyAdd(low, factor3, left3);
+    right3 = multiplyAdd(high, factor3, right3);
+  }
+  v128.store(target, f32x4.mul(scale, left0), 0);
+  v128.store(target, f32x4.mul(scale, right0), 16);
+  v128.store(target, f32x4.mul(scale, left1), 32);
+  v128.store(target, f32x4.mul(scale, right1), 48);
+  v128.store(target, f32x4.mul(scale, left2), 64);
+  v128.store(target, f32x4.mul(scale, right2), 80);
+  v128.store(target, f32x4.mul(scale, left3), 96);
+  v128.store(target, f32x4.mul(scale, right3), 112);
+}
+
+/** The same with one key. */
+export function scoreOne(query: usize, key0: usize, headDim: i32, scale: v128, target: usize): void {
+  let left0 = f32x4.splat(0), right0 = f32x4.splat(0);
+  const end = query + (headDim << 5);
+  const pairsEnd = query + ((headDim & ~1) << 5);
+  while (query < pairsEnd) {
+    let low = v128.load(query), high = v128.load(query, 16);
+    let factor = v128.load32_splat(key0, 0);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    low = v128.load(query, 32);
+    high = v128.load(query, 48);
+    factor = v128.load32_splat(key0, 4);
+    left0 = multiplyAdd(low, factor, left0);
+    right0 = multiplyAdd(high, factor, right0);
+    query += 64;
+    key0 += 8;
+  }
+  if (query < end) {
+    const low = v128.load(query), high = v128.load(query, 16);
+    const factor0 = v128.load32_splat(key0);
+    left0 = multiplyAdd(low, factor0, left0);
+    right0 = multiplyAdd(high, factor0, right0);
+  }
+  v128.store(target, f32x4.mul(scale, left0), 0);
+  v128.store(target, f32x4.mul(scale, right0), 16);
+}
+
+/**
+ * Adds to four columns of a block's sums what `count` terms contribute: the products of their weights and values are
+ * summed plainly, and that sum is added in two floats.
+ */
+export function addFour(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
+  let left0 = f32x4.splat(0), left1 = f32x4.splat(0), left2 = f32x4.splat(0), left3 = f32x4.splat(0);
+  let right0 = f32x4.splat(0), right1 = f32x4.splat(0), right2 = f32x4.splat(0), right3 = f32x4.splat(0);
+  const end = values + (count << 2);
+  const pairsEnd = values + ((count & ~1) << 2);
+  while (values < pairsEnd) {
+    const value0 = load<usize>(values, 0) + column;
+    const leftWeight0 = v128.load(weights, 0), rightWeight0 = v128.load(weights, 16);
+    let factor = v128.load32_splat(value0, 0);
+    left0 = multiplyAdd(leftWeight0, factor, left0);
+    right0 = multiplyAdd(rightWeight0, factor, right0);
+    factor = v128.load32_splat(value0, 4);
+    left1 = multiplyAdd(leftWeight0, factor, left1);
+    right1 = multiplyAdd(rightWeight0, factor, right1);
+    factor = v128.load32_splat(value0, 8);
+    left2 = multiplyAdd(leftWeight0, factor, left2);
+    right2 = multiplyAdd(rightWeight0, factor, right2);
+    factor = v128.load32_splat(value0, 12);
+    left3 = multiplyAdd(leftWeight0, factor, left3);
+    right3 = multiplyAdd(rightWeight0, factor, right3);
+    const value1 = load<usize>(values, 4) + column;
+    const leftWeight1 = v128.load(weights, 32), rightWeight1 = v128.load(weights, 48);
+    factor = v128.load32_splat(value1, 0);
+    left0 = multiplyAdd(leftWeight1, factor, left0);
+    right0 = multiplyAdd(rightWeight1, factor, right0);
+    factor = v128.load32_splat(value1, 4);
+    left1 = multiplyAdd(leftWeight1, factor, left1);
+    right1 = multiplyAdd(rightWeight1, factor, right1);
+    factor = v128.load32_splat(value1, 8);
+    left2 = multiplyAdd(leftWeight1, factor, left2);
+    right2 = multiplyAdd(rightWeight1, factor, right2);
+    factor = v128.load32_splat(value1, 12);
+    left3 = multiplyAdd(leftWeight1, factor, left3);
+    right3 = multiplyAdd(rightWeight1, factor, right3);
+    weights += 64;
+    values += 8;
+  }
+  if (values < end) {
+    const value0 = load<usize>(values, 0) + column;
+    const leftWeight0 = v128.load(weights, 0), rightWeight0 = v128.load(weights, 16);
+    let factor = v128.load32_splat(value0, 0);
+    left0 = multiplyAdd(leftWeight0, factor, left0);
+    right0 = multiplyAdd(rightWeight0, factor, right0);
+    factor = v128.load32_splat(value0, 4);
+    left1 = multiplyAdd(leftWeight0, factor, left1);
+    right1 = multiplyAdd(rightWeight0, factor, right1);
+    factor = v128.load32_splat(value0, 8);
+    left2 = multiplyAdd(leftWeight0, factor, left2);
+    right2 = multiplyAdd(rightWeight0, factor, right2);
+    factor = v128.load32_splat(value0, 12);
+    left3 = multiplyAdd(leftWeight0, factor, left3);
+    right3 = multiplyAdd(rightWeight0, factor, right3);
+  }
+  addToTwoFloats(high, low, left0);
+  addToTwoFloats(high + 16, low + 16, right0);
+  addToTwoFloats(high + 32, low + 32, left1);
+  addToTwoFloats(high + 48, low + 48, right1);
+  addToTwoFloats(high + 64, low + 64, left2);
+  addToTwoFloats(high + 80, low + 80, right2);
+  addToTwoFloats(high + 96, low + 96, left3);
+  addToTwoFloats(high + 112, low + 112, right3);
+}
+
+/**
+ * The same for one column and without plain sums: products are exact in float64, and so is their sum to 53 bits. It
+ * takes several times as long, and is for chunks in which one term is a large part of a row.
+ */
+export function addExactly(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
+  let sum0 = f64x2.splat(0), sum1 = f64x2.splat(0), sum2 = f64x2.splat(0), sum3 = f64x2.splat(0);
+  const end = values + (count << 2);
+  for (; values < end; values += 4, weights += 32) {
+    const factor = f64x2.splat(<f64> load<f32>(load<usize>(values) + column));
+    sum0 = f64x2.add(sum0, f64x2.mul(twoWeights(weights), factor));
+    sum1 = f64x2.add(sum1, f64x2.mul(twoWeights(weights + 8), factor));
+    sum2 = f64x2.add(sum2, f64x2.mul(twoWeights(weights + 16), factor));
+    sum3 = f64x2.add(sum3, f64x2.mul(twoWeights(weights + 24), factor));
+  }
+  addDoubles(high, low, sum0, sum1);
+  addDoubles(high + 16, low + 16, sum2, sum3);
+}
+
+// @ts-ignore: decorator
+@inline
+function twoWeights(at: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+}
+
+// @ts-ignore: decorator
+@inline
+function addDoubles(high: usize, low: usize, first: v128, second: v128): void {
+  const first32 = f32x4.demote_f64x2_zero(first), second32 = f32x4.demote_f64x2_zero(second);
+  const firstRest = f32x4.demote_f64x2_zero(f64x2.sub(first, f64x2.promote_low_f32x4(first32)));
+  const secondRest = f32x4.demote_f64x2_zero(f64x2.sub(second, f64x2.promote_low_f32x4(second32)));
+  addToTwoFloats(high, low, i64x2.shuffle(first32, second32, 0, 2));
+  addToTwoFloats(high, low, i64x2.shuffle(firstRest, secondRest, 0, 2));
+}

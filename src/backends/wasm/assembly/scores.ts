@@ -1,0 +1,92 @@
+// Scores of a chunk of terms with a block of rows: products, then what a rule adds to them.
+
+import {
+  AFTER,
+  BEFORE,
+  BLOCK_BYTES,
+  HEAD_DIM,
+  QUERIES,
+  ROW_POSITIONS,
+  SCALE,
+  SCRATCH,
+  SOFTCAP,
+  TERM_BIASES,
+  TERM_KEYS,
+  TERM_POSITIONS,
+} from "../job_fields.ts";
+import { capScore } from "./exponential.ts";
+import { scoreFour, scoreOne } from "./products.ts";
+
+/** Writes the scores of `count` terms from `first` on to the scratch; −∞ for a pair that is forbidden. */
+export function scoreChunk(job: usize, block: i32, first: i32, count: i32): void {
+  const headDim = load<i32>(job + HEAD_DIM);
+  const query = load<usize>(job + QUERIES) + <usize> block * <usize> headDim * BLOCK_BYTES;
+  const scale = f32x4.splat(load<f32>(job + SCALE));
+  let keys = load<usize>(job + TERM_KEYS) + (<usize> first << 2);
+  let target = load<usize>(job + SCRATCH);
+  let t = 0;
+  for (; t + 4 <= count; t += 4) {
+    scoreFour(
+      query,
+      load<usize>(keys),
+      load<usize>(keys, 4),
+      load<usize>(keys, 8),
+      load<usize>(keys, 12),
+      headDim,
+      scale,
+      target,
+    );
+    keys += 16;
+    target += 4 * BLOCK_BYTES;
+  }
+  for (; t < count; t++) {
+    scoreOne(query, load<usize>(keys), headDim, scale, target);
+    keys += 4;
+    target += BLOCK_BYTES;
+  }
+
+  if (load<f32>(job + SOFTCAP) > 0) capChunk(job, count);
+  if (load<usize>(job + TERM_BIASES) != 0) addBiases(job, block, first, count);
+  if (load<usize>(job + TERM_POSITIONS) != 0) forbidOutOfReach(job, block, first, count);
+}
+
+function capChunk(job: usize, count: i32): void {
+  const softcap = f32x4.splat(load<f32>(job + SOFTCAP));
+  let at = load<usize>(job + SCRATCH);
+  const end = at + <usize> count * BLOCK_BYTES;
+  for (; at < end; at += 16) v128.store(at, capScore(v128.load(at), softcap));
+}
+
+function addBiases(job: usize, block: i32, first: i32, count: i32): void {
+  let at = load<usize>(job + SCRATCH);
+  let biases = load<usize>(job + TERM_BIASES) + (<usize> first << 2);
+  const end = at + <usize> count * BLOCK_BYTES;
+  for (; at < end; at += BLOCK_BYTES, biases += 4) {
+    const bias = load<usize>(biases) + <usize> block * BLOCK_BYTES;
+    v128.store(at, f32x4.add(v128.load(at), v128.load(bias)));
+    v128.store(at, f32x4.add(v128.load(at, 16), v128.load(bias, 16)), 16);
+  }
+}
+
+function forbidOutOfReach(job: usize, block: i32, first: i32, count: i32): void {
+  const least = f64x2.splat(-load<f64>(job + BEFORE)), most = f64x2.splat(load<f64>(job + AFTER));
+  const rows = load<usize>(job + ROW_POSITIONS) + (<usize> block << 6);
+  let at = load<usize>(job + SCRATCH);
+  let positions = load<usize>(job + TERM_POSITIONS) + (<usize> first << 3);
+  const end = at + <usize> count * BLOCK_BYTES;
+  for (; at < end; at += BLOCK_BYTES, positions += 8) {
+    const key = f64x2.splat(load<f64>(positions));
+    forbidFour(at, rows, key, least, most);
+    forbidFour(at + 16, rows + 32, key, least, most);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function forbidFour(scores: usize, rows: usize, key: v128, least: v128, most: v128): void {
+  const ahead0 = f64x2.sub(key, v128.load(rows)), ahead1 = f64x2.sub(key, v128.load(rows, 16));
+  const seen0 = v128.and(f64x2.le(least, ahead0), f64x2.le(ahead0, most));
+  const seen1 = v128.and(f64x2.le(least, ahead1), f64x2.le(ahead1, most));
+  const seen = i32x4.shuffle(seen0, seen1, 0, 2, 4, 6);
+  v128.store(scores, v128.bitselect(v128.load(scores), f32x4.splat(-Infinity), seen));
+}

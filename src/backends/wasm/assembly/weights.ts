@@ -1,0 +1,138 @@
+// Weights of a chunk of terms: a = exp(score) · 2^−shift, negated where the term is taken out. A heavy key, one whose
+// weight is above the row's ceiling, gets 0 here and is reported instead. Whether it is depends on its score, the shift and the
+// ceiling alone, which only a build changes: a key that was heavy when it came is heavy when it goes.
+
+import {
+  BLOCK_BYTES,
+  BLOCK_ROWS,
+  CEILING,
+  CHUNK_TERMS,
+  COLUMNS,
+  EVENT_BYTES,
+  EVENT_CAPACITY,
+  EVENT_COUNT,
+  EVENTS,
+  HIGH,
+  MASS_ERROR,
+  ROW_MASK,
+  SCRATCH,
+  SHIFT,
+  TERM_SIGNS,
+  TERM_VALUES,
+  VALUE_DIM,
+} from "../job_fields.ts";
+import { clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
+import { multiplyAdd } from "./lanes.ts";
+
+/**
+ * In memory, as in exponential.ts: the least that a weight counts when rounding is charged, 2^−78: even
+ * the smallest share of it that is charged, 2^−47, is more than what underflow takes, 2^−126.
+ */
+const LEAST_CHARGE: usize = memory.data<f32>([3.308722450212111e-24]);
+/** Weights below 2^−125 are 0. */
+const SMALLEST_POWER: usize = memory.data<i32>([-125]);
+const NOTHING: usize = memory.data<f32>([-Infinity]);
+
+/** In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row. */
+export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
+export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
+
+/** Turns the scores in the scratch into weights; returns whether one of them is a large part of its row. */
+export function weighChunk(job: usize, block: i32, first: i32, count: i32): bool {
+  const left = weighFour(job, <usize> block * BLOCK_BYTES, 0, first, count);
+  const right = weighFour(job, <usize> block * BLOCK_BYTES + 16, 16, first, count);
+  if (v128.any_true(v128.or(left, right))) reportHeavy(job, block, first, count);
+  const charges = load<usize>(job + SCRATCH) + CHARGES_AT, mass = massAt(job, block);
+  const arePeaked = v128.or(arePeakedIn(charges, mass), arePeakedIn(charges + 16, mass + 16));
+  const magnitudes = charges + BLOCK_BYTES, magnitude = mass + BLOCK_BYTES;
+  const areWide = v128.or(arePeakedIn(magnitudes, magnitude), arePeakedIn(magnitudes + 16, magnitude + 16));
+  return v128.any_true(v128.or(arePeaked, areWide));
+}
+
+/** Lanes with a term of a quarter or more of what the row will hold, in mass or, a field further, in magnitude. */
+// @ts-ignore: decorator
+@inline
+function arePeakedIn(charges: usize, held: usize): v128 {
+  const whole = f32x4.add(v128.load(charges), f32x4.abs(v128.load(held)));
+  const largest = v128.load(charges, 2 * BLOCK_BYTES);
+  return f32x4.gt(f32x4.mul(largest, f32x4.splat(4)), whole);
+}
+
+/** Address of the high parts of the masses of a block; those of the magnitudes follow. */
+// @ts-ignore: decorator
+@inline
+export function massAt(job: usize, block: i32): usize {
+  const column = <usize> block * load<usize>(job + COLUMNS) + load<usize>(job + VALUE_DIM);
+  return load<usize>(job + HIGH) + column * BLOCK_BYTES;
+}
+
+/** Four rows, whose numbers start `rows` bytes into those of all rows and `lane` bytes into those of the block. */
+function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32): v128 {
+  const shift = v128.load(load<usize>(job + SHIFT) + rows);
+  const most = i32x4.sub(v128.load(load<usize>(job + CEILING) + rows), shift);
+  const origin = i32x4.add(shift, i32x4.splat(ROUNDER_BITS));
+  const active = v128.load(load<usize>(job + ROW_MASK) + rows);
+  const magnitudeAt: usize = (load<usize>(job + VALUE_DIM) + 1) << 2;
+  let at = load<usize>(job + SCRATCH) + lane;
+  const end = at + <usize> count * BLOCK_BYTES;
+  let signs = load<usize>(job + TERM_SIGNS) + (<usize> first << 2);
+  let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
+  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), heavy = i32x4.splat(0), largest = f32x4.splat(0), widest = f32x4.splat(0);
+  for (; at < end; at += BLOCK_BYTES, signs += 4, values += 4) {
+    const score = v128.load(at);
+    // Of −∞ only; NaN must come through.
+    const allowed = v128.and(f32x4.ne(score, v128.load32_splat(NOTHING)), active);
+    const clamped = clamp(score);
+    const rounded = roundedPower(clamped);
+    const power = i32x4.sub(rounded, origin);
+    const above = v128.and(i32x4.gt_s(power, most), allowed);
+    heavy = v128.or(heavy, above);
+    const held = v128.andnot(v128.and(i32x4.ge_s(power, v128.load32_splat(SMALLEST_POWER)), allowed), above);
+    const weight = v128.and(i32x4.add(mantissa(clamped, rounded), i32x4.shl(power, 23)), held);
+    largest = f32x4.pmax(largest, weight);
+    const charged = f32x4.pmax(weight, v128.load32_splat(LEAST_CHARGE));
+    mass = f32x4.add(mass, charged);
+    const size = f32x4.mul(charged, v128.load32_splat(load<usize>(values) + magnitudeAt));
+    widest = f32x4.pmax(widest, size);
+    magnitude = f32x4.add(magnitude, size);
+    v128.store(at, v128.xor(weight, v128.load32_splat(signs)), WEIGHTS_AT);
+  }
+  const charges = load<usize>(job + SCRATCH) + lane;
+  v128.store(charges, mass, CHARGES_AT);
+  v128.store(charges, magnitude, CHARGES_AT + BLOCK_BYTES);
+  v128.store(charges, largest, CHARGES_AT + 2 * BLOCK_BYTES);
+  v128.store(charges, widest, CHARGES_AT + 3 * BLOCK_BYTES);
+  return heavy;
+}
+
+/** Writes an event for each heavy pair, in order of terms; a row for which there is no room loses its trust. */
+function reportHeavy(job: usize, block: i32, first: i32, count: i32): void {
+  const scores = load<usize>(job + SCRATCH);
+  for (let t = 0; t < count; t++) {
+    for (let lane = 0; lane < BLOCK_ROWS; lane++) {
+      const row = block * BLOCK_ROWS + lane;
+      const score = load<f32>(scores + <usize> (t * BLOCK_ROWS + lane) * 4);
+      if (score == -Infinity || rowNumber(job, ROW_MASK, row) == 0) continue;
+      const rounded = roundedPower(clamp(f32x4.splat(score)));
+      const power = i32x4.extract_lane(rounded, 0) - ROUNDER_BITS;
+      const shift = rowNumber(job, SHIFT, row);
+      if (power - shift <= rowNumber(job, CEILING, row) - shift) continue;
+      const events = load<u32>(job + EVENT_COUNT);
+      if (events == load<u32>(job + EVENT_CAPACITY)) {
+        store<f32>(load<usize>(job + MASS_ERROR) + (<usize> row << 2), Infinity);
+        continue;
+      }
+      const event = load<usize>(job + EVENTS) + <usize> events * EVENT_BYTES;
+      store<i32>(event, row);
+      store<i32>(event, first + t, 4);
+      store<f32>(event, score, 8);
+      store<u32>(job + EVENT_COUNT, events + 1);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function rowNumber(job: usize, field: usize, row: i32): i32 {
+  return load<i32>(load<usize>(job + field) + (<usize> row << 2));
+}

@@ -1,0 +1,87 @@
+/**
+ * The layout of a *job*, the record by which the kernels are told where everything lies, and of the blocks that it
+ * points at. Compiled into the kernels and read by what fills the records, so the two cannot drift apart.
+ *
+ * A *row* is one head of a query, and its *block* the eight rows that are computed together, one a lane of two
+ * vectors. A *term* is one key with its value, added to the sums of a row or taken out of them. Addresses are bytes
+ * in the shared memory; whatever holds vectors starts at a multiple of 16.
+ */
+
+/** Rows of a block. */
+export const BLOCK_ROWS = 8;
+/** Bytes of one number for each row of a block. */
+export const BLOCK_BYTES = 32;
+/** Terms that are summed plainly before they go to the two-float sums. */
+export const CHUNK_TERMS = 32;
+
+/** u32: d. */
+export const HEAD_DIM = 0;
+/** u32: columns of a value as stored, a multiple of 4: dv numbers, 1, the largest magnitude of them, then zeros. */
+export const COLUMNS = 4;
+/** u32: dv, which is also the column of the mass. */
+export const VALUE_DIM = 8;
+/** f32. */
+export const SCALE = 12;
+/** f32: c, or 0 for none. */
+export const SOFTCAP = 16;
+/** f32: largest proven error that a row may have, relative. */
+export const TOLERANCE = 20;
+/** f64: how far before the query a key may lie. */
+export const BEFORE = 24;
+/** f64: how far after the query a key may lie. */
+export const AFTER = 32;
+
+/** u32: terms. */
+export const TERM_COUNT = 40;
+/** Address of a u32 for each term: the address of its key's d numbers. */
+export const TERM_KEYS = 44;
+/** Address of a u32 for each term: the address of its value's columns. */
+export const TERM_VALUES = 48;
+/** Address of a u32 for each term: 0 to add it, 0x80000000 to take it out. */
+export const TERM_SIGNS = 52;
+/** Address of a u32 for each term: the address of its bias with row 0, rows side by side; 0 without a mask. */
+export const TERM_BIASES = 56;
+/** Address of an f64 for each term: its position; 0 where no rule looks at positions. */
+export const TERM_POSITIONS = 60;
+
+/** Address of the queries: a block is d times 8 numbers, one a row. */
+export const QUERIES = 64;
+/** Address of an f64 for each row: its position; read only with TERM_POSITIONS. */
+export const ROW_POSITIONS = 68;
+/** Address of an i32 for each row: −1 for rows that the call is about, 0 for those it leaves alone. */
+export const ROW_MASK = 72;
+/** Address of the high parts of the sums: a block is COLUMNS times 8 numbers. */
+export const HIGH = 76;
+/** Address of the low parts. */
+export const LOW = 80;
+/** Address of an i32 for each row: its shift, a power of two; EMPTY_SHIFT for sums of no keys. */
+export const SHIFT = 84;
+/** Address of an i32 for each row: the power of two above which a key is heavy and stays out of the sums. */
+export const CEILING = 88;
+/** Address of an f32 for each row: proven bound on the error of the mass. */
+export const MASS_ERROR = 92;
+/** Address of an f32 for each row: proven bound on the error of each other column. */
+export const SUM_ERROR = 96;
+/** Address of an i32 for each row: set to −1 by a patch that leaves the row untrusted, else to 0. */
+export const FLAGS = 100;
+/** Address of SCRATCH_BYTES that only one thread uses. */
+export const SCRATCH = 104;
+/** Address of the events: EVENT_BYTES each. */
+export const EVENTS = 108;
+/** u32: how many events there is room for; beyond it the row is flagged. */
+export const EVENT_CAPACITY = 112;
+/** u32: events so far. */
+export const EVENT_COUNT = 116;
+/** Bytes of a job. */
+export const JOB_BYTES = 120;
+
+/** Scores of a chunk, then its weights, then 4 numbers for each row. */
+export const SCRATCH_BYTES = 2 * CHUNK_TERMS * BLOCK_BYTES + 4 * BLOCK_BYTES;
+/** A heavy key was met: u32 row, u32 term, f32 score. */
+export const EVENT_BYTES = 12;
+/** The shift of sums of no keys. */
+export const EMPTY_SHIFT = -0x40000000;
+/** The ceiling under which no key is heavy. */
+export const OPEN_CEILING = 0x3fffffff;
+/** A key is heavy when its weight is this many powers of two above the mass that its row was built with. */
+export const HEAVY_POWERS = 3;

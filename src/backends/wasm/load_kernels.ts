@@ -1,0 +1,69 @@
+/**
+ * Loads the kernels. Their bytes are part of the library, so this needs no permission and no network; they are imported
+ * only when asked for.
+ */
+
+/** Which of the two modules: with fused multiply-add, or plain 128-bit SIMD. */
+export type KernelBuild = "relaxed" | "simd128";
+
+/** What a module offers; `assembly/kernels.ts` says what each does. Jobs and targets are addresses. */
+export interface Kernels {
+  /** Where memory is free. */
+  heapBase(): number;
+  /** Empties the active rows of blocks `first` to `end` − 1 for a build. */
+  clear(job: number, first: number, end: number): void;
+  /** Adds the terms to active rows that are being built. */
+  build(job: number, first: number, end: number): void;
+  /** Ends a build. */
+  settle(job: number, first: number, end: number): void;
+  /** Adds and takes out the terms in active rows; returns 1 when it flagged a row as untrusted, else 0. */
+  patch(job: number, first: number, end: number): number;
+  /** Scores of the terms with one block, eight numbers a term. */
+  score(job: number, block: number, target: number): void;
+  /** Weights of the terms under the shifts of one block, eight numbers a term. */
+  weigh(job: number, block: number, target: number): void;
+  /** Outputs of the rows of blocks `first` to `end` − 1, dv numbers each. */
+  read(job: number, first: number, end: number, target: number): void;
+  /** 32 · `rounds` independent multiply-adds of four lanes, for benches. */
+  multiplyAddLimit(rounds: number): number;
+}
+
+/** The largest memory that the modules may share, in pages of 64 KiB. */
+const MAXIMUM_PAGES = 65536;
+
+// Modules of one function: (v128, v128, v128) → v128 with f32x4.relaxed_madd, and () → v128 with i32x4.splat.
+const RELAXED_PROBE = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123],
+  ...[3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11],
+);
+const SIMD_PROBE = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123],
+  ...[3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 17, 11],
+);
+
+/** The best build that runs here; null where there is no SIMD. */
+export function supportedBuild(): KernelBuild | null {
+  if (WebAssembly.validate(RELAXED_PROBE)) return "relaxed";
+  return WebAssembly.validate(SIMD_PROBE) ? "simd128" : null;
+}
+
+/** A memory for the kernels, which workers can share. */
+export function createMemory(pages = 16): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: pages, maximum: MAXIMUM_PAGES, shared: true });
+}
+
+/** Compiles a build; the module can be sent to workers. */
+export async function compileKernels(build: KernelBuild): Promise<WebAssembly.Module> {
+  const { RELAXED, SIMD128 } = await import("./module.ts");
+  const text = build === "relaxed" ? RELAXED : SIMD128;
+  return await WebAssembly.compile(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+}
+
+/** Kernels over a memory. */
+export async function instantiateKernels(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): Promise<Kernels> {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  return exports as unknown as Kernels;
+}
