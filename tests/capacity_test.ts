@@ -2,7 +2,7 @@
 
 import { CapacityError, DynamicAttention } from "../mod.ts";
 import { RowStates } from "../src/backends/array/row_states.ts";
-import { RowStore } from "../src/backends/array/row_store.ts";
+import { RowStore } from "../src/backends/row_store.ts";
 import { assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { BACKENDS } from "./support/backends.ts";
 

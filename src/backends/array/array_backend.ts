@@ -30,9 +30,9 @@ import { KeyStore } from "./key_store.ts";
 import { Kernels } from "./kernels.ts";
 import { RowStates } from "./row_states.ts";
 import type { RowTotals } from "./row_totals.ts";
-import { RowStore } from "./row_store.ts";
+import { RowStore } from "../row_store.ts";
 import { restoreStates, saveStates } from "./saved_states.ts";
-import { ValueSpread } from "./value_spread.ts";
+import { ValueSpread } from "../value_spread.ts";
 
 const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6 };
 
@@ -63,7 +63,7 @@ export class ArrayBackend implements Backend {
     this.#queryRows = new RowStore(queryColumns(layout));
     this.#states = new RowStates(layout.valueDim + 2);
     this.#passing = new RowStates(layout.valueDim + 2, 1);
-    this.#spread = new ValueSpread(layout);
+    this.#spread = new ValueSpread(layout, layout.valueDim + 2);
     this.#certifier = new Certifier(layout, rule.softcap, this.#kernels, this.#spread);
     this.keys = this.#stored.source;
     this.kept = this.#kept.source;

@@ -16,7 +16,7 @@ import type { KeyBlock, KeyExchange } from "./key_block.ts";
 import type { Kernels } from "./kernels.ts";
 import type { RowStates } from "./row_states.ts";
 import type { RowTotals } from "./row_totals.ts";
-import { distance, type ValueSpread } from "./value_spread.ts";
+import { distance, type ValueSpread } from "../value_spread.ts";
 
 /** How the key in a slot changed since the moment of the states at hand. */
 interface KeyEdit {

@@ -8,7 +8,7 @@ import { type HeadLayout, keyColumns, valueColumns } from "../../core/head_layou
 import { BiasTable } from "./bias_table.ts";
 import type { KeyBlock } from "./key_block.ts";
 import { KeyValueSource } from "./key_value_source.ts";
-import { equalRun, RowStore } from "./row_store.ts";
+import { equalRun, RowStore } from "../row_store.ts";
 
 /** A table of keys with their values. */
 export class KeyStore {

@@ -5,7 +5,7 @@
 
 import type { RowSource } from "../backend.ts";
 import type { HeadLayout } from "../../core/head_layout.ts";
-import { equalRun, type RowStore } from "./row_store.ts";
+import { equalRun, type RowStore } from "../row_store.ts";
 
 /** A view of two stores; the value store has two columns of upkeep a head that stay hidden. */
 export class KeyValueSource implements RowSource {

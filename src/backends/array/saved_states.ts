@@ -15,8 +15,8 @@ import type { HeadLayout } from "../../core/head_layout.ts";
 import { FormatError } from "../../errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
 import { HEAVY_KEYS, RowStates } from "./row_states.ts";
-import type { RowStore } from "./row_store.ts";
-import type { ValueSpread } from "./value_spread.ts";
+import type { RowStore } from "../row_store.ts";
+import type { ValueSpread } from "../value_spread.ts";
 
 /** Copies the states of the query slots below `querySize`. */
 export function saveStates(

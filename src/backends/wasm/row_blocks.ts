@@ -15,6 +15,7 @@ const TILE_BLOCKS = 4;
 export class Arena {
   readonly memory: WebAssembly.Memory;
   #next: number;
+  #numbers = new Float32Array(0) as Float32Array;
 
   /** Starts at `start`, where the module's own data ends. */
   constructor(memory: WebAssembly.Memory, start: number) {
@@ -25,10 +26,22 @@ export class Arena {
   /** The address of `bytes` zeros, a multiple of 64. */
   take(bytes: number): number {
     const address = Math.ceil(this.#next / 64) * 64;
-    this.#next = address + bytes;
-    const missing = this.#next - this.memory.buffer.byteLength;
+    const missing = address + bytes - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE_BYTES));
+    this.#next = address + bytes;
     return address;
+  }
+
+  /** Bytes up to the end of what was handed out. */
+  get bytes(): number {
+    return this.#next;
+  }
+
+  /** The whole memory as float32; the number at an address is element address / 4. Good until the next `take`. */
+  get numbers(): Float32Array {
+    const { buffer } = this.memory;
+    if (this.#numbers.buffer !== buffer) this.#numbers = new Float32Array(buffer);
+    return this.#numbers;
   }
 
   floats(address: number, count: number): Float32Array {
@@ -90,6 +103,27 @@ export interface Term {
   readonly position?: number;
 }
 
+/** The state of a row as it is kept. */
+export interface RowNumbers {
+  readonly shift: number;
+  readonly ceiling: number;
+  readonly massError: number;
+  readonly sumError: number;
+  /** `columns` numbers each; what is missing is 0. */
+  readonly high: ArrayLike<number>;
+  readonly low: ArrayLike<number>;
+}
+
+/** The state of no keys, as a build of none leaves it. */
+const EMPTY_STATE: RowNumbers = {
+  shift: field.EMPTY_SHIFT,
+  ceiling: field.EMPTY_SHIFT,
+  massError: 0,
+  sumError: 0,
+  high: [],
+  low: [],
+};
+
 /** A heavy key that a patch met. */
 export interface HeavyEvent {
   readonly row: number;
@@ -97,14 +131,18 @@ export interface HeavyEvent {
   readonly score: number;
 }
 
+/** Blocks `first` to `end` − 1. */
+export type BlockRange = readonly [first: number, end: number];
+
 /** The rows of one head: queries, states, and a job of its own. */
 export class RowBlocks {
   /** Address of the job. */
   readonly job: number;
-  readonly blocks: number;
   readonly columns: number;
+  #blocks = 0;
   readonly #arena: Arena;
   readonly #rule: RowRule;
+  readonly #eventsPerRow: number;
   readonly #address = new Map<number, number>();
   #termCapacity = 0;
 
@@ -112,20 +150,10 @@ export class RowBlocks {
   constructor(arena: Arena, rule: RowRule, rows: number, eventCapacity = rows) {
     this.#arena = arena;
     this.#rule = rule;
-    this.blocks = Math.ceil(rows / field.BLOCK_ROWS);
+    this.#eventsPerRow = Math.ceil(eventCapacity / Math.max(1, rows));
     this.columns = columnsOf(rule.valueDim);
     this.job = arena.take(field.JOB_BYTES);
-    const blocks = this.blocks, row = blocks * field.BLOCK_BYTES;
-    this.#reserve(field.QUERIES, rule.headDim * row);
-    this.#reserve(field.ROW_POSITIONS, 2 * row);
-    this.#reserve(field.HIGH, this.columns * row);
-    this.#reserve(field.LOW, this.columns * row);
-    for (const at of [field.ROW_MASK, field.SHIFT, field.CEILING, field.MASS_ERROR, field.SUM_ERROR]) {
-      this.#reserve(at, row);
-    }
-    this.#reserve(field.FLAGS, row);
-    this.#reserve(field.SCRATCH, field.SCRATCH_BYTES);
-    this.#reserve(field.EVENTS, eventCapacity * field.EVENT_BYTES);
+    this.#place(field.SCRATCH, arena.take(field.SCRATCH_BYTES));
     const words = arena.words(this.job, field.JOB_BYTES / 4), floats = arena.floats(this.job, 6);
     words[field.HEAD_DIM / 4] = rule.headDim;
     words[field.COLUMNS / 4] = this.columns;
@@ -134,9 +162,35 @@ export class RowBlocks {
     floats[field.SOFTCAP / 4] = rule.softcap;
     floats[field.TOLERANCE / 4] = rule.tolerance;
     arena.doubles(this.job + field.BEFORE, 2).set([rule.before, rule.after]);
-    words[field.EVENT_CAPACITY / 4] = eventCapacity;
-    arena.integers(this.#at(field.SHIFT), 8 * blocks).fill(field.EMPTY_SHIFT);
-    arena.integers(this.#at(field.CEILING), 8 * blocks).fill(field.EMPTY_SHIFT);
+    this.reserve(rows);
+  }
+
+  /** Blocks that there is room for. */
+  get blocks(): number {
+    return this.#blocks;
+  }
+
+  /** Makes room for `rows` rows; new ones are of no keys and not active. */
+  reserve(rows: number): void {
+    const had = this.#blocks, blocks = Math.ceil(rows / field.BLOCK_ROWS);
+    if (blocks <= had && this.#address.has(field.QUERIES)) return;
+    const arena = this.#arena, row = field.BLOCK_BYTES;
+    const tables = this.#blockTables().map(([at, bytes]) => {
+      return { at, bytes, address: arena.take(blocks * bytes) };
+    });
+    const events = arena.take(blocks * 8 * this.#eventsPerRow * field.EVENT_BYTES);
+    for (const { at, bytes, address } of tables) {
+      if (had > 0) arena.words(address, had * bytes / 4).set(arena.words(this.#at(at), had * bytes / 4));
+      this.#place(at, address);
+    }
+    this.#place(field.EVENTS, events);
+    const words = arena.words(this.job, field.JOB_BYTES / 4);
+    words[field.EVENT_CAPACITY / 4] = blocks * 8 * this.#eventsPerRow;
+    for (const at of [field.SHIFT, field.CEILING]) {
+      const start = this.#at(at) + had * row;
+      arena.integers(start, 8 * (blocks - had)).fill(field.EMPTY_SHIFT);
+    }
+    this.#blocks = blocks;
   }
 
   /** Stores a query and makes its row active. */
@@ -180,16 +234,18 @@ export class RowBlocks {
     arena.doubles(this.#at(field.TERM_POSITIONS), count).set(terms.map(({ position = 0 }) => position));
   }
 
-  /** Builds the active rows from the terms. */
-  build(kernels: Kernels): void {
+  /** Builds the active rows of some blocks from the terms. */
+  build(kernels: Kernels, ranges: readonly BlockRange[] = [[0, this.#blocks]]): void {
     const words = this.#arena.words(this.job, field.JOB_BYTES / 4);
     const saved = words.slice(field.TERM_COUNT / 4, field.TERM_POSITIONS / 4 + 1);
     const count = words[field.TERM_COUNT / 4];
-    kernels.clear(this.job, 0, this.blocks);
+    for (const [start, end] of ranges) kernels.clear(this.job, start, end);
     for (let first = 0; first < count; first += TILE_TERMS) {
       words[field.TERM_COUNT / 4] = Math.min(TILE_TERMS, count - first);
-      for (let block = 0; block < this.blocks; block += TILE_BLOCKS) {
-        kernels.build(this.job, block, Math.min(block + TILE_BLOCKS, this.blocks));
+      for (const [start, end] of ranges) {
+        for (let block = start; block < end; block += TILE_BLOCKS) {
+          kernels.build(this.job, block, Math.min(block + TILE_BLOCKS, end));
+        }
       }
       for (const at of [field.TERM_KEYS, field.TERM_VALUES, field.TERM_SIGNS, field.TERM_BIASES]) {
         if (words[at / 4] !== 0) words[at / 4] += 4 * TILE_TERMS;
@@ -197,14 +253,14 @@ export class RowBlocks {
       if (words[field.TERM_POSITIONS / 4] !== 0) words[field.TERM_POSITIONS / 4] += 8 * TILE_TERMS;
     }
     words.set(saved, field.TERM_COUNT / 4);
-    kernels.settle(this.job, 0, this.blocks);
+    for (const [start, end] of ranges) kernels.settle(this.job, start, end);
   }
 
-  /** Patches the active rows with the terms; returns the heavy keys that it met. */
-  patch(kernels: Kernels): HeavyEvent[] {
+  /** Patches the active rows of some blocks with the terms; returns the heavy keys that it met. */
+  patch(kernels: Kernels, ranges: readonly BlockRange[] = [[0, this.#blocks]]): HeavyEvent[] {
     const words = this.#arena.words(this.job, field.JOB_BYTES / 4);
     words[field.EVENT_COUNT / 4] = 0;
-    kernels.patch(this.job, 0, this.blocks);
+    for (const [start, end] of ranges) kernels.patch(this.job, start, end);
     const events = this.#arena.words(this.#at(field.EVENTS), 3 * words[field.EVENT_COUNT / 4]);
     const scores = this.#arena.floats(this.#at(field.EVENTS), events.length);
     const found: HeavyEvent[] = [];
@@ -245,13 +301,76 @@ export class RowBlocks {
     return mass > 0 ? Math.log(mass) + this.shift(row) * Math.LN2 : -Infinity;
   }
 
+  /** Whether the last patch left a row untrusted. */
+  isFlagged(row: number): boolean {
+    return this.#arena.integers(this.#at(field.FLAGS) + 4 * row, 1)[0] !== 0;
+  }
+
+  /** Makes a row the state of no keys. */
+  clearState(row: number): void {
+    this.writeState(row, EMPTY_STATE);
+  }
+
+  /** Reads a row's state; `high` and `low` are `columns` numbers each, which the caller has room for. */
+  readState(row: number, high: Float32Array, low: Float32Array): RowNumbers {
+    const { numbers } = this.#arena;
+    for (let c = 0; c < this.columns; c++) {
+      high[c] = numbers[this.#sumAt(field.HIGH, row, c)];
+      low[c] = numbers[this.#sumAt(field.LOW, row, c)];
+    }
+    const [massError, sumError] = this.errors(row);
+    const ceiling = this.#arena.integers(this.#at(field.CEILING) + 4 * row, 1)[0];
+    return { shift: this.shift(row), ceiling, massError, sumError, high, low };
+  }
+
+  /** Writes a row's state. */
+  writeState(row: number, { shift, ceiling, massError, sumError, high, low }: RowNumbers): void {
+    const { numbers } = this.#arena;
+    for (let c = 0; c < this.columns; c++) {
+      numbers[this.#sumAt(field.HIGH, row, c)] = high[c] ?? 0;
+      numbers[this.#sumAt(field.LOW, row, c)] = low[c] ?? 0;
+    }
+    numbers[this.#at(field.MASS_ERROR) / 4 + row] = massError;
+    numbers[this.#at(field.SUM_ERROR) / 4 + row] = sumError;
+    this.#arena.integers(this.#at(field.SHIFT) + 4 * row, 1)[0] = shift;
+    this.#arena.integers(this.#at(field.CEILING) + 4 * row, 1)[0] = ceiling;
+  }
+
+  /** Writes the sums of a row, both parts together, to `target`: as many as it has room for. */
+  readSums(row: number, target: Float64Array): void {
+    const { numbers } = this.#arena;
+    let high = this.#sumAt(field.HIGH, row, 0), low = this.#sumAt(field.LOW, row, 0);
+    for (let c = 0; c < target.length; c++, high += 8, low += 8) target[c] = numbers[high] + numbers[low];
+  }
+
+  /** Index of a sum among the numbers of the memory. */
+  #sumAt(at: number, row: number, column: number): number {
+    return this.#at(at) / 4 + (Math.floor(row / 8) * this.columns + column) * 8 + row % 8;
+  }
+
   #at(at: number): number {
     return this.#address.get(at)!;
   }
 
-  #reserve(at: number, bytes: number): void {
-    const address = this.#arena.take(bytes);
+  #place(at: number, address: number): void {
     this.#address.set(at, address);
     this.#arena.words(this.job, field.JOB_BYTES / 4)[at / 4] = address;
+  }
+
+  /** What is stored block by block, and the bytes of a block. */
+  #blockTables(): readonly (readonly [at: number, bytes: number])[] {
+    const row = field.BLOCK_BYTES;
+    return [
+      [field.QUERIES, this.#rule.headDim * row],
+      [field.ROW_POSITIONS, 2 * row],
+      [field.HIGH, this.columns * row],
+      [field.LOW, this.columns * row],
+      [field.ROW_MASK, row],
+      [field.SHIFT, row],
+      [field.CEILING, row],
+      [field.MASS_ERROR, row],
+      [field.SUM_ERROR, row],
+      [field.FLAGS, row],
+    ];
   }
 }

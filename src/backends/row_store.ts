@@ -3,7 +3,7 @@
  * is `width` numbers at `slot · width`. Capacity at least doubles when it grows.
  */
 
-import type { RowSource } from "../backend.ts";
+import type { RowSource } from "./backend.ts";
 
 /** A growable table of rows. */
 export class RowStore implements RowSource {

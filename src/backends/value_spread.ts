@@ -3,25 +3,33 @@
  * the ball is laid anew, which is when nothing is kept.
  */
 
-import type { HeadLayout } from "../../core/head_layout.ts";
-import type { KeyBlock } from "./key_block.ts";
+import type { HeadLayout } from "../core/head_layout.ts";
+
+/** Values as a backend stores them, `width` numbers a row and key head of which the first dv count. */
+export interface ValueRows {
+  readonly count: number;
+  readonly live: Uint8Array;
+  readonly values: Float32Array;
+}
 
 /** One ball a key head. */
 export class ValueSpread {
   readonly #layout: HeadLayout;
+  readonly #width: number;
   readonly #centres: Float64Array;
   readonly #radii: Float64Array;
 
-  constructor(layout: HeadLayout) {
+  constructor(layout: HeadLayout, width: number) {
     this.#layout = layout;
+    this.#width = width;
     this.#centres = new Float64Array(layout.kvHeads * layout.valueDim);
     this.#radii = new Float64Array(layout.kvHeads);
   }
 
   /** Lays the balls around the mean of a block's live values. */
-  layAround(block: KeyBlock): void {
+  layAround(block: ValueRows): void {
     const { kvHeads, valueDim } = this.#layout;
-    const width = valueDim + 2, centres = this.#centres;
+    const width = this.#width, centres = this.#centres;
     let count = 0;
     centres.fill(0);
     this.#radii.fill(0);
@@ -50,17 +58,17 @@ export class ValueSpread {
   }
 
   /** Lets the balls grow until they hold all of a block's live values. */
-  hold(block: KeyBlock): void {
+  hold(block: ValueRows): void {
     for (let j = 0; j < block.count; j++) this.holdRow(block, j);
   }
 
   /** Lets the balls grow until they hold one value of a block, if it is live. */
-  holdRow(block: KeyBlock, j: number): void {
+  holdRow(block: ValueRows, j: number): void {
     if (block.live[j] === 0) return;
     const { kvHeads, valueDim } = this.#layout;
     const radii = this.#radii;
     for (let head = 0; head < kvHeads; head++) {
-      const offset = (j * kvHeads + head) * (valueDim + 2);
+      const offset = (j * kvHeads + head) * this.#width;
       radii[head] = Math.max(
         radii[head],
         distance(this.#centres, head * valueDim, block.values, offset, valueDim),
