@@ -91,7 +91,7 @@ export async function restoreEngine(
   };
   const name = options.backend ?? (isBackendName(snapshot.backend) ? snapshot.backend : "auto");
   const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0 };
-  const backend = wrap(selectBackend(operation, name)(config));
+  const backend = wrap(await selectBackend(operation, name)(config));
   const states = backend.name === snapshot.backend ? snapshot.states : null;
   try {
     await backend.restore(operation, toChanges(snapshot, parts), states);

@@ -14,7 +14,7 @@ export async function fillBackend(
   wrap: (backend: Backend) => Backend = (backend) => backend,
 ): Promise<Backend> {
   const { query, key, value, queryPositions, keyPositions, layout, rule, mask, tolerance, factory } = problem;
-  const backend = wrap(factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance }));
+  const backend = wrap(await factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance }));
   const keys = insertedRows(joinRows(key, value), keyPositions);
   const queries = insertedRows(query.data, queryPositions);
   const scope = {

@@ -190,4 +190,4 @@ export interface Backend {
 export const NOTHING: Since = { slots: new Uint32Array(0), kept: new Uint32Array(0) };
 
 /** Makes an empty backend. */
-export type BackendFactory = (config: BackendConfig) => Backend;
+export type BackendFactory = (config: BackendConfig) => Promise<Backend>;

@@ -20,7 +20,7 @@ export function selectBackend(operation: string, name: BackendName = "auto"): Ba
   switch (name) {
     case "auto":
     case "array":
-      return (config) => new ArrayBackend(config);
+      return (config) => Promise.resolve(new ArrayBackend(config));
     default:
       throw new InputError(operation, `backend is ${describe(name)}`, '"auto" or "array"');
   }

@@ -7,6 +7,8 @@ import * as field from "./job_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
 
 const PAGE_BYTES = 65536;
+/** What 32-bit addresses reach. */
+const MOST_BYTES = 2 ** 32;
 /** A build takes so many terms at a time, whose rows the second cache holds, with so many blocks a call. */
 const TILE_TERMS = 512;
 const TILE_BLOCKS = 4;
@@ -26,6 +28,7 @@ export class Arena {
   /** The address of `bytes` zeros, a multiple of 64. */
   take(bytes: number): number {
     const address = Math.ceil(this.#next / 64) * 64;
+    if (address + bytes > MOST_BYTES) throw new RangeError(`WebAssembly has no ${address + bytes} bytes`);
     const missing = address + bytes - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE_BYTES));
     this.#next = address + bytes;
@@ -301,9 +304,16 @@ export class RowBlocks {
     return mass > 0 ? Math.log(mass) + this.shift(row) * Math.LN2 : -Infinity;
   }
 
-  /** Whether the last patch left a row untrusted. */
-  isFlagged(row: number): boolean {
-    return this.#arena.integers(this.#at(field.FLAGS) + 4 * row, 1)[0] !== 0;
+  /** Says of some rows whether the next calls are about them. */
+  activateAll(rows: Uint32Array, isActive: boolean): void {
+    const mask = this.#arena.integers(this.#at(field.ROW_MASK), this.#blocks * 8);
+    for (const row of rows) mask[row] = isActive ? -1 : 0;
+  }
+
+  /** Those of some rows that the last patch left untrusted. */
+  flaggedAmong(rows: Uint32Array): Uint32Array {
+    const flags = this.#arena.integers(this.#at(field.FLAGS), this.#blocks * 8);
+    return rows.filter((row) => flags[row] !== 0);
   }
 
   /** Makes a row the state of no keys. */

@@ -20,6 +20,9 @@ import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { weighChunk, WEIGHTS_AT } from "./weights.ts";
 
+/** So few terms cost little beside what they change, and are summed in float64: edits one by one leave no rounding. */
+const FEW_TERMS: i32 = 16;
+
 /** Where memory is free. */
 export function heapBase(): usize {
   return __heap_base;
@@ -38,7 +41,8 @@ export function build(job: usize, first: i32, end: i32): void {
       const count = min(CHUNK_TERMS, terms - term);
       scoreChunk(job, block, term, count);
       raiseShifts(job, block, count);
-      addChunk(job, block, term, count, weighChunk(job, block, term, count));
+      const isPeaked = weighChunk(job, block, term, count);
+      addChunk(job, block, term, count, isPeaked || terms <= FEW_TERMS);
     }
   }
 }
@@ -56,7 +60,8 @@ export function patch(job: usize, first: i32, end: i32): bool {
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
       const count = min(CHUNK_TERMS, terms - term);
       scoreChunk(job, block, term, count);
-      addChunk(job, block, term, count, weighChunk(job, block, term, count));
+      const isPeaked = weighChunk(job, block, term, count);
+      addChunk(job, block, term, count, isPeaked || terms <= FEW_TERMS);
     }
     isFlagged = judge(job, block) || isFlagged;
   }

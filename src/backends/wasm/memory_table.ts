@@ -1,0 +1,30 @@
+/**
+ * A table in the memory of the kernels that grows by moving. Its capacity at least doubles, so that all places it has
+ * left together are no larger than the one it has.
+ */
+
+import type { Arena } from "./row_blocks.ts";
+
+/** Bytes at an address that changes when it grows. */
+export class MemoryTable {
+  /** Where it is; changes in `reserve` alone. */
+  address = 0;
+  /** Bytes that it has room for. */
+  capacity = 0;
+  readonly #arena: Arena;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  /** Makes room for `bytes`; new ones are zero. Throws before anything changes when there is no memory. */
+  reserve(bytes: number): void {
+    if (bytes <= this.capacity) return;
+    const capacity = Math.max(bytes, 2 * this.capacity);
+    const address = this.#arena.take(capacity);
+    const { buffer } = this.#arena.memory;
+    new Uint8Array(buffer, address, this.capacity).set(new Uint8Array(buffer, this.address, this.capacity));
+    this.address = address;
+    this.capacity = capacity;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The states of standing queries on the `wasm` backend: for each head the blocks of rows that the kernels keep, a row a
+ * query slot, and beside them each row's *heavy keys*, which stay out of its sums.
+ */
+
+import type { HeadLayout } from "../../core/head_layout.ts";
+import type { ScoreRule } from "../../core/score_rule.ts";
+import { type Arena, type BlockRange, RowBlocks, type RowRule } from "./row_blocks.ts";
+
+/** How many heavy keys a row may have before it is computed anew. */
+export const HEAVY_KEYS = 8;
+
+/** A key that is not in the sums of a row. */
+export interface HeavyKey {
+  readonly slot: number;
+  readonly score: number;
+}
+
+const NONE: readonly HeavyKey[] = [];
+
+/** States by head and query slot. */
+export class RowStates {
+  readonly heads: readonly RowBlocks[];
+  readonly #layout: HeadLayout;
+  readonly #heavy: readonly Map<number, HeavyKey[]>[];
+  /** Query slots that there is room for, a multiple of 8. */
+  capacity = 0;
+
+  constructor(arena: Arena, layout: HeadLayout, rule: RowRule) {
+    this.#layout = layout;
+    this.heads = Array.from({ length: layout.heads }, () => new RowBlocks(arena, rule, 0, HEAVY_KEYS));
+    this.#heavy = this.heads.map(() => new Map());
+  }
+
+  /** Makes room for query slots below `size`. */
+  reserve(size: number): void {
+    const capacity = this.capacityFor(size);
+    if (capacity === this.capacity) return;
+    for (const rows of this.heads) rows.reserve(capacity);
+    this.capacity = capacity;
+  }
+
+  /** The capacity that query slots below `size` need. */
+  capacityFor(size: number): number {
+    return size <= this.capacity ? this.capacity : 8 * Math.ceil(Math.max(size, 2 * this.capacity) / 8);
+  }
+
+  /** Bytes of memory for so many query slots. */
+  bytesOf(capacity: number): number {
+    const { headDim, heads } = this.#layout;
+    return heads * capacity * (4 * headDim + 8 * this.heads[0].columns + 32 + 12 * HEAVY_KEYS);
+  }
+
+  /** Stores a query, which has no state from then on. */
+  setQuery(slot: number, rows: Float32Array, offset: number, position: number): void {
+    const { headDim } = this.#layout;
+    this.heads.forEach((blocks, head) => {
+      const start = offset + head * headDim;
+      blocks.setQuery(slot, rows.subarray(start, start + headDim), position);
+      blocks.activate(slot, false);
+    });
+    this.clear(slot);
+  }
+
+  /** Makes a query's states those of no keys. */
+  clear(slot: number): void {
+    this.heads.forEach((blocks, head) => {
+      blocks.clearState(slot);
+      this.#heavy[head].delete(slot);
+    });
+  }
+
+  /** Runs a call of the kernels on the rows of some queries alone. */
+  withActive<T>(head: number, queries: Uint32Array, call: (ranges: readonly BlockRange[]) => T): T {
+    const rows = this.heads[head];
+    rows.activateAll(queries, true);
+    try {
+      return call(blockRanges(queries));
+    } finally {
+      rows.activateAll(queries, false);
+    }
+  }
+
+  /** The heavy keys of a row. */
+  heavyKeys(head: number, slot: number): readonly HeavyKey[] {
+    return this.#heavy[head].get(slot) ?? NONE;
+  }
+
+  /** Whether a row has more heavy keys than it may. */
+  isOverloaded(head: number, slot: number): boolean {
+    return this.heavyKeys(head, slot).length > HEAVY_KEYS;
+  }
+
+  /** Replaces the heavy keys of a row. */
+  setHeavyKeys(head: number, slot: number, keys: readonly HeavyKey[]): void {
+    if (keys.length === 0) this.#heavy[head].delete(slot);
+    else this.#heavy[head].set(slot, [...keys]);
+  }
+}
+
+/** The rule of the kernels; sums in float32 are proven to no more than 10⁻⁵, whatever the tolerance asks. */
+export function toRowRule({ headDim, valueDim }: HeadLayout, rule: ScoreRule, tolerance: number): RowRule {
+  const { scale, softcap, before, after } = rule;
+  return {
+    headDim,
+    valueDim,
+    scale,
+    softcap,
+    before,
+    after,
+    tolerance: Math.max(tolerance, LEAST_TOLERANCE),
+  };
+}
+
+const LEAST_TOLERANCE = 1e-5;
+
+/** Runs of blocks that hold some rows. */
+export function blockRanges(rows: Uint32Array): BlockRange[] {
+  const blocks = rows.map((row) => Math.floor(row / 8)).sort();
+  const ranges: [number, number][] = [];
+  for (const block of blocks) {
+    const last = ranges[ranges.length - 1];
+    if (last && block < last[1]) continue;
+    if (last && block === last[1]) last[1]++;
+    else ranges.push([block, block + 1]);
+  }
+  return ranges;
+}

@@ -1,0 +1,139 @@
+/**
+ * Brings rows up to date with the kernels: makes the terms of a call, says which rows it is about, and deals with what it
+ * leaves, which is heavy keys and rows that are not to be trusted.
+ */
+
+import type { BackendConfig, Work } from "../backend.ts";
+import { keyHeadOf } from "../../core/head_layout.ts";
+import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
+import { looksAtPositions } from "../../core/score_rule.ts";
+import { BLOCK_BYTES, BLOCK_ROWS } from "./job_fields.ts";
+import type { KeyTable } from "./key_table.ts";
+import type { Kernels } from "./load_kernels.ts";
+import { MemoryTable } from "./memory_table.ts";
+import type { Moment } from "./moment.ts";
+import type { Arena, HeavyEvent } from "./row_blocks.ts";
+import type { HeavyKey, RowStates } from "./row_states.ts";
+import { TermList } from "./term_list.ts";
+
+/** Patches, builds and scores of one backend. */
+export class RowUpdater {
+  readonly #kernels: Kernels;
+  readonly #arena: Arena;
+  readonly #config: BackendConfig;
+  readonly #work: Work;
+  readonly #terms: TermList;
+  readonly #scores: MemoryTable;
+
+  constructor(kernels: Kernels, arena: Arena, config: BackendConfig, work: Work) {
+    this.#kernels = kernels;
+    this.#arena = arena;
+    this.#config = config;
+    this.#work = work;
+    this.#terms = new TermList(arena, config.maskHeads > 0, looksAtPositions(config.rule));
+    this.#scores = new MemoryTable(arena);
+  }
+
+  /** Makes room for calls of `count` terms. */
+  reserve(count: number): void {
+    this.#terms.reserve(count);
+  }
+
+  /** Computes rows of a head from scratch. */
+  build(states: RowStates, head: number, queries: Uint32Array, stored: KeyTable): void {
+    if (queries.length === 0) return;
+    const blocks = states.heads[head];
+    this.#begin(head);
+    this.#pushLive(stored);
+    this.#terms.attach(blocks.job);
+    states.withActive(head, queries, (ranges) => blocks.build(this.#kernels, ranges));
+    for (const slot of queries) states.setHeavyKeys(head, slot, []);
+    this.#count(queries.length, this.#terms.count, true);
+    this.#work.rowsBuilt += queries.length;
+  }
+
+  /** Exchanges in rows of a head the keys of a moment for the stored ones; what loses its trust is built. */
+  patch(states: RowStates, head: number, queries: Uint32Array, moment: Moment): void {
+    const blocks = states.heads[head];
+    const { stored, since } = moment;
+    this.#begin(head);
+    for (const slot of since.slots) {
+      const before = moment.find(slot);
+      if (before) this.#terms.push(before.table, before.row, slot, true);
+      if (stored.isLive(slot)) this.#terms.push(stored, slot, slot, false);
+    }
+    this.#work.rowsPatched += queries.length;
+    this.#terms.attach(blocks.job);
+    const events = states.withActive(head, queries, (ranges) => blocks.patch(this.#kernels, ranges));
+    this.#count(queries.length, this.#terms.count, true);
+    this.#noteHeavy(states, head, events);
+    const overloaded = queries.filter((slot) => states.isOverloaded(head, slot));
+    const distrusted = Uint32Array.from(new Set([...blocks.flaggedAmong(queries), ...overloaded]));
+    this.#work.refreshes += distrusted.length;
+    this.build(states, head, distrusted, stored);
+  }
+
+  /** Scores by slot of all stored keys with a row; −∞ where there is none. */
+  scores(states: RowStates, head: number, slot: number, stored: KeyTable): Float64Array {
+    const blocks = states.heads[head];
+    this.#begin(head);
+    this.#pushLive(stored);
+    const { count, slots } = this.#terms;
+    this.#scores.reserve(count * BLOCK_BYTES);
+    this.#terms.attach(blocks.job);
+    this.#kernels.score(blocks.job, Math.floor(slot / BLOCK_ROWS), this.#scores.address);
+    this.#count(1, count, false);
+    const scores = new Float64Array(stored.size).fill(-Infinity);
+    const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
+    for (let term = 0; term < count; term++) {
+      scores[slots[term]] = found[term * BLOCK_ROWS + slot % BLOCK_ROWS];
+    }
+    return scores;
+  }
+
+  /** Weights of scores, which they replace, into `target`, which is zeroed. */
+  writeWeights(scores: Float64Array, largest: number, target: Float32Array): void {
+    let mass = 0;
+    if (largest === -Infinity) return;
+    const shift = exponentOf(largest);
+    const count = Math.min(scores.length, target.length);
+    for (let slot = 0; slot < count; slot++) {
+      if (scores[slot] === -Infinity) continue;
+      scores[slot] = shiftedExp(scores[slot], shift);
+      mass += scores[slot];
+      this.#work.exponentials++;
+    }
+    for (let slot = 0; slot < count; slot++) target[slot] = scores[slot] > 0 ? scores[slot] / mass : 0;
+  }
+
+  #begin(head: number): void {
+    this.#terms.begin(keyHeadOf(this.#config.layout, head), this.#config.maskHeads > 1 ? head : 0);
+  }
+
+  #pushLive(stored: KeyTable): void {
+    for (let slot = 0; slot < stored.size; slot++) {
+      if (stored.isLive(slot)) this.#terms.push(stored, slot, slot, false);
+    }
+  }
+
+  /** Heavy keys come and go in the order of their terms. */
+  #noteHeavy(states: RowStates, head: number, events: readonly HeavyEvent[]): void {
+    const changed = new Map<number, HeavyKey[]>();
+    for (const { row, term, score } of events) {
+      let keys = changed.get(row);
+      if (!keys) changed.set(row, keys = [...states.heavyKeys(head, row)]);
+      const slot = this.#terms.slots[term];
+      if (this.#terms.isTakenOut(term)) keys = keys.filter((key) => key.slot !== slot);
+      else keys.push({ slot, score });
+      changed.set(row, keys);
+    }
+    for (const [row, keys] of changed) states.setHeavyKeys(head, row, keys);
+  }
+
+  #count(rows: number, terms: number, isSummed: boolean): void {
+    const { layout: { headDim, valueDim }, rule } = this.#config;
+    const perTerm = headDim + (isSummed ? valueDim + 2 : 0);
+    this.#work.multiplyAdds += rows * terms * perTerm;
+    this.#work.exponentials += rows * terms * ((isSummed ? 1 : 0) + (rule.softcap > 0 ? 1 : 0));
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The states of the `wasm` backend as a snapshot holds them, for m query slots, H heads and rows of w = dv + 2 sums:
+ *
+ *     shift, ceiling               F64 [m, H], −∞ for sums of no keys
+ *     massError, sumError          F32 [m, H]
+ *     high, low                    F32 [m, H, w]
+ *     heavyCount                   U8  [m, H]
+ *     heavySlots, heavyScores      U32 and F32 [m, H, 8], of which the first heavyCount of a row count
+ *     centres, radii               F64 [Hkv, dv] and F64 [Hkv], the balls around the values
+ *     norms, magnitudes            F64 [Hkv], how large keys and values are
+ */
+
+import type { HeadLayout } from "../../core/head_layout.ts";
+import { FormatError } from "../../errors.ts";
+import { checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
+import type { ValueSpread } from "../value_spread.ts";
+import { EMPTY_SHIFT } from "./job_fields.ts";
+import type { KeyReach } from "./key_reach.ts";
+import type { KeyTable } from "./key_table.ts";
+import { HEAVY_KEYS, type HeavyKey, type RowStates } from "./row_states.ts";
+
+/** What is saved beside the rows. */
+export interface SavedParts {
+  readonly layout: HeadLayout;
+  readonly states: RowStates;
+  readonly spread: ValueSpread;
+  readonly reach: KeyReach;
+}
+
+/** Copies the states of the query slots below `querySize`. */
+export function saveStates({ layout, states, spread, reach }: SavedParts, querySize: number): SavedArrays {
+  const { heads, kvHeads, valueDim } = layout;
+  const width = valueDim + 2, rows = querySize * heads;
+  const shift = new Float64Array(rows).fill(-Infinity), ceiling = new Float64Array(rows).fill(-Infinity);
+  const massError = new Float32Array(rows), sumError = new Float32Array(rows);
+  const high = new Float32Array(rows * width), low = new Float32Array(rows * width);
+  const heavyCount = new Uint8Array(rows), heavySlots = new Uint32Array(rows * HEAVY_KEYS);
+  const heavyScores = new Float32Array(rows * HEAVY_KEYS);
+  const { columns } = states.heads[0];
+  const rowHigh = new Float32Array(columns), rowLow = new Float32Array(columns);
+  for (let slot = 0; slot < Math.min(querySize, states.capacity); slot++) {
+    for (let head = 0; head < heads; head++) {
+      const row = slot * heads + head;
+      const held = states.heads[head].readState(slot, rowHigh, rowLow);
+      shift[row] = fromPower(held.shift);
+      ceiling[row] = fromPower(held.ceiling);
+      // The kernels charge rows of no keys for what happens beside them, which means nothing.
+      if (held.shift !== EMPTY_SHIFT) {
+        massError[row] = held.massError;
+        sumError[row] = held.sumError;
+      }
+      high.set(rowHigh.subarray(0, width), row * width);
+      low.set(rowLow.subarray(0, width), row * width);
+      const heavy = states.heavyKeys(head, slot);
+      heavyCount[row] = heavy.length;
+      heavy.forEach((key, at) => {
+        heavySlots[row * HEAVY_KEYS + at] = key.slot;
+        heavyScores[row * HEAVY_KEYS + at] = key.score;
+      });
+    }
+  }
+  const perRow = [querySize, heads];
+  const { centres, radii } = spread.save();
+  return {
+    shift: { shape: perRow, data: shift },
+    ceiling: { shape: perRow, data: ceiling },
+    massError: { shape: perRow, data: massError },
+    sumError: { shape: perRow, data: sumError },
+    high: { shape: [...perRow, width], data: high },
+    low: { shape: [...perRow, width], data: low },
+    heavyCount: { shape: perRow, data: heavyCount },
+    heavySlots: { shape: [...perRow, HEAVY_KEYS], data: heavySlots },
+    heavyScores: { shape: [...perRow, HEAVY_KEYS], data: heavyScores },
+    centres: { shape: [kvHeads, valueDim], data: centres },
+    radii: { shape: [kvHeads], data: radii },
+    norms: { shape: [kvHeads], data: reach.norms.slice() },
+    magnitudes: { shape: [kvHeads], data: reach.magnitudes.slice() },
+  };
+}
+
+/**
+ * Takes the states of all queries, after all of them were checked.
+ *
+ * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
+ */
+export function restoreStates(
+  operation: string,
+  saved: SavedArrays,
+  { layout, states, spread, reach }: SavedParts,
+  keys: KeyTable,
+  querySize: number,
+): void {
+  const { heads, kvHeads, valueDim } = layout;
+  const width = valueDim + 2, perRow = [querySize, heads];
+  const shift = takeNumbers(operation, saved, "shift", "F64", perRow);
+  const ceiling = takeNumbers(operation, saved, "ceiling", "F64", perRow);
+  const massError = takeNumbers(operation, saved, "massError", "F32", perRow);
+  const sumError = takeNumbers(operation, saved, "sumError", "F32", perRow);
+  const high = takeNumbers(operation, saved, "high", "F32", [...perRow, width]);
+  const low = takeNumbers(operation, saved, "low", "F32", [...perRow, width]);
+  const heavyCount = takeNumbers(operation, saved, "heavyCount", "U8", perRow);
+  const heavySlots = takeNumbers(operation, saved, "heavySlots", "U32", [...perRow, HEAVY_KEYS]);
+  const heavyScores = takeNumbers(operation, saved, "heavyScores", "F32", [...perRow, HEAVY_KEYS]);
+  const bounds = {
+    centres: takeNumbers(operation, saved, "centres", "F64", [kvHeads, valueDim]),
+    radii: takeNumbers(operation, saved, "radii", "F64", [kvHeads]),
+    norms: takeNumbers(operation, saved, "norms", "F64", [kvHeads]),
+    magnitudes: takeNumbers(operation, saved, "magnitudes", "F64", [kvHeads]),
+  };
+  checkNumbers(operation, "shift", shift, isPower, "whole numbers, or −Infinity for a row without keys");
+  checkNumbers(operation, "ceiling", ceiling, isPower, "whole numbers, or −Infinity for a row without keys");
+  // A row whose sums overflow holds what overflows; it is steep, and answered without them.
+  const isNoLess = (number: number) => !(number < 0);
+  checkNumbers(operation, "massError", massError, isNoLess, "numbers ≥ 0");
+  checkNumbers(operation, "sumError", sumError, isNoLess, "numbers ≥ 0");
+  checkNumbers(operation, "heavyCount", heavyCount, (count) => count <= HEAVY_KEYS, `at most ${HEAVY_KEYS}`);
+  checkNumbers(operation, "centres", bounds.centres, Number.isFinite, "finite numbers");
+  for (const name of ["radii", "norms", "magnitudes"] as const) {
+    checkNumbers(operation, name, bounds[name], isBound, "finite numbers ≥ 0");
+  }
+  const heavy = Array.from(heavyCount, (count, row) => {
+    return toHeavyKeys(operation, row, heavySlots, heavyScores, count, keys);
+  });
+
+  for (let row = 0; row < querySize * heads; row++) {
+    const slot = Math.floor(row / heads), head = row % heads;
+    states.heads[head].writeState(slot, {
+      shift: toPower(shift[row]),
+      ceiling: toPower(ceiling[row]),
+      massError: massError[row],
+      sumError: sumError[row],
+      high: high.subarray(row * width, (row + 1) * width),
+      low: low.subarray(row * width, (row + 1) * width),
+    });
+    states.setHeavyKeys(head, slot, heavy[row]);
+  }
+  spread.restore(bounds.centres, bounds.radii);
+  reach.restore(bounds.norms, bounds.magnitudes);
+}
+
+/** A row's heavy keys, which are live, none twice. */
+function toHeavyKeys(
+  operation: string,
+  row: number,
+  slots: Uint32Array,
+  scores: Float32Array,
+  count: number,
+  keys: KeyTable,
+): HeavyKey[] {
+  const start = row * HEAVY_KEYS;
+  const heavy = slots.subarray(start, start + count);
+  if (!heavy.every((slot, at) => keys.isLive(slot) && heavy.indexOf(slot) === at)) {
+    throw new FormatError(
+      operation,
+      `tensor heavySlots has [${heavy.join(", ")}] for row ${row}`,
+      "numbers of live keys, none twice",
+    );
+  }
+  checkNumbers(
+    operation,
+    "heavyScores",
+    scores.subarray(start, start + count),
+    (score) => score > -Infinity,
+    "no NaN",
+  );
+  return Array.from(heavy, (slot, at) => ({ slot, score: scores[start + at] }));
+}
+
+/** Powers fit an i32, in which one stands for none. */
+function isPower(power: number): boolean {
+  return power === -Infinity || (Number.isInteger(power) && Math.abs(power) < -EMPTY_SHIFT);
+}
+
+function fromPower(power: number): number {
+  return power === EMPTY_SHIFT ? -Infinity : power;
+}
+
+function toPower(power: number): number {
+  return power === -Infinity ? EMPTY_SHIFT : power;
+}
+
+function isBound(number: number): boolean {
+  return number >= 0 && number < Infinity;
+}

@@ -1,0 +1,86 @@
+/**
+ * The terms of a call, written straight into the tables that a job points at. The tables are shared by all heads, one
+ * after the other.
+ */
+
+import * as field from "./job_fields.ts";
+import type { KeyTable } from "./key_table.ts";
+import { MemoryTable } from "./memory_table.ts";
+import type { Arena } from "./row_blocks.ts";
+
+const TAKE_OUT = 0x80000000;
+
+/** Key slots to be added and taken out, of one head. */
+export class TermList {
+  readonly #arena: Arena;
+  readonly #hasBias: boolean;
+  readonly #hasPositions: boolean;
+  readonly #table: MemoryTable;
+  #capacity = 0;
+  #keyHead = 0;
+  #maskHead = 0;
+  #keys = new Uint32Array(0) as Uint32Array;
+  #values = new Uint32Array(0) as Uint32Array;
+  #signs = new Uint32Array(0) as Uint32Array;
+  #biases = new Uint32Array(0) as Uint32Array;
+  #positions = new Float64Array(0) as Float64Array;
+  /** The slot of each term. */
+  slots = new Uint32Array(0);
+  count = 0;
+
+  constructor(arena: Arena, hasBias: boolean, hasPositions: boolean) {
+    this.#arena = arena;
+    this.#hasBias = hasBias;
+    this.#hasPositions = hasPositions;
+    this.#table = new MemoryTable(arena);
+  }
+
+  /** Makes room for `count` terms. */
+  reserve(count: number): void {
+    if (count <= this.#capacity) return;
+    const capacity = 2 * Math.ceil(Math.max(count, 2 * this.#capacity) / 2);
+    this.#table.reserve(24 * capacity);
+    this.#capacity = capacity;
+    this.slots = new Uint32Array(capacity);
+    const words = (at: number) => this.#arena.words(this.#table.address + at * capacity, capacity);
+    this.#keys = words(0);
+    this.#values = words(4);
+    this.#signs = words(8);
+    this.#biases = words(12);
+    this.#positions = this.#arena.doubles(this.#table.address + 16 * capacity, capacity);
+  }
+
+  /** Begins the terms of a head. */
+  begin(keyHead: number, maskHead: number): void {
+    this.#keyHead = keyHead;
+    this.#maskHead = maskHead;
+    this.count = 0;
+  }
+
+  /** Adds the key in a slot, or takes it out. */
+  push(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {
+    const at = this.count++;
+    this.#keys[at] = table.keyAddress(row, this.#keyHead);
+    this.#values[at] = table.valueAddress(row, this.#keyHead);
+    this.#signs[at] = isTakenOut ? TAKE_OUT : 0;
+    if (this.#hasBias) this.#biases[at] = table.biasAddress(row, this.#maskHead);
+    if (this.#hasPositions) this.#positions[at] = table.position(row);
+    this.slots[at] = slot;
+  }
+
+  /** Whether a term is taken out. */
+  isTakenOut(term: number): boolean {
+    return this.#signs[term] !== 0;
+  }
+
+  /** Makes a job speak of these terms. */
+  attach(job: number): void {
+    const words = this.#arena.words(job, field.JOB_BYTES / 4);
+    words[field.TERM_COUNT / 4] = this.count;
+    words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
+    words[field.TERM_VALUES / 4] = this.#values.byteOffset;
+    words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
+    words[field.TERM_BIASES / 4] = this.#hasBias ? this.#biases.byteOffset : 0;
+    words[field.TERM_POSITIONS / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
+  }
+}

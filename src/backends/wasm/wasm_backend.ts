@@ -1,0 +1,346 @@
+/**
+ * The fast backend for a processor: states are kept by kernels in WebAssembly, in float32, on the thread of the caller.
+ * What the kernels leave to others is done here in float64: heavy keys, certificates, and steep rows.
+ *
+ * Invariant between calls: the states of a live query hold the keys of one moment and are trusted, unless the query was
+ * stored and not brought up to date since; no row is active.
+ */
+
+import {
+  type Backend,
+  type BackendConfig,
+  type Changes,
+  type Cohort,
+  type Costs,
+  NO_ROW,
+  NOTHING,
+  type PassingQueries,
+  type Readout,
+  type RowChanges,
+  type RowSource,
+  type SavedBackend,
+  type Work,
+} from "../backend.ts";
+import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
+import { CapacityError } from "../../errors.ts";
+import type { SavedArrays } from "../../saved_array.ts";
+import { RowStore } from "../row_store.ts";
+import { ValueSpread } from "../value_spread.ts";
+import { Certifier } from "./certifier.ts";
+import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
+import { KeyTable } from "./key_table.ts";
+import { compileKernels, instantiateKernels, type Kernels } from "./load_kernels.ts";
+import { giveMemory, takeMemory } from "./memory_pool.ts";
+import { Moment } from "./moment.ts";
+import { PairScores } from "./pair_scores.ts";
+import { Arena } from "./row_blocks.ts";
+import { RowStates, toRowRule } from "./row_states.ts";
+import { RowTotals } from "./row_totals.ts";
+import { RowUpdater } from "./row_updater.ts";
+import { restoreStates, saveStates } from "./saved_states.ts";
+
+/** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
+const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8 };
+/** Passing queries that are computed together. */
+const PASSING_ROWS = 64;
+
+/** Attention over WebAssembly kernels in the thread of the caller. */
+export class WasmBackend implements Backend {
+  readonly name = "wasm";
+  readonly costs = COSTS;
+  readonly keys: RowSource;
+  readonly queries: RowSource;
+  readonly kept: RowSource;
+  readonly #config: BackendConfig;
+  readonly #arena: Arena;
+  readonly #work: Work = { multiplyAdds: 0, exponentials: 0, rowsBuilt: 0, rowsPatched: 0, refreshes: 0 };
+  readonly #stored: KeyTable;
+  readonly #kept: KeyTable;
+  readonly #queryRows: RowStore;
+  readonly #states: RowStates;
+  readonly #passing: RowStates;
+  readonly #updater: RowUpdater;
+  readonly #spread: ValueSpread;
+  readonly #reach: KeyReach;
+  readonly #scores: PairScores;
+  readonly #totals: RowTotals;
+  readonly #certifier: Certifier;
+  #isDisposed = false;
+
+  constructor(config: BackendConfig, kernels: Kernels, memory: WebAssembly.Memory) {
+    const { layout, rule, maskHeads, tolerance } = config;
+    const arena = this.#arena = new Arena(memory, kernels.heapBase());
+    const work = this.#work;
+    const rowRule = toRowRule(layout, rule, tolerance);
+    this.#config = config;
+    this.#stored = new KeyTable(arena, layout, maskHeads);
+    this.#kept = new KeyTable(arena, layout, maskHeads);
+    this.#queryRows = new RowStore(queryColumns(layout));
+    this.#states = new RowStates(arena, layout, rowRule);
+    this.#passing = new RowStates(arena, layout, rowRule);
+    this.#updater = new RowUpdater(kernels, arena, config, work);
+    this.#spread = new ValueSpread(layout, this.#stored.columns);
+    this.#reach = new KeyReach(layout, rule.scale);
+    const scores = this.#scores = new PairScores(arena, layout, rule, maskHeads, work);
+    this.#totals = new RowTotals(arena, layout, scores, work);
+    const { spread, reach } = { spread: this.#spread, reach: this.#reach };
+    this.#certifier = new Certifier({ arena, layout, rule, scores, spread, reach, work });
+    this.keys = this.#stored;
+    this.kept = this.#kept;
+    this.queries = this.#queryRows;
+  }
+
+  get work(): Readonly<Work> {
+    return this.#work;
+  }
+
+  bytes(): number {
+    return this.#arena.bytes + this.#stored.bytes() + this.#kept.bytes() + this.#queryRows.bytes();
+  }
+
+  store({ keys, queries }: Changes, kept: Uint32Array): Promise<void> {
+    return Promise.try(() => {
+      // All that can fail, for want of memory, comes before the first change.
+      this.#reserve(keys, queries, kept);
+      keys.slots.forEach((slot, t) => {
+        if (kept[t] !== NO_ROW) this.#kept.copyFrom(this.#stored, slot, kept[t]);
+      });
+      this.#stored.store(keys);
+      const rows = this.#stored.valueRows();
+      for (const slot of keys.slots) {
+        this.#spread.holdRow(rows, slot);
+        this.#reach.holdRow(this.#stored, slot);
+      }
+      this.#storeQueries(queries);
+    });
+  }
+
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    return Promise.try(() => {
+      const { heads } = this.#config.layout;
+      for (const { queries, since } of patch) {
+        const moment = this.#momentOf(since);
+        for (let head = 0; head < heads; head++) {
+          this.#updater.patch(this.#states, head, queries, moment);
+        }
+      }
+      for (let head = 0; head < heads; head++) {
+        this.#updater.build(this.#states, head, build, this.#stored);
+      }
+      if (build.length !== this.#queryRows.liveCount()) return;
+      this.#spread.layAround(this.#stored.valueRows());
+      this.#reach.layAround(this.#stored);
+    });
+  }
+
+  read({ queries, since }: Cohort): Promise<Readout> {
+    return Promise.try(() => {
+      const { heads } = this.#config.layout;
+      const moment = this.#momentOf(since);
+      const readout = this.#emptyReadout(queries.length);
+      for (let at = 0; at < queries.length; at++) {
+        for (let head = 0; head < heads; head++) {
+          this.#takeStanding(queries[at], head, moment);
+          this.#write(readout, at * heads + head);
+        }
+      }
+      return readout;
+    });
+  }
+
+  certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
+    return Promise.try(() => {
+      const { heads } = this.#config.layout;
+      const moment = this.#momentOf(since);
+      return Float64Array.from(queries, (slot) => {
+        let squared = 0;
+        for (let head = 0; head < heads; head++) {
+          const norm = this.#takeStanding(slot, head, moment);
+          squared += this.#certifier.bound(this.#totals, moment, head, norm) ** 2;
+        }
+        return Math.sqrt(squared);
+      });
+    });
+  }
+
+  attend({ count, rows, positions }: PassingQueries): Promise<Readout> {
+    return Promise.try(() => {
+      const { layout: { heads }, layout } = this.#config;
+      const width = queryColumns(layout);
+      const moment = this.#momentOf(NOTHING);
+      const readout = this.#emptyReadout(count);
+      this.#passing.reserve(Math.min(count, PASSING_ROWS));
+      for (let first = 0; first < count; first += PASSING_ROWS) {
+        const slots = Uint32Array.from({ length: Math.min(PASSING_ROWS, count - first) }, (_, at) => at);
+        for (const at of slots) {
+          this.#passing.setQuery(at, rows, (first + at) * width, positions[first + at]);
+        }
+        for (let head = 0; head < heads; head++) {
+          this.#updater.build(this.#passing, head, slots, this.#stored);
+          for (const at of slots) {
+            const query = first + at;
+            this.#scores.select(rows, query * width, head, positions[query], 0);
+            this.#take(this.#passing, at, head, moment, this.#normOf(rows, query * width, head));
+            this.#write(readout, query * heads + head);
+          }
+        }
+      }
+      return readout;
+    });
+  }
+
+  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return Promise.try(() => {
+      const target = new Float32Array(slotCount);
+      const norm = this.#select(row, head);
+      const isSteep = this.#reach.isSteep(norm, keyHeadOf(this.#config.layout, head));
+      let scores = isSteep ? null : this.#updater.scores(this.#states, head, row, this.#stored);
+      if (!scores || Math.abs(largestOf(scores)) >= STEEP_SCORE) {
+        scores = this.#totals.scoresOf(this.#momentOf(NOTHING));
+      }
+      this.#updater.writeWeights(scores, largestOf(scores), target);
+      this.#work.rowsBuilt++;
+      return target;
+    });
+  }
+
+  save(keySize: number, querySize: number): Promise<SavedBackend> {
+    return Promise.try(() => ({
+      bias: this.#stored.saveBias(keySize, querySize),
+      states: saveStates(this.#savedParts(), querySize),
+    }));
+  }
+
+  async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW));
+    if (!states) {
+      return await this.update(rows.queries.slots.filter((_, t) => rows.queries.live[t] === 1), []);
+    }
+    restoreStates(operation, states, this.#savedParts(), this.#stored, this.#queryRows.size);
+  }
+
+  dispose(): Promise<void> {
+    if (!this.#isDisposed) giveMemory(this.#arena.memory);
+    this.#isDisposed = true;
+    return Promise.resolve();
+  }
+
+  #savedParts() {
+    const { layout } = this.#config;
+    return { layout, states: this.#states, spread: this.#spread, reach: this.#reach };
+  }
+
+  #momentOf(since: Cohort["since"]): Moment {
+    return new Moment(this.#stored, this.#kept, since);
+  }
+
+  #reserve(keys: RowChanges, queries: RowChanges, kept: Uint32Array): void {
+    const keyEnd = Math.max(this.#stored.size, endOf(keys.slots));
+    const keptEnd = Math.max(this.#kept.size, endOf(kept));
+    const [biasKeys, querySize] = this.#sizesOf(keys, queries, keyEnd);
+    const capacity = this.#states.capacityFor(querySize);
+    const bytes = this.#stored.bytesOf(keyEnd, biasKeys, capacity) +
+      this.#kept.bytesOf(keptEnd, keptEnd, capacity) + this.#states.bytesOf(capacity) +
+      this.#queryRows.bytesOf(querySize);
+    CapacityError.guard("wasm", `${keyEnd} keys and ${querySize} queries`, bytes, () => {
+      this.#stored.reserve(keyEnd, biasKeys, capacity);
+      this.#kept.reserve(keptEnd, keptEnd, capacity);
+      this.#queryRows.reserve(querySize);
+      this.#states.reserve(querySize);
+      this.#updater.reserve(Math.max(2 * keyEnd, keyEnd + keptEnd));
+    });
+  }
+
+  /** How many key and query slots there must be room for, those that only a bias mentions included. */
+  #sizesOf(keys: RowChanges, queries: RowChanges, keyEnd: number): [number, number] {
+    const { maskHeads } = this.#config;
+    const mentioned = ({ slots, bias }: RowChanges) =>
+      bias && slots.length > 0 ? bias.length / slots.length / maskHeads : 0;
+    const queryEnd = Math.max(this.#queryRows.size, endOf(queries.slots));
+    return [Math.max(keyEnd, mentioned(queries)), Math.max(queryEnd, mentioned(keys))];
+  }
+
+  #storeQueries(queries: RowChanges): void {
+    const { slots, live, rows, positions } = queries;
+    const { width } = this.#queryRows;
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t];
+      this.#queryRows.mark(slot, live[t], positions[t]);
+      if (live[t] === 1) {
+        this.#queryRows.rows.set(rows.subarray(t * width, (t + 1) * width), slot * width);
+        this.#states.setQuery(slot, rows, t * width, positions[t]);
+      } else this.#states.clear(slot);
+    }
+    this.#stored.storeQueryBias(queries);
+  }
+
+  /** Takes one head of a standing query; returns its norm. */
+  #select(slot: number, head: number): number {
+    const { rows, width, positions } = this.#queryRows;
+    this.#scores.select(rows, slot * width, head, positions[slot], slot);
+    return this.#normOf(rows, slot * width, head);
+  }
+
+  /** Takes the totals of one head of a standing query; returns its norm. */
+  #takeStanding(slot: number, head: number, moment: Moment): number {
+    const norm = this.#select(slot, head);
+    this.#take(this.#states, slot, head, moment, norm);
+    return norm;
+  }
+
+  #take(states: RowStates, row: number, head: number, moment: Moment, queryNorm: number): void {
+    const totals = this.#totals;
+    if (!this.#reach.isSteep(queryNorm, keyHeadOf(this.#config.layout, head))) {
+      totals.take(states.heads[head], row, states.heavyKeys(head, row), moment, head);
+      if (!totals.isSteep) return;
+    }
+    totals.takeSteep(moment, head);
+  }
+
+  #normOf(rows: Float32Array, offset: number, head: number): number {
+    const { headDim } = this.#config.layout;
+    const start = offset + head * headDim;
+    let squared = 0;
+    for (let c = start; c < start + headDim; c++) squared += rows[c] * rows[c];
+    return Math.sqrt(squared);
+  }
+
+  #emptyReadout(count: number): Readout {
+    const { layout } = this.#config;
+    return {
+      output: new Float32Array(count * outputColumns(layout)),
+      logSumExp: new Float32Array(count * layout.heads),
+    };
+  }
+
+  #write({ output, logSumExp }: Readout, at: number): void {
+    this.#totals.writeOutput(output, at * this.#config.layout.valueDim);
+    logSumExp[at] = this.#totals.logSumExp();
+  }
+}
+
+let compiled: Promise<WebAssembly.Module> | null = null;
+
+/**
+ * Makes an empty backend. Of the two builds it takes the one without fused multiply-adds: whether those round once or
+ * twice is the processor's choice, and a state that one machine saved must be patched with the same bits on another.
+ */
+export async function createWasmBackend(config: BackendConfig): Promise<WasmBackend> {
+  compiled ??= compileKernels("simd128");
+  const module = await compiled;
+  const memory = takeMemory();
+  return new WasmBackend(config, await instantiateKernels(module, memory), memory);
+}
+
+function largestOf(scores: Float64Array): number {
+  let largest = -Infinity;
+  for (const score of scores) largest = Math.max(largest, score);
+  return largest;
+}
+
+/** One more than the largest number but for `NO_ROW`. */
+function endOf(numbers: Uint32Array): number {
+  let end = 0;
+  for (const number of numbers) if (number !== NO_ROW) end = Math.max(end, number + 1);
+  return end;
+}
