@@ -12,6 +12,8 @@ export interface TimeLimits {
   readonly warmUpMs?: number;
   /** Runs that count, also when they take longer than the budget. */
   readonly leastRuns?: number;
+  /** Runs timed together, where only a whole cycle of them is typical; times are of one of them. */
+  readonly together?: number;
   /** Milliseconds since some moment. */
   readonly now?: () => number;
 }
@@ -25,15 +27,16 @@ const WARM_UP_BATCHES = 12;
  */
 export async function time(
   run: () => void | Promise<void>,
-  { budgetMs = 500, warmUpMs = budgetMs, leastRuns = 5, now = () => performance.now() }: TimeLimits = {},
+  { budgetMs = 500, warmUpMs = budgetMs, leastRuns = 5, together = 1, now = () => performance.now() }:
+    TimeLimits = {},
 ): Promise<Timing> {
   async function runFor(milliseconds: number, least: number): Promise<number[]> {
     const samples: number[] = [];
     const end = now() + milliseconds;
     while (samples.length < least || now() < end) {
       const start = now();
-      await run();
-      samples.push(now() - start);
+      for (let count = 0; count < together; count++) await run();
+      samples.push((now() - start) / together);
     }
     return samples;
   }
