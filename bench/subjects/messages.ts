@@ -33,8 +33,12 @@ export type Reply =
 /** Begins the lines that are replies; a peer may print others. */
 export const REPLY_MARK = "\u0002";
 
-/** The first line of what was thrown. */
+const LONGEST_REASON = 100;
+
+/** The first line of what was thrown, without the folders of whoever built it; the end, where the cause is, is kept. */
 export function reasonOf(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return message.trim().split("\n")[0];
+  const [line] = message.trim().replaceAll(/\/\S*\//g, "").split("\n");
+  if (line.length <= LONGEST_REASON) return line;
+  return `${line.slice(0, LONGEST_REASON / 2)} … ${line.slice(-LONGEST_REASON / 2)}`;
 }

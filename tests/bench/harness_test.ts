@@ -5,6 +5,7 @@ import { signed, unsigned } from "../../bench/limit/wasm_module.ts";
 import { parseOptions } from "../../bench/options.ts";
 import { answerAfter, planSteps } from "../../bench/plan.ts";
 import { candidates } from "../../bench/roster.ts";
+import { reasonOf } from "../../bench/subjects/messages.ts";
 import { AttuneSubject } from "../../bench/subjects/attune_subject.ts";
 import { atLeast, atMost } from "../../bench/targets.ts";
 import { leastFlops, shapeOf } from "../../bench/workload.ts";
@@ -89,4 +90,14 @@ Deno.test("an engine is checked against the oracle after each kind of edit", asy
     }
     await subject.measure(shapeOf(20, 32), { kind: "patch", changes: 8 }, limits);
   }
+});
+
+Deno.test("a reason is one line that keeps its cause", () => {
+  assertEquals(reasonOf(new Error("no such file\n  at somewhere")), "no such file");
+  const long = reasonOf(
+    new Error(`failed to run: /build/of/someone/safeint.h:17 ${"x".repeat(200)} Integer overflow`),
+  );
+  assert(
+    long.startsWith("failed to run: safeint.h") && long.endsWith("Integer overflow") && long.length < 110,
+  );
 });
