@@ -338,7 +338,8 @@ function daysAhead(horizon: number): string {
   return horizon === 1 ? "1 day ahead" : `${horizon} days ahead`;
 }
 
-function base(): PlainObject {
+/** What the layouts of all figures have in common. */
+export function base(): PlainObject {
   return {
     font: { family: FONT, size: 13, color: "$text" },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -349,7 +350,8 @@ function base(): PlainObject {
   };
 }
 
-function axis(title: string): PlainObject {
+/** What their axes have in common. */
+export function axis(title: string): PlainObject {
   return {
     title: { text: title, standoff: 8 },
     gridcolor: "$grid",
