@@ -255,7 +255,9 @@ export class KeyHistory {
     const versions = new Float64Array(Math.max(size, 2 * this.#versions.length)).fill(MISSING);
     versions.set(this.#versions);
     this.#versions = versions;
-    this.#asked = new Float64Array(versions.length);
+    const asked = new Float64Array(versions.length);
+    asked.set(this.#asked);
+    this.#asked = asked;
   }
 
   #free(number: number): void {
