@@ -229,9 +229,10 @@ export class EditPipeline {
   #raiseFloor(operation: string): Promise<void> {
     const { written } = this.counts;
     const layer = this.#sealAll();
-    return this.#inTurn(operation, layer, async () => {
+    return this.#inTurn(operation, layer, () => {
       this.#settle();
       this.counts.applied = written;
+      return Promise.resolve();
     });
   }
 
