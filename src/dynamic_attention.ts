@@ -388,9 +388,10 @@ export class DynamicAttention {
   stats(): DynamicAttentionStats {
     this.#checkLive("DynamicAttention.stats");
     const pipeline = this.#pipeline;
-    const { written, applied, changesStored, rebuilds, applyMs, readMs } = pipeline.counts;
+    const { written, applied, changesStored, readMs } = pipeline.counts;
+    const { version: epoch, behind, kept, rebuilds, applyMs } = pipeline.rows;
     const { layout, keySlots, querySlots } = this.#rules;
-    const { pending, unstored, epoch, behind, kept } = pipeline;
+    const { pending, unstored } = pipeline;
     return {
       backend: this.#backend.name,
       queryCount: querySlots.count,
