@@ -83,6 +83,14 @@ const FAMILIES: Record<Family, Look> = {
     dash: "dash",
     label: "bottom right",
   },
+  adaptive: {
+    title: "target error, adaptive",
+    color: "$adaptive",
+    symbol: "bowtie-open",
+    size: 12,
+    dash: "dashdot",
+    label: "middle right",
+  },
   everyEdit: {
     title: "rebuild at every edit",
     color: "$everyEdit",
@@ -101,7 +109,15 @@ const FAMILIES: Record<Family, Look> = {
   },
 };
 /** In the order in which they are drawn: what comes later lies on top. */
-const DRAWN: readonly Family[] = ["original", "budgetRebuild", "patch", "budgetPatch", "everyEdit", "exact"];
+const DRAWN: readonly Family[] = [
+  "original",
+  "budgetRebuild",
+  "patch",
+  "budgetPatch",
+  "adaptive",
+  "everyEdit",
+  "exact",
+];
 
 /** An error to show, and the scale to show it on. */
 interface Measure {
@@ -197,7 +213,7 @@ function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: C
     line: { color, width: 2, ...(dash !== null && { dash }) },
     textfont: { size: 13, color },
     // Where there is little room, labels of two families would run into each other.
-    meta: { narrowText: text.map((label, at) => dash === "dash" || isMoved(at) ? "" : label) },
+    meta: { narrowText: text.map((label, at) => dash !== "solid" || isMoved(at) ? "" : label) },
   };
 }
 
