@@ -267,7 +267,7 @@ export class EditPipeline {
     this.#changesSincePeek = 0;
     if (isAdaptive && !this.#balance.measures) {
       await this.#bringUp(rows);
-      this.#balance.applied();
+      this.#balance.applied(this.rows.costOf(rows.length, changes));
       return await this.rows.certify(rows);
     }
     const spentBefore = this.#planner.costOf(this.#backend.work);
@@ -279,7 +279,8 @@ export class EditPipeline {
     }
     if (isAdaptive) {
       const spent = this.#planner.costOf(this.#backend.work) - spentBefore;
-      this.#balance.measured(spent, this.rows.costOf(rows.length, changes));
+      const alternative = this.rows.costOf(rows.length, changes);
+      this.#balance.measured(spent, alternative, this.rows.debtOf(rows));
     }
     return bounds;
   }

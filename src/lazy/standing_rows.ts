@@ -151,6 +151,14 @@ export class StandingRows {
     return rowCount * this.#config.layout.heads * this.#planner.cost(this.#sizes(), changes);
   }
 
+  /** What bringing up these rows would cost now. */
+  debtOf(rows: Uint32Array): number {
+    return this.#history.standing(rows).cohorts.reduce(
+      (sum, { queries, since }) => sum + this.costOf(queries.length, since.slots.length),
+      0,
+    );
+  }
+
   /** How far rows lag. */
   lagOf(rows: Uint32Array): Lag {
     const { cohorts } = this.#history.standing(rows);
