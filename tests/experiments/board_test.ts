@@ -151,14 +151,9 @@ Deno.test("adaptive: no reading misses its target, for hardly more than the chea
     const certified = await run40("budgetPatch", error);
     const cheaper = Math.min(upkeep(exchanged), upkeep(certified));
     assertLess(upkeep(outcome), 1.4 * cheaper, name);
-    if (error < 1) {
-      assertGreater(upkeep(certified), 1.8 * cheaper, `${name}: certificates do not pay`);
-    } else {
-      // Each row that was there is measured once against a day's key, before the edit and after it: a score and a
-      // value. Nothing is ever applied.
-      assertEquals(upkeep(outcome), days * (QUERY_COUNT - 1) * 2 * (FEATURE_NAMES.length + 1), name);
-      assertEquals(outcome.deviation, certified.deviation, name);
-    }
+    // Where nothing need ever be applied a trial is given up too, for what it leaves undone, but later.
+    if (error < 1) assertGreater(upkeep(certified), 1.8 * cheaper, `${name}: certificates do not pay`);
+    else assertLess(upkeep(certified), upkeep(exchanged), name);
   }
 });
 
