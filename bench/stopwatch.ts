@@ -1,31 +1,49 @@
 // Timing: warm-up until the code has tiered up, then the median and the spread of many runs.
 
-/** Milliseconds of repeated runs. */
-export interface Timing {
-  readonly median: number;
-  /** First and third quartile. */
-  readonly spread: readonly [number, number];
-  readonly runs: number;
+import { hasSettled, quantile, summarize, type Timing } from "./statistics.ts";
+
+export { short, type Timing } from "./statistics.ts";
+
+/** How long to look. */
+export interface TimeLimits {
+  /** Of the runs that count. */
+  readonly budgetMs?: number;
+  /** At most, of the runs before them. */
+  readonly warmUpMs?: number;
+  /** Runs that count, also when they take longer than the budget. */
+  readonly leastRuns?: number;
+  /** Runs timed together, where only a whole cycle of them is typical; times are of one of them. */
+  readonly together?: number;
+  /** Milliseconds since some moment. */
+  readonly now?: () => number;
 }
 
-/** Times `run`: first for `warmUpMs` unseen, then for `budgetMs`, at least five times. */
+/** Batches that the warm-up is cut into, where a run is short enough. */
+const WARM_UP_BATCHES = 12;
+
+/**
+ * Times `run`: first unseen, in batches, until their medians stop improving or `warmUpMs` is spent, then for
+ * `budgetMs`.
+ */
 export async function time(
   run: () => void | Promise<void>,
-  { warmUpMs = 150, budgetMs = 500 } = {},
+  { budgetMs = 500, warmUpMs = budgetMs, leastRuns = 5, together = 1, now = () => performance.now() }:
+    TimeLimits = {},
 ): Promise<Timing> {
-  for (const end = performance.now() + warmUpMs; performance.now() < end;) await run();
-  const samples: number[] = [];
-  for (const end = performance.now() + budgetMs; performance.now() < end || samples.length < 5;) {
-    const start = performance.now();
-    await run();
-    samples.push(performance.now() - start);
+  async function runFor(milliseconds: number, least: number): Promise<number[]> {
+    const samples: number[] = [];
+    const end = now() + milliseconds;
+    while (samples.length < least || now() < end) {
+      const start = now();
+      for (let count = 0; count < together; count++) await run();
+      samples.push((now() - start) / together);
+    }
+    return samples;
   }
-  samples.sort((a, b) => a - b);
-  const at = (share: number) => samples[Math.floor(share * (samples.length - 1))];
-  return { median: at(0.5), spread: [at(0.25), at(0.75)], runs: samples.length };
-}
-
-/** A number with three digits. */
-export function short(number: number): string {
-  return number >= 1000 ? Math.round(number).toLocaleString("en") : number.toPrecision(3);
+  const medians: number[] = [];
+  const warmUpEnd = now() + warmUpMs;
+  while (!hasSettled(medians) && now() < warmUpEnd) {
+    medians.push(quantile(await runFor(warmUpMs / WARM_UP_BATCHES, 1), 0.5));
+  }
+  return summarize(await runFor(budgetMs, leastRuns), hasSettled(medians));
 }

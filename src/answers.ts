@@ -4,7 +4,7 @@
 
 import type { Matrix } from "./matrix.ts";
 
-/** What `peek` answers: the last applied output, and a certificate of how stale it is. */
+/** What `peek` answers: rows as they were last brought up to date, and a certificate of how stale they are. */
 export interface StaleOutput {
   /** A row a query asked for, H·dv columns. */
   readonly output: Matrix;

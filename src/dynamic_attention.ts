@@ -32,10 +32,9 @@ let construct: (parts: EngineParts, backend: Backend) => DynamicAttention;
  * |---|---|
  * | `create`, `rebuild` | O(m n (d + dv)) |
  * | an edit | O(d + dv), synchronous |
- * | applying T changed keys | O(m T (d + dv)), or a rebuild if that is cheaper |
- * | applying a changed query | O(n (d + dv)) |
- * | `read` of r rows, T keys pending | O(r T (d + dv)) overlaid, or after applying them, whichever is cheaper |
- * | `peek` of r rows, T keys pending | O(r (T + dv)), and once O(r (d + dv)) for each pending edit |
+ * | `read` of r rows that have missed T changed keys | O(r T (d + dv)), or from scratch if that is cheaper |
+ * | `read` of a changed query | O(n (d + dv)) |
+ * | `peek` of r rows that have missed T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each of them |
  * | `weights`, `topKeys` | O(n d), O(n (d + log n)) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
@@ -61,7 +60,7 @@ let construct: (parts: EngineParts, backend: Backend) => DynamicAttention;
  *   lazyThreshold: 8,
  * });
  * live.setValue(1, [40]);
- * assertEquals((await live.peek()).output.data[0], 15); // stale: the last applied output
+ * assertEquals((await live.peek()).output.data[0], 15); // stale: the row as it was last brought up to date
  * assertEquals((await live.read()).data[0], 25); // exact
  * ```
  *
@@ -148,7 +147,7 @@ export class DynamicAttention {
     this.#edit({ kind: "delete", slot });
   }
 
-  /** Writes the query in `slot`: `query` is H·d numbers. Its rows are computed anew when next read or applied. */
+  /** Writes the query in `slot`: `query` is H·d numbers. Its row is computed anew when next asked for. */
   setQuery(slot: number, query: RowInput): void {
     this.#edit({ kind: "setQuery", slot, query });
   }
@@ -227,9 +226,10 @@ export class DynamicAttention {
   }
 
   /**
-   * The last applied output, with a certificate: nothing is applied for it and no pending key or value is seen, but
-   * it is proven how far each row can be from exact. A query that was inserted or changed is applied, alone, since
-   * there is no output of it before.
+   * The rows as they were last brought up to date, with a certificate: keys and values that changed since are not seen,
+   * but it is proven how far each row can be from exact. No row is older than the last flush by a threshold, or
+   * further off than `error`: what would be is brought up to date first, and so is a query that was inserted or
+   * changed, and a row that has missed so much that nothing of it is kept.
    *
    * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
    * @param options `bounds: false` measures none and promises nothing: all are Infinity.
@@ -341,27 +341,26 @@ export class DynamicAttention {
     return { data: output, shape: [shape[0], outputColumns(layout)] };
   }
 
-  /** Applies the pending edits, in the way that `onThreshold` says. */
+  /** Brings every row up to date, in the way that `onThreshold` says. Reads do so for the rows that they are of. */
   async flush(): Promise<void> {
     this.#checkLive("DynamicAttention.flush");
     await this.#pipeline.flush("DynamicAttention.flush");
   }
 
-  /** Applies the pending edits and computes every row from scratch. */
+  /** Computes every row from scratch, with all edits. */
   async rebuild(): Promise<void> {
     this.#checkLive("DynamicAttention.rebuild");
     await this.#pipeline.flush("DynamicAttention.rebuild", "rebuild");
   }
 
   /**
-   * Applies the pending edits, in the way that `onThreshold` says, and writes down all that the engine holds as of the
-   * call. An engine to which nothing happens writes the same bytes again.
+   * Brings every row up to date, as `flush` does, and writes down all that the engine holds as of the call. An engine to which nothing happens writes the same bytes again.
    *
    * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included, it has
    * m·H·(4 d + 16 dv + 153) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, 4 for each freed slot, 4 for each number of a mask
    * (n·m·H of a mask function), and some 3,000 more.
    *
-   * @throws {BackendError} When the pending edits cannot be applied.
+   * @throws {BackendError} When the rows cannot be brought up to date.
    *
    * @example
    * ```ts
@@ -389,9 +388,10 @@ export class DynamicAttention {
   stats(): DynamicAttentionStats {
     this.#checkLive("DynamicAttention.stats");
     const pipeline = this.#pipeline;
-    const { written, applied, changesStored, rebuilds, applyMs, readMs } = pipeline.counts;
+    const { written, applied, changesStored, readMs } = pipeline.counts;
+    const { version: epoch, behind, kept, rebuilds, applyMs } = pipeline.rows;
     const { layout, keySlots, querySlots } = this.#rules;
-    const { pending, unstored, epoch, behind, kept } = pipeline;
+    const { pending, unstored } = pipeline;
     return {
       backend: this.#backend.name,
       queryCount: querySlots.count,

@@ -35,7 +35,7 @@ export interface LoadOptions {
 
 const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "mask", "lazyThreshold"];
 
-/** Copies the applied state of a backend, whose slots are these. */
+/** Copies what a backend holds, all of it up to date, whose slots are these. */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineParts,
   slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },

@@ -48,11 +48,15 @@ export interface AttentionOptions {
 /** What an engine is made of. */
 export interface DynamicAttentionOptions extends AttentionOptions {
   /**
-   * When pending edits are applied by themselves: once so many slots have changed (64 unless given; Infinity for
-   * never), at the first of the limits `{ edits, error, ageMs }` that is reached, or when a function says so.
+   * When stale answers must know of pending edits: once so many slots have changed (64 unless given; Infinity for
+   * never), at the first of the limits `{ edits, error, targetError, ageMs }` that is reached, or when a function says
+   * so. Exact answers always do.
    */
   readonly lazyThreshold?: LazyThreshold;
-  /** How pending edits are applied: "auto" (the default), "patch" or "rebuild". */
+  /**
+   * How rows are brought up to date: "auto" (the default) takes the cheaper way for each row that is asked for; "patch"
+   * and "rebuild" bring all rows up to date at once when the threshold is reached, in the one way that they name.
+   */
   readonly onThreshold?: FlushPolicy;
   /**
    * How large the bound on the rounding error that a row has collected may grow, relative to its sums, before the

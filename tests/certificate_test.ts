@@ -50,6 +50,8 @@ interface Stream {
   readonly sizes: readonly number[];
   readonly valueSizes: readonly number[];
   readonly kinds: readonly ("entry" | "row" | "value" | "delete" | "insert")[];
+  /** Whether single rows are read between peeks, so that each is of another moment. */
+  readonly reads?: boolean;
 }
 
 const STREAMS: Record<string, Stream> = {
@@ -61,6 +63,12 @@ const STREAMS: Record<string, Stream> = {
     sizes: [1e-6, 0.1, 1, 1, 10, 60],
     valueSizes: [1e-6, 1, 1, 1e6],
     kinds: ["entry", "row", "value", "delete", "insert"],
+  },
+  "all of it, rows of different moments": {
+    sizes: [0.01, 0.1, 1],
+    valueSizes: [0.01, 1],
+    kinds: ["entry", "row", "value", "delete", "insert"],
+    reads: true,
   },
 };
 
@@ -127,13 +135,14 @@ async function watch(backend: typeof BACKENDS[number], rule: ModelRule, stream: 
     window: rule.window,
     ...(rule.maskOf ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) } : {}),
     lazyThreshold: 12,
-    onThreshold: "patch",
+    onThreshold: stream.reads ? "auto" : "patch",
     backend,
   });
   const ratios: number[] = [];
   let violations = 0, pendingSeen = 0;
   for (let edit = 0; edit < edits;) {
     for (let burst = 1 + random.below(4); burst > 0; burst--, edit++) editOne(engine, model, random, stream);
+    if (stream.reads && random.below(2) === 0) await engine.read([random.below(QUERIES)]);
     const { output, bounds, pending } = await engine.peek();
     const truth = referenceAttention(model.standing()).output;
     pendingSeen += pending;

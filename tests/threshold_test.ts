@@ -49,6 +49,18 @@ Deno.test("an error is a limit on the bounds of a peek", () => {
   assertEquals(toThreshold("create", 3).error, Infinity);
 });
 
+Deno.test("a target of error is kept adaptively unless another limit is smaller", () => {
+  const told = (threshold: LazyThreshold) => {
+    const { error, isAdaptive } = toThreshold("create", threshold);
+    return [error, isAdaptive];
+  };
+  assertEquals(told({ targetError: 0.25 }), [0.25, true]);
+  assertEquals(told({ targetError: 0.25, error: 0.5 }), [0.25, true]);
+  assertEquals(told({ targetError: 0.5, error: 0.25 }), [0.25, false]);
+  assertEquals(told({ error: 0.25 }), [0.25, false]);
+  assertEquals(told(64), [Infinity, false]);
+});
+
 Deno.test("a function decides by itself, and only true counts", () => {
   const seen: PendingEdits[] = [];
   const { isReached } = toThreshold("create", (pending) => seen.push(pending) > 1);
@@ -63,6 +75,8 @@ Deno.test("a function decides by itself, and only true counts", () => {
 Deno.test("a threshold of another form is refused", () => {
   const bad: unknown[] = [0, -1, 1.5, NaN, -Infinity, 2 ** 53, "8", null, true, [8]];
   bad.push({ edits: 0 }, { edits: "8" }, { ageMs: -1 }, { ageMs: NaN }, { error: -1 }, { error: "small" }, {
+    targetError: -1,
+  }, {
     erorr: 1,
   });
   for (const threshold of bad) {

@@ -29,8 +29,8 @@ Usage: deno task start [options]
   --threshold N    the lazy threshold to sweep; repeat it or write a list, 4,16 (default ${
     DEFAULT_THRESHOLDS.join(",")
   })
-  --error N        the error budget to sweep, where 1 is the level of births; repeat it or write a list, 0.01,0.003
-                   (default ${DEFAULT_ERRORS.join(",")})
+  --error N        the error budget and target error to sweep, where 1 is the level of births; repeat it or write a
+                   list, 0.01,0.003 (default ${DEFAULT_ERRORS.join(",")})
   --days N         how many days to run over (default: all there are)
   --backend NAME   where the engine computes (default auto)
   --out FOLDER     where index.html is written (default report)

@@ -93,7 +93,8 @@ export class Board {
         return { output: output.data, bounds: null };
       }
       case "budgetRebuild":
-      case "budgetPatch": {
+      case "budgetPatch":
+      case "adaptive": {
         const { output, bounds } = await this.#live.peek(this.#querySlots);
         return { output: output.data, bounds };
       }

@@ -1,5 +1,6 @@
 // The claim that an error budget is for: at equal worst error it should cost less than any fixed count. Each budget
-// is held against the cheapest count of the same plan whose worst reading was no worse.
+// is held against the cheapest count of the same plan whose worst reading was no worse; a target error, which leaves
+// the plan to the engine, against the cheapest such count of all plans.
 
 import { STALE_DISTANCE } from "./certificates.ts";
 import type { StrategyResult } from "./experiment.ts";
@@ -11,7 +12,7 @@ export type ComparedStrategy = Pick<
   "name" | "family" | "threshold" | "error" | "multiplyAddsPerDay" | "largestError"
 >;
 
-/** A budget and what a fixed count makes of the same worst error. */
+/** A budget or a target error, and what a fixed count makes of the same worst error. */
 export interface BudgetComparison<S extends ComparedStrategy = ComparedStrategy> {
   readonly budget: S;
   /** The cheapest fixed count that was never further off; null if each was. */
@@ -20,26 +21,45 @@ export interface BudgetComparison<S extends ComparedStrategy = ComparedStrategy>
   readonly workRatio: number | null;
 }
 
-interface Plan {
-  readonly name: string;
-  readonly count: Family;
+/** A family of budgets and the families of counts that it should beat. */
+interface Claim {
   readonly budget: Family;
+  readonly counts: readonly Family[];
+  /** What is held against what, as a verdict says it. */
+  readonly opening: string;
+  readonly subject: string;
 }
 
-const PLANS: readonly Plan[] = [
-  { name: "rebuilds", count: "original", budget: "budgetRebuild" },
-  { name: "patches", count: "patch", budget: "budgetPatch" },
+const CLAIMS: readonly Claim[] = [
+  {
+    budget: "budgetRebuild",
+    counts: ["original"],
+    opening: "With rebuilds, against the cheapest fixed count",
+    subject: "the error budget",
+  },
+  {
+    budget: "budgetPatch",
+    counts: ["patch"],
+    opening: "With patches, against the cheapest fixed count",
+    subject: "the error budget",
+  },
+  {
+    budget: "adaptive",
+    counts: ["original", "patch"],
+    opening: "With an adaptive threshold, against the cheapest fixed count of any plan",
+    subject: "the target error",
+  },
 ];
 
 /** Every budget of `strategies` with its rival, in their order. */
 export function compareBudgets<S extends ComparedStrategy>(strategies: readonly S[]): BudgetComparison<S>[] {
-  return PLANS.flatMap((plan) => comparePlan(plan, strategies));
+  return CLAIMS.flatMap((claim) => compare(claim, strategies));
 }
 
-/** What came of the claim, a sentence or more for each plan that has budgets. */
+/** What came of the claim, a sentence or more for each family of budgets that is there. */
 export function budgetVerdicts(strategies: readonly ComparedStrategy[]): string[] {
-  return PLANS.flatMap((plan) => {
-    const comparisons = comparePlan(plan, strategies);
+  return CLAIMS.flatMap((claim) => {
+    const comparisons = compare(claim, strategies);
     if (comparisons.length === 0) return [];
     const won = comparisons.filter(({ workRatio }) => workRatio !== null && workRatio < 1);
     const lost = comparisons.filter(({ workRatio }) => workRatio !== null && workRatio >= 1);
@@ -50,19 +70,19 @@ export function budgetVerdicts(strategies: readonly ComparedStrategy[]): string[
       ...(unmatched.length > 0 ? [`has no rival ${atBudgets(unmatched)}`] : []),
     ];
     return [
-      `With ${plan.name}, against the cheapest fixed count with no larger worst error, the error budget ` +
-      `${parts.join(", and ")}.${describeWaiting(plan, strategies)}`,
+      `${claim.opening} with no larger worst error, ${claim.subject} ` +
+      `${parts.join(", and ")}.${describeWaiting(claim, strategies)}`,
     ];
   });
 }
 
-function comparePlan<S extends ComparedStrategy>(
-  plan: Plan,
+function compare<S extends ComparedStrategy>(
+  claim: Claim,
   strategies: readonly S[],
 ): BudgetComparison<S>[] {
-  const counts = strategies.filter(({ family }) => family === plan.count)
+  const counts = strategies.filter(({ family }) => claim.counts.includes(family))
     .toSorted((a, b) => a.multiplyAddsPerDay - b.multiplyAddsPerDay);
-  return strategies.filter(({ family }) => family === plan.budget).map((budget) => {
+  return strategies.filter(({ family }) => family === claim.budget).map((budget) => {
     // What rounding alone makes is no error of a strategy.
     const worst = Math.max(budget.largestError, STALE_DISTANCE);
     const rival = counts.find(({ largestError }) => largestError <= worst) ?? null;
@@ -83,9 +103,11 @@ function atBudgets(comparisons: readonly BudgetComparison[]): string {
 }
 
 /** How far off the counts that let something wait were at worst. */
-function describeWaiting(plan: Plan, strategies: readonly ComparedStrategy[]): string {
+function describeWaiting({ counts }: Claim, strategies: readonly ComparedStrategy[]): string {
+  // Of several plans it would only repeat what is said of each.
+  if (counts.length > 1) return "";
   const waiting = strategies.filter(({ family, largestError }) =>
-    family === plan.count && largestError > STALE_DISTANCE
+    counts.includes(family) && largestError > STALE_DISTANCE
   );
   if (waiting.length === 0) return "";
   const least = Math.min(...waiting.map(({ largestError }) => largestError));
@@ -93,7 +115,8 @@ function describeWaiting(plan: Plan, strategies: readonly ComparedStrategy[]): s
     `${least.toPrecision(2)} or more at worst.`;
 }
 
-/** `0.083`. */
+/** `0.083`; near 1 with more digits, `1.0007`, lest a loss look like a draw. */
 export function formatRatio(ratio: number): string {
+  if (ratio !== 1 && Math.abs(ratio - 1) < 0.01) return ratio.toFixed(4);
   return ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(3);
 }

@@ -15,7 +15,7 @@ import { runSweep, type SweepProgress } from "./sweep.ts";
 
 export interface ExperimentOptions {
   readonly thresholds: readonly number[];
-  /** Error budgets, in units of the output. */
+  /** Error budgets and target errors, in units of the output. */
   readonly errors: readonly number[];
   /** Days to run over, from the first that is not only learnt from. */
   readonly days: number;

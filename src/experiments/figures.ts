@@ -83,6 +83,14 @@ const FAMILIES: Record<Family, Look> = {
     dash: "dash",
     label: "bottom right",
   },
+  adaptive: {
+    title: "target error, adaptive",
+    color: "$adaptive",
+    symbol: "bowtie-open",
+    size: 12,
+    dash: "dashdot",
+    label: "middle right",
+  },
   everyEdit: {
     title: "rebuild at every edit",
     color: "$everyEdit",
@@ -101,7 +109,15 @@ const FAMILIES: Record<Family, Look> = {
   },
 };
 /** In the order in which they are drawn: what comes later lies on top. */
-const DRAWN: readonly Family[] = ["original", "budgetRebuild", "patch", "budgetPatch", "everyEdit", "exact"];
+const DRAWN: readonly Family[] = [
+  "original",
+  "budgetRebuild",
+  "patch",
+  "budgetPatch",
+  "adaptive",
+  "everyEdit",
+  "exact",
+];
 
 /** An error to show, and the scale to show it on. */
 interface Measure {
@@ -197,7 +213,7 @@ function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: C
     line: { color, width: 2, ...(dash !== null && { dash }) },
     textfont: { size: 13, color },
     // Where there is little room, labels of two families would run into each other.
-    meta: { narrowText: text.map((label, at) => dash === "dash" || isMoved(at) ? "" : label) },
+    meta: { narrowText: text.map((label, at) => dash !== "solid" || isMoved(at) ? "" : label) },
   };
 }
 
@@ -338,7 +354,8 @@ function daysAhead(horizon: number): string {
   return horizon === 1 ? "1 day ahead" : `${horizon} days ahead`;
 }
 
-function base(): PlainObject {
+/** What the layouts of all figures have in common. */
+export function base(): PlainObject {
   return {
     font: { family: FONT, size: 13, color: "$text" },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -349,7 +366,8 @@ function base(): PlainObject {
   };
 }
 
-function axis(title: string): PlainObject {
+/** What their axes have in common. */
+export function axis(title: string): PlainObject {
   return {
     title: { text: title, standoff: 8 },
     gridcolor: "$grid",

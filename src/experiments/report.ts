@@ -76,16 +76,18 @@ ${renderNumbers(result)}
 <main>
 <h2>What it costs to be right</h2>
 <p>Work a day against the error of what was read; further down and further left is better. The numbers at the markers
-are thresholds, how many slots may change before the change is applied, or error budgets. At the bottom only float32 rounding is left.
-Nearly all that exact reads cost is the answer to the day's new question; the edits themselves are so cheap that waiting
-saves next to nothing, once it is columns that are exchanged. Rebuilding once a day instead of at each of its three
+are thresholds, how many slots may change before the change is applied, error budgets or target errors. At the bottom
+only float32 rounding is left. Nearly all that exact reads cost is the answer to the day's new question; the edits
+themselves are so cheap that waiting saves next to nothing, once it is columns that are exchanged. Rebuilding once a day instead of at each of its three
 edits would still take ${formatCount(onceADay)} times the work.</p>
 <div class="figure" id="cost-against-error"></div>
 <h2>What it costs never to be far off</h2>
 <p>The same work against the worst single reading, where 1 is the level of births. A count does not know which days
 matter: once it lets any wait, it lets the worst one wait. An error budget, the number at its markers, applies what waits
-as soon as a certificate says that a reading could be further off. To exchange a column takes about as much arithmetic
-as to certify once that it can wait, so with patches a budget has nothing to save, and exact reads are the better way.</p>
+as soon as a certificate says that a reading could be further off. To certify once that a change can wait takes about as
+much arithmetic as to exchange its column, so with patches a budget has next to nothing to save, and exact reads are the
+better way. An adaptive threshold finds that out by itself: it keeps its target error by certificates while they pay, and
+otherwise by bringing the rows up to date that are read.</p>
 ${budgetVerdicts(result.strategies).map((sentence) => `<p>${escapeHtml(sentence)}</p>`).join("\n")}
 <div class="figure" id="cost-against-worst-error"></div>
 <h2>What was forecast, and what happened</h2>
@@ -160,6 +162,11 @@ function renderMethod(result: ExperimentResult): string {
       "error budgets",
       "as the two before, but the edits wait until a reading would be certified with a larger bound on its error than " +
       "the budget; the work of the certificates is counted",
+    ],
+    [
+      "target errors",
+      "as error budgets, but the engine chooses for each reading between certificates and rows that are brought up to " +
+      "date without asking, by what has cost less lately, and for each row between patch and rebuild",
     ],
     [
       "certificates",

@@ -1,12 +1,13 @@
 // Runs in the page of the report: draws each figure in its box and redraws it when the surroundings turn dark.
 // Shared by the report and the picture for the documentation; `Plotly` is a global there.
 
-// The colours of Okabe and Ito, which stay apart for colour-blind eyes; those that would sink into a dark page are
-// lightened.
+// The colours of Okabe and Ito and the indigo of Tol, which stay apart for colour-blind eyes; those that would sink
+// into a dark page are lightened.
 const PALETTES = {
   light: {
     original: "#d55e00",
     patch: "#0072b2",
+    adaptive: "#332288",
     everyEdit: "#a8497f",
     exact: "#009e73",
     horizon0: "#0072b2",
@@ -24,6 +25,7 @@ const PALETTES = {
   dark: {
     original: "#f08a3c",
     patch: "#56b4e9",
+    adaptive: "#9d86ff",
     everyEdit: "#e39cc4",
     exact: "#2fc79b",
     horizon0: "#56b4e9",

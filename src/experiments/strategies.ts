@@ -9,9 +9,18 @@ import { KEY_COUNT, QUERY_COUNT } from "./board_rows.ts";
  * - `patch`: as `original`, but only the columns that changed are exchanged;
  * - `budgetRebuild`, `budgetPatch`: as these two, but edits wait until a certificate says that a reading could be
  *   off by more than `error`;
+ * - `adaptive`: no reading is off by more than `error` either, but for each reading rows are measured or brought up
+ *   to date unmeasured, whichever has cost less lately, and brought up to date in the way that is cheaper;
  * - `exact`: reads know every edit made before them.
  */
-export type Family = "everyEdit" | "original" | "patch" | "budgetRebuild" | "budgetPatch" | "exact";
+export type Family =
+  | "everyEdit"
+  | "original"
+  | "patch"
+  | "budgetRebuild"
+  | "budgetPatch"
+  | "adaptive"
+  | "exact";
 
 /** One way; `threshold` and `error` are null where the family has none. */
 export interface Strategy {
@@ -50,6 +59,7 @@ export function sweepStrategies(thresholds: readonly number[], errors: readonly 
     ...budgets("budgetRebuild"),
     ...counts("patch"),
     ...budgets("budgetPatch"),
+    ...budgets("adaptive"),
     { family: "exact", threshold: null, error: null },
   ];
 }
@@ -67,6 +77,8 @@ export function strategyName({ family, threshold, error }: Strategy): string {
       return `error budget ${error}, then rebuild`;
     case "budgetPatch":
       return `error budget ${error}, then patch`;
+    case "adaptive":
+      return `target error ${error}, adaptive`;
     case "exact":
       return "exact reads";
   }
@@ -84,6 +96,8 @@ export function engineOptions(
     case "patch":
     case "budgetPatch":
       return { lazyThreshold, onThreshold: "patch" };
+    case "adaptive":
+      return { lazyThreshold: { targetError: error ?? Infinity }, onThreshold: "auto" };
     case "everyEdit":
     case "exact":
       return { lazyThreshold, onThreshold: "auto" };

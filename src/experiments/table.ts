@@ -36,7 +36,7 @@ export function strategyTable({ strategies, horizons }: ExperimentResult): Table
   };
 }
 
-/** Certificates of the error budgets, and the fixed count that each of them has to beat. */
+/** Certificates of the error budgets and target errors, and the fixed count that each of them has to beat. */
 export function budgetTable({ strategies }: ExperimentResult): Table {
   return {
     header: [
@@ -56,7 +56,7 @@ export function budgetTable({ strategies }: ExperimentResult): Table {
         formatError(certificates?.largestBound ?? NaN),
         certificates ? `${formatCount(certificates.violations)} of ${formatCount(certificates.given)}` : NONE,
         certificates?.medianRatio?.toFixed(2) ?? NONE,
-        rival === null ? NONE : `threshold ${rival.threshold}`,
+        rival?.name ?? NONE,
         workRatio === null ? NONE : formatRatio(workRatio),
       ];
     }),

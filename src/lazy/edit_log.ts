@@ -1,10 +1,10 @@
 /**
- * The edits of one kind of row since they were last taken away to be applied, coalesced by slot: an entry holds
+ * The edits of one kind of row since they were last taken away to be stored, coalesced by slot: an entry holds
  * the newest row of a slot, or that the slot is empty now. A log lies on a `base`, the rows as they are without
- * it: the backend's applied rows, or a log that is being applied.
+ * it: the backend's stored rows, or a log that is being stored.
  *
  * Invariant: an entry differs from the base. What is edited back to what the base has leaves the log, so the
- * log's size is the number of slots that have to be applied. Only where a mask is asked anew about each inserted
+ * log's size is the number of slots that have to be stored. Only where a mask is asked anew about each inserted
  * row does an inserted row stay in the log though it equals the base's.
  */
 
@@ -164,7 +164,7 @@ export class EditLog implements RowSource {
     return taken;
   }
 
-  /** Puts the log on another base that holds the same rows as the old one: the old one was applied to it. */
+  /** Puts the log on another base that holds the same rows as the old one: the old one was stored there. */
   rebase(base: RowSource): void {
     this.#base = base;
   }

@@ -1,23 +1,17 @@
 /**
  * The way of an edit from the log to the rows that know of it, and of a read back.
  *
- * What waits is stored when something is asked, which costs no arithmetic. The states of rows then lag: a row is
- * brought up to date when it is asked for, by what has changed since its own moment or from scratch, whichever is
- * cheaper. So rows that nobody reads cost nothing.
- *
- * What the backend is asked runs in the order in which it was asked, and what is written is sealed at the call. So a
- * read sees exactly the edits made before the call, however many follow before it runs. When the backend fails, what
- * was not stored is put back, rows that it may have spoilt are computed anew when next asked for, and what was queued
- * behind rejects with the same error.
+ * What waits is stored when something is asked. What the backend is asked runs in the order in which it was asked, and
+ * what is written is sealed at the call. So a read sees exactly the edits made before the call, however many follow
+ * before it runs. When the backend fails, what was not stored is put back, and what was queued behind rejects with the
+ * same error.
  */
 
-import type { Backend, Cohort, PassingQueries, Readout } from "../backends/backend.ts";
-import { keyColumns, valueColumns } from "../core/head_layout.ts";
-import { CohortAnswers } from "./cohort_answers.ts";
+import type { Backend, PassingQueries, Readout } from "../backends/backend.ts";
 import { ErrorBalance } from "./error_balance.ts";
-import { KeyHistory } from "./key_history.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "./layers.ts";
-import { type FlushPolicy, Planner, type Sizes } from "./planner.ts";
+import { type FlushPolicy, Planner } from "./planner.ts";
+import { StandingRows } from "./standing_rows.ts";
 import type { PendingEdits, Threshold } from "./threshold.ts";
 import { TurnQueue } from "./turn_queue.ts";
 
@@ -46,29 +40,23 @@ export interface PipelineCounts {
   applied: number;
   /** Changed slots stored. */
   changesStored: number;
-  /** Times that every row was computed from scratch. */
-  rebuilds: number;
-  /** Milliseconds spent bringing rows up to date. */
-  applyMs: number;
   /** Milliseconds spent reading. */
   readMs: number;
 }
 
-/** Threshold, plans and counts over the layers, the history and the queue of one engine. */
+/** Threshold and counts over the layers, the rows and the queue of one engine. */
 export class EditPipeline {
   readonly counts: PipelineCounts = {
     written: 0,
     applied: 0,
     changesStored: 0,
-    rebuilds: 0,
-    applyMs: 0,
     readMs: 0,
   };
+  readonly rows: StandingRows;
   readonly #config: PipelineConfig;
   readonly #backend: Backend;
   readonly #planner: Planner;
   readonly #layers: LayerStack;
-  readonly #history: KeyHistory;
   readonly #queue: TurnQueue;
   readonly #balance = new ErrorBalance();
   /** No answer, not even a stale one, is older than this version. */
@@ -83,15 +71,13 @@ export class EditPipeline {
   #waitingSince: number | null = null;
 
   constructor(config: PipelineConfig) {
-    const { backend, layout, mask } = config;
+    const { backend, mask } = config;
     this.#config = config;
     this.#backend = backend;
     this.#planner = new Planner(config.policy, backend.costs);
     this.#layers = new LayerStack(config, backend);
-    const width = keyColumns(layout) + valueColumns(layout);
     // What a mask function says of a row can differ from what it said of an equal one before.
-    this.#history = new KeyHistory(backend, width, mask?.isFunction !== true);
-    this.#history.reach(this.#storedQueries());
+    this.rows = new StandingRows(config, this.#planner, mask?.isFunction !== true);
     this.#queue = new TurnQueue(backend.name);
   }
 
@@ -108,21 +94,6 @@ export class EditPipeline {
   /** Changed slots that are not stored yet. */
   get unstored(): number {
     return this.#layers.unstored;
-  }
-
-  /** Batches stored. */
-  get epoch(): number {
-    return this.#history.version;
-  }
-
-  /** Rows of queries that do not know all stored keys. */
-  get behind(): number {
-    return this.#storedQueries().length - this.#history.currentCount;
-  }
-
-  /** Replaced rows of keys that are kept for rows that hold them still. */
-  get kept(): number {
-    return this.#history.keptCount;
   }
 
   /** Runs edits on a layer of their own, which reaches the newest one only if none of them throws. */
@@ -145,7 +116,7 @@ export class EditPipeline {
   read(operation: string, rows: Uint32Array): Promise<Readout> {
     return this.#ask(operation, rows, async () => {
       await this.#bringUp(rows);
-      return await this.#timedRead(() => this.#readAsOf(rows));
+      return await this.#timedRead(() => this.rows.read(rows));
     });
   }
 
@@ -164,16 +135,14 @@ export class EditPipeline {
   /** Attention as of some earlier moment, of rows that are brought up to date only when they are off by too much. */
   peek(operation: string, rows: Uint32Array, certified: boolean): Promise<StaleReadout> {
     const answer = async () => {
-      await this.#bringUp(rows.filter((row) => this.#history.versionOf(row) < this.#floor));
+      await this.#bringUp(this.rows.olderThan(this.#floor, rows));
       const { error } = this.#config.threshold;
       const bounds = certified || error < Infinity
         ? await this.#boundsWithin(rows, error)
         : new Float64Array(rows.length).fill(Infinity);
-      const { cohorts } = this.#history.standing(rows);
-      const readout = await this.#timedRead(() => this.#readAsOf(rows));
-      const pending = cohorts.reduce((most, { since }) => Math.max(most, since.slots.length), 0);
-      const epoch = cohorts.reduce((least, { version }) => Math.min(least, version), this.epoch);
-      return { ...readout, bounds, pending, epoch };
+      const { pending, version } = this.rows.lagOf(rows);
+      const readout = await this.#timedRead(() => this.rows.read(rows));
+      return { ...readout, bounds, pending, epoch: version };
     };
     return this.#answer(() => {
       this.#flushAtThreshold();
@@ -218,9 +187,9 @@ export class EditPipeline {
     const { written } = this.counts;
     const layer = this.#sealAll();
     return this.#inTurn(operation, layer, async () => {
-      const queries = this.#storedQueries();
-      if (fromScratch) await this.#build(queries);
-      else await this.#bringUp(queries);
+      if (fromScratch) await this.#orFailAll(() => this.rows.rebuild());
+      else await this.#bringUp(this.rows.all());
+      this.#settle();
       this.counts.applied = written;
     });
   }
@@ -229,9 +198,10 @@ export class EditPipeline {
   #raiseFloor(operation: string): Promise<void> {
     const { written } = this.counts;
     const layer = this.#sealAll();
-    return this.#inTurn(operation, layer, async () => {
+    return this.#inTurn(operation, layer, () => {
       this.#settle();
       this.counts.applied = written;
+      return Promise.resolve();
     });
   }
 
@@ -252,102 +222,42 @@ export class EditPipeline {
     });
   }
 
-  /** What is queued was built on what failed; edits that are not stored yet are put back. */
-  #failAll(cause: unknown): never {
-    const failure = this.#queue.toError(this.#operation, cause);
-    this.#layers.putBack();
-    this.#queue.failAll(failure);
-    throw failure;
+  /** When this fails, what is queued fails with it, and edits that are not stored yet are put back. */
+  async #orFailAll(run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (cause) {
+      const failure = this.#queue.toError(this.#operation, cause);
+      this.#layers.putBack();
+      this.#queue.failAll(failure);
+      throw failure;
+    }
   }
 
   /** Stores the lowest sealed layer. */
   async #store(layer: SealedLayer): Promise<void> {
     const { keys, queries } = layer;
-    const slots = keys.view().slots;
-    const kept = this.#history.prepare(slots);
-    try {
-      await this.#backend.store(this.#layers.changesOf(layer), kept);
-    } catch (cause) {
-      this.#history.abandon(kept);
-      this.#failAll(cause);
-    }
+    const [keySlots, querySlots] = [keys.view().slots, queries.view().slots];
+    await this.#orFailAll(() => this.rows.store(keySlots, querySlots, () => this.#layers.changesOf(layer)));
     this.#layers.stored();
-    this.#history.commit(slots, kept, queries.view().slots);
     this.#lastStored = layer;
     this.#changesSincePeek += keys.size;
     this.counts.changesStored += keys.size + queries.size;
-    await this.#limitHistory();
+    await this.#orFailAll(() => this.rows.limitHistory());
   }
 
-  /** Brings rows up to date, each in the way that is cheaper. */
-  async #bringUp(queries: Uint32Array): Promise<void> {
-    const { missing, cohorts } = this.#history.standing(queries);
-    const sizes = this.#sizes();
-    const build = [missing], patch: Cohort[] = [];
-    for (const cohort of cohorts) {
-      const changes = cohort.since.slots.length;
-      if (changes === 0) this.#history.reach(cohort.queries);
-      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(cohort);
-      else build.push(cohort.queries);
-    }
-    await this.#update(joined(build), patch);
-  }
-
-  async #build(queries: Uint32Array): Promise<void> {
-    await this.#update(queries, []);
-    if (queries.length === 0) this.counts.rebuilds++;
-  }
-
-  async #update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    if (build.length + patch.length > 0) {
-      const start = performance.now();
-      const queries = joined([build, ...patch.map((cohort) => cohort.queries)]);
-      try {
-        await this.#backend.update(build, patch);
-      } catch (cause) {
-        this.#history.lose(queries);
-        this.#failAll(cause);
-      }
-      this.#history.reach(queries);
-      this.counts.applyMs += performance.now() - start;
-      if (build.length > 0 && build.length === this.#storedQueries().length) this.counts.rebuilds++;
-    }
-    if (this.#history.isCurrent && this.#history.currentCount === this.#storedQueries().length) {
-      this.#settle();
-    }
+  async #bringUp(rows: Uint32Array): Promise<void> {
+    await this.#orFailAll(() => this.rows.bringUp(rows));
+    if (this.rows.areCurrent) this.#settle();
   }
 
   /** Every row knows what is stored, or will before it answers. */
   #settle(): void {
-    this.#floor = this.#history.version;
+    this.#floor = this.rows.version;
     if (!this.#lastStored) return;
     this.#layers.settle(this.#lastStored.number);
     this.counts.applied = this.#lastStored.written ?? this.counts.applied;
     if (this.#layers.waitingKeys + this.#layers.waitingQueries === 0) this.#waitingSince = null;
-  }
-
-  /** Keeps the past from growing: rows that have missed too much are computed anew when they are next asked for. */
-  async #limitHistory(): Promise<void> {
-    const history = this.#history;
-    const sizes = this.#sizes();
-    const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.keptLimit(sizes);
-    if (!history.isGrown && history.keptCount <= limit) return;
-    history.clearUp();
-    for (
-      let cohort = history.oldest();
-      cohort && cohort.since.slots.length >= breakEven;
-      cohort = history.oldest()
-    ) {
-      history.lose(cohort.queries);
-      history.clearUp();
-    }
-    if (history.keptCount <= limit) return;
-    // Many moments share it. What has missed little by little catches up, for no more than it would have cost before.
-    for (let cohort = history.oldest(); cohort && history.keptCount > limit / 2; cohort = history.oldest()) {
-      if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
-      else await this.#update(NO_ROWS, [cohort]);
-      history.clearUp();
-    }
   }
 
   /** Bounds of rows, of which those that are off by more than `error` are brought up to date first. */
@@ -357,51 +267,22 @@ export class EditPipeline {
     this.#changesSincePeek = 0;
     if (isAdaptive && !this.#balance.measures) {
       await this.#bringUp(rows);
-      this.#balance.applied();
-      return await this.#certify(rows);
+      this.#balance.applied(this.rows.costOf(rows.length, changes));
+      return await this.rows.certify(rows);
     }
     const spentBefore = this.#planner.costOf(this.#backend.work);
-    let bounds = await this.#certify(rows);
+    let bounds = await this.rows.certify(rows);
     const tooFar = rows.filter((_, at) => bounds[at] > error);
     if (tooFar.length > 0) {
-      await this.#bringUp(this.#planner.policy === "auto" ? tooFar : this.#storedQueries());
-      bounds = await this.#certify(rows);
+      await this.#bringUp(this.#planner.policy === "auto" ? tooFar : this.rows.all());
+      bounds = await this.rows.certify(rows);
     }
     if (isAdaptive) {
       const spent = this.#planner.costOf(this.#backend.work) - spentBefore;
-      const rowCount = rows.length * this.#config.layout.heads;
-      const alternative = rowCount * this.#planner.cost(this.#sizes(), changes);
-      this.#balance.measured(spent, alternative);
+      const alternative = this.rows.costOf(rows.length, changes);
+      this.#balance.measured(spent, alternative, this.rows.debtOf(rows));
     }
     return bounds;
-  }
-
-  async #certify(rows: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
-    const bounds = new Float64Array(rows.length);
-    const { cohorts } = this.#history.standing(rows);
-    const answers = new CohortAnswers(rows);
-    for (const cohort of cohorts) {
-      answers.place(bounds, cohort.queries, await this.#backend.certify(cohort), 1);
-    }
-    return bounds;
-  }
-
-  /** Attention of rows as of their states. */
-  async #readAsOf(rows: Uint32Array): Promise<Readout> {
-    const { cohorts } = this.#history.standing(rows);
-    if (cohorts.length === 1 && cohorts[0].queries.length === rows.length) {
-      return await this.#backend.read({ queries: rows, since: cohorts[0].since });
-    }
-    const { heads, valueDim } = this.#config.layout;
-    const output = new Float32Array(rows.length * heads * valueDim);
-    const logSumExp = new Float32Array(rows.length * heads);
-    const answers = new CohortAnswers(rows);
-    for (const cohort of cohorts) {
-      const part = await this.#backend.read(cohort);
-      answers.place(output, cohort.queries, part.output, heads * valueDim);
-      answers.place(logSumExp, cohort.queries, part.logSumExp, heads);
-    }
-    return { output, logSumExp };
   }
 
   #flushAtThreshold(): void {
@@ -432,22 +313,6 @@ export class EditPipeline {
     return { edits, keys, queries, ageMs, keyCount: keySlots.count, queryCount: querySlots.count };
   }
 
-  /** Query slots that hold a row at the backend. */
-  #storedQueries(): Uint32Array {
-    const { querySlots } = this.#config;
-    const slots = new Uint32Array(querySlots.size);
-    let count = 0;
-    for (let slot = 0; slot < querySlots.size; slot++) {
-      if (this.#backend.queries.isLive(slot)) slots[count++] = slot;
-    }
-    return slots.subarray(0, count);
-  }
-
-  #sizes(): Sizes {
-    const { layout: { headDim, valueDim }, keySlots } = this.#config;
-    return { keyCount: keySlots.count, headDim, valueDim };
-  }
-
   async #timedRead<T>(read: () => Promise<T>): Promise<T> {
     const start = performance.now();
     const result = await read();
@@ -457,16 +322,5 @@ export class EditPipeline {
 }
 
 const NO_ROWS = new Uint32Array(0);
-
-function joined(parts: readonly Uint32Array[]): Uint32Array {
-  if (parts.length === 1) return parts[0];
-  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
 
 function ignore(): void {}

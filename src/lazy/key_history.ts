@@ -55,7 +55,9 @@ export class KeyHistory {
   readonly #freeNumbers: number[] = [];
   #numbersGiven = 0;
   #entriesLeft = 0;
+  // What was found out since the last batch: by version, and by the number of a kept row whether its slot has changed.
   readonly #since = new Map<number, Since>();
+  readonly #changed = new Map<number, boolean>();
 
   /** Rows are `width` numbers. */
   constructor(rows: HistoryRows, width: number, forgetsUndone: boolean) {
@@ -105,6 +107,7 @@ export class KeyHistory {
     const newest = this.#newest();
     this.#version++;
     this.#since.clear();
+    this.#changed.clear();
     slots.forEach((slot, t) => {
       if (newest < (this.#changedAt.get(slot) ?? 0)) return;
       this.#entryVersions.push(this.#version);
@@ -131,6 +134,7 @@ export class KeyHistory {
     this.#entryKept = [];
     this.#changedAt.clear();
     this.#since.clear();
+    this.#changed.clear();
     this.#entriesLeft = 0;
   }
 
@@ -217,11 +221,17 @@ export class KeyHistory {
   }
 
   #isChanged(slot: number, number: number): boolean {
-    const { keys, kept } = this.#rows;
+    const { keys } = this.#rows;
     if (number === NO_ROW) return keys.isLive(slot);
-    if (!this.#forgetsUndone || !keys.isLive(slot) || keys.position(slot) !== kept.position(number)) {
-      return true;
-    }
+    if (!this.#forgetsUndone || !keys.isLive(slot)) return true;
+    let isChanged = this.#changed.get(number);
+    if (isChanged === undefined) this.#changed.set(number, isChanged = this.#differs(slot, number));
+    return isChanged;
+  }
+
+  #differs(slot: number, number: number): boolean {
+    const { keys, kept } = this.#rows;
+    if (keys.position(slot) !== kept.position(number)) return true;
     keys.copyRow(slot, this.#scratch, 0);
     return !kept.equalsRow(number, this.#scratch, 0);
   }
@@ -255,7 +265,9 @@ export class KeyHistory {
     const versions = new Float64Array(Math.max(size, 2 * this.#versions.length)).fill(MISSING);
     versions.set(this.#versions);
     this.#versions = versions;
-    this.#asked = new Float64Array(versions.length);
+    const asked = new Float64Array(versions.length);
+    asked.set(this.#asked);
+    this.#asked = asked;
   }
 
   #free(number: number): void {

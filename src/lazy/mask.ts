@@ -1,7 +1,7 @@
 /**
  * The mask: what is added to the score of a pair beside the rule of `core/score_rule.ts`. A matrix answers for the
  * slots that it covers; a function is asked for the pairs of each row that was inserted or changed, when that row
- * is applied or read, and its answer then stays.
+ * is stored, and its answer then stays.
  */
 
 import type { RowChanges } from "../backends/backend.ts";

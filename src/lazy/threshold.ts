@@ -1,10 +1,10 @@
 /**
- * When pending edits are applied by themselves.
+ * When stale answers must know of pending edits.
  */
 
 import { describe, InputError } from "../errors.ts";
 
-/** What waits to be applied. */
+/** What waits. */
 export interface PendingEdits {
   /** Changed slots, of keys and queries; edits of one slot count once, an undone edit does not count. */
   readonly edits: number;
@@ -20,15 +20,15 @@ export interface PendingEdits {
   readonly queryCount: number;
 }
 
-/** Limits, of which any one that is reached applies what is pending. */
+/** Limits, of which any one that is reached ends the waiting. */
 export interface PendingLimits {
   /** Changed slots, an integer ≥ 1. */
   readonly edits?: number;
   /** Milliseconds that an edit may wait, as of the next edit or peek; no timer runs. */
   readonly ageMs?: number;
   /**
-   * How far a row may be from exact, in Euclidean distance: a `peek` that would answer with a larger bound applies
-   * what is pending first. Nothing is measured, and nothing applied, while nobody peeks.
+   * How far a row may be from exact, in Euclidean distance: what a `peek` would answer with a larger bound is brought
+   * up to date first. Nothing is measured, and nothing brought up to date, while nobody peeks.
    */
   readonly error?: number;
   /**
@@ -39,14 +39,14 @@ export interface PendingLimits {
 }
 
 /**
- * When pending edits are applied: once so many slots have changed (an integer ≥ 1, or Infinity for never), at the
+ * When stale answers must know of pending edits: once so many slots have changed (an integer ≥ 1, or Infinity for never), at the
  * first limit that is reached, or when a function says so, which is asked after each edit and before each peek.
  */
 export type LazyThreshold = number | PendingLimits | ((pending: PendingEdits) => boolean);
 
 /** A checked threshold. */
 export interface Threshold {
-  /** Whether what is pending is to be applied now. */
+  /** Whether what is pending has waited long enough. */
   isReached(pending: PendingEdits): boolean;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;

@@ -10,6 +10,7 @@ import { FEATURE_NAMES } from "../../src/experiments/calendar_features.ts";
 import { median } from "../../src/experiments/certificates.ts";
 import { type RunOutcome, runStrategy } from "../../src/experiments/strategy_run.ts";
 import {
+  engineOptions,
   type Family,
   type Strategy,
   strategyName,
@@ -128,6 +129,39 @@ Deno.test("budgets: certificates hold, are counted as work and keep every readin
   const rebuilt = await run({ family: "budgetRebuild", threshold: null, error: 0.004 }, days, exact);
   const patched = await run({ family: "budgetPatch", threshold: null, error: 0.004 }, days, exact);
   assertGreater(rebuilt.multiplyAdds, 4 * patched.multiplyAdds);
+});
+
+Deno.test("adaptive: no reading misses its target, for hardly more than the cheaper of certifying and exchanging", async () => {
+  const days = 40, exact = exactBoard(rows, days + 1);
+  const run40 = (family: Family, error: number | null) =>
+    run({ family, threshold: null, error }, days, exact);
+  /** Without the answers to new queries, which no threshold can save. */
+  const upkeep = ({ multiplyAdds }: RunOutcome) => multiplyAdds - days * ROW;
+  const exchanged = await run40("exact", null);
+  for (const error of [0.0005, 0.004, 1]) {
+    const name = `target error ${error}`;
+    const outcome = await run40("adaptive", error);
+    const { given, violations, largestBound, ratios } = outcome.certificates ?? assertNever(name);
+    assertEquals([given, violations], [days * QUERY_COUNT, 0], name);
+    assertLessOrEqual(outcome.deviation.largest, largestBound, name);
+    assertLessOrEqual(largestBound, error, name);
+    assertGreater(ratios.length, 0, `${name}: nothing ever waited`);
+    assert(ratios.every((ratio) => ratio >= 1), name);
+
+    const certified = await run40("budgetPatch", error);
+    const cheaper = Math.min(upkeep(exchanged), upkeep(certified));
+    assertLess(upkeep(outcome), 1.4 * cheaper, name);
+    // Where nothing need ever be applied a trial is given up too, for what it leaves undone, but later.
+    if (error < 1) assertGreater(upkeep(certified), 1.8 * cheaper, `${name}: certificates do not pay`);
+    else assertLess(upkeep(certified), upkeep(exchanged), name);
+  }
+});
+
+Deno.test("adaptive: its engine keeps a target error and chooses between patch and rebuild by itself", () => {
+  assertEquals(engineOptions({ family: "adaptive", threshold: null, error: 0.01 }), {
+    lazyThreshold: { targetError: 0.01 },
+    onThreshold: "auto",
+  });
 });
 
 Deno.test("stretches: what is rebuilt at every edit runs over a sample of days, the rest over all", () => {

@@ -1,7 +1,12 @@
 // Certificates held against exact attention, and budgets against fixed counts.
 
 import { assertEquals } from "../assert.ts";
-import { budgetVerdicts, compareBudgets, type ComparedStrategy } from "../../src/experiments/budgets.ts";
+import {
+  budgetVerdicts,
+  compareBudgets,
+  type ComparedStrategy,
+  formatRatio,
+} from "../../src/experiments/budgets.ts";
 import { CertificateRecorder, joinCertificates, median } from "../../src/experiments/certificates.ts";
 import type { Family } from "../../src/experiments/strategies.ts";
 
@@ -67,6 +72,11 @@ const STRATEGIES = [
   strategy("budgetPatch", 0.01, 60, 7e-8),
 ];
 
+const ADAPTIVE = [
+  strategy("adaptive", 0.001, 50.02, 0.001),
+  strategy("adaptive", 0.02, 48, 0.02),
+];
+
 Deno.test("budgets: each meets the cheapest count of its own plan that was never further off", () => {
   const compared = compareBudgets(STRATEGIES).map(({ budget, rival, workRatio }) => [
     budget.name,
@@ -101,4 +111,40 @@ Deno.test("budgets: the verdict says where a budget wins and where it loses, and
     "with 1.20 times the work. Counts that wait (4) were off by 0.020 or more at worst.",
   ]);
   assertEquals(budgetVerdicts(STRATEGIES.filter(({ error }) => error === null)), []);
+});
+
+Deno.test("target errors: each meets the cheapest count of any plan that was never further off", () => {
+  const rivals = (strategies: readonly ComparedStrategy[]) =>
+    compareBudgets(strategies).filter(({ budget }) => budget.family === "adaptive")
+      .map(({ rival, workRatio }) => [rival?.name, workRatio]);
+  const all = [...STRATEGIES, ...ADAPTIVE];
+  assertEquals(rivals(all), [["patch 1", 50.02 / 50], ["patch 4", 48 / 49]]);
+  const originalIsCheaper = all.map((strategy) =>
+    strategy.name === "original 4" ? { ...strategy, multiplyAddsPerDay: 40 } : strategy
+  );
+  assertEquals(rivals(originalIsCheaper), [["patch 1", 50.02 / 50], ["original 4", 48 / 40]]);
+  assertEquals(compareBudgets(all).slice(0, 3), compareBudgets(STRATEGIES), "budgets meet their own plan");
+});
+
+Deno.test("target errors: their verdict comes last, and a narrow loss is told from a draw", () => {
+  const verdicts = budgetVerdicts([...STRATEGIES, ...ADAPTIVE]);
+  assertEquals(verdicts.slice(0, 2), budgetVerdicts(STRATEGIES));
+  assertEquals(verdicts.slice(2), [
+    "With an adaptive threshold, against the cheapest fixed count of any plan with no larger worst error, the target " +
+    "error wins at 0.02, with 0.980 times the work, and loses at 0.001, with 1.0004 times the work.",
+  ]);
+});
+
+Deno.test("ratios: three digits, more beside 1, none behind the point of large ones", () => {
+  const ratios = [0.0241, 0.825, 0.9962, 1, 1.0004, 1.011, 12.34, 161.2];
+  assertEquals(ratios.map(formatRatio), [
+    "0.0241",
+    "0.825",
+    "0.9962",
+    "1.00",
+    "1.0004",
+    "1.01",
+    "12.3",
+    "161",
+  ]);
 });

@@ -31,6 +31,8 @@ const POINTS = ([
   ["budgetRebuild", null, 0.02, 300_000, 9e-4, 0.02],
   ["budgetPatch", null, 0.001, 60_000, 1e-5, 0.001],
   ["budgetPatch", null, 0.02, 280_000, 9e-4, 0.02],
+  ["adaptive", null, 0.001, 60_010, 3e-6, 0.0009],
+  ["adaptive", null, 0.02, 59_000, 9e-4, 0.02],
   ["exact", null, null, 60_000, 0, 0],
 ] as const).map(([family, threshold, error, multiplyAddsPerDay, relativeError, largestError]): CostPoint => ({
   name: `${family} ${threshold ?? error}`,
@@ -86,11 +88,28 @@ Deno.test("cost against error: budgets are dashed, in the colour of their plan, 
   assertEquals(patch.text, ["\u20020.001\u2002", ""], "0.02 is written beside the marker of the other plan");
 });
 
+Deno.test("cost against error: the adaptive family has a line, a colour and a marker that no other has", () => {
+  const figure = costAgainstError(POINTS);
+  type Drawn = {
+    text: string[];
+    x: number[];
+    line: { dash: string };
+    marker: { color: string; symbol: string };
+  };
+  const adaptive = trace(figure, "target error, adaptive") as unknown as Drawn;
+  assertEquals(adaptive.x, [60_010, 59_000]);
+  assertEquals(adaptive.text[0], "\u20020.001\u2002", "lower than the error budget of 0.001");
+  const others = (figure.data as unknown as Drawn[]).filter((other) => other !== adaptive);
+  assertFalse(others.some(({ marker }) => marker.color === adaptive.marker.color), "colour");
+  assertFalse(others.some(({ marker }) => marker.symbol === adaptive.marker.symbol), "marker");
+  assertFalse(others.some(({ line }) => line.dash === adaptive.line.dash), "line");
+});
+
 Deno.test("cost against worst error: the largest error of each, from 0 on, without families that are not there", () => {
   const figure = costAgainstWorstError(POINTS);
   assertEquals(trace(figure, "original: wait, then rebuild").y, [6e-8, 0.05, 0.05]);
   assertEquals(trace(figure, "exact reads").y, [0]);
-  assertEquals(figure.data.length, 5);
+  assertEquals(figure.data.length, 6);
   assertFalse(figure.data.some(({ name }) => name === "patch: wait, then exchange columns"));
 });
 

@@ -44,6 +44,7 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
       "error budget 0.004, then rebuild",
       "patch, threshold 4",
       "error budget 0.004, then patch",
+      "target error 0.004, adaptive",
       "exact reads",
     ]);
     for (const { error, certificates } of result.strategies) {
@@ -65,7 +66,7 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
 
   await t.step("progress and the way to the report go to standard error", () => {
     assertMatch(first.errors, /^progress: \d+ %, .* days\/s, .* left\n/);
-    assertMatch(first.errors, /progress: 100 %, 120 of 120 days/);
+    assertMatch(first.errors, /progress: 100 %, 140 of 140 days/);
     assertStringIncludes(first.errors, `report: ${folder}/first/index.html\n`);
   });
 
@@ -93,7 +94,7 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
     assertEquals([...markup.matchAll(/href="([^"]*)"/g)].map(([, target]) => target), ["data:,"]);
     assertStringIncludes(markup, "patch, threshold 4");
     for (const verdict of budgetVerdicts(result.strategies)) assertStringIncludes(markup, verdict);
-    assertEquals(markup.match(/<td>0 of 1,120<\/td>/g)?.length, 2);
+    assertEquals(markup.match(/<td>0 of 1,120<\/td>/g)?.length, 3);
   });
 });
 
@@ -112,8 +113,15 @@ Deno.test("start: without --json a table", async () => {
   assertMatch(printed, /^Daily births in the USA, 1975-11-06 to 1975-11-07: 2 days in [\d.]+ s\n/);
   assertMatch(printed, /\nstrategy +multiply-adds\/day +exp\/day/);
   assertMatch(printed, /\noriginal, threshold 2 +[\d,]+ /);
-  assertMatch(printed, /\nerror budget 0\.5, then rebuild +\S+ +\S+ +0 of 112 .* +threshold 2 +[\d.]+\n/);
-  assertMatch(printed, /\nWith rebuilds, against .* the error budget .*\nWith patches, against /);
+  assertMatch(
+    printed,
+    /\nerror budget 0\.5, then rebuild +\S+ +\S+ +0 of 112 .* original, threshold 2 +[\d.]+\n/,
+  );
+  assertMatch(printed, /\ntarget error 0\.5, adaptive +\S+ +\S+ +0 of 112 .* patch, threshold 2 +[\d.]+\n/);
+  assertMatch(
+    printed,
+    /\nWith rebuilds, against .* the error budget .*\nWith patches, against .*\nWith an adaptive threshold, /,
+  );
   assertMatch(printed, /\nsame day 52 weeks ago +[\d.]+ +[\d.]+ +[\d.]+\n/);
   assertMatch(printed, /Exact reads take \d+ times less arithmetic/);
 });

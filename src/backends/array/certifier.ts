@@ -166,7 +166,7 @@ export class Certifier {
     }
     for (let t = this.#summed[row]; t < this.#pending.length; t++) {
       const column = this.#pending[t];
-      if (column.measured[row] !== age) this.#measure(column, t, row, totals, ledger, head);
+      if (column.measured[row] !== age) this.#measure(column, row, totals, ledger, head);
       sums[start] += column.moved[row];
       sums[start + 1] += column.gained[row];
       sums[start + 2] += column.lost[row];
@@ -178,7 +178,6 @@ export class Certifier {
 
   #measure(
     column: Column,
-    t: number,
     row: number,
     totals: RowTotals,
     ledger: number,

@@ -1,0 +1,42 @@
+// Importing the library and making a small engine, each time in a fresh process, and the bytes of its source.
+
+import type { FreshStart } from "../results.ts";
+import { summarize } from "../statistics.ts";
+
+const PROBE = new URL("probe.ts", import.meta.url).pathname;
+const LIBRARY = new URL("../../mod.ts", import.meta.url).pathname;
+const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
+
+export async function measureFreshStart(runs: number): Promise<FreshStart> {
+  // The first fills Deno's cache of transpiled modules.
+  await probe();
+  const samples: { importMs: number; createMs: number }[] = [];
+  while (samples.length < runs) samples.push(await probe());
+  return {
+    importMs: summarize(samples.map(({ importMs }) => importMs), true),
+    createMs: summarize(samples.map(({ createMs }) => createMs), true),
+    ...await sourceSize(),
+  };
+}
+
+async function probe(): Promise<{ importMs: number; createMs: number }> {
+  return JSON.parse(await deno(["run", "--quiet", "--config", CONFIGURATION, "--allow-read", PROBE]));
+}
+
+/** Of all modules that mod.ts loads, as they are written. */
+async function sourceSize(): Promise<{ sourceBytes: number; modules: number }> {
+  const graph: { modules: { size?: number }[] } = JSON.parse(
+    await deno(["info", "--json", "--config", CONFIGURATION, LIBRARY]),
+  );
+  return {
+    sourceBytes: graph.modules.reduce((sum, { size = 0 }) => sum + size, 0),
+    modules: graph.modules.length,
+  };
+}
+
+async function deno(args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  const text = new TextDecoder();
+  if (!success) throw new Error(`deno ${args[0]}: ${text.decode(stderr).trim()}`);
+  return text.decode(stdout);
+}
