@@ -177,16 +177,17 @@ export class KeyHistory {
   since(version: number): Since {
     const known = this.#since.get(version);
     if (known) return known;
-    const first = new Map<number, number>();
+    const slots: number[] = [], kept: number[] = [];
+    const seen = new Set<number>();
     for (let at = this.#firstAfter(version); at < this.#entrySlots.length; at++) {
-      const slot = this.#entrySlots[at];
-      if (!first.has(slot)) first.set(slot, this.#entryKept[at]);
+      const slot = this.#entrySlots[at], number = this.#entryKept[at];
+      if (seen.has(slot)) continue;
+      seen.add(slot);
+      if (!this.#isChanged(slot, number)) continue;
+      slots.push(slot);
+      kept.push(number);
     }
-    const changed = Array.from(first).filter(([slot, kept]) => this.#isChanged(slot, kept));
-    const since = {
-      slots: Uint32Array.from(changed, ([slot]) => slot),
-      kept: Uint32Array.from(changed, ([, kept]) => kept),
-    };
+    const since = { slots: Uint32Array.from(slots), kept: Uint32Array.from(kept) };
     this.#since.set(version, since);
     return since;
   }

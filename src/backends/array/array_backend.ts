@@ -34,6 +34,9 @@ import { RowStore } from "../row_store.ts";
 import { restoreStates, saveStates } from "./saved_states.ts";
 import { ValueSpread } from "../value_spread.ts";
 
+/** Of an exchange that nobody patches by. */
+const NOT_COMPARED = new Uint8Array(0);
+
 const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6 };
 
 /** Attention over typed arrays in the thread of the caller. */
@@ -243,7 +246,7 @@ export class ArrayBackend implements Backend {
   /** Patches the rows of a cohort; what loses its trust is built. */
   #patch({ queries, since }: Cohort): void {
     const { layout: { heads }, tolerance } = this.#config;
-    const exchange = this.#toExchange(since);
+    const exchange = this.#toPatch(since);
     for (const slot of queries) {
       for (let head = 0; head < heads; head++) {
         const row = slot * heads + head;
@@ -257,13 +260,25 @@ export class ArrayBackend implements Backend {
     }
   }
 
-  /** Compares keys once for all rows. */
   #toExchange({ slots, kept }: Since): KeyExchange {
-    const scoreChanged = Uint8Array.from(slots, (slot, t) => {
-      const staysLive = kept[t] !== NO_ROW && this.#stored.keys.isLive(slot);
-      return staysLive && this.#stored.scoresAs(slot, this.#kept, kept[t]) ? 0 : 1;
-    });
-    return { slots, kept, before: this.#kept.block(), after: this.#stored.block(), scoreChanged };
+    return {
+      slots,
+      kept,
+      before: this.#kept.block(),
+      after: this.#stored.block(),
+      scoreChanged: NOT_COMPARED,
+    };
+  }
+
+  /** As `toExchange`, with keys compared once for all rows. */
+  #toPatch(since: Since): KeyExchange {
+    const { slots, kept } = since;
+    const scoreChanged = new Uint8Array(slots.length).fill(1);
+    for (let t = 0; t < slots.length; t++) {
+      const staysLive = kept[t] !== NO_ROW && this.#stored.keys.isLive(slots[t]);
+      if (staysLive && this.#stored.scoresAs(slots[t], this.#kept, kept[t])) scoreChanged[t] = 0;
+    }
+    return { ...this.#toExchange(since), scoreChanged };
   }
 
   /** Takes one head of a standing query. */

@@ -22,6 +22,6 @@ export interface KeyBlock {
 export interface KeyExchange extends Since {
   readonly before: KeyBlock;
   readonly after: KeyBlock;
-  /** 0 where both keys have all that their scores depend on in common, so that weights stay what they are. */
+  /** For a patch: 0 where both keys have all that their scores depend on in common, so that weights stay what they are. */
   readonly scoreChanged: Uint8Array;
 }
