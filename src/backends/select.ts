@@ -8,11 +8,11 @@ import { ArrayBackend } from "./array/array_backend.ts";
 import type { BackendFactory } from "./backend.ts";
 
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
-export type BackendName = "auto" | "array";
+export type BackendName = "auto" | "array" | "wasm";
 
 /** Whether there is a backend of this name. */
 export function isBackendName(name: string): name is BackendName {
-  return name === "auto" || name === "array";
+  return name === "auto" || name === "array" || name === "wasm";
 }
 
 /** The factory for `name`. */
@@ -21,7 +21,17 @@ export function selectBackend(operation: string, name: BackendName = "auto"): Ba
     case "auto":
     case "array":
       return (config) => Promise.resolve(new ArrayBackend(config));
+    case "wasm":
+      return async (config) => {
+        const { createWasmBackend, supportedBuild } = await import("./wasm/wasm_backend.ts");
+        if (supportedBuild()) return await createWasmBackend(config);
+        throw new InputError(
+          operation,
+          'backend is "wasm" where WebAssembly has no SIMD',
+          '"auto" or "array"',
+        );
+      };
     default:
-      throw new InputError(operation, `backend is ${describe(name)}`, '"auto" or "array"');
+      throw new InputError(operation, `backend is ${describe(name)}`, '"auto", "array" or "wasm"');
   }
 }

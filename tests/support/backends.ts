@@ -12,7 +12,7 @@ import type { SavedArrays } from "../../src/saved_array.ts";
 import type { BackendName } from "../../mod.ts";
 
 /** Names that `create` accepts and that run here. */
-export const BACKENDS: readonly BackendName[] = ["array"];
+export const BACKENDS: readonly BackendName[] = ["array", "wasm"];
 
 /** Passes everything on; subclasses get in the way. */
 export class Wrapped implements Backend {

@@ -2,11 +2,31 @@
 // subtracts the row's largest score and has no other care.
 
 import type { ReferenceCase } from "../../src/core/reference.ts";
+import type { Random } from "./random.ts";
 
-const f = Math.fround;
+const nearest = new Float32Array(1);
+const bits = new Int32Array(nearest.buffer);
 
-/** The output rows of softmax(score) V, float32 throughout. */
-export function float32Attention(question: ReferenceCase): number[][] {
+/**
+ * Rounds to one of the two float32 numbers around `x`, to the nearer one more often: the expected result is `x`
+ * (Croci, Fasi, Higham, Mary, Mikaitis, "Stochastic rounding: implementation, error analysis and applications", 2022).
+ */
+export function roundStochastically(x: number, random: Random): number {
+  nearest[0] = x;
+  const rounded = nearest[0];
+  if (rounded === x || !Number.isFinite(rounded)) return rounded;
+  // The bits of positive numbers grow with the number, those of negative ones as it falls.
+  if (rounded === 0) nearest[0] = Math.sign(x) * 2 ** -149;
+  else bits[0] += (rounded < x) === (rounded > 0) ? 1 : -1;
+  const other = nearest[0];
+  return random.next() < (x - rounded) / (other - rounded) ? other : rounded;
+}
+
+/** The output rows of softmax(score) V, float32 throughout, where `f` rounds. */
+export function float32Attention(
+  question: ReferenceCase,
+  f: (x: number) => number = Math.fround,
+): number[][] {
   const { query, key, value, scale, valueDim, softcap = 0, bias = () => 0 } = question;
   const heads = question.heads ?? 1;
   const kvHeads = question.kvHeads ?? heads;

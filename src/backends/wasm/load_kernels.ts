@@ -24,6 +24,8 @@ export interface Kernels {
   weigh(job: number, block: number, target: number): void;
   /** Outputs of the rows of blocks `first` to `end` − 1, dv numbers each. */
   read(job: number, first: number, end: number, target: number): void;
+  /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */
+  isFused(): number;
   /** 32 · `rounds` independent multiply-adds of four lanes, for benches. */
   multiplyAddLimit(rounds: number): number;
 }

@@ -8,6 +8,10 @@
  *     heavySlots, heavyScores      U32 and F32 [m, H, 8], of which the first heavyCount of a row count
  *     centres, radii               F64 [Hkv, dv] and F64 [Hkv], the balls around the values
  *     norms, magnitudes            F64 [Hkv], how large keys and values are
+ *     isFused                      U8  [1], whether multiply-adds rounded once where the states were made
+ *
+ * Weights have other bits where multiply-adds round otherwise, and could not be taken out of sums again: there states
+ * are computed, not restored.
  */
 
 import type { HeadLayout } from "../../core/head_layout.ts";
@@ -25,10 +29,17 @@ export interface SavedParts {
   readonly states: RowStates;
   readonly spread: ValueSpread;
   readonly reach: KeyReach;
+  readonly isFused: boolean;
+}
+
+/** Whether states were made where multiply-adds round as they do here. */
+export function fitsMachine(operation: string, saved: SavedArrays, { isFused }: SavedParts): boolean {
+  return takeNumbers(operation, saved, "isFused", "U8", [1])[0] === Number(isFused);
 }
 
 /** Copies the states of the query slots below `querySize`. */
-export function saveStates({ layout, states, spread, reach }: SavedParts, querySize: number): SavedArrays {
+export function saveStates(parts: SavedParts, querySize: number): SavedArrays {
+  const { layout, states, spread, reach, isFused } = parts;
   const { heads, kvHeads, valueDim } = layout;
   const width = valueDim + 2, rows = querySize * heads;
   const shift = new Float64Array(rows).fill(-Infinity), ceiling = new Float64Array(rows).fill(-Infinity);
@@ -75,6 +86,7 @@ export function saveStates({ layout, states, spread, reach }: SavedParts, queryS
     radii: { shape: [kvHeads], data: radii },
     norms: { shape: [kvHeads], data: reach.norms.slice() },
     magnitudes: { shape: [kvHeads], data: reach.magnitudes.slice() },
+    isFused: { shape: [1], data: Uint8Array.of(Number(isFused)) },
   };
 }
 

@@ -29,7 +29,7 @@ import { ValueSpread } from "../value_spread.ts";
 import { Certifier } from "./certifier.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import { KeyTable } from "./key_table.ts";
-import { compileKernels, instantiateKernels, type Kernels } from "./load_kernels.ts";
+import { compileKernels, instantiateKernels, type Kernels, supportedBuild } from "./load_kernels.ts";
 import { giveMemory, takeMemory } from "./memory_pool.ts";
 import { Moment } from "./moment.ts";
 import { PairScores } from "./pair_scores.ts";
@@ -37,7 +37,7 @@ import { Arena } from "./row_blocks.ts";
 import { RowStates, toRowRule } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
 import { RowUpdater } from "./row_updater.ts";
-import { restoreStates, saveStates } from "./saved_states.ts";
+import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
 
 /** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8 };
@@ -65,12 +65,14 @@ export class WasmBackend implements Backend {
   readonly #scores: PairScores;
   readonly #totals: RowTotals;
   readonly #certifier: Certifier;
+  readonly #isFused: boolean;
   #isDisposed = false;
 
   constructor(config: BackendConfig, kernels: Kernels, memory: WebAssembly.Memory) {
     const { layout, rule, maskHeads, tolerance } = config;
     const arena = this.#arena = new Arena(memory, kernels.heapBase());
     const work = this.#work;
+    this.#isFused = kernels.isFused() === 1;
     const rowRule = toRowRule(layout, rule, tolerance);
     this.#config = config;
     this.#stored = new KeyTable(arena, layout, maskHeads);
@@ -213,7 +215,8 @@ export class WasmBackend implements Backend {
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
     await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW));
-    if (!states) {
+    const isRestorable = states && fitsMachine(operation, states, this.#savedParts());
+    if (!isRestorable) {
       return await this.update(rows.queries.slots.filter((_, t) => rows.queries.live[t] === 1), []);
     }
     restoreStates(operation, states, this.#savedParts(), this.#stored, this.#queryRows.size);
@@ -227,7 +230,13 @@ export class WasmBackend implements Backend {
 
   #savedParts() {
     const { layout } = this.#config;
-    return { layout, states: this.#states, spread: this.#spread, reach: this.#reach };
+    return {
+      layout,
+      states: this.#states,
+      spread: this.#spread,
+      reach: this.#reach,
+      isFused: this.#isFused,
+    };
   }
 
   #momentOf(since: Cohort["since"]): Moment {
@@ -319,14 +328,13 @@ export class WasmBackend implements Backend {
   }
 }
 
+export { supportedBuild };
+
 let compiled: Promise<WebAssembly.Module> | null = null;
 
-/**
- * Makes an empty backend. Of the two builds it takes the one without fused multiply-adds: whether those round once or
- * twice is the processor's choice, and a state that one machine saved must be patched with the same bits on another.
- */
+/** Makes an empty backend; of the two builds it takes the best that runs here, where one does. */
 export async function createWasmBackend(config: BackendConfig): Promise<WasmBackend> {
-  compiled ??= compileKernels("simd128");
+  compiled ??= compileKernels(supportedBuild() ?? "simd128");
   const module = await compiled;
   const memory = takeMemory();
   return new WasmBackend(config, await instantiateKernels(module, memory), memory);

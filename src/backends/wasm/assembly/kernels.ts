@@ -108,6 +108,12 @@ export function read(job: usize, first: i32, end: i32, target: usize): void {
   }
 }
 
+/** Whether a multiply-add rounds once here. */
+export function isFused(): bool {
+  const x = f32x4.splat(1.000244140625);
+  return f32x4.extract_lane(multiplyAdd(x, x, f32x4.neg(f32x4.mul(x, x))), 0) != 0;
+}
+
 /** Multiply-adds of independent chains, which is all that a processor can do: 32 · `rounds` vectors of four. */
 export function multiplyAddLimit(rounds: i32): f32 {
   // Chains that start alike would be merged into one.
