@@ -37,14 +37,18 @@ const RULES: Record<string, ModelRule> = {
   },
 };
 
-function backendOf({ heads, kvHeads, headDim, valueDim, scale, softcap, causal, window, maskOf }: ModelRule) {
+async function backendOf(
+  { heads, kvHeads, headDim, valueDim, scale, softcap, causal, window, maskOf }: ModelRule,
+) {
   const after = causal === false ? Infinity : causal === true ? 0 : causal.offset;
-  return createWasmBackend({
+  const backend = await createWasmBackend({
     layout: { heads, kvHeads, headDim, valueDim },
     rule: { scale, softcap, before: window[0], after: Math.min(window[1], after) },
     maskHeads: maskOf ? heads : 0,
     tolerance: TOLERANCE,
   });
+  assert(backend, "these tests need SIMD");
+  return backend;
 }
 
 /** An engine on a wasm backend, and the model of what it holds. */

@@ -5,7 +5,7 @@
 import { describe, InputError } from "../errors.ts";
 
 import { ArrayBackend } from "./array/array_backend.ts";
-import type { BackendFactory } from "./backend.ts";
+import type { Backend, BackendConfig, BackendFactory } from "./backend.ts";
 
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
 export type BackendName = "auto" | "array" | "wasm";
@@ -19,12 +19,13 @@ export function isBackendName(name: string): name is BackendName {
 export function selectBackend(operation: string, name: BackendName = "auto"): BackendFactory {
   switch (name) {
     case "auto":
+      return async (config) => await createWasm(config) ?? new ArrayBackend(config);
     case "array":
       return (config) => Promise.resolve(new ArrayBackend(config));
     case "wasm":
       return async (config) => {
-        const { createWasmBackend, supportedBuild } = await import("./wasm/wasm_backend.ts");
-        if (supportedBuild()) return await createWasmBackend(config);
+        const backend = await createWasm(config);
+        if (backend) return backend;
         throw new InputError(
           operation,
           'backend is "wasm" where WebAssembly has no SIMD',
@@ -34,4 +35,10 @@ export function selectBackend(operation: string, name: BackendName = "auto"): Ba
     default:
       throw new InputError(operation, `backend is ${describe(name)}`, '"auto", "array" or "wasm"');
   }
+}
+
+/** null where it cannot run. The kernels are loaded when they are asked for first. */
+async function createWasm(config: BackendConfig): Promise<Backend | null> {
+  const { createWasmBackend } = await import("./wasm/wasm_backend.ts");
+  return await createWasmBackend(config);
 }

@@ -328,13 +328,13 @@ export class WasmBackend implements Backend {
   }
 }
 
-export { supportedBuild };
-
 let compiled: Promise<WebAssembly.Module> | null = null;
 
-/** Makes an empty backend; of the two builds it takes the best that runs here, where one does. */
-export async function createWasmBackend(config: BackendConfig): Promise<WasmBackend> {
-  compiled ??= compileKernels(supportedBuild() ?? "simd128");
+/** Makes an empty backend with the best of the two builds; null where neither runs. */
+export async function createWasmBackend(config: BackendConfig): Promise<WasmBackend | null> {
+  const build = supportedBuild();
+  if (!build) return null;
+  compiled ??= compileKernels(build);
   const module = await compiled;
   const memory = takeMemory();
   return new WasmBackend(config, await instantiateKernels(module, memory), memory);
