@@ -3,11 +3,12 @@
  */
 
 import { NOTHING } from "./backends/backend.ts";
+import { selectBackend } from "./backends/select.ts";
 import { outputColumns } from "./core/head_layout.ts";
 import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "./matrix.ts";
 import type { AttentionState } from "./merge_states.ts";
-import { type AttentionOptions, toProblem } from "./options.ts";
+import { type AttentionOptions, type Problem, toProblem } from "./options.ts";
 
 /**
  * `softmax(scale · Q Kᵀ) V`, computed once.
@@ -53,7 +54,7 @@ import { type AttentionOptions, toProblem } from "./options.ts";
  * Source: Vaswani et al., "Attention Is All You Need", arXiv 1706.03762, §3.2.1.
  */
 export async function attention(options: AttentionOptions): Promise<Matrix> {
-  const { output } = await compute("attention", options);
+  const { output } = await compute(toProblem("attention", options));
   return output;
 }
 
@@ -66,7 +67,8 @@ export async function attention(options: AttentionOptions): Promise<Matrix> {
  * where no key is allowed. Costs O(H m n (d + dv)).
  *
  * @param options As for {@link attention}. `causal` and `window` look at positions: of some keys out of many, give
- * `keyPositions`.
+ * `keyPositions`. With `backend: "auto"` it is computed on `array`, in float64 with one rounding at the end: that is
+ * what the bound of `unmergeState` takes for granted. `wasm` is faster and rounds more.
  * @returns Matrices of the caller's own.
  * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown.
  *
@@ -88,11 +90,15 @@ export async function attention(options: AttentionOptions): Promise<Matrix> {
  * normaliser as a state of its own.
  */
 export async function attentionState(options: AttentionOptions): Promise<AttentionState> {
-  return await compute("attentionState", options);
+  const operation = "attentionState";
+  const problem = toProblem(operation, options);
+  const { backend = "auto" } = options;
+  return await compute(
+    backend === "auto" ? { ...problem, factory: selectBackend(operation, "array") } : problem,
+  );
 }
 
-async function compute(operation: string, options: AttentionOptions): Promise<AttentionState> {
-  const problem = toProblem(operation, options);
+async function compute(problem: Problem): Promise<AttentionState> {
   const backend = await fillBackend(problem);
   try {
     const { query, layout } = problem;

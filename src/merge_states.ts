@@ -90,7 +90,7 @@ export function mergeStates(states: readonly AttentionState[]): AttentionState {
  * The roundings of the inputs grow like 1 / (1 − r), so there is an answer only when it is proven that, in
  * each row and head, neither the output nor exp(L) is off by more than `tolerance` of itself, for the output
  * relative to its largest number (or to 2⁻¹²⁶). What the bound takes for granted is that the numbers of both
- * states are exact ones rounded to float32, or that `total` came from merging `part`; then what remains is
+ * states are exact ones rounded to float32, as `attentionState` gives them unless told otherwise, or that `total` came from merging `part`; then what remains is
  * what was merged with it. L itself is rounded beyond that, by up to (|L| + |L_total|) · 2⁻²⁴.
  * `src/core/attention_state.ts` has the proof.
  *

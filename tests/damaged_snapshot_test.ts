@@ -21,6 +21,7 @@ async function someFile(options: Partial<DynamicAttentionOptions> = {}): Promise
     value: random.rows(6, 6),
     heads: 2,
     causal: { offset: 9 },
+    backend: "array",
     onThreshold: "patch",
     ...options,
   });
