@@ -354,11 +354,12 @@ export class DynamicAttention {
   }
 
   /**
-   * Brings every row up to date, as `flush` does, and writes down all that the engine holds as of the call. An engine to which nothing happens writes the same bytes again.
+   * Brings every row up to date, as `flush` does, and writes down all that the engine holds as of the call. An engine
+   * to which nothing happens writes the same bytes again.
    *
    * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included, it has
-   * m·H·(4 d + 16 dv + 153) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, 4 for each freed slot, 4 for each number of a mask
-   * (n·m·H of a mask function), and some 3,000 more.
+   * m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for sums in float64, 4
+   * for each freed slot, 4 for each number of a mask (n·m·H of a mask function), and some 3,000 more.
    *
    * @throws {BackendError} When the rows cannot be brought up to date.
    *

@@ -155,7 +155,7 @@ Deno.test("failure: a failed flush rejects, keeps its edits and is tried again",
   const error = await assertRejects(
     () => engine.flush(),
     BackendError,
-    "DynamicAttention.flush: backend array failed",
+    "DynamicAttention.flush: backend wasm failed",
   );
   assertEquals((error.cause as Error).message, "device lost");
   assertEquals([engine.stats().pending, engine.stats().applied, engine.stats().epoch], [3, 0, 0]);
@@ -211,7 +211,7 @@ Deno.test("failure: a read that fails loses nothing", async () => {
   await assertRejects(
     () => engine.read(),
     BackendError,
-    "DynamicAttention.read: backend array failed (device lost)",
+    "DynamicAttention.read: backend wasm failed (device lost)",
   );
   backend.failsToRead = () => false;
   assertEquals(await engine.readEntry(0, 0), 1);

@@ -40,7 +40,7 @@ Deno.test("a snapshot of another backend is loaded by its rows", async () => {
   engine.deleteQuery(0);
   const bytes = await engine.save();
   await using loaded = await DynamicAttention.load(bytes, { mask: options.mask });
-  assertEquals(loaded.stats().backend, "array");
+  assertEquals(loaded.stats().backend, "wasm", "the one that auto takes");
   assertEquals(loaded.stats().rowsBuilt, 2, "computed anew");
   const expected = await engine.read(), actual = await loaded.read();
   assertEquals(actual.shape, expected.shape);
@@ -146,7 +146,7 @@ Deno.test("a save that fails loses no edit", async () => {
   await using engine = await createEngine(options, (backend) => failing = new FailingBackend(backend));
   engine.setValue(0, [5]);
   failing!.fails = () => true;
-  await assertRejects(() => engine.save(), BackendError, "DynamicAttention.save: backend array failed");
+  await assertRejects(() => engine.save(), BackendError, "DynamicAttention.save: backend wasm failed");
   failing!.fails = () => false;
   await using loaded = await DynamicAttention.load(await engine.save());
   assertEquals(await loaded.read(), await engine.read());
