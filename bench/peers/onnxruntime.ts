@@ -3,7 +3,7 @@
 import type { Inputs } from "../data.ts";
 import { attentionModel, MODEL_OUTPUT, type ModelForm, tensorShapes } from "../onnx/attention_models.ts";
 import type { Shape } from "../workload.ts";
-import type { PreparedAttention } from "./peer.ts";
+import { importPeer, type PeerForm, type PreparedAttention } from "./peer.ts";
 
 interface Tensor {
   readonly data: Float32Array;
@@ -16,7 +16,7 @@ interface Session {
   ): Promise<Readonly<Record<string, Tensor>>>;
   release(): Promise<void>;
 }
-export interface OnnxRuntime {
+interface OnnxRuntime {
   readonly env: { readonly wasm: { numThreads?: number } };
   readonly Tensor: new (type: "float32", data: Float32Array, shape: readonly number[]) => Tensor;
   readonly InferenceSession: {
@@ -24,11 +24,39 @@ export interface OnnxRuntime {
   };
 }
 
+/** How a runtime is told what to do. */
+interface RuntimeUse {
+  /** Options of its sessions. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Whether it writes into an output that it is given. */
+  readonly preallocate: boolean;
+}
+
+/** The forms of a runtime, which `use` readies for some threads. */
+export function formsOf(
+  library: string,
+  use: (runtime: OnnxRuntime, threads: number) => RuntimeUse,
+): readonly PeerForm[] {
+  const form = (modelForm: ModelForm, name: string): PeerForm => ({
+    name: `${library} ${name}`,
+    library,
+    singleThreaded: null,
+    async load(threads) {
+      const runtime = await importPeer<OnnxRuntime>(library, "InferenceSession");
+      const { options, preallocate } = use(runtime, threads);
+      return {
+        prepare: (shape, inputs) => prepareSession(runtime, modelForm, options, preallocate, shape, inputs),
+      };
+    },
+  });
+  return [form("fused", "MultiHeadAttention"), form("products", "MatMul-Softmax-MatMul")];
+}
+
 /**
  * A warm session over inputs that are wrapped once: the tensors share their memory. `preallocate` also keeps the
  * output in one place, which the native runtime writes into.
  */
-export async function prepareSession(
+async function prepareSession(
   runtime: OnnxRuntime,
   form: ModelForm,
   options: Readonly<Record<string, unknown>>,
