@@ -279,6 +279,21 @@ export class RowBlocks {
     return Array.from(flags.keys()).filter((row) => flags[row] !== 0);
   }
 
+  /** Where the high parts of the sums are; changes in `reserve` alone, like the next two. */
+  get highAddress(): number {
+    return this.#at(field.HIGH);
+  }
+
+  /** Where the low parts are. */
+  get lowAddress(): number {
+    return this.#at(field.LOW);
+  }
+
+  /** Where the shifts are, an i32 a row. */
+  get shiftAddress(): number {
+    return this.#at(field.SHIFT);
+  }
+
   /** The shift of a row. */
   shift(row: number): number {
     return this.#arena.integers(this.#at(field.SHIFT), 8 * this.blocks)[row];

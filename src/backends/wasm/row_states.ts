@@ -86,6 +86,11 @@ export class RowStates {
     return this.#heavy[head].get(slot) ?? NONE;
   }
 
+  /** Whether any row of a head has heavy keys. */
+  hasHeavyKeys(head: number): boolean {
+    return this.#heavy[head].size > 0;
+  }
+
   /** Whether a row has more heavy keys than it may. */
   isOverloaded(head: number, slot: number): boolean {
     return this.heavyKeys(head, slot).length > HEAVY_KEYS;
