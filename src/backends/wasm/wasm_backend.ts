@@ -27,6 +27,7 @@ import type { SavedArrays } from "../../saved_array.ts";
 import { RowStore } from "../row_store.ts";
 import { ValueSpread } from "../value_spread.ts";
 import { Certifier } from "./certifier.ts";
+import { BLOCK_ROWS } from "./job_fields.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import { KeyTable } from "./key_table.ts";
 import { compileKernels, instantiateKernels, type Kernels, supportedBuild } from "./load_kernels.ts";
@@ -41,7 +42,7 @@ import { RowUpdater } from "./row_updater.ts";
 import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
 
 /** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
-const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8 };
+const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8, rowsTogether: BLOCK_ROWS };
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
@@ -135,7 +136,7 @@ export class WasmBackend implements Backend {
       for (let head = 0; head < heads; head++) {
         this.#updater.build(this.#states, head, build, this.#stored);
       }
-      if (build.length !== this.#queryRows.liveCount()) return;
+      if (build.length !== this.#queryRows.liveCount) return;
       this.#spread.layAround(this.#stored.valueRows());
       this.#reach.layAround(this.#stored);
     });
