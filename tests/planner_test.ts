@@ -7,7 +7,7 @@ import { InputError } from "../src/errors.ts";
 import { type FlushPolicy, Planner, type Sizes, toFlushPolicy } from "../src/lazy/planner.ts";
 import { Random } from "./support/random.ts";
 
-const COSTS = { exponential: 8, compensatedAdd: 3 };
+const COSTS = { exponential: 8, compensatedAdd: 3, rowsTogether: 1 };
 const SIZES: Sizes = { keyCount: 1000, headDim: 16, valueDim: 8 };
 
 // The costs as the design states them, apart from the planner's own: a changed key costs a row two scores, two

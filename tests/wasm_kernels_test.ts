@@ -1,6 +1,7 @@
 // The WebAssembly kernels alone: bits, accuracy, and the truth of the ledger, for both builds.
 
 import { assert, assertEquals, assertLess } from "./assert.ts";
+import { STEEP_SCORE } from "../src/backends/wasm/key_reach.ts";
 import { type KernelBuild, supportedBuild } from "../src/backends/wasm/load_kernels.ts";
 import type { RowRule } from "../src/backends/wasm/row_blocks.ts";
 import { compileKernels, MODULE, moduleSource } from "../tools/wasm_sources.ts";
@@ -177,7 +178,7 @@ eachBuild(
       assertRows(memory, truth, `d = ${headDim}`);
       const { logSumExp } = referenceAttention(truth);
       const target = memory.arena.take(4 * 8 * Math.ceil(m / 8) * valueDim);
-      memory.kernels.read(memory.rows.job, 0, Math.ceil(m / 8), target);
+      memory.kernels.read(memory.rows.job, 0, Math.ceil(m / 8), target, 4 * valueDim, STEEP_SCORE);
       const read = memory.arena.floats(target, m * valueDim);
       queries.forEach((_, row) => {
         const actual = memory.output(row);

@@ -102,6 +102,8 @@ export interface Costs {
   readonly exponential: number;
   /** One multiply-add into a compensated sum. */
   readonly compensatedAdd: number;
+  /** Rows of neighbouring query slots, from a multiple of it on, that are computed for the price of one. */
+  readonly rowsTogether: number;
 }
 
 /** What a backend is made with. */

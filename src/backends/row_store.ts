@@ -10,6 +10,8 @@ export class RowStore implements RowSource {
   readonly width: number;
   /** One more than the largest slot ever written. */
   size = 0;
+  /** How many slots hold a row. */
+  liveCount = 0;
   rows: Float32Array;
   live: Uint8Array;
   positions: Float64Array;
@@ -58,16 +60,10 @@ export class RowStore implements RowSource {
 
   /** Sets or clears the flag of a slot that has room, and its position. */
   mark(slot: number, live: number, position: number): void {
+    this.liveCount += live - this.live[slot];
     this.live[slot] = live;
     this.positions[slot] = position;
     if (slot >= this.size) this.size = slot + 1;
-  }
-
-  /** How many slots hold a row. */
-  liveCount(): number {
-    let count = 0;
-    for (let slot = 0; slot < this.size; slot++) count += this.live[slot];
-    return count;
   }
 
   bytes(): number {

@@ -10,7 +10,8 @@
 
 import type { RowChanges, RowSource } from "../backends/backend.ts";
 
-const FIRST_CAPACITY = 16;
+/** Most logs hold no edit, or one. */
+const FIRST_CAPACITY = 4;
 
 /** The entries of a log: a batch of changes, but for what a mask has to say of them. */
 export type Entries = Omit<RowChanges, "bias">;
@@ -32,12 +33,12 @@ export class EditLog implements RowSource {
   #base: RowSource;
   // slot → index in the arrays below, which are dense
   readonly #indices = new Map<number, number>();
-  #slots = new Uint32Array(FIRST_CAPACITY);
-  #live = new Uint8Array(FIRST_CAPACITY);
+  #slots = new Uint32Array(0);
+  #live = new Uint8Array(0);
   // 1 where the row was inserted, and is not the base's row edited.
-  #inserted = new Uint8Array(FIRST_CAPACITY);
-  #positions = new Float64Array(FIRST_CAPACITY);
-  #rows: Float32Array<ArrayBuffer>;
+  #inserted = new Uint8Array(0);
+  #positions = new Float64Array(0);
+  #rows = new Float32Array(0);
 
   /** `counted` are the slots that `uncounted` leaves out. */
   constructor(width: number, base: RowSource, keepsInserts: boolean, counted: Slots = NO_SLOTS) {
@@ -45,7 +46,6 @@ export class EditLog implements RowSource {
     this.#base = base;
     this.#keepsInserts = keepsInserts;
     this.#counted = counted;
-    this.#rows = new Float32Array(FIRST_CAPACITY * width);
   }
 
   /** Slots that differ from the base. */
@@ -198,7 +198,7 @@ export class EditLog implements RowSource {
   }
 
   #grow(): void {
-    const capacity = 2 * this.#slots.length;
+    const capacity = Math.max(FIRST_CAPACITY, 2 * this.#slots.length);
     this.#slots = grown(this.#slots, new Uint32Array(capacity));
     this.#live = grown(this.#live, new Uint8Array(capacity));
     this.#inserted = grown(this.#inserted, new Uint8Array(capacity));

@@ -31,6 +31,7 @@ export interface Standing {
 const MISSING = -1;
 /** Entries below which clearing up is not worth it. */
 const FEW_ENTRIES = 64;
+const NO_QUERIES = new Uint32Array(0);
 
 /** The history of one engine's keys, as far as states need it. */
 export class KeyHistory {
@@ -126,7 +127,7 @@ export class KeyHistory {
   /** The states of these queries hold the newest keys now. */
   reach(queries: Uint32Array): void {
     this.#move(queries, this.#version);
-    if (!this.isCurrent) return;
+    if (!this.isCurrent || this.#entrySlots.length === 0) return;
     // Nobody needs the past any more.
     this.#freeNumbers.length = this.#numbersGiven = 0;
     this.#entryVersions = [];
@@ -150,6 +151,12 @@ export class KeyHistory {
 
   /** Sorts queries by the moments of their states; one that is named twice comes once. */
   standing(queries: Uint32Array): Standing {
+    const shared = this.#sharedVersion(queries);
+    if (shared !== null) {
+      return shared === MISSING
+        ? { missing: queries, cohorts: [] }
+        : { missing: NO_QUERIES, cohorts: [{ version: shared, queries, since: this.since(shared) }] };
+    }
     const groups = new Map<number, number[]>();
     let last = NaN, group: number[] = [];
     this.#question++;
@@ -171,6 +178,16 @@ export class KeyHistory {
       return { version, queries: Uint32Array.from(group), since: this.since(version) };
     });
     return { missing, cohorts };
+  }
+
+  /** The version that all of some queries have, which are in order, each named once; null when it is not so. */
+  #sharedVersion(queries: Uint32Array): number | null {
+    if (queries.length === 0 || queries[queries.length - 1] >= this.#versions.length) return null;
+    const version = this.#versions[queries[0]];
+    for (let at = 1; at < queries.length; at++) {
+      if (queries[at] <= queries[at - 1] || this.#versions[queries[at]] !== version) return null;
+    }
+    return version;
   }
 
   /** What has happened since a version, in the order in which it first happened to each slot. */
@@ -233,6 +250,8 @@ export class KeyHistory {
   #differs(slot: number, number: number): boolean {
     const { keys, kept } = this.#rows;
     if (keys.position(slot) !== kept.position(number)) return true;
+    // Mostly enough, and cheaper than the copy below.
+    if (keys.element(slot, 0) !== kept.element(number, 0)) return true;
     keys.copyRow(slot, this.#scratch, 0);
     return !kept.equalsRow(number, this.#scratch, 0);
   }

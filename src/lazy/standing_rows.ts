@@ -10,6 +10,7 @@ import { type HeadLayout, keyColumns, valueColumns } from "../core/head_layout.t
 import { CohortAnswers } from "./cohort_answers.ts";
 import { KeyHistory } from "./key_history.ts";
 import type { Planner, Sizes } from "./planner.ts";
+import { withCompanions } from "./row_groups.ts";
 import type { SlotTable } from "./slot_table.ts";
 
 /** What rows are made of. */
@@ -38,6 +39,8 @@ export class StandingRows {
   readonly #backend: Backend;
   readonly #planner: Planner;
   readonly #history: KeyHistory;
+  /** All rows, until queries come or go. */
+  #all: Uint32Array | null = null;
 
   /** `forgetsUndone`: a key that holds what it held before is as if it had never changed. */
   constructor(config: RowsConfig, planner: Planner, forgetsUndone: boolean) {
@@ -71,6 +74,10 @@ export class StandingRows {
 
   /** Query slots that hold a row at the backend. */
   all(): Uint32Array {
+    return this.#all ??= this.#listAll();
+  }
+
+  #listAll(): Uint32Array {
     const { querySlots } = this.#config;
     const slots = new Uint32Array(querySlots.size);
     let count = 0;
@@ -95,11 +102,12 @@ export class StandingRows {
       throw cause;
     }
     this.#history.commit(slots, kept, queries);
+    if (queries.length > 0) this.#all = null;
   }
 
   /** Brings rows up to date, each in the way that is cheaper; when it fails, they are computed anew next time. */
   async bringUp(rows: Uint32Array): Promise<void> {
-    const { missing, cohorts } = this.#history.standing(rows);
+    const { missing, cohorts } = this.#history.standing(this.#withCompanions(rows));
     const sizes = this.#sizes();
     const build = [missing], patch: Cohort[] = [];
     for (const cohort of cohorts) {
@@ -195,6 +203,15 @@ export class StandingRows {
       answers.place(logSumExp, cohort.queries, part.logSumExp, heads);
     }
     return { output, logSumExp };
+  }
+
+  #withCompanions(rows: Uint32Array): Uint32Array {
+    const { rowsTogether } = this.#backend.costs;
+    if (rowsTogether === 1 || rows.length === this.all().length) return rows;
+    return withCompanions(rows, rowsTogether, this.version, {
+      isLive: (row) => this.#backend.queries.isLive(row),
+      versionOf: (row) => this.#history.versionOf(row),
+    });
   }
 
   async #update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {

@@ -37,7 +37,7 @@ import { ValueSpread } from "../value_spread.ts";
 /** Of an exchange that nobody patches by. */
 const NOT_COMPARED = new Uint8Array(0);
 
-const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6 };
+const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 
 /** Attention over typed arrays in the thread of the caller. */
 export class ArrayBackend implements Backend {
@@ -103,7 +103,7 @@ export class ArrayBackend implements Backend {
       this.#kernels.reserve(block.count, changes);
       for (const cohort of patch) this.#patch(cohort);
       for (const slot of build) this.#build(slot);
-      if (build.length === this.#queryRows.liveCount()) this.#spread.layAround(block);
+      if (build.length === this.#queryRows.liveCount) this.#spread.layAround(block);
     });
   }
 

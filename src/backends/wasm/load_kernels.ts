@@ -22,8 +22,11 @@ export interface Kernels {
   score(job: number, block: number, target: number): void;
   /** Weights of the terms under the shifts of one block, eight numbers a term. */
   weigh(job: number, block: number, target: number): void;
-  /** Outputs of the rows of blocks `first` to `end` − 1, dv numbers each. */
-  read(job: number, first: number, end: number, target: number): void;
+  /**
+   * Outputs of the rows of blocks `first` to `end` − 1, dv numbers each, rows `stride` bytes apart; returns 1 when a row
+   * with mass has a shift of `steep` or more either way.
+   */
+  read(job: number, first: number, end: number, target: number, stride: number, steep: number): number;
   /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */
   isFused(): number;
   /** 32 · `rounds` independent multiply-adds of four lanes, for benches. */

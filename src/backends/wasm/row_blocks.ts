@@ -127,6 +127,8 @@ const EMPTY_STATE: RowNumbers = {
   low: [],
 };
 
+const NO_ROWS = new Uint32Array(0);
+
 /** A heavy key that a patch met. */
 export interface HeavyEvent {
   readonly row: number;
@@ -148,6 +150,8 @@ export class RowBlocks {
   readonly #eventsPerRow: number;
   readonly #address = new Map<number, number>();
   #termCapacity = 0;
+  /** Whether the last patch left any row untrusted. */
+  #isFlagged = false;
 
   /** Room for `rows` rows, none of them active; `eventCapacity` heavy keys can be met in one patch. */
   constructor(arena: Arena, rule: RowRule, rows: number, eventCapacity = rows) {
@@ -263,7 +267,10 @@ export class RowBlocks {
   patch(kernels: Kernels, ranges: readonly BlockRange[] = [[0, this.#blocks]]): HeavyEvent[] {
     const words = this.#arena.words(this.job, field.JOB_BYTES / 4);
     words[field.EVENT_COUNT / 4] = 0;
-    for (const [start, end] of ranges) kernels.patch(this.job, start, end);
+    this.#isFlagged = false;
+    for (const [start, end] of ranges) {
+      if (kernels.patch(this.job, start, end) !== 0) this.#isFlagged = true;
+    }
     const events = this.#arena.words(this.#at(field.EVENTS), 3 * words[field.EVENT_COUNT / 4]);
     const scores = this.#arena.floats(this.#at(field.EVENTS), events.length);
     const found: HeavyEvent[] = [];
@@ -277,6 +284,21 @@ export class RowBlocks {
   flagged(): number[] {
     const flags = this.#arena.integers(this.#at(field.FLAGS), 8 * this.blocks);
     return Array.from(flags.keys()).filter((row) => flags[row] !== 0);
+  }
+
+  /** Where the high parts of the sums are; changes in `reserve` alone, like the next two. */
+  get highAddress(): number {
+    return this.#at(field.HIGH);
+  }
+
+  /** Where the low parts are. */
+  get lowAddress(): number {
+    return this.#at(field.LOW);
+  }
+
+  /** Where the shifts are, an i32 a row. */
+  get shiftAddress(): number {
+    return this.#at(field.SHIFT);
   }
 
   /** The shift of a row. */
@@ -307,11 +329,12 @@ export class RowBlocks {
   /** Says of some rows whether the next calls are about them. */
   activateAll(rows: Uint32Array, isActive: boolean): void {
     const mask = this.#arena.integers(this.#at(field.ROW_MASK), this.#blocks * 8);
-    for (const row of rows) mask[row] = isActive ? -1 : 0;
+    for (let at = 0; at < rows.length; at++) mask[rows[at]] = isActive ? -1 : 0;
   }
 
   /** Those of some rows that the last patch left untrusted. */
   flaggedAmong(rows: Uint32Array): Uint32Array {
+    if (!this.#isFlagged) return NO_ROWS;
     const flags = this.#arena.integers(this.#at(field.FLAGS), this.#blocks * 8);
     return rows.filter((row) => flags[row] !== 0);
   }

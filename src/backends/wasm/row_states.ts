@@ -86,6 +86,11 @@ export class RowStates {
     return this.#heavy[head].get(slot) ?? NONE;
   }
 
+  /** Whether any row of a head has heavy keys. */
+  hasHeavyKeys(head: number): boolean {
+    return this.#heavy[head].size > 0;
+  }
+
   /** Whether a row has more heavy keys than it may. */
   isOverloaded(head: number, slot: number): boolean {
     return this.heavyKeys(head, slot).length > HEAVY_KEYS;
@@ -116,13 +121,19 @@ const LEAST_TOLERANCE = 1e-5;
 
 /** Runs of blocks that hold some rows. */
 export function blockRanges(rows: Uint32Array): BlockRange[] {
-  const blocks = rows.map((row) => Math.floor(row / 8)).sort();
+  const sorted = isAscending(rows) ? rows : rows.slice().sort();
   const ranges: [number, number][] = [];
-  for (const block of blocks) {
+  for (let at = 0; at < sorted.length; at++) {
+    const block = sorted[at] >>> 3;
     const last = ranges[ranges.length - 1];
     if (last && block < last[1]) continue;
     if (last && block === last[1]) last[1]++;
     else ranges.push([block, block + 1]);
   }
   return ranges;
+}
+
+function isAscending(rows: Uint32Array): boolean {
+  for (let at = 1; at < rows.length; at++) if (rows[at] < rows[at - 1]) return false;
+  return true;
 }

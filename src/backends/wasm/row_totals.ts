@@ -102,7 +102,8 @@ export class RowTotals {
   /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass. */
   writeOutput(target: Float32Array | Float64Array, offset: number): void {
     const { sums, mass } = this;
-    for (let c = 0; c < sums.length - 2; c++) target[offset + c] = mass > 0 ? sums[c] / mass : 0;
+    const share = mass > 0 ? 1 / mass : 0;
+    for (let c = 0; c < sums.length - 2; c++) target[offset + c] = sums[c] * share;
   }
 
   /** Natural log of Σ_j exp s_j; −∞ for a row without mass. */

@@ -16,6 +16,8 @@ import type { Arena, HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
 import { TermList } from "./term_list.ts";
 
+const NO_ROWS = new Uint32Array(0);
+
 /** Patches, builds and scores of one backend. */
 export class RowUpdater {
   readonly #kernels: Kernels;
@@ -67,7 +69,9 @@ export class RowUpdater {
     const events = states.withActive(head, queries, (ranges) => blocks.patch(this.#kernels, ranges));
     this.#count(queries.length, this.#terms.count, true);
     this.#noteHeavy(states, head, events);
-    const overloaded = queries.filter((slot) => states.isOverloaded(head, slot));
+    const overloaded = events.length === 0
+      ? NO_ROWS
+      : queries.filter((slot) => states.isOverloaded(head, slot));
     const distrusted = Uint32Array.from(new Set([...blocks.flaggedAmong(queries), ...overloaded]));
     this.#work.refreshes += distrusted.length;
     this.build(states, head, distrusted, stored);

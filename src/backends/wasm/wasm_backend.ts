@@ -27,6 +27,7 @@ import type { SavedArrays } from "../../saved_array.ts";
 import { RowStore } from "../row_store.ts";
 import { ValueSpread } from "../value_spread.ts";
 import { Certifier } from "./certifier.ts";
+import { BLOCK_ROWS } from "./job_fields.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import { KeyTable } from "./key_table.ts";
 import { compileKernels, instantiateKernels, type Kernels, supportedBuild } from "./load_kernels.ts";
@@ -35,12 +36,13 @@ import { Moment } from "./moment.ts";
 import { PairScores } from "./pair_scores.ts";
 import { Arena } from "./row_blocks.ts";
 import { RowStates, toRowRule } from "./row_states.ts";
+import { RowReader } from "./row_reader.ts";
 import { RowTotals } from "./row_totals.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
 
 /** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
-const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8 };
+const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8, rowsTogether: BLOCK_ROWS };
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
@@ -60,12 +62,15 @@ export class WasmBackend implements Backend {
   readonly #states: RowStates;
   readonly #passing: RowStates;
   readonly #updater: RowUpdater;
+  readonly #reader: RowReader;
   readonly #spread: ValueSpread;
   readonly #reach: KeyReach;
   readonly #scores: PairScores;
   readonly #totals: RowTotals;
   readonly #certifier: Certifier;
   readonly #isFused: boolean;
+  /** By head, a norm that no query's is above. */
+  readonly #largestNorms: Float64Array;
   #isDisposed = false;
 
   constructor(config: BackendConfig, kernels: Kernels, memory: WebAssembly.Memory) {
@@ -78,9 +83,11 @@ export class WasmBackend implements Backend {
     this.#stored = new KeyTable(arena, layout, maskHeads);
     this.#kept = new KeyTable(arena, layout, maskHeads);
     this.#queryRows = new RowStore(queryColumns(layout));
+    this.#largestNorms = new Float64Array(layout.heads);
     this.#states = new RowStates(arena, layout, rowRule);
     this.#passing = new RowStates(arena, layout, rowRule);
     this.#updater = new RowUpdater(kernels, arena, config, work);
+    this.#reader = new RowReader(kernels, arena, layout);
     this.#spread = new ValueSpread(layout, this.#stored.columns);
     this.#reach = new KeyReach(layout, rule.scale);
     const scores = this.#scores = new PairScores(arena, layout, rule, maskHeads, work);
@@ -129,7 +136,7 @@ export class WasmBackend implements Backend {
       for (let head = 0; head < heads; head++) {
         this.#updater.build(this.#states, head, build, this.#stored);
       }
-      if (build.length !== this.#queryRows.liveCount()) return;
+      if (build.length !== this.#queryRows.liveCount) return;
       this.#spread.layAround(this.#stored.valueRows());
       this.#reach.layAround(this.#stored);
     });
@@ -137,11 +144,15 @@ export class WasmBackend implements Backend {
 
   read({ queries, since }: Cohort): Promise<Readout> {
     return Promise.try(() => {
-      const { heads } = this.#config.layout;
-      const moment = this.#momentOf(since);
+      const { layout: { heads }, layout } = this.#config;
       const readout = this.#emptyReadout(queries.length);
-      for (let at = 0; at < queries.length; at++) {
-        for (let head = 0; head < heads; head++) {
+      const isSteep = this.#reader.read(this.#states, queries, readout);
+      const moment = this.#momentOf(since);
+      for (let head = 0; head < heads; head++) {
+        const mayBeSteep = isSteep || this.#reach.isSteep(this.#largestNorms[head], keyHeadOf(layout, head));
+        if (!mayBeSteep && !this.#states.hasHeavyKeys(head)) continue;
+        for (let at = 0; at < queries.length; at++) {
+          if (!mayBeSteep && this.#states.heavyKeys(head, queries[at]).length === 0) continue;
           this.#takeStanding(queries[at], head, moment);
           this.#write(readout, at * heads + head);
         }
@@ -278,6 +289,7 @@ export class WasmBackend implements Backend {
       if (live[t] === 1) {
         this.#queryRows.rows.set(rows.subarray(t * width, (t + 1) * width), slot * width);
         this.#states.setQuery(slot, rows, t * width, positions[t]);
+        this.#holdNorms(rows, t * width);
       } else this.#states.clear(slot);
     }
     this.#stored.storeQueryBias(queries);
@@ -304,6 +316,13 @@ export class WasmBackend implements Backend {
       if (!totals.isSteep) return;
     }
     totals.takeSteep(moment, head);
+  }
+
+  #holdNorms(rows: Float32Array, offset: number): void {
+    const norms = this.#largestNorms;
+    for (let head = 0; head < norms.length; head++) {
+      norms[head] = Math.max(norms[head], this.#normOf(rows, offset, head));
+    }
   }
 
   #normOf(rows: Float32Array, offset: number, head: number): number {

@@ -3,12 +3,12 @@
 
 import {
   BLOCK_BYTES,
-  BLOCK_ROWS,
   CHUNK_TERMS,
   COLUMNS,
   HIGH,
   LOW,
   SCRATCH,
+  SHIFT,
   TERM_COUNT,
   TERM_VALUES,
   VALUE_DIM,
@@ -90,22 +90,80 @@ export function weigh(job: usize, block: i32, target: usize): void {
   }
 }
 
-/** o = u / l of every row of the blocks, dv numbers each, from `target` on; rows without mass are 0. */
-export function read(job: usize, first: i32, end: i32, target: usize): void {
-  const valueDim = load<i32>(job + VALUE_DIM);
-  const stride = load<usize>(job + COLUMNS) * BLOCK_BYTES;
+/**
+ * o = u / l of every row of the blocks, dv numbers each, to `target` for the first row and `stride` bytes further on for
+ * each next one; rows without mass are 0. Returns whether a row with mass has a shift of `steep` or more either way.
+ */
+export function read(job: usize, first: i32, end: i32, target: usize, stride: usize, steep: i32): bool {
+  let isSteep = false;
   for (let block = first; block < end; block++) {
-    for (let lane = 0; lane < BLOCK_ROWS; lane++) {
-      let high = load<usize>(job + HIGH) + <usize> block * stride + (<usize> lane << 2);
-      let low = load<usize>(job + LOW) + <usize> block * stride + (<usize> lane << 2);
-      const massAt = <usize> valueDim * BLOCK_BYTES;
-      const mass = <f64> load<f32>(high + massAt) + <f64> load<f32>(low + massAt);
-      const share = mass > 0 ? 1 / mass : 0;
-      for (let c = 0; c < valueDim; c++, high += BLOCK_BYTES, low += BLOCK_BYTES, target += 4) {
-        store<f32>(target, <f32> ((<f64> load<f32>(high) + <f64> load<f32>(low)) * share));
-      }
+    for (let lane: usize = 0; lane < <usize> BLOCK_BYTES; lane += 16, target += 4 * stride) {
+      isSteep = readFour(job, block, lane, target, stride, steep) || isSteep;
     }
   }
+  return isSteep;
+}
+
+/** Four rows, four columns at a time: divided in float64, where neither sum nor share rounds noticeably. */
+function readFour(job: usize, block: i32, lane: usize, target: usize, stride: usize, steep: i32): bool {
+  const valueDim = load<usize>(job + VALUE_DIM);
+  const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
+  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+  const massAt = valueDim * BLOCK_BYTES;
+  const masses = v128.load(high + massAt), lowMasses = v128.load(low + massAt);
+  const shareLeft = shareOf(totalLeft(masses, lowMasses)), shareRight = shareOf(totalRight(masses, lowMasses));
+  let c: usize = 0;
+  for (; c + 4 <= valueDim; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
+    const a = outputs(v128.load(high), v128.load(low), shareLeft, shareRight);
+    const b = outputs(v128.load(high, BLOCK_BYTES), v128.load(low, BLOCK_BYTES), shareLeft, shareRight);
+    const d = outputs(v128.load(high, 2 * BLOCK_BYTES), v128.load(low, 2 * BLOCK_BYTES), shareLeft, shareRight);
+    const e = outputs(v128.load(high, 3 * BLOCK_BYTES), v128.load(low, 3 * BLOCK_BYTES), shareLeft, shareRight);
+    const leftOfAB = v128.shuffle<f32>(a, b, 0, 4, 1, 5), rightOfAB = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+    const leftOfDE = v128.shuffle<f32>(d, e, 0, 4, 1, 5), rightOfDE = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
+    const at = target + (c << 2);
+    v128.store(at, v128.shuffle<f64>(leftOfAB, leftOfDE, 0, 2));
+    v128.store(at + stride, v128.shuffle<f64>(leftOfAB, leftOfDE, 1, 3));
+    v128.store(at + 2 * stride, v128.shuffle<f64>(rightOfAB, rightOfDE, 0, 2));
+    v128.store(at + 3 * stride, v128.shuffle<f64>(rightOfAB, rightOfDE, 1, 3));
+  }
+  for (; c < valueDim; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+    const a = outputs(v128.load(high), v128.load(low), shareLeft, shareRight);
+    const at = target + (c << 2);
+    v128.store_lane<f32>(at, a, 0);
+    v128.store_lane<f32>(at + stride, a, 1);
+    v128.store_lane<f32>(at + 2 * stride, a, 2);
+    v128.store_lane<f32>(at + 3 * stride, a, 3);
+  }
+  const shifts = i32x4.abs(v128.load(load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES + lane));
+  const isFar = i32x4.ge_s(shifts, i32x4.splat(steep));
+  return v128.any_true(v128.and(isFar, f32x4.gt(masses, f32x4.splat(0))));
+}
+
+// @ts-ignore: decorator
+@inline
+function outputs(high: v128, low: v128, shareLeft: v128, shareRight: v128): v128 {
+  const left = f32x4.demote_f64x2_zero(f64x2.mul(totalLeft(high, low), shareLeft));
+  const right = f32x4.demote_f64x2_zero(f64x2.mul(totalRight(high, low), shareRight));
+  return v128.shuffle<f64>(left, right, 0, 2);
+}
+
+// @ts-ignore: decorator
+@inline
+function totalLeft(high: v128, low: v128): v128 {
+  return f64x2.add(f64x2.promote_low_f32x4(high), f64x2.promote_low_f32x4(low));
+}
+
+// @ts-ignore: decorator
+@inline
+function totalRight(high: v128, low: v128): v128 {
+  return totalLeft(v128.shuffle<f64>(high, high, 1, 1), v128.shuffle<f64>(low, low, 1, 1));
+}
+
+// @ts-ignore: decorator
+@inline
+function shareOf(masses: v128): v128 {
+  const shares = f64x2.div(f64x2.splat(1), masses);
+  return v128.and(shares, f64x2.gt(masses, f64x2.splat(0)));
 }
 
 /** Whether a multiply-add rounds once here. */

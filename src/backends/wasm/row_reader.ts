@@ -1,0 +1,78 @@
+/**
+ * Reads outputs and log-sum-exps of many rows with the kernels. What a kernel cannot answer from the sums alone is left to
+ * the caller: rows with heavy keys, and steep ones.
+ *
+ * Invariant: an output has the bits that `RowTotals` gives it, so that a row read alone equals one read among others.
+ */
+
+import type { Readout } from "../backend.ts";
+import { type HeadLayout, outputColumns } from "../../core/head_layout.ts";
+import { shiftedLog } from "../../core/power_shift.ts";
+import { BLOCK_ROWS, EMPTY_SHIFT } from "./job_fields.ts";
+import { STEEP_SCORE } from "./key_reach.ts";
+import type { Kernels } from "./load_kernels.ts";
+import type { Arena } from "./row_blocks.ts";
+import type { RowStates } from "./row_states.ts";
+
+/** Bytes of outputs that are read before they are copied: they stay in the nearest caches. */
+const TILE_BYTES = 32768;
+
+/** Reads of one backend. */
+export class RowReader {
+  readonly #kernels: Kernels;
+  readonly #arena: Arena;
+  readonly #layout: HeadLayout;
+  /** Numbers of a row, all heads. */
+  readonly #width: number;
+  readonly #tileBlocks: number;
+  readonly #tile: number;
+
+  constructor(kernels: Kernels, arena: Arena, layout: HeadLayout) {
+    this.#kernels = kernels;
+    this.#arena = arena;
+    this.#layout = layout;
+    this.#width = outputColumns(layout);
+    const blockBytes = 4 * BLOCK_ROWS * this.#width;
+    this.#tileBlocks = Math.max(1, Math.floor(TILE_BYTES / blockBytes));
+    this.#tile = arena.take(this.#tileBlocks * blockBytes);
+  }
+
+  /** Reads the sums of some queries; returns whether a row among them or beside them is steep. */
+  read(states: RowStates, queries: Uint32Array, { output, logSumExp }: Readout): boolean {
+    const { heads, valueDim } = this.#layout;
+    const width = this.#width, tile = this.#tile / 4;
+    const { numbers } = this.#arena;
+    let isSteep = false;
+    for (let at = 0, end = 0; at < queries.length; at = end) {
+      const firstBlock = Math.floor(queries[at] / BLOCK_ROWS), firstRow = firstBlock * BLOCK_ROWS;
+      const tileEnd = firstRow + this.#tileBlocks * BLOCK_ROWS;
+      for (end = at + 1; end < queries.length; end++) {
+        if (queries[end] !== queries[end - 1] + 1 || queries[end] === tileEnd) break;
+      }
+      const endBlock = Math.floor(queries[end - 1] / BLOCK_ROWS) + 1;
+      for (let head = 0; head < heads; head++) {
+        const target = this.#tile + 4 * head * valueDim;
+        const { job } = states.heads[head];
+        const found = this.#kernels.read(job, firstBlock, endBlock, target, 4 * width, STEEP_SCORE);
+        isSteep ||= found === 1;
+      }
+      const from = tile + (queries[at] - firstRow) * width;
+      output.set(numbers.subarray(from, from + (end - at) * width), at * width);
+    }
+    for (let head = 0; head < heads; head++) this.#readLogs(states, head, queries, logSumExp);
+    return isSteep;
+  }
+
+  #readLogs(states: RowStates, head: number, queries: Uint32Array, logSumExp: Float32Array): void {
+    const { heads, valueDim } = this.#layout;
+    const { columns, highAddress, lowAddress, shiftAddress } = states.heads[head];
+    const { numbers } = this.#arena;
+    const shifts = this.#arena.integers(shiftAddress, states.capacity);
+    for (let at = 0; at < queries.length; at++) {
+      const row = queries[at];
+      const place = ((row >> 3) * columns + valueDim) * BLOCK_ROWS + row % BLOCK_ROWS;
+      const mass = numbers[highAddress / 4 + place] + numbers[lowAddress / 4 + place];
+      logSumExp[at * heads + head] = shifts[row] === EMPTY_SHIFT ? -Infinity : shiftedLog(mass, shifts[row]);
+    }
+  }
+}
