@@ -28,8 +28,8 @@
  */
 
 export { attention, attentionState } from "./src/attention.ts";
-export { type BackendName } from "./src/backends/select.ts";
-export { type DynamicAttentionStats, type StaleOutput, type WeightedKey } from "./src/answers.ts";
+export type { BackendName } from "./src/backends/select.ts";
+export type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./src/answers.ts";
 export { DynamicAttention } from "./src/dynamic_attention.ts";
 export {
   AccuracyError,
@@ -41,11 +41,11 @@ export {
   InputError,
   SlotError,
 } from "./src/errors.ts";
-export { type LoadOptions } from "./src/engine_snapshot.ts";
-export { type Edit } from "./src/lazy/edits.ts";
-export { type MaskEntry, type MaskFunction, type MaskInput, type MaskMatrix } from "./src/lazy/mask.ts";
-export { type FlushPolicy } from "./src/lazy/planner.ts";
-export { type LazyThreshold, type PendingEdits, type PendingLimits } from "./src/lazy/threshold.ts";
-export { type Matrix, type MatrixInput, type RowInput } from "./src/matrix.ts";
+export type { LoadOptions } from "./src/engine_snapshot.ts";
+export type { Edit } from "./src/lazy/edits.ts";
+export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix } from "./src/lazy/mask.ts";
+export type { FlushPolicy } from "./src/lazy/planner.ts";
+export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/lazy/threshold.ts";
+export type { Matrix, MatrixInput, RowInput } from "./src/matrix.ts";
 export { type AttentionState, mergeStates, unmergeState } from "./src/merge_states.ts";
-export { type AttentionOptions, type DynamicAttentionOptions } from "./src/options.ts";
+export type { AttentionOptions, DynamicAttentionOptions } from "./src/options.ts";

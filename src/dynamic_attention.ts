@@ -11,11 +11,10 @@ import { EditPipeline } from "./lazy/edit_pipeline.ts";
 import { checkColumn, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
 import { isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
-import { type EngineParts, type LoadOptions, restoreEngine, takeSnapshot } from "./engine_snapshot.ts";
+import type { EngineParts, LoadOptions } from "./engine_snapshot.ts";
 import { fillBackend } from "./fill_backend.ts";
 import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions } from "./options.ts";
 import { toHead, toPosition, toRows } from "./question_options.ts";
-import { encodeSnapshot } from "./store/snapshot.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
 let construct: (parts: EngineParts, backend: Backend) => DynamicAttention;
@@ -381,8 +380,12 @@ export class DynamicAttention {
     this.#checkLive(operation);
     const { keySlots, querySlots } = this.#rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
-    const take = () => takeSnapshot(this.#rules, slots, this.#backend);
-    return await encodeSnapshot(operation, await this.#pipeline.whenCurrent(operation, take));
+    const take = async () => {
+      const { takeSnapshot } = await loadSnapshots();
+      return await takeSnapshot(this.#rules, slots, this.#backend);
+    };
+    const snapshot = await this.#pipeline.whenCurrent(operation, take);
+    return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
   }
 
   /** Sizes, versions and counted work, as of now. */
@@ -461,6 +464,12 @@ export async function loadEngine(
   options: LoadOptions = {},
   wrap?: (backend: Backend) => Backend,
 ): Promise<DynamicAttention> {
+  const { restoreEngine } = await loadSnapshots();
   const { parts, backend } = await restoreEngine("DynamicAttention.load", bytes, options, wrap);
   return construct(parts, backend);
+}
+
+/** Most engines are neither saved nor loaded. */
+function loadSnapshots() {
+  return import("./engine_snapshot.ts");
 }

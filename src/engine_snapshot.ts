@@ -16,6 +16,8 @@ import { checkArray } from "./matrix.ts";
 import { checkNames } from "./options.ts";
 import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "./store/snapshot.ts";
 
+export { encodeSnapshot } from "./store/snapshot.ts";
+
 /** What an engine goes by, beside its backend. */
 export interface EngineParts extends EditRules {
   readonly threshold: Threshold;

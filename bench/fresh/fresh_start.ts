@@ -23,15 +23,31 @@ async function probe(): Promise<{ importMs: number; createMs: number }> {
   return JSON.parse(await deno(["run", "--quiet", "--config", CONFIGURATION, "--allow-read", PROBE]));
 }
 
-/** Of all modules that mod.ts loads, as they are written. */
+interface Module {
+  readonly specifier: string;
+  readonly size?: number;
+  readonly dependencies?: readonly {
+    readonly code?: { readonly specifier: string };
+    readonly isDynamic?: boolean;
+  }[];
+}
+
+/** Of all modules that an import of mod.ts loads, as they are written; what is loaded on demand is not among them. */
 async function sourceSize(): Promise<{ sourceBytes: number; modules: number }> {
-  const graph: { modules: { size?: number }[] } = JSON.parse(
+  const graph: { roots: string[]; modules: Module[] } = JSON.parse(
     await deno(["info", "--json", "--config", CONFIGURATION, LIBRARY]),
   );
-  return {
-    sourceBytes: graph.modules.reduce((sum, { size = 0 }) => sum + size, 0),
-    modules: graph.modules.length,
-  };
+  const modules = new Map(graph.modules.map((module) => [module.specifier, module]));
+  const loaded = new Set(graph.roots);
+  // A set is walked to its end, what is added on the way included.
+  for (const specifier of loaded) {
+    for (const { code, isDynamic } of modules.get(specifier)?.dependencies ?? []) {
+      if (code && !isDynamic) loaded.add(code.specifier);
+    }
+  }
+  let sourceBytes = 0;
+  for (const specifier of loaded) sourceBytes += modules.get(specifier)?.size ?? 0;
+  return { sourceBytes, modules: loaded.size };
 }
 
 async function deno(args: string[]): Promise<string> {

@@ -41,17 +41,23 @@ declare global {
   var gc: (() => void) | undefined;
 }
 
+/** Large buffers are given back a while after they were found to be garbage. */
+const SWEEP_MS = 100;
+
 /** Resident bytes before and after `work`, garbage collected. */
 export async function measureMemory(work: () => Promise<void>): Promise<MemoryUse> {
-  const before = residentBytes();
+  const before = await residentBytes();
   await work();
-  const resident = residentBytes();
+  const resident = await residentBytes();
   const peak = peakBytes();
   return { resident: resident - before, peak: peak === null ? null : peak - before };
 }
 
-export function residentBytes(): number {
-  globalThis.gc?.();
+async function residentBytes(): Promise<number> {
+  for (let pass = 0; pass < 2; pass++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, SWEEP_MS));
+  }
   return Deno.memoryUsage().rss;
 }
 

@@ -1,10 +1,9 @@
 /**
  * The one place that knows which backends there are: turns the option `backend` into a factory.
+ * A backend is loaded when it is asked for first.
  */
 
 import { describe, InputError } from "../errors.ts";
-
-import { ArrayBackend } from "./array/array_backend.ts";
 import type { Backend, BackendConfig, BackendFactory } from "./backend.ts";
 
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
@@ -19,9 +18,9 @@ export function isBackendName(name: string): name is BackendName {
 export function selectBackend(operation: string, name: BackendName = "auto"): BackendFactory {
   switch (name) {
     case "auto":
-      return async (config) => await createWasm(config) ?? new ArrayBackend(config);
+      return async (config) => await createWasm(config) ?? await createArray(config);
     case "array":
-      return (config) => Promise.resolve(new ArrayBackend(config));
+      return createArray;
     case "wasm":
       return async (config) => {
         const backend = await createWasm(config);
@@ -37,7 +36,12 @@ export function selectBackend(operation: string, name: BackendName = "auto"): Ba
   }
 }
 
-/** null where it cannot run. The kernels are loaded when they are asked for first. */
+async function createArray(config: BackendConfig): Promise<Backend> {
+  const { ArrayBackend } = await import("./array/array_backend.ts");
+  return new ArrayBackend(config);
+}
+
+/** null where it cannot run. */
 async function createWasm(config: BackendConfig): Promise<Backend | null> {
   const { createWasmBackend } = await import("./wasm/wasm_backend.ts");
   return await createWasmBackend(config);

@@ -58,6 +58,8 @@ export class RowUpdater {
   patch(states: RowStates, head: number, queries: Uint32Array, moment: Moment): void {
     const blocks = states.heads[head];
     const { stored, since } = moment;
+    // Room for a build is there already, and suffices for all patches but those of half the keys.
+    this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
     for (const slot of since.slots) {
       const before = moment.find(slot);

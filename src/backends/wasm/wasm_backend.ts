@@ -267,7 +267,7 @@ export class WasmBackend implements Backend {
       this.#kept.reserve(keptEnd, keptEnd, capacity);
       this.#queryRows.reserve(querySize);
       this.#states.reserve(querySize);
-      this.#updater.reserve(Math.max(2 * keyEnd, keyEnd + keptEnd));
+      this.#updater.reserve(keyEnd);
     });
   }
 
