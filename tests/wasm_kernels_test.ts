@@ -223,6 +223,34 @@ eachBuild(
   },
 );
 
+eachBuild("a pair of terms with one key leaves what two terms leave, heavy keys included", async (build) => {
+  const random = new Random(17);
+  const rule = { ...RULE, headDim: 5 };
+  const queries = random.rows(13, 5);
+  const entries = Array.from({ length: 40 }, () => entry(random, rule));
+  const heavy = [3, 30].map((slot) => [slot, entry(random, rule, 30)] as const);
+  const run = async (pairs: number) => {
+    const memory = new WasmMemory(await freshKernels(build), rule, queries, 40);
+    memory.apply(entries.map((held, slot) => [slot, held]), "build");
+    memory.apply(heavy);
+    // Every value gives way to that of the next slot.
+    const live = memory.liveTerms();
+    const terms = live.flatMap((held, slot) => [
+      { ...held, isTakenOut: true },
+      { ...held, value: live[(slot + 1) % 40].value },
+    ]);
+    memory.rows.setTerms(terms, pairs);
+    const events = memory.rows.patch(memory.kernels);
+    const sums = queries.map((_, row) => Array.from({ length: 6 }, (_, c) => memory.rows.sum(row, c)));
+    return { events, sums, errors: queries.map((_, row) => memory.rows.errors(row)) };
+  };
+  const expected = await run(0);
+  assertLess(0, expected.events.length);
+  for (const pairs of [1, 15, 17, 40]) {
+    assertEquals(await run(pairs), expected, `${pairs} pairs`);
+  }
+});
+
 eachBuild("the ledger is true: no sum is further from exact than it says", async (build) => {
   const random = new Random(5);
   const rule = { ...RULE, headDim: 2, valueDim: 2, tolerance: 1e-3 };

@@ -33,15 +33,15 @@ export const AFTER = 32;
 
 /** u32: terms. */
 export const TERM_COUNT = 40;
-/** Address of a u32 for each term: the address of its key's d numbers. */
+/** Address of a u32 for each key, which is a pair or a term by itself: the address of its d numbers. */
 export const TERM_KEYS = 44;
 /** Address of a u32 for each term: the address of its value's columns. */
 export const TERM_VALUES = 48;
 /** Address of a u32 for each term: 0 to add it, 0x80000000 to take it out. */
 export const TERM_SIGNS = 52;
-/** Address of a u32 for each term: the address of its bias with row 0, rows side by side; 0 without a mask. */
+/** Address of a u32 for each key: the address of its bias with row 0, rows side by side; 0 without a mask. */
 export const TERM_BIASES = 56;
-/** Address of an f64 for each term: its position; 0 where no rule looks at positions. */
+/** Address of an f64 for each key: its position; 0 where no rule looks at positions. */
 export const TERM_POSITIONS = 60;
 
 /** Address of the queries: a block is d times 8 numbers, one a row. */
@@ -72,8 +72,10 @@ export const EVENTS = 108;
 export const EVENT_CAPACITY = 112;
 /** u32: events so far. */
 export const EVENT_COUNT = 116;
+/** u32: pairs, which are the first terms of a patch: two terms with one key, whose weight is computed once. */
+export const PAIR_COUNT = 120;
 /** Bytes of a job. */
-export const JOB_BYTES = 120;
+export const JOB_BYTES = 124;
 
 /** Scores of a chunk, then its weights, then 4 numbers for each row. */
 export const SCRATCH_BYTES = 2 * CHUNK_TERMS * BLOCK_BYTES + 4 * BLOCK_BYTES;

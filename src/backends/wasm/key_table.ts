@@ -207,6 +207,16 @@ export class KeyTable implements RowSource {
     return true;
   }
 
+  /** Whether two live keys have all in common that the scores of a head depend on. */
+  scoresAs(slot: number, other: KeyTable, otherSlot: number, keyHead: number, maskHead: number): boolean {
+    const { numbers } = this.#arena, { headDim } = this.#layout;
+    const start = (table: KeyTable, at: number) => table.keyAddress(at, keyHead) / 4;
+    const biasStart = (table: KeyTable, at: number) => table.biasAddress(at, maskHead) / 4;
+    return this.position(slot) === other.position(otherSlot) &&
+      equalRun(numbers, start(this, slot), numbers, start(other, otherSlot), headDim) &&
+      equalRun(numbers, biasStart(this, slot), numbers, biasStart(other, otherSlot), this.#biasQueries);
+  }
+
   get #keyBytes(): number {
     return 4 * keyColumns(this.#layout);
   }

@@ -215,8 +215,11 @@ export class RowBlocks {
     this.#arena.integers(this.#at(field.ROW_MASK), this.blocks * 8)[row] = isActive ? -1 : 0;
   }
 
-  /** Takes the terms that the next calls are about. All have a bias or none, and likewise a position. */
-  setTerms(terms: readonly Term[]): void {
+  /**
+   * Takes the terms that the next calls are about. All have a bias or none, and likewise a position. The first `pairs`
+   * pairs, of which only a patch may have any, share a key each, with its bias and position.
+   */
+  setTerms(terms: readonly Term[], pairs = 0): void {
     const arena = this.#arena, count = terms.length;
     if (count > this.#termCapacity) {
       this.#termCapacity = Math.max(count, 2 * this.#termCapacity);
@@ -227,18 +230,20 @@ export class RowBlocks {
     }
     const words = arena.words(this.job, field.JOB_BYTES / 4);
     words[field.TERM_COUNT / 4] = count;
+    words[field.PAIR_COUNT / 4] = pairs;
+    const keys = terms.filter((_, t) => t >= 2 * pairs || t % 2 === 0);
     const table = (at: number, isUsed: boolean) => {
       words[at / 4] = isUsed ? this.#at(at) : 0;
       return arena.words(this.#at(at), count);
     };
     if (count === 0) return;
     const hasBias = terms[0].bias !== undefined, hasPosition = terms[0].position !== undefined;
-    table(field.TERM_KEYS, true).set(terms.map(({ key }) => key));
+    table(field.TERM_KEYS, true).set(keys.map(({ key }) => key));
     table(field.TERM_VALUES, true).set(terms.map(({ value }) => value));
     table(field.TERM_SIGNS, true).set(terms.map(({ isTakenOut }) => isTakenOut ? 0x80000000 : 0));
-    table(field.TERM_BIASES, hasBias).set(terms.map(({ bias = 0 }) => bias));
+    table(field.TERM_BIASES, hasBias).set(keys.map(({ bias = 0 }) => bias));
     table(field.TERM_POSITIONS, hasPosition);
-    arena.doubles(this.#at(field.TERM_POSITIONS), count).set(terms.map(({ position = 0 }) => position));
+    arena.doubles(this.#at(field.TERM_POSITIONS), count).set(keys.map(({ position = 0 }) => position));
   }
 
   /** Builds the active rows of some blocks from the terms. */

@@ -50,7 +50,7 @@ export class RowUpdater {
     this.#terms.attach(blocks.job);
     states.withActive(head, queries, (ranges) => blocks.build(this.#kernels, ranges));
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
-    this.#count(queries.length, this.#terms.count, true);
+    this.#count(queries.length, true);
     this.#work.rowsBuilt += queries.length;
   }
 
@@ -61,7 +61,11 @@ export class RowUpdater {
     // Room for a build is there already, and suffices for all patches but those of half the keys.
     this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
-    for (const slot of since.slots) {
+    const others = since.slots.filter((slot) => {
+      const before = moment.find(slot);
+      return !before || !stored.isLive(slot) || !this.#terms.exchangeValue(before, stored, slot);
+    });
+    for (const slot of others) {
       const before = moment.find(slot);
       if (before) this.#terms.push(before.table, before.row, slot, true);
       if (stored.isLive(slot)) this.#terms.push(stored, slot, slot, false);
@@ -69,7 +73,7 @@ export class RowUpdater {
     this.#work.rowsPatched += queries.length;
     this.#terms.attach(blocks.job);
     const events = states.withActive(head, queries, (ranges) => blocks.patch(this.#kernels, ranges));
-    this.#count(queries.length, this.#terms.count, true);
+    this.#count(queries.length, true);
     this.#noteHeavy(states, head, events);
     const overloaded = events.length === 0
       ? NO_ROWS
@@ -88,7 +92,7 @@ export class RowUpdater {
     this.#scores.reserve(count * BLOCK_BYTES);
     this.#terms.attach(blocks.job);
     this.#kernels.score(blocks.job, Math.floor(slot / BLOCK_ROWS), this.#scores.address);
-    this.#count(1, count, false);
+    this.#count(1, false);
     const scores = new Float64Array(stored.size).fill(-Infinity);
     const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
     for (let term = 0; term < count; term++) {
@@ -136,10 +140,10 @@ export class RowUpdater {
     for (const [row, keys] of changed) states.setHeavyKeys(head, row, keys);
   }
 
-  #count(rows: number, terms: number, isSummed: boolean): void {
+  #count(rows: number, isSummed: boolean): void {
     const { layout: { headDim, valueDim }, rule } = this.#config;
-    const perTerm = headDim + (isSummed ? valueDim + 2 : 0);
-    this.#work.multiplyAdds += rows * terms * perTerm;
-    this.#work.exponentials += rows * terms * ((isSummed ? 1 : 0) + (rule.softcap > 0 ? 1 : 0));
+    const { count, keyCount } = this.#terms;
+    this.#work.multiplyAdds += rows * (keyCount * headDim + (isSummed ? count * (valueDim + 2) : 0));
+    this.#work.exponentials += rows * keyCount * ((isSummed ? 1 : 0) + (rule.softcap > 0 ? 1 : 0));
   }
 }

@@ -6,6 +6,7 @@
 import * as field from "./job_fields.ts";
 import type { KeyTable } from "./key_table.ts";
 import { MemoryTable } from "./memory_table.ts";
+import type { KeyPlace } from "./moment.ts";
 import type { Arena } from "./row_blocks.ts";
 
 const TAKE_OUT = 0x80000000;
@@ -27,6 +28,8 @@ export class TermList {
   /** The slot of each term. */
   slots = new Uint32Array(0);
   count = 0;
+  /** How many of the terms, from the first on, are pairs with one key. */
+  #pairs = 0;
 
   constructor(arena: Arena, hasBias: boolean, hasPositions: boolean) {
     this.#arena = arena;
@@ -55,17 +58,33 @@ export class TermList {
     this.#keyHead = keyHead;
     this.#maskHead = maskHead;
     this.count = 0;
+    this.#pairs = 0;
   }
 
   /** Adds the key in a slot, or takes it out. */
   push(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {
-    const at = this.count++;
+    const at = this.keyCount;
     this.#keys[at] = table.keyAddress(row, this.#keyHead);
-    this.#values[at] = table.valueAddress(row, this.#keyHead);
-    this.#signs[at] = isTakenOut ? TAKE_OUT : 0;
     if (this.#hasBias) this.#biases[at] = table.biasAddress(row, this.#maskHead);
     if (this.#hasPositions) this.#positions[at] = table.position(row);
-    this.slots[at] = slot;
+    this.#pushValue(table, row, slot, isTakenOut);
+  }
+
+  /**
+   * Exchanges the value in a slot, if nothing that a score depends on changed with it, and says whether it did. Comes before
+   * any `push`.
+   */
+  exchangeValue(before: KeyPlace, stored: KeyTable, slot: number): boolean {
+    if (!stored.scoresAs(slot, before.table, before.row, this.#keyHead, this.#maskHead)) return false;
+    this.push(before.table, before.row, slot, true);
+    this.#pushValue(stored, slot, slot, false);
+    this.#pairs++;
+    return true;
+  }
+
+  /** How many keys have to be scored. */
+  get keyCount(): number {
+    return this.count - this.#pairs;
   }
 
   /** Whether a term is taken out. */
@@ -77,10 +96,18 @@ export class TermList {
   attach(job: number): void {
     const words = this.#arena.words(job, field.JOB_BYTES / 4);
     words[field.TERM_COUNT / 4] = this.count;
+    words[field.PAIR_COUNT / 4] = this.#pairs;
     words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
     words[field.TERM_VALUES / 4] = this.#values.byteOffset;
     words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
     words[field.TERM_BIASES / 4] = this.#hasBias ? this.#biases.byteOffset : 0;
     words[field.TERM_POSITIONS / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
+  }
+
+  #pushValue(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {
+    const at = this.count++;
+    this.#values[at] = table.valueAddress(row, this.#keyHead);
+    this.#signs[at] = isTakenOut ? TAKE_OUT : 0;
+    this.slots[at] = slot;
   }
 }

@@ -7,6 +7,7 @@ import {
   COLUMNS,
   HIGH,
   LOW,
+  PAIR_COUNT,
   SCRATCH,
   SHIFT,
   TERM_COUNT,
@@ -33,7 +34,7 @@ export function clear(job: usize, first: i32, end: i32): void {
   for (let block = first; block < end; block++) clearBlock(job, block);
 }
 
-/** Adds the terms to active rows that are being built, raising shifts as scores ask for it. */
+/** Adds the terms, which have no pairs, to active rows that are being built, raising shifts as scores ask for it. */
 export function build(job: usize, first: i32, end: i32): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let block = first; block < end; block++) {
@@ -41,7 +42,7 @@ export function build(job: usize, first: i32, end: i32): void {
       const count = min(CHUNK_TERMS, terms - term);
       scoreChunk(job, block, term, count);
       raiseShifts(job, block, count);
-      const isPeaked = weighChunk(job, block, term, count);
+      const isPeaked = weighChunk(job, block, term, count, 0);
       addChunk(job, block, term, count, isPeaked || terms <= FEW_TERMS);
     }
   }
@@ -54,13 +55,14 @@ export function settle(job: usize, first: i32, end: i32): void {
 
 /** Adds and takes out the terms in active rows, and flags the rows that are not to be trusted; returns whether any is. */
 export function patch(job: usize, first: i32, end: i32): bool {
-  const terms = load<i32>(job + TERM_COUNT);
+  const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
       const count = min(CHUNK_TERMS, terms - term);
-      scoreChunk(job, block, term, count);
-      const isPeaked = weighChunk(job, block, term, count);
+      const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
+      scoreChunk(job, block, term - pairsBefore, count - pairs);
+      const isPeaked = weighChunk(job, block, term, count, pairs);
       addChunk(job, block, term, count, isPeaked || terms <= FEW_TERMS);
     }
     isFlagged = judge(job, block) || isFlagged;
@@ -68,7 +70,7 @@ export function patch(job: usize, first: i32, end: i32): bool {
   return isFlagged;
 }
 
-/** Scores of the terms with one block, eight numbers each, to `target`. */
+/** Scores of the terms, which have no pairs, with one block, eight numbers each, to `target`. */
 export function score(job: usize, block: i32, target: usize): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let term = 0; term < terms; term += CHUNK_TERMS) {
@@ -78,13 +80,13 @@ export function score(job: usize, block: i32, target: usize): void {
   }
 }
 
-/** Weights of the terms under the shifts of one block, eight numbers each, to `target`. */
+/** Weights of the terms, which have no pairs, under the shifts of one block, eight numbers each, to `target`. */
 export function weigh(job: usize, block: i32, target: usize): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let term = 0; term < terms; term += CHUNK_TERMS) {
     const count = min(CHUNK_TERMS, terms - term);
     scoreChunk(job, block, term, count);
-    weighChunk(job, block, term, count);
+    weighChunk(job, block, term, count, 0);
     const weights = load<usize>(job + SCRATCH) + WEIGHTS_AT;
     memory.copy(target + <usize> term * BLOCK_BYTES, weights, <usize> count * BLOCK_BYTES);
   }

@@ -17,7 +17,7 @@ import {
 import { capScore } from "./exponential.ts";
 import { scoreFour, scoreOne } from "./products.ts";
 
-/** Writes the scores of `count` terms from `first` on to the scratch; −∞ for a pair that is forbidden. */
+/** Writes the scores of `count` keys from `first` on to the scratch; −∞ for a pair that is forbidden. */
 export function scoreChunk(job: usize, block: i32, first: i32, count: i32): void {
   const headDim = load<i32>(job + HEAD_DIM);
   const query = load<usize>(job + QUERIES) + <usize> block * <usize> headDim * BLOCK_BYTES;

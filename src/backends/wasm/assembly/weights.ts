@@ -30,18 +30,26 @@ import { multiplyAdd } from "./lanes.ts";
  */
 const LEAST_CHARGE: usize = memory.data<f32>([3.308722450212111e-24]);
 /** Weights below 2^−125 are 0. */
-const SMALLEST_POWER: usize = memory.data<i32>([-125]);
+const SMALLEST_POWER: i32 = -125;
 const NOTHING: usize = memory.data<f32>([-Infinity]);
 
 /** In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row. */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
 
-/** Turns the scores in the scratch into weights; returns whether one of them is a large part of its row. */
-export function weighChunk(job: usize, block: i32, first: i32, count: i32): bool {
-  const left = weighFour(job, <usize> block * BLOCK_BYTES, 0, first, count);
-  const right = weighFour(job, <usize> block * BLOCK_BYTES + 16, 16, first, count);
-  if (v128.any_true(v128.or(left, right))) reportHeavy(job, block, first, count);
+/**
+ * Turns the scores in the scratch into the weights of `count` terms, of which the first `pairs` pairs share a score each;
+ * returns whether one of them is a large part of its row.
+ */
+export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs: i32): bool {
+  const rows = <usize> block * BLOCK_BYTES;
+  const left = weighFour(job, rows, 0, first, count, pairs, false);
+  const right = weighFour(job, rows + 16, 16, first, count, pairs, false);
+  if (v128.any_true(v128.or(left, right))) {
+    weighFour(job, rows, 0, first, count, pairs, true);
+    weighFour(job, rows + 16, 16, first, count, pairs, true);
+    reportHeavy(job, block, first, count, pairs);
+  }
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT, mass = massAt(job, block);
   const arePeaked = v128.or(arePeakedIn(charges, mass), arePeakedIn(charges + 16, mass + 16));
   const magnitudes = charges + BLOCK_BYTES, magnitude = mass + BLOCK_BYTES;
@@ -66,52 +74,74 @@ export function massAt(job: usize, block: i32): usize {
   return load<usize>(job + HIGH) + column * BLOCK_BYTES;
 }
 
-/** Four rows, whose numbers start `rows` bytes into those of all rows and `lane` bytes into those of the block. */
-function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32): v128 {
+/**
+ * Four rows, whose numbers start `rows` bytes into those of all rows and `lane` bytes into those of the block. Returns the
+ * lanes that may have met a heavy key. That is rare, so the loop only asks whether there is one, and is run again, with
+ * `hasHeavy`, where there is.
+ */
+// @ts-ignore: decorator
+@inline
+function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32, pairs: i32, hasHeavy: bool): v128 {
   const shift = v128.load(load<usize>(job + SHIFT) + rows);
-  const most = i32x4.sub(v128.load(load<usize>(job + CEILING) + rows), shift);
-  const origin = i32x4.add(shift, i32x4.splat(ROUNDER_BITS));
   const active = v128.load(load<usize>(job + ROW_MASK) + rows);
+  const origin = i32x4.add(shift, i32x4.splat(ROUNDER_BITS));
+  const ceiling = i32x4.sub(v128.load(load<usize>(job + CEILING) + rows), shift);
+  const most = v128.bitselect(ceiling, i32x4.splat(i32.MAX_VALUE), active);
+  const least = v128.bitselect(i32x4.splat(SMALLEST_POWER), i32x4.splat(i32.MAX_VALUE), active);
   const magnitudeAt: usize = (load<usize>(job + VALUE_DIM) + 1) << 2;
-  let at = load<usize>(job + SCRATCH) + lane;
-  const end = at + <usize> count * BLOCK_BYTES;
+  const charges = load<usize>(job + SCRATCH) + lane;
+  let at = charges, target = charges + WEIGHTS_AT;
+  const pairsEnd = at + <usize> pairs * BLOCK_BYTES, end = at + <usize> (count - pairs) * BLOCK_BYTES;
   let signs = load<usize>(job + TERM_SIGNS) + (<usize> first << 2);
   let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
-  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), heavy = i32x4.splat(0), largest = f32x4.splat(0), widest = f32x4.splat(0);
-  for (; at < end; at += BLOCK_BYTES, signs += 4, values += 4) {
+  let mass = f32x4.splat(0), magnitude = f32x4.splat(0), largest = f32x4.splat(0), widest = f32x4.splat(0);
+  let highest = i32x4.splat(i32.MIN_VALUE);
+  for (; at < end; at += BLOCK_BYTES) {
     const score = v128.load(at);
-    // Of −∞ only; NaN must come through.
-    const allowed = v128.and(f32x4.ne(score, v128.load32_splat(NOTHING)), active);
     const clamped = clamp(score);
     const rounded = roundedPower(clamped);
     const power = i32x4.sub(rounded, origin);
-    const above = v128.and(i32x4.gt_s(power, most), allowed);
-    heavy = v128.or(heavy, above);
-    const held = v128.andnot(v128.and(i32x4.ge_s(power, v128.load32_splat(SMALLEST_POWER)), allowed), above);
+    highest = i32x4.max_s(highest, power);
+    // Of −∞ only; NaN must come through.
+    let held = v128.and(i32x4.ge_s(power, least), f32x4.ne(score, v128.load32_splat(NOTHING)));
+    if (hasHeavy) held = v128.andnot(held, i32x4.gt_s(power, most));
     const weight = v128.and(i32x4.add(mantissa(clamped, rounded), i32x4.shl(power, 23)), held);
-    largest = f32x4.pmax(largest, weight);
     const charged = f32x4.pmax(weight, v128.load32_splat(LEAST_CHARGE));
-    mass = f32x4.add(mass, charged);
+    largest = f32x4.pmax(largest, weight);
+    if (at < pairsEnd) {
+      const size = f32x4.mul(charged, v128.load32_splat(load<usize>(values) + magnitudeAt));
+      mass = f32x4.add(mass, charged);
+      widest = f32x4.pmax(widest, size);
+      magnitude = f32x4.add(magnitude, size);
+      v128.store(target, v128.xor(weight, v128.load32_splat(signs)));
+      signs += 4;
+      values += 4;
+      target += BLOCK_BYTES;
+    }
     const size = f32x4.mul(charged, v128.load32_splat(load<usize>(values) + magnitudeAt));
+    mass = f32x4.add(mass, charged);
     widest = f32x4.pmax(widest, size);
     magnitude = f32x4.add(magnitude, size);
-    v128.store(at, v128.xor(weight, v128.load32_splat(signs)), WEIGHTS_AT);
+    v128.store(target, v128.xor(weight, v128.load32_splat(signs)));
+    signs += 4;
+    values += 4;
+    target += BLOCK_BYTES;
   }
-  const charges = load<usize>(job + SCRATCH) + lane;
   v128.store(charges, mass, CHARGES_AT);
   v128.store(charges, magnitude, CHARGES_AT + BLOCK_BYTES);
   v128.store(charges, largest, CHARGES_AT + 2 * BLOCK_BYTES);
   v128.store(charges, widest, CHARGES_AT + 3 * BLOCK_BYTES);
-  return heavy;
+  return i32x4.gt_s(highest, most);
 }
 
-/** Writes an event for each heavy pair, in order of terms; a row for which there is no room loses its trust. */
-function reportHeavy(job: usize, block: i32, first: i32, count: i32): void {
+/** Writes an event for each row and term that is heavy in it, in order of terms; a row for which there is no room loses its trust. */
+function reportHeavy(job: usize, block: i32, first: i32, count: i32, pairs: i32): void {
   const scores = load<usize>(job + SCRATCH);
   for (let t = 0; t < count; t++) {
+    const key = t < 2 * pairs ? t >> 1 : t - pairs;
     for (let lane = 0; lane < BLOCK_ROWS; lane++) {
       const row = block * BLOCK_ROWS + lane;
-      const score = load<f32>(scores + <usize> (t * BLOCK_ROWS + lane) * 4);
+      const score = load<f32>(scores + <usize> (key * BLOCK_ROWS + lane) * 4);
       if (score == -Infinity || rowNumber(job, ROW_MASK, row) == 0) continue;
       const rounded = roundedPower(clamp(f32x4.splat(score)));
       const power = i32x4.extract_lane(rounded, 0) - ROUNDER_BITS;
