@@ -207,12 +207,14 @@ for (const backend of BACKENDS) {
 
   Deno.test(`work on ${backend}: an error budget applies nothing until a peek would be off by more`, async () => {
     await using engine = await engineOf(20, 50, { lazyThreshold: { error: 0.05 }, onThreshold: "patch" });
+    // What is proven of float32 scores, d + 2 roundings of the largest product, is 1.4e-5 here by itself.
+    const ofRounding = backend === "wasm" ? 2e-5 : 1e-5;
     let applied = 0, stale = 0;
     for (let step = 0; step < 60; step++) {
       engine.addToKey(step % 50, step % HEAD_DIM, 0.5);
       const { rowsPatched } = await workOf(engine, async () => {
         const { bounds, pending } = await engine.peek();
-        assertLess(Math.max(...bounds), pending === 0 ? 1e-5 : 0.05);
+        assertLess(Math.max(...bounds), pending === 0 ? ofRounding : 0.05);
         stale += pending === 0 ? 0 : 1;
       });
       applied += rowsPatched / 20;

@@ -24,8 +24,8 @@ import {
 import type { SavedArrays } from "../../saved_array.ts";
 import { outputColumns, queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
-import { Certifier } from "./certifier.ts";
-import type { KeyExchange } from "./key_block.ts";
+import { Certifier, NO_WEIGHT_ROUNDING } from "../certifier.ts";
+import type { KeyBlock, KeyExchange } from "./key_block.ts";
 import { KeyStore } from "./key_store.ts";
 import { Kernels } from "./kernels.ts";
 import { RowStates } from "./row_states.ts";
@@ -55,7 +55,7 @@ export class ArrayBackend implements Backend {
   /** One state, of whatever is computed in passing. */
   readonly #passing: RowStates;
   readonly #spread: ValueSpread;
-  readonly #certifier: Certifier;
+  readonly #certifier: Certifier<KeyBlock>;
 
   constructor(config: BackendConfig) {
     const { layout, rule, maskHeads } = config;
@@ -67,10 +67,18 @@ export class ArrayBackend implements Backend {
     this.#states = new RowStates(layout.valueDim + 2);
     this.#passing = new RowStates(layout.valueDim + 2, 1);
     this.#spread = new ValueSpread(layout, layout.valueDim + 2);
-    this.#certifier = new Certifier(layout, rule.softcap, this.#kernels, this.#spread);
     this.keys = this.#stored.source;
     this.kept = this.#kept.source;
     this.queries = this.#queryRows;
+    this.#certifier = new Certifier({
+      layout,
+      softcap: rule.softcap,
+      stored: this.keys,
+      kept: this.kept,
+      tables: () => ({ stored: this.#stored.block(), kept: this.#kept.block() }),
+      pairs: this.#kernels,
+      spread: this.#spread,
+    });
   }
 
   get work(): Readonly<Work> {
@@ -127,12 +135,15 @@ export class ArrayBackend implements Backend {
   certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
     return Promise.try(() => {
       const { heads } = this.#config.layout;
-      this.#certifier.open(this.#toExchange(since), this.#states.shift.length);
+      const exchange = this.#toExchange(since);
+      this.#certifier.open(since, this.#states.shift.length);
       return Float64Array.from(queries, (slot) => {
         let squared = 0;
         for (let head = 0; head < heads; head++) {
           this.#select(slot, head);
-          squared += this.#certifier.bound(this.#states, slot * heads + head, head) ** 2;
+          const row = slot * heads + head;
+          const totals = this.#kernels.total(this.#states, row, exchange.after, exchange);
+          squared += this.#certifier.bound(totals, row, head, NO_WEIGHT_ROUNDING) ** 2;
         }
         return Math.sqrt(squared);
       });

@@ -10,6 +10,8 @@ import { type HeadLayout, keyColumns, keyHeadOf } from "../../core/head_layout.t
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../core/rounding_ledger.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../../core/score_rule.ts";
+import type { PairMeasures } from "../certifier.ts";
+import { distance } from "../value_spread.ts";
 import type { KeyBlock, KeyExchange } from "./key_block.ts";
 import type { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
@@ -21,7 +23,7 @@ import { RowTotals } from "./row_totals.ts";
 const HEAVY_POWER = 40;
 
 /** Sizes, rule and scratch of one backend, and the query whose row is being computed. */
-export class Kernels {
+export class Kernels implements PairMeasures<KeyBlock> {
   readonly work: Work = { multiplyAdds: 0, exponentials: 0, rowsBuilt: 0, rowsPatched: 0, refreshes: 0 };
   readonly #totals: RowTotals;
   readonly #layout: HeadLayout;
@@ -186,6 +188,13 @@ export class Kernels {
     }
     this.work.multiplyAdds += columns.length;
     return this.#rule.scale * sum;
+  }
+
+  /** ‖v − point‖ of a key's value. */
+  distanceToValue(point: Float64Array, block: KeyBlock, j: number): number {
+    const { valueDim } = this.#layout;
+    this.work.multiplyAdds += valueDim;
+    return distance(point, 0, block.values, j * this.#valueStride + this.#valueStart, valueDim);
   }
 
   /** Scores of a block's live keys, −∞ for the others; returns the largest. */

@@ -5,15 +5,17 @@
 import type { Work } from "../backend.ts";
 import { type HeadLayout, keyHeadOf } from "../../core/head_layout.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../../core/score_rule.ts";
+import type { PairMeasures } from "../certifier.ts";
+import { distance } from "../value_spread.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { Arena } from "./row_blocks.ts";
 
-/** Scores of the query selected last. */
-export class PairScores {
+/** Scores and distances of the query selected last. */
+export class PairScores implements PairMeasures<KeyTable> {
   readonly #arena: Arena;
   readonly #layout: HeadLayout;
   readonly #rule: ScoreRule;
-  readonly #work: Work;
+  readonly work: Work;
   readonly #looksAtPositions: boolean;
   readonly #maskHeads: number;
   readonly #query: Float64Array;
@@ -26,7 +28,7 @@ export class PairScores {
     this.#arena = arena;
     this.#layout = layout;
     this.#rule = rule;
-    this.#work = work;
+    this.work = work;
     this.#looksAtPositions = looksAtPositions(rule);
     this.#maskHeads = maskHeads;
     this.#query = new Float64Array(layout.headDim);
@@ -43,16 +45,41 @@ export class PairScores {
   }
 
   /** The score of a live key; −∞ for a pair that is forbidden. */
-  scoreOf(table: KeyTable, row: number): number {
+  scoreWithBias(table: KeyTable, row: number): number {
     const { scale, softcap } = this.#rule, { headDim } = this.#layout;
+    const bias = this.#biasOf(table, row);
+    if (bias === -Infinity) return bias;
+    this.work.multiplyAdds += headDim;
+    if (softcap > 0) this.work.exponentials++;
+    const start = table.keyAddress(row, this.#keyHead) / 4;
+    return score(this.#query, this.#arena.numbers, start, headDim, scale, softcap) + bias;
+  }
+  hasSameBias(table: KeyTable, row: number, other: KeyTable, otherRow: number): boolean {
+    return this.#biasOf(table, row) === this.#biasOf(other, otherRow);
+  }
+
+  productWith(columns: readonly number[], deltas: readonly number[]): number {
+    const { headDim } = this.#layout;
+    let sum = 0;
+    for (let at = 0; at < columns.length; at++) {
+      const c = columns[at] - this.#keyHead * headDim;
+      if (c >= 0 && c < headDim) sum += this.#query[c] * deltas[at];
+    }
+    this.work.multiplyAdds += columns.length;
+    return this.#rule.scale * sum;
+  }
+
+  distanceToValue(point: Float64Array, table: KeyTable, row: number): number {
+    const { valueDim } = this.#layout;
+    this.work.multiplyAdds += valueDim;
+    return distance(point, 0, this.#arena.numbers, table.valueAddress(row, this.#keyHead) / 4, valueDim);
+  }
+
+  /** What is added to the score of a key; −∞ for one that is out of reach or masked. */
+  #biasOf(table: KeyTable, row: number): number {
     if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, table.position(row))) {
       return -Infinity;
     }
-    const bias = table.bias(row, this.#maskHead, this.#slot);
-    if (bias === -Infinity) return bias;
-    this.#work.multiplyAdds += headDim;
-    if (softcap > 0) this.#work.exponentials++;
-    const start = table.keyAddress(row, this.#keyHead) / 4;
-    return score(this.#query, this.#arena.numbers, start, headDim, scale, softcap) + bias;
+    return table.bias(row, this.#maskHead, this.#slot);
   }
 }

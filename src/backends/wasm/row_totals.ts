@@ -94,7 +94,7 @@ export class RowTotals {
     const scores = new Float64Array(moment.stored.size);
     for (let slot = 0; slot < scores.length; slot++) {
       const place = moment.find(slot);
-      scores[slot] = place ? this.#scores.scoreOf(place.table, place.row) : -Infinity;
+      scores[slot] = place ? this.#scores.scoreWithBias(place.table, place.row) : -Infinity;
     }
     return scores;
   }

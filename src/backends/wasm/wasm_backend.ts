@@ -24,9 +24,9 @@ import {
 import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
 import type { SavedArrays } from "../../saved_array.ts";
+import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
 import { RowStore } from "../row_store.ts";
 import { ValueSpread } from "../value_spread.ts";
-import { Certifier } from "./certifier.ts";
 import { BLOCK_ROWS } from "./job_fields.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import { KeyTable } from "./key_table.ts";
@@ -40,6 +40,7 @@ import { RowReader } from "./row_reader.ts";
 import { RowTotals } from "./row_totals.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
+import { weightRounding } from "./weight_rounding.ts";
 
 /** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8, rowsTogether: BLOCK_ROWS };
@@ -67,7 +68,7 @@ export class WasmBackend implements Backend {
   readonly #reach: KeyReach;
   readonly #scores: PairScores;
   readonly #totals: RowTotals;
-  readonly #certifier: Certifier;
+  readonly #certifier: Certifier<KeyTable>;
   readonly #isFused: boolean;
   /** By head, a norm that no query's is above. */
   readonly #largestNorms: Float64Array;
@@ -92,11 +93,18 @@ export class WasmBackend implements Backend {
     this.#reach = new KeyReach(layout, rule.scale);
     const scores = this.#scores = new PairScores(arena, layout, rule, maskHeads, work);
     this.#totals = new RowTotals(arena, layout, scores, work);
-    const { spread, reach } = { spread: this.#spread, reach: this.#reach };
-    this.#certifier = new Certifier({ arena, layout, rule, scores, spread, reach, work });
     this.keys = this.#stored;
     this.kept = this.#kept;
     this.queries = this.#queryRows;
+    const tables = { stored: this.#stored, kept: this.#kept };
+    this.#certifier = new Certifier({
+      ...tables,
+      tables: () => tables,
+      layout,
+      softcap: rule.softcap,
+      pairs: scores,
+      spread: this.#spread,
+    });
   }
 
   get work(): Readonly<Work> {
@@ -120,6 +128,7 @@ export class WasmBackend implements Backend {
         this.#spread.holdRow(rows, slot);
         this.#reach.holdRow(this.#stored, slot);
       }
+      this.#certifier.changeKeys(keys.slots);
       this.#storeQueries(queries);
     });
   }
@@ -129,10 +138,12 @@ export class WasmBackend implements Backend {
       const { heads } = this.#config.layout;
       for (const { queries, since } of patch) {
         const moment = this.#momentOf(since);
+        this.#forgetMeasured(queries);
         for (let head = 0; head < heads; head++) {
           this.#updater.patch(this.#states, head, queries, moment);
         }
       }
+      this.#forgetMeasured(build);
       for (let head = 0; head < heads; head++) {
         this.#updater.build(this.#states, head, build, this.#stored);
       }
@@ -165,11 +176,13 @@ export class WasmBackend implements Backend {
     return Promise.try(() => {
       const { heads } = this.#config.layout;
       const moment = this.#momentOf(since);
+      this.#certifier.open(since, this.#states.capacity * heads);
       return Float64Array.from(queries, (slot) => {
         let squared = 0;
         for (let head = 0; head < heads; head++) {
           const norm = this.#takeStanding(slot, head, moment);
-          squared += this.#certifier.bound(this.#totals, moment, head, norm) ** 2;
+          const rounding = this.#roundingOf(norm, head, moment);
+          squared += this.#certifier.bound(this.#totals, slot * heads + head, head, rounding) ** 2;
         }
         return Math.sqrt(squared);
       });
@@ -293,6 +306,27 @@ export class WasmBackend implements Backend {
       } else this.#states.clear(slot);
     }
     this.#stored.storeQueryBias(queries);
+    this.#forgetMeasured(slots);
+  }
+
+  /** What was measured for certificates of some queries holds no longer, since their states change. */
+  #forgetMeasured(queries: Uint32Array): void {
+    const { heads } = this.#config.layout;
+    for (const slot of queries) {
+      for (let row = slot * heads; row < (slot + 1) * heads; row++) this.#certifier.changeRow(row);
+    }
+  }
+
+  /** What computing the weights of the row at hand may have done to it. */
+  #roundingOf(queryNorm: number, head: number, { stored, since }: Moment): WeightRounding {
+    if (this.#totals.isExact) return NO_WEIGHT_ROUNDING;
+    const { layout, layout: { headDim }, rule, maskHeads } = this.#config;
+    const row = {
+      logSumExp: this.#totals.logSumExp(),
+      largestProduct: this.#reach.largestScore(queryNorm, keyHeadOf(layout, head)),
+      keyCount: stored.count + since.slots.length,
+    };
+    return weightRounding(row, rule, headDim, maskHeads > 0);
   }
 
   /** Takes one head of a standing query; returns its norm. */
