@@ -142,7 +142,7 @@ async function watch(backend: typeof BACKENDS[number], rule: ModelRule, stream: 
   let violations = 0, pendingSeen = 0;
   for (let edit = 0; edit < edits;) {
     for (let burst = 1 + random.below(4); burst > 0; burst--, edit++) editOne(engine, model, random, stream);
-    if (stream.reads && random.below(4) === 0) await engine.read([random.below(QUERIES)]);
+    if (stream.reads && random.below(5) === 0) await engine.read([random.below(QUERIES)]);
     const { output, bounds, pending } = await engine.peek();
     const truth = referenceAttention(model.standing()).output;
     pendingSeen += pending;

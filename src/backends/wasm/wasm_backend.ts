@@ -43,7 +43,7 @@ import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
 import { weightRounding } from "./weight_rounding.ts";
 
 /** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
-const COSTS: Costs = { exponential: 20, compensatedAdd: 1.8, rowsTogether: BLOCK_ROWS };
+const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
