@@ -10,7 +10,7 @@ import { describe, DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
 import { checkColumn, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
-import { isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
+import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
 import type { EngineParts, LoadOptions } from "./engine_snapshot.ts";
 import { fillBackend } from "./fill_backend.ts";
 import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions } from "./options.ts";
@@ -464,8 +464,15 @@ export async function loadEngine(
   options: LoadOptions = {},
   wrap?: (backend: Backend) => Backend,
 ): Promise<DynamicAttention> {
+  const operation = "DynamicAttention.load";
+  if (!(bytes instanceof Uint8Array)) {
+    throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+  }
+  checkArray(operation, "bytes", bytes);
+  // Before anything is waited for: afterwards they are the caller's again.
+  const copy = new Uint8Array(bytes);
   const { restoreEngine } = await loadSnapshots();
-  const { parts, backend } = await restoreEngine("DynamicAttention.load", bytes, options, wrap);
+  const { parts, backend } = await restoreEngine(operation, copy, options, wrap);
   return construct(parts, backend);
 }
 

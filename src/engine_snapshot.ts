@@ -12,7 +12,6 @@ import { type Mask, type MaskFunction, maskKeys, toMask } from "./lazy/mask.ts";
 import type { FlushPolicy } from "./lazy/planner.ts";
 import { type SlotNumbers, SlotTable } from "./lazy/slot_table.ts";
 import { type LazyThreshold, type Threshold, toThreshold } from "./lazy/threshold.ts";
-import { checkArray } from "./matrix.ts";
 import { checkNames } from "./options.ts";
 import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "./store/snapshot.ts";
 
@@ -68,17 +67,13 @@ export async function takeSnapshot(
  */
 export async function restoreEngine(
   operation: string,
-  bytes: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
   options: LoadOptions,
   wrap: (backend: Backend) => Backend = (backend) => backend,
 ): Promise<{ readonly parts: EngineParts; readonly backend: Backend }> {
   checkNames(operation, options, LOAD_OPTIONS);
-  if (!(bytes instanceof Uint8Array)) {
-    throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
-  }
-  checkArray(operation, "bytes", bytes);
   if (options.backend !== undefined) selectBackend(operation, options.backend);
-  const snapshot = await decodeSnapshot(operation, new Uint8Array(bytes));
+  const snapshot = await decodeSnapshot(operation, bytes);
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
   const parts: EngineParts = {

@@ -71,6 +71,8 @@ Deno.test("the plan of an engine is auto unless given, and nothing but one of th
 function engineOf(queries: number, keys: number, more = {}): Promise<DynamicAttention> {
   const random = new Random(7);
   return DynamicAttention.create({
+    // On which each row is one for itself.
+    backend: "array",
     query: { data: random.row(queries * 4), shape: [queries, 4] },
     key: { data: random.row(keys * 4), shape: [keys, 4] },
     value: { data: random.row(keys * 3), shape: [keys, 3] },
