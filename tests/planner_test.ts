@@ -76,7 +76,6 @@ function engineOf(queries: number, keys: number, more = {}): Promise<DynamicAtte
     query: { data: random.row(queries * 4), shape: [queries, 4] },
     key: { data: random.row(keys * 4), shape: [keys, 4] },
     value: { data: random.row(keys * 3), shape: [keys, 3] },
-    backend: "array",
     ...more,
   });
 }

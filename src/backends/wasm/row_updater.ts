@@ -78,9 +78,12 @@ export class RowUpdater {
     const overloaded = events.length === 0
       ? NO_ROWS
       : queries.filter((slot) => states.isOverloaded(head, slot));
-    const distrusted = Uint32Array.from(new Set([...blocks.flaggedAmong(queries), ...overloaded]));
-    this.#work.refreshes += distrusted.length;
-    this.build(states, head, distrusted, stored);
+    const distrusted = new Set([...blocks.flaggedAmong(queries), ...overloaded]);
+    if (distrusted.size === 0) return;
+    this.#work.refreshes += distrusted.size;
+    // What one row of a block costs all of them cost, and those that were patched alike lose their trust soon, too.
+    const refreshed = new Set(Array.from(distrusted, blockOf));
+    this.build(states, head, queries.filter((slot) => refreshed.has(blockOf(slot))), stored);
   }
 
   /** Scores by slot of all stored keys with a row; −∞ where there is none. */
@@ -146,4 +149,8 @@ export class RowUpdater {
     this.#work.multiplyAdds += rows * (keyCount * headDim + (isSummed ? count * (valueDim + 2) : 0));
     this.#work.exponentials += rows * keyCount * ((isSummed ? 1 : 0) + (rule.softcap > 0 ? 1 : 0));
   }
+}
+
+function blockOf(row: number): number {
+  return Math.floor(row / BLOCK_ROWS);
 }

@@ -16,7 +16,7 @@ import {
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
 import { multiplyAdd } from "./lanes.ts";
-import { addExactly, addFour } from "./products.ts";
+import { addExactly, addFour, addTwo } from "./products.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { weighChunk, WEIGHTS_AT } from "./weights.ts";
@@ -220,19 +220,21 @@ export function multiplyAddLimit(rounds: i32): f32 {
 }
 
 function addChunk(job: usize, block: i32, first: i32, count: i32, isExact: bool): void {
-  const columns = load<usize>(job + COLUMNS);
+  const columns = load<usize>(job + COLUMNS), used = load<usize>(job + VALUE_DIM) + 2;
   const weights = load<usize>(job + SCRATCH) + WEIGHTS_AT;
   const values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
   if (isExact) {
-    for (let c: usize = 0; c < columns; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+    for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
       addExactly(weights, values, c << 2, count, high, low);
     }
   } else {
-    for (let c: usize = 0; c < columns; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
+    let c: usize = 0;
+    for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
       addFour(weights, values, c << 2, count, high, low);
     }
+    if (c < used) addTwo(weights, values, c << 2, count, high, low);
   }
   chargeChunk(job, block, count, isExact);
 }

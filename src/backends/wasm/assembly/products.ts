@@ -169,6 +169,26 @@ export function addFour(weights: usize, values: usize, column: usize, count: i32
   addToTwoFloats(high + 112, low + 112, right3);
 }
 
+/** The same for two columns, where only that many of the last four are in use. */
+export function addTwo(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
+  let left0 = f32x4.splat(0), left1 = f32x4.splat(0), right0 = f32x4.splat(0), right1 = f32x4.splat(0);
+  const end = values + (count << 2);
+  for (; values < end; values += 4, weights += 32) {
+    const value = load<usize>(values) + column;
+    const leftWeight = v128.load(weights), rightWeight = v128.load(weights, 16);
+    let factor = v128.load32_splat(value);
+    left0 = multiplyAdd(leftWeight, factor, left0);
+    right0 = multiplyAdd(rightWeight, factor, right0);
+    factor = v128.load32_splat(value, 4);
+    left1 = multiplyAdd(leftWeight, factor, left1);
+    right1 = multiplyAdd(rightWeight, factor, right1);
+  }
+  addToTwoFloats(high, low, left0);
+  addToTwoFloats(high + 16, low + 16, right0);
+  addToTwoFloats(high + 32, low + 32, left1);
+  addToTwoFloats(high + 48, low + 48, right1);
+}
+
 /**
  * The same for one column and without plain sums: products are exact in float64, and so is their sum to 53 bits. It
  * takes several times as long, and is for chunks in which one term is a large part of a row.
