@@ -28,7 +28,7 @@
  */
 
 export { attention, attentionState } from "./src/attention.ts";
-export { type BackendName } from "./src/backends/select.ts";
+export { type BackendName, type ThreadCount } from "./src/backends/select.ts";
 export { type DynamicAttentionStats, type StaleOutput, type WeightedKey } from "./src/answers.ts";
 export { DynamicAttention } from "./src/dynamic_attention.ts";
 export {

@@ -214,10 +214,10 @@ eachBuild(
     const before = memory.rows.sum(6, 0);
     memory.rows.activate(6, false);
     memory.rows.setTerms([memory.liveTerms()[2]]);
-    memory.rows.patch(memory.kernels);
+    memory.patch();
     assertEquals(memory.rows.sum(6, 0), before);
     memory.rows.activate(6, true);
-    memory.rows.patch(memory.kernels);
+    memory.patch();
     assert(memory.rows.sum(6, 0) !== before, "an active row is patched");
   },
 );
