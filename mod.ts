@@ -28,7 +28,7 @@
  */
 
 export { attention, attentionState } from "./src/attention.ts";
-export type { BackendName } from "./src/backends/select.ts";
+export type { BackendName, ThreadCount } from "./src/backends/select.ts";
 export type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./src/answers.ts";
 export { DynamicAttention } from "./src/dynamic_attention.ts";
 export {

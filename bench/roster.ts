@@ -4,8 +4,8 @@ import { BACKENDS } from "../tests/support/backends.ts";
 import { PEERS } from "./peers/roster.ts";
 import type { SubjectKey } from "./subjects/subject.ts";
 
-/** Backends that compute on more than one thread; none does yet. */
-const THREADED_BACKENDS: ReadonlySet<string> = new Set();
+/** Backends that compute on more than one thread. */
+const THREADED_BACKENDS: ReadonlySet<string> = new Set(["wasm"]);
 
 /** A subject to try, and why it is not tried with all threads. */
 export interface Candidate {

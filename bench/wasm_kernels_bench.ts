@@ -6,10 +6,12 @@ import {
   compileKernels,
   createMemory,
   instantiateKernels,
-  type Kernels,
   supportedBuild,
 } from "../src/backends/wasm/load_kernels.ts";
 import { Arena, columnsOf, RowBlocks, type Term, writeValue } from "../src/backends/wasm/row_blocks.ts";
+import { Crew } from "../src/backends/wasm/threads/crew.ts";
+import { PieceRunner } from "../src/backends/wasm/threads/piece_runner.ts";
+import { threadStarter } from "../src/backends/wasm/threads/thread.ts";
 import { Random } from "../tests/support/random.ts";
 import { short, time, type Timing } from "./stopwatch.ts";
 
@@ -22,7 +24,8 @@ if (!build) {
   Deno.exit(1);
 }
 const memory = createMemory();
-const kernels: Kernels = await instantiateKernels(await compileKernels(build), memory);
+const module = await compileKernels(build);
+const kernels = await instantiateKernels(module, memory);
 const random = new Random(1);
 const arena = new Arena(memory, kernels.heapBase());
 const rule = {
@@ -53,14 +56,22 @@ interface Figure {
   readonly timing: Timing;
 }
 
+const crew = new Crew(threadStarter(), { sharing: 0, starting: 0 });
+const threads = navigator.hardwareConcurrency;
+const alone = new PieceRunner(kernels, arena),
+  together = new PieceRunner(kernels, arena, { crew, module, threads });
+const counts = [["", alone], ...(threads > 1 ? [[`, ${threads} threads`, together] as const] : [])] as const;
+
 const figures: Figure[] = [];
 const limitRounds = 20_000;
 const limit = await time(() => void kernels.multiplyAddLimit(limitRounds), TIMES);
 figures.push({ name: "limit: multiply-adds in registers", operations: limitRounds * 32 * 8, timing: limit });
 
 rows.setTerms(Array.from({ length: KEYS }, (_, j) => term(j, false)));
-const rebuild = await time(() => rows.build(kernels), { ...TIMES, budgetMs: 4000 });
-figures.push({ name: "rebuild", operations: 4 * ROWS * KEYS * DIM, timing: rebuild });
+for (const [note, runner] of counts) {
+  const timing = await time(() => runner.run(rows.toBuild(), 0), { ...TIMES, budgetMs: 4000 });
+  figures.push({ name: `rebuild${note}`, operations: 4 * ROWS * KEYS * DIM, timing });
+}
 
 for (const changes of [1, 4, 16, 64, 256]) {
   // There and back again, so that the rows stay what they are.
@@ -71,16 +82,19 @@ for (const changes of [1, 4, 16, 64, 256]) {
     ).flat()
   );
   let isBack = false;
-  const timing = await time(() => {
-    rows.setTerms(isBack ? back : there);
-    isBack = !isBack;
-    rows.patch(kernels);
-  }, TIMES);
-  figures.push({ name: `patch, T = ${changes}`, operations: 8 * ROWS * changes * DIM, timing });
+  for (const [note, runner] of counts) {
+    const timing = await time(async () => {
+      rows.setTerms(isBack ? back : there);
+      isBack = !isBack;
+      await runner.run(rows.toPatch(), 0);
+    }, TIMES);
+    figures.push({ name: `patch, T = ${changes}${note}`, operations: 8 * ROWS * changes * DIM, timing });
+  }
 }
+await together.dispose();
 
 const reached = ({ operations, timing }: Figure) => operations / timing.median / 1e6;
-console.log(`${build}, one thread, m = n = ${ROWS}, d = dv = ${DIM}`);
+console.log(`${build}, one thread unless it says more, m = n = ${ROWS}, d = dv = ${DIM}`);
 for (const figure of figures) {
   const { name, timing } = figure;
   const share = Math.round(100 * reached(figure) / reached(figures[0]));

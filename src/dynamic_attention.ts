@@ -98,7 +98,8 @@ export class DynamicAttention {
    * that works in the background); on another backend than it was saved on it answers within rounding, and computes
    * its first state anew. Counters and the epoch start at 0.
    *
-   * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`.
+   * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`
+   * and `threads`.
    * @throws {FormatError} When the bytes are damaged, not a snapshot, or one of an unknown version.
    * @throws {InputError} When a function is missing, or an option is unknown or out of range.
    */

@@ -3,7 +3,7 @@
  */
 
 import type { Backend, Changes, RowSource } from "./backends/backend.ts";
-import { type BackendName, isBackendName, selectBackend } from "./backends/select.ts";
+import { type BackendName, isBackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "./core/head_layout.ts";
 import { describe, InputError } from "./errors.ts";
 import type { Entries } from "./lazy/edit_log.ts";
@@ -28,13 +28,18 @@ export interface EngineParts extends EditRules {
 export interface LoadOptions {
   /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
   readonly backend?: BackendName;
+  /**
+   * How many threads may compute on the backend `wasm`, 1 to 256, as in {@link DynamicAttentionOptions.threads}; "auto"
+   * unless given, whatever the saved engine had. An engine that was saved on `array` and goes on there has one.
+   */
+  readonly threads?: ThreadCount;
   /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
   readonly mask?: MaskFunction;
   /** In place of the saved one, which is missing where it was a function. */
   readonly lazyThreshold?: LazyThreshold;
 }
 
-const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "mask", "lazyThreshold"];
+const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
 
 /** Copies what a backend holds, all of it up to date, whose slots are these. */
 export async function takeSnapshot(
@@ -72,7 +77,9 @@ export async function restoreEngine(
   wrap: (backend: Backend) => Backend = (backend) => backend,
 ): Promise<{ readonly parts: EngineParts; readonly backend: Backend }> {
   checkNames(operation, options, LOAD_OPTIONS);
-  if (options.backend !== undefined) selectBackend(operation, options.backend);
+  if (options.backend !== undefined || options.threads !== undefined) {
+    selectBackend(operation, options.backend, options.threads);
+  }
   const snapshot = await decodeSnapshot(operation, bytes);
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
@@ -88,7 +95,8 @@ export async function restoreEngine(
   };
   const name = options.backend ?? (isBackendName(snapshot.backend) ? snapshot.backend : "auto");
   const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0 };
-  const backend = wrap(await selectBackend(operation, name)(config));
+  const threads = name === "array" ? 1 : options.threads;
+  const backend = wrap(await selectBackend(operation, name, threads)(config));
   const states = backend.name === snapshot.backend ? snapshot.states : null;
   try {
     await backend.restore(operation, toChanges(snapshot, parts), states);

@@ -24,8 +24,13 @@ export async function fillBackend(
     hasQuery: () => true,
   };
   const changes = { keys: maskKeys(mask, keys, scope), queries: maskQueries(mask, queries, scope) };
-  await backend.store(changes, new Uint32Array(keys.slots.length).fill(NO_ROW));
-  await backend.update(queries.slots, []);
+  try {
+    await backend.store(changes, new Uint32Array(keys.slots.length).fill(NO_ROW));
+    await backend.update(queries.slots, []);
+  } catch (error) {
+    await backend.dispose();
+    throw error;
+  }
   return backend;
 }
 

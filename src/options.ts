@@ -3,7 +3,7 @@
  */
 
 import type { BackendFactory } from "./backends/backend.ts";
-import { type BackendName, selectBackend } from "./backends/select.ts";
+import { type BackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
 import { describe, InputError } from "./errors.ts";
 import type { HeadLayout } from "./core/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "./core/score_rule.ts";
@@ -43,6 +43,13 @@ export interface AttentionOptions {
   readonly keyPositions?: ArrayLike<number>;
   /** Where to compute; "auto" unless given. */
   readonly backend?: BackendName;
+  /**
+   * How many threads may compute on the backend `wasm`, 1 to 256: "auto" unless given, which is the number of
+   * processors, 16 at most. Workers start at the first large computation, are shared by all engines and end with the
+   * last of them; small computations, and all where no worker can share memory, stay on the thread of the caller. The
+   * answers have the same bits however many there are.
+   */
+  readonly threads?: ThreadCount;
 }
 
 /** What an engine is made of. */
@@ -99,6 +106,7 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "queryPositions",
   "keyPositions",
   "backend",
+  "threads",
 ];
 const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   ...ATTENTION_OPTIONS,
@@ -148,7 +156,7 @@ function toCheckedProblem(operation: string, options: AttentionOptions, toleranc
     rule,
     mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0]),
     tolerance,
-    factory: selectBackend(operation, options.backend),
+    factory: selectBackend(operation, options.backend, options.threads),
   };
 }
 

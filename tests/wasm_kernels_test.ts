@@ -215,10 +215,10 @@ eachBuild(
     const before = memory.rows.sum(6, 0);
     memory.rows.activate(6, false);
     memory.rows.setTerms([memory.liveTerms()[2]]);
-    memory.rows.patch(memory.kernels);
+    memory.patch();
     assertEquals(memory.rows.sum(6, 0), before);
     memory.rows.activate(6, true);
-    memory.rows.patch(memory.kernels);
+    memory.patch();
     assert(memory.rows.sum(6, 0) !== before, "an active row is patched");
   },
 );
@@ -240,7 +240,7 @@ eachBuild("a pair of terms with one key leaves what two terms leave, heavy keys 
       { ...held, value: live[(slot + 1) % 40].value },
     ]);
     memory.rows.setTerms(terms, pairs);
-    const events = memory.rows.patch(memory.kernels);
+    const events = memory.patch();
     const sums = queries.map((_, row) => Array.from({ length: 6 }, (_, c) => memory.rows.sum(row, c)));
     return { events, sums, errors: queries.map((_, row) => memory.rows.errors(row)) };
   };

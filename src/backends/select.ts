@@ -5,6 +5,9 @@
 
 import { describe, InputError } from "../errors.ts";
 import type { Backend, BackendConfig, BackendFactory } from "./backend.ts";
+import { isThreadCount, MOST_THREADS, type ThreadCount } from "./wasm/threads/thread_count.ts";
+
+export type { ThreadCount };
 
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
 export type BackendName = "auto" | "array" | "wasm";
@@ -14,16 +17,30 @@ export function isBackendName(name: string): name is BackendName {
   return name === "auto" || name === "array" || name === "wasm";
 }
 
-/** The factory for `name`. */
-export function selectBackend(operation: string, name: BackendName = "auto"): BackendFactory {
+/** The factory for `name`, whose backends use `threads` threads at most. */
+export function selectBackend(
+  operation: string,
+  name: BackendName = "auto",
+  threads: ThreadCount = "auto",
+): BackendFactory {
+  if (!isThreadCount(threads)) {
+    throw new InputError(
+      operation,
+      `threads is ${describe(threads)}`,
+      `an integer from 1 to ${MOST_THREADS}, or "auto"`,
+    );
+  }
   switch (name) {
     case "auto":
-      return async (config) => await createWasm(config) ?? await createArray(config);
+      return async (config) => await createWasm(config, threads) ?? await createArray(config);
     case "array":
+      if (threads !== "auto" && threads !== 1) {
+        throw new InputError(operation, `threads is ${threads} with backend "array"`, '1 or "auto"');
+      }
       return createArray;
     case "wasm":
       return async (config) => {
-        const backend = await createWasm(config);
+        const backend = await createWasm(config, threads);
         if (backend) return backend;
         throw new InputError(
           operation,
@@ -42,7 +59,7 @@ async function createArray(config: BackendConfig): Promise<Backend> {
 }
 
 /** null where it cannot run. */
-async function createWasm(config: BackendConfig): Promise<Backend | null> {
+async function createWasm(config: BackendConfig, threads: ThreadCount): Promise<Backend | null> {
   const { createWasmBackend } = await import("./wasm/wasm_backend.ts");
-  return await createWasmBackend(config);
+  return await createWasmBackend(config, threads);
 }

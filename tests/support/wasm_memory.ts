@@ -11,11 +11,13 @@ import {
 import {
   Arena,
   columnsOf,
+  type HeavyEvent,
   RowBlocks,
   type RowRule,
   type Term,
   writeValue,
 } from "../../src/backends/wasm/row_blocks.ts";
+import { PieceRunner } from "../../src/backends/wasm/threads/piece_runner.ts";
 
 /** A key with its value, and what is added to its score with each row. */
 export interface Entry {
@@ -44,6 +46,7 @@ export class WasmMemory {
   readonly rows: RowBlocks;
   readonly entries: (Entry | null)[];
   refreshes = 0;
+  readonly #runner: PieceRunner;
   readonly #rule: RowRule;
   readonly #count: number;
   readonly #heavy: Map<number, number>[];
@@ -60,6 +63,7 @@ export class WasmMemory {
   ) {
     this.kernels = kernels;
     this.arena = arena;
+    this.#runner = new PieceRunner(kernels, arena);
     this.#rule = rule;
     this.#count = queries.length;
     this.rows = new RowBlocks(arena, rule, queries.length, 64 * queries.length);
@@ -96,7 +100,7 @@ export class WasmMemory {
     const all = Array.from({ length: this.#count }, (_, row) => row);
     if (how === "build") return this.#build(all);
     this.rows.setTerms(terms);
-    for (const { row, term, score } of this.rows.patch(this.kernels)) {
+    for (const { row, term, score } of this.patch()) {
       if (terms[term].isTakenOut) this.#heavy[row].delete(slots[term]);
       else this.#heavy[row].set(slots[term], score);
     }
@@ -104,6 +108,13 @@ export class WasmMemory {
     for (const row of all) if (this.#heavy[row].size > HEAVY_KEYS) flagged.add(row);
     this.refreshes += flagged.size;
     if (flagged.size > 0) this.#build([...flagged]);
+  }
+
+  /** Patches the active rows with the terms that the rows were given. */
+  patch(): HeavyEvent[] {
+    const run = this.rows.toPatch();
+    this.#runner.runHere(run);
+    return this.rows.eventsOf(run);
   }
 
   /** Terms of all live keys, in order of slots. */
@@ -140,7 +151,7 @@ export class WasmMemory {
       this.#heavy[row].clear();
     }
     this.rows.setTerms(this.liveTerms());
-    this.rows.build(this.kernels);
+    this.#runner.runHere(this.rows.toBuild());
     for (let row = 0; row < this.#count; row++) this.rows.activate(row, true);
   }
 

@@ -4,14 +4,11 @@
  */
 
 import * as field from "./job_fields.ts";
-import type { Kernels } from "./load_kernels.ts";
+import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
 
 const PAGE_BYTES = 65536;
 /** What 32-bit addresses reach. */
 const MOST_BYTES = 2 ** 32;
-/** A build takes so many terms at a time, whose rows the second cache holds, with so many blocks a call. */
-const TILE_TERMS = 512;
-const TILE_BLOCKS = 4;
 
 /** Hands out parts of a memory, never to get them back. */
 export class Arena {
@@ -127,8 +124,6 @@ const EMPTY_STATE: RowNumbers = {
   low: [],
 };
 
-const NO_ROWS = new Uint32Array(0);
-
 /** A heavy key that a patch met. */
 export interface HeavyEvent {
   readonly row: number;
@@ -150,8 +145,8 @@ export class RowBlocks {
   readonly #eventsPerRow: number;
   readonly #address = new Map<number, number>();
   #termCapacity = 0;
-  /** Whether the last patch left any row untrusted. */
-  #isFlagged = false;
+  /** Address of the table of pieces, which has room for one a block. */
+  #pieces = 0;
 
   /** Room for `rows` rows, none of them active; `eventCapacity` heavy keys can be met in one patch. */
   constructor(arena: Arena, rule: RowRule, rows: number, eventCapacity = rows) {
@@ -191,6 +186,7 @@ export class RowBlocks {
       this.#place(at, address);
     }
     this.#place(field.EVENTS, events);
+    this.#pieces = arena.take(TABLE_START + blocks * ENTRY_BYTES);
     const words = arena.words(this.job, field.JOB_BYTES / 4);
     words[field.EVENT_CAPACITY / 4] = blocks * 8 * this.#eventsPerRow;
     for (const at of [field.SHIFT, field.CEILING]) {
@@ -246,41 +242,27 @@ export class RowBlocks {
     arena.doubles(this.#at(field.TERM_POSITIONS), count).set(keys.map(({ position = 0 }) => position));
   }
 
-  /** Builds the active rows of some blocks from the terms. */
-  build(kernels: Kernels, ranges: readonly BlockRange[] = [[0, this.#blocks]]): void {
-    const words = this.#arena.words(this.job, field.JOB_BYTES / 4);
-    const saved = words.slice(field.TERM_COUNT / 4, field.TERM_POSITIONS / 4 + 1);
-    const count = words[field.TERM_COUNT / 4];
-    for (const [start, end] of ranges) kernels.clear(this.job, start, end);
-    for (let first = 0; first < count; first += TILE_TERMS) {
-      words[field.TERM_COUNT / 4] = Math.min(TILE_TERMS, count - first);
-      for (const [start, end] of ranges) {
-        for (let block = start; block < end; block += TILE_BLOCKS) {
-          kernels.build(this.job, block, Math.min(block + TILE_BLOCKS, end));
-        }
-      }
-      for (const at of [field.TERM_KEYS, field.TERM_VALUES, field.TERM_SIGNS, field.TERM_BIASES]) {
-        if (words[at / 4] !== 0) words[at / 4] += 4 * TILE_TERMS;
-      }
-      if (words[field.TERM_POSITIONS / 4] !== 0) words[field.TERM_POSITIONS / 4] += 8 * TILE_TERMS;
-    }
-    words.set(saved, field.TERM_COUNT / 4);
-    for (const [start, end] of ranges) kernels.settle(this.job, start, end);
+  /** The work of building the active rows of some blocks from the terms. */
+  toBuild(ranges: readonly BlockRange[] = [[0, this.#blocks]]): PieceRun {
+    return this.#toRun("build", ranges);
   }
 
-  /** Patches the active rows of some blocks with the terms; returns the heavy keys that it met. */
-  patch(kernels: Kernels, ranges: readonly BlockRange[] = [[0, this.#blocks]]): HeavyEvent[] {
-    const words = this.#arena.words(this.job, field.JOB_BYTES / 4);
-    words[field.EVENT_COUNT / 4] = 0;
-    this.#isFlagged = false;
-    for (const [start, end] of ranges) {
-      if (kernels.patch(this.job, start, end) !== 0) this.#isFlagged = true;
-    }
-    const events = this.#arena.words(this.#at(field.EVENTS), 3 * words[field.EVENT_COUNT / 4]);
-    const scores = this.#arena.floats(this.#at(field.EVENTS), events.length);
+  /** The work of patching the active rows of some blocks with the terms; `eventsOf` has what it met. */
+  toPatch(ranges: readonly BlockRange[] = [[0, this.#blocks]]): PieceRun {
+    return this.#toRun("patch", ranges);
+  }
+
+  /** The heavy keys that a patch met, block by block. */
+  eventsOf({ table, pieceCount, blockEvents }: PieceRun): HeavyEvent[] {
+    const entries = this.#arena.words(table + TABLE_START, pieceCount * ENTRY_BYTES / 4);
     const found: HeavyEvent[] = [];
-    for (let at = 0; at < events.length; at += 3) {
-      found.push({ row: events[at], term: events[at + 1], score: scores[at + 2] });
+    for (let at = 0; at < entries.length; at += 3) {
+      const address = this.#at(field.EVENTS) + entries[at] * blockEvents * field.EVENT_BYTES;
+      const events = this.#arena.words(address, 3 * entries[at + 2]);
+      const scores = this.#arena.floats(address, events.length);
+      for (let word = 0; word < events.length; word += 3) {
+        found.push({ row: events[word], term: events[word + 1], score: scores[word + 2] });
+      }
     }
     return found;
   }
@@ -339,7 +321,6 @@ export class RowBlocks {
 
   /** Those of some rows that the last patch left untrusted. */
   flaggedAmong(rows: Uint32Array): Uint32Array {
-    if (!this.#isFlagged) return NO_ROWS;
     const flags = this.#arena.integers(this.#at(field.FLAGS), this.#blocks * 8);
     return rows.filter((row) => flags[row] !== 0);
   }
@@ -379,6 +360,21 @@ export class RowBlocks {
     const { numbers } = this.#arena;
     let high = this.#sumAt(field.HIGH, row, 0), low = this.#sumAt(field.LOW, row, 0);
     for (let c = 0; c < target.length; c++, high += 8, low += 8) target[c] = numbers[high] + numbers[low];
+  }
+
+  /** Cuts ranges into pieces that no one has taken. */
+  #toRun(kind: PieceRun["kind"], ranges: readonly BlockRange[]): PieceRun {
+    const words = this.#arena.words(this.#pieces, (TABLE_START + this.#blocks * ENTRY_BYTES) / 4);
+    words[0] = 0;
+    let at = TABLE_START / 4;
+    for (const [start, end] of ranges) {
+      for (let first = start; first < end; first += PIECE_BLOCKS, at += ENTRY_BYTES / 4) {
+        words.set([first, Math.min(first + PIECE_BLOCKS, end), 0], at);
+      }
+    }
+    const pieceCount = (4 * at - TABLE_START) / ENTRY_BYTES;
+    const blockEvents = field.BLOCK_ROWS * this.#eventsPerRow;
+    return { kind, job: this.job, table: this.#pieces, pieceCount, blockEvents };
   }
 
   /** Index of a sum among the numbers of the memory. */

@@ -48,7 +48,7 @@ export class RowStates {
   /** Bytes of memory for so many query slots. */
   bytesOf(capacity: number): number {
     const { headDim, heads } = this.#layout;
-    return heads * capacity * (4 * headDim + 8 * this.heads[0].columns + 32 + 12 * HEAVY_KEYS);
+    return heads * capacity * (4 * headDim + 8 * this.heads[0].columns + 34 + 12 * HEAVY_KEYS);
   }
 
   /** Stores a query, which has no state from then on. */
@@ -70,12 +70,16 @@ export class RowStates {
     });
   }
 
-  /** Runs a call of the kernels on the rows of some queries alone. */
-  withActive<T>(head: number, queries: Uint32Array, call: (ranges: readonly BlockRange[]) => T): T {
+  /** Makes a call about the rows of some queries alone; they are active until it is done. */
+  async withActive(
+    head: number,
+    queries: Uint32Array,
+    call: (ranges: readonly BlockRange[]) => Promise<void>,
+  ): Promise<void> {
     const rows = this.heads[head];
     rows.activateAll(queries, true);
     try {
-      return call(blockRanges(queries));
+      await call(blockRanges(queries));
     } finally {
       rows.activateAll(queries, false);
     }

@@ -15,20 +15,24 @@ import type { Moment } from "./moment.ts";
 import type { Arena, HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
 import { TermList } from "./term_list.ts";
+import type { PieceRunner } from "./threads/piece_runner.ts";
+import type { PieceRun } from "./threads/pieces.ts";
 
 const NO_ROWS = new Uint32Array(0);
 
 /** Patches, builds and scores of one backend. */
 export class RowUpdater {
   readonly #kernels: Kernels;
+  readonly #runner: PieceRunner;
   readonly #arena: Arena;
   readonly #config: BackendConfig;
   readonly #work: Work;
   readonly #terms: TermList;
   readonly #scores: MemoryTable;
 
-  constructor(kernels: Kernels, arena: Arena, config: BackendConfig, work: Work) {
+  constructor(kernels: Kernels, runner: PieceRunner, arena: Arena, config: BackendConfig, work: Work) {
     this.#kernels = kernels;
+    this.#runner = runner;
     this.#arena = arena;
     this.#config = config;
     this.#work = work;
@@ -42,20 +46,20 @@ export class RowUpdater {
   }
 
   /** Computes rows of a head from scratch. */
-  build(states: RowStates, head: number, queries: Uint32Array, stored: KeyTable): void {
+  async build(states: RowStates, head: number, queries: Uint32Array, stored: KeyTable): Promise<void> {
     if (queries.length === 0) return;
     const blocks = states.heads[head];
     this.#begin(head);
     this.#pushLive(stored);
     this.#terms.attach(blocks.job);
-    states.withActive(head, queries, (ranges) => blocks.build(this.#kernels, ranges));
+    await states.withActive(head, queries, (ranges) => this.#run(blocks.toBuild(ranges), queries.length));
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
     this.#count(queries.length, true);
     this.#work.rowsBuilt += queries.length;
   }
 
   /** Exchanges in rows of a head the keys of a moment for the stored ones; what loses its trust is built. */
-  patch(states: RowStates, head: number, queries: Uint32Array, moment: Moment): void {
+  async patch(states: RowStates, head: number, queries: Uint32Array, moment: Moment): Promise<void> {
     const blocks = states.heads[head];
     const { stored, since } = moment;
     // Room for a build is there already, and suffices for all patches but those of half the keys.
@@ -72,7 +76,12 @@ export class RowUpdater {
     }
     this.#work.rowsPatched += queries.length;
     this.#terms.attach(blocks.job);
-    const events = states.withActive(head, queries, (ranges) => blocks.patch(this.#kernels, ranges));
+    let events: readonly HeavyEvent[] = [];
+    await states.withActive(head, queries, async (ranges) => {
+      const run = blocks.toPatch(ranges);
+      await this.#run(run, queries.length);
+      events = blocks.eventsOf(run);
+    });
     this.#count(queries.length, true);
     this.#noteHeavy(states, head, events);
     const overloaded = events.length === 0
@@ -83,7 +92,7 @@ export class RowUpdater {
     this.#work.refreshes += distrusted.size;
     // What one row of a block costs all of them cost, and those that were patched alike lose their trust soon, too.
     const refreshed = new Set(Array.from(distrusted, blockOf));
-    this.build(states, head, queries.filter((slot) => refreshed.has(blockOf(slot))), stored);
+    await this.build(states, head, queries.filter((slot) => refreshed.has(blockOf(slot))), stored);
   }
 
   /** Scores by slot of all stored keys with a row; −∞ where there is none. */
@@ -117,6 +126,11 @@ export class RowUpdater {
       this.#work.exponentials++;
     }
     for (let slot = 0; slot < count; slot++) target[slot] = scores[slot] > 0 ? scores[slot] / mass : 0;
+  }
+
+  #run(run: PieceRun, rows: number): Promise<void> {
+    const { headDim, valueDim } = this.#config.layout;
+    return this.#runner.run(run, rows * this.#terms.count * (headDim + valueDim));
   }
 
   #begin(head: number): void {

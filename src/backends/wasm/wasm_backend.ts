@@ -1,6 +1,7 @@
 /**
- * The fast backend for a processor: states are kept by kernels in WebAssembly, in float32, on the thread of the caller.
- * What the kernels leave to others is done here in float64: heavy keys, certificates, and steep rows.
+ * The fast backend for a processor: states are kept by kernels in WebAssembly, in float32, on the thread of the caller
+ * or, where that gains, on workers. What the kernels leave to others is done here in float64: heavy keys, certificates,
+ * and steep rows.
  *
  * Invariant between calls: the states of a live query hold the keys of one moment and are trusted, unless the query was
  * stored and not brought up to date since; no row is active.
@@ -41,13 +42,16 @@ import { RowTotals } from "./row_totals.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
 import { weightRounding } from "./weight_rounding.ts";
+import { CREW, type Crew } from "./threads/crew.ts";
+import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
+import { type ThreadCount, threadsOf } from "./threads/thread_count.ts";
 
 /** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
-/** Attention over WebAssembly kernels in the thread of the caller. */
+/** Attention over WebAssembly kernels. */
 export class WasmBackend implements Backend {
   readonly name = "wasm";
   readonly costs = COSTS;
@@ -62,6 +66,7 @@ export class WasmBackend implements Backend {
   readonly #queryRows: RowStore;
   readonly #states: RowStates;
   readonly #passing: RowStates;
+  readonly #runner: PieceRunner;
   readonly #updater: RowUpdater;
   readonly #reader: RowReader;
   readonly #spread: ValueSpread;
@@ -74,7 +79,7 @@ export class WasmBackend implements Backend {
   readonly #largestNorms: Float64Array;
   #isDisposed = false;
 
-  constructor(config: BackendConfig, kernels: Kernels, memory: WebAssembly.Memory) {
+  constructor(config: BackendConfig, kernels: Kernels, memory: WebAssembly.Memory, sharing: Sharing) {
     const { layout, rule, maskHeads, tolerance } = config;
     const arena = this.#arena = new Arena(memory, kernels.heapBase());
     const work = this.#work;
@@ -87,7 +92,8 @@ export class WasmBackend implements Backend {
     this.#largestNorms = new Float64Array(layout.heads);
     this.#states = new RowStates(arena, layout, rowRule);
     this.#passing = new RowStates(arena, layout, rowRule);
-    this.#updater = new RowUpdater(kernels, arena, config, work);
+    this.#runner = new PieceRunner(kernels, arena, sharing);
+    this.#updater = new RowUpdater(kernels, this.#runner, arena, config, work);
     this.#reader = new RowReader(kernels, arena, layout);
     this.#spread = new ValueSpread(layout, this.#stored.columns);
     this.#reach = new KeyReach(layout, rule.scale);
@@ -133,24 +139,22 @@ export class WasmBackend implements Backend {
     });
   }
 
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    return Promise.try(() => {
-      const { heads } = this.#config.layout;
-      for (const { queries, since } of patch) {
-        const moment = this.#momentOf(since);
-        this.#forgetMeasured(queries);
-        for (let head = 0; head < heads; head++) {
-          this.#updater.patch(this.#states, head, queries, moment);
-        }
-      }
-      this.#forgetMeasured(build);
+  async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    const { heads } = this.#config.layout;
+    for (const { queries, since } of patch) {
+      const moment = this.#momentOf(since);
+      this.#forgetMeasured(queries);
       for (let head = 0; head < heads; head++) {
-        this.#updater.build(this.#states, head, build, this.#stored);
+        await this.#updater.patch(this.#states, head, queries, moment);
       }
-      if (build.length !== this.#queryRows.liveCount) return;
-      this.#spread.layAround(this.#stored.valueRows());
-      this.#reach.layAround(this.#stored);
-    });
+    }
+    this.#forgetMeasured(build);
+    for (let head = 0; head < heads; head++) {
+      await this.#updater.build(this.#states, head, build, this.#stored);
+    }
+    if (build.length !== this.#queryRows.liveCount) return;
+    this.#spread.layAround(this.#stored.valueRows());
+    this.#reach.layAround(this.#stored);
   }
 
   read({ queries, since }: Cohort): Promise<Readout> {
@@ -189,30 +193,28 @@ export class WasmBackend implements Backend {
     });
   }
 
-  attend({ count, rows, positions }: PassingQueries): Promise<Readout> {
-    return Promise.try(() => {
-      const { layout: { heads }, layout } = this.#config;
-      const width = queryColumns(layout);
-      const moment = this.#momentOf(NOTHING);
-      const readout = this.#emptyReadout(count);
-      this.#passing.reserve(Math.min(count, PASSING_ROWS));
-      for (let first = 0; first < count; first += PASSING_ROWS) {
-        const slots = Uint32Array.from({ length: Math.min(PASSING_ROWS, count - first) }, (_, at) => at);
+  async attend({ count, rows, positions }: PassingQueries): Promise<Readout> {
+    const { layout: { heads }, layout } = this.#config;
+    const width = queryColumns(layout);
+    const moment = this.#momentOf(NOTHING);
+    const readout = this.#emptyReadout(count);
+    this.#passing.reserve(Math.min(count, PASSING_ROWS));
+    for (let first = 0; first < count; first += PASSING_ROWS) {
+      const slots = Uint32Array.from({ length: Math.min(PASSING_ROWS, count - first) }, (_, at) => at);
+      for (const at of slots) {
+        this.#passing.setQuery(at, rows, (first + at) * width, positions[first + at]);
+      }
+      for (let head = 0; head < heads; head++) {
+        await this.#updater.build(this.#passing, head, slots, this.#stored);
         for (const at of slots) {
-          this.#passing.setQuery(at, rows, (first + at) * width, positions[first + at]);
-        }
-        for (let head = 0; head < heads; head++) {
-          this.#updater.build(this.#passing, head, slots, this.#stored);
-          for (const at of slots) {
-            const query = first + at;
-            this.#scores.select(rows, query * width, head, positions[query], 0);
-            this.#take(this.#passing, at, head, moment, this.#normOf(rows, query * width, head));
-            this.#write(readout, query * heads + head);
-          }
+          const query = first + at;
+          this.#scores.select(rows, query * width, head, positions[query], 0);
+          this.#take(this.#passing, at, head, moment, this.#normOf(rows, query * width, head));
+          this.#write(readout, query * heads + head);
         }
       }
-      return readout;
-    });
+    }
+    return readout;
   }
 
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
@@ -246,10 +248,11 @@ export class WasmBackend implements Backend {
     restoreStates(operation, states, this.#savedParts(), this.#stored, this.#queryRows.size);
   }
 
-  dispose(): Promise<void> {
-    if (!this.#isDisposed) giveMemory(this.#arena.memory);
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return;
     this.#isDisposed = true;
-    return Promise.resolve();
+    await this.#runner.dispose();
+    giveMemory(this.#arena.memory);
   }
 
   #savedParts() {
@@ -384,13 +387,18 @@ export class WasmBackend implements Backend {
 let compiled: Promise<WebAssembly.Module> | null = null;
 
 /** Makes an empty backend with the best of the two builds; null where neither runs. */
-export async function createWasmBackend(config: BackendConfig): Promise<WasmBackend | null> {
+export async function createWasmBackend(
+  config: BackendConfig,
+  threads: ThreadCount = "auto",
+  crew: Crew = CREW,
+): Promise<WasmBackend | null> {
   const build = supportedBuild();
   if (!build) return null;
   compiled ??= compileKernels(build);
   const module = await compiled;
   const memory = takeMemory();
-  return new WasmBackend(config, await instantiateKernels(module, memory), memory);
+  const kernels = await instantiateKernels(module, memory);
+  return new WasmBackend(config, kernels, memory, { crew, module, threads: threadsOf(threads) });
 }
 
 function largestOf(scores: Float64Array): number {

@@ -1,0 +1,67 @@
+/**
+ * Runs the pieces of one backend: on the thread of the caller, or shared among workers where that gains.
+ *
+ * Invariant: one run at a time, so that the first lane serves the caller's thread and the first worker in turn.
+ */
+
+import type { Kernels } from "../load_kernels.ts";
+import type { Arena } from "../row_blocks.ts";
+import type { Crew } from "./crew.ts";
+import { LANE_BYTES, LAYOUT, type PieceRun, runPieces } from "./pieces.ts";
+
+/** Which workers to share with, and how many. */
+export interface Sharing {
+  readonly crew: Crew;
+  /** What the kernels were made of. */
+  readonly module: WebAssembly.Module;
+  /** At most so many threads; with 1 nothing is shared. */
+  readonly threads: number;
+}
+
+/** The threads of a backend. */
+export class PieceRunner {
+  readonly #kernels: Kernels;
+  readonly #arena: Arena;
+  readonly #sharing: Sharing | null;
+  /** Addresses, one for each thread that was used so far. */
+  readonly #lanes: number[];
+  #shareable = 0;
+
+  constructor(kernels: Kernels, arena: Arena, sharing: Sharing | null = null) {
+    this.#kernels = kernels;
+    this.#arena = arena;
+    this.#sharing = sharing;
+    this.#lanes = [arena.take(LANE_BYTES)];
+  }
+
+  /** Does a run that takes so many multiply-adds. When it rejects, some of its rows may be in any state. */
+  async run(run: PieceRun, multiplyAdds: number): Promise<void> {
+    const { crew, module, threads } = this.#sharing ?? ALONE;
+    const count = Math.min(threads, run.pieceCount);
+    if (crew?.canStart && count > 1 && multiplyAdds >= crew.worth.sharing) {
+      this.#shareable += multiplyAdds;
+      if (this.#shareable >= crew.worth.starting) {
+        const source = { module, memory: this.#arena.memory };
+        if (await crew.share(source, run, this.#lanesFor(count))) return;
+      }
+    }
+    this.runHere(run);
+  }
+
+  /** Does a run on the thread of the caller. */
+  runHere(run: PieceRun): void {
+    runPieces(this.#kernels, this.#arena.memory, run, this.#lanes[0], LAYOUT);
+  }
+
+  /** Ends what workers know of this backend. */
+  async dispose(): Promise<void> {
+    await this.#sharing?.crew.release(this.#arena.memory);
+  }
+
+  #lanesFor(count: number): number[] {
+    while (this.#lanes.length < count) this.#lanes.push(this.#arena.take(LANE_BYTES));
+    return this.#lanes.slice(0, count);
+  }
+}
+
+const ALONE = { crew: null, module: null, threads: 1 } as const;

@@ -1,0 +1,97 @@
+/**
+ * The unit in which work on rows is shared: a *piece* is a few neighbouring blocks, which one thread builds or patches
+ * from beginning to end.
+ *
+ * Invariant: what becomes of a piece depends on the piece alone, its room for events included, so that rows have the
+ * same bits whoever takes which piece and when.
+ */
+
+import * as field from "../job_fields.ts";
+import type { Kernels } from "../load_kernels.ts";
+
+/** Blocks of a piece at most. */
+export const PIECE_BLOCKS = 4;
+/** A lane is a job that one thread alone uses, and its scratch, which starts here. */
+const LANE_SCRATCH = 128;
+/** Bytes of a lane. */
+export const LANE_BYTES = LANE_SCRATCH + field.SCRATCH_BYTES;
+/** Bytes of the table of pieces before its entries: the number of the piece that nobody has taken yet. */
+export const TABLE_START = 4;
+/** Bytes of an entry: its first block, the end of its blocks, and how many events a patch of it left. */
+export const ENTRY_BYTES = 12;
+
+/** Work on the rows of one job, cut into pieces. Numbers alone, so that it can be sent to a thread. */
+export interface PieceRun {
+  readonly kind: "build" | "patch";
+  /** Address of the job, which stays as it is while pieces are worked on. */
+  readonly job: number;
+  /** Address of the table of pieces. */
+  readonly table: number;
+  /** Pieces in the table. */
+  readonly pieceCount: number;
+  /** Events that there is room for in each block. */
+  readonly blockEvents: number;
+}
+
+/** What `runPieces` has to know of layouts. */
+export const LAYOUT = {
+  jobBytes: field.JOB_BYTES,
+  laneScratch: LANE_SCRATCH,
+  scratch: field.SCRATCH,
+  events: field.EVENTS,
+  eventBytes: field.EVENT_BYTES,
+  eventCapacity: field.EVENT_CAPACITY,
+  eventCount: field.EVENT_COUNT,
+  termCount: field.TERM_COUNT,
+  /** Tables of terms, and the bytes of a term in each. */
+  terms: [
+    [field.TERM_KEYS, 4],
+    [field.TERM_VALUES, 4],
+    [field.TERM_SIGNS, 4],
+    [field.TERM_BIASES, 4],
+    [field.TERM_POSITIONS, 8],
+  ],
+  /** A build takes so many terms at a time, whose rows the second cache holds. */
+  tileTerms: 512,
+} as const;
+
+/**
+ * Takes pieces until none is left. Its text is also the program of the workers, so it knows nothing but its arguments.
+ */
+export function runPieces(
+  kernels: Kernels,
+  memory: WebAssembly.Memory,
+  run: PieceRun,
+  lane: number,
+  layout: typeof LAYOUT,
+): void {
+  const words = new Uint32Array(memory.buffer);
+  const word = (at: number) => (lane + at) / 4;
+  const next = run.table / 4;
+  for (;;) {
+    const piece = Atomics.add(words, next, 1);
+    if (piece >= run.pieceCount) return;
+    const entry = next + 1 + 3 * piece;
+    const first = words[entry], end = words[entry + 1];
+    words.copyWithin(lane / 4, run.job / 4, (run.job + layout.jobBytes) / 4);
+    words[word(layout.scratch)] = lane + layout.laneScratch;
+    if (run.kind === "patch") {
+      words[word(layout.events)] += first * run.blockEvents * layout.eventBytes;
+      words[word(layout.eventCapacity)] = (end - first) * run.blockEvents;
+      words[word(layout.eventCount)] = 0;
+      kernels.patch(lane, first, end);
+      words[entry + 2] = words[word(layout.eventCount)];
+      continue;
+    }
+    const count = words[word(layout.termCount)];
+    kernels.clear(lane, first, end);
+    for (let term = 0; term < count; term += layout.tileTerms) {
+      words[word(layout.termCount)] = Math.min(layout.tileTerms, count - term);
+      kernels.build(lane, first, end);
+      for (const [at, bytes] of layout.terms) {
+        if (words[word(at)] !== 0) words[word(at)] += bytes * layout.tileTerms;
+      }
+    }
+    kernels.settle(lane, first, end);
+  }
+}
