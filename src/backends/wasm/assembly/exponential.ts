@@ -23,28 +23,24 @@ const TABLE: usize = memory.data<f32>([
 const LOG2_E: usize = 0, LN2_HIGH: usize = 4, LN2_LOW: usize = 8, ROUND: usize = 12, MOST: usize = 16;
 const LEAST: usize = 20, ONE: usize = 24, C2: usize = 28, C3: usize = 32, C4: usize = 36, C5: usize = 40, C6: usize = 44;
 
-// @ts-ignore: decorator
 @inline
 function constant(at: usize): v128 {
   return v128.load32_splat(TABLE + at);
 }
 
 /** Scores count as at most 2^21 either way: one step of float32 is then a quarter, which no weight survives anyway. */
-// @ts-ignore: decorator
 @inline
 export function clamp(score: v128): v128 {
   return f32x4.pmax(f32x4.pmin(score, constant(MOST)), constant(LEAST));
 }
 
 /** 1.5 · 2^23 + k, of a clamped score. */
-// @ts-ignore: decorator
 @inline
 export function roundedPower(score: v128): v128 {
   return multiplyAdd(score, constant(LOG2_E), constant(ROUND));
 }
 
 /** p = exp(s) · 2^−k, between 0.70 and 1.42. */
-// @ts-ignore: decorator
 @inline
 export function mantissa(score: v128, rounded: v128): v128 {
   const k = f32x4.sub(rounded, constant(ROUND));

@@ -141,7 +141,6 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
   return v128.any_true(v128.and(isFar, f32x4.gt(masses, f32x4.splat(0))));
 }
 
-// @ts-ignore: decorator
 @inline
 function outputs(high: v128, low: v128, shareLeft: v128, shareRight: v128): v128 {
   const left = f32x4.demote_f64x2_zero(f64x2.mul(totalLeft(high, low), shareLeft));
@@ -149,19 +148,16 @@ function outputs(high: v128, low: v128, shareLeft: v128, shareRight: v128): v128
   return v128.shuffle<f64>(left, right, 0, 2);
 }
 
-// @ts-ignore: decorator
 @inline
 function totalLeft(high: v128, low: v128): v128 {
   return f64x2.add(f64x2.promote_low_f32x4(high), f64x2.promote_low_f32x4(low));
 }
 
-// @ts-ignore: decorator
 @inline
 function totalRight(high: v128, low: v128): v128 {
   return totalLeft(v128.shuffle<f64>(high, high, 1, 1), v128.shuffle<f64>(low, low, 1, 1));
 }
 
-// @ts-ignore: decorator
 @inline
 function shareOf(masses: v128): v128 {
   const shares = f64x2.div(f64x2.splat(1), masses);

@@ -1,7 +1,6 @@
 // Four lanes of float32. The order of operations in `multiplyAdd` is the build's: one rounding where the processor
 // has fused multiply-add, two in the plain build. Within a build all kernels use this one, so their bits agree.
 
-// @ts-ignore: decorator
 @inline
 export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -9,7 +8,6 @@ export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
 }
 
 /** c − a·b */
-// @ts-ignore: decorator
 @inline
 export function multiplySubtract(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
@@ -17,7 +15,6 @@ export function multiplySubtract(a: v128, b: v128, c: v128): v128 {
 }
 
 /** (high, low) + term → (high, low), both in memory: off by at most 2u² of the result. */
-// @ts-ignore: decorator
 @inline
 export function addToTwoFloats(high: usize, low: usize, term: v128): void {
   const held = v128.load(high);

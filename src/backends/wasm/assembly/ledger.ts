@@ -43,7 +43,6 @@ export function chargeChunk(job: usize, block: i32, count: i32, isExact: bool): 
   chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count, isExact);
 }
 
-// @ts-ignore: decorator
 @inline
 function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32, isExact: bool): void {
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane;
@@ -53,7 +52,6 @@ function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32
   charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), v128.load(mass, BLOCK_BYTES), steps);
 }
 
-// @ts-ignore: decorator
 @inline
 function charge(error: usize, charged: v128, held: v128, steps: f32): void {
   let added = multiplyAdd(charged, f32x4.splat(steps), f32x4.splat(SUBNORMAL_ROUNDING));
@@ -82,7 +80,6 @@ function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
   return flags;
 }
 
-// @ts-ignore: decorator
 @inline
 function isWithin(job: usize, error: usize, rows: usize, held: v128): v128 {
   const tolerance = f32x4.splat(load<f32>(job + TOLERANCE));

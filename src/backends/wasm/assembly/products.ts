@@ -207,13 +207,11 @@ export function addExactly(weights: usize, values: usize, column: usize, count: 
   addDoubles(high + 16, low + 16, sum2, sum3);
 }
 
-// @ts-ignore: decorator
 @inline
 function twoWeights(at: usize): v128 {
   return f64x2.promote_low_f32x4(v128.load64_zero(at));
 }
 
-// @ts-ignore: decorator
 @inline
 function addDoubles(high: usize, low: usize, first: v128, second: v128): void {
   const first32 = f32x4.demote_f64x2_zero(first), second32 = f32x4.demote_f64x2_zero(second);

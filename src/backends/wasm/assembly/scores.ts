@@ -81,7 +81,6 @@ function forbidOutOfReach(job: usize, block: i32, first: i32, count: i32): void 
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function forbidFour(scores: usize, rows: usize, key: v128, least: v128, most: v128): void {
   const ahead0 = f64x2.sub(key, v128.load(rows)), ahead1 = f64x2.sub(key, v128.load(rows, 16));

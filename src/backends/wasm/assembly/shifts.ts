@@ -42,7 +42,6 @@ export function clearBlock(job: usize, block: i32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function replace(at: usize, by: v128, where: v128): void {
   v128.store(at, v128.bitselect(by, v128.load(at), where));
@@ -92,13 +91,11 @@ function scaleFour(job: usize, block: i32, lane: usize, difference: v128): void 
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function scale(at: usize, factor: v128): void {
   v128.store(at, f32x4.mul(v128.load(at), factor));
 }
 
-// @ts-ignore: decorator
 @inline
 function scaleError(at: usize, factor: v128, lost: v128): void {
   v128.store(at, multiplyAdd(v128.load(at), factor, lost));

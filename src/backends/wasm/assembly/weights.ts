@@ -58,7 +58,6 @@ export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs
 }
 
 /** Lanes with a term of a quarter or more of what the row will hold, in mass or, a field further, in magnitude. */
-// @ts-ignore: decorator
 @inline
 function arePeakedIn(charges: usize, held: usize): v128 {
   const whole = f32x4.add(v128.load(charges), f32x4.abs(v128.load(held)));
@@ -67,7 +66,6 @@ function arePeakedIn(charges: usize, held: usize): v128 {
 }
 
 /** Address of the high parts of the masses of a block; those of the magnitudes follow. */
-// @ts-ignore: decorator
 @inline
 export function massAt(job: usize, block: i32): usize {
   const column = <usize> block * load<usize>(job + COLUMNS) + load<usize>(job + VALUE_DIM);
@@ -79,7 +77,6 @@ export function massAt(job: usize, block: i32): usize {
  * lanes that may have met a heavy key. That is rare, so the loop only asks whether there is one, and is run again, with
  * `hasHeavy`, where there is.
  */
-// @ts-ignore: decorator
 @inline
 function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32, pairs: i32, hasHeavy: bool): v128 {
   const shift = v128.load(load<usize>(job + SHIFT) + rows);
@@ -161,7 +158,6 @@ function reportHeavy(job: usize, block: i32, first: i32, count: i32, pairs: i32)
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function rowNumber(job: usize, field: usize, row: i32): i32 {
   return load<i32>(load<usize>(job + field) + (<usize> row << 2));
