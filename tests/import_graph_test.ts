@@ -9,6 +9,7 @@ const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["errors", /^src\/errors\.ts$/],
   ["matrix", /^src\/(matrix|saved_array)\.ts$/],
   ["answers", /^src\/answers\.ts$/],
+  ["display", /^src\/display\//],
   ["core", /^src\/core\//],
   ["backend contract", /^src\/backends\/backend\.ts$/],
   ["backends", /^src\/backends\//],
