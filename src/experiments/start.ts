@@ -56,7 +56,7 @@ export async function start(args: readonly string[], { print, errors }: Terminal
 }
 
 async function writeReport(folder: string, experiment: Experiment): Promise<string> {
-  const { PLOTLY_SOURCE } = await import("./plotly_source.ts");
+  const { PLOTLY_SOURCE } = await import("../figures/plotly_source.ts");
   const file = `${folder.replace(/\/+$/, "")}/index.html`;
   await Deno.writeTextFile(file, renderReport(experiment, PLOTLY_SOURCE));
   return file;
