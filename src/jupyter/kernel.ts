@@ -12,8 +12,11 @@ export interface Kernel {
   display(bundle: MimeBundle, options: { readonly raw: true }): Promise<void>;
   /** The bundle of any value. */
   format(value: unknown): Promise<MimeBundle>;
-  /** Sends a message to every front end, at once also while a cell is busy. */
-  broadcast(type: string, content: Record<string, unknown>): Promise<void>;
+  /**
+   * Sends a message to every front end, at once also while a cell is busy. The stock kernel returns nothing where its
+   * declaration promises a promise.
+   */
+  broadcast(type: string, content: Record<string, unknown>): Promise<void> | void;
 }
 
 /** The kernel, or null outside of a notebook. */

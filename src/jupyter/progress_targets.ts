@@ -46,8 +46,13 @@ export class NotebookView implements ProgressView {
     const type = this.#isOpen ? "update_display_data" : "display_data";
     this.#isOpen = true;
     const data = { "text/plain": progressText(state), "text/html": progressHtml(state) };
+    const content = { data, metadata: {}, transient: { display_id: this.#id } };
     // A bar is not worth an error: a front end that has gone must not end the loop.
-    this.#kernel.broadcast(type, { data, metadata: {}, transient: { display_id: this.#id } }).catch(() => {});
+    try {
+      this.#kernel.broadcast(type, content)?.catch(() => {});
+    } catch {
+      // As above.
+    }
   }
 
   end(state: ProgressState): void {
@@ -55,7 +60,7 @@ export class NotebookView implements ProgressView {
   }
 }
 
-const COLORS = { running: "#0072b2", done: "#009e73", stopped: "#d55e00", failed: "#d3202a" };
+const COLORS = { running: "#0072b2", done: "#009e73", stopped: "#d9363e", failed: "#d9363e" };
 
 function progressHtml(state: ProgressState): string {
   const share = shareOf(state), color = COLORS[state.status];

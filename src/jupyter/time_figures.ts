@@ -54,13 +54,19 @@ export function staleness(record: StalenessRecord, options: TimeFigureOptions = 
   const operation = "staleness";
   const { times, bounds, distances, limit } = record;
   checkTimes(operation, times, { bounds, ...(distances && { distances }) });
-  const data = [lineTrace("proven bound", times, bounds, { color: "$blue", shape: "hv" })];
+  const shown = [bounds, distances ?? []].map((numbers) =>
+    Array.from(numbers, (number) => number > 0 && number < Infinity ? number : null)
+  );
+  const data = [lineTrace("proven bound", times, shown[0], { color: "$blue", shape: "hv" })];
   if (distances) {
-    data.push(lineTrace("distance from exact", times, distances, { color: "$orange", shape: "linear" }));
+    data.push(lineTrace("distance from exact", times, shown[1], { color: "$orange", shape: "linear" }));
   }
+  const drawn = shown.flat().filter((number) => number !== null);
+  const isWide = Math.max(...drawn) > 30 * Math.min(...drawn);
   const layout = timeLayout(options, "edits", "Euclidean distance", {
     type: "log",
     exponentformat: "power",
+    ...(isWide && { dtick: 1 }),
   });
   const limits = limit === undefined ? [] : [levelShape(limit)];
   const violations = Array.from(distances ?? []).filter((distance, at) => distance > bounds[at]).length;

@@ -65,7 +65,8 @@ export function dateTicks(from: number, to: number, room: number): Tick[] {
   }
   const step = [1, 2, 3, 6, 12, 24, 60, 120, 240].find((step) => step * 30.44 >= days) ?? 600;
   const first = new Date(from);
-  let month = Math.ceil((first.getUTCFullYear() * 12 + first.getUTCMonth()) / step) * step;
+  let month = Math.floor((first.getUTCFullYear() * 12 + first.getUTCMonth()) / step) * step;
+  if (Date.UTC(Math.floor(month / 12), month % 12) < from) month += step;
   const ticks: Tick[] = [];
   for (; Date.UTC(Math.floor(month / 12), month % 12) <= to; month += step) {
     const date = new Date(Date.UTC(Math.floor(month / 12), month % 12));
