@@ -140,7 +140,7 @@ export class LogView implements ProgressView {
 }
 
 /** Standard error, or the console where there is none. */
-function standardError(): TextTarget {
+export function standardError(): TextTarget {
   if (!("Deno" in globalThis)) {
     return { write: (text) => console.error(text.trimEnd()), isTerminal: false, columns: 80 };
   }
