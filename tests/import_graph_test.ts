@@ -6,6 +6,7 @@ import { assert, assertEquals } from "./assert.ts";
 
 /** Floors, the lowest first: a module belongs to the first one that claims its path. */
 const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
+  ["kernel", /^src\/kernel\//],
   ["errors", /^src\/errors\.ts$/],
   ["matrix", /^src\/(matrix|saved_array)\.ts$/],
   ["answers", /^src\/answers\.ts$/],
@@ -75,6 +76,7 @@ function complaints(sources: Sources): string[] {
 /** Experiments are not published; what draws names its dependencies in full, so that it can be. */
 function mayDepend(path: string, specifier: string): boolean {
   if (path.startsWith("src/experiments/")) return true;
+  if (path.startsWith("src/kernel/") && specifier.startsWith("node:")) return true;
   return /^src\/(figures|jupyter)\//.test(path) &&
     /^npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+(\/|$)/.test(specifier);
 }
@@ -87,6 +89,9 @@ function complaintsOfArrow(path: string, target: string): string[] {
   }
   if (path === "src/answers.ts" && target !== "src/matrix.ts") {
     found.push(`${path} imports ${target}, but may know matrices alone`);
+  }
+  if (path.startsWith("src/kernel/") !== target.startsWith("src/kernel/")) {
+    found.push(`${path} imports ${target}, but src/kernel stands apart`);
   }
   if (path === "src/core/reference.ts") found.push(`${path} imports ${target}, but shares no code`);
   const implementation = /^(src\/backends\/[^/]+\/)/.exec(target)?.[1];
@@ -282,6 +287,26 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
       "src/figures/picture.ts",
       'import "npm:plotly.js@4";',
       "src/figures/picture.ts imports npm:plotly.js@4, which is not of this repository",
+    ],
+    [
+      "src/kernel/client.ts",
+      'import "../errors.ts";',
+      "src/kernel/client.ts imports src/errors.ts, but src/kernel stands apart",
+    ],
+    [
+      "src/lazy/log.ts",
+      'import "../kernel/client.ts";',
+      "src/lazy/log.ts imports src/kernel/client.ts, but src/kernel stands apart",
+    ],
+    [
+      "src/kernel/client.ts",
+      'import "npm:left-pad";',
+      "src/kernel/client.ts imports npm:left-pad, which is not of this repository",
+    ],
+    [
+      "src/lazy/log.ts",
+      'import "node:fs";',
+      "src/lazy/log.ts imports node:fs, which is not of this repository",
     ],
     ["src/attic/old.ts", "", "src/attic/old.ts has no floor"],
     ["mod.ts", 'export * from "./src/gone.ts";', "mod.ts imports src/gone.ts, which is not there"],
