@@ -1,5 +1,5 @@
 // Figures in a real browser: drawn off line, light and dark, in whatever order their cells come, and with nothing run
-// that was meant as text. ATTUNE_SCREENSHOTS names a folder that keeps pictures of what was seen.
+// that was meant as text. Pictures of what was seen are kept.
 
 import { type Browser, chromium, type Page } from "playwright-core";
 import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
@@ -7,11 +7,11 @@ import { DISPLAY, type Figure } from "../../src/jupyter/mod.ts";
 import { embeddedLibrary } from "../../src/jupyter/plotly_page.ts";
 import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "../assert.ts";
 import { findProgram, requires } from "../requirements.ts";
+import { keepScreenshot } from "../support/screenshots.ts";
 import { allFigures, EVIL } from "./support.ts";
 
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needs = requires("chromium", browserPath, "apt-get install chromium");
-const screenshots = Deno.env.get("ATTUNE_SCREENSHOTS");
 
 interface Opened {
   readonly page: Page;
@@ -101,12 +101,7 @@ Deno.test({
         assertEquals(await page.evaluate("globalThis.harmed"), undefined);
         assertEquals(await page.locator("img[onerror], svg[onload]").count(), 0);
         assertEquals(complaints, []);
-        if (screenshots) {
-          await page.screenshot({
-            path: `${screenshots}/figures-${colorScheme}-${width}.png`,
-            fullPage: true,
-          });
-        }
+        await keepScreenshot(page, `figures-${colorScheme}-${width}`);
         await page.close();
       }
     }),
