@@ -52,6 +52,17 @@ async function numberIn(figure: Locator, name: string): Promise<number> {
   return Number(await figure.locator(`data[data-name="${name}"]`).getAttribute("value"));
 }
 
+/** Waits until something is as expected; fails by what it was last. */
+async function becomes<T>(read: () => Promise<T>, expected: T): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  let last = await read();
+  while (last !== expected && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    last = await read();
+  }
+  assertEquals(last, expected);
+}
+
 async function withBrowser(use: (browser: Browser) => Promise<void>): Promise<void> {
   await using browser = await chromium.launch({
     executablePath: browserPath as string,
@@ -83,8 +94,7 @@ Deno.test({
       const readout = async () => await figure.locator(".readout").textContent();
       const expectShown = async (row: number, key: number, scale: number, softcap: number) => {
         const { weights } = await engineSays(keys, scale, softcap, row);
-        await seen.page.waitForTimeout(150);
-        assertEquals(await readout(), `${WORDS[row]} → ${WORDS[key]}: ${weights[key].toPrecision(4)}`);
+        await becomes(readout, `${WORDS[row]} → ${WORDS[key]}: ${weights[key].toPrecision(4)}`);
       };
       const original = keys.map((row) => [...row]);
 
@@ -122,20 +132,17 @@ Deno.test({
       // By the keyboard: the threshold goes down to 2, which is reached.
       await figure.locator(`input[name="lazy threshold"]`).focus();
       await seen.page.keyboard.press("ArrowLeft");
-      await seen.page.waitForTimeout(150);
-      assertEquals(await numberIn(figure, "pending"), 0);
+      await becomes(() => numberIn(figure, "pending"), 0);
       assertEquals(await numberIn(figure, "distance"), 0);
 
       // An angle, one degree a key press, then everything anew.
       await choose("what of it", "its angle, towards the query");
       await figure.locator(`input[name="edit"]`).focus();
       for (let press = 0; press < 5; press++) await seen.page.keyboard.press("ArrowRight");
-      await seen.page.waitForTimeout(150);
       assertEquals(await figure.locator("label", { hasText: "edit" }).locator("output").textContent(), "5°");
-      assertEquals(await numberIn(figure, "pending"), 1);
+      await becomes(() => numberIn(figure, "pending"), 1);
       await figure.getByRole("button", { name: "catch up" }).click();
-      await seen.page.waitForTimeout(150);
-      assertEquals(await numberIn(figure, "pending"), 0);
+      await becomes(() => numberIn(figure, "pending"), 0);
       await figure.getByRole("button", { name: "start anew" }).click();
       for (const [row, words] of original.entries()) keys[row] = words;
       await expectShown(9, 5, 0.5, 0);
@@ -154,16 +161,16 @@ Deno.test({
       const map = figure.locator("canvas.map");
       const box = (await map.boundingBox())!;
       await map.click({ position: { x: box.width - 8, y: box.height - 40 } });
-      await seen.page.waitForTimeout(150);
       assertEquals(await figure.locator(`select[name="query to look at"]`).inputValue(), "11");
       assertEquals(await figure.locator(`select[name="key to edit"]`).inputValue(), "11");
-      const before = await figure.locator(".readout").textContent();
+      const readout = () => figure.locator(".readout").textContent();
+      await becomes(async () => (await readout())?.startsWith("today → today: "), true);
+      const before = await readout();
       await figure.locator(`select[name="head"]`).selectOption("1");
-      await seen.page.waitForTimeout(150);
-      assert(await figure.locator(".readout").textContent() !== before);
+      await becomes(async () => (await readout()) === before, false);
       assert((await map.getAttribute("aria-label"))?.startsWith("Attention weights. the: most of "));
-      await seen.page.waitForTimeout(600);
-      assert((await figure.locator("[role=status]").textContent())?.includes("Off by 0, at most"));
+      const status = () => figure.locator("[role=status]").textContent();
+      await becomes(async () => (await status())?.includes("Off by 0, at most"), true);
       assertQuiet(seen);
     }),
 });
@@ -184,7 +191,8 @@ Deno.test({
           await figure.locator(`input[name="edit"]`).fill("2.4");
         }
         await figure.locator(`select[name="query to look at"]`).selectOption("9");
-        await seen.page.waitForTimeout(200);
+        await becomes(() => numberIn(figure, "pending"), 2);
+        await becomes(() => figure.locator("h4").textContent(), "Output of very");
         assertEquals(await figure.locator("h3").textContent(), HOSTILE);
         assertEquals(await figure.locator("h3 *").count(), 0);
         assert(await seen.page.title() !== "run");
@@ -222,6 +230,10 @@ const FRONT_ENDS: Readonly<Record<string, (output: string) => string>> = {
       }
       setTimeout(() => document.body.append(host), 300);
     </script>`,
+  "a tab that is hidden at first": (output) =>
+    `<body data-jp-theme-light="false"><main style="display: none">${output}</main><script>
+      setTimeout(() => document.querySelector("main").style.display = "", 500);
+    </script>`,
   "a shadow tree": (output) =>
     `<body class="vscode-dark" data-vscode-theme-kind="vscode-dark"><main></main><script>
       const tree = document.querySelector("main").attachShadow({ mode: "open" });
@@ -246,6 +258,7 @@ for (const [name, pageOf] of Object.entries(FRONT_ENDS)) {
         const count = name.startsWith("two") ? 2 : 1;
         await liveHosts(seen.page).nth(count - 1).waitFor();
         assertEquals(await seen.page.locator(".figure").count(), count);
+        await becomes(() => seen.page.locator("data[data-name=pending]").count(), count);
         assertEquals(await seen.page.locator(".figure.dark").count(), count === 2 ? 0 : 1, "its theme");
         assertEquals(await seen.page.evaluate("globalThis.attuneLiveStart"), undefined);
         assertQuiet(seen);

@@ -43,8 +43,11 @@ export interface LiveAttentionOptions extends
 
 /** What a display shows, by media type. */
 export interface LiveDisplay {
+  /** The figure, with a picture in its place where no script runs. */
   readonly "text/html": string;
+  /** The heaviest keys of the first queries. */
   readonly "text/plain": string;
+  /** The weights of head 0, in base64. */
   readonly "image/png": string;
 }
 

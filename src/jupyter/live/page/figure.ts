@@ -229,7 +229,8 @@ export async function showFigure(host: HTMLElement, model: LiveModel): Promise<v
   }
 
   function draw(): void {
-    if (!look || !host.isConnected) return;
+    // Where it has no room, in a hidden tab say, it is drawn once it has.
+    if (!look || left.clientWidth === 0) return;
     const dark = isDark(host);
     const palette = dark ? DARK : LIGHT;
     figure.classList.toggle("dark", dark);
