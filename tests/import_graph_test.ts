@@ -19,6 +19,7 @@ const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["filled backends", /^src\/(fill_backend|engine_snapshot)\.ts$/],
   ["entry points", /^src\/(dynamic_attention|attention|merge_states)\.ts$/],
   ["public surface", /^mod\.ts$/],
+  ["notebooks", /^src\/jupyter\//],
   ["experiments", /^src\/experiments\//],
 ];
 
