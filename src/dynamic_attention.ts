@@ -5,9 +5,12 @@
 
 import type { Backend } from "./backends/backend.ts";
 import { MovableBackend } from "./backends/movable_backend.ts";
-import { type BackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
+import { type BackendName, explainBackend, selectBackend, type ThreadCount } from "./backends/select.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
 import { outputColumns, queryColumns } from "./core/head_layout.ts";
+import { engineText } from "./display/engine_text.ts";
+import { DISPLAY, INSPECT, type MimeBundle } from "./display/mime_bundle.ts";
+import { shownMatrix } from "./display/shown_matrix.ts";
 import { describe, DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
 import { checkColumn, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
@@ -19,7 +22,15 @@ import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions 
 import { toHead, toPosition, toRows } from "./question_options.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
-let construct: (parts: EngineParts, backend: Backend, wrap?: WrapBackend) => DynamicAttention;
+let construct: (
+  parts: EngineParts,
+  backend: Backend,
+  reason: string,
+  wrap?: WrapBackend,
+) => DynamicAttention;
+
+/** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
+const SHOWN_BOUNDS = 1024;
 
 /** Puts something between an engine and a backend. */
 type WrapBackend = (backend: Backend) => Backend;
@@ -76,13 +87,17 @@ export class DynamicAttention {
   readonly #pipeline: EditPipeline;
   readonly #rules: EngineParts;
   readonly #wrap: WrapBackend;
+  /** Why it computes on its backend, in words. */
+  #reason: string;
   #disposal: Promise<void> | null = null;
 
   static {
-    construct = (parts, backend, wrap) => new DynamicAttention(parts, backend, wrap);
+    construct = (parts, backend, reason, wrap = (backend) => backend) =>
+      new DynamicAttention(parts, backend, reason, wrap);
   }
 
-  private constructor(parts: EngineParts, backend: Backend, wrap: WrapBackend = (backend) => backend) {
+  private constructor(parts: EngineParts, backend: Backend, reason: string, wrap: WrapBackend) {
+    this.#reason = reason;
     this.#wrap = wrap;
     this.#backend = new MovableBackend(parts.layout, backend);
     this.#rules = parts;
@@ -220,7 +235,7 @@ export class DynamicAttention {
   async read(rows?: ArrayLike<number>): Promise<Matrix> {
     const slots = this.#toRows("DynamicAttention.read", rows);
     const { output } = await this.#pipeline.read("DynamicAttention.read", slots);
-    return { data: output, shape: [slots.length, outputColumns(this.#rules.layout)] };
+    return shownMatrix(output, [slots.length, outputColumns(this.#rules.layout)]);
   }
 
   /** One number of the attention of a standing query, exact: column `column` of the row of query `slot`. */
@@ -268,7 +283,7 @@ export class DynamicAttention {
     const answer = await this.#pipeline.peek(operation, slots, options.bounds !== false);
     const { output, bounds, pending, epoch } = answer;
     const shape = [slots.length, outputColumns(this.#rules.layout)] as const;
-    return { output: { data: output, shape }, bounds, pending, epoch };
+    return { output: shownMatrix(output, shape), bounds, pending, epoch };
   }
 
   /**
@@ -287,7 +302,7 @@ export class DynamicAttention {
   async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
     const slots = this.#toRows("DynamicAttention.logSumExp", rows);
     const { logSumExp } = await this.#pipeline.read("DynamicAttention.logSumExp", slots);
-    return { data: logSumExp, shape: [slots.length, this.#rules.layout.heads] };
+    return shownMatrix(logSumExp, [slots.length, this.#rules.layout.heads]);
   }
 
   /**
@@ -345,7 +360,7 @@ export class DynamicAttention {
       querySlots.nextPosition,
     );
     const { output } = await this.#pipeline.attend(operation, { count: shape[0], rows: data, positions });
-    return { data: output, shape: [shape[0], outputColumns(layout)] };
+    return shownMatrix(output, [shape[0], outputColumns(layout)]);
   }
 
   /** Brings every row up to date, in the way that `onThreshold` says. Reads do so for the rows that they are of. */
@@ -428,6 +443,7 @@ export class DynamicAttention {
     await this.#pipeline.move(operation, async () => {
       const successor = this.#wrap(await factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance }));
       await this.#backend.moveTo(successor, { keys: keySlots.size, queries: querySlots.size });
+      this.#reason = explainBackend(backend, successor.name);
     });
   }
 
@@ -471,6 +487,30 @@ export class DynamicAttention {
     return this.dispose();
   }
 
+  /** What a terminal shows: sizes, backend, what waits and what was done, a line each. */
+  [INSPECT](): string {
+    if (this.#disposal) return "DynamicAttention (disposed)";
+    return engineText({ stats: this.stats(), backendReason: this.#reason, bound: null });
+  }
+
+  /**
+   * What a notebook shows: the same as a table, with the largest bound of a stale answer over the first 1,024 queries,
+   * for which it peeks.
+   */
+  async [DISPLAY](): Promise<MimeBundle> {
+    if (this.#disposal) return { "text/plain": "DynamicAttention (disposed)" };
+    const slots = this.#rules.querySlots.liveSlots().subarray(0, SHOWN_BOUNDS);
+    // Before the peek, which may bring rows up to date.
+    const stats = this.stats();
+    const { bounds } = await this.peek(slots);
+    const { engineBundle } = await import("./display/engine_bundle.ts");
+    return engineBundle({
+      stats,
+      backendReason: this.#reason,
+      bound: { largest: Math.max(0, ...bounds), rows: slots.length },
+    });
+  }
+
   #edit(edit: Edit): number {
     const operation = `DynamicAttention.${edit.kind}`;
     this.#checkLive(operation);
@@ -499,7 +539,8 @@ export async function createEngine(
   const keySlots = new SlotTable(problem.keyPositions);
   const querySlots = new SlotTable(problem.queryPositions);
   const parts = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
-  return construct(parts, await fillBackend(problem, wrap), wrap);
+  const backend = await fillBackend(problem, wrap);
+  return construct(parts, backend, explainBackend(options.backend ?? "auto", backend.name), wrap);
 }
 
 /** As `createEngine`, of a snapshot. */
@@ -517,7 +558,8 @@ export async function loadEngine(
   const copy = new Uint8Array(bytes);
   const { restoreEngine } = await loadSnapshots();
   const { parts, backend } = await restoreEngine(operation, copy, options, wrap);
-  return construct(parts, backend, wrap);
+  const reason = options.backend ? explainBackend(options.backend, backend.name) : "as it was saved";
+  return construct(parts, backend, reason, wrap);
 }
 
 /** Most engines are neither saved nor loaded. */
