@@ -62,7 +62,12 @@ export class SlotTable {
     return typeof slot === "number" && this.#live[slot] === 1;
   }
 
-  /** Tells the row of a live slot from all that held the slot before it. */
+  /** The identity of the row that came last; 0 for all that were there at the start. */
+  get newestIdentity(): number {
+    return this.#allocations;
+  }
+
+  /** Tells the row of a live slot from all that held the slot before it; rows that come later have larger ones. */
   identityOf(slot: number): number {
     return this.#identities.get(slot) ?? 0;
   }
