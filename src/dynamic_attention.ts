@@ -7,19 +7,22 @@ import type { Backend } from "./backends/backend.ts";
 import { MovableBackend } from "./backends/movable_backend.ts";
 import { type BackendName, explainBackend, selectBackend, type ThreadCount } from "./backends/select.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
-import { outputColumns, queryColumns } from "./core/head_layout.ts";
+import { outputColumns } from "./core/head_layout.ts";
+import { heaviestOf } from "./core/heaviest.ts";
 import { engineText } from "./display/engine_text.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "./display/mime_bundle.ts";
 import { shownMatrix } from "./display/shown_matrix.ts";
 import { describe, DisposedError, InputError } from "./errors.ts";
-import { EditPipeline } from "./lazy/edit_pipeline.ts";
-import { checkColumn, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
+import { EditPipeline, type Turn } from "./lazy/edit_pipeline.ts";
+import { checkColumn, type Edit, type EditTarget, performEdit, performEdits } from "./lazy/edits.ts";
+import { copyNewest, type RowKind } from "./lazy/newest_rows.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
-import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
+import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput } from "./matrix.ts";
 import type { EngineParts, LoadOptions } from "./engine_snapshot.ts";
+import { statsOf } from "./engine_stats.ts";
 import { fillBackend } from "./fill_backend.ts";
-import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions } from "./options.ts";
-import { toHead, toPosition, toRows } from "./question_options.ts";
+import { checkNames, type DynamicAttentionOptions, toEngineProblem } from "./options.ts";
+import { toHead, toPassing, toPosition, toRows } from "./question_options.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
 let construct: (
@@ -31,6 +34,15 @@ let construct: (
 
 /** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
 const SHOWN_BOUNDS = 1024;
+
+/** What a module of the library that builds on an engine may see of it. */
+export interface EngineInside {
+  readonly parts: EngineParts;
+  /** As {@link EditPipeline.ask}. */
+  ask<T>(operation: string, rows: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T>;
+}
+
+let lookInside: (operation: string, live: DynamicAttention) => EngineInside;
 
 /** Puts something between an engine and a backend. */
 type WrapBackend = (backend: Backend) => Backend;
@@ -50,7 +62,7 @@ type WrapBackend = (backend: Backend) => Backend;
  * | `read` of r rows that have missed T changed keys | O(r T (d + dv)), or from scratch if that is cheaper |
  * | `read` of a changed query | O(n (d + dv)) |
  * | `peek` of r rows that have missed T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each of them |
- * | `weights`, `topKeys` | O(n d), O(n (d + log n)) |
+ * | `weights`, `topKeys` | O(n d) and, for k keys, O(n log k) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
  * **Slots.** Keys and queries live in numbered slots, 0, 1, 2, … at creation. A slot keeps its number until its
@@ -94,6 +106,13 @@ export class DynamicAttention {
   static {
     construct = (parts, backend, reason, wrap = (backend) => backend) =>
       new DynamicAttention(parts, backend, reason, wrap);
+    lookInside = (operation, live) => {
+      if (typeof live !== "object" || live === null || !(#pipeline in live)) {
+        throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
+      }
+      live.#checkLive(operation);
+      return { parts: live.#rules, ask: live.#pipeline.ask.bind(live.#pipeline) };
+    };
   }
 
   private constructor(parts: EngineParts, backend: Backend, reason: string, wrap: WrapBackend) {
@@ -207,22 +226,52 @@ export class DynamicAttention {
   edit(edits: readonly Edit[]): number[] {
     const operation = "DynamicAttention.edit";
     this.#checkLive(operation);
-    if (!Array.isArray(edits)) throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
+    const perform = (layer: EditTarget) => performEdits(operation, edits, layer, this.#rules);
     const { keySlots, querySlots } = this.#rules;
-    const perform = (edit: Edit, at: number, layer: EditTarget) => {
-      if (typeof edit !== "object" || edit === null || typeof edit.kind !== "string") {
-        throw new InputError(`${operation}[${at}]`, `edit is ${describe(edit)}`, "an object with a kind");
-      }
-      return performEdit(`${operation}[${at}].${edit.kind}`, edit, layer, this.#rules);
-    };
-    const slots = keySlots.atomically(() =>
-      querySlots.atomically(() =>
-        // Not `map`, which passes over holes.
-        this.#pipeline.atomically((layer) => Array.from(edits, (edit, at) => perform(edit, at, layer)))
-      )
-    );
+    const slots = keySlots.atomically(() => querySlots.atomically(() => this.#pipeline.atomically(perform)));
     this.#pipeline.noteEdits(slots.length);
     return slots;
+  }
+
+  /** A copy of the key in `slot`, Hkv·d numbers, as of the newest edit. Synchronous, O(d + dv). */
+  getKey(slot: number): Float32Array<ArrayBuffer> {
+    return this.#newestRow("DynamicAttention.getKey", "key", slot);
+  }
+
+  /** A copy of the value in `slot`, Hkv·dv numbers, as of the newest edit. Synchronous, O(d + dv). */
+  getValue(slot: number): Float32Array<ArrayBuffer> {
+    return this.#newestRow("DynamicAttention.getValue", "value", slot);
+  }
+
+  /** A copy of the standing query in `slot`, H·d numbers, as of the newest edit. Synchronous, O(d). */
+  getQuery(slot: number): Float32Array<ArrayBuffer> {
+    return this.#newestRow("DynamicAttention.getQuery", "query", slot);
+  }
+
+  /**
+   * The slots of live keys in ascending order, as of the newest edit. O(n).
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({ query: [[0]], key: [[1], [2]], value: [[5], [6]] });
+   * live.delete(0);
+   * live.addToKey(1, 0, 0.5);
+   * assertEquals([...live.keySlots()], [1]);
+   * assertEquals([...live.getKey(1), ...live.getValue(1)], [2.5, 6]);
+   * ```
+   */
+  keySlots(): Uint32Array<ArrayBuffer> {
+    this.#checkLive("DynamicAttention.keySlots");
+    return this.#rules.keySlots.liveSlots();
+  }
+
+  /** The slots of live standing queries in ascending order, as of the newest edit. O(m). */
+  querySlots(): Uint32Array<ArrayBuffer> {
+    this.#checkLive("DynamicAttention.querySlots");
+    return this.#rules.querySlots.liveSlots();
   }
 
   /**
@@ -322,8 +371,7 @@ export class DynamicAttention {
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
     const live = this.#rules.keySlots.liveSlots();
     const weights = await this.#pipeline.weights(operation, row, head);
-    live.sort((a, b) => weights[b] - weights[a] || a - b);
-    return Array.from(live.subarray(0, count), (key) => ({ slot: key, weight: weights[key] }));
+    return Array.from(heaviestOf(live, weights, count), (key) => ({ slot: key, weight: weights[key] }));
   }
 
   /**
@@ -340,27 +388,9 @@ export class DynamicAttention {
     const operation = "DynamicAttention.attend";
     this.#checkLive(operation);
     checkNames(operation, options, ["positions"]);
-    const { layout, mask, querySlots } = this.#rules;
-    if (mask) {
-      throw new InputError(operation, "the engine has a mask", "none, or the query among the standing ones");
-    }
-    const { data, shape } = toMatrix(operation, "queries", queries);
-    if (shape[1] !== queryColumns(layout)) {
-      throw new InputError(
-        operation,
-        `queries have ${shape[1]} columns`,
-        `${queryColumns(layout)} (heads × headDim)`,
-      );
-    }
-    const positions = toPositions(
-      operation,
-      "positions",
-      options.positions,
-      shape[0],
-      querySlots.nextPosition,
-    );
-    const { output } = await this.#pipeline.attend(operation, { count: shape[0], rows: data, positions });
-    return shownMatrix(output, [shape[0], outputColumns(layout)]);
+    const passing = toPassing(operation, queries, options.positions, this.#rules);
+    const { output } = await this.#pipeline.attend(operation, passing);
+    return shownMatrix(output, [passing.count, outputColumns(this.#rules.layout)]);
   }
 
   /** Brings every row up to date, in the way that `onThreshold` says. Reads do so for the rows that they are of. */
@@ -450,30 +480,7 @@ export class DynamicAttention {
   /** Sizes, versions and counted work, as of now. */
   stats(): DynamicAttentionStats {
     this.#checkLive("DynamicAttention.stats");
-    const pipeline = this.#pipeline;
-    const { written, applied, changesStored, readMs } = pipeline.counts;
-    const { version: epoch, behind, kept, rebuilds, applyMs } = pipeline.rows;
-    const { layout, keySlots, querySlots } = this.#rules;
-    const { pending, unstored } = pipeline;
-    return {
-      backend: this.#backend.name,
-      threads: this.#backend.threads,
-      queryCount: querySlots.count,
-      keyCount: keySlots.count,
-      ...layout,
-      edits: written,
-      coalesced: written - changesStored - unstored,
-      applied: pending === 0 ? written : applied,
-      pending,
-      epoch,
-      behind,
-      kept,
-      rebuilds,
-      ...this.#backend.work,
-      applyMs,
-      readMs,
-      bytes: this.#backend.bytes(),
-    };
+    return statsOf(this.#rules, this.#pipeline, this.#backend);
   }
 
   /** Waits for what was asked before and gives back what the engine holds; calling it again does nothing. */
@@ -519,6 +526,11 @@ export class DynamicAttention {
     return slot;
   }
 
+  #newestRow(operation: string, what: RowKind, slot: number): Float32Array<ArrayBuffer> {
+    this.#checkLive(operation);
+    return copyNewest(operation, what, slot, this.#pipeline.newest, this.#rules);
+  }
+
   #toRows(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
     this.#checkLive(operation);
     return toRows(operation, rows, this.#rules.querySlots);
@@ -527,6 +539,17 @@ export class DynamicAttention {
   #checkLive(operation: string): void {
     if (this.#disposal) throw new DisposedError(operation);
   }
+}
+
+/**
+ * What is behind an engine, for modules that build on it. It is valid for one question, which must be asked before
+ * anything is waited for.
+ *
+ * @throws {InputError} When `live` is no engine.
+ * @throws {DisposedError} When it is disposed.
+ */
+export function insideOf(operation: string, live: DynamicAttention): EngineInside {
+  return lookInside(operation, live);
 }
 
 /** Makes an engine with something between it and its backend: for tests of how it treats one. */

@@ -17,11 +17,12 @@ const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["lazy", /^src\/lazy\//],
   ["options", /^src\/(options|question_options)\.ts$/],
   ["store", /^src\/store\//],
-  ["filled backends", /^src\/(fill_backend|engine_snapshot)\.ts$/],
+  ["filled backends", /^src\/(fill_backend|engine_snapshot|engine_stats)\.ts$/],
   ["entry points", /^src\/(dynamic_attention|attention|merge_states)\.ts$/],
   ["public surface", /^mod\.ts$/],
   ["figures", /^src\/figures\//],
   ["notebook", /^src\/jupyter\//],
+  ["learning", /^src\/learning\//],
   ["experiments", /^src\/experiments\//],
 ];
 
@@ -210,6 +211,7 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
     ["src/lazy/table.ts", 'import "./log.ts";'],
     ["src/figures/picture.ts", 'import "npm:@resvg/resvg-wasm@2.6.2"; import "../matrix.ts";'],
     ["src/jupyter/show.ts", 'import "../figures/picture.ts"; import type { A } from "../../mod.ts";'],
+    ["src/learning/learner.ts", 'import "../attention.ts";'],
     ["src/experiments/runner.ts", 'import "../../mod.ts"; import plotly from "plotly";'],
   ]);
   const mistakes: readonly (readonly [path: string, source: string, complaint: string])[] = [
@@ -242,6 +244,11 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
       "src/lazy/log.ts",
       'import "./table.ts";',
       "circle: src/lazy/log.ts → src/lazy/table.ts → src/lazy/log.ts",
+    ],
+    [
+      "mod.ts",
+      'export * from "./src/learning/learner.ts";',
+      "mod.ts (public surface) imports src/learning/learner.ts (learning) above it",
     ],
     [
       "src/backends/array/rows.ts",

@@ -6,17 +6,17 @@ export interface BundleOptions {
   readonly external?: readonly string[];
   /** Whether names and spaces are shortened; true unless given. */
   readonly minify?: boolean;
+  /** A module unless given, or a script that is one function called at once. */
+  readonly format?: "esm" | "iife";
 }
 
 /** The text of the module `entry` with all that it imports. */
-export async function bundle(
-  entry: URL,
-  { external = [], minify = true }: BundleOptions = {},
-): Promise<string> {
+export async function bundle(entry: URL, options: BundleOptions = {}): Promise<string> {
+  const { external = [], minify = true, format = "esm" } = options;
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["bundle", "--quiet", "--platform", "browser", "--format", "esm", ...minify ? ["--minify"] : []],
-      ...external.flatMap((specifier) => ["--external", specifier]),
+      ...["bundle", "--quiet", "--platform", "browser", "--format", format, ...minify ? ["--minify"] : []],
+      ...external.map((specifier) => `--external=${specifier}`),
       entry.pathname,
     ],
     env: { NO_COLOR: "1" },
@@ -24,6 +24,8 @@ export async function bundle(
     stderr: "piped",
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  if (!success) throw new Error(`bundle: ${entry.pathname} cannot be bundled\n${text(stderr)}`);
+  if (!success || stdout.length === 0) {
+    throw new Error(`bundle: ${entry.pathname} cannot be bundled\n${text(stderr)}`);
+  }
   return text(stdout);
 }

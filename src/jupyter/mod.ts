@@ -39,6 +39,12 @@ export { embedPlotly, Figure, figure, type FigureOptions, type PictureOptions } 
 export type { HeatmapLabels } from "./heatmap_parts.ts";
 export { heaviestKeys, type HeaviestKeysOptions } from "./heaviest_keys.ts";
 export { InterruptedError, interruptible } from "./interruptible.ts";
+export {
+  liveAttention,
+  type LiveAttentionOptions,
+  type LiveDisplay,
+  LiveFigure,
+} from "./live/live_attention.ts";
 export { progress, type ProgressLoop, type ProgressOptions } from "./progress.ts";
 export { type Renderer, setRenderer } from "./renderer.ts";
 export { display, type Displayable, show } from "./show.ts";
