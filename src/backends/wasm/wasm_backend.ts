@@ -29,7 +29,7 @@ import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier
 import { RowStore } from "../row_store.ts";
 import { ValueSpread } from "../value_spread.ts";
 import { BLOCK_ROWS } from "./job_fields.ts";
-import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
+import { KeyReach, STEEP_SCORE } from "../key_reach.ts";
 import { KeyTable } from "./key_table.ts";
 import { compileKernels, instantiateKernels, type Kernels, supportedBuild } from "./load_kernels.ts";
 import { giveMemory, takeMemory } from "./memory_pool.ts";
@@ -41,7 +41,7 @@ import { RowReader } from "./row_reader.ts";
 import { RowTotals } from "./row_totals.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
-import { weightRounding } from "./weight_rounding.ts";
+import { weightRounding } from "../weight_rounding.ts";
 import { CREW, type Crew } from "./threads/crew.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 import { type ThreadCount, threadsOf } from "./threads/thread_count.ts";
