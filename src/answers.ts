@@ -31,6 +31,8 @@ export interface WeightedKey {
 export interface DynamicAttentionStats {
   /** The backend in use. */
   readonly backend: string;
+  /** Why it is that one: that it was asked for by name, or what "auto" found and decided. */
+  readonly backendReason: string;
   /** m, live queries. */
   readonly queryCount: number;
   /** n, live keys. */

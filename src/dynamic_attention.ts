@@ -5,6 +5,7 @@
 
 import type { Backend } from "./backends/backend.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
+import { reasonOf } from "./backends/select.ts";
 import { outputColumns, queryColumns } from "./core/head_layout.ts";
 import { describe, DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
@@ -399,6 +400,7 @@ export class DynamicAttention {
     const { pending, unstored } = pipeline;
     return {
       backend: this.#backend.name,
+      backendReason: reasonOf(this.#backend),
       queryCount: querySlots.count,
       keyCount: keySlots.count,
       ...layout,

@@ -114,6 +114,8 @@ export interface BackendConfig {
   readonly maskHeads: number;
   /** Largest trusted rounding error, relative; see `core/rounding_ledger.ts`. */
   readonly tolerance: number;
+  /** How many rows it is filled with at first, where that is known: what is worth it depends on that. */
+  readonly sizes?: { readonly queryCount: number; readonly keyCount: number };
 }
 
 /** Queries that are not standing. No mask knows them: with one, nobody may ask for them. */

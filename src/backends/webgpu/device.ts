@@ -4,6 +4,7 @@
  */
 
 import { DeviceError } from "../../errors.ts";
+import { findAdapter, isSoftware, nameOf } from "./adapter.ts";
 import { Pipelines } from "./pipelines.ts";
 import { type Arithmetic, testArithmetic } from "./self_test.ts";
 
@@ -49,17 +50,6 @@ export async function acquireDevice(): Promise<GpuDevice> {
   return await acquireDevice();
 }
 
-/** Whether there is an adapter, and of what sort; null where there is none. */
-export async function findAdapter(): Promise<GPUAdapter | null> {
-  const gpu = globalThis.navigator?.gpu;
-  return gpu ? await gpu.requestAdapter({ powerPreference: "high-performance" }) : null;
-}
-
-/** Whether an adapter computes on the processor. */
-export function isSoftware(adapter: GPUAdapter): boolean {
-  return adapter.info.isFallbackAdapter;
-}
-
 /** Finds and prepares a device of its own; limits are the adapter's but for those given. */
 export async function openDevice(limits: Readonly<Record<string, number>> = {}): Promise<GpuDevice> {
   const adapter = await findAdapter();
@@ -79,7 +69,6 @@ export async function openDevice(limits: Readonly<Record<string, number>> = {}):
   }
   const pipelines = new Pipelines(device);
   await pipelines.compile();
-  const { vendor, architecture, description } = adapter.info;
   let lost: string | null = null;
   device.lost.then(({ message }) => lost = message);
   const arithmetic = await testArithmetic(device, pipelines);
@@ -89,7 +78,7 @@ export async function openDevice(limits: Readonly<Record<string, number>> = {}):
   return {
     device,
     pipelines,
-    adapterName: description || [vendor, architecture].filter((name) => name !== "").join(" ") || "unnamed",
+    adapterName: nameOf(adapter),
     isSoftware: isSoftware(adapter),
     arithmetic,
     largestBinding: Math.min(
