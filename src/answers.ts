@@ -33,6 +33,8 @@ export interface DynamicAttentionStats {
   readonly backend: string;
   /** Why it is that one: that it was asked for by name, or what "auto" found and decided. */
   readonly backendReason: string;
+  /** Threads that have computed so far; 1 until work is large enough to be shared, see the option `threads`. */
+  readonly threads: number;
   /** m, live queries. */
   readonly queryCount: number;
   /** n, live keys. */

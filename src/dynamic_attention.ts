@@ -4,8 +4,9 @@
  */
 
 import type { Backend } from "./backends/backend.ts";
+import { MovableBackend } from "./backends/movable_backend.ts";
+import { type BackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
-import { reasonOf } from "./backends/select.ts";
 import { outputColumns, queryColumns } from "./core/head_layout.ts";
 import { describe, DisposedError, InputError } from "./errors.ts";
 import { EditPipeline } from "./lazy/edit_pipeline.ts";
@@ -18,7 +19,10 @@ import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions 
 import { toHead, toPosition, toRows } from "./question_options.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
-let construct: (parts: EngineParts, backend: Backend) => DynamicAttention;
+let construct: (parts: EngineParts, backend: Backend, wrap?: WrapBackend) => DynamicAttention;
+
+/** Puts something between an engine and a backend. */
+type WrapBackend = (backend: Backend) => Backend;
 
 /**
  * Attention of standing queries that stays current while keys, values and queries change.
@@ -68,19 +72,21 @@ let construct: (parts: EngineParts, backend: Backend) => DynamicAttention;
  * arXiv 2304.02207, §1.2, for lazy updates of an attention matrix.
  */
 export class DynamicAttention {
-  readonly #backend: Backend;
+  readonly #backend: MovableBackend;
   readonly #pipeline: EditPipeline;
   readonly #rules: EngineParts;
+  readonly #wrap: WrapBackend;
   #disposal: Promise<void> | null = null;
 
   static {
-    construct = (parts, backend) => new DynamicAttention(parts, backend);
+    construct = (parts, backend, wrap) => new DynamicAttention(parts, backend, wrap);
   }
 
-  private constructor(parts: EngineParts, backend: Backend) {
-    this.#backend = backend;
+  private constructor(parts: EngineParts, backend: Backend, wrap: WrapBackend = (backend) => backend) {
+    this.#wrap = wrap;
+    this.#backend = new MovableBackend(parts.layout, backend);
     this.#rules = parts;
-    this.#pipeline = new EditPipeline({ backend, ...parts });
+    this.#pipeline = new EditPipeline({ ...parts, backend: this.#backend });
   }
 
   /**
@@ -390,6 +396,43 @@ export class DynamicAttention {
     return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
   }
 
+  /**
+   * Goes on with another backend, in the order of calls: what was asked before is answered by the present one. Edits
+   * that are pending stay pending, and stored rows are taken along with the bits they have, also from a backend that
+   * failed. All rows are then computed there from scratch, O(m n (d + dv)), so that no answer is older than the move;
+   * counters count on. When the other backend cannot be had, everything stays as it is.
+   *
+   * @param backend Its name; "auto" is the fastest one that runs here.
+   * @param options `threads`, as in {@link DynamicAttentionOptions.threads}.
+   * @throws {InputError} When the name or an option is unknown, or that backend does not run here.
+   * @throws {BackendError} When the other backend fails.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({ query: [[0]], key: [[1], [2]], value: [[1], [3]] });
+   * live.setValue(0, [2]); // pending, and still so after the move
+   * await live.moveTo("array");
+   * assertEquals(live.stats().backend, "array");
+   * assertEquals((await live.read()).data[0], 2.5);
+   * ```
+   */
+  async moveTo(backend: BackendName, options: { readonly threads?: ThreadCount } = {}): Promise<void> {
+    const operation = "DynamicAttention.moveTo";
+    this.#checkLive(operation);
+    checkNames(operation, options, ["threads"]);
+    const factory = selectBackend(operation, backend, options.threads);
+    const { layout, rule, mask, tolerance, keySlots, querySlots } = this.#rules;
+    await this.#pipeline.move(operation, async () => {
+      const sizes = { queryCount: querySlots.count, keyCount: keySlots.count };
+      const maskHeads = mask?.heads ?? 0;
+      const successor = this.#wrap(await factory({ layout, rule, maskHeads, tolerance, sizes }));
+      await this.#backend.moveTo(successor, { keys: keySlots.size, queries: querySlots.size });
+    });
+  }
+
   /** Sizes, versions and counted work, as of now. */
   stats(): DynamicAttentionStats {
     this.#checkLive("DynamicAttention.stats");
@@ -400,7 +443,8 @@ export class DynamicAttention {
     const { pending, unstored } = pipeline;
     return {
       backend: this.#backend.name,
-      backendReason: reasonOf(this.#backend),
+      backendReason: this.#backend.reason,
+      threads: this.#backend.threads,
       queryCount: querySlots.count,
       keyCount: keySlots.count,
       ...layout,
@@ -451,21 +495,21 @@ export class DynamicAttention {
 /** Makes an engine with something between it and its backend: for tests of how it treats one. */
 export async function createEngine(
   options: DynamicAttentionOptions,
-  wrap?: (backend: Backend) => Backend,
+  wrap?: WrapBackend,
 ): Promise<DynamicAttention> {
   const problem = toEngineProblem("DynamicAttention.create", options);
   const { layout, rule, mask, threshold, policy, tolerance } = problem;
   const keySlots = new SlotTable(problem.keyPositions);
   const querySlots = new SlotTable(problem.queryPositions);
   const parts = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
-  return construct(parts, await fillBackend(problem, wrap));
+  return construct(parts, await fillBackend(problem, wrap), wrap);
 }
 
 /** As `createEngine`, of a snapshot. */
 export async function loadEngine(
   bytes: Uint8Array,
   options: LoadOptions = {},
-  wrap?: (backend: Backend) => Backend,
+  wrap?: WrapBackend,
 ): Promise<DynamicAttention> {
   const operation = "DynamicAttention.load";
   if (!(bytes instanceof Uint8Array)) {
@@ -476,7 +520,7 @@ export async function loadEngine(
   const copy = new Uint8Array(bytes);
   const { restoreEngine } = await loadSnapshots();
   const { parts, backend } = await restoreEngine(operation, copy, options, wrap);
-  return construct(parts, backend);
+  return construct(parts, backend, wrap);
 }
 
 /** Most engines are neither saved nor loaded. */

@@ -999,6 +999,7 @@ const METHODS: Readonly<Record<string, (live: DynamicAttention) => unknown>> = {
   flush: (live) => live.flush(),
   rebuild: (live) => live.rebuild(),
   save: (live) => live.save(),
+  moveTo: (live) => live.moveTo("array"),
   stats: (live) => live.stats(),
 };
 
@@ -1025,7 +1026,7 @@ Deno.test("edits are refused by a throw, answers by a rejection", async () => {
   const live = await makeEngine();
   await live.dispose();
   for (const [name, call] of Object.entries(METHODS)) {
-    const isAnswer = /read|peek|weights|logSumExp|topKeys|attend|flush|rebuild|save/.test(name);
+    const isAnswer = /read|peek|weights|logSumExp|topKeys|attend|flush|rebuild|save|moveTo/.test(name);
     if (isAnswer) await assertRejects(() => call(live) as Promise<unknown>, DisposedError);
     else assertThrows(() => call(live), DisposedError);
   }

@@ -1,6 +1,6 @@
 /**
- * The one place that knows which backends there are: turns the option `backend` into a factory, and remembers why each
- * backend was chosen. A backend is loaded when it is asked for first.
+ * The one place that knows which backends there are: turns the option `backend` into a factory and tells each backend why
+ * it was chosen. A backend is loaded when it is asked for first.
  */
 
 import { describe, InputError } from "../errors.ts";
@@ -19,13 +19,6 @@ const NAMES: readonly string[] = ["auto", "array", "wasm", "webgpu"];
  * are there before a device has been asked anything; docs/webgpu.md has the estimate.
  */
 export const DEVICE_WORK = 2 ** 30;
-
-const reasons = new WeakMap<Backend, string>();
-
-/** Why a backend was chosen, in words. */
-export function reasonOf(backend: Backend): string {
-  return reasons.get(backend) ?? "given by the caller";
-}
 
 /** Whether there is a backend of this name. */
 export function isBackendName(name: string): name is BackendName {
@@ -53,12 +46,14 @@ export function selectBackend(
       if (threads !== "auto" && threads !== 1) {
         throw new InputError(operation, `threads is ${threads} with backend "${name}"`, '1 or "auto"');
       }
-      return async (config) =>
-        chosen(name === "array" ? await createArray(config) : await createWebgpu(operation, config), BY_NAME);
+      return async (config) => {
+        const named = { ...config, reason: BY_NAME };
+        return name === "array" ? await createArray(named) : await createWebgpu(operation, named);
+      };
     case "wasm":
       return async (config) => {
-        const backend = await createWasm(config, threads);
-        if (backend) return chosen(backend, BY_NAME);
+        const backend = await createWasm({ ...config, reason: BY_NAME }, threads);
+        if (backend) return backend;
         throw new InputError(
           operation,
           'backend is "wasm" where WebAssembly has no SIMD',
@@ -75,17 +70,12 @@ export function selectSaved(operation: string, name: string, threads: ThreadCoun
   if (name !== "webgpu") return selectBackend(operation, isBackendName(name) ? name : "auto", threads);
   return async (config) => {
     const { isFound } = await findDevice();
-    if (isFound) return chosen(await createWebgpu(operation, config), "saved on it");
+    if (isFound) return await createWebgpu(operation, { ...config, reason: "saved on it" });
     return await createFastest(config, threads);
   };
 }
 
 const BY_NAME = "asked for by name";
-
-function chosen<B extends Backend>(backend: B, reason: string): B {
-  reasons.set(backend, reason);
-  return backend;
-}
 
 async function createFastest(config: BackendConfig, threads: ThreadCount): Promise<Backend> {
   const { layout: { heads, headDim, valueDim }, sizes } = config;
@@ -95,14 +85,16 @@ async function createFastest(config: BackendConfig, threads: ThreadCount): Promi
     const { isHardware, description } = await findDevice();
     reason = description;
     if (isHardware) {
-      const backend = await tryWebgpu(config);
-      if (backend) return chosen(backend, `${description}, and a rebuild takes ${work} multiply-adds`);
+      const backend = await tryWebgpu({
+        ...config,
+        reason: `${description}, and a rebuild takes ${work} multiply-adds`,
+      });
+      if (backend) return backend;
       reason = `${description}, but does not run`;
     }
   }
-  const wasm = await createWasm(config, threads);
-  if (wasm) return chosen(wasm, reason);
-  return chosen(await createArray(config), `${reason}; WebAssembly has no SIMD`);
+  const wasm = await createWasm({ ...config, reason }, threads);
+  return wasm ?? await createArray({ ...config, reason: `${reason}; WebAssembly has no SIMD` });
 }
 
 async function createArray(config: BackendConfig): Promise<Backend> {

@@ -74,11 +74,11 @@ export class EditPipeline {
     const { backend, mask } = config;
     this.#config = config;
     this.#backend = backend;
-    this.#planner = new Planner(config.policy, backend.costs);
+    this.#planner = new Planner(config.policy, backend);
     this.#layers = new LayerStack(config, backend);
     // What a mask function says of a row can differ from what it said of an equal one before.
     this.rows = new StandingRows(config, this.#planner, mask?.isFunction !== true);
-    this.#queue = new TurnQueue(backend.name);
+    this.#queue = new TurnQueue(backend);
   }
 
   /** The newest rows, and where single edits are written; tell `noteEdits` afterwards. */
@@ -161,6 +161,20 @@ export class EditPipeline {
         return ask();
       });
     });
+  }
+
+  /**
+   * Puts another backend in the place of this one; what waits goes on waiting. It is the remedy for a failure, so what
+   * failed before does not stop it, and is not told after it.
+   */
+  move(operation: string, move: () => Promise<void>): Promise<void> {
+    const takePlace = async () => {
+      await move();
+      this.rows.allReached();
+      this.#settle();
+      this.#queue.forgive();
+    };
+    return this.#queue.enqueue(operation, takePlace, true);
   }
 
   /** Waits for what was asked before, then gives the backend back. */

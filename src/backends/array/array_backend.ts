@@ -12,12 +12,12 @@ import {
   type Changes,
   type Cohort,
   type Costs,
+  GIVEN,
   NO_ROW,
   type PassingQueries,
   type Readout,
   type RowChanges,
   type RowSource,
-  type SavedBackend,
   type Since,
   type Work,
 } from "../backend.ts";
@@ -42,6 +42,8 @@ const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 /** Attention over typed arrays in the thread of the caller. */
 export class ArrayBackend implements Backend {
   readonly name = "array";
+  readonly threads = 1;
+  readonly reason: string;
   readonly costs = COSTS;
   readonly keys: RowSource;
   readonly queries: RowSource;
@@ -60,6 +62,7 @@ export class ArrayBackend implements Backend {
   constructor(config: BackendConfig) {
     const { layout, rule, maskHeads } = config;
     this.#config = config;
+    this.reason = config.reason ?? GIVEN;
     this.#kernels = new Kernels(layout, rule);
     this.#stored = new KeyStore(layout, maskHeads);
     this.#kept = new KeyStore(layout, maskHeads);
@@ -179,11 +182,12 @@ export class ArrayBackend implements Backend {
     });
   }
 
-  save(keySize: number, querySize: number): Promise<SavedBackend> {
-    return Promise.try(() => ({
-      bias: this.#stored.bias.save(keySize, querySize),
-      states: saveStates(this.#states, this.#spread, this.#config.layout, querySize),
-    }));
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.#stored.bias.save(keySize, querySize);
+  }
+
+  save(querySize: number): Promise<SavedArrays> {
+    return Promise.try(() => saveStates(this.#states, this.#spread, this.#config.layout, querySize));
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {

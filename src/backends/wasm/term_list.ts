@@ -28,8 +28,10 @@ export class TermList {
   /** The slot of each term. */
   slots = new Uint32Array(0);
   count = 0;
-  /** How many of the terms, from the first on, are pairs with one key. */
+  /** How many of the terms, two and two from the first on, share a key. */
   #pairs = 0;
+  /** How many of those after them, two and two, share a value. */
+  #twins = 0;
 
   constructor(arena: Arena, hasBias: boolean, hasPositions: boolean) {
     this.#arena = arena;
@@ -59,6 +61,7 @@ export class TermList {
     this.#maskHead = maskHead;
     this.count = 0;
     this.#pairs = 0;
+    this.#twins = 0;
   }
 
   /** Adds the key in a slot, or takes it out. */
@@ -71,8 +74,8 @@ export class TermList {
   }
 
   /**
-   * Exchanges the value in a slot, if nothing that a score depends on changed with it, and says whether it did. Comes before
-   * any `push`.
+   * Exchanges the value in a slot, if nothing that a score depends on changed with it, and says whether it did. Comes
+   * before any other term.
    */
   exchangeValue(before: KeyPlace, stored: KeyTable, slot: number): boolean {
     if (!stored.scoresAs(slot, before.table, before.row, this.#keyHead, this.#maskHead)) return false;
@@ -80,6 +83,20 @@ export class TermList {
     this.#pushValue(stored, slot, slot, false);
     this.#pairs++;
     return true;
+  }
+
+  /** Exchanges the key in a slot, if its value did not change with it, and says whether it did. Comes before any `push`. */
+  exchangeKey(before: KeyPlace, stored: KeyTable, slot: number): boolean {
+    if (!stored.hasValueOf(slot, before.table, before.row, this.#keyHead)) return false;
+    this.push(before.table, before.row, slot, true);
+    this.push(stored, slot, slot, false);
+    this.#twins++;
+    return true;
+  }
+
+  /** How many values are multiplied. */
+  get valueCount(): number {
+    return this.count - this.#twins;
   }
 
   /** How many keys have to be scored. */
@@ -97,6 +114,7 @@ export class TermList {
     const words = this.#arena.words(job, field.JOB_BYTES / 4);
     words[field.TERM_COUNT / 4] = this.count;
     words[field.PAIR_COUNT / 4] = this.#pairs;
+    words[field.TWIN_COUNT / 4] = this.#twins;
     words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
     words[field.TERM_VALUES / 4] = this.#values.byteOffset;
     words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;

@@ -13,13 +13,13 @@ import {
   type Changes,
   type Cohort,
   type Costs,
+  GIVEN,
   NO_ROW,
   NOTHING,
   type PassingQueries,
   type Readout,
   type RowChanges,
   type RowSource,
-  type SavedBackend,
   type Work,
 } from "../backend.ts";
 import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
@@ -54,6 +54,7 @@ const PASSING_ROWS = 64;
 /** Attention over WebAssembly kernels. */
 export class WasmBackend implements Backend {
   readonly name = "wasm";
+  readonly reason: string;
   readonly costs = COSTS;
   readonly keys: RowSource;
   readonly queries: RowSource;
@@ -86,6 +87,7 @@ export class WasmBackend implements Backend {
     this.#isFused = kernels.isFused() === 1;
     const rowRule = toRowRule(layout, rule, tolerance);
     this.#config = config;
+    this.reason = config.reason ?? GIVEN;
     this.#stored = new KeyTable(arena, layout, maskHeads);
     this.#kept = new KeyTable(arena, layout, maskHeads);
     this.#queryRows = new RowStore(queryColumns(layout));
@@ -115,6 +117,10 @@ export class WasmBackend implements Backend {
 
   get work(): Readonly<Work> {
     return this.#work;
+  }
+
+  get threads(): number {
+    return this.#runner.threads;
   }
 
   bytes(): number {
@@ -232,11 +238,12 @@ export class WasmBackend implements Backend {
     });
   }
 
-  save(keySize: number, querySize: number): Promise<SavedBackend> {
-    return Promise.try(() => ({
-      bias: this.#stored.saveBias(keySize, querySize),
-      states: saveStates(this.#savedParts(), querySize),
-    }));
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.#stored.saveBias(keySize, querySize);
+  }
+
+  save(querySize: number): Promise<SavedArrays> {
+    return Promise.try(() => saveStates(this.#savedParts(), querySize));
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {

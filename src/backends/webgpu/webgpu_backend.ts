@@ -13,12 +13,12 @@ import {
   type Changes,
   type Cohort,
   type Costs,
+  GIVEN,
   NO_ROW,
   NOTHING,
   type PassingQueries,
   type Readout,
   type RowSource,
-  type SavedBackend,
   type Since,
   type Work,
 } from "../backend.ts";
@@ -47,7 +47,9 @@ const COSTS: Costs = { exponential: 14, compensatedAdd: 12, rowsTogether: 1 };
 /** Attention on a graphics device. */
 export class WebgpuBackend implements Backend {
   readonly name = "webgpu";
+  readonly reason: string;
   readonly costs = COSTS;
+  readonly threads = 1;
   readonly keys: RowSource;
   readonly queries: RowSource;
   readonly kept: RowSource;
@@ -70,6 +72,7 @@ export class WebgpuBackend implements Backend {
   constructor(config: BackendConfig, open: () => Promise<GpuDevice>) {
     const { layout, rule } = config;
     this.#config = config;
+    this.reason = config.reason ?? GIVEN;
     this.#kernels = new Kernels(layout, rule);
     this.#rows = new HostRows(config);
     this.#mirror = new StateMirror(toRecordLayout(layout, 0));
@@ -201,13 +204,14 @@ export class WebgpuBackend implements Backend {
     return target;
   }
 
-  async save(keySize: number, querySize: number): Promise<SavedBackend> {
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.#rows.stored.bias.save(keySize, querySize);
+  }
+
+  async save(querySize: number): Promise<SavedArrays> {
     const queries = this.#liveQueries();
     await this.#device.fetch(queries, NOTHING);
-    return {
-      bias: this.#rows.stored.bias.save(keySize, querySize),
-      states: saveMirror(this.#savedParts(), await this.#device.gpu(), queries, querySize),
-    };
+    return saveMirror(this.#savedParts(), await this.#device.gpu(), queries, querySize);
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
