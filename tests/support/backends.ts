@@ -17,6 +17,14 @@ export const GPU = requires(
 /** Names that `create` accepts and that run here. */
 export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];
 
+/**
+ * How many of so many random cases a suite runs on a backend. Reading anything from a device takes Deno 10 ms, whatever
+ * it computes, and a software device computes slowly: `webgpu` gets a twelfth.
+ */
+export function casesOn(backend: BackendName, cases: number): number {
+  return backend === "webgpu" ? Math.ceil(cases / 12) : cases;
+}
+
 /** Passes everything on; subclasses get in the way. */
 export class Wrapped implements Backend {
   readonly name: string;

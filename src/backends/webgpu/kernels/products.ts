@@ -188,7 +188,7 @@ fn addTile(thread: u32, chunk: u32, count: u32, pairs: u32, keyHead: u32) {
       right[at] = value;
     }
     workgroupBarrier();
-    if (IS_BUILD) {
+    if (IS_BUILD || !COMPENSATED) {
       if (pair < depth && rowSlot[row] != NO_SLOT) {
         var sum0 = vec2f();
         var sum1 = vec2f();
