@@ -4,8 +4,14 @@
 
 import { KernelProcess } from "../src/kernel/kernel_process.ts";
 
+const JUPYTER = JSON.stringify(new URL("../src/jupyter/mod.ts", import.meta.url).href);
+
 /** Ways to show something as the last act of a cell. */
 const WAYS: Readonly<Record<string, (mark: string) => string>> = {
+  "show": (mark) => `await (await import(${JUPYTER})).show("${mark}");`,
+  "show, a megabyte": (mark) =>
+    `await (await import(${JUPYTER})).show({
+       [Symbol.for("Jupyter.display")]: () => ({ "text/plain": "${mark}", "text/html": "x".repeat(1e6) }) });`,
   "display, awaited, then 10 ms": (mark) =>
     `await Deno.jupyter.broadcast("display_data", { data: { "text/plain": "${mark}" }, metadata: {} });
      await new Promise((resolve) => setTimeout(resolve, 10));`,

@@ -1,6 +1,6 @@
 // What the WebAssembly kernels reach of the multiply-add limit of one core, which is measured in the same run. A
 // multiply-add counts as two operations; exp, upkeep and compensation count as none. Every changed key is a row that
-// is taken out and a row that is added.
+// is taken out and a row that is added; a value that stays is multiplied once.
 
 import {
   compileKernels,
@@ -74,21 +74,25 @@ for (const [note, runner] of counts) {
 }
 
 for (const changes of [1, 4, 16, 64, 256]) {
-  // There and back again, so that the rows stay what they are.
-  const [there, back] = [false, true].map((isBack) =>
-    Array.from(
-      { length: changes },
-      (_, t) => [term(t + (isBack ? KEYS : 0), true), term(t + (isBack ? 0 : KEYS), false)],
-    ).flat()
-  );
-  let isBack = false;
-  for (const [note, runner] of counts) {
-    const timing = await time(async () => {
-      rows.setTerms(isBack ? back : there);
-      isBack = !isBack;
-      await runner.run(rows.toPatch(), 0);
-    }, TIMES);
-    figures.push({ name: `patch, T = ${changes}${note}`, operations: 8 * ROWS * changes * DIM, timing });
+  for (const keepsValues of [false, true]) {
+    // There and back again, so that the rows stay what they are.
+    const [there, back] = [false, true].map((isBack) =>
+      Array.from({ length: changes }, (_, t) => {
+        const [before, after] = isBack ? [t + KEYS, t] : [t, t + KEYS];
+        const added = term(after, false);
+        return [term(before, true), keepsValues ? { ...added, value: term(before, false).value } : added];
+      }).flat()
+    );
+    let isBack = false;
+    for (const [note, runner] of counts) {
+      const timing = await time(async () => {
+        rows.setTerms(isBack ? back : there, 0, keepsValues ? changes : 0);
+        isBack = !isBack;
+        await runner.run(rows.toPatch(), 0);
+      }, TIMES);
+      const name = `patch, T = ${changes}${keepsValues ? ", keys alone" : ""}${note}`;
+      figures.push({ name, operations: (keepsValues ? 6 : 8) * ROWS * changes * DIM, timing });
+    }
   }
 }
 await together.dispose();

@@ -31,6 +31,8 @@ export interface WeightedKey {
 export interface DynamicAttentionStats {
   /** The backend in use. */
   readonly backend: string;
+  /** Threads that have computed so far; 1 until work is large enough to be shared, see the option `threads`. */
+  readonly threads: number;
   /** m, live queries. */
   readonly queryCount: number;
   /** n, live keys. */

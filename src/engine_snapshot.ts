@@ -49,7 +49,8 @@ export async function takeSnapshot(
 ): Promise<Snapshot> {
   const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
   const queries = rowsOf(backend.queries, slots.queries, queryColumns(layout));
-  const { bias, states } = await backend.save(slots.keys.size, slots.queries.size);
+  const bias = mask && backend.bias(slots.keys.size, slots.queries.size);
+  const states = await backend.save(slots.queries.size);
   return {
     layout,
     rule,

@@ -989,6 +989,12 @@ const METHODS: Readonly<Record<string, (live: DynamicAttention) => unknown>> = {
   insertQuery: (live) => live.insertQuery(KEY),
   deleteQuery: (live) => live.deleteQuery(0),
   edit: (live) => live.edit([]),
+  getKey: (live) => live.getKey(0),
+  getValue: (live) => live.getValue(0),
+  getQuery: (live) => live.getQuery(0),
+  keySlots: (live) => live.keySlots(),
+  querySlots: (live) => live.querySlots(),
+  moveTo: (live) => live.moveTo("array"),
   read: (live) => live.read(),
   readEntry: (live) => live.readEntry(0, 0),
   peek: (live) => live.peek(),
@@ -1025,7 +1031,7 @@ Deno.test("edits are refused by a throw, answers by a rejection", async () => {
   const live = await makeEngine();
   await live.dispose();
   for (const [name, call] of Object.entries(METHODS)) {
-    const isAnswer = /read|peek|weights|logSumExp|topKeys|attend|flush|rebuild|save/.test(name);
+    const isAnswer = /read|peek|weights|logSumExp|topKeys|attend|flush|rebuild|save|moveTo/.test(name);
     if (isAnswer) await assertRejects(() => call(live) as Promise<unknown>, DisposedError);
     else assertThrows(() => call(live), DisposedError);
   }

@@ -21,7 +21,7 @@ function buildCost({ keyCount, headDim, valueDim }: Sizes): number {
 }
 
 Deno.test("auto takes the cheaper plan on either side of the point where they cost the same", () => {
-  const planner = new Planner("auto", COSTS);
+  const planner = new Planner("auto", { costs: COSTS });
   // 96 a changed key against 32 a key: 1000 keys are built for what 333⅓ changes cost.
   assertEquals(planner.plan(SIZES, 1), "patch");
   assertEquals(planner.plan(SIZES, 333), "patch");
@@ -34,7 +34,7 @@ Deno.test("auto never takes the dearer plan, and says what it costs", () => {
   const size = fc.integer({ min: 1, max: 300 });
   fc.assert(fc.property(size, size, size, size, (keyCount, headDim, valueDim, changes) => {
     const sizes = { keyCount, headDim, valueDim };
-    const planner = new Planner("auto", COSTS);
+    const planner = new Planner("auto", { costs: COSTS });
     const cheaper = Math.min(patchCost(sizes, changes), buildCost(sizes));
     const cost = planner.plan(sizes, changes) === "patch" ? patchCost(sizes, changes) : buildCost(sizes);
     assertEquals([cost, planner.cost(sizes, changes)], [cheaper, cheaper]);
@@ -43,18 +43,21 @@ Deno.test("auto never takes the dearer plan, and says what it costs", () => {
 
 Deno.test("patch and rebuild are followed to the letter", () => {
   for (const changes of [1, 333, 334, 5000]) {
-    assertEquals(new Planner("patch", COSTS).plan(SIZES, changes), "patch");
-    assertEquals(new Planner("rebuild", COSTS).plan(SIZES, changes), "build");
+    assertEquals(new Planner("patch", { costs: COSTS }).plan(SIZES, changes), "patch");
+    assertEquals(new Planner("rebuild", { costs: COSTS }).plan(SIZES, changes), "build");
   }
 });
 
 Deno.test("old rows are worth keeping until as many changes cost what building does", () => {
-  assertEquals(Math.floor(new Planner("auto", COSTS).breakEven(SIZES)), 333);
-  assertEquals(new Planner("rebuild", COSTS).breakEven(SIZES), 1000);
-  assertEquals(new Planner("patch", COSTS).breakEven(SIZES), Infinity);
-  assertEquals(new Planner("auto", COSTS).keptLimit(SIZES), 4096);
-  assertEquals(Math.floor(new Planner("auto", COSTS).keptLimit({ ...SIZES, keyCount: 99_000 })), 33_000);
-  assertEquals(new Planner("patch", COSTS).keptLimit({ ...SIZES, keyCount: 99_000 }), 99_000);
+  assertEquals(Math.floor(new Planner("auto", { costs: COSTS }).breakEven(SIZES)), 333);
+  assertEquals(new Planner("rebuild", { costs: COSTS }).breakEven(SIZES), 1000);
+  assertEquals(new Planner("patch", { costs: COSTS }).breakEven(SIZES), Infinity);
+  assertEquals(new Planner("auto", { costs: COSTS }).keptLimit(SIZES), 4096);
+  assertEquals(
+    Math.floor(new Planner("auto", { costs: COSTS }).keptLimit({ ...SIZES, keyCount: 99_000 })),
+    33_000,
+  );
+  assertEquals(new Planner("patch", { costs: COSTS }).keptLimit({ ...SIZES, keyCount: 99_000 }), 99_000);
 });
 
 Deno.test("the plan of an engine is auto unless given, and nothing but one of three", () => {

@@ -76,6 +76,7 @@ for (const threads of [2, 3, 5]) {
     assertGreater(many.stats().rowsPatched, 0);
     assertGreater(many.stats().refreshes, 0);
     assertEquals([alone.size, crew.size], [0, threads]);
+    assertEquals([one.stats().threads, many.stats().threads], [1, threads]);
     await one.dispose();
     await many.dispose();
     assertEquals(crew.size, 0);

@@ -76,7 +76,9 @@ for (const backend of BACKENDS) {
     // Slot 20 was taken again: four slots changed, of which one kept its key.
     assertEquals(works[0].rowsPatched, 4);
     assertEquals(works[0].exponentials, 4 * (3 * 2 + 1));
-    assertEquals(works[0].multiplyAdds, 4 * ((3 * 2 + 1) * HEAD_DIM + 4 * 2 * WIDTH));
+    // Slots 17 and 18 kept their values, which wasm multiplies once.
+    const values = backend === "wasm" ? 6 : 8;
+    assertEquals(works[0].multiplyAdds, 4 * ((3 * 2 + 1) * HEAD_DIM + values * WIDTH));
     assertEquals([works[0].rebuilds, works[0].rowsBuilt], [0, 0]);
   });
 

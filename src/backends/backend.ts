@@ -6,7 +6,7 @@
  * happened to the keys since that state's moment.
  *
  * The engine calls one asynchronous method at a time and waits for it; the sources of rows may be read at any time,
- * also while changes are stored, except for the slots and numbers that are being stored.
+ * also while changes are stored, except for the slots and numbers that are being stored, and also after a failure.
  */
 
 import type { HeadLayout } from "../core/head_layout.ts";
@@ -125,23 +125,14 @@ export interface PassingQueries {
   readonly positions: Float64Array;
 }
 
-/** What of the stored rows and their states `keys` and `queries` do not tell. */
-export interface SavedBackend {
-  /**
-   * With a mask, what is added to the score of each pair: a number for each key slot, query slot and mask head, in
-   * this order. Pairs of which one is not live mean nothing. null without a mask.
-   */
-  readonly bias: Float32Array | null;
-  /** What else it keeps, by names of its own, so that it need not be computed again. */
-  readonly states: SavedArrays;
-}
-
 /** A place that computes. */
 export interface Backend {
   /** Its name, as the option `backend` gives it. */
   readonly name: string;
   /** Its cost constants. */
   readonly costs: Costs;
+  /** Threads that have computed for it; 1 while only the caller's has. */
+  readonly threads: number;
   /** Its work since it was made. */
   readonly work: Readonly<Work>;
   /** Stored keys and values, readable at once. */
@@ -174,8 +165,17 @@ export interface Backend {
   attend(queries: PassingQueries): Promise<Readout>;
   /** The weights of one head of a standing query over the stored rows, one a key slot below `slotCount`. */
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
-  /** Copies what it holds of key slots below `keySize` and query slots below `querySize`, all up to date. */
-  save(keySize: number, querySize: number): Promise<SavedBackend>;
+  /**
+   * With a mask, what is added to the score of each pair of the key slots below `keySize` with the query slots below
+   * `querySize`: a number for each key slot, query slot and mask head, in this order. Pairs of which one is not live
+   * mean nothing. null without a mask. Readable at once, as the sources of rows are.
+   */
+  bias(keySize: number, querySize: number): Float32Array | null;
+  /**
+   * Copies what it keeps of query slots below `querySize`, all up to date, by names of its own, so that it need not be
+   * computed again.
+   */
+  save(querySize: number): Promise<SavedArrays>;
   /**
    * Fills an empty backend with all slots of a snapshot: `keys.bias` speaks of all pairs, `queries.bias` is null.
    * `states` is what a backend of the same name saved; with them every later answer has the bits that the saved one's

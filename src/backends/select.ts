@@ -53,6 +53,12 @@ export function selectBackend(
   }
 }
 
+/** Why an engine that was asked to compute on `asked` computes on `chosen`, in words. */
+export function explainBackend(asked: BackendName, chosen: string): string {
+  if (asked !== "auto") return "as asked";
+  return chosen === "wasm" ? "the fastest that runs here" : "WebAssembly has no SIMD here";
+}
+
 async function createArray(config: BackendConfig): Promise<Backend> {
   const { ArrayBackend } = await import("./array/array_backend.ts");
   return new ArrayBackend(config);

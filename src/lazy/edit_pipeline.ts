@@ -32,6 +32,14 @@ export interface StaleReadout extends Readout {
   readonly epoch: number;
 }
 
+/** What a question has at hand when its turn comes. */
+export interface Turn {
+  /** All keys and the queries asked about are stored there as they were at the call. */
+  readonly backend: Backend;
+  /** Exact attention of the queries asked about. */
+  read(): Promise<Readout>;
+}
+
 /** What has happened so far. */
 export interface PipelineCounts {
   /** Edits accepted. */
@@ -74,11 +82,11 @@ export class EditPipeline {
     const { backend, mask } = config;
     this.#config = config;
     this.#backend = backend;
-    this.#planner = new Planner(config.policy, backend.costs);
+    this.#planner = new Planner(config.policy, backend);
     this.#layers = new LayerStack(config, backend);
     // What a mask function says of a row can differ from what it said of an equal one before.
     this.rows = new StandingRows(config, this.#planner, mask?.isFunction !== true);
-    this.#queue = new TurnQueue(backend.name);
+    this.#queue = new TurnQueue(backend);
   }
 
   /** The newest rows, and where single edits are written; tell `noteEdits` afterwards. */
@@ -114,10 +122,16 @@ export class EditPipeline {
 
   /** Exact attention of standing queries. */
   read(operation: string, rows: Uint32Array): Promise<Readout> {
-    return this.#ask(operation, rows, async () => {
+    return this.ask(operation, rows, (turn) => turn.read());
+  }
+
+  /** Asks anything, exact as of the call, of the standing queries `rows` and all keys. */
+  ask<T>(operation: string, rows: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
+    const read = async () => {
       await this.#bringUp(rows);
       return await this.#timedRead(() => this.rows.read(rows));
-    });
+    };
+    return this.#ask(operation, rows, () => ask({ backend: this.#backend, read }));
   }
 
   /** Exact attention of passing queries. */
@@ -161,6 +175,20 @@ export class EditPipeline {
         return ask();
       });
     });
+  }
+
+  /**
+   * Puts another backend in the place of this one; what waits goes on waiting. It is the remedy for a failure, so what
+   * failed before does not stop it, and is not told after it.
+   */
+  move(operation: string, move: () => Promise<void>): Promise<void> {
+    const takePlace = async () => {
+      await move();
+      this.rows.allReached();
+      this.#settle();
+      this.#queue.forgive();
+    };
+    return this.#queue.enqueue(operation, takePlace, true);
   }
 
   /** Waits for what was asked before, then gives the backend back. */

@@ -37,11 +37,12 @@ const FEW_KEPT = 4096;
 /** Plans by policy and cost. */
 export class Planner {
   readonly policy: FlushPolicy;
-  readonly #costs: Costs;
+  readonly #backend: { readonly costs: Costs };
 
-  constructor(policy: FlushPolicy, costs: Costs) {
+  /** Costs are those that the backend has at the time. */
+  constructor(policy: FlushPolicy, backend: { readonly costs: Costs }) {
     this.policy = policy;
-    this.#costs = costs;
+    this.#backend = backend;
   }
 
   /** The way to bring a row up to date that has missed so many changed keys. */
@@ -71,16 +72,17 @@ export class Planner {
 
   /** What counted work has cost. */
   costOf({ multiplyAdds, exponentials }: Pick<Work, "multiplyAdds" | "exponentials">): number {
-    return multiplyAdds + exponentials * this.#costs.exponential;
+    return multiplyAdds + exponentials * this.#backend.costs.exponential;
   }
 
   /** A changed key costs a row two scores, two weights and two additions of a value. */
   patchCost({ headDim, valueDim }: Sizes, changes: number): number {
-    return 2 * changes * (headDim + this.#costs.exponential + valueDim * this.#costs.compensatedAdd);
+    return 2 * changes *
+      (headDim + this.#backend.costs.exponential + valueDim * this.#backend.costs.compensatedAdd);
   }
 
   /** Each key costs a row a score, a weight and an addition of a value. */
   buildCost({ keyCount, headDim, valueDim }: Sizes): number {
-    return keyCount * (headDim + valueDim + this.#costs.exponential);
+    return keyCount * (headDim + valueDim + this.#backend.costs.exponential);
   }
 }

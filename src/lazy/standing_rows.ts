@@ -126,6 +126,11 @@ export class StandingRows {
     if (rows.length === 0) this.rebuilds++;
   }
 
+  /** All rows have a state of the present moment, however they came by it. */
+  allReached(): void {
+    this.#history.reach(this.all());
+  }
+
   /** Keeps the past from growing: rows that have missed too much are computed anew when they are next asked for. */
   async limitHistory(): Promise<void> {
     const history = this.#history;

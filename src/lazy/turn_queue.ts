@@ -7,7 +7,7 @@ import { AttentionError, BackendError } from "../errors.ts";
 
 /** A queue for one backend. */
 export class TurnQueue {
-  readonly #backend: string;
+  readonly #backend: { readonly name: string };
   #tail: Promise<void> = Promise.resolve();
   /** Grows with each failure that takes the queue along; what was queued before one must not run after it. */
   #generation = 0;
@@ -15,16 +15,19 @@ export class TurnQueue {
   /** The last such failure, until a caller has been told of it. */
   #untold: AttentionError | null = null;
 
-  /** `backend` is what errors call it. */
-  constructor(backend: string) {
+  /** Errors call the backend by the name that it has at the time. */
+  constructor(backend: { readonly name: string }) {
     this.#backend = backend;
   }
 
-  /** Runs `run` when its turn comes; what it throws becomes an error of the library. */
-  enqueue<T>(operation: string, run: () => Promise<T>): Promise<T> {
+  /**
+   * Runs `run` when its turn comes; what it throws becomes an error of the library. What is `independent` builds on
+   * nothing before it, and runs whatever fails there.
+   */
+  enqueue<T>(operation: string, run: () => Promise<T>, independent = false): Promise<T> {
     const generation = this.#generation;
     const result = this.#tail.then(async () => {
-      if (generation !== this.#generation) throw this.#failure;
+      if (generation !== this.#generation && !independent) throw this.#failure;
       try {
         return await run();
       } catch (cause) {
@@ -37,13 +40,18 @@ export class TurnQueue {
 
   /** An error of the library for whatever was thrown. */
   toError(operation: string, cause: unknown): AttentionError {
-    return cause instanceof AttentionError ? cause : new BackendError(operation, this.#backend, cause);
+    return cause instanceof AttentionError ? cause : new BackendError(operation, this.#backend.name, cause);
   }
 
   /** Rejects all that is queued now. */
   failAll(failure: AttentionError): void {
     this.#generation++;
     this.#failure = this.#untold = failure;
+  }
+
+  /** Nobody needs to be told of an earlier failure any more. */
+  forgive(): void {
+    this.#untold = null;
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import { DynamicAttention, InputError } from "../../mod.ts";
 import { type FigureData, packMatrix, unpackMatrix } from "../../src/jupyter/live/figure_data.ts";
-import { liveAttention, type LiveAttentionOptions } from "../../src/jupyter/live/mod.ts";
+import { liveAttention, type LiveAttentionOptions } from "../../src/jupyter/mod.ts";
 import { weightsPicture } from "../../src/jupyter/live/still_picture.ts";
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
 import { liveProgramSource, unpackedProgram } from "../../tools/live_program.ts";
@@ -128,7 +128,7 @@ Deno.test("live figure: an option that is none is refused", () => {
 
 Deno.test("live figure: a notebook displays the last expression of a cell", async () => {
   await using kernel = await KernelProcess.start();
-  const module = new URL("../../src/jupyter/live/mod.ts", import.meta.url).href;
+  const module = new URL("../../src/jupyter/mod.ts", import.meta.url).href;
   const { outputs } = await kernel.client.execute(`
     import { liveAttention } from ${JSON.stringify(module)};
     liveAttention({ query: [[1, 0]], key: [[1, 0], [0, 1]], value: [[1], [2]], labels: ["a", "b"] });`);

@@ -4,7 +4,7 @@
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { DynamicAttention } from "../../mod.ts";
 import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
-import { liveAttention } from "../../src/jupyter/live/mod.ts";
+import { liveAttention } from "../../src/jupyter/mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertGreater } from "../assert.ts";
 import { findProgram, requires } from "../requirements.ts";
 import { exampleOptions, WORDS } from "../support/live_example.ts";

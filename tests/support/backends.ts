@@ -1,13 +1,6 @@
 // The backends that every suite runs over, and stand-ins for troublesome ones.
 
-import type {
-  Backend,
-  Changes,
-  Cohort,
-  PassingQueries,
-  Readout,
-  SavedBackend,
-} from "../../src/backends/backend.ts";
+import type { Backend, Changes, Cohort, PassingQueries, Readout } from "../../src/backends/backend.ts";
 import type { SavedArrays } from "../../src/saved_array.ts";
 import type { BackendName } from "../../mod.ts";
 
@@ -26,6 +19,9 @@ export class Wrapped implements Backend {
 
   get costs() {
     return this.inner.costs;
+  }
+  get threads() {
+    return this.inner.threads;
   }
   get work() {
     return this.inner.work;
@@ -60,8 +56,11 @@ export class Wrapped implements Backend {
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
     return this.inner.weights(row, head, slotCount);
   }
-  save(keySize: number, querySize: number): Promise<SavedBackend> {
-    return this.inner.save(keySize, querySize);
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.inner.bias(keySize, querySize);
+  }
+  save(querySize: number): Promise<SavedArrays> {
+    return this.inner.save(querySize);
   }
   restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
     return this.inner.restore(operation, rows, states);
@@ -103,6 +102,8 @@ export class FailingBackend extends SlowBackend {
   failsToUpdate: () => boolean = () => false;
   /** Asked before each read. */
   failsToRead: () => boolean = () => false;
+  /** Asked when it has been filled with everything. */
+  failsToRestore: () => boolean = () => false;
 
   override async store(changes: Changes, kept: Uint32Array): Promise<void> {
     if (this.fails()) {
@@ -117,6 +118,10 @@ export class FailingBackend extends SlowBackend {
       throw new Error("device lost");
     }
     await super.update(build, patch);
+  }
+  override async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    await super.restore(operation, rows, states);
+    if (this.failsToRestore()) throw new Error("device lost");
   }
   override async read(cohort: Cohort): Promise<Readout> {
     if (this.failsToRead()) throw new Error("device lost");

@@ -1,6 +1,6 @@
 // A small figure, and what it is made of, for the tests of live figures.
 
-import type { LiveAttentionOptions } from "../../src/jupyter/live/mod.ts";
+import type { LiveAttentionOptions } from "../../src/jupyter/mod.ts";
 import { Random } from "./random.ts";
 
 export const WORDS = "the cat sat on the mat because it was very tired today".split(" ");

@@ -15,6 +15,7 @@ import { referenceAttention } from "../../src/core/reference.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { accuracyOf, assertAccurate, largestDifference, matrixOf, rowsOf } from "./accuracy.ts";
 import type { MemoryModel, ModelQuery, ModelRule } from "./memory_model.ts";
+import { BACKENDS } from "./backends.ts";
 import { at, call, choice, editMakers, rowOf, takeSlot } from "./model_edits.ts";
 
 /** The model, and what it held after each edit. */
@@ -219,6 +220,13 @@ export function commands(rule: ModelRule, error: number): fc.Arbitrary<Command>[
   const flush = fc.constant(command("flush", (_, engine) => persist(() => engine.flush())));
   const rebuild = fc.constant(command("rebuild", (_, engine) => persist(() => engine.rebuild())));
 
+  const move = fc.constantFrom(...BACKENDS).map((backend) =>
+    command(`moveTo("${backend}")`, async (_, engine) => {
+      await persist(() => engine.moveTo(backend));
+      assertEquals(engine.stats().backend, backend);
+    })
+  );
+
   const counts = fc.constant(
     command("stats", (world, engine) => {
       const stats = engine.stats();
@@ -244,7 +252,7 @@ export function commands(rule: ModelRule, error: number): fc.Arbitrary<Command>[
     logSumExp,
     attend,
   ]
-    .concat([flush, rebuild, counts]);
+    .concat([flush, rebuild, move, counts]);
 }
 
 /** Each stale row must be what some state since the last one that all rows know gave, with today's queries. */

@@ -80,13 +80,16 @@ export class WasmMemory {
     );
   }
 
-  /** Changes slots; none twice. Patches all rows, or builds them. */
+  /** Changes slots; none twice. Patches all rows, or builds them. Keys that come with the value that there was are twins. */
   apply(
     changes: readonly (readonly [slot: number, entry: Entry | null])[],
     how: "patch" | "build" = "patch",
   ): void {
     const terms: Term[] = [], slots: number[] = [];
-    for (const [slot, entry] of changes) {
+    const areTwins = ([slot, entry]: typeof changes[number]) =>
+      entry !== null && this.entries[slot]?.value === entry.value;
+    const twins = changes.filter(areTwins);
+    for (const [slot, entry] of [...twins, ...changes.filter((change) => !areTwins(change))]) {
       if (this.entries[slot]) {
         terms.push({ ...this.#places[slot][0], isTakenOut: true });
         slots.push(slot);
@@ -99,7 +102,7 @@ export class WasmMemory {
     }
     const all = Array.from({ length: this.#count }, (_, row) => row);
     if (how === "build") return this.#build(all);
-    this.rows.setTerms(terms);
+    this.rows.setTerms(terms, 0, twins.length);
     for (const { row, term, score } of this.patch()) {
       if (terms[term].isTakenOut) this.#heavy[row].delete(slots[term]);
       else this.#heavy[row].set(slots[term], score);

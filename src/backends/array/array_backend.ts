@@ -17,7 +17,6 @@ import {
   type Readout,
   type RowChanges,
   type RowSource,
-  type SavedBackend,
   type Since,
   type Work,
 } from "../backend.ts";
@@ -42,6 +41,7 @@ const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 /** Attention over typed arrays in the thread of the caller. */
 export class ArrayBackend implements Backend {
   readonly name = "array";
+  readonly threads = 1;
   readonly costs = COSTS;
   readonly keys: RowSource;
   readonly queries: RowSource;
@@ -179,11 +179,12 @@ export class ArrayBackend implements Backend {
     });
   }
 
-  save(keySize: number, querySize: number): Promise<SavedBackend> {
-    return Promise.try(() => ({
-      bias: this.#stored.bias.save(keySize, querySize),
-      states: saveStates(this.#states, this.#spread, this.#config.layout, querySize),
-    }));
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.#stored.bias.save(keySize, querySize);
+  }
+
+  save(querySize: number): Promise<SavedArrays> {
+    return Promise.try(() => saveStates(this.#states, this.#spread, this.#config.layout, querySize));
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {

@@ -74,11 +74,19 @@ export const EVENT_CAPACITY = 112;
 export const EVENT_COUNT = 116;
 /** u32: pairs, which are the first terms of a patch: two terms with one key, whose weight is computed once. */
 export const PAIR_COUNT = 120;
+/**
+ * u32: twins, which come after the pairs in a patch: two terms with one value, whose weights are added before the value
+ * is multiplied.
+ */
+export const TWIN_COUNT = 124;
 /** Bytes of a job. */
-export const JOB_BYTES = 124;
+export const JOB_BYTES = 128;
 
-/** Scores of a chunk, then its weights, then 4 numbers for each row. */
-export const SCRATCH_BYTES = 2 * CHUNK_TERMS * BLOCK_BYTES + 4 * BLOCK_BYTES;
+/**
+ * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once twins are joined, and weights in
+ * float64.
+ */
+export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 4) * BLOCK_BYTES + 4 * CHUNK_TERMS;
 /** A heavy key was met: u32 row, u32 term, f32 score. */
 export const EVENT_BYTES = 12;
 /** The shift of sums of no keys. */

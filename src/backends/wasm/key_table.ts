@@ -217,6 +217,13 @@ export class KeyTable implements RowSource {
       equalRun(numbers, biasStart(this, slot), numbers, biasStart(other, otherSlot), this.#biasQueries);
   }
 
+  /** Whether two live keys have the same value in a head. */
+  hasValueOf(slot: number, other: KeyTable, otherSlot: number, keyHead: number): boolean {
+    const { numbers } = this.#arena;
+    const start = this.#valueStart(slot, keyHead), otherStart = other.#valueStart(otherSlot, keyHead);
+    return equalRun(numbers, start, numbers, otherStart, this.#layout.valueDim);
+  }
+
   get #keyBytes(): number {
     return 4 * keyColumns(this.#layout);
   }

@@ -65,15 +65,7 @@ export class RowUpdater {
     // Room for a build is there already, and suffices for all patches but those of half the keys.
     this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
-    const others = since.slots.filter((slot) => {
-      const before = moment.find(slot);
-      return !before || !stored.isLive(slot) || !this.#terms.exchangeValue(before, stored, slot);
-    });
-    for (const slot of others) {
-      const before = moment.find(slot);
-      if (before) this.#terms.push(before.table, before.row, slot, true);
-      if (stored.isLive(slot)) this.#terms.push(stored, slot, slot, false);
-    }
+    this.#terms.exchange(moment);
     this.#work.rowsPatched += queries.length;
     this.#terms.attach(blocks.job);
     let events: readonly HeavyEvent[] = [];
@@ -159,8 +151,8 @@ export class RowUpdater {
 
   #count(rows: number, isSummed: boolean): void {
     const { layout: { headDim, valueDim }, rule } = this.#config;
-    const { count, keyCount } = this.#terms;
-    this.#work.multiplyAdds += rows * (keyCount * headDim + (isSummed ? count * (valueDim + 2) : 0));
+    const { keyCount, valueCount } = this.#terms;
+    this.#work.multiplyAdds += rows * (keyCount * headDim + (isSummed ? valueCount * (valueDim + 2) : 0));
     this.#work.exponentials += rows * keyCount * ((isSummed ? 1 : 0) + (rule.softcap > 0 ? 1 : 0));
   }
 }

@@ -19,7 +19,6 @@ import {
   type Readout,
   type RowChanges,
   type RowSource,
-  type SavedBackend,
   type Work,
 } from "../backend.ts";
 import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
@@ -115,6 +114,10 @@ export class WasmBackend implements Backend {
 
   get work(): Readonly<Work> {
     return this.#work;
+  }
+
+  get threads(): number {
+    return this.#runner.threads;
   }
 
   bytes(): number {
@@ -232,11 +235,12 @@ export class WasmBackend implements Backend {
     });
   }
 
-  save(keySize: number, querySize: number): Promise<SavedBackend> {
-    return Promise.try(() => ({
-      bias: this.#stored.saveBias(keySize, querySize),
-      states: saveStates(this.#savedParts(), querySize),
-    }));
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.#stored.saveBias(keySize, querySize);
+  }
+
+  save(querySize: number): Promise<SavedArrays> {
+    return Promise.try(() => saveStates(this.#savedParts(), querySize));
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {

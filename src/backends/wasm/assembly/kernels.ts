@@ -12,6 +12,7 @@ import {
   SHIFT,
   TERM_COUNT,
   TERM_VALUES,
+  TWIN_COUNT,
   VALUE_DIM,
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
@@ -19,7 +20,8 @@ import { multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addTwo } from "./products.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
-import { weighChunk, WEIGHTS_AT } from "./weights.ts";
+import { joinTwins, widenWeights } from "./twins.ts";
+import { VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 /** So few terms cost little beside what they change, and are summed in float64: edits one by one leave no rounding. */
 const FEW_TERMS: i32 = 16;
@@ -34,7 +36,7 @@ export function clear(job: usize, first: i32, end: i32): void {
   for (let block = first; block < end; block++) clearBlock(job, block);
 }
 
-/** Adds the terms, which have no pairs, to active rows that are being built, raising shifts as scores ask for it. */
+/** Adds the terms, which have no pairs and no twins, to active rows that are being built, raising shifts as scores ask for it. */
 export function build(job: usize, first: i32, end: i32): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let block = first; block < end; block++) {
@@ -43,7 +45,7 @@ export function build(job: usize, first: i32, end: i32): void {
       scoreChunk(job, block, term, count);
       raiseShifts(job, block, count);
       const isPeaked = weighChunk(job, block, term, count, 0);
-      addChunk(job, block, term, count, isPeaked || terms <= FEW_TERMS);
+      addChunk(job, block, term, count, 0, 0, isPeaked || terms <= FEW_TERMS);
     }
   }
 }
@@ -56,6 +58,7 @@ export function settle(job: usize, first: i32, end: i32): void {
 /** Adds and takes out the terms in active rows, and flags the rows that are not to be trusted; returns whether any is. */
 export function patch(job: usize, first: i32, end: i32): bool {
   const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
+  const twinsAt = 2 * allPairs, twinsEnd = twinsAt + 2 * load<i32>(job + TWIN_COUNT);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
@@ -63,7 +66,9 @@ export function patch(job: usize, first: i32, end: i32): bool {
       const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
       scoreChunk(job, block, term - pairsBefore, count - pairs);
       const isPeaked = weighChunk(job, block, term, count, pairs);
-      addChunk(job, block, term, count, isPeaked || terms <= FEW_TERMS);
+      // Chunks are of even size, so neither pairs nor twins are parted.
+      const from = max(term, twinsAt), twins = max(0, min(term + count, twinsEnd) - from) >> 1;
+      addChunk(job, block, term, count, from - term, twins, isPeaked || terms <= FEW_TERMS);
     }
     isFlagged = judge(job, block) || isFlagged;
   }
@@ -215,22 +220,30 @@ export function multiplyAddLimit(rounds: i32): f32 {
   return f32x4.extract_lane(f32x4.add(left, f32x4.add(f32x4.add(a4, a5), f32x4.add(a6, a7))), 0);
 }
 
-function addChunk(job: usize, block: i32, first: i32, count: i32, isExact: bool): void {
+/** Adds a chunk of `count` terms, of which `twins` twins start at its term `from`. */
+function addChunk(job: usize, block: i32, first: i32, count: i32, from: i32, twins: i32, isExact: bool): void {
   const columns = load<usize>(job + COLUMNS), used = load<usize>(job + VALUE_DIM) + 2;
-  const weights = load<usize>(job + SCRATCH) + WEIGHTS_AT;
-  const values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
+  const scratch = load<usize>(job + SCRATCH);
+  let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
   if (isExact) {
+    const left = widenWeights(job, values, count, from, twins);
     for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-      addExactly(weights, values, c << 2, count, high, low);
+      addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
     }
   } else {
+    let left = count;
+    if (twins > 0) {
+      left = joinTwins(job, values, count, from, twins);
+      values = scratch + VALUES_AT;
+    }
+    const weights = scratch + WEIGHTS_AT;
     let c: usize = 0;
     for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-      addFour(weights, values, c << 2, count, high, low);
+      addFour(weights, values, c << 2, left, high, low);
     }
-    if (c < used) addTwo(weights, values, c << 2, count, high, low);
+    if (c < used) addTwo(weights, values, c << 2, left, high, low);
   }
   chargeChunk(job, block, count, isExact);
 }

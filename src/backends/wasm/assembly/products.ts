@@ -190,33 +190,34 @@ export function addTwo(weights: usize, values: usize, column: usize, count: i32,
 }
 
 /**
- * The same for one column and without plain sums: products are exact in float64, and so is their sum to 53 bits. It
- * takes several times as long, and is for chunks in which one term is a large part of a row.
+ * The same for one column and without plain sums, with weights in float64: products are exact there, and so is their sum
+ * to 53 bits. It takes several times as long, and is for chunks in which one term is a large part of a row.
  */
 export function addExactly(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
   let sum0 = f64x2.splat(0), sum1 = f64x2.splat(0), sum2 = f64x2.splat(0), sum3 = f64x2.splat(0);
   const end = values + (count << 2);
-  for (; values < end; values += 4, weights += 32) {
+  for (; values < end; values += 4, weights += 64) {
     const factor = f64x2.splat(<f64> load<f32>(load<usize>(values) + column));
-    sum0 = f64x2.add(sum0, f64x2.mul(twoWeights(weights), factor));
-    sum1 = f64x2.add(sum1, f64x2.mul(twoWeights(weights + 8), factor));
-    sum2 = f64x2.add(sum2, f64x2.mul(twoWeights(weights + 16), factor));
-    sum3 = f64x2.add(sum3, f64x2.mul(twoWeights(weights + 24), factor));
+    sum0 = f64x2.add(sum0, f64x2.mul(v128.load(weights), factor));
+    sum1 = f64x2.add(sum1, f64x2.mul(v128.load(weights, 16), factor));
+    sum2 = f64x2.add(sum2, f64x2.mul(v128.load(weights, 32), factor));
+    sum3 = f64x2.add(sum3, f64x2.mul(v128.load(weights, 48), factor));
   }
   addDoubles(high, low, sum0, sum1);
   addDoubles(high + 16, low + 16, sum2, sum3);
 }
 
+/** Two floats have no more digits than fit into a float64, whose rounding is less than that of two floats. */
 @inline
-function twoWeights(at: usize): v128 {
-  return f64x2.promote_low_f32x4(v128.load64_zero(at));
-}
-
-@inline
-function addDoubles(high: usize, low: usize, first: v128, second: v128): void {
+function addDoubles(high: usize, low: usize, left: v128, right: v128): void {
+  const held = v128.load(high), rest = v128.load(low);
+  const first = f64x2.add(left, f64x2.add(f64x2.promote_low_f32x4(held), f64x2.promote_low_f32x4(rest)));
+  const heldRight = f64x2.promote_low_f32x4(v128.shuffle<f64>(held, held, 1, 1));
+  const restRight = f64x2.promote_low_f32x4(v128.shuffle<f64>(rest, rest, 1, 1));
+  const second = f64x2.add(right, f64x2.add(heldRight, restRight));
   const first32 = f32x4.demote_f64x2_zero(first), second32 = f32x4.demote_f64x2_zero(second);
+  v128.store(high, v128.shuffle<f64>(first32, second32, 0, 2));
   const firstRest = f32x4.demote_f64x2_zero(f64x2.sub(first, f64x2.promote_low_f32x4(first32)));
   const secondRest = f32x4.demote_f64x2_zero(f64x2.sub(second, f64x2.promote_low_f32x4(second32)));
-  addToTwoFloats(high, low, i64x2.shuffle(first32, second32, 0, 2));
-  addToTwoFloats(high, low, i64x2.shuffle(firstRest, secondRest, 0, 2));
+  v128.store(low, v128.shuffle<f64>(firstRest, secondRest, 0, 2));
 }

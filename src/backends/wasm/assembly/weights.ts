@@ -33,9 +33,14 @@ const LEAST_CHARGE: usize = memory.data<f32>([3.308722450212111e-24]);
 const SMALLEST_POWER: i32 = -125;
 const NOTHING: usize = memory.data<f32>([-Infinity]);
 
-/** In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row. */
+/**
+ * In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row; then the
+ * values and weights that are left once twins are joined, weights in float64.
+ */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
+export const VALUES_AT: usize = CHARGES_AT + 4 * BLOCK_BYTES;
+export const WIDE_WEIGHTS_AT: usize = VALUES_AT + 4 * CHUNK_TERMS;
 
 /**
  * Turns the scores in the scratch into the weights of `count` terms, of which the first `pairs` pairs share a score each;

@@ -34,6 +34,11 @@ export class PieceRunner {
     this.#lanes = [arena.take(LANE_BYTES)];
   }
 
+  /** Threads that pieces have been shared among so far. */
+  get threads(): number {
+    return this.#lanes.length;
+  }
+
   /** Does a run that takes so many multiply-adds. When it rejects, some of its rows may be in any state. */
   async run(run: PieceRun, multiplyAdds: number): Promise<void> {
     const { crew, module, threads } = this.#sharing ?? ALONE;

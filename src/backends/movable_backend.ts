@@ -1,0 +1,189 @@
+/**
+ * A backend that can give place to another, so that what lies above it need not know: the sources of rows stay the
+ * same objects, and work done before is counted on.
+ *
+ * Invariant: a move happens whole or not at all. The successor holds all stored rows, with the same bits, and a state
+ * of the present moment for every standing query, before anything is asked of it.
+ */
+
+import type {
+  Backend,
+  Changes,
+  Cohort,
+  Costs,
+  PassingQueries,
+  Readout,
+  RowChanges,
+  RowSource,
+  Work,
+} from "./backend.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
+import type { SavedArrays } from "../saved_array.ts";
+
+/** Slot numbers below which all stored rows lie. */
+export interface SlotCounts {
+  readonly keys: number;
+  readonly queries: number;
+}
+
+/** Whatever backend there is at the moment. */
+export class MovableBackend implements Backend {
+  readonly keys: RowSource = new CurrentRows(() => this.#current.keys);
+  readonly queries: RowSource = new CurrentRows(() => this.#current.queries);
+  readonly kept: RowSource = new CurrentRows(() => this.#current.kept);
+  readonly #layout: HeadLayout;
+  #current: Backend;
+  /** Of the backends before. */
+  #workBefore: Readonly<Work> = {
+    multiplyAdds: 0,
+    exponentials: 0,
+    rowsBuilt: 0,
+    rowsPatched: 0,
+    refreshes: 0,
+  };
+
+  constructor(layout: HeadLayout, first: Backend) {
+    this.#layout = layout;
+    this.#current = first;
+  }
+
+  get name(): string {
+    return this.#current.name;
+  }
+
+  get costs(): Costs {
+    return this.#current.costs;
+  }
+
+  get threads(): number {
+    return this.#current.threads;
+  }
+
+  get work(): Readonly<Work> {
+    return sum(this.#workBefore, this.#current.work);
+  }
+
+  /**
+   * Fills an empty backend with what is stored here, all of it and nothing kept, computes its states and goes on with
+   * it. When that fails everything stays as it is, and the successor is given back.
+   */
+  async moveTo(successor: Backend, counts: SlotCounts): Promise<void> {
+    const before = this.#current;
+    try {
+      await successor.restore("DynamicAttention.moveTo", this.#allRows(counts), null);
+    } catch (error) {
+      await successor.dispose();
+      throw error;
+    }
+    this.#workBefore = sum(this.#workBefore, before.work);
+    this.#current = successor;
+    // What a broken device cannot give back is no failure of the move.
+    await before.dispose().catch(() => {});
+  }
+
+  bytes(): number {
+    return this.#current.bytes();
+  }
+
+  store(changes: Changes, kept: Uint32Array): Promise<void> {
+    return this.#current.store(changes, kept);
+  }
+
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    return this.#current.update(build, patch);
+  }
+
+  read(cohort: Cohort): Promise<Readout> {
+    return this.#current.read(cohort);
+  }
+
+  certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
+    return this.#current.certify(cohort);
+  }
+
+  attend(queries: PassingQueries): Promise<Readout> {
+    return this.#current.attend(queries);
+  }
+
+  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#current.weights(row, head, slotCount);
+  }
+
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.#current.bias(keySize, querySize);
+  }
+
+  save(querySize: number): Promise<SavedArrays> {
+    return this.#current.save(querySize);
+  }
+
+  restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    return this.#current.restore(operation, rows, states);
+  }
+
+  dispose(): Promise<void> {
+    return this.#current.dispose();
+  }
+
+  #allRows({ keys, queries }: SlotCounts): Changes {
+    const width = keyColumns(this.#layout) + valueColumns(this.#layout);
+    return {
+      keys: { ...liveRows(this.keys, keys, width), bias: this.#current.bias(keys, queries) },
+      queries: { ...liveRows(this.queries, queries, queryColumns(this.#layout)), bias: null },
+    };
+  }
+}
+
+/** Rows of whichever backend is current. */
+class CurrentRows implements RowSource {
+  readonly #source: () => RowSource;
+
+  constructor(source: () => RowSource) {
+    this.#source = source;
+  }
+
+  isLive(slot: number): boolean {
+    return this.#source().isLive(slot);
+  }
+
+  element(slot: number, column: number): number {
+    return this.#source().element(slot, column);
+  }
+
+  position(slot: number): number {
+    return this.#source().position(slot);
+  }
+
+  copyRow(slot: number, target: Float32Array, offset: number): void {
+    this.#source().copyRow(slot, target, offset);
+  }
+
+  equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
+    return this.#source().equalsRow(slot, rows, offset);
+  }
+}
+
+/** All slots below `size`, whether they hold a row or not. */
+function liveRows(source: RowSource, size: number, width: number): Omit<RowChanges, "bias"> {
+  const slots = Uint32Array.from({ length: size }, (_, slot) => slot);
+  const live = new Uint8Array(size);
+  const rows = new Float32Array(size * width);
+  const positions = new Float64Array(size);
+  for (let slot = 0; slot < size; slot++) {
+    if (!source.isLive(slot)) continue;
+    live[slot] = 1;
+    source.copyRow(slot, rows, slot * width);
+    positions[slot] = source.position(slot);
+  }
+  return { slots, live, rows, positions };
+}
+
+function sum(one: Readonly<Work>, other: Readonly<Work>): Work {
+  return {
+    multiplyAdds: one.multiplyAdds + other.multiplyAdds,
+    exponentials: one.exponentials + other.exponentials,
+    rowsBuilt: one.rowsBuilt + other.rowsBuilt,
+    rowsPatched: one.rowsPatched + other.rowsPatched,
+    refreshes: one.refreshes + other.refreshes,
+  };
+}
