@@ -15,7 +15,7 @@ const needsBrowser = requires("chromium", browserPath, "apt-get install chromium
 
 /** Two cells, each with a figure. */
 function notebook(): Notebook {
-  const module = new URL("../../src/jupyter/live/mod.ts", import.meta.url).href;
+  const module = new URL("../../src/jupyter/mod.ts", import.meta.url).href;
   const figure = "liveAttention({ query: rows(1), key: rows(2), value: rows(3) })";
   const sources = [
     `import { liveAttention } from ${JSON.stringify(module)};

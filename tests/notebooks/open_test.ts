@@ -12,7 +12,7 @@ const OPEN = new URL("../../notebooks/open.ts", import.meta.url);
 const NOTEBOOK = new URL("../../notebooks/01_quickstart.ipynb", import.meta.url);
 const SWITCHES = ["run", "--quiet", "--allow-run", "--allow-read", OPEN.pathname];
 
-const LIVE = `import { liveAttention } from "../src/jupyter/live/mod.ts";
+const LIVE = `import { liveAttention } from "../src/jupyter/mod.ts";
 const words = "the cat sat on the mat".split(" ");
 const turn = (phase: number) => words.map((_, i) => [0, 1, 2, 3].map((c) => 2 * Math.sin(phase * (i + 1) * (c + 1))));
 liveAttention({ query: turn(1), key: turn(2), value: turn(3), labels: words, title: "Alive in a notebook" })`;
