@@ -36,11 +36,13 @@ export {
   AttentionError,
   BackendError,
   CapacityError,
+  DeviceError,
   DisposedError,
   FormatError,
   InputError,
   SlotError,
 } from "./src/errors.ts";
+export type { DeviceFailure } from "./src/errors.ts";
 export type { LoadOptions } from "./src/engine_snapshot.ts";
 export type { MimeBundle } from "./src/display/mime_bundle.ts";
 export type { Edit } from "./src/lazy/edits.ts";

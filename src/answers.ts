@@ -31,6 +31,8 @@ export interface WeightedKey {
 export interface DynamicAttentionStats {
   /** The backend in use. */
   readonly backend: string;
+  /** Why it is that one: that it was asked for by name, or what "auto" found and decided. */
+  readonly backendReason: string;
   /** Threads that have computed so far; 1 until work is large enough to be shared, see the option `threads`. */
   readonly threads: number;
   /** m, live queries. */

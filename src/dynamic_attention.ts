@@ -5,7 +5,7 @@
 
 import type { Backend } from "./backends/backend.ts";
 import { MovableBackend } from "./backends/movable_backend.ts";
-import { type BackendName, explainBackend, selectBackend, type ThreadCount } from "./backends/select.ts";
+import { type BackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
 import { outputColumns } from "./core/head_layout.ts";
 import { heaviestOf } from "./core/heaviest.ts";
@@ -25,12 +25,7 @@ import { checkNames, type DynamicAttentionOptions, toEngineProblem } from "./opt
 import { toHead, toPassing, toPosition, toRows } from "./question_options.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
-let construct: (
-  parts: EngineParts,
-  backend: Backend,
-  reason: string,
-  wrap?: WrapBackend,
-) => DynamicAttention;
+let construct: (parts: EngineParts, backend: Backend, wrap?: WrapBackend) => DynamicAttention;
 
 /** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
 const SHOWN_BOUNDS = 1024;
@@ -100,12 +95,10 @@ export class DynamicAttention {
   readonly #rules: EngineParts;
   readonly #wrap: WrapBackend;
   /** Why it computes on its backend, in words. */
-  #reason: string;
   #disposal: Promise<void> | null = null;
 
   static {
-    construct = (parts, backend, reason, wrap = (backend) => backend) =>
-      new DynamicAttention(parts, backend, reason, wrap);
+    construct = (parts, backend, wrap) => new DynamicAttention(parts, backend, wrap);
     lookInside = (operation, live) => {
       if (typeof live !== "object" || live === null || !(#pipeline in live)) {
         throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
@@ -115,8 +108,7 @@ export class DynamicAttention {
     };
   }
 
-  private constructor(parts: EngineParts, backend: Backend, reason: string, wrap: WrapBackend) {
-    this.#reason = reason;
+  private constructor(parts: EngineParts, backend: Backend, wrap: WrapBackend = (backend) => backend) {
     this.#wrap = wrap;
     this.#backend = new MovableBackend(parts.layout, backend);
     this.#rules = parts;
@@ -471,9 +463,10 @@ export class DynamicAttention {
     const factory = selectBackend(operation, backend, options.threads);
     const { layout, rule, mask, tolerance, keySlots, querySlots } = this.#rules;
     await this.#pipeline.move(operation, async () => {
-      const successor = this.#wrap(await factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance }));
+      const sizes = { queryCount: querySlots.count, keyCount: keySlots.count };
+      const maskHeads = mask?.heads ?? 0;
+      const successor = this.#wrap(await factory({ layout, rule, maskHeads, tolerance, sizes }));
       await this.#backend.moveTo(successor, { keys: keySlots.size, queries: querySlots.size });
-      this.#reason = explainBackend(backend, successor.name);
     });
   }
 
@@ -497,7 +490,7 @@ export class DynamicAttention {
   /** What a terminal shows: sizes, backend, what waits and what was done, a line each. */
   [INSPECT](): string {
     if (this.#disposal) return "DynamicAttention (disposed)";
-    return engineText({ stats: this.stats(), backendReason: this.#reason, bound: null });
+    return engineText({ stats: this.stats(), bound: null });
   }
 
   /**
@@ -513,7 +506,6 @@ export class DynamicAttention {
     const { engineBundle } = await import("./display/engine_bundle.ts");
     return engineBundle({
       stats,
-      backendReason: this.#reason,
       bound: { largest: Math.max(0, ...bounds), rows: slots.length },
     });
   }
@@ -563,7 +555,7 @@ export async function createEngine(
   const querySlots = new SlotTable(problem.queryPositions);
   const parts = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
   const backend = await fillBackend(problem, wrap);
-  return construct(parts, backend, explainBackend(options.backend ?? "auto", backend.name), wrap);
+  return construct(parts, backend, wrap);
 }
 
 /** As `createEngine`, of a snapshot. */
@@ -581,8 +573,7 @@ export async function loadEngine(
   const copy = new Uint8Array(bytes);
   const { restoreEngine } = await loadSnapshots();
   const { parts, backend } = await restoreEngine(operation, copy, options, wrap);
-  const reason = options.backend ? explainBackend(options.backend, backend.name) : "as it was saved";
-  return construct(parts, backend, reason, wrap);
+  return construct(parts, backend, wrap);
 }
 
 /** Most engines are neither saved nor loaded. */

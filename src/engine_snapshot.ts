@@ -3,7 +3,7 @@
  */
 
 import type { Backend, Changes, RowSource } from "./backends/backend.ts";
-import { type BackendName, isBackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
+import { type BackendName, selectBackend, selectSaved, type ThreadCount } from "./backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "./core/head_layout.ts";
 import { describe, InputError } from "./errors.ts";
 import type { Entries } from "./lazy/edit_log.ts";
@@ -94,10 +94,14 @@ export async function restoreEngine(
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
   };
-  const name = options.backend ?? (isBackendName(snapshot.backend) ? snapshot.backend : "auto");
-  const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0 };
-  const threads = name === "array" ? 1 : options.threads;
-  const backend = wrap(await selectBackend(operation, name, threads)(config));
+  const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };
+  const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0, sizes };
+  const name = options.backend ?? snapshot.backend;
+  const threads = name === "array" || name === "webgpu" ? 1 : options.threads;
+  const factory = options.backend
+    ? selectBackend(operation, options.backend, threads)
+    : selectSaved(operation, name, threads);
+  const backend = wrap(await factory(config));
   const states = backend.name === snapshot.backend ? snapshot.states : null;
   try {
     await backend.restore(operation, toChanges(snapshot, parts), states);

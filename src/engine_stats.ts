@@ -18,6 +18,7 @@ export function statsOf(
   const { pending, unstored } = pipeline;
   return {
     backend: backend.name,
+    backendReason: backend.reason,
     threads: backend.threads,
     queryCount: querySlots.count,
     keyCount: keySlots.count,

@@ -89,6 +89,26 @@ export class BackendError extends AttentionError {
   }
 }
 
+/** Why a device does not go on. */
+export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" | "internal";
+
+/**
+ * A graphics device failed. It is the `cause` of the {@link BackendError} that tells of it: the edits are kept, and
+ * the next call goes on with a fresh device where there is one.
+ */
+export class DeviceError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "DeviceError";
+  /** What happened: the device went away, had no memory, or refused a command or a shader. */
+  readonly reason: DeviceFailure;
+
+  /** The message reads `operation: reason, what the device said`. */
+  constructor(operation: string, reason: DeviceFailure, said: string, options?: ErrorOptions) {
+    super(operation, said === "" ? reason : `${reason}, ${said}`, options);
+    this.reason = reason;
+  }
+}
+
 /** What was asked for does not fit into memory; nothing was changed. */
 export class CapacityError extends AttentionError {
   /** The name of the class. */

@@ -14,7 +14,8 @@ export async function fillBackend(
   wrap: (backend: Backend) => Backend = (backend) => backend,
 ): Promise<Backend> {
   const { query, key, value, queryPositions, keyPositions, layout, rule, mask, tolerance, factory } = problem;
-  const backend = wrap(await factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance }));
+  const sizes = { queryCount: queryPositions.length, keyCount: keyPositions.length };
+  const backend = wrap(await factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance, sizes }));
   const keys = insertedRows(joinRows(key, value), keyPositions);
   const queries = insertedRows(query.data, queryPositions);
   const scope = {

@@ -41,7 +41,10 @@ export interface AttentionOptions {
   readonly queryPositions?: ArrayLike<number>;
   /** Positions of the keys; 0, 1, 2, … unless given. */
   readonly keyPositions?: ArrayLike<number>;
-  /** Where to compute; "auto" unless given. */
+  /**
+   * Where to compute; "auto" unless given, which is a graphics device for large problems where there is one (never a
+   * program that stands in for one), else `wasm`, else `array`. `stats().backendReason` says why.
+   */
   readonly backend?: BackendName;
   /**
    * How many threads may compute on the backend `wasm`, 1 to 256: "auto" unless given, which is the number of

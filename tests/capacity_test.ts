@@ -1,7 +1,7 @@
 // What cannot fit is refused by type, with the number of bytes, and leaves the engine as it was.
 
 import { CapacityError, DynamicAttention } from "../mod.ts";
-import { RowStates } from "../src/backends/array/row_states.ts";
+import { RowStates } from "../src/backends/float64/row_states.ts";
 import { RowStore } from "../src/backends/row_store.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { BACKENDS } from "./support/backends.ts";

@@ -96,7 +96,8 @@ for (const backend of BACKENDS) {
 }
 
 for (const backend of BACKENDS) {
-  for (const lazyThreshold of [1, 3, Infinity]) {
+  // Reading from a device takes its time: one threshold is enough there.
+  for (const lazyThreshold of backend === "webgpu" ? [3] : [1, 3, Infinity]) {
     for (const onThreshold of ["patch", "auto"] as const) {
       const title = `threshold ${lazyThreshold}, ${onThreshold}`;
       Deno.test(`conformance on ${backend}: every vector, edited into, ${title}`, async (t) => {

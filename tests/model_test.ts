@@ -5,7 +5,7 @@ import fc from "fast-check";
 import type { DynamicAttentionOptions, LazyThreshold } from "../mod.ts";
 import type { Backend } from "../src/backends/backend.ts";
 import { createEngine } from "../src/dynamic_attention.ts";
-import { BACKENDS, FailingBackend, SlowBackend } from "./support/backends.ts";
+import { BACKENDS, casesOn, FailingBackend, SlowBackend } from "./support/backends.ts";
 import { MemoryModel } from "./support/memory_model.ts";
 import { commands, persist, World } from "./support/model_commands.ts";
 import { assertAccurate } from "./support/accuracy.ts";
@@ -102,15 +102,17 @@ async function runSequences(
 
 for (const backend of BACKENDS) {
   Deno.test(`model: any sequence of calls is exact on ${backend}`, async () => {
-    await runSequences(backend, LONG ? 5000 : 300, {});
+    await runSequences(backend, casesOn(backend, LONG ? 5000 : 300), {});
   });
 
   Deno.test(`model: also when ${backend} takes its time`, async () => {
-    await runSequences(backend, LONG ? 1000 : 60, { wrap: (inner) => new SlowBackend(inner) });
+    await runSequences(backend, casesOn(backend, LONG ? 1000 : 60), {
+      wrap: (inner) => new SlowBackend(inner),
+    });
   });
 
   Deno.test(`model: no edit is lost when ${backend} fails now and then`, async () => {
-    await runSequences(backend, LONG ? 1000 : 60, {
+    await runSequences(backend, casesOn(backend, LONG ? 1000 : 60), {
       wrap: (inner, random) => {
         const failing = new FailingBackend(inner);
         let batches = 0;

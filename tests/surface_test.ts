@@ -6,7 +6,7 @@ import { attention, DynamicAttention, type MaskFunction, type MaskInput, type Ma
 import { referenceAttention, type ReferenceCase } from "../src/core/reference.ts";
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "./assert.ts";
 import { assertAccurate, largestDifference, rowsOf } from "./support/accuracy.ts";
-import { BACKENDS } from "./support/backends.ts";
+import { BACKENDS, casesOn } from "./support/backends.ts";
 import { editInto, type Scene, sceneOptions } from "./support/edited_into.ts";
 import { Random } from "./support/random.ts";
 
@@ -228,7 +228,7 @@ for (const backend of BACKENDS) {
         const title = `${name}, edited into, threshold ${lazyThreshold}, ${onThreshold}`;
         Deno.test(`surface on ${backend}: ${title}`, async () => {
           const order = new Random(name.length + (lazyThreshold === Infinity ? 99 : lazyThreshold));
-          for (let round = 0; round < 3; round++) {
+          for (let round = 0; round < casesOn(backend, 3); round++) {
             const settings = { lazyThreshold, onThreshold, backend };
             const { engine, keySlots, querySlots } = await editInto(scene, settings, order);
             await assertAnswers(engine, truth, querySlots, keySlots);

@@ -1,7 +1,7 @@
 // The WebAssembly kernels alone: bits, accuracy, and the truth of the ledger, for both builds.
 
 import { assert, assertEquals, assertLess } from "./assert.ts";
-import { STEEP_SCORE } from "../src/backends/wasm/key_reach.ts";
+import { STEEP_SCORE } from "../src/backends/key_reach.ts";
 import { type KernelBuild, supportedBuild } from "../src/backends/wasm/load_kernels.ts";
 import type { RowRule } from "../src/backends/wasm/row_blocks.ts";
 import { compileKernels, MODULE, moduleSource } from "../tools/wasm_sources.ts";

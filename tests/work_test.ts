@@ -210,7 +210,7 @@ for (const backend of BACKENDS) {
   Deno.test(`work on ${backend}: an error budget applies nothing until a peek would be off by more`, async () => {
     await using engine = await engineOf(20, 50, { lazyThreshold: { error: 0.05 }, onThreshold: "patch" });
     // What is proven of float32 scores, d + 2 roundings of the largest product, is 1.4e-5 here by itself.
-    const ofRounding = backend === "wasm" ? 2e-5 : 1e-5;
+    const ofRounding = backend === "array" ? 1e-5 : 3e-5;
     let applied = 0, stale = 0;
     for (let step = 0; step < 60; step++) {
       engine.addToKey(step % 50, step % HEAD_DIM, 0.5);
@@ -307,6 +307,8 @@ for (const backend of BACKENDS) {
     const work = await workOf(engine, async () => {
       engine.delete(0);
       await engine.flush();
+      // A device decides by itself what it refreshes, and tells with the next answer.
+      await engine.read();
     });
     assertEquals([work.rowsPatched, work.refreshes, work.rowsBuilt], [3, 1, backend === "wasm" ? 3 : 1]);
   });

@@ -114,6 +114,10 @@ export interface BackendConfig {
   readonly maskHeads: number;
   /** Largest trusted rounding error, relative; see `core/rounding_ledger.ts`. */
   readonly tolerance: number;
+  /** How many rows it is filled with at first, where that is known: what is worth it depends on that. */
+  readonly sizes?: { readonly queryCount: number; readonly keyCount: number };
+  /** Why this backend was chosen, where somebody chose. */
+  readonly reason?: string;
 }
 
 /** Queries that are not standing. No mask knows them: with one, nobody may ask for them. */
@@ -129,6 +133,8 @@ export interface PassingQueries {
 export interface Backend {
   /** Its name, as the option `backend` gives it. */
   readonly name: string;
+  /** Why it was chosen, in words. */
+  readonly reason: string;
   /** Its cost constants. */
   readonly costs: Costs;
   /** Threads that have computed for it; 1 while only the caller's has. */
@@ -187,6 +193,9 @@ export interface Backend {
   /** Gives back what it holds. */
   dispose(): Promise<void>;
 }
+
+/** The reason for a backend that nobody chose. */
+export const GIVEN = "given by the caller";
 
 /** Nothing has happened. */
 export const NOTHING: Since = { slots: new Uint32Array(0), kept: new Uint32Array(0) };

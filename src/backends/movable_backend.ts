@@ -51,6 +51,10 @@ export class MovableBackend implements Backend {
     return this.#current.name;
   }
 
+  get reason(): string {
+    return this.#current.reason;
+  }
+
   get costs(): Costs {
     return this.#current.costs;
   }

@@ -1,6 +1,6 @@
 /**
- * The one place that knows which backends there are: turns the option `backend` into a factory.
- * A backend is loaded when it is asked for first.
+ * The one place that knows which backends there are: turns the option `backend` into a factory and tells each backend why
+ * it was chosen. A backend is loaded when it is asked for first.
  */
 
 import { describe, InputError } from "../errors.ts";
@@ -10,11 +10,19 @@ import { isThreadCount, MOST_THREADS, type ThreadCount } from "./wasm/threads/th
 export type { ThreadCount };
 
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
-export type BackendName = "auto" | "array" | "wasm";
+export type BackendName = "auto" | "array" | "wasm" | "webgpu";
+
+const NAMES: readonly string[] = ["auto", "array", "wasm", "webgpu"];
+
+/**
+ * Multiply-adds of a rebuild, H·m·n·(d + dv), from which "auto" looks for a graphics device. Below, the answers of `wasm`
+ * are there before a device has been asked anything; docs/webgpu.md has the estimate.
+ */
+export const DEVICE_WORK = 2 ** 30;
 
 /** Whether there is a backend of this name. */
 export function isBackendName(name: string): name is BackendName {
-  return name === "auto" || name === "array" || name === "wasm";
+  return NAMES.includes(name);
 }
 
 /** The factory for `name`, whose backends use `threads` threads at most. */
@@ -32,15 +40,19 @@ export function selectBackend(
   }
   switch (name) {
     case "auto":
-      return async (config) => await createWasm(config, threads) ?? await createArray(config);
+      return (config) => createFastest(config, threads);
     case "array":
+    case "webgpu":
       if (threads !== "auto" && threads !== 1) {
-        throw new InputError(operation, `threads is ${threads} with backend "array"`, '1 or "auto"');
+        throw new InputError(operation, `threads is ${threads} with backend "${name}"`, '1 or "auto"');
       }
-      return createArray;
+      return async (config) => {
+        const named = { ...config, reason: BY_NAME };
+        return name === "array" ? await createArray(named) : await createWebgpu(operation, named);
+      };
     case "wasm":
       return async (config) => {
-        const backend = await createWasm(config, threads);
+        const backend = await createWasm({ ...config, reason: BY_NAME }, threads);
         if (backend) return backend;
         throw new InputError(
           operation,
@@ -49,14 +61,40 @@ export function selectBackend(
         );
       };
     default:
-      throw new InputError(operation, `backend is ${describe(name)}`, '"auto", "array" or "wasm"');
+      throw new InputError(operation, `backend is ${describe(name)}`, '"auto", "array", "wasm" or "webgpu"');
   }
 }
 
-/** Why an engine that was asked to compute on `asked` computes on `chosen`, in words. */
-export function explainBackend(asked: BackendName, chosen: string): string {
-  if (asked !== "auto") return "as asked";
-  return chosen === "wasm" ? "the fastest that runs here" : "WebAssembly has no SIMD here";
+/** The factory for states that were saved on `name`: where that does not run, the fastest one that does. */
+export function selectSaved(operation: string, name: string, threads: ThreadCount = "auto"): BackendFactory {
+  if (name !== "webgpu") return selectBackend(operation, isBackendName(name) ? name : "auto", threads);
+  return async (config) => {
+    const { isFound } = await findDevice();
+    if (isFound) return await createWebgpu(operation, { ...config, reason: "saved on it" });
+    return await createFastest(config, threads);
+  };
+}
+
+const BY_NAME = "asked for by name";
+
+async function createFastest(config: BackendConfig, threads: ThreadCount): Promise<Backend> {
+  const { layout: { heads, headDim, valueDim }, sizes } = config;
+  const work = sizes ? heads * sizes.queryCount * sizes.keyCount * (headDim + valueDim) : 0;
+  let reason = `a rebuild takes ${work} multiply-adds, and a graphics device pays from ${DEVICE_WORK} on`;
+  if (work >= DEVICE_WORK) {
+    const { isHardware, description } = await findDevice();
+    reason = description;
+    if (isHardware) {
+      const backend = await tryWebgpu({
+        ...config,
+        reason: `${description}, and a rebuild takes ${work} multiply-adds`,
+      });
+      if (backend) return backend;
+      reason = `${description}, but does not run`;
+    }
+  }
+  const wasm = await createWasm({ ...config, reason }, threads);
+  return wasm ?? await createArray({ ...config, reason: `${reason}; WebAssembly has no SIMD` });
 }
 
 async function createArray(config: BackendConfig): Promise<Backend> {
@@ -68,4 +106,29 @@ async function createArray(config: BackendConfig): Promise<Backend> {
 async function createWasm(config: BackendConfig, threads: ThreadCount): Promise<Backend | null> {
   const { createWasmBackend } = await import("./wasm/wasm_backend.ts");
   return await createWasmBackend(config, threads);
+}
+
+/** On any adapter, software too. */
+async function createWebgpu(operation: string, config: BackendConfig): Promise<Backend> {
+  const { isFound, description } = await findDevice();
+  if (!isFound) {
+    throw new InputError(operation, `backend is "webgpu", but ${description}`, '"auto", "wasm" or "array"');
+  }
+  const { createWebgpuBackend } = await import("./webgpu/webgpu_backend.ts");
+  return await createWebgpuBackend(config);
+}
+
+/** null where an adapter promised more than its device keeps. */
+async function tryWebgpu(config: BackendConfig): Promise<Backend | null> {
+  const { createWebgpuBackend } = await import("./webgpu/webgpu_backend.ts");
+  try {
+    return await createWebgpuBackend(config);
+  } catch {
+    return null;
+  }
+}
+
+async function findDevice() {
+  const { describeAdapter } = await import("./webgpu/adapter.ts");
+  return await describeAdapter();
 }

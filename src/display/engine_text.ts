@@ -8,8 +8,6 @@ import { countOf, formatBytes, formatCount, formatNumber } from "./format.ts";
 /** What an engine says of itself. */
 export interface EngineFacts {
   readonly stats: DynamicAttentionStats;
-  /** Why it computes where it does. */
-  readonly backendReason: string;
   /**
    * The largest certified distance from exact of a stale answer, over the first `rows` queries; null where nobody has
    * asked.
@@ -18,13 +16,13 @@ export interface EngineFacts {
 }
 
 /** Terms and what there is to say about each, in the order of interest. */
-export function engineTerms({ stats, backendReason, bound }: EngineFacts): [term: string, text: string][] {
+export function engineTerms({ stats, bound }: EngineFacts): [term: string, text: string][] {
   const { queryCount, keyCount, heads, kvHeads, headDim, valueDim } = stats;
   const keyHeads = kvHeads === heads ? "" : `, ${countOf(kvHeads, "key head")}`;
   const terms: [string, string][] = [
     ["size", `${countOf(queryCount, "query", "queries")} over ${countOf(keyCount, "key")}`],
     ["heads", `${countOf(heads, "head")}${keyHeads} of ${headDim} numbers a key and ${valueDim} a value`],
-    ["backend", `${stats.backend}, ${countOf(stats.threads, "thread")}: ${backendReason}`],
+    ["backend", `${stats.backend}, ${countOf(stats.threads, "thread")}: ${stats.backendReason}`],
     [
       "pending",
       stats.pending === 0

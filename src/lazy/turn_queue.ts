@@ -3,7 +3,7 @@
  * question fails in a way that those behind it were built on, they reject with the same error.
  */
 
-import { AttentionError, BackendError } from "../errors.ts";
+import { AttentionError, BackendError, DeviceError } from "../errors.ts";
 
 /** A queue for one backend. */
 export class TurnQueue {
@@ -40,7 +40,8 @@ export class TurnQueue {
 
   /** An error of the library for whatever was thrown. */
   toError(operation: string, cause: unknown): AttentionError {
-    return cause instanceof AttentionError ? cause : new BackendError(operation, this.#backend.name, cause);
+    const isTold = cause instanceof AttentionError && !(cause instanceof DeviceError);
+    return isTold ? cause : new BackendError(operation, this.#backend.name, cause);
   }
 
   /** Rejects all that is queued now. */

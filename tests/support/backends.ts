@@ -3,9 +3,27 @@
 import type { Backend, Changes, Cohort, PassingQueries, Readout } from "../../src/backends/backend.ts";
 import type { SavedArrays } from "../../src/saved_array.ts";
 import type { BackendName } from "../../mod.ts";
+import { requires } from "../requirements.ts";
+
+const adapter = await globalThis.navigator?.gpu?.requestAdapter();
+
+/** Whether tests of the backend `webgpu` run here; a software device will do. */
+export const GPU = requires(
+  "a graphics device",
+  adapter?.info.description,
+  "apt-get install mesa-vulkan-drivers libvulkan1",
+);
 
 /** Names that `create` accepts and that run here. */
-export const BACKENDS: readonly BackendName[] = ["array", "wasm"];
+export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];
+
+/**
+ * How many of so many random cases a suite runs on a backend. Reading anything from a device takes Deno 10 ms, whatever
+ * it computes, and a software device computes slowly: `webgpu` gets a twelfth.
+ */
+export function casesOn(backend: BackendName, cases: number): number {
+  return backend === "webgpu" ? Math.ceil(cases / 12) : cases;
+}
 
 /** Passes everything on; subclasses get in the way. */
 export class Wrapped implements Backend {
@@ -17,6 +35,9 @@ export class Wrapped implements Backend {
     this.name = inner.name;
   }
 
+  get reason() {
+    return this.inner.reason;
+  }
   get costs() {
     return this.inner.costs;
   }

@@ -12,6 +12,7 @@ import {
   type Changes,
   type Cohort,
   type Costs,
+  GIVEN,
   NO_ROW,
   type PassingQueries,
   type Readout,
@@ -24,13 +25,13 @@ import type { SavedArrays } from "../../saved_array.ts";
 import { outputColumns, queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
 import { Certifier, NO_WEIGHT_ROUNDING } from "../certifier.ts";
-import type { KeyBlock, KeyExchange } from "./key_block.ts";
-import { KeyStore } from "./key_store.ts";
-import { Kernels } from "./kernels.ts";
-import { RowStates } from "./row_states.ts";
-import type { RowTotals } from "./row_totals.ts";
+import type { KeyBlock, KeyExchange } from "../float64/key_block.ts";
+import { KeyStore } from "../float64/key_store.ts";
+import { Kernels } from "../float64/kernels.ts";
+import { RowStates } from "../float64/row_states.ts";
+import type { RowTotals } from "../float64/row_totals.ts";
 import { RowStore } from "../row_store.ts";
-import { restoreStates, saveStates } from "./saved_states.ts";
+import { restoreStates, saveStates } from "../float64/saved_states.ts";
 import { ValueSpread } from "../value_spread.ts";
 
 /** Of an exchange that nobody patches by. */
@@ -42,6 +43,7 @@ const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 export class ArrayBackend implements Backend {
   readonly name = "array";
   readonly threads = 1;
+  readonly reason: string;
   readonly costs = COSTS;
   readonly keys: RowSource;
   readonly queries: RowSource;
@@ -60,6 +62,7 @@ export class ArrayBackend implements Backend {
   constructor(config: BackendConfig) {
     const { layout, rule, maskHeads } = config;
     this.#config = config;
+    this.reason = config.reason ?? GIVEN;
     this.#kernels = new Kernels(layout, rule);
     this.#stored = new KeyStore(layout, maskHeads);
     this.#kept = new KeyStore(layout, maskHeads);

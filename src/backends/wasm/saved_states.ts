@@ -19,7 +19,7 @@ import { FormatError } from "../../errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
 import type { ValueSpread } from "../value_spread.ts";
 import { EMPTY_SHIFT } from "./job_fields.ts";
-import type { KeyReach } from "./key_reach.ts";
+import type { KeyReach } from "../key_reach.ts";
 import type { KeyTable } from "./key_table.ts";
 import { HEAVY_KEYS, type HeavyKey, type RowStates } from "./row_states.ts";
 

@@ -13,6 +13,7 @@ import {
   type Changes,
   type Cohort,
   type Costs,
+  GIVEN,
   NO_ROW,
   NOTHING,
   type PassingQueries,
@@ -28,7 +29,7 @@ import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier
 import { RowStore } from "../row_store.ts";
 import { ValueSpread } from "../value_spread.ts";
 import { BLOCK_ROWS } from "./job_fields.ts";
-import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
+import { KeyReach, STEEP_SCORE } from "../key_reach.ts";
 import { KeyTable } from "./key_table.ts";
 import { compileKernels, instantiateKernels, type Kernels, supportedBuild } from "./load_kernels.ts";
 import { giveMemory, takeMemory } from "./memory_pool.ts";
@@ -40,7 +41,7 @@ import { RowReader } from "./row_reader.ts";
 import { RowTotals } from "./row_totals.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
-import { weightRounding } from "./weight_rounding.ts";
+import { weightRounding } from "../weight_rounding.ts";
 import { CREW, type Crew } from "./threads/crew.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 import { type ThreadCount, threadsOf } from "./threads/thread_count.ts";
@@ -53,6 +54,7 @@ const PASSING_ROWS = 64;
 /** Attention over WebAssembly kernels. */
 export class WasmBackend implements Backend {
   readonly name = "wasm";
+  readonly reason: string;
   readonly costs = COSTS;
   readonly keys: RowSource;
   readonly queries: RowSource;
@@ -85,6 +87,7 @@ export class WasmBackend implements Backend {
     this.#isFused = kernels.isFused() === 1;
     const rowRule = toRowRule(layout, rule, tolerance);
     this.#config = config;
+    this.reason = config.reason ?? GIVEN;
     this.#stored = new KeyTable(arena, layout, maskHeads);
     this.#kept = new KeyTable(arena, layout, maskHeads);
     this.#queryRows = new RowStore(queryColumns(layout));

@@ -1,5 +1,5 @@
 /**
- * The states of the `array` backend as a snapshot holds them, for m query slots, H heads and rows of w = dv + 2 sums:
+ * States in float64 as a snapshot holds them, for m query slots, H heads and rows of w = dv + 2 sums:
  *
  *     shift, massError, sumError   F64 [m, H]
  *     high, low                    F64 [m, H, w]

@@ -1,5 +1,5 @@
 /**
- * The state of every standing query on the `array` backend, a row a query and head: its *sums* in two floats with a
+ * The states of standing queries in float64, a row a query and head: its *sums* in two floats with a
  * rounding ledger, and its *heavy keys*, which stay out of the sums.
  *
  * The sums of a row are `width = dv + 2` numbers, Σ_j a_ij (v_j, 1, ‖v_j‖∞) with a_ij = exp(s_ij) · 2^−shift: the

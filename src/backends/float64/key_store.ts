@@ -1,5 +1,5 @@
 /**
- * Keys and values of the `array` backend, by slot: a table of keys, a table of widened values and what the mask adds.
+ * Keys and values in plain arrays, by slot: a table of keys, a table of widened values and what the mask adds.
  * A value has two columns of upkeep a head, (v, 1, ‖v‖∞), so that a row's mass and magnitude are sums like any other.
  */
 

@@ -4,8 +4,18 @@
  * ±2²¹ for ±2²¹, which matters where the largest one is. The bounds only grow, but when all states are computed anew.
  */
 
-import type { HeadLayout } from "../../core/head_layout.ts";
-import type { KeyTable } from "./key_table.ts";
+import type { HeadLayout } from "../core/head_layout.ts";
+
+/** Keys and values of which the size is known. */
+export interface MeasuredKeys {
+  /** One more than the largest slot. */
+  readonly size: number;
+  /** ‖k‖₂ by slot and key head. */
+  readonly norms: ArrayLike<number>;
+  isLive(slot: number): boolean;
+  /** ‖v‖∞ of a live value. */
+  magnitude(slot: number, keyHead: number): number;
+}
 
 /** A row whose largest score is as far from 0 is steep. */
 export const STEEP_SCORE = 2 ** 19;
@@ -27,14 +37,14 @@ export class KeyReach {
   }
 
   /** Measures the live keys of a table alone. */
-  layAround(table: KeyTable): void {
+  layAround(table: MeasuredKeys): void {
     this.norms.fill(0);
     this.magnitudes.fill(0);
     for (let slot = 0; slot < table.size; slot++) this.holdRow(table, slot);
   }
 
   /** Holds one key of a table, if it is live. */
-  holdRow(table: KeyTable, slot: number): void {
+  holdRow(table: MeasuredKeys, slot: number): void {
     if (!table.isLive(slot)) return;
     for (let head = 0; head < this.#layout.kvHeads; head++) {
       this.norms[head] = Math.max(this.norms[head], table.norms[slot * this.#layout.kvHeads + head]);

@@ -1,6 +1,6 @@
 /**
- * The arithmetic of the `array` backend: plain loops over typed arrays, float64 inside. Two of them keep the
- * states: `buildRow` computes a row from scratch, `patchRow` exchanges the contributions of the keys that
+ * Rows in float64: plain loops over typed arrays. They are all of the `array` backend, and what others compute where
+ * float32 is not good enough. Two of them keep the states: `buildRow` computes a row from scratch, `patchRow` exchanges the contributions of the keys that
  * changed. Both take every score from `core/score_rule.ts` and every weight from `core/power_shift.ts`, so what
  * a patch subtracts has the bits of what a build or an earlier patch added. A *row* here is one head of a query.
  */

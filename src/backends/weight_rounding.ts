@@ -11,8 +11,8 @@
  * distribution by at most tanh(δ/2) in total variation.
  */
 
-import type { ScoreRule } from "../../core/score_rule.ts";
-import type { WeightRounding } from "../certifier.ts";
+import type { ScoreRule } from "../core/score_rule.ts";
+import type { WeightRounding } from "./certifier.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
 /** What a key that does not matter has of its row's mass at most, and how far below the log-sum-exp its score is. */

@@ -1,5 +1,5 @@
 /**
- * The applied keys and values of the `array` backend as the engine knows them: one row `[key | value]` a slot,
+ * The keys and values of a store as the engine knows them: one row `[key | value]` a slot,
  * put together from the two stores.
  */
 

@@ -1,0 +1,302 @@
+/**
+ * What the device holds of an engine, and how far it lags behind the rows at the host, which are the truth: rows that
+ * change are noted, and brought to the device by the next work that needs them, in its own upload.
+ *
+ * Invariant: a record on the device is that of the host's row unless it is noted as changed.
+ */
+
+import type { RowChanges } from "../backend.ts";
+
+import { SAME_KIND } from "./kernels/table_kernels.ts";
+import { PagedTable, slotsOfPage } from "./paged_table.ts";
+import { finiteBias, type HostRows } from "./host_rows.ts";
+import type { RecordLayout } from "./record_layout.ts";
+import type { Session } from "./session.ts";
+import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
+import { BufferUsage } from "./usage.ts";
+
+/** Bytes that are uploaded at once. */
+const UPLOAD_BYTES = 2 ** 25;
+/** In the place of a slot: the kept row comes from the host. */
+const FROM_HOST = -1;
+
+/** The flagged rows of a page of queries: see the kernel `plan`. */
+function flaggedWords(heads: number, slots: number): number {
+  return 4 + heads + heads * slots;
+}
+
+/** Tables on the device. */
+export class DeviceImage {
+  readonly session: Session;
+  readonly queries: PagedTable;
+  readonly states: PagedTable;
+  /** A buffer a page of queries. */
+  readonly flagged: GPUBuffer[] = [];
+  readonly #rows: HostRows;
+  #record: RecordLayout;
+  #stored: PagedTable;
+  #kept: PagedTable;
+  readonly #changedKeys = new Set<number>();
+  /** Kept rows that are not there yet: the slot whose record on the device they are, or FROM_HOST. */
+  readonly #changedKept = new Map<number, number>();
+  readonly #changedQueries = new Set<number>();
+  /** Queries whose biases lie across records that are there. */
+  readonly #changedBiases = new Set<number>();
+  #counters: GPUBuffer | null = null;
+  #scratch: GPUBuffer | null = null;
+
+  constructor(session: Session, rows: HostRows, record: RecordLayout) {
+    const { heads } = record.layout;
+    this.session = session;
+    this.#record = record;
+    this.#rows = rows;
+    this.#stored = new PagedTable(session, "keys", record.keyWords);
+    this.#kept = new PagedTable(session, "old keys", record.keyWords);
+    const mostQueries = Math.min(
+      slotsOfPage(session, record.queryWords),
+      slotsOfPage(session, heads * record.stateWords),
+    );
+    this.queries = new PagedTable(session, "queries", record.queryWords, mostQueries);
+    this.states = new PagedTable(session, "states", heads * record.stateWords, mostQueries);
+    this.#noteAllKeys();
+    for (let slot = 0; slot < rows.queries.size; slot++) {
+      if (rows.queries.isLive(slot)) this.#changedQueries.add(slot);
+    }
+  }
+
+  /** Sizes of records. */
+  get record(): RecordLayout {
+    return this.#record;
+  }
+
+  /** Stored keys. */
+  get stored(): PagedTable {
+    return this.#stored;
+  }
+
+  /** Old keys that are kept. */
+  get kept(): PagedTable {
+    return this.#kept;
+  }
+
+  /** Lays out the keys anew, in records of another size. */
+  relayKeys(record: RecordLayout): void {
+    this.#stored.release();
+    this.#kept.release();
+    this.#record = record;
+    this.#stored = new PagedTable(this.session, "keys", record.keyWords);
+    this.#kept = new PagedTable(this.session, "old keys", record.keyWords);
+    this.#noteAllKeys();
+  }
+
+  /** Notes a row that is about to be kept under a number. */
+  noteKept(slot: number, number: number): void {
+    this.#changedKept.set(number, this.#changedKeys.has(slot) ? FROM_HOST : slot);
+  }
+
+  /** Notes changed keys. */
+  noteKeys(slots: Uint32Array): void {
+    for (const slot of slots) this.#changedKeys.add(slot);
+  }
+
+  /** Notes changed queries. */
+  noteQueries({ slots, bias }: RowChanges): void {
+    for (const slot of slots) {
+      this.#changedQueries.add(slot);
+      if (bias) this.#changedBiases.add(slot);
+    }
+  }
+
+  /** Where refreshed rows are counted. */
+  get counters(): GPUBuffer {
+    return this.#counters as GPUBuffer;
+  }
+
+  /** Makes room for all rows, and adds to `work` what brings their changes to the device. */
+  async sync(work: WorkList): Promise<void> {
+    const { stored, kept, queries } = this.#rows;
+    await this.stored.reserve(stored.keys.size);
+    await this.kept.reserve(kept.keys.size);
+    await this.#reserveQueries(queries.size);
+    await this.#moveKept(work);
+    await this.#syncKeys(work);
+    await this.#syncQueries(work);
+  }
+
+  /** A buffer for `words` words that nothing else uses meanwhile. */
+  async scratch(words: number): Promise<GPUBuffer> {
+    if (this.#scratch && this.#scratch.size >= 4 * words) return this.#scratch;
+    const [buffer] = await this.session.allocate("what a patch looks at", [{
+      label: "scratch",
+      bytes: Math.min(
+        Math.max(4 * words, 2 * (this.#scratch?.size ?? 2048)),
+        this.session.gpu.largestBinding,
+      ),
+      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
+    }]);
+    if (this.#scratch) this.session.release(this.#scratch);
+    return this.#scratch = buffer;
+  }
+
+  /** The slots of queries, by page. */
+  queryPages(slots: ArrayLike<number>): { readonly page: number; readonly slots: number[] }[] {
+    const pages = new Map<number, number[]>();
+    for (let at = 0; at < slots.length; at++) {
+      const page = Math.floor(slots[at] / this.queries.pageSlots);
+      let list = pages.get(page);
+      if (!list) pages.set(page, list = []);
+      list.push(slots[at]);
+    }
+    return Array.from(pages, ([page, slots]) => ({ page, slots }));
+  }
+
+  /** Query slots that a page has room for. */
+  querySlotsIn(page: number): number {
+    return this.queries.slotsIn(page, this.queries.capacity);
+  }
+
+  #noteAllKeys(): void {
+    const { stored, kept } = this.#rows;
+    this.#changedKept.clear();
+    for (let slot = 0; slot < stored.keys.size; slot++) {
+      if (stored.keys.isLive(slot)) this.#changedKeys.add(slot);
+    }
+    for (let number = 0; number < kept.keys.size; number++) {
+      if (kept.keys.isLive(number)) this.#changedKept.set(number, FROM_HOST);
+    }
+  }
+
+  async #reserveQueries(size: number): Promise<void> {
+    const { heads } = this.record.layout, { session } = this;
+    if (size > this.queries.capacity || this.queries.pages.length === 0) {
+      await this.queries.reserve(size);
+      for (const buffer of this.flagged.splice(0)) session.release(buffer);
+    }
+    await this.states.reserve(this.queries.capacity);
+    if (this.flagged.length === 0) {
+      const usage = BufferUsage.STORAGE | BufferUsage.INDIRECT | BufferUsage.COPY_DST;
+      const requests = this.queries.pages.map((_, page) => ({
+        label: "flagged",
+        bytes: 4 * flaggedWords(heads, this.querySlotsIn(page)),
+        usage,
+      }));
+      this.flagged.push(...await session.allocate(`${size} queries`, requests));
+    }
+    if (this.#counters) return;
+    [this.#counters] = await session.allocate("counters", [{
+      label: "counters",
+      bytes: 4,
+      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
+    }]);
+  }
+
+  /** Rows that are to be kept and are there already: they are copied before new ones take their places. */
+  async #moveKept(work: WorkList): Promise<void> {
+    const byPages = new Map<string, number[]>();
+    for (const [number, slot] of this.#changedKept) {
+      if (slot === FROM_HOST) continue;
+      const from = this.stored.find(slot), to = this.kept.find(number);
+      const key = `${from.page} ${to.page}`;
+      let moves = byPages.get(key);
+      if (!moves) byPages.set(key, moves = []);
+      moves.push(from.word, to.word, SAME_KIND);
+      this.#changedKept.delete(number);
+    }
+    for (const [key, moves] of byPages) {
+      const [from, to] = key.split(" ").map(Number);
+      move(work, this.record.keyWords, moves, this.stored.pages[from], this.kept.pages[to]);
+    }
+    const fromHost = [...this.#changedKept.keys()];
+    await this.#upload(work, this.kept, fromHost, (number, words, numbers, at) => {
+      this.#rows.writeKey(this.#rows.kept, number, words, numbers, at, this.record);
+    });
+    this.#changedKept.clear();
+  }
+
+  async #syncKeys(work: WorkList): Promise<void> {
+    await this.#upload(work, this.stored, [...this.#changedKeys], (slot, words, numbers, at) => {
+      this.#rows.writeKey(this.#rows.stored, slot, words, numbers, at, this.record);
+    });
+    const keys = this.#rows.stored.keys.size;
+    if (this.#changedBiases.size > 0 && keys > 0) this.#syncBiases(work, keys);
+    this.#changedKeys.clear();
+    this.#changedBiases.clear();
+  }
+
+  /** Biases of changed queries, which lie across the keys. */
+  #syncBiases(work: WorkList, keys: number): void {
+    const { biasStart, biasWords, keyWords } = this.record;
+    const { heads, stride, data } = this.#rows.stored.bias;
+    if (biasWords === 0) return;
+    for (const query of this.#changedBiases) {
+      this.stored.pages.forEach((page, at) => {
+        const count = this.stored.slotsIn(at, keys);
+        if (count === 0) return;
+        const listFirst = work.reserve(count * heads), numbers = work.numbers;
+        for (let key = 0; key < count; key++) {
+          const from = (at * this.stored.pageSlots + key) * stride + query * heads;
+          for (let head = 0; head < heads; head++) {
+            numbers[listFirst + key * heads + head] = finiteBias(data[from + head]);
+          }
+        }
+        const call = { listFirst, termEnd: count, maskHeads: heads, keyWords, biasStart, slotBase: query };
+        work.dispatch("bias", call, [UPLOAD, page], groupsOf(Math.ceil(count / 64)));
+      });
+    }
+  }
+
+  async #syncQueries(work: WorkList): Promise<void> {
+    await this.#upload(work, this.queries, [...this.#changedQueries], (slot, words, numbers, at) => {
+      this.#rows.writeQuery(slot, words, numbers, at);
+    });
+    this.#changedQueries.clear();
+  }
+
+  /** Uploads records; what is too much for one upload goes ahead in others. */
+  async #upload(
+    work: WorkList,
+    table: PagedTable,
+    slots: readonly number[],
+    write: (slot: number, words: Uint32Array, numbers: Float32Array, at: number) => void,
+  ): Promise<void> {
+    const { words } = table;
+    const most = Math.max(
+      1,
+      Math.floor(Math.min(UPLOAD_BYTES, this.session.gpu.largestBinding) / (8 * words)),
+    );
+    for (let first = 0; first < slots.length; first += most) {
+      const batch = slots.slice(first, first + most);
+      const at = work.reserve(batch.length * words);
+      const byPage = new Map<number, number[]>();
+      batch.forEach((slot, t) => {
+        write(slot, work.words, work.numbers, at + t * words);
+        const to = table.find(slot);
+        let moves = byPage.get(to.page);
+        if (!moves) byPage.set(to.page, moves = []);
+        moves.push(at + t * words, to.word, SAME_KIND);
+      });
+      for (const [page, moves] of byPage) move(work, words, moves, UPLOAD, table.pages[page]);
+      if (first + most < slots.length) {
+        await this.session.run(work);
+        work.reset();
+      }
+    }
+  }
+}
+
+/** Adds moves of records, three words each. */
+export function move(
+  work: WorkList,
+  words: number,
+  moves: readonly number[],
+  source: GPUBuffer | typeof UPLOAD,
+  target: GPUBuffer,
+): void {
+  const listCount = moves.length / 3;
+  work.dispatch(
+    "move",
+    { listFirst: work.list(moves), listCount, words },
+    [UPLOAD, source, target],
+    groupsOf(listCount),
+  );
+}

@@ -1,0 +1,287 @@
+/**
+ * The rows of one engine on whatever device there is: it is found when it is needed first, and another one when it was
+ * lost. What fails on a device rejects with a typed error, and the next call begins on a fresh one.
+ *
+ * Invariant: an orphan is a live query without a state on the device at hand.
+ */
+
+import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from "../backend.ts";
+import { queryColumns } from "../../core/head_layout.ts";
+import { DeviceError } from "../../errors.ts";
+import type { GpuDevice } from "./device.ts";
+import { DeviceImage, move } from "./device_image.ts";
+import type { HostRows } from "./host_rows.ts";
+import { SAME_KIND } from "./kernels/table_kernels.ts";
+import { PagedTable } from "./paged_table.ts";
+import { FORBIDDEN_SCORE, toRecordLayout } from "./record_layout.ts";
+import { type QueryTables, RowUpdater } from "./row_updater.ts";
+import { Session } from "./session.ts";
+import { StateMirror } from "./state_mirror.ts";
+import { noTraffic, type Traffic } from "./traffic.ts";
+import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
+
+/** Passing queries that are computed together. */
+const PASSING_ROWS = 1024;
+/** Bytes that are read at once. */
+const READ_BYTES = 2 ** 27;
+
+/** A part of a buffer. */
+interface Part {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** States on a device. */
+export class DeviceRows {
+  readonly traffic: Traffic = noTraffic();
+  readonly #config: BackendConfig;
+  readonly #rows: HostRows;
+  readonly #mirror: StateMirror;
+  readonly #updater: RowUpdater;
+  readonly #open: () => Promise<GpuDevice>;
+  readonly #orphans = new Set<number>();
+  /** Queries that have a state, wherever. */
+  readonly #computed = new Set<number>();
+  #image: DeviceImage | null = null;
+  #passing: QueryTables | null = null;
+  /** How many refreshed rows have been counted of those that the device has counted. */
+  #refreshesKnown = 0;
+
+  constructor(
+    config: BackendConfig,
+    rows: HostRows,
+    mirror: StateMirror,
+    work: Work,
+    open: () => Promise<GpuDevice>,
+  ) {
+    this.#config = config;
+    this.#rows = rows;
+    this.#mirror = mirror;
+    this.#updater = new RowUpdater(config, rows, work);
+    this.#open = open;
+  }
+
+  /** Notes a row that is about to be kept. */
+  noteKept(slot: number, number: number): void {
+    this.#image?.noteKept(slot, number);
+  }
+
+  /** Notes what was stored. */
+  noteChanges({ keys, queries }: Changes): void {
+    for (const slot of queries.slots) {
+      this.#orphans.delete(slot);
+      this.#computed.delete(slot);
+    }
+    this.#image?.noteKeys(keys.slots);
+    this.#image?.noteQueries(queries);
+  }
+
+  /** The device, which may have to be found. */
+  async gpu(): Promise<GpuDevice> {
+    return (await this.#ready()).session.gpu;
+  }
+
+  /** Builds and patches; orphans are built. */
+  update(build: ArrayLike<number>, patch: readonly Cohort[]): Promise<void> {
+    return this.#guard(async (image) => {
+      const work = new WorkList();
+      await image.sync(work);
+      const { repeatsWeights } = image.session.gpu.arithmetic;
+      const isPatched = (slot: number) => repeatsWeights && !this.#orphans.has(slot);
+      const builds = Array.from(build);
+      const patches: Cohort[] = [];
+      for (const { queries, since } of patch) {
+        const patched = queries.filter(isPatched);
+        builds.push(...queries.filter((slot) => !isPatched(slot)));
+        if (patched.length > 0) patches.push({ queries: patched, since });
+      }
+      if (patches.length > 0) await this.#updater.patch(work, image, patches);
+      this.#updater.build(work, image, image, builds);
+      if (work.dispatches.length > 0) await image.session.run(work);
+      for (const slot of builds) {
+        this.#orphans.delete(slot);
+        this.#computed.add(slot);
+      }
+    });
+  }
+
+  /** Reads the states of some queries that are not known; orphans are built where nothing has happened since. */
+  async fetch(queries: Uint32Array, since: Since): Promise<void> {
+    let unknown = queries.filter((slot) => !this.#mirror.knows(slot));
+    const orphans = unknown.filter((slot) => this.#orphans.has(slot));
+    if (orphans.length > 0) {
+      if (since.slots.length === 0) await this.update(orphans, []);
+      else unknown = unknown.filter((slot) => !this.#orphans.has(slot));
+    }
+    if (unknown.length === 0) return;
+    await this.#guard(async (image) => {
+      const wanted = unknown.toSorted();
+      const most = Math.max(1, Math.floor(READ_BYTES / (4 * this.#mirror.words)));
+      for (let first = 0; first < wanted.length; first += most) {
+        await this.#readStates(image, image, wanted.subarray(first, first + most), this.#mirror);
+      }
+    });
+  }
+
+  /** Writes the known states of some queries to the device. */
+  restore(queries: Uint32Array): Promise<void> {
+    return this.#guard(async (image) => {
+      const work = new WorkList();
+      await image.sync(work);
+      const { words } = this.#mirror;
+      const most = Math.max(1, Math.floor(READ_BYTES / (16 * words)));
+      for (let first = 0; first < queries.length; first += most) {
+        for (const { page, slots } of image.queryPages(queries.subarray(first, first + most))) {
+          const moves = slots.flatMap((slot) => {
+            return [work.list(this.#mirror.wordsOf(slot)), image.states.find(slot).word, SAME_KIND];
+          });
+          move(work, words, moves, UPLOAD, image.states.pages[page]);
+        }
+        await image.session.run(work);
+        work.reset();
+      }
+      for (const slot of queries) this.#computed.add(slot);
+    });
+  }
+
+  /** Computes passing queries and hands over their states, which are good during the call. */
+  attend(
+    { count, rows, positions }: PassingQueries,
+    take: (query: number, at: number, states: StateMirror) => void,
+  ): Promise<void> {
+    return this.#guard(async (image) => {
+      const width = queryColumns(this.#config.layout);
+      const states = new StateMirror(image.record);
+      states.reserve(Math.min(count, PASSING_ROWS));
+      for (let first = 0; first < count; first += PASSING_ROWS) {
+        const batch = Uint32Array.from({ length: Math.min(PASSING_ROWS, count - first) }, (_, at) => at);
+        const tables = await this.#passingTables(image, batch.length);
+        const work = new WorkList();
+        await image.sync(work);
+        const moves: number[] = [];
+        for (const at of batch) {
+          const query = first + at, to = work.reserve(image.record.queryWords);
+          this.#rows.writeRow(rows, query * width, positions[query], work.words, work.numbers, to);
+          moves.push(to, at * image.record.queryWords, SAME_KIND);
+        }
+        move(work, image.record.queryWords, moves, UPLOAD, tables.queries.pages[0]);
+        this.#updater.build(work, image, tables, batch);
+        await this.#readStates(image, tables, batch, states, work);
+        for (const at of batch) take(first + at, at, states);
+      }
+    });
+  }
+
+  /** Scores of one head of a query with all stored keys by slot; −∞ where there is none. */
+  scores(query: number, head: number): Promise<Float32Array> {
+    return this.#guard(async (image) => {
+      const work = new WorkList();
+      await image.sync(work);
+      const size = this.#rows.size, page = image.queries.find(query).page;
+      if (size === 0) return new Float32Array(0);
+      const scores = new Float32Array(size);
+      // A page of keys holds more words than it has scores, so that these always fit one buffer.
+      const found = await image.scratch(Math.min(size, image.stored.pageSlots));
+      for (let at = 0; at < image.stored.pages.length; at++) {
+        const keys = image.stored.pages[at], count = image.stored.slotsIn(at, size);
+        if (count === 0) continue;
+        const call = {
+          ...this.#updater.rule(image),
+          head,
+          slotBase: page * image.queries.pageSlots,
+          listFirst: work.list([query]),
+          listCount: 1,
+          termEnd: count,
+        };
+        const buffers = [UPLOAD, keys, image.queries.pages[page], image.states.pages[page], found] as const;
+        work.dispatch("score", call, buffers, groupsOf(1));
+        const bytes = await image.session.readBack(work, [{ buffer: found, offset: 0, bytes: 4 * count }]);
+        work.reset();
+        scores.set(new Float32Array(bytes), at * image.stored.pageSlots);
+      }
+      return scores.map((score) => score === FORBIDDEN_SCORE ? -Infinity : score);
+    });
+  }
+
+  /** Gives back what the device holds. */
+  dispose(): Promise<void> {
+    this.#image?.session.dispose();
+    this.#image = null;
+    return Promise.resolve();
+  }
+
+  async #readStates(
+    image: DeviceImage,
+    tables: QueryTables,
+    slots: Uint32Array,
+    target: StateMirror,
+    work: WorkList = new WorkList(),
+  ): Promise<void> {
+    const parts: Part[] = [{ buffer: image.counters, offset: 0, bytes: 4 }];
+    const { states } = tables, bytes = 4 * target.words;
+    for (let at = 0; at < slots.length;) {
+      const { page, word } = states.find(slots[at]);
+      let end = at + 1;
+      while (
+        end < slots.length && slots[end] === slots[end - 1] + 1 && states.find(slots[end]).page === page
+      ) end++;
+      parts.push({ buffer: states.pages[page], offset: 4 * word, bytes: (end - at) * bytes });
+      at = end;
+    }
+    const words = new Uint32Array(await image.session.readBack(work, parts));
+    this.#noteRefreshes(words[0]);
+    slots.forEach((slot, at) => {
+      target.take(slot, words.subarray(1 + at * target.words, 1 + (at + 1) * target.words));
+    });
+  }
+
+  /** The device has counted so many refreshed rows, modulo 2^32. */
+  #noteRefreshes(counted: number): void {
+    const rows = (counted - this.#refreshesKnown) >>> 0;
+    this.#refreshesKnown = counted;
+    if (rows > 0) this.#updater.countRefreshed(rows);
+  }
+
+  async #passingTables(image: DeviceImage, count: number): Promise<QueryTables> {
+    const { record, session } = image;
+    this.#passing ??= {
+      queries: new PagedTable(session, "passing queries", record.queryWords),
+      states: new PagedTable(session, "passing states", record.layout.heads * record.stateWords),
+    };
+    await this.#passing.queries.reserve(count);
+    await this.#passing.states.reserve(count);
+    return this.#passing;
+  }
+
+  /** What the device holds; made anew where the device is another, or records are of another size than before. */
+  async #ready(): Promise<DeviceImage> {
+    if (this.#image && this.#image.session.gpu.lost !== null) this.#drop();
+    const biasWords = this.#rows.stored.bias.stride;
+    if (this.#image && this.#image.record.biasWords === biasWords) return this.#image;
+    const record = toRecordLayout(this.#config.layout, biasWords);
+    if (this.#image) {
+      this.#image.relayKeys(record);
+      return this.#image;
+    }
+    return this.#image = new DeviceImage(new Session(await this.#open(), this.traffic), this.#rows, record);
+  }
+
+  /** Runs something on the device; when that fails, begins anew with the next call. */
+  async #guard<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
+    try {
+      return await run(await this.#ready());
+    } catch (error) {
+      if (error instanceof DeviceError) this.#drop();
+      throw error;
+    }
+  }
+
+  #drop(): void {
+    this.#image?.session.dispose();
+    this.#image = null;
+    this.#passing = null;
+    this.#refreshesKnown = 0;
+    for (const slot of this.#computed) this.#orphans.add(slot);
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * The kernel that keeps rows, as text for a shader: scores, weights and sums of 32 rows of one head with tiles of 32
+ * keys in workgroup memory, in one pass over the keys and without an m × n matrix. It builds rows from scratch,
+ * patches them, or writes down scores; whichever it does, a pair's score and weight come from the same lines.
+ *
+ * A *term* is a record of a key that is added or taken out. The terms of a value that changed and nothing else are a
+ * *pair*: neighbours with one score. A workgroup is 64 threads; in the products each has a tile of its own, otherwise
+ * thread t speaks of row t.
+ */
+
+import { callStruct } from "../call_fields.ts";
+import * as record from "../record_layout.ts";
+import { HEAVY_KEYS } from "../../float64/row_states.ts";
+import { EXPONENTIAL } from "./exponential.ts";
+import { LEDGER } from "./ledger.ts";
+import { PRODUCTS } from "./products.ts";
+import { twoFloats } from "./two_floats.ts";
+
+/** Rows and keys of a tile. */
+export const TILE_ROWS = 32, TILE_KEYS = 32;
+
+/** What the kernel is compiled for. */
+export type RowsMode = "build" | "patch" | "score";
+
+/** The shader. */
+export function rowsKernel(mode: RowsMode, isCompensated: boolean): string {
+  return [
+    callStruct(),
+    BINDINGS,
+    mode === "build" ? "" : EXTRA_BINDING[mode],
+    twoFloats(isCompensated),
+    EXPONENTIAL,
+    constants(mode),
+    PRODUCTS,
+    mode === "score" ? "" : LEDGER,
+    mode === "build" ? RAISE_SHIFT : "",
+    mode === "patch" ? HEAVY : "",
+    MAIN[mode],
+  ].join("\n");
+}
+
+const BINDINGS = /* wgsl */ `
+@group(0) @binding(0) var<uniform> call: Call;
+@group(0) @binding(1) var<storage, read> list: array<u32>;
+@group(0) @binding(2) var<storage, read> terms: array<u32>;
+@group(0) @binding(3) var<storage, read> queries: array<u32>;
+@group(0) @binding(4) var<storage, read_write> states: array<u32>;
+`;
+
+const EXTRA_BINDING = {
+  patch: `@group(0) @binding(5) var<storage, read_write> flagged: array<atomic<u32>>;`,
+  score: `@group(0) @binding(5) var<storage, read_write> found: array<u32>;`,
+};
+
+function constants(mode: RowsMode): string {
+  return /* wgsl */ `
+const IS_BUILD = ${mode === "build"};
+const ROWS = ${TILE_ROWS}u;
+const KEYS = ${TILE_KEYS}u;
+const THREADS = 64u;
+const NO_SLOT = 0xffffffffu;
+const EMPTY_KEY = ${record.EMPTY_KEY}u;
+const TAKEN_KEY = ${record.TAKEN_KEY}u;
+const KEY_START = ${record.KEY_START}u;
+const QUERY_START = ${record.QUERY_START}u;
+const SHIFT = ${record.SHIFT}u;
+const CEILING = ${record.CEILING}u;
+const MASS_ERROR = ${record.MASS_ERROR}u;
+const SUM_ERROR = ${record.SUM_ERROR}u;
+const HEAVY_COUNT = ${record.HEAVY_COUNT}u;
+const HEAVY_SLOTS = ${record.HEAVY_SLOTS}u;
+const HEAVY_SCORES = ${record.HEAVY_SCORES}u;
+const HEAVY_KEYS = ${HEAVY_KEYS}u;
+const SUMS = ${record.SUMS}u;
+const EMPTY_SHIFT = ${record.EMPTY_SHIFT};
+const OPEN_CEILING = ${record.OPEN_CEILING};
+const HEAVY_POWERS = ${record.HEAVY_POWERS};
+const FORBIDDEN_SCORE = f32(${record.FORBIDDEN_SCORE});
+const FORBIDDEN_BITS = 0xff7fffffu;
+const LEAST_SCORE = f32(${record.LEAST_SCORE});
+/** In the place of a weight: the key is heavy. */
+const HEAVY_WEIGHT = -1.0;
+/** Weights below 2^−125 are 0. */
+const SMALLEST_POWER = -125;
+/** The bound of a row that cannot be trusted whatever it holds. */
+const DISTRUSTED = 1e38;
+`;
+}
+
+/** Moves a row to the largest power among its scores: all that it holds times a power of two, which is exact. */
+const RAISE_SHIFT = /* wgsl */ `
+/** What a row loses that is moved so far that its sums vanish. */
+const VANISHING = 1.1754943508222875e-38;
+
+fn raiseShift(row: u32, keys: u32) {
+  var largest = FORBIDDEN_SCORE;
+  for (var key = 0u; key < keys; key++) {
+    largest = max(largest, scores[row * KEYS + key]);
+  }
+  rowFactor[row] = 1.0;
+  if (rowBase[row] == NO_SLOT || largest == FORBIDDEN_SCORE) {
+    return;
+  }
+  let power = powerOf(largest);
+  if (power <= rowShift[row]) {
+    return;
+  }
+  let factor = powerOfTwo(max(rowShift[row] - power, -1000));
+  let mass = rowBase[row] + SUMS + call.width - 2u;
+  massError = fma(massError, factor, heldAt(mass) * VANISHING);
+  sumError = fma(sumError, factor, heldAt(mass + 1u) * VANISHING);
+  rowShift[row] = power;
+  rowFactor[row] = factor;
+}
+`;
+
+/** Heavy keys come and go in the order of their terms; a row with too many loses its trust. */
+const HEAVY = /* wgsl */ `
+fn noteHeavy(row: u32, count: u32, pairs: u32) {
+  let base = rowBase[row];
+  for (var term = 0u; term < count; term++) {
+    let key = keyOf(term, pairs);
+    if (weights[row * KEYS + key] != HEAVY_WEIGHT || termKind[term] == EMPTY_KEY) {
+      continue;
+    }
+    if (termKind[term] == TAKEN_KEY) {
+      for (var at = 0u; at < heavyCount; at++) {
+        if (states[base + HEAVY_SLOTS + at] == termSlot[term]) {
+          heavyCount--;
+          states[base + HEAVY_SLOTS + at] = states[base + HEAVY_SLOTS + heavyCount];
+          states[base + HEAVY_SCORES + at] = states[base + HEAVY_SCORES + heavyCount];
+          break;
+        }
+      }
+    } else if (heavyCount == HEAVY_KEYS) {
+      massError = DISTRUSTED;
+    } else {
+      states[base + HEAVY_SLOTS + heavyCount] = termSlot[term];
+      states[base + HEAVY_SCORES + heavyCount] = bitcast<u32>(scores[row * KEYS + key]);
+      heavyCount++;
+    }
+  }
+  for (var key = 0u; key < KEYS; key++) {
+    if (weights[row * KEYS + key] == HEAVY_WEIGHT) {
+      weights[row * KEYS + key] = 0.0;
+    }
+  }
+}
+`;
+
+/** The beginning of all modes: which rows this workgroup has. */
+const ENTER = /* wgsl */ `
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let head = group.z + call.head;
+  let keyHead = head * call.kvHeads / call.heads;
+  if (thread == 0u) {
+    rowCount = call.listCount;
+    if (call.isFlagged != 0u) {
+      rowCount = list[4u + head];
+    }
+  }
+  let count = workgroupUniformLoad(&rowCount);
+  let first = (group.x + group.y * groups.x) * ROWS;
+  if (first >= count) {
+    return;
+  }
+  if (thread < ROWS) {
+    rowSlot[thread] = NO_SLOT;
+    rowBase[thread] = NO_SLOT;
+    if (first + thread < count) {
+      let slot = list[call.listFirst + head * call.listStride + first + thread];
+      rowSlot[thread] = slot;
+      rowBase[thread] = ((slot - call.slotBase) * call.heads + head) * call.stateWords;
+    }
+  }
+  workgroupBarrier();
+`;
+
+const ROWS_MAIN = (raise: string, heavy: string, end: string) => /* wgsl */ `
+var<private> massError: f32;
+var<private> sumError: f32;
+var<private> heavyCount: u32;
+
+${ENTER}
+  if (thread < ROWS && rowBase[thread] != NO_SLOT) {
+    let base = rowBase[thread];
+    if (IS_BUILD && call.isFirst != 0u) {
+      rowShift[thread] = EMPTY_SHIFT;
+      rowCeiling[thread] = OPEN_CEILING;
+    } else {
+      rowShift[thread] = bitcast<i32>(states[base + SHIFT]);
+      rowCeiling[thread] = bitcast<i32>(states[base + CEILING]);
+      massError = bitcast<f32>(states[base + MASS_ERROR]);
+      sumError = bitcast<f32>(states[base + SUM_ERROR]);
+      heavyCount = states[base + HEAVY_COUNT];
+    }
+    rowFactor[thread] = 1.0;
+    rowExact[thread] = 0u;
+  }
+  if (IS_BUILD && call.isFirst != 0u) {
+    let words = 2u * call.width;
+    for (var at = thread; at < ROWS * words; at += THREADS) {
+      let base = rowBase[at / words];
+      if (base != NO_SLOT) {
+        states[base + SUMS + at % words] = 0u;
+      }
+    }
+    storageBarrier();
+  }
+
+  for (var chunk = call.termFirst; chunk < call.termEnd; chunk += KEYS) {
+    let terms = min(KEYS, call.termEnd - chunk);
+    let before = min((chunk - call.termFirst) / 2u, call.pairs);
+    let pairs = min(terms / 2u, call.pairs - before);
+    let keys = terms - pairs;
+    takeTerms(thread, chunk, terms, keyHead);
+    scoreTile(thread, chunk, keys, pairs, head, keyHead);
+    workgroupBarrier();
+    ${raise}
+    weighTile(thread, keys);
+    workgroupBarrier();
+    if (thread < ROWS && rowBase[thread] != NO_SLOT) {
+      ${heavy}
+      chargeWeights(thread, terms, pairs);
+    }
+    workgroupBarrier();
+    addTile(thread, chunk, terms, pairs, keyHead);
+    storageBarrier();
+    workgroupBarrier();
+    if (thread < ROWS && rowBase[thread] != NO_SLOT) {
+      chargeChunk(thread, terms);
+    }
+  }
+
+  if (thread < ROWS && rowBase[thread] != NO_SLOT) {
+    let base = rowBase[thread];
+    ${end}
+    states[base + SHIFT] = bitcast<u32>(rowShift[thread]);
+    states[base + CEILING] = bitcast<u32>(rowCeiling[thread]);
+    states[base + MASS_ERROR] = bitcast<u32>(massError);
+    states[base + SUM_ERROR] = bitcast<u32>(sumError);
+    states[base + HEAVY_COUNT] = heavyCount;
+  }
+}
+`;
+
+const MAIN: Record<RowsMode, string> = {
+  build: ROWS_MAIN(
+    /* wgsl */ `if (thread < ROWS) {
+      raiseShift(thread, keys);
+    }
+    workgroupBarrier();`,
+    "",
+    /* wgsl */ `heavyCount = 0u;
+    if (call.isLast != 0u) {
+      let mass = states[base + SUMS + call.width - 2u];
+      rowCeiling[thread] = rowShift[thread] + i32(mass >> 23u) - 127 + HEAVY_POWERS;
+      if (rowShift[thread] == EMPTY_SHIFT) {
+        rowCeiling[thread] = EMPTY_SHIFT;
+      }
+    }`,
+  ),
+  patch: ROWS_MAIN(
+    "",
+    "noteHeavy(thread, terms, pairs);",
+    /* wgsl */ `if (call.isLast != 0u && !isTrusted(thread)) {
+      let at = atomicAdd(&flagged[4u + head], 1u);
+      atomicStore(&flagged[4u + call.heads + head * call.flaggedStride + at], rowSlot[thread]);
+    }`,
+  ),
+  score: /* wgsl */ `
+${ENTER}
+  for (var chunk = call.termFirst; chunk < call.termEnd; chunk += KEYS) {
+    let keys = min(KEYS, call.termEnd - chunk);
+    takeTerms(thread, chunk, keys, keyHead);
+    scoreTile(thread, chunk, keys, 0u, head, keyHead);
+    workgroupBarrier();
+    if (thread < keys) {
+      found[call.outFirst + chunk + thread] = bitcast<u32>(scores[thread]);
+    }
+    workgroupBarrier();
+  }
+}
+`,
+};

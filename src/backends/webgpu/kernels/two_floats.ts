@@ -1,0 +1,70 @@
+/**
+ * Sums in two floats, as text for shaders. What one addition drops is kept beside the sum (Knuth's TwoSum, as DWPlusFP
+ * of Joldes, Muller and Popescu, 2017), and likewise what a product is rounded by (Dekker's product).
+ *
+ * A compiler that takes float32 for real numbers sees that nothing is ever dropped. So intermediate results go through
+ * `opaque`, which changes no bit, but by a number that only the call knows.
+ */
+
+/** WGSL; `isCompensated` false adds plainly, for devices on which this does not work. */
+export function twoFloats(isCompensated: boolean): string {
+  return /* wgsl */ `
+const COMPENSATED = ${isCompensated};
+
+struct TwoFloats {
+  high: f32,
+  low: f32,
+}
+
+fn opaque(x: f32) -> f32 {
+  return bitcast<f32>(bitcast<u32>(x) ^ call.zero);
+}
+
+/** What held + term is off by its rounded sum. */
+fn dropped(held: f32, term: f32, sum: f32) -> f32 {
+  let taken = opaque(sum - held);
+  let kept = opaque(sum - taken);
+  let left = opaque(held - kept);
+  let right = opaque(term - taken);
+  return opaque(left + right);
+}
+
+/** Moves what the low part has gathered to the high one. */
+fn settled(sum: f32, rest: f32) -> TwoFloats {
+  let total = opaque(sum + rest);
+  return TwoFloats(total, rest - opaque(total - sum));
+}
+
+/** held + term, off by at most 2u² of the result. */
+fn addTerm(held: TwoFloats, term: f32) -> TwoFloats {
+  let sum = opaque(held.high + term);
+  if (!COMPENSATED) {
+    return TwoFloats(sum, 0.0);
+  }
+  return settled(sum, opaque(held.low + dropped(held.high, term, sum)));
+}
+
+/** What is left of x beyond its first 12 bits. */
+fn beyond(x: f32) -> f32 {
+  return x - bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
+}
+
+/**
+ * held + weight · value without rounding the product; the low part is left to gather. What the product is rounded by
+ * is the sum of four products of 12 bits, which are exact: no device has to have a multiply-add that rounds once.
+ */
+fn addProduct(held: TwoFloats, weight: f32, value: f32) -> TwoFloats {
+  let product = opaque(weight * value);
+  let weightLow = opaque(beyond(weight));
+  let valueLow = opaque(beyond(value));
+  let weightHigh = opaque(weight - weightLow);
+  let valueHigh = opaque(value - valueLow);
+  var rest = opaque(opaque(weightHigh * valueHigh) - product);
+  rest = opaque(rest + opaque(weightHigh * valueLow));
+  rest = opaque(rest + opaque(weightLow * valueHigh));
+  rest = opaque(rest + opaque(weightLow * valueLow));
+  let sum = opaque(held.high + product);
+  return TwoFloats(sum, opaque(held.low + opaque(dropped(held.high, product, sum) + rest)));
+}
+`;
+}

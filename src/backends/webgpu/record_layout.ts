@@ -1,0 +1,64 @@
+/**
+ * The layout of the records that live on the device. All are words of 32 bits:
+ *
+ *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | what the mask adds, by query
+ *     query   first and last position in reach (2 each) | H·d of the query
+ *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots | 8 heavy scores | high | low
+ *
+ * A state is one head's; those of a query lie side by side. High and low are the dv + 2 sums in two floats.
+ */
+
+import { type HeadLayout, keyColumns, queryColumns } from "../../core/head_layout.ts";
+import { HEAVY_KEYS } from "../float64/row_states.ts";
+
+/** Kinds of a key record. */
+export const EMPTY_KEY = 0, ADDED_KEY = 1, TAKEN_KEY = 2;
+
+/** Where the numbers of a record begin. */
+export const KEY_START = 4, QUERY_START = 4;
+
+/** Fields of a state. */
+export const SHIFT = 0, CEILING = 1, MASS_ERROR = 2, SUM_ERROR = 3, HEAVY_COUNT = 4;
+export const HEAVY_SLOTS = 5, HEAVY_SCORES = HEAVY_SLOTS + HEAVY_KEYS;
+export const SUMS = HEAVY_SCORES + HEAVY_KEYS;
+
+/** The shift of sums of no keys. */
+export const EMPTY_SHIFT = -0x40000000;
+/** The ceiling under which no key is heavy. */
+export const OPEN_CEILING = 0x3fffffff;
+/** A key is heavy when its weight is this many powers of two above the mass that its row was built with. */
+export const HEAVY_POWERS = 3;
+/** The score of a pair that is forbidden, and the least of one that is not; float32 without its infinities. */
+export const FORBIDDEN_SCORE = -3.4028234663852886e38, LEAST_SCORE = -3e38;
+
+/** Sizes of the records of one engine. */
+export interface RecordLayout {
+  readonly layout: HeadLayout;
+  /** dv + 2. */
+  readonly width: number;
+  readonly valueStart: number;
+  readonly biasStart: number;
+  /** Words that a key's biases take. */
+  readonly biasWords: number;
+  readonly keyWords: number;
+  readonly queryWords: number;
+  /** Words of the state of one head. */
+  readonly stateWords: number;
+}
+
+/** Lays out the records; `biasWords` is what the mask takes of a key. */
+export function toRecordLayout(layout: HeadLayout, biasWords: number): RecordLayout {
+  const width = layout.valueDim + 2;
+  const valueStart = KEY_START + keyColumns(layout);
+  const biasStart = valueStart + layout.kvHeads * width;
+  return {
+    layout,
+    width,
+    valueStart,
+    biasStart,
+    biasWords,
+    keyWords: biasStart + biasWords,
+    queryWords: QUERY_START + queryColumns(layout),
+    stateWords: SUMS + 2 * width,
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * The states of the `webgpu` backend as a snapshot holds them: those of `../float64/saved_states.ts`, and
+ *
+ *     ceiling              F64 [m, H], −∞ for rows of no keys
+ *     norms, magnitudes    F64 [Hkv], how large keys and values are
+ *     device               U8  [length], what the device was and how it computes
+ *
+ * Weights may have other bits on another device, and could not be taken out of sums again: there states are computed,
+ * not restored. A query whose sums overflow, which is answered without them, has a ceiling of +∞ and the state of no
+ * keys.
+ */
+
+import type { HeadLayout } from "../../core/head_layout.ts";
+import { checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
+import { RowStates } from "../float64/row_states.ts";
+import { restoreStates, saveStates, type StateScope } from "../float64/saved_states.ts";
+import type { KeyReach } from "../key_reach.ts";
+import type { ValueSpread } from "../value_spread.ts";
+import type { GpuDevice } from "./device.ts";
+import { EMPTY_SHIFT } from "./record_layout.ts";
+import type { StateMirror } from "./state_mirror.ts";
+
+/** Changes when kernels compute other bits than before. */
+const KERNELS = 1;
+
+/** What is saved beside the rows. */
+export interface SavedParts {
+  readonly layout: HeadLayout;
+  readonly mirror: StateMirror;
+  readonly spread: ValueSpread;
+  readonly reach: KeyReach;
+}
+
+/** The bytes that tell one device from another. */
+export function fingerprintOf({ adapterName, arithmetic }: GpuDevice): Uint8Array {
+  const { isCompensated, repeatsWeights } = arithmetic;
+  return new TextEncoder().encode(`${KERNELS} ${isCompensated} ${repeatsWeights} ${adapterName}`);
+}
+
+/** Whether states were made on a device like this one. */
+export function fitsDevice(operation: string, saved: SavedArrays, gpu: GpuDevice): boolean {
+  const found = takeNumbers(operation, saved, "device", "U8", [null]);
+  const own = fingerprintOf(gpu);
+  return found.length === own.length && own.every((byte, at) => byte === found[at]);
+}
+
+/** Copies the states of the live queries, which are known, below `querySize`. */
+export function saveMirror(
+  { layout, mirror, spread, reach }: SavedParts,
+  gpu: GpuDevice,
+  queries: ArrayLike<number>,
+  querySize: number,
+): SavedArrays {
+  const { heads, kvHeads, valueDim } = layout;
+  const states = new RowStates(valueDim + 2, querySize * heads);
+  const ceiling = new Float64Array(querySize * heads).fill(-Infinity);
+  for (let at = 0; at < queries.length; at++) {
+    const slot = queries[at], isFinite = mirror.isFinite(slot);
+    for (let head = 0; head < heads; head++) {
+      const row = slot * heads + head, power = mirror.ceiling(slot, head);
+      if (isFinite) mirror.decode(slot, head, states, row);
+      ceiling[row] = !isFinite ? Infinity : power === EMPTY_SHIFT ? -Infinity : power;
+    }
+  }
+  return {
+    ...saveStates(states, spread, layout, querySize),
+    ceiling: { shape: [querySize, heads], data: ceiling },
+    norms: { shape: [kvHeads], data: reach.norms.slice() },
+    magnitudes: { shape: [kvHeads], data: reach.magnitudes.slice() },
+    device: { shape: [fingerprintOf(gpu).length], data: fingerprintOf(gpu) },
+  };
+}
+
+/**
+ * Takes the states of all live queries, after all of them were checked; returns those that have none.
+ *
+ * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
+ */
+export function restoreMirror(
+  operation: string,
+  saved: SavedArrays,
+  { layout, mirror, spread, reach }: SavedParts,
+  scope: StateScope,
+): number[] {
+  const { heads, kvHeads, valueDim } = layout, { queries } = scope;
+  const ceiling = takeNumbers(operation, saved, "ceiling", "F64", [queries.size, heads]);
+  const norms = takeNumbers(operation, saved, "norms", "F64", [kvHeads]);
+  const magnitudes = takeNumbers(operation, saved, "magnitudes", "F64", [kvHeads]);
+  checkNumbers(operation, "ceiling", ceiling, isCeiling, "whole numbers, or an infinity");
+  checkNumbers(
+    operation,
+    "shift",
+    takeNumbers(operation, saved, "shift", "F64", [queries.size, heads]),
+    isPower,
+    POWERS,
+  );
+  for (const [name, bounds] of [["norms", norms], ["magnitudes", magnitudes]] as const) {
+    checkNumbers(operation, name, bounds, (bound) => bound >= 0 && bound < Infinity, "finite numbers ≥ 0");
+  }
+  const states = new RowStates(valueDim + 2, queries.size * heads);
+  restoreStates(operation, saved, states, spread, scope);
+  reach.restore(norms, magnitudes);
+  const missing: number[] = [];
+  for (let slot = 0; slot < queries.size; slot++) {
+    if (!queries.isLive(slot)) continue;
+    for (let head = 0; head < heads; head++) {
+      const row = slot * heads + head;
+      mirror.encode(slot, head, states, row, ceiling[row] === -Infinity ? EMPTY_SHIFT : ceiling[row]);
+    }
+    if (ceiling[slot * heads] === Infinity) missing.push(slot);
+  }
+  return missing;
+}
+
+const POWERS = "whole numbers, or −Infinity for a row without keys";
+
+/** Powers fit an i32, in which one stands for none. */
+function isPower(power: number): boolean {
+  return power === -Infinity || (Number.isInteger(power) && Math.abs(power) < -EMPTY_SHIFT);
+}
+
+function isCeiling(power: number): boolean {
+  return power === Infinity || isPower(power);
+}

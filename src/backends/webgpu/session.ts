@@ -1,0 +1,186 @@
+/**
+ * What one engine has on a device: its buffers, its commands and what of them failed. A device reports failures late
+ * and to nobody in particular; here each becomes a rejection of the call that caused it.
+ *
+ * Invariant: every buffer that is alive was made here, and `dispose` destroys all of them.
+ */
+
+import { CapacityError, DeviceError, type DeviceFailure } from "../../errors.ts";
+import type { GpuDevice } from "./device.ts";
+import { encodeWork } from "./encode_work.ts";
+import type { Traffic } from "./traffic.ts";
+import type { WorkList } from "./work_list.ts";
+import { BufferUsage, MapMode } from "./usage.ts";
+
+const OPERATION = "webgpu";
+const FILTERS: readonly GPUErrorFilter[] = ["validation", "out-of-memory", "internal"];
+
+/** A buffer that is wanted. */
+export interface BufferRequest {
+  readonly label: string;
+  readonly bytes: number;
+  readonly usage: GPUBufferUsageFlags;
+}
+
+/** Buffers and commands of one engine. */
+export class Session {
+  readonly gpu: GpuDevice;
+  readonly #traffic: Traffic;
+  readonly #buffers = new Set<GPUBuffer>();
+  #upload: GPUBuffer | null = null;
+  #staging: GPUBuffer | null = null;
+
+  constructor(gpu: GpuDevice, traffic: Traffic) {
+    this.gpu = gpu;
+    this.#traffic = traffic;
+  }
+
+  /** Makes buffers of zeros, all or none. */
+  async allocate(what: string, requests: readonly BufferRequest[]): Promise<GPUBuffer[]> {
+    const { device } = this.gpu;
+    const bytes = requests.reduce((sum, request) => sum + request.bytes, 0);
+    const made: GPUBuffer[] = [];
+    const [, error] = await this.#scoped(() => {
+      for (const { label, bytes, usage } of requests) {
+        made.push(device.createBuffer({ label, size: wholeWords(bytes), usage }));
+      }
+    });
+    if (!error) {
+      for (const buffer of made) this.#hold(buffer);
+      return made;
+    }
+    for (const buffer of made) buffer.destroy();
+    if (error.reason === "out-of-memory") throw new CapacityError(OPERATION, what, bytes, error);
+    throw error;
+  }
+
+  /** Destroys a buffer. */
+  release(buffer: GPUBuffer): void {
+    if (!this.#buffers.delete(buffer)) return;
+    this.#traffic.buffers--;
+    this.#traffic.bufferBytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** Runs what a list says in one submit, then what `after` adds to it. */
+  async run(work: WorkList, after: (encoder: GPUCommandEncoder) => void = nothing): Promise<void> {
+    const upload = await this.#uploadOf(work.bytes);
+    const [, error] = await this.#scoped(() => {
+      const { device } = this.gpu;
+      if (upload) device.queue.writeBuffer(upload, 0, work.data());
+      this.#traffic.bytesUp += work.bytes;
+      const encoder = device.createCommandEncoder();
+      for (const { buffer, bytes } of work.clears) encoder.clearBuffer(buffer, 0, bytes);
+      if (work.dispatches.length > 0) encodeWork(this.gpu, encoder, work, upload as GPUBuffer);
+      this.#traffic.dispatches += work.dispatches.length;
+      after(encoder);
+      device.queue.submit([encoder.finish()]);
+      this.#traffic.submits++;
+    });
+    if (error) throw error;
+  }
+
+  /** Runs a list, copies parts of buffers out in the same submit, and reads them in one map. */
+  async readBack(
+    work: WorkList,
+    parts: readonly { readonly buffer: GPUBuffer; readonly offset: number; readonly bytes: number }[],
+  ): Promise<ArrayBuffer> {
+    const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+    const staging = await this.#stagingOf(bytes);
+    await this.run(work, (encoder) => {
+      let at = 0;
+      for (const { buffer, offset, bytes } of parts) {
+        encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
+        at += bytes;
+      }
+    });
+    try {
+      await staging.mapAsync(MapMode.READ, 0, bytes);
+    } catch (cause) {
+      this.#staging = null;
+      this.release(staging);
+      throw await this.#toError("validation", cause instanceof Error ? cause.message : String(cause));
+    }
+    this.#traffic.maps++;
+    this.#traffic.bytesDown += bytes;
+    const copy = staging.getMappedRange(0, bytes).slice(0);
+    staging.unmap();
+    return copy;
+  }
+
+  /** Destroys all that is there. */
+  dispose(): void {
+    for (const buffer of [...this.#buffers]) this.release(buffer);
+    this.#upload = this.#staging = null;
+  }
+
+  async #uploadOf(bytes: number): Promise<GPUBuffer | null> {
+    if (bytes === 0 || (this.#upload && this.#upload.size >= bytes)) return this.#upload;
+    const usage = BufferUsage.UNIFORM | BufferUsage.STORAGE | BufferUsage.COPY_DST;
+    const size = Math.min(Math.max(bytes, 2 * (this.#upload?.size ?? 2048)), this.gpu.largestBinding);
+    const [buffer] = await this.allocate("what is written to the device", [{
+      label: "upload",
+      bytes: Math.max(bytes, size),
+      usage,
+    }]);
+    if (this.#upload) this.release(this.#upload);
+    return this.#upload = buffer;
+  }
+
+  async #stagingOf(bytes: number): Promise<GPUBuffer> {
+    if (this.#staging && this.#staging.size >= bytes) return this.#staging;
+    const usage = BufferUsage.MAP_READ | BufferUsage.COPY_DST;
+    const size = Math.max(bytes, 2 * (this.#staging?.size ?? 2048));
+    const [buffer] = await this.allocate("what is read from the device", [{
+      label: "staging",
+      bytes: Math.min(size, Math.max(bytes, this.gpu.largestBinding)),
+      usage,
+    }]);
+    if (this.#staging) this.release(this.#staging);
+    return this.#staging = buffer;
+  }
+
+  #hold(buffer: GPUBuffer): void {
+    this.#buffers.add(buffer);
+    this.#traffic.buffers++;
+    this.#traffic.bufferBytes += buffer.size;
+  }
+
+  /** Runs something and waits for what the device says of it. */
+  async #scoped<T>(run: () => T): Promise<[T | undefined, DeviceError | null]> {
+    const { device } = this.gpu;
+    for (const filter of FILTERS) device.pushErrorScope(filter);
+    let result: T | undefined, thrown: unknown = null;
+    try {
+      result = run();
+    } catch (cause) {
+      thrown = cause ?? new Error("nothing was thrown");
+    }
+    // The innermost scope comes off first.
+    const said = await Promise.all(FILTERS.map(() => device.popErrorScope().catch(() => null)));
+    const at = said.findIndex((error) => error !== null);
+    if (at >= 0) {
+      const reason = FILTERS[FILTERS.length - 1 - at];
+      return [result, await this.#toError(reason, (said[at] as GPUError).message)];
+    }
+    if (thrown) {
+      return [result, await this.#toError("validation", thrown instanceof Error ? thrown.message : "")];
+    }
+    return [result, this.gpu.lost === null ? null : new DeviceError(OPERATION, "lost", this.gpu.lost)];
+  }
+
+  /** A lost device is told of in a turn of its own, after other errors. */
+  async #toError(reason: DeviceFailure, message: string): Promise<DeviceError> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const { lost } = this.gpu;
+    return lost === null
+      ? new DeviceError(OPERATION, reason, message)
+      : new DeviceError(OPERATION, "lost", lost || message);
+  }
+}
+
+function wholeWords(bytes: number): number {
+  return Math.max(4, 4 * Math.ceil(bytes / 4));
+}
+
+function nothing(): void {}

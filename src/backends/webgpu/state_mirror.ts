@@ -1,0 +1,122 @@
+/**
+ * The states that were read from the device, as they are there: what has been read once is not read again until it
+ * changes, and outlives the device.
+ *
+ * Invariant: what is known of a query is its state on the device, or was when the device was lost.
+ */
+
+import type { RowStates } from "../float64/row_states.ts";
+import { HEAVY_KEYS } from "../float64/row_states.ts";
+import * as record from "./record_layout.ts";
+
+/** States by query slot, all heads. */
+export class StateMirror {
+  /** Words of a query. */
+  readonly words: number;
+  readonly #stateWords: number;
+  readonly #width: number;
+  #known = new Uint8Array(0);
+  #data = new Uint32Array(0);
+  #numbers = new Float32Array(0);
+
+  constructor({ layout, stateWords, width }: record.RecordLayout) {
+    this.words = layout.heads * stateWords;
+    this.#stateWords = stateWords;
+    this.#width = width;
+  }
+
+  bytes(): number {
+    return this.#known.byteLength + this.#data.byteLength;
+  }
+
+  /** Makes room for slots below `size`. */
+  reserve(size: number): void {
+    if (size <= this.#known.length) return;
+    const capacity = Math.max(size, 2 * this.#known.length);
+    const known = new Uint8Array(capacity), data = new Uint32Array(capacity * this.words);
+    known.set(this.#known);
+    data.set(this.#data);
+    this.#known = known;
+    this.#data = data;
+    this.#numbers = new Float32Array(data.buffer);
+  }
+
+  /** Whether a query's state is known. */
+  knows(slot: number): boolean {
+    return this.#known[slot] === 1;
+  }
+
+  /** The states of these queries are no longer what is known. */
+  forget(slots: ArrayLike<number>): void {
+    for (let at = 0; at < slots.length; at++) this.#known[slots[at]] = 0;
+  }
+
+  /** Takes what was read of a query. */
+  take(slot: number, words: Uint32Array): void {
+    this.#data.set(words, slot * this.words);
+    this.#known[slot] = 1;
+  }
+
+  /** The words of a known query. */
+  wordsOf(slot: number): Uint32Array {
+    return this.#data.subarray(slot * this.words, (slot + 1) * this.words);
+  }
+
+  /** The ceiling of one head. */
+  ceiling(slot: number, head: number): number {
+    return this.#data[slot * this.words + head * this.#stateWords + record.CEILING] | 0;
+  }
+
+  /** Writes the state of one head to a row of float64 states. */
+  decode(slot: number, head: number, states: RowStates, row = 0): void {
+    const base = slot * this.words + head * this.#stateWords, width = this.#width;
+    const data = this.#data, numbers = this.#numbers;
+    const shift = data[base + record.SHIFT] | 0;
+    states.shift[row] = shift === record.EMPTY_SHIFT ? -Infinity : shift;
+    // Rows of no keys are charged for what happens beside them, which means nothing.
+    states.massError[row] = shift === record.EMPTY_SHIFT ? 0 : numbers[base + record.MASS_ERROR];
+    states.sumError[row] = shift === record.EMPTY_SHIFT ? 0 : numbers[base + record.SUM_ERROR];
+    for (let c = 0; c < width; c++) {
+      states.high[row * width + c] = numbers[base + record.SUMS + c];
+      states.low[row * width + c] = numbers[base + record.SUMS + width + c];
+    }
+    const heavy = Math.min(HEAVY_KEYS, data[base + record.HEAVY_COUNT]);
+    states.heavyCount[row] = heavy;
+    for (let at = 0; at < heavy; at++) {
+      states.heavySlots[row * HEAVY_KEYS + at] = data[base + record.HEAVY_SLOTS + at];
+      states.heavyScores[row * HEAVY_KEYS + at] = numbers[base + record.HEAVY_SCORES + at];
+    }
+  }
+
+  /** Takes the state of one head from a row of float64 states; `take` the query's other heads, too. */
+  encode(slot: number, head: number, states: RowStates, row: number, ceiling: number): void {
+    const base = slot * this.words + head * this.#stateWords, width = this.#width;
+    const data = this.#data, numbers = this.#numbers;
+    data.fill(0, base, base + this.#stateWords);
+    data[base + record.SHIFT] = states.shift[row] === -Infinity ? record.EMPTY_SHIFT : states.shift[row];
+    data[base + record.CEILING] = ceiling;
+    numbers[base + record.MASS_ERROR] = states.massError[row];
+    numbers[base + record.SUM_ERROR] = states.sumError[row];
+    for (let c = 0; c < width; c++) {
+      numbers[base + record.SUMS + c] = states.high[row * width + c];
+      numbers[base + record.SUMS + width + c] = states.low[row * width + c];
+    }
+    data[base + record.HEAVY_COUNT] = states.heavyCount[row];
+    for (let at = 0; at < states.heavyCount[row]; at++) {
+      data[base + record.HEAVY_SLOTS + at] = states.heavySlots[row * HEAVY_KEYS + at];
+      numbers[base + record.HEAVY_SCORES + at] = states.heavyScores[row * HEAVY_KEYS + at];
+    }
+    this.#known[slot] = 1;
+  }
+
+  /** Whether all sums of a known query are finite. */
+  isFinite(slot: number): boolean {
+    const start = slot * this.words;
+    for (let base = start; base < start + this.words; base += this.#stateWords) {
+      for (let c = base + record.SUMS; c < base + this.#stateWords; c++) {
+        if (!Number.isFinite(this.#numbers[c])) return false;
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Work for the device before it is encoded: what is uploaded, in one piece, and the kernels that read it, in order.
+ */
+
+import { type Call, CALL_BYTES, writeCall } from "./call_fields.ts";
+import type { KernelName } from "./pipelines.ts";
+
+/** Stands for the buffer that the upload is written to. */
+export const UPLOAD = "upload";
+
+/** How many workgroups run. */
+export type Groups = { readonly x: number; readonly y: number; readonly z: number } | {
+  /** The buffer that begins with them. */
+  readonly indirect: GPUBuffer;
+};
+
+/** One kernel to run. */
+export interface Dispatch {
+  readonly kernel: KernelName;
+  /** Where its call is in the upload, in bytes. */
+  readonly callAt: number;
+  /** Bindings 1, 2, … */
+  readonly buffers: readonly (GPUBuffer | typeof UPLOAD)[];
+  readonly groups: Groups;
+}
+
+/** The most workgroups in one direction that every device allows. */
+const MOST_GROUPS = 65535;
+
+/** Spreads workgroups over two directions. */
+export function groupsOf(count: number, z = 1): Groups {
+  const x = Math.min(count, MOST_GROUPS);
+  return { x, y: Math.ceil(count / Math.max(1, x)), z };
+}
+
+/** An upload and what is done with it. */
+export class WorkList {
+  readonly dispatches: Dispatch[] = [];
+  /** Beginnings of buffers that are set to 0 first. */
+  readonly clears: { readonly buffer: GPUBuffer; readonly bytes: number }[] = [];
+  /** Where the device notes when it began and ended. */
+  timestamps: GPUComputePassTimestampWrites | null = null;
+  #words = new Uint32Array(256);
+  #numbers = new Float32Array(this.#words.buffer);
+  #length = 0;
+
+  /** Bytes to upload. */
+  get bytes(): number {
+    return 4 * this.#length;
+  }
+
+  /** What is uploaded. */
+  data(): Uint32Array<ArrayBuffer> {
+    return this.#words.subarray(0, this.#length);
+  }
+
+  /** Makes room for `count` words and returns where they begin; they are 0. */
+  reserve(count: number): number {
+    const at = this.#length;
+    this.#length += count;
+    if (this.#length > this.#words.length) {
+      const words = new Uint32Array(Math.max(this.#length, 2 * this.#words.length));
+      words.set(this.#words);
+      this.#words = words;
+      this.#numbers = new Float32Array(words.buffer);
+    }
+    return at;
+  }
+
+  /** Makes it empty again. */
+  reset(): void {
+    this.dispatches.length = this.clears.length = 0;
+    this.#words.fill(0, 0, this.#length);
+    this.#length = 0;
+  }
+
+  /** The upload as words and as numbers; good until the next `reserve`. */
+  get words(): Uint32Array {
+    return this.#words;
+  }
+
+  get numbers(): Float32Array {
+    return this.#numbers;
+  }
+
+  /** Adds a list of words and returns where it begins. */
+  list(words: ArrayLike<number>): number {
+    const at = this.reserve(words.length);
+    this.#words.set(words, at);
+    return at;
+  }
+
+  /** Adds a kernel. */
+  dispatch(
+    kernel: KernelName,
+    call: Call,
+    buffers: readonly (GPUBuffer | typeof UPLOAD)[],
+    groups: Groups,
+  ): void {
+    const callWords = CALL_BYTES / 4;
+    this.reserve(-this.#length & (callWords - 1));
+    const at = this.reserve(callWords);
+    writeCall(this.#words, this.#numbers, at, call);
+    this.dispatches.push({ kernel, callAt: 4 * at, buffers, groups });
+  }
+}
