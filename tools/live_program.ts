@@ -11,6 +11,8 @@ export const PROGRAM_MODULE = new URL("program.ts", FOLDER);
 /** Modules that the figure never asks for. */
 const UNUSED = [
   "./wasm/wasm_backend.ts",
+  "./webgpu/webgpu_backend.ts",
+  "./webgpu/adapter.ts",
   "./engine_snapshot.ts",
   "./display/engine_bundle.ts",
   "./matrix_bundle.ts",
