@@ -1,8 +1,11 @@
-// `deno task learn`: runs the learned forecast and prints its tables.
+// `deno task learn`: runs the learned forecast and prints its tables; with --choose the errors of other settings, on the
+// days that they are chosen on.
 
 import { availableDays } from "./experiment.ts";
 import { loadBirths } from "./births.ts";
-import { LEARNED, type LearnedForecast, learnedForecast } from "./learned_forecast.ts";
+import { HORIZONS } from "./board_rows.ts";
+import { type LearnedBoardSettings, SETTINGS } from "./learned_board.ts";
+import { errorsToChooseBy, LEARNED, type LearnedForecast, learnedForecast } from "./learned_forecast.ts";
 import { formatTable, type Table } from "./table.ts";
 import { standardError } from "./terminal.ts";
 
@@ -38,7 +41,26 @@ export function readoutTable({ readouts, horizons }: LearnedForecast): Table {
   };
 }
 
-if (import.meta.main) {
+/** What was tried beside the settings that were chosen. */
+const OTHERS: Readonly<Record<string, Partial<LearnedBoardSettings>>> = {
+  "readouts alone": {},
+  "values too, rate 0.1": { valueRate: 0.1 },
+  "values too, rate 0.5": { valueRate: 0.5 },
+  "keys too, rate 0.3": { keyRate: 0.3 },
+  "keys too, rate 2": { keyRate: 2 },
+};
+
+async function printChoices(): Promise<void> {
+  const rows: string[][] = [];
+  for (const [name, change] of Object.entries(OTHERS)) {
+    const errors = await errorsToChooseBy("auto", { ...SETTINGS, ...change });
+    rows.push([name, ...errors.map((error) => error.toFixed(1))]);
+  }
+  const header = ["what learns", ...HORIZONS.map((horizon) => `MAE ${horizon}\u00a0d`)];
+  console.log(formatTable({ header, rows }));
+}
+
+async function printForecast(): Promise<void> {
   const terminal = standardError();
   const days = availableDays(await loadBirths());
   const result = await learnedForecast({ days, backend: "auto" }, (done, total) => {
@@ -57,4 +79,13 @@ if (import.meta.main) {
   console.log(
     "In brackets: 95 % intervals of the mean difference, from the means of 20 to 39 batches of days.",
   );
+}
+
+if (import.meta.main) {
+  if (Deno.args.length === 0) await printForecast();
+  else if (Deno.args.join() === "--choose") await printChoices();
+  else {
+    console.error(`error: arguments are ${Deno.args.join(" ")}, expected none or --choose`);
+    Deno.exitCode = 2;
+  }
 }

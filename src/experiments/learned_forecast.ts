@@ -14,6 +14,8 @@ import type { Forecaster } from "./metrics.ts";
 
 /** Learning starts on this day; the days before it are only remembered. */
 export const FIRST_LEARNED = 700;
+/** Constants were chosen by the errors from this day on, up to the first that is judged. */
+const FIRST_CHOSEN_ON = 1200;
 
 export interface LearnedForecastOptions {
   /** Days that are judged, from the first that nothing was chosen on. */
@@ -113,21 +115,36 @@ export async function learnedForecast(
   };
 }
 
+/** Mean absolute errors, one a horizon, on the days that constants are chosen on. */
+export async function errorsToChooseBy(
+  backend: BackendName,
+  settings: LearnedBoardSettings,
+): Promise<number[]> {
+  const file = (await loadBirths()).slice(0, LEARNT_DAYS);
+  const { forecast } = await learnedForecaster(new BoardRows(file), FIRST_LEARNED, backend, settings);
+  return HORIZONS.map((horizon) => {
+    const metric = new MAE();
+    for (let day = FIRST_CHOSEN_ON; day < LEARNT_DAYS; day++) {
+      metric.update(file[day].births, forecast(day - horizon, horizon));
+    }
+    return metric.get();
+  });
+}
+
 /** Forecasts of a learned board, each made before the days after its origin were learned from. */
 async function learnedForecaster(
   rows: BoardRows,
   firstLearned: number,
   backend: BackendName,
   settings: LearnedBoardSettings,
-  onProgress: (done: number, total: number) => void,
+  onProgress: (done: number, total: number) => void = () => {},
 ): Promise<{ readonly forecast: Forecaster; readonly readouts: number[][] }> {
   const count = rows.days.length;
   const forecasts = HORIZONS.map(() => new Float64Array(count).fill(NaN));
   await using board = await LearnedBoard.create(rows, firstLearned - 1, backend, settings);
   while (board.last < count - 1) {
     for (const [at, horizon] of HORIZONS.entries()) {
-      const isJudged = board.last >= lastDayOf(0) && board.last + horizon < count;
-      if (isJudged) forecasts[at][board.last] = await board.forecast(at);
+      if (board.last + horizon < count) forecasts[at][board.last] = await board.forecast(at);
     }
     await board.observe();
     onProgress(board.last - firstLearned + 1, count - firstLearned);
