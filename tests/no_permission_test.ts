@@ -4,6 +4,7 @@
 import { assertEquals } from "./assert.ts";
 
 const MODULE = new URL("../mod.ts", import.meta.url).href;
+const LEARNING = new URL("../src/learning/mod.ts", import.meta.url).href;
 
 async function runWithoutPermission(
   source: string,
@@ -43,8 +44,24 @@ Deno.test("an engine needs no permission", async () => {
   assertEquals(await runWithoutPermission(source), { code: 0, stdout: "15 array\n17 15 wasm\n", stderr: "" });
 });
 
+Deno.test("a learner needs no permission", async () => {
+  const source = `
+    import { DynamicAttention } from ${JSON.stringify(MODULE)};
+    import { OnlineLearner } from ${JSON.stringify(LEARNING)};
+
+    await using live = await DynamicAttention.create({ query: [[0]], key: [[1], [2]], value: [[10], [20]] });
+    const learner = new OnlineLearner(live, { rate: 1 });
+    await learner.learnOne({ query: 0 }, 16);
+    const again = await OnlineLearner.load(await learner.save(), { rate: 1 });
+    console.log((await again.predictOne({ query: 0 }))[0] > 15, again.stats().steps);
+    await again.live.dispose();
+  `;
+  assertEquals(await runWithoutPermission(source), { code: 0, stdout: "true 1\n", stderr: "" });
+});
+
 Deno.test("importing the library prints nothing", async () => {
-  assertEquals(await runWithoutPermission(`import ${JSON.stringify(MODULE)};`), {
+  const imports = `import ${JSON.stringify(MODULE)}; import ${JSON.stringify(LEARNING)};`;
+  assertEquals(await runWithoutPermission(imports), {
     code: 0,
     stdout: "",
     stderr: "",

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { assertEquals, assertStrictEquals, assertThrows } from "./assert.ts";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "./assert.ts";
 import { SlotTable } from "../src/lazy/slot_table.ts";
 
 /** A table of `count` slots at positions 0, 1, 2, … */
@@ -222,4 +222,28 @@ Deno.test("a batch within a batch is taken back with it", () => {
       },
     ),
   );
+});
+
+Deno.test("a row is told from all that held its slot before it, also after a batch that failed", () => {
+  const table = new SlotTable(new Float64Array(2));
+  assertEquals([table.identityOf(0), table.identityOf(1), table.newestIdentity], [0, 0, 0]);
+  table.release(1);
+  assertEquals(table.allocate(0), 1);
+  const first = table.identityOf(1);
+  assert(first > 0 && first === table.newestIdentity);
+  assertThrows(
+    () =>
+      table.atomically(() => {
+        table.release(1);
+        assertEquals(table.allocate(0), 1);
+        assert(table.identityOf(1) > first);
+        table.allocate(0);
+        throw new Error("no");
+      }),
+    Error,
+  );
+  assertEquals([table.identityOf(0), table.identityOf(1)], [0, first]);
+  table.release(1);
+  table.allocate(0);
+  assert(table.identityOf(1) > first, "no identity is given out twice");
 });

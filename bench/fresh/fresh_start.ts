@@ -32,8 +32,8 @@ interface Module {
   }[];
 }
 
-/** Of all modules that an import of mod.ts loads, as they are written; what is loaded on demand is not among them. */
-async function sourceSize(): Promise<{ sourceBytes: number; modules: number }> {
+/** The modules that an import of mod.ts loads, as they are written; what is loaded on demand is not among them. */
+export async function loadedModules(): Promise<{ readonly specifier: string; readonly size: number }[]> {
   const graph: { roots: string[]; modules: Module[] } = JSON.parse(
     await deno(["info", "--json", "--config", CONFIGURATION, LIBRARY]),
   );
@@ -45,9 +45,12 @@ async function sourceSize(): Promise<{ sourceBytes: number; modules: number }> {
       if (code && !isDynamic) loaded.add(code.specifier);
     }
   }
-  let sourceBytes = 0;
-  for (const specifier of loaded) sourceBytes += modules.get(specifier)?.size ?? 0;
-  return { sourceBytes, modules: loaded.size };
+  return Array.from(loaded, (specifier) => ({ specifier, size: modules.get(specifier)?.size ?? 0 }));
+}
+
+async function sourceSize(): Promise<{ sourceBytes: number; modules: number }> {
+  const loaded = await loadedModules();
+  return { sourceBytes: loaded.reduce((sum, { size }) => sum + size, 0), modules: loaded.length };
 }
 
 async function deno(args: string[]): Promise<string> {

@@ -3,7 +3,14 @@
 // value of a day is taken relative to the level before it, the forecast uses the level of the last day observed.
 
 import type { BirthsDay } from "./births.ts";
-import { addDays, BirthsLevel, keyFeatures, queryFeatures, valueRow } from "./calendar_features.ts";
+import {
+  addDays,
+  BirthsLevel,
+  type CalendarDay,
+  keyFeatures,
+  queryFeatures,
+  valueRow,
+} from "./calendar_features.ts";
 
 /** m: the coming days that stand on the board. */
 export const QUERY_COUNT = 56;
@@ -45,7 +52,12 @@ export class BoardRows {
 
   /** t may lie beyond the file. */
   query(t: number): Float32Array {
-    return queryFeatures(t < this.days.length ? this.days[t] : addDays(this.days[0], t));
+    return queryFeatures(this.calendarDay(t));
+  }
+
+  /** t may lie beyond the file. */
+  calendarDay(t: number): CalendarDay {
+    return t < this.days.length ? this.days[t] : addDays(this.days[0], t);
   }
 
   /** Queries, keys and values of state `state`, the earliest day first. */

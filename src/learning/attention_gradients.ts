@@ -85,6 +85,7 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown; with passing queries
  * also on an engine with a mask.
  * @throws {SlotError} When a row is not live.
+ * @throws {CapacityError} When 16 bytes for each row, head and key do not fit into memory.
  *
  * @example The value that a loss of ½(o − 3)² would like to have
  * ```ts

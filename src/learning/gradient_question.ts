@@ -26,6 +26,7 @@ import {
 } from "../core/head_layout.ts";
 import { score } from "../core/score_rule.ts";
 import { type DynamicAttention, type EngineInside, insideOf } from "../dynamic_attention.ts";
+import { CapacityError } from "../errors.ts";
 
 /** Rows to differentiate: standing queries, or passing ones. */
 export type GradientRows =
@@ -81,7 +82,7 @@ export function askGradients(
   const standing = rows.kind === "standing" ? rows.slots : NO_ROWS;
   const isSparse = rows.kind === "standing" && top < asOfNow.slots.length;
   return inside.ask(operation, standing, async ({ backend, read }) => {
-    if (!isSparse) return answerFromAll(inside, backend, question, asOfNow);
+    if (!isSparse) return answerFromAll(operation, inside, backend, question, asOfNow);
     const { output } = await read();
     return await answerFromHeaviest(inside, backend, question, asOfNow, Float64Array.from(output));
   });
@@ -117,6 +118,7 @@ function headKeysOf(
 
 /** Every live key, scored in float64. */
 function answerFromAll(
+  operation: string,
   { parts }: EngineInside,
   backend: Backend,
   { rows, top, wantsBias, toOutputGradient }: GradientQuestion,
@@ -134,7 +136,13 @@ function answerFromAll(
     const maskHead = mask.heads === 1 ? 0 : head;
     return said ? said[(j * querySize + i) * mask.heads + maskHead] : mask.bias(i, j, maskHead);
   };
-  const capped = new Float64Array(count * heads * n), weights = new Float64Array(count * heads * n);
+  const what = `a score and a weight for each of ${count} rows, ${heads} heads and ${n} keys`;
+  const [capped, weights] = CapacityError.guard(
+    operation,
+    what,
+    16 * count * heads * n,
+    () => [new Float64Array(count * heads * n), new Float64Array(count * heads * n)],
+  );
   const output = new Float64Array(count * columns);
   const query = new Float64Array(headDim);
   const placeOf = (i: number, head: number) => (i * heads + head) * n;

@@ -69,7 +69,14 @@ export {
 export { SeededRandom } from "./random.ts";
 export { constantRate, inverseScaling, type RateSchedule } from "./rates.ts";
 export type { RowKind } from "../lazy/newest_rows.ts";
-export { AttentionError, DisposedError, FormatError, InputError, SlotError } from "../errors.ts";
+export {
+  AttentionError,
+  CapacityError,
+  DisposedError,
+  FormatError,
+  InputError,
+  SlotError,
+} from "../errors.ts";
 export type { DynamicAttention } from "../dynamic_attention.ts";
 export type { LoadOptions } from "../engine_snapshot.ts";
 export type { MatrixInput, RowInput } from "../matrix.ts";

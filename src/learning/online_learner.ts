@@ -25,6 +25,7 @@ import {
   toTargets,
 } from "./examples.ts";
 import { askGradients } from "./gradient_question.ts";
+import type { Loss } from "./losses.ts";
 import {
   LEARNER_OPTIONS,
   type LearnerConfig,
@@ -305,7 +306,7 @@ export class OnlineLearner {
       toOutputGradient: (exact) => {
         output = Float64Array.from(exact);
         scores = scoresOf(example, output, valueOf, layout);
-        byScore = loss.gradient(scores, targets);
+        byScore = derivativeOf(operation, loss, scores, targets);
         return outputGradientOf(example, byScore, valueOf, layout);
       },
     });
@@ -355,6 +356,26 @@ function statesFor({ optimizer }: LearnerConfig, { layout, keySlots, querySlots 
 function valuesOf(live: DynamicAttention, { against }: CheckedExample): (slot: number) => ArrayLike<number> {
   const values = new Map(Array.from(against ?? [], (slot) => [slot, live.getValue(slot)]));
   return (slot) => values.get(slot) ?? [];
+}
+
+/** A loss may be anybody's: what it does wrong is no failure of the backend that is asked meanwhile. */
+function derivativeOf(
+  operation: string,
+  loss: Loss,
+  scores: Float64Array,
+  targets: Float64Array,
+): Float64Array<ArrayBuffer> {
+  const expected = `a Float64Array of ${scores.length} numbers, one a score`;
+  let byScore: Float64Array<ArrayBuffer>;
+  try {
+    byScore = loss.gradient(scores, targets);
+  } catch (cause) {
+    throw new InputError(operation, `the gradient of loss ${loss.name} threw ${describe(cause)}`, expected, {
+      cause,
+    });
+  }
+  if (byScore instanceof Float64Array && byScore.length === scores.length) return byScore;
+  throw new InputError(operation, `the gradient of loss ${loss.name} is ${describe(byScore)}`, expected);
 }
 
 function recheck(operation: string, { rows, against }: CheckedExample, parts: EditRules): void {

@@ -2,7 +2,13 @@
 // and what must hold of derivatives whatever they are.
 
 import fc from "fast-check";
-import { DynamicAttention, type DynamicAttentionOptions, InputError, SlotError } from "../../mod.ts";
+import {
+  CapacityError,
+  DynamicAttention,
+  type DynamicAttentionOptions,
+  InputError,
+  SlotError,
+} from "../../mod.ts";
 import { createEngine } from "../../src/dynamic_attention.ts";
 import {
   type AttentionGradients,
@@ -353,4 +359,12 @@ Deno.test("bad questions are refused", async () => {
   await using masked = await DynamicAttention.create({ ...options, mask: () => true });
   const passing = { queries: matrixOf([new Float32Array(12)], 12) };
   await assertRejects(() => attentionGradients(masked, ok, passing), InputError, "the engine has a mask");
+});
+
+Deno.test("what does not fit is refused with its bytes", async () => {
+  const many = { data: new Float32Array(200_000), shape: [200_000, 1] as const };
+  const query = { data: [], shape: [0, 1] as const };
+  await using live = await DynamicAttention.create({ query, key: many, value: many, backend: "array" });
+  const error = await assertRejects(() => attentionGradients(live, many, { queries: many }), CapacityError);
+  assertEquals(error.bytes, 16 * 200_000 ** 2);
 });

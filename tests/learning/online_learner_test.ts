@@ -406,6 +406,21 @@ Deno.test("what is refused changes nothing, and the next call goes on", async ()
   const nan: Loss = { ...squaredLoss(), name: "nan", value: () => NaN };
   const undefinedLoss = new OnlineLearner(live, { loss: nan });
   await assertRejects(() => undefinedLoss.learnOne({ query: 0 }, y), InputError, "the loss nan of");
+  const losses: [Partial<Loss>, string][] = [
+    [
+      { gradient: () => [0] as never },
+      "the gradient of loss own is [0], expected a Float64Array of 8 numbers",
+    ],
+    [{
+      gradient() {
+        throw new TypeError("oops");
+      },
+    }, "the gradient of loss own threw TypeError: oops"],
+  ];
+  for (const [parts, message] of losses) {
+    const own = new OnlineLearner(live, { loss: { ...squaredLoss(), name: "own", ...parts } });
+    await assertRejects(() => own.learnOne({ query: 0 }, y), InputError, message);
+  }
   assertEquals([wild.stats().steps, broken.stats().steps, undefinedLoss.stats().steps], [0, 0, 0]);
   assertEquals(await learner.save(), before);
   await learner.learnOne({ query: 0 }, y);
