@@ -50,6 +50,13 @@ export async function acquireDevice(): Promise<GpuDevice> {
   return await acquireDevice();
 }
 
+/** Destroys the device of this process, if there is one; engines on it find another. */
+export async function releaseDevice(): Promise<void> {
+  const found = shared;
+  shared = null;
+  (await found?.catch(() => null))?.device.destroy();
+}
+
 /** Finds and prepares a device of its own; limits are the adapter's but for those given. */
 export async function openDevice(limits: Readonly<Record<string, number>> = {}): Promise<GpuDevice> {
   const adapter = await findAdapter();
