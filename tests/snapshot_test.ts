@@ -140,11 +140,15 @@ async function runTwins(
 
 for (const backend of BACKENDS) {
   Deno.test(`an engine loaded on ${backend} answers as the saved one, to the bit, through any edits`, async () => {
-    await runTwins(backend, casesOn(backend, LONG ? 4000 : 250));
+    await runTwins(backend, casesOn(backend, backend === "webgpu" ? 48 : LONG ? 4000 : 250));
   });
 
   Deno.test(`also when ${backend} takes its time`, async () => {
-    await runTwins(backend, casesOn(backend, LONG ? 500 : 40), (inner) => new SlowBackend(inner));
+    await runTwins(
+      backend,
+      casesOn(backend, backend === "webgpu" ? 24 : LONG ? 500 : 40),
+      (inner) => new SlowBackend(inner),
+    );
   });
 }
 

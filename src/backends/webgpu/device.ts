@@ -5,13 +5,12 @@
 
 import { DeviceError } from "../../errors.ts";
 import { findAdapter, isSoftware, nameOf } from "./adapter.ts";
+import type { KernelDevice } from "./encode_work.ts";
 import { Pipelines } from "./pipelines.ts";
 import { type Arithmetic, testArithmetic } from "./self_test.ts";
 
 /** What a process may find. */
-export interface GpuDevice {
-  readonly device: GPUDevice;
-  readonly pipelines: Pipelines;
+export interface GpuDevice extends KernelDevice {
   /** What the adapter says of itself. */
   readonly adapterName: string;
   /** Whether it computes on the processor. */
