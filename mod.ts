@@ -44,6 +44,7 @@ export {
 } from "./src/errors.ts";
 export type { DeviceFailure } from "./src/errors.ts";
 export type { LoadOptions } from "./src/engine_snapshot.ts";
+export type { MimeBundle } from "./src/display/mime_bundle.ts";
 export type { Edit } from "./src/lazy/edits.ts";
 export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix } from "./src/lazy/mask.ts";
 export type { FlushPolicy } from "./src/lazy/planner.ts";

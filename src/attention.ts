@@ -5,6 +5,7 @@
 import { NOTHING } from "./backends/backend.ts";
 import { selectBackend } from "./backends/select.ts";
 import { outputColumns } from "./core/head_layout.ts";
+import { shownMatrix } from "./display/shown_matrix.ts";
 import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "./matrix.ts";
 import type { AttentionState } from "./merge_states.ts";
@@ -106,8 +107,8 @@ async function compute(problem: Problem): Promise<AttentionState> {
     const rows = Uint32Array.from({ length: count }, (_, i) => i);
     const { output, logSumExp } = await backend.read({ queries: rows, since: NOTHING });
     return {
-      output: { data: output, shape: [count, outputColumns(layout)] },
-      logSumExp: { data: logSumExp, shape: [count, layout.heads] },
+      output: shownMatrix(output, [count, outputColumns(layout)]),
+      logSumExp: shownMatrix(logSumExp, [count, layout.heads]),
     };
   } finally {
     await backend.dispose();

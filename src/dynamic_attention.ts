@@ -7,19 +7,37 @@ import type { Backend } from "./backends/backend.ts";
 import { MovableBackend } from "./backends/movable_backend.ts";
 import { type BackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
-import { outputColumns, queryColumns } from "./core/head_layout.ts";
+import { outputColumns } from "./core/head_layout.ts";
+import { heaviestOf } from "./core/heaviest.ts";
+import { engineText } from "./display/engine_text.ts";
+import { DISPLAY, INSPECT, type MimeBundle } from "./display/mime_bundle.ts";
+import { shownMatrix } from "./display/shown_matrix.ts";
 import { describe, DisposedError, InputError } from "./errors.ts";
-import { EditPipeline } from "./lazy/edit_pipeline.ts";
-import { checkColumn, type Edit, type EditTarget, performEdit } from "./lazy/edits.ts";
+import { EditPipeline, type Turn } from "./lazy/edit_pipeline.ts";
+import { checkColumn, type Edit, type EditTarget, performEdit, performEdits } from "./lazy/edits.ts";
+import { copyNewest, type RowKind } from "./lazy/newest_rows.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
-import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput, toMatrix } from "./matrix.ts";
+import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput } from "./matrix.ts";
 import type { EngineParts, LoadOptions } from "./engine_snapshot.ts";
+import { statsOf } from "./engine_stats.ts";
 import { fillBackend } from "./fill_backend.ts";
-import { checkNames, type DynamicAttentionOptions, toEngineProblem, toPositions } from "./options.ts";
-import { toHead, toPosition, toRows } from "./question_options.ts";
+import { checkNames, type DynamicAttentionOptions, toEngineProblem } from "./options.ts";
+import { toHead, toPassing, toPosition, toRows } from "./question_options.ts";
 
 /** Lets `createEngine` construct without a public constructor. */
 let construct: (parts: EngineParts, backend: Backend, wrap?: WrapBackend) => DynamicAttention;
+
+/** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
+const SHOWN_BOUNDS = 1024;
+
+/** What a module of the library that builds on an engine may see of it. */
+export interface EngineInside {
+  readonly parts: EngineParts;
+  /** As {@link EditPipeline.ask}. */
+  ask<T>(operation: string, rows: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T>;
+}
+
+let lookInside: (operation: string, live: DynamicAttention) => EngineInside;
 
 /** Puts something between an engine and a backend. */
 type WrapBackend = (backend: Backend) => Backend;
@@ -39,7 +57,7 @@ type WrapBackend = (backend: Backend) => Backend;
  * | `read` of r rows that have missed T changed keys | O(r T (d + dv)), or from scratch if that is cheaper |
  * | `read` of a changed query | O(n (d + dv)) |
  * | `peek` of r rows that have missed T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each of them |
- * | `weights`, `topKeys` | O(n d), O(n (d + log n)) |
+ * | `weights`, `topKeys` | O(n d) and, for k keys, O(n log k) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
  * **Slots.** Keys and queries live in numbered slots, 0, 1, 2, … at creation. A slot keeps its number until its
@@ -76,10 +94,18 @@ export class DynamicAttention {
   readonly #pipeline: EditPipeline;
   readonly #rules: EngineParts;
   readonly #wrap: WrapBackend;
+  /** Why it computes on its backend, in words. */
   #disposal: Promise<void> | null = null;
 
   static {
     construct = (parts, backend, wrap) => new DynamicAttention(parts, backend, wrap);
+    lookInside = (operation, live) => {
+      if (typeof live !== "object" || live === null || !(#pipeline in live)) {
+        throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
+      }
+      live.#checkLive(operation);
+      return { parts: live.#rules, ask: live.#pipeline.ask.bind(live.#pipeline) };
+    };
   }
 
   private constructor(parts: EngineParts, backend: Backend, wrap: WrapBackend = (backend) => backend) {
@@ -192,22 +218,52 @@ export class DynamicAttention {
   edit(edits: readonly Edit[]): number[] {
     const operation = "DynamicAttention.edit";
     this.#checkLive(operation);
-    if (!Array.isArray(edits)) throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
+    const perform = (layer: EditTarget) => performEdits(operation, edits, layer, this.#rules);
     const { keySlots, querySlots } = this.#rules;
-    const perform = (edit: Edit, at: number, layer: EditTarget) => {
-      if (typeof edit !== "object" || edit === null || typeof edit.kind !== "string") {
-        throw new InputError(`${operation}[${at}]`, `edit is ${describe(edit)}`, "an object with a kind");
-      }
-      return performEdit(`${operation}[${at}].${edit.kind}`, edit, layer, this.#rules);
-    };
-    const slots = keySlots.atomically(() =>
-      querySlots.atomically(() =>
-        // Not `map`, which passes over holes.
-        this.#pipeline.atomically((layer) => Array.from(edits, (edit, at) => perform(edit, at, layer)))
-      )
-    );
+    const slots = keySlots.atomically(() => querySlots.atomically(() => this.#pipeline.atomically(perform)));
     this.#pipeline.noteEdits(slots.length);
     return slots;
+  }
+
+  /** A copy of the key in `slot`, Hkv·d numbers, as of the newest edit. Synchronous, O(d + dv). */
+  getKey(slot: number): Float32Array<ArrayBuffer> {
+    return this.#newestRow("DynamicAttention.getKey", "key", slot);
+  }
+
+  /** A copy of the value in `slot`, Hkv·dv numbers, as of the newest edit. Synchronous, O(d + dv). */
+  getValue(slot: number): Float32Array<ArrayBuffer> {
+    return this.#newestRow("DynamicAttention.getValue", "value", slot);
+  }
+
+  /** A copy of the standing query in `slot`, H·d numbers, as of the newest edit. Synchronous, O(d). */
+  getQuery(slot: number): Float32Array<ArrayBuffer> {
+    return this.#newestRow("DynamicAttention.getQuery", "query", slot);
+  }
+
+  /**
+   * The slots of live keys in ascending order, as of the newest edit. O(n).
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({ query: [[0]], key: [[1], [2]], value: [[5], [6]] });
+   * live.delete(0);
+   * live.addToKey(1, 0, 0.5);
+   * assertEquals([...live.keySlots()], [1]);
+   * assertEquals([...live.getKey(1), ...live.getValue(1)], [2.5, 6]);
+   * ```
+   */
+  keySlots(): Uint32Array<ArrayBuffer> {
+    this.#checkLive("DynamicAttention.keySlots");
+    return this.#rules.keySlots.liveSlots();
+  }
+
+  /** The slots of live standing queries in ascending order, as of the newest edit. O(m). */
+  querySlots(): Uint32Array<ArrayBuffer> {
+    this.#checkLive("DynamicAttention.querySlots");
+    return this.#rules.querySlots.liveSlots();
   }
 
   /**
@@ -220,7 +276,7 @@ export class DynamicAttention {
   async read(rows?: ArrayLike<number>): Promise<Matrix> {
     const slots = this.#toRows("DynamicAttention.read", rows);
     const { output } = await this.#pipeline.read("DynamicAttention.read", slots);
-    return { data: output, shape: [slots.length, outputColumns(this.#rules.layout)] };
+    return shownMatrix(output, [slots.length, outputColumns(this.#rules.layout)]);
   }
 
   /** One number of the attention of a standing query, exact: column `column` of the row of query `slot`. */
@@ -268,7 +324,7 @@ export class DynamicAttention {
     const answer = await this.#pipeline.peek(operation, slots, options.bounds !== false);
     const { output, bounds, pending, epoch } = answer;
     const shape = [slots.length, outputColumns(this.#rules.layout)] as const;
-    return { output: { data: output, shape }, bounds, pending, epoch };
+    return { output: shownMatrix(output, shape), bounds, pending, epoch };
   }
 
   /**
@@ -287,7 +343,7 @@ export class DynamicAttention {
   async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
     const slots = this.#toRows("DynamicAttention.logSumExp", rows);
     const { logSumExp } = await this.#pipeline.read("DynamicAttention.logSumExp", slots);
-    return { data: logSumExp, shape: [slots.length, this.#rules.layout.heads] };
+    return shownMatrix(logSumExp, [slots.length, this.#rules.layout.heads]);
   }
 
   /**
@@ -307,8 +363,7 @@ export class DynamicAttention {
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
     const live = this.#rules.keySlots.liveSlots();
     const weights = await this.#pipeline.weights(operation, row, head);
-    live.sort((a, b) => weights[b] - weights[a] || a - b);
-    return Array.from(live.subarray(0, count), (key) => ({ slot: key, weight: weights[key] }));
+    return Array.from(heaviestOf(live, weights, count), (key) => ({ slot: key, weight: weights[key] }));
   }
 
   /**
@@ -325,27 +380,9 @@ export class DynamicAttention {
     const operation = "DynamicAttention.attend";
     this.#checkLive(operation);
     checkNames(operation, options, ["positions"]);
-    const { layout, mask, querySlots } = this.#rules;
-    if (mask) {
-      throw new InputError(operation, "the engine has a mask", "none, or the query among the standing ones");
-    }
-    const { data, shape } = toMatrix(operation, "queries", queries);
-    if (shape[1] !== queryColumns(layout)) {
-      throw new InputError(
-        operation,
-        `queries have ${shape[1]} columns`,
-        `${queryColumns(layout)} (heads × headDim)`,
-      );
-    }
-    const positions = toPositions(
-      operation,
-      "positions",
-      options.positions,
-      shape[0],
-      querySlots.nextPosition,
-    );
-    const { output } = await this.#pipeline.attend(operation, { count: shape[0], rows: data, positions });
-    return { data: output, shape: [shape[0], outputColumns(layout)] };
+    const passing = toPassing(operation, queries, options.positions, this.#rules);
+    const { output } = await this.#pipeline.attend(operation, passing);
+    return shownMatrix(output, [passing.count, outputColumns(this.#rules.layout)]);
   }
 
   /** Brings every row up to date, in the way that `onThreshold` says. Reads do so for the rows that they are of. */
@@ -437,31 +474,7 @@ export class DynamicAttention {
   /** Sizes, versions and counted work, as of now. */
   stats(): DynamicAttentionStats {
     this.#checkLive("DynamicAttention.stats");
-    const pipeline = this.#pipeline;
-    const { written, applied, changesStored, readMs } = pipeline.counts;
-    const { version: epoch, behind, kept, rebuilds, applyMs } = pipeline.rows;
-    const { layout, keySlots, querySlots } = this.#rules;
-    const { pending, unstored } = pipeline;
-    return {
-      backend: this.#backend.name,
-      backendReason: this.#backend.reason,
-      threads: this.#backend.threads,
-      queryCount: querySlots.count,
-      keyCount: keySlots.count,
-      ...layout,
-      edits: written,
-      coalesced: written - changesStored - unstored,
-      applied: pending === 0 ? written : applied,
-      pending,
-      epoch,
-      behind,
-      kept,
-      rebuilds,
-      ...this.#backend.work,
-      applyMs,
-      readMs,
-      bytes: this.#backend.bytes(),
-    };
+    return statsOf(this.#rules, this.#pipeline, this.#backend);
   }
 
   /** Waits for what was asked before and gives back what the engine holds; calling it again does nothing. */
@@ -475,12 +488,40 @@ export class DynamicAttention {
     return this.dispose();
   }
 
+  /** What a terminal shows: sizes, backend, what waits and what was done, a line each. */
+  [INSPECT](): string {
+    if (this.#disposal) return "DynamicAttention (disposed)";
+    return engineText({ stats: this.stats(), bound: null });
+  }
+
+  /**
+   * What a notebook shows: the same as a table, with the largest bound of a stale answer over the first 1,024 queries,
+   * for which it peeks.
+   */
+  async [DISPLAY](): Promise<MimeBundle> {
+    if (this.#disposal) return { "text/plain": "DynamicAttention (disposed)" };
+    const slots = this.#rules.querySlots.liveSlots().subarray(0, SHOWN_BOUNDS);
+    // Before the peek, which may bring rows up to date.
+    const stats = this.stats();
+    const { bounds } = await this.peek(slots);
+    const { engineBundle } = await import("./display/engine_bundle.ts");
+    return engineBundle({
+      stats,
+      bound: { largest: Math.max(0, ...bounds), rows: slots.length },
+    });
+  }
+
   #edit(edit: Edit): number {
     const operation = `DynamicAttention.${edit.kind}`;
     this.#checkLive(operation);
     const slot = performEdit(operation, edit, this.#pipeline.newest, this.#rules);
     this.#pipeline.noteEdits(1);
     return slot;
+  }
+
+  #newestRow(operation: string, what: RowKind, slot: number): Float32Array<ArrayBuffer> {
+    this.#checkLive(operation);
+    return copyNewest(operation, what, slot, this.#pipeline.newest, this.#rules);
   }
 
   #toRows(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
@@ -493,6 +534,17 @@ export class DynamicAttention {
   }
 }
 
+/**
+ * What is behind an engine, for modules that build on it. It is valid for one question, which must be asked before
+ * anything is waited for.
+ *
+ * @throws {InputError} When `live` is no engine.
+ * @throws {DisposedError} When it is disposed.
+ */
+export function insideOf(operation: string, live: DynamicAttention): EngineInside {
+  return lookInside(operation, live);
+}
+
 /** Makes an engine with something between it and its backend: for tests of how it treats one. */
 export async function createEngine(
   options: DynamicAttentionOptions,
@@ -503,7 +555,8 @@ export async function createEngine(
   const keySlots = new SlotTable(problem.keyPositions);
   const querySlots = new SlotTable(problem.queryPositions);
   const parts = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
-  return construct(parts, await fillBackend(problem, wrap), wrap);
+  const backend = await fillBackend(problem, wrap);
+  return construct(parts, backend, wrap);
 }
 
 /** As `createEngine`, of a snapshot. */

@@ -4,6 +4,7 @@
  */
 
 import { distanceRounding, identity, merge, type RowState, unmerge } from "./core/attention_state.ts";
+import { shownMatrix } from "./display/shown_matrix.ts";
 import { AccuracyError, describe, InputError } from "./errors.ts";
 import { checkArray, isCount, type Matrix, toMatrix } from "./matrix.ts";
 import { checkNames } from "./options.ts";
@@ -259,8 +260,8 @@ function toTolerance(operation: string, options: { readonly tolerance?: number }
 /** A state of the same shapes over no key. */
 function emptyLike({ output, logSumExp }: AttentionState): AttentionState {
   return {
-    output: { data: new Float32Array(output.data.length), shape: output.shape },
-    logSumExp: { data: new Float32Array(logSumExp.data.length).fill(-Infinity), shape: logSumExp.shape },
+    output: shownMatrix(new Float32Array(output.data.length), output.shape),
+    logSumExp: shownMatrix(new Float32Array(logSumExp.data.length).fill(-Infinity), logSumExp.shape),
   };
 }
 

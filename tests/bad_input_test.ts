@@ -989,6 +989,12 @@ const METHODS: Readonly<Record<string, (live: DynamicAttention) => unknown>> = {
   insertQuery: (live) => live.insertQuery(KEY),
   deleteQuery: (live) => live.deleteQuery(0),
   edit: (live) => live.edit([]),
+  getKey: (live) => live.getKey(0),
+  getValue: (live) => live.getValue(0),
+  getQuery: (live) => live.getQuery(0),
+  keySlots: (live) => live.keySlots(),
+  querySlots: (live) => live.querySlots(),
+  moveTo: (live) => live.moveTo("array"),
   read: (live) => live.read(),
   readEntry: (live) => live.readEntry(0, 0),
   peek: (live) => live.peek(),
@@ -999,7 +1005,6 @@ const METHODS: Readonly<Record<string, (live: DynamicAttention) => unknown>> = {
   flush: (live) => live.flush(),
   rebuild: (live) => live.rebuild(),
   save: (live) => live.save(),
-  moveTo: (live) => live.moveTo("array"),
   stats: (live) => live.stats(),
 };
 

@@ -6,18 +6,23 @@ import { assert, assertEquals } from "./assert.ts";
 
 /** Floors, the lowest first: a module belongs to the first one that claims its path. */
 const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
+  ["kernel", /^src\/kernel\//],
   ["errors", /^src\/errors\.ts$/],
   ["matrix", /^src\/(matrix|saved_array)\.ts$/],
   ["answers", /^src\/answers\.ts$/],
+  ["display", /^src\/display\//],
   ["core", /^src\/core\//],
   ["backend contract", /^src\/backends\/backend\.ts$/],
   ["backends", /^src\/backends\//],
   ["lazy", /^src\/lazy\//],
   ["options", /^src\/(options|question_options)\.ts$/],
   ["store", /^src\/store\//],
-  ["filled backends", /^src\/(fill_backend|engine_snapshot)\.ts$/],
+  ["filled backends", /^src\/(fill_backend|engine_snapshot|engine_stats)\.ts$/],
   ["entry points", /^src\/(dynamic_attention|attention|merge_states)\.ts$/],
   ["public surface", /^mod\.ts$/],
+  ["figures", /^src\/figures\//],
+  ["notebook", /^src\/jupyter\//],
+  ["learning", /^src\/learning\//],
   ["experiments", /^src\/experiments\//],
 ];
 
@@ -52,8 +57,9 @@ function complaints(sources: Sources): string[] {
     const isCode = /\.[jt]s$/.test(path);
     for (const specifier of isCode ? specifiersOf(source) : []) {
       if (!specifier.startsWith(".")) {
-        const mayDepend = path.startsWith("src/experiments/");
-        if (!mayDepend) found.push(`${path} imports ${specifier}, which is not of this repository`);
+        if (!mayDepend(path, specifier)) {
+          found.push(`${path} imports ${specifier}, which is not of this repository`);
+        }
         continue;
       }
       const target = resolve(path, specifier);
@@ -68,6 +74,14 @@ function complaints(sources: Sources): string[] {
   return found;
 }
 
+/** Experiments are not published; what draws names its dependencies in full, so that it can be. */
+function mayDepend(path: string, specifier: string): boolean {
+  if (path.startsWith("src/experiments/")) return true;
+  if (path.startsWith("src/kernel/") && specifier.startsWith("node:")) return true;
+  return /^src\/(figures|jupyter)\//.test(path) &&
+    /^npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+(\/|$)/.test(specifier);
+}
+
 function complaintsOfArrow(path: string, target: string): string[] {
   const found: string[] = [];
   const floor = floorOf(path), targetFloor = floorOf(target);
@@ -76,6 +90,9 @@ function complaintsOfArrow(path: string, target: string): string[] {
   }
   if (path === "src/answers.ts" && target !== "src/matrix.ts") {
     found.push(`${path} imports ${target}, but may know matrices alone`);
+  }
+  if (path.startsWith("src/kernel/") !== target.startsWith("src/kernel/")) {
+    found.push(`${path} imports ${target}, but src/kernel stands apart`);
   }
   if (path === "src/core/reference.ts") found.push(`${path} imports ${target}, but shares no code`);
   // Rows in float64 are no place that computes, but what several of them share.
@@ -193,6 +210,9 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
     ["src/backends/array/rows.ts", ""],
     ["src/lazy/log.ts", 'import "../backends/backend.ts";'],
     ["src/lazy/table.ts", 'import "./log.ts";'],
+    ["src/figures/picture.ts", 'import "npm:@resvg/resvg-wasm@2.6.2"; import "../matrix.ts";'],
+    ["src/jupyter/show.ts", 'import "../figures/picture.ts"; import type { A } from "../../mod.ts";'],
+    ["src/learning/learner.ts", 'import "../attention.ts";'],
     ["src/experiments/runner.ts", 'import "../../mod.ts"; import plotly from "plotly";'],
   ]);
   const mistakes: readonly (readonly [path: string, source: string, complaint: string])[] = [
@@ -227,6 +247,11 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
       "circle: src/lazy/log.ts → src/lazy/table.ts → src/lazy/log.ts",
     ],
     [
+      "mod.ts",
+      'export * from "./src/learning/learner.ts";',
+      "mod.ts (public surface) imports src/learning/learner.ts (learning) above it",
+    ],
+    [
       "src/backends/array/rows.ts",
       'import "./rows.ts";',
       "circle: src/backends/array/rows.ts → src/backends/array/rows.ts",
@@ -255,6 +280,41 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
       "src/core/reference.ts",
       'import "./score.ts";',
       "src/core/reference.ts imports src/core/score.ts, but shares no code",
+    ],
+    [
+      "src/figures/picture.ts",
+      'import "../jupyter/show.ts";',
+      "src/figures/picture.ts (figures) imports src/jupyter/show.ts (notebook) above it",
+    ],
+    [
+      "src/jupyter/show.ts",
+      'import "plotly.js";',
+      "src/jupyter/show.ts imports plotly.js, which is not of this repository",
+    ],
+    [
+      "src/figures/picture.ts",
+      'import "npm:plotly.js@4";',
+      "src/figures/picture.ts imports npm:plotly.js@4, which is not of this repository",
+    ],
+    [
+      "src/kernel/client.ts",
+      'import "../errors.ts";',
+      "src/kernel/client.ts imports src/errors.ts, but src/kernel stands apart",
+    ],
+    [
+      "src/lazy/log.ts",
+      'import "../kernel/client.ts";',
+      "src/lazy/log.ts imports src/kernel/client.ts, but src/kernel stands apart",
+    ],
+    [
+      "src/kernel/client.ts",
+      'import "npm:left-pad";',
+      "src/kernel/client.ts imports npm:left-pad, which is not of this repository",
+    ],
+    [
+      "src/lazy/log.ts",
+      'import "node:fs";',
+      "src/lazy/log.ts imports node:fs, which is not of this repository",
     ],
     ["src/attic/old.ts", "", "src/attic/old.ts has no floor"],
     ["mod.ts", 'export * from "./src/gone.ts";', "mod.ts imports src/gone.ts, which is not there"],

@@ -1,40 +1,28 @@
-// The notebooks run from top to bottom in a real kernel, without an error, and say what their committed outputs say.
+// The notebooks run from top to bottom in a real kernel, without an error, and say what their committed outputs say: over
+// the kernel's own protocol, and with Jupyter under nbconvert. Exported pages draw what the notebooks show.
 
+import { chromium } from "playwright-core";
+import { BROWSER_SWITCHES } from "../src/experiments/browser.ts";
+import { differences } from "../tools/notebooks/compare.ts";
+import { formatNotebook, type Notebook, type Output, parseNotebook } from "../tools/notebooks/document.ts";
+import { executeNotebook } from "../tools/notebooks/execute.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { findProgram, requires } from "./requirements.ts";
-
-interface Output {
-  readonly output_type: string;
-  readonly text?: readonly string[];
-  readonly data?: Readonly<Record<string, string | readonly string[]>>;
-}
-
-interface Notebook {
-  readonly cells: readonly {
-    readonly cell_type: string;
-    readonly execution_count?: number | null;
-    readonly outputs?: readonly Output[];
-  }[];
-}
+import { keepScreenshot } from "./support/screenshots.ts";
 
 const NOTEBOOKS = new URL("../notebooks/", import.meta.url);
 
 async function read(url: URL): Promise<Notebook> {
-  return JSON.parse(await Deno.readTextFile(url));
+  return parseNotebook(await Deno.readTextFile(url));
 }
 
-/** What a reader sees, of code cells in order; pictures by their kind alone. */
-function shown({ cells }: Notebook): string[] {
-  return cells.filter((cell) => cell.cell_type === "code").map(({ outputs = [] }) =>
-    outputs.map(({ output_type, text, data = {} }) => {
-      if (text) return text.join("");
-      const plain = data["text/plain"];
-      return plain === undefined ? `${output_type} ${Object.keys(data)}` : [plain].flat().join("");
-    }).join("\n")
-  );
-}
+const jupyter = findProgram("jupyter");
+const jupyterRemedy = "apt-get install jupyter-nbconvert python3-nbclient";
+const browserPath = findProgram("chromium", "google-chrome", "chrome");
+const needsJupyter = requires("jupyter", jupyter, jupyterRemedy);
+const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
 
-/** A kernel specification that starts this Deno. */
+/** A folder with a kernel specification that starts this Deno. */
 async function kernelPath(): Promise<string> {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/kernels/deno`, { recursive: true });
@@ -47,53 +35,114 @@ async function kernelPath(): Promise<string> {
   return folder;
 }
 
-const jupyter = findProgram("jupyter");
-const remedy = "apt-get install jupyter-nbconvert python3-nbclient";
-
-/** Runs a notebook from top to bottom; throws when a cell does. */
-async function execute(name: string): Promise<Notebook> {
+/** Runs nbconvert on a notebook and gives its result to `use`; throws when a cell does. */
+async function convert(name: string, to: string[], use: (file: URL) => Promise<void>): Promise<void> {
   const specification = await kernelPath();
   const output = await Deno.makeTempDir();
   try {
     const { success, stderr } = await new Deno.Command(jupyter as string, {
-      args: ["nbconvert", "--to", "notebook", "--execute", "--output-dir", output, name],
+      args: ["nbconvert", ...to, "--output-dir", output, "--output", "converted", name],
       cwd: NOTEBOOKS,
       env: { JUPYTER_PATH: specification, NO_COLOR: "1" },
       stdout: "null",
       stderr: "piped",
     }).output();
     assert(success, new TextDecoder().decode(stderr));
-    return await read(new URL(`file://${output}/${name}`));
+    const [{ name: file }] = Deno.readDirSync(output);
+    await use(new URL(`file://${output}/${file}`));
   } finally {
     await Deno.remove(output, { recursive: true });
     await Deno.remove(specification, { recursive: true });
   }
 }
 
-for (const entry of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => name.endsWith(".ipynb"))) {
-  const committed = new URL(entry.name, NOTEBOOKS);
+/** What a page is to draw, by what the outputs carry. */
+function drawings({ cells }: Notebook): { figures: number; pictures: number; live: number } {
+  const outputs = cells.flatMap(({ outputs = [] }) => outputs);
+  const html = ({ data }: Output) => JSON.stringify((data as Record<string, unknown>)?.["text/html"] ?? "");
+  const carries = (kind: string) => ({ data }: Output) => kind in ((data ?? {}) as Record<string, unknown>);
+  return {
+    figures: outputs.filter(carries("application/vnd.plotly.v1+json")).length,
+    pictures: outputs.filter((output) => carries("image/png")(output) && html(output) === '""').length,
+    live: outputs.filter((output) => html(output).includes("attune-live")).length,
+  };
+}
 
-  Deno.test(`notebook ${entry.name}: every code cell is committed with its output`, async () => {
-    for (const cell of (await read(committed)).cells) {
-      if (cell.cell_type === "code") assert((cell.execution_count ?? 0) > 0 && cell.outputs?.length);
+for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => name.endsWith(".ipynb"))) {
+  const url = new URL(name, NOTEBOOKS);
+
+  Deno.test(`notebook ${name}: every code cell is committed with its output, in the form of the task`, async () => {
+    const committed = await read(url);
+    const codeCells = committed.cells.filter(({ cell_type }) => cell_type === "code");
+    for (const [at, cell] of codeCells.entries()) {
+      assertEquals(cell.execution_count, at + 1);
+      assert(cell.outputs?.length, `code cell ${at + 1} shows nothing`);
+      assertEquals(cell.outputs.filter(({ output_type }) => output_type === "error"), []);
     }
+    assertEquals(formatNotebook(committed), await Deno.readTextFile(url), "run `deno task notebooks`");
+  });
+
+  Deno.test(`notebook ${name}: runs in a kernel and shows what is committed`, async () => {
+    const committed = await read(url);
+    assertEquals(differences(committed, await executeNotebook(committed, NOTEBOOKS)), []);
   });
 
   Deno.test({
-    name: `notebook ${entry.name}: runs in a kernel and shows what is committed`,
-    ...requires("jupyter", jupyter, remedy),
+    name: `notebook ${name}: runs under nbconvert and shows what is committed`,
+    ...needsJupyter,
     fn: async () => {
-      const expected = shown(await read(committed));
-      const seen = expected.map(() => false);
-      // The stock kernel loses now and then what a cell shows last; what it does show has to be right every time.
-      for (let attempt = 1; !seen.every(Boolean); attempt++) {
-        assert(attempt <= 5, `cells that never showed anything: ${seen.map((yes, at) => yes ? "" : at)}`);
-        for (const [at, text] of shown(await execute(entry.name)).entries()) {
-          if (text === "") continue;
-          assertEquals(text, expected[at], `code cell ${at}`);
-          seen[at] = true;
-        }
+      const committed = await read(url);
+      let wrong: string[] = [];
+      // nbconvert stops listening at the kernel's idle, which the stock kernel may send before a cell's last output.
+      for (let attempt = 0; attempt < 5; attempt++) {
+        await convert(name, ["--to", "notebook", "--execute"], async (file) => {
+          wrong = differences(committed, await read(file));
+        });
+        if (wrong.length === 0) return;
       }
+      assertEquals(wrong, []);
+    },
+  });
+
+  Deno.test({
+    name: `notebook ${name}: its exported page draws, light and dark, with nothing to complain about`,
+    ignore: needsJupyter.ignore || needsBrowser.ignore,
+    fn: async () => {
+      const expected = drawings(await read(url));
+      await convert(name, ["--to", "html"], async (file) => {
+        await using browser = await chromium.launch({
+          executablePath: browserPath as string,
+          args: [...BROWSER_SWITCHES],
+        });
+        for (const colorScheme of ["light", "dark"] as const) {
+          const page = await browser.newPage({ colorScheme, viewport: { width: 1100, height: 900 } });
+          const complaints: string[] = [];
+          page.on("console", (message) => {
+            if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+          });
+          page.on("pageerror", (error) => complaints.push(error.message));
+          // nbconvert's own page asks for scripts from elsewhere, which a reader who is off line does not get.
+          await page.route(/^https?:/, (route) => route.fulfill({ status: 200, body: "" }));
+          await page.goto(file.href);
+          const count = (selector: string) => page.locator(selector).count();
+          const drawn = `document.querySelectorAll(".js-plotly-plot .main-svg").length`;
+          if (expected.figures > 0) await page.waitForFunction(`${drawn} >= ${expected.figures}`);
+          assert(await count(".js-plotly-plot") >= expected.figures);
+          const empty = await page.evaluate(
+            `[...document.images].filter((image) => image.naturalWidth === 0).length`,
+          );
+          assertEquals(empty, 0);
+          assert(await count("img") >= expected.pictures);
+          if (expected.live > 0) {
+            await page.waitForFunction(
+              `document.querySelectorAll("[data-attune-live=ready]").length === ${expected.live}`,
+            );
+          }
+          await keepScreenshot(page, `${name}-${colorScheme}`);
+          assertEquals(complaints, []);
+          await page.close();
+        }
+      });
     },
   });
 }

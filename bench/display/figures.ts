@@ -1,22 +1,23 @@
 // The figures of a run: time against the number of keys, and edits before a read from which recomputing wins.
 
-import { axis, base, type Figure, type PlainObject } from "../../src/experiments/figures.ts";
+import type { FigureData, PlainObject } from "../../src/figures/figure_data.ts";
+import { axis, base } from "../../src/figures/layout.ts";
 import { answerAfter, hasFixedQueries, REBUILD } from "../plan.ts";
 import type { BenchResults } from "../results.ts";
 import { describeWorkload, type Workload } from "../workload.ts";
 
-/** Colours by what a name begins with; they are those of the report's palette. */
+/** Colours by what a name begins with. */
 const COLORS: readonly (readonly [start: string, color: string])[] = [
-  ["attune", "$exact"],
-  ["onnxruntime-node", "$original"],
-  ["onnxruntime-web", "$patch"],
-  ["jax-js", "$baseline1"],
-  ["tfjs", "$everyEdit"],
+  ["attune", "$green"],
+  ["onnxruntime-node", "$orange"],
+  ["onnxruntime-web", "$blue"],
+  ["jax-js", "$amber"],
+  ["tfjs", "$mauve"],
 ];
 const SYMBOLS = ["circle", "square-open", "diamond", "triangle-up-open"];
 
 /** Figures by name; `docs/bench-NAME.png` is their picture. */
-export function benchFigures(results: BenchResults): Record<string, Figure> {
+export function benchFigures(results: BenchResults): Record<string, FigureData> {
   return {
     "rebuild": timeAgainstKeys(results, REBUILD, "ms to compute all rows"),
     "keep-current": timeAgainstKeys(results, answerAfter(1), "ms for one edit and all rows"),
@@ -29,7 +30,7 @@ function timeAgainstKeys(
   { subjects, measurements }: BenchResults,
   workload: Workload,
   title: string,
-): Figure {
+): FigureData {
   const wanted = describeWorkload(workload);
   const data = subjects.filter(({ threads }) => threads === 1).map(({ name }) => {
     const points = measurements.flatMap((one) =>
@@ -54,7 +55,7 @@ function timeAgainstKeys(
   return figure(data, title);
 }
 
-function breakEvenFigure({ subjects, breakEven }: BenchResults): Figure {
+function breakEvenFigure({ subjects, breakEven }: BenchResults): FigureData {
   const ofOneThread = breakEven.filter(({ threads, edits }) => threads === 1 && edits !== null);
   const pairs = new Map(ofOneThread.map((one) => [`${one.subject} against ${one.peer}`, one]));
   const data = [...pairs].map(([name, { subject, peer }]) => {
@@ -83,7 +84,7 @@ function trace(name: string, names: readonly string[]): PlainObject {
   };
 }
 
-function figure(data: readonly PlainObject[], title: string): Figure {
+function figure(data: readonly PlainObject[], title: string): FigureData {
   const logarithmic = { type: "log", dtick: 1, exponentformat: "power" };
   return {
     data,
@@ -93,6 +94,5 @@ function figure(data: readonly PlainObject[], title: string): Figure {
       yaxis: { ...axis(title), ...logarithmic },
       hovermode: "closest",
     },
-    narrow: {},
   };
 }

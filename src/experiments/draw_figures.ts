@@ -8,11 +8,11 @@ import { BROWSER_SWITCHES } from "./browser.ts";
 import { budgetVerdicts } from "./budgets.ts";
 import { availableDays, type ExperimentResult, runExperiment } from "./experiment.ts";
 import { costAgainstError, costAgainstWorstError, type CostPoint } from "./figures.ts";
-import { PLOTLY_SOURCE } from "./plotly_source.ts";
+import { PLOTLY_SOURCE } from "../figures/plotly_source.ts";
 import { ProgressReporter } from "./progress.ts";
 import { renderScripts } from "./report.ts";
 import { DEFAULT_ERRORS, DEFAULT_THRESHOLDS } from "./strategies.ts";
-import { standardError } from "./terminal.ts";
+import { standardError } from "../jupyter/progress_targets.ts";
 
 const FOLDER = new URL("../../docs/", import.meta.url);
 const NUMBERS = new URL("cost-against-error.json", FOLDER);

@@ -1,21 +1,10 @@
-// The figures as plain plotly data. A colour is a name with a dollar sign, `$patch`; whoever draws puts the colour of
-// light or dark surroundings in its place (`paint` in report_page.js).
+// The figures of the report.
 
+import type { FigureData, PlainObject } from "../figures/figure_data.ts";
+import { axis, base, paddedRange } from "../figures/layout.ts";
 import type { ExperimentResult, ForecastSeries, StrategyResult } from "./experiment.ts";
 import type { Family } from "./strategies.ts";
 import { formatError } from "./table.ts";
-
-export type PlainValue = null | boolean | number | string | readonly PlainValue[] | PlainObject;
-export interface PlainObject {
-  readonly [name: string]: PlainValue;
-}
-
-export interface Figure {
-  readonly data: readonly PlainObject[];
-  readonly layout: PlainObject;
-  /** What of the layout is different on a narrow screen, by the path of each attribute. */
-  readonly narrow: PlainObject;
-}
 
 /** What the pictures of cost against error need to know of a strategy. */
 export type CostPoint = Pick<
@@ -31,8 +20,10 @@ const NARROW_WINDOW_DAYS = 60;
 /** A logarithmic axis has no zero: the smallest error that is shown. */
 const LOWEST_ERROR = 3e-9;
 
-const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
-const LEGEND_ABOVE = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
+/** Of the horizons, in their order. */
+const HORIZON_COLORS = ["$blue", "$green", "$orange"];
+/** Of what needs no model. */
+const BASELINE_COLORS = ["$grey", "$amber", "$sky", "$pink"];
 
 /** The look of a family; families of one plan have one colour. */
 interface Look {
@@ -51,7 +42,7 @@ interface Look {
 const FAMILIES: Record<Family, Look> = {
   original: {
     title: "original: wait, then rebuild",
-    color: "$original",
+    color: "$orange",
     symbol: "square",
     size: 11,
     dash: "solid",
@@ -60,7 +51,7 @@ const FAMILIES: Record<Family, Look> = {
   },
   budgetRebuild: {
     title: "error budget, then rebuild",
-    color: "$original",
+    color: "$orange",
     symbol: "diamond-open",
     size: 11,
     dash: "dash",
@@ -69,7 +60,7 @@ const FAMILIES: Record<Family, Look> = {
   },
   patch: {
     title: "patch: wait, then exchange columns",
-    color: "$patch",
+    color: "$blue",
     symbol: "circle",
     size: 11,
     dash: "solid",
@@ -77,7 +68,7 @@ const FAMILIES: Record<Family, Look> = {
   },
   budgetPatch: {
     title: "error budget, then patch",
-    color: "$patch",
+    color: "$blue",
     symbol: "triangle-up-open",
     size: 12,
     dash: "dash",
@@ -85,7 +76,7 @@ const FAMILIES: Record<Family, Look> = {
   },
   adaptive: {
     title: "target error, adaptive",
-    color: "$adaptive",
+    color: "$indigo",
     symbol: "bowtie-open",
     size: 12,
     dash: "dashdot",
@@ -93,7 +84,7 @@ const FAMILIES: Record<Family, Look> = {
   },
   everyEdit: {
     title: "rebuild at every edit",
-    color: "$everyEdit",
+    color: "$mauve",
     symbol: "x",
     size: 13,
     dash: null,
@@ -101,7 +92,7 @@ const FAMILIES: Record<Family, Look> = {
   },
   exact: {
     title: "exact reads",
-    color: "$exact",
+    color: "$green",
     symbol: "star",
     size: 18,
     dash: null,
@@ -152,17 +143,21 @@ const WORST_ERROR: Measure = {
 };
 
 /** Work a day against the relative error of what is read. */
-export function costAgainstError(points: readonly CostPoint[]): Figure {
+export function costAgainstError(points: readonly CostPoint[]): FigureData {
   return costFigure(points, RELATIVE_ERROR, savingTrace(points));
 }
 
 /** Work a day against the error of the worst reading. */
-export function costAgainstWorstError(points: readonly CostPoint[]): Figure {
+export function costAgainstWorstError(points: readonly CostPoint[]): FigureData {
   return costFigure(points, WORST_ERROR, []);
 }
 
 /** One line a family, its thresholds or budgets at the markers. */
-function costFigure(points: readonly CostPoint[], measure: Measure, notes: readonly PlainObject[]): Figure {
+function costFigure(
+  points: readonly CostPoint[],
+  measure: Measure,
+  notes: readonly PlainObject[],
+): FigureData {
   const work = points.map((point) => point.multiplyAddsPerDay);
   const labelled: CostPoint[] = [];
   return {
@@ -272,14 +267,8 @@ function savingTrace(points: readonly CostPoint[]): PlainObject[] {
   }];
 }
 
-/** The range of a logarithmic axis around values, with some of a decade more on either side. */
-function paddedRange(values: readonly number[], below = 0.33, above = 0.33): number[] {
-  const shown = values.map((value) => Math.max(value, LOWEST_ERROR));
-  return [Math.log10(Math.min(...shown)) - below, Math.log10(Math.max(...shown)) + above];
-}
-
 /** Births as they came and as they were forecast, the last days first in view. */
-export function forecastAgainstBirths(series: ForecastSeries, horizons: readonly number[]): Figure {
+export function forecastAgainstBirths(series: ForecastSeries, horizons: readonly number[]): FigureData {
   const { dates, births, forecasts } = series;
   return {
     data: [
@@ -300,7 +289,7 @@ export function forecastAgainstBirths(series: ForecastSeries, horizons: readonly
         visible: horizon === SHOWN_HORIZON ? true : "legendonly",
         x: dates,
         y: forecasts[at].map((value) => value === null ? null : Math.round(value)),
-        line: { width: 2, color: `$horizon${at}` },
+        line: { width: 2, color: HORIZON_COLORS[at] },
         hovertemplate: "%{y:,.0f}",
       })),
     ],
@@ -320,7 +309,7 @@ export function forecastAgainstBirths(series: ForecastSeries, horizons: readonly
 }
 
 /** Mean absolute errors at each horizon, the board beside what needs no model. */
-export function errorPerHorizon({ strategies, baselines, horizons }: ExperimentResult): Figure {
+export function errorPerHorizon({ strategies, baselines, horizons }: ExperimentResult): FigureData {
   const board = strategies.filter(({ family }) => family === "exact");
   const bars = [...board.map((strategy) => ({ ...strategy, name: "attention board" })), ...baselines];
   return {
@@ -333,7 +322,7 @@ export function errorPerHorizon({ strategies, baselines, horizons }: ExperimentR
       textposition: "outside",
       textangle: 0,
       cliponaxis: false,
-      marker: { color: at === 0 ? "$exact" : `$baseline${at - 1}` },
+      marker: { color: at === 0 ? "$green" : BASELINE_COLORS[at - 1] },
       hovertemplate: `${name}, %{x} ahead: %{y:,.1f} births a day<extra></extra>`,
     })),
     layout: {
@@ -352,27 +341,4 @@ function lastDays(dates: readonly string[], count: number): string[] {
 
 function daysAhead(horizon: number): string {
   return horizon === 1 ? "1 day ahead" : `${horizon} days ahead`;
-}
-
-/** What the layouts of all figures have in common. */
-export function base(): PlainObject {
-  return {
-    font: { family: FONT, size: 13, color: "$text" },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 70, r: 24, t: 16, b: 56 },
-    legend: LEGEND_ABOVE,
-    hoverlabel: { font: { family: FONT, color: "$text" }, bgcolor: "$paper", bordercolor: "$grid" },
-  };
-}
-
-/** What their axes have in common. */
-export function axis(title: string): PlainObject {
-  return {
-    title: { text: title, standoff: 8 },
-    gridcolor: "$grid",
-    linecolor: "$grid",
-    zeroline: false,
-    automargin: true,
-  };
 }

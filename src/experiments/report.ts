@@ -6,11 +6,14 @@ import {
   costAgainstError,
   costAgainstWorstError,
   errorPerHorizon,
-  type Figure,
   forecastAgainstBirths,
 } from "./figures.ts";
-import { budgetTable, forecastTable, formatCount, formatError, strategyTable, type Table } from "./table.ts";
+import { budgetTable, forecastTable, formatError, strategyTable, type Table } from "./table.ts";
 import { EDITS_PER_DAY } from "./strategies.ts";
+import { formatCount } from "../display/format.ts";
+import { embedJson, embedScript, escapeHtml } from "../display/escape.ts";
+import type { FigureData } from "../figures/figure_data.ts";
+import { PAGE_PROGRAM } from "../figures/page_program.ts";
 import pageScript from "./report_page.js" with { type: "text" };
 import style from "./report.css" with { type: "text" };
 
@@ -41,12 +44,13 @@ ${renderScripts(figures, plotly)}
 }
 
 /** The scripts that draw `figures`, each in the element whose id is its name. */
-export function renderScripts(figures: Record<string, Figure>, plotly: string): string {
+export function renderScripts(figures: Record<string, FigureData>, plotly: string): string {
   return `<script type="application/json" id="figures">${embedJson(figures)}</script>
 <script>
 ${embedScript(plotly)}
 </script>
 <script>
+${embedScript(PAGE_PROGRAM)}
 ${embedScript(pageScript)}</script>`;
 }
 
@@ -209,27 +213,4 @@ function ofFamily({ strategies }: ExperimentResult, family: "exact" | "everyEdit
   const found = strategies.find((strategy) => strategy.family === family);
   if (!found) throw new Error(`report: there is no strategy of the family ${family}, expected one`);
   return found;
-}
-
-const ENTITIES: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Text that is safe between tags and in quoted attributes. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
-}
-
-/** JSON that cannot close the script element around it. */
-export function embedJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll("<", "\\u003c");
-}
-
-/** A program that cannot close the script element around it. */
-export function embedScript(source: string): string {
-  return source.replace(/<\/(script)/gi, "<\\/$1").replaceAll("<!--", "<\\!--");
 }

@@ -4,15 +4,15 @@ import { HELP, parseStartArguments, UsageError } from "./arguments.ts";
 import { loadBirths } from "./births.ts";
 import { budgetVerdicts } from "./budgets.ts";
 import { availableDays, type Experiment, runExperiment } from "./experiment.ts";
-import { ProgressReporter, type ProgressTarget } from "./progress.ts";
+import { standardError, type TextTarget } from "../jupyter/progress_targets.ts";
+import { ProgressReporter } from "./progress.ts";
 import { headline, renderReport } from "./report.ts";
 import { budgetTable, forecastTable, formatTable, strategyTable } from "./table.ts";
-import { standardError } from "./terminal.ts";
 
 /** Where a run prints: results to `print`, everything else to `errors`. */
 export interface Terminal {
   readonly print: (text: string) => void;
-  readonly errors: ProgressTarget;
+  readonly errors: TextTarget;
 }
 
 /** Runs the command; returns its exit code: 0, or 2 when the arguments are wrong. */
@@ -56,7 +56,7 @@ export async function start(args: readonly string[], { print, errors }: Terminal
 }
 
 async function writeReport(folder: string, experiment: Experiment): Promise<string> {
-  const { PLOTLY_SOURCE } = await import("./plotly_source.ts");
+  const { PLOTLY_SOURCE } = await import("../figures/plotly_source.ts");
   const file = `${folder.replace(/\/+$/, "")}/index.html`;
   await Deno.writeTextFile(file, renderReport(experiment, PLOTLY_SOURCE));
   return file;

@@ -1,5 +1,6 @@
 // The result as a table, for the terminal and the report alike.
 
+import { formatCount } from "../display/format.ts";
 import { compareBudgets, formatRatio } from "./budgets.ts";
 import type { ExperimentResult } from "./experiment.ts";
 
@@ -84,11 +85,6 @@ export function formatTable({ header, rows }: Table): string {
     row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))
       .join("  ")
   ).join("\n");
-}
-
-/** `57,730`. */
-export function formatCount(count: number): string {
-  return Math.round(count).toLocaleString("en-US");
 }
 
 /** `2.9e-8`. */

@@ -32,6 +32,14 @@ export interface StaleReadout extends Readout {
   readonly epoch: number;
 }
 
+/** What a question has at hand when its turn comes. */
+export interface Turn {
+  /** All keys and the queries asked about are stored there as they were at the call. */
+  readonly backend: Backend;
+  /** Exact attention of the queries asked about. */
+  read(): Promise<Readout>;
+}
+
 /** What has happened so far. */
 export interface PipelineCounts {
   /** Edits accepted. */
@@ -114,10 +122,16 @@ export class EditPipeline {
 
   /** Exact attention of standing queries. */
   read(operation: string, rows: Uint32Array): Promise<Readout> {
-    return this.#ask(operation, rows, async () => {
+    return this.ask(operation, rows, (turn) => turn.read());
+  }
+
+  /** Asks anything, exact as of the call, of the standing queries `rows` and all keys. */
+  ask<T>(operation: string, rows: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
+    const read = async () => {
       await this.#bringUp(rows);
       return await this.#timedRead(() => this.rows.read(rows));
-    });
+    };
+    return this.#ask(operation, rows, () => ask({ backend: this.#backend, read }));
   }
 
   /** Exact attention of passing queries. */

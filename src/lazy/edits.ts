@@ -122,6 +122,23 @@ export function performEdit(
   }
 }
 
+/** Performs edits in order, up to the first that is refused; `operation` and its number name each. */
+export function performEdits(
+  operation: string,
+  edits: readonly Edit[],
+  target: EditTarget,
+  rules: EditRules,
+): number[] {
+  if (!Array.isArray(edits)) throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
+  // Not `map`, which passes over holes.
+  return Array.from(edits, (edit: Edit, at) => {
+    if (typeof edit !== "object" || edit === null || typeof edit.kind !== "string") {
+      throw new InputError(`${operation}[${at}]`, `edit is ${describe(edit)}`, "an object with a kind");
+    }
+    return performEdit(`${operation}[${at}].${edit.kind}`, edit, target, rules);
+  });
+}
+
 /** A live slot number, or a throw. */
 export function checkSlot(
   operation: string,

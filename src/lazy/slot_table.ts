@@ -21,6 +21,9 @@ export class SlotTable {
   count: number;
   #live: Uint8Array<ArrayBuffer>;
   readonly #free: number[] = [];
+  /** Of rows that came after the start. */
+  readonly #identities = new Map<number, number>();
+  #allocations = 0;
   #nextPosition: number;
   #journal: (() => void)[] | null = null;
 
@@ -59,6 +62,16 @@ export class SlotTable {
     return typeof slot === "number" && this.#live[slot] === 1;
   }
 
+  /** The identity of the row that came last; 0 for all that were there at the start. */
+  get newestIdentity(): number {
+    return this.#allocations;
+  }
+
+  /** Tells the row of a live slot from all that held the slot before it; rows that come later have larger ones. */
+  identityOf(slot: number): number {
+    return this.#identities.get(slot) ?? 0;
+  }
+
   /** Gives out a slot for a row at `position`. */
   allocate(position: number): number {
     const nextPosition = this.#nextPosition;
@@ -68,8 +81,12 @@ export class SlotTable {
     if (slot >= this.#live.length) this.#grow();
     this.#live[slot] = 1;
     this.count++;
+    const identity = this.#identities.get(slot);
+    this.#identities.set(slot, ++this.#allocations);
     this.#journal?.push(() => {
       this.#nextPosition = nextPosition;
+      if (identity === undefined) this.#identities.delete(slot);
+      else this.#identities.set(slot, identity);
       this.#live[slot] = 0;
       this.count--;
       if (reused === undefined) this.size--;
@@ -91,7 +108,7 @@ export class SlotTable {
   }
 
   /** The live slots in ascending order. */
-  liveSlots(): Uint32Array {
+  liveSlots(): Uint32Array<ArrayBuffer> {
     const slots = new Uint32Array(this.count);
     let at = 0;
     for (let slot = 0; slot < this.size; slot++) if (this.#live[slot] === 1) slots[at++] = slot;

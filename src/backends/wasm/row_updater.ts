@@ -11,7 +11,7 @@ import { BLOCK_BYTES, BLOCK_ROWS } from "./job_fields.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { KeyPlace, Moment } from "./moment.ts";
+import type { Moment } from "./moment.ts";
 import type { Arena, HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
 import { TermList } from "./term_list.ts";
@@ -65,7 +65,7 @@ export class RowUpdater {
     // Room for a build is there already, and suffices for all patches but those of half the keys.
     this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
-    this.#pushChanges(moment);
+    this.#terms.exchange(moment);
     this.#work.rowsPatched += queries.length;
     this.#terms.attach(blocks.job);
     let events: readonly HeavyEvent[] = [];
@@ -127,23 +127,6 @@ export class RowUpdater {
 
   #begin(head: number): void {
     this.#terms.begin(keyHeadOf(this.#config.layout, head), this.#config.maskHeads > 1 ? head : 0);
-  }
-
-  /** First the keys of which only the value changed, then those whose value did not. */
-  #pushChanges(moment: Moment): void {
-    const { stored, since } = moment, terms = this.#terms;
-    const isExchanged = (slot: number, exchange: (before: KeyPlace) => boolean) => {
-      const before = stored.isLive(slot) ? moment.find(slot) : null;
-      return before !== null && exchange(before);
-    };
-    const others = since.slots
-      .filter((slot) => !isExchanged(slot, (before) => terms.exchangeValue(before, stored, slot)))
-      .filter((slot) => !isExchanged(slot, (before) => terms.exchangeKey(before, stored, slot)));
-    for (const slot of others) {
-      const before = moment.find(slot);
-      if (before) terms.push(before.table, before.row, slot, true);
-      if (stored.isLive(slot)) terms.push(stored, slot, slot, false);
-    }
   }
 
   #pushLive(stored: KeyTable): void {

@@ -3,10 +3,11 @@
  * after the other.
  */
 
+import { NO_ROW } from "../backend.ts";
 import * as field from "./job_fields.ts";
 import type { KeyTable } from "./key_table.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { KeyPlace } from "./moment.ts";
+import type { Moment } from "./moment.ts";
 import type { Arena } from "./row_blocks.ts";
 
 const TAKE_OUT = 0x80000000;
@@ -28,6 +29,8 @@ export class TermList {
   /** The slot of each term. */
   slots = new Uint32Array(0);
   count = 0;
+  /** 1 for the changes of an exchange that are among the terms. */
+  #done = new Uint8Array(0);
   /** How many of the terms, two and two from the first on, share a key. */
   #pairs = 0;
   /** How many of those after them, two and two, share a value. */
@@ -47,6 +50,7 @@ export class TermList {
     this.#table.reserve(24 * capacity);
     this.#capacity = capacity;
     this.slots = new Uint32Array(capacity);
+    this.#done = new Uint8Array(capacity);
     const words = (at: number) => this.#arena.words(this.#table.address + at * capacity, capacity);
     this.#keys = words(0);
     this.#values = words(4);
@@ -73,25 +77,22 @@ export class TermList {
     this.#pushValue(table, row, slot, isTakenOut);
   }
 
-  /**
-   * Exchanges the value in a slot, if nothing that a score depends on changed with it, and says whether it did. Comes
-   * before any other term.
-   */
-  exchangeValue(before: KeyPlace, stored: KeyTable, slot: number): boolean {
-    if (!stored.scoresAs(slot, before.table, before.row, this.#keyHead, this.#maskHead)) return false;
-    this.push(before.table, before.row, slot, true);
-    this.#pushValue(stored, slot, slot, false);
-    this.#pairs++;
-    return true;
-  }
-
-  /** Exchanges the key in a slot, if its value did not change with it, and says whether it did. Comes before any `push`. */
-  exchangeKey(before: KeyPlace, stored: KeyTable, slot: number): boolean {
-    if (!stored.hasValueOf(slot, before.table, before.row, this.#keyHead)) return false;
-    this.push(before.table, before.row, slot, true);
-    this.push(stored, slot, slot, false);
-    this.#twins++;
-    return true;
+  /** Exchanges all that has changed since a moment. Comes before any other term. */
+  exchange({ stored, kept, since: { slots, kept: numbers } }: Moment): void {
+    const done = this.#done;
+    for (let t = 0; t < slots.length; t++) {
+      const isReplaced = numbers[t] !== NO_ROW && stored.isLive(slots[t]);
+      done[t] = isReplaced && this.#exchangeValue(stored, kept, numbers[t], slots[t]) ? 1 : 0;
+    }
+    for (let t = 0; t < slots.length; t++) {
+      const isReplaced = numbers[t] !== NO_ROW && stored.isLive(slots[t]);
+      if (done[t] === 0 && isReplaced && this.#exchangeKey(stored, kept, numbers[t], slots[t])) done[t] = 1;
+    }
+    for (let t = 0; t < slots.length; t++) {
+      if (done[t] === 1) continue;
+      if (numbers[t] !== NO_ROW) this.push(kept, numbers[t], slots[t], true);
+      if (stored.isLive(slots[t])) this.push(stored, slots[t], slots[t], false);
+    }
   }
 
   /** How many values are multiplied. */
@@ -120,6 +121,24 @@ export class TermList {
     words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
     words[field.TERM_BIASES / 4] = this.#hasBias ? this.#biases.byteOffset : 0;
     words[field.TERM_POSITIONS / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
+  }
+
+  /** Where nothing that a score depends on has changed: a pair. */
+  #exchangeValue(stored: KeyTable, kept: KeyTable, number: number, slot: number): boolean {
+    if (!stored.scoresAs(slot, kept, number, this.#keyHead, this.#maskHead)) return false;
+    this.push(kept, number, slot, true);
+    this.#pushValue(stored, slot, slot, false);
+    this.#pairs++;
+    return true;
+  }
+
+  /** Where the value has not changed: twins. */
+  #exchangeKey(stored: KeyTable, kept: KeyTable, number: number, slot: number): boolean {
+    if (!stored.hasValueOf(slot, kept, number, this.#keyHead)) return false;
+    this.push(kept, number, slot, true);
+    this.push(stored, slot, slot, false);
+    this.#twins++;
+    return true;
   }
 
   #pushValue(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {

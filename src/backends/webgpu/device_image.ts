@@ -13,6 +13,7 @@ import { finiteBias, type HostRows } from "./host_rows.ts";
 import type { RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
 import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
+import { BufferUsage } from "./usage.ts";
 
 /** Bytes that are uploaded at once. */
 const UPLOAD_BYTES = 2 ** 25;
@@ -131,7 +132,7 @@ export class DeviceImage {
         Math.max(4 * words, 2 * (this.#scratch?.size ?? 2048)),
         this.session.gpu.largestBinding,
       ),
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
+      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
     }]);
     if (this.#scratch) this.session.release(this.#scratch);
     return this.#scratch = buffer;
@@ -173,7 +174,7 @@ export class DeviceImage {
     }
     await this.states.reserve(this.queries.capacity);
     if (this.flagged.length === 0) {
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.INDIRECT | GPUBufferUsage.COPY_DST;
+      const usage = BufferUsage.STORAGE | BufferUsage.INDIRECT | BufferUsage.COPY_DST;
       const requests = this.queries.pages.map((_, page) => ({
         label: "flagged",
         bytes: 4 * flaggedWords(heads, this.querySlotsIn(page)),
@@ -185,7 +186,7 @@ export class DeviceImage {
     [this.#counters] = await session.allocate("counters", [{
       label: "counters",
       bytes: 4,
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
+      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
     }]);
   }
 

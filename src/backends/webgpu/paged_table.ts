@@ -6,6 +6,7 @@
 import { CapacityError } from "../../errors.ts";
 import type { Session } from "./session.ts";
 import { WorkList } from "./work_list.ts";
+import { BufferUsage } from "./usage.ts";
 
 /** A growable table of records. */
 export class PagedTable {
@@ -37,7 +38,7 @@ export class PagedTable {
       throw new CapacityError("webgpu", `one record of ${this.#label}`, bytes, cause);
     }
     const capacity = Math.max(1, slots, 2 * this.capacity);
-    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const { STORAGE, COPY_SRC, COPY_DST } = BufferUsage;
     const kept = Math.floor(this.capacity / this.pageSlots);
     const requests = [];
     for (let first = kept * this.pageSlots; first < capacity; first += this.pageSlots) {

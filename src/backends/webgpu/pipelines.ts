@@ -7,6 +7,7 @@ import { CALL_BYTES } from "./call_fields.ts";
 import { rowsKernel } from "./kernels/rows_kernel.ts";
 import { SELF_TEST } from "./kernels/self_test_kernel.ts";
 import { BIAS, MOVE, PLAN } from "./kernels/table_kernels.ts";
+import { ShaderStage } from "./usage.ts";
 
 /** Kernels by name; the plain ones do without compensation. */
 export type KernelName =
@@ -90,7 +91,7 @@ export async function compileKernel(
   const module = device.createShaderModule({ label: name, code });
   const uniform: GPUBindGroupLayoutEntry = {
     binding: 0,
-    visibility: GPUShaderStage.COMPUTE,
+    visibility: ShaderStage.COMPUTE,
     buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize: CALL_BYTES },
   };
   const layout = device.createBindGroupLayout({
@@ -98,7 +99,7 @@ export async function compileKernel(
       uniform,
       ...bindings.map((type, at): GPUBindGroupLayoutEntry => ({
         binding: at + 1,
-        visibility: GPUShaderStage.COMPUTE,
+        visibility: ShaderStage.COMPUTE,
         buffer: { type },
       })),
     ],

@@ -9,6 +9,7 @@ import { encodeWork } from "./encode_work.ts";
 import type { Pipelines } from "./pipelines.ts";
 import { ADDED_KEY, KEY_START, SUMS, TAKEN_KEY, toRecordLayout } from "./record_layout.ts";
 import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
+import { BufferUsage, MapMode } from "./usage.ts";
 
 /** What a device does to float32. */
 export interface Arithmetic {
@@ -32,7 +33,7 @@ export async function testArithmetic(device: GPUDevice, pipelines: Pipelines): P
     buffers.push(buffer);
     return buffer;
   };
-  const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = GPUBufferUsage;
+  const { STORAGE, COPY_DST, COPY_SRC, UNIFORM, MAP_READ } = BufferUsage;
   const next = numbersFrom(1);
   const terms = make(2 * KEYS * record.keyWords, STORAGE | COPY_DST);
   const queries = make(ROWS * record.queryWords, STORAGE | COPY_DST);
@@ -75,7 +76,7 @@ export async function testArithmetic(device: GPUDevice, pipelines: Pipelines): P
   encoder.copyBufferToBuffer(states, 0, staging, 16 * PAIRS, 4 * stateWords);
   device.queue.submit([encoder.finish()]);
   try {
-    await staging.mapAsync(GPUMapMode.READ);
+    await staging.mapAsync(MapMode.READ);
     const numbers = new Float32Array(staging.getMappedRange().slice(0));
     return {
       isCompensated: areExact(pairs, numbers),

@@ -10,6 +10,7 @@ import type { GpuDevice } from "./device.ts";
 import { encodeWork } from "./encode_work.ts";
 import type { Traffic } from "./traffic.ts";
 import type { WorkList } from "./work_list.ts";
+import { BufferUsage, MapMode } from "./usage.ts";
 
 const OPERATION = "webgpu";
 const FILTERS: readonly GPUErrorFilter[] = ["validation", "out-of-memory", "internal"];
@@ -94,7 +95,7 @@ export class Session {
       }
     });
     try {
-      await staging.mapAsync(GPUMapMode.READ, 0, bytes);
+      await staging.mapAsync(MapMode.READ, 0, bytes);
     } catch (cause) {
       this.#staging = null;
       this.release(staging);
@@ -115,7 +116,7 @@ export class Session {
 
   async #uploadOf(bytes: number): Promise<GPUBuffer | null> {
     if (bytes === 0 || (this.#upload && this.#upload.size >= bytes)) return this.#upload;
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    const usage = BufferUsage.UNIFORM | BufferUsage.STORAGE | BufferUsage.COPY_DST;
     const size = Math.min(Math.max(bytes, 2 * (this.#upload?.size ?? 2048)), this.gpu.largestBinding);
     const [buffer] = await this.allocate("what is written to the device", [{
       label: "upload",
@@ -128,7 +129,7 @@ export class Session {
 
   async #stagingOf(bytes: number): Promise<GPUBuffer> {
     if (this.#staging && this.#staging.size >= bytes) return this.#staging;
-    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    const usage = BufferUsage.MAP_READ | BufferUsage.COPY_DST;
     const size = Math.max(bytes, 2 * (this.#staging?.size ?? 2048));
     const [buffer] = await this.allocate("what is read from the device", [{
       label: "staging",

@@ -1,0 +1,128 @@
+/**
+ * The derivatives of one head of one row of attention, in float64.
+ *
+ * With scores s_j = cap(scale · q·k_j) + b_j, weights p_j = exp(s_j) / Σ exp(s), output o = Σ_j p_j v_j and a loss L
+ * of which g = ∂L/∂o is known,
+ *
+ *     ∂L/∂v_j = p_j g
+ *     ∂L/∂s_j = ∂L/∂b_j = p_j g·(v_j − o)                          since ∂p_k/∂s_j = p_k ([k = j] − p_j)
+ *     ∂L/∂q   = scale Σ_j cap'_j ∂L/∂s_j k_j
+ *     ∂L/∂k_j = scale cap'_j ∂L/∂s_j q                             cap(s) = c·tanh(s/c), cap' = 1 − (cap(s)/c)²
+ *
+ * A key with the weight 0 has no part in any of them, be it forbidden or too light to be seen; a row without an
+ * allowed key has none at all. g·(v_j − o) is summed as it stands here, since g·v_j − g·o would lose the digits of a
+ * small difference of large values.
+ *
+ * Source: the Jacobian of softmax as in Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, appendix B.2,
+ * whose D_i = g·o is put inside the product here; the softcap follows by the chain rule.
+ */
+
+import { isInReach, score, type ScoreRule } from "./score_rule.ts";
+
+/** Keys with their values: T rows `[key | value]` of `stride` numbers, of which one head reads these columns. */
+export interface HeadKeys {
+  readonly rows: Float32Array;
+  /** T. */
+  readonly count: number;
+  readonly stride: number;
+  readonly keyOffset: number;
+  readonly valueOffset: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+}
+
+/** Where derivatives are added; T rows as the keys have them, in the same columns. */
+export interface GradientSums {
+  /** H·d numbers of the query, of which this head has `headDim` from `queryOffset` on. */
+  readonly query: Float64Array;
+  readonly queryOffset: number;
+  /** T rows `[key | value]` of the keys' stride. */
+  readonly rows: Float64Array;
+  /** T numbers of this row and head, from `scoreOffset` on: ∂L/∂s_j, which is also that by a bias; null if not wanted. */
+  readonly scores: Float64Array | null;
+  readonly scoreOffset: number;
+}
+
+/** Writes the capped scores of a query with T keys, before any bias; −∞ where positions forbid the pair. */
+export function scoreKeys(
+  query: Float64Array,
+  queryPosition: number,
+  keys: HeadKeys,
+  positions: Float64Array,
+  rule: ScoreRule,
+  scores: Float64Array,
+): void {
+  const { rows, count, stride, keyOffset, headDim } = keys;
+  const { scale, softcap } = rule;
+  for (let t = 0; t < count; t++) {
+    scores[t] = isInReach(rule, queryPosition, positions[t])
+      ? score(query, rows, t * stride + keyOffset, headDim, scale, softcap)
+      : -Infinity;
+  }
+}
+
+/** Turns the first `count` scores, biases included, into weights that sum to 1; all 0 where no key is allowed. */
+export function toWeights(scores: Float64Array, count: number): void {
+  let largest = -Infinity;
+  for (let t = 0; t < count; t++) if (scores[t] > largest) largest = scores[t];
+  if (largest === -Infinity) return void scores.fill(0, 0, count);
+  let mass = 0;
+  for (let t = 0; t < count; t++) mass += scores[t] = Math.exp(scores[t] - largest);
+  for (let t = 0; t < count; t++) scores[t] /= mass;
+}
+
+/** Writes o = Σ_j p_j v_j, `valueDim` numbers from `offset` on. */
+export function weighValues(
+  keys: HeadKeys,
+  weights: Float64Array,
+  output: Float64Array,
+  offset: number,
+): void {
+  const { rows, count, stride, valueOffset, valueDim } = keys;
+  output.fill(0, offset, offset + valueDim);
+  for (let t = 0; t < count; t++) {
+    const weight = weights[t];
+    if (weight === 0) continue;
+    const base = t * stride + valueOffset;
+    for (let c = 0; c < valueDim; c++) output[offset + c] += weight * rows[base + c];
+  }
+}
+
+/**
+ * Adds the derivatives of one head of one row. `capped` are its capped scores before any bias, `weights` its weights;
+ * `output` and `outputGradient` are o and g, `valueDim` numbers from `offset` on.
+ */
+export function addHeadGradient(
+  query: Float64Array,
+  keys: HeadKeys,
+  capped: Float64Array,
+  weights: Float64Array,
+  output: Float64Array,
+  outputGradient: Float64Array,
+  offset: number,
+  { scale, softcap }: ScoreRule,
+  sums: GradientSums,
+): void {
+  const { rows, count, stride, keyOffset, valueOffset, headDim, valueDim } = keys;
+  const { query: querySums, queryOffset, rows: rowSums, scores, scoreOffset } = sums;
+  for (let t = 0; t < count; t++) {
+    const weight = weights[t];
+    if (weight === 0) continue;
+    const valueBase = t * stride + valueOffset;
+    let product = 0;
+    for (let c = 0; c < valueDim; c++) {
+      const g = outputGradient[offset + c];
+      product += g * (rows[valueBase + c] - output[offset + c]);
+      rowSums[valueBase + c] += weight * g;
+    }
+    const byScore = weight * product;
+    if (scores) scores[scoreOffset + t] += byScore;
+    const tanh = softcap > 0 ? capped[t] / softcap : 0;
+    const byProduct = scale * (1 - tanh * tanh) * byScore;
+    const keyBase = t * stride + keyOffset;
+    for (let c = 0; c < headDim; c++) {
+      querySums[queryOffset + c] += byProduct * rows[keyBase + c];
+      rowSums[keyBase + c] += byProduct * query[c];
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// Runs in pages: draws a figure in its box, in the colours of light or dark surroundings. `paint` and `PALETTES` are
+// declared before it, by `page_program.ts`.
+
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: false };
+const NARROW = 560;
+
+// deno-lint-ignore no-unused-vars -- programs that follow in the page call it.
+function drawFigure(Plotly, box, { data, layout, narrow = {} }, isDark) {
+  const palette = isDark ? PALETTES.dark : PALETTES.light;
+  const painted = paint(layout, palette);
+  let traces = paint(data, palette);
+  if (box.clientWidth < NARROW) {
+    painted.margin = { ...painted.margin, l: 48, r: 12 };
+    for (const [path, value] of Object.entries(narrow)) {
+      const [axis, attribute] = path.split(".");
+      painted[axis] = { ...painted[axis], [attribute]: value };
+    }
+    // Numbers over bars this thin would be too small to read; the table has them.
+    traces = traces.map((trace) => {
+      if (trace.type === "bar" && trace.orientation !== "h") return { ...trace, textposition: "none" };
+      return trace.meta?.narrowText ? { ...trace, text: trace.meta.narrowText } : trace;
+    });
+  }
+  // Drawn anew in other colours, a figure keeps what its reader has chosen.
+  if (box.data) traces.forEach((trace, at) => trace.visible = box.data[at]?.visible ?? true);
+  painted.updatemenus?.forEach((menu, at) =>
+    menu.active = box.layout?.updatemenus?.[at]?.active ?? menu.active
+  );
+  return Plotly.react(box, traces, painted, CONFIG);
+}

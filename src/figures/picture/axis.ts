@@ -1,0 +1,127 @@
+/**
+ * One axis: from values to places along it, and its ticks.
+ *
+ * Invariant: a place is a share of the axis's length, 0 at its start (left, bottom) and 1 at its end.
+ */
+
+import type { PlainObject, PlainValue } from "../figure_data.ts";
+import { listOf, numberOf, pairOf, textOf, titleOf } from "./plain_reader.ts";
+import { dateTicks, formatTick, linearTicks, logTicks, type Tick } from "./ticks.ts";
+
+type AxisType = "linear" | "log" | "date" | "category";
+
+/** An axis of a layout, for the values that traces have along it. */
+export class Axis {
+  /** The part of the picture's width or height that it takes. */
+  readonly domain: readonly [number, number];
+  readonly title: string;
+  readonly isVisible: boolean;
+  readonly hasGrid: boolean;
+  readonly gridColor: string;
+  readonly type: AxisType;
+  readonly #layout: PlainObject;
+  readonly #categories: readonly string[];
+  readonly #from: number;
+  readonly #to: number;
+
+  /** `values` of all traces; `isPadded` leaves room for markers at the ends, `fromZero` includes 0. */
+  constructor(
+    layout: PlainObject,
+    values: readonly PlainValue[],
+    options: { readonly isPadded: boolean; readonly fromZero: boolean; readonly half: number },
+  ) {
+    this.#layout = layout;
+    this.domain = pairOf(layout.domain) ?? [0, 1];
+    this.title = titleOf(layout.title);
+    this.isVisible = layout.visible !== false && layout.showticklabels !== false;
+    this.hasGrid = layout.visible !== false && layout.showgrid !== false;
+    this.gridColor = textOf(layout.gridcolor, "#d8dde3");
+    this.type = typeOf(layout, values);
+    this.#categories = this.type === "category" ? [...new Set(values.map(String))] : [];
+    [this.#from, this.#to] = this.#rangeOf(values, options);
+  }
+
+  /** Where a value lies, or null where it has no place. */
+  placeOf(value: PlainValue | undefined): number | null {
+    const number = this.#numberOf(value);
+    return number === null ? null : (number - this.#from) / (this.#to - this.#from);
+  }
+
+  /** Ticks in view; about as many as `room` can hold. */
+  ticks(room: number): Tick[] {
+    const { tickvals, ticktext, tickformat, exponentformat } = this.#layout;
+    const format = textOf(tickformat, "");
+    const ticks = Array.isArray(tickvals)
+      ? listOf(tickvals).map((value, at) => ({
+        value,
+        label: textOf(
+          listOf(ticktext)[at],
+          typeof value === "number" ? formatTick(value, format) : String(value),
+        ),
+      }))
+      : this.type === "category"
+      ? this.#categories.map((label) => ({ value: label, label }))
+      : this.#numericTicks(room, format, textOf(exponentformat, ""));
+    return ticks.filter(({ value }) => {
+      const place = this.placeOf(value);
+      return place !== null && place > -1e-9 && place < 1 + 1e-9;
+    });
+  }
+
+  #numericTicks(room: number, format: string, exponent: string): Tick[] {
+    const from = Math.min(this.#from, this.#to), to = Math.max(this.#from, this.#to);
+    if (this.type === "log") return logTicks(from, to, format, exponent);
+    if (this.type === "date") return dateTicks(from, to, room);
+    return linearTicks(from, to, room, format, numberOf(this.#layout.dtick, 0));
+  }
+
+  #rangeOf(
+    values: readonly PlainValue[],
+    { isPadded, fromZero, half }: { isPadded: boolean; fromZero: boolean; half: number },
+  ): readonly [number, number] {
+    const range = listOf(this.#layout.range).map((end) => typeof end === "string" ? Date.parse(end) : end);
+    if (range.length === 2 && range.every((end) => typeof end === "number" && Number.isFinite(end))) {
+      return [Number(range[0]), Number(range[1])];
+    }
+    const isReversed = this.#layout.autorange === "reversed";
+    let from = Infinity, to = -Infinity;
+    for (const value of values) {
+      const number = this.#numberOf(value);
+      if (number === null) continue;
+      from = Math.min(from, number - half);
+      to = Math.max(to, number + half);
+    }
+    if (this.type === "category") [from, to] = [-0.5, this.#categories.length - 0.5];
+    if (fromZero && this.type === "linear") [from, to] = [Math.min(from, 0), Math.max(to, 0)];
+    if (!(from <= to)) [from, to] = [0, 1];
+    if (from === to) [from, to] = [from - 0.5, to + 0.5];
+    const pad = isPadded && this.type !== "category" ? (to - from) * 0.05 : 0;
+    if (!(fromZero && from === 0)) from -= pad;
+    if (!(fromZero && to === 0)) to += pad;
+    return isReversed ? [to, from] : [from, to];
+  }
+
+  #numberOf(value: PlainValue | undefined): number | null {
+    switch (this.type) {
+      case "category": {
+        const at = this.#categories.indexOf(String(value));
+        return at === -1 ? null : at;
+      }
+      case "date": {
+        const time = typeof value === "string" ? Date.parse(value) : value;
+        return typeof time === "number" && Number.isFinite(time) ? time : null;
+      }
+      case "log":
+        return typeof value === "number" && value > 0 && value < Infinity ? Math.log10(value) : null;
+      case "linear":
+        return typeof value === "number" && Number.isFinite(value) ? value : null;
+    }
+  }
+}
+
+function typeOf({ type }: PlainObject, values: readonly PlainValue[]): AxisType {
+  if (type === "log" || type === "date" || type === "category" || type === "linear") return type;
+  const texts = values.filter((value) => typeof value === "string");
+  if (texts.length === 0) return "linear";
+  return texts.every((text) => /^\d{4}-\d\d/.test(text)) ? "date" : "category";
+}

@@ -1,0 +1,189 @@
+/**
+ * What an edit did to attention: before, after, and the difference.
+ */
+
+import { DIVERGING, SEQUENTIAL } from "../display/color_scales.ts";
+import { countOf, formatNumber } from "../display/format.ts";
+import { describe, InputError } from "../errors.ts";
+import type { PlainObject } from "../figures/figure_data.ts";
+import { base, plotlyText } from "../figures/layout.ts";
+import type { AttentionWeights } from "./attention_weights.ts";
+import { Figure, type FigureOptions, titled } from "./figure.ts";
+import { plainNumber } from "./figure_input.ts";
+import {
+  cellAxis,
+  checkCells,
+  colorscale,
+  crosses,
+  type HeatmapLabels,
+  heightOf,
+  labelsOf,
+  reversed,
+  withHeadMenu,
+} from "./heatmap_parts.ts";
+
+/** What {@link attentionChange} may be told; key labels are of all keys, the slots of before and after in order. */
+export interface AttentionChangeOptions extends FigureOptions, HeatmapLabels {}
+
+const DOMAINS = [[0, 0.265], [0.305, 0.57], [0.72, 0.985]] as const;
+
+/**
+ * Weights before and after an edit on one scale, and their difference on one of its own, in which blue has become less
+ * and orange more. Keys that were inserted or deleted in between have no weight on one of the sides.
+ *
+ * @param before What {@link readAttention} read before the edit.
+ * @param after The same queries and heads, read after it.
+ * @param options Labels, and how it is shown.
+ * @throws {InputError} When queries or heads differ, labels are missing or too many, or there are too many cells.
+ *
+ * @example
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { attentionChange, readAttention } from "@attune/attention/jupyter";
+ * import { assertStringIncludes } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({ query: [[1]], key: [[0], [0]], value: [[1], [2]] });
+ * const before = await readAttention(live);
+ * live.setKey(1, [Math.log(3)]);
+ * const change = attentionChange(before, await readAttention(live));
+ * assertStringIncludes(Deno.inspect(change), "changed by at most 0.25");
+ * ```
+ */
+export function attentionChange(
+  before: AttentionWeights,
+  after: AttentionWeights,
+  options: AttentionChangeOptions = {},
+): Figure {
+  const operation = "attentionChange";
+  for (const [name, side] of [["before", before], ["after", after]] as const) {
+    if (typeof side === "object" && side !== null && Array.isArray(side.weights)) continue;
+    throw new InputError(operation, `${name} is ${describe(side)}`, "what readAttention returns");
+  }
+  checkSame(operation, "queries", before.queries, after.queries);
+  checkSame(operation, "heads", before.heads, after.heads);
+  const keys = [...new Set([...before.keys, ...after.keys])].sort((a, b) => a - b);
+  const { queries, heads } = before;
+  checkCells(operation, { ...before, keys }, options);
+  const queryLabels = labelsOf(queries, options.queryLabels), keyLabels = labelsOf(keys, options.keyLabels);
+  const sides = [before, after].map((side) => heads.map((_, head) => cellsOf(side, head, keys)));
+  const differences = sides[0].map((cells, head) =>
+    cells.map((row, i) => row.map((was, j) => (sides[1][head][i][j] ?? 0) - (was ?? 0)))
+  );
+  const most = Math.max(...sides.flat(3).map((weight) => weight ?? 0)) || 1;
+  const largest = Math.max(...differences.flat(2).map(Math.abs));
+  const traces = heads.map((_, head) => {
+    const places = DOMAINS.map((_, at) => ({ xaxis: axisName("x", at), yaxis: axisName("y", at) }));
+    const text = (of: (row: number, column: number) => string) =>
+      queries.map((_, i) =>
+        keys.map((_, j) => `${plotlyText(`query ${queryLabels[i]}, key ${keyLabels[j]}`)}<br>${of(i, j)}`)
+      );
+    const common: PlainObject = {
+      type: "heatmap",
+      hovertemplate: "%{text}<extra></extra>",
+      hoverongaps: true,
+    };
+    const weights = sides.flatMap((side, at): PlainObject[] => [{
+      ...common,
+      ...places[at],
+      z: side[head].map((row) => row.map((weight) => weight && plainNumber(weight))),
+      text: text((i, j) =>
+        side[head][i][j] === null ? "no weight" : `weight ${formatNumber(side[head][i][j] ?? 0)}`
+      ),
+      zmin: 0,
+      zmax: most,
+      colorscale: colorscale(SEQUENTIAL),
+      showscale: at === 1,
+      colorbar: {
+        title: { text: "weight" },
+        thickness: 12,
+        outlinewidth: 0,
+        x: DOMAINS[1][1] + 0.01,
+        xpad: 2,
+      },
+    }, ...crosses(side[head], places[at])]);
+    return [...weights, {
+      ...common,
+      ...places[2],
+      z: differences[head].map((row) => row.map(plainNumber)),
+      text: text((i, j) => `difference ${formatNumber(differences[head][i][j])}`),
+      zmin: -(largest || 1),
+      zmax: largest || 1,
+      colorscale: colorscale(DIVERGING),
+      colorbar: { title: { text: "change" }, thickness: 12, outlinewidth: 0, x: 0.995, xpad: 2 },
+    }];
+  });
+  const { data, updatemenus } = withHeadMenu(heads, traces);
+  const axes = DOMAINS.map((domain, at): PlainObject => {
+    const labelled = at === 0 ? {} : { showticklabels: false };
+    return {
+      [`xaxis${at === 0 ? "" : at + 1}`]: {
+        ...cellAxis("key", keyLabels),
+        domain,
+        anchor: axisName("y", at),
+      },
+      [`yaxis${at === 0 ? "" : at + 1}`]: {
+        ...reversed(cellAxis(at === 0 ? "query" : "", queryLabels)),
+        anchor: axisName("x", at),
+        ...labelled,
+      },
+    };
+  });
+  const titles = ["before", "after", "difference"].map((text, at): PlainObject => ({
+    text,
+    showarrow: false,
+    xref: "paper",
+    yref: "paper",
+    x: (DOMAINS[at][0] + DOMAINS[at][1]) / 2,
+    xanchor: "center",
+    y: 1,
+    yanchor: "bottom",
+    font: { size: 13 },
+  }));
+  const layout: PlainObject = {
+    ...base(),
+    ...titled(options),
+    margin: { l: 70, r: 24, t: (options.title === undefined ? 30 : 66) + (heads.length > 1 ? 30 : 0), b: 56 },
+    plot_bgcolor: "$masked",
+    ...Object.assign({}, ...axes),
+    annotations: titles,
+    hovermode: "closest",
+    updatemenus: updatemenus.map((menu) => ({ ...menu, y: 1.1 })),
+  };
+  const description = `attention of ${countOf(queries.length, "query", "queries")} over ${
+    countOf(keys.length, "key")
+  } before and after an edit; weights changed by at most ${formatNumber(largest)}`;
+  return new Figure(operation, { data, layout }, description, {
+    height: heightOf(queries.length, 150),
+    ...options,
+  });
+}
+
+/** Weights of one head, null where there is none. */
+function cellsOf(side: AttentionWeights, head: number, keys: readonly number[]): (number | null)[][] {
+  const columns = new Map(side.keys.map((key, at) => [key, at]));
+  const { data, shape } = side.weights[head];
+  return side.queries.map((_, row) =>
+    keys.map((key) => {
+      const column = columns.get(key);
+      return column === undefined ? null : data[row * shape[1] + column] || null;
+    })
+  );
+}
+
+function axisName(letter: "x" | "y", at: number): string {
+  return at === 0 ? letter : `${letter}${at + 1}`;
+}
+
+function checkSame(
+  operation: string,
+  name: string,
+  before: readonly number[],
+  after: readonly number[],
+): void {
+  if (before.length === after.length && before.every((number, at) => number === after[at])) return;
+  throw new InputError(
+    operation,
+    `${name} after are ${describe(after)}`,
+    `those before, ${describe(before)}`,
+  );
+}

@@ -1,0 +1,189 @@
+/**
+ * What being right costs: policies by their work and their error.
+ */
+
+import { formatNumber } from "../display/format.ts";
+import { describe, InputError } from "../errors.ts";
+import type { PlainObject } from "../figures/figure_data.ts";
+import { axis, base, paddedRange, plotlyText } from "../figures/layout.ts";
+import { SERIES } from "../figures/palette.ts";
+import { Figure, type FigureOptions, titled } from "./figure.ts";
+import { checkList, plainNumber } from "./figure_input.ts";
+
+/** One way of doing it. */
+export interface CostPoint {
+  /** What it is called. */
+  readonly name: string;
+  /** Ways of one family are joined by a line, in the order given; each its own unless given. */
+  readonly family?: string;
+  /** Written at the marker; nothing unless given. */
+  readonly label?: string;
+  /** What it costs, above 0. */
+  readonly cost: number;
+  /** How far it is off, ≥ 0. */
+  readonly error: number;
+  /** Whether it is the exact one that others are held against; false unless given. */
+  readonly isExact?: boolean;
+}
+
+/** What {@link costAgainstError} may be told. */
+export interface CostAgainstErrorOptions extends FigureOptions {
+  /** Title of the axis of costs; "multiply-adds" unless given. */
+  readonly costTitle?: string;
+  /** Title of the axis of errors; "error" unless given. */
+  readonly errorTitle?: string;
+}
+
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "bowtie", "x"];
+
+/**
+ * Cost against error on logarithmic axes: what is further left and further down is better. The Pareto front, the ways
+ * that no other beats in both, is a grey line of steps; exact ways are stars, and a dotted line says what the cheapest
+ * of them costs. A logarithmic axis has no zero: an error of 0 is drawn at a third of the smallest other.
+ *
+ * @param points The ways.
+ * @param options Titles, and how it is shown.
+ * @throws {InputError} When a cost is not above 0, or an error is negative or no number.
+ *
+ * @example
+ * ```ts
+ * import { costAgainstError } from "@attune/attention/jupyter";
+ * import { assertStringIncludes } from "@std/assert";
+ *
+ * const shown = costAgainstError([
+ *   { name: "wait for 64", family: "wait", label: "64", cost: 1e5, error: 1e-3 },
+ *   { name: "wait for 4", family: "wait", label: "4", cost: 1e6, error: 1e-4 },
+ *   { name: "exact", cost: 6e4, error: 0, isExact: true },
+ * ]);
+ * assertStringIncludes(Deno.inspect(shown), "Pareto front: exact");
+ * ```
+ */
+export function costAgainstError(
+  points: readonly CostPoint[],
+  options: CostAgainstErrorOptions = {},
+): Figure {
+  const operation = "costAgainstError";
+  checkPoints(operation, points);
+  const { costTitle = "multiply-adds", errorTitle = "error" } = options;
+  const positive = points.map(({ error }) => error).filter((error) => error > 0);
+  const lowest = positive.length === 0 ? 1e-9 : Math.min(...positive) / 3;
+  const shownError = ({ error }: CostPoint) => error > 0 ? error : lowest;
+  const families = Map.groupBy(points, (point) => point.isExact ? "" : point.family ?? point.name);
+  const exact = families.get("") ?? [];
+  families.delete("");
+  const front = paretoFront(points);
+  const costs = points.map(({ cost }) => cost), errors = points.map(shownError);
+  const xRange = paddedRange(costs, 0.35, 0.35), yRange = paddedRange(errors, 0.4, 0.4);
+  const data: PlainObject[] = [
+    ...frontTrace(front, shownError, xRange, yRange),
+    ...[...families].map(([name, members], at) =>
+      pointsTrace(name, members, shownError, {
+        color: SERIES[at % SERIES.length],
+        symbol: SYMBOLS[at % SYMBOLS.length],
+        size: 10,
+      })
+    ),
+    ...(exact.length > 0
+      ? [pointsTrace(exact.length === 1 ? exact[0].name : "exact", exact, shownError, {
+        color: "$green",
+        symbol: "star",
+        size: 16,
+      })]
+      : []),
+  ];
+  const cheapest = Math.min(...exact.map(({ cost }) => cost));
+  const layout: PlainObject = {
+    ...base(),
+    ...titled(options),
+    xaxis: { ...axis(plotlyText(costTitle)), type: "log", range: xRange, dtick: 1, exponentformat: "SI" },
+    yaxis: { ...axis(plotlyText(errorTitle)), type: "log", range: yRange, exponentformat: "power", dtick: 1 },
+    hovermode: "closest",
+    showlegend: true,
+    shapes: exact.length === 0 ? [] : [{
+      type: "line",
+      xref: "x",
+      yref: "paper",
+      x0: cheapest,
+      x1: cheapest,
+      y0: 0,
+      y1: 1,
+      line: { color: "$green", width: 1.5, dash: "dot" },
+    }],
+  };
+  const names = front.map(({ name }) => name).join(", ");
+  const description = `cost against error of ${points.length} ways; Pareto front: ${names}`;
+  return new Figure(operation, { data, layout }, description, { height: 480, ...options });
+}
+
+/**
+ * The points that no other beats: none is cheaper without being further off. Cheapest first; of equal ones the first.
+ */
+export function paretoFront(points: readonly CostPoint[]): CostPoint[] {
+  const front: CostPoint[] = [];
+  for (const point of points.toSorted((a, b) => a.cost - b.cost || a.error - b.error)) {
+    if (front.length === 0 || point.error < front[front.length - 1].error) front.push(point);
+  }
+  return front;
+}
+
+function frontTrace(
+  front: readonly CostPoint[],
+  shownError: (point: CostPoint) => number,
+  [, right]: readonly number[],
+  [, top]: readonly number[],
+): PlainObject[] {
+  if (front.length === 0) return [];
+  const last = front[front.length - 1];
+  return [{
+    type: "scatter",
+    mode: "lines",
+    name: "Pareto front",
+    x: [front[0].cost, ...front.map(({ cost }) => cost), 10 ** right],
+    y: [10 ** top, ...front.map(shownError), shownError(last)],
+    line: { color: "$grey", width: 5, shape: "hv" },
+    opacity: 0.4,
+    hoverinfo: "skip",
+  }];
+}
+
+function pointsTrace(
+  name: string,
+  points: readonly CostPoint[],
+  shownError: (point: CostPoint) => number,
+  { color, symbol, size }: { readonly color: string; readonly symbol: string; readonly size: number },
+): PlainObject {
+  const hasLabels = points.some(({ label }) => label !== undefined);
+  return {
+    type: "scatter",
+    name: plotlyText(name),
+    mode: `${points.length > 1 ? "lines+" : ""}markers${hasLabels ? "+text" : ""}`,
+    x: points.map(({ cost }) => plainNumber(cost)),
+    y: points.map((point) => plainNumber(shownError(point))),
+    text: points.map(({ label }) => label === undefined ? "" : plotlyText(label)),
+    textposition: "top center",
+    textfont: { size: 12, color },
+    cliponaxis: false,
+    customdata: points.map((point) =>
+      `${plotlyText(point.name)}<br>cost ${formatNumber(point.cost)}<br>error ${formatNumber(point.error)}`
+    ),
+    hovertemplate: "%{customdata}<extra></extra>",
+    marker: { symbol, size, color },
+    line: { color, width: 2 },
+  };
+}
+
+function checkPoints(operation: string, points: readonly CostPoint[]): void {
+  checkList(operation, "points", points);
+  if (points.length === 0) throw new InputError(operation, "there are 0 points", "at least 1");
+  points.forEach((point, at) => {
+    if (typeof point !== "object" || point === null || typeof point.name !== "string") {
+      throw new InputError(operation, `points[${at}] is ${describe(point)}`, "{ name, cost, error }");
+    }
+    if (!(point.cost > 0 && point.cost < Infinity)) {
+      throw new InputError(operation, `points[${at}].cost is ${describe(point.cost)}`, "a number above 0");
+    }
+    if (!(point.error >= 0 && point.error < Infinity)) {
+      throw new InputError(operation, `points[${at}].error is ${describe(point.error)}`, "a number ≥ 0");
+    }
+  });
+}

@@ -1,0 +1,255 @@
+/**
+ * A figure that shows itself wherever a notebook is read.
+ *
+ * Invariant: a figure does not change, and what it shows is made when it is asked for.
+ */
+
+import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import { describe, InputError } from "../errors.ts";
+import type { FigureData, PlainObject } from "../figures/figure_data.ts";
+import { base, plotlyText } from "../figures/layout.ts";
+import { paint } from "../figures/paint.ts";
+import { PALETTES, type Theme } from "../figures/palette.ts";
+import { notebookKernel } from "./kernel.ts";
+import { embeddedLibrary, figureHtml, remoteLibrary } from "./plotly_page.ts";
+import { currentRenderer, type Renderer, toRenderer } from "./renderer.ts";
+import { show } from "./show.ts";
+
+/** What every figure may be told. */
+export interface FigureOptions {
+  /** Above the figure; none unless given. */
+  readonly title?: string;
+  /** In CSS pixels, 100 to 4,000; what the figure needs unless given. */
+  readonly height?: number;
+  /** How it is shown; what {@link setRenderer} chose unless given. */
+  readonly renderer?: Renderer;
+}
+
+/** What a still picture may be told. */
+export interface PictureOptions {
+  /** In CSS pixels, 100 to 4,000; 860 unless given. */
+  readonly width?: number;
+  /** In CSS pixels, 100 to 4,000; the figure's unless given. */
+  readonly height?: number;
+  /** Pixels of the picture for one of CSS, 0.5 to 4; 1.5 unless given. */
+  readonly zoom?: number;
+  /** "light" unless given. */
+  readonly theme?: Theme;
+}
+
+const WIDTH = 860, HEIGHT = 420, ZOOM = 1.5;
+/** Whether a notebook has the library already, so that it need not be there twice. */
+let hasLibrary = false;
+let figures = 0;
+/** Tells figures of this process from those of another whose outputs are in the same page. */
+const PROCESS = crypto.randomUUID().slice(0, 8);
+
+/**
+ * A figure: plotly data and a sentence that says what is on it.
+ *
+ * As the last value of a cell it is interactive, in the colours of the page, and carries plotly JSON, a still picture
+ * and text for front ends that do not run programs.
+ */
+export class Figure implements FigureData {
+  /** The traces, as plotly.js takes them; `$blue` and other names of colours are painted when it is drawn. */
+  readonly data: readonly PlainObject[];
+  /** The layout, as plotly.js takes it. */
+  readonly layout: PlainObject;
+  /** What is on it, in words. */
+  readonly description: string;
+  /** In CSS pixels. */
+  readonly height: number;
+  readonly #operation: string;
+  readonly #renderer: Renderer | null;
+  readonly #id = `${PROCESS}-${++figures}`;
+
+  /**
+   * Functions of this module make figures; {@link figure} makes any other.
+   *
+   * @throws {InputError} When an option is out of range.
+   */
+  constructor(
+    operation: string,
+    { data, layout }: FigureData,
+    description: string,
+    options: FigureOptions = {},
+  ) {
+    this.#operation = operation;
+    this.#renderer = options.renderer === undefined ? null : toRenderer(operation, options.renderer);
+    this.data = data;
+    this.layout = layout;
+    this.description = description;
+    this.height = within(operation, "height", options.height ?? HEIGHT, 100, 4000);
+  }
+
+  /** What a notebook shows. */
+  async [DISPLAY](): Promise<MimeBundle> {
+    const renderer = this.#renderer ?? currentRenderer();
+    if (renderer === "json") return { "text/plain": this.description, ...this.#json() };
+    if (renderer === "png") {
+      return { "text/plain": this.description, "image/png": (await this.png()).toBase64() };
+    }
+    const { picture, lack } = await this.#picture();
+    const library = renderer === "cdn" ? await remoteLibrary() : hasLibrary ? "" : await embeddedLibrary();
+    if (renderer === "embed") hasLibrary = true;
+    return {
+      "text/plain": lack === "" ? this.description : `${this.description} (no still picture: ${lack})`,
+      "text/html": library + this.#box(picture),
+      ...this.#json(),
+      ...(picture !== null && { "image/png": picture }),
+    };
+  }
+
+  /** What a terminal shows: the description. */
+  [INSPECT](): string {
+    return `Figure: ${this.description}`;
+  }
+
+  /** HTML with all that it needs, for a page of its own. */
+  async html(): Promise<string> {
+    const { picture } = await this.#picture();
+    return await embeddedLibrary() + this.#box(picture);
+  }
+
+  /**
+   * A still picture, drawn without a browser. Loads resvg and a font when it is first asked for, which needs read
+   * permission.
+   *
+   * @throws {InputError} When an option is out of range, or a trace is neither scatter nor bar nor heatmap.
+   */
+  async png(options: PictureOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const operation = `${this.#operation}.png`;
+    const width = within(operation, "width", options.width ?? WIDTH, 100, 4000);
+    const height = within(operation, "height", options.height ?? this.height, 100, 4000);
+    const zoom = within(operation, "zoom", options.zoom ?? ZOOM, 0.5, 4);
+    const { theme = "light" } = options;
+    if (!Object.hasOwn(PALETTES, theme)) {
+      throw new InputError(operation, `theme is ${describe(theme)}`, '"light" or "dark"');
+    }
+    const [{ drawPicture }, { Rasterizer }] = await Promise.all([
+      import("../figures/picture/picture.ts"),
+      import("../figures/picture/rasterizer.ts"),
+    ]);
+    const rasterizer = await Rasterizer.load();
+    const svg = await drawPicture(operation, this.#painted(theme), { width, height }, rasterizer.metrics);
+    return rasterizer.render(svg, zoom);
+  }
+
+  /** In colours, on paper of their own. */
+  #painted(theme: Theme): FigureData {
+    const palette = PALETTES[theme];
+    return {
+      data: this.data.map((trace) => paint(trace, palette)),
+      layout: paint({ ...this.layout, paper_bgcolor: "$paper" }, palette),
+    };
+  }
+
+  #json(): Record<string, object> {
+    const { data, layout } = this.#painted("light");
+    return { "application/vnd.plotly.v1+json": { data, layout: { ...layout, height: this.height } } };
+  }
+
+  #box(picture: string | null): string {
+    return figureHtml({
+      id: this.#id,
+      figure: { data: this.data, layout: this.layout },
+      height: this.height,
+      description: this.description,
+      picture,
+    });
+  }
+
+  /** null, and why, where there can be none: the figure is shown all the same. */
+  async #picture(): Promise<{ readonly picture: string | null; readonly lack: string }> {
+    try {
+      return { picture: (await this.png()).toBase64(), lack: "" };
+    } catch (error) {
+      return { picture: null, lack: error instanceof Error ? error.message : String(error) };
+    }
+  }
+}
+
+/**
+ * Any other figure, of plotly data and layout. What is not given of the layout is as in the other figures, colours may
+ * be named (`$blue`, `$orange`, `$green`, `$text`, …) to suit light and dark pages, and texts are plotly's: escape
+ * those of others with {@link plotlyText}.
+ *
+ * @param parts `data`, the traces; `layout`; and `description`, what is on it in words.
+ * @throws {InputError} When data is no list of objects, or an option is out of range.
+ *
+ * @example
+ * ```ts
+ * import { figure } from "@attune/attention/jupyter";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const squares = figure({
+ *   data: [{ type: "scatter", x: [1, 2, 3], y: [1, 4, 9], line: { color: "$blue" } }],
+ *   layout: { xaxis: { title: { text: "n" } }, yaxis: { title: { text: "n²" } } },
+ *   description: "the first three squares",
+ * });
+ * assertEquals(Deno.inspect(squares), "Figure: the first three squares");
+ * ```
+ */
+export function figure(
+  parts: {
+    /** The traces. */
+    readonly data: readonly PlainObject[];
+    /** The layout; the common one unless given. */
+    readonly layout?: PlainObject;
+    /** What is on it, in words; how many traces there are unless given. */
+    readonly description?: string;
+  },
+  options: FigureOptions = {},
+): Figure {
+  const operation = "figure";
+  const { data, layout = {} } = parts;
+  if (!Array.isArray(data) || data.some((trace) => typeof trace !== "object" || trace === null)) {
+    throw new InputError(operation, `data is ${describe(data)}`, "an array of traces");
+  }
+  const { description = `a figure of ${data.length} traces` } = parts;
+  return new Figure(
+    operation,
+    { data, layout: { ...base(), ...titled(options), ...layout } },
+    description,
+    options,
+  );
+}
+
+/**
+ * Puts plotly.js into the notebook, once more also if it is there already: in a cell of its own, figures stay
+ * interactive whatever other cells are run again, cleared or moved. Outside of a notebook it does nothing.
+ */
+export async function embedPlotly(): Promise<void> {
+  if (!notebookKernel()) return;
+  const library = await embeddedLibrary();
+  const bundle: MimeBundle = {
+    "text/plain": "plotly.js for the figures of this notebook",
+    "text/html": library,
+  };
+  await show({ [DISPLAY]: () => bundle, [INSPECT]: () => bundle["text/plain"] });
+  hasLibrary = true;
+}
+
+/** The part of a layout that is the title. */
+export function titled({ title }: FigureOptions): PlainObject {
+  if (title === undefined) return {};
+  const shown = plotlyText(title);
+  return {
+    title: {
+      text: shown,
+      x: 0,
+      xref: "paper",
+      xanchor: "left",
+      yref: "container",
+      y: 0.98,
+      yanchor: "top",
+      font: { size: 15 },
+    },
+    margin: { l: 70, r: 24, t: 52, b: 56 },
+  };
+}
+
+function within(operation: string, name: string, value: number, least: number, most: number): number {
+  if (typeof value === "number" && value >= least && value <= most) return value;
+  throw new InputError(operation, `${name} is ${describe(value)}`, `a number from ${least} to ${most}`);
+}

@@ -1,0 +1,81 @@
+/**
+ * The keys that a query attends to most, as bars.
+ */
+
+import type { WeightedKey } from "../answers.ts";
+import { countOf, formatNumber } from "../display/format.ts";
+import type { PlainObject } from "../figures/figure_data.ts";
+import { axis, base, plotlyText } from "../figures/layout.ts";
+import { Figure, type FigureOptions, titled } from "./figure.ts";
+import { checkLength, checkList, plainNumber } from "./figure_input.ts";
+
+/** What {@link heaviestKeys} may be told. */
+export interface HeaviestKeysOptions extends FigureOptions {
+  /** Of the keys, in their order; "key" and the slot unless given. */
+  readonly labels?: readonly string[];
+}
+
+/**
+ * Weights as lying bars, in the order given, the first at the top.
+ *
+ * @param keys What `live.topKeys(query, count)` answers.
+ * @param options Labels, and how it is shown.
+ * @throws {InputError} When keys is no list, or there are not as many labels as keys.
+ *
+ * @example
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { heaviestKeys } from "@attune/attention/jupyter";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({ query: [[1]], key: [[0], [3]], value: [[1], [2]] });
+ * const shown = heaviestKeys(await live.topKeys(0, 2), { labels: ["second", "first"] });
+ * assertEquals(Deno.inspect(shown), "Figure: the 2 heaviest keys carry 1 of all weight");
+ * ```
+ */
+export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeysOptions = {}): Figure {
+  const operation = "heaviestKeys";
+  checkList(operation, "keys", keys);
+  const { labels } = options;
+  if (labels !== undefined) {
+    checkList(operation, "labels", labels);
+    checkLength(operation, "labels", labels, keys.length);
+  }
+  const names = keys.map(({ slot }, at) => labels ? plotlyText(String(labels[at])) : `key ${slot}`);
+  const data: PlainObject[] = [{
+    type: "bar",
+    orientation: "h",
+    x: keys.map(({ weight }) => plainNumber(weight)),
+    y: keys.map((_, at) => at),
+    text: keys.map(({ weight }) => formatNumber(weight)),
+    textposition: "outside",
+    cliponaxis: false,
+    textfont: { color: "$text" },
+    customdata: keys.map(({ slot, weight }, at) =>
+      `${names[at]}<br>slot ${slot}, weight ${formatNumber(weight)}`
+    ),
+    hovertemplate: "%{customdata}<extra></extra>",
+    marker: { color: "$blue" },
+  }];
+  const most = keys.reduce((most, { weight }) => Math.max(most, weight), 0);
+  const layout: PlainObject = {
+    ...base(),
+    ...titled(options),
+    xaxis: { ...axis("weight"), range: [0, (most || 1) * 1.12] },
+    yaxis: {
+      ...axis(""),
+      tickvals: names.map((_, at) => at),
+      ticktext: names,
+      range: [Math.max(1, names.length) - 0.5, -0.5],
+      showgrid: false,
+    },
+    bargap: 0.25,
+    showlegend: false,
+  };
+  const sum = keys.reduce((sum, { weight }) => sum + weight, 0);
+  const description = `the ${countOf(keys.length, "heaviest key")} carry ${formatNumber(sum)} of all weight`;
+  return new Figure(operation, { data, layout }, description, {
+    height: Math.min(900, 110 + 30 * Math.max(1, keys.length)),
+    ...options,
+  });
+}

@@ -1,0 +1,103 @@
+/**
+ * The output of one row: the exact numbers as dots, the stale ones as rings with the certified bound as a whisker. No dot
+ * is ever outside of its whisker.
+ */
+
+import { element, prepareCanvas } from "./dom.ts";
+import type { Palette } from "./theme.ts";
+
+/** What is shown. */
+export interface RowScene {
+  readonly exact: Float32Array;
+  readonly stale: Float32Array;
+  readonly bound: number;
+  /** The ends of the axis; what reaches beyond is cut off there. */
+  readonly range: readonly [least: number, largest: number];
+  readonly name: string;
+}
+
+const FONT = '11px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
+const HEIGHT = 180, LEFT = 46, TOP = 10, BOTTOM = 20;
+/** More columns than this are not told apart. */
+export const MOST_COLUMNS = 32;
+
+/** The chart of one figure. */
+export class RowChart {
+  readonly canvas: HTMLCanvasElement = element("canvas", { role: "img" });
+
+  /** Draws, as wide as there is room. */
+  draw(scene: RowScene, palette: Palette, room: number): void {
+    const { exact, stale, bound, name } = scene;
+    const context = prepareCanvas(this.canvas, room, HEIGHT);
+    const [least, largest] = padded(scene.range);
+    const plotHeight = HEIGHT - TOP - BOTTOM;
+    const count = Math.min(exact.length, MOST_COLUMNS);
+    const y = (number: number) => {
+      const at = TOP + plotHeight * (largest - number) / (largest - least);
+      return Math.min(Math.max(at, TOP - 4), TOP + plotHeight + 4);
+    };
+    const x = (column: number) => LEFT + (room - LEFT - 6) * (column + 0.5) / count;
+    context.font = FONT;
+    context.textBaseline = "middle";
+    context.textAlign = "right";
+    for (const tick of ticksOf(least, largest)) {
+      context.strokeStyle = palette.grid;
+      context.lineWidth = 1;
+      context.beginPath();
+      context.moveTo(LEFT, Math.round(y(tick)) + 0.5);
+      context.lineTo(room - 2, Math.round(y(tick)) + 0.5);
+      context.stroke();
+      context.fillStyle = palette.faint;
+      context.fillText(`${Number(tick.toPrecision(3))}`.replace("-", "−"), LEFT - 6, y(tick));
+    }
+    context.textAlign = "center";
+    const step = Math.ceil(22 * count / (room - LEFT));
+    for (let column = 0; column < count; column++) {
+      const ring = Math.min(5, (room - LEFT) / count / 3);
+      context.strokeStyle = palette.stale;
+      context.lineWidth = 1.5;
+      whisker(context, x(column), y(stale[column] + bound), y(stale[column] - bound), ring * 0.8);
+      context.beginPath();
+      context.arc(x(column), y(stale[column]), ring, 0, 2 * Math.PI);
+      context.stroke();
+      context.fillStyle = palette.exact;
+      context.beginPath();
+      context.arc(x(column), y(exact[column]), ring * 0.6, 0, 2 * Math.PI);
+      context.fill();
+      context.fillStyle = palette.faint;
+      if (column % step === 0) context.fillText(`${column}`, x(column), HEIGHT - BOTTOM / 2);
+    }
+    const numbers = [...exact.slice(0, 8)].map((number) => number.toPrecision(3)).join(", ");
+    this.canvas.setAttribute(
+      "aria-label",
+      `Output of ${name}, exact: ${numbers}${exact.length > 8 ? ", …" : ""}`,
+    );
+  }
+}
+
+function whisker(context: CanvasRenderingContext2D, x: number, from: number, to: number, half: number): void {
+  if (!Number.isFinite(from + to)) return;
+  context.beginPath();
+  context.moveTo(x, from);
+  context.lineTo(x, to);
+  for (const end of [from, to]) {
+    context.moveTo(x - half, end);
+    context.lineTo(x + half, end);
+  }
+  context.stroke();
+}
+
+function padded([least, largest]: readonly [number, number]): [number, number] {
+  const room = (largest - least) * 0.04 || Math.abs(largest) * 0.1 || 1;
+  return [least - room, largest + room];
+}
+
+/** About four round numbers. */
+function ticksOf(least: number, largest: number): number[] {
+  const rough = (largest - least) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough) ?? rough;
+  const first = Math.ceil(least / step);
+  const count = Math.floor(largest / step) - first + 1;
+  return Array.from({ length: count }, (_, at) => (first + at) * step);
+}

@@ -1,0 +1,103 @@
+/**
+ * What becomes of a request while the kernel works on it: the messages that follow from it, its reply, and the idle after
+ * it.
+ */
+
+import type { JsonObject, Message } from "./protocol/message.ts";
+
+/** What a cell may show, by the type of the message. */
+const OUTPUT_TYPES: ReadonlySet<string> = new Set([
+  "stream",
+  "display_data",
+  "update_display_data",
+  "execute_result",
+  "error",
+  "clear_output",
+]);
+
+/** How to execute. */
+export interface ExecuteOptions {
+  /** Told of each output as it comes. */
+  readonly onOutput?: (output: Message) => void;
+  /** Answers a question of the code, `prompt()` say; without it the code is told that nobody answers. */
+  readonly onInput?: (prompt: string, isPassword: boolean) => string | Promise<string>;
+  /** Whether it goes without a number and without an entry in the history; false unless given. */
+  readonly silent?: boolean;
+  /**
+   * How long the kernel has to have been quiet after its idle before the outputs count as complete, in milliseconds; 20
+   * unless given. The stock kernel sends its idle through another door than its outputs, which may come after it.
+   */
+  readonly settleMs?: number;
+}
+
+/** An execution that is over. */
+export interface Execution {
+  /** "ok", "error", or "aborted". */
+  readonly status: string;
+  /** The number of the cell; null where the kernel did not say. */
+  readonly executionCount: number | null;
+  /** What was shown, in the order in which it came. */
+  readonly outputs: readonly Message[];
+  /** How many outputs came after the idle. */
+  readonly late: number;
+  /** The content of the reply. */
+  readonly reply: JsonObject;
+}
+
+/** A request that the kernel has not done with. */
+export class OpenRequest {
+  readonly reply: PromiseWithResolvers<Message> = Promise.withResolvers<Message>();
+  readonly idle: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  readonly outputs: Message[] = [];
+  /** When the last message of it came. */
+  lastAt = 0;
+  late = 0;
+  #isIdle = false;
+  readonly #options: ExecuteOptions;
+
+  constructor(options: ExecuteOptions = {}) {
+    this.#options = options;
+    // Whoever waits for one of them need not wait for the other.
+    this.reply.promise.catch(() => {});
+    this.idle.promise.catch(() => {});
+  }
+
+  /** Takes a message of the channel iopub that follows from it. */
+  take(message: Message): void {
+    this.lastAt = performance.now();
+    const { msg_type: type } = message.header;
+    if (type === "status" && message.content.execution_state === "idle") {
+      this.#isIdle = true;
+      this.idle.resolve();
+    }
+    if (!OUTPUT_TYPES.has(type)) return;
+    if (this.#isIdle) this.late++;
+    this.outputs.push(message);
+    this.#options.onOutput?.(message);
+  }
+
+  /** The answer to a question; null when nobody answers. */
+  async answer(question: Message): Promise<string | null> {
+    const { prompt, password } = question.content;
+    return await this.#options.onInput?.(String(prompt ?? ""), password === true) ?? null;
+  }
+
+  /** Ends the waiting for it. */
+  fail(error: unknown): void {
+    this.reply.reject(error);
+    this.idle.reject(error);
+  }
+
+  /** What became of it, once it has been replied to. */
+  async result(): Promise<Execution> {
+    const { content } = await this.reply.promise;
+    const { status, execution_count: count } = content;
+    return {
+      status: String(status),
+      executionCount: typeof count === "number" ? count : null,
+      outputs: this.outputs,
+      late: this.late,
+      reply: content,
+    };
+  }
+}

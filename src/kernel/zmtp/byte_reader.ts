@@ -1,0 +1,57 @@
+/**
+ * Reads exact numbers of bytes from a stream that comes in pieces. Small reads are served from one buffer, large ones go
+ * straight to where they belong.
+ */
+
+/** What bytes come from; `Deno.Conn` is one. */
+export interface ByteSource {
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** Where a stream ended, in the middle of something. */
+export class EndOfStream extends Error {
+  /** The name of the class. */
+  override readonly name: string = "EndOfStream";
+}
+
+/** Bytes that were received but not asked for yet are kept; each is given out once, in order. */
+export class ByteReader {
+  readonly #source: ByteSource;
+  readonly #buffer = new Uint8Array(65536);
+  #start = 0;
+  #end = 0;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+  }
+
+  /** The next `count` bytes, which belong to the caller. Throws an `EndOfStream` when there are not so many. */
+  async take(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    const taken = new Uint8Array(count);
+    let filled = this.#serve(taken);
+    while (filled < count) {
+      if (count - filled >= this.#buffer.length) {
+        filled += await this.#receive(taken.subarray(filled));
+        continue;
+      }
+      this.#start = 0;
+      this.#end = await this.#receive(this.#buffer);
+      filled += this.#serve(taken.subarray(filled));
+    }
+    return taken;
+  }
+
+  /** Copies what is there, and says how much that was. */
+  #serve(into: Uint8Array): number {
+    const count = Math.min(into.length, this.#end - this.#start);
+    into.set(this.#buffer.subarray(this.#start, this.#start + count));
+    this.#start += count;
+    return count;
+  }
+
+  async #receive(into: Uint8Array): Promise<number> {
+    const count = await this.#source.read(into);
+    if (count === null) throw new EndOfStream("the stream ended");
+    return count;
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The derivatives of a loss by queries, keys and values of an engine, as a function of their own.
+ */
+
+import {
+  type HeadLayout,
+  keyColumns,
+  outputColumns,
+  queryColumns,
+  valueColumns,
+} from "../core/head_layout.ts";
+import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
+import { describe, InputError } from "../errors.ts";
+import { checkArray, isCount, type MatrixInput, type RowInput } from "../matrix.ts";
+import { checkNames } from "../options.ts";
+import { toPassing, toRows } from "../question_options.ts";
+import { askGradients, type GradientRows } from "./gradient_question.ts";
+
+/** A matrix of derivatives, row-major float64. */
+export interface GradientMatrix {
+  /** `shape[0] * shape[1]` numbers. */
+  readonly data: Float64Array<ArrayBuffer>;
+  /** Rows, then columns. */
+  readonly shape: readonly [rows: number, columns: number];
+}
+
+/** What {@link attentionGradients} is asked. */
+export interface GradientOptions {
+  /** Slots of standing queries, a row of the output gradient each; all live ones in slot order unless given. */
+  readonly rows?: ArrayLike<number>;
+  /** Passing queries, r × H·d, in place of standing ones. */
+  readonly queries?: MatrixInput;
+  /** Positions of the passing queries, as `attend` takes them. */
+  readonly positions?: ArrayLike<number>;
+  /**
+   * Counts only so many of the heaviest keys of each row and head; all unless given. The derivatives of those are what
+   * they are with all keys, the others' are taken for 0, and so is their part in the derivative by the query.
+   */
+  readonly top?: number;
+  /** Whether ∂L/∂s is answered, too; not unless given. */
+  readonly bias?: boolean;
+}
+
+/** What {@link attentionGradients} answers, for r rows and T touched keys. */
+export interface AttentionGradients {
+  /** ∂L/∂q, r × H·d. */
+  readonly query: GradientMatrix;
+  /** Slots of the touched keys in ascending order: all live ones, or those that are among the heaviest somewhere. */
+  readonly slots: Uint32Array<ArrayBuffer>;
+  /** ∂L/∂k, T × Hkv·d in the order of `slots`, summed over rows and over the query heads that share a key head. */
+  readonly key: GradientMatrix;
+  /** ∂L/∂v, T × Hkv·dv likewise. */
+  readonly value: GradientMatrix;
+  /**
+   * ∂L/∂s, r·H × T: the derivative by what is added to the score of a row, head and key, such as a mask's bias. Without
+   * the option `bias` it has no rows.
+   */
+  readonly bias: GradientMatrix;
+  /** The weight that the keys left out have together, r × H; 0 when all count. */
+  readonly leftOut: GradientMatrix;
+}
+
+const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positions", "top", "bias"];
+
+/**
+ * The derivatives of a loss L by queries, keys and values, given g = ∂L/∂o for some rows of attention: vector-Jacobian
+ * products, exact as of the edits made before the call.
+ *
+ * With weights p_ij, outputs o_i and scores s_ij = cap(scale · q_i·k_j) + b_ij, where cap(s) = c·tanh(s/c),
+ *
+ *     ∂L/∂v_j  = Σ_i p_ij g_i
+ *     ∂L/∂s_ij = p_ij g_i·(v_j − o_i)
+ *     ∂L/∂q_i  = scale Σ_j (1 − (cap/c)²) ∂L/∂s_ij k_j
+ *     ∂L/∂k_j  = scale Σ_i (1 − (cap/c)²) ∂L/∂s_ij q_i
+ *
+ * for each head, under the engine's masks and positions. A row without an allowed key gives 0. Keys and queries count
+ * as the float32 numbers that the engine holds.
+ *
+ * | asked for | arithmetic | cost |
+ * |---|---|---|
+ * | all keys, or passing queries | float64 from the stored rows, the same bits on every backend | O(r n H (d + dv)), and O(n m H) to read what a mask function said |
+ * | `top` = k keys of standing queries | weights and outputs of the backend, rounded to float32 as `weights` and `read` answer them; the rest float64 | the backend's O(r n H d), O(r H n log k), and O(r H k (d + dv)) |
+ *
+ * @param outputGradient g, r × H·dv: a matrix, or a row a query.
+ * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown; with passing queries
+ * also on an engine with a mask.
+ * @throws {SlotError} When a row is not live.
+ *
+ * @example The value that a loss of ½(o − 3)² would like to have
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { attentionGradients } from "@attune/attention/learning";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({ query: [[0]], key: [[1], [2]], value: [[1], [3]] });
+ * const [output] = (await live.read()).data; // 2, the mean
+ * const { value, key } = await attentionGradients(live, [[output - 3]]);
+ * assertEquals([...value.data], [-0.5, -0.5]); // both weigh a half
+ * assertEquals([...key.data].map(Math.abs), [0, 0]); // a query of 0 does not care for keys
+ * ```
+ *
+ * Source: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, appendix B.2; the rest by the chain rule, see
+ * `core/attention_gradient.ts`.
+ */
+export async function attentionGradients(
+  live: DynamicAttention,
+  outputGradient: MatrixInput,
+  options: GradientOptions = {},
+): Promise<AttentionGradients> {
+  const operation = "attentionGradients";
+  const { parts } = insideOf(operation, live);
+  checkNames(operation, options, OPTIONS);
+  const { layout } = parts;
+  const rows = toGradientRows(operation, options, live);
+  const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
+  const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
+  const top = toTop(operation, options.top);
+  const answer = await askGradients(operation, live, {
+    rows,
+    top,
+    wantsBias: options.bias === true,
+    toOutputGradient: () => g,
+  });
+  const { heads } = layout;
+  const touched = answer.slots.length;
+  const { key, value } = splitRows(answer.rows, touched, layout);
+  return {
+    query: { data: answer.query, shape: [count, queryColumns(layout)] },
+    slots: answer.slots,
+    key,
+    value,
+    bias: { data: answer.bias, shape: [options.bias === true ? count * heads : 0, touched] },
+    leftOut: { data: answer.leftOut, shape: [count, heads] },
+  };
+}
+
+/** How many keys count; all unless given. */
+export function toTop(operation: string, top: number | undefined): number {
+  if (top === undefined || top === Infinity || (isCount(top) && top > 0)) return top ?? Infinity;
+  throw new InputError(operation, `top is ${describe(top)}`, "an integer ≥ 1, or Infinity for all keys");
+}
+
+function toGradientRows(
+  operation: string,
+  { rows, queries, positions }: GradientOptions,
+  live: DynamicAttention,
+): GradientRows {
+  const { parts } = insideOf(operation, live);
+  if (queries === undefined) {
+    if (positions !== undefined) {
+      throw new InputError(operation, "positions are given without queries", "both, or rows");
+    }
+    return { kind: "standing", slots: toRows(operation, rows, parts.querySlots) };
+  }
+  if (rows !== undefined) throw new InputError(operation, "both rows and queries are given", "one of them");
+  return { kind: "passing", queries: toPassing(operation, queries, positions, parts) };
+}
+
+/** Copies and checks a matrix of this shape, without rounding it to float32. */
+function toFloat64Rows(
+  operation: string,
+  input: MatrixInput,
+  rows: number,
+  columns: number,
+): Float64Array {
+  const name = "outputGradient";
+  const numbers = new Float64Array(rows * columns);
+  const copy = (from: RowInput, what: string, length: number, at: number) => {
+    checkArray(operation, what, from);
+    if (from.length !== length) {
+      throw new InputError(operation, `${what} has ${from.length} numbers`, `${length} (heads × valueDim)`);
+    }
+    for (let c = 0; c < length; c++) {
+      const entry: unknown = from[c];
+      if (typeof entry !== "number" || !Number.isFinite(entry)) {
+        throw new InputError(operation, `${what} has ${describe(entry)} at index ${c}`, "finite numbers");
+      }
+      numbers[at + c] = entry;
+    }
+  };
+  if (typeof input === "object" && input !== null && "data" in input) {
+    const { data, shape } = input;
+    if (!Array.isArray(shape) || shape[0] !== rows || shape[1] !== columns || shape.length !== 2) {
+      throw new InputError(operation, `${name}.shape is ${describe(shape)}`, `[${rows}, ${columns}]`);
+    }
+    copy(data, `${name}.data`, rows * columns, 0);
+    return numbers;
+  }
+  if (!Array.isArray(input) || input.length !== rows) {
+    const what = Array.isArray(input) ? `has ${input.length} rows` : `is ${describe(input)}`;
+    throw new InputError(operation, `${name} ${what}`, `${rows} rows (one a query asked about)`);
+  }
+  for (let i = 0; i < rows; i++) copy(input[i], `${name}[${i}]`, columns, i * columns);
+  return numbers;
+}
+
+/** Rows `[key | value]` as a matrix of keys and one of values. */
+function splitRows(
+  rows: Float64Array,
+  count: number,
+  layout: HeadLayout,
+): { readonly key: GradientMatrix; readonly value: GradientMatrix } {
+  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
+  const key = new Float64Array(count * keyWidth), value = new Float64Array(count * valueWidth);
+  for (let t = 0; t < count; t++) {
+    const from = t * (keyWidth + valueWidth), middle = from + keyWidth;
+    key.set(rows.subarray(from, middle), t * keyWidth);
+    value.set(rows.subarray(middle, middle + valueWidth), t * valueWidth);
+  }
+  return { key: { data: key, shape: [count, keyWidth] }, value: { data: value, shape: [count, valueWidth] } };
+}

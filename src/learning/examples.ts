@@ -1,0 +1,189 @@
+/**
+ * What a learner is shown: a query, what its output is to be, and their check.
+ */
+
+import type { PassingQueries } from "../backends/backend.ts";
+import { type HeadLayout, keyHeadOf, outputColumns } from "../core/head_layout.ts";
+import { describe, InputError } from "../errors.ts";
+import { checkColumn, checkSlot, type EditRules } from "../lazy/edits.ts";
+import { checkArray, type RowInput } from "../matrix.ts";
+import { checkNames } from "../options.ts";
+import { toPassing } from "../question_options.ts";
+import type { GradientRows } from "./gradient_question.ts";
+
+/** What an output is compared with. */
+export interface ExampleScores {
+  /**
+   * Slots of keys: a score for each, the product of the output with its value. Each head of the output is multiplied
+   * with the value head that it reads, and the products are added. Excludes `columns`.
+   */
+  readonly against?: number | ArrayLike<number>;
+  /** Columns of the output that are the scores; all H·dv unless given. */
+  readonly columns?: number | ArrayLike<number>;
+  /** Added to every score: what another model already says; 0 unless given. */
+  readonly offset?: number;
+}
+
+/** An example of a standing query. */
+export interface StandingExample extends ExampleScores {
+  /** Its slot. */
+  readonly query: number;
+}
+
+/** An example of a passing query, of which the engine keeps nothing. */
+export interface PassingExample extends ExampleScores {
+  /** H·d numbers. */
+  readonly row: RowInput;
+  /** As `attend` takes it. */
+  readonly position?: number;
+}
+
+/** An x of a stream. */
+export type Example = StandingExample | PassingExample;
+
+/** A y of a stream: a number or truth value a score, or what the loss says. */
+export type Target = number | boolean | ArrayLike<number>;
+
+/** An x that fits its engine. */
+export interface CheckedExample {
+  readonly rows: GradientRows;
+  /** Key slots that are scored against, or null for columns. */
+  readonly against: Uint32Array<ArrayBuffer> | null;
+  readonly columns: Uint32Array<ArrayBuffer>;
+  readonly offset: number;
+}
+
+const SCORES = ["against", "columns", "offset"];
+
+/** Checks an x; slots must be live. */
+export function toExample(operation: string, x: Example, parts: EditRules): CheckedExample {
+  if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
+    const found = typeof x === "object" && x !== null
+      ? "x has query and row, or none"
+      : `x is ${describe(x)}`;
+    throw new InputError(operation, found, "an object with a query slot, or with a row");
+  }
+  const { layout, keySlots } = parts;
+  const columnCount = outputColumns(layout);
+  const { against, columns, offset = 0 } = x;
+  if (against !== undefined && columns !== undefined) {
+    throw new InputError(operation, "x has against and columns", "one of them");
+  }
+  if (typeof offset !== "number" || !Number.isFinite(offset)) {
+    throw new InputError(operation, `offset is ${describe(offset)}`, "a finite number");
+  }
+  return {
+    rows: toExampleRows(operation, x, parts),
+    against: against === undefined
+      ? null
+      : toList(operation, "against", against, (slot) => checkSlot(operation, "key", slot, keySlots)),
+    columns: columns === undefined
+      ? Uint32Array.from({ length: columnCount }, (_, column) => column)
+      : toList(
+        operation,
+        "columns",
+        columns,
+        (column) => checkColumn(operation, column, columnCount, "heads × valueDim"),
+      ),
+    offset,
+  };
+}
+
+/** Checks a y, or what else `name` says: finite numbers. */
+export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
+  if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
+  checkArray(operation, name, y);
+  return Float64Array.from(y, (entry: unknown, at) => {
+    const number = typeof entry === "boolean" ? Number(entry) : entry;
+    if (typeof number === "number" && Number.isFinite(number)) return number;
+    throw new InputError(
+      operation,
+      `${name} has ${describe(entry)} at index ${at}`,
+      "finite numbers or truth values",
+    );
+  });
+}
+
+/** How many scores an example has. */
+export function scoreCountOf({ against, columns }: CheckedExample): number {
+  return (against ?? columns).length;
+}
+
+/** The scores of an output row; `valueOf` gives the value of a key slot. */
+export function scoresOf(
+  { against, columns, offset }: CheckedExample,
+  output: ArrayLike<number>,
+  valueOf: (slot: number) => ArrayLike<number>,
+  layout: HeadLayout,
+): Float64Array<ArrayBuffer> {
+  if (!against) return Float64Array.from(columns, (column) => output[column] + offset);
+  return Float64Array.from(against, (slot) => {
+    const value = valueOf(slot);
+    let sum = 0;
+    for (let at = 0; at < output.length; at++) sum += output[at] * value[partnerOf(at, layout)];
+    return sum + offset;
+  });
+}
+
+/** ∂L/∂o from ∂L/∂score. */
+export function outputGradientOf(
+  { against, columns }: CheckedExample,
+  byScore: Float64Array,
+  valueOf: (slot: number) => ArrayLike<number>,
+  layout: HeadLayout,
+): Float64Array<ArrayBuffer> {
+  const g = new Float64Array(outputColumns(layout));
+  if (!against) {
+    columns.forEach((column, at) => g[column] += byScore[at]);
+    return g;
+  }
+  against.forEach((slot, at) => {
+    const value = valueOf(slot);
+    for (let c = 0; c < g.length; c++) g[c] += byScore[at] * value[partnerOf(c, layout)];
+  });
+  return g;
+}
+
+/** ∂L/∂v of a key that is scored against, apart from its part in the output: ∂L/∂score · o, head by head. */
+export function matchGradientOf(
+  byScore: number,
+  output: ArrayLike<number>,
+  layout: HeadLayout,
+): Float64Array<ArrayBuffer> {
+  const gradient = new Float64Array(layout.kvHeads * layout.valueDim);
+  for (let at = 0; at < output.length; at++) gradient[partnerOf(at, layout)] += byScore * output[at];
+  return gradient;
+}
+
+/** The column of a value that a column of the output is multiplied with. */
+export function partnerOf(column: number, layout: HeadLayout): number {
+  const { valueDim } = layout;
+  const head = Math.floor(column / valueDim);
+  return keyHeadOf(layout, head) * valueDim + column % valueDim;
+}
+
+function toExampleRows(operation: string, x: Example, parts: EditRules): GradientRows {
+  if ("query" in x) {
+    checkNames(operation, x, ["query", ...SCORES]);
+    return {
+      kind: "standing",
+      slots: Uint32Array.of(checkSlot(operation, "query", x.query, parts.querySlots)),
+    };
+  }
+  checkNames(operation, x, ["row", "position", ...SCORES]);
+  const positions = x.position === undefined ? undefined : [x.position];
+  const queries: PassingQueries = toPassing(operation, [x.row], positions, parts);
+  return { kind: "passing", queries };
+}
+
+function toList(
+  operation: string,
+  name: string,
+  input: number | ArrayLike<number>,
+  check: (entry: number) => number,
+): Uint32Array<ArrayBuffer> {
+  if (typeof input === "number") return Uint32Array.of(check(input));
+  checkArray(operation, name, input);
+  if (input.length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
+  return Uint32Array.from(Array.from(input), check);
+}

@@ -1,0 +1,331 @@
+/**
+ * The engine is asked for derivatives, in turn: exact as of the call, whatever is edited before the answer comes.
+ *
+ * Two ways lead there. With all keys, rows are scored in float64 from the stored keys and values, on every backend
+ * alike. With the heaviest keys alone, the backend says which they are and what they weigh, and only their rows are
+ * touched; the rest is reported as mass that was left out.
+ */
+
+import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
+import {
+  addHeadGradient,
+  type GradientSums,
+  type HeadKeys,
+  scoreKeys,
+  toWeights,
+  weighValues,
+} from "../core/attention_gradient.ts";
+import { heaviestOf } from "../core/heaviest.ts";
+import {
+  type HeadLayout,
+  keyColumns,
+  keyHeadOf,
+  outputColumns,
+  queryColumns,
+  valueColumns,
+} from "../core/head_layout.ts";
+import { score } from "../core/score_rule.ts";
+import { type DynamicAttention, type EngineInside, insideOf } from "../dynamic_attention.ts";
+
+/** Rows to differentiate: standing queries, or passing ones. */
+export type GradientRows =
+  | { readonly kind: "standing"; readonly slots: Uint32Array }
+  | { readonly kind: "passing"; readonly queries: PassingQueries };
+
+/** What is asked. */
+export interface GradientQuestion {
+  readonly rows: GradientRows;
+  /** How many of the heaviest keys count, for each row and head; Infinity for all. */
+  readonly top: number;
+  /** Whether derivatives by every score are wanted. */
+  readonly wantsBias: boolean;
+  /** g, once o is known: both r rows of H·dv numbers. Stored rows `[key | value]` are at hand. */
+  readonly toOutputGradient: (output: Float64Array, keys: RowSource) => Float64Array;
+}
+
+/** What is answered; T touched keys. */
+export interface GradientAnswer {
+  /** T slots in ascending order. */
+  readonly slots: Uint32Array<ArrayBuffer>;
+  /** r × H·d. */
+  readonly query: Float64Array<ArrayBuffer>;
+  /** T rows `[key | value]`. */
+  readonly rows: Float64Array<ArrayBuffer>;
+  /** r × H × T; empty if not wanted. */
+  readonly bias: Float64Array<ArrayBuffer>;
+  /** r × H: 1 minus the weights that counted. */
+  readonly leftOut: Float64Array<ArrayBuffer>;
+}
+
+/** Rows that hold all that a question is about. */
+interface Gathered {
+  readonly slots: Uint32Array<ArrayBuffer>;
+  readonly rows: Float32Array;
+  readonly positions: Float64Array;
+}
+
+/** Asks; edits made after the call change nothing. `rows` are live. */
+export function askGradients(
+  operation: string,
+  live: DynamicAttention,
+  question: GradientQuestion,
+): Promise<GradientAnswer> {
+  const inside = insideOf(operation, live);
+  const { rows, top } = question;
+  const { keySlots, querySlots } = inside.parts;
+  const asOfNow = {
+    slots: keySlots.liveSlots(),
+    keySize: keySlots.size,
+    querySize: querySlots.size,
+  };
+  const standing = rows.kind === "standing" ? rows.slots : NO_ROWS;
+  const isSparse = rows.kind === "standing" && top < asOfNow.slots.length;
+  return inside.ask(operation, standing, async ({ backend, read }) => {
+    if (!isSparse) return answerFromAll(inside, backend, question, asOfNow);
+    const { output } = await read();
+    return await answerFromHeaviest(inside, backend, question, asOfNow, Float64Array.from(output));
+  });
+}
+
+const NO_ROWS = new Uint32Array(0);
+
+interface AsOfCall {
+  /** Live key slots. */
+  readonly slots: Uint32Array<ArrayBuffer>;
+  readonly keySize: number;
+  readonly querySize: number;
+}
+
+/** Where a head reads. */
+function headKeysOf(
+  { layout }: { readonly layout: HeadLayout },
+  head: number,
+  { slots, rows }: Gathered,
+): HeadKeys {
+  const { headDim, valueDim } = layout;
+  const keyHead = keyHeadOf(layout, head);
+  return {
+    rows,
+    count: slots.length,
+    stride: keyColumns(layout) + valueColumns(layout),
+    keyOffset: keyHead * headDim,
+    valueOffset: keyColumns(layout) + keyHead * valueDim,
+    headDim,
+    valueDim,
+  };
+}
+
+/** Every live key, scored in float64. */
+function answerFromAll(
+  { parts }: EngineInside,
+  backend: Backend,
+  { rows, top, wantsBias, toOutputGradient }: GradientQuestion,
+  { slots, keySize, querySize }: AsOfCall,
+): GradientAnswer {
+  const { layout, rule, mask } = parts;
+  const { heads, headDim, valueDim } = layout;
+  const queries = queriesOf(rows, backend, layout);
+  const gathered = gather(backend.keys, slots, layout);
+  const count = queries.count, n = slots.length, columns = outputColumns(layout);
+  // What a matrix says never changes; what a function said is with the backend.
+  const said = mask?.isFunction ? backend.bias(keySize, querySize) : null;
+  const biasOf = (i: number, j: number, head: number) => {
+    if (!mask) return 0;
+    const maskHead = mask.heads === 1 ? 0 : head;
+    return said ? said[(j * querySize + i) * mask.heads + maskHead] : mask.bias(i, j, maskHead);
+  };
+  const capped = new Float64Array(count * heads * n), weights = new Float64Array(count * heads * n);
+  const output = new Float64Array(count * columns);
+  const query = new Float64Array(headDim);
+  const placeOf = (i: number, head: number) => (i * heads + head) * n;
+  const loadHead = (i: number, head: number) => {
+    const from = i * queryColumns(layout) + head * headDim;
+    query.set(queries.rows.subarray(from, from + headDim));
+  };
+  for (let i = 0; i < count; i++) {
+    for (let head = 0; head < heads; head++) {
+      loadHead(i, head);
+      const at = placeOf(i, head), keys = headKeysOf(parts, head, gathered);
+      const own = capped.subarray(at, at + n), ownWeights = weights.subarray(at, at + n);
+      scoreKeys(query, queries.positions[i], keys, gathered.positions, rule, own);
+      ownWeights.set(own);
+      if (mask && queries.slots) {
+        for (let t = 0; t < n; t++) ownWeights[t] += biasOf(queries.slots[i], slots[t], head);
+      }
+      toWeights(ownWeights, n);
+      weighValues(keys, ownWeights, output, i * columns + head * valueDim);
+    }
+  }
+  const leftOut = new Float64Array(count * heads);
+  if (top < n) keepHeaviest(weights, count * heads, n, top, leftOut);
+  const outputGradient = toOutputGradient(output, backend.keys);
+  const answer: GradientAnswer = {
+    slots,
+    query: new Float64Array(queries.rows.length),
+    rows: new Float64Array(gathered.rows.length),
+    bias: new Float64Array(wantsBias ? count * heads * n : 0),
+    leftOut,
+  };
+  for (let i = 0; i < count; i++) {
+    for (let head = 0; head < heads; head++) {
+      loadHead(i, head);
+      const at = placeOf(i, head);
+      addHeadGradient(
+        query,
+        headKeysOf(parts, head, gathered),
+        capped.subarray(at, at + n),
+        weights.subarray(at, at + n),
+        output,
+        outputGradient,
+        i * columns + head * valueDim,
+        rule,
+        sumsOf(answer, layout, i, head),
+      );
+    }
+  }
+  return top < n ? withoutUntouched(answer, weights, count * heads) : answer;
+}
+
+/** The heaviest keys of each row and head, as the backend weighs them. */
+async function answerFromHeaviest(
+  { parts }: EngineInside,
+  backend: Backend,
+  { rows, top, wantsBias, toOutputGradient }: GradientQuestion,
+  { slots: liveSlots, keySize }: AsOfCall,
+  output: Float64Array,
+): Promise<GradientAnswer> {
+  const { layout, rule } = parts;
+  const { heads, headDim, valueDim } = layout;
+  const queries = queriesOf(rows, backend, layout);
+  const { count } = queries, columns = outputColumns(layout);
+  const leftOut = new Float64Array(count * heads);
+  const kept: { readonly slots: Uint32Array; readonly weights: Float64Array }[] = [];
+  for (let i = 0; i < count; i++) {
+    for (let head = 0; head < heads; head++) {
+      const all = await backend.weights(queries.slots![i], head, keySize);
+      const slots = heaviestOf(liveSlots, all, top);
+      const weights = Float64Array.from(slots, (slot) => all[slot]);
+      leftOut[i * heads + head] = massBeyond(weights);
+      kept.push({ slots, weights });
+    }
+  }
+  const union = Uint32Array.from(new Set(kept.flatMap(({ slots }) => [...slots]))).sort();
+  const places = new Map(Array.from(union, (slot, at) => [slot, at]));
+  const gathered = gather(backend.keys, union, layout);
+  const outputGradient = toOutputGradient(output, backend.keys);
+  const answer: GradientAnswer = {
+    slots: union,
+    query: new Float64Array(queries.rows.length),
+    rows: new Float64Array(gathered.rows.length),
+    bias: new Float64Array(wantsBias ? count * heads * union.length : 0),
+    leftOut,
+  };
+  const query = new Float64Array(headDim);
+  const capped = new Float64Array(union.length), weights = new Float64Array(union.length);
+  for (let i = 0; i < count; i++) {
+    for (let head = 0; head < heads; head++) {
+      const from = i * queryColumns(layout) + head * headDim;
+      query.set(queries.rows.subarray(from, from + headDim));
+      const keys = headKeysOf(parts, head, gathered);
+      const own = kept[i * heads + head];
+      weights.fill(0);
+      own.slots.forEach((slot, at) => {
+        const place = places.get(slot) as number;
+        weights[place] = own.weights[at];
+        const offset = place * keys.stride + keys.keyOffset;
+        capped[place] = score(query, gathered.rows, offset, headDim, rule.scale, rule.softcap);
+      });
+      const at = i * columns + head * valueDim;
+      const sums = sumsOf(answer, layout, i, head);
+      addHeadGradient(query, keys, capped, weights, output, outputGradient, at, rule, sums);
+    }
+  }
+  return answer;
+}
+
+interface QueryRows {
+  readonly count: number;
+  readonly rows: Float32Array;
+  readonly positions: Float64Array;
+  /** null for passing ones. */
+  readonly slots: Uint32Array | null;
+}
+
+function queriesOf(rows: GradientRows, backend: Backend, layout: HeadLayout): QueryRows {
+  if (rows.kind === "passing") return { ...rows.queries, slots: null };
+  const { slots } = rows;
+  const width = queryColumns(layout);
+  const queries = new Float32Array(slots.length * width);
+  slots.forEach((slot, i) => backend.queries.copyRow(slot, queries, i * width));
+  const positions = Float64Array.from(slots, (slot) => backend.queries.position(slot));
+  return { count: slots.length, rows: queries, positions, slots };
+}
+
+function gather(source: RowSource, slots: Uint32Array<ArrayBuffer>, layout: HeadLayout): Gathered {
+  const width = keyColumns(layout) + valueColumns(layout);
+  const rows = new Float32Array(slots.length * width);
+  const positions = new Float64Array(slots.length);
+  for (let t = 0; t < slots.length; t++) {
+    source.copyRow(slots[t], rows, t * width);
+    positions[t] = source.position(slots[t]);
+  }
+  return { slots, rows, positions };
+}
+
+function sumsOf(answer: GradientAnswer, layout: HeadLayout, i: number, head: number): GradientSums {
+  return {
+    query: answer.query,
+    queryOffset: i * queryColumns(layout) + head * layout.headDim,
+    rows: answer.rows,
+    scores: answer.bias.length > 0 ? answer.bias : null,
+    scoreOffset: (i * layout.heads + head) * answer.slots.length,
+  };
+}
+
+/** Sets all but the `top` heaviest weights of each of `count` runs to 0, and notes the mass that goes. */
+function keepHeaviest(
+  weights: Float64Array,
+  count: number,
+  n: number,
+  top: number,
+  leftOut: Float64Array,
+): void {
+  const places = Uint32Array.from({ length: n }, (_, t) => t);
+  for (let run = 0; run < count; run++) {
+    const own = weights.subarray(run * n, (run + 1) * n);
+    const kept = heaviestOf(places, own, top);
+    const keptWeights = Float64Array.from(kept, (t) => own[t]);
+    leftOut[run] = massBeyond(keptWeights);
+    own.fill(0);
+    kept.forEach((t, at) => own[t] = keptWeights[at]);
+  }
+}
+
+/** 1 minus what weighs, not below 0; 0 for a row without an allowed key. */
+function massBeyond(weights: Float64Array): number {
+  const kept = weights.reduce((sum, weight) => sum + weight, 0);
+  return kept === 0 && (weights.length > 0) ? 0 : Math.max(0, 1 - kept);
+}
+
+/** The answer without keys that count for no row. */
+function withoutUntouched(answer: GradientAnswer, weights: Float64Array, runs: number): GradientAnswer {
+  const { slots, rows, bias } = answer;
+  const n = slots.length, width = n === 0 ? 0 : rows.length / n;
+  const touched: number[] = [];
+  for (let t = 0; t < n; t++) {
+    for (let run = 0; run < runs; run++) {
+      if (weights[run * n + t] === 0) continue;
+      touched.push(t);
+      break;
+    }
+  }
+  const kept = new Float64Array(touched.length * width);
+  touched.forEach((t, at) => kept.set(rows.subarray(t * width, (t + 1) * width), at * width));
+  const keptBias = new Float64Array(bias.length > 0 ? runs * touched.length : 0);
+  if (bias.length > 0) {
+    for (let run = 0; run < runs; run++) {
+      touched.forEach((t, at) => keptBias[run * touched.length + at] = bias[run * n + t]);
+    }
+  }
+  return { ...answer, slots: Uint32Array.from(touched, (t) => slots[t]), rows: kept, bias: keptBias };
+}

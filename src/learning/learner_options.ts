@@ -1,0 +1,110 @@
+/**
+ * The options of a learner and their check.
+ */
+
+import { describe, InputError } from "../errors.ts";
+import type { RowKind } from "../lazy/newest_rows.ts";
+import { isCount } from "../matrix.ts";
+import { checkNames } from "../options.ts";
+import { toTop } from "./attention_gradients.ts";
+import { type Loss, squaredLoss } from "./losses.ts";
+import { type Optimizer, sgd } from "./optimizers.ts";
+import { type RateSchedule, toSchedule } from "./rates.ts";
+
+/** Rates of their own, or `false` for rows that stay as they are. */
+export interface PartRates {
+  /** Of keys. */
+  readonly keys?: number | RateSchedule | false;
+  /** Of values. */
+  readonly values?: number | RateSchedule | false;
+  /** Of standing queries. */
+  readonly queries?: number | RateSchedule | false;
+}
+
+/** How a learner learns. */
+export interface LearnerOptions {
+  /** {@link squaredLoss} unless given. */
+  readonly loss?: Loss;
+  /** {@link sgd} unless given. */
+  readonly optimizer?: Optimizer;
+  /** The learning rate, or its schedule over the examples learned from; 0.01 unless given. */
+  readonly rate?: number | RateSchedule;
+  /** Other rates for keys, values or queries, or `false` for none. */
+  readonly rates?: PartRates;
+  /**
+   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot; 0 leaves it as it is. Must depend
+   * on nothing else.
+   */
+  readonly rowRate?: (kind: RowKind, slot: number) => number;
+  /** Only so many of the heaviest keys of a head learn from an example; all unless given. */
+  readonly top?: number;
+  /**
+   * What `predictOne` reads for standing queries: "exact" (the default), or "stale", an engine's `peek`, whose age its
+   * `lazyThreshold` limits. Learning is always exact.
+   */
+  readonly reads?: "exact" | "stale";
+  /** Of {@link OnlineLearner.random}; 0 unless given. */
+  readonly seed?: number;
+}
+
+/** Checked options. */
+export interface LearnerConfig {
+  readonly loss: Loss;
+  readonly optimizer: Optimizer;
+  /** null where rows of a kind stay as they are. */
+  readonly rates: Readonly<Record<RowKind, RateSchedule | null>>;
+  readonly rowRate: (kind: RowKind, slot: number) => number;
+  readonly top: number;
+  readonly reads: "exact" | "stale";
+  readonly seed: number;
+}
+
+export const LEARNER_OPTIONS: readonly (keyof LearnerOptions)[] = [
+  ...["loss", "optimizer", "rate", "rates", "rowRate", "top", "reads", "seed"] as const,
+];
+
+/** Checks the options of a learner; names have been checked. */
+export function toLearnerConfig(operation: string, options: LearnerOptions): LearnerConfig {
+  const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact", seed = 0 } =
+    options;
+  const { rowRate = () => 1 } = options;
+  checkMembers(operation, "loss", loss, ["check", "predict", "value", "gradient"]);
+  checkMembers(operation, "optimizer", optimizer, ["stateLength", "step"]);
+  checkNames(operation, rates, ["keys", "values", "queries"]);
+  if (typeof rowRate !== "function") {
+    throw new InputError(operation, `rowRate is ${describe(rowRate)}`, "a function of kind and slot");
+  }
+  if (reads !== "exact" && reads !== "stale") {
+    throw new InputError(operation, `reads is ${describe(reads)}`, '"exact" or "stale"');
+  }
+  if (!isCount(seed) || seed >= 2 ** 32) {
+    throw new InputError(operation, `seed is ${describe(seed)}`, "an integer from 0 to 2³² − 1");
+  }
+  const ofPart = (name: keyof PartRates) => {
+    const own = rates[name];
+    return own === false
+      ? null
+      : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own ?? rate);
+  };
+  return {
+    loss,
+    optimizer,
+    rates: { key: ofPart("keys"), value: ofPart("values"), query: ofPart("queries") },
+    rowRate,
+    top: toTop(operation, options.top),
+    reads,
+    seed,
+  };
+}
+
+function checkMembers(operation: string, name: string, given: object, members: readonly string[]): void {
+  const lacks = (member: string) =>
+    typeof given !== "object" || given === null || typeof Reflect.get(given, member) !== "function";
+  const missing = members.find(lacks);
+  if (missing === undefined && typeof Reflect.get(given, "name") === "string") return;
+  throw new InputError(
+    operation,
+    `${name} is ${describe(given)}`,
+    `an object with ${["name", ...members].join(", ")}`,
+  );
+}

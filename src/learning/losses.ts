@@ -1,0 +1,147 @@
+/**
+ * What a learner makes smaller: a loss of scores and targets, its derivative, and the link from scores to a prediction.
+ *
+ * A *score* is one number of attention's output, or its product with the value of a key; a *prediction* is what the link
+ * makes of it, and what metrics see.
+ */
+
+import { describe, InputError } from "../errors.ts";
+
+/** A loss of K scores; write one of your own by giving these. */
+export interface Loss {
+  /** What a snapshot calls it. */
+  readonly name: string;
+  /**
+   * Refuses targets that do not fit K scores.
+   *
+   * @throws {InputError} In the name of `operation`.
+   */
+  check(operation: string, targets: Float64Array, scoreCount: number): void;
+  /** The prediction, K numbers. */
+  predict(scores: Float64Array): Float64Array<ArrayBuffer>;
+  /** L. */
+  value(scores: Float64Array, targets: Float64Array): number;
+  /** ∂L/∂score, K numbers. */
+  gradient(scores: Float64Array, targets: Float64Array): Float64Array<ArrayBuffer>;
+}
+
+/**
+ * ½ Σ (score − y)², for numbers; y has one number a score.
+ *
+ * @example
+ * ```ts
+ * import { squaredLoss } from "@attune/attention/learning";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loss = squaredLoss();
+ * assertEquals(loss.value(Float64Array.of(3), Float64Array.of(1)), 2);
+ * assertEquals(loss.gradient(Float64Array.of(3), Float64Array.of(1)), Float64Array.of(2));
+ * ```
+ */
+export function squaredLoss(): Loss {
+  return {
+    name: "squared",
+    check: checkOneEach,
+    predict: (scores) => Float64Array.from(scores),
+    value: (scores, targets) => sumOf(scores, (score, at) => (score - targets[at]) ** 2 / 2),
+    gradient: (scores, targets) => Float64Array.from(scores, (score, at) => score - targets[at]),
+  };
+}
+
+/**
+ * As the squared loss up to a distance `delta`, and from there on as far as the absolute one, so that one odd target
+ * moves little: Σ ½e² for |e| ≤ δ, Σ δ(|e| − δ/2) beyond.
+ *
+ * Source: Huber, "Robust Estimation of a Location Parameter", 1964.
+ */
+export function huberLoss(delta: number): Loss {
+  if (!(typeof delta === "number" && delta > 0 && delta < Infinity)) {
+    throw new InputError("huberLoss", `delta is ${describe(delta)}`, "a finite number above 0");
+  }
+  const clipped = (error: number) => Math.max(-delta, Math.min(delta, error));
+  return {
+    name: `huber(${delta})`,
+    check: checkOneEach,
+    predict: (scores) => Float64Array.from(scores),
+    value: (scores, targets) =>
+      sumOf(scores, (score, at) => {
+        const error = score - targets[at], inside = clipped(error);
+        return inside * (error - inside / 2);
+      }),
+    gradient: (scores, targets) => Float64Array.from(scores, (score, at) => clipped(score - targets[at])),
+  };
+}
+
+/**
+ * −Σ [y ln p + (1 − y) ln(1 − p)] with p = σ(score) = 1 / (1 + exp(−score)), for yes and no: y is true or false, or a
+ * probability. The prediction is p.
+ */
+export function logisticLoss(): Loss {
+  return {
+    name: "logistic",
+    check(operation, targets, scoreCount) {
+      checkOneEach(operation, targets, scoreCount);
+      const bad = targets.find((target) => !(target >= 0 && target <= 1));
+      if (bad !== undefined) {
+        throw new InputError(operation, `y has ${bad}`, "true, false or numbers from 0 to 1");
+      }
+    },
+    predict: (scores) => Float64Array.from(scores, sigmoid),
+    value: (scores, targets) => sumOf(scores, (score, at) => softplus(score) - targets[at] * score),
+    gradient: (scores, targets) => Float64Array.from(scores, (score, at) => sigmoid(score) - targets[at]),
+  };
+}
+
+/**
+ * Σ_j −ln σ(s_y − s_j) over the others j: of two or more scores the y-th shall be the largest. y is its index, 0 for
+ * the first. The prediction is the scores, whose order counts.
+ *
+ * Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian Personalized Ranking", UAI 2009, §4.
+ */
+export function rankingLoss(): Loss {
+  return {
+    name: "ranking",
+    check(operation, targets, scoreCount) {
+      if (scoreCount < 2) {
+        throw new InputError(operation, `there is ${scoreCount} score to rank`, "at least 2");
+      }
+      const [target] = targets;
+      if (targets.length === 1 && Number.isInteger(target) && target >= 0 && target < scoreCount) return;
+      throw new InputError(
+        operation,
+        `y is ${describe([...targets])}`,
+        `an index from 0 to ${scoreCount - 1}`,
+      );
+    },
+    predict: (scores) => Float64Array.from(scores),
+    value: (scores, [preferred]) =>
+      sumOf(scores, (score, at) => at === preferred ? 0 : softplus(score - scores[preferred])),
+    gradient(scores, [preferred]) {
+      const gradient = Float64Array.from(scores, (score, at) => {
+        return at === preferred ? 0 : sigmoid(score - scores[preferred]);
+      });
+      gradient[preferred] = -gradient.reduce((sum, x) => sum + x, 0);
+      return gradient;
+    },
+  };
+}
+
+/** 1 / (1 + exp(−x)), without overflow. */
+export function sigmoid(x: number): number {
+  const small = Math.exp(-Math.abs(x));
+  return x >= 0 ? 1 / (1 + small) : small / (1 + small);
+}
+
+/** ln(1 + exp(x)), without overflow. */
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}
+
+function sumOf(scores: Float64Array, term: (score: number, at: number) => number): number {
+  return scores.reduce((sum, score, at) => sum + term(score, at), 0);
+}
+
+function checkOneEach(operation: string, targets: Float64Array, scoreCount: number): void {
+  if (targets.length === scoreCount) return;
+  throw new InputError(operation, `y has ${targets.length} numbers`, `${scoreCount} (one a score)`);
+}

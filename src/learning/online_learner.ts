@@ -1,0 +1,370 @@
+/**
+ * The learner: predict from attention, compare, step what made the prediction, and write the steps as lazy edits.
+ *
+ * Invariant: calls take effect one after another, in the order in which they were made. A call that fails has changed
+ * neither rows nor states nor counters.
+ */
+
+import { outputColumns } from "../core/head_layout.ts";
+import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
+import type { LoadOptions } from "../engine_snapshot.ts";
+import { describe, InputError } from "../errors.ts";
+import { checkSlot, type EditRules } from "../lazy/edits.ts";
+import { checkArray } from "../matrix.ts";
+import { checkNames } from "../options.ts";
+import {
+  type CheckedExample,
+  type Example,
+  matchGradientOf,
+  outputGradientOf,
+  partnerOf,
+  scoreCountOf,
+  scoresOf,
+  type Target,
+  toExample,
+  toTargets,
+} from "./examples.ts";
+import { askGradients } from "./gradient_question.ts";
+import {
+  LEARNER_OPTIONS,
+  type LearnerConfig,
+  type LearnerOptions,
+  toLearnerConfig,
+} from "./learner_options.ts";
+import type { LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
+import { type AllStates, momentOf, planStep } from "./learner_step.ts";
+import { SeededRandom } from "./random.ts";
+import { RowStates } from "./row_states.ts";
+
+/** What {@link OnlineLearner.load} is told: the options of the learner and of its engine. */
+export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
+
+/**
+ * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in River.
+ *
+ * An x names a query, standing or passing, and what of its attention is a score: columns of the output, or its products
+ * with the values of keys `against` which it is matched. The loss compares scores with y. What is learned are the rows
+ * of the engine: each step takes the exact derivatives by the query, the keys that it attends to and their values, lets
+ * the optimizer make steps of them and writes these as one batch of lazy edits, all or none.
+ *
+ * - **What is exact.** `learnOne` sees the engine as of its turn, as do predictions unless `reads` is "stale".
+ * - **Order.** Calls are queued; each sees what those before it learned. Edits of others are allowed at any time: a step
+ *   is added to the newest row, and a row that was deleted meanwhile learns nothing.
+ * - **What is touched.** Only rows whose derivative is not 0, and with `top` at most so many keys a head.
+ * - **Rounding.** Rows are float32: a step below half a unit in the last place of a number is lost.
+ * - **States** of the optimizer belong to rows: they go when a row is deleted, and a row that takes its slot starts anew.
+ *
+ * A step costs what {@link attentionGradients} does, and O(d + dv) for each row that is stepped.
+ *
+ * @example A standing query learns to find what it is asked for
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { adagrad, OnlineLearner } from "@attune/attention/learning";
+ * import { assert } from "@std/assert";
+ *
+ * await using live = await DynamicAttention.create({
+ *   query: [[0.1, 0]],
+ *   key: [[1, 0], [0, 1]],
+ *   value: [[0], [10]],
+ * });
+ * const learner = new OnlineLearner(live, { optimizer: adagrad(), rate: 0.3 });
+ * for (let step = 0; step < 50; step++) await learner.learnOne({ query: 0 }, 8);
+ * const [prediction] = await learner.predictOne({ query: 0 });
+ * assert(Math.abs(prediction - 8) < 0.5);
+ * ```
+ */
+export class OnlineLearner {
+  /** The engine; whoever made it disposes it. */
+  readonly live: DynamicAttention;
+  /** For initial rows and negative samples; its state is part of a snapshot. */
+  readonly random: SeededRandom;
+  readonly #config: LearnerConfig;
+  readonly #states: AllStates;
+  #steps = 0;
+  #exactReads = 0;
+  #staleReads = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  /**
+   * A learner on an engine that somebody else disposes.
+   *
+   * @throws {InputError} When an option is unknown or out of range, or `live` is no engine.
+   */
+  constructor(live: DynamicAttention, options: LearnerOptions = {}) {
+    const operation = "OnlineLearner";
+    const { parts } = insideOf(operation, live);
+    checkNames(operation, options, LEARNER_OPTIONS);
+    this.live = live;
+    this.#config = toLearnerConfig(operation, options);
+    this.#states = statesFor(this.#config, parts);
+    this.random = new SeededRandom(this.#config.seed);
+  }
+
+  /**
+   * Goes on with what {@link OnlineLearner.save} wrote. Given the same options, what it predicts and learns from then
+   * on has the same bits as with the learner that was saved, unless time has a say in when the engine applies edits.
+   *
+   * @param options As for the constructor, and for `DynamicAttention.load`. Functions are not in the file.
+   * @throws {FormatError} When the bytes are damaged or no snapshot of a learner.
+   * @throws {InputError} When loss or optimizer are others than those that were saved.
+   */
+  static async load(bytes: Uint8Array, options: LearnerLoadOptions = {}): Promise<OnlineLearner> {
+    const operation = "OnlineLearner.load";
+    if (!(bytes instanceof Uint8Array)) {
+      throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+    }
+    checkArray(operation, "bytes", bytes);
+    const copy = new Uint8Array(bytes);
+    checkNames(operation, options, [...LEARNER_OPTIONS, ...ENGINE_OPTIONS]);
+    const forLearner = pick(options, LEARNER_OPTIONS), forEngine = pick(options, ENGINE_OPTIONS);
+    const config = toLearnerConfig(operation, forLearner);
+    const { loadLearner } = await import("./learner_snapshot.ts");
+    const { live, saved } = await loadLearner(operation, copy, config, forEngine);
+    const learner = new OnlineLearner(live, { ...forLearner, seed: saved.randomState });
+    learner.#steps = saved.steps;
+    learner.#exactReads = saved.exactReads;
+    learner.#staleReads = saved.staleReads;
+    for (const kind of ["key", "value", "query"] as const) learner.#states[kind].restore(saved.states[kind]);
+    return learner;
+  }
+
+  /**
+   * What the loss makes of the scores of x: a number a score.
+   *
+   * @throws {InputError} When x does not fit the engine.
+   * @throws {SlotError} When a slot that x names is not live.
+   */
+  predictOne(x: Example): Promise<Float64Array<ArrayBuffer>> {
+    const operation = "OnlineLearner.predictOne";
+    return this.#inTurn(operation, x, async (example) => {
+      if (this.#config.reads === "stale" && example.rows.kind === "standing") {
+        const { prediction } = await this.#peek(example, false);
+        return prediction;
+      }
+      const scores = await this.#exactScores(operation, example);
+      this.#exactReads++;
+      return this.#config.loss.predict(scores);
+    });
+  }
+
+  /**
+   * A prediction from the row of a standing query as it was last brought up to date, and how far its scores can be from
+   * exact, apart from roundings of float64. With passing queries, which have no past, it is exact.
+   *
+   * @throws {InputError} When x does not fit the engine.
+   * @throws {SlotError} When a slot that x names is not live.
+   */
+  peekOne(x: Example): Promise<StalePrediction> {
+    const operation = "OnlineLearner.peekOne";
+    return this.#inTurn(operation, x, async (example) => {
+      if (example.rows.kind === "standing") return await this.#peek(example, true);
+      const scores = await this.#exactScores(operation, example);
+      this.#exactReads++;
+      return {
+        prediction: this.#config.loss.predict(scores),
+        bounds: new Float64Array(scores.length),
+        pending: 0,
+      };
+    });
+  }
+
+  /**
+   * One step on the loss of x and y.
+   *
+   * @throws {InputError} When x does not fit the engine, y not the loss, or a step leads out of the range of float32.
+   * @throws {SlotError} When a slot that x names is not live.
+   */
+  async learnOne(x: Example, y: Target): Promise<LearnedStep> {
+    const operation = "OnlineLearner.learnOne";
+    const targets = toTargets(operation, y);
+    return await this.#inTurn(operation, x, (example) => this.#learn(operation, example, targets));
+  }
+
+  /**
+   * Deletes a standing query, with all that is kept of it. Keys and values that learned from it keep what they learned;
+   * where only queries learn, the rest is as if it had never been.
+   */
+  forgetQuery(slot: number): Promise<void> {
+    return this.#queue(() => {
+      const { parts } = insideOf("OnlineLearner.forgetQuery", this.live);
+      checkSlot("OnlineLearner.forgetQuery", "query", slot, parts.querySlots);
+      this.live.deleteQuery(slot);
+    });
+  }
+
+  /** Deletes a key with its value, with all that is kept of them. Rows that learned beside it keep what they learned. */
+  forgetKey(slot: number): Promise<void> {
+    return this.#queue(() => {
+      const { parts } = insideOf("OnlineLearner.forgetKey", this.live);
+      checkSlot("OnlineLearner.forgetKey", "key", slot, parts.keySlots);
+      this.live.delete(slot);
+    });
+  }
+
+  /**
+   * Writes the engine, the states of the optimizer, the counters and the state of {@link OnlineLearner.random} to one
+   * safetensors file with a checksum, all as of the turn of the call. The engine lies in it as the bytes that
+   * `DynamicAttention.load` reads.
+   */
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    const operation = "OnlineLearner.save";
+    return this.#queue(async () => {
+      const { key, value, query } = this.#states;
+      const { loss, optimizer } = this.#config;
+      const saved = {
+        steps: this.#steps,
+        exactReads: this.#exactReads,
+        staleReads: this.#staleReads,
+        randomState: this.random.state,
+        states: { key: key.save(), value: value.save(), query: query.save() },
+      };
+      // Nobody learns meanwhile: the next call waits for its turn.
+      const { encodeLearner } = await import("./learner_snapshot.ts");
+      return await encodeLearner(operation, await this.live.save(), saved, { loss, optimizer });
+    });
+  }
+
+  /** What has been done so far. */
+  stats(): LearnerStats {
+    const { key, value, query } = this.#states;
+    return {
+      steps: this.#steps,
+      exactReads: this.#exactReads,
+      staleReads: this.#staleReads,
+      keyStates: key.count,
+      valueStates: value.count,
+      queryStates: query.count,
+    };
+  }
+
+  /** Checks x at the call, and again when its turn has come: calls before it may have deleted what it names. */
+  async #inTurn<T>(operation: string, x: Example, run: (example: CheckedExample) => Promise<T>): Promise<T> {
+    const check = () => toExample(operation, x, insideOf(operation, this.live).parts);
+    const example = check();
+    return await this.#queue(() => {
+      const { parts } = insideOf(operation, this.live);
+      recheck(operation, example, parts);
+      return run(example);
+    });
+  }
+
+  #queue<T>(run: () => T | Promise<T>): Promise<T> {
+    const result = this.#tail.then(run);
+    this.#tail = result.catch(ignore);
+    return result;
+  }
+
+  async #exactScores(operation: string, example: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
+    const { live } = this;
+    const { layout } = insideOf(operation, live).parts;
+    const { rows } = example;
+    const columns = layout.heads * layout.headDim;
+    const output = rows.kind === "standing" ? live.read(rows.slots) : live.attend(
+      { data: rows.queries.rows, shape: [1, columns] },
+      { positions: rows.queries.positions },
+    );
+    // Of the same moment as the output.
+    const valueOf = valuesOf(live, example);
+    return scoresOf(example, (await output).data, valueOf, layout);
+  }
+
+  async #peek(example: CheckedExample, certified: boolean): Promise<StalePrediction> {
+    const { live } = this;
+    const { layout } = insideOf("OnlineLearner.peekOne", live).parts;
+    const { slots } = example.rows as { readonly slots: Uint32Array };
+    const answer = live.peek(slots, { bounds: certified });
+    const valueOf = valuesOf(live, example);
+    const { output, bounds: [bound], pending } = await answer;
+    const scores = scoresOf(example, output.data, valueOf, layout);
+    this.#staleReads++;
+    const lengthOf = (slot: number) => {
+      const value = valueOf(slot);
+      let sum = 0;
+      for (let at = 0; at < outputColumns(layout); at++) sum += value[partnerOf(at, layout)] ** 2;
+      return Math.sqrt(sum);
+    };
+    const bounds = example.against
+      ? Float64Array.from(example.against, (slot) => bound === 0 ? 0 : bound * lengthOf(slot))
+      : Float64Array.from(example.columns, () => bound);
+    return { prediction: this.#config.loss.predict(scores), bounds, pending };
+  }
+
+  async #learn(operation: string, example: CheckedExample, targets: Float64Array): Promise<LearnedStep> {
+    const { live } = this;
+    const { loss, top } = this.#config;
+    const { parts } = insideOf(operation, live);
+    const { layout } = parts;
+    loss.check(operation, targets, scoreCountOf(example));
+    const moment = momentOf(parts);
+    let scores = new Float64Array(0), byScore = scores, output = new Float64Array(0);
+    const valueOf = valuesOf(live, example);
+    const answer = await askGradients(operation, live, {
+      rows: example.rows,
+      top,
+      wantsBias: false,
+      toOutputGradient: (exact) => {
+        output = Float64Array.from(exact);
+        scores = scoresOf(example, output, valueOf, layout);
+        byScore = loss.gradient(scores, targets);
+        return outputGradientOf(example, byScore, valueOf, layout);
+      },
+    });
+    const value = loss.value(scores, targets);
+    if (Number.isNaN(value) || byScore.some(Number.isNaN)) {
+      throw new InputError(
+        operation,
+        `the loss ${loss.name} of ${describe([...scores])} is ${value}`,
+        "a number",
+      );
+    }
+    const matched = new Map<number, Float64Array>();
+    example.against?.forEach((slot, at) => {
+      const gradient = matchGradientOf(byScore[at], output, layout), before = matched.get(slot);
+      matched.set(slot, before ? gradient.map((g, c) => g + before[c]) : gradient);
+    });
+    const querySlot = example.rows.kind === "standing" ? example.rows.slots[0] : null;
+    const gradients = { ...answer, querySlot, matched };
+    const plan = planStep(operation, live, parts, this.#config, this.#states, moment, gradients, this.#steps);
+    if (plan.edits.length > 0) live.edit(plan.edits);
+    plan.keepStates();
+    this.#steps++;
+    return {
+      prediction: loss.predict(scores),
+      loss: value,
+      rowsStepped: plan.rowCount,
+      leftOut: answer.leftOut.reduce((most, mass) => Math.max(most, mass), 0),
+      queryGradient: answer.query,
+    };
+  }
+}
+
+const ENGINE_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
+
+function statesFor({ optimizer }: LearnerConfig, { layout, keySlots, querySlots }: EditRules): AllStates {
+  const { heads, kvHeads, headDim, valueDim } = layout;
+  const states = (width: number, slots: typeof keySlots) =>
+    new RowStates(optimizer.stateLength(width), slots);
+  return {
+    key: states(kvHeads * headDim, keySlots),
+    value: states(kvHeads * valueDim, keySlots),
+    query: states(heads * headDim, querySlots),
+  };
+}
+
+/** The values that an example is matched with, as they are now. */
+function valuesOf(live: DynamicAttention, { against }: CheckedExample): (slot: number) => ArrayLike<number> {
+  const values = new Map(Array.from(against ?? [], (slot) => [slot, live.getValue(slot)]));
+  return (slot) => values.get(slot) ?? [];
+}
+
+function recheck(operation: string, { rows, against }: CheckedExample, parts: EditRules): void {
+  if (rows.kind === "standing") checkSlot(operation, "query", rows.slots[0], parts.querySlots);
+  against?.forEach((slot) => checkSlot(operation, "key", slot, parts.keySlots));
+}
+
+function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  const entries = names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]);
+  return Object.fromEntries(entries) as Pick<T, K>;
+}
+
+function ignore(): void {}

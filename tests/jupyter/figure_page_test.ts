@@ -1,0 +1,222 @@
+// Figures in a real browser: drawn off line, light and dark, in whatever order their cells come, and with nothing run
+// that was meant as text. Pictures of what was seen are kept.
+
+import { type Browser, chromium, type Page } from "playwright-core";
+import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
+import { DISPLAY, type Figure } from "../../src/jupyter/mod.ts";
+import { embeddedLibrary } from "../../src/jupyter/plotly_page.ts";
+import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "../assert.ts";
+import { findProgram, requires } from "../requirements.ts";
+import { keepScreenshot } from "../support/screenshots.ts";
+import { allFigures, EVIL } from "./support.ts";
+
+const browserPath = findProgram("chromium", "google-chrome", "chrome");
+const needs = requires("chromium", browserPath, "apt-get install chromium");
+
+interface Opened {
+  readonly page: Page;
+  /** What the console said, and addresses that were asked for. */
+  readonly complaints: string[];
+}
+
+async function withBrowser(run: (open: (html: string, page?: PageLook) => Promise<Opened>) => Promise<void>) {
+  const browser: Browser = await chromium.launch({
+    executablePath: browserPath as string,
+    args: [...BROWSER_SWITCHES],
+  });
+  const folder = await Deno.makeTempDir();
+  let files = 0;
+  try {
+    await run(async (html, { colorScheme = "light", body = "", follows = true, width = 900 } = {}) => {
+      const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
+      const complaints: string[] = [];
+      page.on("console", (message) => complaints.push(message.text()));
+      page.on("pageerror", (error) => complaints.push(error.message));
+      page.on("request", (request) => {
+        if (!/^(file|data|blob):/.test(request.url())) complaints.push(request.url());
+      });
+      const scheme = follows ? "<style>:root { color-scheme: light dark }</style>" : "";
+      const file = `${folder}/${files++}.html`;
+      await Deno.writeTextFile(file, `<!DOCTYPE html><meta charset="utf-8">${scheme}<body ${body}>${html}`);
+      await page.goto(`file://${file}`);
+      return { page, complaints };
+    });
+  } finally {
+    await browser.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+interface PageLook {
+  readonly colorScheme?: "light" | "dark";
+  /** Attributes of the body. */
+  readonly body?: string;
+  /** Whether the page follows what the reader has chosen. */
+  readonly follows?: boolean;
+  readonly width?: number;
+}
+
+async function fragmentOf(shown: Figure): Promise<string> {
+  return String((await shown[DISPLAY]())["text/html"]);
+}
+
+/** The colour of the first text of each figure. */
+async function textColors(page: Page): Promise<string[]> {
+  await page.waitForFunction("document.querySelectorAll('[data-attune-drawn] .main-svg text').length > 0");
+  return [
+    ...new Set(
+      await page.locator(".main-svg .xtitle, .main-svg .gtitle").evaluateAll((texts) =>
+        texts.map((text: { style?: { fill: string } }) => text.style?.fill ?? "")
+      ),
+    ),
+  ];
+}
+
+const LIGHT = "rgb(29, 35, 42)", DARK = "rgb(228, 232, 236)";
+
+Deno.test({
+  name: "figures draw off line, light, dark and narrow, say nothing on the console and run no label",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const figures = Object.values(await allFigures());
+      const html = await embeddedLibrary() + (await Promise.all(figures.map(fragmentOf))).join("\n");
+      for (
+        const [colorScheme, width, color] of [["light", 900, LIGHT], ["dark", 900, DARK], [
+          "light",
+          400,
+          LIGHT,
+        ]] as const
+      ) {
+        const { page, complaints } = await open(html, { colorScheme, width });
+        await page.waitForFunction(
+          `document.querySelectorAll(".js-plotly-plot .main-svg").length >= ${figures.length}`,
+        );
+        assertEquals(await textColors(page), [color]);
+        assertEquals(
+          await page.locator("[data-attune-figure] > img").count(),
+          0,
+          "still pictures have given place",
+        );
+        assertEquals(await page.evaluate("globalThis.harmed"), undefined);
+        assertEquals(await page.locator("img[onerror], svg[onload]").count(), 0);
+        assertEquals(complaints, []);
+        await keepScreenshot(page, `figures-${colorScheme}-${width}`);
+        await page.close();
+      }
+    }),
+});
+
+Deno.test({
+  name: "figures show labels as they are, also where one hovers",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const { attentionHeatmap, heaviestKeys } = await allFigures();
+      const { page } = await open(await attentionHeatmap.html() + await fragmentOf(heaviestKeys));
+      await page.waitForSelector(".bars");
+      const ticks = await page.locator(".ytick text, .yaxislayer-above text").allTextContents();
+      assert(ticks.includes(EVIL[0].slice(0, 15) + "…"), ticks.join());
+      assertEquals(await page.locator(".gtitle").first().textContent(), EVIL[0]);
+      const plot = page.locator(".nsewdrag").first();
+      const box = await plot.boundingBox();
+      assert(box);
+      await page.mouse.move(box.x + 5, box.y + box.height - 5);
+      await page.waitForSelector(".hovertext");
+      assertMatch(
+        await page.locator(".hovertext").first().textContent() ?? "",
+        /query <b>bold<\/b> &lt;i&gt; \$\\alpha\$ %\{x\}/,
+      );
+    }),
+});
+
+Deno.test({
+  name:
+    "figures choose the theme of the page: JupyterLab's and VS Code's words, else what is painted behind them",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const html = await (await allFigures()).forecast.html();
+      const looks: [look: PageLook, color: string][] = [
+        [{ body: 'data-jp-theme-light="false"' }, DARK],
+        [{ body: 'data-jp-theme-light="true"', colorScheme: "dark" }, LIGHT],
+        [{ body: 'data-vscode-theme-kind="vscode-dark"' }, DARK],
+        [{ body: 'style="background: #111"' }, DARK],
+        [{ colorScheme: "dark", follows: false }, LIGHT], // a page that is white whatever its reader has chosen
+      ];
+      for (const [look, color] of looks) {
+        const { page, complaints } = await open(html, look);
+        assertEquals(await textColors(page), [color], JSON.stringify(look));
+        assertEquals(complaints, []);
+        await page.close();
+      }
+      const { page } = await open(html, { body: 'data-jp-theme-light="true"' });
+      assertEquals(await textColors(page), [LIGHT]);
+      await page.evaluate("document.body.dataset.jpThemeLight = 'false'");
+      await page.waitForFunction(`document.querySelector(".xtitle").style.fill === "${DARK}"`);
+    }),
+});
+
+Deno.test({
+  name:
+    "a figure draws whether the library's cell comes before or after it, and keeps the chosen head when colours change",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const { attentionHeatmap, forecast } = await allFigures();
+      const html = await fragmentOf(attentionHeatmap) + await embeddedLibrary() + await fragmentOf(forecast) +
+        await embeddedLibrary();
+      const { page, complaints } = await open(html, { body: 'data-jp-theme-light="true"' });
+      await page.waitForFunction(
+        'document.querySelectorAll(".js-plotly-plot .main-svg .xtitle").length === 2',
+      );
+      await page.evaluate(`Plotly = attunePlotly,
+        Plotly.restyle(document.querySelector(".js-plotly-plot"), {
+          visible: document.querySelector(".js-plotly-plot").data.map(({ visible }) => !visible),
+        }), null`);
+      const shown =
+        "JSON.stringify(document.querySelector('.js-plotly-plot').data.map(({ visible }) => visible))";
+      const chosen = await page.evaluate(shown);
+      await page.evaluate("document.body.dataset.jpThemeLight = 'false'");
+      await page.waitForFunction(`document.querySelector(".xtitle").style.fill === "${DARK}"`);
+      assertEquals(await page.evaluate(shown), chosen);
+      assertNotEquals(chosen, JSON.stringify(attentionHeatmap.data.map(({ visible }) => visible)));
+      assertEquals(complaints, []);
+    }),
+});
+
+Deno.test({
+  name: "a figure whose library is gone stays a picture and says what to run",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const { page, complaints } = await open(await fragmentOf((await allFigures()).forecast));
+      await page.waitForSelector("[data-attune-note]:visible");
+      assertMatch(
+        await page.locator("[data-attune-note]").innerText(),
+        /still picture.*await embedPlotly\(\)/,
+      );
+      const width = await page.locator("[data-attune-figure] > img").evaluate((
+        image: { naturalWidth?: number },
+      ) => image.naturalWidth);
+      assertGreater(width ?? 0, 800);
+      assertEquals(complaints, []);
+    }),
+});
+
+Deno.test({
+  name: "pages with RequireJS and with another Plotly are left as they are",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const before = `<script>
+        globalThis.Plotly = "theirs";
+        globalThis.define = () => { throw new Error("anonymous define"); };
+        globalThis.define.amd = {};
+      </script>`;
+      const { page, complaints } = await open(before + await (await allFigures()).forecast.html());
+      await page.waitForSelector(".main-svg .trace");
+      assertEquals(await page.evaluate("Plotly"), "theirs");
+      assertEquals(complaints, []);
+    }),
+});

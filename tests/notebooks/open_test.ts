@@ -1,0 +1,115 @@
+// `deno task notebook`: Jupyter opens with a Deno kernel in which a notebook runs, and without Jupyter one line says how to
+// get it. Nothing outside of a folder of its own is written.
+
+import { chromium } from "playwright-core";
+import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
+import { parseNotebook } from "../../tools/notebooks/document.ts";
+import { assert, assertEquals } from "../assert.ts";
+import { findProgram, requires } from "../requirements.ts";
+import { keepScreenshot } from "../support/screenshots.ts";
+
+const OPEN = new URL("../../notebooks/open.ts", import.meta.url);
+const NOTEBOOK = new URL("../../notebooks/01_quickstart.ipynb", import.meta.url);
+const SWITCHES = ["run", "--quiet", "--allow-run", "--allow-read", OPEN.pathname];
+
+const browserPath = findProgram("chromium", "google-chrome", "chrome");
+const needsNotebook = requires(
+  "jupyter notebook",
+  findProgram("jupyter-notebook"),
+  "apt-get install jupyter-notebook",
+);
+const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
+
+Deno.test("notebook task: without Jupyter one line says how to get it", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: SWITCHES,
+      env: { PATH: folder, HOME: folder, DENO_DIR: denoFolder() },
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assertEquals([code, text(stdout)], [1, ""]);
+    assertEquals(
+      text(stderr),
+      "Jupyter is missing: get it with `apt-get install jupyter-notebook` or `pip install notebook`\n",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Where this Deno keeps what it has loaded, so that one in another home need not load it again. */
+function denoFolder(): string {
+  const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
+  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
+}
+
+/** The address that Jupyter prints, its key included. */
+async function addressIn(stream: ReadableStream<Uint8Array>): Promise<URL> {
+  let text = "";
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const [address] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(text) ?? [];
+    if (address) return new URL(address);
+  }
+  throw new Error(`Jupyter did not open: ${text}`);
+}
+
+Deno.test({
+  name: "notebook task: a notebook runs in Jupyter's own page",
+  ignore: needsNotebook.ignore || needsBrowser.ignore,
+  fn: async () => {
+    const home = await Deno.makeTempDir();
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [...SWITCHES, "--no-browser", "--allow-root", "--ip=127.0.0.1"],
+      env: {
+        HOME: home,
+        DENO_DIR: denoFolder(),
+        JUPYTER_CONFIG_DIR: `${home}/config`,
+        JUPYTER_DATA_DIR: `${home}/.local/share/jupyter`,
+        JUPYTER_RUNTIME_DIR: `${home}/runtime`,
+        NO_COLOR: "1",
+      },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const [log, rest] = child.stderr.tee();
+    const drained = rest.pipeTo(new WritableStream());
+    try {
+      const address = await addressIn(log);
+      await using browser = await chromium.launch({
+        executablePath: browserPath as string,
+        args: [...BROWSER_SWITCHES],
+      });
+      const page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
+      await page.goto(`${address.origin}/notebooks/01_quickstart.ipynb${address.search}`);
+      await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()");
+      // The file in the repository stays as it is.
+      await page.evaluate("Jupyter.notebook.set_autosave_interval(0)");
+      await page.evaluate("Jupyter.notebook.clear_all_output(); Jupyter.notebook.execute_all_cells()");
+      const { cells } = parseNotebook(await Deno.readTextFile(NOTEBOOK));
+      const last = cells.filter(({ cell_type }) => cell_type === "code").length;
+      const promptOf = `[...document.querySelectorAll(".code_cell .input_prompt")].at(-1).textContent`;
+      await page.waitForFunction(`${promptOf}.includes("[${last}]")`);
+      await page.waitForFunction(`document.querySelectorAll(".output_png img").length > 0`);
+      const shown = await page.locator(".output_text").first().textContent();
+      assert(shown?.includes("64 queries over 4096 keys"), String(shown));
+      assertEquals(await page.locator(".output_error").count(), 0);
+      await keepScreenshot(page, "notebook-6");
+      const headers = { authorization: `token ${address.searchParams.get("token")}` };
+      const end = await fetch(`${address.origin}/api/shutdown`, { method: "POST", headers });
+      await end.body?.cancel();
+      assertEquals((await child.status).code, 0);
+    } finally {
+      try {
+        child.kill("SIGTERM");
+      } catch {
+        // It has ended.
+      }
+      await child.status;
+      await drained;
+      await Deno.remove(home, { recursive: true });
+    }
+  },
+});

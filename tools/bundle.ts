@@ -1,0 +1,31 @@
+// From a module to one script for browsers, by Deno's own bundler, which takes esbuild from npm.
+
+/** What to leave as it is, and how small to write. */
+export interface BundleOptions {
+  /** Specifiers, as they are written in the sources, whose modules stay out. */
+  readonly external?: readonly string[];
+  /** Whether names and spaces are shortened; true unless given. */
+  readonly minify?: boolean;
+  /** A module unless given, or a script that is one function called at once. */
+  readonly format?: "esm" | "iife";
+}
+
+/** The text of the module `entry` with all that it imports. */
+export async function bundle(entry: URL, options: BundleOptions = {}): Promise<string> {
+  const { external = [], minify = true, format = "esm" } = options;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["bundle", "--quiet", "--platform", "browser", "--format", format, ...minify ? ["--minify"] : []],
+      ...external.map((specifier) => `--external=${specifier}`),
+      entry.pathname,
+    ],
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!success || stdout.length === 0) {
+    throw new Error(`bundle: ${entry.pathname} cannot be bundled\n${text(stderr)}`);
+  }
+  return text(stdout);
+}

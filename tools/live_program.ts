@@ -1,0 +1,37 @@
+// From the sources of the live figure to the module that holds its program. The engine goes in with the backend `array` alone,
+// which is all that a figure needs.
+
+import { bundle } from "./bundle.ts";
+
+const FOLDER = new URL("../src/jupyter/live/", import.meta.url);
+
+/** The generated module. */
+export const PROGRAM_MODULE = new URL("program.ts", FOLDER);
+
+/** Modules that the figure never asks for. */
+const UNUSED = ["./wasm/wasm_backend.ts", "./engine_snapshot.ts"];
+
+/** The text of the program, and the module that holds it. */
+export async function liveProgramSource(): Promise<{ text: string; source: string }> {
+  const text = await bundle(new URL("page/main.ts", FOLDER), { external: UNUSED, format: "iife" });
+  const packed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  const program = new Uint8Array(await new Response(packed).arrayBuffer()).toBase64();
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  const source =
+    `// Generated from page/ by \`deno task live\`: the program of the live figure. Not to be edited.
+// deno-fmt-ignore-file
+
+/** Tells this program from others. */
+export const VERSION = "${hash.toHex().slice(0, 12)}";
+/** A script, compressed by gzip, in base64. */
+export const PROGRAM = "${program}";
+`;
+  return { text, source };
+}
+
+/** The text of the program that is committed. Packing may differ from one Deno to another, this does not. */
+export async function unpackedProgram(): Promise<string> {
+  const { PROGRAM } = await import(PROGRAM_MODULE.href);
+  const stream = new Blob([Uint8Array.fromBase64(PROGRAM)]).stream();
+  return await new Response(stream.pipeThrough(new DecompressionStream("gzip"))).text();
+}

@@ -1,0 +1,33 @@
+// `deno task notebooks`: runs every notebook in a real kernel and writes what the cells show back into it. With --check
+// nothing is written; it fails when a notebook shows something else than what is committed. Names of notebooks may follow.
+
+import { differences } from "./notebooks/compare.ts";
+import { formatNotebook, parseNotebook } from "./notebooks/document.ts";
+import { executeNotebook } from "./notebooks/execute.ts";
+
+const FOLDER = new URL("../notebooks/", import.meta.url);
+
+const isCheck = Deno.args.includes("--check");
+const wanted = Deno.args.filter((argument) => !argument.startsWith("--"));
+const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
+  .filter((name) => name.endsWith(".ipynb") && (wanted.length === 0 || wanted.includes(name))).sort();
+
+let failures = wanted.filter((name) => !names.includes(name)).map((name) => `${name} is not in notebooks/`);
+for (const name of names) {
+  const url = new URL(name, FOLDER);
+  const text = await Deno.readTextFile(url);
+  try {
+    const notebook = parseNotebook(text);
+    const executed = await executeNotebook(notebook, FOLDER);
+    const found = differences(notebook, executed);
+    if (isCheck) failures = failures.concat(found.map((sentence) => `${name}: ${sentence}`));
+    else if (formatNotebook(executed) !== text) await Deno.writeTextFile(url, formatNotebook(executed));
+    console.log(
+      `${name}: ${found.length === 0 ? "shows what is committed" : `${found.length} cells differ`}`,
+    );
+  } catch (error) {
+    failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+for (const failure of failures) console.error(failure);
+if (failures.length > 0) Deno.exit(1);
