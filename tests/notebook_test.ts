@@ -8,6 +8,7 @@ import { formatNotebook, type Notebook, type Output, parseNotebook } from "../to
 import { executeNotebook } from "../tools/notebooks/execute.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { findProgram, requires } from "./requirements.ts";
+import { convert, requiresJupyter } from "./support/nbconvert.ts";
 import { keepScreenshot } from "./support/screenshots.ts";
 
 const NOTEBOOKS = new URL("../notebooks/", import.meta.url);
@@ -16,45 +17,9 @@ async function read(url: URL): Promise<Notebook> {
   return parseNotebook(await Deno.readTextFile(url));
 }
 
-const jupyter = findProgram("jupyter");
-const jupyterRemedy = "apt-get install jupyter-nbconvert python3-nbclient";
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
-const needsJupyter = requires("jupyter", jupyter, jupyterRemedy);
+const needsJupyter = requiresJupyter();
 const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
-
-/** A folder with a kernel specification that starts this Deno. */
-async function kernelPath(): Promise<string> {
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/kernels/deno`, { recursive: true });
-  const specification = {
-    argv: [Deno.execPath(), "jupyter", "--kernel", "--conn", "{connection_file}"],
-    display_name: "Deno",
-    language: "typescript",
-  };
-  await Deno.writeTextFile(`${folder}/kernels/deno/kernel.json`, JSON.stringify(specification));
-  return folder;
-}
-
-/** Runs nbconvert on a notebook and gives its result to `use`; throws when a cell does. */
-async function convert(name: string, to: string[], use: (file: URL) => Promise<void>): Promise<void> {
-  const specification = await kernelPath();
-  const output = await Deno.makeTempDir();
-  try {
-    const { success, stderr } = await new Deno.Command(jupyter as string, {
-      args: ["nbconvert", ...to, "--output-dir", output, "--output", "converted", name],
-      cwd: NOTEBOOKS,
-      env: { JUPYTER_PATH: specification, NO_COLOR: "1" },
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    const [{ name: file }] = Deno.readDirSync(output);
-    await use(new URL(`file://${output}/${file}`));
-  } finally {
-    await Deno.remove(output, { recursive: true });
-    await Deno.remove(specification, { recursive: true });
-  }
-}
 
 /** What a page is to draw, by what the outputs carry. */
 function drawings({ cells }: Notebook): { figures: number; pictures: number; live: number } {
@@ -95,7 +60,7 @@ for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => nam
       let wrong: string[] = [];
       // nbconvert stops listening at the kernel's idle, which the stock kernel may send before a cell's last output.
       for (let attempt = 0; attempt < 5; attempt++) {
-        await convert(name, ["--to", "notebook", "--execute"], async (file) => {
+        await convert(url, ["--to", "notebook", "--execute"], async (file) => {
           wrong = differences(committed, await read(file));
         });
         if (wrong.length === 0) return;
@@ -109,7 +74,7 @@ for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => nam
     ignore: needsJupyter.ignore || needsBrowser.ignore,
     fn: async () => {
       const expected = drawings(await read(url));
-      await convert(name, ["--to", "html"], async (file) => {
+      await convert(url, ["--to", "html"], async (file) => {
         await using browser = await chromium.launch({
           executablePath: browserPath as string,
           args: [...BROWSER_SWITCHES],

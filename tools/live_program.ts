@@ -9,7 +9,14 @@ const FOLDER = new URL("../src/jupyter/live/", import.meta.url);
 export const PROGRAM_MODULE = new URL("program.ts", FOLDER);
 
 /** Modules that the figure never asks for. */
-const UNUSED = ["./wasm/wasm_backend.ts", "./engine_snapshot.ts"];
+const UNUSED = [
+  "./wasm/wasm_backend.ts",
+  "./webgpu/webgpu_backend.ts",
+  "./webgpu/adapter.ts",
+  "./engine_snapshot.ts",
+  "./display/engine_bundle.ts",
+  "./matrix_bundle.ts",
+];
 
 /** The text of the program, and the module that holds it. */
 export async function liveProgramSource(): Promise<{ text: string; source: string }> {

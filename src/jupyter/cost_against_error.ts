@@ -34,6 +34,7 @@ export interface CostAgainstErrorOptions extends FigureOptions {
   readonly errorTitle?: string;
 }
 
+const HEIGHT = 480;
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "bowtie", "x"];
 
 /**
@@ -94,7 +95,7 @@ export function costAgainstError(
   const cheapest = Math.min(...exact.map(({ cost }) => cost));
   const layout: PlainObject = {
     ...base(),
-    ...titled(options),
+    ...titled(options, HEIGHT),
     xaxis: { ...axis(plotlyText(costTitle)), type: "log", range: xRange, dtick: 1, exponentformat: "SI" },
     yaxis: { ...axis(plotlyText(errorTitle)), type: "log", range: yRange, exponentformat: "power", dtick: 1 },
     hovermode: "closest",
@@ -112,7 +113,7 @@ export function costAgainstError(
   };
   const names = front.map(({ name }) => name).join(", ");
   const description = `cost against error of ${points.length} ways; Pareto front: ${names}`;
-  return new Figure(operation, { data, layout }, description, { height: 480, ...options });
+  return new Figure(operation, { data, layout }, description, { height: HEIGHT, ...options });
 }
 
 /**

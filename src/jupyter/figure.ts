@@ -230,21 +230,14 @@ export async function embedPlotly(): Promise<void> {
   hasLibrary = true;
 }
 
-/** The part of a layout that is the title. */
-export function titled({ title }: FigureOptions): PlainObject {
+/** The part of a layout that is the title, with the legend below it; of a figure of this height. */
+export function titled({ title, height: given }: FigureOptions, height: number = HEIGHT): PlainObject {
   if (title === undefined) return {};
   const shown = plotlyText(title);
+  const top = { xref: "paper", x: 0, xanchor: "left", yref: "container", yanchor: "top" };
   return {
-    title: {
-      text: shown,
-      x: 0,
-      xref: "paper",
-      xanchor: "left",
-      yref: "container",
-      y: 0.98,
-      yanchor: "top",
-      font: { size: 15 },
-    },
+    title: { text: shown, ...top, y: 1 - 12 / (given ?? height), font: { size: 15 } },
+    legend: { orientation: "h", ...top, y: 1 - 36 / (given ?? height) },
     margin: { l: 70, r: 24, t: 52, b: 56 },
   };
 }

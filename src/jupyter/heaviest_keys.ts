@@ -61,7 +61,7 @@ export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeys
   const layout: PlainObject = {
     ...base(),
     ...titled(options),
-    xaxis: { ...axis("weight"), range: [0, (most || 1) * 1.12] },
+    xaxis: { ...axis("weight"), exponentformat: "e", range: [0, (most || 1) * 1.12] },
     yaxis: {
       ...axis(""),
       tickvals: names.map((_, at) => at),

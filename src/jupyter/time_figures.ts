@@ -57,16 +57,16 @@ export function staleness(record: StalenessRecord, options: TimeFigureOptions = 
   const shown = [bounds, distances ?? []].map((numbers) =>
     Array.from(numbers, (number) => number > 0 && number < Infinity ? number : null)
   );
-  const data = [lineTrace("proven bound", times, shown[0], { color: "$blue", shape: "hv" })];
+  const data = [lineTrace("proven bound", times, shown[0], { color: "$blue" })];
   if (distances) {
-    data.push(lineTrace("distance from exact", times, shown[1], { color: "$orange", shape: "linear" }));
+    data.push(lineTrace("distance from exact", times, shown[1], { color: "$orange" }));
   }
   const drawn = shown.flat().filter((number) => number !== null);
   const isWide = Math.max(...drawn) > 30 * Math.min(...drawn);
   const layout = timeLayout(options, "edits", "Euclidean distance", {
     type: "log",
     exponentformat: "power",
-    ...(isWide && { dtick: 1 }),
+    dtick: isWide ? 1 : "D2",
   });
   const limits = limit === undefined ? [] : [levelShape(limit)];
   const violations = Array.from(distances ?? []).filter((distance, at) => distance > bounds[at]).length;
@@ -115,10 +115,10 @@ export function keyWeight(
     Object.fromEntries(keys.map(({ weights }, at) => [`keys[${at}].weights`, weights])),
   );
   const data = keys.map(({ name, weights }, at) =>
-    lineTrace(name, times, weights, { color: SERIES[at % SERIES.length], shape: "linear" })
+    lineTrace(name, times, weights, { color: SERIES[at % SERIES.length] })
   );
   const description = `weights of ${countOf(keys.length, "key")} over ${countOf(times.length, "moment")}`;
-  const layout = timeLayout(options, "time", "weight", { rangemode: "tozero" });
+  const layout = timeLayout(options, "time", "weight", { rangemode: "tozero", exponentformat: "e" });
   return new Figure(operation, { data, layout }, description, options);
 }
 
@@ -159,9 +159,9 @@ export function forecast(
   const named = forecasts.map(({ values }, at) => [`forecasts[${at}].values`, values] as const);
   checkTimes(operation, times, { truth, ...Object.fromEntries(named) });
   const data = [
-    lineTrace("what happened", times, truth, { color: "$text", shape: "linear", width: 1.2 }),
+    lineTrace("what happened", times, truth, { color: "$text", width: 1.2 }),
     ...forecasts.map(({ name, values }, at) =>
-      lineTrace(name, times, values, { color: SERIES[at % SERIES.length], shape: "linear", width: 2 })
+      lineTrace(name, times, values, { color: SERIES[at % SERIES.length], width: 2 })
     ),
   ];
   const errors = forecasts.map(({ name, values }) =>
@@ -190,11 +190,7 @@ function lineTrace(
   name: string,
   times: Times,
   values: ArrayLike<number | null>,
-  { color, shape, width = 2 }: {
-    readonly color: string;
-    readonly shape: "hv" | "linear";
-    readonly width?: number;
-  },
+  { color, width = 2 }: { readonly color: string; readonly width?: number },
 ): PlainObject {
   // A line through one moment is nothing to see.
   const isShort = times.length < 40;
@@ -204,7 +200,7 @@ function lineTrace(
     name: plotlyText(name),
     x: [...times],
     y: plainNumbers(values),
-    line: { color, width, shape },
+    line: { color, width },
     marker: { color, size: 6 },
     hovertemplate: "%{y:.4g}",
   };

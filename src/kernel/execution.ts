@@ -15,6 +15,9 @@ const OUTPUT_TYPES: ReadonlySet<string> = new Set([
   "clear_output",
 ]);
 
+/** The type of a message that nobody shows: all that was sent before it has arrived when it has. */
+export const FENCE = "attune_fence";
+
 /** How to execute. */
 export interface ExecuteOptions {
   /** Told of each output as it comes. */
@@ -24,8 +27,8 @@ export interface ExecuteOptions {
   /** Whether it goes without a number and without an entry in the history; false unless given. */
   readonly silent?: boolean;
   /**
-   * How long the kernel has to have been quiet after its idle before the outputs count as complete, in milliseconds; 20
-   * unless given. The stock kernel sends its idle through another door than its outputs, which may come after it.
+   * How long the kernel has to have been quiet in the end before the outputs count as complete, in milliseconds; 20 unless
+   * given. The stock kernel sends its idle through another door than its outputs, which may come after it.
    */
   readonly settleMs?: number;
 }
@@ -48,6 +51,8 @@ export interface Execution {
 export class OpenRequest {
   readonly reply: PromiseWithResolvers<Message> = Promise.withResolvers<Message>();
   readonly idle: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  /** Whether a fence of it has come. */
+  readonly fence: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly outputs: Message[] = [];
   /** When the last message of it came. */
   lastAt = 0;
@@ -60,6 +65,7 @@ export class OpenRequest {
     // Whoever waits for one of them need not wait for the other.
     this.reply.promise.catch(() => {});
     this.idle.promise.catch(() => {});
+    this.fence.promise.catch(() => {});
   }
 
   /** Takes a message of the channel iopub that follows from it. */
@@ -70,6 +76,7 @@ export class OpenRequest {
       this.#isIdle = true;
       this.idle.resolve();
     }
+    if (type === FENCE) this.fence.resolve();
     if (!OUTPUT_TYPES.has(type)) return;
     if (this.#isIdle) this.late++;
     this.outputs.push(message);
@@ -86,6 +93,7 @@ export class OpenRequest {
   fail(error: unknown): void {
     this.reply.reject(error);
     this.idle.reject(error);
+    this.fence.reject(error);
   }
 
   /** What became of it, once it has been replied to. */

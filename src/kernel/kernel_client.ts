@@ -5,7 +5,7 @@
  */
 
 import { KernelError } from "./errors.ts";
-import { type ExecuteOptions, type Execution, OpenRequest } from "./execution.ts";
+import { type ExecuteOptions, type Execution, FENCE, OpenRequest } from "./execution.ts";
 import { Channel, openPeer } from "./protocol/channel.ts";
 import { MessageCodec } from "./protocol/codec.ts";
 import type { ChannelName, Connection } from "./protocol/connection.ts";
@@ -28,6 +28,12 @@ type MessageChannel = Exclude<ChannelName, "hb">;
 /** Between questions whether the kernel is there, until it is. */
 const GREETING_MS = 100;
 const SETTLE_MS = 20;
+/** Kernels that may send outputs after their idle, and what makes them send a fence by the way that outputs take. */
+const FENCES: Readonly<Record<string, string>> = {
+  "Deno kernel": `Deno.jupyter.broadcast(${JSON.stringify(FENCE)}, {})`,
+};
+/** A fence that does not come in this time does not come at all. */
+const FENCE_MS = 2000;
 
 /** A connection to a kernel. */
 export class KernelClient implements AsyncDisposable {
@@ -129,14 +135,7 @@ export class KernelClient implements AsyncDisposable {
 
   /** Runs code to its end: the reply, the idle, and what may come after it. An error of the code is no error here. */
   async execute(code: string, options: ExecuteOptions = {}): Promise<Execution> {
-    const message = createMessage(this.#session, "execute_request", {
-      code,
-      silent: options.silent ?? false,
-      store_history: !options.silent,
-      user_expressions: {},
-      allow_stdin: options.onInput !== undefined,
-      stop_on_error: true,
-    });
+    const message = this.#executeRequest(code, options);
     const open = new OpenRequest(options);
     this.#open.set(message.header.msg_id, open);
     try {
@@ -218,13 +217,46 @@ export class KernelClient implements AsyncDisposable {
     throw new KernelError("KernelClient.connect", "the kernel listens, but does not answer");
   }
 
-  /** Waits for outputs that come after the idle: a question and its answer in between, then a time without any. */
+  #executeRequest(code: string, options: ExecuteOptions): Message {
+    return createMessage(this.#session, "execute_request", {
+      code,
+      silent: options.silent ?? false,
+      store_history: !options.silent,
+      user_expressions: {},
+      allow_stdin: options.onInput !== undefined,
+      stop_on_error: true,
+    });
+  }
+
+  /** Waits for outputs that come after the idle. */
   async #settle(open: OpenRequest, settleMs: number): Promise<void> {
-    await this.request("kernel_info_request");
+    const fence = FENCES[String(this.#info.implementation)];
+    if (fence) await this.#passFence(fence, open);
     for (;;) {
       const left = open.lastAt + settleMs - performance.now();
       if (left <= 0) return;
       await new Promise((resolve) => setTimeout(resolve, left));
+    }
+  }
+
+  /**
+   * Lets the kernel send a fence, silently, and waits for it. What comes meanwhile and is no error belongs to the cell
+   * before: the kernel takes what is late for an output of what runs now.
+   */
+  async #passFence(code: string, cell: OpenRequest): Promise<void> {
+    const open = new OpenRequest({
+      onOutput: (output) => {
+        if (output.header.msg_type !== "error") cell.take(output);
+      },
+    });
+    const message = this.#executeRequest(code, { silent: true });
+    const { msg_id: id } = message.header;
+    try {
+      const { content } = await this.#send("shell", message, open, true);
+      await open.idle.promise;
+      if (content.status === "ok") await within(FENCE_MS, open.fence.promise);
+    } finally {
+      this.#open.delete(id);
     }
   }
 

@@ -92,7 +92,9 @@ Deno.test("notebook: a bar moves while a cell is busy", () =>
     const counts = seen.slice(0, 4).map((output) =>
       Number(/: ([\d,]+),/.exec(String(dataOf(output)["text/plain"]))?.[1].replaceAll(",", ""))
     );
-    assert(counts.every((count, at) => at === 0 || count > counts[at - 1]), `${counts}`);
+    // A slow start may draw twice before the first item is done.
+    assert(counts.every((count, at) => at === 0 || count >= counts[at - 1]), `${counts}`);
+    assertGreater(counts[3], counts[0]);
     assertStringIncludes(String(dataOf(seen[1])["text/html"]), "&lt;b&gt;busy");
     const [turns] = await run("turns");
     assertGreater(Number(dataOf(turns)["text/plain"]), counts[3]);

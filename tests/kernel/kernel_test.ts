@@ -3,9 +3,14 @@
 import { KernelError } from "../../src/kernel/errors.ts";
 import { KernelClient } from "../../src/kernel/kernel_client.ts";
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
-import { newConnection } from "../../src/kernel/protocol/connection.ts";
+import {
+  type ChannelName,
+  CHANNELS,
+  type Connection,
+  newConnection,
+} from "../../src/kernel/protocol/connection.ts";
 import { MessageCodec } from "../../src/kernel/protocol/codec.ts";
-import { createMessage, type Message } from "../../src/kernel/protocol/message.ts";
+import { createMessage, type JsonObject, type Message } from "../../src/kernel/protocol/message.ts";
 import { Peer } from "../../src/kernel/zmtp/peer.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../assert.ts";
 
@@ -166,42 +171,97 @@ Deno.test("kernel: where nobody listens connecting ends in time", async () => {
   await assertRejects(() => KernelClient.connect(newConnection(), { timeoutMs: 50 }), KernelError);
 });
 
-Deno.test("kernel: messages of somebody without the key are dropped and counted", async () => {
+/** The sockets of a kernel that a test plays. */
+interface Stage {
+  readonly connection: Connection;
+  readonly shell: Promise<Peer>;
+  readonly iopub: Promise<Peer>;
+}
+
+async function onStage(use: (stage: Stage) => Promise<void>): Promise<void> {
   const connection = newConnection();
-  const listeners = Object.entries(connection.ports).map(([name, port]) =>
-    [name, Deno.listen({ hostname: connection.ip, port })] as const
-  );
   const types = { shell: "ROUTER", control: "ROUTER", stdin: "ROUTER", iopub: "XPUB", hb: "REP" } as const;
-  const peers = new Map<string, Promise<Peer>>();
-  for (const [name, listener] of listeners) {
-    peers.set(
-      name,
-      listener.accept().then((stream) => Peer.open(stream, { type: types[name as keyof typeof types] })),
-    );
-  }
-  const right = new MessageCodec(connection.key), wrong = new MessageCodec("guessed");
-  /** Answers the first question of the client: first as somebody who guessed the key, then rightly. */
-  const kernel = (async () => {
-    const shell = await peers.get("shell")!, iopub = await peers.get("iopub")!;
-    for await (const frames of shell.messages()) {
-      const parent = right.decode(frames);
-      for (const codec of [wrong, right]) {
-        const is = { parent };
-        const name = codec === wrong ? "impostor" : "kernel";
-        await shell.send(codec.encode(createMessage("k", "kernel_info_reply", { implementation: name }, is)));
-        await iopub.send(codec.encode(createMessage("k", "status", { execution_state: "idle" }, is)));
-      }
-      await shell.send([new TextEncoder().encode("noise")]);
-    }
-  })();
-  const client = await KernelClient.connect(connection);
+  const listeners = CHANNELS.map((channel) =>
+    Deno.listen({ hostname: connection.ip, port: connection.ports[channel] })
+  );
+  const peers = CHANNELS.map(async (channel, at) =>
+    await Peer.open(await listeners[at].accept(), { type: types[channel] })
+  );
+  const peerOf = (channel: ChannelName) => peers[CHANNELS.indexOf(channel)];
   try {
-    assertEquals(client.info.implementation, "kernel");
-    assertGreater(client.rejected, 0);
+    await use({ connection, shell: peerOf("shell"), iopub: peerOf("iopub") });
   } finally {
-    await client[Symbol.asyncDispose]();
-    for (const peer of peers.values()) (await peer).close();
-    for (const [, listener] of listeners) listener.close();
-    await kernel;
+    for (const listener of listeners) listener.close();
+    for (const peer of await Promise.allSettled(peers)) if (peer.status === "fulfilled") peer.value.close();
   }
-});
+}
+
+Deno.test("kernel: messages of somebody without the key are dropped and counted", () =>
+  onStage(async ({ connection, shell, iopub }) => {
+    const right = new MessageCodec(connection.key), wrong = new MessageCodec("guessed");
+    /** Answers questions: first as somebody who guessed the key, then rightly. */
+    const kernel = (async () => {
+      for await (const frames of (await shell).messages()) {
+        const is = { parent: right.decode(frames) };
+        for (const codec of [wrong, right]) {
+          const name = codec === wrong ? "impostor" : "kernel";
+          const idle = createMessage("k", "status", { execution_state: "idle" }, is);
+          await (await shell).send(
+            codec.encode(createMessage("k", "kernel_info_reply", { implementation: name }, is)),
+          );
+          await (await iopub).send(codec.encode(idle));
+        }
+        await (await shell).send([new TextEncoder().encode("noise")]);
+      }
+    })();
+    const client = await KernelClient.connect(connection);
+    try {
+      assertEquals(client.info.implementation, "kernel");
+      assertGreater(client.rejected, 0);
+    } finally {
+      await client[Symbol.asyncDispose]();
+    }
+    await kernel;
+  }));
+
+Deno.test("kernel: outputs that come long after the idle are the cell's, also under another name", () =>
+  onStage(async ({ connection, shell, iopub }) => {
+    const codec = new MessageCodec(connection.key);
+    const kernel = (async () => {
+      let cell: Message | null = null;
+      for await (const frames of (await shell).messages()) {
+        const request = codec.decode(frames);
+        const tell = async (type: string, content: JsonObject, parent: Message) =>
+          await (await iopub).send(codec.encode(createMessage("k", type, content, { parent })));
+        const reply = async (content: JsonObject) => {
+          const type = request.header.msg_type.replace("request", "reply");
+          await (await shell).send(codec.encode(createMessage("k", type, content, { parent: request })));
+        };
+        if (request.header.msg_type === "kernel_info_request") {
+          await reply({ implementation: "Deno kernel" });
+          await tell("status", { execution_state: "idle" }, request);
+        } else if (cell === null) {
+          cell = request;
+          await reply({ status: "ok", execution_count: 1 });
+          await tell("status", { execution_state: "idle" }, request);
+        } else {
+          // The fence: its idle comes early too.
+          assertEquals(request.content.silent, true);
+          await reply({ status: "ok" });
+          await tell("status", { execution_state: "idle" }, request);
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          await tell("execute_result", { data: { "text/plain": "late" } }, cell);
+          await tell("stream", { name: "stdout", text: "later" }, request);
+          await tell("attune_fence", {}, request);
+        }
+      }
+    })();
+    const client = await KernelClient.connect(connection);
+    try {
+      const { outputs, late, executionCount } = await client.execute("1");
+      assertEquals([kinds(outputs), late, executionCount], [["execute_result", "stream"], 2, 1]);
+    } finally {
+      await client[Symbol.asyncDispose]();
+    }
+    await kernel;
+  }));

@@ -12,6 +12,11 @@ const OPEN = new URL("../../notebooks/open.ts", import.meta.url);
 const NOTEBOOK = new URL("../../notebooks/01_quickstart.ipynb", import.meta.url);
 const SWITCHES = ["run", "--quiet", "--allow-run", "--allow-read", OPEN.pathname];
 
+const LIVE = `import { liveAttention } from "../src/jupyter/mod.ts";
+const words = "the cat sat on the mat".split(" ");
+const turn = (phase: number) => words.map((_, i) => [0, 1, 2, 3].map((c) => 2 * Math.sin(phase * (i + 1) * (c + 1))));
+liveAttention({ query: turn(1), key: turn(2), value: turn(3), labels: words, title: "Alive in a notebook" })`;
+
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsNotebook = requires(
   "jupyter notebook",
@@ -97,6 +102,18 @@ Deno.test({
       assert(shown?.includes("64 queries over 4096 keys"), String(shown));
       assertEquals(await page.locator(".output_error").count(), 0);
       await keepScreenshot(page, "notebook-6");
+      // One more cell, which is not saved, with a figure that lives.
+      await page.evaluate(`
+        const cell = Jupyter.notebook.insert_cell_at_bottom("code");
+        cell.set_text(${JSON.stringify(LIVE)});
+        cell.execute();
+        cell.element[0].scrollIntoView();`);
+      const figure = page.locator("[data-attune-live=ready]");
+      await figure.waitFor();
+      await figure.locator(`input[name="edit"]`).fill("2");
+      await figure.locator(`data[data-name="pending"][value="1"]`).waitFor();
+      assertEquals(await figure.locator(".figure.dark").count(), 0);
+      await keepScreenshot(page, "notebook-6-live");
       const headers = { authorization: `token ${address.searchParams.get("token")}` };
       const end = await fetch(`${address.origin}/api/shutdown`, { method: "POST", headers });
       await end.body?.cancel();

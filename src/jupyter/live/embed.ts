@@ -5,6 +5,7 @@
  * shown in a frame of its own; a page that has several starts the program once.
  */
 
+import { escapeHtml } from "../../display/escape.ts";
 import { type FigureData, toBase64 } from "./figure_data.ts";
 
 /** What an output is made of. */
@@ -51,18 +52,6 @@ ${output}
 </body>
 </html>
 `;
-}
-
-/** Text that stays text, between tags and in attributes. */
-export function escapeHtml(text: string): string {
-  const entities: Record<string, string> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
-  return text.replace(/[&<>"']/g, (letter) => entities[letter]);
 }
 
 /**

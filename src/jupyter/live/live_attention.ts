@@ -2,6 +2,7 @@
  * The figure as a value: checked when it is made, displayed when a notebook asks.
  */
 
+import { DISPLAY, INSPECT, type MimeBundle } from "../../display/mime_bundle.ts";
 import { describe, InputError } from "../../errors.ts";
 import type { Mask } from "../../lazy/mask.ts";
 import {
@@ -42,7 +43,7 @@ export interface LiveAttentionOptions extends
 }
 
 /** What a display shows, by media type. */
-export interface LiveDisplay {
+export interface LiveDisplay extends MimeBundle {
   /** The figure, with a picture in its place where no script runs. */
   readonly "text/html": string;
   /** The heaviest keys of the first queries. */
@@ -67,7 +68,7 @@ const THRESHOLD = 4;
  * engine of this library, so the figure lives also in an exported page, off line, and with no kernel. It shows the weights
  * as a map, the output of a row, the stale answer with its certified bound beside the exact one, and the counted work.
  *
- * As the last expression of a cell it is displayed. Each display carries the program, about 40 KB, and the data.
+ * As the last expression of a cell it is displayed. Each display carries the program, about 43 KB, and the data.
  *
  * @param options Q (m × H·d), K (n × Hkv·d), V (n × Hkv·dv) with 1 to 256 rows each and 2¹⁸ numbers in all; a mask
  * must be matrices, since a page cannot ask a function.
@@ -173,12 +174,12 @@ export class LiveFigure {
   }
 
   /** What a notebook asks for. */
-  [Symbol.for("Jupyter.display")](): Promise<LiveDisplay> {
+  [DISPLAY](): Promise<LiveDisplay> {
     return this.toDisplay();
   }
 
   /** What a terminal shows. */
-  [Symbol.for("Deno.customInspect")](): string {
+  [INSPECT](): string {
     const { queryLabels, keyLabels } = this.#data;
     return `LiveFigure of ${queryLabels.length} queries over ${keyLabels.length} keys: ` +
       "a notebook displays it, toPage() makes a page of it";

@@ -16,7 +16,7 @@ export interface MapScene {
 }
 
 const FONT = '11px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
-const LABEL_PIXELS = 96, GAP = 5, LEGEND = 30;
+const LABEL_PIXELS = 96, GAP = 5, LEGEND = 30, LEGEND_WIDTH = 220;
 
 /** The map of one figure. */
 export class Heatmap {
@@ -56,12 +56,17 @@ export class Heatmap {
       Math.min(LABEL_PIXELS, Math.max(...labels.map((label) => measure.measureText(label).width)));
     const rows = queryLabels.length, columns = keyLabels.length;
     this.#left = Math.ceil(widest(queryLabels)) + GAP + 2;
-    const cell = Math.min(34, (room - this.#left - 2) / columns);
+    // A few pairs are drawn large, many as there is room for.
+    const cell = Math.min(Math.max(34, Math.min(56, 260 / columns)), (room - this.#left - 2) / columns);
     this.#width = Math.max(1, cell);
-    this.#height = Math.max(3, Math.min(30, 420 / rows, Math.max(cell, 16)));
+    this.#height = Math.max(
+      3,
+      Math.min(Math.max(30, Math.min(48, 220 / rows)), 420 / rows, Math.max(cell, 16)),
+    );
     this.#top = Math.ceil(widest(keyLabels)) + GAP + 2;
     const right = this.#left + columns * this.#width, bottom = this.#top + rows * this.#height;
-    const context = prepareCanvas(this.canvas, Math.ceil(right + 2), Math.ceil(bottom + LEGEND));
+    const width = Math.min(room, Math.max(right + 2, this.#left + LEGEND_WIDTH));
+    const context = prepareCanvas(this.canvas, Math.ceil(width), Math.ceil(bottom + LEGEND));
     const largest = Math.max(...weights.map((row) => Math.max(...row)), Number.MIN_VALUE);
     for (const [i, row] of weights.entries()) {
       for (const [j, weight] of row.entries()) this.#cell(context, palette, i, j, weight / largest);

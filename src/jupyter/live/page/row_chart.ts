@@ -92,9 +92,9 @@ function padded([least, largest]: readonly [number, number]): [number, number] {
   return [least - room, largest + room];
 }
 
-/** About four round numbers. */
+/** About five round numbers. */
 function ticksOf(least: number, largest: number): number[] {
-  const rough = (largest - least) / 4;
+  const rough = (largest - least) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough) ?? rough;
   const first = Math.ceil(least / step);
