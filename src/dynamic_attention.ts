@@ -402,7 +402,8 @@ export class DynamicAttention {
    * to which nothing happens writes the same bytes again.
    *
    * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included, it has
-   * m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for sums in float64, 4
+   * m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for sums in float64 and
+   * on `webgpu` m·H·(8 dv + 56), 4
    * for each freed slot, 4 for each number of a mask (n·m·H of a mask function), and some 3,000 more.
    *
    * @throws {BackendError} When the rows cannot be brought up to date.

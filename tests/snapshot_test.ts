@@ -140,11 +140,15 @@ async function runTwins(
 
 for (const backend of BACKENDS) {
   Deno.test(`an engine loaded on ${backend} answers as the saved one, to the bit, through any edits`, async () => {
-    await runTwins(backend, casesOn(backend, LONG ? 4000 : 250));
+    await runTwins(backend, casesOn(backend, backend === "webgpu" ? 48 : LONG ? 4000 : 250));
   });
 
   Deno.test(`also when ${backend} takes its time`, async () => {
-    await runTwins(backend, casesOn(backend, LONG ? 500 : 40), (inner) => new SlowBackend(inner));
+    await runTwins(
+      backend,
+      casesOn(backend, backend === "webgpu" ? 24 : LONG ? 500 : 40),
+      (inner) => new SlowBackend(inner),
+    );
   });
 }
 
@@ -226,10 +230,10 @@ Deno.test("the bytes of a file are as many as the documentation says", async () 
     const state = 8 * dv + 105 + (isFloat64 ? 8 * dv + 48 : 0) + (backend === "webgpu" ? 8 : 0);
     const numbers = m * heads * (4 * d + state) + 4 * n * kvHeads * (d + dv) + 8 * (m + n) +
       4 * 1 + (mask ? 4 * n * m * heads : 0);
-    const device = JSON.parse(headerOf(bytes))["states.device"]?.shape[0] ?? 0;
+    const device = JSON.parse(headerOf(bytes))["webgpu.device"]?.shape[0] ?? 0;
     const spread = 8 * kvHeads * (dv + 1 + (backend === "array" ? 0 : 2)) + (backend === "wasm" ? 1 : device);
     assertEquals(bytes.length, 8 + headerOf(bytes).length + numbers + spread);
-    assert(8 + headerOf(bytes).length + spread < 3500, "the rest is small");
+    assert(8 + headerOf(bytes).length + spread < 3600, "the rest is small");
   }
 });
 

@@ -3,6 +3,7 @@
 import type { Backend, Changes, Cohort, PassingQueries, Readout } from "../../src/backends/backend.ts";
 import type { SavedArrays } from "../../src/saved_array.ts";
 import type { BackendName } from "../../mod.ts";
+import { releaseDevice } from "../../src/backends/webgpu/device.ts";
 import { requires } from "../requirements.ts";
 
 const adapter = await globalThis.navigator?.gpu?.requestAdapter();
@@ -13,6 +14,9 @@ export const GPU = requires(
   adapter?.info.description,
   "apt-get install mesa-vulkan-drivers libvulkan1",
 );
+
+// A software device whose threads still run when a test's worker ends can take the process with it.
+if (!GPU.ignore) Deno.test.afterAll(releaseDevice);
 
 /** Names that `create` accepts and that run here. */
 export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];

@@ -5,13 +5,12 @@
 
 import { DeviceError } from "../../errors.ts";
 import { findAdapter, isSoftware, nameOf } from "./adapter.ts";
+import type { KernelDevice } from "./encode_work.ts";
 import { Pipelines } from "./pipelines.ts";
 import { type Arithmetic, testArithmetic } from "./self_test.ts";
 
 /** What a process may find. */
-export interface GpuDevice {
-  readonly device: GPUDevice;
-  readonly pipelines: Pipelines;
+export interface GpuDevice extends KernelDevice {
   /** What the adapter says of itself. */
   readonly adapterName: string;
   /** Whether it computes on the processor. */
@@ -48,6 +47,13 @@ export async function acquireDevice(): Promise<GpuDevice> {
   }
   if (shared === found) shared = null;
   return await acquireDevice();
+}
+
+/** Destroys the device of this process, if there is one; engines on it find another. */
+export async function releaseDevice(): Promise<void> {
+  const found = shared;
+  shared = null;
+  (await found?.catch(() => null))?.device.destroy();
 }
 
 /** Finds and prepares a device of its own; limits are the adapter's but for those given. */

@@ -10,16 +10,18 @@ import { UPLOAD, type WorkList } from "./work_list.ts";
 export interface KernelDevice {
   readonly device: GPUDevice;
   readonly pipelines: Pipelines;
+  /** Where it notes when work began and ended, for who measures. */
+  readonly timestamps?: GPUComputePassTimestampWrites;
 }
 
 /** Adds the kernels of a list to a command buffer, in one pass; `upload` is where its words will be. */
 export function encodeWork(
-  { device, pipelines }: KernelDevice,
+  { device, pipelines, timestamps }: KernelDevice,
   encoder: GPUCommandEncoder,
   work: WorkList,
   upload: GPUBuffer,
 ): void {
-  const pass = encoder.beginComputePass(work.timestamps ? { timestampWrites: work.timestamps } : {});
+  const pass = encoder.beginComputePass(timestamps ? { timestampWrites: timestamps } : {});
   for (const { kernel, callAt, buffers, groups } of work.dispatches) {
     const { pipeline, layout } = pipelines.get(kernel);
     const entries: GPUBindGroupEntry[] = [{ binding: 0, resource: { buffer: upload, size: CALL_BYTES } }];

@@ -38,8 +38,6 @@ export class WorkList {
   readonly dispatches: Dispatch[] = [];
   /** Beginnings of buffers that are set to 0 first. */
   readonly clears: { readonly buffer: GPUBuffer; readonly bytes: number }[] = [];
-  /** Where the device notes when it began and ended. */
-  timestamps: GPUComputePassTimestampWrites | null = null;
   #words = new Uint32Array(256);
   #numbers = new Float32Array(this.#words.buffer);
   #length = 0;
