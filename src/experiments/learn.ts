@@ -7,7 +7,7 @@ import { HORIZONS } from "./board_rows.ts";
 import { type LearnedBoardSettings, SETTINGS } from "./learned_board.ts";
 import { errorsToChooseBy, LEARNED, type LearnedForecast, learnedForecast } from "./learned_forecast.ts";
 import { formatTable, type Table } from "./table.ts";
-import { standardError } from "./terminal.ts";
+import { standardError } from "../jupyter/progress_targets.ts";
 
 /** Mean absolute errors, births a day, a row a model. */
 export function errorTable({ models, horizons }: LearnedForecast): Table {
