@@ -2,7 +2,7 @@
  * Attention once, with nothing kept.
  */
 
-import { NOTHING } from "./backends/backend.ts";
+import { NOTHING } from "./backends/since.ts";
 import { selectBackend } from "./backends/select.ts";
 import { outputColumns } from "./core/head_layout.ts";
 import { shownMatrix } from "./display/shown_matrix.ts";

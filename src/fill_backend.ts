@@ -2,7 +2,8 @@
  * A backend that holds the rows of a checked problem: what both entry points start with.
  */
 
-import { type Backend, NO_ROW } from "./backends/backend.ts";
+import type { Backend } from "./backends/backend.ts";
+import { NO_ROW } from "./backends/since.ts";
 import type { Entries } from "./lazy/edit_log.ts";
 import { maskKeys, maskQueries } from "./lazy/mask.ts";
 import type { Matrix } from "./matrix.ts";

@@ -3,7 +3,8 @@
 
 import fc from "fast-check";
 import { assert, assertEquals, assertGreater, assertGreaterOrEqual, assertLess } from "./assert.ts";
-import { NO_ROW, type RowSource, type Since } from "../src/backends/backend.ts";
+import type { RowSource, Since } from "../src/backends/backend.ts";
+import { NO_ROW } from "../src/backends/since.ts";
 import { KeyHistory } from "../src/lazy/key_history.ts";
 
 const WIDTH = 2;

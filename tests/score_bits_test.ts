@@ -2,7 +2,8 @@
 // key patched in, alone or with others, and after its row's shift has moved; whatever the head, the softcap and the
 // mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
 
-import { NO_ROW, NOTHING, type RowChanges } from "../src/backends/backend.ts";
+import type { RowChanges } from "../src/backends/backend.ts";
+import { NO_ROW, NOTHING } from "../src/backends/since.ts";
 import { powerOfTwo } from "../src/core/power_shift.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../src/core/head_layout.ts";
 import type { ScoreRule } from "../src/core/score_rule.ts";

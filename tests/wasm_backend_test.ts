@@ -2,7 +2,8 @@
 // does not fit.
 
 import { CapacityError } from "../mod.ts";
-import { type Backend, NO_ROW } from "../src/backends/backend.ts";
+import type { Backend } from "../src/backends/backend.ts";
+import { NO_ROW } from "../src/backends/since.ts";
 import { createWasmBackend, type WasmBackend } from "../src/backends/wasm/wasm_backend.ts";
 import { referenceAttention } from "../src/core/reference.ts";
 import { createEngine, loadEngine } from "../src/dynamic_attention.ts";

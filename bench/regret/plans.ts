@@ -3,7 +3,7 @@
 // multiply-add.
 
 import type { Backend, Cohort, Costs } from "../../src/backends/backend.ts";
-import { NO_ROW } from "../../src/backends/backend.ts";
+import { NO_ROW } from "../../src/backends/since.ts";
 import { createEngine } from "../../src/dynamic_attention.ts";
 import { Wrapped } from "../../tests/support/backends.ts";
 import { Random } from "../../tests/support/random.ts";

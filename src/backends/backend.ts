@@ -12,6 +12,9 @@
 import type { HeadLayout } from "../core/head_layout.ts";
 import type { ScoreRule } from "../core/score_rule.ts";
 import type { SavedArrays } from "../saved_array.ts";
+import type { Since } from "./since.ts";
+
+export type { Since };
 
 /**
  * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of a
@@ -54,16 +57,6 @@ export interface Changes {
   readonly keys: RowChanges;
   /** Changed query slots. */
   readonly queries: RowChanges;
-}
-
-/** No row: the number of what is not kept, and of what an empty slot held. */
-export const NO_ROW = 0xffffffff;
-
-/** What has happened to keys since some moment: slot `slots[t]` held another row then. No slot is named twice. */
-export interface Since {
-  readonly slots: Uint32Array;
-  /** Under which number that row is kept; {@link NO_ROW} where the slot was empty. */
-  readonly kept: Uint32Array;
 }
 
 /** Standing queries whose states are of the same moment. */
@@ -193,12 +186,6 @@ export interface Backend {
   /** Gives back what it holds. */
   dispose(): Promise<void>;
 }
-
-/** The reason for a backend that nobody chose. */
-export const GIVEN = "given by the caller";
-
-/** Nothing has happened. */
-export const NOTHING: Since = { slots: new Uint32Array(0), kept: new Uint32Array(0) };
 
 /** Makes an empty backend. */
 export type BackendFactory = (config: BackendConfig) => Promise<Backend>;

@@ -12,7 +12,8 @@
 import { type HeadLayout, keyHeadOf } from "../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../core/power_shift.ts";
 import { stalenessBound } from "../core/staleness_bound.ts";
-import { NO_ROW, type RowSource, type Since, type Work } from "./backend.ts";
+import type { RowSource, Since, Work } from "./backend.ts";
+import { NO_ROW } from "./since.ts";
 import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
 import type { ValueSpread } from "./value_spread.ts";
 

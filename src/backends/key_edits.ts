@@ -4,7 +4,8 @@
  */
 
 import { type HeadLayout, keyColumns } from "../core/head_layout.ts";
-import { NO_ROW, type RowSource } from "./backend.ts";
+import type { RowSource } from "./backend.ts";
+import { NO_ROW } from "./since.ts";
 
 /** How the key in a slot changed since the moment of the states at hand. */
 export interface KeyEdit {

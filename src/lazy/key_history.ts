@@ -7,7 +7,8 @@
  * slot without one has not changed since.
  */
 
-import { type Cohort, NO_ROW, type RowSource, type Since } from "../backends/backend.ts";
+import type { Cohort, RowSource, Since } from "../backends/backend.ts";
+import { NO_ROW } from "../backends/since.ts";
 
 /** Rows that a history compares. */
 export interface HistoryRows {

@@ -6,21 +6,10 @@
  * moment and are trusted, unless the query was stored and not brought up to date since.
  */
 
-import {
-  type Backend,
-  type BackendConfig,
-  type Changes,
-  type Cohort,
-  type Costs,
-  GIVEN,
-  NO_ROW,
-  type PassingQueries,
-  type Readout,
-  type RowChanges,
-  type RowSource,
-  type Since,
-  type Work,
-} from "../backend.ts";
+import type {
+  Backend, BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout, RowChanges, RowSource, Since, Work } from "../backend.ts";
+import { GIVEN } from "../reason.ts";
+import { NO_ROW } from "../since.ts";
 import type { SavedArrays } from "../../saved_array.ts";
 import { outputColumns, queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";

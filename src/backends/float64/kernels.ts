@@ -5,7 +5,8 @@
  * a patch subtracts has the bits of what a build or an earlier patch added. A *row* here is one head of a query.
  */
 
-import { NO_ROW, type Work } from "../backend.ts";
+import type { Work } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../core/rounding_ledger.ts";

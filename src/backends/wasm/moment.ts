@@ -2,7 +2,8 @@
  * The keys that a state holds: those stored, but for slots that have changed since, which held what is kept.
  */
 
-import { NO_ROW, type Since } from "../backend.ts";
+import type { Since } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
 import type { KeyTable } from "./key_table.ts";
 
 /** A key, wherever it is. */

@@ -3,7 +3,7 @@
  * after the other.
  */
 
-import { NO_ROW } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
 import * as field from "./job_fields.ts";
 import type { KeyTable } from "./key_table.ts";
 import { MemoryTable } from "./memory_table.ts";

@@ -7,21 +7,10 @@
  * stored and not brought up to date since; no row is active.
  */
 
-import {
-  type Backend,
-  type BackendConfig,
-  type Changes,
-  type Cohort,
-  type Costs,
-  GIVEN,
-  NO_ROW,
-  NOTHING,
-  type PassingQueries,
-  type Readout,
-  type RowChanges,
-  type RowSource,
-  type Work,
-} from "../backend.ts";
+import type {
+  Backend, BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout, RowChanges, RowSource, Work } from "../backend.ts";
+import { GIVEN } from "../reason.ts";
+import { NO_ROW, NOTHING } from "../since.ts";
 import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
 import type { SavedArrays } from "../../saved_array.ts";

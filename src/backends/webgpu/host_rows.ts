@@ -3,7 +3,8 @@
  * stored and kept, with what a mask adds, and queries. They are the truth: a device can be lost without losing any.
  */
 
-import { type BackendConfig, type Changes, NO_ROW, type RowChanges, type Since } from "../backend.ts";
+import type { BackendConfig, Changes, RowChanges, Since } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
 import { queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
 import type { KeyBlock } from "../float64/key_block.ts";

@@ -3,7 +3,8 @@
  * leaves untrusted is found, gathered and built by the device itself, in the same submit.
  */
 
-import { type BackendConfig, type Cohort, NO_ROW, type Work } from "../backend.ts";
+import type { BackendConfig, Cohort, Work } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
 import { looksAtPositions } from "../../core/score_rule.ts";
 import type { Call } from "./call_fields.ts";
 import { type DeviceImage, move } from "./device_image.ts";

@@ -7,21 +7,10 @@
  * is answered from what was read of it, or computed from the rows.
  */
 
-import {
-  type Backend,
-  type BackendConfig,
-  type Changes,
-  type Cohort,
-  type Costs,
-  GIVEN,
-  NO_ROW,
-  NOTHING,
-  type PassingQueries,
-  type Readout,
-  type RowSource,
-  type Since,
-  type Work,
-} from "../backend.ts";
+import type {
+  Backend, BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout, RowSource, Since, Work } from "../backend.ts";
+import { GIVEN } from "../reason.ts";
+import { NO_ROW, NOTHING } from "../since.ts";
 import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import type { SavedArrays } from "../../saved_array.ts";
