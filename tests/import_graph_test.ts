@@ -12,7 +12,7 @@ const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["answers", /^src\/answers\.ts$/],
   ["display", /^src\/display\//],
   ["core", /^src\/core\//],
-  ["backend contract", /^src\/backends\/backend\.ts$/],
+  ["backend contract", /^src\/backends\/(backend|since)\.ts$/],
   ["backends", /^src\/backends\//],
   ["lazy", /^src\/lazy\//],
   ["options", /^src\/(options|question_options)\.ts$/],
