@@ -7,7 +7,18 @@
  */
 
 import type {
-  Backend, BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout, RowChanges, RowSource, Since, Work } from "../backend.ts";
+  Backend,
+  BackendConfig,
+  Changes,
+  Cohort,
+  Costs,
+  PassingQueries,
+  Readout,
+  RowChanges,
+  RowSource,
+  Since,
+  Work,
+} from "../backend.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW } from "../since.ts";
 import type { SavedArrays } from "../../saved_array.ts";

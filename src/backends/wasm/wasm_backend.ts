@@ -8,7 +8,17 @@
  */
 
 import type {
-  Backend, BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout, RowChanges, RowSource, Work } from "../backend.ts";
+  Backend,
+  BackendConfig,
+  Changes,
+  Cohort,
+  Costs,
+  PassingQueries,
+  Readout,
+  RowChanges,
+  RowSource,
+  Work,
+} from "../backend.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
 import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
