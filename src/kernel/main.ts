@@ -68,7 +68,7 @@ async function start(file: string, { permissions, widgets }: Arguments): Promise
   // What it says is for this program alone.
   Deno.env.delete("DENO_NO_PACKAGE_JSON");
   await using proxy = await KernelProxy.start(connection, {
-    packages: packageAddresses(),
+    packages: await packageAddresses(Deno.cwd()),
     permissions,
     frontEnd: widgets ?? await findFrontEnd(),
   });

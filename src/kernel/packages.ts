@@ -1,12 +1,15 @@
 /**
  * The entry points of this package, so that notebooks find them by name wherever they are.
  *
- * Invariant: the list is what `deno.json` exports; a test compares.
+ * Invariant: the list is what `deno.json` exports; a test compares. A folder that says itself what the name means is left
+ * alone.
  */
 
+/** The name of the package. */
+const NAME = "@attune/attention";
 const ROOT = new URL("../../", import.meta.url);
 
-/** Names behind the package's own → the modules. */
+/** What is behind the name → the modules. */
 export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   "": "mod.ts",
   "/kernel": "src/kernel/main.ts",
@@ -14,11 +17,36 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   "/widgets": "src/jupyter/widgets/mod.ts",
 };
 
-/** Specifiers → addresses. */
-export function packageAddresses(): Record<string, string> {
+/** Specifiers → addresses, for notebooks in a folder. */
+export async function packageAddresses(folder: string): Promise<Record<string, string>> {
+  if (await namesItself(folder)) return {};
   return Object.fromEntries(
-    Object.entries(ENTRY_POINTS).map((
-      [name, path],
-    ) => [`@attune/attention${name}`, new URL(path, ROOT).href]),
+    Object.entries(ENTRY_POINTS).map(([path, module]) => [`${NAME}${path}`, new URL(module, ROOT).href]),
   );
+}
+
+/** Whether the nearest configurations of Deno or Node have something to say about the name. */
+async function namesItself(folder: string): Promise<boolean> {
+  const mention = /"@attune\/attention(\/[^"]*)?"/;
+  const parts = folder.split(/[/\\]/);
+  for (let depth = parts.length; depth > 0; depth--) {
+    const here = parts.slice(0, depth).join("/");
+    const texts = await Promise.all(
+      ["deno.json", "deno.jsonc", "package.json"].map((name) => read(`${here}/${name}`)),
+    );
+    const maps = texts.map((text) => /"importMap"\s*:\s*"([^"]+)"/.exec(text)?.[1]).filter((map) =>
+      map !== undefined
+    );
+    for (const map of maps) texts.push(await read(`${here}/${map}`));
+    if (texts.some((text) => mention.test(text))) return true;
+  }
+  return false;
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch {
+    return "";
+  }
 }

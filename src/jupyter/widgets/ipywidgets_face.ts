@@ -51,13 +51,10 @@ const NAMES = {
   toggle: "ToggleButton",
   button: "Button",
 } as const;
-const VERSION_TARGET = "jupyter.widget.version";
 
 /** Makes faces for a version. */
 export function ipywidgetsFace(bridge: KernelBridge, version: number): (panel: Panel) => Face {
   const dialect = DIALECTS[version] ?? DIALECTS[8];
-  // Version 6 asks which one the kernel expects.
-  bridge.registerTarget(VERSION_TARGET, (comm) => comm.send({ version: dialect.controlsVersion }));
   return (panel) => new IpywidgetsFace(panel, bridge, dialect);
 }
 

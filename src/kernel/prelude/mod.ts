@@ -68,6 +68,8 @@ class Prelude {
       iterating: cells.iterating,
     };
     Object.defineProperty(globalThis, BRIDGE, { value: Object.freeze(bridge) });
+    // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
+    comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     addEventListener("unhandledrejection", (event) => {
       // Nobody needs to hear of a stop but the cell.
       if (event.reason instanceof Interrupted) event.preventDefault();

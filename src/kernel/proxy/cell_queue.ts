@@ -149,7 +149,7 @@ export class CellQueue {
 
   #abortWaiting(): void {
     for (const cell of this.#waiting.splice(0)) {
-      const reply = { status: "aborted", execution_count: this.#count };
+      const reply = { status: "aborted" };
       this.#news.status("busy", cell.request);
       cell.asker.send(createMessage(this.#session, "execute_reply", reply, { parent: cell.request }));
       this.#news.status("idle", cell.request);
