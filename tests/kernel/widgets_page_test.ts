@@ -87,9 +87,9 @@ Deno.test({
       await keepScreenshot(page, "widgets-after");
       assertEquals(await evaluate(page, "shown.slider"), "2");
       assert(await evaluate(page, "await live.readEntry(0, 0)") !== exactBefore);
-      await page.selectOption("select", { label: "<b>two</b>" });
-      await page.getByText("flag").click();
-      const press = page.getByText("press <i>me</i>");
+      await page.selectOption(".widget-subarea select", { label: "<b>two</b>" });
+      await page.locator(".widget-toggle-button").click();
+      const press = page.locator(".widget-subarea .widget-button:not(.widget-toggle-button)");
       await press.click();
       await press.click();
       await page.waitForTimeout(500);
@@ -99,7 +99,7 @@ Deno.test({
       );
       await evaluate(page, "(strength.value = -1.5, choice.value = 'three')");
       await page.waitForFunction(
-        `[...document.querySelectorAll("select")].some((list) => list.value.includes("three") || list.selectedOptions[0]?.textContent === "three")`,
+        `[...document.querySelectorAll(".widget-subarea select")].some((list) => list.value.includes("three") || list.selectedOptions[0]?.textContent === "three")`,
       );
       await keepScreenshot(page, "widgets-set");
     });

@@ -7,7 +7,7 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { setImmediate } from "node:timers";
+import { laterTurn } from "./timers.ts";
 
 /** What stopped code sees thrown. */
 export class Interrupted extends Error {
@@ -115,9 +115,9 @@ export class Cells {
   #afterTurn(then: () => void): void {
     const now = performance.now();
     if (now - this.#turnedAt < TURN_MS) return then();
-    setImmediate(() => {
+    laterTurn(() => {
       this.#turnedAt = performance.now();
-      queueMicrotask(then);
+      then();
     });
   }
 }

@@ -1,11 +1,10 @@
 /**
  * The kernel's end of the line to the proxy.
  *
- * Invariant: frames are handled in order, each in a turn of the event loop of its own, so that a handler which is
- * terminated takes no other with it.
+ * Invariant: frames are handed on in order. Whoever takes them runs no code of cells then: what is terminated would take
+ * the line with it.
  */
 
-import { setImmediate } from "node:timers";
 import { encodeLinkFrame, type LinkFrame, readLinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import { ByteReader } from "../zmtp/byte_reader.ts";
@@ -43,7 +42,7 @@ export class Link {
     try {
       for (;;) {
         const frame = await readLinkFrame(this.#reader);
-        setImmediate(() => queueMicrotask(() => take(frame)));
+        take(frame);
       }
     } catch {
       // The proxy is gone, or nothing more can be understood; the one who waits for the end knows what to do.

@@ -16,7 +16,7 @@ import { Introspection } from "./introspection.ts";
 import { Link } from "./link.ts";
 import { restrict } from "./permissions.ts";
 import { replaceStdio } from "./stdio.ts";
-import { replaceTimers } from "./timers.ts";
+import { laterTurn, replaceTimers } from "./timers.ts";
 import { startWatchdog } from "./watchdog.ts";
 
 type Broadcast = (type: string, content: unknown, parts?: unknown) => void;
@@ -106,7 +106,7 @@ class Prelude {
         });
         break;
       case "comm":
-        this.#takeComm(head, buffers);
+        laterTurn(() => this.#takeComm(head, buffers));
         break;
     }
   }

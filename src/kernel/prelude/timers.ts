@@ -6,6 +6,14 @@
 type Callback = (...args: unknown[]) => void;
 type Timer = (callback: unknown, delay?: number, ...args: unknown[]) => unknown;
 
+const nativeTimeout = globalThis.setTimeout;
+
+/** Does something in a turn of the event loop of its own, as a job that can be terminated without harm. */
+export function laterTurn(work: () => void): void {
+  // Not an immediate: those that are called by one loop are lost with it.
+  nativeTimeout(() => queueMicrotask(work), 0);
+}
+
 /** Replaces `setTimeout` and `setInterval`. */
 export function replaceTimers(): void {
   for (const name of ["setTimeout", "setInterval"] as const) {

@@ -26,6 +26,7 @@ export class LinkServer implements Disposable {
   #lastWrite: Promise<unknown> = Promise.resolve();
   #lastId = 0;
   #strangers = 0;
+  #isClosed = false;
 
   constructor() {
     this.port = this.#listener.addr.port;
@@ -64,6 +65,8 @@ export class LinkServer implements Disposable {
 
   /** Ends all lines; the kernel ends when it sees that. */
   [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#listener.close();
     for (const stream of this.#open) close(stream);
   }

@@ -214,7 +214,7 @@ export class KernelProxy implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, milliseconds));
       return !this.#comms.current;
     };
-    const result = await stopKernel(this.#child, isOver);
+    const result = await stopKernel(this.#child, { isOver, hasEnd: cell !== null });
     if (!cell) {
       await this.#child.revive();
       this.#comms.giveUp();

@@ -23,10 +23,18 @@ const LOOK_MS = 25;
 /** How it went. */
 export type StopResult = "ended" | "waits" | "dead";
 
-/** Stops what runs; `isOver` says whether it has ended within some time. */
+/** What is to be stopped. */
+export interface Stoppable {
+  /** Whether it has ended within some time. */
+  readonly isOver: (milliseconds: number) => Promise<boolean>;
+  /** Whether its end is told of also when it is terminated; of a cell's, by the kernel, and of no other. */
+  readonly hasEnd: boolean;
+}
+
+/** Stops what runs. */
 export async function stopKernel(
   child: ChildKernel,
-  isOver: (milliseconds: number) => Promise<boolean>,
+  { isOver, hasEnd }: Stoppable,
 ): Promise<StopResult> {
   await child.signal();
   if (await isOver(GRACE_MS)) return "ended";
@@ -41,10 +49,11 @@ export async function stopKernel(
     if (await isOver(END_MS)) return "ended";
     if (pulse !== "turns") continue;
     if (!wasTerminated) return "waits";
+    if (!hasEnd) return "ended";
     await child.link.ask({ type: "collect" }, DEAD_MS);
     if (await isOver(END_MS)) return "ended";
   }
-  return wasTerminated ? "dead" : "waits";
+  return "waits";
 }
 
 /** Tells the kernel to stop, and says whether it hears that. */
