@@ -18,7 +18,13 @@ async function timesOf(work: () => Promise<unknown>): Promise<number[]> {
   return times.sort((a, b) => a - b);
 }
 
-const REQUEST = { silent: false, store_history: true, allow_stdin: false, stop_on_error: true, user_expressions: {} };
+const REQUEST = {
+  silent: false,
+  store_history: true,
+  allow_stdin: false,
+  stop_on_error: true,
+  user_expressions: {},
+};
 
 /** Resolves at the idle of a request. */
 function idleOf(kernel: KernelProcess, waiting: Map<string, () => void>, code: string): Promise<void> {
@@ -28,7 +34,10 @@ function idleOf(kernel: KernelProcess, waiting: Map<string, () => void>, code: s
 }
 
 /** The measures of one kernel. */
-async function measure(start: (onMessage: (message: Message) => void) => Promise<KernelProcess>, hasComms: boolean) {
+async function measure(
+  start: (onMessage: (message: Message) => void) => Promise<KernelProcess>,
+  hasComms: boolean,
+) {
   const waiting = new Map<string, () => void>();
   let echoed: (() => void) | null = null;
   const idles = new Set<string>();
@@ -61,10 +70,13 @@ async function measure(start: (onMessage: (message: Message) => void) => Promise
 
 const stock = await measure((onMessage) => KernelProcess.start({ onMessage }), false);
 const ours = await measure((onMessage) => startProxy({ onMessage }), true);
-const at = (times: readonly number[], part: number) => times[Math.min(times.length - 1, Math.floor(part * times.length))];
+const at = (times: readonly number[], part: number) =>
+  times[Math.min(times.length - 1, Math.floor(part * times.length))];
 const row = (mine: readonly number[] | null, theirs: readonly number[] | null) => {
-  const show = (times: readonly number[] | null, part: number) => times ? Number(at(times, part).toFixed(2)) : "";
-  const added = (part: number) => mine && theirs ? Number((at(mine, part) - at(theirs, part)).toFixed(2)) : "";
+  const show = (times: readonly number[] | null, part: number) =>
+    times ? Number(at(times, part).toFixed(2)) : "";
+  const added = (part: number) =>
+    mine && theirs ? Number((at(mine, part) - at(theirs, part)).toFixed(2)) : "";
   return {
     "ours, median": show(mine, 0.5),
     "ours, p99": show(mine, 0.99),

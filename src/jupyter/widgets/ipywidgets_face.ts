@@ -134,7 +134,7 @@ class IpywidgetsFace implements Face {
         return {
           ...state,
           ...{ min: spec.min, max: spec.max, step: spec.step, orientation: "horizontal", readout: true },
-          ...{ readout_format: this.#dialect.protocol === null ? ".3g" : ".3~g", continuous_update: true },
+          ...{ readout_format: readoutFormat(spec.min, spec.step), continuous_update: true },
         };
       case "select":
         return { ...state, _options_labels: [...spec.options] };
@@ -175,6 +175,12 @@ class IpywidgetsFace implements Face {
     const buffers = this.#dialect.protocol === null ? { buffers: [] } : { buffer_paths: [] };
     model.comm.send({ method: "update", state, ...buffers });
   }
+}
+
+/** As many digits behind the point as the values have, three at most. */
+function readoutFormat(min: number, step: number): string {
+  const digits = [min, step].map((number) => String(number).split(".")[1]?.length ?? 0);
+  return `.${Math.min(3, Math.max(...digits))}f`;
 }
 
 interface Model {

@@ -102,7 +102,7 @@ export class LiveFigure extends Widget {
       `head ${head}, key ${key} moved by ${
         round(this.#moved.get(key) ?? 0)
       }; ${this.#queries.length} queries`,
-      `${pending} edits wait; the applied output is off by at most ${round(off)}`,
+      `edits that wait: ${pending}; the applied output is off by at most ${round(off)}`,
     ];
     this.panel.picture = drawWeights({ weights, key, words });
   }

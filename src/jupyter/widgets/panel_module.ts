@@ -11,6 +11,8 @@ const make = {
   slider(spec, value, change) {
     const input = document.createElement("input"), shown = document.createElement("output");
     Object.assign(input, { type: "range", min: spec.min, max: spec.max, step: spec.step });
+    input.style.cssText = "display:inline-block;width:16em;vertical-align:middle";
+    shown.style.cssText = "display:inline-block;padding-left:1em";
     input.addEventListener("input", () => { shown.textContent = input.value; change(Number(input.value)); });
     return [[input, shown], (value) => { input.value = value; shown.textContent = String(value); }];
   },
