@@ -7,6 +7,7 @@ import { iconPng, iconSvg } from "../../src/kernel/install/icons.ts";
 import { KernelError } from "../../src/kernel/errors.ts";
 import { ENTRY_POINTS, packageAddresses } from "../../src/kernel/packages.ts";
 import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { PROTOCOL_CHECKS } from "./support/protocol_checks.ts";
 
 const MAIN = new URL("../../src/kernel/main.ts", import.meta.url).pathname;
 
@@ -167,3 +168,8 @@ Deno.test("packages: the entry points are those of deno.json, and a folder that 
     );
     assertEquals(await packageAddresses(`${folder}/below`), {});
   }));
+
+Deno.test("docs: the table of checks has a line for each", async () => {
+  const page = await Deno.readTextFile(new URL("../../docs/kernel.md", import.meta.url));
+  for (const { name } of PROTOCOL_CHECKS) assert(page.includes(`| ${name} `), name);
+});

@@ -1,6 +1,7 @@
 // What our kernel promises beyond the protocol: it stops and goes on, loses nothing, lets nobody in, and leaves nothing
 // behind. `ATTUNE_LONG=1` asks for all repetitions.
 
+import { stripVTControlCharacters } from "node:util";
 import { KernelError } from "../../src/kernel/errors.ts";
 import { KernelClient } from "../../src/kernel/kernel_client.ts";
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
@@ -13,7 +14,7 @@ import { childOf, proxyCommand, rejectedBy, startProxy } from "./support/start_p
 import { eventually } from "./support/protocol_checks.ts";
 
 const isLong = Deno.env.get("ATTUNE_LONG") === "1";
-const plain = (text: unknown) => String(text).replace(/\x1b\[[0-9;]*m/g, "");
+const plain = (text: unknown) => stripVTControlCharacters(String(text));
 const shown = (outputs: readonly Message[]) =>
   outputs.map(({ content }) =>
     content.text ?? plain((content.data as Record<string, string>)?.["text/plain"] ?? content.evalue)
@@ -313,7 +314,7 @@ Deno.test("proxy: cells see one symbol of it, and their own values alone", async
   await using kernel = await startProxy();
   const stock = new Set((await namesOfStock()).split(","));
   const names = shown(
-    (await kernel.client.execute("Object.getOwnPropertyNames(globalThis).join()")).outputs,
+    (await kernel.client.execute(NAMES)).outputs,
   )[0] as string;
   const added = plain(names).replaceAll('"', "").split(",").filter((name) =>
     !stock.has(name) && name !== OF_DENO
@@ -332,7 +333,7 @@ Deno.test("proxy: cells see one symbol of it, and their own values alone", async
 async function namesOfStock(): Promise<string> {
   await using kernel = await KernelProcess.start();
   return plain(
-    shown((await kernel.client.execute("Object.getOwnPropertyNames(globalThis).join()")).outputs)[0],
+    shown((await kernel.client.execute(NAMES)).outputs)[0],
   ).replaceAll('"', "");
 }
 

@@ -1,6 +1,7 @@
 // What a front end may expect of a kernel, by the messaging protocol of Jupyter, as checks that run against any: each is
 // given a kernel that was just started, and throws when it does not do as it should.
 
+import { stripVTControlCharacters } from "node:util";
 import type { KernelProcess } from "../../../src/kernel/kernel_process.ts";
 import type { Message } from "../../../src/kernel/protocol/message.ts";
 import { assert, assertEquals, assertGreater } from "../../assert.ts";
@@ -18,7 +19,7 @@ const streamed = (messages: readonly Message[], name: string) =>
   messages.filter(({ header, content }) => header.msg_type === "stream" && content.name === name)
     .map(({ content }) => content.text).join("");
 /** Without colours. */
-const plain = (text: string) => text.replace(/\x1b\[[0-9;]*m/g, "");
+const plain = (text: string) => stripVTControlCharacters(text);
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Resolves when something is so, or throws after some seconds. */
