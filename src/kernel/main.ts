@@ -76,8 +76,9 @@ async function start(file: string, { permissions, widgets }: Arguments): Promise
   // The front end stops cells by messages; a signal of its terminal is not meant for the kernel.
   Deno.addSignalListener("SIGINT", () => {});
   Deno.addSignalListener(Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM", () => resolve(0));
-  const parent = Deno.ppid;
-  const timer = setInterval(() => Deno.ppid !== parent && resolve(1), PARENT_MS);
+  // Jupyter says who it is where it is the parent; elsewhere the parent may be a shell that has done its work.
+  const parent = Deno.ppid, isFrontEnd = Deno.env.get("JPY_PARENT_PID") === String(parent);
+  const timer = setInterval(() => isFrontEnd && Deno.ppid !== parent && resolve(1), PARENT_MS);
   try {
     return await Promise.race([proxy.ended, told]);
   } finally {

@@ -337,6 +337,51 @@ async function namesOfStock(): Promise<string> {
   ).replaceAll('"', "");
 }
 
+Deno.test("proxy: WebGPU is there where Deno has it", async () => {
+  const here = (await navigator.gpu.requestAdapter())?.info.description ?? null;
+  await using kernel = await startProxy();
+  const { outputs } = await kernel.client.execute(
+    "(await navigator.gpu.requestAdapter())?.info.description ?? null",
+  );
+  assertEquals(shown(outputs).map((text) => plain(text)), here === null ? [] : [JSON.stringify(here)]);
+});
+
+Deno.test(
+  "proxy: ends when the front end that started it is gone",
+  { ignore: Deno.build.os !== "linux" },
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const file = `${folder}/connection.json`;
+      await Deno.writeTextFile(file, formatConnection(newConnection()));
+      // A front end that starts a kernel, says its number, and is killed.
+      const program = `const [command, ...args] = ${JSON.stringify(proxyCommand(file))};
+      const child = new Deno.Command(command, { args, stdout: "null", stderr: "null", env: { JPY_PARENT_PID: String(Deno.pid) } }).spawn();
+      console.log(child.pid); await child.status;`;
+      const frontEnd = new Deno.Command(Deno.execPath(), {
+        args: ["eval", program],
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+      const { value } = await frontEnd.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
+      const proxy = Number(value);
+      let child = 0;
+      {
+        await using client = await KernelClient.connect(parseConnection(await Deno.readTextFile(file)), {
+          timeoutMs: 120_000,
+        });
+        child = (client.info.attune as { child: number }).child;
+      }
+      assert(await isRunning(proxy) && await isRunning(child));
+      frontEnd.kill("SIGKILL");
+      await frontEnd.status;
+      await eventually("the end of both", async () => !await isRunning(proxy) && !await isRunning(child));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
 Deno.test("proxy: two front ends hear the same, and each has its own replies", async () => {
   await using kernel = await startProxy();
   const file = (await Deno.readTextFile(`/proc/${kernel.pid}/cmdline`)).split("\0").find((word) =>

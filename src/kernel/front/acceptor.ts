@@ -9,9 +9,11 @@ import { ProtocolError } from "../errors.ts";
 import type { SocketType } from "../zmtp/handshake.ts";
 import { Peer } from "../zmtp/peer.ts";
 
-/** Who has not greeted yet is a stranger, and there may be so many at once. */
-const STRANGERS = 64;
+/** Who has not greeted yet is a stranger, and there may be so many at once; and so many connections in all. */
+const STRANGERS = 64, CONNECTIONS = 512;
 const GREETING_MS = 5000;
+/** What somebody may send who has not shown yet that they know the key, in bytes. */
+const UNKNOWN_LIMIT = 2 ** 24;
 
 /** Listens until it is closed. */
 export class Acceptor implements Disposable {
@@ -55,7 +57,7 @@ export class Acceptor implements Disposable {
         await new Promise((resolve) => setTimeout(resolve, 10));
         continue;
       }
-      if (this.#strangers >= STRANGERS) {
+      if (this.#strangers >= STRANGERS || this.#open.size >= CONNECTIONS) {
         this.#rejected++;
         close(stream);
         continue;
@@ -70,7 +72,11 @@ export class Acceptor implements Disposable {
     let peer: Peer;
     try {
       stream.setNoDelay(true);
-      peer = await Peer.open(stream, { type: this.#type, handshakeMs: GREETING_MS });
+      peer = await Peer.open(stream, {
+        type: this.#type,
+        handshakeMs: GREETING_MS,
+        messageLimit: UNKNOWN_LIMIT,
+      });
     } catch {
       this.#rejected++;
       this.#open.delete(stream);

@@ -24,6 +24,8 @@ export interface Asker {
 export type TakeMessage = (message: Message, asker: Asker) => void;
 
 const TYPE: SocketType = "ROUTER";
+/** What somebody may send who knows the key, in bytes. */
+const KNOWN_LIMIT = 2 ** 30;
 
 /** Listens until it is closed. */
 export class RouterSocket implements Disposable {
@@ -65,7 +67,9 @@ export class RouterSocket implements Disposable {
     try {
       for await (const frames of peer.messages()) {
         const message = this.#decode(frames);
-        if (message) this.#take(message, asker);
+        if (!message) continue;
+        peer.messageLimit = KNOWN_LIMIT;
+        this.#take(message, asker);
       }
     } finally {
       this.#askers.delete(peer);

@@ -131,7 +131,7 @@ export class KernelProxy implements AsyncDisposable {
     if (type === "execute_request") return this.#cells.add(message, asker);
     if (COMM_TYPES.has(type)) return this.#comms.toKernel(message, this.#child);
     this.#news.status("busy", message);
-    const content = await this.#answer(channel, type, message.content);
+    const content = await this.#answer(channel, type, message.content).catch(errorReply);
     if (content) {
       const reply = createMessage(this.#session, type.replace("_request", "_reply"), content, {
         parent: message,
@@ -244,6 +244,12 @@ export class KernelProxy implements AsyncDisposable {
     this.#resources.dispose();
     this.#end.resolve(code);
   }
+}
+
+/** A mistake in an answer is told to who asked, and ends nothing. */
+function errorReply(error: unknown): JsonObject {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return { status: "error", ename: name, evalue: message, traceback: [] };
 }
 
 function isComplete(code: string): JsonObject {

@@ -15,7 +15,7 @@ const GRACE_MS = 60;
 const END_MS = 250;
 const ATTEMPTS = 12;
 /** Computing for so long without an answer is a loop. Where that cannot be measured, silence for longer is. */
-const COMPUTED_MS = 200, SILENT_MS = 1500;
+const COMPUTED_MS = 400, SILENT_MS = 1500;
 /** Nothing at all for so long is the end. */
 const DEAD_MS = 8000;
 const LOOK_MS = 25;

@@ -28,6 +28,8 @@ export function startProxy(
   return KernelProcess.start({
     timeoutMs: 120_000,
     ...options,
+    // As Jupyter does: it ends with its parent.
+    env: { JPY_PARENT_PID: String(Deno.pid), ...options.env },
     command: (file) => proxyCommand(file, ...args),
   });
 }
