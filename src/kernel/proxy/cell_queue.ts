@@ -100,7 +100,7 @@ export class CellQueue {
     this.#news.status("busy", request);
     let reply = await this.#evaluate(cell);
     cell.evaluation.resolve();
-    if (!await this.#child.flush()) await this.#child.revive();
+    if (reply.ename !== DEAD && !await this.#child.flush()) await this.#child.revive();
     if (reply.status === "error" && !this.#hasFailed) {
       reply = { ...reply, ...missingError(cell, reply) };
       const { ename, evalue, traceback } = reply;
@@ -108,7 +108,8 @@ export class CellQueue {
     }
     await asker.send(createMessage(this.#session, "execute_reply", reply, { parent: request }));
     await this.#news.status("idle", request);
-    if (typeof reply.execution_count === "number" && request.content.store_history !== false) {
+    const { silent, store_history: isStored } = request.content;
+    if (typeof reply.execution_count === "number" && silent !== true && isStored !== false) {
       this.#events.onDone(cell, reply.execution_count);
     }
     return reply.status;

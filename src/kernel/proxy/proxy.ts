@@ -8,6 +8,7 @@
 
 import { parseCell } from "../cell/parser.ts";
 import { KernelError } from "../errors.ts";
+import type { Acceptor } from "../front/acceptor.ts";
 import { startHeart } from "../front/heart.ts";
 import { Publisher } from "../front/publisher.ts";
 import { type Asker, RouterSocket } from "../front/router_socket.ts";
@@ -41,7 +42,7 @@ export class KernelProxy implements AsyncDisposable {
   readonly #control: RouterSocket;
   readonly #stdin: RouterSocket;
   readonly #publisher: Publisher;
-  readonly #heart: Disposable;
+  readonly #heart: Acceptor;
   readonly #news: News;
   readonly #comms: CommRelay;
   readonly #history = new History();
@@ -99,7 +100,7 @@ export class KernelProxy implements AsyncDisposable {
 
   /** Messages and connections that were dropped. */
   get rejected(): number {
-    return [this.#shell, this.#control, this.#stdin, this.#publisher]
+    return [this.#shell, this.#control, this.#stdin, this.#publisher, this.#heart]
       .reduce((sum, { rejected }) => sum + rejected, 0);
   }
 

@@ -243,6 +243,7 @@ export const PROTOCOL_CHECKS: readonly ProtocolCheck[] = [
     name: "history",
     run: async ({ client }) => {
       for (const code of ["1", "2", "3"]) await client.execute(code);
+      await client.execute("4", { silent: true });
       const ask = async (content: Record<string, unknown>) =>
         (await client.request("history_request", { output: false, raw: true, ...content })).content.history;
       assertEquals(await ask({ hist_access_type: "tail", n: 2 }), [[1, 2, "2"], [1, 3, "3"]]);
