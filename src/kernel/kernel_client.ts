@@ -123,14 +123,24 @@ export class KernelClient implements AsyncDisposable {
     return Object.values(this.#channels).reduce((sum, { rejected }) => sum + rejected, 0);
   }
 
-  /** Sends a request and waits for its reply. */
+  /** Sends a request and waits for its reply; of the options `onOutput` and `onInput` count. */
   async request(
     type: string,
     content: JsonObject = {},
     channel: "shell" | "control" = "shell",
     parts: MessageParts = {},
+    options: ExecuteOptions = {},
   ): Promise<Message> {
-    return await this.#send(channel, createMessage(this.#session, type, content, parts), new OpenRequest());
+    const message = createMessage(this.#session, type, content, parts);
+    return await this.#send(channel, message, new OpenRequest(options));
+  }
+
+  /** Sends a message that has no reply, as those of comms. */
+  async tell(type: string, content: JsonObject, parts: MessageParts = {}): Promise<string> {
+    if (this.#failure) throw this.#failure;
+    const message = createMessage(this.#session, type, content, parts);
+    await this.#channels.shell.send(message);
+    return message.header.msg_id;
   }
 
   /** Runs code to its end: the reply, the idle, and what may come after it. An error of the code is no error here. */

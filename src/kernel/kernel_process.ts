@@ -18,6 +18,8 @@ export interface KernelOptions extends ConnectOptions {
   readonly cwd?: string | URL;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether what the kernel shows as text may have colours; false unless given. */
+  readonly colors?: boolean;
 }
 
 /** How it ended. */
@@ -65,6 +67,17 @@ export class KernelProcess implements AsyncDisposable {
         });
       }
     }
+  }
+
+  /** Resolves when it has ended, whether by itself or not, to what it wrote last. */
+  get ended(): Promise<string> {
+    return this.#child.died.catch(() => this.#child.lastWords());
+  }
+
+  /** Ends it at once. */
+  async kill(): Promise<void> {
+    this.#child.signal("SIGKILL");
+    await this.shutdown(0);
   }
 
   /** The number of the child. */
@@ -142,7 +155,7 @@ class RunningChild {
         stdout: "piped",
         stderr: "piped",
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-        env: { NO_COLOR: "1", ...options.env },
+        env: { ...(options.colors ? {} : { NO_COLOR: "1" }), ...options.env },
       }).spawn();
       return new RunningChild(command, file, process);
     } catch (error) {

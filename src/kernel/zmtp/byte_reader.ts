@@ -14,6 +14,11 @@ export class EndOfStream extends Error {
   override readonly name: string = "EndOfStream";
 }
 
+/**
+ * Somebody may announce more than they send: so much room is made at once, and more as it fills.
+ */
+const FIRST_ROOM = 1 << 20;
+
 /** Bytes that were received but not asked for yet are kept; each is given out once, in order. */
 export class ByteReader {
   readonly #source: ByteSource;
@@ -27,9 +32,16 @@ export class ByteReader {
 
   /** The next `count` bytes, which belong to the caller. Throws an `EndOfStream` when there are not so many. */
   async take(count: number): Promise<Uint8Array<ArrayBuffer>> {
-    const taken = new Uint8Array(count);
+    let taken = new Uint8Array(Math.min(count, FIRST_ROOM));
     let filled = this.#serve(taken);
     while (filled < count) {
+      if (filled === taken.length) {
+        const larger = new Uint8Array(Math.min(count, 2 * taken.length));
+        larger.set(taken);
+        taken = larger;
+        filled += this.#serve(taken.subarray(filled));
+        continue;
+      }
       if (count - filled >= this.#buffer.length) {
         filled += await this.#receive(taken.subarray(filled));
         continue;

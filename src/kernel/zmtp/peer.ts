@@ -35,7 +35,7 @@ export class Peer {
   readonly introduction: Introduction;
   readonly #stream: Stream;
   readonly #reader: ByteReader;
-  readonly #limit: number;
+  #limit: number;
   #lastWrite: Promise<void> = Promise.resolve();
   #isClosed = false;
 
@@ -66,6 +66,11 @@ export class Peer {
   /** Whether it was closed, by either end. */
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Bytes that a message may have from now on. */
+  set messageLimit(limit: number) {
+    this.#limit = limit;
   }
 
   /** Sends a message; resolves once it was handed to the system. */

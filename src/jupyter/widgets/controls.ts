@@ -1,0 +1,149 @@
+/**
+ * Controls with one value: slider, select, toggle, button.
+ */
+
+import { InputError } from "../../errors.ts";
+import { type ControlSpec, type ControlValue, Panel } from "./panel.ts";
+import { Widget } from "./widget.ts";
+
+/** A widget with one value. */
+export class Control<T extends ControlValue> extends Widget {
+  /**
+   * What it is made of.
+   *
+   * @ignore
+   */
+  protected override readonly panel: Panel;
+  readonly #operation: string;
+
+  /** Made by `slider`, `select`, `toggle` and `button`. */
+  constructor(operation: string, spec: ControlSpec, value: T) {
+    super();
+    this.#operation = operation;
+    this.panel = new Panel({ value: spec }, { value });
+  }
+
+  /** What the reader has chosen last, or the code has set. A button has the number of its clicks. */
+  get value(): T {
+    return this.panel.value("value") as T;
+  }
+
+  /** Sets it, here and in all pages; listeners are not told. */
+  set value(value: T) {
+    this.panel.setValue(`${this.#operation}.value`, "value", value);
+  }
+
+  /**
+   * Tells a listener of every change that the reader makes, in order. The front end sends the next one when what the
+   * listener returns is done.
+   *
+   * @returns A function that ends it.
+   */
+  onChange(listener: (value: T) => unknown): () => void {
+    if (typeof listener !== "function") {
+      throw new InputError(
+        `${this.#operation}.onChange`,
+        `listener is ${Deno.inspect(listener)}`,
+        "a function",
+      );
+    }
+    return this.panel.listen((_, value) => listener(value as T));
+  }
+}
+
+/** What a slider may be told. */
+export interface SliderOptions {
+  /** What stands beside it; nothing unless given. */
+  readonly label?: string;
+  /** The least value; 0 unless given. */
+  readonly min?: number;
+  /** The greatest value; 1 unless given. */
+  readonly max?: number;
+  /** Between neighbours; a hundredth of the way unless given. */
+  readonly step?: number;
+  /** Where it stands at first; `min` unless given. */
+  readonly value?: number;
+}
+
+/**
+ * A slider.
+ *
+ * @throws {InputError} When a number is not finite, `max` is not above `min`, or `step` is not above 0.
+ *
+ * @example
+ * ```ts
+ * import { slider } from "@attune/attention/widgets";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const scale = slider({ label: "scale", max: 2, step: 0.5 });
+ * scale.onChange((value) => console.log(value));
+ * scale.value = 1.2;
+ * assertEquals(scale.value, 1); // the nearest one that it can have
+ * ```
+ */
+export function slider(options: SliderOptions = {}): Control<number> {
+  const operation = "slider";
+  const { label = "", min = 0, max = 1 } = options;
+  const { step = (max - min) / 100, value = min } = options;
+  for (const [name, number] of Object.entries({ min, max, step, value })) {
+    if (!Number.isFinite(number)) {
+      throw new InputError(operation, `${name} is ${Deno.inspect(number)}`, "a finite number");
+    }
+  }
+  if (max <= min) throw new InputError(operation, `max is ${max}`, `more than min, ${min}`);
+  if (step <= 0) throw new InputError(operation, `step is ${step}`, "more than 0");
+  const control = new Control<number>(operation, {
+    kind: "slider",
+    label: text(operation, label),
+    min,
+    max,
+    step,
+  }, min);
+  control.value = value;
+  return control;
+}
+
+/**
+ * A list of which one is chosen.
+ *
+ * @param options What can be chosen, texts that differ.
+ * @param settings Its label, and what is chosen at first: the first one unless given.
+ * @throws {InputError} When there is nothing to choose, something is no text or twice there, or the value is not among them.
+ */
+export function select(
+  options: readonly string[],
+  settings: { readonly label?: string; readonly value?: string } = {},
+): Control<string> {
+  const operation = "select";
+  const isGood = Array.isArray(options) && options.length > 0 && new Set(options).size === options.length &&
+    options.every((option) => typeof option === "string");
+  if (!isGood) {
+    throw new InputError(
+      operation,
+      `options are ${Deno.inspect(options)}`,
+      "texts that differ, one at least",
+    );
+  }
+  const { label = "", value = options[0] } = settings;
+  const spec = { kind: "select", label: text(operation, label), options: [...options] } as const;
+  const control = new Control<string>(operation, spec, options[0]);
+  control.value = value;
+  return control;
+}
+
+/** A switch: true or false, which it is at first unless given. */
+export function toggle(label: string, value = false): Control<boolean> {
+  const control = new Control<boolean>("toggle", { kind: "toggle", label: text("toggle", label) }, false);
+  control.value = value;
+  return control;
+}
+
+/** A button; `value` is the number of its clicks. */
+export function button(label: string): Control<number> {
+  return new Control<number>("button", { kind: "button", label: text("button", label) }, 0);
+}
+
+function text(operation: string, label: unknown): string {
+  if (typeof label === "string") return label;
+  throw new InputError(operation, `label is ${Deno.inspect(label)}`, "a text");
+}

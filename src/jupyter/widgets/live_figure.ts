@@ -1,0 +1,207 @@
+/**
+ * A figure of an engine that the reader steers: which key is edited and by how much, how many edits may wait, which head is
+ * looked at.
+ *
+ * Invariant: what is drawn is what the engine in the kernel says; one request after the other is worked on, and of those
+ * that wait for the same control only the newest counts.
+ */
+
+import { describe, InputError } from "../../errors.ts";
+import type { Matrix } from "../../matrix.ts";
+import { type ControlValue, Panel } from "./panel.ts";
+import { drawWeights } from "./weights_picture.ts";
+import { Widget } from "./widget.ts";
+
+/** What is used of an engine; a `DynamicAttention` is one. */
+export interface LiveEngine {
+  /** Changes one entry of a key. */
+  addToKey(slot: number, column: number, delta: number): void;
+  /** The exact weights of a query, by key slot. */
+  weights(slot: number, options: { readonly head: number }): Promise<Float32Array>;
+  /** The last applied output, and how far it may be off. */
+  peek(
+    rows?: readonly number[],
+  ): Promise<{ readonly output: Matrix; readonly bounds: Float64Array; readonly pending: number }>;
+  /** Applies what waits. */
+  flush(): Promise<void>;
+  /** Counted work and sizes. */
+  stats(): { readonly heads: number; readonly queryCount: number; readonly keyCount: number };
+}
+
+/** What a live figure may be told. */
+export interface LiveFigureOptions {
+  /** The key slot that is edited at first; 0 unless given. */
+  readonly key?: number;
+  /** The head that is shown at first; 0 unless given. */
+  readonly head?: number;
+  /** The entry of the key that the slider moves; 0 unless given. */
+  readonly column?: number;
+  /** How far it moves it, up and down; 3 unless given. */
+  readonly reach?: number;
+  /** How many edits may wait at first before they are applied; 1 unless given. */
+  readonly threshold?: number;
+  /** Query slots that are shown; the first 16 unless given. */
+  readonly queries?: readonly number[];
+}
+
+const QUERIES_SHOWN = 16, THRESHOLD_MOST = 32;
+
+/** An engine's weights, with sliders. */
+export class LiveFigure extends Widget {
+  /**
+   * What it is made of.
+   *
+   * @ignore
+   */
+  protected override readonly panel: Panel;
+  readonly #engine: LiveEngine;
+  readonly #queries: readonly number[];
+  readonly #column: number;
+  /** By how much each key has been moved. */
+  readonly #moved = new Map<number, number>();
+  #waiting = 0;
+  #work: Promise<void> = Promise.resolve();
+  #isDirty = false;
+
+  private constructor(engine: LiveEngine, options: Required<LiveFigureOptions>) {
+    super();
+    const { heads, keyCount } = engine.stats();
+    const { key, head, column, reach, threshold, queries } = options;
+    this.#engine = engine;
+    this.#queries = queries;
+    this.#column = column;
+    const range = { kind: "slider", min: 0, step: 1 } as const;
+    this.panel = new Panel(
+      {
+        ...(keyCount > 1 ? { key: { ...range, label: "key", max: keyCount - 1 } } : {}),
+        move: { kind: "slider", label: "move by", min: -reach, max: reach, step: reach / 50 },
+        threshold: { ...range, label: "threshold", min: 1, max: THRESHOLD_MOST },
+        ...(heads > 1 ? { head: { ...range, label: "head", max: heads - 1 } } : {}),
+        reset: { kind: "button", label: "put back" },
+      },
+      { key, move: 0, threshold, head, reset: 0 },
+    );
+    this.panel.listen((name, value) => this.#take(name, value));
+  }
+
+  /** Draws an engine; `liveFigure` is the short form. */
+  static async create(engine: LiveEngine, options: LiveFigureOptions = {}): Promise<LiveFigure> {
+    const figure = new LiveFigure(engine, checked(engine, options));
+    await figure.draw();
+    return figure;
+  }
+
+  /** Draws it anew, after edits by code. */
+  async draw(): Promise<void> {
+    const { key, head } = this.#choice();
+    const weights: Float32Array[] = [];
+    for (const query of this.#queries) weights.push(await this.#engine.weights(query, { head }));
+    const { bounds, pending } = await this.#engine.peek(this.#queries);
+    const off = bounds.reduce((a, b) => Math.max(a, b), 0);
+    const words = [
+      `head ${head}, key ${key} moved by ${
+        round(this.#moved.get(key) ?? 0)
+      }; ${this.#queries.length} queries`,
+      `edits that wait: ${pending}; the applied output is off by at most ${round(off)}`,
+    ];
+    this.panel.picture = drawWeights({ weights, key, words });
+  }
+
+  #choice(): { key: number; head: number; threshold: number } {
+    const value = (name: string) => Number(this.panel.value(name));
+    return { key: value("key"), head: value("head"), threshold: value("threshold") };
+  }
+
+  async #take(name: string, value: ControlValue): Promise<void> {
+    const { key } = this.#choice();
+    if (name === "move") this.#moveTo(key, Number(value));
+    if (name === "key") this.panel.setValue("LiveFigure", "move", this.#moved.get(key) ?? 0);
+    if (name === "reset") {
+      for (const moved of this.#moved.keys()) this.#moveTo(moved, 0);
+      this.panel.setValue("LiveFigure", "move", 0);
+    }
+    await this.#refresh();
+  }
+
+  #moveTo(key: number, by: number): void {
+    this.#engine.addToKey(key, this.#column, by - (this.#moved.get(key) ?? 0));
+    this.#moved.set(key, by);
+    this.#waiting++;
+  }
+
+  /** What comes while it draws is drawn together. */
+  async #refresh(): Promise<void> {
+    if (this.#isDirty) return await this.#work;
+    this.#isDirty = true;
+    this.#work = this.#work.catch(() => {}).then(async () => {
+      this.#isDirty = false;
+      if (this.#waiting >= this.#choice().threshold) {
+        this.#waiting = 0;
+        await this.#engine.flush();
+      }
+      await this.draw();
+    });
+    await this.#work;
+  }
+}
+
+/**
+ * A figure of an engine's weights with controls that are bound to it: the key that is edited, how far it is moved, how many
+ * edits may wait, and the head. What the reader does changes the engine in the kernel.
+ *
+ * @param engine A `DynamicAttention`.
+ * @throws {InputError} When the engine is none, or an option is not a number that it can be.
+ *
+ * @example
+ * ```ts
+ * import { DynamicAttention } from "@attune/attention";
+ * import { liveFigure } from "@attune/attention/widgets";
+ *
+ * await using live = await DynamicAttention.create({
+ *   query: [[1, 0], [0, 1]],
+ *   key: [[1, 0], [0, 1], [1, 1]],
+ *   value: [[10], [20], [30]],
+ * });
+ * const figure = await liveFigure(live, { key: 1, threshold: 4 }); // the last value of a cell shows itself
+ * figure.close();
+ * ```
+ */
+export async function liveFigure(engine: LiveEngine, options: LiveFigureOptions = {}): Promise<LiveFigure> {
+  return await LiveFigure.create(engine, options);
+}
+
+function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveFigureOptions> {
+  const operation = "liveFigure";
+  if (typeof engine?.addToKey !== "function" || typeof engine.weights !== "function") {
+    throw new InputError(operation, `engine is ${describe(engine)}`, "a DynamicAttention");
+  }
+  const { keyCount, queryCount, heads } = engine.stats();
+  const queries = options.queries ??
+    Array.from({ length: Math.min(queryCount, QUERIES_SHOWN) }, (_, at) => at);
+  const { key = 0, head = 0, column = 0, reach = 3, threshold = 1 } = options;
+  const whole = {
+    key: [key, 0, keyCount - 1],
+    head: [head, 0, heads - 1],
+    threshold: [threshold, 1, THRESHOLD_MOST],
+  };
+  for (const [name, [value, least, most]] of Object.entries(whole)) {
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new InputError(
+        operation,
+        `${name} is ${describe(value)}`,
+        `a whole number from ${least} to ${most}`,
+      );
+    }
+  }
+  if (!Number.isInteger(column) || column < 0) {
+    throw new InputError(operation, `column is ${describe(column)}`, "a column");
+  }
+  if (!(reach > 0 && Number.isFinite(reach))) {
+    throw new InputError(operation, `reach is ${describe(reach)}`, "more than 0");
+  }
+  return { key, head, column, reach, threshold, queries };
+}
+
+function round(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}

@@ -1,0 +1,86 @@
+/**
+ * What a cell tells of the names in it: which it imports and from where, and which it declares and what was written above.
+ */
+
+import type { ParsedCell, SyntaxNode } from "./parser.ts";
+import { isNode } from "./parser.ts";
+
+/** Where a name was imported from. */
+export interface ImportedName {
+  readonly specifier: string;
+  /** Its name there: "default", "*", or what it is exported as. */
+  readonly name: string;
+}
+
+/** The names of a cell. */
+export interface CellNames {
+  readonly imported: ReadonlyMap<string, ImportedName>;
+  /** The comment `/** … *\/` above a declaration, without its stars. */
+  readonly documented: ReadonlyMap<string, string>;
+}
+
+/** Finds the names that a cell adds to the notebook. */
+export function namesOf({ statements }: ParsedCell): CellNames {
+  const imported = new Map<string, ImportedName>(), documented = new Map<string, string>();
+  for (const statement of statements) {
+    if (statement.type === "ImportDeclaration") addImports(statement, imported);
+    else addDynamicImport(statement, imported);
+    const comment = commentAbove(statement);
+    for (const name of comment === null ? [] : declaredBy(statement)) documented.set(name, comment as string);
+  }
+  return { imported, documented };
+}
+
+function addImports(statement: SyntaxNode, imported: Map<string, ImportedName>): void {
+  const specifier = textOf(statement.source);
+  if (specifier === null || !Array.isArray(statement.specifiers)) return;
+  for (const item of statement.specifiers.filter(isNode)) {
+    const local = nameOf(item.local);
+    if (local === null) continue;
+    const name = item.type === "ImportNamespaceSpecifier"
+      ? "*"
+      : item.type === "ImportDefaultSpecifier"
+      ? "default"
+      : nameOf(item.imported) ?? textOf(item.imported) ?? local;
+    imported.set(local, { specifier, name });
+  }
+}
+
+/** `const { a, b: c } = await import("…")` and `const all = await import("…")`. */
+function addDynamicImport(statement: SyntaxNode, imported: Map<string, ImportedName>): void {
+  if (statement.type !== "VariableDeclaration" || !Array.isArray(statement.declarations)) return;
+  for (const { id, init } of statement.declarations.filter(isNode)) {
+    const call = isNode(init) && init.type === "AwaitExpression" ? init.argument : null;
+    if (!isNode(call) || !isNode(call.callee) || call.callee.type !== "Import" || !isNode(id)) continue;
+    const specifier = Array.isArray(call.arguments) ? textOf(call.arguments[0]) : null;
+    if (specifier === null) continue;
+    if (id.type === "Identifier") imported.set(String(id.name), { specifier, name: "*" });
+    for (const property of Array.isArray(id.properties) ? id.properties.filter(isNode) : []) {
+      const name = nameOf(property.key), local = nameOf(property.value);
+      if (name !== null && local !== null) imported.set(local, { specifier, name });
+    }
+  }
+}
+
+function declaredBy(statement: SyntaxNode): string[] {
+  const declaration = isNode(statement.declaration) ? statement.declaration : statement;
+  const own = nameOf(declaration.id);
+  const listed = Array.isArray(declaration.declarations) ? declaration.declarations.filter(isNode) : [];
+  return [own, ...listed.map(({ id }) => nameOf(id))].filter((name) => name !== null);
+}
+
+function commentAbove(statement: SyntaxNode): string | null {
+  const comments: unknown = statement.leadingComments;
+  const last: unknown = Array.isArray(comments) ? comments.at(-1) : null;
+  if (!isNode(last) || last.type !== "CommentBlock" || !String(last.value).startsWith("*")) return null;
+  return String(last.value).slice(1).split("\n").map((line) => line.replace(/^\s*\* ?/, "")).join("\n")
+    .trim();
+}
+
+function nameOf(node: unknown): string | null {
+  return isNode(node) && node.type === "Identifier" ? String(node.name) : null;
+}
+
+function textOf(node: unknown): string | null {
+  return isNode(node) && node.type === "StringLiteral" ? String(node.value) : null;
+}

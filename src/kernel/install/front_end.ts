@@ -1,0 +1,40 @@
+/**
+ * Which widgets the installed front ends know: ipywidgets of version 6, 7 or 8 speak otherwise, and a kernel is not told who
+ * it speaks to.
+ */
+
+import type { FrontEnd } from "../prelude/bridge.ts";
+import { dataFolders } from "./data_folders.ts";
+
+/** Looks through the folders of Jupyter. Of several versions the newest counts. */
+export async function findFrontEnd(folders: readonly string[] = dataFolders()): Promise<FrontEnd> {
+  const versions: number[] = [];
+  let anywidget = false;
+  for (const folder of folders) {
+    const manager = await read(`${folder}/labextensions/@jupyter-widgets/jupyterlab-manager/package.json`);
+    // The manager of JupyterLab has versions of its own.
+    if (manager !== null) versions.push(majorOf(manager) >= 5 ? 8 : 7);
+    const notebook = await read(`${folder}/nbextensions/jupyter-js-widgets/extension.js`);
+    if (notebook !== null) versions.push(notebook.includes("@jupyter-widgets/controls") ? 7 : 6);
+    for (const place of ["labextensions/anywidget/package.json", "nbextensions/anywidget/index.js"]) {
+      anywidget ||= await read(`${folder}/${place}`) !== null;
+    }
+  }
+  return { ipywidgets: versions.length > 0 ? Math.max(...versions) : null, anywidget };
+}
+
+function majorOf(packageText: string): number {
+  try {
+    return Number.parseInt(JSON.parse(packageText).version);
+  } catch {
+    return 0;
+  }
+}
+
+async function read(path: string): Promise<string | null> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Puts a kernelspec where Jupyter finds it, and takes it away
+ * (https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs).
+ *
+ * Invariant: a kernelspec that was not installed by this one is neither overwritten nor removed.
+ */
+
+import { KernelError } from "../errors.ts";
+import { userDataFolder } from "./data_folders.ts";
+import { iconPng, iconSvg } from "./icons.ts";
+
+/** Which kernelspec, and where. */
+export interface PlaceOptions {
+  /** The name of its folder; "attune" unless given. */
+  readonly name?: string;
+  /** `PREFIX/share/jupyter` instead of the user's own folder. */
+  readonly prefix?: string;
+}
+
+/** How to install. */
+export interface InstallOptions extends PlaceOptions {
+  /** What people choose; "Deno (Attune)" unless given. */
+  readonly display?: string;
+  /** What the kernel is started with beside its connection file. */
+  readonly startArguments?: readonly string[];
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const MAIN = new URL("../main.ts", import.meta.url);
+
+/** Installs it, also over an older one; says where. */
+export async function installKernelspec(options: InstallOptions = {}): Promise<string> {
+  const { display = "Deno (Attune)", startArguments = [] } = options;
+  const folder = folderOf("installKernelspec", options);
+  await refuseForeign("installKernelspec", folder);
+  await Deno.mkdir(folder, { recursive: true });
+  const main = MAIN.protocol === "file:" ? pathOf(MAIN) : MAIN.href;
+  const spec = {
+    argv: [
+      Deno.execPath(),
+      ...["run", "--quiet", "--allow-all", "--no-config", "--no-lock", main],
+      ...["start", "{connection_file}", ...startArguments],
+    ],
+    display_name: display,
+    language: "typescript",
+    interrupt_mode: "message",
+    // What a notebook's folder says of npm packages is for its cells, not for the proxy.
+    env: { DENO_NO_PACKAGE_JSON: "1" },
+    metadata: { attune: { main } },
+  };
+  await Deno.writeTextFile(`${folder}/kernel.json`, `${JSON.stringify(spec, null, 1)}\n`);
+  for (const size of [32, 64]) await Deno.writeFile(`${folder}/logo-${size}x${size}.png`, iconPng(size));
+  await Deno.writeTextFile(`${folder}/logo-svg.svg`, iconSvg());
+  return folder;
+}
+
+/** Removes it; says from where. Throws a `KernelError` when it is not there. */
+export async function uninstallKernelspec(options: PlaceOptions = {}): Promise<string> {
+  const operation = "uninstallKernelspec";
+  const folder = folderOf(operation, options);
+  if (await readSpec(folder) === null) {
+    throw new KernelError(operation, `there is no kernelspec in ${folder}`);
+  }
+  await refuseForeign(operation, folder);
+  await Deno.remove(folder, { recursive: true });
+  return folder;
+}
+
+function folderOf(operation: string, { name = "attune", prefix }: PlaceOptions): string {
+  if (!NAME.test(name)) {
+    throw new KernelError(
+      operation,
+      `the name is ${JSON.stringify(name)}, expected letters, digits, ".", "-" and "_"`,
+    );
+  }
+  const data = prefix === undefined ? userDataFolder() : `${prefix.replace(/[/\\]$/, "")}/share/jupyter`;
+  return `${data}/kernels/${name.toLowerCase()}`;
+}
+
+async function refuseForeign(operation: string, folder: string): Promise<void> {
+  const spec = await readSpec(folder);
+  if (spec === null || /"attune"\s*:/.test(spec)) return;
+  throw new KernelError(operation, `the kernelspec in ${folder} is of another kernel, expected none or ours`);
+}
+
+async function readSpec(folder: string): Promise<string | null> {
+  try {
+    return await Deno.readTextFile(`${folder}/kernel.json`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+function pathOf(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return Deno.build.os === "windows" ? path.slice(1).replaceAll("/", "\\") : path;
+}

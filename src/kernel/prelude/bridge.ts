@@ -1,0 +1,105 @@
+/**
+ * What code in the kernel finds at `globalThis[Symbol.for("attune.kernel")]`, and what the proxy tells it at the start.
+ */
+
+import type { JsonObject } from "../protocol/message.ts";
+
+/** Where it is found. */
+export const BRIDGE: symbol = Symbol.for("attune.kernel");
+
+/** Bytes that come along with a message. */
+export type Buffers = readonly Uint8Array[];
+
+/** What may come along with the data of a message. */
+export interface CommParts {
+  readonly metadata?: JsonObject;
+  readonly buffers?: Buffers;
+}
+
+/** A message of a comm. */
+export interface CommMessage {
+  readonly data: JsonObject;
+  readonly metadata: JsonObject;
+  readonly buffers: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** A line between an object here and one in the front end. */
+export interface Comm {
+  /** By which both ends know it. */
+  readonly id: string;
+  /** What kind of object it belongs to. */
+  readonly target: string;
+  /** Whether an end has closed it. */
+  readonly isClosed: boolean;
+  /** Told of every message, one after the other; what it gives is waited for before the front end is told that it is done. */
+  onMessage: ((message: CommMessage) => unknown) | null;
+  /** Told when the front end closes it. */
+  onClose: ((message: CommMessage) => unknown) | null;
+  /** Sends a message. */
+  send(data: JsonObject, parts?: CommParts): void;
+  /** Ends it. */
+  close(data?: JsonObject, parts?: CommParts): void;
+}
+
+/** Told of a comm that the front end has opened. */
+export type CommTarget = (comm: Comm, message: CommMessage) => unknown;
+
+/** The front ends whose widgets the kernel speaks to. */
+export interface FrontEnd {
+  /** The major version of ipywidgets' front end that is installed; null where none was found. */
+  readonly ipywidgets: number | null;
+  /** Whether anywidget's front end is installed. */
+  readonly anywidget: boolean;
+}
+
+/** The kernel from the inside. */
+export interface KernelBridge {
+  /** Of this interface. */
+  readonly version: 1;
+  readonly frontEnd: FrontEnd;
+  /** Opens a comm. */
+  openComm(target: string, data: JsonObject, parts?: CommParts): Comm;
+  /** Says who takes comms of a kind that front ends open. */
+  registerTarget(target: string, take: CommTarget): void;
+  /** Begins a cell; the code of every cell calls it first. */
+  enter(cell: number): void;
+  /** What `await` in a cell waits for. */
+  readonly awaiting: <T>(value: T) => T | Promise<Awaited<T>>;
+  /** What `for await` in a cell goes over. */
+  readonly iterating: <T>(
+    items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
+  ) => AsyncIterable<T> | Iterable<T | PromiseLike<T>>;
+}
+
+/** A list of what is allowed, all of a kind, or nothing of it. */
+export type Allowance = readonly string[] | boolean;
+
+/** What cells are allowed; nothing of a kind that is not named. */
+export interface Permissions {
+  readonly env?: Allowance;
+  readonly ffi?: Allowance;
+  readonly import?: Allowance;
+  readonly net?: Allowance;
+  readonly read?: Allowance;
+  readonly run?: Allowance;
+  readonly sys?: Allowance;
+  readonly write?: Allowance;
+}
+
+/** The kinds of permissions of Deno. */
+export const PERMISSIONS = "env ffi import net read run sys write".split(" ") as (keyof Permissions)[];
+
+/** What the proxy tells at the start. */
+export interface PreludeSettings {
+  /** Where the proxy listens. */
+  readonly port: number;
+  /** By which the kernel is known there. */
+  readonly token: string;
+  /** The type of the messages on iopub that are for the proxy alone. */
+  readonly marker: string;
+  /** Packages that are found although no import map names them: specifier → address. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** Null where all is allowed. */
+  readonly permissions: Permissions | null;
+  readonly frontEnd: FrontEnd;
+}

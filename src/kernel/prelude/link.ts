@@ -1,0 +1,60 @@
+/**
+ * The kernel's end of the line to the proxy.
+ *
+ * Invariant: frames are handed on in order. Whoever takes them runs no code of cells then: what is terminated would take
+ * the line with it.
+ */
+
+import { encodeLinkFrame, type LinkFrame, readLinkFrame } from "../link/frames.ts";
+import type { JsonObject } from "../protocol/message.ts";
+import { ByteReader } from "../zmtp/byte_reader.ts";
+
+/** An open line. */
+export class Link {
+  readonly #stream: Deno.TcpConn;
+  readonly #reader: ByteReader;
+  #lastWrite: Promise<unknown> = Promise.resolve();
+
+  private constructor(stream: Deno.TcpConn) {
+    this.#stream = stream;
+    this.#reader = new ByteReader(stream);
+  }
+
+  /** Connects, and says who it is. */
+  static async open(port: number, token: string): Promise<Link> {
+    const stream = await Deno.connect({ hostname: "127.0.0.1", port });
+    stream.setNoDelay(true);
+    const link = new Link(stream);
+    link.send({ type: "hello", token, thread: threadNumber() });
+    return link;
+  }
+
+  /** Sends a frame. */
+  send(head: JsonObject): void {
+    const bytes = encodeLinkFrame(head);
+    this.#lastWrite = this.#lastWrite.then(async () => {
+      for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));
+    }).catch(() => {});
+  }
+
+  /** Hands frames on until the proxy ends the line. */
+  async listen(take: (frame: LinkFrame) => void): Promise<void> {
+    try {
+      for (;;) {
+        const frame = await readLinkFrame(this.#reader);
+        take(frame);
+      }
+    } catch {
+      // The proxy is gone, or nothing more can be understood; the one who waits for the end knows what to do.
+    }
+  }
+}
+
+/** By which the system knows the thread of the cells; null where it has no such numbers. */
+function threadNumber(): number | null {
+  try {
+    return Number(Deno.readLinkSync("/proc/thread-self").split("/").at(-1));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Comms between front ends and the kernel: who has which open, and what is on its way.
+ *
+ * Invariant: what front ends say reaches the kernel in order; for each message there is one busy and one idle, and what it
+ * led to is published between them.
+ */
+
+import type { Message } from "../protocol/message.ts";
+import type { ChildKernel } from "./child.ts";
+import type { News } from "./news.ts";
+
+/** The types of messages of comms. */
+export const COMM_TYPES: ReadonlySet<string> = new Set(["comm_open", "comm_msg", "comm_close"]);
+
+/** Keeps the books. */
+export class CommRelay {
+  readonly #news: News;
+  readonly #open = new Map<string, string>();
+  readonly #pending = new Map<number, Message>();
+  #lastId = 0;
+  #onHandled: (() => void) | null = null;
+
+  constructor(news: News) {
+    this.#news = news;
+  }
+
+  /** The message of a front end that is handled now; null when none is. */
+  get current(): Message | null {
+    return [...this.#pending.values()].at(-1) ?? null;
+  }
+
+  /** What is open, as a reply tells it. */
+  info(target: unknown): Record<string, { target_name: string }> {
+    return Object.fromEntries(
+      [...this.#open].filter(([, name]) => typeof target !== "string" || name === target)
+        .map(([id, name]) => [id, { target_name: name }]),
+    );
+  }
+
+  /** Passes on what a front end says. */
+  toKernel(message: Message, child: ChildKernel): void {
+    const { header, content, metadata, buffers } = message;
+    this.#note(header.msg_type, content);
+    const id = ++this.#lastId;
+    this.#pending.set(id, message);
+    this.#news.status("busy", message);
+    child.link.tell({ type: "comm", id, news: { type: header.msg_type, content, metadata } }, buffers);
+  }
+
+  /** Takes note of what the kernel says of comms. */
+  fromKernel(message: Message): void {
+    this.#note(message.header.msg_type, message.content);
+  }
+
+  /** A message was handled. */
+  handled(id: number): void {
+    const message = this.#pending.get(id);
+    if (!message) return;
+    this.#pending.delete(id);
+    this.#news.status("idle", message);
+    this.#onHandled?.();
+  }
+
+  /** Resolves when what is on its way has been handled, or after some time: a handler may wait for a cell. */
+  async settle(milliseconds: number): Promise<void> {
+    const before = this.#lastId;
+    for (const until = performance.now() + milliseconds; performance.now() < until;) {
+      if (![...this.#pending.keys()].some((id) => id <= before)) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, until - performance.now());
+        this.#onHandled = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** All that was on its way is done with: what handled it was stopped. */
+  giveUp(): void {
+    for (const id of [...this.#pending.keys()]) this.handled(id);
+  }
+
+  #note(type: string, { comm_id: id, target_name: target }: Message["content"]): void {
+    if (typeof id !== "string") return;
+    if (type === "comm_open") this.#open.set(id, String(target));
+    if (type === "comm_close") this.#open.delete(id);
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * A kernel for front ends in front of the stock kernel. It speaks the Jupyter protocol on the ports of a connection file;
+ * the stock kernel evaluates cells on ports of its own.
+ *
+ * Invariant: all ports are on loopback, and only what is signed by the key is heard. When the proxy ends, so does the
+ * kernel behind it, and the other way round.
+ */
+
+import { parseCell } from "../cell/parser.ts";
+import { KernelError } from "../errors.ts";
+import type { Acceptor } from "../front/acceptor.ts";
+import { startHeart } from "../front/heart.ts";
+import { Publisher } from "../front/publisher.ts";
+import { type Asker, RouterSocket } from "../front/router_socket.ts";
+import { MessageCodec } from "../protocol/codec.ts";
+import type { Connection } from "../protocol/connection.ts";
+import { createMessage, type JsonObject, type Message } from "../protocol/message.ts";
+import { CellQueue, type QueuedCell } from "./cell_queue.ts";
+import { ChildKernel, type ChildOptions } from "./child.ts";
+import { COMM_TYPES, CommRelay } from "./comm_relay.ts";
+import { History } from "./history.ts";
+import { Inspection } from "./inspection.ts";
+import { News } from "./news.ts";
+import { Questions } from "./questions.ts";
+import { stopKernel } from "./stop.ts";
+
+/** What stands behind the proxy. */
+export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onHandled">;
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
+const GRACE_MS = 1000;
+/** A cell waits so long for the messages to comms that came before it. */
+const COMMS_MS = 2000;
+
+/** A running kernel. */
+export class KernelProxy implements AsyncDisposable {
+  /** Resolves to the exit code when a front end has ended it, or the kernel behind it has died. */
+  readonly ended: Promise<number>;
+  readonly #session = crypto.randomUUID();
+  readonly #packages: Readonly<Record<string, string>>;
+  readonly #shell: RouterSocket;
+  readonly #control: RouterSocket;
+  readonly #stdin: RouterSocket;
+  readonly #publisher: Publisher;
+  readonly #heart: Acceptor;
+  readonly #news: News;
+  readonly #comms: CommRelay;
+  readonly #history = new History();
+  readonly #questions: Questions;
+  readonly #resources = new DisposableStack();
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #end = Promise.withResolvers<number>();
+  #child!: ChildKernel;
+  #cells!: CellQueue;
+  #inspection!: Inspection;
+  #stopping: Promise<void> | null = null;
+  #isEnding = false;
+
+  private constructor(connection: Connection, options: ProxyOptions) {
+    const { ip, ports, key } = connection;
+    this.ended = this.#end.promise;
+    this.#packages = options.packages;
+    const codec = new MessageCodec(key), stack = this.#resources;
+    // Front ends connect while the kernel behind is still starting; what they ask waits.
+    this.#shell = stack.use(
+      new RouterSocket(ip, ports.shell, codec, (...asked) => this.#take("shell", ...asked)),
+    );
+    this.#control = stack.use(
+      new RouterSocket(ip, ports.control, codec, (...asked) => this.#take("control", ...asked)),
+    );
+    this.#stdin = stack.use(
+      new RouterSocket(ip, ports.stdin, codec, (message) => this.#questions.takeReply(message)),
+    );
+    this.#publisher = stack.use(new Publisher(ip, ports.iopub, codec));
+    this.#heart = stack.use(startHeart(ip, ports.hb));
+    this.#news = new News(this.#publisher, this.#session);
+    this.#comms = new CommRelay(this.#news);
+    this.#questions = new Questions(this.#stdin, this.#session);
+  }
+
+  /** Starts a kernel for a connection. Throws a `KernelError` when that is not on loopback or the kernel does not start. */
+  static async start(connection: Connection, options: ProxyOptions): Promise<KernelProxy> {
+    if (!LOOPBACK.test(connection.ip)) {
+      throw new KernelError("KernelProxy.start", `the address is ${connection.ip}, expected one of loopback`);
+    }
+    const proxy = new KernelProxy(connection, options);
+    try {
+      await proxy.#begin(options);
+      return proxy;
+    } catch (error) {
+      proxy.#resources.dispose();
+      throw error;
+    }
+  }
+
+  /** The number of the process behind. */
+  get childPid(): number {
+    return this.#child.pid;
+  }
+
+  /** Messages and connections that were dropped. */
+  get rejected(): number {
+    return [this.#shell, this.#control, this.#stdin, this.#publisher, this.#heart]
+      .reduce((sum, { rejected }) => sum + rejected, 0);
+  }
+
+  /** Ends it, and the kernel behind it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#finish(0);
+  }
+
+  async #begin(options: ProxyOptions): Promise<void> {
+    this.#child = await ChildKernel.start({
+      ...options,
+      onOutput: (message) => this.#takeOutput(message),
+      onHandled: (id) => this.#comms.handled(id),
+    });
+    this.#inspection = new Inspection(this.#child, this.#packages);
+    this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
+      before: () => this.#comms.settle(COMMS_MS),
+      ask: (cell, prompt, isPassword) => this.#questions.ask(cell, prompt, isPassword),
+      onDone: (cell, count) => this.#remember(cell, count),
+    });
+    this.#child.ended.then((words) => this.#takeDeath(words));
+    this.#news.status("starting", null);
+    this.#ready.resolve();
+  }
+
+  async #take(channel: "shell" | "control", message: Message, asker: Asker): Promise<void> {
+    await this.#ready.promise;
+    const { msg_type: type } = message.header;
+    if (type === "execute_request") return this.#cells.add(message, asker);
+    if (COMM_TYPES.has(type)) return this.#comms.toKernel(message, this.#child);
+    this.#news.status("busy", message);
+    const content = await this.#answer(channel, type, message.content).catch(errorReply);
+    if (content) {
+      const reply = createMessage(this.#session, type.replace("_request", "_reply"), content, {
+        parent: message,
+      });
+      await asker.send(reply);
+    }
+    await this.#news.status("idle", message);
+    if (type === "shutdown_request") await this.#finish(0);
+  }
+
+  /** The content of a reply; null for what nobody knows. */
+  async #answer(channel: "shell" | "control", type: string, content: JsonObject): Promise<JsonObject | null> {
+    switch (type) {
+      case "kernel_info_request":
+        return this.#info();
+      case "complete_request":
+        return await this.#inspection.complete(content);
+      case "inspect_request":
+        return await this.#inspection.inspect(content);
+      case "is_complete_request":
+        return isComplete(String(content.code ?? ""));
+      case "history_request":
+        return { status: "ok", history: this.#history.find(content) };
+      case "comm_info_request":
+        return { status: "ok", comms: this.#comms.info(content.target_name) };
+      case "interrupt_request":
+        if (channel === "shell") return null;
+        this.#stop();
+        return { status: "ok" };
+      case "shutdown_request":
+        return { status: "ok", restart: content.restart === true };
+      default:
+        return type.endsWith("_request")
+          ? { status: "error", ename: "NotSupported", evalue: `${type} is not supported`, traceback: [] }
+          : null;
+    }
+  }
+
+  #info(): JsonObject {
+    return {
+      ...this.#child.info,
+      implementation: "attune",
+      banner:
+        `Deno ${this.#child.info.implementation_version} with Attune: widgets, stop, and no output lost`,
+      help_links: [{ text: "Deno", url: "https://docs.deno.com" }],
+      supported_features: [],
+      attune: { rejected: this.rejected, child: this.childPid },
+    };
+  }
+
+  #takeOutput(message: Message): void {
+    const { msg_type: type } = message.header;
+    this.#cells.takeOutput(message);
+    // The proxy says these itself, at the right time.
+    if (type === "status" || type === "execute_input") return;
+    if (COMM_TYPES.has(type)) this.#comms.fromKernel(message);
+    const parent = this.#cells.running?.request ?? this.#comms.current ?? this.#cells.lastRequest;
+    this.#news.pass(message, parent);
+  }
+
+  #remember({ request, parsed }: QueuedCell, count: number): void {
+    this.#history.add(count, String(request.content.code ?? ""));
+    if ("statements" in parsed) this.#inspection.learn(parsed);
+  }
+
+  /** One stop at a time: another would hit a kernel that recovers from the first. */
+  #stop(): Promise<void> {
+    this.#stopping ??= this.#stopNow().finally(() => this.#stopping = null);
+    return this.#stopping;
+  }
+
+  async #stopNow(): Promise<void> {
+    const cell = this.#cells.running;
+    if (!cell && !this.#comms.current) return;
+    if (cell) cell.isStopped = true;
+    this.#questions.giveUp();
+    const isOver = async (milliseconds: number): Promise<boolean> => {
+      if (cell) return await endsWithin(cell.evaluated, milliseconds);
+      if (!this.#comms.current) return true;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      return !this.#comms.current;
+    };
+    const result = await stopKernel(this.#child, { isOver, hasEnd: cell !== null });
+    if (!cell) {
+      await this.#child.revive();
+      this.#comms.giveUp();
+    }
+    if (result !== "dead") return;
+    const words = "the kernel could not be stopped and is ended; its state is lost\n";
+    await this.#news.tell("stream", { name: "stderr", text: words }, cell?.request ?? null);
+    await this.#child.kill();
+  }
+
+  async #takeDeath(words: string): Promise<void> {
+    if (this.#isEnding) return;
+    const parent = this.#cells.running?.request ?? this.#cells.lastRequest;
+    const text = `the kernel behind has ended${words}\n`;
+    await this.#cells.running?.over;
+    await this.#news.tell("stream", { name: "stderr", text }, parent);
+    await this.#finish(1);
+  }
+
+  async #finish(code: number): Promise<void> {
+    if (this.#isEnding) {
+      await this.ended;
+      return;
+    }
+    this.#isEnding = true;
+    await this.#child.shutdown(GRACE_MS);
+    this.#resources.dispose();
+    this.#end.resolve(code);
+  }
+}
+
+/** A mistake in an answer is told to who asked, and ends nothing. */
+function errorReply(error: unknown): JsonObject {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return { status: "error", ename: name, evalue: message, traceback: [] };
+}
+
+function isComplete(code: string): JsonObject {
+  const parsed = parseCell(code);
+  if ("statements" in parsed) return { status: "complete" };
+  return parsed.isUnfinished ? { status: "incomplete", indent: "  " } : { status: "invalid" };
+}
+
+async function endsWithin(end: Promise<void>, milliseconds: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), milliseconds);
+  try {
+    return await Promise.race([end.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Questions of cells to the person at the front end, `prompt()` and `confirm()`.
+ *
+ * Invariant: a question is answered by the front end that runs the cell, or by nothing when it is given up.
+ */
+
+import type { RouterSocket } from "../front/router_socket.ts";
+import { createMessage, type Message } from "../protocol/message.ts";
+import type { QueuedCell } from "./cell_queue.ts";
+
+/** Asks, one question at a time: the kernel waits for the answer. */
+export class Questions {
+  readonly #socket: RouterSocket;
+  readonly #session: string;
+  #answer: ((text: string) => void) | null = null;
+
+  constructor(socket: RouterSocket, session: string) {
+    this.#socket = socket;
+    this.#session = session;
+  }
+
+  /** The answer to a question. */
+  async ask({ request, asker }: QueuedCell, prompt: string, isPassword: boolean): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.#answer = resolve;
+    const question = createMessage(this.#session, "input_request", { prompt, password: isPassword }, {
+      parent: request,
+    });
+    for (const other of this.#socket.askersOf(asker.identity)) other.send(question);
+    return await promise;
+  }
+
+  /** Takes an answer. */
+  takeReply({ header, content }: Message): void {
+    if (header.msg_type !== "input_reply") return;
+    this.#answer?.(typeof content.value === "string" ? content.value : "");
+    this.#answer = null;
+  }
+
+  /** Nobody will answer: the cell was stopped. */
+  giveUp(): void {
+    this.#answer?.("");
+    this.#answer = null;
+  }
+}

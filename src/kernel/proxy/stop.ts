@@ -1,0 +1,74 @@
+/**
+ * The stop button.
+ *
+ * What awaits is stopped by our part in the kernel: the awaits throw. What computes does not hear of it; the kernel
+ * terminates it, which must not happen to a kernel that only waits, so it is asked first. A cell that was terminated after
+ * an await has nobody left to say that it is over: its promise is found by collecting garbage.
+ *
+ * Invariant: a kernel is terminated only while its thread computes, and killed only when nothing has come of that.
+ */
+
+import type { ChildKernel } from "./child.ts";
+
+/** Code that listens for the signal ends in its own way first. */
+const GRACE_MS = 60;
+const END_MS = 250;
+const ATTEMPTS = 12;
+/** Computing for so long without an answer is a loop. Where that cannot be measured, silence for longer is. */
+const COMPUTED_MS = 400, SILENT_MS = 1500;
+/** Nothing at all for so long is the end. */
+const DEAD_MS = 8000;
+const LOOK_MS = 25;
+
+/** How it went. */
+export type StopResult = "ended" | "waits" | "dead";
+
+/** What is to be stopped. */
+export interface Stoppable {
+  /** Whether it has ended within some time. */
+  readonly isOver: (milliseconds: number) => Promise<boolean>;
+  /** Whether its end is told of also when it is terminated; of a cell's, by the kernel, and of no other. */
+  readonly hasEnd: boolean;
+}
+
+/** Stops what runs. */
+export async function stopKernel(
+  child: ChildKernel,
+  { isOver, hasEnd }: Stoppable,
+): Promise<StopResult> {
+  await child.signal();
+  if (await isOver(GRACE_MS)) return "ended";
+  let wasTerminated = false;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const pulse = await feelPulse(child);
+    if (await isOver(0)) return "ended";
+    if (pulse === "computes") {
+      await child.terminate();
+      wasTerminated = true;
+    } else if (pulse === "silent") return wasTerminated ? "dead" : "waits";
+    if (await isOver(END_MS)) return "ended";
+    if (pulse !== "turns") continue;
+    if (!wasTerminated) return "waits";
+    if (!hasEnd) return "ended";
+    await child.link.ask({ type: "collect" }, DEAD_MS);
+    if (await isOver(END_MS)) return "ended";
+  }
+  return "waits";
+}
+
+/** Tells the kernel to stop, and says whether it hears that. */
+async function feelPulse(child: ChildKernel): Promise<"turns" | "computes" | "silent"> {
+  let hasAnswered = false;
+  const answered = child.link.ask({ type: "stop" }, DEAD_MS).then((answer) => hasAnswered = answer !== null);
+  const startedAt = performance.now(), before = await child.computedMs();
+  for (;;) {
+    await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
+    if (hasAnswered) return "turns";
+    const silentFor = performance.now() - startedAt, computed = await child.computedMs();
+    if (silentFor > DEAD_MS) return "silent";
+    const isComputing = before === null || computed === null
+      ? silentFor > SILENT_MS
+      : computed - before > COMPUTED_MS;
+    if (isComputing) return "computes";
+  }
+}

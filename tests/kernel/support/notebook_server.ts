@@ -1,0 +1,113 @@
+// Jupyter's own server in a home of its own, with our kernel installed in it.
+
+import type { Page } from "playwright-core";
+
+const MAIN = new URL("../../../src/kernel/main.ts", import.meta.url).pathname;
+
+/** The environment of a home, in which Jupyter finds nothing of anybody else. */
+export function jupyterHome(home: string): Record<string, string> {
+  return {
+    HOME: home,
+    DENO_DIR: denoFolder(),
+    JUPYTER_CONFIG_DIR: `${home}/config`,
+    JUPYTER_DATA_DIR: `${home}/data`,
+    JUPYTER_RUNTIME_DIR: `${home}/runtime`,
+  };
+}
+
+/** Installs our kernel in a home. */
+export async function installKernel(home: string, ...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", MAIN, "install", ...args],
+    env: jupyterHome(home),
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!success) throw new Error(text(stderr));
+  return text(stdout);
+}
+
+/** A notebook of code cells. */
+export function notebookOf(...sources: string[]): string {
+  return JSON.stringify({
+    cells: sources.map((source) => ({
+      cell_type: "code",
+      execution_count: null,
+      metadata: {},
+      outputs: [],
+      source,
+    })),
+    metadata: { kernelspec: { name: "attune", display_name: "Deno (Attune)", language: "typescript" } },
+    nbformat: 4,
+    nbformat_minor: 4,
+  });
+}
+
+/** A running server. */
+export interface NotebookServer extends AsyncDisposable {
+  readonly home: string;
+  /** Opens a notebook that was put into the home. */
+  open(page: Page, name: string): Promise<void>;
+}
+
+/** Starts it. */
+export async function startNotebookServer(): Promise<NotebookServer> {
+  const home = await Deno.makeTempDir();
+  await installKernel(home);
+  const child = new Deno.Command("jupyter", {
+    args: ["notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", `--notebook-dir=${home}`],
+    env: jupyterHome(home),
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const [log, rest] = child.stderr.tee();
+  const drained = rest.pipeTo(new WritableStream());
+  const end = async () => {
+    try {
+      child.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+    await child.status;
+    await drained;
+    await Deno.remove(home, { recursive: true });
+  };
+  try {
+    const address = await addressIn(log);
+    return {
+      home,
+      open: async (page, name) => {
+        await page.goto(`${address.origin}/notebooks/${name}${address.search}`);
+        await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()", null, {
+          timeout: 120_000,
+        });
+        await page.evaluate("Jupyter.notebook.set_autosave_interval(0)");
+      },
+      [Symbol.asyncDispose]: async () => {
+        const headers = { authorization: `token ${address.searchParams.get("token")}` };
+        const answer = await fetch(`${address.origin}/api/shutdown`, { method: "POST", headers });
+        await answer.body?.cancel();
+        await child.status;
+        await end();
+      },
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+async function addressIn(stream: ReadableStream<Uint8Array>): Promise<URL> {
+  let text = "";
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const [address] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(text) ?? [];
+    if (address) return new URL(address);
+  }
+  throw new Error(`Jupyter did not open: ${text}`);
+}
+
+function denoFolder(): string {
+  const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
+  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
+}
