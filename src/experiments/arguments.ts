@@ -6,11 +6,15 @@ import type { BackendName } from "../backends/select.ts";
 import { attention } from "../attention.ts";
 import { InputError } from "../errors.ts";
 import type { ExperimentOptions } from "./experiment.ts";
+import { LEARNT_DAYS } from "./board_rows.ts";
+import { FIRST_LEARNED } from "./learned_forecast.ts";
 import { DEFAULT_ERRORS, DEFAULT_THRESHOLDS } from "./strategies.ts";
 
 export interface StartOptions extends ExperimentOptions {
   /** The folder that the report goes to. */
   readonly out: string;
+  /** The day of the file from which on the board with learning learns; those before it are only remembered. */
+  readonly learnFrom: number;
   /** The result as JSON on standard output, and nothing else there. */
   readonly json: boolean;
   readonly help: boolean;
@@ -34,11 +38,12 @@ Usage: deno task start [options]
   --days N         how many days to run over (default: all there are)
   --backend NAME   where the engine computes (default auto)
   --out FOLDER     where index.html is written (default report)
+  --learn-from N   the day of the file, from 0, from which on the board with learning learns (default ${FIRST_LEARNED})
   --seed N         draws the days on which exact reads are audited (default 1)
   --json           print the result as JSON
   -h, --help       print this`;
 
-const VALUES = ["threshold", "error", "days", "backend", "out", "seed"];
+const VALUES = ["threshold", "error", "days", "backend", "out", "learn-from", "seed"];
 const FLAGS = ["json", "help"];
 const LARGEST_SEED = 2 ** 32 - 1;
 
@@ -61,12 +66,16 @@ export async function parseStartArguments(
   const { values, json, help } = split(args);
   const days = single(values, "days");
   const seed = single(values, "seed");
+  const learnFrom = single(values, "learn-from");
   return {
     thresholds: toThresholds(values.threshold),
     errors: toErrors(values.error),
     days: days === undefined ? availableDays : toInteger("days", days, 1, availableDays),
     backend: await toBackend(single(values, "backend") ?? "auto"),
     out: single(values, "out") ?? "report",
+    learnFrom: learnFrom === undefined
+      ? FIRST_LEARNED
+      : toInteger("learn-from", learnFrom, 1, LEARNT_DAYS - 1),
     seed: seed === undefined ? 1 : toInteger("seed", seed, 0, LARGEST_SEED),
     json,
     help,

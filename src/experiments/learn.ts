@@ -5,41 +5,10 @@ import { availableDays } from "./experiment.ts";
 import { loadBirths } from "./births.ts";
 import { HORIZONS } from "./board_rows.ts";
 import { type LearnedBoardSettings, SETTINGS } from "./learned_board.ts";
-import { errorsToChooseBy, LEARNED, type LearnedForecast, learnedForecast } from "./learned_forecast.ts";
-import { formatTable, type Table } from "./table.ts";
+import { errorsToChooseBy, LEARNED, learnedForecast } from "./learned_forecast.ts";
+import { errorTable, gainTable, readoutTable } from "./learned_tables.ts";
+import { formatTable } from "./table.ts";
 import { standardError } from "../jupyter/progress_targets.ts";
-
-/** Mean absolute errors, births a day, a row a model. */
-export function errorTable({ models, horizons }: LearnedForecast): Table {
-  return {
-    header: ["forecast", ...horizons.map((horizon) => `MAE ${horizon}\u00a0d`)],
-    rows: models.map(({ name, errors }) => [name, ...errors.map((error) => error.toFixed(1))]),
-  };
-}
-
-/** By how much learning is better, with its interval, a row a rival. */
-export function gainTable({ gains, horizons }: LearnedForecast): Table {
-  return {
-    header: ["births a day closer than", ...horizons.map((horizon) => `${horizon}\u00a0d`)],
-    rows: gains.map(({ over, gains }) => [
-      over,
-      ...gains.map(({ mean, interval: { low, high } }) =>
-        `${mean.toFixed(1)} [${low.toFixed(1)}, ${high.toFixed(1)}]`
-      ),
-    ]),
-  };
-}
-
-/** What the readouts have become, a row a horizon. */
-export function readoutTable({ readouts, horizons }: LearnedForecast): Table {
-  return {
-    header: ["readout in the end", "days like it", "errors of the last days", "errors of its weekday"],
-    rows: horizons.map((
-      horizon,
-      at,
-    ) => [`${horizon}\u00a0d`, ...readouts[at].map((weight) => weight.toFixed(3))]),
-  };
-}
 
 /** What was tried beside the settings that were chosen. */
 const OTHERS: Readonly<Record<string, Partial<LearnedBoardSettings>>> = {

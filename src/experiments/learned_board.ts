@@ -40,7 +40,7 @@ export const SETTINGS: LearnedBoardSettings = {
   top: 16,
 };
 
-const HEADS = 3;
+export const HEADS = 3;
 const RECENCY_COLUMN = FEATURE_COUNT - 1;
 /** Score of a day of the same weekday above one of another: e⁻¹² is next to nothing. */
 const WEEKDAY_MATCH = 12;
@@ -49,6 +49,14 @@ const DAYS_PER_YEAR = 365.25;
 const HIDDEN = 1e9;
 /** What an error of 1 is in the values of heads 2 and 3, in units of the level: one rate then suits all of a readout. */
 const ERROR_UNIT = 1 / 200;
+
+/** What a board knows once it has observed a day. */
+export interface LearnedDay {
+  /** The error that head 1 had a day ahead, in units of the level. */
+  readonly error: number;
+  /** What the output of each head counts for, one list a horizon. */
+  readonly readouts: readonly (readonly number[])[];
+}
 
 /** A standing query of a day that is to come. */
 interface Question {
@@ -68,6 +76,7 @@ export class LearnedBoard {
   /** For each horizon, the questions that stand, the earliest day first. */
   readonly #questions: readonly Question[][] = HORIZONS.map(() => []);
   #last: number;
+  #error = 0;
 
   private constructor(
     learner: OnlineLearner,
@@ -147,7 +156,31 @@ export class LearnedBoard {
     if (this.#days.length === KEY_COUNT) live.delete(this.#days.shift() as number);
     this.#days.push(live.insert(keyOf(rows, t), valueOf(rows, t, error), { position: t }));
     this.#last = t;
+    this.#error = error;
     this.#ask();
+  }
+
+  /** What it has learned up to the last day observed, for whoever shows the same board in another way. */
+  lastLearned(): LearnedDay {
+    return {
+      error: this.#error,
+      readouts: this.#readouts.map((slot) => [...this.learner.live.getValue(slot)]),
+    };
+  }
+
+  /** The key row of a day. */
+  static key(rows: BoardRows, t: number): Float32Array {
+    return keyOf(rows, t);
+  }
+
+  /** The value row of a day, by the error that head 1 had a day ahead, in units of the level. */
+  static value(rows: BoardRows, t: number, error: number): Float32Array {
+    return valueOf(rows, t, error);
+  }
+
+  /** The query row of a day. */
+  static query(rows: BoardRows, t: number, settings: LearnedBoardSettings = SETTINGS): Float32Array {
+    return queryOf(rows, t, settings);
   }
 
   /** What a forecast counts a head for, one number a head: 1, and shares of the errors. */
@@ -164,20 +197,11 @@ export class LearnedBoard {
   #ask(): void {
     for (const [at, horizon] of HORIZONS.entries()) {
       const day = this.#last + horizon;
-      const slot = this.learner.live.insertQuery(this.#queryOf(day), { position: this.#last });
+      const slot = this.learner.live.insertQuery(queryOf(this.#rows, day, this.#settings), {
+        position: this.#last,
+      });
       this.#questions[at].push({ day, slot });
     }
-  }
-
-  #queryOf(t: number): Float32Array {
-    const { recentHalfLife, weekdayHalfLife } = this.#settings;
-    const row = new Float32Array(HEADS * FEATURE_COUNT);
-    row.set(this.#rows.query(t));
-    const perYear = (halfLife: number) => Math.LN2 * DAYS_PER_YEAR / halfLife;
-    row[FEATURE_COUNT + RECENCY_COLUMN] = perYear(recentHalfLife);
-    row[2 * FEATURE_COUNT + RECENCY_COLUMN] = perYear(weekdayHalfLife);
-    row[2 * FEATURE_COUNT + weekday(this.#rows.calendarDay(t)) - 1] = WEEKDAY_MATCH;
-    return row;
   }
 }
 
@@ -205,4 +229,18 @@ function keyOf(rows: BoardRows, t: number): Float32Array {
 
 function valueOf(rows: BoardRows, t: number, error: number): Float32Array {
   return Float32Array.of(rows.value(t)[0], error / ERROR_UNIT, error / ERROR_UNIT);
+}
+
+function queryOf(
+  rows: BoardRows,
+  t: number,
+  { recentHalfLife, weekdayHalfLife }: LearnedBoardSettings,
+): Float32Array {
+  const row = new Float32Array(HEADS * FEATURE_COUNT);
+  row.set(rows.query(t));
+  const perYear = (halfLife: number) => Math.LN2 * DAYS_PER_YEAR / halfLife;
+  row[FEATURE_COUNT + RECENCY_COLUMN] = perYear(recentHalfLife);
+  row[2 * FEATURE_COUNT + RECENCY_COLUMN] = perYear(weekdayHalfLife);
+  row[2 * FEATURE_COUNT + weekday(rows.calendarDay(t)) - 1] = WEEKDAY_MATCH;
+  return row;
 }

@@ -9,6 +9,7 @@ import { type BirthsDay, loadBirths } from "./births.ts";
 import { BoardRows, HORIZONS, lastDayOf, LEARNT_DAYS, QUERY_COUNT } from "./board_rows.ts";
 import { exactBoard } from "./exact_board.ts";
 import { LearnedBoard, type LearnedBoardSettings, SETTINGS } from "./learned_board.ts";
+import { NearestNeighbours } from "./nearest_neighbours.ts";
 import { RecursiveLeastSquares, REGRESSION, regressionFeatures } from "./linear_regression.ts";
 import type { Forecaster } from "./metrics.ts";
 
@@ -61,7 +62,7 @@ export interface LearnedForecast {
 }
 
 export const LEARNED = "board with learned readouts", PLAIN = "board without learning";
-const REGRESSION_NAME = "online linear regression";
+const REGRESSION_NAME = "online linear regression", NEIGHBOURS_NAME = "nearest neighbours";
 
 /** Runs all models over the repository's file. */
 export async function learnedForecast(
@@ -78,6 +79,7 @@ export async function learnedForecast(
     [LEARNED, learned.forecast],
     [PLAIN, plainForecaster(rows, days)],
     [REGRESSION_NAME, regressionForecaster(rows)],
+    [NEIGHBOURS_NAME, neighboursForecaster(rows)],
     ...baselines(births).map(({ name, forecast }) => [name, forecast] as [string, Forecaster]),
   ];
   const judged = Array.from({ length: days }, (_, at) => LEARNT_DAYS + at);
@@ -99,7 +101,7 @@ export async function learnedForecast(
       }),
     })),
     // The others are far off.
-    gains: models.slice(1, 3).map(([over, forecast]) => ({
+    gains: models.slice(1, 4).map(([over, forecast]) => ({
       over,
       gains: HORIZONS.map((horizon) => {
         const mean = new RunningMean();
@@ -178,6 +180,17 @@ function regressionForecaster(rows: BoardRows): Forecaster {
     return ofOrigin;
   });
   return (origin, horizon) => forecasts[HORIZONS.indexOf(horizon)][origin];
+}
+
+function neighboursForecaster(rows: BoardRows): Forecaster {
+  const models = HORIZONS.map((horizon) => new NearestNeighbours(rows, horizon));
+  const known = HORIZONS.map(() => new Map<number, number>());
+  return (origin, horizon) => {
+    const at = HORIZONS.indexOf(horizon);
+    const forecast = known[at].get(origin) ?? models[at].forecast(origin);
+    known[at].set(origin, forecast);
+    return forecast;
+  };
 }
 
 function seriesOf(

@@ -4,6 +4,9 @@ import { HELP, parseStartArguments, UsageError } from "./arguments.ts";
 import { loadBirths } from "./births.ts";
 import { budgetVerdicts } from "./budgets.ts";
 import { availableDays, type Experiment, runExperiment } from "./experiment.ts";
+import type { LearnedForecast } from "./learned_forecast.ts";
+import { runLearned } from "./learned_run.ts";
+import { errorTable, gainTable, learnedVerdict } from "./learned_tables.ts";
 import { standardError, type TextTarget } from "../jupyter/progress_targets.ts";
 import { ProgressReporter } from "./progress.ts";
 import { headline, renderReport } from "./report.ts";
@@ -33,13 +36,15 @@ export async function start(args: readonly string[], { print, errors }: Terminal
   // A folder that cannot be written to is told before the work, not after it.
   await Deno.mkdir(options.out, { recursive: true });
   const progress = new ProgressReporter(errors);
-  const experiment = await runExperiment(options, (state) => progress.report(state)).finally(() =>
-    progress.end()
-  );
-  const file = await writeReport(options.out, experiment);
+  const { days, backend, learnFrom: firstLearned } = options;
+  const [experiment, learned] = await together(
+    (signal) => runLearned({ days, backend, firstLearned }, { signal }),
+    () => runExperiment(options, (state) => progress.report(state)),
+  ).finally(() => progress.end());
+  const file = await writeReport(options.out, experiment, learned);
   const { result } = experiment;
   if (options.json) {
-    print(JSON.stringify(result, null, 2));
+    print(JSON.stringify({ ...result, learned }, null, 2));
   } else {
     const seconds = (result.elapsedMilliseconds / 1000).toFixed(1);
     print(
@@ -49,16 +54,37 @@ export async function start(args: readonly string[], { print, errors }: Terminal
     print(formatTable(budgetTable(result)) + "\n");
     print(budgetVerdicts(result.strategies).join("\n") + "\n");
     print(formatTable(forecastTable(result)) + "\n");
-    print(`${headline(result)}.`);
+    print(formatTable(errorTable(learned)) + "\n");
+    print(formatTable(gainTable(learned)) + "\n");
+    print(`${headline(result)}.\n${learnedVerdict(learned)}`);
   }
   errors.write(`report: ${file}\n`);
   return 0;
 }
 
-async function writeReport(folder: string, experiment: Experiment): Promise<string> {
+/** Both at once; when one fails the other is stopped, or waited for. */
+async function together(
+  learn: (signal: AbortSignal) => Promise<LearnedForecast>,
+  sweep: () => Promise<Experiment>,
+): Promise<[Experiment, LearnedForecast]> {
+  const stop = new AbortController();
+  const learned = learn(stop.signal);
+  try {
+    return await Promise.all([sweep(), learned]);
+  } finally {
+    stop.abort(new Error("the sweep has failed"));
+    await Promise.allSettled([learned]);
+  }
+}
+
+async function writeReport(
+  folder: string,
+  experiment: Experiment,
+  learned: LearnedForecast,
+): Promise<string> {
   const { PLOTLY_SOURCE } = await import("../figures/plotly_source.ts");
   const file = `${folder.replace(/\/+$/, "")}/index.html`;
-  await Deno.writeTextFile(file, renderReport(experiment, PLOTLY_SOURCE));
+  await Deno.writeTextFile(file, renderReport(experiment, learned, PLOTLY_SOURCE));
   return file;
 }
 

@@ -5,7 +5,7 @@ import { compareBudgets, formatRatio } from "./budgets.ts";
 import type { ExperimentResult } from "./experiment.ts";
 
 /** What stands where there is no number. */
-const NONE = "–";
+export const NONE = "–";
 
 export interface Table {
   readonly header: readonly string[];
@@ -97,6 +97,7 @@ function horizonTitle(horizon: number): string {
   return `MAE ${horizon}\u00a0d`;
 }
 
-function formatBirths(births: number): string {
+/** `164.1`; nothing where no day was judged. */
+export function formatBirths(births: number): string {
   return Number.isNaN(births) ? NONE : births.toFixed(1);
 }

@@ -8,6 +8,7 @@ Deno.test("arguments: defaults", async () => {
     days: 4805,
     backend: "auto",
     out: "report",
+    learnFrom: 700,
     seed: 1,
     json: false,
     help: false,
@@ -17,13 +18,14 @@ Deno.test("arguments: defaults", async () => {
 Deno.test("arguments: every option; thresholds and budgets repeated, listed, in any order", async () => {
   const given =
     "--threshold 16,4 --threshold=2 --threshold 4 --error .5,1e-3 --error=2 --error 0.5 --days 20 " +
-    "--backend array --out x/y --seed 0 --json -h";
+    "--backend array --out x/y --learn-from 9 --seed 0 --json -h";
   assertEquals(await parseStartArguments(given.split(" "), 100), {
     thresholds: [2, 4, 16],
     errors: [0.001, 0.5, 2],
     days: 20,
     backend: "array",
     out: "x/y",
+    learnFrom: 9,
     seed: 0,
     json: true,
     help: true,
@@ -34,6 +36,7 @@ const WRONG: [args: string, message: string][] = [
   ["--days", "--days has no value, expected one"],
   ["--days --json", "--days has no value, expected one"],
   ["--out=", "--out has no value, expected one"],
+  ["--learn-from 2500", '--learn-from is "2500", expected a whole number from 1 to 2499'],
   ["--days 0", '--days is "0", expected a whole number from 1 to 100'],
   ["--days 101", '--days is "101", expected a whole number from 1 to 100'],
   ["--days -5", '--days is "-5", expected a whole number from 1 to 100'],

@@ -4,10 +4,12 @@ import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "../as
 import { loadBirths } from "../../src/experiments/births.ts";
 import { BoardRows, HORIZONS, lastDayOf } from "../../src/experiments/board_rows.ts";
 import { exactBoard } from "../../src/experiments/exact_board.ts";
-import { errorTable, gainTable, readoutTable } from "../../src/experiments/learn.ts";
+import { errorTable, gainTable, readoutTable } from "../../src/experiments/learned_tables.ts";
 import { LearnedBoard } from "../../src/experiments/learned_board.ts";
 import { LEARNED, learnedForecast, PLAIN } from "../../src/experiments/learned_forecast.ts";
 import { RecursiveLeastSquares, regressionFeatures } from "../../src/experiments/linear_regression.ts";
+import { learnLesson, POLICIES, runPolicy } from "../../src/experiments/learned_policies.ts";
+import { NearestNeighbours } from "../../src/experiments/nearest_neighbours.ts";
 import { BACKENDS } from "../support/backends.ts";
 import { Random } from "../support/random.ts";
 
@@ -110,4 +112,43 @@ Deno.test("the regression looks at days up to its origin alone", () => {
       regressionFeatures(rows, 801 + horizon, horizon),
     );
   }
+});
+
+Deno.test("nearest neighbours look at days up to the origin alone", () => {
+  const rows = new BoardRows(file.slice(0, 900));
+  const changed = new BoardRows(file.slice(0, 900).map((day, t) => t > 800 ? { ...day, births: 1 } : day));
+  for (const horizon of HORIZONS) {
+    const [known, other] = [rows, changed].map((given) => new NearestNeighbours(given, horizon));
+    assertEquals(other.forecast(800), known.forecast(800));
+    assertNotEquals(other.forecast(801), known.forecast(801));
+  }
+});
+
+Deno.test("policies: exact reads are the learned board's forecasts, and a budget is kept where a count is not", async () => {
+  const days = 12, backend = "array";
+  const lesson = await learnLesson(file, { days, firstLearned: 2450, backend });
+  const of = (family: string, label = "") => {
+    const strategy = POLICIES.find((one) =>
+      one.family === family && (label === "" || String(one.threshold ?? one.error) === label)
+    );
+    assert(strategy);
+    return runPolicy(lesson, strategy, days, backend);
+  };
+  const exact = await of("exact"), rebuilt = await of("everyEdit"), waiting = await of("patch", "16");
+  const budget = await of("budgetPatch", "0.01");
+  assertEquals(exact.largestStaleness, 0);
+  assert(rebuilt.largestStaleness < 0.01, "rebuilding is exact too");
+  assert(rebuilt.multiplyAddsPerDay > 20 * exact.multiplyAddsPerDay);
+  assert(waiting.largestStaleness > budget.largestStaleness && waiting.largestStaleness > 1);
+
+  await using board = await LearnedBoard.create(lesson.rows, 2450, backend);
+  const errors = HORIZONS.map(() => 0);
+  while (board.last < lastDayOf(days)) {
+    await board.observe();
+    if (board.last <= lastDayOf(0)) continue;
+    for (const [at, horizon] of HORIZONS.entries()) {
+      errors[at] += Math.abs(await board.forecast(at) - file[board.last + horizon].births) / days;
+    }
+  }
+  for (const [at, error] of exact.errors.entries()) assertAlmostEquals(error, errors[at], 0.02);
 });

@@ -28,7 +28,20 @@ const folder = await Deno.makeTempDir();
 Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
 
 Deno.test("start: 20 days end to end, twice the same", async (t) => {
-  const args = ["--days", "20", "--threshold", "4", "--error", "0.004", "--backend", "array", "--seed", "3"];
+  const args = [
+    "--days",
+    "20",
+    "--threshold",
+    "4",
+    "--error",
+    "0.004",
+    "--backend",
+    "array",
+    "--seed",
+    "3",
+    "--learn-from",
+    "2450",
+  ];
   const first = await run(...args, "--json", "--out", `${folder}/first/`);
   const second = await run(...args, "--json", "--out", `${folder}/second`);
   assertEquals([first.code, second.code], [0, 0]);
@@ -54,6 +67,18 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
         assert(certificates.medianRatio >= 1 && certificates.largestBound <= error);
       }
     }
+    const { models, gains } = result.learned;
+    assertEquals(models.slice(0, 4).map(({ name }: { name: string }) => name), [
+      "board with learned readouts",
+      "board without learning",
+      "online linear regression",
+      "nearest neighbours",
+    ]);
+    for (const { errors } of models) {
+      assert(errors.slice(0, 2).every((error: number) => error > 10 && error < 2000));
+      assertEquals(errors[2], null, "within 20 days no forecast 28 days ahead can be judged");
+    }
+    assertEquals(gains.length, 3);
     assertEquals(result.audit.seed, 3);
     assertEquals(result.audit.dates.length, 8);
     assert(result.audit.readings > 0 && result.audit.readings < 1e-7);
@@ -106,6 +131,8 @@ Deno.test("start: without --json a table", async () => {
     "2",
     "--error",
     "0.5",
+    "--learn-from",
+    "2490",
     "--out",
     `${folder}/table`,
   );
@@ -124,12 +151,17 @@ Deno.test("start: without --json a table", async () => {
   );
   assertMatch(printed, /\nsame day 52 weeks ago +[\d.]+ +[\d.]+ +[\d.]+\n/);
   assertMatch(printed, /Exact reads take \d+ times less arithmetic/);
+  assertMatch(printed, /\nboard with learned readouts +[\d.]+ +– +–\n/);
+  assertMatch(
+    printed,
+    /With learning the board is off by [\d.]+ births a day, without by [\d.]+ \(1 days ahead\)/,
+  );
 });
 
 Deno.test("start: help is printed, a wrong option is one line of errors and code 2, and nothing is run", async () => {
   const help = await run("--help");
   assertEquals([help.code, help.errors], [0, ""]);
-  for (const name of ["threshold", "error", "days", "backend", "out", "seed", "json", "help"]) {
+  for (const name of ["threshold", "error", "days", "backend", "out", "learn-from", "seed", "json", "help"]) {
     assertStringIncludes(help.printed, `--${name}`);
   }
   const wrong = await run("--days", "many");
