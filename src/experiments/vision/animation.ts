@@ -72,7 +72,7 @@ export function animation(steps: readonly Step[]): FigureData {
   const slider = {
     active: first,
     currentvalue: { prefix: "frame " },
-    pad: { t: 34, b: 4 },
+    pad: { t: 44, b: 4 },
     steps: steps.map(({ frame }, shown) => ({
       label: String(frame),
       method: "restyle",
@@ -142,7 +142,7 @@ function axesOf(step: Step | undefined): PlainObject {
   return {
     xaxis: axis([0, 0.48], "the frame"),
     yaxis: { ...axis([0, 1], ""), range: [size, 0], anchor: "x" },
-    xaxis2: { ...axis([0.52, 1], "square roots of the weights of the question that found it"), anchor: "y2" },
+    xaxis2: { ...axis([0.52, 1], "√ weight of the question that found it"), anchor: "y2" },
     yaxis2: { ...axis([0, 1], ""), range: [size, 0], anchor: "x2" },
   };
 }

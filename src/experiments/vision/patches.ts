@@ -12,7 +12,7 @@ const BLOCK = 4, CELLS = SIDE / BLOCK;
 export const LOOKS = CELLS * CELLS;
 export const KEY_WIDTH = LOOKS + 3, VALUE_WIDTH = LOOKS + 3;
 /** A patch with less contrast than this is told from an empty one by little. */
-const FAINT = 1;
+const FAINT = 2;
 
 /** Where the patches of a frame are. */
 export class PatchGrid {
