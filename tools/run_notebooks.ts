@@ -9,10 +9,14 @@ const FOLDER = new URL("../notebooks/", import.meta.url);
 
 const isCheck = Deno.args.includes("--check");
 const wanted = Deno.args.filter((argument) => !argument.startsWith("--"));
+const stem = (name: string) => name.replace(/\.ipynb$/, "");
+const isWanted = (name: string) => wanted.length === 0 || wanted.some((one) => stem(one) === stem(name));
 const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
-  .filter((name) => name.endsWith(".ipynb") && (wanted.length === 0 || wanted.includes(name))).sort();
+  .filter((name) => name.endsWith(".ipynb") && isWanted(name)).sort();
 
-let failures = wanted.filter((name) => !names.includes(name)).map((name) => `${name} is not in notebooks/`);
+let failures = wanted.filter((name) => !names.some((found) => stem(found) === stem(name))).map((name) =>
+  `${name} is not in notebooks/`
+);
 for (const name of names) {
   const url = new URL(name, FOLDER);
   const text = await Deno.readTextFile(url);

@@ -36,9 +36,9 @@ export const POLICIES: readonly Strategy[] = [
   { family: "everyEdit", threshold: null, error: null },
   ...[1, 4, 16].map((threshold) => ({ family: "original" as const, threshold, error: null })),
   ...[4, 16].map((threshold) => ({ family: "patch" as const, threshold, error: null })),
-  ...[0.01, 0.03, 0.1].map((error) => ({ family: "budgetRebuild" as const, threshold: null, error })),
-  ...[0.01, 0.03, 0.1].map((error) => ({ family: "budgetPatch" as const, threshold: null, error })),
-  { family: "adaptive", threshold: null, error: 0.03 },
+  ...[0.1, 0.3, 1].map((error) => ({ family: "budgetRebuild" as const, threshold: null, error })),
+  ...[0.1, 0.3, 1].map((error) => ({ family: "budgetPatch" as const, threshold: null, error })),
+  { family: "adaptive", threshold: null, error: 0.3 },
   { family: "exact", threshold: null, error: null },
 ];
 
