@@ -113,6 +113,11 @@ export class WasmMemory {
     if (flagged.size > 0) this.#build([...flagged]);
   }
 
+  /** Builds the active rows from the terms that the rows were given. */
+  build(): void {
+    this.#runner.runHere(this.rows.toBuild());
+  }
+
   /** Patches the active rows with the terms that the rows were given. */
   patch(): HeavyEvent[] {
     const run = this.rows.toPatch();
@@ -154,7 +159,7 @@ export class WasmMemory {
       this.#heavy[row].clear();
     }
     this.rows.setTerms(this.liveTerms());
-    this.#runner.runHere(this.rows.toBuild());
+    this.build();
     for (let row = 0; row < this.#count; row++) this.rows.activate(row, true);
   }
 

@@ -83,10 +83,10 @@ export const TWIN_COUNT = 124;
 export const JOB_BYTES = 128;
 
 /**
- * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once twins are joined, and weights in
- * float64.
+ * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once twins are joined, weights in float64,
+ * and four sums of one row.
  */
-export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 4) * BLOCK_BYTES + 4 * CHUNK_TERMS;
+export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 5) * BLOCK_BYTES + 4 * CHUNK_TERMS;
 /** A heavy key was met: u32 row, u32 term, f32 score. */
 export const EVENT_BYTES = 12;
 /** The shift of sums of no keys. */

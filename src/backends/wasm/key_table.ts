@@ -27,6 +27,10 @@ export class KeyTable implements RowSource {
   #biasKeys = 0;
   /** Query slots that the biases have room for, a multiple of 8. */
   #biasQueries = 0;
+  /** Bytes from one key to the next. */
+  readonly keyBytes: number;
+  /** Bytes from one value to the next. */
+  readonly valueBytes: number;
   /** ‖k‖₂ by slot and key head. */
   norms = new Float64Array(0);
 
@@ -35,6 +39,8 @@ export class KeyTable implements RowSource {
     this.#layout = layout;
     this.#maskHeads = maskHeads;
     this.columns = columnsOf(layout.valueDim);
+    this.keyBytes = 4 * keyColumns(layout);
+    this.valueBytes = 4 * layout.kvHeads * this.columns;
     this.#keys = new MemoryTable(arena);
     this.#values = new MemoryTable(arena);
     this.#bias = new MemoryTable(arena);
@@ -53,8 +59,8 @@ export class KeyTable implements RowSource {
   /** Makes room for slots below `size` and biases with query slots below `queries`, a multiple of 8. */
   reserve(size: number, biasKeys: number, queries: number): void {
     const { kvHeads } = this.#layout;
-    this.#keys.reserve(size * this.#keyBytes);
-    this.#values.reserve(size * this.#valueBytes);
+    this.#keys.reserve(size * this.keyBytes);
+    this.#values.reserve(size * this.valueBytes);
     if (this.#maskHeads > 0) this.#reserveBias(biasKeys, queries);
     this.#marks.reserve(size);
     if (this.norms.length < size * kvHeads) {
@@ -66,7 +72,7 @@ export class KeyTable implements RowSource {
 
   /** Bytes of memory for `size` slots with so many biases. */
   bytesOf(size: number, biasKeys: number, queries: number): number {
-    return size * (this.#keyBytes + this.#valueBytes) + 4 * this.#maskHeads * biasKeys * queries;
+    return size * (this.keyBytes + this.valueBytes) + 4 * this.#maskHeads * biasKeys * queries;
   }
 
   /** Bytes held outside the memory of the kernels. */
@@ -116,8 +122,8 @@ export class KeyTable implements RowSource {
       numbers.copyWithin(target, from, from + count);
     if (!this.isLive(to)) this.#count++;
     this.#marks.mark(to, 1, source.position(slot));
-    copy(source.#keyStart(slot), this.#keyStart(to), this.#keyBytes / 4);
-    copy(source.#valueStart(slot, 0), this.#valueStart(to, 0), this.#valueBytes / 4);
+    copy(source.#keyStart(slot), this.#keyStart(to), this.keyBytes / 4);
+    copy(source.#valueStart(slot, 0), this.#valueStart(to, 0), this.valueBytes / 4);
     this.norms.set(source.norms.subarray(slot * kvHeads, (slot + 1) * kvHeads), to * kvHeads);
     if (this.#maskHeads === 0) return;
     copy(source.biasAddress(slot, 0) / 4, this.biasAddress(to, 0) / 4, this.#maskHeads * this.#biasQueries);
@@ -151,7 +157,7 @@ export class KeyTable implements RowSource {
 
   /** Values as the balls around them are laid. */
   valueRows(): ValueRows {
-    const values = this.#arena.floats(this.#values.address, this.size * this.#valueBytes / 4);
+    const values = this.#arena.floats(this.#values.address, this.size * this.valueBytes / 4);
     return { count: this.size, live: this.#marks.live, values };
   }
 
@@ -224,20 +230,12 @@ export class KeyTable implements RowSource {
     return equalRun(numbers, start, numbers, otherStart, this.#layout.valueDim);
   }
 
-  get #keyBytes(): number {
-    return 4 * keyColumns(this.#layout);
-  }
-
-  get #valueBytes(): number {
-    return 4 * this.#layout.kvHeads * this.columns;
-  }
-
   #keyStart(slot: number): number {
-    return (this.#keys.address + slot * this.#keyBytes) / 4;
+    return (this.#keys.address + slot * this.keyBytes) / 4;
   }
 
   #valueStart(slot: number, keyHead: number): number {
-    return (this.#values.address + slot * this.#valueBytes) / 4 + keyHead * this.columns;
+    return (this.#values.address + slot * this.valueBytes) / 4 + keyHead * this.columns;
   }
 
   #reserveBias(keys: number, queries: number): void {

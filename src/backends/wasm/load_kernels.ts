@@ -18,9 +18,9 @@ export interface Kernels {
   settle(job: number, first: number, end: number): void;
   /** Adds and takes out the terms in active rows; returns 1 when it flagged a row as untrusted, else 0. */
   patch(job: number, first: number, end: number): number;
-  /** Scores of the terms with one block, eight numbers a term. */
-  score(job: number, block: number, target: number): void;
-  /** Weights of the terms under the shifts of one block, eight numbers a term. */
+  /** Scores of the terms with one block, eight numbers a term, of the rows whose bits are in `rows`. */
+  score(job: number, block: number, rows: number, target: number): void;
+  /** Weights of the terms in the active rows of one block under their shifts, eight numbers a term. */
   weigh(job: number, block: number, target: number): void;
   /**
    * Outputs of the rows of blocks `first` to `end` − 1, dv numbers each, rows `stride` bytes apart; returns 1 when a row

@@ -50,7 +50,7 @@ export class RowUpdater {
     if (queries.length === 0) return;
     const blocks = states.heads[head];
     this.#begin(head);
-    this.#pushLive(stored);
+    this.#terms.pushLive(stored);
     this.#terms.attach(blocks.job);
     await states.withActive(head, queries, (ranges) => this.#run(blocks.toBuild(ranges), queries.length));
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
@@ -91,16 +91,17 @@ export class RowUpdater {
   scores(states: RowStates, head: number, slot: number, stored: KeyTable): Float64Array {
     const blocks = states.heads[head];
     this.#begin(head);
-    this.#pushLive(stored);
+    this.#terms.pushLive(stored);
     const { count, slots } = this.#terms;
     this.#scores.reserve(count * BLOCK_BYTES);
     this.#terms.attach(blocks.job);
-    this.#kernels.score(blocks.job, Math.floor(slot / BLOCK_ROWS), this.#scores.address);
+    const lane = slot % BLOCK_ROWS;
+    this.#kernels.score(blocks.job, blockOf(slot), 1 << lane, this.#scores.address);
     this.#count(1, false);
     const scores = new Float64Array(stored.size).fill(-Infinity);
     const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
     for (let term = 0; term < count; term++) {
-      scores[slots[term]] = found[term * BLOCK_ROWS + slot % BLOCK_ROWS];
+      scores[slots[term]] = found[term * BLOCK_ROWS + lane];
     }
     return scores;
   }
@@ -127,12 +128,6 @@ export class RowUpdater {
 
   #begin(head: number): void {
     this.#terms.begin(keyHeadOf(this.#config.layout, head), this.#config.maskHeads > 1 ? head : 0);
-  }
-
-  #pushLive(stored: KeyTable): void {
-    for (let slot = 0; slot < stored.size; slot++) {
-      if (stored.isLive(slot)) this.#terms.push(stored, slot, slot, false);
-    }
   }
 
   /** Heavy keys come and go in the order of their terms. */

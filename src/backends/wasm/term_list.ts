@@ -72,9 +72,25 @@ export class TermList {
   push(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {
     const at = this.keyCount;
     this.#keys[at] = table.keyAddress(row, this.#keyHead);
-    if (this.#hasBias) this.#biases[at] = table.biasAddress(row, this.#maskHead);
-    if (this.#hasPositions) this.#positions[at] = table.position(row);
+    this.#placeRules(at, table, row);
     this.#pushValue(table, row, slot, isTakenOut);
+  }
+
+  /** Adds all live keys, in order of slots; comes alone. */
+  pushLive(table: KeyTable): void {
+    const { size, keyBytes, valueBytes } = table;
+    const keys = table.keyAddress(0, this.#keyHead), values = table.valueAddress(0, this.#keyHead);
+    let count = 0;
+    for (let slot = 0; slot < size; slot++) {
+      if (!table.isLive(slot)) continue;
+      this.#keys[count] = keys + slot * keyBytes;
+      this.#values[count] = values + slot * valueBytes;
+      this.#signs[count] = 0;
+      this.slots[count++] = slot;
+    }
+    this.count = count;
+    if (!this.#hasBias && !this.#hasPositions) return;
+    for (let at = 0; at < count; at++) this.#placeRules(at, table, this.slots[at]);
   }
 
   /** Exchanges all that has changed since a moment. Comes before any other term. */
@@ -139,6 +155,12 @@ export class TermList {
     this.push(stored, slot, slot, false);
     this.#twins++;
     return true;
+  }
+
+  /** What else a score of a key goes by. */
+  #placeRules(at: number, table: KeyTable, row: number): void {
+    if (this.#hasBias) this.#biases[at] = table.biasAddress(row, this.#maskHead);
+    if (this.#hasPositions) this.#positions[at] = table.position(row);
   }
 
   #pushValue(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {

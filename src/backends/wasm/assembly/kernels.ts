@@ -18,10 +18,12 @@ import {
 import { chargeChunk, judge } from "./ledger.ts";
 import { multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addTwo } from "./products.ts";
+import { activeRows, areFew } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
+import { addRow, addRowExactly } from "./single_rows.ts";
 import { joinTwins, widenWeights } from "./twins.ts";
-import { VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
+import { GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 /** So few terms cost little beside what they change, and are summed in float64: edits one by one leave no rounding. */
 const FEW_TERMS: i32 = 16;
@@ -40,12 +42,13 @@ export function clear(job: usize, first: i32, end: i32): void {
 export function build(job: usize, first: i32, end: i32): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let block = first; block < end; block++) {
+    const rows = activeRows(job, block);
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
       const count = min(CHUNK_TERMS, terms - term);
-      scoreChunk(job, block, term, count);
+      scoreChunk(job, block, term, count, rows);
       raiseShifts(job, block, count);
       const isPeaked = weighChunk(job, block, term, count, 0);
-      addChunk(job, block, term, count, 0, 0, isPeaked || terms <= FEW_TERMS);
+      addChunk(job, block, term, count, 0, 0, rows, isPeaked || terms <= FEW_TERMS);
     }
   }
 }
@@ -61,36 +64,40 @@ export function patch(job: usize, first: i32, end: i32): bool {
   const twinsAt = 2 * allPairs, twinsEnd = twinsAt + 2 * load<i32>(job + TWIN_COUNT);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
+    const rows = activeRows(job, block);
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
       const count = min(CHUNK_TERMS, terms - term);
       const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
-      scoreChunk(job, block, term - pairsBefore, count - pairs);
+      scoreChunk(job, block, term - pairsBefore, count - pairs, rows);
       const isPeaked = weighChunk(job, block, term, count, pairs);
       // Chunks are of even size, so neither pairs nor twins are parted.
       const from = max(term, twinsAt), twins = max(0, min(term + count, twinsEnd) - from) >> 1;
-      addChunk(job, block, term, count, from - term, twins, isPeaked || terms <= FEW_TERMS);
+      addChunk(job, block, term, count, from - term, twins, rows, isPeaked || terms <= FEW_TERMS);
     }
     isFlagged = judge(job, block) || isFlagged;
   }
   return isFlagged;
 }
 
-/** Scores of the terms, which have no pairs, with one block, eight numbers each, to `target`. */
-export function score(job: usize, block: i32, target: usize): void {
+/**
+ * Scores of the terms, which have no pairs, with one block, eight numbers each, to `target`; those of rows without a bit in
+ * `rows` are of no meaning.
+ */
+export function score(job: usize, block: i32, rows: i32, target: usize): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let term = 0; term < terms; term += CHUNK_TERMS) {
     const count = min(CHUNK_TERMS, terms - term);
-    scoreChunk(job, block, term, count);
+    scoreChunk(job, block, term, count, rows);
     memory.copy(target + <usize> term * BLOCK_BYTES, load<usize>(job + SCRATCH), <usize> count * BLOCK_BYTES);
   }
 }
 
-/** Weights of the terms, which have no pairs, under the shifts of one block, eight numbers each, to `target`. */
+/** Weights of the terms, which have no pairs, in the active rows of one block under their shifts, eight numbers each, to `target`. */
 export function weigh(job: usize, block: i32, target: usize): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let term = 0; term < terms; term += CHUNK_TERMS) {
     const count = min(CHUNK_TERMS, terms - term);
-    scoreChunk(job, block, term, count);
+    scoreChunk(job, block, term, count, activeRows(job, block));
     weighChunk(job, block, term, count, 0);
     const weights = load<usize>(job + SCRATCH) + WEIGHTS_AT;
     memory.copy(target + <usize> term * BLOCK_BYTES, weights, <usize> count * BLOCK_BYTES);
@@ -220,8 +227,17 @@ export function multiplyAddLimit(rounds: i32): f32 {
   return f32x4.extract_lane(f32x4.add(left, f32x4.add(f32x4.add(a4, a5), f32x4.add(a6, a7))), 0);
 }
 
-/** Adds a chunk of `count` terms, of which `twins` twins start at its term `from`. */
-function addChunk(job: usize, block: i32, first: i32, count: i32, from: i32, twins: i32, isExact: bool): void {
+/** Adds to `rows` a chunk of `count` terms, of which `twins` twins start at its term `from`. */
+function addChunk(
+  job: usize,
+  block: i32,
+  first: i32,
+  count: i32,
+  from: i32,
+  twins: i32,
+  rows: i32,
+  isExact: bool,
+): void {
   const columns = load<usize>(job + COLUMNS), used = load<usize>(job + VALUE_DIM) + 2;
   const scratch = load<usize>(job + SCRATCH);
   let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
@@ -229,8 +245,15 @@ function addChunk(job: usize, block: i32, first: i32, count: i32, from: i32, twi
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
   if (isExact) {
     const left = widenWeights(job, values, count, from, twins);
-    for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-      addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
+    if (areFew(rows)) {
+      for (let asked = rows; asked != 0; asked &= asked - 1) {
+        const row = <usize> ctz(asked) << 2, weights = scratch + WIDE_WEIGHTS_AT + 2 * row;
+        addRowExactly(weights, scratch + VALUES_AT, columns, left, high + row, low + row, scratch + GATHERED_AT);
+      }
+    } else {
+      for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+        addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
+      }
     }
   } else {
     let left = count;
@@ -239,11 +262,18 @@ function addChunk(job: usize, block: i32, first: i32, count: i32, from: i32, twi
       values = scratch + VALUES_AT;
     }
     const weights = scratch + WEIGHTS_AT;
-    let c: usize = 0;
-    for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-      addFour(weights, values, c << 2, left, high, low);
+    if (areFew(rows)) {
+      for (let asked = rows; asked != 0; asked &= asked - 1) {
+        const row = <usize> ctz(asked) << 2;
+        addRow(weights + row, values, columns, left, high + row, low + row, scratch + GATHERED_AT);
+      }
+    } else {
+      let c: usize = 0;
+      for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
+        addFour(weights, values, c << 2, left, high, low);
+      }
+      if (c < used) addTwo(weights, values, c << 2, left, high, low);
     }
-    if (c < used) addTwo(weights, values, c << 2, left, high, low);
   }
   chargeChunk(job, block, count, isExact);
 }

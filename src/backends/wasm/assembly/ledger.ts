@@ -49,16 +49,20 @@ function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane;
   const mass = massAt(job, block) + lane;
   const steps = isExact ? EXACT_ROUNDING : <f32> (count + 1) * ROUNDING;
-  charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps);
-  charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), v128.load(mass, BLOCK_BYTES), steps);
+  const active = v128.load(load<usize>(job + ROW_MASK) + rows);
+  charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps, active);
+  const magnitude = v128.load(mass, BLOCK_BYTES);
+  charge(load<usize>(job + SUM_ERROR) + rows, v128.load(charges, BLOCK_BYTES), magnitude, steps, active);
 }
 
 @inline
-function charge(error: usize, charged: v128, held: v128, steps: f32): void {
+function charge(error: usize, charged: v128, held: v128, steps: f32, active: v128): void {
   let added = multiplyAdd(charged, f32x4.splat(steps), f32x4.splat(SUBNORMAL_ROUNDING));
   const peak = f32x4.add(f32x4.abs(held), charged);
   added = multiplyAdd(peak, f32x4.splat(TWO_FLOAT_ROUNDING), added);
-  v128.store(error, f32x4.mul(f32x4.add(v128.load(error), added), f32x4.splat(KEEP_UP)));
+  const before = v128.load(error);
+  const after = f32x4.mul(f32x4.add(before, added), f32x4.splat(KEEP_UP));
+  v128.store(error, v128.bitselect(after, before, active));
 }
 
 /** Flags the rows that a patch leaves untrusted; returns whether there are any. */

@@ -209,7 +209,7 @@ export function addExactly(weights: usize, values: usize, column: usize, count: 
 
 /** Two floats have no more digits than fit into a float64, whose rounding is less than that of two floats. */
 @inline
-function addDoubles(high: usize, low: usize, left: v128, right: v128): void {
+export function addDoubles(high: usize, low: usize, left: v128, right: v128): void {
   const held = v128.load(high), rest = v128.load(low);
   const first = f64x2.add(left, f64x2.add(f64x2.promote_low_f32x4(held), f64x2.promote_low_f32x4(rest)));
   const heldRight = f64x2.promote_low_f32x4(v128.shuffle<f64>(held, held, 1, 1));

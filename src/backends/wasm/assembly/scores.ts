@@ -16,14 +16,32 @@ import {
 } from "../job_fields.ts";
 import { capScore } from "./exponential.ts";
 import { scoreFour, scoreOne } from "./products.ts";
+import { areFew } from "./rows.ts";
+import { scoreRow } from "./single_rows.ts";
 
-/** Writes the scores of `count` keys from `first` on to the scratch; −∞ for a pair that is forbidden. */
-export function scoreChunk(job: usize, block: i32, first: i32, count: i32): void {
+/**
+ * Writes the scores of `count` keys from `first` on to the scratch; −∞ for a pair that is forbidden. `rows` says of which
+ * rows they are asked, one bit each; those of others are of no meaning.
+ */
+export function scoreChunk(job: usize, block: i32, first: i32, count: i32, rows: i32): void {
   const headDim = load<i32>(job + HEAD_DIM);
   const query = load<usize>(job + QUERIES) + <usize> block * <usize> headDim * BLOCK_BYTES;
   const scale = f32x4.splat(load<f32>(job + SCALE));
-  let keys = load<usize>(job + TERM_KEYS) + (<usize> first << 2);
-  let target = load<usize>(job + SCRATCH);
+  const keys = load<usize>(job + TERM_KEYS) + (<usize> first << 2);
+  const scores = load<usize>(job + SCRATCH);
+  if (areFew(rows)) {
+    for (let left = rows; left != 0; left &= left - 1) {
+      const row = <usize> ctz(left) << 2;
+      scoreRow(query + row, keys, count, headDim, scale, scores + row);
+    }
+  } else scoreBlock(query, keys, count, headDim, scale, scores);
+
+  if (load<f32>(job + SOFTCAP) > 0) capChunk(job, count);
+  if (load<usize>(job + TERM_BIASES) != 0) addBiases(job, block, first, count);
+  if (load<usize>(job + TERM_POSITIONS) != 0) forbidOutOfReach(job, block, first, count);
+}
+
+function scoreBlock(query: usize, keys: usize, count: i32, headDim: i32, scale: v128, target: usize): void {
   let t = 0;
   for (; t + 4 <= count; t += 4) {
     scoreFour(
@@ -44,10 +62,6 @@ export function scoreChunk(job: usize, block: i32, first: i32, count: i32): void
     keys += 4;
     target += BLOCK_BYTES;
   }
-
-  if (load<f32>(job + SOFTCAP) > 0) capChunk(job, count);
-  if (load<usize>(job + TERM_BIASES) != 0) addBiases(job, block, first, count);
-  if (load<usize>(job + TERM_POSITIONS) != 0) forbidOutOfReach(job, block, first, count);
 }
 
 function capChunk(job: usize, count: i32): void {

@@ -35,31 +35,47 @@ const NOTHING: usize = memory.data<f32>([-Infinity]);
 
 /**
  * In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row; then the
- * values and weights that are left once twins are joined, weights in float64.
+ * values and weights that are left once twins are joined, weights in float64; then sums of one row side by side.
  */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
 export const VALUES_AT: usize = CHARGES_AT + 4 * BLOCK_BYTES;
 export const WIDE_WEIGHTS_AT: usize = VALUES_AT + 4 * CHUNK_TERMS;
+export const GATHERED_AT: usize = WIDE_WEIGHTS_AT + 2 * CHUNK_TERMS * BLOCK_BYTES;
 
 /**
  * Turns the scores in the scratch into the weights of `count` terms, of which the first `pairs` pairs share a score each;
  * returns whether one of them is a large part of its row.
  */
 export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs: i32): bool {
-  const rows = <usize> block * BLOCK_BYTES;
-  const left = weighFour(job, rows, 0, first, count, pairs, false);
-  const right = weighFour(job, rows + 16, 16, first, count, pairs, false);
-  if (v128.any_true(v128.or(left, right))) {
-    weighFour(job, rows, 0, first, count, pairs, true);
-    weighFour(job, rows + 16, 16, first, count, pairs, true);
-    reportHeavy(job, block, first, count, pairs);
-  }
+  const left = weighHalf(job, block, 0, first, count, pairs);
+  const right = weighHalf(job, block, 16, first, count, pairs);
+  if (left || right) reportHeavy(job, block, first, count, pairs);
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT, mass = massAt(job, block);
   const arePeaked = v128.or(arePeakedIn(charges, mass), arePeakedIn(charges + 16, mass + 16));
   const magnitudes = charges + BLOCK_BYTES, magnitude = mass + BLOCK_BYTES;
   const areWide = v128.or(arePeakedIn(magnitudes, magnitude), arePeakedIn(magnitudes + 16, magnitude + 16));
   return v128.any_true(v128.or(arePeaked, areWide));
+}
+
+/** Four rows, which have no weights where none of them is active. Returns whether they met a heavy key. */
+function weighHalf(job: usize, block: i32, lane: usize, first: i32, count: i32, pairs: i32): bool {
+  const rows = <usize> block * BLOCK_BYTES + lane;
+  if (!v128.any_true(v128.load(load<usize>(job + ROW_MASK) + rows))) {
+    const start = load<usize>(job + SCRATCH) + lane;
+    clearRows(start + WEIGHTS_AT, count);
+    clearRows(start + CHARGES_AT, 4);
+    return false;
+  }
+  if (!v128.any_true(weighFour(job, rows, lane, first, count, pairs, false))) return false;
+  weighFour(job, rows, lane, first, count, pairs, true);
+  return true;
+}
+
+@inline
+function clearRows(at: usize, count: i32): void {
+  const nothing = f32x4.splat(0);
+  for (const end = at + <usize> count * BLOCK_BYTES; at < end; at += BLOCK_BYTES) v128.store(at, nothing);
 }
 
 /** Lanes with a term of a quarter or more of what the row will hold, in mass or, a field further, in magnitude. */
