@@ -1,5 +1,6 @@
-// The notebooks run from top to bottom in a real kernel, without an error, and say what their committed outputs say: over
-// the kernel's own protocol, and with Jupyter under nbconvert. Exported pages draw what the notebooks show.
+// The notebooks run from top to bottom in a real kernel, without an error, and say what their committed outputs say: in
+// the stock kernel over its own protocol, and with Jupyter in our kernel under nbconvert. Exported pages draw what the
+// notebooks show.
 
 import { chromium } from "playwright-core";
 import { BROWSER_SWITCHES } from "../src/experiments/browser.ts";
@@ -53,20 +54,13 @@ for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => nam
   });
 
   Deno.test({
-    name: `notebook ${name}: runs under nbconvert and shows what is committed`,
+    name: `notebook ${name}: runs in our kernel under nbconvert and shows what is committed`,
     ...needsJupyter,
     fn: async () => {
       const committed = await read(url);
-      // nbconvert stops listening at the kernel's idle, which the stock kernel may send before a cell's last output: what
-      // one run lost another shows.
-      let wrong = null as ReadonlyMap<string, string> | null;
-      for (let attempt = 0; attempt < 6 && wrong?.size !== 0; attempt++) {
-        await convert(url, ["--to", "notebook", "--execute"], async (file) => {
-          const found = byCell(differences(committed, await read(file)));
-          wrong = new Map([...wrong ?? found].filter(([cell]) => found.has(cell)));
-        });
-      }
-      assertEquals([...wrong ?? []], []);
+      await convert(url, ["--to", "notebook", "--execute"], async (file) => {
+        assertEquals(differences(committed, await read(file)), []);
+      });
     },
   });
 
@@ -111,9 +105,4 @@ for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => nam
       });
     },
   });
-}
-
-/** Differences by the cell that they begin with. */
-function byCell(found: readonly string[]): Map<string, string> {
-  return new Map(found.map((sentence) => [/^cell \d+/.exec(sentence)?.[0] ?? sentence, sentence]));
 }

@@ -1,6 +1,7 @@
-// Jupyter's own converter, with a kernel specification that starts this Deno.
+// Jupyter's own converter, in a home of its own, where the kernel that notebooks name is ours.
 
 import { assert } from "../assert.ts";
+import { installKernel, jupyterHome } from "../kernel/support/notebook_server.ts";
 import { type Availability, findProgram, requires } from "../requirements.ts";
 
 const jupyter = findProgram("jupyter");
@@ -10,32 +11,20 @@ export function requiresJupyter(): Availability {
   return requires("jupyter", jupyter, "apt-get install jupyter-nbconvert python3-nbclient");
 }
 
-/** A folder with a kernel specification that starts this Deno. */
-async function kernelPath(): Promise<string> {
-  const folder = await Deno.makeTempDir();
-  await Deno.mkdir(`${folder}/kernels/deno`, { recursive: true });
-  const specification = {
-    argv: [Deno.execPath(), "jupyter", "--kernel", "--conn", "{connection_file}"],
-    display_name: "Deno",
-    language: "typescript",
-  };
-  await Deno.writeTextFile(`${folder}/kernels/deno/kernel.json`, JSON.stringify(specification));
-  return folder;
-}
-
-/** Runs nbconvert on a notebook and gives its result to `use`; throws when a cell does. */
-export async function convert(
-  notebook: URL,
-  to: string[],
-  use: (file: URL) => Promise<void>,
-): Promise<void> {
-  const specification = await kernelPath();
-  const output = await Deno.makeTempDir();
+/**
+ * Runs nbconvert on a notebook and gives its result to `use`; throws when a cell does. With `--execute` it runs in our
+ * kernel: under the stock one the last output of a cell may be lost.
+ */
+export async function convert(notebook: URL, to: string[], use: (file: URL) => Promise<void>): Promise<void> {
+  const home = await Deno.makeTempDir();
   try {
+    // As which the notebooks know the stock kernel.
+    if (to.includes("--execute")) await installKernel(home, "--name=deno");
+    const output = `${home}/output`;
     const { success, stderr } = await new Deno.Command(jupyter as string, {
       args: ["nbconvert", ...to, "--output-dir", output, "--output", "converted", notebook.pathname],
       cwd: new URL(".", notebook),
-      env: { JUPYTER_PATH: specification, NO_COLOR: "1" },
+      env: { ...jupyterHome(home), NO_COLOR: "1" },
       stdout: "null",
       stderr: "piped",
     }).output();
@@ -43,7 +32,6 @@ export async function convert(
     const [{ name: file }] = Deno.readDirSync(output);
     await use(new URL(`file://${output}/${file}`));
   } finally {
-    await Deno.remove(output, { recursive: true });
-    await Deno.remove(specification, { recursive: true });
+    await Deno.remove(home, { recursive: true });
   }
 }
