@@ -49,7 +49,7 @@ const addOrTakeOut: Terms = (
   isBack,
 ) => [{ key: keyAt(slot), value: valueAt(slot), isTakenOut: isBack }];
 
-async function patch(terms: Terms, pairs: number, twins: number): Promise<string> {
+function patch(terms: Terms, pairs: number, twins: number): Promise<string> {
   build();
   let isBack = false;
   return report(() => {
