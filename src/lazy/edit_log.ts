@@ -22,6 +22,10 @@ export interface Slots {
 }
 
 const NO_SLOTS: Slots = new Set<number>();
+/** An empty log that is used again gives back room for more entries than this. */
+const ROOM_KEPT = 256;
+const NO_WORDS = new Uint32Array(0), NO_BYTES = new Uint8Array(0);
+const NO_DOUBLES = new Float64Array(0), NO_FLOATS = new Float32Array(0);
 
 /** Newest rows by slot over a base. */
 export class EditLog implements RowSource {
@@ -33,12 +37,12 @@ export class EditLog implements RowSource {
   #base: RowSource;
   // slot → index in the arrays below, which are dense
   readonly #indices = new Map<number, number>();
-  #slots = new Uint32Array(0);
-  #live = new Uint8Array(0);
+  #slots = NO_WORDS;
+  #live = NO_BYTES;
   // 1 where the row was inserted, and is not the base's row edited.
-  #inserted = new Uint8Array(0);
-  #positions = new Float64Array(0);
-  #rows = new Float32Array(0);
+  #inserted = NO_BYTES;
+  #positions = NO_DOUBLES;
+  #rows = NO_FLOATS;
 
   /** `counted` are the slots that `uncounted` leaves out. */
   constructor(width: number, base: RowSource, keepsInserts: boolean, counted: Slots = NO_SLOTS) {
@@ -167,6 +171,18 @@ export class EditLog implements RowSource {
   /** Puts the log on another base that holds the same rows as the old one: the old one was stored there. */
   rebase(base: RowSource): void {
     this.#base = base;
+  }
+
+  /** Empties a log that is done with, to be used again on another base: making one takes longer than a small edit. */
+  reuseOn(base: RowSource): void {
+    this.#base = base;
+    this.#indices.clear();
+    this.#uncounted = 0;
+    if (this.#slots.length <= ROOM_KEPT) return;
+    this.#slots = NO_WORDS;
+    this.#live = this.#inserted = NO_BYTES;
+    this.#positions = NO_DOUBLES;
+    this.#rows = NO_FLOATS;
   }
 
   /** The entries, as views that the next edit invalidates. */

@@ -69,7 +69,7 @@ export class EditPipeline {
   readonly #balance = new ErrorBalance();
   /** No answer, not even a stale one, is older than this version. */
   #floor = 0;
-  #lastStored: SealedLayer | null = null;
+  #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
   /** What is being answered, for errors. */
   #operation = "";
   /** Changed keys stored since the last peek. */
@@ -264,13 +264,13 @@ export class EditPipeline {
 
   /** Stores the lowest sealed layer. */
   async #store(layer: SealedLayer): Promise<void> {
-    const { keys, queries } = layer;
+    const { keys, queries, number, written } = layer;
     const [keySlots, querySlots] = [keys.view().slots, queries.view().slots];
     await this.#orFailAll(() => this.rows.store(keySlots, querySlots, () => this.#layers.changesOf(layer)));
-    this.#layers.stored();
-    this.#lastStored = layer;
+    this.#lastStored = { number, written };
     this.#changesSincePeek += keys.size;
     this.counts.changesStored += keys.size + queries.size;
+    this.#layers.stored();
     await this.#orFailAll(() => this.rows.limitHistory());
   }
 

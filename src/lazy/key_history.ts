@@ -173,10 +173,10 @@ export class KeyHistory {
       }
       group.push(query);
     }
-    const missing = Uint32Array.from(groups.get(MISSING) ?? []);
+    const missing = new Uint32Array(groups.get(MISSING) ?? []);
     groups.delete(MISSING);
     const cohorts = Array.from(groups, ([version, group]) => {
-      return { version, queries: Uint32Array.from(group), since: this.since(version) };
+      return { version, queries: new Uint32Array(group), since: this.since(version) };
     });
     return { missing, cohorts };
   }
@@ -205,7 +205,7 @@ export class KeyHistory {
       slots.push(slot);
       kept.push(number);
     }
-    const since = { slots: Uint32Array.from(slots), kept: Uint32Array.from(kept) };
+    const since = { slots: new Uint32Array(slots), kept: new Uint32Array(kept) };
     this.#since.set(version, since);
     return since;
   }
@@ -219,7 +219,7 @@ export class KeyHistory {
     this.#versions.forEach((other, query) => {
       if (other === version) queries.push(query);
     });
-    return { version, queries: Uint32Array.from(queries), since: this.since(version) };
+    return { version, queries: new Uint32Array(queries), since: this.since(version) };
   }
 
   #newest(): number {

@@ -52,6 +52,8 @@ export class LayerStack {
   /** The lowest first. */
   #sealed: SealedLayer[] = [];
   #top: Layer;
+  /** A layer that is done with. */
+  #spare: Layer | null = null;
   #layersSealed = 0;
   #settled = 0;
   /** Key slots that wait though their edits were sealed, and the last layer that had one. */
@@ -94,6 +96,7 @@ export class LayerStack {
     const draft = this.#layerOn(this.#top);
     const result = edits(draft);
     absorb(this.#top, draft);
+    this.#spare = draft;
     return result;
   }
 
@@ -117,12 +120,13 @@ export class LayerStack {
     return layer;
   }
 
-  /** The lowest sealed layer was stored: the one above lies on the backend's rows now. */
+  /** The lowest sealed layer was stored: the one above lies on the backend's rows now. Nobody may look at it any more. */
   stored(): void {
-    this.#sealed.shift();
+    const layer = this.#sealed.shift();
     const above = this.#sealed[0] ?? this.#top;
     above.keys.rebase(this.#stored.keys);
     above.queries.rebase(this.#stored.queries);
+    this.#spare = layer ?? null;
   }
 
   /** The keys of layers up to this number wait no more: they are known to every row, or on their way to be. */
@@ -182,6 +186,13 @@ export class LayerStack {
   }
 
   #layerOn(base: StoredRows): Layer {
+    if (this.#spare) {
+      const { keys, queries } = this.#spare;
+      this.#spare = null;
+      keys.reuseOn(base.keys);
+      queries.reuseOn(base.queries);
+      return { keys, queries };
+    }
     const { layout, mask } = this.#config;
     const keepsInserts = mask?.isFunction === true;
     return {
