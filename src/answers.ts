@@ -77,6 +77,11 @@ export interface DynamicAttentionStats {
   readonly applyMs: number;
   /** Milliseconds spent on reads. */
   readonly readMs: number;
+  /**
+   * Milliseconds that a graphics device was busy, by its own clock; null on other backends, and where the device has no
+   * clock. Work is counted with the next answer after it.
+   */
+  readonly deviceMs: number | null;
   /** Bytes that the backend holds. */
   readonly bytes: number;
 }

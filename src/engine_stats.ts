@@ -34,6 +34,7 @@ export function statsOf(
     ...backend.work,
     applyMs,
     readMs,
+    deviceMs: backend.deviceMs,
     bytes: backend.bytes(),
   };
 }

@@ -8,7 +8,6 @@ import { openDevice } from "../../src/backends/webgpu/device.ts";
 import { seededInputs } from "../data.ts";
 import type { Shape } from "../workload.ts";
 import { measureLimit } from "./device_limit.ts";
-import { GpuClock } from "./gpu_clock.ts";
 import { runPeers } from "./peers.ts";
 import { runWorkloads } from "./workloads.ts";
 
@@ -30,7 +29,7 @@ const limit = await measureLimit(gpu);
 const giga = (number: number) => (number / 1e9).toPrecision(3);
 console.log(`limit: ${giga(limit.flopsPerSecond)} GFLOP/s, ${giga(limit.bytesPerSecond)} GB/s copied\n`);
 
-const lines = await runWorkloads(shape, new GpuClock(gpu), repetitions);
+const lines = await runWorkloads(shape, gpu, repetitions);
 console.table(Object.fromEntries(lines.map(({ name, milliseconds, gpuMilliseconds, operations, traffic }) => {
   const seconds = (Number.isNaN(gpuMilliseconds) ? milliseconds : gpuMilliseconds) / 1000;
   return [name, {

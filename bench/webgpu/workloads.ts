@@ -1,25 +1,25 @@
 // The workloads of the benchmark on a device: what an engine is asked, again and again, and what is counted meanwhile.
 
 import { createEngine } from "../../src/dynamic_attention.ts";
+import type { GpuDevice } from "../../src/backends/webgpu/device.ts";
 import type { Traffic } from "../../src/backends/webgpu/traffic.ts";
 import { WebgpuBackend } from "../../src/backends/webgpu/webgpu_backend.ts";
 import type { DynamicAttention } from "../../mod.ts";
 import { EditStream, RowStream, seededInputs } from "../data.ts";
 import type { Shape } from "../workload.ts";
 import { quantile } from "../statistics.ts";
-import type { GpuClock } from "./gpu_clock.ts";
 
 /** One line of the table. */
 export interface Line {
   readonly name: string;
   /** Milliseconds from the call to the answer, median. */
   readonly milliseconds: number;
-  /** Milliseconds that the device was busy with the update, median; NaN where it has no clock. */
+  /** Milliseconds that the device was busy with the update, mean; NaN where it has no clock. */
   readonly gpuMilliseconds: number;
   /** Operations of the update, two a multiply-add; upkeep, exp and compensation count as none. */
   readonly operations: number;
   /** Of one repetition. */
-  readonly traffic: Omit<Traffic, "buffers" | "bufferBytes">;
+  readonly traffic: Omit<Traffic, "buffers" | "bufferBytes" | "busyMs">;
 }
 
 type Step = (live: DynamicAttention, edits: EditStream) => Promise<unknown>;
@@ -113,7 +113,7 @@ function workloadsOf(shape: Shape): readonly Workload[] {
 }
 
 /** Runs all workloads; each some times, the first of which do not count. */
-export async function runWorkloads(shape: Shape, clock: GpuClock, repetitions: number): Promise<Line[]> {
+export async function runWorkloads(shape: Shape, gpu: GpuDevice, repetitions: number): Promise<Line[]> {
   const { queryCount, keyCount, headDim, valueDim } = shape;
   const inputs = seededInputs(shape);
   const matrix = (data: Float32Array, rows: number, columns: number) => ({
@@ -124,7 +124,7 @@ export async function runWorkloads(shape: Shape, clock: GpuClock, repetitions: n
   const layout = { heads: 1, kvHeads: 1, headDim, valueDim };
   const backend = new WebgpuBackend(
     { layout, rule, maskHeads: 0, tolerance: 1e-8 },
-    () => Promise.resolve(clock.gpu),
+    () => Promise.resolve(gpu),
   );
   await using live = await createEngine({
     query: matrix(inputs.query, queryCount, headDim),
@@ -141,30 +141,33 @@ export async function runWorkloads(shape: Shape, clock: GpuClock, repetitions: n
     const edits = new EditStream(keyCount, headDim + valueDim, at + 2);
     await step(live, edits);
     await live.read();
-    const times: number[] = [], gpuTimes: number[] = [];
-    const before = { ...backend.traffic };
+    const times: number[] = [];
+    const before = { ...backend.traffic }, busyBefore = backend.deviceMs;
     for (let repetition = 0; repetition < repetitions; repetition++) {
       const start = performance.now();
       await step(live, edits);
       // A flush returns before the device is done.
-      await clock.gpu.device.queue.onSubmittedWorkDone();
+      await gpu.device.queue.onSubmittedWorkDone();
       times.push(performance.now() - start);
-      gpuTimes.push(await clock.lastMilliseconds());
     }
     const per = (count: "submits" | "dispatches" | "maps" | "bytesUp" | "bytesDown") =>
       (backend.traffic[count] - before[count]) / repetitions;
+    const traffic = {
+      submits: per("submits"),
+      dispatches: per("dispatches"),
+      maps: per("maps"),
+      bytesUp: per("bytesUp"),
+      bytesDown: per("bytesDown"),
+    };
+    // Brings along the times of the passes before it.
+    await live.read([0]);
+    const busy = backend.deviceMs === null ? NaN : backend.deviceMs - (busyBefore ?? 0);
     lines.push({
       name,
       milliseconds: quantile(times, 0.5),
-      gpuMilliseconds: quantile(gpuTimes, 0.5),
+      gpuMilliseconds: busy / repetitions,
       operations: operations(shape),
-      traffic: {
-        submits: per("submits"),
-        dispatches: per("dispatches"),
-        maps: per("maps"),
-        bytesUp: per("bytesUp"),
-        bytesDown: per("bytesDown"),
-      },
+      traffic,
     });
   }
   return lines;

@@ -132,6 +132,8 @@ export interface Backend {
   readonly costs: Costs;
   /** Threads that have computed for it; 1 while only the caller's has. */
   readonly threads: number;
+  /** Milliseconds that a device of its own was busy, by that device's clock, as far as it has told; null without one. */
+  readonly deviceMs: number | null;
   /** Its work since it was made. */
   readonly work: Readonly<Work>;
   /** Stored keys and values, readable at once. */

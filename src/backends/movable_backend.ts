@@ -42,6 +42,8 @@ export class MovableBackend implements Backend {
     refreshes: 0,
   };
 
+  #deviceMsBefore: number | null = null;
+
   constructor(layout: HeadLayout, first: Backend) {
     this.#layout = layout;
     this.#current = first;
@@ -63,6 +65,12 @@ export class MovableBackend implements Backend {
     return this.#current.threads;
   }
 
+  get deviceMs(): number | null {
+    const { deviceMs } = this.#current;
+    if (this.#deviceMsBefore === null) return deviceMs;
+    return this.#deviceMsBefore + (deviceMs ?? 0);
+  }
+
   get work(): Readonly<Work> {
     return sum(this.#workBefore, this.#current.work);
   }
@@ -79,6 +87,7 @@ export class MovableBackend implements Backend {
       await successor.dispose();
       throw error;
     }
+    this.#deviceMsBefore = this.deviceMs;
     this.#workBefore = sum(this.#workBefore, before.work);
     this.#current = successor;
     // What a broken device cannot give back is no failure of the move.

@@ -50,7 +50,8 @@ export function engineTerms({ stats, bound }: EngineFacts): [term: string, text:
     [
       "work",
       `${formatCount(stats.multiplyAdds)} multiply-adds, ${formatCount(stats.exponentials)} exponentials, ` +
-      `${formatNumber(stats.applyMs + stats.readMs)} ms`,
+      `${formatNumber(stats.applyMs + stats.readMs)} ms` +
+      (stats.deviceMs === null ? "" : `, the device busy for ${formatNumber(stats.deviceMs)} ms of them`),
     ],
     ["memory", formatBytes(stats.bytes)],
   );

@@ -48,6 +48,9 @@ export class Wrapped implements Backend {
   get threads() {
     return this.inner.threads;
   }
+  get deviceMs() {
+    return this.inner.deviceMs;
+  }
   get work() {
     return this.inner.work;
   }

@@ -42,6 +42,7 @@ const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 /** Attention over typed arrays in the thread of the caller. */
 export class ArrayBackend implements Backend {
   readonly name = "array";
+  readonly deviceMs = null;
   readonly threads = 1;
   readonly reason: string;
   readonly costs = COSTS;

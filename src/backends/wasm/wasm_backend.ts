@@ -53,6 +53,7 @@ const PASSING_ROWS = 64;
 /** Attention over WebAssembly kernels. */
 export class WasmBackend implements Backend {
   readonly name = "wasm";
+  readonly deviceMs = null;
   readonly reason: string;
   readonly costs = COSTS;
   readonly keys: RowSource;

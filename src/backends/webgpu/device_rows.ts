@@ -62,6 +62,11 @@ export class DeviceRows {
     this.#open = open;
   }
 
+  /** Whether the device at hand has a clock of its own. */
+  get hasClock(): boolean {
+    return this.#image?.session.gpu.hasTimestamps ?? false;
+  }
+
   /** Notes a row that is about to be kept. */
   noteKept(slot: number, number: number): void {
     this.#image?.noteKept(slot, number);

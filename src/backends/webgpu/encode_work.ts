@@ -10,16 +10,18 @@ import { UPLOAD, type WorkList } from "./work_list.ts";
 export interface KernelDevice {
   readonly device: GPUDevice;
   readonly pipelines: Pipelines;
-  /** Where it notes when work began and ended, for who measures. */
-  readonly timestamps?: GPUComputePassTimestampWrites;
 }
 
-/** Adds the kernels of a list to a command buffer, in one pass; `upload` is where its words will be. */
+/**
+ * Adds the kernels of a list to a command buffer, in one pass; `upload` is where its words will be, `timestamps` where the
+ * device notes when it begins and ends.
+ */
 export function encodeWork(
-  { device, pipelines, timestamps }: KernelDevice,
+  { device, pipelines }: KernelDevice,
   encoder: GPUCommandEncoder,
   work: WorkList,
   upload: GPUBuffer,
+  timestamps?: GPUComputePassTimestampWrites,
 ): void {
   const pass = encoder.beginComputePass(timestamps ? { timestampWrites: timestamps } : {});
   for (const { kernel, callAt, buffers, groups } of work.dispatches) {

@@ -7,6 +7,7 @@
 
 import { CapacityError, DeviceError, type DeviceFailure } from "../../errors.ts";
 import type { GpuDevice } from "./device.ts";
+import { CLOCK_BUFFER, DeviceClock } from "./device_clock.ts";
 import { encodeWork } from "./encode_work.ts";
 import type { Traffic } from "./traffic.ts";
 import type { WorkList } from "./work_list.ts";
@@ -29,6 +30,7 @@ export class Session {
   readonly #buffers = new Set<GPUBuffer>();
   #upload: GPUBuffer | null = null;
   #staging: GPUBuffer | null = null;
+  #clock: DeviceClock | null = null;
 
   constructor(gpu: GpuDevice, traffic: Traffic) {
     this.gpu = gpu;
@@ -65,13 +67,16 @@ export class Session {
   /** Runs what a list says in one submit, then what `after` adds to it. */
   async run(work: WorkList, after: (encoder: GPUCommandEncoder) => void = nothing): Promise<void> {
     const upload = await this.#uploadOf(work.bytes);
+    if (this.gpu.hasTimestamps) this.#clock ??= await this.#makeClock();
     const [, error] = await this.#scoped(() => {
       const { device } = this.gpu;
       if (upload) device.queue.writeBuffer(upload, 0, work.data());
       this.#traffic.bytesUp += work.bytes;
       const encoder = device.createCommandEncoder();
       for (const { buffer, bytes } of work.clears) encoder.clearBuffer(buffer, 0, bytes);
-      if (work.dispatches.length > 0) encodeWork(this.gpu, encoder, work, upload as GPUBuffer);
+      if (work.dispatches.length > 0) {
+        encodeWork(this.gpu, encoder, work, upload as GPUBuffer, this.#clock?.next());
+      }
       this.#traffic.dispatches += work.dispatches.length;
       after(encoder);
       device.queue.submit([encoder.finish()]);
@@ -85,14 +90,19 @@ export class Session {
     work: WorkList,
     parts: readonly { readonly buffer: GPUBuffer; readonly offset: number; readonly bytes: number }[],
   ): Promise<ArrayBuffer> {
-    const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-    const staging = await this.#stagingOf(bytes);
+    const asked = parts.reduce((sum, part) => sum + part.bytes, 0);
+    const timesAt = 8 * Math.ceil(asked / 8);
+    const staging = await this.#stagingOf(timesAt + CLOCK_BUFFER.bytes);
+    let bytes = asked;
     await this.run(work, (encoder) => {
       let at = 0;
       for (const { buffer, offset, bytes } of parts) {
         encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
         at += bytes;
       }
+      if (!this.#clock?.bytes) return;
+      this.#clock.copyTo(encoder, staging, timesAt);
+      bytes = timesAt + this.#clock.bytes;
     });
     try {
       await staging.mapAsync(MapMode.READ, 0, bytes);
@@ -105,13 +115,21 @@ export class Session {
     this.#traffic.bytesDown += bytes;
     const copy = staging.getMappedRange(0, bytes).slice(0);
     staging.unmap();
-    return copy;
+    if (bytes > asked) this.#clock?.count(new BigUint64Array(copy, timesAt), this.#traffic);
+    return copy.slice(0, asked);
   }
 
   /** Destroys all that is there. */
   dispose(): void {
     for (const buffer of [...this.#buffers]) this.release(buffer);
     this.#upload = this.#staging = null;
+    this.#clock?.dispose();
+    this.#clock = null;
+  }
+
+  async #makeClock(): Promise<DeviceClock> {
+    const [buffer] = await this.allocate("a clock", [CLOCK_BUFFER]);
+    return new DeviceClock(this.gpu.device, buffer);
   }
 
   async #uploadOf(bytes: number): Promise<GPUBuffer | null> {

@@ -14,6 +14,8 @@ export interface Traffic {
   bytesUp: number;
   /** Bytes read from it. */
   bytesDown: number;
+  /** Milliseconds that the device was busy by its own clock, as far as it has told; 0 where it has none. */
+  busyMs: number;
   /** Buffers that are alive, and their bytes. */
   buffers: number;
   bufferBytes: number;
@@ -21,5 +23,5 @@ export interface Traffic {
 
 /** Nothing yet. */
 export function noTraffic(): Traffic {
-  return { submits: 0, dispatches: 0, maps: 0, bytesUp: 0, bytesDown: 0, buffers: 0, bufferBytes: 0 };
+  return { submits: 0, dispatches: 0, maps: 0, bytesUp: 0, bytesDown: 0, busyMs: 0, buffers: 0, bufferBytes: 0 };
 }

@@ -101,6 +101,10 @@ export class WebgpuBackend implements Backend {
   }
 
   /** What was asked of the device. */
+  get deviceMs(): number | null {
+    return this.#device.hasClock ? this.#device.traffic.busyMs : null;
+  }
+
   get traffic(): Readonly<Traffic> {
     return this.#device.traffic;
   }
