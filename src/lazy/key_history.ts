@@ -52,6 +52,8 @@ export class KeyHistory {
   #entryVersions: number[] = [];
   #entrySlots: number[] = [];
   #entryKept: number[] = [];
+  /** The version of the entry of the same slot before this one, 0 where it is the slot's first. */
+  #entryBefore: number[] = [];
   /** Version of a slot's last entry. */
   readonly #changedAt = new Map<number, number>();
   readonly #freeNumbers: number[] = [];
@@ -111,7 +113,9 @@ export class KeyHistory {
     this.#since.clear();
     this.#changed.clear();
     slots.forEach((slot, t) => {
-      if (newest < (this.#changedAt.get(slot) ?? 0)) return;
+      const before = this.#changedAt.get(slot) ?? 0;
+      if (newest < before) return;
+      this.#entryBefore.push(before);
       this.#entryVersions.push(this.#version);
       this.#entrySlots.push(slot);
       this.#entryKept.push(kept[t]);
@@ -134,6 +138,7 @@ export class KeyHistory {
     this.#entryVersions = [];
     this.#entrySlots = [];
     this.#entryKept = [];
+    this.#entryBefore = [];
     this.#changedAt.clear();
     this.#since.clear();
     this.#changed.clear();
@@ -196,11 +201,9 @@ export class KeyHistory {
     const known = this.#since.get(version);
     if (known) return known;
     const slots: number[] = [], kept: number[] = [];
-    const seen = new Set<number>();
     for (let at = this.#firstAfter(version); at < this.#entrySlots.length; at++) {
+      if (this.#entryBefore[at] > version) continue;
       const slot = this.#entrySlots[at], number = this.#entryKept[at];
-      if (seen.has(slot)) continue;
-      seen.add(slot);
       if (!this.#isChanged(slot, number)) continue;
       slots.push(slot);
       kept.push(number);
@@ -312,9 +315,11 @@ export class KeyHistory {
       this.#entryVersions[left] = version;
       this.#entrySlots[left] = slot;
       this.#entryKept[left] = this.#entryKept[at];
+      this.#entryBefore[left] = before;
       left++;
     }
-    this.#entryVersions.length = this.#entrySlots.length = this.#entryKept.length = left;
+    this.#entryVersions.length = this.#entrySlots.length = left;
+    this.#entryKept.length = this.#entryBefore.length = left;
     this.#entriesLeft = left;
     this.#changedAt.clear();
     for (const [slot, version] of lastNeeded) this.#changedAt.set(slot, version);

@@ -14,12 +14,13 @@ const MOST_BYTES = 2 ** 32;
 export class Arena {
   readonly memory: WebAssembly.Memory;
   #next: number;
-  #numbers = new Float32Array(0) as Float32Array;
+  #numbers: Float32Array;
 
   /** Starts at `start`, where the module's own data ends. */
   constructor(memory: WebAssembly.Memory, start: number) {
     this.memory = memory;
     this.#next = start;
+    this.#numbers = new Float32Array(memory.buffer);
   }
 
   /** The address of `bytes` zeros, a multiple of 64. */
@@ -27,7 +28,10 @@ export class Arena {
     const address = Math.ceil(this.#next / 64) * 64;
     if (address + bytes > MOST_BYTES) throw new RangeError(`WebAssembly has no ${address + bytes} bytes`);
     const missing = address + bytes - this.memory.buffer.byteLength;
-    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE_BYTES));
+    if (missing > 0) {
+      this.memory.grow(Math.ceil(missing / PAGE_BYTES));
+      this.#numbers = new Float32Array(this.memory.buffer);
+    }
     this.#next = address + bytes;
     return address;
   }
@@ -39,8 +43,6 @@ export class Arena {
 
   /** The whole memory as float32; the number at an address is element address / 4. Good until the next `take`. */
   get numbers(): Float32Array {
-    const { buffer } = this.memory;
-    if (this.#numbers.buffer !== buffer) this.#numbers = new Float32Array(buffer);
     return this.#numbers;
   }
 
