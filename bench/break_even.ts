@@ -1,26 +1,9 @@
 // Where keeping current starts to lose: the number of edits before a read at which a peer's recomputing is cheaper.
 
+import { crossing } from "../src/experiments/scaling/crossing.ts";
 import { answerAfter, editCounts, hasFixedQueries } from "./plan.ts";
 import { type BreakEven, type Measurement, medianOf, type SubjectReport } from "./results.ts";
 import { describeShape, type Shape } from "./workload.ts";
-
-/** Edits and the milliseconds of them with the read after them. */
-export interface CostPoint {
-  readonly edits: number;
-  readonly ms: number;
-}
-
-/** The edits at which the cost reaches `limitMs`, between two points on logarithmic scales; null above the last. */
-export function crossing(points: readonly CostPoint[], limitMs: number): number | null {
-  const sorted = points.toSorted((a, b) => a.edits - b.edits);
-  const above = sorted.findIndex(({ ms }) => ms > limitMs);
-  if (above === -1) return null;
-  // Dearer with the fewest edits already.
-  if (above === 0) return sorted[0].edits;
-  const left = sorted[above - 1], right = sorted[above];
-  const share = Math.log(limitMs / left.ms) / Math.log(right.ms / left.ms);
-  return left.edits * (right.edits / left.edits) ** share;
-}
 
 /** For every engine, peer and number of keys. */
 export function breakEvens(

@@ -43,6 +43,7 @@ async function run(options: BenchOptions): Promise<BenchResults> {
     const fresh = await attempt(() => measureFreshStart(options.quick ? 5 : 15));
     const { subjects } = runner;
     const measured = {
+      date: new Date().toISOString().slice(0, 10),
       machine,
       quick: options.quick,
       subjects,

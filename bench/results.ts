@@ -68,6 +68,8 @@ export interface BreakEven {
 }
 
 export interface BenchResults {
+  /** ISO, the day of the run. */
+  readonly date: string;
   readonly machine: Machine;
   readonly quick: boolean;
   readonly subjects: readonly SubjectReport[];

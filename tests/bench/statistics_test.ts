@@ -1,6 +1,6 @@
 // The statistics of the benchmark, on numbers whose answers are known; time comes from a clock that the test moves.
 
-import { crossing } from "../../bench/break_even.ts";
+import { crossing } from "../../src/experiments/scaling/crossing.ts";
 import { hasSettled, quantile, summarize } from "../../bench/statistics.ts";
 import { time } from "../../bench/stopwatch.ts";
 import { assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";

@@ -124,6 +124,42 @@ Deno.test("picture: a point, a bar and a cell are where their axes say", async (
   assertEquals(corners, [[0, 0, 0], [0, 0, 255], [255, 0, 0], [0, 0, 0]]);
 });
 
+Deno.test("picture: along the places of bars there is no grid, unless the layout asks for one", async () => {
+  const lines = async (data: readonly PlainObject[], layout: PlainObject = {}) => {
+    const found = [...(await svgOf(data, layout)).matchAll(/<line ([^>]*)\/?>/g)].map(([, attributes]) => {
+      const { x1, x2 } = Object.fromEntries(
+        [...attributes.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+      );
+      return x1 === x2 ? "upright" : "lying";
+    });
+    return [...new Set(found)].sort();
+  };
+  const names = ["a", "b", "c"], lengths = [4, 2, 3];
+  assertEquals(await lines([{ type: "bar", x: names, y: lengths }]), ["lying"]);
+  assertEquals(await lines([{ type: "bar", x: lengths, y: names, orientation: "h" }]), ["upright"]);
+  assertEquals(await lines([{ type: "bar", x: names, y: lengths }], { yaxis: { showgrid: false } }), []);
+  assertEquals(
+    await lines([{ type: "bar", x: names, y: lengths }], { xaxis: { showgrid: true } }),
+    ["lying", "upright"],
+  );
+  const places = (svg: string) => svg.match(/<line /g)?.length ?? 0;
+  const bars = places(await svgOf([{ type: "bar", x: names, y: lengths }]));
+  const numbers = places(await svgOf([{ type: "bar", x: [1, 2, 3], y: lengths }]));
+  assertEquals(bars, numbers, "names and numbers as places are alike");
+  assertEquals(await lines([{ type: "scatter", x: names, y: lengths }]), ["lying", "upright"]);
+});
+
+Deno.test("picture: a colour bar says what its ticks are told to say", async () => {
+  const cells = { type: "heatmap", z: [[0, 1], [2, 3]] };
+  const svg = await svgOf([{
+    ...cells,
+    colorbar: { tickvals: [0, 2, 9], ticktext: ["one", "hundred", "far"] },
+  }]);
+  assert(svg.includes(">one<") && svg.includes(">hundred<"));
+  assertFalse(svg.includes(">far<"), "beyond the end of the bar");
+  assert((await svgOf([{ ...cells, colorbar: { tickvals: [2] } }])).includes(">2<"));
+});
+
 Deno.test("picture: gaps end lines, hidden traces are not there, names alone say nothing", async () => {
   const line = { type: "scatter", mode: "lines", name: "one", y: [1, 2, null, 4, 5] };
   const svg = await svgOf([line, { ...line, name: "hidden", visible: "legendonly" }]);

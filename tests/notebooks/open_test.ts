@@ -6,6 +6,7 @@ import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
 import { parseNotebook } from "../../tools/notebooks/document.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { findProgram, requires } from "../requirements.ts";
+import { denoFolder, startJupyter } from "../support/jupyter_server.ts";
 import { keepScreenshot } from "../support/screenshots.ts";
 
 const OPEN = new URL("../../notebooks/open.ts", import.meta.url);
@@ -43,46 +44,24 @@ Deno.test("notebook task: without Jupyter one line says how to get it", async ()
   }
 });
 
-/** Where this Deno keeps what it has loaded, so that one in another home need not load it again. */
-function denoFolder(): string {
-  const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
-  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
-}
-
-/** The address that Jupyter prints, its key included. */
-async function addressIn(stream: ReadableStream<Uint8Array>): Promise<URL> {
-  let text = "";
-  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
-    text += piece;
-    const [address] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(text) ?? [];
-    if (address) return new URL(address);
-  }
-  throw new Error(`Jupyter did not open: ${text}`);
-}
-
 Deno.test({
   name: "notebook task: a notebook runs in Jupyter's own page",
   ignore: needsNotebook.ignore || needsBrowser.ignore,
   fn: async () => {
     const home = await Deno.makeTempDir();
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [...SWITCHES, "--no-browser", "--allow-root", "--ip=127.0.0.1"],
-      env: {
-        HOME: home,
-        DENO_DIR: denoFolder(),
-        JUPYTER_CONFIG_DIR: `${home}/config`,
-        JUPYTER_DATA_DIR: `${home}/.local/share/jupyter`,
-        JUPYTER_RUNTIME_DIR: `${home}/runtime`,
-        NO_COLOR: "1",
-      },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-    const [log, rest] = child.stderr.tee();
-    const drained = rest.pipeTo(new WritableStream());
     try {
-      const address = await addressIn(log);
+      await using server = await startJupyter(Deno.execPath(), {
+        args: [...SWITCHES, "--no-browser", "--allow-root", "--ip=127.0.0.1"],
+        env: {
+          HOME: home,
+          DENO_DIR: denoFolder(),
+          JUPYTER_CONFIG_DIR: `${home}/config`,
+          JUPYTER_DATA_DIR: `${home}/.local/share/jupyter`,
+          JUPYTER_RUNTIME_DIR: `${home}/runtime`,
+          NO_COLOR: "1",
+        },
+      });
+      const { address } = server;
       await using browser = await chromium.launch({
         executablePath: browserPath as string,
         args: [...BROWSER_SWITCHES],
@@ -114,18 +93,8 @@ Deno.test({
       await figure.locator(`data[data-name="pending"][value="1"]`).waitFor();
       assertEquals(await figure.locator(".figure.dark").count(), 0);
       await keepScreenshot(page, "notebook-6-live");
-      const headers = { authorization: `token ${address.searchParams.get("token")}` };
-      const end = await fetch(`${address.origin}/api/shutdown`, { method: "POST", headers });
-      await end.body?.cancel();
-      assertEquals((await child.status).code, 0);
+      assertEquals((await server.shutDown()).code, 0);
     } finally {
-      try {
-        child.kill("SIGTERM");
-      } catch {
-        // It has ended.
-      }
-      await child.status;
-      await drained;
       await Deno.remove(home, { recursive: true });
     }
   },

@@ -24,17 +24,26 @@ export class Axis {
   readonly #from: number;
   readonly #to: number;
 
-  /** `values` of all traces; `isPadded` leaves room for markers at the ends, `fromZero` includes 0. */
+  /**
+   * `values` of all traces; `isPadded` leaves room for markers at the ends, `fromZero` includes 0. Along the places of
+   * bars there is a grid only where the layout asks for it: `hasBars`.
+   */
   constructor(
     layout: PlainObject,
     values: readonly PlainValue[],
-    options: { readonly isPadded: boolean; readonly fromZero: boolean; readonly half: number },
+    options: {
+      readonly isPadded: boolean;
+      readonly fromZero: boolean;
+      readonly half: number;
+      readonly hasBars?: boolean;
+    },
   ) {
     this.#layout = layout;
     this.domain = pairOf(layout.domain) ?? [0, 1];
     this.title = titleOf(layout.title);
     this.isVisible = layout.visible !== false && layout.showticklabels !== false;
-    this.hasGrid = layout.visible !== false && layout.showgrid !== false;
+    this.hasGrid = layout.visible !== false &&
+      (options.hasBars ? layout.showgrid === true : layout.showgrid !== false);
     this.gridColor = textOf(layout.gridcolor, "#d8dde3");
     this.type = typeOf(layout, values);
     this.#categories = this.type === "category" ? [...new Set(values.map(String))] : [];

@@ -9,7 +9,7 @@ import type { Axis } from "./axis.ts";
 import { type Box, pointIn } from "./frame.ts";
 import { listOf, numberOf, objectOf, textOf, titleOf } from "./plain_reader.ts";
 import { element, shownLines, textElement } from "./svg.ts";
-import { formatTick, linearTicks } from "./ticks.ts";
+import { formatTick, linearTicks, type Tick } from "./ticks.ts";
 
 const BAR_WIDTH = 14;
 
@@ -66,7 +66,7 @@ export function drawColorBar(trace: PlainObject, area: Box, color: string): stri
   );
   const id = `scale${Math.round(left)}`;
   const format = textOf(bar.tickformat, "");
-  const ticks = most > least ? linearTicks(least, most, height / 50, format, 0) : [];
+  const ticks = most > least ? ticksOf(bar, least, most, height / 50) : [];
   return [
     element("linearGradient", { id, x1: 0, y1: 1, x2: 0, y2: 0 }, ...stops),
     element("rect", { x: left, y: top, width: BAR_WIDTH, height, fill: `url(#${id})` }),
@@ -87,6 +87,18 @@ export function drawColorBar(trace: PlainObject, area: Box, color: string): stri
       anchor: "start",
     }),
   ].join("");
+}
+
+/** Those that the bar names, or round numbers. */
+function ticksOf(bar: PlainObject, least: number, most: number, room: number): Tick[] {
+  const format = textOf(bar.tickformat, "");
+  if (!Array.isArray(bar.tickvals)) return linearTicks(least, most, room, format, 0);
+  const texts = listOf(bar.ticktext);
+  return listOf(bar.tickvals).flatMap((value, at): Tick[] =>
+    typeof value === "number" && value >= least && value <= most
+      ? [{ value, label: textOf(texts[at], formatTick(value, format)) }]
+      : []
+  );
 }
 
 function colorsOf(trace: PlainObject): { least: number; most: number; scale: ColorScale } {

@@ -125,13 +125,13 @@ function toPlots(traces: readonly PlainObject[], layout: PlainObject): Plot[] {
 function toAxis(layout: PlainObject, traces: readonly PlainObject[], name: "x" | "y"): Axis {
   const values = traces.flatMap((trace) => valuesOf(trace, name));
   const isLength = (trace: PlainObject) => trace.type === "bar" && isLying(trace) === (name === "x");
-  const hasCells = traces.some((trace) =>
-    trace.type === "heatmap" || (trace.type === "bar" && !isLength(trace))
-  );
+  const hasBars = traces.some((trace) => trace.type === "bar" && !isLength(trace));
+  const hasCells = hasBars || traces.some(({ type }) => type === "heatmap");
   return new Axis(layout, values, {
     isPadded: traces.every((trace) => trace.type !== "heatmap") && (name === "y" || traces.some(hasMarkers)),
     fromZero: layout.rangemode === "tozero" || traces.some(isLength),
     half: hasCells ? 0.5 : 0,
+    hasBars,
   });
 }
 
@@ -200,7 +200,7 @@ function drawGrid({ x, y }: Plot, box: Box): string {
         : { x1: left, x2: left + width, y1: at, y2: at };
       return element("line", { ...ends, stroke: axis.gridColor, "stroke-width": 1 });
     });
-  return [...lines(x, x.type !== "category"), ...lines(y, false)].join("");
+  return [...lines(x, true), ...lines(y, false)].join("");
 }
 
 /** Straight lines of the layout, of which each end is in data or in shares of the area. */

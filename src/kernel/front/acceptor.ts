@@ -1,11 +1,12 @@
 /**
- * Takes connections on a port and greets them.
+ * Greets connections on a port.
  *
- * Invariant: whatever somebody sends, the port stays open for others. Strangers who have not greeted yet are few, and
+ * Invariant: whatever somebody sends, others are greeted all the same. Strangers who have not greeted yet are few, and
  * have little time.
  */
 
 import { ProtocolError } from "../errors.ts";
+import { Listener } from "../listener.ts";
 import type { SocketType } from "../zmtp/handshake.ts";
 import { Peer } from "../zmtp/peer.ts";
 
@@ -19,8 +20,7 @@ const UNKNOWN_LIMIT = 2 ** 24;
 export class Acceptor implements Disposable {
   /** Where it listens. */
   readonly port: number;
-  readonly #listener: Deno.TcpListener;
-  readonly #open = new Set<Deno.TcpConn>();
+  readonly #listener: Listener;
   readonly #type: SocketType;
   readonly #serve: (peer: Peer) => Promise<void>;
   #strangers = 0;
@@ -28,11 +28,10 @@ export class Acceptor implements Disposable {
 
   /** Each connection that speaks ZMTP is served until `serve` is done with it. */
   constructor(ip: string, port: number, type: SocketType, serve: (peer: Peer) => Promise<void>) {
-    this.#listener = Deno.listen({ hostname: ip, port });
-    this.port = this.#listener.addr.port;
     this.#type = type;
     this.#serve = serve;
-    this.#accept();
+    this.#listener = new Listener(ip, port, (stream) => this.#take(stream));
+    this.port = this.#listener.port;
   }
 
   /** Connections that did not greet as they should. */
@@ -42,32 +41,16 @@ export class Acceptor implements Disposable {
 
   /** Ends everything. */
   [Symbol.dispose](): void {
-    this.#listener.close();
-    for (const stream of this.#open) close(stream);
+    this.#listener[Symbol.dispose]();
   }
 
-  async #accept(): Promise<void> {
-    for (;;) {
-      let stream: Deno.TcpConn;
-      try {
-        stream = await this.#listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        // Somebody who hung up while the system took the call, or too many open files for a moment.
-        await new Promise((resolve) => setTimeout(resolve, 10));
-        continue;
-      }
-      if (this.#strangers >= STRANGERS || this.#open.size >= CONNECTIONS) {
-        this.#rejected++;
-        close(stream);
-        continue;
-      }
-      this.#greet(stream);
-    }
+  #take(stream: Deno.TcpConn): Promise<void> | null {
+    if (this.#strangers < STRANGERS && this.#listener.connections < CONNECTIONS) return this.#greet(stream);
+    this.#rejected++;
+    return null;
   }
 
   async #greet(stream: Deno.TcpConn): Promise<void> {
-    this.#open.add(stream);
     this.#strangers++;
     let peer: Peer;
     try {
@@ -79,7 +62,6 @@ export class Acceptor implements Disposable {
       });
     } catch {
       this.#rejected++;
-      this.#open.delete(stream);
       return;
     } finally {
       this.#strangers--;
@@ -91,16 +73,7 @@ export class Acceptor implements Disposable {
       if (!(error instanceof ProtocolError)) throw error;
       this.#rejected++;
     } finally {
-      this.#open.delete(stream);
       peer.close();
     }
-  }
-}
-
-function close(stream: Deno.TcpConn): void {
-  try {
-    stream.close();
-  } catch {
-    // It was closed before.
   }
 }

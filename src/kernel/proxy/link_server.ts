@@ -6,6 +6,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { encodeLinkFrame, readLinkFrame } from "../link/frames.ts";
+import { closeStream, Listener } from "../listener.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import { ByteReader } from "../zmtp/byte_reader.ts";
 
@@ -18,19 +19,21 @@ export class LinkServer implements Disposable {
   readonly port: number;
   /** Who knows it is let in. */
   readonly token: string = crypto.getRandomValues(new Uint8Array(32)).toHex();
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #open = new Set<Deno.TcpConn>();
+  readonly #listener: Listener;
   readonly #questions = new Map<number, (answer: JsonObject) => void>();
   #kernel: Deno.TcpConn | null = null;
   #thread: number | null = null;
   #lastWrite: Promise<unknown> = Promise.resolve();
   #lastId = 0;
   #strangers = 0;
-  #isClosed = false;
 
   constructor() {
-    this.port = this.#listener.addr.port;
-    this.#accept();
+    this.#listener = new Listener(
+      "127.0.0.1",
+      0,
+      (stream) => this.#strangers < STRANGERS ? this.#serve(stream) : null,
+    );
+    this.port = this.#listener.port;
   }
 
   /** The number of the thread in which cells run; null where the system has none. */
@@ -65,29 +68,10 @@ export class LinkServer implements Disposable {
 
   /** Ends all lines; the kernel ends when it sees that. */
   [Symbol.dispose](): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#listener.close();
-    for (const stream of this.#open) close(stream);
-  }
-
-  async #accept(): Promise<void> {
-    for (;;) {
-      let stream: Deno.TcpConn;
-      try {
-        stream = await this.#listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        await new Promise((resolve) => setTimeout(resolve, 10));
-        continue;
-      }
-      if (this.#strangers >= STRANGERS) close(stream);
-      else this.#serve(stream);
-    }
+    this.#listener[Symbol.dispose]();
   }
 
   async #serve(stream: Deno.TcpConn): Promise<void> {
-    this.#open.add(stream);
     try {
       const reader = new ByteReader(stream);
       const role = await this.#greet(stream, reader);
@@ -103,15 +87,13 @@ export class LinkServer implements Disposable {
       // It has ended, or does not speak as it should.
     } finally {
       if (this.#kernel === stream) this.#kernel = null;
-      this.#open.delete(stream);
-      close(stream);
     }
   }
 
   /** The role of who knows the token; null for anybody else. */
   async #greet(stream: Deno.TcpConn, reader: ByteReader): Promise<string | null> {
     this.#strangers++;
-    const timer = setTimeout(() => close(stream), HELLO_MS);
+    const timer = setTimeout(() => closeStream(stream), HELLO_MS);
     try {
       const { head } = await readLinkFrame(reader, HELLO_BYTES);
       const encoder = new TextEncoder();
@@ -123,13 +105,5 @@ export class LinkServer implements Disposable {
       clearTimeout(timer);
       this.#strangers--;
     }
-  }
-}
-
-function close(stream: Deno.TcpConn): void {
-  try {
-    stream.close();
-  } catch {
-    // It was closed before.
   }
 }

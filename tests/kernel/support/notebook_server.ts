@@ -1,6 +1,7 @@
 // Jupyter's own server in a home of its own, with our kernel installed in it.
 
 import type { Page } from "playwright-core";
+import { denoFolder, startJupyter } from "../../support/jupyter_server.ts";
 
 const MAIN = new URL("../../../src/kernel/main.ts", import.meta.url).pathname;
 
@@ -52,62 +53,25 @@ export interface NotebookServer extends AsyncDisposable {
 /** Starts it. */
 export async function startNotebookServer(): Promise<NotebookServer> {
   const home = await Deno.makeTempDir();
+  await using started = new AsyncDisposableStack();
+  started.defer(() => Deno.remove(home, { recursive: true }));
   await installKernel(home);
-  const child = new Deno.Command("jupyter", {
-    args: ["notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", `--notebook-dir=${home}`],
-    env: jupyterHome(home),
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const [log, rest] = child.stderr.tee();
-  const drained = rest.pipeTo(new WritableStream());
-  const end = async () => {
-    try {
-      child.kill("SIGTERM");
-    } catch {
-      // It has ended.
-    }
-    await child.status;
-    await drained;
-    await Deno.remove(home, { recursive: true });
+  const { address } = started.use(
+    await startJupyter("jupyter", {
+      args: ["notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", `--notebook-dir=${home}`],
+      env: jupyterHome(home),
+    }),
+  );
+  const running = started.move();
+  return {
+    home,
+    open: async (page, name) => {
+      await page.goto(`${address.origin}/notebooks/${name}${address.search}`);
+      await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()", null, {
+        timeout: 120_000,
+      });
+      await page.evaluate("Jupyter.notebook.set_autosave_interval(0)");
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-  try {
-    const address = await addressIn(log);
-    return {
-      home,
-      open: async (page, name) => {
-        await page.goto(`${address.origin}/notebooks/${name}${address.search}`);
-        await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()", null, {
-          timeout: 120_000,
-        });
-        await page.evaluate("Jupyter.notebook.set_autosave_interval(0)");
-      },
-      [Symbol.asyncDispose]: async () => {
-        const headers = { authorization: `token ${address.searchParams.get("token")}` };
-        const answer = await fetch(`${address.origin}/api/shutdown`, { method: "POST", headers });
-        await answer.body?.cancel();
-        await child.status;
-        await end();
-      },
-    };
-  } catch (error) {
-    await end();
-    throw error;
-  }
-}
-
-async function addressIn(stream: ReadableStream<Uint8Array>): Promise<URL> {
-  let text = "";
-  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
-    text += piece;
-    const [address] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(text) ?? [];
-    if (address) return new URL(address);
-  }
-  throw new Error(`Jupyter did not open: ${text}`);
-}
-
-function denoFolder(): string {
-  const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
-  return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
 }
