@@ -359,11 +359,11 @@ export class App {
     tile("tile-answer", degrees(exact[query], 2), `is what ${name} is told by an exact read`);
     tile(
       "tile-bound",
-      degrees(distances[query], 2),
+      degrees(distances[query], 3),
       `off is the stale answer, which ${
         pending === 1 ? "1 edit has" : `${readable(pending)} edits have`
       } not reached; ` +
-        `proven: at most ${degrees(bounds[query], 2)}`,
+        `proven: at most ${degrees(bounds[query], 3)}`,
     );
     const [stale, own, scratch] = costs.total;
     const times = scratch / own;
@@ -397,7 +397,9 @@ export class App {
     return `${key}Query ${ASKER_NAMES[this.#query]}: ${
       degrees(exact[this.#query], 2)
     }; the stale answer is off by ` +
-      `${readable(distances[this.#query])}, at most ${readable(bounds[this.#query])}; ${pending} edits wait.`;
+      `${readable(distances[this.#query])}, at most ${readable(bounds[this.#query])}; ${pending} ${
+        pending === 1 ? "edit waits" : "edits wait"
+      }.`;
   }
 
   #announce(sentence: string): void {

@@ -192,7 +192,9 @@ export class Lab {
     const exact = (await this.#timed(1, () => this.#exact.read())).data;
     this.#settle();
     const weights: Float32Array[] = [];
-    for (const at of this.queries.keys()) weights.push(await this.#exact.weights(at, { head }));
+    await this.#uncounted(async () => {
+      for (const at of this.queries.keys()) weights.push(await this.#exact.weights(at, { head }));
+    });
     const ofHead = (data: Float32Array) =>
       Float32Array.from(this.queries, (_, at) => data[at * HEADS + head]);
     const distances = Float64Array.from(this.queries, (_, at) =>
@@ -220,7 +222,7 @@ export class Lab {
 
   /** The exact answers of a head at passing places. */
   async temperaturesAt(places: readonly Place[], head: number): Promise<Float32Array> {
-    const { data } = await this.#exact.attend(places.map(queryRow));
+    const { data } = await this.#uncounted(() => this.#exact.attend(places.map(queryRow)));
     return Float32Array.from(places, (_, at) => data[at * HEADS + head]);
   }
 
@@ -312,6 +314,14 @@ export class Lab {
     const start = performance.now();
     const answer = await work();
     this.#msSince[engine] += performance.now() - start;
+    return answer;
+  }
+
+  /** What only the drawing asks of the exact engine. */
+  async #uncounted<T>(work: () => Promise<T>): Promise<T> {
+    const [, before] = this.#products();
+    const answer = await work();
+    this.#before = [this.#before[0], this.#before[1] + this.#products()[1] - before];
     return answer;
   }
 

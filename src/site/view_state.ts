@@ -62,7 +62,7 @@ export const FIRST_VIEW: ViewState = {
   budget: Infinity,
   backend: "auto",
   query: 1,
-  slot: 3,
+  slot: 21,
   queries: ASKERS,
   changes: new Map(),
 };

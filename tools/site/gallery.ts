@@ -94,7 +94,7 @@ async function pictureHtml(figure: NotebookFigure): Promise<string> {
     escapeHtml(figure.title)
   }</figcaption><div class="scroll" tabindex="0" role="region" aria-label="Figure"><picture>
 <source media="(prefers-color-scheme: dark)" srcset="${address(dark)}">
-<img src="${address(light)}" alt="${escapeHtml(figure.description)}" loading="lazy" decoding="async">
+<img src="${address(light)}" alt="${escapeHtml(figure.description)}" decoding="async">
 </picture></div></figure>`;
 }
 

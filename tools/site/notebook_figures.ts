@@ -39,9 +39,10 @@ export function figuresOf({ cells }: Notebook): NotebookFigure[] {
 /** The figure as SVG. Its title is left out: whoever shows it has words for it. */
 export async function figurePicture(figure: NotebookFigure, theme: Theme): Promise<string> {
   const { metrics } = await Rasterizer.load();
-  const { title: _, ...layout } = figure.layout;
+  const { title: _, ...rest } = figure.layout;
+  const layout = { ...rest, paper_bgcolor: "rgba(0,0,0,0)" };
   const shown = theme === "light" ? { data: figure.data, layout } : toDark({ data: figure.data, layout });
-  const height = Math.min(MOST_HEIGHT, Math.max(LEAST_HEIGHT, Number(layout.height ?? LEAST_HEIGHT)));
+  const height = Math.min(MOST_HEIGHT, Math.max(LEAST_HEIGHT, Number(rest.height ?? LEAST_HEIGHT)));
   const svg = await drawPicture("site", shown, { width: WIDTH, height }, metrics);
   return svg.replace('font-family="DejaVu Sans"', `font-family="${FONTS}"`);
 }
