@@ -228,6 +228,10 @@ export class App {
       this.#asked.delete(what);
       this.#asked.set(what, change);
     }
+    this.#lookAgain();
+  }
+
+  #lookAgain(): void {
     this.#ask().catch((error) => {
       if (this.#stream.isRunning) this.#toggleStream();
       complain([error]);
@@ -274,7 +278,7 @@ export class App {
     if (!this.#field.isOld) return;
     const wait = this.#field.wait();
     if (wait > 0) {
-      if (!this.#wantsLook) setTimeout(() => this.#act(), wait);
+      if (!this.#wantsLook) setTimeout(() => this.#lookAgain(), wait);
       return;
     }
     const { places, columns, rows } = fieldGrid(this.#lab.keyCount);
@@ -357,25 +361,23 @@ export class App {
   #drawTiles({ look: { exact, bounds, distances, pending, costs }, query }: Scene): void {
     const name = ASKER_NAMES[query];
     tile("tile-answer", degrees(exact[query], 2), `is what ${name} is told by an exact read`);
+    const waits = pending === 0
+      ? "which knows all edits"
+      : `which ${pending === 1 ? "1 edit has" : `${readable(pending)} edits have`} not reached`;
     tile(
       "tile-bound",
       degrees(distances[query], 3),
-      `off is the stale answer, which ${
-        pending === 1 ? "1 edit has" : `${readable(pending)} edits have`
-      } not reached; ` +
-        `proven: at most ${degrees(bounds[query], 3)}`,
+      `off is the stale answer, ${waits}; proven: at most ${degrees(bounds[query], 3)}`,
     );
     const [stale, own, scratch] = costs.total;
-    const times = scratch / own;
+    const edits = costs.edits === 1 ? "1 edit" : `${readable(costs.edits)} edits`;
     tile(
       "tile-cost",
-      costs.edits === 0 ? "—" : `${readable(Number(times.toPrecision(times < 10 ? 2 : 3)))} ×`,
-      costs.edits === 0
-        ? "less arithmetic than from scratch, once something was edited"
-        : `less arithmetic for exact answers after ${
-          readable(costs.edits)
-        } edits than from scratch each time` +
-          (stale > 0 ? `, ${readable(Number((scratch / stale).toPrecision(3)))} × for stale ones` : ""),
+      own > 0 ? times(scratch / own) : "—",
+      own > 0
+        ? `less arithmetic for exact answers, over ${edits}, than from scratch each time` +
+          (stale > 0 ? `; ${times(scratch / stale)} less for stale ones` : "")
+        : "less arithmetic than from scratch, once something was edited",
     );
   }
 
@@ -428,6 +430,11 @@ export class App {
 }
 
 const FIRST_TEMPERATURE = 16;
+
+/** `1,460 ×`. */
+function times(ratio: number): string {
+  return `${ratio.toLocaleString("en", { maximumSignificantDigits: 3 })} ×`;
+}
 
 function labOptions(
   { power, scalePower, softcap, threshold, budget, backend }: ControlState,

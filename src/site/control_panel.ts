@@ -122,7 +122,7 @@ export class ControlPanel {
       (power) => readable(rateOf(power)),
       () => events.changeRate(rateOf(this.#rate.value())),
     );
-    this.#stream = button("Let the current carry them", () => events.toggleStream());
+    this.#stream = button("Start the current", () => events.toggleStream());
     this.#stream.id = "stream";
     const insert = button("Add a key", () => events.insertBuoy());
     const remove = button("Delete it", () => events.deleteBuoy());
@@ -175,7 +175,7 @@ export class ControlPanel {
 
   /** Says whether the stream runs. */
   setStream(isRunning: boolean): void {
-    this.#stream.textContent = isRunning ? "Stop the current" : "Let the current carry them";
+    this.#stream.textContent = isRunning ? "Stop the current" : "Start the current";
     this.#stream.setAttribute("aria-pressed", String(isRunning));
   }
 }
@@ -198,5 +198,5 @@ export function placeOf(id: string): HTMLElement {
 
 /** A tile with a number. */
 export function tile(id: string, number: string, text: string): void {
-  placeOf(id).replaceChildren(element("strong", {}, number), element("span", {}, text));
+  placeOf(id).replaceChildren(element("strong", {}, number), " ", element("span", {}, text));
 }

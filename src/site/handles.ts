@@ -6,7 +6,7 @@
  */
 
 import { element } from "../jupyter/live/page/dom.ts";
-import type { PlaneEvents } from "./plane.ts";
+import type { PlaneEvents } from "./plane_events.ts";
 import { degrees, type Scene } from "./scene.ts";
 import { ASKER_NAMES, type Place } from "./sea.ts";
 

@@ -12,7 +12,7 @@ interface Moment {
   readonly distance: number;
 }
 
-const MOMENTS = 240, HEIGHT = 96, TOP = 8, BOTTOM = 6, LEFT = 40;
+const MOMENTS = 240, HEIGHT = 96, TOP = 8, BOTTOM = 6, LEFT = 48;
 /** The axis shows so much at least: below, there is only rounding to see. */
 const LEAST_TOP = 0.05;
 const FONT = '11px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';

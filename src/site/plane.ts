@@ -7,20 +7,9 @@
 
 import { element, prepareCanvas } from "../jupyter/live/page/dom.ts";
 import { Handles, isHandle } from "./handles.ts";
+import type { PlaneEvents } from "./plane_events.ts";
 import { type Scene, type ShownBuoy, waterStyle } from "./scene.ts";
 import { ASKER_NAMES, HALF_HEIGHT, HALF_WIDTH, type Place } from "./sea.ts";
-
-/** What the sea tells whoever made it. */
-export interface PlaneEvents {
-  chooseBuoy(slot: number): void;
-  chooseQuery(query: number): void;
-  moveBuoy(slot: number, place: Place): void;
-  moveQuery(query: number, place: Place): void;
-  /** By so many degrees. */
-  warmBuoy(slot: number, by: number): void;
-  deleteBuoy(slot: number): void;
-  insertBuoy(place: Place): void;
-}
 
 /** What is dragged. */
 type Grip = { readonly kind: "buoy"; readonly slot: number } | {

@@ -14,7 +14,7 @@ const MOST_TOLD = 256;
 export class Stream {
   isRunning = false;
   /** Buoys a step. */
-  rate = 8;
+  rate = 2;
   #next = 0;
 
   /** One step of the current. */

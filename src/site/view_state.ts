@@ -45,7 +45,7 @@ export interface ViewState {
 /** Ends of sliders. */
 export const LEAST_POWER = 4, MOST_POWER = 16, MOST_SCALE_POWER = 3, MOST_SOFTCAP = 20;
 /** What may wait, and how far off it may be. */
-export const THRESHOLDS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 256, 1024, Infinity];
+export const THRESHOLDS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 256, 1024, 4096, Infinity];
 export const BUDGETS: readonly number[] = [0.01, 0.03, 0.1, 0.3, 1, 3, Infinity];
 /** Where the engine may compute. */
 export const BACKENDS: readonly BackendName[] = ["auto", "wasm", "array", "webgpu"];
@@ -58,7 +58,7 @@ export const FIRST_VIEW: ViewState = {
   head: 0,
   scalePower: 0,
   softcap: 0,
-  threshold: 8,
+  threshold: 16,
   budget: Infinity,
   backend: "auto",
   query: 1,

@@ -4,6 +4,7 @@
 // notebook no longer has is an error.
 
 import { escapeHtml } from "../../src/display/escape.ts";
+import type { Theme } from "../../src/figures/palette.ts";
 import { parseNotebook } from "../notebooks/document.ts";
 import { sectionsOf, toHtml } from "./markdown.ts";
 import { figurePicture, figuresOf, type NotebookFigure } from "./notebook_figures.ts";
@@ -89,13 +90,15 @@ function named(figures: readonly NotebookFigure[], notebook: string, start: stri
 }
 
 async function pictureHtml(figure: NotebookFigure): Promise<string> {
-  const [light, dark] = await Promise.all([figurePicture(figure, "light"), figurePicture(figure, "dark")]);
-  return `<figure><figcaption>${
-    escapeHtml(figure.title)
-  }</figcaption><div class="scroll" tabindex="0" role="region" aria-label="Figure"><picture>
-<source media="(prefers-color-scheme: dark)" srcset="${address(dark)}">
-<img src="${address(light)}" alt="${escapeHtml(figure.description)}" decoding="async">
-</picture></div></figure>`;
+  const source = async (theme: Theme, room: "wide" | "narrow") =>
+    address(await figurePicture(figure, theme, room));
+  const dark = "(prefers-color-scheme: dark)", narrow = "(max-width: 40rem)";
+  return `<figure><figcaption>${escapeHtml(figure.title)}</figcaption><picture>
+<source media="${narrow} and ${dark}" srcset="${await source("dark", "narrow")}">
+<source media="${narrow}" srcset="${await source("light", "narrow")}">
+<source media="${dark}" srcset="${await source("dark", "wide")}">
+<img src="${await source("light", "wide")}" alt="${escapeHtml(figure.description)}" decoding="async">
+</picture></figure>`;
 }
 
 function address(svg: string): string {

@@ -17,7 +17,9 @@ export interface NotebookFigure extends FigureData {
 }
 
 const KIND = "application/vnd.plotly.v1+json";
-const WIDTH = 720, LEAST_HEIGHT = 300, MOST_HEIGHT = 460;
+/** In CSS pixels, of pages wide and narrow. */
+const WIDTHS = { wide: 720, narrow: 400 };
+const LEAST_HEIGHT = 300, MOST_HEIGHT = 460, NARROW_HEIGHT = 330;
 /** Fonts that are as wide as DejaVu Sans, which the pictures were measured with, then any. */
 const FONTS = "DejaVu Sans, Bitstream Vera Sans, Verdana, system-ui, sans-serif";
 
@@ -37,13 +39,18 @@ export function figuresOf({ cells }: Notebook): NotebookFigure[] {
 }
 
 /** The figure as SVG. Its title is left out: whoever shows it has words for it. */
-export async function figurePicture(figure: NotebookFigure, theme: Theme): Promise<string> {
+export async function figurePicture(
+  figure: NotebookFigure,
+  theme: Theme,
+  room: "wide" | "narrow",
+): Promise<string> {
   const { metrics } = await Rasterizer.load();
   const { title: _, ...rest } = figure.layout;
   const layout = { ...rest, paper_bgcolor: "rgba(0,0,0,0)" };
   const shown = theme === "light" ? { data: figure.data, layout } : toDark({ data: figure.data, layout });
-  const height = Math.min(MOST_HEIGHT, Math.max(LEAST_HEIGHT, Number(rest.height ?? LEAST_HEIGHT)));
-  const svg = await drawPicture("site", shown, { width: WIDTH, height }, metrics);
+  const own = Math.min(MOST_HEIGHT, Math.max(LEAST_HEIGHT, Number(rest.height ?? LEAST_HEIGHT)));
+  const height = room === "wide" ? own : Math.min(own, NARROW_HEIGHT);
+  const svg = await drawPicture("site", shown, { width: WIDTHS[room], height }, metrics);
   return svg.replace('font-family="DejaVu Sans"', `font-family="${FONTS}"`);
 }
 
