@@ -8,22 +8,25 @@
 import { readable } from "../jupyter/live/page/dom.ts";
 import { Heatmap } from "../jupyter/live/page/heatmap.ts";
 import { DARK, isDark, LIGHT, onThemeChange } from "../jupyter/live/page/theme.ts";
+import { AddressBar } from "./address_bar.ts";
+import { complain } from "./alert.ts";
 import { AnswerChart } from "./answer_chart.ts";
-import { ControlPanel, type ControlState, placeOf, tile } from "./control_panel.ts";
+import { ControlPanel, type ControlState, placeOf } from "./control_panel.ts";
 import { FieldClock, fieldGrid } from "./field.ts";
 import { MOST_BUTTONS } from "./handles.ts";
 import { HistoryChart } from "./history_chart.ts";
 import { Lab, type LabOptions, type Look } from "./lab.ts";
 import { numbersTable } from "./numbers_table.ts";
 import { Plane } from "./plane.ts";
-import { degrees, type Scene, type ShownBuoy } from "./scene.ts";
-import { ASKER_NAMES, DRIFT_STEP, insideSea, type Place, possibleTemperature } from "./sea.ts";
+import { type Scene, type ShownBuoy } from "./scene.ts";
+import { ASKER_NAMES, insideSea, type Place, possibleTemperature } from "./sea.ts";
 import { Stream } from "./stream.ts";
-import { FIRST_VIEW, fromHash, toHash, type ViewState } from "./view_state.ts";
+import { drawTiles, sentenceOf } from "./summary.ts";
+import { FIRST_VIEW, fromHash, type ViewState } from "./view_state.ts";
 
 /** More buoys are not drawn. */
 const MOST_DRAWN = 400;
-const SAY_MS = 600, ADDRESS_MS = 300, CALM_STEP_MS = 500;
+const SAY_MS = 600, CALM_STEP_MS = 500;
 
 /** The page's one playground. */
 export class App {
@@ -40,6 +43,7 @@ export class App {
   readonly #history = new HistoryChart();
   readonly #stream = new Stream();
   readonly #field = new FieldClock();
+  readonly #address = new AddressBar();
   /** Changes that wait, by what they change. */
   readonly #asked = new Map<string, () => Promise<void>>();
   #wantsLook = false;
@@ -47,7 +51,6 @@ export class App {
   #mapSlots: readonly number[] = [];
   #seenEdits = 0;
   #saying = 0;
-  #writing = 0;
   /** Held here, since `onThemeChange` holds it not. */
   readonly #redraw = () => this.#draw();
 
@@ -201,6 +204,8 @@ export class App {
 
   async #move(): Promise<void> {
     const state = this.#controls.state();
+    placeOf("where").textContent =
+      `${state.backend} is made ready; a graphics device compiles its programs first.`;
     try {
       await this.#lab.moveTo(state.backend);
       this.#made = state;
@@ -212,7 +217,7 @@ export class App {
   }
 
   async #copyLink(): Promise<void> {
-    this.#writeNow();
+    this.#address.writeNow();
     try {
       await navigator.clipboard.writeText(location.href);
       this.#announce("The link is on the clipboard.");
@@ -297,7 +302,7 @@ export class App {
     this.#history.draw(palette, placeOf("history").clientWidth);
     placeOf("numbers").replaceChildren(numbersTable(scene));
     this.#drawMap(scene);
-    this.#drawTiles(scene);
+    drawTiles(scene);
     const buoy = this.#lab.buoyOf(this.#slot);
     this.#controls.setTemperature(buoy?.temperature ?? null);
     const weight = look.weights[query][this.#slot] ?? 0;
@@ -306,7 +311,7 @@ export class App {
       ...buoy ? [`${ASKER_NAMES[query]} pays it `, dataOf("weight", weight), " of its attention."] : [],
     );
     const { backend, reason, bytes } = this.#lab.where();
-    placeOf("where").textContent = `${backend}: ${reason}. One thread; it holds ${
+    placeOf("where").textContent = `${backend}: ${reason}; it holds ${
       readable(Math.round(bytes / 1000))
     } kB.`;
     const drawn = scene.buoys.length, { keyCount } = this.#lab;
@@ -314,7 +319,7 @@ export class App {
       ? `${readable(drawn)} of ${readable(keyCount)} keys are drawn; all of them are attended to.`
       : "";
     clearTimeout(this.#saying);
-    this.#saying = setTimeout(() => this.#announce(this.#sentence()), SAY_MS);
+    this.#saying = setTimeout(() => this.#announce(sentenceOf(scene)), SAY_MS);
   }
 
   #scene(look: Look): Scene {
@@ -358,29 +363,6 @@ export class App {
     this.#point(null);
   }
 
-  #drawTiles({ look: { exact, bounds, distances, pending, costs }, query }: Scene): void {
-    const name = ASKER_NAMES[query];
-    tile("tile-answer", degrees(exact[query], 2), `is what ${name} is told by an exact read`);
-    const waits = pending === 0
-      ? "which knows all edits"
-      : `which ${pending === 1 ? "1 edit has" : `${readable(pending)} edits have`} not reached`;
-    tile(
-      "tile-bound",
-      degrees(distances[query], 3),
-      `off is the stale answer, ${waits}; proven: at most ${degrees(bounds[query], 3)}`,
-    );
-    const [stale, own, scratch] = costs.total;
-    const edits = costs.edits === 1 ? "1 edit" : `${readable(costs.edits)} edits`;
-    tile(
-      "tile-cost",
-      own > 0 ? times(scratch / own) : "—",
-      own > 0
-        ? `less arithmetic for exact answers, over ${edits}, than from scratch each time` +
-          (stale > 0 ? `; ${times(scratch / stale)} less for stale ones` : "")
-        : "less arithmetic than from scratch, once something was edited",
-    );
-  }
-
   /** Says what is under the pointer of the map, or of the pair that is looked at. */
   #point(pair: readonly [row: number, at: number] | null): void {
     if (!this.#look) return;
@@ -391,50 +373,22 @@ export class App {
       : `${ASKER_NAMES[row]} → key ${slot}: ${weight.toPrecision(4)}`;
   }
 
-  #sentence(): string {
-    if (!this.#look) return "";
-    const { exact, bounds, distances, pending } = this.#look;
-    const buoy = this.#lab.buoyOf(this.#slot);
-    const key = buoy ? `Key ${this.#slot} at ${buoy.x.toFixed(1)}, ${buoy.y.toFixed(1)}. ` : "";
-    return `${key}Query ${ASKER_NAMES[this.#query]}: ${
-      degrees(exact[this.#query], 2)
-    }; the stale answer is off by ` +
-      `${readable(distances[this.#query])}, at most ${readable(bounds[this.#query])}; ${pending} ${
-        pending === 1 ? "edit waits" : "edits wait"
-      }.`;
-  }
-
   #announce(sentence: string): void {
     placeOf("status").textContent = sentence;
   }
 
   #writeAddress(): void {
-    clearTimeout(this.#writing);
-    this.#writing = setTimeout(() => this.#writeNow(), ADDRESS_MS);
-  }
-
-  #writeNow(): void {
-    const hash = toHash({
+    this.#address.write(() => ({
       ...this.#controls.state(),
       query: this.#query,
       slot: this.#slot,
-      queries: this.#lab.queries.map((place) => insideSea(place, DRIFT_STEP)),
+      queries: this.#lab.queries,
       changes: this.#lab.changes(),
-    });
-    try {
-      history.replaceState(null, "", hash === "" ? location.pathname + location.search : `#${hash}`);
-    } catch {
-      // A page in a sandbox has no address of its own.
-    }
+    }));
   }
 }
 
 const FIRST_TEMPERATURE = 16;
-
-/** `1,460 ×`. */
-function times(ratio: number): string {
-  return `${ratio.toLocaleString("en", { maximumSignificantDigits: 3 })} ×`;
-}
 
 function labOptions(
   { power, scalePower, softcap, threshold, budget, backend }: ControlState,
@@ -450,17 +404,6 @@ function dataOf(name: string, value: number): HTMLElement {
   made.value = String(value);
   made.textContent = value.toPrecision(3);
   return made;
-}
-
-/** Shows what went wrong, in the words of the library; nothing for an empty list. */
-function complain(errors: readonly unknown[]): void {
-  const sentences = errors.map((error) =>
-    error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  );
-  const alert = placeOf("alert");
-  if (errors.length === 0 && alert.hidden) return;
-  alert.textContent = sentences.join("\n");
-  alert.hidden = errors.length === 0;
 }
 
 /** The next frame, or later where a stream runs before somebody who wants little motion. */

@@ -2,7 +2,7 @@
  * The controls of the page: plain inputs with names, which say what they stand at.
  */
 
-import { element, readable } from "../jupyter/live/page/dom.ts";
+import { readable } from "../jupyter/live/page/dom.ts";
 import { button, type Picker, picker, type Slider, slider } from "../jupyter/live/page/controls.ts";
 import { HEAD_NAMES } from "./rows.ts";
 import { degrees } from "./scene.ts";
@@ -194,9 +194,4 @@ export function placeOf(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (!found) throw new Error(`playground: the page has no element ${id}, expected one`);
   return found;
-}
-
-/** A tile with a number. */
-export function tile(id: string, number: string, text: string): void {
-  placeOf(id).replaceChildren(element("strong", {}, number), " ", element("span", {}, text));
 }

@@ -242,9 +242,9 @@ export class Lab {
   }
 
   /** Where it computes, and why there. */
-  where(): { backend: string; reason: string; threads: number; bytes: number } {
-    const { backend, backendReason: reason, threads, bytes } = this.#exact.stats();
-    return { backend, reason, threads, bytes };
+  where(): { backend: string; reason: string; bytes: number } {
+    const { backend, backendReason: reason, bytes } = this.#exact.stats();
+    return { backend, reason, bytes };
   }
 
   /** Ends both engines. */

@@ -2,17 +2,14 @@
  * The program of the playground page.
  */
 
+import { complain } from "./alert.ts";
 import { App } from "./app.ts";
-import { placeOf } from "./control_panel.ts";
 
+const page = document.documentElement;
 try {
   await App.start();
-  document.documentElement.dataset.playground = "ready";
+  page.dataset.playground = "ready";
 } catch (error) {
-  document.documentElement.dataset.playground = "failed";
-  const alert = placeOf("alert");
-  alert.hidden = false;
-  alert.textContent = `The playground could not start. ${
-    error instanceof Error ? `${error.name}: ${error.message}` : error
-  }`;
+  page.dataset.playground = "failed";
+  complain([error]);
 }

@@ -24,7 +24,7 @@ export function numbersTable({ look, query }: Scene): HTMLElement {
       cell("", 0, "rounding"),
       cell("", 0, "rounding"),
     ]),
-    row("edits it does not know", [cell("pending", pending), cell("", 0), cell("", 0)]),
+    row("changed keys it does not know", [cell("pending", pending), cell("", 0), cell("", 0)]),
     threeRow(
       `products, last ${costs.lastEdits === 1 ? "edit" : `${readable(costs.lastEdits)} edits`}`,
       "last",

@@ -33,6 +33,7 @@ async function withPage(
   use: (watched: Watched) => Promise<void>,
   hash = "",
   options: Parameters<Browser["newPage"]>[0] = {},
+  switches: readonly string[] = BROWSER_SWITCHES,
 ): Promise<void> {
   built ??= buildSite().then((files) => files.get("index.html")!);
   const file = await Deno.makeTempFile({ suffix: ".html" });
@@ -40,7 +41,7 @@ async function withPage(
     await Deno.writeFile(file, await built);
     await using browser = await chromium.launch({
       executablePath: browserPath as string,
-      args: [...BROWSER_SWITCHES],
+      args: [...switches],
     });
     const page = await browser.newPage({ viewport: { width: 1280, height: 1000 }, ...options });
     const watched: Watched = { page, complaints: [], requests: [] };
@@ -67,8 +68,13 @@ async function numberIn(page: Page, name: string): Promise<number> {
 }
 
 /** Waits until something is so; fails by what it was last. */
-async function becomes<T>(read: () => Promise<T>, isSo: (last: T) => boolean, what: string): Promise<T> {
-  const deadline = performance.now() + 15_000;
+async function becomes<T>(
+  read: () => Promise<T>,
+  isSo: (last: T) => boolean,
+  what: string,
+  patienceMs = 15_000,
+): Promise<T> {
+  const deadline = performance.now() + patienceMs;
   let last = await read();
   while (!isSo(last) && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -431,6 +437,46 @@ Deno.test({
         !isVisible, "it goes with the next edit");
       assertQuiet(watched);
     }),
+});
+
+/** A program that stands in for a graphics device takes long to compile the others. */
+const COMPILING_MS = 180_000;
+
+/** With the graphics device that Chromium has in itself, a program. */
+const DEVICE_SWITCHES = BROWSER_SWITCHES.filter((name) => name !== "--disable-gpu").concat(
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+);
+
+Deno.test({
+  name: "playground page: computes by WebGPU where there is an adapter",
+  ...needsBrowser,
+  fn: () =>
+    withPage(
+      async (watched) => {
+        const { page } = watched;
+        const find = "navigator.gpu?.requestAdapter().then((adapter) => adapter ? 'found' : undefined)";
+        const found = await page.evaluate<string | undefined>(find);
+        if (requires("WebGPU in chromium", found, "apt-get install chromium").ignore) return;
+        await page.locator('select[name="computes on"]').selectOption("3");
+        await becomes(
+          () => page.locator("#where").textContent(),
+          (text) => text!.startsWith("webgpu: asked for by name"),
+          "where",
+          COMPILING_MS,
+        );
+        await page.locator("[data-handle=k5]").focus();
+        await page.keyboard.press("Shift+ArrowUp");
+        const view = await viewIn(page, (hash) => hash.includes("keys=5:"));
+        assertEquals(view.backend, "webgpu");
+        await expectShown(page, seaOf(view), FIRST_SEA);
+        assertQuiet(watched);
+      },
+      "",
+      {},
+      DEVICE_SWITCHES,
+    ),
 });
 
 for (
