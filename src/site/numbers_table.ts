@@ -31,7 +31,7 @@ export function numbersTable({ look, query }: Scene): HTMLElement {
       costs.last,
     ),
     threeRow(`products, all ${readable(costs.edits)} edits`, "total", costs.total),
-    threeRow("… of one from scratch", "share", share(costs.total), (part) => `${readable(part * 100)} %`),
+    threeRow("… of those from scratch", "share", share(costs.total), (part) => `${readable(part * 100)} %`),
     threeRow(
       "milliseconds, edits and answer",
       "ms",

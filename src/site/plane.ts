@@ -18,6 +18,8 @@ type Grip = { readonly kind: "buoy"; readonly slot: number } | {
 };
 
 const QUERY_RADIUS = 13, LEAST_RADIUS = 3.5, MOST_RADIUS = 15, REACH = 22;
+/** The heaviest is so much of the width at most, and less where there are this many. */
+const WIDEST_SHARE = 1 / 45, CROWD = 100;
 /** Keys with less of the heaviest weight get no line. */
 const LEAST_LINE = 0.04;
 const FONT = '600 13px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
@@ -96,7 +98,7 @@ export class Plane {
     );
     for (const buoy of inOrder) {
       const [x, y] = this.#pointOf(buoy);
-      const radius = radiusOf(buoy);
+      const radius = this.#radiusOf(buoy);
       disc(context, x, y, radius, waterStyle(buoy.temperature), palette.ink, radius > 5 ? 1.5 : 0.75);
       if (buoy.slot !== slot) continue;
       context.strokeStyle = palette.edited;
@@ -150,6 +152,12 @@ export class Plane {
     }
   }
 
+  #radiusOf({ share }: ShownBuoy): number {
+    const crowded = this.#scene!.buoys.length > CROWD ? 0.6 : 1;
+    const most = Math.max(2 * LEAST_RADIUS, Math.min(MOST_RADIUS, this.#width * WIDEST_SHARE) * crowded);
+    return LEAST_RADIUS * Math.sqrt(crowded) + (most - LEAST_RADIUS) * Math.sqrt(share);
+  }
+
   #background(): string {
     return getComputedStyle(this.element).getPropertyValue("--page").trim() || "#fff";
   }
@@ -177,7 +185,7 @@ export class Plane {
     const { queries, buoys } = this.#scene;
     const query = nearest(queries, distance);
     if (query !== -1 && distance(queries[query]) <= QUERY_RADIUS + 4) return { kind: "query", query };
-    const at = nearest(buoys, (buoy) => Math.max(0, distance(buoy) - radiusOf(buoy)));
+    const at = nearest(buoys, (buoy) => Math.max(0, distance(buoy) - this.#radiusOf(buoy)));
     return at !== -1 && distance(buoys[at]) <= REACH ? { kind: "buoy", slot: buoys[at].slot } : null;
   }
 
@@ -214,10 +222,6 @@ export class Plane {
   #put(event: MouseEvent): void {
     if (!this.#gripAt(event)) this.#events.insertBuoy(this.#placeOf(event));
   }
-}
-
-function radiusOf({ share }: ShownBuoy): number {
-  return LEAST_RADIUS + (MOST_RADIUS - LEAST_RADIUS) * Math.sqrt(share);
 }
 
 function circle(context: CanvasRenderingContext2D, x: number, y: number, radius: number): void {

@@ -149,6 +149,14 @@ Deno.test("playground: a lab that takes over a sea has all of it, told or not", 
   for (const each of [lab, next]) await each.dispose();
 });
 
+Deno.test("playground: head 0 scores by distance, head 1 by the product of places", () => {
+  const q = { x: 1.5, y: -2 }, k = { x: -0.5, y: 0.25 };
+  const product = (from: number) =>
+    queryRow(q).slice(from, from + 4).reduce((sum, number, at) => sum + number * keyRow(k)[from + at], 0);
+  assertAlmostEquals(product(0), -(2 ** 2 + 2.25 ** 2), 1e-12);
+  assertAlmostEquals(product(4), -0.75 - 0.5, 1e-12);
+});
+
 Deno.test("playground: the sea is spread out, and the current keeps buoys in it", () => {
   const quarters = new Set<string>();
   for (let slot = 0; slot < 64; slot++) {

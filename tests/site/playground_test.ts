@@ -275,7 +275,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "playground page: a finger drags a key, and beside the keys it scrolls",
+  name: "playground page: a finger drags a key",
   ...needsBrowser,
   fn: () =>
     withPage(

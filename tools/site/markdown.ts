@@ -1,4 +1,5 @@
-// The part of Markdown that docs/applications.md is written in, as HTML: paragraphs, tables, code, bold and links. Anything
+// The part of Markdown that docs/applications.md is written in, as HTML: paragraphs, lists, smaller headings, tables, code,
+// bold, emphasis and links. Anything
 // else is refused, so that nothing is shown as it was not meant.
 
 import { escapeHtml } from "../../src/display/escape.ts";
@@ -21,12 +22,18 @@ export function sectionsOf(markdown: string): Section[] {
 export function toHtml(markdown: string, linkOf: (target: string) => string | null): string {
   const blocks = markdown.split(/\n{2,}/).filter((block) => block.trim() !== "");
   return blocks.map((block) => {
+    const heading = /^###+ (.+)$/.exec(block.trim());
+    if (heading) return `<h4>${inline(heading[1], linkOf)}</h4>`;
+    if (block.startsWith("- ")) {
+      const items = block.slice(2).split(/\n- /).map((item) => `<li>${inline(item, linkOf)}</li>`);
+      return `<ul>\n${items.join("\n")}\n</ul>`;
+    }
     if (block.startsWith("|")) return tableOf(block, linkOf);
-    if (/^(#|>|```|[-*+] |\d+\. |<| {4})/.test(block)) {
+    if (/^(#|>|```|!\[|[*+] |\d+\. |<| {4})/.test(block)) {
       throw new Error(
         `markdown: a block begins with ${
           JSON.stringify(block.slice(0, 20))
-        }, expected a paragraph or a table`,
+        }, expected a paragraph, a list or a table`,
       );
     }
     return `<p>${inline(block, linkOf)}</p>`;
@@ -55,7 +62,7 @@ function tableOf(block: string, linkOf: (target: string) => string | null): stri
 }
 
 function inline(text: string, linkOf: (target: string) => string | null): string {
-  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|\[[^\]]+\]\([^)]+\))/).map((part) => {
+  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|\b_[^_]+_\b|\[[^\]]+\]\([^)]+\))/).map((part) => {
     const link = /^\[([^\]]+)\]\(([^)]+)\)$/.exec(part);
     if (link) {
       const target = linkOf(link[2]);
@@ -65,7 +72,7 @@ function inline(text: string, linkOf: (target: string) => string | null): string
     }
     if (/^`.+`$/s.test(part)) return `<code>${escapeHtml(part.slice(1, -1))}</code>`;
     if (/^\*\*.+\*\*$/s.test(part)) return `<strong>${escapeHtml(part.slice(2, -2))}</strong>`;
-    if (/^\*.+\*$/s.test(part)) return `<em>${escapeHtml(part.slice(1, -1))}</em>`;
+    if (/^(\*.+\*|_.+_)$/s.test(part)) return `<em>${escapeHtml(part.slice(1, -1))}</em>`;
     return escapeHtml(part);
   }).join("");
 }

@@ -19,7 +19,7 @@ export interface NotebookFigure extends FigureData {
 const KIND = "application/vnd.plotly.v1+json";
 /** In CSS pixels, of pages wide and narrow. */
 const WIDTHS = { wide: 720, narrow: 400 };
-const LEAST_HEIGHT = 300, MOST_HEIGHT = 460, NARROW_HEIGHT = 330;
+const LEAST_HEIGHT = 300, MOST_HEIGHT = 460, NARROW_HEIGHT = 420;
 /** Fonts that are as wide as DejaVu Sans, which the pictures were measured with, then any. */
 const FONTS = "DejaVu Sans, Bitstream Vera Sans, Verdana, system-ui, sans-serif";
 
