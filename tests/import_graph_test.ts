@@ -22,6 +22,7 @@ const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["public surface", /^mod\.ts$/],
   ["figures", /^src\/figures\//],
   ["notebook", /^src\/jupyter\//],
+  ["site", /^src\/site\//],
   ["learning", /^src\/learning\//],
   ["experiments", /^src\/experiments\//],
 ];
@@ -215,6 +216,7 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
     ["src/lazy/table.ts", 'import "./log.ts";'],
     ["src/figures/picture.ts", 'import "npm:@resvg/resvg-wasm@2.6.2"; import "../matrix.ts";'],
     ["src/jupyter/show.ts", 'import "../figures/picture.ts"; import type { A } from "../../mod.ts";'],
+    ["src/site/app.ts", 'import "../jupyter/show.ts"; import "../../mod.ts";'],
     ["src/learning/learner.ts", 'import "../attention.ts";'],
     ["src/experiments/runner.ts", 'import "../../mod.ts"; import plotly from "plotly";'],
     ["src/kernel/client.ts", ""],
@@ -331,6 +333,16 @@ Deno.test("the check fails on made-up mistakes", async (t) => {
       "src/lazy/log.ts",
       'import "../jupyter/widgets/mod.ts";',
       "src/lazy/log.ts (lazy) imports src/jupyter/widgets/mod.ts (notebook) above it",
+    ],
+    [
+      "src/jupyter/show.ts",
+      'import "../site/app.ts";',
+      "src/jupyter/show.ts (notebook) imports src/site/app.ts (site) above it",
+    ],
+    [
+      "src/site/app.ts",
+      'import "npm:left-pad@1.0.0";',
+      "src/site/app.ts imports npm:left-pad@1.0.0, which is not of this repository",
     ],
     ["src/attic/old.ts", "", "src/attic/old.ts has no floor"],
     ["mod.ts", 'export * from "./src/gone.ts";', "mod.ts imports src/gone.ts, which is not there"],

@@ -1,0 +1,30 @@
+// `deno task site`: writes the playground into site/, a folder that any static host serves, and that opens from a file too.
+// --notebooks=ADDRESS links to notebooks that are elsewhere instead of putting them into the folder.
+
+import { buildSite } from "./site/build.ts";
+
+const FOLDER = new URL("../site/", import.meta.url);
+const FLAG = "--notebooks=";
+
+const notebooks = Deno.args.find((argument) => argument.startsWith(FLAG))?.slice(FLAG.length);
+const unknown = Deno.args.find((argument) => !argument.startsWith(FLAG));
+if (unknown !== undefined || notebooks === "") {
+  console.error(`site: ${JSON.stringify(unknown ?? FLAG)} was given, expected nothing or ${FLAG}ADDRESS`);
+  Deno.exit(2);
+}
+const address = notebooks === undefined || notebooks.endsWith("/") ? notebooks : `${notebooks}/`;
+const files = await buildSite(address === undefined ? {} : { notebooks: address });
+await Deno.remove(FOLDER, { recursive: true }).catch((error) => {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+});
+for (const [path, bytes] of files) {
+  const file = new URL(path, FOLDER);
+  await Deno.mkdir(new URL(".", file), { recursive: true });
+  await Deno.writeFile(file, bytes);
+}
+const size = files.get("index.html")!.length;
+console.log(
+  `site/index.html: ${Math.round(size / 1000)} kB with all that it needs; ${
+    files.size - 1
+  } notebooks beside it`,
+);
