@@ -129,8 +129,12 @@ export class PageComparison {
     }));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async dispose(): Promise<void> {
     for (const copy of this.#all) await copy.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
   }
 
   get #all(): Copy[] {

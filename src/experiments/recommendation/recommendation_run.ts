@@ -98,3 +98,12 @@ export function hitRate({ ratings, ...hits }: PageHits, who: "recommended" | "po
   const counted = hits[who].filter((_, at) => ratings[at] >= from);
   return counted.filter((isHit) => isHit).length / counted.length;
 }
+
+/** By how much the hit rate of what is recommended is above that of what is popular, from rating `from` on. */
+export function hitGain({ ratings, recommended, popular }: PageHits, from = 0): Gain {
+  const mean = new RunningMean();
+  ratings.forEach((at, index) => {
+    if (at >= from) mean.add(Number(recommended[index]) - Number(popular[index]));
+  });
+  return { mean: mean.mean, ...mean.interval({ method: "batchMeans" }) };
+}

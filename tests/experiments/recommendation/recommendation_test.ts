@@ -22,6 +22,7 @@ import {
 import {
   followRatings,
   gainOver,
+  hitGain,
   hitRate,
   rmse,
 } from "../../../src/experiments/recommendation/recommendation_run.ts";
@@ -174,7 +175,13 @@ Deno.test("recommender: tastes beat biases, which beat the mean, and are as good
   assertAlmostEquals(gain, online ** 2 - attention ** 2, 1e-9);
   assert(low > 0);
   assert(hitRate(hits, "recommended", half) > hitRate(hits, "popular", half));
-  assertEquals(hits.ratings.length, hits.recommended.length);
+  const more = hitGain(hits, half);
+  assertAlmostEquals(
+    more.mean,
+    hitRate(hits, "recommended", half) - hitRate(hits, "popular", half),
+    1e-12,
+  );
+  assert(more.low < more.mean && more.mean < more.high);
 });
 
 Deno.test("ranking: a page is the best of what is not rated, and places agree with it", async () => {
