@@ -95,8 +95,11 @@ export function planStep(
     return row;
   };
   const keyWidth = keyColumns(layout), width = keyWidth + valueColumns(layout);
-  const places = new Map(Array.from(gradients.slots, (slot, at) => [slot, at]));
-  for (const slot of new Set([...gradients.slots, ...gradients.matched.keys()])) {
+  // Where queries alone learn, a step costs no look at the keys.
+  const learnsRows = rateOf.key !== 0 || rateOf.value !== 0;
+  const [answered, matched] = learnsRows ? [gradients.slots, gradients.matched.keys()] : [[], []];
+  const places = new Map(Array.from(answered, (slot, at) => [slot, at]));
+  for (const slot of new Set([...answered, ...matched])) {
     // What was deleted meanwhile learns nothing, nor does what has taken its slot.
     if (!isSame(keySlots, slot, moment.key)) continue;
     const place = places.get(slot);

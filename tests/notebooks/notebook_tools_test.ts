@@ -4,6 +4,7 @@ import { createMessage, type JsonObject } from "../../src/kernel/protocol/messag
 import { differences } from "../../tools/notebooks/compare.ts";
 import { type Cell, formatNotebook, type Notebook, parseNotebook } from "../../tools/notebooks/document.ts";
 import { CellError, executeNotebook } from "../../tools/notebooks/execute.ts";
+import { missingData } from "../../tools/notebooks/local_data.ts";
 import { OutputCollector } from "../../tools/notebooks/outputs.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 
@@ -97,6 +98,34 @@ Deno.test("compare: texts by their letters, pictures by their kinds, volatile ce
   const loose = { metadata: { tags: ["volatile"] } };
   assertEquals(differences(show({ "text/plain": "1" }, loose), show({ "text/plain": "2" }, loose)), []);
   assertEquals(differences(show({ "text/plain": "1" }, loose), show({ "text/html": "2" }, loose)).length, 1);
+});
+
+Deno.test("compare: where data is missing, all cells by the kinds of what they show", () => {
+  const shows = (text: string, kind = "text/plain") =>
+    notebook(code("1", { outputs: [{ output_type: "display_data", data: { [kind]: text } }] }));
+  assertEquals(differences(shows("a"), shows("b"), true), []);
+  assertEquals(differences(shows("a"), shows("b"), false).length, 1);
+  assertEquals(differences(shows("a"), shows("a", "text/html"), true).length, 1);
+});
+
+Deno.test("local data: there, other than it was, or missing; a notebook that names none lacks none", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const url = new URL(`file://${folder}/`);
+    const naming = (sha256: string): Notebook => ({
+      ...notebook(),
+      metadata: { attune: { data: { file: "abc.txt", sha256 } } },
+    });
+    const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assertEquals(await missingData(notebook(), url), null);
+    assertEquals(await missingData(naming(abc), url), "abc.txt is missing");
+    await Deno.writeTextFile(new URL("abc.txt", url), "abc");
+    assertEquals(await missingData(naming(abc), url), null);
+    const other = await missingData(naming("00"), url);
+    assertEquals(other, "abc.txt is other data than that of the committed outputs");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("execute: numbers, outputs, an error that may be, and one that may not", async () => {

@@ -4,13 +4,14 @@ import { hasTag, joined, type Notebook, type Output } from "./document.ts";
 
 /**
  * What differs, a sentence a cell; nothing when the notebooks show the same. Plain text, streams and errors are compared
- * letter by letter, pictures, pages and data by their kinds alone, as are all outputs of a cell with the tag `volatile`.
+ * letter by letter, pictures, pages and data by their kinds alone, as are all outputs of a cell with the tag `volatile`,
+ * and those of all cells with `kindsAlone`, for a notebook whose data is missing.
  */
-export function differences(committed: Notebook, executed: Notebook): string[] {
+export function differences(committed: Notebook, executed: Notebook, kindsAlone = false): string[] {
   return executed.cells.flatMap((cell, at) => {
     if (cell.cell_type !== "code") return [];
     const before = committed.cells[at];
-    const isVolatile = hasTag(cell, "volatile");
+    const isVolatile = kindsAlone || hasTag(cell, "volatile");
     const [shownBefore, shownNow] = [before, cell].map(({ outputs = [] }) =>
       outputs.map((output) => shown(output, isVolatile)).join("\n")
     );

@@ -1,0 +1,61 @@
+// `deno task ratings`: fetches the ratings of MovieLens for notebooks/06_recommendation.ipynb and puts them in
+// notebooks/data/, where git ignores them. From GroupLens where there is a network, else from Debian's package r-cran-dslabs;
+// `--from=grouplens` and `--from=debian` ask for one of them. Both are called small, and they are different samples: the
+// outputs of the notebook are those of Debian's, 100,004 ratings.
+
+import { formatRatings, type RatingData, RATINGS_FILE } from "../src/experiments/recommendation/ratings.ts";
+import { fromDataFrame, fromTables } from "./ratings/movielens.ts";
+import { readDataFrame } from "./ratings/r_data_frame.ts";
+import { readZipText } from "./ratings/zip.ts";
+
+const ARCHIVE = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip";
+const PACKAGE = "r-cran-dslabs", DATA = "usr/lib/R/site-library/dslabs/data/";
+const PATIENCE_MS = 60_000;
+
+async function fromGroupLens(): Promise<RatingData> {
+  const response = await fetch(ARCHIVE, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  return fromTables(await readZipText(bytes, "/movies.csv"), await readZipText(bytes, "/ratings.csv"));
+}
+
+async function fromDebian(): Promise<RatingData> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await run(folder, "apt-get", "download", "-qq", PACKAGE);
+    const [archive] = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    await run(folder, "dpkg-deb", "-x", archive, "unpacked");
+    return fromDataFrame(await readDataFrame(new URL(`file://${folder}/unpacked/${DATA}`), "movielens"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function run(cwd: string, program: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args, cwd, stdout: "null" }).output();
+  if (!success) throw new Error(`${program} ends with "${new TextDecoder().decode(stderr).trim()}"`);
+}
+
+const SOURCES = { grouplens: fromGroupLens, debian: fromDebian };
+
+async function main(): Promise<void> {
+  const wanted = Deno.args.find((argument) => argument.startsWith("--from="))?.slice("--from=".length);
+  const failures: string[] = [];
+  for (const [name, source] of Object.entries(SOURCES)) {
+    if (wanted !== undefined && wanted !== name) continue;
+    try {
+      const data = await source();
+      await Deno.writeTextFile(RATINGS_FILE, formatRatings(data));
+      console.log(
+        `${data.ratings.length} ratings of ${data.films.length} films, from ${name}, are in ${RATINGS_FILE.pathname}`,
+      );
+      return;
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  console.error(failures.length > 0 ? failures.join("\n") : `--from=${wanted}, expected grouplens or debian`);
+  Deno.exit(1);
+}
+
+if (import.meta.main) await main();
