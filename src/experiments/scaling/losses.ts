@@ -1,4 +1,4 @@
-// Where the engine loses, in sentences that follow from a kept run of the benchmark.
+// Where the engine loses, in lines that follow from a kept run of the benchmark.
 
 import { formatCount } from "../../display/format.ts";
 import type { BenchRecord } from "./bench_record.ts";
@@ -14,7 +14,7 @@ import {
   sizesOf,
 } from "./measured_times.ts";
 
-/** A sentence a way of losing; one of what was not measured says so. */
+/** A block of lines for each way of losing; what was not measured says so. */
 export function lossesOf(record: BenchRecord): string[] {
   return [fromScratch(record), manyEdits(record), fewQueries(record), randomRows(record)];
 }
@@ -34,7 +34,7 @@ function fromScratch(record: BenchRecord): string {
   const opening = `From scratch, ${described(size)}`;
   if (own === null || rivals.length === 0) return `${opening}: not measured.`;
   const compared = rivals.map(({ peer, ms }) => `${peer} takes ${formatMs(ms)}, ${compare(own, ms)}`);
-  return `${opening}, ${engine} takes ${formatMs(own)}: ${compared.join("; ")}.`;
+  return block(`${opening}, ${engine} takes ${formatMs(own)}`, compared);
 }
 
 function manyEdits(record: BenchRecord): string {
@@ -52,7 +52,7 @@ function manyEdits(record: BenchRecord): string {
       } (${compare(ms, limit)})`,
     ];
   });
-  return all.length === 0 ? "Huge batches: not measured." : `Huge batches, then all rows: ${all.join("; ")}.`;
+  return all.length === 0 ? "Huge batches: not measured." : block("Huge batches, then all rows", all);
 }
 
 function fewQueries(record: BenchRecord): string {
@@ -69,9 +69,7 @@ function fewQueries(record: BenchRecord): string {
       })${after64}`,
     ];
   });
-  return found.length === 0
-    ? `Few queries: this run has none below ${most}.`
-    : `Few queries: ${found.join("; ")}.`;
+  return found.length === 0 ? `Few queries: this run has none below ${most}.` : block("Few queries", found);
 }
 
 function randomRows(record: BenchRecord): string {
@@ -88,7 +86,7 @@ function randomRows(record: BenchRecord): string {
     ];
   });
   const opening = `${record.fewRowCount} rows after each edit, ${described(size)}`;
-  return found.length === 0 ? `${opening}: not measured.` : `${opening}: ${found.join("; ")}.`;
+  return found.length === 0 ? `${opening}: not measured.` : block(opening, found);
 }
 
 /** The largest size with as many queries as keys that the engine and a peer have in common. */
@@ -98,6 +96,10 @@ function squareOf(record: BenchRecord): Size | null {
     size.queryCount === size.keyCount && rebuildOf(record, engine, size) !== null &&
     peer !== undefined && rebuildOf(record, peer, size) !== null
   ) ?? null;
+}
+
+function block(opening: string, lines: readonly string[]): string {
+  return [`${opening}:`, ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
 function described({ queryCount, keyCount }: Size): string {
