@@ -23,5 +23,14 @@ export interface Traffic {
 
 /** Nothing yet. */
 export function noTraffic(): Traffic {
-  return { submits: 0, dispatches: 0, maps: 0, bytesUp: 0, bytesDown: 0, busyMs: 0, buffers: 0, bufferBytes: 0 };
+  return {
+    submits: 0,
+    dispatches: 0,
+    maps: 0,
+    bytesUp: 0,
+    bytesDown: 0,
+    busyMs: 0,
+    buffers: 0,
+    bufferBytes: 0,
+  };
 }
