@@ -9,7 +9,7 @@ export interface WorldDifference {
   /** Numbers that were compared, and how many of them have other bits. */
   readonly compared: number;
   readonly different: number;
-  /** The largest differences: of numbers of queries, of keys and values, of outputs, and of ratings said, in stars. */
+  /** The largest differences: of queries, of films (keys, values and counts), of outputs, and of ratings said, in stars. */
   readonly queries: number;
   readonly films: number;
   readonly outputs: number;
@@ -91,6 +91,10 @@ async function differenceOf(
     otherBoard.live.read(otherUserSlots),
   ]);
   outputs = furthest(read.data, otherRead.data, outputs);
+  // How often each film was rated, which is what popularity is.
+  for (let film = 0; film < board.table.size; film++) {
+    films = furthest([board.count(film)], [otherBoard.count(film)], films);
+  }
   for (const { user, film } of others) {
     stars = furthest([await one.predict(user, film)], [await other.predict(user, film)], stars);
   }
