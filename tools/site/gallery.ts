@@ -38,6 +38,17 @@ const EXHIBITS: Readonly<Record<string, Exhibit>> = {
     data: "MNIST digits over made-up clutter.",
     figures: ["A digit that moves", "Work over the share of patches"],
   },
+  "06_recommendation": {
+    sentence:
+      "Users are standing queries and films are keys: a recommender learns from every rating, and forgets a user to the bit.",
+    data: "A hundred thousand ratings of MovieLens' small sample, of which only means are shown.",
+    figures: ["How far off each model is", "Work a rating against the error"],
+  },
+  "07_scaling": {
+    sentence: "What grows with the number of keys, and from how many edits on other libraries are faster.",
+    data: "A kept run of the benchmark, on one machine.",
+    figures: ["Milliseconds for 128 queries", "Below a line the engine is faster"],
+  },
 };
 const FIRST_FIGURES = 2;
 
