@@ -211,8 +211,8 @@ Deno.test({
     await Promise.all([gpu.pipelines.add("plainBuild"), gpu.pipelines.add("plainPatch")]);
     for (
       const arithmetic of [
-        { isCompensated: false, repeatsWeights: true },
-        { isCompensated: false, repeatsWeights: false },
+        { ...gpu.arithmetic, isCompensated: false, repeatsWeights: true },
+        { ...gpu.arithmetic, isCompensated: false, repeatsWeights: false },
       ]
     ) {
       const { live, model, random } = await start(RULE, () => Promise.resolve(saying(gpu, { arithmetic })), {
@@ -231,6 +231,64 @@ Deno.test({
       await live.dispose();
     }
     gpu.device.destroy();
+  },
+});
+
+Deno.test({
+  name: "webgpu: thousands of keys are all summed, patched and weighed, also where a device ends long loops",
+  ...GPU,
+  async fn() {
+    const random = new Random(3), keyCount = 6000, d = 64;
+    const query = random.rows(5, d), key = random.rows(keyCount, d), value = random.rows(keyCount, d);
+    const scale = 1 / 8;
+    await using live = await DynamicAttention.create({
+      query,
+      key,
+      value,
+      backend: "webgpu",
+      onThreshold: "patch",
+      lazyThreshold: Infinity,
+    });
+    const compare = async (what: string) => {
+      assertAccurate(await live.read(), { query, key, value, scale, valueDim: d }, what);
+      const weights = await live.weights(2);
+      assert(Math.abs(weights.reduce((sum, weight) => sum + weight) - 1) < 1e-5);
+    };
+    await compare("built");
+    for (let slot = 500; slot < 4500; slot++) {
+      key[slot] = random.row(d);
+      value[slot] = random.row(d);
+      live.set(slot, key[slot], value[slot]);
+    }
+    await compare("patched");
+    assertGreater(live.stats().rowsPatched, 0);
+  },
+});
+
+Deno.test({
+  name: "webgpu: where loops end early work is cut, and rows too long for that are refused",
+  ...GPU,
+  async fn() {
+    const gpu = await acquireDevice();
+    const ending = (mostRounds: number) => () =>
+      Promise.resolve(saying(gpu, { arithmetic: { ...gpu.arithmetic, mostRounds } }));
+    const dispatches: number[] = [];
+    for (const mostRounds of [Infinity, 1500]) {
+      const { live, backend, model, random } = await start(RULE, ending(mostRounds), {
+        onThreshold: "patch",
+        lazyThreshold: Infinity,
+      });
+      const before = backend.traffic.dispatches;
+      for (let round = 0; round < 6; round++) {
+        edit(live, model, random, 40);
+        assertAccurate(await live.read(), model.standing(), `${mostRounds} rounds`);
+        await live.weights(round, { head: 1 });
+      }
+      dispatches.push(backend.traffic.dispatches - before);
+      await live.dispose();
+    }
+    assertGreater(dispatches[1], dispatches[0]);
+    await assertRejects(() => start(RULE, ending(100)), DeviceError, "too few");
   },
 });
 

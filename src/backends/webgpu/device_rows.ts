@@ -197,10 +197,13 @@ export class DeviceRows {
           slotBase: page * image.queries.pageSlots,
           listFirst: work.list([query]),
           listCount: 1,
-          termEnd: count,
         };
         const buffers = [UPLOAD, keys, image.queries.pages[page], image.states.pages[page], found] as const;
-        work.dispatch("score", call, buffers, groupsOf(1));
+        const most = this.#updater.mostTerms(image);
+        for (let termFirst = 0; termFirst < count; termFirst += most) {
+          const termEnd = Math.min(termFirst + most, count);
+          work.dispatch("score", { ...call, termFirst, termEnd }, buffers, groupsOf(1));
+        }
         const bytes = await image.session.readBack(work, [{ buffer: found, offset: 0, bytes: 4 * count }]);
         work.reset();
         scores.set(new Float32Array(bytes), at * image.stored.pageSlots);

@@ -6,10 +6,13 @@
 import type { BackendConfig, Cohort, Work } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 import { looksAtPositions } from "../../core/score_rule.ts";
+import { DeviceError } from "../../errors.ts";
+import { HEAVY_KEYS } from "../float64/row_states.ts";
 import type { Call } from "./call_fields.ts";
 import { type DeviceImage, move } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";
-import { TILE_ROWS } from "./kernels/rows_kernel.ts";
+import { TILE_DEPTH } from "./kernels/products.ts";
+import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
 import type { PagedTable } from "./paged_table.ts";
 import type { KernelName } from "./pipelines.ts";
 import { ADDED_KEY, TAKEN_KEY } from "./record_layout.ts";
@@ -75,6 +78,25 @@ export class RowUpdater {
     };
   }
 
+  /**
+   * Terms of one dispatch at most: no loop may have more rounds than the device lets it have.
+   *
+   * @throws {DeviceError} When the rows are so long that not even one chunk of terms has so few.
+   */
+  mostTerms({ session }: DeviceImage): number {
+    const { mostRounds } = session.gpu.arithmetic;
+    if (mostRounds === Infinity) return Infinity;
+    const { headDim, valueDim } = this.#config.layout;
+    const chunks = Math.floor((mostRounds - valueDim) / roundsOfChunk(headDim, valueDim));
+    if (chunks > 0) return TILE_KEYS * chunks;
+    const sizes = `keys of ${headDim} and values of ${valueDim} numbers`;
+    throw new DeviceError(
+      "webgpu",
+      "internal",
+      `this device ends loops after ${mostRounds} rounds, too few for ${sizes}`,
+    );
+  }
+
   /** Adds builds of some queries of some tables from the stored keys. */
   build(work: WorkList, image: DeviceImage, tables: QueryTables, queries: ArrayLike<number>): void {
     if (queries.length === 0) return;
@@ -94,7 +116,8 @@ export class RowUpdater {
     const { heads } = this.#config.layout;
     for (const page of pages) work.clears.push({ buffer: image.flagged[page], bytes: 4 * (4 + heads) });
     // An even number, so that no pair is torn.
-    const most = 2 * Math.floor(image.session.gpu.largestBinding / (8 * image.record.keyWords));
+    const fitting = 2 * Math.floor(image.session.gpu.largestBinding / (8 * image.record.keyWords));
+    const most = Math.min(fitting, this.mostTerms(image));
     const patches = cohorts.map(({ queries, since }) => ({ queries, ...this.#termsOf(since) }));
     const longest = patches.reduce((longest, { terms }) => Math.max(longest, terms.length), 1);
     const scratch = await image.scratch(Math.min(most, longest) * image.record.keyWords);
@@ -188,7 +211,10 @@ export class RowUpdater {
   ): void {
     const { heads, headDim, valueDim } = this.#config.layout;
     const keys = this.#rows.size;
-    const span = Math.max(1024, Math.floor(DISPATCH_WORK / (rows * heads * (headDim + valueDim + 2))));
+    const span = Math.min(
+      Math.max(1024, Math.floor(DISPATCH_WORK / (rows * heads * (headDim + valueDim + 2)))),
+      this.mostTerms(image),
+    );
     const ranges: { page: number; first: number; end: number }[] = [];
     image.stored.pages.forEach((_, at) => {
       const count = image.stored.slotsIn(at, keys);
@@ -234,6 +260,23 @@ export class RowUpdater {
     this.#work.exponentials += rows * keys * (rule.softcap > 0 ? 2 : 1);
   }
 }
+
+/**
+ * A bound on the rounds of all loops that a thread goes through for a chunk of terms, the worst case in which every product
+ * is added by itself; each loop is given a round more than it has. See `kernels/products.ts`.
+ */
+function roundsOfChunk(headDim: number, valueDim: number): number {
+  const perThread = TILE_ROWS * TILE_KEYS / 64, loads = TILE_ROWS * TILE_DEPTH / 64;
+  const score = Math.ceil(headDim / TILE_DEPTH) * (loads + TILE_DEPTH + 3) + perThread * (1 + NEWTON_ROUNDS) +
+    2;
+  const weigh = perThread + 1, charge = TILE_KEYS + 1, raise = TILE_KEYS + 1;
+  const heavy = TILE_KEYS * (HEAVY_KEYS + 3) + 2;
+  const perTile = loads + TILE_KEYS + loads * (TILE_KEYS + 2) + 4;
+  return score + weigh + charge + raise + heavy + Math.ceil((valueDim + 2) / TILE_DEPTH) * perTile + 1;
+}
+
+/** Of a reciprocal, the last of them the test for the end. */
+const NEWTON_ROUNDS = 5;
 
 /** Float32 sums in two floats are proven to no more than this, whatever the tolerance asks. */
 const LEAST_TOLERANCE = 1e-5;

@@ -2,10 +2,14 @@
  * What the kernels take for granted, asked of a device once: that what an addition or a product rounds off can be had,
  * and that a weight that a patch takes out has the bits of the one that a build added. Where the first fails, sums are
  * plain and rows are refreshed more often; where the second fails, rows are never patched.
+ *
+ * A device is asked, too, how many rounds its loops may have: Mesa's llvmpipe ends all loops of a shader after 65,535
+ * rounds and says nothing, so that sums of many keys lack the last of them. Where there is such an end, work is cut.
  */
 
 import { DeviceError } from "../../errors.ts";
 import { encodeWork } from "./encode_work.ts";
+import { LOOP_FACTOR, LOOP_SEED, LOOP_STEP } from "./kernels/self_test_kernel.ts";
 import type { Pipelines } from "./pipelines.ts";
 import { ADDED_KEY, KEY_START, SUMS, TAKEN_KEY, toRecordLayout } from "./record_layout.ts";
 import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
@@ -17,9 +21,13 @@ export interface Arithmetic {
   readonly isCompensated: boolean;
   /** Whether a pair has the same weight in a build and in a patch. */
   readonly repeatsWeights: boolean;
+  /** After how many rounds the loops of a kernel end, whatever they say; Infinity where they do not. */
+  readonly mostRounds: number;
 }
 
 const PAIRS = 256;
+/** Rounds that a loop is asked for. */
+const ROUNDS = 2 ** 17;
 /** Keys with unit vectors for values, whose sums are their weights; odd sizes, so that all tiles have a rest. */
 const KEYS = 37, ROWS = 35, HEAD_DIM = 19;
 
@@ -38,14 +46,20 @@ export async function testArithmetic(device: GPUDevice, pipelines: Pipelines): P
   const terms = make(2 * KEYS * record.keyWords, STORAGE | COPY_DST);
   const queries = make(ROWS * record.queryWords, STORAGE | COPY_DST);
   const states = make(stateWords, STORAGE | COPY_SRC), flagged = make(5 + ROWS, STORAGE);
-  const found = make(4 * PAIRS, STORAGE | COPY_SRC),
-    staging = make(4 * PAIRS + stateWords, MAP_READ | COPY_DST);
+  const foundWords = 4 * PAIRS + 2;
+  const found = make(foundWords, STORAGE | COPY_SRC),
+    staging = make(foundWords + stateWords, MAP_READ | COPY_DST);
 
   const work = new WorkList();
   const pairs = new Float32Array(2 * PAIRS).map(() => next());
   const pairsAt = work.list(new Uint32Array(pairs.buffer));
   const slotsAt = work.list(Uint32Array.from({ length: ROWS }, (_, slot) => slot));
-  work.dispatch("selfTest", { listFirst: pairsAt, listCount: PAIRS }, [UPLOAD, found], groupsOf(PAIRS / 64));
+  work.dispatch(
+    "selfTest",
+    { listFirst: pairsAt, listCount: PAIRS, termEnd: ROUNDS },
+    [UPLOAD, found],
+    groupsOf(PAIRS / 64),
+  );
   const { width, valueStart, keyWords, queryWords } = record;
   const rule = {
     headDim: HEAD_DIM,
@@ -72,15 +86,16 @@ export async function testArithmetic(device: GPUDevice, pipelines: Pipelines): P
   device.queue.writeBuffer(queries, 0, new Float32Array(ROWS * queryWords).map(() => next()));
   const encoder = device.createCommandEncoder();
   encodeWork({ device, pipelines }, encoder, work, upload);
-  encoder.copyBufferToBuffer(found, 0, staging, 0, 16 * PAIRS);
-  encoder.copyBufferToBuffer(states, 0, staging, 16 * PAIRS, 4 * stateWords);
+  encoder.copyBufferToBuffer(found, 0, staging, 0, 4 * foundWords);
+  encoder.copyBufferToBuffer(states, 0, staging, 4 * foundWords, 4 * stateWords);
   device.queue.submit([encoder.finish()]);
   try {
     await staging.mapAsync(MapMode.READ);
     const numbers = new Float32Array(staging.getMappedRange().slice(0));
     return {
       isCompensated: areExact(pairs, numbers),
-      repeatsWeights: areEmpty(numbers.subarray(4 * PAIRS), record.stateWords),
+      repeatsWeights: areEmpty(numbers.subarray(foundWords), record.stateWords),
+      mostRounds: roundsTo(numbers[4 * PAIRS] + 2 ** 16 * numbers[4 * PAIRS + 1]),
     };
   } catch (cause) {
     throw new DeviceError("webgpu", "internal", cause instanceof Error ? cause.message : "", { cause });
@@ -114,6 +129,18 @@ function areExact(pairs: Float32Array, found: Float32Array): boolean {
     if (sumHigh + sumLow !== a + b || productHigh + productLow !== a * b) return false;
   }
   return true;
+}
+
+/** After how many rounds the sequence is there; Infinity when it is there at the end. */
+function roundsTo(found: number): number {
+  let state = LOOP_SEED, rounds = 0;
+  while (state !== found && rounds < ROUNDS) {
+    state = (Math.imul(state, LOOP_FACTOR) + LOOP_STEP) >>> 0;
+    rounds++;
+  }
+  // What is not in the sequence at all is no answer that could be relied on.
+  if (state !== found) return 0;
+  return rounds === ROUNDS ? Infinity : rounds;
 }
 
 /** Whether nothing is left in any row. */

@@ -5,9 +5,12 @@
  * the query and the key alone.
  */
 
+/** Columns that are in workgroup memory at a time. */
+export const TILE_DEPTH = 16;
+
 export const PRODUCTS = /* wgsl */ `
 /** Columns of a tile of queries and keys, and of a tile of values. */
-const DEPTH = 16u;
+const DEPTH = ${TILE_DEPTH}u;
 
 /** Queries by column and row, then sums by row and column; keys by column and key, then values by term and column. */
 var<workgroup> left: array<f32, 512>;
