@@ -19,10 +19,11 @@ import type {
   Since,
   Work,
 } from "../backend.ts";
+import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW } from "../since.ts";
 import type { SavedArrays } from "../../saved_array.ts";
-import { outputColumns, queryColumns } from "../../core/head_layout.ts";
+import { queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
 import { Certifier, NO_WEIGHT_ROUNDING } from "../certifier.ts";
 import type { KeyBlock, KeyExchange } from "../float64/key_block.ts";
@@ -124,7 +125,7 @@ export class ArrayBackend implements Backend {
       const { heads } = this.#config.layout;
       const stored = this.#stored.block();
       const exchange = since.slots.length === 0 ? null : this.#toExchange(since);
-      const readout = this.#emptyReadout(queries.length);
+      const readout = emptyReadout(this.#config.layout, queries.length);
       for (let at = 0; at < queries.length; at++) {
         for (let head = 0; head < heads; head++) {
           this.#select(queries[at], head);
@@ -159,7 +160,7 @@ export class ArrayBackend implements Backend {
       const { layout } = this.#config;
       const stored = this.#stored.block();
       this.#kernels.reserve(stored.count, 0);
-      const readout = this.#emptyReadout(count);
+      const readout = emptyReadout(this.#config.layout, count);
       for (let at = 0; at < count; at++) {
         for (let head = 0; head < layout.heads; head++) {
           this.#kernels.select(rows, at * queryColumns(layout), head, positions[at], 0);
@@ -303,14 +304,6 @@ export class ArrayBackend implements Backend {
     const { heads: maskHeads } = this.#stored.bias;
     const biasColumn = slot * maskHeads + (maskHeads > 1 ? head : 0);
     this.#kernels.select(rows, slot * width, head, positions[slot], biasColumn);
-  }
-
-  #emptyReadout(count: number): Readout {
-    const { layout } = this.#config;
-    return {
-      output: new Float32Array(count * outputColumns(layout)),
-      logSumExp: new Float32Array(count * layout.heads),
-    };
   }
 
   #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {

@@ -19,9 +19,10 @@ import type {
   RowSource,
   Work,
 } from "../backend.ts";
+import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
+import { keyHeadOf, queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
 import type { SavedArrays } from "../../saved_array.ts";
 import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
@@ -166,7 +167,7 @@ export class WasmBackend implements Backend {
   read({ queries, since }: Cohort): Promise<Readout> {
     return Promise.try(() => {
       const { layout: { heads }, layout } = this.#config;
-      const readout = this.#emptyReadout(queries.length);
+      const readout = emptyReadout(this.#config.layout, queries.length);
       const isSteep = this.#reader.read(this.#states, queries, readout);
       const moment = this.#momentOf(since);
       for (let head = 0; head < heads; head++) {
@@ -203,7 +204,7 @@ export class WasmBackend implements Backend {
     const { layout: { heads }, layout } = this.#config;
     const width = queryColumns(layout);
     const moment = this.#momentOf(NOTHING);
-    const readout = this.#emptyReadout(count);
+    const readout = emptyReadout(this.#config.layout, count);
     this.#passing.reserve(Math.min(count, PASSING_ROWS));
     for (let first = 0; first < count; first += PASSING_ROWS) {
       const slots = Uint32Array.from({ length: Math.min(PASSING_ROWS, count - first) }, (_, at) => at);
@@ -375,14 +376,6 @@ export class WasmBackend implements Backend {
     let squared = 0;
     for (let c = start; c < start + headDim; c++) squared += rows[c] * rows[c];
     return Math.sqrt(squared);
-  }
-
-  #emptyReadout(count: number): Readout {
-    const { layout } = this.#config;
-    return {
-      output: new Float32Array(count * outputColumns(layout)),
-      logSumExp: new Float32Array(count * layout.heads),
-    };
   }
 
   #write({ output, logSumExp }: Readout, at: number): void {

@@ -19,9 +19,10 @@ import type {
   Since,
   Work,
 } from "../backend.ts";
+import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { keyHeadOf, outputColumns, queryColumns } from "../../core/head_layout.ts";
+import { keyHeadOf, queryColumns } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import type { SavedArrays } from "../../saved_array.ts";
 import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
@@ -150,7 +151,7 @@ export class WebgpuBackend implements Backend {
   async read({ queries, since }: Cohort): Promise<Readout> {
     await this.#device.fetch(queries, since);
     const { heads } = this.#config.layout;
-    const readout = this.#emptyReadout(queries.length);
+    const readout = emptyReadout(this.#config.layout, queries.length);
     for (let at = 0; at < queries.length; at++) {
       for (let head = 0; head < heads; head++) {
         this.#write(readout, at * heads + head, this.#takeStanding(queries[at], head, since));
@@ -177,7 +178,7 @@ export class WebgpuBackend implements Backend {
   async attend({ count, rows, positions }: PassingQueries): Promise<Readout> {
     const { layout: { heads }, layout } = this.#config;
     const width = queryColumns(layout);
-    const readout = this.#emptyReadout(count);
+    const readout = emptyReadout(this.#config.layout, count);
     await this.#device.attend({ count, rows, positions }, (query, at, mirror) => {
       for (let head = 0; head < heads; head++) {
         this.#kernels.select(rows, query * width, head, positions[query], 0);
@@ -324,14 +325,6 @@ export class WebgpuBackend implements Backend {
       this.#kernels.work.exponentials++;
     }
     for (let slot = 0; slot < count; slot++) target[slot] = weights[slot] > 0 ? weights[slot] / mass : 0;
-  }
-
-  #emptyReadout(count: number): Readout {
-    const { layout } = this.#config;
-    return {
-      output: new Float32Array(count * outputColumns(layout)),
-      logSumExp: new Float32Array(count * layout.heads),
-    };
   }
 
   #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {
