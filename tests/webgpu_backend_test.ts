@@ -42,11 +42,12 @@ async function start(
   rule: ModelRule,
   open: () => Promise<GpuDevice> = acquireDevice,
   more: Partial<DynamicAttentionOptions> = {},
+  { queries, keys } = { queries: 37, keys: 70 },
 ) {
   const random = new Random(5);
   const model = new MemoryModel(rule);
-  for (let i = 0; i < 37; i++) model.insertQuery(i, random.row(rule.heads * rule.headDim));
-  for (let j = 0; j < 70; j++) {
+  for (let i = 0; i < queries; i++) model.insertQuery(i, random.row(rule.heads * rule.headDim));
+  for (let j = 0; j < keys; j++) {
     model.insertKey(j, random.row(rule.kvHeads * rule.headDim), random.row(rule.kvHeads * rule.valueDim));
   }
   const { heads, kvHeads, scale, softcap, causal, window, maskOf } = rule;
@@ -264,6 +265,61 @@ Deno.test({
     assertGreater(live.stats().rowsPatched, 0);
   },
 });
+
+/** Rows of many keys: all of them in reach, few, and for the first queries none. */
+const LONG_ROWS: readonly (readonly [string, ModelRule])[] = [
+  ["all keys", RULE],
+  ["300 keys around", { ...RULE, softcap: 20, window: [150, 150] }],
+  ["keys long ago, if any", { ...RULE, causal: { offset: -2 } }],
+];
+
+for (const [what, rule] of LONG_ROWS) {
+  Deno.test({
+    name: `webgpu: few rows of many keys are summed in parts, ${what}`,
+    ...GPU,
+    async fn() {
+      const sizes = { queries: 5, keys: 1500 };
+      const { live, backend, model, random } = await start(rule, acquireDevice, {
+        onThreshold: "patch",
+        lazyThreshold: Infinity,
+      }, sizes);
+      const columns = rule.heads * rule.headDim;
+      const compare = async (when: string) => {
+        const before = model.snapshot();
+        const { output, bounds } = await live.peek();
+        assertAccurate(await live.read(), model.standing(), when);
+        const truth = referenceAttention(before.standing()).output;
+        rowsOf(output).forEach((row, i) => {
+          const distance = Math.hypot(...row.map((o, c) => o - truth[i][c]));
+          assert(distance <= bounds[i], `${when}: row ${i} is off by ${distance}, bound ${bounds[i]}`);
+        });
+        const weights = await live.weights(4, { head: 3 });
+        const sum = weights.reduce((sum, weight) => sum + weight);
+        assert(Math.abs(sum - (truth[4].some((o) => o !== 0) ? 1 : 0)) < 1e-5, `${when}: weights of ${sum}`);
+      };
+      await compare("built");
+      // A key that is nearly all of a row comes and goes, so that what is left has to be built again.
+      for (const slot of [2, 700, 1, 1499, 3]) {
+        const held = model.keys.get(slot) as ModelKey;
+        for (const size of [12, 0.1]) {
+          held.key = random.row(2 * rule.headDim, size);
+          live.setKey(slot, held.key);
+          await compare(`key ${slot} of size ${size}`);
+          await live.rebuild();
+        }
+      }
+      if (what !== LONG_ROWS[2][0]) assertGreater(live.stats().refreshes, 0);
+      const query = random.row(columns);
+      model.insertQuery(live.insertQuery(query), query);
+      await compare("one more query");
+      // A move of the rows, a build and, where sums are worth it, a merge.
+      const { isCompensated } = (await acquireDevice()).arithmetic;
+      const attend = await trafficOf(backend, () => live.attend(random.rows(2, columns)));
+      assertEquals([attend.submits, attend.dispatches], [1, isCompensated ? 3 : 2]);
+      await live.dispose();
+    },
+  });
+}
 
 Deno.test({
   name: "webgpu: where loops end early work is cut, and rows too long for that are refused",

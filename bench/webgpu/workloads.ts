@@ -50,6 +50,7 @@ function workloadsOf(shape: Shape): readonly Workload[] {
       return live.flush();
     },
   });
+  const rowOf = (shape: Shape) => shape.keyCount * perTerm({ ...shape, queryCount: 1 });
   const slots = { oldest: 0 };
   return [
     {
@@ -108,6 +109,28 @@ function workloadsOf(shape: Shape): readonly Workload[] {
         live.addToKey(edits.next().key, 3, 0.01);
         return live.read();
       },
+    },
+    {
+      name: "1 query changed, its row read",
+      operations: rowOf,
+      step(live, edits) {
+        const { row } = edits.next();
+        live.setQuery(0, row.subarray(0, row.length / 2));
+        return live.read([0]);
+      },
+    },
+    {
+      name: "1 passing query attended",
+      operations: rowOf,
+      step(live, edits) {
+        const { row } = edits.next();
+        return live.attend([row.subarray(0, row.length / 2)]);
+      },
+    },
+    {
+      name: "weights of a row",
+      operations: ({ keyCount, headDim }) => 2 * keyCount * headDim,
+      step: (live) => live.weights(0),
     },
   ];
 }

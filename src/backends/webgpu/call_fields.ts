@@ -36,6 +36,9 @@ const FIELDS = {
   flaggedStride: "u32",
   /** Whether the list is that of flagged rows, which has its lengths before it. */
   isFlagged: "u32",
+  /** Into how many parts the terms are cut, and the first record of the states of parts; `plan`: how many at most. */
+  parts: "u32",
+  partFirst: "u32",
   /** Records of keys: from `termFirst` to `termEnd` − 1. */
   termFirst: "u32",
   termEnd: "u32",

@@ -10,19 +10,39 @@ import type { RowChanges } from "../backend.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { PagedTable, slotsOfPage } from "./paged_table.ts";
 import { finiteBias, type HostRows } from "./host_rows.ts";
-import type { RecordLayout } from "./record_layout.ts";
+import { FLAGGED_COUNTS, type RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
 import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";
 
 /** Bytes that are uploaded at once. */
 const UPLOAD_BYTES = 2 ** 25;
+/** States of parts that a page has room for, where buffers are not too small for that. */
+const PART_STATES = 1024;
 /** In the place of a slot: the kept row comes from the host. */
 const FROM_HOST = -1;
 
-/** The flagged rows of a page of queries: see the kernel `plan`. */
+/** Words of the flagged rows of a page of queries. */
 function flaggedWords(heads: number, slots: number): number {
-  return 4 + heads + heads * slots;
+  return FLAGGED_COUNTS + heads + heads * slots;
+}
+
+/** Queries and their states. */
+export interface QueryTables {
+  readonly queries: PagedTable;
+  readonly states: PagedTable;
+}
+
+/** Tables of queries and their states, whose pages have the same slots. */
+export function queryTables(session: Session, record: RecordLayout, kind: string): QueryTables {
+  const stateWords = record.layout.heads * record.stateWords;
+  const fitting = slotsOfPage(session, stateWords);
+  const spare = Math.min(PART_STATES, Math.floor(fitting / 2));
+  const most = Math.min(slotsOfPage(session, record.queryWords), fitting - spare);
+  return {
+    queries: new PagedTable(session, `${kind}queries`, record.queryWords, most),
+    states: new PagedTable(session, `${kind}states`, stateWords, most, spare),
+  };
 }
 
 /** Tables on the device. */
@@ -46,18 +66,14 @@ export class DeviceImage {
   #scratch: GPUBuffer | null = null;
 
   constructor(session: Session, rows: HostRows, record: RecordLayout) {
-    const { heads } = record.layout;
     this.session = session;
     this.#record = record;
     this.#rows = rows;
     this.#stored = new PagedTable(session, "keys", record.keyWords);
     this.#kept = new PagedTable(session, "old keys", record.keyWords);
-    const mostQueries = Math.min(
-      slotsOfPage(session, record.queryWords),
-      slotsOfPage(session, heads * record.stateWords),
-    );
-    this.queries = new PagedTable(session, "queries", record.queryWords, mostQueries);
-    this.states = new PagedTable(session, "states", heads * record.stateWords, mostQueries);
+    const { queries, states } = queryTables(session, record, "");
+    this.queries = queries;
+    this.states = states;
     this.#noteAllKeys();
     for (let slot = 0; slot < rows.queries.size; slot++) {
       if (rows.queries.isLive(slot)) this.#changedQueries.add(slot);

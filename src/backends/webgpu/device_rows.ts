@@ -9,12 +9,11 @@ import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from
 import { queryColumns } from "../../core/head_layout.ts";
 import { DeviceError } from "../../errors.ts";
 import type { GpuDevice } from "./device.ts";
-import { DeviceImage, move } from "./device_image.ts";
+import { DeviceImage, move, type QueryTables, queryTables } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
-import { PagedTable } from "./paged_table.ts";
 import { FORBIDDEN_SCORE, toRecordLayout } from "./record_layout.ts";
-import { type QueryTables, RowUpdater } from "./row_updater.ts";
+import { PART_KEYS, RowUpdater } from "./row_updater.ts";
 import { Session } from "./session.ts";
 import { StateMirror } from "./state_mirror.ts";
 import { noTraffic, type Traffic } from "./traffic.ts";
@@ -158,9 +157,11 @@ export class DeviceRows {
     return this.#guard(async (image) => {
       const width = queryColumns(this.#config.layout);
       const states = new StateMirror(image.record);
-      states.reserve(Math.min(count, PASSING_ROWS));
-      for (let first = 0; first < count; first += PASSING_ROWS) {
-        const batch = Uint32Array.from({ length: Math.min(PASSING_ROWS, count - first) }, (_, at) => at);
+      // All of them on the first page.
+      const together = Math.min(count, PASSING_ROWS, image.queries.pageSlots);
+      states.reserve(together);
+      for (let first = 0; first < count; first += together) {
+        const batch = Uint32Array.from({ length: Math.min(together, count - first) }, (_, at) => at);
         const tables = await this.#passingTables(image, batch.length);
         const work = new WorkList();
         await image.sync(work);
@@ -199,11 +200,8 @@ export class DeviceRows {
           listCount: 1,
         };
         const buffers = [UPLOAD, keys, image.queries.pages[page], image.states.pages[page], found] as const;
-        const most = this.#updater.mostTerms(image);
-        for (let termFirst = 0; termFirst < count; termFirst += most) {
-          const termEnd = Math.min(termFirst + most, count);
-          work.dispatch("score", { ...call, termFirst, termEnd }, buffers, groupsOf(1));
-        }
+        const parts = Math.ceil(count / Math.min(PART_KEYS, this.#updater.mostTerms(image)));
+        work.dispatch("score", { ...call, termEnd: count, parts }, buffers, groupsOf(parts));
         const bytes = await image.session.readBack(work, [{ buffer: found, offset: 0, bytes: 4 * count }]);
         work.reset();
         scores.set(new Float32Array(bytes), at * image.stored.pageSlots);
@@ -253,10 +251,7 @@ export class DeviceRows {
 
   async #passingTables(image: DeviceImage, count: number): Promise<QueryTables> {
     const { record, session } = image;
-    this.#passing ??= {
-      queries: new PagedTable(session, "passing queries", record.queryWords),
-      states: new PagedTable(session, "passing states", record.layout.heads * record.stateWords),
-    };
+    this.#passing ??= queryTables(session, record, "passing ");
     await this.#passing.queries.reserve(count);
     await this.#passing.states.reserve(count);
     return this.#passing;

@@ -32,7 +32,7 @@ export function encodeWork(
     });
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, device.createBindGroup({ layout, entries }), [callAt]);
-    if ("indirect" in groups) pass.dispatchWorkgroupsIndirect(groups.indirect, 0);
+    if ("indirect" in groups) pass.dispatchWorkgroupsIndirect(groups.indirect, groups.offset);
     else pass.dispatchWorkgroups(groups.x, groups.y, groups.z);
   }
   pass.end();

@@ -1,6 +1,7 @@
 /**
  * Records on the device by slot, in as many buffers as their sizes ask for: no page is larger than a kernel may see.
- * Growing copies on the device; capacity at least doubles.
+ * Growing copies on the device; capacity at least doubles. A page may have room for more records behind its slots,
+ * which is whoever's work needs it, and holds nothing from one work to the next.
  */
 
 import { CapacityError } from "../../errors.ts";
@@ -16,16 +17,19 @@ export class PagedTable {
   readonly words: number;
   /** Slots of a full page. */
   readonly pageSlots: number;
+  /** Records behind the slots of a page. */
+  readonly spare: number;
   /** Buffers, all but the last of them full pages. */
   readonly pages: GPUBuffer[] = [];
   capacity = 0;
 
-  /** `mostSlots` caps the slots of a page. */
-  constructor(session: Session, label: string, words: number, mostSlots = Infinity) {
+  /** `mostSlots` caps the slots of a page; `spare` is the room behind them, in records. */
+  constructor(session: Session, label: string, words: number, mostSlots = Infinity, spare = 0) {
     this.#session = session;
     this.#label = label;
     this.words = words;
-    this.pageSlots = Math.min(mostSlots, slotsOfPage(session, words));
+    this.spare = spare;
+    this.pageSlots = Math.min(mostSlots, slotsOfPage(session, words) - spare);
   }
 
   /** Makes room for slots below `slots`, all or none; new records are zeros. */
@@ -44,7 +48,7 @@ export class PagedTable {
     for (let first = kept * this.pageSlots; first < capacity; first += this.pageSlots) {
       requests.push({
         label: this.#label,
-        bytes: 4 * this.words * Math.min(this.pageSlots, capacity - first),
+        bytes: 4 * this.words * (Math.min(this.pageSlots, capacity - first) + this.spare),
         usage: STORAGE | COPY_SRC | COPY_DST,
       });
     }
@@ -52,7 +56,7 @@ export class PagedTable {
     const old = this.pages[kept];
     if (old) {
       await this.#session.run(new WorkList(), (encoder) => {
-        encoder.copyBufferToBuffer(old, 0, made[0], 0, old.size);
+        encoder.copyBufferToBuffer(old, 0, made[0], 0, old.size - 4 * this.words * this.spare);
       });
       this.#session.release(old);
     }

@@ -4,6 +4,7 @@
 
 import { DeviceError } from "../../errors.ts";
 import { CALL_BYTES } from "./call_fields.ts";
+import { MERGE } from "./kernels/merge_kernel.ts";
 import { rowsKernel } from "./kernels/rows_kernel.ts";
 import { SELF_TEST } from "./kernels/self_test_kernel.ts";
 import { BIAS, MOVE, PLAN } from "./kernels/table_kernels.ts";
@@ -14,6 +15,7 @@ export type KernelName =
   | "move"
   | "bias"
   | "plan"
+  | "merge"
   | "score"
   | "build"
   | "patch"
@@ -36,6 +38,7 @@ const SOURCES: Record<
 > = {
   move: { code: MOVE, bindings: [R, R, W] },
   bias: { code: BIAS, bindings: [R, W] },
+  merge: { code: MERGE, bindings: [R, W] },
   plan: { code: PLAN, bindings: [W, W] },
   score: { code: rowsKernel("score", true), bindings: [R, R, R, W, W] },
   build: { code: rowsKernel("build", true), bindings: [R, R, R, W] },

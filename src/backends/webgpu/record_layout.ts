@@ -11,6 +11,14 @@
 import { type HeadLayout, keyColumns, queryColumns } from "../../core/head_layout.ts";
 import { HEAVY_KEYS } from "../float64/row_states.ts";
 
+/**
+ * The flagged rows of a page: workgroups (3) of their build and its parts, workgroups (3) of the merge and a word of none,
+ * a count a head, then a list a head.
+ */
+export const FLAGGED_PARTS = 3, FLAGGED_MERGE = 4, FLAGGED_COUNTS = 8;
+/** Parts that a row's keys are cut into at most. */
+export const MOST_PARTS = 128;
+
 /** Kinds of a key record. */
 export const EMPTY_KEY = 0, ADDED_KEY = 1, TAKEN_KEY = 2;
 

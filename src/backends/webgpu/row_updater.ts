@@ -9,17 +9,18 @@ import { looksAtPositions } from "../../core/score_rule.ts";
 import { DeviceError } from "../../errors.ts";
 import { HEAVY_KEYS } from "../float64/row_states.ts";
 import type { Call } from "./call_fields.ts";
-import { type DeviceImage, move } from "./device_image.ts";
+import { type DeviceImage, move, type QueryTables } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";
 import { TILE_DEPTH } from "./kernels/products.ts";
 import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
-import type { PagedTable } from "./paged_table.ts";
 import type { KernelName } from "./pipelines.ts";
-import { ADDED_KEY, TAKEN_KEY } from "./record_layout.ts";
+import { ADDED_KEY, FLAGGED_COUNTS, FLAGGED_MERGE, MOST_PARTS, TAKEN_KEY } from "./record_layout.ts";
 import { type Groups, groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
 /** Multiply-adds of one dispatch at most: a device must not be busy for seconds, or it is taken for hung. */
 const DISPATCH_WORK = 2 ** 34;
+/** Keys of a part at least, where the keys of a row are cut into parts. */
+export const PART_KEYS = 256;
 /** So few keys are summed exactly in a build, where a rounding is no longer lost among others. */
 const FEW_KEYS = 16;
 
@@ -37,10 +38,16 @@ interface Patch {
   readonly pairs: number;
 }
 
-/** Queries and their states. */
-export interface QueryTables {
-  readonly queries: PagedTable;
-  readonly states: PagedTable;
+/** A build of the rows of a list. */
+interface ListedBuild {
+  /** Where the list is in its buffer. */
+  readonly list: Call;
+  readonly buffer: GPUBuffer | typeof UPLOAD;
+  /** Its length, or at most. */
+  readonly rows: number;
+  readonly build: Groups;
+  /** Where there may be parts. */
+  readonly merge: Groups | null;
 }
 
 /** Updates of one engine. */
@@ -79,7 +86,7 @@ export class RowUpdater {
   }
 
   /**
-   * Terms of one dispatch at most: no loop may have more rounds than the device lets it have.
+   * Terms of one workgroup at most: no loop may have more rounds than the device lets it have.
    *
    * @throws {DeviceError} When the rows are so long that not even one chunk of terms has so few.
    */
@@ -101,9 +108,16 @@ export class RowUpdater {
   build(work: WorkList, image: DeviceImage, tables: QueryTables, queries: ArrayLike<number>): void {
     if (queries.length === 0) return;
     for (const { page, slots } of image.queryPages(queries)) {
-      const list = { listFirst: work.list(slots), listCount: slots.length };
-      const groups = groupsOf(Math.ceil(slots.length / TILE_ROWS), this.#config.layout.heads);
-      this.#buildPage(work, image, tables, page, list, UPLOAD, groups, slots.length);
+      const rows = slots.length, { heads } = this.#config.layout;
+      const parts = Math.max(1, Math.min(this.#mostParts(image), Math.floor(tables.states.spare / rows)));
+      const list = { listFirst: work.list(slots), listCount: rows, parts };
+      this.#buildPage(work, image, tables, page, {
+        list,
+        buffer: UPLOAD,
+        rows,
+        build: groupsOf(parts * Math.ceil(rows / TILE_ROWS), heads),
+        merge: parts > 1 ? groupsOf(rows, heads) : null,
+      });
     }
     this.#count(queries.length, this.#liveKeys(), this.#liveKeys());
     this.#work.rowsBuilt += queries.length * this.#config.layout.heads;
@@ -114,7 +128,9 @@ export class RowUpdater {
     const pages = new Set<number>();
     for (const { queries } of cohorts) for (const { page } of image.queryPages(queries)) pages.add(page);
     const { heads } = this.#config.layout;
-    for (const page of pages) work.clears.push({ buffer: image.flagged[page], bytes: 4 * (4 + heads) });
+    for (const page of pages) {
+      work.clears.push({ buffer: image.flagged[page], bytes: 4 * (FLAGGED_COUNTS + heads) });
+    }
     // An even number, so that no pair is torn.
     const fitting = 2 * Math.floor(image.session.gpu.largestBinding / (8 * image.record.keyWords));
     const most = Math.min(fitting, this.mostTerms(image));
@@ -124,9 +140,16 @@ export class RowUpdater {
     for (const patch of patches) this.#patchCohort(work, image, patch, scratch, most);
     for (const page of pages) {
       const flagged = image.flagged[page], listStride = image.querySlotsIn(page);
-      work.dispatch("plan", { heads }, [flagged, image.counters], groupsOf(1));
-      const list = { listFirst: 4 + heads, listStride, isFlagged: 1 };
-      this.#buildPage(work, image, image, page, list, flagged, { indirect: flagged }, listStride);
+      const mostParts = this.#mostParts(image);
+      const plan = { heads, parts: mostParts, listCount: image.states.spare };
+      work.dispatch("plan", plan, [flagged, image.counters], groupsOf(1));
+      this.#buildPage(work, image, image, page, {
+        list: { listFirst: FLAGGED_COUNTS + heads, listStride, isFlagged: 1 },
+        buffer: flagged,
+        rows: listStride,
+        build: { indirect: flagged, offset: 0 },
+        merge: mostParts > 1 ? { indirect: flagged, offset: 4 * FLAGGED_MERGE } : null,
+      });
     }
   }
 
@@ -204,16 +227,13 @@ export class RowUpdater {
     image: DeviceImage,
     tables: QueryTables,
     page: number,
-    list: Call,
-    listBuffer: GPUBuffer | typeof UPLOAD,
-    groups: Groups,
-    rows: number,
+    { list, buffer, rows, build, merge }: ListedBuild,
   ): void {
     const { heads, headDim, valueDim } = this.#config.layout;
     const keys = this.#rows.size;
     const span = Math.min(
       Math.max(1024, Math.floor(DISPATCH_WORK / (rows * heads * (headDim + valueDim + 2)))),
-      this.mostTerms(image),
+      this.mostTerms(image) * (list.parts ?? 1),
     );
     const ranges: { page: number; first: number; end: number }[] = [];
     image.stored.pages.forEach((_, at) => {
@@ -223,25 +243,32 @@ export class RowUpdater {
       }
     });
     if (ranges.length === 0) ranges.push({ page: 0, first: 0, end: 0 });
+    const queries = tables.queries.pages[page], states = tables.states.pages[page];
+    const common: Call = {
+      ...this.rule(image),
+      ...list,
+      slotBase: page * image.queries.pageSlots,
+      partFirst: tables.states.slotsIn(page, tables.states.capacity),
+    };
     ranges.forEach(({ page: keyPage, first, end }, at) => {
       const call: Call = {
-        ...this.rule(image),
-        ...list,
-        slotBase: page * image.queries.pageSlots,
+        ...common,
         termFirst: first,
         termEnd: end,
         isFirst: at === 0 ? 1 : 0,
         isLast: at === ranges.length - 1 ? 1 : 0,
         isExact: this.#liveKeys() <= FEW_KEYS ? 1 : 0,
       };
-      const buffers = [
-        listBuffer,
-        image.stored.pages[keyPage],
-        tables.queries.pages[page],
-        tables.states.pages[page],
-      ];
-      work.dispatch(this.#kernel(image, "build"), call, buffers, groups);
+      const buffers = [buffer, image.stored.pages[keyPage], queries, states];
+      work.dispatch(this.#kernel(image, "build"), call, buffers, build);
     });
+    if (merge) work.dispatch("merge", common, [buffer, states], merge);
+  }
+
+  /** Into how many parts the keys of a row may be cut. Plain sums would lose in the merge what parts round less. */
+  #mostParts({ session }: DeviceImage): number {
+    if (!session.gpu.arithmetic.isCompensated) return 1;
+    return Math.max(1, Math.min(MOST_PARTS, Math.floor(this.#rows.size / PART_KEYS)));
   }
 
   #kernel({ session }: DeviceImage, name: "build" | "patch"): KernelName {

@@ -10,8 +10,9 @@ export const UPLOAD = "upload";
 
 /** How many workgroups run. */
 export type Groups = { readonly x: number; readonly y: number; readonly z: number } | {
-  /** The buffer that begins with them. */
+  /** The buffer that has them, and from which byte on. */
   readonly indirect: GPUBuffer;
+  readonly offset: number;
 };
 
 /** One kernel to run. */

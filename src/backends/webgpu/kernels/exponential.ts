@@ -9,7 +9,10 @@
  * No division is used: a reciprocal is Newton's, from the bits of its argument.
  */
 
+import { EMPTY_SHIFT, HEAVY_POWERS } from "../record_layout.ts";
+
 export const EXPONENTIAL = /* wgsl */ `
+const EMPTY_SHIFT = ${EMPTY_SHIFT};
 const MOST_SCORE = 2097152.0;
 
 /** The nearest integer to s · log2 e. */
@@ -37,6 +40,12 @@ fn timesPower(x: f32, power: i32) -> f32 {
 /** 2^power; 0 below the normal range. */
 fn powerOfTwo(power: i32) -> f32 {
   return select(0.0, bitcast<f32>(bitcast<u32>(max(power, -126) + 127) << 23u), power >= -126);
+}
+
+/** The power of two above which a score is heavy to a row of such a mass. */
+fn ceilingOf(shift: i32, mass: f32) -> i32 {
+  let power = i32(bitcast<u32>(mass) >> 23u) - 127;
+  return select(shift + power + ${HEAVY_POWERS}, EMPTY_SHIFT, shift == EMPTY_SHIFT);
 }
 
 /** 1 / x for x from 2 to 2^30. */

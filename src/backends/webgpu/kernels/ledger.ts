@@ -12,11 +12,17 @@
  * there are few; a patch always is. The factor KEEP_UP pays for the rounding of the bound itself.
  */
 
-export const LEDGER = /* wgsl */ `
+export const ROUNDING_CONSTANTS = /* wgsl */ `
 const ROUNDING = 5.9604644775390625e-8;
 const EXACT_ROUNDING = 1.4210854715202004e-14;
 const TWO_FLOAT_ROUNDING = 2.842170943040401e-14;
 const FLUSHED = 7.52316384526264e-37;
+/** What a row loses that is moved so far that its sums vanish. */
+const VANISHING = 1.1754943508222875e-38;
+`;
+
+export const LEDGER = /* wgsl */ `
+${ROUNDING_CONSTANTS}
 const KEEP_UP = 1.000000476837158;
 /** A mass below 2^−60 of what the shift says has weights too near to underflow. */
 const LEAST_MASS = 8.673617379884035e-19;

@@ -29,7 +29,6 @@ var<workgroup> rowExact: array<u32, 32>;
 var<workgroup> termKind: array<u32, 32>;
 var<workgroup> termSlot: array<u32, 32>;
 var<workgroup> termSize: array<f32, 32>;
-var<workgroup> rowCount: u32;
 
 /** The key, among those that are scored, of a term. */
 fn keyOf(term: u32, pairs: u32) -> u32 {

@@ -3,6 +3,9 @@
  * keys in workgroup memory, in one pass over the keys and without an m × n matrix. It builds rows from scratch,
  * patches them, or writes down scores; whichever it does, a pair's score and weight come from the same lines.
  *
+ * Where there are few rows the keys are cut into parts, each with a workgroup and a state of its own, so that a device
+ * with many processors has something to do; `merge_kernel.ts` makes one state of them.
+ *
  * A *term* is a record of a key that is added or taken out. The terms of a value that changed and nothing else are a
  * *pair*: neighbours with one score. A workgroup is 64 threads; in the products each has a tile of its own, otherwise
  * thread t speaks of row t.
@@ -13,6 +16,7 @@ import * as record from "../record_layout.ts";
 import { HEAVY_KEYS } from "../../float64/row_states.ts";
 import { EXPONENTIAL } from "./exponential.ts";
 import { LEDGER } from "./ledger.ts";
+import { LISTED_ROWS } from "./listed_rows.ts";
 import { PRODUCTS } from "./products.ts";
 import { twoFloats } from "./two_floats.ts";
 
@@ -27,6 +31,7 @@ export function rowsKernel(mode: RowsMode, isCompensated: boolean): string {
   return [
     callStruct(),
     BINDINGS,
+    LISTED_ROWS,
     mode === "build" ? "" : EXTRA_BINDING[mode],
     twoFloats(isCompensated),
     EXPONENTIAL,
@@ -59,6 +64,7 @@ const ROWS = ${TILE_ROWS}u;
 const KEYS = ${TILE_KEYS}u;
 const THREADS = 64u;
 const NO_SLOT = 0xffffffffu;
+const FLAGGED_COUNTS = ${record.FLAGGED_COUNTS}u;
 const EMPTY_KEY = ${record.EMPTY_KEY}u;
 const TAKEN_KEY = ${record.TAKEN_KEY}u;
 const KEY_START = ${record.KEY_START}u;
@@ -72,9 +78,7 @@ const HEAVY_SLOTS = ${record.HEAVY_SLOTS}u;
 const HEAVY_SCORES = ${record.HEAVY_SCORES}u;
 const HEAVY_KEYS = ${HEAVY_KEYS}u;
 const SUMS = ${record.SUMS}u;
-const EMPTY_SHIFT = ${record.EMPTY_SHIFT};
 const OPEN_CEILING = ${record.OPEN_CEILING};
-const HEAVY_POWERS = ${record.HEAVY_POWERS};
 const FORBIDDEN_SCORE = f32(${record.FORBIDDEN_SCORE});
 const FORBIDDEN_BITS = 0xff7fffffu;
 const LEAST_SCORE = f32(${record.LEAST_SCORE});
@@ -89,9 +93,6 @@ const DISTRUSTED = 1e38;
 
 /** Moves a row to the largest power among its scores: all that it holds times a power of two, which is exact. */
 const RAISE_SHIFT = /* wgsl */ `
-/** What a row loses that is moved so far that its sums vanish. */
-const VANISHING = 1.1754943508222875e-38;
-
 fn raiseShift(row: u32, keys: u32) {
   var largest = FORBIDDEN_SCORE;
   for (var key = 0u; key < keys; key++) {
@@ -159,23 +160,26 @@ fn main(
   let head = group.z + call.head;
   let keyHead = head * call.kvHeads / call.heads;
   if (thread == 0u) {
-    rowCount = call.listCount;
-    if (call.isFlagged != 0u) {
-      rowCount = list[4u + head];
-    }
+    listed = listedRows(head);
   }
-  let count = workgroupUniformLoad(&rowCount);
-  let first = (group.x + group.y * groups.x) * ROWS;
-  if (first >= count) {
+  let rows = workgroupUniformLoad(&listed);
+  let place = group.x + group.y * groups.x;
+  let part = place % rows.parts;
+  let first = place / rows.parts * ROWS;
+  if (first >= rows.count) {
     return;
   }
+  // A part is a whole number of tiles.
+  let termCount = call.termEnd - call.termFirst;
+  let partTerms = KEYS * ((termCount + KEYS * rows.parts - 1u) / (KEYS * rows.parts));
+  let termFirst = call.termFirst + min(part * partTerms, termCount);
+  let termEnd = min(termFirst + partTerms, call.termEnd);
   if (thread < ROWS) {
     rowSlot[thread] = NO_SLOT;
     rowBase[thread] = NO_SLOT;
-    if (first + thread < count) {
-      let slot = list[call.listFirst + head * call.listStride + first + thread];
-      rowSlot[thread] = slot;
-      rowBase[thread] = ((slot - call.slotBase) * call.heads + head) * call.stateWords;
+    if (first + thread < rows.count) {
+      rowSlot[thread] = list[call.listFirst + head * call.listStride + first + thread];
+      rowBase[thread] = baseOf(rows, part, first + thread, rowSlot[thread], head);
     }
   }
   workgroupBarrier();
@@ -213,8 +217,8 @@ ${ENTER}
     storageBarrier();
   }
 
-  for (var chunk = call.termFirst; chunk < call.termEnd; chunk += KEYS) {
-    let terms = min(KEYS, call.termEnd - chunk);
+  for (var chunk = termFirst; chunk < termEnd; chunk += KEYS) {
+    let terms = min(KEYS, termEnd - chunk);
     let before = min((chunk - call.termFirst) / 2u, call.pairs);
     let pairs = min(terms / 2u, call.pairs - before);
     let keys = terms - pairs;
@@ -258,25 +262,21 @@ const MAIN: Record<RowsMode, string> = {
     "",
     /* wgsl */ `heavyCount = 0u;
     if (call.isLast != 0u) {
-      let mass = states[base + SUMS + call.width - 2u];
-      rowCeiling[thread] = rowShift[thread] + i32(mass >> 23u) - 127 + HEAVY_POWERS;
-      if (rowShift[thread] == EMPTY_SHIFT) {
-        rowCeiling[thread] = EMPTY_SHIFT;
-      }
+      rowCeiling[thread] = ceilingOf(rowShift[thread], heldAt(base + SUMS + call.width - 2u));
     }`,
   ),
   patch: ROWS_MAIN(
     "",
     "noteHeavy(thread, terms, pairs);",
     /* wgsl */ `if (call.isLast != 0u && !isTrusted(thread)) {
-      let at = atomicAdd(&flagged[4u + head], 1u);
-      atomicStore(&flagged[4u + call.heads + head * call.flaggedStride + at], rowSlot[thread]);
+      let at = atomicAdd(&flagged[FLAGGED_COUNTS + head], 1u);
+      atomicStore(&flagged[FLAGGED_COUNTS + call.heads + head * call.flaggedStride + at], rowSlot[thread]);
     }`,
   ),
   score: /* wgsl */ `
 ${ENTER}
-  for (var chunk = call.termFirst; chunk < call.termEnd; chunk += KEYS) {
-    let keys = min(KEYS, call.termEnd - chunk);
+  for (var chunk = termFirst; chunk < termEnd; chunk += KEYS) {
+    let keys = min(KEYS, termEnd - chunk);
     takeTerms(thread, chunk, keys, keyHead);
     scoreTile(thread, chunk, keys, 0u, head, keyHead);
     workgroupBarrier();

@@ -4,6 +4,7 @@
  */
 
 import { callStruct } from "../call_fields.ts";
+import { FLAGGED_COUNTS, FLAGGED_MERGE, FLAGGED_PARTS } from "../record_layout.ts";
 import { TILE_ROWS } from "./rows_kernel.ts";
 
 /** In the place of a kind: as it is. */
@@ -65,7 +66,7 @@ fn main(
 }
 `;
 
-/** The flagged rows of a page: workgroups (3) and a word of none, a count a head, then a list a head. */
+/** `listCount` records have room for states of parts. */
 export const PLAN = /* wgsl */ `
 ${callStruct()}
 @group(0) @binding(0) var<uniform> call: Call;
@@ -76,12 +77,18 @@ ${callStruct()}
 fn main() {
   var most = 0u;
   for (var head = 0u; head < call.heads; head++) {
-    most = max(most, flagged[4u + head]);
-    counters[0] += flagged[4u + head];
+    most = max(most, flagged[${FLAGGED_COUNTS}u + head]);
+    counters[0] += flagged[${FLAGGED_COUNTS}u + head];
   }
-  let groups = (most + ${TILE_ROWS - 1}u) / ${TILE_ROWS}u;
-  flagged[0] = min(groups, 65535u);
-  flagged[1] = (groups + 65534u) / 65535u;
-  flagged[2] = call.heads;
+  let parts = clamp(call.listCount / max(most, 1u), 1u, max(call.parts, 1u));
+  plan(0u, parts * ((most + ${TILE_ROWS - 1}u) / ${TILE_ROWS}u));
+  flagged[${FLAGGED_PARTS}] = parts;
+  plan(${FLAGGED_MERGE}u, select(0u, most, parts > 1u));
+}
+
+fn plan(at: u32, groups: u32) {
+  flagged[at] = min(groups, 65535u);
+  flagged[at + 1u] = (groups + 65534u) / 65535u;
+  flagged[at + 2u] = call.heads;
 }
 `;
