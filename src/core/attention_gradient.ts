@@ -36,8 +36,8 @@ export interface GradientSums {
   /** H·d numbers of the query, of which this head has `headDim` from `queryOffset` on. */
   readonly query: Float64Array;
   readonly queryOffset: number;
-  /** T rows `[key | value]` of the keys' stride. */
-  readonly rows: Float64Array;
+  /** T rows `[key | value]` of the keys' stride; null if not wanted. */
+  readonly rows: Float64Array | null;
   /** T numbers of this row and head, from `scoreOffset` on: ∂L/∂s_j, which is also that by a bias; null if not wanted. */
   readonly scores: Float64Array | null;
   readonly scoreOffset: number;
@@ -111,18 +111,16 @@ export function addHeadGradient(
     const valueBase = t * stride + valueOffset;
     let product = 0;
     for (let c = 0; c < valueDim; c++) {
-      const g = outputGradient[offset + c];
-      product += g * (rows[valueBase + c] - output[offset + c]);
-      rowSums[valueBase + c] += weight * g;
+      product += outputGradient[offset + c] * (rows[valueBase + c] - output[offset + c]);
     }
     const byScore = weight * product;
     if (scores) scores[scoreOffset + t] += byScore;
     const tanh = softcap > 0 ? capped[t] / softcap : 0;
     const byProduct = scale * (1 - tanh * tanh) * byScore;
     const keyBase = t * stride + keyOffset;
-    for (let c = 0; c < headDim; c++) {
-      querySums[queryOffset + c] += byProduct * rows[keyBase + c];
-      rowSums[keyBase + c] += byProduct * query[c];
-    }
+    for (let c = 0; c < headDim; c++) querySums[queryOffset + c] += byProduct * rows[keyBase + c];
+    if (!rowSums) continue;
+    for (let c = 0; c < headDim; c++) rowSums[keyBase + c] += byProduct * query[c];
+    for (let c = 0; c < valueDim; c++) rowSums[valueBase + c] += weight * outputGradient[offset + c];
   }
 }

@@ -119,6 +119,7 @@ export async function attentionGradients(
   const answer = await askGradients(operation, live, {
     rows,
     top,
+    wantsRows: true,
     wantsBias: options.bias === true,
     toOutputGradient: () => g,
   });

@@ -38,6 +38,8 @@ export interface GradientQuestion {
   readonly rows: GradientRows;
   /** How many of the heaviest keys count, for each row and head; Infinity for all. */
   readonly top: number;
+  /** Whether derivatives by keys and values are wanted. */
+  readonly wantsRows: boolean;
   /** Whether derivatives by every score are wanted. */
   readonly wantsBias: boolean;
   /** g, once o is known: both r rows of H·dv numbers. Stored rows `[key | value]` are at hand. */
@@ -50,7 +52,7 @@ export interface GradientAnswer {
   readonly slots: Uint32Array<ArrayBuffer>;
   /** r × H·d. */
   readonly query: Float64Array<ArrayBuffer>;
-  /** T rows `[key | value]`. */
+  /** T rows `[key | value]`; empty if not wanted. */
   readonly rows: Float64Array<ArrayBuffer>;
   /** r × H × T; empty if not wanted. */
   readonly bias: Float64Array<ArrayBuffer>;
@@ -121,7 +123,7 @@ function answerFromAll(
   operation: string,
   { parts }: EngineInside,
   backend: Backend,
-  { rows, top, wantsBias, toOutputGradient }: GradientQuestion,
+  { rows, top, wantsRows, wantsBias, toOutputGradient }: GradientQuestion,
   { slots, keySize, querySize }: AsOfCall,
 ): GradientAnswer {
   const { layout, rule, mask } = parts;
@@ -170,7 +172,7 @@ function answerFromAll(
   const answer: GradientAnswer = {
     slots,
     query: new Float64Array(queries.rows.length),
-    rows: new Float64Array(gathered.rows.length),
+    rows: new Float64Array(wantsRows ? gathered.rows.length : 0),
     bias: new Float64Array(wantsBias ? count * heads * n : 0),
     leftOut,
   };
@@ -198,7 +200,7 @@ function answerFromAll(
 async function answerFromHeaviest(
   { parts }: EngineInside,
   backend: Backend,
-  { rows, top, wantsBias, toOutputGradient }: GradientQuestion,
+  { rows, top, wantsRows, wantsBias, toOutputGradient }: GradientQuestion,
   { slots: liveSlots, keySize }: AsOfCall,
   output: Float64Array,
 ): Promise<GradientAnswer> {
@@ -224,7 +226,7 @@ async function answerFromHeaviest(
   const answer: GradientAnswer = {
     slots: union,
     query: new Float64Array(queries.rows.length),
-    rows: new Float64Array(gathered.rows.length),
+    rows: new Float64Array(wantsRows ? gathered.rows.length : 0),
     bias: new Float64Array(wantsBias ? count * heads * union.length : 0),
     leftOut,
   };
@@ -284,7 +286,7 @@ function sumsOf(answer: GradientAnswer, layout: HeadLayout, i: number, head: num
   return {
     query: answer.query,
     queryOffset: i * queryColumns(layout) + head * layout.headDim,
-    rows: answer.rows,
+    rows: answer.rows.length > 0 ? answer.rows : null,
     scores: answer.bias.length > 0 ? answer.bias : null,
     scoreOffset: (i * layout.heads + head) * answer.slots.length,
   };

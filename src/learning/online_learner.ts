@@ -292,7 +292,7 @@ export class OnlineLearner {
 
   async #learn(operation: string, example: CheckedExample, targets: Float64Array): Promise<LearnedStep> {
     const { live } = this;
-    const { loss, top } = this.#config;
+    const { loss, top, rates } = this.#config;
     const { parts } = insideOf(operation, live);
     const { layout } = parts;
     loss.check(operation, targets, scoreCountOf(example));
@@ -302,6 +302,7 @@ export class OnlineLearner {
     const answer = await askGradients(operation, live, {
       rows: example.rows,
       top,
+      wantsRows: rates.key !== null || rates.value !== null,
       wantsBias: false,
       toOutputGradient: (exact) => {
         output = Float64Array.from(exact);
