@@ -12,6 +12,9 @@ export interface ValueRows {
   readonly values: Float32Array;
 }
 
+/** A centre is the mean of so many rows or a few more: it only has to lie well inside. */
+const SAMPLE = 128;
+
 /** One ball a key head. */
 export class ValueSpread {
   readonly #layout: HeadLayout;
@@ -26,24 +29,27 @@ export class ValueSpread {
     this.#radii = new Float64Array(layout.kvHeads);
   }
 
-  /** Lays the balls around the mean of a block's live values. */
+  /** Lays the balls around about the mean of a block's live values. */
   layAround(block: ValueRows): void {
     const { kvHeads, valueDim } = this.#layout;
+    const { count, live, values } = block;
     const width = this.#width, centres = this.#centres;
-    let count = 0;
+    const step = Math.max(1, Math.floor(count / SAMPLE));
+    let sampled = 0;
     centres.fill(0);
-    this.#radii.fill(0);
-    for (let j = 0; j < block.count; j++) {
-      if (block.live[j] === 0) continue;
-      count++;
+    for (let j = 0; j < count; j += step) {
+      if (live[j] === 0) continue;
+      sampled++;
       for (let head = 0; head < kvHeads; head++) {
-        for (let c = 0; c < valueDim; c++) {
-          const at = head * valueDim + c;
-          centres[at] += (block.values[(j * kvHeads + head) * width + c] - centres[at]) / count;
-        }
+        const offset = (j * kvHeads + head) * width;
+        for (let c = 0; c < valueDim; c++) centres[head * valueDim + c] += values[offset + c];
       }
     }
-    this.hold(block);
+    if (sampled > 0) { for (let at = 0; at < centres.length; at++) centres[at] /= sampled; }
+    for (let head = 0; head < kvHeads; head++) {
+      const centre = centres.subarray(head * valueDim, (head + 1) * valueDim);
+      this.#radii[head] = furthest(centre, block, kvHeads * width, head * width);
+    }
   }
 
   /** Copies of the centres, dv numbers a key head, and of the radii. */
@@ -55,11 +61,6 @@ export class ValueSpread {
   restore(centres: Float64Array, radii: Float64Array): void {
     this.#centres.set(centres);
     this.#radii.set(radii);
-  }
-
-  /** Lets the balls grow until they hold all of a block's live values. */
-  hold(block: ValueRows): void {
-    for (let j = 0; j < block.count; j++) this.holdRow(block, j);
   }
 
   /** Lets the balls grow until they hold one value of a block, if it is live. */
@@ -80,6 +81,27 @@ export class ValueSpread {
   radius(head: number): number {
     return this.#radii[head];
   }
+}
+
+/** The largest distance of a live value, `stride` numbers a row from `offset` on, from a centre. */
+function furthest(
+  centre: Float64Array,
+  { count, live, values }: ValueRows,
+  stride: number,
+  offset: number,
+): number {
+  let largest = 0;
+  for (let j = 0; j < count; j++) {
+    if (live[j] === 0) continue;
+    const at = j * stride + offset;
+    let squared = 0;
+    for (let c = 0; c < centre.length; c++) {
+      const difference = centre[c] - values[at + c];
+      squared += difference * difference;
+    }
+    largest = Math.max(largest, squared);
+  }
+  return Math.sqrt(largest);
 }
 
 /** ‖a − b‖₂ of `length` numbers each. */
