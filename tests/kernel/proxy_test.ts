@@ -10,6 +10,7 @@ import { formatConnection, newConnection, parseConnection } from "../../src/kern
 import { createMessage, type Message } from "../../src/kernel/protocol/message.ts";
 import { Peer } from "../../src/kernel/zmtp/peer.ts";
 import { assert, assertEquals, assertGreater } from "../assert.ts";
+import { GPU } from "../support/backends.ts";
 import { childOf, proxyCommand, rejectedBy, startProxy } from "./support/start_proxy.ts";
 import { eventually } from "./support/protocol_checks.ts";
 
@@ -337,13 +338,26 @@ async function namesOfStock(): Promise<string> {
   ).replaceAll('"', "");
 }
 
-Deno.test("proxy: WebGPU is there where Deno has it", async () => {
-  const here = (await navigator.gpu.requestAdapter())?.info.description ?? null;
-  await using kernel = await startProxy();
-  const { outputs } = await kernel.client.execute(
-    "(await navigator.gpu.requestAdapter())?.info.description ?? null",
-  );
-  assertEquals(shown(outputs).map((text) => plain(text)), here === null ? [] : [JSON.stringify(here)]);
+Deno.test({
+  name: "proxy: WebGPU is there where Deno has it, and an engine computes on it",
+  ...GPU,
+  async fn() {
+    await using kernel = await startProxy();
+    const run = async (code: string) => {
+      const { outputs } = await kernel.client.execute(code);
+      return shown(outputs).map((text) => plain(text));
+    };
+    const here = (await navigator.gpu.requestAdapter())?.info.description;
+    assertEquals(await run("(await navigator.gpu.requestAdapter()).info.description"), [
+      JSON.stringify(here),
+    ]);
+    await run(
+      `import { DynamicAttention } from "@attune/attention";
+       const live = await DynamicAttention.create({ query: [[1, 0]], key: [[1, 0], [0, 1]], value: [[1], [2]], scale: 0, backend: "webgpu" });
+       live.setValue(0, [4]); 0`,
+    );
+    assertEquals(await run("[live.stats().backend, ...(await live.read()).data].join()"), ['"webgpu,3"']);
+  },
 });
 
 Deno.test(
