@@ -16,6 +16,7 @@ import type { Comm, CommMessage, CommParts, FrontEnd } from "../../src/kernel/pr
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 
 type Data = Record<string, unknown>;
+const WIDGETS = new URL("../../src/jupyter/widgets/mod.ts", import.meta.url).href;
 const BRIDGE = Symbol.for("attune.kernel"), DISPLAY = Symbol.for("Jupyter.display");
 
 class PlayedComm implements Comm {
@@ -215,6 +216,46 @@ Deno.test("widgets: a live figure changes the engine, one drawing after the othe
     );
     figure.close();
   }));
+
+Deno.test("widgets: a live figure of an engine whose rows come and go, and of more keys than it draws", () =>
+  withFrontEnd({ ipywidgets: 8, anywidget: false }, async (comms) => {
+    await using live = await DynamicAttention.create({
+      query: [[1], [2], [3]],
+      key: Array.from({ length: 500 }, (_, j) => [j / 500]),
+      value: Array.from({ length: 500 }, (_, j) => [j]),
+    });
+    live.delete(0);
+    live.deleteQuery(0);
+    const figure = await liveFigure(live);
+    show(figure);
+    const [picture] = named(comms, "HTML");
+    const svg = (html: unknown) => atob(/base64,([^"]+)/.exec(String(html))![1]);
+    const drawn = (text: string) => text.match(/fill="rgb/g)?.length;
+    const first = svg(picture.state.value);
+    assert(first.includes("head 0, key 1 moved by 0; 2 queries, 200 of 499 keys"), first);
+    assertEquals(drawn(first), 2 * 200);
+    assert(first.includes("#d95f02"));
+    live.delete(499);
+    live.deleteQuery(1);
+    const models = named(comms, "FloatSlider");
+    const byLabel = (label: string) => models.find(({ state }) => state.description === label) as PlayedComm;
+    await byLabel("key").hear({ method: "update", state: { value: 499 } });
+    await byLabel("move by").hear({ method: "update", state: { value: 1 } });
+    const last = svg((picture.sent.at(-1)?.state as Data).value);
+    assert(last.includes("key 499 is not there; 1 query, 200 of 498 keys"), last);
+    assertEquals([drawn(last), last.includes("#d95f02")], [200, false]);
+    await assertRejects(() => liveFigure(live, { key: 499 }), InputError, "expected a live key slot");
+    figure.close();
+  }));
+
+Deno.test("widgets: outside of a notebook they are printed", async () => {
+  const source = `import { slider } from ${JSON.stringify(WIDGETS)}; await slider({ label: "pull" }).show();`;
+  const { stdout, code } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", source],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "slider pull: 0\n"]);
+});
 
 Deno.test("widgets: in a kernel that does not hear they say so, as safe HTML", () => {
   const html = String(show(slider({ label: "<script>" }))["text/html"]);

@@ -24,13 +24,17 @@ export interface LiveEngine {
   ): Promise<{ readonly output: Matrix; readonly bounds: Float64Array; readonly pending: number }>;
   /** Applies what waits. */
   flush(): Promise<void>;
-  /** Counted work and sizes. */
-  stats(): { readonly heads: number; readonly queryCount: number; readonly keyCount: number };
+  /** Live key slots in ascending order. */
+  keySlots(): Uint32Array;
+  /** Live query slots in ascending order. */
+  querySlots(): Uint32Array;
+  /** Sizes. */
+  stats(): { readonly heads: number };
 }
 
 /** What a live figure may be told. */
 export interface LiveFigureOptions {
-  /** The key slot that is edited at first; 0 unless given. */
+  /** The key slot that is edited at first; the first one unless given. */
   readonly key?: number;
   /** The head that is shown at first; 0 unless given. */
   readonly head?: number;
@@ -44,7 +48,7 @@ export interface LiveFigureOptions {
   readonly queries?: readonly number[];
 }
 
-const QUERIES_SHOWN = 16, THRESHOLD_MOST = 32;
+const QUERIES_SHOWN = 16, KEYS_SHOWN = 200, THRESHOLD_MOST = 32;
 
 /** An engine's weights, with sliders. */
 export class LiveFigure extends Widget {
@@ -65,7 +69,8 @@ export class LiveFigure extends Widget {
 
   private constructor(engine: LiveEngine, options: Required<LiveFigureOptions>) {
     super();
-    const { heads, keyCount } = engine.stats();
+    const { heads } = engine.stats();
+    const lastKey = engine.keySlots().at(-1) ?? 0;
     const { key, head, column, reach, threshold, queries } = options;
     this.#engine = engine;
     this.#queries = queries;
@@ -73,7 +78,7 @@ export class LiveFigure extends Widget {
     const range = { kind: "slider", min: 0, step: 1 } as const;
     this.panel = new Panel(
       {
-        ...(keyCount > 1 ? { key: { ...range, label: "key", max: keyCount - 1 } } : {}),
+        ...(lastKey > 0 ? { key: { ...range, label: "key", max: lastKey } } : {}),
         move: { kind: "slider", label: "move by", min: -reach, max: reach, step: reach / 50 },
         threshold: { ...range, label: "threshold", min: 1, max: THRESHOLD_MOST },
         ...(heads > 1 ? { head: { ...range, label: "head", max: heads - 1 } } : {}),
@@ -94,17 +99,26 @@ export class LiveFigure extends Widget {
   /** Draws it anew, after edits by code. */
   async draw(): Promise<void> {
     const { key, head } = this.#choice();
+    // Rows may have come and gone since.
+    const slots = this.#engine.keySlots(), live = new Set(this.#engine.querySlots());
+    const queries = this.#queries.filter((query) => live.has(query));
+    const shown = keysAround(slots, key);
     const weights: Float32Array[] = [];
-    for (const query of this.#queries) weights.push(await this.#engine.weights(query, { head }));
-    const { bounds, pending } = await this.#engine.peek(this.#queries);
+    for (const query of queries) {
+      const all = await this.#engine.weights(query, { head });
+      weights.push(Float32Array.from(shown, (slot) => all[slot]));
+    }
+    const { bounds, pending } = await this.#engine.peek(queries);
     const off = bounds.reduce((a, b) => Math.max(a, b), 0);
+    const moved = slots.includes(key) ? `moved by ${round(this.#moved.get(key) ?? 0)}` : "is not there";
+    const part = shown.length < slots.length ? `, ${shown.length} of ${slots.length} keys` : "";
     const words = [
-      `head ${head}, key ${key} moved by ${
-        round(this.#moved.get(key) ?? 0)
-      }; ${this.#queries.length} queries`,
+      `head ${head}, key ${key} ${moved}; ${queries.length} ${
+        queries.length === 1 ? "query" : "queries"
+      }${part}`,
       `edits that wait: ${pending}; the applied output is off by at most ${round(off)}`,
     ];
-    this.panel.picture = drawWeights({ weights, key, words });
+    this.panel.picture = drawWeights({ weights, key: shown.indexOf(key), words });
   }
 
   #choice(): { key: number; head: number; threshold: number } {
@@ -124,6 +138,7 @@ export class LiveFigure extends Widget {
   }
 
   #moveTo(key: number, by: number): void {
+    if (!this.#engine.keySlots().includes(key)) return;
     this.#engine.addToKey(key, this.#column, by - (this.#moved.get(key) ?? 0));
     this.#moved.set(key, by);
     this.#waiting++;
@@ -147,7 +162,8 @@ export class LiveFigure extends Widget {
 
 /**
  * A figure of an engine's weights with controls that are bound to it: the key that is edited, how far it is moved, how many
- * edits may wait, and the head. What the reader does changes the engine in the kernel.
+ * edits may wait, and the head. What the reader does changes the engine in the kernel. Of many keys the 200 around the one
+ * that is edited are drawn.
  *
  * @param engine A `DynamicAttention`.
  * @throws {InputError} When the engine is none, or an option is not a number that it can be.
@@ -175,12 +191,10 @@ function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveF
   if (typeof engine?.addToKey !== "function" || typeof engine.weights !== "function") {
     throw new InputError(operation, `engine is ${describe(engine)}`, "a DynamicAttention");
   }
-  const { keyCount, queryCount, heads } = engine.stats();
-  const queries = options.queries ??
-    Array.from({ length: Math.min(queryCount, QUERIES_SHOWN) }, (_, at) => at);
-  const { key = 0, head = 0, column = 0, reach = 3, threshold = 1 } = options;
+  const { heads } = engine.stats(), keys = engine.keySlots();
+  const queries = options.queries ?? [...engine.querySlots().subarray(0, QUERIES_SHOWN)];
+  const { key = keys[0], head = 0, column = 0, reach = 3, threshold = 1 } = options;
   const whole = {
-    key: [key, 0, keyCount - 1],
     head: [head, 0, heads - 1],
     threshold: [threshold, 1, THRESHOLD_MOST],
   };
@@ -193,6 +207,7 @@ function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveF
       );
     }
   }
+  if (!keys.includes(key)) throw new InputError(operation, `key is ${describe(key)}`, "a live key slot");
   if (!Number.isInteger(column) || column < 0) {
     throw new InputError(operation, `column is ${describe(column)}`, "a column");
   }
@@ -200,6 +215,13 @@ function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveF
     throw new InputError(operation, `reach is ${describe(reach)}`, "more than 0");
   }
   return { key, head, column, reach, threshold, queries };
+}
+
+/** Not more keys than can be drawn, those next to one of them. */
+function keysAround(slots: Uint32Array, key: number): Uint32Array {
+  const at = slots.findIndex((slot) => slot >= key), last = Math.max(0, slots.length - KEYS_SHOWN);
+  const first = Math.min(last, Math.max(0, (at < 0 ? slots.length : at) - KEYS_SHOWN / 2));
+  return slots.subarray(first, first + KEYS_SHOWN);
 }
 
 function round(value: number): string {

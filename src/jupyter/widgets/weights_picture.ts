@@ -6,9 +6,9 @@ import { escapeHtml } from "./picture.ts";
 
 /** What is drawn. */
 export interface WeightsPicture {
-  /** A row a query, an entry a key slot. */
+  /** A row a query, an entry a key. */
   readonly weights: readonly Float32Array[];
-  /** The key that is marked. */
+  /** The place of the key that is marked; −1 for none. */
   readonly key: number;
   /** Lines below. */
   readonly words: readonly string[];

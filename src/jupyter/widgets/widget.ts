@@ -5,6 +5,7 @@
 import { InputError } from "../../errors.ts";
 import { anywidgetFace } from "./anywidget_face.ts";
 import { ipywidgetsFace } from "./ipywidgets_face.ts";
+import { notebookKernel } from "../kernel.ts";
 import { broadcastDisplay, kernelBridge } from "./kernel_bridge.ts";
 import type { FaceMaker, Panel } from "./panel.ts";
 import { plainText, stillHtml } from "./picture.ts";
@@ -43,9 +44,10 @@ export abstract class Widget implements Disposable {
    */
   protected abstract readonly panel: Panel;
 
-  /** Shows it below the cell that runs; as the last value of a cell it shows itself. */
+  /** Shows it below the cell that runs; as the last value of a cell it shows itself. Outside of a notebook it is printed. */
   async show(): Promise<void> {
-    await broadcastDisplay(this[DISPLAY]());
+    if (notebookKernel()) await broadcastDisplay(this[DISPLAY]());
+    else console.log(this[INSPECT]());
   }
 
   /** Takes it away from all pages. Its value stays as it is. */
