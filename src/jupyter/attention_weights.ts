@@ -22,7 +22,7 @@ export interface AttentionWeights {
 
 /** Which weights are wanted. */
 export interface AttentionSelection {
-  /** Query slots; the first 64 unless given. A query that was deleted is refused, as everywhere. */
+  /** Query slots; the first 64 live ones unless given. A query that was deleted is refused, as everywhere. */
   readonly queries?: readonly number[];
   /** Key slots; all live ones unless given. */
   readonly keys?: readonly number[];
@@ -60,21 +60,17 @@ export async function readAttention(
   selection: AttentionSelection = {},
 ): Promise<AttentionWeights> {
   const operation = "readAttention";
-  const { queryCount, keyCount, heads: headCount } = live.stats();
-  const queries = toNumbers(operation, "queries", selection.queries) ?? upTo(Math.min(queryCount, QUERIES));
-  const heads = toNumbers(operation, "heads", selection.heads) ?? upTo(headCount);
-  const wanted = toNumbers(operation, "keys", selection.keys);
+  const queries = toNumbers(operation, "queries", selection.queries) ??
+    [...live.querySlots().subarray(0, QUERIES)];
+  const keys = toNumbers(operation, "keys", selection.keys) ?? [...live.keySlots()];
+  const heads = toNumbers(operation, "heads", selection.heads) ?? upTo(live.stats().heads);
   // Asked for at once, so that all of them are as of this call.
   const logSumExp = live.logSumExp(queries);
   const rows = heads.map((head) => queries.map((query) => live.weights(query, { head })));
-  const slots = wanted ?? (queries.length > 0 ? live.topKeys(queries[0], keyCount) : []);
-  const [logarithms, weights, live_] = await Promise.all([
+  const [logarithms, weights] = await Promise.all([
     logSumExp,
     Promise.all(rows.map((head) => Promise.all(head))),
-    slots,
   ]);
-  const keys = live_.map((key) => typeof key === "number" ? key : key.slot);
-  if (!wanted) keys.sort((a, b) => a - b);
   return {
     queries,
     keys,

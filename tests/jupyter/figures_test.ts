@@ -144,6 +144,10 @@ Deno.test("attention that is read: weights by head, live keys alone, and what th
   assertEquals([...some.weights[0].data], [read.weights[1].data[8], read.weights[1].data[6]]);
   assertEquals(some.logSumExp?.shape, [1, 1]);
   await assertRejects(() => readAttention(live, { queries: [0.5] }), InputError, "readAttention: queries");
+  live.deleteQuery(0);
+  live.delete(2);
+  const fewer = await readAttention(live);
+  assertEquals([fewer.queries, fewer.keys], [[1, 2], [0, 3]]);
 });
 
 Deno.test("attention that is read: all of it is as of the call", async () => {
