@@ -3,7 +3,7 @@
  */
 
 import type { WeightedKey } from "../answers.ts";
-import { countOf, formatNumber } from "../display/format.ts";
+import { formatNumber } from "../display/format.ts";
 import type { PlainObject } from "../figures/figure_data.ts";
 import { axis, base, plotlyText } from "../figures/layout.ts";
 import { Figure, type FigureOptions, titled } from "./figure.ts";
@@ -73,7 +73,8 @@ export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeys
     showlegend: false,
   };
   const sum = keys.reduce((sum, { weight }) => sum + weight, 0);
-  const description = `the ${countOf(keys.length, "heaviest key")} carry ${formatNumber(sum)} of all weight`;
+  const which = keys.length === 1 ? "heaviest key carries" : `${keys.length} heaviest keys carry`;
+  const description = `the ${which} ${formatNumber(sum)} of all weight`;
   return new Figure(operation, { data, layout }, description, {
     height: Math.min(900, 110 + 30 * Math.max(1, keys.length)),
     ...options,

@@ -279,5 +279,11 @@ Deno.test("widgets: bad input is refused before anything changes", async () => {
   await assertRejects(() => liveFigure({} as never), InputError);
   await using live = await DynamicAttention.create({ query: [[1]], key: [[1]], value: [[1]] });
   await assertRejects(() => liveFigure(live, { key: 1 }), InputError);
+  await using empty = await DynamicAttention.create({
+    query: [[1]],
+    key: { data: [], shape: [0, 1] },
+    value: { data: [], shape: [0, 1] },
+  });
+  await assertRejects(() => liveFigure(empty), InputError, "engine has no key");
   await assertRejects(() => liveFigure(live, { reach: -1 }), InputError);
 });

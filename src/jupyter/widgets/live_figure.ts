@@ -207,6 +207,7 @@ function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveF
       );
     }
   }
+  if (keys.length === 0) throw new InputError(operation, "engine has no key", "one at least");
   if (!keys.includes(key)) throw new InputError(operation, `key is ${describe(key)}`, "a live key slot");
   if (!Number.isInteger(column) || column < 0) {
     throw new InputError(operation, `column is ${describe(column)}`, "a column");
