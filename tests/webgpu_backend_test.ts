@@ -322,6 +322,33 @@ for (const [what, rule] of LONG_ROWS) {
 }
 
 Deno.test({
+  name: "webgpu: states are kept when room for parts is made behind them, and when there are more of them",
+  ...GPU,
+  async fn() {
+    const sizes = { queries: 5, keys: 500 };
+    const options = { onThreshold: "patch", lazyThreshold: Infinity } as const;
+    const { live, backend, model, random } = await start(RULE, acquireDevice, options, sizes);
+    assertAccurate(await live.read(), model.standing(), "before");
+    const { bufferBytes } = backend.traffic, { rowsBuilt } = live.stats();
+    for (let more = 0; more < 20; more++) {
+      const key = random.row(2 * RULE.headDim), value = random.row(2 * RULE.valueDim);
+      model.insertKey(live.insert(key, value), key, value);
+    }
+    assertAccurate(await live.read(), model.standing(), "more keys");
+    assertEquals(live.stats().rowsBuilt, rowsBuilt, "rows were patched, from what they were");
+    assertGreater(backend.traffic.bufferBytes, bufferBytes + 1024 * 4 * RULE.heads * 21);
+    for (let more = 0; more < 20; more++) {
+      const query = random.row(4 * RULE.headDim);
+      model.insertQuery(live.insertQuery(query), query);
+    }
+    assertAccurate(await live.read(), model.standing(), "more queries");
+    assertEquals(live.stats().rowsBuilt, rowsBuilt + 20 * RULE.heads);
+    await live.dispose();
+    assertEquals(backend.traffic.buffers, 0);
+  },
+});
+
+Deno.test({
   name: "webgpu: where loops end early work is cut, and rows too long for that are refused",
   ...GPU,
   async fn() {

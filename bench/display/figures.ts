@@ -14,6 +14,7 @@ const COLORS: readonly (readonly [start: string, color: string])[] = [
   ["jax-js", "$amber"],
   ["tfjs", "$mauve"],
 ];
+const DASHES = ["dot", "solid", "dash"];
 const SYMBOLS = ["circle", "square-open", "diamond", "triangle-up-open"];
 
 /** Figures by name; `docs/bench-NAME.png` is their picture. */
@@ -58,10 +59,14 @@ function timeAgainstKeys(
 function breakEvenFigure({ subjects, breakEven }: BenchResults): FigureData {
   const ofOneThread = breakEven.filter(({ threads, edits }) => threads === 1 && edits !== null);
   const pairs = new Map(ofOneThread.map((one) => [`${one.subject} against ${one.peer}`, one]));
+  const engines = [...new Set(ofOneThread.map(({ subject }) => subject))];
   const data = [...pairs].map(([name, { subject, peer }]) => {
     const points = ofOneThread.filter((one) => one.subject === subject && one.peer === peer);
+    const look = trace(peer, subjects.map((one) => one.name));
     return {
-      ...trace(peer, subjects.map((one) => one.name)),
+      ...look,
+      // Peers differ in colour and marker, engines in how the line is drawn.
+      line: { ...look.line, dash: DASHES[engines.indexOf(subject) % DASHES.length] },
       name,
       x: points.map(({ shape }) => shape.keyCount),
       y: points.map(({ edits }) => edits),
@@ -71,7 +76,7 @@ function breakEvenFigure({ subjects, breakEven }: BenchResults): FigureData {
   return figure(data, "edits a read from which it loses");
 }
 
-function trace(name: string, names: readonly string[]): PlainObject {
+function trace(name: string, names: readonly string[]): PlainObject & { readonly line: PlainObject } {
   const [start, color] = COLORS.find(([start]) => name.startsWith(start)) ?? [name, "$text"];
   const alike = [...new Set(names.filter((other) => other.startsWith(start)))];
   const symbol = SYMBOLS[Math.max(0, alike.indexOf(name)) % SYMBOLS.length];

@@ -235,6 +235,9 @@ Deno.test("widgets: a live figure of an engine whose rows come and go, and of mo
     assert(first.includes("head 0, key 1 moved by 0; 2 queries, 200 of 499 keys"), first);
     assertEquals(drawn(first), 2 * 200);
     assert(first.includes("#d95f02"));
+    const shown = [await live.weights(1), await live.weights(2)].map((row) => row.subarray(1, 201));
+    const heaviest = Math.max(...shown[0], ...shown[1]);
+    assert(first.includes(`the darkest weighs ${Number(heaviest.toPrecision(3))}`), first);
     live.delete(499);
     live.deleteQuery(1);
     const models = named(comms, "FloatSlider");

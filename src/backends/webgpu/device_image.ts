@@ -10,7 +10,7 @@ import type { RowChanges } from "../backend.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { PagedTable, slotsOfPage } from "./paged_table.ts";
 import { finiteBias, type HostRows } from "./host_rows.ts";
-import { FLAGGED_COUNTS, type RecordLayout } from "./record_layout.ts";
+import { FLAGGED_COUNTS, PART_KEYS, type RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
 import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";
@@ -43,6 +43,11 @@ export function queryTables(session: Session, record: RecordLayout, kind: string
     queries: new PagedTable(session, `${kind}queries`, record.queryWords, most),
     states: new PagedTable(session, `${kind}states`, stateWords, most, spare),
   };
+}
+
+/** Makes room for states of parts, once there are keys enough for two. */
+export async function reserveParts({ states }: QueryTables, keys: number): Promise<void> {
+  if (keys >= 2 * PART_KEYS) await states.reserveSpare();
 }
 
 /** Tables on the device. */
@@ -133,6 +138,7 @@ export class DeviceImage {
     const { stored, kept, queries } = this.#rows;
     await this.stored.reserve(stored.keys.size);
     await this.kept.reserve(kept.keys.size);
+    await reserveParts(this, stored.keys.size);
     await this.#reserveQueries(queries.size);
     await this.#moveKept(work);
     await this.#syncKeys(work);

@@ -9,11 +9,11 @@ import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from
 import { queryColumns } from "../../core/head_layout.ts";
 import { DeviceError } from "../../errors.ts";
 import type { GpuDevice } from "./device.ts";
-import { DeviceImage, move, type QueryTables, queryTables } from "./device_image.ts";
+import { DeviceImage, move, type QueryTables, queryTables, reserveParts } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
-import { FORBIDDEN_SCORE, toRecordLayout } from "./record_layout.ts";
-import { PART_KEYS, RowUpdater } from "./row_updater.ts";
+import { FORBIDDEN_SCORE, PART_KEYS, toRecordLayout } from "./record_layout.ts";
+import { RowUpdater } from "./row_updater.ts";
 import { Session } from "./session.ts";
 import { StateMirror } from "./state_mirror.ts";
 import { noTraffic, type Traffic } from "./traffic.ts";
@@ -252,6 +252,7 @@ export class DeviceRows {
   async #passingTables(image: DeviceImage, count: number): Promise<QueryTables> {
     const { record, session } = image;
     this.#passing ??= queryTables(session, record, "passing ");
+    await reserveParts(this.#passing, this.#rows.size);
     await this.#passing.queries.reserve(count);
     await this.#passing.states.reserve(count);
     return this.#passing;

@@ -17,19 +17,24 @@ export class PagedTable {
   readonly words: number;
   /** Slots of a full page. */
   readonly pageSlots: number;
-  /** Records behind the slots of a page. */
-  readonly spare: number;
+  readonly #mostSpare: number;
+  #spare = 0;
   /** Buffers, all but the last of them full pages. */
   readonly pages: GPUBuffer[] = [];
   capacity = 0;
 
-  /** `mostSlots` caps the slots of a page; `spare` is the room behind them, in records. */
-  constructor(session: Session, label: string, words: number, mostSlots = Infinity, spare = 0) {
+  /** `mostSlots` caps the slots of a page; `mostSpare` records have to fit behind them. */
+  constructor(session: Session, label: string, words: number, mostSlots = Infinity, mostSpare = 0) {
     this.#session = session;
     this.#label = label;
     this.words = words;
-    this.spare = spare;
-    this.pageSlots = Math.min(mostSlots, slotsOfPage(session, words) - spare);
+    this.#mostSpare = mostSpare;
+    this.pageSlots = Math.min(mostSlots, slotsOfPage(session, words) - mostSpare);
+  }
+
+  /** Records that there is room for behind the slots of a page. */
+  get spare(): number {
+    return this.#spare;
   }
 
   /** Makes room for slots below `slots`, all or none; new records are zeros. */
@@ -42,26 +47,39 @@ export class PagedTable {
       throw new CapacityError("webgpu", `one record of ${this.#label}`, bytes, cause);
     }
     const capacity = Math.max(1, slots, 2 * this.capacity);
+    await this.#lay(Math.floor(this.capacity / this.pageSlots), capacity, this.#spare);
+  }
+
+  /** Makes all the room behind the slots of all pages that they may have. */
+  async reserveSpare(): Promise<void> {
+    if (this.#spare < this.#mostSpare) await this.#lay(0, this.capacity, this.#mostSpare);
+  }
+
+  /** Lays the pages from one on anew, with what they hold. */
+  async #lay(firstPage: number, capacity: number, spare: number): Promise<void> {
     const { STORAGE, COPY_SRC, COPY_DST } = BufferUsage;
-    const kept = Math.floor(this.capacity / this.pageSlots);
     const requests = [];
-    for (let first = kept * this.pageSlots; first < capacity; first += this.pageSlots) {
+    for (let first = firstPage * this.pageSlots; first < capacity; first += this.pageSlots) {
       requests.push({
         label: this.#label,
-        bytes: 4 * this.words * (Math.min(this.pageSlots, capacity - first) + this.spare),
+        bytes: 4 * this.words * (Math.min(this.pageSlots, capacity - first) + spare),
         usage: STORAGE | COPY_SRC | COPY_DST,
       });
     }
     const made = await this.#session.allocate(`${capacity} ${this.#label}`, requests);
-    const old = this.pages[kept];
-    if (old) {
+    const old = this.pages.slice(firstPage);
+    if (old.length > 0) {
       await this.#session.run(new WorkList(), (encoder) => {
-        encoder.copyBufferToBuffer(old, 0, made[0], 0, old.size - 4 * this.words * this.spare);
+        old.forEach((page, at) => {
+          const bytes = 4 * this.words * this.slotsIn(firstPage + at, this.capacity);
+          encoder.copyBufferToBuffer(page, 0, made[at], 0, bytes);
+        });
       });
-      this.#session.release(old);
+      for (const page of old) this.#session.release(page);
     }
-    this.pages.splice(kept, 1, ...made);
+    this.pages.splice(firstPage, old.length, ...made);
     this.capacity = capacity;
+    this.#spare = spare;
   }
 
   /** Where a slot is. */

@@ -16,8 +16,8 @@ import { HEAVY_KEYS } from "../float64/row_states.ts";
  * a count a head, then a list a head.
  */
 export const FLAGGED_PARTS = 3, FLAGGED_MERGE = 4, FLAGGED_COUNTS = 8;
-/** Parts that a row's keys are cut into at most. */
-export const MOST_PARTS = 128;
+/** Parts that a row's keys are cut into at most, and keys of a part at least. */
+export const MOST_PARTS = 128, PART_KEYS = 256;
 
 /** Kinds of a key record. */
 export const EMPTY_KEY = 0, ADDED_KEY = 1, TAKEN_KEY = 2;

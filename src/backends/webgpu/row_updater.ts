@@ -14,13 +14,18 @@ import type { HostRows } from "./host_rows.ts";
 import { TILE_DEPTH } from "./kernels/products.ts";
 import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
 import type { KernelName } from "./pipelines.ts";
-import { ADDED_KEY, FLAGGED_COUNTS, FLAGGED_MERGE, MOST_PARTS, TAKEN_KEY } from "./record_layout.ts";
+import {
+  ADDED_KEY,
+  FLAGGED_COUNTS,
+  FLAGGED_MERGE,
+  MOST_PARTS,
+  PART_KEYS,
+  TAKEN_KEY,
+} from "./record_layout.ts";
 import { type Groups, groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
 /** Multiply-adds of one dispatch at most: a device must not be busy for seconds, or it is taken for hung. */
 const DISPATCH_WORK = 2 ** 34;
-/** Keys of a part at least, where the keys of a row are cut into parts. */
-export const PART_KEYS = 256;
 /** So few keys are summed exactly in a build, where a rounding is no longer lost among others. */
 const FEW_KEYS = 16;
 

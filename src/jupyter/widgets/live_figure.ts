@@ -110,12 +110,14 @@ export class LiveFigure extends Widget {
     }
     const { bounds, pending } = await this.#engine.peek(queries);
     const off = bounds.reduce((a, b) => Math.max(a, b), 0);
+    const heaviest = weights.reduce((most, row) => row.reduce((a, b) => Math.max(a, b), most), 0);
     const moved = slots.includes(key) ? `moved by ${round(this.#moved.get(key) ?? 0)}` : "is not there";
     const part = shown.length < slots.length ? `, ${shown.length} of ${slots.length} keys` : "";
     const words = [
       `head ${head}, key ${key} ${moved}; ${queries.length} ${
         queries.length === 1 ? "query" : "queries"
       }${part}`,
+      `rows are queries, columns keys; the darkest weighs ${round(heaviest)}`,
       `edits that wait: ${pending}; the applied output is off by at most ${round(off)}`,
     ];
     this.panel.picture = drawWeights({ weights, key: shown.indexOf(key), words });
