@@ -6,7 +6,6 @@
  */
 
 import type { RowChanges } from "../backend.ts";
-
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { PagedTable, slotsOfPage } from "./paged_table.ts";
 import { finiteBias, type HostRows } from "./host_rows.ts";
@@ -17,8 +16,8 @@ import { BufferUsage } from "./usage.ts";
 
 /** Bytes that are uploaded at once. */
 const UPLOAD_BYTES = 2 ** 25;
-/** States of parts that a page has room for, where buffers are not too small for that. */
-const PART_STATES = 1024;
+/** States of parts that a page has room for, all heads each, and bytes of them at most. */
+const PART_STATES = 1024, PART_BYTES = 2 ** 23;
 /** In the place of a slot: the kept row comes from the host. */
 const FROM_HOST = -1;
 
@@ -37,7 +36,7 @@ export interface QueryTables {
 export function queryTables(session: Session, record: RecordLayout, kind: string): QueryTables {
   const stateWords = record.layout.heads * record.stateWords;
   const fitting = slotsOfPage(session, stateWords);
-  const spare = Math.min(PART_STATES, Math.floor(fitting / 2));
+  const spare = Math.min(PART_STATES, Math.floor(PART_BYTES / (4 * stateWords)), Math.floor(fitting / 2));
   const most = Math.min(slotsOfPage(session, record.queryWords), fitting - spare);
   return {
     queries: new PagedTable(session, `${kind}queries`, record.queryWords, most),
