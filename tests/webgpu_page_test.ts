@@ -36,7 +36,7 @@ Deno.test({
     await page.waitForFunction("globalThis.seeWebgpu");
     const { adapter, arithmetic, rules, recovers } = await page.evaluate("seeWebgpu()") as WebgpuSeen;
     console.log(adapter, JSON.stringify(arithmetic), JSON.stringify(rules));
-    assertEquals(Object.keys(rules).length, 3);
+    assertEquals(Object.keys(rules).length, 4);
     for (const [name, { patched, refreshed, compared }] of Object.entries(rules)) {
       assertEquals(compared, 27, name);
       assertGreater(patched, 37 * 20, name);

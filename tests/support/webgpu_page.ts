@@ -20,16 +20,25 @@ const PLAIN: ModelRule = {
   maskOf: null,
 };
 
-const RULES: Readonly<Record<string, ModelRule>> = {
-  "one head": PLAIN,
-  "grouped heads, softcap": { ...PLAIN, heads: 4, kvHeads: 2, headDim: 18, softcap: 6 },
-  "a window and a mask that differs by head": {
-    ...PLAIN,
-    heads: 2,
-    kvHeads: 2,
-    window: [50, 40],
-    maskOf: (query, key, head) => (query + 2 * key + head) % 7 !== 0,
+const FEW_KEYS = 70;
+
+const RULES: Readonly<Record<string, { readonly rule: ModelRule; readonly keys: number }>> = {
+  "one head": { rule: PLAIN, keys: FEW_KEYS },
+  "grouped heads, softcap": {
+    rule: { ...PLAIN, heads: 4, kvHeads: 2, headDim: 18, softcap: 6 },
+    keys: FEW_KEYS,
   },
+  "a window and a mask that differs by head": {
+    rule: {
+      ...PLAIN,
+      heads: 2,
+      kvHeads: 2,
+      window: [50, 40],
+      maskOf: (query, key, head) => (query + 2 * key + head) % 7 !== 0,
+    },
+    keys: FEW_KEYS,
+  },
+  "keys that are summed in parts": { rule: { ...PLAIN, heads: 2 }, keys: 600 },
 };
 
 /** What was seen. */
@@ -48,8 +57,8 @@ export interface WebgpuSeen {
 export async function seeWebgpu(): Promise<WebgpuSeen> {
   const { adapterName, arithmetic } = await acquireDevice();
   const rules: Record<string, WebgpuSeen["rules"][string]> = {};
-  for (const [name, rule] of Object.entries(RULES)) {
-    const { live, model, random } = await start(rule);
+  for (const [name, { rule, keys }] of Object.entries(RULES)) {
+    const { live, model, random } = await start(rule, keys);
     let compared = 0;
     const compare = async (what: string) => {
       assertAccurate(await live.read(), model.standing(), `${name}, ${what}`);
@@ -74,10 +83,10 @@ export async function seeWebgpu(): Promise<WebgpuSeen> {
   return { adapter: adapterName, arithmetic, rules, recovers };
 }
 
-async function start(rule: ModelRule) {
+async function start(rule: ModelRule, keys: number) {
   const random = new Random(5), model = new MemoryModel(rule);
   for (let i = 0; i < 37; i++) model.insertQuery(i, random.row(rule.heads * rule.headDim));
-  for (let j = 0; j < 70; j++) {
+  for (let j = 0; j < keys; j++) {
     model.insertKey(j, random.row(rule.kvHeads * rule.headDim), random.row(rule.kvHeads * rule.valueDim));
   }
   const { heads, kvHeads, scale, softcap, causal, window, maskOf } = rule;
@@ -121,7 +130,7 @@ function edit(
 }
 
 async function recover(): Promise<boolean> {
-  const { live, model, random } = await start(PLAIN);
+  const { live, model, random } = await start(PLAIN, FEW_KEYS);
   await live.read();
   (await acquireDevice()).device.destroy();
   edit(live, model, random, 2);
