@@ -2,7 +2,14 @@
 
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
 import type { Message } from "../../src/kernel/protocol/message.ts";
-import { assert, assertEquals, assertGreater, assertMatch, assertStringIncludes } from "../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertGreaterOrEqual,
+  assertMatch,
+  assertStringIncludes,
+} from "../assert.ts";
 
 const moduleOf = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
 const IMPORTS = `import { DynamicAttention } from ${moduleOf("mod.ts")};
@@ -97,7 +104,8 @@ Deno.test("notebook: a bar moves while a cell is busy", () =>
     assertGreater(counts[3], counts[0]);
     assertStringIncludes(String(dataOf(seen[1])["text/html"]), "&lt;b&gt;busy");
     const [turns] = await run("turns");
-    assertGreater(Number(dataOf(turns)["text/plain"]), counts[3]);
+    // None is lost; on a busy machine none may have followed, either.
+    assertGreaterOrEqual(Number(dataOf(turns)["text/plain"]), counts[3]);
   }));
 
 Deno.test("notebook: the stop button ends an interruptible run, the state is kept and the next cell runs", () =>
