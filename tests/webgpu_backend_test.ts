@@ -1,91 +1,14 @@
 // The webgpu backend by itself: that weights repeat to the bit, what is asked of the device, small buffers, arithmetic
 // that fails, and devices that fail.
 
-import {
-  BackendError,
-  CapacityError,
-  DeviceError,
-  DynamicAttention,
-  type DynamicAttentionOptions,
-} from "../mod.ts";
-import { createEngine } from "../src/dynamic_attention.ts";
+import { BackendError, CapacityError, DeviceError, DynamicAttention } from "../mod.ts";
 import { acquireDevice, type GpuDevice, openDevice } from "../src/backends/webgpu/device.ts";
-import type { Traffic } from "../src/backends/webgpu/traffic.ts";
 import { referenceAttention } from "../src/core/reference.ts";
-import { WebgpuBackend } from "../src/backends/webgpu/webgpu_backend.ts";
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "./assert.ts";
 import { assertAccurate, rowsOf } from "./support/accuracy.ts";
 import { GPU } from "./support/backends.ts";
-import { MemoryModel, type ModelKey, type ModelRule } from "./support/memory_model.ts";
 import { Random } from "./support/random.ts";
-
-const RULE: ModelRule = {
-  heads: 4,
-  kvHeads: 2,
-  headDim: 18,
-  valueDim: 5,
-  scale: 0.3,
-  softcap: 0,
-  causal: false,
-  window: [Infinity, Infinity],
-  maskOf: null,
-};
-
-/** The same device with something else said of it. */
-function saying(gpu: GpuDevice, more: Partial<GpuDevice>): GpuDevice {
-  const changes = Object.entries(more).map(([name, value]) => [name, { value }] as const);
-  return Object.create(gpu, Object.fromEntries(changes));
-}
-
-/** An engine on a device, its backend, and the model of what it holds. */
-async function start(
-  rule: ModelRule,
-  open: () => Promise<GpuDevice> = acquireDevice,
-  more: Partial<DynamicAttentionOptions> = {},
-  { queries, keys } = { queries: 37, keys: 70 },
-) {
-  const random = new Random(5);
-  const model = new MemoryModel(rule);
-  for (let i = 0; i < queries; i++) model.insertQuery(i, random.row(rule.heads * rule.headDim));
-  for (let j = 0; j < keys; j++) {
-    model.insertKey(j, random.row(rule.kvHeads * rule.headDim), random.row(rule.kvHeads * rule.valueDim));
-  }
-  const { heads, kvHeads, scale, softcap, causal, window, maskOf } = rule;
-  const mask = (i: number, j: number, head: number) => model.mask(i, j, head);
-  const after = causal === false ? Infinity : causal === true ? 0 : causal.offset;
-  const backend = new WebgpuBackend({
-    layout: rule,
-    rule: { scale, softcap, before: window[0], after: Math.min(window[1], after) },
-    maskHeads: maskOf ? heads : 0,
-    tolerance: 1e-8,
-  }, open);
-  const options = { heads, kvHeads, scale, softcap, causal, window, ...(maskOf ? { mask } : {}) };
-  const live = await createEngine(
-    { ...options, ...model.matrices(), backend: "array", ...more },
-    () => backend,
-  );
-  return { live, backend, model, random };
-}
-
-/** Changes some keys in an engine and its model. */
-function edit(live: DynamicAttention, model: MemoryModel, random: Random, count: number, size = 1): void {
-  const { kvHeads, headDim, valueDim } = model.rule;
-  for (let t = 0; t < count; t++) {
-    const slot = random.pick(model.keySlots), held = model.keys.get(slot) as ModelKey;
-    held.key = random.row(kvHeads * headDim, size);
-    held.value = random.row(kvHeads * valueDim);
-    live.set(slot, held.key, held.value);
-  }
-}
-
-/** What `run` adds to the counts. */
-async function trafficOf(backend: WebgpuBackend, run: () => unknown): Promise<Traffic> {
-  const before = { ...backend.traffic };
-  await run();
-  const added = { ...backend.traffic };
-  for (const name of Object.keys(added) as (keyof Traffic)[]) added[name] -= before[name];
-  return added;
-}
+import { edit, RULE, saying, start, trafficOf } from "./support/webgpu_engine.ts";
 
 for (const softcap of [0, 7]) {
   Deno.test({
@@ -263,88 +186,6 @@ Deno.test({
     }
     await compare("patched");
     assertGreater(live.stats().rowsPatched, 0);
-  },
-});
-
-/** Rows of many keys: all of them in reach, few, and for the first queries none. */
-const LONG_ROWS: readonly (readonly [string, ModelRule])[] = [
-  ["all keys", RULE],
-  ["300 keys around", { ...RULE, softcap: 20, window: [150, 150] }],
-  ["keys long ago, if any", { ...RULE, causal: { offset: -2 } }],
-];
-
-for (const [what, rule] of LONG_ROWS) {
-  Deno.test({
-    name: `webgpu: few rows of many keys are summed in parts, ${what}`,
-    ...GPU,
-    async fn() {
-      const sizes = { queries: 5, keys: 1500 };
-      const { live, backend, model, random } = await start(rule, acquireDevice, {
-        onThreshold: "patch",
-        lazyThreshold: Infinity,
-      }, sizes);
-      const columns = rule.heads * rule.headDim;
-      const compare = async (when: string) => {
-        const before = model.snapshot();
-        const { output, bounds } = await live.peek();
-        assertAccurate(await live.read(), model.standing(), when);
-        const truth = referenceAttention(before.standing()).output;
-        rowsOf(output).forEach((row, i) => {
-          const distance = Math.hypot(...row.map((o, c) => o - truth[i][c]));
-          assert(distance <= bounds[i], `${when}: row ${i} is off by ${distance}, bound ${bounds[i]}`);
-        });
-        const weights = await live.weights(4, { head: 3 });
-        const sum = weights.reduce((sum, weight) => sum + weight);
-        assert(Math.abs(sum - (truth[4].some((o) => o !== 0) ? 1 : 0)) < 1e-5, `${when}: weights of ${sum}`);
-      };
-      await compare("built");
-      // A key that is nearly all of a row comes and goes, so that what is left has to be built again.
-      for (const slot of [2, 700, 1, 1499, 3]) {
-        const held = model.keys.get(slot) as ModelKey;
-        for (const size of [12, 0.1]) {
-          held.key = random.row(2 * rule.headDim, size);
-          live.setKey(slot, held.key);
-          await compare(`key ${slot} of size ${size}`);
-          await live.rebuild();
-        }
-      }
-      if (what !== LONG_ROWS[2][0]) assertGreater(live.stats().refreshes, 0);
-      const query = random.row(columns);
-      model.insertQuery(live.insertQuery(query), query);
-      await compare("one more query");
-      // A move of the rows, a build and, where sums are worth it, a merge.
-      const { isCompensated } = (await acquireDevice()).arithmetic;
-      const attend = await trafficOf(backend, () => live.attend(random.rows(2, columns)));
-      assertEquals([attend.submits, attend.dispatches], [1, isCompensated ? 3 : 2]);
-      await live.dispose();
-    },
-  });
-}
-
-Deno.test({
-  name: "webgpu: states are kept when room for parts is made behind them, and when there are more of them",
-  ...GPU,
-  async fn() {
-    const sizes = { queries: 5, keys: 500 };
-    const options = { onThreshold: "patch", lazyThreshold: Infinity } as const;
-    const { live, backend, model, random } = await start(RULE, acquireDevice, options, sizes);
-    assertAccurate(await live.read(), model.standing(), "before");
-    const { bufferBytes } = backend.traffic, { rowsBuilt } = live.stats();
-    for (let more = 0; more < 20; more++) {
-      const key = random.row(2 * RULE.headDim), value = random.row(2 * RULE.valueDim);
-      model.insertKey(live.insert(key, value), key, value);
-    }
-    assertAccurate(await live.read(), model.standing(), "more keys");
-    assertEquals(live.stats().rowsBuilt, rowsBuilt, "rows were patched, from what they were");
-    assertGreater(backend.traffic.bufferBytes, bufferBytes + 1024 * 4 * RULE.heads * 21);
-    for (let more = 0; more < 20; more++) {
-      const query = random.row(4 * RULE.headDim);
-      model.insertQuery(live.insertQuery(query), query);
-    }
-    assertAccurate(await live.read(), model.standing(), "more queries");
-    assertEquals(live.stats().rowsBuilt, rowsBuilt + 20 * RULE.heads);
-    await live.dispose();
-    assertEquals(backend.traffic.buffers, 0);
   },
 });
 
