@@ -191,9 +191,9 @@ export class EditPipeline {
     return this.#queue.enqueue(operation, takePlace, true);
   }
 
-  /** Waits for what was asked before, then gives the backend back. */
+  /** Answers what was asked before, takes nothing new, flushes by itself included, and then gives the backend back. */
   async dispose(): Promise<void> {
-    await this.#queue.idle();
+    await this.#queue.close();
     await this.#backend.dispose();
   }
 
@@ -314,6 +314,7 @@ export class EditPipeline {
   }
 
   #flushAtThreshold(): void {
+    if (this.#queue.isClosed) return;
     const pending = this.#pendingEdits();
     if (this.#flushingByItself || pending.edits === 0 || !this.#config.threshold.isReached(pending)) return;
     this.#flushingByItself = true;

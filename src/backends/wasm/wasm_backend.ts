@@ -259,8 +259,7 @@ export class WasmBackend implements Backend {
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    await this.#runner.dispose();
-    giveMemory(this.#arena.memory);
+    if (await this.#runner.dispose()) giveMemory(this.#arena.memory);
   }
 
   #savedParts() {
