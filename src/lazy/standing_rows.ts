@@ -113,7 +113,7 @@ export class StandingRows {
     for (const cohort of cohorts) {
       const changes = cohort.since.slots.length;
       if (changes === 0) this.#history.reach(cohort.queries);
-      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(cohort);
+      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
       else build.push(cohort.queries);
     }
     await this.#update(joined(build), patch);
@@ -154,7 +154,7 @@ export class StandingRows {
       cohort = history.oldest()
     ) {
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
-      else await this.#update(NO_ROWS, [cohort]);
+      else await this.#update(NO_ROWS, [inSlotOrder(cohort)]);
       history.clearUp();
     }
   }
@@ -241,6 +241,17 @@ export class StandingRows {
 }
 
 const NO_ROWS = new Uint32Array(0);
+
+/**
+ * A cohort whose changes are in the order of their slots: the bits of a sum must not depend on the order of batches, which
+ * reads of other rows decide.
+ */
+function inSlotOrder({ queries, since }: Cohort): Cohort {
+  const { slots, kept } = since;
+  if (slots.every((slot, at) => at === 0 || slots[at - 1] < slot)) return { queries, since };
+  const order = Uint32Array.from(slots.keys()).sort((a, b) => slots[a] - slots[b]);
+  return { queries, since: { slots: order.map((at) => slots[at]), kept: order.map((at) => kept[at]) } };
+}
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {
   if (parts.length === 1) return parts[0];

@@ -82,9 +82,7 @@ export class RowUpdater {
     const distrusted = new Set([...blocks.flaggedAmong(queries), ...overloaded]);
     if (distrusted.size === 0) return;
     this.#work.refreshes += distrusted.size;
-    // What one row of a block costs all of them cost, and those that were patched alike lose their trust soon, too.
-    const refreshed = new Set(Array.from(distrusted, blockOf));
-    await this.build(states, head, queries.filter((slot) => refreshed.has(blockOf(slot))), stored);
+    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), stored);
   }
 
   /** Scores by slot of all stored keys with a row; −∞ where there is none. */
