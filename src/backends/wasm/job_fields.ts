@@ -13,6 +13,13 @@ export const BLOCK_ROWS = 8;
 export const BLOCK_BYTES = 32;
 /** Terms that are summed plainly before they go to the two-float sums. */
 export const CHUNK_TERMS = 32;
+/** A patch of so few terms is summed in float64: beside what it changes that costs little, and single edits leave no rounding. */
+export const FEW_TERMS = 16;
+/**
+ * Rows of so few keys are always summed in float64: float32 from scratch makes few roundings there, and may be right by
+ * luck where a chain of 32 multiply-adds is not. It takes up to 1.8 times as long.
+ */
+export const FEW_KEYS = 256;
 
 /** u32: d. */
 export const HEAD_DIM = 0;
@@ -79,8 +86,10 @@ export const PAIR_COUNT = 120;
  * is multiplied.
  */
 export const TWIN_COUNT = 124;
+/** u32: a call of at most this many terms is summed in float64. */
+export const EXACT_TERMS = 128;
 /** Bytes of a job. */
-export const JOB_BYTES = 128;
+export const JOB_BYTES = 192;
 
 /**
  * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once twins are joined, weights in float64,

@@ -160,6 +160,7 @@ export class RowBlocks {
     words[field.HEAD_DIM / 4] = rule.headDim;
     words[field.COLUMNS / 4] = this.columns;
     words[field.VALUE_DIM / 4] = rule.valueDim;
+    words[field.EXACT_TERMS / 4] = field.FEW_TERMS;
     floats[field.SCALE / 4] = rule.scale;
     floats[field.SOFTCAP / 4] = rule.softcap;
     floats[field.TOLERANCE / 4] = rule.tolerance;

@@ -51,7 +51,7 @@ export class RowUpdater {
     const blocks = states.heads[head];
     this.#begin(head);
     this.#terms.pushLive(stored);
-    this.#terms.attach(blocks.job);
+    this.#terms.attach(blocks.job, stored.count);
     await states.withActive(head, queries, (ranges) => this.#run(blocks.toBuild(ranges), queries.length));
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
     this.#count(queries.length, true);
@@ -67,7 +67,7 @@ export class RowUpdater {
     this.#begin(head);
     this.#terms.exchange(moment);
     this.#work.rowsPatched += queries.length;
-    this.#terms.attach(blocks.job);
+    this.#terms.attach(blocks.job, stored.count);
     let events: readonly HeavyEvent[] = [];
     await states.withActive(head, queries, async (ranges) => {
       const run = blocks.toPatch(ranges);
@@ -92,7 +92,7 @@ export class RowUpdater {
     this.#terms.pushLive(stored);
     const { count, slots } = this.#terms;
     this.#scores.reserve(count * BLOCK_BYTES);
-    this.#terms.attach(blocks.job);
+    this.#terms.attach(blocks.job, stored.count);
     const lane = slot % BLOCK_ROWS;
     this.#kernels.score(blocks.job, blockOf(slot), 1 << lane, this.#scores.address);
     this.#count(1, false);

@@ -77,6 +77,8 @@ export class WasmBackend implements Backend {
   readonly #totals: RowTotals;
   readonly #certifier: Certifier<KeyTable>;
   readonly #isFused: boolean;
+  /** Head rows whose totals were taken from their keys when they were last certified. */
+  readonly #exactRows = new Set<number>();
   /** By head, a norm that no query's is above. */
   readonly #largestNorms: Float64Array;
   #isDisposed = false;
@@ -192,6 +194,7 @@ export class WasmBackend implements Backend {
         let squared = 0;
         for (let head = 0; head < heads; head++) {
           const norm = this.#takeStanding(slot, head, moment);
+          this.#noteExactness(slot * heads + head);
           const rounding = this.#roundingOf(norm, head, moment);
           squared += this.#certifier.bound(this.#totals, slot * heads + head, head, rounding) ** 2;
         }
@@ -325,6 +328,14 @@ export class WasmBackend implements Backend {
     for (const slot of queries) {
       for (let row = slot * heads; row < (slot + 1) * heads; row++) this.#certifier.changeRow(row);
     }
+  }
+
+  /** Measures are shares of a row's mass, which is another number once the row is answered from its keys. */
+  #noteExactness(row: number): void {
+    if (this.#exactRows.has(row) === this.#totals.isExact) return;
+    this.#certifier.changeRow(row);
+    if (this.#totals.isExact) this.#exactRows.add(row);
+    else this.#exactRows.delete(row);
   }
 
   /** What computing the weights of the row at hand may have done to it. */

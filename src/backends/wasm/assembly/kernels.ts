@@ -5,6 +5,7 @@ import {
   BLOCK_BYTES,
   CHUNK_TERMS,
   COLUMNS,
+  EXACT_TERMS,
   HIGH,
   LOW,
   PAIR_COUNT,
@@ -18,15 +19,12 @@ import {
 import { chargeChunk, judge } from "./ledger.ts";
 import { multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addTwo } from "./products.ts";
-import { activeRows, areFew } from "./rows.ts";
+import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
 import { joinTwins, widenWeights } from "./twins.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
-
-/** So few terms cost little beside what they change, and are summed in float64: edits one by one leave no rounding. */
-const FEW_TERMS: i32 = 16;
 
 /** Where memory is free. */
 export function heapBase(): usize {
@@ -40,7 +38,7 @@ export function clear(job: usize, first: i32, end: i32): void {
 
 /** Adds the terms, which have no pairs and no twins, to active rows that are being built, raising shifts as scores ask for it. */
 export function build(job: usize, first: i32, end: i32): void {
-  const terms = load<i32>(job + TERM_COUNT);
+  const terms = load<i32>(job + TERM_COUNT), areFew = terms <= load<i32>(job + EXACT_TERMS);
   for (let block = first; block < end; block++) {
     const rows = activeRows(job, block);
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
@@ -48,7 +46,7 @@ export function build(job: usize, first: i32, end: i32): void {
       scoreChunk(job, block, term, count, rows);
       raiseShifts(job, block, count);
       const peaked = weighChunk(job, block, term, count, 0);
-      addChunk(job, block, term, count, 0, 0, rows, terms <= FEW_TERMS ? rows : rows & peaked);
+      addChunk(job, block, term, count, 0, 0, rows, areFew ? rows : rows & peaked);
     }
   }
 }
@@ -62,6 +60,7 @@ export function settle(job: usize, first: i32, end: i32): void {
 export function patch(job: usize, first: i32, end: i32): bool {
   const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
   const twinsAt = 2 * allPairs, twinsEnd = twinsAt + 2 * load<i32>(job + TWIN_COUNT);
+  const areFew = terms <= load<i32>(job + EXACT_TERMS);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
     const rows = activeRows(job, block);
@@ -73,7 +72,7 @@ export function patch(job: usize, first: i32, end: i32): bool {
       const peaked = weighChunk(job, block, term, count, pairs);
       // Chunks are of even size, so neither pairs nor twins are parted.
       const from = max(term, twinsAt), twins = max(0, min(term + count, twinsEnd) - from) >> 1;
-      addChunk(job, block, term, count, from - term, twins, rows, terms <= FEW_TERMS ? rows : rows & peaked);
+      addChunk(job, block, term, count, from - term, twins, rows, areFew ? rows : rows & peaked);
     }
     isFlagged = judge(job, block) || isFlagged;
   }
@@ -248,8 +247,8 @@ function addChunk(
   // Where both occur, rows go one by one: a block takes a chunk in one way.
   const areMixed = exact != 0 && plain != 0;
   // The weights are widened before the plain sums join the twins among them.
-  if (exact != 0) addExactChunk(job, block, values, count, from, twins, exact, areMixed || areFew(exact));
-  if (plain != 0) addPlainChunk(job, block, values, count, from, twins, plain, areMixed || areFew(plain));
+  if (exact != 0) addExactChunk(job, block, values, count, from, twins, exact, areMixed || areFewRows(exact));
+  if (plain != 0) addPlainChunk(job, block, values, count, from, twins, plain, areMixed || areFewRows(plain));
   chargeChunk(job, block, count, exact);
 }
 

@@ -12,7 +12,7 @@ import type { Kernels } from "../load_kernels.ts";
 /** Blocks of a piece at most. */
 export const PIECE_BLOCKS = 4;
 /** A lane is a job that one thread alone uses, and its scratch, which starts here. */
-const LANE_SCRATCH = 128;
+const LANE_SCRATCH = field.JOB_BYTES;
 /** Bytes of a lane. */
 export const LANE_BYTES = LANE_SCRATCH + field.SCRATCH_BYTES;
 /** Bytes of the table of pieces before its entries: the number of the piece that nobody has taken yet. */
