@@ -160,6 +160,15 @@ export class Certifier<Table> {
     if (this.#columns.size > 2 * this.#columnsLeft + COLUMN_MEMORY) this.#letGo();
   }
 
+  /** Forgets all that was measured. */
+  forget(): void {
+    this.#columns.clear();
+    this.#columnsLeft = 0;
+    this.#pending = [];
+    this.#sumsHoldSince = ++this.#batch;
+    this.#output.fill(0);
+  }
+
   /** The state of a row has changed. */
   changeRow(row: number): void {
     if (row < this.#rowCapacity) this.#ages[row]++;

@@ -94,15 +94,21 @@ export class StandingRows {
 
   /** Stores changes, of which the key slots are these; all or nothing. `toChanges` may throw. */
   async store(slots: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
+    const dropped = this.#history.takeFreed();
     const kept = this.#history.prepare(slots);
     try {
-      await this.#backend.store(toChanges(), kept);
+      await this.#backend.store(toChanges(), kept, dropped);
     } catch (cause) {
-      this.#history.abandon(kept);
+      this.#history.abandon(kept, dropped);
       throw cause;
     }
     this.#history.commit(slots, kept, queries);
     if (queries.length > 0) this.#all = null;
+  }
+
+  /** Forgets keys and queries that are gone, when all rows are up to date. */
+  async forget(): Promise<void> {
+    await this.#backend.forget(this.#history.takeFreed());
   }
 
   /** Brings rows up to date, each in the way that is cheaper; when it fails, they are computed anew next time. */
@@ -138,24 +144,13 @@ export class StandingRows {
     const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.keptLimit(sizes);
     if (!history.isGrown && history.keptCount <= limit) return;
     history.clearUp();
-    for (
-      let cohort = history.oldest();
-      cohort && cohort.since.slots.length >= breakEven;
-      cohort = history.oldest()
-    ) {
-      history.lose(cohort.queries);
-      history.clearUp();
-    }
-    if (history.keptCount <= limit) return;
-    // Many moments share it. What has missed little by little catches up, for no more than it would have cost before.
-    for (
-      let cohort = history.oldest();
-      cohort && history.keptCount > limit / 2;
-      cohort = history.oldest()
-    ) {
+    history.loseBehind(breakEven);
+    // Many moments share what is left. What has missed little catches up, for no more than it would have cost before.
+    while (history.keptCount > limit) {
+      const cohort = history.oldest();
+      if (!cohort) return;
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
       else await this.#update(NO_ROWS, [inSlotOrder(cohort)]);
-      history.clearUp();
     }
   }
 

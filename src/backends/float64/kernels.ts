@@ -75,6 +75,11 @@ export class Kernels implements PairMeasures<KeyBlock> {
     this.#biasColumn = biasColumn;
   }
 
+  /** Wipes the query that was selected last. */
+  forgetQuery(): void {
+    this.#query.fill(0);
+  }
+
   /** Computes the state of `row` from the keys of `stored`. */
   buildRow(states: RowStates, row: number, stored: KeyBlock): void {
     states.clear(row);

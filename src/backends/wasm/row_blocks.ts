@@ -183,7 +183,11 @@ export class RowBlocks {
     });
     const events = arena.take(blocks * 8 * field.ROW_EVENTS * field.EVENT_BYTES);
     for (const { at, bytes, address } of tables) {
-      if (had > 0) arena.words(address, had * bytes / 4).set(arena.words(this.#at(at), had * bytes / 4));
+      if (had > 0) {
+        const left = arena.words(this.#at(at), had * bytes / 4);
+        arena.words(address, had * bytes / 4).set(left);
+        left.fill(0);
+      }
       this.#place(at, address);
     }
     this.#place(field.EVENTS, events);
@@ -203,6 +207,17 @@ export class RowBlocks {
     for (let c = 0; c < headDim; c++) packed[start + 8 * c] = query[c];
     this.#arena.doubles(this.#at(field.ROW_POSITIONS), this.blocks * 8)[row] = position;
     this.activate(row, true);
+  }
+
+  /** Wipes the scratch of the job, in which single blocks are scored. */
+  wipeScratch(): void {
+    this.#arena.words(this.#at(field.SCRATCH), field.SCRATCH_BYTES / 4).fill(0);
+  }
+
+  /** Wipes a query; its row is not active. */
+  wipeQuery(row: number): void {
+    this.setQuery(row, new Float32Array(this.#rule.headDim));
+    this.activate(row, false);
   }
 
   /** Says whether the next calls are about a row. */

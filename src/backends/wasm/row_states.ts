@@ -63,6 +63,17 @@ export class RowStates {
     this.clear(slot);
   }
 
+  /** Wipes what scoring left. */
+  wipeScratch(): void {
+    for (const blocks of this.heads) blocks.wipeScratch();
+  }
+
+  /** Wipes a query and its states. */
+  wipe(slot: number): void {
+    for (const blocks of this.heads) blocks.wipeQuery(slot);
+    this.clear(slot);
+  }
+
   /** Makes a query's states those of no keys. */
   clear(slot: number): void {
     this.heads.forEach((blocks, head) => {

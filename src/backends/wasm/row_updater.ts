@@ -29,6 +29,8 @@ export class RowUpdater {
   readonly #work: Work;
   readonly #terms: TermList;
   readonly #scores: MemoryTable;
+  /** Bytes of scores that the last question left. */
+  #scoreBytes = 0;
 
   constructor(kernels: Kernels, runner: PieceRunner, arena: Arena, config: BackendConfig, work: Work) {
     this.#kernels = kernels;
@@ -43,6 +45,13 @@ export class RowUpdater {
   /** Makes room for calls of `count` terms. */
   reserve(count: number): void {
     this.#terms.reserve(count);
+  }
+
+  /** Wipes the scores and weights that were computed last. */
+  forget(): void {
+    this.#scores.wipe(this.#scoreBytes);
+    this.#scoreBytes = 0;
+    this.#runner.forget();
   }
 
   /** Computes rows of a head from scratch. */
@@ -92,6 +101,7 @@ export class RowUpdater {
     this.#terms.pushLive(stored);
     const { count, slots } = this.#terms;
     this.#scores.reserve(count * BLOCK_BYTES);
+    this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);
     this.#terms.attach(blocks.job, stored.count);
     const lane = slot % BLOCK_ROWS;
     this.#kernels.score(blocks.job, blockOf(slot), 1 << lane, this.#scores.address);

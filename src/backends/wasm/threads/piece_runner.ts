@@ -63,6 +63,11 @@ export class PieceRunner {
     runPieces(this.#kernels, this.#arena.memory, run, this.#lanes[0], LAYOUT);
   }
 
+  /** Wipes what the lanes computed last. */
+  forget(): void {
+    for (const lane of this.#lanes) this.#arena.words(lane, LANE_BYTES / 4).fill(0);
+  }
+
   /** Makes the workers forget this backend; returns whether its memory may serve another one from then on. */
   async dispose(): Promise<boolean> {
     await this.#sharing?.crew.release(this.#arena.memory);
