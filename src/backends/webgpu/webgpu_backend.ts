@@ -111,7 +111,8 @@ export class WebgpuBackend implements Backend {
   }
 
   bytes(): number {
-    return this.#rows.bytes() + this.#mirror.bytes() + this.#device.traffic.bufferBytes;
+    return this.#rows.bytes() + this.#mirror.bytes() + this.#device.traffic.bufferBytes +
+      this.#certifier.bytes;
   }
 
   store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
@@ -174,7 +175,7 @@ export class WebgpuBackend implements Backend {
   async certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
     await this.#device.fetch(queries, since);
     const { heads } = this.#config.layout;
-    this.#certifier.open(since, this.#rows.queries.live.length * heads);
+    this.#certifier.open(since);
     return Float64Array.from(queries, (slot) => {
       let squared = 0;
       for (let head = 0; head < heads; head++) {
