@@ -24,16 +24,16 @@ export interface GradientMatrix {
   readonly shape: readonly [rows: number, columns: number];
 }
 
-/** What {@link attentionGradients} is asked. */
+/** Options of {@link attentionGradients}. */
 export interface GradientOptions {
-  /** Slots of standing queries, a row of the output gradient each; all live ones in slot order unless given. */
+  /** Slots of standing queries, one for each row of the output gradient; all live ones in slot order unless given. */
   readonly rows?: ArrayLike<number>;
-  /** Passing queries, r × H·d, in place of standing ones. */
+  /** Passing queries, r × H·d, instead of standing ones. */
   readonly queries?: MatrixInput;
   /** Positions of the passing queries, as `attend` takes them. */
   readonly positions?: ArrayLike<number>;
   /**
-   * Counts only so many of the heaviest keys of each row and head; all unless given. The derivatives of those are what
+   * How many of the heaviest keys of each head row count; all unless given. The derivatives of those are what
    * they are with all keys, the others' are taken for 0, and so is their part in the derivative by the query.
    */
   readonly top?: number;
@@ -41,7 +41,7 @@ export interface GradientOptions {
   readonly bias?: boolean;
 }
 
-/** What {@link attentionGradients} answers, for r rows and T touched keys. */
+/** The answer of {@link attentionGradients}, for r rows and T touched keys. */
 export interface AttentionGradients {
   /** ∂L/∂q, r × H·d. */
   readonly query: GradientMatrix;
@@ -81,9 +81,9 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  * | all keys, or passing queries | float64 from the stored rows, the same bits on every backend | O(r n H (d + dv)), and O(n m H) to read what a mask function said |
  * | `top` = k keys of standing queries | weights and outputs of the backend, rounded to float32 as `weights` and `read` answer them; the rest float64 | the backend's O(r n H d), O(r H n log k), and O(r H k (d + dv)) |
  *
- * @param outputGradient g, r × H·dv: a matrix, or a row a query.
- * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown; with passing queries
- * also on an engine with a mask.
+ * @param outputGradient g, r × H·dv: a matrix, or a list of rows, one for each query.
+ * @throws {InputError} When shapes do not fit, a number is not finite, an option is unknown, or a derivative is beyond
+ * float64; with passing queries also on an engine with a mask.
  * @throws {SlotError} When a row is not live.
  * @throws {CapacityError} When 16 bytes for each row, head and key do not fit into memory.
  *

@@ -104,6 +104,13 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   });
 }
 
+/** The slots that an example names. */
+export function namedBy(
+  { rows, against }: CheckedExample,
+): { readonly keys: Iterable<number>; readonly queries: Iterable<number> } {
+  return { keys: against ?? [], queries: rows.kind === "standing" ? rows.slots : [] };
+}
+
 /** How many scores an example has. */
 export function scoreCountOf({ against, columns }: CheckedExample): number {
   return (against ?? columns).length;

@@ -1,15 +1,19 @@
 /**
- * What a learner makes smaller: a loss of scores and targets, its derivative, and the link from scores to a prediction.
+ * Losses: a number that a learner makes smaller, of scores and targets, with its derivative and the link from scores to
+ * a prediction.
  *
- * A *score* is one number of attention's output, or its product with the value of a key; a *prediction* is what the link
- * makes of it, and what metrics see.
+ * A *score* is one number of attention's output, or its product with the value of a key. The link turns it into a
+ * *prediction*, which metrics compare with the target.
  */
 
 import { describe, InputError } from "../errors.ts";
 
-/** A loss of K scores; write one of your own by giving these. */
+/**
+ * A loss of K scores; write one of your own by giving these. They may depend on nothing but what they are given, which
+ * are copies. A step whose loss throws or whose derivative is not finite is refused.
+ */
 export interface Loss {
-  /** What a snapshot calls it. */
+  /** Its name in snapshots, its constants included. */
   readonly name: string;
   /**
    * Refuses targets that do not fit K scores.
@@ -19,9 +23,9 @@ export interface Loss {
   check(operation: string, targets: Float64Array, scoreCount: number): void;
   /** The prediction, K numbers. */
   predict(scores: Float64Array): Float64Array<ArrayBuffer>;
-  /** L. */
+  /** L, a number; Infinity where it is beyond float64. */
   value(scores: Float64Array, targets: Float64Array): number;
-  /** ∂L/∂score, K numbers. */
+  /** ∂L/∂score, K finite numbers. */
   gradient(scores: Float64Array, targets: Float64Array): Float64Array<ArrayBuffer>;
 }
 
@@ -43,7 +47,12 @@ export function squaredLoss(): Loss {
     name: "squared",
     check: checkOneEach,
     predict: (scores) => Float64Array.from(scores),
-    value: (scores, targets) => sumOf(scores, (score, at) => (score - targets[at]) ** 2 / 2),
+    value: (scores, targets) =>
+      sumOf(scores, (score, at) => {
+        const error = score - targets[at];
+        // Halved first: the square may be beyond float64 where its half is not.
+        return error / 2 * error;
+      }),
     gradient: (scores, targets) => Float64Array.from(scores, (score, at) => score - targets[at]),
   };
 }
@@ -87,8 +96,17 @@ export function logisticLoss(): Loss {
       }
     },
     predict: (scores) => Float64Array.from(scores, sigmoid),
-    value: (scores, targets) => sumOf(scores, (score, at) => softplus(score) - targets[at] * score),
-    gradient: (scores, targets) => Float64Array.from(scores, (score, at) => sigmoid(score) - targets[at]),
+    // −ln p = softplus(−score) and −ln(1 − p) = softplus(score). No difference of two that are nearly alike: what is
+    // left of a good prediction's loss are its smallest digits.
+    value: (scores, targets) =>
+      sumOf(scores, (score, at) => {
+        const y = targets[at];
+        return y * softplus(-score) + (1 - y) * softplus(score);
+      }),
+    gradient: (scores, targets) =>
+      Float64Array.from(scores, (score, at) => {
+        return (1 - targets[at]) * sigmoid(score) - targets[at] * sigmoid(-score);
+      }),
   };
 }
 

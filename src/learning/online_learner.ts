@@ -9,13 +9,14 @@ import { outputColumns } from "../core/head_layout.ts";
 import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
 import type { LoadOptions } from "../engine_snapshot.ts";
 import { describe, InputError } from "../errors.ts";
-import { checkSlot, type EditRules } from "../lazy/edits.ts";
+import type { EditRules } from "../lazy/edits.ts";
 import { checkArray } from "../matrix.ts";
 import { checkNames } from "../options.ts";
 import {
   type CheckedExample,
   type Example,
   matchGradientOf,
+  namedBy,
   outputGradientOf,
   partnerOf,
   scoreCountOf,
@@ -25,7 +26,6 @@ import {
   toTargets,
 } from "./examples.ts";
 import { askGradients } from "./gradient_question.ts";
-import type { Loss } from "./losses.ts";
 import {
   LEARNER_OPTIONS,
   type LearnerConfig,
@@ -34,10 +34,13 @@ import {
 } from "./learner_options.ts";
 import type { LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
 import { type AllStates, momentOf, planStep } from "./learner_step.ts";
+import { checkTargets, judge, type Judgement, predictionOf } from "./loss_calls.ts";
+import { NamedRows } from "./named_rows.ts";
+import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
 import { RowStates } from "./row_states.ts";
 
-/** What {@link OnlineLearner.load} is told: the options of the learner and of its engine. */
+/** The options of {@link OnlineLearner.load}: those of the learner and those of its engine. */
 export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
 
 /**
@@ -97,7 +100,7 @@ export class OnlineLearner {
     checkNames(operation, options, LEARNER_OPTIONS);
     this.live = live;
     this.#config = toLearnerConfig(operation, options);
-    this.#states = statesFor(this.#config, parts);
+    this.#states = statesFor(operation, this.#config, parts);
     this.random = new SeededRandom(this.#config.seed);
   }
 
@@ -121,30 +124,35 @@ export class OnlineLearner {
     const config = toLearnerConfig(operation, forLearner);
     const { loadLearner } = await import("./learner_snapshot.ts");
     const { live, saved } = await loadLearner(operation, copy, config, forEngine);
-    const learner = new OnlineLearner(live, { ...forLearner, seed: saved.randomState });
-    learner.#steps = saved.steps;
-    learner.#exactReads = saved.exactReads;
-    learner.#staleReads = saved.staleReads;
-    for (const kind of ["key", "value", "query"] as const) learner.#states[kind].restore(saved.states[kind]);
-    return learner;
+    try {
+      const learner = new OnlineLearner(live, { ...forLearner, seed: saved.randomState });
+      learner.#steps = saved.steps;
+      learner.#exactReads = saved.exactReads;
+      learner.#staleReads = saved.staleReads;
+      for (const kind of ["key", "value", "query"] as const) {
+        learner.#states[kind].restore(saved.states[kind]);
+      }
+      return learner;
+    } catch (error) {
+      await live.dispose();
+      throw error;
+    }
   }
 
   /**
-   * What the loss makes of the scores of x: a number a score.
+   * The prediction that the loss makes of the scores of x, K numbers for K scores.
    *
-   * @throws {InputError} When x does not fit the engine.
+   * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
   predictOne(x: Example): Promise<Float64Array<ArrayBuffer>> {
     const operation = "OnlineLearner.predictOne";
     return this.#inTurn(operation, x, async (example) => {
       if (this.#config.reads === "stale" && example.rows.kind === "standing") {
-        const { prediction } = await this.#peek(example, false);
+        const { prediction } = await this.#peek(operation, example, false);
         return prediction;
       }
-      const scores = await this.#exactScores(operation, example);
-      this.#exactReads++;
-      return this.#config.loss.predict(scores);
+      return await this.#predictExactly(operation, example);
     });
   }
 
@@ -152,54 +160,56 @@ export class OnlineLearner {
    * A prediction from the row of a standing query as it was last brought up to date, and how far its scores can be from
    * exact, apart from roundings of float64. With passing queries, which have no past, it is exact.
    *
-   * @throws {InputError} When x does not fit the engine.
+   * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
   peekOne(x: Example): Promise<StalePrediction> {
     const operation = "OnlineLearner.peekOne";
     return this.#inTurn(operation, x, async (example) => {
-      if (example.rows.kind === "standing") return await this.#peek(example, true);
-      const scores = await this.#exactScores(operation, example);
-      this.#exactReads++;
-      return {
-        prediction: this.#config.loss.predict(scores),
-        bounds: new Float64Array(scores.length),
-        pending: 0,
-      };
+      if (example.rows.kind === "standing") return await this.#peek(operation, example, true);
+      const prediction = await this.#predictExactly(operation, example);
+      return { prediction, bounds: new Float64Array(prediction.length), pending: 0 };
     });
   }
 
   /**
-   * One step on the loss of x and y.
+   * One step on the loss of x and y. When it rejects, no row, no state of the optimizer and no counter has changed.
    *
-   * @throws {InputError} When x does not fit the engine, y not the loss, or a step leads out of the range of float32.
+   * @throws {InputError} When x does not fit the engine, y not the loss, when a derivative or a state of the optimizer
+   * leaves the range of float64 or a row that of float32, or when one of the caller's functions throws.
    * @throws {SlotError} When a slot that x names is not live.
+   * @throws {DisposedError} When the engine was disposed before the step was made.
    */
   async learnOne(x: Example, y: Target): Promise<LearnedStep> {
     const operation = "OnlineLearner.learnOne";
     const targets = toTargets(operation, y);
-    return await this.#inTurn(operation, x, (example) => this.#learn(operation, example, targets));
+    const { loss } = this.#config;
+    const learn = (example: CheckedExample) => this.#learn(operation, example, targets);
+    return await this.#inTurn(operation, x, learn, (example) => {
+      checkTargets(operation, loss, targets, scoreCountOf(example));
+    });
   }
 
   /**
-   * Deletes a standing query, with all that is kept of it. Keys and values that learned from it keep what they learned;
-   * where only queries learn, the rest is as if it had never been.
+   * Deletes a standing query and its state of the optimizer, whose numbers are overwritten at once. The engine's own
+   * memory gives up the row when it stores the deletion, at the next read or `flush`. Keys and values that learned from
+   * the query keep what they learned; docs/learning.md says when the rest is as if it had never been.
+   *
+   * @throws {SlotError} When the slot is not live.
    */
   forgetQuery(slot: number): Promise<void> {
-    return this.#queue(() => {
-      const { parts } = insideOf("OnlineLearner.forgetQuery", this.live);
-      checkSlot("OnlineLearner.forgetQuery", "query", slot, parts.querySlots);
-      this.live.deleteQuery(slot);
-    });
+    const forget = () => this.live.deleteQuery(slot);
+    return this.#forget("OnlineLearner.forgetQuery", { queries: [slot] }, forget);
   }
 
-  /** Deletes a key with its value, with all that is kept of them. Rows that learned beside it keep what they learned. */
+  /**
+   * Deletes a key with its value and their states of the optimizer, as `forgetQuery` does. Rows that learned beside it
+   * keep what they learned.
+   *
+   * @throws {SlotError} When the slot is not live.
+   */
   forgetKey(slot: number): Promise<void> {
-    return this.#queue(() => {
-      const { parts } = insideOf("OnlineLearner.forgetKey", this.live);
-      checkSlot("OnlineLearner.forgetKey", "key", slot, parts.keySlots);
-      this.live.delete(slot);
-    });
+    return this.#forget("OnlineLearner.forgetKey", { keys: [slot] }, () => this.live.delete(slot));
   }
 
   /**
@@ -212,6 +222,8 @@ export class OnlineLearner {
     return this.#queue(async () => {
       const { key, value, query } = this.#states;
       const { loss, optimizer } = this.#config;
+      // Both of one moment: nothing is waited for between them.
+      const engine = this.live.save();
       const saved = {
         steps: this.#steps,
         exactReads: this.#exactReads,
@@ -219,9 +231,8 @@ export class OnlineLearner {
         randomState: this.random.state,
         states: { key: key.save(), value: value.save(), query: query.save() },
       };
-      // Nobody learns meanwhile: the next call waits for its turn.
-      const { encodeLearner } = await import("./learner_snapshot.ts");
-      return await encodeLearner(operation, await this.live.save(), saved, { loss, optimizer });
+      const [bytes, { encodeLearner }] = await Promise.all([engine, import("./learner_snapshot.ts")]);
+      return await encodeLearner(operation, bytes, saved, { loss, optimizer });
     });
   }
 
@@ -238,14 +249,32 @@ export class OnlineLearner {
     };
   }
 
-  /** Checks x at the call, and again when its turn has come: calls before it may have deleted what it names. */
-  async #inTurn<T>(operation: string, x: Example, run: (example: CheckedExample) => Promise<T>): Promise<T> {
-    const check = () => toExample(operation, x, insideOf(operation, this.live).parts);
-    const example = check();
+  /** Checks x at the call, and again when its turn has come: what it names may be gone by then. */
+  async #inTurn<T>(
+    operation: string,
+    x: Example,
+    run: (example: CheckedExample) => Promise<T>,
+    check: (example: CheckedExample) => void = ignore,
+  ): Promise<T> {
+    const { parts } = insideOf(operation, this.live);
+    const example = toExample(operation, x, parts);
+    check(example);
+    const named = new NamedRows(operation, namedBy(example), parts);
     return await this.#queue(() => {
-      const { parts } = insideOf(operation, this.live);
-      recheck(operation, example, parts);
+      named.check(operation, insideOf(operation, this.live).parts);
       return run(example);
+    });
+  }
+
+  async #forget(
+    operation: string,
+    slots: ConstructorParameters<typeof NamedRows>[1],
+    forget: () => void,
+  ): Promise<void> {
+    const named = new NamedRows(operation, slots, insideOf(operation, this.live).parts);
+    await this.#queue(() => {
+      named.check(operation, insideOf(operation, this.live).parts);
+      forget();
     });
   }
 
@@ -255,7 +284,7 @@ export class OnlineLearner {
     return result;
   }
 
-  async #exactScores(operation: string, example: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
+  async #predictExactly(operation: string, example: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
     const { live } = this;
     const { layout } = insideOf(operation, live).parts;
     const { rows } = example;
@@ -266,28 +295,37 @@ export class OnlineLearner {
     );
     // Of the same moment as the output.
     const valueOf = valuesOf(live, example);
-    return scoresOf(example, (await output).data, valueOf, layout);
+    const scores = scoresOf(example, (await output).data, valueOf, layout);
+    const prediction = predictionOf(operation, this.#config.loss, scores);
+    this.#exactReads++;
+    return prediction;
   }
 
-  async #peek(example: CheckedExample, certified: boolean): Promise<StalePrediction> {
+  async #peek(operation: string, example: CheckedExample, certified: boolean): Promise<StalePrediction> {
     const { live } = this;
-    const { layout } = insideOf("OnlineLearner.peekOne", live).parts;
+    const { layout } = insideOf(operation, live).parts;
     const { slots } = example.rows as { readonly slots: Uint32Array };
     const answer = live.peek(slots, { bounds: certified });
     const valueOf = valuesOf(live, example);
     const { output, bounds: [bound], pending } = await answer;
-    const scores = scoresOf(example, output.data, valueOf, layout);
-    this.#staleReads++;
+    const prediction = predictionOf(
+      operation,
+      this.#config.loss,
+      scoresOf(example, output.data, valueOf, layout),
+    );
     const lengthOf = (slot: number) => {
       const value = valueOf(slot);
       let sum = 0;
       for (let at = 0; at < outputColumns(layout); at++) sum += value[partnerOf(at, layout)] ** 2;
       return Math.sqrt(sum);
     };
+    // A bound of 0 or a value of 0 makes it 0, whatever the other is.
+    const boundOf = (length: number) => bound === 0 || length === 0 ? 0 : bound * length;
     const bounds = example.against
-      ? Float64Array.from(example.against, (slot) => bound === 0 ? 0 : bound * lengthOf(slot))
+      ? Float64Array.from(example.against, (slot) => boundOf(lengthOf(slot)))
       : Float64Array.from(example.columns, () => bound);
-    return { prediction: this.#config.loss.predict(scores), bounds, pending };
+    this.#staleReads++;
+    return { prediction, bounds, pending };
   }
 
   async #learn(operation: string, example: CheckedExample, targets: Float64Array): Promise<LearnedStep> {
@@ -295,10 +333,10 @@ export class OnlineLearner {
     const { loss, top, rates } = this.#config;
     const { parts } = insideOf(operation, live);
     const { layout } = parts;
-    loss.check(operation, targets, scoreCountOf(example));
     const moment = momentOf(parts);
-    let scores = new Float64Array(0), byScore = scores, output = new Float64Array(0);
     const valueOf = valuesOf(live, example);
+    let output = new Float64Array(0);
+    let judgement: Judgement = { prediction: output, value: 0, byScore: output };
     const answer = await askGradients(operation, live, {
       rows: example.rows,
       top,
@@ -306,19 +344,11 @@ export class OnlineLearner {
       wantsBias: false,
       toOutputGradient: (exact) => {
         output = Float64Array.from(exact);
-        scores = scoresOf(example, output, valueOf, layout);
-        byScore = derivativeOf(operation, loss, scores, targets);
-        return outputGradientOf(example, byScore, valueOf, layout);
+        judgement = judge(operation, loss, scoresOf(example, output, valueOf, layout), targets);
+        return outputGradientOf(example, judgement.byScore, valueOf, layout);
       },
     });
-    const value = loss.value(scores, targets);
-    if (Number.isNaN(value) || byScore.some(Number.isNaN)) {
-      throw new InputError(
-        operation,
-        `the loss ${loss.name} of ${describe([...scores])} is ${value}`,
-        "a number",
-      );
-    }
+    const { prediction, value, byScore } = judgement;
     const matched = new Map<number, Float64Array>();
     example.against?.forEach((slot, at) => {
       const gradient = matchGradientOf(byScore[at], output, layout), before = matched.get(slot);
@@ -327,11 +357,12 @@ export class OnlineLearner {
     const querySlot = example.rows.kind === "standing" ? example.rows.slots[0] : null;
     const gradients = { ...answer, querySlot, matched };
     const plan = planStep(operation, live, parts, this.#config, this.#states, moment, gradients, this.#steps);
+    // The one thing that can still be refused, and then has not happened.
     if (plan.edits.length > 0) live.edit(plan.edits);
     plan.keepStates();
     this.#steps++;
     return {
-      prediction: loss.predict(scores),
+      prediction,
       loss: value,
       rowsStepped: plan.rowCount,
       leftOut: answer.leftOut.reduce((most, mass) => Math.max(most, mass), 0),
@@ -342,10 +373,14 @@ export class OnlineLearner {
 
 const ENGINE_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
 
-function statesFor({ optimizer }: LearnerConfig, { layout, keySlots, querySlots }: EditRules): AllStates {
+function statesFor(
+  operation: string,
+  { optimizer }: LearnerConfig,
+  { layout, keySlots, querySlots }: EditRules,
+): AllStates {
   const { heads, kvHeads, headDim, valueDim } = layout;
   const states = (width: number, slots: typeof keySlots) =>
-    new RowStates(optimizer.stateLength(width), slots);
+    new RowStates(stateLengthOf(operation, optimizer, width), slots);
   return {
     key: states(kvHeads * headDim, keySlots),
     value: states(kvHeads * valueDim, keySlots),
@@ -357,31 +392,6 @@ function statesFor({ optimizer }: LearnerConfig, { layout, keySlots, querySlots 
 function valuesOf(live: DynamicAttention, { against }: CheckedExample): (slot: number) => ArrayLike<number> {
   const values = new Map(Array.from(against ?? [], (slot) => [slot, live.getValue(slot)]));
   return (slot) => values.get(slot) ?? [];
-}
-
-/** A loss may be anybody's: what it does wrong is no failure of the backend that is asked meanwhile. */
-function derivativeOf(
-  operation: string,
-  loss: Loss,
-  scores: Float64Array,
-  targets: Float64Array,
-): Float64Array<ArrayBuffer> {
-  const expected = `a Float64Array of ${scores.length} numbers, one a score`;
-  let byScore: Float64Array<ArrayBuffer>;
-  try {
-    byScore = loss.gradient(scores, targets);
-  } catch (cause) {
-    throw new InputError(operation, `the gradient of loss ${loss.name} threw ${describe(cause)}`, expected, {
-      cause,
-    });
-  }
-  if (byScore instanceof Float64Array && byScore.length === scores.length) return byScore;
-  throw new InputError(operation, `the gradient of loss ${loss.name} is ${describe(byScore)}`, expected);
-}
-
-function recheck(operation: string, { rows, against }: CheckedExample, parts: EditRules): void {
-  if (rows.kind === "standing") checkSlot(operation, "query", rows.slots[0], parts.querySlots);
-  against?.forEach((slot) => checkSlot(operation, "key", slot, parts.keySlots));
 }
 
 function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
