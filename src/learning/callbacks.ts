@@ -25,3 +25,19 @@ export function callCheck<T>(operation: string, what: string, expected: string, 
     throw new InputError(operation, `${what} threw ${describe(cause)}`, expected, { cause });
   }
 }
+
+/** Refuses what lacks one of some methods, or a text named `text`. */
+export function checkGiven(
+  operation: string,
+  what: string,
+  given: unknown,
+  methods: readonly string[],
+  text?: string,
+): void {
+  const typeOf = (member: string) =>
+    typeof given === "object" && given !== null ? typeof Reflect.get(given, member) : "undefined";
+  const hasAll = methods.every((method) => typeOf(method) === "function");
+  if (hasAll && (text === undefined || typeOf(text) === "string")) return;
+  const members = [...(text === undefined ? [] : [text]), ...methods];
+  throw new InputError(operation, `${what} is ${describe(given)}`, `an object with ${members.join(", ")}`);
+}
