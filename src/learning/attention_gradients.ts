@@ -115,12 +115,15 @@ export async function attentionGradients(
   const rows = toGradientRows(operation, options, live);
   const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
   const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
-  const top = toTop(operation, options.top);
+  const { top, bias = false } = options;
+  if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
+  // Reading all this may have run code of the caller's, which may have deleted a query.
+  if (rows.kind === "standing") toRows(operation, rows.slots, parts.querySlots);
   const answer = await askGradients(operation, live, {
     rows,
-    top,
+    top: toTop(operation, top),
     wantsRows: true,
-    wantsBias: options.bias === true,
+    wantsBias: bias,
     toOutputGradient: () => g,
   });
   const { heads } = layout;
@@ -131,7 +134,7 @@ export async function attentionGradients(
     slots: answer.slots,
     key,
     value,
-    bias: { data: answer.bias, shape: [options.bias === true ? count * heads : 0, touched] },
+    bias: { data: answer.bias, shape: [bias ? count * heads : 0, touched] },
     leftOut: { data: answer.leftOut, shape: [count, heads] },
   };
 }

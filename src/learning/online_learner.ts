@@ -53,7 +53,11 @@ export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
  *
  * - **What is exact.** `learnOne` sees the engine as of its turn, as do predictions unless `reads` is "stale".
  * - **Order.** Calls are queued; each sees what those before it learned. Edits of others are allowed at any time: a step
- *   is added to the newest row, and a row that was deleted meanwhile learns nothing.
+ *   is added to the newest row, and a row that was deleted meanwhile learns nothing. A queued call is about the rows that
+ *   it named when it was made, and is refused when one of them is gone.
+ * - **All or nothing.** A call that rejects has changed nothing: neither rows nor states nor counters.
+ * - **Functions of the caller's**, such as those of a loss, may throw, which rejects the call; what they edit are edits of
+ *   others, and what they ask the learner comes after the call that they are asked in.
  * - **What is touched.** Only rows whose derivative is not 0, and with `top` at most so many keys a head.
  * - **Rounding.** Rows are float32: a step below half a unit in the last place of a number is lost.
  * - **States** of the optimizer belong to rows: they go when a row is deleted, and a row that takes its slot starts anew.
@@ -220,6 +224,7 @@ export class OnlineLearner {
   save(): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "OnlineLearner.save";
     return this.#queue(async () => {
+      insideOf(operation, this.live);
       const { key, value, query } = this.#states;
       const { loss, optimizer } = this.#config;
       // Both of one moment: nothing is waited for between them.
@@ -394,9 +399,10 @@ function valuesOf(live: DynamicAttention, { against }: CheckedExample): (slot: n
   return (slot) => values.get(slot) ?? [];
 }
 
+/** Those of some options that are given, each read once. */
 function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  const entries = names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]);
-  return Object.fromEntries(entries) as Pick<T, K>;
+  const entries = names.map((name) => [name, from[name]] as const);
+  return Object.fromEntries(entries.filter(([, option]) => option !== undefined)) as Pick<T, K>;
 }
 
 function ignore(): void {}
