@@ -1,6 +1,6 @@
 /**
- * Means of a stream of numbers: of all of them, of the last ones, or of all with less and less weight, each with what an
- * interval needs. They are right for all finite numbers; others are refused, and not counted.
+ * Means of a stream of numbers: of all of them, of the last ones, or of all with less and less weight, each
+ * with what an interval needs. They are right for all finite numbers; others are refused, and not counted.
  */
 
 import { describe, InputError } from "../errors.ts";
@@ -31,8 +31,8 @@ export interface Average {
 const FEWEST_BATCHES = 20, MOST_BATCHES = 40;
 
 /**
- * The mean of all numbers, O(1) a number. It also keeps the means of 20 to 40 batches of neighbours, for streams whose
- * numbers are alike when they are close.
+ * The mean of all numbers, O(1) a number. It also keeps the means of 20 to 40 batches of neighbours, for
+ * streams whose numbers are alike when they are close.
  *
  * @example
  * ```ts
@@ -89,7 +89,7 @@ export class RunningMean implements Average {
     return [...this.#batches];
   }
 
-  /** Where the mean that the stream has in the long run may lie, see {@link Interval}. */
+  /** An interval for the mean that the stream has in the long run, see {@link Interval}. */
   interval(options: IntervalOptions = {}): Interval {
     return intervalOf("RunningMean.interval", this, options);
   }
@@ -208,8 +208,8 @@ export interface IntervalOptions {
   /** How often the interval holds the mean that the stream has in the long run; 0.95 unless given. */
   readonly confidence?: number;
   /**
-   * "independent" (the default) takes the numbers for independent; "batchMeans", of all numbers alone, only the means of
-   * 20 to 40 long batches of neighbours.
+   * "independent" (the default) takes the numbers for independent; "batchMeans", of all numbers alone, only
+   * the means of 20 to 40 long batches of neighbours.
    */
   readonly method?: "independent" | "batchMeans";
 }

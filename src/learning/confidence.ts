@@ -3,8 +3,9 @@
  */
 
 /**
- * An interval that holds the mean of the population with the confidence asked for, if the numbers are independent draws
- * from it and normal, or so many that their mean is; with NaN ends while there are too few.
+ * An interval that holds the mean of the population with the confidence asked for, if the numbers are
+ * independent draws from it and normal, or enough for their mean to be; with NaN ends while there are too
+ * few.
  */
 export interface Interval {
   /** The lower end. */
@@ -30,8 +31,9 @@ export function intervalAround(
 }
 
 /**
- * t with P(|T| ≤ t) = confidence for Student's distribution of any number of degrees of freedom above 0: Newton's method
- * in logarithms, in which the mass within t and the mass beyond it are concave, so that it cannot go astray.
+ * t with P(|T| ≤ t) = confidence for Student's distribution of any number of degrees of freedom above 0:
+ * Newton's method in logarithms, in which the mass within t and the mass beyond it are concave, so that it
+ * cannot go astray.
  */
 export function studentQuantile(confidence: number, freedom: number): number {
   if (!(freedom > 0)) return NaN;
@@ -55,7 +57,7 @@ export function studentQuantile(confidence: number, freedom: number): number {
   return t < HUGE ? t : Infinity;
 }
 
-/** With so many degrees of freedom and more the line is straight to seven digits. */
+/** From this on the line is straight to seven digits. */
 const MANY = 1e4;
 /** The square of a number above this may be beyond float64. */
 const HUGE = 1e150;

@@ -1,5 +1,6 @@
 /**
- * Examples of a learner: a query, the scores that are made of its output, their targets, and the check of all three.
+ * Examples of a learner: a query, the scores that are made of its output, their targets, and the check of all
+ * three.
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
@@ -14,8 +15,8 @@ import type { GradientRows } from "./gradient_question.ts";
 /** The scores that are made of an output. */
 export interface ExampleScores {
   /**
-   * Slots of keys: a score for each, the product of the output with its value. Each head of the output is multiplied
-   * with the value head that it reads, and the products are added. Excludes `columns`.
+   * Slots of keys: a score for each, the product of the output with its value. Each head of the output is
+   * multiplied with the value head that it reads, and the products are added. Excludes `columns`.
    */
   readonly against?: number | ArrayLike<number>;
   /** Columns of the output that are the scores; all H·dv unless given. */

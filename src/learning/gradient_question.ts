@@ -1,9 +1,9 @@
 /**
  * Asks the engine for derivatives, in turn: exact as of the call, whatever is edited before the answer comes.
  *
- * Two ways lead there. With all keys, rows are scored in float64 from the stored keys and values, on every backend
- * alike. With the heaviest keys alone, the backend says which they are and what they weigh, and only their rows are
- * touched; the rest is reported as mass that was left out.
+ * Two ways lead there. With all keys, rows are scored in float64 from the stored keys and values, on every
+ * backend alike. With the heaviest keys alone, the backend says which they are and what they weigh, and only
+ * their rows are touched; the rest is reported as mass that was left out.
  */
 
 import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
@@ -36,7 +36,7 @@ export type GradientRows =
 /** A question. */
 export interface GradientQuestion {
   readonly rows: GradientRows;
-  /** How many of the heaviest keys count, for each row and head; Infinity for all. */
+  /** How many of the heaviest keys of each head row count; Infinity for all. */
   readonly top: number;
   /** Whether derivatives by keys and values are wanted. */
   readonly wantsRows: boolean;
@@ -107,8 +107,8 @@ export function askGradients(
 }
 
 /**
- * Below this no derivative leaves float64: it is g times at most 2⁴ · 10¹²⁰ for float32 rows and a scale of float32,
- * times the numbers that are summed.
+ * Below this no derivative leaves float64: it is g times at most 2⁴ · 10¹²⁰ for float32 rows and a scale of
+ * float32, times the numbers that are summed.
  */
 const SAFE_GRADIENT = 1e150;
 
@@ -146,7 +146,7 @@ interface AsOfCall {
   readonly querySize: number;
 }
 
-/** Where a head reads. */
+/** The columns that a head reads. */
 function headKeysOf(
   { layout }: { readonly layout: HeadLayout },
   head: number,
@@ -178,7 +178,7 @@ function answerFromAll(
   const queries = queriesOf(rows, backend, layout);
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
-  // What a matrix says never changes; what a function said is with the backend.
+  // A mask matrix never changes; the answers of a mask function are with the backend.
   const said = mask?.isFunction ? backend.bias(keySize, querySize) : null;
   const biasOf = (i: number, j: number, head: number) => {
     if (!mask) return 0;

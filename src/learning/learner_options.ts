@@ -33,15 +33,15 @@ export interface LearnerOptions {
   /** Other rates for keys, values or queries, or `false` for none. */
   readonly rates?: PartRates;
   /**
-   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot; 0 leaves it as it is. Must depend
-   * on nothing else.
+   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot; 0 leaves it as it is.
+   * Must depend on nothing else.
    */
   readonly rowRate?: (kind: RowKind, slot: number) => number;
   /** How many of the heaviest keys of a head row learn from an example; all unless given. */
   readonly top?: number;
   /**
-   * How `predictOne` reads standing queries: "exact" (the default), or "stale", by the engine's `peek`, whose age its
-   * `lazyThreshold` limits. Learning is always exact.
+   * How `predictOne` reads standing queries: "exact" (the default), or "stale", by the engine's `peek`, whose
+   * age its `lazyThreshold` limits. Learning is always exact.
    */
   readonly reads?: "exact" | "stale";
   /** The seed of {@link OnlineLearner.random}; 0 unless given. */

@@ -1,13 +1,13 @@
 /**
- * Snapshots of a learner as safetensors files, format "attune-learner", version 2. For T rows of a kind that have a state
- * of S numbers:
+ * Snapshots of a learner as safetensors files, format "attune-learner", version 2. For T rows of a kind that
+ * have a state of S numbers:
  *
  *     engine                                    U8 [bytes]  a snapshot of the engine, see `store/snapshot.ts`
  *     key.slots, value.slots, query.slots       U32 [T]     in ascending order
  *     key.states, value.states, query.states    F64 [T, S]
  *
- * The metadata hold format, version, loss, optimizer, steps, exactReads, staleReads, random and sha256. In version 1 the
- * optimizers' states had squares where they have roots now.
+ * The metadata hold format, version, loss, optimizer, steps, exactReads, staleReads, random and sha256. In
+ * version 1 the optimizers' states had squares where they have roots now.
  */
 
 import { keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";

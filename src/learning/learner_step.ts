@@ -1,10 +1,10 @@
 /**
  * From derivatives to edits: each touched row is moved by its optimizer, from the newest row that there is.
  *
- * A step is made in two parts. First the caller's functions are asked (schedules, `rowRate`, the optimizer); they may do
- * anything, edit the engine included. Then, with nothing of the caller's running any more, steps are added to the rows
- * that there are by then. Invariant: nothing is changed here; the states that rows will have are kept aside until the
- * edits are made, so that both change or neither.
+ * A step is made in two parts. First the caller's functions are asked (schedules, `rowRate`, the optimizer);
+ * they may do anything, edit the engine included. Then, with nothing of the caller's running any more, steps
+ * are added to the rows that there are by then. Invariant: nothing is changed here; the states that rows will
+ * have are kept aside until the edits are made, so that both change or neither.
  */
 
 import { keyColumns, valueColumns } from "../core/head_layout.ts";
@@ -22,7 +22,7 @@ import type { RowStates } from "./row_states.ts";
 /** States of all kinds of rows. */
 export type AllStates = Readonly<Record<RowKind, RowStates>>;
 
-/** Which rows there were when derivatives were asked for. */
+/** The newest rows at the time when derivatives were asked for, by their identities. */
 export interface Moment {
   readonly key: number;
   readonly query: number;
@@ -40,7 +40,7 @@ export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows" | "
 interface RowStep {
   readonly kind: RowKind;
   readonly slot: number;
-  /** What is added to the row. */
+  /** Is added to the row. */
   readonly delta: Float64Array;
   /** The state that it has afterwards. */
   readonly state: Float64Array;
@@ -70,7 +70,7 @@ export function planStep(
   gradients: StepGradients,
   step: number,
 ): PlannedStep {
-  // What was deleted meanwhile learns nothing, nor does what has taken its slot.
+  // A row that was deleted meanwhile learns nothing, nor does the one that has taken its slot.
   const isThere = ({ kind, slot }: Pick<RowStep, "kind" | "slot">) =>
     kind === "query"
       ? isSame(parts.querySlots, slot, moment.query)

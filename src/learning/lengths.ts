@@ -1,6 +1,6 @@
 /**
- * Euclidean lengths over the whole range of float64: squares leave it long before the numbers do, above 10¹⁵⁴ and below
- * 10⁻¹⁶², so no number is squared before it is divided by the largest.
+ * Euclidean lengths over the whole range of float64: squares leave it long before the numbers do, above 10¹⁵⁴
+ * and below 10⁻¹⁶², so no number is squared before it is divided by the largest.
  */
 
 /** √(a² + b²); beyond float64 only if the length itself is. */
@@ -11,7 +11,10 @@ export function hypot(a: number, b: number): number {
   return large * Math.sqrt(1 + ratio * ratio);
 }
 
-/** `vector` if its length is at most `limit`, else a vector of that length in its direction; all numbers are finite. */
+/**
+ * `vector` if its length is at most `limit`, else a vector of that length in its direction; all numbers are
+ * finite.
+ */
 export function shortened(vector: Float64Array, limit: number): Float64Array {
   if (limit === Infinity) return vector;
   const largest = vector.reduce((most, x) => Math.max(most, Math.abs(x)), 0);

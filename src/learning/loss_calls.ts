@@ -1,5 +1,6 @@
 /**
- * The calls of a loss, each checked before anything is made of its answer. Losses get copies of what they are given.
+ * The calls of a loss, each checked before anything is made of its answer. Losses get copies of what they are
+ * given.
  */
 
 import { describe, InputError } from "../errors.ts";
@@ -16,7 +17,7 @@ export interface Judgement {
   readonly byScore: Float64Array<ArrayBuffer>;
 }
 
-/** Lets a loss refuse targets that do not fit so many scores. */
+/** Lets a loss refuse targets that do not fit `scoreCount` scores. */
 export function checkTargets(operation: string, loss: Loss, targets: Float64Array, scoreCount: number): void {
   const call = () => loss.check(operation, targets.slice(), scoreCount);
   callCheck(operation, `the check of loss ${loss.name}`, "targets that fit, or an InputError", call);
@@ -31,7 +32,8 @@ export function predictionOf(operation: string, loss: Loss, scores: Float64Array
 /**
  * Prediction, value and derivative.
  *
- * @throws {InputError} When one of them throws, or answers what is no number, or the derivative is not finite.
+ * @throws {InputError} When one of them throws, or answers what is no number, or the derivative is not
+ * finite.
  */
 export function judge(operation: string, loss: Loss, scores: Float64Array, targets: Float64Array): Judgement {
   const { name } = loss;
@@ -56,7 +58,7 @@ function toNumbers(
   isBad: (number: number) => boolean,
   call: () => Float64Array,
 ): Float64Array<ArrayBuffer> {
-  const expected = `a Float64Array of ${count} numbers, one a score`;
+  const expected = `a Float64Array of ${count} numbers, one for each score`;
   const given = callGiven(operation, what, expected, call);
   if (!(given instanceof Float64Array) || given.length !== count) {
     throw new InputError(operation, `${what} is ${describe(given)}`, expected);

@@ -1,6 +1,6 @@
 /**
- * How good predictions are, over time: metrics in River's form, `update(y, prediction)` and `get()`, each over all
- * examples, the last ones, or all with weights that fade.
+ * Metrics of predictions over time, in River's form: `update(y, prediction)` and `get()`, each
+ * over all examples, the last ones, or all with weights that fade.
  */
 
 import { describe, InputError } from "../errors.ts";
@@ -94,8 +94,8 @@ export class MeanMetric implements Metric {
   /**
    * Takes an example.
    *
-   * @throws {InputError} When y or the prediction is not made of finite numbers, they do not fit each other, or their
-   * measure throws or is not finite. The example is not counted then.
+   * @throws {InputError} When y or the prediction is not made of finite numbers, they do not fit each other,
+   * or their measure throws or is not finite. The example is not counted then.
    */
   update(y: Target, prediction: number | ArrayLike<number>): void {
     this.#average.add(this.#measured(y, prediction));
@@ -121,9 +121,9 @@ export class MeanMetric implements Metric {
   }
 
   /**
-   * Where the measure that the stream has in the long run may lie. It holds for independent errors and many of them. In
-   * a stream whose errors are alike when they are close it is too narrow; `method: "batchMeans"`, for a metric over all
-   * examples, then takes only the means of long batches for independent.
+   * An interval for the measure that the stream has in the long run. It holds for independent errors and many
+   * of them. In a stream whose errors are alike when they are close it is too narrow; `method: "batchMeans"`,
+   * for a metric over all examples, then takes only the means of long batches for independent.
    *
    * @param options `confidence`, 0.95 unless given, and `method`.
    */
@@ -165,8 +165,8 @@ export class MAE extends MeanMetric {
 }
 
 /**
- * Root of the mean squared error. An error of 10¹⁵⁴ or more, whose square is beyond float64, is refused; one below 10⁻¹⁵⁴
- * has lost digits.
+ * Root of the mean squared error. An error of 10¹⁵⁴ or more, whose square is beyond float64, is refused; one
+ * below 10⁻¹⁵⁴ has lost digits.
  */
 export class RMSE extends MeanMetric {
   /** Over which examples; all unless given. */
@@ -192,7 +192,10 @@ export class LogLoss extends MeanMetric {
   }
 }
 
-/** The share of examples that are right: of probabilities, those at 0.5 or above where y is true and below where not. */
+/**
+ * The share of examples that are right: of probabilities, those at 0.5 or above where y is true and below
+ * where not.
+ */
 export class Accuracy extends MeanMetric {
   /** Over which examples; all unless given. */
   constructor(options: MetricOptions = {}) {
@@ -201,8 +204,8 @@ export class Accuracy extends MeanMetric {
 }
 
 /**
- * The share of examples in which the y-th of the scores is among the k largest. A score that equals another counts as the
- * lower one, so that scores that tell nothing earn nothing.
+ * The share of examples in which the y-th of the scores is among the k largest. A score that equals another
+ * counts as the lower one, so that scores that tell nothing earn nothing.
  *
  * @example
  * ```ts

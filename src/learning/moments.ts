@@ -1,13 +1,13 @@
 /**
  * Mean and spread of numbers that come one at a time, each with a weight, over the whole range of float64.
  *
- * With W the weight of all numbers, S = Σ w (x − mean)², and earlier numbers weighing `stays` of what they did, a number x
- * of weight 1 makes
+ * With W the weight of all numbers, S = Σ w (x − mean)², and earlier numbers weighing `stays` of what they
+ * did, a number x of weight 1 makes
  *
  *     W' = stays · W + 1,   mean' = mean + (x − mean) / W',   S' = stays · S + (x − mean) (x − mean')
  *
- * Source: Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products", 1962; with weights West,
- * "Updating Mean and Variance Estimates: An Improved Method", 1979.
+ * Source: Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products", 1962; with
+ * weights West, "Updating Mean and Variance Estimates: An Improved Method", 1979.
  */
 
 /** The moments of the numbers so far. */
@@ -61,7 +61,7 @@ export class Moments {
   }
 }
 
-/** What rounding may leave of n − 1 where one number has all the weight. */
+/** Where one number has all the weight, rounding may leave this of n − 1. */
 const NO_FREEDOM = 1e-9;
 /** Sums of squares keep within the squares of FAR and 1 / FAR, in their unit. */
 const FAR = 2 ** 400;

@@ -1,6 +1,6 @@
 /**
- * The rows that a queued call names. When its turn comes, a row may be gone and its slot may hold another one: then the
- * call is refused, since it was about the row that was there when it was made.
+ * The rows that a queued call names. When its turn comes, a row may be gone and its slot may hold another
+ * one: then the call is refused, since it was about the row that was there when it was made.
  */
 
 import { InputError } from "../errors.ts";

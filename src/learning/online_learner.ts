@@ -1,8 +1,9 @@
 /**
- * The learner: predict from attention, compare, step what made the prediction, and write the steps as lazy edits.
+ * The learner: predict from attention, compare, step what made the prediction, and write the steps as lazy
+ * edits.
  *
- * Invariant: calls take effect one after another, in the order in which they were made. A call that fails has changed
- * neither rows nor states nor counters.
+ * Invariant: calls take effect one after another, in the order in which they were made. A call that fails has
+ * changed neither rows nor states nor counters.
  */
 
 import { outputColumns } from "../core/head_layout.ts";
@@ -44,23 +45,28 @@ import { RowStates } from "./row_states.ts";
 export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
 
 /**
- * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in River.
+ * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in
+ * River.
  *
- * An x names a query, standing or passing, and what of its attention is a score: columns of the output, or its products
- * with the values of keys `against` which it is matched. The loss compares scores with y. What is learned are the rows
- * of the engine: each step takes the exact derivatives by the query, the keys that it attends to and their values, lets
- * the optimizer make steps of them and writes these as one batch of lazy edits, all or none.
+ * An x names a query, standing or passing, and what of its attention is a score: columns of the output, or
+ * its products with the values of keys `against` which it is matched. The loss compares scores with y. What
+ * is learned are the rows of the engine: each step takes the exact derivatives by the query, the keys that it
+ * attends to and their values, lets the optimizer make steps of them and writes these as one batch of lazy
+ * edits, all or none.
  *
- * - **What is exact.** `learnOne` sees the engine as of its turn, as do predictions unless `reads` is "stale".
- * - **Order.** Calls are queued; each sees what those before it learned. Edits of others are allowed at any time: a step
- *   is added to the newest row, and a row that was deleted meanwhile learns nothing. A queued call is about the rows that
- *   it named when it was made, and is refused when one of them is gone.
+ * - **What is exact.** `learnOne` sees the engine as of its turn, as do predictions unless `reads` is
+ *   "stale".
+ * - **Order.** Calls are queued; each sees what those before it learned. Edits of others are allowed at any
+ *   time: a step is added to the newest row, and a row that was deleted meanwhile learns nothing. A queued
+ *   call is about the rows that it named when it was made, and is refused when one of them is gone.
  * - **All or nothing.** A call that rejects has changed nothing: neither rows nor states nor counters.
- * - **Functions of the caller's**, such as those of a loss, may throw, which rejects the call; what they edit are edits of
- *   others, and what they ask the learner comes after the call that they are asked in.
- * - **What is touched.** Only rows whose derivative is not 0, and with `top` at most so many keys a head.
+ * - **Functions of the caller's**, such as those of a loss, may throw, which rejects the call; what they edit
+ *   are edits of others, and what they ask the learner comes after the call that they are asked in.
+ * - **What is touched.** Only rows whose derivative is not 0, and with `top` at most that many keys of each
+ *   head.
  * - **Rounding.** Rows are float32: a step below half a unit in the last place of a number is lost.
- * - **States** of the optimizer belong to rows: they go when a row is deleted, and a row that takes its slot starts anew.
+ * - **States** of the optimizer belong to rows: they go when a row is deleted, and a row that takes its slot
+ *   starts anew.
  *
  * A step costs what {@link attentionGradients} does, and O(d + dv) for each row that is stepped.
  *
@@ -109,8 +115,9 @@ export class OnlineLearner {
   }
 
   /**
-   * Goes on with what {@link OnlineLearner.save} wrote. Given the same options, what it predicts and learns from then
-   * on has the same bits as with the learner that was saved, unless time has a say in when the engine applies edits.
+   * Goes on with what {@link OnlineLearner.save} wrote. Given the same options, what it predicts and learns
+   * from then on has the same bits as with the learner that was saved, unless time has a say in when the
+   * engine applies edits.
    *
    * @param options As for the constructor, and for `DynamicAttention.load`. Functions are not in the file.
    * @throws {FormatError} When the bytes are damaged or no snapshot of a learner.
@@ -161,8 +168,9 @@ export class OnlineLearner {
   }
 
   /**
-   * A prediction from the row of a standing query as it was last brought up to date, and how far its scores can be from
-   * exact, apart from roundings of float64. With passing queries, which have no past, it is exact.
+   * A prediction from the row of a standing query as it was last brought up to date, and how far its scores
+   * can be from exact, apart from roundings of float64. With passing queries, which have no past, it is
+   * exact.
    *
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
@@ -177,10 +185,12 @@ export class OnlineLearner {
   }
 
   /**
-   * One step on the loss of x and y. When it rejects, no row, no state of the optimizer and no counter has changed.
+   * One step on the loss of x and y. When it rejects, no row, no state of the optimizer and no counter has
+   * changed.
    *
-   * @throws {InputError} When x does not fit the engine, y not the loss, when a derivative or a state of the optimizer
-   * leaves the range of float64 or a row that of float32, or when one of the caller's functions throws.
+   * @throws {InputError} When x does not fit the engine, y not the loss, when a derivative or a state of the
+   * optimizer leaves the range of float64 or a row that of float32, or when one of the caller's functions
+   * throws.
    * @throws {SlotError} When a slot that x names is not live.
    * @throws {DisposedError} When the engine was disposed before the step was made.
    */
@@ -195,9 +205,10 @@ export class OnlineLearner {
   }
 
   /**
-   * Deletes a standing query and its state of the optimizer, whose numbers are overwritten at once. The engine's own
-   * memory gives up the row when it stores the deletion, at the next read or `flush`. Keys and values that learned from
-   * the query keep what they learned; docs/learning.md says when the rest is as if it had never been.
+   * Deletes a standing query and its state of the optimizer, whose numbers are overwritten at once. The
+   * engine's own memory gives up the row when it stores the deletion, at the next read or `flush`. Keys and
+   * values that learned from the query keep what they learned; docs/learning.md says when the rest is as if
+   * it had never been.
    *
    * @throws {SlotError} When the slot is not live.
    */
@@ -207,8 +218,8 @@ export class OnlineLearner {
   }
 
   /**
-   * Deletes a key with its value and their states of the optimizer, as `forgetQuery` does. Rows that learned beside it
-   * keep what they learned.
+   * Deletes a key with its value and their states of the optimizer, as `forgetQuery` does. Rows that learned
+   * beside it keep what they learned.
    *
    * @throws {SlotError} When the slot is not live.
    */
@@ -217,9 +228,9 @@ export class OnlineLearner {
   }
 
   /**
-   * Writes the engine, the states of the optimizer, the counters and the state of {@link OnlineLearner.random} to one
-   * safetensors file with a checksum, all as of the turn of the call. The engine lies in it as the bytes that
-   * `DynamicAttention.load` reads.
+   * Writes the engine, the states of the optimizer, the counters and the state of {@link
+   * OnlineLearner.random} to one safetensors file with a checksum, all as of the turn of the call. The engine
+   * lies in it as the bytes that `DynamicAttention.load` reads.
    */
   save(): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "OnlineLearner.save";
@@ -241,7 +252,7 @@ export class OnlineLearner {
     });
   }
 
-  /** What has been done so far. */
+  /** Counts so far. */
   stats(): LearnerStats {
     const { key, value, query } = this.#states;
     return {

@@ -1,8 +1,8 @@
 /**
  * From the derivative by a row to its step. An optimizer keeps a state of its own for each row.
  *
- * Where formulas have sums or means of squares, the states hold their roots: a square leaves float64 for derivatives
- * above 10¹⁵⁴ or below 10⁻¹⁶², a root does not.
+ * Where formulas have sums or means of squares, the states hold their roots: a square leaves float64 for
+ * derivatives above 10¹⁵⁴ or below 10⁻¹⁶², a root does not.
  */
 
 import { describe, InputError } from "../errors.ts";
@@ -11,15 +11,15 @@ import { checkNames } from "../options.ts";
 import { callGiven } from "./callbacks.ts";
 import { hypot, shortened } from "./lengths.ts";
 
-/** How rows are stepped; write one of your own by giving these. */
+/** A rule by which rows are stepped; write one of your own by giving these. */
 export interface Optimizer {
   /** Its name in snapshots, its constants included. */
   readonly name: string;
   /** How many numbers it keeps for a row of `width`; they start at 0. */
   stateLength(width: number): number;
   /**
-   * Writes to `step` what is to be added to a row, and to `state` what is to be kept. All arrays are copies. A step that
-   * writes a number that is not finite is refused, and the row and its state stay as they were.
+   * Writes to `step` what is to be added to a row, and to `state` what is to be kept. All arrays are copies.
+   * A step that writes a number that is not finite is refused, and the row and its state stay as they were.
    *
    * @param gradient ∂L/∂row, finite numbers.
    * @param row The row as it is.
@@ -68,7 +68,8 @@ export function sgd(options: OptimizerOptions = {}): Optimizer {
 }
 
 /**
- * row −= rate · g / (√G + ε) with G = Σ g² over the row's steps: numbers that seldom change take larger steps.
+ * row −= rate · g / (√G + ε) with G = Σ g² over the row's steps: numbers that seldom change take larger
+ * steps.
  *
  * Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods", JMLR 12, 2011.
  */
@@ -88,8 +89,8 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
 }
 
 /**
- * row −= rate · m̂ / (√v̂ + ε), with means m of g and v of g² that forget, corrected for their start at 0. Steps are
- * counted for each row, so a row that is seldom stepped is no further than it is.
+ * row −= rate · m̂ / (√v̂ + ε), with means m of g and v of g² that forget, corrected for their start at 0.
+ * Steps are counted for each row, so a row that is seldom stepped is no further than it is.
  *
  * Source: Kingma, Ba, "Adam", arXiv 1412.6980, algorithm 1.
  */

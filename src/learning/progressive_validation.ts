@@ -28,20 +28,23 @@ export interface OnlineModel<X = Example> {
 
 /** Options of {@link progressiveValidation}. */
 export interface ValidationOptions {
-  /** After how many further examples an example's y is known; 0 unless given. What is left at the end is learned then. */
+  /**
+   * After how many further examples an example's y is known; 0 unless given. What is left at the end is
+   * learned then.
+   */
   readonly delay?: number;
   /** Called after each prediction with the number of predictions so far; waited for. */
   readonly onPrediction?: (count: number) => unknown;
 }
 
 /**
- * Runs a model over a stream: for each example it predicts, the metrics take y and the prediction, and it learns, once y
- * is known. What was predicted `delay` examples ago is learned before the next prediction, so no prediction knows more
- * than it could.
+ * Runs a model over a stream: for each example it predicts, the metrics take y and the prediction, and it
+ * learns, once y is known. What was predicted `delay` examples ago is learned before the next prediction, so
+ * no prediction knows more than it could.
  *
  * An error of the model, of a metric or of `onPrediction` ends the run and is passed on. An example that a
- * {@link MeanMetric} refuses, as all metrics of this library are, is counted by none of the metrics. A prediction that was
- * counted stays counted when its example cannot be learned from.
+ * {@link MeanMetric} refuses, as all metrics of this library are, is counted by none of the metrics. A
+ * prediction that was counted stays counted when its example cannot be learned from.
  *
  * @returns How many examples there were.
  * @throws {InputError} When an option is unknown or out of range, or an example, a model or a metric is none.
@@ -60,8 +63,8 @@ export interface ValidationOptions {
  * assert(recent.get() < all.get());
  * ```
  *
- * Source: Blum, Kalai, Langford, "Beating the Hold-Out: Bounds for K-fold and Progressive Cross-Validation", COLT 1999;
- * the form is that of River's `progressive_val_score`.
+ * Source: Blum, Kalai, Langford, "Beating the Hold-Out: Bounds for K-fold and Progressive Cross-Validation",
+ * COLT 1999; the form is that of River's `progressive_val_score`.
  */
 export async function progressiveValidation<X = Example>(
   stream: Iterable<Sample<X>> | AsyncIterable<Sample<X>>,
@@ -108,7 +111,9 @@ function toSample<X>(operation: string, sample: Sample<X>, at: number): Sample<X
   return { x, y };
 }
 
-/** Lets all metrics take an example, or none: those that can be asked before are asked first and updated last. */
+/**
+ * Lets all metrics take an example, or none: those that can be asked before are asked first and updated last.
+ */
 function takeAll(metrics: readonly Metric[], y: Target, prediction: number | ArrayLike<number>): void {
   const own = metrics.filter((metric) => metric instanceof MeanMetric);
   for (const metric of own) metric.check(y, prediction);

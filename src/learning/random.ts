@@ -6,8 +6,8 @@ import { describe, InputError } from "../errors.ts";
 import { checkArray, isCount } from "../matrix.ts";
 
 /**
- * A small generator for initial rows and for negative samples: a counter in steps of the golden ratio, mixed to 32
- * bits. Not for secrets.
+ * A small generator for initial rows and for negative samples: a counter in steps of the golden ratio, mixed
+ * to 32 bits. Not for secrets.
  *
  * @example
  * ```ts
@@ -72,7 +72,7 @@ export class SeededRandom {
   }
 
   /**
-   * `count` different items drawn uniformly, none of `except`: negative samples. Fewer where there are not so many.
+   * `count` different items drawn uniformly, none of `except`: negative samples. Fewer where fewer are left.
    * O(count) unless nearly all are wanted or excepted, or many items are alike, then O(items).
    *
    * @throws {InputError} When `items` is no array of numbers, or `except` no list; nothing is drawn then.

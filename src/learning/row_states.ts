@@ -1,8 +1,8 @@
 /**
  * The states that an optimizer keeps for the rows of one kind.
  *
- * Invariant: a state belongs to the row that it was made for. When that row is deleted, by whomever, its numbers are
- * overwritten at once, and a row that takes its slot starts anew.
+ * Invariant: a state belongs to the row that it was made for. When that row is deleted, by whomever, its
+ * numbers are overwritten at once, and a row that takes its slot starts anew.
  */
 
 import type { SlotTable, SlotWatcher } from "../lazy/slot_table.ts";

@@ -1,4 +1,5 @@
-// Means, intervals and metrics over the whole range of float64: against exact arithmetic, and after what is refused.
+// Means, intervals and metrics over the whole range of float64: against exact arithmetic, and after what is
+// refused.
 
 import { InputError } from "../../mod.ts";
 import {

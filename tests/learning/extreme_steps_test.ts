@@ -1,5 +1,5 @@
-// Steps under hostile labels, rates and rows: each happens wholly or not at all, no row and no state ever holds what is
-// no number, and what was saved goes on with the same bits.
+// Steps under hostile labels, rates and rows: each happens wholly or not at all, no row and no state ever
+// holds what is no number, and what was saved goes on with the same bits.
 
 import { DynamicAttention, InputError } from "../../mod.ts";
 import {

@@ -1,6 +1,7 @@
-// Two worlds: one in which some queries learned and were forgotten, and one in which they never were. Where queries alone
-// learn, all else must be the same in both, to the last bit: other rows, their states of the optimizer, what steps told,
-// what is answered, and what is learned from then on. docs/learning.md says under which conditions.
+// Two worlds: one in which some queries learned and were forgotten, and one in which they never were. Where
+// queries alone learn, all else must be the same in both, to the last bit: other rows, their states of the
+// optimizer, what steps told, what is answered, and what is learned from then on. docs/learning.md says under
+// which conditions.
 
 import { type BackendName, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import {
@@ -24,8 +25,9 @@ import { BACKENDS, casesOn } from "../support/backends.ts";
 import { Random } from "../support/random.ts";
 
 /**
- * Backends on which a head row that is computed from scratch has the same bits whatever rows are beside it. On others
- * answers, and a learner that has keys weighed by the backend, with `top`, forget to within their accuracy only.
+ * Backends on which a head row that is computed from scratch has the same bits whatever rows are beside it.
+ * On others answers, and a learner that has keys weighed by the backend, with `top`, forget to within their
+ * accuracy only.
  */
 const BACKENDS_THAT_FORGET: readonly BackendName[] = ["array"];
 
@@ -117,7 +119,7 @@ function planOf(seed: number, { backend, top, keysChange }: Conditions): Plan {
     first.push(others[0]);
     present.add(others[0]);
   }
-  const stream = eventsOf(24, names);
+  const stream = eventsOf(backend === "webgpu" ? 12 : 24, names);
   for (const name of forgotten) present.delete(name);
   return {
     options: {
@@ -136,11 +138,14 @@ function planOf(seed: number, { backend, top, keysChange }: Conditions): Plan {
     first,
     forgotten,
     stream,
-    afterwards: eventsOf(10, others),
+    afterwards: eventsOf(backend === "webgpu" ? 4 : 10, others),
   };
 }
 
-/** One world. Queries go by their names, since a slot that was forgotten shifts the slots of those that come later. */
+/**
+ * One world. Queries go by their names, since a slot that was forgotten shifts the slots of those that come
+ * later.
+ */
 class World {
   readonly slots = new Map<number, number>();
   /** What steps told of the queries that are not forgotten. */
@@ -208,21 +213,17 @@ class World {
 
   /** Every exact answer about the queries that are left, by name. */
   async answered(): Promise<unknown> {
+    const { live, learner } = this, left = this.#left();
     const before = this.answers.length;
     await this.#readRows();
-    const told = this.#left().map(async ([name, slot]) => {
-      const { live, learner } = this;
-      const passing = bitsOf((await live.attend([live.getQuery(slot)], { positions: [name] })).data);
-      const weights = bitsOf(await live.weights(slot));
-      return {
-        name,
-        passing,
-        weights,
-        top: await live.topKeys(slot, 3),
-        learner: await learner.predictOne({ query: slot }),
-      };
+    const passing = await live.attend(left.map(([, slot]) => live.getQuery(slot)), {
+      positions: left.map(([name]) => name),
     });
-    return [await Promise.all(told), this.answers.slice(before)];
+    const told = left.map(async ([name, slot]) => {
+      const weights = bitsOf(await live.weights(slot));
+      return { name, weights, prediction: bitsOf(await learner.predictOne({ query: slot })) };
+    });
+    return [await Promise.all(told), bitsOf(passing.data), this.answers.slice(before)];
   }
 
   #left(): [name: number, slot: number][] {

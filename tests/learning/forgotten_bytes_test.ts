@@ -1,5 +1,5 @@
-// After a row was deleted, no number of it, of its state of the optimizer, or derived from these alone is left: not in
-// what `save` writes, and not in any array that the learner still holds.
+// After a row was deleted, no number of it, of its state of the optimizer, or derived from these alone is
+// left: not in what `save` writes, and not in any array that the learner still holds.
 
 import { type BackendName, DynamicAttention } from "../../mod.ts";
 import { adagrad, adam, OnlineLearner, type Optimizer } from "../../src/learning/mod.ts";

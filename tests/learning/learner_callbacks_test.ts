@@ -1,5 +1,5 @@
-// Functions of the caller's that throw, answer nonsense, edit the engine, call the learner again or dispose the engine: each
-// call happened as a whole, or not at all.
+// Functions of the caller's that throw, answer nonsense, edit the engine, call the learner again or dispose
+// the engine: each call happened as a whole, or not at all.
 
 import { DisposedError, DynamicAttention, InputError } from "../../mod.ts";
 import {
@@ -207,7 +207,10 @@ Deno.test("what functions do to the arrays that they are given, or answered, cha
   assertEquals(steps[1], steps[0]);
 });
 
-/** What a callback does to the engine, once, and what must hold of the rows afterwards beside those of a plain step. */
+/**
+ * What a callback does to the engine, once, and what must hold of the rows afterwards beside those of a plain
+ * step.
+ */
 for (const callback of IN_A_STEP) {
   for (const backend of BACKENDS) {
     Deno.test(`edits that ${callback} makes meanwhile are edits of others: ${backend}`, async () => {
@@ -225,7 +228,8 @@ for (const callback of IN_A_STEP) {
           once();
         }),
       );
-      // Edits of values do not change weights, so that the plain step says what to expect where they come too late for it.
+      // Edits of values do not change weights, so that the plain step says what to expect where they come too
+      // late for it.
       await plain.learnOne({ query: 1 }, [1, 2]);
       edits = () => {
         live.addToKey(1, 0, 0.5);
@@ -235,7 +239,8 @@ for (const callback of IN_A_STEP) {
       };
       const { rowsStepped } = await learner.learnOne({ query: 1 }, [1, 2]);
       if (callback === "check") {
-        // It is asked at the call: its edits come before the question, and the step is that of the edited engine.
+        // It is asked at the call: its edits come before the question, and the step is that of the edited
+        // engine.
         await using edited = await DynamicAttention.create(options);
         edited.addToKey(1, 0, 0.5);
         edited.delete(3);

@@ -1,5 +1,5 @@
-// Calls of a learner that overlap with each other, with edits, with a backend that fails and with the end of the engine:
-// they take effect one after another, each as a whole or not at all.
+// Calls of a learner that overlap with each other, with edits, with a backend that fails and with the end of
+// the engine: they take effect one after another, each as a whole or not at all.
 
 import { BackendError, DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
 import { createEngine } from "../../src/dynamic_attention.ts";

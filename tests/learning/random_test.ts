@@ -1,4 +1,5 @@
-// The seeded generator: its sequence never changes, its samples are samples, and nothing is drawn by a refused call.
+// The seeded generator: its sequence never changes, its samples are samples, and nothing is drawn by a
+// refused call.
 
 import { InputError } from "../../mod.ts";
 import { SeededRandom } from "../../src/learning/mod.ts";

@@ -1,4 +1,5 @@
-// A misspelt name is refused at every entry of the learning module and at every depth, and what is refused changes nothing.
+// A misspelt name is refused at every entry of the learning module and at every depth, and what is refused
+// changes nothing.
 
 import { DynamicAttention, InputError } from "../../mod.ts";
 import {

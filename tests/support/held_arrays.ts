@@ -13,8 +13,8 @@ export interface HeldArrays<T> {
 }
 
 /**
- * Runs something and collects garbage afterwards. Arrays count whose maker, the innermost module of the project that was
- * running, has a path that `isAbout` passes. Nothing else may run meanwhile.
+ * Runs something and collects garbage afterwards. Arrays count whose maker, the innermost module of the
+ * project that was running, has a path that `isAbout` passes. Nothing else may run meanwhile.
  */
 export async function arraysHeldAfter<T>(
   run: () => Promise<T>,
