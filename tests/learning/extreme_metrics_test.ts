@@ -152,6 +152,45 @@ Deno.test("a mean that fades is right for weights that it can tell, at any size"
   }
 });
 
+Deno.test("rounding at the end of float64 does not leave it", () => {
+  const last = new ExponentialMean(MIN);
+  // Where x + (MAX − x) rounds to Infinity.
+  for (const number of [4.826228707835606e307, 7.607709266479668e307, 5.712658910687126e307]) {
+    assertEquals(number + (MAX - number), Infinity);
+    for (const sign of [1, -1]) {
+      last.add(sign * number);
+      last.add(sign * MAX);
+      assertEquals(last.mean, sign * MAX);
+    }
+  }
+});
+
+Deno.test("a window depends on its numbers alone, to the bit", () => {
+  const random = new Random(44);
+  const numbers = Array.from({ length: 7 }, () => random.normal());
+  const means = Array.from({ length: 7 }, (_, before) => {
+    const mean = new WindowMean(7);
+    for (let at = 0; at < before; at++) mean.add(1e6 * random.normal());
+    for (const number of numbers) mean.add(number);
+    return [mean.mean, mean.variance, mean.standardError];
+  });
+  for (const mean of means) assertEquals(mean, means[0]);
+});
+
+Deno.test("numbers that are all alike have their mean for certain", () => {
+  for (
+    const average of [
+      new MAE(),
+      new MAE({ window: 3 }),
+      new MAE({ halfLife: 2 }),
+      new MAE({ halfLife: 0.04 }),
+    ]
+  ) {
+    for (let at = 0; at < 4; at++) average.update(0, 0.3);
+    assertEquals(average.interval({ confidence: 1 - 2 ** -53 }), { low: 0.3, high: 0.3 });
+  }
+});
+
 Deno.test("batch means survive the ends of float64", () => {
   for (const size of [1, MAX, 2 ** -1000]) {
     const mean = new RunningMean(), random = new Random(5);

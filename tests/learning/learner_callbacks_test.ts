@@ -4,13 +4,15 @@
 import { DisposedError, DynamicAttention, InputError } from "../../mod.ts";
 import {
   adagrad,
+  HitRate,
   type LearnerOptions,
   type Loss,
+  MeanMetric,
   OnlineLearner,
   type Optimizer,
   squaredLoss,
 } from "../../src/learning/mod.ts";
-import { assertAlmostEquals, assertEquals, assertRejects } from "../assert.ts";
+import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { BACKENDS } from "../support/backends.ts";
 import { Random } from "../support/random.ts";
 
@@ -103,6 +105,21 @@ for (const backend of BACKENDS) {
     assertEquals((await learner.learnOne({ query: 1 }, [3, 4])).rowsStepped, 1 + 2 * KEYS);
   });
 }
+
+Deno.test("what a check refuses is told in its own words, and all else as its cause", async () => {
+  await using live = await DynamicAttention.create(optionsOf(2));
+  const learner = new OnlineLearner(live);
+  const error = await assertRejects(() => learner.learnOne({ query: 0 }, 1), InputError);
+  assertEquals(error.message, "OnlineLearner.learnOne: y has 1 numbers, expected 2 (one for each score)");
+  const metric = new HitRate(1);
+  const other = assertThrows(() => metric.update(5, [1, 2]), InputError);
+  assertEquals(other.message, "HitRate@1.update: y is [5], expected an index below 2, the scores");
+  const cause = new RangeError("oops");
+  const own = new MeanMetric("own", () => {
+    throw cause;
+  });
+  assertEquals(assertThrows(() => own.update(1, 1), InputError).cause, cause);
+});
 
 Deno.test("a function that answers nonsense leaves everything as it was", async () => {
   await using live = await DynamicAttention.create(optionsOf(2));
@@ -207,10 +224,31 @@ Deno.test("what functions do to the arrays that they are given, or answered, cha
   assertEquals(steps[1], steps[0]);
 });
 
-/**
- * What a callback does to the engine, once, and what must hold of the rows afterwards beside those of a plain
- * step.
- */
+for (const callback of ["rowRate", "step"] as const) {
+  Deno.test(`a row that ${callback} deletes, before or after its step was planned, learns nothing`, async () => {
+    // Rows are planned in this order: key 0, value 0, key 1, value 1, … and the query.
+    for (let at = 1; at <= 1 + 2 * KEYS; at++) {
+      for (const slot of [0, 1, 3]) {
+        await using live = await DynamicAttention.create(optionsOf(8));
+        await using calm = await DynamicAttention.create(optionsOf(8));
+        await new OnlineLearner(calm, watched(() => {})).learnOne({ query: 1 }, [1, 2]);
+        const learner = new OnlineLearner(
+          live,
+          watched((called, call) => {
+            if (called === callback && call === at) live.delete(slot);
+          }),
+        );
+        const { rowsStepped } = await learner.learnOne({ query: 1 }, [1, 2]);
+        assertEquals(rowsStepped, 1 + 2 * (KEYS - 1), `call ${at}, slot ${slot}`);
+        calm.delete(slot);
+        assertEquals(rowsOf(live), rowsOf(calm));
+        const { keyStates, valueStates, queryStates } = learner.stats();
+        assertEquals([keyStates, valueStates, queryStates], [KEYS - 1, KEYS - 1, 1]);
+      }
+    }
+  });
+}
+
 for (const callback of IN_A_STEP) {
   for (const backend of BACKENDS) {
     Deno.test(`edits that ${callback} makes meanwhile are edits of others: ${backend}`, async () => {

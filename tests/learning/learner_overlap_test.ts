@@ -128,6 +128,23 @@ Deno.test("a save in flight is of its turn, whatever is edited and learned befor
   await loaded.live.dispose();
 });
 
+Deno.test("engine and states of a file are of one moment, whenever a row goes", async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    await using live = await DynamicAttention.create(optionsOf(4));
+    const learner = new OnlineLearner(live, RULES);
+    await learner.learnOne({ query: 0 }, [1, 2]);
+    const saving = learner.save();
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    live.delete(2);
+    live.deleteQuery(0);
+    const loaded = await OnlineLearner.load(await saving, RULES);
+    const { keyStates, valueStates, queryStates } = loaded.stats();
+    const isThere = loaded.live.keySlots().includes(2);
+    assertEquals([keyStates, valueStates, queryStates], isThere ? [5, 5, 1] : [4, 4, 0], `${turns}`);
+    await loaded.live.dispose();
+  }
+});
+
 Deno.test("a queued call is about the row of the call, not about one that has its slot by then", async () => {
   await using live = await createEngine(optionsOf(5), (inner) => new SlowBackend(inner));
   const learner = new OnlineLearner(live, { optimizer: adagrad(), rates: { keys: false, values: false } });

@@ -47,6 +47,7 @@ Deno.test("items that are alike count once, and end no call late or never", () =
   assertEquals(random.sample(new Array(1000).fill(4), 3), [4]);
   assertEquals(random.sample([1, 1, 1, 1, 1, 1, 1, 1, 2], 2).sort(), [1, 2]);
   assertEquals(random.sample(new Array(1000).fill(4), 3, [4]), []);
+  assertEquals(random.sample([1, 1, 2], 3).sort(), [1, 2]);
   assertEquals(random.sample([], 2), []);
   assertEquals(random.sample(Uint32Array.of(9, 8), 0), []);
 });
