@@ -5,14 +5,14 @@
 import { describe, InputError } from "../errors.ts";
 
 /**
- * Answers what `call` returns. An error of its own becomes the `cause` of an {@link InputError} that says
- * `what` threw, so that it is never taken for a failure of the engine.
+ * Answers what `call` returns. An error of its own becomes the `cause` of an {@link InputError} that says what
+ * threw, so that it is never taken for a failure of the engine.
  */
-export function callGiven<T>(operation: string, what: string, expected: string, call: () => T): T {
+export function callGiven<T>(operation: string, what: () => string, expected: string, call: () => T): T {
   try {
     return call();
   } catch (cause) {
-    throw new InputError(operation, `${what} threw ${describe(cause)}`, expected, { cause });
+    throw new InputError(operation, `${what()} threw ${describe(cause)}`, expected, { cause });
   }
 }
 

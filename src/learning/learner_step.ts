@@ -8,7 +8,7 @@
  */
 
 import { keyColumns, valueColumns } from "../core/head_layout.ts";
-import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
+import type { DynamicAttention } from "../dynamic_attention.ts";
 import { CapacityError, InputError } from "../errors.ts";
 import type { Edit, EditRules } from "../lazy/edits.ts";
 import type { RowKind } from "../lazy/newest_rows.ts";
@@ -43,7 +43,7 @@ interface RowStep {
   /** Is added to the row. */
   readonly delta: Float64Array;
   /** The state that it has afterwards. */
-  readonly state: Float64Array;
+  readonly state: Float64Array<ArrayBuffer>;
 }
 
 /** A whole step. */
@@ -71,20 +71,19 @@ export function planStep(
   step: number,
 ): PlannedStep {
   // A row that was deleted meanwhile learns nothing, nor does the one that has taken its slot.
-  const isThere = ({ kind, slot }: Pick<RowStep, "kind" | "slot">) =>
+  const isThere = (kind: RowKind, slot: number) =>
     kind === "query"
       ? isSame(parts.querySlots, slot, moment.query)
       : isSame(parts.keySlots, slot, moment.key);
-  const rowOf = ({ kind, slot }: Pick<RowStep, "kind" | "slot">) => newestRow(operation, live, kind, slot);
   const rates = ratesOf(operation, config, step);
   const steps: RowStep[] = [];
   const add = (kind: RowKind, slot: number, gradient: Float64Array) => {
-    if (!isThere({ kind, slot })) return;
+    if (!isThere(kind, slot)) return;
     const rate = rateOf(operation, config, rates[kind], kind, slot, gradient);
     // The rate may have been a function that deletes rows.
-    if (rate === 0 || !isThere({ kind, slot })) return;
-    const row = rowOf({ kind, slot });
-    steps.push(optimize(operation, config, { kind, slot }, gradient, row, states[kind], rate));
+    if (rate === 0 || !isThere(kind, slot)) return;
+    const row = newestRow(live, kind, slot);
+    steps.push(optimize(operation, config, kind, slot, gradient, row, states[kind], rate));
   };
   const keyWidth = keyColumns(parts.layout), width = keyWidth + valueColumns(parts.layout);
   // Where queries alone learn, a step costs no look at the keys.
@@ -99,10 +98,10 @@ export function planStep(
   }
   if (gradients.querySlot !== null) add("query", gradients.querySlot, gradients.query);
 
-  const made = steps.filter(isThere);
-  const edits = toEdits(made.map((own) => ({ ...own, row: stepped(operation, own, rowOf(own)) })));
+  const made = steps.filter(({ kind, slot }) => isThere(kind, slot));
+  const rows = made.map((own) => stepped(operation, own, newestRow(live, own.kind, own.slot)));
   return {
-    edits,
+    edits: toEdits(made, rows),
     rowCount: made.length,
     keepStates() {
       for (const { kind, slot, state } of made) states[kind].put(slot, state);
@@ -119,7 +118,7 @@ function ratesOf(operation: string, { rates }: LearnerConfig, step: number): Rec
     const schedule = rates[kind];
     if (!schedule) continue;
     const name = `the rate of step ${step}`;
-    rateOf[kind] = callGiven(operation, name, "a finite number ≥ 0", () => schedule(step));
+    rateOf[kind] = callGiven(operation, () => name, "a finite number ≥ 0", () => schedule(step));
     checkRate(operation, rateOf[kind], name);
   }
   return rateOf;
@@ -135,10 +134,11 @@ function rateOf(
   gradient: Float64Array,
 ): number {
   if (rateOfKind === 0 || gradient.every((g) => g === 0)) return 0;
-  const name = `rowRate(${kind}, ${slot})`;
+  const name = () => `rowRate(${kind}, ${slot})`;
   const factor = callGiven(operation, name, "a finite number ≥ 0", () => rowRate(kind, slot));
-  checkRate(operation, factor, name);
   const rate = factor * rateOfKind;
+  if (factor >= 0 && rate < Infinity) return rate;
+  checkRate(operation, factor, name());
   checkRate(operation, rate, `the rate of ${kind} ${slot}`);
   return rate;
 }
@@ -147,63 +147,60 @@ function rateOf(
 function optimize(
   operation: string,
   { optimizer }: LearnerConfig,
-  { kind, slot }: Pick<RowStep, "kind" | "slot">,
+  kind: RowKind,
+  slot: number,
   gradient: Float64Array,
   row: Float32Array,
   states: RowStates,
   rate: number,
 ): RowStep {
-  const odd = gradient.findIndex((g) => !Number.isFinite(g));
-  if (odd >= 0) {
-    const found = `the derivative by ${kind} ${slot} is ${gradient[odd]} in column ${odd}`;
+  for (let c = 0; c < gradient.length; c++) {
+    if (Number.isFinite(gradient[c])) continue;
+    const found = `the derivative by ${kind} ${slot} is ${gradient[c]} in column ${c}`;
     throw new InputError(operation, found, "finite numbers");
   }
-  const what = `optimizer ${optimizer.name}`, expected = "a step of finite numbers";
-  const state = CapacityError.guard(
-    operation,
-    `a state of ${what}`,
-    8 * states.length,
-    () => states.copyOf(slot),
-  );
+  const what = () => `optimizer ${optimizer.name}`;
+  const copy = () => states.copyOf(slot);
+  const state = CapacityError.guard(operation, "a state of the optimizer", 8 * states.length, copy);
   const delta = new Float64Array(row.length);
-  callGiven(operation, what, expected, () => optimizer.step(gradient.slice(), row, state, rate, delta));
+  const ask = () => optimizer.step(gradient.slice(), row, state, rate, delta);
+  callGiven(operation, what, "a step of finite numbers", ask);
   return { kind, slot, delta, state };
 }
 
 /** A row after its step, whose state must be made of numbers, too. */
 function stepped(operation: string, { kind, slot, delta, state }: RowStep, row: Float32Array): Float32Array {
-  const refuse = (what: string, to: number, where: string) => {
+  const refuse = (what: string, to: number, where: string): never => {
     const found = `the step takes ${what} to ${to} ${where}`;
     throw new InputError(operation, found, "finite numbers; a lower rate or a clip may help");
   };
-  state.forEach((number, at) => {
-    if (!Number.isFinite(number)) refuse(`the state of ${kind} ${slot}`, number, `at index ${at}`);
-  });
-  return row.map((before, c) => {
-    const after = Math.fround(before + delta[c]);
-    if (!Number.isFinite(after)) refuse(`${kind} ${slot} from ${before}`, after, `in column ${c}`);
-    return after;
-  });
+  for (let at = 0; at < state.length; at++) {
+    if (!Number.isFinite(state[at])) refuse(`the state of ${kind} ${slot}`, state[at], `at index ${at}`);
+  }
+  for (let c = 0; c < row.length; c++) {
+    const before = row[c];
+    row[c] = before + delta[c];
+    if (!Number.isFinite(row[c])) refuse(`${kind} ${slot} from ${before}`, row[c], `in column ${c}`);
+  }
+  return row;
 }
 
 /** One edit for each slot; key and value of a slot are neighbours. */
-function toEdits(steps: readonly (RowStep & { readonly row: Float32Array })[]): Edit[] {
+function toEdits(steps: readonly RowStep[], rows: readonly Float32Array[]): Edit[] {
   const edits: Edit[] = [];
   for (let at = 0; at < steps.length; at++) {
-    const { kind, slot, row } = steps[at], next = steps[at + 1];
+    const { kind, slot } = steps[at], row = rows[at], next = steps[at + 1];
     if (kind === "query") edits.push({ kind: "setQuery", slot, query: row });
     else if (kind === "value") edits.push({ kind: "setValue", slot, value: row });
     else if (next?.kind === "value" && next.slot === slot) {
-      edits.push({ kind: "set", slot, key: row, value: next.row });
+      edits.push({ kind: "set", slot, key: row, value: rows[at + 1] });
       at++;
     } else edits.push({ kind: "setKey", slot, key: row });
   }
   return edits;
 }
 
-function newestRow(operation: string, live: DynamicAttention, kind: RowKind, slot: number): Float32Array {
-  // In this operation's name, should one of the caller's functions have disposed the engine.
-  insideOf(operation, live);
+function newestRow(live: DynamicAttention, kind: RowKind, slot: number): Float32Array {
   if (kind === "query") return live.getQuery(slot);
   return kind === "key" ? live.getKey(slot) : live.getValue(slot);
 }

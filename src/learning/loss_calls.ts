@@ -39,7 +39,12 @@ export function judge(operation: string, loss: Loss, scores: Float64Array, targe
   const { name } = loss;
   const prediction = predictionOf(operation, loss, scores);
   const what = `the loss ${name} of ${describe([...scores])}`;
-  const value = callGiven(operation, what, "a number", () => loss.value(scores.slice(), targets.slice()));
+  const value = callGiven(
+    operation,
+    () => what,
+    "a number",
+    () => loss.value(scores.slice(), targets.slice()),
+  );
   if (typeof value !== "number" || Number.isNaN(value)) {
     throw new InputError(operation, `${what} is ${describe(value)}`, "a number");
   }
@@ -59,7 +64,7 @@ function toNumbers(
   call: () => Float64Array,
 ): Float64Array<ArrayBuffer> {
   const expected = `a Float64Array of ${count} numbers, one for each score`;
-  const given = callGiven(operation, what, expected, call);
+  const given = callGiven(operation, () => what, expected, call);
   if (!(given instanceof Float64Array) || given.length !== count) {
     throw new InputError(operation, `${what} is ${describe(given)}`, expected);
   }

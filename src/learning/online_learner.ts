@@ -9,7 +9,7 @@
 import { outputColumns } from "../core/head_layout.ts";
 import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
 import type { LoadOptions } from "../engine_snapshot.ts";
-import { describe, InputError } from "../errors.ts";
+import { describe, DisposedError, InputError } from "../errors.ts";
 import type { EditRules } from "../lazy/edits.ts";
 import { checkArray } from "../matrix.ts";
 import { checkNames } from "../options.ts";
@@ -34,7 +34,14 @@ import {
   toLearnerConfig,
 } from "./learner_options.ts";
 import type { LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
-import { type AllStates, momentOf, planStep } from "./learner_step.ts";
+import {
+  type AllStates,
+  type Moment,
+  momentOf,
+  type PlannedStep,
+  planStep,
+  type StepGradients,
+} from "./learner_step.ts";
 import { checkTargets, judge, type Judgement, predictionOf } from "./loss_calls.ts";
 import { NamedRows } from "./named_rows.ts";
 import { stateLengthOf } from "./optimizers.ts";
@@ -294,6 +301,29 @@ export class OnlineLearner {
     });
   }
 
+  #plan(
+    operation: string,
+    parts: EditRules,
+    moment: Moment,
+    gradients: StepGradients,
+  ): PlannedStep {
+    try {
+      return planStep(
+        operation,
+        this.live,
+        parts,
+        this.#config,
+        this.#states,
+        moment,
+        gradients,
+        this.#steps,
+      );
+    } catch (error) {
+      // One of the caller's functions may have disposed the engine.
+      throw error instanceof DisposedError ? new DisposedError(operation) : error;
+    }
+  }
+
   #queue<T>(run: () => T | Promise<T>): Promise<T> {
     const result = this.#tail.then(run);
     this.#tail = result.catch(ignore);
@@ -372,7 +402,7 @@ export class OnlineLearner {
     });
     const querySlot = example.rows.kind === "standing" ? example.rows.slots[0] : null;
     const gradients = { ...answer, querySlot, matched };
-    const plan = planStep(operation, live, parts, this.#config, this.#states, moment, gradients, this.#steps);
+    const plan = this.#plan(operation, parts, moment, gradients);
     // The one thing that can still be refused, and then has not happened.
     if (plan.edits.length > 0) live.edit(plan.edits);
     plan.keepStates();

@@ -121,7 +121,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
 /** How many numbers an optimizer keeps for a row of `width`, checked. */
 export function stateLengthOf(operation: string, optimizer: Optimizer, width: number): number {
   const name = `stateLength(${width}) of optimizer ${optimizer.name}`, expected = "an integer ≥ 0";
-  const length = callGiven(operation, name, expected, () => optimizer.stateLength(width));
+  const length = callGiven(operation, () => name, expected, () => optimizer.stateLength(width));
   if (isCount(length)) return length;
   throw new InputError(operation, `${name} is ${describe(length)}`, expected);
 }

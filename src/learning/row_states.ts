@@ -19,7 +19,7 @@ export interface SavedStates {
 export class RowStates implements SlotWatcher {
   /** Numbers of a state. */
   readonly length: number;
-  readonly #states = new Map<number, Float64Array>();
+  readonly #states = new Map<number, Float64Array<ArrayBuffer>>();
 
   constructor(length: number, slots: SlotTable) {
     this.length = length;
@@ -33,18 +33,15 @@ export class RowStates implements SlotWatcher {
 
   /** A copy of the state of the row in a live slot; zeros where there is none yet. */
   copyOf(slot: number): Float64Array<ArrayBuffer> {
-    const state = new Float64Array(this.length);
-    const own = this.#states.get(slot);
-    if (own) state.set(own);
-    return state;
+    return this.#states.get(slot)?.slice() ?? new Float64Array(this.length);
   }
 
   /** Keeps a copy of the state of the row in a live slot. */
-  put(slot: number, state: Float64Array): void {
+  put(slot: number, state: Float64Array<ArrayBuffer>): void {
     if (this.length === 0) return;
     const own = this.#states.get(slot);
     if (own) own.set(state);
-    else this.#states.set(slot, Float64Array.from(state));
+    else this.#states.set(slot, state.slice());
   }
 
   /** Overwrites the state of a row that is gone. */

@@ -123,23 +123,25 @@ Deno.test("states of rows that an edit deletes are gone, those of a refused batc
 
 Deno.test("the arrays that states lay in are overwritten, whoever holds them", () => {
   const held: Float64Array[] = [];
-  const { from } = Float64Array;
+  const { set } = Map.prototype;
   const slots = new SlotTable(new Float64Array(3));
   const states = new RowStates(2, slots);
   try {
-    Float64Array.from = function (...given: unknown[]) {
-      const array = Reflect.apply(from, Float64Array, given) as Float64Array<ArrayBuffer>;
-      held.push(array);
-      return array;
-    } as typeof from;
-    states.put(0, new Float64Array([1.25, 2.5]));
-    states.put(1, new Float64Array([3.75, 4.5]));
+    Map.prototype.set = function (key: unknown, value: unknown) {
+      if (value instanceof Float64Array) held.push(value);
+      return set.call(this, key, value);
+    };
+    states.put(0, Float64Array.of(1.25, 2.5));
+    states.put(1, Float64Array.of(3.75, 4.5));
+    states.put(1, Float64Array.of(5.5, 6.5));
   } finally {
-    Float64Array.from = from;
+    Map.prototype.set = set;
   }
-  assertEquals(held.map((array) => [...array]), [[1.25, 2.5], [3.75, 4.5]]);
-  states.put(1, new Float64Array([5.5, 6.5]));
-  assertEquals([...held[1]], [5.5, 6.5], "in place, so that no older state is left behind");
+  assertEquals(
+    held.map((array) => [...array]),
+    [[1.25, 2.5], [5.5, 6.5]],
+    "in place, so that no older one is left",
+  );
   slots.release(1);
   assertEquals(held.map((array) => [...array]), [[1.25, 2.5], [0, 0]]);
   assertEquals([states.count, ...states.copyOf(1)], [1, 0, 0]);

@@ -8,6 +8,8 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "../assert
 import { BACKENDS, casesOn, FailingBackend, SlowBackend } from "../support/backends.ts";
 import { Random } from "../support/random.ts";
 
+/** Of each kind, since a slow backend takes its time; many more with ATTUNE_LONG=1. */
+const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 60 : 5;
 const QUERIES = 4, KEYS = 5, D = 3, DV = 2;
 
 function optionsOf(seed: number) {
@@ -19,7 +21,7 @@ const RULES = { optimizer: adam(), rate: 0.05 } as const;
 
 for (const backend of BACKENDS) {
   Deno.test(`any calls, not waited for, do what they do one after another: ${backend}`, async () => {
-    for (let seed = 0; seed < casesOn(backend, 12); seed++) {
+    for (let seed = 0; seed < casesOn(backend, SEEDS); seed++) {
       const random = new Random(seed), options = { ...optionsOf(seed), backend };
       await using calm = await DynamicAttention.create(options);
       await using hasty = await createEngine(options, (inner) => new SlowBackend(inner));
@@ -44,7 +46,7 @@ for (const backend of BACKENDS) {
   });
 
   Deno.test(`calls that the end overtakes reject, and what was counted was done: ${backend}`, async () => {
-    for (let seed = 0; seed < casesOn(backend, 36); seed++) {
+    for (let seed = 0; seed < casesOn(backend, 3 * SEEDS); seed++) {
       const random = new Random(100 + seed);
       const live = await createEngine({ ...optionsOf(seed), backend }, (inner) => new SlowBackend(inner));
       const learner = new OnlineLearner(live, RULES);
@@ -69,7 +71,7 @@ for (const backend of BACKENDS) {
   });
 
   Deno.test(`a backend that fails lets a call reject, and nothing was learned: ${backend}`, async () => {
-    for (let seed = 0; seed < casesOn(backend, 12); seed++) {
+    for (let seed = 0; seed < casesOn(backend, SEEDS); seed++) {
       const random = new Random(200 + seed), options = { ...optionsOf(seed), backend };
       const failing: FailingBackend[] = [];
       await using live = await createEngine(options, (inner) => {
