@@ -193,6 +193,7 @@ function toFloat64Rows(
     }
   };
   if (typeof input === "object" && input !== null && "data" in input) {
+    checkNames(`${operation}.${name}`, input, ["data", "shape"]);
     const { data, shape } = input;
     if (!Array.isArray(shape) || shape[0] !== rows || shape[1] !== columns || shape.length !== 2) {
       throw new InputError(operation, `${name}.shape is ${describe(shape)}`, `[${rows}, ${columns}]`);

@@ -6,7 +6,6 @@
  * changed neither rows nor states nor counters.
  */
 
-import { outputColumns } from "../core/head_layout.ts";
 import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
 import type { LoadOptions } from "../engine_snapshot.ts";
 import { describe, DisposedError, InputError } from "../errors.ts";
@@ -19,7 +18,6 @@ import {
   matchGradientOf,
   namedBy,
   outputGradientOf,
-  partnerOf,
   scoreCountOf,
   scoresOf,
   type Target,
@@ -47,6 +45,7 @@ import { NamedRows } from "./named_rows.ts";
 import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
 import { RowStates } from "./row_states.ts";
+import { peekScores, readScores, valuesOf } from "./score_reads.ts";
 
 /** The options of {@link OnlineLearner.load}: those of the learner and those of its engine. */
 export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
@@ -167,7 +166,7 @@ export class OnlineLearner {
     const operation = "OnlineLearner.predictOne";
     return this.#inTurn(operation, x, async (example) => {
       if (this.#config.reads === "stale" && example.rows.kind === "standing") {
-        const { prediction } = await this.#peek(operation, example, false);
+        const { prediction } = await this.#peek(operation, example, example.rows.slots, false);
         return prediction;
       }
       return await this.#predictExactly(operation, example);
@@ -185,7 +184,8 @@ export class OnlineLearner {
   peekOne(x: Example): Promise<StalePrediction> {
     const operation = "OnlineLearner.peekOne";
     return this.#inTurn(operation, x, async (example) => {
-      if (example.rows.kind === "standing") return await this.#peek(operation, example, true);
+      const { rows } = example;
+      if (rows.kind === "standing") return await this.#peek(operation, example, rows.slots, true);
       const prediction = await this.#predictExactly(operation, example);
       return { prediction, bounds: new Float64Array(prediction.length), pending: 0 };
     });
@@ -331,45 +331,20 @@ export class OnlineLearner {
   }
 
   async #predictExactly(operation: string, example: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
-    const { live } = this;
-    const { layout } = insideOf(operation, live).parts;
-    const { rows } = example;
-    const columns = layout.heads * layout.headDim;
-    const output = rows.kind === "standing" ? live.read(rows.slots) : live.attend(
-      { data: rows.queries.rows, shape: [1, columns] },
-      { positions: rows.queries.positions },
-    );
-    // Of the same moment as the output.
-    const valueOf = valuesOf(live, example);
-    const scores = scoresOf(example, (await output).data, valueOf, layout);
+    const scores = await readScores(operation, this.live, example);
     const prediction = predictionOf(operation, this.#config.loss, scores);
     this.#exactReads++;
     return prediction;
   }
 
-  async #peek(operation: string, example: CheckedExample, certified: boolean): Promise<StalePrediction> {
-    const { live } = this;
-    const { layout } = insideOf(operation, live).parts;
-    const { slots } = example.rows as { readonly slots: Uint32Array };
-    const answer = live.peek(slots, { bounds: certified });
-    const valueOf = valuesOf(live, example);
-    const { output, bounds: [bound], pending } = await answer;
-    const prediction = predictionOf(
-      operation,
-      this.#config.loss,
-      scoresOf(example, output.data, valueOf, layout),
-    );
-    const lengthOf = (slot: number) => {
-      const value = valueOf(slot);
-      let sum = 0;
-      for (let at = 0; at < outputColumns(layout); at++) sum += value[partnerOf(at, layout)] ** 2;
-      return Math.sqrt(sum);
-    };
-    // A bound of 0 or a value of 0 makes it 0, whatever the other is.
-    const boundOf = (length: number) => bound === 0 || length === 0 ? 0 : bound * length;
-    const bounds = example.against
-      ? Float64Array.from(example.against, (slot) => boundOf(lengthOf(slot)))
-      : Float64Array.from(example.columns, () => bound);
+  async #peek(
+    operation: string,
+    example: CheckedExample,
+    slots: Uint32Array,
+    certified: boolean,
+  ): Promise<StalePrediction> {
+    const { scores, bounds, pending } = await peekScores(operation, this.live, example, slots, certified);
+    const prediction = predictionOf(operation, this.#config.loss, scores);
     this.#staleReads++;
     return { prediction, bounds, pending };
   }
@@ -432,12 +407,6 @@ function statesFor(
     value: states(kvHeads * valueDim, keySlots),
     query: states(heads * headDim, querySlots),
   };
-}
-
-/** The values that an example is matched with, as they are now. */
-function valuesOf(live: DynamicAttention, { against }: CheckedExample): (slot: number) => ArrayLike<number> {
-  const values = new Map(Array.from(against ?? [], (slot) => [slot, live.getValue(slot)]));
-  return (slot) => values.get(slot) ?? [];
 }
 
 /** Those of some options that are given, each read once. */

@@ -66,6 +66,9 @@ const MISSPELT: readonly (readonly [operation: string, name: string, call: () =>
   ["RunningMean.interval", "confidance", () => new RunningMean().interval({ confidance: 0.5 } as never)],
   ["RunningMean.interval", "methods", () => new RunningMean().interval({ methods: "batchMeans" } as never)],
   ["progressiveValidation", "delays", () => progressiveValidation([], model, [], { delays: 1 } as never)],
+  ["attentionGradients.outputGradient", "stride", () => {
+    return attentionGradients(live, { data: [1], shape: [1, 1], stride: 1 } as never);
+  }],
   ["attentionGradients", "row", () => attentionGradients(live, [[1]], { row: [0] } as never)],
   [
     "attentionGradients",
