@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "./assert.ts";
-import { SlotTable } from "../src/lazy/slot_table.ts";
+import { SlotTable, type SlotWatcher } from "../src/lazy/slot_table.ts";
 
 /** A table of `count` slots at positions 0, 1, 2, … */
 function makeTable(count: number): SlotTable {
@@ -90,6 +90,44 @@ Deno.test("a batch that fails gives its positions back too", () => {
       throw new Failure();
     }), Failure);
   assertEquals([table.next, table.nextPosition], [2, 2]);
+});
+
+/** A table and the slots that it tells as released, in order. */
+function watched(count: number): { table: SlotTable; told: number[]; watcher: SlotWatcher } {
+  const table = makeTable(count), told: number[] = [];
+  const watcher = { released: (slot: number) => void told.push(slot) };
+  table.watch(watcher);
+  return { table, told, watcher };
+}
+
+Deno.test("a deletion is told at once, and one of a batch when the batch is through", () => {
+  const { table, told, watcher } = watched(6);
+  table.release(2);
+  assertEquals(told, [2]);
+  table.atomically(() => {
+    table.release(0);
+    table.allocate(9);
+    assertEquals(told, [2]);
+    table.atomically(() => table.release(1));
+    assertEquals(told, [2]);
+    assertThrows(() =>
+      table.atomically(() => {
+        table.release(3);
+        table.atomically(() => table.release(4));
+        throw new Failure();
+      }), Failure);
+    table.release(5);
+  });
+  assertEquals(told, [2, 0, 1, 5], "not what was taken back");
+  assertThrows(() =>
+    table.atomically(() => {
+      table.release(3);
+      throw new Failure();
+    }), Failure);
+  assertEquals(told, [2, 0, 1, 5]);
+  table.release(4);
+  assertEquals(told, [2, 0, 1, 5, 4]);
+  assert(watcher.released !== undefined, "held until here: the table holds it weakly");
 });
 
 // ---- against a model -------------------------------------------------------------------------------------

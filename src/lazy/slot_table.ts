@@ -13,6 +13,12 @@ export interface SlotNumbers {
   readonly nextPosition: number;
 }
 
+/** Is told of rows that are gone. */
+export interface SlotWatcher {
+  /** The row of `slot` was deleted, for good; another one may hold the slot by now. */
+  released(slot: number): void;
+}
+
 /** Live slots of one kind of row. */
 export class SlotTable {
   /** One more than the largest number ever given out. */
@@ -26,6 +32,9 @@ export class SlotTable {
   #allocations = 0;
   #nextPosition: number;
   #journal: (() => void)[] | null = null;
+  /** Slots released by a batch that may still be taken back. */
+  readonly #released: number[] = [];
+  readonly #watchers = new Set<WeakRef<SlotWatcher>>();
 
   /** Slots 0, 1, 2, … are live, a position each. */
   constructor(positions: Float64Array) {
@@ -100,11 +109,19 @@ export class SlotTable {
     this.#live[slot] = 0;
     this.count--;
     this.#free.push(slot);
-    this.#journal?.push(() => {
+    this.#released.push(slot);
+    if (!this.#journal) return this.#tellWatchers();
+    this.#journal.push(() => {
       this.#live[slot] = 1;
       this.count++;
       this.#free.pop();
+      this.#released.pop();
     });
+  }
+
+  /** Tells `watcher`, which is held weakly, of every row that is deleted from now on. */
+  watch(watcher: SlotWatcher): void {
+    this.#watchers.add(new WeakRef(watcher));
   }
 
   /** The live slots in ascending order. */
@@ -120,16 +137,27 @@ export class SlotTable {
     const outer = this.#journal;
     const journal: (() => void)[] = [];
     this.#journal = journal;
+    let result: T;
     try {
-      const result = changes();
+      result = changes();
       outer?.push(...journal);
-      return result;
     } catch (error) {
       while (journal.length > 0) journal.pop()?.();
       throw error;
     } finally {
       this.#journal = outer;
     }
+    if (!outer) this.#tellWatchers();
+    return result;
+  }
+
+  #tellWatchers(): void {
+    for (const reference of this.#watchers) {
+      const watcher = reference.deref();
+      if (!watcher) this.#watchers.delete(reference);
+      else for (const slot of this.#released) watcher.released(slot);
+    }
+    this.#released.length = 0;
   }
 
   #grow(): void {

@@ -24,16 +24,19 @@ export interface GradientMatrix {
   readonly shape: readonly [rows: number, columns: number];
 }
 
-/** What {@link attentionGradients} is asked. */
+/** Options of {@link attentionGradients}. */
 export interface GradientOptions {
-  /** Slots of standing queries, a row of the output gradient each; all live ones in slot order unless given. */
+  /**
+   * Slots of standing queries, one for each row of the output gradient; all live ones in slot order unless
+   * given.
+   */
   readonly rows?: ArrayLike<number>;
-  /** Passing queries, r × H·d, in place of standing ones. */
+  /** Passing queries, r × H·d, instead of standing ones. */
   readonly queries?: MatrixInput;
   /** Positions of the passing queries, as `attend` takes them. */
   readonly positions?: ArrayLike<number>;
   /**
-   * Counts only so many of the heaviest keys of each row and head; all unless given. The derivatives of those are what
+   * How many of the heaviest keys of each head row count; all unless given. The derivatives of those are what
    * they are with all keys, the others' are taken for 0, and so is their part in the derivative by the query.
    */
   readonly top?: number;
@@ -41,19 +44,25 @@ export interface GradientOptions {
   readonly bias?: boolean;
 }
 
-/** What {@link attentionGradients} answers, for r rows and T touched keys. */
+/** The answer of {@link attentionGradients}, for r rows and T touched keys. */
 export interface AttentionGradients {
   /** ∂L/∂q, r × H·d. */
   readonly query: GradientMatrix;
-  /** Slots of the touched keys in ascending order: all live ones, or those that are among the heaviest somewhere. */
+  /**
+   * Slots of the touched keys in ascending order: all live ones, or those that are among the heaviest
+   * somewhere.
+   */
   readonly slots: Uint32Array<ArrayBuffer>;
-  /** ∂L/∂k, T × Hkv·d in the order of `slots`, summed over rows and over the query heads that share a key head. */
+  /**
+   * ∂L/∂k, T × Hkv·d in the order of `slots`, summed over rows and over the query heads that share a key
+   * head.
+   */
   readonly key: GradientMatrix;
   /** ∂L/∂v, T × Hkv·dv likewise. */
   readonly value: GradientMatrix;
   /**
-   * ∂L/∂s, r·H × T: the derivative by what is added to the score of a row, head and key, such as a mask's bias. Without
-   * the option `bias` it has no rows.
+   * ∂L/∂s, r·H × T: the derivative by what is added to the score of a row, head and key, such as a mask's
+   * bias. Without the option `bias` it has no rows.
    */
   readonly bias: GradientMatrix;
   /** The weight that the keys left out have together, r × H; 0 when all count. */
@@ -63,8 +72,8 @@ export interface AttentionGradients {
 const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positions", "top", "bias"];
 
 /**
- * The derivatives of a loss L by queries, keys and values, given g = ∂L/∂o for some rows of attention: vector-Jacobian
- * products, exact as of the edits made before the call.
+ * The derivatives of a loss L by queries, keys and values, given g = ∂L/∂o for some rows of attention:
+ * vector-Jacobian products, exact as of the edits made before the call.
  *
  * With weights p_ij, outputs o_i and scores s_ij = cap(scale · q_i·k_j) + b_ij, where cap(s) = c·tanh(s/c),
  *
@@ -73,17 +82,17 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  *     ∂L/∂q_i  = scale Σ_j (1 − (cap/c)²) ∂L/∂s_ij k_j
  *     ∂L/∂k_j  = scale Σ_i (1 − (cap/c)²) ∂L/∂s_ij q_i
  *
- * for each head, under the engine's masks and positions. A row without an allowed key gives 0. Keys and queries count
- * as the float32 numbers that the engine holds.
+ * for each head, under the engine's masks and positions. A row without an allowed key gives 0. Keys and
+ * queries count as the float32 numbers that the engine holds.
  *
  * | asked for | arithmetic | cost |
  * |---|---|---|
  * | all keys, or passing queries | float64 from the stored rows, the same bits on every backend | O(r n H (d + dv)), and O(n m H) to read what a mask function said |
  * | `top` = k keys of standing queries | weights and outputs of the backend, rounded to float32 as `weights` and `read` answer them; the rest float64 | the backend's O(r n H d), O(r H n log k), and O(r H k (d + dv)) |
  *
- * @param outputGradient g, r × H·dv: a matrix, or a row a query.
- * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown; with passing queries
- * also on an engine with a mask.
+ * @param outputGradient g, r × H·dv: a matrix, or a list of rows, one for each query.
+ * @throws {InputError} When shapes do not fit, a number is not finite, an option is unknown, or a derivative
+ * is beyond float64; with passing queries also on an engine with a mask.
  * @throws {SlotError} When a row is not live.
  * @throws {CapacityError} When 16 bytes for each row, head and key do not fit into memory.
  *
@@ -100,8 +109,8 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  * assertEquals([...key.data].map(Math.abs), [0, 0]); // a query of 0 does not care for keys
  * ```
  *
- * Source: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, appendix B.2; the rest by the chain rule, see
- * `core/attention_gradient.ts`.
+ * Source: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, appendix B.2; the rest by the chain
+ * rule, see `core/attention_gradient.ts`.
  */
 export async function attentionGradients(
   live: DynamicAttention,
@@ -115,12 +124,15 @@ export async function attentionGradients(
   const rows = toGradientRows(operation, options, live);
   const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
   const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
-  const top = toTop(operation, options.top);
+  const { top, bias = false } = options;
+  if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
+  // Reading all this may have run code of the caller's, which may have deleted a query.
+  if (rows.kind === "standing") toRows(operation, rows.slots, parts.querySlots);
   const answer = await askGradients(operation, live, {
     rows,
-    top,
+    top: toTop(operation, top),
     wantsRows: true,
-    wantsBias: options.bias === true,
+    wantsBias: bias,
     toOutputGradient: () => g,
   });
   const { heads } = layout;
@@ -131,7 +143,7 @@ export async function attentionGradients(
     slots: answer.slots,
     key,
     value,
-    bias: { data: answer.bias, shape: [options.bias === true ? count * heads : 0, touched] },
+    bias: { data: answer.bias, shape: [bias ? count * heads : 0, touched] },
     leftOut: { data: answer.leftOut, shape: [count, heads] },
   };
 }
@@ -181,6 +193,7 @@ function toFloat64Rows(
     }
   };
   if (typeof input === "object" && input !== null && "data" in input) {
+    checkNames(`${operation}.${name}`, input, ["data", "shape"]);
     const { data, shape } = input;
     if (!Array.isArray(shape) || shape[0] !== rows || shape[1] !== columns || shape.length !== 2) {
       throw new InputError(operation, `${name}.shape is ${describe(shape)}`, `[${rows}, ${columns}]`);
@@ -190,7 +203,7 @@ function toFloat64Rows(
   }
   if (!Array.isArray(input) || input.length !== rows) {
     const what = Array.isArray(input) ? `has ${input.length} rows` : `is ${describe(input)}`;
-    throw new InputError(operation, `${name} ${what}`, `${rows} rows (one a query asked about)`);
+    throw new InputError(operation, `${name} ${what}`, `${rows} rows (one for each query)`);
   }
   for (let i = 0; i < rows; i++) copy(input[i], `${name}[${i}]`, columns, i * columns);
   return numbers;

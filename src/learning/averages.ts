@@ -1,32 +1,38 @@
 /**
- * Means of a stream of numbers: of all of them, of the last ones, or of all with less and less weight, each with what an
- * interval needs.
+ * Means of a stream of numbers: of all of them, of the last ones, or of all with less and less weight, each
+ * with what an interval needs. They are right for all finite numbers; others are refused, and not counted.
  */
 
 import { describe, InputError } from "../errors.ts";
 import { isCount } from "../matrix.ts";
-import { type Interval, meanInterval } from "./confidence.ts";
+import { checkNames } from "../options.ts";
+import { type Interval, intervalAround } from "./confidence.ts";
+import { Moments } from "./moments.ts";
 
 /** A mean, as numbers come. */
 export interface Average {
-  /** Takes the next number. */
+  /**
+   * Takes the next number.
+   *
+   * @throws {InputError} When it is not finite; nothing is changed then.
+   */
   add(number: number): void;
   /** The mean; NaN before the first number. */
   readonly mean: number;
-  /** The unbiased variance of the numbers; NaN while it is not known. */
+  /** The unbiased variance of the numbers; NaN while it is not known, Infinity where it is beyond float64. */
   readonly variance: number;
+  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  readonly standardError: number;
   /** As how many numbers of equal weight it counts. */
   readonly count: number;
 }
 
-/** Between so many batches the numbers of a stream are divided. */
+/** The numbers of a stream are divided into a number of batches from the one to below the other. */
 const FEWEST_BATCHES = 20, MOST_BATCHES = 40;
 
 /**
- * The mean of all numbers, O(1) a number. It also keeps the means of 20 to 40 batches of neighbours, for streams whose
- * numbers are alike when they are close.
- *
- * Source: Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products", 1962.
+ * The mean of all numbers, O(1) a number. It also keeps the means of 20 to 40 batches of neighbours, for
+ * streams whose numbers are alike when they are close.
  *
  * @example
  * ```ts
@@ -39,57 +45,62 @@ const FEWEST_BATCHES = 20, MOST_BATCHES = 40;
  * ```
  */
 export class RunningMean implements Average {
-  #count = 0;
-  #mean = 0;
-  #squares = 0;
+  readonly #moments = new Moments();
   /** Means of batches of `#batchSize` numbers. */
   #batches: number[] = [];
   #batchSize = 1;
-  #batchSum = 0;
-  #batchCount = 0;
+  /** The batch that is not full. */
+  #batch = new Moments();
 
-  /** Takes the next number. */
+  /**
+   * Takes the next number.
+   *
+   * @throws {InputError} When it is not finite; nothing is changed then.
+   */
   add(number: number): void {
-    this.#count++;
-    const distance = number - this.#mean;
-    this.#mean += distance / this.#count;
-    this.#squares += distance * (number - this.#mean);
-    this.#batchSum += number;
-    if (++this.#batchCount === this.#batchSize) this.#endBatch();
+    checkFinite("RunningMean.add", number);
+    this.#moments.add(number);
+    this.#batch.add(number);
+    if (this.#batch.count === this.#batchSize) this.#endBatch();
   }
 
   /** The mean; NaN before the first number. */
   get mean(): number {
-    return this.#count === 0 ? NaN : this.#mean;
+    return this.#moments.mean;
   }
 
-  /** The unbiased variance; NaN while it is not known. */
+  /** The unbiased variance; NaN while it is not known, Infinity where it is beyond float64. */
   get variance(): number {
-    return this.#count < 2 ? NaN : this.#squares / (this.#count - 1);
+    return this.#moments.variance;
+  }
+
+  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  get standardError(): number {
+    return this.#moments.standardError;
   }
 
   /** As how many numbers of equal weight it counts. */
   get count(): number {
-    return this.#count;
+    return this.#moments.count;
   }
 
   /** Means of batches of neighbours, all of one size; numbers of the batch that is not full are not in it. */
   get batchMeans(): readonly number[] {
-    return this.#batches;
+    return [...this.#batches];
   }
 
-  /** Where the mean that the stream has in the long run may lie, see {@link Interval}. */
+  /** An interval for the mean that the stream has in the long run, see {@link Interval}. */
   interval(options: IntervalOptions = {}): Interval {
     return intervalOf("RunningMean.interval", this, options);
   }
 
   #endBatch(): void {
-    this.#batches.push(this.#batchSum / this.#batchSize);
-    this.#batchSum = this.#batchCount = 0;
+    this.#batches.push(this.#batch.mean);
+    this.#batch = new Moments();
     if (this.#batches.length < MOST_BATCHES) return;
     this.#batches = Array.from(
       { length: FEWEST_BATCHES },
-      (_, at) => (this.#batches[2 * at] + this.#batches[2 * at + 1]) / 2,
+      (_, at) => this.#batches[2 * at] / 2 + this.#batches[2 * at + 1] / 2,
     );
     this.#batchSize *= 2;
   }
@@ -109,36 +120,49 @@ export class WindowMean implements Average {
     this.#size = size;
   }
 
-  /** Takes the next number. */
+  /**
+   * Takes the next number.
+   *
+   * @throws {InputError} When it is not finite; nothing is changed then.
+   */
   add(number: number): void {
+    checkFinite("WindowMean.add", number);
     this.#numbers[this.#next] = number;
     this.#next = (this.#next + 1) % this.#size;
   }
 
   /** The mean; NaN before the first number. */
   get mean(): number {
-    return this.#numbers.reduce((sum, number) => sum + number, 0) / this.#numbers.length;
+    return this.#moments.mean;
   }
 
-  /** The unbiased variance; NaN while it is not known. */
+  /** The unbiased variance; NaN while it is not known, Infinity where it is beyond float64. */
   get variance(): number {
-    const { mean, count } = this;
-    return count < 2 ? NaN : this.#numbers.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (count - 1);
+    return this.#moments.variance;
+  }
+
+  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  get standardError(): number {
+    return this.#moments.standardError;
   }
 
   /** As how many numbers of equal weight it counts. */
   get count(): number {
     return this.#numbers.length;
   }
+
+  get #moments(): Moments {
+    const moments = new Moments(), { length } = this.#numbers;
+    // From the oldest on, so that what comes out depends on these numbers alone.
+    for (let at = 0; at < length; at++) moments.add(this.#numbers[(this.#next + at) % length]);
+    return moments;
+  }
 }
 
 /** The mean with weights that halve every `halfLife` numbers; O(1) a number. */
 export class ExponentialMean implements Average {
   readonly #stays: number;
-  #mean = NaN;
-  #squares = 0;
-  #weight = 0;
-  #weightSquares = 0;
+  readonly #moments = new Moments();
 
   /** After `halfLife` more numbers a weight is a half of what it was. */
   constructor(halfLife: number) {
@@ -148,57 +172,56 @@ export class ExponentialMean implements Average {
     this.#stays = 2 ** (-1 / halfLife);
   }
 
-  /** Takes the next number. */
+  /**
+   * Takes the next number.
+   *
+   * @throws {InputError} When it is not finite; nothing is changed then.
+   */
   add(number: number): void {
-    const stays = this.#stays;
-    this.#weight = stays * this.#weight + 1;
-    this.#weightSquares = stays * stays * this.#weightSquares + 1;
-    const before = Number.isNaN(this.#mean) && this.#weight === 1 ? number : this.#mean;
-    const distance = number - before;
-    this.#mean = before + distance / this.#weight;
-    this.#squares = stays * this.#squares + distance * (number - this.#mean);
+    checkFinite("ExponentialMean.add", number);
+    this.#moments.add(number, this.#stays);
   }
 
   /** The mean; NaN before the first number. */
   get mean(): number {
-    return this.#mean;
+    return this.#moments.mean;
   }
 
-  /** The unbiased variance; NaN while it is not known. */
+  /** The unbiased variance; NaN while it is not known, Infinity where it is beyond float64. */
   get variance(): number {
-    const freedom = this.#weight - this.#weightSquares / this.#weight;
-    return freedom > 1e-9 ? this.#squares / freedom : NaN;
+    return this.#moments.variance;
+  }
+
+  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  get standardError(): number {
+    return this.#moments.standardError;
   }
 
   /** As how many numbers of equal weight it counts. */
   get count(): number {
-    return this.#weight === 0 ? 0 : this.#weight ** 2 / this.#weightSquares;
+    return this.#moments.count;
   }
 }
 
-/** What an interval is asked. */
+/** Options of an interval. */
 export interface IntervalOptions {
-  /** How often it shall hold what it is about; 0.95 unless given. */
+  /** How often the interval holds the mean that the stream has in the long run; 0.95 unless given. */
   readonly confidence?: number;
   /**
-   * "independent" (the default) takes the numbers for independent; "batchMeans", of all numbers alone, only the means of
-   * 20 to 40 long batches of neighbours.
+   * "independent" (the default) takes the numbers for independent; "batchMeans", of all numbers alone, only
+   * the means of 20 to 40 long batches of neighbours.
    */
   readonly method?: "independent" | "batchMeans";
 }
 
 /** An interval for the mean of an average. */
-export function intervalOf(
-  operation: string,
-  average: Average,
-  { confidence = 0.95, method = "independent" }: IntervalOptions,
-): Interval {
+export function intervalOf(operation: string, average: Average, options: IntervalOptions): Interval {
+  checkNames(operation, options, ["confidence", "method"]);
+  const { confidence = 0.95, method = "independent" } = options;
   if (!(typeof confidence === "number" && confidence > 0 && confidence < 1)) {
     throw new InputError(operation, `confidence is ${describe(confidence)}`, "a number between 0 and 1");
   }
-  if (method === "independent") {
-    return meanInterval(average.mean, average.variance, average.count, confidence);
-  }
+  if (method === "independent") return intervalAround(average.mean, average, confidence);
   if (method !== "batchMeans" || !(average instanceof RunningMean)) {
     const expected = average instanceof RunningMean ? '"independent" or "batchMeans"' : '"independent"';
     throw new InputError(operation, `method is ${describe(method)}`, expected);
@@ -208,8 +231,11 @@ export function intervalOf(
   if (average.batchMeans.length >= FEWEST_BATCHES) {
     for (const mean of average.batchMeans) ofBatches.add(mean);
   }
-  const { low, high } = meanInterval(ofBatches.mean, ofBatches.variance, ofBatches.count, confidence);
   // Around the mean of all numbers, those of the last batch included.
-  const shift = average.mean - ofBatches.mean;
-  return { low: low + shift, high: high + shift };
+  return intervalAround(average.mean, ofBatches, confidence);
+}
+
+function checkFinite(operation: string, number: number): void {
+  if (typeof number === "number" && Number.isFinite(number)) return;
+  throw new InputError(operation, `number is ${describe(number)}`, "a finite number");
 }

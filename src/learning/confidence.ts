@@ -3,8 +3,9 @@
  */
 
 /**
- * An interval that holds the mean of the population with the confidence asked for, if the numbers are independent draws
- * from it and so many that their mean is normal; with NaN ends while there are too few.
+ * An interval that holds the mean of the population with the confidence asked for, if the numbers are
+ * independent draws from it and normal, or enough for their mean to be; with NaN ends while there are too
+ * few.
  */
 export interface Interval {
   /** The lower end. */
@@ -15,50 +16,92 @@ export interface Interval {
 
 /** mean ± t · √(variance / count), with Student's t for count − 1 degrees of freedom. */
 export function meanInterval(mean: number, variance: number, count: number, confidence: number): Interval {
-  const half = studentQuantile(confidence, count - 1) * Math.sqrt(variance / count);
+  return intervalAround(mean, { standardError: Math.sqrt(variance / count), count }, confidence);
+}
+
+/** mean ± t · standardError; an end beyond float64 is infinite. */
+export function intervalAround(
+  mean: number,
+  { standardError, count }: { readonly standardError: number; readonly count: number },
+  confidence: number,
+): Interval {
+  // Numbers that are all alike have their mean for certain, however large t is.
+  const half = standardError === 0 ? 0 : studentQuantile(confidence, count - 1) * standardError;
   return { low: mean - half, high: mean + half };
 }
 
 /**
- * t with P(|T| ≤ t) = confidence for Student's distribution, from the normal quantile z by the expansion in 1/freedom;
- * off by less than 1 % of itself from 5 degrees of freedom on at confidences up to 0.99.
- *
- * Source: Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5.
+ * t with P(|T| ≤ t) = confidence for Student's distribution of any number of degrees of freedom above 0:
+ * Newton's method in logarithms, in which the mass within t and the mass beyond it are concave, so that it
+ * cannot go astray.
  */
 export function studentQuantile(confidence: number, freedom: number): number {
   if (!(freedom > 0)) return NaN;
-  const z = normalQuantile(confidence);
-  const terms = [
-    (z ** 3 + z) / 4,
-    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
-    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
-    (79 * z ** 9 + 776 * z ** 7 + 1482 * z ** 5 - 1920 * z ** 3 - 945 * z) / 92160,
-  ];
-  return terms.reduceRight((sum, term) => (sum + term) / freedom, 0) + z;
-}
-
-/** z with P(|Z| ≤ z) = confidence for the standard normal distribution: Newton's method on its integral. */
-export function normalQuantile(confidence: number): number {
-  let z = 0;
-  for (let turn = 0; turn < 60; turn++) {
-    const step = (confidence - normalMass(z)) / (2 * normalDensity(z));
-    // From far below, Newton overshoots into the flat tail.
-    z += Math.min(step, 0.5);
-    if (Math.abs(step) < 1e-14 * Math.max(1, z)) break;
+  if (freedom > MANY) {
+    // The fraction below takes longer with more, and the quantile has become a straight line in 1 / freedom.
+    const near = studentQuantile(confidence, MANY), nearer = studentQuantile(confidence, MANY / 2);
+    return near + (near - nearer) * (1 - MANY / freedom);
   }
-  return z;
-}
-
-/** P(|Z| ≤ z), by the series of positive terms 2 φ(z) (z + z³/3 + z⁵/15 + …). */
-function normalMass(z: number): number {
-  let term = z, sum = z;
-  for (let n = 1; term > 1e-17 * sum; n++) {
-    term *= z * z / (2 * n + 1);
-    sum += term;
+  // The smaller of the two masses has the digits.
+  const isBeyond = confidence > 0.5;
+  const target = Math.log(isBeyond ? 1 - confidence : confidence);
+  // Of the normal distribution, and too large for it; and from below.
+  let t = isBeyond ? Math.sqrt(-2 * target) : confidence * Math.sqrt(Math.PI / 2);
+  for (let turn = 0; turn < 100 && t > 0 && t < HUGE; turn++) {
+    const { slope, within, beyond } = studentMasses(t, freedom);
+    const mass = isBeyond ? beyond : within;
+    const step = (target - Math.log(mass)) * mass / slope;
+    t *= Math.exp(isBeyond ? -step : step);
+    if (Math.abs(step) < 1e-15) break;
   }
-  return 2 * normalDensity(z) * sum;
+  return t < HUGE ? t : Infinity;
 }
 
-function normalDensity(z: number): number {
-  return Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI);
+/** From this on the line is straight to seven digits. */
+const MANY = 1e4;
+/** The square of a number above this may be beyond float64. */
+const HUGE = 1e150;
+
+/** P(|T| ≤ t) and P(|T| > t), and by how much they change with ln t: 2 t times the density. */
+function studentMasses(
+  t: number,
+  freedom: number,
+): { readonly slope: number; readonly within: number; readonly beyond: number } {
+  const a = freedom / 2, square = t * t / freedom;
+  const density = gammaRatio(a) / Math.sqrt(Math.PI * freedom) * Math.exp(-(a + 0.5) * Math.log1p(square));
+  const slope = 2 * t * density;
+  // With y = t² / (ν + t²), these are the regularized incomplete beta functions I_y(½, a) and I_{1−y}(a, ½).
+  const y = square / (1 + square);
+  if (y < 1.5 / (a + 2.5)) {
+    let term = 1, sum = 1;
+    for (let n = 0; term > 1e-17 * sum; n++) sum += term *= (a + 0.5 + n) / (1.5 + n) * y;
+    const within = slope * sum;
+    return { slope, within, beyond: 1 - within };
+  }
+  const beyond = slope / freedom * betaFraction(a, 1 / (1 + square));
+  return { slope, within: 1 - beyond, beyond };
+}
+
+/** The continued fraction of I_x(a, ½), by Lentz's method. Source: Abramowitz and Stegun, 26.5.8. */
+function betaFraction(a: number, x: number): number {
+  let c = 1, d = 0, fraction = 1;
+  for (let n = 1; n < 1000; n++) {
+    const m = n >> 1;
+    const coefficient = n % 2 === 0
+      ? m * (0.5 - m) / ((a + n - 1) * (a + n))
+      : -(a + m) * (a + 0.5 + m) / ((a + n - 1) * (a + n));
+    d = 1 / (1 + coefficient * x * d);
+    c = 1 + coefficient * x / c;
+    fraction *= c * d;
+    if (Math.abs(c * d - 1) < 1e-16) break;
+  }
+  return 1 / fraction;
+}
+
+/** Γ(a + ½) / Γ(a): its asymptotic series, to which smaller arguments are led by Γ(a + 1) = a Γ(a). */
+function gammaRatio(a: number): number {
+  let factor = 1;
+  for (; a < 100; a++) factor *= a / (a + 0.5);
+  const b = 1 / (8 * a);
+  return factor * Math.sqrt(a) * (1 - b * (1 - b / 2 * (1 + b * (5 - b * (21 + 399 * b) / 4))));
 }

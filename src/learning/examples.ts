@@ -1,5 +1,6 @@
 /**
- * What a learner is shown: a query, what its output is to be, and their check.
+ * Examples of a learner: a query, the scores that are made of its output, their targets, and the check of all
+ * three.
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
@@ -11,16 +12,16 @@ import { checkNames } from "../options.ts";
 import { toPassing } from "../question_options.ts";
 import type { GradientRows } from "./gradient_question.ts";
 
-/** What an output is compared with. */
+/** The scores that are made of an output. */
 export interface ExampleScores {
   /**
-   * Slots of keys: a score for each, the product of the output with its value. Each head of the output is multiplied
-   * with the value head that it reads, and the products are added. Excludes `columns`.
+   * Slots of keys: a score for each, the product of the output with its value. Each head of the output is
+   * multiplied with the value head that it reads, and the products are added. Excludes `columns`.
    */
   readonly against?: number | ArrayLike<number>;
   /** Columns of the output that are the scores; all H·dv unless given. */
   readonly columns?: number | ArrayLike<number>;
-  /** Added to every score: what another model already says; 0 unless given. */
+  /** A number that is added to every score, such as the score of another model; 0 unless given. */
   readonly offset?: number;
 }
 
@@ -41,7 +42,7 @@ export interface PassingExample extends ExampleScores {
 /** An x of a stream. */
 export type Example = StandingExample | PassingExample;
 
-/** A y of a stream: a number or truth value a score, or what the loss says. */
+/** A y of a stream: a number or truth value for each score, unless the loss wants it otherwise. */
 export type Target = number | boolean | ArrayLike<number>;
 
 /** An x that fits its engine. */
@@ -89,7 +90,7 @@ export function toExample(operation: string, x: Example, parts: EditRules): Chec
   };
 }
 
-/** Checks a y, or what else `name` says: finite numbers. */
+/** A copy of a y, or of what else `name` says, which must be finite numbers. */
 export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   checkArray(operation, name, y);
@@ -102,6 +103,13 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
       "finite numbers or truth values",
     );
   });
+}
+
+/** The slots that an example names. */
+export function namedBy(
+  { rows, against }: CheckedExample,
+): { readonly keys: Iterable<number>; readonly queries: Iterable<number> } {
+  return { keys: against ?? [], queries: rows.kind === "standing" ? rows.slots : [] };
 }
 
 /** How many scores an example has. */
@@ -171,7 +179,8 @@ function toExampleRows(operation: string, x: Example, parts: EditRules): Gradien
     };
   }
   checkNames(operation, x, ["row", "position", ...SCORES]);
-  const positions = x.position === undefined ? undefined : [x.position];
+  const { position } = x;
+  const positions = position === undefined ? undefined : [position];
   const queries: PassingQueries = toPassing(operation, [x.row], positions, parts);
   return { kind: "passing", queries };
 }

@@ -1,9 +1,9 @@
 /**
- * The engine is asked for derivatives, in turn: exact as of the call, whatever is edited before the answer comes.
+ * Asks the engine for derivatives, in turn: exact as of the call, whatever is edited before the answer comes.
  *
- * Two ways lead there. With all keys, rows are scored in float64 from the stored keys and values, on every backend
- * alike. With the heaviest keys alone, the backend says which they are and what they weigh, and only their rows are
- * touched; the rest is reported as mass that was left out.
+ * Two ways lead there. With all keys, rows are scored in float64 from the stored keys and values, on every
+ * backend alike. With the heaviest keys alone, the backend says which they are and what they weigh, and only
+ * their rows are touched; the rest is reported as mass that was left out.
  */
 
 import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
@@ -26,27 +26,27 @@ import {
 } from "../core/head_layout.ts";
 import { score } from "../core/score_rule.ts";
 import { type DynamicAttention, type EngineInside, insideOf } from "../dynamic_attention.ts";
-import { CapacityError } from "../errors.ts";
+import { CapacityError, InputError } from "../errors.ts";
 
 /** Rows to differentiate: standing queries, or passing ones. */
 export type GradientRows =
   | { readonly kind: "standing"; readonly slots: Uint32Array }
   | { readonly kind: "passing"; readonly queries: PassingQueries };
 
-/** What is asked. */
+/** A question. */
 export interface GradientQuestion {
   readonly rows: GradientRows;
-  /** How many of the heaviest keys count, for each row and head; Infinity for all. */
+  /** How many of the heaviest keys of each head row count; Infinity for all. */
   readonly top: number;
   /** Whether derivatives by keys and values are wanted. */
   readonly wantsRows: boolean;
   /** Whether derivatives by every score are wanted. */
   readonly wantsBias: boolean;
-  /** g, once o is known: both r rows of H·dv numbers. Stored rows `[key | value]` are at hand. */
-  readonly toOutputGradient: (output: Float64Array, keys: RowSource) => Float64Array;
+  /** g, once o is known: both r rows of H·dv numbers. */
+  readonly toOutputGradient: (output: Float64Array) => Float64Array;
 }
 
-/** What is answered; T touched keys. */
+/** The answer, for T touched keys. */
 export interface GradientAnswer {
   /** T slots in ascending order. */
   readonly slots: Uint32Array<ArrayBuffer>;
@@ -67,7 +67,11 @@ interface Gathered {
   readonly positions: Float64Array;
 }
 
-/** Asks; edits made after the call change nothing. `rows` are live. */
+/**
+ * Asks; edits made after the call change nothing. `rows` are live.
+ *
+ * @throws {InputError} When a derivative leaves the range of float64.
+ */
 export function askGradients(
   operation: string,
   live: DynamicAttention,
@@ -84,10 +88,53 @@ export function askGradients(
   const standing = rows.kind === "standing" ? rows.slots : NO_ROWS;
   const isSparse = rows.kind === "standing" && top < asOfNow.slots.length;
   return inside.ask(operation, standing, async ({ backend, read }) => {
-    if (!isSparse) return answerFromAll(operation, inside, backend, question, asOfNow);
-    const { output } = await read();
-    return await answerFromHeaviest(inside, backend, question, asOfNow, Float64Array.from(output));
+    let largest = 0;
+    const watched: GradientQuestion = {
+      ...question,
+      toOutputGradient(output) {
+        const gradient = question.toOutputGradient(output);
+        largest = gradient.reduce((most, g) => Math.max(most, Math.abs(g)), 0);
+        return gradient;
+      },
+    };
+    const answer = isSparse
+      ? await answerFromHeaviest(inside, backend, watched, asOfNow, Float64Array.from((await read()).output))
+      : answerFromAll(operation, inside, backend, watched, asOfNow);
+    // NaN is not below it either.
+    if (!(largest < SAFE_GRADIENT)) checkFinite(operation, answer, rows, inside.parts.layout);
+    return answer;
   });
+}
+
+/**
+ * Below this no derivative leaves float64: it is g times at most 2⁴ · 10¹²⁰ for float32 rows and a scale of
+ * float32, times the numbers that are summed.
+ */
+const SAFE_GRADIENT = 1e150;
+
+function checkFinite(
+  operation: string,
+  { slots, query, rows, bias }: GradientAnswer,
+  asked: GradientRows,
+  layout: HeadLayout,
+): void {
+  const refuse = (what: string, number: number) => {
+    const expected = "finite numbers; the derivative by the output is too large for them";
+    throw new InputError(operation, `a derivative by ${what} is ${number}`, expected);
+  };
+  const check = (numbers: Float64Array, what: (at: number) => string) => {
+    numbers.forEach((number, at) => Number.isFinite(number) || refuse(what(at), number));
+  };
+  check(query, (at) => {
+    const row = Math.floor(at / queryColumns(layout));
+    return asked.kind === "standing" ? `query ${asked.slots[row]}` : `passing query ${row}`;
+  });
+  const width = keyColumns(layout) + valueColumns(layout);
+  check(rows, (at) => {
+    const kind = at % width < keyColumns(layout) ? "key" : "value";
+    return `${kind} ${slots[Math.floor(at / width)]}`;
+  });
+  check(bias, () => "a score");
 }
 
 const NO_ROWS = new Uint32Array(0);
@@ -99,7 +146,7 @@ interface AsOfCall {
   readonly querySize: number;
 }
 
-/** Where a head reads. */
+/** The columns that a head reads. */
 function headKeysOf(
   { layout }: { readonly layout: HeadLayout },
   head: number,
@@ -131,7 +178,7 @@ function answerFromAll(
   const queries = queriesOf(rows, backend, layout);
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
-  // What a matrix says never changes; what a function said is with the backend.
+  // A mask matrix never changes; the answers of a mask function are with the backend.
   const said = mask?.isFunction ? backend.bias(keySize, querySize) : null;
   const biasOf = (i: number, j: number, head: number) => {
     if (!mask) return 0;
@@ -168,7 +215,7 @@ function answerFromAll(
   }
   const leftOut = new Float64Array(count * heads);
   if (top < n) keepHeaviest(weights, count * heads, n, top, leftOut);
-  const outputGradient = toOutputGradient(output, backend.keys);
+  const outputGradient = toOutputGradient(output);
   const answer: GradientAnswer = {
     slots,
     query: new Float64Array(queries.rows.length),
@@ -222,7 +269,7 @@ async function answerFromHeaviest(
   const union = Uint32Array.from(new Set(kept.flatMap(({ slots }) => [...slots]))).sort();
   const places = new Map(Array.from(union, (slot, at) => [slot, at]));
   const gathered = gather(backend.keys, union, layout);
-  const outputGradient = toOutputGradient(output, backend.keys);
+  const outputGradient = toOutputGradient(output);
   const answer: GradientAnswer = {
     slots: union,
     query: new Float64Array(queries.rows.length),

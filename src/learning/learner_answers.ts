@@ -1,10 +1,10 @@
 /**
- * The forms of what a learner answers.
+ * The answers of a learner.
  */
 
 /** A prediction from a stale answer. */
 export interface StalePrediction {
-  /** What the loss makes of the scores, a number a score. */
+  /** The prediction that the loss makes of the scores, K numbers for K scores. */
   readonly prediction: Float64Array<ArrayBuffer>;
   /** For each score, before the link of the loss: how far it can be from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
@@ -12,21 +12,21 @@ export interface StalePrediction {
   readonly pending: number;
 }
 
-/** What a step saw and did. */
+/** A step that was made. */
 export interface LearnedStep {
   /** The exact prediction before the step. */
   readonly prediction: Float64Array<ArrayBuffer>;
-  /** L before the step. */
+  /** L before the step; Infinity where it is beyond float64, such as the square of an error of 10¹⁵⁵. */
   readonly loss: number;
   /** Rows of keys, values and queries that were stepped, each counted once. */
   readonly rowsStepped: number;
   /** The largest weight that `top` left out, over the heads. */
   readonly leftOut: number;
-  /** ∂L/∂q of the query, H·d: for whoever computes passing queries from numbers that learn, too. */
+  /** ∂L/∂q of the query, H·d numbers: to learn from where passing queries are computed from other numbers. */
   readonly queryGradient: Float64Array<ArrayBuffer>;
 }
 
-/** What a learner has done. */
+/** Counts of a learner. */
 export interface LearnerStats {
   /** Examples learned from. */
   readonly steps: number;

@@ -7,6 +7,7 @@ import type { RowKind } from "../lazy/newest_rows.ts";
 import { isCount } from "../matrix.ts";
 import { checkNames } from "../options.ts";
 import { toTop } from "./attention_gradients.ts";
+import { checkGiven } from "./callbacks.ts";
 import { type Loss, squaredLoss } from "./losses.ts";
 import { type Optimizer, sgd } from "./optimizers.ts";
 import { type RateSchedule, toSchedule } from "./rates.ts";
@@ -21,7 +22,7 @@ export interface PartRates {
   readonly queries?: number | RateSchedule | false;
 }
 
-/** How a learner learns. */
+/** Options of a learner. */
 export interface LearnerOptions {
   /** {@link squaredLoss} unless given. */
   readonly loss?: Loss;
@@ -32,18 +33,18 @@ export interface LearnerOptions {
   /** Other rates for keys, values or queries, or `false` for none. */
   readonly rates?: PartRates;
   /**
-   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot; 0 leaves it as it is. Must depend
-   * on nothing else.
+   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot; 0 leaves it as it is.
+   * Must depend on nothing else.
    */
   readonly rowRate?: (kind: RowKind, slot: number) => number;
-  /** Only so many of the heaviest keys of a head learn from an example; all unless given. */
+  /** How many of the heaviest keys of a head row learn from an example; all unless given. */
   readonly top?: number;
   /**
-   * What `predictOne` reads for standing queries: "exact" (the default), or "stale", an engine's `peek`, whose age its
-   * `lazyThreshold` limits. Learning is always exact.
+   * How `predictOne` reads standing queries: "exact" (the default), or "stale", by the engine's `peek`, whose
+   * age its `lazyThreshold` limits. Learning is always exact.
    */
   readonly reads?: "exact" | "stale";
-  /** Of {@link OnlineLearner.random}; 0 unless given. */
+  /** The seed of {@link OnlineLearner.random}; 0 unless given. */
   readonly seed?: number;
 }
 
@@ -68,9 +69,9 @@ export function toLearnerConfig(operation: string, options: LearnerOptions): Lea
   const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact", seed = 0 } =
     options;
   const { rowRate = () => 1 } = options;
-  checkMembers(operation, "loss", loss, ["check", "predict", "value", "gradient"]);
-  checkMembers(operation, "optimizer", optimizer, ["stateLength", "step"]);
-  checkNames(operation, rates, ["keys", "values", "queries"]);
+  checkGiven(operation, "loss", loss, ["check", "predict", "value", "gradient"], "name");
+  checkGiven(operation, "optimizer", optimizer, ["stateLength", "step"], "name");
+  checkNames(`${operation}.rates`, rates, ["keys", "values", "queries"]);
   if (typeof rowRate !== "function") {
     throw new InputError(operation, `rowRate is ${describe(rowRate)}`, "a function of kind and slot");
   }
@@ -95,16 +96,4 @@ export function toLearnerConfig(operation: string, options: LearnerOptions): Lea
     reads,
     seed,
   };
-}
-
-function checkMembers(operation: string, name: string, given: object, members: readonly string[]): void {
-  const lacks = (member: string) =>
-    typeof given !== "object" || given === null || typeof Reflect.get(given, member) !== "function";
-  const missing = members.find(lacks);
-  if (missing === undefined && typeof Reflect.get(given, "name") === "string") return;
-  throw new InputError(
-    operation,
-    `${name} is ${describe(given)}`,
-    `an object with ${["name", ...members].join(", ")}`,
-  );
 }

@@ -1,12 +1,13 @@
 /**
- * Snapshots of a learner as safetensors files, format "attune-learner", version 1. For T rows of a kind that have a state
- * of S numbers:
+ * Snapshots of a learner as safetensors files, format "attune-learner", version 2. For T rows of a kind that
+ * have a state of S numbers:
  *
  *     engine                                    U8 [bytes]  a snapshot of the engine, see `store/snapshot.ts`
  *     key.slots, value.slots, query.slots       U32 [T]     in ascending order
  *     key.states, value.states, query.states    F64 [T, S]
  *
- * The metadata hold format, version, loss, optimizer, steps, exactReads, staleReads, random and sha256.
+ * The metadata hold format, version, loss, optimizer, steps, exactReads, staleReads, random and sha256. In
+ * version 1 the optimizers' states had squares where they have roots now.
  */
 
 import { keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
@@ -20,10 +21,10 @@ import { checkSeal, seal, UNSEALED } from "../store/checksum.ts";
 import { MetadataReader, writeNumber } from "../store/metadata.ts";
 import { decodeTensors, encodeTensors } from "../store/safetensors.ts";
 import type { Loss } from "./losses.ts";
-import type { Optimizer } from "./optimizers.ts";
+import { type Optimizer, stateLengthOf } from "./optimizers.ts";
 import type { SavedStates } from "./row_states.ts";
 
-/** What a learner holds beside its engine. */
+/** The content of a learner beside its engine. */
 export interface SavedLearner {
   readonly steps: number;
   readonly exactReads: number;
@@ -32,13 +33,13 @@ export interface SavedLearner {
   readonly states: Readonly<Record<RowKind, SavedStates>>;
 }
 
-/** What a learner goes by, which must be the same afterwards. */
+/** The rules of a learner, which must be the same afterwards. */
 export interface LearnerRules {
   readonly loss: Loss;
   readonly optimizer: Optimizer;
 }
 
-const FORMAT = "attune-learner", VERSION = "1";
+const FORMAT = "attune-learner", VERSION = "2";
 const KINDS: readonly RowKind[] = ["key", "value", "query"];
 const NAMES = [
   "format",
@@ -127,7 +128,7 @@ export async function loadLearner(
         last = slot;
         return isNext;
       }, "live slots in ascending order");
-      const length = slots.length === 0 ? 0 : optimizer.stateLength(widths[kind]);
+      const length = slots.length === 0 ? 0 : stateLengthOf(operation, optimizer, widths[kind]);
       const states = takeNumbers(operation, tensors, `${kind}.states`, "F64", [slots.length, length]);
       checkNumbers(operation, `${kind}.states`, states, Number.isFinite, "finite numbers");
       return { slots: Uint32Array.from(slots), states: Float64Array.from(states) };

@@ -1,16 +1,19 @@
 /**
  * From derivatives to edits: each touched row is moved by its optimizer, from the newest row that there is.
  *
- * Invariant: nothing is changed here. The states that rows will have are kept aside until the edits are made, so that
- * both change or neither.
+ * A step is made in two parts. First the caller's functions are asked (schedules, `rowRate`, the optimizer);
+ * they may do anything, edit the engine included. Then, with nothing of the caller's running any more, steps
+ * are added to the rows that there are by then. Invariant: nothing is changed here; the states that rows will
+ * have are kept aside until the edits are made, so that both change or neither.
  */
 
 import { keyColumns, valueColumns } from "../core/head_layout.ts";
 import type { DynamicAttention } from "../dynamic_attention.ts";
-import { InputError } from "../errors.ts";
+import { CapacityError, InputError } from "../errors.ts";
 import type { Edit, EditRules } from "../lazy/edits.ts";
 import type { RowKind } from "../lazy/newest_rows.ts";
 import type { SlotTable } from "../lazy/slot_table.ts";
+import { callGiven } from "./callbacks.ts";
 import type { GradientAnswer } from "./gradient_question.ts";
 import type { LearnerConfig } from "./learner_options.ts";
 import { checkRate } from "./rates.ts";
@@ -19,13 +22,13 @@ import type { RowStates } from "./row_states.ts";
 /** States of all kinds of rows. */
 export type AllStates = Readonly<Record<RowKind, RowStates>>;
 
-/** Which rows there were when derivatives were asked for. */
+/** The newest rows at the time when derivatives were asked for, by their identities. */
 export interface Moment {
   readonly key: number;
   readonly query: number;
 }
 
-/** What is to be stepped by. */
+/** The derivatives that rows are stepped by. */
 export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows" | "query"> {
   /** The standing query that was asked about; null for a passing one. */
   readonly querySlot: number | null;
@@ -33,7 +36,17 @@ export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows" | "
   readonly matched: ReadonlyMap<number, Float64Array>;
 }
 
-/** What is to be done. */
+/** The step of one row. */
+interface RowStep {
+  readonly kind: RowKind;
+  readonly slot: number;
+  /** Is added to the row. */
+  readonly delta: Float64Array;
+  /** The state that it has afterwards. */
+  readonly state: Float64Array<ArrayBuffer>;
+}
+
+/** A whole step. */
 export interface PlannedStep {
   readonly edits: readonly Edit[];
   /** Keeps the states of the rows, once the edits are made. */
@@ -57,74 +70,140 @@ export function planStep(
   gradients: StepGradients,
   step: number,
 ): PlannedStep {
-  const { layout, keySlots, querySlots } = parts;
-  const planned: { readonly states: RowStates; readonly slot: number; readonly state: Float64Array }[] = [];
-  const edits: Edit[] = [];
-  const rateOf: Record<RowKind, number> = { key: 0, value: 0, query: 0 };
-  for (const kind of ["key", "value", "query"] as const) {
-    const schedule = config.rates[kind];
-    if (!schedule) continue;
-    rateOf[kind] = schedule(step);
-    checkRate(operation, rateOf[kind], `the rate of step ${step}`);
-  }
-  /** The row after its step; null when it stays as it is. */
-  const move = (kind: RowKind, slot: number, gradient: Float64Array): Float32Array | null => {
-    if (rateOf[kind] === 0 || gradient.every((g) => g === 0)) return null;
-    const factor = config.rowRate(kind, slot);
-    checkRate(operation, factor, `rowRate(${kind}, ${slot})`);
-    if (factor === 0) return null;
-    const row = kind === "key"
-      ? live.getKey(slot)
-      : kind === "value"
-      ? live.getValue(slot)
-      : live.getQuery(slot);
-    const state = states[kind].copyOf(slot);
-    const delta = new Float64Array(row.length);
-    config.optimizer.step(gradient, row, state, factor * rateOf[kind], delta);
-    for (let c = 0; c < row.length; c++) {
-      const before = row[c];
-      row[c] = before + delta[c];
-      if (Number.isFinite(row[c])) continue;
-      throw new InputError(
-        operation,
-        `the step takes ${kind} ${slot} from ${before} to ${row[c]} in column ${c}`,
-        "finite numbers; a lower rate or a clip may help",
-      );
-    }
-    planned.push({ states: states[kind], slot, state });
-    return row;
+  // A row that was deleted meanwhile learns nothing, nor does the one that has taken its slot.
+  const isThere = (kind: RowKind, slot: number) =>
+    kind === "query"
+      ? isSame(parts.querySlots, slot, moment.query)
+      : isSame(parts.keySlots, slot, moment.key);
+  const rates = ratesOf(operation, config, step);
+  const steps: RowStep[] = [];
+  const add = (kind: RowKind, slot: number, gradient: Float64Array) => {
+    if (!isThere(kind, slot)) return;
+    const rate = rateOf(operation, config, rates[kind], kind, slot, gradient);
+    // The rate may have been a function that deletes rows.
+    if (rate === 0 || !isThere(kind, slot)) return;
+    const row = newestRow(live, kind, slot);
+    steps.push(optimize(operation, config, kind, slot, gradient, row, states[kind], rate));
   };
-  const keyWidth = keyColumns(layout), width = keyWidth + valueColumns(layout);
+  const keyWidth = keyColumns(parts.layout), width = keyWidth + valueColumns(parts.layout);
   // Where queries alone learn, a step costs no look at the keys.
-  const learnsRows = rateOf.key !== 0 || rateOf.value !== 0;
+  const learnsRows = rates.key !== 0 || rates.value !== 0;
   const [answered, matched] = learnsRows ? [gradients.slots, gradients.matched.keys()] : [[], []];
   const places = new Map(Array.from(answered, (slot, at) => [slot, at]));
   for (const slot of new Set([...answered, ...matched])) {
-    // What was deleted meanwhile learns nothing, nor does what has taken its slot.
-    if (!isSame(keySlots, slot, moment.key)) continue;
     const place = places.get(slot);
     const own = place === undefined ? NOTHING : gradients.rows.subarray(place * width, (place + 1) * width);
-    const key = move("key", slot, own.subarray(0, keyWidth));
-    const value = move("value", slot, sumOf(own.subarray(keyWidth), gradients.matched.get(slot)));
-    if (key && value) edits.push({ kind: "set", slot, key, value });
-    else if (key) edits.push({ kind: "setKey", slot, key });
-    else if (value) edits.push({ kind: "setValue", slot, value });
+    add("key", slot, own.subarray(0, keyWidth));
+    add("value", slot, sumOf(own.subarray(keyWidth), gradients.matched.get(slot)));
   }
-  const { querySlot } = gradients;
-  if (querySlot !== null && isSame(querySlots, querySlot, moment.query)) {
-    const query = move("query", querySlot, gradients.query);
-    if (query) edits.push({ kind: "setQuery", slot: querySlot, query });
-  }
+  if (gradients.querySlot !== null) add("query", gradients.querySlot, gradients.query);
+
+  const made = steps.filter(({ kind, slot }) => isThere(kind, slot));
+  const rows = made.map((own) => stepped(operation, own, newestRow(live, own.kind, own.slot)));
   return {
-    edits,
-    rowCount: planned.length,
+    edits: toEdits(made, rows),
+    rowCount: made.length,
     keepStates() {
-      for (const { states, slot, state } of planned) states.put(slot, state);
+      for (const { kind, slot, state } of made) states[kind].put(slot, state);
     },
   };
 }
 
 const NOTHING = new Float64Array(0);
+
+/** The rate of each kind of row, 0 where it stays as it is. */
+function ratesOf(operation: string, { rates }: LearnerConfig, step: number): Record<RowKind, number> {
+  const rateOf = { key: 0, value: 0, query: 0 };
+  for (const kind of ["key", "value", "query"] as const) {
+    const schedule = rates[kind];
+    if (!schedule) continue;
+    const name = `the rate of step ${step}`;
+    rateOf[kind] = callGiven(operation, () => name, "a finite number ≥ 0", () => schedule(step));
+    checkRate(operation, rateOf[kind], name);
+  }
+  return rateOf;
+}
+
+/** The rate of one row; 0 when it stays as it is. */
+function rateOf(
+  operation: string,
+  { rowRate }: LearnerConfig,
+  rateOfKind: number,
+  kind: RowKind,
+  slot: number,
+  gradient: Float64Array,
+): number {
+  if (rateOfKind === 0 || gradient.every((g) => g === 0)) return 0;
+  const name = () => `rowRate(${kind}, ${slot})`;
+  const factor = callGiven(operation, name, "a finite number ≥ 0", () => rowRate(kind, slot));
+  const rate = factor * rateOfKind;
+  if (factor >= 0 && rate < Infinity) return rate;
+  checkRate(operation, factor, name());
+  checkRate(operation, rate, `the rate of ${kind} ${slot}`);
+  return rate;
+}
+
+/** Asks the optimizer. */
+function optimize(
+  operation: string,
+  { optimizer }: LearnerConfig,
+  kind: RowKind,
+  slot: number,
+  gradient: Float64Array,
+  row: Float32Array,
+  states: RowStates,
+  rate: number,
+): RowStep {
+  for (let c = 0; c < gradient.length; c++) {
+    if (Number.isFinite(gradient[c])) continue;
+    const found = `the derivative by ${kind} ${slot} is ${gradient[c]} in column ${c}`;
+    throw new InputError(operation, found, "finite numbers");
+  }
+  const what = () => `optimizer ${optimizer.name}`;
+  const copy = () => states.copyOf(slot);
+  const state = CapacityError.guard(operation, "a state of the optimizer", 8 * states.length, copy);
+  const delta = new Float64Array(row.length);
+  const ask = () => optimizer.step(gradient.slice(), row, state, rate, delta);
+  callGiven(operation, what, "a step of finite numbers", ask);
+  return { kind, slot, delta, state };
+}
+
+/** A row after its step, whose state must be made of numbers, too. */
+function stepped(operation: string, { kind, slot, delta, state }: RowStep, row: Float32Array): Float32Array {
+  const refuse = (what: string, to: number, where: string): never => {
+    const found = `the step takes ${what} to ${to} ${where}`;
+    throw new InputError(operation, found, "finite numbers; a lower rate or a clip may help");
+  };
+  for (let at = 0; at < state.length; at++) {
+    if (!Number.isFinite(state[at])) refuse(`the state of ${kind} ${slot}`, state[at], `at index ${at}`);
+  }
+  for (let c = 0; c < row.length; c++) {
+    const before = row[c];
+    row[c] = before + delta[c];
+    if (!Number.isFinite(row[c])) refuse(`${kind} ${slot} from ${before}`, row[c], `in column ${c}`);
+  }
+  return row;
+}
+
+/** One edit for each slot; key and value of a slot are neighbours. */
+function toEdits(steps: readonly RowStep[], rows: readonly Float32Array[]): Edit[] {
+  const edits: Edit[] = [];
+  for (let at = 0; at < steps.length; at++) {
+    const { kind, slot } = steps[at], row = rows[at], next = steps[at + 1];
+    if (kind === "query") edits.push({ kind: "setQuery", slot, query: row });
+    else if (kind === "value") edits.push({ kind: "setValue", slot, value: row });
+    else if (next?.kind === "value" && next.slot === slot) {
+      edits.push({ kind: "set", slot, key: row, value: rows[at + 1] });
+      at++;
+    } else edits.push({ kind: "setKey", slot, key: row });
+  }
+  return edits;
+}
+
+function newestRow(live: DynamicAttention, kind: RowKind, slot: number): Float32Array {
+  if (kind === "query") return live.getQuery(slot);
+  return kind === "key" ? live.getKey(slot) : live.getValue(slot);
+}
 
 function isSame(slots: SlotTable, slot: number, newest: number): boolean {
   return slots.isLive(slot) && slots.identityOf(slot) <= newest;

@@ -1,15 +1,19 @@
 /**
- * What a learner makes smaller: a loss of scores and targets, its derivative, and the link from scores to a prediction.
+ * Losses: a number that a learner makes smaller, of scores and targets, with its derivative and the link from
+ * scores to a prediction.
  *
- * A *score* is one number of attention's output, or its product with the value of a key; a *prediction* is what the link
- * makes of it, and what metrics see.
+ * A *score* is one number of attention's output, or its product with the value of a key. The link turns it
+ * into a *prediction*, which metrics compare with the target.
  */
 
 import { describe, InputError } from "../errors.ts";
 
-/** A loss of K scores; write one of your own by giving these. */
+/**
+ * A loss of K scores; write one of your own by giving these. They may depend on nothing but what they are
+ * given, which are copies. A step whose loss throws or whose derivative is not finite is refused.
+ */
 export interface Loss {
-  /** What a snapshot calls it. */
+  /** Its name in snapshots, its constants included. */
   readonly name: string;
   /**
    * Refuses targets that do not fit K scores.
@@ -19,9 +23,9 @@ export interface Loss {
   check(operation: string, targets: Float64Array, scoreCount: number): void;
   /** The prediction, K numbers. */
   predict(scores: Float64Array): Float64Array<ArrayBuffer>;
-  /** L. */
+  /** L, a number; Infinity where it is beyond float64. */
   value(scores: Float64Array, targets: Float64Array): number;
-  /** ∂L/∂score, K numbers. */
+  /** ∂L/∂score, K finite numbers. */
   gradient(scores: Float64Array, targets: Float64Array): Float64Array<ArrayBuffer>;
 }
 
@@ -43,14 +47,19 @@ export function squaredLoss(): Loss {
     name: "squared",
     check: checkOneEach,
     predict: (scores) => Float64Array.from(scores),
-    value: (scores, targets) => sumOf(scores, (score, at) => (score - targets[at]) ** 2 / 2),
+    value: (scores, targets) =>
+      sumOf(scores, (score, at) => {
+        const error = score - targets[at];
+        // Halved first: the square may be beyond float64 where its half is not.
+        return error / 2 * error;
+      }),
     gradient: (scores, targets) => Float64Array.from(scores, (score, at) => score - targets[at]),
   };
 }
 
 /**
- * As the squared loss up to a distance `delta`, and from there on as far as the absolute one, so that one odd target
- * moves little: Σ ½e² for |e| ≤ δ, Σ δ(|e| − δ/2) beyond.
+ * As the squared loss up to a distance `delta`, and from there on as far as the absolute one, so that one odd
+ * target moves little: Σ ½e² for |e| ≤ δ, Σ δ(|e| − δ/2) beyond.
  *
  * Source: Huber, "Robust Estimation of a Location Parameter", 1964.
  */
@@ -73,8 +82,8 @@ export function huberLoss(delta: number): Loss {
 }
 
 /**
- * −Σ [y ln p + (1 − y) ln(1 − p)] with p = σ(score) = 1 / (1 + exp(−score)), for yes and no: y is true or false, or a
- * probability. The prediction is p.
+ * −Σ [y ln p + (1 − y) ln(1 − p)] with p = σ(score) = 1 / (1 + exp(−score)), for yes and no: y is true or
+ * false, or a probability. The prediction is p.
  */
 export function logisticLoss(): Loss {
   return {
@@ -87,14 +96,23 @@ export function logisticLoss(): Loss {
       }
     },
     predict: (scores) => Float64Array.from(scores, sigmoid),
-    value: (scores, targets) => sumOf(scores, (score, at) => softplus(score) - targets[at] * score),
-    gradient: (scores, targets) => Float64Array.from(scores, (score, at) => sigmoid(score) - targets[at]),
+    // −ln p = softplus(−score) and −ln(1 − p) = softplus(score). No difference of two that are nearly alike:
+    // what is left of a good prediction's loss are its smallest digits.
+    value: (scores, targets) =>
+      sumOf(scores, (score, at) => {
+        const y = targets[at];
+        return y * softplus(-score) + (1 - y) * softplus(score);
+      }),
+    gradient: (scores, targets) =>
+      Float64Array.from(scores, (score, at) => {
+        return (1 - targets[at]) * sigmoid(score) - targets[at] * sigmoid(-score);
+      }),
   };
 }
 
 /**
- * Σ_j −ln σ(s_y − s_j) over the others j: of two or more scores the y-th shall be the largest. y is its index, 0 for
- * the first. The prediction is the scores, whose order counts.
+ * Σ_j −ln σ(s_y − s_j) over the others j: of two or more scores the y-th shall be the largest. y is its
+ * index, 0 for the first. The prediction is the scores, whose order counts.
  *
  * Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian Personalized Ranking", UAI 2009, §4.
  */
@@ -143,5 +161,5 @@ function sumOf(scores: Float64Array, term: (score: number, at: number) => number
 
 function checkOneEach(operation: string, targets: Float64Array, scoreCount: number): void {
   if (targets.length === scoreCount) return;
-  throw new InputError(operation, `y has ${targets.length} numbers`, `${scoreCount} (one a score)`);
+  throw new InputError(operation, `y has ${targets.length} numbers`, `${scoreCount} (one for each score)`);
 }

@@ -1,11 +1,12 @@
 /**
- * How good predictions are, over time: metrics in River's form, `update(y, prediction)` and `get()`, each over all
- * examples, the last ones, or all with weights that fade.
+ * Metrics of predictions over time, in River's form: `update(y, prediction)` and `get()`, each
+ * over all examples, the last ones, or all with weights that fade.
  */
 
 import { describe, InputError } from "../errors.ts";
 import { isCount } from "../matrix.ts";
 import { checkNames } from "../options.ts";
+import { callCheck } from "./callbacks.ts";
 import {
   type Average,
   ExponentialMean,
@@ -17,11 +18,11 @@ import {
 import type { Interval } from "./confidence.ts";
 import { type Target, toTargets } from "./examples.ts";
 
-/** What predictions are measured with; write one of your own by giving these. */
+/** A measure of predictions; write one of your own by giving these. */
 export interface Metric {
   /** Its name, for tables. */
   readonly name: string;
-  /** Takes an example's y and what was predicted for it. */
+  /** Takes an example's y and the prediction that was made for it. */
   update(y: Target, prediction: number | ArrayLike<number>): void;
   /** The measure so far; NaN before the first example. */
   get(): number;
@@ -29,13 +30,13 @@ export interface Metric {
 
 /** Over which examples a metric is; over all of them, equally, unless one of these is given. */
 export interface MetricOptions {
-  /** The last so many. */
+  /** How many of the last examples count. */
   readonly window?: number;
-  /** All, an example's weight being halved by so many later ones. */
+  /** After how many later examples the weight of an example has halved; all count then. */
   readonly halfLife?: number;
 }
 
-/** What a metric measures about one example. */
+/** The number that a metric averages, of one example; finite. */
 export type Measure = (y: Float64Array, prediction: Float64Array) => number;
 
 /**
@@ -60,6 +61,7 @@ export class MeanMetric implements Metric {
 
   /**
    * `measure` is what is averaged; `fromMean` leads from the mean to what `get` answers and must not fall.
+   *
    * @throws {InputError} When both options are given, or one is out of range.
    */
   constructor(
@@ -68,6 +70,12 @@ export class MeanMetric implements Metric {
     options: MetricOptions = {},
     fromMean: (mean: number) => number = (mean) => mean,
   ) {
+    if (typeof name !== "string") throw new InputError("MeanMetric", `name is ${describe(name)}`, "a text");
+    for (const [what, given] of Object.entries({ measure, fromMean })) {
+      if (typeof given !== "function") {
+        throw new InputError(name, `${what} is ${describe(given)}`, "a function");
+      }
+    }
     checkNames(name, options, ["window", "halfLife"]);
     const { window, halfLife } = options;
     if (window !== undefined && halfLife !== undefined) {
@@ -86,11 +94,20 @@ export class MeanMetric implements Metric {
   /**
    * Takes an example.
    *
-   * @throws {InputError} When y or the prediction is not made of finite numbers, or they do not fit each other.
+   * @throws {InputError} When y or the prediction is not made of finite numbers, they do not fit each other,
+   * or their measure throws or is not finite. The example is not counted then.
    */
   update(y: Target, prediction: number | ArrayLike<number>): void {
-    const operation = `${this.name}.update`;
-    this.#average.add(this.#measure(toTargets(operation, y), toTargets(operation, prediction, "prediction")));
+    this.#average.add(this.#measured(y, prediction));
+  }
+
+  /**
+   * Refuses an example that `update` would refuse, and takes none.
+   *
+   * @throws {InputError} As `update` does.
+   */
+  check(y: Target, prediction: number | ArrayLike<number>): void {
+    this.#measured(y, prediction);
   }
 
   /** The measure; NaN before the first example. */
@@ -104,17 +121,25 @@ export class MeanMetric implements Metric {
   }
 
   /**
-   * Where the measure that the stream has in the long run may lie. It holds for independent errors and many of them. In
-   * a stream whose errors are alike when they are close it is too narrow; `method: "batchMeans"`, for a metric over all
-   * examples, then takes only the means of long batches for independent.
+   * An interval for the measure that the stream has in the long run. It holds for independent errors and many
+   * of them. In a stream whose errors are alike when they are close it is too narrow; `method: "batchMeans"`,
+   * for a metric over all examples, then takes only the means of long batches for independent.
    *
    * @param options `confidence`, 0.95 unless given, and `method`.
    */
   interval(options: IntervalOptions = {}): Interval {
-    const operation = `${this.name}.interval`;
-    checkNames(operation, options, ["confidence", "method"]);
-    const { low, high } = intervalOf(operation, this.#average, options);
+    const { low, high } = intervalOf(`${this.name}.interval`, this.#average, options);
     return { low: this.#fromMean(low), high: this.#fromMean(high) };
+  }
+
+  #measured(y: Target, prediction: number | ArrayLike<number>): number {
+    const operation = `${this.name}.update`;
+    const targets = toTargets(operation, y), predictions = toTargets(operation, prediction, "prediction");
+    const call = () => this.#measure(targets, predictions);
+    const measure = callCheck(operation, "the measure", "a finite number", call);
+    if (typeof measure === "number" && Number.isFinite(measure)) return measure;
+    const given = `${describe([...targets])} and ${describe([...predictions])}`;
+    throw new InputError(operation, `the measure of ${given} is ${describe(measure)}`, "a finite number");
   }
 }
 
@@ -133,26 +158,33 @@ export class MeanMetric implements Metric {
  * ```
  */
 export class MAE extends MeanMetric {
-  /** Over which examples; all unless told. */
+  /** Over which examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     super("MAE", overNumbers("MAE", (y, prediction) => Math.abs(y - prediction)), options);
   }
 }
 
-/** Root of the mean squared error. */
+/**
+ * Root of the mean squared error. An error of 10¹⁵⁴ or more, whose square is beyond float64, is refused; one
+ * below 10⁻¹⁵⁴ has lost digits.
+ */
 export class RMSE extends MeanMetric {
-  /** Over which examples; all unless told. */
+  /** Over which examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     const root = (mean: number) => Number.isNaN(mean) ? NaN : Math.sqrt(Math.max(0, mean));
     super("RMSE", overNumbers("RMSE", (y, prediction) => (y - prediction) ** 2), options, root);
   }
 }
 
-/** −[y ln p + (1 − y) ln(1 − p)], natural log; p is kept 10⁻¹⁵ away from 0 and 1. */
+/** −[y ln p + (1 − y) ln(1 − p)], natural log, of y and p from 0 to 1; p is kept 10⁻¹⁵ away from 0 and 1. */
 export class LogLoss extends MeanMetric {
-  /** Over which examples; all unless told. */
+  /** Over which examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     const measure = overNumbers("LogLoss", (y, p) => {
+      for (const [what, share] of [["y", y], ["prediction", p]] as const) {
+        if (share >= 0 && share <= 1) continue;
+        throw new InputError("LogLoss.update", `${what} has ${share}`, "true, false or numbers from 0 to 1");
+      }
       const inside = Math.min(1 - 1e-15, Math.max(1e-15, p));
       return -(y * Math.log(inside) + (1 - y) * Math.log1p(-inside));
     });
@@ -160,17 +192,20 @@ export class LogLoss extends MeanMetric {
   }
 }
 
-/** The share of examples that are right: of probabilities, those at 0.5 or above where y is true and below where not. */
+/**
+ * The share of examples that are right: of probabilities, those at 0.5 or above where y is true and below
+ * where not.
+ */
 export class Accuracy extends MeanMetric {
-  /** Over which examples; all unless told. */
+  /** Over which examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     super("Accuracy", overNumbers("Accuracy", (y, p) => (p >= 0.5) === (y >= 0.5) ? 1 : 0), options);
   }
 }
 
 /**
- * The share of examples in which the y-th of the scores is among the k largest. A score that equals another counts as the
- * lower one, so that scores that tell nothing earn nothing.
+ * The share of examples in which the y-th of the scores is among the k largest. A score that equals another
+ * counts as the lower one, so that scores that tell nothing earn nothing.
  *
  * @example
  * ```ts
@@ -207,6 +242,9 @@ function overNumbers(name: string, measure: (y: number, prediction: number) => n
       const found = `prediction has ${prediction.length} numbers`;
       throw new InputError(`${name}.update`, found, `${Math.max(1, y.length)}, as y`);
     }
-    return y.reduce((sum, target, at) => sum + measure(target, prediction[at]), 0) / y.length;
+    const sum = y.reduce((sum, target, at) => sum + measure(target, prediction[at]), 0);
+    if (Number.isFinite(sum)) return sum / y.length;
+    // The sum may be beyond float64 where the mean is not.
+    return y.reduce((mean, target, at) => mean + measure(target, prediction[at]) / y.length, 0);
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Learning on an engine: exact derivatives of attention, and a learner that steps its queries, keys and values along a
- * stream, with River's names.
+ * Learning on an engine: exact derivatives of attention, and a learner that steps its queries, keys and
+ * values along a stream, with River's names.
  *
  * @example A reader's likes move a query towards what it likes
  * ```ts

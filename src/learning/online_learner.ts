@@ -1,23 +1,23 @@
 /**
- * The learner: predict from attention, compare, step what made the prediction, and write the steps as lazy edits.
+ * The learner: predict from attention, compare, step what made the prediction, and write the steps as lazy
+ * edits.
  *
- * Invariant: calls take effect one after another, in the order in which they were made. A call that fails has changed
- * neither rows nor states nor counters.
+ * Invariant: calls take effect one after another, in the order in which they were made. A call that fails has
+ * changed neither rows nor states nor counters.
  */
 
-import { outputColumns } from "../core/head_layout.ts";
 import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
 import type { LoadOptions } from "../engine_snapshot.ts";
-import { describe, InputError } from "../errors.ts";
-import { checkSlot, type EditRules } from "../lazy/edits.ts";
+import { describe, DisposedError, InputError } from "../errors.ts";
+import type { EditRules } from "../lazy/edits.ts";
 import { checkArray } from "../matrix.ts";
 import { checkNames } from "../options.ts";
 import {
   type CheckedExample,
   type Example,
   matchGradientOf,
+  namedBy,
   outputGradientOf,
-  partnerOf,
   scoreCountOf,
   scoresOf,
   type Target,
@@ -25,7 +25,6 @@ import {
   toTargets,
 } from "./examples.ts";
 import { askGradients } from "./gradient_question.ts";
-import type { Loss } from "./losses.ts";
 import {
   LEARNER_OPTIONS,
   type LearnerConfig,
@@ -33,27 +32,47 @@ import {
   toLearnerConfig,
 } from "./learner_options.ts";
 import type { LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
-import { type AllStates, momentOf, planStep } from "./learner_step.ts";
+import {
+  type AllStates,
+  type Moment,
+  momentOf,
+  type PlannedStep,
+  planStep,
+  type StepGradients,
+} from "./learner_step.ts";
+import { checkTargets, judge, type Judgement, predictionOf } from "./loss_calls.ts";
+import { NamedRows } from "./named_rows.ts";
+import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
 import { RowStates } from "./row_states.ts";
+import { peekScores, readScores, valuesOf } from "./score_reads.ts";
 
-/** What {@link OnlineLearner.load} is told: the options of the learner and of its engine. */
+/** The options of {@link OnlineLearner.load}: those of the learner and those of its engine. */
 export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
 
 /**
- * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in River.
+ * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in
+ * River.
  *
- * An x names a query, standing or passing, and what of its attention is a score: columns of the output, or its products
- * with the values of keys `against` which it is matched. The loss compares scores with y. What is learned are the rows
- * of the engine: each step takes the exact derivatives by the query, the keys that it attends to and their values, lets
- * the optimizer make steps of them and writes these as one batch of lazy edits, all or none.
+ * An x names a query, standing or passing, and what of its attention is a score: columns of the output, or
+ * its products with the values of keys `against` which it is matched. The loss compares scores with y. What
+ * is learned are the rows of the engine: each step takes the exact derivatives by the query, the keys that it
+ * attends to and their values, lets the optimizer make steps of them and writes these as one batch of lazy
+ * edits, all or none.
  *
- * - **What is exact.** `learnOne` sees the engine as of its turn, as do predictions unless `reads` is "stale".
- * - **Order.** Calls are queued; each sees what those before it learned. Edits of others are allowed at any time: a step
- *   is added to the newest row, and a row that was deleted meanwhile learns nothing.
- * - **What is touched.** Only rows whose derivative is not 0, and with `top` at most so many keys a head.
+ * - **What is exact.** `learnOne` sees the engine as of its turn, as do predictions unless `reads` is
+ *   "stale".
+ * - **Order.** Calls are queued; each sees what those before it learned. Edits of others are allowed at any
+ *   time: a step is added to the newest row, and a row that was deleted meanwhile learns nothing. A queued
+ *   call is about the rows that it named when it was made, and is refused when one of them is gone.
+ * - **All or nothing.** A call that rejects has changed nothing: neither rows nor states nor counters.
+ * - **Functions of the caller's**, such as those of a loss, may throw, which rejects the call; what they edit
+ *   are edits of others, and what they ask the learner comes after the call that they are asked in.
+ * - **What is touched.** Only rows whose derivative is not 0, and with `top` at most that many keys of each
+ *   head.
  * - **Rounding.** Rows are float32: a step below half a unit in the last place of a number is lost.
- * - **States** of the optimizer belong to rows: they go when a row is deleted, and a row that takes its slot starts anew.
+ * - **States** of the optimizer belong to rows: they go when a row is deleted, and a row that takes its slot
+ *   starts anew.
  *
  * A step costs what {@link attentionGradients} does, and O(d + dv) for each row that is stepped.
  *
@@ -97,13 +116,14 @@ export class OnlineLearner {
     checkNames(operation, options, LEARNER_OPTIONS);
     this.live = live;
     this.#config = toLearnerConfig(operation, options);
-    this.#states = statesFor(this.#config, parts);
+    this.#states = statesFor(operation, this.#config, parts);
     this.random = new SeededRandom(this.#config.seed);
   }
 
   /**
-   * Goes on with what {@link OnlineLearner.save} wrote. Given the same options, what it predicts and learns from then
-   * on has the same bits as with the learner that was saved, unless time has a say in when the engine applies edits.
+   * Goes on with what {@link OnlineLearner.save} wrote. Given the same options, what it predicts and learns
+   * from then on has the same bits as with the learner that was saved, unless time has a say in when the
+   * engine applies edits.
    *
    * @param options As for the constructor, and for `DynamicAttention.load`. Functions are not in the file.
    * @throws {FormatError} When the bytes are damaged or no snapshot of a learner.
@@ -121,97 +141,112 @@ export class OnlineLearner {
     const config = toLearnerConfig(operation, forLearner);
     const { loadLearner } = await import("./learner_snapshot.ts");
     const { live, saved } = await loadLearner(operation, copy, config, forEngine);
-    const learner = new OnlineLearner(live, { ...forLearner, seed: saved.randomState });
-    learner.#steps = saved.steps;
-    learner.#exactReads = saved.exactReads;
-    learner.#staleReads = saved.staleReads;
-    for (const kind of ["key", "value", "query"] as const) learner.#states[kind].restore(saved.states[kind]);
-    return learner;
+    try {
+      const learner = new OnlineLearner(live, { ...forLearner, seed: saved.randomState });
+      learner.#steps = saved.steps;
+      learner.#exactReads = saved.exactReads;
+      learner.#staleReads = saved.staleReads;
+      for (const kind of ["key", "value", "query"] as const) {
+        learner.#states[kind].restore(saved.states[kind]);
+      }
+      return learner;
+    } catch (error) {
+      await live.dispose();
+      throw error;
+    }
   }
 
   /**
-   * What the loss makes of the scores of x: a number a score.
+   * The prediction that the loss makes of the scores of x, K numbers for K scores.
    *
-   * @throws {InputError} When x does not fit the engine.
+   * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
   predictOne(x: Example): Promise<Float64Array<ArrayBuffer>> {
     const operation = "OnlineLearner.predictOne";
     return this.#inTurn(operation, x, async (example) => {
       if (this.#config.reads === "stale" && example.rows.kind === "standing") {
-        const { prediction } = await this.#peek(example, false);
+        const { prediction } = await this.#peek(operation, example, example.rows.slots, false);
         return prediction;
       }
-      const scores = await this.#exactScores(operation, example);
-      this.#exactReads++;
-      return this.#config.loss.predict(scores);
+      return await this.#predictExactly(operation, example);
     });
   }
 
   /**
-   * A prediction from the row of a standing query as it was last brought up to date, and how far its scores can be from
-   * exact, apart from roundings of float64. With passing queries, which have no past, it is exact.
+   * A prediction from the row of a standing query as it was last brought up to date, and how far its scores
+   * can be from exact, apart from roundings of float64. With passing queries, which have no past, it is
+   * exact.
    *
-   * @throws {InputError} When x does not fit the engine.
+   * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
   peekOne(x: Example): Promise<StalePrediction> {
     const operation = "OnlineLearner.peekOne";
     return this.#inTurn(operation, x, async (example) => {
-      if (example.rows.kind === "standing") return await this.#peek(example, true);
-      const scores = await this.#exactScores(operation, example);
-      this.#exactReads++;
-      return {
-        prediction: this.#config.loss.predict(scores),
-        bounds: new Float64Array(scores.length),
-        pending: 0,
-      };
+      const { rows } = example;
+      if (rows.kind === "standing") return await this.#peek(operation, example, rows.slots, true);
+      const prediction = await this.#predictExactly(operation, example);
+      return { prediction, bounds: new Float64Array(prediction.length), pending: 0 };
     });
   }
 
   /**
-   * One step on the loss of x and y.
+   * One step on the loss of x and y. When it rejects, no row, no state of the optimizer and no counter has
+   * changed.
    *
-   * @throws {InputError} When x does not fit the engine, y not the loss, or a step leads out of the range of float32.
+   * @throws {InputError} When x does not fit the engine, y not the loss, when a derivative or a state of the
+   * optimizer leaves the range of float64 or a row that of float32, or when one of the caller's functions
+   * throws.
    * @throws {SlotError} When a slot that x names is not live.
+   * @throws {DisposedError} When the engine was disposed before the step was made.
    */
   async learnOne(x: Example, y: Target): Promise<LearnedStep> {
     const operation = "OnlineLearner.learnOne";
     const targets = toTargets(operation, y);
-    return await this.#inTurn(operation, x, (example) => this.#learn(operation, example, targets));
+    const { loss } = this.#config;
+    const learn = (example: CheckedExample) => this.#learn(operation, example, targets);
+    return await this.#inTurn(operation, x, learn, (example) => {
+      checkTargets(operation, loss, targets, scoreCountOf(example));
+    });
   }
 
   /**
-   * Deletes a standing query, with all that is kept of it. Keys and values that learned from it keep what they learned;
-   * where only queries learn, the rest is as if it had never been.
+   * Deletes a standing query and its state of the optimizer, whose numbers are overwritten at once. The
+   * engine's own memory gives up the row when it stores the deletion, at the next read or `flush`. Keys and
+   * values that learned from the query keep what they learned; docs/learning.md says when the rest is as if
+   * it had never been.
+   *
+   * @throws {SlotError} When the slot is not live.
    */
   forgetQuery(slot: number): Promise<void> {
-    return this.#queue(() => {
-      const { parts } = insideOf("OnlineLearner.forgetQuery", this.live);
-      checkSlot("OnlineLearner.forgetQuery", "query", slot, parts.querySlots);
-      this.live.deleteQuery(slot);
-    });
-  }
-
-  /** Deletes a key with its value, with all that is kept of them. Rows that learned beside it keep what they learned. */
-  forgetKey(slot: number): Promise<void> {
-    return this.#queue(() => {
-      const { parts } = insideOf("OnlineLearner.forgetKey", this.live);
-      checkSlot("OnlineLearner.forgetKey", "key", slot, parts.keySlots);
-      this.live.delete(slot);
-    });
+    const forget = () => this.live.deleteQuery(slot);
+    return this.#forget("OnlineLearner.forgetQuery", { queries: [slot] }, forget);
   }
 
   /**
-   * Writes the engine, the states of the optimizer, the counters and the state of {@link OnlineLearner.random} to one
-   * safetensors file with a checksum, all as of the turn of the call. The engine lies in it as the bytes that
-   * `DynamicAttention.load` reads.
+   * Deletes a key with its value and their states of the optimizer, as `forgetQuery` does. Rows that learned
+   * beside it keep what they learned.
+   *
+   * @throws {SlotError} When the slot is not live.
+   */
+  forgetKey(slot: number): Promise<void> {
+    return this.#forget("OnlineLearner.forgetKey", { keys: [slot] }, () => this.live.delete(slot));
+  }
+
+  /**
+   * Writes the engine, the states of the optimizer, the counters and the state of {@link
+   * OnlineLearner.random} to one safetensors file with a checksum, all as of the turn of the call. The engine
+   * lies in it as the bytes that `DynamicAttention.load` reads.
    */
   save(): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "OnlineLearner.save";
     return this.#queue(async () => {
+      insideOf(operation, this.live);
       const { key, value, query } = this.#states;
       const { loss, optimizer } = this.#config;
+      // Both of one moment: nothing is waited for between them.
+      const engine = this.live.save();
       const saved = {
         steps: this.#steps,
         exactReads: this.#exactReads,
@@ -219,13 +254,12 @@ export class OnlineLearner {
         randomState: this.random.state,
         states: { key: key.save(), value: value.save(), query: query.save() },
       };
-      // Nobody learns meanwhile: the next call waits for its turn.
-      const { encodeLearner } = await import("./learner_snapshot.ts");
-      return await encodeLearner(operation, await this.live.save(), saved, { loss, optimizer });
+      const [bytes, { encodeLearner }] = await Promise.all([engine, import("./learner_snapshot.ts")]);
+      return await encodeLearner(operation, bytes, saved, { loss, optimizer });
     });
   }
 
-  /** What has been done so far. */
+  /** Counts so far. */
   stats(): LearnerStats {
     const { key, value, query } = this.#states;
     return {
@@ -238,15 +272,56 @@ export class OnlineLearner {
     };
   }
 
-  /** Checks x at the call, and again when its turn has come: calls before it may have deleted what it names. */
-  async #inTurn<T>(operation: string, x: Example, run: (example: CheckedExample) => Promise<T>): Promise<T> {
-    const check = () => toExample(operation, x, insideOf(operation, this.live).parts);
-    const example = check();
+  /** Checks x at the call, and again when its turn has come: what it names may be gone by then. */
+  async #inTurn<T>(
+    operation: string,
+    x: Example,
+    run: (example: CheckedExample) => Promise<T>,
+    check: (example: CheckedExample) => void = ignore,
+  ): Promise<T> {
+    const { parts } = insideOf(operation, this.live);
+    const example = toExample(operation, x, parts);
+    check(example);
+    const named = new NamedRows(operation, namedBy(example), parts);
     return await this.#queue(() => {
-      const { parts } = insideOf(operation, this.live);
-      recheck(operation, example, parts);
+      named.check(operation, insideOf(operation, this.live).parts);
       return run(example);
     });
+  }
+
+  async #forget(
+    operation: string,
+    slots: ConstructorParameters<typeof NamedRows>[1],
+    forget: () => void,
+  ): Promise<void> {
+    const named = new NamedRows(operation, slots, insideOf(operation, this.live).parts);
+    await this.#queue(() => {
+      named.check(operation, insideOf(operation, this.live).parts);
+      forget();
+    });
+  }
+
+  #plan(
+    operation: string,
+    parts: EditRules,
+    moment: Moment,
+    gradients: StepGradients,
+  ): PlannedStep {
+    try {
+      return planStep(
+        operation,
+        this.live,
+        parts,
+        this.#config,
+        this.#states,
+        moment,
+        gradients,
+        this.#steps,
+      );
+    } catch (error) {
+      // One of the caller's functions may have disposed the engine.
+      throw error instanceof DisposedError ? new DisposedError(operation) : error;
+    }
   }
 
   #queue<T>(run: () => T | Promise<T>): Promise<T> {
@@ -255,39 +330,23 @@ export class OnlineLearner {
     return result;
   }
 
-  async #exactScores(operation: string, example: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
-    const { live } = this;
-    const { layout } = insideOf(operation, live).parts;
-    const { rows } = example;
-    const columns = layout.heads * layout.headDim;
-    const output = rows.kind === "standing" ? live.read(rows.slots) : live.attend(
-      { data: rows.queries.rows, shape: [1, columns] },
-      { positions: rows.queries.positions },
-    );
-    // Of the same moment as the output.
-    const valueOf = valuesOf(live, example);
-    return scoresOf(example, (await output).data, valueOf, layout);
+  async #predictExactly(operation: string, example: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
+    const scores = await readScores(operation, this.live, example);
+    const prediction = predictionOf(operation, this.#config.loss, scores);
+    this.#exactReads++;
+    return prediction;
   }
 
-  async #peek(example: CheckedExample, certified: boolean): Promise<StalePrediction> {
-    const { live } = this;
-    const { layout } = insideOf("OnlineLearner.peekOne", live).parts;
-    const { slots } = example.rows as { readonly slots: Uint32Array };
-    const answer = live.peek(slots, { bounds: certified });
-    const valueOf = valuesOf(live, example);
-    const { output, bounds: [bound], pending } = await answer;
-    const scores = scoresOf(example, output.data, valueOf, layout);
+  async #peek(
+    operation: string,
+    example: CheckedExample,
+    slots: Uint32Array,
+    certified: boolean,
+  ): Promise<StalePrediction> {
+    const { scores, bounds, pending } = await peekScores(operation, this.live, example, slots, certified);
+    const prediction = predictionOf(operation, this.#config.loss, scores);
     this.#staleReads++;
-    const lengthOf = (slot: number) => {
-      const value = valueOf(slot);
-      let sum = 0;
-      for (let at = 0; at < outputColumns(layout); at++) sum += value[partnerOf(at, layout)] ** 2;
-      return Math.sqrt(sum);
-    };
-    const bounds = example.against
-      ? Float64Array.from(example.against, (slot) => bound === 0 ? 0 : bound * lengthOf(slot))
-      : Float64Array.from(example.columns, () => bound);
-    return { prediction: this.#config.loss.predict(scores), bounds, pending };
+    return { prediction, bounds, pending };
   }
 
   async #learn(operation: string, example: CheckedExample, targets: Float64Array): Promise<LearnedStep> {
@@ -295,10 +354,10 @@ export class OnlineLearner {
     const { loss, top, rates } = this.#config;
     const { parts } = insideOf(operation, live);
     const { layout } = parts;
-    loss.check(operation, targets, scoreCountOf(example));
     const moment = momentOf(parts);
-    let scores = new Float64Array(0), byScore = scores, output = new Float64Array(0);
     const valueOf = valuesOf(live, example);
+    let output = new Float64Array(0);
+    let judgement: Judgement = { prediction: output, value: 0, byScore: output };
     const answer = await askGradients(operation, live, {
       rows: example.rows,
       top,
@@ -306,19 +365,11 @@ export class OnlineLearner {
       wantsBias: false,
       toOutputGradient: (exact) => {
         output = Float64Array.from(exact);
-        scores = scoresOf(example, output, valueOf, layout);
-        byScore = derivativeOf(operation, loss, scores, targets);
-        return outputGradientOf(example, byScore, valueOf, layout);
+        judgement = judge(operation, loss, scoresOf(example, output, valueOf, layout), targets);
+        return outputGradientOf(example, judgement.byScore, valueOf, layout);
       },
     });
-    const value = loss.value(scores, targets);
-    if (Number.isNaN(value) || byScore.some(Number.isNaN)) {
-      throw new InputError(
-        operation,
-        `the loss ${loss.name} of ${describe([...scores])} is ${value}`,
-        "a number",
-      );
-    }
+    const { prediction, value, byScore } = judgement;
     const matched = new Map<number, Float64Array>();
     example.against?.forEach((slot, at) => {
       const gradient = matchGradientOf(byScore[at], output, layout), before = matched.get(slot);
@@ -326,12 +377,13 @@ export class OnlineLearner {
     });
     const querySlot = example.rows.kind === "standing" ? example.rows.slots[0] : null;
     const gradients = { ...answer, querySlot, matched };
-    const plan = planStep(operation, live, parts, this.#config, this.#states, moment, gradients, this.#steps);
+    const plan = this.#plan(operation, parts, moment, gradients);
+    // The one thing that can still be refused, and then has not happened.
     if (plan.edits.length > 0) live.edit(plan.edits);
     plan.keepStates();
     this.#steps++;
     return {
-      prediction: loss.predict(scores),
+      prediction,
       loss: value,
       rowsStepped: plan.rowCount,
       leftOut: answer.leftOut.reduce((most, mass) => Math.max(most, mass), 0),
@@ -342,10 +394,14 @@ export class OnlineLearner {
 
 const ENGINE_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
 
-function statesFor({ optimizer }: LearnerConfig, { layout, keySlots, querySlots }: EditRules): AllStates {
+function statesFor(
+  operation: string,
+  { optimizer }: LearnerConfig,
+  { layout, keySlots, querySlots }: EditRules,
+): AllStates {
   const { heads, kvHeads, headDim, valueDim } = layout;
   const states = (width: number, slots: typeof keySlots) =>
-    new RowStates(optimizer.stateLength(width), slots);
+    new RowStates(stateLengthOf(operation, optimizer, width), slots);
   return {
     key: states(kvHeads * headDim, keySlots),
     value: states(kvHeads * valueDim, keySlots),
@@ -353,40 +409,10 @@ function statesFor({ optimizer }: LearnerConfig, { layout, keySlots, querySlots 
   };
 }
 
-/** The values that an example is matched with, as they are now. */
-function valuesOf(live: DynamicAttention, { against }: CheckedExample): (slot: number) => ArrayLike<number> {
-  const values = new Map(Array.from(against ?? [], (slot) => [slot, live.getValue(slot)]));
-  return (slot) => values.get(slot) ?? [];
-}
-
-/** A loss may be anybody's: what it does wrong is no failure of the backend that is asked meanwhile. */
-function derivativeOf(
-  operation: string,
-  loss: Loss,
-  scores: Float64Array,
-  targets: Float64Array,
-): Float64Array<ArrayBuffer> {
-  const expected = `a Float64Array of ${scores.length} numbers, one a score`;
-  let byScore: Float64Array<ArrayBuffer>;
-  try {
-    byScore = loss.gradient(scores, targets);
-  } catch (cause) {
-    throw new InputError(operation, `the gradient of loss ${loss.name} threw ${describe(cause)}`, expected, {
-      cause,
-    });
-  }
-  if (byScore instanceof Float64Array && byScore.length === scores.length) return byScore;
-  throw new InputError(operation, `the gradient of loss ${loss.name} is ${describe(byScore)}`, expected);
-}
-
-function recheck(operation: string, { rows, against }: CheckedExample, parts: EditRules): void {
-  if (rows.kind === "standing") checkSlot(operation, "query", rows.slots[0], parts.querySlots);
-  against?.forEach((slot) => checkSlot(operation, "key", slot, parts.keySlots));
-}
-
+/** Those of some options that are given, each read once. */
 function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  const entries = names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]);
-  return Object.fromEntries(entries) as Pick<T, K>;
+  const entries = names.map((name) => [name, from[name]] as const);
+  return Object.fromEntries(entries.filter(([, option]) => option !== undefined)) as Pick<T, K>;
 }
 
 function ignore(): void {}

@@ -1,20 +1,27 @@
 /**
- * From the derivative by a row to its step. What an optimizer remembers, it remembers for each row.
+ * From the derivative by a row to its step. An optimizer keeps a state of its own for each row.
+ *
+ * Where formulas have sums or means of squares, the states hold their roots: a square leaves float64 for
+ * derivatives above 10¹⁵⁴ or below 10⁻¹⁶², a root does not.
  */
 
 import { describe, InputError } from "../errors.ts";
+import { isCount } from "../matrix.ts";
 import { checkNames } from "../options.ts";
+import { callGiven } from "./callbacks.ts";
+import { hypot, shortened } from "./lengths.ts";
 
-/** How rows are stepped; write one of your own by giving these. */
+/** A rule by which rows are stepped; write one of your own by giving these. */
 export interface Optimizer {
-  /** What a snapshot calls it, its constants included. */
+  /** Its name in snapshots, its constants included. */
   readonly name: string;
   /** How many numbers it keeps for a row of `width`; they start at 0. */
   stateLength(width: number): number;
   /**
-   * Writes what is to be added to a row to `step`, and to `state` what is to be kept.
+   * Writes to `step` what is to be added to a row, and to `state` what is to be kept. All arrays are copies.
+   * A step that writes a number that is not finite is refused, and the row and its state stay as they were.
    *
-   * @param gradient ∂L/∂row.
+   * @param gradient ∂L/∂row, finite numbers.
    * @param row The row as it is.
    * @param rate The learning rate of this step.
    */
@@ -27,7 +34,7 @@ export interface Optimizer {
   ): void;
 }
 
-/** What every optimizer here can be told. */
+/** Options of every optimizer. */
 export interface OptimizerOptions {
   /** λ: a row also shrinks by rate · λ of itself at each of its steps; 0 unless given. */
   readonly weightDecay?: number;
@@ -35,13 +42,13 @@ export interface OptimizerOptions {
   readonly clip?: number;
 }
 
-/** What {@link adagrad} can be told. */
+/** Options of {@link adagrad}. */
 export interface AdagradOptions extends OptimizerOptions {
   /** Keeps the divisor above 0; 1e-8 unless given. */
   readonly epsilon?: number;
 }
 
-/** What {@link adam} can be told. */
+/** Options of {@link adam}. */
 export interface AdamOptions extends AdagradOptions {
   /** Share of the mean that stays at a step; 0.9 unless given. */
   readonly beta1?: number;
@@ -61,7 +68,8 @@ export function sgd(options: OptimizerOptions = {}): Optimizer {
 }
 
 /**
- * row −= rate · g / (√G + ε) with G = Σ g² over the row's steps: numbers that seldom change take larger steps.
+ * row −= rate · g / (√G + ε) with G = Σ g² over the row's steps: numbers that seldom change take larger
+ * steps.
  *
  * Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods", JMLR 12, 2011.
  */
@@ -70,18 +78,19 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
   const { epsilon = 1e-8 } = options;
   return withDecayAndClip("adagrad", options, { epsilon }, {
     stateLength: (width) => width,
+    // √G.
     step(g, state, rate, step) {
       for (let c = 0; c < g.length; c++) {
-        state[c] += g[c] * g[c];
-        step[c] = g[c] === 0 ? 0 : -rate * g[c] / (Math.sqrt(state[c]) + epsilon);
+        state[c] = hypot(state[c], g[c]);
+        step[c] = g[c] === 0 ? 0 : -rate * (g[c] / (state[c] + epsilon));
       }
     },
   });
 }
 
 /**
- * row −= rate · m̂ / (√v̂ + ε), with means m of g and v of g² that forget, corrected for their start at 0. Steps are
- * counted for each row, so a row that is seldom stepped is no further than it is.
+ * row −= rate · m̂ / (√v̂ + ε), with means m of g and v of g² that forget, corrected for their start at 0.
+ * Steps are counted for each row, so a row that is seldom stepped is no further than it is.
  *
  * Source: Kingma, Ba, "Adam", arXiv 1412.6980, algorithm 1.
  */
@@ -92,20 +101,29 @@ export function adam(options: AdamOptions = {}): Optimizer {
     if (typeof beta === "number" && beta >= 0 && beta < 1) continue;
     throw new InputError("adam", `${name} is ${describe(beta)}`, "a number ≥ 0 and below 1");
   }
+  const rootOfBeta2 = Math.sqrt(beta2), rootOfRest = Math.sqrt(1 - beta2);
   return withDecayAndClip("adam", options, { epsilon, beta1, beta2 }, {
-    // m, v, and how many steps the row has made.
+    // m, √v, and how many steps the row has made.
     stateLength: (width) => 2 * width + 1,
     step(g, state, rate, step) {
       const width = g.length;
       const steps = ++state[2 * width];
-      const ofMean = 1 - beta1 ** steps, ofSquare = 1 - beta2 ** steps;
+      const ofMean = 1 - beta1 ** steps, ofRoot = Math.sqrt(1 - beta2 ** steps);
       for (let c = 0; c < width; c++) {
         const m = state[c] = beta1 * state[c] + (1 - beta1) * g[c];
-        const v = state[width + c] = beta2 * state[width + c] + (1 - beta2) * g[c] * g[c];
-        step[c] = -rate * (m / ofMean) / (Math.sqrt(v / ofSquare) + epsilon);
+        const root = state[width + c] = hypot(rootOfBeta2 * state[width + c], rootOfRest * g[c]);
+        step[c] = -rate * ((m / ofMean) / (root / ofRoot + epsilon));
       }
     },
   });
+}
+
+/** How many numbers an optimizer keeps for a row of `width`, checked. */
+export function stateLengthOf(operation: string, optimizer: Optimizer, width: number): number {
+  const name = `stateLength(${width}) of optimizer ${optimizer.name}`, expected = "an integer ≥ 0";
+  const length = callGiven(operation, () => name, expected, () => optimizer.stateLength(width));
+  if (isCount(length)) return length;
+  throw new InputError(operation, `${name} is ${describe(length)}`, expected);
 }
 
 const SHARED = ["weightDecay", "clip"];
@@ -135,9 +153,7 @@ function withDecayAndClip(
     name: `${kind}(${all.map(([name, value]) => `${name} ${value}`).join(", ")})`,
     stateLength: plain.stateLength,
     step(gradient, row, state, rate, step) {
-      const length = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
-      const used = length > clip ? gradient.map((g) => g * (clip / length)) : gradient;
-      plain.step(used, state, rate, step);
+      plain.step(shortened(gradient, clip), state, rate, step);
       if (weightDecay === 0) return;
       for (let c = 0; c < step.length; c++) step[c] -= rate * weightDecay * row[c];
     },

@@ -5,39 +5,49 @@
 import { describe, InputError } from "../errors.ts";
 import { isCount } from "../matrix.ts";
 import { checkNames } from "../options.ts";
+import { checkGiven } from "./callbacks.ts";
 import type { Example, Target } from "./examples.ts";
-import type { Metric } from "./metrics.ts";
 
-/** What a stream is made of. */
+import { MeanMetric, type Metric } from "./metrics.ts";
+
+/** An example of a stream. */
 export interface Sample<X = Example> {
-  /** What is asked. */
+  /** The question. */
   readonly x: X;
-  /** What is right. */
+  /** The right answer. */
   readonly y: Target;
 }
 
-/** Whatever predicts and learns, an {@link OnlineLearner} or a baseline. */
+/** A model that predicts and learns: an {@link OnlineLearner} or a baseline. */
 export interface OnlineModel<X = Example> {
   /** The prediction for x. */
   predictOne(x: X): number | ArrayLike<number> | Promise<number | ArrayLike<number>>;
-  /** Takes in what was right for x. */
+  /** Learns that y is right for x. */
   learnOne(x: X, y: Target): unknown;
 }
 
-/** How a stream is run through. */
+/** Options of {@link progressiveValidation}. */
 export interface ValidationOptions {
-  /** After how many further examples an example's y is known; 0 unless given. What is left at the end is learned then. */
+  /**
+   * After how many further examples an example's y is known; 0 unless given. What is left at the end is
+   * learned then.
+   */
   readonly delay?: number;
   /** Called after each prediction with the number of predictions so far; waited for. */
   readonly onPrediction?: (count: number) => unknown;
 }
 
 /**
- * Runs a model over a stream: for each example it predicts, the metrics take y and the prediction, and it learns, once y
- * is known. What was predicted `delay` examples ago is learned before the next prediction, so no prediction knows more
- * than it could.
+ * Runs a model over a stream: for each example it predicts, the metrics take y and the prediction, and it
+ * learns, once y is known. What was predicted `delay` examples ago is learned before the next prediction, so
+ * no prediction knows more than it could.
+ *
+ * An error of the model, of a metric or of `onPrediction` ends the run and is passed on. An example that a
+ * {@link MeanMetric} refuses, as all metrics of this library are, is counted by none of the metrics. A
+ * prediction that was counted stays counted when its example cannot be learned from.
  *
  * @returns How many examples there were.
+ * @throws {InputError} When an option is unknown or out of range, or an example, a model or a metric is none.
  *
  * @example
  * ```ts
@@ -53,8 +63,8 @@ export interface ValidationOptions {
  * assert(recent.get() < all.get());
  * ```
  *
- * Source: Blum, Kalai, Langford, "Beating the Hold-Out: Bounds for K-fold and Progressive Cross-Validation", COLT 1999;
- * the form is that of River's `progressive_val_score`.
+ * Source: Blum, Kalai, Langford, "Beating the Hold-Out: Bounds for K-fold and Progressive Cross-Validation",
+ * COLT 1999; the form is that of River's `progressive_val_score`.
  */
 export async function progressiveValidation<X = Example>(
   stream: Iterable<Sample<X>> | AsyncIterable<Sample<X>>,
@@ -64,21 +74,49 @@ export async function progressiveValidation<X = Example>(
 ): Promise<number> {
   const operation = "progressiveValidation";
   checkNames(operation, options, ["delay", "onPrediction"]);
-  const { delay = 0, onPrediction } = options;
+  const { delay = 0, onPrediction = () => {} } = options;
   if (!isCount(delay)) throw new InputError(operation, `delay is ${describe(delay)}`, "an integer ≥ 0");
-  const measures = Array.isArray(metrics) ? metrics as readonly Metric[] : [metrics as Metric];
-  const waiting: Sample<X>[] = [];
+  if (typeof onPrediction !== "function") {
+    throw new InputError(operation, `onPrediction is ${describe(onPrediction)}`, "a function");
+  }
+  checkGiven(operation, "model", model, ["predictOne", "learnOne"]);
+  const measures: readonly Metric[] = Array.isArray(metrics) ? [...metrics] : [metrics as Metric];
+  measures.forEach((metric, at) => checkGiven(operation, `metric ${at}`, metric, ["update", "get"]));
+  const waiting: { readonly x: X; readonly y: Target }[] = [];
   let count = 0;
   for await (const sample of stream) {
-    const prediction = await model.predictOne(sample.x);
-    for (const metric of measures) metric.update(sample.y, prediction);
+    const { x, y } = toSample(operation, sample, count);
+    const prediction = await model.predictOne(x);
+    takeAll(measures, y, prediction);
     count++;
-    await onPrediction?.(count);
-    waiting.push(sample);
-    if (waiting.length <= delay) continue;
-    const { x, y } = waiting.shift() as Sample<X>;
-    await model.learnOne(x, y);
+    await onPrediction(count);
+    waiting.push({ x, y });
+    if (waiting.length > delay) await learnNext(model, waiting);
   }
-  for (const { x, y } of waiting) await model.learnOne(x, y);
+  while (waiting.length > 0) await learnNext(model, waiting);
   return count;
+}
+
+async function learnNext<X>(model: OnlineModel<X>, waiting: Sample<X>[]): Promise<void> {
+  const { x, y } = waiting.shift() as Sample<X>;
+  await model.learnOne(x, y);
+}
+
+/** Each part is read once: what was predicted is what is learned. */
+function toSample<X>(operation: string, sample: Sample<X>, at: number): Sample<X> {
+  if (typeof sample !== "object" || sample === null || !("x" in sample) || !("y" in sample)) {
+    throw new InputError(operation, `example ${at} is ${describe(sample)}`, "an object with x and y");
+  }
+  const { x, y } = sample;
+  return { x, y };
+}
+
+/**
+ * Lets all metrics take an example, or none: those that can be asked before are asked first and updated last.
+ */
+function takeAll(metrics: readonly Metric[], y: Target, prediction: number | ArrayLike<number>): void {
+  const own = metrics.filter((metric) => metric instanceof MeanMetric);
+  for (const metric of own) metric.check(y, prediction);
+  for (const metric of metrics) if (!(metric instanceof MeanMetric)) metric.update(y, prediction);
+  for (const metric of own) metric.update(y, prediction);
 }

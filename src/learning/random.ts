@@ -3,11 +3,11 @@
  */
 
 import { describe, InputError } from "../errors.ts";
-import { isCount } from "../matrix.ts";
+import { checkArray, isCount } from "../matrix.ts";
 
 /**
- * A small generator for initial rows and for negative samples: a counter in steps of the golden ratio, mixed to 32
- * bits. Not for secrets.
+ * A small generator for initial rows and for negative samples: a counter in steps of the golden ratio, mixed
+ * to 32 bits. Not for secrets.
  *
  * @example
  * ```ts
@@ -57,31 +57,45 @@ export class SeededRandom {
     return radius * Math.cos(2 * Math.PI * this.next());
   }
 
-  /** `length` normal numbers of standard deviation `size`, as a row to start from. */
+  /**
+   * `length` normal numbers of standard deviation `size`, as a row to start from.
+   *
+   * @throws {InputError} When one of them could leave float32; nothing is drawn then.
+   */
   normalRow(length: number, size: number): Float32Array<ArrayBuffer> {
+    const operation = "SeededRandom.normalRow";
+    if (!isCount(length)) throw new InputError(operation, `length is ${describe(length)}`, "an integer ≥ 0");
+    if (!(typeof size === "number" && Math.abs(size) <= LARGEST_SIZE)) {
+      throw new InputError(operation, `size is ${describe(size)}`, `a number up to ${LARGEST_SIZE}`);
+    }
     return Float32Array.from({ length }, () => size * this.normal());
   }
 
   /**
-   * `count` different items drawn uniformly, none of `except`: negative samples. Fewer where there are not so many.
-   * O(count) unless nearly all are wanted or excepted, then O(items).
+   * `count` different items drawn uniformly, none of `except`: negative samples. Fewer where fewer are left.
+   * O(count) unless nearly all are wanted or excepted, or many items are alike, then O(items).
+   *
+   * @throws {InputError} When `items` is no array of numbers, or `except` no list; nothing is drawn then.
    */
   sample(items: ArrayLike<number>, count: number, except: Iterable<number> = []): number[] {
-    if (!isCount(count)) {
-      throw new InputError("SeededRandom.sample", `count is ${describe(count)}`, "an integer ≥ 0");
+    const operation = "SeededRandom.sample";
+    checkArray(operation, "items", items);
+    if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
+    if (typeof except?.[Symbol.iterator] !== "function") {
+      throw new InputError(operation, `except is ${describe(except)}`, "a list of numbers");
     }
     const excluded = new Set(except);
     const chosen: number[] = [];
-    if (2 * (count + excluded.size) <= items.length) {
-      while (chosen.length < count) {
-        const item = items[this.below(items.length)];
-        if (excluded.has(item)) continue;
-        excluded.add(item);
-        chosen.push(item);
-      }
-      return chosen;
+    const isSparse = 2 * (count + excluded.size) <= items.length;
+    // Each draw then finds a new item at least every second time, unless items are alike.
+    for (let draws = isSparse ? 8 * count + 64 : 0; draws > 0 && chosen.length < count; draws--) {
+      const item = items[this.below(items.length)];
+      if (excluded.has(item)) continue;
+      excluded.add(item);
+      chosen.push(item);
     }
-    const rest = Array.from(items).filter((item) => !excluded.has(item));
+    if (chosen.length === count) return chosen;
+    const rest = Array.from(new Set(Array.from(items))).filter((item) => !excluded.has(item));
     while (chosen.length < count && rest.length > 0) {
       const at = this.below(rest.length);
       chosen.push(rest[at]);
@@ -91,3 +105,6 @@ export class SeededRandom {
     return chosen;
   }
 }
+
+/** Box and Muller's numbers of 32 bits do not reach 7. */
+const LARGEST_SIZE = 4e37;

@@ -4,7 +4,9 @@
 
 import { describe, InputError } from "../errors.ts";
 
-/** The rate of step 0, 1, 2, …; must depend on nothing else, so that a learner that is loaded goes on alike. */
+/**
+ * The rate of step 0, 1, 2, …; must depend on nothing else, so that a learner that is loaded goes on alike.
+ */
 export type RateSchedule = (step: number) => number;
 
 /** The same rate at every step. */

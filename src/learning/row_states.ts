@@ -1,11 +1,11 @@
 /**
- * What an optimizer remembers of the rows of one kind.
+ * The states that an optimizer keeps for the rows of one kind.
  *
- * Invariant: a state belongs to the row that it was made for. When that row is deleted its state is void, also if the
- * slot holds another row by then.
+ * Invariant: a state belongs to the row that it was made for. When that row is deleted, by whomever, its
+ * numbers are overwritten at once, and a row that takes its slot starts anew.
  */
 
-import type { SlotTable } from "../lazy/slot_table.ts";
+import type { SlotTable, SlotWatcher } from "../lazy/slot_table.ts";
 
 /** States by slot, as they are written down. */
 export interface SavedStates {
@@ -16,51 +16,50 @@ export interface SavedStates {
 }
 
 /** States by slot. */
-export class RowStates {
+export class RowStates implements SlotWatcher {
   /** Numbers of a state. */
   readonly length: number;
-  readonly #slots: SlotTable;
-  readonly #states = new Map<number, { readonly identity: number; readonly state: Float64Array }>();
+  readonly #states = new Map<number, Float64Array<ArrayBuffer>>();
 
   constructor(length: number, slots: SlotTable) {
     this.length = length;
-    this.#slots = slots;
+    if (length > 0) slots.watch(this);
   }
 
   /** How many rows have a state. */
   get count(): number {
-    this.#prune();
     return this.#states.size;
   }
 
   /** A copy of the state of the row in a live slot; zeros where there is none yet. */
   copyOf(slot: number): Float64Array<ArrayBuffer> {
-    const found = this.#states.get(slot);
-    const isOwn = found?.identity === this.#slots.identityOf(slot);
-    return isOwn && found ? Float64Array.from(found.state) : new Float64Array(this.length);
+    return this.#states.get(slot)?.slice() ?? new Float64Array(this.length);
   }
 
-  /** Keeps the state of the row in a live slot. */
-  put(slot: number, state: Float64Array): void {
-    if (this.length > 0) this.#states.set(slot, { identity: this.#slots.identityOf(slot), state });
+  /** Keeps a copy of the state of the row in a live slot. */
+  put(slot: number, state: Float64Array<ArrayBuffer>): void {
+    if (this.length === 0) return;
+    const own = this.#states.get(slot);
+    if (own) own.set(state);
+    else this.#states.set(slot, state.slice());
   }
 
+  /** Overwrites the state of a row that is gone. */
+  released(slot: number): void {
+    this.#states.get(slot)?.fill(0);
+    this.#states.delete(slot);
+  }
+
+  /** A copy of all states. */
   save(): SavedStates {
-    this.#prune();
     const slots = Uint32Array.from(this.#states.keys()).sort();
     const states = new Float64Array(slots.length * this.length);
-    slots.forEach((slot, at) => states.set(this.copyOf(slot), at * this.length));
+    slots.forEach((slot, at) => states.set(this.#states.get(slot) as Float64Array, at * this.length));
     return { slots, states };
   }
 
   /** Takes over what was saved; all slots are live. */
   restore({ slots, states }: SavedStates): void {
-    slots.forEach((slot, at) => this.put(slot, states.slice(at * this.length, (at + 1) * this.length)));
-  }
-
-  #prune(): void {
-    for (const [slot, { identity }] of this.#states) {
-      if (!this.#slots.isLive(slot) || this.#slots.identityOf(slot) !== identity) this.#states.delete(slot);
-    }
+    slots.forEach((slot, at) => this.put(slot, states.subarray(at * this.length, (at + 1) * this.length)));
   }
 }

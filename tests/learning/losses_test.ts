@@ -51,6 +51,25 @@ Deno.test("losses of huge scores are finite and right", () => {
   assertEquals([logistic.value(far, yes), logistic.value(near, yes)], [0, 800]);
   assertEquals([...logistic.gradient(far, yes), ...logistic.gradient(near, yes)], [0, -1]);
   assertEquals([...logistic.predict(far), ...logistic.predict(near)], [1, Math.exp(-800)]);
+  const no = Float64Array.of(0), unsure = Float64Array.of(0.25);
+  for (const score of [40, 100, 700]) {
+    const tiny = Math.exp(-score), [s, t] = [Float64Array.of(score), Float64Array.of(-score)];
+    // ln(1 + x) and x / (1 + x) are x for such numbers.
+    assertEquals([logistic.value(s, yes), logistic.value(t, no)], [tiny, tiny]);
+    assertEquals([logistic.gradient(s, yes)[0], logistic.gradient(t, no)[0]], [-tiny, tiny]);
+    assertAlmostEquals(logistic.value(s, unsure), 0.75 * score, 1e-12 * score);
+    assertAlmostEquals(logistic.gradient(t, unsure)[0], -0.25, 1e-12);
+  }
+  for (const score of [1.7e308, -1.7e308]) {
+    const value = logistic.value(Float64Array.of(score), unsure);
+    assertAlmostEquals(value / Math.abs(score), score > 0 ? 0.75 : 0.25, 1e-12);
+  }
+  const squared = squaredLoss(), zero = Float64Array.of(0);
+  assertEquals(squared.value(Float64Array.of(1.5e154), zero), 1.5e154 / 2 * 1.5e154);
+  assertEquals(squared.value(Float64Array.of(1e155), zero), Infinity);
+  const huber = huberLoss(0.5);
+  assertEquals(huber.value(Float64Array.of(1.7e308), Float64Array.of(-1)), 0.85e308);
+  assertEquals(huber.gradient(Float64Array.of(1.7e308), Float64Array.of(-1.7e308)), Float64Array.of(0.5));
   const ranking = rankingLoss(), first = Float64Array.of(0);
   assertEquals(ranking.value(Float64Array.of(-900, 900), first), 1800);
   assertEquals([...ranking.gradient(Float64Array.of(-900, 900), first)], [-1, 1]);

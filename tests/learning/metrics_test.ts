@@ -13,7 +13,7 @@ import {
   RunningMean,
   WindowMean,
 } from "../../src/learning/mod.ts";
-import { normalQuantile, studentQuantile } from "../../src/learning/confidence.ts";
+import { studentQuantile } from "../../src/learning/confidence.ts";
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
 import { Random } from "../support/random.ts";
 
@@ -64,22 +64,43 @@ Deno.test("batches are of neighbours, all of one size, 20 to 39 of them", () => 
   });
 });
 
-Deno.test("quantiles are those of the tables", () => {
+Deno.test("quantiles are those of the tables, and of formulas where there are any", () => {
+  const student = [
+    [0.95, 3, 3.182446305284263],
+    [0.95, 5, 2.570581835636314],
+    [0.95, 19, 2.093024054408263],
+    [
+      0.99,
+      19,
+      2.860934606464979,
+    ],
+    [0.99, 5, 4.032142983557536],
+    [0.95, 100, 1.9839715185235518],
+  ];
+  for (const [confidence, freedom, t] of student) {
+    assertAlmostEquals(studentQuantile(confidence, freedom), t, 1e-11);
+  }
+  for (const confidence of [1e-300, 1e-9, 0.1, 0.5, 0.51, 0.8, 0.95, 0.99, 1 - 1e-9, 1 - 2 ** -53]) {
+    const beyond = 1 - confidence;
+    const one = confidence < 0.5 ? Math.tan(Math.PI * confidence / 2) : 1 / Math.tan(Math.PI * beyond / 2);
+    const two = confidence * Math.sqrt(2 / (beyond * (1 + confidence)));
+    assertAlmostEquals(studentQuantile(confidence, 1) / one, 1, 1e-12, `${confidence}`);
+    assertAlmostEquals(studentQuantile(confidence, 2) / two, 1, 1e-12, `${confidence}`);
+  }
   const normal = [[0.5, 0.6744897501960817], [0.95, 1.959963984540054], [0.99, 2.5758293035489004], [
     0.9999,
     3.890591886413,
-  ]];
-  for (const [confidence, z] of normal) assertAlmostEquals(normalQuantile(confidence), z, 1e-9);
-  const student = [[0.95, 5, 2.570582], [0.95, 19, 2.093024], [0.99, 19, 2.860935], [0.99, 5, 4.032143], [
-    0.95,
-    100,
-    1.983972,
-  ]];
-  for (const [confidence, freedom, t] of student) {
-    assertAlmostEquals(studentQuantile(confidence, freedom), t, 0.01 * t);
-    if (freedom >= 19) assertAlmostEquals(studentQuantile(confidence, freedom), t, 1e-4 * t);
+  ], [1 - 2 ** -53, 8.292361075813595]];
+  for (const [confidence, z] of normal) {
+    for (const freedom of [1e9, 1e15, Infinity]) {
+      assertAlmostEquals(studentQuantile(confidence, freedom), z, 1e-4 * z * z * z / 100);
+    }
+    // Without a step where one way of computing ends and another begins.
+    const [before, after] = [1e4, 1e4 * (1 + 1e-9)].map((freedom) => studentQuantile(confidence, freedom));
+    assertAlmostEquals(before, after, 1e-9);
   }
-  assertEquals(studentQuantile(0.95, 0), NaN);
+  assertEquals([studentQuantile(0.95, 0), studentQuantile(0.95, NaN)], [NaN, NaN]);
+  assertEquals(studentQuantile(0.95, 1e-9), Infinity, "beyond float64");
 });
 
 /** In how many of 400 streams of mean 0 the interval holds 0, each number being `memory` of the one before it. */

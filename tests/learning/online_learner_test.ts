@@ -341,6 +341,19 @@ Deno.test("stale predictions are within their bounds, and exact ones say so", as
   assertEquals([passing.pending, passing.bounds.every((bound) => bound === 0)], [0, true]);
 });
 
+Deno.test("a row of which nothing is proven bounds nothing but the match with a value of 0", async () => {
+  class Unproven extends SlowBackend {
+    override certify(cohort: Parameters<SlowBackend["certify"]>[0]) {
+      return super.certify(cohort).then((bounds) => bounds.fill(Infinity));
+    }
+  }
+  const options = optionsOf(15);
+  options.value[2].fill(0);
+  await using live = await createEngine(options, (inner) => new Unproven(inner));
+  const { bounds } = await new OnlineLearner(live).peekOne({ query: 0, against: [2, 4] });
+  assertEquals([...bounds], [0, Infinity]);
+});
+
 Deno.test("a planted model is found again, from the same start every time", async () => {
   const run = async () => {
     const plan = new Random(20);

@@ -1,7 +1,7 @@
 // Test first, learn afterwards, and no sooner than y is known.
 
 import { InputError } from "../../mod.ts";
-import { MAE, progressiveValidation } from "../../src/learning/mod.ts";
+import { MAE, progressiveValidation, RMSE } from "../../src/learning/mod.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 
 function recorder() {
@@ -38,8 +38,64 @@ Deno.test("with a delay an example is learned so many predictions later, and wha
   assertEquals(model.calls, ["predict a", "predict b", "learn a 0", "predict c", "learn b 1", "learn c 2"]);
 });
 
+Deno.test("an example that a metric refuses is counted by none, and ends the run", async () => {
+  const model = recorder(), [mae, rmse] = [new MAE(), new RMSE()];
+  const own = {
+    name: "own",
+    count: 0,
+    update() {
+      this.count++;
+    },
+    get: () => 0,
+  };
+  const hostile = [{ x: "a", y: 0 }, { x: "b", y: 1e200 }, { x: "c", y: 0 }];
+  await assertRejects(
+    () => progressiveValidation(hostile, model, [mae, own, rmse]),
+    InputError,
+    "RMSE.update: the measure of [1e+200] and [1] is Infinity, expected a finite number",
+  );
+  assertEquals([mae.count, own.count, rmse.count], [1, 1, 1]);
+  assertEquals(model.calls, ["predict a", "learn a 0", "predict b"]);
+  // One that cannot be asked before refuses first.
+  const refuses = {
+    ...own,
+    update() {
+      throw new Error("no");
+    },
+  };
+  await assertRejects(() => progressiveValidation(stream, recorder(), [mae, refuses]), Error, "no");
+  assertEquals(mae.count, 1);
+});
+
+Deno.test("what is predicted is what is learned, whatever becomes of the example meanwhile", async () => {
+  const model = recorder();
+  const samples = stream.map((sample) => ({ ...sample }));
+  const change = (count: number) => {
+    samples[count - 1].x = "changed";
+    samples[count - 1].y = 9;
+  };
+  await progressiveValidation(samples, model, new MAE(), { delay: 1, onPrediction: change });
+  assertEquals(model.calls.filter((call) => call.startsWith("learn")), [
+    "learn a 0",
+    "learn b 1",
+    "learn c 2",
+  ]);
+});
+
 Deno.test("bad options are refused", async () => {
   const run = (options: object) => progressiveValidation(stream, recorder(), new MAE(), options);
-  await assertRejects(() => run({ delay: -1 }), InputError, "progressiveValidation: delay is -1");
-  await assertRejects(() => run({ wait: 1 }), InputError, 'option "wait" is unknown');
+  const refused: [() => Promise<unknown>, string][] = [
+    [() => run({ delay: -1 }), "progressiveValidation: delay is -1"],
+    [() => run({ wait: 1 }), 'option "wait" is unknown'],
+    [() => run({ onPrediction: 1 }), "onPrediction is 1, expected a function"],
+    [() => run(null as never), "options are null"],
+    [
+      () => progressiveValidation(stream, {} as never, new MAE()),
+      "model is an object (Object), expected an object",
+    ],
+    [() => progressiveValidation(stream, recorder(), [new MAE(), null as never]), "metric 1 is null"],
+    [() => progressiveValidation([{ x: "a" }] as never, recorder(), []), "example 0 is an object (Object)"],
+    [() => progressiveValidation([null] as never, recorder(), []), "example 0 is null"],
+  ];
+  for (const [call, message] of refused) await assertRejects(call, InputError, message);
 });

@@ -1,0 +1,25 @@
+/**
+ * Euclidean lengths over the whole range of float64: squares leave it long before the numbers do, above 10¹⁵⁴
+ * and below 10⁻¹⁶², so no number is squared before it is divided by the largest.
+ */
+
+/** √(a² + b²); beyond float64 only if the length itself is. */
+export function hypot(a: number, b: number): number {
+  const large = Math.max(Math.abs(a), Math.abs(b)), small = Math.min(Math.abs(a), Math.abs(b));
+  if (large === 0) return 0;
+  const ratio = small / large;
+  return large * Math.sqrt(1 + ratio * ratio);
+}
+
+/**
+ * `vector` if its length is at most `limit`, else a vector of that length in its direction; all numbers are
+ * finite.
+ */
+export function shortened(vector: Float64Array, limit: number): Float64Array {
+  if (limit === Infinity) return vector;
+  const largest = vector.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  if (largest === 0) return vector;
+  const length = Math.sqrt(vector.reduce((sum, x) => sum + (x / largest) ** 2, 0));
+  if (length <= limit / largest) return vector;
+  return vector.map((x) => (x / largest) * (limit / length));
+}

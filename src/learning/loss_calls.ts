@@ -1,0 +1,77 @@
+/**
+ * The calls of a loss, each checked before anything is made of its answer. Losses get copies of what they are
+ * given.
+ */
+
+import { describe, InputError } from "../errors.ts";
+import { callCheck, callGiven } from "./callbacks.ts";
+import type { Loss } from "./losses.ts";
+
+/** Everything that a loss says of scores and targets. */
+export interface Judgement {
+  /** K numbers. */
+  readonly prediction: Float64Array<ArrayBuffer>;
+  /** L; may be infinite, since it may be beyond float64 where its derivative is not. */
+  readonly value: number;
+  /** ∂L/∂score, K finite numbers. */
+  readonly byScore: Float64Array<ArrayBuffer>;
+}
+
+/** Lets a loss refuse targets that do not fit `scoreCount` scores. */
+export function checkTargets(operation: string, loss: Loss, targets: Float64Array, scoreCount: number): void {
+  const call = () => loss.check(operation, targets.slice(), scoreCount);
+  callCheck(operation, `the check of loss ${loss.name}`, "targets that fit, or an InputError", call);
+}
+
+/** The prediction that a loss makes of scores. */
+export function predictionOf(operation: string, loss: Loss, scores: Float64Array): Float64Array<ArrayBuffer> {
+  const what = `the prediction of loss ${loss.name}`;
+  return toNumbers(operation, what, scores.length, Number.isNaN, () => loss.predict(scores.slice()));
+}
+
+/**
+ * Prediction, value and derivative.
+ *
+ * @throws {InputError} When one of them throws, or answers what is no number, or the derivative is not
+ * finite.
+ */
+export function judge(operation: string, loss: Loss, scores: Float64Array, targets: Float64Array): Judgement {
+  const { name } = loss;
+  const prediction = predictionOf(operation, loss, scores);
+  const what = `the loss ${name} of ${describe([...scores])}`;
+  const value = callGiven(
+    operation,
+    () => what,
+    "a number",
+    () => loss.value(scores.slice(), targets.slice()),
+  );
+  if (typeof value !== "number" || Number.isNaN(value)) {
+    throw new InputError(operation, `${what} is ${describe(value)}`, "a number");
+  }
+  const isNotFinite = (number: number) => !Number.isFinite(number);
+  const byScore = toNumbers(operation, `the gradient of loss ${name}`, scores.length, isNotFinite, () => {
+    return loss.gradient(scores.slice(), targets.slice());
+  });
+  return { prediction, value, byScore };
+}
+
+/** A copy of what a loss answers: `count` numbers of which none is `bad`. */
+function toNumbers(
+  operation: string,
+  what: string,
+  count: number,
+  isBad: (number: number) => boolean,
+  call: () => Float64Array,
+): Float64Array<ArrayBuffer> {
+  const expected = `a Float64Array of ${count} numbers, one for each score`;
+  const given = callGiven(operation, () => what, expected, call);
+  if (!(given instanceof Float64Array) || given.length !== count) {
+    throw new InputError(operation, `${what} is ${describe(given)}`, expected);
+  }
+  const numbers = Float64Array.from(given);
+  const bad = numbers.findIndex(isBad);
+  if (bad >= 0) {
+    throw new InputError(operation, `${what} has ${numbers[bad]} at index ${bad}`, "finite numbers");
+  }
+  return numbers;
+}

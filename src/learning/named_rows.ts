@@ -1,0 +1,49 @@
+/**
+ * The rows that a queued call names. When its turn comes, a row may be gone and its slot may hold another
+ * one: then the call is refused, since it was about the row that was there when it was made.
+ */
+
+import { InputError } from "../errors.ts";
+import { checkSlot, type EditRules } from "../lazy/edits.ts";
+
+/** Slots and who was in them. */
+export class NamedRows {
+  readonly #keys: ReadonlyMap<number, number>;
+  readonly #queries: ReadonlyMap<number, number>;
+
+  /**
+   * Notes the rows that are in these slots now.
+   *
+   * @throws {SlotError} When a slot is not live.
+   */
+  constructor(
+    operation: string,
+    { keys = [], queries = [] }: { readonly keys?: Iterable<number>; readonly queries?: Iterable<number> },
+    { keySlots, querySlots }: EditRules,
+  ) {
+    const noted = (what: "key" | "query", slots: Iterable<number>, table: EditRules["keySlots"]) =>
+      new Map(Array.from(slots, (slot) => [slot, table.identityOf(checkSlot(operation, what, slot, table))]));
+    this.#keys = noted("key", keys, keySlots);
+    this.#queries = noted("query", queries, querySlots);
+  }
+
+  /** Refuses what is not there any more. */
+  check(operation: string, { keySlots, querySlots }: EditRules): void {
+    for (
+      const [what, noted, table] of [["key", this.#keys, keySlots], [
+        "query",
+        this.#queries,
+        querySlots,
+      ]] as const
+    ) {
+      for (const [slot, identity] of noted) {
+        if (table.identityOf(checkSlot(operation, what, slot, table)) === identity) continue;
+        throw new InputError(
+          operation,
+          `${what} slot ${slot} holds another row by now`,
+          "the row of the call",
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The scores of an example, asked of the engine: exact, or from a row as it was last brought up to date.
+ */
+
+import { outputColumns, queryColumns } from "../core/head_layout.ts";
+import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
+import { type CheckedExample, partnerOf, scoresOf } from "./examples.ts";
+
+/** Scores of a stale row. */
+export interface StaleScores {
+  readonly scores: Float64Array<ArrayBuffer>;
+  /** For each score, how far it can be from exact. */
+  readonly bounds: Float64Array<ArrayBuffer>;
+  /** Changed keys that the row does not know of. */
+  readonly pending: number;
+}
+
+/** The values that an example is matched with, as they are now, by key slot. */
+export function valuesOf(
+  live: DynamicAttention,
+  { against }: CheckedExample,
+): (slot: number) => ArrayLike<number> {
+  const values = new Map(Array.from(against ?? [], (slot) => [slot, live.getValue(slot)]));
+  return (slot) => values.get(slot) ?? [];
+}
+
+/** Exact scores, as of the call. */
+export async function readScores(
+  operation: string,
+  live: DynamicAttention,
+  example: CheckedExample,
+): Promise<Float64Array<ArrayBuffer>> {
+  const { layout } = insideOf(operation, live).parts;
+  const { rows } = example;
+  const output = rows.kind === "standing" ? live.read(rows.slots) : live.attend(
+    { data: rows.queries.rows, shape: [1, queryColumns(layout)] },
+    { positions: rows.queries.positions },
+  );
+  // Of the same moment as the output.
+  const valueOf = valuesOf(live, example);
+  return scoresOf(example, (await output).data, valueOf, layout);
+}
+
+/** Scores of a standing query as it was last brought up to date; bounds are Infinity unless `certified`. */
+export async function peekScores(
+  operation: string,
+  live: DynamicAttention,
+  example: CheckedExample,
+  slots: Uint32Array,
+  certified: boolean,
+): Promise<StaleScores> {
+  const { layout } = insideOf(operation, live).parts;
+  const answer = live.peek(slots, { bounds: certified });
+  const valueOf = valuesOf(live, example);
+  const { output, bounds: [bound], pending } = await answer;
+  const lengthOf = (slot: number) => {
+    const value = valueOf(slot);
+    let sum = 0;
+    for (let at = 0; at < outputColumns(layout); at++) sum += value[partnerOf(at, layout)] ** 2;
+    return Math.sqrt(sum);
+  };
+  // A bound of 0 or a value of 0 makes it 0, whatever the other is.
+  const boundOf = (length: number) => bound === 0 || length === 0 ? 0 : bound * length;
+  const bounds = example.against
+    ? Float64Array.from(example.against, (slot) => boundOf(lengthOf(slot)))
+    : Float64Array.from(example.columns, () => bound);
+  return { scores: scoresOf(example, output.data, valueOf, layout), bounds, pending };
+}
