@@ -4,6 +4,7 @@
 import { DynamicAttention } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { BACKENDS, casesOn } from "./support/backends.ts";
+import { arraysHeldAfter } from "./support/held_arrays.ts";
 import { Random } from "./support/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
@@ -125,6 +126,44 @@ for (const backend of BACKENDS) {
       await live.peek();
       await live.flush();
       await assertForgotten(live, planted, seed);
+    }
+  });
+
+  Deno.test(`forgotten: no array that an engine on ${backend} holds has a number of a deleted row`, async () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const random = new Random(seed);
+      const planted = Array.from({ length: 3 }, () => ({
+        query: plant(random, 4, 30),
+        key: plant(random, 4, 30),
+        value: plant(random, 3, 30),
+      }));
+      const { kept: live, held } = await arraysHeldAfter(async () => {
+        const live = await DynamicAttention.create({
+          query: random.rows(9, 4),
+          key: random.rows(20, 4),
+          value: random.rows(20, 3),
+          backend,
+          lazyThreshold: random.pick([Infinity, 4]),
+        });
+        for (const { query, key, value } of planted) {
+          const slot = live.insert([...key], [...value]), querySlot = live.insertQuery([...query]);
+          live.addToKey(1, 0, 0.25);
+          await live.peek();
+          live.setKey(2, random.row(4));
+          await live.read([random.below(9), querySlot]);
+          if (random.below(2) === 0) await live.weights(querySlot);
+          live.edit([{ kind: "deleteQuery", slot: querySlot }, { kind: "delete", slot }]);
+          await live.peek([3]);
+        }
+        await live.flush();
+        return live;
+      }, (path) => path.includes("/src/"));
+      const numbers = planted.flatMap(({ query, key, value }) => [...query, ...key, ...value]);
+      assert(held.length > 0, "the search finds no array");
+      for (const array of held) {
+        assertGone(array.buffer, numbers, `seed ${seed}, a ${array.constructor.name} of ${array.length}`);
+      }
+      await live.dispose();
     }
   });
 

@@ -29,7 +29,7 @@ import { Random } from "../support/random.ts";
  * On others answers, and a learner that has keys weighed by the backend, with `top`, forget to within their
  * accuracy only.
  */
-const BACKENDS_THAT_FORGET: readonly BackendName[] = ["array"];
+const BACKENDS_THAT_FORGET: readonly BackendName[] = ["array", "wasm"];
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
 

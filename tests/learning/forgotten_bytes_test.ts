@@ -11,7 +11,7 @@ import { arraysHeldAfter } from "../support/held_arrays.ts";
 import { Random } from "../support/random.ts";
 
 /** Backends whose own states keep nothing of a row that was deleted. */
-const BACKENDS_THAT_FORGET: readonly BackendName[] = ["array"];
+const BACKENDS_THAT_FORGET: readonly BackendName[] = ["array", "wasm"];
 
 /** How a number might be left: itself, its half, its square and its root, in both precisions. */
 function tracesOf(number: number): Uint8Array[] {
