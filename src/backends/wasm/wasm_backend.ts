@@ -19,6 +19,7 @@ import type {
   RowSource,
   Work,
 } from "../backend.ts";
+import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
@@ -129,7 +130,7 @@ export class WasmBackend implements Backend {
   }
 
   store({ keys, queries }: Changes, kept: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       // All that can fail, for want of memory, comes before the first change.
       this.#reserve(keys, queries, kept);
       keys.slots.forEach((slot, t) => {
@@ -165,7 +166,7 @@ export class WasmBackend implements Backend {
   }
 
   read({ queries, since }: Cohort): Promise<Readout> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { layout: { heads }, layout } = this.#config;
       const readout = emptyReadout(this.#config.layout, queries.length);
       const isSteep = this.#reader.read(this.#states, queries, readout);
@@ -184,7 +185,7 @@ export class WasmBackend implements Backend {
   }
 
   certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { heads } = this.#config.layout;
       const moment = this.#momentOf(since);
       this.#certifier.open(since, this.#states.capacity * heads);
@@ -225,7 +226,7 @@ export class WasmBackend implements Backend {
   }
 
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return Promise.try(() => {
+    return attempt(() => {
       const target = new Float32Array(slotCount);
       const norm = this.#select(row, head);
       const isSteep = this.#reach.isSteep(norm, keyHeadOf(this.#config.layout, head));
@@ -244,7 +245,7 @@ export class WasmBackend implements Backend {
   }
 
   save(querySize: number): Promise<SavedArrays> {
-    return Promise.try(() => saveStates(this.#savedParts(), querySize));
+    return attempt(() => saveStates(this.#savedParts(), querySize));
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {

@@ -19,6 +19,7 @@ import type {
   Since,
   Work,
 } from "../backend.ts";
+import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
@@ -115,7 +116,7 @@ export class WebgpuBackend implements Backend {
   }
 
   store(changes: Changes, kept: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { keys, queries } = changes;
       // All that can fail, for want of memory, comes before the first change.
       this.#rows.reserve(changes, kept);
