@@ -62,6 +62,14 @@ Deno.test("float64 and float16 are read as float32", () => {
   assertEquals(fromNpy(npy(dictOf("<f2", "(2, 3)"), half)), widened);
 });
 
+Deno.test("each of the 65,536 float16 numbers is read as the number that it is", () => {
+  const halves = Uint16Array.from({ length: 1 << 16 }, (_, bits) => bits);
+  const view = new DataView(halves.buffer);
+  const expected = Float32Array.from(halves, (_, at) => view.getFloat16(2 * at, true));
+  const { data } = fromNpy(npy(dictOf("<f2", "(256, 256)"), halves));
+  assertEquals(data.findIndex((number, at) => !Object.is(number, expected[at])), -1);
+});
+
 Deno.test("one dimension is one row", () => {
   assertEquals(fromNpy(npy(dictOf("<f4", "(3,)"), Float32Array.of(1, 2, 3))).shape, [1, 3]);
 });
