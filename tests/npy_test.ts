@@ -3,7 +3,7 @@
 import { FormatError, InputError, type Matrix } from "../mod.ts";
 import { fromNpy, toNpy } from "../src/store/mod.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
-import { findProgram, requires } from "./requirements.ts";
+import { findPython, requires } from "./requirements.ts";
 import { Random } from "./support/random.ts";
 import { bitsOf } from "./support/twins.ts";
 
@@ -209,7 +209,7 @@ Deno.test("flipped, lost and added bytes are read as numbers or refused", () => 
   }
 });
 
-const python = findProgram("python3");
+const python = findPython("numpy");
 
 /** Runs a script over the bytes of a file and returns what it writes. */
 async function runPython(script: string, input = new Uint8Array(0)): Promise<Uint8Array<ArrayBuffer>> {
@@ -229,13 +229,7 @@ async function runPython(script: string, input = new Uint8Array(0)): Promise<Uin
   return stdout;
 }
 
-async function hasNumpy(): Promise<boolean> {
-  if (!python) return false;
-  const command = new Deno.Command(python, { args: ["-c", "import numpy"], stdout: "null", stderr: "null" });
-  return (await command.output()).success;
-}
-
-const numpy = requires("NumPy", await hasNumpy() ? python : undefined, "apt-get install python3-numpy");
+const numpy = requires("NumPy", python, "apt-get install python3-numpy");
 
 Deno.test({
   name: "NumPy reads what is written here, and writes the same bytes",

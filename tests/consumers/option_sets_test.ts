@@ -1,6 +1,7 @@
 // The types of every entry point hold under the compiler options of whoever imports it, and a program runs there.
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { IS_LONG } from "../requirements.ts";
 import { ConsumerProject, ENTRY_POINTS } from "./project.ts";
 
 const IMPORTS = Object.keys(ENTRY_POINTS)
@@ -25,7 +26,10 @@ const OPTION_SETS: Readonly<Record<string, Readonly<Record<string, unknown>>>> =
   "types that can be erased": { verbatimModuleSyntax: true, erasableSyntaxOnly: true },
 };
 
-for (const [name, options] of Object.entries(OPTION_SETS)) {
+/** The two that nearly all projects have; the others are for the full suite. */
+const COMMON = 2;
+
+for (const [name, options] of Object.entries(OPTION_SETS).slice(0, IS_LONG ? undefined : COMMON)) {
   Deno.test(`every entry point passes the type check of a project with options: ${name}`, async () => {
     await using project = await ConsumerProject.create({ "main.ts": IMPORTS }, options);
     const { code, stderr } = await project.deno("check", "main.ts");
