@@ -1,3 +1,5 @@
+// Limit: 15 minutes.
+//
 // The promise of a certificate: whatever edits are pending, no row is farther from exact than its bound. Exact is
 // the oracle's answer. Prints how tight the bounds are. 5·10⁴ edits; 10⁶ with ATTUNE_LONG=1.
 

@@ -1,3 +1,5 @@
+// Limit: 15 minutes.
+//
 // Soak: very many adversarial edits on one engine, whose error must stay that of a from-scratch float32
 // computation. Prints what it measured. 3·10⁴ edits; 10⁶ with ATTUNE_LONG=1.
 

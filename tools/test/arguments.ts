@@ -7,7 +7,7 @@ deno task test:full [PATH …] …
                    a source: its examples
   --full           the full suite, with random tests at full length, as deno task test:full
   --jobs=N         how many processes run at once; three for two cores unless given
-  --limit=SECONDS  how long a file may take, unless it says itself
+  --limit=SECONDS  how long a file may take, whatever it says itself
   --verbose        shows all output, not only that of failures
   -h, --help       prints this
   FLAG             any other flag goes to deno test, as --filter=NAME or --fail-fast`;

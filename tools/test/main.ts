@@ -6,7 +6,7 @@ import { fileLine, outputOf, summary } from "./report.ts";
 import { type Outcome, runFile } from "./run_file.ts";
 import { findTestFiles, selectTestFiles, type TestFile } from "./test_files.ts";
 
-/** Seconds that a file may take unless it says itself. */
+/** Seconds that a file may take; in the full suite it may say so itself. */
 const LIMIT = 120, FULL_LIMIT = 600;
 
 const ROOT = new URL("../../", import.meta.url);
@@ -39,7 +39,6 @@ export async function main(args: readonly string[], root: URL): Promise<number> 
     root,
     flags: ["--allow-all", ...flags],
     env: full ? { ATTUNE_LONG: "1" } : {},
-    limitSeconds: limitSeconds ?? (full ? FULL_LIMIT : LIMIT),
     signal: interruption.signal,
   };
   const start = performance.now();
@@ -47,7 +46,7 @@ export async function main(args: readonly string[], root: URL): Promise<number> 
   const outcomes = await runAll(files, jobs ?? defaultJobs(), async (file) => {
     const outcome = await runFile(file, {
       ...options,
-      limitSeconds: file.limitSeconds ?? options.limitSeconds,
+      limitSeconds: limitSeconds ?? limitOf(file, full),
     });
     console.log(fileLine(outcome));
     if (outcome.failure !== null || verbose || files.length === 1) console.log(outputOf(outcome));
@@ -56,6 +55,10 @@ export async function main(args: readonly string[], root: URL): Promise<number> 
   console.log(`\n${summary(outcomes, left, (performance.now() - start) / 1000)}`);
   if (interruption.signal.aborted) return 130;
   return outcomes.every(({ failure }) => failure === null) ? 0 : 1;
+}
+
+function limitOf(file: TestFile, full: boolean): number {
+  return full ? file.limitSeconds ?? FULL_LIMIT : LIMIT;
 }
 
 /** One process more than there are cores: some tests wait, for a device or for a browser. */

@@ -3,7 +3,8 @@
 //     // Full suite: it drives a browser.
 //     // Limit: 15 minutes.
 //
-// The first keeps a file out of `deno task test`, and says why; the second gives it more time than others have.
+// The first keeps a file out of `deno task test`, and says why; the second gives it more time in the full suite than
+// others have there.
 
 /** Something that one process runs. */
 export interface TestFile {
@@ -13,7 +14,7 @@ export interface TestFile {
   readonly args: readonly string[];
   /** Why it is left to the full suite; null where it is not. */
   readonly fullSuite: string | null;
-  /** Its own limit, in seconds; null for that of all. */
+  /** Its own limit in the full suite, in seconds; null for that of all. */
   readonly limitSeconds: number | null;
 }
 
