@@ -70,7 +70,7 @@ Deno.test("test command: green files take a line each, and the last lines say wh
   const { code, lines } = await run(green, []);
   assertEquals(lastLines(lines), [
     "ok | 2 passed | 0 failed | 2 ignored | 3 files (s)",
-    "Ran on: a device (1 file)",
+    "Ran on: a device, 1 file",
     "Skipped: tests in 1 file: chromium is missing, get it with: a command",
     "Skipped: 1 file of the full suite; run it with: deno task test:full",
   ]);

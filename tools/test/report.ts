@@ -52,7 +52,7 @@ function countsText({ passed, steps, failed, ignored }: Counts): string {
 }
 
 function placeLines(outcomes: readonly Outcome[]): string[] {
-  return [...filesBy(PLACE, outcomes)].map(([place, files]) => `Ran on: ${place} (${filesText(files)})`);
+  return [...filesBy(PLACE, outcomes)].map(([place, files]) => `Ran on: ${place}, ${filesText(files)}`);
 }
 
 /** One line for each program that is missing. */
