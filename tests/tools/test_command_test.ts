@@ -5,7 +5,7 @@ import { assert, assertEquals, assertGreater, assertLess, assertMatch, assertThr
 import { parseArguments } from "../../tools/test/arguments.ts";
 import { main } from "../../tools/test/main.ts";
 import { countsIn } from "../../tools/test/run_file.ts";
-import { findTestFiles, readHead } from "../../tools/test/test_files.ts";
+import { EXAMPLES, findTestFiles, readHead } from "../../tools/test/test_files.ts";
 
 const FILES: Readonly<Record<string, string>> = {
   "README.md": "# A page\n\n```ts\nconst one: number = 1;\nconsole.log(one);\n```\n",
@@ -165,6 +165,9 @@ Deno.test("test command: Deno's last line is read", () => {
 Deno.test("test command: every test file of this repository is found", async () => {
   const files = await findTestFiles(new URL("../../", import.meta.url));
   assertGreater(files.length, 120);
-  assert(files[0].args.includes("README.md") && files[0].args.includes("mod.ts"), String(files[0].args));
+  const { args } = files.find(({ name }) => name === EXAMPLES)!;
+  assert(args.includes("README.md") && args.includes("mod.ts"), String(args));
+  const limits = files.map(({ limitSeconds }) => limitSeconds ?? 0);
+  assertEquals(limits, limits.toSorted((a, b) => b - a), "the longest first");
   assert(files.some(({ name }) => name === "tests/tools/test_command_test.ts"));
 });

@@ -21,14 +21,14 @@ export interface TestFile {
 /** The examples of the documentation, which are run together. */
 export const EXAMPLES = "examples of the documentation";
 
-/** All that there is below `root`: the examples, then the files of `tests/` by name. */
+/** All that there is below `root`: files that ask for time first, the others by name, the examples before them. */
 export async function findTestFiles(root: URL): Promise<TestFile[]> {
   const examples = await findExamples(root);
   const files: TestFile[] = examples.length === 0 ? [] : [toExamples(EXAMPLES, examples)];
   for (const path of await listFiles(root, "tests/")) {
     if (path.endsWith("_test.ts")) files.push(await readTestFile(root, path));
   }
-  return files;
+  return files.sort((a, b) => (b.limitSeconds ?? 0) - (a.limitSeconds ?? 0));
 }
 
 /** Those that the paths name; one that names none is given back as it is. */
