@@ -15,8 +15,6 @@ export const GPU = requires(
   "apt-get install mesa-vulkan-drivers libvulkan1",
 );
 
-if (!GPU.ignore) console.info(`Tests run on: ${adapter?.info.description}`);
-
 // A software device whose threads still run when a test's worker ends can take the process with it.
 if (!GPU.ignore) Deno.test.afterAll(releaseDevice);
 

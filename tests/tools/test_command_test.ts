@@ -15,7 +15,10 @@ const FILES: Readonly<Record<string, string>> = {
   "tests/deep/red_test.ts": `Deno.test("red", () => { throw new Error("the reason"); });\n`,
   "tests/broken_test.ts": `import "./nowhere.ts";\n`,
   "tests/lacking_test.ts": `console.warn("Tests are skipped: chromium is missing, get it with: a command");
-console.info("Tests run on: a device");\nDeno.test({ name: "page", ignore: true, fn() {} });\n`,
+console.info("Tests of webgpu run on: a device");\nDeno.test({ name: "page", ignore: true, fn() {} });\n`,
+  "tests/again_test.ts":
+    `console.warn("Tests are skipped: chromium (after 2 ms (of 3)) is missing, get it with: a command");
+`,
   "tests/slow_test.ts":
     `// Full suite: it takes long.\n\nDeno.test(String(Deno.env.get("ATTUNE_LONG")), () => {});\n`,
 };
@@ -69,12 +72,12 @@ Deno.test("test command: green files take a line each, and the last lines say wh
   const { "tests/deep/red_test.ts": _red, "tests/broken_test.ts": _broken, ...green } = FILES;
   const { code, lines } = await run(green, []);
   assertEquals(lastLines(lines), [
-    "ok | 2 passed | 0 failed | 2 ignored | 3 files (s)",
-    "Ran on: a device, 1 file",
-    "Skipped: tests in 1 file: chromium is missing, get it with: a command",
+    "ok | 2 passed | 0 failed | 2 ignored | 4 files (s)",
+    "Tests in 1 file of webgpu run on: a device",
+    "Skipped: tests in 2 files: chromium (after 2 ms (of 3)) is missing, get it with: a command",
     "Skipped: 1 file of the full suite; run it with: deno task test:full",
   ]);
-  assertEquals(lines.length, 3 + 1 + 4);
+  assertEquals(lines.length, 4 + 1 + 4);
   assertEquals(code, 0);
 });
 
@@ -85,7 +88,7 @@ Deno.test("test command: what fails is shown in full and named at the end", asyn
   assertEquals(lastLines(lines).slice(0, 3), [
     "FAILED tests/broken_test.ts: it ended with exit code 1 before its tests did",
     "FAILED tests/deep/red_test.ts: 1 failed",
-    "FAILED | 2 passed | 1 failed | 2 ignored | 5 files (s)",
+    "FAILED | 2 passed | 1 failed | 2 ignored | 6 files (s)",
   ]);
   assertEquals(code, 1);
 });

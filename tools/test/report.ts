@@ -4,8 +4,8 @@ import type { Counts, Outcome } from "./run_file.ts";
 
 /** How the line of a test begins that says which program is missing; see tests/requirements.ts. */
 const LACK = /^Tests are skipped: (.+)$/gm;
-/** How the line of a test begins that says what it ran on. */
-const PLACE = /^Tests run on: (.+)$/gm;
+/** How the line of a test begins that says on which device a backend ran. */
+const DEVICE = /^Tests of (\S+ run on: .+)$/gm;
 
 /** The line of one file. */
 export function fileLine({ file, counts, seconds, failure, remark }: Outcome): string {
@@ -35,7 +35,7 @@ export function summary(outcomes: readonly Outcome[], left: number, seconds: num
     `${failed.length === 0 ? "ok" : "FAILED"} | ${countsText(counts)} | ${filesText(outcomes.length)} (${
       clock(seconds)
     })`,
-    ...placeLines(outcomes),
+    ...deviceLines(outcomes),
     ...lackLines(outcomes),
     ...(left === 0 ? [] : [
       `Skipped: ${filesText(left)} of the full suite; run ${
@@ -51,26 +51,26 @@ function countsText({ passed, steps, failed, ignored }: Counts): string {
   }`;
 }
 
-function placeLines(outcomes: readonly Outcome[]): string[] {
-  return [...filesBy(PLACE, outcomes)].map(([place, files]) => `Ran on: ${place}, ${filesText(files)}`);
+function deviceLines(outcomes: readonly Outcome[]): string[] {
+  return filesBy(DEVICE, outcomes).map(([device, files]) => `Tests in ${filesText(files)} of ${device}`);
 }
 
 /** One line for each program that is missing. */
 function lackLines(outcomes: readonly Outcome[]): string[] {
-  return [...filesBy(LACK, outcomes)].map(([lack, files]) =>
-    `Skipped: tests in ${filesText(files)}: ${lack}`
-  );
+  return filesBy(LACK, outcomes).map(([lack, files]) => `Skipped: tests in ${filesText(files)}: ${lack}`);
 }
 
-/** In how many files each form of a line stands. */
-function filesBy(line: RegExp, outcomes: readonly Outcome[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { output } of outcomes) {
-    for (const found of new Set(Array.from(output.matchAll(line), ([, text]) => text))) {
-      counts.set(found, (counts.get(found) ?? 0) + 1);
+/** The forms of a line, and in how many files each stands. What is in brackets may differ: measured times. */
+function filesBy(line: RegExp, outcomes: readonly Outcome[]): [form: string, files: number][] {
+  const forms = new Map<string, { form: string; files: Set<Outcome> }>();
+  for (const outcome of outcomes) {
+    for (const [, form] of outcome.output.matchAll(line)) {
+      const name = form.replace(/ \(.*\)/, "");
+      if (!forms.has(name)) forms.set(name, { form, files: new Set() });
+      forms.get(name)!.files.add(outcome);
     }
   }
-  return counts;
+  return [...forms.values()].map(({ form, files }) => [form, files.size]);
 }
 
 function filesText(count: number): string {
