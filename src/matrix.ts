@@ -100,13 +100,24 @@ export function isCount(value: unknown): value is number {
 
 /** Refuses what is no array or typed array of numbers; the entries are not looked at. */
 export function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
-  if (ArrayBuffer.isView(input) && input.buffer instanceof ArrayBuffer && input.buffer.detached) {
+  if (ArrayBuffer.isView(input) && input.buffer instanceof ArrayBuffer && isDetached(input.buffer)) {
     throw new InputError(operation, `${name} is a view of a detached buffer`, "an array of numbers");
   }
   const isNumbers = Array.isArray(input) || (ArrayBuffer.isView(input) && !(input instanceof DataView));
   const isBig = input instanceof BigInt64Array || input instanceof BigUint64Array;
   if (!isNumbers || isBig) {
     throw new InputError(operation, `${name} is ${describe(input)}`, "an array of numbers");
+  }
+}
+
+/** As `ArrayBuffer.prototype.detached`, which Node has from version 21 on: nothing can view a detached buffer. */
+function isDetached(buffer: ArrayBuffer): boolean {
+  if (buffer.byteLength > 0) return false;
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
   }
 }
 

@@ -1,15 +1,18 @@
+// Limit: 15 minutes.
+//
 // The promise of a certificate: whatever edits are pending, no row is farther from exact than its bound. Exact is
-// the oracle's answer. Prints how tight the bounds are. 10⁵ edits; 10⁶ with ATTUNE_LONG=1.
+// the oracle's answer. Prints how tight the bounds are. 5·10⁴ edits; 10⁶ with ATTUNE_LONG=1.
 
 import { DynamicAttention } from "../mod.ts";
 import { referenceAttention } from "../src/core/reference.ts";
 import { assert, assertEquals, assertGreater, assertLess } from "./assert.ts";
+import { IS_LONG } from "./requirements.ts";
 import { rowsOf } from "./support/accuracy.ts";
 import { BACKENDS } from "./support/backends.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "./support/memory_model.ts";
 import { Random } from "./support/random.ts";
 
-const EDITS = Deno.env.get("ATTUNE_LONG") === "1" ? 1_000_000 : 100_000;
+const EDITS = IS_LONG ? 1_000_000 : 50_000;
 const KEYS = 24, QUERIES = 5;
 
 const PLAIN: ModelRule = {

@@ -1,3 +1,5 @@
+// Limit: 30 minutes.
+//
 // Model-based: any sequence of edits and reads, on every backend, against an oracle that computes each answer from
 // scratch. Failing sequences shrink. ATTUNE_LONG=1 runs many more.
 

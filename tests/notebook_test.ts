@@ -1,3 +1,6 @@
+// Full suite: it runs every notebook in a kernel, which takes minutes.
+// Limit: 15 minutes.
+//
 // The notebooks run from top to bottom in a real kernel, without an error, and say what their committed outputs say: in
 // the stock kernel over its own protocol, and with Jupyter in our kernel under nbconvert. Exported pages draw what the
 // notebooks show.

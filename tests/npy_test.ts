@@ -3,7 +3,7 @@
 import { FormatError, InputError, type Matrix } from "../mod.ts";
 import { fromNpy, toNpy } from "../src/store/mod.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
-import { findProgram, requires } from "./requirements.ts";
+import { findPython, requires } from "./requirements.ts";
 import { Random } from "./support/random.ts";
 import { bitsOf } from "./support/twins.ts";
 
@@ -60,6 +60,14 @@ Deno.test("float64 and float16 are read as float32", () => {
   const half = Uint16Array.of(0x3c00, 0xc000, 0x7bff, 0x0001, 0xfc00, 0x7e00);
   const widened = { data: Float32Array.of(1, -2, 65504, 2 ** -24, -Infinity, NaN), shape: [2, 3] as const };
   assertEquals(fromNpy(npy(dictOf("<f2", "(2, 3)"), half)), widened);
+});
+
+Deno.test("each of the 65,536 float16 numbers is read as the number that it is", () => {
+  const halves = Uint16Array.from({ length: 1 << 16 }, (_, bits) => bits);
+  const view = new DataView(halves.buffer);
+  const expected = Float32Array.from(halves, (_, at) => view.getFloat16(2 * at, true));
+  const { data } = fromNpy(npy(dictOf("<f2", "(256, 256)"), halves));
+  assertEquals(data.findIndex((number, at) => !Object.is(number, expected[at])), -1);
 });
 
 Deno.test("one dimension is one row", () => {
@@ -201,7 +209,7 @@ Deno.test("flipped, lost and added bytes are read as numbers or refused", () => 
   }
 });
 
-const python = findProgram("python3");
+const python = findPython("numpy");
 
 /** Runs a script over the bytes of a file and returns what it writes. */
 async function runPython(script: string, input = new Uint8Array(0)): Promise<Uint8Array<ArrayBuffer>> {
@@ -221,13 +229,7 @@ async function runPython(script: string, input = new Uint8Array(0)): Promise<Uin
   return stdout;
 }
 
-async function hasNumpy(): Promise<boolean> {
-  if (!python) return false;
-  const command = new Deno.Command(python, { args: ["-c", "import numpy"], stdout: "null", stderr: "null" });
-  return (await command.output()).success;
-}
-
-const numpy = requires("NumPy", await hasNumpy() ? python : undefined, "apt-get install python3-numpy");
+const numpy = requires("NumPy", python, "apt-get install python3-numpy");
 
 Deno.test({
   name: "NumPy reads what is written here, and writes the same bytes",

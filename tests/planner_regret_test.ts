@@ -1,3 +1,5 @@
+// Full suite: it prices forty recorded traces under ten plans.
+//
 // On every recorded trace the engine costs little more than the fixed plan that would have been best for it, and the
 // page shows the present numbers.
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./assert.ts";
-import { findProgram, requires } from "./requirements.ts";
+import { findProgram, findPython, requires } from "./requirements.ts";
 
 /** What `run` warns of, instead of on the terminal. */
 function warningsOf(run: () => void): string[] {
@@ -51,4 +51,10 @@ Deno.test("findProgram finds the first name that PATH has, and no folder", async
     await Deno.remove(folder, { recursive: true });
   }
   assert(Deno.env.get("PATH") === path);
+});
+
+Deno.test("findPython finds no Python that lacks the module", () => {
+  assertEquals(findPython("a_module_that_nobody_has_written"), undefined);
+  const python = findProgram("python3");
+  if (python !== undefined) assertEquals(findPython("sys"), python);
 });

@@ -4,7 +4,6 @@ import { assert, assertEquals, assertLess } from "./assert.ts";
 import { STEEP_SCORE } from "../src/backends/key_reach.ts";
 import { type KernelBuild, supportedBuild } from "../src/backends/wasm/load_kernels.ts";
 import type { RowRule } from "../src/backends/wasm/row_blocks.ts";
-import { compileKernels, MODULE, moduleSource } from "../tools/wasm_sources.ts";
 import { referenceAttention, type ReferenceCase } from "../src/core/reference.ts";
 import { accuracyOf, assertAccurate, matrixOf } from "./support/accuracy.ts";
 import { exactSum, magnitudeOf, ratio, toExact } from "./support/exact.ts";
@@ -432,8 +431,3 @@ for (const stream of STREAMS) {
     assert(rate <= stream.rate, `${rate} refreshes a row and edit`);
   });
 }
-
-Deno.test("the committed kernels are what the sources give", async () => {
-  const source = moduleSource(await compileKernels("simd128"), await compileKernels("relaxed"));
-  assert(source === await Deno.readTextFile(MODULE), "run `deno task wasm`");
-});

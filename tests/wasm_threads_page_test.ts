@@ -1,3 +1,5 @@
+// Full suite: it drives a browser.
+//
 // Threads where the library does not run as a program of Deno: in a notebook's kernel, and bundled in a browser.
 
 import { chromium } from "playwright-core";

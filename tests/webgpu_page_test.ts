@@ -1,3 +1,5 @@
+// Full suite: it drives a browser.
+//
 // The webgpu backend in a browser, whose WebGPU, shader compiler and software device are not those of Deno.
 
 import { chromium } from "playwright-core";

@@ -5,6 +5,7 @@
  */
 
 import type { Matrix } from "../matrix.ts";
+import { toBase64 } from "./base64.ts";
 import { colorAt, DIVERGING, SEQUENTIAL } from "./color_scales.ts";
 import { formatNumber } from "./format.ts";
 import { excerptOf, matrixText, matrixTitle } from "./matrix_text.ts";
@@ -23,7 +24,7 @@ export async function matrixBundle(matrix: Matrix): Promise<MimeBundle> {
   const plain = matrixText(matrix);
   if (matrix.data.length === 0) return { "text/plain": plain, "text/html": matrixHtml(matrix, null) };
   const { png, width, height } = await heatmap(matrix);
-  const image = png.toBase64();
+  const image = toBase64(png);
   return {
     "text/plain": plain,
     "text/html": matrixHtml(matrix, { image, width, height }),

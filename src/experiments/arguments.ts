@@ -1,7 +1,7 @@
 // The options of `deno task start`. What leaves this file is complete and in range; what is not is a UsageError that
 // names the option, what came and what was expected.
 
-import { parseArgs } from "@std/cli/parse_args.js";
+import { parseArgs } from "deno-std/cli";
 import type { BackendName } from "../backends/select.ts";
 import { attention } from "../attention.ts";
 import { InputError } from "../errors.ts";

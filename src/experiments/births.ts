@@ -1,6 +1,6 @@
 // Daily births in the United States, 1969-1988: the stream of the forecast board.
 
-import { parse } from "@std/csv/parse.js";
+import { parse } from "deno-std/csv";
 import { dayNumber, weekday } from "./calendar_features.ts";
 
 /** One observed day. */

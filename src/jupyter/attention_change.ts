@@ -114,7 +114,7 @@ export function attentionChange(
   });
   const { data, updatemenus } = withHeadMenu(heads, traces);
   const axes = DOMAINS.map((domain, at): PlainObject => {
-    const labelled = at === 0 ? {} : { showticklabels: false };
+    const labelled: PlainObject = at === 0 ? {} : { showticklabels: false };
     return {
       [`xaxis${at === 0 ? "" : at + 1}`]: {
         ...cellAxis("key", keyLabels),

@@ -5,6 +5,7 @@
 import { formatNumber } from "../display/format.ts";
 import { describe, InputError } from "../errors.ts";
 import type { PlainObject } from "../figures/figure_data.ts";
+import { groupBy } from "../figures/group_by.ts";
 import { axis, base, paddedRange, plotlyText } from "../figures/layout.ts";
 import { SERIES } from "../figures/palette.ts";
 import { Figure, type FigureOptions, titled } from "./figure.ts";
@@ -69,7 +70,7 @@ export function costAgainstError(
   const positive = points.map(({ error }) => error).filter((error) => error > 0);
   const lowest = positive.length === 0 ? 1e-9 : Math.min(...positive) / 3;
   const shownError = ({ error }: CostPoint) => error > 0 ? error : lowest;
-  const families = Map.groupBy(points, (point) => point.isExact ? "" : point.family ?? point.name);
+  const families = groupBy(points, (point) => point.isExact ? "" : point.family ?? point.name);
   const exact = families.get("") ?? [];
   families.delete("");
   const front = paretoFront(points);
@@ -121,7 +122,7 @@ export function costAgainstError(
  */
 export function paretoFront(points: readonly CostPoint[]): CostPoint[] {
   const front: CostPoint[] = [];
-  for (const point of points.toSorted((a, b) => a.cost - b.cost || a.error - b.error)) {
+  for (const point of [...points].sort((a, b) => a.cost - b.cost || a.error - b.error)) {
     if (front.length === 0 || point.error < front[front.length - 1].error) front.push(point);
   }
   return front;

@@ -4,6 +4,7 @@
  * Invariant: a figure does not change, and what it shows is made when it is asked for.
  */
 
+import { toBase64 } from "../display/base64.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { describe, InputError } from "../errors.ts";
 import type { FigureData, PlainObject } from "../figures/figure_data.ts";
@@ -87,7 +88,7 @@ export class Figure implements FigureData {
     const renderer = this.#renderer ?? currentRenderer();
     if (renderer === "json") return { "text/plain": this.description, ...this.#json() };
     if (renderer === "png") {
-      return { "text/plain": this.description, "image/png": (await this.png()).toBase64() };
+      return { "text/plain": this.description, "image/png": toBase64(await this.png()) };
     }
     const { picture, lack } = await this.#picture();
     const library = renderer === "cdn" ? await remoteLibrary() : hasLibrary ? "" : await embeddedLibrary();
@@ -162,7 +163,7 @@ export class Figure implements FigureData {
   /** null, and why, where there can be none: the figure is shown all the same. */
   async #picture(): Promise<{ readonly picture: string | null; readonly lack: string }> {
     try {
-      return { picture: (await this.png()).toBase64(), lack: "" };
+      return { picture: toBase64(await this.png()), lack: "" };
     } catch (error) {
       return { picture: null, lack: error instanceof Error ? error.message : String(error) };
     }

@@ -5,6 +5,7 @@
  * not in the page stays a picture that says what to run.
  */
 
+import { toBase64 } from "../display/base64.ts";
 import { embedJson, embedScript, escapeHtml } from "../display/escape.ts";
 import type { FigureData } from "../figures/figure_data.ts";
 import { PAGE_PROGRAM } from "../figures/page_program.ts";
@@ -35,7 +36,7 @@ export function embeddedLibrary(): Promise<string> {
 export async function remoteLibrary(): Promise<string> {
   const { PLOTLY_SOURCE } = await import("../figures/plotly_source.ts");
   const digest = await crypto.subtle.digest("SHA-384", new TextEncoder().encode(PLOTLY_SOURCE));
-  const integrity = `sha384-${new Uint8Array(digest).toBase64()}`;
+  const integrity = `sha384-${toBase64(new Uint8Array(digest))}`;
   return libraryHtml(`async () => {
   const answer = await fetch(${JSON.stringify(CDN_ADDRESS)}, { integrity: "${integrity}" });
   if (!answer.ok) throw new Error("cdn.plot.ly answers " + answer.status);
@@ -90,5 +91,5 @@ ${embedScript(notebookPage)}})();</script>`;
 async function compressedPlotly(): Promise<string> {
   const { PLOTLY_SOURCE } = await import("../figures/plotly_source.ts");
   const stream = new Blob([PLOTLY_SOURCE]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer()).toBase64();
+  return toBase64(new Uint8Array(await new Response(stream).arrayBuffer()));
 }

@@ -49,7 +49,7 @@ export class NotebookView implements ProgressView {
     const content = { data, metadata: {}, transient: { display_id: this.#id } };
     // A bar is not worth an error: a front end that has gone must not end the loop.
     try {
-      this.#kernel.broadcast(type, content)?.catch(() => {});
+      Promise.resolve(this.#kernel.broadcast(type, content)).catch(() => {});
     } catch {
       // As above.
     }

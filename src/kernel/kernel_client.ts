@@ -164,8 +164,8 @@ export class KernelClient implements AsyncDisposable {
     const { promise: late, resolve } = Promise.withResolvers<false>();
     const timer = setTimeout(() => resolve(false), timeoutMs);
     try {
-      const beat = this.#beats.next().then(({ value }) =>
-        value?.at(-1)?.every((byte, at) => byte === word[at])
+      const beat = this.#beats.next().then((beat) =>
+        beat.done === true ? false : beat.value.at(-1)?.every((byte, at) => byte === word[at])
       );
       return await Promise.race([beat, late]) ?? false;
     } finally {

@@ -42,5 +42,6 @@ async function checksumOf(operation: string, bytes: Uint8Array<ArrayBuffer>, at:
   sealed.set(bytes.subarray(0, dataStart));
   sealed.set(new TextEncoder().encode(UNSEALED), at);
   sealed.set(data, dataStart);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", sealed)).toHex();
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", sealed));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -125,10 +125,19 @@ interface Reader {
 }
 
 const READERS: Readonly<Record<string, Reader | undefined>> = Object.assign(Object.create(null), {
-  "<f2": { bytes: 2, number: (view: DataView, at: number) => view.getFloat16(at, true) },
+  "<f2": { bytes: 2, number: (view: DataView, at: number) => toFloat16(view.getUint16(at, true)) },
   "<f4": { bytes: 4, number: (view: DataView, at: number) => view.getFloat32(at, true) },
   "<f8": { bytes: 8, number: (view: DataView, at: number) => view.getFloat64(at, true) },
 });
+
+/** The number that 16 bits mean: `DataView.prototype.getFloat16`, which Node has from version 24 on. */
+function toFloat16(bits: number): number {
+  const sign = bits >> 15 === 0 ? 1 : -1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
 
 function splitHeader(operation: string, bytes: Uint8Array): { dict: string; dataStart: number } {
   const latin1 = new TextDecoder("latin1");

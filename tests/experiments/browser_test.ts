@@ -1,3 +1,5 @@
+// Full suite: it drives a browser.
+//
 // The report in a real browser: it draws its figures off line and has nothing to complain about.
 
 import { chromium } from "playwright-core";

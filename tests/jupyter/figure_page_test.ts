@@ -1,3 +1,5 @@
+// Full suite: it drives a browser.
+//
 // Figures in a real browser: drawn off line, light and dark, in whatever order their cells come, and with nothing run
 // that was meant as text. Pictures of what was seen are kept.
 

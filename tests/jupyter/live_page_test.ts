@@ -1,3 +1,5 @@
+// Full suite: it drives a browser.
+//
 // Live figures in a real browser: they draw and move off line, show the numbers of the engine, and live wherever front ends put
 // their outputs.
 

@@ -1,3 +1,5 @@
+// Full suite: it drives front ends of Jupyter.
+//
 // Our kernel under the front ends that are installed: nothing is lost under nbconvert, and Jupyter's own client is content.
 // `ATTUNE_LONG=1` asks for 2,000 outputs.
 

@@ -1,3 +1,5 @@
+// Full suite: it drives a notebook server and a browser.
+//
 // Widgets in Jupyter's own page: what the reader moves in the browser changes what the kernel computes.
 
 import { chromium, type Page } from "playwright-core";

@@ -6,7 +6,7 @@ import { encodeCommand, encodeMessage, readFrame } from "../../src/kernel/zmtp/f
 import { encodeIntroduction } from "../../src/kernel/zmtp/handshake.ts";
 import { type Frames, Peer, type PeerOptions } from "../../src/kernel/zmtp/peer.ts";
 import { assert, assertEquals, assertRejects } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
+import { findPython, requires } from "../requirements.ts";
 import { Random } from "../support/random.ts";
 
 const bytes = (words: string) => new TextEncoder().encode(words);
@@ -165,19 +165,7 @@ Deno.test("zmtp: messages above the limit end the connection, many empty frames 
   }
 });
 
-/** The first Python that knows libzmq; a machine may have others. */
-const python = [findProgram("python3"), "/usr/bin/python3"].find((path) => {
-  if (path === undefined || !isFile(path)) return false;
-  return new Deno.Command(path, { args: ["-c", "import zmq"], stderr: "null" }).outputSync().success;
-});
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
+const python = findPython("zmq");
 
 /** libzmq as ROUTER and PUB, and as DEALER and SUB that connect to us. */
 const LIBZMQ = `

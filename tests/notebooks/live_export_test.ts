@@ -1,3 +1,5 @@
+// Full suite: it drives nbconvert and a browser.
+//
 // A live figure all the way: a cell makes it in a real kernel, nbconvert makes a page of the notebook, and it lives there.
 
 import { chromium } from "playwright-core";

@@ -1,3 +1,5 @@
+// Full suite: it drives a notebook server and a browser.
+//
 // `deno task notebook`: Jupyter opens with a Deno kernel in which a notebook runs, and without Jupyter one line says how to
 // get it. Nothing outside of a folder of its own is written.
 

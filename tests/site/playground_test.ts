@@ -1,3 +1,5 @@
+// Full suite: it drives a browser.
+//
 // The playground in a real browser, from a file: it is moved by mouse, finger and keys and shows the numbers of the engine in
 // this Deno, its bounds hold, its address holds it, and it asks for nothing.
 

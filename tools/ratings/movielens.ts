@@ -1,6 +1,6 @@
 // The two forms that MovieLens comes in: the tables of GroupLens' archive, and the data frame of R's package dslabs.
 
-import { parse } from "@std/csv/parse.js";
+import { parse } from "deno-std/csv";
 import {
   type RatingData,
   type SourceFilm,

@@ -19,6 +19,7 @@ import type {
   Since,
   Work,
 } from "../backend.ts";
+import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW } from "../since.ts";
@@ -98,7 +99,7 @@ export class ArrayBackend implements Backend {
   }
 
   store({ keys, queries }: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       // All that can fail, for want of memory, comes before the first change.
       this.#reserve(keys, queries, kept);
       for (const number of dropped) this.#kept.wipe(number);
@@ -116,7 +117,7 @@ export class ArrayBackend implements Backend {
   }
 
   forget(dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       for (const number of dropped) this.#kept.wipe(number);
       this.#spread.forget(this.#stored.block());
       this.#certifier.forget();
@@ -126,7 +127,7 @@ export class ArrayBackend implements Backend {
   }
 
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       const block = this.#stored.block();
       const changes = Math.max(0, ...patch.map(({ since }) => since.slots.length));
       this.#kernels.reserve(block.count, changes);
@@ -137,7 +138,7 @@ export class ArrayBackend implements Backend {
   }
 
   read({ queries, since }: Cohort): Promise<Readout> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { heads } = this.#config.layout;
       const stored = this.#stored.block();
       const exchange = since.slots.length === 0 ? null : this.#toExchange(since);
@@ -154,7 +155,7 @@ export class ArrayBackend implements Backend {
   }
 
   certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { heads } = this.#config.layout;
       const exchange = this.#toExchange(since);
       this.#certifier.open(since);
@@ -172,7 +173,7 @@ export class ArrayBackend implements Backend {
   }
 
   attend({ count, rows, positions }: PassingQueries): Promise<Readout> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { layout } = this.#config;
       const stored = this.#stored.block();
       this.#kernels.reserve(stored.count, 0);
@@ -190,7 +191,7 @@ export class ArrayBackend implements Backend {
   }
 
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return Promise.try(() => {
+    return attempt(() => {
       const stored = this.#stored.block();
       this.#kernels.reserve(stored.count, 0);
       const target = new Float32Array(slotCount);
@@ -205,7 +206,7 @@ export class ArrayBackend implements Backend {
   }
 
   save(querySize: number): Promise<SavedArrays> {
-    return Promise.try(() => saveStates(this.#states, this.#spread, this.#config.layout, querySize));
+    return attempt(() => saveStates(this.#states, this.#spread, this.#config.layout, querySize));
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {

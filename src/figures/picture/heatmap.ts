@@ -2,6 +2,7 @@
  * Numbers as coloured cells, and the bar that says which colour means what.
  */
 
+import { toBase64 } from "../../display/base64.ts";
 import { colorAt, type ColorScale, SEQUENTIAL } from "../../display/color_scales.ts";
 import { encodePng } from "../../display/png.ts";
 import type { PlainObject } from "../figure_data.ts";
@@ -50,7 +51,7 @@ export async function drawHeatmap(
     height: Math.abs(stop[1] - start[1]),
     preserveAspectRatio: "none",
     "image-rendering": "optimizeSpeed",
-    href: `data:image/png;base64,${png.toBase64()}`,
+    href: `data:image/png;base64,${toBase64(png)}`,
   });
 }
 

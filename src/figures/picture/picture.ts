@@ -9,6 +9,7 @@
 import { InputError } from "../../errors.ts";
 import { describe } from "../../errors.ts";
 import type { FigureData, PlainObject, PlainValue } from "../figure_data.ts";
+import { groupBy } from "../group_by.ts";
 import { Axis } from "./axis.ts";
 import { drawBars, isLying } from "./bars.ts";
 import { type Box, boxOf, pointIn } from "./frame.ts";
@@ -109,7 +110,7 @@ export async function drawPicture(
 }
 
 function toPlots(traces: readonly PlainObject[], layout: PlainObject): Plot[] {
-  const pairs = Map.groupBy(traces, (trace) => `${textOf(trace.xaxis, "x")} ${textOf(trace.yaxis, "y")}`);
+  const pairs = groupBy(traces, (trace) => `${textOf(trace.xaxis, "x")} ${textOf(trace.yaxis, "y")}`);
   return [...pairs].map(([pair, members]) => {
     const [x, y] = pair.split(" ");
     const sharing = (id: string, name: "xaxis" | "yaxis") =>

@@ -5,8 +5,9 @@
  * shown in a frame of its own; a page that has several starts the program once.
  */
 
+import { toBase64 } from "../../display/base64.ts";
 import { escapeHtml } from "../../display/escape.ts";
-import { type FigureData, toBase64 } from "./figure_data.ts";
+import type { FigureData } from "./figure_data.ts";
 
 /** What an output is made of. */
 export interface EmbedParts {

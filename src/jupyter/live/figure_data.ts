@@ -3,6 +3,8 @@
  * in the page.
  */
 
+import { toBase64 } from "../../display/base64.ts";
+
 /** A matrix as text: float32 numbers in the order of this machine's bytes, little-endian everywhere, in base64. */
 export interface PackedMatrix {
   readonly rows: number;
@@ -51,14 +53,4 @@ export function unpackMatrix({ rows, columns, data }: PackedMatrix): PlainMatrix
   const view = new DataView(bytes.buffer);
   const numbers = Float32Array.from({ length: rows * columns }, (_, at) => view.getFloat32(4 * at, true));
   return { data: numbers, shape: [rows, columns] };
-}
-
-/** Bytes as text. */
-export function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  // In pieces, since a call takes only so many arguments.
-  for (let at = 0; at < bytes.length; at += 4096) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 4096));
-  }
-  return btoa(text);
 }

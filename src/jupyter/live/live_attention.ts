@@ -2,6 +2,7 @@
  * The figure as a value: checked when it is made, displayed when a notebook asks.
  */
 
+import { toBase64 } from "../../display/base64.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../../display/mime_bundle.ts";
 import { describe, InputError } from "../../errors.ts";
 import type { Mask } from "../../lazy/mask.ts";
@@ -11,7 +12,7 @@ import {
   type EngineProblem,
   toEngineProblem,
 } from "../../options.ts";
-import { type FigureData, packMatrix, toBase64 } from "./figure_data.ts";
+import { type FigureData, packMatrix } from "./figure_data.ts";
 import { embedFigure, embedPage } from "./embed.ts";
 import { weightsPicture } from "./still_picture.ts";
 
@@ -194,14 +195,18 @@ export class LiveFigure {
       data,
       shape: [rows, columns] as const,
     }));
-    await using engine = await createEngine({
+    const engine = await createEngine({
       ...{ query, key, value, queryPositions, keyPositions, scale, softcap, backend: "array" as const },
       ...{ heads: layout.heads, kvHeads: layout.kvHeads, window: [before, after] as const },
       ...(matrices ? { mask: matrices.length === 1 ? matrices[0] : matrices } : {}),
     });
-    const weights: Float32Array[] = [];
-    for (let i = 0; i < query.shape[0]; i++) weights.push(await engine.weights(i));
-    return { weights, text: describeWeights(this.#data, weights) };
+    try {
+      const weights: Float32Array[] = [];
+      for (let i = 0; i < query.shape[0]; i++) weights.push(await engine.weights(i));
+      return { weights, text: describeWeights(this.#data, weights) };
+    } finally {
+      await engine.dispose();
+    }
   }
 }
 

@@ -2,12 +2,13 @@
  * A panel's picture and words, safe to be put into a page.
  */
 
+import { toBase64 } from "../../display/base64.ts";
 import type { Panel } from "./panel.ts";
 
 /** A picture as HTML. As the source of an image nothing in it can run. */
 export function pictureHtml(svg: string): string {
   return `<img alt="" style="max-width:100%" src="data:image/svg+xml;base64,${
-    new TextEncoder().encode(svg).toBase64()
+    toBase64(new TextEncoder().encode(svg))
   }">`;
 }
 

@@ -1,3 +1,5 @@
+// Full suite: its digits are a package of 40 megabytes.
+
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../../assert.ts";
 import { animation, record } from "../../../src/experiments/vision/animation.ts";
 import {

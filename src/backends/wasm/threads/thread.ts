@@ -85,9 +85,14 @@ function startOnWeb(program: string): Thread {
   };
 }
 
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
 /** The answers that a worker owes, in order. */
 class Owed {
-  readonly #waiting: PromiseWithResolvers<void>[] = [];
+  readonly #waiting: Waiting[] = [];
   readonly #onFirst: () => void;
   readonly #onNone: () => void;
   #failure: unknown = null;
@@ -99,10 +104,10 @@ class Owed {
 
   add(post: () => void): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    const answer = Promise.withResolvers<void>();
-    if (this.#waiting.push(answer) === 1) this.#onFirst();
-    post();
-    return answer.promise;
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.push({ resolve, reject }) === 1) this.#onFirst();
+      post();
+    });
   }
 
   /** Takes the next answer. */

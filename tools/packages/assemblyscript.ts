@@ -1,0 +1,3 @@
+// The compiler of the WebAssembly kernels.
+
+export { default } from "npm:assemblyscript@0.28.20/asc";

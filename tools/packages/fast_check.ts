@@ -1,0 +1,4 @@
+// Random cases that shrink, for tests.
+
+export { default } from "npm:fast-check@4.10.2";
+export * from "npm:fast-check@4.10.2";
