@@ -4,6 +4,7 @@
  */
 
 import { describe, InputError } from "../errors.ts";
+import { takeWord } from "../names.ts";
 import type { Backend, BackendConfig, BackendFactory } from "./backend.ts";
 import { isThreadCount, MOST_THREADS, type ThreadCount } from "./wasm/threads/thread_count.ts";
 
@@ -12,7 +13,7 @@ export type { ThreadCount };
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
 export type BackendName = "auto" | "array" | "wasm" | "webgpu";
 
-const NAMES: readonly string[] = ["auto", "array", "wasm", "webgpu"];
+const NAMES: readonly BackendName[] = ["auto", "array", "wasm", "webgpu"];
 
 /**
  * Multiply-adds of a rebuild, H·m·n·(d + dv), from which "auto" looks for a graphics device. Below, the answers of `wasm`
@@ -22,7 +23,7 @@ export const DEVICE_WORK = 2 ** 30;
 
 /** Whether there is a backend of this name. */
 export function isBackendName(name: string): name is BackendName {
-  return NAMES.includes(name);
+  return NAMES.some((known) => known === name);
 }
 
 /** The factory for `name`, whose backends use `threads` threads at most. */
@@ -38,7 +39,7 @@ export function selectBackend(
       `an integer from 1 to ${MOST_THREADS}, or "auto"`,
     );
   }
-  switch (name) {
+  switch (takeWord(operation, "backend", name, NAMES)) {
     case "auto":
       return (config) => createFastest(config, threads);
     case "array":
@@ -60,8 +61,6 @@ export function selectBackend(
           '"auto" or "array"',
         );
       };
-    default:
-      throw new InputError(operation, `backend is ${describe(name)}`, '"auto", "array", "wasm" or "webgpu"');
   }
 }
 
