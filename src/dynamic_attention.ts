@@ -24,7 +24,7 @@ import { takeOptions } from "./names.ts";
 import type { EngineParts } from "./engine_snapshot.ts";
 import { statsOf } from "./engine_stats.ts";
 import { fillBackend, makeBackend } from "./fill_backend.ts";
-import { type DynamicAttentionOptions, LOAD_OPTIONS, type LoadOptions, toEngineProblem } from "./options.ts";
+import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
 import { toHead, toPassing, toRows, toSwitch } from "./question_options.ts";
 
 /** What only this module can pass to the constructor. */
@@ -619,7 +619,7 @@ export async function loadEngine(
   checkArray(operation, "bytes", bytes);
   // Before anything is waited for: afterwards they are the caller's again.
   const copy = new Uint8Array(bytes);
-  const given = reading(operation, () => takeOptions(operation, options, LOAD_OPTIONS));
+  const given = toLoadProblem(operation, options);
   const { restoreEngine } = await loadSnapshots();
   const { parts, backend } = await restoreEngine(operation, copy, given, wrap);
   return construct(parts, backend, wrap);

@@ -12,8 +12,8 @@ import type { EditRules } from "./lazy/edits.ts";
 import { type Mask, type MaskFunction, maskKeys, toMask } from "./lazy/mask.ts";
 import type { FlushPolicy } from "./lazy/planner.ts";
 import { type SlotNumbers, SlotTable } from "./lazy/slot_table.ts";
-import { type LazyThreshold, type Threshold, toThreshold } from "./lazy/threshold.ts";
-import type { LoadOptions } from "./options.ts";
+import { type Threshold, toThreshold } from "./lazy/threshold.ts";
+import type { LoadProblem } from "./options.ts";
 import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "./store/snapshot.ts";
 
 export type { LoadOptions } from "./options.ts";
@@ -59,12 +59,9 @@ export async function takeSnapshot(
 export async function restoreEngine(
   operation: string,
   bytes: Uint8Array<ArrayBuffer>,
-  options: LoadOptions,
+  options: LoadProblem,
   wrap: (backend: Backend) => Backend = (backend) => backend,
 ): Promise<{ readonly parts: EngineParts; readonly backend: Backend }> {
-  if (options.backend !== undefined || options.threads !== undefined) {
-    selectBackend(operation, options.backend, options.threads);
-  }
   const snapshot = await decodeSnapshot(operation, bytes);
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
@@ -74,7 +71,7 @@ export async function restoreEngine(
     tolerance,
     policy,
     mask,
-    threshold: toLoadedThreshold(operation, snapshot, options.lazyThreshold),
+    threshold: options.threshold ?? toSavedThreshold(operation, snapshot),
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
   };
@@ -149,17 +146,10 @@ function toLoadedMask(
   return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size);
 }
 
-function toLoadedThreshold(
-  operation: string,
-  { limits }: Snapshot,
-  option: LazyThreshold | undefined,
-): Threshold {
-  if (option !== undefined || limits) return toThreshold(operation, option ?? limits ?? undefined);
-  throw new InputError(
-    operation,
-    "lazyThreshold is undefined",
-    "one, since the saved engine's is a function",
-  );
+function toSavedThreshold(operation: string, { limits }: Snapshot): Threshold {
+  if (limits) return toThreshold(operation, limits);
+  const expected = "one, since the saved engine's is a function";
+  throw new InputError(operation, "lazyThreshold is undefined", expected);
 }
 
 /** All slots of a snapshot as one batch. */

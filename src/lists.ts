@@ -46,7 +46,7 @@ export function takeList(operation: string, name: string, input: unknown, expect
   const kind = typedArrayKind(input);
   if (kind === null && typeof input === "object" && input !== null && !ArrayBuffer.isView(input)) {
     const { length } = input as Partial<ArrayLike<unknown>>;
-    if (isCount(length)) return { length, entries: input as ArrayLike<unknown>, kind };
+    if (isLength(length)) return { length, entries: input as ArrayLike<unknown>, kind };
   }
   checkTypedArray(operation, name, input, expected);
   const entries = copyOf(operation, name, input, kind);
@@ -56,7 +56,7 @@ export function takeList(operation: string, name: string, input: unknown, expect
 /** Refuses what is no list, without a copy. */
 export function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
   const isObject = typeof input === "object" && input !== null && !ArrayBuffer.isView(input);
-  if (!isObject || !isCount((input as Partial<RowInput>).length)) {
+  if (!isObject || !isLength((input as Partial<RowInput>).length)) {
     checkTypedArray(operation, name, input, NUMBERS);
   }
 }
@@ -112,6 +112,11 @@ export function toFiniteNumbers(operation: string, name: string, list: List): Fl
     numbers[at] = entry;
   }
   return numbers;
+}
+
+/** Whether `value` can be the length of an array. */
+function isLength(value: unknown): value is number {
+  return isCount(value) && value < 2 ** 32;
 }
 
 /** Whether `value` can count things: a whole number ≥ 0. */

@@ -116,6 +116,12 @@ export interface EngineProblem extends Problem {
   readonly policy: FlushPolicy;
 }
 
+/** Checked options of a load. */
+export interface LoadProblem extends Pick<LoadOptions, "backend" | "threads" | "mask"> {
+  /** In place of the saved one. */
+  readonly threshold: Threshold | null;
+}
+
 const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "query",
   "key",
@@ -138,8 +144,7 @@ const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   "onThreshold",
   "tolerance",
 ];
-/** The names of the options of `DynamicAttention.load`. */
-export const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
+const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
 const TOLERANCE = 1e-8;
 
 /** Checks the options of `attention`. */
@@ -159,6 +164,18 @@ export function toEngineProblem(operation: string, options: DynamicAttentionOpti
       threshold: toThreshold(operation, given.lazyThreshold),
       policy: toFlushPolicy(operation, given.onThreshold),
     };
+  });
+}
+
+/** Checks the options of `DynamicAttention.load`, as far as that can be done without the file. */
+export function toLoadProblem(operation: string, options: LoadOptions): LoadProblem {
+  return reading(operation, () => {
+    const { lazyThreshold, ...given } = takeOptions(operation, options, LOAD_OPTIONS);
+    if (given.backend !== undefined || given.threads !== undefined) {
+      selectBackend(operation, given.backend, given.threads);
+    }
+    const threshold = lazyThreshold === undefined ? null : toThreshold(operation, lazyThreshold);
+    return { ...given, threshold };
   });
 }
 

@@ -7,7 +7,7 @@ import { type HeadLayout, queryColumns } from "./core/head_layout.ts";
 import { describe, InputError } from "./errors.ts";
 import { checkSlot, type EditRules } from "./lazy/edits.ts";
 import type { SlotTable } from "./lazy/slot_table.ts";
-import { isCount, takeList } from "./lists.ts";
+import { allocate, isCount, takeList } from "./lists.ts";
 import { type MatrixInput, toMatrix } from "./matrix.ts";
 import { takeOptions } from "./names.ts";
 import { toPositions } from "./options.ts";
@@ -20,12 +20,13 @@ export function toRows(
 ): Uint32Array {
   if (rows === undefined) return querySlots.liveSlots();
   const { length, entries } = takeList(operation, "rows", rows);
-  const slots: number[] = [];
+  const slots = allocate(operation, "rows", length, () => new Uint32Array(length));
   for (let at = 0; at < length; at++) {
-    slots.push(checkSlot(operation, "query", entries[at] as number, querySlots));
+    slots[at] = checkSlot(operation, "query", entries[at] as number, querySlots);
   }
   // Reading them may have run code of the caller's, which may have deleted one.
-  return Uint32Array.from(slots, (slot) => checkSlot(operation, "query", slot, querySlots));
+  for (const slot of slots) checkSlot(operation, "query", slot, querySlots);
+  return slots;
 }
 
 /** The head that is asked about; the first unless given. */
