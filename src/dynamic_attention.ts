@@ -145,9 +145,14 @@ export class DynamicAttention {
    * that works in the background); on another backend than it was saved on it answers within rounding, and computes
    * its first state anew. Counters and the epoch start at 0.
    *
+   * The file is checked, in time and memory of the order of its bytes: its checksum, and whether an engine can have written
+   * it. States are compared with the rows that they are sums of, all of them in small files, and in larger ones as many as
+   * that time allows, drawn at random.
+   *
    * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`
    * and `threads`.
-   * @throws {FormatError} When the bytes are damaged, not a snapshot, or one of an unknown version.
+   * @throws {FormatError} When the bytes are damaged, not a snapshot, one of an unknown version, or one that no engine can
+   * have written.
    * @throws {InputError} When a function is missing, or an option is unknown or out of range.
    */
   static load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {

@@ -3,6 +3,7 @@
  */
 
 import type { Backend, Changes, RowSource } from "./backends/backend.ts";
+import { checkStates } from "./backends/float64/state_check.ts";
 import { selectBackend, selectSaved } from "./backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "./core/head_layout.ts";
 import { describe, InputError } from "./errors.ts";
@@ -85,13 +86,22 @@ export async function restoreEngine(
   const backend = wrap(await makeBackend(operation, factory, config));
   const states = backend.name === snapshot.backend ? snapshot.states : null;
   try {
-    await backend.restore(operation, toChanges(snapshot, parts), states);
+    const changes = toChanges(snapshot, parts);
+    await backend.restore(operation, changes, states);
+    if (states) checkStates(operation, states, { layout, rule, tolerance, changes }, workFor(bytes.length));
   } catch (error) {
     await backend.dispose();
     throw error;
   }
   return { parts, backend };
 }
+
+/** How many multiply-adds the states of a file may be checked with: time that reading it takes anyway, or nearly. */
+function workFor(fileBytes: number): number {
+  return FREE_WORK + WORK_PER_BYTE * fileBytes;
+}
+
+const FREE_WORK = 2 ** 23, WORK_PER_BYTE = 1;
 
 function rowsOf(source: RowSource, slots: SlotNumbers, width: number): SlotRows {
   const rows = new Float32Array(slots.size * width);
