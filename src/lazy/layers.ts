@@ -99,7 +99,7 @@ export class LayerStack {
     this.#top.keys.reserve(draft.keys.size);
     this.#top.queries.reserve(draft.queries.size);
     absorb(this.#top, draft);
-    this.#spare = draft;
+    this.#setAside(draft);
     return result;
   }
 
@@ -129,7 +129,7 @@ export class LayerStack {
     const above = this.#sealed[0] ?? this.#top;
     above.keys.rebase(this.#stored.keys);
     above.queries.rebase(this.#stored.queries);
-    this.#spare = layer ?? null;
+    if (layer) this.#setAside(layer);
   }
 
   /** The keys of layers up to this number wait no more: they are known to every row, or on their way to be. */
@@ -149,7 +149,10 @@ export class LayerStack {
     const count = this.#sealed.filter((layer) => layer.number <= number).length;
     if (count <= 1) return count === 0 ? null : this.#sealed[0];
     const [lowest, ...others] = this.#sealed.splice(0, count);
-    for (const layer of others) absorb(lowest, layer);
+    for (const layer of others) {
+      absorb(lowest, layer);
+      this.#setAside(layer);
+    }
     const written = others.reduce((written, layer) => layer.written ?? written, lowest.written);
     const merged = { ...lowest, changes: null, written, number: others[others.length - 1].number };
     const above = this.#sealed[0] ?? this.#top;
@@ -173,8 +176,10 @@ export class LayerStack {
   putBack(): void {
     if (this.#sealed.length === 0) return;
     const [lowest, ...others] = this.#sealed;
-    for (const layer of others) absorb(lowest, layer);
-    absorb(lowest, this.#top);
+    for (const layer of [...others, this.#top]) {
+      absorb(lowest, layer);
+      this.#setAside(layer);
+    }
     this.#top = { keys: lowest.keys, queries: lowest.queries };
     this.#sealed = [];
     for (const [slot, last] of this.#waiting) if (last >= lowest.number) this.#waiting.delete(slot);
@@ -218,12 +223,19 @@ export class LayerStack {
     };
   }
 
+  /** Wipes a layer that is done with, and keeps it for later. */
+  #setAside({ keys, queries }: Layer): void {
+    keys.clear();
+    queries.clear();
+    this.#spare = { keys, queries };
+  }
+
   #layerOn(base: StoredRows): Layer {
     if (this.#spare) {
       const { keys, queries } = this.#spare;
       this.#spare = null;
-      keys.reuseOn(base.keys);
-      queries.reuseOn(base.queries);
+      keys.rebase(base.keys);
+      queries.rebase(base.queries);
       return { keys, queries };
     }
     const { layout, mask } = this.#config;
