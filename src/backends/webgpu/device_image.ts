@@ -8,7 +8,7 @@
 import type { RowChanges } from "../backend.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { PagedTable, slotsOfPage } from "./paged_table.ts";
-import { finiteBias, type HostRows } from "./host_rows.ts";
+import type { HostRows } from "./host_rows.ts";
 import { FLAGGED_COUNTS, PART_KEYS, type RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
 import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
@@ -229,14 +229,14 @@ export class DeviceImage {
     }
     const fromHost = [...this.#changedKept.keys()];
     await this.#upload(work, this.kept, fromHost, (number, words, numbers, at) => {
-      this.#rows.writeKey(this.#rows.kept, number, words, numbers, at, this.record);
+      this.#rows.writeKept(number, words, numbers, at, this.record);
     });
     this.#changedKept.clear();
   }
 
   async #syncKeys(work: WorkList): Promise<void> {
     await this.#upload(work, this.stored, [...this.#changedKeys], (slot, words, numbers, at) => {
-      this.#rows.writeKey(this.#rows.stored, slot, words, numbers, at, this.record);
+      this.#rows.writeStored(slot, words, numbers, at, this.record);
     });
     const keys = this.#rows.stored.keys.size;
     if (this.#changedBiases.size > 0 && keys > 0) this.#syncBiases(work, keys);
@@ -257,7 +257,7 @@ export class DeviceImage {
         for (let key = 0; key < count; key++) {
           const from = (at * this.stored.pageSlots + key) * stride + query * heads;
           for (let head = 0; head < heads; head++) {
-            numbers[listFirst + key * heads + head] = finiteBias(data[from + head]);
+            numbers[listFirst + key * heads + head] = data[from + head];
           }
         }
         const call = { listFirst, termEnd: count, maskHeads: heads, keyWords, biasStart, slotBase: query };

@@ -12,7 +12,7 @@ import type { GpuDevice } from "./device.ts";
 import { DeviceImage, move, type QueryTables, queryTables, reserveParts } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
-import { FORBIDDEN_SCORE, PART_KEYS, toRecordLayout } from "./record_layout.ts";
+import { PART_KEYS, toRecordLayout } from "./record_layout.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { Session } from "./session.ts";
 import { StateMirror } from "./state_mirror.ts";
@@ -206,7 +206,7 @@ export class DeviceRows {
         work.reset();
         scores.set(new Float32Array(bytes), at * image.stored.pageSlots);
       }
-      return scores.map((score) => score === FORBIDDEN_SCORE ? -Infinity : score);
+      return scores;
     });
   }
 

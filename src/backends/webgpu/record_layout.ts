@@ -36,8 +36,13 @@ export const EMPTY_SHIFT = -0x40000000;
 export const OPEN_CEILING = 0x3fffffff;
 /** A key is heavy when its weight is this many powers of two above the mass that its row was built with. */
 export const HEAVY_POWERS = 3;
-/** The score of a pair that is forbidden, and the least of one that is not; float32 without its infinities. */
-export const FORBIDDEN_SCORE = -3.4028234663852886e38, LEAST_SCORE = -3e38;
+/**
+ * The bits of −Infinity, which forbid a pair, as a mask's entry and in the place of a score. Shaders compare them as
+ * integers and never take them for a number, since WGSL has no infinities; every finite number is a number.
+ */
+export const FORBIDDEN_BITS = 0xff800000;
+/** Biases count as at most this much either way, so that no sum with a score overflows; such rows are steep in any case. */
+export const MOST_BIAS = 2 ** 126;
 
 /** Sizes of the records of one engine. */
 export interface RecordLayout {

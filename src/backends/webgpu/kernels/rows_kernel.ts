@@ -79,9 +79,8 @@ const HEAVY_SCORES = ${record.HEAVY_SCORES}u;
 const HEAVY_KEYS = ${HEAVY_KEYS}u;
 const SUMS = ${record.SUMS}u;
 const OPEN_CEILING = ${record.OPEN_CEILING};
-const FORBIDDEN_SCORE = f32(${record.FORBIDDEN_SCORE});
-const FORBIDDEN_BITS = 0xff7fffffu;
-const LEAST_SCORE = f32(${record.LEAST_SCORE});
+const FORBIDDEN = ${record.FORBIDDEN_BITS}u;
+const MOST_BIAS = f32(${record.MOST_BIAS});
 /** In the place of a weight: the key is heavy. */
 const HEAVY_WEIGHT = -1.0;
 /** Weights below 2^−125 are 0. */
@@ -94,16 +93,15 @@ const DISTRUSTED = 1e38;
 /** Moves a row to the largest power among its scores: all that it holds times a power of two, which is exact. */
 const RAISE_SHIFT = /* wgsl */ `
 fn raiseShift(row: u32, keys: u32) {
-  var largest = FORBIDDEN_SCORE;
+  var power = EMPTY_SHIFT;
   for (var key = 0u; key < keys; key++) {
-    largest = max(largest, scores[row * KEYS + key]);
+    let score = scores[row * KEYS + key];
+    if (score != FORBIDDEN) {
+      power = max(power, powerOf(bitcast<f32>(score)));
+    }
   }
   rowFactor[row] = 1.0;
-  if (rowBase[row] == NO_SLOT || largest == FORBIDDEN_SCORE) {
-    return;
-  }
-  let power = powerOf(largest);
-  if (power <= rowShift[row]) {
+  if (rowBase[row] == NO_SLOT || power <= rowShift[row]) {
     return;
   }
   let factor = powerOfTwo(max(rowShift[row] - power, -1000));
@@ -137,7 +135,7 @@ fn noteHeavy(row: u32, count: u32, pairs: u32) {
       massError = DISTRUSTED;
     } else {
       states[base + HEAVY_SLOTS + heavyCount] = termSlot[term];
-      states[base + HEAVY_SCORES + heavyCount] = bitcast<u32>(scores[row * KEYS + key]);
+      states[base + HEAVY_SCORES + heavyCount] = scores[row * KEYS + key];
       heavyCount++;
     }
   }
@@ -281,7 +279,7 @@ ${ENTER}
     scoreTile(thread, chunk, keys, 0u, head, keyHead);
     workgroupBarrier();
     if (thread < keys) {
-      found[call.outFirst + chunk + thread] = bitcast<u32>(scores[thread]);
+      found[call.outFirst + chunk + thread] = scores[thread];
     }
     workgroupBarrier();
   }
