@@ -6,24 +6,25 @@
  */
 
 import type { RowChanges } from "../backend.ts";
+import { TILE_ROWS } from "./kernels/rows_kernel.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
-import { PagedTable, slotsOfPage } from "./paged_table.ts";
+import { PagedTable, slotsOfPage, wholeSlotsOfPage } from "./paged_table.ts";
 import type { HostRows } from "./host_rows.ts";
-import { FLAGGED_COUNTS, PART_KEYS, type RecordLayout } from "./record_layout.ts";
+import type { RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
 import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";
 
 /** Bytes that are uploaded at once. */
 const UPLOAD_BYTES = 2 ** 25;
-/** States of parts that a page has room for, all heads each, and bytes of them at most. */
-const PART_STATES = 1024, PART_BYTES = 2 ** 23;
+/** Bytes that the states of parts take, unless a single query has more. */
+const PART_BYTES = 2 ** 25;
 /** In the place of a slot: the kept row comes from the host. */
 const FROM_HOST = -1;
 
 /** Words of the flagged rows of a page of queries. */
 function flaggedWords(heads: number, slots: number): number {
-  return FLAGGED_COUNTS + heads + heads * slots;
+  return heads + heads * slots;
 }
 
 /** Queries and their states. */
@@ -35,18 +36,15 @@ export interface QueryTables {
 /** Tables of queries and their states, whose pages have the same slots. */
 export function queryTables(session: Session, record: RecordLayout, kind: string): QueryTables {
   const stateWords = record.layout.heads * record.stateWords;
-  const fitting = slotsOfPage(session, stateWords);
-  const spare = Math.min(PART_STATES, Math.floor(PART_BYTES / (4 * stateWords)), Math.floor(fitting / 2));
-  const most = Math.min(slotsOfPage(session, record.queryWords), fitting - spare);
+  const most = Math.min(slotsOfPage(session, record.queryWords), slotsOfPage(session, stateWords));
   return {
     queries: new PagedTable(session, `${kind}queries`, record.queryWords, most),
-    states: new PagedTable(session, `${kind}states`, stateWords, most, spare),
+    states: new PagedTable(session, `${kind}states`, stateWords, most),
   };
 }
 
-/** Makes room for states of parts, once there are keys enough for two. */
-export async function reserveParts({ states }: QueryTables, keys: number): Promise<void> {
-  if (keys >= 2 * PART_KEYS) await states.reserveSpare();
+function keyTable(session: Session, record: RecordLayout): PagedTable {
+  return new PagedTable(session, "keys", record.keyWords, wholeSlotsOfPage(session, record.keyWords));
 }
 
 /** Tables on the device. */
@@ -68,12 +66,15 @@ export class DeviceImage {
   readonly #changedBiases = new Set<number>();
   #counters: GPUBuffer | null = null;
   #scratch: GPUBuffer | null = null;
+  #partStates: GPUBuffer | null = null;
+  /** Workgroups of the builds of flagged rows, by page of queries. */
+  readonly #plans = new Map<number, GPUBuffer>();
 
   constructor(session: Session, rows: HostRows, record: RecordLayout) {
     this.session = session;
     this.#record = record;
     this.#rows = rows;
-    this.#stored = new PagedTable(session, "keys", record.keyWords);
+    this.#stored = keyTable(session, record);
     this.#kept = new PagedTable(session, "old keys", record.keyWords);
     const { queries, states } = queryTables(session, record, "");
     this.queries = queries;
@@ -104,7 +105,7 @@ export class DeviceImage {
     this.#stored.release();
     this.#kept.release();
     this.#record = record;
-    this.#stored = new PagedTable(this.session, "keys", record.keyWords);
+    this.#stored = keyTable(this.session, record);
     this.#kept = new PagedTable(this.session, "old keys", record.keyWords);
     this.#noteAllKeys();
   }
@@ -137,11 +138,49 @@ export class DeviceImage {
     const { stored, kept, queries } = this.#rows;
     await this.stored.reserve(stored.keys.size);
     await this.kept.reserve(kept.keys.size);
-    await reserveParts(this, stored.keys.size);
     await this.#reserveQueries(queries.size);
     await this.#moveKept(work);
     await this.#syncKeys(work);
     await this.#syncQueries(work);
+  }
+
+  /** The states of parts of rows, which are merged and set to 0 by the work that sums them. */
+  get partStates(): GPUBuffer {
+    return this.#partStates as GPUBuffer;
+  }
+
+  /** Makes room for `parts` parts of at most `rows` queries; returns of how many there is room for. */
+  async reserveParts(parts: number, rows: number): Promise<number> {
+    const { layout: { heads }, stateWords } = this.record, { session } = this;
+    const bytes = 4 * heads * stateWords * parts;
+    const fitting = Math.floor(Math.min(PART_BYTES, session.gpu.largestBinding) / bytes);
+    const whole = fitting >= TILE_ROWS ? fitting - fitting % TILE_ROWS : Math.max(1, fitting);
+    const batch = Math.min(rows, whole);
+    if (!this.#partStates || this.#partStates.size < batch * bytes) {
+      const [buffer] = await session.allocate(`states of ${parts} parts`, [{
+        label: "states of parts",
+        // Doubles, so that a memory that grows does not make room each time.
+        bytes: Math.min(whole, 2 * batch) * bytes,
+        usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
+      }]);
+      if (this.#partStates) session.release(this.#partStates);
+      this.#partStates = buffer;
+    }
+    return batch;
+  }
+
+  /** Room for what the builds of a page's flagged rows are planned to be. */
+  async reservePlans(page: number, words: number): Promise<GPUBuffer> {
+    const plans = this.#plans.get(page);
+    if (plans && plans.size >= 4 * words) return plans;
+    const [buffer] = await this.session.allocate("plans", [{
+      label: "plans",
+      bytes: 4 * words,
+      usage: BufferUsage.STORAGE | BufferUsage.INDIRECT,
+    }]);
+    if (plans) this.session.release(plans);
+    this.#plans.set(page, buffer);
+    return buffer;
   }
 
   /** A buffer for `words` words that nothing else uses meanwhile. */
@@ -195,7 +234,7 @@ export class DeviceImage {
     }
     await this.states.reserve(this.queries.capacity);
     if (this.flagged.length === 0) {
-      const usage = BufferUsage.STORAGE | BufferUsage.INDIRECT | BufferUsage.COPY_DST;
+      const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST;
       const requests = this.queries.pages.map((_, page) => ({
         label: "flagged",
         bytes: 4 * flaggedWords(heads, this.querySlotsIn(page)),

@@ -9,10 +9,12 @@ import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from
 import { queryColumns } from "../../core/head_layout.ts";
 import { DeviceError } from "../../errors.ts";
 import type { GpuDevice } from "./device.ts";
-import { DeviceImage, move, type QueryTables, queryTables, reserveParts } from "./device_image.ts";
+import { DeviceImage, move, type QueryTables, queryTables } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
-import { PART_KEYS, toRecordLayout } from "./record_layout.ts";
+import { toRecordLayout } from "./record_layout.ts";
+import { RowBuilder } from "./row_builder.ts";
+import { mostTermsOf, ruleOf } from "./row_rule.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { Session } from "./session.ts";
 import { StateMirror } from "./state_mirror.ts";
@@ -21,6 +23,8 @@ import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
 
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 1024;
+/** Scores that a workgroup writes down. */
+const SCORED_TERMS = 256;
 /** Bytes that are read at once. */
 const READ_BYTES = 2 ** 27;
 
@@ -37,6 +41,7 @@ export class DeviceRows {
   readonly #config: BackendConfig;
   readonly #rows: HostRows;
   readonly #mirror: StateMirror;
+  readonly #builder: RowBuilder;
   readonly #updater: RowUpdater;
   readonly #open: () => Promise<GpuDevice>;
   readonly #orphans = new Set<number>();
@@ -57,7 +62,8 @@ export class DeviceRows {
     this.#config = config;
     this.#rows = rows;
     this.#mirror = mirror;
-    this.#updater = new RowUpdater(config, rows, work);
+    this.#builder = new RowBuilder(config, rows, work);
+    this.#updater = new RowUpdater(config, rows, work, this.#builder);
     this.#open = open;
   }
 
@@ -100,8 +106,9 @@ export class DeviceRows {
         builds.push(...queries.filter((slot) => !isPatched(slot)));
         if (patched.length > 0) patches.push({ queries: patched, since });
       }
+      await this.#builder.reserve(image, patches.length > 0 ? image.queries.capacity : builds.length);
       if (patches.length > 0) await this.#updater.patch(work, image, patches);
-      this.#updater.build(work, image, image, builds);
+      await this.#builder.build(work, image, image, builds);
       if (work.dispatches.length > 0) await image.session.run(work);
       for (const slot of builds) {
         this.#orphans.delete(slot);
@@ -172,7 +179,7 @@ export class DeviceRows {
           moves.push(to, at * image.record.queryWords, SAME_KIND);
         }
         move(work, image.record.queryWords, moves, UPLOAD, tables.queries.pages[0]);
-        this.#updater.build(work, image, tables, batch);
+        await this.#builder.build(work, image, tables, batch);
         await this.#readStates(image, tables, batch, states, work);
         for (const at of batch) take(first + at, at, states);
       }
@@ -193,15 +200,17 @@ export class DeviceRows {
         const keys = image.stored.pages[at], count = image.stored.slotsIn(at, size);
         if (count === 0) continue;
         const call = {
-          ...this.#updater.rule(image),
+          ...ruleOf(this.#config, image.record, image.session.gpu),
           head,
           slotBase: page * image.queries.pageSlots,
           listFirst: work.list([query]),
           listCount: 1,
         };
         const buffers = [UPLOAD, keys, image.queries.pages[page], image.states.pages[page], found] as const;
-        const parts = Math.ceil(count / Math.min(PART_KEYS, this.#updater.mostTerms(image)));
-        work.dispatch("score", { ...call, termEnd: count, parts }, buffers, groupsOf(parts));
+        const terms = Math.min(SCORED_TERMS, mostTermsOf(this.#config, image.session.gpu));
+        const parts = Math.ceil(count / terms);
+        const cuts = { parts, partEnd: parts, partTerms: terms, windowTerms: terms, termEnd: count };
+        work.dispatch("score", { ...call, ...cuts }, buffers, groupsOf(parts));
         const bytes = await image.session.readBack(work, [{ buffer: found, offset: 0, bytes: 4 * count }]);
         work.reset();
         scores.set(new Float32Array(bytes), at * image.stored.pageSlots);
@@ -252,7 +261,6 @@ export class DeviceRows {
   async #passingTables(image: DeviceImage, count: number): Promise<QueryTables> {
     const { record, session } = image;
     this.#passing ??= queryTables(session, record, "passing ");
-    await reserveParts(this.#passing, this.#rows.size);
     await this.#passing.queries.reserve(count);
     await this.#passing.states.reserve(count);
     return this.#passing;

@@ -38,8 +38,8 @@ const SOURCES: Record<
 > = {
   move: { code: MOVE, bindings: [R, R, W] },
   bias: { code: BIAS, bindings: [R, W] },
-  merge: { code: MERGE, bindings: [R, W] },
-  plan: { code: PLAN, bindings: [W, W] },
+  merge: { code: MERGE, bindings: [R, W, W] },
+  plan: { code: PLAN, bindings: [R, W, W] },
   score: { code: rowsKernel("score", true), bindings: [R, R, R, W, W] },
   build: { code: rowsKernel("build", true), bindings: [R, R, R, W] },
   patch: { code: rowsKernel("patch", true), bindings: [R, R, R, W, W] },

@@ -11,7 +11,7 @@ import { DeviceError } from "../../errors.ts";
 import { encodeWork } from "./encode_work.ts";
 import { LOOP_FACTOR, LOOP_SEED, LOOP_STEP } from "./kernels/self_test_kernel.ts";
 import type { Pipelines } from "./pipelines.ts";
-import { ADDED_KEY, FLAGGED_COUNTS, KEY_START, SUMS, TAKEN_KEY, toRecordLayout } from "./record_layout.ts";
+import { ADDED_KEY, KEY_START, SUMS, TAKEN_KEY, toRecordLayout } from "./record_layout.ts";
 import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
 import { BufferUsage, MapMode } from "./usage.ts";
 
@@ -45,7 +45,7 @@ export async function testArithmetic(device: GPUDevice, pipelines: Pipelines): P
   const next = numbersFrom(1);
   const terms = make(2 * KEYS * record.keyWords, STORAGE | COPY_DST);
   const queries = make(ROWS * record.queryWords, STORAGE | COPY_DST);
-  const states = make(stateWords, STORAGE | COPY_SRC), flagged = make(FLAGGED_COUNTS + 1 + ROWS, STORAGE);
+  const states = make(stateWords, STORAGE | COPY_SRC), flagged = make(1 + ROWS, STORAGE);
   const foundWords = 4 * PAIRS + 2;
   const found = make(foundWords, STORAGE | COPY_SRC),
     staging = make(foundWords + stateWords, MAP_READ | COPY_DST);
@@ -69,6 +69,7 @@ export async function testArithmetic(device: GPUDevice, pipelines: Pipelines): P
     scale: 0.3,
     softcap: 9,
     inverseSoftcap: 1 / 9,
+    ...{ parts: 1, partCount: 1, partEnd: 1, windowTerms: KEYS },
   };
   const call = {
     ...rule,

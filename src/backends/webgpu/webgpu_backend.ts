@@ -25,27 +25,39 @@ import { NO_ROW, NOTHING } from "../since.ts";
 import { keyHeadOf, queryColumns } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import type { SavedArrays } from "../../saved_array.ts";
-import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
+import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
 import type { KeyBlock } from "../float64/key_block.ts";
 import { Kernels } from "../float64/kernels.ts";
 import { RowStates } from "../float64/row_states.ts";
 import type { RowTotals } from "../float64/row_totals.ts";
 import { KeyReach, STEEP_SCORE } from "../key_reach.ts";
 import { ValueSpread } from "../value_spread.ts";
-import { weightRounding } from "../weight_rounding.ts";
 import { acquireDevice, type GpuDevice } from "./device.ts";
 import { DeviceRows } from "./device_rows.ts";
 import { HostRows } from "./host_rows.ts";
+import { MeasuredRounding } from "./measured_rounding.ts";
 import { toRecordLayout } from "./record_layout.ts";
 import { fitsDevice, restoreMirror, saveMirror } from "./saved_states.ts";
 import { StateMirror } from "./state_mirror.ts";
 import type { Traffic } from "./traffic.ts";
+import { weightDoubt } from "./weight_doubt.ts";
 
 /**
  * An exp is the operations that it takes. The other is fitted to what builds and patches of 64 and 256 keys take at
  * m = 512, n = 2048, d = dv = 64 on a software device (docs/webgpu.md): it has not been measured on hardware.
  */
 const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
+
+/**
+ * |scale| for which float32 products neither vanish nor overflow, whatever the rows are; beyond, rows are computed at the
+ * host.
+ */
+const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
+/**
+ * Values so small beside the weights that what a device flushes to 0 is no longer below their rounding, for each key: the
+ * magnitude of a row that is computed at the host for it.
+ */
+const FAINT = 2 ** -92;
 
 /** Attention on a graphics device. */
 export class WebgpuBackend implements Backend {
@@ -66,6 +78,9 @@ export class WebgpuBackend implements Backend {
   readonly #spread: ValueSpread;
   readonly #reach: KeyReach;
   readonly #certifier: Certifier<KeyBlock>;
+  readonly #measured: MeasuredRounding;
+  /** Head rows whose totals were computed from the rows when they were last certified. */
+  readonly #exactRows = new Set<number>();
   /** Whether the totals at hand were computed from the rows, in float64. */
   #isExact = false;
   /** The keys of the last moment that rows were computed for. */
@@ -83,6 +98,7 @@ export class WebgpuBackend implements Backend {
     this.#state = new RowStates(layout.valueDim + 2, 1);
     this.#spread = new ValueSpread(layout, layout.valueDim + 2);
     this.#reach = new KeyReach(layout, rule.scale);
+    this.#measured = new MeasuredRounding(layout, rule);
     this.keys = this.#rows.stored.source;
     this.kept = this.#rows.kept.source;
     this.queries = this.#rows.queries;
@@ -111,7 +127,8 @@ export class WebgpuBackend implements Backend {
   }
 
   bytes(): number {
-    return this.#rows.bytes() + this.#mirror.bytes() + this.#device.traffic.bufferBytes;
+    return this.#rows.bytes() + this.#mirror.bytes() + this.#measured.bytes() +
+      this.#device.traffic.bufferBytes;
   }
 
   store(changes: Changes, kept: Uint32Array): Promise<void> {
@@ -164,13 +181,10 @@ export class WebgpuBackend implements Backend {
     await this.#device.fetch(queries, since);
     const { heads } = this.#config.layout;
     this.#certifier.open(since, this.#rows.queries.live.length * heads);
+    this.#measured.begin();
     return Float64Array.from(queries, (slot) => {
       let squared = 0;
-      for (let head = 0; head < heads; head++) {
-        const totals = this.#takeStanding(slot, head, since);
-        const rounding = this.#roundingOf(totals, slot, head, since);
-        squared += this.#certifier.bound(totals, slot * heads + head, head, rounding) ** 2;
-      }
+      for (let head = 0; head < heads; head++) squared += this.#boundOf(slot, head, since) ** 2;
       return Math.sqrt(squared);
     });
   }
@@ -194,7 +208,7 @@ export class WebgpuBackend implements Backend {
     const { stored } = this.#rows, { work } = this.#kernels;
     const target = new Float32Array(slotCount);
     const norm = this.#select(row, head);
-    const isSteep = this.#reach.isSteep(norm, keyHeadOf(this.#config.layout, head));
+    const isSteep = this.#isSteep(norm, head);
     const scores = isSteep ? null : await this.#device.scores(row, head);
     const largest = scores ? scores.reduce((most, score) => Math.max(most, score), -Infinity) : 0;
     this.#select(row, head);
@@ -218,6 +232,8 @@ export class WebgpuBackend implements Backend {
   async save(querySize: number): Promise<SavedArrays> {
     const queries = this.#liveQueries();
     await this.#device.fetch(queries, NOTHING);
+    // What was measured is not in the file, and would make bounds here others than those of who loads it.
+    for (const row of this.#measured.forgetAll()) this.#certifier.changeRow(row);
     return saveMirror(this.#savedParts(), await this.#device.gpu(), queries, querySize);
   }
 
@@ -254,17 +270,23 @@ export class WebgpuBackend implements Backend {
     const { heads } = this.#config.layout;
     this.#mirror.forget(slots);
     for (const slot of slots) {
-      for (let row = slot * heads; row < (slot + 1) * heads; row++) this.#certifier.changeRow(row);
+      for (let row = slot * heads; row < (slot + 1) * heads; row++) {
+        this.#certifier.changeRow(row);
+        this.#measured.forget(row);
+      }
     }
   }
 
   /** Takes one head of a standing query; returns its norm. */
   #select(slot: number, head: number): number {
     const { rows, width, positions } = this.#rows.queries;
-    const { heads: maskHeads } = this.#rows.stored.bias;
-    const biasColumn = slot * maskHeads + (maskHeads > 1 ? head : 0);
-    this.#kernels.select(rows, slot * width, head, positions[slot], biasColumn);
+    this.#kernels.select(rows, slot * width, head, positions[slot], this.#biasColumn(slot, head));
     return this.#rows.queryNorm(rows, slot * width, head);
+  }
+
+  #biasColumn(slot: number, head: number): number {
+    const { heads } = this.#rows.stored.bias;
+    return slot * heads + (heads > 1 ? head : 0);
   }
 
   #takeStanding(slot: number, head: number, since: Since): RowTotals {
@@ -277,7 +299,7 @@ export class WebgpuBackend implements Backend {
   /** The totals of the selected row: of the state at hand, or, where that will not do, from the rows. */
   #total(norm: number, head: number, since: Since, isKnown: boolean): RowTotals {
     const stored = this.#rows.stored.block();
-    this.#isExact = !isKnown || this.#reach.isSteep(norm, keyHeadOf(this.#config.layout, head));
+    this.#isExact = !isKnown || this.#isSteep(norm, head) || this.#isFaint(head);
     if (!this.#isExact) {
       const exchange = since.slots.length === 0 ? null : {
         ...since,
@@ -295,24 +317,77 @@ export class WebgpuBackend implements Backend {
     return this.#kernels.total(this.#state, 0, block, null);
   }
 
+  /** Whether float32 may overflow in one head of a query of this norm, or lose what is below its range. */
+  #isSteep(norm: number, head: number): boolean {
+    const { layout, rule } = this.#config, scale = Math.abs(rule.scale);
+    const isInRange = scale === 0 || (scale >= LEAST_SCALE && scale <= MOST_SCALE);
+    return !isInRange || this.#reach.isSteep(norm, keyHeadOf(layout, head));
+  }
+
+  /** Whether the values that the state at hand has summed are so small that a device may have lost some. */
+  #isFaint(head: number): boolean {
+    const { layout, layout: { valueDim } } = this.#config;
+    if (this.#state.shift[0] === -Infinity || this.#reach.magnitudes[keyHeadOf(layout, head)] === 0) {
+      return false;
+    }
+    return this.#state.heavyCount[0] === 0 &&
+      this.#state.high[valueDim + 1] < FAINT * (1 + this.#rows.stored.keys.liveCount);
+  }
+
   #keysAt(since: Since): KeyBlock {
     if (since.slots.length === 0) return this.#rows.stored.block();
     if (this.#momentKeys?.since !== since) this.#momentKeys = { since, block: this.#rows.blockAt(since) };
     return this.#momentKeys.block;
   }
 
+  /** A bound on how far one head of a standing query is from what the stored keys make it. */
+  #boundOf(slot: number, head: number, since: Since): number {
+    const row = slot * this.#config.layout.heads + head;
+    const totals = this.#takeStanding(slot, head, since);
+    this.#noteExactness(row);
+    if (this.#isExact) return this.#certifier.bound(totals, row, head, NO_WEIGHT_ROUNDING);
+    if (since.slots.length === 0 && !this.#measured.errorOf(row)) this.#measure(row, slot, head, totals);
+    const error = this.#measured.errorOf(row);
+    if (!error) return this.#certifier.bound(totals, row, head, this.#roundingOf(totals, slot, head, since));
+    // All that is measured is what happened to o and to the mass; as the error of a sum it has the same effect.
+    const sumError = error.output * totals.mass / (2 * Math.sqrt(this.#config.layout.valueDim));
+    const known = new MeasuredTotals(totals, sumError);
+    return this.#certifier.bound(known, row, head, { mass: error.mass, variation: 0 });
+  }
+
+  /** Measures are shares of a row's mass, which is another number once the row is answered from its keys. */
+  #noteExactness(row: number): void {
+    if (this.#exactRows.has(row) === this.#isExact) return;
+    this.#certifier.changeRow(row);
+    if (this.#isExact) this.#exactRows.add(row);
+    else this.#exactRows.delete(row);
+  }
+
+  /** Measures what rounding did to the state at hand, which holds the stored keys. */
+  #measure(row: number, slot: number, head: number, totals: RowTotals): void {
+    const { rows, width, positions } = this.#rows.queries;
+    const selected = {
+      rows,
+      offset: slot * width,
+      head,
+      position: positions[slot],
+      biasColumn: this.#biasColumn(slot, head),
+    };
+    const diameter = 2 * this.#spread.radius(keyHeadOf(this.#config.layout, head));
+    this.#measured.measure(row, selected, totals, this.#rows.stored.block(), diameter);
+  }
+
   /** What computing the weights of the row at hand may have done to it. */
   #roundingOf(totals: RowTotals, slot: number, head: number, since: Since): WeightRounding {
-    if (this.#isExact) return NO_WEIGHT_ROUNDING;
-    const { layout, layout: { headDim }, rule, maskHeads } = this.#config;
+    const { layout, layout: { headDim } } = this.#config;
     const { rows, width } = this.#rows.queries;
     const norm = this.#rows.queryNorm(rows, slot * width, head);
-    const row = {
+    return weightDoubt({
       logSumExp: totals.logSumExp(),
       largestProduct: this.#reach.largestScore(norm, keyHeadOf(layout, head)),
       keyCount: this.#rows.stored.keys.liveCount + since.slots.length,
-    };
-    return weightRounding(row, rule, headDim, maskHeads > 0);
+      headDim,
+    });
   }
 
   #writeWeights(scores: Float32Array, shift: number, target: Float32Array): void {
@@ -330,6 +405,30 @@ export class WebgpuBackend implements Backend {
   #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {
     totals.writeOutput(output, at * this.#config.layout.valueDim);
     logSumExp[at] = totals.logSumExp();
+  }
+}
+
+/** The totals of a row whose error was measured. */
+class MeasuredTotals implements CertifiedTotals {
+  readonly shift: number;
+  readonly mass: number;
+  readonly massError = 0;
+  readonly sumError: number;
+  readonly #totals: RowTotals;
+
+  constructor(totals: RowTotals, sumError: number) {
+    this.#totals = totals;
+    this.shift = totals.shift;
+    this.mass = totals.mass;
+    this.sumError = sumError;
+  }
+
+  writeOutput(target: Float64Array, offset: number): void {
+    this.#totals.writeOutput(target, offset);
+  }
+
+  logSumExp(): number {
+    return this.#totals.logSumExp();
   }
 }
 
