@@ -9,6 +9,8 @@ import { maskKeys, maskQueries } from "./lazy/mask.ts";
 import type { Matrix } from "./matrix.ts";
 import type { Problem } from "./options.ts";
 
+const NO_ROWS = new Uint32Array(0);
+
 /** Makes the problem's backend, lets `wrap` put something before it, and fills it. */
 export async function fillBackend(
   problem: Problem,
@@ -27,7 +29,7 @@ export async function fillBackend(
   };
   const changes = { keys: maskKeys(mask, keys, scope), queries: maskQueries(mask, queries, scope) };
   try {
-    await backend.store(changes, new Uint32Array(keys.slots.length).fill(NO_ROW));
+    await backend.store(changes, new Uint32Array(keys.slots.length).fill(NO_ROW), NO_ROWS);
     await backend.update(queries.slots, []);
   } catch (error) {
     await backend.dispose();

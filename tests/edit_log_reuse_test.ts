@@ -52,7 +52,8 @@ for (const keepsInserts of [false, true]) {
       const fresh = new EditLog(WIDTH, base, keepsInserts, counted);
       const used = new EditLog(WIDTH, storeOf(random, size), keepsInserts, counted);
       edit(used, 1, size, before);
-      used.reuseOn(base);
+      used.clear();
+      used.rebase(base);
       assertEquals(seen(used, size), seen(fresh, size));
       for (const log of [used, fresh]) edit(log, 2, size, 500);
       assertEquals(seen(used, size), seen(fresh, size));

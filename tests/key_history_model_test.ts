@@ -86,6 +86,7 @@ type Step =
   | { readonly kind: "fail"; readonly slots: readonly number[] }
   | { readonly kind: "reach" | "lose"; readonly queries: readonly number[] }
   | { readonly kind: "clearUp" }
+  | { readonly kind: "loseBehind"; readonly changes: number }
   | { readonly kind: "catchUp"; readonly builds: boolean };
 
 // Few slots, numbers and positions, so that changes meet and undo each other.
@@ -107,11 +108,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("reach"), queries }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("lose"), queries }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("clearUp") }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("loseBehind"), changes: fc.integer({ min: 1, max: SLOTS }) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("catchUp"), builds: fc.boolean() }) },
 );
 
 /** Takes a step in both, and checks what the step itself has to do. */
-function take(step: Step, place: Place, model: Model): void {
+function take(step: Step, place: Place, model: Model, forgetsUndone: boolean): void {
   const { history } = place;
   switch (step.kind) {
     case "store": {
@@ -127,7 +132,7 @@ function take(step: Step, place: Place, model: Model): void {
     }
     case "fail": {
       const before = history.keptCount;
-      history.abandon(history.prepare(Uint32Array.from(step.slots)));
+      history.abandon(history.prepare(Uint32Array.from(step.slots)), history.takeFreed());
       assertEquals(history.keptCount, before);
       break;
     }
@@ -146,9 +151,17 @@ function take(step: Step, place: Place, model: Model): void {
     case "catchUp": {
       const expected = model.oldest(), oldest = history.oldest();
       assertEquals(oldest && { version: oldest.version, queries: [...oldest.queries] }, expected);
-      if (expected) take({ kind: step.builds ? "lose" : "reach", queries: expected.queries }, place, model);
+      if (!expected) break;
+      take({ kind: step.builds ? "lose" : "reach", queries: expected.queries }, place, model, forgetsUndone);
       break;
     }
+    case "loseBehind":
+      history.loseBehind(step.changes);
+      for (let oldest = model.oldest(); oldest; oldest = model.oldest()) {
+        if (model.changedSlots(oldest.version, forgetsUndone).length < step.changes) break;
+        for (const query of oldest.queries) model.versions.delete(query);
+      }
+      break;
   }
 }
 
@@ -162,6 +175,8 @@ function check(place: Place, model: Model, forgetsUndone: boolean): void {
   assertEquals(history.isCurrent, [...moments].every((moment) => moment === version));
   const wanted = model.wanted();
   assertGreaterOrEqual(history.keptCount, wanted.size);
+  place.wipe();
+  assertEquals(kept.rows.size, history.keptCount, "what nobody wants was not wiped");
   for (const [number, row] of wanted) assertEquals(kept.rows.get(number), row);
   const { missing, cohorts } = history.standing(Uint32Array.from([...ALL, ...ALL]));
   assertEquals([...missing], ALL.filter((query) => !versions.has(query)));
@@ -187,7 +202,7 @@ for (const forgetsUndone of [true, false]) {
       fc.property(fc.array(step, { maxLength: 120, size: "max" }), (steps) => {
         const place = new Place(forgetsUndone), model = new Model();
         for (const step of steps) {
-          take(step, place, model);
+          take(step, place, model, forgetsUndone);
           check(place, model, forgetsUndone);
         }
       }),

@@ -63,7 +63,7 @@ Deno.test("a batch that was not stored leaves nothing behind", () => {
   assertEquals(place.history.keptCount, 3);
   assertEquals(new Set([first, ...numbers]).size, 4, "slot 2 is empty");
   assertEquals(numbers[2], NO_ROW);
-  place.history.abandon(numbers);
+  place.history.abandon(numbers, new Uint32Array(0));
   assertEquals([place.history.version, place.history.keptCount], [1, 1]);
   assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]]]);
   assertEquals([...place.changesSince(1)], []);

@@ -14,6 +14,7 @@ import { ArrayBackend } from "../src/backends/array/array_backend.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { Random } from "./support/random.ts";
 
+const NONE = new Uint32Array(0);
 const KEYS = 37;
 const WIDTH = KEYS + 2;
 const EVERYWHERE = { before: Infinity, after: Infinity };
@@ -205,7 +206,7 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
     // The keys' bias counts, which is stored after the queries' empty one.
     const everyRow = Uint32Array.from(upTo(rows));
     const read = () => backend.read({ queries: everyRow, since: NOTHING });
-    await backend.store({ keys: first, queries }, new Uint32Array(keys).fill(NO_ROW));
+    await backend.store({ keys: first, queries }, new Uint32Array(keys).fill(NO_ROW), NONE);
     await backend.update(everyRow, []);
     const before = await read();
 
@@ -226,7 +227,7 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
     });
     const exchange = async (keys: RowChanges) => {
       const kept = Uint32Array.from(slots, (slot, t) => backend.keys.isLive(slot) ? t : NO_ROW);
-      await backend.store({ keys, queries: none }, kept);
+      await backend.store({ keys, queries: none }, kept, NONE);
       await backend.update(new Uint32Array(0), [{ queries: everyRow, since: { slots: keys.slots, kept } }]);
     };
     for (let round = 0; round < 1000; round++) {

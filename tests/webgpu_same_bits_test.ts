@@ -2,7 +2,7 @@
 // key slots alone, and neither the batch, the page, the window of a dispatch nor the number of rows that are refreshed
 // together changes a bit. ATTUNE_LONG=1 runs more seeds.
 
-import { DynamicAttention, type Matrix } from "../mod.ts";
+import type { DynamicAttention, Matrix } from "../mod.ts";
 import { WebgpuBackend } from "../src/backends/webgpu/webgpu_backend.ts";
 import { acquireDevice, type GpuDevice } from "../src/backends/webgpu/device.ts";
 import { MOST_PARTS, PART_TERMS, partsOf } from "../src/backends/webgpu/key_parts.ts";

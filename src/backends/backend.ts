@@ -147,9 +147,15 @@ export interface Backend {
   /**
    * Stores a batch, all of it or, when it rejects, nothing of it. The row that slot `changes.keys.slots[t]` held is
    * kept under the number `kept[t]`, which names no row that is still wanted; with {@link NO_ROW} it is dropped.
-   * Changed queries have no state from then on, the states of the others stay what they are.
+   * Changed queries have no state from then on, the states of the others stay what they are. The rows kept under the numbers
+   * in `dropped`, which may be among those in `kept`, are wiped before.
    */
-  store(changes: Changes, kept: Uint32Array): Promise<void>;
+  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void>;
+  /**
+   * Forgets rows that are gone: wipes those kept under the numbers in `dropped`, and then, since all states are of the
+   * stored rows, all bounds and measures that rows decided which are stored no more.
+   */
+  forget(dropped: Uint32Array): Promise<void>;
   /**
    * Brings states up to the stored rows: those of `build` from scratch, those of `patch` by what has happened since.
    * When it rejects, the queries that it names may have no state.

@@ -91,6 +91,10 @@ const TERMS = 5;
 const HIGHEST_POWER = 900;
 const FLOAT64_ROUNDING = 2 ** -52;
 const FLOAT32_ROUNDING = 2 ** -24;
+/** Rounding a number to float32 where it is subnormal. */
+const SUBNORMAL_ROUNDING = 2 ** -150;
+/** Below it a weight has lost digits, or itself, to underflow: a change is no longer a factor of it. */
+const SMALLEST_FACTOR = 2 ** -900;
 
 /** Stored keys and kept ones. */
 export interface Tables<Table> {
@@ -156,6 +160,15 @@ export class Certifier<Table> {
     if (this.#columns.size > 2 * this.#columnsLeft + COLUMN_MEMORY) this.#letGo();
   }
 
+  /** Forgets all that was measured. */
+  forget(): void {
+    this.#columns.clear();
+    this.#columnsLeft = 0;
+    this.#pending = [];
+    this.#sumsHoldSince = ++this.#batch;
+    this.#output.fill(0);
+  }
+
   /** The state of a row has changed. */
   changeRow(row: number): void {
     if (row < this.#rowCapacity) this.#ages[row]++;
@@ -207,7 +220,8 @@ export class Certifier<Table> {
       diameter,
       norm + ledger,
     );
-    return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm;
+    return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
+      Math.sqrt(layout.valueDim) * SUBNORMAL_ROUNDING;
   }
 
   /** Adds to a row's sums the changed keys that are not in them yet. */
@@ -248,7 +262,8 @@ export class Certifier<Table> {
     const weight = wasLive ? column.weight[row] : 0;
     const distanceBefore = wasLive ? column.distance[row] : 0;
 
-    const isSparse = sparse !== null && pairs.hasSameBias(tables.kept, kept, tables.stored, slot);
+    const isSparse = sparse !== null && weight >= SMALLEST_FACTOR &&
+      pairs.hasSameBias(tables.kept, kept, tables.stored, slot);
     let after = 0, change = weight, distanceAfter = 0, scoreAfter = 0;
     if (isLive) {
       if (isSparse) {

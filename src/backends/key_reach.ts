@@ -1,7 +1,8 @@
 /**
  * How large the rows of keys and values are that any state holds, by key head. Beyond float32's comfort a row is *steep*
- * and answered in float64 from its keys instead of from its sums: products and sums must not overflow, and the kernels take scores beyond
- * ±2²¹ for ±2²¹, which matters where the largest one is. The bounds only grow, but when all states are computed anew.
+ * and answered in float64 from its keys instead of from its sums: products and sums must not overflow, and the kernels take
+ * scores beyond ±2²¹ for ±2²¹, which matters where the largest one is. The bounds grow as rows come, and are measured anew
+ * when nothing is kept: where all states are computed from scratch, and where rows that set a bound have to be forgotten.
  */
 
 import type { HeadLayout } from "../core/head_layout.ts";
@@ -28,6 +29,8 @@ export class KeyReach {
   readonly #scale: number;
   readonly norms: Float64Array;
   readonly magnitudes: Float64Array;
+  /** Whether a row is gone that set a bound. */
+  #isOutdated = false;
 
   constructor(layout: HeadLayout, scale: number) {
     this.#layout = layout;
@@ -37,14 +40,29 @@ export class KeyReach {
   }
 
   /** Measures the live keys of a table alone. */
-  layAround(table: MeasuredKeys): void {
+  refit(table: MeasuredKeys): void {
+    this.#isOutdated = false;
     this.norms.fill(0);
     this.magnitudes.fill(0);
-    for (let slot = 0; slot < table.size; slot++) this.holdRow(table, slot);
+    for (let slot = 0; slot < table.size; slot++) this.include(table, slot);
   }
 
-  /** Holds one key of a table, if it is live. */
-  holdRow(table: MeasuredKeys, slot: number): void {
+  /** Notes that a key of a table, if it is live, is about to be replaced or deleted. */
+  release(table: MeasuredKeys, slot: number): void {
+    if (this.#isOutdated || !table.isLive(slot)) return;
+    for (let head = 0; head < this.#layout.kvHeads; head++) {
+      const setsNorm = table.norms[slot * this.#layout.kvHeads + head] >= this.norms[head];
+      if (setsNorm || table.magnitude(slot, head) >= this.magnitudes[head]) this.#isOutdated = true;
+    }
+  }
+
+  /** Measures anew if a row is gone that set a bound; nothing is kept. */
+  forget(table: MeasuredKeys): void {
+    if (this.#isOutdated) this.refit(table);
+  }
+
+  /** Lets the bounds grow until they hold one key of a table, if it is live. */
+  include(table: MeasuredKeys, slot: number): void {
     if (!table.isLive(slot)) return;
     for (let head = 0; head < this.#layout.kvHeads; head++) {
       this.norms[head] = Math.max(this.norms[head], table.norms[slot * this.#layout.kvHeads + head]);
@@ -56,6 +74,7 @@ export class KeyReach {
   restore(norms: Float64Array, magnitudes: Float64Array): void {
     this.norms.set(norms);
     this.magnitudes.set(magnitudes);
+    this.#isOutdated = false;
   }
 
   /** Largest |scale|·|q·k| that a query of this norm can have. */

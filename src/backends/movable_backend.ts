@@ -98,8 +98,12 @@ export class MovableBackend implements Backend {
     return this.#current.bytes();
   }
 
-  store(changes: Changes, kept: Uint32Array): Promise<void> {
-    return this.#current.store(changes, kept);
+  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return this.#current.store(changes, kept, dropped);
+  }
+
+  forget(dropped: Uint32Array): Promise<void> {
+    return this.#current.forget(dropped);
   }
 
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {

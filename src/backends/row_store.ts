@@ -33,6 +33,7 @@ export class RowStore implements RowSource {
     rows.set(this.rows);
     live.set(this.live);
     positions.set(this.positions);
+    this.rows.fill(0);
     this.rows = rows;
     this.live = live;
     this.positions = positions;
@@ -64,6 +65,12 @@ export class RowStore implements RowSource {
     this.live[slot] = live;
     this.positions[slot] = position;
     if (slot >= this.size) this.size = slot + 1;
+  }
+
+  /** Empties a slot and wipes its row, if there is room for one. */
+  wipe(slot: number): void {
+    if (slot < this.size) this.mark(slot, 0, 0);
+    this.rows.fill(0, slot * this.width, (slot + 1) * this.width);
   }
 
   bytes(): number {

@@ -1,6 +1,7 @@
 /**
- * Balls that hold all values, stored and kept, one a key head: a centre and a radius. A radius never shrinks but when
- * the ball is laid anew, which is when nothing is kept.
+ * Balls that hold all values, stored and kept, one for each key head: a centre and a radius. Balls grow as rows come, and are
+ * fitted anew when nothing is kept: where all states are computed from scratch, and where rows that decided about a ball
+ * are gone and have to be forgotten.
  */
 
 import type { HeadLayout } from "../core/head_layout.ts";
@@ -21,6 +22,10 @@ export class ValueSpread {
   readonly #width: number;
   readonly #centres: Float64Array;
   readonly #radii: Float64Array;
+  /** Slots of the values that the centres are the mean of; null where that is not known. */
+  #sampled: Set<number> | null = null;
+  /** Whether a value is gone that a centre or a radius was made of. */
+  #isOutdated = false;
 
   constructor(layout: HeadLayout, width: number) {
     this.#layout = layout;
@@ -29,23 +34,24 @@ export class ValueSpread {
     this.#radii = new Float64Array(layout.kvHeads);
   }
 
-  /** Lays the balls around about the mean of a block's live values. */
-  layAround(block: ValueRows): void {
+  /** Fits the balls to a block's live values, around the mean of some of them. */
+  refit(block: ValueRows): void {
     const { kvHeads, valueDim } = this.#layout;
     const { count, live, values } = block;
     const width = this.#width, centres = this.#centres;
     const step = Math.max(1, Math.floor(count / SAMPLE));
-    let sampled = 0;
+    const sampled = this.#sampled = new Set<number>();
+    this.#isOutdated = false;
     centres.fill(0);
     for (let j = 0; j < count; j += step) {
       if (live[j] === 0) continue;
-      sampled++;
+      sampled.add(j);
       for (let head = 0; head < kvHeads; head++) {
         const offset = (j * kvHeads + head) * width;
         for (let c = 0; c < valueDim; c++) centres[head * valueDim + c] += values[offset + c];
       }
     }
-    if (sampled > 0) { for (let at = 0; at < centres.length; at++) centres[at] /= sampled; }
+    if (sampled.size > 0) { for (let at = 0; at < centres.length; at++) centres[at] /= sampled.size; }
     for (let head = 0; head < kvHeads; head++) {
       const centre = centres.subarray(head * valueDim, (head + 1) * valueDim);
       this.#radii[head] = furthest(centre, block, kvHeads * width, head * width);
@@ -61,20 +67,36 @@ export class ValueSpread {
   restore(centres: Float64Array, radii: Float64Array): void {
     this.#centres.set(centres);
     this.#radii.set(radii);
+    this.#sampled = null;
+    this.#isOutdated = false;
   }
 
   /** Lets the balls grow until they hold one value of a block, if it is live. */
-  holdRow(block: ValueRows, j: number): void {
+  include(block: ValueRows, j: number): void {
     if (block.live[j] === 0) return;
-    const { kvHeads, valueDim } = this.#layout;
-    const radii = this.#radii;
-    for (let head = 0; head < kvHeads; head++) {
-      const offset = (j * kvHeads + head) * this.#width;
-      radii[head] = Math.max(
-        radii[head],
-        distance(this.#centres, head * valueDim, block.values, offset, valueDim),
-      );
+    for (let head = 0; head < this.#layout.kvHeads; head++) {
+      this.#radii[head] = Math.max(this.#radii[head], this.#distanceOf(block, j, head));
     }
+  }
+
+  /** Notes that a value of a block, if it is live, is about to be replaced or deleted. */
+  release(block: ValueRows, j: number): void {
+    if (this.#isOutdated || block.live[j] === 0) return;
+    this.#isOutdated = this.#sampled === null || this.#sampled.has(j);
+    for (let head = 0; head < this.#layout.kvHeads; head++) {
+      if (this.#distanceOf(block, j, head) >= this.#radii[head]) this.#isOutdated = true;
+    }
+  }
+
+  /** Fits the balls anew if a value is gone that they were made of; nothing is kept. */
+  forget(block: ValueRows): void {
+    if (this.#isOutdated) this.refit(block);
+  }
+
+  #distanceOf(block: ValueRows, j: number, head: number): number {
+    const { kvHeads, valueDim } = this.#layout;
+    const offset = (j * kvHeads + head) * this.#width;
+    return distance(this.#centres, head * valueDim, block.values, offset, valueDim);
   }
 
   /** The radius of the ball of a key head. */

@@ -168,14 +168,15 @@ export class EditLog implements RowSource {
     return taken;
   }
 
-  /** Puts the log on another base that holds the same rows as the old one: the old one was stored there. */
+  /** Puts the log on another base: one that holds the same rows as the old one, or any where the log is empty. */
   rebase(base: RowSource): void {
     this.#base = base;
   }
 
-  /** Empties a log that is done with, to be used again on another base: making one takes longer than a small edit. */
-  reuseOn(base: RowSource): void {
-    this.#base = base;
+  /** Wipes a log that is done with; `rebase` puts it to use again, since making one takes longer than a small edit. */
+  clear(): void {
+    this.#rows.fill(0, 0, this.size * this.#width);
+    this.#positions.fill(0, 0, this.size);
     this.#indices.clear();
     this.#uncounted = 0;
     if (this.#slots.length <= ROOM_KEPT) return;
@@ -244,6 +245,7 @@ export class EditLog implements RowSource {
       this.#rows.copyWithin(at * this.#width, last * this.#width, (last + 1) * this.#width);
       this.#indices.set(this.#slots[at], at);
     }
+    this.#rows.fill(0, last * this.#width, (last + 1) * this.#width);
     this.#indices.delete(slot);
     if (!this.#counted.has(slot)) this.#uncounted--;
   }
@@ -254,5 +256,6 @@ function grown<Numbers extends Uint32Array | Uint8Array | Float64Array | Float32
   to: Numbers,
 ): Numbers {
   to.set(from);
+  from.fill(0);
   return to;
 }

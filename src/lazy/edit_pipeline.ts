@@ -117,7 +117,7 @@ export class EditPipeline {
 
   /** Brings every row up to date; "rebuild" computes all of them from scratch, whatever waits. */
   flush(operation: string, plan?: "rebuild"): Promise<void> {
-    return this.#answer(() => this.#flush(operation, plan === "rebuild"));
+    return this.#answer(() => this.#flush(operation, { fromScratch: plan === "rebuild" }));
   }
 
   /** Exact attention of standing queries. */
@@ -168,7 +168,7 @@ export class EditPipeline {
   whenCurrent<T>(operation: string, ask: () => Promise<T>): Promise<T> {
     return this.#answer(() => {
       // Its failure reaches what is queued behind it.
-      this.#flush(operation, false).catch(ignore);
+      this.#flush(operation).catch(ignore);
       return this.#queue.enqueue(operation, () => {
         this.#balance.reset();
         this.#changesSincePeek = 0;
@@ -191,9 +191,9 @@ export class EditPipeline {
     return this.#queue.enqueue(operation, takePlace, true);
   }
 
-  /** Waits for what was asked before, then gives the backend back. */
+  /** Answers what was asked before, takes nothing new, flushes by itself included, and then gives the backend back. */
   async dispose(): Promise<void> {
-    await this.#queue.idle();
+    await this.#queue.close();
     await this.#backend.dispose();
   }
 
@@ -211,12 +211,14 @@ export class EditPipeline {
     });
   }
 
-  #flush(operation: string, fromScratch: boolean): Promise<void> {
+  /** Brings every row up to date; what is gone is forgotten where a caller has asked, not at each threshold. */
+  #flush(operation: string, { fromScratch = false, forgets = true } = {}): Promise<void> {
     const { written } = this.counts;
     const layer = this.#sealAll();
     return this.#inTurn(operation, layer, async () => {
       if (fromScratch) await this.#orFailAll(() => this.rows.rebuild());
       else await this.#bringUp(this.rows.all());
+      if (forgets) await this.#orFailAll(() => this.rows.forget());
       this.#settle();
       this.counts.applied = written;
     });
@@ -314,13 +316,14 @@ export class EditPipeline {
   }
 
   #flushAtThreshold(): void {
+    if (this.#queue.isClosed) return;
     const pending = this.#pendingEdits();
     if (this.#flushingByItself || pending.edits === 0 || !this.#config.threshold.isReached(pending)) return;
     this.#flushingByItself = true;
     const operation = "DynamicAttention.flush";
     const flushed = this.#config.policy === "auto"
       ? this.#raiseFloor(operation)
-      : this.#flush(operation, false);
+      : this.#flush(operation, { forgets: false });
     flushed.then(
       () => {
         this.#flushingByItself = false;

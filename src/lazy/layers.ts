@@ -96,7 +96,7 @@ export class LayerStack {
     const draft = this.#layerOn(this.#top);
     const result = edits(draft);
     absorb(this.#top, draft);
-    this.#spare = draft;
+    this.#setAside(draft);
     return result;
   }
 
@@ -126,7 +126,7 @@ export class LayerStack {
     const above = this.#sealed[0] ?? this.#top;
     above.keys.rebase(this.#stored.keys);
     above.queries.rebase(this.#stored.queries);
-    this.#spare = layer ?? null;
+    if (layer) this.#setAside(layer);
   }
 
   /** The keys of layers up to this number wait no more: they are known to every row, or on their way to be. */
@@ -140,8 +140,10 @@ export class LayerStack {
   putBack(): void {
     if (this.#sealed.length === 0) return;
     const [lowest, ...others] = this.#sealed;
-    for (const layer of others) absorb(lowest, layer);
-    absorb(lowest, this.#top);
+    for (const layer of [...others, this.#top]) {
+      absorb(lowest, layer);
+      this.#setAside(layer);
+    }
     this.#top = { keys: lowest.keys, queries: lowest.queries };
     this.#sealed = [];
     for (const [slot, last] of this.#waiting) if (last >= lowest.number) this.#waiting.delete(slot);
@@ -185,12 +187,19 @@ export class LayerStack {
     };
   }
 
+  /** Wipes a layer that is done with, and keeps it for later. */
+  #setAside({ keys, queries }: Layer): void {
+    keys.clear();
+    queries.clear();
+    this.#spare = { keys, queries };
+  }
+
   #layerOn(base: StoredRows): Layer {
     if (this.#spare) {
       const { keys, queries } = this.#spare;
       this.#spare = null;
-      keys.reuseOn(base.keys);
-      queries.reuseOn(base.queries);
+      keys.rebase(base.keys);
+      queries.rebase(base.queries);
       return { keys, queries };
     }
     const { layout, mask } = this.#config;

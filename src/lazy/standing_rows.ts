@@ -94,15 +94,21 @@ export class StandingRows {
 
   /** Stores changes, of which the key slots are these; all or nothing. `toChanges` may throw. */
   async store(slots: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
+    const dropped = this.#history.takeFreed();
     const kept = this.#history.prepare(slots);
     try {
-      await this.#backend.store(toChanges(), kept);
+      await this.#backend.store(toChanges(), kept, dropped);
     } catch (cause) {
-      this.#history.abandon(kept);
+      this.#history.abandon(kept, dropped);
       throw cause;
     }
     this.#history.commit(slots, kept, queries);
     if (queries.length > 0) this.#all = null;
+  }
+
+  /** Forgets keys and queries that are gone, when all rows are up to date. */
+  async forget(): Promise<void> {
+    await this.#backend.forget(this.#history.takeFreed());
   }
 
   /** Brings rows up to date, each in the way that is cheaper; when it fails, they are computed anew next time. */
@@ -113,7 +119,7 @@ export class StandingRows {
     for (const cohort of cohorts) {
       const changes = cohort.since.slots.length;
       if (changes === 0) this.#history.reach(cohort.queries);
-      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(cohort);
+      else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
       else build.push(cohort.queries);
     }
     await this.#update(joined(build), patch);
@@ -138,24 +144,13 @@ export class StandingRows {
     const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.keptLimit(sizes);
     if (!history.isGrown && history.keptCount <= limit) return;
     history.clearUp();
-    for (
-      let cohort = history.oldest();
-      cohort && cohort.since.slots.length >= breakEven;
-      cohort = history.oldest()
-    ) {
-      history.lose(cohort.queries);
-      history.clearUp();
-    }
-    if (history.keptCount <= limit) return;
-    // Many moments share it. What has missed little by little catches up, for no more than it would have cost before.
-    for (
-      let cohort = history.oldest();
-      cohort && history.keptCount > limit / 2;
-      cohort = history.oldest()
-    ) {
+    history.loseBehind(breakEven);
+    // Many moments share what is left. What has missed little catches up, for no more than it would have cost before.
+    while (history.keptCount > limit) {
+      const cohort = history.oldest();
+      if (!cohort) return;
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
-      else await this.#update(NO_ROWS, [cohort]);
-      history.clearUp();
+      else await this.#update(NO_ROWS, [inSlotOrder(cohort)]);
     }
   }
 
@@ -241,6 +236,17 @@ export class StandingRows {
 }
 
 const NO_ROWS = new Uint32Array(0);
+
+/**
+ * A cohort whose changes are in the order of their slots: the bits of a sum must not depend on the order of batches, which
+ * reads of other rows decide.
+ */
+function inSlotOrder({ queries, since }: Cohort): Cohort {
+  const { slots, kept } = since;
+  if (slots.every((slot, at) => at === 0 || slots[at - 1] < slot)) return { queries, since };
+  const order = Uint32Array.from(slots.keys()).sort((a, b) => slots[a] - slots[b]);
+  return { queries, since: { slots: order.map((at) => slots[at]), kept: order.map((at) => kept[at]) } };
+}
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {
   if (parts.length === 1) return parts[0];

@@ -1,9 +1,11 @@
 /**
- * What a backend is asked, in the order in which it was asked, one at a time; and how a failure is told. When one
- * question fails in a way that those behind it were built on, they reject with the same error.
+ * Asks a backend one question at a time, in the order of the calls, and reports failures. When a question fails in a way
+ * that those behind it were built on, they reject with the same error.
+ *
+ * Invariant: once the queue is closed nothing new is queued, and when `close` resolves nothing of it runs any more.
  */
 
-import { AttentionError, BackendError, DeviceError } from "../errors.ts";
+import { AttentionError, BackendError, DeviceError, DisposedError } from "../errors.ts";
 
 /** A queue for one backend. */
 export class TurnQueue {
@@ -14,17 +16,24 @@ export class TurnQueue {
   #failure: AttentionError | null = null;
   /** The last such failure, until a caller has been told of it. */
   #untold: AttentionError | null = null;
+  #isClosed = false;
 
   /** Errors call the backend by the name that it has at the time. */
   constructor(backend: { readonly name: string }) {
     this.#backend = backend;
   }
 
+  /** Whether `close` was called. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /**
    * Runs `run` when its turn comes; what it throws becomes an error of the library. What is `independent` builds on
-   * nothing before it, and runs whatever fails there.
+   * nothing before it, and runs whatever fails there. A closed queue rejects with a {@link DisposedError}.
    */
   enqueue<T>(operation: string, run: () => Promise<T>, independent = false): Promise<T> {
+    if (this.#isClosed) return Promise.reject(new DisposedError(operation));
     const generation = this.#generation;
     const result = this.#tail.then(async () => {
       if (generation !== this.#generation && !independent) throw this.#failure;
@@ -71,8 +80,9 @@ export class TurnQueue {
     }
   }
 
-  /** Resolves when all that is queued now has run. */
-  idle(): Promise<void> {
+  /** Takes nothing new from now on; resolves when all that was queued before has run. */
+  close(): Promise<void> {
+    this.#isClosed = true;
     return this.#tail;
   }
 }

@@ -66,8 +66,11 @@ export class Wrapped implements Backend {
   bytes(): number {
     return this.inner.bytes();
   }
-  store(changes: Changes, kept: Uint32Array): Promise<void> {
-    return this.inner.store(changes, kept);
+  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return this.inner.store(changes, kept, dropped);
+  }
+  forget(dropped: Uint32Array): Promise<void> {
+    return this.inner.forget(dropped);
   }
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     return this.inner.update(build, patch);
@@ -100,9 +103,9 @@ export class Wrapped implements Backend {
 
 /** Takes its time, as a device does: each call is answered some turns of the event loop later. */
 export class SlowBackend extends Wrapped {
-  override async store(changes: Changes, kept: Uint32Array): Promise<void> {
+  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
     await turn();
-    await super.store(changes, kept);
+    await super.store(changes, kept, dropped);
     await turn();
   }
   override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
@@ -133,12 +136,12 @@ export class FailingBackend extends SlowBackend {
   /** Asked when it has been filled with everything. */
   failsToRestore: () => boolean = () => false;
 
-  override async store(changes: Changes, kept: Uint32Array): Promise<void> {
+  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
     if (this.fails()) {
       await turn();
       throw new Error("device lost");
     }
-    await super.store(changes, kept);
+    await super.store(changes, kept, dropped);
   }
   override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     if (this.failsToUpdate()) {

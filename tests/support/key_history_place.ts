@@ -59,6 +59,7 @@ export class Place {
 
   /** Stores a batch and says under which numbers the replaced rows are kept. */
   store(edits: Edits, lost: readonly number[] = []): number[] {
+    this.wipe();
     const slots = Uint32Array.from(edits, ([slot]) => slot);
     const numbers = this.history.prepare(slots);
     edits.forEach(([slot, row], t) => {
@@ -72,6 +73,11 @@ export class Place {
     });
     this.history.commit(slots, numbers, Uint32Array.from(lost));
     return [...numbers];
+  }
+
+  /** Wipes the rows that are kept for nobody any more. */
+  wipe(): void {
+    for (const number of this.history.takeFreed()) this.kept.rows.delete(number);
   }
 
   reach(...queries: number[]): void {

@@ -66,7 +66,7 @@ export class WasmMemory {
     this.#runner = new PieceRunner(kernels, arena);
     this.#rule = rule;
     this.#count = queries.length;
-    this.rows = new RowBlocks(arena, rule, queries.length, 64 * queries.length);
+    this.rows = new RowBlocks(arena, rule, queries.length);
     queries.forEach((query, row) => this.rows.setQuery(row, query, positions?.[row]));
     this.entries = new Array<Entry | null>(capacity).fill(null);
     this.#heavy = queries.map(() => new Map<number, number>());

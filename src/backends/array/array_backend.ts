@@ -38,6 +38,8 @@ import { ValueSpread } from "../value_spread.ts";
 /** Of an exchange that nobody patches by. */
 const NOT_COMPARED = new Uint8Array(0);
 
+const NO_ROWS = new Uint32Array(0);
+
 const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 
 /** Attention over typed arrays in the thread of the caller. */
@@ -94,18 +96,31 @@ export class ArrayBackend implements Backend {
     return this.#stored.bytes() + this.#kept.bytes() + this.#queryRows.bytes() + this.#states.bytes();
   }
 
-  store({ keys, queries }: Changes, kept: Uint32Array): Promise<void> {
+  store({ keys, queries }: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
     return Promise.try(() => {
       // All that can fail, for want of memory, comes before the first change.
       this.#reserve(keys, queries, kept);
+      for (const number of dropped) this.#kept.wipe(number);
+      const before = this.#stored.block();
       keys.slots.forEach((slot, t) => {
         if (kept[t] !== NO_ROW) this.#kept.copyFrom(this.#stored, slot, kept[t]);
+        this.#spread.release(before, slot);
       });
       this.#stored.store(keys);
       const block = this.#stored.block();
-      for (const slot of keys.slots) this.#spread.holdRow(block, slot);
+      for (const slot of keys.slots) this.#spread.include(block, slot);
       this.#certifier.changeKeys(keys.slots);
       this.#storeQueries(queries);
+    });
+  }
+
+  forget(dropped: Uint32Array): Promise<void> {
+    return Promise.try(() => {
+      for (const number of dropped) this.#kept.wipe(number);
+      this.#spread.forget(this.#stored.block());
+      this.#certifier.forget();
+      this.#kernels.forgetQuery();
+      this.#passing.clear(0);
     });
   }
 
@@ -116,7 +131,7 @@ export class ArrayBackend implements Backend {
       this.#kernels.reserve(block.count, changes);
       for (const cohort of patch) this.#patch(cohort);
       for (const slot of build) this.#build(slot);
-      if (build.length === this.#queryRows.liveCount) this.#spread.layAround(block);
+      if (build.length === this.#queryRows.liveCount) this.#spread.refit(block);
     });
   }
 
@@ -193,7 +208,7 @@ export class ArrayBackend implements Backend {
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
-    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW));
+    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW), NO_ROWS);
     if (!states) {
       return await this.update(rows.queries.slots.filter((_, t) => rows.queries.live[t] === 1), []);
     }
@@ -238,6 +253,7 @@ export class ArrayBackend implements Backend {
       const slot = slots[t];
       this.#queryRows.mark(slot, live[t], positions[t]);
       if (live[t] === 1) this.#queryRows.rows.set(rows.subarray(t * width, (t + 1) * width), slot * width);
+      else this.#queryRows.wipe(slot);
       for (let row = slot * heads; row < (slot + 1) * heads; row++) this.#clear(row);
     }
     this.#stored.bias.storeQueries(queries);

@@ -45,6 +45,11 @@ export class BiasTable {
     });
   }
 
+  /** Wipes the numbers of a key slot. */
+  wipeKey(slot: number): void {
+    this.data.fill(0, slot * this.stride, (slot + 1) * this.stride);
+  }
+
   /** Copies the numbers of a key slot of another table; this one has room for all queries that there are. */
   copyKey(source: BiasTable, slot: number, to: number): void {
     if (this.heads === 0) return;

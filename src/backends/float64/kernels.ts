@@ -75,6 +75,11 @@ export class Kernels implements PairMeasures<KeyBlock> {
     this.#biasColumn = biasColumn;
   }
 
+  /** Wipes the query that was selected last. */
+  forgetQuery(): void {
+    this.#query.fill(0);
+  }
+
   /** Computes the state of `row` from the keys of `stored`. */
   buildRow(states: RowStates, row: number, stored: KeyBlock): void {
     states.clear(row);
@@ -106,7 +111,6 @@ export class Kernels implements PairMeasures<KeyBlock> {
     const start = row * width;
     const mass = start + width - 2;
     const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
-    const heaviest = (shift + HEAVY_POWER) * Math.LN2;
     let additions = 0, exponentials = 0;
     let massPeak = high[mass], magnitudePeak = high[mass + 1];
     for (let t = 0; t < slots.length; t++) {
@@ -118,7 +122,8 @@ export class Kernels implements PairMeasures<KeyBlock> {
         addCompensated(high, low, start, width, -a, valuesBefore, kept[t] * stride + valueStart);
         additions++;
       }
-      if (after > heaviest) {
+      // By exponents, as the shift is: beyond 2^53 the next power is no other score.
+      if (exponentOf(after) - shift > HEAVY_POWER) {
         // Without room for it the row loses its trust, and is built with it in the sums.
         if (!states.addHeavy(row, slot, after)) states.massError[row] = Infinity;
       } else if (after > -Infinity) {

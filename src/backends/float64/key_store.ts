@@ -42,7 +42,10 @@ export class KeyStore {
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t];
       this.keys.mark(slot, live[t], positions[t]);
-      if (live[t] === 0) continue;
+      if (live[t] === 0) {
+        this.wipe(slot);
+        continue;
+      }
       const start = t * rowWidth;
       this.keys.rows.set(rows.subarray(start, start + keyWidth), slot * keyWidth);
       for (let head = 0; head < kvHeads; head++) {
@@ -51,6 +54,13 @@ export class KeyStore {
       }
     }
     this.bias.storeKeys({ slots, bias });
+  }
+
+  /** Empties a slot and wipes all that it held. */
+  wipe(slot: number): void {
+    this.keys.wipe(slot);
+    this.#values.wipe(slot);
+    this.bias.wipeKey(slot);
   }
 
   /** Copies a live slot of another store. */

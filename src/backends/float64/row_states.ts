@@ -67,6 +67,7 @@ export class RowStates {
     this.massError[row] = 0;
     this.sumError[row] = 0;
     this.heavyCount[row] = 0;
+    this.heavyScores.fill(0, row * HEAVY_KEYS, (row + 1) * HEAVY_KEYS);
   }
 
   /** Copies the state of `row` of `source` to row `to`. */
@@ -103,6 +104,7 @@ export class RowStates {
       const last = start + --this.heavyCount[row];
       this.heavySlots[at] = this.heavySlots[last];
       this.heavyScores[at] = this.heavyScores[last];
+      this.heavyScores[last] = 0;
       return true;
     }
     return false;

@@ -61,8 +61,9 @@ export class RowTotals {
     }
   }
 
-  /** Whether the ledger lets the row be read. */
+  /** Whether the ledger lets the row be read. Without mass only a row of no keys is: its shift says nothing of the next key. */
   isTrusted(tolerance: number): boolean {
+    if (this.mass === 0) return this.shift === -Infinity;
     return isTrusted(this.massError, this.mass, this.sumError, this.sums[this.#width - 1], tolerance);
   }
 

@@ -13,6 +13,13 @@ export const BLOCK_ROWS = 8;
 export const BLOCK_BYTES = 32;
 /** Terms that are summed plainly before they go to the two-float sums. */
 export const CHUNK_TERMS = 32;
+/** A patch of so few terms is summed in float64: beside what it changes that costs little, and single edits leave no rounding. */
+export const FEW_TERMS = 16;
+/**
+ * Rows of so few keys are always summed in float64: float32 from scratch makes few roundings there, and may be right by
+ * luck where a chain of 32 multiply-adds is not. It takes up to 1.8 times as long.
+ */
+export const FEW_KEYS = 256;
 
 /** u32: d. */
 export const HEAD_DIM = 0;
@@ -66,11 +73,11 @@ export const SUM_ERROR = 96;
 export const FLAGS = 100;
 /** Address of SCRATCH_BYTES that only one thread uses. */
 export const SCRATCH = 104;
-/** Address of the events: EVENT_BYTES each. */
+/** Address of the events: a list of ROW_EVENTS for each row. */
 export const EVENTS = 108;
-/** u32: how many events there is room for; beyond it the row is flagged. */
-export const EVENT_CAPACITY = 112;
-/** u32: events so far. */
+/** Address of an i32 for each row: its events in the last patch. */
+export const EVENT_COUNTS = 112;
+/** u32: events of all rows since it was set to 0. */
 export const EVENT_COUNT = 116;
 /** u32: pairs, which are the first terms of a patch: two terms with one key, whose weight is computed once. */
 export const PAIR_COUNT = 120;
@@ -79,16 +86,20 @@ export const PAIR_COUNT = 120;
  * is multiplied.
  */
 export const TWIN_COUNT = 124;
+/** u32: a call of at most this many terms is summed in float64. */
+export const EXACT_TERMS = 128;
 /** Bytes of a job. */
-export const JOB_BYTES = 128;
+export const JOB_BYTES = 192;
 
 /**
  * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once twins are joined, weights in float64,
  * and four sums of one row.
  */
 export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 5) * BLOCK_BYTES + 4 * CHUNK_TERMS;
-/** A heavy key was met: u32 row, u32 term, f32 score. */
-export const EVENT_BYTES = 12;
+/** A heavy key was met: u32 term, f32 score. */
+export const EVENT_BYTES = 8;
+/** Events of a row that there is room for in a patch, eight that go and eight that come; with more it is flagged. */
+export const ROW_EVENTS = 16;
 /** The shift of sums of no keys. */
 export const EMPTY_SHIFT = -0x40000000;
 /** The ceiling under which no key is heavy. */

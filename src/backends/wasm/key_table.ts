@@ -66,6 +66,7 @@ export class KeyTable implements RowSource {
     if (this.norms.length < size * kvHeads) {
       const norms = new Float64Array(Math.max(size * kvHeads, 2 * this.norms.length));
       norms.set(this.norms);
+      this.norms.fill(0);
       this.norms = norms;
     }
   }
@@ -89,7 +90,10 @@ export class KeyTable implements RowSource {
       const slot = slots[t];
       this.#count += live[t] - (this.isLive(slot) ? 1 : 0);
       this.#marks.mark(slot, live[t], positions[t]);
-      if (live[t] === 0) continue;
+      if (live[t] === 0) {
+        this.#wipeRow(slot);
+        continue;
+      }
       const start = t * rowWidth;
       numbers.set(rows.subarray(start, start + keyWidth), this.#keyStart(slot));
       for (let head = 0; head < kvHeads; head++) {
@@ -113,6 +117,25 @@ export class KeyTable implements RowSource {
         }
       }
     });
+  }
+
+  /** Empties a slot, if there is one, and wipes all that it held. */
+  wipe(slot: number): void {
+    if (slot >= this.size) return;
+    if (this.isLive(slot)) this.#count--;
+    this.#marks.mark(slot, 0, 0);
+    this.#wipeRow(slot);
+    if (this.#maskHeads === 0) return;
+    const start = this.biasAddress(slot, 0) / 4;
+    this.#arena.numbers.fill(0, start, start + this.#maskHeads * this.#biasQueries);
+  }
+
+  #wipeRow(slot: number): void {
+    const { numbers } = this.#arena, { kvHeads } = this.#layout;
+    const keyStart = this.#keyStart(slot), valueStart = this.#valueStart(slot, 0);
+    numbers.fill(0, keyStart, keyStart + this.keyBytes / 4);
+    numbers.fill(0, valueStart, valueStart + this.valueBytes / 4);
+    this.norms.fill(0, slot * kvHeads, (slot + 1) * kvHeads);
   }
 
   /** Copies a live slot of another table, which has room for as many queries. */
@@ -248,6 +271,7 @@ export class KeyTable implements RowSource {
       for (let row = 0; row < this.#biasKeys * heads; row++) {
         const from = this.#bias.address / 4 + row * had;
         numbers.copyWithin(bias.address / 4 + row * queries, from, from + had);
+        numbers.fill(0, from, from + had);
       }
       this.#bias = bias;
       this.#biasQueries = queries;

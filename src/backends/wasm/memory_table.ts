@@ -17,13 +17,20 @@ export class MemoryTable {
     this.#arena = arena;
   }
 
+  /** Wipes the first `bytes`. */
+  wipe(bytes: number): void {
+    new Uint8Array(this.#arena.memory.buffer, this.address, bytes).fill(0);
+  }
+
   /** Makes room for `bytes`; new ones are zero. Throws before anything changes when there is no memory. */
   reserve(bytes: number): void {
     if (bytes <= this.capacity) return;
     const capacity = Math.max(bytes, 2 * this.capacity);
     const address = this.#arena.take(capacity);
     const { buffer } = this.#arena.memory;
-    new Uint8Array(buffer, address, this.capacity).set(new Uint8Array(buffer, this.address, this.capacity));
+    const left = new Uint8Array(buffer, this.address, this.capacity);
+    new Uint8Array(buffer, address, this.capacity).set(left);
+    left.fill(0);
     this.address = address;
     this.capacity = capacity;
   }

@@ -44,6 +44,11 @@ export class PairScores implements PairMeasures<KeyTable> {
     this.#slot = slot;
   }
 
+  /** Wipes the query that was taken last. */
+  forgetQuery(): void {
+    this.#query.fill(0);
+  }
+
   /** The score of a live key; −∞ for a pair that is forbidden. */
   scoreWithBias(table: KeyTable, row: number): number {
     const { scale, softcap } = this.#rule, { headDim } = this.#layout;

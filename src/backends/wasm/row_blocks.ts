@@ -145,17 +145,15 @@ export class RowBlocks {
   #blocks = 0;
   readonly #arena: Arena;
   readonly #rule: RowRule;
-  readonly #eventsPerRow: number;
   readonly #address = new Map<number, number>();
   #termCapacity = 0;
   /** Address of the table of pieces, which has room for one a block. */
   #pieces = 0;
 
-  /** Room for `rows` rows, none of them active; `eventCapacity` heavy keys can be met in one patch. */
-  constructor(arena: Arena, rule: RowRule, rows: number, eventCapacity = rows) {
+  /** Room for `rows` rows, none of them active. */
+  constructor(arena: Arena, rule: RowRule, rows: number) {
     this.#arena = arena;
     this.#rule = rule;
-    this.#eventsPerRow = Math.ceil(eventCapacity / Math.max(1, rows));
     this.columns = columnsOf(rule.valueDim);
     this.job = arena.take(field.JOB_BYTES);
     this.#place(field.SCRATCH, arena.take(field.SCRATCH_BYTES));
@@ -163,6 +161,7 @@ export class RowBlocks {
     words[field.HEAD_DIM / 4] = rule.headDim;
     words[field.COLUMNS / 4] = this.columns;
     words[field.VALUE_DIM / 4] = rule.valueDim;
+    words[field.EXACT_TERMS / 4] = field.FEW_TERMS;
     floats[field.SCALE / 4] = rule.scale;
     floats[field.SOFTCAP / 4] = kernelSoftcap(rule.softcap);
     floats[field.TOLERANCE / 4] = rule.tolerance;
@@ -183,15 +182,17 @@ export class RowBlocks {
     const tables = this.#blockTables().map(([at, bytes]) => {
       return { at, bytes, address: arena.take(blocks * bytes) };
     });
-    const events = arena.take(blocks * 8 * this.#eventsPerRow * field.EVENT_BYTES);
+    const events = arena.take(blocks * 8 * field.ROW_EVENTS * field.EVENT_BYTES);
     for (const { at, bytes, address } of tables) {
-      if (had > 0) arena.words(address, had * bytes / 4).set(arena.words(this.#at(at), had * bytes / 4));
+      if (had > 0) {
+        const left = arena.words(this.#at(at), had * bytes / 4);
+        arena.words(address, had * bytes / 4).set(left);
+        left.fill(0);
+      }
       this.#place(at, address);
     }
     this.#place(field.EVENTS, events);
     this.#pieces = arena.take(TABLE_START + blocks * ENTRY_BYTES);
-    const words = arena.words(this.job, field.JOB_BYTES / 4);
-    words[field.EVENT_CAPACITY / 4] = blocks * 8 * this.#eventsPerRow;
     for (const at of [field.SHIFT, field.CEILING]) {
       const start = this.#at(at) + had * row;
       arena.integers(start, 8 * (blocks - had)).fill(field.EMPTY_SHIFT);
@@ -207,6 +208,17 @@ export class RowBlocks {
     for (let c = 0; c < headDim; c++) packed[start + 8 * c] = query[c];
     this.#arena.doubles(this.#at(field.ROW_POSITIONS), this.blocks * 8)[row] = position;
     this.activate(row, true);
+  }
+
+  /** Wipes the scratch of the job, in which single blocks are scored. */
+  wipeScratch(): void {
+    this.#arena.words(this.#at(field.SCRATCH), field.SCRATCH_BYTES / 4).fill(0);
+  }
+
+  /** Wipes a query; its row is not active. */
+  wipeQuery(row: number): void {
+    this.setQuery(row, new Float32Array(this.#rule.headDim));
+    this.activate(row, false);
   }
 
   /** Says whether the next calls are about a row. */
@@ -257,19 +269,22 @@ export class RowBlocks {
     return this.#toRun("patch", ranges);
   }
 
-  /** The heavy keys that a patch met, block by block. */
-  eventsOf({ table, pieceCount, blockEvents }: PieceRun): HeavyEvent[] {
+  /** The heavy keys that a patch met, row by row in the order of their terms. */
+  eventsOf({ table, pieceCount }: PieceRun): HeavyEvent[] {
     const entries = this.#arena.words(table + TABLE_START, pieceCount * ENTRY_BYTES / 4);
     const found: HeavyEvent[] = [];
     for (let at = 0; at < entries.length; at += 3) {
-      const address = this.#at(field.EVENTS) + entries[at] * blockEvents * field.EVENT_BYTES;
-      const events = this.#arena.words(address, 3 * entries[at + 2]);
-      const scores = this.#arena.floats(address, events.length);
-      for (let word = 0; word < events.length; word += 3) {
-        found.push({ row: events[word], term: events[word + 1], score: scores[word + 2] });
-      }
+      if (entries[at + 2] === 0) continue;
+      for (let row = 8 * entries[at]; row < 8 * entries[at + 1]; row++) this.#takeEvents(row, found);
     }
     return found;
+  }
+
+  #takeEvents(row: number, found: HeavyEvent[]): void {
+    const count = this.#arena.words(this.#at(field.EVENT_COUNTS), 8 * this.#blocks)[row];
+    const address = this.#at(field.EVENTS) + row * field.ROW_EVENTS * field.EVENT_BYTES;
+    const terms = this.#arena.words(address, 2 * count), scores = this.#arena.floats(address, 2 * count);
+    for (let at = 0; at < 2 * count; at += 2) found.push({ row, term: terms[at], score: scores[at + 1] });
   }
 
   /** Active rows that the last patch left untrusted. */
@@ -378,8 +393,7 @@ export class RowBlocks {
       }
     }
     const pieceCount = (4 * at - TABLE_START) / ENTRY_BYTES;
-    const blockEvents = field.BLOCK_ROWS * this.#eventsPerRow;
-    return { kind, job: this.job, table: this.#pieces, pieceCount, blockEvents };
+    return { kind, job: this.job, table: this.#pieces, pieceCount };
   }
 
   /** Index of a sum among the numbers of the memory. */
@@ -410,6 +424,7 @@ export class RowBlocks {
       [field.MASS_ERROR, row],
       [field.SUM_ERROR, row],
       [field.FLAGS, row],
+      [field.EVENT_COUNTS, row],
     ];
   }
 }

@@ -37,6 +37,11 @@ export class RowReader {
     this.#tile = arena.take(this.#tileBlocks * blockBytes);
   }
 
+  /** Wipes the outputs that were read last. */
+  forget(): void {
+    this.#arena.floats(this.#tile, this.#tileBlocks * BLOCK_ROWS * this.#width).fill(0);
+  }
+
   /** Reads the sums of some queries; returns whether a row among them or beside them is steep. */
   read(states: RowStates, queries: Uint32Array, { output, logSumExp }: Readout): boolean {
     const { heads, valueDim } = this.#layout;

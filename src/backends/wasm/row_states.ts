@@ -5,6 +5,7 @@
 
 import type { HeadLayout } from "../../core/head_layout.ts";
 import type { ScoreRule } from "../../core/score_rule.ts";
+import { EVENT_BYTES, ROW_EVENTS } from "./job_fields.ts";
 import { type Arena, type BlockRange, RowBlocks, type RowRule } from "./row_blocks.ts";
 
 /** How many heavy keys a row may have before it is computed anew. */
@@ -28,7 +29,7 @@ export class RowStates {
 
   constructor(arena: Arena, layout: HeadLayout, rule: RowRule) {
     this.#layout = layout;
-    this.heads = Array.from({ length: layout.heads }, () => new RowBlocks(arena, rule, 0, HEAVY_KEYS));
+    this.heads = Array.from({ length: layout.heads }, () => new RowBlocks(arena, rule, 0));
     this.#heavy = this.heads.map(() => new Map());
   }
 
@@ -48,7 +49,7 @@ export class RowStates {
   /** Bytes of memory for so many query slots. */
   bytesOf(capacity: number): number {
     const { headDim, heads } = this.#layout;
-    return heads * capacity * (4 * headDim + 8 * this.heads[0].columns + 34 + 12 * HEAVY_KEYS);
+    return heads * capacity * (4 * headDim + 8 * this.heads[0].columns + 38 + ROW_EVENTS * EVENT_BYTES);
   }
 
   /** Stores a query, which has no state from then on. */
@@ -59,6 +60,17 @@ export class RowStates {
       blocks.setQuery(slot, rows.subarray(start, start + headDim), position);
       blocks.activate(slot, false);
     });
+    this.clear(slot);
+  }
+
+  /** Wipes what scoring left. */
+  wipeScratch(): void {
+    for (const blocks of this.heads) blocks.wipeScratch();
+  }
+
+  /** Wipes a query and its states. */
+  wipe(slot: number): void {
+    for (const blocks of this.heads) blocks.wipeQuery(slot);
     this.clear(slot);
   }
 

@@ -99,11 +99,11 @@ export class RowTotals {
     return scores;
   }
 
-  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass. */
+  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass, never −0. */
   writeOutput(target: Float32Array | Float64Array, offset: number): void {
     const { sums, mass } = this;
     const share = mass > 0 ? 1 / mass : 0;
-    for (let c = 0; c < sums.length - 2; c++) target[offset + c] = sums[c] * share;
+    for (let c = 0; c < sums.length - 2; c++) target[offset + c] = sums[c] * share + 0;
   }
 
   /** Natural log of Σ_j exp s_j; −∞ for a row without mass. */

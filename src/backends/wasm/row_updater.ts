@@ -29,6 +29,8 @@ export class RowUpdater {
   readonly #work: Work;
   readonly #terms: TermList;
   readonly #scores: MemoryTable;
+  /** Bytes of scores that the last question left. */
+  #scoreBytes = 0;
 
   constructor(kernels: Kernels, runner: PieceRunner, arena: Arena, config: BackendConfig, work: Work) {
     this.#kernels = kernels;
@@ -45,13 +47,20 @@ export class RowUpdater {
     this.#terms.reserve(count);
   }
 
+  /** Wipes the scores and weights that were computed last. */
+  forget(): void {
+    this.#scores.wipe(this.#scoreBytes);
+    this.#scoreBytes = 0;
+    this.#runner.forget();
+  }
+
   /** Computes rows of a head from scratch. */
   async build(states: RowStates, head: number, queries: Uint32Array, stored: KeyTable): Promise<void> {
     if (queries.length === 0) return;
     const blocks = states.heads[head];
     this.#begin(head);
     this.#terms.pushLive(stored);
-    this.#terms.attach(blocks.job);
+    this.#terms.attach(blocks.job, stored.count);
     await states.withActive(head, queries, (ranges) => this.#run(blocks.toBuild(ranges), queries.length));
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
     this.#count(queries.length, true);
@@ -67,7 +76,7 @@ export class RowUpdater {
     this.#begin(head);
     this.#terms.exchange(moment);
     this.#work.rowsPatched += queries.length;
-    this.#terms.attach(blocks.job);
+    this.#terms.attach(blocks.job, stored.count);
     let events: readonly HeavyEvent[] = [];
     await states.withActive(head, queries, async (ranges) => {
       const run = blocks.toPatch(ranges);
@@ -82,9 +91,7 @@ export class RowUpdater {
     const distrusted = new Set([...blocks.flaggedAmong(queries), ...overloaded]);
     if (distrusted.size === 0) return;
     this.#work.refreshes += distrusted.size;
-    // What one row of a block costs all of them cost, and those that were patched alike lose their trust soon, too.
-    const refreshed = new Set(Array.from(distrusted, blockOf));
-    await this.build(states, head, queries.filter((slot) => refreshed.has(blockOf(slot))), stored);
+    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), stored);
   }
 
   /** Scores by slot of all stored keys with a row; −∞ where there is none. */
@@ -94,7 +101,8 @@ export class RowUpdater {
     this.#terms.pushLive(stored);
     const { count, slots } = this.#terms;
     this.#scores.reserve(count * BLOCK_BYTES);
-    this.#terms.attach(blocks.job);
+    this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);
+    this.#terms.attach(blocks.job, stored.count);
     const lane = slot % BLOCK_ROWS;
     this.#kernels.score(blocks.job, blockOf(slot), 1 << lane, this.#scores.address);
     this.#count(1, false);

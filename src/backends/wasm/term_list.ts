@@ -11,6 +11,8 @@ import type { Moment } from "./moment.ts";
 import type { Arena } from "./row_blocks.ts";
 
 const TAKE_OUT = 0x80000000;
+/** More terms than there can be. */
+const ALL = 0x7fffffff;
 
 /** Key slots to be added and taken out, of one head. */
 export class TermList {
@@ -126,9 +128,10 @@ export class TermList {
     return this.#signs[term] !== 0;
   }
 
-  /** Makes a job speak of these terms. */
-  attach(job: number): void {
+  /** Makes a job speak of these terms, which change rows of `keyCount` keys. */
+  attach(job: number, keyCount: number): void {
     const words = this.#arena.words(job, field.JOB_BYTES / 4);
+    words[field.EXACT_TERMS / 4] = exactTerms(keyCount);
     words[field.TERM_COUNT / 4] = this.count;
     words[field.PAIR_COUNT / 4] = this.#pairs;
     words[field.TWIN_COUNT / 4] = this.#twins;
@@ -169,4 +172,9 @@ export class TermList {
     this.#signs[at] = isTakenOut ? TAKE_OUT : 0;
     this.slots[at] = slot;
   }
+}
+
+/** How many terms are summed in float64 where rows have so many keys. */
+function exactTerms(keyCount: number): number {
+  return keyCount <= field.FEW_KEYS ? ALL : field.FEW_TERMS;
 }

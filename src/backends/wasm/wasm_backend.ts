@@ -48,6 +48,8 @@ import { type ThreadCount, threadsOf } from "./threads/thread_count.ts";
 
 /** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
+const NO_ROWS = new Uint32Array(0);
+
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
@@ -77,8 +79,12 @@ export class WasmBackend implements Backend {
   readonly #totals: RowTotals;
   readonly #certifier: Certifier<KeyTable>;
   readonly #isFused: boolean;
+  /** Head rows whose totals were taken from their keys when they were last certified. */
+  readonly #exactRows = new Set<number>();
   /** By head, a norm that no query's is above. */
   readonly #largestNorms: Float64Array;
+  /** Whether a query is gone that set one of them. */
+  #areNormsOutdated = false;
   #isDisposed = false;
 
   constructor(config: BackendConfig, kernels: Kernels, memory: WebAssembly.Memory, sharing: Sharing) {
@@ -128,21 +134,40 @@ export class WasmBackend implements Backend {
     return this.#arena.bytes + this.#stored.bytes() + this.#kept.bytes() + this.#queryRows.bytes();
   }
 
-  store({ keys, queries }: Changes, kept: Uint32Array): Promise<void> {
+  store({ keys, queries }: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
     return Promise.try(() => {
       // All that can fail, for want of memory, comes before the first change.
       this.#reserve(keys, queries, kept);
+      for (const number of dropped) this.#kept.wipe(number);
+      const before = this.#stored.valueRows();
       keys.slots.forEach((slot, t) => {
         if (kept[t] !== NO_ROW) this.#kept.copyFrom(this.#stored, slot, kept[t]);
+        this.#spread.release(before, slot);
+        this.#reach.release(this.#stored, slot);
       });
       this.#stored.store(keys);
       const rows = this.#stored.valueRows();
       for (const slot of keys.slots) {
-        this.#spread.holdRow(rows, slot);
-        this.#reach.holdRow(this.#stored, slot);
+        this.#spread.include(rows, slot);
+        this.#reach.include(this.#stored, slot);
       }
       this.#certifier.changeKeys(keys.slots);
       this.#storeQueries(queries);
+    });
+  }
+
+  forget(dropped: Uint32Array): Promise<void> {
+    return Promise.try(() => {
+      for (const number of dropped) this.#kept.wipe(number);
+      this.#spread.forget(this.#stored.valueRows());
+      this.#reach.forget(this.#stored);
+      this.#certifier.forget();
+      this.#scores.forgetQuery();
+      this.#reader.forget();
+      this.#updater.forget();
+      this.#states.wipeScratch();
+      this.#passing.wipeScratch();
+      if (this.#areNormsOutdated) this.#measureNorms();
     });
   }
 
@@ -160,8 +185,8 @@ export class WasmBackend implements Backend {
       await this.#updater.build(this.#states, head, build, this.#stored);
     }
     if (build.length !== this.#queryRows.liveCount) return;
-    this.#spread.layAround(this.#stored.valueRows());
-    this.#reach.layAround(this.#stored);
+    this.#spread.refit(this.#stored.valueRows());
+    this.#reach.refit(this.#stored);
   }
 
   read({ queries, since }: Cohort): Promise<Readout> {
@@ -192,6 +217,7 @@ export class WasmBackend implements Backend {
         let squared = 0;
         for (let head = 0; head < heads; head++) {
           const norm = this.#takeStanding(slot, head, moment);
+          this.#noteExactness(slot * heads + head);
           const rounding = this.#roundingOf(norm, head, moment);
           squared += this.#certifier.bound(this.#totals, slot * heads + head, head, rounding) ** 2;
         }
@@ -220,6 +246,7 @@ export class WasmBackend implements Backend {
           this.#write(readout, query * heads + head);
         }
       }
+      for (const at of slots) this.#passing.wipe(at);
     }
     return readout;
   }
@@ -248,7 +275,7 @@ export class WasmBackend implements Backend {
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
-    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW));
+    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW), NO_ROWS);
     const isRestorable = states && fitsMachine(operation, states, this.#savedParts());
     if (!isRestorable) {
       return await this.update(rows.queries.slots.filter((_, t) => rows.queries.live[t] === 1), []);
@@ -259,8 +286,7 @@ export class WasmBackend implements Backend {
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    await this.#runner.dispose();
-    giveMemory(this.#arena.memory);
+    if (await this.#runner.dispose()) giveMemory(this.#arena.memory);
   }
 
   #savedParts() {
@@ -309,12 +335,16 @@ export class WasmBackend implements Backend {
     const { width } = this.#queryRows;
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t];
+      this.#releaseNorms(slot);
       this.#queryRows.mark(slot, live[t], positions[t]);
       if (live[t] === 1) {
         this.#queryRows.rows.set(rows.subarray(t * width, (t + 1) * width), slot * width);
         this.#states.setQuery(slot, rows, t * width, positions[t]);
         this.#holdNorms(rows, t * width);
-      } else this.#states.clear(slot);
+      } else {
+        this.#queryRows.wipe(slot);
+        this.#states.wipe(slot);
+      }
     }
     this.#stored.storeQueryBias(queries);
     this.#forgetMeasured(slots);
@@ -326,6 +356,14 @@ export class WasmBackend implements Backend {
     for (const slot of queries) {
       for (let row = slot * heads; row < (slot + 1) * heads; row++) this.#certifier.changeRow(row);
     }
+  }
+
+  /** Measures are shares of a row's mass, which is another number once the row is answered from its keys. */
+  #noteExactness(row: number): void {
+    if (this.#exactRows.has(row) === this.#totals.isExact) return;
+    this.#certifier.changeRow(row);
+    if (this.#totals.isExact) this.#exactRows.add(row);
+    else this.#exactRows.delete(row);
   }
 
   /** What computing the weights of the row at hand may have done to it. */
@@ -361,6 +399,24 @@ export class WasmBackend implements Backend {
       if (!totals.isSteep) return;
     }
     totals.takeSteep(moment, head);
+  }
+
+  /** Notes that a query, if it is live, is about to be replaced or deleted. */
+  #releaseNorms(slot: number): void {
+    const { rows, width } = this.#queryRows;
+    if (this.#areNormsOutdated || !this.#queryRows.isLive(slot)) return;
+    for (let head = 0; head < this.#largestNorms.length; head++) {
+      if (this.#normOf(rows, slot * width, head) >= this.#largestNorms[head]) this.#areNormsOutdated = true;
+    }
+  }
+
+  #measureNorms(): void {
+    const { rows, width, size } = this.#queryRows;
+    this.#areNormsOutdated = false;
+    this.#largestNorms.fill(0);
+    for (let slot = 0; slot < size; slot++) {
+      if (this.#queryRows.isLive(slot)) this.#holdNorms(rows, slot * width);
+    }
   }
 
   #holdNorms(rows: Float32Array, offset: number): void {

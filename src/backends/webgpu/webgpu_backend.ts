@@ -131,11 +131,12 @@ export class WebgpuBackend implements Backend {
       this.#device.traffic.bufferBytes;
   }
 
-  store(changes: Changes, kept: Uint32Array): Promise<void> {
+  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
     return Promise.try(() => {
       const { keys, queries } = changes;
       // All that can fail, for want of memory, comes before the first change.
       this.#rows.reserve(changes, kept);
+      for (const number of dropped) this.#rows.kept.wipe(number);
       for (let t = 0; t < keys.slots.length; t++) {
         if (kept[t] === NO_ROW) continue;
         this.#device.noteKept(keys.slots[t], kept[t]);
@@ -144,8 +145,8 @@ export class WebgpuBackend implements Backend {
       this.#rows.storeKeys(keys);
       const block = this.#rows.stored.block();
       for (const slot of keys.slots) {
-        this.#spread.holdRow(block, slot);
-        this.#reach.holdRow(this.#rows, slot);
+        this.#spread.include(block, slot);
+        this.#reach.include(this.#rows, slot);
       }
       this.#certifier.changeKeys(keys.slots);
       this.#rows.storeQueries(queries);
@@ -156,13 +157,23 @@ export class WebgpuBackend implements Backend {
     });
   }
 
+  forget(dropped: Uint32Array): Promise<void> {
+    return Promise.try(() => {
+      for (const number of dropped) this.#rows.kept.wipe(number);
+      this.#spread.forget(this.#rows.stored.block());
+      this.#reach.forget(this.#rows);
+      this.#certifier.forget();
+      this.#kernels.forgetQuery();
+    });
+  }
+
   async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     this.#forget(build);
     for (const { queries } of patch) this.#forget(queries);
     await this.#device.update(build, patch);
     if (build.length !== this.#rows.queries.liveCount) return;
-    this.#spread.layAround(this.#rows.stored.block());
-    this.#reach.layAround(this.#rows);
+    this.#spread.refit(this.#rows.stored.block());
+    this.#reach.refit(this.#rows);
   }
 
   async read({ queries, since }: Cohort): Promise<Readout> {
@@ -238,7 +249,7 @@ export class WebgpuBackend implements Backend {
   }
 
   async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
-    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW));
+    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW), new Uint32Array(0));
     if (!states || !fitsDevice(operation, states, await this.#device.gpu())) {
       return await this.update(this.#liveQueries(), []);
     }

@@ -5,6 +5,7 @@ import {
   BLOCK_BYTES,
   CHUNK_TERMS,
   COLUMNS,
+  EXACT_TERMS,
   HIGH,
   LOW,
   PAIR_COUNT,
@@ -18,15 +19,12 @@ import {
 import { chargeChunk, judge } from "./ledger.ts";
 import { multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addTwo } from "./products.ts";
-import { activeRows, areFew } from "./rows.ts";
+import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
 import { joinTwins, widenWeights } from "./twins.ts";
-import { GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
-
-/** So few terms cost little beside what they change, and are summed in float64: edits one by one leave no rounding. */
-const FEW_TERMS: i32 = 16;
+import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 /** Where memory is free. */
 export function heapBase(): usize {
@@ -40,15 +38,15 @@ export function clear(job: usize, first: i32, end: i32): void {
 
 /** Adds the terms, which have no pairs and no twins, to active rows that are being built, raising shifts as scores ask for it. */
 export function build(job: usize, first: i32, end: i32): void {
-  const terms = load<i32>(job + TERM_COUNT);
+  const terms = load<i32>(job + TERM_COUNT), areFew = terms <= load<i32>(job + EXACT_TERMS);
   for (let block = first; block < end; block++) {
     const rows = activeRows(job, block);
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
       const count = min(CHUNK_TERMS, terms - term);
       scoreChunk(job, block, term, count, rows);
       raiseShifts(job, block, count);
-      const isPeaked = weighChunk(job, block, term, count, 0);
-      addChunk(job, block, term, count, 0, 0, rows, isPeaked || terms <= FEW_TERMS);
+      const peaked = weighChunk(job, block, term, count, 0);
+      addChunk(job, block, term, count, 0, 0, rows, areFew ? rows : rows & peaked);
     }
   }
 }
@@ -62,17 +60,19 @@ export function settle(job: usize, first: i32, end: i32): void {
 export function patch(job: usize, first: i32, end: i32): bool {
   const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
   const twinsAt = 2 * allPairs, twinsEnd = twinsAt + 2 * load<i32>(job + TWIN_COUNT);
+  const areFew = terms <= load<i32>(job + EXACT_TERMS);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
     const rows = activeRows(job, block);
+    clearEvents(job, block);
     for (let term = 0; term < terms; term += CHUNK_TERMS) {
       const count = min(CHUNK_TERMS, terms - term);
       const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
       scoreChunk(job, block, term - pairsBefore, count - pairs, rows);
-      const isPeaked = weighChunk(job, block, term, count, pairs);
+      const peaked = weighChunk(job, block, term, count, pairs);
       // Chunks are of even size, so neither pairs nor twins are parted.
       const from = max(term, twinsAt), twins = max(0, min(term + count, twinsEnd) - from) >> 1;
-      addChunk(job, block, term, count, from - term, twins, rows, isPeaked || terms <= FEW_TERMS);
+      addChunk(job, block, term, count, from - term, twins, rows, areFew ? rows : rows & peaked);
     }
     isFlagged = judge(job, block) || isFlagged;
   }
@@ -153,11 +153,12 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
   return v128.any_true(v128.and(isFar, f32x4.gt(masses, f32x4.splat(0))));
 }
 
+/** Never −0: the sign of a sum that vanished is chance. */
 @inline
 function outputs(high: v128, low: v128, shareLeft: v128, shareRight: v128): v128 {
   const left = f32x4.demote_f64x2_zero(f64x2.mul(totalLeft(high, low), shareLeft));
   const right = f32x4.demote_f64x2_zero(f64x2.mul(totalRight(high, low), shareRight));
-  return v128.shuffle<f64>(left, right, 0, 2);
+  return f32x4.add(v128.shuffle<f64>(left, right, 0, 2), f32x4.splat(0));
 }
 
 @inline
@@ -227,7 +228,10 @@ export function multiplyAddLimit(rounds: i32): f32 {
   return f32x4.extract_lane(f32x4.add(left, f32x4.add(f32x4.add(a4, a5), f32x4.add(a6, a7))), 0);
 }
 
-/** Adds to `rows` a chunk of `count` terms, of which `twins` twins start at its term `from`. */
+/**
+ * Adds to `rows` a chunk of `count` terms, of which `twins` twins start at its term `from`: in float64 to the rows among
+ * `exact`, in float32 to the others. What becomes of a row is the same whatever the rows beside it take.
+ */
 function addChunk(
   job: usize,
   block: i32,
@@ -236,44 +240,75 @@ function addChunk(
   from: i32,
   twins: i32,
   rows: i32,
-  isExact: bool,
+  exact: i32,
 ): void {
-  const columns = load<usize>(job + COLUMNS), used = load<usize>(job + VALUE_DIM) + 2;
-  const scratch = load<usize>(job + SCRATCH);
-  let values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
+  const values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
+  const plain = rows & ~exact;
+  // Where both occur, rows go one by one: a block takes a chunk in one way.
+  const areMixed = exact != 0 && plain != 0;
+  // The weights are widened before the plain sums join the twins among them.
+  if (exact != 0) addExactChunk(job, block, values, count, from, twins, exact, areMixed || areFewRows(exact));
+  if (plain != 0) addPlainChunk(job, block, values, count, from, twins, plain, areMixed || areFewRows(plain));
+  chargeChunk(job, block, count, exact);
+}
+
+function addExactChunk(
+  job: usize,
+  block: i32,
+  values: usize,
+  count: i32,
+  from: i32,
+  twins: i32,
+  rows: i32,
+  oneByOne: bool,
+): void {
+  const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
-  if (isExact) {
-    const left = widenWeights(job, values, count, from, twins);
-    if (areFew(rows)) {
-      for (let asked = rows; asked != 0; asked &= asked - 1) {
-        const row = <usize> ctz(asked) << 2, weights = scratch + WIDE_WEIGHTS_AT + 2 * row;
-        addRowExactly(weights, scratch + VALUES_AT, columns, left, high + row, low + row, scratch + GATHERED_AT);
-      }
-    } else {
-      for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-        addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
-      }
+  const left = widenWeights(job, values, count, from, twins);
+  if (oneByOne) {
+    for (let asked = rows; asked != 0; asked &= asked - 1) {
+      const row = <usize> ctz(asked) << 2, weights = scratch + WIDE_WEIGHTS_AT + 2 * row;
+      addRowExactly(weights, scratch + VALUES_AT, columns, left, high + row, low + row, scratch + GATHERED_AT);
     }
-  } else {
-    let left = count;
-    if (twins > 0) {
-      left = joinTwins(job, values, count, from, twins);
-      values = scratch + VALUES_AT;
-    }
-    const weights = scratch + WEIGHTS_AT;
-    if (areFew(rows)) {
-      for (let asked = rows; asked != 0; asked &= asked - 1) {
-        const row = <usize> ctz(asked) << 2;
-        addRow(weights + row, values, columns, left, high + row, low + row, scratch + GATHERED_AT);
-      }
-    } else {
-      let c: usize = 0;
-      for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-        addFour(weights, values, c << 2, left, high, low);
-      }
-      if (c < used) addTwo(weights, values, c << 2, left, high, low);
-    }
+    return;
   }
-  chargeChunk(job, block, count, isExact);
+  const used = load<usize>(job + VALUE_DIM) + 2;
+  for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+    addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
+  }
+}
+
+function addPlainChunk(
+  job: usize,
+  block: i32,
+  values: usize,
+  count: i32,
+  from: i32,
+  twins: i32,
+  rows: i32,
+  oneByOne: bool,
+): void {
+  const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
+  const start = <usize> block * columns * BLOCK_BYTES;
+  let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+  let left = count;
+  if (twins > 0) {
+    left = joinTwins(job, values, count, from, twins);
+    values = scratch + VALUES_AT;
+  }
+  const weights = scratch + WEIGHTS_AT;
+  if (oneByOne) {
+    for (let asked = rows; asked != 0; asked &= asked - 1) {
+      const row = <usize> ctz(asked) << 2;
+      addRow(weights + row, values, columns, left, high + row, low + row, scratch + GATHERED_AT);
+    }
+    return;
+  }
+  const used = load<usize>(job + VALUE_DIM) + 2;
+  let c: usize = 0;
+  for (; c + 2 < used; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
+    addFour(weights, values, c << 2, left, high, low);
+  }
+  if (c < used) addTwo(weights, values, c << 2, left, high, low);
 }

@@ -8,7 +8,7 @@
 //
 //     E ← E + (k+1)·u·p + 8u²·P + (2k+1)·2^−149,     p = Σ a_t ‖v_t‖∞,  P = the magnitude after it,
 //
-// and for the mass the same with Σ a_t. A chunk in which one term is a quarter of its row or more is summed in float64
+// and for the mass the same with Σ a_t. A chunk in which one term is a quarter of a row or more is summed for that row in float64
 // instead, where products are exact: then 2^−47·p takes the place of (k+1)·u·p. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
 // too large, also when what is added is below its last digit. Twins count as two terms: joining their weights rounds once,
 // and leaves one step less.
@@ -38,17 +38,19 @@ const KEEP_UP: f32 = 1.000000476837158;
 /** A mass below 2^−60 of what the shift says has weights too near to underflow. */
 const LEAST_MASS: f32 = 8.673617379884035e-19;
 
-/** Charges what the chunk that was just added may have done. */
-export function chargeChunk(job: usize, block: i32, count: i32, isExact: bool): void {
-  chargeFour(job, block, <usize> block * BLOCK_BYTES, 0, count, isExact);
-  chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count, isExact);
+/** Charges what the chunk that was just added, in float64 to the rows among `exact`, may have done. */
+export function chargeChunk(job: usize, block: i32, count: i32, exact: i32): void {
+  chargeFour(job, block, <usize> block * BLOCK_BYTES, 0, count, exact);
+  chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count, exact >> 4);
 }
 
 @inline
-function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32, isExact: bool): void {
+function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32, exact: i32): void {
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane;
   const mass = massAt(job, block) + lane;
-  const steps = isExact ? EXACT_ROUNDING : <f32> (count + 1) * ROUNDING;
+  const bits = v128.and(i32x4.splat(exact), i32x4(1, 2, 4, 8));
+  const plainSteps = f32x4.splat(<f32> (count + 1) * ROUNDING);
+  const steps = v128.bitselect(plainSteps, f32x4.splat(EXACT_ROUNDING), i32x4.eq(bits, i32x4.splat(0)));
   const active = v128.load(load<usize>(job + ROW_MASK) + rows);
   charge(load<usize>(job + MASS_ERROR) + rows, v128.load(charges), v128.load(mass), steps, active);
   const magnitude = v128.load(mass, BLOCK_BYTES);
@@ -56,8 +58,8 @@ function chargeFour(job: usize, block: i32, rows: usize, lane: usize, count: i32
 }
 
 @inline
-function charge(error: usize, charged: v128, held: v128, steps: f32, active: v128): void {
-  let added = multiplyAdd(charged, f32x4.splat(steps), f32x4.splat(SUBNORMAL_ROUNDING));
+function charge(error: usize, charged: v128, held: v128, steps: v128, active: v128): void {
+  let added = multiplyAdd(charged, steps, f32x4.splat(SUBNORMAL_ROUNDING));
   const peak = f32x4.add(f32x4.abs(held), charged);
   added = multiplyAdd(peak, f32x4.splat(TWO_FLOAT_ROUNDING), added);
   const before = v128.load(error);

@@ -9,11 +9,12 @@ import {
   CHUNK_TERMS,
   COLUMNS,
   EVENT_BYTES,
-  EVENT_CAPACITY,
   EVENT_COUNT,
+  EVENT_COUNTS,
   EVENTS,
   HIGH,
   MASS_ERROR,
+  ROW_EVENTS,
   ROW_MASK,
   SCRATCH,
   SHIFT,
@@ -45,17 +46,21 @@ export const GATHERED_AT: usize = WIDE_WEIGHTS_AT + 2 * CHUNK_TERMS * BLOCK_BYTE
 
 /**
  * Turns the scores in the scratch into the weights of `count` terms, of which the first `pairs` pairs share a score each;
- * returns whether one of them is a large part of its row.
+ * returns the rows, one bit each, of which one of them is a large part.
  */
-export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs: i32): bool {
+export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs: i32): i32 {
   const left = weighHalf(job, block, 0, first, count, pairs);
   const right = weighHalf(job, block, 16, first, count, pairs);
   if (left || right) reportHeavy(job, block, first, count, pairs);
-  const charges = load<usize>(job + SCRATCH) + CHARGES_AT, mass = massAt(job, block);
-  const arePeaked = v128.or(arePeakedIn(charges, mass), arePeakedIn(charges + 16, mass + 16));
-  const magnitudes = charges + BLOCK_BYTES, magnitude = mass + BLOCK_BYTES;
-  const areWide = v128.or(arePeakedIn(magnitudes, magnitude), arePeakedIn(magnitudes + 16, magnitude + 16));
-  return v128.any_true(v128.or(arePeaked, areWide));
+  return peakedRows(job, block, 0) | (peakedRows(job, block, 16) << 4);
+}
+
+/** Of four rows those of which a term is a large part in mass or in magnitude. A row's own numbers alone decide. */
+@inline
+function peakedRows(job: usize, block: i32, lane: usize): i32 {
+  const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane, mass = massAt(job, block) + lane;
+  const inMagnitude = arePeakedIn(charges + BLOCK_BYTES, mass + BLOCK_BYTES);
+  return i32x4.bitmask(v128.or(arePeakedIn(charges, mass), inMagnitude));
 }
 
 /** Four rows, which have no weights where none of them is active. Returns whether they met a heavy key. */
@@ -152,7 +157,10 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32,
   return i32x4.gt_s(highest, most);
 }
 
-/** Writes an event for each row and term that is heavy in it, in order of terms; a row for which there is no room loses its trust. */
+/**
+ * Writes an event for each row and term that is heavy in it, in order of terms, to the row's own list; a row whose list is
+ * full loses its trust.
+ */
 function reportHeavy(job: usize, block: i32, first: i32, count: i32, pairs: i32): void {
   const scores = load<usize>(job + SCRATCH);
   for (let t = 0; t < count; t++) {
@@ -165,18 +173,25 @@ function reportHeavy(job: usize, block: i32, first: i32, count: i32, pairs: i32)
       const power = i32x4.extract_lane(rounded, 0) - ROUNDER_BITS;
       const shift = rowNumber(job, SHIFT, row);
       if (power - shift <= rowNumber(job, CEILING, row) - shift) continue;
-      const events = load<u32>(job + EVENT_COUNT);
-      if (events == load<u32>(job + EVENT_CAPACITY)) {
+      const events = rowNumber(job, EVENT_COUNTS, row);
+      if (events == ROW_EVENTS) {
         store<f32>(load<usize>(job + MASS_ERROR) + (<usize> row << 2), Infinity);
         continue;
       }
-      const event = load<usize>(job + EVENTS) + <usize> events * EVENT_BYTES;
-      store<i32>(event, row);
-      store<i32>(event, first + t, 4);
-      store<f32>(event, score, 8);
-      store<u32>(job + EVENT_COUNT, events + 1);
+      const event = load<usize>(job + EVENTS) + <usize> (row * ROW_EVENTS + events) * EVENT_BYTES;
+      store<i32>(event, first + t);
+      store<f32>(event, score, 4);
+      store<i32>(load<usize>(job + EVENT_COUNTS) + (<usize> row << 2), events + 1);
+      store<u32>(job + EVENT_COUNT, load<u32>(job + EVENT_COUNT) + 1);
     }
   }
+}
+
+/** Empties the lists of events of a block. */
+export function clearEvents(job: usize, block: i32): void {
+  const counts = load<usize>(job + EVENT_COUNTS) + <usize> block * BLOCK_BYTES, none = i32x4.splat(0);
+  v128.store(counts, none);
+  v128.store(counts, none, 16);
 }
 
 @inline

@@ -26,6 +26,7 @@ export class PieceRunner {
   /** Addresses, one for each thread that was used so far. */
   readonly #lanes: number[];
   #shareable = 0;
+  #mayBeTouched = false;
 
   constructor(kernels: Kernels, arena: Arena, sharing: Sharing | null = null) {
     this.#kernels = kernels;
@@ -47,7 +48,11 @@ export class PieceRunner {
       this.#shareable += multiplyAdds;
       if (this.#shareable >= crew.worth.starting) {
         const source = { module, memory: this.#arena.memory };
-        if (await crew.share(source, run, this.#lanesFor(count))) return;
+        // Reset once the run ends well: a worker that failed was ended, but nothing proves that it has stopped.
+        this.#mayBeTouched = true;
+        const isShared = await crew.share(source, run, this.#lanesFor(count));
+        this.#mayBeTouched = false;
+        if (isShared) return;
       }
     }
     this.runHere(run);
@@ -58,9 +63,15 @@ export class PieceRunner {
     runPieces(this.#kernels, this.#arena.memory, run, this.#lanes[0], LAYOUT);
   }
 
-  /** Ends what workers know of this backend. */
-  async dispose(): Promise<void> {
+  /** Wipes what the lanes computed last. */
+  forget(): void {
+    for (const lane of this.#lanes) this.#arena.words(lane, LANE_BYTES / 4).fill(0);
+  }
+
+  /** Makes the workers forget this backend; returns whether its memory may serve another one from then on. */
+  async dispose(): Promise<boolean> {
     await this.#sharing?.crew.release(this.#arena.memory);
+    return !this.#mayBeTouched;
   }
 
   #lanesFor(count: number): number[] {

@@ -2,8 +2,8 @@
  * The unit in which work on rows is shared: a *piece* is a few neighbouring blocks, which one thread builds or patches
  * from beginning to end.
  *
- * Invariant: what becomes of a piece depends on the piece alone, its room for events included, so that rows have the
- * same bits whoever takes which piece and when.
+ * Invariant: what becomes of a row depends on the row alone, so that rows have the same bits whichever thread takes which
+ * piece, and when.
  */
 
 import * as field from "../job_fields.ts";
@@ -12,7 +12,7 @@ import type { Kernels } from "../load_kernels.ts";
 /** Blocks of a piece at most. */
 export const PIECE_BLOCKS = 4;
 /** A lane is a job that one thread alone uses, and its scratch, which starts here. */
-const LANE_SCRATCH = 128;
+const LANE_SCRATCH = field.JOB_BYTES;
 /** Bytes of a lane. */
 export const LANE_BYTES = LANE_SCRATCH + field.SCRATCH_BYTES;
 /** Bytes of the table of pieces before its entries: the number of the piece that nobody has taken yet. */
@@ -29,8 +29,6 @@ export interface PieceRun {
   readonly table: number;
   /** Pieces in the table. */
   readonly pieceCount: number;
-  /** Events that there is room for in each block. */
-  readonly blockEvents: number;
 }
 
 /** What `runPieces` has to know of layouts. */
@@ -38,9 +36,6 @@ export const LAYOUT = {
   jobBytes: field.JOB_BYTES,
   laneScratch: LANE_SCRATCH,
   scratch: field.SCRATCH,
-  events: field.EVENTS,
-  eventBytes: field.EVENT_BYTES,
-  eventCapacity: field.EVENT_CAPACITY,
   eventCount: field.EVENT_COUNT,
   termCount: field.TERM_COUNT,
   /** Tables of terms, and the bytes of a term in each. */
@@ -76,8 +71,6 @@ export function runPieces(
     words.copyWithin(lane / 4, run.job / 4, (run.job + layout.jobBytes) / 4);
     words[word(layout.scratch)] = lane + layout.laneScratch;
     if (run.kind === "patch") {
-      words[word(layout.events)] += first * run.blockEvents * layout.eventBytes;
-      words[word(layout.eventCapacity)] = (end - first) * run.blockEvents;
       words[word(layout.eventCount)] = 0;
       kernels.patch(lane, first, end);
       words[entry + 2] = words[word(layout.eventCount)];
