@@ -61,6 +61,8 @@ export class DeviceImage {
   readonly #changedKeys = new Set<number>();
   /** Kept rows that are not there yet: the slot whose record on the device they are, or FROM_HOST. */
   readonly #changedKept = new Map<number, number>();
+  /** Kept rows that nobody wants any more, whose records are to be wiped. */
+  readonly #droppedKept = new Set<number>();
   readonly #changedQueries = new Set<number>();
   /** Queries whose biases lie across records that are there. */
   readonly #changedBiases = new Set<number>();
@@ -69,6 +71,7 @@ export class DeviceImage {
   #partStates: GPUBuffer | null = null;
   /** Workgroups of the builds of flagged rows, by page of queries. */
   readonly #plans = new Map<number, GPUBuffer>();
+  #isUnsent = false;
 
   constructor(session: Session, rows: HostRows, record: RecordLayout) {
     this.session = session;
@@ -110,8 +113,34 @@ export class DeviceImage {
     this.#noteAllKeys();
   }
 
+  /** Whether what the device holds lags behind the rows at the host. */
+  get hasChanges(): boolean {
+    return this.#changedKeys.size + this.#changedKept.size + this.#droppedKept.size +
+        this.#changedQueries.size +
+        this.#changedBiases.size > 0;
+  }
+
+  /** Whether changes have been added to work that has not run: they are on the device no more than in what is noted. */
+  get isUnsent(): boolean {
+    return this.#isUnsent;
+  }
+
+  /** What `sync` added has run. */
+  noteSent(): void {
+    this.#isUnsent = false;
+  }
+
+  /** Notes kept rows that nobody wants any more. */
+  noteDropped(numbers: Uint32Array): void {
+    for (const number of numbers) {
+      this.#changedKept.delete(number);
+      this.#droppedKept.add(number);
+    }
+  }
+
   /** Notes a row that is about to be kept under a number. */
   noteKept(slot: number, number: number): void {
+    this.#droppedKept.delete(number);
     this.#changedKept.set(number, this.#changedKeys.has(slot) ? FROM_HOST : slot);
   }
 
@@ -139,6 +168,8 @@ export class DeviceImage {
     await this.stored.reserve(stored.keys.size);
     await this.kept.reserve(kept.keys.size);
     await this.#reserveQueries(queries.size);
+    this.#isUnsent ||= this.hasChanges;
+    this.#wipeDropped(work);
     await this.#moveKept(work);
     await this.#syncKeys(work);
     await this.#syncQueries(work);
@@ -183,7 +214,7 @@ export class DeviceImage {
     return buffer;
   }
 
-  /** A buffer for `words` words that nothing else uses meanwhile. */
+  /** A buffer for `words` words that nothing else uses meanwhile, and that who uses it wipes. */
   async scratch(words: number): Promise<GPUBuffer> {
     if (this.#scratch && this.#scratch.size >= 4 * words) return this.#scratch;
     const [buffer] = await this.session.allocate("what a patch looks at", [{
@@ -192,7 +223,7 @@ export class DeviceImage {
         Math.max(4 * words, 2 * (this.#scratch?.size ?? 2048)),
         this.session.gpu.largestBinding,
       ),
-      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
+      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST,
     }]);
     if (this.#scratch) this.session.release(this.#scratch);
     return this.#scratch = buffer;
@@ -218,6 +249,8 @@ export class DeviceImage {
   #noteAllKeys(): void {
     const { stored, kept } = this.#rows;
     this.#changedKept.clear();
+    // The tables are new.
+    this.#droppedKept.clear();
     for (let slot = 0; slot < stored.keys.size; slot++) {
       if (stored.keys.isLive(slot)) this.#changedKeys.add(slot);
     }
@@ -248,6 +281,11 @@ export class DeviceImage {
       bytes: 4,
       usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
     }]);
+  }
+
+  #wipeDropped(work: WorkList): void {
+    work.clears.push(...this.kept.spansOf(this.#droppedKept));
+    this.#droppedKept.clear();
   }
 
   /** Rows that are to be kept and are there already: they are copied before new ones take their places. */
@@ -309,6 +347,8 @@ export class DeviceImage {
     await this.#upload(work, this.queries, [...this.#changedQueries], (slot, words, numbers, at) => {
       this.#rows.writeQuery(slot, words, numbers, at);
     });
+    const gone = [...this.#changedQueries].filter((slot) => !this.#rows.queries.isLive(slot));
+    work.clears.push(...this.states.spansOf(gone));
     this.#changedQueries.clear();
   }
 

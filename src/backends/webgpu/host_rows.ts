@@ -70,6 +70,7 @@ export class HostRows implements MeasuredKeys {
       if (this.norms.length < keyEnd * kvHeads) {
         const norms = new Float64Array(Math.max(keyEnd * kvHeads, 2 * this.norms.length));
         norms.set(this.norms);
+        this.norms.fill(0);
         this.norms = norms;
       }
       if (this.#keptSlots.length < keptEnd) {
@@ -78,6 +79,11 @@ export class HostRows implements MeasuredKeys {
         this.#keptSlots = slots;
       }
     });
+  }
+
+  /** Wipes kept rows that nobody wants any more. */
+  drop(numbers: Uint32Array): void {
+    for (const number of numbers) this.kept.wipe(number);
   }
 
   /** Keeps the row that a slot holds. */
@@ -106,6 +112,7 @@ export class HostRows implements MeasuredKeys {
     for (let t = 0; t < slots.length; t++) {
       this.queries.mark(slots[t], live[t], positions[t]);
       if (live[t] === 1) this.queries.rows.set(rows.subarray(t * width, (t + 1) * width), slots[t] * width);
+      else this.queries.wipe(slots[t]);
     }
     this.stored.bias.storeQueries(queries);
   }
@@ -163,8 +170,9 @@ export class HostRows implements MeasuredKeys {
     numbers.set(biases, at + biasStart);
   }
 
-  /** Writes the record of a standing query. */
+  /** Writes the record of a standing query; that of an empty slot is zeros. */
   writeQuery(slot: number, words: Uint32Array, numbers: Float32Array, at: number): void {
+    if (!this.queries.isLive(slot)) return;
     const { rows, width, positions } = this.queries;
     this.writeRow(rows, slot * width, positions[slot], words, numbers, at);
   }

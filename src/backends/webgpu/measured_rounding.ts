@@ -78,6 +78,14 @@ export class MeasuredRounding {
     return known;
   }
 
+  /** Wipes what is left of the row that was measured last. */
+  wipe(): void {
+    this.#kernels.forgetQuery();
+    this.#state.clear(0);
+    this.#output.fill(0);
+    this.#exact.fill(0);
+  }
+
   /** Measures a head row whose state holds the keys of `block`, which lie within `diameter` of one another, if there is work left. */
   measure(
     row: number,

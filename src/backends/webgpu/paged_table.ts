@@ -5,7 +5,7 @@
 
 import { CapacityError } from "../../errors.ts";
 import type { Session } from "./session.ts";
-import { WorkList } from "./work_list.ts";
+import { type Span, WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";
 
 /** A growable table of records. */
@@ -70,6 +70,20 @@ export class PagedTable {
   find(slot: number): { readonly page: number; readonly word: number } {
     const page = Math.floor(slot / this.pageSlots);
     return { page, word: (slot - page * this.pageSlots) * this.words };
+  }
+
+  /** Where the records of some slots are, as few runs of bytes; those that there is no room for are left out. */
+  spansOf(slots: Iterable<number>): Span[] {
+    const spans: { buffer: GPUBuffer; offset: number; bytes: number }[] = [];
+    const ascending = Float64Array.from(slots).sort();
+    for (const slot of ascending) {
+      if (slot >= this.capacity) break;
+      const { page, word } = this.find(slot), last = spans[spans.length - 1];
+      const buffer = this.pages[page], offset = 4 * word, bytes = 4 * this.words;
+      if (last?.buffer === buffer && last.offset + last.bytes === offset) last.bytes += bytes;
+      else spans.push({ buffer, offset, bytes });
+    }
+    return spans;
   }
 
   /** Slots of a page that are below `size`. */

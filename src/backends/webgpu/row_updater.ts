@@ -48,7 +48,7 @@ export class RowUpdater {
     const pages = new Set<number>();
     for (const { queries } of cohorts) for (const { page } of image.queryPages(queries)) pages.add(page);
     const { heads } = this.#config.layout;
-    for (const page of pages) work.clears.push({ buffer: image.flagged[page], bytes: 4 * heads });
+    for (const page of pages) work.clears.push({ buffer: image.flagged[page], offset: 0, bytes: 4 * heads });
     // Whole tiles, so that batches change no bits, and in any case an even number, so that no pair is torn.
     const fitting = Math.floor(image.session.gpu.largestBinding / (4 * image.record.keyWords));
     const step = fitting >= TILE_KEYS ? TILE_KEYS : 2;
@@ -56,6 +56,11 @@ export class RowUpdater {
     const patches = cohorts.map(({ queries, since }) => ({ queries, ...this.#termsOf(since) }));
     const longest = patches.reduce((longest, { terms }) => Math.max(longest, terms.length), 1);
     const scratch = await image.scratch(Math.min(most, longest) * image.record.keyWords);
+    work.wipes.push({
+      buffer: scratch,
+      offset: 0,
+      bytes: 4 * Math.min(most, longest) * image.record.keyWords,
+    });
     for (const patch of patches) this.#patchCohort(work, image, patch, scratch, most);
     await this.#builder.refresh(work, image, pages);
   }

@@ -19,6 +19,7 @@ import type {
   Since,
   Work,
 } from "../backend.ts";
+import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
@@ -132,12 +133,16 @@ export class WebgpuBackend implements Backend {
   }
 
   store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
+    return attempt(() => {
       const { keys, queries } = changes;
       // All that can fail, for want of memory, comes before the first change.
       this.#rows.reserve(changes, kept);
-      for (const number of dropped) this.#rows.kept.wipe(number);
+      this.#mirror.reserve(this.#rows.queries.live.length);
+      this.#drop(dropped);
+      const before = this.#rows.stored.block();
       for (let t = 0; t < keys.slots.length; t++) {
+        this.#spread.release(before, keys.slots[t]);
+        this.#reach.release(this.#rows, keys.slots[t]);
         if (kept[t] === NO_ROW) continue;
         this.#device.noteKept(keys.slots[t], kept[t]);
         this.#rows.keep(keys.slots[t], kept[t]);
@@ -151,23 +156,31 @@ export class WebgpuBackend implements Backend {
       this.#certifier.changeKeys(keys.slots);
       this.#rows.storeQueries(queries);
       this.#device.noteChanges(changes);
-      this.#mirror.reserve(this.#rows.queries.size);
       this.#forget(queries.slots);
       this.#momentKeys = null;
     });
   }
 
-  forget(dropped: Uint32Array): Promise<void> {
-    return Promise.try(() => {
-      for (const number of dropped) this.#rows.kept.wipe(number);
-      this.#spread.forget(this.#rows.stored.block());
-      this.#reach.forget(this.#rows);
-      this.#certifier.forget();
-      this.#kernels.forgetQuery();
-    });
+  async forget(dropped: Uint32Array): Promise<void> {
+    this.#drop(dropped);
+    this.#momentKeys = null;
+    this.#spread.forget(this.#rows.stored.block());
+    const steep = this.#steepQueries();
+    this.#reach.forget(this.#rows);
+    // What float32 made of a row while it was steep is not relied on when it is so no more.
+    const stillSteep = new Set(this.#steepQueries());
+    const lost = steep.filter((slot) => !stillSteep.has(slot));
+    this.#forget(lost);
+    this.#device.lose(lost);
+    this.#certifier.forget();
+    this.#kernels.forgetQuery();
+    this.#measured.wipe();
+    this.#state.clear(0);
+    await this.#device.settle();
   }
 
   async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    this.#momentKeys = null;
     this.#forget(build);
     for (const { queries } of patch) this.#forget(queries);
     await this.#device.update(build, patch);
@@ -276,8 +289,24 @@ export class WebgpuBackend implements Backend {
     );
   }
 
+  #drop(kept: Uint32Array): void {
+    this.#rows.drop(kept);
+    this.#device.noteDropped(kept);
+  }
+
+  /** Live queries of which a head is steep whatever its scores. */
+  #steepQueries(): number[] {
+    const { heads } = this.#config.layout, { rows, width } = this.#rows.queries;
+    return [...this.#liveQueries()].filter((slot) => {
+      for (let head = 0; head < heads; head++) {
+        if (this.#isSteep(this.#rows.queryNorm(rows, slot * width, head), head)) return true;
+      }
+      return false;
+    });
+  }
+
   /** The states of some queries change. */
-  #forget(slots: Uint32Array): void {
+  #forget(slots: Iterable<number> & ArrayLike<number>): void {
     const { heads } = this.#config.layout;
     this.#mirror.forget(slots);
     for (const slot of slots) {
