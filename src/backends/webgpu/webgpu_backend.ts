@@ -33,7 +33,7 @@ import { RowStates } from "../float64/row_states.ts";
 import type { RowTotals } from "../float64/row_totals.ts";
 import { KeyReach, STEEP_SCORE } from "../key_reach.ts";
 import { ValueSpread } from "../value_spread.ts";
-import { acquireDevice, type GpuDevice } from "./device.ts";
+import { acquireDevice, type GpuDevice, holdDevice } from "./device.ts";
 import { DeviceRows } from "./device_rows.ts";
 import { HostRows } from "./host_rows.ts";
 import { MeasuredRounding } from "./measured_rounding.ts";
@@ -87,8 +87,11 @@ export class WebgpuBackend implements Backend {
   /** The keys of the last moment that rows were computed for. */
   #momentKeys: { readonly since: Since; readonly block: KeyBlock } | null = null;
 
-  /** `open` finds the device, also when the last one was lost. */
-  constructor(config: BackendConfig, open: () => Promise<GpuDevice>) {
+  readonly #letGo: () => void;
+
+  /** `open` finds the device, also when the last one was lost; `letGo` is called when the backend needs it no more. */
+  constructor(config: BackendConfig, open: () => Promise<GpuDevice>, letGo: () => void = () => {}) {
+    this.#letGo = letGo;
     const { layout, rule } = config;
     this.#config = config;
     this.reason = config.reason ?? GIVEN;
@@ -276,6 +279,7 @@ export class WebgpuBackend implements Backend {
 
   async dispose(): Promise<void> {
     await this.#device.dispose();
+    this.#letGo();
   }
 
   #savedParts() {
@@ -419,7 +423,7 @@ export class WebgpuBackend implements Backend {
 
   /** What computing the weights of the row at hand may have done to it. */
   #roundingOf(totals: RowTotals, slot: number, head: number, since: Since): WeightRounding {
-    const { layout, layout: { headDim } } = this.#config;
+    const { layout, layout: { headDim }, rule: { softcap } } = this.#config;
     const { rows, width } = this.#rows.queries;
     const norm = this.#rows.queryNorm(rows, slot * width, head);
     return weightDoubt({
@@ -427,6 +431,7 @@ export class WebgpuBackend implements Backend {
       largestProduct: this.#reach.largestScore(norm, keyHeadOf(layout, head)),
       keyCount: this.#rows.stored.keys.liveCount + since.slots.length,
       headDim,
+      softcap,
     });
   }
 
@@ -475,12 +480,18 @@ class MeasuredTotals implements CertifiedTotals {
 /** Of an exchange that nobody patches by. */
 const NOT_COMPARED = new Uint8Array(0);
 
-/** Makes an empty backend; `open` finds its device. */
-export async function createWebgpuBackend(
-  config: BackendConfig,
-  open: () => Promise<GpuDevice> = acquireDevice,
-): Promise<WebgpuBackend> {
-  // Where there is none, it is better said now than by the first question.
-  await open();
-  return new WebgpuBackend(config, open);
+/**
+ * Makes an empty backend on the device of this process.
+ *
+ * @throws {DeviceError} When there is none, or it is unfit: better said now than by the first question.
+ */
+export async function createWebgpuBackend(config: BackendConfig): Promise<WebgpuBackend> {
+  const letGo = holdDevice();
+  try {
+    await acquireDevice();
+  } catch (error) {
+    letGo();
+    throw error;
+  }
+  return new WebgpuBackend(config, acquireDevice, letGo);
 }
