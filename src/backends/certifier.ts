@@ -53,7 +53,10 @@ export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
 
 /** A row, measured once a bound. */
 interface RowAtHand {
-  readonly row: number;
+  readonly tile: RowTile;
+  /** The number of the tile, and the place of the row in it. */
+  readonly tileNumber: number;
+  readonly at: number;
   readonly age: number;
   readonly keyHead: number;
   readonly totals: CertifiedTotals;
@@ -63,30 +66,58 @@ interface RowAtHand {
   readonly massDoubt: number;
 }
 
-/** What is known of the changed key in one slot, by row; it holds where the row's age is the noted one. */
+/** Terms of a bound: moved, gained, lost, shifted, doubt. */
+const TERMS = 5;
+/** Rows whose measures lie side by side. */
+const TILE_ROWS = 16;
+
+/** Measures of the changed key in one slot for the rows of a tile; each holds where the row's age is the noted one. */
+class Measures {
+  /** Bytes that it takes. */
+  static readonly BYTES = TILE_ROWS * 64;
+  /** Age of the row of which w_ij and ‖v_j − o_i‖ are known, of the key in the row's state. */
+  readonly known = new Uint32Array(TILE_ROWS);
+  readonly weight = new Float64Array(TILE_ROWS);
+  readonly distance = new Float64Array(TILE_ROWS);
+  /** Age of the row of which the terms of the bound are known. */
+  readonly measured = new Uint32Array(TILE_ROWS);
+  readonly moved = new Float64Array(TILE_ROWS);
+  readonly gained = new Float64Array(TILE_ROWS);
+  readonly lost = new Float64Array(TILE_ROWS);
+  readonly shifted = new Float64Array(TILE_ROWS);
+  readonly doubt = new Float64Array(TILE_ROWS);
+}
+
+/** The rows of a tile themselves. */
+class RowTile {
+  /** Bytes that it takes. */
+  static readonly BYTES = TILE_ROWS * 56;
+  /** How often the row's state has changed; from 1 on. */
+  readonly ages = new Uint32Array(TILE_ROWS).fill(1);
+  /** How many of the changed keys are in the row's sums, the five sums, and when and at which age they were begun. */
+  readonly summed = new Uint32Array(TILE_ROWS);
+  readonly sums = new Float64Array(TILE_ROWS * TERMS);
+  readonly sumBegun = new Uint32Array(TILE_ROWS);
+  readonly sumAge = new Uint32Array(TILE_ROWS);
+}
+
+/** The changed key in one slot. */
 interface Column {
   readonly slot: number;
   /** null when the stored key has changed since it was looked at. */
   edit: KeyEdit | null;
   /** When it was last asked about. */
   asked: number;
-  /** Age of the row of which w_ij and ‖v_j − o_i‖ are known, of the key in the row's state. */
-  readonly known: Uint32Array;
-  readonly weight: Float64Array;
-  readonly distance: Float64Array;
-  /** Age of the row of which the terms of the bound are known. */
-  readonly measured: Uint32Array;
-  readonly moved: Float64Array;
-  readonly gained: Float64Array;
-  readonly lost: Float64Array;
-  readonly shifted: Float64Array;
-  readonly doubt: Float64Array;
+  /** By tile of rows. */
+  readonly tiles: Map<number, Measures>;
 }
 
+/** Bytes of measures that are remembered; those beyond are measured anew whenever they are asked for. */
+const MOST_BYTES = 2 ** 26;
+/** What a column takes by itself, in round numbers. */
+const COLUMN_BYTES = 256;
 /** A column that nobody asked about while so many batches were stored is let go. */
 const COLUMN_MEMORY = 64;
-/** Terms of a bound: moved, gained, lost, shifted, doubt. */
-const TERMS = 5;
 /** Beyond it a weight counts as infinite. */
 const HIGHEST_POWER = 900;
 const FLOAT64_ROUNDING = 2 ** -52;
@@ -123,15 +154,12 @@ export class Certifier<Table> {
   #columnsLeft = 0;
   /** Counts batches of keys. */
   #batch = 0;
-  /** Rows that there is room for in what is measured. */
-  #rowCapacity = 0;
-  /** By row, how often its state has changed; from 1 on. */
-  #ages = new Uint32Array(0);
-  /** By row: how many of the changed keys are in its sums, the five sums, and when and at which age they were begun. */
-  #summed = new Uint32Array(0);
-  #sums = new Float64Array(0);
-  #sumBegun = new Uint32Array(0);
-  #sumAge = new Uint32Array(0);
+  /** By number, the tiles of rows that bounds were asked of. */
+  readonly #rows = new Map<number, RowTile>();
+  /** Bytes of all measures. */
+  #bytes = 0;
+  /** Of pairs that there is no room for any more. */
+  readonly #passing = new Measures();
   /** The batch since which sums hold. */
   #sumsHoldSince = 0;
   /** The changed keys at hand, and the tables in which they are measured. */
@@ -153,35 +181,45 @@ export class Certifier<Table> {
       const column = this.#columns.get(slot);
       if (!column) continue;
       column.edit = null;
-      column.measured.fill(0);
+      for (const { measured } of column.tiles.values()) measured.fill(0);
       // Sums only grow; what is in them already cannot be taken out.
       this.#sumsHoldSince = this.#batch;
     }
     if (this.#columns.size > 2 * this.#columnsLeft + COLUMN_MEMORY) this.#letGo();
   }
 
+  /** Bytes that it holds. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Forgets all that was measured. */
   forget(): void {
     this.#columns.clear();
+    this.#rows.clear();
+    this.#bytes = 0;
     this.#columnsLeft = 0;
     this.#pending = [];
-    this.#sumsHoldSince = ++this.#batch;
     this.#output.fill(0);
   }
 
   /** The state of a row has changed. */
   changeRow(row: number): void {
-    if (row < this.#rowCapacity) this.#ages[row]++;
+    const tile = this.#rows.get(Math.floor(row / TILE_ROWS));
+    if (tile) tile.ages[row % TILE_ROWS]++;
   }
 
   /** Takes the changed keys that the next bounds are of. */
-  open({ slots, kept }: Since, rowCapacity: number): void {
-    if (rowCapacity !== this.#rowCapacity) this.#resize(rowCapacity);
+  open({ slots, kept }: Since): void {
+    if (this.#bytes > MOST_BYTES) this.forget();
     const { layout, softcap, stored, kept: keptRows } = this.#parts;
     this.#tables = this.#parts.tables();
     this.#pending = Array.from(slots, (slot, t) => {
       let column = this.#columns.get(slot);
-      if (!column) this.#columns.set(slot, column = newColumn(slot, rowCapacity));
+      if (!column) {
+        this.#columns.set(slot, column = { slot, edit: null, asked: 0, tiles: new Map() });
+        this.#bytes += COLUMN_BYTES;
+      }
       if (column.edit?.kept !== kept[t]) {
         column.edit = toKeyEdit(stored, slot, keptRows, kept[t], layout, softcap);
       }
@@ -209,58 +247,81 @@ export class Certifier<Table> {
       4 * FLOAT64_ROUNDING * norm;
     const massDoubt = rounding.mass + 2 * massError;
 
-    this.#sumTo({ row, age: this.#ages[row], keyHead, totals, ledger, massDoubt });
-    const sums = this.#sums, at = row * TERMS;
-    const stale = this.#pending.length === 0 ? 0 : stalenessBound(
-      sums[at],
-      sums[at + 1],
-      sums[at + 2],
-      sums[at + 3],
-      sums[at + 4],
-      diameter,
-      norm + ledger,
-    );
+    let stale = 0;
+    if (this.#pending.length > 0) {
+      const tileNumber = Math.floor(row / TILE_ROWS), at = row % TILE_ROWS;
+      const tile = this.#tileOf(tileNumber), start = at * TERMS;
+      this.#sumTo({ tile, tileNumber, at, age: tile.ages[at], keyHead, totals, ledger, massDoubt });
+      stale = stalenessBound(
+        tile.sums[start],
+        tile.sums[start + 1],
+        tile.sums[start + 2],
+        tile.sums[start + 3],
+        tile.sums[start + 4],
+        diameter,
+        norm + ledger,
+      );
+    }
     return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
       Math.sqrt(layout.valueDim) * SUBNORMAL_ROUNDING;
   }
 
   /** Adds to a row's sums the changed keys that are not in them yet. */
   #sumTo(atHand: RowAtHand): void {
-    const { row, age } = atHand;
-    const sums = this.#sums, start = row * TERMS;
-    if (
-      this.#sumAge[row] !== age || this.#sumBegun[row] < this.#sumsHoldSince ||
-      this.#summed[row] > this.#pending.length
-    ) {
-      this.#summed[row] = 0;
-      this.#sumAge[row] = age;
-      this.#sumBegun[row] = this.#batch;
+    const { tile: { sums, summed, sumAge, sumBegun }, tileNumber, at, age } = atHand;
+    const start = at * TERMS;
+    if (sumAge[at] !== age || sumBegun[at] < this.#sumsHoldSince || summed[at] > this.#pending.length) {
+      summed[at] = 0;
+      sumAge[at] = age;
+      sumBegun[at] = this.#batch;
       sums.fill(0, start, start + TERMS);
     }
-    for (let t = this.#summed[row]; t < this.#pending.length; t++) {
-      const column = this.#pending[t];
-      if (column.measured[row] !== age) this.#measure(column, column.edit as KeyEdit, atHand);
-      sums[start] += column.moved[row];
-      sums[start + 1] += column.gained[row];
-      sums[start + 2] += column.lost[row];
-      sums[start + 3] += column.shifted[row];
-      sums[start + 4] += column.doubt[row];
+    for (let t = summed[at]; t < this.#pending.length; t++) {
+      const column = this.#pending[t], measures = this.#measuresOf(column, tileNumber);
+      if (measures.measured[at] !== age) this.#measure(column, measures, column.edit as KeyEdit, atHand);
+      sums[start] += measures.moved[at];
+      sums[start + 1] += measures.gained[at];
+      sums[start + 2] += measures.lost[at];
+      sums[start + 3] += measures.shifted[at];
+      sums[start + 4] += measures.doubt[at];
     }
-    this.#summed[row] = this.#pending.length;
+    summed[at] = this.#pending.length;
+  }
+
+  #tileOf(number: number): RowTile {
+    let tile = this.#rows.get(number);
+    if (!tile) {
+      this.#rows.set(number, tile = new RowTile());
+      this.#bytes += RowTile.BYTES;
+    }
+    return tile;
+  }
+
+  #measuresOf({ tiles }: Column, number: number): Measures {
+    let measures = tiles.get(number);
+    if (!measures && this.#bytes >= MOST_BYTES) {
+      measures = this.#passing;
+      measures.known.fill(0);
+      measures.measured.fill(0);
+    } else if (!measures) {
+      tiles.set(number, measures = new Measures());
+      this.#bytes += Measures.BYTES;
+    }
+    return measures;
   }
 
   /**
    * Measures a changed key for a row. The mass that weights are shares of is that of the state: what rounding did to
    * it makes them larger by at most 1 + `massDoubt`.
    */
-  #measure(column: Column, edit: KeyEdit, atHand: RowAtHand): void {
+  #measure({ slot }: Column, column: Measures, edit: KeyEdit, atHand: RowAtHand): void {
     const { pairs, layout: { headDim } } = this.#parts, tables = this.#tables;
-    const { row, age, keyHead, totals, ledger, massDoubt } = atHand;
-    const { slot } = column, { kept, isLive, valueShift, sparse } = edit;
+    const { at, age, keyHead, totals, ledger, massDoubt } = atHand;
+    const { kept, isLive, valueShift, sparse } = edit;
     const wasLive = kept !== NO_ROW;
-    if (wasLive && column.known[row] !== age) this.#measureBefore(column, kept, atHand);
-    const weight = wasLive ? column.weight[row] : 0;
-    const distanceBefore = wasLive ? column.distance[row] : 0;
+    if (wasLive && column.known[at] !== age) this.#measureBefore(column, kept, atHand);
+    const weight = wasLive ? column.weight[at] : 0;
+    const distanceBefore = wasLive ? column.distance[at] : 0;
 
     const isSparse = sparse !== null && weight >= SMALLEST_FACTOR &&
       pairs.hasSameBias(tables.kept, kept, tables.stored, slot);
@@ -289,22 +350,22 @@ export class Certifier<Table> {
     const shifted = wasLive && isLive ? after * grown * valueShift[keyHead] : 0;
     const asEdit = wasLive ? (change * grown + doubt) * distanceBefore + shifted : Infinity;
     const asExchange = weight * grown * distanceBefore + (after * grown + doubt) * distanceAfter;
-    column.measured[row] = age;
-    column.moved[row] = after === 0
+    column.measured[at] = age;
+    column.moved[at] = after === 0
       ? (weight * grown + doubt) * distanceBefore
       : Math.min(asEdit, asExchange);
-    column.gained[row] = (after > weight ? change * grown : 0) + doubt;
-    column.lost[row] = (after < weight ? change * grown : 0) + doubt;
-    column.shifted[row] = shifted;
-    column.doubt[row] = 2 * doubt + 2 * massDoubt * change;
+    column.gained[at] = (after > weight ? change * grown : 0) + doubt;
+    column.lost[at] = (after < weight ? change * grown : 0) + doubt;
+    column.shifted[at] = shifted;
+    column.doubt[at] = 2 * doubt + 2 * massDoubt * change;
   }
 
   /** Measures what a key is in the state of a row. */
-  #measureBefore(column: Column, kept: number, { row, age, totals, ledger }: RowAtHand): void {
+  #measureBefore(column: Measures, kept: number, { at, age, totals, ledger }: RowAtHand): void {
     const { pairs } = this.#parts;
-    column.known[row] = age;
-    column.weight[row] = toWeight(pairs.scoreWithBias(this.#tables.kept, kept), totals);
-    column.distance[row] = ledger + pairs.distanceToValue(this.#output, this.#tables.kept, kept);
+    column.known[at] = age;
+    column.weight[at] = toWeight(pairs.scoreWithBias(this.#tables.kept, kept), totals);
+    column.distance[at] = ledger + pairs.distanceToValue(this.#output, this.#tables.kept, kept);
     pairs.work.exponentials++;
   }
 
@@ -320,41 +381,19 @@ export class Certifier<Table> {
     return farthest * (1 + FLOAT32_ROUNDING);
   }
 
-  #resize(rowCapacity: number): void {
-    this.#columns.clear();
-    this.#rowCapacity = rowCapacity;
-    this.#ages = new Uint32Array(rowCapacity).fill(1);
-    this.#summed = new Uint32Array(rowCapacity);
-    this.#sums = new Float64Array(rowCapacity * TERMS);
-    this.#sumBegun = new Uint32Array(rowCapacity);
-    this.#sumAge = new Uint32Array(rowCapacity);
+  #drop(slot: number): void {
+    this.#bytes -= COLUMN_BYTES + Measures.BYTES * (this.#columns.get(slot)?.tiles.size ?? 0);
+    this.#columns.delete(slot);
   }
 
   #letGo(): void {
     // A change of its key would not be noticed any more in sums that it is in.
     this.#sumsHoldSince = this.#batch;
     for (const { slot, asked } of this.#columns.values()) {
-      if (this.#batch - asked > COLUMN_MEMORY) this.#columns.delete(slot);
+      if (this.#batch - asked > COLUMN_MEMORY) this.#drop(slot);
     }
     this.#columnsLeft = this.#columns.size;
   }
-}
-
-function newColumn(slot: number, rows: number): Column {
-  return {
-    slot,
-    edit: null,
-    asked: 0,
-    known: new Uint32Array(rows),
-    weight: new Float64Array(rows),
-    distance: new Float64Array(rows),
-    measured: new Uint32Array(rows),
-    moved: new Float64Array(rows),
-    gained: new Float64Array(rows),
-    lost: new Float64Array(rows),
-    shifted: new Float64Array(rows),
-    doubt: new Float64Array(rows),
-  };
 }
 
 /** exp(score) over the mass of a row. */

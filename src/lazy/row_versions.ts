@@ -46,11 +46,6 @@ export class RowVersions {
     return this.#newest;
   }
 
-  /** Whether all rows that have a state are of one version. */
-  get areAlike(): boolean {
-    return this.#oldest === this.#newest;
-  }
-
   /** The version of a row's state, or {@link MISSING}. */
   versionOf(row: number): number {
     return this.#groups[row]?.version ?? MISSING;
@@ -81,11 +76,6 @@ export class RowVersions {
       if (group) this.#leave(row, group);
       if (version !== MISSING) this.#join(row, this.#groupOf(version));
     }
-  }
-
-  /** Moves all rows that have a state, which are of one version, to `version`. */
-  moveAll(version: number): void {
-    if (this.#newest) this.#newest.version = version;
   }
 
   /** The group of a version that no row is beyond. */

@@ -39,7 +39,9 @@ export class StandingRows {
   readonly #backend: Backend;
   readonly #planner: Planner;
   readonly #history: KeyHistory;
-  /** All rows, until queries come or go. */
+  /** How many rows there are at the backend. */
+  #count: number;
+  /** Their slots, until queries come or go; only what is about all of them lists them. */
   #all: Uint32Array | null = null;
 
   /** `forgetsUndone`: a key that holds what it held before is as if it had never changed. */
@@ -49,7 +51,9 @@ export class StandingRows {
     this.#backend = backend;
     this.#planner = planner;
     this.#history = new KeyHistory(backend, keyColumns(layout) + valueColumns(layout), forgetsUndone);
-    this.#history.reach(this.all());
+    const all = this.all();
+    this.#count = all.length;
+    this.#history.reach(all);
   }
 
   /** Batches stored. */
@@ -59,7 +63,7 @@ export class StandingRows {
 
   /** Rows that do not know all stored keys. */
   get behind(): number {
-    return this.all().length - this.#history.currentCount;
+    return this.#count - this.#history.currentCount;
   }
 
   /** Whether every row knows all stored keys. */
@@ -96,6 +100,7 @@ export class StandingRows {
   async store(slots: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
     const dropped = this.#history.takeFreed();
     const kept = this.#history.prepare(slots);
+    const liveBefore = this.#liveAmong(queries);
     try {
       await this.#backend.store(toChanges(), kept, dropped);
     } catch (cause) {
@@ -103,7 +108,9 @@ export class StandingRows {
       throw cause;
     }
     this.#history.commit(slots, kept, queries);
-    if (queries.length > 0) this.#all = null;
+    if (queries.length === 0) return;
+    this.#all = null;
+    this.#count += this.#liveAmong(queries) - liveBefore;
   }
 
   /** Forgets keys and queries that are gone, when all rows are up to date. */
@@ -205,9 +212,15 @@ export class StandingRows {
     return { output, logSumExp };
   }
 
+  #liveAmong(queries: Uint32Array): number {
+    let count = 0;
+    for (const slot of queries) if (this.#backend.queries.isLive(slot)) count++;
+    return count;
+  }
+
   #withCompanions(rows: Uint32Array): Uint32Array {
     const { rowsTogether } = this.#backend.costs;
-    if (rowsTogether === 1 || rows.length === this.all().length) return rows;
+    if (rowsTogether === 1 || rows.length === this.#count) return rows;
     return withCompanions(rows, rowsTogether, this.version, {
       isLive: (row) => this.#backend.queries.isLive(row),
       versionOf: (row) => this.#history.versionOf(row),
@@ -226,7 +239,7 @@ export class StandingRows {
     }
     this.#history.reach(queries);
     this.applyMs += performance.now() - start;
-    if (build.length > 0 && build.length === this.all().length) this.rebuilds++;
+    if (build.length > 0 && build.length === this.#count) this.rebuilds++;
   }
 
   #sizes(): Sizes {

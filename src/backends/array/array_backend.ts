@@ -93,7 +93,8 @@ export class ArrayBackend implements Backend {
   }
 
   bytes(): number {
-    return this.#stored.bytes() + this.#kept.bytes() + this.#queryRows.bytes() + this.#states.bytes();
+    return this.#stored.bytes() + this.#kept.bytes() + this.#queryRows.bytes() + this.#states.bytes() +
+      this.#certifier.bytes;
   }
 
   store({ keys, queries }: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
@@ -156,7 +157,7 @@ export class ArrayBackend implements Backend {
     return Promise.try(() => {
       const { heads } = this.#config.layout;
       const exchange = this.#toExchange(since);
-      this.#certifier.open(since, this.#states.shift.length);
+      this.#certifier.open(since);
       return Float64Array.from(queries, (slot) => {
         let squared = 0;
         for (let head = 0; head < heads; head++) {

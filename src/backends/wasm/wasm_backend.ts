@@ -131,7 +131,8 @@ export class WasmBackend implements Backend {
   }
 
   bytes(): number {
-    return this.#arena.bytes + this.#stored.bytes() + this.#kept.bytes() + this.#queryRows.bytes();
+    return this.#arena.bytes + this.#stored.bytes() + this.#kept.bytes() + this.#queryRows.bytes() +
+      this.#certifier.bytes;
   }
 
   store({ keys, queries }: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
@@ -212,7 +213,7 @@ export class WasmBackend implements Backend {
     return Promise.try(() => {
       const { heads } = this.#config.layout;
       const moment = this.#momentOf(since);
-      this.#certifier.open(since, this.#states.capacity * heads);
+      this.#certifier.open(since);
       return Float64Array.from(queries, (slot) => {
         let squared = 0;
         for (let head = 0; head < heads; head++) {

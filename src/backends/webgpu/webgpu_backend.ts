@@ -131,7 +131,7 @@ export class WebgpuBackend implements Backend {
   }
 
   bytes(): number {
-    return this.#rows.bytes() + this.#mirror.bytes() + this.#measured.bytes() +
+    return this.#rows.bytes() + this.#mirror.bytes() + this.#measured.bytes() + this.#certifier.bytes +
       this.#device.traffic.bufferBytes;
   }
 
@@ -207,7 +207,7 @@ export class WebgpuBackend implements Backend {
   async certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
     await this.#device.fetch(queries, since);
     const { heads } = this.#config.layout;
-    this.#certifier.open(since, this.#rows.queries.live.length * heads);
+    this.#certifier.open(since);
     this.#measured.begin();
     return Float64Array.from(queries, (slot) => {
       let squared = 0;
