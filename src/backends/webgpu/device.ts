@@ -46,8 +46,6 @@ export interface GpuDevice extends KernelDevice {
 export const MOST_COMPILE_MS = 30_000;
 /** Milliseconds that a small kernel may take to compile and run. */
 const MOST_CHECK_MS = 10_000;
-/** How often a time is foretold before it is believed to be too long: a processor may be busy with something else. */
-const FORECASTS = 2;
 
 /** Limits that are asked for as far as the adapter offers them; the kernels need none of them. */
 const WANTED = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
@@ -61,6 +59,8 @@ let known: WeakRef<GpuDevice> | null = null;
 let held: GpuDevice | null = null;
 let opening: Promise<GpuDevice> | null = null;
 let holders = 0;
+/** Adapters of which a device was taken in this process, so that its driver need not be asked how it compiles. */
+const taken = new Set<string>();
 /** Why the device of this process is refused. */
 let refusal: DeviceError | null = null;
 
@@ -144,7 +144,8 @@ export async function openDevice(
   const pipelines = new Pipelines(device);
   let arithmetic: Arithmetic;
   try {
-    arithmetic = await prepare(device, pipelines, { compileMs, checkMs });
+    arithmetic = await prepare(device, pipelines, { compileMs, checkMs }, taken.has(nameOf(adapter)));
+    taken.add(nameOf(adapter));
   } catch (cause) {
     device.destroy();
     throw cause instanceof DeviceError
@@ -178,13 +179,14 @@ async function prepare(
   device: GPUDevice,
   pipelines: Pipelines,
   { compileMs, checkMs }: Required<Patience>,
+  isKnown: boolean,
 ): Promise<Arithmetic> {
   try {
     const first = new Deadline(checkMs);
     await first.wait("compiling a small kernel", pipelines.add("selfTest"));
     const { isCompensated, mostRounds, complaint } = await checkNumbers(device, pipelines, first);
     if (complaint) throw unfit(complaint);
-    await checkBlocking(device, { compileMs, checkMs });
+    if (!isKnown) await checkBlocking(device, { compileMs, checkMs });
     await pipelines.compile(new Deadline(compileMs));
     const rows = await checkRows(device, pipelines, new Deadline(checkMs));
     if (rows.complaint) throw unfit(rows.complaint);
@@ -196,18 +198,12 @@ async function prepare(
 }
 
 /** Refuses a device that would block the caller too long while it compiles, without asking it to. */
-async function checkBlocking(
-  device: GPUDevice,
-  { compileMs, checkMs }: Required<Patience>,
-): Promise<void> {
-  let least = Infinity;
-  for (let forecast = 0; forecast < FORECASTS && least > compileMs; forecast++) {
-    least = Math.min(least, await foretellBlocking(device, new Deadline(checkMs)));
-  }
-  if (least <= compileMs) return;
-  const seconds = Math.round(least / 1000);
+async function checkBlocking(device: GPUDevice, { compileMs, checkMs }: Required<Patience>): Promise<void> {
+  const blocking = await foretellBlocking(device, compileMs, new Deadline(checkMs));
+  if (blocking <= compileMs) return;
+  const seconds = Math.round(blocking / 1000);
   throw unfit(
-    `compiling the kernels would block for up to ${seconds} s, expected at most ${compileMs / 1000} s`,
+    `compiling the kernels would block for some ${seconds} s, expected at most ${compileMs / 1000} s`,
   );
 }
 

@@ -6,19 +6,17 @@
  */
 
 import type { RowChanges } from "../backend.ts";
-import { TILE_ROWS } from "./kernels/rows_kernel.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { PagedTable, slotsOfPage, wholeSlotsOfPage } from "./paged_table.ts";
 import type { HostRows } from "./host_rows.ts";
 import type { RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
-import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";
+import { WorkBuffers } from "./work_buffers.ts";
+import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
 /** Bytes that are uploaded at once. */
 const UPLOAD_BYTES = 2 ** 25;
-/** Bytes that the states of parts take, unless a single query has more. */
-const PART_BYTES = 2 ** 25;
 /** In the place of a slot: the kept row comes from the host. */
 const FROM_HOST = -1;
 
@@ -52,7 +50,8 @@ export class DeviceImage {
   readonly session: Session;
   readonly queries: PagedTable;
   readonly states: PagedTable;
-  /** A buffer a page of queries. */
+  readonly work: WorkBuffers;
+  /** Rows that a patch left untrusted, a buffer for each page of queries. */
   readonly flagged: GPUBuffer[] = [];
   readonly #rows: HostRows;
   #record: RecordLayout;
@@ -67,14 +66,11 @@ export class DeviceImage {
   /** Queries whose biases lie across records that are there. */
   readonly #changedBiases = new Set<number>();
   #counters: GPUBuffer | null = null;
-  #scratch: GPUBuffer | null = null;
-  #partStates: GPUBuffer | null = null;
-  /** Workgroups of the builds of flagged rows, by page of queries. */
-  readonly #plans = new Map<number, GPUBuffer>();
   #isUnsent = false;
 
   constructor(session: Session, rows: HostRows, record: RecordLayout) {
     this.session = session;
+    this.work = new WorkBuffers(session);
     this.#record = record;
     this.#rows = rows;
     this.#stored = keyTable(session, record);
@@ -173,60 +169,6 @@ export class DeviceImage {
     await this.#moveKept(work);
     await this.#syncKeys(work);
     await this.#syncQueries(work);
-  }
-
-  /** The states of parts of rows, which are merged and set to 0 by the work that sums them. */
-  get partStates(): GPUBuffer {
-    return this.#partStates as GPUBuffer;
-  }
-
-  /** Makes room for `parts` parts of at most `rows` queries; returns of how many there is room for. */
-  async reserveParts(parts: number, rows: number): Promise<number> {
-    const { layout: { heads }, stateWords } = this.record, { session } = this;
-    const bytes = 4 * heads * stateWords * parts;
-    const fitting = Math.floor(Math.min(PART_BYTES, session.gpu.largestBinding) / bytes);
-    const whole = fitting >= TILE_ROWS ? fitting - fitting % TILE_ROWS : Math.max(1, fitting);
-    const batch = Math.min(rows, whole);
-    if (!this.#partStates || this.#partStates.size < batch * bytes) {
-      const [buffer] = await session.allocate(`states of ${parts} parts`, [{
-        label: "states of parts",
-        // Doubles, so that a memory that grows does not make room each time.
-        bytes: Math.min(whole, 2 * batch) * bytes,
-        usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
-      }]);
-      if (this.#partStates) session.release(this.#partStates);
-      this.#partStates = buffer;
-    }
-    return batch;
-  }
-
-  /** Room for what the builds of a page's flagged rows are planned to be. */
-  async reservePlans(page: number, words: number): Promise<GPUBuffer> {
-    const plans = this.#plans.get(page);
-    if (plans && plans.size >= 4 * words) return plans;
-    const [buffer] = await this.session.allocate("plans", [{
-      label: "plans",
-      bytes: 4 * words,
-      usage: BufferUsage.STORAGE | BufferUsage.INDIRECT,
-    }]);
-    if (plans) this.session.release(plans);
-    this.#plans.set(page, buffer);
-    return buffer;
-  }
-
-  /** A buffer for `words` words that nothing else uses meanwhile, and that who uses it wipes. */
-  async scratch(words: number): Promise<GPUBuffer> {
-    if (this.#scratch && this.#scratch.size >= 4 * words) return this.#scratch;
-    const [buffer] = await this.session.allocate("what a patch looks at", [{
-      label: "scratch",
-      bytes: Math.min(
-        Math.max(4 * words, 2 * (this.#scratch?.size ?? 2048)),
-        this.session.gpu.largestBinding,
-      ),
-      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST,
-    }]);
-    if (this.#scratch) this.session.release(this.#scratch);
-    return this.#scratch = buffer;
   }
 
   /** The slots of queries, by page. */

@@ -201,7 +201,7 @@ export class DeviceRows {
       if (size === 0) return new Float32Array(0);
       const scores = new Float32Array(size);
       // A page of keys holds more words than it has scores, so that these always fit one buffer.
-      const found = await image.scratch(Math.min(size, image.stored.pageSlots));
+      const found = await image.work.scratch(Math.min(size, image.stored.pageSlots));
       for (let at = 0; at < image.stored.pages.length; at++) {
         const keys = image.stored.pages[at], count = image.stored.slotsIn(at, size);
         if (count === 0) continue;

@@ -64,7 +64,7 @@ export class RowBuilder {
    */
   async reserve(image: DeviceImage, rows: number): Promise<void> {
     const { count } = this.#partsOf(image);
-    if (count > 1 && rows > 0) await image.reserveParts(count, rows);
+    if (count > 1 && rows > 0) await image.work.reserveParts(image.record, count, rows);
   }
 
   /** Adds builds of some queries of some tables from the stored keys. */
@@ -99,7 +99,7 @@ export class RowBuilder {
       const flagged = image.flagged[page], slots = image.querySlotsIn(page);
       const cuts = await this.#cut(image, slots);
       const { batchRows, together } = cuts, batches = Math.ceil(slots / batchRows);
-      const plans = await image.reservePlans(page, batches * PLAN_WORDS);
+      const plans = await image.work.plans(page, batches * PLAN_WORDS);
       const plan = { heads, batches, batchRows, parts: together };
       work.dispatch("plan", plan, [flagged, plans, image.counters], groupsOf(1));
       for (let batch = 0; batch < batches; batch++) {
@@ -126,7 +126,9 @@ export class RowBuilder {
   async #cut(image: DeviceImage, rows: number): Promise<Cuts> {
     const { heads, headDim, valueDim } = this.#config.layout, { size } = this.#rows;
     const parts = this.#partsOf(image);
-    const batchRows = parts.count === 1 ? rows : await image.reserveParts(parts.count, rows);
+    const batchRows = parts.count === 1
+      ? rows
+      : await image.work.reserveParts(image.record, parts.count, rows);
     const perTerm = batchRows * heads * (headDim + valueDim + 2);
     const longest = Math.max(1, Math.min(parts.terms, size));
     const fitting = Math.max(LEAST_WINDOW, Math.floor(DISPATCH_WORK / perTerm));
@@ -160,7 +162,7 @@ export class RowBuilder {
   ): void {
     const { isCompensated } = image.session.gpu.arithmetic;
     const queries = tables.queries.pages[page];
-    const states = cuts.parts.count > 1 ? image.partStates : tables.states.pages[page];
+    const states = cuts.parts.count > 1 ? image.work.partStates : tables.states.pages[page];
     for (const strip of this.#stripsOf(image, cuts)) {
       const { page: keyPage, isFirst, isLast, ...terms } = strip;
       // The device plans for as many parts in each run.
@@ -190,7 +192,7 @@ export class RowBuilder {
     groups: Groups,
   ): void {
     const call = { ...this.#common(image, page, cuts), ...list };
-    work.dispatch("merge", call, [listed, image.partStates, tables.states.pages[page]], groups);
+    work.dispatch("merge", call, [listed, image.work.partStates, tables.states.pages[page]], groups);
   }
 
   #common(image: DeviceImage, page: number, { parts, batchRows }: Cuts): Call {

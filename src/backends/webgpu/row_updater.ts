@@ -55,7 +55,7 @@ export class RowUpdater {
     const most = Math.min(fitting - fitting % step, mostTermsOf(this.#config, image.session.gpu));
     const patches = cohorts.map(({ queries, since }) => ({ queries, ...this.#termsOf(since) }));
     const longest = patches.reduce((longest, { terms }) => Math.max(longest, terms.length), 1);
-    const scratch = await image.scratch(Math.min(most, longest) * image.record.keyWords);
+    const scratch = await image.work.scratch(Math.min(most, longest) * image.record.keyWords);
     work.wipes.push({
       buffer: scratch,
       offset: 0,
