@@ -107,8 +107,8 @@ export class BackendError extends AttentionError {
   }
 }
 
-/** Why a device does not go on. */
-export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" | "internal";
+/** Why a device does not go on; one that is "unfit" does not keep what answers rest on, or takes too long to compile. */
+export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" | "internal" | "unfit";
 
 /**
  * A graphics device failed. It is the `cause` of the {@link BackendError} that tells of it: the edits are kept, and
@@ -117,7 +117,7 @@ export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" |
 export class DeviceError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "DeviceError";
-  /** What happened: the device went away, had no memory, or refused a command or a shader. */
+  /** What happened: the device went away, had no memory, refused a command or a shader, or is unfit. */
   readonly reason: DeviceFailure;
 
   /** The message reads `operation: reason, what the device said`. */

@@ -21,7 +21,7 @@ import { EMPTY_SHIFT } from "./record_layout.ts";
 import type { StateMirror } from "./state_mirror.ts";
 
 /** Changes when kernels compute other bits than before. */
-const KERNELS = 1;
+const KERNELS = 2;
 
 /** What is saved beside the rows. */
 export interface SavedParts {
