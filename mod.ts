@@ -40,15 +40,15 @@ export {
   DisposedError,
   FormatError,
   InputError,
+  ReentryError,
   SlotError,
 } from "./src/errors.ts";
 export type { DeviceFailure } from "./src/errors.ts";
-export type { LoadOptions } from "./src/engine_snapshot.ts";
 export type { MimeBundle } from "./src/display/mime_bundle.ts";
 export type { Edit } from "./src/lazy/edits.ts";
-export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix } from "./src/lazy/mask.ts";
+export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/lazy/mask.ts";
 export type { FlushPolicy } from "./src/lazy/planner.ts";
 export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/lazy/threshold.ts";
 export type { Matrix, MatrixInput, RowInput } from "./src/matrix.ts";
 export { type AttentionState, mergeStates, unmergeState } from "./src/merge_states.ts";
-export type { AttentionOptions, DynamicAttentionOptions } from "./src/options.ts";
+export type { AttentionOptions, DynamicAttentionOptions, LoadOptions } from "./src/options.ts";

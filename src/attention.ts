@@ -2,10 +2,13 @@
  * Attention once, with nothing kept.
  */
 
-import { NOTHING } from "./backends/since.ts";
+import type { Readout } from "./backends/backend.ts";
 import { selectBackend } from "./backends/select.ts";
+import { NOTHING } from "./backends/since.ts";
+import { fitsFloat32, toFloat32Logs } from "./core/attention_state.ts";
 import { outputColumns } from "./core/head_layout.ts";
 import { shownMatrix } from "./display/shown_matrix.ts";
+import { InputError } from "./errors.ts";
 import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "./matrix.ts";
 import type { AttentionState } from "./merge_states.ts";
@@ -55,8 +58,10 @@ import { type AttentionOptions, type Problem, toProblem } from "./options.ts";
  * Source: Vaswani et al., "Attention Is All You Need", arXiv 1706.03762, §3.2.1.
  */
 export async function attention(options: AttentionOptions): Promise<Matrix> {
-  const { output } = await compute(toProblem("attention", options));
-  return output;
+  const operation = "attention";
+  const problem = toProblem(operation, options);
+  const { output } = await compute(operation, problem);
+  return shownMatrix(output, [problem.query.shape[0], outputColumns(problem.layout)]);
 }
 
 /**
@@ -71,7 +76,8 @@ export async function attention(options: AttentionOptions): Promise<Matrix> {
  * `keyPositions`. With `backend: "auto"` it is computed on `array`, in float64 with one rounding at the end: that is
  * what the bound of `unmergeState` takes for granted. `wasm` is faster and rounds more.
  * @returns Matrices of the caller's own.
- * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown.
+ * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown; also when a log-sum-exp is
+ * beyond ±3.4·10³⁸, which scores of such a size make it: no part with such a row could be merged.
  *
  * @example
  * ```ts
@@ -93,23 +99,30 @@ export async function attention(options: AttentionOptions): Promise<Matrix> {
 export async function attentionState(options: AttentionOptions): Promise<AttentionState> {
   const operation = "attentionState";
   const problem = toProblem(operation, options);
-  const { backend = "auto" } = options;
-  return await compute(
+  const { backend, query: { shape: [count] }, layout: { heads }, layout } = problem;
+  const { output, logSumExp } = await compute(
+    operation,
     backend === "auto" ? { ...problem, factory: selectBackend(operation, "array") } : problem,
   );
+  const beyond = logSumExp.findIndex((L) => !fitsFloat32(L));
+  if (beyond >= 0) {
+    throw new InputError(
+      operation,
+      `logSumExp of query ${Math.floor(beyond / heads)}, head ${beyond % heads} is ${logSumExp[beyond]}`,
+      "one of float32 range, which can be merged; a smaller scale may help",
+    );
+  }
+  return {
+    output: shownMatrix(output, [count, outputColumns(layout)]),
+    logSumExp: shownMatrix(toFloat32Logs(logSumExp), [count, heads]),
+  };
 }
 
-async function compute(problem: Problem): Promise<AttentionState> {
-  const backend = await fillBackend(problem);
+async function compute(operation: string, problem: Problem): Promise<Readout> {
+  const backend = await fillBackend(operation, problem);
   try {
-    const { query, layout } = problem;
-    const count = query.shape[0];
-    const rows = Uint32Array.from({ length: count }, (_, i) => i);
-    const { output, logSumExp } = await backend.read({ queries: rows, since: NOTHING });
-    return {
-      output: shownMatrix(output, [count, outputColumns(layout)]),
-      logSumExp: shownMatrix(logSumExp, [count, layout.heads]),
-    };
+    const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);
+    return await backend.read({ queries, since: NOTHING });
   } finally {
     await backend.dispose();
   }

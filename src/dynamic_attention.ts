@@ -7,23 +7,28 @@ import type { Backend } from "./backends/backend.ts";
 import { MovableBackend } from "./backends/movable_backend.ts";
 import { type BackendName, selectBackend, type ThreadCount } from "./backends/select.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
+import { toFloat32Logs } from "./core/attention_state.ts";
 import { outputColumns } from "./core/head_layout.ts";
 import { heaviestOf } from "./core/heaviest.ts";
 import { engineText } from "./display/engine_text.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "./display/mime_bundle.ts";
 import { shownMatrix } from "./display/shown_matrix.ts";
-import { describe, DisposedError, InputError } from "./errors.ts";
+import { describe, DisposedError, InputError, ReentryError } from "./errors.ts";
 import { EditPipeline, type Turn } from "./lazy/edit_pipeline.ts";
-import { checkColumn, type Edit, type EditTarget, performEdit, performEdits } from "./lazy/edits.ts";
+import { checkColumn, checkEdit, checkEdits, type Edit, performEdit } from "./lazy/edits.ts";
 import { copyNewest, type RowKind } from "./lazy/newest_rows.ts";
 import { SlotTable } from "./lazy/slot_table.ts";
-import { checkArray, isCount, type Matrix, type MatrixInput, type RowInput } from "./matrix.ts";
-import type { EngineParts, LoadOptions } from "./engine_snapshot.ts";
+import { checkArray, isCount, reading, type RowInput, typedArrayKind } from "./lists.ts";
+import type { Matrix, MatrixInput } from "./matrix.ts";
+import { takeOptions } from "./names.ts";
+import type { EngineParts } from "./engine_snapshot.ts";
 import { statsOf } from "./engine_stats.ts";
-import { fillBackend } from "./fill_backend.ts";
-import { checkNames, type DynamicAttentionOptions, toEngineProblem } from "./options.ts";
-import { toHead, toPassing, toPosition, toRows } from "./question_options.ts";
+import { fillBackend, makeBackend } from "./fill_backend.ts";
+import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
+import { toHead, toPassing, toRows, toSwitch } from "./question_options.ts";
 
+/** What only this module can pass to the constructor. */
+const CONSTRUCTION = Symbol("construction");
 /** Lets `createEngine` construct without a public constructor. */
 let construct: (parts: EngineParts, backend: Backend, wrap?: WrapBackend) => DynamicAttention;
 
@@ -98,17 +103,26 @@ export class DynamicAttention {
   #disposal: Promise<void> | null = null;
 
   static {
-    construct = (parts, backend, wrap) => new DynamicAttention(parts, backend, wrap);
+    construct = (parts, backend, wrap) => new DynamicAttention(CONSTRUCTION, parts, backend, wrap);
     lookInside = (operation, live) => {
       if (typeof live !== "object" || live === null || !(#pipeline in live)) {
         throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
       }
-      live.#checkLive(operation);
+      live.#checkCall(operation);
       return { parts: live.#rules, ask: live.#pipeline.ask.bind(live.#pipeline) };
     };
   }
 
-  private constructor(parts: EngineParts, backend: Backend, wrap: WrapBackend = (backend) => backend) {
+  private constructor(
+    key: typeof CONSTRUCTION,
+    parts: EngineParts,
+    backend: Backend,
+    wrap: WrapBackend = (backend) => backend,
+  ) {
+    if (key !== CONSTRUCTION) {
+      const expected = "await DynamicAttention.create(options), or load(bytes)";
+      throw new InputError("DynamicAttention", "constructed with new", expected);
+    }
     this.#wrap = wrap;
     this.#backend = new MovableBackend(parts.layout, backend);
     this.#rules = parts;
@@ -131,9 +145,14 @@ export class DynamicAttention {
    * that works in the background); on another backend than it was saved on it answers within rounding, and computes
    * its first state anew. Counters and the epoch start at 0.
    *
+   * The file is checked, in time and memory of the order of its bytes: its checksum, and whether an engine can have written
+   * it. States are compared with the rows that they are sums of, all of them in small files, and in larger ones as many as
+   * that time allows, drawn at random.
+   *
    * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`
    * and `threads`.
-   * @throws {FormatError} When the bytes are damaged, not a snapshot, or one of an unknown version.
+   * @throws {FormatError} When the bytes are damaged, not a snapshot, one of an unknown version, or one that no engine can
+   * have written.
    * @throws {InputError} When a function is missing, or an option is unknown or out of range.
    */
   static load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {
@@ -172,7 +191,9 @@ export class DynamicAttention {
    * @throws {InputError} Also when the mask is a matrix that does not cover the slot.
    */
   insert(key: RowInput, value: RowInput, options: { readonly position?: number } = {}): number {
-    return this.#edit({ kind: "insert", key, value, ...toPosition("DynamicAttention.insert", options) });
+    const operation = "DynamicAttention.insert";
+    const take = () => takeOptions(operation, options, ["position"]);
+    return this.#edit({ kind: "insert", key, value, ...reading(operation, take) });
   }
 
   /** Deletes the key in `slot` with its value. O(1). */
@@ -187,7 +208,9 @@ export class DynamicAttention {
 
   /** Adds a standing query of H·d numbers and returns the slot it took; `options` as for `insert`. */
   insertQuery(query: RowInput, options: { readonly position?: number } = {}): number {
-    return this.#edit({ kind: "insertQuery", query, ...toPosition("DynamicAttention.insertQuery", options) });
+    const operation = "DynamicAttention.insertQuery";
+    const take = () => takeOptions(operation, options, ["position"]);
+    return this.#edit({ kind: "insertQuery", query, ...reading(operation, take) });
   }
 
   /** Deletes the standing query in `slot`. */
@@ -217,10 +240,14 @@ export class DynamicAttention {
    */
   edit(edits: readonly Edit[]): number[] {
     const operation = "DynamicAttention.edit";
-    this.#checkLive(operation);
-    const perform = (layer: EditTarget) => performEdits(operation, edits, layer, this.#rules);
-    const { keySlots, querySlots } = this.#rules;
-    const slots = keySlots.atomically(() => querySlots.atomically(() => this.#pipeline.atomically(perform)));
+    const { keySlots, querySlots, layout } = this.#rules;
+    const checked = this.#read(operation, () => checkEdits(operation, edits, layout));
+    const perform = () => {
+      return this.#pipeline.atomically((layer) => {
+        return checked.map((edit) => performEdit(edit, layer, this.#rules));
+      });
+    };
+    const slots = keySlots.atomically(() => querySlots.atomically(perform));
     this.#pipeline.noteEdits(slots.length);
     return slots;
   }
@@ -283,9 +310,9 @@ export class DynamicAttention {
   async readEntry(slot: number, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toRows(operation, [slot]);
-    checkColumn(operation, column, outputColumns(this.#rules.layout), "heads × valueDim");
+    const place = checkColumn(operation, column, outputColumns(this.#rules.layout), "heads × valueDim");
     const { output } = await this.#pipeline.read(operation, slots);
-    return output[column];
+    return output[place];
   }
 
   /**
@@ -319,9 +346,9 @@ export class DynamicAttention {
     options: { readonly bounds?: boolean } = {},
   ): Promise<StaleOutput> {
     const operation = "DynamicAttention.peek";
+    const certified = this.#read(operation, () => toSwitch(operation, "bounds", options));
     const slots = this.#toRows(operation, rows);
-    checkNames(operation, options, ["bounds"]);
-    const answer = await this.#pipeline.peek(operation, slots, options.bounds !== false);
+    const answer = await this.#pipeline.peek(operation, slots, certified);
     const { output, bounds, pending, epoch } = answer;
     const shape = [slots.length, outputColumns(this.#rules.layout)] as const;
     return { output: shownMatrix(output, shape), bounds, pending, epoch };
@@ -335,15 +362,19 @@ export class DynamicAttention {
    */
   async weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
+    const head = this.#read(operation, () => toHead(operation, options, this.#rules.layout));
     const [row] = this.#toRows(operation, [slot]);
-    return await this.#pipeline.weights(operation, row, toHead(operation, options, this.#rules.layout));
+    return await this.#pipeline.weights(operation, row, head);
   }
 
-  /** ln Σ_j exp s_ij, exact: a row a query, a column a head; natural log, −∞ where no key is allowed. */
+  /**
+   * ln Σ_j exp s_ij, exact: a row a query, a column a head; natural log, −∞ where no key is allowed and nowhere else. Beyond
+   * the range of float32 it is +∞ or the lowest float32; such rows cannot be merged.
+   */
   async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
     const slots = this.#toRows("DynamicAttention.logSumExp", rows);
     const { logSumExp } = await this.#pipeline.read("DynamicAttention.logSumExp", slots);
-    return shownMatrix(logSumExp, [slots.length, this.#rules.layout.heads]);
+    return shownMatrix(toFloat32Logs(logSumExp), [slots.length, this.#rules.layout.heads]);
   }
 
   /**
@@ -358,8 +389,8 @@ export class DynamicAttention {
     options: { readonly head?: number } = {},
   ): Promise<WeightedKey[]> {
     const operation = "DynamicAttention.topKeys";
+    const head = this.#read(operation, () => toHead(operation, options, this.#rules.layout));
     const [row] = this.#toRows(operation, [slot]);
-    const head = toHead(operation, options, this.#rules.layout);
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
     const live = this.#rules.keySlots.liveSlots();
     const weights = await this.#pipeline.weights(operation, row, head);
@@ -378,22 +409,23 @@ export class DynamicAttention {
     options: { readonly positions?: ArrayLike<number> } = {},
   ): Promise<Matrix> {
     const operation = "DynamicAttention.attend";
-    this.#checkLive(operation);
-    checkNames(operation, options, ["positions"]);
-    const passing = toPassing(operation, queries, options.positions, this.#rules);
+    const passing = this.#read(operation, () => {
+      const { positions } = takeOptions(operation, options, ["positions"]);
+      return toPassing(operation, queries, positions, this.#rules);
+    });
     const { output } = await this.#pipeline.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#rules.layout)]);
   }
 
   /** Brings every row up to date, in the way that `onThreshold` says. Reads do so for the rows that they are of. */
   async flush(): Promise<void> {
-    this.#checkLive("DynamicAttention.flush");
+    this.#checkCall("DynamicAttention.flush");
     await this.#pipeline.flush("DynamicAttention.flush");
   }
 
   /** Computes every row from scratch, with all edits. */
   async rebuild(): Promise<void> {
-    this.#checkLive("DynamicAttention.rebuild");
+    this.#checkCall("DynamicAttention.rebuild");
     await this.#pipeline.flush("DynamicAttention.rebuild", "rebuild");
   }
 
@@ -423,7 +455,7 @@ export class DynamicAttention {
    */
   async save(): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "DynamicAttention.save";
-    this.#checkLive(operation);
+    this.#checkCall(operation);
     const { keySlots, querySlots } = this.#rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
     const take = async () => {
@@ -459,14 +491,15 @@ export class DynamicAttention {
    */
   async moveTo(backend: BackendName, options: { readonly threads?: ThreadCount } = {}): Promise<void> {
     const operation = "DynamicAttention.moveTo";
-    this.#checkLive(operation);
-    checkNames(operation, options, ["threads"]);
-    const factory = selectBackend(operation, backend, options.threads);
+    const { threads } = this.#read(operation, () => takeOptions(operation, options, ["threads"]));
+    const factory = selectBackend(operation, backend, threads);
     const { layout, rule, mask, tolerance, keySlots, querySlots } = this.#rules;
     await this.#pipeline.move(operation, async () => {
       const sizes = { queryCount: querySlots.count, keyCount: keySlots.count };
       const maskHeads = mask?.heads ?? 0;
-      const successor = this.#wrap(await factory({ layout, rule, maskHeads, tolerance, sizes }));
+      const successor = this.#wrap(
+        await makeBackend(operation, factory, { layout, rule, maskHeads, tolerance, sizes }),
+      );
       await this.#backend.moveTo(successor, { keys: keySlots.size, queries: querySlots.size });
     });
   }
@@ -513,8 +546,8 @@ export class DynamicAttention {
 
   #edit(edit: Edit): number {
     const operation = `DynamicAttention.${edit.kind}`;
-    this.#checkLive(operation);
-    const slot = performEdit(operation, edit, this.#pipeline.newest, this.#rules);
+    const checked = this.#read(operation, () => checkEdit(operation, edit, this.#rules.layout));
+    const slot = performEdit(checked, this.#pipeline.newest, this.#rules);
     this.#pipeline.noteEdits(1);
     return slot;
   }
@@ -525,8 +558,26 @@ export class DynamicAttention {
   }
 
   #toRows(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
+    return this.#read(operation, () => toRows(operation, rows, this.#rules.querySlots));
+  }
+
+  /**
+   * Reads what a call was passed, before anything of the engine is touched. It may run code of the caller's: what that does
+   * to the engine has happened before the call.
+   */
+  #read<T>(operation: string, read: () => T): T {
+    this.#checkCall(operation);
+    const given = reading(operation, read);
+    this.#checkCall(operation);
+    return given;
+  }
+
+  /** Refuses what edits or asks the engine while it asks a function of the caller's. */
+  #checkCall(operation: string): void {
     this.#checkLive(operation);
-    return toRows(operation, rows, this.#rules.querySlots);
+    const { mask, threshold } = this.#rules;
+    if (mask?.isAsked) throw new ReentryError(operation, "mask");
+    if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
   }
 
   #checkLive(operation: string): void {
@@ -550,12 +601,13 @@ export async function createEngine(
   options: DynamicAttentionOptions,
   wrap?: WrapBackend,
 ): Promise<DynamicAttention> {
-  const problem = toEngineProblem("DynamicAttention.create", options);
+  const operation = "DynamicAttention.create";
+  const problem = toEngineProblem(operation, options);
   const { layout, rule, mask, threshold, policy, tolerance } = problem;
   const keySlots = new SlotTable(problem.keyPositions);
   const querySlots = new SlotTable(problem.queryPositions);
   const parts = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
-  const backend = await fillBackend(problem, wrap);
+  const backend = await fillBackend(operation, problem, wrap);
   return construct(parts, backend, wrap);
 }
 
@@ -566,14 +618,15 @@ export async function loadEngine(
   wrap?: WrapBackend,
 ): Promise<DynamicAttention> {
   const operation = "DynamicAttention.load";
-  if (!(bytes instanceof Uint8Array)) {
+  if (typedArrayKind(bytes) !== "Uint8Array") {
     throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
   }
   checkArray(operation, "bytes", bytes);
   // Before anything is waited for: afterwards they are the caller's again.
   const copy = new Uint8Array(bytes);
+  const given = toLoadProblem(operation, options);
   const { restoreEngine } = await loadSnapshots();
-  const { parts, backend } = await restoreEngine(operation, copy, options, wrap);
+  const { parts, backend } = await restoreEngine(operation, copy, given, wrap);
   return construct(parts, backend, wrap);
 }
 

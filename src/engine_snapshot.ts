@@ -3,18 +3,21 @@
  */
 
 import type { Backend, Changes, RowSource } from "./backends/backend.ts";
-import { type BackendName, selectBackend, selectSaved, type ThreadCount } from "./backends/select.ts";
+import { checkStates } from "./backends/float64/state_check.ts";
+import { selectBackend, selectSaved } from "./backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "./core/head_layout.ts";
 import { describe, InputError } from "./errors.ts";
+import { makeBackend } from "./fill_backend.ts";
 import type { Entries } from "./lazy/edit_log.ts";
 import type { EditRules } from "./lazy/edits.ts";
 import { type Mask, type MaskFunction, maskKeys, toMask } from "./lazy/mask.ts";
 import type { FlushPolicy } from "./lazy/planner.ts";
 import { type SlotNumbers, SlotTable } from "./lazy/slot_table.ts";
-import { type LazyThreshold, type Threshold, toThreshold } from "./lazy/threshold.ts";
-import { checkNames } from "./options.ts";
+import { type Threshold, toThreshold } from "./lazy/threshold.ts";
+import type { LoadProblem } from "./options.ts";
 import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "./store/snapshot.ts";
 
+export type { LoadOptions } from "./options.ts";
 export { encodeSnapshot } from "./store/snapshot.ts";
 
 /** What an engine goes by, beside its backend. */
@@ -23,23 +26,6 @@ export interface EngineParts extends EditRules {
   readonly policy: FlushPolicy;
   readonly tolerance: number;
 }
-
-/** What `DynamicAttention.load` is told beside the bytes. */
-export interface LoadOptions {
-  /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
-  readonly backend?: BackendName;
-  /**
-   * How many threads may compute on the backend `wasm`, 1 to 256, as in {@link DynamicAttentionOptions.threads}; "auto"
-   * unless given, whatever the saved engine had. An engine that was saved on `array` and goes on there has one.
-   */
-  readonly threads?: ThreadCount;
-  /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
-  readonly mask?: MaskFunction;
-  /** In place of the saved one, which is missing where it was a function. */
-  readonly lazyThreshold?: LazyThreshold;
-}
-
-const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
 
 /** Copies what a backend holds, all of it up to date, whose slots are these. */
 export async function takeSnapshot(
@@ -74,13 +60,9 @@ export async function takeSnapshot(
 export async function restoreEngine(
   operation: string,
   bytes: Uint8Array<ArrayBuffer>,
-  options: LoadOptions,
+  options: LoadProblem,
   wrap: (backend: Backend) => Backend = (backend) => backend,
 ): Promise<{ readonly parts: EngineParts; readonly backend: Backend }> {
-  checkNames(operation, options, LOAD_OPTIONS);
-  if (options.backend !== undefined || options.threads !== undefined) {
-    selectBackend(operation, options.backend, options.threads);
-  }
   const snapshot = await decodeSnapshot(operation, bytes);
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
@@ -90,7 +72,7 @@ export async function restoreEngine(
     tolerance,
     policy,
     mask,
-    threshold: toLoadedThreshold(operation, snapshot, options.lazyThreshold),
+    threshold: options.threshold ?? toSavedThreshold(operation, snapshot),
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
   };
@@ -101,16 +83,25 @@ export async function restoreEngine(
   const factory = options.backend
     ? selectBackend(operation, options.backend, threads)
     : selectSaved(operation, name, threads);
-  const backend = wrap(await factory(config));
+  const backend = wrap(await makeBackend(operation, factory, config));
   const states = backend.name === snapshot.backend ? snapshot.states : null;
   try {
-    await backend.restore(operation, toChanges(snapshot, parts), states);
+    const changes = toChanges(snapshot, parts);
+    await backend.restore(operation, changes, states);
+    if (states) checkStates(operation, states, { layout, rule, tolerance, changes }, workFor(bytes.length));
   } catch (error) {
     await backend.dispose();
     throw error;
   }
   return { parts, backend };
 }
+
+/** How many multiply-adds the states of a file may be checked with: time that reading it takes anyway, or nearly. */
+function workFor(fileBytes: number): number {
+  return FREE_WORK + WORK_PER_BYTE * fileBytes;
+}
+
+const FREE_WORK = 2 ** 23, WORK_PER_BYTE = 1;
 
 function rowsOf(source: RowSource, slots: SlotNumbers, width: number): SlotRows {
   const rows = new Float32Array(slots.size * width);
@@ -165,17 +156,10 @@ function toLoadedMask(
   return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size);
 }
 
-function toLoadedThreshold(
-  operation: string,
-  { limits }: Snapshot,
-  option: LazyThreshold | undefined,
-): Threshold {
-  if (option !== undefined || limits) return toThreshold(operation, option ?? limits ?? undefined);
-  throw new InputError(
-    operation,
-    "lazyThreshold is undefined",
-    "one, since the saved engine's is a function",
-  );
+function toSavedThreshold(operation: string, { limits }: Snapshot): Threshold {
+  if (limits) return toThreshold(operation, limits);
+  const expected = "one, since the saved engine's is a function";
+  throw new InputError(operation, "lazyThreshold is undefined", expected);
 }
 
 /** All slots of a snapshot as one batch. */

@@ -75,6 +75,24 @@ export class DisposedError extends AttentionError {
 }
 
 /**
+ * A mask function or a threshold function called the engine that had asked it, to edit it or to ask it something; nothing
+ * was changed. While an engine asks a function of the caller's, it answers what it knows at once (`getKey`, `keySlots`,
+ * `stats` and the like) and refuses all else.
+ */
+export class ReentryError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "ReentryError";
+  /** The option whose function was being asked. */
+  readonly callback: "mask" | "lazyThreshold";
+
+  /** The message reads `operation: called by the function callback while the engine asks it, expected a later call`. */
+  constructor(operation: string, callback: "mask" | "lazyThreshold") {
+    super(operation, `called by the function ${callback} while the engine asks it, expected a later call`);
+    this.callback = callback;
+  }
+}
+
+/**
  * A backend failed while it applied edits or answered; `cause` holds its own error. No edit is lost: what was
  * not applied is pending again, and the next flush or read tries anew.
  */
@@ -89,8 +107,8 @@ export class BackendError extends AttentionError {
   }
 }
 
-/** Why a device does not go on. */
-export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" | "internal";
+/** Why a device does not go on; one that is "unfit" does not keep what answers rest on, or takes too long to compile. */
+export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" | "internal" | "unfit";
 
 /**
  * A graphics device failed. It is the `cause` of the {@link BackendError} that tells of it: the edits are kept, and
@@ -99,7 +117,7 @@ export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" |
 export class DeviceError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "DeviceError";
-  /** What happened: the device went away, had no memory, or refused a command or a shader. */
+  /** What happened: the device went away, had no memory, refused a command or a shader, or is unfit. */
   readonly reason: DeviceFailure;
 
   /** The message reads `operation: reason, what the device said`. */
@@ -176,16 +194,61 @@ export class FormatError extends AttentionError {
   }
 }
 
-/** A short text for whatever a caller passed, for messages. */
+/**
+ * A short text for anything at all, for messages: at most some 200 characters, whatever it holds or does when it is looked
+ * at.
+ */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  try {
+    return describeTo(value, DEEPEST);
+  } catch {
+    return "a value that cannot be looked at";
+  }
+}
+
+/** Lists inside lists are shown to this depth, so many entries of each. */
+const DEEPEST = 2, MOST_ENTRIES = 4;
+const LONGEST_TEXT = 120, LONGEST_QUOTED = 200, LONGEST_NAME = 40;
+const LARGEST_BIGINT = 10n ** 30n;
+/** Characters that nobody would see, beside those that JSON escapes. */
+const UNSEEN = /[\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]/g;
+
+function describeTo(value: unknown, depth: number): string {
+  if (typeof value === "string") return quoted(value);
   if (typeof value === "function") return "a function";
-  if (Array.isArray(value)) {
-    return `[${value.slice(0, 4).map(describe).join(", ")}${value.length > 4 ? ", …" : ""}]`;
-  }
-  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  if (typeof value === "bigint") return describeBigint(value);
+  if (Array.isArray(value)) return describeList(value, depth);
+  if (value instanceof Error) return `${shortened(value.name, LONGEST_NAME)}: ${shortened(value.message)}`;
   if (typeof value === "object" && value !== null) {
-    return `an object (${value.constructor?.name ?? "no prototype"})`;
+    const name: unknown = value.constructor?.name;
+    return `an object (${typeof name === "string" ? shortened(name, LONGEST_NAME) : "no prototype"})`;
   }
-  return String(value);
+  return Object.is(value, -0) ? "-0" : shortened(String(value));
+}
+
+function describeList(list: readonly unknown[], depth: number): string {
+  if (list.length === 0) return "[]";
+  if (depth === 0) return "[…]";
+  const entries = Array.from(
+    { length: Math.min(list.length, MOST_ENTRIES) },
+    (_, at) => describeTo(list[at], depth - 1),
+  );
+  if (list.length > MOST_ENTRIES) entries.push("…");
+  return shortened(`[${entries.join(", ")}]`);
+}
+
+/** Writing down a long one would take long. */
+function describeBigint(value: bigint): string {
+  const isShort = value < LARGEST_BIGINT && value > -LARGEST_BIGINT;
+  return isShort ? String(value) : "a bigint of more than 30 digits";
+}
+
+function quoted(text: string): string {
+  const seen = JSON.stringify(text.slice(0, LONGEST_TEXT))
+    .replace(UNSEEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.length > LONGEST_TEXT ? `${shortened(seen)}…` : shortened(seen, LONGEST_QUOTED);
+}
+
+function shortened(text: string, most = LONGEST_TEXT): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }

@@ -2,8 +2,9 @@
  * A backend that holds the rows of a checked problem: what both entry points start with.
  */
 
-import type { Backend } from "./backends/backend.ts";
+import type { Backend, BackendConfig, BackendFactory } from "./backends/backend.ts";
 import { NO_ROW } from "./backends/since.ts";
+import { CapacityError } from "./errors.ts";
 import type { Entries } from "./lazy/edit_log.ts";
 import { maskKeys, maskQueries } from "./lazy/mask.ts";
 import type { Matrix } from "./matrix.ts";
@@ -11,14 +12,32 @@ import type { Problem } from "./options.ts";
 
 const NO_ROWS = new Uint32Array(0);
 
+/** Makes an empty backend; numbers of columns that no memory can hold are refused. */
+export async function makeBackend(
+  operation: string,
+  factory: BackendFactory,
+  config: BackendConfig,
+): Promise<Backend> {
+  try {
+    return await factory(config);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const { heads, headDim, valueDim } = config.layout;
+    const what = `a query of ${heads} × ${headDim} and an output of ${heads} × ${valueDim} numbers`;
+    throw new CapacityError(operation, what, 8 * heads * (headDim + valueDim), cause);
+  }
+}
+
 /** Makes the problem's backend, lets `wrap` put something before it, and fills it. */
 export async function fillBackend(
+  operation: string,
   problem: Problem,
   wrap: (backend: Backend) => Backend = (backend) => backend,
 ): Promise<Backend> {
   const { query, key, value, queryPositions, keyPositions, layout, rule, mask, tolerance, factory } = problem;
   const sizes = { queryCount: queryPositions.length, keyCount: keyPositions.length };
-  const backend = wrap(await factory({ layout, rule, maskHeads: mask?.heads ?? 0, tolerance, sizes }));
+  const config = { layout, rule, maskHeads: mask?.heads ?? 0, tolerance, sizes };
+  const backend = wrap(await makeBackend(operation, factory, config));
   const keys = insertedRows(joinRows(key, value), keyPositions);
   const queries = insertedRows(query.data, queryPositions);
   const scope = {

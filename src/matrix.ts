@@ -1,9 +1,13 @@
 /**
- * Matrices at the border of the library: row-major float32, a row a token. Everything that comes in is copied
- * first and checked afterwards, so that what was checked is what is stored.
+ * Matrices at the border of the library: row-major float32, a row a token. All that comes in is copied first and checked
+ * afterwards, so that what was checked is what is stored.
  */
 
 import { describe, InputError } from "./errors.ts";
+import { allocate, isCount, type List, type RowInput, takeList, takePair, toNumbers } from "./lists.ts";
+import { checkNames } from "./names.ts";
+
+export { checkArray, isCount, type RowInput, toRow } from "./lists.ts";
 
 /**
  * A matrix of float32 numbers, row after row: the number in row `i` and column `c` is
@@ -16,132 +20,125 @@ export interface Matrix {
   readonly shape: readonly [rows: number, columns: number];
 }
 
-/** What is taken for a row: an array or typed array of finite numbers, rounded to float32. */
-export type RowInput = ArrayLike<number>;
-
 /**
- * What is taken for a matrix: `{ data, shape }` with any array of numbers as data, or an array of rows of equal
- * length. A matrix without rows must be given by shape, `{ data: [], shape: [0, columns] }`.
+ * What is taken for a matrix: `{ data, shape }` and no other field, with any list of numbers as data, or a list of rows of
+ * equal length. A matrix without rows must be given by shape, `{ data: [], shape: [0, columns] }`.
  */
-export type MatrixInput = readonly RowInput[] | {
+export type MatrixInput = ArrayLike<RowInput> | {
   /** `shape[0] * shape[1]` numbers, row-major. */
   readonly data: RowInput;
   /** Rows, then columns. */
   readonly shape: readonly [rows: number, columns: number];
 };
 
+/** Fields of a matrix: a third one, a stride for example, would have a meaning that is not known here. */
+const FIELDS = ["data", "shape"];
+const EXPECTED = "{ data, shape } or an array of rows";
+
+/** Data whose number of entries is that of its shape. */
+export interface ShapedList {
+  readonly list: List;
+  readonly shape: readonly [rows: number, columns: number];
+}
+
 /** Copies and checks a matrix of the caller's; `name` is what the message calls it. */
 export function toMatrix(operation: string, name: string, input: MatrixInput): Matrix {
-  return isShaped(input) ? fromShaped(operation, name, input) : fromRows(operation, name, input);
+  if (!isShaped(input)) return fromRows(operation, name, input);
+  const { list, shape } = takeShaped(operation, name, input, 1);
+  return { data: toNumbers(operation, name, list), shape };
 }
 
-/** Copies and checks a row of `length` numbers; `meaning` says in the message what the length stands for. */
-export function toRow(
-  operation: string,
-  name: string,
-  input: RowInput,
-  length: number,
-  meaning: string,
-): Float32Array<ArrayBuffer> {
-  checkArray(operation, name, input);
-  if (input.length !== length) {
-    throw new InputError(operation, `${name} has ${input.length} numbers`, `${length} (${meaning})`);
-  }
-  return toNumbers(operation, name, input);
+/** As `toMatrix`, but for the entries, which are copied when they lie in rows, and not looked at. */
+export function takeMatrix(operation: string, name: string, input: unknown): ShapedList {
+  if (isShaped(input)) return takeShaped(operation, name, input, 1);
+  const entries: unknown[] = [];
+  const shape = visitRows(operation, name, input, ({ length, entries: row }) => {
+    for (let c = 0; c < length; c++) entries.push(row[c]);
+  });
+  return { list: { length: entries.length, entries, kind: null }, shape };
 }
 
-type Shaped = Exclude<MatrixInput, readonly RowInput[]>;
-
-function isShaped(input: MatrixInput): input is Shaped {
+/** Whether `input` is `{ data, shape }`, as far as its names go. */
+export function isShaped(input: unknown): input is { readonly data: unknown; readonly shape: unknown } {
   return typeof input === "object" && input !== null && "data" in input && "shape" in input;
 }
 
-function fromShaped(operation: string, name: string, { data, shape }: Shaped): Matrix {
-  checkArray(operation, `${name}.data`, data);
-  const [rows, columns] = Array.isArray(shape) && shape.length === 2 ? shape : [NaN, NaN];
-  if (!isCount(rows) || !isCount(columns) || columns === 0) {
-    throw new InputError(operation, `${name}.shape is ${describe(shape)}`, "[rows ≥ 0, columns ≥ 1]");
-  }
-  if (data.length !== rows * columns) {
+/** Takes `{ data, shape }` apart, with `leastColumns` columns or more; entries are not looked at. */
+export function takeShaped(
+  operation: string,
+  name: string,
+  input: { readonly data: unknown; readonly shape: unknown },
+  leastColumns: 0 | 1,
+): ShapedList {
+  checkNames(operation, input, FIELDS, `${name} field`);
+  const { data, shape: given } = input;
+  const list = takeList(operation, `${name}.data`, data);
+  const shape = takeShape(operation, `${name}.shape`, given, leastColumns);
+  const [rows, columns] = shape;
+  if (list.length !== rows * columns) {
     throw new InputError(
       operation,
-      `${name}.data has ${data.length} numbers`,
+      `${name}.data has ${list.length} numbers`,
       `${rows * columns} (shape ${rows} × ${columns})`,
     );
   }
-  return { data: toNumbers(operation, name, data), shape: [rows, columns] };
+  return { list, shape };
 }
 
-function fromRows(operation: string, name: string, rows: readonly RowInput[]): Matrix {
-  if (!Array.isArray(rows)) {
-    throw new InputError(operation, `${name} is ${describe(rows)}`, "{ data, shape } or an array of rows");
-  }
-  if (rows.length === 0) {
+/** Copies and checks a shape of two lengths; `columns` is what the message calls the second one. */
+export function takeShape(
+  operation: string,
+  name: string,
+  input: unknown,
+  leastColumns: 0 | 1,
+  columns = "columns",
+): readonly [rows: number, columns: number] {
+  const [first, second] = takePair(input) ?? [];
+  if (isCount(first) && isCount(second) && second >= leastColumns) return [first, second];
+  const given = first === undefined ? input : [first, second];
+  throw new InputError(
+    operation,
+    `${name} is ${describe(given)}`,
+    `[rows ≥ 0, ${columns} ≥ ${leastColumns}]`,
+  );
+}
+
+function fromRows(operation: string, name: string, input: unknown): Matrix {
+  let data = new Float32Array(0);
+  const shape = visitRows(operation, name, input, (row, i, rowCount) => {
+    const size = rowCount * row.length;
+    if (i === 0) data = allocate(operation, name, size, () => new Float32Array(size));
+    data.set(toNumbers(operation, `${name}[${i}]`, row), i * row.length);
+  });
+  return { data, shape };
+}
+
+/** Hands over rows of equal length, at least one, each as soon as it is known to be one. */
+function visitRows(
+  operation: string,
+  name: string,
+  input: unknown,
+  visit: (row: List, i: number, rowCount: number) => void,
+): readonly [rows: number, columns: number] {
+  const { length, entries, kind } = takeList(operation, name, input, EXPECTED);
+  if (kind !== null) throw new InputError(operation, `${name} is ${describe(input)}`, EXPECTED);
+  if (length === 0) {
     throw new InputError(
       operation,
       `${name} has no rows`,
       "{ data: [], shape: [0, columns] } for an empty matrix",
     );
   }
-  checkArray(operation, `${name}[0]`, rows[0]);
-  const columns = rows[0].length;
-  if (columns === 0) throw new InputError(operation, `${name}[0] has no numbers`, "at least 1");
-  const data = new Float32Array(rows.length * columns);
-  for (let i = 0; i < rows.length; i++) {
-    data.set(toRow(operation, `${name}[${i}]`, rows[i], columns, `as ${name}[0]`), i * columns);
-  }
-  return { data, shape: [rows.length, columns] };
-}
-
-/** Whether `value` can count things: a whole number ≥ 0. */
-export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-/** Refuses what is no array or typed array of numbers; the entries are not looked at. */
-export function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
-  if (ArrayBuffer.isView(input) && input.buffer instanceof ArrayBuffer && isDetached(input.buffer)) {
-    throw new InputError(operation, `${name} is a view of a detached buffer`, "an array of numbers");
-  }
-  const isNumbers = Array.isArray(input) || (ArrayBuffer.isView(input) && !(input instanceof DataView));
-  const isBig = input instanceof BigInt64Array || input instanceof BigUint64Array;
-  if (!isNumbers || isBig) {
-    throw new InputError(operation, `${name} is ${describe(input)}`, "an array of numbers");
-  }
-}
-
-/** As `ArrayBuffer.prototype.detached`, which Node has from version 21 on: nothing can view a detached buffer. */
-function isDetached(buffer: ArrayBuffer): boolean {
-  if (buffer.byteLength > 0) return false;
-  try {
-    new Uint8Array(buffer);
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-const NOT_FINITE: readonly number[] = [NaN, Infinity, -Infinity];
-
-/** A float32 copy, in which what was no number has not become one. */
-function toNumbers(operation: string, name: string, input: RowInput): Float32Array<ArrayBuffer> {
-  if (input instanceof Float32Array) {
-    const copy = new Float32Array(input);
-    // Searches of the engine's own, fast also in code that runs for the first time.
-    if (!NOT_FINITE.some((number) => copy.includes(number))) return copy;
-  }
-  const numbers = new Float32Array(input.length);
-  for (let at = 0; at < numbers.length; at++) {
-    const entry: unknown = input[at];
-    if (typeof entry === "number") {
-      numbers[at] = entry;
-      if (Number.isFinite(numbers[at])) continue;
+  let columns = 0;
+  for (let i = 0; i < length; i++) {
+    const row = takeList(operation, `${name}[${i}]`, entries[i]);
+    if (i === 0) columns = row.length;
+    if (columns === 0) throw new InputError(operation, `${name}[0] has no numbers`, "at least 1");
+    if (row.length !== columns) {
+      const expected = `${columns} (as ${name}[0])`;
+      throw new InputError(operation, `${name}[${i}] has ${row.length} numbers`, expected);
     }
-    throw new InputError(
-      operation,
-      `${name} has ${describe(entry)} at index ${at}`,
-      "finite numbers of float32 range",
-    );
+    visit(row, i, length);
   }
-  return numbers;
+  return [length, columns];
 }

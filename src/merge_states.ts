@@ -3,26 +3,34 @@
  * of them, and a part can be taken out again.
  */
 
-import { distanceRounding, identity, merge, type RowState, unmerge } from "./core/attention_state.ts";
+import {
+  distanceRounding,
+  identity,
+  LARGEST_FLOAT32,
+  merge,
+  type RowState,
+  unmerge,
+} from "./core/attention_state.ts";
 import { shownMatrix } from "./display/shown_matrix.ts";
 import { AccuracyError, describe, InputError } from "./errors.ts";
-import { checkArray, isCount, type Matrix, toMatrix } from "./matrix.ts";
-import { checkNames } from "./options.ts";
+import { allocate, FLOAT32, type List, reading, takeList } from "./lists.ts";
+import { isShaped, type Matrix, type ShapedList, takeMatrix, takeShape } from "./matrix.ts";
+import { checkNames, takeOptions } from "./names.ts";
+import { checkTolerance } from "./options.ts";
 
 /** Attention of m queries over some keys, with what is needed to merge it with that over others. */
 export interface AttentionState {
   /** o, m × H·dv: head h in columns [h·dv, (h+1)·dv). */
   readonly output: Matrix;
   /**
-   * ln Σ_j exp s_ij, m × H: **natural log**; −∞ where no key is allowed, and what `output` says there is not
-   * looked at.
+   * ln Σ_j exp s_ij, m × H: **natural log**; −∞ where no key is allowed, and what `output` says there, be it no number,
+   * is not looked at.
    */
   readonly logSumExp: Matrix;
 }
 
 /** Bound on the relative error that `unmergeState` accepts unless told. */
 const TOLERANCE = 1e-4;
-const LARGEST = 2 ** 128 - 2 ** 104;
 
 /**
  * Attention over the keys of all states, from attention over disjoint parts of them. For each row and head,
@@ -64,16 +72,7 @@ const LARGEST = 2 ** 128 - 2 ** 104;
  */
 export function mergeStates(states: readonly AttentionState[]): AttentionState {
   const operation = "mergeStates";
-  if (!Array.isArray(states)) throw new InputError(operation, `states are ${describe(states)}`, "an array");
-  if (states.length === 0) {
-    throw new InputError(
-      operation,
-      "there are 0 states",
-      "at least 1, since the shape is unknown without any",
-    );
-  }
-  // Not `map`, which passes over holes.
-  const checked = Array.from(states, (state, at) => toState(operation, `states[${at}]`, state));
+  const checked = reading(operation, () => toStates(operation, states));
   checked.forEach((state, at) => checkShapes(operation, `states[${at}]`, state, "states[0]", checked[0]));
   const result = emptyLike(checked[0]);
   for (let row = 0; row < result.logSumExp.data.length; row++) {
@@ -130,9 +129,14 @@ export function unmergeState(
   options: { readonly tolerance?: number } = {},
 ): AttentionState {
   const operation = "unmergeState";
-  const tolerance = toTolerance(operation, options);
-  const whole = toState(operation, "total", total);
-  const taken = toState(operation, "part", part);
+  const { tolerance, whole, taken } = reading(operation, () => {
+    const { tolerance = TOLERANCE } = takeOptions(operation, options, ["tolerance"]);
+    return {
+      tolerance: checkTolerance(operation, tolerance),
+      whole: toState(operation, "total", total),
+      taken: toState(operation, "part", part),
+    };
+  });
   checkShapes(operation, "part", taken, "total", whole);
   const heads = whole.logSumExp.shape[1];
   const result = emptyLike(whole);
@@ -150,30 +154,72 @@ export function unmergeState(
   return result;
 }
 
+/** Copies and checks a list of states, at least one. */
+function toStates(operation: string, states: readonly AttentionState[]): AttentionState[] {
+  if (typeof states !== "object" || states === null || !("length" in states)) {
+    throw new InputError(operation, `states are ${describe(states)}`, "an array");
+  }
+  const { length, entries } = takeList(operation, "states", states, "an array");
+  if (length === 0) {
+    const expected = "at least 1, since the shape is unknown without any";
+    throw new InputError(operation, "there are 0 states", expected);
+  }
+  const checked: AttentionState[] = [];
+  for (let at = 0; at < length; at++) checked.push(toState(operation, `states[${at}]`, entries[at]));
+  return checked;
+}
+
 /** Copies and checks a state of the caller's. */
-function toState(operation: string, name: string, state: AttentionState): AttentionState {
+function toState(operation: string, name: string, state: unknown): AttentionState {
   if (typeof state !== "object" || state === null) {
     throw new InputError(operation, `${name} is ${describe(state)}`, "{ output, logSumExp }");
   }
-  const output = toMatrix(operation, `${name}.output`, state.output);
-  return { output, logSumExp: toLogSumExp(operation, name, state.logSumExp, output.shape) };
+  checkNames(operation, state, ["output", "logSumExp"], `${name} field`);
+  const { output: givenOutput, logSumExp: givenLogs } = state as Partial<Record<string, unknown>>;
+  const output = takeMatrix(operation, `${name}.output`, givenOutput);
+  const logSumExp = toLogSumExp(operation, name, givenLogs, output.shape);
+  const [heads, columns] = [logSumExp.shape[1], output.shape[1]];
+  // Where no key is allowed the output may be anything.
+  const isEmpty = (at: number) => {
+    const head = Math.floor(at % columns / (columns / heads));
+    return logSumExp.data[Math.floor(at / columns) * heads + head] === -Infinity;
+  };
+  return { output: toOutput(operation, `${name}.output`, output, isEmpty), logSumExp };
+}
+
+/** A float32 copy of finite numbers, with 0 where anything may stand. */
+function toOutput(
+  operation: string,
+  name: string,
+  { list: { length, entries }, shape }: ShapedList,
+  isEmpty: (at: number) => boolean,
+): Matrix {
+  const data = allocate(operation, name, length, () => new Float32Array(length));
+  for (let at = 0; at < length; at++) {
+    if (isEmpty(at)) continue;
+    const entry = entries[at];
+    if (typeof entry === "number") {
+      data[at] = entry;
+      if (Number.isFinite(data[at])) continue;
+    }
+    throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, FLOAT32);
+  }
+  return { data, shape };
 }
 
 function toLogSumExp(
   operation: string,
   name: string,
-  input: Matrix,
+  input: unknown,
   [rows, columns]: Matrix["shape"],
 ): Matrix {
-  if (typeof input !== "object" || input === null || !("data" in input) || !("shape" in input)) {
+  if (!isShaped(input)) {
     throw new InputError(operation, `${name}.logSumExp is ${describe(input)}`, "{ data, shape }");
   }
-  const { data, shape } = input;
-  checkArray(operation, `${name}.logSumExp.data`, data);
-  const [queries, heads] = Array.isArray(shape) && shape.length === 2 ? shape : [NaN, NaN];
-  if (!isCount(queries) || !isCount(heads) || heads === 0) {
-    throw new InputError(operation, `${name}.logSumExp.shape is ${describe(shape)}`, "[rows ≥ 0, heads ≥ 1]");
-  }
+  checkNames(operation, input, ["data", "shape"], `${name}.logSumExp field`);
+  const list = takeList(operation, `${name}.logSumExp.data`, input.data);
+  const shape = takeShape(operation, `${name}.logSumExp.shape`, input.shape, 1, "heads");
+  const [queries, heads] = shape;
   if (queries !== rows) {
     throw new InputError(operation, `${name}.logSumExp has ${queries} rows`, `${rows} (as its output)`);
   }
@@ -184,25 +230,25 @@ function toLogSumExp(
       `a multiple of ${heads} (columns of its logSumExp)`,
     );
   }
-  if (data.length !== queries * heads) {
+  if (list.length !== queries * heads) {
     throw new InputError(
       operation,
-      `${name}.logSumExp.data has ${data.length} numbers`,
+      `${name}.logSumExp.data has ${list.length} numbers`,
       `${queries * heads} (shape ${queries} × ${heads})`,
     );
   }
-  return { data: toLogarithms(operation, `${name}.logSumExp`, data), shape: [queries, heads] };
+  return { data: toLogarithms(operation, `${name}.logSumExp`, list), shape };
 }
 
 /** A float32 copy of numbers that are finite, also as float32, or −∞. */
 function toLogarithms(
   operation: string,
   name: string,
-  input: ArrayLike<unknown>,
+  { length, entries }: List,
 ): Float32Array<ArrayBuffer> {
-  const logarithms = new Float32Array(input.length);
-  for (let at = 0; at < logarithms.length; at++) {
-    const entry = input[at];
+  const logarithms = allocate(operation, name, length, () => new Float32Array(length));
+  for (let at = 0; at < length; at++) {
+    const entry = entries[at];
     if (typeof entry === "number") {
       logarithms[at] = entry;
       if (Number.isFinite(logarithms[at]) || entry === -Infinity) continue;
@@ -248,15 +294,6 @@ function checkIncluded(operation: string, total: RowState, part: RowState, row: 
   );
 }
 
-function toTolerance(operation: string, options: { readonly tolerance?: number }): number {
-  checkNames(operation, options, ["tolerance"]);
-  const { tolerance = TOLERANCE } = options;
-  if (typeof tolerance !== "number" || !(tolerance > 0 && tolerance < 1)) {
-    throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
-  }
-  return tolerance;
-}
-
 /** A state of the same shapes over no key. */
 function emptyLike({ output, logSumExp }: AttentionState): AttentionState {
   return {
@@ -280,6 +317,6 @@ function writeRow({ output, logSumExp }: AttentionState, row: number, state: Row
   const start = row * state.output.length;
   for (let c = 0; c < state.output.length; c++) {
     // A mean of float32 values lies within their range, which rounding may have left.
-    output.data[start + c] = Math.max(-LARGEST, Math.min(LARGEST, state.output[c]));
+    output.data[start + c] = Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, state.output[c]));
   }
 }

@@ -7,10 +7,14 @@ import { type BackendName, selectBackend, type ThreadCount } from "./backends/se
 import { describe, InputError } from "./errors.ts";
 import type { HeadLayout } from "./core/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "./core/score_rule.ts";
-import { type Mask, type MaskInput, toMask } from "./lazy/mask.ts";
+import { type Mask, type MaskFunction, type MaskInput, toMask } from "./lazy/mask.ts";
 import { type FlushPolicy, toFlushPolicy } from "./lazy/planner.ts";
 import { type LazyThreshold, type Threshold, toThreshold } from "./lazy/threshold.ts";
-import { checkArray, isCount, type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
+import { isCount, reading, takeList, takePair, toFiniteNumbers } from "./lists.ts";
+import { type Matrix, type MatrixInput, toMatrix } from "./matrix.ts";
+import { takeOptions } from "./names.ts";
+
+export { checkNames } from "./names.ts";
 
 /** What `attention` is asked. */
 export interface AttentionOptions {
@@ -75,6 +79,21 @@ export interface DynamicAttentionOptions extends AttentionOptions {
   readonly tolerance?: number;
 }
 
+/** What `DynamicAttention.load` is told beside the bytes. */
+export interface LoadOptions {
+  /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
+  readonly backend?: BackendName;
+  /**
+   * How many threads may compute on the backend `wasm`, 1 to 256, as in {@link AttentionOptions.threads}; "auto"
+   * unless given, whatever the saved engine had. An engine that was saved on `array` and goes on there has one.
+   */
+  readonly threads?: ThreadCount;
+  /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
+  readonly mask?: MaskFunction;
+  /** In place of the saved one, which is missing where it was a function. */
+  readonly lazyThreshold?: LazyThreshold;
+}
+
 /** Checked options of a computation. */
 export interface Problem {
   readonly query: Matrix;
@@ -86,6 +105,8 @@ export interface Problem {
   readonly rule: ScoreRule;
   readonly mask: Mask | null;
   readonly tolerance: number;
+  /** What was asked for, which `factory` makes. */
+  readonly backend: BackendName;
   readonly factory: BackendFactory;
 }
 
@@ -93,6 +114,12 @@ export interface Problem {
 export interface EngineProblem extends Problem {
   readonly threshold: Threshold;
   readonly policy: FlushPolicy;
+}
+
+/** Checked options of a load. */
+export interface LoadProblem extends Pick<LoadOptions, "backend" | "threads" | "mask"> {
+  /** In place of the saved one. */
+  readonly threshold: Threshold | null;
 }
 
 const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
@@ -117,26 +144,45 @@ const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   "onThreshold",
   "tolerance",
 ];
+const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
 const TOLERANCE = 1e-8;
 
 /** Checks the options of `attention`. */
 export function toProblem(operation: string, options: AttentionOptions): Problem {
-  checkNames(operation, options, ATTENTION_OPTIONS);
-  return toCheckedProblem(operation, options, TOLERANCE);
+  return reading(operation, () => {
+    return toCheckedProblem(operation, takeOptions(operation, options, ATTENTION_OPTIONS), TOLERANCE);
+  });
 }
 
 /** Checks the options of an engine. */
 export function toEngineProblem(operation: string, options: DynamicAttentionOptions): EngineProblem {
-  checkNames(operation, options, ENGINE_OPTIONS);
-  const { tolerance = TOLERANCE } = options;
-  if (typeof tolerance !== "number" || !(tolerance > 0 && tolerance < 1)) {
-    throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
-  }
-  return {
-    ...toCheckedProblem(operation, options, tolerance),
-    threshold: toThreshold(operation, options.lazyThreshold),
-    policy: toFlushPolicy(operation, options.onThreshold),
-  };
+  return reading(operation, () => {
+    const given = takeOptions(operation, options, ENGINE_OPTIONS);
+    const { tolerance = TOLERANCE } = given;
+    return {
+      ...toCheckedProblem(operation, given, checkTolerance(operation, tolerance)),
+      threshold: toThreshold(operation, given.lazyThreshold),
+      policy: toFlushPolicy(operation, given.onThreshold),
+    };
+  });
+}
+
+/** Checks the options of `DynamicAttention.load`, as far as that can be done without the file. */
+export function toLoadProblem(operation: string, options: LoadOptions): LoadProblem {
+  return reading(operation, () => {
+    const { lazyThreshold, ...given } = takeOptions(operation, options, LOAD_OPTIONS);
+    if (given.backend !== undefined || given.threads !== undefined) {
+      selectBackend(operation, given.backend, given.threads);
+    }
+    const threshold = lazyThreshold === undefined ? null : toThreshold(operation, lazyThreshold);
+    return { ...given, threshold };
+  });
+}
+
+/** A relative error that may be asked for. */
+export function checkTolerance(operation: string, tolerance: unknown): number {
+  if (typeof tolerance === "number" && tolerance > 0 && tolerance < 1) return tolerance;
+  throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
 }
 
 function toCheckedProblem(operation: string, options: AttentionOptions, tolerance: number): Problem {
@@ -159,6 +205,7 @@ function toCheckedProblem(operation: string, options: AttentionOptions, toleranc
     rule,
     mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0]),
     tolerance,
+    backend: options.backend ?? "auto",
     factory: selectBackend(operation, options.backend, options.threads),
   };
 }
@@ -203,29 +250,45 @@ function toLayout(
 }
 
 function toRule(operation: string, options: AttentionOptions, { headDim }: HeadLayout): ScoreRule {
-  const { scale = 1 / Math.sqrt(headDim), softcap = 0, causal = false } = options;
-  const { window = [Infinity, Infinity] } = options;
+  const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = options;
   if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
     throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");
   }
   if (typeof softcap !== "number" || !(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
     throw new InputError(operation, `softcap is ${describe(softcap)}`, "a finite number ≥ 0");
   }
-  const isReach = (reach: unknown) => typeof reach === "number" && reach >= 0;
-  // Array.from, since `every` passes over holes.
-  if (!Array.isArray(window) || window.length !== 2 || !Array.from(window).every(isReach)) {
-    throw new InputError(operation, `window is ${describe(window)}`, "[left ≥ 0, right ≥ 0]");
+  const [left, right] = toWindow(operation, options.window);
+  const after = Math.min(right, toOffset(operation, options.causal));
+  // Adding 0 makes 0 of −0.
+  return { scale, softcap, before: left + 0, after: after + 0 };
+}
+
+function toWindow(operation: string, window: AttentionOptions["window"]): [left: number, right: number] {
+  if (window === undefined) return [Infinity, Infinity];
+  const [left, right] = takePair(window) ?? [];
+  if (isReach(left) && isReach(right)) return [left, right];
+  const given = left === undefined ? window : [left, right];
+  throw new InputError(operation, `window is ${describe(given)}`, "[left ≥ 0, right ≥ 0]");
+}
+
+function isReach(reach: unknown): reach is number {
+  return typeof reach === "number" && reach >= 0;
+}
+
+/** How far after a query a key may lie. */
+function toOffset(operation: string, causal: AttentionOptions["causal"] = false): number {
+  if (typeof causal === "boolean") return causal ? 0 : Infinity;
+  const expected = "a boolean or { offset: a finite number }";
+  if (typeof causal !== "object" || causal === null || Array.isArray(causal)) {
+    throw new InputError(operation, `causal is ${describe(causal)}`, expected);
   }
-  const [left, right] = window;
-  const offset = causal === true ? 0 : causal === false ? Infinity : causal?.offset;
-  if (typeof causal !== "boolean" && !Number.isFinite(offset)) {
-    throw new InputError(
-      operation,
-      `causal is ${describe(causal)}`,
-      "a boolean or { offset: a finite number }",
-    );
-  }
-  return { scale, softcap, before: left, after: Math.min(right, offset) };
+  const { offset } = takeOptions(operation, causal, ["offset"], "causal field");
+  if (typeof offset === "number" && Number.isFinite(offset)) return offset;
+  throw new InputError(
+    operation,
+    `causal is ${describe(causal)}`,
+    `${expected}; its offset is ${describe(offset)}`,
+  );
 }
 
 /** Checks positions of `count` rows; without any they are `first`, `first` + 1, … */
@@ -237,25 +300,9 @@ export function toPositions(
   first = 0,
 ): Float64Array {
   if (input === undefined) return Float64Array.from({ length: count }, (_, at) => first + at);
-  checkArray(operation, name, input);
-  if (input.length !== count) {
-    throw new InputError(operation, `${name} has ${input.length} numbers`, `${count} (one a row)`);
+  const list = takeList(operation, name, input);
+  if (list.length !== count) {
+    throw new InputError(operation, `${name} has ${list.length} numbers`, `${count} (one a row)`);
   }
-  const bad = Array.from(input).findIndex((position) => !Number.isFinite(position));
-  if (bad >= 0) {
-    throw new InputError(operation, `${name} has ${describe(input[bad])} at index ${bad}`, "finite numbers");
-  }
-  return Float64Array.from(input);
-}
-
-/** A misspelt option must not be taken for its default. */
-export function checkNames(operation: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
-    throw new InputError(operation, `options are ${describe(options)}`, "an object");
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new InputError(operation, `option ${describe(name)} is unknown`, `one of ${known.join(", ")}`);
-    }
-  }
+  return toFiniteNumbers(operation, name, list);
 }

@@ -7,8 +7,10 @@ import { type HeadLayout, queryColumns } from "./core/head_layout.ts";
 import { describe, InputError } from "./errors.ts";
 import { checkSlot, type EditRules } from "./lazy/edits.ts";
 import type { SlotTable } from "./lazy/slot_table.ts";
-import { checkArray, isCount, type MatrixInput, toMatrix } from "./matrix.ts";
-import { checkNames, toPositions } from "./options.ts";
+import { allocate, isCount, takeList } from "./lists.ts";
+import { type MatrixInput, toMatrix } from "./matrix.ts";
+import { takeOptions } from "./names.ts";
+import { toPositions } from "./options.ts";
 
 /** Live query slots, in the order wanted; all of them in slot order when none are named. */
 export function toRows(
@@ -17,8 +19,14 @@ export function toRows(
   querySlots: SlotTable,
 ): Uint32Array {
   if (rows === undefined) return querySlots.liveSlots();
-  checkArray(operation, "rows", rows);
-  return Uint32Array.from(rows, (slot) => checkSlot(operation, "query", slot, querySlots));
+  const { length, entries } = takeList(operation, "rows", rows);
+  const slots = allocate(operation, "rows", length, () => new Uint32Array(length));
+  for (let at = 0; at < length; at++) {
+    slots[at] = checkSlot(operation, "query", entries[at] as number, querySlots);
+  }
+  // Reading them may have run code of the caller's, which may have deleted one.
+  for (const slot of slots) checkSlot(operation, "query", slot, querySlots);
+  return slots;
 }
 
 /** The head that is asked about; the first unless given. */
@@ -27,8 +35,7 @@ export function toHead(
   options: { readonly head?: number },
   { heads }: HeadLayout,
 ): number {
-  checkNames(operation, options, ["head"]);
-  const { head = 0 } = options;
+  const { head = 0 } = takeOptions(operation, options, ["head"]);
   if (isCount(head) && head < heads) return head;
   throw new InputError(
     operation,
@@ -37,13 +44,15 @@ export function toHead(
   );
 }
 
-/** What an edit takes from the options of an insert; the position itself is checked with the edit. */
-export function toPosition(
+/** Whether something is wanted that is done unless it is said otherwise. */
+export function toSwitch<Name extends string>(
   operation: string,
-  options: { readonly position?: number },
-): { position?: number } {
-  checkNames(operation, options, ["position"]);
-  return options.position === undefined ? {} : { position: options.position };
+  name: Name,
+  options: { readonly [Key in Name]?: boolean },
+): boolean {
+  const { [name]: given = true } = takeOptions(operation, options, [name]);
+  if (typeof given === "boolean") return given;
+  throw new InputError(operation, `${name} is ${describe(given)}`, "a boolean");
 }
 
 /** Passing queries, r × H·d; they lie behind the standing ones unless `positions` says where. */

@@ -3,7 +3,7 @@
  * hold anything.
  */
 
-import { FormatError } from "./errors.ts";
+import { describe, FormatError } from "./errors.ts";
 
 /** The element types of saved numbers. */
 export type SavedNumbers = Float64Array | Float32Array | Uint32Array | Uint8Array;
@@ -65,9 +65,27 @@ export function takeArray<Type extends ElementType>(
   if (fits && isOf(data, type)) return { shape: array.shape, data };
   throw new FormatError(
     operation,
-    `tensor ${name} is ${elementTypeOf(data)} [${array.shape.join(", ")}]`,
+    `tensor ${name} is ${elementTypeOf(data)} ${describe(array.shape)}`,
     expected,
   );
+}
+
+/** As `takeNumbers`, of any element type. */
+export function takeAnyNumbers(
+  operation: string,
+  arrays: SavedArrays,
+  name: string,
+  shape: readonly number[],
+): SavedNumbers {
+  const type = Object.hasOwn(arrays, name) ? elementTypeOf(arrays[name].data) : "F64";
+  return takeNumbers(operation, arrays, name, type, shape);
+}
+
+/** Refuses arrays that are not among those known. */
+export function checkArrayNames(operation: string, arrays: SavedArrays, known: readonly string[]): void {
+  const stranger = Object.keys(arrays).find((name) => !known.includes(name));
+  if (stranger === undefined) return;
+  throw new FormatError(operation, `file has a tensor ${describe(stranger)}`, `only ${known.join(", ")}`);
 }
 
 /** Refuses numbers of which one does not pass; `expected` says what does. */

@@ -1,6 +1,6 @@
 // What cannot fit is refused by type, with the number of bytes, and leaves the engine as it was.
 
-import { CapacityError, DynamicAttention } from "../mod.ts";
+import { attention, CapacityError, DynamicAttention } from "../mod.ts";
 import { RowStates } from "../src/backends/float64/row_states.ts";
 import { RowStore } from "../src/backends/row_store.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "./assert.ts";
@@ -67,3 +67,28 @@ Deno.test("capacity: another error than a refusal passes as it is", () => {
   };
   assertThrows(() => CapacityError.guard("f", "it", 1, thrower), TypeError, "another");
 });
+
+for (const backend of BACKENDS) {
+  Deno.test(`capacity on ${backend}: rows of more numbers than any memory holds are refused, though there are none`, async () => {
+    for (const columns of [2 ** 40, 2 ** 52]) {
+      const none = (count: number) => ({ data: [], shape: [0, count] as const });
+      const wide = [
+        { query: none(columns), key: none(columns), value: none(1) },
+        { query: [[1]], key: none(1), value: none(columns) },
+        { query: none(columns), key: none(columns), value: none(columns), heads: columns },
+      ];
+      for (const options of wide) {
+        await assertRejects(
+          () => DynamicAttention.create({ ...options, backend }),
+          CapacityError,
+          "DynamicAttention.create: a query of ",
+        );
+        await assertRejects(
+          () => attention({ ...options, backend }),
+          CapacityError,
+          "attention: a query of ",
+        );
+      }
+    }
+  });
+}

@@ -8,6 +8,7 @@ import { assert, assertEquals } from "./assert.ts";
 const FLOORS: readonly (readonly [name: string, claims: RegExp])[] = [
   ["kernel", /^src\/kernel\//],
   ["errors", /^src\/errors\.ts$/],
+  ["names and lists", /^src\/(names|lists)\.ts$/],
   ["matrix", /^src\/(matrix|saved_array)\.ts$/],
   ["answers", /^src\/answers\.ts$/],
   ["display", /^src\/display\//],

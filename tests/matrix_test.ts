@@ -45,7 +45,11 @@ const BAD_ROWS: readonly (readonly [name: string, input: unknown, message: strin
   ["null", null, `key is null, ${NOT_AN_ARRAY}`],
   ["undefined", undefined, `key is undefined, ${NOT_AN_ARRAY}`],
   ["a function", () => [1, 2], `key is a function, ${NOT_AN_ARRAY}`],
-  ["an object like an array", { length: 2, 0: 1, 1: 2 }, `key is an object (Object), ${NOT_AN_ARRAY}`],
+  ["an object of no length", { 0: 1, 1: 2 }, `key is an object (Object), ${NOT_AN_ARRAY}`],
+  ["half a length", { length: 1.5, 0: 1 }, `key is an object (Object), ${NOT_AN_ARRAY}`],
+  ["bigints", BigUint64Array.of(1n, 2n), `key is an object (BigUint64Array), ${NOT_AN_ARRAY}`],
+  ["an object like a short array", { length: 1, 0: 1 }, "key has 1 numbers, expected 2 (headDim)"],
+  ["an object like an array with a hole", { length: 2, 1: 1 }, `key has undefined at index 0, ${NOT_FINITE}`],
   ["a set", new Set([1, 2]), `key is an object (Set), ${NOT_AN_ARRAY}`],
   ["no prototype", Object.create(null), `key is an object (no prototype), ${NOT_AN_ARRAY}`],
   ["a hole", withHole(2, 1), `key has undefined at index 1, ${NOT_FINITE}`],
@@ -152,6 +156,81 @@ Deno.test("toRow takes arrays and typed arrays of any kind and rounds to float32
   assertEquals(toRow("f", "row", [3.4e38, -3.4e38], 2, "d"), Float32Array.of(3.4e38, -3.4e38));
 });
 
+Deno.test("whatever has a length and entries is a row: as the type says", () => {
+  const like = { length: 2, 0: 0.1, 1: -2 };
+  for (const input of [like, new Proxy([0.1, -2], {}), Object.assign(Object.create(like), {})]) {
+    assertEquals(toRow("f", "row", input, 2, "d"), Float32Array.of(0.1, -2));
+  }
+  const rows = { length: 2, 0: like, 1: [1, 2] };
+  const expected = { data: Float32Array.of(0.1, -2, 1, 2), shape: [2, 2] as const };
+  assertEquals(toMatrix("f", "q", rows), expected);
+  assertEquals(
+    toMatrix("f", "q", { data: { length: 4, 0: 0.1, 1: -2, 2: 1, 3: 2 }, shape: [2, 2] }),
+    expected,
+  );
+});
+
+Deno.test("a typed array is what it holds, whatever its class says of it", () => {
+  class Longer extends Float32Array {
+    override get length(): number {
+      return 3;
+    }
+    override [Symbol.iterator](): ArrayIterator<number> {
+      throw new Error("nobody asks");
+    }
+  }
+  assertEquals(toRow("f", "row", new Longer([1, 2]), 2, "d"), Float32Array.of(1, 2));
+  const shadowed = Object.defineProperty(Float64Array.of(1, 2), "length", { value: 5 });
+  assertEquals(toRow("f", "row", shadowed, 2, "d"), Float32Array.of(1, 2));
+  if (!("Float16Array" in globalThis)) return;
+  const half = new (globalThis as unknown as { Float16Array: new (from: number[]) => RowInput }).Float16Array(
+    [0.5, -2],
+  );
+  assertEquals(toRow("f", "row", half, 2, "d"), Float32Array.of(0.5, -2));
+});
+
+Deno.test("a length and each entry is read once, and only once", () => {
+  const reads: PropertyKey[] = [];
+  const watched = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get(target, name, receiver) {
+        reads.push(name);
+        return Reflect.get(target, name, receiver);
+      },
+    });
+  assertEquals(toRow("f", "row", watched({ length: 2, 0: 1, 1: 2 }), 2, "d"), Float32Array.of(1, 2));
+  assertEquals(reads.splice(0).filter((name) => typeof name === "string"), ["length", "0", "1"]);
+  toMatrix("f", "q", watched({ data: watched([1, 2]), shape: watched([1, 2]) as [number, number] }));
+  const strings = reads.splice(0).filter((name) => typeof name === "string");
+  assertEquals(strings, ["data", "shape", "length", "length", "0", "1", "0", "1"]);
+  toMatrix("f", "q", watched([watched([1, 2]), watched([3, 4])]));
+  const rows = reads.splice(0).filter((name) => typeof name === "string");
+  assertEquals(rows, ["length", "0", "length", "0", "1", "1", "length", "0", "1"]);
+});
+
+Deno.test("a list whose length changes while it is read is what it was when it was asked", () => {
+  let length = 2;
+  const shrinking = {
+    get length() {
+      return length--;
+    },
+    0: 1,
+    1: 2,
+  };
+  assertEquals(toRow("f", "row", shrinking, 2, "d"), Float32Array.of(1, 2));
+  const emptied: number[] = [1, 2];
+  Object.defineProperty(emptied, 0, { get: () => (emptied.length = 1, 7), configurable: true });
+  const error = refusedRow(emptied);
+  assertStringIncludes(error.message, "key has undefined at index 1");
+});
+
+Deno.test("a matrix of a third field is refused: a stride would mean something", () => {
+  const strided = { data: [1, 2], shape: [1, 2], stride: [1, 2], offset: 0 };
+  const error = refusedMatrix(strided);
+  assertEquals(error.message, 'attention: query field "stride" is unknown, expected one of data, shape');
+  assertStringIncludes(refusedMatrix({ data: [1], shape: [1, 1], shpe: 1 }).message, 'did you mean "shape"?');
+});
+
 Deno.test("toMatrix takes rows or data with a shape, also an empty one", () => {
   const expected = { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] as const };
   assertEquals(toMatrix("f", "q", [[1, 2, 3], Float64Array.of(4, 5, 6)]), expected);
@@ -197,4 +276,44 @@ Deno.test("describe is short for anything", () => {
   assertEquals(describe(new Map()), "an object (Map)");
   assertEquals(describe(Object.create(null)), "an object (no prototype)");
   assertEquals(describe(class Named {}), "a function");
+  assertEquals(describe(-0), "-0");
+});
+
+Deno.test("describe is short, whatever is inside, and never throws", () => {
+  const circular: unknown[] = [1];
+  circular.push(circular);
+  let deep: unknown = [];
+  for (let depth = 0; depth < 100_000; depth++) deep = [deep];
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const values: unknown[] = [
+    circular,
+    deep,
+    "x".repeat(1e6),
+    ["y".repeat(1e6), "z".repeat(1e6)],
+    2n ** 100_000n,
+    -(10n ** 40n),
+    new Error("w".repeat(1e6)),
+    Symbol("v".repeat(1e6)),
+    new Array(1e9),
+    { constructor: { name: deep } },
+    { constructor: { name: "u".repeat(1e6) } },
+    {
+      get constructor() {
+        throw new Error("no");
+      },
+    },
+    proxy,
+    "\0".repeat(1e6),
+  ];
+  for (const value of values) {
+    const text = describe(value);
+    assertEquals(
+      text.length > 0 && text.length <= 210,
+      true,
+      `${text.length} characters: ${text.slice(0, 99)}`,
+    );
+  }
+  assertEquals(describe(circular), "[1, [1, […]]]");
+  assertEquals(describe("\x93NUMPY\u200b"), '"\\u0093NUMPY\\u200b"');
 });

@@ -4,6 +4,7 @@ import {
   attention,
   type AttentionState,
   attentionState,
+  DynamicAttention,
   InputError,
   type Matrix,
   mergeStates,
@@ -12,6 +13,7 @@ import {
 import { referenceAttention } from "../src/core/reference.ts";
 import { assert, assertEquals, assertInstanceOf, assertLess, assertThrows } from "./assert.ts";
 import { assertAccurate, largestDifference, matrixOf, rowsOf } from "./support/accuracy.ts";
+import { BACKENDS } from "./support/backends.ts";
 import { bitsOf, caseOf, LAYOUTS, NO, stateOf } from "./support/partial_attention.ts";
 import { Random } from "./support/random.ts";
 
@@ -43,6 +45,69 @@ Deno.test("the log-sum-exp of attentionState is the oracle's, its output that of
   const error = await attentionState(wrong).then(() => null, (reason) => reason);
   assertInstanceOf(error, InputError);
   assertEquals(error.message, "attentionState: key has 1 columns, expected 2 (kvHeads × headDim)");
+});
+
+/** One key whose score is `score` and whose value is 7; its numbers are those of float32. */
+function keyOfScore(score: number, extra: object = {}) {
+  const size = Math.sqrt(Math.abs(score));
+  return { query: [[size]], key: [[Math.sign(score) * size]], value: [[7]], scale: 1, ...extra };
+}
+
+for (const backend of [...BACKENDS, "auto" as const]) {
+  Deno.test(`states of huge scores on ${backend} merge to what they are of, or there is none`, async () => {
+    for (const size of [1e3, 1e10, 1e20, 1e30, 3e38, 3.4e38, 1e39, 1e50, 1e70]) {
+      for (const score of [size, -size]) {
+        const whole = await attention(keyOfScore(score, { backend }));
+        assertEquals([...whole.data], [7], `${score}`);
+        const options = keyOfScore(score, { backend });
+        if (size > 3.402823e38) {
+          const error = await attentionState(options).then(() => null, (reason) => reason);
+          assertInstanceOf(error, InputError, `${score}`);
+          assert(error.message.startsWith("attentionState: logSumExp of query 0, head 0 is "), error.message);
+          assert(error.message.includes("expected one of float32 range"), error.message);
+          continue;
+        }
+        const state = await attentionState(options);
+        assert(Number.isFinite(state.logSumExp.data[0]), `${state.logSumExp.data[0]} of ${score}`);
+        assertEquals([...mergeStates([state]).output.data], [7], `${score}`);
+        const none = await attentionState({ ...options, mask: [[false]] });
+        assertEquals([...none.logSumExp.data, ...none.output.data], [NO, 0]);
+        assertEquals([...mergeStates([none, state]).output.data], [7]);
+      }
+    }
+  });
+
+  Deno.test(`the log-sum-exp of an engine on ${backend} is −∞ where no key is allowed, and nowhere else`, async () => {
+    for (const [score, expected] of [[1e50, Infinity], [-1e50, -3.4028234663852886e38]]) {
+      await using live = await DynamicAttention.create(keyOfScore(score, { backend }));
+      assertEquals([...(await live.logSumExp()).data, ...(await live.read()).data], [expected, 7]);
+      live.delete(0);
+      assertEquals([...(await live.logSumExp()).data, ...(await live.read()).data], [NO, 0]);
+    }
+  });
+}
+
+Deno.test("the output beside a log-sum-exp of −∞ is not looked at, whatever it is", () => {
+  const logSumExp = { data: [0, NO, NO, 1], shape: [2, 2] };
+  for (const odd of [NaN, Infinity, -Infinity, 1e300, undefined, null, "7"]) {
+    const output = { data: [1, 2, odd, odd, odd, odd, 3, 4], shape: [2, 4] };
+    const rows = [[1, 2, odd, odd], [odd, odd, 3, 4]];
+    for (const given of [output, rows]) {
+      const state = as<AttentionState>({ output: given, logSumExp });
+      const merged = mergeStates([state]);
+      assertEquals([...merged.output.data], [1, 2, 0, 0, 0, 0, 3, 4]);
+      assertEquals([...merged.logSumExp.data], [0, NO, NO, 1]);
+      assertEquals(
+        unmergeState(state, as({ ...state, logSumExp: { data: [NO, NO, NO, NO], shape: [2, 2] } })),
+        merged,
+      );
+    }
+    const bad = as<AttentionState>({
+      output: { ...output, data: [...output.data.slice(0, 7), odd] },
+      logSumExp,
+    });
+    assertThrows(() => mergeStates([bad]), InputError, "states[0].output has ");
+  }
 });
 
 /** Takes a value for one of any type, which JavaScript callers do. */

@@ -95,8 +95,29 @@ const with4 = (dict: string) => npy(dict, four);
 const changed = (at: number, byte: number) => good.map((old, index) => index === at ? byte : old);
 
 const MISTAKES: readonly (readonly [what: string, bytes: Uint8Array, message: string])[] = [
-  ["nothing", new Uint8Array(0), 'file of 0 bytes begins with "", expected "\x93NUMPY"'],
-  ["a magic alone", good.subarray(0, 8), "file of 8 bytes begins with"],
+  ["nothing", new Uint8Array(0), 'file of 0 bytes begins with "", expected "\\u0093NUMPY"'],
+  [
+    "part of the magic",
+    good.subarray(0, 5),
+    'file of 5 bytes begins with "\\u0093NUMP", expected "\\u0093NUMPY"',
+  ],
+  ["the magic alone", good.subarray(0, 6), "file has 6 bytes, expected at least 12"],
+  ["a version, and no header", good.subarray(0, 8), "file has 8 bytes, expected at least 12"],
+  [
+    "no rows of vast columns",
+    npy(dictOf("<f4", "(0, 99999999999999999999)"), new Uint8Array(0)),
+    "shape is (0, 100000000000000000000)",
+  ],
+  [
+    "no rows of more than can be counted",
+    npy(dictOf("<f4", "(0, 9007199254740993)"), new Uint8Array(0)),
+    "expected lengths below 2⁵³",
+  ],
+  [
+    "a length of many digits",
+    npy(dictOf("<f4", `(0, ${"9".repeat(80)})`), new Uint8Array(0)),
+    "expected lengths below 2⁵³",
+  ],
   ["another file", new TextEncoder().encode("PK\x03\x04 and so on"), 'begins with "PK\\u0003\\u0004 a"'],
   ["another version", changed(6, 4), "version is 4.0, expected 1.0, 2.0 or 3.0"],
   ["another minor version", changed(7, 1), "version is 1.1"],
@@ -180,10 +201,27 @@ Deno.test("what is no matrix, or no bytes, is refused", () => {
     [{ data: four, shape: [4, 0] }, "matrix.shape is [4, 0]"],
     [{ data: four, shape: [4] }, "matrix.shape is [4]"],
     [{ data: "1234", shape: [2, 2] }, 'matrix.data is "1234"'],
+    [
+      { data: ["1", "2", "3", "4"], shape: [2, 2] },
+      'matrix.data has "1" at index 0, expected numbers, of float32 range',
+    ],
+    [{ data: [1, 2, null, 4], shape: [2, 2] }, "matrix.data has null at index 2"],
+    [{ data: [1, 2, 3, 4n], shape: [2, 2] }, "matrix.data has 4 at index 3"],
+    [{ data: new Array(4), shape: [2, 2] }, "matrix.data has undefined at index 0"],
+    [
+      { data: [1, 1e39, 3, 4], shape: [2, 2] },
+      "matrix.data has 1e+39 at index 1, expected numbers, of float32 range",
+    ],
+    [{ data: Float64Array.of(1, 2, 3, -1e300), shape: [2, 2] }, "matrix.data has -1e+300 at index 3"],
+    [{ data: BigInt64Array.of(1n, 2n), shape: [1, 2] }, "matrix.data is an object (BigInt64Array)"],
+    [{ data: four, shape: [2, 2], order: "F" }, 'matrix field "order" is unknown'],
+    [[[1, 2], [3, 4]], "matrix fields are [[1, 2], [3, 4]]"],
   ];
   for (const [matrix, message] of mistakes) {
     assertThrows(() => toNpy(matrix as Matrix), InputError, `toNpy: ${message}`);
   }
+  const some = { data: { length: 2, 0: 1, 1: NaN }, shape: [1, 2] } as unknown as Matrix;
+  assertEquals(fromNpy(toNpy(some)).data, Float32Array.of(1, NaN));
   const bytes: unknown = [1, 2];
   assertThrows(
     () => fromNpy(bytes as Uint8Array),

@@ -71,8 +71,8 @@ export interface Cohort {
 export interface Readout {
   /** A row a query, H·dv numbers each; zeros where no key is allowed. */
   readonly output: Float32Array<ArrayBuffer>;
-  /** Natural log of Σ_j exp s_ij, H a query; −∞ where no key is allowed. */
-  readonly logSumExp: Float32Array<ArrayBuffer>;
+  /** Natural log of Σ_j exp s_ij, H a query; −∞ where no key is allowed, and nowhere else. */
+  readonly logSumExp: Float64Array<ArrayBuffer>;
 }
 
 /** Work done since the backend was made, counted where it is done. */

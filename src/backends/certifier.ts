@@ -351,9 +351,7 @@ export class Certifier<Table> {
     const asEdit = wasLive ? (change * grown + doubt) * distanceBefore + shifted : Infinity;
     const asExchange = weight * grown * distanceBefore + (after * grown + doubt) * distanceAfter;
     column.measured[at] = age;
-    column.moved[at] = after === 0
-      ? (weight * grown + doubt) * distanceBefore
-      : Math.min(asEdit, asExchange);
+    column.moved[at] = after === 0 ? (weight * grown + doubt) * distanceBefore : Math.min(asEdit, asExchange);
     column.gained[at] = (after > weight ? change * grown : 0) + doubt;
     column.lost[at] = (after < weight ? change * grown : 0) + doubt;
     column.shifted[at] = shifted;

@@ -3,12 +3,15 @@
  */
 
 import { type HeadLayout, outputColumns } from "../core/head_layout.ts";
+import { CapacityError } from "../errors.ts";
 import type { Readout } from "./backend.ts";
 
 /** Zeros for `count` queries. */
 export function emptyReadout(layout: HeadLayout, count: number): Readout {
-  return {
-    output: new Float32Array(count * outputColumns(layout)),
-    logSumExp: new Float32Array(count * layout.heads),
-  };
+  const columns = outputColumns(layout), { heads } = layout;
+  const bytes = count * (4 * columns + 8 * heads);
+  return CapacityError.guard("read", `an answer of ${count} × ${columns} numbers`, bytes, () => ({
+    output: new Float32Array(count * columns),
+    logSumExp: new Float64Array(count * heads),
+  }));
 }

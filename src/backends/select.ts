@@ -3,7 +3,8 @@
  * it was chosen. A backend is loaded when it is asked for first.
  */
 
-import { describe, InputError } from "../errors.ts";
+import { describe, DeviceError, InputError } from "../errors.ts";
+import { takeWord } from "../names.ts";
 import type { Backend, BackendConfig, BackendFactory } from "./backend.ts";
 import { isThreadCount, MOST_THREADS, type ThreadCount } from "./wasm/threads/thread_count.ts";
 
@@ -12,7 +13,7 @@ export type { ThreadCount };
 /** What the option `backend` accepts; "auto" is the fastest one that runs here. */
 export type BackendName = "auto" | "array" | "wasm" | "webgpu";
 
-const NAMES: readonly string[] = ["auto", "array", "wasm", "webgpu"];
+const NAMES: readonly BackendName[] = ["auto", "array", "wasm", "webgpu"];
 
 /**
  * Multiply-adds of a rebuild, H·m·n·(d + dv), from which "auto" looks for a graphics device. Below, the answers of `wasm`
@@ -22,7 +23,7 @@ export const DEVICE_WORK = 2 ** 30;
 
 /** Whether there is a backend of this name. */
 export function isBackendName(name: string): name is BackendName {
-  return NAMES.includes(name);
+  return NAMES.some((known) => known === name);
 }
 
 /** The factory for `name`, whose backends use `threads` threads at most. */
@@ -38,7 +39,7 @@ export function selectBackend(
       `an integer from 1 to ${MOST_THREADS}, or "auto"`,
     );
   }
-  switch (name) {
+  switch (takeWord(operation, "backend", name, NAMES)) {
     case "auto":
       return (config) => createFastest(config, threads);
     case "array":
@@ -60,8 +61,6 @@ export function selectBackend(
           '"auto" or "array"',
         );
       };
-    default:
-      throw new InputError(operation, `backend is ${describe(name)}`, '"auto", "array", "wasm" or "webgpu"');
   }
 }
 
@@ -69,28 +68,36 @@ export function selectBackend(
 export function selectSaved(operation: string, name: string, threads: ThreadCount = "auto"): BackendFactory {
   if (name !== "webgpu") return selectBackend(operation, isBackendName(name) ? name : "auto", threads);
   return async (config) => {
-    const { isFound } = await findDevice();
-    if (isFound) return await createWebgpu(operation, { ...config, reason: "saved on it" });
-    return await createFastest(config, threads);
+    const { isFound, description } = await findDevice();
+    if (!isFound) return await createFastest(config, threads);
+    const found = await tryWebgpu({ ...config, reason: "saved on it" });
+    if (typeof found !== "string") return found;
+    return await createFastest(
+      config,
+      threads,
+      `saved on webgpu, but ${description}; it is refused: ${found}; `,
+    );
   };
 }
 
 const BY_NAME = "asked for by name";
 
-async function createFastest(config: BackendConfig, threads: ThreadCount): Promise<Backend> {
+/** The fastest one that runs here; reasons begin with `note`. */
+async function createFastest(config: BackendConfig, threads: ThreadCount, note = ""): Promise<Backend> {
   const { layout: { heads, headDim, valueDim }, sizes } = config;
   const work = sizes ? heads * sizes.queryCount * sizes.keyCount * (headDim + valueDim) : 0;
-  let reason = `a rebuild takes ${work} multiply-adds, and a graphics device pays from ${DEVICE_WORK} on`;
-  if (work >= DEVICE_WORK) {
+  let reason =
+    `${note}a rebuild takes ${work} multiply-adds, and a graphics device pays from ${DEVICE_WORK} on`;
+  if (work >= DEVICE_WORK && note === "") {
     const { isHardware, description } = await findDevice();
     reason = description;
     if (isHardware) {
-      const backend = await tryWebgpu({
+      const found = await tryWebgpu({
         ...config,
         reason: `${description}, and a rebuild takes ${work} multiply-adds`,
       });
-      if (backend) return backend;
-      reason = `${description}, but does not run`;
+      if (typeof found !== "string") return found;
+      reason = `${description}; it is refused: ${found}`;
     }
   }
   const wasm = await createWasm({ ...config, reason }, threads);
@@ -108,23 +115,23 @@ async function createWasm(config: BackendConfig, threads: ThreadCount): Promise<
   return await createWasmBackend(config, threads);
 }
 
-/** On any adapter, software too. */
+/** On any adapter, software too, that keeps what answers rest on. */
 async function createWebgpu(operation: string, config: BackendConfig): Promise<Backend> {
   const { isFound, description } = await findDevice();
-  if (!isFound) {
-    throw new InputError(operation, `backend is "webgpu", but ${description}`, '"auto", "wasm" or "array"');
-  }
-  const { createWebgpuBackend } = await import("./webgpu/webgpu_backend.ts");
-  return await createWebgpuBackend(config);
+  const found = isFound ? await tryWebgpu(config) : null;
+  if (found !== null && typeof found !== "string") return found;
+  const refused = found === null ? description : `${description}; it is refused: ${found}`;
+  throw new InputError(operation, `backend is "webgpu", but ${refused}`, '"auto", "wasm" or "array"');
 }
 
-/** null where an adapter promised more than its device keeps. */
-async function tryWebgpu(config: BackendConfig): Promise<Backend | null> {
+/** Why it does not run, in words, where an adapter promised more than its device keeps. */
+async function tryWebgpu(config: BackendConfig): Promise<Backend | string> {
   const { createWebgpuBackend } = await import("./webgpu/webgpu_backend.ts");
   try {
     return await createWebgpuBackend(config);
-  } catch {
-    return null;
+  } catch (error) {
+    if (error instanceof DeviceError) return error.message.slice(error.operation.length + 2);
+    throw error;
   }
 }
 

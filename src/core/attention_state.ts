@@ -58,6 +58,22 @@ const SMALLEST_NORMAL = 2 ** -126;
 // exp and the difference that it is taken of, which can be as large as 745 before exp is 0.
 const EXP_ROUNDING = 2 ** -42;
 
+/** The largest float32. */
+export const LARGEST_FLOAT32 = 2 ** 128 - 2 ** 104;
+
+/** Whether float32 can hold a log-sum-exp; −∞ stands for no key, and can be. */
+export function fitsFloat32(logSumExp: number): boolean {
+  return logSumExp === -Infinity || Number.isFinite(Math.fround(logSumExp));
+}
+
+/**
+ * Log-sum-exps as float32. One that is too low for it becomes the lowest number, since −∞ means that no key is allowed; one
+ * that is too high becomes +∞, which means nothing else.
+ */
+export function toFloat32Logs(logSumExps: Float64Array): Float32Array<ArrayBuffer> {
+  return Float32Array.from(logSumExps, (L) => L === -Infinity ? L : Math.max(L, -LARGEST_FLOAT32));
+}
+
 /** The state over no key: merging it changes nothing. */
 export function identity(valueDim: number): RowState {
   return { output: new Float64Array(valueDim), logSumExp: -Infinity };

@@ -7,18 +7,19 @@ import { countOf, formatNumber } from "../display/format.ts";
 import { describe, InputError } from "../errors.ts";
 import type { PlainObject } from "../figures/figure_data.ts";
 import { base, plotlyText } from "../figures/layout.ts";
+import { reading } from "../lists.ts";
 import type { AttentionWeights } from "./attention_weights.ts";
-import { Figure, type FigureOptions, titled } from "./figure.ts";
+import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { plainNumber } from "./figure_input.ts";
 import {
   cellAxis,
-  checkCells,
+  checkAttention,
   colorscale,
   crosses,
   type HeatmapLabels,
   heightOf,
-  labelsOf,
   reversed,
+  toLabels,
   withHeadMenu,
 } from "./heatmap_parts.ts";
 
@@ -55,16 +56,19 @@ export function attentionChange(
   options: AttentionChangeOptions = {},
 ): Figure {
   const operation = "attentionChange";
-  for (const [name, side] of [["before", before], ["after", after]] as const) {
-    if (typeof side === "object" && side !== null && Array.isArray(side.weights)) continue;
-    throw new InputError(operation, `${name} is ${describe(side)}`, "what readAttention returns");
-  }
+  const given = takeFigureOptions(operation, options, ["queryLabels", "keyLabels"]);
+  reading(operation, () => {
+    checkAttention(operation, "before", before);
+    checkAttention(operation, "after", after);
+  });
   checkSame(operation, "queries", before.queries, after.queries);
   checkSame(operation, "heads", before.heads, after.heads);
   const keys = [...new Set([...before.keys, ...after.keys])].sort((a, b) => a - b);
   const { queries, heads } = before;
-  checkCells(operation, { ...before, keys }, options);
-  const queryLabels = labelsOf(queries, options.queryLabels), keyLabels = labelsOf(keys, options.keyLabels);
+  const { queryLabels, keyLabels } = reading(
+    operation,
+    () => toLabels(operation, { ...before, keys }, given),
+  );
   const sides = [before, after].map((side) => heads.map((_, head) => cellsOf(side, head, keys)));
   const differences = sides[0].map((cells, head) =>
     cells.map((row, i) => row.map((was, j) => (sides[1][head][i][j] ?? 0) - (was ?? 0)))
@@ -141,8 +145,8 @@ export function attentionChange(
   }));
   const layout: PlainObject = {
     ...base(),
-    ...titled(options),
-    margin: { l: 70, r: 24, t: (options.title === undefined ? 30 : 66) + (heads.length > 1 ? 30 : 0), b: 56 },
+    ...titled(given),
+    margin: { l: 70, r: 24, t: (given.title === undefined ? 30 : 66) + (heads.length > 1 ? 30 : 0), b: 56 },
     plot_bgcolor: "$masked",
     ...Object.assign({}, ...axes),
     annotations: titles,
@@ -154,7 +158,7 @@ export function attentionChange(
   } before and after an edit; weights changed by at most ${formatNumber(largest)}`;
   return new Figure(operation, { data, layout }, description, {
     height: heightOf(queries.length, 150),
-    ...options,
+    ...given,
   });
 }
 

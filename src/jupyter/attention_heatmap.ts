@@ -6,19 +6,20 @@ import { SEQUENTIAL } from "../display/color_scales.ts";
 import { countOf, formatNumber } from "../display/format.ts";
 import type { PlainObject } from "../figures/figure_data.ts";
 import { base, plotlyText } from "../figures/layout.ts";
+import { reading } from "../lists.ts";
 import type { Matrix } from "../matrix.ts";
 import type { AttentionWeights } from "./attention_weights.ts";
-import { Figure, type FigureOptions, titled } from "./figure.ts";
+import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { checkMatrix, plainNumber, rowsOf } from "./figure_input.ts";
 import {
   cellAxis,
-  checkCells,
+  checkAttention,
   colorscale,
   crosses,
   type HeatmapLabels,
   heightOf,
-  labelsOf,
   reversed,
+  toLabels,
   withHeadMenu,
 } from "./heatmap_parts.ts";
 
@@ -55,29 +56,29 @@ export function attentionHeatmap(
   options: AttentionHeatmapOptions = {},
 ): Figure {
   const operation = "attentionHeatmap";
-  const read = toWeights(operation, attention);
-  checkCells(operation, read, options);
+  const given = takeFigureOptions(operation, options, ["queryLabels", "keyLabels"]);
+  const read = reading(operation, () => toWeights(operation, attention));
   const { queries, keys, heads, weights } = read;
-  const queryLabels = labelsOf(queries, options.queryLabels), keyLabels = labelsOf(keys, options.keyLabels);
+  const { queryLabels, keyLabels } = reading(operation, () => toLabels(operation, read, given));
   const most = weights.reduce((most, { data }) => data.reduce((a, b) => Math.max(a, b), most), 0);
   const traces = heads.map((_, at) => headTraces(read, at, { queryLabels, keyLabels, most }));
   const { data, updatemenus } = withHeadMenu(heads, traces);
   const layout: PlainObject = {
     ...base(),
-    ...titled(options),
+    ...titled(given),
     plot_bgcolor: "$masked",
     xaxis: cellAxis("key", keyLabels),
     yaxis: reversed(cellAxis("query", queryLabels)),
     hovermode: "closest",
     updatemenus,
-    ...(heads.length > 1 && { margin: { l: 70, r: 24, t: options.title === undefined ? 44 : 84, b: 56 } }),
+    ...(heads.length > 1 && { margin: { l: 70, r: 24, t: given.title === undefined ? 44 : 84, b: 56 } }),
   };
   const description = `attention of ${countOf(queries.length, "query", "queries")} over ${
     countOf(keys.length, "key")
   }, ${countOf(heads.length, "head")}; the largest weight is ${formatNumber(most)}`;
   return new Figure(operation, { data, layout }, description, {
     height: heightOf(queries.length, 150),
-    ...options,
+    ...given,
   });
 }
 
@@ -122,7 +123,10 @@ function headTraces(
 }
 
 function toWeights(operation: string, attention: AttentionWeights | Matrix): AttentionWeights {
-  if (typeof attention === "object" && attention !== null && "weights" in attention) return attention;
+  if (typeof attention === "object" && attention !== null && "weights" in attention) {
+    checkAttention(operation, "attention", attention);
+    return attention;
+  }
   checkMatrix(operation, "attention", attention);
   const [rows, columns] = attention.shape;
   return {

@@ -4,7 +4,9 @@
 
 import type { DynamicAttention } from "../dynamic_attention.ts";
 import { describe, InputError } from "../errors.ts";
-import { isCount, type Matrix } from "../matrix.ts";
+import { isCount, reading, takeList } from "../lists.ts";
+import type { Matrix } from "../matrix.ts";
+import { takeOptions } from "../names.ts";
 
 /** Weights of some queries over some keys, a matrix a head. */
 export interface AttentionWeights {
@@ -60,10 +62,18 @@ export async function readAttention(
   selection: AttentionSelection = {},
 ): Promise<AttentionWeights> {
   const operation = "readAttention";
-  const queries = toNumbers(operation, "queries", selection.queries) ??
-    [...live.querySlots().subarray(0, QUERIES)];
-  const keys = toNumbers(operation, "keys", selection.keys) ?? [...live.keySlots()];
-  const heads = toNumbers(operation, "heads", selection.heads) ?? upTo(live.stats().heads);
+  const { queries, keys, heads } = reading(operation, () => {
+    if (typeof live !== "object" || live === null || typeof live.logSumExp !== "function") {
+      throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
+    }
+    const given = takeOptions(operation, selection, ["queries", "keys", "heads"]);
+    return {
+      queries: toNumbers(operation, "queries", given.queries) ??
+        [...live.querySlots().subarray(0, QUERIES)],
+      keys: toNumbers(operation, "keys", given.keys) ?? [...live.keySlots()],
+      heads: toNumbers(operation, "heads", given.heads) ?? upTo(live.stats().heads),
+    };
+  });
   // Asked for at once, so that all of them are as of this call.
   const logSumExp = live.logSumExp(queries);
   const rows = heads.map((head) => queries.map((query) => live.weights(query, { head })));
@@ -93,8 +103,15 @@ function pickHeads({ data, shape: [rows, columns] }: Matrix, heads: readonly num
 
 function toNumbers(operation: string, name: string, numbers: readonly number[] | undefined): number[] | null {
   if (numbers === undefined) return null;
-  if (Array.isArray(numbers) && numbers.every(isCount)) return [...numbers];
-  throw new InputError(operation, `${name} is ${describe(numbers)}`, "an array of slot or head numbers");
+  const expected = "an array of slot or head numbers";
+  const { length, entries } = takeList(operation, name, numbers, expected);
+  const copies: number[] = [];
+  for (let at = 0; at < length; at++) {
+    const entry = entries[at];
+    if (!isCount(entry)) throw new InputError(operation, `${name} is ${describe(numbers)}`, expected);
+    copies.push(entry);
+  }
+  return copies;
 }
 
 function upTo(count: number): number[] {

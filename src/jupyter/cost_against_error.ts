@@ -6,9 +6,11 @@ import { formatNumber } from "../display/format.ts";
 import { describe, InputError } from "../errors.ts";
 import type { PlainObject } from "../figures/figure_data.ts";
 import { groupBy } from "../figures/group_by.ts";
+import { reading } from "../lists.ts";
+import { checkNames } from "../names.ts";
 import { axis, base, paddedRange, plotlyText } from "../figures/layout.ts";
 import { SERIES } from "../figures/palette.ts";
-import { Figure, type FigureOptions, titled } from "./figure.ts";
+import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { checkList, plainNumber } from "./figure_input.ts";
 
 /** One way of doing it. */
@@ -35,6 +37,7 @@ export interface CostAgainstErrorOptions extends FigureOptions {
   readonly errorTitle?: string;
 }
 
+const POINT: readonly (keyof CostPoint)[] = ["name", "family", "label", "cost", "error", "isExact"];
 const HEIGHT = 480;
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "bowtie", "x"];
 
@@ -65,8 +68,9 @@ export function costAgainstError(
   options: CostAgainstErrorOptions = {},
 ): Figure {
   const operation = "costAgainstError";
-  checkPoints(operation, points);
-  const { costTitle = "multiply-adds", errorTitle = "error" } = options;
+  const given = takeFigureOptions(operation, options, ["costTitle", "errorTitle"]);
+  reading(operation, () => checkPoints(operation, points));
+  const { costTitle = "multiply-adds", errorTitle = "error" } = given;
   const positive = points.map(({ error }) => error).filter((error) => error > 0);
   const lowest = positive.length === 0 ? 1e-9 : Math.min(...positive) / 3;
   const shownError = ({ error }: CostPoint) => error > 0 ? error : lowest;
@@ -96,7 +100,7 @@ export function costAgainstError(
   const cheapest = Math.min(...exact.map(({ cost }) => cost));
   const layout: PlainObject = {
     ...base(),
-    ...titled(options, HEIGHT),
+    ...titled(given, HEIGHT),
     xaxis: { ...axis(plotlyText(costTitle)), type: "log", range: xRange, dtick: 1, exponentformat: "SI" },
     yaxis: { ...axis(plotlyText(errorTitle)), type: "log", range: yRange, exponentformat: "power", dtick: 1 },
     hovermode: "closest",
@@ -114,7 +118,7 @@ export function costAgainstError(
   };
   const names = front.map(({ name }) => name).join(", ");
   const description = `cost against error of ${points.length} ways; Pareto front: ${names}`;
-  return new Figure(operation, { data, layout }, description, { height: HEIGHT, ...options });
+  return new Figure(operation, { data, layout }, description, { height: HEIGHT, ...given });
 }
 
 /**
@@ -177,15 +181,26 @@ function pointsTrace(
 function checkPoints(operation: string, points: readonly CostPoint[]): void {
   checkList(operation, "points", points);
   if (points.length === 0) throw new InputError(operation, "there are 0 points", "at least 1");
-  points.forEach((point, at) => {
+  // Not `forEach`, which passes over holes.
+  for (let at = 0; at < points.length; at++) {
+    const point = points[at];
     if (typeof point !== "object" || point === null || typeof point.name !== "string") {
       throw new InputError(operation, `points[${at}] is ${describe(point)}`, "{ name, cost, error }");
     }
-    if (!(point.cost > 0 && point.cost < Infinity)) {
-      throw new InputError(operation, `points[${at}].cost is ${describe(point.cost)}`, "a number above 0");
+    checkNames(operation, point, POINT, `points[${at}] field`);
+    const { cost, error, isExact = false } = point;
+    if (!(typeof cost === "number" && cost > 0 && cost < Infinity)) {
+      throw new InputError(operation, `points[${at}].cost is ${describe(cost)}`, "a number above 0");
     }
-    if (!(point.error >= 0 && point.error < Infinity)) {
-      throw new InputError(operation, `points[${at}].error is ${describe(point.error)}`, "a number ≥ 0");
+    if (!(typeof error === "number" && error >= 0 && error < Infinity)) {
+      throw new InputError(operation, `points[${at}].error is ${describe(error)}`, "a number ≥ 0");
     }
-  });
+    for (const name of ["family", "label"] as const) {
+      if (point[name] === undefined || typeof point[name] === "string") continue;
+      throw new InputError(operation, `points[${at}].${name} is ${describe(point[name])}`, "a text");
+    }
+    if (typeof isExact !== "boolean") {
+      throw new InputError(operation, `points[${at}].isExact is ${describe(isExact)}`, "a boolean");
+    }
+  }
 }

@@ -7,6 +7,8 @@
 import { toBase64 } from "../display/base64.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { describe, InputError } from "../errors.ts";
+import { reading } from "../lists.ts";
+import { checkNames, takeOptions, takeWord } from "../names.ts";
 import type { FigureData, PlainObject } from "../figures/figure_data.ts";
 import { base, plotlyText } from "../figures/layout.ts";
 import { paint } from "../figures/paint.ts";
@@ -37,6 +39,9 @@ export interface PictureOptions {
   /** "light" unless given. */
   readonly theme?: Theme;
 }
+
+const FIGURE_OPTIONS: readonly (keyof FigureOptions)[] = ["title", "height", "renderer"];
+const PICTURE_OPTIONS: readonly (keyof PictureOptions)[] = ["width", "height", "zoom", "theme"];
 
 const WIDTH = 860, HEIGHT = 420, ZOOM = 1.5;
 /** Whether a notebook has the library already, so that it need not be there twice. */
@@ -120,13 +125,11 @@ export class Figure implements FigureData {
    */
   async png(options: PictureOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const operation = `${this.#operation}.png`;
-    const width = within(operation, "width", options.width ?? WIDTH, 100, 4000);
-    const height = within(operation, "height", options.height ?? this.height, 100, 4000);
-    const zoom = within(operation, "zoom", options.zoom ?? ZOOM, 0.5, 4);
-    const { theme = "light" } = options;
-    if (!Object.hasOwn(PALETTES, theme)) {
-      throw new InputError(operation, `theme is ${describe(theme)}`, '"light" or "dark"');
-    }
+    const given = reading(operation, () => takeOptions(operation, options, PICTURE_OPTIONS));
+    const width = within(operation, "width", given.width ?? WIDTH, 100, 4000);
+    const height = within(operation, "height", given.height ?? this.height, 100, 4000);
+    const zoom = within(operation, "zoom", given.zoom ?? ZOOM, 0.5, 4);
+    const theme = takeWord(operation, "theme", given.theme ?? "light", ["light", "dark"]);
     const [{ drawPicture }, { Rasterizer }] = await Promise.all([
       import("../figures/picture/picture.ts"),
       import("../figures/picture/rasterizer.ts"),
@@ -203,17 +206,43 @@ export function figure(
   options: FigureOptions = {},
 ): Figure {
   const operation = "figure";
-  const { data, layout = {} } = parts;
-  if (!Array.isArray(data) || data.some((trace) => typeof trace !== "object" || trace === null)) {
-    throw new InputError(operation, `data is ${describe(data)}`, "an array of traces");
+  const given = takeFigureOptions(operation, options);
+  return reading(operation, () => {
+    checkNames(operation, parts, ["data", "layout", "description"], "part");
+    const { data, layout = {}, description } = parts;
+    if (!isTraces(data)) throw new InputError(operation, `data is ${describe(data)}`, "an array of traces");
+    if (typeof layout !== "object" || layout === null) {
+      throw new InputError(operation, `layout is ${describe(layout)}`, "an object");
+    }
+    const words = description ?? `a figure of ${data.length} traces`;
+    if (typeof words !== "string") {
+      throw new InputError(operation, `description is ${describe(words)}`, "a text");
+    }
+    return new Figure(operation, { data, layout: { ...base(), ...titled(given), ...layout } }, words, given);
+  });
+}
+
+function isTraces(data: unknown): data is readonly PlainObject[] {
+  if (!Array.isArray(data)) return false;
+  // Not `some`, which passes over holes.
+  for (let at = 0; at < data.length; at++) {
+    if (typeof data[at] !== "object" || data[at] === null) return false;
   }
-  const { description = `a figure of ${data.length} traces` } = parts;
-  return new Figure(
-    operation,
-    { data, layout: { ...base(), ...titled(options), ...layout } },
-    description,
-    options,
-  );
+  return true;
+}
+
+/** A plain copy of a figure's options, of which `more` are its own; titles are texts. */
+export function takeFigureOptions<Options extends FigureOptions>(
+  operation: string,
+  options: Options,
+  more: readonly (keyof Options & string)[] = [],
+): Options {
+  const given = reading(operation, () => takeOptions(operation, options, [...FIGURE_OPTIONS, ...more]));
+  for (const [name, text] of Object.entries(given)) {
+    if (!/title$/i.test(name) || typeof text === "string") continue;
+    throw new InputError(operation, `${name} is ${describe(text)}`, "a text");
+  }
+  return given;
 }
 
 /**

@@ -3,6 +3,7 @@
  */
 
 import { describe, InputError } from "../errors.ts";
+import { checkArray, typedArrayKind } from "../lists.ts";
 import type { Matrix } from "../matrix.ts";
 import type { PlainValue } from "../figures/figure_data.ts";
 
@@ -12,14 +13,69 @@ export function checkList(
   name: string,
   value: unknown,
 ): asserts value is readonly unknown[] {
-  if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) return;
-  throw new InputError(operation, `${name} is ${describe(value)}`, "an array");
+  if (Array.isArray(value)) return;
+  if (typedArrayKind(value) === null) {
+    throw new InputError(operation, `${name} is ${describe(value)}`, "an array");
+  }
+  checkArray(operation, name, value);
 }
 
 /** Refuses lists of another length than that of what they belong to. */
 export function checkLength(operation: string, name: string, list: ArrayLike<unknown>, length: number): void {
   if (list.length === length) return;
   throw new InputError(operation, `${name} has ${list.length} entries`, `${length}`);
+}
+
+/** Refuses lists of which an entry does not pass; `expected` says what does. */
+export function checkEntries(
+  operation: string,
+  name: string,
+  list: ArrayLike<unknown>,
+  passes: (entry: unknown) => boolean,
+  expected: string,
+): void {
+  for (let at = 0; at < list.length; at++) {
+    if (passes(list[at])) continue;
+    throw new InputError(operation, `${name} has ${describe(list[at])} at index ${at}`, expected);
+  }
+}
+
+/** Refuses what is no list of texts, or of numbers that stand for themselves, or of another length. */
+export function checkTexts(
+  operation: string,
+  name: string,
+  texts: unknown,
+  length: number,
+): asserts texts is readonly string[] {
+  checkList(operation, name, texts);
+  checkLength(operation, name, texts, length);
+  const isText = (text: unknown) => typeof text === "string" || typeof text === "number";
+  checkEntries(operation, name, texts, isText, "texts");
+}
+
+/** Refuses what is no list of numbers; null is a gap where there may be any. */
+export function checkNumberList(
+  operation: string,
+  name: string,
+  numbers: unknown,
+  { gaps }: { readonly gaps: boolean },
+): asserts numbers is readonly (number | null)[] {
+  checkList(operation, name, numbers);
+  const isNumber = (number: unknown) => typeof number === "number" || (gaps && number === null);
+  checkEntries(operation, name, numbers, isNumber, gaps ? "numbers, or null for a gap" : "numbers");
+}
+
+/** Refuses what is no matrix of a shape. */
+export function checkShape(
+  operation: string,
+  name: string,
+  value: unknown,
+  rows: number,
+  columns: number,
+): asserts value is Matrix {
+  checkMatrix(operation, name, value);
+  if (value.shape[0] === rows && value.shape[1] === columns) return;
+  throw new InputError(operation, `${name}.shape is ${describe(value.shape)}`, describe([rows, columns]));
 }
 
 /** Numbers as JSON holds them, six digits each; what is no finite number is a gap. */
@@ -48,7 +104,8 @@ export function checkMatrix(operation: string, name: string, value: unknown): as
   const { data, shape } = typeof value === "object" && value !== null
     ? value as Partial<Record<"data" | "shape", unknown>>
     : {};
-  if (ArrayBuffer.isView(data) && Array.isArray(shape) && shape.length === 2) {
+  const kind = typedArrayKind(data);
+  if (kind !== null && !kind.startsWith("Big") && Array.isArray(shape) && shape.length === 2) {
     const { length } = data as Float32Array;
     if (length === shape[0] * shape[1]) return;
     throw new InputError(operation, `${name}.data has ${length} numbers`, `${shape[0] * shape[1]}`);

@@ -3,11 +3,13 @@
  */
 
 import type { ColorScale } from "../display/color_scales.ts";
-import { InputError } from "../errors.ts";
+import { describe, InputError } from "../errors.ts";
 import type { PlainObject, PlainValue } from "../figures/figure_data.ts";
 import { axis, plotlyText } from "../figures/layout.ts";
 import type { AttentionWeights } from "./attention_weights.ts";
-import { checkLength, checkList } from "./figure_input.ts";
+import { isCount } from "../lists.ts";
+import { checkNames } from "../names.ts";
+import { checkEntries, checkLength, checkList, checkShape, checkTexts } from "./figure_input.ts";
 
 /** Labels of rows and columns. */
 export interface HeatmapLabels {
@@ -24,12 +26,39 @@ const MOST_MARKS = 2_000;
 /** Characters of a label beside an axis. */
 const LONGEST = 16;
 
-/** Checks labels, and that the figure is not too large. */
-export function checkCells(
+const READ: readonly (keyof AttentionWeights)[] = ["queries", "keys", "heads", "weights", "logSumExp"];
+
+/** Refuses what is not as {@link readAttention} returns it. */
+export function checkAttention(
+  operation: string,
+  name: string,
+  attention: unknown,
+): asserts attention is AttentionWeights {
+  if (typeof attention !== "object" || attention === null || !("weights" in attention)) {
+    throw new InputError(operation, `${name} is ${describe(attention)}`, "what readAttention returns");
+  }
+  checkNames(operation, attention, READ, `${name} field`);
+  const { queries, keys, heads, weights, logSumExp } = attention as Partial<Record<string, unknown>>;
+  for (const [field, slots] of Object.entries({ queries, keys, heads })) {
+    checkList(operation, `${name}.${field}`, slots);
+    checkEntries(operation, `${name}.${field}`, slots, isCount, "slots or heads");
+  }
+  const [queryCount, keyCount, headCount] = [queries, keys, heads].map((list) => (list as number[]).length);
+  checkList(operation, `${name}.weights`, weights);
+  checkLength(operation, `${name}.weights`, weights, headCount);
+  Array.from(
+    weights,
+    (matrix, at) => checkShape(operation, `${name}.weights[${at}]`, matrix, queryCount, keyCount),
+  );
+  if (logSumExp !== null) checkShape(operation, `${name}.logSumExp`, logSumExp, queryCount, headCount);
+}
+
+/** Labels of rows and columns, checked; the figure is not too large. */
+export function toLabels(
   operation: string,
   { queries, keys, weights }: AttentionWeights,
   { queryLabels, keyLabels }: HeatmapLabels,
-): void {
+): { readonly queryLabels: string[]; readonly keyLabels: string[] } {
   const cells = queries.length * keys.length * weights.length;
   if (cells > MOST_CELLS) {
     throw new InputError(
@@ -44,15 +73,14 @@ export function checkCells(
       ["keyLabels", keyLabels, keys.length],
     ] as const
   ) {
-    if (labels === undefined) continue;
-    checkList(operation, name, labels);
-    checkLength(operation, name, labels, length);
+    if (labels !== undefined) checkTexts(operation, name, labels, length);
   }
+  return { queryLabels: labelsOf(queries, queryLabels), keyLabels: labelsOf(keys, keyLabels) };
 }
 
 /** Labels in the order of `slots`, as they came. */
-export function labelsOf(slots: readonly number[], labels: readonly string[] | undefined): string[] {
-  return slots.map((slot, at) => labels ? String(labels[at]) : String(slot));
+function labelsOf(slots: readonly number[], labels: readonly string[] | undefined): string[] {
+  return Array.from(slots, (slot, at) => labels ? String(labels[at]) : String(slot));
 }
 
 /** A label beside an axis, where there is little room; whoever hovers sees all of it. */

@@ -6,8 +6,11 @@ import type { WeightedKey } from "../answers.ts";
 import { formatNumber } from "../display/format.ts";
 import type { PlainObject } from "../figures/figure_data.ts";
 import { axis, base, plotlyText } from "../figures/layout.ts";
-import { Figure, type FigureOptions, titled } from "./figure.ts";
-import { checkLength, checkList, plainNumber } from "./figure_input.ts";
+import { describe, InputError } from "../errors.ts";
+import { isCount, reading } from "../lists.ts";
+import { checkNames } from "../names.ts";
+import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
+import { checkList, checkTexts, plainNumber } from "./figure_input.ts";
 
 /** What {@link heaviestKeys} may be told. */
 export interface HeaviestKeysOptions extends FigureOptions {
@@ -35,12 +38,13 @@ export interface HeaviestKeysOptions extends FigureOptions {
  */
 export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeysOptions = {}): Figure {
   const operation = "heaviestKeys";
-  checkList(operation, "keys", keys);
-  const { labels } = options;
-  if (labels !== undefined) {
-    checkList(operation, "labels", labels);
-    checkLength(operation, "labels", labels, keys.length);
-  }
+  const given = takeFigureOptions(operation, options, ["labels"]);
+  const { labels } = given;
+  reading(operation, () => {
+    checkList(operation, "keys", keys);
+    for (let at = 0; at < keys.length; at++) checkKey(operation, `keys[${at}]`, keys[at]);
+    if (labels !== undefined) checkTexts(operation, "labels", labels, keys.length);
+  });
   const names = keys.map(({ slot }, at) => labels ? plotlyText(String(labels[at])) : `key ${slot}`);
   const data: PlainObject[] = [{
     type: "bar",
@@ -60,7 +64,7 @@ export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeys
   const most = keys.reduce((most, { weight }) => Math.max(most, weight), 0);
   const layout: PlainObject = {
     ...base(),
-    ...titled(options),
+    ...titled(given),
     xaxis: { ...axis("weight"), exponentformat: "e", range: [0, (most || 1) * 1.12] },
     yaxis: {
       ...axis(""),
@@ -77,6 +81,17 @@ export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeys
   const description = `the ${which} ${formatNumber(sum)} of all weight`;
   return new Figure(operation, { data, layout }, description, {
     height: Math.min(900, 110 + 30 * Math.max(1, keys.length)),
-    ...options,
+    ...given,
   });
+}
+
+function checkKey(operation: string, name: string, key: unknown): void {
+  if (typeof key !== "object" || key === null) {
+    throw new InputError(operation, `${name} is ${describe(key)}`, "{ slot, weight }");
+  }
+  checkNames(operation, key, ["slot", "weight"], `${name} field`);
+  const { slot, weight } = key as Partial<WeightedKey>;
+  if (!isCount(slot)) throw new InputError(operation, `${name}.slot is ${describe(slot)}`, "a slot");
+  if (typeof weight === "number") return;
+  throw new InputError(operation, `${name}.weight is ${describe(weight)}`, "a number");
 }

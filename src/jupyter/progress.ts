@@ -5,7 +5,8 @@
  */
 
 import { describe, InputError } from "../errors.ts";
-import { isCount } from "../matrix.ts";
+import { isCount, reading } from "../lists.ts";
+import { takeOptions } from "../names.ts";
 import type { ProgressState } from "./progress_text.ts";
 import { openView, type ProgressView } from "./progress_targets.ts";
 
@@ -243,25 +244,26 @@ export function progress(
   options: ProgressOptions = {},
 ): ProgressLoop<unknown> {
   const operation = "progress";
-  if (typeof options !== "object" || options === null) {
-    throw new InputError(operation, `options are ${describe(options)}`, "an object");
-  }
+  const given = reading(
+    operation,
+    () => takeOptions(operation, options, ["total", "label", "unit", "postfix", "signal"]),
+  );
   for (const name of ["label", "unit", "postfix"] as const) {
-    if (options[name] === undefined || typeof options[name] === "string") continue;
-    throw new InputError(operation, `${name} is ${describe(options[name])}`, "a string");
+    if (given[name] === undefined || typeof given[name] === "string") continue;
+    throw new InputError(operation, `${name} is ${describe(given[name])}`, "a string");
   }
-  const { total } = options;
+  const { total } = given;
   if (total !== undefined && !isCount(total)) {
     throw new InputError(operation, `total is ${describe(total)}`, "an integer ≥ 0");
   }
   if (typeof source === "number") {
     if (!isCount(source)) throw new InputError(operation, `source is ${describe(source)}`, "an integer ≥ 0");
-    return new ProgressLoop(numbersBelow(source), { total: source, ...options });
+    return new ProgressLoop(numbersBelow(source), { total: source, ...given });
   }
   if (!isIterable(source) && !isAsyncIterable(source)) {
     throw new InputError(operation, `source is ${describe(source)}`, "an iterable or a number");
   }
-  return new ProgressLoop(source, options);
+  return new ProgressLoop(source, given);
 }
 
 function* numbersBelow(count: number): Generator<number, void> {

@@ -2,7 +2,7 @@
  * How figures reach the page, chosen once a notebook or for a figure.
  */
 
-import { describe, InputError } from "../errors.ts";
+import { takeWord } from "../names.ts";
 
 /**
  * How a figure is shown:
@@ -46,7 +46,5 @@ export function currentRenderer(): Renderer {
 
 /** Checks the name of a renderer. */
 export function toRenderer(operation: string, name: unknown): Renderer {
-  const found = RENDERERS.find((known) => known === name);
-  if (found) return found;
-  throw new InputError(operation, `renderer is ${describe(name)}`, '"embed", "cdn", "json" or "png"');
+  return takeWord(operation, "renderer", name, RENDERERS);
 }

@@ -6,6 +6,7 @@ import { matrixBundle } from "../display/matrix_bundle.ts";
 import { matrixText } from "../display/matrix_text.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { describe, InputError } from "../errors.ts";
+import { reading } from "../lists.ts";
 import { type Matrix, type MatrixInput, toMatrix } from "../matrix.ts";
 import { type Kernel, notebookKernel } from "./kernel.ts";
 
@@ -69,7 +70,7 @@ export function display(matrix: MatrixInput): Displayable {
   if (typeof matrix !== "object" || matrix === null) {
     throw new InputError("display", `matrix is ${describe(matrix)}`, "{ data, shape } or an array of rows");
   }
-  const copy = toMatrix("display", "matrix", matrix);
+  const copy = reading("display", () => toMatrix("display", "matrix", matrix));
   return {
     [DISPLAY]: () => matrixBundle(copy),
     [INSPECT]: () => matrixText(copy),

@@ -7,8 +7,10 @@ import { describe, InputError } from "../errors.ts";
 import type { PlainObject } from "../figures/figure_data.ts";
 import { axis, base, plotlyText } from "../figures/layout.ts";
 import { SERIES } from "../figures/palette.ts";
-import { Figure, type FigureOptions, titled } from "./figure.ts";
-import { checkLength, checkList, plainNumbers } from "./figure_input.ts";
+import { reading } from "../lists.ts";
+import { checkNames, takeOptions } from "../names.ts";
+import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
+import { checkLength, checkList, checkNumberList, plainNumbers } from "./figure_input.ts";
 
 /** Moments: numbers, or ISO dates. */
 export type Times = readonly number[] | readonly string[];
@@ -20,6 +22,8 @@ export interface TimeFigureOptions extends FigureOptions {
   /** Title of the axis of values. */
   readonly valueTitle?: string;
 }
+
+const TITLES: readonly (keyof TimeFigureOptions)[] = ["timeTitle", "valueTitle"];
 
 /** How stale answers were. */
 export interface StalenessRecord {
@@ -52,8 +56,16 @@ export interface StalenessRecord {
  */
 export function staleness(record: StalenessRecord, options: TimeFigureOptions = {}): Figure {
   const operation = "staleness";
-  const { times, bounds, distances, limit } = record;
-  checkTimes(operation, times, { bounds, ...(distances && { distances }) });
+  const given = takeFigureOptions(operation, options, TITLES);
+  const { times, bounds, distances, limit } = reading(operation, () => {
+    const taken = takeOptions(operation, record, ["times", "bounds", "distances", "limit"], "record field");
+    const { times, bounds, distances, limit } = taken;
+    checkTimes(operation, times, { bounds, ...(distances !== undefined && { distances }) }, { gaps: false });
+    if (limit !== undefined && !(typeof limit === "number" && limit > 0 && limit < Infinity)) {
+      throw new InputError(operation, `limit is ${describe(limit)}`, "a number above 0");
+    }
+    return taken;
+  });
   const shown = [bounds, distances ?? []].map((numbers) =>
     Array.from(numbers, (number) => number > 0 && number < Infinity ? number : null)
   );
@@ -63,7 +75,7 @@ export function staleness(record: StalenessRecord, options: TimeFigureOptions = 
   }
   const drawn = shown.flat().filter((number) => number !== null);
   const isWide = Math.max(...drawn) > 30 * Math.min(...drawn);
-  const layout = timeLayout(options, "edits", "Euclidean distance", {
+  const layout = timeLayout(given, "edits", "Euclidean distance", {
     type: "log",
     exponentformat: "power",
     dtick: isWide ? 1 : "D2",
@@ -76,7 +88,7 @@ export function staleness(record: StalenessRecord, options: TimeFigureOptions = 
     }: ${violations} of ${bounds.length} answers were further off ` +
       "than their bound"
     : `bounds of ${countOf(bounds.length, "stale answer")}, the largest ${formatNumber(largestOf(bounds))}`;
-  return new Figure(operation, { data, layout: { ...layout, shapes: limits } }, description, options);
+  return new Figure(operation, { data, layout: { ...layout, shapes: limits } }, description, given);
 }
 
 /** The weight of a key at each moment. */
@@ -108,18 +120,18 @@ export function keyWeight(
   options: TimeFigureOptions = {},
 ): Figure {
   const operation = "keyWeight";
-  checkList(operation, "keys", keys);
-  checkTimes(
-    operation,
-    times,
-    Object.fromEntries(keys.map(({ weights }, at) => [`keys[${at}].weights`, weights])),
-  );
+  const given = takeFigureOptions(operation, options, TITLES);
+  reading(operation, () => {
+    checkSeries(operation, "keys", keys, "weights");
+    const lists = keys.map(({ weights }, at) => [`keys[${at}].weights`, weights] as const);
+    checkTimes(operation, times, Object.fromEntries(lists), { gaps: true });
+  });
   const data = keys.map(({ name, weights }, at) =>
     lineTrace(name, times, weights, { color: SERIES[at % SERIES.length] })
   );
   const description = `weights of ${countOf(keys.length, "key")} over ${countOf(times.length, "moment")}`;
-  const layout = timeLayout(options, "time", "weight", { rangemode: "tozero", exponentformat: "e" });
-  return new Figure(operation, { data, layout }, description, options);
+  const layout = timeLayout(given, "time", "weight", { rangemode: "tozero", exponentformat: "e" });
+  return new Figure(operation, { data, layout }, description, given);
 }
 
 /** A forecast, a value a moment. */
@@ -155,9 +167,12 @@ export function forecast(
   options: TimeFigureOptions = {},
 ): Figure {
   const operation = "forecast";
-  checkList(operation, "forecasts", forecasts);
-  const named = forecasts.map(({ values }, at) => [`forecasts[${at}].values`, values] as const);
-  checkTimes(operation, times, { truth, ...Object.fromEntries(named) });
+  const given = takeFigureOptions(operation, options, TITLES);
+  reading(operation, () => {
+    checkSeries(operation, "forecasts", forecasts, "values");
+    const named = forecasts.map(({ values }, at) => [`forecasts[${at}].values`, values] as const);
+    checkTimes(operation, times, { truth, ...Object.fromEntries(named) }, { gaps: true });
+  });
   const data = [
     lineTrace("what happened", times, truth, { color: "$text", width: 1.2 }),
     ...forecasts.map(({ name, values }, at) =>
@@ -170,9 +185,9 @@ export function forecast(
   const description = [`forecasts over ${countOf(times.length, "moment")}`, ...errors].join("; ");
   return new Figure(
     operation,
-    { data, layout: timeLayout(options, "time", "value", {}) },
+    { data, layout: timeLayout(given, "time", "value", {}) },
     description,
-    options,
+    given,
   );
 }
 
@@ -222,18 +237,35 @@ function levelShape(limit: number): PlainObject {
 function checkTimes(
   operation: string,
   times: Times,
-  lists: Readonly<Record<string, ArrayLike<unknown>>>,
+  lists: Readonly<Record<string, unknown>>,
+  options: { readonly gaps: boolean },
 ): void {
   checkList(operation, "times", times);
-  const strange = times.find((time) =>
-    typeof time === "string" ? Number.isNaN(Date.parse(time)) : !Number.isFinite(time)
-  );
-  if (strange !== undefined) {
-    throw new InputError(operation, `times has ${describe(strange)}`, "finite numbers or ISO dates");
+  const isTime = (time: unknown) =>
+    typeof time === "string" ? !Number.isNaN(Date.parse(time)) : Number.isFinite(time);
+  const strange = times.findIndex((time) => !isTime(time));
+  if (strange >= 0) {
+    throw new InputError(operation, `times has ${describe(times[strange])}`, "finite numbers or ISO dates");
   }
   for (const [name, list] of Object.entries(lists)) {
-    checkList(operation, name, list);
+    checkNumberList(operation, name, list, options);
     checkLength(operation, name, list, times.length);
+  }
+}
+
+/** Refuses what is no list of `{ name, … }`, with a list named `values`. */
+function checkSeries(operation: string, name: string, series: unknown, values: string): void {
+  checkList(operation, name, series);
+  for (let at = 0; at < series.length; at++) {
+    const one = series[at], place = `${name}[${at}]`;
+    if (typeof one !== "object" || one === null) {
+      throw new InputError(operation, `${place} is ${describe(one)}`, `{ name, ${values} }`);
+    }
+    checkNames(operation, one, ["name", values], `${place} field`);
+    const { name: called } = one as Partial<Record<string, unknown>>;
+    if (typeof called !== "string") {
+      throw new InputError(operation, `${place}.name is ${describe(called)}`, "a text");
+    }
   }
 }
 

@@ -9,9 +9,12 @@
  */
 
 import type { RowChanges, RowSource } from "../backends/backend.ts";
+import { CapacityError } from "../errors.ts";
 
 /** Most logs hold no edit, or one. */
 const FIRST_CAPACITY = 4;
+/** What an entry takes beside its row: slot, two flags, position. */
+const ENTRY_BYTES = 14;
 
 /** The entries of a log: a batch of changes, but for what a mask has to say of them. */
 export type Entries = Omit<RowChanges, "bias">;
@@ -207,20 +210,29 @@ export class EditLog implements RowSource {
 
   #append(slot: number): number {
     const at = this.size;
-    if (at === this.#slots.length) this.#grow();
+    this.reserve(1);
     this.#slots[at] = slot;
     this.#indices.set(slot, at);
     if (!this.#counted.has(slot)) this.#uncounted++;
     return at;
   }
 
-  #grow(): void {
-    const capacity = Math.max(FIRST_CAPACITY, 2 * this.#slots.length);
-    this.#slots = grown(this.#slots, new Uint32Array(capacity));
-    this.#live = grown(this.#live, new Uint8Array(capacity));
-    this.#inserted = grown(this.#inserted, new Uint8Array(capacity));
-    this.#positions = grown(this.#positions, new Float64Array(capacity));
-    this.#rows = grown(this.#rows, new Float32Array(capacity * this.#width));
+  /** Makes room for `more` entries; all or nothing. */
+  reserve(more: number): void {
+    const needed = this.size + more;
+    if (needed <= this.#slots.length) return;
+    const capacity = Math.max(FIRST_CAPACITY, needed, 2 * this.#slots.length), width = this.#width;
+    const bytes = capacity * (ENTRY_BYTES + 4 * width);
+    // Memory may be refused: nothing is replaced before all of it is there.
+    CapacityError.guard("edit", `${capacity} pending rows`, bytes, () => {
+      const slots = grown(this.#slots, new Uint32Array(capacity));
+      const live = grown(this.#live, new Uint8Array(capacity));
+      const inserted = grown(this.#inserted, new Uint8Array(capacity));
+      const positions = grown(this.#positions, new Float64Array(capacity));
+      const rows = grown(this.#rows, new Float32Array(capacity * width));
+      [this.#slots, this.#live, this.#inserted] = [slots, live, inserted];
+      [this.#positions, this.#rows] = [positions, rows];
+    });
   }
 
   #dropIfUndone(slot: number): void {

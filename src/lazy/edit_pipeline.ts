@@ -8,6 +8,7 @@
  */
 
 import type { Backend, PassingQueries, Readout } from "../backends/backend.ts";
+import { CapacityError } from "../errors.ts";
 import { ErrorBalance } from "./error_balance.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "./layers.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
@@ -160,7 +161,9 @@ export class EditPipeline {
     };
     return this.#answer(() => {
       this.#flushAtThreshold();
-      return this.#inTurn(operation, this.#layers.seal(this.counts.written, rows), answer);
+      this.#tellThreshold();
+      this.#layers.seal(this.counts.written, rows);
+      return this.#inTurn(operation, answer);
     });
   }
 
@@ -199,12 +202,16 @@ export class EditPipeline {
 
   /** Asks the backend when all that is written now is stored, of the queries those of `rows`. */
   #ask<T>(operation: string, rows: Uint32Array, ask: () => Promise<T>): Promise<T> {
-    return this.#answer(() => this.#inTurn(operation, this.#layers.seal(this.counts.written, rows), ask));
+    return this.#answer(() => {
+      this.#layers.seal(this.counts.written, rows);
+      return this.#inTurn(operation, ask);
+    });
   }
 
   /** What a caller waits for. The mask has been asked about all that the answer knows when the call returns. */
   #answer<T>(ask: () => Promise<T>): Promise<T> {
     return this.#queue.tell(() => {
+      this.#tellThreshold();
       const answer = ask();
       this.#layers.askMask();
       return answer;
@@ -214,8 +221,8 @@ export class EditPipeline {
   /** Brings every row up to date; what is gone is forgotten where a caller has asked, not at each threshold. */
   #flush(operation: string, { fromScratch = false, forgets = true } = {}): Promise<void> {
     const { written } = this.counts;
-    const layer = this.#sealAll();
-    return this.#inTurn(operation, layer, async () => {
+    this.#sealAll();
+    return this.#inTurn(operation, async () => {
       if (fromScratch) await this.#orFailAll(() => this.rows.rebuild());
       else await this.#bringUp(this.rows.all());
       if (forgets) await this.#orFailAll(() => this.rows.forget());
@@ -227,8 +234,8 @@ export class EditPipeline {
   /** From now on no answer is older than this call. */
   #raiseFloor(operation: string): Promise<void> {
     const { written } = this.counts;
-    const layer = this.#sealAll();
-    return this.#inTurn(operation, layer, () => {
+    this.#sealAll();
+    return this.#inTurn(operation, () => {
       this.#settle();
       this.counts.applied = written;
       return Promise.resolve();
@@ -236,39 +243,51 @@ export class EditPipeline {
   }
 
   /** Seals all that is written, for a turn after which no answer lacks it. */
-  #sealAll(): SealedLayer | null {
-    const layer = this.#layers.seal(this.counts.written);
+  #sealAll(): void {
+    this.#layers.seal(this.counts.written);
     this.#layers.settle();
     this.#waitingSince = null;
-    return layer;
   }
 
-  /** Stores a layer and runs what follows, in their turn. */
-  #inTurn<T>(operation: string, layer: SealedLayer | null, run: () => Promise<T>): Promise<T> {
+  /** Stores what is sealed now and runs what follows, in their turn. */
+  #inTurn<T>(operation: string, run: () => Promise<T>): Promise<T> {
+    const last = this.#layers.layersSealed;
     return this.#queue.enqueue(operation, async () => {
       this.#operation = operation;
+      const layer = this.#layers.sealedUpTo(last);
       if (layer) await this.#store(layer);
       return await run();
     });
   }
 
-  /** When this fails, what is queued fails with it, and edits that are not stored yet are put back. */
+  /**
+   * When this fails, what is queued fails with it, and edits that are not stored yet are put back. Where memory was refused
+   * it fails alone: what is queued behind it tries again, with edits that may have given rows back. So an answer is refused
+   * memory when what it is of takes too much, and only then.
+   */
   async #orFailAll(run: () => Promise<void>): Promise<void> {
     try {
       await run();
     } catch (cause) {
       const failure = this.#queue.toError(this.#operation, cause);
+      if (failure instanceof CapacityError) {
+        this.#layers.waitAgain();
+        throw failure;
+      }
       this.#layers.putBack();
       this.#queue.failAll(failure);
       throw failure;
     }
   }
 
-  /** Stores the lowest sealed layer. */
+  /** Stores the lowest sealed layer, which may have nothing left to store. */
   async #store(layer: SealedLayer): Promise<void> {
     const { keys, queries, number, written } = layer;
     const [keySlots, querySlots] = [keys.view().slots, queries.view().slots];
-    await this.#orFailAll(() => this.rows.store(keySlots, querySlots, () => this.#layers.changesOf(layer)));
+    if (keys.size + queries.size > 0) {
+      const toChanges = () => this.#layers.changesOf(layer);
+      await this.#orFailAll(() => this.rows.store(keySlots, querySlots, toChanges));
+    }
     this.#lastStored = { number, written };
     this.#changesSincePeek += keys.size;
     this.counts.changesStored += keys.size + queries.size;
@@ -313,6 +332,12 @@ export class EditPipeline {
       this.#balance.measured(spent, alternative, this.rows.debtOf(rows));
     }
     return bounds;
+  }
+
+  /** Throws what a function of the caller's threw when it was asked after an edit, which has happened all the same. */
+  #tellThreshold(): void {
+    const failure = this.#config.threshold.takeFailure();
+    if (failure) throw failure;
   }
 
   #flushAtThreshold(): void {

@@ -1,10 +1,12 @@
 /**
- * The edits, as data, and what each does to the logs: validate, then write. An edit that throws has changed
- * neither log nor slots.
+ * The edits, as data, in two steps. `checkEdit` copies what the caller passed and checks it as far as that takes no look at
+ * the rows: it may run code of the caller's, which may edit the engine, and whatever that does has then happened before.
+ * `performEdit` runs no such code: it writes, or throws and has changed neither log nor slots.
  */
 
 import { describe, InputError, SlotError } from "../errors.ts";
-import { isCount, type RowInput, toRow } from "../matrix.ts";
+import { isCount, type RowInput, takeList, toRow } from "../lists.ts";
+import { checkNames, readFields, takeWord } from "../names.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../core/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
@@ -23,6 +25,42 @@ export type Edit =
   | { readonly kind: "setQuery"; readonly slot: number; readonly query: RowInput }
   | { readonly kind: "insertQuery"; readonly query: RowInput; readonly position?: number }
   | { readonly kind: "deleteQuery"; readonly slot: number };
+
+/** The fields of each kind of edit, beside `kind`. */
+const FIELDS = {
+  setKey: ["slot", "key"],
+  setValue: ["slot", "value"],
+  set: ["slot", "key", "value"],
+  addToKey: ["slot", "column", "delta"],
+  addToValue: ["slot", "column", "delta"],
+  insert: ["key", "value", "position"],
+  delete: ["slot"],
+  setQuery: ["slot", "query"],
+  insertQuery: ["query", "position"],
+  deleteQuery: ["slot"],
+} as const satisfies { [Kind in Edit["kind"]]: readonly FieldOf<Kind>[] };
+
+type FieldOf<Kind> = Exclude<keyof Extract<Edit, { kind: Kind }>, "kind">;
+
+const KINDS = Object.keys(FIELDS) as readonly Edit["kind"][];
+
+/** An edit that holds nothing of the caller's. Rows of keys are `[key | value]`, and columns count from their start. */
+export type CheckedEdit =
+  & { readonly operation: string }
+  & (
+    | {
+      readonly kind: "writeKey";
+      readonly slot: number;
+      readonly column: number;
+      readonly part: Float32Array;
+    }
+    | { readonly kind: "addToKey"; readonly slot: number; readonly column: number; readonly delta: number }
+    | { readonly kind: "insertKey"; readonly row: Float32Array; readonly position: number | null }
+    | { readonly kind: "deleteKey"; readonly slot: number }
+    | { readonly kind: "writeQuery"; readonly slot: number; readonly row: Float32Array }
+    | { readonly kind: "insertQuery"; readonly row: Float32Array; readonly position: number | null }
+    | { readonly kind: "deleteQuery"; readonly slot: number }
+  );
 
 /** What edits are written to. */
 export interface EditTarget {
@@ -43,100 +81,126 @@ export interface EditRules {
   readonly rule: ScoreRule;
 }
 
-/** Performs one edit and returns the slot that it edited. */
-export function performEdit(
-  operation: string,
-  edit: Edit,
-  { keys, queries }: EditTarget,
-  rules: EditRules,
-): number {
-  const { layout, keySlots, querySlots, mask } = rules;
+/** Copies and checks an edit whose fields were read already. */
+export function checkEdit(operation: string, edit: Edit, layout: HeadLayout): CheckedEdit {
+  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
   switch (edit.kind) {
     case "setKey": {
-      const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      keys.write(slot, toKeyRow(operation, edit.key, layout), 0);
-      return slot;
+      const part = toRow(operation, "key", edit.key, keyWidth, KEY_LENGTH);
+      return { operation, kind: "writeKey", slot: edit.slot, column: 0, part };
     }
     case "setValue": {
-      const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      keys.write(slot, toValueRow(operation, edit.value, layout), keyColumns(layout));
-      return slot;
+      const part = toRow(operation, "value", edit.value, valueWidth, VALUE_LENGTH);
+      return { operation, kind: "writeKey", slot: edit.slot, column: keyWidth, part };
     }
     case "set": {
+      const part = joinRow(operation, edit.key, edit.value, layout);
+      return { operation, kind: "writeKey", slot: edit.slot, column: 0, part };
+    }
+    case "addToKey": {
+      const column = checkColumn(operation, edit.column, keyWidth, KEY_LENGTH);
+      return {
+        operation,
+        kind: "addToKey",
+        slot: edit.slot,
+        column,
+        delta: checkDelta(operation, edit.delta),
+      };
+    }
+    case "addToValue": {
+      const column = keyWidth + checkColumn(operation, edit.column, valueWidth, VALUE_LENGTH);
+      return {
+        operation,
+        kind: "addToKey",
+        slot: edit.slot,
+        column,
+        delta: checkDelta(operation, edit.delta),
+      };
+    }
+    case "insert": {
+      const row = joinRow(operation, edit.key, edit.value, layout);
+      return { operation, kind: "insertKey", row, position: checkPosition(operation, edit.position) };
+    }
+    case "delete":
+      return { operation, kind: "deleteKey", slot: edit.slot };
+    case "setQuery": {
+      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH);
+      return { operation, kind: "writeQuery", slot: edit.slot, row };
+    }
+    case "insertQuery": {
+      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH);
+      return { operation, kind: "insertQuery", row, position: checkPosition(operation, edit.position) };
+    }
+    case "deleteQuery":
+      return { operation, kind: "deleteQuery", slot: edit.slot };
+  }
+}
+
+/** Copies and checks a list of edits; `operation` and its number name each. */
+export function checkEdits(operation: string, edits: unknown, layout: HeadLayout): CheckedEdit[] {
+  if (typeof edits !== "object" || edits === null || !("length" in edits)) {
+    throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
+  }
+  const { length, entries } = takeList(operation, "edits", edits, "an array");
+  const checked: CheckedEdit[] = [];
+  for (let at = 0; at < length; at++) {
+    const edit = takeEdit(`${operation}[${at}]`, entries[at]);
+    checked.push(checkEdit(`${operation}[${at}].${edit.kind}`, edit, layout));
+  }
+  return checked;
+}
+
+/** Reads the fields of an edit, each once. */
+function takeEdit(operation: string, edit: unknown): Edit {
+  const given = typeof edit === "object" && edit !== null ? edit as Partial<Record<string, unknown>> : {};
+  const { kind: word } = given;
+  if (typeof word !== "string") {
+    throw new InputError(operation, `edit is ${describe(edit)}`, "an object with a kind");
+  }
+  const kind = takeWord(operation, "kind", word, KINDS, "the name of an edit method");
+  checkNames(`${operation}.${kind}`, given, ["kind", ...FIELDS[kind]], "field");
+  return { ...readFields(given, FIELDS[kind]), kind } as Edit;
+}
+
+/** Performs one checked edit and returns the slot that it edited. */
+export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, rules: EditRules): number {
+  const { keySlots, querySlots, mask, rule } = rules;
+  const { operation } = edit;
+  switch (edit.kind) {
+    case "writeKey": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      keys.put(slot, joinRow(operation, edit.key, edit.value, layout));
+      keys.write(slot, edit.part, edit.column);
       return slot;
     }
     case "addToKey": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      const column = checkColumn(operation, edit.column, keyColumns(layout), KEY_LENGTH);
-      keys.write(slot, sum(operation, keys.element(slot, column), edit.delta), column);
+      keys.write(slot, sum(operation, keys.element(slot, edit.column), edit.delta), edit.column);
       return slot;
     }
-    case "addToValue": {
-      const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      const column = keyColumns(layout) +
-        checkColumn(operation, edit.column, valueColumns(layout), VALUE_LENGTH);
-      keys.write(slot, sum(operation, keys.element(slot, column), edit.delta), column);
-      return slot;
-    }
-    case "insert": {
-      const row = joinRow(operation, edit.key, edit.value, layout);
-      const position = checkPosition(operation, edit.position, keySlots, rules.rule);
+    case "insertKey": {
       mask?.checkKey(operation, keySlots.next);
-      const slot = keySlots.allocate(position);
-      keys.insert(slot, row, position);
-      return slot;
+      return insertRow(edit.row, edit.position, keySlots, keys, rule);
     }
-    case "delete": {
+    case "deleteKey": {
       const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      keySlots.release(slot);
-      keys.delete(slot);
+      deleteRow(slot, keySlots, keys);
       return slot;
     }
-    case "setQuery": {
+    case "writeQuery": {
       const slot = checkSlot(operation, "query", edit.slot, querySlots);
-      queries.put(slot, toQueryRow(operation, edit.query, layout));
+      queries.write(slot, edit.row, 0);
       return slot;
     }
     case "insertQuery": {
-      const row = toQueryRow(operation, edit.query, layout);
-      const position = checkPosition(operation, edit.position, querySlots, rules.rule);
       mask?.checkQuery(operation, querySlots.next);
-      const slot = querySlots.allocate(position);
-      queries.insert(slot, row, position);
-      return slot;
+      return insertRow(edit.row, edit.position, querySlots, queries, rule);
     }
     case "deleteQuery": {
       const slot = checkSlot(operation, "query", edit.slot, querySlots);
-      querySlots.release(slot);
-      queries.delete(slot);
+      deleteRow(slot, querySlots, queries);
       return slot;
     }
-    default:
-      throw new InputError(
-        operation,
-        `kind is ${describe((edit as Edit).kind)}`,
-        "the name of an edit method",
-      );
   }
-}
-
-/** Performs edits in order, up to the first that is refused; `operation` and its number name each. */
-export function performEdits(
-  operation: string,
-  edits: readonly Edit[],
-  target: EditTarget,
-  rules: EditRules,
-): number[] {
-  if (!Array.isArray(edits)) throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
-  // Not `map`, which passes over holes.
-  return Array.from(edits, (edit: Edit, at) => {
-    if (typeof edit !== "object" || edit === null || typeof edit.kind !== "string") {
-      throw new InputError(`${operation}[${at}]`, `edit is ${describe(edit)}`, "an object with a kind");
-    }
-    return performEdit(`${operation}[${at}].${edit.kind}`, edit, target, rules);
-  });
 }
 
 /** A live slot number, or a throw. */
@@ -147,7 +211,8 @@ export function checkSlot(
   slots: SlotTable,
 ): number {
   if (!slots.isLive(slot)) throw new SlotError(operation, what, slot);
-  return slot;
+  // −0 is slot 0.
+  return slot + 0;
 }
 
 /** A column number below `length`, or a throw. */
@@ -159,53 +224,60 @@ export function checkColumn(operation: string, column: number, length: number, m
       `an integer from 0 to ${length - 1} (below ${meaning})`,
     );
   }
-  return column;
+  return column + 0;
 }
 
 const KEY_LENGTH = "kvHeads × headDim";
 const VALUE_LENGTH = "kvHeads × valueDim";
 const QUERY_LENGTH = "heads × headDim";
 
-function toKeyRow(operation: string, key: RowInput, layout: HeadLayout): Float32Array {
-  return toRow(operation, "key", key, keyColumns(layout), KEY_LENGTH);
-}
-
-function toValueRow(operation: string, value: RowInput, layout: HeadLayout): Float32Array {
-  return toRow(operation, "value", value, valueColumns(layout), VALUE_LENGTH);
-}
-
-function toQueryRow(operation: string, query: RowInput, layout: HeadLayout): Float32Array {
-  return toRow(operation, "query", query, queryColumns(layout), QUERY_LENGTH);
-}
-
 function joinRow(operation: string, key: RowInput, value: RowInput, layout: HeadLayout): Float32Array {
-  const row = new Float32Array(keyColumns(layout) + valueColumns(layout));
-  row.set(toKeyRow(operation, key, layout));
-  row.set(toValueRow(operation, value, layout), keyColumns(layout));
+  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
+  const row = new Float32Array(keyWidth + valueWidth);
+  row.set(toRow(operation, "key", key, keyWidth, KEY_LENGTH));
+  row.set(toRow(operation, "value", value, valueWidth, VALUE_LENGTH), keyWidth);
   return row;
 }
 
-/** The position of an inserted row; 0 for all where no rule looks at positions. */
-function checkPosition(
-  operation: string,
-  position: number | undefined,
-  slots: SlotTable,
-  rule: ScoreRule,
-): number {
-  if (position !== undefined && !(typeof position === "number" && Number.isFinite(position))) {
-    throw new InputError(operation, `position is ${describe(position)}`, "a finite number");
-  }
-  return looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
+/** The position of an inserted row; null where it is to be the next one. */
+function checkPosition(operation: string, position: number | undefined): number | null {
+  if (position === undefined) return null;
+  if (typeof position === "number" && Number.isFinite(position)) return position + 0;
+  throw new InputError(operation, `position is ${describe(position)}`, "a finite number");
+}
+
+function checkDelta(operation: string, delta: number): number {
+  if (typeof delta === "number" && Number.isFinite(delta)) return delta;
+  throw new InputError(operation, `delta is ${describe(delta)}`, "a finite number");
 }
 
 /** `number + delta`, rounded to float32, as a row of one. */
 function sum(operation: string, number: number, delta: number): Float32Array {
-  if (typeof delta !== "number" || !Number.isFinite(delta)) {
-    throw new InputError(operation, `delta is ${describe(delta)}`, "a finite number");
-  }
   const result = Float32Array.of(number + delta);
   if (!Number.isFinite(result[0])) {
     throw new InputError(operation, `${number} + ${delta} is beyond float32`, "a sum below 3.4e38");
   }
   return result;
+}
+
+/** Positions are all 0 where no rule looks at them. */
+function insertRow(
+  row: Float32Array,
+  position: number | null,
+  slots: SlotTable,
+  log: EditLog,
+  rule: ScoreRule,
+): number {
+  const place = looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
+  // Memory may be refused here, before the first change.
+  log.reserve(1);
+  const slot = slots.allocate(place);
+  log.insert(slot, row, place);
+  return slot;
+}
+
+function deleteRow(slot: number, slots: SlotTable, log: EditLog): void {
+  log.reserve(1);
+  slots.release(slot);
+  log.delete(slot);
 }

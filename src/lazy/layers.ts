@@ -95,6 +95,9 @@ export class LayerStack {
   atomically<T>(edits: (layer: Layer) => T): T {
     const draft = this.#layerOn(this.#top);
     const result = edits(draft);
+    // Memory may be refused here, before the first change.
+    this.#top.keys.reserve(draft.keys.size);
+    this.#top.queries.reserve(draft.queries.size);
     absorb(this.#top, draft);
     this.#setAside(draft);
     return result;
@@ -133,6 +136,39 @@ export class LayerStack {
   settle(number = this.#layersSealed): void {
     this.#settled = Math.max(this.#settled, number);
     for (const [slot, last] of this.#waiting) if (last <= number) this.#waiting.delete(slot);
+    this.#top.keys.recount();
+  }
+
+  /** The number of the layer that was sealed last. */
+  get layersSealed(): number {
+    return this.#layersSealed;
+  }
+
+  /** Sealed layers up to a number as one, which is the lowest then; null when they were stored. */
+  sealedUpTo(number: number): SealedLayer | null {
+    const count = this.#sealed.filter((layer) => layer.number <= number).length;
+    if (count <= 1) return count === 0 ? null : this.#sealed[0];
+    const [lowest, ...others] = this.#sealed.splice(0, count);
+    for (const layer of others) {
+      absorb(lowest, layer);
+      this.#setAside(layer);
+    }
+    const written = others.reduce((written, layer) => layer.written ?? written, lowest.written);
+    const merged = { ...lowest, changes: null, written, number: others[others.length - 1].number };
+    const above = this.#sealed[0] ?? this.#top;
+    above.keys.rebase(merged.keys);
+    above.queries.rebase(merged.queries);
+    this.#sealed.unshift(merged);
+    return merged;
+  }
+
+  /** What is sealed stays sealed and waits again, since what it was sealed for has not come about. */
+  waitAgain(): void {
+    if (this.#sealed.length === 0) return;
+    for (const { keys, number } of this.#sealed) {
+      for (const slot of keys.view().slots) this.#waiting.set(slot, number);
+    }
+    this.#settled = Math.min(this.#settled, this.#sealed[0].number - 1);
     this.#top.keys.recount();
   }
 

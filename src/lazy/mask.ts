@@ -6,32 +6,18 @@
 
 import type { RowChanges } from "../backends/backend.ts";
 import { CapacityError, describe, InputError } from "../errors.ts";
-import { isCount, type RowInput } from "../matrix.ts";
 import type { Entries } from "./edit_log.ts";
+import {
+  type BiasMatrix,
+  ENTRY,
+  type MaskEntry,
+  type MaskFunction,
+  type MaskInput,
+  toBias,
+  toMatrices,
+} from "./mask_input.ts";
 
-/** A bias that is added to a score (−∞ forbids the pair), or whether the pair is allowed. */
-export type MaskEntry = number | boolean;
-
-/** One matrix of a mask, m × n: an array of rows, or `{ data, shape }`. */
-export type MaskMatrix = readonly (RowInput | readonly boolean[])[] | {
-  /** `shape[0] * shape[1]` entries, row-major. */
-  readonly data: RowInput | readonly boolean[];
-  /** Rows (queries), then columns (keys). */
-  readonly shape: readonly [rows: number, columns: number];
-};
-
-/** Asked for query slot i, key slot j and head; must answer without side effects. */
-export type MaskFunction = (i: number, j: number, head: number) => MaskEntry;
-
-/** One matrix for all heads, a matrix for each of the H heads, or a function. */
-export type MaskInput = MaskMatrix | readonly MaskMatrix[] | MaskFunction;
-
-/** A checked matrix of a mask: what is added, a row a query slot and a column a key slot. */
-export interface BiasMatrix {
-  readonly data: Float32Array;
-  readonly rows: number;
-  readonly columns: number;
-}
+export type { BiasMatrix, MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./mask_input.ts";
 
 /** A checked mask. */
 export interface Mask {
@@ -39,6 +25,8 @@ export interface Mask {
   readonly heads: number;
   /** Whether what it says of a slot can be another thing for the next row in that slot. */
   readonly isFunction: boolean;
+  /** Whether a function is being asked just now. */
+  readonly isAsked: boolean;
   /** The matrices that it answers from, one for all heads or one a head; none for a function. */
   readonly matrices: readonly BiasMatrix[];
   /** Throws when it does not cover a key slot. */
@@ -59,13 +47,7 @@ export function toMask(
 ): Mask | null {
   if (input === undefined) return null;
   if (typeof input === "function") return new FunctionMask(input, heads);
-  const matrices = isMatrixList(input) ? input : [input as MaskMatrix];
-  if (matrices.length !== 1 && matrices.length !== heads) {
-    throw new InputError(operation, `mask has ${matrices.length} matrices`, `1 or ${heads} (heads)`);
-  }
-  const mask = new MatrixMask(matrices.map((matrix, h) => {
-    return toBiasMatrix(operation, matrices.length > 1 ? `mask[${h}]` : "mask", matrix);
-  }));
+  const mask = new MatrixMask(toMatrices(operation, input, heads));
   for (
     const [what, covered, needed] of [["rows", mask.rows, rows], ["columns", mask.columns, columns]] as const
   ) {
@@ -133,10 +115,15 @@ class FunctionMask implements Mask {
   readonly isFunction = true;
   readonly matrices = [];
   readonly #ask: MaskFunction;
+  #isAsked = false;
 
   constructor(ask: MaskFunction, heads: number) {
     this.#ask = ask;
     this.heads = heads;
+  }
+
+  get isAsked(): boolean {
+    return this.#isAsked;
   }
 
   checkKey(): void {}
@@ -152,26 +139,30 @@ class FunctionMask implements Mask {
   }
 
   #answer(i: number, j: number, head: number): MaskEntry {
+    this.#isAsked = true;
     try {
       return this.#ask(i, j, head);
     } catch (cause) {
       throw new InputError(`mask(${i}, ${j}, ${head})`, `the function threw ${describe(cause)}`, ENTRY, {
         cause,
       });
+    } finally {
+      this.#isAsked = false;
     }
   }
 }
 
 class MatrixMask implements Mask {
   readonly isFunction = false;
+  readonly isAsked = false;
   readonly rows: number;
   readonly columns: number;
   readonly matrices: readonly BiasMatrix[];
 
   constructor(matrices: readonly BiasMatrix[]) {
     this.matrices = matrices;
-    this.rows = Math.min(...matrices.map((matrix) => matrix.rows));
-    this.columns = Math.min(...matrices.map((matrix) => matrix.columns));
+    this.rows = matrices.reduce((least, { rows }) => Math.min(least, rows), Infinity);
+    this.columns = matrices.reduce((least, { columns }) => Math.min(least, columns), Infinity);
   }
 
   get heads(): number {
@@ -200,61 +191,4 @@ class MatrixMask implements Mask {
     const { data, columns } = this.matrices[head];
     return data[i * columns + j];
   }
-}
-
-const ENTRY = "a boolean, a finite number of float32 range or −Infinity";
-
-/** NaN for what cannot be a mask's entry. */
-function toBias(entry: unknown): number {
-  if (typeof entry === "boolean") return entry ? 0 : -Infinity;
-  const bias = typeof entry === "number" ? Math.fround(entry) : NaN;
-  return bias === Infinity ? NaN : bias;
-}
-
-function toBiasMatrix(operation: string, name: string, input: MaskMatrix): BiasMatrix {
-  const { data, shape } = isShaped(input) ? input : fromRows(operation, name, input);
-  const [rows, columns] = Array.isArray(shape) && shape.length === 2 ? shape : [NaN, NaN];
-  if (!isCount(rows) || !isCount(columns)) {
-    throw new InputError(operation, `${name}.shape is ${describe(shape)}`, "[rows ≥ 0, columns ≥ 0]");
-  }
-  if (data?.length !== rows * columns) {
-    throw new InputError(
-      operation,
-      `${name} has ${data?.length} entries`,
-      `${rows} × ${columns} (its shape)`,
-    );
-  }
-  const bias = Float32Array.from(data as ArrayLike<MaskEntry>, toBias);
-  const bad = bias.findIndex(Number.isNaN);
-  if (bad >= 0) throw new InputError(operation, `${name} has ${describe(data[bad])} at index ${bad}`, ENTRY);
-  return { data: bias, rows, columns };
-}
-
-function fromRows(operation: string, name: string, rows: readonly ArrayLike<MaskEntry>[]) {
-  if (!Array.isArray(rows)) {
-    throw new InputError(
-      operation,
-      `${name} is ${describe(rows)}`,
-      "{ data, shape }, an array of rows or a function",
-    );
-  }
-  const columns = rows[0]?.length ?? 0;
-  rows.forEach((row, i) => {
-    if (row?.length === columns) return;
-    throw new InputError(operation, `${name}[${i}] has ${row?.length} entries`, `${columns} (as ${name}[0])`);
-  });
-  return { data: rows.flatMap((row) => Array.from(row)), shape: [rows.length, columns] as const };
-}
-
-type ShapedMatrix = Exclude<MaskMatrix, readonly unknown[]>;
-
-function isShaped(input: unknown): input is ShapedMatrix {
-  return typeof input === "object" && input !== null && "data" in input && "shape" in input;
-}
-
-/** A list of matrices, where a matrix may itself be a list of rows. */
-function isMatrixList(input: MaskMatrix | readonly MaskMatrix[]): input is readonly MaskMatrix[] {
-  if (!Array.isArray(input)) return false;
-  const first = input[0];
-  return Array.isArray(first) ? typeof first[0] === "object" : isShaped(first);
 }

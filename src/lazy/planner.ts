@@ -4,7 +4,7 @@
  */
 
 import type { Costs, Work } from "../backends/backend.ts";
-import { describe, InputError } from "../errors.ts";
+import { takeWord } from "../names.ts";
 
 /**
  * How what changed reaches the rows. "rebuild" computes rows from scratch, the original algorithm to the letter;
@@ -27,8 +27,7 @@ export interface Sizes {
 
 /** Checks the option `onThreshold`. */
 export function toFlushPolicy(operation: string, policy: FlushPolicy = "auto"): FlushPolicy {
-  if (policy === "auto" || policy === "patch" || policy === "rebuild") return policy;
-  throw new InputError(operation, `onThreshold is ${describe(policy)}`, '"auto", "patch" or "rebuild"');
+  return takeWord(operation, "onThreshold", policy, ["auto", "patch", "rebuild"]);
 }
 
 /** So many old rows may always be kept: they take a few MB. */

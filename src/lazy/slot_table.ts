@@ -1,7 +1,10 @@
 /**
- * Which slots are live, as of the newest edit, and the position that the next row takes if it is given none. Numbers are given out 0, 1, 2, … and again when they are free,
- * the one freed last first. A batch of changes can be taken back as a whole.
+ * Which slots are live, as of the newest edit, and the position that the next row takes if it is given none. Numbers are
+ * given out 0, 1, 2, … and again when they are free, the one freed last first. A batch of changes can be taken back as a
+ * whole.
  */
+
+import { CapacityError } from "../errors.ts";
 
 /** All that a table holds. */
 export interface SlotNumbers {
@@ -83,11 +86,12 @@ export class SlotTable {
 
   /** Gives out a slot for a row at `position`. */
   allocate(position: number): number {
+    // Memory may be refused here, before the first change.
+    if (this.next >= this.#live.length) this.#grow();
     const nextPosition = this.#nextPosition;
     this.#nextPosition = Math.max(nextPosition, position + 1);
     const reused = this.#free.pop();
     const slot = reused ?? this.size++;
-    if (slot >= this.#live.length) this.#grow();
     this.#live[slot] = 1;
     this.count++;
     const identity = this.#identities.get(slot);
@@ -161,7 +165,8 @@ export class SlotTable {
   }
 
   #grow(): void {
-    const live = new Uint8Array(Math.max(16, 2 * this.#live.length));
+    const capacity = Math.max(16, 2 * this.#live.length);
+    const live = CapacityError.guard("edit", `${capacity} slots`, capacity, () => new Uint8Array(capacity));
     live.set(this.#live);
     this.#live = live;
   }

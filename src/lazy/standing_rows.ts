@@ -202,7 +202,7 @@ export class StandingRows {
     }
     const { heads, valueDim } = this.#config.layout;
     const output = new Float32Array(rows.length * heads * valueDim);
-    const logSumExp = new Float32Array(rows.length * heads);
+    const logSumExp = new Float64Array(rows.length * heads);
     const answers = new CohortAnswers(rows);
     for (const cohort of cohorts) {
       const part = await this.#backend.read(cohort);

@@ -3,6 +3,8 @@
  */
 
 import { describe, InputError } from "../errors.ts";
+import { isCount } from "../lists.ts";
+import { takeOptions } from "../names.ts";
 
 /** What waits. */
 export interface PendingEdits {
@@ -39,15 +41,23 @@ export interface PendingLimits {
 }
 
 /**
- * When stale answers must know of pending edits: once so many slots have changed (an integer ≥ 1, or Infinity for never), at the
- * first limit that is reached, or when a function says so, which is asked after each edit and before each peek.
+ * When stale answers must know of pending edits: once so many slots have changed (an integer ≥ 1, or Infinity for never), at
+ * the first limit that is reached, or when a function says so, which is asked after each edit and before each peek.
+ *
+ * A function is asked when the edit has been made. When it throws, or answers neither true nor false, the edit stays made
+ * and nothing is brought up to date for it; the next answer rejects with an {@link InputError} that says so, whose `cause`
+ * is what was thrown. It may not edit or ask the engine meanwhile ({@link ReentryError}).
  */
 export type LazyThreshold = number | PendingLimits | ((pending: PendingEdits) => boolean);
 
 /** A checked threshold. */
 export interface Threshold {
-  /** Whether what is pending has waited long enough. */
+  /** Whether what is pending has waited long enough; false when a function could not say so. */
   isReached(pending: PendingEdits): boolean;
+  /** Whether a function is being asked just now. */
+  readonly isAsked: boolean;
+  /** Why a function could not answer since this was last called; null when it could. */
+  takeFailure(): InputError | null;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;
   /** Whether it may be kept without measuring. */
@@ -58,59 +68,77 @@ export interface Threshold {
 
 /** Checks the option `lazyThreshold`. */
 export function toThreshold(operation: string, input: LazyThreshold = 64): Threshold {
-  if (typeof input === "function") {
-    return {
-      isReached: (pending) => input(pending) === true,
-      error: Infinity,
-      isAdaptive: false,
-      limits: null,
-    };
-  }
+  if (typeof input === "function") return asked(input);
   if (typeof input === "number") {
-    const limits = { edits: input, ageMs: Infinity, error: Infinity, targetError: Infinity };
-    return {
-      isReached: limitOf(operation, "lazyThreshold", input),
-      error: Infinity,
-      isAdaptive: false,
-      limits,
-    };
+    checkEdits(operation, "lazyThreshold", input);
+    return limited({ edits: input, ageMs: Infinity, error: Infinity, targetError: Infinity });
   }
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
     const expected = "a number, { edits, error, targetError, ageMs } or a function";
     throw new InputError(operation, `lazyThreshold is ${describe(input)}`, expected);
   }
-  for (const name of Object.keys(input)) {
-    if (LIMITS.includes(name)) continue;
-    throw new InputError(operation, `lazyThreshold has a limit ${describe(name)}`, LIMITS.join(", "));
+  const given = takeOptions(operation, input, LIMITS, "lazyThreshold limit");
+  const { edits = Infinity, ageMs = Infinity, error = Infinity, targetError = Infinity } = given;
+  checkEdits(operation, "lazyThreshold.edits", edits);
+  for (const [name, limit] of Object.entries({ ageMs, error, targetError })) {
+    if (typeof limit === "number" && limit >= 0) continue;
+    throw new InputError(operation, `lazyThreshold.${name} is ${describe(limit)}`, "a number ≥ 0");
   }
-  const { edits = Infinity, ageMs = Infinity, error = Infinity, targetError = Infinity } = input;
-  const isFull = limitOf(operation, "lazyThreshold.edits", edits);
-  checkLimit(operation, "lazyThreshold.ageMs", ageMs);
-  checkLimit(operation, "lazyThreshold.error", error);
-  checkLimit(operation, "lazyThreshold.targetError", targetError);
+  return limited({ edits, ageMs, error, targetError });
+}
+
+const LIMITS = ["edits", "error", "targetError", "ageMs"] satisfies (keyof PendingLimits)[];
+
+function checkEdits(operation: string, name: string, edits: unknown): void {
+  if (edits === Infinity || (isCount(edits) && edits >= 1)) return;
+  throw new InputError(operation, `${name} is ${describe(edits)}`, "an integer ≥ 1, or Infinity");
+}
+
+function limited(limits: Required<PendingLimits>): Threshold {
+  const { edits, ageMs, error, targetError } = limits;
   return {
-    isReached: (pending) => isFull(pending) || (pending.edits > 0 && pending.ageMs >= ageMs),
+    isReached: (pending) => pending.edits >= edits || (pending.edits > 0 && pending.ageMs >= ageMs),
+    isAsked: false,
+    takeFailure: () => null,
     error: Math.min(error, targetError),
     isAdaptive: targetError <= error && targetError < Infinity,
-    limits: { edits, ageMs, error, targetError },
+    limits,
   };
 }
 
-const LIMITS: readonly string[] = [
-  "edits",
-  "error",
-  "targetError",
-  "ageMs",
-] satisfies (keyof PendingLimits)[];
-
-function limitOf(operation: string, name: string, edits: number): Threshold["isReached"] {
-  if (edits !== Infinity && !(Number.isSafeInteger(edits) && edits >= 1)) {
-    throw new InputError(operation, `${name} is ${describe(edits)}`, "an integer ≥ 1, or Infinity");
-  }
-  return (pending) => pending.edits >= edits;
-}
-
-function checkLimit(operation: string, name: string, limit: number): void {
-  if (typeof limit === "number" && limit >= 0) return;
-  throw new InputError(operation, `${name} is ${describe(limit)}`, "a number ≥ 0");
+/**
+ * Asks a function of the caller's. It is asked when an edit has been made already, so that what it throws must not be what
+ * becomes of the edit: it is kept until an answer can tell it.
+ */
+function asked(ask: (pending: PendingEdits) => boolean): Threshold {
+  let isAsked = false;
+  let failure: InputError | null = null;
+  const fail = (said: string, options?: ErrorOptions) => {
+    failure = new InputError("lazyThreshold", said, "true or false", options);
+    return false;
+  };
+  return {
+    isReached(pending) {
+      isAsked = true;
+      try {
+        const answer: unknown = ask(pending);
+        return typeof answer === "boolean" ? answer : fail(`answer is ${describe(answer)}`);
+      } catch (cause) {
+        return fail(`the function threw ${describe(cause)}`, { cause });
+      } finally {
+        isAsked = false;
+      }
+    },
+    get isAsked() {
+      return isAsked;
+    },
+    takeFailure() {
+      const taken = failure;
+      failure = null;
+      return taken;
+    },
+    error: Infinity,
+    isAdaptive: false,
+    limits: null,
+  };
 }

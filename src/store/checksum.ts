@@ -4,8 +4,8 @@
  * another number of a value or, worse, of a state that nothing computes again.
  */
 
-import { FormatError } from "../errors.ts";
-import { dataStartOf } from "./safetensors.ts";
+import { describe, FormatError } from "../errors.ts";
+import { checkHeader, dataStartOf } from "./safetensors.ts";
 
 /** What a file says of its checksum before it is sealed. */
 export const UNSEALED = "0".repeat(64);
@@ -16,13 +16,23 @@ export async function seal(operation: string, bytes: Uint8Array<ArrayBuffer>): P
   bytes.set(new TextEncoder().encode(await checksumOf(operation, bytes, at)), at);
 }
 
-/** @throws {FormatError} When a file has no checksum or is not what it was when it was sealed. */
+/**
+ * What is sealed is the library's own, so its header must be as the library writes one.
+ *
+ * @throws {FormatError} When a file has no checksum, is not what it was when it was sealed, or was sealed by another hand.
+ */
 export async function checkSeal(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const at = placeOf(operation, bytes);
   const found = new TextDecoder("latin1").decode(bytes.subarray(at, at + UNSEALED.length));
   const expected = await checksumOf(operation, bytes, at);
-  if (found === expected) return;
-  throw new FormatError(operation, `file is damaged: its bytes have the sha256 ${expected}`, found);
+  if (found !== expected) {
+    throw new FormatError(
+      operation,
+      `file is damaged: its bytes have the sha256 ${expected}`,
+      describe(found),
+    );
+  }
+  checkHeader(operation, bytes);
 }
 
 /** Where the header has its checksum. */

@@ -31,7 +31,7 @@ export class MetadataReader {
   /** The text of an entry, which must be one of `choices`. */
   choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
     const found = choices.find((choice) => choice === this.#text(name));
-    return found ?? this.#refuse(name, choices.map(describe).join(" or "));
+    return found ?? this.#refuse(name, choices.map((choice) => describe(choice)).join(" or "));
   }
 
   /** The text of an entry, which must match `pattern`. */

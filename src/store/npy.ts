@@ -15,10 +15,13 @@
  */
 
 import { describe, FormatError, InputError } from "../errors.ts";
-import { checkArray, isCount, type Matrix } from "../matrix.ts";
+import { allocate, checkArray, type List, reading, typedArrayKind } from "../lists.ts";
+import { type Matrix, takeShaped } from "../matrix.ts";
 
 const MAGIC = "\x93NUMPY";
 const ALIGNMENT = 64;
+/** Up to the length of the header, whatever the version. */
+const LEAST_BYTES = 12;
 
 /**
  * A matrix as the bytes of an `.npy` file, which `numpy.load` reads: 128 bytes and 4 for each number.
@@ -26,7 +29,7 @@ const ALIGNMENT = 64;
  * Numbers are written as they are, also −∞ of a `logSumExp` and NaN; version 1.0, `<f4`, rows before columns. NumPy
  * writes the same bytes.
  *
- * @throws {InputError} When `shape` does not fit `data`.
+ * @throws {InputError} When `shape` does not fit `data`, or `data` has what is no number, or a finite one beyond float32.
  *
  * @example
  * ```ts
@@ -40,16 +43,13 @@ const ALIGNMENT = 64;
  */
 export function toNpy(matrix: Matrix): Uint8Array<ArrayBuffer> {
   const operation = "toNpy";
-  const { data, shape } = matrix ?? {};
-  checkArray(operation, "matrix.data", data);
-  const [rows, columns] = Array.isArray(shape) && shape.length === 2 ? shape : [NaN, NaN];
-  if (!isCount(rows) || !isCount(columns) || columns === 0) {
-    throw new InputError(operation, `matrix.shape is ${describe(shape)}`, "[rows ≥ 0, columns ≥ 1]");
-  }
-  if (data.length !== rows * columns) {
-    const expected = `${rows * columns} (shape ${rows} × ${columns})`;
-    throw new InputError(operation, `matrix.data has ${data.length} numbers`, expected);
-  }
+  const { data, shape: [rows, columns] } = reading(operation, () => {
+    const fields = typeof matrix === "object" && matrix !== null
+      ? matrix
+      : { data: undefined, shape: undefined };
+    const { list, shape } = takeShaped(operation, "matrix", fields, 1);
+    return { data: toFloat32(operation, "matrix.data", list), shape };
+  });
   const dict = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${columns}), }`;
   const start = MAGIC.length + 4;
   const dataStart = Math.ceil((start + dict.length + 1) / ALIGNMENT) * ALIGNMENT;
@@ -60,6 +60,21 @@ export function toNpy(matrix: Matrix): Uint8Array<ArrayBuffer> {
   view.setUint16(start - 2, dataStart - start, true);
   new Float32Array(bytes.buffer, dataStart).set(data);
   return bytes;
+}
+
+/** Numbers as they are, but for those that float32 cannot hold. */
+function toFloat32(operation: string, name: string, { length, entries }: List): Float32Array {
+  const numbers = allocate(operation, name, length, () => new Float32Array(length));
+  for (let at = 0; at < length; at++) {
+    const entry = entries[at];
+    if (typeof entry === "number") {
+      numbers[at] = entry;
+      if (Number.isFinite(numbers[at]) || !Number.isFinite(entry)) continue;
+    }
+    const expected = "numbers, of float32 range where they are finite";
+    throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, expected);
+  }
+  return numbers;
 }
 
 /**
@@ -83,7 +98,7 @@ export function toNpy(matrix: Matrix): Uint8Array<ArrayBuffer> {
  */
 export function fromNpy(bytes: Uint8Array): Matrix {
   const operation = "fromNpy";
-  if (!(bytes instanceof Uint8Array)) {
+  if (typedArrayKind(bytes) !== "Uint8Array") {
     throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
   }
   checkArray(operation, "bytes", bytes);
@@ -106,6 +121,9 @@ export function fromNpy(bytes: Uint8Array): Matrix {
       `data has ${found} bytes`,
       `${needed} for ${descr} (${shape.join(", ")})`,
     );
+  }
+  if (!shape.every(Number.isSafeInteger)) {
+    throw new FormatError(operation, `shape is (${shape.join(", ")})`, "lengths below 2⁵³");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset + dataStart, found);
   const data = new Float32Array(rows * columns);
@@ -143,12 +161,15 @@ function splitHeader(operation: string, bytes: Uint8Array): { dict: string; data
   const latin1 = new TextDecoder("latin1");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const magic = Array.from(bytes.subarray(0, 6), (byte) => String.fromCharCode(byte)).join("");
-  if (magic !== MAGIC || bytes.length < 12) {
+  if (magic !== MAGIC) {
     throw new FormatError(
       operation,
       `file of ${bytes.length} bytes begins with ${describe(magic)}`,
       describe(MAGIC),
     );
+  }
+  if (bytes.length < LEAST_BYTES) {
+    throw new FormatError(operation, `file has ${bytes.length} bytes`, `at least ${LEAST_BYTES}`);
   }
   const version = `${bytes[6]}.${bytes[7]}`;
   if (!["1.0", "2.0", "3.0"].includes(version)) {

@@ -12,8 +12,8 @@
  * Source: https://github.com/huggingface/safetensors, section "Format".
  */
 
-import { describe, FormatError } from "../errors.ts";
-import { isCount } from "../matrix.ts";
+import { CapacityError, describe, FormatError } from "../errors.ts";
+import { isCount } from "../lists.ts";
 import {
   ELEMENT_TYPES,
   type ElementType,
@@ -31,33 +31,29 @@ export interface TensorFile {
 }
 
 const PREFIX_BYTES = 8;
-/** As the format's own reader limits it. */
-const LARGEST_HEADER = 100_000_000;
+/** Far more than any engine has, and few enough to be looked at in a moment. */
+const MOST_TENSORS = 2 ** 16, LARGEST_HEADER = 2 ** 24;
+/** The header, an entry, its shape. */
+const DEEPEST = 3;
 const METADATA = "__metadata__";
 
-/** Writes a file; the same tensors in the same order give the same bytes. */
-export function encodeTensors({ metadata, tensors }: TensorFile): Uint8Array<ArrayBuffer> {
-  // The widest elements first, so that every tensor begins at a multiple of its element.
-  const ordered = Object.entries(tensors).sort(([, a], [, b]) =>
-    b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT
-  );
-  let end = 0;
-  const entries = ordered.map(([name, { shape, data }]) => {
-    const begin = end;
-    end += data.byteLength;
-    return [name, { dtype: elementTypeOf(data), shape, data_offsets: [begin, end] }];
-  });
-  const json = new TextEncoder().encode(
-    JSON.stringify({ [METADATA]: metadata, ...Object.fromEntries(entries) }),
-  );
-  const headerBytes = Math.ceil(json.length / 8) * 8;
-  const dataStart = PREFIX_BYTES + headerBytes;
-  const bytes = new Uint8Array(dataStart + end);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.fill(0x20, PREFIX_BYTES, dataStart);
-  bytes.set(json, PREFIX_BYTES);
+/**
+ * Writes a file; the same tensors in the same order give the same bytes.
+ *
+ * @throws {CapacityError} When there are more tensors, or longer texts, than the reader takes.
+ */
+export function encodeTensors(file: TensorFile, operation = "encodeTensors"): Uint8Array<ArrayBuffer> {
+  const { header, ordered, dataBytes } = layOut(file);
+  if (ordered.length > MOST_TENSORS || header.length > LARGEST_HEADER) {
+    const cause = new RangeError(`at most ${MOST_TENSORS} tensors and ${LARGEST_HEADER} bytes of header`);
+    throw new CapacityError(operation, `a header of ${ordered.length} tensors`, header.length, cause);
+  }
+  const dataStart = PREFIX_BYTES + header.length;
+  const bytes = new Uint8Array(dataStart + dataBytes);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true);
+  bytes.set(header, PREFIX_BYTES);
   let at = dataStart;
-  for (const [, { data }] of ordered) {
+  for (const { data } of ordered) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
@@ -71,20 +67,60 @@ export function encodeTensors({ metadata, tensors }: TensorFile): Uint8Array<Arr
  */
 export function decodeTensors(operation: string, bytes: Uint8Array<ArrayBuffer>): TensorFile {
   const dataStart = dataStartOf(operation, bytes);
-  const { [METADATA]: metadata = {}, ...entries } = parseHeader(
-    operation,
-    bytes.subarray(PREFIX_BYTES, dataStart),
-  );
+  const header = parseHeader(operation, bytes.subarray(PREFIX_BYTES, dataStart));
   const data = bytes.subarray(dataStart);
   const tensors: [string, SavedArray][] = [];
   const spans: { readonly name: string; readonly begin: number; readonly end: number }[] = [];
-  for (const [name, entry] of Object.entries(entries)) {
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === METADATA) continue;
     const { type, shape, begin, end } = toEntry(operation, name, entry, data.length);
     spans.push({ name, begin, end });
     tensors.push([name, { shape, data: numbersAt(type, data, begin, end) }]);
   }
   checkSpans(operation, spans, data.length);
-  return { metadata: toStrings(operation, metadata), tensors: Object.fromEntries(tensors) };
+  const metadata = Object.hasOwn(header, METADATA) ? toStrings(operation, header[METADATA]) : {};
+  return { metadata, tensors: Object.fromEntries(tensors) };
+}
+
+/**
+ * Refuses a header that is not, byte by byte, the one that its content is written with: names twice, in another order or
+ * notation, fields that mean nothing.
+ *
+ * @throws {FormatError} When it is another one, or the file cannot be read.
+ */
+export function checkHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): void {
+  const { header } = layOut(decodeTensors(operation, bytes));
+  const found = bytes.subarray(PREFIX_BYTES, dataStartOf(operation, bytes));
+  if (found.length === header.length && found.every((byte, at) => byte === header[at])) return;
+  throw new FormatError(
+    operation,
+    "safetensors header is not the one that its content is written with",
+    "each name once, tensors in their order, and nothing else",
+  );
+}
+
+/** The header of a file, padded, and its tensors in the order of their data. */
+function layOut({ metadata, tensors }: TensorFile): {
+  readonly header: Uint8Array<ArrayBuffer>;
+  readonly ordered: readonly SavedArray[];
+  readonly dataBytes: number;
+} {
+  // The widest elements first, so that every tensor begins at a multiple of its element.
+  const ordered = Object.entries(tensors).sort(([, a], [, b]) =>
+    b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT
+  );
+  let end = 0;
+  const entries = ordered.map(([name, { shape, data }]) => {
+    const begin = end;
+    end += data.byteLength;
+    return [name, { dtype: elementTypeOf(data), shape, data_offsets: [begin, end] }];
+  });
+  const json = new TextEncoder().encode(
+    JSON.stringify({ [METADATA]: metadata, ...Object.fromEntries(entries) }),
+  );
+  const header = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20);
+  header.set(json);
+  return { header, ordered: ordered.map(([, tensor]) => tensor), dataBytes: end };
 }
 
 /** Where a file's data begins. */
@@ -110,6 +146,7 @@ export function dataStartOf(operation: string, bytes: Uint8Array<ArrayBuffer>): 
 }
 
 function parseHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): Readonly<Record<string, unknown>> {
+  checkExtent(operation, bytes);
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -120,6 +157,34 @@ function parseHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): Readonl
   if (isRecord(header)) return header;
   throw new FormatError(operation, `safetensors header is ${describe(header)}`, "a JSON object");
 }
+
+/** Refuses, before anything is made of it, what lists too many tensors or nests deeper than any header. */
+function checkExtent(operation: string, bytes: Uint8Array<ArrayBuffer>): void {
+  let depth = 0, entries = 0, isText = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (isText) {
+      if (byte === BACKSLASH) at++;
+      else if (byte === QUOTE) isText = false;
+    } else if (byte === QUOTE) isText = true;
+    else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      if (depth === 1) entries++;
+      if (++depth > DEEPEST) {
+        throw new FormatError(operation, `safetensors header is nested more than ${DEEPEST} deep`, "entries");
+      }
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--;
+  }
+  // One entry is that of the map of strings.
+  if (entries <= MOST_TENSORS + 1) return;
+  throw new FormatError(
+    operation,
+    `safetensors header has ${entries} entries`,
+    `at most ${MOST_TENSORS} tensors`,
+  );
+}
+
+const QUOTE = 0x22, BACKSLASH = 0x5c;
+const OPEN_OBJECT = 0x7b, CLOSE_OBJECT = 0x7d, OPEN_LIST = 0x5b, CLOSE_LIST = 0x5d;
 
 interface Entry {
   readonly type: ElementType;
@@ -154,7 +219,7 @@ function toEntry(operation: string, name: string, entry: unknown, dataBytes: num
     throw new FormatError(
       operation,
       `${what} has ${end - begin} bytes`,
-      `${needed} for ${dtype} [${shape.join(", ")}]`,
+      `${needed} for ${dtype} ${describe(shape)}`,
     );
   }
   return { type: dtype, shape, begin, end };

@@ -16,28 +16,19 @@
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
 import type { ScoreRule } from "../core/score_rule.ts";
-import { describe, FormatError } from "../errors.ts";
-import type { BiasMatrix } from "../lazy/mask.ts";
+import { FormatError } from "../errors.ts";
 import type { FlushPolicy } from "../lazy/planner.ts";
-import type { SlotNumbers } from "../lazy/slot_table.ts";
 import type { PendingLimits } from "../lazy/threshold.ts";
-import { isCount } from "../matrix.ts";
-import { checkNumbers, type SavedArray, type SavedArrays, takeArray, takeNumbers } from "../saved_array.ts";
+import { isCount } from "../lists.ts";
+import { type SavedArray, type SavedArrays, takeArray } from "../saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
 import { decodeTensors, encodeTensors } from "./safetensors.ts";
+import { type SavedMask, takeMask } from "./saved_mask.ts";
+import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
-/** Rows of one kind; the row of a free slot is zero. */
-export interface SlotRows {
-  readonly slots: SlotNumbers;
-  readonly rows: Float32Array;
-  readonly positions: Float64Array;
-}
-
-/** A mask: its matrices, or what a function said of each key slot, query slot and head. */
-export type SavedMask =
-  | { readonly kind: "matrix"; readonly matrices: readonly BiasMatrix[] }
-  | { readonly kind: "function"; readonly bias: Float32Array };
+export type { SavedMask } from "./saved_mask.ts";
+export type { SlotRows } from "./saved_rows.ts";
 
 /** How an engine goes on, as plain data. */
 export interface SavedSettings {
@@ -63,6 +54,8 @@ export interface Snapshot extends SavedSettings {
 const FORMAT = "attune", VERSION = "2";
 /** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
+/** What a head takes beside its rows, on any backend. */
+const HEAD_BYTES = 4096;
 
 /** Writes a snapshot; equal snapshots give equal bytes. */
 export async function encodeSnapshot(
@@ -88,7 +81,7 @@ export async function encodeSnapshot(
     });
   }
   for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
-  const bytes = encodeTensors({ metadata: writeMetadata(snapshot), tensors });
+  const bytes = encodeTensors({ metadata: writeMetadata(snapshot), tensors }, operation);
   await seal(operation, bytes);
   return bytes;
 }
@@ -107,13 +100,14 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
 
   const settings = readSettings(reader);
   const { layout, limits } = settings;
-  const backend = reader.name("backend", /^[a-z]+$/);
+  const backend = reader.name("backend", /^(?!(?:query|key|value|mask|bias)$)[a-z]{1,32}$/);
   const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
-  const keys = takeKeys(operation, reader, tensors, layout);
-  const queries = takeQueries(operation, reader, tensors, layout);
+  const { shape: [querySize] } = takeArray(operation, tensors, "query", "F32", [null, queryColumns(layout)]);
+  checkSize(operation, layout, querySize, bytes.length);
+  const keys = takeKeys(operation, reader, tensors, settings);
+  const queries = takeQueries(operation, reader, tensors, settings);
   const limitNames = limits ? LIMIT_NAMES : [];
   reader.checkNames([...NAMES, ...limitNames]);
-  checkSize(operation, layout, queries.slots.size, bytes.length);
   const rest = Object.entries(tensors).filter(([name]) => !ROW_TENSORS.includes(name));
   const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
   const states = rest.filter(isState).map(([name, array]) =>
@@ -122,7 +116,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const maskTensors = Object.fromEntries(rest.filter((entry) => !isState(entry)));
   return {
     ...settings,
-    mask: takeMask(operation, maskKind, maskTensors, layout, keys.slots.size, queries.slots.size),
+    mask: takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots),
     keys,
     queries,
     backend,
@@ -147,11 +141,6 @@ const NAMES = [
   "sha256",
 ];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
-const ROW_TENSORS = [
-  ...["query", "query.positions", "query.free"],
-  ...["key", "value", "key.positions", "key.free"],
-];
-
 function writeMetadata(snapshot: Snapshot): Record<string, string> {
   const { layout, rule, tolerance, policy, limits, mask, keys, queries, backend } = snapshot;
   const numbers = (fields: Readonly<Record<string, number>>) =>
@@ -210,109 +199,11 @@ function readSettings(reader: MetadataReader): SavedSettings {
   };
 }
 
-function takeKeys(
-  operation: string,
-  reader: MetadataReader,
-  tensors: SavedArrays,
-  layout: HeadLayout,
-): SlotRows {
-  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout), width = keyWidth + valueWidth;
-  const { shape: [size], data: keys } = takeArray(operation, tensors, "key", "F32", [null, keyWidth]);
-  const values = takeNumbers(operation, tensors, "value", "F32", [size, valueWidth]);
-  checkNumbers(operation, "key", keys, Number.isFinite, "finite numbers");
-  checkNumbers(operation, "value", values, Number.isFinite, "finite numbers");
-  const rows = new Float32Array(size * width);
-  for (let slot = 0; slot < size; slot++) {
-    rows.set(keys.subarray(slot * keyWidth, (slot + 1) * keyWidth), slot * width);
-    rows.set(values.subarray(slot * valueWidth, (slot + 1) * valueWidth), slot * width + keyWidth);
-  }
-  return { rows, ...takeSlots(operation, reader, tensors, "key", "nextKeyPosition", size) };
-}
-
-function takeQueries(
-  operation: string,
-  reader: MetadataReader,
-  tensors: SavedArrays,
-  layout: HeadLayout,
-): SlotRows {
-  const width = queryColumns(layout);
-  const { shape: [size], data: rows } = takeArray(operation, tensors, "query", "F32", [null, width]);
-  checkNumbers(operation, "query", rows, Number.isFinite, "finite numbers");
-  return { rows, ...takeSlots(operation, reader, tensors, "query", "nextQueryPosition", size) };
-}
-
-function takeSlots(
-  operation: string,
-  reader: MetadataReader,
-  tensors: SavedArrays,
-  what: "key" | "query",
-  nextName: string,
-  size: number,
-): Omit<SlotRows, "rows"> {
-  const positions = takeNumbers(operation, tensors, `${what}.positions`, "F64", [size]);
-  checkNumbers(operation, `${what}.positions`, positions, Number.isFinite, "finite numbers");
-  const free = takeNumbers(operation, tensors, `${what}.free`, "U32", [null]);
-  const isFree = new Uint8Array(size);
-  checkNumbers(operation, `${what}.free`, free, (slot) => {
-    if (slot >= size || isFree[slot] === 1) return false;
-    isFree[slot] = 1;
-    return true;
-  }, `slots below ${size} (rows of ${what}), none twice`);
-  let least = 0;
-  for (let slot = 0; slot < size; slot++) {
-    if (isFree[slot] === 0) least = Math.max(least, positions[slot] + 1);
-  }
-  const isNext = (position: number) => position >= least && position < Infinity;
-  const nextPosition = reader.number(nextName, isNext, `a finite number ≥ ${least}, beyond all positions`);
-  return { positions, slots: { size, free, nextPosition } };
-}
-
-function takeMask(
-  operation: string,
-  kind: "none" | "matrix" | "function",
-  tensors: SavedArrays,
-  { heads }: HeadLayout,
-  keySize: number,
-  querySize: number,
-): SavedMask | null {
-  const names = Object.keys(tensors);
-  const isBias = (bias: number) => bias < Infinity;
-  const expected = "finite numbers or −Infinity";
-  if (kind === "function") {
-    checkOnly(operation, names, ["bias"]);
-    const bias = takeNumbers(operation, tensors, "bias", "F32", [keySize, querySize, heads]);
-    checkNumbers(operation, "bias", bias, isBias, expected);
-    return { kind, bias };
-  }
-  const count = kind === "none" ? 0 : names.length === 1 ? 1 : heads;
-  const matrixNames = Array.from({ length: Math.min(count, names.length) }, (_, at) => `mask.${at}`);
-  checkOnly(operation, names, matrixNames);
-  if (count > names.length) {
-    throw new FormatError(operation, `file has ${names.length} matrices of a mask`, `1 or ${heads} (heads)`);
-  }
-  const matrices = matrixNames.map((name) => {
-    const { shape: [rows, columns], data } = takeArray(operation, tensors, name, "F32", [null, null]);
-    checkNumbers(operation, name, data, isBias, expected);
-    if (rows < querySize || columns < keySize) {
-      const least = `at least [${querySize}, ${keySize}], the slots of queries and keys`;
-      throw new FormatError(operation, `tensor ${name} is F32 [${rows}, ${columns}]`, least);
-    }
-    return { rows, columns, data };
-  });
-  return kind === "none" ? null : { kind, matrices };
-}
-
-function checkOnly(operation: string, names: readonly string[], known: readonly string[]): void {
-  const stranger = names.find((name) => !known.includes(name));
-  if (stranger === undefined) return;
-  const expected = `only ${[...ROW_TENSORS, ...known].join(", ")} and states of the backend`;
-  throw new FormatError(operation, `file has a tensor ${describe(stranger)}`, expected);
-}
-
-/** States are as many as queries times values, of which a file may have none. */
+/** States are as many as queries times values, of which a file may have none, and a head has tables of its own. */
 function checkSize(operation: string, layout: HeadLayout, querySize: number, fileBytes: number): void {
   const { heads, valueDim } = layout;
-  const needed = 16 * querySize * heads * (valueDim + 2) + 8 * (queryColumns(layout) + valueColumns(layout));
+  const needed = 16 * querySize * heads * (valueDim + 2) + 8 * (queryColumns(layout) + valueColumns(layout)) +
+    HEAD_BYTES * heads;
   const most = FREE_BYTES + BYTES_PER_BYTE * fileBytes;
   if (needed <= most) return;
   throw new FormatError(

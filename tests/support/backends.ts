@@ -2,21 +2,43 @@
 
 import type { Backend, Changes, Cohort, PassingQueries, Readout } from "../../src/backends/backend.ts";
 import type { SavedArrays } from "../../src/saved_array.ts";
-import type { BackendName } from "../../mod.ts";
-import { releaseDevice } from "../../src/backends/webgpu/device.ts";
+import { type BackendName, DeviceError } from "../../mod.ts";
+import { describeAdapter } from "../../src/backends/webgpu/adapter.ts";
+import { acquireDevice, holdDevice, releaseDevice } from "../../src/backends/webgpu/device.ts";
 import { requires } from "../requirements.ts";
 
-const adapter = await globalThis.navigator?.gpu?.requestAdapter();
+/** What the device here is called, or why there is none that is fit. */
+const device = await findDevice();
 
-/** Whether tests of the backend `webgpu` run here; a software device will do. */
+/** Whether tests of the backend `webgpu` run here; a software device will do, but not one that is refused. */
 export const GPU = requires(
-  "a graphics device",
-  adapter?.info.description,
+  device.refused === null ? "a graphics device" : `a graphics device that is fit (${device.refused})`,
+  device.name,
   "apt-get install mesa-vulkan-drivers libvulkan1",
 );
 
-// A software device whose threads still run when a test's worker ends can take the process with it.
-if (!GPU.ignore) Deno.test.afterAll(releaseDevice);
+if (!GPU.ignore) {
+  console.info(`Tests of webgpu run on: ${device.name}`);
+  // Engines come and go; the device stays.
+  const letGo = holdDevice();
+  await acquireDevice();
+  // A software device whose threads still run when a test's worker ends can take the process with it.
+  Deno.test.afterAll(async () => {
+    letGo();
+    await releaseDevice();
+  });
+}
+
+async function findDevice(): Promise<{ readonly name?: string; readonly refused: string | null }> {
+  const { isFound, description } = await describeAdapter();
+  if (!isFound) return { refused: null };
+  try {
+    return { name: (await acquireDevice()).adapterName, refused: null };
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    return { refused: `${description}; it is refused: ${error.message}` };
+  }
+}
 
 /** Names that `create` accepts and that run here. */
 export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];

@@ -308,11 +308,7 @@ export const BAD_POSITION_LISTS: readonly (readonly [name: string, positions: un
   ["null for positions", null, " is null, expected an array of numbers"],
   ["a number for positions", 2, " is 2, expected an array of numbers"],
   ["a string for positions", "12", ' is "12", expected an array of numbers'],
-  [
-    "an object for positions",
-    { length: 2, 0: 1, 1: 2 },
-    " is an object (Object), expected an array of numbers",
-  ],
+  ["an object for positions", { 0: 1, 1: 2 }, " is an object (Object), expected an array of numbers"],
   ["bigints for positions", BigInt64Array.of(1n, 2n), " is an object (BigInt64Array), expected an array"],
   ["detached positions", detached(2), " is a view of a detached buffer"],
 ];

@@ -23,7 +23,7 @@ import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW } from "../since.ts";
-import type { SavedArrays } from "../../saved_array.ts";
+import { checkArrayNames, type SavedArrays } from "../../saved_array.ts";
 import { queryColumns } from "../../core/head_layout.ts";
 import { CapacityError } from "../../errors.ts";
 import { Certifier, NO_WEIGHT_ROUNDING } from "../certifier.ts";
@@ -33,7 +33,7 @@ import { Kernels } from "../float64/kernels.ts";
 import { RowStates } from "../float64/row_states.ts";
 import type { RowTotals } from "../float64/row_totals.ts";
 import { RowStore } from "../row_store.ts";
-import { restoreStates, saveStates } from "../float64/saved_states.ts";
+import { restoreStates, saveStates, STATE_NAMES } from "../float64/saved_states.ts";
 import { ValueSpread } from "../value_spread.ts";
 
 /** Of an exchange that nobody patches by. */
@@ -214,6 +214,7 @@ export class ArrayBackend implements Backend {
     if (!states) {
       return await this.update(rows.queries.slots.filter((_, t) => rows.queries.live[t] === 1), []);
     }
+    checkArrayNames(operation, states, STATE_NAMES);
     const scope = { layout: this.#config.layout, keys: this.#stored.keys, queries: this.#queryRows };
     restoreStates(operation, states, this.#states, this.#spread, scope);
   }

@@ -18,6 +18,19 @@ import { HEAVY_KEYS, RowStates } from "./row_states.ts";
 import type { RowStore } from "../row_store.ts";
 import type { ValueSpread } from "../value_spread.ts";
 
+/** Names of what is saved. */
+export const STATE_NAMES = [
+  "shift",
+  "massError",
+  "sumError",
+  "high",
+  "low",
+  "heavyCount",
+  "heavySlots",
+  "heavyScores",
+]
+  .concat("centres", "radii");
+
 /** Copies the states of the query slots below `querySize`. */
 export function saveStates(
   states: RowStates,

@@ -3,6 +3,7 @@
  * rows of one head with the job that speaks of them. `job_fields.ts` has the layouts.
  */
 
+import { kernelSoftcap } from "../../core/softcap_range.ts";
 import * as field from "./job_fields.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
 
@@ -162,7 +163,7 @@ export class RowBlocks {
     words[field.VALUE_DIM / 4] = rule.valueDim;
     words[field.EXACT_TERMS / 4] = field.FEW_TERMS;
     floats[field.SCALE / 4] = rule.scale;
-    floats[field.SOFTCAP / 4] = rule.softcap;
+    floats[field.SOFTCAP / 4] = kernelSoftcap(rule.softcap);
     floats[field.TOLERANCE / 4] = rule.tolerance;
     arena.doubles(this.job + field.BEFORE, 2).set([rule.before, rule.after]);
     this.reserve(rows);

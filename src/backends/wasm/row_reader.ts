@@ -68,7 +68,7 @@ export class RowReader {
     return isSteep;
   }
 
-  #readLogs(states: RowStates, head: number, queries: Uint32Array, logSumExp: Float32Array): void {
+  #readLogs(states: RowStates, head: number, queries: Uint32Array, logSumExp: Float64Array): void {
     const { heads, valueDim } = this.#layout;
     const { columns, highAddress, lowAddress, shiftAddress } = states.heads[head];
     const { numbers } = this.#arena;

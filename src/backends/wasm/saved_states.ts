@@ -16,7 +16,7 @@
 
 import type { HeadLayout } from "../../core/head_layout.ts";
 import { FormatError } from "../../errors.ts";
-import { checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
+import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
 import type { ValueSpread } from "../value_spread.ts";
 import { EMPTY_SHIFT } from "./job_fields.ts";
 import type { KeyReach } from "../key_reach.ts";
@@ -32,8 +32,22 @@ export interface SavedParts {
   readonly isFused: boolean;
 }
 
+const NAMES = [
+  "shift",
+  "ceiling",
+  "massError",
+  "sumError",
+  "high",
+  "low",
+  "heavyCount",
+  "heavySlots",
+  "heavyScores",
+]
+  .concat("centres", "radii", "norms", "magnitudes", "isFused");
+
 /** Whether states were made where multiply-adds round as they do here. */
 export function fitsMachine(operation: string, saved: SavedArrays, { isFused }: SavedParts): boolean {
+  checkArrayNames(operation, saved, NAMES);
   return takeNumbers(operation, saved, "isFused", "U8", [1])[0] === Number(isFused);
 }
 

@@ -14,9 +14,14 @@ const FIELDS = {
   heads: "u32",
   /** dv + 2. */
   width: "u32",
+  /** The scale, in two floats. */
   scale: "f32",
+  scaleLow: "f32",
+  /** The softcap c and 1/c, in two floats each; 0 for none. */
   softcap: "f32",
+  softcapLow: "f32",
   inverseSoftcap: "f32",
+  inverseSoftcapLow: "f32",
   tolerance: "f32",
   looksAtPositions: "u32",
   maskHeads: "u32",
@@ -36,15 +41,26 @@ const FIELDS = {
   flaggedStride: "u32",
   /** Whether the list is that of flagged rows, which has its lengths before it. */
   isFlagged: "u32",
-  /** Into how many parts the terms are cut, and the first record of the states of parts; `plan`: how many at most. */
-  parts: "u32",
+  /** Of the rows of a list, the first of this batch, and how many a batch has at most. */
+  rowFirst: "u32",
+  batchRows: "u32",
+  /** `plan`: how many batches there are. */
+  batches: "u32",
+  /** Into how many parts the keys of a row are cut. */
+  partCount: "u32",
+  /** The parts that are computed here: the first, one more than the last, and for how many there are workgroups. */
   partFirst: "u32",
-  /** Records of keys: from `termFirst` to `termEnd` − 1. */
+  partEnd: "u32",
+  parts: "u32",
+  /** Of how many terms a part is, and how many of them it takes here at most. */
+  partTerms: "u32",
+  windowTerms: "u32",
+  /** Records of keys: the first one of the first part here, and the end of the last one. */
   termFirst: "u32",
   termEnd: "u32",
   /** How many of them, from the first on, are pairs with one score. */
   pairs: "u32",
-  /** Whether the rows begin or end here. */
+  /** Whether the sums of a row or of a part begin or end here. */
   isFirst: "u32",
   isLast: "u32",
   /** Whether every product counts to the last bit. */

@@ -1,13 +1,32 @@
 /**
- * The device that the engines of a process share: found once, its kernels compiled once, and asked once whether its
- * arithmetic is what the kernels take for granted. A device that was lost is forgotten, and the next call finds another.
+ * The device that the engines of a process share: found once, asked once whether it keeps what answers rest on, its kernels
+ * compiled once. A device that was lost is forgotten, and the next call finds another; one that is unfit is refused for good.
+ *
+ * Opening one takes bounded time: numbers are checked by a small kernel, from another it is foretold how long the compiler
+ * would block, and where that is too long it is not asked. A compiler that has not come to its end by then is given up.
+ *
+ * Engines hold the device; when the last one lets go, only a weak reference stays, for the next one to find it again as long
+ * as it is there.
  */
 
 import { DeviceError } from "../../errors.ts";
 import { findAdapter, isSoftware, nameOf } from "./adapter.ts";
+import { checkNumbers } from "./check_numbers.ts";
+import { checkRows } from "./check_rows.ts";
+import { foretellBlocking } from "./compile_time.ts";
+import { Deadline, TimeoutError } from "./deadline.ts";
 import type { KernelDevice } from "./encode_work.ts";
 import { Pipelines } from "./pipelines.ts";
-import { type Arithmetic, testArithmetic } from "./self_test.ts";
+
+/** What a device does to float32. */
+export interface Arithmetic {
+  /** Whether two-float sums keep what rounding drops. */
+  readonly isCompensated: boolean;
+  /** Whether a pair has the same weight in a build and in a patch. */
+  readonly repeatsWeights: boolean;
+  /** After how many rounds the loops of a kernel end, whatever they say; Infinity where they do not. */
+  readonly mostRounds: number;
+}
 
 /** What a process may find. */
 export interface GpuDevice extends KernelDevice {
@@ -23,45 +42,93 @@ export interface GpuDevice extends KernelDevice {
   readonly lost: string | null;
 }
 
+/** Milliseconds that compiling all kernels may take. A browser's software device takes ten seconds, and more when busy. */
+export const MOST_COMPILE_MS = 30_000;
+/** Milliseconds that a small kernel may take to compile and run. */
+const MOST_CHECK_MS = 10_000;
+
 /** Limits that are asked for as far as the adapter offers them; the kernels need none of them. */
 const WANTED = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
 
 /** Word offsets in a page fit 32 bits. */
 const MOST_PAGE_BYTES = 2 ** 32 - 256;
 
-let shared: Promise<GpuDevice> | null = null;
+/** The device of this process, as long as somebody has it. */
+let known: WeakRef<GpuDevice> | null = null;
+/** The same, while an engine holds it. */
+let held: GpuDevice | null = null;
+let opening: Promise<GpuDevice> | null = null;
+let holders = 0;
+/** Adapters of which a device was taken in this process, so that its driver need not be asked how it compiles. */
+const taken = new Set<string>();
+/** Why the device of this process is refused. */
+let refusal: DeviceError | null = null;
 
 /**
  * The device of this process.
  *
- * @throws {DeviceError} When there is none, or its shaders do not compile.
+ * @throws {DeviceError} When there is none, its shaders do not compile, or it is unfit.
  */
 export async function acquireDevice(): Promise<GpuDevice> {
-  const found = shared ??= openDevice();
+  if (refusal) throw refusal;
+  const last = known?.deref();
+  if (last?.lost === null) return keep(last);
+  const found = opening ??= openDevice();
   try {
     const gpu = await found;
-    if (gpu.lost === null) return gpu;
+    if (gpu.lost === null) return keep(gpu);
   } catch (cause) {
-    if (shared === found) shared = null;
+    if (cause instanceof DeviceError && cause.reason === "unfit") refusal = cause;
     throw cause;
+  } finally {
+    if (opening === found) opening = null;
   }
-  if (shared === found) shared = null;
   return await acquireDevice();
+}
+
+/** Keeps the device of this process for an engine, until what is returned is called. */
+export function holdDevice(): () => void {
+  holders++;
+  held ??= known?.deref() ?? null;
+  let isHeld = true;
+  return () => {
+    if (isHeld && --holders === 0) held = null;
+    isHeld = false;
+  };
 }
 
 /** Destroys the device of this process, if there is one; engines on it find another. */
 export async function releaseDevice(): Promise<void> {
-  const found = shared;
-  shared = null;
+  const found = opening;
+  known?.deref()?.device.destroy();
+  known = held = null;
   (await found?.catch(() => null))?.device.destroy();
 }
 
-/** Finds and prepares a device of its own; limits are the adapter's but for those given. */
-export async function openDevice(limits: Readonly<Record<string, number>> = {}): Promise<GpuDevice> {
+function keep(gpu: GpuDevice): GpuDevice {
+  if (known?.deref() !== gpu) known = new WeakRef(gpu);
+  if (holders > 0) held = gpu;
+  return gpu;
+}
+
+/** How long things may take, in milliseconds, where it is not the usual time. */
+export interface Patience {
+  readonly compileMs?: number;
+  readonly checkMs?: number;
+}
+
+/**
+ * Finds and prepares a device of its own.
+ *
+ * @throws {DeviceError} When there is none, its shaders do not compile, or it is unfit.
+ */
+export async function openDevice(
+  { compileMs = MOST_COMPILE_MS, checkMs = MOST_CHECK_MS }: Patience = {},
+): Promise<GpuDevice> {
   const adapter = await findAdapter();
   if (!adapter) throw new DeviceError("webgpu", "lost", "no adapter was found here");
   const requiredLimits: Record<string, number> = {};
-  for (const name of WANTED) requiredLimits[name] = limits[name] ?? adapter.limits[name];
+  for (const name of WANTED) requiredLimits[name] = adapter.limits[name];
   const hasTimestamps = adapter.features.has("timestamp-query");
   let device: GPUDevice;
   try {
@@ -70,16 +137,20 @@ export async function openDevice(limits: Readonly<Record<string, number>> = {}):
       requiredFeatures: hasTimestamps ? ["timestamp-query"] : [],
     });
   } catch (cause) {
-    const said = cause instanceof Error ? cause.message : String(cause);
-    throw new DeviceError("webgpu", "lost", said, { cause });
+    throw new DeviceError("webgpu", "lost", wordsOf(cause), { cause });
   }
-  const pipelines = new Pipelines(device);
-  await pipelines.compile();
   let lost: string | null = null;
   device.lost.then(({ message }) => lost = message);
-  const arithmetic = await testArithmetic(device, pipelines);
-  if (!arithmetic.isCompensated) {
-    await Promise.all([pipelines.add("plainBuild"), pipelines.add("plainPatch")]);
+  const pipelines = new Pipelines(device);
+  let arithmetic: Arithmetic;
+  try {
+    arithmetic = await prepare(device, pipelines, { compileMs, checkMs }, taken.has(nameOf(adapter)));
+    taken.add(nameOf(adapter));
+  } catch (cause) {
+    device.destroy();
+    throw cause instanceof DeviceError
+      ? cause
+      : new DeviceError("webgpu", "internal", wordsOf(cause), { cause });
   }
   return {
     device,
@@ -97,4 +168,49 @@ export async function openDevice(limits: Readonly<Record<string, number>> = {}):
       return lost;
     },
   };
+}
+
+/**
+ * Checks a device and compiles its kernels, what takes little time first.
+ *
+ * @throws {DeviceError} When it is unfit.
+ */
+async function prepare(
+  device: GPUDevice,
+  pipelines: Pipelines,
+  { compileMs, checkMs }: Required<Patience>,
+  isKnown: boolean,
+): Promise<Arithmetic> {
+  try {
+    const first = new Deadline(checkMs);
+    await first.wait("compiling a small kernel", pipelines.add("selfTest"));
+    const { isCompensated, mostRounds, complaint } = await checkNumbers(device, pipelines, first);
+    if (complaint) throw unfit(complaint);
+    if (!isKnown) await checkBlocking(device, { compileMs, checkMs });
+    await pipelines.compile(new Deadline(compileMs));
+    const rows = await checkRows(device, pipelines, new Deadline(checkMs));
+    if (rows.complaint) throw unfit(rows.complaint);
+    if (!isCompensated) await Promise.all([pipelines.add("plainBuild"), pipelines.add("plainPatch")]);
+    return { isCompensated, mostRounds, repeatsWeights: rows.repeatsWeights };
+  } catch (cause) {
+    throw cause instanceof TimeoutError ? unfit(cause.message) : cause;
+  }
+}
+
+/** Refuses a device that would block the caller too long while it compiles, without asking it to. */
+async function checkBlocking(device: GPUDevice, { compileMs, checkMs }: Required<Patience>): Promise<void> {
+  const blocking = await foretellBlocking(device, compileMs, new Deadline(checkMs));
+  if (blocking <= compileMs) return;
+  const seconds = Math.round(blocking / 1000);
+  throw unfit(
+    `compiling the kernels would block for some ${seconds} s, expected at most ${compileMs / 1000} s`,
+  );
+}
+
+function unfit(said: string): DeviceError {
+  return new DeviceError("webgpu", "unfit", said);
+}
+
+function wordsOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -7,23 +7,22 @@
 
 import type { RowChanges } from "../backend.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
-import { PagedTable, slotsOfPage } from "./paged_table.ts";
-import { finiteBias, type HostRows } from "./host_rows.ts";
-import { FLAGGED_COUNTS, PART_KEYS, type RecordLayout } from "./record_layout.ts";
+import { PagedTable, slotsOfPage, wholeSlotsOfPage } from "./paged_table.ts";
+import type { HostRows } from "./host_rows.ts";
+import type { RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
-import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";
+import { WorkBuffers } from "./work_buffers.ts";
+import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
 /** Bytes that are uploaded at once. */
 const UPLOAD_BYTES = 2 ** 25;
-/** States of parts that a page has room for, all heads each, and bytes of them at most. */
-const PART_STATES = 1024, PART_BYTES = 2 ** 23;
 /** In the place of a slot: the kept row comes from the host. */
 const FROM_HOST = -1;
 
 /** Words of the flagged rows of a page of queries. */
 function flaggedWords(heads: number, slots: number): number {
-  return FLAGGED_COUNTS + heads + heads * slots;
+  return heads + heads * slots;
 }
 
 /** Queries and their states. */
@@ -35,18 +34,15 @@ export interface QueryTables {
 /** Tables of queries and their states, whose pages have the same slots. */
 export function queryTables(session: Session, record: RecordLayout, kind: string): QueryTables {
   const stateWords = record.layout.heads * record.stateWords;
-  const fitting = slotsOfPage(session, stateWords);
-  const spare = Math.min(PART_STATES, Math.floor(PART_BYTES / (4 * stateWords)), Math.floor(fitting / 2));
-  const most = Math.min(slotsOfPage(session, record.queryWords), fitting - spare);
+  const most = Math.min(slotsOfPage(session, record.queryWords), slotsOfPage(session, stateWords));
   return {
     queries: new PagedTable(session, `${kind}queries`, record.queryWords, most),
-    states: new PagedTable(session, `${kind}states`, stateWords, most, spare),
+    states: new PagedTable(session, `${kind}states`, stateWords, most),
   };
 }
 
-/** Makes room for states of parts, once there are keys enough for two. */
-export async function reserveParts({ states }: QueryTables, keys: number): Promise<void> {
-  if (keys >= 2 * PART_KEYS) await states.reserveSpare();
+function keyTable(session: Session, record: RecordLayout): PagedTable {
+  return new PagedTable(session, "keys", record.keyWords, wholeSlotsOfPage(session, record.keyWords));
 }
 
 /** Tables on the device. */
@@ -54,7 +50,8 @@ export class DeviceImage {
   readonly session: Session;
   readonly queries: PagedTable;
   readonly states: PagedTable;
-  /** A buffer a page of queries. */
+  readonly work: WorkBuffers;
+  /** Rows that a patch left untrusted, a buffer for each page of queries. */
   readonly flagged: GPUBuffer[] = [];
   readonly #rows: HostRows;
   #record: RecordLayout;
@@ -63,17 +60,20 @@ export class DeviceImage {
   readonly #changedKeys = new Set<number>();
   /** Kept rows that are not there yet: the slot whose record on the device they are, or FROM_HOST. */
   readonly #changedKept = new Map<number, number>();
+  /** Kept rows that nobody wants any more, whose records are to be wiped. */
+  readonly #droppedKept = new Set<number>();
   readonly #changedQueries = new Set<number>();
   /** Queries whose biases lie across records that are there. */
   readonly #changedBiases = new Set<number>();
   #counters: GPUBuffer | null = null;
-  #scratch: GPUBuffer | null = null;
+  #isUnsent = false;
 
   constructor(session: Session, rows: HostRows, record: RecordLayout) {
     this.session = session;
+    this.work = new WorkBuffers(session);
     this.#record = record;
     this.#rows = rows;
-    this.#stored = new PagedTable(session, "keys", record.keyWords);
+    this.#stored = keyTable(session, record);
     this.#kept = new PagedTable(session, "old keys", record.keyWords);
     const { queries, states } = queryTables(session, record, "");
     this.queries = queries;
@@ -104,13 +104,39 @@ export class DeviceImage {
     this.#stored.release();
     this.#kept.release();
     this.#record = record;
-    this.#stored = new PagedTable(this.session, "keys", record.keyWords);
+    this.#stored = keyTable(this.session, record);
     this.#kept = new PagedTable(this.session, "old keys", record.keyWords);
     this.#noteAllKeys();
   }
 
+  /** Whether what the device holds lags behind the rows at the host. */
+  get hasChanges(): boolean {
+    return this.#changedKeys.size + this.#changedKept.size + this.#droppedKept.size +
+        this.#changedQueries.size +
+        this.#changedBiases.size > 0;
+  }
+
+  /** Whether changes have been added to work that has not run: they are on the device no more than in what is noted. */
+  get isUnsent(): boolean {
+    return this.#isUnsent;
+  }
+
+  /** What `sync` added has run. */
+  noteSent(): void {
+    this.#isUnsent = false;
+  }
+
+  /** Notes kept rows that nobody wants any more. */
+  noteDropped(numbers: Uint32Array): void {
+    for (const number of numbers) {
+      this.#changedKept.delete(number);
+      this.#droppedKept.add(number);
+    }
+  }
+
   /** Notes a row that is about to be kept under a number. */
   noteKept(slot: number, number: number): void {
+    this.#droppedKept.delete(number);
     this.#changedKept.set(number, this.#changedKeys.has(slot) ? FROM_HOST : slot);
   }
 
@@ -137,26 +163,12 @@ export class DeviceImage {
     const { stored, kept, queries } = this.#rows;
     await this.stored.reserve(stored.keys.size);
     await this.kept.reserve(kept.keys.size);
-    await reserveParts(this, stored.keys.size);
     await this.#reserveQueries(queries.size);
+    this.#isUnsent ||= this.hasChanges;
+    this.#wipeDropped(work);
     await this.#moveKept(work);
     await this.#syncKeys(work);
     await this.#syncQueries(work);
-  }
-
-  /** A buffer for `words` words that nothing else uses meanwhile. */
-  async scratch(words: number): Promise<GPUBuffer> {
-    if (this.#scratch && this.#scratch.size >= 4 * words) return this.#scratch;
-    const [buffer] = await this.session.allocate("what a patch looks at", [{
-      label: "scratch",
-      bytes: Math.min(
-        Math.max(4 * words, 2 * (this.#scratch?.size ?? 2048)),
-        this.session.gpu.largestBinding,
-      ),
-      usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
-    }]);
-    if (this.#scratch) this.session.release(this.#scratch);
-    return this.#scratch = buffer;
   }
 
   /** The slots of queries, by page. */
@@ -179,6 +191,8 @@ export class DeviceImage {
   #noteAllKeys(): void {
     const { stored, kept } = this.#rows;
     this.#changedKept.clear();
+    // The tables are new.
+    this.#droppedKept.clear();
     for (let slot = 0; slot < stored.keys.size; slot++) {
       if (stored.keys.isLive(slot)) this.#changedKeys.add(slot);
     }
@@ -195,7 +209,7 @@ export class DeviceImage {
     }
     await this.states.reserve(this.queries.capacity);
     if (this.flagged.length === 0) {
-      const usage = BufferUsage.STORAGE | BufferUsage.INDIRECT | BufferUsage.COPY_DST;
+      const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST;
       const requests = this.queries.pages.map((_, page) => ({
         label: "flagged",
         bytes: 4 * flaggedWords(heads, this.querySlotsIn(page)),
@@ -209,6 +223,11 @@ export class DeviceImage {
       bytes: 4,
       usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC,
     }]);
+  }
+
+  #wipeDropped(work: WorkList): void {
+    work.clears.push(...this.kept.spansOf(this.#droppedKept));
+    this.#droppedKept.clear();
   }
 
   /** Rows that are to be kept and are there already: they are copied before new ones take their places. */
@@ -229,14 +248,14 @@ export class DeviceImage {
     }
     const fromHost = [...this.#changedKept.keys()];
     await this.#upload(work, this.kept, fromHost, (number, words, numbers, at) => {
-      this.#rows.writeKey(this.#rows.kept, number, words, numbers, at, this.record);
+      this.#rows.writeKept(number, words, numbers, at, this.record);
     });
     this.#changedKept.clear();
   }
 
   async #syncKeys(work: WorkList): Promise<void> {
     await this.#upload(work, this.stored, [...this.#changedKeys], (slot, words, numbers, at) => {
-      this.#rows.writeKey(this.#rows.stored, slot, words, numbers, at, this.record);
+      this.#rows.writeStored(slot, words, numbers, at, this.record);
     });
     const keys = this.#rows.stored.keys.size;
     if (this.#changedBiases.size > 0 && keys > 0) this.#syncBiases(work, keys);
@@ -257,7 +276,7 @@ export class DeviceImage {
         for (let key = 0; key < count; key++) {
           const from = (at * this.stored.pageSlots + key) * stride + query * heads;
           for (let head = 0; head < heads; head++) {
-            numbers[listFirst + key * heads + head] = finiteBias(data[from + head]);
+            numbers[listFirst + key * heads + head] = data[from + head];
           }
         }
         const call = { listFirst, termEnd: count, maskHeads: heads, keyWords, biasStart, slotBase: query };
@@ -270,6 +289,8 @@ export class DeviceImage {
     await this.#upload(work, this.queries, [...this.#changedQueries], (slot, words, numbers, at) => {
       this.#rows.writeQuery(slot, words, numbers, at);
     });
+    const gone = [...this.#changedQueries].filter((slot) => !this.#rows.queries.isLive(slot));
+    work.clears.push(...this.states.spansOf(gone));
     this.#changedQueries.clear();
   }
 

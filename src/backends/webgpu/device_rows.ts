@@ -1,35 +1,35 @@
 /**
  * The rows of one engine on whatever device there is: it is found when it is needed first, and another one when it was
- * lost. What fails on a device rejects with a typed error, and the next call begins on a fresh one.
+ * lost. What fails on a device rejects with a typed error, and the next call begins on a fresh one. So it does where work
+ * failed for want of memory before it ran, if changes of rows were in it: they would be missing from what the device holds.
  *
- * Invariant: an orphan is a live query without a state on the device at hand.
+ * Invariants: an orphan is a live query without a state on the device at hand. Once `dispose` has begun nothing is asked of
+ * a device any more, and when it resolves nothing of what was asked before runs.
  */
 
 import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from "../backend.ts";
 import { queryColumns } from "../../core/head_layout.ts";
-import { DeviceError } from "../../errors.ts";
+import { DeviceError, DisposedError } from "../../errors.ts";
 import type { GpuDevice } from "./device.ts";
-import { DeviceImage, move, type QueryTables, queryTables, reserveParts } from "./device_image.ts";
+import { DeviceImage, move, type QueryTables, queryTables } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
-import { FORBIDDEN_SCORE, PART_KEYS, toRecordLayout } from "./record_layout.ts";
+import { toRecordLayout } from "./record_layout.ts";
+import { RowBuilder } from "./row_builder.ts";
+import { mostTermsOf, ruleOf } from "./row_rule.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { Session } from "./session.ts";
 import { StateMirror } from "./state_mirror.ts";
 import { noTraffic, type Traffic } from "./traffic.ts";
-import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
+import { groupsOf, type Span, UPLOAD, WorkList } from "./work_list.ts";
 
+const OPERATION = "webgpu";
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 1024;
+/** Scores that a workgroup writes down. */
+const SCORED_TERMS = 256;
 /** Bytes that are read at once. */
 const READ_BYTES = 2 ** 27;
-
-/** A part of a buffer. */
-interface Part {
-  readonly buffer: GPUBuffer;
-  readonly offset: number;
-  readonly bytes: number;
-}
 
 /** States on a device. */
 export class DeviceRows {
@@ -37,11 +37,15 @@ export class DeviceRows {
   readonly #config: BackendConfig;
   readonly #rows: HostRows;
   readonly #mirror: StateMirror;
+  readonly #builder: RowBuilder;
   readonly #updater: RowUpdater;
   readonly #open: () => Promise<GpuDevice>;
   readonly #orphans = new Set<number>();
   /** Queries that have a state, wherever. */
   readonly #computed = new Set<number>();
+  /** Calls that run. */
+  readonly #running = new Set<Promise<unknown>>();
+  #isDisposed = false;
   #image: DeviceImage | null = null;
   #passing: QueryTables | null = null;
   /** How many refreshed rows have been counted of those that the device has counted. */
@@ -57,13 +61,19 @@ export class DeviceRows {
     this.#config = config;
     this.#rows = rows;
     this.#mirror = mirror;
-    this.#updater = new RowUpdater(config, rows, work);
+    this.#builder = new RowBuilder(config, rows, work);
+    this.#updater = new RowUpdater(config, rows, work, this.#builder);
     this.#open = open;
   }
 
   /** Whether the device at hand has a clock of its own. */
   get hasClock(): boolean {
     return this.#image?.session.gpu.hasTimestamps ?? false;
+  }
+
+  /** Notes kept rows that nobody wants any more. */
+  noteDropped(numbers: Uint32Array): void {
+    this.#image?.noteDropped(numbers);
   }
 
   /** Notes a row that is about to be kept. */
@@ -82,8 +92,8 @@ export class DeviceRows {
   }
 
   /** The device, which may have to be found. */
-  async gpu(): Promise<GpuDevice> {
-    return (await this.#ready()).session.gpu;
+  gpu(): Promise<GpuDevice> {
+    return this.#guard((image) => Promise.resolve(image.session.gpu));
   }
 
   /** Builds and patches; orphans are built. */
@@ -100,9 +110,10 @@ export class DeviceRows {
         builds.push(...queries.filter((slot) => !isPatched(slot)));
         if (patched.length > 0) patches.push({ queries: patched, since });
       }
+      await this.#builder.reserve(image, patches.length > 0 ? image.queries.capacity : builds.length);
       if (patches.length > 0) await this.#updater.patch(work, image, patches);
-      this.#updater.build(work, image, image, builds);
-      if (work.dispatches.length > 0) await image.session.run(work);
+      await this.#builder.build(work, image, image, builds);
+      await this.#run(image, work);
       for (const slot of builds) {
         this.#orphans.delete(slot);
         this.#computed.add(slot);
@@ -142,7 +153,7 @@ export class DeviceRows {
           });
           move(work, words, moves, UPLOAD, image.states.pages[page]);
         }
-        await image.session.run(work);
+        await this.#run(image, work);
         work.reset();
       }
       for (const slot of queries) this.#computed.add(slot);
@@ -172,8 +183,10 @@ export class DeviceRows {
           moves.push(to, at * image.record.queryWords, SAME_KIND);
         }
         move(work, image.record.queryWords, moves, UPLOAD, tables.queries.pages[0]);
-        this.#updater.build(work, image, tables, batch);
+        await this.#builder.build(work, image, tables, batch);
+        work.wipes.push(...tables.queries.spansOf(batch), ...tables.states.spansOf(batch));
         await this.#readStates(image, tables, batch, states, work);
+        image.noteSent();
         for (const at of batch) take(first + at, at, states);
       }
     });
@@ -188,33 +201,66 @@ export class DeviceRows {
       if (size === 0) return new Float32Array(0);
       const scores = new Float32Array(size);
       // A page of keys holds more words than it has scores, so that these always fit one buffer.
-      const found = await image.scratch(Math.min(size, image.stored.pageSlots));
+      const found = await image.work.scratch(Math.min(size, image.stored.pageSlots));
       for (let at = 0; at < image.stored.pages.length; at++) {
         const keys = image.stored.pages[at], count = image.stored.slotsIn(at, size);
         if (count === 0) continue;
         const call = {
-          ...this.#updater.rule(image),
+          ...ruleOf(this.#config, image.record, image.session.gpu),
           head,
           slotBase: page * image.queries.pageSlots,
           listFirst: work.list([query]),
           listCount: 1,
         };
         const buffers = [UPLOAD, keys, image.queries.pages[page], image.states.pages[page], found] as const;
-        const parts = Math.ceil(count / Math.min(PART_KEYS, this.#updater.mostTerms(image)));
-        work.dispatch("score", { ...call, termEnd: count, parts }, buffers, groupsOf(parts));
-        const bytes = await image.session.readBack(work, [{ buffer: found, offset: 0, bytes: 4 * count }]);
+        const terms = Math.min(SCORED_TERMS, mostTermsOf(this.#config, image.session.gpu));
+        const parts = Math.ceil(count / terms);
+        const cuts = { parts, partEnd: parts, partTerms: terms, windowTerms: terms, termEnd: count };
+        work.dispatch("score", { ...call, ...cuts }, buffers, groupsOf(parts));
+        const span = { buffer: found, offset: 0, bytes: 4 * count };
+        work.wipes.push(span);
+        const bytes = await image.session.readBack(work, [span]);
+        image.noteSent();
         work.reset();
         scores.set(new Float32Array(bytes), at * image.stored.pageSlots);
       }
-      return scores.map((score) => score === FORBIDDEN_SCORE ? -Infinity : score);
+      return scores;
     });
   }
 
-  /** Gives back what the device holds. */
-  dispose(): Promise<void> {
+  /** These queries have states that are of no use; they are built when they are asked for. */
+  lose(queries: Iterable<number>): void {
+    for (const slot of queries) if (this.#computed.has(slot)) this.#orphans.add(slot);
+  }
+
+  /** Brings what has changed to the device, where anything of rows that are gone may lie. */
+  async settle(): Promise<void> {
+    if (!this.#image) return;
+    try {
+      await this.#guard(async (image) => {
+        if (!image.hasChanges && !image.session.hasAnswers) return;
+        const work = new WorkList();
+        await image.sync(work);
+        await image.session.run(work);
+        image.noteSent();
+      });
+    } catch (error) {
+      // What a device that is lost held is lost, too.
+      if (!(error instanceof DeviceError) || error.reason !== "lost") throw error;
+    }
+  }
+
+  /** Gives back what the device holds, when all that was asked has come to its end. */
+  async dispose(): Promise<void> {
+    this.#isDisposed = true;
+    await Promise.allSettled([...this.#running]);
     this.#image?.session.dispose();
-    this.#image = null;
-    return Promise.resolve();
+    this.#image = this.#passing = null;
+  }
+
+  async #run(image: DeviceImage, work: WorkList): Promise<void> {
+    if (!work.isEmpty) await image.session.run(work);
+    image.noteSent();
   }
 
   async #readStates(
@@ -224,7 +270,7 @@ export class DeviceRows {
     target: StateMirror,
     work: WorkList = new WorkList(),
   ): Promise<void> {
-    const parts: Part[] = [{ buffer: image.counters, offset: 0, bytes: 4 }];
+    const parts: Span[] = [{ buffer: image.counters, offset: 0, bytes: 4 }];
     const { states } = tables, bytes = 4 * target.words;
     for (let at = 0; at < slots.length;) {
       const { page, word } = states.find(slots[at]);
@@ -252,7 +298,6 @@ export class DeviceRows {
   async #passingTables(image: DeviceImage, count: number): Promise<QueryTables> {
     const { record, session } = image;
     this.#passing ??= queryTables(session, record, "passing ");
-    await reserveParts(this.#passing, this.#rows.size);
     await this.#passing.queries.reserve(count);
     await this.#passing.states.reserve(count);
     return this.#passing;
@@ -273,10 +318,21 @@ export class DeviceRows {
 
   /** Runs something on the device; when that fails, begins anew with the next call. */
   async #guard<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
+    if (this.#isDisposed) throw new DisposedError(OPERATION);
+    const call = this.#runGuarded(run);
+    this.#running.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#running.delete(call);
+    }
+  }
+
+  async #runGuarded<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
     try {
       return await run(await this.#ready());
     } catch (error) {
-      if (error instanceof DeviceError) this.#drop();
+      if (error instanceof DeviceError || this.#image?.isUnsent) this.#drop();
       throw error;
     }
   }

@@ -13,19 +13,7 @@ import { looksAtPositions } from "../../core/score_rule.ts";
 import type { MeasuredKeys } from "../key_reach.ts";
 import { RowStore } from "../row_store.ts";
 import { placeOf, reachOf } from "./position_range.ts";
-import {
-  ADDED_KEY,
-  EMPTY_KEY,
-  FORBIDDEN_SCORE,
-  KEY_START,
-  QUERY_START,
-  type RecordLayout,
-} from "./record_layout.ts";
-
-/** A bias without infinities. */
-export function finiteBias(bias: number): number {
-  return bias === -Infinity ? FORBIDDEN_SCORE : bias;
-}
+import { ADDED_KEY, EMPTY_KEY, KEY_START, QUERY_START, type RecordLayout } from "./record_layout.ts";
 
 /** Rows of one engine. */
 export class HostRows implements MeasuredKeys {
@@ -33,6 +21,8 @@ export class HostRows implements MeasuredKeys {
   readonly kept: KeyStore;
   readonly queries: RowStore;
   norms = new Float64Array(0);
+  /** By the number of a kept row, the slot that held it: rows note heavy keys by slot. */
+  #keptSlots = new Uint32Array(0);
   readonly #config: BackendConfig;
   readonly #looksAtPositions: boolean;
 
@@ -80,14 +70,26 @@ export class HostRows implements MeasuredKeys {
       if (this.norms.length < keyEnd * kvHeads) {
         const norms = new Float64Array(Math.max(keyEnd * kvHeads, 2 * this.norms.length));
         norms.set(this.norms);
+        this.norms.fill(0);
         this.norms = norms;
       }
+      if (this.#keptSlots.length < keptEnd) {
+        const slots = new Uint32Array(Math.max(keptEnd, 2 * this.#keptSlots.length));
+        slots.set(this.#keptSlots);
+        this.#keptSlots = slots;
+      }
     });
+  }
+
+  /** Wipes kept rows that nobody wants any more. */
+  drop(numbers: Uint32Array): void {
+    for (const number of numbers) this.kept.wipe(number);
   }
 
   /** Keeps the row that a slot holds. */
   keep(slot: number, number: number): void {
     this.kept.copyFrom(this.stored, slot, number);
+    this.#keptSlots[number] = slot;
   }
 
   /** Writes changed keys. */
@@ -110,6 +112,7 @@ export class HostRows implements MeasuredKeys {
     for (let t = 0; t < slots.length; t++) {
       this.queries.mark(slots[t], live[t], positions[t]);
       if (live[t] === 1) this.queries.rows.set(rows.subarray(t * width, (t + 1) * width), slots[t] * width);
+      else this.queries.wipe(slots[t]);
     }
     this.stored.bias.storeQueries(queries);
   }
@@ -120,9 +123,31 @@ export class HostRows implements MeasuredKeys {
     return norm(rows, offset + head * headDim, headDim);
   }
 
-  /** Writes the record of a key of one of the stores. */
-  writeKey(
+  /** Writes the record of a stored key. */
+  writeStored(
+    slot: number,
+    words: Uint32Array,
+    numbers: Float32Array,
+    at: number,
+    record: RecordLayout,
+  ): void {
+    this.#writeKey(this.stored, slot, slot, words, numbers, at, record);
+  }
+
+  /** Writes the record of a kept key, which has the slot that it was kept from. */
+  writeKept(
+    number: number,
+    words: Uint32Array,
+    numbers: Float32Array,
+    at: number,
+    record: RecordLayout,
+  ): void {
+    this.#writeKey(this.kept, number, this.#keptSlots[number], words, numbers, at, record);
+  }
+
+  #writeKey(
     store: KeyStore,
+    row: number,
     slot: number,
     words: Uint32Array,
     numbers: Float32Array,
@@ -130,24 +155,24 @@ export class HostRows implements MeasuredKeys {
     { valueStart, biasStart, biasWords }: RecordLayout,
   ): void {
     const { keys, values, live, positions, bias, biasStride } = store.block();
-    if (live[slot] === 0) {
+    if (live[row] === 0) {
       words[at] = EMPTY_KEY;
       return;
     }
     words[at] = ADDED_KEY;
     words[at + 1] = slot;
-    words.set(placeOf(positions[slot]), at + 2);
+    words.set(placeOf(positions[row]), at + 2);
     const keyWidth = valueStart - KEY_START, valueWidth = biasStart - valueStart;
-    numbers.set(keys.subarray(slot * keyWidth, (slot + 1) * keyWidth), at + KEY_START);
-    numbers.set(values.subarray(slot * valueWidth, (slot + 1) * valueWidth), at + valueStart);
+    numbers.set(keys.subarray(row * keyWidth, (row + 1) * keyWidth), at + KEY_START);
+    numbers.set(values.subarray(row * valueWidth, (row + 1) * valueWidth), at + valueStart);
     if (!bias) return;
-    for (let c = 0; c < Math.min(biasWords, biasStride); c++) {
-      numbers[at + biasStart + c] = finiteBias(bias[slot * biasStride + c]);
-    }
+    const biases = bias.subarray(row * biasStride, row * biasStride + Math.min(biasWords, biasStride));
+    numbers.set(biases, at + biasStart);
   }
 
-  /** Writes the record of a standing query. */
+  /** Writes the record of a standing query; that of an empty slot is zeros. */
   writeQuery(slot: number, words: Uint32Array, numbers: Float32Array, at: number): void {
+    if (!this.queries.isLive(slot)) return;
     const { rows, width, positions } = this.queries;
     this.writeRow(rows, slot * width, positions[slot], words, numbers, at);
   }

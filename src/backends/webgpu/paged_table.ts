@@ -1,12 +1,11 @@
 /**
  * Records on the device by slot, in as many buffers as their sizes ask for: no page is larger than a kernel may see.
- * Growing copies on the device; capacity at least doubles. A page may have room for more records behind its slots,
- * which is whoever's work needs it, and holds nothing from one work to the next.
+ * Growing copies on the device; capacity at least doubles.
  */
 
 import { CapacityError } from "../../errors.ts";
 import type { Session } from "./session.ts";
-import { WorkList } from "./work_list.ts";
+import { type Span, WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";
 
 /** A growable table of records. */
@@ -17,24 +16,16 @@ export class PagedTable {
   readonly words: number;
   /** Slots of a full page. */
   readonly pageSlots: number;
-  readonly #mostSpare: number;
-  #spare = 0;
   /** Buffers, all but the last of them full pages. */
   readonly pages: GPUBuffer[] = [];
   capacity = 0;
 
-  /** `mostSlots` caps the slots of a page; `mostSpare` records have to fit behind them. */
-  constructor(session: Session, label: string, words: number, mostSlots = Infinity, mostSpare = 0) {
+  /** A page has at most `mostSlots`. */
+  constructor(session: Session, label: string, words: number, mostSlots = slotsOfPage(session, words)) {
     this.#session = session;
     this.#label = label;
     this.words = words;
-    this.#mostSpare = mostSpare;
-    this.pageSlots = Math.min(mostSlots, slotsOfPage(session, words) - mostSpare);
-  }
-
-  /** Records that there is room for behind the slots of a page. */
-  get spare(): number {
-    return this.#spare;
+    this.pageSlots = mostSlots;
   }
 
   /** Makes room for slots below `slots`, all or none; new records are zeros. */
@@ -46,23 +37,17 @@ export class PagedTable {
       const cause = new RangeError(`a buffer of this device has ${limit} bytes at most`);
       throw new CapacityError("webgpu", `one record of ${this.#label}`, bytes, cause);
     }
-    const capacity = Math.max(1, slots, 2 * this.capacity);
-    await this.#lay(Math.floor(this.capacity / this.pageSlots), capacity, this.#spare);
-  }
-
-  /** Makes all the room behind the slots of all pages that they may have. */
-  async reserveSpare(): Promise<void> {
-    if (this.#spare < this.#mostSpare) await this.#lay(0, this.capacity, this.#mostSpare);
+    await this.#lay(Math.floor(this.capacity / this.pageSlots), Math.max(1, slots, 2 * this.capacity));
   }
 
   /** Lays the pages from one on anew, with what they hold. */
-  async #lay(firstPage: number, capacity: number, spare: number): Promise<void> {
+  async #lay(firstPage: number, capacity: number): Promise<void> {
     const { STORAGE, COPY_SRC, COPY_DST } = BufferUsage;
     const requests = [];
     for (let first = firstPage * this.pageSlots; first < capacity; first += this.pageSlots) {
       requests.push({
         label: this.#label,
-        bytes: 4 * this.words * (Math.min(this.pageSlots, capacity - first) + spare),
+        bytes: 4 * this.words * Math.min(this.pageSlots, capacity - first),
         usage: STORAGE | COPY_SRC | COPY_DST,
       });
     }
@@ -79,13 +64,26 @@ export class PagedTable {
     }
     this.pages.splice(firstPage, old.length, ...made);
     this.capacity = capacity;
-    this.#spare = spare;
   }
 
   /** Where a slot is. */
   find(slot: number): { readonly page: number; readonly word: number } {
     const page = Math.floor(slot / this.pageSlots);
     return { page, word: (slot - page * this.pageSlots) * this.words };
+  }
+
+  /** Where the records of some slots are, as few runs of bytes; those that there is no room for are left out. */
+  spansOf(slots: Iterable<number>): Span[] {
+    const spans: { buffer: GPUBuffer; offset: number; bytes: number }[] = [];
+    const ascending = Float64Array.from(slots).sort();
+    for (const slot of ascending) {
+      if (slot >= this.capacity) break;
+      const { page, word } = this.find(slot), last = spans[spans.length - 1];
+      const buffer = this.pages[page], offset = 4 * word, bytes = 4 * this.words;
+      if (last?.buffer === buffer && last.offset + last.bytes === offset) last.bytes += bytes;
+      else spans.push({ buffer, offset, bytes });
+    }
+    return spans;
   }
 
   /** Slots of a page that are below `size`. */
@@ -103,4 +101,9 @@ export class PagedTable {
 /** How many records of so many words a page can have. */
 export function slotsOfPage({ gpu }: Session, words: number): number {
   return Math.floor(gpu.largestBinding / (4 * words));
+}
+
+/** As many, but a power of two, so that a page holds whole parts of rows or is a whole share of one; see `key_parts.ts`. */
+export function wholeSlotsOfPage(session: Session, words: number): number {
+  return 2 ** Math.floor(Math.log2(slotsOfPage(session, words)));
 }

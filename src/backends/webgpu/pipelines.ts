@@ -1,14 +1,16 @@
 /**
- * The kernels of a device, compiled once for all engines on it.
+ * The kernels of a device, compiled once for all engines on it. Some drivers compile a kernel when it runs for the first time,
+ * in the thread that asks: each is run once on nothing, and the clock is asked in between.
  */
 
 import { DeviceError } from "../../errors.ts";
 import { CALL_BYTES } from "./call_fields.ts";
+import type { Deadline } from "./deadline.ts";
 import { MERGE } from "./kernels/merge_kernel.ts";
 import { rowsKernel } from "./kernels/rows_kernel.ts";
 import { SELF_TEST } from "./kernels/self_test_kernel.ts";
 import { BIAS, MOVE, PLAN } from "./kernels/table_kernels.ts";
-import { ShaderStage } from "./usage.ts";
+import { BufferUsage, ShaderStage } from "./usage.ts";
 
 /** Kernels by name; the plain ones do without compensation. */
 export type KernelName =
@@ -38,8 +40,8 @@ const SOURCES: Record<
 > = {
   move: { code: MOVE, bindings: [R, R, W] },
   bias: { code: BIAS, bindings: [R, W] },
-  merge: { code: MERGE, bindings: [R, W] },
-  plan: { code: PLAN, bindings: [W, W] },
+  merge: { code: MERGE, bindings: [R, W, W] },
+  plan: { code: PLAN, bindings: [R, W, W] },
   score: { code: rowsKernel("score", true), bindings: [R, R, R, W, W] },
   build: { code: rowsKernel("build", true), bindings: [R, R, R, W] },
   patch: { code: rowsKernel("patch", true), bindings: [R, R, R, W, W] },
@@ -48,8 +50,8 @@ const SOURCES: Record<
   selfTest: { code: SELF_TEST, bindings: [R, W] },
 };
 
-/** Kernels that only some devices need. */
-const RARE: readonly KernelName[] = ["plainBuild", "plainPatch"];
+/** Those that all devices need beside the self-test's, the dearest last. */
+const COMMON: readonly KernelName[] = ["move", "bias", "plan", "merge", "score", "build", "patch"];
 
 /** Compiled kernels. */
 export class Pipelines {
@@ -60,10 +62,22 @@ export class Pipelines {
     this.#device = device;
   }
 
-  /** Compiles all but the rare kernels. */
-  async compile(): Promise<void> {
-    const names = Object.keys(SOURCES) as KernelName[];
-    await Promise.all(names.filter((name) => !RARE.includes(name)).map((name) => this.add(name)));
+  /** Compiles the kernels that every engine needs; gives up when time runs out. */
+  async compile(deadline: Deadline): Promise<void> {
+    const device = this.#device;
+    await deadline.wait("compiling the kernels", Promise.all(COMMON.map((name) => this.add(name))));
+    const buffers = [0, 1, 2, 3, 4, 5].map(() => {
+      return device.createBuffer({ size: 4096, usage: BufferUsage.STORAGE | BufferUsage.UNIFORM });
+    });
+    try {
+      for (const name of COMMON) {
+        this.#runOnNothing(name, buffers);
+        deadline.check(`compiling the kernel "${name}"`);
+      }
+      await deadline.wait("compiling the kernels", device.queue.onSubmittedWorkDone());
+    } finally {
+      for (const buffer of buffers) buffer.destroy();
+    }
   }
 
   /** Compiles a kernel, if it is not there. */
@@ -71,6 +85,23 @@ export class Pipelines {
     if (this.#kernels.has(name)) return;
     const { code, bindings } = SOURCES[name];
     this.#kernels.set(name, await compileKernel(this.#device, name, code, bindings));
+  }
+
+  /** Calls of zeros are about no rows and no records. */
+  #runOnNothing(name: KernelName, buffers: readonly GPUBuffer[]): void {
+    const device = this.#device, { pipeline, layout } = this.get(name);
+    const entries = SOURCES[name].bindings.map((_, at) => ({
+      binding: at + 1,
+      resource: { buffer: buffers[at + 1] },
+    }));
+    const call = { binding: 0, resource: { buffer: buffers[0], size: CALL_BYTES } };
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, device.createBindGroup({ layout, entries: [call, ...entries] }), [0]);
+    pass.dispatchWorkgroups(1);
+    pass.end();
+    device.queue.submit([encoder.finish()]);
   }
 
   /** A compiled kernel. */

@@ -12,12 +12,10 @@ import { type HeadLayout, keyColumns, queryColumns } from "../../core/head_layou
 import { HEAVY_KEYS } from "../float64/row_states.ts";
 
 /**
- * The flagged rows of a page: workgroups (3) of their build and its parts, workgroups (3) of the merge and a word of none,
- * a count a head, then a list a head.
+ * The plans of the flagged rows of a page, which are a count a head and then a list a head: for each batch of rows the
+ * workgroups (3) of their build and a word of none, the workgroups (3) of their merge and a word of none.
  */
-export const FLAGGED_PARTS = 3, FLAGGED_MERGE = 4, FLAGGED_COUNTS = 8;
-/** Parts that a row's keys are cut into at most, and keys of a part at least. */
-export const MOST_PARTS = 128, PART_KEYS = 256;
+export const PLAN_WORDS = 8, PLAN_MERGE = 4;
 
 /** Kinds of a key record. */
 export const EMPTY_KEY = 0, ADDED_KEY = 1, TAKEN_KEY = 2;
@@ -36,8 +34,11 @@ export const EMPTY_SHIFT = -0x40000000;
 export const OPEN_CEILING = 0x3fffffff;
 /** A key is heavy when its weight is this many powers of two above the mass that its row was built with. */
 export const HEAVY_POWERS = 3;
-/** The score of a pair that is forbidden, and the least of one that is not; float32 without its infinities. */
-export const FORBIDDEN_SCORE = -3.4028234663852886e38, LEAST_SCORE = -3e38;
+/**
+ * The bits of −Infinity, which forbid a pair, as a mask's entry and in the place of a score. Shaders compare them as
+ * integers and never take them for a number, since WGSL has no infinities; every finite number is a number.
+ */
+export const FORBIDDEN_BITS = 0xff800000;
 
 /** Sizes of the records of one engine. */
 export interface RecordLayout {

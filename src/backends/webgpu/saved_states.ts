@@ -11,9 +11,9 @@
  */
 
 import type { HeadLayout } from "../../core/head_layout.ts";
-import { checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
+import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
 import { RowStates } from "../float64/row_states.ts";
-import { restoreStates, saveStates, type StateScope } from "../float64/saved_states.ts";
+import { restoreStates, saveStates, STATE_NAMES, type StateScope } from "../float64/saved_states.ts";
 import type { KeyReach } from "../key_reach.ts";
 import type { ValueSpread } from "../value_spread.ts";
 import type { GpuDevice } from "./device.ts";
@@ -21,7 +21,7 @@ import { EMPTY_SHIFT } from "./record_layout.ts";
 import type { StateMirror } from "./state_mirror.ts";
 
 /** Changes when kernels compute other bits than before. */
-const KERNELS = 1;
+const KERNELS = 2;
 
 /** What is saved beside the rows. */
 export interface SavedParts {
@@ -39,6 +39,7 @@ export function fingerprintOf({ adapterName, arithmetic }: GpuDevice): Uint8Arra
 
 /** Whether states were made on a device like this one. */
 export function fitsDevice(operation: string, saved: SavedArrays, gpu: GpuDevice): boolean {
+  checkArrayNames(operation, saved, [...STATE_NAMES, "ceiling", "norms", "magnitudes", "device"]);
   const found = takeNumbers(operation, saved, "device", "U8", [null]);
   const own = fingerprintOf(gpu);
   return found.length === own.length && own.every((byte, at) => byte === found[at]);
@@ -55,11 +56,18 @@ export function saveMirror(
   const states = new RowStates(valueDim + 2, querySize * heads);
   const ceiling = new Float64Array(querySize * heads).fill(-Infinity);
   for (let at = 0; at < queries.length; at++) {
-    const slot = queries[at], isFinite = mirror.isFinite(slot);
+    const slot = queries[at], first = slot * heads;
     for (let head = 0; head < heads; head++) {
-      const row = slot * heads + head, power = mirror.ceiling(slot, head);
-      if (isFinite) mirror.decode(slot, head, states, row);
-      ceiling[row] = !isFinite ? Infinity : power === EMPTY_SHIFT ? -Infinity : power;
+      const power = mirror.ceiling(slot, head);
+      mirror.decode(slot, head, states, first + head);
+      ceiling[first + head] = power === EMPTY_SHIFT ? -Infinity : power;
+    }
+    // The bounds overflow before the sums do.
+    const bounds = [states.massError, states.sumError].map((errors) => errors.subarray(first, first + heads));
+    if (mirror.isFinite(slot) && bounds.every((errors) => errors.every(Number.isFinite))) continue;
+    for (let row = first; row < first + heads; row++) {
+      states.clear(row);
+      ceiling[row] = Infinity;
     }
   }
   return {

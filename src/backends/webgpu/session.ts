@@ -2,7 +2,8 @@
  * What one engine has on a device: its buffers, its commands and what of them failed. A device reports failures late
  * and to nobody in particular; here each becomes a rejection of the call that caused it.
  *
- * Invariant: every buffer that is alive was made here, and `dispose` destroys all of them.
+ * Invariant: every buffer that is alive was made here, and `dispose` destroys all of them. What is uploaded is set to 0 by
+ * the submit that used it, and what was read by the next one, so that rows that are gone lie in neither.
  */
 
 import { CapacityError, DeviceError, type DeviceFailure } from "../../errors.ts";
@@ -10,7 +11,7 @@ import type { GpuDevice } from "./device.ts";
 import { CLOCK_BUFFER, DeviceClock } from "./device_clock.ts";
 import { encodeWork } from "./encode_work.ts";
 import type { Traffic } from "./traffic.ts";
-import type { WorkList } from "./work_list.ts";
+import type { Span, WorkList } from "./work_list.ts";
 import { BufferUsage, MapMode } from "./usage.ts";
 
 const OPERATION = "webgpu";
@@ -30,11 +31,18 @@ export class Session {
   readonly #buffers = new Set<GPUBuffer>();
   #upload: GPUBuffer | null = null;
   #staging: GPUBuffer | null = null;
+  /** Bytes of answers that are still in the staging buffer. */
+  #answered = 0;
   #clock: DeviceClock | null = null;
 
   constructor(gpu: GpuDevice, traffic: Traffic) {
     this.gpu = gpu;
     this.#traffic = traffic;
+  }
+
+  /** Whether answers lie in the staging buffer until the next submit. */
+  get hasAnswers(): boolean {
+    return this.#answered > 0;
   }
 
   /** Makes buffers of zeros, all or none. */
@@ -73,22 +81,26 @@ export class Session {
       if (upload) device.queue.writeBuffer(upload, 0, work.data());
       this.#traffic.bytesUp += work.bytes;
       const encoder = device.createCommandEncoder();
-      for (const { buffer, bytes } of work.clears) encoder.clearBuffer(buffer, 0, bytes);
+      if (this.#staging && this.#answered > 0) encoder.clearBuffer(this.#staging, 0, this.#answered);
+      for (const { buffer, offset, bytes } of work.clears) encoder.clearBuffer(buffer, offset, bytes);
       if (work.dispatches.length > 0) {
         encodeWork(this.gpu, encoder, work, upload as GPUBuffer, this.#clock?.next());
       }
       this.#traffic.dispatches += work.dispatches.length;
       after(encoder);
+      for (const { buffer, offset, bytes } of work.wipes) encoder.clearBuffer(buffer, offset, bytes);
+      if (upload && work.bytes > 0) encoder.clearBuffer(upload, 0, work.bytes);
       device.queue.submit([encoder.finish()]);
       this.#traffic.submits++;
     });
     if (error) throw error;
+    this.#answered = 0;
   }
 
   /** Runs a list, copies parts of buffers out in the same submit, and reads them in one map. */
   async readBack(
     work: WorkList,
-    parts: readonly { readonly buffer: GPUBuffer; readonly offset: number; readonly bytes: number }[],
+    parts: readonly Span[],
   ): Promise<ArrayBuffer> {
     const asked = parts.reduce((sum, part) => sum + part.bytes, 0);
     const timesAt = 8 * Math.ceil(asked / 8);
@@ -104,10 +116,12 @@ export class Session {
       this.#clock.copyTo(encoder, staging, timesAt);
       bytes = timesAt + this.#clock.bytes;
     });
+    this.#answered = wholeWords(bytes);
     try {
       await staging.mapAsync(MapMode.READ, 0, bytes);
     } catch (cause) {
       this.#staging = null;
+      this.#answered = 0;
       this.release(staging);
       throw await this.#toError("validation", cause instanceof Error ? cause.message : String(cause));
     }
@@ -124,6 +138,7 @@ export class Session {
   dispose(): void {
     for (const buffer of [...this.#buffers]) this.release(buffer);
     this.#upload = this.#staging = null;
+    this.#answered = 0;
     this.#clock?.dispose();
     this.#clock = null;
   }
@@ -156,6 +171,7 @@ export class Session {
       usage,
     }]);
     if (this.#staging) this.release(this.#staging);
+    this.#answered = 0;
     return this.#staging = buffer;
   }
 

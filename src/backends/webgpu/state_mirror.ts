@@ -5,8 +5,8 @@
  * Invariant: what is known of a query is its state on the device, or was when the device was lost.
  */
 
-import type { RowStates } from "../float64/row_states.ts";
-import { HEAVY_KEYS } from "../float64/row_states.ts";
+import { CapacityError } from "../../errors.ts";
+import { HEAVY_KEYS, type RowStates } from "../float64/row_states.ts";
 import * as record from "./record_layout.ts";
 
 /** States by query slot, all heads. */
@@ -29,13 +29,19 @@ export class StateMirror {
     return this.#known.byteLength + this.#data.byteLength;
   }
 
-  /** Makes room for slots below `size`. */
+  /** Makes room for slots below `size`; throws before anything changes when there is no memory. */
   reserve(size: number): void {
     if (size <= this.#known.length) return;
     const capacity = Math.max(size, 2 * this.#known.length);
-    const known = new Uint8Array(capacity), data = new Uint32Array(capacity * this.words);
+    const [known, data] = CapacityError.guard(
+      "webgpu",
+      `states of ${size} queries`,
+      capacity * (1 + 4 * this.words),
+      () => [new Uint8Array(capacity), new Uint32Array(capacity * this.words)] as const,
+    );
     known.set(this.#known);
     data.set(this.#data);
+    this.#data.fill(0);
     this.#known = known;
     this.#data = data;
     this.#numbers = new Float32Array(data.buffer);
@@ -46,9 +52,13 @@ export class StateMirror {
     return this.#known[slot] === 1;
   }
 
-  /** The states of these queries are no longer what is known. */
+  /** The states of these queries are no longer what is known; nothing of them is kept. */
   forget(slots: ArrayLike<number>): void {
-    for (let at = 0; at < slots.length; at++) this.#known[slots[at]] = 0;
+    for (let at = 0; at < slots.length; at++) {
+      if (!this.knows(slots[at])) continue;
+      this.#known[slots[at]] = 0;
+      this.wordsOf(slots[at]).fill(0);
+    }
   }
 
   /** Takes what was read of a query. */

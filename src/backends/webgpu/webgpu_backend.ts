@@ -1,6 +1,7 @@
 /**
  * The backend for a graphics device: states are kept by kernels in WGSL, in float32. What the kernels leave to others
- * is done at the host in float64: the last division, heavy keys, certificates, and steep rows.
+ * is done at the host in float64: the last division, heavy keys, certificates, and rows that are steep or faint
+ * (`row_answers.ts`).
  *
  * Invariant between calls: the rows at the host are the truth. A live query has a state on the device that holds the
  * keys of one moment and is trusted, or is an orphan: the device on which it had one is gone, and what is asked of it
@@ -16,28 +17,23 @@ import type {
   PassingQueries,
   Readout,
   RowSource,
-  Since,
   Work,
 } from "../backend.ts";
 import { attempt } from "../attempt.ts";
 import { emptyReadout } from "../empty_readout.ts";
 import { GIVEN } from "../reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { keyHeadOf, queryColumns } from "../../core/head_layout.ts";
+import { queryColumns } from "../../core/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
 import type { SavedArrays } from "../../saved_array.ts";
-import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
-import type { KeyBlock } from "../float64/key_block.ts";
 import { Kernels } from "../float64/kernels.ts";
-import { RowStates } from "../float64/row_states.ts";
 import type { RowTotals } from "../float64/row_totals.ts";
-import { KeyReach, STEEP_SCORE } from "../key_reach.ts";
-import { ValueSpread } from "../value_spread.ts";
-import { weightRounding } from "../weight_rounding.ts";
-import { acquireDevice, type GpuDevice } from "./device.ts";
+import { STEEP_SCORE } from "../key_reach.ts";
+import { acquireDevice, type GpuDevice, holdDevice } from "./device.ts";
 import { DeviceRows } from "./device_rows.ts";
 import { HostRows } from "./host_rows.ts";
 import { toRecordLayout } from "./record_layout.ts";
+import { RowAnswers } from "./row_answers.ts";
 import { fitsDevice, restoreMirror, saveMirror } from "./saved_states.ts";
 import { StateMirror } from "./state_mirror.ts";
 import type { Traffic } from "./traffic.ts";
@@ -62,18 +58,12 @@ export class WebgpuBackend implements Backend {
   readonly #device: DeviceRows;
   readonly #mirror: StateMirror;
   readonly #kernels: Kernels;
-  /** One state, of the row at hand. */
-  readonly #state: RowStates;
-  readonly #spread: ValueSpread;
-  readonly #reach: KeyReach;
-  readonly #certifier: Certifier<KeyBlock>;
-  /** Whether the totals at hand were computed from the rows, in float64. */
-  #isExact = false;
-  /** The keys of the last moment that rows were computed for. */
-  #momentKeys: { readonly since: Since; readonly block: KeyBlock } | null = null;
+  readonly #answers: RowAnswers;
+  readonly #letGo: () => void;
 
-  /** `open` finds the device, also when the last one was lost. */
-  constructor(config: BackendConfig, open: () => Promise<GpuDevice>) {
+  /** `open` finds the device, also when the last one was lost; `letGo` is called when the backend needs it no more. */
+  constructor(config: BackendConfig, open: () => Promise<GpuDevice>, letGo: () => void = () => {}) {
+    this.#letGo = letGo;
     const { layout, rule } = config;
     this.#config = config;
     this.reason = config.reason ?? GIVEN;
@@ -81,21 +71,10 @@ export class WebgpuBackend implements Backend {
     this.#rows = new HostRows(config);
     this.#mirror = new StateMirror(toRecordLayout(layout, 0));
     this.#device = new DeviceRows(config, this.#rows, this.#mirror, this.#kernels.work, open);
-    this.#state = new RowStates(layout.valueDim + 2, 1);
-    this.#spread = new ValueSpread(layout, layout.valueDim + 2);
-    this.#reach = new KeyReach(layout, rule.scale);
+    this.#answers = new RowAnswers(config, this.#rows, this.#mirror, this.#kernels);
     this.keys = this.#rows.stored.source;
     this.kept = this.#rows.kept.source;
     this.queries = this.#rows.queries;
-    this.#certifier = new Certifier({
-      layout,
-      softcap: rule.softcap,
-      stored: this.keys,
-      kept: this.kept,
-      tables: () => ({ stored: this.#rows.stored.block(), kept: this.#rows.kept.block() }),
-      pairs: this.#kernels,
-      spread: this.#spread,
-    });
   }
 
   get work(): Readonly<Work> {
@@ -112,8 +91,8 @@ export class WebgpuBackend implements Backend {
   }
 
   bytes(): number {
-    return this.#rows.bytes() + this.#mirror.bytes() + this.#device.traffic.bufferBytes +
-      this.#certifier.bytes;
+    return this.#rows.bytes() + this.#mirror.bytes() + this.#answers.bytes() +
+      this.#device.traffic.bufferBytes;
   }
 
   store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
@@ -121,44 +100,35 @@ export class WebgpuBackend implements Backend {
       const { keys, queries } = changes;
       // All that can fail, for want of memory, comes before the first change.
       this.#rows.reserve(changes, kept);
-      for (const number of dropped) this.#rows.kept.wipe(number);
+      this.#mirror.reserve(this.#rows.queries.live.length);
+      this.#drop(dropped);
+      this.#answers.releaseKeys(keys.slots);
       for (let t = 0; t < keys.slots.length; t++) {
         if (kept[t] === NO_ROW) continue;
         this.#device.noteKept(keys.slots[t], kept[t]);
         this.#rows.keep(keys.slots[t], kept[t]);
       }
       this.#rows.storeKeys(keys);
-      const block = this.#rows.stored.block();
-      for (const slot of keys.slots) {
-        this.#spread.include(block, slot);
-        this.#reach.include(this.#rows, slot);
-      }
-      this.#certifier.changeKeys(keys.slots);
+      this.#answers.includeKeys(keys.slots);
       this.#rows.storeQueries(queries);
       this.#device.noteChanges(changes);
-      this.#mirror.reserve(this.#rows.queries.size);
-      this.#forget(queries.slots);
-      this.#momentKeys = null;
+      this.#forgetStates(queries.slots);
     });
   }
 
-  forget(dropped: Uint32Array): Promise<void> {
-    return attempt(() => {
-      for (const number of dropped) this.#rows.kept.wipe(number);
-      this.#spread.forget(this.#rows.stored.block());
-      this.#reach.forget(this.#rows);
-      this.#certifier.forget();
-      this.#kernels.forgetQuery();
-    });
+  async forget(dropped: Uint32Array): Promise<void> {
+    this.#drop(dropped);
+    const lost = this.#answers.forget(this.#liveQueries());
+    this.#forgetStates(lost);
+    this.#device.lose(lost);
+    await this.#device.settle();
   }
 
   async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    this.#forget(build);
-    for (const { queries } of patch) this.#forget(queries);
+    this.#forgetStates(build);
+    for (const { queries } of patch) this.#forgetStates(queries);
     await this.#device.update(build, patch);
-    if (build.length !== this.#rows.queries.liveCount) return;
-    this.#spread.refit(this.#rows.stored.block());
-    this.#reach.refit(this.#rows);
+    if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
   async read({ queries, since }: Cohort): Promise<Readout> {
@@ -167,7 +137,7 @@ export class WebgpuBackend implements Backend {
     const readout = emptyReadout(this.#config.layout, queries.length);
     for (let at = 0; at < queries.length; at++) {
       for (let head = 0; head < heads; head++) {
-        this.#write(readout, at * heads + head, this.#takeStanding(queries[at], head, since));
+        this.#write(readout, at * heads + head, this.#answers.standing(queries[at], head, since));
       }
     }
     return readout;
@@ -176,14 +146,10 @@ export class WebgpuBackend implements Backend {
   async certify({ queries, since }: Cohort): Promise<Float64Array<ArrayBuffer>> {
     await this.#device.fetch(queries, since);
     const { heads } = this.#config.layout;
-    this.#certifier.open(since);
+    this.#answers.openBounds(since);
     return Float64Array.from(queries, (slot) => {
       let squared = 0;
-      for (let head = 0; head < heads; head++) {
-        const totals = this.#takeStanding(slot, head, since);
-        const rounding = this.#roundingOf(totals, slot, head, since);
-        squared += this.#certifier.bound(totals, slot * heads + head, head, rounding) ** 2;
-      }
+      for (let head = 0; head < heads; head++) squared += this.#answers.bound(slot, head, since) ** 2;
       return Math.sqrt(squared);
     });
   }
@@ -194,10 +160,8 @@ export class WebgpuBackend implements Backend {
     const readout = emptyReadout(this.#config.layout, count);
     await this.#device.attend({ count, rows, positions }, (query, at, mirror) => {
       for (let head = 0; head < heads; head++) {
-        this.#kernels.select(rows, query * width, head, positions[query], 0);
-        const norm = this.#rows.queryNorm(rows, query * width, head);
-        mirror.decode(at, head, this.#state);
-        this.#write(readout, query * heads + head, this.#total(norm, head, NOTHING, true));
+        const row = { rows, offset: query * width, head, position: positions[query], biasColumn: 0 };
+        this.#write(readout, query * heads + head, this.#answers.passing(row, mirror, at));
       }
     });
     return readout;
@@ -206,12 +170,11 @@ export class WebgpuBackend implements Backend {
   async weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
     const { stored } = this.#rows, { work } = this.#kernels;
     const target = new Float32Array(slotCount);
-    const norm = this.#select(row, head);
-    const isSteep = this.#reach.isSteep(norm, keyHeadOf(this.#config.layout, head));
+    const isSteep = this.#answers.isSteep(row, head);
     const scores = isSteep ? null : await this.#device.scores(row, head);
     const largest = scores ? scores.reduce((most, score) => Math.max(most, score), -Infinity) : 0;
-    this.#select(row, head);
     if (!scores || (largest > -Infinity && Math.abs(largest) >= STEEP_SCORE)) {
+      this.#answers.select(row, head);
       this.#kernels.reserve(stored.keys.size, 0);
       this.#kernels.weights(stored.block(), target);
       return target;
@@ -231,6 +194,7 @@ export class WebgpuBackend implements Backend {
   async save(querySize: number): Promise<SavedArrays> {
     const queries = this.#liveQueries();
     await this.#device.fetch(queries, NOTHING);
+    this.#answers.forgetMeasured();
     return saveMirror(this.#savedParts(), await this.#device.gpu(), queries, querySize);
   }
 
@@ -249,10 +213,12 @@ export class WebgpuBackend implements Backend {
 
   async dispose(): Promise<void> {
     await this.#device.dispose();
+    this.#letGo();
   }
 
   #savedParts() {
-    return { layout: this.#config.layout, mirror: this.#mirror, spread: this.#spread, reach: this.#reach };
+    const { spread, reach } = this.#answers;
+    return { layout: this.#config.layout, mirror: this.#mirror, spread, reach };
   }
 
   #liveQueries(): Uint32Array {
@@ -262,70 +228,15 @@ export class WebgpuBackend implements Backend {
     );
   }
 
+  #drop(kept: Uint32Array): void {
+    this.#rows.drop(kept);
+    this.#device.noteDropped(kept);
+  }
+
   /** The states of some queries change. */
-  #forget(slots: Uint32Array): void {
-    const { heads } = this.#config.layout;
+  #forgetStates(slots: Uint32Array): void {
     this.#mirror.forget(slots);
-    for (const slot of slots) {
-      for (let row = slot * heads; row < (slot + 1) * heads; row++) this.#certifier.changeRow(row);
-    }
-  }
-
-  /** Takes one head of a standing query; returns its norm. */
-  #select(slot: number, head: number): number {
-    const { rows, width, positions } = this.#rows.queries;
-    const { heads: maskHeads } = this.#rows.stored.bias;
-    const biasColumn = slot * maskHeads + (maskHeads > 1 ? head : 0);
-    this.#kernels.select(rows, slot * width, head, positions[slot], biasColumn);
-    return this.#rows.queryNorm(rows, slot * width, head);
-  }
-
-  #takeStanding(slot: number, head: number, since: Since): RowTotals {
-    const norm = this.#select(slot, head);
-    const isKnown = this.#mirror.knows(slot);
-    if (isKnown) this.#mirror.decode(slot, head, this.#state);
-    return this.#total(norm, head, since, isKnown);
-  }
-
-  /** The totals of the selected row: of the state at hand, or, where that will not do, from the rows. */
-  #total(norm: number, head: number, since: Since, isKnown: boolean): RowTotals {
-    const stored = this.#rows.stored.block();
-    this.#isExact = !isKnown || this.#reach.isSteep(norm, keyHeadOf(this.#config.layout, head));
-    if (!this.#isExact) {
-      const exchange = since.slots.length === 0 ? null : {
-        ...since,
-        before: this.#rows.kept.block(),
-        after: stored,
-        scoreChanged: NOT_COMPARED,
-      };
-      const totals = this.#kernels.total(this.#state, 0, stored, exchange);
-      this.#isExact = totals.mass > 0 && Math.abs(totals.shift) >= STEEP_SCORE;
-      if (!this.#isExact) return totals;
-    }
-    const block = this.#keysAt(since);
-    this.#kernels.reserve(block.count, 0);
-    this.#kernels.buildRow(this.#state, 0, block);
-    return this.#kernels.total(this.#state, 0, block, null);
-  }
-
-  #keysAt(since: Since): KeyBlock {
-    if (since.slots.length === 0) return this.#rows.stored.block();
-    if (this.#momentKeys?.since !== since) this.#momentKeys = { since, block: this.#rows.blockAt(since) };
-    return this.#momentKeys.block;
-  }
-
-  /** What computing the weights of the row at hand may have done to it. */
-  #roundingOf(totals: RowTotals, slot: number, head: number, since: Since): WeightRounding {
-    if (this.#isExact) return NO_WEIGHT_ROUNDING;
-    const { layout, layout: { headDim }, rule, maskHeads } = this.#config;
-    const { rows, width } = this.#rows.queries;
-    const norm = this.#rows.queryNorm(rows, slot * width, head);
-    const row = {
-      logSumExp: totals.logSumExp(),
-      largestProduct: this.#reach.largestScore(norm, keyHeadOf(layout, head)),
-      keyCount: this.#rows.stored.keys.liveCount + since.slots.length,
-    };
-    return weightRounding(row, rule, headDim, maskHeads > 0);
+    this.#answers.forgetStates(slots);
   }
 
   #writeWeights(scores: Float32Array, shift: number, target: Float32Array): void {
@@ -346,15 +257,18 @@ export class WebgpuBackend implements Backend {
   }
 }
 
-/** Of an exchange that nobody patches by. */
-const NOT_COMPARED = new Uint8Array(0);
-
-/** Makes an empty backend; `open` finds its device. */
-export async function createWebgpuBackend(
-  config: BackendConfig,
-  open: () => Promise<GpuDevice> = acquireDevice,
-): Promise<WebgpuBackend> {
-  // Where there is none, it is better said now than by the first question.
-  await open();
-  return new WebgpuBackend(config, open);
+/**
+ * Makes an empty backend on the device of this process.
+ *
+ * @throws {DeviceError} When there is none, or it is unfit: better said now than by the first question.
+ */
+export async function createWebgpuBackend(config: BackendConfig): Promise<WebgpuBackend> {
+  const letGo = holdDevice();
+  try {
+    await acquireDevice();
+  } catch (error) {
+    letGo();
+    throw error;
+  }
+  return new WebgpuBackend(config, acquireDevice, letGo);
 }

@@ -34,14 +34,28 @@ export function groupsOf(count: number, z = 1): Groups {
   return { x, y: Math.ceil(count / Math.max(1, x)), z };
 }
 
+/** A part of a buffer, in bytes. */
+export interface Span {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /** An upload and what is done with it. */
 export class WorkList {
   readonly dispatches: Dispatch[] = [];
-  /** Beginnings of buffers that are set to 0 first. */
-  readonly clears: { readonly buffer: GPUBuffer; readonly bytes: number }[] = [];
+  /** Parts of buffers that are set to 0 first. */
+  readonly clears: Span[] = [];
+  /** Parts of buffers that are set to 0 when all else is done, so that nothing of what was computed stays behind. */
+  readonly wipes: Span[] = [];
   #words = new Uint32Array(256);
   #numbers = new Float32Array(this.#words.buffer);
   #length = 0;
+
+  /** Whether there is nothing to do. */
+  get isEmpty(): boolean {
+    return this.dispatches.length + this.clears.length + this.wipes.length === 0;
+  }
 
   /** Bytes to upload. */
   get bytes(): number {
@@ -68,7 +82,7 @@ export class WorkList {
 
   /** Makes it empty again. */
   reset(): void {
-    this.dispatches.length = this.clears.length = 0;
+    this.dispatches.length = this.clears.length = this.wipes.length = 0;
     this.#words.fill(0, 0, this.#length);
     this.#length = 0;
   }

@@ -6,12 +6,9 @@ import { toBase64 } from "../../display/base64.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../../display/mime_bundle.ts";
 import { describe, InputError } from "../../errors.ts";
 import type { Mask } from "../../lazy/mask.ts";
-import {
-  checkNames,
-  type DynamicAttentionOptions,
-  type EngineProblem,
-  toEngineProblem,
-} from "../../options.ts";
+import { reading } from "../../lists.ts";
+import { readFields, takeOptions } from "../../names.ts";
+import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem } from "../../options.ts";
 import { type FigureData, packMatrix } from "./figure_data.ts";
 import { embedFigure, embedPage } from "./embed.ts";
 import { weightsPicture } from "./still_picture.ts";
@@ -54,9 +51,14 @@ export interface LiveDisplay extends MimeBundle {
 }
 
 const OPERATION = "liveAttention";
-const ENGINE_NAMES = ["query", "key", "value", "heads", "kvHeads", "scale", "softcap", "mask", "causal"]
-  .concat("window", "queryPositions", "keyPositions");
-const NAMES = [...ENGINE_NAMES, "labels", "queryLabels", "lazyThreshold", "title"];
+const ENGINE_NAMES = [
+  ...["query", "key", "value", "heads", "kvHeads", "scale", "softcap", "mask", "causal", "window"] as const,
+  ...["queryPositions", "keyPositions"] as const,
+];
+const NAMES: readonly (keyof LiveAttentionOptions)[] = [
+  ...ENGINE_NAMES,
+  ...["labels", "queryLabels", "lazyThreshold", "title"] as const,
+];
 /** More rows than this are not told apart in a figure. */
 const MOST_ROWS = 256;
 /** Numbers that a notebook is asked to carry: a megabyte of float32. */
@@ -91,7 +93,10 @@ const THRESHOLD = 4;
  * ```
  */
 export function liveAttention(options: LiveAttentionOptions): LiveFigure {
-  checkNames(OPERATION, options, NAMES);
+  return reading(OPERATION, () => toFigure(takeOptions(OPERATION, options, NAMES)));
+}
+
+function toFigure(options: LiveAttentionOptions): LiveFigure {
   const { lazyThreshold = THRESHOLD, title = "Attention, live" } = options;
   if (lazyThreshold !== Infinity && !(Number.isSafeInteger(lazyThreshold) && lazyThreshold >= 1)) {
     throw new InputError(
@@ -101,13 +106,8 @@ export function liveAttention(options: LiveAttentionOptions): LiveFigure {
     );
   }
   if (typeof title !== "string") throw new InputError(OPERATION, `title is ${describe(title)}`, "a text");
-  const engineOptions = Object.fromEntries(
-    Object.entries(options).filter(([name]) => ENGINE_NAMES.includes(name)),
-  );
-  const problem = toEngineProblem(
-    OPERATION,
-    { ...engineOptions, backend: "array" } as DynamicAttentionOptions,
-  );
+  const engineOptions = readFields(options, ENGINE_NAMES) as DynamicAttentionOptions;
+  const problem = toEngineProblem(OPERATION, { ...engineOptions, backend: "array" });
   const { query, key, value, layout, rule } = problem;
   checkSizes(problem);
   const keyLabels = toLabels("labels", options.labels, key.shape[0], "one a key");

@@ -2,7 +2,9 @@
  * Controls with one value: slider, select, toggle, button.
  */
 
-import { InputError } from "../../errors.ts";
+import { describe, InputError } from "../../errors.ts";
+import { reading } from "../../lists.ts";
+import { takeOptions } from "../../names.ts";
 import { type ControlSpec, type ControlValue, Panel } from "./panel.ts";
 import { Widget } from "./widget.ts";
 
@@ -41,11 +43,7 @@ export class Control<T extends ControlValue> extends Widget {
    */
   onChange(listener: (value: T) => unknown): () => void {
     if (typeof listener !== "function") {
-      throw new InputError(
-        `${this.#operation}.onChange`,
-        `listener is ${Deno.inspect(listener)}`,
-        "a function",
-      );
+      throw new InputError(`${this.#operation}.onChange`, `listener is ${describe(listener)}`, "a function");
     }
     return this.panel.listen((_, value) => listener(value as T));
   }
@@ -83,13 +81,14 @@ export interface SliderOptions {
  */
 export function slider(options: SliderOptions = {}): Control<number> {
   const operation = "slider";
-  const { label = "", min = 0, max = 1 } = options;
-  const { step = (max - min) / 100, value = min } = options;
-  for (const [name, number] of Object.entries({ min, max, step, value })) {
-    if (!Number.isFinite(number)) {
-      throw new InputError(operation, `${name} is ${Deno.inspect(number)}`, "a finite number");
-    }
-  }
+  const given = reading(
+    operation,
+    () => takeOptions(operation, options, ["label", "min", "max", "step", "value"]),
+  );
+  const { label = "", min = 0, max = 1 } = given;
+  for (const [name, number] of Object.entries({ min, max })) checkNumber(operation, name, number);
+  const { step = (max - min) / 100, value = min } = given;
+  for (const [name, number] of Object.entries({ step, value })) checkNumber(operation, name, number);
   if (max <= min) throw new InputError(operation, `max is ${max}`, `more than min, ${min}`);
   if (step <= 0) throw new InputError(operation, `step is ${step}`, "more than 0");
   const control = new Control<number>(operation, {
@@ -115,20 +114,27 @@ export function select(
   settings: { readonly label?: string; readonly value?: string } = {},
 ): Control<string> {
   const operation = "select";
-  const isGood = Array.isArray(options) && options.length > 0 && new Set(options).size === options.length &&
-    options.every((option) => typeof option === "string");
-  if (!isGood) {
-    throw new InputError(
-      operation,
-      `options are ${Deno.inspect(options)}`,
-      "texts that differ, one at least",
-    );
+  if (
+    !reading(operation, () => areTexts(options)) || options.length === 0 ||
+    new Set(options).size < options.length
+  ) {
+    throw new InputError(operation, `options are ${describe(options)}`, "texts that differ, one at least");
   }
-  const { label = "", value = options[0] } = settings;
+  const { label = "", value = options[0] } = reading(
+    operation,
+    () => takeOptions(operation, settings, ["label", "value"], "setting"),
+  );
   const spec = { kind: "select", label: text(operation, label), options: [...options] } as const;
   const control = new Control<string>(operation, spec, options[0]);
   control.value = value;
   return control;
+}
+
+function areTexts(options: unknown): options is readonly string[] {
+  if (!Array.isArray(options)) return false;
+  // Not `every`, which passes over holes.
+  for (let at = 0; at < options.length; at++) if (typeof options[at] !== "string") return false;
+  return true;
 }
 
 /** A switch: true or false, which it is at first unless given. */
@@ -143,7 +149,12 @@ export function button(label: string): Control<number> {
   return new Control<number>("button", { kind: "button", label: text("button", label) }, 0);
 }
 
+function checkNumber(operation: string, name: string, number: unknown): void {
+  if (Number.isFinite(number)) return;
+  throw new InputError(operation, `${name} is ${describe(number)}`, "a finite number");
+}
+
 function text(operation: string, label: unknown): string {
   if (typeof label === "string") return label;
-  throw new InputError(operation, `label is ${Deno.inspect(label)}`, "a text");
+  throw new InputError(operation, `label is ${describe(label)}`, "a text");
 }

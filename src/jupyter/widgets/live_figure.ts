@@ -7,6 +7,8 @@
  */
 
 import { describe, InputError } from "../../errors.ts";
+import { reading } from "../../lists.ts";
+import { takeOptions } from "../../names.ts";
 import type { Matrix } from "../../matrix.ts";
 import { type ControlValue, Panel } from "./panel.ts";
 import { drawWeights } from "./weights_picture.ts";
@@ -193,9 +195,14 @@ function checked(engine: LiveEngine, options: LiveFigureOptions): Required<LiveF
   if (typeof engine?.addToKey !== "function" || typeof engine.weights !== "function") {
     throw new InputError(operation, `engine is ${describe(engine)}`, "a DynamicAttention");
   }
+  const names = ["key", "head", "column", "reach", "threshold", "queries"] as const;
+  const given = reading(operation, () => takeOptions(operation, options, names));
   const { heads } = engine.stats(), keys = engine.keySlots();
-  const queries = options.queries ?? [...engine.querySlots().subarray(0, QUERIES_SHOWN)];
-  const { key = keys[0], head = 0, column = 0, reach = 3, threshold = 1 } = options;
+  const queries = given.queries ?? [...engine.querySlots().subarray(0, QUERIES_SHOWN)];
+  const { key = keys[0], head = 0, column = 0, reach = 3, threshold = 1 } = given;
+  if (!Array.isArray(queries)) {
+    throw new InputError(operation, `queries are ${describe(queries)}`, "query slots");
+  }
   const whole = {
     head: [head, 0, heads - 1],
     threshold: [threshold, 1, THRESHOLD_MOST],

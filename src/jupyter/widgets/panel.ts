@@ -6,7 +6,7 @@
  * that code sets is sent to the front end and not told to listeners.
  */
 
-import { InputError } from "../../errors.ts";
+import { describe, InputError } from "../../errors.ts";
 
 /** A value that a control can have. */
 export type ControlValue = number | string | boolean;
@@ -64,7 +64,7 @@ export class Panel {
   setValue(operation: string, name: string, value: unknown): void {
     const checked = this.#check(name, value);
     if (checked === null) {
-      throw new InputError(operation, `value is ${Deno.inspect(value)}`, wish(this.controls.get(name)));
+      throw new InputError(operation, `value is ${describe(value)}`, wish(this.controls.get(name)));
     }
     this.#values.set(name, checked);
     for (const face of this.#faces) face.sendValue(name, checked);

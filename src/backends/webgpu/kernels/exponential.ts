@@ -1,12 +1,14 @@
 /**
  * exp and the softcap, as text for shaders; WGSL's own are as exact as a driver likes.
  *
- * exp(s) = p · 2^k with k the nearest integer to s·log2 e and p a polynomial in r = s − k·ln 2. ln 2 is split in two, of
- * which k times the first is exact for |k| < 2^15. Whole powers of two are taken off in the exponent field, which is
- * exact. So for |s| ≤ 22,000 exp is off by at most 2^−23 · (1 + |s|·2^−11) of itself, and a weight under one shift is the
- * weight under another times a power of two. Scores count as at most 2^21 either way.
+ * exp(s) = exp(r) · 2^k with k the nearest integer to s·log2 e and r = s − k·ln 2. ln 2 is split in three, of which k times
+ * the first two is exact for |k| < 2^15, and what r is rounded by is kept, so that nearly all that is lost is the last
+ * rounding: for |s| ≤ 22,000 exp is off by at most 1.5 · 2^−24 · (1 + |s|·2^−12) of itself. Whole powers of two are taken
+ * off in the exponent field, which is exact, and so a weight under one shift is the weight under another times a power of
+ * two. Scores count as at most 2^21 either way.
  *
- * No division is used: a reciprocal is Newton's, from the bits of its argument.
+ * Scores, scale, softcap and what lies between are two floats each, so that rounding a score to one, which would be off by
+ * 2^−24·|s|, is no part of a weight. Arguments of the softcap count as at most 2^64 either way. No division is used: a reciprocal is Newton's, from the bits of its argument.
  */
 
 import { EMPTY_SHIFT, HEAVY_POWERS } from "../record_layout.ts";
@@ -14,22 +16,32 @@ import { EMPTY_SHIFT, HEAVY_POWERS } from "../record_layout.ts";
 export const EXPONENTIAL = /* wgsl */ `
 const EMPTY_SHIFT = ${EMPTY_SHIFT};
 const MOST_SCORE = 2097152.0;
+const MOST_CAPPED = 0x1p64f;
 
 /** The nearest integer to s · log2 e. */
 fn powerOf(score: f32) -> i32 {
   return i32(round(clamp(score, -MOST_SCORE, MOST_SCORE) * 1.44269504088896341));
 }
 
-/** exp(s) · 2^−k, between 0.70 and 1.42. */
-fn mantissa(score: f32, power: i32) -> f32 {
+/** exp(s) · 2^−k, between 0.70 and 1.42, as two floats. */
+fn mantissa(score: f32, power: i32) -> TwoFloats {
   let k = f32(power);
   let s = clamp(score, -MOST_SCORE, MOST_SCORE);
-  let r = fma(-k, -2.12194440e-4, fma(-k, 0.693359375, s));
+  // The first two parts of k·ln 2 are exact, and so is the first difference.
+  let coarse = opaque(s - opaque(k * 0.693359375));
+  let fine = opaque(k * -2.12192535400390625e-4);
+  let r = opaque(coarse - fine);
+  let rest = opaque(dropped(coarse, -fine, r) - opaque(k * -1.9046542995e-9));
   var p = fma(r, 0.0013814540579915047, 0.00836874540620514);
   p = fma(r, p, 0.04166838899254799);
   p = fma(r, p, 0.1666652113199234);
-  p = fma(r, p, 0.4999999403953552);
-  return opaque(1.0 + fma(opaque(r * r), p, r));
+  p = opaque(fma(r, p, 0.4999999403953552));
+  let sum = opaque(1.0 + r);
+  let curved = opaque(opaque(r * r) * p);
+  let tail = opaque(curved + opaque(rest * opaque(sum + curved)));
+  let more = opaque(opaque(r - opaque(sum - 1.0)) + tail);
+  let high = opaque(sum + more);
+  return TwoFloats(high, opaque(more - opaque(high - sum)));
 }
 
 /** x · 2^power, for results in the normal range. */
@@ -57,21 +69,49 @@ fn reciprocal(x: f32) -> f32 {
   return y;
 }
 
-/** c · tanh(s/c): near 0 an odd polynomial, because 1 − 2/(e^2x + 1) would cancel. */
-fn capped(score: f32) -> f32 {
-  let x = opaque(score * call.inverseSoftcap);
+/** tanh(x + rest): near 0 an odd polynomial, because 1 − 2/(e^2x + 1) would cancel. */
+fn tanhOf(x: f32, rest: f32) -> TwoFloats {
   let size = abs(x);
-  let z = opaque(min(size, 1.0) * min(size, 1.0));
-  var p = fma(z, -5.70498872745e-3, 2.06390887954e-2);
-  p = fma(z, p, -5.37397155531e-2);
-  p = fma(z, p, 1.33314422036e-1);
-  p = fma(z, p, -3.33332819422e-1);
-  let small = fma(opaque(x * z), p, x);
-  // Beyond 10, tanh rounds to 1.
+  if (size < 0.625) {
+    let z = opaque(x * x);
+    var p = fma(z, -5.70498872745e-3, 2.06390887954e-2);
+    p = fma(z, p, -5.37397155531e-2);
+    p = fma(z, p, 1.33314422036e-1);
+    p = fma(z, p, -3.33332819422e-1);
+    let curved = opaque(opaque(opaque(x * z) * opaque(p)) + rest);
+    let sum = opaque(x + curved);
+    return TwoFloats(sum, opaque(curved - opaque(sum - x)));
+  }
+  // Beyond 10, tanh rounds to 1. e^2x + 1 is at most 2^29.
   let twice = 2.0 * min(size, 10.0);
   let power = powerOf(twice);
-  let e = timesPower(mantissa(twice, power), power);
-  let large = fma(-2.0, reciprocal(e + 1.0), 1.0);
-  return opaque(call.softcap * select(select(large, -large, x < 0.0), small, size < 0.625));
+  let both = mantissa(twice, power);
+  let e = both.high * powerOfTwo(power);
+  let more = 2.0 * select(rest, -rest, x < 0.0);
+  let tail = opaque(both.low * powerOfTwo(power) + opaque(e * select(more, 0.0, size >= 10.0)));
+  let grown = opaque(e + 1.0);
+  let y = reciprocal(grown);
+  let product = productOf(grown, y);
+  let residual = opaque(opaque(opaque(1.0 - product.high) - product.low) - opaque(opaque(dropped(e, 1.0, grown) + tail) * y));
+  let sum = opaque(1.0 - 2.0 * y);
+  let low = opaque(opaque(opaque(1.0 - sum) - 2.0 * y) - opaque(2.0 * y * residual));
+  return TwoFloats(select(sum, -sum, x < 0.0), select(low, -low, x < 0.0));
+}
+
+/** (a + aLow) · (b + bLow), to nearly two floats. */
+fn productOfBoth(a: f32, aLow: f32, b: f32, bLow: f32) -> TwoFloats {
+  let product = productOf(a, b);
+  let rest = opaque(product.low + opaque(opaque(a * bLow) + opaque(aLow * b)));
+  let high = opaque(product.high + rest);
+  return TwoFloats(high, opaque(rest - opaque(high - product.high)));
+}
+
+/** c · tanh(s/c). */
+fn capped(score: TwoFloats) -> TwoFloats {
+  let s = clamp(score.high, -MOST_CAPPED, MOST_CAPPED);
+  let rest = select(0.0, score.low, s == score.high);
+  let x = productOfBoth(s, rest, call.inverseSoftcap, call.inverseSoftcapLow);
+  let tanh = tanhOf(x.high, x.low);
+  return productOfBoth(call.softcap, call.softcapLow, tanh.high, tanh.low);
 }
 `;

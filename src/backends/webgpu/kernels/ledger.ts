@@ -31,11 +31,13 @@ const LEAST_CHARGE = 3.308722450212111e-24;
 
 var<private> chargedMass: f32;
 var<private> chargedSize: f32;
+var<private> chargedCount: u32;
 
-/** Σ|a| and Σ|a|·‖v‖∞ of a chunk, and whether it has to be summed exactly. */
+/** Σ|a| and Σ|a|·‖v‖∞ of the terms of a chunk and their number, and whether it has to be summed exactly. */
 fn chargeWeights(row: u32, count: u32, pairs: u32) {
   chargedMass = 0.0;
   chargedSize = 0.0;
+  chargedCount = 0u;
   var largest = 0.0;
   var widest = 0.0;
   for (var term = 0u; term < count; term++) {
@@ -45,6 +47,7 @@ fn chargeWeights(row: u32, count: u32, pairs: u32) {
     let weight = weights[row * KEYS + keyOf(term, pairs)];
     let charged = max(weight, LEAST_CHARGE);
     let size = charged * termSize[term];
+    chargedCount++;
     chargedMass += charged;
     chargedSize += size;
     largest = max(largest, weight);
@@ -69,12 +72,15 @@ fn charge(error: f32, charged: f32, held: f32, count: u32, isExact: bool) -> f32
   return (error + added) * KEEP_UP;
 }
 
-/** Charges what the chunk that was just added may have done. */
-fn chargeChunk(row: u32, count: u32) {
+/** Charges what the chunk that was just added may have done; one without keys does nothing. */
+fn chargeChunk(row: u32) {
+  if (chargedCount == 0u) {
+    return;
+  }
   let mass = rowBase[row] + SUMS + call.width - 2u;
   let isExact = rowExact[row] != 0u;
-  massError = charge(massError, chargedMass, heldAt(mass), count, isExact);
-  sumError = charge(sumError, chargedSize, heldAt(mass + 1u), count, isExact);
+  massError = charge(massError, chargedMass, heldAt(mass), chargedCount, isExact);
+  sumError = charge(sumError, chargedSize, heldAt(mass + 1u), chargedCount, isExact);
   rowFactor[row] = 1.0;
 }
 

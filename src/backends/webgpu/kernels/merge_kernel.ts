@@ -1,9 +1,10 @@
 /**
- * Makes one state of the states of a row's parts, as text for a shader: a workgroup a row.
+ * Makes one state of the states of a row's parts, as text for a shader: a workgroup a head row. The parts are set to 0, so
+ * that nothing of them stays behind.
  *
- * The largest shift is that of the row; what was summed under a smaller one is multiplied by a power of two. Adding the
- * two floats of a part is two additions in two floats, each off by at most 8u²·P, where P ≥ every partial sum; with k
- * parts the bound grows by 16k·u²·P + (2k+1)·2^−120.
+ * The largest shift is that of the row; sums under a smaller one are multiplied by a power of two. Adding the two floats
+ * of a part is two additions in two floats, each off by at most 8u²·P, where P ≥ every partial sum; with k parts that
+ * hold keys the bound grows by 16k·u²·P + (2k+1)·2^−120. A single such part is copied.
  */
 
 import { callStruct } from "../call_fields.ts";
@@ -17,7 +18,8 @@ export const MERGE = /* wgsl */ `
 ${callStruct()}
 @group(0) @binding(0) var<uniform> call: Call;
 @group(0) @binding(1) var<storage, read> list: array<u32>;
-@group(0) @binding(2) var<storage, read_write> states: array<u32>;
+@group(0) @binding(2) var<storage, read_write> parts: array<u32>;
+@group(0) @binding(3) var<storage, read_write> states: array<u32>;
 ${LISTED_ROWS}
 ${twoFloats(true)}
 ${EXPONENTIAL}
@@ -29,13 +31,18 @@ const SUMS = ${record.SUMS}u;
 const KEEP_UP_PARTS = ${1 + 2 ** -15};
 
 var<workgroup> largest: atomic<i32>;
-/** By part: its first word, what its sums are multiplied by, and what they may be off by then. */
-var<workgroup> bases: array<u32, ${record.MOST_PARTS}>;
-var<workgroup> factors: array<f32, ${record.MOST_PARTS}>;
-var<workgroup> errors: array<vec2f, ${record.MOST_PARTS}>;
 
-fn heldAt(at: u32) -> f32 {
-  return bitcast<f32>(states[at]);
+fn partAt(at: u32) -> f32 {
+  return bitcast<f32>(parts[at]);
+}
+
+/** The sums of a part under the shift of the row. */
+fn factorOf(base: u32, shift: i32) -> f32 {
+  return powerOfTwo(max(bitcast<i32>(parts[base + SHIFT]) - shift, -1000));
+}
+
+fn isEmpty(base: u32) -> bool {
+  return bitcast<i32>(parts[base + SHIFT]) == EMPTY_SHIFT;
 }
 
 @compute @workgroup_size(64)
@@ -46,60 +53,83 @@ fn main(
 ) {
   let head = group.z;
   if (thread == 0u) {
-    listed = listedRows(head);
-    atomicStore(&largest, ${record.EMPTY_SHIFT});
+    listedCount = countRows(head);
+    atomicStore(&largest, EMPTY_SHIFT);
   }
-  let rows = workgroupUniformLoad(&listed);
+  let rowCount = workgroupUniformLoad(&listedCount);
   let row = group.x + group.y * groups.x;
-  if (row >= rows.count || rows.parts == 1u) {
+  if (row >= rowCount) {
     return;
   }
-  let slot = list[call.listFirst + head * call.listStride + row];
+  let slot = slotOf(head, row);
   let goal = ((slot - call.slotBase) * call.heads + head) * call.stateWords;
   let mass = SUMS + call.width - 2u;
-  for (var part = thread; part < rows.parts; part += THREADS) {
-    bases[part] = baseOf(rows, part, row, slot, head);
-    atomicMax(&largest, bitcast<i32>(states[bases[part] + SHIFT]));
+  for (var part = thread; part < call.partCount; part += THREADS) {
+    atomicMax(&largest, bitcast<i32>(parts[baseOf(part, row, slot, head) + SHIFT]));
   }
   workgroupBarrier();
   let shift = atomicLoad(&largest);
-  for (var part = thread; part < rows.parts; part += THREADS) {
-    let base = bases[part];
-    let factor = powerOfTwo(max(bitcast<i32>(states[base + SHIFT]) - shift, -1000));
-    factors[part] = factor;
-    errors[part] = fma(
-      vec2f(heldAt(base + ${record.MASS_ERROR}u), heldAt(base + ${record.SUM_ERROR}u)),
-      vec2f(factor),
-      vec2f(heldAt(base + mass), heldAt(base + mass + 1u)) * VANISHING,
-    );
+  var error = vec2f();
+  var steps = 0.0;
+  if (thread == 0u) {
+    for (var part = 0u; part < call.partCount; part++) {
+      let base = baseOf(part, row, slot, head);
+      if (isEmpty(base)) {
+        continue;
+      }
+      let factor = factorOf(base, shift);
+      let held = vec2f(partAt(base + mass), partAt(base + mass + 1u));
+      error += fma(
+        vec2f(partAt(base + ${record.MASS_ERROR}u), partAt(base + ${record.SUM_ERROR}u)),
+        vec2f(factor),
+        held * select(VANISHING, 0.0, factor == 1.0),
+      );
+      steps += 2.0;
+    }
   }
-  workgroupBarrier();
   for (var column = thread; column < call.width; column += THREADS) {
     var held = TwoFloats(0.0, 0.0);
-    for (var part = 0u; part < rows.parts; part++) {
-      let high = bases[part] + SUMS + column;
-      held = addTerm(held, heldAt(high) * factors[part]);
-      held = addTerm(held, heldAt(high + call.width) * factors[part]);
+    var isFirst = true;
+    for (var part = 0u; part < call.partCount; part++) {
+      let base = baseOf(part, row, slot, head);
+      if (isEmpty(base)) {
+        continue;
+      }
+      let at = base + SUMS + column;
+      let factor = factorOf(base, shift);
+      let high = opaque(partAt(at) * factor);
+      let low = opaque(partAt(at + call.width) * factor);
+      if (isFirst) {
+        held = TwoFloats(high, low);
+        isFirst = false;
+      } else {
+        held = addTerm(addTerm(held, high), low);
+      }
     }
     states[goal + SUMS + column] = bitcast<u32>(held.high);
     states[goal + SUMS + call.width + column] = bitcast<u32>(held.low);
   }
   storageBarrier();
   workgroupBarrier();
+  for (var part = 0u; part < call.partCount; part++) {
+    let base = baseOf(part, row, slot, head);
+    for (var word = thread; word < call.stateWords; word += THREADS) {
+      parts[base + word] = 0u;
+    }
+  }
   if (thread > 0u) {
     return;
   }
-  let steps = f32(2u * rows.parts);
-  let peak = vec2f(heldAt(goal + mass), heldAt(goal + mass + 1u));
-  var error = steps * TWO_FLOAT_ROUNDING * peak + (steps + 1.0) * FLUSHED;
-  for (var part = 0u; part < rows.parts; part++) {
-    error += errors[part];
+  let peak = vec2f(bitcast<f32>(states[goal + mass]), bitcast<f32>(states[goal + mass + 1u]));
+  if (steps > 2.0) {
+    error = (error + steps * TWO_FLOAT_ROUNDING * peak + (steps + 1.0) * FLUSHED) * KEEP_UP_PARTS;
   }
-  error *= KEEP_UP_PARTS;
   states[goal + SHIFT] = bitcast<u32>(shift);
   states[goal + ${record.CEILING}u] = bitcast<u32>(ceilingOf(shift, peak.x));
   states[goal + ${record.MASS_ERROR}u] = bitcast<u32>(error.x);
   states[goal + ${record.SUM_ERROR}u] = bitcast<u32>(error.y);
-  states[goal + ${record.HEAVY_COUNT}u] = 0u;
+  for (var word = ${record.HEAVY_COUNT}u; word < SUMS; word++) {
+    states[goal + word] = 0u;
+  }
 }
 `;

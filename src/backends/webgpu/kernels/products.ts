@@ -15,8 +15,9 @@ const DEPTH = ${TILE_DEPTH}u;
 /** Queries by column and row, then sums by row and column; keys by column and key, then values by term and column. */
 var<workgroup> left: array<f32, 512>;
 var<workgroup> right: array<f32, 512>;
-/** By row and key. */
-var<workgroup> scores: array<f32, 1024>;
+/** By row and key: the bits of a score, or FORBIDDEN. */
+var<workgroup> scores: array<u32, 1024>;
+/** By row and key: what the score is rounded by, until it gives way to the weight. */
 var<workgroup> weights: array<f32, 1024>;
 var<workgroup> rowSlot: array<u32, 32>;
 /** Where a row's state begins. */
@@ -108,24 +109,28 @@ fn scoreTile(thread: u32, chunk: u32, keys: u32, pairs: u32, head: u32, keyHead:
   for (var at = thread; at < ROWS * KEYS; at += THREADS) {
     if (at % KEYS < keys) {
       let term = termOf(at % KEYS, pairs);
-      scores[at] = scoreOf(scores[at], at / KEYS, (chunk + term) * call.keyWords, term, head);
+      scores[at] = scoreOf(at, (chunk + term) * call.keyWords, term, head);
     }
   }
 }
 
 fn putProducts(at: u32, products: vec4f) {
-  scores[at] = products.x;
-  scores[at + 1u] = products.y;
-  scores[at + 2u] = products.z;
-  scores[at + 3u] = products.w;
+  scores[at] = bitcast<u32>(products.x);
+  scores[at + 1u] = bitcast<u32>(products.y);
+  scores[at + 2u] = bitcast<u32>(products.z);
+  scores[at + 3u] = bitcast<u32>(products.w);
 }
 
-/** The score of a pair from its product; forbidden where a mask or the positions say so, or there is no key. */
-fn scoreOf(product: f32, row: u32, keyBase: u32, term: u32, head: u32) -> f32 {
+/**
+ * The bits of the score of a pair, of which there is the product; FORBIDDEN where a mask or the positions say so, or there
+ * is no key.
+ */
+fn scoreOf(at: u32, keyBase: u32, term: u32, head: u32) -> u32 {
+  let row = at / KEYS;
   if (rowSlot[row] == NO_SLOT || termKind[term] == EMPTY_KEY) {
-    return FORBIDDEN_SCORE;
+    return FORBIDDEN;
   }
-  var score = opaque(call.scale * product);
+  var score = productOfBoth(bitcast<f32>(scores[at]), 0.0, call.scale, call.scaleLow);
   if (call.softcap > 0.0) {
     score = capped(score);
   }
@@ -136,18 +141,21 @@ fn scoreOf(product: f32, row: u32, keyBase: u32, term: u32, head: u32) -> f32 {
       isBefore(place, vec2u(queries[query], queries[query + 1u])) ||
       isBefore(vec2u(queries[query + 2u], queries[query + 3u]), place)
     ) {
-      return FORBIDDEN_SCORE;
+      return FORBIDDEN;
     }
   }
   if (call.maskHeads != 0u) {
     let maskHead = select(0u, head, call.maskHeads > 1u);
     let bias = terms[keyBase + call.biasStart + rowSlot[row] * call.maskHeads + maskHead];
-    if (bias == FORBIDDEN_BITS) {
-      return FORBIDDEN_SCORE;
+    if (bias == FORBIDDEN) {
+      return FORBIDDEN;
     }
-    score = opaque(score + bitcast<f32>(bias));
+    let added = clamp(bitcast<f32>(bias), -MOST_BIAS, MOST_BIAS);
+    let sum = opaque(score.high + added);
+    score = TwoFloats(sum, opaque(score.low + dropped(score.high, added, sum)));
   }
-  return max(score, LEAST_SCORE);
+  weights[at] = score.low;
+  return bitcast<u32>(score.high);
 }
 
 /** Weights from scores: exp(s) · 2^−shift, 0 where a pair is forbidden or its weight too small. */
@@ -158,13 +166,16 @@ fn weighTile(thread: u32, keys: u32) {
       continue;
     }
     var weight = 0.0;
-    let score = scores[at];
-    if (score != FORBIDDEN_SCORE) {
+    if (scores[at] != FORBIDDEN) {
+      let score = bitcast<f32>(scores[at]);
       let power = powerOf(score);
       if (power > rowCeiling[row]) {
         weight = HEAVY_WEIGHT;
       } else if (power - rowShift[row] >= SMALLEST_POWER) {
-        weight = timesPower(mantissa(score, power), power - rowShift[row]);
+        let exact = mantissa(score, power);
+        let rest = select(0.0, weights[at], abs(score) < MOST_SCORE);
+        let rounded = opaque(exact.high + opaque(exact.low + opaque(exact.high * rest)));
+        weight = timesPower(rounded, power - rowShift[row]);
       }
     }
     weights[at] = weight;

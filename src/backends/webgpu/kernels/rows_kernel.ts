@@ -3,8 +3,8 @@
  * keys in workgroup memory, in one pass over the keys and without an m × n matrix. It builds rows from scratch,
  * patches them, or writes down scores; whichever it does, a pair's score and weight come from the same lines.
  *
- * Where there are few rows the keys are cut into parts, each with a workgroup and a state of its own, so that a device
- * with many processors has something to do; `merge_kernel.ts` makes one state of them.
+ * Where there are many keys they are cut into parts, each with a workgroup and a state of its own, so that a device with
+ * many processors has something to do for a single row, too; `merge_kernel.ts` makes one state of them.
  *
  * A *term* is a record of a key that is added or taken out. The terms of a value that changed and nothing else are a
  * *pair*: neighbours with one score. A workgroup is 64 threads; in the products each has a tile of its own, otherwise
@@ -64,7 +64,6 @@ const ROWS = ${TILE_ROWS}u;
 const KEYS = ${TILE_KEYS}u;
 const THREADS = 64u;
 const NO_SLOT = 0xffffffffu;
-const FLAGGED_COUNTS = ${record.FLAGGED_COUNTS}u;
 const EMPTY_KEY = ${record.EMPTY_KEY}u;
 const TAKEN_KEY = ${record.TAKEN_KEY}u;
 const KEY_START = ${record.KEY_START}u;
@@ -79,9 +78,9 @@ const HEAVY_SCORES = ${record.HEAVY_SCORES}u;
 const HEAVY_KEYS = ${HEAVY_KEYS}u;
 const SUMS = ${record.SUMS}u;
 const OPEN_CEILING = ${record.OPEN_CEILING};
-const FORBIDDEN_SCORE = f32(${record.FORBIDDEN_SCORE});
-const FORBIDDEN_BITS = 0xff7fffffu;
-const LEAST_SCORE = f32(${record.LEAST_SCORE});
+const FORBIDDEN = ${record.FORBIDDEN_BITS}u;
+/** Biases count as at most this much either way, so that no sum with a score overflows; such rows are steep in any case. */
+const MOST_BIAS = 0x1p126f;
 /** In the place of a weight: the key is heavy. */
 const HEAVY_WEIGHT = -1.0;
 /** Weights below 2^−125 are 0. */
@@ -94,16 +93,15 @@ const DISTRUSTED = 1e38;
 /** Moves a row to the largest power among its scores: all that it holds times a power of two, which is exact. */
 const RAISE_SHIFT = /* wgsl */ `
 fn raiseShift(row: u32, keys: u32) {
-  var largest = FORBIDDEN_SCORE;
+  var power = EMPTY_SHIFT;
   for (var key = 0u; key < keys; key++) {
-    largest = max(largest, scores[row * KEYS + key]);
+    let score = scores[row * KEYS + key];
+    if (score != FORBIDDEN) {
+      power = max(power, powerOf(bitcast<f32>(score)));
+    }
   }
   rowFactor[row] = 1.0;
-  if (rowBase[row] == NO_SLOT || largest == FORBIDDEN_SCORE) {
-    return;
-  }
-  let power = powerOf(largest);
-  if (power <= rowShift[row]) {
+  if (rowBase[row] == NO_SLOT || power <= rowShift[row]) {
     return;
   }
   let factor = powerOfTwo(max(rowShift[row] - power, -1000));
@@ -130,6 +128,8 @@ fn noteHeavy(row: u32, count: u32, pairs: u32) {
           heavyCount--;
           states[base + HEAVY_SLOTS + at] = states[base + HEAVY_SLOTS + heavyCount];
           states[base + HEAVY_SCORES + at] = states[base + HEAVY_SCORES + heavyCount];
+          states[base + HEAVY_SLOTS + heavyCount] = 0u;
+          states[base + HEAVY_SCORES + heavyCount] = 0u;
           break;
         }
       }
@@ -137,7 +137,7 @@ fn noteHeavy(row: u32, count: u32, pairs: u32) {
       massError = DISTRUSTED;
     } else {
       states[base + HEAVY_SLOTS + heavyCount] = termSlot[term];
-      states[base + HEAVY_SCORES + heavyCount] = bitcast<u32>(scores[row * KEYS + key]);
+      states[base + HEAVY_SCORES + heavyCount] = scores[row * KEYS + key];
       heavyCount++;
     }
   }
@@ -160,26 +160,23 @@ fn main(
   let head = group.z + call.head;
   let keyHead = head * call.kvHeads / call.heads;
   if (thread == 0u) {
-    listed = listedRows(head);
+    listedCount = countRows(head);
   }
-  let rows = workgroupUniformLoad(&listed);
+  let rowCount = workgroupUniformLoad(&listedCount);
   let place = group.x + group.y * groups.x;
-  let part = place % rows.parts;
-  let first = place / rows.parts * ROWS;
-  if (first >= rows.count) {
+  let part = place % call.parts;
+  let first = place / call.parts * ROWS;
+  if (first >= rowCount || call.partFirst + part >= call.partEnd) {
     return;
   }
-  // A part is a whole number of tiles.
-  let termCount = call.termEnd - call.termFirst;
-  let partTerms = KEYS * ((termCount + KEYS * rows.parts - 1u) / (KEYS * rows.parts));
-  let termFirst = call.termFirst + min(part * partTerms, termCount);
-  let termEnd = min(termFirst + partTerms, call.termEnd);
+  let termFirst = min(call.termFirst + part * call.partTerms, call.termEnd);
+  let termEnd = min(termFirst + call.windowTerms, call.termEnd);
   if (thread < ROWS) {
     rowSlot[thread] = NO_SLOT;
     rowBase[thread] = NO_SLOT;
-    if (first + thread < rows.count) {
-      rowSlot[thread] = list[call.listFirst + head * call.listStride + first + thread];
-      rowBase[thread] = baseOf(rows, part, first + thread, rowSlot[thread], head);
+    if (first + thread < rowCount) {
+      rowSlot[thread] = slotOf(head, first + thread);
+      rowBase[thread] = baseOf(call.partFirst + part, first + thread, rowSlot[thread], head);
     }
   }
   workgroupBarrier();
@@ -207,11 +204,12 @@ ${ENTER}
     rowExact[thread] = 0u;
   }
   if (IS_BUILD && call.isFirst != 0u) {
-    let words = 2u * call.width;
+    // Heavy keys and sums.
+    let words = call.stateWords - HEAVY_COUNT;
     for (var at = thread; at < ROWS * words; at += THREADS) {
       let base = rowBase[at / words];
       if (base != NO_SLOT) {
-        states[base + SUMS + at % words] = 0u;
+        states[base + HEAVY_COUNT + at % words] = 0u;
       }
     }
     storageBarrier();
@@ -237,7 +235,7 @@ ${ENTER}
     storageBarrier();
     workgroupBarrier();
     if (thread < ROWS && rowBase[thread] != NO_SLOT) {
-      chargeChunk(thread, terms);
+      chargeChunk(thread);
     }
   }
 
@@ -269,8 +267,8 @@ const MAIN: Record<RowsMode, string> = {
     "",
     "noteHeavy(thread, terms, pairs);",
     /* wgsl */ `if (call.isLast != 0u && !isTrusted(thread)) {
-      let at = atomicAdd(&flagged[FLAGGED_COUNTS + head], 1u);
-      atomicStore(&flagged[FLAGGED_COUNTS + call.heads + head * call.flaggedStride + at], rowSlot[thread]);
+      let at = atomicAdd(&flagged[head], 1u);
+      atomicStore(&flagged[call.heads + head * call.flaggedStride + at], rowSlot[thread]);
     }`,
   ),
   score: /* wgsl */ `
@@ -281,7 +279,7 @@ ${ENTER}
     scoreTile(thread, chunk, keys, 0u, head, keyHead);
     workgroupBarrier();
     if (thread < keys) {
-      found[call.outFirst + chunk + thread] = bitcast<u32>(scores[thread]);
+      found[call.outFirst + chunk + thread] = scores[thread];
     }
     workgroupBarrier();
   }

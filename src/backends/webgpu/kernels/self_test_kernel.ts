@@ -1,13 +1,18 @@
 /**
- * What a device is asked before it is trusted, as text for a shader: one addition and one product in two floats for each
- * pair of numbers in the list, and behind them what a sequence comes to after `termEnd` rounds of a loop.
+ * What a device is asked before it is trusted, as text for a shader. The list has three numbers for each thread, a, b and s;
+ * behind them the kernel writes what a sequence comes to after `termEnd` rounds of a loop.
  */
 
 import { callStruct } from "../call_fields.ts";
+import { EXPONENTIAL } from "./exponential.ts";
 import { twoFloats } from "./two_floats.ts";
 
 /** The sequence x ← factor · x + step modulo 2^32, in which no number comes twice. */
 export const LOOP_SEED = 1, LOOP_FACTOR = 1664525, LOOP_STEP = 1013904223;
+/** Numbers that a thread is given, and those that it writes. */
+export const ASKED = 3, FOUND = 12;
+/** Products of a chain, those of this thread and of the next ones. */
+export const CHAIN = 64;
 
 export const SELF_TEST = /* wgsl */ `
 ${callStruct()}
@@ -15,6 +20,11 @@ ${callStruct()}
 @group(0) @binding(1) var<storage, read> list: array<u32>;
 @group(0) @binding(2) var<storage, read_write> found: array<f32>;
 ${twoFloats(true)}
+${EXPONENTIAL}
+
+fn asked(at: u32, which: u32) -> f32 {
+  return bitcast<f32>(list[call.listFirst + ${ASKED}u * (at % call.listCount) + which]);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -22,22 +32,40 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (at >= call.listCount) {
     return;
   }
-  let a = bitcast<f32>(list[call.listFirst + 2u * at]);
-  let b = bitcast<f32>(list[call.listFirst + 2u * at + 1u]);
+  let a = asked(at, 0u);
+  let b = asked(at, 1u);
+  let s = asked(at, 2u);
+  let goal = ${FOUND}u * at;
   let sum = addTerm(TwoFloats(a, 0.0), b);
+  found[goal] = sum.high;
+  found[goal + 1u] = sum.low;
   let product = addProduct(TwoFloats(0.0, 0.0), a, b);
-  found[4u * at] = sum.high;
-  found[4u * at + 1u] = sum.low;
-  found[4u * at + 2u] = product.high;
-  found[4u * at + 3u] = product.low;
+  found[goal + 2u] = product.high;
+  found[goal + 3u] = product.low;
+  let power = powerOf(s);
+  let exponential = mantissa(s, power);
+  found[goal + 4u] = f32(power);
+  found[goal + 5u] = exponential.high;
+  found[goal + 6u] = exponential.low;
+  let cap = capped(TwoFloats(s, 0.0));
+  found[goal + 7u] = cap.high;
+  found[goal + 8u] = cap.low;
+  var chain = 0.0;
+  for (var step = 0u; step < ${CHAIN}u; step++) {
+    chain = fma(asked(at + step, 0u), asked(at + step, 1u), chain);
+  }
+  found[goal + 9u] = chain;
+  // What is below the normal range may come out as 0, and as nothing else.
+  found[goal + 10u] = opaque(a * 0x1p-128f);
+  found[goal + 11u] = opaque(a * opaque(0x1p-126f) * opaque(0x1p-30f));
   if (at == 0u) {
     var state = ${LOOP_SEED}u;
     for (var round = 0u; round < call.termEnd; round++) {
       state = state * ${LOOP_FACTOR}u + ${LOOP_STEP}u;
     }
     // As two numbers that float32 holds.
-    found[4u * call.listCount] = f32(state & 0xffffu);
-    found[4u * call.listCount + 1u] = f32(state >> 16u);
+    found[${FOUND}u * call.listCount] = f32(state & 0xffffu);
+    found[${FOUND}u * call.listCount + 1u] = f32(state >> 16u);
   }
 }
 `;

@@ -4,7 +4,7 @@
  */
 
 import { callStruct } from "../call_fields.ts";
-import { FLAGGED_COUNTS, FLAGGED_MERGE, FLAGGED_PARTS } from "../record_layout.ts";
+import { PLAN_MERGE, PLAN_WORDS } from "../record_layout.ts";
 import { TILE_ROWS } from "./rows_kernel.ts";
 
 /** In the place of a kind: as it is. */
@@ -66,29 +66,33 @@ fn main(
 }
 `;
 
-/** `listCount` records have room for states of parts. */
+/** Flagged rows go in batches; each has its workgroups in the plans, for builds of `parts` parts at a time. */
 export const PLAN = /* wgsl */ `
 ${callStruct()}
 @group(0) @binding(0) var<uniform> call: Call;
-@group(0) @binding(1) var<storage, read_write> flagged: array<u32>;
-@group(0) @binding(2) var<storage, read_write> counters: array<u32>;
+@group(0) @binding(1) var<storage, read> list: array<u32>;
+@group(0) @binding(2) var<storage, read_write> plans: array<u32>;
+@group(0) @binding(3) var<storage, read_write> counters: array<u32>;
 
 @compute @workgroup_size(1)
 fn main() {
   var most = 0u;
   for (var head = 0u; head < call.heads; head++) {
-    most = max(most, flagged[${FLAGGED_COUNTS}u + head]);
-    counters[0] += flagged[${FLAGGED_COUNTS}u + head];
+    most = max(most, list[head]);
+    counters[0] += list[head];
   }
-  let parts = clamp(call.listCount / max(most, 1u), 1u, max(call.parts, 1u));
-  plan(0u, parts * ((most + ${TILE_ROWS - 1}u) / ${TILE_ROWS}u));
-  flagged[${FLAGGED_PARTS}] = parts;
-  plan(${FLAGGED_MERGE}u, select(0u, most, parts > 1u));
+  for (var batch = 0u; batch < call.batches; batch++) {
+    let first = min(batch * call.batchRows, most);
+    let rows = min(most - first, call.batchRows);
+    let at = batch * ${PLAN_WORDS}u;
+    plan(at, call.parts * ((rows + ${TILE_ROWS - 1}u) / ${TILE_ROWS}u));
+    plan(at + ${PLAN_MERGE}u, rows);
+  }
 }
 
 fn plan(at: u32, groups: u32) {
-  flagged[at] = min(groups, 65535u);
-  flagged[at + 1u] = (groups + 65534u) / 65535u;
-  flagged[at + 2u] = call.heads;
+  plans[at] = min(groups, 65535u);
+  plans[at + 1u] = (groups + 65534u) / 65535u;
+  plans[at + 2u] = call.heads;
 }
 `;

@@ -50,21 +50,27 @@ fn beyond(x: f32) -> f32 {
 }
 
 /**
- * held + weight · value without rounding the product; the low part is left to gather. What the product is rounded by
- * is the sum of four products of 12 bits, which are exact: no device has to have a multiply-add that rounds once.
+ * a · b, and what the product is rounded by: the sum of four products of 12 bits, which are exact, so that no device has
+ * to have a multiply-add that rounds once.
  */
+fn productOf(a: f32, b: f32) -> TwoFloats {
+  let product = opaque(a * b);
+  let aLow = opaque(beyond(a));
+  let bLow = opaque(beyond(b));
+  let aHigh = opaque(a - aLow);
+  let bHigh = opaque(b - bLow);
+  var rest = opaque(opaque(aHigh * bHigh) - product);
+  rest = opaque(rest + opaque(aHigh * bLow));
+  rest = opaque(rest + opaque(aLow * bHigh));
+  rest = opaque(rest + opaque(aLow * bLow));
+  return TwoFloats(product, rest);
+}
+
+/** held + weight · value without rounding the product; the low part is left to gather. */
 fn addProduct(held: TwoFloats, weight: f32, value: f32) -> TwoFloats {
-  let product = opaque(weight * value);
-  let weightLow = opaque(beyond(weight));
-  let valueLow = opaque(beyond(value));
-  let weightHigh = opaque(weight - weightLow);
-  let valueHigh = opaque(value - valueLow);
-  var rest = opaque(opaque(weightHigh * valueHigh) - product);
-  rest = opaque(rest + opaque(weightHigh * valueLow));
-  rest = opaque(rest + opaque(weightLow * valueHigh));
-  rest = opaque(rest + opaque(weightLow * valueLow));
-  let sum = opaque(held.high + product);
-  return TwoFloats(sum, opaque(held.low + opaque(dropped(held.high, product, sum) + rest)));
+  let product = productOf(weight, value);
+  let sum = opaque(held.high + product.high);
+  return TwoFloats(sum, opaque(held.low + opaque(dropped(held.high, product.high, sum) + product.low)));
 }
 `;
 }

@@ -1,0 +1,86 @@
+/**
+ * What all calls of one engine have in common, and how much work a dispatch may be given on a device.
+ */
+
+import type { BackendConfig } from "../backend.ts";
+import { looksAtPositions } from "../../core/score_rule.ts";
+import { kernelSoftcap } from "../../core/softcap_range.ts";
+import { DeviceError } from "../../errors.ts";
+import { HEAVY_KEYS } from "../float64/row_states.ts";
+import type { Call } from "./call_fields.ts";
+import type { GpuDevice } from "./device.ts";
+import { TILE_DEPTH } from "./kernels/products.ts";
+import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
+import type { RecordLayout } from "./record_layout.ts";
+
+/** Float32 sums in two floats are proven to no more than this, whatever the tolerance asks. */
+const LEAST_TOLERANCE = 1e-5;
+/** Of plain sums, which must stay as near as those of one computation from scratch. */
+const PLAIN_TOLERANCE = 2 ** -20;
+
+/** Sizes, score rule and tolerance, as kernels are told them. */
+export function ruleOf(
+  { layout, rule, tolerance, maskHeads }: BackendConfig,
+  record: RecordLayout,
+  { arithmetic }: GpuDevice,
+): Call {
+  const cap = kernelSoftcap(rule.softcap), inverse = cap > 0 ? 1 / cap : 0;
+  return {
+    headDim: layout.headDim,
+    kvHeads: layout.kvHeads,
+    heads: layout.heads,
+    width: record.width,
+    scale: rule.scale,
+    scaleLow: rule.scale - Math.fround(rule.scale),
+    softcap: cap,
+    softcapLow: cap - Math.fround(cap),
+    inverseSoftcap: inverse,
+    inverseSoftcapLow: inverse - Math.fround(inverse),
+    tolerance: Math.max(tolerance, arithmetic.isCompensated ? LEAST_TOLERANCE : PLAIN_TOLERANCE),
+    looksAtPositions: looksAtPositions(rule) ? 1 : 0,
+    maskHeads,
+    keyWords: record.keyWords,
+    valueStart: record.valueStart,
+    biasStart: record.biasStart,
+    queryWords: record.queryWords,
+    stateWords: record.stateWords,
+  };
+}
+
+/**
+ * Terms of one workgroup at most, a whole number of tiles: no loop may have more rounds than the device lets it have.
+ *
+ * @throws {DeviceError} When the rows are so long that not even one tile of terms has so few.
+ */
+export function mostTermsOf(
+  { layout: { headDim, valueDim } }: BackendConfig,
+  { arithmetic }: GpuDevice,
+): number {
+  const { mostRounds } = arithmetic;
+  if (mostRounds === Infinity) return Infinity;
+  const chunks = Math.floor((mostRounds - valueDim) / roundsOfChunk(headDim, valueDim));
+  if (chunks > 0) return TILE_KEYS * chunks;
+  const sizes = `keys of ${headDim} and values of ${valueDim} numbers`;
+  throw new DeviceError(
+    "webgpu",
+    "internal",
+    `this device ends loops after ${mostRounds} rounds, too few for ${sizes}`,
+  );
+}
+
+/**
+ * A bound on the rounds of all loops that a thread goes through for a chunk of terms, the worst case in which every product
+ * is added by itself; each loop is given a round more than it has. See `kernels/products.ts`.
+ */
+function roundsOfChunk(headDim: number, valueDim: number): number {
+  const perThread = TILE_ROWS * TILE_KEYS / 64, loads = TILE_ROWS * TILE_DEPTH / 64;
+  const score = Math.ceil(headDim / TILE_DEPTH) * (loads + TILE_DEPTH + 3) + perThread * (1 + NEWTON_ROUNDS) +
+    2;
+  const weigh = perThread + 1, charge = TILE_KEYS + 1, raise = TILE_KEYS + 1;
+  const heavy = TILE_KEYS * (HEAVY_KEYS + 3) + 2;
+  const perTile = loads + TILE_KEYS + loads * (TILE_KEYS + 2) + 4;
+  return score + weigh + charge + raise + heavy + Math.ceil((valueDim + 2) / TILE_DEPTH) * perTile + 1;
+}
+
+/** Of a reciprocal, the last of them the test for the end. */
+const NEWTON_ROUNDS = 5;

@@ -1,0 +1,113 @@
+/**
+ * Names that a caller writes: those of options and fields, and words among which one is chosen. A misspelt name must not be
+ * taken for one that was left out, so it is refused, and the nearest known name is told.
+ */
+
+import { describe, InputError } from "./errors.ts";
+
+/** Longer names are not compared. */
+const LONGEST = 64;
+
+/** The end of a sentence, `; did you mean "scale"?`, where a known name is near enough to be meant; else nothing. */
+export function didYouMean(given: unknown, known: readonly string[]): string {
+  if (typeof given !== "string" || given.length > LONGEST) return "";
+  let nearest = "", least = Infinity;
+  for (const name of known) {
+    const distance = editDistance(given.toLowerCase(), name.toLowerCase());
+    if (distance < least) [nearest, least] = [name, distance];
+  }
+  const isNear = least <= Math.max(1, Math.floor(nearest.length / 3)) && least < nearest.length;
+  return isNear ? `; did you mean ${describe(nearest)}?` : "";
+}
+
+/** The fewest letters to write, leave out, replace or swap with their neighbour that make `b` of `a`. */
+export function editDistance(a: string, b: string): number {
+  let twoBefore: number[] = [], before = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = before[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row[j] = Math.min(replaced, before[j] + 1, row[j - 1] + 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (isSwap) row[j] = Math.min(row[j], twoBefore[j - 2] + 1);
+    }
+    [twoBefore, before] = [before, row];
+  }
+  return before[b.length];
+}
+
+/**
+ * Refuses what is no object of options, and options whose names are not `known`; `what` is what one of them is called,
+ * "causal field" for example.
+ */
+export function checkNames(
+  operation: string,
+  options: object,
+  known: readonly string[],
+  what = "option",
+): void {
+  // A list or a map has no names of its own, and would be taken for no options.
+  const isRecord = typeof options === "object" && options !== null && !(Symbol.iterator in options);
+  if (!isRecord) {
+    throw new InputError(operation, `${what}s are ${describe(options)}`, "an object");
+  }
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const expected = known.length === 1 ? known[0] : `one of ${known.join(", ")}`;
+  throw new InputError(
+    operation,
+    `${what} ${describe(unknown)} is unknown`,
+    `${expected}${didYouMean(unknown, known)}`,
+  );
+}
+
+/**
+ * A plain copy of options whose names were checked. Each is read once, so that what is checked later is what is used, and
+ * no getter of the caller's is called again.
+ */
+export function takeOptions<Options extends object>(
+  operation: string,
+  options: Options,
+  known: readonly (keyof Options & string)[],
+  what = "option",
+): Options {
+  checkNames(operation, options, known, what);
+  return readFields(options, known) as Options;
+}
+
+/** A plain copy of some fields, each read once; those that are undefined are left out. */
+export function readFields<Fields extends object, Name extends keyof Fields & string>(
+  from: Fields,
+  names: readonly Name[],
+): Partial<Pick<Fields, Name>> {
+  const read: Partial<Pick<Fields, Name>> = {};
+  for (const name of names) {
+    const value = from[name];
+    if (value !== undefined) read[name] = value;
+  }
+  return read;
+}
+
+/** One of some words; `name` is what the message calls it, and `expected` the words, where it does not list them. */
+export function takeWord<Word extends string>(
+  operation: string,
+  name: string,
+  given: unknown,
+  words: readonly Word[],
+  expected: string = listed(words),
+): Word {
+  const found = words.find((word) => word === given);
+  if (found !== undefined) return found;
+  throw new InputError(
+    operation,
+    `${name} is ${describe(given)}`,
+    `${expected}${didYouMean(given, words)}`,
+  );
+}
+
+/** `"a", "b" or "c"`. */
+function listed(words: readonly string[]): string {
+  const quoted = words.map((word) => describe(word));
+  const last = quoted.pop();
+  return quoted.length === 0 ? `${last}` : `${quoted.join(", ")} or ${last}`;
+}

@@ -1,0 +1,125 @@
+/**
+ * The rows of a snapshot, with their slots and positions, and their check: only rows that an engine can have had pass.
+ */
+
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
+import { looksAtPositions, type ScoreRule } from "../core/score_rule.ts";
+import { FormatError } from "../errors.ts";
+import type { SlotNumbers } from "../lazy/slot_table.ts";
+import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../saved_array.ts";
+import type { MetadataReader } from "./metadata.ts";
+
+/** Rows of one kind; the row of a free slot is zero. */
+export interface SlotRows {
+  readonly slots: SlotNumbers;
+  readonly rows: Float32Array;
+  readonly positions: Float64Array;
+}
+
+/** What rows are of. */
+export interface RowSettings {
+  readonly layout: HeadLayout;
+  readonly rule: ScoreRule;
+}
+
+/** The tensors that hold them. */
+export const ROW_TENSORS = [
+  ...["query", "query.positions", "query.free"],
+  ...["key", "value", "key.positions", "key.free"],
+];
+
+/** The keys with their values. */
+export function takeKeys(
+  operation: string,
+  reader: MetadataReader,
+  tensors: SavedArrays,
+  { layout, rule }: RowSettings,
+): SlotRows {
+  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout), width = keyWidth + valueWidth;
+  const { shape: [size], data: keys } = takeArray(operation, tensors, "key", "F32", [null, keyWidth]);
+  const values = takeNumbers(operation, tensors, "value", "F32", [size, valueWidth]);
+  checkNumbers(operation, "key", keys, Number.isFinite, "finite numbers");
+  checkNumbers(operation, "value", values, Number.isFinite, "finite numbers");
+  const placed = takeSlots(operation, reader, tensors, "key", "nextKeyPosition", size, rule);
+  checkFree(operation, "key", keys, placed.slots);
+  checkFree(operation, "value", values, placed.slots);
+  const rows = new Float32Array(size * width);
+  for (let slot = 0; slot < size; slot++) {
+    rows.set(keys.subarray(slot * keyWidth, (slot + 1) * keyWidth), slot * width);
+    rows.set(values.subarray(slot * valueWidth, (slot + 1) * valueWidth), slot * width + keyWidth);
+  }
+  return { rows, ...placed };
+}
+
+/** The standing queries. */
+export function takeQueries(
+  operation: string,
+  reader: MetadataReader,
+  tensors: SavedArrays,
+  { layout, rule }: RowSettings,
+): SlotRows {
+  const width = queryColumns(layout);
+  const { shape: [size], data: rows } = takeArray(operation, tensors, "query", "F32", [null, width]);
+  checkNumbers(operation, "query", rows, Number.isFinite, "finite numbers");
+  const placed = takeSlots(operation, reader, tensors, "query", "nextQueryPosition", size, rule);
+  checkFree(operation, "query", rows, placed.slots);
+  return { rows, ...placed };
+}
+
+function takeSlots(
+  operation: string,
+  reader: MetadataReader,
+  tensors: SavedArrays,
+  what: "key" | "query",
+  nextName: string,
+  size: number,
+  rule: ScoreRule,
+): Omit<SlotRows, "rows"> {
+  const positions = takeNumbers(operation, tensors, `${what}.positions`, "F64", [size]);
+  checkNumbers(operation, `${what}.positions`, positions, Number.isFinite, "finite numbers");
+  const free = takeNumbers(operation, tensors, `${what}.free`, "U32", [null]);
+  const isFree = new Uint8Array(size);
+  checkNumbers(operation, `${what}.free`, free, (slot) => {
+    if (slot >= size || isFree[slot] === 1) return false;
+    isFree[slot] = 1;
+    return true;
+  }, `slots below ${size} (rows of ${what}), none twice`);
+  checkFree(operation, `${what}.positions`, positions, { size, free });
+  if (!looksAtPositions(rule)) {
+    checkNumbers(operation, `${what}.positions`, positions, isZero, "0, since nothing looks at positions");
+  }
+  let least = 0;
+  for (let slot = 0; slot < size; slot++) {
+    if (isFree[slot] === 0) least = Math.max(least, positions[slot] + 1);
+  }
+  // Where nothing looks at positions every row has been at 0, and where there was no row nothing has been counted.
+  const isCounted = looksAtPositions(rule) && size > 0;
+  const most = isCounted ? Number.MAX_VALUE : Math.min(size, 1);
+  const isNext = (position: number) => position >= least && position <= most && !Object.is(position, -0);
+  const expected = isCounted ? `a finite number ≥ ${least}, beyond all positions` : `${most}`;
+  return { positions, slots: { size, free, nextPosition: reader.number(nextName, isNext, expected) } };
+}
+
+/** Refuses numbers in the rows of free slots, which hold nothing. */
+function checkFree(
+  operation: string,
+  name: string,
+  data: Float32Array | Float64Array,
+  { size, free }: Pick<SlotNumbers, "size" | "free">,
+): void {
+  const width = size === 0 ? 0 : data.length / size;
+  for (const slot of free) {
+    for (let at = slot * width; at < (slot + 1) * width; at++) {
+      if (isZero(data[at])) continue;
+      throw new FormatError(
+        operation,
+        `tensor ${name} has ${data[at]} at index ${at}`,
+        `0, since slot ${slot} is free`,
+      );
+    }
+  }
+}
+
+function isZero(number: number): boolean {
+  return Object.is(number, 0);
+}
