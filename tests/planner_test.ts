@@ -67,7 +67,8 @@ Deno.test("the plan of an engine is auto unless given, and nothing but one of th
   }
   for (const bad of ["", "Auto", "never", null, 1, ["patch"], new String("patch")]) {
     const error = assertThrows(() => toFlushPolicy("create", bad as FlushPolicy), InputError);
-    assertEquals([error.operation, error.expected], ["create", '"auto", "patch" or "rebuild"']);
+    const suggestion = bad === "Auto" ? '; did you mean "auto"?' : "";
+    assertEquals([error.operation, error.expected], ["create", `"auto", "patch" or "rebuild"${suggestion}`]);
   }
 });
 
