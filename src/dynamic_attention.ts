@@ -147,7 +147,8 @@ export class DynamicAttention {
    *
    * The file is checked, in time and memory of the order of its bytes: its checksum, and whether an engine can have written
    * it. States are compared with the rows that they are sums of, all of them in small files, and in larger ones as many as
-   * that time allows, drawn at random.
+   * that time allows, drawn at random. Rows whose scores reach some 10⁵, of which float32 knows little, are computed anew on
+   * `wasm` and `webgpu`.
    *
    * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`
    * and `threads`.
