@@ -71,8 +71,9 @@ type WrapBackend = (backend: Backend) => Backend;
  * **Order.** Edits are synchronous, what answers is asynchronous. An answer knows exactly the edits made before
  * the call, however many follow before it arrives, and belongs to the caller.
  *
- * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. A backend that
- * fails rejects the next answer with a {@link BackendError}; the edits stay pending and are tried again. After
+ * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. Arguments are read once,
+ * before the engine is touched: what getters of theirs do to it has happened before the call, and what they throw is the
+ * `cause` of an {@link InputError}. A backend that fails rejects the next answer with a {@link BackendError}; the edits stay pending and are tried again. After
  * `dispose` everything throws {@link DisposedError}.
  *
  * @example

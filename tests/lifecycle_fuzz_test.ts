@@ -2,7 +2,7 @@
 // held against the oracle as of its call; at the end no worker is left. ATTUNE_LONG=1 runs a hundred thousand steps a
 // backend.
 
-import { BackendError, type BackendName, DynamicAttention, type LazyThreshold } from "../mod.ts";
+import { BackendError, type BackendName, type DynamicAttention, type LazyThreshold } from "../mod.ts";
 import type { Backend } from "../src/backends/backend.ts";
 import { createWasmBackend } from "../src/backends/wasm/wasm_backend.ts";
 import { CREW, Crew } from "../src/backends/wasm/threads/crew.ts";
