@@ -71,8 +71,9 @@ type WrapBackend = (backend: Backend) => Backend;
  * **Order.** Edits are synchronous, what answers is asynchronous. An answer knows exactly the edits made before
  * the call, however many follow before it arrives, and belongs to the caller.
  *
- * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. A backend that
- * fails rejects the next answer with a {@link BackendError}; the edits stay pending and are tried again. After
+ * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. Arguments are read once,
+ * before the engine is touched: what getters of theirs do to it has happened before the call, and what they throw is the
+ * `cause` of an {@link InputError}. A backend that fails rejects the next answer with a {@link BackendError}; the edits stay pending and are tried again. After
  * `dispose` everything throws {@link DisposedError}.
  *
  * @example
@@ -147,7 +148,8 @@ export class DynamicAttention {
    *
    * The file is checked, in time and memory of the order of its bytes: its checksum, and whether an engine can have written
    * it. States are compared with the rows that they are sums of, all of them in small files, and in larger ones as many as
-   * that time allows, drawn at random.
+   * that time allows, drawn at random. Rows whose scores reach some 10⁵, of which float32 knows little, are computed anew on
+   * `wasm` and `webgpu`.
    *
    * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`
    * and `threads`.

@@ -88,7 +88,11 @@ export async function restoreEngine(
   try {
     const changes = toChanges(snapshot, parts);
     await backend.restore(operation, changes, states);
-    if (states) checkStates(operation, states, { layout, rule, tolerance, changes }, workFor(bytes.length));
+    if (states) {
+      const content = { layout, rule, tolerance, changes };
+      const unknown = checkStates(operation, states, content, workFor(bytes.length));
+      if (unknown.length > 0) await backend.update(unknown, []);
+    }
   } catch (error) {
     await backend.dispose();
     throw error;

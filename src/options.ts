@@ -33,8 +33,9 @@ export interface AttentionOptions {
   /** c in c·tanh(s/c), which caps scores before the mask is added; 0, the default, is none. */
   readonly softcap?: number;
   /**
-   * What is added to the scores, m × n: numbers (−∞ forbids a pair), or booleans where true lets a pair attend. One
-   * matrix for all heads, a list of H matrices, or a function of query slot, key slot and head.
+   * What is added to the scores, m × n: numbers of float32 range (−∞ forbids a pair), or booleans where true lets a pair
+   * attend; a `Uint8Array` of 1 and 0 holds booleans, and typed arrays of other whole numbers are refused. One matrix for all
+   * heads, a list of H matrices, or a function of query slot, key slot and head.
    */
   readonly mask?: MaskInput;
   /** Lets a key attend only if keyPosition ≤ queryPosition + offset; `true` is an offset of 0. */

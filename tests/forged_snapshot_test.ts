@@ -281,6 +281,57 @@ for (const backend of BACKENDS) {
   });
 }
 
+/** Ordinary numbers mostly, and now and then some at the ends of float32. */
+const SIZES = [0.5, 1, 3, 0.5, 1, 3, 0.5, 1, 3, 1e-38, 1e-20, 1e-5, 40, 1e3, 1e6, 1e12, 1e18, 1e30, 3e38];
+
+for (const backend of BACKENDS) {
+  Deno.test(`what an engine on ${backend} saves can be loaded, whatever its numbers`, async () => {
+    for (let turn = 0; turn < (backend === "webgpu" ? 30 : LONG ? 3000 : 250); turn++) {
+      const random = new Random(turn + 1);
+      const rowOf = (width: number) => {
+        const size = random.pick(SIZES);
+        return Array.from(random.row(width), (x) => Math.max(-3e38, Math.min(3e38, x * size)));
+      };
+      const rows = (count: number, width: number) => {
+        return {
+          data: Array.from({ length: count }, () => rowOf(width)).flat(),
+          shape: [count, width] as const,
+        };
+      };
+      const keyCount = 1 + random.below(8);
+      const masked = random.below(2) === 0 ? { mask } : {};
+      await using live = await DynamicAttention.create({
+        query: rows(1 + random.below(4), HEADS * HEAD_DIM),
+        key: rows(keyCount, KV_HEADS * HEAD_DIM),
+        value: rows(keyCount, KV_HEADS * VALUE_DIM),
+        heads: HEADS,
+        kvHeads: KV_HEADS,
+        backend,
+        scale: random.pick([1, 0.5, -1, 1e-3, 1e-30, 30]),
+        softcap: random.pick([0, 0, 0, 5, 50, 1e-3, 1e-20]),
+        causal: random.pick([false, false, { offset: 3 }]),
+        onThreshold: random.pick(["auto", "patch", "rebuild"]),
+        tolerance: random.pick([1e-8, 1e-5, 1e-12]),
+        ...masked,
+      });
+      for (let step = random.below(30); step > 0; step--) {
+        const keys = [...live.keySlots()], queries = [...live.querySlots()], what = random.below(8);
+        if (what < 3) live.insert(rowOf(KV_HEADS * HEAD_DIM), rowOf(KV_HEADS * VALUE_DIM));
+        else if (what < 5 && keys.length > 0) live.delete(random.pick(keys));
+        else if (what === 5) live.insertQuery(rowOf(HEADS * HEAD_DIM));
+        else if (what === 6 && queries.length > 1) live.deleteQuery(random.pick(queries));
+        else await live.read([random.pick(queries)]);
+      }
+      const bytes = await live.save();
+      await using loaded = await DynamicAttention.load(bytes, masked).catch((error) => {
+        error.message = `turn ${turn}: ${error.message}`;
+        throw error;
+      });
+      assertEquals((await loaded.read()).shape, (await live.read()).shape);
+    }
+  });
+}
+
 Deno.test("states of other keys are refused, on every backend", async (t) => {
   for (const backend of BACKENDS) {
     const random = new Random(4);

@@ -42,8 +42,8 @@ const FLOAT32_TOLERANCE = 1.01e-5;
 const PLAIN_CHARGE = 2 ** -22, FEW_KEYS = 8;
 /** What kernels in float32 charge a key of a row that they build, at most, for what is below the normal numbers. */
 const SUBNORMAL_CHARGE = 2 ** -110;
-/** A factor by which weights may be off, from which on there is nothing to compare. */
-const WORTHLESS = 2 ** 20;
+/** Weights that may be off by so much of themselves leave nothing to compare. */
+const WORTHLESS = 0.5;
 /** Covers the float64 arithmetic of the comparison. */
 const SLACK = 1 + 2 ** -20, EXACT_ROUNDING = 2 ** -40;
 /** An exponential and what is done once a key, in multiply-adds. */
@@ -53,6 +53,8 @@ const PAIR_COST = 20;
  * Refuses states that no backend can have had of these rows.
  *
  * @param budget How many multiply-adds may be spent.
+ * @returns Query slots whose scores are so large that float32 hardly knows them: nothing can be said of their states, which
+ * must be computed anew.
  * @throws {FormatError} When one of those that were computed is another one.
  */
 export function checkStates(
@@ -60,7 +62,7 @@ export function checkStates(
   states: SavedArrays,
   content: StateContent,
   budget: number,
-): void {
+): Uint32Array {
   const { layout: { heads, headDim, valueDim }, changes: { keys, queries } } = content;
   const reader = new StateReader(operation, states, content.layout, queries.slots.length);
   const block = toBlock(keys, content.layout);
@@ -69,17 +71,19 @@ export function checkStates(
   const reach = toReach(operation, states, content, sizes);
   const judge = new RowJudge(content, block, sizes, reach, Object.hasOwn(states, "device"));
   reader.check(queries.live, (row) => reader.ceiling !== null && judge.isSteep(row));
-  const rows = liveRows(queries.live, heads);
-  if (rows.length === 0) return;
+  const rows = liveRows(queries.live, heads).filter((row) => !reader.isLeftOut(row));
+  const isBlind = (row: number) => reader.ceiling !== null && judge.isBlind(row);
   const cost = Math.max(1, block.count) * (3 * headDim + 2 * valueDim + PAIR_COST);
-  for (const row of someOf(rows, Math.max(1, Math.floor(budget / cost)))) {
-    if (reader.isLeftOut(row) || judge.agrees(row, reader)) continue;
+  const judged = rows.filter((row) => !isBlind(row));
+  for (const row of someOf(judged, Math.max(1, Math.floor(budget / cost)))) {
+    if (judge.agrees(row, reader)) continue;
     throw new FormatError(
       operation,
       `state of query ${Math.floor(row / heads)}, head ${row % heads} is not that of the keys`,
       "sums over the keys of the file",
     );
   }
+  return Uint32Array.from(new Set(rows.filter(isBlind).map((row) => Math.floor(row / heads))));
 }
 
 /** Computes rows from scratch and compares. */
@@ -118,6 +122,11 @@ class RowJudge {
     return lengthOf(queries.rows, row * headDim, headDim);
   }
 
+  /** Whether float32 hardly knows a row's scores, so that any sums could be its own. */
+  isBlind(row: number): boolean {
+    return this.#roundingOf(row, 0) >= WORTHLESS && !this.isSteep(row);
+  }
+
   /** Whether what a reader has of a row can be its state. */
   agrees(row: number, reader: StateReader): boolean {
     const { layout, layout: { heads }, tolerance, changes: { queries } } = this.#content;
@@ -130,6 +139,7 @@ class RowJudge {
     this.#kernels.select(queries.rows, offset, head, queries.positions[slot], biasColumn);
     reader.read(row);
     const { state } = reader, total = this.#kernels.total(state, 0, this.#block, null);
+    if (!state.heavyScores.subarray(0, state.heavyCount[0]).every(Number.isFinite)) return false;
     // Such a row is answered from its keys.
     if (!isExact && total.mass > 0 && Math.abs(total.shift) >= STEEP_SCORE) return true;
     const bound = isExact ? tolerance : Math.max(tolerance, FLOAT32_TOLERANCE, this.#plainBound);
@@ -170,7 +180,8 @@ class RowJudge {
     const within = SLACK * Math.log1p(weights);
     return heavySlots.subarray(0, heavyCount[0]).every((slot, at) => {
       const score = this.#kernels.scoreWithBias(this.#block, slot);
-      return Math.abs(heavyScores[at] - score) <= within * Math.max(1, Math.abs(score));
+      const isSeen = score > -Infinity;
+      return isSeen && Math.abs(heavyScores[at] - score) <= within * Math.max(1, Math.abs(score));
     });
   }
 
@@ -204,8 +215,6 @@ class RowJudge {
     const isFar = !isEmpty && Math.abs(freshShift * Math.LN2) >= 2 * STEEP_SCORE;
     if (floors.ofMass > 0 && isFar) return Math.abs(shift) >= STEEP_SCORE;
     const weights = isEmpty ? 0 : rounding(this.#kernels.total(fresh, 0, block, null).logSumExp());
-    // Scores that float32 hardly knows make any sums.
-    if (weights >= WORTHLESS) return true;
     const factor = isEmpty ? 0 : 2 ** (freshShift - shift);
     if (!Number.isFinite(factor)) return false;
     const last = valueDim + 1;

@@ -12,7 +12,7 @@
 
 import type { HeadLayout } from "../../core/head_layout.ts";
 import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
-import { RowStates } from "../float64/row_states.ts";
+import { HEAVY_KEYS, RowStates } from "../float64/row_states.ts";
 import { restoreStates, saveStates, STATE_NAMES, type StateScope } from "../float64/saved_states.ts";
 import type { KeyReach } from "../key_reach.ts";
 import type { ValueSpread } from "../value_spread.ts";
@@ -62,10 +62,9 @@ export function saveMirror(
       mirror.decode(slot, head, states, first + head);
       ceiling[first + head] = power === EMPTY_SHIFT ? -Infinity : power;
     }
-    // The bounds overflow before the sums do.
-    const bounds = [states.massError, states.sumError].map((errors) => errors.subarray(first, first + heads));
-    if (mirror.isFinite(slot) && bounds.every((errors) => errors.every(Number.isFinite))) continue;
-    for (let row = first; row < first + heads; row++) {
+    const rows = Array.from({ length: heads }, (_, head) => first + head);
+    if (mirror.isFinite(slot) && rows.every((row) => isKnown(states, row))) continue;
+    for (const row of rows) {
       states.clear(row);
       ceiling[row] = Infinity;
     }
@@ -118,6 +117,12 @@ export function restoreMirror(
     if (ceiling[slot * heads] === Infinity) missing.push(slot);
   }
   return missing;
+}
+
+/** Whether the bounds and heavy keys of a row are numbers: those overflow before sums do, and products before both. */
+function isKnown({ massError, sumError, heavyCount, heavyScores }: RowStates, row: number): boolean {
+  const start = row * HEAVY_KEYS, heavy = heavyScores.subarray(start, start + heavyCount[row]);
+  return Number.isFinite(massError[row] + sumError[row]) && heavy.every(Number.isFinite);
 }
 
 const POWERS = "whole numbers, or −Infinity for a row without keys";
