@@ -66,7 +66,7 @@ Deno.test({
     // Rows of keys to where they are kept, and new ones to their places; the terms of the patch; the patch; the plan of
     // a refresh, and the refresh.
     assertLess(flush.dispatches, 8);
-    const state = 4 * RULE.heads * (21 + 2 * (RULE.valueDim + 2));
+    const state = 4 * RULE.heads * (29 + 2 * (RULE.valueDim + 2));
     const { hasTimestamps } = await acquireDevice();
     /** With the times of passes since the last answer, where the device has a clock. */
     const down = (bytes: number, passes: number) =>

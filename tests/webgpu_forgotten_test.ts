@@ -207,7 +207,7 @@ Deno.test({
       for (const buffer of alive) {
         if (buffer.label !== "states") continue;
         const words = new Uint32Array(await bytesOf(gpu, buffer));
-        assert(words.subarray(3 * heads * (21 + 2 * 4)).every((word) => word === 0), `seed ${seed}: a state`);
+        assert(words.subarray(3 * heads * (29 + 2 * 4)).every((word) => word === 0), `seed ${seed}: a state`);
       }
       await live.dispose();
       assertEquals([alive.size, backend.traffic.buffers, backend.traffic.bufferBytes], [0, 0, 0]);

@@ -78,7 +78,7 @@ Deno.test({
     }
     assertAccurate(await live.read(), model.standing(), "more keys");
     assertEquals(live.stats().rowsBuilt, rowsBuilt, "rows were patched, from what they were");
-    assertGreater(backend.traffic.bufferBytes, bufferBytes + 2 * 5 * 4 * RULE.heads * 21);
+    assertGreater(backend.traffic.bufferBytes, bufferBytes + 2 * 5 * 4 * RULE.heads * 29);
     for (let more = 0; more < 20; more++) {
       const query = random.row(4 * RULE.headDim);
       model.insertQuery(live.insertQuery(query), query);

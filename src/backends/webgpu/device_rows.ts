@@ -93,11 +93,20 @@ export class DeviceRows {
 
   /** The device, which may have to be found. */
   gpu(): Promise<GpuDevice> {
-    return this.#guard((image) => Promise.resolve(image.session.gpu));
+    return this.#onDevice((image) => Promise.resolve(image.session.gpu));
   }
 
   /** Builds and patches; orphans are built. */
   update(build: ArrayLike<number>, patch: readonly Cohort[]): Promise<void> {
+    return this.#enter(() => this.#update(build, patch));
+  }
+
+  /** Reads the states of some queries that are not known; orphans are built where nothing has happened since. */
+  fetch(queries: Uint32Array, since: Since): Promise<void> {
+    return this.#enter(() => this.#fetch(queries, since));
+  }
+
+  #update(build: ArrayLike<number>, patch: readonly Cohort[]): Promise<void> {
     return this.#guard(async (image) => {
       const work = new WorkList();
       await image.sync(work);
@@ -121,27 +130,29 @@ export class DeviceRows {
     });
   }
 
-  /** Reads the states of some queries that are not known; orphans are built where nothing has happened since. */
-  async fetch(queries: Uint32Array, since: Since): Promise<void> {
-    let unknown = queries.filter((slot) => !this.#mirror.knows(slot));
-    const orphans = unknown.filter((slot) => this.#orphans.has(slot));
-    if (orphans.length > 0) {
-      if (since.slots.length === 0) await this.update(orphans, []);
-      else unknown = unknown.filter((slot) => !this.#orphans.has(slot));
+  async #fetch(queries: Uint32Array, since: Since): Promise<void> {
+    // Which queries are orphans is known again when a device that was lost meanwhile is found to be.
+    for (let isRead = false; !isRead;) {
+      this.#dropIfLost();
+      const unknown = queries.filter((slot) => !this.#mirror.knows(slot));
+      const orphans = unknown.filter((slot) => this.#orphans.has(slot));
+      if (orphans.length > 0 && since.slots.length === 0) await this.#update(orphans, []);
+      const wanted = unknown.filter((slot) => !this.#orphans.has(slot)).sort();
+      if (wanted.length === 0) return;
+      isRead = await this.#guard(async (image) => {
+        if (wanted.some((slot) => this.#orphans.has(slot))) return false;
+        const most = Math.max(1, Math.floor(READ_BYTES / (4 * this.#mirror.words)));
+        for (let first = 0; first < wanted.length; first += most) {
+          await this.#readStates(image, image, wanted.subarray(first, first + most), this.#mirror);
+        }
+        return true;
+      });
     }
-    if (unknown.length === 0) return;
-    await this.#guard(async (image) => {
-      const wanted = unknown.slice().sort();
-      const most = Math.max(1, Math.floor(READ_BYTES / (4 * this.#mirror.words)));
-      for (let first = 0; first < wanted.length; first += most) {
-        await this.#readStates(image, image, wanted.subarray(first, first + most), this.#mirror);
-      }
-    });
   }
 
   /** Writes the known states of some queries to the device. */
   restore(queries: Uint32Array): Promise<void> {
-    return this.#guard(async (image) => {
+    return this.#onDevice(async (image) => {
       const work = new WorkList();
       await image.sync(work);
       const { words } = this.#mirror;
@@ -165,7 +176,7 @@ export class DeviceRows {
     { count, rows, positions }: PassingQueries,
     take: (query: number, at: number, states: StateMirror) => void,
   ): Promise<void> {
-    return this.#guard(async (image) => {
+    return this.#onDevice(async (image) => {
       const width = queryColumns(this.#config.layout);
       const states = new StateMirror(image.record);
       // All of them on the first page.
@@ -194,7 +205,7 @@ export class DeviceRows {
 
   /** Scores of one head of a query with all stored keys by slot; −∞ where there is none. */
   scores(query: number, head: number): Promise<Float32Array> {
-    return this.#guard(async (image) => {
+    return this.#onDevice(async (image) => {
       const work = new WorkList();
       await image.sync(work);
       const size = this.#rows.size, page = image.queries.find(query).page;
@@ -237,7 +248,7 @@ export class DeviceRows {
   async settle(): Promise<void> {
     if (!this.#image) return;
     try {
-      await this.#guard(async (image) => {
+      await this.#onDevice(async (image) => {
         if (!image.hasChanges && !image.session.hasAnswers) return;
         const work = new WorkList();
         await image.sync(work);
@@ -305,7 +316,7 @@ export class DeviceRows {
 
   /** What the device holds; made anew where the device is another, or records are of another size than before. */
   async #ready(): Promise<DeviceImage> {
-    if (this.#image && this.#image.session.gpu.lost !== null) this.#drop();
+    this.#dropIfLost();
     const biasWords = this.#rows.stored.bias.stride;
     if (this.#image && this.#image.record.biasWords === biasWords) return this.#image;
     const record = toRecordLayout(this.#config.layout, biasWords);
@@ -316,10 +327,10 @@ export class DeviceRows {
     return this.#image = new DeviceImage(new Session(await this.#open(), this.traffic), this.#rows, record);
   }
 
-  /** Runs something on the device; when that fails, begins anew with the next call. */
-  async #guard<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
+  /** A call from outside: `dispose` waits for it, and none begins afterwards. */
+  async #enter<T>(run: () => Promise<T>): Promise<T> {
     if (this.#isDisposed) throw new DisposedError(OPERATION);
-    const call = this.#runGuarded(run);
+    const call = run();
     this.#running.add(call);
     try {
       return await call;
@@ -328,13 +339,22 @@ export class DeviceRows {
     }
   }
 
-  async #runGuarded<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
+  #onDevice<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
+    return this.#enter(() => this.#guard(run));
+  }
+
+  /** Runs something on the device; when that fails, begins anew with the next call. */
+  async #guard<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
     try {
       return await run(await this.#ready());
     } catch (error) {
       if (error instanceof DeviceError || this.#image?.isUnsent) this.#drop();
       throw error;
     }
+  }
+
+  #dropIfLost(): void {
+    if (this.#image && this.#image.session.gpu.lost !== null) this.#drop();
   }
 
   #drop(): void {

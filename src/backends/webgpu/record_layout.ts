@@ -3,9 +3,10 @@
  *
  *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | what the mask adds, by query
  *     query   first and last position in reach (2 each) | H·d of the query
- *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots | 8 heavy scores | high | low
+ *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots | 8 heavy scores | their rests | high | low
  *
- * A state is one head's; those of a query lie side by side. High and low are the dv + 2 sums in two floats.
+ * A state is one head's; those of a query lie side by side. High and low are the dv + 2 sums in two floats, heavy scores
+ * and their rests are two floats, too.
  */
 
 import { type HeadLayout, keyColumns, queryColumns } from "../../core/head_layout.ts";
@@ -26,7 +27,8 @@ export const KEY_START = 4, QUERY_START = 4;
 /** Fields of a state. */
 export const SHIFT = 0, CEILING = 1, MASS_ERROR = 2, SUM_ERROR = 3, HEAVY_COUNT = 4;
 export const HEAVY_SLOTS = 5, HEAVY_SCORES = HEAVY_SLOTS + HEAVY_KEYS;
-export const SUMS = HEAVY_SCORES + HEAVY_KEYS;
+export const HEAVY_RESTS = HEAVY_SCORES + HEAVY_KEYS;
+export const SUMS = HEAVY_RESTS + HEAVY_KEYS;
 
 /** The shift of sums of no keys. */
 export const EMPTY_SHIFT = -0x40000000;

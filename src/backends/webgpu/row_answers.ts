@@ -7,12 +7,12 @@
 
 import type { BackendConfig, Since } from "../backend.ts";
 import { keyHeadOf } from "../../core/head_layout.ts";
-import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING } from "../certifier.ts";
+import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
 import type { KeyBlock } from "../float64/key_block.ts";
 import type { Kernels } from "../float64/kernels.ts";
 import { RowStates } from "../float64/row_states.ts";
 import type { RowTotals } from "../float64/row_totals.ts";
-import { KeyReach, STEEP_SCORE } from "../key_reach.ts";
+import { KeyReach } from "../key_reach.ts";
 import { NOTHING } from "../since.ts";
 import { ValueSpread } from "../value_spread.ts";
 import type { HostRows } from "./host_rows.ts";
@@ -25,6 +25,11 @@ import { weightDoubt } from "./weight_doubt.ts";
  * the host.
  */
 const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
+/**
+ * |s| of the largest score from which on a row is steep here: the kernels' exp takes off whole powers of two exactly up to
+ * 22,000, and roughly beyond, where float32 from scratch would take off the largest score first.
+ */
+export const STEEP_SCORE = 20_000;
 /**
  * A row is faint whose magnitude, for each of its keys, is less: what a device flushes to 0, below 2^−126 of a weight of 1, is
  * then no longer below a rounding.
@@ -180,7 +185,7 @@ export class RowAnswers {
     if (this.#isExact) return this.#certifier.bound(totals, row, head, NO_WEIGHT_ROUNDING);
     if (since.slots.length === 0 && !this.#measured.errorOf(row)) this.#measure(row, slot, head, totals);
     const error = this.#measured.errorOf(row);
-    if (!error) return this.#certifier.bound(totals, row, head, this.#doubtOf(totals, slot, head, since));
+    if (!error) return this.#certifier.bound(totals, row, head, this.#doubtOf(slot, head, since));
     // All that is measured is what happened to o and to the mass; as the error of a sum it has the same effect.
     const sumError = error.output * totals.mass / (2 * Math.sqrt(this.#config.layout.valueDim));
     const known = new MeasuredTotals(totals, sumError);
@@ -201,7 +206,7 @@ export class RowAnswers {
         scoreChanged: NOT_COMPARED,
       };
       const totals = this.#kernels.total(this.#state, 0, stored, exchange);
-      this.#isExact = totals.mass > 0 && Math.abs(totals.shift) >= STEEP_SCORE;
+      this.#isExact = totals.mass > 0 && Math.abs(totals.shift) * Math.LN2 >= STEEP_SCORE;
       if (!this.#isExact) return totals;
     }
     const block = this.#keysAt(since);
@@ -258,12 +263,11 @@ export class RowAnswers {
   }
 
   /** What computing the weights of a row may have done to it. */
-  #doubtOf(totals: RowTotals, slot: number, head: number, since: Since) {
+  #doubtOf(slot: number, head: number, since: Since): WeightRounding {
     const { layout, layout: { headDim }, rule: { softcap } } = this.#config;
     const { rows, width } = this.#rows.queries;
     const norm = this.#rows.queryNorm(rows, slot * width, head);
     return weightDoubt({
-      logSumExp: totals.logSumExp(),
       largestProduct: this.reach.largestScore(norm, keyHeadOf(layout, head)),
       keyCount: this.#rows.stored.keys.liveCount + since.slots.length,
       headDim,

@@ -94,7 +94,8 @@ export class StateMirror {
     states.heavyCount[row] = heavy;
     for (let at = 0; at < heavy; at++) {
       states.heavySlots[row * HEAVY_KEYS + at] = data[base + record.HEAVY_SLOTS + at];
-      states.heavyScores[row * HEAVY_KEYS + at] = numbers[base + record.HEAVY_SCORES + at];
+      states.heavyScores[row * HEAVY_KEYS + at] = numbers[base + record.HEAVY_SCORES + at] +
+        numbers[base + record.HEAVY_RESTS + at];
     }
   }
 
@@ -114,7 +115,9 @@ export class StateMirror {
     data[base + record.HEAVY_COUNT] = states.heavyCount[row];
     for (let at = 0; at < states.heavyCount[row]; at++) {
       data[base + record.HEAVY_SLOTS + at] = states.heavySlots[row * HEAVY_KEYS + at];
-      numbers[base + record.HEAVY_SCORES + at] = states.heavyScores[row * HEAVY_KEYS + at];
+      const score = states.heavyScores[row * HEAVY_KEYS + at];
+      numbers[base + record.HEAVY_SCORES + at] = score;
+      numbers[base + record.HEAVY_RESTS + at] = score - Math.fround(score);
     }
     this.#known[slot] = 1;
   }

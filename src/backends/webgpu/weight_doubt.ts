@@ -3,28 +3,23 @@
  *
  * A product q·k is a chain of d multiply-adds, each of which rounds at most twice; with S = |scale|·‖q‖·max ‖k‖ it makes a
  * score off by at most (d + 1)·u·S. The softcap c·tanh is off by 1.5u of itself; it, the scale and the bias are two floats
- * and add less than u of a weight. exp is off by 1.5u of itself up to |s| = 22,000, and beyond by 4u·|s| more, since the
- * whole powers that it takes off are then no longer exact. `self_test.ts` asks every device for these.
+ * and add less than u of a weight. exp is off by 1.5u of itself up to |s| = 22,000, beyond which no row's largest score is
+ * that is answered from its state. `check_numbers.ts` asks every device for these.
  *
- * Keys whose score is more than 40 below the row's log-sum-exp L are no more than 2^−50 of its mass each, computed or
- * exact; for the others |s| ≤ |L| + 40. So all weights that matter are off by factors within e^±δ, and their distribution
- * by at most tanh(δ/2) in total variation.
+ * Keys whose score is more than 40 below the row's log-sum-exp are no more than 2^−50 of its mass each, computed or exact.
+ * All weights that matter are off by factors within e^±δ, and their distribution by at most tanh(δ/2) in total variation.
  */
 
 import type { WeightRounding } from "../certifier.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
-/** What a key that does not matter has of its row's mass at most, and how far below the log-sum-exp its score is. */
+/** What a key that does not matter has of its row's mass at most. */
 const UNNOTICED = 2 ** -50;
-const NOTICED_DEPTH = 40;
-/** Largest |score| up to which the exponential's whole powers are exact. */
-const EXACT_POWERS = 22_000;
 /** Covers the terms of higher order. */
 const SLACK = 1.01;
 
 /** A row whose weights the kernels computed. */
 export interface ComputedRow {
-  readonly logSumExp: number;
   /** S: the largest |scale|·|q·k| that its keys may have. */
   readonly largestProduct: number;
   /** At least the number of its keys. */
@@ -36,11 +31,9 @@ export interface ComputedRow {
 
 /** Bounds on what computing the weights of a row did to them. */
 export function weightDoubt(row: ComputedRow): WeightRounding {
-  const { logSumExp, largestProduct, keyCount, headDim, softcap } = row;
+  const { largestProduct, keyCount, headDim, softcap } = row;
   const ofCap = softcap > 0 ? 1.5 * Math.min(largestProduct, softcap) : 0;
-  const depth = Math.abs(logSumExp) + NOTICED_DEPTH;
-  const ofPowers = depth > EXACT_POWERS ? 4 * depth : 0;
-  const exponent = SLACK * FLOAT32_ROUNDING * ((headDim + 1) * largestProduct + ofCap + 3 + ofPowers);
+  const exponent = SLACK * FLOAT32_ROUNDING * ((headDim + 1) * largestProduct + ofCap + 3);
   const unnoticed = 4 * keyCount * UNNOTICED;
   return { mass: Math.expm1(exponent) + unnoticed, variation: Math.tanh(exponent / 2) + unnoticed };
 }

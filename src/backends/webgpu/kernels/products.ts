@@ -17,7 +17,7 @@ var<workgroup> left: array<f32, 512>;
 var<workgroup> right: array<f32, 512>;
 /** By row and key: the bits of a score, or FORBIDDEN. */
 var<workgroup> scores: array<u32, 1024>;
-/** By row and key: what the score is rounded by, until it gives way to the weight. */
+/** By row and key: what the score is rounded by, until it gives way to the weight; that of a heavy key stays. */
 var<workgroup> weights: array<f32, 1024>;
 var<workgroup> rowSlot: array<u32, 32>;
 /** Where a row's state begins. */
@@ -27,6 +27,8 @@ var<workgroup> rowCeiling: array<i32, 32>;
 /** What the sums of a row are multiplied by before the next chunk is added. */
 var<workgroup> rowFactor: array<f32, 32>;
 var<workgroup> rowExact: array<u32, 32>;
+/** Which of the keys of a tile are heavy to a row, a bit for each. */
+var<workgroup> rowHeavy: array<atomic<u32>, 32>;
 var<workgroup> termKind: array<u32, 32>;
 var<workgroup> termSlot: array<u32, 32>;
 var<workgroup> termSize: array<f32, 32>;
@@ -46,6 +48,9 @@ fn heldAt(at: u32) -> f32 {
 }
 
 fn takeTerms(thread: u32, chunk: u32, count: u32, keyHead: u32) {
+  if (thread < ROWS) {
+    atomicStore(&rowHeavy[thread], 0u);
+  }
   if (thread < count) {
     let base = (chunk + thread) * call.keyWords;
     termKind[thread] = terms[base];
@@ -158,7 +163,7 @@ fn scoreOf(at: u32, keyBase: u32, term: u32, head: u32) -> u32 {
   return bitcast<u32>(score.high);
 }
 
-/** Weights from scores: exp(s) · 2^−shift, 0 where a pair is forbidden or its weight too small. */
+/** Weights from scores: exp(s) · 2^−shift, 0 where a pair is forbidden or its weight too small; heavy keys are noted. */
 fn weighTile(thread: u32, keys: u32) {
   for (var at = thread; at < ROWS * KEYS; at += THREADS) {
     let row = at / KEYS;
@@ -170,7 +175,8 @@ fn weighTile(thread: u32, keys: u32) {
       let score = bitcast<f32>(scores[at]);
       let power = powerOf(score);
       if (power > rowCeiling[row]) {
-        weight = HEAVY_WEIGHT;
+        atomicOr(&rowHeavy[row], 1u << (at % KEYS));
+        continue;
       } else if (power - rowShift[row] >= SMALLEST_POWER) {
         let exact = mantissa(score, power);
         let rest = select(0.0, weights[at], abs(score) < MOST_SCORE);

@@ -75,14 +75,13 @@ const SUM_ERROR = ${record.SUM_ERROR}u;
 const HEAVY_COUNT = ${record.HEAVY_COUNT}u;
 const HEAVY_SLOTS = ${record.HEAVY_SLOTS}u;
 const HEAVY_SCORES = ${record.HEAVY_SCORES}u;
+const HEAVY_RESTS = ${record.HEAVY_RESTS}u;
 const HEAVY_KEYS = ${HEAVY_KEYS}u;
 const SUMS = ${record.SUMS}u;
 const OPEN_CEILING = ${record.OPEN_CEILING};
 const FORBIDDEN = ${record.FORBIDDEN_BITS}u;
 /** Biases count as at most this much either way, so that no sum with a score overflows; such rows are steep in any case. */
 const MOST_BIAS = 0x1p126f;
-/** In the place of a weight: the key is heavy. */
-const HEAVY_WEIGHT = -1.0;
 /** Weights below 2^−125 are 0. */
 const SMALLEST_POWER = -125;
 /** The bound of a row that cannot be trusted whatever it holds. */
@@ -113,23 +112,24 @@ fn raiseShift(row: u32, keys: u32) {
 }
 `;
 
-/** Heavy keys come and go in the order of their terms; a row with too many loses its trust. */
+/** Heavy keys come and go in the order of their terms; a row with too many loses its trust. They have no part in its sums. */
 const HEAVY = /* wgsl */ `
 fn noteHeavy(row: u32, count: u32, pairs: u32) {
+  let heavy = atomicLoad(&rowHeavy[row]);
+  if (heavy == 0u) {
+    return;
+  }
   let base = rowBase[row];
   for (var term = 0u; term < count; term++) {
     let key = keyOf(term, pairs);
-    if (weights[row * KEYS + key] != HEAVY_WEIGHT || termKind[term] == EMPTY_KEY) {
+    if (((heavy >> key) & 1u) == 0u || termKind[term] == EMPTY_KEY) {
       continue;
     }
     if (termKind[term] == TAKEN_KEY) {
       for (var at = 0u; at < heavyCount; at++) {
         if (states[base + HEAVY_SLOTS + at] == termSlot[term]) {
           heavyCount--;
-          states[base + HEAVY_SLOTS + at] = states[base + HEAVY_SLOTS + heavyCount];
-          states[base + HEAVY_SCORES + at] = states[base + HEAVY_SCORES + heavyCount];
-          states[base + HEAVY_SLOTS + heavyCount] = 0u;
-          states[base + HEAVY_SCORES + heavyCount] = 0u;
+          moveHeavy(base, heavyCount, at);
           break;
         }
       }
@@ -138,13 +138,22 @@ fn noteHeavy(row: u32, count: u32, pairs: u32) {
     } else {
       states[base + HEAVY_SLOTS + heavyCount] = termSlot[term];
       states[base + HEAVY_SCORES + heavyCount] = scores[row * KEYS + key];
+      states[base + HEAVY_RESTS + heavyCount] = bitcast<u32>(weights[row * KEYS + key]);
       heavyCount++;
     }
   }
   for (var key = 0u; key < KEYS; key++) {
-    if (weights[row * KEYS + key] == HEAVY_WEIGHT) {
+    if (((heavy >> key) & 1u) != 0u) {
       weights[row * KEYS + key] = 0.0;
     }
+  }
+}
+
+/** Puts a heavy key in the place of another, and nothing in its own. */
+fn moveHeavy(base: u32, last: u32, to: u32) {
+  for (var list = HEAVY_SLOTS; list < SUMS; list += HEAVY_KEYS) {
+    states[base + list + to] = states[base + list + last];
+    states[base + list + last] = 0u;
   }
 }
 `;
