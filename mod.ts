@@ -27,10 +27,10 @@
  * @module
  */
 
-export { attention, attentionState } from "./src/attention.ts";
+export { attention, attentionState } from "./src/engine/attention.ts";
 export type { BackendName, ThreadCount } from "./src/backends/select.ts";
-export type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./src/answers.ts";
-export { DynamicAttention } from "./src/dynamic_attention.ts";
+export type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./src/engine/answers.ts";
+export { DynamicAttention } from "./src/engine/dynamic_attention.ts";
 export {
   AccuracyError,
   AttentionError,
@@ -42,13 +42,13 @@ export {
   InputError,
   ReentryError,
   SlotError,
-} from "./src/errors.ts";
-export type { DeviceFailure } from "./src/errors.ts";
+} from "./src/base/errors.ts";
+export type { DeviceFailure } from "./src/base/errors.ts";
 export type { MimeBundle } from "./src/display/mime_bundle.ts";
-export type { Edit } from "./src/lazy/edits.ts";
-export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/lazy/mask.ts";
-export type { FlushPolicy } from "./src/lazy/planner.ts";
-export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/lazy/threshold.ts";
-export type { Matrix, MatrixInput, RowInput } from "./src/matrix.ts";
-export { type AttentionState, mergeStates, unmergeState } from "./src/merge_states.ts";
-export type { AttentionOptions, DynamicAttentionOptions, LoadOptions } from "./src/options.ts";
+export type { Edit } from "./src/write/edits.ts";
+export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/write/mask.ts";
+export type { FlushPolicy } from "./src/schedule/planner.ts";
+export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/schedule/threshold.ts";
+export type { Matrix, MatrixInput, RowInput } from "./src/base/matrix.ts";
+export { type AttentionState, mergeStates, unmergeState } from "./src/engine/merge_states.ts";
+export type { AttentionOptions, DynamicAttentionOptions, LoadOptions } from "./src/engine/options.ts";

@@ -2,7 +2,7 @@
 // multiply-add take on the array backend, from how the time of a build and of a patch grows with d and dv.
 
 import { DynamicAttention } from "../mod.ts";
-import { Random } from "../tests/support/random.ts";
+import { Random } from "../testing/random.ts";
 import { time } from "./stopwatch.ts";
 
 /** Relative costs; a plain multiply-add is 1. */

@@ -1,6 +1,6 @@
 // The seeded numbers that everyone is measured on.
 
-import { Random } from "../tests/support/random.ts";
+import { Random } from "../testing/random.ts";
 import type { Shape } from "./workload.ts";
 
 /** Inputs, row-major. */

@@ -2,7 +2,7 @@
 // grow with m, neither in the median nor in the mean. Run it with `deno task bench:growth`.
 
 import { type BackendName, DynamicAttention } from "../mod.ts";
-import { Random } from "../tests/support/random.ts";
+import { Random } from "../testing/random.ts";
 import { quantile } from "./statistics.ts";
 
 const DIM = 4, KEYS = 64, WARM_UP = 300, STEPS = 2000;

@@ -9,7 +9,7 @@ import {
   parseBenchRecord,
   RECORD_FILE,
   type Time,
-} from "../src/experiments/scaling/bench_record.ts";
+} from "../studies/scaling/bench_record.ts";
 import type { BenchResults, Measurement } from "./results.ts";
 import type { Timing } from "./statistics.ts";
 import { describeShape, FEW_ROWS, HEAD_DIM } from "./workload.ts";

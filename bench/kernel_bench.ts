@@ -3,7 +3,7 @@
 
 import { KernelProcess } from "../src/kernel/kernel_process.ts";
 import type { Message } from "../src/kernel/protocol/message.ts";
-import { startProxy } from "../tests/kernel/support/start_proxy.ts";
+import { startProxy } from "../testing/kernel/start_proxy.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 500), WARM_UP = 50;
 

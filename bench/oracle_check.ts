@@ -1,6 +1,6 @@
 // Whether an output is attention at all: some of its rows against the float64 oracle.
 
-import { referenceAttention } from "../src/core/reference.ts";
+import { referenceAttention } from "../src/numerics/reference.ts";
 
 /** Largest allowed distance from the oracle, for values of size 1; float32 leaves some hundredths of it. */
 export const TOLERANCE = 2e-6;

@@ -1,6 +1,6 @@
 // Who is measured: every backend that the tests run over and every peer, on one thread and on all.
 
-import { BACKENDS } from "../tests/support/backends.ts";
+import { BACKENDS } from "../testing/backends.ts";
 import { PEERS } from "./peers/roster.ts";
 import type { SubjectKey } from "./subjects/subject.ts";
 

@@ -10,7 +10,7 @@ import {
 } from "../src/backends/wasm/load_kernels.ts";
 import { Arena, columnsOf, RowBlocks, type Term, writeValue } from "../src/backends/wasm/row_blocks.ts";
 import { PieceRunner } from "../src/backends/wasm/threads/piece_runner.ts";
-import { Random } from "../tests/support/random.ts";
+import { Random } from "../testing/random.ts";
 import { short, time } from "./stopwatch.ts";
 
 const ROWS = 4096, KEYS = 4096, DIM = 64, CHANGES = 64;

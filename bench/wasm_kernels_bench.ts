@@ -12,7 +12,7 @@ import { Arena, columnsOf, RowBlocks, type Term, writeValue } from "../src/backe
 import { Crew } from "../src/backends/wasm/threads/crew.ts";
 import { PieceRunner } from "../src/backends/wasm/threads/piece_runner.ts";
 import { threadStarter } from "../src/backends/wasm/threads/thread.ts";
-import { Random } from "../tests/support/random.ts";
+import { Random } from "../testing/random.ts";
 import { short, time, type Timing } from "./stopwatch.ts";
 
 const ROWS = 4096, KEYS = 4096, DIM = 64;

@@ -3,7 +3,7 @@
 // `--from=grouplens` and `--from=debian` ask for one of them. Both are called small, and they are different samples: the
 // outputs of the notebook are those of Debian's, 100,004 ratings.
 
-import { formatRatings, type RatingData, RATINGS_FILE } from "../src/experiments/recommendation/ratings.ts";
+import { formatRatings, type RatingData, RATINGS_FILE } from "../studies/recommendation/ratings.ts";
 import { fromDataFrame, fromTables } from "./ratings/movielens.ts";
 import { readDataFrame } from "./ratings/r_data_frame.ts";
 import { readZipText } from "./ratings/zip.ts";

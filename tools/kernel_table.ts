@@ -3,8 +3,8 @@
 
 import { KernelProcess } from "../src/kernel/kernel_process.ts";
 import type { Message } from "../src/kernel/protocol/message.ts";
-import { startProxy } from "../tests/kernel/support/start_proxy.ts";
-import { PROTOCOL_CHECKS, type ProtocolCheck } from "../tests/kernel/support/protocol_checks.ts";
+import { startProxy } from "../testing/kernel/start_proxy.ts";
+import { PROTOCOL_CHECKS, type ProtocolCheck } from "../testing/kernel/protocol_checks.ts";
 
 const PAGE = new URL("../docs/kernel.md", import.meta.url);
 const BEGIN = "<!-- checks -->", END = "<!-- end of checks -->";

@@ -14,12 +14,12 @@ export async function lockedModules(): Promise<Readonly<Record<string, readonly 
   const paths = (files: typeof tests) =>
     files.flatMap(({ args }) => args.filter((arg) => arg.endsWith(".ts") && !arg.startsWith("-")));
   return {
-    start: ["src/experiments/start.ts", "src/experiments/learn.ts", "tools/fetch_ratings.ts"],
+    start: ["studies/start.ts", "studies/learn.ts", "tools/fetch_ratings.ts"],
     kernel: ["src/kernel/main.ts"],
     test: paths(quick),
     development: [
       ...paths(tests),
-      ...["bench/main.ts", "src/experiments/draw_figures.ts", "tools/compile_wasm.ts", "tools/site.ts"],
+      ...["bench/main.ts", "studies/draw_figures.ts", "tools/compile_wasm.ts", "tools/site.ts"],
       ...["tools/kernel_table.ts", "notebooks/open.ts"],
     ],
   };

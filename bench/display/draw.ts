@@ -1,8 +1,8 @@
 // The pictures of the documentation, docs/bench-*.png, drawn by a headless browser.
 
 import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
-import { renderScripts } from "../../src/experiments/report.ts";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import { renderScripts } from "../../studies/report.ts";
 import type { BenchResults } from "../results.ts";
 import { benchFigures } from "./figures.ts";
 

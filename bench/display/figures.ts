@@ -1,7 +1,7 @@
 // The figures of a run: time against the number of keys, and edits before a read from which recomputing wins.
 
-import type { FigureData, PlainObject } from "../../src/figures/figure_data.ts";
-import { axis, base } from "../../src/figures/layout.ts";
+import type { FigureData, PlainObject } from "../../src/jupyter/figures/figure_data.ts";
+import { axis, base } from "../../src/jupyter/figures/layout.ts";
 import { answerAfter, hasFixedQueries, REBUILD } from "../plan.ts";
 import type { BenchResults } from "../results.ts";
 import { describeWorkload, type Workload } from "../workload.ts";

@@ -1,8 +1,8 @@
 // The page of a run: figures and tables, in one file that needs nothing else.
 
 import { escapeHtml } from "../../src/display/escape.ts";
-import { renderScripts } from "../../src/experiments/report.ts";
-import style from "../../src/experiments/report.css" with { type: "text" };
+import { renderScripts } from "../../studies/report.ts";
+import style from "../../studies/report.css" with { type: "text" };
 import type { BenchResults } from "../results.ts";
 import { benchFigures } from "./figures.ts";
 import { allTables, type Table } from "./tables.ts";

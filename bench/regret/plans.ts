@@ -4,9 +4,9 @@
 
 import type { Backend, Cohort, Costs } from "../../src/backends/backend.ts";
 import { NO_ROW } from "../../src/backends/since.ts";
-import { createEngine } from "../../src/dynamic_attention.ts";
-import { Wrapped } from "../../tests/support/backends.ts";
-import { Random } from "../../tests/support/random.ts";
+import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { Wrapped } from "../../testing/backends.ts";
+import { Random } from "../../testing/random.ts";
 import type { Trace } from "./traces.ts";
 
 const HEAD_DIM = 8, VALUE_DIM = 4;

@@ -1,7 +1,7 @@
 // Recorded ways of using a memory: edits and reads in order, as a live system makes them. Contents are numbers, so
 // that plans can be priced without computing anything; content 0 … n − 1 is what the memory starts with.
 
-import { Random } from "../../tests/support/random.ts";
+import { Random } from "../../testing/random.ts";
 
 /** A slot gets another content, or none. */
 export interface TraceEdit {

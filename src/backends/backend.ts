@@ -9,9 +9,9 @@
  * also while changes are stored, except for the slots and numbers that are being stored, and also after a failure.
  */
 
-import type { HeadLayout } from "../core/head_layout.ts";
-import type { ScoreRule } from "../core/score_rule.ts";
-import type { SavedArrays } from "../saved_array.ts";
+import type { HeadLayout } from "../numerics/head_layout.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import type { SavedArrays } from "../base/saved_array.ts";
 import type { Since } from "./since.ts";
 
 export type { Since };

@@ -17,8 +17,8 @@ import type {
   RowSource,
   Work,
 } from "./backend.ts";
-import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
-import type { SavedArrays } from "../saved_array.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import type { SavedArrays } from "../base/saved_array.ts";
 
 /** Slot numbers below which all stored rows lie. */
 export interface SlotCounts {

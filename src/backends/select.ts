@@ -3,8 +3,8 @@
  * it was chosen. A backend is loaded when it is asked for first.
  */
 
-import { describe, DeviceError, InputError } from "../errors.ts";
-import { takeWord } from "../names.ts";
+import { describe, DeviceError, InputError } from "../base/errors.ts";
+import { takeWord } from "../base/names.ts";
 import type { Backend, BackendConfig, BackendFactory } from "./backend.ts";
 import { isThreadCount, MOST_THREADS, type ThreadCount } from "./wasm/threads/thread_count.ts";
 

@@ -4,7 +4,7 @@
  * Nothing here knows whether the page is light or dark: text takes the colour around it, lines are half transparent.
  */
 
-import type { Matrix } from "../matrix.ts";
+import type { Matrix } from "../base/matrix.ts";
 import { toBase64 } from "./base64.ts";
 import { colorAt, DIVERGING, SEQUENTIAL } from "./color_scales.ts";
 import { formatNumber } from "./format.ts";

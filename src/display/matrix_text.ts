@@ -2,7 +2,7 @@
  * A matrix as text, whole while it is small, else its corners.
  */
 
-import type { Matrix } from "../matrix.ts";
+import type { Matrix } from "../base/matrix.ts";
 import { formatNumber } from "./format.ts";
 
 /** Which numbers are shown; null stands for those in between. */

@@ -6,7 +6,7 @@
  * half a microsecond a matrix.
  */
 
-import type { Matrix } from "../matrix.ts";
+import type { Matrix } from "../base/matrix.ts";
 import { matrixText } from "./matrix_text.ts";
 import { DISPLAY, INSPECT, type InspectOptions, type MimeBundle } from "./mime_bundle.ts";
 

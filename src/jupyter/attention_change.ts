@@ -4,10 +4,10 @@
 
 import { DIVERGING, SEQUENTIAL } from "../display/color_scales.ts";
 import { countOf, formatNumber } from "../display/format.ts";
-import { describe, InputError } from "../errors.ts";
-import type { PlainObject } from "../figures/figure_data.ts";
-import { base, plotlyText } from "../figures/layout.ts";
-import { reading } from "../lists.ts";
+import { describe, InputError } from "../base/errors.ts";
+import type { PlainObject } from "./figures/figure_data.ts";
+import { base, plotlyText } from "./figures/layout.ts";
+import { reading } from "../base/lists.ts";
 import type { AttentionWeights } from "./attention_weights.ts";
 import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { plainNumber } from "./figure_input.ts";

@@ -4,10 +4,10 @@
 
 import { SEQUENTIAL } from "../display/color_scales.ts";
 import { countOf, formatNumber } from "../display/format.ts";
-import type { PlainObject } from "../figures/figure_data.ts";
-import { base, plotlyText } from "../figures/layout.ts";
-import { reading } from "../lists.ts";
-import type { Matrix } from "../matrix.ts";
+import type { PlainObject } from "./figures/figure_data.ts";
+import { base, plotlyText } from "./figures/layout.ts";
+import { reading } from "../base/lists.ts";
+import type { Matrix } from "../base/matrix.ts";
 import type { AttentionWeights } from "./attention_weights.ts";
 import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { checkMatrix, plainNumber, rowsOf } from "./figure_input.ts";

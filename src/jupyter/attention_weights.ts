@@ -2,11 +2,11 @@
  * The weights of an engine as plain data, for figures.
  */
 
-import type { DynamicAttention } from "../dynamic_attention.ts";
-import { describe, InputError } from "../errors.ts";
-import { isCount, reading, takeList } from "../lists.ts";
-import type { Matrix } from "../matrix.ts";
-import { takeOptions } from "../names.ts";
+import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { isCount, reading, takeList } from "../base/lists.ts";
+import type { Matrix } from "../base/matrix.ts";
+import { takeOptions } from "../base/names.ts";
 
 /** Weights of some queries over some keys, a matrix a head. */
 export interface AttentionWeights {

@@ -3,13 +3,13 @@
  */
 
 import { formatNumber } from "../display/format.ts";
-import { describe, InputError } from "../errors.ts";
-import type { PlainObject } from "../figures/figure_data.ts";
-import { groupBy } from "../figures/group_by.ts";
-import { reading } from "../lists.ts";
-import { checkNames } from "../names.ts";
-import { axis, base, paddedRange, plotlyText } from "../figures/layout.ts";
-import { SERIES } from "../figures/palette.ts";
+import { describe, InputError } from "../base/errors.ts";
+import type { PlainObject } from "./figures/figure_data.ts";
+import { groupBy } from "./figures/group_by.ts";
+import { reading } from "../base/lists.ts";
+import { checkNames } from "../base/names.ts";
+import { axis, base, paddedRange, plotlyText } from "./figures/layout.ts";
+import { SERIES } from "./figures/palette.ts";
 import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { checkList, plainNumber } from "./figure_input.ts";
 

@@ -6,13 +6,13 @@
 
 import { toBase64 } from "../display/base64.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
-import { describe, InputError } from "../errors.ts";
-import { reading } from "../lists.ts";
-import { checkNames, takeOptions, takeWord } from "../names.ts";
-import type { FigureData, PlainObject } from "../figures/figure_data.ts";
-import { base, plotlyText } from "../figures/layout.ts";
-import { paint } from "../figures/paint.ts";
-import { PALETTES, type Theme } from "../figures/palette.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
+import { checkNames, takeOptions, takeWord } from "../base/names.ts";
+import type { FigureData, PlainObject } from "./figures/figure_data.ts";
+import { base, plotlyText } from "./figures/layout.ts";
+import { paint } from "./figures/paint.ts";
+import { PALETTES, type Theme } from "./figures/palette.ts";
 import { notebookKernel } from "./kernel.ts";
 import { embeddedLibrary, figureHtml, remoteLibrary } from "./plotly_page.ts";
 import { currentRenderer, type Renderer, toRenderer } from "./renderer.ts";
@@ -131,8 +131,8 @@ export class Figure implements FigureData {
     const zoom = within(operation, "zoom", given.zoom ?? ZOOM, 0.5, 4);
     const theme = takeWord(operation, "theme", given.theme ?? "light", ["light", "dark"]);
     const [{ drawPicture }, { Rasterizer }] = await Promise.all([
-      import("../figures/picture/picture.ts"),
-      import("../figures/picture/rasterizer.ts"),
+      import("./figures/picture/picture.ts"),
+      import("./figures/picture/rasterizer.ts"),
     ]);
     const rasterizer = await Rasterizer.load();
     const svg = await drawPicture(operation, this.#painted(theme), { width, height }, rasterizer.metrics);

@@ -2,10 +2,10 @@
  * The check of what figures are given: a figure of what is not there would be believed.
  */
 
-import { describe, InputError } from "../errors.ts";
-import { checkArray, typedArrayKind } from "../lists.ts";
-import type { Matrix } from "../matrix.ts";
-import type { PlainValue } from "../figures/figure_data.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { checkArray, typedArrayKind } from "../base/lists.ts";
+import type { Matrix } from "../base/matrix.ts";
+import type { PlainValue } from "./figures/figure_data.ts";
 
 /** Refuses what is no list. */
 export function checkList(

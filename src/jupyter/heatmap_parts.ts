@@ -3,12 +3,12 @@
  */
 
 import type { ColorScale } from "../display/color_scales.ts";
-import { describe, InputError } from "../errors.ts";
-import type { PlainObject, PlainValue } from "../figures/figure_data.ts";
-import { axis, plotlyText } from "../figures/layout.ts";
+import { describe, InputError } from "../base/errors.ts";
+import type { PlainObject, PlainValue } from "./figures/figure_data.ts";
+import { axis, plotlyText } from "./figures/layout.ts";
 import type { AttentionWeights } from "./attention_weights.ts";
-import { isCount } from "../lists.ts";
-import { checkNames } from "../names.ts";
+import { isCount } from "../base/lists.ts";
+import { checkNames } from "../base/names.ts";
 import { checkEntries, checkLength, checkList, checkShape, checkTexts } from "./figure_input.ts";
 
 /** Labels of rows and columns. */

@@ -2,13 +2,13 @@
  * The keys that a query attends to most, as bars.
  */
 
-import type { WeightedKey } from "../answers.ts";
+import type { WeightedKey } from "../engine/answers.ts";
 import { formatNumber } from "../display/format.ts";
-import type { PlainObject } from "../figures/figure_data.ts";
-import { axis, base, plotlyText } from "../figures/layout.ts";
-import { describe, InputError } from "../errors.ts";
-import { isCount, reading } from "../lists.ts";
-import { checkNames } from "../names.ts";
+import type { PlainObject } from "./figures/figure_data.ts";
+import { axis, base, plotlyText } from "./figures/layout.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { isCount, reading } from "../base/lists.ts";
+import { checkNames } from "../base/names.ts";
 import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { checkList, checkTexts, plainNumber } from "./figure_input.ts";
 

@@ -2,7 +2,7 @@
  * Lets the stop button of a notebook end a long run and leave everything as it is.
  */
 
-import { AttentionError, describe, InputError } from "../errors.ts";
+import { AttentionError, describe, InputError } from "../base/errors.ts";
 
 /** A run was interrupted; what it has done so far is still there. */
 export class InterruptedError extends AttentionError {

@@ -24,13 +24,13 @@
  * @module
  */
 
-export type { WeightedKey } from "../answers.ts";
+export type { WeightedKey } from "../engine/answers.ts";
 export { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
-export { AttentionError, InputError } from "../errors.ts";
-export type { FigureData, PlainObject, PlainValue } from "../figures/figure_data.ts";
-export { plotlyText } from "../figures/layout.ts";
-export type { Theme } from "../figures/palette.ts";
-export type { Matrix, MatrixInput, RowInput } from "../matrix.ts";
+export { AttentionError, InputError } from "../base/errors.ts";
+export type { FigureData, PlainObject, PlainValue } from "./figures/figure_data.ts";
+export { plotlyText } from "./figures/layout.ts";
+export type { Theme } from "./figures/palette.ts";
+export type { Matrix, MatrixInput, RowInput } from "../base/matrix.ts";
 export { attentionChange, type AttentionChangeOptions } from "./attention_change.ts";
 export { attentionHeatmap, type AttentionHeatmapOptions } from "./attention_heatmap.ts";
 export { type AttentionSelection, type AttentionWeights, readAttention } from "./attention_weights.ts";

@@ -7,8 +7,8 @@
 
 import { toBase64 } from "../display/base64.ts";
 import { embedJson, embedScript, escapeHtml } from "../display/escape.ts";
-import type { FigureData } from "../figures/figure_data.ts";
-import { PAGE_PROGRAM } from "../figures/page_program.ts";
+import type { FigureData } from "./figures/figure_data.ts";
+import { PAGE_PROGRAM } from "./figures/page_program.ts";
 import notebookPage from "./notebook_page.js" with { type: "text" };
 
 /** Where it is fetched from by `"cdn"`; the bytes have to be those of the package that is embedded otherwise. */
@@ -34,7 +34,7 @@ export function embeddedLibrary(): Promise<string> {
 
 /** The program that draws, with the library from a network, whose bytes it checks. */
 export async function remoteLibrary(): Promise<string> {
-  const { PLOTLY_SOURCE } = await import("../figures/plotly_source.ts");
+  const { PLOTLY_SOURCE } = await import("./figures/plotly_source.ts");
   const digest = await crypto.subtle.digest("SHA-384", new TextEncoder().encode(PLOTLY_SOURCE));
   const integrity = `sha384-${toBase64(new Uint8Array(digest))}`;
   return libraryHtml(`async () => {
@@ -89,7 +89,7 @@ ${embedScript(notebookPage)}})();</script>`;
 }
 
 async function compressedPlotly(): Promise<string> {
-  const { PLOTLY_SOURCE } = await import("../figures/plotly_source.ts");
+  const { PLOTLY_SOURCE } = await import("./figures/plotly_source.ts");
   const stream = new Blob([PLOTLY_SOURCE]).stream().pipeThrough(new CompressionStream("gzip"));
   return toBase64(new Uint8Array(await new Response(stream).arrayBuffer()));
 }

@@ -4,9 +4,9 @@
  * Invariant: the loop sees the same items in the same order, and its end, break or error reaches the source.
  */
 
-import { describe, InputError } from "../errors.ts";
-import { isCount, reading } from "../lists.ts";
-import { takeOptions } from "../names.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { isCount, reading } from "../base/lists.ts";
+import { takeOptions } from "../base/names.ts";
 import type { ProgressState } from "./progress_text.ts";
 import { openView, type ProgressView } from "./progress_targets.ts";
 

@@ -2,7 +2,7 @@
  * How figures reach the page, chosen once a notebook or for a figure.
  */
 
-import { takeWord } from "../names.ts";
+import { takeWord } from "../base/names.ts";
 
 /**
  * How a figure is shown:

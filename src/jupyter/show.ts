@@ -5,9 +5,9 @@
 import { matrixBundle } from "../display/matrix_bundle.ts";
 import { matrixText } from "../display/matrix_text.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
-import { describe, InputError } from "../errors.ts";
-import { reading } from "../lists.ts";
-import { type Matrix, type MatrixInput, toMatrix } from "../matrix.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
+import { type Matrix, type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { type Kernel, notebookKernel } from "./kernel.ts";
 
 /** Something that shows itself in a notebook and on a terminal. */

@@ -3,12 +3,12 @@
  */
 
 import { countOf, formatNumber } from "../display/format.ts";
-import { describe, InputError } from "../errors.ts";
-import type { PlainObject } from "../figures/figure_data.ts";
-import { axis, base, plotlyText } from "../figures/layout.ts";
-import { SERIES } from "../figures/palette.ts";
-import { reading } from "../lists.ts";
-import { checkNames, takeOptions } from "../names.ts";
+import { describe, InputError } from "../base/errors.ts";
+import type { PlainObject } from "./figures/figure_data.ts";
+import { axis, base, plotlyText } from "./figures/layout.ts";
+import { SERIES } from "./figures/palette.ts";
+import { reading } from "../base/lists.ts";
+import { checkNames, takeOptions } from "../base/names.ts";
 import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { checkLength, checkList, checkNumberList, plainNumbers } from "./figure_input.ts";
 

@@ -8,12 +8,12 @@ import {
   outputColumns,
   queryColumns,
   valueColumns,
-} from "../core/head_layout.ts";
-import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
-import { describe, InputError } from "../errors.ts";
-import { checkArray, isCount, type MatrixInput, type RowInput } from "../matrix.ts";
-import { checkNames } from "../options.ts";
-import { toPassing, toRows } from "../question_options.ts";
+} from "../numerics/head_layout.ts";
+import { type DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
+import { toPassing, toRows } from "../engine/question_options.ts";
 import { askGradients, type GradientRows } from "./gradient_question.ts";
 
 /** A matrix of derivatives, row-major float64. */

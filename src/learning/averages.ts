@@ -3,9 +3,9 @@
  * with what an interval needs. They are right for all finite numbers; others are refused, and not counted.
  */
 
-import { describe, InputError } from "../errors.ts";
-import { isCount } from "../matrix.ts";
-import { checkNames } from "../options.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { isCount } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
 import { type Interval, intervalAround } from "./confidence.ts";
 import { Moments } from "./moments.ts";
 

@@ -2,7 +2,7 @@
  * Calls of what the caller wrote: losses, optimizers, schedules and measures may throw anything.
  */
 
-import { describe, InputError } from "../errors.ts";
+import { describe, InputError } from "../base/errors.ts";
 
 /**
  * Answers what `call` returns. An error of its own becomes the `cause` of an {@link InputError} that says what

@@ -4,12 +4,12 @@
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
-import { type HeadLayout, keyHeadOf, outputColumns } from "../core/head_layout.ts";
-import { describe, InputError } from "../errors.ts";
-import { checkColumn, checkSlot, type EditRules } from "../lazy/edits.ts";
-import { checkArray, type RowInput } from "../matrix.ts";
-import { checkNames } from "../options.ts";
-import { toPassing } from "../question_options.ts";
+import { type HeadLayout, keyHeadOf, outputColumns } from "../numerics/head_layout.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { checkColumn, checkSlot, type EditRules } from "../write/edits.ts";
+import { checkArray, type RowInput } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
+import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_question.ts";
 
 /** The scores that are made of an output. */

@@ -14,8 +14,8 @@ import {
   scoreKeys,
   toWeights,
   weighValues,
-} from "../core/attention_gradient.ts";
-import { heaviestOf } from "../core/heaviest.ts";
+} from "../numerics/attention_gradient.ts";
+import { heaviestOf } from "../numerics/heaviest.ts";
 import {
   type HeadLayout,
   keyColumns,
@@ -23,10 +23,10 @@ import {
   outputColumns,
   queryColumns,
   valueColumns,
-} from "../core/head_layout.ts";
-import { score } from "../core/score_rule.ts";
-import { type DynamicAttention, type EngineInside, insideOf } from "../dynamic_attention.ts";
-import { CapacityError, InputError } from "../errors.ts";
+} from "../numerics/head_layout.ts";
+import { score } from "../numerics/score_rule.ts";
+import { type DynamicAttention, type EngineInside, insideOf } from "../engine/dynamic_attention.ts";
+import { CapacityError, InputError } from "../base/errors.ts";
 
 /** Rows to differentiate: standing queries, or passing ones. */
 export type GradientRows =

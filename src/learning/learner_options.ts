@@ -2,10 +2,10 @@
  * The options of a learner and their check.
  */
 
-import { describe, InputError } from "../errors.ts";
-import type { RowKind } from "../lazy/newest_rows.ts";
-import { isCount } from "../matrix.ts";
-import { checkNames } from "../options.ts";
+import { describe, InputError } from "../base/errors.ts";
+import type { RowKind } from "../write/newest_rows.ts";
+import { isCount } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
 import { toTop } from "./attention_gradients.ts";
 import { checkGiven } from "./callbacks.ts";
 import { type Loss, squaredLoss } from "./losses.ts";

@@ -10,13 +10,13 @@
  * version 1 the optimizers' states had squares where they have roots now.
  */
 
-import { keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
-import { DynamicAttention, insideOf } from "../dynamic_attention.ts";
-import type { LoadOptions } from "../engine_snapshot.ts";
-import { FormatError, InputError } from "../errors.ts";
-import type { RowKind } from "../lazy/newest_rows.ts";
-import { isCount } from "../matrix.ts";
-import { checkNumbers, type SavedArray, takeNumbers } from "../saved_array.ts";
+import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
+import type { LoadOptions } from "../engine/engine_snapshot.ts";
+import { FormatError, InputError } from "../base/errors.ts";
+import type { RowKind } from "../write/newest_rows.ts";
+import { isCount } from "../base/matrix.ts";
+import { checkNumbers, type SavedArray, takeNumbers } from "../base/saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "../store/checksum.ts";
 import { MetadataReader, writeNumber } from "../store/metadata.ts";
 import { decodeTensors, encodeTensors } from "../store/safetensors.ts";

@@ -7,12 +7,12 @@
  * have are kept aside until the edits are made, so that both change or neither.
  */
 
-import { keyColumns, valueColumns } from "../core/head_layout.ts";
-import type { DynamicAttention } from "../dynamic_attention.ts";
-import { CapacityError, InputError } from "../errors.ts";
-import type { Edit, EditRules } from "../lazy/edits.ts";
-import type { RowKind } from "../lazy/newest_rows.ts";
-import type { SlotTable } from "../lazy/slot_table.ts";
+import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { CapacityError, InputError } from "../base/errors.ts";
+import type { Edit, EditRules } from "../write/edits.ts";
+import type { RowKind } from "../write/newest_rows.ts";
+import type { SlotTable } from "../write/slot_table.ts";
 import { callGiven } from "./callbacks.ts";
 import type { GradientAnswer } from "./gradient_question.ts";
 import type { LearnerConfig } from "./learner_options.ts";

@@ -3,7 +3,7 @@
  * given.
  */
 
-import { describe, InputError } from "../errors.ts";
+import { describe, InputError } from "../base/errors.ts";
 import { callCheck, callGiven } from "./callbacks.ts";
 import type { Loss } from "./losses.ts";
 

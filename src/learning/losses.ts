@@ -6,7 +6,7 @@
  * into a *prediction*, which metrics compare with the target.
  */
 
-import { describe, InputError } from "../errors.ts";
+import { describe, InputError } from "../base/errors.ts";
 
 /**
  * A loss of K scores; write one of your own by giving these. They may depend on nothing but what they are

@@ -3,9 +3,9 @@
  * over all examples, the last ones, or all with weights that fade.
  */
 
-import { describe, InputError } from "../errors.ts";
-import { isCount } from "../matrix.ts";
-import { checkNames } from "../options.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { isCount } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
 import { callCheck } from "./callbacks.ts";
 import {
   type Average,

@@ -68,7 +68,7 @@ export {
 } from "./progressive_validation.ts";
 export { SeededRandom } from "./random.ts";
 export { constantRate, inverseScaling, type RateSchedule } from "./rates.ts";
-export type { RowKind } from "../lazy/newest_rows.ts";
+export type { RowKind } from "../write/newest_rows.ts";
 export {
   AttentionError,
   CapacityError,
@@ -76,7 +76,7 @@ export {
   FormatError,
   InputError,
   SlotError,
-} from "../errors.ts";
-export type { DynamicAttention } from "../dynamic_attention.ts";
-export type { LoadOptions } from "../engine_snapshot.ts";
-export type { MatrixInput, RowInput } from "../matrix.ts";
+} from "../base/errors.ts";
+export type { DynamicAttention } from "../engine/dynamic_attention.ts";
+export type { LoadOptions } from "../engine/engine_snapshot.ts";
+export type { MatrixInput, RowInput } from "../base/matrix.ts";

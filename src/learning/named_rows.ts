@@ -3,8 +3,8 @@
  * one: then the call is refused, since it was about the row that was there when it was made.
  */
 
-import { InputError } from "../errors.ts";
-import { checkSlot, type EditRules } from "../lazy/edits.ts";
+import { InputError } from "../base/errors.ts";
+import { checkSlot, type EditRules } from "../write/edits.ts";
 
 /** Slots and who was in them. */
 export class NamedRows {

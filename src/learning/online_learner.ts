@@ -6,12 +6,12 @@
  * changed neither rows nor states nor counters.
  */
 
-import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
-import type { LoadOptions } from "../engine_snapshot.ts";
-import { describe, DisposedError, InputError } from "../errors.ts";
-import type { EditRules } from "../lazy/edits.ts";
-import { checkArray } from "../matrix.ts";
-import { checkNames } from "../options.ts";
+import { type DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
+import type { LoadOptions } from "../engine/engine_snapshot.ts";
+import { describe, DisposedError, InputError } from "../base/errors.ts";
+import type { EditRules } from "../write/edits.ts";
+import { checkArray } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
 import {
   type CheckedExample,
   type Example,

@@ -5,9 +5,9 @@
  * derivatives above 10¹⁵⁴ or below 10⁻¹⁶², a root does not.
  */
 
-import { describe, InputError } from "../errors.ts";
-import { isCount } from "../matrix.ts";
-import { checkNames } from "../options.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { isCount } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
 import { callGiven } from "./callbacks.ts";
 import { hypot, shortened } from "./lengths.ts";
 

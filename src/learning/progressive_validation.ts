@@ -2,9 +2,9 @@
  * Each example is a test first and a lesson afterwards.
  */
 
-import { describe, InputError } from "../errors.ts";
-import { isCount } from "../matrix.ts";
-import { checkNames } from "../options.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { isCount } from "../base/matrix.ts";
+import { checkNames } from "../engine/options.ts";
 import { checkGiven } from "./callbacks.ts";
 import type { Example, Target } from "./examples.ts";
 

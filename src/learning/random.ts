@@ -2,8 +2,8 @@
  * Random numbers that a seed decides, with a state that can be written down.
  */
 
-import { describe, InputError } from "../errors.ts";
-import { checkArray, isCount } from "../matrix.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { checkArray, isCount } from "../base/matrix.ts";
 
 /**
  * A small generator for initial rows and for negative samples: a counter in steps of the golden ratio, mixed

@@ -2,7 +2,7 @@
  * Learning rates over the steps of a learner.
  */
 
-import { describe, InputError } from "../errors.ts";
+import { describe, InputError } from "../base/errors.ts";
 
 /**
  * The rate of step 0, 1, 2, …; must depend on nothing else, so that a learner that is loaded goes on alike.

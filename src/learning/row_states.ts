@@ -5,7 +5,7 @@
  * numbers are overwritten at once, and a row that takes its slot starts anew.
  */
 
-import type { SlotTable, SlotWatcher } from "../lazy/slot_table.ts";
+import type { SlotTable, SlotWatcher } from "../write/slot_table.ts";
 
 /** States by slot, as they are written down. */
 export interface SavedStates {

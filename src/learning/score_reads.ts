@@ -2,8 +2,8 @@
  * The scores of an example, asked of the engine: exact, or from a row as it was last brought up to date.
  */
 
-import { outputColumns, queryColumns } from "../core/head_layout.ts";
-import { type DynamicAttention, insideOf } from "../dynamic_attention.ts";
+import { outputColumns, queryColumns } from "../numerics/head_layout.ts";
+import { type DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
 import { type CheckedExample, partnerOf, scoresOf } from "./examples.ts";
 
 /** Scores of a stale row. */

@@ -4,7 +4,7 @@
  * another number of a value or, worse, of a state that nothing computes again.
  */
 
-import { describe, FormatError } from "../errors.ts";
+import { describe, FormatError } from "../base/errors.ts";
 import { checkHeader, dataStartOf } from "./safetensors.ts";
 
 /** What a file says of its checksum before it is sealed. */

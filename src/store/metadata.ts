@@ -3,7 +3,7 @@
  * the last bit, and read only as it would be written.
  */
 
-import { describe, FormatError } from "../errors.ts";
+import { describe, FormatError } from "../base/errors.ts";
 
 /** A number as text: the shortest decimal that is this float64, "Infinity" or "-0". */
 export function writeNumber(number: number): string {

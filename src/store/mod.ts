@@ -17,6 +17,6 @@
  * @module
  */
 
-export { AttentionError, FormatError, InputError } from "../errors.ts";
-export { type Matrix } from "../matrix.ts";
+export { AttentionError, FormatError, InputError } from "../base/errors.ts";
+export { type Matrix } from "../base/matrix.ts";
 export { fromNpy, toNpy } from "./npy.ts";

@@ -14,9 +14,9 @@
  * Source: NumPy Enhancement Proposal 1, and `numpy.lib.format`.
  */
 
-import { describe, FormatError, InputError } from "../errors.ts";
-import { allocate, checkArray, type List, reading, typedArrayKind } from "../lists.ts";
-import { type Matrix, takeShaped } from "../matrix.ts";
+import { describe, FormatError, InputError } from "../base/errors.ts";
+import { allocate, checkArray, type List, reading, typedArrayKind } from "../base/lists.ts";
+import { type Matrix, takeShaped } from "../base/matrix.ts";
 
 const MAGIC = "\x93NUMPY";
 const ALIGNMENT = 64;

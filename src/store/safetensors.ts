@@ -12,15 +12,15 @@
  * Source: https://github.com/huggingface/safetensors, section "Format".
  */
 
-import { CapacityError, describe, FormatError } from "../errors.ts";
-import { isCount } from "../lists.ts";
+import { CapacityError, describe, FormatError } from "../base/errors.ts";
+import { isCount } from "../base/lists.ts";
 import {
   ELEMENT_TYPES,
   type ElementType,
   elementTypeOf,
   type SavedArray,
   type SavedArrays,
-} from "../saved_array.ts";
+} from "../base/saved_array.ts";
 
 /** What a file holds. */
 export interface TensorFile {

@@ -2,11 +2,11 @@
  * The mask of a snapshot and its check.
  */
 
-import type { HeadLayout } from "../core/head_layout.ts";
-import { describe, FormatError } from "../errors.ts";
-import type { BiasMatrix } from "../lazy/mask.ts";
-import type { SlotNumbers } from "../lazy/slot_table.ts";
-import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../saved_array.ts";
+import type { HeadLayout } from "../numerics/head_layout.ts";
+import { describe, FormatError } from "../base/errors.ts";
+import type { BiasMatrix } from "../write/mask.ts";
+import type { SlotNumbers } from "../write/slot_table.ts";
+import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../base/saved_array.ts";
 import { ROW_TENSORS } from "./saved_rows.ts";
 
 /** A mask: its matrices, or what a function said of each key slot, query slot and head. */

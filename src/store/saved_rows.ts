@@ -2,11 +2,11 @@
  * The rows of a snapshot, with their slots and positions, and their check: only rows that an engine can have had pass.
  */
 
-import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
-import { looksAtPositions, type ScoreRule } from "../core/score_rule.ts";
-import { FormatError } from "../errors.ts";
-import type { SlotNumbers } from "../lazy/slot_table.ts";
-import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../saved_array.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
+import { FormatError } from "../base/errors.ts";
+import type { SlotNumbers } from "../write/slot_table.ts";
+import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../base/saved_array.ts";
 import type { MetadataReader } from "./metadata.ts";
 
 /** Rows of one kind; the row of a free slot is zero. */

@@ -14,13 +14,13 @@
  * mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and sha256 (see `checksum.ts`).
  */
 
-import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../core/head_layout.ts";
-import type { ScoreRule } from "../core/score_rule.ts";
-import { FormatError } from "../errors.ts";
-import type { FlushPolicy } from "../lazy/planner.ts";
-import type { PendingLimits } from "../lazy/threshold.ts";
-import { isCount } from "../lists.ts";
-import { type SavedArray, type SavedArrays, takeArray } from "../saved_array.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import type { ScoreRule } from "../numerics/score_rule.ts";
+import { FormatError } from "../base/errors.ts";
+import type { FlushPolicy } from "../schedule/planner.ts";
+import type { PendingLimits } from "../schedule/threshold.ts";
+import { isCount } from "../base/lists.ts";
+import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
 import { decodeTensors, encodeTensors } from "./safetensors.ts";

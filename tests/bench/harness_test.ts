@@ -9,8 +9,8 @@ import { reasonOf } from "../../bench/subjects/messages.ts";
 import { AttuneSubject } from "../../bench/subjects/attune_subject.ts";
 import { atLeast, atMost } from "../../bench/targets.ts";
 import { leastFlops, shapeOf } from "../../bench/workload.ts";
-import { assert, assertEquals, assertThrows } from "../assert.ts";
-import { BACKENDS } from "../support/backends.ts";
+import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
+import { BACKENDS } from "../../testing/backends.ts";
 
 Deno.test("the command line is read, and what is not known is refused", () => {
   const { quick, scale, shapes, subjects, output } = parseOptions([

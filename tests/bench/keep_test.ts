@@ -3,15 +3,15 @@
 import { toBenchRecord } from "../../bench/keep.ts";
 import type { BenchResults, Measurement } from "../../bench/results.ts";
 import { shapeOf, type Workload } from "../../bench/workload.ts";
-import { FormatError } from "../../src/errors.ts";
+import { FormatError } from "../../src/base/errors.ts";
 import {
   formatBenchRecord,
   LARGEST_RECORD,
   loadBenchRecord,
   parseBenchRecord,
   RECORD_FILE,
-} from "../../src/experiments/scaling/bench_record.ts";
-import { assert, assertEquals, assertThrows } from "../assert.ts";
+} from "../../studies/scaling/bench_record.ts";
+import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
 
 function measured(workload: Workload, median: number, subject = "attune wasm"): Measurement {
   const timing = { median, spread: [median * 0.9, median * 1.1] as const, runs: 5, warm: true };

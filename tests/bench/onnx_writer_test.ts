@@ -2,7 +2,7 @@
 
 import { attentionModel, type ModelForm } from "../../bench/onnx/attention_models.ts";
 import { MessageWriter } from "../../bench/onnx/protobuf.ts";
-import { assertEquals, assertThrows } from "../assert.ts";
+import { assertEquals, assertThrows } from "../../testing/assert.ts";
 import { messagesIn, numbersIn, readFields, textsIn } from "./protobuf_reader.ts";
 
 const SHAPE = { queryCount: 300, keyCount: 70_000, headDim: 64, valueDim: 5 };

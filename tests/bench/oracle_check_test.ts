@@ -6,8 +6,8 @@ import type { Peer } from "../../bench/peers/peer.ts";
 import { PeerSubject } from "../../bench/subjects/peer_subject.ts";
 import { answerAfter, patchOf, REBUILD } from "../../bench/plan.ts";
 import { shapeOf } from "../../bench/workload.ts";
-import { referenceAttention } from "../../src/core/reference.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { referenceAttention } from "../../src/numerics/reference.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
 
 const SHAPE = shapeOf(20, 32);
 const LIMITS = { budgetMs: 1, warmUpMs: 1, leastRuns: 1 };

@@ -1,9 +1,9 @@
 // The statistics of the benchmark, on numbers whose answers are known; time comes from a clock that the test moves.
 
-import { crossing } from "../../src/experiments/scaling/crossing.ts";
+import { crossing } from "../../studies/scaling/crossing.ts";
 import { hasSettled, quantile, summarize } from "../../bench/statistics.ts";
 import { time } from "../../bench/stopwatch.ts";
-import { assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { assertAlmostEquals, assertEquals, assertThrows } from "../../testing/assert.ts";
 
 Deno.test("quantiles are interpolated and do not disturb the samples", () => {
   const samples = [4, 1, 3, 2];

@@ -1,9 +1,9 @@
 // The library bundled into a user's program, on the Node of this machine and in a browser.
 
 import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
-import { assertEquals } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import { assertEquals } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
 import { assertRight, bundledProgram } from "./bundled_program.ts";
 
 const OLDEST_NODE = 20;

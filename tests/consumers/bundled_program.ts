@@ -1,7 +1,7 @@
 // A user's program with the library in it, and the judge of what it saw.
 
-import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "../assert.ts";
-import { assertAccurate } from "../support/accuracy.ts";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "../../testing/assert.ts";
+import { assertAccurate } from "../../testing/accuracy.ts";
 import type { Seen } from "./program.ts";
 import { ConsumerProject } from "./project.ts";
 

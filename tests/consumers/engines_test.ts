@@ -1,7 +1,7 @@
 // What users load uses nothing that their engine may lack: no library feature newer than ES2022, but for the symbols
 // of `using`, and no syntax newer than ES2022. Node 20, the oldest that is tried, has all of that.
 
-import { assertEquals, assertMatch } from "../assert.ts";
+import { assertEquals, assertMatch } from "../../testing/assert.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { ConsumerProject, ENTRY_POINTS } from "./project.ts";
 

@@ -3,9 +3,9 @@
 // The library on the lines of Node that are in use: bundled into a program, and as the package that `deno pack` makes
 // of it, whose declarations TypeScript checks.
 
-import { assertEquals } from "../assert.ts";
+import { assertEquals } from "../../testing/assert.ts";
 import { bundle } from "../../tools/bundle.ts";
-import { findProgram, requires } from "../requirements.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
 import { assertRight, bundledProgram } from "./bundled_program.ts";
 import { ConsumerProject, ENTRY_POINTS } from "./project.ts";
 

@@ -1,7 +1,7 @@
 // The types of every entry point hold under the compiler options of whoever imports it, and a program runs there.
 
-import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { IS_LONG } from "../requirements.ts";
+import { assert, assertEquals, assertMatch } from "../../testing/assert.ts";
+import { IS_LONG } from "../../testing/requirements.ts";
 import { ConsumerProject, ENTRY_POINTS } from "./project.ts";
 
 const IMPORTS = Object.keys(ENTRY_POINTS)

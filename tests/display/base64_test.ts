@@ -1,6 +1,6 @@
-import { assertEquals } from "../assert.ts";
+import { assertEquals } from "../../testing/assert.ts";
 import { toBase64 } from "../../src/display/base64.ts";
-import { Random } from "../support/random.ts";
+import { Random } from "../../testing/random.ts";
 
 Deno.test("bytes of every length and more than one piece read as base64", () => {
   const random = new Random(64);

@@ -1,7 +1,7 @@
 // Text and data stay text and data in a page.
 
 import { embedJson, embedScript, escapeHtml } from "../../src/display/escape.ts";
-import { assertEquals, assertFalse } from "../assert.ts";
+import { assertEquals, assertFalse } from "../../testing/assert.ts";
 
 Deno.test("escaping: text cannot become markup", () => {
   assertEquals(escapeHtml(`<b a="1" b='2'>&`), "&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;");

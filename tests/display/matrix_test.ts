@@ -6,8 +6,8 @@ import { matrixBundle } from "../../src/display/matrix_bundle.ts";
 import { matrixText } from "../../src/display/matrix_text.ts";
 import { DISPLAY } from "../../src/display/mime_bundle.ts";
 import { shownMatrix } from "../../src/display/shown_matrix.ts";
-import { assert, assertEquals, assertFalse, assertLess, assertStringIncludes } from "../assert.ts";
-import { decodePng } from "../support/png_reader.ts";
+import { assert, assertEquals, assertFalse, assertLess, assertStringIncludes } from "../../testing/assert.ts";
+import { decodePng } from "../../testing/png_reader.ts";
 
 function matrixOf(rows: number, columns: number, entry: (at: number) => number): Matrix {
   return shownMatrix(Float32Array.from({ length: rows * columns }, (_, at) => entry(at)), [rows, columns]);

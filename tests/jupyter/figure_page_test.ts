@@ -4,12 +4,12 @@
 // that was meant as text. Pictures of what was seen are kept.
 
 import { type Browser, chromium, type Page } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { DISPLAY, type Figure } from "../../src/jupyter/mod.ts";
 import { embeddedLibrary } from "../../src/jupyter/plotly_page.ts";
-import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
-import { keepScreenshot } from "../support/screenshots.ts";
+import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { keepScreenshot } from "../../testing/screenshots.ts";
 import { allFigures, EVIL } from "./support.ts";
 
 const browserPath = findProgram("chromium", "google-chrome", "chrome");

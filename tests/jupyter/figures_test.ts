@@ -1,8 +1,8 @@
 // What the figures are made of: data, labels, refusals, and what each front end gets.
 
 import { DynamicAttention } from "../../mod.ts";
-import { InputError } from "../../src/errors.ts";
-import { PALETTES } from "../../src/figures/palette.ts";
+import { InputError } from "../../src/base/errors.ts";
+import { PALETTES } from "../../src/jupyter/figures/palette.ts";
 import { paretoFront } from "../../src/jupyter/cost_against_error.ts";
 import {
   attentionChange,
@@ -28,8 +28,8 @@ import {
   assertFalse,
   assertRejects,
   assertThrows,
-} from "../assert.ts";
-import { decodePng } from "../support/png_reader.ts";
+} from "../../testing/assert.ts";
+import { decodePng } from "../../testing/png_reader.ts";
 import { allFigures } from "./support.ts";
 
 const MEDIA = ["text/plain", "text/html", "application/vnd.plotly.v1+json", "image/png"];

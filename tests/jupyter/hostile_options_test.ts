@@ -18,9 +18,9 @@ import {
   staleness,
 } from "../../src/jupyter/mod.ts";
 import { liveFigure, select, slider } from "../../src/jupyter/widgets/mod.ts";
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../assert.ts";
-import { as } from "../support/bad_calls.ts";
-import { outcome, VALUES } from "../support/hostile_values.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
+import { as } from "../../testing/bad_calls.ts";
+import { outcome, VALUES } from "../../testing/hostile_values.ts";
 
 async function makeEngine(): Promise<DynamicAttention> {
   return await DynamicAttention.create({ query: [[1, 0]], key: [[1, 0], [0, 1]], value: [[1], [2]] });

@@ -9,7 +9,7 @@ import {
   assertGreaterOrEqual,
   assertMatch,
   assertStringIncludes,
-} from "../assert.ts";
+} from "../../testing/assert.ts";
 
 const moduleOf = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
 const IMPORTS = `import { DynamicAttention } from ${moduleOf("mod.ts")};

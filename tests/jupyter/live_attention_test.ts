@@ -6,9 +6,9 @@ import { liveAttention, type LiveAttentionOptions } from "../../src/jupyter/mod.
 import { weightsPicture } from "../../src/jupyter/live/still_picture.ts";
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
 import { liveProgramSource, unpackedProgram } from "../../tools/live_program.ts";
-import { assert, assertEquals, assertFalse, assertThrows } from "../assert.ts";
-import { decodePng } from "../support/png_reader.ts";
-import { exampleOptions, WORDS } from "../support/live_example.ts";
+import { assert, assertEquals, assertFalse, assertThrows } from "../../testing/assert.ts";
+import { decodePng } from "../../testing/png_reader.ts";
+import { exampleOptions, WORDS } from "../../testing/live_example.ts";
 
 const HOSTILE = `"'><img src=x onerror="document.title='run'"></script><script>alert(1)</script>&amp;`;
 

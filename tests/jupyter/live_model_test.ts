@@ -4,8 +4,8 @@ import { DynamicAttention } from "../../mod.ts";
 import { type FigureData, packMatrix } from "../../src/jupyter/live/figure_data.ts";
 import { canTurn, keyWithEntry, scaledKey, turnedKey } from "../../src/jupyter/live/page/key_edits.ts";
 import { LiveModel } from "../../src/jupyter/live/page/model.ts";
-import { assert, assertAlmostEquals, assertEquals, assertGreater } from "../assert.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertAlmostEquals, assertEquals, assertGreater } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
 
 const ROWS = 9, HEADS = 2, DIM = 6, VALUES = 4;
 

@@ -5,12 +5,12 @@
 
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { DynamicAttention } from "../../mod.ts";
-import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { liveAttention } from "../../src/jupyter/mod.ts";
-import { assert, assertAlmostEquals, assertEquals, assertGreater } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
-import { exampleOptions, WORDS } from "../support/live_example.ts";
-import { keepScreenshot } from "../support/screenshots.ts";
+import { assert, assertAlmostEquals, assertEquals, assertGreater } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { exampleOptions, WORDS } from "../../testing/live_example.ts";
+import { keepScreenshot } from "../../testing/screenshots.ts";
 
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");

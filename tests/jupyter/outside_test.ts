@@ -1,10 +1,10 @@
 // Outside of a notebook: what shows is printed, what interrupts is a signal, and nothing needs a permission it does not
 // say it needs.
 
-import { InputError } from "../../src/errors.ts";
+import { InputError } from "../../src/base/errors.ts";
 import { display, interruptible, show } from "../../src/jupyter/mod.ts";
 import { notebookKernel } from "../../src/jupyter/kernel.ts";
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../assert.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../../testing/assert.ts";
 
 const MODULE = new URL("../../src/jupyter/mod.ts", import.meta.url).href;
 

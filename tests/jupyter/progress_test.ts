@@ -1,6 +1,6 @@
 // Progress with a clock of our own: what is drawn and when, and that the loop is the same with it and without.
 
-import { InputError } from "../../src/errors.ts";
+import { InputError } from "../../src/base/errors.ts";
 import { progress, type ProgressOptions } from "../../src/jupyter/mod.ts";
 import { ProgressLoop } from "../../src/jupyter/progress.ts";
 import {
@@ -24,7 +24,7 @@ import {
   assertRejects,
   assertStringIncludes,
   assertThrows,
-} from "../assert.ts";
+} from "../../testing/assert.ts";
 
 /** A loop whose clock the test moves, and what it drew. */
 function watched<T>(source: Iterable<T> | AsyncIterable<T>, options: ProgressOptions = {}) {

@@ -13,7 +13,7 @@ import {
   readAttention,
   staleness,
 } from "../../src/jupyter/mod.ts";
-import { Random } from "../support/random.ts";
+import { Random } from "../../testing/random.ts";
 
 /** Each of them sets `globalThis.harmed` if a page runs it. */
 export const EVIL: readonly string[] = [

@@ -1,8 +1,8 @@
 // Bytes in pieces of any size come out as they went in, also where more is asked for than there is room at first.
 
 import { ByteReader, type ByteSource, EndOfStream } from "../../src/kernel/zmtp/byte_reader.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
 
 /** Gives bytes in pieces of random sizes. */
 function sourceOf(bytes: Uint8Array, random: Random): ByteSource {

@@ -4,7 +4,7 @@ import { completionAt, expressionAt, toPoints, toUnits } from "../../src/kernel/
 import { namesOf } from "../../src/kernel/cell/names.ts";
 import { parseCell, type ParsedCell } from "../../src/kernel/cell/parser.ts";
 import { rewriteCell } from "../../src/kernel/cell/rewrite.ts";
-import { assert, assertEquals } from "../assert.ts";
+import { assert, assertEquals } from "../../testing/assert.ts";
 
 function parsed(code: string): ParsedCell {
   const cell = parseCell(code);

@@ -5,7 +5,7 @@ import { ProtocolError } from "../../src/kernel/errors.ts";
 import { MessageCodec } from "../../src/kernel/protocol/codec.ts";
 import { formatConnection, newConnection, parseConnection } from "../../src/kernel/protocol/connection.ts";
 import { createMessage } from "../../src/kernel/protocol/message.ts";
-import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
 
 const codec = new MessageCodec("secret");
 const text = (frame: Uint8Array) => new TextDecoder().decode(frame);

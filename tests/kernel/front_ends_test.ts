@@ -3,15 +3,15 @@
 // Our kernel under the front ends that are installed: nothing is lost under nbconvert, and Jupyter's own client is content.
 // `ATTUNE_LONG=1` asks for 2,000 outputs.
 
-import { assert, assertEquals } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
-import { installKernel, jupyterHome, notebookOf } from "./support/notebook_server.ts";
+import { assert, assertEquals } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { installKernel, jupyterHome, notebookOf } from "../../testing/kernel/notebook_server.ts";
 
 const nbconvert = findProgram("jupyter-nbconvert");
 const needsNbconvert = requires("jupyter nbconvert", nbconvert, "apt-get install jupyter-nbconvert");
 const jupyter = findProgram("jupyter");
 const needsClient = requires("jupyter", jupyter, "apt-get install jupyter-client");
-const CHECKS = new URL("./support/jupyter_client_checks.py", import.meta.url).pathname;
+const CHECKS = new URL("../../testing/kernel/jupyter_client_checks.py", import.meta.url).pathname;
 const isLong = Deno.env.get("ATTUNE_LONG") === "1";
 
 const OUTPUTS_PER_CELL = 10;

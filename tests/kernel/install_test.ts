@@ -6,8 +6,8 @@ import { findFrontEnd } from "../../src/kernel/install/front_end.ts";
 import { iconPng, iconSvg } from "../../src/kernel/install/icons.ts";
 import { KernelError } from "../../src/kernel/errors.ts";
 import { ENTRY_POINTS, packageAddresses } from "../../src/kernel/packages.ts";
-import { assert, assertEquals, assertThrows } from "../assert.ts";
-import { PROTOCOL_CHECKS } from "./support/protocol_checks.ts";
+import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
+import { PROTOCOL_CHECKS } from "../../testing/kernel/protocol_checks.ts";
 
 const MAIN = new URL("../../src/kernel/main.ts", import.meta.url).pathname;
 

@@ -12,7 +12,7 @@ import {
 import { MessageCodec } from "../../src/kernel/protocol/codec.ts";
 import { createMessage, type JsonObject, type Message } from "../../src/kernel/protocol/message.ts";
 import { Peer } from "../../src/kernel/zmtp/peer.ts";
-import { assert, assertEquals, assertGreater, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertGreater, assertRejects } from "../../testing/assert.ts";
 
 const kinds = (outputs: readonly Message[]) => outputs.map(({ header }) => header.msg_type);
 const contents = (outputs: readonly Message[]) => outputs.map(({ content }) => content);

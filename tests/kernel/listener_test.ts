@@ -1,7 +1,7 @@
 // The loop that takes connections: refused ones are closed, served ones as long as they are served, and all in the end.
 
 import { Listener } from "../../src/kernel/listener.ts";
-import { assertEquals } from "../assert.ts";
+import { assertEquals } from "../../testing/assert.ts";
 
 const HOST = "127.0.0.1";
 

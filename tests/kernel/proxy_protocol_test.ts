@@ -1,8 +1,8 @@
 // Our kernel against the checks of the messaging protocol, each with a kernel of its own.
 
 import type { Message } from "../../src/kernel/protocol/message.ts";
-import { startProxy } from "./support/start_proxy.ts";
-import { PROTOCOL_CHECKS } from "./support/protocol_checks.ts";
+import { startProxy } from "../../testing/kernel/start_proxy.ts";
+import { PROTOCOL_CHECKS } from "../../testing/kernel/protocol_checks.ts";
 
 /** These end the kernel; all others can share one. */
 const ENDING = /^(shutdown|restart)/;

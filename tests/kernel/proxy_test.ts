@@ -9,10 +9,10 @@ import { MessageCodec } from "../../src/kernel/protocol/codec.ts";
 import { formatConnection, newConnection, parseConnection } from "../../src/kernel/protocol/connection.ts";
 import { createMessage, type Message } from "../../src/kernel/protocol/message.ts";
 import { Peer } from "../../src/kernel/zmtp/peer.ts";
-import { assert, assertEquals, assertGreater } from "../assert.ts";
-import { GPU } from "../support/backends.ts";
-import { childOf, proxyCommand, rejectedBy, startProxy } from "./support/start_proxy.ts";
-import { eventually } from "./support/protocol_checks.ts";
+import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
+import { GPU } from "../../testing/backends.ts";
+import { childOf, proxyCommand, rejectedBy, startProxy } from "../../testing/kernel/start_proxy.ts";
+import { eventually } from "../../testing/kernel/protocol_checks.ts";
 
 const isLong = Deno.env.get("ATTUNE_LONG") === "1";
 const plain = (text: unknown) => stripVTControlCharacters(String(text));

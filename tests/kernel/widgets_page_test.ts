@@ -3,11 +3,11 @@
 // Widgets in Jupyter's own page: what the reader moves in the browser changes what the kernel computes.
 
 import { chromium, type Page } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
-import { assert, assertEquals } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
-import { keepScreenshot } from "../support/screenshots.ts";
-import { notebookOf, startNotebookServer } from "./support/notebook_server.ts";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import { assert, assertEquals } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { keepScreenshot } from "../../testing/screenshots.ts";
+import { notebookOf, startNotebookServer } from "../../testing/kernel/notebook_server.ts";
 
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsNotebook = requires(

@@ -5,9 +5,9 @@ import { ByteReader, EndOfStream } from "../../src/kernel/zmtp/byte_reader.ts";
 import { encodeCommand, encodeMessage, readFrame } from "../../src/kernel/zmtp/frames.ts";
 import { encodeIntroduction } from "../../src/kernel/zmtp/handshake.ts";
 import { type Frames, Peer, type PeerOptions } from "../../src/kernel/zmtp/peer.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
-import { findPython, requires } from "../requirements.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
+import { findPython, requires } from "../../testing/requirements.ts";
+import { Random } from "../../testing/random.ts";
 
 const bytes = (words: string) => new TextEncoder().encode(words);
 const texts = (frames: Frames) => frames.map((frame) => new TextDecoder().decode(frame));

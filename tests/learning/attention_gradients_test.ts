@@ -9,19 +9,19 @@ import {
   InputError,
   SlotError,
 } from "../../mod.ts";
-import { createEngine } from "../../src/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import {
   type AttentionGradients,
   attentionGradients,
   type GradientMatrix,
 } from "../../src/learning/attention_gradients.ts";
-import { referenceAttention } from "../../src/core/reference.ts";
-import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../assert.ts";
-import { largestDifference, matrixOf } from "../support/accuracy.ts";
-import { BACKENDS, SlowBackend } from "../support/backends.ts";
-import { differencesOf, largestOf, lossOf } from "../support/finite_differences.ts";
-import { MemoryModel, type ModelRule } from "../support/memory_model.ts";
-import { Random } from "../support/random.ts";
+import { referenceAttention } from "../../src/numerics/reference.ts";
+import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
+import { largestDifference, matrixOf } from "../../testing/accuracy.ts";
+import { BACKENDS, SlowBackend } from "../../testing/backends.ts";
+import { differencesOf, largestOf, lossOf } from "../../testing/finite_differences.ts";
+import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
+import { Random } from "../../testing/random.ts";
 
 /** What finite differences are trusted with, relative to the largest derivative, and to what could cancel. */
 const RELATIVE = 1e-7, OF_TERMS = 2e-12;

@@ -17,9 +17,9 @@ import {
 } from "../../src/learning/mod.ts";
 import { Moments } from "../../src/learning/moments.ts";
 import { studentQuantile } from "../../src/learning/confidence.ts";
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
-import { magnitudeOf, ratio, toExact } from "../support/exact.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../../testing/assert.ts";
+import { magnitudeOf, ratio, toExact } from "../../testing/exact.ts";
+import { Random } from "../../testing/random.ts";
 
 const MAX = Number.MAX_VALUE, MIN = Number.MIN_VALUE;
 

@@ -17,8 +17,8 @@ import {
   sgd,
   squaredLoss,
 } from "../../src/learning/mod.ts";
-import { assert, assertAlmostEquals, assertEquals, assertInstanceOf, assertRejects } from "../assert.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertAlmostEquals, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
 
 /** One query that weighs two keys alike, so that its derivative is known: ∂L/∂v_j = (o − y) / 2. */
 function create(value: readonly (readonly number[])[] = [[1], [3]]) {

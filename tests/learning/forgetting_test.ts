@@ -20,9 +20,9 @@ import {
   type Target,
 } from "../../src/learning/mod.ts";
 import { decodeTensors } from "../../src/store/safetensors.ts";
-import { assert, assertEquals, assertNotEquals } from "../assert.ts";
-import { BACKENDS, casesOn } from "../support/backends.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertEquals, assertNotEquals } from "../../testing/assert.ts";
+import { BACKENDS, casesOn } from "../../testing/backends.ts";
+import { Random } from "../../testing/random.ts";
 
 /**
  * Backends on which a head row that is computed from scratch has the same bits whatever rows are beside it.

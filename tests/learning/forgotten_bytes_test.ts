@@ -4,11 +4,11 @@
 import { type BackendName, DynamicAttention } from "../../mod.ts";
 import { adagrad, adam, OnlineLearner, type Optimizer } from "../../src/learning/mod.ts";
 import { RowStates } from "../../src/learning/row_states.ts";
-import { SlotTable } from "../../src/lazy/slot_table.ts";
+import { SlotTable } from "../../src/write/slot_table.ts";
 import { decodeTensors } from "../../src/store/safetensors.ts";
-import { assert, assertEquals } from "../assert.ts";
-import { arraysHeldAfter } from "../support/held_arrays.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertEquals } from "../../testing/assert.ts";
+import { arraysHeldAfter } from "../../testing/held_arrays.ts";
+import { Random } from "../../testing/random.ts";
 
 /** Backends whose own states keep nothing of a row that was deleted. */
 const BACKENDS_THAT_FORGET: readonly BackendName[] = ["array", "wasm"];

@@ -4,8 +4,8 @@
 import { grad, init, numpy as np } from "@jax-js/jax";
 import { DynamicAttention } from "../../mod.ts";
 import { attentionGradients } from "../../src/learning/attention_gradients.ts";
-import { assert, assertEquals } from "../assert.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertEquals } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
 
 const HEADS = 4, KV_HEADS = 2, D = 3, DV = 2, ROWS = 3, KEYS = 6, SCALE = 0.7, SOFTCAP = 1.5;
 

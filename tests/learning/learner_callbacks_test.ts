@@ -12,9 +12,9 @@ import {
   type Optimizer,
   squaredLoss,
 } from "../../src/learning/mod.ts";
-import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { BACKENDS } from "../support/backends.ts";
-import { Random } from "../support/random.ts";
+import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
+import { BACKENDS } from "../../testing/backends.ts";
+import { Random } from "../../testing/random.ts";
 
 const QUERIES = 3, KEYS = 4, D = 3, DV = 2;
 

@@ -4,9 +4,9 @@
 import fc from "fast-check";
 import { DynamicAttention } from "../../mod.ts";
 import { attentionGradients, OnlineLearner, sgd } from "../../src/learning/mod.ts";
-import { assertEquals } from "../assert.ts";
-import { BACKENDS } from "../support/backends.ts";
-import { Random } from "../support/random.ts";
+import { assertEquals } from "../../testing/assert.ts";
+import { BACKENDS } from "../../testing/backends.ts";
+import { Random } from "../../testing/random.ts";
 
 const RATE = 0.25, DECAY = 0.125;
 

@@ -2,11 +2,11 @@
 // the engine: they take effect one after another, each as a whole or not at all.
 
 import { BackendError, DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
-import { createEngine } from "../../src/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { adagrad, adam, attentionGradients, OnlineLearner } from "../../src/learning/mod.ts";
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "../assert.ts";
-import { BACKENDS, casesOn, FailingBackend, SlowBackend } from "../support/backends.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
+import { BACKENDS, casesOn, FailingBackend, SlowBackend } from "../../testing/backends.ts";
+import { Random } from "../../testing/random.ts";
 
 /** Of each kind, since a slow backend takes its time; many more with ATTUNE_LONG=1. */
 const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 60 : 5;

@@ -10,10 +10,10 @@ import {
   type Optimizer,
   sgd,
 } from "../../src/learning/mod.ts";
-import { assertEquals, assertNotEquals, assertRejects } from "../assert.ts";
-import { BACKENDS } from "../support/backends.ts";
-import { forge } from "../support/forged_files.ts";
-import { Random } from "../support/random.ts";
+import { assertEquals, assertNotEquals, assertRejects } from "../../testing/assert.ts";
+import { BACKENDS } from "../../testing/backends.ts";
+import { forge } from "../../testing/forged_files.ts";
+import { Random } from "../../testing/random.ts";
 
 const STEPS = 6;
 

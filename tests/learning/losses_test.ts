@@ -14,8 +14,8 @@ import {
   sgd,
   squaredLoss,
 } from "../../src/learning/mod.ts";
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
 
 const random = new Random(6);
 

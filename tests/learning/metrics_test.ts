@@ -14,8 +14,8 @@ import {
   WindowMean,
 } from "../../src/learning/mod.ts";
 import { studentQuantile } from "../../src/learning/confidence.ts";
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
-import { Random } from "../support/random.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
 
 const random = new Random(14);
 const numbers = Array.from({ length: 300 }, () => 5 + random.normal());

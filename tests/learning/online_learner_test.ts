@@ -2,7 +2,7 @@
 // touched; calls take effect in order, or not at all.
 
 import { DynamicAttention, type DynamicAttentionOptions, InputError, SlotError } from "../../mod.ts";
-import { createEngine } from "../../src/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import {
   adagrad,
   adam,
@@ -15,7 +15,7 @@ import {
   squaredLoss,
   type Target,
 } from "../../src/learning/mod.ts";
-import { referenceAttention, type ReferenceCase } from "../../src/core/reference.ts";
+import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";
 import {
   assert,
   assertAlmostEquals,
@@ -23,9 +23,9 @@ import {
   assertNotEquals,
   assertRejects,
   assertThrows,
-} from "../assert.ts";
-import { BACKENDS, SlowBackend } from "../support/backends.ts";
-import { Random } from "../support/random.ts";
+} from "../../testing/assert.ts";
+import { BACKENDS, SlowBackend } from "../../testing/backends.ts";
+import { Random } from "../../testing/random.ts";
 
 const HEADS = 4, KV_HEADS = 2, D = 3, DV = 2, QUERIES = 3, KEYS = 6;
 

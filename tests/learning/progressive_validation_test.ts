@@ -2,7 +2,7 @@
 
 import { InputError } from "../../mod.ts";
 import { MAE, progressiveValidation, RMSE } from "../../src/learning/mod.ts";
-import { assertEquals, assertRejects } from "../assert.ts";
+import { assertEquals, assertRejects } from "../../testing/assert.ts";
 
 function recorder() {
   const calls: string[] = [];

@@ -3,7 +3,7 @@
 
 import { InputError } from "../../mod.ts";
 import { SeededRandom } from "../../src/learning/mod.ts";
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../assert.ts";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../../testing/assert.ts";
 
 Deno.test("the sequence of a seed is what it was, and its state is the seed of what follows", () => {
   const random = new SeededRandom(7);

@@ -21,7 +21,7 @@ import {
   sgd,
   squaredLoss,
 } from "../../src/learning/mod.ts";
-import { assert, assertEquals, assertRejects } from "../assert.ts";
+import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 
 const live = await DynamicAttention.create({ query: [[1, 2]], key: [[1, 0], [0, 1]], value: [[1], [2]] });
 const learner = new OnlineLearner(live, { optimizer: adagrad() });

@@ -3,13 +3,13 @@
 // A live figure all the way: a cell makes it in a real kernel, nbconvert makes a page of the notebook, and it lives there.
 
 import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { formatNotebook, type Notebook } from "../../tools/notebooks/document.ts";
 import { executeNotebook } from "../../tools/notebooks/execute.ts";
-import { assertEquals } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
-import { convert, requiresJupyter } from "../support/nbconvert.ts";
-import { keepScreenshot } from "../support/screenshots.ts";
+import { assertEquals } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { convert, requiresJupyter } from "../../testing/nbconvert.ts";
+import { keepScreenshot } from "../../testing/screenshots.ts";
 
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
 const needsJupyter = requiresJupyter();

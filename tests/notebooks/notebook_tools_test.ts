@@ -6,7 +6,7 @@ import { type Cell, formatNotebook, type Notebook, parseNotebook } from "../../t
 import { CellError, executeNotebook } from "../../tools/notebooks/execute.ts";
 import { missingData } from "../../tools/notebooks/local_data.ts";
 import { OutputCollector } from "../../tools/notebooks/outputs.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
 
 const message = (type: string, content: JsonObject) => createMessage("kernel", type, content);
 const stream = (name: string, text: string) => message("stream", { name, text });

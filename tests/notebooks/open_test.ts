@@ -4,12 +4,12 @@
 // get it. Nothing outside of a folder of its own is written.
 
 import { chromium } from "playwright-core";
-import { BROWSER_SWITCHES } from "../../src/experiments/browser.ts";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { parseNotebook } from "../../tools/notebooks/document.ts";
-import { assert, assertEquals } from "../assert.ts";
-import { findProgram, requires } from "../requirements.ts";
-import { denoFolder, startJupyter } from "../support/jupyter_server.ts";
-import { keepScreenshot } from "../support/screenshots.ts";
+import { assert, assertEquals } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { denoFolder, startJupyter } from "../../testing/jupyter_server.ts";
+import { keepScreenshot } from "../../testing/screenshots.ts";
 
 const OPEN = new URL("../../notebooks/open.ts", import.meta.url);
 const NOTEBOOK = new URL("../../notebooks/01_quickstart.ipynb", import.meta.url);

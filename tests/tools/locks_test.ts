@@ -1,9 +1,9 @@
 // What a command fetches from npm is what it needs. `deno task` first fetches all that the configuration's own lock
 // file and imports name, whatever the task; so they name nothing, and each task names its lock file.
 
-import { assertEquals } from "../assert.ts";
+import { assertEquals } from "../../testing/assert.ts";
 import { lockedModules } from "../../tools/renew_locks.ts";
-import { IS_LONG } from "../requirements.ts";
+import { IS_LONG } from "../../testing/requirements.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

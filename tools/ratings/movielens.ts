@@ -6,7 +6,7 @@ import {
   type SourceFilm,
   type SourceRating,
   toRatingData,
-} from "../../src/experiments/recommendation/ratings.ts";
+} from "../../studies/recommendation/ratings.ts";
 import type { Column } from "./r_data_frame.ts";
 
 const NO_GENRES = "(no genres listed)";

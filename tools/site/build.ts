@@ -25,7 +25,7 @@ export async function buildSite(
   const [page, style, script, exhibits] = await Promise.all([
     Deno.readTextFile(new URL("page.html", import.meta.url)),
     Deno.readTextFile(new URL("page.css", import.meta.url)),
-    bundle(new URL("src/site/main.ts", ROOT), { external: UNUSED, format: "esm" }),
+    bundle(new URL("playground/main.ts", ROOT), { external: UNUSED, format: "esm" }),
     gallery(notebooks ?? "notebooks/"),
   ]);
   const program = embedScript(script.trim());

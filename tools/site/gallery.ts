@@ -4,7 +4,7 @@
 // notebook no longer has is an error.
 
 import { escapeHtml } from "../../src/display/escape.ts";
-import type { Theme } from "../../src/figures/palette.ts";
+import type { Theme } from "../../src/jupyter/figures/palette.ts";
 import { parseNotebook } from "../notebooks/document.ts";
 import { sectionsOf, toHtml } from "./markdown.ts";
 import { figurePicture, figuresOf, type NotebookFigure } from "./notebook_figures.ts";

@@ -1,11 +1,11 @@
 // Figures out of committed notebooks, as SVG in the colours of light and of dark pages. Notebooks hold them painted for light
 // ones, so each colour of that palette is exchanged for the one of the same name.
 
-import type { FigureData, PlainObject, PlainValue } from "../../src/figures/figure_data.ts";
-import { PALETTES, type Theme } from "../../src/figures/palette.ts";
-import { drawPicture } from "../../src/figures/picture/picture.ts";
-import { objectOf, titleOf } from "../../src/figures/picture/plain_reader.ts";
-import { Rasterizer } from "../../src/figures/picture/rasterizer.ts";
+import type { FigureData, PlainObject, PlainValue } from "../../src/jupyter/figures/figure_data.ts";
+import { PALETTES, type Theme } from "../../src/jupyter/figures/palette.ts";
+import { drawPicture } from "../../src/jupyter/figures/picture/picture.ts";
+import { objectOf, titleOf } from "../../src/jupyter/figures/picture/plain_reader.ts";
+import { Rasterizer } from "../../src/jupyter/figures/picture/rasterizer.ts";
 import { joined, type Notebook } from "../notebooks/document.ts";
 
 /** A figure of a notebook. */

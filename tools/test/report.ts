@@ -2,7 +2,7 @@
 
 import type { Counts, Outcome } from "./run_file.ts";
 
-/** How the line of a test begins that says which program is missing; see tests/requirements.ts. */
+/** How the line of a test begins that says which program is missing; see testing/requirements.ts. */
 const LACK = /^Tests are skipped: (.+)$/gm;
 /** How the line of a test begins that says on which device a backend ran. */
 const DEVICE = /^Tests of (\S+ run on: .+)$/gm;

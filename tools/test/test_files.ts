@@ -78,7 +78,7 @@ async function findExamples(root: URL): Promise<string[]> {
     ...top.filter(({ name, isFile }) => isFile && /\.(md|ts)$/.test(name)).map(({ name }) => name),
     ...await listFiles(root, "docs/"),
     ...await listFiles(root, "src/"),
-  ].filter((path) => /\.(md|ts)$/.test(path) && !path.startsWith("src/experiments/"));
+  ].filter((path) => /\.(md|ts)$/.test(path) && !path.startsWith("studies/"));
   const found: string[] = [];
   for (const path of paths.sort()) {
     if (await hasExamples(root, path)) found.push(path);

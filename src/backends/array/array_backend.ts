@@ -19,22 +19,22 @@ import type {
   Since,
   Work,
 } from "../backend.ts";
-import { attempt } from "../attempt.ts";
-import { emptyReadout } from "../empty_readout.ts";
-import { GIVEN } from "../reason.ts";
+import { attempt } from "../../base/attempt.ts";
+import { emptyReadout } from "../host/empty_readout.ts";
+import { GIVEN } from "../host/reason.ts";
 import { NO_ROW } from "../since.ts";
-import { checkArrayNames, type SavedArrays } from "../../saved_array.ts";
-import { queryColumns } from "../../core/head_layout.ts";
-import { CapacityError } from "../../errors.ts";
-import { Certifier, NO_WEIGHT_ROUNDING } from "../certifier.ts";
-import type { KeyBlock, KeyExchange } from "../float64/key_block.ts";
-import { KeyStore } from "../float64/key_store.ts";
-import { Kernels } from "../float64/kernels.ts";
-import { RowStates } from "../float64/row_states.ts";
-import type { RowTotals } from "../float64/row_totals.ts";
-import { RowStore } from "../row_store.ts";
-import { restoreStates, saveStates, STATE_NAMES } from "../float64/saved_states.ts";
-import { ValueSpread } from "../value_spread.ts";
+import { checkArrayNames, type SavedArrays } from "../../base/saved_array.ts";
+import { queryColumns } from "../../numerics/head_layout.ts";
+import { CapacityError } from "../../base/errors.ts";
+import { Certifier, NO_WEIGHT_ROUNDING } from "../host/certifier.ts";
+import type { KeyBlock, KeyExchange } from "../host/key_block.ts";
+import { KeyStore } from "../host/key_store.ts";
+import { Kernels } from "../host/kernels.ts";
+import { RowStates } from "../host/row_states.ts";
+import type { RowTotals } from "../host/row_totals.ts";
+import { RowStore } from "../host/row_store.ts";
+import { restoreStates, saveStates, STATE_NAMES } from "../host/saved_states.ts";
+import { ValueSpread } from "../host/value_spread.ts";
 
 /** Of an exchange that nobody patches by. */
 const NOT_COMPARED = new Uint8Array(0);

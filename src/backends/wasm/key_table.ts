@@ -5,9 +5,9 @@
  */
 
 import type { RowChanges, RowSource } from "../backend.ts";
-import { type HeadLayout, keyColumns, valueColumns } from "../../core/head_layout.ts";
-import { equalRun, RowStore } from "../row_store.ts";
-import type { ValueRows } from "../value_spread.ts";
+import { type HeadLayout, keyColumns, valueColumns } from "../../numerics/head_layout.ts";
+import { equalRun, RowStore } from "../host/row_store.ts";
+import type { ValueRows } from "../host/value_spread.ts";
 import { MemoryTable } from "./memory_table.ts";
 import { type Arena, columnsOf, writeValue } from "./row_blocks.ts";
 

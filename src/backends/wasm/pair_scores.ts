@@ -3,10 +3,10 @@
  */
 
 import type { Work } from "../backend.ts";
-import { type HeadLayout, keyHeadOf } from "../../core/head_layout.ts";
-import { isInReach, looksAtPositions, score, type ScoreRule } from "../../core/score_rule.ts";
-import type { PairMeasures } from "../certifier.ts";
-import { distance } from "../value_spread.ts";
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
+import { isInReach, looksAtPositions, score, type ScoreRule } from "../../numerics/score_rule.ts";
+import type { PairMeasures } from "../host/certifier.ts";
+import { distance } from "../host/value_spread.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { Arena } from "./row_blocks.ts";
 

@@ -3,7 +3,7 @@
  * rows of one head with the job that speaks of them. `job_fields.ts` has the layouts.
  */
 
-import { kernelSoftcap } from "../../core/softcap_range.ts";
+import { kernelSoftcap } from "../../numerics/softcap_range.ts";
 import * as field from "./job_fields.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
 

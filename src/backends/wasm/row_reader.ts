@@ -6,10 +6,10 @@
  */
 
 import type { Readout } from "../backend.ts";
-import { type HeadLayout, outputColumns } from "../../core/head_layout.ts";
-import { shiftedLog } from "../../core/power_shift.ts";
+import { type HeadLayout, outputColumns } from "../../numerics/head_layout.ts";
+import { shiftedLog } from "../../numerics/power_shift.ts";
 import { BLOCK_ROWS, EMPTY_SHIFT } from "./job_fields.ts";
-import { STEEP_SCORE } from "../key_reach.ts";
+import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { Kernels } from "./load_kernels.ts";
 import type { Arena } from "./row_blocks.ts";
 import type { RowStates } from "./row_states.ts";

@@ -3,8 +3,8 @@
  * query slot, and beside them each row's *heavy keys*, which stay out of its sums.
  */
 
-import type { HeadLayout } from "../../core/head_layout.ts";
-import type { ScoreRule } from "../../core/score_rule.ts";
+import type { HeadLayout } from "../../numerics/head_layout.ts";
+import type { ScoreRule } from "../../numerics/score_rule.ts";
 import { EVENT_BYTES, ROW_EVENTS } from "./job_fields.ts";
 import { type Arena, type BlockRange, RowBlocks, type RowRule } from "./row_blocks.ts";
 

@@ -4,11 +4,11 @@
  */
 
 import type { Work } from "../backend.ts";
-import { type HeadLayout, keyHeadOf } from "../../core/head_layout.ts";
-import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../core/power_shift.ts";
-import { rebuildRounding } from "../../core/rounding_ledger.ts";
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
+import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../numerics/power_shift.ts";
+import { rebuildRounding } from "../../numerics/rounding_ledger.ts";
 import { EMPTY_SHIFT } from "./job_fields.ts";
-import { STEEP_SCORE } from "../key_reach.ts";
+import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { Moment } from "./moment.ts";
 import type { PairScores } from "./pair_scores.ts";

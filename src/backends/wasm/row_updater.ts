@@ -4,9 +4,9 @@
  */
 
 import type { BackendConfig, Work } from "../backend.ts";
-import { keyHeadOf } from "../../core/head_layout.ts";
-import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
-import { looksAtPositions } from "../../core/score_rule.ts";
+import { keyHeadOf } from "../../numerics/head_layout.ts";
+import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
+import { looksAtPositions } from "../../numerics/score_rule.ts";
 import { BLOCK_BYTES, BLOCK_ROWS } from "./job_fields.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { Kernels } from "./load_kernels.ts";

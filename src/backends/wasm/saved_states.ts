@@ -14,12 +14,12 @@
  * are computed, not restored.
  */
 
-import type { HeadLayout } from "../../core/head_layout.ts";
-import { FormatError } from "../../errors.ts";
-import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
-import type { ValueSpread } from "../value_spread.ts";
+import type { HeadLayout } from "../../numerics/head_layout.ts";
+import { FormatError } from "../../base/errors.ts";
+import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
+import type { ValueSpread } from "../host/value_spread.ts";
 import { EMPTY_SHIFT } from "./job_fields.ts";
-import type { KeyReach } from "../key_reach.ts";
+import type { KeyReach } from "../host/key_reach.ts";
 import type { KeyTable } from "./key_table.ts";
 import { HEAVY_KEYS, type HeavyKey, type RowStates } from "./row_states.ts";
 

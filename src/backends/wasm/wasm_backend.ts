@@ -19,18 +19,18 @@ import type {
   RowSource,
   Work,
 } from "../backend.ts";
-import { attempt } from "../attempt.ts";
-import { emptyReadout } from "../empty_readout.ts";
-import { GIVEN } from "../reason.ts";
+import { attempt } from "../../base/attempt.ts";
+import { emptyReadout } from "../host/empty_readout.ts";
+import { GIVEN } from "../host/reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { keyHeadOf, queryColumns } from "../../core/head_layout.ts";
-import { CapacityError } from "../../errors.ts";
-import type { SavedArrays } from "../../saved_array.ts";
-import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
-import { RowStore } from "../row_store.ts";
-import { ValueSpread } from "../value_spread.ts";
+import { keyHeadOf, queryColumns } from "../../numerics/head_layout.ts";
+import { CapacityError } from "../../base/errors.ts";
+import type { SavedArrays } from "../../base/saved_array.ts";
+import { Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../host/certifier.ts";
+import { RowStore } from "../host/row_store.ts";
+import { ValueSpread } from "../host/value_spread.ts";
 import { BLOCK_ROWS } from "./job_fields.ts";
-import { KeyReach, STEEP_SCORE } from "../key_reach.ts";
+import { KeyReach, STEEP_SCORE } from "../host/key_reach.ts";
 import { KeyTable } from "./key_table.ts";
 import { compileKernels, instantiateKernels, type Kernels, supportedBuild } from "./load_kernels.ts";
 import { giveMemory, takeMemory } from "./memory_pool.ts";
@@ -42,7 +42,7 @@ import { RowReader } from "./row_reader.ts";
 import { RowTotals } from "./row_totals.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { fitsMachine, restoreStates, saveStates } from "./saved_states.ts";
-import { weightRounding } from "../weight_rounding.ts";
+import { weightRounding } from "../host/weight_rounding.ts";
 import { CREW, type Crew } from "./threads/crew.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 import { type ThreadCount, threadsOf } from "./threads/thread_count.ts";

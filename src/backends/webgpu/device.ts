@@ -9,7 +9,7 @@
  * as it is there.
  */
 
-import { DeviceError } from "../../errors.ts";
+import { DeviceError } from "../../base/errors.ts";
 import { findAdapter, isSoftware, nameOf } from "./adapter.ts";
 import { checkNumbers } from "./check_numbers.ts";
 import { checkRows } from "./check_rows.ts";

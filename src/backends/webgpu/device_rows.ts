@@ -8,8 +8,8 @@
  */
 
 import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from "../backend.ts";
-import { queryColumns } from "../../core/head_layout.ts";
-import { DeviceError, DisposedError } from "../../errors.ts";
+import { queryColumns } from "../../numerics/head_layout.ts";
+import { DeviceError, DisposedError } from "../../base/errors.ts";
 import type { GpuDevice } from "./device.ts";
 import { DeviceImage, move, type QueryTables, queryTables } from "./device_image.ts";
 import type { HostRows } from "./host_rows.ts";

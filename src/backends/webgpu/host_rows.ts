@@ -5,13 +5,13 @@
 
 import type { BackendConfig, Changes, RowChanges, Since } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
-import { queryColumns } from "../../core/head_layout.ts";
-import { CapacityError } from "../../errors.ts";
-import type { KeyBlock } from "../float64/key_block.ts";
-import { KeyStore } from "../float64/key_store.ts";
-import { looksAtPositions } from "../../core/score_rule.ts";
-import type { MeasuredKeys } from "../key_reach.ts";
-import { RowStore } from "../row_store.ts";
+import { queryColumns } from "../../numerics/head_layout.ts";
+import { CapacityError } from "../../base/errors.ts";
+import type { KeyBlock } from "../host/key_block.ts";
+import { KeyStore } from "../host/key_store.ts";
+import { looksAtPositions } from "../../numerics/score_rule.ts";
+import type { MeasuredKeys } from "../host/key_reach.ts";
+import { RowStore } from "../host/row_store.ts";
 import { placeOf, reachOf } from "./position_range.ts";
 import { ADDED_KEY, EMPTY_KEY, KEY_START, QUERY_START, type RecordLayout } from "./record_layout.ts";
 

@@ -5,12 +5,12 @@
  * at a time cost little beside any answer of it.
  */
 
-import type { ScoreRule } from "../../core/score_rule.ts";
-import type { HeadLayout } from "../../core/head_layout.ts";
-import type { CertifiedTotals } from "../certifier.ts";
-import type { KeyBlock } from "../float64/key_block.ts";
-import { Kernels } from "../float64/kernels.ts";
-import { RowStates } from "../float64/row_states.ts";
+import type { ScoreRule } from "../../numerics/score_rule.ts";
+import type { HeadLayout } from "../../numerics/head_layout.ts";
+import type { CertifiedTotals } from "../host/certifier.ts";
+import type { KeyBlock } from "../host/key_block.ts";
+import { Kernels } from "../host/kernels.ts";
+import { RowStates } from "../host/row_states.ts";
 
 /** Multiply-adds that are spent on measuring for one question. */
 const MOST_WORK = 2 ** 20;

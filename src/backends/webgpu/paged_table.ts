@@ -3,7 +3,7 @@
  * Growing copies on the device; capacity at least doubles.
  */
 
-import { CapacityError } from "../../errors.ts";
+import { CapacityError } from "../../base/errors.ts";
 import type { Session } from "./session.ts";
 import { type Span, WorkList } from "./work_list.ts";
 import { BufferUsage } from "./usage.ts";

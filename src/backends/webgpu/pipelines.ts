@@ -3,7 +3,7 @@
  * in the thread that asks: each is run once on nothing, and the clock is asked in between.
  */
 
-import { DeviceError } from "../../errors.ts";
+import { DeviceError } from "../../base/errors.ts";
 import { CALL_BYTES } from "./call_fields.ts";
 import type { Deadline } from "./deadline.ts";
 import { MERGE } from "./kernels/merge_kernel.ts";

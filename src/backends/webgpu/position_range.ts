@@ -4,7 +4,7 @@
  * which are found here. A device compares words.
  */
 
-import type { ScoreRule } from "../../core/score_rule.ts";
+import type { ScoreRule } from "../../numerics/score_rule.ts";
 
 /** The high and the low word of a number's place in the order. */
 export type Place = readonly [high: number, low: number];

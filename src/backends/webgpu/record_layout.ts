@@ -9,8 +9,8 @@
  * and their rests are two floats, too.
  */
 
-import { type HeadLayout, keyColumns, queryColumns } from "../../core/head_layout.ts";
-import { HEAVY_KEYS } from "../float64/row_states.ts";
+import { type HeadLayout, keyColumns, queryColumns } from "../../numerics/head_layout.ts";
+import { HEAVY_KEYS } from "../host/row_states.ts";
 
 /**
  * The plans of the flagged rows of a page, which are a count a head and then a list a head: for each batch of rows the

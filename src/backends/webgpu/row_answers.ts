@@ -6,15 +6,15 @@
  */
 
 import type { BackendConfig, Since } from "../backend.ts";
-import { keyHeadOf } from "../../core/head_layout.ts";
-import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../certifier.ts";
-import type { KeyBlock } from "../float64/key_block.ts";
-import type { Kernels } from "../float64/kernels.ts";
-import { RowStates } from "../float64/row_states.ts";
-import type { RowTotals } from "../float64/row_totals.ts";
-import { KeyReach } from "../key_reach.ts";
+import { keyHeadOf } from "../../numerics/head_layout.ts";
+import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../host/certifier.ts";
+import type { KeyBlock } from "../host/key_block.ts";
+import type { Kernels } from "../host/kernels.ts";
+import { RowStates } from "../host/row_states.ts";
+import type { RowTotals } from "../host/row_totals.ts";
+import { KeyReach } from "../host/key_reach.ts";
 import { NOTHING } from "../since.ts";
-import { ValueSpread } from "../value_spread.ts";
+import { ValueSpread } from "../host/value_spread.ts";
 import type { HostRows } from "./host_rows.ts";
 import { MeasuredRounding, type SelectedRow } from "./measured_rounding.ts";
 import type { StateMirror } from "./state_mirror.ts";

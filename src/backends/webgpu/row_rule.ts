@@ -3,10 +3,10 @@
  */
 
 import type { BackendConfig } from "../backend.ts";
-import { looksAtPositions } from "../../core/score_rule.ts";
-import { kernelSoftcap } from "../../core/softcap_range.ts";
-import { DeviceError } from "../../errors.ts";
-import { HEAVY_KEYS } from "../float64/row_states.ts";
+import { looksAtPositions } from "../../numerics/score_rule.ts";
+import { kernelSoftcap } from "../../numerics/softcap_range.ts";
+import { DeviceError } from "../../base/errors.ts";
+import { HEAVY_KEYS } from "../host/row_states.ts";
 import type { Call } from "./call_fields.ts";
 import type { GpuDevice } from "./device.ts";
 import { TILE_DEPTH } from "./kernels/products.ts";

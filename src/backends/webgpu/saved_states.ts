@@ -1,5 +1,5 @@
 /**
- * The states of the `webgpu` backend as a snapshot holds them: those of `../float64/saved_states.ts`, and
+ * The states of the `webgpu` backend as a snapshot holds them: those of `../host/saved_states.ts`, and
  *
  *     ceiling              F64 [m, H], −∞ for rows of no keys
  *     norms, magnitudes    F64 [Hkv], how large keys and values are
@@ -10,12 +10,12 @@
  * keys.
  */
 
-import type { HeadLayout } from "../../core/head_layout.ts";
-import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../saved_array.ts";
-import { HEAVY_KEYS, RowStates } from "../float64/row_states.ts";
-import { restoreStates, saveStates, STATE_NAMES, type StateScope } from "../float64/saved_states.ts";
-import type { KeyReach } from "../key_reach.ts";
-import type { ValueSpread } from "../value_spread.ts";
+import type { HeadLayout } from "../../numerics/head_layout.ts";
+import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
+import { HEAVY_KEYS, RowStates } from "../host/row_states.ts";
+import { restoreStates, saveStates, STATE_NAMES, type StateScope } from "../host/saved_states.ts";
+import type { KeyReach } from "../host/key_reach.ts";
+import type { ValueSpread } from "../host/value_spread.ts";
 import type { GpuDevice } from "./device.ts";
 import { EMPTY_SHIFT } from "./record_layout.ts";
 import type { StateMirror } from "./state_mirror.ts";

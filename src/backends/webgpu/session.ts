@@ -6,7 +6,7 @@
  * the submit that used it, and what was read by the next one, so that rows that are gone lie in neither.
  */
 
-import { CapacityError, DeviceError, type DeviceFailure } from "../../errors.ts";
+import { CapacityError, DeviceError, type DeviceFailure } from "../../base/errors.ts";
 import type { GpuDevice } from "./device.ts";
 import { CLOCK_BUFFER, DeviceClock } from "./device_clock.ts";
 import { encodeWork } from "./encode_work.ts";

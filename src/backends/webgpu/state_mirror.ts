@@ -5,8 +5,8 @@
  * Invariant: what is known of a query is its state on the device, or was when the device was lost.
  */
 
-import { CapacityError } from "../../errors.ts";
-import { HEAVY_KEYS, type RowStates } from "../float64/row_states.ts";
+import { CapacityError } from "../../base/errors.ts";
+import { HEAVY_KEYS, type RowStates } from "../host/row_states.ts";
 import * as record from "./record_layout.ts";
 
 /** States by query slot, all heads. */

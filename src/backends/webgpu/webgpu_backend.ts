@@ -19,15 +19,15 @@ import type {
   RowSource,
   Work,
 } from "../backend.ts";
-import { attempt } from "../attempt.ts";
-import { emptyReadout } from "../empty_readout.ts";
-import { GIVEN } from "../reason.ts";
+import { attempt } from "../../base/attempt.ts";
+import { emptyReadout } from "../host/empty_readout.ts";
+import { GIVEN } from "../host/reason.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { queryColumns } from "../../core/head_layout.ts";
-import { exponentOf, shiftedExp } from "../../core/power_shift.ts";
-import type { SavedArrays } from "../../saved_array.ts";
-import { Kernels } from "../float64/kernels.ts";
-import type { RowTotals } from "../float64/row_totals.ts";
+import { queryColumns } from "../../numerics/head_layout.ts";
+import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
+import type { SavedArrays } from "../../base/saved_array.ts";
+import { Kernels } from "../host/kernels.ts";
+import type { RowTotals } from "../host/row_totals.ts";
 import { acquireDevice, type GpuDevice, holdDevice } from "./device.ts";
 import { DeviceRows } from "./device_rows.ts";
 import { HostRows } from "./host_rows.ts";

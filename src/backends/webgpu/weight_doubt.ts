@@ -10,7 +10,7 @@
  * All weights that matter are off by factors within e^±δ, and their distribution by at most tanh(δ/2) in total variation.
  */
 
-import type { WeightRounding } from "../certifier.ts";
+import type { WeightRounding } from "../host/certifier.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
 /** What a key that does not matter has of its row's mass at most. */

@@ -4,11 +4,11 @@
 
 import { toBase64 } from "../../display/base64.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../../display/mime_bundle.ts";
-import { describe, InputError } from "../../errors.ts";
-import type { Mask } from "../../lazy/mask.ts";
-import { reading } from "../../lists.ts";
-import { readFields, takeOptions } from "../../names.ts";
-import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem } from "../../options.ts";
+import { describe, InputError } from "../../base/errors.ts";
+import type { Mask } from "../../write/mask.ts";
+import { reading } from "../../base/lists.ts";
+import { readFields, takeOptions } from "../../base/names.ts";
+import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem } from "../../engine/options.ts";
 import { type FigureData, packMatrix } from "./figure_data.ts";
 import { embedFigure, embedPage } from "./embed.ts";
 import { weightsPicture } from "./still_picture.ts";
@@ -188,7 +188,7 @@ export class LiveFigure {
 
   /** The weights of head 0, and what they say in words. */
   async #still(): Promise<{ weights: Float32Array[]; text: string }> {
-    const { createEngine } = await import("../../dynamic_attention.ts");
+    const { createEngine } = await import("../../engine/dynamic_attention.ts");
     const { query, key, value, layout, rule, mask, queryPositions, keyPositions } = this.#problem;
     const { scale, softcap, before, after } = rule;
     const matrices = mask?.matrices.map(({ data, rows, columns }) => ({

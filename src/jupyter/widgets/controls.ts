@@ -2,9 +2,9 @@
  * Controls with one value: slider, select, toggle, button.
  */
 
-import { describe, InputError } from "../../errors.ts";
-import { reading } from "../../lists.ts";
-import { takeOptions } from "../../names.ts";
+import { describe, InputError } from "../../base/errors.ts";
+import { reading } from "../../base/lists.ts";
+import { takeOptions } from "../../base/names.ts";
 import { type ControlSpec, type ControlValue, Panel } from "./panel.ts";
 import { Widget } from "./widget.ts";
 

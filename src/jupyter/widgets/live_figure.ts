@@ -6,10 +6,10 @@
  * that wait for the same control only the newest counts.
  */
 
-import { describe, InputError } from "../../errors.ts";
-import { reading } from "../../lists.ts";
-import { takeOptions } from "../../names.ts";
-import type { Matrix } from "../../matrix.ts";
+import { describe, InputError } from "../../base/errors.ts";
+import { reading } from "../../base/lists.ts";
+import { takeOptions } from "../../base/names.ts";
+import type { Matrix } from "../../base/matrix.ts";
 import { type ControlValue, Panel } from "./panel.ts";
 import { drawWeights } from "./weights_picture.ts";
 import { Widget } from "./widget.ts";

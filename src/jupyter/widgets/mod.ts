@@ -14,7 +14,7 @@
  * @module
  */
 
-export type { Matrix } from "../../matrix.ts";
+export type { Matrix } from "../../base/matrix.ts";
 export { button, Control, select, slider, type SliderOptions, toggle } from "./controls.ts";
 export { type LiveEngine, LiveFigure, liveFigure, type LiveFigureOptions } from "./live_figure.ts";
 export type { ControlSpec, ControlValue } from "./panel.ts";

@@ -6,7 +6,7 @@
  * that code sets is sent to the front end and not told to listeners.
  */
 
-import { describe, InputError } from "../../errors.ts";
+import { describe, InputError } from "../../base/errors.ts";
 
 /** A value that a control can have. */
 export type ControlValue = number | string | boolean;

@@ -2,7 +2,7 @@
  * Something that a notebook shows and that answers.
  */
 
-import { InputError } from "../../errors.ts";
+import { InputError } from "../../base/errors.ts";
 import { anywidgetFace } from "./anywidget_face.ts";
 import { ipywidgetsFace } from "./ipywidgets_face.ts";
 import { notebookKernel } from "../kernel.ts";

@@ -13,7 +13,7 @@
 
 import { callStruct } from "../call_fields.ts";
 import * as record from "../record_layout.ts";
-import { HEAVY_KEYS } from "../../float64/row_states.ts";
+import { HEAVY_KEYS } from "../../host/row_states.ts";
 import { EXPONENTIAL } from "./exponential.ts";
 import { LEDGER } from "./ledger.ts";
 import { LISTED_ROWS } from "./listed_rows.ts";

@@ -5,7 +5,7 @@
  * Invariant: both have the same keys at every look. One call runs at a time.
  */
 
-import { DynamicAttention } from "../../../dynamic_attention.ts";
+import { DynamicAttention } from "../../../engine/dynamic_attention.ts";
 import { type FigureData, type PlainMatrix, unpackMatrix } from "../figure_data.ts";
 
 /** What there is to see. */

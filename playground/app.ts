@@ -1,0 +1,416 @@
+/**
+ * The playground: the sea, the pictures and numbers beside it, the controls, and the one loop that keeps them current.
+ *
+ * Invariant: one look runs at a time, and at most one a frame; what the visitor does waits in the lab until the next look,
+ * so that stale and exact answers are always of the same edits.
+ */
+
+import { readable } from "../src/jupyter/live/page/dom.ts";
+import { Heatmap } from "../src/jupyter/live/page/heatmap.ts";
+import { DARK, isDark, LIGHT, onThemeChange } from "../src/jupyter/live/page/theme.ts";
+import { AddressBar } from "./address_bar.ts";
+import { complain } from "./alert.ts";
+import { AnswerChart } from "./answer_chart.ts";
+import { ControlPanel, type ControlState, placeOf } from "./control_panel.ts";
+import { FieldClock, fieldGrid } from "./field.ts";
+import { MOST_BUTTONS } from "./handles.ts";
+import { HistoryChart } from "./history_chart.ts";
+import { Lab, type LabOptions, type Look } from "./lab.ts";
+import { numbersTable } from "./numbers_table.ts";
+import { Plane } from "./plane.ts";
+import { type Scene, type ShownBuoy } from "./scene.ts";
+import { ASKER_NAMES, insideSea, type Place, possibleTemperature } from "./sea.ts";
+import { Stream } from "./stream.ts";
+import { drawTiles, sentenceOf } from "./summary.ts";
+import { FIRST_VIEW, fromHash, type ViewState } from "./view_state.ts";
+
+/** More buoys are not drawn. */
+const MOST_DRAWN = 400;
+const SAY_MS = 600, CALM_STEP_MS = 500;
+
+/** The page's one playground. */
+export class App {
+  #lab: Lab;
+  #look: Look | null = null;
+  #query: number;
+  #slot: number;
+  /** What the controls said when a lab was last made, for when one cannot be. */
+  #made: ControlState;
+  readonly #controls: ControlPanel;
+  readonly #plane: Plane;
+  readonly #map: Heatmap;
+  readonly #answers = new AnswerChart();
+  readonly #history = new HistoryChart();
+  readonly #stream = new Stream();
+  readonly #field = new FieldClock();
+  readonly #address = new AddressBar();
+  /** Changes that wait, by what they change. */
+  readonly #asked = new Map<string, () => Promise<void>>();
+  #wantsLook = false;
+  #task: Promise<void> | null = null;
+  #mapSlots: readonly number[] = [];
+  #seenEdits = 0;
+  #saying = 0;
+  /** Held here, since `onThemeChange` holds it not. */
+  readonly #redraw = () => this.#draw();
+
+  private constructor(lab: Lab, state: ViewState) {
+    this.#lab = lab;
+    this.#query = state.query;
+    this.#slot = state.slot;
+    this.#made = state;
+    this.#plane = new Plane({
+      chooseBuoy: (slot) => this.#choose(this.#query, slot),
+      chooseQuery: (query) => this.#choose(query, this.#slot),
+      moveBuoy: (slot, place) => this.#editBuoy(slot, (buoy) => ({ ...buoy, ...insideSea(place) })),
+      moveQuery: (query, place) => {
+        this.#lab.setQuery(query, insideSea(place));
+        this.#act();
+      },
+      warmBuoy: (slot, by) => this.#warm(slot, (temperature) => temperature + by),
+      deleteBuoy: (slot) => this.#delete(slot),
+      insertBuoy: (place) => this.#insert(place),
+    });
+    this.#map = new Heatmap((row, at) => this.#choose(row, this.#mapSlots[at]), (pair) => this.#point(pair));
+    this.#controls = new ControlPanel(
+      {
+        changeSize: () => this.#restart(new Map()),
+        changeRule: () => this.#restart(),
+        changeHead: () => {
+          this.#history.clear();
+          this.#field.isOld = true;
+          this.#act();
+        },
+        changeThreshold: () => {
+          this.#lab.threshold = this.#controls.state().threshold;
+          this.#made = this.#controls.state();
+          this.#act();
+        },
+        changeBackend: () => this.#act("backend", () => this.#move()),
+        changeTemperature: (temperature) => this.#warm(this.#slot, () => temperature),
+        changeRate: (rate) => this.#stream.rate = rate,
+        toggleStream: () => this.#toggleStream(),
+        insertBuoy: () => this.#insert({ x: 0, y: 0 }),
+        deleteBuoy: () => this.#delete(this.#slot),
+        catchUp: () => this.#act("catch up", () => this.#lab.catchUp()),
+        startAnew: () => this.#show(FIRST_VIEW),
+        copyLink: () => void this.#copyLink(),
+      },
+      state,
+      this.#stream.rate,
+    );
+    placeOf("plane").append(this.#plane.element);
+    placeOf("answers").append(this.#answers.canvas);
+    placeOf("history").append(this.#history.canvas);
+    placeOf("map").append(this.#map.canvas);
+    onThemeChange(this.#redraw);
+    new ResizeObserver(this.#redraw).observe(placeOf("plane"));
+    globalThis.addEventListener("hashchange", () => {
+      const { state, complaints } = fromHash(location.hash);
+      this.#show(state);
+      complain(complaints);
+    });
+  }
+
+  /** Starts it with what the address says. Resolves when it is drawn. */
+  static async start(): Promise<App> {
+    const { state, complaints } = fromHash(location.hash);
+    complain(complaints);
+    let lab: Lab, made = state;
+    try {
+      lab = await Lab.create(labOptions(state, state.changes, state.queries));
+    } catch (error) {
+      // What runs everywhere.
+      complain([error]);
+      made = { ...state, backend: "array" };
+      lab = await Lab.create(labOptions(made, state.changes, state.queries));
+    }
+    const app = new App(lab, made);
+    await app.#ask();
+    return app;
+  }
+
+  #choose(query: number, slot: number): void {
+    if (query === this.#query && slot === this.#slot) return;
+    if (query !== this.#query) this.#history.clear();
+    this.#query = query;
+    this.#slot = slot;
+    this.#draw();
+    this.#writeAddress();
+  }
+
+  #editBuoy(
+    slot: number,
+    change: (buoy: Place & { temperature: number }) => Place & { temperature: number },
+  ): void {
+    const buoy = this.#lab.buoyOf(slot);
+    if (!buoy) return;
+    this.#lab.set(slot, change(buoy));
+    this.#act();
+  }
+
+  #warm(slot: number, change: (temperature: number) => number): void {
+    this.#editBuoy(slot, (buoy) => ({ ...buoy, temperature: possibleTemperature(change(buoy.temperature)) }));
+  }
+
+  #insert(place: Place): void {
+    this.#act(`insert ${performance.now()}`, () => {
+      const temperature = possibleTemperature(this.#look?.exact[this.#query] ?? FIRST_TEMPERATURE);
+      this.#slot = this.#lab.insert({ ...insideSea(place), temperature });
+      return Promise.resolve();
+    });
+  }
+
+  #delete(slot: number): void {
+    this.#lab.delete(slot);
+    this.#act();
+  }
+
+  #toggleStream(): void {
+    this.#stream.isRunning = !this.#stream.isRunning;
+    this.#controls.setStream(this.#stream.isRunning);
+    this.#act();
+  }
+
+  /** Makes both engines anew: of another sea where `changes` are given, else of the sea as it is. */
+  #restart(changes?: LabOptions["changes"], queries?: readonly Place[]): void {
+    this.#act("restart", async () => {
+      const state = this.#controls.state();
+      const before = this.#lab;
+      try {
+        this.#lab = changes
+          ? await Lab.create(labOptions(state, changes, queries ?? before.queries))
+          : await Lab.create({ ...labOptions(state, new Map(), before.queries), same: before });
+      } catch (error) {
+        this.#controls.set(this.#made);
+        throw error;
+      }
+      this.#made = state;
+      this.#history.clear();
+      this.#seenEdits = 0;
+      this.#field.isOld = true;
+      await before.dispose();
+    });
+  }
+
+  /** Shows another view, as an address says it. */
+  #show(state: ViewState): void {
+    if (this.#stream.isRunning) this.#toggleStream();
+    this.#controls.set(state);
+    this.#query = state.query;
+    this.#slot = state.slot;
+    this.#restart(state.changes, state.queries);
+  }
+
+  async #move(): Promise<void> {
+    const state = this.#controls.state();
+    placeOf("where").textContent =
+      `${state.backend} is made ready; a graphics device compiles its programs first.`;
+    try {
+      await this.#lab.moveTo(state.backend);
+      this.#made = state;
+      this.#field.isOld = true;
+    } catch (error) {
+      this.#controls.set({ ...state, backend: this.#made.backend });
+      throw error;
+    }
+  }
+
+  async #copyLink(): Promise<void> {
+    this.#address.writeNow();
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.#announce("The link is on the clipboard.");
+    } catch {
+      this.#announce("The link is in the address bar; this page may not put it on the clipboard.");
+    }
+  }
+
+  /** Does a change, and looks; what fails is shown. One that has not begun is overtaken by a later one of the same thing. */
+  #act(what?: string, change?: () => Promise<void>): void {
+    complain([]);
+    if (what && change) {
+      this.#asked.delete(what);
+      this.#asked.set(what, change);
+    }
+    this.#lookAgain();
+  }
+
+  #lookAgain(): void {
+    this.#ask().catch((error) => {
+      if (this.#stream.isRunning) this.#toggleStream();
+      complain([error]);
+    });
+  }
+
+  #ask(): Promise<void> {
+    this.#wantsLook = true;
+    this.#task ??= this.#run().finally(() => this.#task = null);
+    return this.#task;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#wantsLook) {
+      this.#wantsLook = false;
+      for (const [what, change] of this.#asked) {
+        this.#asked.delete(what);
+        try {
+          await change();
+        } catch (error) {
+          complain([error]);
+        }
+      }
+      if (this.#stream.isRunning) {
+        this.#stream.step(this.#lab);
+        this.#wantsLook = true;
+      }
+      this.#look = await this.#lab.look(this.#controls.state().head);
+      const { bounds, distances, costs } = this.#look;
+      if (costs.edits !== this.#seenEdits) this.#field.isOld = true;
+      if (costs.edits !== this.#seenEdits || costs.edits === 0) {
+        this.#history.add({ bound: bounds[this.#query], distance: distances[this.#query] });
+      }
+      this.#seenEdits = costs.edits;
+      this.#draw();
+      this.#writeAddress();
+      await this.#drawField();
+      if (this.#wantsLook) await nextStep(this.#stream.isRunning);
+    }
+  }
+
+  /** What attention answers everywhere, as often as that leaves time for the rest. */
+  async #drawField(): Promise<void> {
+    if (!this.#field.isOld) return;
+    const wait = this.#field.wait();
+    if (wait > 0) {
+      if (!this.#wantsLook) setTimeout(() => this.#lookAgain(), wait);
+      return;
+    }
+    const { places, columns, rows } = fieldGrid(this.#lab.keyCount);
+    const { head } = this.#controls.state();
+    await this.#field.timed(async () => {
+      this.#plane.setField(await this.#lab.temperaturesAt(places, head), columns, rows);
+    });
+  }
+
+  #draw(): void {
+    if (!this.#look) return;
+    const scene = this.#scene(this.#look);
+    const { look, query, palette } = scene;
+    this.#plane.draw(scene);
+    this.#answers.draw(scene, placeOf("answers").clientWidth);
+    this.#history.draw(palette, placeOf("history").clientWidth);
+    placeOf("numbers").replaceChildren(numbersTable(scene));
+    this.#drawMap(scene);
+    drawTiles(scene);
+    const buoy = this.#lab.buoyOf(this.#slot);
+    this.#controls.setTemperature(buoy?.temperature ?? null);
+    const weight = look.weights[query][this.#slot] ?? 0;
+    placeOf("key-title").textContent = buoy ? `Key ${this.#slot}` : "No key is chosen";
+    placeOf("key-weight").replaceChildren(
+      ...buoy ? [`${ASKER_NAMES[query]} pays it `, dataOf("weight", weight), " of its attention."] : [],
+    );
+    const { backend, reason, bytes } = this.#lab.where();
+    placeOf("where").textContent = `${backend}: ${reason}; it holds ${
+      readable(Math.round(bytes / 1000))
+    } kB.`;
+    const drawn = scene.buoys.length, { keyCount } = this.#lab;
+    placeOf("drawn").textContent = drawn < keyCount
+      ? `${readable(drawn)} of ${readable(keyCount)} keys are drawn; all of them are attended to.`
+      : "";
+    clearTimeout(this.#saying);
+    this.#saying = setTimeout(() => this.#announce(sentenceOf(scene)), SAY_MS);
+  }
+
+  #scene(look: Look): Scene {
+    const lab = this.#lab, weights = look.weights[this.#query];
+    const slots = new Set<number>();
+    for (let slot = 0; slot < lab.slotCount && slots.size < MOST_DRAWN; slot++) {
+      if (lab.buoyOf(slot)) slots.add(slot);
+    }
+    if (lab.buoyOf(this.#slot)) slots.add(this.#slot);
+    const heaviest = Math.max(Number.MIN_VALUE, ...Array.from(slots, (slot) => weights[slot] ?? 0));
+    const buoys = Array.from(slots, (slot): ShownBuoy => {
+      const weight = weights[slot] ?? 0;
+      return { ...lab.buoyOf(slot)!, slot, weight, share: weight / heaviest };
+    });
+    return {
+      look,
+      buoys,
+      queries: lab.queries,
+      query: this.#query,
+      slot: this.#slot,
+      palette: isDark(document.body) ? DARK : LIGHT,
+    };
+  }
+
+  #drawMap({ buoys, look, query, slot, palette }: Scene): void {
+    this.#mapSlots = buoys.filter((buoy, at) => at < MOST_BUTTONS || buoy.slot === slot).map((buoy) =>
+      buoy.slot
+    );
+    if (this.#mapSlots.length === 0) return;
+    this.#map.draw(
+      {
+        weights: look.weights.map((row) => Float32Array.from(this.#mapSlots, (each) => row[each] ?? 0)),
+        queryLabels: ASKER_NAMES,
+        keyLabels: this.#mapSlots.map(String),
+        row: query,
+        key: this.#mapSlots.indexOf(slot),
+      },
+      palette,
+      placeOf("map").clientWidth,
+    );
+    this.#point(null);
+  }
+
+  /** Says what is under the pointer of the map, or of the pair that is looked at. */
+  #point(pair: readonly [row: number, at: number] | null): void {
+    if (!this.#look) return;
+    const [row, slot] = pair ? [pair[0], this.#mapSlots[pair[1]]] : [this.#query, this.#slot];
+    const weight = this.#look.weights[row][slot];
+    placeOf("readout").textContent = weight === undefined
+      ? ""
+      : `${ASKER_NAMES[row]} → key ${slot}: ${weight.toPrecision(4)}`;
+  }
+
+  #announce(sentence: string): void {
+    placeOf("status").textContent = sentence;
+  }
+
+  #writeAddress(): void {
+    this.#address.write(() => ({
+      ...this.#controls.state(),
+      query: this.#query,
+      slot: this.#slot,
+      queries: this.#lab.queries,
+      changes: this.#lab.changes(),
+    }));
+  }
+}
+
+const FIRST_TEMPERATURE = 16;
+
+function labOptions(
+  { power, scalePower, softcap, threshold, budget, backend }: ControlState,
+  changes: LabOptions["changes"],
+  queries: readonly Place[],
+): LabOptions {
+  return { count: 2 ** power, changes, queries, scale: 2 ** scalePower, softcap, threshold, budget, backend };
+}
+
+function dataOf(name: string, value: number): HTMLElement {
+  const made = document.createElement("data");
+  made.dataset.name = name;
+  made.value = String(value);
+  made.textContent = value.toPrecision(3);
+  return made;
+}
+
+/** The next frame, or later where a stream runs before somebody who wants little motion. */
+function nextStep(isStream: boolean): Promise<void> {
+  const isCalm = isStream && matchMedia("(prefers-reduced-motion: reduce)").matches;
+  return new Promise((resolve) => {
+    if (isCalm) setTimeout(resolve, CALM_STEP_MS);
+    else requestAnimationFrame(() => resolve());
+  });
+}

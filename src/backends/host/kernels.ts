@@ -1,0 +1,328 @@
+/**
+ * Rows in float64: plain loops over typed arrays. They are all of the `array` backend, and what others compute where
+ * float32 is not good enough. Two of them keep the states: `buildRow` computes a row from scratch, `patchRow` exchanges the contributions of the keys that
+ * changed. Both take every score from `core/score_rule.ts` and every weight from `core/power_shift.ts`, so what
+ * a patch subtracts has the bits of what a build or an earlier patch added. A *row* here is one head of a query.
+ */
+
+import type { Work } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
+import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
+import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
+import { patchRounding, rebuildRounding } from "../../numerics/rounding_ledger.ts";
+import { isInReach, looksAtPositions, score, type ScoreRule } from "../../numerics/score_rule.ts";
+import type { PairMeasures } from "./certifier.ts";
+import { distance } from "./value_spread.ts";
+import type { KeyBlock, KeyExchange } from "./key_block.ts";
+import type { RowStates } from "./row_states.ts";
+import { RowTotals } from "./row_totals.ts";
+
+/**
+ * A key this many powers of two above a row's shift is heavy: what two floats keep beside it, 2^−106 of it, is then
+ * still far below the tolerance of the rest.
+ */
+const HEAVY_POWER = 40;
+
+/** Sizes, rule and scratch of one backend, and the query whose row is being computed. */
+export class Kernels implements PairMeasures<KeyBlock> {
+  readonly work: Work = { multiplyAdds: 0, exponentials: 0, rowsBuilt: 0, rowsPatched: 0, refreshes: 0 };
+  readonly #totals: RowTotals;
+  readonly #layout: HeadLayout;
+  readonly #rule: ScoreRule;
+  readonly #looksAtPositions: boolean;
+  readonly #width: number;
+  readonly #keyStride: number;
+  readonly #valueStride: number;
+  // The selected query: its head widened to float64, and where its key head lies in a row.
+  readonly #query: Float64Array;
+  #keyStart = 0;
+  #valueStart = 0;
+  #position = 0;
+  #biasColumn = 0;
+  #scores = new Float64Array(0);
+  #scoresBefore = new Float64Array(0);
+  #scoresAfter = new Float64Array(0);
+
+  constructor(layout: HeadLayout, rule: ScoreRule) {
+    this.#layout = layout;
+    this.#rule = rule;
+    this.#looksAtPositions = looksAtPositions(rule);
+    this.#width = layout.valueDim + 2;
+    this.#keyStride = keyColumns(layout);
+    this.#valueStride = layout.kvHeads * this.#width;
+    this.#query = new Float64Array(layout.headDim);
+    this.#totals = new RowTotals(this.#width);
+  }
+
+  /** Makes room for scores of `keys` stored keys and `changes` exchanged ones. */
+  reserve(keys: number, changes: number): void {
+    if (this.#scores.length < keys) this.#scores = new Float64Array(Math.max(keys, 2 * this.#scores.length));
+    if (this.#scoresAfter.length < changes) {
+      const capacity = Math.max(changes, 2 * this.#scoresAfter.length);
+      this.#scoresBefore = new Float64Array(capacity);
+      this.#scoresAfter = new Float64Array(capacity);
+    }
+  }
+
+  /** Takes one head of a query, which the next calls are of; `biasColumn` is its place in a mask's rows. */
+  select(query: Float32Array, offset: number, head: number, position: number, biasColumn: number): void {
+    const { headDim } = this.#layout;
+    const keyHead = keyHeadOf(this.#layout, head);
+    for (let c = 0; c < headDim; c++) this.#query[c] = query[offset + head * headDim + c];
+    this.#keyStart = keyHead * headDim;
+    this.#valueStart = keyHead * this.#width;
+    this.#position = position;
+    this.#biasColumn = biasColumn;
+  }
+
+  /** Wipes the query that was selected last. */
+  forgetQuery(): void {
+    this.#query.fill(0);
+  }
+
+  /** Computes the state of `row` from the keys of `stored`. */
+  buildRow(states: RowStates, row: number, stored: KeyBlock): void {
+    states.clear(row);
+    const scores = this.#scores;
+    const largest = this.#scoreBlock(stored, scores);
+    this.work.rowsBuilt++;
+    if (largest === -Infinity) return;
+
+    const shift = exponentOf(largest);
+    const start = row * this.#width;
+    const additions = this.#addBlock(states.high, start, stored, scores, shift);
+    const mass = start + this.#width - 2;
+    states.shift[row] = shift;
+    states.massError[row] = rebuildRounding(additions, states.high[mass]);
+    states.sumError[row] = rebuildRounding(additions, states.high[mass + 1]);
+  }
+
+  /** Exchanges in `row` what the keys before contribute for what the keys after do. */
+  patchRow(states: RowStates, row: number, exchange: KeyExchange): void {
+    const largest = this.#scoreExchange(exchange);
+    this.work.rowsPatched++;
+    if (states.shift[row] === -Infinity && largest > -Infinity) states.shift[row] = exponentOf(largest);
+
+    const { high, low } = states;
+    const { slots, kept } = exchange;
+    const valuesBefore = exchange.before.values, valuesAfter = exchange.after.values;
+    const shift = states.shift[row];
+    const width = this.#width, stride = this.#valueStride, valueStart = this.#valueStart;
+    const start = row * width;
+    const mass = start + width - 2;
+    const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
+    let additions = 0, exponentials = 0;
+    let massPeak = high[mass], magnitudePeak = high[mass + 1];
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t], before = scoresBefore[t], after = scoresAfter[t];
+      let a = NaN;
+      if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
+        a = shiftedExp(before, shift);
+        exponentials++;
+        addCompensated(high, low, start, width, -a, valuesBefore, kept[t] * stride + valueStart);
+        additions++;
+      }
+      // By exponents, as the shift is: beyond 2^53 the next power is no other score.
+      if (exponentOf(after) - shift > HEAVY_POWER) {
+        // Without room for it the row loses its trust, and is built with it in the sums.
+        if (!states.addHeavy(row, slot, after)) states.massError[row] = Infinity;
+      } else if (after > -Infinity) {
+        if (after !== before || Number.isNaN(a)) {
+          a = shiftedExp(after, shift);
+          exponentials++;
+        }
+        const offset = slot * stride + valueStart;
+        addCompensated(high, low, start, width, a, valuesAfter, offset);
+        additions++;
+        massPeak += a;
+        magnitudePeak += a * valuesAfter[offset + width - 1];
+      }
+    }
+    renormalise(high, low, start, width);
+    states.massError[row] += patchRounding(additions, massPeak);
+    states.sumError[row] += patchRounding(additions, magnitudePeak);
+    this.work.exponentials += exponentials;
+    this.work.multiplyAdds += additions * width;
+  }
+
+  /** Takes the totals of `row`, which holds the keys of `stored`, or those before `exchange` when there is one. */
+  total(states: RowStates, row: number, stored: KeyBlock, exchange: KeyExchange | null): RowTotals {
+    this.#totals.take(states, row, stored, exchange, this.#valueStart, this.#valueStride);
+    this.work.multiplyAdds += states.heavyCount[row] * this.#width;
+    this.work.exponentials += states.heavyCount[row];
+    return this.#totals;
+  }
+
+  /** Weights by slot into `target`, which is zeroed. */
+  weights(stored: KeyBlock, target: Float32Array): void {
+    const scores = this.#scores;
+    const largest = this.#scoreBlock(stored, scores);
+    this.work.rowsBuilt++;
+    if (largest === -Infinity) return;
+
+    const count = Math.min(stored.count, target.length);
+    const shift = exponentOf(largest);
+    let mass = 0;
+    for (let j = 0; j < count; j++) {
+      if (scores[j] === -Infinity) continue;
+      scores[j] = shiftedExp(scores[j], shift);
+      mass += scores[j];
+      this.work.exponentials++;
+    }
+    for (let j = 0; j < count; j++) target[j] = scores[j] > 0 ? scores[j] / mass : 0;
+  }
+
+  /** The score of one key of a block; −∞ if it is not live or forbidden. */
+  scoreWithBias(block: KeyBlock, j: number): number {
+    const bias = this.#biasOf(block, j);
+    if (bias === -Infinity) return bias;
+    this.#countScores(1);
+    return this.#scoreOf(block, j) + bias;
+  }
+
+  /** Whether two keys have the same bias for the selected query. */
+  hasSameBias(block: KeyBlock, j: number, other: KeyBlock, k: number): boolean {
+    return this.#biasOf(block, j) === this.#biasOf(other, k);
+  }
+
+  /** What adding `deltas` to the numbers of a key in `columns` adds to its score before any softcap. */
+  productWith(columns: readonly number[], deltas: readonly number[]): number {
+    let sum = 0;
+    for (let at = 0; at < columns.length; at++) {
+      const c = columns[at] - this.#keyStart;
+      if (c >= 0 && c < this.#layout.headDim) sum += this.#query[c] * deltas[at];
+    }
+    this.work.multiplyAdds += columns.length;
+    return this.#rule.scale * sum;
+  }
+
+  /** ‖v − point‖ of a key's value. */
+  distanceToValue(point: Float64Array, block: KeyBlock, j: number): number {
+    const { valueDim } = this.#layout;
+    this.work.multiplyAdds += valueDim;
+    return distance(point, 0, block.values, j * this.#valueStride + this.#valueStart, valueDim);
+  }
+
+  /** Scores of a block's live keys, −∞ for the others; returns the largest. */
+  #scoreBlock(block: KeyBlock, scores: Float64Array): number {
+    const { count, live, keys } = block;
+    const query = this.#query, stride = this.#keyStride, start = this.#keyStart;
+    const { headDim } = this.#layout, { scale, softcap } = this.#rule;
+    const isFree = !this.#looksAtPositions && !block.bias;
+    let largest = -Infinity, scored = 0;
+    for (let j = 0; j < count; j++) {
+      const bias = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(block, j);
+      if (bias === -Infinity) {
+        scores[j] = -Infinity;
+        continue;
+      }
+      const s = score(query, keys, j * stride + start, headDim, scale, softcap) + bias;
+      scores[j] = s;
+      scored++;
+      if (s > largest) largest = s;
+    }
+    this.#countScores(scored);
+    return largest;
+  }
+
+  /** Scores of the keys before and after an exchange, −∞ where there is none; returns the largest after. */
+  #scoreExchange({ slots, kept, before, after, scoreChanged }: KeyExchange): number {
+    const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
+    let largest = -Infinity, scored = 0;
+    for (let t = 0; t < slots.length; t++) {
+      let s = this.#biasOf(after, slots[t]);
+      if (s > -Infinity) {
+        s += this.#scoreOf(after, slots[t]);
+        scored++;
+        if (s > largest) largest = s;
+      }
+      scoresAfter[t] = s;
+      if (scoreChanged[t] === 0) {
+        scoresBefore[t] = s;
+        continue;
+      }
+      s = kept[t] === NO_ROW ? -Infinity : this.#biasOf(before, kept[t]);
+      if (s > -Infinity) {
+        s += this.#scoreOf(before, kept[t]);
+        scored++;
+      }
+      scoresBefore[t] = s;
+    }
+    this.#countScores(scored);
+    return largest;
+  }
+
+  /** What is added to the score of a block's key; −∞ for one that is not live, out of reach or masked. */
+  #biasOf(block: KeyBlock, j: number): number {
+    if (block.live[j] === 0) return -Infinity;
+    if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
+      return -Infinity;
+    }
+    return block.bias ? block.bias[j * block.biasStride + this.#biasColumn] : 0;
+  }
+
+  #scoreOf(block: KeyBlock, j: number): number {
+    const { scale, softcap } = this.#rule;
+    const offset = j * this.#keyStride + this.#keyStart;
+    return score(this.#query, block.keys, offset, this.#layout.headDim, scale, softcap);
+  }
+
+  #countScores(count: number): void {
+    this.work.multiplyAdds += count * this.#layout.headDim;
+    if (this.#rule.softcap > 0) this.work.exponentials += count;
+  }
+
+  /** Adds a_j (v_j, 1, ‖v_j‖∞) of a block's scored keys to the sums at `start`; returns how many. */
+  #addBlock(
+    sums: Float64Array,
+    start: number,
+    block: KeyBlock,
+    scores: Float64Array,
+    shift: number,
+  ): number {
+    const { count, values } = block;
+    const width = this.#width, stride = this.#valueStride, valueStart = this.#valueStart;
+    let added = 0;
+    for (let j = 0; j < count; j++) {
+      if (scores[j] === -Infinity) continue;
+      const a = shiftedExp(scores[j], shift);
+      const offset = j * stride + valueStart;
+      for (let c = 0; c < width; c++) sums[start + c] += a * values[offset + c];
+      added++;
+    }
+    this.work.exponentials += added;
+    this.work.multiplyAdds += added * width;
+    return added;
+  }
+}
+
+/** sum += a · value for `width` two-float sums: Knuth's TwoSum on the high part, what it drops to the low one. */
+function addCompensated(
+  high: Float64Array,
+  low: Float64Array,
+  start: number,
+  width: number,
+  a: number,
+  values: Float32Array,
+  offset: number,
+): void {
+  for (let c = 0; c < width; c++) {
+    const held = high[start + c];
+    const term = a * values[offset + c];
+    const sum = held + term;
+    const taken = sum - held;
+    low[start + c] += (held - (sum - taken)) + (term - taken);
+    high[start + c] = sum;
+  }
+}
+
+/** Moves what the low parts have gathered to the high ones, exactly. */
+function renormalise(high: Float64Array, low: Float64Array, start: number, width: number): void {
+  for (let c = start; c < start + width; c++) {
+    const held = high[c], rest = low[c];
+    const sum = held + rest;
+    const taken = sum - held;
+    low[c] = (held - (sum - taken)) + (rest - taken);
+    high[c] = sum;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * How pending keys differ from the rows they replaced, as certificates need it: what of it is the same for all rows is
+ * found here, once for an edit.
+ */
+
+import { type HeadLayout, keyColumns } from "../../numerics/head_layout.ts";
+import type { RowSource } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
+
+/** How the key in a slot changed since the moment of the states at hand. */
+export interface KeyEdit {
+  /** Under which number the row before is kept; NO_ROW if there was none. */
+  readonly kept: number;
+  /** Whether the slot holds a row now. */
+  readonly isLive: boolean;
+  /** ‖v' − v‖, by key head; 0 without a value before or after. */
+  readonly valueShift: Float64Array;
+  /** Where the key differs; null if in many numbers, or in its position, too. */
+  readonly sparse: SparseDifference | null;
+}
+
+/** What was added to the numbers of a key in some columns. */
+export interface SparseDifference {
+  readonly columns: readonly number[];
+  readonly deltas: readonly number[];
+}
+
+/** An edit of at most this share of a key's numbers is measured by its products alone. */
+const SPARSE_SHARE = 1 / 4;
+
+/** Compares the row of a slot with the one that it replaced; with a softcap, products alone tell no scores. */
+export function toKeyEdit(
+  stored: RowSource,
+  slot: number,
+  before: RowSource,
+  kept: number,
+  layout: HeadLayout,
+  softcap: number,
+): KeyEdit {
+  const { kvHeads, valueDim } = layout;
+  const isLive = stored.isLive(slot);
+  const valueShift = new Float64Array(kvHeads);
+  if (kept === NO_ROW || !isLive) return { kept, isLive, valueShift, sparse: null };
+  for (let head = 0; head < kvHeads; head++) {
+    const start = keyColumns(layout) + head * valueDim;
+    let squared = 0;
+    for (let c = start; c < start + valueDim; c++) {
+      squared += (stored.element(slot, c) - before.element(kept, c)) ** 2;
+    }
+    valueShift[head] = Math.sqrt(squared);
+  }
+  const sparse = softcap === 0 ? toSparse(stored, slot, before, kept, keyColumns(layout)) : null;
+  return { kept, isLive, valueShift, sparse };
+}
+
+/** The few numbers in which a key differs from the one before it, if only a mask can change its scores, too. */
+function toSparse(
+  stored: RowSource,
+  slot: number,
+  before: RowSource,
+  kept: number,
+  width: number,
+): SparseDifference | null {
+  if (before.position(kept) !== stored.position(slot)) return null;
+  const columns: number[] = [], deltas: number[] = [];
+  for (let c = 0; c < width; c++) {
+    const delta = stored.element(slot, c) - before.element(kept, c);
+    if (delta === 0) continue;
+    if (columns.length >= width * SPARSE_SHARE) return null;
+    columns.push(c);
+    deltas.push(delta);
+  }
+  return { columns, deltas };
+}

@@ -1,0 +1,98 @@
+/**
+ * Float32 rows by slot number, with a position and a flag that says whether the row is live. Slots are dense: a row
+ * is `width` numbers at `slot · width`. Capacity at least doubles when it grows.
+ */
+
+import type { RowSource } from "../backend.ts";
+
+/** A growable table of rows. */
+export class RowStore implements RowSource {
+  readonly width: number;
+  /** One more than the largest slot ever written. */
+  size = 0;
+  /** How many slots hold a row. */
+  liveCount = 0;
+  rows: Float32Array;
+  live: Uint8Array;
+  positions: Float64Array;
+
+  constructor(width: number) {
+    this.width = width;
+    this.rows = new Float32Array(0);
+    this.live = new Uint8Array(0);
+    this.positions = new Float64Array(0);
+  }
+
+  /** Makes room for slots below `size`; throws before anything changes when there is no memory. */
+  reserve(size: number): void {
+    if (size <= this.live.length) return;
+    const capacity = Math.max(size, 2 * this.live.length);
+    const rows = new Float32Array(capacity * this.width);
+    const live = new Uint8Array(capacity);
+    const positions = new Float64Array(capacity);
+    rows.set(this.rows);
+    live.set(this.live);
+    positions.set(this.positions);
+    this.rows.fill(0);
+    this.rows = rows;
+    this.live = live;
+    this.positions = positions;
+  }
+
+  isLive(slot: number): boolean {
+    return this.live[slot] === 1;
+  }
+
+  element(slot: number, column: number): number {
+    return this.rows[slot * this.width + column];
+  }
+
+  position(slot: number): number {
+    return this.positions[slot];
+  }
+
+  copyRow(slot: number, target: Float32Array, offset: number): void {
+    target.set(this.rows.subarray(slot * this.width, (slot + 1) * this.width), offset);
+  }
+
+  equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
+    return equalRun(this.rows, slot * this.width, rows, offset, this.width);
+  }
+
+  /** Sets or clears the flag of a slot that has room, and its position. */
+  mark(slot: number, live: number, position: number): void {
+    this.liveCount += live - this.live[slot];
+    this.live[slot] = live;
+    this.positions[slot] = position;
+    if (slot >= this.size) this.size = slot + 1;
+  }
+
+  /** Empties a slot and wipes its row, if there is room for one. */
+  wipe(slot: number): void {
+    if (slot < this.size) this.mark(slot, 0, 0);
+    this.rows.fill(0, slot * this.width, (slot + 1) * this.width);
+  }
+
+  bytes(): number {
+    return this.bytesOf(this.live.length);
+  }
+
+  /** Bytes that `capacity` slots take. */
+  bytesOf(capacity: number): number {
+    return capacity * (4 * this.width + 1 + 8);
+  }
+}
+
+/** Whether `length` numbers of `a` from `aOffset` on equal those of `b` from `bOffset` on. */
+export function equalRun(
+  a: Float32Array,
+  aOffset: number,
+  b: Float32Array,
+  bOffset: number,
+  length: number,
+): boolean {
+  for (let c = 0; c < length; c++) {
+    if (a[aOffset + c] !== b[bOffset + c]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,134 @@
+/**
+ * States in float64 as a snapshot holds them, for m query slots, H heads and rows of w = dv + 2 sums:
+ *
+ *     shift, massError, sumError   F64 [m, H]
+ *     high, low                    F64 [m, H, w]
+ *     heavyCount                   U8  [m, H]
+ *     heavySlots, heavyScores      U32 and F64 [m, H, 8], of which the first heavyCount of a row count
+ *     centres, radii               F64 [Hkv, dv] and F64 [Hkv], the balls around the values
+ *
+ * That is 16 w + 121 bytes a row. What means nothing is written as the state of no keys, so that equal states make
+ * equal files.
+ */
+
+import type { HeadLayout } from "../../numerics/head_layout.ts";
+import { FormatError } from "../../base/errors.ts";
+import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
+import { HEAVY_KEYS, RowStates } from "./row_states.ts";
+import type { RowStore } from "./row_store.ts";
+import type { ValueSpread } from "./value_spread.ts";
+
+/** Names of what is saved. */
+export const STATE_NAMES = [
+  "shift",
+  "massError",
+  "sumError",
+  "high",
+  "low",
+  "heavyCount",
+  "heavySlots",
+  "heavyScores",
+]
+  .concat("centres", "radii");
+
+/** Copies the states of the query slots below `querySize`. */
+export function saveStates(
+  states: RowStates,
+  spread: ValueSpread,
+  { heads, kvHeads, valueDim }: HeadLayout,
+  querySize: number,
+): SavedArrays {
+  const rows = querySize * heads;
+  const saved = new RowStates(states.width, rows);
+  for (let row = 0; row < Math.min(rows, states.shift.length); row++) saved.copyFrom(states, row, row);
+  const perRow = [querySize, heads];
+  const { centres, radii } = spread.save();
+  return {
+    shift: { shape: perRow, data: saved.shift },
+    massError: { shape: perRow, data: saved.massError },
+    sumError: { shape: perRow, data: saved.sumError },
+    high: { shape: [...perRow, states.width], data: saved.high },
+    low: { shape: [...perRow, states.width], data: saved.low },
+    heavyCount: { shape: perRow, data: saved.heavyCount },
+    heavySlots: { shape: [...perRow, HEAVY_KEYS], data: saved.heavySlots },
+    heavyScores: { shape: [...perRow, HEAVY_KEYS], data: saved.heavyScores },
+    centres: { shape: [kvHeads, valueDim], data: centres },
+    radii: { shape: [kvHeads], data: radii },
+  };
+}
+
+/** What the states of a snapshot are of. */
+export interface StateScope {
+  readonly layout: HeadLayout;
+  /** Which keys are live. */
+  readonly keys: RowStore;
+  /** The queries, all slots of which are stored. */
+  readonly queries: RowStore;
+}
+
+/**
+ * Takes the states of all queries, after all of them were checked.
+ *
+ * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
+ */
+export function restoreStates(
+  operation: string,
+  saved: SavedArrays,
+  states: RowStates,
+  spread: ValueSpread,
+  scope: StateScope,
+): void {
+  const { layout: { heads, kvHeads, valueDim }, queries } = scope;
+  const perRow = [queries.size, heads];
+  const loaded = Object.assign(new RowStates(states.width), {
+    shift: takeNumbers(operation, saved, "shift", "F64", perRow),
+    massError: takeNumbers(operation, saved, "massError", "F64", perRow),
+    sumError: takeNumbers(operation, saved, "sumError", "F64", perRow),
+    high: takeNumbers(operation, saved, "high", "F64", [...perRow, states.width]),
+    low: takeNumbers(operation, saved, "low", "F64", [...perRow, states.width]),
+    heavyCount: takeNumbers(operation, saved, "heavyCount", "U8", perRow),
+    heavySlots: takeNumbers(operation, saved, "heavySlots", "U32", [...perRow, HEAVY_KEYS]),
+    heavyScores: takeNumbers(operation, saved, "heavyScores", "F64", [...perRow, HEAVY_KEYS]),
+  });
+  const centres = takeNumbers(operation, saved, "centres", "F64", [kvHeads, valueDim]);
+  const radii = takeNumbers(operation, saved, "radii", "F64", [kvHeads]);
+  checkRows(operation, loaded);
+  checkHeavyKeys(operation, loaded, scope);
+  checkNumbers(operation, "centres", centres, Number.isFinite, "finite numbers");
+  checkNumbers(operation, "radii", radii, isBound, BOUND);
+
+  for (let row = 0; row < queries.size * heads; row++) states.copyFrom(loaded, row, row);
+  spread.restore(centres, radii);
+}
+
+const BOUND = "finite numbers ≥ 0";
+
+function isBound(number: number): boolean {
+  return number >= 0 && number < Infinity;
+}
+
+function checkRows(operation: string, { shift, high, low, massError, sumError }: RowStates): void {
+  const isShift = (power: number) => power === -Infinity || Number.isInteger(power);
+  checkNumbers(operation, "shift", shift, isShift, "whole numbers, or −Infinity for a row without keys");
+  checkNumbers(operation, "high", high, Number.isFinite, "finite numbers");
+  checkNumbers(operation, "low", low, Number.isFinite, "finite numbers");
+  checkNumbers(operation, "massError", massError, isBound, BOUND);
+  checkNumbers(operation, "sumError", sumError, isBound, BOUND);
+}
+
+/** A row's heavy keys are live, none twice. */
+function checkHeavyKeys(operation: string, loaded: RowStates, { keys }: StateScope): void {
+  const { heavyCount, heavySlots, heavyScores } = loaded;
+  checkNumbers(operation, "heavyCount", heavyCount, (count) => count <= HEAVY_KEYS, `at most ${HEAVY_KEYS}`);
+  checkNumbers(operation, "heavyScores", heavyScores, Number.isFinite, "finite numbers");
+  for (let row = 0; row < heavyCount.length; row++) {
+    const start = row * HEAVY_KEYS;
+    const heavy = heavySlots.subarray(start, start + heavyCount[row]);
+    if (heavy.every((slot, at) => keys.isLive(slot) && heavy.indexOf(slot) === at)) continue;
+    throw new FormatError(
+      operation,
+      `tensor heavySlots has [${heavy.join(", ")}] for row ${row}`,
+      "numbers of live keys, none twice",
+    );
+  }
+}

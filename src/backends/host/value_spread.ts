@@ -1,0 +1,143 @@
+/**
+ * Balls that hold all values, stored and kept, one for each key head: a centre and a radius. Balls grow as rows come, and are
+ * fitted anew when nothing is kept: where all states are computed from scratch, and where rows that decided about a ball
+ * are gone and have to be forgotten.
+ */
+
+import type { HeadLayout } from "../../numerics/head_layout.ts";
+
+/** Values as a backend stores them, `width` numbers a row and key head of which the first dv count. */
+export interface ValueRows {
+  readonly count: number;
+  readonly live: Uint8Array;
+  readonly values: Float32Array;
+}
+
+/** A centre is the mean of so many rows or a few more: it only has to lie well inside. */
+const SAMPLE = 128;
+
+/** One ball a key head. */
+export class ValueSpread {
+  readonly #layout: HeadLayout;
+  readonly #width: number;
+  readonly #centres: Float64Array;
+  readonly #radii: Float64Array;
+  /** Slots of the values that the centres are the mean of; null where that is not known. */
+  #sampled: Set<number> | null = null;
+  /** Whether a value is gone that a centre or a radius was made of. */
+  #isOutdated = false;
+
+  constructor(layout: HeadLayout, width: number) {
+    this.#layout = layout;
+    this.#width = width;
+    this.#centres = new Float64Array(layout.kvHeads * layout.valueDim);
+    this.#radii = new Float64Array(layout.kvHeads);
+  }
+
+  /** Fits the balls to a block's live values, around the mean of some of them. */
+  refit(block: ValueRows): void {
+    const { kvHeads, valueDim } = this.#layout;
+    const { count, live, values } = block;
+    const width = this.#width, centres = this.#centres;
+    const step = Math.max(1, Math.floor(count / SAMPLE));
+    const sampled = this.#sampled = new Set<number>();
+    this.#isOutdated = false;
+    centres.fill(0);
+    for (let j = 0; j < count; j += step) {
+      if (live[j] === 0) continue;
+      sampled.add(j);
+      for (let head = 0; head < kvHeads; head++) {
+        const offset = (j * kvHeads + head) * width;
+        for (let c = 0; c < valueDim; c++) centres[head * valueDim + c] += values[offset + c];
+      }
+    }
+    if (sampled.size > 0) { for (let at = 0; at < centres.length; at++) centres[at] /= sampled.size; }
+    for (let head = 0; head < kvHeads; head++) {
+      const centre = centres.subarray(head * valueDim, (head + 1) * valueDim);
+      this.#radii[head] = furthest(centre, block, kvHeads * width, head * width);
+    }
+  }
+
+  /** Copies of the centres, dv numbers a key head, and of the radii. */
+  save(): { readonly centres: Float64Array; readonly radii: Float64Array } {
+    return { centres: this.#centres.slice(), radii: this.#radii.slice() };
+  }
+
+  /** Takes balls that were saved. */
+  restore(centres: Float64Array, radii: Float64Array): void {
+    this.#centres.set(centres);
+    this.#radii.set(radii);
+    this.#sampled = null;
+    this.#isOutdated = false;
+  }
+
+  /** Lets the balls grow until they hold one value of a block, if it is live. */
+  include(block: ValueRows, j: number): void {
+    if (block.live[j] === 0) return;
+    for (let head = 0; head < this.#layout.kvHeads; head++) {
+      this.#radii[head] = Math.max(this.#radii[head], this.#distanceOf(block, j, head));
+    }
+  }
+
+  /** Notes that a value of a block, if it is live, is about to be replaced or deleted. */
+  release(block: ValueRows, j: number): void {
+    if (this.#isOutdated || block.live[j] === 0) return;
+    this.#isOutdated = this.#sampled === null || this.#sampled.has(j);
+    for (let head = 0; head < this.#layout.kvHeads; head++) {
+      if (this.#distanceOf(block, j, head) >= this.#radii[head]) this.#isOutdated = true;
+    }
+  }
+
+  /** Fits the balls anew if a value is gone that they were made of; nothing is kept. */
+  forget(block: ValueRows): void {
+    if (this.#isOutdated) this.refit(block);
+  }
+
+  #distanceOf(block: ValueRows, j: number, head: number): number {
+    const { kvHeads, valueDim } = this.#layout;
+    const offset = (j * kvHeads + head) * this.#width;
+    return distance(this.#centres, head * valueDim, block.values, offset, valueDim);
+  }
+
+  /** The radius of the ball of a key head. */
+  radius(head: number): number {
+    return this.#radii[head];
+  }
+}
+
+/**
+ * The largest distance of a live value, `stride` numbers a row from `offset` on, from a centre. A loop of its own, not calls
+ * of `distance`: it meets one kind of array, which makes it twice as fast.
+ */
+function furthest(
+  centre: Float64Array,
+  { count, live, values }: ValueRows,
+  stride: number,
+  offset: number,
+): number {
+  let largest = 0;
+  for (let j = 0; j < count; j++) {
+    if (live[j] === 0) continue;
+    const at = j * stride + offset;
+    let squared = 0;
+    for (let c = 0; c < centre.length; c++) {
+      const difference = centre[c] - values[at + c];
+      squared += difference * difference;
+    }
+    largest = Math.max(largest, squared);
+  }
+  return Math.sqrt(largest);
+}
+
+/** ‖a − b‖₂ of `length` numbers each. */
+export function distance(
+  a: Float64Array | Float32Array,
+  aOffset: number,
+  b: Float32Array,
+  bOffset: number,
+  length: number,
+): number {
+  let squared = 0;
+  for (let c = 0; c < length; c++) squared += (a[aOffset + c] - b[bOffset + c]) ** 2;
+  return Math.sqrt(squared);
+}

@@ -1,0 +1,50 @@
+/**
+ * What the kernels' float32 may have done to the weights of a row, proven, with u = 2^−24.
+ *
+ * A score is a chain of d multiply-adds, each of which rounds at most twice, times the rounded scale, perhaps capped
+ * with the errors of a few operations, and added to a bias. With S = |scale|·‖q‖·max ‖k‖ it is off by at most
+ * u·((d + 2)·S + 24·min(S, c)), and with a mask by u·|s| more. exp is off by 2u·(1 + |s|/2¹¹) of itself up to
+ * |s| = 22,000, and beyond by 4u·|s| more, since the whole powers that it takes off are then no longer exact.
+ *
+ * Keys whose score is more than 40 below the row's log-sum-exp L are no more than 2^−50 of its mass each, computed or
+ * exact; for the others |s| ≤ |L| + 40. So all weights that matter are off by factors within e^±δ, and their
+ * distribution by at most tanh(δ/2) in total variation.
+ */
+
+import type { ScoreRule } from "../../numerics/score_rule.ts";
+import type { WeightRounding } from "./certifier.ts";
+
+const FLOAT32_ROUNDING = 2 ** -24;
+/** What a key that does not matter has of its row's mass at most, and how far below the log-sum-exp its score is. */
+const UNNOTICED = 2 ** -50;
+const NOTICED_DEPTH = 40;
+/** Largest |score| up to which the exponential's whole powers are exact. */
+const EXACT_POWERS = 22_000;
+/** Covers the terms of higher order. */
+const SLACK = 1.01;
+
+/** A row whose weights the kernels computed. */
+export interface RoundedRow {
+  readonly logSumExp: number;
+  /** S: the largest |scale|·|q·k| that its keys may have. */
+  readonly largestProduct: number;
+  /** At least the number of its keys. */
+  readonly keyCount: number;
+}
+
+/** Bounds on what computing the weights of a row did to them. */
+export function weightRounding(
+  { logSumExp, largestProduct, keyCount }: RoundedRow,
+  { softcap }: ScoreRule,
+  headDim: number,
+  hasMask: boolean,
+): WeightRounding {
+  const capped = softcap > 0 ? Math.min(largestProduct, softcap) : 0;
+  const depth = Math.abs(logSumExp) + NOTICED_DEPTH;
+  const ofScore = (headDim + 2) * largestProduct + 24 * capped + (hasMask ? depth : 0);
+  const size = hasMask ? depth : Math.min(depth, largestProduct);
+  const ofExponential = 2 * (1 + size / 2048) + (size > EXACT_POWERS ? 4 * size : 0);
+  const exponent = SLACK * FLOAT32_ROUNDING * (ofScore + ofExponential);
+  const unnoticed = 4 * keyCount * UNNOTICED;
+  return { mass: Math.expm1(exponent) + unnoticed, variation: Math.tanh(exponent / 2) + unnoticed };
+}

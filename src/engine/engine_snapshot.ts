@@ -1,0 +1,194 @@
+/**
+ * From an engine to a snapshot and back.
+ */
+
+import type { Backend, Changes, RowSource } from "../backends/backend.ts";
+import { checkStates } from "../backends/host/state_check.ts";
+import { selectBackend, selectSaved } from "../backends/select.ts";
+import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { describe, InputError } from "../base/errors.ts";
+import { makeBackend } from "./fill_backend.ts";
+import type { Entries } from "../write/edit_log.ts";
+import type { EditRules } from "../write/edits.ts";
+import { type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
+import type { FlushPolicy } from "../schedule/planner.ts";
+import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
+import { type Threshold, toThreshold } from "../schedule/threshold.ts";
+import type { LoadProblem } from "./options.ts";
+import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "../store/snapshot.ts";
+
+export type { LoadOptions } from "./options.ts";
+export { encodeSnapshot } from "../store/snapshot.ts";
+
+/** What an engine goes by, beside its backend. */
+export interface EngineParts extends EditRules {
+  readonly threshold: Threshold;
+  readonly policy: FlushPolicy;
+  readonly tolerance: number;
+}
+
+/** Copies what a backend holds, all of it up to date, whose slots are these. */
+export async function takeSnapshot(
+  { layout, rule, mask, threshold, policy, tolerance }: EngineParts,
+  slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
+  backend: Backend,
+): Promise<Snapshot> {
+  const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
+  const queries = rowsOf(backend.queries, slots.queries, queryColumns(layout));
+  const bias = mask && backend.bias(slots.keys.size, slots.queries.size);
+  const states = await backend.save(slots.queries.size);
+  return {
+    layout,
+    rule,
+    tolerance,
+    policy,
+    limits: threshold.limits,
+    mask: mask && toSavedMask(mask, bias, slots),
+    keys,
+    queries,
+    backend: backend.name,
+    states,
+  };
+}
+
+/**
+ * Makes the parts of an engine and its filled backend of the bytes of a snapshot.
+ *
+ * @throws {FormatError} When the bytes are no snapshot.
+ * @throws {InputError} When an option is missing or does not fit.
+ */
+export async function restoreEngine(
+  operation: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  options: LoadProblem,
+  wrap: (backend: Backend) => Backend = (backend) => backend,
+): Promise<{ readonly parts: EngineParts; readonly backend: Backend }> {
+  const snapshot = await decodeSnapshot(operation, bytes);
+  const { layout, rule, tolerance, policy, keys, queries } = snapshot;
+  const mask = toLoadedMask(operation, snapshot, options.mask);
+  const parts: EngineParts = {
+    layout,
+    rule,
+    tolerance,
+    policy,
+    mask,
+    threshold: options.threshold ?? toSavedThreshold(operation, snapshot),
+    keySlots: SlotTable.restore(keys.slots),
+    querySlots: SlotTable.restore(queries.slots),
+  };
+  const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };
+  const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0, sizes };
+  const name = options.backend ?? snapshot.backend;
+  const threads = name === "array" || name === "webgpu" ? 1 : options.threads;
+  const factory = options.backend
+    ? selectBackend(operation, options.backend, threads)
+    : selectSaved(operation, name, threads);
+  const backend = wrap(await makeBackend(operation, factory, config));
+  const states = backend.name === snapshot.backend ? snapshot.states : null;
+  try {
+    const changes = toChanges(snapshot, parts);
+    await backend.restore(operation, changes, states);
+    if (states) {
+      const content = { layout, rule, tolerance, changes };
+      const unknown = checkStates(operation, states, content, workFor(bytes.length));
+      if (unknown.length > 0) await backend.update(unknown, []);
+    }
+  } catch (error) {
+    await backend.dispose();
+    throw error;
+  }
+  return { parts, backend };
+}
+
+/** How many multiply-adds the states of a file may be checked with: time that reading it takes anyway, or nearly. */
+function workFor(fileBytes: number): number {
+  return FREE_WORK + WORK_PER_BYTE * fileBytes;
+}
+
+const FREE_WORK = 2 ** 23, WORK_PER_BYTE = 1;
+
+function rowsOf(source: RowSource, slots: SlotNumbers, width: number): SlotRows {
+  const rows = new Float32Array(slots.size * width);
+  const positions = new Float64Array(slots.size);
+  liveFlags(slots).forEach((live, slot) => {
+    if (live === 0) return;
+    source.copyRow(slot, rows, slot * width);
+    positions[slot] = source.position(slot);
+  });
+  return { slots, rows, positions };
+}
+
+function liveFlags({ size, free }: SlotNumbers): Uint8Array {
+  const live = new Uint8Array(size).fill(1);
+  for (const slot of free) live[slot] = 0;
+  return live;
+}
+
+function toSavedMask(
+  mask: Mask,
+  bias: Float32Array | null,
+  slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
+): SavedMask {
+  if (!mask.isFunction) return { kind: "matrix", matrices: mask.matrices };
+  const keyLive = liveFlags(slots.keys), queryLive = liveFlags(slots.queries);
+  // A pair of which one is not live means nothing and is always written alike.
+  const said = bias?.map((entry, at) => {
+    const pair = Math.floor(at / mask.heads);
+    const isLive = keyLive[Math.floor(pair / queryLive.length)] === 1 &&
+      queryLive[pair % queryLive.length] === 1;
+    return isLive ? entry : -Infinity;
+  });
+  return { kind: "function", bias: said ?? new Float32Array(0) };
+}
+
+function toLoadedMask(
+  operation: string,
+  { mask, layout, keys, queries }: Snapshot,
+  option: MaskFunction | undefined,
+): Mask | null {
+  const needsFunction = mask?.kind === "function";
+  if (needsFunction !== (typeof option === "function") || (!needsFunction && option !== undefined)) {
+    const expected = needsFunction
+      ? "a function, as the saved engine has one"
+      : "none, as the file says it all";
+    throw new InputError(operation, `mask is ${describe(option)}`, expected);
+  }
+  if (!mask) return null;
+  const input = mask.kind === "function"
+    ? option
+    : mask.matrices.map(({ data, rows, columns }) => ({ data, shape: [rows, columns] as const }));
+  return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size);
+}
+
+function toSavedThreshold(operation: string, { limits }: Snapshot): Threshold {
+  if (limits) return toThreshold(operation, limits);
+  const expected = "one, since the saved engine's is a function";
+  throw new InputError(operation, "lazyThreshold is undefined", expected);
+}
+
+/** All slots of a snapshot as one batch. */
+function toChanges(
+  { keys, queries, mask }: Snapshot,
+  { mask: live, keySlots, querySlots }: EngineParts,
+): Changes {
+  const entries = allSlots(keys);
+  const scope = {
+    keySize: keySlots.size,
+    querySize: querySlots.size,
+    hasKey: (slot: number) => keySlots.isLive(slot),
+    hasQuery: (slot: number) => querySlots.isLive(slot),
+  };
+  return {
+    keys: mask?.kind === "function" ? { ...entries, bias: mask.bias } : maskKeys(live, entries, scope),
+    queries: { ...allSlots(queries), bias: null },
+  };
+}
+
+function allSlots({ slots, rows, positions }: SlotRows): Entries {
+  return {
+    slots: Uint32Array.from({ length: slots.size }, (_, slot) => slot),
+    live: liveFlags(slots),
+    rows,
+    positions,
+  };
+}

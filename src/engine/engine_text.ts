@@ -1,0 +1,71 @@
+/**
+ * What an engine is, as a list of terms and as text.
+ */
+
+import type { DynamicAttentionStats } from "./answers.ts";
+import { countOf, formatBytes, formatCount, formatNumber } from "../display/format.ts";
+
+/** What an engine says of itself. */
+export interface EngineFacts {
+  readonly stats: DynamicAttentionStats;
+  /**
+   * The largest certified distance from exact of a stale answer, over the first `rows` queries; null where nobody has
+   * asked.
+   */
+  readonly bound: { readonly largest: number; readonly rows: number } | null;
+}
+
+/** Terms and what there is to say about each, in the order of interest. */
+export function engineTerms({ stats, bound }: EngineFacts): [term: string, text: string][] {
+  const { queryCount, keyCount, heads, kvHeads, headDim, valueDim } = stats;
+  const keyHeads = kvHeads === heads ? "" : `, ${countOf(kvHeads, "key head")}`;
+  const terms: [string, string][] = [
+    ["size", `${countOf(queryCount, "query", "queries")} over ${countOf(keyCount, "key")}`],
+    ["heads", `${countOf(heads, "head")}${keyHeads} of ${headDim} numbers a key and ${valueDim} a value`],
+    ["backend", `${stats.backend}, ${countOf(stats.threads, "thread")}: ${stats.backendReason}`],
+    [
+      "pending",
+      stats.pending === 0
+        ? "nothing"
+        : `${countOf(stats.pending, "changed slot")} that a stale answer need not know of`,
+    ],
+  ];
+  if (bound !== null) terms.push(["bound", boundText(bound, queryCount)]);
+  terms.push(
+    [
+      "edits",
+      `${formatCount(stats.edits)} accepted, ${formatCount(stats.applied)} in every answer, ` +
+      `${formatCount(stats.coalesced)} that needed no work`,
+    ],
+    [
+      "epoch",
+      `${formatCount(stats.epoch)}, ${countOf(stats.behind, "query", "queries")} behind, ` +
+      `${countOf(stats.kept, "old row")} kept`,
+    ],
+    [
+      "rows",
+      `${formatCount(stats.rowsBuilt)} built, ${formatCount(stats.rowsPatched)} patched, ` +
+      `${formatCount(stats.refreshes)} refreshed`,
+    ],
+    [
+      "work",
+      `${formatCount(stats.multiplyAdds)} multiply-adds, ${formatCount(stats.exponentials)} exponentials, ` +
+      `${formatNumber(stats.applyMs + stats.readMs)} ms` +
+      (stats.deviceMs === null ? "" : `, the device busy for ${formatNumber(stats.deviceMs)} ms of them`),
+    ],
+    ["memory", formatBytes(stats.bytes)],
+  );
+  return terms;
+}
+
+/** `DynamicAttention`, and a line a term. */
+export function engineText(facts: EngineFacts): string {
+  const terms = engineTerms(facts);
+  const width = Math.max(...terms.map(([term]) => term.length));
+  return ["DynamicAttention", ...terms.map(([term, text]) => `  ${term.padEnd(width)}  ${text}`)].join("\n");
+}
+
+function boundText({ largest, rows }: { largest: number; rows: number }, queryCount: number): string {
+  const which = rows < queryCount ? `, over the first ${countOf(rows, "query", "queries")}` : "";
+  return `a stale answer is at most ${formatNumber(largest)} from exact${which}`;
+}

@@ -1,0 +1,82 @@
+/**
+ * A backend that holds the rows of a checked problem: what both entry points start with.
+ */
+
+import type { Backend, BackendConfig, BackendFactory } from "../backends/backend.ts";
+import { NO_ROW } from "../backends/since.ts";
+import { CapacityError } from "../base/errors.ts";
+import type { Entries } from "../write/edit_log.ts";
+import { maskKeys, maskQueries } from "../write/mask.ts";
+import type { Matrix } from "../base/matrix.ts";
+import type { Problem } from "./options.ts";
+
+const NO_ROWS = new Uint32Array(0);
+
+/** Makes an empty backend; numbers of columns that no memory can hold are refused. */
+export async function makeBackend(
+  operation: string,
+  factory: BackendFactory,
+  config: BackendConfig,
+): Promise<Backend> {
+  try {
+    return await factory(config);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const { heads, headDim, valueDim } = config.layout;
+    const what = `a query of ${heads} × ${headDim} and an output of ${heads} × ${valueDim} numbers`;
+    throw new CapacityError(operation, what, 8 * heads * (headDim + valueDim), cause);
+  }
+}
+
+/** Makes the problem's backend, lets `wrap` put something before it, and fills it. */
+export async function fillBackend(
+  operation: string,
+  problem: Problem,
+  wrap: (backend: Backend) => Backend = (backend) => backend,
+): Promise<Backend> {
+  const { query, key, value, queryPositions, keyPositions, layout, rule, mask, tolerance, factory } = problem;
+  const sizes = { queryCount: queryPositions.length, keyCount: keyPositions.length };
+  const config = { layout, rule, maskHeads: mask?.heads ?? 0, tolerance, sizes };
+  const backend = wrap(await makeBackend(operation, factory, config));
+  const keys = insertedRows(joinRows(key, value), keyPositions);
+  const queries = insertedRows(query.data, queryPositions);
+  const scope = {
+    keySize: keyPositions.length,
+    querySize: queryPositions.length,
+    hasKey: () => true,
+    hasQuery: () => true,
+  };
+  const changes = { keys: maskKeys(mask, keys, scope), queries: maskQueries(mask, queries, scope) };
+  try {
+    await backend.store(changes, new Uint32Array(keys.slots.length).fill(NO_ROW), NO_ROWS);
+    await backend.update(queries.slots, []);
+  } catch (error) {
+    await backend.dispose();
+    throw error;
+  }
+  return backend;
+}
+
+/** Rows 0, 1, 2, … of K and V joined to rows `[key | value]`. */
+function joinRows(key: Matrix, value: Matrix): Float32Array {
+  const [count, keyWidth] = key.shape;
+  const valueWidth = value.shape[1];
+  const rows = new Float32Array(count * (keyWidth + valueWidth));
+  for (let j = 0; j < count; j++) {
+    const start = j * (keyWidth + valueWidth);
+    rows.set(key.data.subarray(j * keyWidth, (j + 1) * keyWidth), start);
+    rows.set(value.data.subarray(j * valueWidth, (j + 1) * valueWidth), start + keyWidth);
+  }
+  return rows;
+}
+
+/** Rows that are inserted into the slots 0, 1, 2, …, a position each. */
+function insertedRows(rows: Float32Array, positions: Float64Array): Entries {
+  const count = positions.length;
+  return {
+    slots: Uint32Array.from({ length: count }, (_, slot) => slot),
+    live: new Uint8Array(count).fill(1),
+    rows,
+    positions,
+  };
+}

@@ -1,0 +1,309 @@
+/**
+ * The options of the two entry points, and their check: what leaves this file is complete and valid.
+ */
+
+import type { BackendFactory } from "../backends/backend.ts";
+import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
+import { describe, InputError } from "../base/errors.ts";
+import type { HeadLayout } from "../numerics/head_layout.ts";
+import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
+import { type Mask, type MaskFunction, type MaskInput, toMask } from "../write/mask.ts";
+import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
+import { type LazyThreshold, type Threshold, toThreshold } from "../schedule/threshold.ts";
+import { isCount, reading, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
+import { type Matrix, type MatrixInput, toMatrix } from "../base/matrix.ts";
+import { takeOptions } from "../base/names.ts";
+
+export { checkNames } from "../base/names.ts";
+
+/** What `attention` is asked. */
+export interface AttentionOptions {
+  /** Q, m × H·d: a row a token, head h in columns [h·d, (h+1)·d). */
+  readonly query: MatrixInput;
+  /** K, n × Hkv·d; n may be 0. */
+  readonly key: MatrixInput;
+  /** V, n × Hkv·dv. */
+  readonly value: MatrixInput;
+  /** H, query heads; 1 unless given. */
+  readonly heads?: number;
+  /** Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given. */
+  readonly kvHeads?: number;
+  /** Multiplies q·k; 1 / √d unless given. */
+  readonly scale?: number;
+  /** c in c·tanh(s/c), which caps scores before the mask is added; 0, the default, is none. */
+  readonly softcap?: number;
+  /**
+   * What is added to the scores, m × n: numbers of float32 range (−∞ forbids a pair), or booleans where true lets a pair
+   * attend; a `Uint8Array` of 1 and 0 holds booleans, and typed arrays of other whole numbers are refused. One matrix for all
+   * heads, a list of H matrices, or a function of query slot, key slot and head.
+   */
+  readonly mask?: MaskInput;
+  /** Lets a key attend only if keyPosition ≤ queryPosition + offset; `true` is an offset of 0. */
+  readonly causal?: boolean | { readonly offset: number };
+  /** Lets a key attend only if −left ≤ keyPosition − queryPosition ≤ right; Infinity limits nothing. */
+  readonly window?: readonly [left: number, right: number];
+  /** Positions of the queries; 0, 1, 2, … unless given. */
+  readonly queryPositions?: ArrayLike<number>;
+  /** Positions of the keys; 0, 1, 2, … unless given. */
+  readonly keyPositions?: ArrayLike<number>;
+  /**
+   * Where to compute; "auto" unless given, which is a graphics device for large problems where there is one (never a
+   * program that stands in for one), else `wasm`, else `array`. `stats().backendReason` says why.
+   */
+  readonly backend?: BackendName;
+  /**
+   * How many threads may compute on the backend `wasm`, 1 to 256: "auto" unless given, which is the number of
+   * processors, 16 at most. Workers start at the first large computation, are shared by all engines and end with the
+   * last of them; small computations, and all where no worker can share memory, stay on the thread of the caller. The
+   * answers have the same bits however many there are.
+   */
+  readonly threads?: ThreadCount;
+}
+
+/** What an engine is made of. */
+export interface DynamicAttentionOptions extends AttentionOptions {
+  /**
+   * When stale answers must know of pending edits: once so many slots have changed (64 unless given; Infinity for
+   * never), at the first of the limits `{ edits, error, targetError, ageMs }` that is reached, or when a function says
+   * so. Exact answers always do.
+   */
+  readonly lazyThreshold?: LazyThreshold;
+  /**
+   * How rows are brought up to date: "auto" (the default) takes the cheaper way for each row that is asked for; "patch"
+   * and "rebuild" bring all rows up to date at once when the threshold is reached, in the one way that they name.
+   */
+  readonly onThreshold?: FlushPolicy;
+  /**
+   * How large the bound on the rounding error that a row has collected may grow, relative to its sums, before the
+   * row is computed from scratch; 1e-8 unless given, below a rounding of the float32 output.
+   */
+  readonly tolerance?: number;
+}
+
+/** What `DynamicAttention.load` is told beside the bytes. */
+export interface LoadOptions {
+  /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
+  readonly backend?: BackendName;
+  /**
+   * How many threads may compute on the backend `wasm`, 1 to 256, as in {@link AttentionOptions.threads}; "auto"
+   * unless given, whatever the saved engine had. An engine that was saved on `array` and goes on there has one.
+   */
+  readonly threads?: ThreadCount;
+  /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
+  readonly mask?: MaskFunction;
+  /** In place of the saved one, which is missing where it was a function. */
+  readonly lazyThreshold?: LazyThreshold;
+}
+
+/** Checked options of a computation. */
+export interface Problem {
+  readonly query: Matrix;
+  readonly key: Matrix;
+  readonly value: Matrix;
+  readonly queryPositions: Float64Array;
+  readonly keyPositions: Float64Array;
+  readonly layout: HeadLayout;
+  readonly rule: ScoreRule;
+  readonly mask: Mask | null;
+  readonly tolerance: number;
+  /** What was asked for, which `factory` makes. */
+  readonly backend: BackendName;
+  readonly factory: BackendFactory;
+}
+
+/** Checked options of an engine. */
+export interface EngineProblem extends Problem {
+  readonly threshold: Threshold;
+  readonly policy: FlushPolicy;
+}
+
+/** Checked options of a load. */
+export interface LoadProblem extends Pick<LoadOptions, "backend" | "threads" | "mask"> {
+  /** In place of the saved one. */
+  readonly threshold: Threshold | null;
+}
+
+const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
+  "query",
+  "key",
+  "value",
+  "heads",
+  "kvHeads",
+  "scale",
+  "softcap",
+  "mask",
+  "causal",
+  "window",
+  "queryPositions",
+  "keyPositions",
+  "backend",
+  "threads",
+];
+const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
+  ...ATTENTION_OPTIONS,
+  "lazyThreshold",
+  "onThreshold",
+  "tolerance",
+];
+const LOAD_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
+const TOLERANCE = 1e-8;
+
+/** Checks the options of `attention`. */
+export function toProblem(operation: string, options: AttentionOptions): Problem {
+  return reading(operation, () => {
+    return toCheckedProblem(operation, takeOptions(operation, options, ATTENTION_OPTIONS), TOLERANCE);
+  });
+}
+
+/** Checks the options of an engine. */
+export function toEngineProblem(operation: string, options: DynamicAttentionOptions): EngineProblem {
+  return reading(operation, () => {
+    const given = takeOptions(operation, options, ENGINE_OPTIONS);
+    const { tolerance = TOLERANCE } = given;
+    return {
+      ...toCheckedProblem(operation, given, checkTolerance(operation, tolerance)),
+      threshold: toThreshold(operation, given.lazyThreshold),
+      policy: toFlushPolicy(operation, given.onThreshold),
+    };
+  });
+}
+
+/** Checks the options of `DynamicAttention.load`, as far as that can be done without the file. */
+export function toLoadProblem(operation: string, options: LoadOptions): LoadProblem {
+  return reading(operation, () => {
+    const { lazyThreshold, ...given } = takeOptions(operation, options, LOAD_OPTIONS);
+    if (given.backend !== undefined || given.threads !== undefined) {
+      selectBackend(operation, given.backend, given.threads);
+    }
+    const threshold = lazyThreshold === undefined ? null : toThreshold(operation, lazyThreshold);
+    return { ...given, threshold };
+  });
+}
+
+/** A relative error that may be asked for. */
+export function checkTolerance(operation: string, tolerance: unknown): number {
+  if (typeof tolerance === "number" && tolerance > 0 && tolerance < 1) return tolerance;
+  throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
+}
+
+function toCheckedProblem(operation: string, options: AttentionOptions, tolerance: number): Problem {
+  const query = toMatrix(operation, "query", options.query);
+  const key = toMatrix(operation, "key", options.key);
+  const value = toMatrix(operation, "value", options.value);
+  const layout = toLayout(operation, options, query, key, value);
+  const rule = toRule(operation, options, layout);
+  const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
+  const keyPositions = toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]);
+  // Where no rule looks at them, positions must not tell one row from another.
+  const matter = looksAtPositions(rule);
+  return {
+    query,
+    key,
+    value,
+    queryPositions: matter ? queryPositions : queryPositions.fill(0),
+    keyPositions: matter ? keyPositions : keyPositions.fill(0),
+    layout,
+    rule,
+    mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0]),
+    tolerance,
+    backend: options.backend ?? "auto",
+    factory: selectBackend(operation, options.backend, options.threads),
+  };
+}
+
+function toLayout(
+  operation: string,
+  options: AttentionOptions,
+  query: Matrix,
+  key: Matrix,
+  value: Matrix,
+): HeadLayout {
+  const { heads = 1 } = options;
+  if (!isCount(heads) || heads === 0) {
+    throw new InputError(operation, `heads is ${describe(heads)}`, "an integer ≥ 1");
+  }
+  const { kvHeads = heads } = options;
+  if (!isCount(kvHeads) || kvHeads === 0 || heads % kvHeads !== 0) {
+    throw new InputError(operation, `kvHeads is ${describe(kvHeads)}`, `a divisor of ${heads} (heads)`);
+  }
+  if (query.shape[1] % heads !== 0) {
+    throw new InputError(operation, `query has ${query.shape[1]} columns`, `a multiple of ${heads} (heads)`);
+  }
+  const headDim = query.shape[1] / heads;
+  if (key.shape[1] !== kvHeads * headDim) {
+    throw new InputError(
+      operation,
+      `key has ${key.shape[1]} columns`,
+      `${kvHeads * headDim} (kvHeads × headDim)`,
+    );
+  }
+  if (value.shape[0] !== key.shape[0]) {
+    throw new InputError(operation, `value has ${value.shape[0]} rows`, `${key.shape[0]} (one a key)`);
+  }
+  if (value.shape[1] % kvHeads !== 0) {
+    throw new InputError(
+      operation,
+      `value has ${value.shape[1]} columns`,
+      `a multiple of ${kvHeads} (kvHeads)`,
+    );
+  }
+  return { heads, kvHeads, headDim, valueDim: value.shape[1] / kvHeads };
+}
+
+function toRule(operation: string, options: AttentionOptions, { headDim }: HeadLayout): ScoreRule {
+  const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = options;
+  if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
+    throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");
+  }
+  if (typeof softcap !== "number" || !(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
+    throw new InputError(operation, `softcap is ${describe(softcap)}`, "a finite number ≥ 0");
+  }
+  const [left, right] = toWindow(operation, options.window);
+  const after = Math.min(right, toOffset(operation, options.causal));
+  // Adding 0 makes 0 of −0.
+  return { scale, softcap, before: left + 0, after: after + 0 };
+}
+
+function toWindow(operation: string, window: AttentionOptions["window"]): [left: number, right: number] {
+  if (window === undefined) return [Infinity, Infinity];
+  const [left, right] = takePair(window) ?? [];
+  if (isReach(left) && isReach(right)) return [left, right];
+  const given = left === undefined ? window : [left, right];
+  throw new InputError(operation, `window is ${describe(given)}`, "[left ≥ 0, right ≥ 0]");
+}
+
+function isReach(reach: unknown): reach is number {
+  return typeof reach === "number" && reach >= 0;
+}
+
+/** How far after a query a key may lie. */
+function toOffset(operation: string, causal: AttentionOptions["causal"] = false): number {
+  if (typeof causal === "boolean") return causal ? 0 : Infinity;
+  const expected = "a boolean or { offset: a finite number }";
+  if (typeof causal !== "object" || causal === null || Array.isArray(causal)) {
+    throw new InputError(operation, `causal is ${describe(causal)}`, expected);
+  }
+  const { offset } = takeOptions(operation, causal, ["offset"], "causal field");
+  if (typeof offset === "number" && Number.isFinite(offset)) return offset;
+  throw new InputError(
+    operation,
+    `causal is ${describe(causal)}`,
+    `${expected}; its offset is ${describe(offset)}`,
+  );
+}
+
+/** Checks positions of `count` rows; without any they are `first`, `first` + 1, … */
+export function toPositions(
+  operation: string,
+  name: string,
+  input: ArrayLike<number> | undefined,
+  count: number,
+  first = 0,
+): Float64Array {
+  if (input === undefined) return Float64Array.from({ length: count }, (_, at) => first + at);
+  const list = takeList(operation, name, input);
+  if (list.length !== count) {
+    throw new InputError(operation, `${name} has ${list.length} numbers`, `${count} (one a row)`);
+  }
+  return toFiniteNumbers(operation, name, list);
+}

@@ -1,0 +1,127 @@
+/**
+ * Numbers as coloured cells, and the bar that says which colour means what.
+ */
+
+import { toBase64 } from "../../../display/base64.ts";
+import { colorAt, type ColorScale, SEQUENTIAL } from "../../../display/color_scales.ts";
+import { encodePng } from "../../../display/png.ts";
+import type { PlainObject } from "../figure_data.ts";
+import type { Axis } from "./axis.ts";
+import { type Box, pointIn } from "./frame.ts";
+import { listOf, numberOf, objectOf, textOf, titleOf } from "./plain_reader.ts";
+import { element, shownLines, textElement } from "./svg.ts";
+import { formatTick, linearTicks, type Tick } from "./ticks.ts";
+
+const BAR_WIDTH = 14;
+
+/** A trace of the type "heatmap", whose cells are all of a size; `empty` is the colour of what has no number. */
+export async function drawHeatmap(
+  trace: PlainObject,
+  x: Axis,
+  y: Axis,
+  box: Box,
+  empty: string,
+): Promise<string> {
+  const lines = listOf(trace.z).map(listOf);
+  const height = lines.length, width = Math.max(0, ...lines.map((line) => line.length));
+  if (width === 0) return "";
+  const { least, most, scale } = colorsOf(trace);
+  const pixels = new Uint8Array(3 * width * height);
+  const background = /^#[\da-f]{6}$/i.test(empty) ? colorAt([empty, empty], 0) : [255, 255, 255];
+  const toPoint = pointIn(box);
+  const start = toPoint(x.placeOf(edge(trace.x, 0, -0.5)), y.placeOf(edge(trace.y, 0, -0.5)));
+  const stop = toPoint(x.placeOf(edge(trace.x, width - 1, 0.5)), y.placeOf(edge(trace.y, height - 1, 0.5)));
+  if (start === null || stop === null) return "";
+  const isFlippedX = stop[0] < start[0], isFlippedY = stop[1] < start[1];
+  lines.forEach((line, row) => {
+    for (let column = 0; column < width; column++) {
+      const number = line[column];
+      const color = typeof number === "number" && Number.isFinite(number)
+        ? colorAt(scale, most > least ? (number - least) / (most - least) : 0.5)
+        : background;
+      const at = (isFlippedY ? height - 1 - row : row) * width + (isFlippedX ? width - 1 - column : column);
+      pixels.set(color, 3 * at);
+    }
+  });
+  const png = await encodePng(pixels, width, height);
+  return element("image", {
+    x: Math.min(start[0], stop[0]),
+    y: Math.min(start[1], stop[1]),
+    width: Math.abs(stop[0] - start[0]),
+    height: Math.abs(stop[1] - start[1]),
+    preserveAspectRatio: "none",
+    "image-rendering": "optimizeSpeed",
+    href: `data:image/png;base64,${toBase64(png)}`,
+  });
+}
+
+/** The bar beside it, in the area of all plots. */
+export function drawColorBar(trace: PlainObject, area: Box, color: string): string {
+  const bar = objectOf(trace.colorbar);
+  const { least, most, scale } = colorsOf(trace);
+  const height = area.height * numberOf(bar.len, 1);
+  const left = area.left + area.width * numberOf(bar.x, 1.02);
+  const top = area.top + (area.height - height) / 2;
+  const stops = scale.map((stop, at) =>
+    element("stop", { offset: `${100 * at / (scale.length - 1)}%`, "stop-color": stop })
+  );
+  const id = `scale${Math.round(left)}`;
+  const format = textOf(bar.tickformat, "");
+  const ticks = most > least ? ticksOf(bar, least, most, height / 50) : [];
+  return [
+    element("linearGradient", { id, x1: 0, y1: 1, x2: 0, y2: 0 }, ...stops),
+    element("rect", { x: left, y: top, width: BAR_WIDTH, height, fill: `url(#${id})` }),
+    ...ticks.map(({ value, label }) =>
+      textElement([textOf(bar.ticksuffix, "") === "" ? label : formatTick(Number(value), format)], {
+        x: left + BAR_WIDTH + 5,
+        y: top + height * (1 - (Number(value) - least) / (most - least)),
+        size: 12,
+        fill: color,
+        anchor: "start",
+      })
+    ),
+    textElement(shownLines(titleOf(bar.title)), {
+      x: left,
+      y: top - 12,
+      size: 12,
+      fill: color,
+      anchor: "start",
+    }),
+  ].join("");
+}
+
+/** Those that the bar names, or round numbers. */
+function ticksOf(bar: PlainObject, least: number, most: number, room: number): Tick[] {
+  const format = textOf(bar.tickformat, "");
+  if (!Array.isArray(bar.tickvals)) return linearTicks(least, most, room, format, 0);
+  const texts = listOf(bar.ticktext);
+  return listOf(bar.tickvals).flatMap((value, at): Tick[] =>
+    typeof value === "number" && value >= least && value <= most
+      ? [{ value, label: textOf(texts[at], formatTick(value, format)) }]
+      : []
+  );
+}
+
+function colorsOf(trace: PlainObject): { least: number; most: number; scale: ColorScale } {
+  let least = Infinity, most = -Infinity;
+  for (const number of listOf(trace.z).flatMap(listOf)) {
+    if (typeof number !== "number" || !Number.isFinite(number)) continue;
+    least = Math.min(least, number);
+    most = Math.max(most, number);
+  }
+  if (least > most) [least, most] = [0, 1];
+  return { least: numberOf(trace.zmin, least), most: numberOf(trace.zmax, most), scale: scaleOf(trace) };
+}
+
+/** Stops at equal distances, as colours of six digits; any other scale is drawn as the usual one. */
+function scaleOf({ colorscale }: PlainObject): ColorScale {
+  const colors = listOf(colorscale).map((stop) => textOf(listOf(stop)[1], ""));
+  return colors.length > 1 && colors.every((color) => /^#[\da-f]{6}$/i.test(color)) ? colors : SEQUENTIAL;
+}
+
+/** The edge of a cell, from its middle. */
+function edge(values: PlainObject[string] | undefined, at: number, side: number): number {
+  const numbers = listOf(values);
+  const of = (at: number) => numberOf(numbers[at], at);
+  return of(at) + side * (numbers.length > 1 ? of(1) - of(0) : 1);
+}

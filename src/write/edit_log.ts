@@ -1,0 +1,273 @@
+/**
+ * The edits of one kind of row since they were last taken away to be stored, coalesced by slot: an entry holds
+ * the newest row of a slot, or that the slot is empty now. A log lies on a `base`, the rows as they are without
+ * it: the backend's stored rows, or a log that is being stored.
+ *
+ * Invariant: an entry differs from the base. What is edited back to what the base has leaves the log, so the
+ * log's size is the number of slots that have to be stored. Only where a mask is asked anew about each inserted
+ * row does an inserted row stay in the log though it equals the base's.
+ */
+
+import type { RowChanges, RowSource } from "../backends/backend.ts";
+import { CapacityError } from "../base/errors.ts";
+
+/** Most logs hold no edit, or one. */
+const FIRST_CAPACITY = 4;
+/** What an entry takes beside its row: slot, two flags, position. */
+const ENTRY_BYTES = 14;
+
+/** The entries of a log: a batch of changes, but for what a mask has to say of them. */
+export type Entries = Omit<RowChanges, "bias">;
+
+/** Some slots. */
+export interface Slots {
+  has(slot: number): boolean;
+}
+
+const NO_SLOTS: Slots = new Set<number>();
+/** An empty log that is used again gives back room for more entries than this. */
+const ROOM_KEPT = 256;
+const NO_WORDS = new Uint32Array(0), NO_BYTES = new Uint8Array(0);
+const NO_DOUBLES = new Float64Array(0), NO_FLOATS = new Float32Array(0);
+
+/** Newest rows by slot over a base. */
+export class EditLog implements RowSource {
+  readonly #width: number;
+  readonly #keepsInserts: boolean;
+  /** Slots that are counted elsewhere. */
+  readonly #counted: Slots;
+  #uncounted = 0;
+  #base: RowSource;
+  // slot → index in the arrays below, which are dense
+  readonly #indices = new Map<number, number>();
+  #slots = NO_WORDS;
+  #live = NO_BYTES;
+  // 1 where the row was inserted, and is not the base's row edited.
+  #inserted = NO_BYTES;
+  #positions = NO_DOUBLES;
+  #rows = NO_FLOATS;
+
+  /** `counted` are the slots that `uncounted` leaves out. */
+  constructor(width: number, base: RowSource, keepsInserts: boolean, counted: Slots = NO_SLOTS) {
+    this.#width = width;
+    this.#base = base;
+    this.#keepsInserts = keepsInserts;
+    this.#counted = counted;
+  }
+
+  /** Slots that differ from the base. */
+  get size(): number {
+    return this.#indices.size;
+  }
+
+  /** Slots that differ from the base and are not counted elsewhere. */
+  get uncounted(): number {
+    return this.#uncounted;
+  }
+
+  /** The slots that are counted elsewhere have changed. */
+  recount(): void {
+    this.#uncounted = 0;
+    for (const slot of this.#indices.keys()) if (!this.#counted.has(slot)) this.#uncounted++;
+  }
+
+  has(slot: number): boolean {
+    return this.#indices.has(slot);
+  }
+
+  /** Whether the base's row of a slot is deleted, or deleted and another one inserted. */
+  replaces(slot: number): boolean {
+    const at = this.#indices.get(slot);
+    return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] === 1);
+  }
+
+  isLive(slot: number): boolean {
+    const at = this.#indices.get(slot);
+    return at === undefined ? this.#base.isLive(slot) : this.#live[at] === 1;
+  }
+
+  element(slot: number, column: number): number {
+    const at = this.#indices.get(slot);
+    return at === undefined ? this.#base.element(slot, column) : this.#rows[at * this.#width + column];
+  }
+
+  position(slot: number): number {
+    const at = this.#indices.get(slot);
+    return at === undefined ? this.#base.position(slot) : this.#positions[at];
+  }
+
+  copyRow(slot: number, target: Float32Array, offset: number): void {
+    const at = this.#indices.get(slot);
+    if (at === undefined) this.#base.copyRow(slot, target, offset);
+    else target.set(this.#rows.subarray(at * this.#width, (at + 1) * this.#width), offset);
+  }
+
+  equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
+    const at = this.#indices.get(slot);
+    if (at === undefined) return this.#base.equalsRow(slot, rows, offset);
+    for (let c = 0; c < this.#width; c++) {
+      if (this.#rows[at * this.#width + c] !== rows[offset + c]) return false;
+    }
+    return true;
+  }
+
+  /** Writes part of a live row, from `column` on. */
+  write(slot: number, part: Float32Array, column: number): void {
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
+    this.#rows.set(part, at * this.#width + column);
+    this.#dropIfUndone(slot);
+  }
+
+  /** Writes a whole row of a live slot. */
+  put(slot: number, row: Float32Array): void {
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
+    this.#rows.set(row, at * this.#width);
+    this.#dropIfUndone(slot);
+  }
+
+  /** Writes a row to a slot, which is live from now on. */
+  insert(slot: number, row: Float32Array, position: number): void {
+    const at = this.#indices.get(slot) ?? this.#append(slot);
+    this.#rows.set(row, at * this.#width);
+    this.#live[at] = 1;
+    this.#inserted[at] = 1;
+    this.#positions[at] = position;
+    this.#dropIfUndone(slot);
+  }
+
+  /** Empties a slot. */
+  delete(slot: number): void {
+    const at = this.#indices.get(slot) ?? this.#append(slot);
+    this.#live[at] = 0;
+    this.#inserted[at] = 0;
+    this.#dropIfUndone(slot);
+  }
+
+  /** Writes the entries of a log that lies on this one. */
+  absorb(upper: EditLog): void {
+    const { slots, live, rows, positions } = upper.view();
+    slots.forEach((slot, t) => {
+      const row = rows.subarray(t * this.#width, (t + 1) * this.#width);
+      if (live[t] === 0) this.delete(slot);
+      else if (upper.#inserted[t] === 1) this.insert(slot, row, positions[t]);
+      else this.put(slot, row);
+    });
+  }
+
+  /** Moves the entries of `slots` to a new log, which comes to lie between this one and its base. */
+  take(slots: Iterable<number>): EditLog {
+    const taken = new EditLog(this.#width, this.#base, this.#keepsInserts);
+    for (const slot of slots) {
+      const at = this.#indices.get(slot);
+      if (at === undefined) continue;
+      const to = taken.#append(slot);
+      taken.#live[to] = this.#live[at];
+      taken.#inserted[to] = this.#inserted[at];
+      taken.#positions[to] = this.#positions[at];
+      taken.#rows.set(this.#rows.subarray(at * this.#width, (at + 1) * this.#width), to * this.#width);
+      this.#remove(slot, at);
+    }
+    this.#base = taken;
+    return taken;
+  }
+
+  /** Puts the log on another base: one that holds the same rows as the old one, or any where the log is empty. */
+  rebase(base: RowSource): void {
+    this.#base = base;
+  }
+
+  /** Wipes a log that is done with; `rebase` puts it to use again, since making one takes longer than a small edit. */
+  clear(): void {
+    this.#rows.fill(0, 0, this.size * this.#width);
+    this.#positions.fill(0, 0, this.size);
+    this.#indices.clear();
+    this.#uncounted = 0;
+    if (this.#slots.length <= ROOM_KEPT) return;
+    this.#slots = NO_WORDS;
+    this.#live = this.#inserted = NO_BYTES;
+    this.#positions = NO_DOUBLES;
+    this.#rows = NO_FLOATS;
+  }
+
+  /** The entries, as views that the next edit invalidates. */
+  view(): Entries {
+    return {
+      slots: this.#slots.subarray(0, this.size),
+      live: this.#live.subarray(0, this.size),
+      rows: this.#rows.subarray(0, this.size * this.#width),
+      positions: this.#positions.subarray(0, this.size),
+    };
+  }
+
+  #copyFromBase(slot: number): number {
+    const at = this.#append(slot);
+    this.#base.copyRow(slot, this.#rows, at * this.#width);
+    this.#positions[at] = this.#base.position(slot);
+    this.#live[at] = 1;
+    this.#inserted[at] = 0;
+    return at;
+  }
+
+  #append(slot: number): number {
+    const at = this.size;
+    this.reserve(1);
+    this.#slots[at] = slot;
+    this.#indices.set(slot, at);
+    if (!this.#counted.has(slot)) this.#uncounted++;
+    return at;
+  }
+
+  /** Makes room for `more` entries; all or nothing. */
+  reserve(more: number): void {
+    const needed = this.size + more;
+    if (needed <= this.#slots.length) return;
+    const capacity = Math.max(FIRST_CAPACITY, needed, 2 * this.#slots.length), width = this.#width;
+    const bytes = capacity * (ENTRY_BYTES + 4 * width);
+    // Memory may be refused: nothing is replaced before all of it is there.
+    CapacityError.guard("edit", `${capacity} pending rows`, bytes, () => {
+      const slots = grown(this.#slots, new Uint32Array(capacity));
+      const live = grown(this.#live, new Uint8Array(capacity));
+      const inserted = grown(this.#inserted, new Uint8Array(capacity));
+      const positions = grown(this.#positions, new Float64Array(capacity));
+      const rows = grown(this.#rows, new Float32Array(capacity * width));
+      [this.#slots, this.#live, this.#inserted] = [slots, live, inserted];
+      [this.#positions, this.#rows] = [positions, rows];
+    });
+  }
+
+  #dropIfUndone(slot: number): void {
+    const at = this.#indices.get(slot) as number;
+    if (this.#keepsInserts && this.#inserted[at] === 1) return;
+    const base = this.#base;
+    const undone = this.#live[at] === 1
+      ? base.isLive(slot) && base.position(slot) === this.#positions[at] &&
+        base.equalsRow(slot, this.#rows, at * this.#width)
+      : !base.isLive(slot);
+    if (undone) this.#remove(slot, at);
+  }
+
+  /** Closes the gap with the last entry. */
+  #remove(slot: number, at: number): void {
+    const last = this.size - 1;
+    if (at !== last) {
+      this.#slots[at] = this.#slots[last];
+      this.#live[at] = this.#live[last];
+      this.#inserted[at] = this.#inserted[last];
+      this.#positions[at] = this.#positions[last];
+      this.#rows.copyWithin(at * this.#width, last * this.#width, (last + 1) * this.#width);
+      this.#indices.set(this.#slots[at], at);
+    }
+    this.#rows.fill(0, last * this.#width, (last + 1) * this.#width);
+    this.#indices.delete(slot);
+    if (!this.#counted.has(slot)) this.#uncounted--;
+  }
+}
+
+function grown<Numbers extends Uint32Array | Uint8Array | Float64Array | Float32Array>(
+  from: Numbers,
+  to: Numbers,
+): Numbers {
+  to.set(from);
+  from.fill(0);
+  return to;
+}

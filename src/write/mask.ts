@@ -1,0 +1,194 @@
+/**
+ * The mask: what is added to the score of a pair beside the rule of `core/score_rule.ts`. A matrix answers for the
+ * slots that it covers; a function is asked for the pairs of each row that was inserted or changed, when that row
+ * is stored, and its answer then stays.
+ */
+
+import type { RowChanges } from "../backends/backend.ts";
+import { CapacityError, describe, InputError } from "../base/errors.ts";
+import type { Entries } from "./edit_log.ts";
+import {
+  type BiasMatrix,
+  ENTRY,
+  type MaskEntry,
+  type MaskFunction,
+  type MaskInput,
+  toBias,
+  toMatrices,
+} from "./mask_input.ts";
+
+export type { BiasMatrix, MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./mask_input.ts";
+
+/** A checked mask. */
+export interface Mask {
+  /** 1 when all heads share it, H otherwise. */
+  readonly heads: number;
+  /** Whether what it says of a slot can be another thing for the next row in that slot. */
+  readonly isFunction: boolean;
+  /** Whether a function is being asked just now. */
+  readonly isAsked: boolean;
+  /** The matrices that it answers from, one for all heads or one a head; none for a function. */
+  readonly matrices: readonly BiasMatrix[];
+  /** Throws when it does not cover a key slot. */
+  checkKey(operation: string, slot: number): void;
+  /** Throws when it does not cover a query slot. */
+  checkQuery(operation: string, slot: number): void;
+  /** The bias of a pair. */
+  bias(i: number, j: number, head: number): number;
+}
+
+/** Checks the option `mask`, for an engine that starts with `rows` queries and `columns` keys. */
+export function toMask(
+  operation: string,
+  input: MaskInput | undefined,
+  heads: number,
+  rows: number,
+  columns: number,
+): Mask | null {
+  if (input === undefined) return null;
+  if (typeof input === "function") return new FunctionMask(input, heads);
+  const mask = new MatrixMask(toMatrices(operation, input, heads));
+  for (
+    const [what, covered, needed] of [["rows", mask.rows, rows], ["columns", mask.columns, columns]] as const
+  ) {
+    if (covered < needed) {
+      throw new InputError(
+        operation,
+        `mask has ${covered} ${what}`,
+        `at least ${needed} (one a ${what === "rows" ? "query" : "key"})`,
+      );
+    }
+  }
+  return mask;
+}
+
+/** Which slots hold a row that a mask can be asked about. */
+export interface MaskScope {
+  /** One more than the largest key slot. */
+  readonly keySize: number;
+  /** One more than the largest query slot. */
+  readonly querySize: number;
+  hasKey(slot: number): boolean;
+  hasQuery(slot: number): boolean;
+}
+
+/** Adds to changed keys what the mask says of them with every query. */
+export function maskKeys(mask: Mask | null, keys: Entries, scope: MaskScope): RowChanges {
+  if (!mask) return { ...keys, bias: null };
+  const { heads } = mask;
+  const stride = scope.querySize * heads;
+  const bias = forbidden(keys.slots.length * stride);
+  keys.slots.forEach((key, t) => {
+    if (!scope.hasKey(key)) return;
+    for (let query = 0; query < scope.querySize; query++) {
+      if (!scope.hasQuery(query)) continue;
+      for (let h = 0; h < heads; h++) bias[t * stride + query * heads + h] = mask.bias(query, key, h);
+    }
+  });
+  return { ...keys, bias };
+}
+
+/** Adds to changed queries what the mask says of them with every key. */
+export function maskQueries(mask: Mask | null, queries: Entries, scope: MaskScope): RowChanges {
+  if (!mask) return { ...queries, bias: null };
+  const { heads } = mask;
+  const stride = scope.keySize * heads;
+  const bias = forbidden(queries.slots.length * stride);
+  queries.slots.forEach((query, t) => {
+    if (!scope.hasQuery(query)) return;
+    for (let key = 0; key < scope.keySize; key++) {
+      if (!scope.hasKey(key)) continue;
+      for (let h = 0; h < heads; h++) bias[t * stride + key * heads + h] = mask.bias(query, key, h);
+    }
+  });
+  return { ...queries, bias };
+}
+
+/** Pairs that no mask was asked about. */
+function forbidden(length: number): Float32Array {
+  const what = `a bias for each of ${length} pairs`;
+  return CapacityError.guard("mask", what, 4 * length, () => new Float32Array(length).fill(-Infinity));
+}
+
+class FunctionMask implements Mask {
+  readonly heads: number;
+  readonly isFunction = true;
+  readonly matrices = [];
+  readonly #ask: MaskFunction;
+  #isAsked = false;
+
+  constructor(ask: MaskFunction, heads: number) {
+    this.#ask = ask;
+    this.heads = heads;
+  }
+
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
+  checkKey(): void {}
+  checkQuery(): void {}
+
+  bias(i: number, j: number, head: number): number {
+    const answer = this.#answer(i, j, head);
+    const bias = toBias(answer);
+    if (Number.isNaN(bias)) {
+      throw new InputError(`mask(${i}, ${j}, ${head})`, `answer is ${describe(answer)}`, ENTRY);
+    }
+    return bias;
+  }
+
+  #answer(i: number, j: number, head: number): MaskEntry {
+    this.#isAsked = true;
+    try {
+      return this.#ask(i, j, head);
+    } catch (cause) {
+      throw new InputError(`mask(${i}, ${j}, ${head})`, `the function threw ${describe(cause)}`, ENTRY, {
+        cause,
+      });
+    } finally {
+      this.#isAsked = false;
+    }
+  }
+}
+
+class MatrixMask implements Mask {
+  readonly isFunction = false;
+  readonly isAsked = false;
+  readonly rows: number;
+  readonly columns: number;
+  readonly matrices: readonly BiasMatrix[];
+
+  constructor(matrices: readonly BiasMatrix[]) {
+    this.matrices = matrices;
+    this.rows = matrices.reduce((least, { rows }) => Math.min(least, rows), Infinity);
+    this.columns = matrices.reduce((least, { columns }) => Math.min(least, columns), Infinity);
+  }
+
+  get heads(): number {
+    return this.matrices.length;
+  }
+
+  checkKey(operation: string, slot: number): void {
+    if (slot < this.columns) return;
+    throw new InputError(
+      operation,
+      `the mask has ${this.columns} columns and the key would take slot ${slot}`,
+      "a mask that covers it, or a mask function",
+    );
+  }
+
+  checkQuery(operation: string, slot: number): void {
+    if (slot < this.rows) return;
+    throw new InputError(
+      operation,
+      `the mask has ${this.rows} rows and the query would take slot ${slot}`,
+      "a mask that covers it, or a mask function",
+    );
+  }
+
+  bias(i: number, j: number, head: number): number {
+    const { data, columns } = this.matrices[head];
+    return data[i * columns + j];
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * Masks as they come in: matrices of truth values or numbers, copied and checked.
+ */
+
+import { describe, InputError } from "../base/errors.ts";
+import { allocate, type List, takeList } from "../base/lists.ts";
+import { isShaped, takeShape } from "../base/matrix.ts";
+import { checkNames } from "../base/names.ts";
+
+/** A bias that is added to a score (−∞ forbids the pair), or whether the pair is allowed. */
+export type MaskEntry = number | boolean;
+
+/**
+ * Entries side by side. Arrays hold booleans or numbers; of typed arrays, those of floats hold numbers, and a `Uint8Array`
+ * holds truth values, 1 for a pair that may attend and 0 for one that may not, as tensors of booleans do in JavaScript.
+ * Other whole numbers are refused: a mask of 1 and 0 would be added to the scores without a word.
+ */
+export type MaskRow = ArrayLike<MaskEntry>;
+
+/** One matrix of a mask, m × n: a list of rows, or `{ data, shape }`. */
+export type MaskMatrix = ArrayLike<MaskRow> | {
+  /** `shape[0] * shape[1]` entries, row-major. */
+  readonly data: MaskRow;
+  /** Rows (queries), then columns (keys). */
+  readonly shape: readonly [rows: number, columns: number];
+};
+
+/**
+ * Asked for query slot i, key slot j and head; must answer without side effects. What it throws, or answers that is no
+ * entry, rejects the answer that needs it, and it is asked again for the next one; it may not edit or ask the engine
+ * meanwhile ({@link ReentryError}).
+ */
+export type MaskFunction = (i: number, j: number, head: number) => MaskEntry;
+
+/** One matrix for all heads, a matrix for each of the H heads, or a function. */
+export type MaskInput = MaskMatrix | ArrayLike<MaskMatrix> | MaskFunction;
+
+/** A checked matrix of a mask: what is added, a row a query slot and a column a key slot. */
+export interface BiasMatrix {
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** What an entry must be, in words. */
+export const ENTRY = "a boolean, a finite number of float32 range or −Infinity";
+const TRUTH = "1, which lets a pair attend, or 0 in a Uint8Array";
+const WHOLE = "{ data, shape }, an array of rows or a function";
+const MATRIX = "{ data, shape } or an array of rows", ROW = "an array of booleans or numbers";
+const KINDS = "booleans, a Uint8Array of 1, which lets a pair attend, and 0, or floats, which are added";
+
+/** What an entry adds to a score; NaN for what cannot be an entry. */
+export function toBias(entry: unknown): number {
+  if (typeof entry === "boolean") return entry ? 0 : -Infinity;
+  if (typeof entry !== "number") return NaN;
+  const bias = Math.fround(entry);
+  return Number.isFinite(bias) || entry === -Infinity ? bias : NaN;
+}
+
+/** As `toBias`, for an entry of a `Uint8Array`. */
+function toTruthBias(entry: unknown): number {
+  return entry === 1 ? 0 : entry === 0 ? -Infinity : NaN;
+}
+
+/** The matrices of a mask: one for all heads, or one a head. */
+export function toMatrices(operation: string, input: unknown, heads: number): BiasMatrix[] {
+  if (isShaped(input)) return [fromShaped(operation, "mask", input)];
+  const outer = settled(operation, "mask", takeList(operation, "mask", input, WHOLE));
+  if (outer.kind !== null) throw new InputError(operation, `mask is ${describe(input)}`, WHOLE);
+  if (outer.length === 0) return [{ data: new Float32Array(0), rows: 0, columns: 0 }];
+  const [first] = outer.entries;
+  if (isShaped(first)) return toHeadMatrices(operation, outer.entries, null, heads);
+  const inner = settled(operation, "mask", takeList(operation, "mask[0]", first, ROW));
+  // A list of matrices, where a matrix may itself be a list of rows.
+  const isList = typeof inner.entries[0] === "object" && inner.entries[0] !== null;
+  return isList
+    ? toHeadMatrices(operation, outer.entries, inner, heads)
+    : [fromRows(operation, "mask", outer.entries, inner)];
+}
+
+/** Matrices of heads, of which the first one's rows may have been taken already. */
+function toHeadMatrices(
+  operation: string,
+  matrices: readonly unknown[],
+  firstRows: SettledList | null,
+  heads: number,
+): BiasMatrix[] {
+  const count = matrices.length;
+  if (count !== 1 && count !== heads) {
+    throw new InputError(operation, `mask has ${count} matrices`, `1 or ${heads} (heads)`);
+  }
+  return matrices.map((matrix, h) => {
+    const name = count > 1 ? `mask[${h}]` : "mask";
+    if (isShaped(matrix)) return fromShaped(operation, name, matrix);
+    const rows = h === 0 && firstRows
+      ? firstRows
+      : settled(operation, name, takeList(operation, name, matrix, MATRIX));
+    if (rows.length === 0) return { data: new Float32Array(0), rows: 0, columns: 0 };
+    const [row] = rows.entries;
+    return fromRows(
+      operation,
+      name,
+      rows.entries,
+      settled(operation, name, takeList(operation, `${name}[0]`, row, ROW)),
+    );
+  });
+}
+
+function fromShaped(
+  operation: string,
+  name: string,
+  input: { readonly data: unknown; readonly shape: unknown },
+): BiasMatrix {
+  checkNames(operation, input, ["data", "shape"], `${name} field`);
+  const list = takeList(operation, `${name}.data`, input.data, ROW);
+  const [rows, columns] = takeShape(operation, `${name}.shape`, input.shape, 0);
+  if (list.length !== rows * columns) {
+    throw new InputError(operation, `${name} has ${list.length} entries`, `${rows} × ${columns} (its shape)`);
+  }
+  const data = allocate(operation, name, list.length, () => new Float32Array(list.length));
+  writeBias(operation, name, list, data, 0);
+  return { data, rows, columns };
+}
+
+/** A matrix of rows, of which the first one was taken already. */
+function fromRows(
+  operation: string,
+  name: string,
+  rows: readonly unknown[],
+  first: List,
+): BiasMatrix {
+  const columns = first.length, size = rows.length * columns;
+  const data = allocate(operation, name, size, () => new Float32Array(size));
+  rows.forEach((input, i) => {
+    const row = i === 0 ? first : takeList(operation, `${name}[${i}]`, input, ROW);
+    if (row.length !== columns) {
+      const expected = `${columns} (as ${name}[0])`;
+      throw new InputError(operation, `${name}[${i}] has ${row.length} entries`, expected);
+    }
+    writeBias(operation, name, row, data, i * columns);
+  });
+  return { data, rows: rows.length, columns };
+}
+
+/** Writes what a list's entries add to scores to `data`, from `offset` on. */
+function writeBias(
+  operation: string,
+  name: string,
+  { length, entries, kind }: List,
+  data: Float32Array,
+  offset: number,
+): void {
+  if (kind !== null && kind !== "Uint8Array" && !kind.startsWith("Float")) {
+    const article = /^[AEIOU]/.test(kind) ? "an" : "a";
+    throw new InputError(operation, `${name} has whole numbers in ${article} ${kind}`, KINDS);
+  }
+  const isTruth = kind === "Uint8Array";
+  for (let at = 0; at < length; at++) {
+    const entry = entries[at];
+    const bias = isTruth ? toTruthBias(entry) : toBias(entry);
+    if (Number.isNaN(bias)) {
+      const expected = isTruth ? TRUTH : ENTRY;
+      throw new InputError(operation, `${name} has ${describe(entry)} at index ${offset + at}`, expected);
+    }
+    data[offset + at] = bias;
+  }
+}
+
+/** A list whose entries may be read again. */
+interface SettledList extends List {
+  readonly entries: readonly unknown[];
+}
+
+/** Copies a list of entries or of lists; what can be neither ends it, however long it is. */
+function settled(operation: string, name: string, { length, entries, kind }: List): SettledList {
+  const copies: unknown[] = [];
+  for (let at = 0; at < length; at++) {
+    const entry = entries[at];
+    const isPlausible = typeof entry === "number" || typeof entry === "boolean" || typeof entry === "object";
+    if (!isPlausible) throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, ENTRY);
+    copies.push(entry);
+  }
+  return { length, entries: copies, kind };
+}

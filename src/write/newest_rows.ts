@@ -1,0 +1,27 @@
+/**
+ * Rows as of the newest edit, wherever they lie: in the log, on their way to the backend, or there.
+ */
+
+import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { checkSlot, type EditRules, type EditTarget } from "./edits.ts";
+
+/** What a row can be. */
+export type RowKind = "key" | "value" | "query";
+
+/** A copy of the newest row of a live slot. */
+export function copyNewest(
+  operation: string,
+  what: RowKind,
+  slot: number,
+  { keys, queries }: EditTarget,
+  { layout, keySlots, querySlots }: EditRules,
+): Float32Array<ArrayBuffer> {
+  if (what === "query") {
+    const row = new Float32Array(queryColumns(layout));
+    queries.copyRow(checkSlot(operation, "query", slot, querySlots), row, 0);
+    return row;
+  }
+  const row = new Float32Array(keyColumns(layout) + valueColumns(layout));
+  keys.copyRow(checkSlot(operation, "key", slot, keySlots), row, 0);
+  return what === "key" ? row.slice(0, keyColumns(layout)) : row.slice(keyColumns(layout));
+}

@@ -1,0 +1,344 @@
+// The figures of the report.
+
+import type { FigureData, PlainObject } from "../src/jupyter/figures/figure_data.ts";
+import { axis, base, paddedRange } from "../src/jupyter/figures/layout.ts";
+import type { ExperimentResult, ForecastSeries, StrategyResult } from "./experiment.ts";
+import type { Family } from "./strategies.ts";
+import { formatError } from "./table.ts";
+
+/** What the pictures of cost against error need to know of a strategy. */
+export type CostPoint = Pick<
+  StrategyResult,
+  "name" | "family" | "threshold" | "error" | "multiplyAddsPerDay" | "relativeError" | "largestError"
+>;
+
+/** Days of the forecast that are shown until the reader asks for others. */
+const WINDOW_DAYS = 180;
+/** The horizon that the picture of the forecast shows. */
+const SHOWN_HORIZON = 7;
+const NARROW_WINDOW_DAYS = 60;
+/** A logarithmic axis has no zero: the smallest error that is shown. */
+const LOWEST_ERROR = 3e-9;
+
+/** Of the horizons, in their order. */
+const HORIZON_COLORS = ["$blue", "$green", "$orange"];
+/** Of what needs no model. */
+const BASELINE_COLORS = ["$grey", "$amber", "$sky", "$pink"];
+
+/** The look of a family; families of one plan have one colour. */
+interface Look {
+  readonly title: string;
+  readonly color: string;
+  readonly symbol: string;
+  readonly size: number;
+  /** Of the line between its strategies; null for a family of one. */
+  readonly dash: string | null;
+  /** Where the labels of its markers stand. */
+  readonly label: string;
+  /** Where they stand when the next marker is above, below or hardly further on; as the others unless given. */
+  readonly crowdedLabel?: string;
+}
+
+const FAMILIES: Record<Family, Look> = {
+  original: {
+    title: "original: wait, then rebuild",
+    color: "$orange",
+    symbol: "square",
+    size: 11,
+    dash: "solid",
+    label: "top center",
+    crowdedLabel: "bottom right",
+  },
+  budgetRebuild: {
+    title: "error budget, then rebuild",
+    color: "$orange",
+    symbol: "diamond-open",
+    size: 11,
+    dash: "dash",
+    label: "bottom center",
+    crowdedLabel: "top right",
+  },
+  patch: {
+    title: "patch: wait, then exchange columns",
+    color: "$blue",
+    symbol: "circle",
+    size: 11,
+    dash: "solid",
+    label: "middle left",
+  },
+  budgetPatch: {
+    title: "error budget, then patch",
+    color: "$blue",
+    symbol: "triangle-up-open",
+    size: 12,
+    dash: "dash",
+    label: "bottom right",
+  },
+  adaptive: {
+    title: "target error, adaptive",
+    color: "$indigo",
+    symbol: "bowtie-open",
+    size: 12,
+    dash: "dashdot",
+    label: "middle right",
+  },
+  everyEdit: {
+    title: "rebuild at every edit",
+    color: "$mauve",
+    symbol: "x",
+    size: 13,
+    dash: null,
+    label: "top center",
+  },
+  exact: {
+    title: "exact reads",
+    color: "$green",
+    symbol: "star",
+    size: 18,
+    dash: null,
+    label: "top center",
+  },
+};
+/** In the order in which they are drawn: what comes later lies on top. */
+const DRAWN: readonly Family[] = [
+  "original",
+  "budgetRebuild",
+  "patch",
+  "budgetPatch",
+  "adaptive",
+  "everyEdit",
+  "exact",
+];
+
+/** An error to show, and the scale to show it on. */
+interface Measure {
+  readonly title: string;
+  readonly of: (point: CostPoint) => number;
+  /** Whether two markers lie so close that their labels would run into each other. */
+  readonly isNear: (a: number, b: number) => boolean;
+  readonly axis: (shown: readonly number[]) => PlainObject;
+}
+
+const RELATIVE_ERROR: Measure = {
+  title: "relative error",
+  of: ({ relativeError }) => Math.max(relativeError, LOWEST_ERROR),
+  isNear: (a, b) => Math.abs(Math.log10(a / b)) < 0.3,
+  axis: (shown) => ({
+    type: "log",
+    range: paddedRange([LOWEST_ERROR, ...shown], 0.33, 0.5),
+    dtick: 1,
+    exponentformat: "power",
+  }),
+};
+
+/** Its scale is linear, since 0 is within reach and budgets are close to each other on a logarithmic one. */
+const WORST_ERROR: Measure = {
+  title: "worst error",
+  of: ({ largestError }) => largestError,
+  isNear: (a, b) => Math.abs(a - b) < 0.005,
+  axis: (shown) => {
+    const most = Math.max(...shown);
+    return { range: [-0.12 * most, 1.2 * most] };
+  },
+};
+
+/** Work a day against the relative error of what is read. */
+export function costAgainstError(points: readonly CostPoint[]): FigureData {
+  return costFigure(points, RELATIVE_ERROR, savingTrace(points));
+}
+
+/** Work a day against the error of the worst reading. */
+export function costAgainstWorstError(points: readonly CostPoint[]): FigureData {
+  return costFigure(points, WORST_ERROR, []);
+}
+
+/** One line a family, its thresholds or budgets at the markers. */
+function costFigure(
+  points: readonly CostPoint[],
+  measure: Measure,
+  notes: readonly PlainObject[],
+): FigureData {
+  const work = points.map((point) => point.multiplyAddsPerDay);
+  const labelled: CostPoint[] = [];
+  return {
+    data: [
+      ...DRAWN.map((family) => points.filter((point) => point.family === family))
+        .filter((family) => family.length > 0)
+        .map((family) => familyTrace(family, measure, labelled)),
+      ...notes,
+    ],
+    layout: {
+      ...base(),
+      xaxis: {
+        ...axis("multiply-adds a day"),
+        type: "log",
+        // On the left the labels of the cheapest need room.
+        range: paddedRange(work, 0.65),
+        dtick: 1,
+        exponentformat: "SI",
+      },
+      yaxis: { ...axis(`${measure.title} of what is read`), ...measure.axis(points.map(measure.of)) },
+      hovermode: "closest",
+    },
+    narrow: { "xaxis.range": paddedRange(work, 1.6) },
+  };
+}
+
+/** The strategies of one family, at least one; `labelled` are those whose budget is written already. */
+function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: CostPoint[]): PlainObject {
+  const { title, color, symbol, size, dash, label, crowdedLabel = label } = FAMILIES[points[0].family];
+  const labels = markerLabels(points, measure, labelled);
+  const isCrowded = (at: number) =>
+    [points[at - 1], points[at + 1]].some((next) => next && isNearInWork(points[at], next));
+  const isMoved = (at: number) => crowdedLabel !== label && isCrowded(at);
+  // Room for the marker, and for the star that may lie upon it.
+  const text = labels.map((limits) => limits.length === 0 ? "" : `\u2002${limits.join(", ")}\u2002`);
+  return {
+    type: "scatter",
+    name: title,
+    mode: dash === null ? "markers" : "lines+markers+text",
+    x: points.map((point) => point.multiplyAddsPerDay),
+    y: points.map(measure.of),
+    text,
+    textposition: labels.map((_, at) => isMoved(at) ? crowdedLabel : label),
+    cliponaxis: false,
+    customdata: points.map((point) => `${point.name}<br>${measure.title} ${formatError(measure.of(point))}`),
+    hovertemplate: "%{customdata}<br>%{x:,.0f} multiply-adds a day<extra></extra>",
+    marker: { symbol, size, color, line: { width: 2, color } },
+    line: { color, width: 2, ...(dash !== null && { dash }) },
+    textfont: { size: 13, color },
+    // Where there is little room, labels of two families would run into each other.
+    meta: { narrowText: text.map((label, at) => dash !== "solid" || isMoved(at) ? "" : label) },
+  };
+}
+
+/** The thresholds or budgets to write at each marker: those of markers that lie together at the first of them. */
+function markerLabels(
+  points: readonly CostPoint[],
+  measure: Measure,
+  labelled: CostPoint[],
+): (number | null)[][] {
+  const isNear = (a: CostPoint, b: CostPoint) =>
+    isNearInWork(a, b) && measure.isNear(measure.of(a), measure.of(b));
+  // A budget that is written at a marker of another family nearby need not be written over it.
+  const shown = points.filter((point) =>
+    (point.threshold ?? point.error) !== null &&
+    !labelled.some((other) => point.error !== null && point.error === other.error && isNear(point, other))
+  );
+  labelled.push(...shown);
+  const labels = new Map<CostPoint, (number | null)[]>();
+  let first: CostPoint | null = null;
+  for (const point of shown) {
+    if (first === null || !isNear(first, point)) labels.set(first = point, []);
+    labels.get(first)?.push(point.threshold ?? point.error);
+  }
+  return points.map((point) => labels.get(point) ?? []);
+}
+
+function isNearInWork(a: CostPoint, b: CostPoint): boolean {
+  return Math.abs(Math.log10(a.multiplyAddsPerDay / b.multiplyAddsPerDay)) < 0.2;
+}
+
+/** What exact reads save, as a line between them and rebuilding at every edit. */
+function savingTrace(points: readonly CostPoint[]): PlainObject[] {
+  const exact = points.find(({ family }) => family === "exact");
+  const rebuilt = points.find(({ family }) => family === "everyEdit");
+  if (!exact || !rebuilt) return [];
+  const from = exact.multiplyAddsPerDay, to = rebuilt.multiplyAddsPerDay;
+  const height = RELATIVE_ERROR.of(exact) / 4;
+  return [{
+    type: "scatter",
+    mode: "lines+markers+text",
+    showlegend: false,
+    hoverinfo: "skip",
+    x: [from, Math.sqrt(from * to), to],
+    y: [height, height, height],
+    text: ["", `${Math.round(to / from)} × less work`, ""],
+    textposition: "bottom center",
+    textfont: { size: 13, color: "$text" },
+    // The one in the middle is invisible and holds the text off the line.
+    marker: {
+      symbol: ["triangle-left", "circle", "triangle-right"],
+      size: 9,
+      color: ["$text", "rgba(0,0,0,0)", "$text"],
+      line: { width: 0 },
+    },
+    line: { color: "$text", width: 1, dash: "dot" },
+  }];
+}
+
+/** Births as they came and as they were forecast, the last days first in view. */
+export function forecastAgainstBirths(series: ForecastSeries, horizons: readonly number[]): FigureData {
+  const { dates, births, forecasts } = series;
+  return {
+    data: [
+      {
+        type: "scatter",
+        mode: "lines+markers",
+        name: "births",
+        x: dates,
+        y: births,
+        marker: { size: 4, color: "$text" },
+        line: { width: 1, color: "$text" },
+        hovertemplate: "%{y:,.0f}",
+      },
+      ...horizons.map((horizon, at) => ({
+        type: "scatter",
+        mode: "lines",
+        name: `forecast ${daysAhead(horizon)}`,
+        visible: horizon === SHOWN_HORIZON ? true : "legendonly",
+        x: dates,
+        y: forecasts[at].map((value) => value === null ? null : Math.round(value)),
+        line: { width: 2, color: HORIZON_COLORS[at] },
+        hovertemplate: "%{y:,.0f}",
+      })),
+    ],
+    layout: {
+      ...base(),
+      xaxis: {
+        ...axis(""),
+        type: "date",
+        range: lastDays(dates, WINDOW_DAYS),
+        rangeslider: { visible: true, thickness: 0.12, bgcolor: "$faint" },
+      },
+      yaxis: { ...axis("births a day"), tickformat: ",.0f", fixedrange: true },
+      hovermode: "x unified",
+    },
+    narrow: { "xaxis.range": lastDays(dates, NARROW_WINDOW_DAYS) },
+  };
+}
+
+/** Mean absolute errors at each horizon, the board beside what needs no model. */
+export function errorPerHorizon({ strategies, baselines, horizons }: ExperimentResult): FigureData {
+  const board = strategies.filter(({ family }) => family === "exact");
+  const bars = [...board.map((strategy) => ({ ...strategy, name: "attention board" })), ...baselines];
+  return {
+    data: bars.map(({ name, meanAbsoluteErrors }, at) => ({
+      type: "bar",
+      name,
+      x: horizons.map((horizon) => horizon === 1 ? "1 day" : `${horizon} days`),
+      y: meanAbsoluteErrors,
+      text: meanAbsoluteErrors.map((error) => Math.round(error).toLocaleString("en-US")),
+      textposition: "outside",
+      textangle: 0,
+      cliponaxis: false,
+      marker: { color: at === 0 ? "$green" : BASELINE_COLORS[at - 1] },
+      hovertemplate: `${name}, %{x} ahead: %{y:,.1f} births a day<extra></extra>`,
+    })),
+    layout: {
+      ...base(),
+      barmode: "group",
+      xaxis: axis("how far ahead"),
+      yaxis: { ...axis("mean absolute error, births a day"), tickformat: ",.0f", rangemode: "tozero" },
+    },
+    narrow: {},
+  };
+}
+
+function lastDays(dates: readonly string[], count: number): string[] {
+  return [dates[Math.max(0, dates.length - count)], dates[dates.length - 1]];
+}
+
+function daysAhead(horizon: number): string {
+  return horizon === 1 ? "1 day ahead" : `${horizon} days ahead`;
+}

@@ -1,0 +1,231 @@
+// The report: one page of HTML that needs nothing else, neither a network nor a file beside it.
+
+import { budgetVerdicts } from "./budgets.ts";
+import type { Experiment, ExperimentResult, StrategyResult } from "./experiment.ts";
+import {
+  costAgainstError,
+  costAgainstWorstError,
+  errorPerHorizon,
+  forecastAgainstBirths,
+} from "./figures.ts";
+import type { LearnedForecast } from "./learned_forecast.ts";
+import { errorTable, gainTable, learnedVerdict } from "./learned_tables.ts";
+import { budgetTable, forecastTable, formatError, strategyTable, type Table } from "./table.ts";
+import { EDITS_PER_DAY } from "./strategies.ts";
+import { formatCount } from "../src/display/format.ts";
+import { embedJson, embedScript, escapeHtml } from "../src/display/escape.ts";
+import type { FigureData } from "../src/jupyter/figures/figure_data.ts";
+import { PAGE_PROGRAM } from "../src/jupyter/figures/page_program.ts";
+import pageScript from "./report_page.js" with { type: "text" };
+import style from "./report.css" with { type: "text" };
+
+/** The page; `plotly` is the source of plotly.js. */
+export function renderReport(
+  { result, series }: Experiment,
+  learned: LearnedForecast,
+  plotly: string,
+): string {
+  const figures = {
+    "cost-against-error": costAgainstError(result.strategies),
+    "cost-against-worst-error": costAgainstWorstError(result.strategies),
+    "forecast": forecastAgainstBirths(series, result.horizons),
+    "error-per-horizon": errorPerHorizon(result),
+  };
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>Attune: a forecast board that stays current</title>
+<style>
+${style}</style>
+</head>
+<body>
+${renderBody(result, learned)}
+${renderScripts(figures, plotly)}
+</body>
+</html>
+`;
+}
+
+/** The scripts that draw `figures`, each in the element whose id is its name. */
+export function renderScripts(figures: Record<string, FigureData>, plotly: string): string {
+  return `<script type="application/json" id="figures">${embedJson(figures)}</script>
+<script>
+${embedScript(plotly)}
+</script>
+<script>
+${embedScript(PAGE_PROGRAM)}
+${embedScript(pageScript)}</script>`;
+}
+
+/** One sentence with the result in numbers. */
+export function headline(result: ExperimentResult): string {
+  const exact = ofFamily(result, "exact"), rebuilt = ofFamily(result, "everyEdit");
+  const factor = formatCount(rebuilt.multiplyAddsPerDay / exact.multiplyAddsPerDay);
+  return `Exact reads take ${factor} times less arithmetic than rebuilding attention at every edit`;
+}
+
+function renderBody(result: ExperimentResult, learned: LearnedForecast): string {
+  const { days, firstDate, lastDate, queryCount, keyCount } = result;
+  const exact = ofFamily(result, "exact"), rebuilt = ofFamily(result, "everyEdit");
+  const onceADay = rebuilt.multiplyAddsPerDay / EDITS_PER_DAY / exact.multiplyAddsPerDay;
+  return `<header>
+<p class="kicker">Attune · daily births in the USA, ${renderDate(firstDate)} to ${renderDate(lastDate)}</p>
+<h1>${escapeHtml(headline(result))}</h1>
+<p>A forecast board asks for the next ${queryCount} days and remembers the last ${
+    formatCount(keyCount)
+  }. Every day one
+observation comes, the oldest goes, one question is replaced, and the board is read: ${
+    formatCount(days)
+  } days, each
+forecast before it was learnt.</p>
+${renderNumbers(result)}
+</header>
+<main>
+<h2>What it costs to be right</h2>
+<p>Work a day against the error of what was read; further down and further left is better. The numbers at the markers
+are thresholds, how many slots may change before the change is applied, error budgets or target errors. At the bottom
+only float32 rounding is left. Nearly all that exact reads cost is the answer to the day's new question; the edits
+themselves are so cheap that waiting saves next to nothing, once it is columns that are exchanged. Rebuilding once a day instead of at each of its three
+edits would still take ${formatCount(onceADay)} times the work.</p>
+<div class="figure" id="cost-against-error"></div>
+<h2>What it costs never to be far off</h2>
+<p>The same work against the worst single reading, where 1 is the level of births. A count does not know which days
+matter: once it lets any wait, it lets the worst one wait. An error budget, the number at its markers, applies what waits
+as soon as a certificate says that a reading could be further off. To certify once that a change can wait takes about as
+much arithmetic as to exchange its column, so with patches a budget has next to nothing to save, and exact reads are the
+better way. An adaptive threshold finds that out by itself: it keeps its target error by certificates while they pay, and
+otherwise by bringing the rows up to date that are read.</p>
+${budgetVerdicts(result.strategies).map((sentence) => `<p>${escapeHtml(sentence)}</p>`).join("\n")}
+<div class="figure" id="cost-against-worst-error"></div>
+<h2>What was forecast, and what happened</h2>
+<p>The last days of the run. Drag the strip below to see others; touch the legend for other horizons.</p>
+<div class="figure" id="forecast"></div>
+<h2>How far the forecast is off</h2>
+<p>Mean absolute error against what needs no model at all. On average ${
+    formatCount(result.meanBirths)
+  } children were born a day.</p>
+<div class="figure" id="error-per-horizon"></div>
+<h2>What learning adds</h2>
+<p>${
+    escapeHtml(learnedVerdict(learned))
+  } Two more heads attend to the errors of the last days and of the same weekday, and weights
+that learn from each day say how much of them to count. Mean absolute errors in births a day, then by how much learning
+is closer, with 95 % intervals by means of long batches of days.</p>
+<div class="scroll">${renderTable(errorTable(learned))}</div>
+<p></p>
+<div class="scroll">${renderTable(gainTable(learned))}</div>
+<h2>All numbers</h2>
+<div class="scroll">${renderTable(strategyTable(result))}</div>
+<p></p>
+<div class="scroll">${renderTable(budgetTable(result))}</div>
+<p></p>
+<div class="scroll">${renderTable(forecastTable(result))}</div>
+${renderMethod(result)}
+</main>`;
+}
+
+function renderDate(date: string): string {
+  return `<time>${escapeHtml(date)}</time>`;
+}
+
+function renderNumbers(result: ExperimentResult): string {
+  const exact = ofFamily(result, "exact"), rebuilt = ofFamily(result, "everyEdit");
+  const [error] = exact.meanAbsoluteErrors;
+  const shown = [
+    [formatCount(exact.multiplyAddsPerDay), "multiply-adds a day for exact reads"],
+    [
+      formatCount(rebuilt.multiplyAddsPerDay),
+      "multiply-adds a day to rebuild at each of three edits",
+    ],
+    [formatError(exact.relativeError), "relative error of exact reads, which is float32 rounding"],
+    [
+      `${(error / result.meanBirths * 100).toFixed(1)} %`,
+      `mean error of tomorrow's forecast: ${error.toFixed(0)} births`,
+    ],
+  ];
+  const items = shown.map(([number, text]) =>
+    `<li><strong>${escapeHtml(number)}</strong>${escapeHtml(text)}</li>`
+  );
+  return `<ul class="numbers">\n${items.join("\n")}\n</ul>`;
+}
+
+function renderTable({ header, rows }: Table): string {
+  const head = header.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join("");
+  const body = rows.map(([name, ...cells]) => {
+    const numbers = cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join("");
+    const highlight = name === "exact reads" ? ' class="exact"' : "";
+    return `<tr${highlight}><th scope="row">${escapeHtml(name)}</th>${numbers}</tr>`;
+  });
+  return `<table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table>`;
+}
+
+function renderMethod(result: ExperimentResult): string {
+  const { audit, backend, horizons, elapsedMilliseconds } = result;
+  const everyEditDays = ofFamily(result, "everyEdit").days;
+  const rows = [
+    ["a day", "delete the oldest key, insert the newest, replace one query, read the whole board"],
+    [
+      "rebuild at every edit",
+      "every row from scratch after each of the three edits; each day takes the same work and leaves only rounding, " +
+      `so this was run over ${formatCount(everyEditDays)} days in stretches`,
+    ],
+    [
+      "original, patch",
+      "the day's edits wait as one batch until as many slots as the threshold says have changed; reads do not see " +
+      "what waits, only a replaced query is always computed",
+    ],
+    [
+      "error budgets",
+      "as the two before, but the edits wait until a reading would be certified with a larger bound on its error than " +
+      "the budget; the work of the certificates is counted",
+    ],
+    [
+      "target errors",
+      "as error budgets, but the engine chooses for each reading between certificates and rows that are brought up to " +
+      "date without asking, by what has cost less lately, and for each row between patch and rebuild",
+    ],
+    [
+      "certificates",
+      "a violation is a row further from exact than its bound; bound/distance is the median over the rows that are " +
+      "further from exact than rounding takes them",
+    ],
+    ["exact reads", "every read knows every edit made before it"],
+    [
+      "work",
+      "multiply-adds and exponentials are counted by the engine where they are done; the first board is not counted",
+    ],
+    [
+      "error",
+      "against attention in float64 of the same rows, over all readings; the largest is of one output, where 1 is the " +
+      "level of births",
+    ],
+    [
+      "audit",
+      `an independent float64 oracle on ${audit.dates.length} days drawn by seed ${audit.seed}: exact reads differ by ` +
+      `at most ${formatError(audit.readings)}, the exact board by ${formatError(audit.exactBoard)}`,
+    ],
+    [
+      "forecast",
+      `made ${
+        horizons.join(", ")
+      } days ahead from what was observed until then (MAE: mean absolute error, births a ` +
+      "day)",
+    ],
+    [
+      "times",
+      `backend ${backend}; ms a day are for edits and reading, with other strategies at work on the other cores; the ` +
+      `whole run took ${(elapsedMilliseconds / 1000).toFixed(0)} s`,
+    ],
+  ];
+  const items = rows.map(([term, text]) => `<dt>${escapeHtml(term)}</dt><dd>${escapeHtml(text)}</dd>`);
+  return `<h2>How it was measured</h2>\n<dl>\n${items.join("\n")}\n</dl>`;
+}
+
+function ofFamily({ strategies }: ExperimentResult, family: "exact" | "everyEdit"): StrategyResult {
+  const found = strategies.find((strategy) => strategy.family === family);
+  if (!found) throw new Error(`report: there is no strategy of the family ${family}, expected one`);
+  return found;
+}

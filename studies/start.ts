@@ -1,0 +1,98 @@
+// `deno task start`: runs the experiment, prints its table and writes its report.
+
+import { HELP, parseStartArguments, UsageError } from "./arguments.ts";
+import { loadBirths } from "./births.ts";
+import { budgetVerdicts } from "./budgets.ts";
+import { availableDays, type Experiment, runExperiment } from "./experiment.ts";
+import type { LearnedForecast } from "./learned_forecast.ts";
+import { runLearned } from "./learned_run.ts";
+import { errorTable, gainTable, learnedVerdict } from "./learned_tables.ts";
+import { standardError, type TextTarget } from "../src/jupyter/progress_targets.ts";
+import { ProgressReporter } from "./progress.ts";
+import { headline, renderReport } from "./report.ts";
+import { budgetTable, forecastTable, formatTable, strategyTable } from "./table.ts";
+
+/** Where a run prints: results to `print`, everything else to `errors`. */
+export interface Terminal {
+  readonly print: (text: string) => void;
+  readonly errors: TextTarget;
+}
+
+/** Runs the command; returns its exit code: 0, or 2 when the arguments are wrong. */
+export async function start(args: readonly string[], { print, errors }: Terminal): Promise<number> {
+  let options;
+  try {
+    options = await parseStartArguments(args, availableDays(await loadBirths()));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    errors.write(`error: ${error.message}\n`);
+    return 2;
+  }
+  if (options.help) {
+    print(HELP);
+    return 0;
+  }
+
+  // A folder that cannot be written to is told before the work, not after it.
+  await Deno.mkdir(options.out, { recursive: true });
+  const progress = new ProgressReporter(errors);
+  const { days, backend, learnFrom: firstLearned } = options;
+  const [experiment, learned] = await together(
+    (signal) => runLearned({ days, backend, firstLearned }, { signal }),
+    () => runExperiment(options, (state) => progress.report(state)),
+  ).finally(() => progress.end());
+  const file = await writeReport(options.out, experiment, learned);
+  const { result } = experiment;
+  if (options.json) {
+    print(JSON.stringify({ ...result, learned }, null, 2));
+  } else {
+    const seconds = (result.elapsedMilliseconds / 1000).toFixed(1);
+    print(
+      `Daily births in the USA, ${result.firstDate} to ${result.lastDate}: ${result.days} days in ${seconds} s\n`,
+    );
+    print(formatTable(strategyTable(result)) + "\n");
+    print(formatTable(budgetTable(result)) + "\n");
+    print(budgetVerdicts(result.strategies).join("\n") + "\n");
+    print(formatTable(forecastTable(result)) + "\n");
+    print(formatTable(errorTable(learned)) + "\n");
+    print(formatTable(gainTable(learned)) + "\n");
+    print(`${headline(result)}.\n${learnedVerdict(learned)}`);
+  }
+  errors.write(`report: ${file}\n`);
+  return 0;
+}
+
+/** Both at once; when one fails the other is stopped, or waited for. */
+async function together(
+  learn: (signal: AbortSignal) => Promise<LearnedForecast>,
+  sweep: () => Promise<Experiment>,
+): Promise<[Experiment, LearnedForecast]> {
+  const stop = new AbortController();
+  const learned = learn(stop.signal);
+  try {
+    return await Promise.all([sweep(), learned]);
+  } finally {
+    stop.abort(new Error("the sweep has failed"));
+    await Promise.allSettled([learned]);
+  }
+}
+
+async function writeReport(
+  folder: string,
+  experiment: Experiment,
+  learned: LearnedForecast,
+): Promise<string> {
+  const { PLOTLY_SOURCE } = await import("../src/jupyter/figures/plotly_source.ts");
+  const file = `${folder.replace(/\/+$/, "")}/index.html`;
+  await Deno.writeTextFile(file, renderReport(experiment, learned, PLOTLY_SOURCE));
+  return file;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await start(Deno.args, { print: (text) => console.log(text), errors: standardError() });
+  } catch (error) {
+    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    Deno.exitCode = 1;
+  }
+}

@@ -1,0 +1,188 @@
+// The backends that every suite runs over, and stand-ins for troublesome ones.
+
+import type { Backend, Changes, Cohort, PassingQueries, Readout } from "../src/backends/backend.ts";
+import type { SavedArrays } from "../src/base/saved_array.ts";
+import { type BackendName, DeviceError } from "../mod.ts";
+import { describeAdapter } from "../src/backends/webgpu/adapter.ts";
+import { acquireDevice, holdDevice, releaseDevice } from "../src/backends/webgpu/device.ts";
+import { requires } from "./requirements.ts";
+
+/** What the device here is called, or why there is none that is fit. */
+const device = await findDevice();
+
+/** Whether tests of the backend `webgpu` run here; a software device will do, but not one that is refused. */
+export const GPU = requires(
+  device.refused === null ? "a graphics device" : `a graphics device that is fit (${device.refused})`,
+  device.name,
+  "apt-get install mesa-vulkan-drivers libvulkan1",
+);
+
+if (!GPU.ignore) {
+  console.info(`Tests of webgpu run on: ${device.name}`);
+  // Engines come and go; the device stays.
+  const letGo = holdDevice();
+  await acquireDevice();
+  // A software device whose threads still run when a test's worker ends can take the process with it.
+  Deno.test.afterAll(async () => {
+    letGo();
+    await releaseDevice();
+  });
+}
+
+async function findDevice(): Promise<{ readonly name?: string; readonly refused: string | null }> {
+  const { isFound, description } = await describeAdapter();
+  if (!isFound) return { refused: null };
+  try {
+    return { name: (await acquireDevice()).adapterName, refused: null };
+  } catch (error) {
+    // Anything else would be a fault of the kernels, which must not make their tests go away.
+    if (!(error instanceof DeviceError) || error.reason !== "unfit") throw error;
+    return { refused: `${description}; it is refused: ${error.message}` };
+  }
+}
+
+/** Names that `create` accepts and that run here. */
+export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];
+
+/**
+ * How many of so many random cases a suite runs on a backend. Reading anything from a device takes Deno 10 ms, whatever
+ * it computes, and a software device computes slowly: `webgpu` gets a twelfth.
+ */
+export function casesOn(backend: BackendName, cases: number): number {
+  return backend === "webgpu" ? Math.ceil(cases / 12) : cases;
+}
+
+/** Passes everything on; subclasses get in the way. */
+export class Wrapped implements Backend {
+  readonly name: string;
+  readonly inner: Backend;
+
+  constructor(inner: Backend) {
+    this.inner = inner;
+    this.name = inner.name;
+  }
+
+  get reason() {
+    return this.inner.reason;
+  }
+  get costs() {
+    return this.inner.costs;
+  }
+  get threads() {
+    return this.inner.threads;
+  }
+  get deviceMs() {
+    return this.inner.deviceMs;
+  }
+  get work() {
+    return this.inner.work;
+  }
+  get keys() {
+    return this.inner.keys;
+  }
+  get queries() {
+    return this.inner.queries;
+  }
+  get kept() {
+    return this.inner.kept;
+  }
+  bytes(): number {
+    return this.inner.bytes();
+  }
+  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return this.inner.store(changes, kept, dropped);
+  }
+  forget(dropped: Uint32Array): Promise<void> {
+    return this.inner.forget(dropped);
+  }
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    return this.inner.update(build, patch);
+  }
+  read(cohort: Cohort): Promise<Readout> {
+    return this.inner.read(cohort);
+  }
+  certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
+    return this.inner.certify(cohort);
+  }
+  attend(queries: PassingQueries): Promise<Readout> {
+    return this.inner.attend(queries);
+  }
+  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.inner.weights(row, head, slotCount);
+  }
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.inner.bias(keySize, querySize);
+  }
+  save(querySize: number): Promise<SavedArrays> {
+    return this.inner.save(querySize);
+  }
+  restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    return this.inner.restore(operation, rows, states);
+  }
+  dispose(): Promise<void> {
+    return this.inner.dispose();
+  }
+}
+
+/** Takes its time, as a device does: each call is answered some turns of the event loop later. */
+export class SlowBackend extends Wrapped {
+  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+    await turn();
+    await super.store(changes, kept, dropped);
+    await turn();
+  }
+  override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    await turn();
+    await super.update(build, patch);
+    await turn();
+  }
+  override async read(cohort: Cohort): Promise<Readout> {
+    await turn();
+    const readout = await super.read(cohort);
+    await turn();
+    return readout;
+  }
+  override async attend(queries: PassingQueries): Promise<Readout> {
+    await turn();
+    return await super.attend(queries);
+  }
+}
+
+/** Fails when it is told to, before or after a pause; the engine's create must get through. */
+export class FailingBackend extends SlowBackend {
+  /** Asked before each batch is stored. */
+  fails: () => boolean = () => false;
+  /** Asked before each update, of which it then does a part. */
+  failsToUpdate: () => boolean = () => false;
+  /** Asked before each read. */
+  failsToRead: () => boolean = () => false;
+  /** Asked when it has been filled with everything. */
+  failsToRestore: () => boolean = () => false;
+
+  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+    if (this.fails()) {
+      await turn();
+      throw new Error("device lost");
+    }
+    await super.store(changes, kept, dropped);
+  }
+  override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    if (this.failsToUpdate()) {
+      await super.update(build.subarray(1), patch.slice(1));
+      throw new Error("device lost");
+    }
+    await super.update(build, patch);
+  }
+  override async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    await super.restore(operation, rows, states);
+    if (this.failsToRestore()) throw new Error("device lost");
+  }
+  override async read(cohort: Cohort): Promise<Readout> {
+    if (this.failsToRead()) throw new Error("device lost");
+    return await super.read(cohort);
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

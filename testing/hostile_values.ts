@@ -1,0 +1,187 @@
+// Values of every kind, with which everything public is called.
+
+import { DynamicAttention } from "../mod.ts";
+import { detached, KEY, VALUE } from "./bad_calls.ts";
+
+/** Makes a value afresh, so that no call sees what another one did to it. */
+export type Value = readonly [name: string, make: () => unknown];
+
+function throwing(): unknown {
+  const fail = () => {
+    throw new Error("the caller's own");
+  };
+  return new Proxy({}, {
+    get: fail,
+    has: fail,
+    ownKeys: fail,
+    getOwnPropertyDescriptor: fail,
+    getPrototypeOf: fail,
+  });
+}
+
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable([], {});
+  revoke();
+  return proxy;
+}
+
+function circular(): unknown {
+  const list: unknown[] = [1, 2];
+  list[0] = list;
+  return list;
+}
+
+function deep(): unknown {
+  let list: unknown = [1];
+  for (let depth = 0; depth < 50_000; depth++) list = [list];
+  return list;
+}
+
+const NUMBERS = [
+  0,
+  -0,
+  1,
+  2,
+  -1,
+  0.5,
+  7,
+  5e-324,
+  1e-46,
+  1e-40,
+  3.4028234663852886e38,
+  1e39,
+  -1e39,
+  1e308,
+  -1e308,
+]
+  .concat(2 ** 31, 2 ** 32, 2 ** 53, 2 ** 64, NaN, Infinity, -Infinity);
+
+const ARRAYS = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array]
+  .flatMap((Type) => [new Type(0), Type.of(1), Type.of(0, 1), Type.of(1, 0, 1), Type.of(200, 1, 0)]);
+
+const FLOATS = [Float32Array, Float64Array].flatMap((Type) => [
+  new Type(0),
+  Type.of(1, 2),
+  Type.of(1, 2, 3),
+  Type.of(1, NaN, 3),
+  Type.of(1e39, 0),
+  Type.of(-Infinity, 1, 2),
+]);
+
+/** Anything at all. */
+export const VALUES: readonly Value[] = [
+  ...NUMBERS.map((number): Value => [`${Object.is(number, -0) ? "-0" : number}`, () => number]),
+  ...["", "0", "1", "key", "array", "auto", "toString", "__proto__", "\0", "x".repeat(1e5)].map((
+    text,
+  ): Value => [
+    `"${text.slice(0, 9)}"`,
+    () => text,
+  ]),
+  ...[undefined, null, true, false, 0n, 1n, -(2n ** 70n), 10n ** 400n].map((value): Value => [
+    `${value}`.slice(0, 12),
+    () => value,
+  ]),
+  ...[...ARRAYS, ...FLOATS].map((array): Value => [
+    `${array.constructor.name} ${array.length}: ${array}`,
+    () => array.slice(),
+  ]),
+  ["a symbol", () => Symbol("s")],
+  ["a well-known symbol", () => Symbol.iterator],
+  ["a function", () => () => 1],
+  ["a function that throws", () => () => {
+    throw new Error("the caller's own");
+  }],
+  ["a class", () => class {}],
+  ["a boxed number", () => Object(1)],
+  ["a boxed string", () => Object("123")],
+  ["a date", () => new Date(0)],
+  ["a pattern", () => /x/],
+  ["a map", () => new Map([["position", 1], ["head", 0]])],
+  ["a set", () => new Set([0, 1])],
+  ["a promise", () => Promise.resolve([1, 2, 3])],
+  ["an error", () => new RangeError("x")],
+  ["a weak map", () => new WeakMap()],
+  ["a generator", () =>
+    (function* () {
+      yield 1;
+    })()],
+  ["an ArrayBuffer", () => new ArrayBuffer(12)],
+  ["a DataView", () => new DataView(new ArrayBuffer(12))],
+  ["a detached array", () => detached(3)],
+  ["a shared array", () => new Float32Array(new SharedArrayBuffer(12))],
+  ["bigints", () => BigInt64Array.of(1n, 2n, 3n)],
+  ["unsigned bigints", () => BigUint64Array.of(1n, 2n)],
+  ["an empty object", () => ({})],
+  ["an object of no prototype", () => Object.create(null)],
+  ["an object of a typed array's prototype", () => Object.create(Float32Array.prototype)],
+  ["an object of an array's prototype", () => Object.create(Array.prototype)],
+  ["an engine's prototype", () => DynamicAttention.prototype],
+  ["an object with any name", () => ({ anything: 1 })],
+  [
+    "an object with names of all",
+    () => ({ kind: "insert", key: KEY, value: VALUE, slot: 0, head: 0, position: 1 }),
+  ],
+  ["an empty list", () => []],
+  ["numbers", () => [1, 2]],
+  ["three numbers", () => [1, 2, 3]],
+  ["slots", () => [1, 0]],
+  ["rows", () => [[1, 2, 3], [4, 5, 6]]],
+  ["rows of truth", () => [[true, false], [false, true]]],
+  ["ragged rows", () => [[1, 2, 3], [4, 5]]],
+  ["holes", () => new Array(3)],
+  ["many holes", () => new Array(2 ** 32 - 1)],
+  ["strings", () => ["1", "2", "3"]],
+  ["numbers of many kinds", () => [1, "2", 3n]],
+  ["NaN among numbers", () => [1, NaN, 3]],
+  ["numbers beyond float32", () => [1e39, 2, 3]],
+  ["an array-like", () => ({ length: 3, 0: 1, 1: 2, 2: 3 })],
+  ["an array-like of slots", () => ({ length: 2, 0: 1, 1: 0 })],
+  ["an array-like of no entries", () => ({ length: 3 })],
+  ["an array-like of a vast length", () => ({ length: 2 ** 40, 0: 1 })],
+  ["an array-like as long as lists are", () => ({ length: 2 ** 32 - 1, 0: 1 })],
+  ["an array-like of a negative length", () => ({ length: -1 })],
+  ["an array-like of half a length", () => ({ length: 0.5 })],
+  ["an array-like of a length in words", () => ({ length: "3", 0: 1, 1: 2, 2: 3 })],
+  ["data and shape", () => ({ data: [1, 2, 3], shape: [1, 3] })],
+  ["data and a vast shape", () => ({ data: [], shape: [0, 2 ** 40] })],
+  ["data and a shape that overflows", () => ({ data: [1], shape: [2 ** 52, 2 ** 52] })],
+  ["data and a wrong shape", () => ({ data: [1, 2, 3], shape: [2, 3] })],
+  ["data and shape and more", () => ({ data: [1, 2, 3], shape: [1, 3], offset: 1 })],
+  ["no data and shape", () => ({ data: null, shape: [1, 3] })],
+  ["what contains itself", circular],
+  ["lists in lists in lists", deep],
+  ["a proxy of a list", () => new Proxy([1, 2, 3], {})],
+  ["a proxy of a typed array", () => new Proxy(Float32Array.of(1, 2, 3), {})],
+  ["a proxy that throws", throwing],
+  ["a revoked proxy", revoked],
+  ["a getter that throws", () => ({
+    get length() {
+      throw new Error("the caller's own");
+    },
+  })],
+  ["numbers that count down", () => {
+    let length = 3;
+    return {
+      get length() {
+        return length--;
+      },
+      0: 1,
+      1: 2,
+      2: 3,
+    };
+  }],
+  ["arguments", () =>
+    (function (..._: number[]) {
+      return arguments;
+    })(1, 2, 3)],
+];
+
+/** What a call throws or rejects with; null when it does not. */
+export async function outcome(call: () => unknown): Promise<unknown> {
+  try {
+    await call();
+    return null;
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,0 +1,77 @@
+// Jupyter's own server in a home of its own, with our kernel installed in it.
+
+import type { Page } from "playwright-core";
+import { denoFolder, startJupyter } from "../jupyter_server.ts";
+
+const MAIN = new URL("../../src/kernel/main.ts", import.meta.url).pathname;
+
+/** The environment of a home, in which Jupyter finds nothing of anybody else. */
+export function jupyterHome(home: string): Record<string, string> {
+  return {
+    HOME: home,
+    DENO_DIR: denoFolder(),
+    JUPYTER_CONFIG_DIR: `${home}/config`,
+    JUPYTER_DATA_DIR: `${home}/data`,
+    JUPYTER_RUNTIME_DIR: `${home}/runtime`,
+  };
+}
+
+/** Installs our kernel in a home. */
+export async function installKernel(home: string, ...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", MAIN, "install", ...args],
+    env: jupyterHome(home),
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!success) throw new Error(text(stderr));
+  return text(stdout);
+}
+
+/** A notebook of code cells. */
+export function notebookOf(...sources: string[]): string {
+  return JSON.stringify({
+    cells: sources.map((source) => ({
+      cell_type: "code",
+      execution_count: null,
+      metadata: {},
+      outputs: [],
+      source,
+    })),
+    metadata: { kernelspec: { name: "attune", display_name: "Deno (Attune)", language: "typescript" } },
+    nbformat: 4,
+    nbformat_minor: 4,
+  });
+}
+
+/** A running server. */
+export interface NotebookServer extends AsyncDisposable {
+  readonly home: string;
+  /** Opens a notebook that was put into the home. */
+  open(page: Page, name: string): Promise<void>;
+}
+
+/** Starts it. */
+export async function startNotebookServer(): Promise<NotebookServer> {
+  const home = await Deno.makeTempDir();
+  await using started = new AsyncDisposableStack();
+  started.defer(() => Deno.remove(home, { recursive: true }));
+  await installKernel(home);
+  const { address } = started.use(
+    await startJupyter("jupyter", {
+      args: ["notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", `--notebook-dir=${home}`],
+      env: jupyterHome(home),
+    }),
+  );
+  const running = started.move();
+  return {
+    home,
+    open: async (page, name) => {
+      await page.goto(`${address.origin}/notebooks/${name}${address.search}`);
+      await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()", null, {
+        timeout: 120_000,
+      });
+      await page.evaluate("Jupyter.notebook.set_autosave_interval(0)");
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}

@@ -1,0 +1,157 @@
+// What an engine should hold, kept as plainly as possible: rows by slot, each with its position and a label that
+// its mask goes by. It knows nothing of logs, layers or thresholds; every expected answer is computed from scratch
+// by the oracle.
+
+import type { Matrix } from "../mod.ts";
+import { referenceAttention, type ReferenceCase, type ReferenceResult } from "../src/numerics/reference.ts";
+import { matrixOf } from "./accuracy.ts";
+
+/** What a model's engine was made with. */
+export interface ModelRule {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+  readonly scale: number;
+  readonly softcap: number;
+  readonly causal: boolean | { readonly offset: number };
+  readonly window: readonly [number, number];
+  /** The bias of a pair by the labels of its rows; null for no mask. */
+  readonly maskOf: ((queryLabel: number, keyLabel: number, head: number) => number | boolean) | null;
+}
+
+/** A live key. */
+export interface ModelKey {
+  key: Float32Array;
+  value: Float32Array;
+  readonly position: number;
+  readonly label: number;
+}
+
+/** A live query. */
+export interface ModelQuery {
+  query: Float32Array;
+  readonly position: number;
+  readonly label: number;
+}
+
+/** Keys, values and queries by slot. */
+export class MemoryModel {
+  readonly rule: ModelRule;
+  readonly keys = new Map<number, ModelKey>();
+  readonly queries = new Map<number, ModelQuery>();
+  #nextKeyPosition = 0;
+  #nextQueryPosition = 0;
+  #nextLabel = 0;
+
+  constructor(rule: ModelRule) {
+    this.rule = rule;
+  }
+
+  /** Live key slots in ascending order. */
+  get keySlots(): number[] {
+    return [...this.keys.keys()].sort((a, b) => a - b);
+  }
+
+  /** Live query slots in ascending order. */
+  get querySlots(): number[] {
+    return [...this.queries.keys()].sort((a, b) => a - b);
+  }
+
+  /** Adds a key; it has a label of its own, also when the slot had a key before. */
+  insertKey(
+    slot: number,
+    key: ArrayLike<number>,
+    value: ArrayLike<number>,
+    position = this.#nextKeyPosition,
+  ): void {
+    this.#nextKeyPosition = Math.max(this.#nextKeyPosition, position + 1);
+    const label = this.#nextLabel++;
+    this.keys.set(slot, { key: Float32Array.from(key), value: Float32Array.from(value), position, label });
+  }
+
+  /** Adds a query. */
+  insertQuery(slot: number, query: ArrayLike<number>, position = this.#nextQueryPosition): void {
+    this.#nextQueryPosition = Math.max(this.#nextQueryPosition, position + 1);
+    this.queries.set(slot, { query: Float32Array.from(query), position, label: this.#nextLabel++ });
+  }
+
+  /** What the mask says of two slots now: what the engine is given as its mask. */
+  mask(i: number, j: number, head: number): number | boolean {
+    const { maskOf } = this.rule;
+    const query = this.queries.get(i), key = this.keys.get(j);
+    if (!maskOf || !query || !key) {
+      throw new Error(`the mask is asked for (${i}, ${j}), of which one is not live`);
+    }
+    return maskOf(query.label, key.label, head);
+  }
+
+  /** A copy of what is held now. */
+  snapshot(): MemoryModel {
+    const copy = new MemoryModel(this.rule);
+    for (const [slot, held] of this.keys) {
+      copy.keys.set(slot, { ...held, key: held.key.slice(), value: held.value.slice() });
+    }
+    for (const [slot, held] of this.queries) copy.queries.set(slot, { ...held, query: held.query.slice() });
+    copy.#nextKeyPosition = this.#nextKeyPosition;
+    copy.#nextQueryPosition = this.#nextQueryPosition;
+    copy.#nextLabel = this.#nextLabel;
+    return copy;
+  }
+
+  /** The rows as an engine is made with them, while the slots are 0, 1, 2, … */
+  matrices(): { query: Matrix; key: Matrix; value: Matrix } {
+    const { heads, kvHeads, headDim, valueDim } = this.rule;
+    const keys = [...this.keys.values()];
+    return {
+      query: matrixOf([...this.queries.values()].map(({ query }) => query), heads * headDim),
+      key: matrixOf(keys.map(({ key }) => key), kvHeads * headDim),
+      value: matrixOf(keys.map(({ value }) => value), kvHeads * valueDim),
+    };
+  }
+
+  /** The question that the oracle is asked for these queries. */
+  caseOf(queries: readonly Pick<ModelQuery, "query" | "position" | "label">[]): ReferenceCase {
+    const keys = this.keySlots.map((slot) => this.keys.get(slot) as ModelKey);
+    const { heads, kvHeads, valueDim, scale, softcap, maskOf } = this.rule;
+    return {
+      query: queries.map(({ query }) => query),
+      key: keys.map(({ key }) => key),
+      value: keys.map(({ value }) => value),
+      heads,
+      kvHeads,
+      valueDim,
+      scale,
+      softcap,
+      bias: (i, j, head) => {
+        if (!this.#isInReach(queries[i].position, keys[j].position)) return -Infinity;
+        const entry = maskOf ? maskOf(queries[i].label, keys[j].label, head) : 0;
+        return entry === true ? 0 : entry === false ? -Infinity : entry;
+      },
+    };
+  }
+
+  /** As `caseOf`, of standing queries. */
+  standing(rows: readonly number[] = this.querySlots): ReferenceCase {
+    return this.caseOf(rows.map((slot) => this.queries.get(slot) as ModelQuery));
+  }
+
+  /** As `caseOf`, of passing queries, which come after the standing ones. */
+  passing(rows: readonly ArrayLike<number>[]): ReferenceCase {
+    return this.caseOf(rows.map((row, at) => {
+      return { query: Float32Array.from(row), position: this.#nextQueryPosition + at, label: -1 };
+    }));
+  }
+
+  /** The oracle's answer for standing queries. */
+  answer(rows: readonly number[] = this.querySlots): ReferenceResult {
+    return referenceAttention(this.standing(rows));
+  }
+
+  #isInReach(queryPosition: number, keyPosition: number): boolean {
+    const { causal, window: [left, right] } = this.rule;
+    const isAhead = causal === false ||
+      keyPosition <= queryPosition + (causal === true ? 0 : causal.offset);
+    return isAhead && keyPosition >= queryPosition - left && keyPosition <= queryPosition + right;
+  }
+}

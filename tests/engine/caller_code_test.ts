@@ -1,0 +1,373 @@
+// What a caller passes may run code: getters, proxies, functions of a mask or a threshold. Whatever that code does, a call
+// has happened or it has not, and an answer is that of the rows as `getKey` and the like tell them.
+
+import {
+  type BackendName,
+  DynamicAttention,
+  type DynamicAttentionOptions,
+  type Edit,
+  InputError,
+  ReentryError,
+  SlotError,
+} from "../../mod.ts";
+import { referenceAttention } from "../../src/numerics/reference.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
+import { BACKENDS } from "../../testing/backends.ts";
+import { as, checkRefused, KEY, makeEngine, VALUE } from "../../testing/bad_calls.ts";
+
+const OPTIONS = { query: [[1, 0]], key: [[1, 0], [0, 1], [1, 1]], value: [[1], [2], [3]] };
+
+function make(
+  backend: BackendName,
+  options: Partial<DynamicAttentionOptions> = {},
+): Promise<DynamicAttention> {
+  return DynamicAttention.create({ ...OPTIONS, backend, ...options });
+}
+
+/** Compares what is answered with the attention of the rows that the engine tells. */
+async function assertConsistent(live: DynamicAttention, backend: BackendName): Promise<void> {
+  const keys = [...live.keySlots()], queries = [...live.querySlots()];
+  const { headDim, valueDim } = live.stats();
+  const { output } = referenceAttention({
+    query: queries.map((slot) => live.getQuery(slot)),
+    key: keys.map((slot) => live.getKey(slot)),
+    value: keys.map((slot) => live.getValue(slot)),
+    scale: 1 / Math.sqrt(headDim),
+    valueDim,
+  });
+  const { data } = await live.read();
+  output.flat().forEach((expected, at) => {
+    assert(
+      Math.abs(data[at] - expected) <= 1e-5 * Math.max(1, Math.abs(expected)),
+      `${backend}: ${data[at]}, ${expected}`,
+    );
+  });
+}
+
+/** A row whose first number is read through `get`. */
+function rowOf(numbers: readonly number[], get: () => void): number[] {
+  const row = [...numbers];
+  Object.defineProperty(row, 0, {
+    get: () => {
+      get();
+      return numbers[0];
+    },
+  });
+  return row;
+}
+
+for (const backend of BACKENDS) {
+  Deno.test(`caller's code on ${backend}: what a row's getter edits has happened before the edit`, async () => {
+    await using live = await make(backend);
+    live.setKey(1, rowOf([5, 6], () => live.setKey(1, [9, 9])));
+    assertEquals([...live.getKey(1)], [5, 6]);
+    let inner = -1;
+    const outer = live.insert(rowOf([2, 2], () => inner = live.insert([3, 3], [30])), [20]);
+    assertEquals([inner, outer, ...live.getKey(inner), ...live.getKey(outer)], [3, 4, 3, 3, 2, 2]);
+    live.setQuery(0, rowOf([1, 2], () => live.insertQuery([7, 7])));
+    assertEquals([...live.querySlots()], [0, 1]);
+    await assertConsistent(live, backend);
+    // The slot that it is of is gone when its row has been read.
+    assertThrows(
+      () => live.setValue(2, rowOf([1], () => live.delete(2))),
+      SlotError,
+      "key slot 2 is not live",
+    );
+    assertEquals([...live.keySlots()], [0, 1, 3, 4]);
+    assertThrows(() => live.insert([1, 1], rowOf([NaN], () => live.delete(0))), InputError, "value has NaN");
+    assertEquals([...live.keySlots()], [1, 3, 4]);
+    assertEquals(live.insert([4, 4], [44]), 0);
+    await assertConsistent(live, backend);
+  });
+
+  Deno.test(`caller's code on ${backend}: a refused batch whose getters edit leaves slots and answers in agreement`, async () => {
+    const bad: Edit = { kind: "setKey", slot: 99, key: [0, 0] };
+    for (const touch of ["insert", "delete", "setKey", "edit", "insertQuery"] as const) {
+      for (const lazyThreshold of [1, Infinity]) {
+        await using live = await make(backend, { lazyThreshold });
+        await using twin = await make(backend, { lazyThreshold });
+        const act = (engine: DynamicAttention) => {
+          if (touch === "insert") engine.insert([7, 7], [70]);
+          if (touch === "delete") engine.delete(0);
+          if (touch === "setKey") engine.setKey(0, [8, 8]);
+          if (touch === "edit") {
+            engine.edit([{ kind: "delete", slot: 0 }, { kind: "insert", key: [6, 6], value: [60] }]);
+          }
+          if (touch === "insertQuery") engine.insertQuery([6, 6]);
+        };
+        let calls = 0;
+        const key = rowOf([2, 2], () => {
+          calls++;
+          act(live);
+        });
+        act(twin);
+        const edits: Edit[] = [
+          { kind: "insert", key: [4, 4], value: [40] },
+          { kind: "delete", slot: 1 },
+          { kind: "insert", key, value: [50] },
+          bad,
+        ];
+        assertThrows(() => live.edit(edits), SlotError, "edit[3].setKey");
+        assertEquals(calls, 1);
+        assertEquals([...live.keySlots()], [...twin.keySlots()]);
+        assertEquals(await live.read(), await twin.read());
+        assertEquals(live.insert([1, 2], [3]), twin.insert([1, 2], [3]));
+        assertEquals(await live.read(), await twin.read());
+        await assertConsistent(live, backend);
+      }
+    }
+  });
+
+  Deno.test(`caller's code on ${backend}: a threshold that throws is told by the next answer, and the edit is made`, async () => {
+    let answer: () => unknown = () => false;
+    await using live = await make(backend, { lazyThreshold: () => answer() as boolean });
+    const boom = new RangeError("boom");
+    answer = () => {
+      throw boom;
+    };
+    assertEquals(live.insert([2, 2], [9]), 3);
+    live.setValue(3, [10]);
+    assertEquals(live.edit([{ kind: "delete", slot: 0 }]), [0]);
+    answer = () => false;
+    const error = await assertRejects(
+      () => live.read(),
+      InputError,
+      "lazyThreshold: the function threw RangeError: boom",
+    );
+    assertEquals(error.cause, boom);
+    await assertConsistent(live, backend);
+    for (const odd of [undefined, 1, "true", null, Promise.resolve(true)]) {
+      answer = () => odd;
+      live.setValue(1, [live.getValue(1)[0] + 1]);
+      answer = () => false;
+      await assertRejects(() => live.logSumExp(), InputError, "lazyThreshold: answer is ");
+      await live.read();
+    }
+    // A peek asks before it answers, and tells at once.
+    answer = () => {
+      throw boom;
+    };
+    live.setValue(1, [live.getValue(1)[0] + 1]);
+    await assertRejects(() => live.peek(), InputError, "boom");
+    await assertRejects(() => live.peek(), InputError, "boom");
+    answer = () => true;
+    const { pending } = await live.peek();
+    assertEquals(pending, 0);
+    await assertConsistent(live, backend);
+  });
+
+  Deno.test(`caller's code on ${backend}: a threshold or mask that calls its engine is refused, and may look`, async () => {
+    let act: (live: DynamicAttention) => unknown = () => undefined;
+    let live: DynamicAttention | null = null;
+    const seen: unknown[] = [];
+    const call = () => {
+      if (!live) return;
+      try {
+        const answer = act(live);
+        if (answer instanceof Promise) answer.catch((error) => seen.push(error));
+      } catch (error) {
+        seen.push(error);
+      }
+    };
+    const options: Partial<DynamicAttentionOptions>[] = [
+      { lazyThreshold: () => (call(), false) },
+      { mask: () => (call(), 0) },
+    ];
+    const acts: Readonly<Record<string, (engine: DynamicAttention) => unknown>> = {
+      setKey: (engine) => engine.setKey(0, [1, 1]),
+      insert: (engine) => engine.insert([1, 1], [1]),
+      delete: (engine) => engine.delete(0),
+      insertQuery: (engine) => engine.insertQuery([1, 1]),
+      edit: (engine) => engine.edit([]),
+      read: (engine) => engine.read(),
+      readEntry: (engine) => engine.readEntry(0, 0),
+      peek: (engine) => engine.peek(),
+      weights: (engine) => engine.weights(0),
+      topKeys: (engine) => engine.topKeys(0, 1),
+      logSumExp: (engine) => engine.logSumExp(),
+      attend: (engine) => engine.attend([[1, 1]]),
+      flush: (engine) => engine.flush(),
+      rebuild: (engine) => engine.rebuild(),
+      save: (engine) => engine.save(),
+      moveTo: (engine) => engine.moveTo("array"),
+    };
+    for (const [at, option] of options.entries()) {
+      const callback = at === 0 ? "lazyThreshold" : "mask";
+      for (const [name, one] of Object.entries(acts)) {
+        live = null;
+        await using engine = await make(backend, option);
+        live = engine;
+        act = one;
+        seen.length = 0;
+        engine.setKey(1, [3, 3]);
+        await engine.read();
+        await Promise.resolve();
+        act = () => undefined;
+        assert(seen.length > 0, `${callback} calls ${name}`);
+        for (const error of seen) {
+          assertInstanceOf(error, ReentryError, `${callback} calls ${name}: ${error}`);
+          assertEquals([error.operation, error.callback], [`DynamicAttention.${name}`, callback]);
+        }
+        await assertConsistent(engine, backend);
+        assertEquals([...engine.keySlots()], [0, 1, 2]);
+      }
+      live = null;
+      await using engine = await make(backend, option);
+      live = engine;
+      seen.length = 0;
+      act = (engine) => {
+        engine.getKey(0), engine.getValue(0), engine.getQuery(0), engine.keySlots(), engine.querySlots();
+        seen.push(engine.stats().keyCount);
+      };
+      engine.setKey(1, [3, 3]);
+      await engine.read();
+      assert(seen.length > 0 && seen.every((count) => count === 3), `${seen}`);
+    }
+  });
+}
+
+Deno.test("a threshold that edits its engine, and lets what is thrown pass, makes one edit", async () => {
+  await using live: DynamicAttention = await DynamicAttention.create({
+    ...OPTIONS,
+    lazyThreshold: () => {
+      live.insert([5, 5], [5]);
+      return false;
+    },
+  });
+  assertEquals(live.insert([1, 1], [1]), 3);
+  assertEquals(live.stats().keyCount, 4);
+  const error = await assertRejects(
+    () => live.read(),
+    InputError,
+    "the function threw ReentryError: DynamicAttention.insert",
+  );
+  assertInstanceOf(error.cause, ReentryError);
+  await assertConsistent(live, "auto");
+});
+
+Deno.test("what getters throw comes as an InputError with its cause, and nothing has changed", async (t) => {
+  const boom = new Error("boom");
+  const throwing = <T>(): T =>
+    new Proxy({}, {
+      get() {
+        throw boom;
+      },
+      has() {
+        throw boom;
+      },
+      ownKeys() {
+        throw boom;
+      },
+    }) as T;
+  const { proxy: revoked, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const calls: Readonly<Record<string, (live: DynamicAttention, bad: unknown) => unknown>> = {
+    setKey: (live, bad) => live.setKey(0, as(bad)),
+    setValue: (live, bad) => live.setValue(0, as(bad)),
+    set: (live, bad) => live.set(0, KEY, as(bad)),
+    insert: (live, bad) => live.insert(KEY, as(bad)),
+    "insert's options": (live, bad) => live.insert(KEY, VALUE, as(bad)),
+    insertQuery: (live, bad) => live.insertQuery(as(bad)),
+    "insertQuery's options": (live, bad) => live.insertQuery(KEY, as(bad)),
+    edit: (live, bad) => live.edit(as(bad)),
+    "an edit": (live, bad) => live.edit([{ kind: "delete", slot: 0 }, as(bad)]),
+    "an edit's row": (live, bad) => live.edit([{ kind: "insert", key: as(bad), value: VALUE }]),
+    read: (live, bad) => live.read(as(bad)),
+    peek: (live, bad) => live.peek(as(bad)),
+    "peek's options": (live, bad) => live.peek([0], as(bad)),
+    logSumExp: (live, bad) => live.logSumExp(as(bad)),
+    "weights' options": (live, bad) => live.weights(0, as(bad)),
+    "topKeys' options": (live, bad) => live.topKeys(0, 1, as(bad)),
+    attend: (live, bad) => live.attend(as(bad)),
+    "attend's options": (live, bad) => live.attend([KEY], as(bad)),
+    "moveTo's options": (live, bad) => live.moveTo("array", as(bad)),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await t.step(
+      `${name}: throws`,
+      () => checkRefused((live) => call(live, throwing()), InputError, "Error: boom"),
+    );
+    await t.step(
+      `${name}: a revoked proxy`,
+      () => checkRefused((live) => call(live, revoked), InputError, ""),
+    );
+  }
+  for (
+    const name of ["query", "key", "value", "mask", "queryPositions", "window", "causal", "lazyThreshold"]
+  ) {
+    await t.step(`create's ${name}`, async () => {
+      const options = as<DynamicAttentionOptions>({ ...OPTIONS, [name]: throwing() });
+      await assertRejects(() => DynamicAttention.create(options), InputError);
+    });
+  }
+});
+
+Deno.test("an option is read once: what was checked is what is used", async () => {
+  const reads: string[] = [];
+  /** Gives a good value the first time, and a bad one from then on. */
+  const once = (values: Record<string, unknown>): object => {
+    const options = {};
+    for (const [name, value] of Object.entries(values)) {
+      let count = 0;
+      const get = () => {
+        reads.push(name);
+        return count++ === 0 ? value : NaN;
+      };
+      Object.defineProperty(options, name, { enumerable: true, get });
+    }
+    return options;
+  };
+  const options = {
+    ...OPTIONS,
+    heads: 1,
+    kvHeads: 1,
+    scale: 0.5,
+    softcap: 2,
+    window: [3, 4],
+    queryPositions: [1],
+    keyPositions: [1, 2, 3],
+    mask: { data: new Array(9).fill(0), shape: [1, 9] },
+    backend: "array",
+    threads: 1,
+    onThreshold: "patch",
+    tolerance: 1e-7,
+  };
+  const watched = Object.assign(
+    once({ ...options, causal: once({ offset: 1 }), lazyThreshold: once({ edits: 3, error: 2, ageMs: 9 }) }),
+  );
+  await using live = await DynamicAttention.create(as(watched));
+  await using twin = await DynamicAttention.create(as({
+    ...options,
+    causal: { offset: 1 },
+    lazyThreshold: { edits: 3, error: 2, ageMs: 9 },
+  }));
+  assertEquals(reads.toSorted(), [...new Set(reads)].toSorted());
+  assertEquals(await live.save(), await twin.save());
+  assertEquals(live.insert([1, 1], [5], as(once({ position: 7 }))), 3);
+  assertEquals(live.edit([as(once({ kind: "insert", key: [1, 1], value: [5], position: 8 }))]), [4]);
+  twin.insert([1, 1], [5], { position: 7 });
+  twin.insert([1, 1], [5], { position: 8 });
+  assertEquals(await live.weights(0, as(once({ head: 0 }))), await twin.weights(0, { head: 0 }));
+  assertEquals(await live.save(), await twin.save());
+});
+
+Deno.test("an engine that is disposed while its arguments are read is not edited any more", async () => {
+  const live = await makeEngine();
+  let disposal: Promise<void> | null = null;
+  const key = rowOf(KEY, () => disposal = live.dispose());
+  assertThrows(() => live.setKey(0, key), Error, "the engine is disposed");
+  await disposal;
+});
+
+Deno.test("a list that edits while it is read as rows leaves an answer of rows that are there", async () => {
+  await using live = await makeEngine();
+  await using twin = await makeEngine();
+  const rows = rowOf([0, 1], () => live.deleteQuery(1));
+  await assertRejects(() => live.read(rows), SlotError, "query slot 1 is not live");
+  twin.deleteQuery(1);
+  const more = rowOf([1, 0], () => live.insertQuery(KEY));
+  twin.insertQuery(KEY);
+  const first = await live.read(more).catch((error) => error);
+  assertEquals(first, await twin.read([1, 0]));
+  assertEquals(await live.read(), await twin.read());
+});

@@ -1,0 +1,225 @@
+// Limit: 15 minutes.
+//
+// The promise of a certificate: whatever edits are pending, no row is farther from exact than its bound. Exact is
+// the oracle's answer. Prints how tight the bounds are. 5·10⁴ edits; 10⁶ with ATTUNE_LONG=1.
+
+import { DynamicAttention } from "../../mod.ts";
+import { referenceAttention } from "../../src/numerics/reference.ts";
+import { assert, assertEquals, assertGreater, assertLess } from "../../testing/assert.ts";
+import { IS_LONG } from "../../testing/requirements.ts";
+import { rowsOf } from "../../testing/accuracy.ts";
+import { BACKENDS } from "../../testing/backends.ts";
+import { MemoryModel, type ModelKey, type ModelRule } from "../../testing/memory_model.ts";
+import { Random } from "../../testing/random.ts";
+
+const EDITS = IS_LONG ? 1_000_000 : 50_000;
+const KEYS = 24, QUERIES = 5;
+
+const PLAIN: ModelRule = {
+  heads: 1,
+  kvHeads: 1,
+  headDim: 8,
+  valueDim: 4,
+  scale: 1 / Math.sqrt(8),
+  softcap: 0,
+  causal: false,
+  window: [Infinity, Infinity],
+  maskOf: null,
+};
+
+const RULES: Record<string, ModelRule> = {
+  "one head": PLAIN,
+  "grouped heads, softcap": {
+    ...PLAIN,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 3,
+    valueDim: 2,
+    scale: 0.8,
+    softcap: 4,
+  },
+  "a window and a mask that differs by head": {
+    ...PLAIN,
+    heads: 2,
+    kvHeads: 1,
+    causal: { offset: 6 },
+    window: [40, Infinity],
+    maskOf: (query, key, head) => (query + 3 * key + head) % 5 > 0,
+  },
+};
+
+/** How an edit is drawn: sizes of what it writes, and how often it deletes or inserts. */
+interface Stream {
+  readonly sizes: readonly number[];
+  readonly valueSizes: readonly number[];
+  readonly kinds: readonly ("entry" | "row" | "value" | "delete" | "insert")[];
+  /** Whether single rows are read between peeks, so that each is of another moment. */
+  readonly reads?: boolean;
+}
+
+const STREAMS: Record<string, Stream> = {
+  "entry edits": { sizes: [0.01, 0.1, 1], valueSizes: [1], kinds: ["entry"] },
+  "row edits": { sizes: [0.01, 0.1, 1], valueSizes: [1], kinds: ["row"] },
+  "value edits": { sizes: [1], valueSizes: [0.01, 1], kinds: ["value"] },
+  "inserts and deletes": { sizes: [1], valueSizes: [1], kinds: ["insert", "delete"] },
+  "all of it, hostile": {
+    sizes: [1e-6, 0.1, 1, 1, 10, 60],
+    valueSizes: [1e-6, 1, 1, 1e6],
+    kinds: ["entry", "row", "value", "delete", "insert"],
+  },
+  "all of it, rows of different moments": {
+    sizes: [0.01, 0.1, 1],
+    valueSizes: [0.01, 1],
+    kinds: ["entry", "row", "value", "delete", "insert"],
+    reads: true,
+  },
+};
+
+/** Edits a random key of engine and model. */
+function editOne(
+  engine: DynamicAttention,
+  model: MemoryModel,
+  random: Random,
+  { sizes, valueSizes, kinds }: Stream,
+) {
+  const { kvHeads, headDim, valueDim } = model.rule;
+  const kind = random.pick(kinds), size = random.pick(sizes);
+  if (kind === "insert" || model.keys.size === 0) {
+    if (model.keys.size >= 2 * KEYS) return;
+    const key = random.row(kvHeads * headDim, size),
+      value = random.row(kvHeads * valueDim, random.pick(valueSizes));
+    const slot = engine.insert(key, value);
+    model.insertKey(slot, key, value);
+    return;
+  }
+  // A few slots are edited again and again.
+  const slots = model.keySlots;
+  const slot = slots[Math.floor(slots.length * random.next() ** 2)];
+  const held = model.keys.get(slot) as ModelKey;
+  switch (kind) {
+    case "entry": {
+      const column = random.below(kvHeads * headDim), delta = size * random.normal();
+      engine.addToKey(slot, column, delta);
+      held.key[column] += delta;
+      break;
+    }
+    case "row": {
+      const before = held.key;
+      held.key = random.row(kvHeads * headDim, size).map((x, c) => size < 1 ? before[c] + x : x);
+      engine.setKey(slot, held.key);
+      break;
+    }
+    case "value":
+      held.value = random.row(kvHeads * valueDim, random.pick(valueSizes));
+      engine.setValue(slot, held.value);
+      break;
+    case "delete":
+      engine.delete(slot);
+      model.keys.delete(slot);
+  }
+}
+
+/** Bound and distance of each row peeked, where edits wait. */
+async function watch(backend: typeof BACKENDS[number], rule: ModelRule, stream: Stream, edits: number) {
+  const random = new Random(17);
+  const model = new MemoryModel(rule);
+  const { heads, kvHeads, headDim, valueDim } = rule;
+  for (let i = 0; i < QUERIES; i++) model.insertQuery(i, random.row(heads * headDim));
+  for (let j = 0; j < KEYS; j++) {
+    model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim));
+  }
+  await using engine = await DynamicAttention.create({
+    ...model.matrices(),
+    heads,
+    kvHeads,
+    scale: rule.scale,
+    softcap: rule.softcap,
+    causal: rule.causal,
+    window: rule.window,
+    ...(rule.maskOf ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) } : {}),
+    lazyThreshold: 12,
+    onThreshold: stream.reads ? "auto" : "patch",
+    backend,
+  });
+  const ratios: number[] = [];
+  let violations = 0, pendingSeen = 0;
+  for (let edit = 0; edit < edits;) {
+    for (let burst = 1 + random.below(4); burst > 0; burst--, edit++) editOne(engine, model, random, stream);
+    if (stream.reads && random.below(5) === 0) await engine.read([random.below(QUERIES)]);
+    const { output, bounds, pending } = await engine.peek();
+    const truth = referenceAttention(model.standing()).output;
+    pendingSeen += pending;
+    rowsOf(output).forEach((row, i) => {
+      const distance = Math.hypot(...truth[i].map((o, c) => o - row[c]));
+      if (!(distance <= bounds[i])) violations++;
+      if (pending > 0 && distance > 1e-6) ratios.push(bounds[i] / distance);
+    });
+  }
+  ratios.sort((a, b) => a - b);
+  const at = (share: number) => ratios[Math.min(ratios.length - 1, Math.floor(share * ratios.length))] ?? NaN;
+  return { violations, pendingSeen, rows: ratios.length, median: at(0.5), ninth: at(0.9) };
+}
+
+for (const backend of BACKENDS) {
+  for (const [ruleName, rule] of Object.entries(RULES)) {
+    for (const [streamName, stream] of Object.entries(STREAMS)) {
+      const cases = EDITS / Object.keys(STREAMS).length / Object.keys(RULES).length;
+      const edits = Math.ceil(backend === "webgpu" ? cases / 6 : cases);
+      Deno.test(`certificate on ${backend}: ${streamName}, ${ruleName}`, async () => {
+        const seen = await watch(backend, rule, stream, edits);
+        console.log(
+          `  ${streamName}, ${ruleName}: ${edits} edits, ${seen.violations} violations; ` +
+            `bound / distance: median ${seen.median.toFixed(2)}, nine in ten below ${seen.ninth.toFixed(1)}`,
+        );
+        assertEquals(seen.violations, 0);
+        assertGreater(seen.pendingSeen, edits / 4);
+        assertGreater(seen.rows, 100);
+        if (streamName === "entry edits") assertLess(seen.median, 2);
+        if (streamName === "row edits") assertLess(seen.median, 10);
+      });
+    }
+  }
+
+  Deno.test(`certificate on ${backend}: nothing pending leaves a rounding`, async () => {
+    await using engine = await DynamicAttention.create({
+      query: [[1, 2]],
+      key: [[1, 0], [0, 1]],
+      value: [[3], [5]],
+      backend,
+    });
+    const { output, bounds } = await engine.peek();
+    assert(bounds[0] > 0 && bounds[0] < 1e-6 * output.data[0], String(bounds[0]));
+  });
+
+  Deno.test(`certificate on ${backend}: of a memory that empties, fills and is far away`, async () => {
+    await using engine = await DynamicAttention.create({
+      query: [[1]],
+      key: [[0], [50]],
+      value: [[1000], [1001]],
+      scale: 1,
+      lazyThreshold: Infinity,
+      backend,
+    });
+    const check = async (truth: number) => {
+      const { output, bounds } = await engine.peek();
+      assert(
+        Math.abs(output.data[0] - truth) <= bounds[0],
+        `${output.data[0]} ± ${bounds[0]}, exact ${truth}`,
+      );
+      assert(bounds[0] < 6000, String(bounds[0]));
+    };
+    engine.delete(1);
+    await check(1000);
+    engine.delete(0);
+    await check(0);
+    await engine.flush();
+    const slot = engine.insert([700], [-2000]);
+    await check(-2000);
+    await engine.flush();
+    engine.setKey(slot, [900]);
+    engine.insert([899], [500]);
+    await check((-2000 * Math.E + 500) / (Math.E + 1));
+    engine.setKey(slot, [3e38]);
+    await check(-2000);
+  });
+}

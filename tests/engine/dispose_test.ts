@@ -1,0 +1,75 @@
+// After dispose everything throws, and what was asked before it is answered.
+
+import { DisposedError, DynamicAttention } from "../../mod.ts";
+import { assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
+import { KEY, makeEngine, VALUE } from "../../testing/bad_calls.ts";
+
+const METHODS: Readonly<Record<string, (live: DynamicAttention) => unknown>> = {
+  setKey: (live) => live.setKey(0, KEY),
+  setValue: (live) => live.setValue(0, VALUE),
+  set: (live) => live.set(0, KEY, VALUE),
+  addToKey: (live) => live.addToKey(0, 0, 1),
+  addToValue: (live) => live.addToValue(0, 0, 1),
+  insert: (live) => live.insert(KEY, VALUE),
+  delete: (live) => live.delete(0),
+  setQuery: (live) => live.setQuery(0, KEY),
+  insertQuery: (live) => live.insertQuery(KEY),
+  deleteQuery: (live) => live.deleteQuery(0),
+  edit: (live) => live.edit([]),
+  getKey: (live) => live.getKey(0),
+  getValue: (live) => live.getValue(0),
+  getQuery: (live) => live.getQuery(0),
+  keySlots: (live) => live.keySlots(),
+  querySlots: (live) => live.querySlots(),
+  moveTo: (live) => live.moveTo("array"),
+  read: (live) => live.read(),
+  readEntry: (live) => live.readEntry(0, 0),
+  peek: (live) => live.peek(),
+  weights: (live) => live.weights(0),
+  logSumExp: (live) => live.logSumExp(),
+  topKeys: (live) => live.topKeys(0, 1),
+  attend: (live) => live.attend([[1, 2, 3]]),
+  flush: (live) => live.flush(),
+  rebuild: (live) => live.rebuild(),
+  save: (live) => live.save(),
+  stats: (live) => live.stats(),
+};
+
+Deno.test("the tests below know every method", () => {
+  const names = Object.getOwnPropertyNames(DynamicAttention.prototype)
+    .filter((name) => name !== "constructor" && name !== "dispose");
+  assertEquals(Object.keys(METHODS).sort(), names.sort());
+});
+
+Deno.test("every method works before dispose and throws DisposedError after it", async (t) => {
+  for (const [name, call] of Object.entries(METHODS)) {
+    await t.step(name, async () => {
+      const live = await makeEngine();
+      await call(live);
+      await live.dispose();
+      const error: unknown = await Promise.try(call, live).then(() => "no error", (reason) => reason);
+      assertInstanceOf(error, DisposedError);
+      assertEquals(error.operation, `DynamicAttention.${name}`);
+    });
+  }
+});
+
+Deno.test("edits are refused by a throw, answers by a rejection", async () => {
+  const live = await makeEngine();
+  await live.dispose();
+  for (const [name, call] of Object.entries(METHODS)) {
+    const isAnswer = /read|peek|weights|logSumExp|topKeys|attend|flush|rebuild|save|moveTo/.test(name);
+    if (isAnswer) await assertRejects(() => call(live) as Promise<unknown>, DisposedError);
+    else assertThrows(() => call(live), DisposedError);
+  }
+});
+
+Deno.test("dispose may come twice, and lets what was asked before it finish", async () => {
+  const live = await makeEngine();
+  await using twin = await makeEngine();
+  const asked = live.read();
+  const first = live.dispose();
+  await Promise.all([first, live.dispose(), live[Symbol.asyncDispose]()]);
+  assertEquals(await asked, await twin.read());
+  await live.dispose();
+});

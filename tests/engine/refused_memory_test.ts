@@ -1,0 +1,111 @@
+// Memory that is refused: an answer fails when what it is of does not fit, and only then. What fails is told to the one who
+// asked for it, nothing is lost, and as soon as enough was deleted everything answers again.
+
+import { CapacityError, type DynamicAttention, type FlushPolicy } from "../../mod.ts";
+import type { Backend, Changes } from "../../src/backends/backend.ts";
+import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { assert, assertEquals, assertInstanceOf } from "../../testing/assert.ts";
+import { SlowBackend } from "../../testing/backends.ts";
+import { Random } from "../../testing/random.ts";
+
+const MOST_KEYS = 10;
+
+/** Refuses to hold more than so many keys, before it has changed anything. */
+class SmallBackend extends SlowBackend {
+  readonly #live = new Set<number>();
+
+  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+    const after = new Set(this.#live);
+    const { slots, live } = changes.keys;
+    slots.forEach((slot, t) => live[t] === 1 ? after.add(slot) : after.delete(slot));
+    if (after.size > MOST_KEYS) {
+      throw new CapacityError("array", `${after.size} keys`, 8 * after.size, new RangeError("refused"));
+    }
+    await super.store(changes, kept, dropped);
+    this.#live.clear();
+    for (const slot of after) this.#live.add(slot);
+  }
+}
+
+function make(lazyThreshold: number, onThreshold: FlushPolicy = "auto"): Promise<DynamicAttention> {
+  const wrap = (inner: Backend) => new SmallBackend(inner);
+  // All keys weigh the same: an answer is the mean of the values.
+  const options = { query: [[0]], key: [[1]], value: [[1]], backend: "array" } as const;
+  return createEngine({ ...options, lazyThreshold, onThreshold }, wrap);
+}
+
+function turns(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 3));
+}
+
+for (const lazyThreshold of [1, 4, Infinity]) {
+  for (const waits of [false, true]) {
+    const when = waits ? "after a while" : "at once";
+    Deno.test(`refused memory: the surplus is deleted ${when}, threshold ${lazyThreshold}`, async () => {
+      await using live = await make(lazyThreshold);
+      const slots: number[] = [];
+      for (let value = 2; value <= 20; value++) slots.push(live.insert([1], [value]));
+      if (waits) await turns();
+      assertInstanceOf(await live.read().catch((error) => error), CapacityError);
+      assertInstanceOf(
+        await live.read().catch((error) => error),
+        CapacityError,
+        "it fits no more than before",
+      );
+      for (const slot of slots.slice(9)) live.delete(slot);
+      if (waits) await turns();
+      assertEquals([...(await live.read()).data], [5.5]);
+      assertEquals([...(await live.peek()).output.data], [5.5]);
+      assertEquals(live.stats().pending, 0);
+    });
+  }
+}
+
+Deno.test("refused memory: whatever is in flight, an answer fails when what it is of does not fit, and only then", async () => {
+  const random = new Random(15);
+  let refused = 0, answered = 0;
+  for (let turn = 0; turn < 30; turn++) {
+    const policy = random.pick(["auto", "patch", "rebuild"] as const);
+    await using live = await make(random.pick([1, 2, 5, Infinity]), policy);
+    const values = new Map([[0, 1]]);
+    const answers: Promise<void>[] = [];
+    for (let step = 0; step < 40; step++) {
+      const slots = [...values.keys()];
+      const what = random.below(8);
+      if (what < 3 || slots.length === 0) {
+        const value = 1 + random.below(50);
+        values.set(live.insert([1], [value]), value);
+      } else if (what < 5) {
+        const slot = random.pick(slots);
+        values.delete(slot);
+        live.delete(slot);
+      } else if (what === 5) {
+        await turns();
+      } else {
+        const fits = values.size <= MOST_KEYS;
+        const mean = [...values.values()].reduce((a, b) => a + b, 0) / Math.max(1, values.size);
+        answers.push(
+          live.read().then(({ data }) => {
+            assert(fits, `an answer of ${values.size} keys`);
+            assert(Math.abs(data[0] - mean) <= 1e-5 * mean, `${data[0]}, ${mean}`);
+            answered++;
+          }, (error) => {
+            assertInstanceOf(error, CapacityError);
+            assert(!fits, `${error.message}, but it was to be of what fits`);
+            refused++;
+          }),
+        );
+      }
+    }
+    await Promise.all(answers);
+    for (const slot of [...values.keys()].slice(MOST_KEYS)) {
+      live.delete(slot);
+      values.delete(slot);
+    }
+    const mean = [...values.values()].reduce((a, b) => a + b, 0) / Math.max(1, values.size);
+    const [last] = (await live.read()).data;
+    assert(Math.abs(last - mean) <= 1e-5 * mean, `${last}, ${mean}`);
+    assertEquals([...live.keySlots()], [...values.keys()].sort((a, b) => a - b));
+  }
+  assert(refused > 10 && answered > 50, `${refused} refused and ${answered} answered`);
+});

@@ -1,0 +1,62 @@
+// Full suite: it drives a browser.
+//
+// The report in a real browser: it draws its figures off line and has nothing to complain about.
+
+import { chromium } from "playwright-core";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+
+const browserPath = findProgram("chromium", "google-chrome", "chrome");
+
+/** Writes the report of a short run to a folder. */
+async function writeReport(folder: string): Promise<void> {
+  const start = new URL("../../studies/start.ts", import.meta.url);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--allow-read",
+      "--allow-write",
+      start.href,
+      "--days=12",
+      "--threshold=4",
+      `--out=${folder}`,
+    ],
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+}
+
+Deno.test({
+  name: "report: draws in a browser, light, dark and narrow, without a word on the console",
+  ...requires("chromium", browserPath, "apt-get install chromium"),
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const browser = await chromium.launch({
+      executablePath: browserPath as string,
+      args: [...BROWSER_SWITCHES],
+    });
+    try {
+      await writeReport(folder);
+      for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 390]] as const) {
+        const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
+        const complaints: string[] = [], requests: string[] = [];
+        page.on("console", (message) => complaints.push(message.text()));
+        page.on("pageerror", (error) => complaints.push(error.message));
+        page.on("request", (request) => requests.push(request.url()));
+        await page.goto(`file://${folder}/index.html`);
+        await page.waitForSelector(".main-svg .trace");
+        assertGreater(await page.locator(".js-plotly-plot").count(), 2);
+        const scrolled = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+        assertEquals(scrolled, 0, `the page is wider than its window of ${width}`);
+        assertEquals(complaints, []);
+        assertEquals(requests.filter((url) => !/^(file|data|blob):/.test(url)), []);
+        await page.close();
+      }
+    } finally {
+      await browser.close();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
