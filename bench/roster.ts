@@ -1,6 +1,7 @@
-// Who is measured: every backend that the tests run over and every peer, on one thread and on all.
+// The subjects of the benchmark: every backend that runs here and every peer, on one thread and on all.
 
-import { BACKENDS } from "../testing/backends.ts";
+import { findAdapter } from "../src/backends/webgpu/adapter.ts";
+import type { BackendName } from "../mod.ts";
 import { PEERS } from "./peers/roster.ts";
 import type { SubjectKey } from "./subjects/subject.ts";
 
@@ -16,9 +17,15 @@ export interface Candidate {
   readonly missing: string | null;
 }
 
-export function candidates(threads: number): Candidate[] {
+/** Backends that run here; one whose device is refused says so when it is tried. */
+export async function backendsHere(): Promise<BackendName[]> {
+  return await findAdapter() ? ["array", "wasm", "webgpu"] : ["array", "wasm"];
+}
+
+/** Backends and peers, each with one thread and with `threads`. */
+export function candidates(threads: number, backends: readonly BackendName[]): Candidate[] {
   const counts = threads > 1 ? [1, threads] : [1];
-  const engines = BACKENDS.flatMap((backend) =>
+  const engines = backends.flatMap((backend) =>
     counts.filter((count) => count === 1 || THREADED_BACKENDS.has(backend)).map((count): Candidate => ({
       key: { kind: "attune", backend, threads: count },
       library: null,

@@ -10,7 +10,7 @@ import type {
   ScaleMeasurement,
   SubjectReport,
 } from "./results.ts";
-import { type Candidate, candidates, versionOf } from "./roster.ts";
+import { backendsHere, type Candidate, candidates, versionOf } from "./roster.ts";
 import type { TimeLimits } from "./stopwatch.ts";
 import { SubjectProcess } from "./subjects/client.ts";
 import { reasonOf } from "./subjects/messages.ts";
@@ -50,7 +50,7 @@ export class Runner {
 
   /** Starts every candidate whose name contains one of `words`, or all. */
   async start(threads: number, words: readonly string[]): Promise<void> {
-    for (const candidate of candidates(threads)) {
+    for (const candidate of candidates(threads, await backendsHere())) {
       const { key, library } = candidate;
       const name = subjectName(key);
       if (words.length > 0 && !words.some((word) => name.includes(word))) continue;

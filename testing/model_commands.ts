@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import {
   BackendError,
+  type BackendName,
   type DynamicAttention,
   type Edit,
   InputError,
@@ -15,7 +16,6 @@ import { referenceAttention } from "../src/numerics/reference.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "./assert.ts";
 import { accuracyOf, assertAccurate, largestDifference, matrixOf, rowsOf } from "./accuracy.ts";
 import type { MemoryModel, ModelQuery, ModelRule } from "./memory_model.ts";
-import { BACKENDS } from "./backends.ts";
 import { at, call, choice, editMakers, rowOf, takeSlot } from "./model_edits.ts";
 
 /** The model, and what it held after each edit. */
@@ -66,7 +66,11 @@ export async function persist<T>(ask: () => Promise<T>): Promise<T> {
 const hasQueries = (world: World) => world.now.queries.size > 0;
 
 /** Every call of the public surface, for rows of these sizes and a threshold that limits the error. */
-export function commands(rule: ModelRule, error: number): fc.Arbitrary<Command>[] {
+export function commands(
+  rule: ModelRule,
+  error: number,
+  backends: readonly BackendName[],
+): fc.Arbitrary<Command>[] {
   const { heads, headDim, valueDim } = rule;
   const edits = editMakers(rule);
   const queries = fc.array(rowOf(heads * headDim), { minLength: 1, maxLength: 3 });
@@ -220,7 +224,7 @@ export function commands(rule: ModelRule, error: number): fc.Arbitrary<Command>[
   const flush = fc.constant(command("flush", (_, engine) => persist(() => engine.flush())));
   const rebuild = fc.constant(command("rebuild", (_, engine) => persist(() => engine.rebuild())));
 
-  const move = fc.constantFrom(...BACKENDS).map((backend) =>
+  const move = fc.constantFrom(...backends).map((backend) =>
     command(`moveTo("${backend}")`, async (_, engine) => {
       await persist(() => engine.moveTo(backend));
       assertEquals(engine.stats().backend, backend);

@@ -5,7 +5,7 @@
 import type { Backend, Cohort, Costs } from "../../src/backends/backend.ts";
 import { NO_ROW } from "../../src/backends/since.ts";
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
-import { Wrapped } from "../../testing/backends.ts";
+import { Wrapped } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 import type { Trace } from "./traces.ts";
 

@@ -9,7 +9,13 @@ import {
   unmergeState,
 } from "../../mod.ts";
 import { didYouMean, editDistance } from "../../src/base/names.ts";
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../../testing/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../../testing/assert.ts";
 import { as, checkRefused, GOOD_OPTIONS, KEY, makeEngine, VALUE } from "../../testing/bad_calls.ts";
 
 Deno.test("edits between names are counted, a swap of neighbours as one", () => {

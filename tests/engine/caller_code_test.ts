@@ -12,7 +12,7 @@ import {
 } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { as, checkRefused, KEY, makeEngine, VALUE } from "../../testing/bad_calls.ts";
 
 const OPTIONS = { query: [[1, 0]], key: [[1, 0], [0, 1], [1, 1]], value: [[1], [2], [3]] };

@@ -4,7 +4,7 @@ import { attention, CapacityError, DynamicAttention } from "../../mod.ts";
 import { RowStates } from "../../src/backends/host/row_states.ts";
 import { RowStore } from "../../src/backends/host/row_store.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 
 for (const backend of BACKENDS) {
   Deno.test(`capacity on ${backend}: a mask of more pairs than memory is refused before anything is asked`, async () => {

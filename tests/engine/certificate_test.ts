@@ -8,7 +8,7 @@ import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertGreater, assertLess } from "../../testing/assert.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 import { rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 

@@ -6,7 +6,7 @@
 import { attention, type Matrix } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
 import { rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { editInto, type Scene, sceneOptions } from "../../testing/edited_into.ts";
 import { type OnnxProblem, toMatrices, toProblems } from "../../testing/onnx_case.ts";
 import { Random } from "../../testing/random.ts";

@@ -4,7 +4,7 @@
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { AttentionError, type DynamicAttention } from "../../mod.ts";
 import { assertEquals } from "../../testing/assert.ts";
-import { FailingBackend } from "../../testing/backends.ts";
+import { FailingBackend } from "../../testing/fake_backends.ts";
 
 const OPTIONS = { query: [[1]], key: [[1], [2]], value: [[1], [2]], lazyThreshold: 1 } as const;
 

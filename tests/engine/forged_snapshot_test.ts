@@ -13,7 +13,7 @@ import { referenceAttention } from "../../src/numerics/reference.ts";
 import { seal, UNSEALED } from "../../src/store/checksum.ts";
 import { decodeTensors, encodeTensors } from "../../src/store/safetensors.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { forge, type Forgery, headerOf, rawFile } from "../../testing/forged_files.ts";
 import { Random } from "../../testing/random.ts";
 

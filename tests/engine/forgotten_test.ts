@@ -3,7 +3,7 @@
 
 import { DynamicAttention } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
-import { BACKENDS, casesOn } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
 import { arraysHeldAfter } from "../../testing/held_arrays.ts";
 import { Random } from "../../testing/random.ts";
 

@@ -4,7 +4,8 @@ import { DisposedError, DynamicAttention, InputError, SlotError } from "../../mo
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { heaviestOf } from "../../src/numerics/heaviest.ts";
 import { assertEquals, assertNotEquals, assertThrows } from "../../testing/assert.ts";
-import { BACKENDS, SlowBackend } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
+import { SlowBackend } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 
 for (const backend of BACKENDS) {

@@ -6,7 +6,8 @@ import type { Backend, RowSource } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { RowVersions } from "../../src/schedule/row_versions.ts";
 import { assert, assertEquals, assertLess } from "../../testing/assert.ts";
-import { BACKENDS, Wrapped } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
+import { Wrapped } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 
 const DIM = 4, KEYS = 40;

@@ -5,7 +5,7 @@ import { DynamicAttention } from "../../mod.ts";
 import { assertEquals, assertLess } from "../../testing/assert.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { MemoryModel, type ModelKey } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 

@@ -6,7 +6,7 @@ import { attention, DynamicAttention, type Matrix } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
 import { assertAccurate, largestDifference, matrixOf, rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const random = new Random(42);

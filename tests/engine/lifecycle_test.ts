@@ -5,7 +5,8 @@ import { DisposedError, DynamicAttention, type DynamicAttentionOptions } from ".
 import type { Backend, Changes, Cohort } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { assertEquals, assertRejects } from "../../testing/assert.ts";
-import { BACKENDS, Wrapped } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
+import { Wrapped } from "../../testing/fake_backends.ts";
 
 function rows(count: number, width: number): number[][] {
   return Array.from({ length: count }, (_, i) => Array.from({ length: width }, (_, c) => i + c / 10));

@@ -13,7 +13,7 @@ import {
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertInstanceOf, assertLess, assertThrows } from "../../testing/assert.ts";
 import { assertAccurate, largestDifference, matrixOf, rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { bitsOf, caseOf, LAYOUTS, NO, stateOf } from "../../testing/partial_attention.ts";
 import { Random } from "../../testing/random.ts";
 

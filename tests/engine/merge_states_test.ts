@@ -4,7 +4,13 @@ import fc from "fast-check";
 import { type AttentionState, mergeStates, unmergeState } from "../../mod.ts";
 import { identity, merge, type RowState } from "../../src/numerics/attention_state.ts";
 import type { ReferenceCase } from "../../src/numerics/reference.ts";
-import { assert, assertAlmostEquals, assertEquals, assertLessOrEqual, assertStrictEquals } from "../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLessOrEqual,
+  assertStrictEquals,
+} from "../../testing/assert.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
 import {
   all,

@@ -7,7 +7,8 @@ import fc from "fast-check";
 import type { DynamicAttentionOptions, LazyThreshold } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
-import { BACKENDS, casesOn, FailingBackend, SlowBackend } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
+import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
 import { MemoryModel } from "../../testing/memory_model.ts";
 import { commands, persist, World } from "../../testing/model_commands.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
@@ -71,7 +72,7 @@ async function runSequences(
   const anySequence = setting.chain((chosen) =>
     fc.tuple(
       fc.constant(chosen),
-      fc.commands(commands(chosen, errorOf(chosen.lazyThreshold)), {
+      fc.commands(commands(chosen, errorOf(chosen.lazyThreshold), BACKENDS), {
         size: "max",
         maxCommands: LONG ? 80 : 50,
       }),

@@ -11,7 +11,8 @@ import {
 } from "../../mod.ts";
 import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
-import { BACKENDS, FailingBackend } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
+import { FailingBackend } from "../../testing/fake_backends.ts";
 import { MemoryModel } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 import { bitsOf } from "../../testing/twins.ts";

@@ -5,7 +5,7 @@ import { DynamicAttention } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";
 import { assert } from "../../testing/assert.ts";
 import { rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const SOFTCAPS = [

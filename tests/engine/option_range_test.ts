@@ -4,7 +4,7 @@
 import { AttentionError, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertInstanceOf } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { as } from "../../testing/bad_calls.ts";
 
 const SIZES = [

@@ -5,7 +5,7 @@ import { BackendError, DisposedError } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "../../testing/assert.ts";
-import { FailingBackend, SlowBackend } from "../../testing/backends.ts";
+import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
 
 /** Two keys of equal weight: the output is the mean of the values. */
 const OPTIONS = { query: [[0]], key: [[0], [0]], value: [[0], [0]] };

@@ -5,7 +5,7 @@ import { CapacityError, type DynamicAttention, type FlushPolicy } from "../../mo
 import type { Backend, Changes } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { assert, assertEquals, assertInstanceOf } from "../../testing/assert.ts";
-import { SlowBackend } from "../../testing/backends.ts";
+import { SlowBackend } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 
 const MOST_KEYS = 10;

@@ -6,7 +6,7 @@
 
 import { DynamicAttention } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
-import { BACKENDS, casesOn } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";

@@ -3,7 +3,7 @@
 import { BackendError, DisposedError, DynamicAttention, InputError, type MaskFunction } from "../../mod.ts";
 import { createEngine, loadEngine } from "../../src/engine/dynamic_attention.ts";
 import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
-import { FailingBackend, Wrapped } from "../../testing/backends.ts";
+import { FailingBackend, Wrapped } from "../../testing/fake_backends.ts";
 import { someEngine } from "../../testing/freed_slots.ts";
 import { Random } from "../../testing/random.ts";
 

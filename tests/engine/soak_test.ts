@@ -7,7 +7,7 @@ import { DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { assert, assertLess } from "../../testing/assert.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 import { accuracyOf } from "../../testing/accuracy.ts";
-import { BACKENDS, casesOn } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
 import { MemoryModel, type ModelKey } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 

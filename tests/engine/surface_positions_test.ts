@@ -3,7 +3,7 @@
 
 import { DynamicAttention, type MaskFunction } from "../../mod.ts";
 import { assertEquals } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { type Scene, sceneOptions } from "../../testing/edited_into.ts";
 import { Random } from "../../testing/random.ts";
 import { assertRight, NO, truthOf } from "../../testing/scene_truth.ts";

@@ -6,7 +6,7 @@ import { attention, DynamicAttention, type MaskInput } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "../../testing/assert.ts";
 import { largestDifference, rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS, casesOn } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
 import { editInto, type Scene, sceneOptions } from "../../testing/edited_into.ts";
 import { Random } from "../../testing/random.ts";
 import { assertRight, NO, truthOf } from "../../testing/scene_truth.ts";

@@ -2,7 +2,7 @@
 // they are, a change of arithmetic changes what it means to. `deno task corpus` writes them down anew.
 
 import { assertEquals } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { type Corpus, playCorpus } from "../../testing/trace_corpus.ts";
 
 const FILE = new URL("trace_corpus.json", import.meta.url);

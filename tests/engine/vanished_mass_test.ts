@@ -5,7 +5,7 @@ import { DynamicAttention } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert } from "../../testing/assert.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
-import { BACKENDS, casesOn } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";

@@ -2,7 +2,7 @@
 
 import { DynamicAttention, type DynamicAttentionStats } from "../../mod.ts";
 import { assertEquals, assertGreater, assertLess } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const HEAD_DIM = 8, VALUE_DIM = 4, WIDTH = VALUE_DIM + 2;

@@ -4,7 +4,13 @@
 import { InputError } from "../../src/base/errors.ts";
 import { display, interruptible, show } from "../../src/jupyter/mod.ts";
 import { notebookKernel } from "../../src/jupyter/kernel.ts";
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../../testing/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "../../testing/assert.ts";
 
 const MODULE = new URL("../../src/jupyter/mod.ts", import.meta.url).href;
 

@@ -10,7 +10,7 @@ import { formatConnection, newConnection, parseConnection } from "../../src/kern
 import { createMessage, type Message } from "../../src/kernel/protocol/message.ts";
 import { Peer } from "../../src/kernel/zmtp/peer.ts";
 import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
-import { GPU } from "../../testing/backends.ts";
+import { GPU } from "../backends_here.ts";
 import { childOf, proxyCommand, rejectedBy, startProxy } from "../../testing/kernel/start_proxy.ts";
 import { eventually } from "../../testing/kernel/protocol_checks.ts";
 

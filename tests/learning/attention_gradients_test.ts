@@ -18,7 +18,8 @@ import {
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
 import { largestDifference, matrixOf } from "../../testing/accuracy.ts";
-import { BACKENDS, SlowBackend } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
+import { SlowBackend } from "../../testing/fake_backends.ts";
 import { differencesOf, largestOf, lossOf } from "../../testing/finite_differences.ts";
 import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";

@@ -17,7 +17,13 @@ import {
   sgd,
   squaredLoss,
 } from "../../src/learning/mod.ts";
-import { assert, assertAlmostEquals, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+} from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
 
 /** One query that weighs two keys alike, so that its derivative is known: ∂L/∂v_j = (o − y) / 2. */

@@ -21,7 +21,7 @@ import {
 } from "../../src/learning/mod.ts";
 import { decodeTensors } from "../../src/store/safetensors.ts";
 import { assert, assertEquals, assertNotEquals } from "../../testing/assert.ts";
-import { BACKENDS, casesOn } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 /**

@@ -13,7 +13,7 @@ import {
   squaredLoss,
 } from "../../src/learning/mod.ts";
 import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const QUERIES = 3, KEYS = 4, D = 3, DV = 2;

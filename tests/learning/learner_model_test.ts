@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { DynamicAttention } from "../../mod.ts";
 import { attentionGradients, OnlineLearner, sgd } from "../../src/learning/mod.ts";
 import { assertEquals } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const RATE = 0.25, DECAY = 0.125;

@@ -5,7 +5,8 @@ import { BackendError, DisposedError, DynamicAttention, InputError, SlotError } 
 import { createEngine } from "../../src/engine/dynamic_attention.ts";
 import { adagrad, adam, attentionGradients, OnlineLearner } from "../../src/learning/mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
-import { BACKENDS, casesOn, FailingBackend, SlowBackend } from "../../testing/backends.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
+import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 
 /** Of each kind, since a slow backend takes its time; many more with ATTUNE_LONG=1. */

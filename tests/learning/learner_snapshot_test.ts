@@ -11,7 +11,7 @@ import {
   sgd,
 } from "../../src/learning/mod.ts";
 import { assertEquals, assertNotEquals, assertRejects } from "../../testing/assert.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { forge } from "../../testing/forged_files.ts";
 import { Random } from "../../testing/random.ts";
 

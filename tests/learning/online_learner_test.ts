@@ -24,7 +24,8 @@ import {
   assertRejects,
   assertThrows,
 } from "../../testing/assert.ts";
-import { BACKENDS, SlowBackend } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
+import { SlowBackend } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 
 const HEADS = 4, KV_HEADS = 2, D = 3, DV = 2, QUERIES = 3, KEYS = 6;

@@ -17,7 +17,13 @@ import {
 } from "../../playground/sea.ts";
 import { Stream } from "../../playground/stream.ts";
 import { FIRST_VIEW, fromHash, toHash, type ViewState } from "../../playground/view_state.ts";
-import { assert, assertAlmostEquals, assertEquals, assertGreater, assertRejects } from "../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertGreater,
+  assertRejects,
+} from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
 
 const START: LabOptions = {

@@ -16,6 +16,9 @@ Deno.test("regret: at most 1.2 on the traces that are usual, 2 on those made to 
     assert(ratio <= 1.2, `${kind} over ${keys} keys and ${rows} rows: ${ratio}`);
   }
   for (const { ratio } of regrets.slice(usual.length)) assertLess(ratio, 2.01);
-  const page = (await Deno.readTextFile(new URL("../../docs/planner.md", import.meta.url))).replace(/ +/g, " ");
+  const page = (await Deno.readTextFile(new URL("../../docs/planner.md", import.meta.url))).replace(
+    / +/g,
+    " ",
+  );
   for (const line of toTable(regrets).slice(2)) assertStringIncludes(page, line);
 });

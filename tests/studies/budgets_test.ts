@@ -1,12 +1,7 @@
 // Certificates held against exact attention, and budgets against fixed counts.
 
 import { assertEquals } from "../../testing/assert.ts";
-import {
-  budgetVerdicts,
-  compareBudgets,
-  type ComparedStrategy,
-  formatRatio,
-} from "../../studies/budgets.ts";
+import { budgetVerdicts, compareBudgets, type ComparedStrategy, formatRatio } from "../../studies/budgets.ts";
 import { CertificateRecorder, joinCertificates, median } from "../../studies/certificates.ts";
 import type { Family } from "../../studies/strategies.ts";
 

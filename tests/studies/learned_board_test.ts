@@ -10,7 +10,7 @@ import { LEARNED, learnedForecast, PLAIN } from "../../studies/learned_forecast.
 import { RecursiveLeastSquares, regressionFeatures } from "../../studies/linear_regression.ts";
 import { learnLesson, POLICIES, runPolicy } from "../../studies/learned_policies.ts";
 import { NearestNeighbours } from "../../studies/nearest_neighbours.ts";
-import { BACKENDS } from "../../testing/backends.ts";
+import { BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const file = await loadBirths();

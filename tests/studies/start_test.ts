@@ -1,6 +1,12 @@
 // The command from its arguments to its report, over a few days.
 
-import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "../../testing/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertMatch,
+  assertStringIncludes,
+} from "../../testing/assert.ts";
 import { budgetVerdicts } from "../../studies/budgets.ts";
 import { start } from "../../studies/start.ts";
 

@@ -1,7 +1,14 @@
 // The command that runs all tests: what hangs or dies is red by its name, what is skipped is told, what was started
 // is ended.
 
-import { assert, assertEquals, assertGreater, assertLess, assertMatch, assertThrows } from "../../testing/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertMatch,
+  assertThrows,
+} from "../../testing/assert.ts";
 import { parseArguments } from "../../tools/test/arguments.ts";
 import { main } from "../../tools/test/main.ts";
 import { countsIn } from "../../tools/test/run_file.ts";

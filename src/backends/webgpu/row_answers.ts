@@ -7,7 +7,12 @@
 
 import type { BackendConfig, Since } from "../backend.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
-import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "../host/certifier.ts";
+import {
+  type CertifiedTotals,
+  Certifier,
+  NO_WEIGHT_ROUNDING,
+  type WeightRounding,
+} from "../host/certifier.ts";
 import type { KeyBlock } from "../host/key_block.ts";
 import type { Kernels } from "../host/kernels.ts";
 import { RowStates } from "../host/row_states.ts";

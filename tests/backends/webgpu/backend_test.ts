@@ -6,7 +6,7 @@ import { acquireDevice, type GpuDevice, openDevice } from "../../../src/backends
 import { referenceAttention } from "../../../src/numerics/reference.ts";
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../../testing/assert.ts";
 import { assertAccurate, rowsOf } from "../../../testing/accuracy.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import { Random } from "../../../testing/random.ts";
 import { edit, RULE, saying, start, trafficOf } from "../../../testing/webgpu_engine.ts";
 

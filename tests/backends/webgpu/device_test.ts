@@ -6,7 +6,7 @@ import { Deadline, TimeoutError } from "../../../src/backends/webgpu/deadline.ts
 import { type GpuDevice, openDevice, type Patience } from "../../../src/backends/webgpu/device.ts";
 import { Pipelines } from "../../../src/backends/webgpu/pipelines.ts";
 import { assert, assertEquals, assertRejects } from "../../../testing/assert.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import type { GraphicsState } from "../../../testing/webgpu_states.ts";
 
 /** What is done to a device. */

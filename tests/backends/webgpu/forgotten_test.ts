@@ -13,7 +13,7 @@ import { BufferUsage, MapMode } from "../../../src/backends/webgpu/usage.ts";
 import { createEngine } from "../../../src/engine/dynamic_attention.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { matrixOf } from "../../../testing/accuracy.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import { Random } from "../../../testing/random.ts";
 import { saying } from "../../../testing/webgpu_engine.ts";
 

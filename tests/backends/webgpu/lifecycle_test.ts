@@ -6,7 +6,7 @@ import { acquireDevice, type GpuDevice, openDevice } from "../../../src/backends
 import { NOTHING } from "../../../src/backends/since.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { assertAccurate } from "../../../testing/accuracy.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import { edit, RULE, saying, start } from "../../../testing/webgpu_engine.ts";
 
 const SMALL = { queries: 3, keys: 20 };

@@ -15,7 +15,9 @@ Deno.test({
   name: "webgpu in a browser: answers are the oracle's, through edits, moves and a lost device",
   ...requires("chromium", browserPath, "apt-get install chromium"),
   fn: async () => {
-    const script = await bundle(new URL("../../../testing/webgpu_page.ts", import.meta.url), { minify: true });
+    const script = await bundle(new URL("../../../testing/webgpu_page.ts", import.meta.url), {
+      minify: true,
+    });
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
       const isScript = url.endsWith(".js");
       const page =

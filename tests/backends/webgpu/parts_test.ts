@@ -5,7 +5,7 @@ import { PART_TERMS } from "../../../src/backends/webgpu/key_parts.ts";
 import { referenceAttention } from "../../../src/numerics/reference.ts";
 import { assert, assertEquals, assertGreater } from "../../../testing/assert.ts";
 import { assertAccurate, rowsOf } from "../../../testing/accuracy.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import type { ModelKey, ModelRule } from "../../../testing/memory_model.ts";
 import { RULE, start, trafficOf } from "../../../testing/webgpu_engine.ts";
 

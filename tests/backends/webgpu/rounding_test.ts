@@ -5,7 +5,7 @@ import { DynamicAttention } from "../../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../../src/numerics/reference.ts";
 import { assert, assertEquals, assertLess } from "../../../testing/assert.ts";
 import { assertAccurate, matrixOf, rowsOf } from "../../../testing/accuracy.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import { float32Attention } from "../../../testing/float32_attention.ts";
 import { Random } from "../../../testing/random.ts";
 

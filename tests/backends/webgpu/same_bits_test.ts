@@ -8,7 +8,7 @@ import { acquireDevice, type GpuDevice } from "../../../src/backends/webgpu/devi
 import { MOST_PARTS, PART_TERMS, partsOf } from "../../../src/backends/webgpu/key_parts.ts";
 import { createEngine } from "../../../src/engine/dynamic_attention.ts";
 import { assertEquals, assertGreater } from "../../../testing/assert.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import { Random } from "../../../testing/random.ts";
 import { saying } from "../../../testing/webgpu_engine.ts";
 

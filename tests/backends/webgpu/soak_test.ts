@@ -6,7 +6,7 @@ import { acquireDevice } from "../../../src/backends/webgpu/device.ts";
 import { createEngine } from "../../../src/engine/dynamic_attention.ts";
 import { assert, assertEquals } from "../../../testing/assert.ts";
 import { assertAccurate } from "../../../testing/accuracy.ts";
-import { GPU } from "../../../testing/backends.ts";
+import { GPU } from "../../backends_here.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "../../../testing/memory_model.ts";
 import { Random } from "../../../testing/random.ts";
 

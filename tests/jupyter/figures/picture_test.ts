@@ -11,7 +11,13 @@ import { Rasterizer } from "../../../src/jupyter/figures/picture/rasterizer.ts";
 import { shownLines } from "../../../src/jupyter/figures/picture/svg.ts";
 import { TextMetrics } from "../../../src/jupyter/figures/picture/text_metrics.ts";
 import { dateTicks, formatTick, linearTicks, logTicks } from "../../../src/jupyter/figures/picture/ticks.ts";
-import { assert, assertAlmostEquals, assertEquals, assertFalse, assertThrows } from "../../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertFalse,
+  assertThrows,
+} from "../../../testing/assert.ts";
 import { decodePng } from "../../../testing/png_reader.ts";
 
 const SIZE = { width: 400, height: 300 };

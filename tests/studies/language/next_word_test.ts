@@ -1,13 +1,15 @@
-import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertThrows,
+} from "../../../testing/assert.ts";
 import type { Contexts } from "../../../studies/language/contexts.ts";
 import { Bigram, Unigram, WindowCounts } from "../../../studies/language/count_models.ts";
 import { comparePolicies } from "../../../studies/language/memory_policies.ts";
 import { fitMixture, mixed, perplexity } from "../../../studies/language/mixture.ts";
-import {
-  attentionProbabilities,
-  gainOver,
-  scoreMixture,
-} from "../../../studies/language/next_word.ts";
+import { attentionProbabilities, gainOver, scoreMixture } from "../../../studies/language/next_word.ts";
 import { EXACT, WordMemory } from "../../../studies/language/word_memory.ts";
 import { dot, Words } from "../../../studies/language/words.ts";
 

@@ -33,7 +33,13 @@ import {
   USUAL_SETTINGS,
 } from "../../../studies/recommendation/recommender.ts";
 import { SeparableBias } from "../../../studies/recommendation/separable_bias.ts";
-import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertThrows,
+} from "../../../testing/assert.ts";
 
 const SETTINGS = { ...USUAL_SETTINGS, entry: { ratings: 5 } };
 const COLUMNS = { ...USUAL_SETTINGS.columns, popularityScale: 0, biasScale: 0 };

@@ -1,6 +1,12 @@
 // Counted work, held against the arithmetic that foretells it; fits; and the ways of keeping answers current.
 
-import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "../../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertThrows,
+} from "../../../testing/assert.ts";
 import {
   answerWork,
   certificateWork,

@@ -13,11 +13,7 @@ import {
 import { LOOKS, PatchGrid, toLooks, VALUE_WIDTH } from "../../../studies/vision/patches.ts";
 import { bounced, Scene } from "../../../studies/vision/scene.ts";
 import { compareWays, EVERY_FRAME, EXACT_FRAMES } from "../../../studies/vision/vision_run.ts";
-import {
-  nearestPatch,
-  toQuestions,
-  VisualAttention,
-} from "../../../studies/vision/visual_attention.ts";
+import { nearestPatch, toQuestions, VisualAttention } from "../../../studies/vision/visual_attention.ts";
 
 /** An upright and a lying bar: digits that nobody could take for each other. */
 function bar(isUpright: boolean): Glyph {

@@ -1,0 +1,51 @@
+// The backends that run on this machine, over which every suite runs.
+
+import { type BackendName, DeviceError } from "../mod.ts";
+import { describeAdapter } from "../src/backends/webgpu/adapter.ts";
+import { acquireDevice, holdDevice, releaseDevice } from "../src/backends/webgpu/device.ts";
+import { requires } from "../testing/requirements.ts";
+
+/** What the device here is called, or why there is none that is fit. */
+const device = await findDevice();
+
+/** Whether tests of the backend `webgpu` run here; a software device will do, but not one that is refused. */
+export const GPU = requires(
+  device.refused === null ? "a graphics device" : `a graphics device that is fit (${device.refused})`,
+  device.name,
+  "apt-get install mesa-vulkan-drivers libvulkan1",
+);
+
+if (!GPU.ignore) {
+  console.info(`Tests of webgpu run on: ${device.name}`);
+  // Engines come and go; the device stays.
+  const letGo = holdDevice();
+  await acquireDevice();
+  // A software device whose threads still run when a test's worker ends can take the process with it.
+  Deno.test.afterAll(async () => {
+    letGo();
+    await releaseDevice();
+  });
+}
+
+async function findDevice(): Promise<{ readonly name?: string; readonly refused: string | null }> {
+  const { isFound, description } = await describeAdapter();
+  if (!isFound) return { refused: null };
+  try {
+    return { name: (await acquireDevice()).adapterName, refused: null };
+  } catch (error) {
+    // Anything else would be a fault of the kernels, which must not make their tests go away.
+    if (!(error instanceof DeviceError) || error.reason !== "unfit") throw error;
+    return { refused: `${description}; it is refused: ${error.message}` };
+  }
+}
+
+/** Names that `create` accepts and that run here. */
+export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];
+
+/**
+ * How many of so many random cases a suite runs on a backend. Reading anything from a device takes Deno 10 ms, whatever
+ * it computes, and a software device computes slowly: `webgpu` gets a twelfth.
+ */
+export function casesOn(backend: BackendName, cases: number): number {
+  return backend === "webgpu" ? Math.ceil(cases / 12) : cases;
+}
