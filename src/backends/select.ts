@@ -73,7 +73,11 @@ export function selectSaved(operation: string, name: string, threads: ThreadCoun
     if (!isFound) return await createFastest(config, threads);
     const found = await tryWebgpu({ ...config, reason: "saved on it" });
     if (typeof found !== "string") return found;
-    return await createFastest(config, threads, `saved on webgpu, but ${description}; it is refused: ${found}; `);
+    return await createFastest(
+      config,
+      threads,
+      `saved on webgpu, but ${description}; it is refused: ${found}; `,
+    );
   };
 }
 
@@ -83,7 +87,8 @@ const BY_NAME = "asked for by name";
 async function createFastest(config: BackendConfig, threads: ThreadCount, note = ""): Promise<Backend> {
   const { layout: { heads, headDim, valueDim }, sizes } = config;
   const work = sizes ? heads * sizes.queryCount * sizes.keyCount * (headDim + valueDim) : 0;
-  let reason = `${note}a rebuild takes ${work} multiply-adds, and a graphics device pays from ${DEVICE_WORK} on`;
+  let reason =
+    `${note}a rebuild takes ${work} multiply-adds, and a graphics device pays from ${DEVICE_WORK} on`;
   if (work >= DEVICE_WORK && note === "") {
     const { isHardware, description } = await findDevice();
     reason = description;
