@@ -1,6 +1,6 @@
 /**
- * Brings rows up to date by what has changed: writes down the terms of patches and the kernels that take them. What a patch
- * leaves untrusted is found, gathered and built by the device itself, in the same submit.
+ * Brings rows up to date by what has changed: writes down the terms of patches and the kernels that take
+ * them. What a patch leaves untrusted is found, gathered and built by the device itself, in the same submit.
  */
 
 import type { BackendConfig, Cohort, Work } from "../backend.ts";
