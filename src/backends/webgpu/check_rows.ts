@@ -1,6 +1,6 @@
 /**
- * Checks the kernels that keep rows on a device, by rows whose sums are known: a build, the same in parts that
- * are merged, and a patch that takes everything out again and so leaves every row to be built anew.
+ * Checks the kernels that keep rows on a device, by rows whose sums are known: a build, the same in parts
+ * that are merged, and a patch that takes everything out again and so leaves every row to be built anew.
  *
  * Whether a weight that a patch takes out has the bits of the one that a build added is only found out: where
  * it has not, rows are never patched.

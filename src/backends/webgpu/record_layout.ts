@@ -1,9 +1,10 @@
 /**
  * The layout of the records that live on the device. All are words of 32 bits:
  *
- *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | what the mask adds, by query
+ *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | biases by query
  *     query   first and last position in reach (2 each) | H·d of the query
- *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots | 8 heavy scores | their rests | high | low
+ *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots, 8 heavy scores, their rests |
+ *             high | low
  *
  * A state is one head's; those of a query lie side by side. High and low are the dv + 2 sums in two floats,
  * heavy scores and their rests are two floats, too.

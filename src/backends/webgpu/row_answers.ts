@@ -20,11 +20,11 @@ import { MeasuredRounding, type SelectedRow } from "./measured_rounding.ts";
 import type { StateMirror } from "./state_mirror.ts";
 import { weightDoubt } from "./weight_doubt.ts";
 
-/** Smallest and largest |scale| for which float32 products neither vanish nor overflow, whatever the rows are. */
+/** Smallest and largest |scale| with which float32 products neither vanish nor overflow. */
 const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
 /**
- * The size of a row's largest score from which on it is steep here: the kernels' exp takes off whole powers of
- * two exactly up to 22,000, and only roughly beyond.
+ * The size of a row's largest score from which on it is steep here: the kernels' exp takes off whole powers
+ * of two exactly up to 22,000, and only roughly beyond.
  */
 export const STEEP_SCORE = 20_000;
 /**
