@@ -122,7 +122,8 @@ export class DeviceRows {
         builds.push(...queries.filter((slot) => !isPatched(slot)));
         if (patched.length > 0) patches.push({ queries: patched, since });
       }
-      await this.#builder.reserve(image, patches.length > 0 ? image.queries.capacity : builds.length);
+      const patched = patches.reduce((sum, { queries }) => sum + queries.length, 0);
+      await this.#builder.reserve(image, Math.max(patched, builds.length));
       if (patches.length > 0) await this.#updater.patch(work, image, patches);
       await this.#builder.build(work, image, image, builds);
       await this.#run(image, work);

@@ -93,14 +93,15 @@ export class RowBuilder {
   }
 
   /**
-   * Adds builds of the rows that a patch has flagged in some pages; the device finds out how many there are.
+   * Adds builds of the queries that a patch has flagged in some pages, by the number that it
+   * patched there; the device finds out how many there are.
    */
-  async refresh(work: WorkList, image: DeviceImage, pages: Iterable<number>): Promise<void> {
+  async refresh(work: WorkList, image: DeviceImage, pages: ReadonlyMap<number, number>): Promise<void> {
     const { heads } = this.#config.layout;
-    for (const page of pages) {
+    for (const [page, patched] of pages) {
       const flagged = image.flagged[page], slots = image.querySlotsIn(page);
-      const cuts = await this.#cut(image, slots);
-      const { batchRows, together } = cuts, batches = Math.ceil(slots / batchRows);
+      const cuts = await this.#cut(image, patched);
+      const { batchRows, together } = cuts, batches = Math.ceil(patched / batchRows);
       const plans = await image.work.plans(page, batches * PLAN_WORDS);
       const plan = { heads, batches, batchRows, parts: together };
       work.dispatch("plan", plan, [flagged, plans, image.counters], groupsOf(1));
