@@ -1,5 +1,5 @@
-// What a page runs, bundled, to see whether the backend `webgpu` works in it: engines of several rules, edited, read and
-// moved, each answer held against the oracle; and a device that goes away.
+// What a page runs, bundled, to see whether the backend `webgpu` works in it: engines of several rules,
+// edited, read and moved, each answer held against the oracle; and a device that goes away.
 
 import { BackendError } from "../src/base/errors.ts";
 import { DynamicAttention } from "../src/engine/dynamic_attention.ts";

@@ -1,15 +1,15 @@
-// A program that says, as JSON, what an engine finds of graphics where it is started: with what drivers, its environment
-// decides.
+// A program that says, as JSON, what an engine finds of graphics where it is started: with what drivers, its
+// environment decides.
 
 import { DynamicAttention } from "../mod.ts";
 import { describeAdapter } from "../src/backends/webgpu/adapter.ts";
 import { acquireDevice } from "../src/backends/webgpu/device.ts";
 
-/** What was found. */
+/** The state of a machine's graphics. */
 export interface GraphicsState {
   readonly isFound: boolean;
   readonly description: string;
-  /** What `backend: "webgpu"` answers or says, twice, and after how many milliseconds. */
+  /** Answers or errors of `backend: "webgpu"`, twice, and after how many milliseconds. */
   readonly attempts: readonly { readonly answer?: number; readonly error?: string; readonly ms: number }[];
   /** The backend and the reason of an engine that is loaded from the file that is named, if one is. */
   readonly loaded: { readonly backend: string; readonly reason: string } | null;

@@ -1,5 +1,5 @@
-// No finite float32 in a mask has a second meaning: the lowest of them, the commonest mask constant there is, the largest,
-// subnormal ones and −0 are added to scores like any other, and −Infinity alone forbids a pair.
+// No finite float32 in a mask has a second meaning: the lowest of them, the commonest mask constant there is,
+// the largest, subnormal ones and −0 are added to scores like any other, and −Infinity alone forbids a pair.
 
 import { DynamicAttention } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";
@@ -9,7 +9,10 @@ import { BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const LOWEST = -3.4028234663852886e38, LARGEST = 3.4028234663852886e38;
-/** Neighbours of the lowest number, of 2^126 and of the old limit of −3·10³⁸, numbers near 0, and ordinary ones. */
+/**
+ * Neighbours of the lowest number, of 2^126 and of the old limit of −3·10³⁸, numbers near 0, and ordinary
+ * ones.
+ */
 const BIASES = [
   -Infinity,
   LOWEST,
@@ -43,13 +46,18 @@ function biasesOf({ key, bias }: ReferenceCase, i: number): unknown[] {
   return key.slice(0, KEYS).map((_, j) => bias?.(i, j, 0));
 }
 
-/** What float64 rounds off scores with biases of this size, as a share of a weight: the oracle is not more exact. */
+/**
+ * The rounding of float64 scores with biases of this size, as a share of a weight: the oracle is not more
+ * exact.
+ */
 function oracleDoubt(biases: Float32Array): number {
   const finite = biases.filter((bias) => bias > -Infinity);
   return 2 ** -51 * finite.reduce((most, bias) => Math.max(most, Math.abs(bias)), 0);
 }
 
-/** Fails where an answer is not the oracle's for its own row: a maximum over all rows would hide small ones. */
+/**
+ * Fails where an answer is not the oracle's for its own row: a maximum over all rows would hide small ones.
+ */
 function assertRows(actual: readonly ArrayLike<number>[], truth: ReferenceCase, what: string): void {
   const { output } = referenceAttention(truth);
   output.forEach((row, i) => {

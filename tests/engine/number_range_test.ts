@@ -1,5 +1,5 @@
-// Softcaps, scales and values at and beyond the ends of float32's range mean on every backend what the formula says in
-// float64: c·tanh(s/c) of nearly nothing for a tiny c, s for a huge one.
+// Softcaps, scales and values at and beyond the ends of float32's range mean on every backend what the
+// formula says in float64: c·tanh(s/c) of nearly nothing for a tiny c, s for a huge one.
 
 import { DynamicAttention } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";

@@ -2,7 +2,7 @@
  * Which graphics adapter there is, found once: asking takes a good part of a second where drivers load.
  */
 
-/** What was found, in words too. */
+/** The adapter that was found, in words too. */
 export interface AdapterFinding {
   readonly isFound: boolean;
   /** Whether it is no program on the processor. */
@@ -24,7 +24,7 @@ export async function findAdapter(): Promise<GPUAdapter | null> {
   return gpu ? await gpu.requestAdapter({ powerPreference: "high-performance" }) : null;
 }
 
-/** What an adapter calls itself. */
+/** The name that an adapter gives itself. */
 export function nameOf({ info: { vendor, architecture, description } }: GPUAdapter): string {
   return description || [vendor, architecture].filter((name) => name !== "").join(" ") || "without a name";
 }

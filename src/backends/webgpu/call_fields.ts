@@ -1,6 +1,6 @@
 /**
- * The layout of a *call*, the record by which a kernel is told what to do. Written into the shaders and read by what
- * fills the records, so the two cannot drift apart. Numbers of words are of 32 bits.
+ * The layout of a *call*, the record by which a kernel is told what to do. Written into the shaders and read
+ * by what fills the records, so the two cannot drift apart. Numbers of words are of 32 bits.
  */
 
 /** Bytes between two calls: the largest alignment that a device may ask of uniforms. */
@@ -48,7 +48,10 @@ const FIELDS = {
   batches: "u32",
   /** Into how many parts the keys of a row are cut. */
   partCount: "u32",
-  /** The parts that are computed here: the first, one more than the last, and for how many there are workgroups. */
+  /**
+   * The parts that are computed here: the first, one more than the last, and for how many there are
+   * workgroups.
+   */
   partFirst: "u32",
   partEnd: "u32",
   parts: "u32",

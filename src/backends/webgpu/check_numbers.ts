@@ -1,11 +1,12 @@
 /**
- * What the kernels take for granted of a device's numbers, asked of it before it is trusted: that sums, products, exp and the
- * softcap are as exact as the bounds say (`weight_doubt.ts`), over all that scores can be; and that numbers below float32's
- * normal range come out as they are or as 0. A device that does not keep that cannot keep the promise of accuracy.
+ * Checks a device's numbers before it is trusted: sums, products, exp and the softcap have to be as exact as
+ * the bounds say (`weight_doubt.ts`), over all that scores can be, and numbers below float32's normal range
+ * have to come out as they are or as 0. Otherwise the promise of accuracy cannot be kept.
  *
- * Some things may be otherwise, and are only found out: whether what an addition or a product rounds off can be had, without
- * which sums are plain and rows are refreshed more often; and how many rounds the loops of a kernel may have. Mesa's llvmpipe
- * ends all loops of a shader after 65,535 rounds and says nothing, so that sums of many keys would lack the last of them.
+ * Two properties may be either way and are found out: whether the rounding of an addition or a product can be
+ * had, without which sums are plain and rows are refreshed more often; and how many rounds the loops of a
+ * kernel may have. Mesa's llvmpipe ends all loops of a shader after 65,535 rounds and says nothing, so that
+ * sums of many keys would lack the last of them.
  */
 
 import type { Deadline } from "./deadline.ts";
@@ -14,13 +15,13 @@ import type { Pipelines } from "./pipelines.ts";
 import { runOnce } from "./run_once.ts";
 import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
 
-/** What was found out. */
+/** Findings about a device's numbers. */
 export interface NumberFacts {
   /** Whether two-float sums keep what rounding drops. */
   readonly isCompensated: boolean;
   /** After how many rounds the loops of a kernel end, whatever they say; Infinity where they do not. */
   readonly mostRounds: number;
-  /** What the device does not keep, in words; null when it keeps all. */
+  /** The rule that the device breaks, in words; null when it keeps all. */
   readonly complaint: string | null;
 }
 
@@ -30,7 +31,7 @@ const ROUNDS = 2 ** 17;
 const SOFTCAP = 3;
 /** u. */
 const ROUNDING = 2 ** -24;
-/** What exp and the softcap may be off by, in u. */
+/** Largest error of exp and of the softcap, in u. */
 const MOST_ERROR = 1.5;
 /** Scores beyond are steep. */
 const MOST_SCORE = 22_000;
@@ -113,7 +114,10 @@ function complaintOf(asked: Float32Array, found: Float32Array): string | null {
   return null;
 }
 
-/** What a chain of products is off by, as a share of what its roundings may do: each step rounds at most twice. */
+/**
+ * The error of a chain of products, as a share of what its roundings may do: each step rounds at most
+ * twice.
+ */
 function chainError(asked: Float32Array, first: number, found: number): number {
   let sum = 0, size = 0;
   for (let step = 0; step < CHAIN; step++) {
@@ -141,7 +145,7 @@ function roundsTo(found: number): number {
     state = (Math.imul(state, LOOP_FACTOR) + LOOP_STEP) >>> 0;
     rounds++;
   }
-  // What is not in the sequence at all is no answer that could be relied on.
+  // A number that is not in the sequence at all is no answer that could be relied on.
   if (state !== found) return 0;
   return rounds === ROUNDS ? Infinity : rounds;
 }

@@ -1,9 +1,9 @@
 /**
- * What the kernels that keep rows make on a device of rows whose sums are known: a build, the same in parts that are merged,
- * and a patch that takes everything out again and so leaves every row to be built anew.
+ * Checks the kernels that keep rows on a device, by rows whose sums are known: a build, the same in parts
+ * that are merged, and a patch that takes everything out again and so leaves every row to be built anew.
  *
- * That a weight that a patch takes out has the bits of the one that a build added is only found out: where it does not, rows
- * are never patched.
+ * Whether a weight that a patch takes out has the bits of the one that a build added is only found out: where
+ * it has not, rows are never patched.
  */
 
 import type { Deadline } from "./deadline.ts";
@@ -22,15 +22,17 @@ import {
 import { runOnce } from "./run_once.ts";
 import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
 
-/** What was found out. */
+/** Findings about the kernels that keep rows. */
 export interface RowFacts {
   /** Whether a pair has the same weight in a build and in a patch. */
   readonly repeatsWeights: boolean;
-  /** What the device does wrong, in words; null when nothing. */
+  /** The first wrong result, in words; null when all are right. */
   readonly complaint: string | null;
 }
 
-/** Keys with unit vectors for values, whose sums are their weights; odd sizes, so that all tiles have a rest. */
+/**
+ * Keys with unit vectors for values, whose sums are their weights; odd sizes, so that all tiles have a rest.
+ */
 const KEYS = 37, ROWS = 35, HEAD_DIM = 19, PART_TERMS = 32, PARTS = 2;
 const SCALE = 0.3, SOFTCAP = 9;
 const ROUNDING = 2 ** -24;

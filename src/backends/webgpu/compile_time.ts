@@ -1,8 +1,9 @@
 /**
- * How long the thread that asks would stand still while a driver compiles the kernels, foretold from a small one. Most drivers
- * compile in threads of their own, and whoever waits for them can give up. Some compile in the call that submits; and those
- * of OpenGL write down each word of workgroup memory by itself, which takes them a time that grows with its square: half
- * a second for a small kernel, two minutes for all. Such a device must not be asked.
+ * How long the thread that asks would stand still while a driver compiles the kernels, foretold from a small
+ * one. Most drivers compile in threads of their own, and whoever waits for them can give up. Some compile in
+ * the call that submits; and those of OpenGL write down each word of workgroup memory by itself, which takes
+ * them a time that grows with its square: half a second for a small kernel, two minutes for all. Such a
+ * device must not be asked.
  */
 
 import type { Deadline } from "./deadline.ts";
@@ -10,14 +11,20 @@ import { BufferUsage, MapMode } from "./usage.ts";
 
 /** Words of workgroup memory of the small kernel, and of those that keep rows. */
 const FEW_WORDS = 256, ALL_WORDS = 3400;
-/** All kernels together take as long as this many that do nothing but fill their workgroup memory; so they did where it was seen. */
+/**
+ * All kernels together take as long as this many that do nothing but fill their workgroup memory; so they did
+ * where it was seen.
+ */
 const KERNELS = 3;
-/** A forecast is believed to be too long when it was so this often and for this time: the processor may be busy with others. */
+/**
+ * A forecast is believed to be too long when it was so this often and for this time: the processor may be
+ * busy with others.
+ */
 const FORECASTS = 3, FORECAST_MS = 1000;
 
 /**
- * Milliseconds for which compiling all kernels would block the caller, next to nothing where the driver has its own threads;
- * foretold again and again while it is more than `most`.
+ * Milliseconds for which compiling all kernels would block the caller, next to nothing where the driver has
+ * its own threads; foretold again and again while it is more than `most`.
  */
 export async function foretellBlocking(device: GPUDevice, most: number, deadline: Deadline): Promise<number> {
   const start = performance.now();

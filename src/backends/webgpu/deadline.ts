@@ -1,9 +1,10 @@
 /**
- * A limit of time for what a device is waited for. Some drivers work while the caller waits in the call, and some in a thread
- * of their own: so the clock is asked between steps, and a wait is given up when it runs out.
+ * A limit of time for what a device is waited for. Some drivers work while the caller waits in the call, and
+ * some in a thread of their own: so the clock is asked between steps, and a wait is given up when it runs
+ * out.
  */
 
-/** What is thrown when time has run out. */
+/** Thrown when time has run out. */
 export class TimeoutError extends Error {
   /** `what` had not come to its end after `milliseconds`. */
   constructor(what: string, milliseconds: number) {
@@ -42,7 +43,7 @@ export class Deadline {
       return await Promise.race([promise, end]);
     } finally {
       clearTimeout(timer);
-      // Whoever gives up does not want to hear of it any more.
+      // After a timeout nobody wants to hear of a failure any more.
       promise.catch(() => {});
     }
   }

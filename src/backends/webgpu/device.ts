@@ -1,12 +1,14 @@
 /**
- * The device that the engines of a process share: found once, asked once whether it keeps what answers rest on, its kernels
- * compiled once. A device that was lost is forgotten, and the next call finds another; one that is unfit is refused for good.
+ * The device that the engines of a process share: found once, asked once whether it keeps what answers rest
+ * on, its kernels compiled once. A device that was lost is forgotten, and the next call finds another; one
+ * that is unfit is refused for good.
  *
- * Opening one takes bounded time: numbers are checked by a small kernel, from another it is foretold how long the compiler
- * would block, and where that is too long it is not asked. A compiler that has not come to its end by then is given up.
+ * Opening one takes bounded time: numbers are checked by a small kernel, from another it is foretold how long
+ * the compiler would block, and where that is too long it is not asked. A compiler that has not come to its
+ * end by then is given up.
  *
- * Engines hold the device; when the last one lets go, only a weak reference stays, for the next one to find it again as long
- * as it is there.
+ * Engines hold the device; when the last one lets go, only a weak reference stays, for the next one to find
+ * it again as long as it is there.
  */
 
 import { DeviceError } from "../../base/errors.ts";
@@ -18,7 +20,7 @@ import { Deadline, TimeoutError } from "./deadline.ts";
 import type { KernelDevice } from "./encode_work.ts";
 import { Pipelines } from "./pipelines.ts";
 
-/** What a device does to float32. */
+/** Properties of a device's float32. */
 export interface Arithmetic {
   /** Whether two-float sums keep what rounding drops. */
   readonly isCompensated: boolean;
@@ -28,9 +30,9 @@ export interface Arithmetic {
   readonly mostRounds: number;
 }
 
-/** What a process may find. */
+/** A device that was taken, with its kernels. */
 export interface GpuDevice extends KernelDevice {
-  /** What the adapter says of itself. */
+  /** The adapter's description of itself. */
   readonly adapterName: string;
   /** Whether it computes on the processor. */
   readonly isSoftware: boolean;
@@ -38,11 +40,14 @@ export interface GpuDevice extends KernelDevice {
   /** Bytes of the largest part of a buffer that a kernel may see. */
   readonly largestBinding: number;
   readonly hasTimestamps: boolean;
-  /** What was said when it was lost; null while it is there. */
+  /** The message of its loss; null while it is there. */
   readonly lost: string | null;
 }
 
-/** Milliseconds that compiling all kernels may take. A browser's software device takes ten seconds, and more when busy. */
+/**
+ * Milliseconds that compiling all kernels may take. A browser's software device takes ten seconds, and more
+ * when busy.
+ */
 export const MOST_COMPILE_MS = 30_000;
 /** Milliseconds that a small kernel may take to compile and run. */
 const MOST_CHECK_MS = 10_000;
@@ -59,7 +64,9 @@ let known: WeakRef<GpuDevice> | null = null;
 let held: GpuDevice | null = null;
 let opening: Promise<GpuDevice> | null = null;
 let holders = 0;
-/** Adapters of which a device was taken in this process, so that its driver need not be asked how it compiles. */
+/**
+ * Adapters of which a device was taken in this process, so that its driver need not be asked how it compiles.
+ */
 const taken = new Set<string>();
 /** Why the device of this process is refused. */
 let refusal: DeviceError | null = null;

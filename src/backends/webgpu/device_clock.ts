@@ -1,6 +1,6 @@
 /**
- * How long a device was busy with the work of one engine, by its own clock: each pass notes when it begins and ends, and
- * the next answer brings along what was noted since the last one.
+ * How long a device was busy with the work of one engine, by its own clock: each pass notes when it begins
+ * and ends, and the next answer brings along what was noted since the last one.
  */
 
 import type { Traffic } from "./traffic.ts";

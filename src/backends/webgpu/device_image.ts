@@ -1,6 +1,7 @@
 /**
- * What the device holds of an engine, and how far it lags behind the rows at the host, which are the truth: rows that
- * change are noted, and brought to the device by the next work that needs them, in its own upload.
+ * The rows and states of an engine that the device holds, and how far they lag behind the rows at the host,
+ * which are the truth: rows that change are noted, and brought to the device by the next work that needs
+ * them, in its own upload.
  *
  * Invariant: a record on the device is that of the host's row unless it is noted as changed.
  */
@@ -116,12 +117,15 @@ export class DeviceImage {
         this.#changedBiases.size > 0;
   }
 
-  /** Whether changes have been added to work that has not run: they are on the device no more than in what is noted. */
+  /**
+   * Whether changes have been added to work that has not run: they are on the device no more than in what is
+   * noted.
+   */
   get isUnsent(): boolean {
     return this.#isUnsent;
   }
 
-  /** What `sync` added has run. */
+  /** The work that `sync` added to has run. */
   noteSent(): void {
     this.#isUnsent = false;
   }

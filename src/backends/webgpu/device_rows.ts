@@ -1,10 +1,11 @@
 /**
- * The rows of one engine on whatever device there is: it is found when it is needed first, and another one when it was
- * lost. What fails on a device rejects with a typed error, and the next call begins on a fresh one. So it does where work
- * failed for want of memory before it ran, if changes of rows were in it: they would be missing from what the device holds.
+ * The rows of one engine on whatever device there is: it is found when it is needed first, and another one
+ * when it was lost. What fails on a device rejects with a typed error, and the next call begins on a fresh
+ * one. So it does where work failed for want of memory before it ran, if changes of rows were in it: they
+ * would be missing from what the device holds.
  *
- * Invariants: an orphan is a live query without a state on the device at hand. Once `dispose` has begun nothing is asked of
- * a device any more, and when it resolves nothing of what was asked before runs.
+ * Invariants: an orphan is a live query without a state on the device at hand. Once `dispose` has begun
+ * nothing is asked of a device any more, and when it resolves nothing of what was asked before runs.
  */
 
 import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from "../backend.ts";
@@ -101,7 +102,9 @@ export class DeviceRows {
     return this.#enter(() => this.#update(build, patch));
   }
 
-  /** Reads the states of some queries that are not known; orphans are built where nothing has happened since. */
+  /**
+   * Reads the states of some queries that are not known; orphans are built where nothing has happened since.
+   */
   fetch(queries: Uint32Array, since: Since): Promise<void> {
     return this.#enter(() => this.#fetch(queries, since));
   }
@@ -119,7 +122,8 @@ export class DeviceRows {
         builds.push(...queries.filter((slot) => !isPatched(slot)));
         if (patched.length > 0) patches.push({ queries: patched, since });
       }
-      await this.#builder.reserve(image, patches.length > 0 ? image.queries.capacity : builds.length);
+      const patched = patches.reduce((sum, { queries }) => sum + queries.length, 0);
+      await this.#builder.reserve(image, Math.max(patched, builds.length));
       if (patches.length > 0) await this.#updater.patch(work, image, patches);
       await this.#builder.build(work, image, image, builds);
       await this.#run(image, work);
@@ -256,7 +260,7 @@ export class DeviceRows {
         image.noteSent();
       });
     } catch (error) {
-      // What a device that is lost held is lost, too.
+      // The buffers of a lost device are gone with it.
       if (!(error instanceof DeviceError) || error.reason !== "lost") throw error;
     }
   }
@@ -314,7 +318,10 @@ export class DeviceRows {
     return this.#passing;
   }
 
-  /** What the device holds; made anew where the device is another, or records are of another size than before. */
+  /**
+   * The image of the device at hand; made anew where the device is another, or records are of another size
+   * than before.
+   */
   async #ready(): Promise<DeviceImage> {
     this.#dropIfLost();
     const biasWords = this.#rows.stored.bias.stride;

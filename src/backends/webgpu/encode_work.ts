@@ -13,8 +13,8 @@ export interface KernelDevice {
 }
 
 /**
- * Adds the kernels of a list to a command buffer, in one pass; `upload` is where its words will be, `timestamps` where the
- * device notes when it begins and ends.
+ * Adds the kernels of a list to a command buffer, in one pass; `upload` is where its words will be,
+ * `timestamps` where the device notes when it begins and ends.
  */
 export function encodeWork(
   { device, pipelines }: KernelDevice,

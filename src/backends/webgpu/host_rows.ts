@@ -1,6 +1,7 @@
 /**
- * The rows at the host, which are what the engine reads and what the device's tables are made of: keys and values,
- * stored and kept, with what a mask adds, and queries. They are the truth: a device can be lost without losing any.
+ * The rows at the host, which are what the engine reads and what the device's tables are made of: keys and
+ * values, stored and kept, with what a mask adds, and queries. They are the truth: a device can be lost
+ * without losing any.
  */
 
 import type { BackendConfig, Changes, RowChanges, Since } from "../backend.ts";

@@ -1,7 +1,8 @@
 /**
- * How the keys of a row are cut into parts, each of which is summed in a state of its own before the states are merged. A
- * sum in parts has other bits than one in a single piece; so where the cuts are depends on the number of key slots alone,
- * and not on how many rows are computed together: a row has the same bits in any company.
+ * How the keys of a row are cut into parts, each of which is summed in a state of its own before the states
+ * are merged. A sum in parts has other bits than one in a single piece; so where the cuts are depends on the
+ * number of key slots alone, and not on how many rows are computed together: a row has the same bits in any
+ * company.
  */
 
 /** Key slots of a part at least: a power of two of whole tiles. */
@@ -16,8 +17,8 @@ export interface KeyParts {
 }
 
 /**
- * Cuts key slots into parts, `most` of them at most. Parts only ever double, so slots that are added behind the others and
- * are empty again change no sum until there are twice as many.
+ * Cuts key slots into parts, `most` of them at most. Parts only ever double, so slots that are added behind
+ * the others and are empty again change no sum until there are twice as many.
  */
 export function partsOf(slots: number, most: number = MOST_PARTS): KeyParts {
   let terms = PART_TERMS;

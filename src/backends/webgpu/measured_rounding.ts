@@ -1,8 +1,8 @@
 /**
- * What rounding has done to the states of rows, measured: the host computes the row in float64 and compares. A bound that is
- * proven without looking has to reckon with the worst that a chain of roundings can do, some hundreds of times what it
- * does. A state is measured once; a device makes its asker wait for some ten milliseconds, so that the few that are measured
- * at a time cost little beside any answer of it.
+ * Measured errors of the states of rows: the host computes the row in float64 and compares.
+ * A bound that is proven without looking has to reckon with the worst that a chain of roundings can do, some
+ * hundreds of times what it does. A state is measured once; a device makes its asker wait for some ten
+ * milliseconds, so that the few that are measured at a time cost little beside any answer of it.
  */
 
 import type { ScoreRule } from "../../numerics/score_rule.ts";
@@ -61,7 +61,7 @@ export class MeasuredRounding {
     this.#left = MOST_WORK;
   }
 
-  /** What is known of a head row. */
+  /** The error of a head row, if it was measured. */
   errorOf(row: number): StateError | null {
     return this.#errors.get(row) ?? null;
   }
@@ -86,7 +86,10 @@ export class MeasuredRounding {
     this.#exact.fill(0);
   }
 
-  /** Measures a head row whose state holds the keys of `block`, which lie within `diameter` of one another, if there is work left. */
+  /**
+   * Measures a head row whose state holds the keys of `block`, which lie within `diameter` of one another, if
+   * there is work left.
+   */
   measure(
     row: number,
     selected: SelectedRow,

@@ -1,6 +1,6 @@
 /**
- * Records on the device by slot, in as many buffers as their sizes ask for: no page is larger than a kernel may see.
- * Growing copies on the device; capacity at least doubles.
+ * Records on the device by slot, in as many buffers as their sizes ask for: no page is larger than a kernel
+ * may see. Growing copies on the device; capacity at least doubles.
  */
 
 import { CapacityError } from "../../base/errors.ts";
@@ -72,7 +72,9 @@ export class PagedTable {
     return { page, word: (slot - page * this.pageSlots) * this.words };
   }
 
-  /** Where the records of some slots are, as few runs of bytes; those that there is no room for are left out. */
+  /**
+   * Where the records of some slots are, as few runs of bytes; those that there is no room for are left out.
+   */
   spansOf(slots: Iterable<number>): Span[] {
     const spans: { buffer: GPUBuffer; offset: number; bytes: number }[] = [];
     const ascending = Float64Array.from(slots).sort();
@@ -103,7 +105,10 @@ export function slotsOfPage({ gpu }: Session, words: number): number {
   return Math.floor(gpu.largestBinding / (4 * words));
 }
 
-/** As many, but a power of two, so that a page holds whole parts of rows or is a whole share of one; see `key_parts.ts`. */
+/**
+ * As many, but a power of two, so that a page holds whole parts of rows or is a whole share of one; see
+ * `key_parts.ts`.
+ */
 export function wholeSlotsOfPage(session: Session, words: number): number {
   return 2 ** Math.floor(Math.log2(slotsOfPage(session, words)));
 }

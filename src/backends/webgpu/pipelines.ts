@@ -1,6 +1,7 @@
 /**
- * The kernels of a device, compiled once for all engines on it. Some drivers compile a kernel when it runs for the first time,
- * in the thread that asks: each is run once on nothing, and the clock is asked in between.
+ * The kernels of a device, compiled once for all engines on it. Some drivers compile a kernel when it runs
+ * for the first time, in the thread that asks: each is run once on nothing, and the clock is asked in
+ * between.
  */
 
 import { DeviceError } from "../../base/errors.ts";

@@ -1,7 +1,7 @@
 /**
- * Which keys a query may see, exactly, without float64 on the device. A float64 becomes two words whose order is that
- * of the numbers; and since rounding is monotone, the keys in reach of a query are all those between two positions,
- * which are found here. A device compares words.
+ * Which keys a query may see, exactly, without float64 on the device. A float64 becomes two words whose order
+ * is that of the numbers; and since rounding is monotone, the keys in reach of a query are all those between
+ * two positions, which are found here. A device compares words.
  */
 
 import type { ScoreRule } from "../../numerics/score_rule.ts";
@@ -33,14 +33,20 @@ function numberAt(high: number, low: number): number {
   return number[0];
 }
 
-/** The first and the last place that a query at `position` may see; the first is behind the last where it sees none. */
+/**
+ * The first and the last place that a query at `position` may see; the first is behind the last where it sees
+ * none.
+ */
 export function reachOf({ before, after }: ScoreRule, position: number): { first: Place; last: Place } {
   const isAhead = (high: number, low: number) => numberAt(high, low) - position >= -before;
   const isBeyond = (high: number, low: number) => !(numberAt(high, low) - position <= after);
   return { first: firstWhere(isAhead), last: placeBefore(firstWhere(isBeyond)) };
 }
 
-/** The first place at which something holds that holds from there on; one more than the last where it never does. */
+/**
+ * The first place at which something holds that holds from there on; one more than the last where it never
+ * does.
+ */
 function firstWhere(holds: (high: number, low: number) => boolean): Place {
   const high = bisect(LEAST_HIGH, MOST_HIGH, (high) => holds(high, MOST_LOW));
   if (high > MOST_HIGH) return [high, 0];

@@ -1,20 +1,22 @@
 /**
  * The layout of the records that live on the device. All are words of 32 bits:
  *
- *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | what the mask adds, by query
+ *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | biases by query
  *     query   first and last position in reach (2 each) | H·d of the query
- *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots | 8 heavy scores | their rests | high | low
+ *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots, 8 heavy scores, their rests |
+ *             high | low
  *
- * A state is one head's; those of a query lie side by side. High and low are the dv + 2 sums in two floats, heavy scores
- * and their rests are two floats, too.
+ * A state is one head's; those of a query lie side by side. High and low are the dv + 2 sums in two floats,
+ * heavy scores and their rests are two floats, too.
  */
 
 import { type HeadLayout, keyColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { HEAVY_KEYS } from "../host/row_states.ts";
 
 /**
- * The plans of the flagged rows of a page, which are a count a head and then a list a head: for each batch of rows the
- * workgroups (3) of their build and a word of none, the workgroups (3) of their merge and a word of none.
+ * The plans of the flagged rows of a page, which are a count a head and then a list a head: for each batch of
+ * rows the workgroups (3) of their build and a word of none, the workgroups (3) of their merge and a word of
+ * none.
  */
 export const PLAN_WORDS = 8, PLAN_MERGE = 4;
 
@@ -37,8 +39,9 @@ export const OPEN_CEILING = 0x3fffffff;
 /** A key is heavy when its weight is this many powers of two above the mass that its row was built with. */
 export const HEAVY_POWERS = 3;
 /**
- * The bits of −Infinity, which forbid a pair, as a mask's entry and in the place of a score. Shaders compare them as
- * integers and never take them for a number, since WGSL has no infinities; every finite number is a number.
+ * The bits of −Infinity, which forbid a pair, as a mask's entry and in the place of a score. Shaders compare
+ * them as integers and never take them for a number, since WGSL has no infinities; every finite number is a
+ * number.
  */
 export const FORBIDDEN_BITS = 0xff800000;
 

@@ -1,8 +1,8 @@
 /**
- * What rows answer, and how far that may be off: from the sums of their states, or, where float32 will not do, from the rows
- * at the host in float64. That is so for *steep* rows, whose numbers may overflow or whose scores are beyond what kernels
- * tell apart, for *faint* ones, whose values are so small that a device may have flushed some to 0, and for those whose
- * states went with a device.
+ * Answers of rows, and how far they may be off: from the sums of their states, or, where float32 will not
+ * do, from the rows at the host in float64. That is so for *steep* rows, whose numbers may overflow or whose
+ * scores are beyond what kernels tell apart, for *faint* ones, whose values are so small that a device may
+ * have flushed some to 0, and for those whose states went with a device.
  */
 
 import type { BackendConfig, Since } from "../backend.ts";
@@ -25,19 +25,16 @@ import { MeasuredRounding, type SelectedRow } from "./measured_rounding.ts";
 import type { StateMirror } from "./state_mirror.ts";
 import { weightDoubt } from "./weight_doubt.ts";
 
-/**
- * |scale| for which float32 products neither vanish nor overflow, whatever the rows are; with another, rows are computed at
- * the host.
- */
+/** Smallest and largest |scale| with which float32 products neither vanish nor overflow. */
 const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
 /**
- * |s| of the largest score from which on a row is steep here: the kernels' exp takes off whole powers of two exactly up to
- * 22,000, and roughly beyond, where float32 from scratch would take off the largest score first.
+ * The size of a row's largest score from which on it is steep here: the kernels' exp takes off whole powers
+ * of two exactly up to 22,000, and only roughly beyond.
  */
 export const STEEP_SCORE = 20_000;
 /**
- * A row is faint whose magnitude, for each of its keys, is less: what a device flushes to 0, below 2^−126 of a weight of 1, is
- * then no longer below a rounding.
+ * A row is faint whose magnitude, for each of its keys, is less: what a device flushes to 0, below 2^−126 of
+ * a weight of 1, is then no longer below a rounding.
  */
 const FAINT = 2 ** -92;
 
@@ -125,8 +122,8 @@ export class RowAnswers {
   }
 
   /**
-   * Forgets what was measured of rows that are gone; all states are of the stored keys. Returns those of some queries that
-   * are steep no more: what float32 made of them while they were is not to be relied on.
+   * Forgets what was measured of rows that are gone; all states are of the stored keys. Returns those of some
+   * queries that are steep no more: what float32 made of them while they were is not to be relied on.
    */
   forget(queries: Uint32Array): Uint32Array {
     const { layout, rule } = this.#config;
@@ -147,7 +144,10 @@ export class RowAnswers {
     );
   }
 
-  /** What was measured is not in a file, and would make bounds here others than those of who loads it. */
+  /**
+   * Forgets measured errors: they are not in a file, and would make bounds here others than those of an
+   * engine loaded from it.
+   */
   forgetMeasured(): void {
     for (const row of this.#measured.forgetAll()) this.#certifier.changeRow(row);
   }
@@ -191,7 +191,8 @@ export class RowAnswers {
     if (since.slots.length === 0 && !this.#measured.errorOf(row)) this.#measure(row, slot, head, totals);
     const error = this.#measured.errorOf(row);
     if (!error) return this.#certifier.bound(totals, row, head, this.#doubtOf(slot, head, since));
-    // All that is measured is what happened to o and to the mass; as the error of a sum it has the same effect.
+    // All that is measured is what happened to o and to the mass; as the error of a sum it has the same
+    // effect.
     const sumError = error.output * totals.mass / (2 * Math.sqrt(this.#config.layout.valueDim));
     const known = new MeasuredTotals(totals, sumError);
     return this.#certifier.bound(known, row, head, { mass: error.mass, variation: 0 });
@@ -267,7 +268,7 @@ export class RowAnswers {
     this.#measured.measure(row, this.#rowOf(slot, head), totals, this.#rows.stored.block(), diameter);
   }
 
-  /** What computing the weights of a row may have done to it. */
+  /** Bounds on the error that computing its weights caused in a row. */
   #doubtOf(slot: number, head: number, since: Since): WeightRounding {
     const { layout, layout: { headDim }, rule: { softcap } } = this.#config;
     const { rows, width } = this.#rows.queries;

@@ -1,8 +1,8 @@
 /**
- * Writes down builds of rows: the kernels that sum the keys, part by part, and those that merge the parts. A list of rows is
- * computed in batches, the keys of a part in windows, so that no dispatch keeps a device busy for seconds and no loop has
- * more rounds than a device allows. Windows are whole tiles of a part, and a part is the same in any batch: so neither
- * changes the bits of a row.
+ * Writes down builds of rows: the kernels that sum the keys, part by part, and those that merge the parts. A
+ * list of rows is computed in batches, the keys of a part in windows, so that no dispatch keeps a device busy
+ * for seconds and no loop has more rounds than a device allows. Windows are whole tiles of a part, and a part
+ * is the same in any batch: so neither changes the bits of a row.
  */
 
 import type { BackendConfig, Work } from "../backend.ts";
@@ -59,8 +59,8 @@ export class RowBuilder {
   }
 
   /**
-   * Makes room for builds of at most `rows` queries in one submit; later, a buffer that work refers to might have to give
-   * way to a larger one.
+   * Makes room for builds of at most `rows` queries in one submit; later, a buffer that work refers to might
+   * have to give way to a larger one.
    */
   async reserve(image: DeviceImage, rows: number): Promise<void> {
     const { count } = this.#partsOf(image);
@@ -92,13 +92,16 @@ export class RowBuilder {
     this.#work.rowsBuilt += queries.length * heads;
   }
 
-  /** Adds builds of the rows that a patch has flagged in some pages; the device finds out how many there are. */
-  async refresh(work: WorkList, image: DeviceImage, pages: Iterable<number>): Promise<void> {
+  /**
+   * Adds builds of the queries that a patch has flagged in some pages, by the number that it
+   * patched there; the device finds out how many there are.
+   */
+  async refresh(work: WorkList, image: DeviceImage, pages: ReadonlyMap<number, number>): Promise<void> {
     const { heads } = this.#config.layout;
-    for (const page of pages) {
+    for (const [page, patched] of pages) {
       const flagged = image.flagged[page], slots = image.querySlotsIn(page);
-      const cuts = await this.#cut(image, slots);
-      const { batchRows, together } = cuts, batches = Math.ceil(slots / batchRows);
+      const cuts = await this.#cut(image, patched);
+      const { batchRows, together } = cuts, batches = Math.ceil(patched / batchRows);
       const plans = await image.work.plans(page, batches * PLAN_WORDS);
       const plan = { heads, batches, batchRows, parts: together };
       work.dispatch("plan", plan, [flagged, plans, image.counters], groupsOf(1));
@@ -211,7 +214,8 @@ export class RowBuilder {
     const strips: Strip[] = [];
     for (let page = 0; page === 0 || page * pageSlots < size; page++) {
       const start = page * pageSlots, count = stored.slotsIn(page, size);
-      // A page holds whole parts, or is a share of one: sizes are powers of two, but for a single part of all keys.
+      // A page holds whole parts, or is a share of one: sizes are powers of two, but for a single part of all
+      // keys.
       const first = parts.count === 1 ? 0 : Math.floor(start / parts.terms);
       const end = parts.count === 1 ? 1 : Math.ceil((start + count) / parts.terms);
       for (let part = first; part < end; part += together) {

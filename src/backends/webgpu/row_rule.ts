@@ -1,5 +1,6 @@
 /**
- * What all calls of one engine have in common, and how much work a dispatch may be given on a device.
+ * The fields that all calls of one engine have in common, and how much work a dispatch may be given on a
+ * device.
  */
 
 import type { BackendConfig } from "../backend.ts";
@@ -48,7 +49,8 @@ export function ruleOf(
 }
 
 /**
- * Terms of one workgroup at most, a whole number of tiles: no loop may have more rounds than the device lets it have.
+ * Terms of one workgroup at most, a whole number of tiles: no loop may have more rounds than the device lets
+ * it have.
  *
  * @throws {DeviceError} When the rows are so long that not even one tile of terms has so few.
  */
@@ -69,8 +71,8 @@ export function mostTermsOf(
 }
 
 /**
- * A bound on the rounds of all loops that a thread goes through for a chunk of terms, the worst case in which every product
- * is added by itself; each loop is given a round more than it has. See `kernels/products.ts`.
+ * A bound on the rounds of all loops that a thread goes through for a chunk of terms, the worst case in which
+ * every product is added by itself; each loop is given a round more than it has. See `kernels/products.ts`.
  */
 function roundsOfChunk(headDim: number, valueDim: number): number {
   const perThread = TILE_ROWS * TILE_KEYS / 64, loads = TILE_ROWS * TILE_DEPTH / 64;

@@ -1,6 +1,6 @@
 /**
- * Brings rows up to date by what has changed: writes down the terms of patches and the kernels that take them. What a patch
- * leaves untrusted is found, gathered and built by the device itself, in the same submit.
+ * Brings rows up to date by what has changed: writes down the terms of patches and the kernels that take
+ * them. What a patch leaves untrusted is found, gathered and built by the device itself, in the same submit.
  */
 
 import type { BackendConfig, Cohort, Work } from "../backend.ts";
@@ -45,10 +45,17 @@ export class RowUpdater {
 
   /** Adds patches of cohorts, and builds of what they leave untrusted. */
   async patch(work: WorkList, image: DeviceImage, cohorts: readonly Cohort[]): Promise<void> {
-    const pages = new Set<number>();
-    for (const { queries } of cohorts) for (const { page } of image.queryPages(queries)) pages.add(page);
+    /** How many rows are patched, by page: no more can be flagged. */
+    const pages = new Map<number, number>();
+    for (const { queries } of cohorts) {
+      for (const { page, slots } of image.queryPages(queries)) {
+        pages.set(page, (pages.get(page) ?? 0) + slots.length);
+      }
+    }
     const { heads } = this.#config.layout;
-    for (const page of pages) work.clears.push({ buffer: image.flagged[page], offset: 0, bytes: 4 * heads });
+    for (const page of pages.keys()) {
+      work.clears.push({ buffer: image.flagged[page], offset: 0, bytes: 4 * heads });
+    }
     // Whole tiles, so that batches change no bits, and in any case an even number, so that no pair is torn.
     const fitting = Math.floor(image.session.gpu.largestBinding / (4 * image.record.keyWords));
     const step = fitting >= TILE_KEYS ? TILE_KEYS : 2;

@@ -11,7 +11,9 @@ import type { WorkList } from "./work_list.ts";
 /** Fills a list that writes to a new buffer, and to more that `make` makes of so many words. */
 export type FillWork = (found: GPUBuffer, make: (words: number) => GPUBuffer) => WorkList;
 
-/** The first `words` words of the buffer that the list is given, once it has run; all buffers are given back. */
+/**
+ * The first `words` words of the buffer that the list is given, once it has run; all buffers are given back.
+ */
 export async function runOnce(
   device: GPUDevice,
   pipelines: Pipelines,

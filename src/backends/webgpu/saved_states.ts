@@ -5,9 +5,9 @@
  *     norms, magnitudes    F64 [Hkv], how large keys and values are
  *     device               U8  [length], what the device was and how it computes
  *
- * Weights may have other bits on another device, and could not be taken out of sums again: there states are computed,
- * not restored. A query whose sums overflow, which is answered without them, has a ceiling of +∞ and the state of no
- * keys.
+ * Weights may have other bits on another device, and could not be taken out of sums again: there states are
+ * computed, not restored. A query whose sums overflow, which is answered without them, has a ceiling of +∞
+ * and the state of no keys.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
@@ -23,7 +23,7 @@ import type { StateMirror } from "./state_mirror.ts";
 /** Changes when kernels compute other bits than before. */
 const KERNELS = 2;
 
-/** What is saved beside the rows. */
+/** The parts of a backend that are saved beside the rows. */
 export interface SavedParts {
   readonly layout: HeadLayout;
   readonly mirror: StateMirror;

@@ -1,9 +1,10 @@
 /**
- * What one engine has on a device: its buffers, its commands and what of them failed. A device reports failures late
- * and to nobody in particular; here each becomes a rejection of the call that caused it.
+ * The buffers and commands of one engine on a device, and their failures. A device reports
+ * failures late and to nobody in particular; here each becomes a rejection of the call that caused it.
  *
- * Invariant: every buffer that is alive was made here, and `dispose` destroys all of them. What is uploaded is set to 0 by
- * the submit that used it, and what was read by the next one, so that rows that are gone lie in neither.
+ * Invariant: every buffer that is alive was made here, and `dispose` destroys all of them. What is uploaded
+ * is set to 0 by the submit that used it, and what was read by the next one, so that rows that are gone lie
+ * in neither.
  */
 
 import { CapacityError, DeviceError, type DeviceFailure } from "../../base/errors.ts";

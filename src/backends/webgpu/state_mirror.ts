@@ -1,6 +1,6 @@
 /**
- * The states that were read from the device, as they are there: what has been read once is not read again until it
- * changes, and outlives the device.
+ * The states that were read from the device, as they are there: what has been read once is not read again
+ * until it changes, and outlives the device.
  *
  * Invariant: what is known of a query is its state on the device, or was when the device was lost.
  */

@@ -1,5 +1,5 @@
 /**
- * What one engine has asked of its device, counted where it is asked.
+ * Counts of the requests of one engine to its device, made where it is asked.
  */
 
 /** Counts since the engine was made. */

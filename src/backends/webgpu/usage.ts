@@ -1,8 +1,9 @@
 /**
- * The flags of the WebGPU specification by name, as numbers: a page's type declarations lack the globals that hold them.
+ * The flags of the WebGPU specification by name, as numbers: a page's type declarations lack the globals that
+ * hold them.
  */
 
-/** What a buffer is for, as `GPUBufferUsage`. */
+/** The purposes of a buffer, as `GPUBufferUsage`. */
 export const BufferUsage = {
   MAP_READ: 0x1,
   MAP_WRITE: 0x2,

@@ -1,11 +1,11 @@
 /**
- * The backend for a graphics device: states are kept by kernels in WGSL, in float32. What the kernels leave to others
- * is done at the host in float64: the last division, heavy keys, certificates, and rows that are steep or faint
- * (`row_answers.ts`).
+ * The backend for a graphics device: states are kept by kernels in WGSL, in float32. What the kernels leave
+ * to others is done at the host in float64: the last division, heavy keys, certificates, and rows that are
+ * steep or faint (`row_answers.ts`).
  *
- * Invariant between calls: the rows at the host are the truth. A live query has a state on the device that holds the
- * keys of one moment and is trusted, or is an orphan: the device on which it had one is gone, and what is asked of it
- * is answered from what was read of it, or computed from the rows.
+ * Invariant between calls: the rows at the host are the truth. A live query has a state on the device that
+ * holds the keys of one moment and is trusted, or is an orphan: the device on which it had one is gone, and
+ * what is asked of it is answered from what was read of it, or computed from the rows.
  */
 
 import type {
@@ -38,8 +38,9 @@ import { StateMirror } from "./state_mirror.ts";
 import type { Traffic } from "./traffic.ts";
 
 /**
- * An exp is the operations that it takes. The other is fitted to what builds and patches of 64 and 256 keys take at
- * m = 512, n = 2048, d = dv = 64 on a software device (docs/webgpu.md): it has not been measured on hardware.
+ * An exp is the operations that it takes. The other is fitted to what builds and patches of 64 and 256 keys
+ * take at m = 512, n = 2048, d = dv = 64 on a software device (docs/webgpu.md): it has not been measured on
+ * hardware.
  */
 const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
 
@@ -60,7 +61,10 @@ export class WebgpuBackend implements Backend {
   readonly #answers: RowAnswers;
   readonly #letGo: () => void;
 
-  /** `open` finds the device, also when the last one was lost; `letGo` is called when the backend needs it no more. */
+  /**
+   * `open` finds the device, also when the last one was lost; `letGo` is called when the backend needs it no
+   * more.
+   */
   constructor(config: BackendConfig, open: () => Promise<GpuDevice>, letGo: () => void = () => {}) {
     this.#letGo = letGo;
     const { layout, rule } = config;
@@ -80,11 +84,12 @@ export class WebgpuBackend implements Backend {
     return this.#kernels.work;
   }
 
-  /** What was asked of the device. */
+  /** Milliseconds that the device was busy, by its own clock. */
   get deviceMs(): number | null {
     return this.#device.hasClock ? this.#device.traffic.busyMs : null;
   }
 
+  /** Counts of the requests to the device. */
   get traffic(): Readonly<Traffic> {
     return this.#device.traffic;
   }

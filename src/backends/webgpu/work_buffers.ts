@@ -1,6 +1,6 @@
 /**
- * Buffers on a device that hold something for the time of one submit: what is written there is set to 0 by the work that
- * used it.
+ * Buffers on a device that hold something for the time of one submit: what is written there is set to 0 by
+ * the work that used it.
  */
 
 import { TILE_ROWS } from "./kernels/rows_kernel.ts";

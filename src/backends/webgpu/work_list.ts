@@ -1,5 +1,6 @@
 /**
- * Work for the device before it is encoded: what is uploaded, in one piece, and the kernels that read it, in order.
+ * Work for the device before it is encoded: what is uploaded, in one piece, and the kernels that read it, in
+ * order.
  */
 
 import { type Call, CALL_BYTES, writeCall } from "./call_fields.ts";
@@ -46,7 +47,10 @@ export class WorkList {
   readonly dispatches: Dispatch[] = [];
   /** Parts of buffers that are set to 0 first. */
   readonly clears: Span[] = [];
-  /** Parts of buffers that are set to 0 when all else is done, so that nothing of what was computed stays behind. */
+  /**
+   * Parts of buffers that are set to 0 when all else is done, so that nothing of what was computed stays
+   * behind.
+   */
   readonly wipes: Span[] = [];
   #words = new Uint32Array(256);
   #numbers = new Float32Array(this.#words.buffer);
@@ -62,7 +66,7 @@ export class WorkList {
     return 4 * this.#length;
   }
 
-  /** What is uploaded. */
+  /** The words to upload. */
   data(): Uint32Array<ArrayBuffer> {
     return this.#words.subarray(0, this.#length);
   }

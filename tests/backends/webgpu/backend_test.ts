@@ -1,5 +1,5 @@
-// The webgpu backend by itself: that weights repeat to the bit, what is asked of the device, small buffers, arithmetic
-// that fails, and devices that fail.
+// The webgpu backend by itself: that weights repeat to the bit, what is asked of the device, small buffers,
+// arithmetic that fails, and devices that fail.
 
 import { BackendError, CapacityError, DeviceError, DynamicAttention } from "../../../mod.ts";
 import { acquireDevice, type GpuDevice, openDevice } from "../../../src/backends/webgpu/device.ts";
@@ -63,8 +63,8 @@ Deno.test({
     // The patch, and the wiping of what was kept for it.
     assertEquals([flush.submits, flush.maps, flush.bytesDown, flush.buffers], [2, 0, 0, 0]);
     assertLess(flush.bytesUp, changed * record + 4096);
-    // Rows of keys to where they are kept, and new ones to their places; the terms of the patch; the patch; the plan of
-    // a refresh, and the refresh.
+    // Rows of keys to where they are kept, and new ones to their places; the terms of the patch; the patch;
+    // the plan of a refresh, and the refresh.
     assertLess(flush.dispatches, 8);
     const state = 4 * RULE.heads * (29 + 2 * (RULE.valueDim + 2));
     const { hasTimestamps } = await acquireDevice();
@@ -241,7 +241,7 @@ Deno.test({
     assert(error.cause instanceof DeviceError);
     assertEquals(error.cause.reason, "lost");
     edit(live, model, random, 1);
-    // What was read before is known still, and the rest is computed from the rows.
+    // States that were read before are known still, and the rest is computed from the rows.
     const { output, bounds, pending } = await live.peek([0, 1, 2, 7]);
     assertGreater(pending, 0);
     rowsOf(output)[3].forEach((o, c) => assert(Math.abs(o - first[7][c]) < 1e-5));

@@ -1,5 +1,5 @@
-// Which devices are taken: those that keep what answers rest on. What a driver may do wrong is done to a device that does
-// not; what drivers a machine may have is tried in processes that see some of them only.
+// Which devices are taken: those that keep what answers rest on. What a driver may do wrong is done to a
+// device that does not; what drivers a machine may have is tried in processes that see some of them only.
 
 import { DeviceError, DynamicAttention } from "../../../mod.ts";
 import { Deadline, TimeoutError } from "../../../src/backends/webgpu/deadline.ts";
@@ -9,7 +9,7 @@ import { assert, assertEquals, assertRejects } from "../../../testing/assert.ts"
 import { GPU } from "../../backends_here.ts";
 import type { GraphicsState } from "../../../testing/webgpu_states.ts";
 
-/** What is done to a device. */
+/** Changes to a device. */
 interface Doctoring {
   /** Changes the text of shaders. */
   readonly code?: (code: string) => string;
@@ -213,7 +213,7 @@ Deno.test("webgpu: a deadline passes on what comes in time, and leaves no timer"
   await assertRejects(() => Promise.resolve().then(() => late.check("that")), TimeoutError);
 });
 
-/** What a process sees in which some drivers are hidden; it loads an engine from a file. */
+/** The view of a process in which some drivers are hidden; it loads an engine from a file. */
 async function stateWith(env: Record<string, string>, path: string): Promise<GraphicsState> {
   const program = new URL("../../../testing/webgpu_states.ts", import.meta.url).pathname;
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {

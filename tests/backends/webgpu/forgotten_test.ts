@@ -1,5 +1,5 @@
-// A row that is deleted is gone from a device, too: after a deletion and a flush no buffer that an engine holds has a number
-// of the row, or one that follows from it alone. All buffers are read back and searched.
+// A row that is deleted is gone from a device, too: after a deletion and a flush no buffer that an engine
+// holds has a number of the row, or one that follows from it alone. All buffers are read back and searched.
 
 import { BackendError, type FlushPolicy } from "../../../mod.ts";
 import type { KeyStore } from "../../../src/backends/host/key_store.ts";
@@ -61,7 +61,7 @@ async function bytesOf({ device }: GpuDevice, buffer: GPUBuffer): Promise<ArrayB
   return bytes;
 }
 
-/** What follows from planted numbers, one by one and from all of them, as float32. */
+/** Numbers that follow from planted ones, one by one and from all of them, as float32. */
 function tracesOf(rows: readonly Float32Array[]): Set<number> {
   const numbers = rows.flatMap((row) => [...row, Math.hypot(...row)]);
   const traces = numbers.flatMap((x) => [x, x / 2, 2 * x, x * x, x * x / 2, Math.sqrt(Math.abs(x)), 1 / x]);
@@ -99,8 +99,8 @@ function plant(random: Random, length: number, size: number): Float32Array<Array
 }
 
 /**
- * Queries that tell on a key: with the first every weight is 1, so that sums of one key are its value; with the second
- * scores are numbers of the keys.
+ * Queries that tell on a key: with the first every weight is 1, so that sums of one key are its value; with
+ * the second scores are numbers of the keys.
  */
 function queriesOf(random: Random, heads: number): Float32Array[] {
   const unit = Float32Array.from({ length: 3 * heads }, (_, c) => c % 3 === 0 ? 1 : 0);

@@ -1,6 +1,6 @@
-// Random edits on `webgpu` of the kinds that make records move on a device: masks whose rows grow with queries, keys so
-// heavy that rows note them by slot, rows of many moments, lost devices, moves and loads. Each answer is held against the
-// oracle as of its call. ATTUNE_LONG=1 runs many more seeds.
+// Random edits on `webgpu` of the kinds that make records move on a device: masks whose rows grow with
+// queries, keys so heavy that rows note them by slot, rows of many moments, lost devices, moves and loads.
+// Each answer is held against the oracle as of its call. ATTUNE_LONG=1 runs many more seeds.
 
 import { BackendError, DynamicAttention } from "../../../mod.ts";
 import { acquireDevice } from "../../../src/backends/webgpu/device.ts";

@@ -1,5 +1,6 @@
-// Engines on `webgpu` come to their ends: what was asked is answered, nothing is asked of the device afterwards, and all is
-// given back. And whatever fails at whichever step, a device that goes or memory that is not there, no answer is wrong.
+// Engines on `webgpu` come to their ends: what was asked is answered, nothing is asked of the device
+// afterwards, and all is given back. And whatever fails at whichever step, a device that goes or memory that
+// is not there, no answer is wrong.
 
 import { BackendError, CapacityError, DisposedError } from "../../../mod.ts";
 import { acquireDevice, type GpuDevice, openDevice } from "../../../src/backends/webgpu/device.ts";
@@ -57,7 +58,7 @@ Deno.test({
     await disposed;
     assertEquals([backend.traffic.buffers, backend.traffic.bufferBytes], [0, 0]);
     const asked = names.length;
-    // Whoever has the backend still is refused, too, and asks nothing of the device.
+    // Direct calls of the backend are refused, too, and ask nothing of the device.
     const none = new Uint32Array(0), rows = Uint32Array.of(0);
     const cohort = { queries: rows, since: NOTHING };
     for (

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertGreater } from "../../../testing/assert.ts"
 import { assertAccurate, rowsOf } from "../../../testing/accuracy.ts";
 import { GPU } from "../../backends_here.ts";
 import type { ModelKey, ModelRule } from "../../../testing/memory_model.ts";
-import { RULE, start, trafficOf } from "../../../testing/webgpu_engine.ts";
+import { RULE, saying, start, trafficOf } from "../../../testing/webgpu_engine.ts";
 
 /** Rows of many keys: all of them in reach, few, and for the first queries none. */
 const LONG_ROWS: readonly (readonly [string, ModelRule])[] = [
@@ -87,5 +87,32 @@ Deno.test({
     assertEquals(live.stats().rowsBuilt, rowsBuilt + 20 * RULE.heads);
     await live.dispose();
     assertEquals(backend.traffic.buffers, 0);
+  },
+});
+
+Deno.test({
+  name: "webgpu: reading one row asks the same of a device, however many others there are",
+  ...GPU,
+  async fn() {
+    const counts: number[][] = [];
+    for (const queries of [5, 200]) {
+      // Room for the parts of a few rows at a time.
+      const gpu = saying(await acquireDevice(), { largestBinding: 2 ** 15 });
+      const options = { onThreshold: "patch", lazyThreshold: Infinity } as const;
+      const { live, backend, random } = await start(RULE, () => Promise.resolve(gpu), options, {
+        queries,
+        keys: 2 * PART_TERMS + 10,
+      });
+      await live.read();
+      for (const more of [1, 2]) {
+        // The same slots, which lie in the same pages.
+        for (const slot of [0, 1, 2]) live.set(slot, random.row(36, more), random.row(10));
+        if (more === 1) await live.read([1]);
+      }
+      const { submits, dispatches, bytesUp, bytesDown } = await trafficOf(backend, () => live.read([1]));
+      counts.push([submits, dispatches, bytesUp, bytesDown]);
+      await live.dispose();
+    }
+    assertEquals(counts[1], counts[0]);
   },
 });

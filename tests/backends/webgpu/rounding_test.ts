@@ -1,5 +1,5 @@
-// What float32 does to rows on `webgpu`: each row by itself is as accurate as promised, also where a softcap saturates all
-// scores; and where nothing is pending its bound is no more than a few times what it is off by.
+// Rounding on `webgpu`: each row by itself is as accurate as promised, also where a softcap
+// saturates all scores; and where nothing is pending its bound is no more than a few times what it is off by.
 
 import { DynamicAttention } from "../../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../../src/numerics/reference.ts";

@@ -1,6 +1,6 @@
-// A head row has the same bits alone and in any company on `webgpu`: sums of many keys are cut into parts by the number of
-// key slots alone, and neither the batch, the page, the window of a dispatch nor the number of rows that are refreshed
-// together changes a bit. ATTUNE_LONG=1 runs more seeds.
+// A head row has the same bits alone and in any company on `webgpu`: sums of many keys are cut into parts by
+// the number of key slots alone, and neither the batch, the page, the window of a dispatch nor the number of
+// rows that are refreshed together changes a bit. ATTUNE_LONG=1 runs more seeds.
 
 import type { DynamicAttention, Matrix } from "../../../mod.ts";
 import { WebgpuBackend } from "../../../src/backends/webgpu/webgpu_backend.ts";
@@ -149,7 +149,8 @@ Deno.test({
       for (let row = 0; row < 3; row++) {
         assertEquals(bitsOf(found, row), bitsOf(expected, row), `${keys} keys`);
       }
-      // The ball around the values has its centre at the mean of a sample, which is drawn by the number of slots.
+      // The ball around the values has its centre at the mean of a sample, which is drawn by the number of
+      // slots.
       const isSampledAlike = Math.floor(keys / 128) === Math.floor((keys + slots.length) / 128);
       if (isSampledAlike) {
         assertEquals([...(await once.peek()).bounds], [...(await never.peek()).bounds], `${keys} keys`);

@@ -1,5 +1,5 @@
-// Edits, reads, moves between backends and devices that are lost in the middle: every answer that is given is exact as
-// of its call, and in the end no edit is missing. Seconds long; two minutes with ATTUNE_LONG=1.
+// Edits, reads, moves between backends and devices that are lost in the middle: every answer that is given is
+// exact as of its call, and in the end no edit is missing. Seconds long; two minutes with ATTUNE_LONG=1.
 
 import { BackendError, type BackendName, type DynamicAttention } from "../../../mod.ts";
 import { acquireDevice } from "../../../src/backends/webgpu/device.ts";

@@ -1,14 +1,15 @@
 /**
  * exp and the softcap, as text for shaders; WGSL's own are as exact as a driver likes.
  *
- * exp(s) = exp(r) · 2^k with k the nearest integer to s·log2 e and r = s − k·ln 2. ln 2 is split in three, of which k times
- * the first two is exact for |k| < 2^15, and what r is rounded by is kept, so that nearly all that is lost is the last
- * rounding: for |s| ≤ 22,000 exp is off by at most 1.5 · 2^−24 · (1 + |s|·2^−12) of itself. Whole powers of two are taken
- * off in the exponent field, which is exact, and so a weight under one shift is the weight under another times a power of
- * two. Scores count as at most 2^21 either way.
+ * exp(s) = exp(r) · 2^k with k the nearest integer to s·log2 e and r = s − k·ln 2. ln 2 is split in three, of
+ * which k times the first two is exact for |k| < 2^15, and what r is rounded by is kept, so that nearly all
+ * that is lost is the last rounding: for |s| ≤ 22,000 exp is off by at most 1.5 · 2^−24 · (1 + |s|·2^−12) of
+ * itself. Whole powers of two are taken off in the exponent field, which is exact, and so a weight under one
+ * shift is the weight under another times a power of two. Scores count as at most 2^21 either way.
  *
- * Scores, scale, softcap and what lies between are two floats each, so that rounding a score to one, which would be off by
- * 2^−24·|s|, is no part of a weight. Arguments of the softcap count as at most 2^64 either way. No division is used: a reciprocal is Newton's, from the bits of its argument.
+ * Scores, scale, softcap and what lies between are two floats each, so that rounding a score to one, which
+ * would be off by 2^−24·|s|, is no part of a weight. Arguments of the softcap count as at most 2^64 either
+ * way. No division is used: a reciprocal is Newton's, from the bits of its argument.
  */
 
 import { EMPTY_SHIFT, HEAVY_POWERS } from "../record_layout.ts";

@@ -1,15 +1,18 @@
 /**
- * What rounding does to the sums of a row, as text for a shader, in float32, u = 2^−24.
+ * Bounds on the rounding of a row's sums, as text for a shader, in float32, u = 2^−24.
  *
- * With k terms in a chunk, p = Σ|a_t|·‖v_t‖∞ (for the mass Σ|a_t|) and P ≥ every partial sum of the row, the bound grows by
+ * With k terms in a chunk, p = Σ|a_t|·‖v_t‖∞ (for the mass Σ|a_t|) and P ≥ every partial sum of the row, the
+ * bound grows by
  *
- *     plain    (k+1)·u·p + 8u²·P      k multiply-adds from 0, then one addition in two floats, off by 2u² of the result
- *     exact    4(k+1)²·u²·P           each product and each addition leaves at most u·P for the low part, which never
- *                                     exceeds (2k+1)·u·P and is rounded 2k times
+ *     plain             (k+1)·u·p + 8u²·P
+ *     exact             4(k+1)²·u²·P
  *     no compensation   (k+1)·u·p + 2u·P
  *
- * and by (k+1)·2^−120 for what is flushed to 0. A build is exact where a term is a quarter of its row or more, or where
- * there are few; a patch always is. The factor KEEP_UP pays for the rounding of the bound itself.
+ * where plain is k multiply-adds from 0 and one addition in two floats, off by 2u² of the result; each
+ * product and each addition of an exact chunk leaves at most u·P for the low part, which never exceeds
+ * (2k+1)·u·P and is rounded 2k times. It grows by (k+1)·2^−120 more for what is flushed to 0. A build is
+ * exact where a term is a quarter of its row or more, or where there are few; a patch always is. The factor
+ * KEEP_UP pays for the rounding of the bound itself.
  */
 
 export const ROUNDING_CONSTANTS = /* wgsl */ `
@@ -17,7 +20,7 @@ const ROUNDING = 5.9604644775390625e-8;
 const EXACT_ROUNDING = 1.4210854715202004e-14;
 const TWO_FLOAT_ROUNDING = 2.842170943040401e-14;
 const FLUSHED = 7.52316384526264e-37;
-/** What a row loses that is moved so far that its sums vanish. */
+/** The loss of a row that is moved so far that its sums vanish. */
 const VANISHING = 1.1754943508222875e-38;
 `;
 

@@ -1,6 +1,6 @@
 /**
- * The rows that a kernel is about, as text for a shader with `list` and `call`: those of a list, or a batch of those that
- * a patch has flagged, which are a count a head and then a list a head.
+ * The rows that a kernel is about, as text for a shader with `list` and `call`: those of a list, or a batch
+ * of those that a patch has flagged, which are a count a head and then a list a head.
  */
 
 export const LISTED_ROWS = /* wgsl */ `
@@ -19,7 +19,10 @@ fn slotOf(head: u32, row: u32) -> u32 {
   return list[call.listFirst + head * call.listStride + call.rowFirst + row];
 }
 
-/** Where the state begins that a row is summed in, or a part of it where there are several, which have a table of their own. */
+/**
+ * Where the state begins that a row is summed in, or a part of it where there are several, which have a table
+ * of their own.
+ */
 fn baseOf(part: u32, row: u32, slot: u32, head: u32) -> u32 {
   let record = select(part * call.batchRows + row, slot - call.slotBase, call.partCount <= 1u);
   return (record * call.heads + head) * call.stateWords;

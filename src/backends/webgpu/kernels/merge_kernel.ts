@@ -1,10 +1,10 @@
 /**
- * Makes one state of the states of a row's parts, as text for a shader: a workgroup a head row. The parts are set to 0, so
- * that nothing of them stays behind.
+ * Makes one state of the states of a row's parts, as text for a shader: a workgroup a head row. The parts are
+ * set to 0, so that nothing of them stays behind.
  *
- * The largest shift is that of the row; sums under a smaller one are multiplied by a power of two. Adding the two floats
- * of a part is two additions in two floats, each off by at most 8u²·P, where P ≥ every partial sum; with k parts that
- * hold keys the bound grows by 16k·u²·P + (2k+1)·2^−120. A single such part is copied.
+ * The largest shift is that of the row; sums under a smaller one are multiplied by a power of two. Adding the
+ * two floats of a part is two additions in two floats, each off by at most 8u²·P, where P ≥ every partial
+ * sum; with k parts that hold keys the bound grows by 16k·u²·P + (2k+1)·2^−120. A single such part is copied.
  */
 
 import { callStruct } from "../call_fields.ts";

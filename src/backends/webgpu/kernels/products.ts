@@ -1,8 +1,8 @@
 /**
  * The two products, which are nearly all of the work, and what lies between them, as text for a shader.
  *
- * A score is one thread's chain of d multiply-adds in order of columns, whatever tile it is in; so its bits depend on
- * the query and the key alone.
+ * A score is one thread's chain of d multiply-adds in order of columns, whatever tile it is in; so its bits
+ * depend on the query and the key alone.
  */
 
 /** Columns that are in workgroup memory at a time. */
@@ -12,19 +12,24 @@ export const PRODUCTS = /* wgsl */ `
 /** Columns of a tile of queries and keys, and of a tile of values. */
 const DEPTH = ${TILE_DEPTH}u;
 
-/** Queries by column and row, then sums by row and column; keys by column and key, then values by term and column. */
+/**
+ * Queries by column and row, then sums by row and column; keys by column and key, then values by term and
+ * column.
+ */
 var<workgroup> left: array<f32, 512>;
 var<workgroup> right: array<f32, 512>;
 /** By row and key: the bits of a score, or FORBIDDEN. */
 var<workgroup> scores: array<u32, 1024>;
-/** By row and key: what the score is rounded by, until it gives way to the weight; that of a heavy key stays. */
+/**
+ * By row and key: what the score is rounded by, until it gives way to the weight; that of a heavy key stays.
+ */
 var<workgroup> weights: array<f32, 1024>;
 var<workgroup> rowSlot: array<u32, 32>;
 /** Where a row's state begins. */
 var<workgroup> rowBase: array<u32, 32>;
 var<workgroup> rowShift: array<i32, 32>;
 var<workgroup> rowCeiling: array<i32, 32>;
-/** What the sums of a row are multiplied by before the next chunk is added. */
+/** The factor of a row's sums before the next chunk is added. */
 var<workgroup> rowFactor: array<f32, 32>;
 var<workgroup> rowExact: array<u32, 32>;
 /** Which of the keys of a tile are heavy to a row, a bit for each. */
@@ -127,8 +132,8 @@ fn putProducts(at: u32, products: vec4f) {
 }
 
 /**
- * The bits of the score of a pair, of which there is the product; FORBIDDEN where a mask or the positions say so, or there
- * is no key.
+ * The bits of the score of a pair, of which there is the product; FORBIDDEN where a mask or the positions say
+ * so, or there is no key.
  */
 fn scoreOf(at: u32, keyBase: u32, term: u32, head: u32) -> u32 {
   let row = at / KEYS;
@@ -163,7 +168,10 @@ fn scoreOf(at: u32, keyBase: u32, term: u32, head: u32) -> u32 {
   return bitcast<u32>(score.high);
 }
 
-/** Weights from scores: exp(s) · 2^−shift, 0 where a pair is forbidden or its weight too small; heavy keys are noted. */
+/**
+ * Weights from scores: exp(s) · 2^−shift, 0 where a pair is forbidden or its weight too small; heavy keys are
+ * noted.
+ */
 fn weighTile(thread: u32, keys: u32) {
   for (var at = thread; at < ROWS * KEYS; at += THREADS) {
     let row = at / KEYS;
@@ -241,7 +249,9 @@ fn putSums(at: u32, sums: vec2f) {
   left[at + 1u] = sums.y;
 }
 
-/** Adds to one sum of a row the plain sum of a chunk, or, where the row asks for it, each product by itself. */
+/**
+ * Adds to one sum of a row the plain sum of a chunk, or, where the row asks for it, each product by itself.
+ */
 fn addColumn(plain: f32, row: u32, column: u32, inTile: u32, count: u32, pairs: u32) {
   let base = rowBase[row];
   if (base == NO_SLOT) {

@@ -1,14 +1,16 @@
 /**
- * The kernel that keeps rows, as text for a shader: scores, weights and sums of 32 rows of one head with tiles of 32
- * keys in workgroup memory, in one pass over the keys and without an m × n matrix. It builds rows from scratch,
- * patches them, or writes down scores; whichever it does, a pair's score and weight come from the same lines.
+ * The kernel that keeps rows, as text for a shader: scores, weights and sums of 32 rows of one head with
+ * tiles of 32 keys in workgroup memory, in one pass over the keys and without an m × n matrix. It builds rows
+ * from scratch, patches them, or writes down scores; whichever it does, a pair's score and weight come from
+ * the same lines.
  *
- * Where there are many keys they are cut into parts, each with a workgroup and a state of its own, so that a device with
- * many processors has something to do for a single row, too; `merge_kernel.ts` makes one state of them.
+ * Where there are many keys they are cut into parts, each with a workgroup and a state of its own, so that a
+ * device with many processors has something to do for a single row, too; `merge_kernel.ts` makes one state of
+ * them.
  *
- * A *term* is a record of a key that is added or taken out. The terms of a value that changed and nothing else are a
- * *pair*: neighbours with one score. A workgroup is 64 threads; in the products each has a tile of its own, otherwise
- * thread t speaks of row t.
+ * A *term* is a record of a key that is added or taken out. The terms of a value that changed and nothing
+ * else are a *pair*: neighbours with one score. A workgroup is 64 threads; in the products each has a tile of
+ * its own, otherwise thread t speaks of row t.
  */
 
 import { callStruct } from "../call_fields.ts";
@@ -23,7 +25,7 @@ import { twoFloats } from "./two_floats.ts";
 /** Rows and keys of a tile. */
 export const TILE_ROWS = 32, TILE_KEYS = 32;
 
-/** What the kernel is compiled for. */
+/** The task that the kernel is compiled for. */
 export type RowsMode = "build" | "patch" | "score";
 
 /** The shader. */
@@ -80,7 +82,10 @@ const HEAVY_KEYS = ${HEAVY_KEYS}u;
 const SUMS = ${record.SUMS}u;
 const OPEN_CEILING = ${record.OPEN_CEILING};
 const FORBIDDEN = ${record.FORBIDDEN_BITS}u;
-/** Biases count as at most this much either way, so that no sum with a score overflows; such rows are steep in any case. */
+/**
+ * Biases count as at most this much either way, so that no sum with a score overflows; such rows are steep in
+ * any case.
+ */
 const MOST_BIAS = 0x1p126f;
 /** Weights below 2^−125 are 0. */
 const SMALLEST_POWER = -125;
@@ -89,7 +94,9 @@ const DISTRUSTED = 1e38;
 `;
 }
 
-/** Moves a row to the largest power among its scores: all that it holds times a power of two, which is exact. */
+/**
+ * Moves a row to the largest power among its scores: all that it holds times a power of two, which is exact.
+ */
 const RAISE_SHIFT = /* wgsl */ `
 fn raiseShift(row: u32, keys: u32) {
   var power = EMPTY_SHIFT;
@@ -112,7 +119,10 @@ fn raiseShift(row: u32, keys: u32) {
 }
 `;
 
-/** Heavy keys come and go in the order of their terms; a row with too many loses its trust. They have no part in its sums. */
+/**
+ * Heavy keys come and go in the order of their terms; a row with too many loses its trust. They have no part
+ * in its sums.
+ */
 const HEAVY = /* wgsl */ `
 fn noteHeavy(row: u32, count: u32, pairs: u32) {
   let heavy = atomicLoad(&rowHeavy[row]);

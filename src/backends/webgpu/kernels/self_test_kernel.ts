@@ -1,6 +1,7 @@
 /**
- * What a device is asked before it is trusted, as text for a shader. The list has three numbers for each thread, a, b and s;
- * behind them the kernel writes what a sequence comes to after `termEnd` rounds of a loop.
+ * Questions to a device before it is trusted, as text for a shader. The list has three numbers for each
+ * thread, a, b and s; behind them the kernel writes what a sequence comes to after `termEnd` rounds of a
+ * loop.
  */
 
 import { callStruct } from "../call_fields.ts";
@@ -55,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     chain = fma(asked(at + step, 0u), asked(at + step, 1u), chain);
   }
   found[goal + 9u] = chain;
-  // What is below the normal range may come out as 0, and as nothing else.
+  // Numbers below the normal range may come out as 0, and as nothing else.
   found[goal + 10u] = opaque(a * 0x1p-128f);
   found[goal + 11u] = opaque(a * opaque(0x1p-126f) * opaque(0x1p-30f));
   if (at == 0u) {

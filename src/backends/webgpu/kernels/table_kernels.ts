@@ -1,6 +1,7 @@
 /**
- * The small kernels around the rows, as text for shaders: `move` copies records between tables, `bias` writes what a
- * mask adds to the scores of a changed query, and `plan` says how many workgroups refresh what a patch has flagged.
+ * The small kernels around the rows, as text for shaders: `move` copies records between tables, `bias` writes
+ * what a mask adds to the scores of a changed query, and `plan` says how many workgroups refresh what a patch
+ * has flagged.
  */
 
 import { callStruct } from "../call_fields.ts";
@@ -66,7 +67,9 @@ fn main(
 }
 `;
 
-/** Flagged rows go in batches; each has its workgroups in the plans, for builds of `parts` parts at a time. */
+/**
+ * Flagged rows go in batches; each has its workgroups in the plans, for builds of `parts` parts at a time.
+ */
 export const PLAN = /* wgsl */ `
 ${callStruct()}
 @group(0) @binding(0) var<uniform> call: Call;

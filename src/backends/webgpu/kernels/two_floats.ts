@@ -1,9 +1,10 @@
 /**
- * Sums in two floats, as text for shaders. What one addition drops is kept beside the sum (Knuth's TwoSum, as DWPlusFP
- * of Joldes, Muller and Popescu, 2017), and likewise what a product is rounded by (Dekker's product).
+ * Sums in two floats, as text for shaders. What one addition drops is kept beside the sum (Knuth's TwoSum, as
+ * DWPlusFP of Joldes, Muller and Popescu, 2017), and likewise what a product is rounded by (Dekker's
+ * product).
  *
- * A compiler that takes float32 for real numbers sees that nothing is ever dropped. So intermediate results go through
- * `opaque`, which changes no bit, but by a number that only the call knows.
+ * A compiler that takes float32 for real numbers sees that nothing is ever dropped. So intermediate results
+ * go through `opaque`, which changes no bit, but by a number that only the call knows.
  */
 
 /** WGSL; `isCompensated` false adds plainly, for devices on which this does not work. */
@@ -20,7 +21,7 @@ fn opaque(x: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(x) ^ call.zero);
 }
 
-/** What held + term is off by its rounded sum. */
+/** The exact sum held + term minus its rounded one. */
 fn dropped(held: f32, term: f32, sum: f32) -> f32 {
   let taken = opaque(sum - held);
   let kept = opaque(sum - taken);
@@ -44,14 +45,14 @@ fn addTerm(held: TwoFloats, term: f32) -> TwoFloats {
   return settled(sum, opaque(held.low + dropped(held.high, term, sum)));
 }
 
-/** What is left of x beyond its first 12 bits. */
+/** The rest of x beyond its first 12 bits. */
 fn beyond(x: f32) -> f32 {
   return x - bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
 }
 
 /**
- * a · b, and what the product is rounded by: the sum of four products of 12 bits, which are exact, so that no device has
- * to have a multiply-add that rounds once.
+ * a · b, and what the product is rounded by: the sum of four products of 12 bits, which are exact, so that no
+ * device has to have a multiply-add that rounds once.
  */
 fn productOf(a: f32, b: f32) -> TwoFloats {
   let product = opaque(a * b);
