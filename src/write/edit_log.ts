@@ -223,16 +223,19 @@ export class EditLog implements RowSource {
     if (needed <= this.#slots.length) return;
     const capacity = Math.max(FIRST_CAPACITY, needed, 2 * this.#slots.length), width = this.#width;
     const bytes = capacity * (ENTRY_BYTES + 4 * width);
-    // Memory may be refused: nothing is replaced before all of it is there.
-    CapacityError.guard("edit", `${capacity} pending rows`, bytes, () => {
-      const slots = grown(this.#slots, new Uint32Array(capacity));
-      const live = grown(this.#live, new Uint8Array(capacity));
-      const inserted = grown(this.#inserted, new Uint8Array(capacity));
-      const positions = grown(this.#positions, new Float64Array(capacity));
-      const rows = grown(this.#rows, new Float32Array(capacity * width));
-      [this.#slots, this.#live, this.#inserted] = [slots, live, inserted];
-      [this.#positions, this.#rows] = [positions, rows];
-    });
+    // Memory may be refused: nothing is moved before all of it is there.
+    const room = CapacityError.guard("edit", `${capacity} pending rows`, bytes, () => ({
+      slots: new Uint32Array(capacity),
+      live: new Uint8Array(capacity),
+      inserted: new Uint8Array(capacity),
+      positions: new Float64Array(capacity),
+      rows: new Float32Array(capacity * width),
+    }));
+    this.#slots = moved(this.#slots, room.slots);
+    this.#live = moved(this.#live, room.live);
+    this.#inserted = moved(this.#inserted, room.inserted);
+    this.#positions = moved(this.#positions, room.positions);
+    this.#rows = moved(this.#rows, room.rows);
   }
 
   #dropIfUndone(slot: number): void {
@@ -263,7 +266,8 @@ export class EditLog implements RowSource {
   }
 }
 
-function grown<Numbers extends Uint32Array | Uint8Array | Float64Array | Float32Array>(
+/** Copies numbers to a longer array and wipes them where they were. */
+function moved<Numbers extends Uint32Array | Uint8Array | Float64Array | Float32Array>(
   from: Numbers,
   to: Numbers,
 ): Numbers {

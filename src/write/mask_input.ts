@@ -151,8 +151,7 @@ function writeBias(
   offset: number,
 ): void {
   if (kind !== null && kind !== "Uint8Array" && !kind.startsWith("Float")) {
-    const article = /^[AEIOU]/.test(kind) ? "an" : "a";
-    throw new InputError(operation, `${name} has whole numbers in ${article} ${kind}`, KINDS);
+    throw new InputError(operation, `${name} has the whole numbers of ${kind}`, KINDS);
   }
   const isTruth = kind === "Uint8Array";
   for (let at = 0; at < length; at++) {

@@ -14,6 +14,7 @@ import {
   makeMaskedEngine,
   outcomeOf,
 } from "../../testing/bad_calls.ts";
+import { BACKENDS } from "../backends_here.ts";
 
 const MASKED_CASES: readonly Case[] = [
   [
@@ -168,3 +169,24 @@ Deno.test("a mask that throws loses no edit", async () => {
     assertEquals(await readAtLast(live), await twin.read());
   }
 });
+
+for (const backend of BACKENDS) {
+  Deno.test(`a mask of bytes answers as one of booleans on ${backend}, not as one that is added`, async () => {
+    const options = {
+      query: [[1, 0], [0, 1]],
+      key: [[1, 0], [0, 1], [2, 2]],
+      value: [[1], [2], [4]],
+      backend,
+    };
+    const bytes = [Uint8Array.of(1, 0, 1), Uint8Array.of(0, 0, 0)];
+    const truth = bytes.map((row) => Array.from(row, (byte) => byte === 1));
+    const expected = await attention({ ...options, mask: truth });
+    for (const mask of [bytes, { data: Uint8Array.of(1, 0, 1, 0, 0, 0), shape: [2, 3] as const }]) {
+      assertEquals(await attention({ ...options, mask }), expected);
+      await using live = await DynamicAttention.create({ ...options, mask });
+      live.setValue(1, [100]);
+      assertEquals(await live.read(), expected);
+      assertEquals((await live.logSumExp()).data[1], -Infinity);
+    }
+  });
+}

@@ -370,4 +370,35 @@ Deno.test("a list that edits while it is read as rows leaves an answer of rows t
   const first = await live.read(more).catch((error) => error);
   assertEquals(first, await twin.read([1, 0]));
   assertEquals(await live.read(), await twin.read());
+  // One that was read already is gone when the next one has been.
+  const late = [0, 1];
+  Object.defineProperty(late, 1, { get: () => (live.deleteQuery(0), 1) });
+  await assertRejects(() => live.read(late), SlotError, "query slot 0 is not live");
+  twin.deleteQuery(0);
+  assertEquals(await live.read(), await twin.read());
+});
+
+Deno.test("−0 is slot 0, head 0, column 0 and position 0", async () => {
+  const options = { ...OPTIONS, causal: true, keyPositions: [0, 1, 2], queryPositions: [5] };
+  await using live = await DynamicAttention.create({
+    ...options,
+    window: [-0, Infinity],
+    keyPositions: [-0, 1, 2],
+  });
+  await using twin = await DynamicAttention.create({ ...options, window: [0, Infinity] });
+  const act = (engine: DynamicAttention, zero: number) => {
+    engine.setKey(zero, [3, 4]);
+    engine.addToKey(zero, zero, 0.5);
+    return [
+      ...engine.edit([{ kind: "delete", slot: zero }]),
+      engine.insert([1, 1], [7], { position: zero }),
+      engine.insertQuery([2, 1], { position: zero }),
+    ];
+  };
+  const slots = act(live, -0);
+  assertEquals(slots, act(twin, 0));
+  assert(slots.every((slot) => !Object.is(slot, -0)), `${slots}`);
+  assertEquals(await live.weights(-0, { head: -0 }), await twin.weights(0));
+  assertEquals(await live.readEntry(-0, -0), await twin.readEntry(0, 0));
+  assertEquals(await live.save(), await twin.save());
 });

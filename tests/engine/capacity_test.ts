@@ -3,7 +3,7 @@
 import { attention, CapacityError, DynamicAttention } from "../../mod.ts";
 import { RowStates } from "../../src/backends/host/row_states.ts";
 import { RowStore } from "../../src/backends/host/row_store.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";
 
 for (const backend of BACKENDS) {
@@ -92,3 +92,78 @@ for (const backend of BACKENDS) {
     }
   });
 }
+
+/** Makes arrays of one class and some lengths refuse to be allocated, for as long as a call takes. */
+function refusing<T>(
+  name: "Float32Array" | "Float64Array" | "Uint8Array",
+  lengths: readonly number[],
+  call: () => T,
+): T {
+  const Original = globalThis[name];
+  const scope = globalThis as Record<string, unknown>;
+  scope[name] = new Proxy(Original, {
+    construct(target, [length, ...others], newTarget) {
+      if (lengths.includes(length)) throw new RangeError("Array buffer allocation failed");
+      return Reflect.construct(target, [length, ...others], newTarget === scope[name] ? target : newTarget);
+    },
+  });
+  try {
+    return call();
+  } finally {
+    scope[name] = Original;
+  }
+}
+
+Deno.test("capacity: memory that is refused in the middle of an edit leaves everything as it was", async () => {
+  const rows = (count: number, columns: number) =>
+    Array.from({ length: count }, (_, i) => Array.from({ length: columns }, (_, c) => Math.sin(i + c)));
+  // Rows of 13 numbers, and logs that hold 4, then 8, then 16 of them.
+  const make = () =>
+    DynamicAttention.create({
+      query: rows(2, 7),
+      key: rows(3, 7),
+      value: rows(3, 6),
+      backend: "array",
+      lazyThreshold: Infinity,
+    });
+  const [key] = rows(1, 7), [value] = rows(1, 6);
+  const calls: readonly (readonly [string, number, (live: DynamicAttention) => unknown])[] = [
+    ["insert", 4, (live) => live.insert(key, value)],
+    ["insertQuery", 4, (live) => live.insertQuery(key)],
+    ["delete", 4, (live) => live.delete(0)],
+    ["setKey", 4, (live) => live.setKey(0, key)],
+    ["edit", 4, (live) => live.edit([{ kind: "insert", key, value }, { kind: "insert", key, value }])],
+    ["insert, when there are 16 slots", 13, (live) => live.insert(key, value)],
+  ];
+  for (const [what, before, call] of calls) {
+    for (const name of ["Float32Array", "Float64Array", "Uint8Array"] as const) {
+      await using live = await make();
+      await using twin = await make();
+      for (const engine of [live, twin]) {
+        for (let more = 0; more < before; more++) {
+          engine.insert(key, value);
+          if (what === "insertQuery") engine.insertQuery(key);
+        }
+      }
+      const lengths = [8, 16, 32, 8 * 13, 16 * 13, 32 * 13, 8 * 7];
+      let refused = false;
+      refusing(name, lengths, () => {
+        try {
+          call(live);
+        } catch (error) {
+          assertInstanceOf(error, CapacityError, `${what}, ${name}`);
+          refused = true;
+        }
+      });
+      if (!refused) call(twin);
+      assertEquals([...live.keySlots()], [...twin.keySlots()], `${what}, ${name}`);
+      for (const slot of twin.keySlots()) assertEquals(live.getKey(slot), twin.getKey(slot));
+      for (let more = 0; more < 9; more++) assertEquals(live.insert(key, value), twin.insert(key, value));
+      assertEquals([live.insertQuery(key), live.stats().pending], [
+        twin.insertQuery(key),
+        twin.stats().pending,
+      ]);
+      assertEquals(await live.read(), await twin.read(), `${what}, ${name}`);
+    }
+  }
+});

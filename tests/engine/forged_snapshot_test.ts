@@ -368,6 +368,82 @@ Deno.test("sums that are no numbers are refused where they would be read", async
   }
 });
 
+/** A snapshot whose rows have key 5 for a heavy one, which came when they were there already. */
+async function heavyFile(backend: BackendName): Promise<Uint8Array<ArrayBuffer>> {
+  const random = new Random(21);
+  await using live = await DynamicAttention.create({
+    query: Array.from({ length: 3 }, () => Array.from(random.row(HEADS * HEAD_DIM), (x) => 1 + x * x)),
+    key: random.rows(8, KV_HEADS * HEAD_DIM),
+    value: random.rows(8, KV_HEADS * VALUE_DIM),
+    heads: HEADS,
+    kvHeads: KV_HEADS,
+    causal: { offset: 6 },
+    backend,
+    onThreshold: "patch",
+  });
+  live.setKey(5, new Array(KV_HEADS * HEAD_DIM).fill(60));
+  await live.flush();
+  return await live.save();
+}
+
+/** The first row of a file that has a heavy key; its number counts heads. */
+function heavyRow(content: Forgery, backend: BackendName): number {
+  const row = content.tensors[`${backend}.heavyCount`].data.findIndex((count) => count > 0);
+  assert(row >= 0, "there is no heavy key");
+  return row;
+}
+
+Deno.test("what a state says of heavy keys is compared with them", async (t) => {
+  for (const backend of BACKENDS) {
+    const bytes = await heavyFile(backend);
+    const forgeries: Readonly<Record<string, (content: Forgery, row: number) => void>> = {
+      "a score that is another": ({ tensors }, row) => tensors[`${backend}.heavyScores`].data[row * 8] += 1,
+      "a score without end": ({ tensors }, row) => tensors[`${backend}.heavyScores`].data[row * 8] = Infinity,
+      "a score that is none": ({ tensors }, row) => tensors[`${backend}.heavyScores`].data[row * 8] = NaN,
+      "another slot": ({ tensors }, row) => tensors[`${backend}.heavySlots`].data[row * 8] = 0,
+      "none at all": ({ tensors }, row) => {
+        tensors[`${backend}.heavyCount`].data[row] = 0;
+        tensors[`${backend}.heavySlots`].data[row * 8] = 0;
+        tensors[`${backend}.heavyScores`].data[row * 8] = 0;
+      },
+      "one that is out of reach": ({ tensors }) => tensors["key.positions"].data[5] = 7.5,
+    };
+    for (const [what, change] of Object.entries(forgeries)) {
+      await t.step(`${backend}: ${what}`, async () => {
+        const forged = await forge(bytes, (content) => change(content, heavyRow(content, backend)));
+        await assertRejects(() => DynamicAttention.load(forged), FormatError, "DynamicAttention.load: ");
+      });
+    }
+    if (backend === "array") continue;
+    await t.step(`${backend}: a ceiling below a key that is in the sums`, async () => {
+      const forged = await forge(bytes, (content) => {
+        const { data } = content.tensors[`${backend}.ceiling`];
+        data.forEach((ceiling, row) => {
+          if (Number.isFinite(ceiling)) data[row] = ceiling - 12;
+        });
+      });
+      await assertRejects(() => DynamicAttention.load(forged), FormatError, "is not that of the keys");
+    });
+    await t.step(`${backend}: a ceiling above the heavy keys`, async () => {
+      const forged = await forge(bytes, (content) => {
+        content.tensors[`${backend}.ceiling`].data[heavyRow(content, backend)] += 4000;
+      });
+      await assertRejects(() => DynamicAttention.load(forged), FormatError, "is not that of the keys");
+    });
+    await t.step(`${backend}: a key beyond what the file calls the largest`, async () => {
+      const forged = await forge(bytes, ({ tensors }) => tensors.key.data[0] = 3e38);
+      await assertRejects(() => DynamicAttention.load(forged), FormatError, "tensor norms has ");
+    });
+    await t.step(`${backend}: a value beyond what the file calls the largest`, async () => {
+      const forged = await forge(bytes, ({ tensors }) => {
+        tensors.value.data[0] = 3e38;
+        tensors[`${backend}.radii`].data.fill(1e39);
+      });
+      await assertRejects(() => DynamicAttention.load(forged), FormatError, "tensor magnitudes has ");
+    });
+  }
+});
+
 /** A sealed file of a header as text. */
 async function sealedFile(header: string, data = new Uint8Array(0)): Promise<Uint8Array<ArrayBuffer>> {
   const file = rawFile(header.padEnd(Math.ceil(header.length / 8) * 8), data);

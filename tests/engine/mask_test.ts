@@ -223,6 +223,108 @@ Deno.test("without a mask there is no bias", () => {
   assertEquals(maskQueries(null, entriesOf([1]), scopeOf([1], [0])).bias, null);
 });
 
+Deno.test("bytes of 1 and 0 say which pairs may attend, in every form", async (t) => {
+  const first = Uint8Array.of(1, 0, 1),
+    second = Uint8Array.of(0, 0, 1),
+    all = Uint8Array.of(1, 0, 1, 0, 0, 1);
+  const none = new Uint8Array(6), shape = [2, 3] as const;
+  const forms: readonly (readonly [name: string, mask: MaskInput])[] = [
+    ["rows", [first, second]],
+    ["by shape", { data: all, shape }],
+    ["a list of one matrix of rows", [[first, second]]],
+    ["a list of one matrix by shape", [{ data: all, shape }]],
+    ["a view of a larger buffer", { data: Uint8Array.of(9, ...all, 9).subarray(1, 7), shape }],
+    ["a row of bytes and one of booleans", [first, [false, false, true]]],
+    ["an array-like of rows", { length: 2, 0: first, 1: second }],
+    ["a head of bytes and one of numbers", [{ data: all, shape }, [[0, 1, 2], [3, 4, 5]]]],
+  ];
+  for (const [name, mask] of forms) {
+    await t.step(name, () => assertEquals(answersOf(maskOf(mask), 0), [[0, NO, 0], [NO, NO, 0]]));
+  }
+  assertEquals(answersOf(maskOf([{ data: none, shape }, { data: all, shape }]), 0), [[NO, NO, NO], [
+    NO,
+    NO,
+    NO,
+  ]]);
+});
+
+Deno.test("other bytes, and other typed arrays of whole numbers, are refused and say what is meant", async (t) => {
+  const shape = [2, 3] as const;
+  const bad: readonly (readonly [name: string, mask: unknown, message: string])[] = [
+    [
+      "a byte of 2",
+      { data: Uint8Array.of(1, 0, 2, 0, 0, 1), shape },
+      "create: mask has 2 at index 2, expected 1, which lets",
+    ],
+    [
+      "a byte of 255 in a row",
+      [Uint8Array.of(1, 0, 1), Uint8Array.of(0, 255, 1)],
+      "create: mask has 255 at index 4",
+    ],
+    [
+      "signed bytes",
+      { data: new Int8Array(6), shape },
+      "create: mask has the whole numbers of Int8Array, expected booleans",
+    ],
+    [
+      "clamped bytes",
+      { data: new Uint8ClampedArray(6), shape },
+      "create: mask has the whole numbers of Uint8ClampedArray",
+    ],
+    ["words", { data: new Int32Array(6), shape }, "create: mask has the whole numbers of Int32Array"],
+    ["words in a row", [[0, 0, 0], new Uint16Array(3)], "create: mask has the whole numbers of Uint16Array"],
+    ["bigints", { data: new BigInt64Array(6), shape }, "create: mask.data is an object (BigInt64Array)"],
+    ["bigints in a row", [new BigInt64Array(3), [0, 0, 0]], "create: mask[0] is an object (BigInt64Array)"],
+    [
+      "a flat array of bytes",
+      Uint8Array.of(1, 0, 1, 0, 0, 1),
+      "create: mask is an object (Uint8Array), expected { data",
+    ],
+    ["below float32", [[0, 0, -1e39], [0, 0, 0]], "create: mask has -1e+39 at index 2"],
+    [
+      "the lowest number there is",
+      { data: [0, 0, 0, 0, 0, -Number.MAX_VALUE], shape },
+      "create: mask has -1.797",
+    ],
+    [
+      "a field more",
+      { data: [0, 0, 0, 0, 0, 0], shape, dtype: "bool" },
+      'create: mask field "dtype" is unknown',
+    ],
+  ];
+  for (const [name, mask, message] of bad) {
+    await t.step(name, () => {
+      const error = assertThrows(() => toMask("create", mask as MaskInput, 2, 2, 3), InputError);
+      assert(error.message.startsWith(message), error.message);
+    });
+  }
+});
+
+Deno.test("the entries of a mask are read once", () => {
+  const reads = new Map<string, number>();
+  const watched = <T extends object>(name: string, target: T): T =>
+    new Proxy(target, {
+      get(target, key, receiver) {
+        if (typeof key === "string") reads.set(`${name}.${key}`, (reads.get(`${name}.${key}`) ?? 0) + 1);
+        return Reflect.get(target, key, receiver);
+      },
+    });
+  const rows = (name: string) =>
+    watched(name, [watched(`${name}0`, [0, 1, 2]), watched(`${name}1`, [3, 4, 5])]);
+  const inputs: MaskInput[] = [
+    rows("a"),
+    watched("b", [rows("c"), rows("d")]),
+    watched("e", {
+      data: watched("f", [0, 1, 2, 3, 4, 5]),
+      shape: watched("g", [2, 3]) as unknown as [number, number],
+    }),
+    watched("h", [watched("i", { data: watched("j", [0, 1, 2, 3, 4, 5]), shape: [2, 3] as const })]),
+  ];
+  for (const input of inputs) assertEquals(answersOf(maskOf(input), 0), [[0, 1, 2], [3, 4, 5]]);
+  assertEquals([...reads].filter(([, count]) => count !== 1), []);
+  assert(reads.size > 40, `${reads.size} reads`);
+});
+
 Deno.test("what is no mask is refused by name", async (t) => {
   const bad: readonly (readonly [name: string, mask: unknown, message: string])[] = [
     ["null", null, "create: mask is null, expected"],

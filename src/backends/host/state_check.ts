@@ -151,8 +151,6 @@ class RowJudge {
     const { mass, massError, sumError, sums } = total;
     const magnitude = sums[sums.length - 1];
     if (!isTrusted(massError - floors.ofMass, mass, sumError - floors.ofSums, magnitude, bound)) return false;
-    // A row of such scores would have been answered from its keys.
-    if (!isExact && this.#largestScore() >= 2 * STEEP_SCORE) return false;
     const rounding = (logSumExp: number) => isExact ? EXACT_ROUNDING : this.#roundingOf(row, logSumExp);
     const weights = rounding(total.logSumExp());
     return this.#agreesInHeavy(state, weights) && this.#agreesInSums(state, rounding, floors) &&
@@ -166,13 +164,6 @@ class RowJudge {
       this.#sizes.norms[keyHeadOf(layout, row % heads)];
     const rounded = { logSumExp, largestProduct, keyCount: this.#block.count };
     return weightRounding(rounded, rule, headDim, this.#maskHeads > 0).mass;
-  }
-
-  /** |s| of the key that the selected row sees most of; 0 where it sees none. */
-  #largestScore(): number {
-    this.#kernels.buildRow(this.#fresh, 0, this.#block);
-    const [shift] = this.#fresh.shift;
-    return shift === -Infinity ? 0 : Math.abs(shift * Math.LN2);
   }
 
   /** Whether the heavy keys of a state have the scores that the selected row has with them. */
@@ -210,8 +201,7 @@ class RowJudge {
     const block = { ...this.#block, live: others };
     this.#kernels.buildRow(fresh, 0, block);
     const shift = state.shift[0], freshShift = fresh.shift[0], isEmpty = freshShift === -Infinity;
-    if (shift === -Infinity) return isEmpty;
-    // Beside heavy keys there may be sums that nobody reads before they are the row's: then it is answered from its keys.
+    // Such sums are not read: the row is answered from its keys, or by heavy keys for as long as it has them.
     const isFar = !isEmpty && Math.abs(freshShift * Math.LN2) >= 2 * STEEP_SCORE;
     if (floors.ofMass > 0 && isFar) return Math.abs(shift) >= STEEP_SCORE;
     const weights = isEmpty ? 0 : rounding(this.#kernels.total(fresh, 0, block, null).logSumExp());
