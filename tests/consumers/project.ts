@@ -6,6 +6,11 @@ const ROOT = new URL("../../", import.meta.url);
 /** The library's entry points: from the name that a user imports to the file of this working tree. */
 export const ENTRY_POINTS: Readonly<Record<string, URL>> = await readEntryPoints();
 
+/** A program that imports every entry point. */
+export const IMPORT_ALL: string = Object.keys(ENTRY_POINTS)
+  .map((name, at) => `import * as entry${at} from "${name}";\nconsole.log(typeof entry${at});`)
+  .join("\n");
+
 async function readEntryPoints(): Promise<Record<string, URL>> {
   const config: unknown = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const { name, exports } = config as { name: string; exports: Record<string, string> };

@@ -7,7 +7,7 @@ import { type Outcome, runFile } from "./run_file.ts";
 import { findTestFiles, selectTestFiles, type TestFile } from "./test_files.ts";
 
 /** Seconds that a file may take; in the full suite it may say so itself. */
-const LIMIT = 120, FULL_LIMIT = 600;
+const LIMIT = 180, FULL_LIMIT = 600;
 
 const ROOT = new URL("../../", import.meta.url);
 
