@@ -13,8 +13,9 @@ import type { HeadLayout } from "../numerics/head_layout.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
 import type { SavedArrays } from "../base/saved_array.ts";
 import type { Since } from "./since.ts";
+import type { Work } from "./work.ts";
 
-export type { Since };
+export type { Since, Work };
 
 /**
  * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of a
@@ -73,20 +74,6 @@ export interface Readout {
   readonly output: Float32Array<ArrayBuffer>;
   /** Natural log of Σ_j exp s_ij, H a query; −∞ where no key is allowed, and nowhere else. */
   readonly logSumExp: Float64Array<ArrayBuffer>;
-}
-
-/** Work done since the backend was made, counted where it is done. */
-export interface Work {
-  /** Products added to a sum, those of the two columns of upkeep (mass and magnitude) included. */
-  multiplyAdds: number;
-  /** Calls of exp. */
-  exponentials: number;
-  /** Rows (one a query and head) computed from scratch: in a rebuild, for a changed query, refreshed, attending. */
-  rowsBuilt: number;
-  /** Rows touched by a patch. */
-  rowsPatched: number;
-  /** Rows that a patch left untrusted, which were therefore built. */
-  refreshes: number;
 }
 
 /** What one unit of work costs on a backend, a plain multiply-add being 1; measured by `deno task bench`. */

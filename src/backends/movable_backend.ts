@@ -15,8 +15,8 @@ import type {
   Readout,
   RowChanges,
   RowSource,
-  Work,
 } from "./backend.ts";
+import { noWork, sumOfWork, type Work } from "./work.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { SavedArrays } from "../base/saved_array.ts";
 
@@ -34,14 +34,7 @@ export class MovableBackend implements Backend {
   readonly #layout: HeadLayout;
   #current: Backend;
   /** Of the backends before. */
-  #workBefore: Readonly<Work> = {
-    multiplyAdds: 0,
-    exponentials: 0,
-    rowsBuilt: 0,
-    rowsPatched: 0,
-    refreshes: 0,
-  };
-
+  #workBefore: Readonly<Work> = noWork();
   #deviceMsBefore: number | null = null;
 
   constructor(layout: HeadLayout, first: Backend) {
@@ -72,7 +65,7 @@ export class MovableBackend implements Backend {
   }
 
   get work(): Readonly<Work> {
-    return sum(this.#workBefore, this.#current.work);
+    return sumOfWork(this.#workBefore, this.#current.work);
   }
 
   /**
@@ -88,7 +81,7 @@ export class MovableBackend implements Backend {
       throw error;
     }
     this.#deviceMsBefore = this.deviceMs;
-    this.#workBefore = sum(this.#workBefore, before.work);
+    this.#workBefore = sumOfWork(this.#workBefore, before.work);
     this.#current = successor;
     // What a broken device cannot give back is no failure of the move.
     await before.dispose().catch(() => {});
@@ -193,14 +186,4 @@ function liveRows(source: RowSource, size: number, width: number): Omit<RowChang
     positions[slot] = source.position(slot);
   }
   return { slots, live, rows, positions };
-}
-
-function sum(one: Readonly<Work>, other: Readonly<Work>): Work {
-  return {
-    multiplyAdds: one.multiplyAdds + other.multiplyAdds,
-    exponentials: one.exponentials + other.exponentials,
-    rowsBuilt: one.rowsBuilt + other.rowsBuilt,
-    rowsPatched: one.rowsPatched + other.rowsPatched,
-    refreshes: one.refreshes + other.refreshes,
-  };
 }

@@ -105,8 +105,8 @@ async function createFastest(config: BackendConfig, threads: ThreadCount, note =
 }
 
 async function createArray(config: BackendConfig): Promise<Backend> {
-  const { ArrayBackend } = await import("./array/array_backend.ts");
-  return new ArrayBackend(config);
+  const { createArrayBackend } = await import("./array/array_backend.ts");
+  return createArrayBackend(config);
 }
 
 /** null where it cannot run. */

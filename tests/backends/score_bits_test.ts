@@ -4,13 +4,16 @@
 
 import type { RowChanges } from "../../src/backends/backend.ts";
 import { NO_ROW, NOTHING } from "../../src/backends/since.ts";
+import { noWork } from "../../src/backends/work.ts";
 import { powerOfTwo } from "../../src/numerics/power_shift.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../../src/numerics/head_layout.ts";
 import type { ScoreRule } from "../../src/numerics/score_rule.ts";
-import type { KeyBlock, KeyExchange } from "../../src/backends/host/key_block.ts";
+import type { BiasBlock, KeyBlock, KeyExchange } from "../../src/backends/host/key_block.ts";
 import { Kernels } from "../../src/backends/host/kernels.ts";
+import { KeysAt } from "../../src/backends/host/keys_at.ts";
 import { HEAVY_KEYS, RowStates } from "../../src/backends/host/row_states.ts";
-import { ArrayBackend } from "../../src/backends/array/array_backend.ts";
+import { RowTotals } from "../../src/backends/host/row_totals.ts";
+import { createArrayBackend } from "../../src/backends/array/array_backend.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
 
@@ -33,11 +36,23 @@ function blockOf(random: Random, layout: HeadLayout, size: number, masked: boole
     count: KEYS,
     live: new Uint8Array(KEYS).fill(1),
     keys: random.row(KEYS * keyColumns(layout), size),
+    keyStart: 0,
     values,
+    valueStart: 0,
+    columns: WIDTH,
     positions: Float64Array.from({ length: KEYS }, (_, j) => j),
-    bias: masked ? random.row(KEYS * layout.heads, 3) : null,
-    biasStride: masked ? layout.heads : 0,
+    bias: masked ? biasOf(random.row(KEYS * layout.heads, 3), layout.heads) : null,
   };
+}
+
+/** Biases of one query with each key, by key and head. */
+function biasOf(numbers: Float32Array, heads: number): BiasBlock {
+  return { numbers, start: 0, keyStride: heads, queryStride: 0, headStride: 1, heads };
+}
+
+/** The keys of a block are those of a moment at which nothing was pending. */
+function at(block: KeyBlock): KeysAt {
+  return new KeysAt(block, block, NOTHING);
 }
 
 /** The keys at `slots` of a block come where there were none. */
@@ -59,11 +74,12 @@ function going(block: KeyBlock): KeyExchange {
 }
 
 /** The weights that a row holds, heavy keys included, moved to shift 0: each column has one term. */
-function weightsIn(kernels: Kernels, states: RowStates, block: KeyBlock): number[] {
-  const { sums, shift } = kernels.total(states, 0, block, null);
+function weightsIn(layout: HeadLayout, head: number, states: RowStates, block: KeyBlock): number[] {
+  const totals = new RowTotals(layout, noWork()), { sums } = totals;
+  totals.take(states, 0, at(block), head);
   return Array.from({ length: KEYS }, (_, j) => {
     assertEquals(states.low[j], 0);
-    return sums[j] * powerOfTwo(shift);
+    return sums[j] * powerOfTwo(totals.shift);
   });
 }
 
@@ -92,7 +108,7 @@ for (const headDim of [1, 3, 4, 7, 64]) {
         const layout = { heads, kvHeads, headDim, valueDim: KEYS };
         const block = blockOf(random, layout, size, masked);
         const query = random.row(queryColumns(layout), size / Math.sqrt(headDim));
-        const kernels = new Kernels(layout, { scale: 1, softcap, ...EVERYWHERE });
+        const kernels = new Kernels(layout, { scale: 1, softcap, ...EVERYWHERE }, noWork());
         kernels.reserve(KEYS, KEYS);
         const fresh = () => new RowStates(WIDTH, 1);
         const all = Array.from({ length: KEYS }, (_, j) => j);
@@ -100,22 +116,22 @@ for (const headDim of [1, 3, 4, 7, 64]) {
         let compared = 0;
 
         for (let head = 0; head < heads; head++) {
-          kernels.select(query, 0, head, 0, masked ? head : 0);
+          kernels.select({ rows: query, offset: 0, head, position: 0, slot: 0 });
           const built = fresh();
-          kernels.buildRow(built, 0, block);
-          const expected = weightsIn(kernels, built, block);
+          kernels.buildRow(built, 0, at(block));
+          const expected = weightsIn(layout, head, built, block);
           assert(expected.every((a) => a > 0));
           seen.add(expected.join());
           const agree = (states: RowStates) => {
             // A row that has no room for a heavy key says so, and is never read.
             if (states.heavyCount[0] === HEAVY_KEYS && states.massError[0] === Infinity) return;
-            assertEquals(weightsIn(kernels, states, block), expected);
+            assertEquals(weightsIn(layout, head, states, block), expected);
             compared++;
           };
 
           const together = fresh();
           kernels.patchRow(together, 0, coming(block, all.toReversed()));
-          assertEquals(weightsIn(kernels, together, block), expected);
+          assertEquals(weightsIn(layout, head, together, block), expected);
 
           const alone = fresh();
           for (const j of all) kernels.patchRow(alone, 0, coming(block, [j]));
@@ -123,7 +139,7 @@ for (const headDim of [1, 3, 4, 7, 64]) {
 
           const completed = fresh();
           const twoThirds = { ...block, live: block.live.map((_, j) => j % 3 === 0 ? 0 : 1) };
-          kernels.buildRow(completed, 0, twoThirds);
+          kernels.buildRow(completed, 0, at(twoThirds));
           kernels.patchRow(completed, 0, coming(block, all.filter((j) => j % 3 === 0)));
           agree(completed);
 
@@ -134,9 +150,9 @@ for (const headDim of [1, 3, 4, 7, 64]) {
           agree(climbing);
 
           const cleared = fresh();
-          kernels.buildRow(cleared, 0, block);
+          kernels.buildRow(cleared, 0, at(block));
           kernels.patchRow(cleared, 0, going(block));
-          assertEquals(weightsIn(kernels, cleared, block), all.map(() => 0));
+          assertEquals(weightsIn(layout, head, cleared, block), all.map(() => 0));
         }
         assert(compared > 0, "every row had too many heavy keys");
         assertEquals(seen.size, heads, "two heads have the same weights: the test is blind to heads");
@@ -149,19 +165,19 @@ Deno.test("bits: a key out of reach, or masked, has no weight and the others kee
   const random = new Random(3);
   const layout = { heads: 2, kvHeads: 1, headDim: 5, valueDim: KEYS };
   const everyKey = blockOf(random, layout, 1, true);
-  const bias = Float32Array.from(everyKey.bias!);
+  const numbers = Float32Array.from(everyKey.bias!.numbers);
   // Head 1 must not see key 20.
-  bias[20 * 2 + 1] = -Infinity;
-  const block = { ...everyKey, bias };
+  numbers[20 * 2 + 1] = -Infinity;
+  const block = { ...everyKey, bias: biasOf(numbers, 2) };
   const query = random.row(queryColumns(layout));
   const weightsUnder = (rule: ScoreRule, keys: KeyBlock, head: number, patched: boolean) => {
-    const kernels = new Kernels(layout, rule);
+    const kernels = new Kernels(layout, rule, noWork());
     kernels.reserve(KEYS, KEYS);
-    kernels.select(query, 0, head, 18, head);
+    kernels.select({ rows: query, offset: 0, head, position: 18, slot: 0 });
     const states = new RowStates(WIDTH, 1);
     if (patched) kernels.patchRow(states, 0, coming(keys, [...Array(KEYS).keys()]));
-    else kernels.buildRow(states, 0, keys);
-    return weightsIn(kernels, states, block);
+    else kernels.buildRow(states, 0, at(keys));
+    return weightsIn(layout, head, states, block);
   };
   const rule = { scale: 0.5, softcap: 2, before: 6, after: 4 };
   for (const head of [0, 1]) {
@@ -184,20 +200,20 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
     const layout = { heads, kvHeads, headDim: 5, valueDim: 4 };
     const keys = 30, rows = 6, keySlots = 42;
     const width = keyColumns(layout) + valueColumns(layout);
-    const backend = new ArrayBackend({
+    const backend = createArrayBackend({
       layout,
       rule: { scale: 2, softcap, ...EVERYWHERE },
       maskHeads: masked ? heads : 0,
       tolerance: 1e-8,
     });
-    const biasOf = (count: number, others: number) =>
+    const biasesOf = (count: number, others: number) =>
       masked ? random.row(count * others * heads, 3).map((bias) => bias > 4 ? -Infinity : bias) : null;
     const rowsOf = (slots: number[], width: number, size: number, others: number): RowChanges => ({
       slots: Uint32Array.from(slots),
       live: new Uint8Array(slots.length).fill(1),
       rows: random.row(slots.length * width, size),
       positions: new Float64Array(slots.length),
-      bias: biasOf(slots.length, others),
+      bias: biasesOf(slots.length, others),
     });
     const upTo = (count: number) => Array.from({ length: count }, (_, j) => j);
     const none = rowsOf([], 1, 1, 0);

@@ -1,7 +1,6 @@
 /**
  * Certificates: for each row asked for, a bound on how far the output of its state is from what it would be with the
- * stored keys. A backend says how its pairs are measured and what computing its weights may have done to a state; what
- * was measured is remembered here, in the same way for all.
+ * stored keys. What was measured of a pair is remembered.
  *
  * For a changed key and a row, the terms of `core/staleness_bound.ts` need two scores, O(d), and a distance, O(dv).
  * They are measured once and kept: another look at the same edit costs O(1) a row, and another edit of a few numbers
@@ -12,23 +11,12 @@
 import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { stalenessBound } from "../../numerics/staleness_bound.ts";
-import type { RowSource, Since, Work } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
+import type { KeyTable } from "./key_table.ts";
+import type { KeysAt } from "./keys_at.ts";
+import type { Kernels } from "./kernels.ts";
 import type { ValueSpread } from "./value_spread.ts";
-
-/** How a backend measures the query and head that are selected against live keys of its tables; it counts the work. */
-export interface PairMeasures<Table> {
-  readonly work: Work;
-  /** The score of a key; −∞ if it is forbidden. */
-  scoreWithBias(table: Table, row: number): number;
-  /** Whether two keys have the same bias. */
-  hasSameBias(table: Table, row: number, other: Table, otherRow: number): boolean;
-  /** What adding `deltas` to the numbers of a key in `columns` adds to its score before any softcap. */
-  productWith(columns: readonly number[], deltas: readonly number[]): number;
-  /** ‖v − point‖ of a key's value. */
-  distanceToValue(point: Float64Array, table: Table, row: number): number;
-}
 
 /** What a state holds altogether, with bounds on the rounding of its sums. */
 export interface CertifiedTotals {
@@ -127,28 +115,20 @@ const SUBNORMAL_ROUNDING = 2 ** -150;
 /** Below it a weight has lost digits, or itself, to underflow: a change is no longer a factor of it. */
 const SMALLEST_FACTOR = 2 ** -900;
 
-/** Stored keys and kept ones. */
-export interface Tables<Table> {
-  readonly stored: Table;
-  readonly kept: Table;
-}
-
 /** What certificates are made of. */
-export interface CertifierParts<Table> {
+export interface CertifierParts {
   readonly layout: HeadLayout;
   readonly softcap: number;
-  /** The keys as rows. */
-  readonly stored: RowSource;
-  readonly kept: RowSource;
-  /** The same keys as they are measured, until the next batch is stored. */
-  tables(): Tables<Table>;
-  readonly pairs: PairMeasures<Table>;
+  readonly stored: KeyTable;
+  readonly kept: KeyTable;
+  /** Has the head row selected that a bound is asked of. */
+  readonly kernels: Kernels;
   readonly spread: ValueSpread;
 }
 
 /** Bounds, and what has been measured for them. */
-export class Certifier<Table> {
-  readonly #parts: CertifierParts<Table>;
+export class Certifier {
+  readonly #parts: CertifierParts;
   readonly #columns = new Map<number, Column>();
   /** Columns that were left after the last clearing. */
   #columnsLeft = 0;
@@ -164,13 +144,12 @@ export class Certifier<Table> {
   #sumsHoldSince = 0;
   /** The changed keys at hand, and the tables in which they are measured. */
   #pending: Column[] = [];
-  #tables: Tables<Table>;
+  #keys: KeysAt | null = null;
   /** o of the row at hand. */
   readonly #output: Float64Array;
 
-  constructor(parts: CertifierParts<Table>) {
+  constructor(parts: CertifierParts) {
     this.#parts = parts;
-    this.#tables = parts.tables();
     this.#output = new Float64Array(parts.layout.valueDim);
   }
 
@@ -210,10 +189,11 @@ export class Certifier<Table> {
   }
 
   /** Takes the changed keys that the next bounds are of. */
-  open({ slots, kept }: Since): void {
+  open(keys: KeysAt): void {
     if (this.#bytes > MOST_BYTES) this.forget();
     const { layout, softcap, stored, kept: keptRows } = this.#parts;
-    this.#tables = this.#parts.tables();
+    const { slots, kept } = keys.since;
+    this.#keys = keys;
     this.#pending = Array.from(slots, (slot, t) => {
       let column = this.#columns.get(slot);
       if (!column) {
@@ -315,7 +295,7 @@ export class Certifier<Table> {
    * it makes them larger by at most 1 + `massDoubt`.
    */
   #measure({ slot }: Column, column: Measures, edit: KeyEdit, atHand: RowAtHand): void {
-    const { pairs, layout: { headDim } } = this.#parts, tables = this.#tables;
+    const { kernels, layout: { headDim } } = this.#parts, tables = this.#keys as KeysAt;
     const { at, age, keyHead, totals, ledger, massDoubt } = atHand;
     const { kept, isLive, valueShift, sparse } = edit;
     const wasLive = kept !== NO_ROW;
@@ -324,22 +304,22 @@ export class Certifier<Table> {
     const distanceBefore = wasLive ? column.distance[at] : 0;
 
     const isSparse = sparse !== null && weight >= SMALLEST_FACTOR &&
-      pairs.hasSameBias(tables.kept, kept, tables.stored, slot);
+      kernels.hasSameBias(tables.kept, kept, tables.stored, slot);
     let after = 0, change = weight, distanceAfter = 0, scoreAfter = 0;
     if (isLive) {
       if (isSparse) {
-        const delta = pairs.productWith(sparse.columns, sparse.deltas);
+        const delta = kernels.productWith(sparse.columns, sparse.deltas);
         after = weight * Math.exp(delta);
         change = weight * Math.abs(Math.expm1(delta));
         distanceAfter = Infinity;
       } else {
-        const score = pairs.scoreWithBias(tables.stored, slot);
+        const score = kernels.scoreWithBias(tables.stored, slot);
         after = toWeight(score, totals);
         if (score > -Infinity) scoreAfter = Math.abs(score);
         change = Math.abs(after - weight);
-        distanceAfter = ledger + pairs.distanceToValue(this.#output, tables.stored, slot);
+        distanceAfter = ledger + kernels.distanceToValue(this.#output, tables.stored, slot);
       }
-      pairs.work.exponentials++;
+      kernels.work.exponentials++;
     }
 
     // Scores carry a relative rounding, which exp makes an absolute one of their size: that of a weight is ln w + L.
@@ -360,21 +340,21 @@ export class Certifier<Table> {
 
   /** Measures what a key is in the state of a row. */
   #measureBefore(column: Measures, kept: number, { at, age, totals, ledger }: RowAtHand): void {
-    const { pairs } = this.#parts;
+    const { kernels } = this.#parts, keys = this.#keys as KeysAt;
     column.known[at] = age;
-    column.weight[at] = toWeight(pairs.scoreWithBias(this.#tables.kept, kept), totals);
-    column.distance[at] = ledger + pairs.distanceToValue(this.#output, this.#tables.kept, kept);
-    pairs.work.exponentials++;
+    column.weight[at] = toWeight(kernels.scoreWithBias(keys.kept, kept), totals);
+    column.distance[at] = ledger + kernels.distanceToValue(this.#output, keys.kept, kept);
+    kernels.work.exponentials++;
   }
 
   /** Bound of a row that no key of its state is allowed in: o = 0, and o' is a mean of changed values. */
   #farthestValue(): number {
-    const { pairs } = this.#parts;
+    const { kernels } = this.#parts, keys = this.#keys as KeysAt;
     this.#output.fill(0);
     let farthest = 0;
     for (const { slot, edit } of this.#pending) {
-      if (!edit?.isLive || pairs.scoreWithBias(this.#tables.stored, slot) === -Infinity) continue;
-      farthest = Math.max(farthest, pairs.distanceToValue(this.#output, this.#tables.stored, slot));
+      if (!edit?.isLive || kernels.scoreWithBias(keys.stored, slot) === -Infinity) continue;
+      farthest = Math.max(farthest, kernels.distanceToValue(this.#output, keys.stored, slot));
     }
     return farthest * (1 + FLOAT32_ROUNDING);
   }

@@ -1,8 +1,8 @@
 /**
- * Rows in float64: plain loops over typed arrays. They are all of the `array` backend, and what others compute where
- * float32 is not good enough. Two of them keep the states: `buildRow` computes a row from scratch, `patchRow` exchanges the contributions of the keys that
- * changed. Both take every score from `core/score_rule.ts` and every weight from `core/power_shift.ts`, so what
- * a patch subtracts has the bits of what a build or an earlier patch added. A *row* here is one head of a query.
+ * Head rows in float64: plain loops over typed arrays. They are all of the `array` backend, and what others compute where
+ * float32 is not good enough. Two of them keep the states: `buildRow` computes a row from scratch, `patchRow` exchanges the
+ * contributions of the keys that changed. Both take every score from `numerics/score_rule.ts` and every weight from
+ * `numerics/power_shift.ts`, so what a patch subtracts has the bits of what a build or an earlier patch added.
  */
 
 import type { Work } from "../backend.ts";
@@ -11,11 +11,10 @@ import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layo
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../numerics/rounding_ledger.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule } from "../../numerics/score_rule.ts";
-import type { PairMeasures } from "./certifier.ts";
-import { distance } from "./value_spread.ts";
 import type { KeyBlock, KeyExchange } from "./key_block.ts";
+import type { KeysAt } from "./keys_at.ts";
 import type { RowStates } from "./row_states.ts";
-import { RowTotals } from "./row_totals.ts";
+import { distance } from "./value_spread.ts";
 
 /**
  * A key this many powers of two above a row's shift is heavy: what two floats keep beside it, 2^−106 of it, is then
@@ -23,38 +22,46 @@ import { RowTotals } from "./row_totals.ts";
  */
 const HEAVY_POWER = 40;
 
-/** Sizes, rule and scratch of one backend, and the query whose row is being computed. */
-export class Kernels implements PairMeasures<KeyBlock> {
-  readonly work: Work = { multiplyAdds: 0, exponentials: 0, rowsBuilt: 0, rowsPatched: 0, refreshes: 0 };
-  readonly #totals: RowTotals;
+/** One head of a query: H·d numbers from `offset` on, its position, and its slot, by which a mask knows it. */
+export interface QueryHead {
+  readonly rows: Float32Array;
+  readonly offset: number;
+  readonly head: number;
+  readonly position: number;
+  readonly slot: number;
+}
+
+/** Sizes, rule and scratch of one backend, and the head row that is being computed. */
+export class Kernels {
+  readonly work: Work;
   readonly #layout: HeadLayout;
   readonly #rule: ScoreRule;
   readonly #looksAtPositions: boolean;
   readonly #width: number;
   readonly #keyStride: number;
-  readonly #valueStride: number;
   // The selected query: its head widened to float64, and where its key head lies in a row.
   readonly #query: Float64Array;
+  #keyHead = 0;
   #keyStart = 0;
-  #valueStart = 0;
   #position = 0;
-  #biasColumn = 0;
+  #head = 0;
+  #slot = 0;
   #scores = new Float64Array(0);
   #scoresBefore = new Float64Array(0);
   #scoresAfter = new Float64Array(0);
 
-  constructor(layout: HeadLayout, rule: ScoreRule) {
+  /** What is done is counted in `work`. */
+  constructor(layout: HeadLayout, rule: ScoreRule, work: Work) {
+    this.work = work;
     this.#layout = layout;
     this.#rule = rule;
     this.#looksAtPositions = looksAtPositions(rule);
     this.#width = layout.valueDim + 2;
     this.#keyStride = keyColumns(layout);
-    this.#valueStride = layout.kvHeads * this.#width;
     this.#query = new Float64Array(layout.headDim);
-    this.#totals = new RowTotals(this.#width);
   }
 
-  /** Makes room for scores of `keys` stored keys and `changes` exchanged ones. */
+  /** Makes room for scores of `keys` stored keys and `changes` exchanged ones, before a loop whose steps must not fail. */
   reserve(keys: number, changes: number): void {
     if (this.#scores.length < keys) this.#scores = new Float64Array(Math.max(keys, 2 * this.#scores.length));
     if (this.#scoresAfter.length < changes) {
@@ -64,15 +71,16 @@ export class Kernels implements PairMeasures<KeyBlock> {
     }
   }
 
-  /** Takes one head of a query, which the next calls are of; `biasColumn` is its place in a mask's rows. */
-  select(query: Float32Array, offset: number, head: number, position: number, biasColumn: number): void {
+  /** Takes one head of a query, which the next calls are of. */
+  select({ rows, offset, head, position, slot }: QueryHead): void {
     const { headDim } = this.#layout;
     const keyHead = keyHeadOf(this.#layout, head);
-    for (let c = 0; c < headDim; c++) this.#query[c] = query[offset + head * headDim + c];
+    for (let c = 0; c < headDim; c++) this.#query[c] = rows[offset + head * headDim + c];
+    this.#keyHead = keyHead;
     this.#keyStart = keyHead * headDim;
-    this.#valueStart = keyHead * this.#width;
     this.#position = position;
-    this.#biasColumn = biasColumn;
+    this.#head = head;
+    this.#slot = slot;
   }
 
   /** Wipes the query that was selected last. */
@@ -80,17 +88,18 @@ export class Kernels implements PairMeasures<KeyBlock> {
     this.#query.fill(0);
   }
 
-  /** Computes the state of `row` from the keys of `stored`. */
-  buildRow(states: RowStates, row: number, stored: KeyBlock): void {
+  /** Computes the state of `row` from keys. */
+  buildRow(states: RowStates, row: number, keys: KeysAt): void {
     states.clear(row);
+    this.reserve(keys.stored.count, 0);
     const scores = this.#scores;
-    const largest = this.#scoreBlock(stored, scores);
+    const largest = this.#scoreKeys(keys, scores);
     this.work.rowsBuilt++;
     if (largest === -Infinity) return;
 
     const shift = exponentOf(largest);
     const start = row * this.#width;
-    const additions = this.#addBlock(states.high, start, stored, scores, shift);
+    const additions = this.#addKeys(states.high, start, keys, scores, shift);
     const mass = start + this.#width - 2;
     states.shift[row] = shift;
     states.massError[row] = rebuildRounding(additions, states.high[mass]);
@@ -104,10 +113,10 @@ export class Kernels implements PairMeasures<KeyBlock> {
     if (states.shift[row] === -Infinity && largest > -Infinity) states.shift[row] = exponentOf(largest);
 
     const { high, low } = states;
-    const { slots, kept } = exchange;
-    const valuesBefore = exchange.before.values, valuesAfter = exchange.after.values;
+    const { slots, kept, before: blockBefore, after: blockAfter } = exchange;
+    const valuesBefore = blockBefore.values, valuesAfter = blockAfter.values;
     const shift = states.shift[row];
-    const width = this.#width, stride = this.#valueStride, valueStart = this.#valueStart;
+    const width = this.#width;
     const start = row * width;
     const mass = start + width - 2;
     const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
@@ -119,7 +128,7 @@ export class Kernels implements PairMeasures<KeyBlock> {
       if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
         a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(high, low, start, width, -a, valuesBefore, kept[t] * stride + valueStart);
+        addCompensated(high, low, start, width, -a, valuesBefore, this.#valueIndex(blockBefore, kept[t]));
         additions++;
       }
       // By exponents, as the shift is: beyond 2^53 the next power is no other score.
@@ -131,7 +140,7 @@ export class Kernels implements PairMeasures<KeyBlock> {
           a = shiftedExp(after, shift);
           exponentials++;
         }
-        const offset = slot * stride + valueStart;
+        const offset = this.#valueIndex(blockAfter, slot);
         addCompensated(high, low, start, width, a, valuesAfter, offset);
         additions++;
         massPeak += a;
@@ -145,22 +154,15 @@ export class Kernels implements PairMeasures<KeyBlock> {
     this.work.multiplyAdds += additions * width;
   }
 
-  /** Takes the totals of `row`, which holds the keys of `stored`, or those before `exchange` when there is one. */
-  total(states: RowStates, row: number, stored: KeyBlock, exchange: KeyExchange | null): RowTotals {
-    this.#totals.take(states, row, stored, exchange, this.#valueStart, this.#valueStride);
-    this.work.multiplyAdds += states.heavyCount[row] * this.#width;
-    this.work.exponentials += states.heavyCount[row];
-    return this.#totals;
-  }
-
   /** Weights by slot into `target`, which is zeroed. */
-  weights(stored: KeyBlock, target: Float32Array): void {
+  weights(keys: KeysAt, target: Float32Array): void {
+    this.reserve(keys.stored.count, 0);
     const scores = this.#scores;
-    const largest = this.#scoreBlock(stored, scores);
+    const largest = this.#scoreKeys(keys, scores);
     this.work.rowsBuilt++;
     if (largest === -Infinity) return;
 
-    const count = Math.min(stored.count, target.length);
+    const count = Math.min(keys.stored.count, target.length);
     const shift = exponentOf(largest);
     let mass = 0;
     for (let j = 0; j < count; j++) {
@@ -200,24 +202,29 @@ export class Kernels implements PairMeasures<KeyBlock> {
   distanceToValue(point: Float64Array, block: KeyBlock, j: number): number {
     const { valueDim } = this.#layout;
     this.work.multiplyAdds += valueDim;
-    return distance(point, 0, block.values, j * this.#valueStride + this.#valueStart, valueDim);
+    return distance(point, 0, block.values, this.#valueIndex(block, j), valueDim);
   }
 
-  /** Scores of a block's live keys, −∞ for the others; returns the largest. */
-  #scoreBlock(block: KeyBlock, scores: Float64Array): number {
-    const { count, live, keys } = block;
-    const query = this.#query, stride = this.#keyStride, start = this.#keyStart;
+  /** Scores of live keys by slot, −∞ for the others; returns the largest. */
+  #scoreKeys(keysAt: KeysAt, scores: Float64Array): number {
+    const { count, live, keys, keyStart, bias } = keysAt.stored;
+    const changed = keysAt.areStored ? null : keysAt.changed;
+    const query = this.#query, stride = this.#keyStride, start = keyStart + this.#keyStart;
     const { headDim } = this.#layout, { scale, softcap } = this.#rule;
-    const isFree = !this.#looksAtPositions && !block.bias;
+    const isFree = !this.#looksAtPositions && !bias;
     let largest = -Infinity, scored = 0;
     for (let j = 0; j < count; j++) {
-      const bias = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(block, j);
-      if (bias === -Infinity) {
-        scores[j] = -Infinity;
-        continue;
+      let s: number;
+      const kept = changed?.get(j);
+      if (kept !== undefined) {
+        s = kept === NO_ROW ? -Infinity : this.#biasOf(keysAt.kept, kept);
+        if (s > -Infinity) s += this.#scoreOf(keysAt.kept, kept);
+      } else {
+        s = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(keysAt.stored, j);
+        if (s > -Infinity) s += score(query, keys, j * stride + start, headDim, scale, softcap);
       }
-      const s = score(query, keys, j * stride + start, headDim, scale, softcap) + bias;
       scores[j] = s;
+      if (s === -Infinity) continue;
       scored++;
       if (s > largest) largest = s;
     }
@@ -258,12 +265,22 @@ export class Kernels implements PairMeasures<KeyBlock> {
     if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
       return -Infinity;
     }
-    return block.bias ? block.bias[j * block.biasStride + this.#biasColumn] : 0;
+    const { bias } = block;
+    if (!bias) return 0;
+    const head = bias.heads > 1 ? this.#head : 0;
+    return bias.numbers[
+      bias.start + j * bias.keyStride + this.#slot * bias.queryStride + head * bias.headStride
+    ];
+  }
+
+  /** Index of the value that the selected head reads of a block's key. */
+  #valueIndex({ valueStart, columns }: KeyBlock, j: number): number {
+    return valueStart + (j * this.#layout.kvHeads + this.#keyHead) * columns;
   }
 
   #scoreOf(block: KeyBlock, j: number): number {
     const { scale, softcap } = this.#rule;
-    const offset = j * this.#keyStride + this.#keyStart;
+    const offset = block.keyStart + j * this.#keyStride + this.#keyStart;
     return score(this.#query, block.keys, offset, this.#layout.headDim, scale, softcap);
   }
 
@@ -272,21 +289,18 @@ export class Kernels implements PairMeasures<KeyBlock> {
     if (this.#rule.softcap > 0) this.work.exponentials += count;
   }
 
-  /** Adds a_j (v_j, 1, ‖v_j‖∞) of a block's scored keys to the sums at `start`; returns how many. */
-  #addBlock(
-    sums: Float64Array,
-    start: number,
-    block: KeyBlock,
-    scores: Float64Array,
-    shift: number,
-  ): number {
-    const { count, values } = block;
-    const width = this.#width, stride = this.#valueStride, valueStart = this.#valueStart;
+  /** Adds a_j (v_j, 1, ‖v_j‖∞) of scored keys to the sums at `start`; returns how many. */
+  #addKeys(sums: Float64Array, start: number, keysAt: KeysAt, scores: Float64Array, shift: number): number {
+    const { count } = keysAt.stored;
+    const changed = keysAt.areStored ? null : keysAt.changed;
+    const width = this.#width;
     let added = 0;
     for (let j = 0; j < count; j++) {
       if (scores[j] === -Infinity) continue;
       const a = shiftedExp(scores[j], shift);
-      const offset = j * stride + valueStart;
+      const kept = changed?.get(j);
+      const block = kept === undefined ? keysAt.stored : keysAt.kept;
+      const { values } = block, offset = this.#valueIndex(block, kept ?? j);
       for (let c = 0; c < width; c++) sums[start + c] += a * values[offset + c];
       added++;
     }

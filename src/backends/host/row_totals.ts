@@ -1,16 +1,21 @@
 /**
- * What a row holds altogether: its sums and its heavy keys brought to one shift. From here come output, log-sum-exp
+ * Everything that a head row holds: its sums and its heavy keys brought to one shift. From here come output, log-sum-exp
  * and trust.
  */
 
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../numerics/power_shift.ts";
 import { isTrusted } from "../../numerics/rounding_ledger.ts";
-import type { KeyBlock, KeyExchange } from "./key_block.ts";
+import type { Work } from "../backend.ts";
+import type { KeysAt } from "./keys_at.ts";
 import { HEAVY_KEYS, type RowStates } from "./row_states.ts";
 
 /** The totals of the row taken last. */
 export class RowTotals {
-  readonly #width: number;
+  readonly #layout: HeadLayout;
+  readonly #work: Work;
+  /** Whether o is u times 1 / l, as kernels compute it, and not u / l. */
+  readonly #multiplies: boolean;
   /** Σ a_j (v_j, 1, ‖v_j‖∞) over all keys, with a_j = exp(s_j) · 2^−shift. */
   readonly sums: Float64Array;
   shift = -Infinity;
@@ -18,31 +23,21 @@ export class RowTotals {
   massError = 0;
   sumError = 0;
 
-  constructor(width: number) {
-    this.#width = width;
-    this.sums = new Float64Array(width);
+  constructor(layout: HeadLayout, work: Work, multiplies = false) {
+    this.#layout = layout;
+    this.#work = work;
+    this.#multiplies = multiplies;
+    this.sums = new Float64Array(layout.valueDim + 2);
   }
 
   /** l. */
   get mass(): number {
-    return this.sums[this.#width - 2];
+    return this.sums[this.sums.length - 2];
   }
 
-  /**
-   * Takes a row. Its heavy keys are those of `stored`, or those before `exchange` where that changed them; a value
-   * starts at `valueStart` in a key's `valueStride` numbers.
-   */
-  take(
-    states: RowStates,
-    row: number,
-    stored: KeyBlock,
-    exchange: KeyExchange | null,
-    valueStart: number,
-    valueStride: number,
-  ): void {
-    const { high, low, heavyCount, heavySlots, heavyScores } = states;
-    const { sums } = this;
-    const width = this.#width;
+  /** Takes a row of a head; its heavy keys are among `keys`. */
+  take(states: RowStates, row: number, keys: KeysAt, head: number): void {
+    const { high, low, heavyCount, heavySlots, heavyScores, width } = states, { sums } = this;
     const first = row * HEAVY_KEYS, end = first + heavyCount[row];
     let shift = states.shift[row];
     for (let at = first; at < end; at++) shift = Math.max(shift, exponentOf(heavyScores[at]));
@@ -52,25 +47,37 @@ export class RowTotals {
     this.sumError = states.sumError[row] * factor;
     for (let c = 0; c < width; c++) sums[c] = (high[row * width + c] + low[row * width + c]) * factor;
 
+    const keyHead = keyHeadOf(this.#layout, head);
     for (let at = first; at < end; at++) {
+      const place = keys.find(heavySlots[at]);
+      if (!place) continue;
+      const { values, valueStart, columns } = place.block;
+      const offset = valueStart + (place.row * this.#layout.kvHeads + keyHead) * columns;
       const a = shiftedExp(heavyScores[at], shift);
-      const t = exchange ? exchange.slots.indexOf(heavySlots[at]) : -1;
-      const values = exchange && t >= 0 ? exchange.before.values : stored.values;
-      const offset = (exchange && t >= 0 ? exchange.kept[t] : heavySlots[at]) * valueStride + valueStart;
       for (let c = 0; c < width; c++) sums[c] += a * values[offset + c];
     }
+    this.#work.multiplyAdds += (end - first) * width;
+    this.#work.exponentials += end - first;
+  }
+
+  /** Wipes the row that was taken last. */
+  wipe(): void {
+    this.sums.fill(0);
   }
 
   /** Whether the ledger lets the row be read. Without mass only a row of no keys is: its shift says nothing of the next key. */
   isTrusted(tolerance: number): boolean {
     if (this.mass === 0) return this.shift === -Infinity;
-    return isTrusted(this.massError, this.mass, this.sumError, this.sums[this.#width - 1], tolerance);
+    return isTrusted(this.massError, this.mass, this.sumError, this.sums[this.sums.length - 1], tolerance);
   }
 
-  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass. */
+  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass, never −0. */
   writeOutput(target: Float32Array | Float64Array, offset: number): void {
-    const { sums, mass } = this;
-    for (let c = 0; c < this.#width - 2; c++) target[offset + c] = mass > 0 ? sums[c] / mass : 0;
+    const { sums, mass } = this, hasMass = mass > 0;
+    const share = this.#multiplies ? 1 / mass : 0;
+    for (let c = 0; c < sums.length - 2; c++) {
+      target[offset + c] = hasMass ? (this.#multiplies ? sums[c] * share : sums[c] / mass) + 0 : 0;
+    }
   }
 
   /** Natural log of Σ_j exp s_j; −∞ for a row without mass. */

@@ -5,7 +5,6 @@
  *     high, low                    F64 [m, H, w]
  *     heavyCount                   U8  [m, H]
  *     heavySlots, heavyScores      U32 and F64 [m, H, 8], of which the first heavyCount of a row count
- *     centres, radii               F64 [Hkv, dv] and F64 [Hkv], the balls around the values
  *
  * That is 16 w + 121 bytes a row. What means nothing is written as the state of no keys, so that equal states make
  * equal files.
@@ -13,13 +12,12 @@
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
 import { FormatError } from "../../base/errors.ts";
-import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
+import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
+import type { HostRows } from "./host_rows.ts";
 import { HEAVY_KEYS, RowStates } from "./row_states.ts";
-import type { RowStore } from "./row_store.ts";
-import type { ValueSpread } from "./value_spread.ts";
 
-/** Names of what is saved. */
-export const STATE_NAMES = [
+/** Names of the tensors. */
+export const STATE_NAMES: readonly string[] = [
   "shift",
   "massError",
   "sumError",
@@ -28,21 +26,14 @@ export const STATE_NAMES = [
   "heavyCount",
   "heavySlots",
   "heavyScores",
-]
-  .concat("centres", "radii");
+];
 
 /** Copies the states of the query slots below `querySize`. */
-export function saveStates(
-  states: RowStates,
-  spread: ValueSpread,
-  { heads, kvHeads, valueDim }: HeadLayout,
-  querySize: number,
-): SavedArrays {
+export function saveStates(states: RowStates, { heads }: HeadLayout, querySize: number): SavedArrays {
   const rows = querySize * heads;
   const saved = new RowStates(states.width, rows);
   for (let row = 0; row < Math.min(rows, states.shift.length); row++) saved.copyFrom(states, row, row);
   const perRow = [querySize, heads];
-  const { centres, radii } = spread.save();
   return {
     shift: { shape: perRow, data: saved.shift },
     massError: { shape: perRow, data: saved.massError },
@@ -52,34 +43,25 @@ export function saveStates(
     heavyCount: { shape: perRow, data: saved.heavyCount },
     heavySlots: { shape: [...perRow, HEAVY_KEYS], data: saved.heavySlots },
     heavyScores: { shape: [...perRow, HEAVY_KEYS], data: saved.heavyScores },
-    centres: { shape: [kvHeads, valueDim], data: centres },
-    radii: { shape: [kvHeads], data: radii },
   };
-}
-
-/** What the states of a snapshot are of. */
-export interface StateScope {
-  readonly layout: HeadLayout;
-  /** Which keys are live. */
-  readonly keys: RowStore;
-  /** The queries, all slots of which are stored. */
-  readonly queries: RowStore;
 }
 
 /**
  * Takes the states of all queries, after all of them were checked.
  *
+ * @param more Names of tensors that are beside them.
  * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
  */
 export function restoreStates(
   operation: string,
   saved: SavedArrays,
   states: RowStates,
-  spread: ValueSpread,
-  scope: StateScope,
+  { heads }: HeadLayout,
+  rows: HostRows,
+  more: readonly string[] = [],
 ): void {
-  const { layout: { heads, kvHeads, valueDim }, queries } = scope;
-  const perRow = [queries.size, heads];
+  checkArrayNames(operation, saved, [...STATE_NAMES, ...more]);
+  const { queries } = rows, perRow = [queries.size, heads];
   const loaded = Object.assign(new RowStates(states.width), {
     shift: takeNumbers(operation, saved, "shift", "F64", perRow),
     massError: takeNumbers(operation, saved, "massError", "F64", perRow),
@@ -90,15 +72,9 @@ export function restoreStates(
     heavySlots: takeNumbers(operation, saved, "heavySlots", "U32", [...perRow, HEAVY_KEYS]),
     heavyScores: takeNumbers(operation, saved, "heavyScores", "F64", [...perRow, HEAVY_KEYS]),
   });
-  const centres = takeNumbers(operation, saved, "centres", "F64", [kvHeads, valueDim]);
-  const radii = takeNumbers(operation, saved, "radii", "F64", [kvHeads]);
   checkRows(operation, loaded);
-  checkHeavyKeys(operation, loaded, scope);
-  checkNumbers(operation, "centres", centres, Number.isFinite, "finite numbers");
-  checkNumbers(operation, "radii", radii, isBound, BOUND);
-
+  checkHeavyKeys(operation, loaded, rows);
   for (let row = 0; row < queries.size * heads; row++) states.copyFrom(loaded, row, row);
-  spread.restore(centres, radii);
 }
 
 const BOUND = "finite numbers ≥ 0";
@@ -117,14 +93,14 @@ function checkRows(operation: string, { shift, high, low, massError, sumError }:
 }
 
 /** A row's heavy keys are live, none twice. */
-function checkHeavyKeys(operation: string, loaded: RowStates, { keys }: StateScope): void {
+function checkHeavyKeys(operation: string, loaded: RowStates, { stored }: HostRows): void {
   const { heavyCount, heavySlots, heavyScores } = loaded;
   checkNumbers(operation, "heavyCount", heavyCount, (count) => count <= HEAVY_KEYS, `at most ${HEAVY_KEYS}`);
   checkNumbers(operation, "heavyScores", heavyScores, Number.isFinite, "finite numbers");
   for (let row = 0; row < heavyCount.length; row++) {
     const start = row * HEAVY_KEYS;
     const heavy = heavySlots.subarray(start, start + heavyCount[row]);
-    if (heavy.every((slot, at) => keys.isLive(slot) && heavy.indexOf(slot) === at)) continue;
+    if (heavy.every((slot, at) => stored.isLive(slot) && heavy.indexOf(slot) === at)) continue;
     throw new FormatError(
       operation,
       `tensor heavySlots has [${heavy.join(", ")}] for row ${row}`,

@@ -8,24 +8,25 @@
  * computed for that, some are, which nobody can foresee.
  */
 
-import type { Changes, RowChanges } from "../backend.ts";
-import {
-  type HeadLayout,
-  keyColumns,
-  keyHeadOf,
-  queryColumns,
-  valueColumns,
-} from "../../numerics/head_layout.ts";
+import type { Changes } from "../backend.ts";
+import { NOTHING } from "../since.ts";
+import { noWork } from "../work.ts";
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
+import { shiftedLog } from "../../numerics/power_shift.ts";
 import { isTrusted } from "../../numerics/rounding_ledger.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import { FormatError } from "../../base/errors.ts";
 import { type SavedArrays, takeAnyNumbers } from "../../base/saved_array.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import { weightRounding } from "./weight_rounding.ts";
-import type { KeyBlock } from "./key_block.ts";
-import { Kernels } from "./kernels.ts";
+import { HostRows } from "./host_rows.ts";
+import { Kernels, type QueryHead } from "./kernels.ts";
+import { KeysAt } from "./keys_at.ts";
+import { ArrayTable } from "./number_table.ts";
 import { RowStates } from "./row_states.ts";
+import { RowTotals } from "./row_totals.ts";
 import { StateReader } from "./state_reader.ts";
+import { distance } from "./value_spread.ts";
 
 /** What states must agree with. */
 export interface StateContent {
@@ -63,18 +64,19 @@ export function checkStates(
   content: StateContent,
   budget: number,
 ): Uint32Array {
-  const { layout: { heads, headDim, valueDim }, changes: { keys, queries } } = content;
-  const reader = new StateReader(operation, states, content.layout, queries.slots.length);
-  const block = toBlock(keys, content.layout);
-  checkBalls(operation, states, content.layout, block);
-  const sizes = measure(block, content.layout);
+  const { layout, layout: { heads, headDim, valueDim }, changes: { queries } } = content;
+  const reader = new StateReader(operation, states, layout, queries.slots.length);
+  const rows = toHostRows(content), { stored } = rows;
+  checkBalls(operation, states, layout, rows);
+  const sizes = new KeyReach(layout, content.rule.scale);
+  sizes.refit(rows);
   const reach = toReach(operation, states, content, sizes);
-  const judge = new RowJudge(content, block, sizes, reach, Object.hasOwn(states, "device"));
+  const judge = new RowJudge(content, rows, sizes, reach, Object.hasOwn(states, "device"));
   reader.check(queries.live, (row) => reader.ceiling !== null && judge.isSteep(row));
-  const rows = liveRows(queries.live, heads).filter((row) => !reader.isLeftOut(row));
+  const headRows = liveRows(queries.live, heads).filter((row) => !reader.isLeftOut(row));
   const isBlind = (row: number) => reader.ceiling !== null && judge.isBlind(row);
-  const cost = Math.max(1, block.count) * (3 * headDim + 2 * valueDim + PAIR_COST);
-  const judged = rows.filter((row) => !isBlind(row));
+  const cost = Math.max(1, stored.size) * (3 * headDim + 2 * valueDim + PAIR_COST);
+  const judged = headRows.filter((row) => !isBlind(row));
   for (const row of someOf(judged, Math.max(1, Math.floor(budget / cost)))) {
     if (judge.agrees(row, reader)) continue;
     throw new FormatError(
@@ -83,32 +85,33 @@ export function checkStates(
       "sums over the keys of the file",
     );
   }
-  return Uint32Array.from(new Set(rows.filter(isBlind).map((row) => Math.floor(row / heads))));
+  return Uint32Array.from(new Set(headRows.filter(isBlind).map((row) => Math.floor(row / heads))));
 }
 
 /** Computes rows from scratch and compares. */
 class RowJudge {
   readonly #content: StateContent;
-  readonly #block: KeyBlock;
+  readonly #rows: HostRows;
+  readonly #keys: KeysAt;
   readonly #kernels: Kernels;
-  readonly #reach: KeyReach;
+  readonly #totals: RowTotals;
   readonly #fresh: RowStates;
-  readonly #maskHeads: number;
-  readonly #sizes: Sizes;
+  readonly #sizes: KeyReach;
+  readonly #reach: KeyReach;
   /** Of rows whose sums may be plain. */
   readonly #plainBound: number;
 
-  constructor(content: StateContent, block: KeyBlock, sizes: Sizes, reach: KeyReach, isOfDevice: boolean) {
-    const { layout, rule, changes: { queries } } = content;
+  constructor(content: StateContent, rows: HostRows, sizes: KeyReach, reach: KeyReach, isOfDevice: boolean) {
+    const { layout, rule } = content, work = noWork();
     this.#content = content;
-    this.#block = block;
-    this.#reach = reach;
-    this.#kernels = new Kernels(layout, rule);
-    this.#kernels.reserve(block.count, 0);
-    this.#fresh = new RowStates(layout.valueDim + 2, 1);
-    this.#maskHeads = block.bias ? block.biasStride / queries.slots.length : 0;
+    this.#rows = rows;
+    this.#keys = rows.keysAt(NOTHING);
     this.#sizes = sizes;
-    this.#plainBound = isOfDevice ? PLAIN_CHARGE * (block.count + FEW_KEYS) : 0;
+    this.#reach = reach;
+    this.#kernels = new Kernels(layout, rule, work);
+    this.#totals = new RowTotals(layout, work);
+    this.#fresh = new RowStates(layout.valueDim + 2, 1);
+    this.#plainBound = isOfDevice ? PLAIN_CHARGE * (rows.size + FEW_KEYS) : 0;
   }
 
   /** Whether kernels in float32 leave a row alone, since its keys or values are too large. */
@@ -117,9 +120,13 @@ class RowJudge {
     return this.#reach.isSteep(this.#normOf(row), keyHeadOf(layout, row % layout.heads));
   }
 
+  #queryHead(row: number): QueryHead {
+    const { heads } = this.#content.layout;
+    return this.#rows.queryHead(Math.floor(row / heads), row % heads);
+  }
+
   #normOf(row: number): number {
-    const { layout: { headDim }, changes: { queries } } = this.#content;
-    return lengthOf(queries.rows, row * headDim, headDim);
+    return this.#rows.queryNorm(this.#queryHead(row));
   }
 
   /** Whether float32 hardly knows a row's scores, so that any sums could be its own. */
@@ -129,21 +136,19 @@ class RowJudge {
 
   /** Whether what a reader has of a row can be its state. */
   agrees(row: number, reader: StateReader): boolean {
-    const { layout, layout: { heads }, tolerance, changes: { queries } } = this.#content;
-    const slot = Math.floor(row / heads), head = row % heads;
+    const { layout, tolerance } = this.#content, head = row % layout.heads;
     const isExact = reader.ceiling === null;
     if (!isExact && this.isSteep(row)) return true;
 
-    const biasColumn = slot * this.#maskHeads + (this.#maskHeads > 1 ? head : 0);
-    const offset = slot * queryColumns(layout);
-    this.#kernels.select(queries.rows, offset, head, queries.positions[slot], biasColumn);
+    this.#kernels.select(this.#queryHead(row));
     reader.read(row);
-    const { state } = reader, total = this.#kernels.total(state, 0, this.#block, null);
+    const { state } = reader, total = this.#totals;
+    total.take(state, 0, this.#keys, head);
     if (!state.heavyScores.subarray(0, state.heavyCount[0]).every(Number.isFinite)) return false;
     // Such a row is answered from its keys.
     if (!isExact && total.mass > 0 && Math.abs(total.shift) >= STEEP_SCORE) return true;
     const bound = isExact ? tolerance : Math.max(tolerance, FLOAT32_TOLERANCE, this.#plainBound);
-    const charge = isExact ? 0 : SUBNORMAL_CHARGE * (this.#block.count + 1);
+    const charge = isExact ? 0 : SUBNORMAL_CHARGE * (this.#rows.size + 1);
     const floors = {
       ofMass: charge,
       ofSums: charge * Math.max(1, this.#sizes.magnitudes[keyHeadOf(layout, head)]),
@@ -162,15 +167,15 @@ class RowJudge {
     const { layout: { heads, headDim }, layout, rule } = this.#content;
     const largestProduct = Math.abs(rule.scale) * this.#normOf(row) *
       this.#sizes.norms[keyHeadOf(layout, row % heads)];
-    const rounded = { logSumExp, largestProduct, keyCount: this.#block.count };
-    return weightRounding(rounded, rule, headDim, this.#maskHeads > 0).mass;
+    const rounded = { logSumExp, largestProduct, keyCount: this.#rows.size };
+    return weightRounding(rounded, rule, headDim, this.#content.changes.keys.bias !== null).mass;
   }
 
   /** Whether the heavy keys of a state have the scores that the selected row has with them. */
   #agreesInHeavy({ heavyCount, heavySlots, heavyScores }: RowStates, weights: number): boolean {
     const within = SLACK * Math.log1p(weights);
     return heavySlots.subarray(0, heavyCount[0]).every((slot, at) => {
-      const score = this.#kernels.scoreWithBias(this.#block, slot);
+      const score = this.#kernels.scoreWithBias(this.#keys.stored, slot);
       const isSeen = score > -Infinity;
       return isSeen && Math.abs(heavyScores[at] - score) <= within * Math.max(1, Math.abs(score));
     });
@@ -179,8 +184,8 @@ class RowJudge {
   /** Whether the keys above the ceiling are the heavy ones: by it kernels tell, when a key goes, where it was. */
   #agreesInCeiling({ heavyCount, heavySlots }: RowStates, ceiling: number, weights: number): boolean {
     const heavy = heavySlots.subarray(0, heavyCount[0]), within = 2 ** -20 + 2 * Math.log2(1 + weights);
-    for (let j = 0; j < this.#block.count; j++) {
-      const score = this.#kernels.scoreWithBias(this.#block, j);
+    for (let j = 0; j < this.#rows.size; j++) {
+      const score = this.#kernels.scoreWithBias(this.#keys.stored, j);
       if (score === -Infinity) continue;
       // Powers are rounded to whole ones.
       const above = score * Math.LOG2E - (ceiling + 0.5);
@@ -196,15 +201,14 @@ class RowJudge {
     floors: { readonly ofMass: number; readonly ofSums: number },
   ): boolean {
     const { layout: { valueDim } } = this.#content;
-    const others = this.#block.live.slice(), fresh = this.#fresh;
+    const { stored, kept } = this.#keys, others = stored.live.slice(), fresh = this.#fresh;
     for (let at = 0; at < state.heavyCount[0]; at++) others[state.heavySlots[at]] = 0;
-    const block = { ...this.#block, live: others };
-    this.#kernels.buildRow(fresh, 0, block);
+    this.#kernels.buildRow(fresh, 0, new KeysAt({ ...stored, live: others }, kept, NOTHING));
     const shift = state.shift[0], freshShift = fresh.shift[0], isEmpty = freshShift === -Infinity;
     // Such sums are not read: the row is answered from its keys, or by heavy keys for as long as it has them.
     const isFar = !isEmpty && Math.abs(freshShift * Math.LN2) >= 2 * STEEP_SCORE;
     if (floors.ofMass > 0 && isFar) return Math.abs(shift) >= STEEP_SCORE;
-    const weights = isEmpty ? 0 : rounding(this.#kernels.total(fresh, 0, block, null).logSumExp());
+    const weights = isEmpty ? 0 : rounding(shiftedLog(fresh.high[valueDim], freshShift));
     const factor = isEmpty ? 0 : 2 ** (freshShift - shift);
     if (!Number.isFinite(factor)) return false;
     const last = valueDim + 1;
@@ -224,27 +228,23 @@ class RowJudge {
   }
 }
 
-/** The keys of a snapshot, with the columns that sums have. */
-function toBlock({ live, rows, positions, bias }: RowChanges, layout: HeadLayout): KeyBlock {
-  const { kvHeads, valueDim } = layout;
-  const keyWidth = keyColumns(layout), width = keyWidth + valueColumns(layout), count = live.length;
-  const keys = new Float32Array(count * keyWidth);
-  const values = new Float32Array(count * kvHeads * (valueDim + 2));
-  for (let j = 0; j < count; j++) {
-    keys.set(rows.subarray(j * width, j * width + keyWidth), j * keyWidth);
-    for (let head = 0; head < kvHeads; head++) {
-      const start = (j * kvHeads + head) * (valueDim + 2);
-      const from = j * width + keyWidth + head * valueDim;
-      let largest = 0;
-      for (let c = 0; c < valueDim; c++) {
-        values[start + c] = rows[from + c];
-        largest = Math.max(largest, Math.abs(rows[from + c]));
-      }
-      values[start + valueDim] = 1;
-      values[start + valueDim + 1] = largest;
-    }
-  }
-  return { count, live, keys, values, positions, bias, biasStride: bias ? bias.length / count : 0 };
+/** The rows of a snapshot. */
+function toHostRows(
+  { layout, rule, tolerance, changes, changes: { keys, queries } }: StateContent,
+): HostRows {
+  const { bias, slots } = keys, pairs = slots.length * queries.slots.length;
+  const maskHeads = bias === null || pairs === 0 ? 0 : bias.length / pairs;
+  const columns = layout.valueDim + 2;
+  const rows = new HostRows({ layout, rule, maskHeads, tolerance }, {
+    layout,
+    maskHeads,
+    columns,
+    makeTable: () => new ArrayTable(),
+  });
+  rows.reserve(rows.sizesFor(changes, NOTHING.kept));
+  rows.stored.store(keys);
+  rows.storeQueries(queries);
+  return rows;
 }
 
 /** Refuses balls that do not hold all values. */
@@ -252,23 +252,18 @@ function checkBalls(
   operation: string,
   states: SavedArrays,
   { kvHeads, valueDim }: HeadLayout,
-  { count, live, values }: KeyBlock,
+  { stored }: HostRows,
 ): void {
-  const centres = takeAnyNumbers(operation, states, "centres", [kvHeads, valueDim]);
+  const centres = Float64Array.from(takeAnyNumbers(operation, states, "centres", [kvHeads, valueDim]));
   const radii = takeAnyNumbers(operation, states, "radii", [kvHeads]);
+  const { count, live, values } = stored.block();
   for (let j = 0; j < count; j++) {
     if (live[j] === 0) continue;
     for (let head = 0; head < kvHeads; head++) {
-      const start = (j * kvHeads + head) * (valueDim + 2);
-      let squared = 0;
-      for (let c = 0; c < valueDim; c++) squared += (centres[head * valueDim + c] - values[start + c]) ** 2;
-      if (Math.sqrt(squared) <= radii[head] * SLACK) continue;
+      const away = distance(centres, head * valueDim, values, stored.valueIndex(j, head), valueDim);
+      if (away <= radii[head] * SLACK) continue;
       const found = `the ball of key head ${head} has the radius ${radii[head]}`;
-      throw new FormatError(
-        operation,
-        found,
-        `at least ${Math.sqrt(squared)}, how far key ${j}'s value lies`,
-      );
+      throw new FormatError(operation, found, `at least ${away}, how far key ${j}'s value lies`);
     }
   }
 }
@@ -278,7 +273,7 @@ function toReach(
   operation: string,
   states: SavedArrays,
   { layout, rule }: StateContent,
-  sizes: Sizes,
+  sizes: KeyReach,
 ): KeyReach {
   const reach = new KeyReach(layout, rule.scale);
   if (!Object.hasOwn(states, "norms")) return reach;
@@ -293,32 +288,6 @@ function toReach(
   };
   reach.restore(take("norms"), take("magnitudes"));
   return reach;
-}
-
-/** The largest ‖k‖₂ and ‖v‖∞ of the live keys, by key head. */
-interface Sizes {
-  readonly norms: Float64Array;
-  readonly magnitudes: Float64Array;
-}
-
-function measure({ count, live, keys, values }: KeyBlock, layout: HeadLayout): Sizes {
-  const { kvHeads, headDim, valueDim } = layout;
-  const norms = new Float64Array(kvHeads), magnitudes = new Float64Array(kvHeads);
-  for (let j = 0; j < count; j++) {
-    if (live[j] === 0) continue;
-    for (let head = 0; head < kvHeads; head++) {
-      const place = j * kvHeads + head;
-      norms[head] = Math.max(norms[head], lengthOf(keys, place * headDim, headDim));
-      magnitudes[head] = Math.max(magnitudes[head], values[place * (valueDim + 2) + valueDim + 1]);
-    }
-  }
-  return { norms, magnitudes };
-}
-
-function lengthOf(numbers: Float32Array, offset: number, length: number): number {
-  let squared = 0;
-  for (let at = offset; at < offset + length; at++) squared += numbers[at] * numbers[at];
-  return Math.sqrt(squared);
 }
 
 function liveRows(live: Uint8Array, heads: number): number[] {

@@ -5,13 +5,7 @@
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
-
-/** Values as a backend stores them, `width` numbers a row and key head of which the first dv count. */
-export interface ValueRows {
-  readonly count: number;
-  readonly live: Uint8Array;
-  readonly values: Float32Array;
-}
+import type { KeyBlock } from "./key_block.ts";
 
 /** A centre is the mean of so many rows or a few more: it only has to lie well inside. */
 const SAMPLE = 128;
@@ -19,7 +13,6 @@ const SAMPLE = 128;
 /** One ball a key head. */
 export class ValueSpread {
   readonly #layout: HeadLayout;
-  readonly #width: number;
   readonly #centres: Float64Array;
   readonly #radii: Float64Array;
   /** Slots of the values that the centres are the mean of; null where that is not known. */
@@ -27,18 +20,17 @@ export class ValueSpread {
   /** Whether a value is gone that a centre or a radius was made of. */
   #isOutdated = false;
 
-  constructor(layout: HeadLayout, width: number) {
+  constructor(layout: HeadLayout) {
     this.#layout = layout;
-    this.#width = width;
     this.#centres = new Float64Array(layout.kvHeads * layout.valueDim);
     this.#radii = new Float64Array(layout.kvHeads);
   }
 
   /** Fits the balls to a block's live values, around the mean of some of them. */
-  refit(block: ValueRows): void {
+  refit(block: KeyBlock): void {
     const { kvHeads, valueDim } = this.#layout;
-    const { count, live, values } = block;
-    const width = this.#width, centres = this.#centres;
+    const { count, live, values, valueStart, columns } = block;
+    const centres = this.#centres;
     const step = Math.max(1, Math.floor(count / SAMPLE));
     const sampled = this.#sampled = new Set<number>();
     this.#isOutdated = false;
@@ -47,14 +39,14 @@ export class ValueSpread {
       if (live[j] === 0) continue;
       sampled.add(j);
       for (let head = 0; head < kvHeads; head++) {
-        const offset = (j * kvHeads + head) * width;
+        const offset = valueStart + (j * kvHeads + head) * columns;
         for (let c = 0; c < valueDim; c++) centres[head * valueDim + c] += values[offset + c];
       }
     }
     if (sampled.size > 0) { for (let at = 0; at < centres.length; at++) centres[at] /= sampled.size; }
     for (let head = 0; head < kvHeads; head++) {
       const centre = centres.subarray(head * valueDim, (head + 1) * valueDim);
-      this.#radii[head] = furthest(centre, block, kvHeads * width, head * width);
+      this.#radii[head] = furthest(centre, block, kvHeads * columns, valueStart + head * columns);
     }
   }
 
@@ -72,7 +64,7 @@ export class ValueSpread {
   }
 
   /** Lets the balls grow until they hold one value of a block, if it is live. */
-  include(block: ValueRows, j: number): void {
+  include(block: KeyBlock, j: number): void {
     if (block.live[j] === 0) return;
     for (let head = 0; head < this.#layout.kvHeads; head++) {
       this.#radii[head] = Math.max(this.#radii[head], this.#distanceOf(block, j, head));
@@ -80,7 +72,7 @@ export class ValueSpread {
   }
 
   /** Notes that a value of a block, if it is live, is about to be replaced or deleted. */
-  release(block: ValueRows, j: number): void {
+  release(block: KeyBlock, j: number): void {
     if (this.#isOutdated || block.live[j] === 0) return;
     this.#isOutdated = this.#sampled === null || this.#sampled.has(j);
     for (let head = 0; head < this.#layout.kvHeads; head++) {
@@ -89,13 +81,13 @@ export class ValueSpread {
   }
 
   /** Fits the balls anew if a value is gone that they were made of; nothing is kept. */
-  forget(block: ValueRows): void {
+  forget(block: KeyBlock): void {
     if (this.#isOutdated) this.refit(block);
   }
 
-  #distanceOf(block: ValueRows, j: number, head: number): number {
+  #distanceOf(block: KeyBlock, j: number, head: number): number {
     const { kvHeads, valueDim } = this.#layout;
-    const offset = (j * kvHeads + head) * this.#width;
+    const offset = block.valueStart + (j * kvHeads + head) * block.columns;
     return distance(this.#centres, head * valueDim, block.values, offset, valueDim);
   }
 
@@ -111,7 +103,7 @@ export class ValueSpread {
  */
 function furthest(
   centre: Float64Array,
-  { count, live, values }: ValueRows,
+  { count, live, values }: KeyBlock,
   stride: number,
   offset: number,
 ): number {

@@ -3,6 +3,7 @@
  * left together are no larger than the one it has.
  */
 
+import type { NumberTable } from "../host/number_table.ts";
 import type { Arena } from "./row_blocks.ts";
 
 /** Bytes at an address that changes when it grows. */
@@ -33,5 +34,32 @@ export class MemoryTable {
     left.fill(0);
     this.address = address;
     this.capacity = capacity;
+  }
+}
+
+/** Numbers in such a table. */
+export class MemoryNumbers implements NumberTable {
+  readonly #arena: Arena;
+  readonly #table: MemoryTable;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+    this.#table = new MemoryTable(arena);
+  }
+
+  get numbers(): Float32Array {
+    return this.#arena.numbers;
+  }
+
+  get start(): number {
+    return this.#table.address / 4;
+  }
+
+  get capacity(): number {
+    return this.#table.capacity / 4;
+  }
+
+  reserve(count: number): void {
+    this.#table.reserve(4 * count);
   }
 }

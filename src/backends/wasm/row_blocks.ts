@@ -4,6 +4,7 @@
  */
 
 import { kernelSoftcap } from "../../numerics/softcap_range.ts";
+import type { RowStates as HeldStates } from "../host/row_states.ts";
 import * as field from "./job_fields.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
 
@@ -375,11 +376,18 @@ export class RowBlocks {
     this.#arena.integers(this.#at(field.CEILING) + 4 * row, 1)[0] = ceiling;
   }
 
-  /** Writes the sums of a row, both parts together, to `target`: as many as it has room for. */
-  readSums(row: number, target: Float64Array): void {
-    const { numbers } = this.#arena;
-    let high = this.#sumAt(field.HIGH, row, 0), low = this.#sumAt(field.LOW, row, 0);
-    for (let c = 0; c < target.length; c++, high += 8, low += 8) target[c] = numbers[high] + numbers[low];
+  /** Copies the sums of a row, their bounds and its shift to the first row of `target`, which has no heavy keys. */
+  copySums(row: number, target: HeldStates): void {
+    const { numbers } = this.#arena, { high, low, width } = target;
+    let highAt = this.#sumAt(field.HIGH, row, 0), lowAt = this.#sumAt(field.LOW, row, 0);
+    for (let c = 0; c < width; c++, highAt += 8, lowAt += 8) {
+      high[c] = numbers[highAt];
+      low[c] = numbers[lowAt];
+    }
+    const shift = this.shift(row);
+    target.shift[0] = shift === field.EMPTY_SHIFT ? -Infinity : shift;
+    target.massError[0] = numbers[this.#at(field.MASS_ERROR) / 4 + row];
+    target.sumError[0] = numbers[this.#at(field.SUM_ERROR) / 4 + row];
   }
 
   /** Cuts ranges into pieces that no one has taken. */

@@ -10,6 +10,7 @@ import { type HeadLayout, outputColumns } from "../../numerics/head_layout.ts";
 import { shiftedLog } from "../../numerics/power_shift.ts";
 import { BLOCK_ROWS, EMPTY_SHIFT } from "./job_fields.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
+import type { AnswerPart } from "../host/state_store.ts";
 import type { Kernels } from "./load_kernels.ts";
 import type { Arena } from "./row_blocks.ts";
 import type { RowStates } from "./row_states.ts";
@@ -42,8 +43,8 @@ export class RowReader {
     this.#arena.floats(this.#tile, this.#tileBlocks * BLOCK_ROWS * this.#width).fill(0);
   }
 
-  /** Reads the sums of some queries; returns whether a row among them or beside them is steep. */
-  read(states: RowStates, queries: Uint32Array, { output, logSumExp }: Readout): boolean {
+  /** Reads the sums of some queries; returns the parts of rows with heavy keys and, where one is steep, those of all rows. */
+  read(states: RowStates, queries: Uint32Array, { output, logSumExp }: Readout): AnswerPart[] {
     const { heads, valueDim } = this.#layout;
     const width = this.#width, tile = this.#tile / 4;
     const { numbers } = this.#arena;
@@ -64,8 +65,15 @@ export class RowReader {
       const from = tile + (queries[at] - firstRow) * width;
       output.set(numbers.subarray(from, from + (end - at) * width), at * width);
     }
-    for (let head = 0; head < heads; head++) this.#readLogs(states, head, queries, logSumExp);
-    return isSteep;
+    const left: AnswerPart[] = [];
+    for (let head = 0; head < heads; head++) {
+      this.#readLogs(states, head, queries, logSumExp);
+      if (!isSteep && !states.hasHeavyKeys(head)) continue;
+      for (let at = 0; at < queries.length; at++) {
+        if (isSteep || states.heavyKeys(head, queries[at]).length > 0) left.push({ at, head });
+      }
+    }
+    return left;
   }
 
   #readLogs(states: RowStates, head: number, queries: Uint32Array, logSumExp: Float64Array): void {

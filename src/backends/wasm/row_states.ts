@@ -3,6 +3,7 @@
  * query slot, and beside them each row's *heavy keys*, which stay out of its sums.
  */
 
+import type { RowStates as HeldStates } from "../host/row_states.ts";
 import type { HeadLayout } from "../../numerics/head_layout.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import { EVENT_BYTES, ROW_EVENTS } from "./job_fields.ts";
@@ -94,6 +95,17 @@ export class RowStates {
       await call(blockRanges(queries));
     } finally {
       rows.activateAll(queries, false);
+    }
+  }
+
+  /** Copies the state of a row to the first row of `target`. */
+  copyTo(target: HeldStates, slot: number, head: number): void {
+    this.heads[head].copySums(slot, target);
+    const heavy = this.heavyKeys(head, slot);
+    target.heavyCount[0] = heavy.length;
+    for (let at = 0; at < heavy.length; at++) {
+      target.heavySlots[at] = heavy[at].slot;
+      target.heavyScores[at] = heavy[at].score;
     }
   }
 

@@ -3,15 +3,13 @@
  * leaves, which is heavy keys and rows that are not to be trusted.
  */
 
-import type { BackendConfig, Work } from "../backend.ts";
+import type { BackendConfig, Cohort, Work } from "../backend.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
-import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { looksAtPositions } from "../../numerics/score_rule.ts";
 import { BLOCK_BYTES, BLOCK_ROWS } from "./job_fields.ts";
-import type { KeyTable } from "./key_table.ts";
+import type { HostRows } from "../host/host_rows.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { Moment } from "./moment.ts";
 import type { Arena, HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
 import { TermList } from "./term_list.ts";
@@ -55,7 +53,7 @@ export class RowUpdater {
   }
 
   /** Computes rows of a head from scratch. */
-  async build(states: RowStates, head: number, queries: Uint32Array, stored: KeyTable): Promise<void> {
+  async build(states: RowStates, head: number, queries: Uint32Array, { stored }: HostRows): Promise<void> {
     if (queries.length === 0) return;
     const blocks = states.heads[head];
     this.#begin(head);
@@ -68,15 +66,14 @@ export class RowUpdater {
   }
 
   /** Exchanges in rows of a head the keys of a moment for the stored ones; what loses its trust is built. */
-  async patch(states: RowStates, head: number, queries: Uint32Array, moment: Moment): Promise<void> {
+  async patch(states: RowStates, head: number, { queries, since }: Cohort, rows: HostRows): Promise<void> {
     const blocks = states.heads[head];
-    const { stored, since } = moment;
     // Room for a build is there already, and suffices for all patches but those of half the keys.
     this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
-    this.#terms.exchange(moment);
+    this.#terms.exchange(rows, since);
     this.#work.rowsPatched += queries.length;
-    this.#terms.attach(blocks.job, stored.count);
+    this.#terms.attach(blocks.job, rows.stored.count);
     let events: readonly HeavyEvent[] = [];
     await states.withActive(head, queries, async (ranges) => {
       const run = blocks.toPatch(ranges);
@@ -91,11 +88,11 @@ export class RowUpdater {
     const distrusted = new Set([...blocks.flaggedAmong(queries), ...overloaded]);
     if (distrusted.size === 0) return;
     this.#work.refreshes += distrusted.size;
-    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), stored);
+    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
   }
 
   /** Scores by slot of all stored keys with a row; −∞ where there is none. */
-  scores(states: RowStates, head: number, slot: number, stored: KeyTable): Float64Array {
+  scores(states: RowStates, head: number, slot: number, { stored }: HostRows): Float64Array {
     const blocks = states.heads[head];
     this.#begin(head);
     this.#terms.pushLive(stored);
@@ -112,21 +109,6 @@ export class RowUpdater {
       scores[slots[term]] = found[term * BLOCK_ROWS + lane];
     }
     return scores;
-  }
-
-  /** Weights of scores, which they replace, into `target`, which is zeroed. */
-  writeWeights(scores: Float64Array, largest: number, target: Float32Array): void {
-    let mass = 0;
-    if (largest === -Infinity) return;
-    const shift = exponentOf(largest);
-    const count = Math.min(scores.length, target.length);
-    for (let slot = 0; slot < count; slot++) {
-      if (scores[slot] === -Infinity) continue;
-      scores[slot] = shiftedExp(scores[slot], shift);
-      mass += scores[slot];
-      this.#work.exponentials++;
-    }
-    for (let slot = 0; slot < count; slot++) target[slot] = scores[slot] > 0 ? scores[slot] / mass : 0;
   }
 
   #run(run: PieceRun, rows: number): Promise<void> {

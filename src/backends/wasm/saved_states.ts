@@ -6,8 +6,6 @@
  *     high, low                    F32 [m, H, w]
  *     heavyCount                   U8  [m, H]
  *     heavySlots, heavyScores      U32 and F32 [m, H, 8], of which the first heavyCount of a row count
- *     centres, radii               F64 [Hkv, dv] and F64 [Hkv], the balls around the values
- *     norms, magnitudes            F64 [Hkv], how large keys and values are
  *     isFused                      U8  [1], whether multiply-adds rounded once where the states were made
  *
  * Weights have other bits where multiply-adds round otherwise, and could not be taken out of sums again: there states
@@ -17,20 +15,10 @@
 import type { HeadLayout } from "../../numerics/head_layout.ts";
 import { FormatError } from "../../base/errors.ts";
 import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
-import type { ValueSpread } from "../host/value_spread.ts";
+import type { HostRows } from "../host/host_rows.ts";
+import type { KeyTable } from "../host/key_table.ts";
 import { EMPTY_SHIFT } from "./job_fields.ts";
-import type { KeyReach } from "../host/key_reach.ts";
-import type { KeyTable } from "./key_table.ts";
 import { HEAVY_KEYS, type HeavyKey, type RowStates } from "./row_states.ts";
-
-/** What is saved beside the rows. */
-export interface SavedParts {
-  readonly layout: HeadLayout;
-  readonly states: RowStates;
-  readonly spread: ValueSpread;
-  readonly reach: KeyReach;
-  readonly isFused: boolean;
-}
 
 const NAMES = [
   "shift",
@@ -42,19 +30,16 @@ const NAMES = [
   "heavyCount",
   "heavySlots",
   "heavyScores",
-]
-  .concat("centres", "radii", "norms", "magnitudes", "isFused");
-
-/** Whether states were made where multiply-adds round as they do here. */
-export function fitsMachine(operation: string, saved: SavedArrays, { isFused }: SavedParts): boolean {
-  checkArrayNames(operation, saved, NAMES);
-  return takeNumbers(operation, saved, "isFused", "U8", [1])[0] === Number(isFused);
-}
+  "isFused",
+];
 
 /** Copies the states of the query slots below `querySize`. */
-export function saveStates(parts: SavedParts, querySize: number): SavedArrays {
-  const { layout, states, spread, reach, isFused } = parts;
-  const { heads, kvHeads, valueDim } = layout;
+export function saveStates(
+  states: RowStates,
+  { heads, valueDim }: HeadLayout,
+  querySize: number,
+  isFused: boolean,
+): SavedArrays {
   const width = valueDim + 2, rows = querySize * heads;
   const shift = new Float64Array(rows).fill(-Infinity), ceiling = new Float64Array(rows).fill(-Infinity);
   const massError = new Float32Array(rows), sumError = new Float32Array(rows);
@@ -85,7 +70,6 @@ export function saveStates(parts: SavedParts, querySize: number): SavedArrays {
     }
   }
   const perRow = [querySize, heads];
-  const { centres, radii } = spread.save();
   return {
     shift: { shape: perRow, data: shift },
     ceiling: { shape: perRow, data: ceiling },
@@ -96,28 +80,27 @@ export function saveStates(parts: SavedParts, querySize: number): SavedArrays {
     heavyCount: { shape: perRow, data: heavyCount },
     heavySlots: { shape: [...perRow, HEAVY_KEYS], data: heavySlots },
     heavyScores: { shape: [...perRow, HEAVY_KEYS], data: heavyScores },
-    centres: { shape: [kvHeads, valueDim], data: centres },
-    radii: { shape: [kvHeads], data: radii },
-    norms: { shape: [kvHeads], data: reach.norms.slice() },
-    magnitudes: { shape: [kvHeads], data: reach.magnitudes.slice() },
     isFused: { shape: [1], data: Uint8Array.of(Number(isFused)) },
   };
 }
 
 /**
- * Takes the states of all queries, after all of them were checked.
+ * Takes the states of all queries, after all of them were checked; false where they were made where multiply-adds round
+ * otherwise.
  *
  * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
  */
 export function restoreStates(
   operation: string,
   saved: SavedArrays,
-  { layout, states, spread, reach }: SavedParts,
-  keys: KeyTable,
-  querySize: number,
-): void {
-  const { heads, kvHeads, valueDim } = layout;
-  const width = valueDim + 2, perRow = [querySize, heads];
+  states: RowStates,
+  { heads, valueDim }: HeadLayout,
+  { stored, queries }: HostRows,
+  isFused: boolean,
+): boolean {
+  checkArrayNames(operation, saved, NAMES);
+  if (takeNumbers(operation, saved, "isFused", "U8", [1])[0] !== Number(isFused)) return false;
+  const querySize = queries.size, width = valueDim + 2, perRow = [querySize, heads];
   const shift = takeNumbers(operation, saved, "shift", "F64", perRow);
   const ceiling = takeNumbers(operation, saved, "ceiling", "F64", perRow);
   const massError = takeNumbers(operation, saved, "massError", "F32", perRow);
@@ -127,12 +110,6 @@ export function restoreStates(
   const heavyCount = takeNumbers(operation, saved, "heavyCount", "U8", perRow);
   const heavySlots = takeNumbers(operation, saved, "heavySlots", "U32", [...perRow, HEAVY_KEYS]);
   const heavyScores = takeNumbers(operation, saved, "heavyScores", "F32", [...perRow, HEAVY_KEYS]);
-  const bounds = {
-    centres: takeNumbers(operation, saved, "centres", "F64", [kvHeads, valueDim]),
-    radii: takeNumbers(operation, saved, "radii", "F64", [kvHeads]),
-    norms: takeNumbers(operation, saved, "norms", "F64", [kvHeads]),
-    magnitudes: takeNumbers(operation, saved, "magnitudes", "F64", [kvHeads]),
-  };
   checkNumbers(operation, "shift", shift, isPower, "whole numbers, or −Infinity for a row without keys");
   checkNumbers(operation, "ceiling", ceiling, isPower, "whole numbers, or −Infinity for a row without keys");
   // A row whose sums overflow holds what overflows; it is steep, and answered without them.
@@ -140,12 +117,8 @@ export function restoreStates(
   checkNumbers(operation, "massError", massError, isNoLess, "numbers ≥ 0");
   checkNumbers(operation, "sumError", sumError, isNoLess, "numbers ≥ 0");
   checkNumbers(operation, "heavyCount", heavyCount, (count) => count <= HEAVY_KEYS, `at most ${HEAVY_KEYS}`);
-  checkNumbers(operation, "centres", bounds.centres, Number.isFinite, "finite numbers");
-  for (const name of ["radii", "norms", "magnitudes"] as const) {
-    checkNumbers(operation, name, bounds[name], isBound, "finite numbers ≥ 0");
-  }
   const heavy = Array.from(heavyCount, (count, row) => {
-    return toHeavyKeys(operation, row, heavySlots, heavyScores, count, keys);
+    return toHeavyKeys(operation, row, heavySlots, heavyScores, count, stored);
   });
 
   for (let row = 0; row < querySize * heads; row++) {
@@ -160,8 +133,7 @@ export function restoreStates(
     });
     states.setHeavyKeys(head, slot, heavy[row]);
   }
-  spread.restore(bounds.centres, bounds.radii);
-  reach.restore(bounds.norms, bounds.magnitudes);
+  return true;
 }
 
 /** A row's heavy keys, which are live, none twice. */
@@ -203,8 +175,4 @@ function fromPower(power: number): number {
 
 function toPower(power: number): number {
   return power === -Infinity ? EMPTY_SHIFT : power;
-}
-
-function isBound(number: number): boolean {
-  return number >= 0 && number < Infinity;
 }

@@ -5,9 +5,10 @@
 
 import { NO_ROW } from "../since.ts";
 import * as field from "./job_fields.ts";
-import type { KeyTable } from "./key_table.ts";
+import type { Since } from "../backend.ts";
+import type { HostRows } from "../host/host_rows.ts";
+import type { KeyTable } from "../host/key_table.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { Moment } from "./moment.ts";
 import type { Arena } from "./row_blocks.ts";
 
 const TAKE_OUT = 0x80000000;
@@ -73,15 +74,15 @@ export class TermList {
   /** Adds the key in a slot, or takes it out. */
   push(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {
     const at = this.keyCount;
-    this.#keys[at] = table.keyAddress(row, this.#keyHead);
+    this.#keys[at] = 4 * table.keyIndex(row, this.#keyHead);
     this.#placeRules(at, table, row);
     this.#pushValue(table, row, slot, isTakenOut);
   }
 
   /** Adds all live keys, in order of slots; comes alone. */
   pushLive(table: KeyTable): void {
-    const { size, keyBytes, valueBytes } = table;
-    const keys = table.keyAddress(0, this.#keyHead), values = table.valueAddress(0, this.#keyHead);
+    const { size } = table, keyBytes = 4 * table.keyWidth, valueBytes = 4 * table.valueWidth;
+    const keys = 4 * table.keyIndex(0, this.#keyHead), values = 4 * table.valueIndex(0, this.#keyHead);
     let count = 0;
     for (let slot = 0; slot < size; slot++) {
       if (!table.isLive(slot)) continue;
@@ -96,7 +97,7 @@ export class TermList {
   }
 
   /** Exchanges all that has changed since a moment. Comes before any other term. */
-  exchange({ stored, kept, since: { slots, kept: numbers } }: Moment): void {
+  exchange({ stored, kept }: HostRows, { slots, kept: numbers }: Since): void {
     const done = this.#done;
     for (let t = 0; t < slots.length; t++) {
       const isReplaced = numbers[t] !== NO_ROW && stored.isLive(slots[t]);
@@ -162,13 +163,13 @@ export class TermList {
 
   /** What else a score of a key goes by. */
   #placeRules(at: number, table: KeyTable, row: number): void {
-    if (this.#hasBias) this.#biases[at] = table.biasAddress(row, this.#maskHead);
+    if (this.#hasBias) this.#biases[at] = 4 * table.biasIndex(row, this.#maskHead);
     if (this.#hasPositions) this.#positions[at] = table.position(row);
   }
 
   #pushValue(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {
     const at = this.count++;
-    this.#values[at] = table.valueAddress(row, this.#keyHead);
+    this.#values[at] = 4 * table.valueIndex(row, this.#keyHead);
     this.#signs[at] = isTakenOut ? TAKE_OUT : 0;
     this.slots[at] = slot;
   }

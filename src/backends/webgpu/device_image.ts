@@ -9,8 +9,9 @@
 import type { RowChanges } from "../backend.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { PagedTable, slotsOfPage, wholeSlotsOfPage } from "./paged_table.ts";
-import type { HostRows } from "./host_rows.ts";
+import type { HostRows } from "../host/host_rows.ts";
 import type { RecordLayout } from "./record_layout.ts";
+import type { RecordRoom, RecordWriter } from "./record_writer.ts";
 import type { Session } from "./session.ts";
 import { BufferUsage } from "./usage.ts";
 import { WorkBuffers } from "./work_buffers.ts";
@@ -55,6 +56,7 @@ export class DeviceImage {
   /** Rows that a patch left untrusted, a buffer for each page of queries. */
   readonly flagged: GPUBuffer[] = [];
   readonly #rows: HostRows;
+  readonly #records: RecordWriter;
   #record: RecordLayout;
   #stored: PagedTable;
   #kept: PagedTable;
@@ -69,11 +71,12 @@ export class DeviceImage {
   #counters: GPUBuffer | null = null;
   #isUnsent = false;
 
-  constructor(session: Session, rows: HostRows, record: RecordLayout) {
+  constructor(session: Session, rows: HostRows, records: RecordWriter, record: RecordLayout) {
     this.session = session;
     this.work = new WorkBuffers(session);
     this.#record = record;
     this.#rows = rows;
+    this.#records = records;
     this.#stored = keyTable(session, record);
     this.#kept = new PagedTable(session, "old keys", record.keyWords);
     const { queries, states } = queryTables(session, record, "");
@@ -165,8 +168,8 @@ export class DeviceImage {
   /** Makes room for all rows, and adds to `work` what brings their changes to the device. */
   async sync(work: WorkList): Promise<void> {
     const { stored, kept, queries } = this.#rows;
-    await this.stored.reserve(stored.keys.size);
-    await this.kept.reserve(kept.keys.size);
+    await this.stored.reserve(stored.size);
+    await this.kept.reserve(kept.size);
     await this.#reserveQueries(queries.size);
     this.#isUnsent ||= this.hasChanges;
     this.#wipeDropped(work);
@@ -197,11 +200,11 @@ export class DeviceImage {
     this.#changedKept.clear();
     // The tables are new.
     this.#droppedKept.clear();
-    for (let slot = 0; slot < stored.keys.size; slot++) {
-      if (stored.keys.isLive(slot)) this.#changedKeys.add(slot);
+    for (let slot = 0; slot < stored.size; slot++) {
+      if (stored.isLive(slot)) this.#changedKeys.add(slot);
     }
-    for (let number = 0; number < kept.keys.size; number++) {
-      if (kept.keys.isLive(number)) this.#changedKept.set(number, FROM_HOST);
+    for (let number = 0; number < kept.size; number++) {
+      if (kept.isLive(number)) this.#changedKept.set(number, FROM_HOST);
     }
   }
 
@@ -251,17 +254,17 @@ export class DeviceImage {
       move(work, this.record.keyWords, moves, this.stored.pages[from], this.kept.pages[to]);
     }
     const fromHost = [...this.#changedKept.keys()];
-    await this.#upload(work, this.kept, fromHost, (number, words, numbers, at) => {
-      this.#rows.writeKept(number, words, numbers, at, this.record);
+    await this.#upload(work, this.kept, fromHost, (number, room) => {
+      this.#records.writeKept(number, room, this.record);
     });
     this.#changedKept.clear();
   }
 
   async #syncKeys(work: WorkList): Promise<void> {
-    await this.#upload(work, this.stored, [...this.#changedKeys], (slot, words, numbers, at) => {
-      this.#rows.writeStored(slot, words, numbers, at, this.record);
+    await this.#upload(work, this.stored, [...this.#changedKeys], (slot, room) => {
+      this.#records.writeStored(slot, room, this.record);
     });
-    const keys = this.#rows.stored.keys.size;
+    const keys = this.#rows.stored.size;
     if (this.#changedBiases.size > 0 && keys > 0) this.#syncBiases(work, keys);
     this.#changedKeys.clear();
     this.#changedBiases.clear();
@@ -270,17 +273,18 @@ export class DeviceImage {
   /** Biases of changed queries, which lie across the keys. */
   #syncBiases(work: WorkList, keys: number): void {
     const { biasStart, biasWords, keyWords } = this.record;
-    const { heads, stride, data } = this.#rows.stored.bias;
-    if (biasWords === 0) return;
+    const { stored } = this.#rows, { bias } = stored.block();
+    if (!bias || biasWords === 0) return;
+    const { heads } = bias;
     for (const query of this.#changedBiases) {
       this.stored.pages.forEach((page, at) => {
         const count = this.stored.slotsIn(at, keys);
         if (count === 0) return;
         const listFirst = work.reserve(count * heads), numbers = work.numbers;
         for (let key = 0; key < count; key++) {
-          const from = (at * this.stored.pageSlots + key) * stride + query * heads;
+          const slot = at * this.stored.pageSlots + key;
           for (let head = 0; head < heads; head++) {
-            numbers[listFirst + key * heads + head] = data[from + head];
+            numbers[listFirst + key * heads + head] = bias.numbers[stored.biasIndex(slot, head) + query];
           }
         }
         const call = { listFirst, termEnd: count, maskHeads: heads, keyWords, biasStart, slotBase: query };
@@ -290,8 +294,8 @@ export class DeviceImage {
   }
 
   async #syncQueries(work: WorkList): Promise<void> {
-    await this.#upload(work, this.queries, [...this.#changedQueries], (slot, words, numbers, at) => {
-      this.#rows.writeQuery(slot, words, numbers, at);
+    await this.#upload(work, this.queries, [...this.#changedQueries], (slot, room) => {
+      this.#records.writeQuery(slot, room);
     });
     const gone = [...this.#changedQueries].filter((slot) => !this.#rows.queries.isLive(slot));
     work.clears.push(...this.states.spansOf(gone));
@@ -303,7 +307,7 @@ export class DeviceImage {
     work: WorkList,
     table: PagedTable,
     slots: readonly number[],
-    write: (slot: number, words: Uint32Array, numbers: Float32Array, at: number) => void,
+    write: (slot: number, room: RecordRoom) => void,
   ): Promise<void> {
     const { words } = table;
     const most = Math.max(
@@ -315,7 +319,7 @@ export class DeviceImage {
       const at = work.reserve(batch.length * words);
       const byPage = new Map<number, number[]>();
       batch.forEach((slot, t) => {
-        write(slot, work.words, work.numbers, at + t * words);
+        write(slot, { words: work.words, numbers: work.numbers, at: at + t * words });
         const to = table.find(slot);
         let moves = byPage.get(to.page);
         if (!moves) byPage.set(to.page, moves = []);

@@ -13,9 +13,10 @@ import { queryColumns } from "../../numerics/head_layout.ts";
 import { DeviceError, DisposedError } from "../../base/errors.ts";
 import type { GpuDevice } from "./device.ts";
 import { DeviceImage, move, type QueryTables, queryTables } from "./device_image.ts";
-import type { HostRows } from "./host_rows.ts";
+import type { HostRows } from "../host/host_rows.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { toRecordLayout } from "./record_layout.ts";
+import { RecordWriter } from "./record_writer.ts";
 import { RowBuilder } from "./row_builder.ts";
 import { mostTermsOf, ruleOf } from "./row_rule.ts";
 import { RowUpdater } from "./row_updater.ts";
@@ -37,6 +38,7 @@ export class DeviceRows {
   readonly traffic: Traffic = noTraffic();
   readonly #config: BackendConfig;
   readonly #rows: HostRows;
+  readonly #records: RecordWriter;
   readonly #mirror: StateMirror;
   readonly #builder: RowBuilder;
   readonly #updater: RowUpdater;
@@ -61,6 +63,7 @@ export class DeviceRows {
   ) {
     this.#config = config;
     this.#rows = rows;
+    this.#records = new RecordWriter(rows, config.rule);
     this.#mirror = mirror;
     this.#builder = new RowBuilder(config, rows, work);
     this.#updater = new RowUpdater(config, rows, work, this.#builder);
@@ -194,7 +197,8 @@ export class DeviceRows {
         const moves: number[] = [];
         for (const at of batch) {
           const query = first + at, to = work.reserve(image.record.queryWords);
-          this.#rows.writeRow(rows, query * width, positions[query], work.words, work.numbers, to);
+          const loose = { rows, offset: query * width, position: positions[query] };
+          this.#records.writeLoose(loose, { words: work.words, numbers: work.numbers, at: to });
           moves.push(to, at * image.record.queryWords, SAME_KIND);
         }
         move(work, image.record.queryWords, moves, UPLOAD, tables.queries.pages[0]);
@@ -324,14 +328,15 @@ export class DeviceRows {
    */
   async #ready(): Promise<DeviceImage> {
     this.#dropIfLost();
-    const biasWords = this.#rows.stored.bias.stride;
+    const biasWords = this.#rows.stored.queryCapacity * this.#config.maskHeads;
     if (this.#image && this.#image.record.biasWords === biasWords) return this.#image;
     const record = toRecordLayout(this.#config.layout, biasWords);
     if (this.#image) {
       this.#image.relayKeys(record);
       return this.#image;
     }
-    return this.#image = new DeviceImage(new Session(await this.#open(), this.traffic), this.#rows, record);
+    const session = new Session(await this.#open(), this.traffic);
+    return this.#image = new DeviceImage(session, this.#rows, this.#records, record);
   }
 
   /** A call from outside: `dispose` waits for it, and none begins afterwards. */

@@ -8,7 +8,7 @@
 import type { BackendConfig, Work } from "../backend.ts";
 import type { Call } from "./call_fields.ts";
 import type { DeviceImage, QueryTables } from "./device_image.ts";
-import type { HostRows } from "./host_rows.ts";
+import type { HostRows } from "../host/host_rows.ts";
 import { type KeyParts, MOST_PARTS, partsOf } from "./key_parts.ts";
 import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
 import { PLAN_MERGE, PLAN_WORDS } from "./record_layout.ts";
@@ -120,7 +120,7 @@ export class RowBuilder {
   /** Counts the work of building some queries. */
   count(queries: number): void {
     const { layout: { heads, headDim, valueDim }, rule } = this.#config;
-    const pairs = queries * heads * this.#rows.stored.keys.liveCount;
+    const pairs = queries * heads * this.#rows.stored.count;
     this.#work.multiplyAdds += pairs * (headDim + valueDim + 2);
     this.#work.exponentials += pairs * (rule.softcap > 0 ? 2 : 1);
   }
@@ -177,7 +177,7 @@ export class RowBuilder {
         parts,
         isFirst: isFirst ? 1 : 0,
         isLast: isLast ? 1 : 0,
-        isExact: this.#rows.stored.keys.liveCount <= FEW_KEYS ? 1 : 0,
+        isExact: this.#rows.stored.count <= FEW_KEYS ? 1 : 0,
       };
       const buffers = [listed, image.stored.pages[keyPage], queries, states];
       work.dispatch(isCompensated ? "build" : "plainBuild", call, buffers, groups(parts));

@@ -7,7 +7,7 @@ import type { BackendConfig, Cohort, Work } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 import type { Call } from "./call_fields.ts";
 import { type DeviceImage, move } from "./device_image.ts";
-import type { HostRows } from "./host_rows.ts";
+import type { HostRows } from "../host/host_rows.ts";
 import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
 import type { KernelName } from "./pipelines.ts";
 import { ADDED_KEY, TAKEN_KEY } from "./record_layout.ts";
@@ -118,8 +118,8 @@ export class RowUpdater {
     const { stored, kept: before } = this.#rows;
     const pairs: Term[] = [], others: Term[] = [];
     for (let t = 0; t < slots.length; t++) {
-      const slot = slots[t], isLive = stored.keys.isLive(slot), wasLive = kept[t] !== NO_ROW;
-      const isPair = isLive && wasLive && stored.scoresAs(slot, before, kept[t]);
+      const slot = slots[t], isLive = stored.isLive(slot), wasLive = kept[t] !== NO_ROW;
+      const isPair = isLive && wasLive && stored.scoresAlike(slot, before, kept[t]);
       const list = isPair ? pairs : others;
       if (wasLive) list.push({ isKept: true, row: kept[t], kind: TAKEN_KEY });
       if (isLive) list.push({ isKept: false, row: slot, kind: ADDED_KEY });

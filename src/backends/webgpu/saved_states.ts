@@ -2,7 +2,6 @@
  * The states of the `webgpu` backend as a snapshot holds them: those of `../host/saved_states.ts`, and
  *
  *     ceiling              F64 [m, H], −∞ for rows of no keys
- *     norms, magnitudes    F64 [Hkv], how large keys and values are
  *     device               U8  [length], what the device was and how it computes
  *
  * Weights may have other bits on another device, and could not be taken out of sums again: there states are
@@ -13,23 +12,16 @@
 import type { HeadLayout } from "../../numerics/head_layout.ts";
 import { checkArrayNames, checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
 import { HEAVY_KEYS, RowStates } from "../host/row_states.ts";
-import { restoreStates, saveStates, STATE_NAMES, type StateScope } from "../host/saved_states.ts";
-import type { KeyReach } from "../host/key_reach.ts";
-import type { ValueSpread } from "../host/value_spread.ts";
+import type { HostRows } from "../host/host_rows.ts";
+import { restoreStates, saveStates, STATE_NAMES } from "../host/saved_states.ts";
 import type { GpuDevice } from "./device.ts";
 import { EMPTY_SHIFT } from "./record_layout.ts";
 import type { StateMirror } from "./state_mirror.ts";
 
 /** Changes when kernels compute other bits than before. */
 const KERNELS = 2;
-
-/** The parts of a backend that are saved beside the rows. */
-export interface SavedParts {
-  readonly layout: HeadLayout;
-  readonly mirror: StateMirror;
-  readonly spread: ValueSpread;
-  readonly reach: KeyReach;
-}
+/** What is beside the states of all hosts. */
+const NAMES = ["ceiling", "device"];
 
 /** The bytes that tell one device from another. */
 export function fingerprintOf({ adapterName, arithmetic }: GpuDevice): Uint8Array {
@@ -39,7 +31,7 @@ export function fingerprintOf({ adapterName, arithmetic }: GpuDevice): Uint8Arra
 
 /** Whether states were made on a device like this one. */
 export function fitsDevice(operation: string, saved: SavedArrays, gpu: GpuDevice): boolean {
-  checkArrayNames(operation, saved, [...STATE_NAMES, "ceiling", "norms", "magnitudes", "device"]);
+  checkArrayNames(operation, saved, [...STATE_NAMES, ...NAMES]);
   const found = takeNumbers(operation, saved, "device", "U8", [null]);
   const own = fingerprintOf(gpu);
   return found.length === own.length && own.every((byte, at) => byte === found[at]);
@@ -47,12 +39,13 @@ export function fitsDevice(operation: string, saved: SavedArrays, gpu: GpuDevice
 
 /** Copies the states of the live queries, which are known, below `querySize`. */
 export function saveMirror(
-  { layout, mirror, spread, reach }: SavedParts,
+  mirror: StateMirror,
+  layout: HeadLayout,
   gpu: GpuDevice,
-  queries: ArrayLike<number>,
+  queries: Uint32Array,
   querySize: number,
 ): SavedArrays {
-  const { heads, kvHeads, valueDim } = layout;
+  const { heads, valueDim } = layout;
   const states = new RowStates(valueDim + 2, querySize * heads);
   const ceiling = new Float64Array(querySize * heads).fill(-Infinity);
   for (let at = 0; at < queries.length; at++) {
@@ -70,10 +63,8 @@ export function saveMirror(
     }
   }
   return {
-    ...saveStates(states, spread, layout, querySize),
+    ...saveStates(states, layout, querySize),
     ceiling: { shape: [querySize, heads], data: ceiling },
-    norms: { shape: [kvHeads], data: reach.norms.slice() },
-    magnitudes: { shape: [kvHeads], data: reach.magnitudes.slice() },
     device: { shape: [fingerprintOf(gpu).length], data: fingerprintOf(gpu) },
   };
 }
@@ -86,13 +77,12 @@ export function saveMirror(
 export function restoreMirror(
   operation: string,
   saved: SavedArrays,
-  { layout, mirror, spread, reach }: SavedParts,
-  scope: StateScope,
-): number[] {
-  const { heads, kvHeads, valueDim } = layout, { queries } = scope;
+  mirror: StateMirror,
+  layout: HeadLayout,
+  rows: HostRows,
+): Uint32Array {
+  const { heads, valueDim } = layout, { queries } = rows;
   const ceiling = takeNumbers(operation, saved, "ceiling", "F64", [queries.size, heads]);
-  const norms = takeNumbers(operation, saved, "norms", "F64", [kvHeads]);
-  const magnitudes = takeNumbers(operation, saved, "magnitudes", "F64", [kvHeads]);
   checkNumbers(operation, "ceiling", ceiling, isCeiling, "whole numbers, or an infinity");
   checkNumbers(
     operation,
@@ -101,12 +91,8 @@ export function restoreMirror(
     isPower,
     POWERS,
   );
-  for (const [name, bounds] of [["norms", norms], ["magnitudes", magnitudes]] as const) {
-    checkNumbers(operation, name, bounds, (bound) => bound >= 0 && bound < Infinity, "finite numbers ≥ 0");
-  }
   const states = new RowStates(valueDim + 2, queries.size * heads);
-  restoreStates(operation, saved, states, spread, scope);
-  reach.restore(norms, magnitudes);
+  restoreStates(operation, saved, states, layout, rows, NAMES);
   const missing: number[] = [];
   for (let slot = 0; slot < queries.size; slot++) {
     if (!queries.isLive(slot)) continue;
@@ -116,7 +102,7 @@ export function restoreMirror(
     }
     if (ceiling[slot * heads] === Infinity) missing.push(slot);
   }
-  return missing;
+  return Uint32Array.from(missing);
 }
 
 /** Whether the bounds and heavy keys of a row are numbers: those overflow before sums do, and products before both. */

@@ -29,6 +29,11 @@ export class StateMirror {
     return this.#known.byteLength + this.#data.byteLength;
   }
 
+  /** Bytes that `capacity` slots take. */
+  bytesOf(capacity: number): number {
+    return capacity * (1 + 4 * this.words);
+  }
+
   /** Makes room for slots below `size`; throws before anything changes when there is no memory. */
   reserve(size: number): void {
     if (size <= this.#known.length) return;
@@ -36,7 +41,7 @@ export class StateMirror {
     const [known, data] = CapacityError.guard(
       "webgpu",
       `states of ${size} queries`,
-      capacity * (1 + 4 * this.words),
+      this.bytesOf(capacity),
       () => [new Uint8Array(capacity), new Uint32Array(capacity * this.words)] as const,
     );
     known.set(this.#known);

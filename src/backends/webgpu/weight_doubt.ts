@@ -12,7 +12,9 @@
  * most tanh(δ/2) in total variation.
  */
 
+import type { ScoreRule } from "../../numerics/score_rule.ts";
 import type { WeightRounding } from "../host/certifier.ts";
+import type { RoundedRow } from "../host/weight_rounding.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
 /** Largest share of a row's mass that a key has which does not matter. */
@@ -20,20 +22,12 @@ const UNNOTICED = 2 ** -50;
 /** Covers the terms of higher order. */
 const SLACK = 1.01;
 
-/** A row whose weights the kernels computed. */
-export interface ComputedRow {
-  /** S: the largest |scale|·|q·k| that its keys may have. */
-  readonly largestProduct: number;
-  /** At least the number of its keys. */
-  readonly keyCount: number;
-  readonly headDim: number;
-  /** c; 0 for none. */
-  readonly softcap: number;
-}
-
 /** Bounds on what computing the weights of a row did to them. */
-export function weightDoubt(row: ComputedRow): WeightRounding {
-  const { largestProduct, keyCount, headDim, softcap } = row;
+export function weightDoubt(
+  { largestProduct, keyCount }: RoundedRow,
+  { softcap }: ScoreRule,
+  headDim: number,
+): WeightRounding {
   const ofCap = softcap > 0 ? 1.5 * Math.min(largestProduct, softcap) : 0;
   const exponent = SLACK * FLOAT32_ROUNDING * ((headDim + 1) * largestProduct + ofCap + 3);
   const unnoticed = 4 * keyCount * UNNOTICED;

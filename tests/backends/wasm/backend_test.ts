@@ -4,7 +4,7 @@
 import { CapacityError } from "../../../mod.ts";
 import type { Backend } from "../../../src/backends/backend.ts";
 import { NO_ROW } from "../../../src/backends/since.ts";
-import { createWasmBackend, type WasmBackend } from "../../../src/backends/wasm/wasm_backend.ts";
+import { createWasmBackend } from "../../../src/backends/wasm/wasm_backend.ts";
 import { referenceAttention } from "../../../src/numerics/reference.ts";
 import { createEngine, loadEngine } from "../../../src/engine/dynamic_attention.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
@@ -134,7 +134,7 @@ for (const [name, rule] of Object.entries(RULES)) {
     for (let step = 0; step < 100; step++) edit([engine], model, random);
     await engine.read();
     const bytes = await engine.save();
-    const inner: WasmBackend = await backendOf(rule);
+    const inner = await backendOf(rule);
     const loaded = await loadEngine(
       bytes,
       options.mask ? { mask: options.mask } : {},

@@ -22,7 +22,7 @@ for (const isDisposed of [true, false]) {
         (content.data as Record<string, string>)?.["text/plain"] ?? content
       );
     };
-    const specifier = (path: string) => JSON.stringify(new URL(`../${path}`, import.meta.url).href);
+    const specifier = (path: string) => JSON.stringify(new URL(`../../../${path}`, import.meta.url).href);
     assertEquals(
       await cell(`
         import { DynamicAttention } from ${specifier("mod.ts")};

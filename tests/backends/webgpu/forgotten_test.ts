@@ -2,10 +2,11 @@
 // holds has a number of the row, or one that follows from it alone. All buffers are read back and searched.
 
 import { BackendError, type FlushPolicy } from "../../../mod.ts";
-import type { KeyStore } from "../../../src/backends/host/key_store.ts";
+import type { KeyTable } from "../../../src/backends/host/key_table.ts";
+import { ArrayTable } from "../../../src/backends/host/number_table.ts";
 import { WebgpuBackend } from "../../../src/backends/webgpu/webgpu_backend.ts";
 import { acquireDevice, type GpuDevice } from "../../../src/backends/webgpu/device.ts";
-import { HostRows } from "../../../src/backends/webgpu/host_rows.ts";
+import { HostRows } from "../../../src/backends/host/host_rows.ts";
 import { PART_TERMS } from "../../../src/backends/webgpu/key_parts.ts";
 import { toRecordLayout } from "../../../src/backends/webgpu/record_layout.ts";
 import { StateMirror } from "../../../src/backends/webgpu/state_mirror.ts";
@@ -135,20 +136,26 @@ async function start(
 Deno.test("webgpu: what was kept or read of a row is wiped at the host when it is dropped", () => {
   const random = new Random(5), layout = { heads: 1, kvHeads: 1, headDim: 3, valueDim: 2 };
   const rule = { scale: 1, softcap: 0, before: Infinity, after: Infinity };
-  const rows = new HostRows({ layout, rule, maskHeads: 1, tolerance: 1e-8 });
+  const makeTable = () => new ArrayTable();
+  const rows = new HostRows({ layout, rule, maskHeads: 1, tolerance: 1e-8 }, {
+    layout,
+    maskHeads: 1,
+    columns: 4,
+    makeTable,
+  });
   const key = { slots: Uint32Array.of(0), positions: new Float64Array(1) };
   const none = { slots: new Uint32Array(0), positions: new Float64Array(0), bias: new Float32Array(0) };
   const queries = { ...none, live: new Uint8Array(0), rows: new Float32Array(0) };
   const store = (live: number, kept: number) => {
     const bias = live === 1 ? random.row(1) : new Float32Array(1);
     const keys = { ...key, bias, live: Uint8Array.of(live), rows: random.row(5) };
-    rows.reserve({ keys, queries }, Uint32Array.of(kept));
+    rows.reserve(rows.sizesFor({ keys, queries }, Uint32Array.of(kept)));
     if (live === 0) rows.keep(0, kept);
-    rows.storeKeys(keys);
+    rows.stored.store(keys);
   };
-  const isWiped = (store: KeyStore) => {
+  const isWiped = (store: KeyTable) => {
     const { keys, values, positions, bias } = store.block();
-    return [keys, values, positions, bias ?? []].every((numbers) => numbers.every((x) => x === 0));
+    return [keys, values, positions, bias?.numbers ?? []].every((numbers) => numbers.every((x) => x === 0));
   };
   store(1, 0xffffffff);
   assert(!isWiped(rows.stored));

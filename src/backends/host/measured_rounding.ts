@@ -1,16 +1,18 @@
 /**
- * Measured errors of the states of rows: the host computes the row in float64 and compares.
- * A bound that is proven without looking has to reckon with the worst that a chain of roundings can do, some
- * hundreds of times what it does. A state is measured once; a device makes its asker wait for some ten
- * milliseconds, so that the few that are measured at a time cost little beside any answer of it.
+ * What rounding has done to the states of rows, measured: the host computes the row in float64 and compares. A bound that is
+ * proven without looking has to reckon with the worst that a chain of roundings can do, some hundreds of times what it
+ * does. A state is measured once; a device makes its asker wait for some ten milliseconds, so that the few that are measured
+ * at a time cost little beside any answer of it.
  */
 
+import { noWork } from "../work.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import type { HeadLayout } from "../../numerics/head_layout.ts";
-import type { CertifiedTotals } from "../host/certifier.ts";
-import type { KeyBlock } from "../host/key_block.ts";
-import { Kernels } from "../host/kernels.ts";
-import { RowStates } from "../host/row_states.ts";
+import type { CertifiedTotals } from "./certifier.ts";
+import { Kernels, type QueryHead } from "./kernels.ts";
+import type { KeysAt } from "./keys_at.ts";
+import { RowStates } from "./row_states.ts";
+import { RowTotals } from "./row_totals.ts";
 
 /** Multiply-adds that are spent on measuring for one question. */
 const MOST_WORK = 2 ** 20;
@@ -24,21 +26,12 @@ export interface StateError {
   readonly mass: number;
 }
 
-/** The row that is measured, as the kernels select it. */
-export interface SelectedRow {
-  /** H·d numbers of the query, from `offset` on. */
-  readonly rows: Float32Array;
-  readonly offset: number;
-  readonly head: number;
-  readonly position: number;
-  readonly biasColumn: number;
-}
-
 /** Errors of head rows, as far as they were measured. */
 export class MeasuredRounding {
   readonly #layout: HeadLayout;
   readonly #kernels: Kernels;
   readonly #state: RowStates;
+  readonly #totals: RowTotals;
   readonly #errors = new Map<number, StateError>();
   readonly #output: Float64Array;
   readonly #exact: Float64Array;
@@ -46,7 +39,10 @@ export class MeasuredRounding {
 
   constructor(layout: HeadLayout, rule: ScoreRule) {
     this.#layout = layout;
-    this.#kernels = new Kernels(layout, rule);
+    // What measuring costs is not counted: it is no work that an answer needs.
+    const work = noWork();
+    this.#kernels = new Kernels(layout, rule, work);
+    this.#totals = new RowTotals(layout, work);
     this.#state = new RowStates(layout.valueDim + 2, 1);
     this.#output = new Float64Array(layout.valueDim);
     this.#exact = new Float64Array(layout.valueDim);
@@ -61,7 +57,7 @@ export class MeasuredRounding {
     this.#left = MOST_WORK;
   }
 
-  /** The error of a head row, if it was measured. */
+  /** What is known of a head row. */
   errorOf(row: number): StateError | null {
     return this.#errors.get(row) ?? null;
   }
@@ -82,30 +78,22 @@ export class MeasuredRounding {
   wipe(): void {
     this.#kernels.forgetQuery();
     this.#state.clear(0);
+    this.#totals.wipe();
     this.#output.fill(0);
     this.#exact.fill(0);
   }
 
-  /**
-   * Measures a head row whose state holds the keys of `block`, which lie within `diameter` of one another, if
-   * there is work left.
-   */
-  measure(
-    row: number,
-    selected: SelectedRow,
-    totals: CertifiedTotals,
-    block: KeyBlock,
-    diameter: number,
-  ): void {
+  /** Measures a head row whose state holds `keys`, whose values lie within `diameter` of one another, if there is work left. */
+  measure(row: number, query: QueryHead, totals: CertifiedTotals, keys: KeysAt, diameter: number): void {
     const { headDim, valueDim } = this.#layout;
-    const work = block.count * (headDim + valueDim);
+    const work = keys.stored.count * (headDim + valueDim);
     if (work > this.#left || !(totals.mass > 0)) return;
     this.#left -= work;
     const kernels = this.#kernels;
-    kernels.select(selected.rows, selected.offset, selected.head, selected.position, selected.biasColumn);
-    kernels.reserve(block.count, 0);
-    kernels.buildRow(this.#state, 0, block);
-    const exact = kernels.total(this.#state, 0, block, null);
+    kernels.select(query);
+    kernels.buildRow(this.#state, 0, keys);
+    const exact = this.#totals;
+    exact.take(this.#state, 0, keys, query.head);
     totals.writeOutput(this.#output, 0);
     exact.writeOutput(this.#exact, 0);
     let squared = 0, norm = 0;

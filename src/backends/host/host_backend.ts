@@ -1,0 +1,282 @@
+/**
+ * A backend over a store of states. What all places share is here: rows at the host, their batches, answers, certificates,
+ * weights, snapshots. The store alone knows where states live and how they are computed.
+ *
+ * Invariant between calls: the rows at the host are the truth. The state of a live query holds the keys of one moment and is
+ * trusted, unless the query was stored and not brought up to date since.
+ */
+
+import { attempt } from "../../base/attempt.ts";
+import { CapacityError } from "../../base/errors.ts";
+import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
+import { queryColumns } from "../../numerics/head_layout.ts";
+import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
+import type {
+  Backend,
+  BackendConfig,
+  Changes,
+  Cohort,
+  Costs,
+  PassingQueries,
+  Readout,
+  RowSource,
+  Work,
+} from "../backend.ts";
+import { NO_ROW, NOTHING } from "../since.ts";
+import { emptyReadout } from "./empty_readout.ts";
+import { HostRows } from "./host_rows.ts";
+import { GIVEN } from "./reason.ts";
+import { RowAnswers } from "./row_answers.ts";
+import type { RowTotals } from "./row_totals.ts";
+import type { HeldRow, StateStore } from "./state_store.ts";
+
+/** Attention whose states are kept in a store. */
+export class HostBackend implements Backend {
+  readonly reason: string;
+  readonly keys: RowSource;
+  readonly queries: RowSource;
+  readonly kept: RowSource;
+  readonly #config: BackendConfig;
+  readonly #store: StateStore;
+  readonly #rows: HostRows;
+  readonly #answers: RowAnswers;
+  #isDisposed = false;
+
+  constructor(config: BackendConfig, store: StateStore) {
+    this.#config = config;
+    this.#store = store;
+    this.reason = config.reason ?? GIVEN;
+    this.#rows = new HostRows(config, {
+      layout: config.layout,
+      maskHeads: config.maskHeads,
+      columns: store.valueColumns,
+      makeTable: () => store.makeTable(),
+    });
+    store.attach(this.#rows);
+    this.#answers = new RowAnswers(config, this.#rows, store);
+    this.keys = this.#rows.stored;
+    this.kept = this.#rows.kept;
+    this.queries = this.#rows.queries;
+  }
+
+  get name(): string {
+    return this.#store.name;
+  }
+
+  get costs(): Costs {
+    return this.#store.costs;
+  }
+
+  get threads(): number {
+    return this.#store.threads;
+  }
+
+  get deviceMs(): number | null {
+    return this.#store.deviceMs;
+  }
+
+  get work(): Readonly<Work> {
+    return this.#store.work;
+  }
+
+  bytes(): number {
+    return this.#rows.bytes() + this.#answers.bytes() + this.#store.bytes();
+  }
+
+  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return attempt(() => {
+      const { keys, queries } = changes;
+      // All that can fail, for want of memory, comes before the first change.
+      this.#reserve(changes, kept);
+      this.#rows.drop(dropped);
+      this.#answers.release(keys.slots, queries.slots);
+      for (let t = 0; t < keys.slots.length; t++) {
+        if (kept[t] !== NO_ROW) this.#rows.keep(keys.slots[t], kept[t]);
+      }
+      this.#rows.stored.store(keys);
+      this.#rows.storeQueries(queries);
+      this.#store.change(changes, kept, dropped);
+      this.#answers.include(keys.slots, queries.slots);
+    });
+  }
+
+  async forget(dropped: Uint32Array): Promise<void> {
+    this.#rows.drop(dropped);
+    if (dropped.length > 0) this.#store.change(NO_CHANGES, NO_SLOTS, dropped);
+    const lost = this.#answers.forget();
+    this.#answers.forgetStates(lost);
+    this.#store.lose(lost);
+    await this.#store.forget();
+  }
+
+  async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    this.#answers.forgetStates(build);
+    for (const { queries } of patch) this.#answers.forgetStates(queries);
+    await this.#store.update(build, patch);
+    if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
+  }
+
+  async read(cohort: Cohort): Promise<Readout> {
+    await this.#store.load(cohort);
+    const { heads } = this.#config.layout, { queries } = cohort;
+    const readout = emptyReadout(this.#config.layout, queries.length);
+    const keys = this.#rows.keysAt(cohort.since);
+    const left = this.#store.read(cohort, readout);
+    const answer = (at: number, head: number) => {
+      this.#write(readout, at * heads + head, this.#answers.standing(queries[at], head, keys));
+    };
+    if (left === null) {
+      for (let at = 0; at < queries.length; at++) for (let head = 0; head < heads; head++) answer(at, head);
+      return readout;
+    }
+    for (const { at, head } of left) answer(at, head);
+    for (let head = 0; head < heads; head++) {
+      if (this.#answers.areFlat(head)) continue;
+      for (let at = 0; at < queries.length; at++) {
+        if (this.#answers.isSteep(queries[at], head)) answer(at, head);
+      }
+    }
+    return readout;
+  }
+
+  async certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
+    await this.#store.load(cohort);
+    return this.#answers.certify(cohort);
+  }
+
+  async attend(queries: PassingQueries): Promise<Readout> {
+    const { count, rows, positions } = queries;
+    const { layout, layout: { heads } } = this.#config;
+    const readout = emptyReadout(layout, count), width = queryColumns(layout);
+    const queryHead = (query: number, head: number) => {
+      return { rows, offset: query * width, head, position: positions[query], slot: 0 };
+    };
+    const take = (query: number, head: number, held: HeldRow) => {
+      this.#write(readout, query * heads + head, this.#answers.passing(queryHead(query, head), held));
+    };
+    if (await this.#store.attend(queries, take)) return readout;
+    const keys = this.#rows.keysAt(NOTHING);
+    for (let query = 0; query < count; query++) {
+      for (let head = 0; head < heads; head++) {
+        this.#write(readout, query * heads + head, this.#answers.computed(queryHead(query, head), keys));
+      }
+    }
+    return readout;
+  }
+
+  async weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    const target = new Float32Array(slotCount), { limits } = this.#store;
+    const scores = this.#answers.isSteep(slot, head) ? null : await this.#store.scores(slot, head);
+    const largest = scores ? largestOf(scores) : 0;
+    if (!scores || (largest > -Infinity && limits?.isSteepScore(largest))) {
+      this.#answers.select(slot, head);
+      this.#answers.kernels.weights(this.#rows.keysAt(NOTHING), target);
+      return target;
+    }
+    this.#store.work.rowsBuilt++;
+    if (largest > -Infinity) this.#writeWeights(scores, exponentOf(largest), target);
+    return target;
+  }
+
+  bias(keySize: number, querySize: number): Float32Array | null {
+    return this.#rows.stored.saveBias(keySize, querySize);
+  }
+
+  async save(querySize: number): Promise<SavedArrays> {
+    const { kvHeads, valueDim } = this.#config.layout, { spread, reach } = this.#answers;
+    await this.#store.load({ queries: this.#rows.liveQueries(), since: NOTHING });
+    this.#answers.forgetMeasured();
+    const states = await this.#store.save(querySize);
+    const { centres, radii } = spread.save();
+    const balls = {
+      centres: { shape: [kvHeads, valueDim], data: centres },
+      radii: { shape: [kvHeads], data: radii },
+    };
+    return this.#store.limits === null ? { ...states, ...balls } : {
+      ...states,
+      ...balls,
+      norms: { shape: [kvHeads], data: reach.norms.slice() },
+      magnitudes: { shape: [kvHeads], data: reach.magnitudes.slice() },
+    };
+  }
+
+  async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+    await this.store(rows, new Uint32Array(rows.keys.slots.length).fill(NO_ROW), NO_SLOTS);
+    const isRestored = states !== null && await this.#restoreStates(operation, states);
+    if (!isRestored) await this.update(this.#rows.liveQueries(), []);
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    await this.#store.dispose();
+  }
+
+  async #restoreStates(operation: string, saved: SavedArrays): Promise<boolean> {
+    const { kvHeads, valueDim } = this.#config.layout, { spread, reach } = this.#answers;
+    const bounds = this.#store.limits === null ? BALLS : [...BALLS, ...REACHES];
+    const states = Object.fromEntries(Object.entries(saved).filter(([name]) => !bounds.includes(name)));
+    if (!await this.#store.restore(operation, states)) return false;
+    const take = (name: string, shape: readonly number[]) =>
+      takeNumbers(operation, saved, name, "F64", shape);
+    const centres = take("centres", [kvHeads, valueDim]), radii = take("radii", [kvHeads]);
+    checkNumbers(operation, "centres", centres, Number.isFinite, "finite numbers");
+    checkNumbers(operation, "radii", radii, isBound, BOUND);
+    spread.restore(centres, radii);
+    if (this.#store.limits === null) return true;
+    const norms = take("norms", [kvHeads]), magnitudes = take("magnitudes", [kvHeads]);
+    checkNumbers(operation, "norms", norms, isBound, BOUND);
+    checkNumbers(operation, "magnitudes", magnitudes, isBound, BOUND);
+    reach.restore(norms, magnitudes);
+    return true;
+  }
+
+  #reserve(changes: Changes, kept: Uint32Array): void {
+    const sizes = this.#rows.sizesFor(changes, kept);
+    const bytes = this.#rows.bytesOf(sizes) + this.#store.bytesOf(sizes);
+    CapacityError.guard(this.name, `${sizes.keys} keys and ${sizes.queries} queries`, bytes, () => {
+      this.#rows.reserve(sizes);
+      this.#store.reserve(sizes);
+    });
+  }
+
+  #writeWeights(scores: ArrayLike<number>, shift: number, target: Float32Array): void {
+    const count = Math.min(scores.length, target.length), weights = new Float64Array(count);
+    let mass = 0;
+    for (let slot = 0; slot < count; slot++) {
+      if (scores[slot] === -Infinity) continue;
+      weights[slot] = shiftedExp(scores[slot], shift);
+      mass += weights[slot];
+      this.#store.work.exponentials++;
+    }
+    for (let slot = 0; slot < count; slot++) target[slot] = weights[slot] > 0 ? weights[slot] / mass : 0;
+  }
+
+  #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {
+    totals.writeOutput(output, at * this.#config.layout.valueDim);
+    logSumExp[at] = totals.logSumExp();
+  }
+}
+
+const NO_SLOTS = new Uint32Array(0);
+const NO_ROWS = {
+  slots: NO_SLOTS,
+  live: new Uint8Array(0),
+  rows: new Float32Array(0),
+  positions: new Float64Array(0),
+  bias: null,
+};
+const NO_CHANGES: Changes = { keys: NO_ROWS, queries: NO_ROWS };
+/** Bounds that are saved beside states: of all stores, and of those that compute in float32. */
+const BALLS = ["centres", "radii"], REACHES = ["norms", "magnitudes"];
+const BOUND = "finite numbers ≥ 0";
+
+function isBound(number: number): boolean {
+  return number >= 0 && number < Infinity;
+}
+
+function largestOf(scores: ArrayLike<number>): number {
+  let largest = -Infinity;
+  for (let at = 0; at < scores.length; at++) largest = Math.max(largest, scores[at]);
+  return largest;
+}

@@ -1,0 +1,170 @@
+/**
+ * The rows of one engine at the host, which are the truth whatever a store of states holds: keys and values, stored and
+ * kept, with what a mask adds, and queries.
+ */
+
+import type { BackendConfig, Changes, Cohort, RowChanges } from "../backend.ts";
+import { NO_ROW } from "../since.ts";
+import { queryColumns } from "../../numerics/head_layout.ts";
+import type { MeasuredKeys } from "./key_reach.ts";
+import type { KeyLayout } from "./key_table.ts";
+import { KeyTable, normOf } from "./key_table.ts";
+import { KeysAt } from "./keys_at.ts";
+import type { QueryHead } from "./kernels.ts";
+import { RowStore } from "./row_store.ts";
+
+/** Sizes that a batch needs room for. */
+export interface RowSizes {
+  /** One more than the largest key slot. */
+  readonly keys: number;
+  /** One more than the largest number of a kept row. */
+  readonly kept: number;
+  /** One more than the largest query slot, of those that a bias mentions, too. */
+  readonly queries: number;
+  /** One more than the largest key slot that a bias mentions. */
+  readonly biasKeys: number;
+  /** Query slots that biases and states have room for from then on: a multiple of 8. */
+  readonly queryCapacity: number;
+}
+
+/** Rows of one engine. */
+export class HostRows implements MeasuredKeys {
+  readonly stored: KeyTable;
+  readonly kept: KeyTable;
+  readonly queries: RowStore;
+  readonly #config: BackendConfig;
+  /** By the number of a kept row, the slot that held it: states note heavy keys by slot. */
+  #keptSlots = new Uint32Array(0);
+  #queryCapacity = 0;
+
+  constructor(config: BackendConfig, keyLayout: KeyLayout) {
+    this.#config = config;
+    this.stored = new KeyTable(keyLayout);
+    this.kept = new KeyTable(keyLayout);
+    this.queries = new RowStore(queryColumns(config.layout));
+  }
+
+  get size(): number {
+    return this.stored.size;
+  }
+
+  get norms(): Float64Array {
+    return this.stored.norms;
+  }
+
+  isLive(slot: number): boolean {
+    return this.stored.isLive(slot);
+  }
+
+  magnitude(slot: number, keyHead: number): number {
+    return this.stored.magnitude(slot, keyHead);
+  }
+
+  /** Bytes of numbers of keys and values. */
+  keyBytes(): number {
+    return this.stored.numberBytes() + this.kept.numberBytes();
+  }
+
+  /** All other bytes. */
+  bytes(): number {
+    return this.stored.markBytes() + this.kept.markBytes() + this.queries.bytes() +
+      this.#keptSlots.byteLength;
+  }
+
+  /** The sizes that a batch needs room for. */
+  sizesFor({ keys, queries }: Changes, kept: Uint32Array): RowSizes {
+    const { maskHeads } = this.#config;
+    const mentioned = ({ slots, bias }: RowChanges) =>
+      bias && slots.length > 0 ? bias.length / slots.length / maskHeads : 0;
+    const keyEnd = Math.max(this.stored.size, endOf(keys.slots));
+    const queryEnd = Math.max(this.queries.size, endOf(queries.slots), mentioned(keys));
+    return {
+      keys: keyEnd,
+      kept: Math.max(this.kept.size, endOf(kept)),
+      queries: queryEnd,
+      biasKeys: Math.max(keyEnd, mentioned(queries)),
+      queryCapacity: queryEnd <= this.#queryCapacity
+        ? this.#queryCapacity
+        : 8 * Math.ceil(Math.max(queryEnd, 2 * this.#queryCapacity) / 8),
+    };
+  }
+
+  /** Bytes that rows of such sizes take. */
+  bytesOf({ keys, kept, queries, biasKeys, queryCapacity }: RowSizes): number {
+    return this.stored.bytesOf(keys, biasKeys, queryCapacity) + this.kept.bytesOf(kept, kept, queryCapacity) +
+      this.queries.bytesOf(queries);
+  }
+
+  /** Makes room; throws before anything changes. */
+  reserve({ keys, kept, queries, biasKeys, queryCapacity }: RowSizes): void {
+    this.stored.reserve(keys, biasKeys, queryCapacity);
+    this.kept.reserve(kept, kept, queryCapacity);
+    this.queries.reserve(queries);
+    if (this.#keptSlots.length < kept) {
+      const slots = new Uint32Array(Math.max(kept, 2 * this.#keptSlots.length));
+      slots.set(this.#keptSlots);
+      this.#keptSlots = slots;
+    }
+    this.#queryCapacity = queryCapacity;
+  }
+
+  /** Wipes kept rows that nobody wants any more. */
+  drop(numbers: Uint32Array): void {
+    for (const number of numbers) this.kept.wipe(number);
+  }
+
+  /** Keeps the row that a slot holds. */
+  keep(slot: number, number: number): void {
+    this.kept.copyFrom(this.stored, slot, number);
+    this.#keptSlots[number] = slot;
+  }
+
+  /** The slot that held a kept row. */
+  keptSlot(number: number): number {
+    return this.#keptSlots[number];
+  }
+
+  /** Writes changed queries. */
+  storeQueries(queries: RowChanges): void {
+    const { slots, live, rows, positions } = queries;
+    const { width } = this.queries;
+    for (let t = 0; t < slots.length; t++) {
+      this.queries.mark(slots[t], live[t], positions[t]);
+      if (live[t] === 1) this.queries.rows.set(rows.subarray(t * width, (t + 1) * width), slots[t] * width);
+      else this.queries.wipe(slots[t]);
+    }
+    this.stored.storeQueryBias(queries);
+  }
+
+  /** The keys that states of a cohort hold. */
+  keysAt(since: Cohort["since"]): KeysAt {
+    return new KeysAt(this.stored.block(), this.kept.block(), since);
+  }
+
+  /** One head of a standing query. */
+  queryHead(slot: number, head: number): QueryHead {
+    const { rows, width, positions } = this.queries;
+    return { rows, offset: slot * width, head, position: positions[slot], slot };
+  }
+
+  /** ‖q‖₂ of one head of a query. */
+  queryNorm({ rows, offset, head }: QueryHead): number {
+    const { headDim } = this.#config.layout;
+    return normOf(rows, offset + head * headDim, headDim);
+  }
+
+  /** The slots of live queries, ascending. */
+  liveQueries(): Uint32Array {
+    const { live, size, liveCount } = this.queries;
+    const slots = new Uint32Array(liveCount);
+    for (let slot = 0, at = 0; slot < size; slot++) if (live[slot] === 1) slots[at++] = slot;
+    return slots;
+  }
+}
+
+/** One more than the largest number but for `NO_ROW`. */
+function endOf(numbers: Uint32Array): number {
+  let end = 0;
+  for (const number of numbers) if (number !== NO_ROW) end = Math.max(end, number + 1);
+  return end;
+}

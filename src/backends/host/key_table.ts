@@ -1,0 +1,370 @@
+/**
+ * Keys and values by slot: a row of keys, a row of widened values, and what the mask adds.
+ *
+ * A value has two columns of upkeep for each key head, (v, 1, ‖v‖∞), so that a row's mass and magnitude are sums like any
+ * other. What a mask adds lies by key slot, mask head and query slot, so that neighbouring queries are side by side.
+ */
+
+import { type HeadLayout, keyColumns, valueColumns } from "../../numerics/head_layout.ts";
+import type { RowChanges, RowSource } from "../backend.ts";
+import type { KeyBlock } from "./key_block.ts";
+import type { NumberTable } from "./number_table.ts";
+import { equalRun, RowStore } from "./row_store.ts";
+
+/** How keys are laid out. */
+export interface KeyLayout {
+  readonly layout: HeadLayout;
+  /** 0 without a mask. */
+  readonly maskHeads: number;
+  /** Numbers of a widened value, at least dv + 2. */
+  readonly columns: number;
+  /** Makes an empty table where the numbers are to lie. */
+  makeTable(): NumberTable;
+}
+
+/** A table of keys with their values. */
+export class KeyTable implements RowSource {
+  readonly #layout: HeadLayout;
+  readonly #maskHeads: number;
+  /** Numbers of a widened value of one key head. */
+  readonly columns: number;
+  /** Which slots are live, and where; rows of no numbers. */
+  readonly #marks = new RowStore(0);
+  readonly #keys: NumberTable;
+  readonly #values: NumberTable;
+  #bias: NumberTable;
+  readonly #makeTable: () => NumberTable;
+  #biasKeys = 0;
+  #queryCapacity = 0;
+  /** ‖k‖₂ by slot and key head. */
+  norms = new Float64Array(0);
+
+  constructor({ layout, maskHeads, columns, makeTable }: KeyLayout) {
+    this.#layout = layout;
+    this.#maskHeads = maskHeads;
+    this.columns = columns;
+    this.#makeTable = makeTable;
+    this.#keys = makeTable();
+    this.#values = makeTable();
+    this.#bias = makeTable();
+  }
+
+  /** One more than the largest slot ever written. */
+  get size(): number {
+    return this.#marks.size;
+  }
+
+  /** How many slots are live. */
+  get count(): number {
+    return this.#marks.liveCount;
+  }
+
+  /** Query slots that biases have room for. */
+  get queryCapacity(): number {
+    return this.#queryCapacity;
+  }
+
+  /** Numbers from one key to the next. */
+  get keyWidth(): number {
+    return keyColumns(this.#layout);
+  }
+
+  /** Numbers from one value to the next. */
+  get valueWidth(): number {
+    return this.#layout.kvHeads * this.columns;
+  }
+
+  /** Makes room for slots below `size`, and for biases of `biasKeys` keys with query slots below `queries`. */
+  reserve(size: number, biasKeys: number, queries: number): void {
+    const { kvHeads } = this.#layout;
+    this.#keys.reserve(size * this.keyWidth);
+    this.#values.reserve(size * this.valueWidth);
+    if (this.#maskHeads > 0) this.#reserveBias(biasKeys, queries);
+    this.#marks.reserve(size);
+    if (this.norms.length >= size * kvHeads) return;
+    const norms = new Float64Array(Math.max(size * kvHeads, 2 * this.norms.length));
+    norms.set(this.norms);
+    this.norms.fill(0);
+    this.norms = norms;
+  }
+
+  /** Bytes of numbers for `size` slots with so many biases. */
+  bytesOf(size: number, biasKeys: number, queries: number): number {
+    const { kvHeads } = this.#layout;
+    const row = 4 * (this.keyWidth + this.valueWidth) + 8 * kvHeads;
+    return size * row + this.#marks.bytesOf(size) + 4 * this.#maskHeads * biasKeys * queries;
+  }
+
+  /** Bytes of its numbers. */
+  numberBytes(): number {
+    return 4 * (this.#keys.capacity + this.#values.capacity + this.#bias.capacity);
+  }
+
+  /** Bytes beside the numbers. */
+  markBytes(): number {
+    return this.#marks.bytes() + this.norms.byteLength;
+  }
+
+  /** Writes or empties the slots of a batch. */
+  store({ slots, live, rows, positions, bias }: RowChanges): void {
+    const { kvHeads, headDim, valueDim } = this.#layout;
+    const keyWidth = this.keyWidth, rowWidth = keyWidth + valueColumns(this.#layout);
+    const keys = this.#keys.numbers;
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t];
+      this.#marks.mark(slot, live[t], positions[t]);
+      if (live[t] === 0) {
+        this.wipe(slot);
+        continue;
+      }
+      const start = t * rowWidth;
+      keys.set(rows.subarray(start, start + keyWidth), this.keyIndex(slot, 0));
+      for (let head = 0; head < kvHeads; head++) {
+        this.#widen(rows, start + keyWidth + head * valueDim, this.valueIndex(slot, head));
+        this.norms[slot * kvHeads + head] = normOf(rows, start + head * headDim, headDim);
+      }
+    }
+    if (bias) this.#storeBias(slots, bias);
+  }
+
+  /** Stores what the mask adds to the scores of changed queries. */
+  storeQueryBias({ slots, bias }: RowChanges): void {
+    if (!bias || slots.length === 0) return;
+    const { numbers } = this.#bias, heads = this.#maskHeads;
+    const keys = bias.length / slots.length / heads;
+    slots.forEach((slot, t) => {
+      for (let j = 0; j < keys; j++) {
+        for (let head = 0; head < heads; head++) {
+          numbers[this.biasIndex(j, head) + slot] = bias[(t * keys + j) * heads + head];
+        }
+      }
+    });
+  }
+
+  /** Empties a slot, if there is one, and wipes all that it held. */
+  wipe(slot: number): void {
+    if (slot >= this.size) return;
+    this.#marks.mark(slot, 0, 0);
+    const { kvHeads } = this.#layout;
+    const key = this.keyIndex(slot, 0), value = this.valueIndex(slot, 0);
+    this.#keys.numbers.fill(0, key, key + this.keyWidth);
+    this.#values.numbers.fill(0, value, value + this.valueWidth);
+    this.norms.fill(0, slot * kvHeads, (slot + 1) * kvHeads);
+    if (this.#maskHeads === 0 || slot >= this.#biasKeys) return;
+    const bias = this.biasIndex(slot, 0);
+    this.#bias.numbers.fill(0, bias, bias + this.#maskHeads * this.#queryCapacity);
+  }
+
+  /** Copies a live slot of another table, which has room for as many queries. */
+  copyFrom(source: KeyTable, slot: number, to: number): void {
+    const { kvHeads } = this.#layout;
+    this.#marks.mark(to, 1, source.position(slot));
+    copyRun(source.#keys, source.keyIndex(slot, 0), this.#keys, this.keyIndex(to, 0), this.keyWidth);
+    copyRun(
+      source.#values,
+      source.valueIndex(slot, 0),
+      this.#values,
+      this.valueIndex(to, 0),
+      this.valueWidth,
+    );
+    this.norms.set(source.norms.subarray(slot * kvHeads, (slot + 1) * kvHeads), to * kvHeads);
+    if (this.#maskHeads === 0) return;
+    const count = this.#maskHeads * this.#queryCapacity;
+    copyRun(source.#bias, source.biasIndex(slot, 0), this.#bias, this.biasIndex(to, 0), count);
+  }
+
+  /** Index of the first of a key's d numbers among those of its table. */
+  keyIndex(slot: number, keyHead: number): number {
+    return this.#keys.start + slot * this.keyWidth + keyHead * this.#layout.headDim;
+  }
+
+  /** Index of the first column of a value. */
+  valueIndex(slot: number, keyHead: number): number {
+    return this.#values.start + slot * this.valueWidth + keyHead * this.columns;
+  }
+
+  /** Index of what is added to the score of a key with query slot 0; those of the next slots follow. */
+  biasIndex(slot: number, maskHead: number): number {
+    return this.#bias.start + (slot * this.#maskHeads + maskHead) * this.#queryCapacity;
+  }
+
+  /** ‖v‖∞ of a live value. */
+  magnitude(slot: number, keyHead: number): number {
+    return this.#values.numbers[this.valueIndex(slot, keyHead) + this.#layout.valueDim + 1];
+  }
+
+  /** The table as loops over it take it, until it grows. */
+  block(): KeyBlock {
+    const heads = this.#maskHeads;
+    return {
+      count: this.size,
+      live: this.#marks.live,
+      positions: this.#marks.positions,
+      keys: this.#keys.numbers,
+      keyStart: this.#keys.start,
+      values: this.#values.numbers,
+      valueStart: this.#values.start,
+      columns: this.columns,
+      bias: heads === 0 ? null : {
+        numbers: this.#bias.numbers,
+        start: this.#bias.start,
+        keyStride: heads * this.#queryCapacity,
+        queryStride: 1,
+        headStride: this.#queryCapacity,
+        heads,
+      },
+    };
+  }
+
+  /** Copies what the mask adds by key slot, query slot and mask head; null without a mask. */
+  saveBias(keys: number, queries: number): Float32Array | null {
+    const heads = this.#maskHeads;
+    if (heads === 0) return null;
+    const { numbers } = this.#bias;
+    const saved = new Float32Array(keys * queries * heads).fill(-Infinity);
+    const queryEnd = Math.min(queries, this.#queryCapacity);
+    for (let j = 0; j < Math.min(keys, this.#biasKeys); j++) {
+      for (let head = 0; head < heads; head++) {
+        const start = this.biasIndex(j, head);
+        for (let query = 0; query < queryEnd; query++) {
+          saved[(j * queries + query) * heads + head] = numbers[start + query];
+        }
+      }
+    }
+    return saved;
+  }
+
+  isLive(slot: number): boolean {
+    return this.#marks.isLive(slot);
+  }
+
+  position(slot: number): number {
+    return this.#marks.position(slot);
+  }
+
+  element(slot: number, column: number): number {
+    const { valueDim } = this.#layout;
+    if (column < this.keyWidth) return this.#keys.numbers[this.keyIndex(slot, 0) + column];
+    const valueColumn = column - this.keyWidth;
+    const start = this.valueIndex(slot, Math.floor(valueColumn / valueDim));
+    return this.#values.numbers[start + valueColumn % valueDim];
+  }
+
+  copyRow(slot: number, target: Float32Array, offset: number): void {
+    const { kvHeads, valueDim } = this.#layout, start = this.keyIndex(slot, 0);
+    target.set(this.#keys.numbers.subarray(start, start + this.keyWidth), offset);
+    for (let head = 0; head < kvHeads; head++) {
+      const from = this.valueIndex(slot, head);
+      target.set(
+        this.#values.numbers.subarray(from, from + valueDim),
+        offset + this.keyWidth + head * valueDim,
+      );
+    }
+  }
+
+  equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
+    const { kvHeads, valueDim } = this.#layout;
+    if (!equalRun(this.#keys.numbers, this.keyIndex(slot, 0), rows, offset, this.keyWidth)) return false;
+    for (let head = 0; head < kvHeads; head++) {
+      const at = offset + this.keyWidth + head * valueDim;
+      if (!equalRun(this.#values.numbers, this.valueIndex(slot, head), rows, at, valueDim)) return false;
+    }
+    return true;
+  }
+
+  /** Whether two live keys have all in common that the scores of a head depend on. */
+  scoresAs(slot: number, other: KeyTable, otherSlot: number, keyHead: number, maskHead: number): boolean {
+    return this.position(slot) === other.position(otherSlot) &&
+      equalRun(
+        this.#keys.numbers,
+        this.keyIndex(slot, keyHead),
+        other.#keys.numbers,
+        other.keyIndex(otherSlot, keyHead),
+        this.#layout.headDim,
+      ) &&
+      (this.#maskHeads === 0 || equalRun(
+        this.#bias.numbers,
+        this.biasIndex(slot, maskHead),
+        other.#bias.numbers,
+        other.biasIndex(otherSlot, maskHead),
+        Math.min(this.#queryCapacity, other.#queryCapacity),
+      ));
+  }
+
+  /** As `scoresAs`, for all heads. */
+  scoresAlike(slot: number, other: KeyTable, otherSlot: number): boolean {
+    const { heads, kvHeads } = this.#layout;
+    for (let head = 0; head < Math.max(kvHeads, this.#maskHeads); head++) {
+      const keyHead = Math.min(head, kvHeads - 1),
+        maskHead = Math.min(head, Math.max(0, this.#maskHeads - 1));
+      if (!this.scoresAs(slot, other, otherSlot, keyHead, maskHead)) return false;
+    }
+    return heads > 0;
+  }
+
+  /** Whether two live keys have the same value in a head. */
+  hasValueOf(slot: number, other: KeyTable, otherSlot: number, keyHead: number): boolean {
+    return equalRun(
+      this.#values.numbers,
+      this.valueIndex(slot, keyHead),
+      other.#values.numbers,
+      other.valueIndex(otherSlot, keyHead),
+      this.#layout.valueDim,
+    );
+  }
+
+  /** Writes (v, 1, ‖v‖∞) of the value at `from`; further columns stay 0. */
+  #widen(rows: Float32Array, from: number, to: number): void {
+    const { valueDim } = this.#layout, values = this.#values.numbers;
+    let largest = 0;
+    for (let c = 0; c < valueDim; c++) {
+      values[to + c] = rows[from + c];
+      largest = Math.max(largest, Math.abs(rows[from + c]));
+    }
+    values[to + valueDim] = 1;
+    values[to + valueDim + 1] = largest;
+  }
+
+  #reserveBias(keys: number, queries: number): void {
+    const heads = this.#maskHeads, had = this.#queryCapacity;
+    if (queries > had) {
+      // Rows move apart: a new table, into which each is copied.
+      const bias = this.#makeTable(), left = this.#bias;
+      bias.reserve(heads * queries * Math.max(keys, this.#biasKeys));
+      for (let row = 0; row < this.#biasKeys * heads; row++) {
+        const from = left.start + row * had;
+        copyRun(left, from, bias, bias.start + row * queries, had);
+        left.numbers.fill(0, from, from + had);
+      }
+      this.#bias = bias;
+      this.#queryCapacity = queries;
+    }
+    this.#bias.reserve(heads * this.#queryCapacity * keys);
+    this.#biasKeys = Math.max(keys, this.#biasKeys);
+  }
+
+  #storeBias(slots: Uint32Array, bias: Float32Array): void {
+    const { numbers } = this.#bias, heads = this.#maskHeads;
+    const queries = bias.length / Math.max(1, slots.length) / heads;
+    slots.forEach((slot, t) => {
+      for (let head = 0; head < heads; head++) {
+        const to = this.biasIndex(slot, head);
+        for (let query = 0; query < queries; query++) {
+          numbers[to + query] = bias[(t * queries + query) * heads + head];
+        }
+      }
+    });
+  }
+}
+
+function copyRun(source: NumberTable, from: number, target: NumberTable, to: number, count: number): void {
+  if (source.numbers === target.numbers) target.numbers.copyWithin(to, from, from + count);
+  else target.numbers.set(source.numbers.subarray(from, from + count), to);
+}
+
+/** ‖x‖₂ of `length` numbers from `offset` on. */
+export function normOf(numbers: Float32Array, offset: number, length: number): number {
+  let squared = 0;
+  for (let c = offset; c < offset + length; c++) squared += numbers[c] * numbers[c];
+  return Math.sqrt(squared);
+}

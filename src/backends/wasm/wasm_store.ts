@@ -1,0 +1,180 @@
+/**
+ * The fast store for a processor: states are kept by kernels in WebAssembly, in float32, on the thread of the caller or,
+ * where that gains, on workers.
+ *
+ * Invariant between calls: no row is active.
+ */
+
+import type { SavedArrays } from "../../base/saved_array.ts";
+import { attempt } from "../../base/attempt.ts";
+import { queryColumns } from "../../numerics/head_layout.ts";
+import type { BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout } from "../backend.ts";
+import type { HostRows, RowSizes } from "../host/host_rows.ts";
+import { STEEP_SCORE } from "../host/key_reach.ts";
+import type { NumberTable } from "../host/number_table.ts";
+import { RowStates as HeldStates } from "../host/row_states.ts";
+import { type AnswerPart, type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
+import { weightRounding } from "../host/weight_rounding.ts";
+import { BLOCK_ROWS } from "./job_fields.ts";
+import type { Kernels } from "./load_kernels.ts";
+import { giveMemory } from "./memory_pool.ts";
+import { MemoryNumbers } from "./memory_table.ts";
+import { Arena, columnsOf } from "./row_blocks.ts";
+import { RowReader } from "./row_reader.ts";
+import { RowStates, toRowRule } from "./row_states.ts";
+import { RowUpdater } from "./row_updater.ts";
+import { restoreStates, saveStates } from "./saved_states.ts";
+import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
+
+/** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
+const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
+/** Passing queries that are computed together. */
+const PASSING_ROWS = 64;
+
+/** States in the memory of WebAssembly kernels. */
+export class WasmStore extends StateStore {
+  readonly name = "wasm";
+  readonly costs = COSTS;
+  override readonly limits: Float32Limits;
+  override readonly multipliesShares = true;
+  readonly #config: BackendConfig;
+  readonly #arena: Arena;
+  readonly #states: RowStates;
+  readonly #passing: RowStates;
+  readonly #runner: PieceRunner;
+  readonly #updater: RowUpdater;
+  readonly #reader: RowReader;
+  /** The state that `held` speaks of. */
+  readonly #held: HeldStates;
+  readonly #isFused: boolean;
+  #rows!: HostRows;
+
+  constructor(config: BackendConfig, kernels: Kernels, memory: WebAssembly.Memory, sharing: Sharing) {
+    const { layout, layout: { headDim, valueDim }, rule, maskHeads, tolerance } = config;
+    super(columnsOf(valueDim));
+    this.#config = config;
+    const arena = this.#arena = new Arena(memory, kernels.heapBase());
+    const rowRule = toRowRule(layout, rule, tolerance);
+    this.#isFused = kernels.isFused() === 1;
+    this.#states = new RowStates(arena, layout, rowRule);
+    this.#passing = new RowStates(arena, layout, rowRule);
+    this.#runner = new PieceRunner(kernels, arena, sharing);
+    this.#updater = new RowUpdater(kernels, this.#runner, arena, config, this.work);
+    this.#reader = new RowReader(kernels, arena, layout);
+    this.#held = new HeldStates(valueDim + 2, 1);
+    this.limits = {
+      isInRange: () => true,
+      isSteepShift: (shift) => Math.abs(shift) >= STEEP_SCORE,
+      isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
+      faintMagnitude: 0,
+      rounding: (row) => weightRounding(row, rule, headDim, maskHeads > 0),
+      areErrorsMeasured: false,
+    };
+  }
+
+  override get threads(): number {
+    return this.#runner.threads;
+  }
+
+  override makeTable(): NumberTable {
+    return new MemoryNumbers(this.#arena);
+  }
+
+  attach(rows: HostRows): void {
+    this.#rows = rows;
+  }
+
+  bytes(): number {
+    return this.#arena.bytes;
+  }
+
+  bytesOf({ queryCapacity }: RowSizes): number {
+    return this.#states.bytesOf(queryCapacity);
+  }
+
+  reserve({ keys, queryCapacity }: RowSizes): void {
+    this.#states.reserve(queryCapacity);
+    this.#updater.reserve(keys);
+  }
+
+  change({ queries: { slots, live, rows, positions } }: Changes): void {
+    const width = queryColumns(this.#config.layout);
+    for (let t = 0; t < slots.length; t++) {
+      if (live[t] === 1) this.#states.setQuery(slots[t], rows, t * width, positions[t]);
+      else this.#states.wipe(slots[t]);
+    }
+  }
+
+  async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    const { heads } = this.#config.layout;
+    for (const cohort of patch) {
+      for (let head = 0; head < heads; head++) {
+        await this.#updater.patch(this.#states, head, cohort, this.#rows);
+      }
+    }
+    for (let head = 0; head < heads; head++) {
+      await this.#updater.build(this.#states, head, build, this.#rows);
+    }
+  }
+
+  override read({ queries }: Cohort, readout: Readout): AnswerPart[] {
+    return this.#reader.read(this.#states, queries, readout);
+  }
+
+  held(slot: number, head: number): HeldRow {
+    this.#states.copyTo(this.#held, slot, head);
+    return { states: this.#held, row: 0 };
+  }
+
+  override async attend(
+    { count, rows, positions }: PassingQueries,
+    take: (query: number, head: number, held: HeldRow) => void,
+  ): Promise<boolean> {
+    const { layout: { heads }, layout } = this.#config;
+    const width = queryColumns(layout);
+    this.#passing.reserve(Math.min(count, PASSING_ROWS));
+    for (let first = 0; first < count; first += PASSING_ROWS) {
+      const slots = Uint32Array.from({ length: Math.min(PASSING_ROWS, count - first) }, (_, at) => at);
+      for (const at of slots) {
+        this.#passing.setQuery(at, rows, (first + at) * width, positions[first + at]);
+      }
+      for (let head = 0; head < heads; head++) {
+        await this.#updater.build(this.#passing, head, slots, this.#rows);
+        for (const at of slots) {
+          this.#passing.copyTo(this.#held, at, head);
+          take(first + at, head, { states: this.#held, row: 0 });
+        }
+      }
+      for (const at of slots) this.#passing.wipe(at);
+    }
+    return true;
+  }
+
+  override scores(slot: number, head: number): Promise<Float64Array> {
+    return attempt(() => this.#updater.scores(this.#states, head, slot, this.#rows));
+  }
+
+  override forget(): Promise<void> {
+    return attempt(() => {
+      this.#reader.forget();
+      this.#updater.forget();
+      this.#states.wipeScratch();
+      this.#passing.wipeScratch();
+      this.#held.clear(0);
+    });
+  }
+
+  save(querySize: number): Promise<SavedArrays> {
+    return attempt(() => saveStates(this.#states, this.#config.layout, querySize, this.#isFused));
+  }
+
+  restore(operation: string, saved: SavedArrays): Promise<boolean> {
+    return attempt(() =>
+      restoreStates(operation, saved, this.#states, this.#config.layout, this.#rows, this.#isFused)
+    );
+  }
+
+  override async dispose(): Promise<void> {
+    if (await this.#runner.dispose()) giveMemory(this.#arena.memory);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Writes rows at the host as the records that the device has of them.
+ */
+
+import { looksAtPositions, type ScoreRule } from "../../numerics/score_rule.ts";
+import type { HostRows } from "../host/host_rows.ts";
+import type { KeyTable } from "../host/key_table.ts";
+import { placeOf, reachOf } from "./position_range.ts";
+import { ADDED_KEY, EMPTY_KEY, KEY_START, QUERY_START, type RecordLayout } from "./record_layout.ts";
+
+/** Room for a record: its words, from `at` on, as integers and as numbers. */
+export interface RecordRoom {
+  readonly words: Uint32Array;
+  readonly numbers: Float32Array;
+  readonly at: number;
+}
+
+/** A query by itself: H·d numbers from `offset` on, and its position. */
+export interface LooseQuery {
+  readonly rows: Float32Array;
+  readonly offset: number;
+  readonly position: number;
+}
+
+/** Records of one engine's rows. */
+export class RecordWriter {
+  readonly #rows: HostRows;
+  readonly #rule: ScoreRule;
+  readonly #looksAtPositions: boolean;
+
+  constructor(rows: HostRows, rule: ScoreRule) {
+    this.#rows = rows;
+    this.#rule = rule;
+    this.#looksAtPositions = looksAtPositions(rule);
+  }
+
+  /** Writes the record of a stored key. */
+  writeStored(slot: number, room: RecordRoom, record: RecordLayout): void {
+    writeKey(this.#rows.stored, slot, slot, room, record);
+  }
+
+  /** Writes the record of a kept key, which has the slot that it was kept from. */
+  writeKept(number: number, room: RecordRoom, record: RecordLayout): void {
+    writeKey(this.#rows.kept, number, this.#rows.keptSlot(number), room, record);
+  }
+
+  /** Writes the record of a standing query; that of an empty slot is zeros. */
+  writeQuery(slot: number, room: RecordRoom): void {
+    const { queries } = this.#rows;
+    if (!queries.isLive(slot)) return;
+    const offset = slot * queries.width;
+    this.writeLoose({ rows: queries.rows, offset, position: queries.position(slot) }, room);
+  }
+
+  /** Writes the record of any query. */
+  writeLoose({ rows, offset, position }: LooseQuery, { words, numbers, at }: RecordRoom): void {
+    numbers.set(rows.subarray(offset, offset + this.#rows.queries.width), at + QUERY_START);
+    if (!this.#looksAtPositions) return;
+    const { first, last } = reachOf(this.#rule, position);
+    words.set(first, at);
+    words.set(last, at + 2);
+  }
+}
+
+function writeKey(
+  table: KeyTable,
+  row: number,
+  slot: number,
+  { words, numbers, at }: RecordRoom,
+  { layout: { kvHeads }, width, valueStart, biasStart, biasWords }: RecordLayout,
+): void {
+  if (!table.isLive(row)) {
+    words[at] = EMPTY_KEY;
+    return;
+  }
+  const { keys, values, bias } = table.block();
+  words[at] = ADDED_KEY;
+  words[at + 1] = slot;
+  words.set(placeOf(table.position(row)), at + 2);
+  const key = table.keyIndex(row, 0);
+  numbers.set(keys.subarray(key, key + table.keyWidth), at + KEY_START);
+  const value = table.valueIndex(row, 0);
+  numbers.set(values.subarray(value, value + kvHeads * width), at + valueStart);
+  if (!bias) return;
+  // By query, as a kernel reads them; the host has them by mask head.
+  for (let head = 0; head < bias.heads; head++) {
+    const start = table.biasIndex(row, head);
+    for (
+      let query = 0, to = at + biasStart + head;
+      query * bias.heads < biasWords;
+      query++, to += bias.heads
+    ) {
+      numbers[to] = bias.numbers[start + query];
+    }
+  }
+}

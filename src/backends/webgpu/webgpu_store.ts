@@ -1,0 +1,172 @@
+/**
+ * The store of states on a graphics device: kernels in WGSL keep them, in float32. What was read of them is decoded at the
+ * host, where the last division is done in float64.
+ *
+ * Invariant between calls: a live query has a state on the device, or is an orphan: the device on which it had one is gone,
+ * and what is asked of it is answered from what was read of it, or computed from the rows.
+ */
+
+import type { SavedArrays } from "../../base/saved_array.ts";
+import type { BackendConfig, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
+import type { HostRows, RowSizes } from "../host/host_rows.ts";
+import { RowStates } from "../host/row_states.ts";
+import { type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
+import { NO_ROW } from "../since.ts";
+import type { GpuDevice } from "./device.ts";
+import { DeviceRows } from "./device_rows.ts";
+import { toRecordLayout } from "./record_layout.ts";
+import { fitsDevice, restoreMirror, saveMirror } from "./saved_states.ts";
+import { StateMirror } from "./state_mirror.ts";
+import type { Traffic } from "./traffic.ts";
+import { weightDoubt } from "./weight_doubt.ts";
+
+/**
+ * An exp is the operations that it takes. The other is fitted to what builds and patches of 64 and 256 keys take at
+ * m = 512, n = 2048, d = dv = 64 on a software device (docs/webgpu.md): it has not been measured on hardware.
+ */
+const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
+
+/** |scale| for which float32 products neither vanish nor overflow, whatever the rows are. */
+const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
+/**
+ * The kernels' exp takes off whole powers of two exactly up to 22,000, and roughly beyond, where float32 from scratch would
+ * take off the largest score first.
+ */
+const STEEP_SCORE = 20_000;
+/** Below it, what a device flushes to 0, below 2^−126 of a weight of 1, is no longer below a rounding. */
+const FAINT = 2 ** -92;
+
+/** States on a graphics device. */
+export class WebgpuStore extends StateStore {
+  readonly name = "webgpu";
+  readonly costs = COSTS;
+  override readonly limits: Float32Limits;
+  readonly #config: BackendConfig;
+  readonly #open: () => Promise<GpuDevice>;
+  readonly #letGo: () => void;
+  readonly #mirror: StateMirror;
+  /** The state that `held` speaks of. */
+  readonly #held: RowStates;
+  #rows!: HostRows;
+  #device!: DeviceRows;
+
+  /** `open` finds the device, also when the last one was lost; `letGo` is called when the store needs it no more. */
+  constructor(config: BackendConfig, open: () => Promise<GpuDevice>, letGo: () => void = () => {}) {
+    const { layout, layout: { headDim, valueDim }, rule } = config;
+    super(valueDim + 2);
+    this.#config = config;
+    this.#open = open;
+    this.#letGo = letGo;
+    this.#mirror = new StateMirror(toRecordLayout(layout, 0));
+    this.#held = new RowStates(valueDim + 2, 1);
+    this.limits = {
+      isInRange: (scale) => scale === 0 || (Math.abs(scale) >= LEAST_SCALE && Math.abs(scale) <= MOST_SCALE),
+      isSteepShift: (shift) => Math.abs(shift) * Math.LN2 >= STEEP_SCORE,
+      isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
+      faintMagnitude: FAINT,
+      rounding: (row) => weightDoubt(row, rule, headDim),
+      areErrorsMeasured: true,
+    };
+  }
+
+  override get deviceMs(): number | null {
+    return this.#device.hasClock ? this.#device.traffic.busyMs : null;
+  }
+
+  /** What was asked of the device. */
+  get traffic(): Readonly<Traffic> {
+    return this.#device.traffic;
+  }
+
+  attach(rows: HostRows): void {
+    this.#rows = rows;
+    this.#device = new DeviceRows(this.#config, rows, this.#mirror, this.work, this.#open);
+  }
+
+  bytes(): number {
+    return this.#rows.keyBytes() + this.#mirror.bytes() + this.#device.traffic.bufferBytes;
+  }
+
+  bytesOf({ queries }: RowSizes): number {
+    return this.#mirror.bytesOf(queries);
+  }
+
+  reserve({ queries }: RowSizes): void {
+    this.#mirror.reserve(queries);
+  }
+
+  change(changes: Changes, kept: Uint32Array, dropped: Uint32Array): void {
+    const { slots } = changes.keys;
+    this.#device.noteDropped(dropped);
+    for (let t = 0; t < slots.length; t++) {
+      if (kept[t] !== NO_ROW) this.#device.noteKept(slots[t], kept[t]);
+    }
+    this.#device.noteChanges(changes);
+    this.#mirror.forget(changes.queries.slots);
+  }
+
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    this.#mirror.forget(build);
+    for (const { queries } of patch) this.#mirror.forget(queries);
+    return this.#device.update(build, patch);
+  }
+
+  override load({ queries, since }: Cohort): Promise<void> {
+    return this.#device.fetch(queries, since);
+  }
+
+  held(slot: number, head: number): HeldRow | null {
+    if (!this.#mirror.knows(slot)) return null;
+    this.#mirror.decode(slot, head, this.#held);
+    return { states: this.#held, row: 0 };
+  }
+
+  override async attend(
+    queries: PassingQueries,
+    take: (query: number, head: number, held: HeldRow) => void,
+  ): Promise<boolean> {
+    await this.#device.attend(queries, (query, at, states) => {
+      for (let head = 0; head < this.#config.layout.heads; head++) {
+        states.decode(at, head, this.#held);
+        take(query, head, { states: this.#held, row: 0 });
+      }
+    });
+    return true;
+  }
+
+  override async scores(slot: number, head: number): Promise<Float32Array> {
+    const scores = await this.#device.scores(slot, head), { count } = this.#rows.stored;
+    this.work.multiplyAdds += count * this.#config.layout.headDim;
+    if (this.#config.rule.softcap > 0) this.work.exponentials += count;
+    return scores;
+  }
+
+  override lose(queries: Uint32Array): void {
+    this.#mirror.forget(queries);
+    this.#device.lose(queries);
+  }
+
+  override async forget(): Promise<void> {
+    this.#held.clear(0);
+    await this.#device.settle();
+  }
+
+  async save(querySize: number): Promise<SavedArrays> {
+    const { layout } = this.#config, gpu = await this.#device.gpu();
+    return saveMirror(this.#mirror, layout, gpu, this.#rows.liveQueries(), querySize);
+  }
+
+  async restore(operation: string, saved: SavedArrays): Promise<boolean> {
+    if (!fitsDevice(operation, saved, await this.#device.gpu())) return false;
+    const missing = restoreMirror(operation, saved, this.#mirror, this.#config.layout, this.#rows);
+    await this.#device.restore(this.#rows.liveQueries());
+    if (missing.length > 0) await this.#device.update(missing, []);
+    this.#mirror.forget(missing);
+    return true;
+  }
+
+  override async dispose(): Promise<void> {
+    await this.#device.dispose();
+    this.#letGo();
+  }
+}
