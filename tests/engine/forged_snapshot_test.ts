@@ -406,12 +406,23 @@ Deno.test("what a state says of heavy keys is compared with them", async (t) => 
         tensors[`${backend}.heavySlots`].data[row * 8] = 0;
         tensors[`${backend}.heavyScores`].data[row * 8] = 0;
       },
-      "one that is out of reach": ({ tensors }) => tensors["key.positions"].data[5] = 7.5,
+      "one that is out of reach": ({ tensors, metadata }) => {
+        tensors["key.positions"].data[5] = 50;
+        metadata.nextKeyPosition = "51";
+      },
     };
     for (const [what, change] of Object.entries(forgeries)) {
       await t.step(`${backend}: ${what}`, async () => {
+        // What is no number is refused earlier.
+        const says = what.startsWith("a score without") || what.startsWith("a score that is none")
+          ? "DynamicAttention.load: "
+          : "is not that of the keys";
         const forged = await forge(bytes, (content) => change(content, heavyRow(content, backend)));
-        await assertRejects(() => DynamicAttention.load(forged), FormatError, "DynamicAttention.load: ");
+        await assertRejects(
+          () => DynamicAttention.load(forged),
+          FormatError,
+          says,
+        );
       });
     }
     if (backend === "array") continue;

@@ -59,9 +59,29 @@ for (const lazyThreshold of [1, 4, Infinity]) {
       assertEquals([...(await live.peek()).output.data], [5.5]);
       const { pending, applied, edits } = live.stats();
       assertEquals([pending, applied], [0, edits]);
+      live.setValue(0, [1.5]);
+      assert(live.stats().applied >= edits, "what was stored at last is all that was written by then");
     });
   }
 }
+
+Deno.test("refused memory: edits go on whenever an answer was refused, and none is lost", async () => {
+  await using live = await make(Infinity);
+  const values = [1];
+  for (let value = 2; value <= 40; value++) {
+    assertEquals(live.insert([1], [value]), value - 1);
+    live.setValue(value - 2, [value + 50]);
+    values[value - 2] = value + 50;
+    values.push(value);
+    if (values.length <= MOST_KEYS) continue;
+    assertInstanceOf(await live.read().catch((error) => error), CapacityError);
+    live.setValue(value - 2, [value + 60]);
+    live.setValue(value - 2, [value + 50]);
+    assertEquals(Array.from(live.keySlots(), (slot) => live.getValue(slot)[0]), values);
+  }
+  for (const slot of live.keySlots().slice(0, -4)) live.delete(slot);
+  assertEquals([...(await live.read()).data], [(90 - 1 + 90 - 2 + 90 + 40) / 4]);
+});
 
 Deno.test("refused memory: a threshold that was reached holds once there is room", async () => {
   for (const onThreshold of ["auto", "patch", "rebuild"] as const) {
