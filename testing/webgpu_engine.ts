@@ -4,7 +4,7 @@ import type { DynamicAttention, DynamicAttentionOptions } from "../mod.ts";
 import { acquireDevice, type GpuDevice } from "../src/backends/webgpu/device.ts";
 import type { Traffic } from "../src/backends/webgpu/traffic.ts";
 import { WebgpuBackend } from "../src/backends/webgpu/webgpu_backend.ts";
-import { createEngine } from "../src/engine/dynamic_attention.ts";
+import { createEngine } from "../src/engine/create_engine.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "./memory_model.ts";
 import { Random } from "./random.ts";
 
@@ -52,7 +52,7 @@ export async function start(
   const options = { heads, kvHeads, scale, softcap, causal, window, ...(maskOf ? { mask } : {}) };
   const live = await createEngine(
     { ...options, ...model.matrices(), backend: "array", ...more },
-    () => backend,
+    { wrap: () => backend },
   );
   return { live, backend, model, random };
 }

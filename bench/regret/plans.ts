@@ -4,7 +4,7 @@
 
 import type { Backend, Cohort, Costs } from "../../src/backends/backend.ts";
 import { NO_ROW } from "../../src/backends/since.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { Wrapped } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
 import type { Trace } from "./traces.ts";
@@ -207,7 +207,7 @@ export async function engineCost(trace: Trace): Promise<{ readonly cost: number;
     value: rowsOf(trace.keys, VALUE_DIM, 1),
     lazyThreshold: Infinity,
     backend: "array",
-  }, (inner) => priced = new PricedBackend(inner));
+  }, { wrap: (inner) => priced = new PricedBackend(inner) });
   const backend = priced as PricedBackend;
   backend.spent = 0;
   // Slots of a trace are its own; the engine gives its own.

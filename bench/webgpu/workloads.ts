@@ -1,6 +1,6 @@
 // The workloads of the benchmark on a device: what an engine is asked, again and again, and what is counted meanwhile.
 
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import type { GpuDevice } from "../../src/backends/webgpu/device.ts";
 import type { Traffic } from "../../src/backends/webgpu/traffic.ts";
 import { WebgpuBackend } from "../../src/backends/webgpu/webgpu_backend.ts";
@@ -156,7 +156,7 @@ export async function runWorkloads(shape: Shape, gpu: GpuDevice, repetitions: nu
     lazyThreshold: Infinity,
     onThreshold: "patch",
     backend: "array",
-  }, () => backend);
+  }, { wrap: () => backend });
   await live.read();
   const lines: Line[] = [];
   for (const [at, { name, operations, step }] of workloadsOf(shape).entries()) {

@@ -1,51 +1,28 @@
 /**
- * The engine: validate → log → plan → backend → result. This file is its public face; the way of an edit and the
- * order of what runs are in `lazy/edit_pipeline.ts`, the arithmetic in a backend.
+ * The public face of the engine: it checks what callers pass and gives answers their form. Edits and questions go to
+ * the core (`engine_core.ts`), which passes them through the pipeline (`schedule/edit_pipeline.ts`) to a backend.
  */
 
-import type { Backend } from "../backends/backend.ts";
-import { MovableBackend } from "../backends/movable_backend.ts";
 import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
-import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
-import { toFloat32Logs } from "../numerics/attention_state.ts";
-import { outputColumns } from "../numerics/head_layout.ts";
-import { heaviestOf } from "../numerics/heaviest.ts";
-import { engineText } from "./engine_text.ts";
-import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
-import { shownMatrix } from "../display/shown_matrix.ts";
-import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
-import { EditPipeline, type Turn } from "../schedule/edit_pipeline.ts";
-import { checkColumn, checkEdit, checkEdits, type Edit, performEdit } from "../write/edits.ts";
-import { copyNewest, type RowKind } from "../write/newest_rows.ts";
-import { SlotTable } from "../write/slot_table.ts";
+import { describe, InputError } from "../base/errors.ts";
 import { checkArray, isCount, reading, type RowInput, typedArrayKind } from "../base/lists.ts";
 import type { Matrix, MatrixInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
-import type { EngineParts } from "./engine_snapshot.ts";
-import { statsOf } from "./engine_stats.ts";
-import { fillBackend, makeBackend } from "./fill_backend.ts";
-import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
+import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import { shownMatrix } from "../display/shown_matrix.ts";
+import { toFloat32Logs } from "../numerics/attention_state.ts";
+import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
+import { heaviestOf } from "../numerics/heaviest.ts";
+import { checkColumn, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import type { RowKind } from "../write/newest_rows.ts";
+import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
+import { EngineCore } from "./engine_core.ts";
+import { engineText } from "./engine_text.ts";
+import type { DynamicAttentionOptions, LoadOptions } from "./options.ts";
 import { toHead, toPassing, toRows, toSwitch } from "./question_options.ts";
-
-/** What only this module can pass to the constructor. */
-const CONSTRUCTION = Symbol("construction");
-/** Lets `createEngine` construct without a public constructor. */
-let construct: (parts: EngineParts, backend: Backend, wrap?: WrapBackend) => DynamicAttention;
 
 /** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
 const SHOWN_BOUNDS = 1024;
-
-/** What a module of the library that builds on an engine may see of it. */
-export interface EngineInside {
-  readonly parts: EngineParts;
-  /** As {@link EditPipeline.ask}. */
-  ask<T>(operation: string, rows: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T>;
-}
-
-let lookInside: (operation: string, live: DynamicAttention) => EngineInside;
-
-/** Puts something between an engine and a backend. */
-type WrapBackend = (backend: Backend) => Backend;
 
 /**
  * Attention of standing queries that stays current while keys, values and queries change.
@@ -96,38 +73,15 @@ type WrapBackend = (backend: Backend) => Backend;
  * arXiv 2304.02207, §1.2, for lazy updates of an attention matrix.
  */
 export class DynamicAttention {
-  readonly #backend: MovableBackend;
-  readonly #pipeline: EditPipeline;
-  readonly #rules: EngineParts;
-  readonly #wrap: WrapBackend;
-  /** Why it computes on its backend, in words. */
-  #disposal: Promise<void> | null = null;
+  readonly #core: EngineCore;
 
-  static {
-    construct = (parts, backend, wrap) => new DynamicAttention(CONSTRUCTION, parts, backend, wrap);
-    lookInside = (operation, live) => {
-      if (typeof live !== "object" || live === null || !(#pipeline in live)) {
-        throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
-      }
-      live.#checkCall(operation);
-      return { parts: live.#rules, ask: live.#pipeline.ask.bind(live.#pipeline) };
-    };
-  }
-
-  private constructor(
-    key: typeof CONSTRUCTION,
-    parts: EngineParts,
-    backend: Backend,
-    wrap: WrapBackend = (backend) => backend,
-  ) {
-    if (key !== CONSTRUCTION) {
+  private constructor(core: EngineCore) {
+    if (!(core instanceof EngineCore)) {
       const expected = "await DynamicAttention.create(options), or load(bytes)";
       throw new InputError("DynamicAttention", "constructed with new", expected);
     }
-    this.#wrap = wrap;
-    this.#backend = new MovableBackend(parts.layout, backend);
-    this.#rules = parts;
-    this.#pipeline = new EditPipeline({ ...parts, backend: this.#backend });
+    this.#core = core;
+    core.faceOf(this);
   }
 
   /**
@@ -136,8 +90,8 @@ export class DynamicAttention {
    * @param options Q (m × H·d), K (n × Hkv·d) and V (n × Hkv·dv), where m and n may be 0; see the types for the rest.
    * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown or out of range.
    */
-  static create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
-    return createEngine(options);
+  static async create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
+    return new DynamicAttention(await EngineCore.create("DynamicAttention.create", options));
   }
 
   /**
@@ -157,8 +111,14 @@ export class DynamicAttention {
    * have written.
    * @throws {InputError} When a function is missing, or an option is unknown or out of range.
    */
-  static load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {
-    return loadEngine(bytes, options);
+  static async load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {
+    const operation = "DynamicAttention.load";
+    if (typedArrayKind(bytes) !== "Uint8Array") {
+      throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+    }
+    checkArray(operation, "bytes", bytes);
+    // The caller may change the array once anything is awaited.
+    return new DynamicAttention(await EngineCore.load(operation, new Uint8Array(bytes), options));
   }
 
   /** Writes the key in `slot`: `key` is Hkv·d numbers. O(d + dv). */
@@ -242,31 +202,22 @@ export class DynamicAttention {
    */
   edit(edits: readonly Edit[]): number[] {
     const operation = "DynamicAttention.edit";
-    const { keySlots, querySlots, layout } = this.#rules;
-    const checked = this.#read(operation, () => checkEdits(operation, edits, layout));
-    const perform = () => {
-      return this.#pipeline.atomically((layer) => {
-        return checked.map((edit) => performEdit(edit, layer, this.#rules));
-      });
-    };
-    const slots = keySlots.atomically(() => querySlots.atomically(perform));
-    this.#pipeline.noteEdits(slots.length);
-    return slots;
+    return this.#core.editAll(this.#given(operation, () => checkEdits(operation, edits, this.#layout)));
   }
 
   /** A copy of the key in `slot`, Hkv·d numbers, as of the newest edit. Synchronous, O(d + dv). */
   getKey(slot: number): Float32Array<ArrayBuffer> {
-    return this.#newestRow("DynamicAttention.getKey", "key", slot);
+    return this.#copyNewest("DynamicAttention.getKey", "key", slot);
   }
 
   /** A copy of the value in `slot`, Hkv·dv numbers, as of the newest edit. Synchronous, O(d + dv). */
   getValue(slot: number): Float32Array<ArrayBuffer> {
-    return this.#newestRow("DynamicAttention.getValue", "value", slot);
+    return this.#copyNewest("DynamicAttention.getValue", "value", slot);
   }
 
   /** A copy of the standing query in `slot`, H·d numbers, as of the newest edit. Synchronous, O(d). */
   getQuery(slot: number): Float32Array<ArrayBuffer> {
-    return this.#newestRow("DynamicAttention.getQuery", "query", slot);
+    return this.#copyNewest("DynamicAttention.getQuery", "query", slot);
   }
 
   /**
@@ -285,14 +236,14 @@ export class DynamicAttention {
    * ```
    */
   keySlots(): Uint32Array<ArrayBuffer> {
-    this.#checkLive("DynamicAttention.keySlots");
-    return this.#rules.keySlots.liveSlots();
+    this.#core.checkLive("DynamicAttention.keySlots");
+    return this.#core.rules.keySlots.liveSlots();
   }
 
   /** The slots of live standing queries in ascending order, as of the newest edit. O(m). */
   querySlots(): Uint32Array<ArrayBuffer> {
-    this.#checkLive("DynamicAttention.querySlots");
-    return this.#rules.querySlots.liveSlots();
+    this.#core.checkLive("DynamicAttention.querySlots");
+    return this.#core.rules.querySlots.liveSlots();
   }
 
   /**
@@ -303,17 +254,17 @@ export class DynamicAttention {
    * @throws {SlotError} When a row is not live.
    */
   async read(rows?: ArrayLike<number>): Promise<Matrix> {
-    const slots = this.#toRows("DynamicAttention.read", rows);
-    const { output } = await this.#pipeline.read("DynamicAttention.read", slots);
-    return shownMatrix(output, [slots.length, outputColumns(this.#rules.layout)]);
+    const slots = this.#toSlots("DynamicAttention.read", rows);
+    const { output } = await this.#core.read("DynamicAttention.read", slots);
+    return shownMatrix(output, [slots.length, outputColumns(this.#layout)]);
   }
 
   /** One number of the attention of a standing query, exact: column `column` of the row of query `slot`. */
   async readEntry(slot: number, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
-    const slots = this.#toRows(operation, [slot]);
-    const place = checkColumn(operation, column, outputColumns(this.#rules.layout), "heads × valueDim");
-    const { output } = await this.#pipeline.read(operation, slots);
+    const slots = this.#toSlots(operation, [slot]);
+    const place = checkColumn(operation, column, outputColumns(this.#layout), "heads × valueDim");
+    const { output } = await this.#core.read(operation, slots);
     return output[place];
   }
 
@@ -348,12 +299,12 @@ export class DynamicAttention {
     options: { readonly bounds?: boolean } = {},
   ): Promise<StaleOutput> {
     const operation = "DynamicAttention.peek";
-    const certified = this.#read(operation, () => toSwitch(operation, "bounds", options));
-    const slots = this.#toRows(operation, rows);
-    const answer = await this.#pipeline.peek(operation, slots, certified);
-    const { output, bounds, pending, epoch } = answer;
-    const shape = [slots.length, outputColumns(this.#rules.layout)] as const;
-    return { output: shownMatrix(output, shape), bounds, pending, epoch };
+    const certified = this.#given(operation, () => toSwitch(operation, "bounds", options));
+    const slots = this.#toSlots(operation, rows);
+    const answer = await this.#core.peek(operation, slots, certified);
+    const { output, bounds, pending, version } = answer;
+    const shape = [slots.length, outputColumns(this.#layout)] as const;
+    return { output: shownMatrix(output, shape), bounds, pending, epoch: version };
   }
 
   /**
@@ -364,9 +315,9 @@ export class DynamicAttention {
    */
   async weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
-    const head = this.#read(operation, () => toHead(operation, options, this.#rules.layout));
-    const [row] = this.#toRows(operation, [slot]);
-    return await this.#pipeline.weights(operation, row, head);
+    const head = this.#given(operation, () => toHead(operation, options, this.#layout));
+    const [row] = this.#toSlots(operation, [slot]);
+    return await this.#core.weights(operation, row, head);
   }
 
   /**
@@ -374,9 +325,9 @@ export class DynamicAttention {
    * the range of float32 it is +∞ or the lowest float32; such rows cannot be merged.
    */
   async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
-    const slots = this.#toRows("DynamicAttention.logSumExp", rows);
-    const { logSumExp } = await this.#pipeline.read("DynamicAttention.logSumExp", slots);
-    return shownMatrix(toFloat32Logs(logSumExp), [slots.length, this.#rules.layout.heads]);
+    const slots = this.#toSlots("DynamicAttention.logSumExp", rows);
+    const { logSumExp } = await this.#core.read("DynamicAttention.logSumExp", slots);
+    return shownMatrix(toFloat32Logs(logSumExp), [slots.length, this.#layout.heads]);
   }
 
   /**
@@ -391,11 +342,11 @@ export class DynamicAttention {
     options: { readonly head?: number } = {},
   ): Promise<WeightedKey[]> {
     const operation = "DynamicAttention.topKeys";
-    const head = this.#read(operation, () => toHead(operation, options, this.#rules.layout));
-    const [row] = this.#toRows(operation, [slot]);
+    const head = this.#given(operation, () => toHead(operation, options, this.#layout));
+    const [row] = this.#toSlots(operation, [slot]);
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
-    const live = this.#rules.keySlots.liveSlots();
-    const weights = await this.#pipeline.weights(operation, row, head);
+    const live = this.#core.rules.keySlots.liveSlots();
+    const weights = await this.#core.weights(operation, row, head);
     return Array.from(heaviestOf(live, weights, count), (key) => ({ slot: key, weight: weights[key] }));
   }
 
@@ -411,24 +362,24 @@ export class DynamicAttention {
     options: { readonly positions?: ArrayLike<number> } = {},
   ): Promise<Matrix> {
     const operation = "DynamicAttention.attend";
-    const passing = this.#read(operation, () => {
+    const passing = this.#given(operation, () => {
       const { positions } = takeOptions(operation, options, ["positions"]);
-      return toPassing(operation, queries, positions, this.#rules);
+      return toPassing(operation, queries, positions, this.#core.rules);
     });
-    const { output } = await this.#pipeline.attend(operation, passing);
-    return shownMatrix(output, [passing.count, outputColumns(this.#rules.layout)]);
+    const { output } = await this.#core.attend(operation, passing);
+    return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
   }
 
   /** Brings every row up to date, in the way that `onThreshold` says. Reads do so for the rows that they are of. */
   async flush(): Promise<void> {
-    this.#checkCall("DynamicAttention.flush");
-    await this.#pipeline.flush("DynamicAttention.flush");
+    this.#core.checkCall("DynamicAttention.flush");
+    await this.#core.flush("DynamicAttention.flush");
   }
 
   /** Computes every row from scratch, with all edits. */
   async rebuild(): Promise<void> {
-    this.#checkCall("DynamicAttention.rebuild");
-    await this.#pipeline.flush("DynamicAttention.rebuild", "rebuild");
+    this.#core.checkCall("DynamicAttention.rebuild");
+    await this.#core.flush("DynamicAttention.rebuild", "rebuild");
   }
 
   /**
@@ -457,15 +408,8 @@ export class DynamicAttention {
    */
   async save(): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "DynamicAttention.save";
-    this.#checkCall(operation);
-    const { keySlots, querySlots } = this.#rules;
-    const slots = { keys: keySlots.save(), queries: querySlots.save() };
-    const take = async () => {
-      const { takeSnapshot } = await loadSnapshots();
-      return await takeSnapshot(this.#rules, slots, this.#backend);
-    };
-    const snapshot = await this.#pipeline.whenCurrent(operation, take);
-    return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+    this.#core.checkCall(operation);
+    return await this.#core.save(operation);
   }
 
   /**
@@ -493,29 +437,19 @@ export class DynamicAttention {
    */
   async moveTo(backend: BackendName, options: { readonly threads?: ThreadCount } = {}): Promise<void> {
     const operation = "DynamicAttention.moveTo";
-    const { threads } = this.#read(operation, () => takeOptions(operation, options, ["threads"]));
-    const factory = selectBackend(operation, backend, threads);
-    const { layout, rule, mask, tolerance, keySlots, querySlots } = this.#rules;
-    await this.#pipeline.move(operation, async () => {
-      const sizes = { queryCount: querySlots.count, keyCount: keySlots.count };
-      const maskHeads = mask?.heads ?? 0;
-      const successor = this.#wrap(
-        await makeBackend(operation, factory, { layout, rule, maskHeads, tolerance, sizes }),
-      );
-      await this.#backend.moveTo(successor, { keys: keySlots.size, queries: querySlots.size });
-    });
+    const { threads } = this.#given(operation, () => takeOptions(operation, options, ["threads"]));
+    await this.#core.moveTo(operation, selectBackend(operation, backend, threads));
   }
 
   /** Sizes, versions and counted work, as of now. */
   stats(): DynamicAttentionStats {
-    this.#checkLive("DynamicAttention.stats");
-    return statsOf(this.#rules, this.#pipeline, this.#backend);
+    this.#core.checkLive("DynamicAttention.stats");
+    return this.#core.stats();
   }
 
   /** Waits for what was asked before and gives back what the engine holds; calling it again does nothing. */
   dispose(): Promise<void> {
-    this.#disposal ??= this.#pipeline.dispose();
-    return this.#disposal;
+    return this.#core.dispose();
   }
 
   /** As `dispose`, at the end of an `await using`. */
@@ -525,7 +459,7 @@ export class DynamicAttention {
 
   /** What a terminal shows: sizes, backend, what waits and what was done, a line each. */
   [INSPECT](): string {
-    if (this.#disposal) return "DynamicAttention (disposed)";
+    if (this.#core.isDisposed) return "DynamicAttention (disposed)";
     return engineText({ stats: this.stats(), bound: null });
   }
 
@@ -534,8 +468,8 @@ export class DynamicAttention {
    * for which it peeks.
    */
   async [DISPLAY](): Promise<MimeBundle> {
-    if (this.#disposal) return { "text/plain": "DynamicAttention (disposed)" };
-    const slots = this.#rules.querySlots.liveSlots().subarray(0, SHOWN_BOUNDS);
+    if (this.#core.isDisposed) return { "text/plain": "DynamicAttention (disposed)" };
+    const slots = this.#core.rules.querySlots.liveSlots().subarray(0, SHOWN_BOUNDS);
     // Before the peek, which may bring rows up to date.
     const stats = this.stats();
     const { bounds } = await this.peek(slots);
@@ -546,93 +480,25 @@ export class DynamicAttention {
     });
   }
 
+  get #layout(): HeadLayout {
+    return this.#core.rules.layout;
+  }
+
   #edit(edit: Edit): number {
     const operation = `DynamicAttention.${edit.kind}`;
-    const checked = this.#read(operation, () => checkEdit(operation, edit, this.#rules.layout));
-    const slot = performEdit(checked, this.#pipeline.newest, this.#rules);
-    this.#pipeline.noteEdits(1);
-    return slot;
+    return this.#core.edit(this.#given(operation, () => checkEdit(operation, edit, this.#layout)));
   }
 
-  #newestRow(operation: string, what: RowKind, slot: number): Float32Array<ArrayBuffer> {
-    this.#checkLive(operation);
-    return copyNewest(operation, what, slot, this.#pipeline.newest, this.#rules);
+  #copyNewest(operation: string, kind: RowKind, slot: number): Float32Array<ArrayBuffer> {
+    this.#core.checkLive(operation);
+    return this.#core.copyNewest(operation, kind, slot);
   }
 
-  #toRows(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
-    return this.#read(operation, () => toRows(operation, rows, this.#rules.querySlots));
+  #toSlots(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
+    return this.#given(operation, () => toRows(operation, rows, this.#core.rules.querySlots));
   }
 
-  /**
-   * Reads what a call was passed, before anything of the engine is touched. It may run code of the caller's: what that does
-   * to the engine has happened before the call.
-   */
-  #read<T>(operation: string, read: () => T): T {
-    this.#checkCall(operation);
-    const given = reading(operation, read);
-    this.#checkCall(operation);
-    return given;
+  #given<T>(operation: string, read: () => T): T {
+    return this.#core.given(operation, read);
   }
-
-  /** Refuses what edits or asks the engine while it asks a function of the caller's. */
-  #checkCall(operation: string): void {
-    this.#checkLive(operation);
-    const { mask, threshold } = this.#rules;
-    if (mask?.isAsked) throw new ReentryError(operation, "mask");
-    if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
-  }
-
-  #checkLive(operation: string): void {
-    if (this.#disposal) throw new DisposedError(operation);
-  }
-}
-
-/**
- * What is behind an engine, for modules that build on it. It is valid for one question, which must be asked before
- * anything is waited for.
- *
- * @throws {InputError} When `live` is no engine.
- * @throws {DisposedError} When it is disposed.
- */
-export function insideOf(operation: string, live: DynamicAttention): EngineInside {
-  return lookInside(operation, live);
-}
-
-/** Makes an engine with something between it and its backend: for tests of how it treats one. */
-export async function createEngine(
-  options: DynamicAttentionOptions,
-  wrap?: WrapBackend,
-): Promise<DynamicAttention> {
-  const operation = "DynamicAttention.create";
-  const problem = toEngineProblem(operation, options);
-  const { layout, rule, mask, threshold, policy, tolerance } = problem;
-  const keySlots = new SlotTable(problem.keyPositions);
-  const querySlots = new SlotTable(problem.queryPositions);
-  const parts = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
-  const backend = await fillBackend(operation, problem, wrap);
-  return construct(parts, backend, wrap);
-}
-
-/** As `createEngine`, of a snapshot. */
-export async function loadEngine(
-  bytes: Uint8Array,
-  options: LoadOptions = {},
-  wrap?: WrapBackend,
-): Promise<DynamicAttention> {
-  const operation = "DynamicAttention.load";
-  if (typedArrayKind(bytes) !== "Uint8Array") {
-    throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
-  }
-  checkArray(operation, "bytes", bytes);
-  // Before anything is waited for: afterwards they are the caller's again.
-  const copy = new Uint8Array(bytes);
-  const given = toLoadProblem(operation, options);
-  const { restoreEngine } = await loadSnapshots();
-  const { parts, backend } = await restoreEngine(operation, copy, given, wrap);
-  return construct(parts, backend, wrap);
-}
-
-/** Most engines are neither saved nor loaded. */
-function loadSnapshots() {
-  return import("./engine_snapshot.ts");
 }

@@ -7,7 +7,7 @@ import { checkStates } from "../backends/host/state_check.ts";
 import { selectBackend, selectSaved } from "../backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { makeBackend } from "./fill_backend.ts";
+import { makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { Entries } from "../write/edit_log.ts";
 import type { EditRules } from "../write/edits.ts";
 import { type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
@@ -20,8 +20,8 @@ import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "..
 export type { LoadOptions } from "./options.ts";
 export { encodeSnapshot } from "../store/snapshot.ts";
 
-/** What an engine goes by, beside its backend. */
-export interface EngineParts extends EditRules {
+/** The checked options of an engine and its live slots. */
+export interface EngineRules extends EditRules {
   readonly threshold: Threshold;
   readonly policy: FlushPolicy;
   readonly tolerance: number;
@@ -29,7 +29,7 @@ export interface EngineParts extends EditRules {
 
 /** Copies what a backend holds, all of it up to date, whose slots are these. */
 export async function takeSnapshot(
-  { layout, rule, mask, threshold, policy, tolerance }: EngineParts,
+  { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
   slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
   backend: Backend,
 ): Promise<Snapshot> {
@@ -61,12 +61,12 @@ export async function restoreEngine(
   operation: string,
   bytes: Uint8Array<ArrayBuffer>,
   options: LoadProblem,
-  wrap: (backend: Backend) => Backend = (backend) => backend,
-): Promise<{ readonly parts: EngineParts; readonly backend: Backend }> {
+  wrap: WrapBackend = (backend) => backend,
+): Promise<{ readonly rules: EngineRules; readonly backend: Backend }> {
   const snapshot = await decodeSnapshot(operation, bytes);
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
-  const parts: EngineParts = {
+  const rules: EngineRules = {
     layout,
     rule,
     tolerance,
@@ -86,7 +86,7 @@ export async function restoreEngine(
   const backend = wrap(await makeBackend(operation, factory, config));
   const states = backend.name === snapshot.backend ? snapshot.states : null;
   try {
-    const changes = toChanges(snapshot, parts);
+    const changes = toChanges(snapshot, rules);
     await backend.restore(operation, changes, states);
     if (states) {
       const content = { layout, rule, tolerance, changes };
@@ -97,7 +97,7 @@ export async function restoreEngine(
     await backend.dispose();
     throw error;
   }
-  return { parts, backend };
+  return { rules, backend };
 }
 
 /** How many multiply-adds the states of a file may be checked with: time that reading it takes anyway, or nearly. */
@@ -169,7 +169,7 @@ function toSavedThreshold(operation: string, { limits }: Snapshot): Threshold {
 /** All slots of a snapshot as one batch. */
 function toChanges(
   { keys, queries, mask }: Snapshot,
-  { mask: live, keySlots, querySlots }: EngineParts,
+  { mask: live, keySlots, querySlots }: EngineRules,
 ): Changes {
   const entries = allSlots(keys);
   const scope = {

@@ -10,6 +10,9 @@ import { maskKeys, maskQueries } from "../write/mask.ts";
 import type { Matrix } from "../base/matrix.ts";
 import type { Problem } from "./options.ts";
 
+/** Puts something between an engine and a backend. */
+export type WrapBackend = (backend: Backend) => Backend;
+
 const NO_ROWS = new Uint32Array(0);
 
 /** Makes an empty backend; numbers of columns that no memory can hold are refused. */
@@ -32,7 +35,7 @@ export async function makeBackend(
 export async function fillBackend(
   operation: string,
   problem: Problem,
-  wrap: (backend: Backend) => Backend = (backend) => backend,
+  wrap: WrapBackend = (backend) => backend,
 ): Promise<Backend> {
   const { query, key, value, queryPositions, keyPositions, layout, rule, mask, tolerance, factory } = problem;
   const sizes = { queryCount: queryPositions.length, keyCount: keyPositions.length };

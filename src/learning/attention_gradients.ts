@@ -9,7 +9,8 @@ import {
   queryColumns,
   valueColumns,
 } from "../numerics/head_layout.ts";
-import { type DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
+import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { EngineCore } from "../engine/engine_core.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
 import { checkNames } from "../engine/options.ts";
@@ -118,16 +119,16 @@ export async function attentionGradients(
   options: GradientOptions = {},
 ): Promise<AttentionGradients> {
   const operation = "attentionGradients";
-  const { parts } = insideOf(operation, live);
+  const { rules } = EngineCore.of(operation, live);
   checkNames(operation, options, OPTIONS);
-  const { layout } = parts;
+  const { layout } = rules;
   const rows = toGradientRows(operation, options, live);
   const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
   const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
   const { top, bias = false } = options;
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
   // Reading all this may have run code of the caller's, which may have deleted a query.
-  if (rows.kind === "standing") toRows(operation, rows.slots, parts.querySlots);
+  if (rows.kind === "standing") toRows(operation, rows.slots, rules.querySlots);
   const answer = await askGradients(operation, live, {
     rows,
     top: toTop(operation, top),
@@ -159,15 +160,15 @@ function toGradientRows(
   { rows, queries, positions }: GradientOptions,
   live: DynamicAttention,
 ): GradientRows {
-  const { parts } = insideOf(operation, live);
+  const { rules } = EngineCore.of(operation, live);
   if (queries === undefined) {
     if (positions !== undefined) {
       throw new InputError(operation, "positions are given without queries", "both, or rows");
     }
-    return { kind: "standing", slots: toRows(operation, rows, parts.querySlots) };
+    return { kind: "standing", slots: toRows(operation, rows, rules.querySlots) };
   }
   if (rows !== undefined) throw new InputError(operation, "both rows and queries are given", "one of them");
-  return { kind: "passing", queries: toPassing(operation, queries, positions, parts) };
+  return { kind: "passing", queries: toPassing(operation, queries, positions, rules) };
 }
 
 /** Copies and checks a matrix of this shape, without rounding it to float32. */

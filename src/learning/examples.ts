@@ -57,14 +57,14 @@ export interface CheckedExample {
 const SCORES = ["against", "columns", "offset"];
 
 /** Checks an x; slots must be live. */
-export function toExample(operation: string, x: Example, parts: EditRules): CheckedExample {
+export function toExample(operation: string, x: Example, rules: EditRules): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
       ? "x has query and row, or none"
       : `x is ${describe(x)}`;
     throw new InputError(operation, found, "an object with a query slot, or with a row");
   }
-  const { layout, keySlots } = parts;
+  const { layout, keySlots } = rules;
   const columnCount = outputColumns(layout);
   const { against, columns, offset = 0 } = x;
   if (against !== undefined && columns !== undefined) {
@@ -74,7 +74,7 @@ export function toExample(operation: string, x: Example, parts: EditRules): Chec
     throw new InputError(operation, `offset is ${describe(offset)}`, "a finite number");
   }
   return {
-    rows: toExampleRows(operation, x, parts),
+    rows: toExampleRows(operation, x, rules),
     against: against === undefined
       ? null
       : toList(operation, "against", against, (slot) => checkSlot(operation, "key", slot, keySlots)),
@@ -170,18 +170,18 @@ export function partnerOf(column: number, layout: HeadLayout): number {
   return keyHeadOf(layout, head) * valueDim + column % valueDim;
 }
 
-function toExampleRows(operation: string, x: Example, parts: EditRules): GradientRows {
+function toExampleRows(operation: string, x: Example, rules: EditRules): GradientRows {
   if ("query" in x) {
     checkNames(operation, x, ["query", ...SCORES]);
     return {
       kind: "standing",
-      slots: Uint32Array.of(checkSlot(operation, "query", x.query, parts.querySlots)),
+      slots: Uint32Array.of(checkSlot(operation, "query", x.query, rules.querySlots)),
     };
   }
   checkNames(operation, x, ["row", "position", ...SCORES]);
   const { position } = x;
   const positions = position === undefined ? undefined : [position];
-  const queries: PassingQueries = toPassing(operation, [x.row], positions, parts);
+  const queries: PassingQueries = toPassing(operation, [x.row], positions, rules);
   return { kind: "passing", queries };
 }
 

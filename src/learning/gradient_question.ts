@@ -25,7 +25,8 @@ import {
   valueColumns,
 } from "../numerics/head_layout.ts";
 import { score } from "../numerics/score_rule.ts";
-import { type DynamicAttention, type EngineInside, insideOf } from "../engine/dynamic_attention.ts";
+import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
 
 /** Rows to differentiate: standing queries, or passing ones. */
@@ -77,9 +78,9 @@ export function askGradients(
   live: DynamicAttention,
   question: GradientQuestion,
 ): Promise<GradientAnswer> {
-  const inside = insideOf(operation, live);
+  const inside = EngineCore.of(operation, live);
   const { rows, top } = question;
-  const { keySlots, querySlots } = inside.parts;
+  const { keySlots, querySlots } = inside.rules;
   const asOfNow = {
     slots: keySlots.liveSlots(),
     keySize: keySlots.size,
@@ -101,7 +102,7 @@ export function askGradients(
       ? await answerFromHeaviest(inside, backend, watched, asOfNow, Float64Array.from((await read()).output))
       : answerFromAll(operation, inside, backend, watched, asOfNow);
     // NaN is not below it either.
-    if (!(largest < SAFE_GRADIENT)) checkFinite(operation, answer, rows, inside.parts.layout);
+    if (!(largest < SAFE_GRADIENT)) checkFinite(operation, answer, rows, inside.rules.layout);
     return answer;
   });
 }
@@ -168,12 +169,12 @@ function headKeysOf(
 /** Every live key, scored in float64. */
 function answerFromAll(
   operation: string,
-  { parts }: EngineInside,
+  { rules }: EngineCore,
   backend: Backend,
   { rows, top, wantsRows, wantsBias, toOutputGradient }: GradientQuestion,
   { slots, keySize, querySize }: AsOfCall,
 ): GradientAnswer {
-  const { layout, rule, mask } = parts;
+  const { layout, rule, mask } = rules;
   const { heads, headDim, valueDim } = layout;
   const queries = queriesOf(rows, backend, layout);
   const gathered = gather(backend.keys, slots, layout);
@@ -202,7 +203,7 @@ function answerFromAll(
   for (let i = 0; i < count; i++) {
     for (let head = 0; head < heads; head++) {
       loadHead(i, head);
-      const at = placeOf(i, head), keys = headKeysOf(parts, head, gathered);
+      const at = placeOf(i, head), keys = headKeysOf(rules, head, gathered);
       const own = capped.subarray(at, at + n), ownWeights = weights.subarray(at, at + n);
       scoreKeys(query, queries.positions[i], keys, gathered.positions, rule, own);
       ownWeights.set(own);
@@ -229,7 +230,7 @@ function answerFromAll(
       const at = placeOf(i, head);
       addHeadGradient(
         query,
-        headKeysOf(parts, head, gathered),
+        headKeysOf(rules, head, gathered),
         capped.subarray(at, at + n),
         weights.subarray(at, at + n),
         output,
@@ -245,13 +246,13 @@ function answerFromAll(
 
 /** The heaviest keys of each row and head, as the backend weighs them. */
 async function answerFromHeaviest(
-  { parts }: EngineInside,
+  { rules }: EngineCore,
   backend: Backend,
   { rows, top, wantsRows, wantsBias, toOutputGradient }: GradientQuestion,
   { slots: liveSlots, keySize }: AsOfCall,
   output: Float64Array,
 ): Promise<GradientAnswer> {
-  const { layout, rule } = parts;
+  const { layout, rule } = rules;
   const { heads, headDim, valueDim } = layout;
   const queries = queriesOf(rows, backend, layout);
   const { count } = queries, columns = outputColumns(layout);
@@ -283,7 +284,7 @@ async function answerFromHeaviest(
     for (let head = 0; head < heads; head++) {
       const from = i * queryColumns(layout) + head * headDim;
       query.set(queries.rows.subarray(from, from + headDim));
-      const keys = headKeysOf(parts, head, gathered);
+      const keys = headKeysOf(rules, head, gathered);
       const own = kept[i * heads + head];
       weights.fill(0);
       own.slots.forEach((slot, at) => {

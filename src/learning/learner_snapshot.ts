@@ -11,7 +11,8 @@
  */
 
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import { DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
+import { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { EngineCore } from "../engine/engine_core.ts";
 import type { LoadOptions } from "../engine/engine_snapshot.ts";
 import { FormatError, InputError } from "../base/errors.ts";
 import type { RowKind } from "../write/newest_rows.ts";
@@ -117,7 +118,7 @@ export async function loadLearner(
   const engine = takeNumbers(operation, tensors, "engine", "U8", [null]);
   const live = await DynamicAttention.load(engine, engineOptions);
   try {
-    const { layout, keySlots, querySlots } = insideOf(operation, live).parts;
+    const { layout, keySlots, querySlots } = EngineCore.of(operation, live).rules;
     const widths = { key: keyColumns(layout), value: valueColumns(layout), query: queryColumns(layout) };
     const take = (kind: RowKind): SavedStates => {
       const slots = takeNumbers(operation, tensors, `${kind}.slots`, "U32", [null]);

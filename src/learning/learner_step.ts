@@ -63,7 +63,7 @@ export function momentOf({ keySlots, querySlots }: EditRules): Moment {
 export function planStep(
   operation: string,
   live: DynamicAttention,
-  parts: EditRules,
+  rules: EditRules,
   config: LearnerConfig,
   states: AllStates,
   moment: Moment,
@@ -73,8 +73,8 @@ export function planStep(
   // A row that was deleted meanwhile learns nothing, nor does the one that has taken its slot.
   const isThere = (kind: RowKind, slot: number) =>
     kind === "query"
-      ? isSame(parts.querySlots, slot, moment.query)
-      : isSame(parts.keySlots, slot, moment.key);
+      ? isSame(rules.querySlots, slot, moment.query)
+      : isSame(rules.keySlots, slot, moment.key);
   const rates = ratesOf(operation, config, step);
   const steps: RowStep[] = [];
   const add = (kind: RowKind, slot: number, gradient: Float64Array) => {
@@ -85,7 +85,7 @@ export function planStep(
     const row = newestRow(live, kind, slot);
     steps.push(optimize(operation, config, kind, slot, gradient, row, states[kind], rate));
   };
-  const keyWidth = keyColumns(parts.layout), width = keyWidth + valueColumns(parts.layout);
+  const keyWidth = keyColumns(rules.layout), width = keyWidth + valueColumns(rules.layout);
   // Where queries alone learn, a step costs no look at the keys.
   const learnsRows = rates.key !== 0 || rates.value !== 0;
   const [answered, matched] = learnsRows ? [gradients.slots, gradients.matched.keys()] : [[], []];

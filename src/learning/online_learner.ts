@@ -6,7 +6,8 @@
  * changed neither rows nor states nor counters.
  */
 
-import { type DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
+import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { EngineCore } from "../engine/engine_core.ts";
 import type { LoadOptions } from "../engine/engine_snapshot.ts";
 import { describe, DisposedError, InputError } from "../base/errors.ts";
 import type { EditRules } from "../write/edits.ts";
@@ -112,11 +113,11 @@ export class OnlineLearner {
    */
   constructor(live: DynamicAttention, options: LearnerOptions = {}) {
     const operation = "OnlineLearner";
-    const { parts } = insideOf(operation, live);
+    const { rules } = EngineCore.of(operation, live);
     checkNames(operation, options, LEARNER_OPTIONS);
     this.live = live;
     this.#config = toLearnerConfig(operation, options);
-    this.#states = statesFor(operation, this.#config, parts);
+    this.#states = statesFor(operation, this.#config, rules);
     this.random = new SeededRandom(this.#config.seed);
   }
 
@@ -242,7 +243,7 @@ export class OnlineLearner {
   save(): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "OnlineLearner.save";
     return this.#queue(async () => {
-      insideOf(operation, this.live);
+      EngineCore.of(operation, this.live);
       const { key, value, query } = this.#states;
       const { loss, optimizer } = this.#config;
       // Both of one moment: nothing is waited for between them.
@@ -279,12 +280,12 @@ export class OnlineLearner {
     run: (example: CheckedExample) => Promise<T>,
     check: (example: CheckedExample) => void = ignore,
   ): Promise<T> {
-    const { parts } = insideOf(operation, this.live);
-    const example = toExample(operation, x, parts);
+    const { rules } = EngineCore.of(operation, this.live);
+    const example = toExample(operation, x, rules);
     check(example);
-    const named = new NamedRows(operation, namedBy(example), parts);
+    const named = new NamedRows(operation, namedBy(example), rules);
     return await this.#queue(() => {
-      named.check(operation, insideOf(operation, this.live).parts);
+      named.check(operation, EngineCore.of(operation, this.live).rules);
       return run(example);
     });
   }
@@ -294,16 +295,16 @@ export class OnlineLearner {
     slots: ConstructorParameters<typeof NamedRows>[1],
     forget: () => void,
   ): Promise<void> {
-    const named = new NamedRows(operation, slots, insideOf(operation, this.live).parts);
+    const named = new NamedRows(operation, slots, EngineCore.of(operation, this.live).rules);
     await this.#queue(() => {
-      named.check(operation, insideOf(operation, this.live).parts);
+      named.check(operation, EngineCore.of(operation, this.live).rules);
       forget();
     });
   }
 
   #plan(
     operation: string,
-    parts: EditRules,
+    rules: EditRules,
     moment: Moment,
     gradients: StepGradients,
   ): PlannedStep {
@@ -311,7 +312,7 @@ export class OnlineLearner {
       return planStep(
         operation,
         this.live,
-        parts,
+        rules,
         this.#config,
         this.#states,
         moment,
@@ -352,9 +353,9 @@ export class OnlineLearner {
   async #learn(operation: string, example: CheckedExample, targets: Float64Array): Promise<LearnedStep> {
     const { live } = this;
     const { loss, top, rates } = this.#config;
-    const { parts } = insideOf(operation, live);
-    const { layout } = parts;
-    const moment = momentOf(parts);
+    const { rules } = EngineCore.of(operation, live);
+    const { layout } = rules;
+    const moment = momentOf(rules);
     const valueOf = valuesOf(live, example);
     let output = new Float64Array(0);
     let judgement: Judgement = { prediction: output, value: 0, byScore: output };
@@ -377,7 +378,7 @@ export class OnlineLearner {
     });
     const querySlot = example.rows.kind === "standing" ? example.rows.slots[0] : null;
     const gradients = { ...answer, querySlot, matched };
-    const plan = this.#plan(operation, parts, moment, gradients);
+    const plan = this.#plan(operation, rules, moment, gradients);
     // The one thing that can still be refused, and then has not happened.
     if (plan.edits.length > 0) live.edit(plan.edits);
     plan.keepStates();

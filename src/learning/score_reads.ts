@@ -3,7 +3,8 @@
  */
 
 import { outputColumns, queryColumns } from "../numerics/head_layout.ts";
-import { type DynamicAttention, insideOf } from "../engine/dynamic_attention.ts";
+import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { EngineCore } from "../engine/engine_core.ts";
 import { type CheckedExample, partnerOf, scoresOf } from "./examples.ts";
 
 /** Scores of a stale row. */
@@ -30,7 +31,7 @@ export async function readScores(
   live: DynamicAttention,
   example: CheckedExample,
 ): Promise<Float64Array<ArrayBuffer>> {
-  const { layout } = insideOf(operation, live).parts;
+  const { layout } = EngineCore.of(operation, live).rules;
   const { rows } = example;
   const output = rows.kind === "standing" ? live.read(rows.slots) : live.attend(
     { data: rows.queries.rows, shape: [1, queryColumns(layout)] },
@@ -49,7 +50,7 @@ export async function peekScores(
   slots: Uint32Array,
   certified: boolean,
 ): Promise<StaleScores> {
-  const { layout } = insideOf(operation, live).parts;
+  const { layout } = EngineCore.of(operation, live).rules;
   const answer = live.peek(slots, { bounds: certified });
   const valueOf = valuesOf(live, example);
   const { output, bounds: [bound], pending } = await answer;

@@ -1,71 +1,74 @@
 /**
- * The history of the keys, as far as the states of standing queries need it, and the moment of each state.
+ * The history of the key slots, as far as the states of standing queries need it, and the version of each state.
  *
- * A moment is a *version*, the number of batches stored until then. A batch leaves an entry for each of its slots
- * whose row before some state still holds; that row is kept under the number that the entry notes. Invariant: for a
- * state of version v, the first entry of a slot that is newer than v notes the row that the state holds in it, and a
- * slot without one has not changed since.
+ * A *version* is the number of batches stored so far. A batch leaves an entry for each of its key slots whose previous
+ * row some state still includes; the backend keeps that row under the number in the entry. Invariant: for a state of
+ * version v, the first entry of a key slot that is newer than v names the row that the state includes for it, and a
+ * key slot without such an entry has not changed since v.
  *
- * Entries that only states older than all others needed are at the front and go as soon as those states do. Others wait
- * until entries have doubled. So a batch and a change of r states cost what they touch, whatever the number of queries.
+ * Entries that only the oldest states needed lie at the front and are dropped together with those states. The others
+ * stay until the number of entries has doubled. So the cost of a batch, or of moving r states to another version, does
+ * not depend on the number of query slots.
  */
 
 import type { Cohort, RowSource, Since } from "../backends/backend.ts";
 import { NO_ROW } from "../backends/since.ts";
-import { MISSING, RowVersions } from "./row_versions.ts";
+import { MISSING, StateVersions } from "./state_versions.ts";
 
-/** Rows that a history compares. */
+/** The stored and the kept rows of keys, which a history compares. */
 export interface HistoryRows {
   readonly keys: RowSource;
   readonly kept: RowSource;
 }
 
-/** A cohort and the version that its states are of. */
+/** A cohort with the version of its states. */
 export interface DatedCohort extends Cohort {
   readonly version: number;
 }
 
-/** States asked about: those that have to be computed first, and the others by their moment. */
+/** Query slots sorted by version. */
 export interface Standing {
   /** Query slots without a state. */
   readonly missing: Uint32Array;
   readonly cohorts: readonly DatedCohort[];
 }
 
-/** Entries below which clearing up is not worth it. */
+/** With fewer entries, clearing up is not worth its time. */
 const FEW_ENTRIES = 64;
 const NO_QUERIES = new Uint32Array(0);
 
-/** The history of one engine's keys, as far as states need it. */
+/** Entries and versions of one engine. */
 export class KeyHistory {
   readonly #rows: HistoryRows;
   readonly #scratch: Float32Array;
-  /** Whether a slot that holds what it held before counts as unchanged. */
+  /** Whether a key slot that holds its earlier row again counts as unchanged. */
   readonly #forgetsUndone: boolean;
   #version = 0;
-  readonly #versions = new RowVersions();
-  /** By query slot, the question in which it was last sorted. */
+  readonly #versions = new StateVersions();
+  /** By query slot, the call of `standing` in which it was last met. */
   #asked = new Float64Array(0);
   #question = 0;
-  // Entries, the oldest first, from `#first` on.
+  /** Changes of entries or versions so far. */
+  changes = 0;
+  // Entries from index `#first` on, the oldest first.
   #first = 0;
   #entryVersions: number[] = [];
   #entrySlots: number[] = [];
   #entryKept: number[] = [];
-  /** The version of the entry of the same slot before this one, 0 where it is the slot's first. */
+  /** The version of the previous entry of the same key slot; 0 for its first entry. */
   #entryBefore: number[] = [];
-  /** Version of a slot's last entry. */
+  /** The version of each key slot's last entry. */
   readonly #changedAt = new Map<number, number>();
   readonly #freeNumbers: number[] = [];
-  /** Numbers that were freed since `takeFreed`: what lies under them is wanted no more, but still there. */
+  /** Numbers freed since the last call of `takeFreed`: the backend still holds the rows under them. */
   #freed: number[] = [];
   #numbersGiven = 0;
   #entriesLeft = 0;
-  // What was found out since the last batch: by version, and by the number of a kept row whether its slot has changed.
+  // Results since the last batch: changes by version, and whether a key slot differs from a kept row, by its number.
   readonly #since = new Map<number, Since>();
   readonly #changed = new Map<number, boolean>();
 
-  /** Rows are `width` numbers. */
+  /** `width` is the number of columns of a row `[key | value]`. */
   constructor(rows: HistoryRows, width: number, forgetsUndone: boolean) {
     this.#rows = rows;
     this.#scratch = new Float32Array(width);
@@ -77,29 +80,29 @@ export class KeyHistory {
     return this.#version;
   }
 
-  /** Rows kept. */
+  /** Rows that the backend keeps. */
   get keptCount(): number {
     return this.#numbersGiven - this.#freeNumbers.length;
   }
 
-  /** States that hold the newest keys, as far as those are stored. */
+  /** States of the newest version. */
   get currentCount(): number {
     const newest = this.#versions.newest;
     return newest?.version === this.#version ? newest.count : 0;
   }
 
-  /** Whether every state there is holds the newest keys. */
+  /** Whether every state is of the newest version. */
   get isCurrent(): boolean {
     const { oldest } = this.#versions;
     return oldest === null || oldest.version === this.#version;
   }
 
-  /** Whether entries have doubled since the last clearing up. */
+  /** Whether the entries have doubled since they were last cleared up. */
   get isGrown(): boolean {
     return this.#entryCount > 2 * this.#entriesLeft + FEW_ENTRIES;
   }
 
-  /** Numbers for the rows that a batch is about to replace, `NO_ROW` for those that no state holds. */
+  /** Gives a number to each row that a batch is about to replace; `NO_ROW` to those that no state includes. */
   prepare(slots: Uint32Array): Uint32Array {
     const newest = this.#versions.newest?.version ?? MISSING;
     return slots.map((slot) => {
@@ -110,14 +113,15 @@ export class KeyHistory {
     });
   }
 
-  /** The batch was not stored, and perhaps nothing was wiped of what it was to wipe. */
+  /** Takes back `prepare` after the batch failed; the rows in `dropped` may not have been wiped. */
   abandon(kept: Uint32Array, dropped: Uint32Array): void {
     for (const number of kept) this.#free(number);
     this.#freed.push(...dropped);
   }
 
-  /** The batch was stored; states of the queries in `lost` are gone with it. */
+  /** Notes a stored batch; the query slots in `lost` have no state from then on. */
   commit(slots: Uint32Array, kept: Uint32Array, lost: Uint32Array): void {
+    this.changes++;
     const newest = this.#versions.newest?.version ?? MISSING;
     this.#version++;
     this.#since.clear();
@@ -134,29 +138,29 @@ export class KeyHistory {
     this.lose(lost);
   }
 
-  /** The states of these queries hold the newest keys now. */
+  /** Notes that the states of these query slots are of the newest version. */
   reach(queries: Uint32Array): void {
     this.#move(queries, this.#version);
   }
 
-  /** These queries have no state. */
+  /** Notes that these query slots have no state. */
   lose(queries: Uint32Array): void {
     this.#move(queries, MISSING);
   }
 
-  /** The version of a query's state; less than any for one without. */
+  /** The version of a query slot's state; less than any other where there is none. */
   versionOf(query: number): number {
     return this.#versions.versionOf(query);
   }
 
-  /** Numbers that were freed since the last call: the rows under them are to be wiped before they are given out again. */
+  /** The numbers freed since the last call. Their rows must be wiped before the numbers are given out again. */
   takeFreed(): Uint32Array {
     const freed = Uint32Array.from(this.#freed);
     this.#freed = [];
     return freed;
   }
 
-  /** Sorts queries by the moments of their states; one that is named twice comes once. */
+  /** Sorts query slots by the versions of their states; a slot that occurs twice comes once. */
   standing(queries: Uint32Array): Standing {
     const shared = this.#sharedVersion(queries);
     if (shared !== null) {
@@ -187,7 +191,7 @@ export class KeyHistory {
     return { missing, cohorts };
   }
 
-  /** The version that all of some queries have, which are in order, each named once; null when it is not so. */
+  /** The version that all of these query slots share, if they are in ascending order without repetition; else null. */
   #sharedVersion(queries: Uint32Array): number | null {
     if (queries.length === 0) return null;
     const version = this.versionOf(queries[0]);
@@ -197,7 +201,7 @@ export class KeyHistory {
     return version;
   }
 
-  /** What has happened since a version, in the order in which it first happened to each slot. */
+  /** The key slots that have changed since a version, in the order of their first changes. */
   since(version: number): Since {
     const known = this.#since.get(version);
     if (known) return known;
@@ -214,41 +218,42 @@ export class KeyHistory {
     return since;
   }
 
-  /** The states of the oldest moment; null when all are of the newest, or there is none. */
+  /** The states of the oldest version; null when all are of the newest, or there is none. */
   oldest(): DatedCohort | null {
     const { oldest } = this.#versions;
     if (oldest === null || oldest.version === this.#version) return null;
     const { version } = oldest;
-    return { version, queries: this.#versions.oldestRows(), since: this.since(version) };
+    return { version, queries: this.#versions.oldestSlots(), since: this.since(version) };
   }
 
-  /** Takes the state from all that have missed `changes` changed slots or more. */
+  /** Gives up all states that have missed `changes` changed key slots or more. */
   loseBehind(changes: number): void {
-    const moments = this.#versions.versions();
-    // How many slots have changed since each moment, as differences from one moment to the next.
-    const missed = new Int32Array(moments.length + 1);
+    const versions = this.#versions.versions();
+    // The number of key slots that have changed since each version, as differences from one version to the next.
+    const missed = new Int32Array(versions.length + 1);
     for (let at = this.#first; at < this.#entrySlots.length; at++) {
       if (!this.#isChanged(this.#entrySlots[at], this.#entryKept[at])) continue;
-      missed[firstAtLeast(moments, this.#entryBefore[at])]++;
-      missed[firstAtLeast(moments, this.#entryVersions[at])]--;
+      missed[firstAtLeast(versions, this.#entryBefore[at])]++;
+      missed[firstAtLeast(versions, this.#entryVersions[at])]--;
     }
-    for (let at = 0, sum = 0; at < moments.length; at++) {
+    for (let at = 0, sum = 0; at < versions.length; at++) {
       sum += missed[at];
-      if (sum < changes || moments[at] === this.#version) return;
-      this.lose(this.#versions.oldestRows());
+      if (sum < changes || versions[at] === this.#version) return;
+      this.lose(this.#versions.oldestSlots());
     }
   }
 
-  /** Drops what no state needs: an entry is needed while one is of a moment between the slot's last one and it. */
+  /** Drops entries that no state needs: those with no state between the slot's previous entry and them. */
   clearUp(): void {
+    this.changes++;
     this.#since.clear();
-    const moments = this.#versions.versions();
+    const versions = this.#versions.versions();
     const lastNeeded = new Map<number, number>();
     let left = 0;
     for (let at = this.#first; at < this.#entrySlots.length; at++) {
       const slot = this.#entrySlots[at], version = this.#entryVersions[at];
       const before = lastNeeded.get(slot) ?? 0;
-      if (!hasBetween(moments, before, version)) {
+      if (!hasBetween(versions, before, version)) {
         this.#free(this.#entryKept[at]);
         continue;
       }
@@ -292,7 +297,7 @@ export class KeyHistory {
   #differs(slot: number, number: number): boolean {
     const { keys, kept } = this.#rows;
     if (keys.position(slot) !== kept.position(number)) return true;
-    // Mostly enough, and cheaper than the copy below.
+    // One number usually differs, and comparing it is cheaper than the copy below.
     if (keys.element(slot, 0) !== kept.element(number, 0)) return true;
     keys.copyRow(slot, this.#scratch, 0);
     const isEqual = kept.equalsRow(number, this.#scratch, 0);
@@ -302,13 +307,14 @@ export class KeyHistory {
 
   #move(queries: Uint32Array, to: number): void {
     if (queries.length === 0) return;
+    this.changes++;
     const oldest = this.#versions.oldest?.version ?? MISSING;
     this.#versions.move(queries, to);
     if (this.isCurrent) this.#dropAll();
     else if (this.#versions.oldest?.version !== oldest) this.#dropFront();
   }
 
-  /** Drops the entries that only states older than all there are needed. */
+  /** Drops the entries before the oldest state. */
   #dropFront(): void {
     const oldest = this.#versions.oldest?.version ?? MISSING;
     const end = this.#firstAfter(oldest);
@@ -329,7 +335,7 @@ export class KeyHistory {
     this.#cutEntries(left);
   }
 
-  /** Nobody needs the past any more. */
+  /** Drops all entries. */
   #dropAll(): void {
     if (this.#entryCount === 0) return;
     for (let at = this.#first; at < this.#entryKept.length; at++) {

@@ -1,7 +1,7 @@
 // A failure is told once: to whoever waits for what failed, or to the next who asks if nobody does. However long
 // after the edit that is, no later answer rejects with a failure of old.
 
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { AttentionError, type DynamicAttention } from "../../mod.ts";
 import { assertEquals } from "../../testing/assert.ts";
 import { FailingBackend } from "../../testing/fake_backends.ts";
@@ -43,10 +43,12 @@ for (let ticks = 0; ticks < 16; ticks++) {
 for (let turns = 0; turns < 5; turns++) {
   Deno.test(`failure: a backend's is told once, ${turns} turns after the edit`, async () => {
     const backends: FailingBackend[] = [];
-    await using live = await createEngine(OPTIONS, (inner) => {
-      const backend = new FailingBackend(inner);
-      backends.push(backend);
-      return backend;
+    await using live = await createEngine(OPTIONS, {
+      wrap: (inner) => {
+        const backend = new FailingBackend(inner);
+        backends.push(backend);
+        return backend;
+      },
     });
     let failures = 0;
     backends[0].fails = () => failures++ === 0;

@@ -1,7 +1,7 @@
 // What an engine tells of its rows at once: the newest ones, wherever they lie.
 
 import { DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { heaviestOf } from "../../src/numerics/heaviest.ts";
 import { assertEquals, assertNotEquals, assertThrows } from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";
@@ -13,7 +13,7 @@ for (const backend of BACKENDS) {
     const random = new Random(3);
     const [query, key, value] = [random.rows(3, 4), random.rows(4, 4), random.rows(4, 2)];
     const wrap = (inner: ConstructorParameters<typeof SlowBackend>[0]) => new SlowBackend(inner);
-    await using live = await createEngine({ query, key, value, backend }, wrap);
+    await using live = await createEngine({ query, key, value, backend }, { wrap });
     const expect = (keys: readonly number[], queries: readonly number[]) => {
       assertEquals([...live.keySlots()], [...keys]);
       assertEquals([...live.querySlots()], [...queries]);

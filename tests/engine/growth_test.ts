@@ -3,8 +3,8 @@
 
 import { DynamicAttention } from "../../mod.ts";
 import type { Backend, RowSource } from "../../src/backends/backend.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
-import { RowVersions } from "../../src/schedule/row_versions.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
+import { StateVersions } from "../../src/schedule/state_versions.ts";
 import { assert, assertEquals, assertLess } from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";
 import { Wrapped } from "../../testing/fake_backends.ts";
@@ -37,7 +37,7 @@ async function looksOf(queryCount: number): Promise<number> {
     value: random.rows(KEYS, DIM),
     backend: "array",
     lazyThreshold: Infinity,
-  }, (inner: Backend) => counting = new Counting(inner));
+  }, { wrap: (inner: Backend) => counting = new Counting(inner) });
   counting.looks = 0;
   for (let step = 0; step < 400; step++) {
     live.setKey(step % KEYS, random.row(DIM));
@@ -83,7 +83,7 @@ for (const backend of BACKENDS) {
 }
 
 Deno.test("growth: the oldest versions are found and moved in any order", () => {
-  const random = new Random(5), versions = new RowVersions(), model = new Map<number, number>();
+  const random = new Random(5), versions = new StateVersions(), model = new Map<number, number>();
   let version = 0;
   for (let step = 0; step < 5000; step++) {
     const rows = Uint32Array.from({ length: random.below(4) }, () => random.below(12));
@@ -98,7 +98,7 @@ Deno.test("growth: the oldest versions are found and moved in any order", () => 
     assertEquals(versions.oldest?.version ?? Infinity, oldest);
     assertEquals(versions.newest?.version ?? -Infinity, newest);
     const expected = [...model].filter(([, of]) => of === oldest).map(([row]) => row).sort((a, b) => a - b);
-    assertEquals([...versions.oldestRows()], expected);
+    assertEquals([...versions.oldestSlots()], expected);
     assertEquals([...versions.versions()], [...new Set(model.values())].sort((a, b) => a - b));
     for (let row = 0; row < 12; row++) assertEquals(versions.versionOf(row), model.get(row) ?? -1);
   }

@@ -7,7 +7,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { createWasmBackend } from "../../src/backends/wasm/wasm_backend.ts";
 import { CREW, Crew } from "../../src/backends/wasm/threads/crew.ts";
 import { type StartThread, threadStarter } from "../../src/backends/wasm/threads/thread.ts";
-import { createEngine, loadEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine, loadEngine } from "../../src/engine/create_engine.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
 import { assertAccurate, rowsOf } from "../../testing/accuracy.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
@@ -106,7 +106,7 @@ class Lifecycles {
       lazyThreshold: threshold,
       onThreshold: random.pick(["auto", "patch", "rebuild"]),
       backend: this.#backend,
-    }, await this.#wrapperFor(rule, hasMask));
+    }, { wrap: await this.#wrapperFor(rule, hasMask) });
     this.pairs.push({ live, model, threshold });
   }
 
@@ -220,7 +220,7 @@ class Lifecycles {
   async #saveAndLoad(pair: Pair): Promise<void> {
     const saved = pair.live.save(), model = pair.model.snapshot();
     if (this.#random.below(3) === 0) this.#dispose(pair);
-    let bytes: Uint8Array;
+    let bytes: Uint8Array<ArrayBuffer>;
     try {
       bytes = await saved;
     } catch (error) {

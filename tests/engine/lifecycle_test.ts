@@ -3,7 +3,7 @@
 
 import { DisposedError, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import type { Backend, Changes, Cohort } from "../../src/backends/backend.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { assertEquals, assertRejects } from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";
 import { Wrapped } from "../../testing/fake_backends.ts";
@@ -73,7 +73,7 @@ for (const onThreshold of ["auto", "patch", "rebuild"] as const) {
       let witness: Witness | undefined;
       const live = await createEngine(
         { ...eagerOptions(onThreshold), backend: "array" },
-        (inner: Backend) => witness = new Witness(inner),
+        { wrap: (inner: Backend) => witness = new Witness(inner) },
       );
       editTwice(live);
       for (let tick = 0; tick < waits; tick++) await Promise.resolve();

@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import type { DynamicAttentionOptions, LazyThreshold } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
 import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
 import { MemoryModel } from "../../testing/memory_model.ts";
@@ -93,7 +93,7 @@ async function runSequences(
       ...model.matrices(),
       backend,
       ...(maskOf ? { mask: (i: number, j: number, head: number) => model.mask(i, j, head) } : {}),
-    }, wrap && ((inner) => wrap(inner, random)));
+    }, { wrap: wrap && ((inner) => wrap(inner, random)) });
     const world = new World(model);
     await fc.asyncModelRun(() => ({ model: world, real: engine }), sequence);
     for (const problem of await Promise.all(world.open)) if (problem) throw problem;

@@ -1,7 +1,7 @@
 // An engine goes on with another backend: no edit is lost, what was stored keeps its bits, order is kept, and a move
 // that fails changes nothing. Moves in any order with other calls are among the commands of the model-based test.
 
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import {
   BackendError,
   DisposedError,
@@ -101,9 +101,11 @@ Deno.test("move: away from a backend that fails, no edit is lost and the old fai
   const random = new Random(13);
   const { model, options } = start(random);
   const backends: FailingBackend[] = [];
-  await using live = await createEngine(options, (inner) => {
-    backends.push(new FailingBackend(inner));
-    return backends[backends.length - 1];
+  await using live = await createEngine(options, {
+    wrap: (inner) => {
+      backends.push(new FailingBackend(inner));
+      return backends[backends.length - 1];
+    },
   });
   backends[0].fails = backends[0].failsToRead = backends[0].failsToUpdate = () => true;
   edit(model, live, random);
@@ -119,16 +121,18 @@ Deno.test("move: to a backend that fails changes nothing", async () => {
   const { model, options } = start(random);
   const backends: FailingBackend[] = [];
   let disposed = 0;
-  await using live = await createEngine({ ...options, backend: "array" }, (inner) => {
-    const backend = new FailingBackend(inner);
-    backend.failsToRestore = () => backends.length === 2;
-    const { dispose } = inner;
-    inner.dispose = () => {
-      disposed++;
-      return dispose.call(inner);
-    };
-    backends.push(backend);
-    return backend;
+  await using live = await createEngine({ ...options, backend: "array" }, {
+    wrap: (inner) => {
+      const backend = new FailingBackend(inner);
+      backend.failsToRestore = () => backends.length === 2;
+      const { dispose } = inner;
+      inner.dispose = () => {
+        disposed++;
+        return dispose.call(inner);
+      };
+      backends.push(backend);
+      return backend;
+    },
   });
   edit(model, live, random);
   const before = await live.read();

@@ -3,7 +3,7 @@
 
 import { BackendError, DisposedError } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "../../testing/assert.ts";
 import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
 
@@ -12,7 +12,9 @@ const OPTIONS = { query: [[0]], key: [[0], [0]], value: [[0], [0]] };
 
 async function failingEngine(more: { lazyThreshold?: number } = {}) {
   let backend: FailingBackend | undefined;
-  const engine = await createEngine({ ...OPTIONS, ...more }, (inner) => backend = new FailingBackend(inner));
+  const engine = await createEngine({ ...OPTIONS, ...more }, {
+    wrap: (inner) => backend = new FailingBackend(inner),
+  });
   return { engine, backend: backend! };
 }
 
@@ -20,7 +22,7 @@ const slow = (inner: Backend) => new SlowBackend(inner);
 
 for (const lazyThreshold of [1, 2, Infinity]) {
   Deno.test(`order: answers see the edits before the call, threshold ${lazyThreshold}`, async () => {
-    await using engine = await createEngine({ ...OPTIONS, lazyThreshold }, slow);
+    await using engine = await createEngine({ ...OPTIONS, lazyThreshold }, { wrap: slow });
     const answers: Promise<number>[] = [];
     for (let step = 1; step <= 10; step++) {
       engine.setValue(step % 2, [step]);
@@ -33,7 +35,7 @@ for (const lazyThreshold of [1, 2, Infinity]) {
 }
 
 Deno.test("order: weights, attend and peek, too, keep to the edits before the call", async () => {
-  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: Infinity }, slow);
+  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: Infinity }, { wrap: slow });
   engine.setValue(0, [4]);
   const attended = engine.attend([[0]]);
   const weights = engine.weights(0);
@@ -48,7 +50,7 @@ Deno.test("order: weights, attend and peek, too, keep to the edits before the ca
 });
 
 Deno.test("order: edits while a flush runs are pending after it", async () => {
-  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: Infinity }, slow);
+  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: Infinity }, { wrap: slow });
   engine.setValue(0, [2]);
   const flushed = engine.flush();
   engine.setValue(0, [4]);
@@ -61,7 +63,7 @@ Deno.test("order: edits while a flush runs are pending after it", async () => {
 });
 
 Deno.test("order: an edit back to what is on its way costs nothing, back to what was applied counts", async () => {
-  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: Infinity }, slow);
+  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: Infinity }, { wrap: slow });
   engine.setValue(0, [2]);
   const flushed = engine.flush();
   engine.setValue(0, [3]);
@@ -74,7 +76,9 @@ Deno.test("order: an edit back to what is on its way costs nothing, back to what
 });
 
 Deno.test("order: the threshold applies in the background, again and again", async () => {
-  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: 2, onThreshold: "patch" }, slow);
+  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: 2, onThreshold: "patch" }, {
+    wrap: slow,
+  });
   for (let round = 1; round <= 3; round++) {
     engine.setValue(0, [round]);
     engine.setValue(1, [round]);
@@ -84,7 +88,9 @@ Deno.test("order: the threshold applies in the background, again and again", asy
 });
 
 Deno.test("order: one long synchronous run of edits is applied at most twice", async () => {
-  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: 2, onThreshold: "patch" }, slow);
+  await using engine = await createEngine({ ...OPTIONS, lazyThreshold: 2, onThreshold: "patch" }, {
+    wrap: slow,
+  });
   for (let step = 0; step < 1000; step++) engine.setValue(step % 2, [step]);
   assertEquals(await engine.readEntry(0, 0), 998.5);
   await engine.flush();
@@ -95,7 +101,9 @@ Deno.test("order: one long synchronous run of edits is applied at most twice", a
 for (const turns of [1, 2, 3, 4, 5]) {
   Deno.test(`order: edits and a flush while a peek applies what is pending, after ${turns} turns`, async () => {
     const lazyThreshold = { error: 1e-6 };
-    await using engine = await createEngine({ ...OPTIONS, lazyThreshold, onThreshold: "patch" }, slow);
+    await using engine = await createEngine({ ...OPTIONS, lazyThreshold, onThreshold: "patch" }, {
+      wrap: slow,
+    });
     engine.setValue(0, [2]);
     const peeked = engine.peek();
     for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -113,7 +121,9 @@ for (const turns of [1, 2, 3, 4, 5]) {
 for (const turns of [0, 1, 2, 3, 4, 5]) {
   Deno.test(`order: edits that are undone while a peek applies them, after ${turns} turns`, async () => {
     const lazyThreshold = { error: 1e-6 };
-    await using engine = await createEngine({ ...OPTIONS, lazyThreshold, onThreshold: "patch" }, slow);
+    await using engine = await createEngine({ ...OPTIONS, lazyThreshold, onThreshold: "patch" }, {
+      wrap: slow,
+    });
     engine.setValue(0, [2]);
     engine.delete(1);
     const inserted = engine.insert([0], [4]);
@@ -219,7 +229,7 @@ Deno.test("failure: a read that fails loses nothing", async () => {
 });
 
 Deno.test("dispose: waits for what was asked, then refuses, twice without harm", async () => {
-  const engine = await createEngine({ ...OPTIONS, lazyThreshold: 1 }, slow);
+  const engine = await createEngine({ ...OPTIONS, lazyThreshold: 1 }, { wrap: slow });
   engine.setValue(0, [2]);
   const answer = engine.readEntry(0, 0);
   await Promise.all([engine.dispose(), engine.dispose()]);

@@ -3,7 +3,7 @@
 
 import { CapacityError, type DynamicAttention, type FlushPolicy } from "../../mod.ts";
 import type { Backend, Changes } from "../../src/backends/backend.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { assert, assertEquals, assertInstanceOf } from "../../testing/assert.ts";
 import { SlowBackend } from "../../testing/fake_backends.ts";
 import { Random } from "../../testing/random.ts";
@@ -31,7 +31,7 @@ function make(lazyThreshold: number, onThreshold: FlushPolicy = "auto"): Promise
   const wrap = (inner: Backend) => new SmallBackend(inner);
   // All keys weigh the same: an answer is the mean of the values.
   const options = { query: [[0]], key: [[1]], value: [[1]], backend: "array" } as const;
-  return createEngine({ ...options, lazyThreshold, onThreshold }, wrap);
+  return createEngine({ ...options, lazyThreshold, onThreshold }, { wrap });
 }
 
 /** Lets what runs by itself come to its end. */

@@ -1,7 +1,7 @@
 // Loading: what a loaded engine starts with, what `load` must be told, and what it does with the bytes.
 
 import { BackendError, DisposedError, DynamicAttention, InputError, type MaskFunction } from "../../mod.ts";
-import { createEngine, loadEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine, loadEngine } from "../../src/engine/create_engine.ts";
 import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 import { FailingBackend, Wrapped } from "../../testing/fake_backends.ts";
 import { someEngine } from "../../testing/freed_slots.ts";
@@ -31,7 +31,7 @@ Deno.test("a snapshot of another backend is loaded by its rows", async () => {
     value: random.rows(5, 2),
     mask: (i: number, j: number) => (i + j) % 3 > 0,
   };
-  await using engine = await createEngine(options, (backend) => new Other(backend));
+  await using engine = await createEngine(options, { wrap: (backend) => new Other(backend) });
   for (let turn = 0; turn < 20; turn++) {
     engine.set(turn % 5, random.row(4), random.row(2));
     await engine.flush();
@@ -49,7 +49,7 @@ Deno.test("a snapshot of another backend is loaded by its rows", async () => {
   await using back = await loadEngine(
     await loaded.save(),
     { mask: options.mask },
-    (inner) => new Other(inner),
+    { wrap: (inner) => new Other(inner) },
   );
   assertEquals(back.stats().rowsBuilt, 2);
   // What the mask said is in the file; the function that is given is asked for rows to come alone.
@@ -143,7 +143,9 @@ Deno.test("what is not bytes is refused", async () => {
 Deno.test("a save that fails loses no edit", async () => {
   const options = { query: [[1]], key: [[1], [2]], value: [[1], [2]] };
   let failing: FailingBackend | undefined;
-  await using engine = await createEngine(options, (backend) => failing = new FailingBackend(backend));
+  await using engine = await createEngine(options, {
+    wrap: (backend) => failing = new FailingBackend(backend),
+  });
   engine.setValue(0, [5]);
   failing!.fails = () => true;
   await assertRejects(() => engine.save(), BackendError, "DynamicAttention.save: backend wasm failed");

@@ -9,7 +9,7 @@ import {
   type MaskFunction,
 } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
-import { createEngine, loadEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine, loadEngine } from "../../src/engine/create_engine.ts";
 import { assert, assertEquals, assertNotEquals } from "../../testing/assert.ts";
 import { assertAccurate, matrixOf } from "../../testing/accuracy.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
@@ -116,7 +116,7 @@ async function runTwins(
     const chosen = wrap ? { ...any, lazyThreshold: Infinity } : any;
     const random = new Random(chosen.seed);
     const model = modelOf(chosen, random);
-    await using saved = await createEngine({ ...optionsOf(chosen, model, random), backend }, wrap);
+    await using saved = await createEngine({ ...optionsOf(chosen, model, random), backend }, { wrap });
     await live(before, model, [saved], () => random.below(2) === 0 ? saved.peek() : saved.read(), random);
 
     const file = saved.save();
@@ -126,7 +126,7 @@ async function runTwins(
     const options = chosen.mask === "function"
       ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) }
       : {};
-    await using loaded = await loadEngine(bytes, options, wrap);
+    await using loaded = await loadEngine(bytes, options, { wrap });
     const twins: Twins = { saved, loaded, model, epoch };
     if (chosen.mask === "none" || chosen.mask === "function") {
       assertAccurate(await loaded.read(), truth.standing(), "what was loaded");
@@ -240,7 +240,7 @@ Deno.test("the bytes of a file are as many as the documentation says", async () 
 
 Deno.test("pending edits are in the file, later ones are not", async () => {
   const options = { query: [[1, 0]], key: [[1, 0], [0, 1]], value: [[1], [2]], lazyThreshold: Infinity };
-  await using engine = await createEngine(options, (backend) => new SlowBackend(backend));
+  await using engine = await createEngine(options, { wrap: (backend) => new SlowBackend(backend) });
   engine.setValue(0, [5]);
   engine.insert([1, 1], [7]);
   const expected = engine.read();

@@ -9,7 +9,7 @@ import {
   InputError,
   SlotError,
 } from "../../mod.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import {
   type AttentionGradients,
   attentionGradients,
@@ -315,7 +315,7 @@ Deno.test("an answer is of the edits made before the call, however many follow",
     for (const backend of BACKENDS) {
       const { options, g, random, model } = sceneOf({ ...plain, seed: 33, maskOf: labelBias });
       const wrap = (inner: ConstructorParameters<typeof SlowBackend>[0]) => new SlowBackend(inner);
-      await using live = await createEngine({ ...options, backend }, wrap);
+      await using live = await createEngine({ ...options, backend }, { wrap });
       await using calm = await DynamicAttention.create({ ...options, backend });
       const before = [random.row(6), random.row(4)] as const, newQuery = random.row(12);
       for (const engine of [live, calm]) {

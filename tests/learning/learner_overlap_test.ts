@@ -2,7 +2,7 @@
 // the engine: they take effect one after another, each as a whole or not at all.
 
 import { BackendError, DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { adagrad, adam, attentionGradients, OnlineLearner } from "../../src/learning/mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
@@ -25,7 +25,7 @@ for (const backend of BACKENDS) {
     for (let seed = 0; seed < casesOn(backend, SEEDS); seed++) {
       const random = new Random(seed), options = { ...optionsOf(seed), backend };
       await using calm = await DynamicAttention.create(options);
-      await using hasty = await createEngine(options, (inner) => new SlowBackend(inner));
+      await using hasty = await createEngine(options, { wrap: (inner) => new SlowBackend(inner) });
       const [one, other] = [calm, hasty].map((live) => new OnlineLearner(live, { ...RULES, top: 3 }));
       type Call = (learner: OnlineLearner) => Promise<unknown>;
       const calls = Array.from({ length: 20 }, (): Call => {
@@ -49,7 +49,9 @@ for (const backend of BACKENDS) {
   Deno.test(`calls that the end overtakes reject, and what was counted was done: ${backend}`, async () => {
     for (let seed = 0; seed < casesOn(backend, 3 * SEEDS); seed++) {
       const random = new Random(100 + seed);
-      const live = await createEngine({ ...optionsOf(seed), backend }, (inner) => new SlowBackend(inner));
+      const live = await createEngine({ ...optionsOf(seed), backend }, {
+        wrap: (inner) => new SlowBackend(inner),
+      });
       const learner = new OnlineLearner(live, RULES);
       let resolved = 0;
       const calls = Array.from({ length: 8 }, (_, at) => {
@@ -75,9 +77,11 @@ for (const backend of BACKENDS) {
     for (let seed = 0; seed < casesOn(backend, SEEDS); seed++) {
       const random = new Random(200 + seed), options = { ...optionsOf(seed), backend };
       const failing: FailingBackend[] = [];
-      await using live = await createEngine(options, (inner) => {
-        failing.push(new FailingBackend(inner));
-        return failing[0];
+      await using live = await createEngine(options, {
+        wrap: (inner) => {
+          failing.push(new FailingBackend(inner));
+          return failing[0];
+        },
       });
       await using calm = await DynamicAttention.create(options);
       const [learner, plain] = [live, calm].map((engine) => new OnlineLearner(engine, { ...RULES, top: 2 }));
@@ -112,7 +116,7 @@ for (const backend of BACKENDS) {
 
 Deno.test("a save in flight is of its turn, whatever is edited and learned before it is done", async () => {
   const options = { ...optionsOf(3), backend: "array" } as const;
-  await using live = await createEngine(options, (inner) => new SlowBackend(inner));
+  await using live = await createEngine(options, { wrap: (inner) => new SlowBackend(inner) });
   const learner = new OnlineLearner(live, RULES);
   await learner.learnOne({ query: 0 }, [1, 2]);
   const expected = await learner.save();
@@ -149,7 +153,7 @@ Deno.test("engine and states of a file are of one moment, whenever a row goes", 
 });
 
 Deno.test("a queued call is about the row of the call, not about one that has its slot by then", async () => {
-  await using live = await createEngine(optionsOf(5), (inner) => new SlowBackend(inner));
+  await using live = await createEngine(optionsOf(5), { wrap: (inner) => new SlowBackend(inner) });
   const learner = new OnlineLearner(live, { optimizer: adagrad(), rates: { keys: false, values: false } });
   const first = learner.learnOne({ query: 0 }, [1, 2]);
   const late = [

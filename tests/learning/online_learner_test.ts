@@ -2,7 +2,7 @@
 // touched; calls take effect in order, or not at all.
 
 import { DynamicAttention, type DynamicAttentionOptions, InputError, SlotError } from "../../mod.ts";
-import { createEngine } from "../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import {
   adagrad,
   adam,
@@ -210,7 +210,7 @@ Deno.test("calls that are not waited for take effect in their order, to the last
     const options = optionsOf(7, { backend });
     await using calm = await DynamicAttention.create(options);
     const wrap = (inner: ConstructorParameters<typeof SlowBackend>[0]) => new SlowBackend(inner);
-    await using hasty = await createEngine(options, wrap);
+    await using hasty = await createEngine(options, { wrap });
     const learners = [calm, hasty].map((live) =>
       new OnlineLearner(live, { optimizer: adam(), rate: 0.05, top: 4 })
     );
@@ -241,7 +241,7 @@ Deno.test("edits of others meanwhile are kept, and what was deleted learns nothi
   const wrap = (inner: ConstructorParameters<typeof SlowBackend>[0]) => new SlowBackend(inner);
   const y = [1, 2, 3, 4, 5, 6, 7, 8];
   await using calm = await DynamicAttention.create(options);
-  await using live = await createEngine({ ...options, backend: calm.stats().backend as "wasm" }, wrap);
+  await using live = await createEngine({ ...options, backend: calm.stats().backend as "wasm" }, { wrap });
   const learners = [calm, live].map((engine) =>
     new OnlineLearner(engine, { optimizer: adagrad(), rate: 0.1 })
   );
@@ -350,7 +350,7 @@ Deno.test("a row of which nothing is proven bounds nothing but the match with a 
   }
   const options = optionsOf(15);
   options.value[2].fill(0);
-  await using live = await createEngine(options, (inner) => new Unproven(inner));
+  await using live = await createEngine(options, { wrap: (inner) => new Unproven(inner) });
   const { bounds } = await new OnlineLearner(live).peekOne({ query: 0, against: [2, 4] });
   assertEquals([...bounds], [0, Infinity]);
 });

@@ -188,14 +188,14 @@ export class LiveFigure {
 
   /** The weights of head 0, and what they say in words. */
   async #still(): Promise<{ weights: Float32Array[]; text: string }> {
-    const { createEngine } = await import("../../engine/dynamic_attention.ts");
+    const { DynamicAttention } = await import("../../engine/dynamic_attention.ts");
     const { query, key, value, layout, rule, mask, queryPositions, keyPositions } = this.#problem;
     const { scale, softcap, before, after } = rule;
     const matrices = mask?.matrices.map(({ data, rows, columns }) => ({
       data,
       shape: [rows, columns] as const,
     }));
-    const engine = await createEngine({
+    const engine = await DynamicAttention.create({
       ...{ query, key, value, queryPositions, keyPositions, scale, softcap, backend: "array" as const },
       ...{ heads: layout.heads, kvHeads: layout.kvHeads, window: [before, after] as const },
       ...(matrices ? { mask: matrices.length === 1 ? matrices[0] : matrices } : {}),

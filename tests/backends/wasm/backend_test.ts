@@ -6,7 +6,7 @@ import type { Backend } from "../../../src/backends/backend.ts";
 import { NO_ROW } from "../../../src/backends/since.ts";
 import { createWasmBackend } from "../../../src/backends/wasm/wasm_backend.ts";
 import { referenceAttention } from "../../../src/numerics/reference.ts";
-import { createEngine, loadEngine } from "../../../src/engine/dynamic_attention.ts";
+import { createEngine, loadEngine } from "../../../src/engine/create_engine.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { rowsOf } from "../../../testing/accuracy.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "../../../testing/memory_model.ts";
@@ -65,7 +65,7 @@ async function start(rule: ModelRule, random: Random) {
   const backend = await backendOf(rule);
   const engine = await createEngine(
     { ...options, ...model.matrices(), tolerance: TOLERANCE, lazyThreshold: 16 },
-    () => backend,
+    { wrap: () => backend },
   );
   return { engine, backend, model, options };
 }
@@ -138,7 +138,7 @@ for (const [name, rule] of Object.entries(RULES)) {
     const loaded = await loadEngine(
       bytes,
       options.mask ? { mask: options.mask } : {},
-      () => inner as Backend,
+      { wrap: () => inner as Backend },
     );
     assertEquals(loaded.stats().rowsBuilt, 0);
     assertEquals(await loaded.save(), bytes);

@@ -7,7 +7,7 @@ import { CREW, Crew } from "../../../src/backends/wasm/threads/crew.ts";
 import { type StartThread, type Thread, threadStarter } from "../../../src/backends/wasm/threads/thread.ts";
 import type { Request } from "../../../src/backends/wasm/threads/worker_program.ts";
 import { createWasmBackend } from "../../../src/backends/wasm/wasm_backend.ts";
-import { createEngine } from "../../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../../src/engine/create_engine.ts";
 import { assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { Random } from "../../../testing/random.ts";
 
@@ -48,7 +48,7 @@ async function engineWith(crew: Crew, threads: ThreadCount, random = new Random(
     threads,
     crew,
   );
-  return await createEngine(optionsOf(random), () => inner as Backend);
+  return await createEngine(optionsOf(random), { wrap: () => inner as Backend });
 }
 
 /** Edits of all sizes; some keys are heavy for many rows, more of them than a row may have. */

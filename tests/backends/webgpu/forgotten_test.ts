@@ -11,7 +11,7 @@ import { PART_TERMS } from "../../../src/backends/webgpu/key_parts.ts";
 import { toRecordLayout } from "../../../src/backends/webgpu/record_layout.ts";
 import { StateMirror } from "../../../src/backends/webgpu/state_mirror.ts";
 import { BufferUsage, MapMode } from "../../../src/backends/webgpu/usage.ts";
-import { createEngine } from "../../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../../src/engine/create_engine.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { matrixOf } from "../../../testing/accuracy.ts";
 import { GPU } from "../../backends_here.ts";
@@ -129,7 +129,7 @@ async function start(
     ...{ heads, scale: 1, backend: "array", lazyThreshold: Infinity },
     onThreshold,
     ...(hasMask ? { mask: (i: number, j: number) => (i + j) % 3 > 0 } : {}),
-  }, () => backend);
+  }, { wrap: () => backend });
   return { live, backend };
 }
 

@@ -6,7 +6,7 @@ import type { DynamicAttention, Matrix } from "../../../mod.ts";
 import { WebgpuBackend } from "../../../src/backends/webgpu/webgpu_backend.ts";
 import { acquireDevice, type GpuDevice } from "../../../src/backends/webgpu/device.ts";
 import { MOST_PARTS, PART_TERMS, partsOf } from "../../../src/backends/webgpu/key_parts.ts";
-import { createEngine } from "../../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../../src/engine/create_engine.ts";
 import { assertEquals, assertGreater } from "../../../testing/assert.ts";
 import { GPU } from "../../backends_here.ts";
 import { Random } from "../../../testing/random.ts";
@@ -39,7 +39,7 @@ async function engineOn(rows: Rows, heads: number, said: Partial<GpuDevice> = {}
     lazyThreshold: Infinity,
     backend: "array",
   } as const;
-  return await createEngine({ ...options, ...rows }, () => backend);
+  return await createEngine({ ...options, ...rows }, { wrap: () => backend });
 }
 
 /** A number for each bit pattern, so that −0 is not 0. */

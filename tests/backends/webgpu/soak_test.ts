@@ -3,7 +3,7 @@
 
 import { BackendError, type BackendName, type DynamicAttention } from "../../../mod.ts";
 import { acquireDevice } from "../../../src/backends/webgpu/device.ts";
-import { createEngine } from "../../../src/engine/dynamic_attention.ts";
+import { createEngine } from "../../../src/engine/create_engine.ts";
 import { assert, assertEquals } from "../../../testing/assert.ts";
 import { assertAccurate } from "../../../testing/accuracy.ts";
 import { GPU } from "../../backends_here.ts";

@@ -1,7 +1,7 @@
 // Which rows come along when some are brought up to date.
 
 import { assertEquals } from "../../testing/assert.ts";
-import { withCompanions } from "../../src/schedule/row_groups.ts";
+import { withCompanions } from "../../src/schedule/query_groups.ts";
 
 /** Versions of rows 0, 1, 2, …; null for a row that is not there. */
 function companions(rows: readonly number[], versions: readonly (number | null)[], newest = 9): number[] {

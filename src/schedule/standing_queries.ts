@@ -1,51 +1,56 @@
 /**
- * The standing rows of one engine: which moment each is of, how it is brought up to date, and what it answers.
+ * The standing queries of one engine: the version of each one's state, how a state is brought up to date, and what it
+ * answers.
  *
- * A row is one query with all its heads. Keys are stored as they come; the states of rows lag behind until they are
- * asked for, and then catch up by what has changed since their own moment or from scratch, whichever is cheaper.
+ * Keys are stored as they are edited. The state of a query slot lags behind until the slot is asked for, and then
+ * catches up with the keys that changed since its version, or is computed from scratch, whichever is cheaper.
  */
 
 import type { Backend, Changes, Cohort, Readout } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
-import { CohortAnswers } from "./cohort_answers.ts";
-import { KeyHistory } from "./key_history.ts";
-import type { Planner, Sizes } from "./planner.ts";
-import { withCompanions } from "./row_groups.ts";
 import type { SlotTable } from "../write/slot_table.ts";
+import { CohortAnswers } from "./cohort_answers.ts";
+import { KeyHistory, type Standing } from "./key_history.ts";
+import type { Planner, Sizes } from "./planner.ts";
+import { withCompanions } from "./query_groups.ts";
 
-/** What rows are made of. */
-export interface RowsConfig {
+/** The parts of an engine that its standing queries depend on. */
+export interface StandingConfig {
   readonly backend: Backend;
   readonly layout: HeadLayout;
   readonly keySlots: SlotTable;
   readonly querySlots: SlotTable;
 }
 
-/** How far the rows of an answer lag. */
+/** How far the states behind an answer lag behind the stored keys. */
 export interface Lag {
-  /** Changed keys that the row that has missed the most does not know of. */
+  /** Changed keys that the oldest state does not include. */
   readonly pending: number;
-  /** The version of the oldest row. */
+  /** The version of the oldest state. */
   readonly version: number;
 }
 
-/** The rows of one engine over its backend. */
-export class StandingRows {
-  /** Times that every row was computed from scratch. */
+/** The query slots of one engine, over its backend. */
+export class StandingQueries {
+  /** How often every state was computed from scratch. */
   rebuilds = 0;
-  /** Milliseconds spent bringing rows up to date. */
+  /** Milliseconds spent bringing states up to date. */
   applyMs = 0;
-  readonly #config: RowsConfig;
+  readonly #config: StandingConfig;
   readonly #backend: Backend;
   readonly #planner: Planner;
   readonly #history: KeyHistory;
-  /** How many rows there are at the backend. */
+  /** Live query slots at the backend. */
   #count: number;
-  /** Their slots, until queries come or go; only what is about all of them lists them. */
+  /** The live query slots, until one is inserted or deleted; only questions about all of them list them. */
   #all: Uint32Array | null = null;
 
-  /** `forgetsUndone`: a key that holds what it held before is as if it had never changed. */
-  constructor(config: RowsConfig, planner: Planner, forgetsUndone: boolean) {
+  /** The query slots that were sorted last, as of so many changes of the history. */
+  #sorted: { readonly slots: Uint32Array; readonly changes: number; readonly standing: Standing } | null =
+    null;
+
+  /** With `forgetsUndone`, a key slot that holds its earlier row again counts as unchanged. */
+  constructor(config: StandingConfig, planner: Planner, forgetsUndone: boolean) {
     const { backend, layout } = config;
     this.#config = config;
     this.#backend = backend;
@@ -61,22 +66,22 @@ export class StandingRows {
     return this.#history.version;
   }
 
-  /** Rows that do not know all stored keys. */
+  /** Query slots whose states lack a stored key. */
   get behind(): number {
     return this.#count - this.#history.currentCount;
   }
 
-  /** Whether every row knows all stored keys. */
+  /** Whether every state includes all stored keys. */
   get areCurrent(): boolean {
     return this.#history.isCurrent && this.behind === 0;
   }
 
-  /** Replaced rows of keys that are kept for rows that hold them still. */
+  /** Replaced rows of keys that the backend retains for states that still hold them. */
   get kept(): number {
     return this.#history.keptCount;
   }
 
-  /** Query slots that hold a row at the backend. */
+  /** The query slots that are live at the backend, ascending. */
   all(): Uint32Array {
     return this.#all ??= this.#listAll();
   }
@@ -91,15 +96,15 @@ export class StandingRows {
     return slots.subarray(0, count);
   }
 
-  /** Those of some rows that are of a moment before `version`, or have no state. */
-  olderThan(version: number, rows: Uint32Array): Uint32Array {
-    return rows.filter((row) => this.#history.versionOf(row) < version);
+  /** The query slots among `slots` whose states are older than `version`, or missing. */
+  olderThan(version: number, slots: Uint32Array): Uint32Array {
+    return slots.filter((slot) => this.#history.versionOf(slot) < version);
   }
 
-  /** Stores changes, of which the key slots are these; all or nothing. `toChanges` may throw. */
-  async store(slots: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
+  /** Stores a batch that changes the key slots `keys` and the query slots `queries`, all of it or nothing. */
+  async store(keys: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
     const dropped = this.#history.takeFreed();
-    const kept = this.#history.prepare(slots);
+    const kept = this.#history.prepare(keys);
     const liveBefore = this.#liveAmong(queries);
     try {
       await this.#backend.store(toChanges(), kept, dropped);
@@ -107,20 +112,20 @@ export class StandingRows {
       this.#history.abandon(kept, dropped);
       throw cause;
     }
-    this.#history.commit(slots, kept, queries);
+    this.#history.commit(keys, kept, queries);
     if (queries.length === 0) return;
     this.#all = null;
     this.#count += this.#liveAmong(queries) - liveBefore;
   }
 
-  /** Forgets keys and queries that are gone, when all rows are up to date. */
+  /** Forgets deleted keys and queries; every state must be up to date. */
   async forget(): Promise<void> {
     await this.#backend.forget(this.#history.takeFreed());
   }
 
-  /** Brings rows up to date, each in the way that is cheaper; when it fails, they are computed anew next time. */
-  async bringUp(rows: Uint32Array): Promise<void> {
-    const { missing, cohorts } = this.#history.standing(this.#withCompanions(rows));
+  /** Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked for. */
+  async bringUp(slots: Uint32Array): Promise<void> {
+    const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
     const build = [missing], patch: Cohort[] = [];
     for (const cohort of cohorts) {
@@ -132,19 +137,19 @@ export class StandingRows {
     await this.#update(joined(build), patch);
   }
 
-  /** Computes every row from scratch. */
+  /** Computes every state from scratch. */
   async rebuild(): Promise<void> {
-    const rows = this.all();
-    await this.#update(rows, []);
-    if (rows.length === 0) this.rebuilds++;
+    const slots = this.all();
+    await this.#update(slots, []);
+    if (slots.length === 0) this.rebuilds++;
   }
 
-  /** All rows have a state of the present moment, however they came by it. */
+  /** Notes that every query slot has a state of the newest version, whatever computed it. */
   allReached(): void {
     this.#history.reach(this.all());
   }
 
-  /** Keeps the past from growing: rows that have missed too much are computed anew when they are next asked for. */
+  /** Bounds the memory of the past: states that have missed too much are computed anew when next asked for. */
   async limitHistory(): Promise<void> {
     const history = this.#history;
     const sizes = this.#sizes();
@@ -152,58 +157,57 @@ export class StandingRows {
     if (!history.isGrown && history.keptCount <= limit) return;
     history.clearUp();
     history.loseBehind(breakEven);
-    // Many moments share what is left. What has missed little catches up, for no more than it would have cost before.
+    // Many versions share the rest. A state that has missed little catches up, for no more than it would have cost.
     while (history.keptCount > limit) {
       const cohort = history.oldest();
       if (!cohort) return;
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
-      else await this.#update(NO_ROWS, [inSlotOrder(cohort)]);
+      else await this.#update(NO_SLOTS, [inSlotOrder(cohort)]);
     }
   }
 
-  /** What bringing up so many rows that have missed so many changes costs, in multiply-adds. */
-  costOf(rowCount: number, changes: number): number {
-    return rowCount * this.#config.layout.heads * this.#planner.cost(this.#sizes(), changes);
+  /** The cost, in multiply-adds, of bringing `count` query slots up to date that have missed `changes` changed keys. */
+  costOf(count: number, changes: number): number {
+    return count * this.#config.layout.heads * this.#planner.cost(this.#sizes(), changes);
   }
 
-  /** What bringing up these rows would cost now. */
-  debtOf(rows: Uint32Array): number {
-    return this.#history.standing(rows).cohorts.reduce(
+  /** The cost of bringing these query slots up to date now. */
+  debtOf(slots: Uint32Array): number {
+    return this.#standing(slots).cohorts.reduce(
       (sum, { queries, since }) => sum + this.costOf(queries.length, since.slots.length),
       0,
     );
   }
 
-  /** How far rows lag. */
-  lagOf(rows: Uint32Array): Lag {
-    const { cohorts } = this.#history.standing(rows);
+  /** How far the states of these query slots lag. */
+  lagOf(slots: Uint32Array): Lag {
+    const { cohorts } = this.#standing(slots);
     return {
       pending: cohorts.reduce((most, { since }) => Math.max(most, since.slots.length), 0),
       version: cohorts.reduce((least, { version }) => Math.min(least, version), this.version),
     };
   }
 
-  /** For each row, how far it can be from what it would be if it were up to date. */
-  async certify(rows: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
-    const bounds = new Float64Array(rows.length);
-    const { cohorts } = this.#history.standing(rows);
-    const answers = new CohortAnswers(rows);
-    for (const cohort of cohorts) {
+  /** A bound for each query slot on the distance of its state's answer from the exact one. */
+  async certify(slots: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
+    const bounds = new Float64Array(slots.length);
+    const answers = new CohortAnswers(slots);
+    for (const cohort of this.#standing(slots).cohorts) {
       answers.place(bounds, cohort.queries, await this.#backend.certify(cohort), 1);
     }
     return bounds;
   }
 
-  /** Attention of rows as they are. */
-  async read(rows: Uint32Array): Promise<Readout> {
-    const { cohorts } = this.#history.standing(rows);
-    if (cohorts.length === 1 && cohorts[0].queries.length === rows.length) {
+  /** Attention of query slots by their states as they are. */
+  async read(slots: Uint32Array): Promise<Readout> {
+    const { cohorts } = this.#standing(slots);
+    if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
       return await this.#backend.read(cohorts[0]);
     }
     const { heads, valueDim } = this.#config.layout;
-    const output = new Float32Array(rows.length * heads * valueDim);
-    const logSumExp = new Float64Array(rows.length * heads);
-    const answers = new CohortAnswers(rows);
+    const output = new Float32Array(slots.length * heads * valueDim);
+    const logSumExp = new Float64Array(slots.length * heads);
+    const answers = new CohortAnswers(slots);
     for (const cohort of cohorts) {
       const part = await this.#backend.read(cohort);
       answers.place(output, cohort.queries, part.output, heads * valueDim);
@@ -212,18 +216,27 @@ export class StandingRows {
     return { output, logSumExp };
   }
 
+  /** Sorts query slots by version, once for all parts of a question: they pass the same array. */
+  #standing(slots: Uint32Array): Standing {
+    const { changes } = this.#history;
+    if (this.#sorted?.slots !== slots || this.#sorted.changes !== changes) {
+      this.#sorted = { slots, changes, standing: this.#history.standing(slots) };
+    }
+    return this.#sorted.standing;
+  }
+
   #liveAmong(queries: Uint32Array): number {
     let count = 0;
     for (const slot of queries) if (this.#backend.queries.isLive(slot)) count++;
     return count;
   }
 
-  #withCompanions(rows: Uint32Array): Uint32Array {
+  #withCompanions(slots: Uint32Array): Uint32Array {
     const { rowsTogether } = this.#backend.costs;
-    if (rowsTogether === 1 || rows.length === this.#count) return rows;
-    return withCompanions(rows, rowsTogether, this.version, {
-      isLive: (row) => this.#backend.queries.isLive(row),
-      versionOf: (row) => this.#history.versionOf(row),
+    if (rowsTogether === 1 || slots.length === this.#count) return slots;
+    return withCompanions(slots, rowsTogether, this.version, {
+      isLive: (slot) => this.#backend.queries.isLive(slot),
+      versionOf: (slot) => this.#history.versionOf(slot),
     });
   }
 
@@ -248,11 +261,11 @@ export class StandingRows {
   }
 }
 
-const NO_ROWS = new Uint32Array(0);
+const NO_SLOTS = new Uint32Array(0);
 
 /**
- * A cohort whose changes are in the order of their slots: the bits of a sum must not depend on the order of batches, which
- * reads of other rows decide.
+ * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the order of the
+ * batches, which depends on reads of other query slots.
  */
 function inSlotOrder({ queries, since }: Cohort): Cohort {
   const { slots, kept } = since;

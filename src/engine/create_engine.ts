@@ -1,0 +1,29 @@
+/**
+ * Engines with something put into them, for tests and for other parts of the library.
+ */
+
+import { DynamicAttention } from "./dynamic_attention.ts";
+import { EngineCore, type EngineSeams } from "./engine_core.ts";
+import type { DynamicAttentionOptions, LoadOptions } from "./options.ts";
+
+/** As {@link DynamicAttention.create}. */
+export async function createEngine(
+  options: DynamicAttentionOptions,
+  seams?: EngineSeams,
+): Promise<DynamicAttention> {
+  return toFace(await EngineCore.create("DynamicAttention.create", options, seams));
+}
+
+/** As {@link DynamicAttention.load}, of bytes that nothing else changes meanwhile. */
+export async function loadEngine(
+  bytes: Uint8Array<ArrayBuffer>,
+  options: LoadOptions = {},
+  seams?: EngineSeams,
+): Promise<DynamicAttention> {
+  return toFace(await EngineCore.load("DynamicAttention.load", bytes, options, seams));
+}
+
+/** The constructor is private, so that users call `create` or `load`. */
+function toFace(core: EngineCore): DynamicAttention {
+  return Reflect.construct(DynamicAttention, [core]);
+}

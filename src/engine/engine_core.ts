@@ -1,0 +1,236 @@
+/**
+ * An engine without its public face: the rules that it was made with, its backend, and the pipeline between edits and
+ * answers. The face, `DynamicAttention`, checks what callers pass and gives answers their form; other parts of the
+ * library that build on an engine work with its core.
+ *
+ * Invariant: after `dispose` has begun, nothing is edited or asked, and when it has resolved nothing of the engine runs.
+ */
+
+import type { Backend, BackendFactory, PassingQueries, Readout } from "../backends/backend.ts";
+import { MovableBackend } from "../backends/movable_backend.ts";
+import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
+import { EditPipeline, type StaleReadout, type Turn } from "../schedule/edit_pipeline.ts";
+import { type CheckedEdit, performEdit } from "../write/edits.ts";
+import { copyNewest, type RowKind } from "../write/newest_rows.ts";
+import { SlotTable } from "../write/slot_table.ts";
+import type { DynamicAttentionStats } from "./answers.ts";
+import type { EngineRules } from "./engine_snapshot.ts";
+import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
+import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
+
+/** Parts that tests, or other parts of the library, put into an engine. */
+export interface EngineSeams {
+  /** Puts something between the engine and each of its backends. */
+  readonly wrap?: WrapBackend | undefined;
+}
+
+/** The cores of the faces that there are. */
+const CORES = new WeakMap<object, EngineCore>();
+
+/** Edits, answers and life of one engine. */
+export class EngineCore {
+  readonly rules: EngineRules;
+  readonly #backend: MovableBackend;
+  readonly #pipeline: EditPipeline;
+  readonly #seams: EngineSeams;
+  #disposal: Promise<void> | null = null;
+
+  private constructor(rules: EngineRules, backend: Backend, seams: EngineSeams) {
+    this.rules = rules;
+    this.#seams = seams;
+    this.#backend = new MovableBackend(rules.layout, backend);
+    this.#pipeline = new EditPipeline({ ...rules, backend: this.#backend });
+  }
+
+  /** Makes an engine and computes its first states, O(m n (d + dv)). */
+  static async create(
+    operation: string,
+    options: DynamicAttentionOptions,
+    seams: EngineSeams = {},
+  ): Promise<EngineCore> {
+    const problem = toEngineProblem(operation, options);
+    const { layout, rule, mask, threshold, policy, tolerance } = problem;
+    const keySlots = new SlotTable(problem.keyPositions);
+    const querySlots = new SlotTable(problem.queryPositions);
+    const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
+    return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
+  }
+
+  /** Makes an engine of a snapshot, whose bytes are the engine's own. */
+  static async load(
+    operation: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    options: LoadOptions,
+    seams: EngineSeams = {},
+  ): Promise<EngineCore> {
+    const problem = toLoadProblem(operation, options);
+    const { restoreEngine } = await loadSnapshots();
+    const { rules, backend } = await restoreEngine(operation, bytes, problem, seams.wrap);
+    return new EngineCore(rules, backend, seams);
+  }
+
+  /**
+   * The core of an engine, for one question, which must be asked before anything is awaited.
+   *
+   * @throws {InputError} When `live` is no engine.
+   * @throws {DisposedError} When it is disposed.
+   */
+  static of(operation: string, live: object): EngineCore {
+    const core = typeof live === "object" && live !== null ? CORES.get(live) : undefined;
+    if (!core) throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
+    core.checkCall(operation);
+    return core;
+  }
+
+  /** Makes an object the face of this core. */
+  faceOf(live: object): void {
+    CORES.set(live, this);
+  }
+
+  /** Whether `dispose` has been called. */
+  get isDisposed(): boolean {
+    return this.#disposal !== null;
+  }
+
+  /** Performs a checked edit; returns its slot. */
+  edit(edit: CheckedEdit): number {
+    const slot = performEdit(edit, this.#pipeline.newest, this.rules);
+    this.#pipeline.noteEdits(1);
+    return slot;
+  }
+
+  /** Performs checked edits in order, all or none; returns the slot of each. */
+  editAll(edits: readonly CheckedEdit[]): number[] {
+    const { keySlots, querySlots } = this.rules;
+    const perform = () => {
+      return this.#pipeline.atomically((layer) => edits.map((edit) => performEdit(edit, layer, this.rules)));
+    };
+    const slots = keySlots.atomically(() => querySlots.atomically(perform));
+    this.#pipeline.noteEdits(slots.length);
+    return slots;
+  }
+
+  /** A copy of a row as of the newest edit. */
+  copyNewest(operation: string, kind: RowKind, slot: number): Float32Array<ArrayBuffer> {
+    return copyNewest(operation, kind, slot, this.#pipeline.newest, this.rules);
+  }
+
+  /** Asks any question about some query slots and all keys, exact as of the call. */
+  ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
+    return this.#pipeline.ask(operation, slots, ask);
+  }
+
+  /** Exact attention of query slots. */
+  read(operation: string, slots: Uint32Array): Promise<Readout> {
+    return this.#pipeline.read(operation, slots);
+  }
+
+  /** Attention of query slots by states that may lag, with bounds if they are wanted. */
+  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
+    return this.#pipeline.peek(operation, slots, certified);
+  }
+
+  /** Exact weights of one head of a query slot. */
+  weights(operation: string, slot: number, head: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#pipeline.weights(operation, slot, head);
+  }
+
+  /** Exact attention of passing queries. */
+  attend(operation: string, queries: PassingQueries): Promise<Readout> {
+    return this.#pipeline.attend(operation, queries);
+  }
+
+  /** Brings every state up to date; "rebuild" computes all of them from scratch. */
+  flush(operation: string, plan?: "rebuild"): Promise<void> {
+    return this.#pipeline.flush(operation, plan);
+  }
+
+  /** Brings every state up to date and encodes the engine as of the call. */
+  async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
+    const { keySlots, querySlots } = this.rules;
+    const slots = { keys: keySlots.save(), queries: querySlots.save() };
+    const take = async () => {
+      const { takeSnapshot } = await loadSnapshots();
+      return await takeSnapshot(this.rules, slots, this.#backend);
+    };
+    const snapshot = await this.#pipeline.whenCurrent(operation, take);
+    return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+  }
+
+  /** Goes on with a backend of `factory`, in the order of calls. */
+  moveTo(operation: string, factory: BackendFactory): Promise<void> {
+    const { layout, rule, mask, tolerance, keySlots, querySlots } = this.rules;
+    const { wrap = (backend) => backend } = this.#seams;
+    return this.#pipeline.move(operation, async () => {
+      const sizes = { queryCount: querySlots.count, keyCount: keySlots.count };
+      const maskHeads = mask?.heads ?? 0;
+      const config = { layout, rule, maskHeads, tolerance, sizes };
+      const successor = wrap(await makeBackend(operation, factory, config));
+      await this.#backend.moveTo(successor, { keys: keySlots.size, queries: querySlots.size });
+    });
+  }
+
+  /** Sizes, versions and counted work, as of now. */
+  stats(): DynamicAttentionStats {
+    const { layout, keySlots, querySlots } = this.rules, backend = this.#backend;
+    const { counts: { written, applied, changesStored, readMs }, pending, unstored, queries } =
+      this.#pipeline;
+    return {
+      backend: backend.name,
+      backendReason: backend.reason,
+      threads: backend.threads,
+      queryCount: querySlots.count,
+      keyCount: keySlots.count,
+      ...layout,
+      edits: written,
+      coalesced: written - changesStored - unstored,
+      applied: pending === 0 ? written : applied,
+      pending,
+      epoch: queries.version,
+      behind: queries.behind,
+      kept: queries.kept,
+      rebuilds: queries.rebuilds,
+      ...backend.work,
+      applyMs: queries.applyMs,
+      readMs,
+      deviceMs: backend.deviceMs,
+      bytes: backend.bytes(),
+    };
+  }
+
+  /** Waits for the questions asked so far and gives back all memory; a second call does nothing more. */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#pipeline.dispose();
+    return this.#disposal;
+  }
+
+  /**
+   * Reads the arguments of a call before anything of the engine is touched. That may run code of the caller, and whatever
+   * it does to the engine has then happened before the call.
+   */
+  given<T>(operation: string, read: () => T): T {
+    this.checkCall(operation);
+    const given = reading(operation, read);
+    this.checkCall(operation);
+    return given;
+  }
+
+  /** Refuses an edit or a question by a mask or threshold function that the engine is asking. */
+  checkCall(operation: string): void {
+    this.checkLive(operation);
+    const { mask, threshold } = this.rules;
+    if (mask?.isAsked) throw new ReentryError(operation, "mask");
+    if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
+  }
+
+  /** Refuses calls after `dispose`. */
+  checkLive(operation: string): void {
+    if (this.#disposal) throw new DisposedError(operation);
+  }
+}
+
+/** Loads the code of snapshots, which most engines never need. */
+function loadSnapshots() {
+  return import("./engine_snapshot.ts");
+}
