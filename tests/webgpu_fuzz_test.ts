@@ -10,7 +10,7 @@ import { GPU } from "./support/backends.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "./support/memory_model.ts";
 import { Random } from "./support/random.ts";
 
-const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 400 : 12;
+const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 400 : 6;
 const STEPS = 40;
 
 Deno.test({
