@@ -53,7 +53,9 @@ export class RowUpdater {
       }
     }
     const { heads } = this.#config.layout;
-    for (const page of pages.keys()) work.clears.push({ buffer: image.flagged[page], offset: 0, bytes: 4 * heads });
+    for (const page of pages.keys()) {
+      work.clears.push({ buffer: image.flagged[page], offset: 0, bytes: 4 * heads });
+    }
     // Whole tiles, so that batches change no bits, and in any case an even number, so that no pair is torn.
     const fitting = Math.floor(image.session.gpu.largestBinding / (4 * image.record.keyWords));
     const step = fitting >= TILE_KEYS ? TILE_KEYS : 2;
