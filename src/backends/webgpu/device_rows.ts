@@ -164,7 +164,7 @@ export class DeviceRows {
       await image.sync(work);
       const { words } = this.#mirror;
       const most = Math.max(1, Math.floor(READ_BYTES / (16 * words)));
-      for (let first = 0; first < queries.length; first += most) {
+      for (let first = 0; first === 0 || first < queries.length; first += most) {
         for (const { page, slots } of image.queryPages(queries.subarray(first, first + most))) {
           const moves = slots.flatMap((slot) => {
             return [work.list(this.#mirror.wordsOf(slot)), image.states.find(slot).word, SAME_KIND];
@@ -217,7 +217,10 @@ export class DeviceRows {
       const work = new WorkList();
       await image.sync(work);
       const size = this.#rows.size, page = image.queries.find(query).page;
-      if (size === 0) return new Float32Array(0);
+      if (size === 0) {
+        await this.#run(image, work);
+        return new Float32Array(0);
+      }
       const scores = new Float32Array(size);
       // A page of keys holds more words than it has scores, so that these always fit one buffer.
       const found = await image.work.scratch(Math.min(size, image.stored.pageSlots));
@@ -360,8 +363,10 @@ export class DeviceRows {
     try {
       return await run(await this.#ready());
     } catch (error) {
-      if (error instanceof DeviceError || this.#image?.isUnsent) this.#drop();
+      if (error instanceof DeviceError) this.#drop();
       throw error;
+    } finally {
+      if (this.#image?.isUnsent) this.#drop();
     }
   }
 

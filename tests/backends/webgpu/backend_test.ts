@@ -326,3 +326,37 @@ Deno.test({
     assertEquals(backend.traffic.buffers, 0);
   },
 });
+
+Deno.test({
+  name: "webgpu: rows reach the device also by questions that have nothing to compute",
+  ...GPU,
+  async fn() {
+    // Loaded without a standing query, so that no state has to be brought to the device.
+    const first = await DynamicAttention.create({
+      query: [[1]],
+      key: [[1], [2]],
+      value: [[3], [4]],
+      backend: "webgpu",
+    });
+    first.deleteQuery(0);
+    const loaded = await DynamicAttention.load(await first.save());
+    assertEquals((await loaded.attend([[1]])).data, (await first.attend([[1]])).data);
+    await first.dispose();
+    await loaded.dispose();
+
+    // Weights over no key, and then over some.
+    const second = await DynamicAttention.create({
+      query: [[1, 2]],
+      key: { data: [], shape: [0, 2] },
+      value: { data: [], shape: [0, 1] },
+      backend: "webgpu",
+    });
+    second.setQuery(0, [0, 3]);
+    assertEquals((await second.weights(0)).length, 0);
+    second.insert([1, 1], [1]);
+    second.insert([1, -1], [2]);
+    const [output] = (await second.read()).data;
+    assert(Math.abs(output - (1 + 2 * Math.exp(-6 / Math.SQRT2)) / (1 + Math.exp(-6 / Math.SQRT2))) < 1e-6);
+    await second.dispose();
+  },
+});
