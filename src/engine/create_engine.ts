@@ -4,14 +4,15 @@
 
 import { DynamicAttention } from "./dynamic_attention.ts";
 import { EngineCore, type EngineSeams } from "./engine_core.ts";
-import type { DynamicAttentionOptions, LoadOptions } from "./options.ts";
+import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
 
 /** As {@link DynamicAttention.create}. */
 export async function createEngine(
   options: DynamicAttentionOptions,
   seams?: EngineSeams,
 ): Promise<DynamicAttention> {
-  return toFace(await EngineCore.create("DynamicAttention.create", options, seams));
+  const operation = "DynamicAttention.create";
+  return toFace(await EngineCore.create(operation, toEngineProblem(operation, options), seams));
 }
 
 /** As {@link DynamicAttention.load}, of bytes that nothing else changes meanwhile. */
@@ -20,7 +21,8 @@ export async function loadEngine(
   options: LoadOptions = {},
   seams?: EngineSeams,
 ): Promise<DynamicAttention> {
-  return toFace(await EngineCore.load("DynamicAttention.load", bytes, options, seams));
+  const operation = "DynamicAttention.load";
+  return toFace(await EngineCore.load(operation, bytes, toLoadProblem(operation, options), seams));
 }
 
 /** The constructor is private, so that users call `create` or `load`. */

@@ -16,9 +16,9 @@ import { heaviestOf } from "../numerics/heaviest.ts";
 import { checkColumn, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
-import { EngineCore } from "./engine_core.ts";
+import type { EngineCore } from "./engine_core.ts";
 import { engineText } from "./engine_text.ts";
-import type { DynamicAttentionOptions, LoadOptions } from "./options.ts";
+import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
 import { toHead, toPassing, toRows, toSwitch } from "./question_options.ts";
 
 /** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
@@ -76,7 +76,7 @@ export class DynamicAttention {
   readonly #core: EngineCore;
 
   private constructor(core: EngineCore) {
-    if (!(core instanceof EngineCore)) {
+    if (typeof core?.faceOf !== "function") {
       const expected = "await DynamicAttention.create(options), or load(bytes)";
       throw new InputError("DynamicAttention", "constructed with new", expected);
     }
@@ -91,7 +91,11 @@ export class DynamicAttention {
    * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown or out of range.
    */
   static async create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
-    return new DynamicAttention(await EngineCore.create("DynamicAttention.create", options));
+    const operation = "DynamicAttention.create";
+    // Options are read before anything is awaited.
+    const problem = toEngineProblem(operation, options);
+    const { EngineCore } = await import("./engine_core.ts");
+    return new DynamicAttention(await EngineCore.create(operation, problem));
   }
 
   /**
@@ -118,7 +122,9 @@ export class DynamicAttention {
     }
     checkArray(operation, "bytes", bytes);
     // The caller may change the array once anything is awaited.
-    return new DynamicAttention(await EngineCore.load(operation, new Uint8Array(bytes), options));
+    const copy = new Uint8Array(bytes), problem = toLoadProblem(operation, options);
+    const { EngineCore } = await import("./engine_core.ts");
+    return new DynamicAttention(await EngineCore.load(operation, copy, problem));
   }
 
   /** Writes the key in `slot`: `key` is Hkv·d numbers. O(d + dv). */

@@ -17,7 +17,7 @@ import { SlotTable } from "../write/slot_table.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
 import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
-import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
+import type { EngineProblem, LoadProblem } from "./options.ts";
 
 /** Parts that tests, or other parts of the library, put into an engine. */
 export interface EngineSeams {
@@ -46,10 +46,9 @@ export class EngineCore {
   /** Makes an engine and computes its first states, O(m n (d + dv)). */
   static async create(
     operation: string,
-    options: DynamicAttentionOptions,
+    problem: EngineProblem,
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
-    const problem = toEngineProblem(operation, options);
     const { layout, rule, mask, threshold, policy, tolerance } = problem;
     const keySlots = new SlotTable(problem.keyPositions);
     const querySlots = new SlotTable(problem.queryPositions);
@@ -61,10 +60,9 @@ export class EngineCore {
   static async load(
     operation: string,
     bytes: Uint8Array<ArrayBuffer>,
-    options: LoadOptions,
+    problem: LoadProblem,
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
-    const problem = toLoadProblem(operation, options);
     const { restoreEngine } = await loadSnapshots();
     const { rules, backend } = await restoreEngine(operation, bytes, problem, seams.wrap);
     return new EngineCore(rules, backend, seams);
