@@ -41,7 +41,8 @@ Deno.test("site: the policy allows this program and this style, and no request",
     const bytes = new TextEncoder().encode(element.exec(page)![1]);
     return `'sha256-${new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toBase64()}'`;
   };
-  const program = await hashOf(/<script type="module">([^]*?)<\/script>/);
+  const script = /<script type="module">([^]*?)<\/script>/;
+  const program = await hashOf(script);
   const style = await hashOf(/<style>([^]*?)<\/style>/);
   assertEquals(policy.split("; "), [
     "default-src 'none'",
@@ -51,7 +52,8 @@ Deno.test("site: the policy allows this program and this style, and no request",
     "base-uri 'none'",
     "form-action 'none'",
   ]);
-  assertEquals([...page.matchAll(/\sstyle="|\son\w+="/g)].length, 0, "the policy would not let them in");
+  const markup = page.replace(script, "");
+  assertEquals([...markup.matchAll(/\sstyle="|\son\w+="/g)].length, 0, "the policy would not let them in");
 });
 
 Deno.test("site: every application is shown, with figures and all of its numbers", async () => {

@@ -108,8 +108,8 @@ export class DeviceRows {
   /**
    * Reads the states of some queries that are not known; orphans are built where nothing has happened since.
    */
-  fetch(queries: Uint32Array, since: Since): Promise<void> {
-    return this.#enter(() => this.#fetch(queries, since));
+  readBack(queries: Uint32Array, since: Since): Promise<void> {
+    return this.#enter(() => this.#readBack(queries, since));
   }
 
   #update(build: ArrayLike<number>, patch: readonly Cohort[]): Promise<void> {
@@ -137,7 +137,7 @@ export class DeviceRows {
     });
   }
 
-  async #fetch(queries: Uint32Array, since: Since): Promise<void> {
+  async #readBack(queries: Uint32Array, since: Since): Promise<void> {
     // Which queries are orphans is known again when a device that was lost meanwhile is found to be.
     for (let isRead = false; !isRead;) {
       this.#dropIfLost();

@@ -112,7 +112,7 @@ export class WebgpuStore extends StateStore {
   }
 
   override load({ queries, since }: Cohort): Promise<void> {
-    return this.#device.fetch(queries, since);
+    return this.#device.readBack(queries, since);
   }
 
   held(slot: number, head: number): HeldRow | null {
