@@ -6,11 +6,12 @@
  * Invariant: after `dispose` has begun, nothing is edited or asked, and when it has resolved nothing of the engine runs.
  */
 
-import type { Backend, BackendFactory, PassingQueries, Readout } from "../backends/backend.ts";
+import type { Backend, BackendFactory, PassingQueries, Readout, Wanted } from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
-import { EditPipeline, type StaleReadout, type Turn } from "../schedule/edit_pipeline.ts";
+import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
+import type { StaleReadout, StaleWanted } from "../schedule/stale_answers.ts";
 import { type CheckedEdit, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import { SlotTable } from "../write/slot_table.ts";
@@ -120,13 +121,18 @@ export class EngineCore {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<Readout> {
-    return this.#pipeline.read(operation, slots);
+  read(operation: string, slots: Uint32Array, wanted: Wanted): Promise<Readout> {
+    return this.#pipeline.read(operation, slots, wanted);
   }
 
   /** Attention of query slots by states that may lag, with bounds if they are wanted. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
-    return this.#pipeline.peek(operation, slots, certified);
+  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleReadout> {
+    return this.#pipeline.peek(operation, slots, wanted);
+  }
+
+  /** Copies of answers that are kept near to exact. */
+  follow(): Followed {
+    return this.#pipeline.follow();
   }
 
   /** Exact weights of one head of a query slot. */
@@ -193,7 +199,7 @@ export class EngineCore {
       applyMs: queries.applyMs,
       readMs,
       deviceMs: backend.deviceMs,
-      bytes: backend.bytes(),
+      bytes: backend.bytes() + this.#pipeline.bytes,
     };
   }
 

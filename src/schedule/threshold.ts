@@ -30,13 +30,11 @@ export interface PendingLimits {
   readonly ageMs?: number;
   /**
    * How far a row may be from exact, in Euclidean distance: what a `peek` would answer with a larger bound is brought
-   * up to date first. Nothing is measured, and nothing brought up to date, while nobody peeks.
+   * up to date first. Nothing is brought up to date while nobody peeks. Where waiting has not paid lately, rows are brought
+   * up to date at each peek: it never costs much more than exact answers.
    */
   readonly error?: number;
-  /**
-   * As `error`, but adaptive: a row that is asked for is kept within the limit by whatever has cost less lately,
-   * measuring it at each peek or bringing it up to date. It never costs much more than the cheaper of the two.
-   */
+  /** Another name of `error`; of two, the smaller one counts. */
   readonly targetError?: number;
 }
 
@@ -60,8 +58,6 @@ export interface Threshold {
   takeFailure(): InputError | null;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;
-  /** Whether it may be kept without measuring. */
-  readonly isAdaptive: boolean;
   /** The limits, all of them, as a snapshot holds them; null for a function, which no file can hold. */
   readonly limits: Required<PendingLimits> | null;
 }
@@ -101,7 +97,6 @@ function limited(limits: Required<PendingLimits>): Threshold {
     isAsked: false,
     takeFailure: () => null,
     error: Math.min(error, targetError),
-    isAdaptive: targetError <= error && targetError < Infinity,
     limits,
   };
 }
@@ -138,7 +133,6 @@ function asked(ask: (pending: PendingEdits) => boolean): Threshold {
       return taken;
     },
     error: Infinity,
-    isAdaptive: false,
     limits: null,
   };
 }

@@ -16,13 +16,17 @@ import type {
   BackendConfig,
   Changes,
   Cohort,
+  Copies,
   Costs,
   PassingQueries,
   Readout,
   RowSource,
+  Wanted,
+  Watched,
   Work,
 } from "../backend.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
+import { WHOLE } from "../wanted.ts";
 import { emptyReadout } from "./empty_readout.ts";
 import { HostRows } from "./host_rows.ts";
 import { GIVEN } from "./reason.ts";
@@ -89,14 +93,14 @@ export class HostBackend implements Backend {
       // All that can fail, for want of memory, comes before the first change.
       this.#reserve(changes, kept);
       this.#rows.drop(dropped);
-      this.#answers.release(keys.slots, queries.slots);
+      this.#answers.release(changes);
       for (let t = 0; t < keys.slots.length; t++) {
         if (kept[t] !== NO_ROW) this.#rows.keep(keys.slots[t], kept[t]);
       }
       this.#rows.stored.store(keys);
       this.#rows.storeQueries(queries);
       this.#store.change(changes, kept, dropped);
-      this.#answers.include(keys.slots, queries.slots);
+      this.#answers.include(changes);
     });
   }
 
@@ -113,13 +117,14 @@ export class HostBackend implements Backend {
     this.#answers.forgetStates(build);
     for (const { queries } of patch) this.#answers.forgetStates(queries);
     await this.#store.update(build, patch);
+    await this.#reached(build, patch);
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
-  async read(cohort: Cohort): Promise<Readout> {
+  async read(cohort: Cohort, wanted: Wanted): Promise<Readout> {
     await this.#store.load(cohort);
     const { heads } = this.#config.layout, { queries } = cohort;
-    const readout = emptyReadout(this.#config.layout, queries.length);
+    const readout = emptyReadout(this.#config.layout, queries.length, wanted);
     const keys = this.#rows.keysAt(cohort.since);
     const left = this.#store.read(cohort, readout);
     const answer = (at: number, head: number) => {
@@ -144,10 +149,38 @@ export class HostBackend implements Backend {
     return this.#answers.certify(cohort);
   }
 
+  async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
+    await this.#store.load(cohort);
+    return this.#answers.drift(cohort, limit);
+  }
+
+  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
+    this.#answers.driftOfCopies(queries, copies, bounds);
+  }
+
+  async copied(cohort: Cohort, copies: Copies): Promise<void> {
+    await this.#store.load(cohort);
+    this.#answers.copied(cohort, copies);
+  }
+
+  async watch(queries: Uint32Array): Promise<boolean> {
+    const followed = this.#answers.neighbours(queries);
+    await this.#store.load({ queries: followed, since: NOTHING });
+    return this.#answers.watch(followed);
+  }
+
+  unwatch(): void {
+    this.#answers.unwatch();
+  }
+
+  get watched(): Watched | null {
+    return this.#answers.watched;
+  }
+
   async attend(queries: PassingQueries): Promise<Readout> {
     const { count, rows, positions } = queries;
     const { layout, layout: { heads } } = this.#config;
-    const readout = emptyReadout(layout, count), width = queryColumns(layout);
+    const readout = emptyReadout(layout, count, WHOLE), width = queryColumns(layout);
     const queryHead = (query: number, head: number) => {
       return { rows, offset: query * width, head, position: positions[query], slot: 0 };
     };
@@ -238,6 +271,15 @@ export class HostBackend implements Backend {
       this.#rows.reserve(sizes);
       this.#store.reserve(sizes);
     });
+    this.#answers.reserve(sizes, changes.keys.slots.length);
+  }
+
+  async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    if (!this.#answers.watched) return;
+    for (const queries of [build, ...patch.map((cohort) => cohort.queries)]) {
+      await this.#store.load({ queries, since: NOTHING });
+      this.#answers.reached(queries);
+    }
   }
 
   #writeWeights(scores: ArrayLike<number>, shift: number, target: Float32Array): void {
@@ -254,7 +296,7 @@ export class HostBackend implements Backend {
 
   #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {
     totals.writeOutput(output, at * this.#config.layout.valueDim);
-    logSumExp[at] = totals.logSumExp();
+    if (logSumExp.length > 0) logSumExp[at] = totals.logSumExp();
   }
 }
 

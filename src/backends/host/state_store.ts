@@ -52,6 +52,8 @@ export abstract class StateStore {
   readonly work: Work = noWork();
   /** null where states are float64. */
   readonly limits: Float32Limits | null = null;
+  /** The bounds on the errors of a trusted state's sums, as shares, are not above it; Infinity where that is not known. */
+  readonly tolerance: number = Infinity;
   /** Whether outputs are sums times 1 / l, as kernels compute them. */
   readonly multipliesShares: boolean = false;
   /** Numbers of a widened value, at least dv + 2. */
@@ -123,6 +125,18 @@ export abstract class StateStore {
   /** Scores of a head row by slot of all stored keys, −∞ where there is none; null where the host is to compute them. */
   scores(_slot: number, _head: number): Promise<ArrayLike<number> | null> {
     return Promise.resolve(null);
+  }
+
+  /**
+   * Hands over scores of a head with all stored keys: those of 8 neighbouring query slots at a time, from the multiples of 8
+   * in `firsts` on, 8 numbers for each of the key slots `keys`; false where the host is to compute them.
+   */
+  blockScores(
+    _head: number,
+    _firsts: readonly number[],
+    _take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
+  ): boolean {
+    return false;
   }
 
   /** These queries have states that are of no use from now on, and are computed anew before they are asked for. */

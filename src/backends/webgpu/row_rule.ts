@@ -15,7 +15,7 @@ import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
 import type { RecordLayout } from "./record_layout.ts";
 
 /** Float32 sums in two floats are proven to no more than this, whatever the tolerance asks. */
-const LEAST_TOLERANCE = 1e-5;
+export const LEAST_TOLERANCE = 1e-5;
 /** Of plain sums, which must stay as near as those of one computation from scratch. */
 const PLAIN_TOLERANCE = 2 ** -20;
 
