@@ -160,7 +160,7 @@ for (const backend of BACKENDS) {
   Deno.test(`follow on ${backend}: a key is heavier once a heavier one has gone, and lighter once one has come`, async () => {
     await using engine = await DynamicAttention.create({
       query: [[1]],
-      key: [[5], [0]],
+      key: [[1], [0]],
       value: [[1], [1]],
       scale: 1,
       lazyThreshold: Infinity,
