@@ -310,7 +310,7 @@ export class EditPipeline {
       await this.#orFailAll(() => this.queries.store(keySlots, querySlots, toChanges));
     }
     this.#lastStored = { number, written };
-    this.#stale.noteStored(keys.size, querySlots);
+    this.#stale.noteStored(keySlots, querySlots);
     this.counts.changesStored += keys.size + queries.size;
     this.#layers.stored();
     await this.#orFailAll(() => this.queries.limitHistory());

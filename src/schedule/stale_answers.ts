@@ -58,6 +58,8 @@ export class StaleAnswers {
   #data = new Float32Array(0);
   /** Changed key slots stored so far. */
   #stored = 0;
+  /** Key slots that have changed since the present phase began. */
+  readonly #changed = new Set<number>();
   /** By query slot, how many had been stored when it was last asked for, and what catching up would have cost then. */
   #askedAt = new Float64Array(0);
   #owed = new Float64Array(0);
@@ -77,8 +79,9 @@ export class StaleAnswers {
   }
 
   /** Notes a stored batch of changed key slots and of query slots. */
-  noteStored(keyCount: number, queries: Uint32Array): void {
-    this.#stored += keyCount;
+  noteStored(keys: Uint32Array, queries: Uint32Array): void {
+    this.#stored += keys.length;
+    if (this.#trial.phase !== "off") { for (const slot of keys) this.#changed.add(slot); }
     this.#mirror.lose(queries);
     for (const mirror of this.#held) mirror.lose(queries);
   }
@@ -234,7 +237,7 @@ export class StaleAnswers {
 
   /** Begins a trial, follows all, or begins anew, where that is due. */
   async #begin(): Promise<void> {
-    const { backend, queries, planner } = this.#config, trial = this.#trial;
+    const { backend, queries } = this.#config, trial = this.#trial;
     const watched = backend.watched;
     if (!watched && trial.phase !== "off") trial.stop();
     if (trial.phase === "all") {
@@ -246,8 +249,7 @@ export class StaleAnswers {
       await this.#watch(all, "all", price);
       return;
     }
-    // A sample is no smaller than a block, and all of them where rows are brought up to date together in any case.
-    const sample = planner.policy === "auto" ? sampleOf(all) : all;
+    const sample = sampleOf(all);
     const share = sample.length / Math.max(1, all.length);
     if (!trial.isDue(price * share, queries.buildCost)) return;
     if (watched) trial.begin("all", price);
@@ -259,6 +261,7 @@ export class StaleAnswers {
     await bringUp(slots);
     this.#caughtUp = 0;
     if (await backend.watch(slots)) this.#trial.begin(phase, price);
+    this.#changed.clear();
     this.#askedAt.fill(this.#stored);
     this.#owed.fill(0);
   }
@@ -288,7 +291,7 @@ export class StaleAnswers {
   #settle(slots: Uint32Array): number {
     let grown = 0, last = NaN, debt = 0;
     for (const slot of slots) {
-      const missed = this.#stored - this.#mirror.knownBy(slot);
+      const missed = Math.min(this.#changed.size, this.#stored - this.#mirror.knownBy(slot));
       if (missed !== last) debt = this.#config.queries.costOf(1, last = missed);
       grown += debt - this.#owed[slot];
       this.#owed[slot] = debt;
