@@ -88,9 +88,9 @@ export class Place {
     this.history.lose(Uint32Array.from(queries));
   }
 
-  /** Slot by slot, the row that a state of a version holds where the stored one is another. */
-  changesSince(version: number): Map<number, Row | null> {
-    return rowsBefore(this.history.since(version), this.kept.rows);
+  /** Slot by slot, the row that a state of an epoch holds where the stored one is another. */
+  changesSince(epoch: number): Map<number, Row | null> {
+    return rowsBefore(this.history.since(epoch), this.kept.rows);
   }
 }
 

@@ -308,9 +308,9 @@ export class DynamicAttention {
     const certified = this.#given(operation, () => toSwitch(operation, "bounds", options));
     const slots = this.#toSlots(operation, rows);
     const answer = await this.#core.peek(operation, slots, certified);
-    const { output, bounds, pending, version } = answer;
+    const { output, bounds, pending, epoch } = answer;
     const shape = [slots.length, outputColumns(this.#layout)] as const;
-    return { output: shownMatrix(output, shape), bounds, pending, epoch: version };
+    return { output: shownMatrix(output, shape), bounds, pending, epoch };
   }
 
   /**

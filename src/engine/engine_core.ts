@@ -185,7 +185,7 @@ export class EngineCore {
       coalesced: written - changesStored - unstored,
       applied: pending === 0 ? written : applied,
       pending,
-      epoch: queries.version,
+      epoch: queries.epoch,
       behind: queries.behind,
       kept: queries.kept,
       rebuilds: queries.rebuilds,

@@ -62,7 +62,7 @@ export class EditPipeline {
   readonly #layers: LayerStack;
   readonly #queue: TurnQueue;
   readonly #stale: StaleBounds;
-  /** No answer, not even a stale one, is older than this version. */
+  /** No answer, not even a stale one, is older than this epoch. */
   #floor = 0;
   #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
   /** The operation of the present turn, for errors. */
@@ -298,7 +298,7 @@ export class EditPipeline {
 
   /** Notes that every state includes all that is stored, or is brought up to date before it answers. */
   #settle(): void {
-    this.#floor = this.queries.version;
+    this.#floor = this.queries.epoch;
     if (!this.#lastStored) return;
     this.#layers.settle(this.#lastStored.number);
     this.counts.applied = this.#lastStored.written ?? this.counts.applied;

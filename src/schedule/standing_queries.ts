@@ -1,9 +1,9 @@
 /**
- * The standing queries of one engine: the version of each one's state, how a state is brought up to date, and what it
+ * The standing queries of one engine: the epoch of each one's state, how a state is brought up to date, and what it
  * answers.
  *
  * Keys are stored as they are edited. The state of a query slot lags behind until the slot is asked for, and then
- * catches up with the keys that changed since its version, or is computed from scratch, whichever is cheaper.
+ * catches up with the keys that changed since its epoch, or is computed from scratch, whichever is cheaper.
  */
 
 import type { Backend, Changes, Cohort, Readout } from "../backends/backend.ts";
@@ -26,8 +26,8 @@ export interface StandingConfig {
 export interface Lag {
   /** Changed keys that the oldest state does not include. */
   readonly pending: number;
-  /** The version of the oldest state. */
-  readonly version: number;
+  /** The epoch of the oldest state. */
+  readonly epoch: number;
 }
 
 /** The query slots of one engine, over its backend. */
@@ -62,8 +62,8 @@ export class StandingQueries {
   }
 
   /** Batches stored. */
-  get version(): number {
-    return this.#history.version;
+  get epoch(): number {
+    return this.#history.epoch;
   }
 
   /** Query slots whose states lack a stored key. */
@@ -96,9 +96,9 @@ export class StandingQueries {
     return slots.subarray(0, count);
   }
 
-  /** The query slots among `slots` whose states are older than `version`, or missing. */
-  olderThan(version: number, slots: Uint32Array): Uint32Array {
-    return slots.filter((slot) => this.#history.versionOf(slot) < version);
+  /** The query slots among `slots` whose states are older than `epoch`, or missing. */
+  olderThan(epoch: number, slots: Uint32Array): Uint32Array {
+    return slots.filter((slot) => this.#history.epochOf(slot) < epoch);
   }
 
   /** Stores a batch that changes the key slots `keys` and the query slots `queries`, all of it or nothing. */
@@ -144,7 +144,7 @@ export class StandingQueries {
     if (slots.length === 0) this.rebuilds++;
   }
 
-  /** Notes that every query slot has a state of the newest version, whatever computed it. */
+  /** Notes that every query slot has a state of the newest epoch, whatever computed it. */
   allReached(): void {
     this.#history.reach(this.all());
   }
@@ -157,7 +157,7 @@ export class StandingQueries {
     if (!history.isGrown && history.keptCount <= limit) return;
     history.clearUp();
     history.loseBehind(breakEven);
-    // Many versions share the rest. A state that has missed little catches up, for no more than it would have cost.
+    // Many epochs share the rest. A state that has missed little catches up, for no more than it would have cost.
     while (history.keptCount > limit) {
       const cohort = history.oldest();
       if (!cohort) return;
@@ -184,7 +184,7 @@ export class StandingQueries {
     const { cohorts } = this.#standing(slots);
     return {
       pending: cohorts.reduce((most, { since }) => Math.max(most, since.slots.length), 0),
-      version: cohorts.reduce((least, { version }) => Math.min(least, version), this.version),
+      epoch: cohorts.reduce((least, { epoch }) => Math.min(least, epoch), this.epoch),
     };
   }
 
@@ -216,7 +216,7 @@ export class StandingQueries {
     return { output, logSumExp };
   }
 
-  /** Sorts query slots by version, once for all parts of a question: they pass the same array. */
+  /** Sorts query slots by epoch, once for all parts of a question: they pass the same array. */
   #standing(slots: Uint32Array): Standing {
     const { changes } = this.#history;
     if (this.#sorted?.slots !== slots || this.#sorted.changes !== changes) {
@@ -234,9 +234,9 @@ export class StandingQueries {
   #withCompanions(slots: Uint32Array): Uint32Array {
     const { rowsTogether } = this.#backend.costs;
     if (rowsTogether === 1 || slots.length === this.#count) return slots;
-    return withCompanions(slots, rowsTogether, this.version, {
+    return withCompanions(slots, rowsTogether, this.epoch, {
       isLive: (slot) => this.#backend.queries.isLive(slot),
-      versionOf: (slot) => this.#history.versionOf(slot),
+      epochOf: (slot) => this.#history.epochOf(slot),
     });
   }
 

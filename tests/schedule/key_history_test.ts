@@ -9,7 +9,7 @@ Deno.test("a state that missed an insert, an edit and a delete is told what it s
     const place = makePlace(forgetsUndone);
     place.store([[2, [5, 6, 2]], [1, [3, 9, 1]]]);
     place.store([[0, null]]);
-    assertEquals(place.history.version, 2);
+    assertEquals(place.history.epoch, 2);
     assertEquals([...place.changesSince(0)], [[2, null], [1, [3, 4, 1]], [0, [1, 2, 0]]]);
     assertEquals([...place.changesSince(1)], [[0, [1, 2, 0]]]);
     assertEquals([...place.changesSince(2)], []);
@@ -64,7 +64,7 @@ Deno.test("a batch that was not stored leaves nothing behind", () => {
   assertEquals(new Set([first, ...numbers]).size, 4, "slot 2 is empty");
   assertEquals(numbers[2], NO_ROW);
   place.history.abandon(numbers, new Uint32Array(0));
-  assertEquals([place.history.version, place.history.keptCount], [1, 1]);
+  assertEquals([place.history.epoch, place.history.keptCount], [1, 1]);
   assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]]]);
   assertEquals([...place.changesSince(1)], []);
   // The numbers are given out again, and no others.
@@ -114,19 +114,19 @@ Deno.test("when every state holds the newest keys, the past is dropped", () => {
   assertEquals([...place.changesSince(1)], [[2, [5, 5, 5]]]);
 });
 
-Deno.test("a query that has lost its state has no version and needs no rows", () => {
+Deno.test("a query that has lost its state has no epoch and needs no rows", () => {
   const place = makePlace();
   place.store([[0, [7, 7, 0]]]);
   place.reach(1);
   place.lose(0, 0, 5);
-  assertLess(place.history.versionOf(0), 0);
-  assertLess(place.history.versionOf(1000), 0);
+  assertLess(place.history.epochOf(0), 0);
+  assertLess(place.history.epochOf(1000), 0);
   assertEquals([place.history.currentCount, place.history.isCurrent], [1, true]);
   place.history.clearUp();
   assertEquals(place.history.keptCount, 0);
   // A batch that changes queries takes their states along.
   place.store([[0, [8, 8, 0]]], [1]);
-  assertLess(place.history.versionOf(1), 0);
+  assertLess(place.history.epochOf(1), 0);
   assertEquals([place.history.currentCount, place.history.isCurrent], [0, true]);
 });
 
@@ -144,7 +144,7 @@ Deno.test("standing sorts queries by moment and names each once", () => {
   place.reach(3, 1);
   const { missing, cohorts } = place.history.standing(Uint32Array.of(3, 0, 3, 4, 1, 2, 0, 4, 3));
   assertEquals([...missing], [4]);
-  assertEquals(cohorts.map(({ version, queries }) => [version, ...queries]), [[1, 3, 1], [0, 0, 2]]);
+  assertEquals(cohorts.map(({ epoch, queries }) => [epoch, ...queries]), [[1, 3, 1], [0, 0, 2]]);
   assertEquals(cohorts.map(({ since }) => [...since.slots]), [[], [0]]);
   // Each question is one of its own, and unknown queries have no state.
   const next = place.history.standing(Uint32Array.of(0, 0, 4, 9));
@@ -165,8 +165,8 @@ Deno.test("oldest names the states that have missed the most", () => {
   for (let round = 0; round < 2; round++) {
     const cohort = place.history.oldest();
     assert(cohort);
-    const { version, queries, since } = cohort;
-    moments.push([version, queries.length, ...queries, ...since.slots]);
+    const { epoch, queries, since } = cohort;
+    moments.push([epoch, queries.length, ...queries, ...since.slots]);
     place.history.reach(queries);
   }
   assertEquals(moments, [[0, 1, 0, 0, 1], [1, 2, 1, 3, 1]]);
