@@ -34,14 +34,14 @@ export class Wrapped implements Backend {
   get queries() {
     return this.inner.queries;
   }
-  get kept() {
-    return this.inner.kept;
+  get retained() {
+    return this.inner.retained;
   }
   bytes(): number {
     return this.inner.bytes();
   }
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return this.inner.store(changes, kept, dropped);
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return this.inner.store(changes, retained, dropped);
   }
   forget(dropped: Uint32Array): Promise<void> {
     return this.inner.forget(dropped);
@@ -77,9 +77,9 @@ export class Wrapped implements Backend {
 
 /** Takes its time, as a device does: each call is answered some turns of the event loop later. */
 export class SlowBackend extends Wrapped {
-  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  override async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     await turn();
-    await super.store(changes, kept, dropped);
+    await super.store(changes, retained, dropped);
     await turn();
   }
   override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
@@ -110,12 +110,12 @@ export class FailingBackend extends SlowBackend {
   /** Asked when it has been filled with everything. */
   failsToRestore: () => boolean = () => false;
 
-  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  override async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     if (this.fails()) {
       await turn();
       throw new Error("device lost");
     }
-    await super.store(changes, kept, dropped);
+    await super.store(changes, retained, dropped);
   }
   override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     if (this.failsToUpdate()) {

@@ -128,7 +128,7 @@ export interface Backend {
   /** Stored queries, readable at once. */
   readonly queries: RowSource;
   /** Kept rows of keys and values by their numbers, readable at once. */
-  readonly kept: RowSource;
+  readonly retained: RowSource;
   /** Bytes that it holds. */
   bytes(): number;
   /**
@@ -137,7 +137,7 @@ export interface Backend {
    * Changed queries have no state from then on, the states of the others stay what they are. The rows kept under the numbers
    * in `dropped`, which may be among those in `kept`, are wiped before.
    */
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void>;
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void>;
   /**
    * Forgets rows that are gone: wipes those kept under the numbers in `dropped`, and then, since all states are of the
    * stored rows, all bounds and measures that rows decided which are stored no more.

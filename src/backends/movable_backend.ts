@@ -30,7 +30,7 @@ export interface SlotCounts {
 export class MovableBackend implements Backend {
   readonly keys: RowSource = new CurrentRows(() => this.#current.keys);
   readonly queries: RowSource = new CurrentRows(() => this.#current.queries);
-  readonly kept: RowSource = new CurrentRows(() => this.#current.kept);
+  readonly retained: RowSource = new CurrentRows(() => this.#current.retained);
   readonly #layout: HeadLayout;
   #current: Backend;
   /** Of the backends before. */
@@ -91,8 +91,8 @@ export class MovableBackend implements Backend {
     return this.#current.bytes();
   }
 
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return this.#current.store(changes, kept, dropped);
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return this.#current.store(changes, retained, dropped);
   }
 
   forget(dropped: Uint32Array): Promise<void> {

@@ -9,8 +9,8 @@ export const NO_ROW = 0xffffffff;
 export interface Since {
   readonly slots: Uint32Array;
   /** Under which number that row is kept; {@link NO_ROW} where the slot was empty. */
-  readonly kept: Uint32Array;
+  readonly retained: Uint32Array;
 }
 
 /** Nothing has happened. */
-export const NOTHING: Since = { slots: new Uint32Array(0), kept: new Uint32Array(0) };
+export const NOTHING: Since = { slots: new Uint32Array(0), retained: new Uint32Array(0) };

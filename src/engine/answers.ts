@@ -60,7 +60,7 @@ export interface DynamicAttentionStats {
   /** Live queries whose rows do not know all stored keys; they catch up when they are read. */
   readonly behind: number;
   /** Replaced rows of keys that are kept for queries that are behind. */
-  readonly kept: number;
+  readonly retained: number;
   /** Times that every row was computed from scratch. */
   readonly rebuilds: number;
   /** Rows rebuilt one by one because rounding could have spoilt them. */

@@ -187,7 +187,7 @@ export class EngineCore {
       pending,
       epoch: queries.epoch,
       behind: queries.behind,
-      kept: queries.kept,
+      retained: queries.retained,
       rebuilds: queries.rebuilds,
       ...backend.work,
       applyMs: queries.applyMs,

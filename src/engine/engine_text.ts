@@ -40,7 +40,7 @@ export function engineTerms({ stats, bound }: EngineFacts): [term: string, text:
     [
       "epoch",
       `${formatCount(stats.epoch)}, ${countOf(stats.behind, "query", "queries")} behind, ` +
-      `${countOf(stats.kept, "old row")} kept`,
+      `${countOf(stats.retained, "old row")} kept`,
     ],
     [
       "rows",

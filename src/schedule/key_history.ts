@@ -1,7 +1,7 @@
 /**
  * The history of the key slots, as far as the states of standing queries need it, and the epoch of each state.
  *
- * A *epoch* is the number of batches stored so far. A batch leaves an entry for each of its key slots whose previous
+ * An *epoch* is the number of batches stored so far. A batch leaves an entry for each of its key slots whose previous
  * row some state still includes; the backend keeps that row under the number in the entry. Invariant: for a state of
  * epoch v, the first entry of a key slot that is newer than v names the row that the state includes for it, and a
  * key slot without such an entry has not changed since v.
@@ -18,7 +18,7 @@ import { MISSING, StateEpochs } from "./state_epochs.ts";
 /** The stored and the kept rows of keys, which a history compares. */
 export interface HistoryRows {
   readonly keys: RowSource;
-  readonly kept: RowSource;
+  readonly retained: RowSource;
 }
 
 /** A cohort with the epoch of its states. */
@@ -54,15 +54,15 @@ export class KeyHistory {
   #first = 0;
   #entryEpochs: number[] = [];
   #entrySlots: number[] = [];
-  #entryKept: number[] = [];
+  #entryIds: number[] = [];
   /** The epoch of the previous entry of the same key slot; 0 for its first entry. */
   #entryBefore: number[] = [];
   /** The epoch of each key slot's last entry. */
   readonly #changedAt = new Map<number, number>();
-  readonly #freeNumbers: number[] = [];
+  readonly #freeIds: number[] = [];
   /** Numbers freed since the last call of `takeFreed`: the backend still holds the rows under them. */
   #freed: number[] = [];
-  #numbersGiven = 0;
+  #idsGiven = 0;
   #entriesLeft = 0;
   // Results since the last batch: changes by epoch, and whether a key slot differs from a kept row, by its number.
   readonly #since = new Map<number, Since>();
@@ -81,8 +81,8 @@ export class KeyHistory {
   }
 
   /** Rows that the backend keeps. */
-  get keptCount(): number {
-    return this.#numbersGiven - this.#freeNumbers.length;
+  get retainedCount(): number {
+    return this.#idsGiven - this.#freeIds.length;
   }
 
   /** States of the newest epoch. */
@@ -107,20 +107,18 @@ export class KeyHistory {
     const newest = this.#epochs.newest?.epoch ?? MISSING;
     return slots.map((slot) => {
       const isHeld = newest >= (this.#changedAt.get(slot) ?? 0);
-      return isHeld && this.#rows.keys.isLive(slot)
-        ? this.#freeNumbers.pop() ?? this.#numbersGiven++
-        : NO_ROW;
+      return isHeld && this.#rows.keys.isLive(slot) ? this.#freeIds.pop() ?? this.#idsGiven++ : NO_ROW;
     });
   }
 
   /** Takes back `prepare` after the batch failed; the rows in `dropped` may not have been wiped. */
-  abandon(kept: Uint32Array, dropped: Uint32Array): void {
-    for (const number of kept) this.#free(number);
+  abandon(retained: Uint32Array, dropped: Uint32Array): void {
+    for (const retainedId of retained) this.#free(retainedId);
     this.#freed.push(...dropped);
   }
 
   /** Notes a stored batch; the query slots in `lost` have no state from then on. */
-  commit(slots: Uint32Array, kept: Uint32Array, lost: Uint32Array): void {
+  commit(slots: Uint32Array, retained: Uint32Array, lost: Uint32Array): void {
     this.changes++;
     const newest = this.#epochs.newest?.epoch ?? MISSING;
     this.#epoch++;
@@ -132,7 +130,7 @@ export class KeyHistory {
       this.#entryBefore.push(before);
       this.#entryEpochs.push(this.#epoch);
       this.#entrySlots.push(slot);
-      this.#entryKept.push(kept[t]);
+      this.#entryIds.push(retained[t]);
       this.#changedAt.set(slot, this.#epoch);
     }
     this.lose(lost);
@@ -205,15 +203,15 @@ export class KeyHistory {
   since(epoch: number): Since {
     const known = this.#since.get(epoch);
     if (known) return known;
-    const slots: number[] = [], kept: number[] = [];
+    const slots: number[] = [], retained: number[] = [];
     for (let at = this.#firstAfter(epoch); at < this.#entrySlots.length; at++) {
       if (this.#entryBefore[at] > epoch) continue;
-      const slot = this.#entrySlots[at], number = this.#entryKept[at];
-      if (!this.#isChanged(slot, number)) continue;
+      const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];
+      if (!this.#isChanged(slot, retainedId)) continue;
       slots.push(slot);
-      kept.push(number);
+      retained.push(retainedId);
     }
-    const since = { slots: new Uint32Array(slots), kept: new Uint32Array(kept) };
+    const since = { slots: new Uint32Array(slots), retained: new Uint32Array(retained) };
     this.#since.set(epoch, since);
     return since;
   }
@@ -232,7 +230,7 @@ export class KeyHistory {
     // The number of key slots that have changed since each epoch, as differences from one epoch to the next.
     const missed = new Int32Array(epochs.length + 1);
     for (let at = this.#first; at < this.#entrySlots.length; at++) {
-      if (!this.#isChanged(this.#entrySlots[at], this.#entryKept[at])) continue;
+      if (!this.#isChanged(this.#entrySlots[at], this.#entryIds[at])) continue;
       missed[firstAtLeast(epochs, this.#entryBefore[at])]++;
       missed[firstAtLeast(epochs, this.#entryEpochs[at])]--;
     }
@@ -254,13 +252,13 @@ export class KeyHistory {
       const slot = this.#entrySlots[at], epoch = this.#entryEpochs[at];
       const before = lastNeeded.get(slot) ?? 0;
       if (!hasBetween(epochs, before, epoch)) {
-        this.#free(this.#entryKept[at]);
+        this.#free(this.#entryIds[at]);
         continue;
       }
       lastNeeded.set(slot, epoch);
       this.#entryEpochs[left] = epoch;
       this.#entrySlots[left] = slot;
-      this.#entryKept[left] = this.#entryKept[at];
+      this.#entryIds[left] = this.#entryIds[at];
       this.#entryBefore[left] = before;
       left++;
     }
@@ -285,22 +283,22 @@ export class KeyHistory {
     return low;
   }
 
-  #isChanged(slot: number, number: number): boolean {
+  #isChanged(slot: number, retainedId: number): boolean {
     const { keys } = this.#rows;
-    if (number === NO_ROW) return keys.isLive(slot);
+    if (retainedId === NO_ROW) return keys.isLive(slot);
     if (!this.#forgetsUndone || !keys.isLive(slot)) return true;
-    let isChanged = this.#changed.get(number);
-    if (isChanged === undefined) this.#changed.set(number, isChanged = this.#differs(slot, number));
+    let isChanged = this.#changed.get(retainedId);
+    if (isChanged === undefined) this.#changed.set(retainedId, isChanged = this.#differs(slot, retainedId));
     return isChanged;
   }
 
-  #differs(slot: number, number: number): boolean {
-    const { keys, kept } = this.#rows;
-    if (keys.position(slot) !== kept.position(number)) return true;
+  #differs(slot: number, retainedId: number): boolean {
+    const { keys, retained } = this.#rows;
+    if (keys.position(slot) !== retained.position(retainedId)) return true;
     // One number usually differs, and comparing it is cheaper than the copy below.
-    if (keys.element(slot, 0) !== kept.element(number, 0)) return true;
+    if (keys.element(slot, 0) !== retained.element(retainedId, 0)) return true;
     keys.copyRow(slot, this.#scratch, 0);
-    const isEqual = kept.equalsRow(number, this.#scratch, 0);
+    const isEqual = retained.equalsRow(retainedId, this.#scratch, 0);
     this.#scratch.fill(0);
     return !isEqual;
   }
@@ -319,7 +317,7 @@ export class KeyHistory {
     const oldest = this.#epochs.oldest?.epoch ?? MISSING;
     const end = this.#firstAfter(oldest);
     for (let at = this.#first; at < end; at++) {
-      this.#free(this.#entryKept[at]);
+      this.#free(this.#entryIds[at]);
       const slot = this.#entrySlots[at];
       if (this.#changedAt.get(slot) === this.#entryEpochs[at]) this.#changedAt.delete(slot);
     }
@@ -329,7 +327,7 @@ export class KeyHistory {
 
   #closeGap(): void {
     const left = this.#entryCount;
-    for (const list of [this.#entryEpochs, this.#entrySlots, this.#entryKept, this.#entryBefore]) {
+    for (const list of [this.#entryEpochs, this.#entrySlots, this.#entryIds, this.#entryBefore]) {
       list.copyWithin(0, this.#first);
     }
     this.#cutEntries(left);
@@ -338,10 +336,10 @@ export class KeyHistory {
   /** Drops all entries. */
   #dropAll(): void {
     if (this.#entryCount === 0) return;
-    for (let at = this.#first; at < this.#entryKept.length; at++) {
-      if (this.#entryKept[at] !== NO_ROW) this.#freed.push(this.#entryKept[at]);
+    for (let at = this.#first; at < this.#entryIds.length; at++) {
+      if (this.#entryIds[at] !== NO_ROW) this.#freed.push(this.#entryIds[at]);
     }
-    this.#freeNumbers.length = this.#numbersGiven = 0;
+    this.#freeIds.length = this.#idsGiven = 0;
     this.#cutEntries(0);
     this.#changedAt.clear();
     this.#since.clear();
@@ -352,7 +350,7 @@ export class KeyHistory {
   #cutEntries(count: number): void {
     this.#first = 0;
     this.#entryEpochs.length = this.#entrySlots.length = count;
-    this.#entryKept.length = this.#entryBefore.length = count;
+    this.#entryIds.length = this.#entryBefore.length = count;
   }
 
   #grow(size: number): void {
@@ -361,10 +359,10 @@ export class KeyHistory {
     this.#asked = asked;
   }
 
-  #free(number: number): void {
-    if (number === NO_ROW) return;
-    this.#freeNumbers.push(number);
-    this.#freed.push(number);
+  #free(retainedId: number): void {
+    if (retainedId === NO_ROW) return;
+    this.#freeIds.push(retainedId);
+    this.#freed.push(retainedId);
   }
 }
 

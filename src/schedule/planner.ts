@@ -31,7 +31,7 @@ export function toFlushPolicy(operation: string, policy: FlushPolicy = "auto"): 
 }
 
 /** So many old rows may always be kept: they take a few MB. */
-const FEW_KEPT = 4096;
+const FEW_RETAINED = 4096;
 
 /** Plans by policy and cost. */
 export class Planner {
@@ -65,8 +65,8 @@ export class Planner {
   }
 
   /** How many old rows may be kept, for rows of all moments together. */
-  keptLimit(sizes: Sizes): number {
-    return Math.max(FEW_KEPT, Math.min(this.breakEven(sizes), sizes.keyCount));
+  retainedLimit(sizes: Sizes): number {
+    return Math.max(FEW_RETAINED, Math.min(this.breakEven(sizes), sizes.keyCount));
   }
 
   /** What counted work has cost. */

@@ -77,8 +77,8 @@ export class StandingQueries {
   }
 
   /** Replaced rows of keys that the backend retains for states that still hold them. */
-  get kept(): number {
-    return this.#history.keptCount;
+  get retained(): number {
+    return this.#history.retainedCount;
   }
 
   /** The query slots that are live at the backend, ascending. */
@@ -104,15 +104,15 @@ export class StandingQueries {
   /** Stores a batch that changes the key slots `keys` and the query slots `queries`, all of it or nothing. */
   async store(keys: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
     const dropped = this.#history.takeFreed();
-    const kept = this.#history.prepare(keys);
+    const retained = this.#history.prepare(keys);
     const liveBefore = this.#liveAmong(queries);
     try {
-      await this.#backend.store(toChanges(), kept, dropped);
+      await this.#backend.store(toChanges(), retained, dropped);
     } catch (cause) {
-      this.#history.abandon(kept, dropped);
+      this.#history.abandon(retained, dropped);
       throw cause;
     }
-    this.#history.commit(keys, kept, queries);
+    this.#history.commit(keys, retained, queries);
     if (queries.length === 0) return;
     this.#all = null;
     this.#count += this.#liveAmong(queries) - liveBefore;
@@ -153,12 +153,12 @@ export class StandingQueries {
   async limitHistory(): Promise<void> {
     const history = this.#history;
     const sizes = this.#sizes();
-    const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.keptLimit(sizes);
-    if (!history.isGrown && history.keptCount <= limit) return;
+    const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.retainedLimit(sizes);
+    if (!history.isGrown && history.retainedCount <= limit) return;
     history.clearUp();
     history.loseBehind(breakEven);
     // Many epochs share the rest. A state that has missed little catches up, for no more than it would have cost.
-    while (history.keptCount > limit) {
+    while (history.retainedCount > limit) {
       const cohort = history.oldest();
       if (!cohort) return;
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
@@ -268,10 +268,13 @@ const NO_SLOTS = new Uint32Array(0);
  * batches, which depends on reads of other query slots.
  */
 function inSlotOrder({ queries, since }: Cohort): Cohort {
-  const { slots, kept } = since;
+  const { slots, retained } = since;
   if (slots.every((slot, at) => at === 0 || slots[at - 1] < slot)) return { queries, since };
   const order = Uint32Array.from(slots.keys()).sort((a, b) => slots[a] - slots[b]);
-  return { queries, since: { slots: order.map((at) => slots[at]), kept: order.map((at) => kept[at]) } };
+  return {
+    queries,
+    since: { slots: order.map((at) => slots[at]), retained: order.map((at) => retained[at]) },
+  };
 }
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {

@@ -131,9 +131,9 @@ function take(step: Step, place: Place, model: Model, forgetsUndone: boolean): v
       break;
     }
     case "fail": {
-      const before = history.keptCount;
+      const before = history.retainedCount;
       history.abandon(history.prepare(Uint32Array.from(step.slots)), history.takeFreed());
-      assertEquals(history.keptCount, before);
+      assertEquals(history.retainedCount, before);
       break;
     }
     case "reach":
@@ -146,7 +146,7 @@ function take(step: Step, place: Place, model: Model, forgetsUndone: boolean): v
       break;
     case "clearUp":
       history.clearUp();
-      assertEquals(history.keptCount, model.wanted().size);
+      assertEquals(history.retainedCount, model.wanted().size);
       break;
     case "catchUp": {
       const expected = model.oldest(), oldest = history.oldest();
@@ -167,17 +167,17 @@ function take(step: Step, place: Place, model: Model, forgetsUndone: boolean): v
 
 /** Checks all that a history says against the model. */
 function check(place: Place, model: Model, forgetsUndone: boolean): void {
-  const { history, keys, kept } = place;
+  const { history, keys, retained } = place;
   const { epoch, epochs } = model;
   const moments = new Set(epochs.values());
   assertEquals(history.epoch, epoch);
   assertEquals(history.currentCount, [...epochs.values()].filter((other) => other === epoch).length);
   assertEquals(history.isCurrent, [...moments].every((moment) => moment === epoch));
   const wanted = model.wanted();
-  assertGreaterOrEqual(history.keptCount, wanted.size);
+  assertGreaterOrEqual(history.retainedCount, wanted.size);
   place.wipe();
-  assertEquals(kept.rows.size, history.keptCount, "what nobody wants was not wiped");
-  for (const [number, row] of wanted) assertEquals(kept.rows.get(number), row);
+  assertEquals(retained.rows.size, history.retainedCount, "what nobody wants was not wiped");
+  for (const [number, row] of wanted) assertEquals(retained.rows.get(number), row);
   const { missing, cohorts } = history.standing(Uint32Array.from([...ALL, ...ALL]));
   assertEquals([...missing], ALL.filter((query) => !epochs.has(query)));
   assertEquals(new Set(cohorts.map(({ epoch }) => epoch)), moments);
@@ -187,7 +187,7 @@ function check(place: Place, model: Model, forgetsUndone: boolean): void {
     for (const query of queries) assertEquals(history.epochOf(query), moment);
     assertEquals([...since.slots], model.changedSlots(moment, forgetsUndone));
     const rows = new Map(keys.rows);
-    for (const [slot, row] of rowsBefore(since, kept.rows)) {
+    for (const [slot, row] of rowsBefore(since, retained.rows)) {
       if (row) rows.set(slot, row);
       else rows.delete(slot);
     }

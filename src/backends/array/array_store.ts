@@ -63,7 +63,7 @@ export class ArrayStore extends StateStore {
 
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     return attempt(() => {
-      const now = this.#rows.keysAt({ slots: NO_SLOTS, kept: NO_SLOTS });
+      const now = this.#rows.keysAt({ slots: NO_SLOTS, retained: NO_SLOTS });
       const changes = Math.max(0, ...patch.map(({ since }) => since.slots.length));
       this.#kernels.reserve(now.stored.count, changes);
       for (const cohort of patch) this.#patch(cohort, now);
@@ -120,14 +120,14 @@ export class ArrayStore extends StateStore {
   }
 
   /** The exchange of all that has changed since a moment, with keys compared once for all rows. */
-  #toExchange({ slots, kept }: Since, now: KeysAt): KeyExchange {
-    const { stored, kept: keptRows } = this.#rows;
+  #toExchange({ slots, retained }: Since, now: KeysAt): KeyExchange {
+    const { stored, retained: retainedRows } = this.#rows;
     const scoreChanged = new Uint8Array(slots.length).fill(1);
     for (let t = 0; t < slots.length; t++) {
-      const staysLive = kept[t] !== NO_ROW && stored.isLive(slots[t]);
-      if (staysLive && stored.scoresAlike(slots[t], keptRows, kept[t])) scoreChanged[t] = 0;
+      const staysLive = retained[t] !== NO_ROW && stored.isLive(slots[t]);
+      if (staysLive && stored.scoresAlike(slots[t], retainedRows, retained[t])) scoreChanged[t] = 0;
     }
-    return { slots, kept, before: now.kept, after: now.stored, scoreChanged };
+    return { slots, retained, before: now.retained, after: now.stored, scoreChanged };
   }
 }
 

@@ -35,7 +35,7 @@ export class HostBackend implements Backend {
   readonly reason: string;
   readonly keys: RowSource;
   readonly queries: RowSource;
-  readonly kept: RowSource;
+  readonly retained: RowSource;
   readonly #config: BackendConfig;
   readonly #store: StateStore;
   readonly #rows: HostRows;
@@ -55,7 +55,7 @@ export class HostBackend implements Backend {
     store.attach(this.#rows);
     this.#answers = new RowAnswers(config, this.#rows, store);
     this.keys = this.#rows.stored;
-    this.kept = this.#rows.kept;
+    this.retained = this.#rows.retained;
     this.queries = this.#rows.queries;
   }
 
@@ -83,19 +83,19 @@ export class HostBackend implements Backend {
     return this.#rows.bytes() + this.#answers.bytes() + this.#store.bytes();
   }
 
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     return attempt(() => {
       const { keys, queries } = changes;
       // All that can fail, for want of memory, comes before the first change.
-      this.#reserve(changes, kept);
+      this.#reserve(changes, retained);
       this.#rows.drop(dropped);
       this.#answers.release(keys.slots, queries.slots);
       for (let t = 0; t < keys.slots.length; t++) {
-        if (kept[t] !== NO_ROW) this.#rows.keep(keys.slots[t], kept[t]);
+        if (retained[t] !== NO_ROW) this.#rows.retain(keys.slots[t], retained[t]);
       }
       this.#rows.stored.store(keys);
       this.#rows.storeQueries(queries);
-      this.#store.change(changes, kept, dropped);
+      this.#store.change(changes, retained, dropped);
       this.#answers.include(keys.slots, queries.slots);
     });
   }
@@ -231,8 +231,8 @@ export class HostBackend implements Backend {
     return true;
   }
 
-  #reserve(changes: Changes, kept: Uint32Array): void {
-    const sizes = this.#rows.sizesFor(changes, kept);
+  #reserve(changes: Changes, retained: Uint32Array): void {
+    const sizes = this.#rows.sizesFor(changes, retained);
     const bytes = this.#rows.bytesOf(sizes) + this.#store.bytesOf(sizes);
     CapacityError.guard(this.name, `${sizes.keys} keys and ${sizes.queries} queries`, bytes, () => {
       this.#rows.reserve(sizes);

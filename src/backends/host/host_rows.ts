@@ -18,7 +18,7 @@ export interface RowSizes {
   /** One more than the largest key slot. */
   readonly keys: number;
   /** One more than the largest number of a kept row. */
-  readonly kept: number;
+  readonly retained: number;
   /** One more than the largest query slot, of those that a bias mentions, too. */
   readonly queries: number;
   /** One more than the largest key slot that a bias mentions. */
@@ -30,17 +30,17 @@ export interface RowSizes {
 /** Rows of one engine. */
 export class HostRows implements MeasuredKeys {
   readonly stored: KeyTable;
-  readonly kept: KeyTable;
+  readonly retained: KeyTable;
   readonly queries: RowStore;
   readonly #config: BackendConfig;
   /** By the number of a kept row, the slot that held it: states note heavy keys by slot. */
-  #keptSlots = new Uint32Array(0);
+  #retainedSlots = new Uint32Array(0);
   #queryCapacity = 0;
 
   constructor(config: BackendConfig, keyLayout: KeyLayout) {
     this.#config = config;
     this.stored = new KeyTable(keyLayout);
-    this.kept = new KeyTable(keyLayout);
+    this.retained = new KeyTable(keyLayout);
     this.queries = new RowStore(queryColumns(config.layout));
   }
 
@@ -62,17 +62,17 @@ export class HostRows implements MeasuredKeys {
 
   /** Bytes of numbers of keys and values. */
   keyBytes(): number {
-    return this.stored.numberBytes() + this.kept.numberBytes();
+    return this.stored.numberBytes() + this.retained.numberBytes();
   }
 
   /** All other bytes. */
   bytes(): number {
-    return this.stored.markBytes() + this.kept.markBytes() + this.queries.bytes() +
-      this.#keptSlots.byteLength;
+    return this.stored.markBytes() + this.retained.markBytes() + this.queries.bytes() +
+      this.#retainedSlots.byteLength;
   }
 
   /** The sizes that a batch needs room for. */
-  sizesFor({ keys, queries }: Changes, kept: Uint32Array): RowSizes {
+  sizesFor({ keys, queries }: Changes, retained: Uint32Array): RowSizes {
     const { maskHeads } = this.#config;
     const mentioned = ({ slots, bias }: RowChanges) =>
       bias && slots.length > 0 ? bias.length / slots.length / maskHeads : 0;
@@ -80,7 +80,7 @@ export class HostRows implements MeasuredKeys {
     const queryEnd = Math.max(this.queries.size, endOf(queries.slots), mentioned(keys));
     return {
       keys: keyEnd,
-      kept: Math.max(this.kept.size, endOf(kept)),
+      retained: Math.max(this.retained.size, endOf(retained)),
       queries: queryEnd,
       biasKeys: Math.max(keyEnd, mentioned(queries)),
       queryCapacity: queryEnd <= this.#queryCapacity
@@ -90,38 +90,39 @@ export class HostRows implements MeasuredKeys {
   }
 
   /** Bytes that rows of such sizes take. */
-  bytesOf({ keys, kept, queries, biasKeys, queryCapacity }: RowSizes): number {
-    return this.stored.bytesOf(keys, biasKeys, queryCapacity) + this.kept.bytesOf(kept, kept, queryCapacity) +
+  bytesOf({ keys, retained, queries, biasKeys, queryCapacity }: RowSizes): number {
+    return this.stored.bytesOf(keys, biasKeys, queryCapacity) +
+      this.retained.bytesOf(retained, retained, queryCapacity) +
       this.queries.bytesOf(queries);
   }
 
   /** Makes room; throws before anything changes. */
-  reserve({ keys, kept, queries, biasKeys, queryCapacity }: RowSizes): void {
+  reserve({ keys, retained, queries, biasKeys, queryCapacity }: RowSizes): void {
     this.stored.reserve(keys, biasKeys, queryCapacity);
-    this.kept.reserve(kept, kept, queryCapacity);
+    this.retained.reserve(retained, retained, queryCapacity);
     this.queries.reserve(queries);
-    if (this.#keptSlots.length < kept) {
-      const slots = new Uint32Array(Math.max(kept, 2 * this.#keptSlots.length));
-      slots.set(this.#keptSlots);
-      this.#keptSlots = slots;
+    if (this.#retainedSlots.length < retained) {
+      const slots = new Uint32Array(Math.max(retained, 2 * this.#retainedSlots.length));
+      slots.set(this.#retainedSlots);
+      this.#retainedSlots = slots;
     }
     this.#queryCapacity = queryCapacity;
   }
 
-  /** Wipes kept rows that nobody wants any more. */
-  drop(numbers: Uint32Array): void {
-    for (const number of numbers) this.kept.wipe(number);
+  /** Wipes the retained rows of these ids. */
+  drop(retainedIds: Uint32Array): void {
+    for (const retainedId of retainedIds) this.retained.wipe(retainedId);
   }
 
-  /** Keeps the row that a slot holds. */
-  keep(slot: number, number: number): void {
-    this.kept.copyFrom(this.stored, slot, number);
-    this.#keptSlots[number] = slot;
+  /** Retains the row that a key slot holds, under an id. */
+  retain(slot: number, retainedId: number): void {
+    this.retained.copyFrom(this.stored, slot, retainedId);
+    this.#retainedSlots[retainedId] = slot;
   }
 
-  /** The slot that held a kept row. */
-  keptSlot(number: number): number {
-    return this.#keptSlots[number];
+  /** The key slot that held a retained row. */
+  retainedSlot(retainedId: number): number {
+    return this.#retainedSlots[retainedId];
   }
 
   /** Writes changed queries. */
@@ -138,7 +139,7 @@ export class HostRows implements MeasuredKeys {
 
   /** The keys that states of a cohort hold. */
   keysAt(since: Cohort["since"]): KeysAt {
-    return new KeysAt(this.stored.block(), this.kept.block(), since);
+    return new KeysAt(this.stored.block(), this.retained.block(), since);
   }
 
   /** One head of a standing query. */

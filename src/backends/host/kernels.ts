@@ -113,7 +113,7 @@ export class Kernels {
     if (states.shift[row] === -Infinity && largest > -Infinity) states.shift[row] = exponentOf(largest);
 
     const { high, low } = states;
-    const { slots, kept, before: blockBefore, after: blockAfter } = exchange;
+    const { slots, retained, before: blockBefore, after: blockAfter } = exchange;
     const valuesBefore = blockBefore.values, valuesAfter = blockAfter.values;
     const shift = states.shift[row];
     const width = this.#width;
@@ -128,7 +128,7 @@ export class Kernels {
       if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
         a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(high, low, start, width, -a, valuesBefore, this.#valueIndex(blockBefore, kept[t]));
+        addCompensated(high, low, start, width, -a, valuesBefore, this.#valueIndex(blockBefore, retained[t]));
         additions++;
       }
       // By exponents, as the shift is: beyond 2^53 the next power is no other score.
@@ -215,10 +215,10 @@ export class Kernels {
     let largest = -Infinity, scored = 0;
     for (let j = 0; j < count; j++) {
       let s: number;
-      const kept = changed?.get(j);
-      if (kept !== undefined) {
-        s = kept === NO_ROW ? -Infinity : this.#biasOf(keysAt.kept, kept);
-        if (s > -Infinity) s += this.#scoreOf(keysAt.kept, kept);
+      const retained = changed?.get(j);
+      if (retained !== undefined) {
+        s = retained === NO_ROW ? -Infinity : this.#biasOf(keysAt.retained, retained);
+        if (s > -Infinity) s += this.#scoreOf(keysAt.retained, retained);
       } else {
         s = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(keysAt.stored, j);
         if (s > -Infinity) s += score(query, keys, j * stride + start, headDim, scale, softcap);
@@ -233,7 +233,7 @@ export class Kernels {
   }
 
   /** Scores of the keys before and after an exchange, −∞ where there is none; returns the largest after. */
-  #scoreExchange({ slots, kept, before, after, scoreChanged }: KeyExchange): number {
+  #scoreExchange({ slots, retained, before, after, scoreChanged }: KeyExchange): number {
     const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
     let largest = -Infinity, scored = 0;
     for (let t = 0; t < slots.length; t++) {
@@ -248,9 +248,9 @@ export class Kernels {
         scoresBefore[t] = s;
         continue;
       }
-      s = kept[t] === NO_ROW ? -Infinity : this.#biasOf(before, kept[t]);
+      s = retained[t] === NO_ROW ? -Infinity : this.#biasOf(before, retained[t]);
       if (s > -Infinity) {
-        s += this.#scoreOf(before, kept[t]);
+        s += this.#scoreOf(before, retained[t]);
         scored++;
       }
       scoresBefore[t] = s;
@@ -298,9 +298,9 @@ export class Kernels {
     for (let j = 0; j < count; j++) {
       if (scores[j] === -Infinity) continue;
       const a = shiftedExp(scores[j], shift);
-      const kept = changed?.get(j);
-      const block = kept === undefined ? keysAt.stored : keysAt.kept;
-      const { values } = block, offset = this.#valueIndex(block, kept ?? j);
+      const retained = changed?.get(j);
+      const block = retained === undefined ? keysAt.stored : keysAt.retained;
+      const { values } = block, offset = this.#valueIndex(block, retained ?? j);
       for (let c = 0; c < width; c++) sums[start + c] += a * values[offset + c];
       added++;
     }

@@ -14,14 +14,14 @@ export interface KeyPlace {
 /** Keys by slot as of some moment. */
 export class KeysAt {
   readonly stored: KeyBlock;
-  readonly kept: KeyBlock;
+  readonly retained: KeyBlock;
   readonly since: Since;
   /** The numbers of kept rows by slot; made when it is asked for first. */
   #changed: Map<number, number> | null = null;
 
-  constructor(stored: KeyBlock, kept: KeyBlock, since: Since) {
+  constructor(stored: KeyBlock, retained: KeyBlock, since: Since) {
     this.stored = stored;
-    this.kept = kept;
+    this.retained = retained;
     this.since = since;
   }
 
@@ -32,17 +32,19 @@ export class KeysAt {
 
   /** What a slot held; null when it was empty. */
   find(slot: number): KeyPlace | null {
-    const kept = this.areStored ? undefined : this.changed.get(slot);
-    if (kept === undefined) return this.stored.live[slot] === 1 ? { block: this.stored, row: slot } : null;
-    return kept === NO_ROW ? null : { block: this.kept, row: kept };
+    const retained = this.areStored ? undefined : this.changed.get(slot);
+    if (retained === undefined) {
+      return this.stored.live[slot] === 1 ? { block: this.stored, row: slot } : null;
+    }
+    return retained === NO_ROW ? null : { block: this.retained, row: retained };
   }
 
   /** By slot that has changed since, the number of the row that it held, or `NO_ROW`. */
   get changed(): ReadonlyMap<number, number> {
     if (this.#changed) return this.#changed;
-    const { slots, kept } = this.since;
+    const { slots, retained } = this.since;
     const changed = this.#changed = new Map<number, number>();
-    for (let t = 0; t < slots.length; t++) changed.set(slots[t], kept[t]);
+    for (let t = 0; t < slots.length; t++) changed.set(slots[t], retained[t]);
     return changed;
   }
 }

@@ -201,9 +201,9 @@ class RowJudge {
     floors: { readonly ofMass: number; readonly ofSums: number },
   ): boolean {
     const { layout: { valueDim } } = this.#content;
-    const { stored, kept } = this.#keys, others = stored.live.slice(), fresh = this.#fresh;
+    const { stored, retained } = this.#keys, others = stored.live.slice(), fresh = this.#fresh;
     for (let at = 0; at < state.heavyCount[0]; at++) others[state.heavySlots[at]] = 0;
-    this.#kernels.buildRow(fresh, 0, new KeysAt({ ...stored, live: others }, kept, NOTHING));
+    this.#kernels.buildRow(fresh, 0, new KeysAt({ ...stored, live: others }, retained, NOTHING));
     const shift = state.shift[0], freshShift = fresh.shift[0], isEmpty = freshShift === -Infinity;
     // Such sums are not read: the row is answered from its keys, or by heavy keys for as long as it has them.
     const isFar = !isEmpty && Math.abs(freshShift * Math.LN2) >= 2 * STEEP_SCORE;
@@ -241,7 +241,7 @@ function toHostRows(
     columns,
     makeTable: () => new ArrayTable(),
   });
-  rows.reserve(rows.sizesFor(changes, NOTHING.kept));
+  rows.reserve(rows.sizesFor(changes, NOTHING.retained));
   rows.stored.store(keys);
   rows.storeQueries(queries);
   return rows;

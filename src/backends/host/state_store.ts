@@ -88,7 +88,7 @@ export abstract class StateStore {
    * A batch was stored at the host; the row that the t-th slot held is kept under the number `kept[t]`, if it is, and rows
    * under the numbers in `dropped` were wiped before. Changed queries have no state from now on.
    */
-  abstract change(changes: Changes, kept: Uint32Array, dropped: Uint32Array): void;
+  abstract change(changes: Changes, retained: Uint32Array, dropped: Uint32Array): void;
   /** As {@link Backend.update}. */
   abstract update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
   /** The state of a head row that was loaded; null where there is none, and it is computed at the host. */

@@ -97,19 +97,21 @@ export class TermList {
   }
 
   /** Exchanges all that has changed since a moment. Comes before any other term. */
-  exchange({ stored, kept }: HostRows, { slots, kept: numbers }: Since): void {
+  exchange({ stored, retained }: HostRows, { slots, retained: retainedIds }: Since): void {
     const done = this.#done;
     for (let t = 0; t < slots.length; t++) {
-      const isReplaced = numbers[t] !== NO_ROW && stored.isLive(slots[t]);
-      done[t] = isReplaced && this.#exchangeValue(stored, kept, numbers[t], slots[t]) ? 1 : 0;
+      const isReplaced = retainedIds[t] !== NO_ROW && stored.isLive(slots[t]);
+      done[t] = isReplaced && this.#exchangeValue(stored, retained, retainedIds[t], slots[t]) ? 1 : 0;
     }
     for (let t = 0; t < slots.length; t++) {
-      const isReplaced = numbers[t] !== NO_ROW && stored.isLive(slots[t]);
-      if (done[t] === 0 && isReplaced && this.#exchangeKey(stored, kept, numbers[t], slots[t])) done[t] = 1;
+      const isReplaced = retainedIds[t] !== NO_ROW && stored.isLive(slots[t]);
+      if (done[t] === 0 && isReplaced && this.#exchangeKey(stored, retained, retainedIds[t], slots[t])) {
+        done[t] = 1;
+      }
     }
     for (let t = 0; t < slots.length; t++) {
       if (done[t] === 1) continue;
-      if (numbers[t] !== NO_ROW) this.push(kept, numbers[t], slots[t], true);
+      if (retainedIds[t] !== NO_ROW) this.push(retained, retainedIds[t], slots[t], true);
       if (stored.isLive(slots[t])) this.push(stored, slots[t], slots[t], false);
     }
   }
@@ -144,18 +146,18 @@ export class TermList {
   }
 
   /** Where nothing that a score depends on has changed: a pair. */
-  #exchangeValue(stored: KeyTable, kept: KeyTable, number: number, slot: number): boolean {
-    if (!stored.scoresAs(slot, kept, number, this.#keyHead, this.#maskHead)) return false;
-    this.push(kept, number, slot, true);
+  #exchangeValue(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
+    if (!stored.scoresAs(slot, retained, retainedId, this.#keyHead, this.#maskHead)) return false;
+    this.push(retained, retainedId, slot, true);
     this.#pushValue(stored, slot, slot, false);
     this.#pairs++;
     return true;
   }
 
   /** Where the value has not changed: twins. */
-  #exchangeKey(stored: KeyTable, kept: KeyTable, number: number, slot: number): boolean {
-    if (!stored.hasValueOf(slot, kept, number, this.#keyHead)) return false;
-    this.push(kept, number, slot, true);
+  #exchangeKey(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
+    if (!stored.hasValueOf(slot, retained, retainedId, this.#keyHead)) return false;
+    this.push(retained, retainedId, slot, true);
     this.push(stored, slot, slot, false);
     this.#twins++;
     return true;

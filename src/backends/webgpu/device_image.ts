@@ -59,12 +59,12 @@ export class DeviceImage {
   readonly #records: RecordWriter;
   #record: RecordLayout;
   #stored: PagedTable;
-  #kept: PagedTable;
+  #retained: PagedTable;
   readonly #changedKeys = new Set<number>();
   /** Kept rows that are not there yet: the slot whose record on the device they are, or FROM_HOST. */
-  readonly #changedKept = new Map<number, number>();
+  readonly #changedRetained = new Map<number, number>();
   /** Kept rows that nobody wants any more, whose records are to be wiped. */
-  readonly #droppedKept = new Set<number>();
+  readonly #droppedRetained = new Set<number>();
   readonly #changedQueries = new Set<number>();
   /** Queries whose biases lie across records that are there. */
   readonly #changedBiases = new Set<number>();
@@ -78,7 +78,7 @@ export class DeviceImage {
     this.#rows = rows;
     this.#records = records;
     this.#stored = keyTable(session, record);
-    this.#kept = new PagedTable(session, "old keys", record.keyWords);
+    this.#retained = new PagedTable(session, "old keys", record.keyWords);
     const { queries, states } = queryTables(session, record, "");
     this.queries = queries;
     this.states = states;
@@ -99,23 +99,23 @@ export class DeviceImage {
   }
 
   /** Old keys that are kept. */
-  get kept(): PagedTable {
-    return this.#kept;
+  get retained(): PagedTable {
+    return this.#retained;
   }
 
   /** Lays out the keys anew, in records of another size. */
   relayKeys(record: RecordLayout): void {
     this.#stored.release();
-    this.#kept.release();
+    this.#retained.release();
     this.#record = record;
     this.#stored = keyTable(this.session, record);
-    this.#kept = new PagedTable(this.session, "old keys", record.keyWords);
+    this.#retained = new PagedTable(this.session, "old keys", record.keyWords);
     this.#noteAllKeys();
   }
 
   /** Whether what the device holds lags behind the rows at the host. */
   get hasChanges(): boolean {
-    return this.#changedKeys.size + this.#changedKept.size + this.#droppedKept.size +
+    return this.#changedKeys.size + this.#changedRetained.size + this.#droppedRetained.size +
         this.#changedQueries.size +
         this.#changedBiases.size > 0;
   }
@@ -134,17 +134,17 @@ export class DeviceImage {
   }
 
   /** Notes kept rows that nobody wants any more. */
-  noteDropped(numbers: Uint32Array): void {
-    for (const number of numbers) {
-      this.#changedKept.delete(number);
-      this.#droppedKept.add(number);
+  noteDropped(retainedIds: Uint32Array): void {
+    for (const retainedId of retainedIds) {
+      this.#changedRetained.delete(retainedId);
+      this.#droppedRetained.add(retainedId);
     }
   }
 
   /** Notes a row that is about to be kept under a number. */
-  noteKept(slot: number, number: number): void {
-    this.#droppedKept.delete(number);
-    this.#changedKept.set(number, this.#changedKeys.has(slot) ? FROM_HOST : slot);
+  noteRetained(slot: number, retainedId: number): void {
+    this.#droppedRetained.delete(retainedId);
+    this.#changedRetained.set(retainedId, this.#changedKeys.has(slot) ? FROM_HOST : slot);
   }
 
   /** Notes changed keys. */
@@ -167,13 +167,13 @@ export class DeviceImage {
 
   /** Makes room for all rows, and adds to `work` what brings their changes to the device. */
   async sync(work: WorkList): Promise<void> {
-    const { stored, kept, queries } = this.#rows;
+    const { stored, retained, queries } = this.#rows;
     await this.stored.reserve(stored.size);
-    await this.kept.reserve(kept.size);
+    await this.retained.reserve(retained.size);
     await this.#reserveQueries(queries.size);
     this.#isUnsent ||= this.hasChanges;
     this.#wipeDropped(work);
-    await this.#moveKept(work);
+    await this.#moveRetained(work);
     await this.#syncKeys(work);
     await this.#syncQueries(work);
   }
@@ -196,15 +196,15 @@ export class DeviceImage {
   }
 
   #noteAllKeys(): void {
-    const { stored, kept } = this.#rows;
-    this.#changedKept.clear();
+    const { stored, retained } = this.#rows;
+    this.#changedRetained.clear();
     // The tables are new.
-    this.#droppedKept.clear();
+    this.#droppedRetained.clear();
     for (let slot = 0; slot < stored.size; slot++) {
       if (stored.isLive(slot)) this.#changedKeys.add(slot);
     }
-    for (let number = 0; number < kept.size; number++) {
-      if (kept.isLive(number)) this.#changedKept.set(number, FROM_HOST);
+    for (let retainedId = 0; retainedId < retained.size; retainedId++) {
+      if (retained.isLive(retainedId)) this.#changedRetained.set(retainedId, FROM_HOST);
     }
   }
 
@@ -233,31 +233,31 @@ export class DeviceImage {
   }
 
   #wipeDropped(work: WorkList): void {
-    work.clears.push(...this.kept.spansOf(this.#droppedKept));
-    this.#droppedKept.clear();
+    work.clears.push(...this.retained.spansOf(this.#droppedRetained));
+    this.#droppedRetained.clear();
   }
 
   /** Rows that are to be kept and are there already: they are copied before new ones take their places. */
-  async #moveKept(work: WorkList): Promise<void> {
+  async #moveRetained(work: WorkList): Promise<void> {
     const byPages = new Map<string, number[]>();
-    for (const [number, slot] of this.#changedKept) {
+    for (const [retainedId, slot] of this.#changedRetained) {
       if (slot === FROM_HOST) continue;
-      const from = this.stored.find(slot), to = this.kept.find(number);
+      const from = this.stored.find(slot), to = this.retained.find(retainedId);
       const key = `${from.page} ${to.page}`;
       let moves = byPages.get(key);
       if (!moves) byPages.set(key, moves = []);
       moves.push(from.word, to.word, SAME_KIND);
-      this.#changedKept.delete(number);
+      this.#changedRetained.delete(retainedId);
     }
     for (const [key, moves] of byPages) {
       const [from, to] = key.split(" ").map(Number);
-      move(work, this.record.keyWords, moves, this.stored.pages[from], this.kept.pages[to]);
+      move(work, this.record.keyWords, moves, this.stored.pages[from], this.retained.pages[to]);
     }
-    const fromHost = [...this.#changedKept.keys()];
-    await this.#upload(work, this.kept, fromHost, (number, room) => {
-      this.#records.writeKept(number, room, this.record);
+    const fromHost = [...this.#changedRetained.keys()];
+    await this.#upload(work, this.retained, fromHost, (retainedId, room) => {
+      this.#records.writeRetained(retainedId, room, this.record);
     });
-    this.#changedKept.clear();
+    this.#changedRetained.clear();
   }
 
   async #syncKeys(work: WorkList): Promise<void> {

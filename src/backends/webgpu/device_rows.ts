@@ -76,13 +76,13 @@ export class DeviceRows {
   }
 
   /** Notes kept rows that nobody wants any more. */
-  noteDropped(numbers: Uint32Array): void {
-    this.#image?.noteDropped(numbers);
+  noteDropped(retainedIds: Uint32Array): void {
+    this.#image?.noteDropped(retainedIds);
   }
 
   /** Notes a row that is about to be kept. */
-  noteKept(slot: number, number: number): void {
-    this.#image?.noteKept(slot, number);
+  noteRetained(slot: number, retainedId: number): void {
+    this.#image?.noteRetained(slot, retainedId);
   }
 
   /** Notes what was stored. */

@@ -40,8 +40,8 @@ export class RecordWriter {
   }
 
   /** Writes the record of a kept key, which has the slot that it was kept from. */
-  writeKept(number: number, room: RecordRoom, record: RecordLayout): void {
-    writeKey(this.#rows.kept, number, this.#rows.keptSlot(number), room, record);
+  writeRetained(retainedId: number, room: RecordRoom, record: RecordLayout): void {
+    writeKey(this.#rows.retained, retainedId, this.#rows.retainedSlot(retainedId), room, record);
   }
 
   /** Writes the record of a standing query; that of an empty slot is zeros. */

@@ -17,7 +17,7 @@ import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
 /** A term of a patch. */
 interface Term {
-  readonly isKept: boolean;
+  readonly isRetained: boolean;
   readonly row: number;
   readonly kind: number;
 }
@@ -114,15 +114,15 @@ export class RowUpdater {
   }
 
   /** The terms of a patch, pairs first. */
-  #termsOf({ slots, kept }: Cohort["since"]): { readonly terms: Term[]; readonly pairs: number } {
-    const { stored, kept: before } = this.#rows;
+  #termsOf({ slots, retained }: Cohort["since"]): { readonly terms: Term[]; readonly pairs: number } {
+    const { stored, retained: before } = this.#rows;
     const pairs: Term[] = [], others: Term[] = [];
     for (let t = 0; t < slots.length; t++) {
-      const slot = slots[t], isLive = stored.isLive(slot), wasLive = kept[t] !== NO_ROW;
-      const isPair = isLive && wasLive && stored.scoresAlike(slot, before, kept[t]);
+      const slot = slots[t], isLive = stored.isLive(slot), wasLive = retained[t] !== NO_ROW;
+      const isPair = isLive && wasLive && stored.scoresAlike(slot, before, retained[t]);
       const list = isPair ? pairs : others;
-      if (wasLive) list.push({ isKept: true, row: kept[t], kind: TAKEN_KEY });
-      if (isLive) list.push({ isKept: false, row: slot, kind: ADDED_KEY });
+      if (wasLive) list.push({ isRetained: true, row: retained[t], kind: TAKEN_KEY });
+      if (isLive) list.push({ isRetained: false, row: slot, kind: ADDED_KEY });
     }
     return { terms: [...pairs, ...others], pairs: pairs.length / 2 };
   }
@@ -131,8 +131,8 @@ export class RowUpdater {
   #gather(work: WorkList, image: DeviceImage, terms: readonly Term[], target: GPUBuffer): void {
     const { keyWords } = image.record;
     const moves = new Map<GPUBuffer, number[]>();
-    terms.forEach(({ isKept, row, kind }, at) => {
-      const table = isKept ? image.kept : image.stored;
+    terms.forEach(({ isRetained, row, kind }, at) => {
+      const table = isRetained ? image.retained : image.stored;
       const { page, word } = table.find(row);
       let list = moves.get(table.pages[page]);
       if (!list) moves.set(table.pages[page], list = []);

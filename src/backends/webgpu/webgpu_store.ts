@@ -95,11 +95,11 @@ export class WebgpuStore extends StateStore {
     this.#mirror.reserve(queries);
   }
 
-  change(changes: Changes, kept: Uint32Array, dropped: Uint32Array): void {
+  change(changes: Changes, retained: Uint32Array, dropped: Uint32Array): void {
     const { slots } = changes.keys;
     this.#device.noteDropped(dropped);
     for (let t = 0; t < slots.length; t++) {
-      if (kept[t] !== NO_ROW) this.#device.noteKept(slots[t], kept[t]);
+      if (retained[t] !== NO_ROW) this.#device.noteRetained(slots[t], retained[t]);
     }
     this.#device.noteChanges(changes);
     this.#mirror.forget(changes.queries.slots);
