@@ -1,6 +1,6 @@
 // Backends that pass everything on, for tests of how an engine treats one that is slow or fails.
 
-import type { Backend, Changes, Cohort, PassingQueries, Readout } from "../src/backends/backend.ts";
+import type { AttentionOutput, Backend, Changes, Cohort, PassingQueries } from "../src/backends/backend.ts";
 import type { SavedArrays } from "../src/base/saved_array.ts";
 
 /** Passes everything on; subclasses get in the way. */
@@ -49,13 +49,13 @@ export class Wrapped implements Backend {
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     return this.inner.update(build, patch);
   }
-  read(cohort: Cohort): Promise<Readout> {
+  read(cohort: Cohort): Promise<AttentionOutput> {
     return this.inner.read(cohort);
   }
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
     return this.inner.certify(cohort);
   }
-  attend(queries: PassingQueries): Promise<Readout> {
+  attend(queries: PassingQueries): Promise<AttentionOutput> {
     return this.inner.attend(queries);
   }
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
@@ -87,13 +87,13 @@ export class SlowBackend extends Wrapped {
     await super.update(build, patch);
     await turn();
   }
-  override async read(cohort: Cohort): Promise<Readout> {
+  override async read(cohort: Cohort): Promise<AttentionOutput> {
     await turn();
-    const readout = await super.read(cohort);
+    const attention = await super.read(cohort);
     await turn();
-    return readout;
+    return attention;
   }
-  override async attend(queries: PassingQueries): Promise<Readout> {
+  override async attend(queries: PassingQueries): Promise<AttentionOutput> {
     await turn();
     return await super.attend(queries);
   }
@@ -128,7 +128,7 @@ export class FailingBackend extends SlowBackend {
     await super.restore(operation, rows, states);
     if (this.failsToRestore()) throw new Error("device lost");
   }
-  override async read(cohort: Cohort): Promise<Readout> {
+  override async read(cohort: Cohort): Promise<AttentionOutput> {
     if (this.failsToRead()) throw new Error("device lost");
     return await super.read(cohort);
   }

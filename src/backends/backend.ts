@@ -69,7 +69,7 @@ export interface Cohort {
 }
 
 /** Attention of the rows that were asked for, in their order. */
-export interface Readout {
+export interface AttentionOutput {
   /** A row a query, H·dv numbers each; zeros where no key is allowed. */
   readonly output: Float32Array<ArrayBuffer>;
   /** Natural log of Σ_j exp s_ij, H a query; −∞ where no key is allowed, and nowhere else. */
@@ -149,14 +149,14 @@ export interface Backend {
    */
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
   /** Attention of standing queries as of their states. */
-  read(cohort: Cohort): Promise<Readout>;
+  read(cohort: Cohort): Promise<AttentionOutput>;
   /**
    * For each standing query, a bound on the Euclidean distance of the output of its state, rounded to float32, from
    * what it would be with the stored rows, over all heads.
    */
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>>;
   /** Attention of passing queries over the stored rows; keeps nothing of them. */
-  attend(queries: PassingQueries): Promise<Readout>;
+  attend(queries: PassingQueries): Promise<AttentionOutput>;
   /** The weights of one head of a standing query over the stored rows, one a key slot below `slotCount`. */
   weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
   /**

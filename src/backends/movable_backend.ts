@@ -7,12 +7,12 @@
  */
 
 import type {
+  AttentionOutput,
   Backend,
   Changes,
   Cohort,
   Costs,
   PassingQueries,
-  Readout,
   RowChanges,
   RowSource,
 } from "./backend.ts";
@@ -103,7 +103,7 @@ export class MovableBackend implements Backend {
     return this.#current.update(build, patch);
   }
 
-  read(cohort: Cohort): Promise<Readout> {
+  read(cohort: Cohort): Promise<AttentionOutput> {
     return this.#current.read(cohort);
   }
 
@@ -111,7 +111,7 @@ export class MovableBackend implements Backend {
     return this.#current.certify(cohort);
   }
 
-  attend(queries: PassingQueries): Promise<Readout> {
+  attend(queries: PassingQueries): Promise<AttentionOutput> {
     return this.#current.attend(queries);
   }
 

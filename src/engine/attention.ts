@@ -2,7 +2,7 @@
  * Attention once, with nothing kept.
  */
 
-import type { Readout } from "../backends/backend.ts";
+import type { AttentionOutput } from "../backends/backend.ts";
 import { selectBackend } from "../backends/select.ts";
 import { NOTHING } from "../backends/since.ts";
 import { fitsFloat32, toFloat32Logs } from "../numerics/attention_state.ts";
@@ -118,7 +118,7 @@ export async function attentionState(options: AttentionOptions): Promise<Attenti
   };
 }
 
-async function compute(operation: string, problem: Problem): Promise<Readout> {
+async function compute(operation: string, problem: Problem): Promise<AttentionOutput> {
   const backend = await fillBackend(operation, problem);
   try {
     const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);

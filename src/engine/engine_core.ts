@@ -6,11 +6,11 @@
  * Invariant: after `dispose` has begun, nothing is edited or asked, and when it has resolved nothing of the engine runs.
  */
 
-import type { Backend, BackendFactory, PassingQueries, Readout } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, BackendFactory, PassingQueries } from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
-import { EditPipeline, type StaleReadout, type Turn } from "../schedule/edit_pipeline.ts";
+import { EditPipeline, type StaleAttentionOutput, type Turn } from "../schedule/edit_pipeline.ts";
 import { type CheckedEdit, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import { SlotTable } from "../write/slot_table.ts";
@@ -120,12 +120,12 @@ export class EngineCore {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<Readout> {
+  read(operation: string, slots: Uint32Array): Promise<AttentionOutput> {
     return this.#pipeline.read(operation, slots);
   }
 
   /** Attention of query slots by states that may lag, with bounds if they are wanted. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
+  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleAttentionOutput> {
     return this.#pipeline.peek(operation, slots, certified);
   }
 
@@ -135,7 +135,7 @@ export class EngineCore {
   }
 
   /** Exact attention of passing queries. */
-  attend(operation: string, queries: PassingQueries): Promise<Readout> {
+  attend(operation: string, queries: PassingQueries): Promise<AttentionOutput> {
     return this.#pipeline.attend(operation, queries);
   }
 

@@ -6,7 +6,7 @@
  * fails, edits that were not stored become pending again, and the turns behind the failed one reject with its error.
  */
 
-import type { Backend, PassingQueries, Readout } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, PassingQueries } from "../backends/backend.ts";
 import { CapacityError } from "../base/errors.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
@@ -23,7 +23,7 @@ export interface PipelineConfig extends LayerConfig {
 }
 
 /** A stale answer. */
-export interface StaleReadout extends Readout, Lag {
+export interface StaleAttentionOutput extends AttentionOutput, Lag {
   /** For each query slot asked for, a bound on its distance from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
 }
@@ -33,7 +33,7 @@ export interface Turn {
   /** Stores all keys, and the query slots asked for, as they were at the call. */
   readonly backend: Backend;
   /** Exact attention of the query slots asked for. */
-  read(): Promise<Readout>;
+  read(): Promise<AttentionOutput>;
 }
 
 /** Counts since an engine was made. */
@@ -122,7 +122,7 @@ export class EditPipeline {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<Readout> {
+  read(operation: string, slots: Uint32Array): Promise<AttentionOutput> {
     return this.ask(operation, slots, (turn) => turn.read());
   }
 
@@ -136,7 +136,7 @@ export class EditPipeline {
   }
 
   /** Exact attention of passing queries. */
-  attend(operation: string, queries: PassingQueries): Promise<Readout> {
+  attend(operation: string, queries: PassingQueries): Promise<AttentionOutput> {
     return this.#ask(operation, NO_SLOTS, () => this.#timedRead(() => this.#backend.attend(queries)));
   }
 
@@ -148,13 +148,13 @@ export class EditPipeline {
   }
 
   /** Attention of query slots by states that may lag; those whose error is above the limit are brought up to date. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
+  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleAttentionOutput> {
     const answer = async () => {
       await this.#bringUp(this.queries.olderThan(this.#floor, slots));
       const bounds = await this.#stale.bounds(slots, certified);
       const lag = this.queries.lagOf(slots);
-      const readout = await this.#timedRead(() => this.queries.read(slots));
-      return { ...readout, ...lag, bounds };
+      const attention = await this.#timedRead(() => this.queries.read(slots));
+      return { ...attention, ...lag, bounds };
     };
     return this.#answer(() => {
       this.#flushAtThreshold();
@@ -185,7 +185,7 @@ export class EditPipeline {
       await move();
       this.queries.allReached();
       this.#settle();
-      this.#queue.forgive();
+      this.#queue.clearFailure();
     };
     return this.#queue.enqueue(operation, takePlace, true);
   }

@@ -6,7 +6,7 @@
  * catches up with the keys that changed since its epoch, or is computed from scratch, whichever is cheaper.
  */
 
-import type { Backend, Changes, Cohort, Readout } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, Changes, Cohort } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { CohortAnswers } from "./cohort_answers.ts";
@@ -199,7 +199,7 @@ export class StandingQueries {
   }
 
   /** Attention of query slots by their states as they are. */
-  async read(slots: Uint32Array): Promise<Readout> {
+  async read(slots: Uint32Array): Promise<AttentionOutput> {
     const { cohorts } = this.#standing(slots);
     if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
       return await this.#backend.read(cohorts[0]);

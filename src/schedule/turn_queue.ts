@@ -60,7 +60,7 @@ export class TurnQueue {
   }
 
   /** Nobody needs to be told of an earlier failure any more. */
-  forgive(): void {
+  clearFailure(): void {
     this.#untold = null;
   }
 

@@ -12,18 +12,18 @@ import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_ar
 import { queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import type {
+  AttentionOutput,
   Backend,
   BackendConfig,
   Changes,
   Cohort,
   Costs,
   PassingQueries,
-  Readout,
   RowSource,
   Work,
 } from "../backend.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { emptyReadout } from "./empty_readout.ts";
+import { emptyOutput } from "./empty_output.ts";
 import { HostRows } from "./host_rows.ts";
 import { GIVEN } from "./reason.ts";
 import { RowAnswers } from "./row_answers.ts";
@@ -116,18 +116,18 @@ export class HostBackend implements Backend {
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
-  async read(cohort: Cohort): Promise<Readout> {
+  async read(cohort: Cohort): Promise<AttentionOutput> {
     await this.#store.load(cohort);
     const { heads } = this.#config.layout, { queries } = cohort;
-    const readout = emptyReadout(this.#config.layout, queries.length);
+    const attention = emptyOutput(this.#config.layout, queries.length);
     const keys = this.#rows.keysAt(cohort.since);
-    const left = this.#store.read(cohort, readout);
+    const left = this.#store.read(cohort, attention);
     const answer = (at: number, head: number) => {
-      this.#write(readout, at * heads + head, this.#answers.standing(queries[at], head, keys));
+      this.#write(attention, at * heads + head, this.#answers.standing(queries[at], head, keys));
     };
     if (left === null) {
       for (let at = 0; at < queries.length; at++) for (let head = 0; head < heads; head++) answer(at, head);
-      return readout;
+      return attention;
     }
     for (const { at, head } of left) answer(at, head);
     for (let head = 0; head < heads; head++) {
@@ -136,7 +136,7 @@ export class HostBackend implements Backend {
         if (this.#answers.isSteep(queries[at], head)) answer(at, head);
       }
     }
-    return readout;
+    return attention;
   }
 
   async certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
@@ -144,24 +144,24 @@ export class HostBackend implements Backend {
     return this.#answers.certify(cohort);
   }
 
-  async attend(queries: PassingQueries): Promise<Readout> {
+  async attend(queries: PassingQueries): Promise<AttentionOutput> {
     const { count, rows, positions } = queries;
     const { layout, layout: { heads } } = this.#config;
-    const readout = emptyReadout(layout, count), width = queryColumns(layout);
+    const attention = emptyOutput(layout, count), width = queryColumns(layout);
     const queryHead = (query: number, head: number) => {
       return { rows, offset: query * width, head, position: positions[query], slot: 0 };
     };
     const take = (query: number, head: number, held: HeldRow) => {
-      this.#write(readout, query * heads + head, this.#answers.passing(queryHead(query, head), held));
+      this.#write(attention, query * heads + head, this.#answers.passing(queryHead(query, head), held));
     };
-    if (await this.#store.attend(queries, take)) return readout;
+    if (await this.#store.attend(queries, take)) return attention;
     const keys = this.#rows.keysAt(NOTHING);
     for (let query = 0; query < count; query++) {
       for (let head = 0; head < heads; head++) {
-        this.#write(readout, query * heads + head, this.#answers.computed(queryHead(query, head), keys));
+        this.#write(attention, query * heads + head, this.#answers.computed(queryHead(query, head), keys));
       }
     }
-    return readout;
+    return attention;
   }
 
   async weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
@@ -252,7 +252,7 @@ export class HostBackend implements Backend {
     for (let slot = 0; slot < count; slot++) target[slot] = weights[slot] > 0 ? weights[slot] / mass : 0;
   }
 
-  #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {
+  #write({ output, logSumExp }: AttentionOutput, at: number, totals: RowTotals): void {
     totals.writeOutput(output, at * this.#config.layout.valueDim);
     logSumExp[at] = totals.logSumExp();
   }

@@ -6,7 +6,7 @@
  */
 
 import type { SavedArrays } from "../../base/saved_array.ts";
-import type { Changes, Cohort, Costs, PassingQueries, Readout } from "../backend.ts";
+import type { AttentionOutput, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import { noWork, type Work } from "../work.ts";
 import type { WeightRounding } from "./certifier.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
@@ -108,7 +108,7 @@ export abstract class StateStore {
   }
 
   /** Answers a cohort by kernels; the head rows that are left to the host, or null when all are. */
-  read(_cohort: Cohort, _readout: Readout): readonly AnswerPart[] | null {
+  read(_cohort: Cohort, _attention: AttentionOutput): readonly AnswerPart[] | null {
     return null;
   }
 

@@ -5,7 +5,7 @@
  * Invariant: an output has the bits that `RowTotals` gives it, so that a row read alone equals one read among others.
  */
 
-import type { Readout } from "../backend.ts";
+import type { AttentionOutput } from "../backend.ts";
 import { type HeadLayout, outputColumns } from "../../numerics/head_layout.ts";
 import { shiftedLog } from "../../numerics/power_shift.ts";
 import { BLOCK_ROWS, EMPTY_SHIFT } from "./job_fields.ts";
@@ -44,7 +44,7 @@ export class RowReader {
   }
 
   /** Reads the sums of some queries; returns the parts of rows with heavy keys and, where one is steep, those of all rows. */
-  read(states: RowStates, queries: Uint32Array, { output, logSumExp }: Readout): AnswerPart[] {
+  read(states: RowStates, queries: Uint32Array, { output, logSumExp }: AttentionOutput): AnswerPart[] {
     const { heads, valueDim } = this.#layout;
     const width = this.#width, tile = this.#tile / 4;
     const { numbers } = this.#arena;

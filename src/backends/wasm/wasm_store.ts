@@ -8,7 +8,7 @@
 import type { SavedArrays } from "../../base/saved_array.ts";
 import { attempt } from "../../base/attempt.ts";
 import { queryColumns } from "../../numerics/head_layout.ts";
-import type { BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout } from "../backend.ts";
+import type { AttentionOutput, BackendConfig, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { NumberTable } from "../host/number_table.ts";
@@ -117,8 +117,8 @@ export class WasmStore extends StateStore {
     }
   }
 
-  override read({ queries }: Cohort, readout: Readout): AnswerPart[] {
-    return this.#reader.read(this.#states, queries, readout);
+  override read({ queries }: Cohort, attention: AttentionOutput): AnswerPart[] {
+    return this.#reader.read(this.#states, queries, attention);
   }
 
   held(slot: number, head: number): HeldRow {

@@ -6,12 +6,12 @@
 
 import type { Kernels } from "../load_kernels.ts";
 import type { Arena } from "../row_blocks.ts";
-import type { Crew } from "./crew.ts";
+import type { WorkerPool } from "./worker_pool.ts";
 import { LANE_BYTES, LAYOUT, type PieceRun, runPieces } from "./pieces.ts";
 
 /** Which workers to share with, and how many. */
 export interface Sharing {
-  readonly crew: Crew;
+  readonly pool: WorkerPool;
   /** What the kernels were made of. */
   readonly module: WebAssembly.Module;
   /** At most so many threads; with 1 nothing is shared. */
@@ -42,15 +42,15 @@ export class PieceRunner {
 
   /** Does a run that takes so many multiply-adds. When it rejects, some of its rows may be in any state. */
   async run(run: PieceRun, multiplyAdds: number): Promise<void> {
-    const { crew, module, threads } = this.#sharing ?? ALONE;
+    const { pool, module, threads } = this.#sharing ?? ALONE;
     const count = Math.min(threads, run.pieceCount);
-    if (crew?.canStart && count > 1 && multiplyAdds >= crew.worth.sharing) {
+    if (pool?.canStart && count > 1 && multiplyAdds >= pool.worth.sharing) {
       this.#shareable += multiplyAdds;
-      if (this.#shareable >= crew.worth.starting) {
+      if (this.#shareable >= pool.worth.starting) {
         const source = { module, memory: this.#arena.memory };
         // Reset once the run ends well: a worker that failed was ended, but nothing proves that it has stopped.
         this.#mayBeTouched = true;
-        const isShared = await crew.share(source, run, this.#lanesFor(count));
+        const isShared = await pool.share(source, run, this.#lanesFor(count));
         this.#mayBeTouched = false;
         if (isShared) return;
       }
@@ -70,7 +70,7 @@ export class PieceRunner {
 
   /** Makes the workers forget this backend; returns whether its memory may serve another one from then on. */
   async dispose(): Promise<boolean> {
-    await this.#sharing?.crew.release(this.#arena.memory);
+    await this.#sharing?.pool.release(this.#arena.memory);
     return !this.#mayBeTouched;
   }
 
@@ -80,4 +80,4 @@ export class PieceRunner {
   }
 }
 
-const ALONE = { crew: null, module: null, threads: 1 } as const;
+const ALONE = { pool: null, module: null, threads: 1 } as const;

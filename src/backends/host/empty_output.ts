@@ -4,10 +4,10 @@
 
 import { type HeadLayout, outputColumns } from "../../numerics/head_layout.ts";
 import { CapacityError } from "../../base/errors.ts";
-import type { Readout } from "../backend.ts";
+import type { AttentionOutput } from "../backend.ts";
 
 /** Zeros for `count` queries. */
-export function emptyReadout(layout: HeadLayout, count: number): Readout {
+export function emptyOutput(layout: HeadLayout, count: number): AttentionOutput {
   const columns = outputColumns(layout), { heads } = layout;
   const bytes = count * (4 * columns + 8 * heads);
   return CapacityError.guard("read", `an answer of ${count} × ${columns} numbers`, bytes, () => ({

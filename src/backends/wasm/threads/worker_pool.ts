@@ -26,7 +26,7 @@ interface Member {
 }
 
 /** Workers that take pieces of runs. */
-export class Crew {
+export class WorkerPool {
   readonly worth: Worth;
   readonly #start: StartThread | null;
   readonly #members: Member[] = [];
@@ -131,4 +131,4 @@ export class Crew {
 }
 
 /** The one of this process. */
-export const CREW: Crew = new Crew();
+export const WORKER_POOL: WorkerPool = new WorkerPool();
