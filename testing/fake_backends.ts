@@ -58,8 +58,8 @@ export class Wrapped implements Backend {
   attend(queries: PassingQueries): Promise<AttentionOutput> {
     return this.inner.attend(queries);
   }
-  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.inner.weights(row, head, slotCount);
+  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.inner.weights(slot, head, slotCount);
   }
   bias(keySize: number, querySize: number): Float32Array | null {
     return this.inner.bias(keySize, querySize);

@@ -158,7 +158,7 @@ export interface Backend {
   /** Attention of passing queries over the stored rows; keeps nothing of them. */
   attend(queries: PassingQueries): Promise<AttentionOutput>;
   /** The weights of one head of a standing query over the stored rows, one a key slot below `slotCount`. */
-  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
+  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
   /**
    * With a mask, what is added to the score of each pair of the key slots below `keySize` with the query slots below
    * `querySize`: a number for each key slot, query slot and mask head, in this order. Pairs of which one is not live

@@ -115,8 +115,8 @@ export class MovableBackend implements Backend {
     return this.#current.attend(queries);
   }
 
-  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#current.weights(row, head, slotCount);
+  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#current.weights(slot, head, slotCount);
   }
 
   bias(keySize: number, querySize: number): Float32Array | null {

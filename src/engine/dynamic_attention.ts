@@ -19,7 +19,7 @@ import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.
 import type { EngineCore } from "./engine_core.ts";
 import { engineText } from "./engine_text.ts";
 import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
-import { toHead, toPassing, toRows, toSwitch } from "./question_options.ts";
+import { toHead, toPassing, toQuerySlots, toSwitch } from "./question_options.ts";
 
 /** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
 const SHOWN_BOUNDS = 1024;
@@ -501,7 +501,7 @@ export class DynamicAttention {
   }
 
   #toSlots(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
-    return this.#given(operation, () => toRows(operation, rows, this.#core.rules.querySlots));
+    return this.#given(operation, () => toQuerySlots(operation, rows, this.#core.rules.querySlots));
   }
 
   #given<T>(operation: string, read: () => T): T {

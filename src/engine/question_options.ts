@@ -13,7 +13,7 @@ import { takeOptions } from "../base/names.ts";
 import { toPositions } from "./options.ts";
 
 /** Live query slots, in the order wanted; all of them in slot order when none are named. */
-export function toRows(
+export function toQuerySlots(
   operation: string,
   rows: ArrayLike<number> | undefined,
   querySlots: SlotTable,

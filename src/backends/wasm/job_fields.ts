@@ -82,17 +82,17 @@ export const EVENT_COUNT = 116;
 /** u32: pairs, which are the first terms of a patch: two terms with one key, whose weight is computed once. */
 export const PAIR_COUNT = 120;
 /**
- * u32: twins, which come after the pairs in a patch: two terms with one value, whose weights are added before the value
+ * u32: shared-value pairs, which come after the pairs in a patch: two terms with one value, whose weights are added before the value
  * is multiplied.
  */
-export const TWIN_COUNT = 124;
+export const SHARED_VALUE_PAIR_COUNT = 124;
 /** u32: a call of at most this many terms is summed in float64. */
 export const EXACT_TERMS = 128;
 /** Bytes of a job. */
 export const JOB_BYTES = 192;
 
 /**
- * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once twins are joined, weights in float64,
+ * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once shared-value pairs are joined, weights in float64,
  * and four sums of one row.
  */
 export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 5) * BLOCK_BYTES + 4 * CHUNK_TERMS;

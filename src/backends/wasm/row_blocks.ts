@@ -229,10 +229,10 @@ export class RowBlocks {
 
   /**
    * Takes the terms that the next calls are about. All have a bias or none, and likewise a position. The first `pairs`
-   * pairs share a key each, with its bias and position, the `twins` twins after them a value each; only a patch may have
+   * pairs share a key each, with its bias and position, the `sharedValuePairs` shared-value pairs after them a value each; only a patch may have
    * any.
    */
-  setTerms(terms: readonly Term[], pairs = 0, twins = 0): void {
+  setTerms(terms: readonly Term[], pairs = 0, sharedValuePairs = 0): void {
     const arena = this.#arena, count = terms.length;
     if (count > this.#termCapacity) {
       this.#termCapacity = Math.max(count, 2 * this.#termCapacity);
@@ -244,7 +244,7 @@ export class RowBlocks {
     const words = arena.words(this.job, field.JOB_BYTES / 4);
     words[field.TERM_COUNT / 4] = count;
     words[field.PAIR_COUNT / 4] = pairs;
-    words[field.TWIN_COUNT / 4] = twins;
+    words[field.SHARED_VALUE_PAIR_COUNT / 4] = sharedValuePairs;
     const keys = terms.filter((_, t) => t >= 2 * pairs || t % 2 === 0);
     const table = (at: number, isUsed: boolean) => {
       words[at / 4] = isUsed ? this.#at(at) : 0;

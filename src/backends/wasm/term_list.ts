@@ -37,7 +37,7 @@ export class TermList {
   /** How many of the terms, two and two from the first on, share a key. */
   #pairs = 0;
   /** How many of those after them, two and two, share a value. */
-  #twins = 0;
+  #sharedValuePairs = 0;
 
   constructor(arena: Arena, hasBias: boolean, hasPositions: boolean) {
     this.#arena = arena;
@@ -68,7 +68,7 @@ export class TermList {
     this.#maskHead = maskHead;
     this.count = 0;
     this.#pairs = 0;
-    this.#twins = 0;
+    this.#sharedValuePairs = 0;
   }
 
   /** Adds the key in a slot, or takes it out. */
@@ -118,7 +118,7 @@ export class TermList {
 
   /** How many values are multiplied. */
   get valueCount(): number {
-    return this.count - this.#twins;
+    return this.count - this.#sharedValuePairs;
   }
 
   /** How many keys have to be scored. */
@@ -137,7 +137,7 @@ export class TermList {
     words[field.EXACT_TERMS / 4] = exactTerms(keyCount);
     words[field.TERM_COUNT / 4] = this.count;
     words[field.PAIR_COUNT / 4] = this.#pairs;
-    words[field.TWIN_COUNT / 4] = this.#twins;
+    words[field.SHARED_VALUE_PAIR_COUNT / 4] = this.#sharedValuePairs;
     words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
     words[field.TERM_VALUES / 4] = this.#values.byteOffset;
     words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
@@ -154,12 +154,12 @@ export class TermList {
     return true;
   }
 
-  /** Where the value has not changed: twins. */
+  /** Where the value has not changed: a shared-value pair. */
   #exchangeKey(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
     if (!stored.hasValueOf(slot, retained, retainedId, this.#keyHead)) return false;
     this.push(retained, retainedId, slot, true);
     this.push(stored, slot, slot, false);
-    this.#twins++;
+    this.#sharedValuePairs++;
     return true;
   }
 

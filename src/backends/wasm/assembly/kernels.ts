@@ -13,7 +13,7 @@ import {
   SHIFT,
   TERM_COUNT,
   TERM_VALUES,
-  TWIN_COUNT,
+  SHARED_VALUE_PAIR_COUNT,
   VALUE_DIM,
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
@@ -23,7 +23,7 @@ import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
-import { joinTwins, widenWeights } from "./twins.ts";
+import { joinSharedValues, widenWeights } from "./shared_values.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 /** Where memory is free. */
@@ -36,7 +36,7 @@ export function clear(job: usize, first: i32, end: i32): void {
   for (let block = first; block < end; block++) clearBlock(job, block);
 }
 
-/** Adds the terms, which have no pairs and no twins, to active rows that are being built, raising shifts as scores ask for it. */
+/** Adds the terms, which have no pairs of either kind, to active rows that are being built, raising shifts as scores ask for it. */
 export function build(job: usize, first: i32, end: i32): void {
   const terms = load<i32>(job + TERM_COUNT), areFew = terms <= load<i32>(job + EXACT_TERMS);
   for (let block = first; block < end; block++) {
@@ -59,7 +59,7 @@ export function settle(job: usize, first: i32, end: i32): void {
 /** Adds and takes out the terms in active rows, and flags the rows that are not to be trusted; returns whether any is. */
 export function patch(job: usize, first: i32, end: i32): bool {
   const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
-  const twinsAt = 2 * allPairs, twinsEnd = twinsAt + 2 * load<i32>(job + TWIN_COUNT);
+  const sharedAt = 2 * allPairs, sharedEnd = sharedAt + 2 * load<i32>(job + SHARED_VALUE_PAIR_COUNT);
   const areFew = terms <= load<i32>(job + EXACT_TERMS);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
@@ -70,9 +70,9 @@ export function patch(job: usize, first: i32, end: i32): bool {
       const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
       scoreChunk(job, block, term - pairsBefore, count - pairs, rows);
       const peaked = weighChunk(job, block, term, count, pairs);
-      // Chunks are of even size, so neither pairs nor twins are parted.
-      const from = max(term, twinsAt), twins = max(0, min(term + count, twinsEnd) - from) >> 1;
-      addChunk(job, block, term, count, from - term, twins, rows, areFew ? rows : rows & peaked);
+      // Chunks are of even size, so no pair of either kind is parted.
+      const from = max(term, sharedAt), sharedValuePairs = max(0, min(term + count, sharedEnd) - from) >> 1;
+      addChunk(job, block, term, count, from - term, sharedValuePairs, rows, areFew ? rows : rows & peaked);
     }
     isFlagged = judge(job, block) || isFlagged;
   }
@@ -229,7 +229,7 @@ export function multiplyAddLimit(rounds: i32): f32 {
 }
 
 /**
- * Adds to `rows` a chunk of `count` terms, of which `twins` twins start at its term `from`: in float64 to the rows among
+ * Adds to `rows` a chunk of `count` terms, of which `sharedValuePairs` shared-value pairs start at its term `from`: in float64 to the rows among
  * `exact`, in float32 to the others. What becomes of a row is the same whatever the rows beside it take.
  */
 function addChunk(
@@ -238,7 +238,7 @@ function addChunk(
   first: i32,
   count: i32,
   from: i32,
-  twins: i32,
+  sharedValuePairs: i32,
   rows: i32,
   exact: i32,
 ): void {
@@ -246,9 +246,9 @@ function addChunk(
   const plain = rows & ~exact;
   // Where both occur, rows go one by one: a block takes a chunk in one way.
   const areMixed = exact != 0 && plain != 0;
-  // The weights are widened before the plain sums join the twins among them.
-  if (exact != 0) addExactChunk(job, block, values, count, from, twins, exact, areMixed || areFewRows(exact));
-  if (plain != 0) addPlainChunk(job, block, values, count, from, twins, plain, areMixed || areFewRows(plain));
+  // The weights are widened before the plain sums join the shared-value pairs among them.
+  if (exact != 0) addExactChunk(job, block, values, count, from, sharedValuePairs, exact, areMixed || areFewRows(exact));
+  if (plain != 0) addPlainChunk(job, block, values, count, from, sharedValuePairs, plain, areMixed || areFewRows(plain));
   chargeChunk(job, block, count, exact);
 }
 
@@ -258,14 +258,14 @@ function addExactChunk(
   values: usize,
   count: i32,
   from: i32,
-  twins: i32,
+  sharedValuePairs: i32,
   rows: i32,
   oneByOne: bool,
 ): void {
   const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
-  const left = widenWeights(job, values, count, from, twins);
+  const left = widenWeights(job, values, count, from, sharedValuePairs);
   if (oneByOne) {
     for (let asked = rows; asked != 0; asked &= asked - 1) {
       const row = <usize> ctz(asked) << 2, weights = scratch + WIDE_WEIGHTS_AT + 2 * row;
@@ -285,7 +285,7 @@ function addPlainChunk(
   values: usize,
   count: i32,
   from: i32,
-  twins: i32,
+  sharedValuePairs: i32,
   rows: i32,
   oneByOne: bool,
 ): void {
@@ -293,8 +293,8 @@ function addPlainChunk(
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
   let left = count;
-  if (twins > 0) {
-    left = joinTwins(job, values, count, from, twins);
+  if (sharedValuePairs > 0) {
+    left = joinSharedValues(job, values, count, from, sharedValuePairs);
     values = scratch + VALUES_AT;
   }
   const weights = scratch + WEIGHTS_AT;

@@ -10,7 +10,7 @@
 //
 // and for the mass the same with Σ a_t. A chunk in which one term is a quarter of a row or more is summed for that row in float64
 // instead, where products are exact: then 2^−47·p takes the place of (k+1)·u·p. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
-// too large, also when what is added is below its last digit. Twins count as two terms: joining their weights rounds once,
+// too large, also when what is added is below its last digit. Shared-value pairs count as two terms: joining their weights rounds once,
 // and leaves one step less.
 
 import {

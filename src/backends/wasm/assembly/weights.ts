@@ -36,7 +36,7 @@ const NOTHING: usize = memory.data<f32>([-Infinity]);
 
 /**
  * In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row; then the
- * values and weights that are left once twins are joined, weights in float64; then sums of one row side by side.
+ * values and weights that are left once shared-value pairs are joined, weights in float64; then sums of one row side by side.
  */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
