@@ -293,9 +293,9 @@ export function headCases(call: (live: DynamicAttention, head: number) => unknow
 
 /** Positions of a row each that are refused; there are two rows. */
 export const BAD_POSITION_LISTS: readonly (readonly [name: string, positions: unknown, message: string])[] = [
-  ["no positions", [], " has 0 numbers, expected 2 (one a row)"],
-  ["too few positions", [1], " has 1 numbers, expected 2 (one a row)"],
-  ["too many positions", [1, 2, 3], " has 3 numbers, expected 2 (one a row)"],
+  ["no positions", [], " has 0 numbers, expected 2 (one per row)"],
+  ["too few positions", [1], " has 1 numbers, expected 2 (one per row)"],
+  ["too many positions", [1, 2, 3], " has 3 numbers, expected 2 (one per row)"],
   ["NaN among positions", [1, NaN], " has NaN at index 1, expected finite numbers"],
   [
     "Infinity among positions",

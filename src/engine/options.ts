@@ -238,7 +238,7 @@ function toLayout(
     );
   }
   if (value.shape[0] !== key.shape[0]) {
-    throw new InputError(operation, `value has ${value.shape[0]} rows`, `${key.shape[0]} (one a key)`);
+    throw new InputError(operation, `value has ${value.shape[0]} rows`, `${key.shape[0]} (one per key)`);
   }
   if (value.shape[1] % kvHeads !== 0) {
     throw new InputError(
@@ -303,7 +303,7 @@ export function toPositions(
   if (input === undefined) return Float64Array.from({ length: count }, (_, at) => first + at);
   const list = takeList(operation, name, input);
   if (list.length !== count) {
-    throw new InputError(operation, `${name} has ${list.length} numbers`, `${count} (one a row)`);
+    throw new InputError(operation, `${name} has ${list.length} numbers`, `${count} (one per row)`);
   }
   return toFiniteNumbers(operation, name, list);
 }
