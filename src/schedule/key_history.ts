@@ -1,21 +1,22 @@
 /**
- * The history of the key slots, as far as the states of standing queries need it, and the epoch of each state.
+ * The history of the key slots, as far as the states of standing queries need it, and the epoch of each
+ * state.
  *
- * An *epoch* is the number of batches stored so far. A batch leaves an entry for each of its key slots whose previous
- * row some state still includes; the backend keeps that row under the number in the entry. Invariant: for a state of
- * epoch v, the first entry of a key slot that is newer than v names the row that the state includes for it, and a
- * key slot without such an entry has not changed since v.
+ * An *epoch* is the number of batches stored so far. A batch leaves an entry for each of its key slots whose
+ * previous row some state still includes; the backend retains that row under the id in the entry. Invariant:
+ * for a state of epoch v, the first entry of a key slot that is newer than v names the row that the state
+ * includes for it, and a key slot without such an entry has not changed since v.
  *
- * Entries that only the oldest states needed lie at the front and are dropped together with those states. The others
- * stay until the number of entries has doubled. So the cost of a batch, or of moving r states to another epoch, does
- * not depend on the number of query slots.
+ * Entries that only the oldest states needed lie at the front and are dropped together with those states. The
+ * others stay until the number of entries has doubled. So the cost of a batch, or of moving r states to
+ * another epoch, does not depend on the number of query slots.
  */
 
 import type { Cohort, RowSource, Since } from "../backends/backend.ts";
 import { NO_ROW } from "../backends/since.ts";
 import { MISSING, StateEpochs } from "./state_epochs.ts";
 
-/** The stored and the kept rows of keys, which a history compares. */
+/** The stored and the retained rows of keys, which a history compares. */
 export interface HistoryRows {
   readonly keys: RowSource;
   readonly retained: RowSource;
@@ -60,11 +61,12 @@ export class KeyHistory {
   /** The epoch of each key slot's last entry. */
   readonly #changedAt = new Map<number, number>();
   readonly #freeIds: number[] = [];
-  /** Numbers freed since the last call of `takeFreed`: the backend still holds the rows under them. */
+  /** Ids freed since the last call of `takeFreed`. The backend still holds the rows under them. */
   #freed: number[] = [];
   #idsGiven = 0;
   #entriesLeft = 0;
-  // Results since the last batch: changes by epoch, and whether a key slot differs from a kept row, by its number.
+  // Results since the last batch: changes by epoch, and whether a key slot differs from a retained row, by
+  // the row's id.
   readonly #since = new Map<number, Since>();
   readonly #changed = new Map<number, boolean>();
 
@@ -80,7 +82,7 @@ export class KeyHistory {
     return this.#epoch;
   }
 
-  /** Rows that the backend keeps. */
+  /** The number of rows that the backend retains. */
   get retainedCount(): number {
     return this.#idsGiven - this.#freeIds.length;
   }
@@ -102,7 +104,7 @@ export class KeyHistory {
     return this.#entryCount > 2 * this.#entriesLeft + FEW_ENTRIES;
   }
 
-  /** Gives a number to each row that a batch is about to replace; `NO_ROW` to those that no state includes. */
+  /** Gives an id to each row that a batch is about to replace; `NO_ROW` to those that no state includes. */
   prepare(slots: Uint32Array): Uint32Array {
     const newest = this.#epochs.newest?.epoch ?? MISSING;
     return slots.map((slot) => {
@@ -151,7 +153,7 @@ export class KeyHistory {
     return this.#epochs.epochOf(query);
   }
 
-  /** The numbers freed since the last call. Their rows must be wiped before the numbers are given out again. */
+  /** The ids freed since the last call. Their rows must be wiped before the ids are given out again. */
   takeFreed(): Uint32Array {
     const freed = Uint32Array.from(this.#freed);
     this.#freed = [];
@@ -189,7 +191,10 @@ export class KeyHistory {
     return { missing, cohorts };
   }
 
-  /** The epoch that all of these query slots share, if they are in ascending order without repetition; else null. */
+  /**
+   * The epoch that all of these query slots share, if they are in ascending order without repetition; else
+   * null.
+   */
   #sharedEpoch(queries: Uint32Array): number | null {
     if (queries.length === 0) return null;
     const epoch = this.epochOf(queries[0]);

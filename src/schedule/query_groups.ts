@@ -1,7 +1,7 @@
 /**
- * Query slots that a backend computes together for the price of one. When one of them is brought up to date, the slots
- * of its group with the same epoch come along: otherwise each would later pay that price again by itself, with more
- * changes to catch up with.
+ * Query slots that a backend computes together for the price of one. When one of them is brought up to date,
+ * the slots of its group with the same epoch come along: otherwise each would later pay that price again by
+ * itself, with more changes to catch up with.
  */
 
 /** The query slots that there are, and their epochs. */

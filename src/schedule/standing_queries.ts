@@ -1,9 +1,10 @@
 /**
- * The standing queries of one engine: the epoch of each one's state, how a state is brought up to date, and what it
- * answers.
+ * The standing queries of one engine: the epoch of each one's state, how a state is brought up to date, and
+ * what it answers.
  *
- * Keys are stored as they are edited. The state of a query slot lags behind until the slot is asked for, and then
- * catches up with the keys that changed since its epoch, or is computed from scratch, whichever is cheaper.
+ * Keys are stored as they are edited. The state of a query slot lags behind until the slot is asked for, and
+ * then catches up with the keys that changed since its epoch, or is computed from scratch, whichever is
+ * cheaper.
  */
 
 import type { AttentionOutput, Backend, Changes, Cohort } from "../backends/backend.ts";
@@ -45,7 +46,7 @@ export class StandingQueries {
   /** The live query slots, until one is inserted or deleted; only questions about all of them list them. */
   #all: Uint32Array | null = null;
 
-  /** The query slots that were sorted last, as of so many changes of the history. */
+  /** The query slots that were sorted last, and the history's count of changes at that time. */
   #sorted: { readonly slots: Uint32Array; readonly changes: number; readonly standing: Standing } | null =
     null;
 
@@ -123,7 +124,10 @@ export class StandingQueries {
     await this.#backend.forget(this.#history.takeFreed());
   }
 
-  /** Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked for. */
+  /**
+   * Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked
+   * for.
+   */
   async bringUp(slots: Uint32Array): Promise<void> {
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
@@ -149,7 +153,9 @@ export class StandingQueries {
     this.#history.reach(this.all());
   }
 
-  /** Bounds the memory of the past: states that have missed too much are computed anew when next asked for. */
+  /**
+   * Bounds the memory of the past: states that have missed too much are computed anew when next asked for.
+   */
   async limitHistory(): Promise<void> {
     const history = this.#history;
     const sizes = this.#sizes();
@@ -157,7 +163,8 @@ export class StandingQueries {
     if (!history.isGrown && history.retainedCount <= limit) return;
     history.clearUp();
     history.loseBehind(breakEven);
-    // Many epochs share the rest. A state that has missed little catches up, for no more than it would have cost.
+    // Many epochs share the rest. A state that has missed little catches up, for no more than it would have
+    // cost.
     while (history.retainedCount > limit) {
       const cohort = history.oldest();
       if (!cohort) return;
@@ -166,7 +173,10 @@ export class StandingQueries {
     }
   }
 
-  /** The cost, in multiply-adds, of bringing `count` query slots up to date that have missed `changes` changed keys. */
+  /**
+   * The cost, in multiply-adds, of bringing `count` query slots up to date that have missed `changes` changed
+   * keys.
+   */
   costOf(count: number, changes: number): number {
     return count * this.#config.layout.heads * this.#planner.cost(this.#sizes(), changes);
   }
@@ -264,8 +274,8 @@ export class StandingQueries {
 const NO_SLOTS = new Uint32Array(0);
 
 /**
- * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the order of the
- * batches, which depends on reads of other query slots.
+ * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the
+ * order of the batches, which depends on reads of other query slots.
  */
 function inSlotOrder({ queries, since }: Cohort): Cohort {
   const { slots, retained } = since;

@@ -1,9 +1,9 @@
 /**
- * The epoch of the state of each query slot. Query slots of one epoch form a group; groups are linked from the
- * oldest to the newest.
+ * The epoch of the state of each query slot. Query slots of one epoch form a group; groups are linked from
+ * the oldest to the newest.
  *
- * Invariant: a query slot moves to the newest epoch or to none, so a new group is always the last one. Finding the
- * oldest group, and moving a query slot, takes the same time however many there are.
+ * Invariant: a query slot moves to the newest epoch or to none, so a new group is always the last one.
+ * Finding the oldest group, and moving a query slot, takes the same time however many there are.
  */
 
 /** The epoch of a query slot without a state. */
