@@ -1,9 +1,10 @@
 /**
- * An engine without its public face: the rules that it was made with, its backend, and the pipeline between edits and
- * answers. The face, `DynamicAttention`, checks what callers pass and gives answers their form; other parts of the
- * library that build on an engine work with its core.
+ * An engine without its public face: its rules, its backend, and the pipeline between edits and answers. The
+ * face, `DynamicAttention`, checks arguments and gives answers their form; other parts of the library that
+ * build on an engine work with its core.
  *
- * Invariant: after `dispose` has begun, nothing is edited or asked, and when it has resolved nothing of the engine runs.
+ * Invariant: once `dispose` has begun, no edit and no question is accepted, and when it has resolved no code
+ * of the engine runs.
  */
 
 import type { AttentionOutput, Backend, BackendFactory, PassingQueries } from "../backends/backend.ts";
@@ -19,16 +20,16 @@ import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
 
-/** Parts that tests, or other parts of the library, put into an engine. */
+/** Parts of an engine that tests, or other parts of the library, can inject. */
 export interface EngineSeams {
-  /** Puts something between the engine and each of its backends. */
+  /** Wraps each backend of the engine. */
   readonly wrap?: WrapBackend | undefined;
 }
 
-/** The cores of the faces that there are. */
+/** The core of each face. */
 const CORES = new WeakMap<object, EngineCore>();
 
-/** Edits, answers and life of one engine. */
+/** The edits, answers and lifetime of one engine. */
 export class EngineCore {
   readonly rules: EngineRules;
   readonly #backend: MovableBackend;
@@ -56,7 +57,7 @@ export class EngineCore {
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
 
-  /** Makes an engine of a snapshot, whose bytes are the engine's own. */
+  /** Makes an engine of a snapshot. The engine takes over the bytes. */
   static async load(
     operation: string,
     bytes: Uint8Array<ArrayBuffer>,
@@ -69,7 +70,7 @@ export class EngineCore {
   }
 
   /**
-   * The core of an engine, for one question, which must be asked before anything is awaited.
+   * The core of an engine, for one question, which must be asked before the first await.
    *
    * @throws {InputError} When `live` is no engine.
    * @throws {DisposedError} When it is disposed.
@@ -204,8 +205,8 @@ export class EngineCore {
   }
 
   /**
-   * Reads the arguments of a call before anything of the engine is touched. That may run code of the caller, and whatever
-   * it does to the engine has then happened before the call.
+   * Reads the arguments of a call before anything of the engine is touched. That may run code of the caller,
+   * and whatever it does to the engine has then happened before the call.
    */
   given<T>(operation: string, read: () => T): T {
     this.checkCall(operation);

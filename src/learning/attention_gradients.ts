@@ -128,7 +128,7 @@ export async function attentionGradients(
   const { top, bias = false } = options;
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
   // Reading all this may have run code of the caller's, which may have deleted a query.
-  if (rows.kind === "standing") toQuerySlots(operation, rows.slots, rules.querySlots);
+  if (rows.kind === "standing") toQuerySlots(operation, "rows", rows.slots, rules.querySlots);
   const answer = await askGradients(operation, live, {
     rows,
     top: toTop(operation, top),
@@ -165,7 +165,7 @@ function toGradientRows(
     if (positions !== undefined) {
       throw new InputError(operation, "positions are given without queries", "both, or rows");
     }
-    return { kind: "standing", slots: toQuerySlots(operation, rows, rules.querySlots) };
+    return { kind: "standing", slots: toQuerySlots(operation, "rows", rows, rules.querySlots) };
   }
   if (rows !== undefined) throw new InputError(operation, "both rows and queries are given", "one of them");
   return { kind: "passing", queries: toPassing(operation, queries, positions, rules) };
