@@ -22,7 +22,8 @@ import { type AttentionOptions, type Problem, toProblem } from "./options.ts";
  * without any allowed key is 0. Costs O(H m n (d + dv)).
  *
  * @param options Q, K and V; heads, scale, softcap, mask, causal, window and positions as {@link
- * AttentionOptions} says. @returns The output, m × H·dv, in a matrix that the caller owns.
+ * AttentionOptions} says.
+ * @returns The output, m × H·dv, in a matrix that the caller owns.
  * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown.
  *
  * @example
@@ -75,8 +76,8 @@ export async function attention(options: AttentionOptions): Promise<Matrix> {
  *
  * @param options As for {@link attention}. `causal` and `window` compare positions, so give `keyPositions` if
  * the keys are part of a longer sequence. `backend: "auto"` is `array`, which computes in float64 and rounds
- * once at the end, as the bound of `unmergeState` assumes. `wasm` is faster and rounds more. @returns The
- * state, in matrices that the caller owns.
+ * once at the end, as the bound of `unmergeState` assumes. `wasm` is faster and rounds more.
+ * @returns The state, in matrices that the caller owns.
  * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown; also when a
  * log-sum-exp is beyond ±3.4·10³⁸, as scores of that size make it: such a state could not be merged.
  *

@@ -122,8 +122,9 @@ export class DynamicAttention {
    * resolves poorly, are computed anew on `wasm` and `webgpu`.
    *
    * @param options `mask` and `lazyThreshold`, which are required if they were functions in the saved engine,
-   * and `backend` and `threads`. @throws {FormatError} When the bytes are damaged, not a snapshot, a snapshot
-   * of an unknown format version, or one that no engine can have written.
+   * and `backend` and `threads`.
+   * @throws {FormatError} When the bytes are damaged, not a snapshot, a snapshot of an unknown format
+   * version, or one that no engine can have written.
    * @throws {InputError} When a function is missing, or an option is unknown or out of range.
    */
   static async load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {
@@ -205,8 +206,8 @@ export class DynamicAttention {
   /**
    * Performs edits in order, all or none: if one of them is refused, nothing is changed.
    *
-   * @returns The slot of each edit; for an insert, the slot that it took. @throws {InputError} The error
-   * names the edit by its index, `DynamicAttention.edit[2].setKey`.
+   * @returns The slot of each edit; for an insert, the slot that it took.
+   * @throws {InputError} The error names the edit by its index, `DynamicAttention.edit[2].setKey`.
    *
    * @example A sliding window
    * ```ts

@@ -103,12 +103,12 @@ export function mergeStates(states: readonly AttentionState[]): AttentionState {
  *
  * @param total The state over all the keys, `output` m × H·dv and `logSumExp` m × H, natural log.
  * @param part A state of the same shapes over some of these keys.
- * @param options `tolerance`, a number between 0 and 1; 1e-4 unless given. @returns The state over the keys
- * that remain, in matrices that the caller owns.
+ * @param options `tolerance`, a number between 0 and 1; 1e-4 unless given.
+ * @returns The state over the keys that remain, in matrices that the caller owns.
  * @throws {InputError} When shapes differ, a number is not one that {@link mergeStates} takes, or a
- * log-sum-exp of `part` is larger than that of `total` by more than rounding. @throws {AccuracyError} When a
- * bound is above `tolerance`, as it is when all keys of a query are taken out. The error names the query and
- * head with the largest bound.
+ * log-sum-exp of `part` is larger than that of `total` by more than rounding.
+ * @throws {AccuracyError} When a bound is above `tolerance`, as it is when all keys of a query are taken out.
+ * The error names the query and head with the largest bound.
  *
  * @example Taking out a document
  * ```ts
