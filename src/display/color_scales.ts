@@ -1,5 +1,5 @@
 /**
- * Colours for numbers, told apart by readers with any kind of colour vision, also in grey.
+ * Colour scales for numbers, which readers with any kind of colour vision can read, also in grey.
  */
 
 /** Colours at equal distances from the smallest number to the largest. */
@@ -18,7 +18,9 @@ export const SEQUENTIAL: ColorScale = [
   "#fde725",
 ];
 
-/** From less to more, with nothing in the middle: blue and orange, the pair that red-green blindness spares. */
+/**
+ * From less to more, with nothing in the middle: blue and orange, the pair that red-green blindness spares.
+ */
 export const DIVERGING: ColorScale = [
   "#08407a",
   "#0072b2",
@@ -29,7 +31,9 @@ export const DIVERGING: ColorScale = [
   "#7f3300",
 ];
 
-/** Red, green and blue, 0 to 255, at `share` of the way along the scale; shares beyond its ends are its ends. */
+/**
+ * Red, green and blue, 0 to 255, at `share` of the way along the scale; shares outside [0, 1] are clamped.
+ */
 export function colorAt(scale: ColorScale, share: number): [red: number, green: number, blue: number] {
   const place = Math.min(1, Math.max(0, share)) * (scale.length - 1);
   const at = Math.min(scale.length - 2, Math.floor(place));
