@@ -1,15 +1,15 @@
 /**
- * A backend over a store of states. What all places share is here: rows at the host, their batches, answers, certificates,
- * weights, snapshots. The store alone knows where states live and how they are computed.
+ * A backend over a store of states. It has the parts that all backends share: rows at the host, batches of
+ * changes, answers, bounds, weights and snapshots. The store has the states and computes them.
  *
- * Invariant between calls: the rows at the host are the truth. The state of a live query holds the keys of one moment and is
- * trusted, unless the query was stored and not brought up to date since.
+ * Invariant between calls: the rows at the host are authoritative. The state of a live query includes the
+ * keys of one epoch and is trusted, unless the query was stored and has not been brought up to date since.
  */
 
 import { attempt } from "../../base/attempt.ts";
 import { CapacityError } from "../../base/errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
-import { queryColumns } from "../../numerics/head_layout.ts";
+import { type HeadLayout, outputColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import type {
   AttentionOutput,
@@ -23,14 +23,12 @@ import type {
   Work,
 } from "../backend.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { emptyOutput } from "./empty_output.ts";
 import { HostRows } from "./host_rows.ts";
-import { GIVEN } from "./reason.ts";
 import { RowAnswers } from "./row_answers.ts";
 import type { RowTotals } from "./row_totals.ts";
 import type { HeldRow, StateStore } from "./state_store.ts";
 
-/** Attention whose states are kept in a store. */
+/** A backend whose states are in a store. */
 export class HostBackend implements Backend {
   readonly reason: string;
   readonly keys: RowSource;
@@ -45,7 +43,7 @@ export class HostBackend implements Backend {
   constructor(config: BackendConfig, store: StateStore) {
     this.#config = config;
     this.#store = store;
-    this.reason = config.reason ?? GIVEN;
+    this.reason = config.reason ?? "given by the caller";
     this.#rows = new HostRows(config, {
       layout: config.layout,
       maskHeads: config.maskHeads,
@@ -86,7 +84,7 @@ export class HostBackend implements Backend {
   store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     return attempt(() => {
       const { keys, queries } = changes;
-      // All that can fail, for want of memory, comes before the first change.
+      // Everything that can fail for want of memory comes before the first change.
       this.#reserve(changes, retained);
       this.#rows.drop(dropped);
       this.#answers.release(keys.slots, queries.slots);
@@ -267,7 +265,7 @@ const NO_ROWS = {
   bias: null,
 };
 const NO_CHANGES: Changes = { keys: NO_ROWS, queries: NO_ROWS };
-/** Bounds that are saved beside states: of all stores, and of those that compute in float32. */
+/** Bounds that are saved beside states, by all stores and by those that compute in float32. */
 const BALLS = ["centres", "radii"], REACHES = ["norms", "magnitudes"];
 const BOUND = "finite numbers ≥ 0";
 
@@ -279,4 +277,14 @@ function largestOf(scores: ArrayLike<number>): number {
   let largest = -Infinity;
   for (let at = 0; at < scores.length; at++) largest = Math.max(largest, scores[at]);
   return largest;
+}
+
+/** An answer of zeros for `count` queries. */
+function emptyOutput(layout: HeadLayout, count: number): AttentionOutput {
+  const columns = outputColumns(layout), { heads } = layout;
+  const bytes = count * (4 * columns + 8 * heads);
+  return CapacityError.guard("read", `an answer of ${count} × ${columns} numbers`, bytes, () => ({
+    output: new Float32Array(count * columns),
+    logSumExp: new Float64Array(count * heads),
+  }));
 }

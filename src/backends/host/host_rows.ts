@@ -1,6 +1,6 @@
 /**
- * The rows of one engine at the host, which are the truth whatever a store of states holds: keys and values, stored and
- * kept, with what a mask adds, and queries.
+ * The rows of one engine at the host, which are authoritative whatever a store of states holds: stored and
+ * retained keys with their values and biases, and queries.
  */
 
 import type { BackendConfig, Changes, Cohort, RowChanges } from "../backend.ts";
@@ -13,27 +13,27 @@ import { KeysAt } from "./keys_at.ts";
 import type { QueryHead } from "./kernels.ts";
 import { RowStore } from "./row_store.ts";
 
-/** Sizes that a batch needs room for. */
+/** The sizes of tables that a batch needs. */
 export interface RowSizes {
   /** One more than the largest key slot. */
   readonly keys: number;
-  /** One more than the largest number of a kept row. */
+  /** One more than the largest id of a retained row. */
   readonly retained: number;
-  /** One more than the largest query slot, of those that a bias mentions, too. */
+  /** One more than the largest query slot, including those in biases. */
   readonly queries: number;
-  /** One more than the largest key slot that a bias mentions. */
+  /** One more than the largest key slot in biases. */
   readonly biasKeys: number;
-  /** Query slots that biases and states have room for from then on: a multiple of 8. */
+  /** The number of query slots that biases and states have room for afterwards, a multiple of 8. */
   readonly queryCapacity: number;
 }
 
-/** Rows of one engine. */
+/** The rows of one engine. */
 export class HostRows implements MeasuredKeys {
   readonly stored: KeyTable;
   readonly retained: KeyTable;
   readonly queries: RowStore;
   readonly #config: BackendConfig;
-  /** By the number of a kept row, the slot that held it: states note heavy keys by slot. */
+  /** The key slot that held a retained row, by the row's id. States refer to heavy keys by slot. */
   #retainedSlots = new Uint32Array(0);
   #queryCapacity = 0;
 
@@ -60,7 +60,7 @@ export class HostRows implements MeasuredKeys {
     return this.stored.magnitude(slot, keyHead);
   }
 
-  /** Bytes of numbers of keys and values. */
+  /** Bytes of the numbers of keys and values. */
   keyBytes(): number {
     return this.stored.numberBytes() + this.retained.numberBytes();
   }
@@ -71,7 +71,7 @@ export class HostRows implements MeasuredKeys {
       this.#retainedSlots.byteLength;
   }
 
-  /** The sizes that a batch needs room for. */
+  /** The sizes of tables that a batch needs. */
   sizesFor({ keys, queries }: Changes, retained: Uint32Array): RowSizes {
     const { maskHeads } = this.#config;
     const mentioned = ({ slots, bias }: RowChanges) =>
@@ -89,7 +89,7 @@ export class HostRows implements MeasuredKeys {
     };
   }
 
-  /** Bytes that rows of such sizes take. */
+  /** Bytes of tables of such sizes. */
   bytesOf({ keys, retained, queries, biasKeys, queryCapacity }: RowSizes): number {
     return this.stored.bytesOf(keys, biasKeys, queryCapacity) +
       this.retained.bytesOf(retained, retained, queryCapacity) +
@@ -137,7 +137,7 @@ export class HostRows implements MeasuredKeys {
     this.stored.storeQueryBias(queries);
   }
 
-  /** The keys that states of a cohort hold. */
+  /** The keys that the states of a cohort include. */
   keysAt(since: Cohort["since"]): KeysAt {
     return new KeysAt(this.stored.block(), this.retained.block(), since);
   }
@@ -163,7 +163,7 @@ export class HostRows implements MeasuredKeys {
   }
 }
 
-/** One more than the largest number but for `NO_ROW`. */
+/** One more than the largest id, without `NO_ROW`. */
 function endOf(numbers: Uint32Array): number {
   let end = 0;
   for (const number of numbers) if (number !== NO_ROW) end = Math.max(end, number + 1);

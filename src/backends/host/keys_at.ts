@@ -1,5 +1,6 @@
 /**
- * The keys at a moment: those that are stored, but for slots that have changed since, which held what is kept.
+ * The keys as of an epoch: the stored rows, except for slots that have changed since, whose earlier rows are
+ * retained.
  */
 
 import { NO_ROW, type Since } from "../since.ts";
@@ -11,12 +12,12 @@ export interface KeyPlace {
   readonly row: number;
 }
 
-/** Keys by slot as of some moment. */
+/** Keys by slot as of an epoch. */
 export class KeysAt {
   readonly stored: KeyBlock;
   readonly retained: KeyBlock;
   readonly since: Since;
-  /** The numbers of kept rows by slot; made when it is asked for first. */
+  /** The ids of retained rows by slot, made on first use. */
   #changed: Map<number, number> | null = null;
 
   constructor(stored: KeyBlock, retained: KeyBlock, since: Since) {
@@ -25,12 +26,12 @@ export class KeysAt {
     this.since = since;
   }
 
-  /** Whether they are the stored keys. */
+  /** Whether no key has changed since the epoch. */
   get areStored(): boolean {
     return this.since.slots.length === 0;
   }
 
-  /** What a slot held; null when it was empty. */
+  /** The row that a slot held; null if it was empty. */
   find(slot: number): KeyPlace | null {
     const retained = this.areStored ? undefined : this.changed.get(slot);
     if (retained === undefined) {
@@ -39,7 +40,7 @@ export class KeysAt {
     return retained === NO_ROW ? null : { block: this.retained, row: retained };
   }
 
-  /** By slot that has changed since, the number of the row that it held, or `NO_ROW`. */
+  /** For each slot that has changed since, the id of the row that it held, or `NO_ROW`. */
   get changed(): ReadonlyMap<number, number> {
     if (this.#changed) return this.#changed;
     const { slots, retained } = this.since;
