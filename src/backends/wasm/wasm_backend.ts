@@ -1,5 +1,5 @@
 /**
- * The fast backend for a processor: kernels, which are compiled once, a memory and the threads that compute in it.
+ * The backend `wasm`: kernels, which are compiled once, a memory, and the threads that compute in it.
  */
 
 import type { BackendConfig } from "../backend.ts";
@@ -12,7 +12,7 @@ import { WasmStore } from "./wasm_store.ts";
 
 let compiled: Promise<WebAssembly.Module> | null = null;
 
-/** Makes an empty backend with the best of the two builds; null where neither runs. */
+/** Makes an empty backend with the best build that runs here; null if neither does. */
 export async function createWasmBackend(
   config: BackendConfig,
   threads: ThreadCount = "auto",

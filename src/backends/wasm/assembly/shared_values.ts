@@ -1,12 +1,14 @@
-// A shared-value pair is two terms with one value: a key that changed where its value did not. Their weights are added first, so that
-// the value is multiplied once. The sum rounds like one more term, which the charge for the two of them pays.
+// A shared-value pair is two terms with one value: the old and the new key of a slot whose value did not
+// change. Their weights are added first, so that the value is multiplied once. The rounding of that sum is
+// covered by the charge for two terms.
 
 import { BLOCK_BYTES, CHUNK_TERMS, SCRATCH } from "../job_fields.ts";
 import { VALUES_AT, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 /**
- * Joins the `sharedValuePairs` shared-value pairs of a chunk, whose terms start at number `from`, in float32: weights in their place, addresses of
- * values, which are read from `values`, in the scratch. Returns how many terms are left.
+ * Joins the `sharedValuePairs` shared-value pairs of a chunk, whose terms start at number `from`, in float32:
+ * weights in place, addresses of values, which are read from `values`, in the scratch. Returns the number of
+ * terms that are left.
  */
 export function joinSharedValues(job: usize, values: usize, count: i32, from: i32, sharedValuePairs: i32): i32 {
   const scratch = load<usize>(job + SCRATCH);
@@ -22,7 +24,10 @@ export function joinSharedValues(job: usize, values: usize, count: i32, from: i3
   return left;
 }
 
-/** The same with weights in float64, where the sum of two is as good as exact, all of them in the scratch. */
+/**
+ * The same with weights in float64, in the scratch, where the rounding of a sum of two weights does not
+ * matter.
+ */
 export function widenWeights(job: usize, values: usize, count: i32, from: i32, sharedValuePairs: i32): i32 {
   const scratch = load<usize>(job + SCRATCH);
   const left = joinValues(scratch + VALUES_AT, values, count, from, sharedValuePairs);
