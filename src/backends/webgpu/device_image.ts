@@ -1,9 +1,9 @@
 /**
- * The rows and states of an engine that the device holds, and how far they lag behind the rows at the host,
- * which are the truth: rows that change are noted, and brought to the device by the next work that needs
- * them, in its own upload.
+ * The rows and states of an engine on the device, and their differences from the rows at the host, which are
+ * authoritative: changed rows are noted, and the next work that needs them brings them to the device in its
+ * upload.
  *
- * Invariant: a record on the device is that of the host's row unless it is noted as changed.
+ * Invariant: a record on the device equals the host's row unless the row is noted as changed.
  */
 
 import type { RowChanges } from "../backend.ts";
@@ -17,9 +17,9 @@ import { BufferUsage } from "./usage.ts";
 import { WorkBuffers } from "./work_buffers.ts";
 import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
-/** Bytes that are uploaded at once. */
+/** The largest number of bytes of an upload. */
 const UPLOAD_BYTES = 2 ** 25;
-/** In the place of a slot: the kept row comes from the host. */
+/** In place of a slot: the retained row comes from the host. */
 const FROM_HOST = -1;
 
 /** Words of the flagged rows of a page of queries. */
@@ -33,7 +33,7 @@ export interface QueryTables {
   readonly states: PagedTable;
 }
 
-/** Tables of queries and their states, whose pages have the same slots. */
+/** Makes tables of queries and their states, whose pages have the same slots. */
 export function queryTables(session: Session, record: RecordLayout, kind: string): QueryTables {
   const stateWords = record.layout.heads * record.stateWords;
   const most = Math.min(slotsOfPage(session, record.queryWords), slotsOfPage(session, stateWords));
@@ -47,13 +47,13 @@ function keyTable(session: Session, record: RecordLayout): PagedTable {
   return new PagedTable(session, "keys", record.keyWords, wholeSlotsOfPage(session, record.keyWords));
 }
 
-/** Tables on the device. */
+/** The tables of one engine on the device. */
 export class DeviceImage {
   readonly session: Session;
   readonly queries: PagedTable;
   readonly states: PagedTable;
   readonly work: WorkBuffers;
-  /** Rows that a patch left untrusted, a buffer for each page of queries. */
+  /** Head rows that a patch left untrusted, in a buffer for each page of queries. */
   readonly flagged: GPUBuffer[] = [];
   readonly #rows: HostRows;
   readonly #records: RecordWriter;
@@ -61,12 +61,15 @@ export class DeviceImage {
   #stored: PagedTable;
   #retained: PagedTable;
   readonly #changedKeys = new Set<number>();
-  /** Kept rows that are not there yet: the slot whose record on the device they are, or FROM_HOST. */
+  /**
+   * Retained rows that are not in their table yet, by id: the slot whose record on the device they still are,
+   * or FROM_HOST.
+   */
   readonly #changedRetained = new Map<number, number>();
-  /** Kept rows that nobody wants any more, whose records are to be wiped. */
+  /** Ids of retained rows that were dropped, whose records have to be wiped. */
   readonly #droppedRetained = new Set<number>();
   readonly #changedQueries = new Set<number>();
-  /** Queries whose biases lie across records that are there. */
+  /** Queries whose biases in existing key records have changed. */
   readonly #changedBiases = new Set<number>();
   #counters: GPUBuffer | null = null;
   #isUnsent = false;
@@ -98,12 +101,12 @@ export class DeviceImage {
     return this.#stored;
   }
 
-  /** Old keys that are kept. */
+  /** Retained keys. */
   get retained(): PagedTable {
     return this.#retained;
   }
 
-  /** Lays out the keys anew, in records of another size. */
+  /** Makes new tables of keys, with records of another size. */
   relayKeys(record: RecordLayout): void {
     this.#stored.release();
     this.#retained.release();
@@ -113,27 +116,24 @@ export class DeviceImage {
     this.#noteAllKeys();
   }
 
-  /** Whether what the device holds lags behind the rows at the host. */
+  /** Whether rows on the device differ from those at the host. */
   get hasChanges(): boolean {
     return this.#changedKeys.size + this.#changedRetained.size + this.#droppedRetained.size +
         this.#changedQueries.size +
         this.#changedBiases.size > 0;
   }
 
-  /**
-   * Whether changes have been added to work that has not run: they are on the device no more than in what is
-   * noted.
-   */
+  /** Whether changes have been added to work that has not run: they are neither on the device nor noted. */
   get isUnsent(): boolean {
     return this.#isUnsent;
   }
 
-  /** The work that `sync` added to has run. */
+  /** Notes that the work to which `sync` added changes has run. */
   noteSent(): void {
     this.#isUnsent = false;
   }
 
-  /** Notes kept rows that nobody wants any more. */
+  /** Notes that retained rows were dropped. */
   noteDropped(retainedIds: Uint32Array): void {
     for (const retainedId of retainedIds) {
       this.#changedRetained.delete(retainedId);
@@ -141,7 +141,7 @@ export class DeviceImage {
     }
   }
 
-  /** Notes a row that is about to be kept under a number. */
+  /** Notes that a row is about to be retained under an id. */
   noteRetained(slot: number, retainedId: number): void {
     this.#droppedRetained.delete(retainedId);
     this.#changedRetained.set(retainedId, this.#changedKeys.has(slot) ? FROM_HOST : slot);
@@ -160,12 +160,12 @@ export class DeviceImage {
     }
   }
 
-  /** Where refreshed rows are counted. */
+  /** The buffer in which the device counts refreshed head rows. */
   get counters(): GPUBuffer {
     return this.#counters as GPUBuffer;
   }
 
-  /** Makes room for all rows, and adds to `work` what brings their changes to the device. */
+  /** Makes room for all rows, and adds the transfer of their changes to `work`. */
   async sync(work: WorkList): Promise<void> {
     const { stored, retained, queries } = this.#rows;
     await this.stored.reserve(stored.size);
@@ -178,7 +178,7 @@ export class DeviceImage {
     await this.#syncQueries(work);
   }
 
-  /** The slots of queries, by page. */
+  /** Groups query slots by page. */
   queryPages(slots: ArrayLike<number>): { readonly page: number; readonly slots: number[] }[] {
     const pages = new Map<number, number[]>();
     for (let at = 0; at < slots.length; at++) {
@@ -190,7 +190,7 @@ export class DeviceImage {
     return Array.from(pages, ([page, slots]) => ({ page, slots }));
   }
 
-  /** Query slots that a page has room for. */
+  /** The number of query slots that a page has room for. */
   querySlotsIn(page: number): number {
     return this.queries.slotsIn(page, this.queries.capacity);
   }
@@ -198,7 +198,7 @@ export class DeviceImage {
   #noteAllKeys(): void {
     const { stored, retained } = this.#rows;
     this.#changedRetained.clear();
-    // The tables are new.
+    // The tables are new, so nothing has to be wiped.
     this.#droppedRetained.clear();
     for (let slot = 0; slot < stored.size; slot++) {
       if (stored.isLive(slot)) this.#changedKeys.add(slot);
@@ -237,7 +237,7 @@ export class DeviceImage {
     this.#droppedRetained.clear();
   }
 
-  /** Rows that are to be kept and are there already: they are copied before new ones take their places. */
+  /** Copies rows that are to be retained and are on the device already, before new rows take their places. */
   async #moveRetained(work: WorkList): Promise<void> {
     const byPages = new Map<string, number[]>();
     for (const [retainedId, slot] of this.#changedRetained) {
@@ -270,7 +270,7 @@ export class DeviceImage {
     this.#changedBiases.clear();
   }
 
-  /** Biases of changed queries, which lie across the keys. */
+  /** Adds the transfer of the biases of changed queries, which are spread over the records of keys. */
   #syncBiases(work: WorkList, keys: number): void {
     const { biasStart, biasWords, keyWords } = this.record;
     const { stored } = this.#rows, { bias } = stored.block();
@@ -302,7 +302,7 @@ export class DeviceImage {
     this.#changedQueries.clear();
   }
 
-  /** Uploads records; what is too much for one upload goes ahead in others. */
+  /** Adds records to the upload of `work`; records that do not fit are uploaded before it. */
   async #upload(
     work: WorkList,
     table: PagedTable,
@@ -334,7 +334,7 @@ export class DeviceImage {
   }
 }
 
-/** Adds moves of records, three words each. */
+/** Adds moves of records to `work`, three words each. */
 export function move(
   work: WorkList,
   words: number,
