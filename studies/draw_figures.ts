@@ -2,6 +2,7 @@
 // docs/cost-against-error.json. The numbers follow from the sources alone: no times, and the plain backend, whose
 // arithmetic is the same on every machine. `--check` compares the file with what the sources give now.
 
+import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { loadBirths } from "./births.ts";
 import { BROWSER_SWITCHES } from "./browser.ts";
@@ -98,12 +99,8 @@ function exists(path: string | URL): boolean {
   }
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const check = args[0] === "--check";
-  if (args.length > (check ? 1 : 0)) {
-    console.error(`error: figures: got ${JSON.stringify(args.join(" "))}, expected nothing or --check`);
-    return 2;
-  }
+async function main(): Promise<number> {
+  const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
   const browser = BROWSERS.find(exists);
   if (!check && browser === undefined) {
     console.error(`error: figures: no browser to draw with, expected one of ${BROWSERS.join(", ")}`);
@@ -124,4 +121,4 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+if (import.meta.main) Deno.exitCode = await main();

@@ -7,7 +7,7 @@ import { WebgpuBackend } from "../../src/backends/webgpu/webgpu_backend.ts";
 import type { DynamicAttention } from "../../mod.ts";
 import { EditStream, RowStream, seededInputs } from "../data.ts";
 import type { Shape } from "../workload.ts";
-import { quantile } from "../statistics.ts";
+import { median } from "simple-statistics";
 
 /** One line of the table. */
 export interface Line {
@@ -187,7 +187,7 @@ export async function runWorkloads(shape: Shape, gpu: GpuDevice, repetitions: nu
     const busy = backend.deviceMs === null ? NaN : backend.deviceMs - (busyBefore ?? 0);
     lines.push({
       name,
-      milliseconds: quantile(times, 0.5),
+      milliseconds: median(times),
       gpuMilliseconds: busy / repetitions,
       operations: operations(shape),
       traffic,

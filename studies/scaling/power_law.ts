@@ -1,5 +1,7 @@
 // How a cost grows: y = factor · x^exponent, as the straight line that fits best on logarithmic scales.
 
+import { linearRegression } from "simple-statistics";
+
 /** A fit. */
 export interface PowerLaw {
   readonly exponent: number;
@@ -24,17 +26,15 @@ export function fitPowerLaw(points: readonly ScalePoint[]): PowerLaw {
     if (!(x > 0 && y > 0 && x < Infinity && y < Infinity)) {
       throw new RangeError(`fitPowerLaw: a point is (${x}, ${y}), expected numbers above 0`);
     }
-    return { x: Math.log(x), y: Math.log(y) };
+    return [Math.log(x), Math.log(y)];
   });
-  const mean = (of: "x" | "y") => logs.reduce((sum, point) => sum + point[of], 0) / logs.length;
-  const x = mean("x"), y = mean("y");
-  const spread = logs.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
-  if (!(spread > 0)) throw new RangeError("fitPowerLaw: all x are the same, expected two different ones");
-  const exponent = logs.reduce((sum, point) => sum + (point.x - x) * (point.y - y), 0) / spread;
-  const offset = y - exponent * x;
+  if (new Set(logs.map(([x]) => x)).size < 2) {
+    throw new RangeError("fitPowerLaw: all x are the same, expected two different ones");
+  }
+  const { m: exponent, b: offset } = linearRegression(logs);
   return {
     exponent,
     factor: Math.exp(offset),
-    deviation: Math.max(...logs.map((point) => Math.abs(point.y - offset - exponent * point.x))),
+    deviation: Math.max(...logs.map(([x, y]) => Math.abs(y - offset - exponent * x))),
   };
 }
