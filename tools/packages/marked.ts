@@ -1,3 +1,3 @@
 // Reads Markdown.
 
-export { Marked, type Token, type Tokens } from "npm:marked@18.2.1";
+export { Marked, type Tokens } from "npm:marked@18.2.1";
