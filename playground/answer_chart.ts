@@ -16,7 +16,7 @@ export class AnswerChart {
   readonly canvas: HTMLCanvasElement = element("canvas", { role: "img" });
 
   /** Draws, as wide as there is room. */
-  draw({ look, queries, query, palette }: Scene, room: number): void {
+  draw({ look, queries, query, theme }: Scene, room: number): void {
     const bottom = queries.length * ROW;
     const context = prepareCanvas(this.canvas, room, bottom + BOTTOM);
     const x = (temperature: number) => {
@@ -26,10 +26,10 @@ export class AnswerChart {
     context.font = FONT;
     context.textBaseline = "middle";
     for (const tick of TICKS) {
-      context.strokeStyle = palette.grid;
+      context.strokeStyle = theme.line;
       context.lineWidth = 1;
       line(context, Math.round(x(tick)) + 0.5, 2, Math.round(x(tick)) + 0.5, bottom);
-      context.fillStyle = palette.faint;
+      context.fillStyle = theme.faint;
       context.textAlign = tick === WARMEST ? "right" : "center";
       context.fillText(`${tick} °C`, x(tick) + (tick === WARMEST ? RIGHT : 0), bottom + BOTTOM - 8);
     }
@@ -41,10 +41,10 @@ export class AnswerChart {
       const y = (at + 0.5) * ROW;
       const { exact, stale, bounds } = look;
       context.font = at === query ? `700 ${FONT}` : FONT;
-      context.fillStyle = at === query ? palette.exact : palette.ink;
+      context.fillStyle = at === query ? theme.exact : theme.ink;
       context.textAlign = "left";
       context.fillText(ASKER_NAMES[at], 4, y);
-      context.strokeStyle = palette.stale;
+      context.strokeStyle = theme.stale;
       context.lineWidth = at === query ? 2 : 1.5;
       const ends = [stale[at] - bounds[at], stale[at] + bounds[at]];
       if (Number.isFinite(bounds[at])) {
@@ -54,7 +54,7 @@ export class AnswerChart {
       context.beginPath();
       context.arc(x(stale[at]), y, 6.5, 0, 2 * Math.PI);
       context.stroke();
-      context.fillStyle = palette.exact;
+      context.fillStyle = theme.exact;
       context.beginPath();
       context.arc(x(exact[at]), y, 4, 0, 2 * Math.PI);
       context.fill();

@@ -296,10 +296,10 @@ export class App {
   #draw(): void {
     if (!this.#look) return;
     const scene = this.#scene(this.#look);
-    const { look, query, palette } = scene;
+    const { look, query, theme } = scene;
     this.#plane.draw(scene);
     this.#answers.draw(scene, placeOf("answers").clientWidth);
-    this.#history.draw(palette, placeOf("history").clientWidth);
+    this.#history.draw(theme, placeOf("history").clientWidth);
     placeOf("numbers").replaceChildren(numbersTable(scene));
     this.#drawMap(scene);
     drawTiles(scene);
@@ -340,11 +340,11 @@ export class App {
       queries: lab.queries,
       query: this.#query,
       slot: this.#slot,
-      palette: isDark(document.body) ? DARK : LIGHT,
+      theme: isDark(document.body) ? DARK : LIGHT,
     };
   }
 
-  #drawMap({ buoys, look, query, slot, palette }: Scene): void {
+  #drawMap({ buoys, look, query, slot, theme }: Scene): void {
     this.#mapSlots = buoys.filter((buoy, at) => at < MOST_BUTTONS || buoy.slot === slot).map((buoy) =>
       buoy.slot
     );
@@ -357,7 +357,7 @@ export class App {
         row: query,
         key: this.#mapSlots.indexOf(slot),
       },
-      palette,
+      theme,
       placeOf("map").clientWidth,
     );
     this.#point(null);

@@ -4,7 +4,7 @@
  */
 
 import { element, prepareCanvas, readable } from "../src/jupyter/live/page/dom.ts";
-import type { Palette } from "../src/jupyter/live/page/theme.ts";
+import type { PageTheme } from "../src/jupyter/live/page/theme.ts";
 
 /** A look. */
 interface Moment {
@@ -34,7 +34,7 @@ export class HistoryChart {
   }
 
   /** Draws, as wide as there is room. */
-  draw(palette: Palette, room: number): void {
+  draw(theme: PageTheme, room: number): void {
     const context = prepareCanvas(this.canvas, room, HEIGHT);
     const largest = Math.max(
       LEAST_TOP,
@@ -47,18 +47,18 @@ export class HistoryChart {
     context.textAlign = "right";
     context.textBaseline = "middle";
     for (const tick of [0, top / 2, top]) {
-      context.strokeStyle = palette.grid;
+      context.strokeStyle = theme.line;
       context.lineWidth = 1;
       context.beginPath();
       context.moveTo(LEFT, Math.round(y(tick)) + 0.5);
       context.lineTo(room, Math.round(y(tick)) + 0.5);
       context.stroke();
-      context.fillStyle = palette.faint;
+      context.fillStyle = theme.faint;
       context.fillText(`${Number(tick.toPrecision(2))}°`, LEFT - 5, y(tick));
     }
     const start = MOMENTS - this.#moments.length;
     if (this.#moments.length === 0) return;
-    context.fillStyle = palette.exact;
+    context.fillStyle = theme.exact;
     context.globalAlpha = 0.45;
     context.beginPath();
     context.moveTo(x(start), y(0));
@@ -66,7 +66,7 @@ export class HistoryChart {
     context.lineTo(x(MOMENTS - 1), y(0));
     context.fill();
     context.globalAlpha = 1;
-    context.strokeStyle = palette.stale;
+    context.strokeStyle = theme.stale;
     context.lineWidth = 1.75;
     context.lineJoin = "round";
     context.beginPath();

@@ -5,10 +5,11 @@
  * Invariant: buttons stand exactly where what they move is drawn.
  */
 
+import { colorAt, SEQUENTIAL } from "../src/display/color_scales.ts";
 import { element, prepareCanvas } from "../src/jupyter/live/page/dom.ts";
 import { Handles, isHandle } from "./handles.ts";
 import type { PlaneEvents } from "./plane_events.ts";
-import { type Scene, type ShownBuoy, waterStyle } from "./scene.ts";
+import { type Scene, type ShownBuoy, warmth, waterStyle } from "./scene.ts";
 import { ASKER_NAMES, HALF_HEIGHT, HALF_WIDTH, type Place } from "./sea.ts";
 
 /** What is dragged. */
@@ -61,8 +62,7 @@ export class Plane {
   setField(temperatures: Float32Array, columns: number, rows: number): void {
     const picture = new ImageData(columns, rows);
     for (const [at, temperature] of temperatures.entries()) {
-      const [red, green, blue] = waterStyle(temperature).match(/\d+/g)!.map(Number);
-      picture.data.set([red, green, blue, 255], 4 * at);
+      picture.data.set([...colorAt(SEQUENTIAL, warmth(temperature)), 255], 4 * at);
     }
     this.#field.width = columns;
     this.#field.height = rows;
@@ -84,7 +84,7 @@ export class Plane {
     this.#width = room;
     this.#height = Math.round(room * HALF_HEIGHT / HALF_WIDTH);
     const context = prepareCanvas(this.#canvas, this.#width, this.#height);
-    const { buoys, palette, slot } = this.#scene;
+    const { buoys, theme, slot } = this.#scene;
     if (this.#hasField) {
       context.globalAlpha = 0.42;
       context.imageSmoothingQuality = "high";
@@ -99,9 +99,9 @@ export class Plane {
     for (const buoy of inOrder) {
       const [x, y] = this.#pointOf(buoy);
       const radius = this.#radiusOf(buoy);
-      disc(context, x, y, radius, waterStyle(buoy.temperature), palette.ink, radius > 5 ? 1.5 : 0.75);
+      disc(context, x, y, radius, waterStyle(buoy.temperature), theme.ink, radius > 5 ? 1.5 : 0.75);
       if (buoy.slot !== slot) continue;
-      context.strokeStyle = palette.edited;
+      context.strokeStyle = theme.edited;
       context.lineWidth = 2.5;
       circle(context, x, y, radius + 4);
       context.stroke();
@@ -110,9 +110,9 @@ export class Plane {
   }
 
   #drawLines(context: CanvasRenderingContext2D): void {
-    const { buoys, queries, query, palette } = this.#scene!;
+    const { buoys, queries, query, theme } = this.#scene!;
     const [x, y] = this.#pointOf(queries[query]);
-    context.strokeStyle = palette.ink;
+    context.strokeStyle = theme.ink;
     context.lineCap = "round";
     for (const buoy of buoys) {
       if (buoy.share < LEAST_LINE) continue;
@@ -127,7 +127,7 @@ export class Plane {
   }
 
   #drawQueries(context: CanvasRenderingContext2D): void {
-    const { queries, query, look, palette, background } = { ...this.#scene!, background: this.#background() };
+    const { queries, query, look, theme, background } = { ...this.#scene!, background: this.#background() };
     for (const [at, place] of queries.entries()) {
       const [x, y] = this.#pointOf(place);
       const isChosen = at === query;
@@ -137,7 +137,7 @@ export class Plane {
         y,
         QUERY_RADIUS + 4,
         background,
-        isChosen ? palette.exact : palette.ink,
+        isChosen ? theme.exact : theme.ink,
         isChosen ? 3.5 : 1.5,
       );
       disc(context, x, y, QUERY_RADIUS - 1, waterStyle(look.exact[at]), "transparent", 0);

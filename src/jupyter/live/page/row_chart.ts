@@ -4,7 +4,7 @@
  */
 
 import { element, prepareCanvas } from "./dom.ts";
-import type { Palette } from "./theme.ts";
+import type { PageTheme } from "./theme.ts";
 
 /** What is shown. */
 export interface RowScene {
@@ -26,7 +26,7 @@ export class RowChart {
   readonly canvas: HTMLCanvasElement = element("canvas", { role: "img" });
 
   /** Draws, as wide as there is room. */
-  draw(scene: RowScene, palette: Palette, room: number): void {
+  draw(scene: RowScene, theme: PageTheme, room: number): void {
     const { exact, stale, bound, name } = scene;
     const context = prepareCanvas(this.canvas, room, HEIGHT);
     const [least, largest] = padded(scene.range);
@@ -41,30 +41,30 @@ export class RowChart {
     context.textBaseline = "middle";
     context.textAlign = "right";
     for (const tick of ticksOf(least, largest)) {
-      context.strokeStyle = palette.grid;
+      context.strokeStyle = theme.line;
       context.lineWidth = 1;
       context.beginPath();
       context.moveTo(LEFT, Math.round(y(tick)) + 0.5);
       context.lineTo(room - 2, Math.round(y(tick)) + 0.5);
       context.stroke();
-      context.fillStyle = palette.faint;
+      context.fillStyle = theme.faint;
       context.fillText(`${Number(tick.toPrecision(3))}`.replace("-", "−"), LEFT - 6, y(tick));
     }
     context.textAlign = "center";
     const step = Math.ceil(22 * count / (room - LEFT));
     for (let column = 0; column < count; column++) {
       const ring = Math.min(5, (room - LEFT) / count / 3);
-      context.strokeStyle = palette.stale;
+      context.strokeStyle = theme.stale;
       context.lineWidth = 1.5;
       whisker(context, x(column), y(stale[column] + bound), y(stale[column] - bound), ring * 0.8);
       context.beginPath();
       context.arc(x(column), y(stale[column]), ring, 0, 2 * Math.PI);
       context.stroke();
-      context.fillStyle = palette.exact;
+      context.fillStyle = theme.exact;
       context.beginPath();
       context.arc(x(column), y(exact[column]), ring * 0.6, 0, 2 * Math.PI);
       context.fill();
-      context.fillStyle = palette.faint;
+      context.fillStyle = theme.faint;
       if (column % step === 0) context.fillText(`${column}`, x(column), HEIGHT - BOTTOM / 2);
     }
     const numbers = [...exact.slice(0, 8)].map((number) => number.toPrecision(3)).join(", ");
