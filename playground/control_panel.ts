@@ -4,6 +4,7 @@
 
 import { readable } from "../src/jupyter/live/page/dom.ts";
 import { button, type Picker, picker, type Slider, slider } from "../src/jupyter/live/page/controls.ts";
+import { placeOf } from "./page.ts";
 import { HEAD_NAMES } from "./rows.ts";
 import { degrees } from "./scene.ts";
 import { COLDEST, WARMEST } from "./sea.ts";
@@ -187,11 +188,4 @@ function rateOf(power: number): number {
 
 function fill(id: string, ...children: readonly Node[]): void {
   placeOf(id).append(...children);
-}
-
-/** An element that the page has. */
-export function placeOf(id: string): HTMLElement {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`playground: the page has no element ${id}, expected one`);
-  return found;
 }

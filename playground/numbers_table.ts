@@ -4,7 +4,7 @@
  */
 
 import { element, readable } from "../src/jupyter/live/page/dom.ts";
-import type { Three } from "./lab.ts";
+import type { Three } from "../src/jupyter/live/page/engine_pair.ts";
 import { degrees, type Scene } from "./scene.ts";
 
 const COLUMNS = [["stale", "stale, certified"], ["exact", "exact"], ["", "from scratch"]] as const;

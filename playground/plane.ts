@@ -7,8 +7,7 @@
 
 import { colorAt, SEQUENTIAL } from "../src/display/color_scales.ts";
 import { element, prepareCanvas } from "../src/jupyter/live/page/dom.ts";
-import { Handles, isHandle } from "./handles.ts";
-import type { PlaneEvents } from "./plane_events.ts";
+import { Handles, isHandle, type PlaneEvents } from "./handles.ts";
 import { type Scene, type ShownBuoy, warmth, waterStyle } from "./scene.ts";
 import { ASKER_NAMES, HALF_HEIGHT, HALF_WIDTH, type Place } from "./sea.ts";
 

@@ -5,9 +5,8 @@
 
 import { parseArgs } from "node:util";
 import { formatRatings, type RatingData, RATINGS_FILE } from "../studies/recommendation/ratings.ts";
+import { readRTable, readZipText } from "./ratings/archives.ts";
 import { fromDslabs, fromTables } from "./ratings/movielens.ts";
-import { readRTable } from "./ratings/r_table.ts";
-import { readZipText } from "./ratings/zip.ts";
 
 const ARCHIVE = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip";
 const PACKAGE = "r-cran-dslabs", DATA = "usr/lib/R/site-library/dslabs/data/";

@@ -100,7 +100,10 @@ async function heatmap(
     colorOf: (row, column) => {
       const pixel = row * width + column;
       if (counts[pixel] === 0) return NO_NUMBER;
-      return colorAt(isSigned ? DIVERGING : SEQUENTIAL, to > from ? (means[pixel] - from) / (to - from) : 0.5);
+      return colorAt(
+        isSigned ? DIVERGING : SEQUENTIAL,
+        to > from ? (means[pixel] - from) / (to - from) : 0.5,
+      );
     },
   }, size);
   return { png, width: width * size, height: height * size };

@@ -1,4 +1,5 @@
-// How a cost grows: y = factor · x^exponent, as the straight line that fits best on logarithmic scales.
+// How a cost grows: y = factor · x^exponent, as the straight line that fits best on logarithmic scales; and where it reaches a
+// limit.
 
 import { linearRegression } from "simple-statistics";
 
@@ -37,4 +38,22 @@ export function fitPowerLaw(points: readonly ScalePoint[]): PowerLaw {
     factor: Math.exp(offset),
     deviation: Math.max(...logs.map(([x, y]) => Math.abs(y - offset - exponent * x))),
   };
+}
+
+/** Edits and the milliseconds of them with the read after them. */
+export interface CostPoint {
+  readonly edits: number;
+  readonly ms: number;
+}
+
+/** The edits at which the cost reaches `limitMs`, between two points on logarithmic scales; null above the last. */
+export function crossing(points: readonly CostPoint[], limitMs: number): number | null {
+  const sorted = points.toSorted((a, b) => a.edits - b.edits);
+  const above = sorted.findIndex(({ ms }) => ms > limitMs);
+  if (above === -1) return null;
+  // Dearer with the fewest edits already.
+  if (above === 0) return sorted[0].edits;
+  const left = sorted[above - 1], right = sorted[above];
+  const share = Math.log(limitMs / left.ms) / Math.log(right.ms / left.ms);
+  return left.edits * (right.edits / left.edits) ** share;
 }

@@ -1,6 +1,6 @@
 // The statistics of the benchmark, on numbers whose answers are known; time comes from a clock that the test moves.
 
-import { crossing } from "../../studies/scaling/crossing.ts";
+import { crossing } from "../../studies/scaling/power_law.ts";
 import { hasSettled, summarize } from "../../bench/statistics.ts";
 import { time } from "../../bench/stopwatch.ts";
 import { assertAlmostEquals, assertEquals, assertThrows } from "../../testing/assert.ts";

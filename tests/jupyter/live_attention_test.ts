@@ -5,7 +5,7 @@ import { type FigureData, packMatrix, unpackMatrix } from "../../src/jupyter/liv
 import { liveAttention, type LiveAttentionOptions } from "../../src/jupyter/mod.ts";
 import { weightsPng } from "../../src/display/heatmap.ts";
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
-import { liveProgramSource, unpackedProgram } from "../../tools/live_program.ts";
+import { liveProgramSource, unpackedProgram } from "../../tools/bundle_live.ts";
 import { assert, assertEquals, assertFalse, assertThrows } from "../../testing/assert.ts";
 import { decodePng } from "../../testing/png_reader.ts";
 import { exampleOptions, WORDS } from "../../testing/live_example.ts";

@@ -4,8 +4,7 @@ import { parseCsv } from "deno-std/csv";
 import { zipSync } from "fflate";
 import { parseRatings, RATINGS_FILE } from "../../../studies/recommendation/ratings.ts";
 import { fromDslabs, fromTables } from "../../../tools/ratings/movielens.ts";
-import { readRTable } from "../../../tools/ratings/r_table.ts";
-import { readZipText } from "../../../tools/ratings/zip.ts";
+import { readRTable, readZipText } from "../../../tools/ratings/archives.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../../../testing/assert.ts";
 import { findProgram, requires } from "../../../testing/requirements.ts";
 

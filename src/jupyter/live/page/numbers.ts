@@ -9,14 +9,14 @@ import type { Look } from "./model.ts";
 const COLUMNS = [["stale", "stale, certified"], ["exact", "exact"], ["", "recomputed"]] as const;
 
 /** Makes the table. */
-export function numbersTable({ bound, distance, pending, work }: Look): HTMLElement {
+export function numbersTable({ bound, distance, pending, costs }: Look): HTMLElement {
   const rows:
     readonly (readonly [name: string, cells: readonly (readonly [id: string, number: number])[]])[] = [
       ["keys it does not know of", [["pending", pending], ["", 0], ["", 0]]],
       ["off by", [["distance", distance], ["", 0], ["", 0]]],
       ["proven to be off by at most", [["bound", bound], ["", 0], ["", 0]]],
-      ["products, last change", names("last").map((name, at) => [name, work.last[at]])],
-      ["products, all changes", names("total").map((name, at) => [name, work.total[at]])],
+      ["products, last change", names("last").map((name, at) => [name, costs.last[at]])],
+      ["products, all changes", names("total").map((name, at) => [name, costs.total[at]])],
     ];
   const head = COLUMNS.map(([kind, name]) => element("th", { scope: "col", class: kind }, name));
   const body = rows.map(([name, cells]) =>

@@ -1,4 +1,20 @@
-// A data frame out of a package of R, as comma-separated values: R itself reads its files.
+// What the ratings are packed in: a ZIP archive, which `fflate` unpacks, and a package of R, whose files R itself reads.
+
+import { unzipSync } from "fflate";
+
+/**
+ * The text of the file whose path ends with `name`.
+ *
+ * @throws {Error} When the bytes are no ZIP archive, or it has no such file.
+ */
+export function readZipText(bytes: Uint8Array, name: string): string {
+  const paths: string[] = [];
+  // Only what is asked for is unpacked.
+  const files = unzipSync(bytes, { filter: (file) => paths.push(file.name) > 0 && file.name.endsWith(name) });
+  const [file] = Object.values(files);
+  if (file === undefined) throw new Error(`readZipText: there is no ${name} among ${paths.join(", ")}`);
+  return new TextDecoder().decode(file);
+}
 
 /** Loads the frame from a package's lazy-load files and writes it; what is missing is empty. */
 const PROGRAM = `
