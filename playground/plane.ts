@@ -6,7 +6,8 @@
  */
 
 import { colorAt, SEQUENTIAL } from "../src/display/color_scales.ts";
-import { element, prepareCanvas } from "../src/jupyter/live/page/dom.ts";
+import { circle, line, prepareCanvas } from "../src/jupyter/live/page/canvas.ts";
+import { element } from "../src/jupyter/live/page/dom.ts";
 import { Handles, isHandle, type PlaneEvents } from "./handles.ts";
 import { type Scene, type ShownBuoy, warmth, waterStyle } from "./scene.ts";
 import { ASKER_NAMES, HALF_HEIGHT, HALF_WIDTH, type Place } from "./sea.ts";
@@ -98,11 +99,16 @@ export class Plane {
     for (const buoy of inOrder) {
       const [x, y] = this.#pointOf(buoy);
       const radius = this.#radiusOf(buoy);
-      disc(context, x, y, radius, waterStyle(buoy.temperature), theme.ink, radius > 5 ? 1.5 : 0.75);
+      const look = {
+        fill: waterStyle(buoy.temperature),
+        stroke: theme.ink,
+        lineWidth: radius > 5 ? 1.5 : 0.75,
+      };
+      disc(context, [x, y], radius, look);
       if (buoy.slot !== slot) continue;
       context.strokeStyle = theme.edited;
       context.lineWidth = 2.5;
-      circle(context, x, y, radius + 4);
+      circle(context, [x, y], radius + 4);
       context.stroke();
     }
     this.#drawQueries(context);
@@ -117,10 +123,7 @@ export class Plane {
       if (buoy.share < LEAST_LINE) continue;
       context.globalAlpha = 0.15 + 0.55 * buoy.share;
       context.lineWidth = 1 + 5 * buoy.share;
-      context.beginPath();
-      context.moveTo(x, y);
-      context.lineTo(...this.#pointOf(buoy));
-      context.stroke();
+      line(context, [x, y], this.#pointOf(buoy));
     }
     context.globalAlpha = 1;
   }
@@ -130,16 +133,12 @@ export class Plane {
     for (const [at, place] of queries.entries()) {
       const [x, y] = this.#pointOf(place);
       const isChosen = at === query;
-      disc(
-        context,
-        x,
-        y,
-        QUERY_RADIUS + 4,
-        background,
-        isChosen ? theme.exact : theme.ink,
-        isChosen ? 3.5 : 1.5,
-      );
-      disc(context, x, y, QUERY_RADIUS - 1, waterStyle(look.exact[at]), "transparent", 0);
+      disc(context, [x, y], QUERY_RADIUS + 4, {
+        fill: background,
+        stroke: isChosen ? theme.exact : theme.ink,
+        lineWidth: isChosen ? 3.5 : 1.5,
+      });
+      disc(context, [x, y], QUERY_RADIUS - 1, { fill: waterStyle(look.exact[at]) });
       context.font = FONT;
       context.textAlign = "center";
       context.textBaseline = "middle";
@@ -223,24 +222,21 @@ export class Plane {
   }
 }
 
-function circle(context: CanvasRenderingContext2D, x: number, y: number, radius: number): void {
-  context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
-}
-
+/** A filled circle, with an edge where one is asked for. */
 function disc(
   context: CanvasRenderingContext2D,
-  x: number,
-  y: number,
+  place: readonly [x: number, y: number],
   radius: number,
-  fill: string,
-  stroke: string,
-  lineWidth: number,
+  { fill, stroke, lineWidth = 1 }: {
+    readonly fill: string;
+    readonly stroke?: string;
+    readonly lineWidth?: number;
+  },
 ): void {
-  circle(context, x, y, radius);
+  circle(context, place, radius);
   context.fillStyle = fill;
   context.fill();
-  if (lineWidth === 0) return;
+  if (stroke === undefined) return;
   context.strokeStyle = stroke;
   context.lineWidth = lineWidth;
   context.stroke();

@@ -4,7 +4,8 @@
  */
 
 import { styleAt } from "../../../display/color_scales.ts";
-import { element, fitted, prepareCanvas } from "./dom.ts";
+import { fitted, FONT, line, prepareCanvas } from "./canvas.ts";
+import { element } from "./dom.ts";
 import type { PageTheme } from "./theme.ts";
 
 /** What is shown. */
@@ -16,7 +17,6 @@ export interface MapScene {
   readonly key: number;
 }
 
-const FONT = '11px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 const LABEL_PIXELS = 96, GAP = 5, LEGEND = 30, LEGEND_WIDTH = 220;
 
 /** The map of one figure. */
@@ -89,10 +89,7 @@ export class Heatmap {
     if (share > 0) return;
     context.strokeStyle = theme.hatch;
     context.lineWidth = 1;
-    context.beginPath();
-    context.moveTo(x, y + height);
-    context.lineTo(x + width, y);
-    context.stroke();
+    line(context, [x, y + height], [x + width, y]);
   }
 
   #labels(context: CanvasRenderingContext2D, theme: PageTheme, scene: MapScene): void {

@@ -44,7 +44,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 6
 th, td { text-align: right; vertical-align: bottom; padding: 2px 0 2px 12px; font-weight: 400; border: 0; }
 td { white-space: nowrap; }
 th:first-child { text-align: left; padding-left: 0; color: var(--faint); }
-thead th { border-bottom: 1px solid var(--line); font-weight: 600; }
+thead th, thead td { border-bottom: 1px solid var(--line); font-weight: 600; }
 .exact { color: var(--exact); }
 .stale { color: var(--stale); }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
