@@ -38,6 +38,14 @@ export const WEIGHTS: Readonly<Record<"light" | "dark", ColorScale>> = {
   dark: ["#181e25", "#163a5e", "#21699e", "#56aade", "#d6eeff"],
 };
 
+/** From paper to ink. */
+export const GREYS: ColorScale = ["#ffffff", "#111820"];
+
+/** Black or white, whichever is read better on a colour. */
+export function inkOn([red, green, blue]: Color): "#000000" | "#ffffff" {
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000000" : "#ffffff";
+}
+
 const parsed = new WeakMap<ColorScale, readonly Color[]>();
 
 /** The colour at `share` of the way along the scale; shares beyond its ends are its ends. */

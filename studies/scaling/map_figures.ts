@@ -1,6 +1,6 @@
 // Maps: who wins where, and by how much. A colour says how much, a number in the cell too, a marker who.
 
-import { DIVERGING, SEQUENTIAL } from "../../src/display/color_scales.ts";
+import { colorAt, DIVERGING, GREYS, inkOn, SEQUENTIAL } from "../../src/display/color_scales.ts";
 import type { PlainObject } from "../../src/jupyter/figures/figure_data.ts";
 import { plotlyText } from "../../src/jupyter/figures/layout.ts";
 import { type Figure, figure } from "../../src/jupyter/mod.ts";
@@ -226,21 +226,21 @@ function cellTraces(
       y: members.map(({ y }) => y),
       text: members.map(({ factor }) => formatFactor(factor)),
       textposition: look ? "bottom center" : "middle center",
-      textfont: { size: 12, color: members.map(({ factor }) => inkOn(log(factor), range, scale)) },
+      textfont: { size: 12, color: members.map(({ factor }) => inkAt(log(factor), range, scale)) },
       marker: look
-        ? { symbol: look.symbol, size: 11, color: look.color, line: { width: 1.5, color: "#ffffff" } }
+        ? { symbol: look.symbol, size: 11, color: look.color, line: { width: 1.5, color: GREYS[0] } }
         : {},
       hovertemplate: winner === "" ? "%{text}<extra></extra>" : `${winner}: %{text}<extra></extra>`,
     };
   });
 }
 
-/** Black or white, whichever is read better on a colour of the scale. */
-function inkOn(value: number, [from, to]: readonly [number, number], scale: readonly string[]): string {
-  const at = Math.round(Math.min(1, Math.max(0, (value - from) / (to - from))) * (scale.length - 1));
-  const bits = Number.parseInt(scale[at].slice(1), 16);
-  const lightness = 0.299 * (bits >> 16) + 0.587 * ((bits >> 8) & 255) + 0.114 * (bits & 255);
-  return lightness > 140 ? "#000000" : "#ffffff";
+/** The ink of a number on the nearest stop of the scale. */
+function inkAt(value: number, [from, to]: readonly [number, number], scale: readonly string[]): string {
+  const steps = scale.length - 1;
+  return inkOn(
+    colorAt(scale, Math.round(steps * Math.min(1, Math.max(0, (value - from) / (to - from)))) / steps),
+  );
 }
 
 function powersIn([from, to]: readonly [number, number]): number[] {

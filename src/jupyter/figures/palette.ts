@@ -1,6 +1,6 @@
 /**
  * The colours of figures and of the pages around them, for light and for dark surroundings; those of numbers are in
- * `src/display/color_scales.ts`. No other file of the pages and figures names a colour.
+ * `src/display/color_scales.ts`. No file of figures and pages names another (`tests/repository/colors_test.ts`).
  *
  * Those of Okabe and Ito and the indigo of Tol, which stay apart for colour-blind eyes; those that would sink into a
  * dark page are lightened.
@@ -61,6 +61,14 @@ export const SERIES: readonly string[] = [
   "$sky",
   "$grey",
 ];
+
+/** What a picture takes where a figure names no colour. */
+export const UNPAINTED = {
+  mark: "#888888",
+  text: "#444444",
+  paper: PALETTES.light.paper,
+  grid: PALETTES.light.grid,
+} as const;
 
 /** The colours of a page, by what they are for. */
 export interface PageColors {

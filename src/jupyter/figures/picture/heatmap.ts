@@ -6,6 +6,7 @@ import { toBase64 } from "../../../display/base64.ts";
 import { colorAt, type ColorScale, SEQUENTIAL } from "../../../display/color_scales.ts";
 import { heatmapPng } from "../../../display/heatmap.ts";
 import type { PlainObject } from "../figure_data.ts";
+import { UNPAINTED } from "../palette.ts";
 import type { Axis } from "./axis.ts";
 import { type Box, pointIn } from "./frame.ts";
 import { listOf, numberOf, objectOf, textOf, titleOf } from "./plain_reader.ts";
@@ -26,7 +27,7 @@ export async function drawHeatmap(
   const height = lines.length, width = Math.max(0, ...lines.map((line) => line.length));
   if (width === 0) return "";
   const { least, most, scale } = colorsOf(trace);
-  const background = colorAt(/^#[\da-f]{6}$/i.test(empty) ? [empty, empty] : ["#ffffff", "#ffffff"], 0);
+  const background = colorAt(/^#[\da-f]{6}$/i.test(empty) ? [empty, empty] : [UNPAINTED.paper, UNPAINTED.paper], 0);
   const toPoint = pointIn(box);
   const start = toPoint(x.placeOf(edge(trace.x, 0, -0.5)), y.placeOf(edge(trace.y, 0, -0.5)));
   const stop = toPoint(x.placeOf(edge(trace.x, width - 1, 0.5)), y.placeOf(edge(trace.y, height - 1, 0.5)));

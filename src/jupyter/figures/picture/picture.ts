@@ -10,6 +10,7 @@ import { InputError } from "../../../base/errors.ts";
 import { describe } from "../../../base/errors.ts";
 import type { FigureData, PlainObject, PlainValue } from "../figure_data.ts";
 import { groupBy } from "../group_by.ts";
+import { UNPAINTED } from "../palette.ts";
 import { Axis } from "./axis.ts";
 import { drawBars, isLying } from "./bars.ts";
 import { type Box, boxOf, pointIn } from "./frame.ts";
@@ -54,7 +55,7 @@ export async function drawPicture(
       throw new InputError(operation, `a trace has the type ${describe(type)}`, `one of ${TYPES.join(", ")}`);
     }
   }
-  const color = textOf(objectOf(layout.font).color, "#444444");
+  const color = textOf(objectOf(layout.font).color, UNPAINTED.text);
   const plots = toPlots(traces, layout);
   const annotations = listOf(layout.annotations).map(objectOf);
   const menus = listOf(layout.updatemenus).map(objectOf);
@@ -82,7 +83,7 @@ export async function drawPicture(
   return element(
     "svg",
     { xmlns: "http://www.w3.org/2000/svg", ...frame },
-    element("rect", { width, height, fill: textOf(layout.paper_bgcolor, "#ffffff") }),
+    element("rect", { width, height, fill: textOf(layout.paper_bgcolor, UNPAINTED.paper) }),
     ...parts,
     ...axes,
     ...bars.map((trace) => drawColorBar(trace, area, color)),
@@ -212,7 +213,7 @@ function drawShapes({ shapes }: PlainObject, { x, y }: Plot, area: Box): string[
     const line = objectOf(shape.line);
     return element("path", {
       d: pathThrough([from, to]),
-      stroke: textOf(line.color, "#888888"),
+      stroke: textOf(line.color, UNPAINTED.mark),
       "stroke-width": numberOf(line.width, 1),
       "stroke-dasharray": line.dash === "dot" ? "2 4" : line.dash === "dash" ? "8 5" : undefined,
     });
