@@ -15,6 +15,8 @@ const APART = [
   "src/jupyter/plotly_page.ts",
   "src/jupyter/progress_targets.ts",
   "src/jupyter/widgets/",
+  // The guide, in which code has colours, too.
+  "tools/site/pages/",
   // Generated.
   "src/jupyter/live/program.ts",
 ];
