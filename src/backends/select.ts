@@ -17,7 +17,7 @@ const NAMES: readonly BackendName[] = ["auto", "array", "wasm", "webgpu"];
 
 /**
  * Multiply-adds of a rebuild, H·m·n·(d + dv), from which "auto" looks for a graphics device. Below, the answers of `wasm`
- * are there before a device has been asked anything; docs/webgpu.md has the estimate.
+ * are there before a device has been asked anything; docs/internals/webgpu.md has the estimate.
  */
 export const DEVICE_WORK = 2 ** 30;
 

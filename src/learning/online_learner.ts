@@ -215,7 +215,7 @@ export class OnlineLearner {
   /**
    * Deletes a standing query and its state of the optimizer, whose numbers are overwritten at once. The
    * engine's own memory gives up the row when it stores the deletion, at the next read or `flush`. Keys and
-   * values that learned from the query keep what they learned; docs/learning.md says when the rest is as if
+   * values that learned from the query keep what they learned; docs/internals/learning.md says when the rest is as if
    * it had never been.
    *
    * @throws {SlotError} When the slot is not live.

@@ -26,7 +26,7 @@ import { RowUpdater } from "./row_updater.ts";
 import { restoreStates, saveStates } from "./saved_states.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 
-/** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
+/** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/internals/wasm.md). */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
 /** Passing queries that are computed together. */
 const PASSING_ROWS = 64;

@@ -22,7 +22,7 @@ import { weightDoubt } from "./weight_doubt.ts";
 
 /**
  * An exp is the operations that it takes. The other is fitted to what builds and patches of 64 and 256 keys take at
- * m = 512, n = 2048, d = dv = 64 on a software device (docs/webgpu.md): it has not been measured on hardware.
+ * m = 512, n = 2048, d = dv = 64 on a software device (docs/internals/webgpu.md): it has not been measured on hardware.
  */
 const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
 
