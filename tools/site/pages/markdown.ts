@@ -27,7 +27,7 @@ export function pageHtml(markdown: string, linkOf: LinkOf): string {
         postprocess: (html) =>
           html.replaceAll(
             "<table>",
-            '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>',
+            '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>',
           )
             .replaceAll("</table>", "</table></div>"),
       },
