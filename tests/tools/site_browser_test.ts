@@ -12,7 +12,7 @@ import {
   assertStringIncludes,
 } from "../../testing/assert.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
-import { axeSource } from "../../tools/packages/axe.ts";
+import { axe } from "../../tools/packages/axe.ts";
 import { buildSite } from "../../tools/site/build.ts";
 import { buildPages } from "../../tools/site/pages/build.ts";
 
@@ -72,7 +72,7 @@ for (const view of VIEWS) {
     fn: async () => {
       for (const path of PAGES) {
         const { page, complaints } = await open(path, view);
-        await page.evaluate(axeSource);
+        await page.evaluate(axe.source);
         const violations = await page.evaluate(
           "axe.run({ preload: false, resultTypes: ['violations'] }).then(({ violations }) => violations)",
         ) as Violation[];
