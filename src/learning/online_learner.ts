@@ -215,7 +215,7 @@ export class OnlineLearner {
   /**
    * Deletes a standing query and its optimizer state, whose numbers are overwritten at once. The engine
    * overwrites its own copy of the row when it stores the deletion, at the next read or `flush`. Keys and
-   * values that learned from the query are not changed; docs/learning.md says when no other trace is left.
+   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace is left.
    *
    * @throws {SlotError} When the slot is not live.
    */
