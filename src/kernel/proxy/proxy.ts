@@ -14,9 +14,10 @@ import { Publisher } from "../front/publisher.ts";
 import { type Asker, RouterSocket } from "../front/router_socket.ts";
 import { MessageCodec } from "../protocol/codec.ts";
 import type { Connection } from "../protocol/connection.ts";
+import type { Origin } from "../prelude/outputs.ts";
 import { createMessage, type JsonObject, type Message } from "../protocol/message.ts";
 import { CellQueue, type QueuedCell } from "./cell_queue.ts";
-import { ChildKernel, type ChildOptions } from "./child.ts";
+import { ChildKernel, type ChildOptions, type KernelOutput } from "./child.ts";
 import { COMM_TYPES, CommRelay } from "./comm_relay.ts";
 import { History } from "./history.ts";
 import { Inspection } from "./inspection.ts";
@@ -25,7 +26,7 @@ import { Questions } from "./questions.ts";
 import { stopKernel } from "./stop.ts";
 
 /** What stands behind the proxy. */
-export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onHandled">;
+export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onFailure" | "onHandled">;
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 const GRACE_MS = 1000;
@@ -46,7 +47,7 @@ export class KernelProxy implements AsyncDisposable {
   readonly #news: News;
   readonly #comms: CommRelay;
   readonly #history = new History();
-  readonly #questions: Questions;
+  #questions!: Questions;
   readonly #resources = new DisposableStack();
   readonly #ready = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<number>();
@@ -55,6 +56,7 @@ export class KernelProxy implements AsyncDisposable {
   #inspection!: Inspection;
   #stopping: Promise<void> | null = null;
   #isEnding = false;
+  #presses = 0;
 
   private constructor(connection: Connection, options: ProxyOptions) {
     const { ip, ports, key } = connection;
@@ -69,13 +71,12 @@ export class KernelProxy implements AsyncDisposable {
       new RouterSocket(ip, ports.control, codec, (...asked) => this.#take("control", ...asked)),
     );
     this.#stdin = stack.use(
-      new RouterSocket(ip, ports.stdin, codec, (message) => this.#questions.takeReply(message)),
+      new RouterSocket(ip, ports.stdin, codec, (message) => this.#questions?.takeReply(message)),
     );
     this.#publisher = stack.use(new Publisher(ip, ports.iopub, codec));
     this.#heart = stack.use(startHeart(ip, ports.hb));
     this.#news = new News(this.#publisher, this.#session);
     this.#comms = new CommRelay(this.#news);
-    this.#questions = new Questions(this.#stdin, this.#session);
   }
 
   /** Starts a kernel for a connection. Throws a `KernelError` when that is not on loopback or the kernel does not start. */
@@ -112,9 +113,11 @@ export class KernelProxy implements AsyncDisposable {
   async #begin(options: ProxyOptions): Promise<void> {
     this.#child = await ChildKernel.start({
       ...options,
-      onOutput: (message) => this.#takeOutput(message),
+      onOutput: (output, origin) => this.#takeOutput(output, origin),
+      onFailure: (content) => this.#cells.takeFailure(content),
       onHandled: (id) => this.#comms.handled(id),
     });
+    this.#questions = new Questions(this.#stdin, this.#session, this.#child.stoppedAnswer);
     this.#inspection = new Inspection(this.#child, this.#packages);
     this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
       before: () => this.#comms.settle(COMMS_MS),
@@ -183,14 +186,25 @@ export class KernelProxy implements AsyncDisposable {
     };
   }
 
-  #takeOutput(message: Message): void {
-    const { msg_type: type } = message.header;
-    this.#cells.takeOutput(message);
-    // The proxy says these itself, at the right time.
+  #takeOutput({ type, content, metadata, buffers }: KernelOutput, origin: Origin | null): void {
+    // The proxy says these itself, at the right time, and errors when all is known of them.
     if (type === "status" || type === "execute_input") return;
-    if (COMM_TYPES.has(type)) this.#comms.fromKernel(message);
-    const parent = this.#cells.running?.request ?? this.#comms.current ?? this.#cells.lastRequest;
-    this.#news.pass(message, parent);
+    if (type === "error" && origin === null) return;
+    if (COMM_TYPES.has(type)) this.#comms.fromKernel(type, content);
+    const known = this.#cells.requestOf(origin) ?? this.#comms.messageOf(origin);
+    const parent = known ?? this.#cells.running?.request ?? this.#comms.current ?? this.#cells.lastRequest;
+    this.#news.tell(type, this.#withPlaces(content), parent, { metadata, buffers });
+  }
+
+  /** Texts of errors that are shown name the places in what was written. */
+  #withPlaces(content: JsonObject): JsonObject {
+    const { text, data } = content;
+    if (typeof text === "string") return { ...content, text: this.#cells.translate(text) };
+    if (typeof data !== "object" || data === null || !("text/plain" in data)) return content;
+    const plain = data["text/plain"];
+    return typeof plain === "string" && plain.includes("attune-cell-")
+      ? { ...content, data: { ...data, "text/plain": this.#cells.translate(plain) } }
+      : content;
   }
 
   #remember({ request, parsed }: QueuedCell, count: number): void {
@@ -198,8 +212,12 @@ export class KernelProxy implements AsyncDisposable {
     if ("statements" in parsed) this.#inspection.learn(parsed);
   }
 
-  /** One stop at a time: another would hit a kernel that recovers from the first. */
+  /** One stop at a time, which hears of those that come meanwhile: another would hit a kernel that recovers from the first. */
   #stop(): Promise<void> {
+    this.#presses++;
+    const cell = this.#cells.running;
+    if (cell) cell.stops++;
+    this.#questions.giveUp();
     this.#stopping ??= this.#stopNow().finally(() => this.#stopping = null);
     return this.#stopping;
   }
@@ -207,15 +225,18 @@ export class KernelProxy implements AsyncDisposable {
   async #stopNow(): Promise<void> {
     const cell = this.#cells.running;
     if (!cell && !this.#comms.current) return;
-    if (cell) cell.isStopped = true;
-    this.#questions.giveUp();
     const isOver = async (milliseconds: number): Promise<boolean> => {
       if (cell) return await endsWithin(cell.evaluated, milliseconds);
       if (!this.#comms.current) return true;
       await new Promise((resolve) => setTimeout(resolve, milliseconds));
       return !this.#comms.current;
     };
-    const result = await stopKernel(this.#child, { isOver, hasEnd: cell !== null });
+    const result = await stopKernel(this.#child, {
+      isOver,
+      hasEnd: cell !== null,
+      presses: () => this.#presses,
+      isLast: () => (cell?.stops ?? 0) > 1,
+    });
     if (!cell) {
       await this.#child.revive();
       this.#comms.giveUp();
