@@ -9,7 +9,7 @@ const ROUNDS = 3;
 
 /** Ends all that carry a mark, where the system tells who does. */
 export async function endProcesses(mark: string): Promise<void> {
-  if (Deno.build.os !== "linux") return;
+  if (Deno.build.os !== "linux" || mark === "") return;
   // One of them may start another while they are looked for.
   for (let round = 0; round < ROUNDS; round++) {
     const found = await processesWith(mark);

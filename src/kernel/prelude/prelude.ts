@@ -14,6 +14,7 @@ import { failureOf } from "./failures.ts";
 import { registerPackages } from "./imports.ts";
 import { type DenoInternals, denoInternals } from "./internals.ts";
 import { Introspection } from "./introspection.ts";
+import { replaceKeyboard } from "./keyboard.ts";
 import { LastValues } from "./last_values.ts";
 import { Link } from "./link.ts";
 import { type Broadcast, Outputs } from "./outputs.ts";
@@ -81,7 +82,8 @@ export class Prelude {
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
     const { readLine } = replacePrompts(stoppedAnswer, (text) => write("stdout", text));
-    replaceStdio(write, readLine);
+    replaceStdio(write);
+    replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
     this.#lastValues.install();
     this.#tests.install();
     nameFrames();

@@ -1,6 +1,5 @@
 /**
- * Shows what cells write to the standard streams themselves, and answers what they read from the keyboard. The stock kernel
- * shows what comes by way of `console` alone, and has no keyboard.
+ * Shows what cells write to the standard streams themselves. The stock kernel shows what comes by way of `console` alone.
  */
 
 import fs from "node:fs";
@@ -9,13 +8,11 @@ import { syncBuiltinESMExports } from "node:module";
 
 /** Shows text. */
 export type Write = (name: "stdout" | "stderr", text: string) => void;
-/** Asks the person at the front end for a line; null where nobody can be asked. */
-export type ReadLine = () => string | null;
 
 const STREAMS = ["stdout", "stderr"] as const;
 
-/** Replaces the ways to write, and to read. */
-export function replaceStdio(write: Write, readLine: ReadLine): void {
+/** Replaces the ways to write. */
+export function replaceStdio(write: Write): void {
   const writers = STREAMS.map((name) => {
     const decoder = new TextDecoder();
     return (bytes: Uint8Array): number => {
@@ -25,7 +22,6 @@ export function replaceStdio(write: Write, readLine: ReadLine): void {
   });
   STREAMS.forEach((name, at) => replaceDeno(name, writers[at]));
   replaceNode(writers);
-  replaceStdin(readLine);
 }
 
 function replaceDeno(name: "stdout" | "stderr", writeSync: (bytes: Uint8Array) => number): void {
@@ -67,33 +63,6 @@ function replaceNode(writers: readonly ((bytes: Uint8Array) => number)[]): void 
     },
   });
   syncBuiltinESMExports();
-}
-
-/** `Deno.stdin` asks for a line when more is wanted than is left of the last one. */
-function replaceStdin(readLine: ReadLine): void {
-  let left = new Uint8Array();
-  const encoder = new TextEncoder();
-  const readSync = (target: Uint8Array): number | null => {
-    if (left.length === 0) {
-      const line = readLine();
-      if (line === null) return null;
-      left = encoder.encode(`${line}\n`);
-    }
-    const part = left.subarray(0, target.length);
-    target.set(part);
-    left = left.subarray(part.length);
-    return part.length;
-  };
-  // When the pull comes a reader waits for it: nobody is asked for what nobody wants.
-  const readable = new ReadableStream<Uint8Array>({
-    pull: (controller) => {
-      const bytes = new Uint8Array(4096), count = readSync(bytes);
-      if (count === null) controller.close();
-      else controller.enqueue(bytes.subarray(0, count));
-    },
-  }, { highWaterMark: 0 });
-  define(Deno.stdin, { readSync, read: (target: Uint8Array) => Promise.resolve(readSync(target)) });
-  Object.defineProperty(Deno.stdin, "readable", { value: readable, configurable: true });
 }
 
 function define(object: object, methods: Readonly<Record<string, unknown>>): void {

@@ -3,6 +3,7 @@
  * nobody else would end what it has started.
  */
 
+import { endProcesses, KERNEL_MARK } from "../descendants.ts";
 import { encodeLinkFrame } from "../link/frames.ts";
 
 /** What a worker is told. */
@@ -17,8 +18,9 @@ export function startWatchdog(settings: WatchdogSettings): void {
   worker.postMessage(settings);
 }
 
-/** Waits for the end of the line, and ends this process. */
+/** Waits for the end of the line, and ends this process, with all that cells have started. */
 export async function watch({ port, token }: WatchdogSettings): Promise<never> {
+  const mark = Deno.env.get(KERNEL_MARK) ?? "";
   try {
     const stream = await Deno.connect({ hostname: "127.0.0.1", port });
     await stream.write(encodeLinkFrame({ type: "watch", token }));
@@ -27,6 +29,10 @@ export async function watch({ port, token }: WatchdogSettings): Promise<never> {
   } catch {
     // As good as an end.
   }
-  Deno.kill(Deno.pid, "SIGKILL");
+  try {
+    await endProcesses(mark);
+  } finally {
+    Deno.kill(Deno.pid, "SIGKILL");
+  }
   throw new Error("watch: the process goes on");
 }

@@ -6,6 +6,7 @@
  * kernel behind it, and the other way round.
  */
 
+import { stripVTControlCharacters } from "node:util";
 import { parseCell } from "../cell/parser.ts";
 import { KernelError } from "../errors.ts";
 import type { Acceptor } from "../front/acceptor.ts";
@@ -33,6 +34,16 @@ const GRACE_MS = 1000;
 /** A cell waits so long for the messages to comms that came before it. */
 const COMMS_MS = 2000;
 
+/** What a front end is told of a kernel that did not start. */
+const WITHOUT: JsonObject = {
+  status: "ok",
+  protocol_version: "5.3",
+  implementation: "attune",
+  implementation_version: Deno.version.deno,
+  language_info: { name: "typescript", version: Deno.version.typescript, file_extension: ".ts" },
+  help_links: [],
+};
+
 /** A running kernel. */
 export class KernelProxy implements AsyncDisposable {
   /** Resolves to the exit code when a front end has ended it, or the kernel behind it has died. */
@@ -57,6 +68,9 @@ export class KernelProxy implements AsyncDisposable {
   #stopping: Promise<void> | null = null;
   #isEnding = false;
   #presses = 0;
+  /** Why there is no kernel behind; null where there is one. */
+  #reason: string | null = null;
+  #refused = 0;
 
   private constructor(connection: Connection, options: ProxyOptions) {
     const { ip, ports, key } = connection;
@@ -79,7 +93,10 @@ export class KernelProxy implements AsyncDisposable {
     this.#comms = new CommRelay(this.#news);
   }
 
-  /** Starts a kernel for a connection. Throws a `KernelError` when that is not on loopback or the kernel does not start. */
+  /**
+   * Starts a kernel for a connection. Throws a `KernelError` when that is not on loopback . Where the
+   * kernel behind does not start, every cell is told why.
+   */
   static async start(connection: Connection, options: ProxyOptions): Promise<KernelProxy> {
     if (!LOOPBACK.test(connection.ip)) {
       throw new KernelError("KernelProxy.start", `the address is ${connection.ip}, expected one of loopback`);
@@ -87,11 +104,16 @@ export class KernelProxy implements AsyncDisposable {
     const proxy = new KernelProxy(connection, options);
     try {
       await proxy.#begin(options);
-      return proxy;
     } catch (error) {
-      proxy.#resources.dispose();
-      throw error;
+      if (!(error instanceof KernelError)) {
+        proxy.#resources.dispose();
+        throw error;
+      }
+      // Who opens the notebook has to hear the reason, and hears nothing of a kernel that ends.
+      proxy.#reason = stripVTControlCharacters(error.message);
+      proxy.#ready.resolve();
     }
+    return proxy;
   }
 
   /** The number of the process behind. */
@@ -132,6 +154,7 @@ export class KernelProxy implements AsyncDisposable {
   async #take(channel: "shell" | "control", message: Message, asker: Asker): Promise<void> {
     await this.#ready.promise;
     const { msg_type: type } = message.header;
+    if (this.#reason !== null) return await this.#takeWithout(this.#reason, message, asker);
     if (type === "execute_request") return this.#cells.add(message, asker);
     if (COMM_TYPES.has(type)) return this.#comms.toKernel(message, this.#child);
     this.#news.status("busy", message);
@@ -142,6 +165,27 @@ export class KernelProxy implements AsyncDisposable {
       });
       await asker.send(reply);
     }
+    await this.#news.status("idle", message);
+    if (type === "shutdown_request") await this.#finish(0);
+  }
+
+  /** What can be said where no kernel has started. */
+  async #takeWithout(reason: string, message: Message, asker: Asker): Promise<void> {
+    const { msg_type: type } = message.header, { content } = message;
+    if (!type.endsWith("_request")) return;
+    const error = { ename: "KernelError", evalue: reason, traceback: reason.split("\n") };
+    const advice = "mend it, and restart the kernel";
+    const failure = { ...error, traceback: [...error.traceback, advice] };
+    const reply = type === "kernel_info_request"
+      ? { ...WITHOUT, banner: reason }
+      : type === "shutdown_request"
+      ? { status: "ok", restart: content.restart === true }
+      : { status: "error", ...failure, execution_count: ++this.#refused };
+    this.#news.status("busy", message);
+    if (type === "execute_request" && content.silent !== true) this.#news.tell("error", failure, message);
+    await asker.send(
+      createMessage(this.#session, type.replace("_request", "_reply"), reply, { parent: message }),
+    );
     await this.#news.status("idle", message);
     if (type === "shutdown_request") await this.#finish(0);
   }
@@ -262,7 +306,7 @@ export class KernelProxy implements AsyncDisposable {
       return;
     }
     this.#isEnding = true;
-    await this.#child.shutdown(GRACE_MS);
+    await this.#child?.shutdown(GRACE_MS);
     this.#resources.dispose();
     this.#end.resolve(code);
   }
