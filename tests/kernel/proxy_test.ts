@@ -284,15 +284,22 @@ Deno.test("proxy: permissions are what was said at the install, and cannot be ha
   const folder = await Deno.realPath(await Deno.makeTempDir());
   try {
     await Deno.writeTextFile(`${folder}/in.txt`, "inside");
-    await using kernel = await startProxy({ cwd: folder }, `--allow-read=${folder}`, "--allow-env=HOME");
+    await using kernel = await startProxy(
+      { cwd: folder },
+      ...["--allow-read", "--allow-net", "--allow-import", "--allow-env=HOME"],
+    );
     const { client } = kernel;
     const ask = async (code: string) => plain(shown((await client.execute(code)).outputs).at(-1));
     assertEquals(await ask(`Deno.readTextFileSync("${folder}/in.txt")`), '"inside"');
     for (
       const code of [
-        `Deno.readTextFileSync("/etc/hostname")`,
         `Deno.writeTextFileSync("${folder}/out.txt", "")`,
-        `await Deno.connect({ port: 1 })`,
+        `import("node:child_process").then(({ execSync }) => execSync("true"))`,
+        `await new Promise((_, reject) => {
+           const code = "try { Deno.writeTextFileSync('${folder}/out.txt', ''); } catch (error) { postMessage(String(error)) }";
+           const worker = new Worker("data:text/javascript," + encodeURIComponent(code), { type: "module" });
+           worker.onmessage = ({ data }) => { worker.terminate(); reject(new Error(data)); };
+         })`,
         `new Deno.Command("true").outputSync()`,
         `Deno.env.get("PATH")`,
       ]

@@ -8,7 +8,7 @@
 
 import type { Comm, KernelBridge } from "../../kernel/prelude/bridge.ts";
 import type { ControlSpec, ControlValue, Face, Panel } from "./panel.ts";
-import { pictureHtml, plainText } from "./picture.ts";
+import { escapeHtml, pictureHtml, plainText } from "./picture.ts";
 
 type State = Record<string, unknown>;
 
@@ -127,8 +127,14 @@ class IpywidgetsFace implements Face {
     await this.#panel.take(name, value);
   }
 
+  /** Versions 6 and 7 take the label beside a control for HTML, 8 for text; all take the one on a button for text. */
+  #labelOf({ kind, label }: ControlSpec): string {
+    const isBeside = kind === "slider" || kind === "select";
+    return isBeside && this.#dialect !== DIALECTS[8] ? escapeHtml(label) : label;
+  }
+
   #stateOf(spec: ControlSpec, value: ControlValue): State {
-    const state = { description: spec.label, disabled: false, ...this.#valueState(spec, value) };
+    const state = { description: this.#labelOf(spec), disabled: false, ...this.#valueState(spec, value) };
     switch (spec.kind) {
       case "slider":
         return {

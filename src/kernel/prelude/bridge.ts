@@ -110,6 +110,10 @@ export interface PreludeSettings {
   readonly token: string;
   /** By which the worker that watches the proxy is known there; it lets somebody in once. */
   readonly watchToken: string;
+  /** What the processes that cells start carry in their environment. */
+  readonly mark: string;
+  /** The file by which the kernel was told where to listen. */
+  readonly connectionFile: string;
   /** The type of the messages on iopub that are for the proxy alone. */
   readonly marker: string;
   /** The answer to a question that was stopped. */

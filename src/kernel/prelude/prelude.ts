@@ -72,12 +72,13 @@ export class Prelude {
 
   /** Prepares what cells find; what is taken from them last. */
   furnish(settings: PreludeSettings): void {
-    const { port, watchToken, packages, permissions, frontEnd, stoppedAnswer } = settings;
+    const { port, watchToken, mark, connectionFile, packages, permissions, frontEnd, stoppedAnswer } =
+      settings;
     Object.defineProperty(globalThis, BRIDGE, { value: Object.freeze(this.#bridge(frontEnd)) });
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
-    startWatchdog({ port, token: watchToken });
+    startWatchdog({ port, token: watchToken, mark, connectionFile });
     replaceTimers();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);

@@ -3,13 +3,17 @@
  * nobody else would end what it has started.
  */
 
-import { endProcesses, KERNEL_MARK } from "../descendants.ts";
+import { endProcesses } from "../descendants.ts";
 import { encodeLinkFrame } from "../link/frames.ts";
 
 /** What a worker is told. */
 export interface WatchdogSettings {
   readonly port: number;
   readonly token: string;
+  /** What the processes carry that end with the kernel. */
+  readonly mark: string;
+  /** The file by which the kernel was told where to listen. */
+  readonly connectionFile: string;
 }
 
 /** Starts it. */
@@ -19,8 +23,7 @@ export function startWatchdog(settings: WatchdogSettings): void {
 }
 
 /** Waits for the end of the line, and ends this process, with all that cells have started. */
-export async function watch({ port, token }: WatchdogSettings): Promise<never> {
-  const mark = Deno.env.get(KERNEL_MARK) ?? "";
+export async function watch({ port, token, mark, connectionFile }: WatchdogSettings): Promise<never> {
   try {
     const stream = await Deno.connect({ hostname: "127.0.0.1", port });
     await stream.write(encodeLinkFrame({ type: "watch", token }));
@@ -30,6 +33,7 @@ export async function watch({ port, token }: WatchdogSettings): Promise<never> {
     // As good as an end.
   }
   try {
+    await Deno.remove(connectionFile).catch(() => {});
     await endProcesses(mark);
   } finally {
     Deno.kill(Deno.pid, "SIGKILL");

@@ -44,7 +44,7 @@ const TICK_MS = 10;
 export class ChildKernel {
   /** Words to the part inside of it. */
   readonly link: LinkServer;
-  readonly #settings: Omit<PreludeSettings, "token" | "watchToken">;
+  readonly #settings: Omit<PreludeSettings, "token" | "watchToken" | "connectionFile">;
   readonly #options: ChildOptions;
   readonly #flushes = new Map<number, () => void>();
   readonly #mark = crypto.randomUUID();
@@ -61,6 +61,7 @@ export class ChildKernel {
     this.link = new LinkServer();
     this.#settings = {
       port: this.link.port,
+      mark: this.#mark,
       marker: `attune-${crypto.randomUUID()}`,
       stoppedAnswer: `attune-stopped-${crypto.randomUUID()}`,
       packages: options.packages,
@@ -216,10 +217,15 @@ export class ChildKernel {
     const folder = await Deno.makeTempDir({ prefix: "attune-" });
     try {
       const file = `${folder}/settings.json`, { hello: token, watch: watchToken } = this.link.renew();
+      const { connectionFile } = this.#process;
       // What a kernel is told to execute is heard by whoever listens to it; secrets travel in a file for this user alone.
-      await Deno.writeTextFile(file, JSON.stringify({ ...this.#settings, token, watchToken }), {
-        mode: 0o600,
-      });
+      await Deno.writeTextFile(
+        file,
+        JSON.stringify({ ...this.#settings, token, watchToken, connectionFile }),
+        {
+          mode: 0o600,
+        },
+      );
       await this.#beginWith(file);
     } finally {
       await Deno.remove(folder, { recursive: true }).catch(() => {});

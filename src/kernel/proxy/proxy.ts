@@ -76,7 +76,7 @@ export class KernelProxy implements AsyncDisposable {
     const { ip, ports, key } = connection;
     this.ended = this.#end.promise;
     this.#packages = options.packages;
-    const codec = new MessageCodec(key), stack = this.#resources;
+    const codec = new MessageCodec(key, true), stack = this.#resources;
     // Front ends connect while the kernel behind is still starting; what they ask waits.
     this.#shell = stack.use(
       new RouterSocket(ip, ports.shell, codec, (...asked) => this.#take("shell", ...asked)),
