@@ -69,10 +69,22 @@ Deno.test("cell: what cannot be read is told apart from what is not finished", (
   for (const code of ["1 + 1", "", "await x", "// a", "{a: 1}", "label: for (;;) {}"]) {
     assertEquals(unfinished(code), null, code);
   }
-  for (const code of ["const x = {", "f(", "`a ${b}", "/* a", "1 +", "class A {", "if (a) {\n b"]) {
+  for (
+    const code of [
+      "const x = {",
+      "f(",
+      "`a ${b}",
+      "/* a",
+      "1 +",
+      "class A {",
+      "if (a) {\n b",
+      "try {}",
+      "try { f() }\n",
+    ]
+  ) {
     assertEquals(unfinished(code), true, code);
   }
-  for (const code of ["let = = 3", "f)", "return 1", "const 1 = 2"]) {
+  for (const code of ["let = = 3", "f)", "return 1", "const 1 = 2", '"abc', "'abc\n", "try {} 1"]) {
     assertEquals(unfinished(code), false, code);
   }
 });
@@ -110,10 +122,10 @@ Deno.test("cell: the cursor is counted in code points, and finds what is meant",
   assertEquals(toUnits(code, 3), 4);
   assertEquals(toPoints(code, 4), 3);
   assertEquals(toUnits(code, 1000), code.length);
-  assertEquals(expressionAt(code, code.length), "live.setKey");
-  assertEquals(expressionAt("f(g(1), h(2), ", 14), "f");
-  assertEquals(expressionAt("a.b.c", 3), "a.b");
-  assertEquals(expressionAt("1 + ", 4), "");
+  assertEquals(expressionAt(code, code.length).expression, "live.setKey");
+  assertEquals(expressionAt("f(g(1), h(2), ", 14), { expression: "f", end: 1 });
+  assertEquals(expressionAt("a.b.c", 3), { expression: "a.b", end: 3 });
+  assertEquals(expressionAt("1 + ", 4).expression, "");
   assertEquals(completionAt("x = live.se", 11), { object: "live", prefix: "se" });
   assertEquals(completionAt("maybe?.na", 9), { object: "maybe", prefix: "na" });
   assertEquals(completionAt("x = li", 6), { object: null, prefix: "li" });

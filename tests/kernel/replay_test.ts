@@ -371,3 +371,75 @@ Deno.test("replay K12: what cells have started ends with the kernel", {
     });
   }
 });
+
+Deno.test("replay K10: completion after indexes, calls, texts and line ends, of paths, with types; inspection with signatures", async (t) => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(
+      `${folder}/helper.ts`,
+      "/** Adds one. */\nexport function addOne(x: number): number { return x + 1; }",
+    );
+    await using kernel = await startProxy({ cwd: folder });
+    const { client } = kernel;
+    await client.execute(`const data = [{ alpha: 1, beta: "x" }], loose = JSON.parse('[{"gamma": 1}]');
+      function f() { return new Map<string, number>() }`);
+    const complete = async (code: string) => {
+      const { content } = await client.request("complete_request", { code, cursor_pos: [...code].length });
+      return content as {
+        matches: string[];
+        cursor_start: number;
+        metadata: Record<string, { text: string; type: string }[]>;
+      };
+    };
+    // The language server takes its time to start.
+    await eventually("types", async () => (await complete(`f().`)).matches.includes("getOrInsert"), 120);
+    const cases: readonly (readonly [code: string, wanted: string])[] = [
+      ["data[0].", "alpha"],
+      ["loose[0].", "gamma"],
+      ["f().", "entries"],
+      [`"s".to`, "toUpperCase"],
+      ["data\n  .map((row) => row.alpha)\n  .fil", "filter"],
+      [`import { addOne } from "./hel`, "helper.ts"],
+      ["Deno.readTextF", "readTextFile"],
+      ["da", "data"],
+      ["const [row] = data;\nrow.be", "beta"],
+    ];
+    for (const [code, wanted] of cases) {
+      await t.step(code, async () => {
+        const { matches } = await complete(code);
+        assert(matches.some((match) => match.includes(wanted)), matches.join());
+        assert(!matches[0].startsWith("__"), matches[0]);
+      });
+    }
+    await t.step("types", async () => {
+      const { metadata } = await complete("f().");
+      const found = metadata._jupyter_types_experimental.find(({ text }) => text === "entries");
+      assertEquals(found?.type, "method");
+    });
+    const inspect = async (code: string) => {
+      const { content } = await client.request("inspect_request", {
+        code,
+        cursor_pos: code.length,
+        detail_level: 0,
+      });
+      return String((content.data as Record<string, string>)["text/plain"]);
+    };
+    await t.step("signatures of built-ins", async () => {
+      const text = await inspect("Deno.readTextFile(");
+      assert(text.includes("path: string | URL") && text.includes("Promise<string>"), text);
+      assert((await inspect("Math.max")).includes("values: number[]"));
+    });
+    await t.step("words of one's own modules", async () => {
+      await client.execute(`import { addOne } from "./helper.ts"`);
+      const text = await inspect("addOne(");
+      assert(text.includes("Adds one.") && text.includes("x: number"), text);
+    });
+    await t.step("is_complete", async () => {
+      const statusOf = async (code: string) =>
+        (await client.request("is_complete_request", { code })).content.status;
+      assertEquals([await statusOf(`"abc`), await statusOf("try {}")], ["invalid", "incomplete"]);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -42,7 +42,9 @@ const PLUGINS: readonly ParserPlugin[] = [
   "importAttributes",
 ];
 /** Of these an end that came too early is the cause, wherever they are found. */
-const UNFINISHED = /Unterminated (template|comment|string constant)|Unterminated JSX/;
+const UNFINISHED = /Unterminated (template|comment)|Unterminated JSX/;
+/** This one as well, if nothing comes after the block. */
+const HALF_TRY = /Missing catch or finally clause/;
 
 /** Reads a cell, or says what is wrong. */
 export function parseCell(code: string): ParsedCell | CellMistake {
@@ -117,6 +119,11 @@ function tryParse(code: string, jsx: boolean): { statements: SyntaxNode[] } | Ce
     const at: unknown = Reflect.get(error, "pos");
     const place = typeof at === "number" ? at : 0;
     const isAtEnd = code.slice(place).trim() === "";
-    return { text: error.message, at: place, isUnfinished: isAtEnd || UNFINISHED.test(error.message) };
+    return {
+      text: error.message,
+      at: place,
+      isUnfinished: isAtEnd || UNFINISHED.test(error.message) ||
+        HALF_TRY.test(error.message) && code.trimEnd().endsWith("}"),
+    };
   }
 }

@@ -19,6 +19,8 @@ export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permis
   /** The program and its arguments; the kernel of the running Deno unless given. */
   readonly command?: (connectionFile: string) => readonly [string, ...string[]];
   readonly cwd?: string | URL;
+  /** What it and all that it starts carry in their environment. */
+  readonly mark: string;
   /** Takes what the kernel shows, and what it belongs to; null where nobody knows. */
   readonly onOutput: (output: KernelOutput, origin: Origin | null) => void;
   /** Told of what a cell throws, as the content of an error message. */
@@ -47,7 +49,6 @@ export class ChildKernel {
   readonly #settings: Omit<PreludeSettings, "token" | "watchToken" | "connectionFile">;
   readonly #options: ChildOptions;
   readonly #flushes = new Map<number, () => void>();
-  readonly #mark = crypto.randomUUID();
   #done: { readonly id: number; readonly resolve: () => void } | null = null;
   #doneId = -1;
   #heardAt = 0;
@@ -61,7 +62,7 @@ export class ChildKernel {
     this.link = new LinkServer();
     this.#settings = {
       port: this.link.port,
-      mark: this.#mark,
+      mark: options.mark,
       marker: `attune-${crypto.randomUUID()}`,
       stoppedAnswer: `attune-stopped-${crypto.randomUUID()}`,
       packages: options.packages,
@@ -79,7 +80,7 @@ export class ChildKernel {
         ...(command ? { command } : {}),
         ...(cwd === undefined ? {} : { cwd }),
         colors: true,
-        env: { [KERNEL_MARK]: child.#mark },
+        env: { [KERNEL_MARK]: options.mark },
         onMessage: (message) => child.#take(message),
       });
       await child.#begin();
@@ -210,7 +211,7 @@ export class ChildKernel {
   /** What cells have started ends with it. */
   async #clearAway(): Promise<void> {
     this.link[Symbol.dispose]();
-    await endProcesses(this.#mark);
+    await endProcesses(this.#settings.mark);
   }
 
   async #begin(): Promise<void> {

@@ -6,6 +6,7 @@
  * kernel behind it, and the other way round.
  */
 
+import { pathToFileURL } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { parseCell } from "../cell/parser.ts";
 import { KernelError } from "../errors.ts";
@@ -20,6 +21,8 @@ import { createMessage, type JsonObject, type Message } from "../protocol/messag
 import { CellQueue, type QueuedCell } from "./cell_queue.ts";
 import { ChildKernel, type ChildOptions, type KernelOutput } from "./child.ts";
 import { COMM_TYPES, CommRelay } from "./comm_relay.ts";
+import { KERNEL_MARK } from "../descendants.ts";
+import { Language } from "../language/language.ts";
 import { History } from "./history.ts";
 import { Inspection } from "./inspection.ts";
 import { News } from "./news.ts";
@@ -27,7 +30,10 @@ import { Questions } from "./questions.ts";
 import { stopKernel } from "./stop.ts";
 
 /** What stands behind the proxy. */
-export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onFailure" | "onHandled">;
+export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onFailure" | "onHandled" | "mark"> & {
+  /** Whether the folder's configuration has imports of its own. */
+  readonly hasOwnMap?: boolean;
+};
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 const GRACE_MS = 1000;
@@ -50,6 +56,8 @@ export class KernelProxy implements AsyncDisposable {
   readonly ended: Promise<number>;
   readonly #session = crypto.randomUUID();
   readonly #packages: Readonly<Record<string, string>>;
+  readonly #language: Language;
+  readonly #mark = crypto.randomUUID();
   readonly #shell: RouterSocket;
   readonly #control: RouterSocket;
   readonly #stdin: RouterSocket;
@@ -76,6 +84,17 @@ export class KernelProxy implements AsyncDisposable {
     const { ip, ports, key } = connection;
     this.ended = this.#end.promise;
     this.#packages = options.packages;
+    this.#language = new Language({
+      root: folderAddress(options.cwd),
+      env: { [KERNEL_MARK]: this.#mark },
+      ...(Object.keys(options.packages).length > 0 && options.hasOwnMap !== true
+        ? {
+          importMap: `data:application/json,${
+            encodeURIComponent(JSON.stringify({ imports: options.packages }))
+          }`,
+        }
+        : {}),
+    });
     const codec = new MessageCodec(key, true), stack = this.#resources;
     // Front ends connect while the kernel behind is still starting; what they ask waits.
     this.#shell = stack.use(
@@ -135,12 +154,13 @@ export class KernelProxy implements AsyncDisposable {
   async #begin(options: ProxyOptions): Promise<void> {
     this.#child = await ChildKernel.start({
       ...options,
+      mark: this.#mark,
       onOutput: (output, origin) => this.#takeOutput(output, origin),
       onFailure: (content) => this.#cells.takeFailure(content),
       onHandled: (id) => this.#comms.handled(id),
     });
     this.#questions = new Questions(this.#stdin, this.#session, this.#child.stoppedAnswer);
-    this.#inspection = new Inspection(this.#child, this.#packages);
+    this.#inspection = new Inspection(this.#child, this.#packages, this.#language);
     this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
       before: () => this.#comms.settle(COMMS_MS),
       ask: (cell, prompt, isPassword) => this.#questions.ask(cell, prompt, isPassword),
@@ -253,7 +273,7 @@ export class KernelProxy implements AsyncDisposable {
 
   #remember({ request, parsed }: QueuedCell, count: number): void {
     this.#history.add(count, String(request.content.code ?? ""));
-    if ("statements" in parsed) this.#inspection.learn(parsed);
+    if ("statements" in parsed) this.#inspection.learn(String(request.content.code ?? ""), parsed);
   }
 
   /** One stop at a time, which hears of those that come meanwhile: another would hit a kernel that recovers from the first. */
@@ -306,10 +326,15 @@ export class KernelProxy implements AsyncDisposable {
       return;
     }
     this.#isEnding = true;
-    await this.#child?.shutdown(GRACE_MS);
+    await Promise.all([this.#child?.shutdown(GRACE_MS), this.#language[Symbol.asyncDispose]()]);
     this.#resources.dispose();
     this.#end.resolve(code);
   }
+}
+
+function folderAddress(folder: string | URL = Deno.cwd()): string {
+  const { href } = folder instanceof URL ? folder : pathToFileURL(folder);
+  return href.endsWith("/") ? href : `${href}/`;
 }
 
 /** A mistake in an answer is told to who asked, and ends nothing. */
