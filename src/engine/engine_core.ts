@@ -178,6 +178,14 @@ export class EngineCore {
     return this.#kept(this.#pipeline.flush(operation, plan));
   }
 
+  /**
+   * Stores the edits made so far; when the call returns, a mask function has been asked about them. Where it could not
+   * answer this rejects, and the next answer asks it again.
+   */
+  store(operation: string): Promise<void> {
+    return this.#pipeline.store(operation);
+  }
+
   /** Brings every state up to date and encodes the engine as of the call. */
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
