@@ -21,6 +21,7 @@ import type { ClientCall } from "./frames.ts";
 import type { Journal } from "./journal.ts";
 import type { SyncMode } from "./journal_database.ts";
 import type { FolderContent } from "./read_folder.ts";
+import { type Verification, verifyFolder, type VerifyOptions } from "./verify.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 /** What an edit is answered when it is on disk. */
@@ -264,6 +265,19 @@ export class DurableAttention {
     if (!snapshots) throw journal.readOnlyError(operation);
     await snapshots.take(operation);
     if (journal.failure) throw journal.failure;
+  }
+
+  /**
+   * Reads all that is on disk and says what is not as it was written: which file, which sequence number, what. It changes
+   * nothing, and the loop goes on meanwhile.
+   */
+  async verify(options: VerifyOptions = {}): Promise<Verification> {
+    const operation = "DurableAttention.verify";
+    const { core, journal, folder } = this.#parts;
+    core.checkCall(operation);
+    const { onProgress } = takeOptions(operation, options, ["onProgress"]);
+    await journal.kept();
+    return await verifyFolder(operation, folder, onProgress ? { onProgress } : {});
   }
 
   /** Sizes, versions and counted work as of now, and in `durable` what is on disk. */

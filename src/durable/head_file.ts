@@ -70,6 +70,20 @@ export function readHead(path: string): Witness | null {
   return readSlots(path).witness;
 }
 
+/** What is wrong with the slots of a witness, in words. */
+export function headSlots(path: string): string[] {
+  const bytes = bytesOf(path), wrong: string[] = [];
+  for (let slot = 0; slot < 2; slot++) {
+    const own = bytes.slice(slot * SLOT_STRIDE, slot * SLOT_STRIDE + SLOT_BYTES);
+    // One that was never written is empty.
+    if (own.length < SLOT_BYTES || own.every((byte) => byte === 0)) continue;
+    const found = crc32(own.subarray(4)), expected = new DataView(own.buffer).getUint32(0, true);
+    if (found !== expected) wrong.push(`slot ${slot} has the CRC ${found}, expected ${expected}`);
+  }
+  if (bytes.length === 0) wrong.push("file is missing or empty, expected the newest commit");
+  return wrong;
+}
+
 function readSlots(path: string): { readonly witness: Witness | null; readonly written: number } {
   let witness: Witness | null = null, written = 0;
   for (let slot = 0; slot < 2; slot++) {

@@ -34,3 +34,5 @@ export {
   type Problem,
 } from "./durability_error.ts";
 export type { SyncMode } from "./journal_database.ts";
+export type { Progress } from "./read_folder.ts";
+export type { Verification, VerifyOptions } from "./verify.ts";
