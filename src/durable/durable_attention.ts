@@ -273,11 +273,12 @@ export class DurableAttention {
    */
   async verify(options: VerifyOptions = {}): Promise<Verification> {
     const operation = "DurableAttention.verify";
-    const { core, journal, folder } = this.#parts;
+    const { core, journal, snapshots, folder } = this.#parts;
     core.checkCall(operation);
     const { onProgress } = takeOptions(operation, options, ["onProgress"]);
     await journal.kept();
-    return await verifyFolder(operation, folder, onProgress ? { onProgress } : {});
+    const verify = () => verifyFolder(operation, folder, onProgress ? { onProgress } : {});
+    return await (snapshots ? snapshots.hold(verify) : verify());
   }
 
   /** Sizes, versions and counted work as of now, and in `durable` what is on disk. */

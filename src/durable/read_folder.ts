@@ -24,6 +24,9 @@ import {
 import { decodePointer, type Pointer, snapshotFile } from "./pointer.ts";
 import { decodeRecord, hashOf, isSameHash, type JournalRecord, type Place, toHex } from "./record.ts";
 
+/** Of a snapshot whose file is not there. */
+export const MISSING = "file is missing, expected a snapshot";
+
 /** Records that are read at once. */
 const READ_AT_ONCE = 32;
 
@@ -170,7 +173,7 @@ export async function readSnapshotFile(
     throw new Damage(name, pointer.sequence, `snapshot has the checksum ${found}, expected ${expected}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new Damage(name, pointer.sequence, "file is missing, expected a snapshot");
+      throw new Damage(name, pointer.sequence, MISSING);
     }
     if (!(error instanceof AttentionError)) throw error;
     throw new Damage(name, pointer.sequence, error.message.slice(error.operation.length + 2));

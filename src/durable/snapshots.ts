@@ -41,11 +41,11 @@ export class Snapshots {
   newest: { readonly sequence: number; readonly bytes: number; readonly ms: number | null };
   longestStopMs = 0;
   failure: string | null = null;
-  /** While somebody reads old files, none is removed. */
-  holds = 0;
   readonly #config: SnapshotsConfig;
   #running: Promise<void> | null = null;
   #isStopped = false;
+  /** Those who read old files at this moment. */
+  #holds = 0;
   /** After a failure nothing is tried again before the journal has grown by as much as that. */
   #retryFrom = 0;
 
@@ -72,6 +72,16 @@ export class Snapshots {
     if (failure === null) return;
     const detail = `snapshot was not written (${failure}); the journal has all edits`;
     throw new DurabilityError(operation, "unknown", detail, { folder: path });
+  }
+
+  /** Runs what reads old files, of which none is removed meanwhile. */
+  async hold<T>(read: () => Promise<T>): Promise<T> {
+    this.#holds++;
+    try {
+      return await read();
+    } finally {
+      this.#holds--;
+    }
   }
 
   /** Ends what is running, and takes no more. */
@@ -127,7 +137,7 @@ export class Snapshots {
       try {
         database.transact(() => {
           database.addPointer(encodePointer({ ...place, checksum: written.checksum, clients, kept }));
-          if (this.holds === 0) database.removePointersBefore(previous);
+          if (this.#holds === 0) database.removePointersBefore(previous);
         });
       } catch (cause) {
         journal.stop(cause);
@@ -137,7 +147,7 @@ export class Snapshots {
       this.bytesBehind -= behind;
       this.failure = null;
       this.#retryFrom = 0;
-      if (this.holds === 0) await this.#removeBefore(previous);
+      if (this.#holds === 0) await this.#removeBefore(previous);
     } finally {
       journal.frozen = null;
     }
@@ -156,7 +166,7 @@ export class Snapshots {
   async #removeBefore(sequence: number): Promise<void> {
     const { folder, database, journal } = this.#config;
     for (const older of folder.snapshots()) if (older < sequence) folder.remove(snapshotFile(older));
-    while (!this.#isStopped && !journal.failure && this.holds === 0) {
+    while (!this.#isStopped && !journal.failure && this.#holds === 0) {
       const start = performance.now();
       try {
         let removed = 0;

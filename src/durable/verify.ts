@@ -2,7 +2,15 @@
  * Checks a durable folder without changing it: each record's CRC, the chain, that none is missing, each snapshot, the witness.
  */
 
-import { Chain, orDamage, type Progress, readSnapshotFile, recordsBehind, replay } from "./read_folder.ts";
+import {
+  Chain,
+  MISSING,
+  orDamage,
+  type Progress,
+  readSnapshotFile,
+  recordsBehind,
+  replay,
+} from "./read_folder.ts";
 import { Damage, type Problem } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
 import { HEAD_FILE, headSlots, readHead, type Witness } from "./head_file.ts";
@@ -33,11 +41,26 @@ export interface VerifyOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** How often a check begins anew when the owner has removed a snapshot that it was about to read. */
+const TRIES = 5;
+
 /** Checks all of a folder, as of one moment, while the loop turns. */
 export async function verifyFolder(
   operation: string,
   folder: Folder,
-  { onProgress = ignore }: VerifyOptions = {},
+  options: VerifyOptions = {},
+): Promise<Verification> {
+  for (let left = TRIES;; left--) {
+    const found = await verifyOnce(operation, folder, options);
+    const isMoving = found.problems.some(({ what }) => what === MISSING);
+    if (!isMoving || left === 1) return found;
+  }
+}
+
+async function verifyOnce(
+  operation: string,
+  folder: Folder,
+  { onProgress = ignore }: VerifyOptions,
 ): Promise<Verification> {
   const problems: Problem[] = [];
   const note = (error: unknown) => {
