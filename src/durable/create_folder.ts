@@ -17,26 +17,36 @@ import { HASH_BYTES } from "./record.ts";
 import { nameSnapshot, type RowsToWrite, writeSnapshot } from "./snapshot_writer.ts";
 
 /**
- * Whether a folder holds no engine, so that one may be made in it. A witness or a snapshot of edits beside an empty journal
- * says that there was one.
+ * Whether a folder holds no engine, so that one may be made in it: it has no journal, or one that was not finished, which has
+ * no record and no witness.
  *
- * @throws {Damage} When there was one.
+ * @throws {Damage} When it has no journal, but what only a finished one leaves behind.
  */
 export function isUnmade(folder: Folder): boolean {
-  const isEmpty = !folder.has(JOURNAL_FILE) || isEmptyJournal(folder);
-  if (!isEmpty) return false;
-  const later = folder.snapshots().find((sequence) => sequence > 0);
-  if (later === undefined && readHead(folder.file(HEAD_FILE)) === null) return true;
-  const what = `file is missing or empty beside ${later === undefined ? HEAD_FILE : snapshotFile(later)}`;
-  throw new Damage(JOURNAL_FILE, null, `${what}, expected a journal`);
+  if (readHead(folder.file(HEAD_FILE)) === null && isUnfinished(folder)) {
+    const later = folder.snapshots().find((sequence) => sequence > 0);
+    if (later === undefined) return true;
+    throw new Damage(
+      JOURNAL_FILE,
+      null,
+      `file is missing or empty beside ${snapshotFile(later)}, ${EXPECTED}`,
+    );
+  }
+  if (folder.has(JOURNAL_FILE) && Deno.statSync(folder.file(JOURNAL_FILE)).size > 0) return false;
+  throw new Damage(JOURNAL_FILE, null, `file is missing or empty beside ${HEAD_FILE}, ${EXPECTED}`);
 }
 
-function isEmptyJournal(folder: Folder): boolean {
-  // A file that is not empty and cannot be read is none that may be written over.
-  if (Deno.statSync(folder.file(JOURNAL_FILE)).size === 0) return true;
+const EXPECTED = "expected a journal";
+
+/** Whether nothing was ever committed to the journal but the first pointer. */
+function isUnfinished(folder: Folder): boolean {
+  if (!folder.has(JOURNAL_FILE) || Deno.statSync(folder.file(JOURNAL_FILE)).size === 0) return true;
   const database = new JournalDatabase(folder.file(JOURNAL_FILE), { readOnly: true });
   try {
-    return database.identify().kind === "empty";
+    const { kind } = database.identify();
+    if (kind !== "journal") return kind === "empty";
+    const pointers = database.pointers();
+    return pointers.length === 1 && pointers[0].sequence === 0 && database.recordsAfter(0, 1).length === 0;
   } finally {
     database.close();
   }
@@ -72,7 +82,8 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
   }
   const head = HeadFile.open(folder.file(HEAD_FILE), sync);
   try {
-    head.write({ sequence: 0, hash });
+    // Both slots.
+    for (let slot = 0; slot < 2; slot++) head.write({ sequence: 0, hash });
     head.sync();
   } finally {
     head.close();

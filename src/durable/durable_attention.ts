@@ -16,7 +16,9 @@ import { checkEdit, checkEdits, type Edit } from "../write/edits.ts";
 import type { DurableEditOptions } from "./durable_options.ts";
 import { checkClient } from "./durable_options.ts";
 import type { DurableStats } from "./durable_stats.ts";
-import type { Folder } from "./folder.ts";
+import { type Backup, backupFolder, type BackupOptions } from "./backup.ts";
+import { Damage } from "./durability_error.ts";
+import { Folder, toPath } from "./folder.ts";
 import type { ClientCall } from "./frames.ts";
 import type { Journal } from "./journal.ts";
 import type { SyncMode } from "./journal_database.ts";
@@ -279,6 +281,28 @@ export class DurableAttention {
     await journal.kept();
     const verify = () => verifyFolder(operation, folder, onProgress ? { onProgress } : {});
     return await (snapshots ? snapshots.hold(verify) : verify());
+  }
+
+  /**
+   * Copies all edits made so far to another folder, which must be empty or not exist, and checks what it copies. The loop goes on
+   * meanwhile, and so do edits, which are not in the copy.
+   *
+   * @throws {InputError} When something is in the other folder.
+   * @throws {DurabilityError} When what is on disk is not what was written.
+   */
+  async backup(target: string | URL, options: BackupOptions = {}): Promise<Backup> {
+    const operation = "DurableAttention.backup";
+    const { core, journal, snapshots, folder } = this.#parts;
+    core.checkCall(operation);
+    const { onProgress } = takeOptions(operation, options, ["onProgress"]);
+    const to = new Folder(toPath(operation, target));
+    await journal.kept();
+    const backup = () => backupFolder(operation, folder, to, onProgress);
+    try {
+      return await (snapshots ? snapshots.hold(backup) : backup());
+    } catch (error) {
+      throw error instanceof Damage ? error.toError(operation, folder.path) : error;
+    }
   }
 
   /** Sizes, versions and counted work as of now, and in `durable` what is on disk. */

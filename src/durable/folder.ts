@@ -8,6 +8,7 @@
  *     *.tmp                             a snapshot that is being written; left over, it means nothing
  */
 
+import { describe, InputError } from "../base/errors.ts";
 import { DurabilityError } from "./durability_error.ts";
 
 export const LOCK_FILE = "LOCK";
@@ -64,6 +65,13 @@ export class Folder {
   }
 }
 
+/** The path of a folder as a caller gives it. */
+export function toPath(operation: string, folder: unknown): string {
+  if (typeof folder === "string" && folder !== "") return folder;
+  if (folder instanceof URL && folder.protocol === "file:") return decodeURIComponent(folder.pathname);
+  throw new InputError(operation, `folder is ${describe(folder)}`, "a path or a file: URL");
+}
+
 /** The lock of an owner; the system drops it when the process ends, however it ends. */
 export class FolderLock {
   readonly #file: Deno.FsFile;
@@ -91,5 +99,18 @@ export class FolderLock {
   release(): void {
     this.#file.unlockSync();
     this.#file.close();
+  }
+}
+
+/** Whether an owner has a folder open. */
+export function isLocked(folder: Folder): boolean {
+  try {
+    using file = Deno.openSync(folder.file(LOCK_FILE), { read: true });
+    if (!file.tryLockSync(false)) return true;
+    file.unlockSync();
+    return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

@@ -23,6 +23,10 @@
  * @module
  */
 
+/*
+ * As a program: `deno run -A jsr:@attune/attention/durable inspect|verify|backup|compact FOLDER`, see `cli.ts`.
+ */
+
 export { openDurable } from "./open_durable.ts";
 export { DurableAttention, type DurableAttentionStats, type DurableEdit } from "./durable_attention.ts";
 export type { DurableEditOptions, DurableOptions } from "./durable_options.ts";
@@ -34,5 +38,11 @@ export {
   type Problem,
 } from "./durability_error.ts";
 export type { SyncMode } from "./journal_database.ts";
+export type { Backup, BackupOptions } from "./backup.ts";
 export type { Progress } from "./read_folder.ts";
 export type { Verification, VerifyOptions } from "./verify.ts";
+
+if (import.meta.main) {
+  const { main } = await import("./cli.ts");
+  Deno.exitCode = await main(Deno.args);
+}

@@ -3,7 +3,7 @@
  * it whose edits go to its journal.
  */
 
-import { describe, InputError } from "../base/errors.ts";
+import { InputError } from "../base/errors.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { LoadProblem } from "../engine/options.ts";
 import { type MaskFunction, toMask } from "../write/mask.ts";
@@ -12,7 +12,7 @@ import { createFolder, isUnmade } from "./create_folder.ts";
 import { Damage, DurabilityError } from "./durability_error.ts";
 import { type DurableAttention, toDurable } from "./durable_attention.ts";
 import { checkSame, type DurableOptions, type DurableProblem, toDurableProblem } from "./durable_options.ts";
-import { Folder, FolderLock } from "./folder.ts";
+import { Folder, FolderLock, toPath } from "./folder.ts";
 import { HEAD_FILE, HeadFile } from "./head_file.ts";
 import type { Image } from "./image.ts";
 import { Journal } from "./journal.ts";
@@ -191,12 +191,6 @@ function askUnsaid(operation: string, image: Image, mask: MaskFunction): void {
 
 function noEngine(operation: string, folder: Folder): InputError {
   return new InputError(operation, `${folder.path} holds no engine`, "one, or the option create");
-}
-
-function toPath(operation: string, folder: unknown): string {
-  if (typeof folder === "string" && folder !== "") return folder;
-  if (folder instanceof URL && folder.protocol === "file:") return decodeURIComponent(folder.pathname);
-  throw new InputError(operation, `folder is ${describe(folder)}`, "a path or a file: URL");
 }
 
 /** Closes what was opened, the last first, whatever fails meanwhile. */

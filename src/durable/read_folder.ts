@@ -27,6 +27,9 @@ import { decodeRecord, hashOf, isSameHash, type JournalRecord, type Place, toHex
 /** Of a snapshot whose file is not there. */
 export const MISSING = "file is missing, expected a snapshot";
 
+/** Of a folder whose witness is gone: nobody knows what its journal should have. */
+export const NO_HEAD = "file is missing or cannot be read, expected the newest commit";
+
 /** Records that are read at once. */
 const READ_AT_ONCE = 32;
 
@@ -109,6 +112,7 @@ async function readAll(
   database: JournalDatabase,
   witness: Witness | null,
 ): Promise<FolderContent> {
+  if (!witness) throw new Damage(HEAD_FILE, null, NO_HEAD);
   const { pointer, snapshot, bytes, damage } = await readSnapshot(operation, folder, database);
   const image = new Image(snapshot, pointer);
   const chain = new Chain(pointer, witness);
