@@ -39,6 +39,7 @@ export async function compactFolder(
   const lock = FolderLock.take(operation, folder);
   try {
     const bytesBefore = bytesOf(folder);
+    let sequence: number;
     const database = await orDamage(() => Promise.resolve(openJournal(folder, { readOnly: false })));
     try {
       const { image, place, damage } = await orDamage(() => readFolder(operation, folder, database));
@@ -64,16 +65,17 @@ export async function compactFolder(
           removed = database.removeRecords(place.sequence, REMOVED_AT_ONCE);
         });
       } while (removed === REMOVED_AT_ONCE);
-      database.vacuum();
+      database.giveBackPages();
       database.checkpoint();
       const head = HeadFile.open(folder.file(HEAD_FILE), "full");
       head.write(place);
       head.sync();
       head.close();
-      return { sequence: place.sequence, bytesBefore, bytesAfter: bytesOf(folder) };
+      sequence = place.sequence;
     } finally {
       database.close();
     }
+    return { sequence, bytesBefore, bytesAfter: bytesOf(folder) };
   } finally {
     lock.release();
   }

@@ -41,6 +41,8 @@ export class JournalDatabase {
     this.#database = new DatabaseSync(path, { readOnly, timeout: WAIT_MS });
     try {
       if (readOnly) return;
+      // Free pages can be given back without VACUUM, which needs more than permission for the folder.
+      if (this.identify().kind === "empty") this.#run("PRAGMA auto_vacuum = INCREMENTAL");
       this.#run("PRAGMA journal_mode = WAL");
       this.#run(`PRAGMA synchronous = ${sync === "full" ? "FULL" : "NORMAL"}`);
       this.#run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
@@ -137,8 +139,8 @@ export class JournalDatabase {
   }
 
   /** Gives back the file's free pages. */
-  vacuum(): void {
-    this.#run("VACUUM");
+  giveBackPages(): void {
+    this.#run("PRAGMA incremental_vacuum");
   }
 
   close(): void {
