@@ -33,11 +33,11 @@ export async function compactFolder(
   folder: Folder,
   onProgress: (progress: Progress) => void,
 ): Promise<Compaction> {
-  if (folder.names().length === 0 || isUnmade(folder)) {
-    throw new Damage("journal.db", null, "file is missing or empty, expected a journal");
-  }
+  const empty = new Damage("journal.db", null, "file is missing or empty, expected a journal");
+  if (folder.names().length === 0) throw empty;
   const lock = FolderLock.take(operation, folder);
   try {
+    if (isUnmade(folder)) throw empty;
     const bytesBefore = bytesOf(folder);
     let sequence: number;
     const database = await orDamage(() => Promise.resolve(openJournal(folder, { readOnly: false })));

@@ -17,7 +17,7 @@ import { HASH_BYTES } from "./record.ts";
 import { nameSnapshot, type RowsToWrite, writeSnapshot } from "./snapshot_writer.ts";
 
 /**
- * Whether a folder holds no engine, so that one may be made in it: it has no journal, or one that was not finished, which has
+ * Whether a folder that is one's own holds no engine, so that one may be made in it: it has no journal, or one that was not finished, which has
  * no record and no witness.
  *
  * @throws {Damage} When it has no journal, but what only a finished one leaves behind.
@@ -41,7 +41,8 @@ const EXPECTED = "expected a journal";
 /** Whether nothing was ever committed to the journal but the first pointer. */
 function isUnfinished(folder: Folder): boolean {
   if (!folder.has(JOURNAL_FILE) || Deno.statSync(folder.file(JOURNAL_FILE)).size === 0) return true;
-  const database = new JournalDatabase(folder.file(JOURNAL_FILE), { readOnly: true });
+  // Not read-only: SQLite may have to take back a transaction that was not finished.
+  const database = new JournalDatabase(folder.file(JOURNAL_FILE), { readOnly: false });
   try {
     const { kind } = database.identify();
     if (kind !== "journal") return kind === "empty";
