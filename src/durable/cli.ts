@@ -7,7 +7,7 @@
 import { AttentionError } from "../base/errors.ts";
 import { type Backup, backupFolder } from "./backup.ts";
 import { compactFolder, type Compaction } from "./compact.ts";
-import { Damage } from "./durability_error.ts";
+import { toDurabilityError } from "./store_errors.ts";
 import { Folder } from "./folder.ts";
 import { inspectFolder, type Inspection } from "./inspect.ts";
 import type { Progress } from "./read_folder.ts";
@@ -56,7 +56,7 @@ export async function main(args: readonly string[]): Promise<number> {
     console.log(isJson ? JSON.stringify(json) : text);
     return code;
   } catch (error) {
-    const known = error instanceof Damage ? error.toError(command, folder) : error;
+    const known = toDurabilityError(command, folder, error);
     if (!(known instanceof AttentionError)) throw error;
     if (isJson) console.log(JSON.stringify({ error: known.message, ...known }));
     else console.error(known.message);

@@ -17,7 +17,7 @@ import type { DurableEditOptions } from "./durable_options.ts";
 import { checkClient } from "./durable_options.ts";
 import type { DurableStats } from "./durable_stats.ts";
 import { type Backup, backupFolder, type BackupOptions } from "./backup.ts";
-import { Damage } from "./durability_error.ts";
+import { toDurabilityError } from "./store_errors.ts";
 import { Folder, toPath } from "./folder.ts";
 import type { ClientCall } from "./frames.ts";
 import type { Journal } from "./journal.ts";
@@ -301,7 +301,7 @@ export class DurableAttention {
     try {
       return await (snapshots ? snapshots.hold(backup) : backup());
     } catch (error) {
-      throw error instanceof Damage ? error.toError(operation, folder.path) : error;
+      throw toDurabilityError(operation, folder.path, error);
     }
   }
 

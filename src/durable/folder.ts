@@ -83,7 +83,7 @@ export class FolderLock {
   /** @throws {DurabilityError} When somebody else owns the folder. */
   static take(operation: string, folder: Folder): FolderLock {
     const path = folder.file(LOCK_FILE);
-    const file = Deno.openSync(path, { create: true, read: true, write: true });
+    const file = openLock(operation, folder, path);
     if (!file.tryLockSync(true)) {
       file.close();
       const owner = Deno.readTextFileSync(path).trim();
@@ -99,6 +99,19 @@ export class FolderLock {
   release(): void {
     this.#file.unlockSync();
     this.#file.close();
+  }
+}
+
+function openLock(operation: string, folder: Folder, path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { create: true, read: true, write: true });
+  } catch (cause) {
+    const isReadOnly = cause instanceof Deno.errors.PermissionDenied ||
+      (cause instanceof Error && "code" in cause && cause.code === "EROFS");
+    if (!isReadOnly) throw cause;
+    const detail =
+      `${folder.path} cannot be written (${cause.message}), expected the right to, or the option readOnly`;
+    throw new DurabilityError(operation, "read-only", detail, { folder: folder.path, cause });
   }
 }
 

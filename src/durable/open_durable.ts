@@ -10,6 +10,7 @@ import { type MaskFunction, toMask } from "../write/mask.ts";
 import { toBias } from "../write/mask_input.ts";
 import { createFolder, isUnmade } from "./create_folder.ts";
 import { Damage, DurabilityError } from "./durability_error.ts";
+import { toDurabilityError } from "./store_errors.ts";
 import { type DurableAttention, toDurable } from "./durable_attention.ts";
 import { checkSame, type DurableOptions, type DurableProblem, toDurableProblem } from "./durable_options.ts";
 import { Folder, FolderLock, toPath } from "./folder.ts";
@@ -68,7 +69,7 @@ export async function openDurable(
       ? await openReadOnly(operation, place, problem, start)
       : await openOwned(operation, place, problem, start);
   } catch (error) {
-    throw error instanceof Damage ? error.toError(operation, place.path) : error;
+    throw toDurabilityError(operation, place.path, error);
   }
 }
 
@@ -92,6 +93,9 @@ async function openOwned(
     const database = await orDamage(() => Promise.resolve(openJournal(folder, { readOnly: false, sync })));
     opened.push(database);
     const content = await orDamage(() => readFolder(operation, folder, database));
+    // A process that was killed, or whose sync failed, may have left commits that are not on disk yet: before anybody is told
+    // of them they are written once more, and synced.
+    database.checkpoint();
     const head = HeadFile.open(folder.file(HEAD_FILE), sync);
     opened.push(head);
     head.write(content.place);

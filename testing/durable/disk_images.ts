@@ -1,6 +1,6 @@
 // What a disk may hold after a power failure: what was synced for certain, and of the rest any part.
 
-import { Random } from "../random.ts";
+import type { Random } from "../random.ts";
 import type { DiskEvent } from "./strace_log.ts";
 
 /**
