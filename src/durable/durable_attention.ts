@@ -12,6 +12,8 @@ import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "../engine/
 import { toFace } from "../engine/create_engine.ts";
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import type { EngineCore } from "../engine/engine_core.ts";
+import type { LearnerOptions } from "../learning/learner_options.ts";
+import type { OnlineLearner } from "../learning/online_learner.ts";
 import { checkEdit, checkEdits, type Edit } from "../write/edits.ts";
 import type { DurableEditOptions } from "./durable_options.ts";
 import { checkClient } from "./durable_options.ts";
@@ -77,6 +79,14 @@ export class DurableAttention {
     this.#parts = parts;
     this.#live = toFace(parts.core);
     parts.core.faceOf(this);
+  }
+
+  /**
+   * This engine as a `DynamicAttention`, for all that takes one. Its edits are in the journal, too, and what it answers waits for
+   * the commit; its `dispose` leaves the folder open.
+   */
+  get engine(): DynamicAttention {
+    return this.#live;
   }
 
   /**
@@ -303,6 +313,24 @@ export class DurableAttention {
     } catch (error) {
       throw toDurabilityError(operation, folder.path, error);
     }
+  }
+
+  /**
+   * A learner over this engine, whose states of the optimizer and counters are in the journal, in one transaction with the rows
+   * that a step has changed: opened anew, it goes on where it was. A step resolves when it is on disk.
+   *
+   * @param options As for `OnlineLearner`. Functions are not on disk.
+   * @throws {InputError} When loss or optimizer are others than those with which it has learned before.
+   * @throws {DurabilityError} When the folder was opened to look at only.
+   */
+  async learner(options: LearnerOptions = {}): Promise<OnlineLearner> {
+    const operation = "DurableAttention.learner";
+    const { core, journal } = this.#parts;
+    core.checkCall(operation);
+    if (journal.isReadOnly) throw journal.readOnlyError(operation);
+    const { openLearner } = await import("./durable_learner.ts");
+    core.checkCall(operation);
+    return openLearner(operation, this.#live, journal, options);
   }
 
   /** Sizes, versions and counted work as of now, and in `durable` what is on disk. */

@@ -11,6 +11,7 @@ import type { SavedMask } from "../store/snapshot.ts";
 import { Clients } from "./clients.ts";
 import type { ClientCall, FrameVisitor } from "./frames.ts";
 import type { Pointer } from "./pointer.ts";
+import { forgetKeyStates, forgetQueryState } from "./kept_states.ts";
 import { SaidBias } from "./said_bias.ts";
 
 /** Rows of one kind, by slot. */
@@ -123,6 +124,7 @@ export class Image implements FrameVisitor {
 
   deleteKey(slot: number): void {
     this.keys.delete(slot);
+    forgetKeyStates(this.besides, slot);
   }
 
   writeQuery(slot: number, row: Float32Array): void {
@@ -136,6 +138,7 @@ export class Image implements FrameVisitor {
 
   deleteQuery(slot: number): void {
     this.queries.delete(slot);
+    forgetQueryState(this.besides, slot);
   }
 
   saidOfQuery(query: number, start: number, bias: Float32Array): void {

@@ -18,6 +18,7 @@ import type { FrozenEngine } from "./frozen_rows.ts";
 import type { HeadFile } from "./head_file.ts";
 import { type JournalDatabase, sqliteFault } from "./journal_database.ts";
 import { encodeRecord, hashOf, type Place } from "./record.ts";
+import { forgetKeyStates, forgetQueryState } from "./kept_states.ts";
 import type { SaidBias } from "./said_bias.ts";
 
 /** Records of about this size are read and checked at once. */
@@ -81,6 +82,7 @@ export class Journal implements EditJournal {
   /** The call that the next batch is. */
   #call: ClientCall | null = null;
   #slots: number[] = [];
+  readonly #later: (() => void)[] = [];
 
   constructor({ folder, store, place, clients, said, besides }: JournalConfig) {
     this.#folder = folder;
@@ -127,6 +129,9 @@ export class Journal implements EditJournal {
   begin(operation: string): void {
     this.check(operation);
     if (!this.#store) throw this.readOnlyError(operation);
+    // Before the edits, so that what is kept with those before is in one transaction with them.
+    if (this.#frames.bytes > MOST_WAITING) this.commit();
+    this.check(operation);
     this.#endSaid();
     this.#frames.beginEdits(this.#call);
     this.#slots = [];
@@ -135,27 +140,27 @@ export class Journal implements EditJournal {
   note(edit: CheckedEdit, slot: number, layer: EditTarget): void {
     this.frozen?.keepBefore(edit, slot);
     this.#frames.edit(edit, slot, layer);
-    if (edit.kind === "insertKey") this.#lateReset.push([true, slot]);
-    else if (edit.kind === "insertQuery") this.#lateReset.push([false, slot]);
+    this.#noteLater(edit.kind, slot);
     if (this.#call) this.#slots.push(slot);
   }
 
-  /** Slots into which the batch inserts: nothing was said of their rows. */
-  readonly #lateReset: [isKey: boolean, slot: number][] = [];
+  /** What the batch changes beside rows, once it is performed: of a row that is another one nothing was said, or is kept. */
+  #noteLater(kind: CheckedEdit["kind"], slot: number): void {
+    if (kind === "insertKey") this.#later.push(() => this.said?.resetKey(slot));
+    if (kind === "insertQuery") this.#later.push(() => this.said?.resetQuery(slot));
+    if (kind === "deleteKey") this.#later.push(() => forgetKeyStates(this.besides, slot));
+    if (kind === "deleteQuery") this.#later.push(() => forgetQueryState(this.besides, slot));
+  }
 
   end(isPerformed: boolean): void {
-    const inserted = this.#lateReset.splice(0);
+    const later = this.#later.splice(0);
     if (!isPerformed) return this.#frames.abandon();
     this.#frames.endEdits();
     this.#sequence++;
     if (this.#call) this.clients.note(this.#call, { sequence: this.#sequence, slots: this.#slots });
-    for (const [isKey, slot] of inserted) {
-      if (isKey) this.said?.resetKey(slot);
-      else this.said?.resetQuery(slot);
-    }
+    for (const change of later) change();
     this.#asksMask = this.said !== null;
     this.#schedule();
-    if (this.#frames.bytes > MOST_WAITING) this.commit();
   }
 
   /** Runs one batch of edits as this call of a client. */
