@@ -134,7 +134,9 @@ function meanOf(
   valueDim: number,
 ): { mean: number[]; doubt: number } {
   let largest: CarefulScore | null = null;
-  for (const s of scores) if (s && (!largest || s.high - largest.high + (s.low - largest.low) > 0)) largest = s;
+  for (const s of scores) {
+    if (s && (!largest || s.high - largest.high + (s.low - largest.low) > 0)) largest = s;
+  }
   const mean = new Array<number>(valueDim).fill(0), sizes = new Array<number>(valueDim).fill(0);
   if (!largest) return { mean, doubt: 0 };
   let total = 0;

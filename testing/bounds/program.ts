@@ -27,7 +27,11 @@ export interface BoundProgram {
 
 /** One step; `at` names the row whose number it is, modulo how many there are. */
 export type Step =
-  | { readonly kind: "setKey" | "setValue" | "setQuery"; readonly at: number; readonly row: readonly number[] }
+  | {
+    readonly kind: "setKey" | "setValue" | "setQuery";
+    readonly at: number;
+    readonly row: readonly number[];
+  }
   | {
     readonly kind: "addToKey" | "addToValue";
     readonly at: number;

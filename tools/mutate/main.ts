@@ -1,16 +1,19 @@
 // `deno task mutate`: changes one thing at a time in the sources, in a copy of the tree, and tells which changes no test
 // notices. A survivor is a test that is missing, code that does nothing, or a change of cost alone.
 
-import { findTestFiles } from "../test/test_files.ts";
+import { findTestFiles, type TestFile } from "../test/test_files.ts";
 import { HELP, parseArguments } from "./arguments.ts";
+import { type Baseline, Baselines } from "./baseline.ts";
 import { ImportGraph } from "./reach.ts";
 import { mutantText, summary, verdictLine } from "./report.ts";
-import { drawMutants, findMutants } from "./sources.ts";
+import { drawMutants, findMutants, type Mutant } from "./sources.ts";
 import { listTree, TreeCopy } from "./tree_copy.ts";
-import { Trials, type Verdict } from "./trial.ts";
+import { needsDevice, Trials, type Verdict } from "./trial.ts";
 
 /** Mutants that are tried unless told otherwise. */
 const USUAL_COUNT = 50;
+/** Tests that judge what a graphics device computes; others that load its sources only pass by. */
+const WITH_DEVICE = /^tests\/(backends|engine)\//;
 const ROOT = new URL("../../", import.meta.url);
 
 if (import.meta.main) Deno.exit(await main(Deno.args, ROOT));
@@ -37,7 +40,7 @@ export async function main(args: readonly string[], root: URL): Promise<number> 
 }
 
 async function tryAll(
-  mutants: Parameters<Trials["try"]>[0][],
+  mutants: readonly Mutant[],
   root: URL,
   paths: readonly string[],
   { jobs, limitSeconds }: { readonly jobs: number; readonly limitSeconds: number },
@@ -50,22 +53,39 @@ async function tryAll(
   const copyTree = async () => copies.use(await TreeCopy.of(root, paths));
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
-  const trials = new Trials(tests, graph, await copyTree(), limitSeconds, interruption.signal);
+  Deno.addSignalListener("SIGINT", interrupt);
+  copies.defer(() => Deno.removeSignalListener("SIGINT", interrupt));
+  const { signal } = interruption;
+  const file = new URL("report/mutate-baseline.json", root);
+  const baselines = await Baselines.open(await copyTree(), graph, file, limitSeconds, signal);
+  const measured = new Map<boolean, Baseline[]>();
+  for (const device of new Set(mutants.map(({ path }) => needsDevice(path)))) {
+    const reaching = testsThatReach(mutants.filter(({ path }) => needsDevice(path) === device), tests, graph);
+    const wanted = device ? reaching.filter(({ name }) => WITH_DEVICE.test(name)) : reaching;
+    console.log(`${wanted.length} tests reach them${device ? " and use the device" : ""}`);
+    measured.set(device, await baselines.measure(wanted, device, jobs));
+  }
+  const trials = new Trials((device) => measured.get(device)!, graph, limitSeconds, signal);
   const verdicts: Verdict[] = [];
   const waiting = mutants.values();
-  Deno.addSignalListener("SIGINT", interrupt);
-  try {
-    await Promise.all(Array.from({ length: jobs }, async () => {
-      const copy = await copyTree();
-      for (const mutant of waiting) {
-        const verdict = await trials.try(mutant, copy);
-        if (interruption.signal.aborted) return;
-        console.log(verdictLine(verdict));
-        verdicts.push(verdict);
-      }
-    }));
-  } finally {
-    Deno.removeSignalListener("SIGINT", interrupt);
-  }
+  await Promise.all(Array.from({ length: jobs }, async () => {
+    const copy = await copyTree();
+    for (const mutant of waiting) {
+      if (signal.aborted) return;
+      const verdict = await trials.try(mutant, copy);
+      if (signal.aborted) return;
+      console.log(verdictLine(verdict));
+      verdicts.push(verdict);
+    }
+  }));
   return verdicts;
+}
+
+function testsThatReach(
+  mutants: readonly Mutant[],
+  tests: readonly TestFile[],
+  graph: ImportGraph,
+): TestFile[] {
+  const distances = [...new Set(mutants.map(({ path }) => path))].map((path) => graph.distancesTo(path));
+  return tests.filter(({ name }) => distances.some((to) => to.has(name)));
 }

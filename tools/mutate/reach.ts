@@ -7,10 +7,12 @@ interface Dependency {
 /** Modules and what imports them when it runs, types left out. */
 export class ImportGraph {
   readonly #importers = new Map<string, string[]>();
+  readonly #imports = new Map<string, string[]>();
 
   private constructor(arrows: readonly (readonly [from: string, to: string])[]) {
     for (const [from, to] of arrows) {
       this.#importers.set(to, [...this.#importers.get(to) ?? [], from]);
+      this.#imports.set(from, [...this.#imports.get(from) ?? [], to]);
     }
   }
 
@@ -45,12 +47,22 @@ export class ImportGraph {
 
   /** Every module that reaches `path`, with the length of the shortest chain of imports. */
   distancesTo(path: string): Map<string, number> {
-    const distances = new Map([[path, 0]]);
-    for (const [near, distance] of distances) {
-      for (const importer of this.#importers.get(near) ?? []) {
-        if (!distances.has(importer)) distances.set(importer, distance + 1);
-      }
-    }
-    return distances;
+    return distancesOver(this.#importers, path);
   }
+
+  /** Every module that `path` loads, itself included. */
+  reachedFrom(path: string): string[] {
+    return [...distancesOver(this.#imports, path).keys()];
+  }
+}
+
+/** Steps from `start` along the arrows of a graph, to whatever can be reached. */
+function distancesOver(arrows: ReadonlyMap<string, readonly string[]>, start: string): Map<string, number> {
+  const distances = new Map([[start, 0]]);
+  for (const [near, distance] of distances) {
+    for (const next of arrows.get(near) ?? []) {
+      if (!distances.has(next)) distances.set(next, distance + 1);
+    }
+  }
+  return distances;
 }

@@ -8,7 +8,9 @@ const WIDTH = 70;
 /** The line of one mutant. */
 export function verdictLine(verdict: Verdict): string {
   const { killer, failure, run, reaching, seconds } = verdict;
-  const end = killer === null ? `SURVIVED ${run} of ${reaching} tests` : `killed by ${killer}: ${failure}`;
+  const end = killer === null
+    ? `SURVIVED ${run} of ${reaching} tests that run the line`
+    : `killed by ${killer}: ${failure}`;
   return `${seconds.toFixed(1).padStart(6)} s  ${mutantText(verdict)}  ${end}`;
 }
 
