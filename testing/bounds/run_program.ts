@@ -14,10 +14,17 @@ import type { BoundProgram, Step } from "./program.ts";
 export interface Violation {
   /** The number of the step. */
   readonly step: number;
-  readonly promise: "bound" | "error limit" | "accuracy";
+  readonly promise: "bound" | "bound, but for the rounding of scores" | "error limit" | "accuracy";
   /** What it was, and what it may have been. */
   readonly found: number;
   readonly allowed: number;
+}
+
+/** How near a program came to breaking a promise. */
+export interface Nearest {
+  readonly bound: number;
+  readonly slack: number;
+  readonly accuracy: number;
 }
 
 /** What was seen of a program. */
@@ -25,8 +32,11 @@ export interface Sighting {
   readonly edits: number;
   /** Rows that were held against a bound. */
   readonly rows: number;
-  /** The largest distance over bound, and the largest error over what is allowed. */
-  readonly nearest: { readonly bound: number; readonly accuracy: number };
+  /**
+   * The largest distance over bound, the least that was left between them in roundings of the row, and the largest error
+   * over what is allowed.
+   */
+  readonly nearest: Nearest;
   readonly violations: readonly Violation[];
   /** Bound over distance of rows with something pending, and with nothing pending. */
   readonly looseness: { readonly pending: readonly number[]; readonly settled: readonly number[] };
@@ -34,6 +44,8 @@ export interface Sighting {
 
 /** Half the gap between 1 and the next float32, and the smallest float32. */
 const ROUNDING = 2 ** -24, SMALLEST = 2 ** -149;
+/** The option `tolerance` of engines that keep the promise of accuracy. */
+const USUAL_TOLERANCE = 1e-8;
 /** Runs of float32 with stochastic rounding, where rounding to nearest may have been lucky. */
 const RUNS = 8;
 /** Below that a distance is rounding, of which nobody asks how loose its bound is. */
@@ -52,7 +64,7 @@ class ProgramRun {
   #live: DynamicAttention;
   #edits = 0;
   #rows = 0;
-  readonly #nearest = { bound: 0, accuracy: 0 };
+  readonly #nearest = { bound: 0, slack: Infinity, accuracy: 0 };
   readonly #violations: Violation[] = [];
   readonly #looseness = { pending: [] as number[], settled: [] as number[] };
 
@@ -172,14 +184,18 @@ class ProgramRun {
     const careful = carefulAttention(question);
     rowsOf(output).forEach((row, i) => {
       const bound = bounds[i];
-      const { distance, isWithin } = judge(question, careful, i, row, bound);
+      const { distance, isWithin, isOfScores } = judge(question, careful, i, row, bound);
       this.#rows++;
       if (!isWithin) {
-        this.#violations.push({ step: at, promise: "bound", found: distance, allowed: bound });
-        this.#nearest.bound = Infinity;
-        return;
+        const promise = isOfScores ? "bound, but for the rounding of scores" : "bound";
+        this.#violations.push({ step: at, promise, found: distance, allowed: bound });
+        if (isOfScores) return;
       }
-      if (distance > 0) this.#nearest.bound = Math.max(this.#nearest.bound, distance / bound);
+      if (distance > 0) {
+        this.#nearest.bound = Math.max(this.#nearest.bound, distance / bound);
+        const slack = (bound - distance) / (ROUNDING * Math.hypot(...row) + SMALLEST);
+        this.#nearest.slack = Math.min(this.#nearest.slack, slack);
+      }
       if (distance > NOTABLE) {
         (pending > 0 ? this.#looseness.pending : this.#looseness.settled).push(bound / distance);
       }
@@ -210,6 +226,8 @@ class ProgramRun {
     const rows = rowsOf(await this.#live.read(slots));
     const question = this.#model.standing(slots);
     const { found, allowed } = accuracyOf(rows, question);
+    // A larger tolerance asks for less.
+    if (this.#program.tolerance > USUAL_TOLERANCE) return;
     if (found > 0) this.#nearest.accuracy = Math.max(this.#nearest.accuracy, found / allowed);
     if (!(found <= allowed)) this.#violations.push({ step: at, promise: "accuracy", found, allowed });
   }
