@@ -27,7 +27,7 @@ export interface SearchResult {
   readonly broken: readonly { readonly program: BoundProgram; readonly violation: Violation }[];
   /** How often each promise was broken. */
   readonly counts: Readonly<Partial<Record<Violation["promise"], number>>>;
-  /** Bound over distance in the median, where keys were pending and where none was. */
+  /** Bound over distance in the median of drawn programs, where keys were pending and where none was. */
   readonly looseness: { readonly pending: number; readonly settled: number };
 }
 
@@ -52,17 +52,17 @@ export async function searchBounds(options: SearchOptions): Promise<SearchResult
   for (let round = 0; tally.edits < options.edits; round++) {
     const aim = AIMS[round % AIMS.length];
     let best: BoundProgram | null = null, height = -Infinity;
-    const consider = async (program: BoundProgram) => {
+    const consider = async (program: BoundProgram, isDrawn: boolean) => {
       const sighting = await runProgram(program);
-      tally.add(program, sighting);
+      tally.add(program, sighting, isDrawn);
       if (!(aim(sighting.nearest) >= height)) return;
       [best, height] = [program, aim(sighting.nearest)];
     };
     for (let drawn = 0; drawn < DRAWN && tally.edits < options.edits; drawn++) {
-      await consider(drawProgram(random, options.profile, options.backend, options.others));
+      await consider(drawProgram(random, options.profile, options.backend, options.others), true);
     }
     for (let step = 0; step < CLIMB && tally.edits < options.edits; step++) {
-      await consider(varyProgram(best!, random, options.profile));
+      await consider(varyProgram(best!, random, options.profile), false);
     }
   }
   return tally.result();
@@ -78,7 +78,11 @@ class Tally {
   readonly #counts: Partial<Record<Violation["promise"], number>> = {};
   readonly #ratios = { pending: [] as number[], settled: [] as number[] };
 
-  add(program: BoundProgram, { edits, rows, nearest, violations, looseness }: Sighting): void {
+  add(
+    program: BoundProgram,
+    { edits, rows, nearest, violations, looseness }: Sighting,
+    isDrawn: boolean,
+  ): void {
     // A program without an edit takes its time, too.
     this.edits += Math.max(1, edits);
     this.#programs++;
@@ -89,7 +93,8 @@ class Tally {
       accuracy: Math.max(this.#nearest.accuracy, nearest.accuracy),
     };
     for (const kind of ["pending", "settled"] as const) {
-      if (this.#ratios[kind].length < MOST_RATIOS) this.#ratios[kind].push(...looseness[kind]);
+      // A climb goes to where they are tight.
+      if (isDrawn && this.#ratios[kind].length < MOST_RATIOS) this.#ratios[kind].push(...looseness[kind]);
     }
     for (const [at, violation] of violations.entries()) {
       const { promise } = violation;
