@@ -81,9 +81,6 @@ export class Baselines {
         found.push(await this.#measureOne(test, device));
       }
     }));
-    if (this.#signal.aborted) return found;
-    await Deno.mkdir(new URL(".", this.#file), { recursive: true });
-    await Deno.writeTextFile(this.#file, JSON.stringify(this.#kept));
     return found;
   }
 
@@ -103,13 +100,19 @@ export class Baselines {
         const isGreen = failure === null && (countsIn(output)?.passed ?? 0) > 0;
         if (failure !== null) console.error(`${test.name} is left out: ${failure}`);
         kept = { seconds, isGreen, lines: isGreen ? await this.#readLines(folder) : {} };
-        if (!this.#signal.aborted) this.#kept[key] = kept;
+        if (!this.#signal.aborted) await this.#keep(key, kept);
       } finally {
         await Deno.remove(folder, { recursive: true });
       }
     }
     const lines = new Map(Object.entries(kept.lines).map(([path, own]) => [path, new Set(own)]));
     return { test, seconds: kept.seconds, isGreen: kept.isGreen, lines };
+  }
+
+  async #keep(key: string, baseline: Kept[string]): Promise<void> {
+    this.#kept[key] = baseline;
+    await Deno.mkdir(new URL(".", this.#file), { recursive: true });
+    await Deno.writeTextFile(this.#file, JSON.stringify(this.#kept));
   }
 
   /** The lines that ran, by source, out of a folder of coverage. */

@@ -8,12 +8,14 @@ import { ImportGraph } from "./reach.ts";
 import { mutantText, summary, verdictLine } from "./report.ts";
 import { drawMutants, findMutants, type Mutant } from "./sources.ts";
 import { listTree, TreeCopy } from "./tree_copy.ts";
-import { needsDevice, Trials, type Verdict } from "./trial.ts";
+import { Trials, type Verdict } from "./trial.ts";
 
 /** Mutants that are tried unless told otherwise. */
 const USUAL_COUNT = 50;
 /** Tests that judge what a graphics device computes; others that load its sources only pass by. */
 const WITH_DEVICE = /^tests\/(backends|engine)\//;
+/** Seconds after which a test is too slow to be of use. */
+const BASELINE_LIMIT = 150;
 const ROOT = new URL("../../", import.meta.url);
 
 if (import.meta.main) Deno.exit(await main(Deno.args, ROOT));
@@ -57,15 +59,19 @@ async function tryAll(
   copies.defer(() => Deno.removeSignalListener("SIGINT", interrupt));
   const { signal } = interruption;
   const file = new URL("report/mutate-baseline.json", root);
-  const baselines = await Baselines.open(await copyTree(), graph, file, limitSeconds, signal);
-  const measured = new Map<boolean, Baseline[]>();
-  for (const device of new Set(mutants.map(({ path }) => needsDevice(path)))) {
-    const reaching = testsThatReach(mutants.filter(({ path }) => needsDevice(path) === device), tests, graph);
-    const wanted = device ? reaching.filter(({ name }) => WITH_DEVICE.test(name)) : reaching;
-    console.log(`${wanted.length} tests reach them${device ? " and use the device" : ""}`);
-    measured.set(device, await baselines.measure(wanted, device, jobs));
-  }
-  const trials = new Trials((device) => measured.get(device)!, graph, limitSeconds, signal);
+  const baselines = await Baselines.open(await copyTree(), graph, file, BASELINE_LIMIT, signal);
+  const measured = new Map<boolean, Promise<Baseline[]>>();
+  const measure = (device: boolean) => {
+    const wanted = device ? tests.filter(({ name }) => WITH_DEVICE.test(name)) : tests;
+    const reaching = testsThatReach(mutants, wanted, graph);
+    console.log(`${reaching.length} tests reach them${device ? " with a device" : ""}`);
+    return baselines.measure(reaching, device, jobs);
+  };
+  const baselineOf = (device: boolean) => {
+    if (!measured.has(device)) measured.set(device, measure(device));
+    return measured.get(device)!;
+  };
+  const trials = new Trials(baselineOf, graph, limitSeconds, signal);
   const verdicts: Verdict[] = [];
   const waiting = mutants.values();
   await Promise.all(Array.from({ length: jobs }, async () => {

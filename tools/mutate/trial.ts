@@ -25,14 +25,9 @@ const LEAST_LIMIT = 15, PATIENCE = 6;
 /** Sources that do nothing without a graphics device. */
 const DEVICE_SOURCES = "src/backends/webgpu/";
 
-/** Whether tests of a source need the graphics device. */
-export function needsDevice(path: string): boolean {
-  return path.startsWith(DEVICE_SOURCES);
-}
-
 /** Tries mutants, and learns which tests are quick to kill. */
 export class Trials {
-  readonly #tests: (device: boolean) => readonly Baseline[];
+  readonly #tests: (device: boolean) => Promise<readonly Baseline[]>;
   readonly #graph: ImportGraph;
   readonly #limitSeconds: number;
   readonly #signal: AbortSignal;
@@ -40,7 +35,7 @@ export class Trials {
   readonly #kills = new Map<string, number>();
 
   constructor(
-    tests: (device: boolean) => readonly Baseline[],
+    tests: (device: boolean) => Promise<readonly Baseline[]>,
     graph: ImportGraph,
     limitSeconds: number,
     signal: AbortSignal,
@@ -64,7 +59,7 @@ export class Trials {
   async #runTests(mutant: Mutant, copy: TreeCopy): Promise<Verdict> {
     const start = performance.now();
     const passed = () => (performance.now() - start) / 1000;
-    const tests = this.#inOrder(mutant);
+    const { tests, device } = await this.#testsFor(mutant);
     let run = 0;
     for (const { test, seconds } of tests) {
       if (this.#signal.aborted) break;
@@ -73,7 +68,7 @@ export class Trials {
       const { failure } = await runFile(test, {
         root: copy.root,
         flags: TEST_FLAGS,
-        env: environment(needsDevice(mutant.path)),
+        env: environment(device),
         limitSeconds: Math.max(LEAST_LIMIT, PATIENCE * seconds),
         signal: this.#signal,
       });
@@ -87,12 +82,19 @@ export class Trials {
     return { mutant, killer: null, failure: null, run, reaching: tests.length, seconds: passed() };
   }
 
-  /** The tests that run a line: near ones, quick ones and those that have killed come first. */
-  #inOrder({ path, line }: Mutant): Baseline[] {
+  /** The tests that run a line, with the graphics device where none does without. */
+  async #testsFor(mutant: Mutant): Promise<{ tests: Baseline[]; device: boolean }> {
+    if (!mutant.path.startsWith(DEVICE_SOURCES)) {
+      const tests = this.#inOrder(mutant, await this.#tests(false));
+      if (tests.length > 0) return { tests, device: false };
+    }
+    return { tests: this.#inOrder(mutant, await this.#tests(true)), device: true };
+  }
+
+  /** Those that run a line: near ones, quick ones and those that have killed come first. */
+  #inOrder({ path, line }: Mutant, all: readonly Baseline[]): Baseline[] {
     const distances = this.#graph.distancesTo(path);
-    const tests = this.#tests(needsDevice(path)).filter(({ test, isGreen }) =>
-      isGreen && distances.has(test.name)
-    );
+    const tests = all.filter(({ test, isGreen }) => isGreen && distances.has(test.name));
     // Coverage sees no threads: a source of which no line seems to run is left to all that load it.
     const isSeen = tests.some(({ lines }) => lines.has(path));
     const rank = ({ test: { name }, seconds }: Baseline) => {
