@@ -20,7 +20,7 @@ export async function lockedModules(): Promise<Readonly<Record<string, readonly 
     development: [
       ...paths(tests),
       ...["bench/main.ts", "studies/draw_figures.ts", "tools/compile_wasm.ts", "tools/site.ts"],
-      ...["tools/kernel_table.ts", "notebooks/open.ts"],
+      ...["tools/kernel_table.ts", "notebooks/open.ts", "tools/mutate/main.ts", "tools/search_bounds.ts"],
     ],
   };
 }

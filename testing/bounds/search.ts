@@ -96,10 +96,12 @@ class Tally {
       // A climb goes to where they are tight.
       if (isDrawn && this.#ratios[kind].length < MOST_RATIOS) this.#ratios[kind].push(...looseness[kind]);
     }
-    for (const [at, violation] of violations.entries()) {
+    const seen = new Set<Violation["promise"]>();
+    for (const violation of violations) {
       const { promise } = violation;
       const count = this.#counts[promise] = (this.#counts[promise] ?? 0) + 1;
-      if (at === 0 && count <= MOST_BROKEN) this.#broken.push({ program, violation });
+      if (!seen.has(promise) && count <= MOST_BROKEN) this.#broken.push({ program, violation });
+      seen.add(promise);
     }
   }
 
