@@ -31,6 +31,7 @@ Deno.test("engine: a terminal is told sizes, heads, backend and why, what waits 
       "0 queries behind, ",
     ]
   ) assertStringIncludes(text, line);
+  assertFalse(text.includes("the device busy"), "it computes on none");
   assertFalse(text.includes("bound"), "it would have to be measured, which takes a promise");
 });
 

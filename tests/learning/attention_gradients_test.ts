@@ -314,6 +314,8 @@ Deno.test("passing queries can have their heaviest keys alone, too", async () =>
     }
   }
   assert(Math.min(...seen) < 7, "of some keys nothing is told");
+  const { bias } = await attentionGradients(live, shaped(g, 8), { top: 1, queries, positions });
+  assertEquals([bias.data.length, bias.shape[0]], [0, 0], "nobody asked for it");
 });
 
 Deno.test("an answer is of the edits made before the call, however many follow", async () => {
