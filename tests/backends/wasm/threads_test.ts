@@ -185,6 +185,18 @@ Deno.test("wasm threads: where none start, the caller's thread does it all", asy
   await one.dispose();
 });
 
+Deno.test("wasm threads: two that wait for workers that do not start do it all themselves", async () => {
+  const one = await engineWith(crewOf(), 1);
+  const crew = new Crew(() => starter("process.exit(1);"), EVERYTHING);
+  const engines = await Promise.all([engineWith(crew, 2), engineWith(crew, 2)]);
+  for (const engine of engines) {
+    assertEquals(await engine.read(), await one.read());
+    await engine.dispose();
+  }
+  assertEquals([crew.size, crew.canStart], [0, false]);
+  await one.dispose();
+});
+
 Deno.test("wasm threads: the caller's thread is free meanwhile", async () => {
   const pool = poolOf();
   const engine = await engineWith(pool, 2);
