@@ -3,7 +3,7 @@
  * answer further away. What has become of the state behind a copy does not matter to it.
  */
 
-import type { Backend, Copies, Readout } from "../backends/backend.ts";
+import type { Backend, Copies, AttentionOutput } from "../backends/backend.ts";
 import { NOTHING } from "../backends/since.ts";
 import type { Lag } from "./standing_queries.ts";
 
@@ -11,11 +11,11 @@ import type { Lag } from "./standing_queries.ts";
 export interface MirrorSource {
   readonly backend: Pick<Backend, "watched" | "driftOfCopies" | "copied">;
   /** Batches of edits stored. */
-  readonly version: () => number;
+  readonly epoch: () => number;
   /** Changed key slots in them. */
   readonly stored: () => number;
   /** Exact answers, from states that are brought up to date. */
-  read(slots: Uint32Array): Promise<Readout>;
+  read(slots: Uint32Array): Promise<AttentionOutput>;
 }
 
 /** Where the copy of each query slot lies. */
@@ -44,8 +44,8 @@ export class Mirror {
   readonly #source: MirrorSource;
   readonly #heads: number;
   #copies: Copies = { readings: new Float64Array(0), roundings: new Float64Array(0) };
-  /** By query slot, the version that its copy is of, −1 where there is none, and how many changed key slots it knows of. */
-  #versions = new Float64Array(0);
+  /** By query slot, the epoch that its copy is of, −1 where there is none, and how many changed key slots it knows of. */
+  #epochs = new Float64Array(0);
   #known = new Float64Array(0);
   #generation = UNFOLLOWED;
 
@@ -55,45 +55,45 @@ export class Mirror {
   }
 
   get bytes(): number {
-    return 2 * this.#versions.byteLength + 2 * this.#copies.readings.byteLength;
+    return 2 * this.#epochs.byteLength + 2 * this.#copies.readings.byteLength;
   }
 
-  /** How far the oldest copy of these query slots lags: its version, and how many changed key slots were stored since. */
+  /** How far the oldest copy of these query slots lags: its epoch, and how many changed key slots were stored since. */
   lagOf(slots: Uint32Array): Lag {
     const stored = this.#source.stored();
-    let version = this.#source.version(), pending = 0;
+    let epoch = this.#source.epoch(), pending = 0;
     for (const slot of slots) {
-      version = Math.min(version, this.#versions[slot]);
+      epoch = Math.min(epoch, this.#epochs[slot]);
       pending = Math.max(pending, stored - this.#known[slot]);
     }
-    return { version, pending };
+    return { epoch, pending };
   }
 
   /** Forgets that there are copies. */
   clear(): void {
-    this.#versions.fill(-1);
+    this.#epochs.fill(-1);
   }
 
   /** Forgets the copies of these query slots. */
   lose(slots: Uint32Array): void {
-    for (const slot of slots) if (slot < this.#versions.length) this.#versions[slot] = -1;
+    for (const slot of slots) if (slot < this.#epochs.length) this.#epochs[slot] = -1;
   }
 
   /**
-   * Makes the copies anew that may be further than `error` from exact or are older than version `floor`. Returns the query slots
+   * Makes the copies anew that may be further than `error` from exact or are older than epoch `floor`. Returns the query slots
    * of those that are others now, and for each query slot a bound.
    */
   async refresh(slots: Uint32Array, error: number, floor: number, places: MirrorPlaces): Promise<Refreshed> {
     this.#make(slots);
     const bounds = new Float64Array(slots.length), stale = new Uint32Array(slots.length);
-    const versions = this.#versions, now = this.#source.version();
+    const epochs = this.#epochs, now = this.#source.epoch();
     this.#source.backend.driftOfCopies(slots, this.#copies, bounds);
     let count = 0;
     for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at], version = versions[slot];
-      // A copy of the newest version is exact, whether drift is followed or not.
-      if (version === now) bounds[at] = this.#roundingOf(slot);
-      else if (!(bounds[at] <= error) || version < floor) stale[count++] = at;
+      const slot = slots[at], epoch = epochs[slot];
+      // A copy of the newest epoch is exact, whether drift is followed or not.
+      if (epoch === now) bounds[at] = this.#roundingOf(slot);
+      else if (!(bounds[at] <= error) || epoch < floor) stale[count++] = at;
     }
     if (count === 0) return { changed: NO_SLOTS, bounds };
     const made = stale.subarray(0, count).map((at) => slots[at]);
@@ -106,10 +106,10 @@ export class Mirror {
 
   /** Copies exact answers; returns the query slots of those that are others now. */
   #take(slots: Uint32Array, output: Float32Array, { data, width, rowOf }: MirrorPlaces): Uint32Array<ArrayBuffer> {
-    const now = this.#source.version(), stored = this.#source.stored();
+    const now = this.#source.epoch(), stored = this.#source.stored();
     return slots.filter((slot, at) => {
-      const isNew = this.#versions[slot] === -1;
-      this.#versions[slot] = now;
+      const isNew = this.#epochs[slot] === -1;
+      this.#epochs[slot] = now;
       this.#known[slot] = stored;
       return copyRow(output, at * width, data, rowOf(slot) * width, width) || isNew;
     });
@@ -124,11 +124,11 @@ export class Mirror {
   #make(slots: Uint32Array): void {
     let size = 0;
     for (let at = 0; at < slots.length; at++) if (slots[at] >= size) size = slots[at] + 1;
-    if (size > this.#versions.length) {
-      const room = Math.max(size, 2 * this.#versions.length);
-      const versions = new Float64Array(room).fill(-1);
-      versions.set(this.#versions);
-      this.#versions = versions;
+    if (size > this.#epochs.length) {
+      const room = Math.max(size, 2 * this.#epochs.length);
+      const epochs = new Float64Array(room).fill(-1);
+      epochs.set(this.#epochs);
+      this.#epochs = epochs;
       const known = new Float64Array(room);
       known.set(this.#known);
       this.#known = known;

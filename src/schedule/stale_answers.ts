@@ -3,7 +3,7 @@
  * certified. With one they are exact, or, while that pays, copies that are kept within the limit by drift.
  */
 
-import type { Backend, Readout, Watched } from "../backends/backend.ts";
+import type { Backend, AttentionOutput, Watched } from "../backends/backend.ts";
 import { OUTPUT_ALONE, outputFor } from "../backends/wanted.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import { DriftTrial } from "./drift_trial.ts";
@@ -35,7 +35,7 @@ export interface StaleWanted {
 }
 
 /** A stale answer. */
-export interface StaleReadout extends Lag {
+export interface StaleAttentionOutput extends Lag {
   /** A row a query asked for, H·dv numbers each. */
   readonly output: Float32Array<ArrayBuffer>;
   /** For each query slot asked for, a bound on its distance from exact. */
@@ -117,11 +117,11 @@ export class StaleAnswers {
 
   #newMirror(): Mirror {
     const { backend, queries, layout, bringUp } = this.#config;
-    const read = async (slots: Uint32Array): Promise<Readout> => {
+    const read = async (slots: Uint32Array): Promise<AttentionOutput> => {
       await bringUp(slots);
       return await queries.read(slots, OUTPUT_ALONE);
     };
-    return new Mirror({ backend, version: () => queries.version, stored: () => this.#stored, read }, layout.heads);
+    return new Mirror({ backend, epoch: () => queries.epoch, stored: () => this.#stored, read }, layout.heads);
   }
 
   /** Follows the drift of all query slots, anew when it has become loose; false where memory does not suffice. */
@@ -150,12 +150,12 @@ export class StaleAnswers {
     return refreshed;
   }
 
-  /** Answers query slots, none by what is older than version `floor`. Bounds are Infinity where no one wants them. */
+  /** Answers query slots, none by what is older than epoch `floor`. Bounds are Infinity where no one wants them. */
   async answer(
     slots: Uint32Array,
     floor: number,
     { bounds: areBoundsWanted, into }: StaleWanted,
-  ): Promise<StaleReadout> {
+  ): Promise<StaleAttentionOutput> {
     const { queries, planner, bringUp, threshold: { error } } = this.#config;
     if (error === Infinity) {
       await bringUp(queries.olderThan(floor, slots));
@@ -182,7 +182,7 @@ export class StaleAnswers {
     error: number,
     floor: number,
     into: Float32Array<ArrayBuffer> | null,
-  ): Promise<StaleReadout> {
+  ): Promise<StaleAttentionOutput> {
     const { layout, backend, planner } = this.#config, trial = this.#trial, mirror = this.#mirror;
     const watched = backend.watched, width = outputColumns(layout);
     this.#reserve(slots, width);

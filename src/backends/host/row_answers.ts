@@ -70,7 +70,7 @@ export class RowAnswers {
       layout,
       softcap: rule.softcap,
       stored: rows.stored,
-      kept: rows.kept,
+      retained: rows.retained,
       kernels: this.kernels,
       spread: this.spread,
     });
