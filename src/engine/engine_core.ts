@@ -7,7 +7,13 @@
  * of the engine runs.
  */
 
-import type { AttentionOutput, Backend, BackendFactory, PassingQueries, Wanted } from "../backends/backend.ts";
+import type {
+  AttentionOutput,
+  Backend,
+  BackendFactory,
+  PassingQueries,
+  Wanted,
+} from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";

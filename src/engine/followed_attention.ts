@@ -37,7 +37,12 @@ export class FollowedAttention {
   #checked = { count: -1, newestIdentity: -1 };
 
   /** @internal */
-  constructor(core: EngineCore, slots: Uint32Array<ArrayBuffer>, error: number, into: Float32Array<ArrayBuffer>) {
+  constructor(
+    core: EngineCore,
+    slots: Uint32Array<ArrayBuffer>,
+    error: number,
+    into: Float32Array<ArrayBuffer>,
+  ) {
     this.data = into;
     this.slots = slots;
     this.error = error;

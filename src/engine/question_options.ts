@@ -64,7 +64,9 @@ export function toTarget(operation: string, into: unknown, length: number): Floa
   if (!(target.buffer instanceof ArrayBuffer)) {
     throw new InputError(operation, "into lies in shared memory", expected);
   }
-  if (target.length !== length) throw new InputError(operation, `into has ${target.length} numbers`, expected);
+  if (target.length !== length) {
+    throw new InputError(operation, `into has ${target.length} numbers`, expected);
+  }
   return target as Float32Array<ArrayBuffer>;
 }
 

@@ -72,7 +72,8 @@ export class DriftTrial {
     this.#earned += gain;
     this.#exact += followed;
     this.#most = Math.max(this.#most, this.#earned);
-    const isFutile = this.#phase === "sample" && this.#earned < this.#price && this.#exact > FUTILE * this.#price;
+    const isFutile = this.#phase === "sample" && this.#earned < this.#price &&
+      this.#exact > FUTILE * this.#price;
     if (!isFutile && this.#most - this.#earned <= PATIENCE * this.#price) return;
     this.#lost += Math.max(0, this.#price - this.#earned);
     this.#phase = "off";
@@ -86,6 +87,12 @@ export class DriftTrial {
   /** Starts anew. */
   reset(): void {
     this.#phase = "off";
-    this.#total = this.#lost = this.#price = this.#earned = this.#most = this.#exact = 0;
+    this.#total =
+      this.#lost =
+      this.#price =
+      this.#earned =
+      this.#most =
+      this.#exact =
+        0;
   }
 }

@@ -7,7 +7,7 @@
  * one reject with its error.
  */
 
-import type { Backend, PassingQueries, AttentionOutput, Wanted } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
 import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";

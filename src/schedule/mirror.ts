@@ -3,7 +3,7 @@
  * answer further away. What has become of the state behind a copy does not matter to it.
  */
 
-import type { Backend, Copies, AttentionOutput } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, Copies } from "../backends/backend.ts";
 import { NOTHING } from "../backends/since.ts";
 import type { Lag } from "./standing_queries.ts";
 
@@ -105,7 +105,11 @@ export class Mirror {
   }
 
   /** Copies exact answers; returns the query slots of those that are others now. */
-  #take(slots: Uint32Array, output: Float32Array, { data, width, rowOf }: MirrorPlaces): Uint32Array<ArrayBuffer> {
+  #take(
+    slots: Uint32Array,
+    output: Float32Array,
+    { data, width, rowOf }: MirrorPlaces,
+  ): Uint32Array<ArrayBuffer> {
     const now = this.#source.epoch(), stored = this.#source.stored();
     return slots.filter((slot, at) => {
       const isNew = this.#epochs[slot] === -1;

@@ -3,7 +3,7 @@
  * certified. With one they are exact, or, while that pays, copies that are kept within the limit by drift.
  */
 
-import type { Backend, AttentionOutput, Watched } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, Watched } from "../backends/backend.ts";
 import { OUTPUT_ALONE, outputFor } from "../backends/wanted.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import { DriftTrial } from "./drift_trial.ts";
@@ -121,7 +121,10 @@ export class StaleAnswers {
       await bringUp(slots);
       return await queries.read(slots, OUTPUT_ALONE);
     };
-    return new Mirror({ backend, epoch: () => queries.epoch, stored: () => this.#stored, read }, layout.heads);
+    return new Mirror(
+      { backend, epoch: () => queries.epoch, stored: () => this.#stored, read },
+      layout.heads,
+    );
   }
 
   /** Follows the drift of all query slots, anew when it has become loose; false where memory does not suffice. */

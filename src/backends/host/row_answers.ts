@@ -114,7 +114,9 @@ export class RowAnswers {
       const diameter = 2 * this.spread.radius(keyHead);
       return { diameter, furthest: Math.max(diameter, this.spread.largestNorm(keyHead)) };
     });
-    if (this.#ledger) { for (const slot of keys) if (this.#ledger.isLoose(slot)) this.#noteKey(this.#ledger, slot); }
+    if (this.#ledger) {
+      for (const slot of keys) if (this.#ledger.isLoose(slot)) this.#noteKey(this.#ledger, slot);
+    }
     for (const slot of queries) {
       this.#includeNorms(slot);
       if (this.#rows.queries.isLive(slot)) this.#unnoted?.add(slot);
@@ -172,7 +174,12 @@ export class RowAnswers {
   get watched(): Watched | null {
     const ledger = this.#ledger, generation = this.#generation;
     if (!ledger) return null;
-    return { generation, isWhole: ledger.isWhole, follows: (slot) => ledger.follows(slot), looseness: () => ledger.looseness() };
+    return {
+      generation,
+      isWhole: ledger.isWhole,
+      follows: (slot) => ledger.follows(slot),
+      looseness: () => ledger.looseness(),
+    };
   }
 
   /** The states of some queries change. */
@@ -334,7 +341,8 @@ export class RowAnswers {
 
   /** What rounding did to any answer at most; Infinity with a mask, whose biases have no bound that is known here. */
   #commonRounding(): number {
-    const { layout, layout: { kvHeads, headDim, valueDim }, maskHeads } = this.#config, { limits, tolerance } = this.#store;
+    const { layout, layout: { kvHeads, headDim, valueDim }, maskHeads } = this.#config,
+      { limits, tolerance } = this.#store;
     if (maskHeads > 0 && limits !== null) return Infinity;
     let largest = 0;
     for (let keyHead = 0; keyHead < kvHeads; keyHead++) {
@@ -348,7 +356,8 @@ export class RowAnswers {
         : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount: this.#rows.size });
       const diameter = 2 * this.spread.radius(keyHead), size = this.spread.largestNorm(keyHead);
       const sums = 2 * tolerance * (Math.sqrt(valueDim) * this.reach.magnitudes[keyHead] + size);
-      const bound = rounding.variation * diameter + sums + FLOAT32_STEP * size + SMALLEST_STEP * Math.sqrt(valueDim);
+      const bound = rounding.variation * diameter + sums + FLOAT32_STEP * size +
+        SMALLEST_STEP * Math.sqrt(valueDim);
       largest = Math.max(largest, bound);
     }
     return largest >= 0 ? largest : Infinity;
