@@ -2,18 +2,14 @@
 // serves, and that opens from a file too.
 // --notebooks=ADDRESS links to notebooks that are elsewhere instead of putting them into the folder.
 
+import { parseArgs } from "node:util";
 import { buildSite } from "./site/build.ts";
 import { buildPages } from "./site/pages/build.ts";
 
 const FOLDER = new URL("../site/", import.meta.url);
-const FLAG = "--notebooks=";
 
-const notebooks = Deno.args.find((argument) => argument.startsWith(FLAG))?.slice(FLAG.length);
-const unknown = Deno.args.find((argument) => !argument.startsWith(FLAG));
-if (unknown !== undefined || notebooks === "") {
-  console.error(`site: ${JSON.stringify(unknown ?? FLAG)} was given, expected nothing or ${FLAG}ADDRESS`);
-  Deno.exit(2);
-}
+const { notebooks } = parseArgs({ args: Deno.args, options: { notebooks: { type: "string" } } }).values;
+if (notebooks === "") throw new Error("site: --notebooks has no value, expected an address");
 const address = notebooks === undefined || notebooks.endsWith("/") ? notebooks : `${notebooks}/`;
 const files = await buildSite(address === undefined ? {} : { notebooks: address });
 for (const [path, bytes] of await buildPages()) files.set(path, bytes);

@@ -570,7 +570,7 @@ Deno.test("what no engine can have had is refused", async (t) => {
     [
       "a position that nobody looks at",
       ({ tensors }) => tensors["key.positions"].data[0] = 2,
-      "tensor key.positions has 2 at index 0, expected 0, since nothing looks",
+      "tensor key.positions has 2 at index 0, expected 0, since no rule",
     ],
     [
       "positions that were counted",

@@ -1,25 +1,25 @@
 /**
- * The version of the state of each query slot. Query slots of one version form a group; groups are linked from the
- * oldest to the newest.
+ * The epoch of the state of each query slot. Query slots of one epoch form a group; groups are linked from
+ * the oldest to the newest.
  *
- * Invariant: a query slot moves to the newest version or to none, so a new group is always the last one. Finding the
- * oldest group, and moving a query slot, takes the same time however many there are.
+ * Invariant: a query slot moves to the newest epoch or to none, so a new group is always the last one.
+ * Finding the oldest group, and moving a query slot, takes the same time however many there are.
  */
 
-/** The version of a query slot without a state. */
+/** The epoch of a query slot without a state. */
 export const MISSING = -1;
 /** No query slot, in the links. */
 const NONE = -1;
 
-/** Query slots whose states are of one version. */
-export interface VersionGroup {
-  readonly version: number;
+/** Query slots whose states are of one epoch. */
+export interface EpochGroup {
+  readonly epoch: number;
   /** Query slots in the group; at least one. */
   readonly count: number;
 }
 
 interface Group {
-  version: number;
+  epoch: number;
   count: number;
   /** The first query slot of its list. */
   first: number;
@@ -27,8 +27,8 @@ interface Group {
   newer: Group | null;
 }
 
-/** Versions by query slot. */
-export class StateVersions {
+/** Epochs by query slot. */
+export class StateEpochs {
   readonly #groups: (Group | null)[] = [];
   /** The query slots before and after each one in the list of its group. */
   #before = new Int32Array(0);
@@ -36,29 +36,29 @@ export class StateVersions {
   #oldest: Group | null = null;
   #newest: Group | null = null;
 
-  /** The group of the oldest version; null when there is no state. */
-  get oldest(): VersionGroup | null {
+  /** The group of the oldest epoch; null when there is no state. */
+  get oldest(): EpochGroup | null {
     return this.#oldest;
   }
 
-  /** The group of the newest version that a state is of. */
-  get newest(): VersionGroup | null {
+  /** The group of the newest epoch that a state is of. */
+  get newest(): EpochGroup | null {
     return this.#newest;
   }
 
-  /** The version of a query slot's state, or {@link MISSING}. */
-  versionOf(slot: number): number {
-    return this.#groups[slot]?.version ?? MISSING;
+  /** The epoch of a query slot's state, or {@link MISSING}. */
+  epochOf(slot: number): number {
+    return this.#groups[slot]?.epoch ?? MISSING;
   }
 
-  /** The versions that states are of, ascending. */
-  versions(): Float64Array {
-    const versions: number[] = [];
-    for (let group = this.#oldest; group; group = group.newer) versions.push(group.version);
-    return new Float64Array(versions);
+  /** The epochs that states are of, ascending. */
+  epochs(): Float64Array {
+    const epochs: number[] = [];
+    for (let group = this.#oldest; group; group = group.newer) epochs.push(group.epoch);
+    return new Float64Array(epochs);
   }
 
-  /** The query slots of the oldest version, ascending; none when there is no state. */
+  /** The query slots of the oldest epoch, ascending; none when there is no state. */
   oldestSlots(): Uint32Array {
     const group = this.#oldest;
     const slots = new Uint32Array(group?.count ?? 0);
@@ -67,22 +67,22 @@ export class StateVersions {
     return slots.sort();
   }
 
-  /** Moves query slots to `version`, which must be the newest, or to {@link MISSING}. */
-  move(slots: Uint32Array, version: number): void {
+  /** Moves query slots to `epoch`, which must be the newest, or to {@link MISSING}. */
+  move(slots: Uint32Array, epoch: number): void {
     for (const slot of slots) {
       const group = this.#groups[slot] ?? null;
-      if ((group?.version ?? MISSING) === version) continue;
+      if ((group?.epoch ?? MISSING) === epoch) continue;
       if (slot >= this.#before.length) this.#grow(slot + 1);
       if (group) this.#leave(slot, group);
-      if (version !== MISSING) this.#join(slot, this.#groupOf(version));
+      if (epoch !== MISSING) this.#join(slot, this.#groupOf(epoch));
     }
   }
 
-  /** The group of the newest version. */
-  #groupOf(version: number): Group {
+  /** The group of the newest epoch. */
+  #groupOf(epoch: number): Group {
     const last = this.#newest;
-    if (last?.version === version) return last;
-    const group: Group = { version, count: 0, first: NONE, older: last, newer: null };
+    if (last?.epoch === epoch) return last;
+    const group: Group = { epoch, count: 0, first: NONE, older: last, newer: null };
     if (last) last.newer = group;
     else this.#oldest = group;
     this.#newest = group;

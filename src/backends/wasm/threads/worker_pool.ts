@@ -1,19 +1,19 @@
 /**
- * The workers of the process. All backends share them: a run has them to itself, one run after the other.
+ * The workers of the process, which all backends share: one run uses them at a time.
  *
- * Invariant: between runs no worker does anything. When one fails, all are ended before the run rejects, and the next run
- * starts new ones; none is left once the last memory was released.
+ * Invariant: between runs all workers are idle. If one fails, all are ended before the run rejects, and the
+ * next run starts new ones. When the last memory is released, all workers end.
  */
 
 import { type PieceRun, TABLE_START } from "./pieces.ts";
 import { type StartThread, type Thread, threadStarter } from "./thread.ts";
 import type { KernelSource } from "./worker_program.ts";
 
-/** What work has to be worth, in multiply-adds of rows with terms: rows · terms · (d + dv). */
+/** The least work for which workers are used, in multiply-adds: rows · terms · (d + dv). */
 export interface Worth {
-  /** From so much on a run is shared: an answer of a worker takes 0.1 ms. */
+  /** The least work of a run that is shared; a message to a worker and back takes 0.1 ms. */
   readonly sharing: number;
-  /** So much a backend computes that could have been shared, before workers start for it: that takes 75 ms. */
+  /** The work in such runs after which workers are started for a backend, which takes 75 ms. */
   readonly starting: number;
 }
 
@@ -25,12 +25,12 @@ interface Member {
   readonly known: Set<number>;
 }
 
-/** Workers that take pieces of runs. */
-export class Crew {
+/** A pool of workers that take pieces of runs. */
+export class WorkerPool {
   readonly worth: Worth;
   readonly #start: StartThread | null;
   readonly #members: Member[] = [];
-  /** Memories in use, by number. */
+  /** The ids of memories in use. */
   readonly #numbers = new Map<WebAssembly.Memory, number>();
   #lastNumber = 0;
   #canStart: boolean;
@@ -42,19 +42,20 @@ export class Crew {
     this.worth = worth;
   }
 
-  /** Whether workers can be had, as far as is known. */
+  /** Whether workers can start, as far as is known. */
   get canStart(): boolean {
     return this.#canStart;
   }
 
-  /** Workers there are. */
+  /** The number of workers. */
   get size(): number {
     return this.#members.length;
   }
 
   /**
-   * Shares a run among as many workers as there are lanes; false, with nothing done, where none can start. When it
-   * rejects, some pieces may be done, some half, and no worker touches the memory any more.
+   * Shares a run among as many workers as there are lanes; returns false, with nothing done, if workers
+   * cannot start. If it rejects, pieces may be done, half done or not begun, and no worker uses the memory
+   * any more.
    */
   share(source: KernelSource, run: PieceRun, lanes: readonly number[]): Promise<boolean> {
     const { memory } = source;
@@ -69,7 +70,7 @@ export class Crew {
         try {
           await thread.ask(request);
         } catch (error) {
-          // The others need not go on.
+          // The other workers need not take further pieces.
           Atomics.store(new Uint32Array(memory.buffer, run.table, TABLE_START / 4), 0, run.pieceCount);
           throw error;
         }
@@ -79,7 +80,7 @@ export class Crew {
     });
   }
 
-  /** Lets workers forget a memory; with the last one they end. */
+  /** Makes the workers forget a memory; with the last memory the workers end. */
   async release(memory: WebAssembly.Memory): Promise<void> {
     const id = this.#numbers.get(memory);
     if (id === undefined) return;
@@ -87,12 +88,12 @@ export class Crew {
     await this.#inTurn(async () => {
       if (this.#numbers.size === 0) return await this.#end();
       const knowing = this.#members.filter(({ known }) => known.delete(id));
-      // Whoever fails at this is found out in the next run.
+      // A worker that fails here is noticed in the next run.
       await Promise.allSettled(knowing.map(({ thread }) => thread.ask({ kind: "forget", id })));
     });
   }
 
-  /** Makes it `count` workers or more; false where they do not start. */
+  /** Starts workers until there are `count` or more; false if they do not start. */
   async #reach(count: number): Promise<boolean> {
     if (!this.#canStart) return false;
     try {
@@ -104,14 +105,14 @@ export class Crew {
       }
       await this.#orEnd(started);
     } catch {
-      // A page may forbid workers, and says so only when one starts.
+      // A page may forbid workers, which is known only once one starts.
       this.#canStart = false;
       await this.#end();
     }
     return this.#canStart;
   }
 
-  /** Waits for all; when one fails, all workers end. */
+  /** Waits for all answers; if one fails, all workers end. */
   async #orEnd(asked: readonly Promise<void>[]): Promise<void> {
     const failed = (await Promise.allSettled(asked)).find(({ status }) => status === "rejected");
     if (!failed) return;
@@ -130,5 +131,5 @@ export class Crew {
   }
 }
 
-/** The one of this process. */
-export const CREW: Crew = new Crew();
+/** The pool of this process. */
+export const WORKER_POOL: WorkerPool = new WorkerPool();
