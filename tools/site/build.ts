@@ -28,7 +28,7 @@ export async function buildSite(
     Deno.readTextFile(new URL("page.html", import.meta.url)),
     Deno.readTextFile(new URL("page.css", import.meta.url)),
     bundle(new URL("playground/main.ts", ROOT), { external: UNUSED, format: "esm" }),
-    gallery(notebooks ?? "notebooks/"),
+    gallery(notebooks),
   ]);
   const numbers = `:root { --numbers: ${SEQUENTIAL.join(", ")}; }`;
   const style = [pageColorRules(), numbers, sheet].join("\n");
@@ -47,7 +47,7 @@ export async function buildSite(
     style: `<style>${style}</style>`,
     program: `<script type="module">${program}</script>`,
     gallery: exhibits,
-    more: moreNotebooks(notebooks ?? "notebooks/"),
+    more: moreNotebooks(notebooks),
   };
   const html = page.replace(/<!-- (\w+) -->/g, (_, name) => {
     if (Object.hasOwn(parts, name)) return parts[name];
