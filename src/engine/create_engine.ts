@@ -27,7 +27,7 @@ export async function loadEngine(
   return toFace(await EngineCore.load(operation, bytes, toLoadProblem(operation, options), seams));
 }
 
-/** Makes the face of a core. The constructor is private, since users call `create` or `load`. */
-function toFace(core: EngineCore): DynamicAttention {
+/** A public face of a core; the constructor is private, so that users call `create` or `load`. */
+export function toFace(core: EngineCore): DynamicAttention {
   return Reflect.construct(DynamicAttention, [core]);
 }

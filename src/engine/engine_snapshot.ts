@@ -61,9 +61,20 @@ export async function restoreEngine(
   operation: string,
   bytes: Uint8Array<ArrayBuffer>,
   options: LoadProblem,
-  wrap: WrapBackend = (backend) => backend,
+  wrap?: WrapBackend,
 ): Promise<{ readonly rules: EngineRules; readonly backend: Backend }> {
   const snapshot = await decodeSnapshot(operation, bytes);
+  return await restoreSnapshot(operation, snapshot, options, wrap, workFor(bytes.length));
+}
+
+/** As `restoreEngine`, of a snapshot that was read; `work` multiply-adds are free for the check of its states. */
+export async function restoreSnapshot(
+  operation: string,
+  snapshot: Snapshot,
+  options: LoadProblem,
+  wrap: WrapBackend = (backend) => backend,
+  work = 0,
+): Promise<{ readonly rules: EngineRules; readonly backend: Backend }> {
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
   const rules: EngineRules = {
@@ -90,7 +101,7 @@ export async function restoreEngine(
     await backend.restore(operation, changes, states);
     if (states) {
       const content = { layout, rule, tolerance, changes };
-      const unknown = checkStates(operation, states, content, workFor(bytes.length));
+      const unknown = checkStates(operation, states, content, work);
       if (unknown.length > 0) await backend.update(unknown, []);
     }
   } catch (error) {

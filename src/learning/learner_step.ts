@@ -15,6 +15,7 @@ import type { RowKind } from "../write/newest_rows.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { callGiven } from "./callbacks.ts";
 import type { GradientAnswer } from "./gradient_question.ts";
+import type { KeptState } from "./learner_keeper.ts";
 import type { LearnerConfig } from "./learner_options.ts";
 import { checkRate } from "./rates.ts";
 import type { RowStates } from "./row_states.ts";
@@ -51,7 +52,9 @@ export interface PlannedStep {
   readonly edits: readonly Edit[];
   /** Stores the new optimizer states, once the edits are made. */
   keepStates(): void;
-  /** The number of rows that the edits change. */
+  /** The states that rows have then, for each that the edits step. */
+  readonly states: readonly KeptState[];
+  /** Rows that the edits step. */
   readonly rowCount: number;
 }
 
@@ -102,6 +105,7 @@ export function planStep(
   const rows = made.map((own) => stepped(operation, own, newestRow(live, own.kind, own.slot)));
   return {
     edits: toEdits(made, rows),
+    states: made,
     rowCount: made.length,
     keepStates() {
       for (const { kind, slot, state } of made) states[kind].put(slot, state);

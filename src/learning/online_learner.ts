@@ -26,12 +26,14 @@ import {
   toTargets,
 } from "./examples.ts";
 import { askGradients } from "./gradient_question.ts";
+import type { LearnerKeeper } from "./learner_keeper.ts";
 import {
   LEARNER_OPTIONS,
   type LearnerConfig,
   type LearnerOptions,
   toLearnerConfig,
 } from "./learner_options.ts";
+import type { SavedLearner } from "./learner_snapshot.ts";
 import type { LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
 import {
   type AllStates,
@@ -47,6 +49,16 @@ import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
 import { RowStates } from "./row_states.ts";
 import { peekScores, readScores, valuesOf } from "./score_reads.ts";
+
+/**
+ * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone can.
+ */
+export let keepLearner: (
+  live: DynamicAttention,
+  options: LearnerOptions,
+  saved: SavedLearner | null,
+  keeper: LearnerKeeper,
+) => OnlineLearner;
 
 /** The options of {@link OnlineLearner.load}: those of the learner and those of its engine. */
 export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
@@ -107,6 +119,7 @@ export class OnlineLearner {
   #exactReads = 0;
   #staleReads = 0;
   #tail: Promise<unknown> = Promise.resolve();
+  #keeper: LearnerKeeper | null = null;
 
   /**
    * Makes a learner on an engine, which the caller disposes.
@@ -146,12 +159,7 @@ export class OnlineLearner {
     const { live, saved } = await loadLearner(operation, copy, config, forEngine);
     try {
       const learner = new OnlineLearner(live, { ...forLearner, seed: saved.randomState });
-      learner.#steps = saved.steps;
-      learner.#exactReads = saved.exactReads;
-      learner.#staleReads = saved.staleReads;
-      for (const kind of ["key", "value", "query"] as const) {
-        learner.#states[kind].restore(saved.states[kind]);
-      }
+      learner.#restore(saved);
       return learner;
     } catch (error) {
       await live.dispose();
@@ -215,7 +223,7 @@ export class OnlineLearner {
   /**
    * Deletes a standing query and its optimizer state, whose numbers are overwritten at once. The engine
    * overwrites its own copy of the row when it stores the deletion, at the next read or `flush`. Keys and
-   * values that learned from the query are not changed; docs/learning.md says when no other trace is left.
+   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace is left.
    *
    * @throws {SlotError} When the slot is not live.
    */
@@ -272,7 +280,23 @@ export class OnlineLearner {
     };
   }
 
-  /** Checks x at the call and again in its turn, since rows that it names may have been deleted meanwhile. */
+  static {
+    keepLearner = (live, options, saved, keeper) => {
+      const learner = new OnlineLearner(live, saved ? { ...options, seed: saved.randomState } : options);
+      if (saved) learner.#restore(saved);
+      learner.#keeper = keeper;
+      return learner;
+    };
+  }
+
+  #restore({ steps, exactReads, staleReads, states }: SavedLearner): void {
+    this.#steps = steps;
+    this.#exactReads = exactReads;
+    this.#staleReads = staleReads;
+    for (const kind of ["key", "value", "query"] as const) this.#states[kind].restore(states[kind]);
+  }
+
+  /** Checks x at the call, and again when its turn has come: what it names may be gone by then. */
   async #inTurn<T>(
     operation: string,
     x: Example,
@@ -295,9 +319,10 @@ export class OnlineLearner {
     forget: () => void,
   ): Promise<void> {
     const named = new NamedRows(operation, slots, EngineCore.of(operation, this.live).rules);
-    await this.#queue(() => {
+    await this.#queue(async () => {
       named.check(operation, EngineCore.of(operation, this.live).rules);
       forget();
+      await this.#keeper?.kept();
     });
   }
 
@@ -382,6 +407,13 @@ export class OnlineLearner {
     if (plan.edits.length > 0) live.edit(plan.edits);
     plan.keepStates();
     this.#steps++;
+    this.#keeper?.stepped(plan.states, {
+      steps: this.#steps,
+      exactReads: this.#exactReads,
+      staleReads: this.#staleReads,
+      randomState: this.random.state,
+    });
+    await this.#keeper?.kept();
     return {
       prediction,
       loss: value,

@@ -9,7 +9,7 @@
  *
  * where the sums run over the pending keys alone; the triangle inequality on it is the first bound. The
  * second is that o and o' are means of values, whose weights differ in total variation by at most Σ(u−w)₊/Z
- * if Z ≥ 1, else by at most Σ(w−u)₊. `docs/certificates.md` derives both.
+ * if Z ≥ 1, else by at most Σ(w−u)₊. `docs/internals/certificates.md` derives both.
  */
 
 // Covers the rounding of sums of some hundred terms; the bounds of the terms are part of the arguments.

@@ -168,6 +168,14 @@ export class EditPipeline {
     });
   }
 
+  /** Stores the edits made so far; when the call returns, the mask has been asked about them. */
+  store(operation: string): Promise<void> {
+    this.#layers.seal(this.counts.written);
+    const stored = this.#inTurn(operation, () => Promise.resolve());
+    this.#layers.askMask();
+    return stored;
+  }
+
   /** Asks a question when every state is up to date and no later edit is stored yet. */
   whenCurrent<T>(operation: string, ask: () => Promise<T>): Promise<T> {
     return this.#answer(() => {

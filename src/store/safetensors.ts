@@ -110,22 +110,44 @@ function layOut({ metadata, tensors }: TensorFile): {
   readonly ordered: readonly SavedArray[];
   readonly dataBytes: number;
 } {
-  // Tensors of the widest elements come first, so that every tensor begins at a multiple of its element size.
-  const ordered = Object.entries(tensors).sort(([, a], [, b]) =>
-    b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT
-  );
+  const forms = Object.entries(tensors).map(([name, { shape, data }]) => {
+    return [name, { type: elementTypeOf(data), shape }] as const;
+  });
+  const { header, order, dataBytes } = layOutHeader(metadata, Object.fromEntries(forms));
+  return { header, ordered: order.map((name) => tensors[name]), dataBytes };
+}
+
+/** A tensor without its numbers. */
+export interface TensorForm {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+}
+
+/** The header of a file, padded, the names of its tensors in the order of their data, and the bytes of these. */
+export function layOutHeader(
+  metadata: Readonly<Record<string, string>>,
+  forms: Readonly<Record<string, TensorForm>>,
+): {
+  readonly header: Uint8Array<ArrayBuffer>;
+  readonly order: readonly string[];
+  readonly dataBytes: number;
+} {
+  // The widest elements first, so that every tensor begins at a multiple of its element.
+  const ordered = Object.entries(forms).sort(([, a], [, b]) => {
+    return ELEMENT_TYPES[b.type].BYTES_PER_ELEMENT - ELEMENT_TYPES[a.type].BYTES_PER_ELEMENT;
+  });
   let end = 0;
-  const entries = ordered.map(([name, { shape, data }]) => {
+  const entries = ordered.map(([name, { type, shape }]) => {
     const begin = end;
-    end += data.byteLength;
-    return [name, { dtype: elementTypeOf(data), shape, data_offsets: [begin, end] }];
+    end += shape.reduce((size, length) => size * length, ELEMENT_TYPES[type].BYTES_PER_ELEMENT);
+    return [name, { dtype: type, shape, data_offsets: [begin, end] }];
   });
   const json = new TextEncoder().encode(
     JSON.stringify({ [METADATA]: metadata, ...Object.fromEntries(entries) }),
   );
   const header = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20);
   header.set(json);
-  return { header, ordered: ordered.map(([, tensor]) => tensor), dataBytes: end };
+  return { header, order: ordered.map(([name]) => name), dataBytes: end };
 }
 
 /** The index at which the data of a file begin. */

@@ -21,10 +21,11 @@ import { FormatError } from "../base/errors.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import type { PendingLimits } from "../schedule/threshold.ts";
 import { isCount } from "../base/lists.ts";
+import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
-import { decodeTensors, encodeTensors } from "./safetensors.ts";
+import { decodeTensors, encodeTensors, layOutHeader, type TensorForm } from "./safetensors.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
@@ -85,7 +86,7 @@ export async function encodeSnapshot(
     });
   }
   for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
-  const bytes = encodeTensors({ metadata: writeMetadata(snapshot), tensors }, operation);
+  const bytes = encodeTensors({ metadata: writeMetadata(snapshot, snapshot), tensors }, operation);
   await seal(operation, bytes);
   return bytes;
 }
@@ -146,8 +147,15 @@ const NAMES = [
   "sha256",
 ];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
-function writeMetadata(snapshot: Snapshot): Record<string, string> {
-  const { layout, rule, tolerance, policy, limits, mask, keys, queries, backend } = snapshot;
+function writeMetadata(
+  { layout, rule, tolerance, policy, limits }: SavedSettings,
+  { mask, keys, queries, backend }: {
+    readonly mask: SavedMask | null;
+    readonly keys: { readonly slots: SlotNumbers };
+    readonly queries: { readonly slots: SlotNumbers };
+    readonly backend: string;
+  },
+): Record<string, string> {
   const numbers = (fields: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(fields).map(([name, number]) => [name, writeNumber(number)]));
   const { heads, kvHeads, headDim, valueDim } = layout;
@@ -165,6 +173,53 @@ function writeMetadata(snapshot: Snapshot): Record<string, string> {
     nextQueryPosition: writeNumber(queries.slots.nextPosition),
     sha256: UNSEALED,
   };
+}
+
+/** The name that a snapshot without states has in the place of a backend's. */
+export const NO_BACKEND = "none";
+
+/** An engine whose rows are written by and by. */
+export interface SnapshotForm {
+  readonly settings: SavedSettings;
+  readonly mask: SavedMask | null;
+  readonly keys: SlotNumbers;
+  readonly queries: SlotNumbers;
+}
+
+/**
+ * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which their numbers
+ * follow.
+ */
+export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
+  readonly header: Uint8Array<ArrayBuffer>;
+  readonly order: readonly string[];
+  readonly dataBytes: number;
+} {
+  const { layout } = settings;
+  const forms: Record<string, TensorForm> = {
+    "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
+    "query.positions": { type: "F64", shape: [queries.size] },
+    "query.free": { type: "U32", shape: [queries.free.length] },
+    "key": { type: "F32", shape: [keys.size, keyColumns(layout)] },
+    "value": { type: "F32", shape: [keys.size, valueColumns(layout)] },
+    "key.positions": { type: "F64", shape: [keys.size] },
+    "key.free": { type: "U32", shape: [keys.free.length] },
+  };
+  if (mask?.kind === "function") {
+    forms.bias = { type: "F32", shape: [keys.size, queries.size, layout.heads] };
+  }
+  if (mask?.kind === "matrix") {
+    mask.matrices.forEach(({ rows, columns }, at) => {
+      forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
+    });
+  }
+  const metadata = writeMetadata(settings, {
+    mask,
+    keys: { slots: keys },
+    queries: { slots: queries },
+    backend: NO_BACKEND,
+  });
+  return layOutHeader(metadata, forms);
 }
 
 function readSettings(reader: MetadataReader): SavedSettings {

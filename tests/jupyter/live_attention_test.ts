@@ -3,9 +3,9 @@
 import { DynamicAttention, InputError } from "../../mod.ts";
 import { type FigureData, packMatrix, unpackMatrix } from "../../src/jupyter/live/figure_data.ts";
 import { liveAttention, type LiveAttentionOptions } from "../../src/jupyter/mod.ts";
-import { weightsPicture } from "../../src/jupyter/live/still_picture.ts";
+import { weightsPng } from "../../src/display/heatmap.ts";
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
-import { liveProgramSource, unpackedProgram } from "../../tools/live_program.ts";
+import { liveProgramSource, unpackedProgram } from "../../tools/bundle_live.ts";
 import { assert, assertEquals, assertFalse, assertThrows } from "../../testing/assert.ts";
 import { decodePng } from "../../testing/png_reader.ts";
 import { exampleOptions, WORDS } from "../../testing/live_example.ts";
@@ -66,7 +66,7 @@ Deno.test("live figure: in words it says the heaviest keys, with the weights of 
 });
 
 Deno.test("live figure: the picture is a PNG of the weights, from nearly white to dark blue", async () => {
-  const png = await weightsPicture([Float32Array.of(0, 0.5, 1), Float32Array.of(1, 0, 0.25)], 2);
+  const png = await weightsPng([Float32Array.of(0, 0.5, 1), Float32Array.of(1, 0, 0.25)], 2);
   const { width, height, pixel } = await decodePng(png.toBase64());
   assertEquals([width, height], [6, 4]);
   const white = [0xf7, 0xfa, 0xfd],

@@ -185,6 +185,17 @@ Deno.test("wasm threads: where none start, the caller's thread does it all", asy
   await one.dispose();
 });
 
+Deno.test("wasm threads: two that wait for workers that do not start do it all themselves", async () => {
+  const one = await engineWith(poolOf(), 1), pool = poolOf("process.exit(1);");
+  const engines = await Promise.all([engineWith(pool, 2), engineWith(pool, 2)]);
+  for (const engine of engines) {
+    assertEquals(await engine.read(), await one.read());
+    await engine.dispose();
+  }
+  assertEquals([pool.size, pool.canStart], [0, false]);
+  await one.dispose();
+});
+
 Deno.test("wasm threads: the caller's thread is free meanwhile", async () => {
   const pool = poolOf();
   const engine = await engineWith(pool, 2);
