@@ -15,7 +15,7 @@ type Count =
   | "refreshes"
   | "rebuilds";
 
-/** What `run` adds to the counts. */
+/** The counts that `run` adds. */
 async function workOf(
   engine: DynamicAttention,
   run: () => Promise<unknown> | void,
@@ -209,7 +209,7 @@ for (const backend of BACKENDS) {
 
   Deno.test(`work on ${backend}: an error budget applies nothing until a peek would be off by more`, async () => {
     await using engine = await engineOf(20, 50, { lazyThreshold: { error: 0.05 }, onThreshold: "patch" });
-    // What is proven of float32 scores, d + 2 roundings of the largest product, is 1.4e-5 here by itself.
+    // The proven bound for float32 scores, d + 2 roundings of the largest product, is 1.4e-5 here by itself.
     const ofRounding = backend === "array" ? 1e-5 : 3e-5;
     let applied = 0, stale = 0;
     for (let step = 0; step < 60; step++) {

@@ -4,13 +4,13 @@ import fc from "fast-check";
 import { assert, assertEquals, assertGreater, assertLess, assertLessOrEqual } from "../../testing/assert.ts";
 import { ErrorBalance } from "../../src/schedule/error_balance.ts";
 
-/** What a peek costs in either way. */
+/** The cost of a peek in either way. */
 interface Peek {
   /** Measured. */
   readonly spent: number;
   /** With rows brought up to date at every peek. */
   readonly alternative: number;
-  /** What a measured peek leaves undone, all in all. */
+  /** The total cost of the updates that a measured peek leaves undone. */
   readonly debt: number;
 }
 
@@ -106,8 +106,8 @@ Deno.test("when measuring comes to cost more it is given up, when it comes to co
 
 // ---- what it can cost ------------------------------------------------------------------------------------
 
-// What trials have lost exceeds a twentieth of the alternative and the seed, eight peeks of it, at most by what the
-// peek in which a budget ran out added: it spent at most 10 and its debt grew by at most 40.
+// The loss of trials exceeds a twentieth of the alternative and the seed, eight peeks of it, at most by what
+// the peek in which a budget ran out added: it spent at most 10 and its debt grew by at most 40.
 const OVERSHOOT = 50;
 
 function assertBounded({ followed, applied }: Totals, seed: number, scale = 1): void {
