@@ -125,7 +125,7 @@ export class SlowBackend extends Wrapped {
   }
 }
 
-/** Fails when it is told to, before or after a pause; the engine's create must get through. */
+/** A backend that fails on request, before or after a pause, but not while an engine is created. */
 export class FailingBackend extends SlowBackend {
   /** Asked before each batch is stored. */
   fails: () => boolean = () => false;

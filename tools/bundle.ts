@@ -1,6 +1,6 @@
 // From a module to one script for browsers, by Deno's own bundler, which takes esbuild from npm.
 
-/** What to leave as it is, and how small to write. */
+/** Options of a bundle: the imports that remain, and minification. */
 export interface BundleOptions {
   /** Specifiers, as they are written in the sources, whose modules stay out. */
   readonly external?: readonly string[];

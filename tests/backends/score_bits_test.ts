@@ -1,6 +1,6 @@
-// The property on which patching rests: the weight a of a pair has the same bits whether its row was built or its
-// key patched in, alone or with others, and after its row's shift has moved; whatever the head, the softcap and the
-// mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
+// The property on which patching rests: the weight a of a pair has the same bits whether its row was built or
+// its key patched in, alone or with others, and after its row's shift has moved; whatever the head, the
+// softcap and the mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
 
 import type { RowChanges } from "../../src/backends/backend.ts";
 import { NO_ROW, NOTHING } from "../../src/backends/since.ts";
@@ -23,7 +23,10 @@ const KEYS = 37;
 const WIDTH = KEYS + 2;
 const EVERYWHERE = { before: Infinity, after: Infinity };
 
-/** Keys with unit vectors for values in each head, positions 0, 1, 2, … and, with a mask, a bias a query head. */
+/**
+ * Keys with unit vectors for values in each head, positions 0, 1, 2, … and, with a mask, a bias per query
+ * head.
+ */
 function blockOf(random: Random, layout: HeadLayout, size: number, masked: boolean): KeyBlock {
   const stride = layout.kvHeads * WIDTH;
   const values = new Float32Array(KEYS * stride);

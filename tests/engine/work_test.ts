@@ -18,7 +18,7 @@ type Count =
   | "refreshes"
   | "rebuilds";
 
-/** What `run` adds to the counts. */
+/** The counts that `run` adds. */
 async function workOf(
   engine: DynamicAttention,
   run: () => Promise<unknown> | void,

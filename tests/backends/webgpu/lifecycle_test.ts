@@ -19,7 +19,7 @@ const MASKED = {
 };
 const IS_LONG = Deno.env.get("ATTUNE_LONG") === "1";
 
-/** A device whose calls are counted: before each, `step` is told of its name and number. */
+/** A device whose calls are counted: before each call, `step` gets its name and number. */
 function stepped(gpu: GpuDevice, step: (name: string, count: number) => void): GpuDevice {
   let count = 0;
   const through = <T extends object>(target: T, names: readonly string[]): T =>
