@@ -13,6 +13,8 @@ import { DEFAULT_ERRORS, DEFAULT_THRESHOLDS } from "./strategies.ts";
 export interface StartOptions extends ExperimentOptions {
   /** The folder that the report goes to. */
   readonly out: string;
+  /** The folder that keeps the board, where it is to survive; null where the experiment is run. */
+  readonly folder: string | null;
   /** The day of the file from which on the board with learning learns; those before it are only remembered. */
   readonly learnFrom: number;
   /** The result as JSON on standard output, and nothing else there. */
@@ -38,12 +40,14 @@ Usage: deno task start [options]
   --days N         how many days to run over (default: all there are)
   --backend NAME   where the engine computes (default auto)
   --out FOLDER     where index.html is written (default report)
+  --folder FOLDER  keep the board in a folder instead: a day is on disk before the next one is learnt, and a run that
+                   was killed is gone on with
   --learn-from N   the day of the file, from 0, from which on the board with learning learns (default ${FIRST_LEARNED})
   --seed N         draws the days on which exact reads are audited (default 1)
   --json           print the result as JSON
   -h, --help       print this`;
 
-const VALUES = ["threshold", "error", "days", "backend", "out", "learn-from", "seed"];
+const VALUES = ["threshold", "error", "days", "backend", "out", "folder", "learn-from", "seed"];
 const FLAGS = ["json", "help"];
 const LARGEST_SEED = 2 ** 32 - 1;
 
@@ -62,6 +66,7 @@ export async function parseStartArguments(
     days: days === undefined ? availableDays : toInteger("days", days, 1, availableDays),
     backend: await toBackend(single(values, "backend") ?? "auto"),
     out: single(values, "out") ?? "report",
+    folder: single(values, "folder") ?? null,
     learnFrom: learnFrom === undefined
       ? FIRST_LEARNED
       : toInteger("learn-from", learnFrom, 1, LEARNT_DAYS - 1),

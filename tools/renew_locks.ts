@@ -23,6 +23,8 @@ export async function lockedModules(): Promise<Readonly<Record<string, readonly 
       ...paths(tests),
       ...["bench/main.ts", "studies/draw_figures.ts", "tools/compile_wasm.ts", "tools/site.ts"],
       ...["tools/kernel_table.ts", "tools/measure_tree.ts", "notebooks/open.ts"],
+      ...["tools/site/pages/search_program.ts"],
+      ...["tools/mutate/main.ts", "tools/search_bounds.ts"],
     ],
   };
 }

@@ -1,7 +1,7 @@
 /**
- * A matrix in a notebook: a table of its corners and a picture of all of it.
+ * The display of a matrix in a notebook: a table of its corners and a picture of the whole matrix.
  *
- * Nothing here knows whether the page is light or dark: text takes the colour around it, lines are half transparent.
+ * It fits light and dark pages: text inherits its colour, and lines are half transparent.
  */
 
 import type { Matrix } from "../base/matrix.ts";
@@ -14,12 +14,14 @@ import type { MimeBundle } from "./mime_bundle.ts";
 
 const LINE = "1px solid rgba(128,128,128,.35)";
 const CELL = `border:0;border-bottom:${LINE};padding:2px 8px;text-align:right;background:none;font:inherit`;
-/** What is neither small nor large: −∞ of a row without keys, NaN. */
+/** The colour of numbers that are not finite, such as the −∞ of a row without keys. */
 const NO_NUMBER = [128, 128, 128] as const;
-/** A picture has at most so many pixels a side before it is enlarged, and about so many afterwards. */
+/**
+ * The largest number of pixels per side before a picture is enlarged, and the number that it is enlarged to.
+ */
 const MOST_PIXELS = 512, SHOWN_PIXELS = 320;
 
-/** Text, HTML and PNG; a matrix without numbers has no picture. */
+/** A bundle of text, HTML and PNG; a matrix without numbers has no picture. */
 export async function matrixBundle(matrix: Matrix): Promise<MimeBundle> {
   const plain = matrixText(matrix);
   if (matrix.data.length === 0) return { "text/plain": plain, "text/html": matrixHtml(matrix, null) };
@@ -74,7 +76,10 @@ function rangeOf(data: Float32Array): { readonly least: number; readonly most: n
   return { least, most };
 }
 
-/** A pixel a number, or the mean of a block of them; enlarged where it would be too small to see. */
+/**
+ * A heatmap with one pixel per number, or per mean of a block of numbers if they are too many; a small one is
+ * enlarged.
+ */
 async function heatmap(
   { data, shape: [rows, columns] }: Matrix,
 ): Promise<{ readonly png: Uint8Array<ArrayBuffer>; readonly width: number; readonly height: number }> {

@@ -27,7 +27,10 @@ export async function drawHeatmap(
   const height = lines.length, width = Math.max(0, ...lines.map((line) => line.length));
   if (width === 0) return "";
   const { least, most, scale } = colorsOf(trace);
-  const background = colorAt(/^#[\da-f]{6}$/i.test(empty) ? [empty, empty] : [UNPAINTED.paper, UNPAINTED.paper], 0);
+  const background = colorAt(
+    /^#[\da-f]{6}$/i.test(empty) ? [empty, empty] : [UNPAINTED.paper, UNPAINTED.paper],
+    0,
+  );
   const toPoint = pointIn(box);
   const start = toPoint(x.placeOf(edge(trace.x, 0, -0.5)), y.placeOf(edge(trace.y, 0, -0.5)));
   const stop = toPoint(x.placeOf(edge(trace.x, width - 1, 0.5)), y.placeOf(edge(trace.y, height - 1, 0.5)));
