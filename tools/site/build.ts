@@ -11,7 +11,7 @@ import { gallery, moreNotebooks } from "./gallery.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** What only notebooks, files and consoles need. */
-const UNUSED = ["./engine_snapshot.ts", "./display/engine_bundle.ts", "./matrix_bundle.ts"];
+const UNUSED = ["./engine_snapshot.ts", "./engine_bundle.ts", "./matrix_bundle.ts"];
 
 /** How the folder is to be. */
 export interface SiteOptions {
