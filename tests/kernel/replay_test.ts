@@ -392,7 +392,12 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
       };
     };
     // The language server takes its time to start.
-    await eventually("types", async () => (await complete(`f().`)).matches.includes("getOrInsert"), 120);
+    const waiting = `import { addOne } from "./hel`;
+    await eventually(
+      "paths",
+      async () => (await complete(waiting)).matches.join().includes("helper.ts"),
+      120,
+    );
     const cases: readonly (readonly [code: string, wanted: string])[] = [
       ["data[0].", "alpha"],
       ["loose[0].", "gamma"],

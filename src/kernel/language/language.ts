@@ -55,6 +55,7 @@ export class Language implements AsyncDisposable {
   #server: Promise<LanguageServer | null> | null = null;
   #version = 0;
   #isAwake = false;
+  #isStarting = false;
 
   constructor(options: LanguageServerOptions) {
     this.#options = options;
@@ -121,12 +122,15 @@ export class Language implements AsyncDisposable {
 
   /** A server that has not answered yet takes seconds to start: nobody waits for it. */
   async #within<T>(milliseconds: number, work: () => Promise<T>): Promise<T | null> {
-    const answer = await within(this.#isAwake ? milliseconds : ASLEEP_MS, async () => {
+    if (this.#isAwake) return await within(milliseconds, work);
+    // What is asked meanwhile would only make it later.
+    if (this.#isStarting) return null;
+    this.#isStarting = true;
+    return await within(ASLEEP_MS, async () => {
       const answer = await work();
       this.#isAwake = true;
       return answer;
     });
-    return answer;
   }
 
   async #open(code: string, place: number) {
