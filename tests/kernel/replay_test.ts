@@ -392,12 +392,10 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
       };
     };
     // The language server takes its time to start.
-    const waiting = `import { addOne } from "./hel`;
-    await eventually(
-      "paths",
-      async () => (await complete(waiting)).matches.join().includes("helper.ts"),
-      120,
-    );
+    await eventually("types", async () => {
+      const { metadata } = await complete("f().");
+      return metadata._jupyter_types_experimental.some(({ type }) => type === "method");
+    }, 120);
     const cases: readonly (readonly [code: string, wanted: string])[] = [
       ["data[0].", "alpha"],
       ["loose[0].", "gamma"],
