@@ -1,6 +1,6 @@
 /**
  * What one changed key can do to the outputs of a block of query slots, for all blocks of one head: the loops of the drift
- * ledger. `docs/certificates.md` has the proofs; the letters are the ones there.
+ * ledger. `docs/internals/certificates.md` has the proofs; the letters are the ones there.
  *
  * A *step* is the change of one key. In a block B let w̄ be a bound on the weight that any of its rows gives the key just
  * before the step, a_B the largest |scale|·‖q‖ of its rows, D a diameter of all values. A key that moves by Δk changes its
