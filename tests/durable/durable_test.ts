@@ -390,3 +390,33 @@ inFolder(
     assertInstanceOf(live, Object as never);
   },
 );
+
+inFolder("it needs no permission but for the folder", async (folder) => {
+  await Deno.mkdir(folder);
+  const program = `
+    import { openDurable } from ${JSON.stringify(new URL("../../src/durable/mod.ts", import.meta.url).href)};
+    const folder = ${JSON.stringify(folder)}, create = { query: [[1]], key: [[1]], value: [[2]] };
+    {
+      await using live = await openDurable(folder, { create });
+      await live.edit([{ kind: "insert", key: [1], value: [4] }]);
+      await live.snapshot();
+      await (await live.learner()).learnOne({ query: 0 }, 3);
+      await live.verify();
+      await live.backup(folder + "/copy");
+    }
+    await Deno.remove(folder + "/copy", { recursive: true });
+    await using again = await openDurable(folder, { create });
+    console.log((await again.read()).data.length, again.stats().durable.sequence > 1);
+  `;
+  const file = `${folder}.ts`;
+  await Deno.writeTextFile(file, program);
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-check", "--no-lock", "--no-prompt", "--config", config],
+      ...[`--allow-read=${folder}`, `--allow-write=${folder}`, file],
+    ],
+  }).output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  assertEquals(new TextDecoder().decode(stdout).trim(), "1 true");
+});
