@@ -61,10 +61,18 @@ function savedOf(
   }
   for (const name of ["loss", "optimizer"] as const) {
     if (names[name] === record[name]) continue;
-    throw new InputError(operation, `${name} is ${names[name]}`, `${record[name]}, with which it has learned`);
+    throw new InputError(
+      operation,
+      `${name} is ${names[name]}`,
+      `${record[name]}, with which it has learned`,
+    );
   }
   const { steps, exactReads, staleReads, randomState } = record;
-  const states = { key: statesOf(besides, "key"), value: statesOf(besides, "value"), query: statesOf(besides, "query") };
+  const states = {
+    key: statesOf(besides, "key"),
+    value: statesOf(besides, "value"),
+    query: statesOf(besides, "query"),
+  };
   return { steps, exactReads, staleReads, randomState, states };
 }
 
