@@ -287,9 +287,9 @@ export class DurableAttention {
     const operation = "DurableAttention.verify";
     const { core, journal, snapshots, folder } = this.#parts;
     core.checkCall(operation);
-    const { onProgress } = takeOptions(operation, options, ["onProgress"]);
+    const given = takeOptions(operation, options, ["deep", "onProgress"]);
     await journal.kept();
-    const verify = () => verifyFolder(operation, folder, onProgress ? { onProgress } : {});
+    const verify = () => verifyFolder(operation, folder, given);
     return await (snapshots ? snapshots.hold(verify) : verify());
   }
 

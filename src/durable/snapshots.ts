@@ -18,8 +18,8 @@ import type { SavedMask } from "../store/snapshot.ts";
 
 /** Journals shorter than this are kept as they are, unless the caller wants otherwise. */
 const LEAST_JOURNAL = 1 << 24;
-/** Records that are removed in one transaction, while the loop waits. */
-const REMOVED_AT_ONCE = 64;
+/** So many records, and about so many bytes of them, are removed in one transaction, while the loop waits. */
+const REMOVED_AT_ONCE = 256, BYTES_REMOVED_AT_ONCE = 1 << 19;
 
 /** The parts that snapshots are made of. */
 export interface SnapshotsConfig {
@@ -169,12 +169,12 @@ export class Snapshots {
     while (!this.#isStopped && !journal.failure && this.#holds === 0) {
       const start = performance.now();
       try {
-        let removed = 0;
+        let isMore = false;
         database.transact(() => {
-          removed = database.removeRecords(sequence, REMOVED_AT_ONCE);
+          isMore = database.removeRecords(sequence, REMOVED_AT_ONCE, BYTES_REMOVED_AT_ONCE);
         });
         this.longestStopMs = Math.max(this.longestStopMs, performance.now() - start);
-        if (removed < REMOVED_AT_ONCE) return;
+        if (!isMore) return;
       } catch (cause) {
         return journal.stop(cause);
       }
