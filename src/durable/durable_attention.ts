@@ -395,14 +395,18 @@ export class DurableAttention {
   }
 
   async #dispose(): Promise<void> {
-    const { core, journal, snapshots, close } = this.#parts;
+    const { core, journal, snapshots, folder, close } = this.#parts;
     const failedBefore = journal.failure;
     journal.commit();
     const disposed = core.dispose();
     await snapshots?.stop();
     await disposed;
     journal.commit();
-    close();
+    try {
+      close();
+    } catch (error) {
+      throw toDurabilityError("DurableAttention.dispose", folder.path, error);
+    }
     if (journal.failure && !failedBefore) throw journal.failure;
   }
 
