@@ -3,7 +3,7 @@
 // a snapshot keeps the loop. --quick for a first look. The peers are installed by the first run, 700 MB in bench/durable/peers.
 
 import { openDurable } from "../../src/durable/mod.ts";
-import { quantile } from "../statistics.ts";
+import { quantile } from "simple-statistics";
 import { BATCH, DIM, KEYS, type MemoryCosts, sizeOf } from "./memory_workload.ts";
 
 const HERE = new URL("./", import.meta.url);
