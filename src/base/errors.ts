@@ -187,8 +187,8 @@ export class FormatError extends AttentionError {
   readonly expected: string;
 
   /** The message reads `operation: actual, expected expected`. */
-  constructor(operation: string, actual: string, expected: string) {
-    super(operation, `${actual}, expected ${expected}`);
+  constructor(operation: string, actual: string, expected: string, options?: ErrorOptions) {
+    super(operation, `${actual}, expected ${expected}`, options);
     this.actual = actual;
     this.expected = expected;
   }
