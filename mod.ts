@@ -29,8 +29,14 @@
 
 export { attention, attentionState } from "./src/engine/attention.ts";
 export type { BackendName, ThreadCount } from "./src/backends/select.ts";
-export type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./src/engine/answers.ts";
-export { DynamicAttention } from "./src/engine/dynamic_attention.ts";
+export type {
+  DynamicAttentionStats,
+  RankedKey,
+  StaleOutput,
+  WeightedKey,
+  WeightTensor,
+} from "./src/engine/answers.ts";
+export { type AnyOf, DynamicAttention, type InsertOptions } from "./src/engine/dynamic_attention.ts";
 export {
   AccuracyError,
   AttentionError,
@@ -39,13 +45,16 @@ export {
   DeviceError,
   DisposedError,
   FormatError,
+  IdError,
   InputError,
   ReentryError,
   SlotError,
 } from "./src/base/errors.ts";
 export type { DeviceFailure } from "./src/base/errors.ts";
 export type { MimeBundle } from "./src/display/mime_bundle.ts";
+export type { JsonValue } from "./src/base/json.ts";
 export type { Edit } from "./src/write/edits.ts";
+export type { RowId, RowIdsInput } from "./src/write/row_ids.ts";
 export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/write/mask.ts";
 export type { FlushPolicy } from "./src/schedule/planner.ts";
 export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/schedule/threshold.ts";

@@ -145,6 +145,7 @@ export function takeSlot(model: MemoryModel, edit: Edit, slot: number): void {
     assert(!model.queries.has(slot), `insertQuery returned the live query slot ${slot}`);
     model.insertQuery(slot, edit.query, edit.position);
   } else {
+    assert(edit.kind !== "upsert" && edit.kind !== "upsertQuery", "the model's rows have no ids");
     assertEquals(slot, edit.slot);
   }
 }
@@ -169,6 +170,9 @@ export function call(engine: DynamicAttention, edit: Edit): number {
       return edit.slot;
     case "insert":
       return engine.insert(edit.key, edit.value, positionOf(edit.position));
+    case "upsert":
+    case "upsertQuery":
+      throw new Error("the model's rows have no ids");
     case "delete":
       engine.delete(edit.slot);
       return edit.slot;

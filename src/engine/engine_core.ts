@@ -9,15 +9,18 @@
 import type { Backend, BackendFactory, PassingQueries, Readout } from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
+import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
 import { EditPipeline, type StaleReadout, type Turn } from "../schedule/edit_pipeline.ts";
 import { type CheckedEdit, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
+import type { RowId } from "../write/row_ids.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
 import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
+import { Rankings } from "./rankings.ts";
 
 /** Parts that tests, or other parts of the library, put into an engine. */
 export interface EngineSeams {
@@ -25,22 +28,44 @@ export interface EngineSeams {
   readonly wrap?: WrapBackend | undefined;
 }
 
+/** What was before the engine. */
+interface Past {
+  readonly sequence: number;
+  readonly metadata: JsonValue | undefined;
+}
+
+const NEW: Past = { sequence: 0, metadata: undefined };
+
 /** The cores of the faces that there are. */
 const CORES = new WeakMap<object, EngineCore>();
 
 /** Edits, answers and life of one engine. */
 export class EngineCore {
   readonly rules: EngineRules;
+  /** Questions about keys. */
+  readonly rankings: Rankings;
+  /** What the caller last had written beside the engine. */
+  metadata: JsonValue | undefined;
+  /** Edits that were accepted before the load that made the engine. */
+  readonly #sequence: number;
   readonly #backend: MovableBackend;
   readonly #pipeline: EditPipeline;
   readonly #seams: EngineSeams;
   #disposal: Promise<void> | null = null;
 
-  private constructor(rules: EngineRules, backend: Backend, seams: EngineSeams) {
+  private constructor(
+    rules: EngineRules,
+    backend: Backend,
+    seams: EngineSeams,
+    { sequence, metadata }: Past = NEW,
+  ) {
     this.rules = rules;
+    this.#sequence = sequence;
+    this.metadata = metadata;
     this.#seams = seams;
     this.#backend = new MovableBackend(rules.layout, backend);
     this.#pipeline = new EditPipeline({ ...rules, backend: this.#backend });
+    this.rankings = new Rankings(rules, (operation, slots, ask) => this.ask(operation, slots, ask));
   }
 
   /** Makes an engine and computes its first states, O(m n (d + dv)). */
@@ -50,8 +75,9 @@ export class EngineCore {
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
     const { layout, rule, mask, threshold, policy, tolerance } = problem;
-    const keySlots = new SlotTable(problem.keyPositions);
-    const querySlots = new SlotTable(problem.queryPositions);
+    const keySlots = new SlotTable(problem.keyPositions, problem.keyIds);
+    const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);
+    mask?.speakOf(keySlots, querySlots);
     const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
@@ -64,8 +90,8 @@ export class EngineCore {
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
     const { restoreEngine } = await loadSnapshots();
-    const { rules, backend } = await restoreEngine(operation, bytes, problem, seams.wrap);
-    return new EngineCore(rules, backend, seams);
+    const { rules, backend, snapshot } = await restoreEngine(operation, bytes, problem, seams.wrap);
+    return new EngineCore(rules, backend, seams, snapshot);
   }
 
   /**
@@ -86,31 +112,36 @@ export class EngineCore {
     CORES.set(live, this);
   }
 
+  /** Edits that were accepted since the engine was first made, over all loads. */
+  get sequence(): number {
+    return this.#sequence + this.#pipeline.counts.written;
+  }
+
   /** Whether `dispose` has been called. */
   get isDisposed(): boolean {
     return this.#disposal !== null;
   }
 
-  /** Performs a checked edit; returns its slot. */
-  edit(edit: CheckedEdit): number {
-    const slot = performEdit(edit, this.#pipeline.newest, this.rules);
+  /** Performs a checked edit; returns what its row is called. */
+  edit(edit: CheckedEdit): RowId {
+    const name = performEdit(edit, this.#pipeline.newest, this.rules);
     this.#pipeline.noteEdits(1);
-    return slot;
+    return name;
   }
 
-  /** Performs checked edits in order, all or none; returns the slot of each. */
-  editAll(edits: readonly CheckedEdit[]): number[] {
+  /** Performs checked edits in order, all or none; returns what the row of each is called. */
+  editAll(edits: readonly CheckedEdit[]): RowId[] {
     const { keySlots, querySlots } = this.rules;
     const perform = () => {
       return this.#pipeline.atomically((layer) => edits.map((edit) => performEdit(edit, layer, this.rules)));
     };
-    const slots = keySlots.atomically(() => querySlots.atomically(perform));
-    this.#pipeline.noteEdits(slots.length);
-    return slots;
+    const names = keySlots.atomically(() => querySlots.atomically(perform));
+    this.#pipeline.noteEdits(names.length);
+    return names;
   }
 
   /** A copy of a row as of the newest edit. */
-  copyNewest(operation: string, kind: RowKind, slot: number): Float32Array<ArrayBuffer> {
+  copyNewest(operation: string, kind: RowKind, slot: RowId): Float32Array<ArrayBuffer> {
     return copyNewest(operation, kind, slot, this.#pipeline.newest, this.rules);
   }
 
@@ -148,9 +179,10 @@ export class EngineCore {
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata };
     const take = async () => {
       const { takeSnapshot } = await loadSnapshots();
-      return await takeSnapshot(this.rules, slots, this.#backend);
+      return await takeSnapshot(this.rules, moment, this.#backend);
     };
     const snapshot = await this.#pipeline.whenCurrent(operation, take);
     return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);

@@ -7,7 +7,8 @@ import { type BackendName, selectBackend, type ThreadCount } from "../backends/s
 import { describe, InputError } from "../base/errors.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
-import { type Mask, type MaskFunction, type MaskInput, toMask } from "../write/mask.ts";
+import { type AnyMaskInput, type Mask, type MaskFunction, type MaskInput, toMask } from "../write/mask.ts";
+import { type RowId, RowIds, type RowIdsInput } from "../write/row_ids.ts";
 import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
 import { type LazyThreshold, type Threshold, toThreshold } from "../schedule/threshold.ts";
 import { isCount, reading, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
@@ -60,8 +61,19 @@ export interface AttentionOptions {
   readonly threads?: ThreadCount;
 }
 
-/** What an engine is made of. */
-export interface DynamicAttentionOptions extends AttentionOptions {
+/** What an engine is made of; `KeyId` and `QueryId` are the types of ids, where it has some. */
+export interface DynamicAttentionOptions<KeyId extends RowId = number, QueryId extends RowId = number>
+  extends Omit<AttentionOptions, "mask"> {
+  /** As {@link AttentionOptions.mask}; a function is asked by ids where the engine has some. */
+  readonly mask?: MaskInput<QueryId, KeyId>;
+  /**
+   * Names of the keys, one a row: text, finite numbers or bigints. Every method then takes a key's id in the place of its
+   * slot, `insert` wants one (`{ id }`), and answers speak in ids. "auto" gives out 0, 1, 2, … and never again, so that a
+   * number of a deleted key is refused. Without ids, which is the default, keys are called by their slots.
+   */
+  readonly keyIds?: RowIdsInput<KeyId>;
+  /** Names of the standing queries, as `keyIds`. */
+  readonly queryIds?: RowIdsInput<QueryId>;
   /**
    * When stale answers must know of pending edits: once so many slots have changed (64 unless given; Infinity for
    * never), at the first of the limits `{ edits, error, targetError, ageMs }` that is reached, or when a function says
@@ -81,7 +93,7 @@ export interface DynamicAttentionOptions extends AttentionOptions {
 }
 
 /** What `DynamicAttention.load` is told beside the bytes. */
-export interface LoadOptions {
+export interface LoadOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
   /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
   readonly backend?: BackendName;
   /**
@@ -90,10 +102,20 @@ export interface LoadOptions {
    */
   readonly threads?: ThreadCount;
   /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
-  readonly mask?: MaskFunction;
+  readonly mask?: MaskFunction<QueryId, KeyId>;
   /** In place of the saved one, which is missing where it was a function. */
   readonly lazyThreshold?: LazyThreshold;
 }
+
+/** Options of an engine whose rows may have ids of any type. */
+export type AnyEngineOptions = Omit<DynamicAttentionOptions<RowId, RowId>, "mask"> & {
+  readonly mask?: AnyMaskInput;
+};
+
+/** What a load of such an engine is told. */
+export type AnyLoadOptions = Omit<LoadOptions<RowId, RowId>, "mask"> & {
+  readonly mask?: MaskFunction<never, never>;
+};
 
 /** Checked options of a computation. */
 export interface Problem {
@@ -113,12 +135,15 @@ export interface Problem {
 
 /** Checked options of an engine. */
 export interface EngineProblem extends Problem {
+  /** null where keys are called by their slots. */
+  readonly keyIds: RowIds | null;
+  readonly queryIds: RowIds | null;
   readonly threshold: Threshold;
   readonly policy: FlushPolicy;
 }
 
 /** Checked options of a load. */
-export interface LoadProblem extends Pick<LoadOptions, "backend" | "threads" | "mask"> {
+export interface LoadProblem extends Pick<AnyLoadOptions, "backend" | "threads" | "mask"> {
   /** In place of the saved one. */
   readonly threshold: Threshold | null;
 }
@@ -141,6 +166,8 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
 ];
 const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   ...ATTENTION_OPTIONS,
+  "keyIds",
+  "queryIds",
   "lazyThreshold",
   "onThreshold",
   "tolerance",
@@ -156,12 +183,18 @@ export function toProblem(operation: string, options: AttentionOptions): Problem
 }
 
 /** Checks the options of an engine. */
-export function toEngineProblem(operation: string, options: DynamicAttentionOptions): EngineProblem {
+export function toEngineProblem(
+  operation: string,
+  options: AnyEngineOptions,
+): EngineProblem {
   return reading(operation, () => {
     const given = takeOptions(operation, options, ENGINE_OPTIONS);
-    const { tolerance = TOLERANCE } = given;
+    const { tolerance = TOLERANCE, keyIds, queryIds } = given;
+    const problem = toCheckedProblem(operation, given, checkTolerance(operation, tolerance));
     return {
-      ...toCheckedProblem(operation, given, checkTolerance(operation, tolerance)),
+      ...problem,
+      keyIds: RowIds.take(operation, "keyIds", keyIds, problem.key.shape[0]),
+      queryIds: RowIds.take(operation, "queryIds", queryIds, problem.query.shape[0]),
       threshold: toThreshold(operation, given.lazyThreshold),
       policy: toFlushPolicy(operation, given.onThreshold),
     };
@@ -169,7 +202,7 @@ export function toEngineProblem(operation: string, options: DynamicAttentionOpti
 }
 
 /** Checks the options of `DynamicAttention.load`, as far as that can be done without the file. */
-export function toLoadProblem(operation: string, options: LoadOptions): LoadProblem {
+export function toLoadProblem(operation: string, options: AnyLoadOptions): LoadProblem {
   return reading(operation, () => {
     const { lazyThreshold, ...given } = takeOptions(operation, options, LOAD_OPTIONS);
     if (given.backend !== undefined || given.threads !== undefined) {
@@ -186,7 +219,7 @@ export function checkTolerance(operation: string, tolerance: unknown): number {
   throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
 }
 
-function toCheckedProblem(operation: string, options: AttentionOptions, tolerance: number): Problem {
+function toCheckedProblem(operation: string, options: ComputedOptions, tolerance: number): Problem {
   const query = toMatrix(operation, "query", options.query);
   const key = toMatrix(operation, "key", options.key);
   const value = toMatrix(operation, "value", options.value);
@@ -211,9 +244,12 @@ function toCheckedProblem(operation: string, options: AttentionOptions, toleranc
   };
 }
 
+/** Options that say what is computed; a mask may be asked by ids. */
+type ComputedOptions = Omit<AttentionOptions, "mask"> & { readonly mask?: AnyMaskInput };
+
 function toLayout(
   operation: string,
-  options: AttentionOptions,
+  options: ComputedOptions,
   query: Matrix,
   key: Matrix,
   value: Matrix,
@@ -250,7 +286,7 @@ function toLayout(
   return { heads, kvHeads, headDim, valueDim: value.shape[1] / kvHeads };
 }
 
-function toRule(operation: string, options: AttentionOptions, { headDim }: HeadLayout): ScoreRule {
+function toRule(operation: string, options: ComputedOptions, { headDim }: HeadLayout): ScoreRule {
   const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = options;
   if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
     throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");

@@ -6,6 +6,7 @@
  * their rows are touched; the rest is reported as mass that was left out.
  */
 
+import type { AnyEngine } from "./any_engine.ts";
 import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
 import {
   addHeadGradient,
@@ -25,7 +26,6 @@ import {
   valueColumns,
 } from "../numerics/head_layout.ts";
 import { score } from "../numerics/score_rule.ts";
-import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
 
@@ -75,7 +75,7 @@ interface Gathered {
  */
 export function askGradients(
   operation: string,
-  live: DynamicAttention,
+  live: AnyEngine,
   question: GradientQuestion,
 ): Promise<GradientAnswer> {
   const inside = EngineCore.of(operation, live);

@@ -7,10 +7,11 @@
  * have are kept aside until the edits are made, so that both change or neither.
  */
 
+import type { AnyEngine } from "./any_engine.ts";
 import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
-import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
-import type { Edit, EditRules } from "../write/edits.ts";
+import type { AnyEdit, EditRules } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { callGiven } from "./callbacks.ts";
@@ -48,7 +49,7 @@ interface RowStep {
 
 /** A whole step. */
 export interface PlannedStep {
-  readonly edits: readonly Edit[];
+  readonly edits: readonly AnyEdit[];
   /** Keeps the states of the rows, once the edits are made. */
   keepStates(): void;
   /** Rows that the edits step. */
@@ -62,7 +63,7 @@ export function momentOf({ keySlots, querySlots }: EditRules): Moment {
 /** Plans the step of the example after `step` others. */
 export function planStep(
   operation: string,
-  live: DynamicAttention,
+  live: AnyEngine,
   rules: EditRules,
   config: LearnerConfig,
   states: AllStates,
@@ -79,10 +80,10 @@ export function planStep(
   const steps: RowStep[] = [];
   const add = (kind: RowKind, slot: number, gradient: Float64Array) => {
     if (!isThere(kind, slot)) return;
-    const rate = rateOf(operation, config, rates[kind], kind, slot, gradient);
+    const rate = rateOf(operation, config, rates[kind], kind, nameIn(rules, kind, slot), gradient);
     // The rate may have been a function that deletes rows.
     if (rate === 0 || !isThere(kind, slot)) return;
-    const row = newestRow(live, kind, slot);
+    const row = newestRow(live, rules, kind, slot);
     steps.push(optimize(operation, config, kind, slot, gradient, row, states[kind], rate));
   };
   const keyWidth = keyColumns(rules.layout), width = keyWidth + valueColumns(rules.layout);
@@ -99,9 +100,9 @@ export function planStep(
   if (gradients.querySlot !== null) add("query", gradients.querySlot, gradients.query);
 
   const made = steps.filter(({ kind, slot }) => isThere(kind, slot));
-  const rows = made.map((own) => stepped(operation, own, newestRow(live, own.kind, own.slot)));
+  const rows = made.map((own) => stepped(operation, own, newestRow(live, rules, own.kind, own.slot)));
   return {
-    edits: toEdits(made, rows),
+    edits: toEdits(made, rows, rules),
     rowCount: made.length,
     keepStates() {
       for (const { kind, slot, state } of made) states[kind].put(slot, state);
@@ -130,7 +131,7 @@ function rateOf(
   { rowRate }: LearnerConfig,
   rateOfKind: number,
   kind: RowKind,
-  slot: number,
+  slot: RowId,
   gradient: Float64Array,
 ): number {
   if (rateOfKind === 0 || gradient.every((g) => g === 0)) return 0;
@@ -186,13 +187,18 @@ function stepped(operation: string, { kind, slot, delta, state }: RowStep, row: 
 }
 
 /** One edit for each slot; key and value of a slot are neighbours. */
-function toEdits(steps: readonly RowStep[], rows: readonly Float32Array[]): Edit[] {
-  const edits: Edit[] = [];
+function toEdits(
+  steps: readonly RowStep[],
+  rows: readonly Float32Array[],
+  rules: EditRules,
+): AnyEdit[] {
+  const edits: AnyEdit[] = [];
   for (let at = 0; at < steps.length; at++) {
-    const { kind, slot } = steps[at], row = rows[at], next = steps[at + 1];
+    const { kind } = steps[at], row = rows[at], next = steps[at + 1];
+    const slot = nameIn(rules, kind, steps[at].slot);
     if (kind === "query") edits.push({ kind: "setQuery", slot, query: row });
     else if (kind === "value") edits.push({ kind: "setValue", slot, value: row });
-    else if (next?.kind === "value" && next.slot === slot) {
+    else if (next?.kind === "value" && next.slot === steps[at].slot) {
       edits.push({ kind: "set", slot, key: row, value: rows[at + 1] });
       at++;
     } else edits.push({ kind: "setKey", slot, key: row });
@@ -200,9 +206,15 @@ function toEdits(steps: readonly RowStep[], rows: readonly Float32Array[]): Edit
   return edits;
 }
 
-function newestRow(live: DynamicAttention, kind: RowKind, slot: number): Float32Array {
-  if (kind === "query") return live.getQuery(slot);
-  return kind === "key" ? live.getKey(slot) : live.getValue(slot);
+function newestRow(live: AnyEngine, rules: EditRules, kind: RowKind, slot: number): Float32Array {
+  const name = nameIn(rules, kind, slot);
+  if (kind === "query") return live.getQuery(name);
+  return kind === "key" ? live.getKey(name) : live.getValue(name);
+}
+
+/** What the row in a live slot is called. */
+function nameIn({ keySlots, querySlots }: EditRules, kind: RowKind, slot: number): RowId {
+  return (kind === "query" ? querySlots : keySlots).nameOf(slot);
 }
 
 function isSame(slots: SlotTable, slot: number, newest: number): boolean {

@@ -10,9 +10,13 @@ import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { LoadOptions } from "../engine/engine_snapshot.ts";
 import { describe, DisposedError, InputError } from "../base/errors.ts";
-import type { EditRules } from "../write/edits.ts";
+import { type Edit, type EditRules, findSlot } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
+import type { RankedKey } from "../engine/answers.ts";
 import { checkNames } from "../engine/options.ts";
+import { toCount, toExcluded } from "../engine/question_options.ts";
+import { takeOptions } from "../base/names.ts";
 import {
   type CheckedExample,
   type Example,
@@ -49,7 +53,8 @@ import { RowStates } from "./row_states.ts";
 import { peekScores, readScores, valuesOf } from "./score_reads.ts";
 
 /** The options of {@link OnlineLearner.load}: those of the learner and those of its engine. */
-export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
+export interface LearnerLoadOptions<KeyId extends RowId = number, QueryId extends RowId = number>
+  extends LearnerOptions<KeyId, QueryId>, LoadOptions<KeyId, QueryId> {}
 
 /**
  * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in
@@ -88,15 +93,15 @@ export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
  *   key: [[1, 0], [0, 1]],
  *   value: [[0], [10]],
  * });
- * const learner = new OnlineLearner(live, { optimizer: adagrad(), rate: 0.3 });
+ * const learner = new OnlineLearner<KeyId, QueryId>(live, { optimizer: adagrad(), rate: 0.3 });
  * for (let step = 0; step < 50; step++) await learner.learnOne({ query: 0 }, 8);
  * const [prediction] = await learner.predictOne({ query: 0 });
  * assert(Math.abs(prediction - 8) < 0.5);
  * ```
  */
-export class OnlineLearner {
+export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId = number> {
   /** The engine; whoever made it disposes it. */
-  readonly live: DynamicAttention;
+  readonly live: DynamicAttention<KeyId, QueryId>;
   /** For initial rows and negative samples; its state is part of a snapshot. */
   readonly random: SeededRandom;
   readonly #config: LearnerConfig;
@@ -111,7 +116,7 @@ export class OnlineLearner {
    *
    * @throws {InputError} When an option is unknown or out of range, or `live` is no engine.
    */
-  constructor(live: DynamicAttention, options: LearnerOptions = {}) {
+  constructor(live: DynamicAttention<KeyId, QueryId>, options: LearnerOptions<KeyId, QueryId> = {}) {
     const operation = "OnlineLearner";
     const { rules } = EngineCore.of(operation, live);
     checkNames(operation, options, LEARNER_OPTIONS);
@@ -130,7 +135,10 @@ export class OnlineLearner {
    * @throws {FormatError} When the bytes are damaged or no snapshot of a learner.
    * @throws {InputError} When loss or optimizer are others than those that were saved.
    */
-  static async load(bytes: Uint8Array, options: LearnerLoadOptions = {}): Promise<OnlineLearner> {
+  static async load<KeyId extends RowId = number, QueryId extends RowId = number>(
+    bytes: Uint8Array,
+    options: LearnerLoadOptions<KeyId, QueryId> = {},
+  ): Promise<OnlineLearner<KeyId, QueryId>> {
     const operation = "OnlineLearner.load";
     if (!(bytes instanceof Uint8Array)) {
       throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
@@ -163,7 +171,7 @@ export class OnlineLearner {
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  predictOne(x: Example): Promise<Float64Array<ArrayBuffer>> {
+  predictOne(x: Example<KeyId, QueryId>): Promise<Float64Array<ArrayBuffer>> {
     const operation = "OnlineLearner.predictOne";
     return this.#inTurn(operation, x, async (example) => {
       if (this.#config.reads === "stale" && example.rows.kind === "standing") {
@@ -182,13 +190,37 @@ export class OnlineLearner {
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  peekOne(x: Example): Promise<StalePrediction> {
+  peekOne(x: Example<KeyId, QueryId>): Promise<StalePrediction> {
     const operation = "OnlineLearner.peekOne";
     return this.#inTurn(operation, x, async (example) => {
       const { rows } = example;
       if (rows.kind === "standing") return await this.#peek(operation, example, rows.slots, true);
       const prediction = await this.#predictExactly(operation, example);
       return { prediction, bounds: new Float64Array(prediction.length), pending: 0 };
+    });
+  }
+
+  /**
+   * The `count` keys whose values match the output of x best, exact, as `DynamicAttention.recommend` answers them: scores are
+   * products, to which neither `offset` nor the loss has been applied.
+   *
+   * @param x A query or a row, without `against` and `columns`.
+   * @param options `exclude`, keys that are left out.
+   * @throws {InputError} When x does not fit the engine.
+   */
+  recommendOne(
+    x: Example<KeyId, QueryId>,
+    count: number,
+    options: { readonly exclude?: ArrayLike<KeyId> } = {},
+  ): Promise<RankedKey<KeyId>[]> {
+    const operation = "OnlineLearner.recommendOne";
+    return this.#inTurn(operation, x, async ({ rows }) => {
+      const core = EngineCore.of(operation, this.live);
+      const excluded = toExcluded(operation, takeOptions(operation, options, ["exclude"]).exclude, core.rules);
+      const query = rows.kind === "standing" ? rows.slots[0] : rows.queries;
+      const ranked = await core.rankings.recommend(operation, query, toCount(operation, count), excluded);
+      this.#exactReads++;
+      return ranked as RankedKey<KeyId>[];
     });
   }
 
@@ -202,7 +234,7 @@ export class OnlineLearner {
    * @throws {SlotError} When a slot that x names is not live.
    * @throws {DisposedError} When the engine was disposed before the step was made.
    */
-  async learnOne(x: Example, y: Target): Promise<LearnedStep> {
+  async learnOne(x: Example<KeyId, QueryId>, y: Target): Promise<LearnedStep> {
     const operation = "OnlineLearner.learnOne";
     const targets = toTargets(operation, y);
     const { loss } = this.#config;
@@ -220,9 +252,11 @@ export class OnlineLearner {
    *
    * @throws {SlotError} When the slot is not live.
    */
-  forgetQuery(slot: number): Promise<void> {
-    const forget = () => this.live.deleteQuery(slot);
-    return this.#forget("OnlineLearner.forgetQuery", { queries: [slot] }, forget);
+  async forgetQuery(slot: QueryId): Promise<void> {
+    const operation = "OnlineLearner.forgetQuery";
+    const { querySlots } = EngineCore.of(operation, this.live).rules;
+    const queries = [findSlot(operation, "query", slot, querySlots)];
+    return await this.#forget(operation, { queries }, () => this.live.deleteQuery(slot));
   }
 
   /**
@@ -231,8 +265,11 @@ export class OnlineLearner {
    *
    * @throws {SlotError} When the slot is not live.
    */
-  forgetKey(slot: number): Promise<void> {
-    return this.#forget("OnlineLearner.forgetKey", { keys: [slot] }, () => this.live.delete(slot));
+  async forgetKey(slot: KeyId): Promise<void> {
+    const operation = "OnlineLearner.forgetKey";
+    const { keySlots } = EngineCore.of(operation, this.live).rules;
+    const keys = [findSlot(operation, "key", slot, keySlots)];
+    return await this.#forget(operation, { keys }, () => this.live.delete(slot));
   }
 
   /**
@@ -276,7 +313,7 @@ export class OnlineLearner {
   /** Checks x at the call, and again when its turn has come: what it names may be gone by then. */
   async #inTurn<T>(
     operation: string,
-    x: Example,
+    x: Example<KeyId, QueryId>,
     run: (example: CheckedExample) => Promise<T>,
     check: (example: CheckedExample) => void = ignore,
   ): Promise<T> {
@@ -380,7 +417,7 @@ export class OnlineLearner {
     const gradients = { ...answer, querySlot, matched };
     const plan = this.#plan(operation, rules, moment, gradients);
     // The one thing that can still be refused, and then has not happened.
-    if (plan.edits.length > 0) live.edit(plan.edits);
+    if (plan.edits.length > 0) live.edit(plan.edits as Edit<KeyId, QueryId>[]);
     plan.keepStates();
     this.#steps++;
     return {

@@ -1,17 +1,21 @@
 /**
- * Snapshots of an engine as safetensors files, format "attune", version 2. For m query slots and n key slots, those
+ * Snapshots of an engine as safetensors files, format "attune", version 3. For m query slots and n key slots, those
  * that are free included (their rows are zero):
  *
  *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
  *     query.positions  F64 [m]                  key.positions  F64 [n]
  *     query.free       U32 [any]                key.free       U32 [any]  free slots, the one freed last at the end
+ *     query.ids        U8  [any]                key.ids        U8  [any]  where rows have ids (see `saved_ids.ts`)
  *     mask.0, mask.1 … F32 [rows, columns]      of a mask of matrices: one, or one a head
  *     bias             F32 [n, m, H]            of a mask function: what it said
  *     array.*                                   what the backend `array` keeps, if that is `backend`
  *
  * The metadata hold the rest as text: format, version, backend, heads, kvHeads, headDim, valueDim, scale, softcap,
  * before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits, ageMs, error, targetError,
- * mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and sha256 (see `checksum.ts`).
+ * mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition, nextKeyId, nextQueryId ("none", "given" or a
+ * number), sequence, metadata (the caller's, as JSON, where there are some) and sha256 (see `checksum.ts`).
+ *
+ * Version 2 has no ids, sequence or metadata, and is still read.
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -19,11 +23,13 @@ import type { ScoreRule } from "../numerics/score_rule.ts";
 import { FormatError } from "../base/errors.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import type { PendingLimits } from "../schedule/threshold.ts";
+import type { JsonValue } from "../base/json.ts";
 import { isCount } from "../base/lists.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
 import { decodeTensors, encodeTensors } from "./safetensors.ts";
+import { encodeIds, writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
@@ -38,6 +44,10 @@ export interface SavedSettings {
   readonly policy: FlushPolicy;
   /** null where a function decided. */
   readonly limits: Required<PendingLimits> | null;
+  /** Edits that the engine has accepted since it was made, over all loads. */
+  readonly sequence: number;
+  /** What the caller has written beside it; undefined where that is nothing. */
+  readonly metadata: JsonValue | undefined;
 }
 
 /** An engine with nothing pending. */
@@ -51,7 +61,7 @@ export interface Snapshot extends SavedSettings {
   readonly states: SavedArrays;
 }
 
-const FORMAT = "attune", VERSION = "2";
+const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
 /** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
 /** What a head takes beside its rows, on any backend. */
@@ -74,6 +84,11 @@ export async function encodeSnapshot(
     "key.positions": { shape: [n], data: keys.positions },
     "key.free": { shape: [keys.slots.free.length], data: keys.slots.free },
   };
+  for (const [name, { slots: { ids } }] of [["query.ids", queries], ["key.ids", keys]] as const) {
+    if (!ids) continue;
+    const data = encodeIds(ids);
+    tensors[name] = { shape: [data.length], data };
+  }
   if (mask?.kind === "function") tensors.bias = { shape: [n, m, layout.heads], data: mask.bias };
   if (mask?.kind === "matrix") {
     mask.matrices.forEach(({ rows, columns, data }, at) => {
@@ -95,10 +110,10 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const { metadata, tensors } = decodeTensors(operation, bytes);
   const reader = new MetadataReader(operation, metadata);
   reader.choice("format", [FORMAT]);
-  reader.choice("version", [VERSION]);
+  const version = reader.choice("version", [OLDER_VERSION, VERSION]);
   await checkSeal(operation, bytes);
 
-  const settings = readSettings(reader);
+  const settings = readSettings(reader, version === VERSION);
   const { layout, limits } = settings;
   const backend = reader.name("backend", /^(?!(?:query|key|value|mask|bias)$)[a-z]{1,32}$/);
   const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
@@ -107,8 +122,12 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const keys = takeKeys(operation, reader, tensors, settings);
   const queries = takeQueries(operation, reader, tensors, settings);
   const limitNames = limits ? LIMIT_NAMES : [];
-  reader.checkNames([...NAMES, ...limitNames]);
-  const rest = Object.entries(tensors).filter(([name]) => !ROW_TENSORS.includes(name));
+  const newNames = version === VERSION ? NEW_NAMES : [];
+  reader.checkNames([...NAMES, ...limitNames, ...newNames]);
+  const isRow = (name: string) =>
+    ROW_TENSORS.includes(name) && (name !== "key.ids" || keys.slots.ids !== null) &&
+    (name !== "query.ids" || queries.slots.ids !== null);
+  const rest = Object.entries(tensors).filter(([name]) => !isRow(name));
   const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
   const states = rest.filter(isState).map(([name, array]) =>
     [name.slice(backend.length + 1), array] as const
@@ -140,9 +159,10 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
+const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata"];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(snapshot: Snapshot): Record<string, string> {
-  const { layout, rule, tolerance, policy, limits, mask, keys, queries, backend } = snapshot;
+  const { layout, rule, tolerance, policy, limits, mask, keys, queries, backend, sequence, metadata } = snapshot;
   const numbers = (fields: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(fields).map(([name, number]) => [name, writeNumber(number)]));
   const { heads, kvHeads, headDim, valueDim } = layout;
@@ -158,11 +178,15 @@ function writeMetadata(snapshot: Snapshot): Record<string, string> {
     mask: mask?.kind ?? "none",
     nextKeyPosition: writeNumber(keys.slots.nextPosition),
     nextQueryPosition: writeNumber(queries.slots.nextPosition),
+    nextKeyId: writeNextId(keys.slots.ids),
+    nextQueryId: writeNextId(queries.slots.ids),
+    sequence: writeNumber(sequence),
+    ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
     sha256: UNSEALED,
   };
 }
 
-function readSettings(reader: MetadataReader): SavedSettings {
+function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings {
   const size = (name: string) =>
     reader.number(name, (count) => isCount(count) && count > 0, "a whole number ≥ 1");
   const isFloat32 = (number: number) => Number.isFinite(Math.fround(number));
@@ -196,6 +220,8 @@ function readSettings(reader: MetadataReader): SavedSettings {
       error: reader.number("error", isLimit, "a number ≥ 0"),
       targetError: reader.number("targetError", isLimit, "a number ≥ 0"),
     },
+    sequence: isNew ? reader.number("sequence", isCount, "a whole number ≥ 0") : 0,
+    metadata: isNew ? reader.json("metadata") : undefined,
   };
 }
 

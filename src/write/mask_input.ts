@@ -6,6 +6,7 @@ import { describe, InputError } from "../base/errors.ts";
 import { allocate, type List, takeList } from "../base/lists.ts";
 import { isShaped, takeShape } from "../base/matrix.ts";
 import { checkNames } from "../base/names.ts";
+import type { RowId } from "./row_ids.ts";
 
 /** A bias that is added to a score (−∞ forbids the pair), or whether the pair is allowed. */
 export type MaskEntry = number | boolean;
@@ -26,14 +27,21 @@ export type MaskMatrix = ArrayLike<MaskRow> | {
 };
 
 /**
- * Asked for query slot i, key slot j and head; must answer without side effects. What it throws, or answers that is no
+ * Asked for query slot i, key slot j (their ids, where the engine was made with some) and head; must answer without side effects. What it throws, or answers that is no
  * entry, rejects the answer that needs it, and it is asked again for the next one; it may not edit or ask the engine
  * meanwhile ({@link ReentryError}).
  */
-export type MaskFunction = (i: number, j: number, head: number) => MaskEntry;
+export type MaskFunction<QueryId extends RowId = number, KeyId extends RowId = number> = (
+  i: QueryId,
+  j: KeyId,
+  head: number,
+) => MaskEntry;
 
 /** One matrix for all heads, a matrix for each of the H heads, or a function. */
-export type MaskInput = MaskMatrix | ArrayLike<MaskMatrix> | MaskFunction;
+export type MaskInput<QueryId extends RowId = number, KeyId extends RowId = number> =
+  | MaskMatrix
+  | ArrayLike<MaskMatrix>
+  | MaskFunction<QueryId, KeyId>;
 
 /** A checked matrix of a mask: what is added, a row a query slot and a column a key slot. */
 export interface BiasMatrix {
@@ -181,3 +189,6 @@ function settled(operation: string, name: string, { length, entries, kind }: Lis
   }
   return { length, entries: copies, kind };
 }
+
+/** A mask whose function may be asked by names of any type. */
+export type AnyMaskInput = MaskInput<never, never>;
