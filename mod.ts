@@ -58,6 +58,6 @@ export type { RowId, RowIdsInput } from "./src/write/row_ids.ts";
 export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/write/mask.ts";
 export type { FlushPolicy } from "./src/schedule/planner.ts";
 export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/schedule/threshold.ts";
-export type { Matrix, MatrixInput, RowInput } from "./src/base/matrix.ts";
+export type { CsrMatrix, Matrix, MatrixInput, RowInput, SparseRow, VectorInput } from "./src/base/matrix.ts";
 export { type AttentionState, mergeStates, unmergeState } from "./src/engine/merge_states.ts";
 export type { AttentionOptions, DynamicAttentionOptions, LoadOptions } from "./src/engine/options.ts";

@@ -6,8 +6,10 @@
 import { describe, InputError } from "./errors.ts";
 import { allocate, isCount, type List, type RowInput, takeList, takePair, toNumbers } from "./lists.ts";
 import { checkNames } from "./names.ts";
+import { type CsrMatrix, fromCsr, fromSparseRow, isCsr, isSparseRow, type VectorInput } from "./sparse.ts";
 
-export { checkArray, isCount, type RowInput, toRow } from "./lists.ts";
+export { checkArray, isCount, type RowInput } from "./lists.ts";
+export type { CsrMatrix, SparseRow, VectorInput } from "./sparse.ts";
 
 /**
  * A matrix of float32 numbers, row after row: the number in row `i` and column `c` is
@@ -22,14 +24,15 @@ export interface Matrix {
 
 /**
  * What is taken for a matrix: `{ data, shape }` and no other field, with any list of numbers as data, or a list of rows of
- * equal length. A matrix without rows must be given by shape, `{ data: [], shape: [0, columns] }`.
+ * equal length. A matrix without rows must be given by shape, `{ data: [], shape: [0, columns] }`. A
+ * matrix of which most numbers are 0 may be a {@link CsrMatrix}.
  */
 export type MatrixInput = ArrayLike<RowInput> | {
   /** `shape[0] * shape[1]` numbers, row-major. */
   readonly data: RowInput;
   /** Rows, then columns. */
   readonly shape: readonly [rows: number, columns: number];
-};
+} | CsrMatrix;
 
 /** Fields of a matrix: a third one, a stride for example, would have a meaning that is not known here. */
 const FIELDS = ["data", "shape"];
@@ -43,9 +46,30 @@ export interface ShapedList {
 
 /** Copies and checks a matrix of the caller's; `name` is what the message calls it. */
 export function toMatrix(operation: string, name: string, input: MatrixInput): Matrix {
+  if (isCsr(input)) {
+    checkNames(operation, input, ["data", "indices", "indptr", "shape"], `${name} field`);
+    const shape = takeShape(operation, `${name}.shape`, input.shape, 1);
+    return { data: fromCsr(operation, name, input, shape), shape };
+  }
   if (!isShaped(input)) return fromRows(operation, name, input);
   const { list, shape } = takeShaped(operation, name, input, 1);
   return { data: toNumbers(operation, name, list), shape };
+}
+
+/** Copies and checks a row of `length` numbers; `meaning` says in the message what the length stands for. */
+export function toRow(
+  operation: string,
+  name: string,
+  input: VectorInput,
+  length: number,
+  meaning: string,
+): Float32Array<ArrayBuffer> {
+  if (isSparseRow(input)) return fromSparseRow(operation, name, input, length, meaning);
+  const list = takeList(operation, name, input);
+  if (list.length !== length) {
+    throw new InputError(operation, `${name} has ${list.length} numbers`, `${length} (${meaning})`);
+  }
+  return toNumbers(operation, name, list);
 }
 
 /** As `toMatrix`, but for the entries, which are copied when they lie in rows, and not looked at. */

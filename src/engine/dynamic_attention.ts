@@ -6,8 +6,8 @@
 import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { type JsonValue, toJson } from "../base/json.ts";
-import { checkArray, reading, type RowInput, typedArrayKind } from "../base/lists.ts";
-import type { Matrix, MatrixInput } from "../base/matrix.ts";
+import { checkArray, reading, typedArrayKind } from "../base/lists.ts";
+import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
@@ -150,17 +150,17 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /** Writes the key in `slot`: `key` is Hkv·d numbers. O(d + dv). */
-  setKey(slot: KeyId, key: RowInput): void {
+  setKey(slot: KeyId, key: VectorInput): void {
     this.#edit({ kind: "setKey", slot, key });
   }
 
   /** Writes the value in `slot`: `value` is Hkv·dv numbers. O(d + dv). */
-  setValue(slot: KeyId, value: RowInput): void {
+  setValue(slot: KeyId, value: VectorInput): void {
     this.#edit({ kind: "setValue", slot, value });
   }
 
   /** Writes key and value in `slot`. O(d + dv). */
-  set(slot: KeyId, key: RowInput, value: RowInput): void {
+  set(slot: KeyId, key: VectorInput, value: VectorInput): void {
     this.#edit({ kind: "set", slot, key, value });
   }
 
@@ -181,7 +181,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * of the key, which an engine with `keyIds` of the caller's needs.
    * @throws {InputError} Also when the mask is a matrix that does not cover the slot, or the id names a live key.
    */
-  insert(key: RowInput, value: RowInput, options: InsertOptions<KeyId> = {}): KeyId {
+  insert(key: VectorInput, value: VectorInput, options: InsertOptions<KeyId> = {}): KeyId {
     const operation = "DynamicAttention.insert";
     const take = () => takeOptions(operation, options, ["position", "id"]);
     return this.#edit({ kind: "insert", key, value, ...reading(operation, take) }) as KeyId;
@@ -212,7 +212,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * assertEquals((await films.read(["ann"])).data[0], 35);
    * ```
    */
-  upsert(id: KeyId, key: RowInput, value: RowInput, options: { readonly position?: number } = {}): void {
+  upsert(id: KeyId, key: VectorInput, value: VectorInput, options: { readonly position?: number } = {}): void {
     const operation = "DynamicAttention.upsert";
     const take = () => takeOptions(operation, options, ["position"]);
     this.#edit({ kind: "upsert", id, key, value, ...reading(operation, take) });
@@ -224,19 +224,19 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /** Writes the query in `slot`: `query` is H·d numbers. Its row is computed anew when next asked for. */
-  setQuery(slot: QueryId, query: RowInput): void {
+  setQuery(slot: QueryId, query: VectorInput): void {
     this.#edit({ kind: "setQuery", slot, query });
   }
 
   /** Adds a standing query of H·d numbers and returns the slot it took, or its id; `options` as for `insert`. */
-  insertQuery(query: RowInput, options: InsertOptions<QueryId> = {}): QueryId {
+  insertQuery(query: VectorInput, options: InsertOptions<QueryId> = {}): QueryId {
     const operation = "DynamicAttention.insertQuery";
     const take = () => takeOptions(operation, options, ["position", "id"]);
     return this.#edit({ kind: "insertQuery", query, ...reading(operation, take) }) as QueryId;
   }
 
   /** Writes the standing query with an id, or inserts it; as {@link DynamicAttention.upsert}. */
-  upsertQuery(id: QueryId, query: RowInput, options: { readonly position?: number } = {}): void {
+  upsertQuery(id: QueryId, query: VectorInput, options: { readonly position?: number } = {}): void {
     const operation = "DynamicAttention.upsertQuery";
     const take = () => takeOptions(operation, options, ["position"]);
     this.#edit({ kind: "upsertQuery", id, query, ...reading(operation, take) });

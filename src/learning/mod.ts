@@ -79,4 +79,4 @@ export {
 } from "../base/errors.ts";
 export type { DynamicAttention } from "../engine/dynamic_attention.ts";
 export type { LoadOptions } from "../engine/engine_snapshot.ts";
-export type { MatrixInput, RowInput } from "../base/matrix.ts";
+export type { CsrMatrix, MatrixInput, RowInput, SparseRow, VectorInput } from "../base/matrix.ts";

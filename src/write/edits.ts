@@ -5,7 +5,8 @@
  */
 
 import { describe, InputError, SlotError } from "../base/errors.ts";
-import { isCount, type RowInput, takeList, toRow } from "../base/lists.ts";
+import { isCount, takeList } from "../base/lists.ts";
+import { toRow, type VectorInput } from "../base/matrix.ts";
 import { checkNames, readFields, takeWord } from "../base/names.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
@@ -19,37 +20,37 @@ import type { SlotTable } from "./slot_table.ts";
  * `keyIds` or `queryIds`; what is inserted then has an `id`.
  */
 export type Edit<KeyId extends RowId = number, QueryId extends RowId = number> =
-  | { readonly kind: "setKey"; readonly slot: KeyId; readonly key: RowInput }
-  | { readonly kind: "setValue"; readonly slot: KeyId; readonly value: RowInput }
-  | { readonly kind: "set"; readonly slot: KeyId; readonly key: RowInput; readonly value: RowInput }
+  | { readonly kind: "setKey"; readonly slot: KeyId; readonly key: VectorInput }
+  | { readonly kind: "setValue"; readonly slot: KeyId; readonly value: VectorInput }
+  | { readonly kind: "set"; readonly slot: KeyId; readonly key: VectorInput; readonly value: VectorInput }
   | { readonly kind: "addToKey"; readonly slot: KeyId; readonly column: number; readonly delta: number }
   | { readonly kind: "addToValue"; readonly slot: KeyId; readonly column: number; readonly delta: number }
   | {
     readonly kind: "insert";
-    readonly key: RowInput;
-    readonly value: RowInput;
+    readonly key: VectorInput;
+    readonly value: VectorInput;
     readonly position?: number;
     readonly id?: KeyId;
   }
   | {
     readonly kind: "upsert";
     readonly id: KeyId;
-    readonly key: RowInput;
-    readonly value: RowInput;
+    readonly key: VectorInput;
+    readonly value: VectorInput;
     readonly position?: number;
   }
   | { readonly kind: "delete"; readonly slot: KeyId }
-  | { readonly kind: "setQuery"; readonly slot: QueryId; readonly query: RowInput }
+  | { readonly kind: "setQuery"; readonly slot: QueryId; readonly query: VectorInput }
   | {
     readonly kind: "insertQuery";
-    readonly query: RowInput;
+    readonly query: VectorInput;
     readonly position?: number;
     readonly id?: QueryId;
   }
   | {
     readonly kind: "upsertQuery";
     readonly id: QueryId;
-    readonly query: RowInput;
+    readonly query: VectorInput;
     readonly position?: number;
   }
   | { readonly kind: "deleteQuery"; readonly slot: QueryId };
@@ -289,7 +290,7 @@ const KEY_LENGTH = "kvHeads × headDim";
 const VALUE_LENGTH = "kvHeads × valueDim";
 const QUERY_LENGTH = "heads × headDim";
 
-function joinRow(operation: string, key: RowInput, value: RowInput, layout: HeadLayout): Float32Array {
+function joinRow(operation: string, key: VectorInput, value: VectorInput, layout: HeadLayout): Float32Array {
   const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
   const row = new Float32Array(keyWidth + valueWidth);
   row.set(toRow(operation, "key", key, keyWidth, KEY_LENGTH));
