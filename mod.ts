@@ -58,6 +58,21 @@ export type { RowId, RowIdsInput } from "./src/write/row_ids.ts";
 export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/write/mask.ts";
 export type { FlushPolicy } from "./src/schedule/planner.ts";
 export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/schedule/threshold.ts";
-export type { CsrMatrix, Matrix, MatrixInput, RowInput, SparseRow, VectorInput } from "./src/base/matrix.ts";
+export type {
+  CsrMatrix,
+  Matrix,
+  MatrixInput,
+  RowInput,
+  SparseRow,
+  StridedMatrix,
+  VectorInput,
+} from "./src/base/matrix.ts";
+export {
+  attentionBatch,
+  type Batch,
+  type BatchInput,
+  type BatchOptions,
+  splitHeads,
+} from "./src/engine/batches.ts";
 export { type AttentionState, mergeStates, unmergeState } from "./src/engine/merge_states.ts";
 export type { AttentionOptions, DynamicAttentionOptions, LoadOptions } from "./src/engine/options.ts";

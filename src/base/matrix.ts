@@ -6,9 +6,11 @@
 import { describe, InputError } from "./errors.ts";
 import { allocate, isCount, type List, type RowInput, takeList, takePair, toNumbers } from "./lists.ts";
 import { checkNames } from "./names.ts";
+import { fromStrided, type JoinedRows, type StridedMatrix } from "./strided.ts";
 import { type CsrMatrix, fromCsr, fromSparseRow, isCsr, isSparseRow, type VectorInput } from "./sparse.ts";
 
 export { checkArray, isCount, type RowInput } from "./lists.ts";
+export type { StridedMatrix } from "./strided.ts";
 export type { CsrMatrix, SparseRow, VectorInput } from "./sparse.ts";
 
 /**
@@ -25,17 +27,19 @@ export interface Matrix {
 /**
  * What is taken for a matrix: `{ data, shape }` and no other field, with any list of numbers as data, or a list of rows of
  * equal length. A matrix without rows must be given by shape, `{ data: [], shape: [0, columns] }`. A
- * matrix of which most numbers are 0 may be a {@link CsrMatrix}.
+ * view of a larger array, or one of [heads, tokens, d], may be a {@link StridedMatrix}, and a matrix of which most numbers
+ * are 0 a {@link CsrMatrix}.
  */
 export type MatrixInput = ArrayLike<RowInput> | {
   /** `shape[0] * shape[1]` numbers, row-major. */
   readonly data: RowInput;
   /** Rows, then columns. */
   readonly shape: readonly [rows: number, columns: number];
-} | CsrMatrix;
+} | StridedMatrix | CsrMatrix;
 
-/** Fields of a matrix: a third one, a stride for example, would have a meaning that is not known here. */
+/** Fields of a plain matrix: a third one, a stride for example, would have a meaning that is not known here. */
 const FIELDS = ["data", "shape"];
+const STRIDED_FIELDS = ["data", "shape", "strides", "offset"];
 const EXPECTED = "{ data, shape } or an array of rows";
 
 /** Data whose number of entries is that of its shape. */
@@ -46,14 +50,26 @@ export interface ShapedList {
 
 /** Copies and checks a matrix of the caller's; `name` is what the message calls it. */
 export function toMatrix(operation: string, name: string, input: MatrixInput): Matrix {
+  const { data, shape } = toJoinedRows(operation, name, input);
+  return { data, shape };
+}
+
+/** As `toMatrix`, with the number of heads where the shape says it. */
+export function toJoinedRows(operation: string, name: string, input: MatrixInput): JoinedRows {
   if (isCsr(input)) {
     checkNames(operation, input, ["data", "indices", "indptr", "shape"], `${name} field`);
     const shape = takeShape(operation, `${name}.shape`, input.shape, 1);
-    return { data: fromCsr(operation, name, input, shape), shape };
+    return { data: fromCsr(operation, name, input, shape), shape, heads: null };
   }
-  if (!isShaped(input)) return fromRows(operation, name, input);
-  const { list, shape } = takeShaped(operation, name, input, 1);
-  return { data: toNumbers(operation, name, list), shape };
+  if (!isShaped(input)) return { ...fromRows(operation, name, input), heads: null };
+  checkNames(operation, input, STRIDED_FIELDS, `${name} field`);
+  const { data, shape, strides, offset } = input as Partial<StridedMatrix>;
+  const isView = strides !== undefined || offset !== undefined;
+  if (Array.isArray(shape) && (isView || shape.length === 3)) {
+    return fromStrided(operation, name, { data, shape, strides, offset });
+  }
+  const plain = takeShaped(operation, name, { data, shape }, 1);
+  return { data: toNumbers(operation, name, plain.list), shape: plain.shape, heads: null };
 }
 
 /** Copies and checks a row of `length` numbers; `meaning` says in the message what the length stands for. */

@@ -5,7 +5,7 @@
 
 import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { type JsonValue, toJson } from "../base/json.ts";
+import type { JsonValue } from "../base/json.ts";
 import { checkArray, reading, typedArrayKind } from "../base/lists.ts";
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
@@ -13,14 +13,13 @@ import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { toFloat32Logs } from "../numerics/attention_state.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
-import { type AnyEdit, checkColumn, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import type { AnyEdit, Edit } from "../write/edits.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "./answers.ts";
 import type { EngineCore } from "./engine_core.ts";
 import { engineText } from "./engine_text.ts";
 import { type AnyEngineOptions, type AnyLoadOptions, type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
-import { toCount, toExcluded, toHead, toHeads, toPassing, toRows, toSwitch } from "./question_options.ts";
 
 /** Options of `insert` and `insertQuery`. */
 export interface InsertOptions<Id extends RowId = number> {
@@ -269,7 +268,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   edit(edits: readonly Edit<KeyId, QueryId>[]): (KeyId | QueryId)[] {
     const operation = "DynamicAttention.edit";
-    const checked = this.#given(operation, () => checkEdits(operation, edits, this.#layout));
+    const checked = this.#given(operation, () => this.#core.calls.checkEdits(operation, edits, this.#layout));
     return this.#core.editAll(checked) as (KeyId | QueryId)[];
   }
 
@@ -355,7 +354,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   async readEntry(slot: QueryId, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toSlots(operation, [slot]);
-    const place = checkColumn(operation, column, outputColumns(this.#layout), "heads × valueDim");
+    const place = this.#core.calls.checkColumn(operation, column, outputColumns(this.#layout), "heads × valueDim");
     const { output } = await this.#core.read(operation, slots);
     return output[place];
   }
@@ -391,7 +390,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly bounds?: boolean } = {},
   ): Promise<StaleOutput> {
     const operation = "DynamicAttention.peek";
-    const certified = this.#given(operation, () => toSwitch(operation, "bounds", options));
+    const certified = this.#given(operation, () => this.#core.calls.toSwitch(operation, "bounds", options));
     const slots = this.#toSlots(operation, rows);
     const answer = await this.#core.peek(operation, slots, certified);
     const { output, bounds, pending, version } = answer;
@@ -407,7 +406,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   async weights(slot: QueryId, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
-    const head = this.#given(operation, () => toHead(operation, options, this.#layout));
+    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
     const [row] = this.#toSlots(operation, [slot]);
     return await this.#core.weights(operation, row, head);
   }
@@ -441,7 +440,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   ): Promise<WeightTensor<KeyId, QueryId>> {
     const operation = "DynamicAttention.weightsOf";
     const heads = this.#given(operation, () => {
-      return toHeads(operation, takeOptions(operation, options, ["heads"]).heads, this.#layout);
+      return this.#core.calls.toHeads(operation, takeOptions(operation, options, ["heads"]).heads, this.#layout);
     });
     const weights = await this.#core.rankings.weights(operation, this.#toSlots(operation, rows), heads);
     return weights as WeightTensor<KeyId, QueryId>;
@@ -480,10 +479,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: { readonly head?: number } = {},
   ): Promise<WeightedKey<KeyId>[] | WeightedKey<KeyId>[][]> {
     const operation = "DynamicAttention.topKeys";
-    const head = this.#given(operation, () => toHead(operation, options, this.#layout));
+    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
     const isMany = typeof rows === "object" && rows !== null;
     const slots = this.#toSlots(operation, isMany ? rows : [rows]);
-    const wanted = toCount(operation, count);
+    const wanted = this.#core.calls.toCount(operation, count);
     const found = await this.#core.rankings.topKeys(operation, slots, wanted, head);
     return (isMany ? found : found[0]) as WeightedKey<KeyId>[];
   }
@@ -517,10 +516,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   ): Promise<RankedKey<KeyId>[]> {
     const operation = "DynamicAttention.recommend";
     const excluded = this.#given(operation, () => {
-      return toExcluded(operation, takeOptions(operation, options, ["exclude"]).exclude, this.#core.rules);
+      return this.#core.calls.toExcluded(operation, takeOptions(operation, options, ["exclude"]).exclude, this.#core.rules);
     });
     const [row] = this.#toSlots(operation, [slot]);
-    const wanted = toCount(operation, count);
+    const wanted = this.#core.calls.toCount(operation, count);
     return await this.#core.rankings.recommend(operation, row, wanted, excluded) as RankedKey<KeyId>[];
   }
 
@@ -538,7 +537,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.attend";
     const passing = this.#given(operation, () => {
       const { positions } = takeOptions(operation, options, ["positions"]);
-      return toPassing(operation, queries, positions, this.#core.rules);
+      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules);
     });
     const { output } = await this.#core.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
@@ -589,7 +588,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.save";
     const { metadata } = this.#given(operation, () => {
       const { metadata } = takeOptions(operation, options, ["metadata"]);
-      return { metadata: metadata === undefined ? undefined : toJson(operation, "metadata", metadata) };
+      return { metadata: metadata === undefined ? undefined : this.#core.calls.toJson(operation, "metadata", metadata) };
     });
     if (metadata !== undefined) this.#core.metadata = metadata;
     return await this.#core.save(operation);
@@ -682,7 +681,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
 
   #edit(edit: AnyEdit): RowId {
     const operation = `DynamicAttention.${edit.kind}`;
-    return this.#core.edit(this.#given(operation, () => checkEdit(operation, edit, this.#layout)));
+    return this.#core.edit(this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#layout)));
   }
 
   #copyNewest(operation: string, kind: RowKind, slot: RowId): Float32Array<ArrayBuffer> {
@@ -691,7 +690,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   #toSlots(operation: string, rows: ArrayLike<RowId> | undefined): Uint32Array {
-    return this.#given(operation, () => toRows(operation, rows, this.#core.rules.querySlots));
+    return this.#given(operation, () => this.#core.calls.toRows(operation, rows, this.#core.rules.querySlots));
   }
 
   #given<T>(operation: string, read: () => T): T {

@@ -20,6 +20,7 @@ import type { DynamicAttentionStats } from "./answers.ts";
 import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
+import * as calls from "./engine_calls.ts";
 import { Rankings } from "./rankings.ts";
 
 /** Parts that tests, or other parts of the library, put into an engine. */
@@ -42,6 +43,8 @@ const CORES = new WeakMap<object, EngineCore>();
 /** Edits, answers and life of one engine. */
 export class EngineCore {
   readonly rules: EngineRules;
+  /** Checks of what callers pass. */
+  readonly calls = calls;
   /** Questions about keys. */
   readonly rankings: Rankings;
   /** What the caller last had written beside the engine. */

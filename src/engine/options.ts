@@ -12,22 +12,23 @@ import { type RowId, RowIds, type RowIdsInput } from "../write/row_ids.ts";
 import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
 import { type LazyThreshold, type Threshold, toThreshold } from "../schedule/threshold.ts";
 import { isCount, reading, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
-import { type Matrix, type MatrixInput, toMatrix } from "../base/matrix.ts";
+import { type Matrix, type MatrixInput, toJoinedRows } from "../base/matrix.ts";
+import type { JoinedRows } from "../base/strided.ts";
 import { takeOptions } from "../base/names.ts";
 
 export { checkNames } from "../base/names.ts";
 
 /** What `attention` is asked. */
 export interface AttentionOptions {
-  /** Q, m × H·d: a row a token, head h in columns [h·d, (h+1)·d). */
+  /** Q, m × H·d: a row a token, head h in columns [h·d, (h+1)·d); or `{ data, shape: [H, m, d] }`, as the others. */
   readonly query: MatrixInput;
   /** K, n × Hkv·d; n may be 0. */
   readonly key: MatrixInput;
   /** V, n × Hkv·dv. */
   readonly value: MatrixInput;
-  /** H, query heads; 1 unless given. */
+  /** H, query heads; 1 unless given, or what the shape of `query` says. */
   readonly heads?: number;
-  /** Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given. */
+  /** Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given, or what the shape of `key` says. */
   readonly kvHeads?: number;
   /** Multiplies q·k; 1 / √d unless given. */
   readonly scale?: number;
@@ -220,9 +221,9 @@ export function checkTolerance(operation: string, tolerance: unknown): number {
 }
 
 function toCheckedProblem(operation: string, options: ComputedOptions, tolerance: number): Problem {
-  const query = toMatrix(operation, "query", options.query);
-  const key = toMatrix(operation, "key", options.key);
-  const value = toMatrix(operation, "value", options.value);
+  const query = toJoinedRows(operation, "query", options.query);
+  const key = toJoinedRows(operation, "key", options.key);
+  const value = toJoinedRows(operation, "value", options.value);
   const layout = toLayout(operation, options, query, key, value);
   const rule = toRule(operation, options, layout);
   const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
@@ -250,17 +251,27 @@ type ComputedOptions = Omit<AttentionOptions, "mask"> & { readonly mask?: AnyMas
 function toLayout(
   operation: string,
   options: ComputedOptions,
-  query: Matrix,
-  key: Matrix,
-  value: Matrix,
+  query: JoinedRows,
+  key: JoinedRows,
+  value: JoinedRows,
 ): HeadLayout {
-  const { heads = 1 } = options;
+  const { heads = query.heads ?? 1 } = options;
   if (!isCount(heads) || heads === 0) {
     throw new InputError(operation, `heads is ${describe(heads)}`, "an integer ≥ 1");
   }
-  const { kvHeads = heads } = options;
+  const { kvHeads = key.heads ?? heads } = options;
   if (!isCount(kvHeads) || kvHeads === 0 || heads % kvHeads !== 0) {
     throw new InputError(operation, `kvHeads is ${describe(kvHeads)}`, `a divisor of ${heads} (heads)`);
+  }
+  for (
+    const [name, found, count, what] of [
+      ["query", query.heads, heads, "heads"],
+      ["key", key.heads, kvHeads, "kvHeads"],
+      ["value", value.heads, kvHeads, "kvHeads"],
+    ] as const
+  ) {
+    if (found === null || found === count) continue;
+    throw new InputError(operation, `${name}.shape has ${found} heads`, `${count} (${what})`);
   }
   if (query.shape[1] % heads !== 0) {
     throw new InputError(operation, `query has ${query.shape[1]} columns`, `a multiple of ${heads} (heads)`);
