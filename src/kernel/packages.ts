@@ -14,6 +14,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   "": "mod.ts",
   "/jupyter": "src/jupyter/mod.ts",
   "/kernel": "src/kernel/main.ts",
+  "/durable": "src/durable/mod.ts",
   "/learning": "src/learning/mod.ts",
   "/store": "src/store/mod.ts",
   "/widgets": "src/jupyter/widgets/mod.ts",
@@ -25,6 +26,16 @@ export async function packageAddresses(folder: string): Promise<Record<string, s
   return Object.fromEntries(
     Object.entries(ENTRY_POINTS).map(([path, module]) => [`${NAME}${path}`, new URL(module, ROOT).href]),
   );
+}
+
+/** Whether Deno finds a configuration for a folder, in it or above. */
+export async function hasConfiguration(folder: string): Promise<boolean> {
+  const parts = folder.split(/[/\\]/);
+  for (let depth = parts.length; depth > 0; depth--) {
+    const here = parts.slice(0, depth).join("/");
+    for (const name of ["deno.json", "deno.jsonc"]) if (await read(`${here}/${name}`) !== "") return true;
+  }
+  return false;
 }
 
 /** Whether the nearest configurations of Deno or Node have something to say about the name. */

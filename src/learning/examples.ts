@@ -1,6 +1,5 @@
 /**
- * Examples of a learner: a query, the scores that are made of its output, their targets, and the check of all
- * three.
+ * Examples of a learner: a query, the scores of its output and their targets, with the checks of all three.
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
@@ -37,7 +36,7 @@ export interface StandingExample<KeyId extends RowId = number, QueryId extends R
 export interface PassingExample<KeyId extends RowId = number> extends ExampleScores<KeyId> {
   /** H·d numbers. */
   readonly row: RowInput;
-  /** As `attend` takes it. */
+  /** The position of the query, as `attend` takes it. */
   readonly position?: number;
 }
 
@@ -49,10 +48,13 @@ export type Example<KeyId extends RowId = number, QueryId extends RowId = number
 /** An x of an engine whose rows may have ids. */
 export type AnyExample = Example<RowId, RowId>;
 
-/** A y of a stream: a number or truth value for each score, unless the loss wants it otherwise. */
+/**
+ * The target of an example, the y of River: a number or boolean for each score, unless the loss takes other
+ * targets.
+ */
 export type Target = number | boolean | ArrayLike<number>;
 
-/** An x that fits its engine. */
+/** A checked example, which fits its engine. */
 export interface CheckedExample {
   readonly rows: GradientRows;
   /** Key slots that are scored against, or null for columns. */
@@ -97,7 +99,7 @@ export function toExample(operation: string, x: AnyExample, rules: EditRules): C
   };
 }
 
-/** A copy of a y, or of what else `name` says, which must be finite numbers. */
+/** Copies targets, or other numbers that error messages call `name`; all must be finite. */
 export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   checkArray(operation, name, y);
@@ -112,19 +114,19 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   });
 }
 
-/** The slots that an example names. */
+/** The query slots and key slots that an example names. */
 export function namedBy(
   { rows, against }: CheckedExample,
 ): { readonly keys: Iterable<number>; readonly queries: Iterable<number> } {
   return { keys: against ?? [], queries: rows.kind === "standing" ? rows.slots : [] };
 }
 
-/** How many scores an example has. */
+/** The number of scores of an example. */
 export function scoreCountOf({ against, columns }: CheckedExample): number {
   return (against ?? columns).length;
 }
 
-/** The scores of an output row; `valueOf` gives the value of a key slot. */
+/** The scores of an output; `valueOf` gives the value of a key slot. */
 export function scoresOf(
   { against, columns, offset }: CheckedExample,
   output: ArrayLike<number>,
@@ -170,7 +172,7 @@ export function matchGradientOf(
   return gradient;
 }
 
-/** The column of a value that a column of the output is multiplied with. */
+/** The column of a value by which a column of the output is multiplied. */
 export function partnerOf(column: number, layout: HeadLayout): number {
   const { valueDim } = layout;
   const head = Math.floor(column / valueDim);

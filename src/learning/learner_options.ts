@@ -1,5 +1,5 @@
 /**
- * The options of a learner and their check.
+ * The options of a learner and their checks.
  */
 
 import type { RowId } from "../write/row_ids.ts";
@@ -13,13 +13,13 @@ import { type Loss, squaredLoss } from "./losses.ts";
 import { type Optimizer, sgd } from "./optimizers.ts";
 import { type RateSchedule, toSchedule } from "./rates.ts";
 
-/** Rates of their own, or `false` for rows that stay as they are. */
+/** Learning rates by kind of row; `false` for rows that do not learn. */
 export interface PartRates {
-  /** Of keys. */
+  /** The rate of keys. */
   readonly keys?: number | RateSchedule | false;
-  /** Of values. */
+  /** The rate of values. */
   readonly values?: number | RateSchedule | false;
-  /** Of standing queries. */
+  /** The rate of standing queries. */
   readonly queries?: number | RateSchedule | false;
 }
 
@@ -27,7 +27,7 @@ export interface PartRates {
 export interface LearnerOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
   /** {@link squaredLoss} unless given. */
   readonly loss?: Loss;
-  /** {@link sgd} unless given. */
+  /** The optimizer; {@link sgd} unless given. */
   readonly optimizer?: Optimizer;
   /** The learning rate, or its schedule over the examples learned from; 0.01 unless given. */
   readonly rate?: number | RateSchedule;
@@ -41,8 +41,8 @@ export interface LearnerOptions<KeyId extends RowId = number, QueryId extends Ro
   /** How many of the heaviest keys of a head row learn from an example; all unless given. */
   readonly top?: number;
   /**
-   * How `predictOne` reads standing queries: "exact" (the default), or "stale", by the engine's `peek`, whose
-   * age its `lazyThreshold` limits. Learning is always exact.
+   * How `predictOne` reads standing queries: "exact" (the default), or "stale" by the engine's `peek`, whose
+   * staleness the engine's `lazyThreshold` limits. Learning is always exact.
    */
   readonly reads?: "exact" | "stale";
   /** The seed of {@link OnlineLearner.random}; 0 unless given. */
@@ -53,7 +53,7 @@ export interface LearnerOptions<KeyId extends RowId = number, QueryId extends Ro
 export interface LearnerConfig {
   readonly loss: Loss;
   readonly optimizer: Optimizer;
-  /** null where rows of a kind stay as they are. */
+  /** The rate of each kind of row; null for a kind that does not learn. */
   readonly rates: Readonly<Record<RowKind, RateSchedule | null>>;
   readonly rowRate: (kind: RowKind, slot: RowId) => number;
   readonly top: number;

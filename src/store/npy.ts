@@ -12,12 +12,12 @@ import { checkLength, decodeNpyHeader, encodeNpyHeader, hasLetters } from "./npy
 import { type CheckedTensor, checkTensor, type Tensor, toFloat32 } from "./tensor.ts";
 
 /**
- * A matrix as the bytes of an `.npy` file, which `numpy.load` reads: 128 bytes and 4 for each number.
+ * Writes a matrix as the bytes of an `.npy` file, which `numpy.load` reads: 128 bytes plus 4 for each number.
  *
- * Numbers are written as they are, also −∞ of a `logSumExp` and NaN; version 1.0, `<f4`, rows before columns. NumPy
- * writes the same bytes.
+ * All numbers are written, also −∞ and NaN, in version 1.0, as `<f4`, row-major. NumPy writes the same bytes.
  *
- * @throws {InputError} When `shape` does not fit `data`, or `data` has what is no number, or a finite one beyond float32.
+ * @throws {InputError} When `shape` does not fit `data`, or `data` has an entry that is no number or is
+ * finite and beyond float32.
  *
  * @example
  * ```ts
@@ -68,7 +68,7 @@ function listToFloat32(operation: string, name: string, { length, entries }: Lis
  * @throws {FormatError} When the bytes are no such file, or one of another type or number of dimensions, are cut off or go
  * on too long, or hold a finite number beyond float32.
  *
- * @example What `numpy.save(file, numpy.float64([1, 2]))` writes
+ * @example Reading the file that `numpy.save(file, numpy.float64([1, 2]))` writes
  * ```ts
  * import { fromNpy } from "@attune/attention/store";
  * import { assertEquals } from "@std/assert";

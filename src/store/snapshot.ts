@@ -25,10 +25,11 @@ import type { FlushPolicy } from "../schedule/planner.ts";
 import type { PendingLimits } from "../schedule/threshold.ts";
 import type { JsonValue } from "../base/json.ts";
 import { isCount } from "../base/lists.ts";
+import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
-import { decodeTensors, encodeTensors } from "./safetensors.ts";
+import { decodeTensors, encodeTensors, layOutHeader, type TensorForm } from "./safetensors.ts";
 import { encodeIds, writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
@@ -36,27 +37,31 @@ import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.
 export type { SavedMask } from "./saved_mask.ts";
 export type { SlotRows } from "./saved_rows.ts";
 
-/** How an engine goes on, as plain data. */
-export interface SavedSettings {
-  readonly layout: HeadLayout;
-  readonly rule: ScoreRule;
-  readonly tolerance: number;
-  readonly policy: FlushPolicy;
-  /** null where a function decided. */
-  readonly limits: Required<PendingLimits> | null;
-  /** Edits that the engine has accepted since it was made, over all loads. */
+/** What an engine remembers beside its settings. */
+export interface SavedHistory {
+  /** Edits that the engine has accepted since it was first made, over all loads. */
   readonly sequence: number;
   /** What the caller has written beside it; undefined where that is nothing. */
   readonly metadata: JsonValue | undefined;
 }
 
-/** An engine with nothing pending. */
-export interface Snapshot extends SavedSettings {
+/** The settings of an engine, as plain data. */
+export interface SavedSettings {
+  readonly layout: HeadLayout;
+  readonly rule: ScoreRule;
+  readonly tolerance: number;
+  readonly policy: FlushPolicy;
+  /** The limits of `lazyThreshold`; null if it was a function. */
+  readonly limits: Required<PendingLimits> | null;
+}
+
+/** The content of an engine without pending edits. */
+export interface Snapshot extends SavedSettings, SavedHistory {
   readonly mask: SavedMask | null;
   /** Rows `[key | value]`. */
   readonly keys: SlotRows;
   readonly queries: SlotRows;
-  /** The backend that `states` are of. */
+  /** The name of the backend that has saved `states`. */
   readonly backend: string;
   readonly states: SavedArrays;
 }
@@ -64,7 +69,7 @@ export interface Snapshot extends SavedSettings {
 const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
 /** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
-/** What a head takes beside its rows, on any backend. */
+/** Bytes of a head beside its rows, an upper bound over all backends. */
 const HEAD_BYTES = 4096;
 
 /** Writes a snapshot; equal snapshots give equal bytes. */
@@ -96,15 +101,16 @@ export async function encodeSnapshot(
     });
   }
   for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
-  const bytes = encodeTensors({ metadata: writeMetadata(snapshot), tensors }, operation);
+  const bytes = encodeTensors({ metadata: writeMetadata(snapshot, snapshot), tensors }, operation);
   await seal(operation, bytes);
   return bytes;
 }
 
 /**
- * Reads a snapshot. Its numbers are views of `bytes` where they are aligned.
+ * Reads a snapshot. Numbers that are aligned in `bytes` are views of it.
  *
- * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with itself.
+ * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with
+ * itself.
  */
 export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<Snapshot> {
   const { metadata, tensors } = decodeTensors(operation, bytes);
@@ -161,8 +167,15 @@ const NAMES = [
 ];
 const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata"];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
-function writeMetadata(snapshot: Snapshot): Record<string, string> {
-  const { layout, rule, tolerance, policy, limits, mask, keys, queries, backend, sequence, metadata } = snapshot;
+function writeMetadata(
+  { layout, rule, tolerance, policy, limits, sequence, metadata }: SavedSettings & SavedHistory,
+  { mask, keys, queries, backend }: {
+    readonly mask: SavedMask | null;
+    readonly keys: { readonly slots: SlotNumbers };
+    readonly queries: { readonly slots: SlotNumbers };
+    readonly backend: string;
+  },
+): Record<string, string> {
   const numbers = (fields: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(fields).map(([name, number]) => [name, writeNumber(number)]));
   const { heads, kvHeads, headDim, valueDim } = layout;
@@ -186,7 +199,54 @@ function writeMetadata(snapshot: Snapshot): Record<string, string> {
   };
 }
 
-function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings {
+/** The name that a snapshot without states has in the place of a backend's. */
+export const NO_BACKEND = "none";
+
+/** An engine whose rows are written by and by. */
+export interface SnapshotForm {
+  readonly settings: SavedSettings;
+  readonly mask: SavedMask | null;
+  readonly keys: SlotNumbers;
+  readonly queries: SlotNumbers;
+}
+
+/**
+ * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which their numbers
+ * follow.
+ */
+export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
+  readonly header: Uint8Array<ArrayBuffer>;
+  readonly order: readonly string[];
+  readonly dataBytes: number;
+} {
+  const { layout } = settings;
+  const forms: Record<string, TensorForm> = {
+    "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
+    "query.positions": { type: "F64", shape: [queries.size] },
+    "query.free": { type: "U32", shape: [queries.free.length] },
+    "key": { type: "F32", shape: [keys.size, keyColumns(layout)] },
+    "value": { type: "F32", shape: [keys.size, valueColumns(layout)] },
+    "key.positions": { type: "F64", shape: [keys.size] },
+    "key.free": { type: "U32", shape: [keys.free.length] },
+  };
+  if (mask?.kind === "function") {
+    forms.bias = { type: "F32", shape: [keys.size, queries.size, layout.heads] };
+  }
+  if (mask?.kind === "matrix") {
+    mask.matrices.forEach(({ rows, columns }, at) => {
+      forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
+    });
+  }
+  const metadata = writeMetadata({ ...settings, sequence: 0, metadata: undefined }, {
+    mask,
+    keys: { slots: keys },
+    queries: { slots: queries },
+    backend: NO_BACKEND,
+  });
+  return layOutHeader(metadata, forms);
+}
+
+function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings & SavedHistory {
   const size = (name: string) =>
     reader.number(name, (count) => isCount(count) && count > 0, "a whole number ≥ 1");
   const isFloat32 = (number: number) => Number.isFinite(Math.fround(number));
@@ -225,7 +285,10 @@ function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings {
   };
 }
 
-/** States are as many as queries times values, of which a file may have none, and a head has tables of its own. */
+/**
+ * Throws when the file is too small for the engine that it describes. Its states and tables may be large even
+ * if it has few rows: there is a state for each query, head and column of a value.
+ */
 function checkSize(operation: string, layout: HeadLayout, querySize: number, fileBytes: number): void {
   const { heads, valueDim } = layout;
   const needed = 16 * querySize * heads * (valueDim + 2) + 8 * (queryColumns(layout) + valueColumns(layout)) +

@@ -1,7 +1,8 @@
 /**
- * The edits, as data, in two steps. `checkEdit` copies what the caller passed and checks it as far as that takes no look at
- * the rows: it may run code of the caller's, which may edit the engine, and whatever that does has then happened before.
- * `performEdit` runs no such code: it writes, or throws and has changed neither log nor slots.
+ * Edits as data, in two steps. `checkEdit` copies the caller's arguments and checks all that does not depend
+ * on the rows. It may run code of the caller's, which may itself edit the engine; such edits happen first.
+ * `performEdit` runs no code of the caller's: it writes, or throws and has changed neither the log nor the
+ * slots.
  */
 
 import { describe, InputError, SlotError } from "../base/errors.ts";
@@ -115,7 +116,7 @@ export interface EditTarget {
   readonly queries: EditLog;
 }
 
-/** What edits are checked against. */
+/** The rules and slots that edits are checked against. */
 export interface EditRules {
   readonly layout: HeadLayout;
   /** Live keys. */
@@ -184,7 +185,7 @@ export function checkEdit(operation: string, edit: AnyEdit, layout: HeadLayout):
   }
 }
 
-/** Copies and checks a list of edits; `operation` and its number name each. */
+/** Copies and checks a list of edits; errors name an edit by `operation` and its index. */
 export function checkEdits(operation: string, edits: unknown, layout: HeadLayout): CheckedEdit[] {
   if (typeof edits !== "object" || edits === null || !("length" in edits)) {
     throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
@@ -274,7 +275,7 @@ export function checkSlot(
   return slot + 0;
 }
 
-/** A column number below `length`, or a throw. */
+/** Checks that `column` is a whole number below `length`, and returns it. */
 export function checkColumn(operation: string, column: number, length: number, meaning: string): number {
   if (!isCount(column) || column >= length) {
     throw new InputError(
@@ -298,7 +299,7 @@ function joinRow(operation: string, key: VectorInput, value: VectorInput, layout
   return row;
 }
 
-/** The position of an inserted row; null where it is to be the next one. */
+/** Checks the position of an inserted row; null if the row takes the next position. */
 function checkPosition(operation: string, position: number | undefined): number | null {
   if (position === undefined) return null;
   if (typeof position === "number" && Number.isFinite(position)) return position + 0;
@@ -342,7 +343,7 @@ function checkNoId(operation: string, what: "key" | "query", id: RowId | undefin
 /** Positions are all 0 where no rule looks at them. */
 function insertRow({ row, position, id }: NewRow, slots: SlotTable, log: EditLog, rule: ScoreRule): RowId {
   const place = looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
-  // Memory may be refused here, before the first change.
+  // This may throw for want of memory, so it comes before the first change.
   log.reserve(1);
   const slot = slots.allocate(place, id);
   log.insert(slot, row, place);

@@ -1,13 +1,13 @@
 /**
- * Which slots are live, as of the newest edit, and the position that the next row takes if it is given none. Numbers are
- * given out 0, 1, 2, … and again when they are free, the one freed last first. A batch of changes can be taken back as a
- * whole.
+ * The table of live slots of one kind of row, as of the newest edit, and the position that the next row takes
+ * if the caller gives none. Slot numbers are given out 0, 1, 2, …; freed numbers are reused first, the one
+ * freed last before the others. A batch of changes can be taken back as a whole.
  */
 
 import { CapacityError } from "../base/errors.ts";
 import { type RowId, RowIds, type SavedIds } from "./row_ids.ts";
 
-/** All that a table holds. */
+/** The content of a table, as a snapshot holds it. */
 export interface SlotNumbers {
   /** One more than the largest number ever given out. */
   readonly size: number;
@@ -19,28 +19,28 @@ export interface SlotNumbers {
   readonly ids: SavedIds | null;
 }
 
-/** Is told of rows that are gone. */
+/** A listener for deleted rows. */
 export interface SlotWatcher {
-  /** The row of `slot` was deleted, for good; another one may hold the slot by now. */
+  /** Called after the row of `slot` was deleted for good; another row may hold the slot by now. */
   released(slot: number): void;
 }
 
-/** Live slots of one kind of row. */
+/** The live slots of one kind of row. */
 export class SlotTable {
   /** One more than the largest number ever given out. */
   size: number;
-  /** Live slots. */
+  /** The number of live slots. */
   count: number;
   /** Names of the rows; null where they are called by their slots. */
   readonly ids: RowIds | null;
   #live: Uint8Array<ArrayBuffer>;
   readonly #free: number[] = [];
-  /** Of rows that came after the start. */
+  /** Identities of the rows that were inserted after the start, by slot. */
   readonly #identities = new Map<number, number>();
   #allocations = 0;
   #nextPosition: number;
   #journal: (() => void)[] | null = null;
-  /** Slots released by a batch that may still be taken back. */
+  /** Slots that a batch has released, while the batch may still be taken back. */
   readonly #released: number[] = [];
   readonly #watchers = new Set<WeakRef<SlotWatcher>>();
 
@@ -64,7 +64,7 @@ export class SlotTable {
     return table;
   }
 
-  /** What `restore` makes the same table of; a copy. */
+  /** A copy of the content, for `restore`. */
   save(): SlotNumbers {
     return {
       size: this.size,
@@ -85,16 +85,18 @@ export class SlotTable {
   }
 
   isLive(slot: number): boolean {
-    // Anything may come from a caller; "3" would index as well as 3.
+    // A caller may pass any value, and "3" would index like 3.
     return typeof slot === "number" && this.#live[slot] === 1;
   }
 
-  /** The identity of the row that came last; 0 for all that were there at the start. */
+  /** The identity of the newest row; rows that were there at the start have 0. */
   get newestIdentity(): number {
     return this.#allocations;
   }
 
-  /** Tells the row of a live slot from all that held the slot before it; rows that come later have larger ones. */
+  /**
+   * A number that tells the row of a live slot from earlier rows of the slot; later rows have larger numbers.
+   */
   identityOf(slot: number): number {
     return this.#identities.get(slot) ?? 0;
   }
@@ -166,7 +168,7 @@ export class SlotTable {
     });
   }
 
-  /** Tells `watcher`, which is held weakly, of every row that is deleted from now on. */
+  /** Calls `watcher`, which is held weakly, for every row that is deleted from now on. */
   watch(watcher: SlotWatcher): void {
     this.#watchers.add(new WeakRef(watcher));
   }
@@ -179,7 +181,7 @@ export class SlotTable {
     return slots;
   }
 
-  /** Runs `changes`; when it throws, the table is as it was. */
+  /** Runs `changes`; if it throws, the table is restored. */
   atomically<T>(changes: () => T): T {
     const outer = this.#journal;
     const journal: (() => void)[] = [];
