@@ -45,6 +45,16 @@ export type Example<KeyId extends RowId = number, QueryId extends RowId = number
   | StandingExample<KeyId, QueryId>
   | PassingExample<KeyId>;
 
+/** An example of a mini-batch. */
+export interface BatchSample<KeyId extends RowId = number, QueryId extends RowId = number> {
+  /** The question. */
+  readonly x: Example<KeyId, QueryId>;
+  /** The right answer. */
+  readonly y: Target;
+  /** How much it counts beside the others, ≥ 0; 1 unless given. */
+  readonly weight?: number;
+}
+
 /** An x of an engine whose rows may have ids. */
 export type AnyExample = Example<RowId, RowId>;
 
@@ -204,4 +214,10 @@ function toList<Name extends RowId>(
   checkArray(operation, name, input);
   if (input.length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
   return Uint32Array.from(Array.from(input as ArrayLike<Name>, check));
+}
+
+/** How much an example counts; 1 unless given. */
+export function toWeight(operation: string, weight: unknown = 1, name = "weight"): number {
+  if (typeof weight === "number" && weight >= 0 && weight < Infinity) return weight;
+  throw new InputError(operation, `${name} is ${describe(weight)}`, "a finite number ≥ 0");
 }

@@ -31,9 +31,9 @@ export interface Moment {
 }
 
 /** The derivatives that rows are stepped by. */
-export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows" | "query"> {
-  /** The query slot of the example; null for a passing query. */
-  readonly querySlot: number | null;
+export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows"> {
+  /** ∂L/∂q by query slot; none for passing queries. */
+  readonly queries: ReadonlyMap<number, Float64Array>;
   /** Further terms of ∂L/∂v by key slot, which are added to those in `rows`. */
   readonly matched: ReadonlyMap<number, Float64Array>;
 }
@@ -100,7 +100,7 @@ export function planStep(
     add("key", slot, own.subarray(0, keyWidth));
     add("value", slot, sumOf(own.subarray(keyWidth), gradients.matched.get(slot)));
   }
-  if (gradients.querySlot !== null) add("query", gradients.querySlot, gradients.query);
+  for (const [slot, gradient] of gradients.queries) add("query", slot, gradient);
 
   const made = steps.filter(({ kind, slot }) => isThere(kind, slot));
   const rows = made.map((own) => stepped(operation, own, newestRow(live, rules, own.kind, own.slot)));
@@ -228,4 +228,27 @@ function isSame(slots: SlotTable, slot: number, newest: number): boolean {
 function sumOf(own: Float64Array, other: Float64Array | undefined): Float64Array {
   if (!other || own.length === 0) return other ?? own;
   return own.map((x, c) => x + other[c]);
+}
+
+/** The sum of the derivatives of several examples, all of one moment. */
+export function sumGradients(parts: readonly StepGradients[]): StepGradients {
+  if (parts.length === 1) return parts[0];
+  const rows = new Map<number, Float64Array>();
+  const matched = new Map<number, Float64Array>(), queries = new Map<number, Float64Array>();
+  const add = (to: Map<number, Float64Array>, slot: number, gradient: Float64Array) => {
+    const sum = to.get(slot);
+    if (sum) gradient.forEach((g, c) => sum[c] += g);
+    else to.set(slot, gradient.slice());
+  };
+  for (const part of parts) {
+    const width = part.slots.length === 0 ? 0 : part.rows.length / part.slots.length;
+    part.slots.forEach((slot, at) => add(rows, slot, part.rows.subarray(at * width, (at + 1) * width)));
+    for (const [slot, gradient] of part.matched) add(matched, slot, gradient);
+    for (const [slot, gradient] of part.queries) add(queries, slot, gradient);
+  }
+  const slots = Uint32Array.from(rows.keys()).sort();
+  const width = slots.length === 0 ? 0 : rows.get(slots[0])?.length ?? 0;
+  const sums = new Float64Array(slots.length * width);
+  slots.forEach((slot, at) => sums.set(rows.get(slot) as Float64Array, at * width));
+  return { slots, rows: sums, matched, queries };
 }

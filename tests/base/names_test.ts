@@ -102,8 +102,8 @@ const MISSPELT: readonly Misspelt[] = [
   ["attend's option", (live) => live.attend([KEY], as({ position: [0] })), 'did you mean "positions"?'],
   [
     "attend's matrix",
-    (live) => live.attend(as({ data: KEY, shape: [1, 3], strides: [3, 1] })),
-    '"strides" is unknown',
+    (live) => live.attend(as({ data: KEY, shape: [1, 3], stride: [3, 1] })),
+    '"stride" is unknown',
   ],
   ["moveTo's option", (live) => live.moveTo("array", as({ thread: 1 })), 'did you mean "threads"?'],
 ];
@@ -126,8 +126,8 @@ const OPTIONS: readonly (readonly [name: string, options: object, message: strin
   ["a limit", { lazyThreshold: { edit: 4 } }, 'lazyThreshold limit "edit" is unknown'],
   [
     "a query's field",
-    { query: { data: [1, 2], shape: [1, 2], offset: 0 } },
-    'query field "offset" is unknown',
+    { query: { data: [1, 2], shape: [1, 2], ofset: 0 } },
+    'query field "ofset" is unknown',
   ],
   [
     "a mask's field",

@@ -275,7 +275,7 @@ Deno.test("an unknown id is refused with the nearest ones, and nothing changes",
     IdError,
     'key "B" is not there',
   );
-  await assertRejects(() => live.read(as("ann")), InputError, 'rows is "ann", expected an array of ids');
+  await assertRejects(() => live.read(as("ann")), InputError, 'slots is "ann", expected an array of ids');
   assertEquals([live.sequence, live.keyIds().length], [0, 3]);
 });
 
