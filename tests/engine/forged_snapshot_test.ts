@@ -388,7 +388,8 @@ async function heavyFile(backend: BackendName): Promise<Uint8Array<ArrayBuffer>>
 
 /** The last row of a file that has a heavy key; its number counts heads. */
 function heavyRow(content: Forgery, backend: BackendName): number {
-  const row = content.tensors[`${backend}.heavyCount`].data.findLastIndex((count) => count > 0);
+  const counts = Array.from(content.tensors[`${backend}.heavyCount`].data);
+  const row = counts.findLastIndex((count) => count > 0);
   assert(row >= 0, "there is no heavy key");
   return row;
 }

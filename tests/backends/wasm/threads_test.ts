@@ -186,14 +186,13 @@ Deno.test("wasm threads: where none start, the caller's thread does it all", asy
 });
 
 Deno.test("wasm threads: two that wait for workers that do not start do it all themselves", async () => {
-  const one = await engineWith(crewOf(), 1);
-  const crew = new Crew(() => starter("process.exit(1);"), EVERYTHING);
-  const engines = await Promise.all([engineWith(crew, 2), engineWith(crew, 2)]);
+  const one = await engineWith(poolOf(), 1), pool = poolOf("process.exit(1);");
+  const engines = await Promise.all([engineWith(pool, 2), engineWith(pool, 2)]);
   for (const engine of engines) {
     assertEquals(await engine.read(), await one.read());
     await engine.dispose();
   }
-  assertEquals([crew.size, crew.canStart], [0, false]);
+  assertEquals([pool.size, pool.canStart], [0, false]);
   await one.dispose();
 });
 
