@@ -111,7 +111,7 @@ export interface LearnerLoadOptions<KeyId extends RowId = number, QueryId extend
  *   key: [[1, 0], [0, 1]],
  *   value: [[0], [10]],
  * });
- * const learner = new OnlineLearner<KeyId, QueryId>(live, { optimizer: adagrad(), rate: 0.3 });
+ * const learner = new OnlineLearner(live, { optimizer: adagrad(), rate: 0.3 });
  * for (let step = 0; step < 50; step++) await learner.learnOne({ query: 0 }, 8);
  * const [prediction] = await learner.predictOne({ query: 0 });
  * assert(Math.abs(prediction - 8) < 0.5);
