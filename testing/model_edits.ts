@@ -196,7 +196,9 @@ export function call(engine: DynamicAttention, edit: Edit): number {
       return engine.insert(edit.key, edit.value, positionOf(edit.position));
     case "upsert":
     case "upsertQuery":
-      throw new Error("the model's rows have no ids");
+    case "setPosition":
+    case "setQueryPosition":
+      throw new Error("the model's rows have no ids, and stay where they are");
     case "delete":
       engine.delete(edit.slot);
       return edit.slot;

@@ -105,6 +105,8 @@ export class DurableAttention {
       const call = this.#toCall(operation, options);
       return { call, checked: checkEdits(operation, edits, core.rules.layout) };
     });
+    const moved = checked.find(({ kind }) => kind === "moveKey" || kind === "moveQuery");
+    if (moved) throw new InputError(moved.operation, "the engine is durable", "rows that stay at their positions");
     const counted = call && this.#countedAnswer(operation, call);
     if (counted) {
       await journal.kept();

@@ -20,7 +20,7 @@ import type { RowId } from "../write/row_ids.ts";
 import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "./answers.ts";
 import type { EngineCore } from "./engine_core.ts";
 import { engineText } from "./engine_text.ts";
-import { type AnyEngineOptions, type AnyLoadOptions, type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
+import { type AnyEngineOptions, type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
 
 /** Options of `insert` and `insertQuery`. */
 export interface InsertOptions<Id extends RowId = number> {
@@ -254,6 +254,63 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /** Deletes the standing query in `slot`. */
   deleteQuery(slot: QueryId): void {
     this.#edit({ kind: "deleteQuery", slot });
+  }
+
+  /**
+   * Moves the key in `slot` to another position, for `causal` and `window`; its row stays. O(d + dv). Where the engine has
+   * neither, positions mean nothing, and nothing happens.
+   */
+  setPosition(slot: KeyId, position: number): void {
+    this.#edit({ kind: "setPosition", slot, position });
+  }
+
+  /** Moves the standing query in `slot` to another position; its answer is computed anew when next asked for. */
+  setQueryPosition(slot: QueryId, position: number): void {
+    this.#edit({ kind: "setQueryPosition", slot, position });
+  }
+
+  /** The position of the key in `slot`, as of the newest edit; 0 where neither `causal` nor `window` looks at it. O(1). */
+  getPosition(slot: KeyId): number {
+    this.#core.checkLive("DynamicAttention.getPosition");
+    return this.#core.position("DynamicAttention.getPosition", "key", slot);
+  }
+
+  /** The position of the standing query in `slot`, likewise. O(1). */
+  getQueryPosition(slot: QueryId): number {
+    this.#core.checkLive("DynamicAttention.getQueryPosition");
+    return this.#core.position("DynamicAttention.getQueryPosition", "query", slot);
+  }
+
+  /**
+   * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`, all or none: a context
+   * shift. Rows that are inserted later without a position follow. O(m + n), and O(d + dv) for each row that moves.
+   *
+   * @param range `from`, −∞ unless given, and `to`, which is not included, Infinity unless given.
+   * @returns How many rows moved.
+   * @throws {InputError} When a position would not be finite.
+   *
+   * @example The oldest half of a window goes, and the rest moves up
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0]],
+   *   queryPositions: [3],
+   *   key: [[1], [2], [3], [4]],
+   *   value: [[1], [2], [3], [4]],
+   *   causal: true,
+   * });
+   * live.edit([{ kind: "delete", slot: 1 }, { kind: "delete", slot: 2 }]); // the key at 0 stays
+   * assertEquals(live.shiftPositions(-2, { from: 3 }), 2); // a key and the query
+   * assertEquals([live.getPosition(3), live.getQueryPosition(0)], [1, 1]);
+   * assertEquals((await live.read()).data[0], 2.5);
+   * ```
+   */
+  shiftPositions(by: number, range: { readonly from?: number; readonly to?: number } = {}): number {
+    const operation = "DynamicAttention.shiftPositions";
+    const given = this.#given(operation, () => this.#core.calls.toShift(operation, by, range));
+    return this.#core.shiftPositions(operation, given);
   }
 
   /**

@@ -5,4 +5,4 @@
 
 export { toJson } from "../base/json.ts";
 export { checkColumn, checkEdit, checkEdits } from "../write/edits.ts";
-export { toCount, toExcluded, toHead, toHeads, toPassing, toQuerySlots, toSwitch } from "./question_options.ts";
+export { toCount, toExcluded, toHead, toHeads, toPassing, toShift, toQuerySlots, toSwitch } from "./question_options.ts";

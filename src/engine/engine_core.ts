@@ -12,9 +12,10 @@ import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
+import { looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type StaleAttentionOutput, type Turn } from "../schedule/edit_pipeline.ts";
 import type { EditJournal } from "../write/edit_journal.ts";
-import { type CheckedEdit, type EditTarget, performEdit } from "../write/edits.ts";
+import { type CheckedEdit, type EditTarget, findSlot, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { SlotTable } from "../write/slot_table.ts";
@@ -24,6 +25,7 @@ import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
 import * as calls from "./engine_calls.ts";
+import type { PositionShift } from "./question_options.ts";
 import { Rankings } from "./rankings.ts";
 
 /** Parts of an engine that tests, or other parts of the library, can inject. */
@@ -176,6 +178,38 @@ export class EngineCore {
     }
     this.#pipeline.noteEdits(names.length);
     return names;
+  }
+
+  /** The position of a row as of the newest edit. */
+  position(operation: string, what: "key" | "query", name: RowId): number {
+    const { keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
+    const slot = findSlot(operation, what, name, what === "key" ? keySlots : querySlots);
+    return (what === "key" ? keys : queries).position(slot);
+  }
+
+  /** Moves all rows whose positions are in a range; returns how many. */
+  shiftPositions(operation: string, { by, from, to }: PositionShift): number {
+    const { rule, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
+    if (!looksAtPositions(rule)) return 0;
+    const edits: CheckedEdit[] = [], ends: { readonly slots: SlotTable; next: number }[] = [];
+    for (const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const) {
+      const end = { slots, next: 0 };
+      ends.push(end);
+      for (const slot of slots.liveSlots()) {
+        const position = log.position(slot), isMoved = from <= position && position < to;
+        end.next = Math.max(end.next, (isMoved ? position + by : position) + 1);
+        if (!isMoved) continue;
+        if (!Number.isFinite(position + by)) {
+          throw new InputError(operation, `position ${position} would become ${position + by}`, "a finite one");
+        }
+        edits.push({ operation, kind, slot: slots.nameOf(slot), position: position + by + 0 });
+      }
+    }
+    // Rows to come follow those that moved.
+    const nexts = ends.map(({ slots, next }) => Math.max(next, to === Infinity ? slots.nextPosition + by : 0));
+    if (edits.length > 0) this.editAll(edits);
+    if (to === Infinity) ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
+    return edits.length;
   }
 
   /** A copy of a row as of the newest edit. */

@@ -111,3 +111,29 @@ function checkHead(operation: string, name: string, head: unknown, { heads }: He
   if (isCount(head) && head < heads) return head;
   throw new InputError(operation, `${name} is ${describe(head)}`, `an integer from 0 to ${heads - 1} (below heads)`);
 }
+
+/** A move of all rows in a range of positions. */
+export interface PositionShift {
+  readonly by: number;
+  /** The first position that moves. */
+  readonly from: number;
+  /** The first one behind that does not. */
+  readonly to: number;
+}
+
+/** Checks a move of many rows. */
+export function toShift(
+  operation: string,
+  by: unknown,
+  range: { readonly from?: number; readonly to?: number },
+): PositionShift {
+  const { from = -Infinity, to = Infinity } = takeOptions(operation, range, ["from", "to"]);
+  if (typeof by !== "number" || !Number.isFinite(by)) {
+    throw new InputError(operation, `by is ${describe(by)}`, "a finite number");
+  }
+  for (const [name, end] of [["from", from], ["to", to]] as const) {
+    if (typeof end === "number" && !Number.isNaN(end)) continue;
+    throw new InputError(operation, `${name} is ${describe(end)}`, "a number");
+  }
+  return { by, from, to };
+}

@@ -130,6 +130,13 @@ export class EditLog implements RowSource {
     this.#dropIfUndone(slot);
   }
 
+  /** Moves a live row to another position. */
+  move(slot: number, position: number): void {
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
+    this.#positions[at] = position;
+    this.#dropIfUndone(slot);
+  }
+
   /** Writes a row to a slot, which is live from now on. */
   insert(slot: number, row: Float32Array, position: number): void {
     const at = this.#indices.get(slot) ?? this.#append(slot);

@@ -40,6 +40,7 @@ export type Edit<KeyId extends RowId = number, QueryId extends RowId = number> =
     readonly value: VectorInput;
     readonly position?: number;
   }
+  | { readonly kind: "setPosition"; readonly slot: KeyId; readonly position: number }
   | { readonly kind: "delete"; readonly slot: KeyId }
   | { readonly kind: "setQuery"; readonly slot: QueryId; readonly query: VectorInput }
   | {
@@ -54,6 +55,7 @@ export type Edit<KeyId extends RowId = number, QueryId extends RowId = number> =
     readonly query: VectorInput;
     readonly position?: number;
   }
+  | { readonly kind: "setQueryPosition"; readonly slot: QueryId; readonly position: number }
   | { readonly kind: "deleteQuery"; readonly slot: QueryId };
 
 /** An edit of an engine whose rows may have ids. */
@@ -68,10 +70,12 @@ const FIELDS = {
   addToValue: ["slot", "column", "delta"],
   insert: ["key", "value", "position", "id"],
   upsert: ["id", "key", "value", "position"],
+  setPosition: ["slot", "position"],
   delete: ["slot"],
   setQuery: ["slot", "query"],
   insertQuery: ["query", "position", "id"],
   upsertQuery: ["id", "query", "position"],
+  setQueryPosition: ["slot", "position"],
   deleteQuery: ["slot"],
 } as const satisfies { [Kind in Edit["kind"]]: readonly FieldOf<Kind>[] };
 
@@ -94,6 +98,7 @@ export type CheckedEdit =
     }
     | { readonly kind: "addToKey"; readonly slot: RowId; readonly column: number; readonly delta: number }
     | ({ readonly kind: "insertKey" | "upsertKey" } & NewRow)
+    | { readonly kind: "moveKey" | "moveQuery"; readonly slot: RowId; readonly position: number }
     | { readonly kind: "deleteKey"; readonly slot: RowId }
     | { readonly kind: "writeQuery"; readonly slot: RowId; readonly row: Float32Array }
     | ({ readonly kind: "insertQuery" | "upsertQuery" } & NewRow)
@@ -169,6 +174,12 @@ export function checkEdit(operation: string, edit: AnyEdit, layout: HeadLayout):
       const kind = edit.kind === "insert" ? "insertKey" : "upsertKey";
       return { operation, kind, row, position: checkPosition(operation, edit.position), id };
     }
+    case "setPosition":
+    case "setQueryPosition": {
+      const position = checkPosition(operation, edit.position);
+      if (position === null) throw new InputError(operation, "position is undefined", "a finite number");
+      return { operation, kind: edit.kind === "setPosition" ? "moveKey" : "moveQuery", slot: edit.slot, position };
+    }
     case "delete":
       return { operation, kind: "deleteKey", slot: edit.slot };
     case "setQuery": {
@@ -234,6 +245,16 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
       mask?.checkKey(operation, keySlots.next);
       return insertRow(edit, keySlots, keys, rules.rule);
     }
+    case "moveKey":
+      return moveRow(findSlot(operation, "key", edit.slot, keySlots), edit.position, keySlots, keys, rules.rule);
+    case "moveQuery":
+      return moveRow(
+        findSlot(operation, "query", edit.slot, querySlots),
+        edit.position,
+        querySlots,
+        queries,
+        rules.rule,
+      );
     case "deleteKey":
       return deleteRow(findSlot(operation, "key", edit.slot, keySlots), keySlots, keys);
     case "writeQuery": {
@@ -372,4 +393,14 @@ function deleteRow(slot: number, slots: SlotTable, log: EditLog): RowId {
   slots.release(slot);
   log.delete(slot);
   return name;
+}
+
+/** Moves a live row to another position; where no rule looks at positions, nothing happens. */
+function moveRow(slot: number, position: number, slots: SlotTable, log: EditLog, rule: ScoreRule): RowId {
+  if (looksAtPositions(rule)) {
+    log.reserve(1);
+    slots.reach(position);
+    log.move(slot, position);
+  }
+  return slots.nameOf(slot);
 }

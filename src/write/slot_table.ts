@@ -84,6 +84,11 @@ export class SlotTable {
     return this.#nextPosition;
   }
 
+  /** Rows to come begin elsewhere, after a move of all rows at the end. */
+  set nextPosition(position: number) {
+    this.#nextPosition = position;
+  }
+
   isLive(slot: number): boolean {
     // A caller may pass any value, and "3" would index like 3.
     return typeof slot === "number" && this.#live[slot] === 1;
