@@ -333,16 +333,8 @@ export class OnlineLearner {
     gradients: StepGradients,
   ): PlannedStep {
     try {
-      return planStep(
-        operation,
-        this.live,
-        rules,
-        this.#config,
-        this.#states,
-        moment,
-        gradients,
-        this.#steps,
-      );
+      const learner = { live: this.live, rules, config: this.#config, states: this.#states, moment };
+      return planStep(operation, learner, gradients, this.#steps);
     } catch (error) {
       // One of the caller's functions may have disposed the engine.
       throw error instanceof DisposedError ? new DisposedError(operation) : error;
