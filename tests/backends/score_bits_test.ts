@@ -4,6 +4,7 @@
 
 import type { RowChanges } from "../../src/backends/backend.ts";
 import { NO_ROW, NOTHING } from "../../src/backends/since.ts";
+import { WHOLE } from "../../src/backends/wanted.ts";
 import { noWork } from "../../src/backends/work.ts";
 import { powerOfTwo } from "../../src/numerics/power_shift.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../../src/numerics/head_layout.ts";
@@ -224,7 +225,7 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
     const queries = rowsOf(upTo(rows), queryColumns(layout), 1, 0);
     // The keys' bias counts, which is stored after the queries' empty one.
     const everyRow = Uint32Array.from(upTo(rows));
-    const read = () => backend.read({ queries: everyRow, since: NOTHING });
+    const read = () => backend.read({ queries: everyRow, since: NOTHING }, WHOLE);
     await backend.store({ keys: first, queries }, new Uint32Array(keys).fill(NO_ROW), NONE);
     await backend.update(everyRow, []);
     const before = await read();

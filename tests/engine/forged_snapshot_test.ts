@@ -361,10 +361,15 @@ Deno.test("sums that are no numbers are refused where they would be read", async
           const forged = await forge(bytes, ({ tensors }) => {
             tensors[`${backend}.${name}`].data[0] = number;
           });
-          await assertRejects(() => DynamicAttention.load(forged), FormatError);
+          await assertRejects(() => DynamicAttention.load(forged), FormatError, "DynamicAttention.load: ");
         });
       }
     }
+    await t.step(`${backend}: more heavy keys than there is room for`, async () => {
+      const forged = await forge(bytes, ({ tensors }) => tensors[`${backend}.heavyCount`].data[0] = 9);
+      const says = "DynamicAttention.load: tensor heavyCount has 9";
+      await assertRejects(() => DynamicAttention.load(forged), FormatError, says);
+    });
   }
 });
 

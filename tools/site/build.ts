@@ -11,8 +11,13 @@ import { pageColorRules } from "../../src/jupyter/figures/palette.ts";
 import { gallery, moreNotebooks } from "./gallery.ts";
 
 const ROOT = new URL("../../", import.meta.url);
+<<<<<<< HEAD
 /** Modules that only notebooks, files and consoles need. */
 const UNUSED = ["./engine_snapshot.ts", "./display/engine_bundle.ts", "./matrix_bundle.ts"];
+=======
+/** What only notebooks, files and consoles need. */
+const UNUSED = ["./engine_snapshot.ts", "./engine_bundle.ts", "./matrix_bundle.ts"];
+>>>>>>> libs
 
 /** How the folder is to be. */
 export interface SiteOptions {
@@ -31,7 +36,7 @@ export async function buildSite(
     Deno.readTextFile(new URL("page.html", import.meta.url)),
     Deno.readTextFile(new URL("page.css", import.meta.url)),
     bundle(new URL("playground/main.ts", ROOT), { external: UNUSED, format: "esm" }),
-    gallery(notebooks ?? "notebooks/"),
+    gallery(notebooks),
   ]);
   const numbers = `:root { --numbers: ${SEQUENTIAL.join(", ")}; }`;
   const style = [pageColorRules(), numbers, sheet].join("\n");
@@ -50,7 +55,7 @@ export async function buildSite(
     style: `<style>${style}</style>`,
     program: `<script type="module">${program}</script>`,
     gallery: exhibits,
-    more: moreNotebooks(notebooks ?? "notebooks/"),
+    more: moreNotebooks(notebooks),
   };
   const html = page.replace(/<!-- (\w+) -->/g, (_, name) => {
     if (Object.hasOwn(parts, name)) return parts[name];

@@ -53,8 +53,13 @@ const EXHIBITS: Readonly<Record<string, Exhibit>> = {
 };
 const FIRST_FIGURES = 2;
 
-/** All of the gallery as HTML. `notebooks` is the address of the folder in which they are. */
-export async function gallery(notebooks: string): Promise<string> {
+/** Where a notebook is: in a folder elsewhere, or as a page of this site, where no address is given. */
+function notebookAddress(name: string, elsewhere: string | undefined): string {
+  return elsewhere === undefined ? `notebooks/${name}.html` : `${elsewhere}${name}.ipynb`;
+}
+
+/** All of the gallery as HTML. `notebooks` is the address of a folder elsewhere in which they are. */
+export async function gallery(notebooks?: string): Promise<string> {
   const sections = sectionsOf(await Deno.readTextFile(new URL("docs/applications.md", ROOT)));
   const articles = await Promise.all(sections.map(async ({ title, text }) => {
     const name = /notebooks\/([\w-]+)\.ipynb/.exec(text)?.[1];
@@ -68,10 +73,14 @@ export async function gallery(notebooks: string): Promise<string> {
       : found.slice(0, FIRST_FIGURES);
     const pictures = await Promise.all(chosen.map(pictureHtml));
     const linkOf = (target: string) =>
-      /notebooks\/[\w-]+\.ipynb$/.test(target) ? notebooks + target.split("/").at(-1) : null;
+      /notebooks\/[\w-]+\.ipynb$/.test(target)
+        ? notebookAddress(target.split("/").at(-1)!.replace(/\.ipynb$/, ""), notebooks)
+        : null;
     return `<article>
 <h3>${escapeHtml(title)}</h3>
-<p>${escapeHtml(exhibit?.sentence ?? "")} <a href="${escapeHtml(notebooks)}${name}.ipynb">The notebook</a></p>
+<p>${escapeHtml(exhibit?.sentence ?? "")} <a href="${
+      escapeHtml(notebookAddress(name, notebooks))
+    }">The notebook</a></p>
 <div class="pictures">
 ${pictures.join("\n")}
 </div>
@@ -86,8 +95,9 @@ ${toHtml(text, linkOf)}
 }
 
 /** The notebooks that are no applications. */
-export function moreNotebooks(notebooks: string): string {
-  const link = (name: string, text: string) => `<a href="${escapeHtml(notebooks)}${name}.ipynb">${text}</a>`;
+export function moreNotebooks(notebooks?: string): string {
+  const link = (name: string, text: string) =>
+    `<a href="${escapeHtml(notebookAddress(name, notebooks))}">${text}</a>`;
   return `<p>More: ${link("01_quickstart", "a first look")}, and ${
     link("02_cost_and_error", "22 ways of keeping a board current, by cost and error")
   }.</p>`;

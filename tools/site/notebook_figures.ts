@@ -51,7 +51,9 @@ export async function figurePicture(
   const own = Math.min(MOST_HEIGHT, Math.max(LEAST_HEIGHT, Number(rest.height ?? LEAST_HEIGHT)));
   const height = room === "wide" ? own : Math.min(own, NARROW_HEIGHT);
   const svg = await drawPicture("site", shown, { width: WIDTHS[room], height }, metrics);
-  return svg.replace('font-family="DejaVu Sans"', `font-family="${FONTS}"`);
+  // Browsers have given up the older word, and would blur the cells of a heatmap.
+  return svg.replace('font-family="DejaVu Sans"', `font-family="${FONTS}"`)
+    .replaceAll('image-rendering="optimizeSpeed"', 'style="image-rendering:pixelated"');
 }
 
 function toDark({ data, layout }: FigureData): FigureData {

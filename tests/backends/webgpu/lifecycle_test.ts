@@ -5,6 +5,7 @@
 import { BackendError, CapacityError, DisposedError } from "../../../mod.ts";
 import { acquireDevice, type GpuDevice, openDevice } from "../../../src/backends/webgpu/device.ts";
 import { NOTHING } from "../../../src/backends/since.ts";
+import { WHOLE } from "../../../src/backends/wanted.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { assertAccurate } from "../../../testing/accuracy.ts";
 import { GPU } from "../../backends_here.ts";
@@ -99,7 +100,7 @@ Deno.test({
         let isDone = false;
         const asks = {
           update: () => backend.update(rows, []),
-          read: () => backend.read(cohort),
+          read: () => backend.read(cohort, WHOLE),
           weights: () => backend.weights(0, 0, 20),
         };
         const asked = asks[what]().then(() => isDone = true);
