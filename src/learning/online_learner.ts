@@ -51,7 +51,8 @@ import { RowStates } from "./row_states.ts";
 import { peekScores, readScores, valuesOf } from "./score_reads.ts";
 
 /**
- * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone can.
+ * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone
+ * can.
  */
 export let keepLearner: (
   live: DynamicAttention,
@@ -223,7 +224,8 @@ export class OnlineLearner {
   /**
    * Deletes a standing query and its optimizer state, whose numbers are overwritten at once. The engine
    * overwrites its own copy of the row when it stores the deletion, at the next read or `flush`. Keys and
-   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace is left.
+   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace
+   * is left.
    *
    * @throws {SlotError} When the slot is not live.
    */
