@@ -422,9 +422,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * Attention of standing queries, exact as of the edits made before the call.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
-   * @param options `into`: an array of the caller's, of slots · H·dv numbers, that the answer is written to and that is its
-   * `data`. It saves a megabyte of garbage for each 4,096 rows of 64 columns.
-   * @returns o, a row a query and H·dv columns.
+   * @param options `into`: an array of the caller's, of slots · H·dv numbers, to which the answer is written
+   * and which becomes its `data`. It saves a megabyte of garbage for each 4,096 rows of 64 columns.
+   * @returns o, one row per query slot and H·dv columns.
    * @throws {SlotError} When a slot is not live.
    */
   async read(
@@ -460,7 +460,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * dropped.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
-   * @param options `bounds: false` measures none and promises nothing: all are Infinity, unless `lazyThreshold` has an
+   * @param options `bounds: false` computes no bounds: all are Infinity, unless `lazyThreshold` has an
    * `error`. `into` as for `read`.
    *
    * @example
@@ -495,13 +495,13 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Follows the attention of standing queries: an array that `refresh` keeps within `error` of exact, writing
-   * only the rows that have left it. It costs less than any other way to show many rows again and again while
-   * small edits come in.
+   * Follows the attention of standing queries: `refresh` keeps an array of rows within `error` of exact, and
+   * writes only the rows that have left it. It is the cheapest way to show many rows repeatedly during small
+   * edits.
    *
    * @param slots Query slots, in the order wanted, none twice; all live ones in slot order unless given.
-   * @param options `error`, the Euclidean distance from exact that a row may have, 0 unless given; and `into`,
-   * an array of the caller's, of slots · H·dv numbers.
+   * @param options `error`, the largest Euclidean distance of a row from the exact one, 0 unless given; and
+   * `into`, an array of the caller's, of slots · H·dv numbers.
    * @throws {SlotError} When a slot is not live.
    *
    * @example
@@ -517,7 +517,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * using followed = live.follow(undefined, { error: 0.1 });
    * assertEquals([...await followed.refresh()], [0, 1]); // the first time, all rows
    * live.addToKey(1, 0, 1e-6);
-   * assertEquals([...await followed.refresh()], []); // not even a tenth of the error
+   * assertEquals([...await followed.refresh()], []); // less than a tenth of the error
    * live.setValue(0, [5]);
    * assertEquals([...await followed.refresh()], [0, 1]);
    * assertEquals(followed.data[0], (await live.read()).data[0]);
@@ -535,8 +535,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * The weights w_ij of one head of query `slot`, exact: one number a key slot, 0 where no key is live; they sum to
-   * 1 unless no key is allowed. {@link DynamicAttention.weightsOf} says which key each is of.
+   * The exact weights w_ij of one head of query `slot`: one number per key slot, 0 for slots without a live
+   * key. They sum to 1 unless no key is allowed.
+   * {@link DynamicAttention.weightsOf} names the key of each.
    *
    * @param options `head`, 0 unless given.
    */

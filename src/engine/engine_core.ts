@@ -39,7 +39,7 @@ import { Rankings } from "./rankings.ts";
 export interface EngineSeams {
   /** Wraps each backend of the engine. */
   readonly wrap?: WrapBackend | undefined;
-  /** Keeps the edits; an answer then waits until what it may know of is kept. */
+  /** A journal of edits. An answer then waits until the edits that it includes are durable. */
   readonly journal?: EditJournal | undefined;
 }
 
@@ -247,7 +247,7 @@ export class EngineCore {
     return this.#kept(this.#pipeline.peek(operation, slots, wanted));
   }
 
-  /** Copies of answers that are kept near to exact. */
+  /** Copies of answers that are kept within an error of exact. */
   follow(): Followed {
     const { refresh, release } = this.#pipeline.follow();
     return { refresh: (...question) => this.#kept(refresh(...question)), release };
@@ -269,8 +269,8 @@ export class EngineCore {
   }
 
   /**
-   * Stores the edits made so far; when the call returns, a mask function has been asked about them. Where it could not
-   * answer this rejects, and the next answer asks it again.
+   * Stores the edits made so far; when the call returns, a mask function has been called for them. If the
+   * function fails this rejects, and the next answer calls it again.
    */
   store(operation: string): Promise<void> {
     return this.#pipeline.store(operation);
@@ -302,7 +302,7 @@ export class EngineCore {
     });
   }
 
-  /** Sizes, versions and counted work, as of now. */
+  /** Sizes, counts of edits and counted work, as of now. */
   stats(): DynamicAttentionStats {
     const { layout, keySlots, querySlots } = this.rules, backend = this.#backend;
     const { counts: { written, applied, changesStored, readMs }, pending, unstored, queries } =
@@ -356,7 +356,7 @@ export class EngineCore {
     if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
   }
 
-  /** Gives an answer when all that it may know of is kept. */
+  /** Gives an answer when all edits that it includes are durable. */
   #kept<T>(answer: Promise<T>): Promise<T> {
     const { journal } = this.#seams;
     return journal ? answer.then((answered) => journal.kept().then(() => answered)) : answer;

@@ -74,7 +74,9 @@ export async function restoreEngine(
   return await restoreSnapshot(operation, snapshot, options, wrap, workFor(bytes.length));
 }
 
-/** As `restoreEngine`, of a snapshot that was read; `work` multiply-adds are free for the check of its states. */
+/**
+ * As `restoreEngine`, of a snapshot that was read; `work` multiply-adds are free for the check of its states.
+ */
 export async function restoreSnapshot(
   operation: string,
   snapshot: Snapshot,

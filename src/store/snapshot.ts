@@ -199,7 +199,7 @@ function writeMetadata(
   };
 }
 
-/** The name that a snapshot without states has in the place of a backend's. */
+/** The name that a snapshot without states has instead of a backend's. */
 export const NO_BACKEND = "none";
 
 /** An engine whose rows are written by and by. */
@@ -211,8 +211,8 @@ export interface SnapshotForm {
 }
 
 /**
- * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which their numbers
- * follow.
+ * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which
+ * their numbers follow.
  */
 export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
   readonly header: Uint8Array<ArrayBuffer>;
