@@ -65,7 +65,7 @@ async function checkWidgets(page: Page, kind: string, isReloaded: boolean): Prom
 async function openAndRun(server: NotebookServer, page: Page): Promise<void> {
   await server.open(page, "x.ipynb");
   await runCell(page, 0);
-  await page.waitForTimeout(3000);
+  await page.locator(".jp-CodeCell .jp-InputPrompt").filter({ hasText: "[1]:" }).waitFor({ timeout: 90_000 });
   await runCell(page, 1);
   await runCell(page, 2);
 }
