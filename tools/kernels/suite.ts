@@ -1,6 +1,6 @@
 // jupyter_kernel_test's own suite on a kernel, by its Python.
 
-import { type KernelPeer, type PeerPrograms } from "../../testing/kernel/peers.ts";
+import type { KernelPeer, PeerPrograms } from "../../testing/kernel/peers.ts";
 import { installKernel, jupyterHome } from "../../testing/kernel/notebook_server.ts";
 
 const SUITE = new URL("../../testing/kernel/kernel_test_suite.py", import.meta.url).pathname;

@@ -5,7 +5,7 @@
  * Invariant: every question is settled, with null once the server has ended; it ends with the one who started it.
  */
 
-import { type JsonObject } from "../protocol/message.ts";
+import type { JsonObject } from "../protocol/message.ts";
 
 /** Where and how it starts. */
 export interface LanguageServerOptions {

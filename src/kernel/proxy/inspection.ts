@@ -10,7 +10,7 @@ import type { ParsedCell } from "../cell/parser.ts";
 import type { Description } from "../prelude/introspection.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import type { ChildKernel } from "./child.ts";
-import { Language, type Suggestion, type TypeMistake } from "../language/language.ts";
+import type { Language, Suggestion, TypeMistake } from "../language/language.ts";
 import { Documentation } from "./documentation.ts";
 
 /** A kernel that computes does not answer; then there is nothing to show. */
