@@ -1,32 +1,37 @@
 /**
- * The playground: the sea, the pictures and numbers beside it, the controls, and the one loop that keeps them current.
+ * The playground: the sea, the pictures and numbers beside it, and the controls.
  *
- * Invariant: one look runs at a time, and at most one a frame; what the visitor does waits in the lab until the next look,
- * so that stale and exact answers are always of the same edits.
+ * Invariant: there is at most one look a frame; what the visitor does waits in the lab until the next look, so that stale and
+ * exact answers are always of the same edits.
  */
 
+import { type Change, ChangeLoop } from "../src/jupyter/live/page/change_loop.ts";
 import { readable } from "../src/jupyter/live/page/dom.ts";
 import { Heatmap } from "../src/jupyter/live/page/heatmap.ts";
 import { DARK, isDark, LIGHT, onThemeChange } from "../src/jupyter/live/page/theme.ts";
 import { AddressBar } from "./address_bar.ts";
-import { complain } from "./alert.ts";
 import { AnswerChart } from "./answer_chart.ts";
-import { ControlPanel, type ControlState, placeOf } from "./control_panel.ts";
+import { codeOf } from "./code.ts";
+import { ControlPanel, type ControlState } from "./control_panel.ts";
 import { FieldClock, fieldGrid } from "./field.ts";
 import { MOST_BUTTONS } from "./handles.ts";
 import { HistoryChart } from "./history_chart.ts";
 import { Lab, type LabOptions, type Look } from "./lab.ts";
 import { numbersTable } from "./numbers_table.ts";
+import { complain, dataOf, placeOf } from "./page.ts";
 import { Plane } from "./plane.ts";
+import { drawRace } from "./race.ts";
 import { type Scene, type ShownBuoy } from "./scene.ts";
 import { ASKER_NAMES, insideSea, type Place, possibleTemperature } from "./sea.ts";
 import { Stream } from "./stream.ts";
 import { drawTiles, sentenceOf } from "./summary.ts";
-import { FIRST_VIEW, fromHash, type ViewState } from "./view_state.ts";
+import { FIRST_VIEW, fromHash, MOST_POWER, type ViewState } from "./view_state.ts";
 
 /** More buoys are not drawn. */
 const MOST_DRAWN = 400;
 const SAY_MS = 600, CALM_STEP_MS = 500;
+/** Frames a second are counted over so long. */
+const FRAMES_MS = 1000;
 
 /** The page's one playground. */
 export class App {
@@ -44,13 +49,16 @@ export class App {
   readonly #stream = new Stream();
   readonly #field = new FieldClock();
   readonly #address = new AddressBar();
-  /** Changes that wait, by what they change. */
-  readonly #asked = new Map<string, () => Promise<void>>();
-  #wantsLook = false;
-  #task: Promise<void> | null = null;
+  readonly #loop = new ChangeLoop({
+    look: () => this.#lookOnce(),
+    fail: (error) => complain([error]),
+    pause: () => nextStep(this.#stream.isRunning),
+  });
   #mapSlots: readonly number[] = [];
   #seenEdits = 0;
   #saying = 0;
+  /** When the last looks were, and what came of them. */
+  #frames: number[] = [];
   /** Held here, since `onThemeChange` holds it not. */
   readonly #redraw = () => this.#draw();
 
@@ -95,6 +103,7 @@ export class App {
         catchUp: () => this.#act("catch up", () => this.#lab.catchUp()),
         startAnew: () => this.#show(FIRST_VIEW),
         copyLink: () => void this.#copyLink(),
+        showMany: () => this.#showMany(),
       },
       state,
       this.#stream.rate,
@@ -103,6 +112,7 @@ export class App {
     placeOf("answers").append(this.#answers.canvas);
     placeOf("history").append(this.#history.canvas);
     placeOf("map").append(this.#map.canvas);
+    placeOf("code").addEventListener("toggle", () => this.#drawCode());
     onThemeChange(this.#redraw);
     new ResizeObserver(this.#redraw).observe(placeOf("plane"));
     globalThis.addEventListener("hashchange", () => {
@@ -126,8 +136,31 @@ export class App {
       lab = await Lab.create(labOptions(made, state.changes, state.queries));
     }
     const app = new App(lab, made);
-    await app.#ask();
+    await app.#loop.ask();
+    if (location.hash === "" && !wantsCalm()) app.#play();
     return app;
+  }
+
+  /** Lets the current run until the visitor does something: a page that stands still says nothing of what it can do. */
+  #play(): void {
+    this.#stream.isShow = true;
+    this.#toggleStream();
+    const stop = (event: Event) => {
+      const isSwitch = event.target instanceof Element && event.target.closest("#stream") !== null;
+      for (const kind of TOUCHES) document.removeEventListener(kind, stop, true);
+      // The switch itself stops it by being switched.
+      if (!isSwitch && this.#stream.isShow && this.#stream.isRunning) this.#toggleStream();
+      this.#stream.isShow = false;
+    };
+    for (const kind of TOUCHES) document.addEventListener(kind, stop, true);
+  }
+
+  /** The largest sea, which drifts. */
+  #showMany(): void {
+    this.#show({ ...FIRST_VIEW, power: MOST_POWER, threshold: 4096 });
+    this.#stream.rate = MANY_RATE;
+    this.#controls.setRate(MANY_RATE);
+    this.#toggleStream();
   }
 
   #choose(query: number, slot: number): void {
@@ -157,7 +190,6 @@ export class App {
     this.#act(`insert ${performance.now()}`, () => {
       const temperature = possibleTemperature(this.#look?.exact[this.#query] ?? FIRST_TEMPERATURE);
       this.#slot = this.#lab.insert({ ...insideSea(place), temperature });
-      return Promise.resolve();
     });
   }
 
@@ -226,56 +258,46 @@ export class App {
     }
   }
 
-  /** Does a change, and looks; what fails is shown. One that has not begun is overtaken by a later one of the same thing. */
-  #act(what?: string, change?: () => Promise<void>): void {
+  /** Does a change, and looks; what fails is shown. */
+  #act(what?: string, change?: Change): void {
     complain([]);
-    if (what && change) {
-      this.#asked.delete(what);
-      this.#asked.set(what, change);
-    }
-    this.#lookAgain();
+    this.#ask(what, change);
   }
 
-  #lookAgain(): void {
-    this.#ask().catch((error) => {
+  #ask(what?: string, change?: Change): void {
+    this.#loop.ask(what, change).catch((error) => {
       if (this.#stream.isRunning) this.#toggleStream();
       complain([error]);
     });
   }
 
-  #ask(): Promise<void> {
-    this.#wantsLook = true;
-    this.#task ??= this.#run().finally(() => this.#task = null);
-    return this.#task;
+  async #lookOnce(): Promise<void> {
+    if (this.#stream.isRunning) {
+      this.#stream.step(this.#lab);
+      void this.#loop.ask();
+    }
+    this.#look = await this.#lab.look(this.#controls.state().head);
+    this.#countFrame();
+    const { bounds, distances, costs } = this.#look;
+    if (costs.edits !== this.#seenEdits) this.#field.isOld = true;
+    if (costs.edits !== this.#seenEdits || costs.edits === 0) {
+      this.#history.add({ bound: bounds[this.#query], distance: distances[this.#query] });
+    }
+    this.#seenEdits = costs.edits;
+    this.#draw();
+    this.#writeAddress();
+    await this.#drawField();
   }
 
-  async #run(): Promise<void> {
-    while (this.#wantsLook) {
-      this.#wantsLook = false;
-      for (const [what, change] of this.#asked) {
-        this.#asked.delete(what);
-        try {
-          await change();
-        } catch (error) {
-          complain([error]);
-        }
-      }
-      if (this.#stream.isRunning) {
-        this.#stream.step(this.#lab);
-        this.#wantsLook = true;
-      }
-      this.#look = await this.#lab.look(this.#controls.state().head);
-      const { bounds, distances, costs } = this.#look;
-      if (costs.edits !== this.#seenEdits) this.#field.isOld = true;
-      if (costs.edits !== this.#seenEdits || costs.edits === 0) {
-        this.#history.add({ bound: bounds[this.#query], distance: distances[this.#query] });
-      }
-      this.#seenEdits = costs.edits;
-      this.#draw();
-      this.#writeAddress();
-      await this.#drawField();
-      if (this.#wantsLook) await nextStep(this.#stream.isRunning);
-    }
+  #countFrame(): void {
+    const now = performance.now();
+    this.#frames = [...this.#frames.filter((then) => now - then < FRAMES_MS), now];
+  }
+
+  /** The program of this view, where it is asked for. */
+  #drawCode(): void {
+    const place = placeOf("code") as HTMLDetailsElement;
+    if (place.open) placeOf("code-text").textContent = codeOf(this.#view(), this.#lab);
   }
 
   /** What attention answers everywhere, as often as that leaves time for the rest. */
@@ -283,7 +305,7 @@ export class App {
     if (!this.#field.isOld) return;
     const wait = this.#field.wait();
     if (wait > 0) {
-      if (!this.#wantsLook) setTimeout(() => this.#lookAgain(), wait);
+      if (!this.#loop.wantsLook) setTimeout(() => this.#ask(), wait);
       return;
     }
     const { places, columns, rows } = fieldGrid(this.#lab.keyCount);
@@ -296,11 +318,12 @@ export class App {
   #draw(): void {
     if (!this.#look) return;
     const scene = this.#scene(this.#look);
-    const { look, query, palette } = scene;
+    const { look, query, theme } = scene;
     this.#plane.draw(scene);
     this.#answers.draw(scene, placeOf("answers").clientWidth);
-    this.#history.draw(palette, placeOf("history").clientWidth);
+    this.#history.draw(theme, placeOf("history").clientWidth);
     placeOf("numbers").replaceChildren(numbersTable(scene));
+    drawRace(placeOf("race"), look.costs);
     this.#drawMap(scene);
     drawTiles(scene);
     const buoy = this.#lab.buoyOf(this.#slot);
@@ -317,6 +340,9 @@ export class App {
     const drawn = scene.buoys.length, { keyCount } = this.#lab;
     placeOf("drawn").textContent = drawn < keyCount
       ? `${readable(drawn)} of ${readable(keyCount)} keys are drawn; all of them are attended to.`
+      : "";
+    placeOf("frames").textContent = this.#stream.isRunning
+      ? `${readable(keyCount)} keys, ${readable(this.#frames.length)} frames a second`
       : "";
     clearTimeout(this.#saying);
     this.#saying = setTimeout(() => this.#announce(sentenceOf(scene)), SAY_MS);
@@ -340,11 +366,11 @@ export class App {
       queries: lab.queries,
       query: this.#query,
       slot: this.#slot,
-      palette: isDark(document.body) ? DARK : LIGHT,
+      theme: isDark(document.body) ? DARK : LIGHT,
     };
   }
 
-  #drawMap({ buoys, look, query, slot, palette }: Scene): void {
+  #drawMap({ buoys, look, query, slot, theme }: Scene): void {
     this.#mapSlots = buoys.filter((buoy, at) => at < MOST_BUTTONS || buoy.slot === slot).map((buoy) =>
       buoy.slot
     );
@@ -357,7 +383,7 @@ export class App {
         row: query,
         key: this.#mapSlots.indexOf(slot),
       },
-      palette,
+      theme,
       placeOf("map").clientWidth,
     );
     this.#point(null);
@@ -378,17 +404,30 @@ export class App {
   }
 
   #writeAddress(): void {
-    this.#address.write(() => ({
+    this.#address.write(() => this.#view());
+    this.#drawCode();
+  }
+
+  #view(): ViewState {
+    return {
       ...this.#controls.state(),
       query: this.#query,
       slot: this.#slot,
       queries: this.#lab.queries,
       changes: this.#lab.changes(),
-    }));
+    };
   }
 }
 
 const FIRST_TEMPERATURE = 16;
+/** Edits of a step in the largest sea: with some hundreds computing again would be faster. */
+const MANY_RATE = 64;
+/** What a visitor does. */
+const TOUCHES = ["pointerdown", "keydown"] as const;
+
+function wantsCalm(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
 
 function labOptions(
   { power, scalePower, softcap, threshold, budget, backend }: ControlState,
@@ -398,17 +437,9 @@ function labOptions(
   return { count: 2 ** power, changes, queries, scale: 2 ** scalePower, softcap, threshold, budget, backend };
 }
 
-function dataOf(name: string, value: number): HTMLElement {
-  const made = document.createElement("data");
-  made.dataset.name = name;
-  made.value = String(value);
-  made.textContent = value.toPrecision(3);
-  return made;
-}
-
 /** The next frame, or later where a stream runs before somebody who wants little motion. */
 function nextStep(isStream: boolean): Promise<void> {
-  const isCalm = isStream && matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const isCalm = isStream && wantsCalm();
   return new Promise((resolve) => {
     if (isCalm) setTimeout(resolve, CALM_STEP_MS);
     else requestAnimationFrame(() => resolve());

@@ -1,9 +1,9 @@
-// What certificates promised, held against exact attention. An output is one number, so its Euclidean distance from
-// exact is the absolute difference.
+// The bounds of stale answers, compared with exact attention. An output is one number, so its Euclidean
+// distance from exact is the absolute difference.
 
-/** What came of the certificates of a run; plain data, that of parts joins. */
+/** The results for the bounds of a run, as plain data; those of parts can be joined. */
 export interface CertificateRecord {
-  /** Certificates given, one a row of a reading. */
+  /** The number of bounds, one per query of a read. */
   readonly given: number;
   /** How many of them were broken: the row was further from exact than its bound. */
   readonly violations: number;
@@ -56,12 +56,4 @@ export function joinCertificates(
     largestBound: Math.max(a.largestBound, b.largestBound),
     ratios: Float64Array.from([...a.ratios, ...b.ratios]),
   };
-}
-
-/** The number in the middle, the mean of the two in the middle of an even count; null of none. */
-export function median(numbers: Float64Array): number | null {
-  if (numbers.length === 0) return null;
-  const sorted = numbers.toSorted();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

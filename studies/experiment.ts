@@ -1,12 +1,13 @@
-// The experiment: the board of daily births under every strategy. What it returns is plain data; all of it but the
-// times follows from the sources and the options.
+// The experiment: the board of daily births under every strategy. What it returns is plain data; all of it
+// but the times follows from the sources and the options.
 
 import type { BackendName } from "../src/backends/select.ts";
 import { type Audit, audit, drawStates } from "./audit.ts";
 import { baselines } from "./baselines.ts";
 import { type BirthsDay, loadBirths } from "./births.ts";
 import { BoardRows, HORIZONS, KEY_COUNT, lastDayOf, LEARNT_DAYS, QUERY_COUNT } from "./board_rows.ts";
-import { type CertificateRecord, median } from "./certificates.ts";
+import { median } from "simple-statistics";
+import type { CertificateRecord } from "./certificates.ts";
 import { exactBoard } from "./exact_board.ts";
 import { meanAbsoluteError, relativeError } from "./metrics.ts";
 import { type Family, strategyName, sweepStrategies } from "./strategies.ts";
@@ -23,7 +24,7 @@ export interface ExperimentOptions {
   readonly seed: number;
 }
 
-/** What a strategy cost and how well it did. */
+/** The cost and the accuracy of a strategy. */
 export interface StrategyResult {
   readonly name: string;
   readonly family: Family;
@@ -166,7 +167,7 @@ function toMeasures(outcome: RunOutcome, births: readonly number[], allDays: num
 function toCertificateResult(
   { given, violations, largestBound, ratios }: CertificateRecord,
 ): CertificateResult {
-  return { given, violations, largestBound, medianRatio: median(ratios) };
+  return { given, violations, largestBound, medianRatio: ratios.length === 0 ? null : median([...ratios]) };
 }
 
 function toSeries(scored: readonly BirthsDay[], forecasts: Float64Array): ForecastSeries {

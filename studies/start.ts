@@ -3,6 +3,7 @@
 import { HELP, parseStartArguments, UsageError } from "./arguments.ts";
 import { loadBirths } from "./births.ts";
 import { budgetVerdicts } from "./budgets.ts";
+import type { DurableBoardOptions, DurableBoardResult } from "./durable_board.ts";
 import { availableDays, type Experiment, runExperiment } from "./experiment.ts";
 import type { LearnedForecast } from "./learned_forecast.ts";
 import { runLearned } from "./learned_run.ts";
@@ -12,7 +13,7 @@ import { ProgressReporter } from "./progress.ts";
 import { headline, renderReport } from "./report.ts";
 import { budgetTable, forecastTable, formatTable, strategyTable } from "./table.ts";
 
-/** Where a run prints: results to `print`, everything else to `errors`. */
+/** The outputs of a run: results go to `print`, everything else to `errors`. */
 export interface Terminal {
   readonly print: (text: string) => void;
   readonly errors: TextTarget;
@@ -33,7 +34,12 @@ export async function start(args: readonly string[], { print, errors }: Terminal
     return 0;
   }
 
-  // A folder that cannot be written to is told before the work, not after it.
+  if (options.folder !== null) {
+    const { folder, days, backend, json } = options;
+    return await startDurable({ folder, days, backend }, json, { print, errors });
+  }
+
+  // A folder that cannot be written to is reported before the work, not after it.
   await Deno.mkdir(options.out, { recursive: true });
   const progress = new ProgressReporter(errors);
   const { days, backend, learnFrom: firstLearned } = options;
@@ -60,6 +66,43 @@ export async function start(args: readonly string[], { print, errors }: Terminal
   }
   errors.write(`report: ${file}\n`);
   return 0;
+}
+
+/** Keeps the board in a folder. */
+async function startDurable(
+  options: DurableBoardOptions,
+  isJson: boolean,
+  { print, errors }: Terminal,
+): Promise<number> {
+  const { runDurableBoard } = await import("./durable_board.ts");
+  let next = performance.now() + DAYS_TOLD_MS;
+  const result = await runDurableBoard(options, (learnt, days) => {
+    if (performance.now() < next) return;
+    next = performance.now() + DAYS_TOLD_MS;
+    errors.write(`day ${learnt} of ${days}\n`);
+  });
+  if (isJson) print(JSON.stringify(result, null, 2));
+  else print(durableText(result));
+  return 0;
+}
+
+const DAYS_TOLD_MS = 2000;
+
+function durableText(
+  { folder, before, days, lastDate, meanAbsoluteError, coming }: DurableBoardResult,
+): string {
+  const learnt = before === 0
+    ? `${days} days learnt`
+    : `${days} days learnt, ${before} of them by runs before this one`;
+  const error = meanAbsoluteError === null
+    ? ""
+    : `, a day ahead they are off by ${meanAbsoluteError.toFixed(0)} births on average`;
+  const week = coming.slice(0, 7).map(({ date, births }) => `${date}  ${births.toFixed(0)}`);
+  return [
+    `${folder}: the board up to ${lastDate}, ${learnt}`,
+    `Forecasts for the coming week${error}:`,
+    ...week,
+  ].join("\n");
 }
 
 /** Both at once; when one fails the other is stopped, or waited for. */

@@ -1,6 +1,6 @@
 // `deno task kernel:table`: runs the checks of the messaging protocol, what people expect of a kernel, and the suite of
 // jupyter_kernel_test, on our kernel, the stock one, ipykernel, tslab and IJavascript, each with a kernel that was just
-// started; prints what holds, and puts the tables in docs/kernel.md. The others are installed in report/kernels, from PyPI
+// started; prints what holds, and puts the tables in docs/internals/kernel.md. The others are installed in report/kernels, from PyPI
 // and npm; one that cannot be is left out, and said to be. `--check` only looks whether every check is in the tables.
 
 import type { Message } from "../src/kernel/protocol/message.ts";
@@ -11,7 +11,7 @@ import { installPeers } from "./kernels/install_peers.ts";
 import { runSuite, SUITE_TESTS } from "./kernels/suite.ts";
 import { markdownTable } from "./kernels/table.ts";
 
-const PAGE = new URL("../docs/kernel.md", import.meta.url);
+const PAGE = new URL("../docs/internals/kernel.md", import.meta.url);
 /** A kernel that hangs has failed. */
 const PATIENCE_MS = 30_000;
 
@@ -59,7 +59,9 @@ async function rowsOf(
 function place(page: string, name: string, table: string): string {
   const begin = `<!-- ${name} -->`, end = `<!-- end of ${name} -->`;
   const [before, rest] = page.split(begin), after = rest?.split(end)[1];
-  if (after === undefined) throw new Error(`docs/kernel.md has no place for a table: ${begin} … ${end}`);
+  if (after === undefined) {
+    throw new Error(`docs/internals/kernel.md has no place for a table: ${begin} … ${end}`);
+  }
   return `${before}${begin}\n\n${table}\n\n${end}${after}`;
 }
 
@@ -67,7 +69,7 @@ if (Deno.args.includes("--check")) {
   const page = await Deno.readTextFile(PAGE);
   const names = [...PROTOCOL_CHECKS, ...PEER_CHECKS].map(({ name }) => name).concat(SUITE_TESTS);
   const missing = names.filter((name) => !page.includes(`| ${name} `));
-  for (const name of missing) console.error(`docs/kernel.md does not tell of the check "${name}"`);
+  for (const name of missing) console.error(`docs/internals/kernel.md does not tell of the check "${name}"`);
   Deno.exit(missing.length > 0 ? 1 : 0);
 }
 const programs = await installPeers();

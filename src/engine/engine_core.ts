@@ -1,34 +1,46 @@
 /**
- * An engine without its public face: the rules that it was made with, its backend, and the pipeline between edits and
- * answers. The face, `DynamicAttention`, checks what callers pass and gives answers their form; other parts of the
- * library that build on an engine work with its core.
+ * An engine without its public face: its rules, its backend, and the pipeline between edits and answers. The
+ * face, `DynamicAttention`, checks arguments and gives answers their form; other parts of the library that
+ * build on an engine work with its core.
  *
- * Invariant: after `dispose` has begun, nothing is edited or asked, and when it has resolved nothing of the engine runs.
+ * Invariant: once `dispose` has begun, no edit and no question is accepted, and when it has resolved no code
+ * of the engine runs.
  */
 
-import type { Backend, BackendFactory, PassingQueries, Readout } from "../backends/backend.ts";
+import type {
+  AttentionOutput,
+  Backend,
+  BackendFactory,
+  PassingQueries,
+  Wanted,
+} from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
-import { EditPipeline, type StaleReadout, type Turn } from "../schedule/edit_pipeline.ts";
-import { type CheckedEdit, performEdit } from "../write/edits.ts";
+import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
+import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
+import type { EditJournal } from "../write/edit_journal.ts";
+import { type CheckedEdit, type EditTarget, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import { SlotTable } from "../write/slot_table.ts";
+import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
 import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
 
-/** Parts that tests, or other parts of the library, put into an engine. */
+/** Parts of an engine that tests, or other parts of the library, can inject. */
 export interface EngineSeams {
-  /** Puts something between the engine and each of its backends. */
+  /** Wraps each backend of the engine. */
   readonly wrap?: WrapBackend | undefined;
+  /** Keeps the edits; an answer then waits until what it may know of is kept. */
+  readonly journal?: EditJournal | undefined;
 }
 
-/** The cores of the faces that there are. */
+/** The core of each face. */
 const CORES = new WeakMap<object, EngineCore>();
 
-/** Edits, answers and life of one engine. */
+/** The edits, answers and lifetime of one engine. */
 export class EngineCore {
   readonly rules: EngineRules;
   readonly #backend: MovableBackend;
@@ -56,7 +68,7 @@ export class EngineCore {
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
 
-  /** Makes an engine of a snapshot, whose bytes are the engine's own. */
+  /** Makes an engine of a snapshot. The engine takes over the bytes. */
   static async load(
     operation: string,
     bytes: Uint8Array<ArrayBuffer>,
@@ -68,8 +80,20 @@ export class EngineCore {
     return new EngineCore(rules, backend, seams);
   }
 
+  /** Makes an engine of a snapshot without states, all of which it computes, O(m n (d + dv)). */
+  static async restore(
+    operation: string,
+    snapshot: Snapshot,
+    problem: LoadProblem,
+    seams: EngineSeams = {},
+  ): Promise<EngineCore> {
+    const { restoreSnapshot } = await loadSnapshots();
+    const { rules, backend } = await restoreSnapshot(operation, snapshot, problem, seams.wrap);
+    return new EngineCore(rules, backend, seams);
+  }
+
   /**
-   * The core of an engine, for one question, which must be asked before anything is awaited.
+   * The core of an engine, for one question, which must be asked before the first await.
    *
    * @throws {InputError} When `live` is no engine.
    * @throws {DisposedError} When it is disposed.
@@ -91,8 +115,14 @@ export class EngineCore {
     return this.#disposal !== null;
   }
 
+  /** The newest rows. */
+  get newest(): EditTarget {
+    return this.#pipeline.newest;
+  }
+
   /** Performs a checked edit; returns its slot. */
   edit(edit: CheckedEdit): number {
+    if (this.#seams.journal) return this.editAll([edit])[0];
     const slot = performEdit(edit, this.#pipeline.newest, this.rules);
     this.#pipeline.noteEdits(1);
     return slot;
@@ -100,11 +130,23 @@ export class EngineCore {
 
   /** Performs checked edits in order, all or none; returns the slot of each. */
   editAll(edits: readonly CheckedEdit[]): number[] {
-    const { keySlots, querySlots } = this.rules;
-    const perform = () => {
-      return this.#pipeline.atomically((layer) => edits.map((edit) => performEdit(edit, layer, this.rules)));
+    const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
+    const perform = (edit: CheckedEdit, layer: EditTarget) => {
+      const slot = performEdit(edit, layer, this.rules);
+      journal?.note(edit, slot, layer);
+      return slot;
     };
-    const slots = keySlots.atomically(() => querySlots.atomically(perform));
+    const performAll = () => {
+      return this.#pipeline.atomically((layer) => edits.map((edit) => perform(edit, layer)));
+    };
+    journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
+    let isPerformed = false, slots: number[];
+    try {
+      slots = keySlots.atomically(() => querySlots.atomically(performAll));
+      isPerformed = true;
+    } finally {
+      journal?.end(isPerformed);
+    }
     this.#pipeline.noteEdits(slots.length);
     return slots;
   }
@@ -116,32 +158,46 @@ export class EngineCore {
 
   /** Asks any question about some query slots and all keys, exact as of the call. */
   ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
-    return this.#pipeline.ask(operation, slots, ask);
+    return this.#kept(this.#pipeline.ask(operation, slots, ask));
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<Readout> {
-    return this.#pipeline.read(operation, slots);
+  read(operation: string, slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
+    return this.#kept(this.#pipeline.read(operation, slots, wanted));
   }
 
   /** Attention of query slots by states that may lag, with bounds if they are wanted. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
-    return this.#pipeline.peek(operation, slots, certified);
+  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
+    return this.#kept(this.#pipeline.peek(operation, slots, wanted));
+  }
+
+  /** Copies of answers that are kept near to exact. */
+  follow(): Followed {
+    const { refresh, release } = this.#pipeline.follow();
+    return { refresh: (...question) => this.#kept(refresh(...question)), release };
   }
 
   /** Exact weights of one head of a query slot. */
   weights(operation: string, slot: number, head: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#pipeline.weights(operation, slot, head);
+    return this.#kept(this.#pipeline.weights(operation, slot, head));
   }
 
   /** Exact attention of passing queries. */
-  attend(operation: string, queries: PassingQueries): Promise<Readout> {
-    return this.#pipeline.attend(operation, queries);
+  attend(operation: string, queries: PassingQueries): Promise<AttentionOutput> {
+    return this.#kept(this.#pipeline.attend(operation, queries));
   }
 
   /** Brings every state up to date; "rebuild" computes all of them from scratch. */
   flush(operation: string, plan?: "rebuild"): Promise<void> {
-    return this.#pipeline.flush(operation, plan);
+    return this.#kept(this.#pipeline.flush(operation, plan));
+  }
+
+  /**
+   * Stores the edits made so far; when the call returns, a mask function has been asked about them. Where it could not
+   * answer this rejects, and the next answer asks it again.
+   */
+  store(operation: string): Promise<void> {
+    return this.#pipeline.store(operation);
   }
 
   /** Brings every state up to date and encodes the engine as of the call. */
@@ -152,7 +208,7 @@ export class EngineCore {
       const { takeSnapshot } = await loadSnapshots();
       return await takeSnapshot(this.rules, slots, this.#backend);
     };
-    const snapshot = await this.#pipeline.whenCurrent(operation, take);
+    const snapshot = await this.#kept(this.#pipeline.whenCurrent(operation, take));
     return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
   }
 
@@ -185,15 +241,15 @@ export class EngineCore {
       coalesced: written - changesStored - unstored,
       applied: pending === 0 ? written : applied,
       pending,
-      epoch: queries.version,
+      epoch: queries.epoch,
       behind: queries.behind,
-      kept: queries.kept,
+      retained: queries.retained,
       rebuilds: queries.rebuilds,
       ...backend.work,
       applyMs: queries.applyMs,
       readMs,
       deviceMs: backend.deviceMs,
-      bytes: backend.bytes(),
+      bytes: backend.bytes() + this.#pipeline.bytes,
     };
   }
 
@@ -204,8 +260,8 @@ export class EngineCore {
   }
 
   /**
-   * Reads the arguments of a call before anything of the engine is touched. That may run code of the caller, and whatever
-   * it does to the engine has then happened before the call.
+   * Reads the arguments of a call before anything of the engine is touched. That may run code of the caller,
+   * and whatever it does to the engine has then happened before the call.
    */
   given<T>(operation: string, read: () => T): T {
     this.checkCall(operation);
@@ -218,8 +274,15 @@ export class EngineCore {
   checkCall(operation: string): void {
     this.checkLive(operation);
     const { mask, threshold } = this.rules;
+    this.#seams.journal?.check(operation);
     if (mask?.isAsked) throw new ReentryError(operation, "mask");
     if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
+  }
+
+  /** Gives an answer when all that it may know of is kept. */
+  #kept<T>(answer: Promise<T>): Promise<T> {
+    const { journal } = this.#seams;
+    return journal ? answer.then((answered) => journal.kept().then(() => answered)) : answer;
   }
 
   /** Refuses calls after `dispose`. */

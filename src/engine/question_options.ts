@@ -1,5 +1,5 @@
 /**
- * The checks of what the engine's methods are asked beside rows of numbers: which queries, which head, where.
+ * Checks of the arguments of an engine's questions: query slots, heads, passing queries and switches.
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
@@ -7,29 +7,32 @@ import { type HeadLayout, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkSlot, type EditRules } from "../write/edits.ts";
 import type { SlotTable } from "../write/slot_table.ts";
-import { allocate, isCount, takeList } from "../base/lists.ts";
+import { allocate, isCount, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toPositions } from "./options.ts";
 
-/** Live query slots, in the order wanted; all of them in slot order when none are named. */
-export function toRows(
+/**
+ * Checks a list of live query slots, and returns them in its order; all live ones in slot order unless given.
+ */
+export function toQuerySlots(
   operation: string,
-  rows: ArrayLike<number> | undefined,
+  name: string,
+  input: ArrayLike<number> | undefined,
   querySlots: SlotTable,
 ): Uint32Array {
-  if (rows === undefined) return querySlots.liveSlots();
-  const { length, entries } = takeList(operation, "rows", rows);
-  const slots = allocate(operation, "rows", length, () => new Uint32Array(length));
+  if (input === undefined) return querySlots.liveSlots();
+  const { length, entries } = takeList(operation, name, input);
+  const slots = allocate(operation, name, length, () => new Uint32Array(length));
   for (let at = 0; at < length; at++) {
     slots[at] = checkSlot(operation, "query", entries[at] as number, querySlots);
   }
-  // Reading them may have run code of the caller's, which may have deleted one.
+  // Reading the list may have run code of the caller's that has deleted one of the queries.
   for (const slot of slots) checkSlot(operation, "query", slot, querySlots);
   return slots;
 }
 
-/** The head that is asked about; the first unless given. */
+/** Checks the number of a head; 0 unless given. */
 export function toHead(
   operation: string,
   options: { readonly head?: number },
@@ -44,15 +47,33 @@ export function toHead(
   );
 }
 
-/** Whether something is wanted that is done unless it is said otherwise. */
-export function toSwitch<Name extends string>(
-  operation: string,
-  name: Name,
-  options: { readonly [Key in Name]?: boolean },
-): boolean {
-  const { [name]: given = true } = takeOptions(operation, options, [name]);
+/** A switch that is on unless it is given. */
+export function toSwitch(operation: string, name: string, given: unknown = true): boolean {
   if (typeof given === "boolean") return given;
   throw new InputError(operation, `${name} is ${describe(given)}`, "a boolean");
+}
+
+/** An array of the caller's that an answer of `length` numbers is written to; null for a new one. */
+export function toTarget(operation: string, into: unknown, length: number): Float32Array<ArrayBuffer> | null {
+  if (into === undefined) return null;
+  const expected = `a Float32Array of ${length} numbers, in memory that is not shared`;
+  if (typedArrayKind(into) !== "Float32Array") {
+    throw new InputError(operation, `into is ${describe(into)}`, expected);
+  }
+  const target = into as Float32Array;
+  if (!(target.buffer instanceof ArrayBuffer)) {
+    throw new InputError(operation, "into lies in shared memory", expected);
+  }
+  if (target.length !== length) {
+    throw new InputError(operation, `into has ${target.length} numbers`, expected);
+  }
+  return target as Float32Array<ArrayBuffer>;
+}
+
+/** The error that is allowed of a followed row; 0 unless given. */
+export function toError(operation: string, error: unknown = 0): number {
+  if (typeof error === "number" && error >= 0) return error;
+  throw new InputError(operation, `error is ${describe(error)}`, "a number ≥ 0");
 }
 
 /** Passing queries, r × H·d; they lie behind the standing ones unless `positions` says where. */

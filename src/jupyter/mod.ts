@@ -59,4 +59,4 @@ export {
   type Times,
 } from "./time_figures.ts";
 export { checkTypes } from "./check_types.ts";
-export { timed, type Timed, type TimedOptions } from "./timed.ts";
+export { type Timed, timed, type TimedOptions } from "./timed.ts";

@@ -136,7 +136,11 @@ export class ProgressLoop<T> implements Iterable<T>, AsyncIterable<T> {
       throw new InputError("progress", "the loop runs already", "a loop of its own for each run");
     }
     if (isOnce && this.#hasRun) {
-      throw new InputError("progress", "the source is an iterator that was looped over", "a source of its own");
+      throw new InputError(
+        "progress",
+        "the source is an iterator that was looped over",
+        "a source of its own",
+      );
     }
     this.#isRunning = this.#hasRun = true;
     const { label = "", unit = "items", signal, leave = true } = this.#options;

@@ -77,7 +77,9 @@ function progressHtml(state: ProgressState): string {
   const isRed = state.status === "failed" || state.status === "stopped";
   const width = share === null ? (state.status === "running" ? 50 : 100) : 100 * share;
   const stripes = share === null && state.status === "running" ? ";opacity:.45" : "";
-  return `<div role="progressbar" aria-valuemin="0" aria-valuemax="100"${
+  return `<div role="progressbar" aria-label="${
+    escapeHtml(state.label || "progress")
+  }" aria-valuemin="0" aria-valuemax="100"${
     share === null ? "" : ` aria-valuenow="${Math.floor(100 * share)}"`
   } style="display:flex;align-items:center;gap:10px;margin:2px 0;font:13px/1.5 system-ui,sans-serif;font-variant-numeric:tabular-nums">
 <div style="flex:none;width:220px;height:10px;border-radius:5px;background:rgba(128,128,128,.25);overflow:hidden"><div style="width:${

@@ -58,7 +58,9 @@ export async function timed<T>(work: () => T | Promise<T>, options: TimedOptions
     const startedAt = performance.now();
     result = await work();
     times.push(performance.now() - startedAt);
-  } while (runs === undefined ? times.length < MOST && performance.now() - begunAt < BUDGET_MS : times.length < runs);
+  } while (
+    runs === undefined ? times.length < MOST && performance.now() - begunAt < BUDGET_MS : times.length < runs
+  );
   return new Measured(result, times);
 }
 

@@ -1,17 +1,20 @@
 /**
  * Moves edits from the log to the backend and answers reads, in the order of the calls.
  *
- * A call seals the edits made so far and queues its turn. The turn stores what was sealed up to its call, and then
- * answers: so a read sees exactly the edits made before the call, however many follow before it runs. When the backend
- * fails, edits that were not stored become pending again, and the turns behind the failed one reject with its error.
+ * A call seals the edits made so far and queues its turn. The turn stores what was sealed up to its call, and
+ * then answers: so a read sees exactly the edits made before the call, however many follow before it runs.
+ * When the backend fails, edits that were not stored become pending again, and the turns behind the failed
+ * one reject with its error.
  */
 
-import type { Backend, PassingQueries, Readout } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
+import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
-import { StaleBounds } from "./stale_bounds.ts";
-import { type Lag, StandingQueries } from "./standing_queries.ts";
+import type { MirrorPlaces } from "./mirror.ts";
+import { StaleAnswers, type StaleAttentionOutput, type StaleWanted } from "./stale_answers.ts";
+import { StandingQueries } from "./standing_queries.ts";
 import type { PendingEdits, Threshold } from "./threshold.ts";
 import { TurnQueue } from "./turn_queue.ts";
 
@@ -22,10 +25,19 @@ export interface PipelineConfig extends LayerConfig {
   readonly threshold: Threshold;
 }
 
-/** A stale answer. */
-export interface StaleReadout extends Readout, Lag {
-  /** For each query slot asked for, a bound on its distance from exact. */
-  readonly bounds: Float64Array<ArrayBuffer>;
+/** Copies of answers that are kept near to exact. */
+export interface Followed {
+  /**
+   * Makes copies that may be further than `error` from exact anew. Returns the query slots of those that are others now, and a
+   * bound for each query slot.
+   */
+  refresh(
+    operation: string,
+    slots: Uint32Array,
+    error: number,
+    places: MirrorPlaces,
+  ): Promise<{ readonly changed: Uint32Array<ArrayBuffer>; readonly bounds: Float64Array<ArrayBuffer> }>;
+  release(): void;
 }
 
 /** The state of an engine in the turn of a question. */
@@ -33,7 +45,7 @@ export interface Turn {
   /** Stores all keys, and the query slots asked for, as they were at the call. */
   readonly backend: Backend;
   /** Exact attention of the query slots asked for. */
-  read(): Promise<Readout>;
+  read(wanted?: Wanted): Promise<AttentionOutput>;
 }
 
 /** Counts since an engine was made. */
@@ -61,7 +73,7 @@ export class EditPipeline {
   readonly #backend: Backend;
   readonly #layers: LayerStack;
   readonly #queue: TurnQueue;
-  readonly #stale: StaleBounds;
+  readonly #stale: StaleAnswers;
   /** No answer, not even a stale one, is older than this version. */
   #floor = 0;
   #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
@@ -81,8 +93,9 @@ export class EditPipeline {
     // A mask function may answer differently for a row that equals an earlier one.
     this.queries = new StandingQueries(config, planner, mask?.isFunction !== true);
     const bringUp = (slots: Uint32Array) => this.#bringUp(slots);
-    this.#stale = new StaleBounds({
+    this.#stale = new StaleAnswers({
       backend,
+      layout: config.layout,
       queries: this.queries,
       planner,
       threshold: config.threshold,
@@ -122,21 +135,21 @@ export class EditPipeline {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<Readout> {
-    return this.ask(operation, slots, (turn) => turn.read());
+  read(operation: string, slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
+    return this.ask(operation, slots, (turn) => turn.read(wanted));
   }
 
   /** Asks any question about the query slots `slots` and all keys, as of the call. */
   ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
-    const read = async () => {
+    const read = async (wanted = WHOLE) => {
       await this.#bringUp(slots);
-      return await this.#timedRead(() => this.queries.read(slots));
+      return await this.#timedRead(() => this.queries.read(slots, wanted));
     };
     return this.#ask(operation, slots, () => ask({ backend: this.#backend, read }));
   }
 
   /** Exact attention of passing queries. */
-  attend(operation: string, queries: PassingQueries): Promise<Readout> {
+  attend(operation: string, queries: PassingQueries): Promise<AttentionOutput> {
     return this.#ask(operation, NO_SLOTS, () => this.#timedRead(() => this.#backend.attend(queries)));
   }
 
@@ -148,20 +161,22 @@ export class EditPipeline {
   }
 
   /** Attention of query slots by states that may lag; those whose error is above the limit are brought up to date. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
-    const answer = async () => {
-      await this.#bringUp(this.queries.olderThan(this.#floor, slots));
-      const bounds = await this.#stale.bounds(slots, certified);
-      const lag = this.queries.lagOf(slots);
-      const readout = await this.#timedRead(() => this.queries.read(slots));
-      return { ...readout, ...lag, bounds };
-    };
+  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
+    const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted));
     return this.#answer(() => {
       this.#flushAtThreshold();
       this.#tellThreshold();
       this.#layers.seal(this.counts.written, slots);
       return this.#inTurn(operation, answer);
     });
+  }
+
+  /** Stores the edits made so far; when the call returns, the mask has been asked about them. */
+  store(operation: string): Promise<void> {
+    this.#layers.seal(this.counts.written);
+    const stored = this.#inTurn(operation, () => Promise.resolve());
+    this.#layers.askMask();
+    return stored;
   }
 
   /** Asks a question when every state is up to date and no later edit is stored yet. */
@@ -176,27 +191,48 @@ export class EditPipeline {
     });
   }
 
+  /** Bytes that stale answers hold. */
+  get bytes(): number {
+    return this.#stale.bytes;
+  }
+
+  /** Copies of answers, which `refresh` keeps near to exact; memory is held for them until they are released. */
+  follow(): Followed {
+    const mirror = this.#stale.hold();
+    return {
+      refresh: (operation, slots, error, places) => {
+        return this.#ask(operation, slots, () => this.#stale.refresh(mirror, slots, error, places));
+      },
+      release: () => this.#stale.release(mirror),
+    };
+  }
+
   /**
-   * Replaces the backend; pending edits stay pending. A move is the remedy for a failure: earlier failures neither stop
-   * it nor reach a later call.
+   * Replaces the backend; pending edits stay pending. A move is the remedy for a failure: earlier failures
+   * neither stop it nor reach a later call.
    */
   move(operation: string, move: () => Promise<void>): Promise<void> {
     const takePlace = async () => {
       await move();
       this.queries.allReached();
       this.#settle();
-      this.#queue.forgive();
+      this.#queue.clearFailure();
     };
     return this.#queue.enqueue(operation, takePlace, true);
   }
 
-  /** Refuses new turns, flushes at a threshold included, waits for the queued ones and gives the backend back. */
+  /**
+   * Refuses new turns, flushes at a threshold included, waits for the queued ones and gives the backend back.
+   */
   async dispose(): Promise<void> {
     await this.#queue.close();
     await this.#backend.dispose();
   }
 
-  /** Asks the backend when the edits made so far are stored: all edits of keys, and those of the query slots asked for. */
+  /**
+   * Asks the backend when the edits made so far are stored: all edits of keys, and those of the query slots
+   * asked for.
+   */
   #ask<T>(operation: string, slots: Uint32Array, ask: () => Promise<T>): Promise<T> {
     return this.#answer(() => {
       this.#layers.seal(this.counts.written, slots);
@@ -204,7 +240,9 @@ export class EditPipeline {
     });
   }
 
-  /** Begins an answer for a caller. When the call returns, the mask has been asked about all edits before it. */
+  /**
+   * Begins an answer for a caller. When the call returns, the mask has been asked about all edits before it.
+   */
   #answer<T>(ask: () => Promise<T>): Promise<T> {
     return this.#queue.tell(() => {
       this.#tellThreshold();
@@ -214,14 +252,20 @@ export class EditPipeline {
     });
   }
 
-  /** Brings every state up to date. Deleted rows are forgotten when a caller asks for it, not at each threshold. */
+  /**
+   * Brings every state up to date. Deleted rows are forgotten when a caller asks for it, not at each
+   * threshold.
+   */
   #flush(operation: string, { fromScratch = false, forgets = true } = {}): Promise<void> {
     const { written } = this.counts;
     this.#sealAll();
     return this.#inTurn(operation, async () => {
       if (fromScratch) await this.#orFailAll(() => this.queries.rebuild());
       else await this.#bringUp(this.queries.all());
-      if (forgets) await this.#orFailAll(() => this.queries.forget());
+      if (forgets) {
+        this.#stale.forget();
+        await this.#orFailAll(() => this.queries.forget());
+      }
       this.#settle();
       this.counts.applied = written;
     });
@@ -257,9 +301,10 @@ export class EditPipeline {
   }
 
   /**
-   * Runs a part of a turn on which the turns behind it build. When it fails, they fail with it, and edits that are not
-   * stored become pending again. A refusal of memory fails this turn alone: the next one tries again, with edits that may
-   * have deleted rows. So memory is refused to an answer only if its own part takes too much.
+   * Runs a part of a turn on which the turns behind it build. When it fails, they fail with it, and edits
+   * that are not stored become pending again. A refusal of memory fails this turn alone: the next one tries
+   * again, with edits that may have deleted rows. So memory is refused to an answer only if its own part
+   * takes too much.
    */
   async #orFailAll(run: () => Promise<void>): Promise<void> {
     try {
@@ -285,7 +330,7 @@ export class EditPipeline {
       await this.#orFailAll(() => this.queries.store(keySlots, querySlots, toChanges));
     }
     this.#lastStored = { number, written };
-    this.#stale.noteStored(keys.size);
+    this.#stale.noteStored(keySlots, querySlots);
     this.counts.changesStored += keys.size + queries.size;
     this.#layers.stored();
     await this.#orFailAll(() => this.queries.limitHistory());
@@ -298,14 +343,16 @@ export class EditPipeline {
 
   /** Notes that every state includes all that is stored, or is brought up to date before it answers. */
   #settle(): void {
-    this.#floor = this.queries.version;
+    this.#floor = this.queries.epoch;
     if (!this.#lastStored) return;
     this.#layers.settle(this.#lastStored.number);
     this.counts.applied = this.#lastStored.written ?? this.counts.applied;
     if (this.#layers.waitingKeys + this.#layers.waitingQueries === 0) this.#waitingSince = null;
   }
 
-  /** Throws the failure of a threshold function that was asked after an edit; the edit itself was accepted. */
+  /**
+   * Throws the failure of a threshold function that was asked after an edit; the edit itself was accepted.
+   */
   #tellThreshold(): void {
     const failure = this.#config.threshold.takeFailure();
     if (failure) throw failure;

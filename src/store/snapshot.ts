@@ -1,17 +1,18 @@
 /**
- * Snapshots of an engine as safetensors files, format "attune", version 2. For m query slots and n key slots, those
- * that are free included (their rows are zero):
+ * Snapshots of an engine as safetensors files, format "attune", version 2. For m query slots and n key slots,
+ * those that are free included (their rows are zero):
  *
  *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
  *     query.positions  F64 [m]                  key.positions  F64 [n]
  *     query.free       U32 [any]                key.free       U32 [any]  free slots, the one freed last at the end
- *     mask.0, mask.1 … F32 [rows, columns]      of a mask of matrices: one, or one a head
- *     bias             F32 [n, m, H]            of a mask function: what it said
- *     array.*                                   what the backend `array` keeps, if that is `backend`
+ *     mask.0, mask.1 … F32 [rows, columns]      the matrices of a mask: one, or one per head
+ *     bias             F32 [n, m, H]            the answers of a mask function
+ *     wasm.* …                                  the states that the backend named in the metadata saved
  *
- * The metadata hold the rest as text: format, version, backend, heads, kvHeads, headDim, valueDim, scale, softcap,
- * before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits, ageMs, error, targetError,
- * mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and sha256 (see `checksum.ts`).
+ * The metadata hold the other settings as text: format, version, backend, heads, kvHeads, headDim, valueDim,
+ * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
+ * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and
+ * sha256 (see `checksum.ts`).
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -20,41 +21,45 @@ import { FormatError } from "../base/errors.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import type { PendingLimits } from "../schedule/threshold.ts";
 import { isCount } from "../base/lists.ts";
+import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
-import { decodeTensors, encodeTensors } from "./safetensors.ts";
+import { decodeTensors, encodeTensors, layOutHeader, type TensorForm } from "./safetensors.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
 export type { SavedMask } from "./saved_mask.ts";
 export type { SlotRows } from "./saved_rows.ts";
 
-/** How an engine goes on, as plain data. */
+/** The settings of an engine, as plain data. */
 export interface SavedSettings {
   readonly layout: HeadLayout;
   readonly rule: ScoreRule;
   readonly tolerance: number;
   readonly policy: FlushPolicy;
-  /** null where a function decided. */
+  /** The limits of `lazyThreshold`; null if it was a function. */
   readonly limits: Required<PendingLimits> | null;
 }
 
-/** An engine with nothing pending. */
+/** The content of an engine without pending edits. */
 export interface Snapshot extends SavedSettings {
   readonly mask: SavedMask | null;
   /** Rows `[key | value]`. */
   readonly keys: SlotRows;
   readonly queries: SlotRows;
-  /** The backend that `states` are of. */
+  /** The name of the backend that has saved `states`. */
   readonly backend: string;
   readonly states: SavedArrays;
 }
 
 const FORMAT = "attune", VERSION = "2";
-/** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
+/**
+ * A small file must not make the reader allocate much memory: an engine may take BYTES_PER_BYTE times the
+ * bytes of its file, and FREE_BYTES more.
+ */
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
-/** What a head takes beside its rows, on any backend. */
+/** Bytes of a head beside its rows, an upper bound over all backends. */
 const HEAD_BYTES = 4096;
 
 /** Writes a snapshot; equal snapshots give equal bytes. */
@@ -81,15 +86,16 @@ export async function encodeSnapshot(
     });
   }
   for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
-  const bytes = encodeTensors({ metadata: writeMetadata(snapshot), tensors }, operation);
+  const bytes = encodeTensors({ metadata: writeMetadata(snapshot, snapshot), tensors }, operation);
   await seal(operation, bytes);
   return bytes;
 }
 
 /**
- * Reads a snapshot. Its numbers are views of `bytes` where they are aligned.
+ * Reads a snapshot. Numbers that are aligned in `bytes` are views of it.
  *
- * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with itself.
+ * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with
+ * itself.
  */
 export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<Snapshot> {
   const { metadata, tensors } = decodeTensors(operation, bytes);
@@ -141,8 +147,15 @@ const NAMES = [
   "sha256",
 ];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
-function writeMetadata(snapshot: Snapshot): Record<string, string> {
-  const { layout, rule, tolerance, policy, limits, mask, keys, queries, backend } = snapshot;
+function writeMetadata(
+  { layout, rule, tolerance, policy, limits }: SavedSettings,
+  { mask, keys, queries, backend }: {
+    readonly mask: SavedMask | null;
+    readonly keys: { readonly slots: SlotNumbers };
+    readonly queries: { readonly slots: SlotNumbers };
+    readonly backend: string;
+  },
+): Record<string, string> {
   const numbers = (fields: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(fields).map(([name, number]) => [name, writeNumber(number)]));
   const { heads, kvHeads, headDim, valueDim } = layout;
@@ -160,6 +173,53 @@ function writeMetadata(snapshot: Snapshot): Record<string, string> {
     nextQueryPosition: writeNumber(queries.slots.nextPosition),
     sha256: UNSEALED,
   };
+}
+
+/** The name that a snapshot without states has in the place of a backend's. */
+export const NO_BACKEND = "none";
+
+/** An engine whose rows are written by and by. */
+export interface SnapshotForm {
+  readonly settings: SavedSettings;
+  readonly mask: SavedMask | null;
+  readonly keys: SlotNumbers;
+  readonly queries: SlotNumbers;
+}
+
+/**
+ * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which their numbers
+ * follow.
+ */
+export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
+  readonly header: Uint8Array<ArrayBuffer>;
+  readonly order: readonly string[];
+  readonly dataBytes: number;
+} {
+  const { layout } = settings;
+  const forms: Record<string, TensorForm> = {
+    "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
+    "query.positions": { type: "F64", shape: [queries.size] },
+    "query.free": { type: "U32", shape: [queries.free.length] },
+    "key": { type: "F32", shape: [keys.size, keyColumns(layout)] },
+    "value": { type: "F32", shape: [keys.size, valueColumns(layout)] },
+    "key.positions": { type: "F64", shape: [keys.size] },
+    "key.free": { type: "U32", shape: [keys.free.length] },
+  };
+  if (mask?.kind === "function") {
+    forms.bias = { type: "F32", shape: [keys.size, queries.size, layout.heads] };
+  }
+  if (mask?.kind === "matrix") {
+    mask.matrices.forEach(({ rows, columns }, at) => {
+      forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
+    });
+  }
+  const metadata = writeMetadata(settings, {
+    mask,
+    keys: { slots: keys },
+    queries: { slots: queries },
+    backend: NO_BACKEND,
+  });
+  return layOutHeader(metadata, forms);
 }
 
 function readSettings(reader: MetadataReader): SavedSettings {
@@ -199,7 +259,10 @@ function readSettings(reader: MetadataReader): SavedSettings {
   };
 }
 
-/** States are as many as queries times values, of which a file may have none, and a head has tables of its own. */
+/**
+ * Throws when the file is too small for the engine that it describes. Its states and tables may be large even
+ * if it has few rows: there is a state for each query, head and column of a value.
+ */
 function checkSize(operation: string, layout: HeadLayout, querySize: number, fileBytes: number): void {
   const { heads, valueDim } = layout;
   const needed = 16 * querySize * heads * (valueDim + 2) + 8 * (queryColumns(layout) + valueColumns(layout)) +

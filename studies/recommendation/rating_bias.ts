@@ -2,12 +2,25 @@
 //
 //     r̂ = μ + b_u + b_f,      b ← b + rate (r − r̂ − taste − shrink · b)
 //
-// with μ the running mean. The bias of a film starts with large steps, 1/(6 + its ratings), and goes on with constant ones.
+// with μ the running mean. The bias of a film starts with large steps, 1/(6 + its ratings), and goes on with
+// constant ones.
 //
-// Invariant: what is learned from one user goes into the biases of films and from there into all that is learned later. It
-// is the better ground for that, and cannot be taken apart again.
+// Invariant: what is learned from one user goes into the biases of films and from there into all that is
+// learned later. It is the better ground for that, and cannot be taken apart again.
 
-import type { Ground } from "./ground.ts";
+/** The ground that tastes stand on: what is said of a rating without them. */
+export interface Ground {
+  /** The prediction of a rating without tastes. */
+  predict(user: number, film: number): number;
+  /** The part of it that tastes start from when they learn: a taste explains what that leaves. */
+  start(user: number, film: number): number;
+  /** Learns from a rating of which tastes say `taste`. */
+  learn(user: number, film: number, stars: number, taste: number): void;
+  /** The bias of a film over all users, in stars. */
+  filmBias(film: number): number;
+  /** Deletes what is kept of a user. */
+  forget(user: number): void;
+}
 
 /** Chosen on the first 30,000 ratings, as all constants of this folder. */
 const USER_RATE = 0.05, FILM_RATE = 0.03, FILM_PRIOR = 6, SHRINK = 0.02;

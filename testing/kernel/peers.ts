@@ -1,4 +1,4 @@
-// Other kernels, which the table of docs/kernel.md compares with: how each is started, and how it says what all can say.
+// Other kernels, which the table of docs/internals/kernel.md compares with: how each is started, and how it says what all can say.
 
 import { type KernelOptions, KernelProcess } from "../../src/kernel/kernel_process.ts";
 import { startProxy } from "./start_proxy.ts";

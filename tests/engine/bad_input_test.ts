@@ -1,5 +1,6 @@
-// What must be refused, and that a refused call leaves no trace. "No trace" is judged by a twin: an engine with
-// the same past, minus the refused call, must answer everything that is asked afterwards with the same bits.
+// Bad input is refused, and a refused call leaves no trace. This is judged by comparison with a twin: an
+// engine with the same past, minus the refused call, must answer everything that is asked afterwards with the
+// same bits.
 
 import { InputError, SlotError } from "../../mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
@@ -232,7 +233,7 @@ Deno.test("a typed array of rows must be one of numbers that are there", async (
       checkRefused(
         (live) => live.read(as(new DataView(new ArrayBuffer(2)))),
         InputError,
-        "rows is an object",
+        "slots is an object",
       ),
   );
   await t.step(

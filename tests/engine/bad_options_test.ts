@@ -10,7 +10,7 @@ import {
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../../testing/assert.ts";
 import { as, BAD_POSITION_LISTS, GOOD_OPTIONS, makeEngine } from "../../testing/bad_calls.ts";
 
-/** What makes the good options those of two heads. */
+/** The changes that give the good options two heads. */
 const TWO_HEADS = { query: [[1, 2, 3, 4]], heads: 2, kvHeads: 1 };
 
 const BAD_OPTIONS: readonly (readonly [name: string, options: object, message: string])[] = [
@@ -21,9 +21,9 @@ const BAD_OPTIONS: readonly (readonly [name: string, options: object, message: s
   ["a narrow key", { key: [[1], [2]] }, "key has 1 columns, expected 2 (kvHeads × headDim)"],
   ["a ragged key", { key: [[1, 2], [2]] }, "key[1] has 1 numbers, expected 2"],
   ["no value", { value: undefined }, "value is undefined"],
-  ["too few values", { value: [[1]] }, "value has 1 rows, expected 2 (one a key)"],
-  ["too many values", { value: [[1], [2], [3]] }, "value has 3 rows, expected 2 (one a key)"],
-  ["no values", { value: { data: [], shape: [0, 1] } }, "value has 0 rows, expected 2 (one a key)"],
+  ["too few values", { value: [[1]] }, "value has 1 rows, expected 2 (one per key)"],
+  ["too many values", { value: [[1], [2], [3]] }, "value has 3 rows, expected 2 (one per key)"],
+  ["no values", { value: { data: [], shape: [0, 1] } }, "value has 0 rows, expected 2 (one per key)"],
   ["NaN scale", { scale: NaN }, "scale is NaN, expected a finite number"],
   ["infinite scale", { scale: -Infinity }, "scale is -Infinity, expected a finite number"],
   ["a scale beyond float32", { scale: 1e39 }, "scale is 1e+39, expected a finite number"],
@@ -105,8 +105,8 @@ const BAD_OPTIONS: readonly (readonly [name: string, options: object, message: s
   ),
   ["too many positions of queries", { queryPositions: [1, 2] }, "queryPositions has 2 numbers, expected 1"],
   ["NaN for a query's position", { queryPositions: [NaN] }, "queryPositions has NaN at index 0"],
-  ["a mask without rows", { mask: [] }, "mask has 0 rows, expected at least 1 (one a query)"],
-  ["a mask that is too narrow", { mask: [[0]] }, "mask has 1 columns, expected at least 2 (one a key)"],
+  ["a mask without rows", { mask: [] }, "mask has 0 rows, expected at least 1 (one per query)"],
+  ["a mask that is too narrow", { mask: [[0]] }, "mask has 1 columns, expected at least 2 (one per key)"],
   ["a ragged mask", { mask: [[0, 0], [0]] }, "mask[1] has 1 entries, expected 2 (as mask[0])"],
   ["NaN in a mask", { mask: [[0, NaN]] }, "mask has NaN at index 1, expected a boolean, a finite number"],
   ["+Infinity in a mask", { mask: [[0, Infinity]] }, "mask has Infinity at index 1"],

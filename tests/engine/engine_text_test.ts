@@ -16,7 +16,7 @@ function createLive(backend: "auto" | "array" = "auto") {
   });
 }
 
-Deno.test("engine: a terminal is told sizes, heads, backend and why, what waits and what was done", async () => {
+Deno.test("engine: a terminal shows sizes, heads, the backend and its reason, pending edits and work", async () => {
   await using live = await createLive();
   live.setKey(0, [2, 2]);
   const text = Deno.inspect(live);
@@ -26,10 +26,12 @@ Deno.test("engine: a terminal is told sizes, heads, backend and why, what waits 
       "2 queries over 3 keys",
       "2 heads, 1 key head of 2 numbers a key and 1 a value",
       "wasm, 1 thread: a rebuild takes ",
-      "1 changed slot that a stale answer need not know of",
+      "1 changed slot that a stale answer need not include",
       "1 accepted, 0 in every answer",
+      "0 queries behind, ",
     ]
   ) assertStringIncludes(text, line);
+  assertFalse(text.includes("the device busy"), "it computes on none");
   assertFalse(text.includes("bound"), "it would have to be measured, which takes a promise");
 });
 
@@ -40,7 +42,7 @@ Deno.test("engine: the reason for its backend follows a move", async () => {
   assertStringIncludes(Deno.inspect(live), `wasm, 1 thread: ${live.stats().backendReason}`);
 });
 
-Deno.test("engine: a notebook is told the bound too, as of what waited before", async () => {
+Deno.test("engine: a notebook also shows the largest bound, and the facts from before its peek", async () => {
   await using live = await createLive();
   live.setValue(0, [2]);
   const bundle = await live[DISPLAY]();

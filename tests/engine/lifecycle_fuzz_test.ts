@@ -1,11 +1,11 @@
-// Many engines at once, made, edited, read in flight, saved, loaded, moved, failing and disposed at random. Every answer is
-// held against the oracle as of its call; at the end no worker is left. ATTUNE_LONG=1 runs a hundred thousand steps a
-// backend.
+// Many engines at once, made, edited, read in flight, saved, loaded, moved, failing and disposed at random.
+// Every answer is held against the oracle as of its call; at the end no worker is left. ATTUNE_LONG=1 runs a
+// hundred thousand steps a backend.
 
 import { BackendError, type BackendName, type DynamicAttention, type LazyThreshold } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
 import { createWasmBackend } from "../../src/backends/wasm/wasm_backend.ts";
-import { CREW, Crew } from "../../src/backends/wasm/threads/crew.ts";
+import { WORKER_POOL, WorkerPool } from "../../src/backends/wasm/threads/worker_pool.ts";
 import { type StartThread, threadStarter } from "../../src/backends/wasm/threads/thread.ts";
 import { createEngine, loadEngine } from "../../src/engine/create_engine.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
@@ -17,7 +17,9 @@ import { Random } from "../../testing/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
 const STEPS = LONG ? 100_000 : 4_000;
-/** Steps after which all engines are disposed and a new seed begins, so that a failure has a short history. */
+/**
+ * Steps after which all engines are disposed and a new seed begins, so that a failure has a short history.
+ */
 const RUN_STEPS = 250;
 const MOST_ENGINES = 4;
 
@@ -31,16 +33,16 @@ interface Pair {
 /** Everything that one run of the fuzz knows. */
 class Lifecycles {
   readonly pairs: Pair[] = [];
-  /** Checks that nobody waits for yet: null, or what is wrong. */
+  /** Checks that are not awaited yet; they resolve to null or to the fault. */
   readonly open: Promise<Error | null>[] = [];
   readonly #random: Random;
   readonly #backend: BackendName;
-  readonly #crew: Crew | null;
+  readonly #pool: WorkerPool | null;
 
-  constructor(random: Random, backend: BackendName, crew: Crew | null) {
+  constructor(random: Random, backend: BackendName, pool: WorkerPool | null) {
     this.#random = random;
     this.#backend = backend;
-    this.#crew = crew;
+    this.#pool = pool;
   }
 
   async step(): Promise<void> {
@@ -110,10 +112,10 @@ class Lifecycles {
     this.pairs.push({ live, model, threshold });
   }
 
-  /** Puts a backend of the crew under test, or one that fails now and then, in front of the engine. */
+  /** Puts a backend of the worker pool under test, or one that fails now and then, in front of the engine. */
   async #wrapperFor(rule: ModelRule, hasMask: boolean): Promise<(inner: Backend) => Backend> {
     const random = this.#random;
-    const shared = this.#crew && await createWasmBackend(
+    const shared = this.#pool && await createWasmBackend(
       {
         layout: rule,
         rule: {
@@ -126,7 +128,7 @@ class Lifecycles {
         tolerance: 1e-8,
       },
       2,
-      this.#crew,
+      this.#pool,
     );
     const fails = random.below(4) === 0;
     let isFirst = true;
@@ -266,13 +268,13 @@ class Lifecycles {
 }
 
 /** Runs steps until all are done; an error names the seed that shows it. */
-async function fuzz(backend: BackendName, steps: number, crew: Crew | null): Promise<void> {
+async function fuzz(backend: BackendName, steps: number, pool: WorkerPool | null): Promise<void> {
   for (let seed = 1; steps > 0; seed++, steps -= RUN_STEPS) {
-    const lives = new Lifecycles(new Random(seed), backend, crew);
+    const lives = new Lifecycles(new Random(seed), backend, pool);
     try {
       for (let step = 0; step < Math.min(steps, RUN_STEPS); step++) await lives.step();
       await lives.end();
-      assertEquals([CREW.size, crew?.size ?? 0], [0, 0], "workers left");
+      assertEquals([WORKER_POOL.size, pool?.size ?? 0], [0, 0], "workers left");
     } catch (error) {
       throw new Error(`seed ${seed} on ${backend}: ${(error as Error).message}`, { cause: error });
     }
@@ -286,6 +288,6 @@ for (const backend of BACKENDS) {
 }
 
 Deno.test("lifecycle fuzz: engines come and go on wasm with threads", async () => {
-  const crew = new Crew(() => (threadStarter() as StartThread)(), { sharing: 0, starting: 0 });
-  await fuzz("wasm", STEPS / 4, crew);
+  const pool = new WorkerPool(() => (threadStarter() as StartThread)(), { sharing: 0, starting: 0 });
+  await fuzz("wasm", STEPS / 4, pool);
 });

@@ -22,7 +22,7 @@ function maskOf(input: MaskInput): Mask {
   return mask;
 }
 
-/** What a mask says of 2 queries and 3 keys in one head. */
+/** The entries of a mask for 2 queries and 3 keys in one head. */
 function answersOf(mask: Mask, head: number): number[][] {
   return [0, 1].map((i) => [0, 1, 2].map((j) => mask.bias(i, j, head)));
 }
@@ -332,9 +332,9 @@ Deno.test("what is no mask is refused by name", async (t) => {
     ["a string", "causal", 'create: mask is "causal", expected'],
     ["true", true, "create: mask is true, expected"],
     ["an object", {}, "create: mask is an object (Object), expected"],
-    ["an empty list", [], "create: mask has 0 rows, expected at least 2 (one a query)"],
-    ["too few rows", [[0, 0, 0]], "create: mask has 1 rows, expected at least 2 (one a query)"],
-    ["too few columns", [[0, 0], [0, 0]], "create: mask has 2 columns, expected at least 3 (one a key)"],
+    ["an empty list", [], "create: mask has 0 rows, expected at least 2 (one per query)"],
+    ["too few rows", [[0, 0, 0]], "create: mask has 1 rows, expected at least 2 (one per query)"],
+    ["too few columns", [[0, 0], [0, 0]], "create: mask has 2 columns, expected at least 3 (one per key)"],
     ["ragged rows", [[0, 0, 0], [0, 0]], "create: mask[1] has 2 entries, expected 3 (as mask[0])"],
     ["a longer second row", [[0, 0, 0], [0, 0, 0, 0]], "create: mask[1] has 4 entries, expected 3"],
     ["no rows but numbers", [0, 0, 0], "create: mask[0] "],

@@ -233,6 +233,7 @@ Deno.test("progress: in a notebook one display that is updated, with text that s
   assertStringIncludes(running, "&lt;img onerror=1&gt;: 50 %");
   assertFalse(running.includes("<img"));
   assertStringIncludes(running, 'aria-valuenow="50"');
+  assertStringIncludes(running, 'aria-label="&lt;img onerror=1&gt;"');
   assert(stopped.includes("#d9363e") && !running.includes("#d9363e"));
 });
 

@@ -212,6 +212,6 @@ Deno.test("packages: the entry points are those of deno.json, and a folder that 
   }));
 
 Deno.test("docs: the table of checks has a line for each", async () => {
-  const page = await Deno.readTextFile(new URL("../../docs/kernel.md", import.meta.url));
+  const page = await Deno.readTextFile(new URL("../../docs/internals/kernel.md", import.meta.url));
   for (const { name } of PROTOCOL_CHECKS) assert(page.includes(`| ${name} `), name);
 });

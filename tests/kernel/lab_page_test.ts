@@ -64,8 +64,12 @@ async function checkWidgets(page: Page, kind: string, isReloaded: boolean): Prom
 
 async function openAndRun(server: NotebookServer, page: Page): Promise<void> {
   await server.open(page, "x.ipynb");
-  await runCell(page, 0);
-  await page.locator(".jp-CodeCell .jp-InputPrompt").filter({ hasText: "[1]:" }).waitFor({ timeout: 90_000 });
+  // What is run before the page is connected to the kernel is not run at all.
+  for (let attempt = 0; attempt < 10; attempt++) {
+    await runCell(page, 0);
+    const prompt = page.locator(".jp-CodeCell .jp-InputPrompt").first().filter({ hasText: /\[\d+\]:/ });
+    if (await prompt.waitFor({ timeout: 15_000 }).then(() => true, () => false)) break;
+  }
   await runCell(page, 1);
   await runCell(page, 2);
 }

@@ -1,23 +1,23 @@
-// Which rows come along when some are brought up to date.
+// The companions of query slots that are brought up to date.
 
 import { assertEquals } from "../../testing/assert.ts";
 import { withCompanions } from "../../src/schedule/query_groups.ts";
 
-/** Versions of rows 0, 1, 2, …; null for a row that is not there. */
-function companions(rows: readonly number[], versions: readonly (number | null)[], newest = 9): number[] {
+/** Epochs of rows 0, 1, 2, …; null for a row that is not there. */
+function companions(rows: readonly number[], epochs: readonly (number | null)[], newest = 9): number[] {
   const known = {
-    isLive: (row: number) => (versions[row] ?? null) !== null,
-    versionOf: (row: number) => versions[row] ?? -1,
+    isLive: (row: number) => (epochs[row] ?? null) !== null,
+    epochOf: (row: number) => epochs[row] ?? -1,
   };
   return Array.from(withCompanions(Uint32Array.from(rows), 4, newest, known));
 }
 
-Deno.test("rows of a group that are of the same moment come along, in order and once", () => {
+Deno.test("query slots of a group with the same epoch come along, in order and once", () => {
   assertEquals(companions([6, 1, 1], [3, 3, 3, 3, 5, 5, 5, 5, 5]), [0, 1, 2, 3, 4, 5, 6, 7]);
   assertEquals(companions([8], [3, 3, 3, 3, 5, 5, 5, 5, 5]), [8]);
 });
 
-Deno.test("rows of other moments stay, whichever of their group is asked for", () => {
+Deno.test("query slots of other epochs stay, whichever of their group is asked for", () => {
   assertEquals(companions([1], [3, 3, 4, 9]), [0, 1]);
   assertEquals(companions([2, 1], [3, 3, 4, 9]), [0, 1, 2]);
 });

@@ -8,6 +8,7 @@ Deno.test("arguments: defaults", async () => {
     days: 4805,
     backend: "auto",
     out: "report",
+    folder: null,
     learnFrom: 700,
     seed: 1,
     json: false,
@@ -18,13 +19,14 @@ Deno.test("arguments: defaults", async () => {
 Deno.test("arguments: every option; thresholds and budgets repeated, listed, in any order", async () => {
   const given =
     "--threshold 16,4 --threshold=2 --threshold 4 --error .5,1e-3 --error=2 --error 0.5 --days 20 " +
-    "--backend array --out x/y --learn-from 9 --seed 0 --json -h";
+    "--backend array --out x/y --folder a/b --learn-from 9 --seed 0 --json -h";
   assertEquals(await parseStartArguments(given.split(" "), 100), {
     thresholds: [2, 4, 16],
     errors: [0.001, 0.5, 2],
     days: 20,
     backend: "array",
     out: "x/y",
+    folder: "a/b",
     learnFrom: 9,
     seed: 0,
     json: true,

@@ -120,7 +120,7 @@ export interface CertifierParts {
   readonly layout: HeadLayout;
   readonly softcap: number;
   readonly stored: KeyTable;
-  readonly kept: KeyTable;
+  readonly retained: KeyTable;
   /** Has the head row selected that a bound is asked of. */
   readonly kernels: Kernels;
   readonly spread: ValueSpread;
@@ -191,8 +191,8 @@ export class Certifier {
   /** Takes the changed keys that the next bounds are of. */
   open(keys: KeysAt): void {
     if (this.#bytes > MOST_BYTES) this.forget();
-    const { layout, softcap, stored, kept: keptRows } = this.#parts;
-    const { slots, kept } = keys.since;
+    const { layout, softcap, stored, retained: retainedRows } = this.#parts;
+    const { slots, retained } = keys.since;
     this.#keys = keys;
     this.#pending = Array.from(slots, (slot, t) => {
       let column = this.#columns.get(slot);
@@ -200,8 +200,8 @@ export class Certifier {
         this.#columns.set(slot, column = { slot, edit: null, asked: 0, tiles: new Map() });
         this.#bytes += COLUMN_BYTES;
       }
-      if (column.edit?.kept !== kept[t]) {
-        column.edit = toKeyEdit(stored, slot, keptRows, kept[t], layout, softcap);
+      if (column.edit?.retained !== retained[t]) {
+        column.edit = toKeyEdit(stored, slot, retainedRows, retained[t], layout, softcap);
       }
       column.asked = this.#batch;
       return column;
@@ -214,18 +214,8 @@ export class Certifier {
     const keyHead = keyHeadOf(layout, head);
     if (totals.mass === 0) return this.#farthestValue();
 
-    const output = this.#output;
-    totals.writeOutput(output, 0);
-    let squared = 0;
-    for (const o of output) squared += o * o;
-    const norm = Math.sqrt(squared);
     const diameter = 2 * spread.radius(keyHead);
-    const massError = totals.massError / totals.mass;
-    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
-    const ledger = rounding.variation * diameter +
-      2 * (Math.sqrt(layout.valueDim) * totals.sumError / totals.mass + norm * massError) +
-      4 * FLOAT64_ROUNDING * norm;
-    const massDoubt = rounding.mass + 2 * massError;
+    const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
 
     let stale = 0;
     if (this.#pending.length > 0) {
@@ -242,8 +232,35 @@ export class Certifier {
         norm + ledger,
       );
     }
-    return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
-      Math.sqrt(layout.valueDim) * SUBNORMAL_ROUNDING;
+    return this.#printed(stale + ledger, norm);
+  }
+
+  /** Bound on what rounding alone did to the answer of a head row that holds `totals`. */
+  rounding(totals: CertifiedTotals, head: number, rounding: WeightRounding): number {
+    if (totals.mass === 0) return 0;
+    const { layout, spread } = this.#parts, diameter = 2 * spread.radius(keyHeadOf(layout, head));
+    const { norm, ledger } = this.#roundingOf(totals, diameter, rounding);
+    return this.#printed(ledger, norm);
+  }
+
+  /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */
+  #roundingOf(totals: CertifiedTotals, diameter: number, rounding: WeightRounding) {
+    const { valueDim } = this.#parts.layout, output = this.#output;
+    totals.writeOutput(output, 0);
+    let squared = 0;
+    for (const o of output) squared += o * o;
+    const norm = Math.sqrt(squared), massError = totals.massError / totals.mass;
+    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
+    const ledger = rounding.variation * diameter +
+      2 * (Math.sqrt(valueDim) * totals.sumError / totals.mass + norm * massError) +
+      4 * FLOAT64_ROUNDING * norm;
+    return { norm, ledger, massDoubt: rounding.mass + 2 * massError };
+  }
+
+  /** A bound on the distance of o, with what rounding to float32 does to it. */
+  #printed(bound: number, norm: number): number {
+    return bound * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
+      Math.sqrt(this.#parts.layout.valueDim) * SUBNORMAL_ROUNDING;
   }
 
   /** Adds to a row's sums the changed keys that are not in them yet. */
@@ -297,14 +314,14 @@ export class Certifier {
   #measure({ slot }: Column, column: Measures, edit: KeyEdit, atHand: RowAtHand): void {
     const { kernels, layout: { headDim } } = this.#parts, tables = this.#keys as KeysAt;
     const { at, age, keyHead, totals, ledger, massDoubt } = atHand;
-    const { kept, isLive, valueShift, sparse } = edit;
-    const wasLive = kept !== NO_ROW;
-    if (wasLive && column.known[at] !== age) this.#measureBefore(column, kept, atHand);
+    const { retained, isLive, valueShift, sparse } = edit;
+    const wasLive = retained !== NO_ROW;
+    if (wasLive && column.known[at] !== age) this.#measureBefore(column, retained, atHand);
     const weight = wasLive ? column.weight[at] : 0;
     const distanceBefore = wasLive ? column.distance[at] : 0;
 
     const isSparse = sparse !== null && weight >= SMALLEST_FACTOR &&
-      kernels.hasSameBias(tables.kept, kept, tables.stored, slot);
+      kernels.hasSameBias(tables.retained, retained, tables.stored, slot);
     let after = 0, change = weight, distanceAfter = 0, scoreAfter = 0;
     if (isLive) {
       if (isSparse) {
@@ -339,11 +356,11 @@ export class Certifier {
   }
 
   /** Measures what a key is in the state of a row. */
-  #measureBefore(column: Measures, kept: number, { at, age, totals, ledger }: RowAtHand): void {
+  #measureBefore(column: Measures, retained: number, { at, age, totals, ledger }: RowAtHand): void {
     const { kernels } = this.#parts, keys = this.#keys as KeysAt;
     column.known[at] = age;
-    column.weight[at] = toWeight(kernels.scoreWithBias(keys.kept, kept), totals);
-    column.distance[at] = ledger + kernels.distanceToValue(this.#output, keys.kept, kept);
+    column.weight[at] = toWeight(kernels.scoreWithBias(keys.retained, retained), totals);
+    column.distance[at] = ledger + kernels.distanceToValue(this.#output, keys.retained, retained);
     kernels.work.exponentials++;
   }
 

@@ -77,7 +77,10 @@ class IpywidgetsFace implements Face {
     }
     this.#picture = panel.picture === null ? null : open("HTML", { value: pictureHtml(panel.picture) });
     const children = [...this.#models.values(), ...(this.#picture ? [this.#picture] : [])];
-    this.#box = open("VBox", { children: children.map(({ own }) => `IPY_MODEL_${own.comm.id}`), box_style: "" });
+    this.#box = open("VBox", {
+      children: children.map(({ own }) => `IPY_MODEL_${own.comm.id}`),
+      box_style: "",
+    });
   }
 
   bundle(): Record<string, unknown> {

@@ -46,7 +46,11 @@ export class WidgetModel {
   /** Sets a part of the state, here and in all pages. */
   update(state: State): void {
     Object.assign(this.state, state);
-    this.comm.send({ method: "update", state, ...(this.#packing.protocol === null ? { buffers: [] } : { buffer_paths: [] }) });
+    this.comm.send({
+      method: "update",
+      state,
+      ...(this.#packing.protocol === null ? { buffers: [] } : { buffer_paths: [] }),
+    });
   }
 
   /** Takes it away. */

@@ -4,7 +4,7 @@
 
 import { describe, InputError } from "../../base/errors.ts";
 import { notebookKernel } from "../kernel.ts";
-import { type Control } from "./controls.ts";
+import type { Control } from "./controls.ts";
 import type { ControlValue } from "./panel.ts";
 
 /** A place whose content changes: each `set` takes the place of the one before, in all pages. */
@@ -33,7 +33,9 @@ export class Output {
 }
 
 /** Controls by name. */
-export type InteractControls = Readonly<Record<string, Control<never> | Control<number> | Control<string> | Control<boolean>>>;
+export type InteractControls = Readonly<
+  Record<string, Control<never> | Control<number> | Control<string> | Control<boolean>>
+>;
 
 /** Their values by name. */
 export type InteractValues<C> = { readonly [name in keyof C]: C[name] extends Control<infer T> ? T : never };

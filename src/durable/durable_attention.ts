@@ -1,0 +1,455 @@
+/**
+ * The public face of a durable engine: `DynamicAttention` whose edits are on disk before anybody is told of them.
+ */
+
+import { describe, InputError } from "../base/errors.ts";
+import { isCount, type RowInput } from "../base/lists.ts";
+import type { Matrix, MatrixInput } from "../base/matrix.ts";
+import { takeOptions } from "../base/names.ts";
+import type { BackendName, ThreadCount } from "../backends/select.ts";
+import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
+import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "../engine/answers.ts";
+import { toFace } from "../engine/create_engine.ts";
+import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import type { EngineCore } from "../engine/engine_core.ts";
+import type { LearnerOptions } from "../learning/learner_options.ts";
+import type { OnlineLearner } from "../learning/online_learner.ts";
+import { checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import type { DurableEditOptions } from "./durable_options.ts";
+import { checkClient } from "./durable_options.ts";
+import type { DurableStats } from "./durable_stats.ts";
+import { type Backup, backupFolder, type BackupOptions } from "./backup.ts";
+import { toDurabilityError } from "./store_errors.ts";
+import { Folder, toPath } from "./folder.ts";
+import type { ClientCall } from "./frames.ts";
+import type { Journal } from "./journal.ts";
+import type { SyncMode } from "./journal_database.ts";
+import type { FolderContent } from "./read_folder.ts";
+import { type Verification, verifyFolder, type VerifyOptions } from "./verify.ts";
+import type { Snapshots } from "./snapshots.ts";
+
+/** What an edit is answered when it is on disk. */
+export interface DurableEdit {
+  /** The slot that each edit was of; for an insert, the one it took. */
+  readonly slots: number[];
+  /** The number of the call: 1 for the first edit of the folder. */
+  readonly sequence: number;
+}
+
+/** What {@link DurableAttention.stats} answers. */
+export interface DurableAttentionStats extends DynamicAttentionStats {
+  /** The folder. */
+  readonly durable: DurableStats;
+}
+
+/** The parts of a durable engine. */
+export interface DurableParts {
+  readonly core: EngineCore;
+  readonly journal: Journal;
+  /** null where nothing may be written. */
+  readonly snapshots: Snapshots | null;
+  readonly folder: Folder;
+  readonly client: string | null;
+  readonly sync: SyncMode;
+  readonly content: FolderContent;
+  readonly openMs: number;
+  /** Gives back the folder. */
+  close(): void;
+}
+
+/**
+ * Attention that stays current and survives: {@link openDurable} makes one. It answers as a `DynamicAttention` does, by methods of
+ * the same names and costs.
+ *
+ * - `edit` resolves when its edits are on disk. The other edits are synchronous, and on disk once `committed` resolves. All
+ *   edits of one turn of the event loop are one transaction.
+ * - What answers waits for the commit of what it may have seen. `getKey`, `getValue`, `getQuery`, `keySlots`, `querySlots` and
+ *   `stats` do not wait.
+ * - When the store fails, every call throws the same {@link DurabilityError}; open the folder again.
+ */
+export class DurableAttention {
+  readonly #parts: DurableParts;
+  readonly #live: DynamicAttention;
+  #disposal: Promise<void> | null = null;
+
+  private constructor(parts: DurableParts) {
+    if (typeof parts?.core?.faceOf !== "function") {
+      throw new InputError("DurableAttention", "constructed with new", "await openDurable(folder, options)");
+    }
+    this.#parts = parts;
+    this.#live = toFace(parts.core);
+    parts.core.faceOf(this);
+  }
+
+  /**
+   * This engine as a `DynamicAttention`, for all that takes one. Its edits are in the journal, too, and what it answers waits for
+   * the commit; its `dispose` leaves the folder open.
+   */
+  get engine(): DynamicAttention {
+    return this.#live;
+  }
+
+  /**
+   * Performs edits in order, all or none, and resolves when they are on disk.
+   *
+   * @param edits As for `DynamicAttention.edit`.
+   * @param options `clientSequence`: which of a client's calls it is. When it counted before it is not performed again, and
+   * answered as the first time; the last 256 answers of a client are kept.
+   * @throws {InputError} When an edit is refused; then none has happened, and the number may be used again.
+   * @throws {DurabilityError} When nobody can say whether they are on disk.
+   */
+  async edit(edits: readonly Edit[], options: DurableEditOptions = {}): Promise<DurableEdit> {
+    const operation = "DurableAttention.edit";
+    const { core, journal } = this.#parts;
+    const { call, checked } = core.given(operation, () => {
+      const call = this.#toCall(operation, options);
+      return { call, checked: checkEdits(operation, edits, core.rules.layout) };
+    });
+    const counted = call && this.#countedAnswer(operation, call);
+    if (counted) {
+      await journal.kept();
+      return counted;
+    }
+    const slots = journal.asCall(call, () => core.editAll(checked));
+    const { sequence } = journal;
+    await journal.kept();
+    return { slots, sequence };
+  }
+
+  /** Resolves with the number of the newest edit when all edits made so far are on disk. */
+  async committed(): Promise<number> {
+    this.#parts.core.checkCall("DurableAttention.committed");
+    const { journal } = this.#parts, { sequence } = journal;
+    await journal.kept();
+    return sequence;
+  }
+
+  /**
+   * The largest number that a call of a client had; 0 where none had one. A client that starts anew goes on behind it.
+   *
+   * @param client The client of `openDurable` unless given.
+   */
+  lastClientSequence(client?: string): number {
+    const operation = "DurableAttention.lastClientSequence";
+    this.#parts.core.checkLive(operation);
+    return this.#parts.journal.clients.lastOf(this.#toClient(operation, client));
+  }
+
+  /** As `DynamicAttention.setKey`, and on disk once {@link DurableAttention.committed} resolves. */
+  setKey(slot: number, key: RowInput): void {
+    this.#edit({ kind: "setKey", slot, key });
+  }
+
+  /** As `DynamicAttention.setValue`, and on disk once {@link DurableAttention.committed} resolves. */
+  setValue(slot: number, value: RowInput): void {
+    this.#edit({ kind: "setValue", slot, value });
+  }
+
+  /** As `DynamicAttention.set`, and on disk once {@link DurableAttention.committed} resolves. */
+  set(slot: number, key: RowInput, value: RowInput): void {
+    this.#edit({ kind: "set", slot, key, value });
+  }
+
+  /** As `DynamicAttention.addToKey`, and on disk once {@link DurableAttention.committed} resolves. */
+  addToKey(slot: number, column: number, delta: number): void {
+    this.#edit({ kind: "addToKey", slot, column, delta });
+  }
+
+  /** As `DynamicAttention.addToValue`, and on disk once {@link DurableAttention.committed} resolves. */
+  addToValue(slot: number, column: number, delta: number): void {
+    this.#edit({ kind: "addToValue", slot, column, delta });
+  }
+
+  /** As `DynamicAttention.insert`, and on disk once {@link DurableAttention.committed} resolves. */
+  insert(key: RowInput, value: RowInput, options: { readonly position?: number } = {}): number {
+    return this.#live.insert(key, value, options);
+  }
+
+  /** As `DynamicAttention.delete`, and on disk once {@link DurableAttention.committed} resolves. */
+  delete(slot: number): void {
+    this.#edit({ kind: "delete", slot });
+  }
+
+  /** As `DynamicAttention.setQuery`, and on disk once {@link DurableAttention.committed} resolves. */
+  setQuery(slot: number, query: RowInput): void {
+    this.#edit({ kind: "setQuery", slot, query });
+  }
+
+  /** As `DynamicAttention.insertQuery`, and on disk once {@link DurableAttention.committed} resolves. */
+  insertQuery(query: RowInput, options: { readonly position?: number } = {}): number {
+    return this.#live.insertQuery(query, options);
+  }
+
+  /** As `DynamicAttention.deleteQuery`, and on disk once {@link DurableAttention.committed} resolves. */
+  deleteQuery(slot: number): void {
+    this.#edit({ kind: "deleteQuery", slot });
+  }
+
+  /** As `DynamicAttention.getKey`. */
+  getKey(slot: number): Float32Array<ArrayBuffer> {
+    return this.#live.getKey(slot);
+  }
+
+  /** As `DynamicAttention.getValue`. */
+  getValue(slot: number): Float32Array<ArrayBuffer> {
+    return this.#live.getValue(slot);
+  }
+
+  /** As `DynamicAttention.getQuery`. */
+  getQuery(slot: number): Float32Array<ArrayBuffer> {
+    return this.#live.getQuery(slot);
+  }
+
+  /** As `DynamicAttention.keySlots`. */
+  keySlots(): Uint32Array<ArrayBuffer> {
+    return this.#live.keySlots();
+  }
+
+  /** As `DynamicAttention.querySlots`. */
+  querySlots(): Uint32Array<ArrayBuffer> {
+    return this.#live.querySlots();
+  }
+
+  /** As `DynamicAttention.read`. */
+  read(rows?: ArrayLike<number>): Promise<Matrix> {
+    return this.#live.read(rows);
+  }
+
+  /** As `DynamicAttention.readEntry`. */
+  readEntry(slot: number, column: number): Promise<number> {
+    return this.#live.readEntry(slot, column);
+  }
+
+  /** As `DynamicAttention.peek`. */
+  peek(rows?: ArrayLike<number>, options: { readonly bounds?: boolean } = {}): Promise<StaleOutput> {
+    return this.#live.peek(rows, options);
+  }
+
+  /** As `DynamicAttention.weights`. */
+  weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
+    return this.#live.weights(slot, options);
+  }
+
+  /** As `DynamicAttention.logSumExp`. */
+  logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
+    return this.#live.logSumExp(rows);
+  }
+
+  /** As `DynamicAttention.topKeys`. */
+  topKeys(slot: number, count: number, options: { readonly head?: number } = {}): Promise<WeightedKey[]> {
+    return this.#live.topKeys(slot, count, options);
+  }
+
+  /** As `DynamicAttention.attend`. */
+  attend(queries: MatrixInput, options: { readonly positions?: ArrayLike<number> } = {}): Promise<Matrix> {
+    return this.#live.attend(queries, options);
+  }
+
+  /** As `DynamicAttention.flush`. */
+  flush(): Promise<void> {
+    return this.#live.flush();
+  }
+
+  /** As `DynamicAttention.rebuild`. */
+  rebuild(): Promise<void> {
+    return this.#live.rebuild();
+  }
+
+  /** As `DynamicAttention.save`. */
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#live.save();
+  }
+
+  /** As `DynamicAttention.moveTo`. */
+  moveTo(backend: BackendName, options: { readonly threads?: ThreadCount } = {}): Promise<void> {
+    return this.#live.moveTo(backend, options);
+  }
+
+  /**
+   * Takes a snapshot now, of the edits made so far, and removes records that are needed no more. The loop goes on meanwhile.
+   *
+   * @throws {DurabilityError} When the folder was opened to look at only, or the snapshot could not be written.
+   */
+  async snapshot(): Promise<void> {
+    const operation = "DurableAttention.snapshot";
+    const { core, journal, snapshots } = this.#parts;
+    core.checkCall(operation);
+    if (!snapshots) throw journal.readOnlyError(operation);
+    await snapshots.take(operation);
+    if (journal.failure) throw journal.failure;
+  }
+
+  /**
+   * Reads all that is on disk and says what is not as it was written: which file, which sequence number, what. It changes
+   * nothing, and the loop goes on meanwhile.
+   */
+  async verify(options: VerifyOptions = {}): Promise<Verification> {
+    const operation = "DurableAttention.verify";
+    const { core, journal, snapshots, folder } = this.#parts;
+    core.checkCall(operation);
+    const given = takeOptions(operation, options, ["deep", "onProgress"]);
+    await journal.kept();
+    const verify = () => verifyFolder(operation, folder, given);
+    return await (snapshots ? snapshots.hold(verify) : verify());
+  }
+
+  /**
+   * Copies all edits made so far to another folder, which must be empty or not exist, and checks what it copies. The loop goes on
+   * meanwhile, and so do edits, which are not in the copy.
+   *
+   * @throws {InputError} When something is in the other folder.
+   * @throws {DurabilityError} When what is on disk is not what was written.
+   */
+  async backup(target: string | URL, options: BackupOptions = {}): Promise<Backup> {
+    const operation = "DurableAttention.backup";
+    const { core, journal, snapshots, folder } = this.#parts;
+    core.checkCall(operation);
+    const { onProgress } = takeOptions(operation, options, ["onProgress"]);
+    const to = new Folder(toPath(operation, target));
+    await journal.kept();
+    const backup = () => backupFolder(operation, folder, to, onProgress);
+    try {
+      return await (snapshots ? snapshots.hold(backup) : backup());
+    } catch (error) {
+      throw toDurabilityError(operation, folder.path, error);
+    }
+  }
+
+  /**
+   * A learner over this engine, whose states of the optimizer and counters are in the journal, in one transaction with the rows
+   * that a step has changed: opened anew, it goes on where it was. A step resolves when it is on disk.
+   *
+   * @param options As for `OnlineLearner`. Functions are not on disk.
+   * @throws {InputError} When loss or optimizer are others than those with which it has learned before.
+   * @throws {DurabilityError} When the folder was opened to look at only.
+   */
+  async learner(options: LearnerOptions = {}): Promise<OnlineLearner> {
+    const operation = "DurableAttention.learner";
+    const { core, journal } = this.#parts;
+    core.checkCall(operation);
+    if (journal.isReadOnly) throw journal.readOnlyError(operation);
+    const { openLearner } = await import("./durable_learner.ts");
+    core.checkCall(operation);
+    return openLearner(operation, this.#live, journal, options);
+  }
+
+  /** Sizes, versions and counted work as of now, and in `durable` what is on disk. */
+  stats(): DurableAttentionStats {
+    const { journal, snapshots, folder, sync, content, openMs } = this.#parts;
+    const engine = this.#live.stats();
+    return {
+      ...engine,
+      bytes: engine.bytes + journal.bytes,
+      durable: {
+        folder: folder.path,
+        readOnly: journal.isReadOnly,
+        sync,
+        sequence: journal.sequence,
+        committed: journal.committed.sequence,
+        journalBytes: snapshots?.bytesBehind ?? content.bytesBehind,
+        snapshot: snapshots?.newest ?? { ...content.snapshot, ms: null },
+        isSnapshotting: snapshots?.isRunning ?? false,
+        longestStopMs: snapshots?.longestStopMs ?? 0,
+        snapshotFailure: snapshots?.failure ?? null,
+        syncs: journal.times.count,
+        commitP50Ms: journal.times.quantile(0.5),
+        commitP99Ms: journal.times.quantile(0.99),
+        replayed: content.replayed,
+        openMs,
+        unconfirmed: content.unconfirmed,
+        lost: content.lost,
+        clients: journal.clients.count,
+        damage: content.damage,
+      },
+    };
+  }
+
+  /**
+   * Commits what there is, waits for what was asked before, and gives back the engine and the folder; calling it again does
+   * nothing.
+   *
+   * @throws {DurabilityError} When the last edits could not be committed.
+   */
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  /** As `dispose`, at the end of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  /** What a terminal shows. */
+  [INSPECT](): string {
+    const { core, journal, folder } = this.#parts;
+    if (core.isDisposed) return "DurableAttention (disposed)";
+    const shown = this.#live[INSPECT]();
+    return `${shown}\nfolder ${folder.path}, ${journal.committed.sequence} of ${journal.sequence} edits on disk`;
+  }
+
+  /** What a notebook shows. */
+  async [DISPLAY](): Promise<MimeBundle> {
+    if (this.#parts.core.isDisposed) return { "text/plain": "DurableAttention (disposed)" };
+    return await this.#live[DISPLAY]();
+  }
+
+  async #dispose(): Promise<void> {
+    const { core, journal, snapshots, folder, close } = this.#parts;
+    const failedBefore = journal.failure;
+    journal.commit();
+    const disposed = core.dispose();
+    await snapshots?.stop();
+    await disposed;
+    journal.commit();
+    try {
+      close();
+    } catch (error) {
+      throw toDurabilityError("DurableAttention.dispose", folder.path, error);
+    }
+    if (journal.failure && !failedBefore) throw journal.failure;
+  }
+
+  #edit(edit: Edit): number {
+    const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
+    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
+  }
+
+  #toCall(operation: string, options: DurableEditOptions): ClientCall | null {
+    const { client, clientSequence: number } = takeOptions(operation, options, ["client", "clientSequence"]);
+    if (number === undefined) {
+      if (client !== undefined) {
+        throw new InputError(operation, "client is given alone", "with clientSequence");
+      }
+      return null;
+    }
+    if (!isCount(number) || number === 0) {
+      throw new InputError(operation, `clientSequence is ${describe(number)}`, "an integer ≥ 1");
+    }
+    return { client: this.#toClient(operation, client), number };
+  }
+
+  #toClient(operation: string, client: string | undefined): string {
+    const own = client ?? this.#parts.client;
+    if (own === null) throw new InputError(operation, "no client is given", "one here or in openDurable");
+    return checkClient(operation, own);
+  }
+
+  /** What a call was answered that counted before; null where it may be performed. */
+  #countedAnswer(operation: string, call: ClientCall): DurableEdit | null {
+    const answer = this.#parts.journal.clients.answerTo(call);
+    if (answer === "new") return null;
+    if (typeof answer === "object") return { slots: [...answer.slots], sequence: answer.sequence };
+    const last = this.#parts.journal.clients.lastOf(call.client);
+    const given = `clientSequence ${call.number} of ${describe(call.client)} comes after ${last}`;
+    const expected = answer === "late"
+      ? `a larger one, since it has not counted and its turn is over`
+      : `one of the last calls, since its answer is kept no more`;
+    throw new InputError(operation, given, expected);
+  }
+}
+
+/** A durable engine of its parts; the constructor is private, so that users call `openDurable`. */
+export function toDurable(parts: DurableParts): DurableAttention {
+  return Reflect.construct(DurableAttention, [parts]);
+}

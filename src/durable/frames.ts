@@ -1,0 +1,257 @@
+/**
+ * The frames of a record, one for each sequence number: the edits of one call, resolved, or what a mask function said.
+ *
+ *     u32 bytes of the frame, these included     u32 kind
+ *     1 edits   bytes client ("" for none), f64 its number, u32 count, then so many edits:
+ *               u32 1  u32 slot  u32 column  floats          part of a key row [key | value]
+ *               u32 2  u32 slot  f64 position  floats        a key with its value is inserted
+ *               u32 3  u32 slot                              a key is deleted
+ *               u32 4  u32 slot  floats                      a query
+ *               u32 5  u32 slot  f64 position  floats        a query is inserted
+ *               u32 6  u32 slot                              a query is deleted
+ *     2 said    runs of what a mask function said: u32 0, u32 query slot, u32 key slot · maskHeads + head, floats; or
+ *               u32 1, u32 key slot, u32 query slot · maskHeads + head, floats
+ *     3 kept    bytes name, bytes content: what somebody keeps beside the rows, a learner's states for example
+ *
+ * Resolved: an `addToKey` is the number it gave, an insert has its slot and position. `floats` and `bytes` are a count and
+ * what it counts, bytes padded to 4.
+ */
+
+import type { CheckedEdit, EditTarget } from "../write/edits.ts";
+import { ByteReader, ByteWriter } from "./byte_buffer.ts";
+
+const EDITS = 1, SAID = 2, KEPT = 3;
+const WRITE_KEY = 1, INSERT_KEY = 2, DELETE_KEY = 3, WRITE_QUERY = 4, INSERT_QUERY = 5, DELETE_QUERY = 6;
+
+/** Who made a call, and which of its calls it is. */
+export interface ClientCall {
+  readonly client: string;
+  readonly number: number;
+}
+
+/** Takes what the frames of a record say. */
+export interface FrameVisitor {
+  writeKey(slot: number, column: number, part: Float32Array): void;
+  insertKey(slot: number, position: number, row: Float32Array): void;
+  deleteKey(slot: number): void;
+  writeQuery(slot: number, row: Float32Array): void;
+  insertQuery(slot: number, position: number, row: Float32Array): void;
+  deleteQuery(slot: number): void;
+  /** A mask function said `bias` of a query slot with consecutive pairs of key slot and head. */
+  saidOfQuery(query: number, start: number, bias: Float32Array): void;
+  /** Likewise of a key slot with consecutive pairs of query slot and head. */
+  saidOfKey(key: number, start: number, bias: Float32Array): void;
+  kept(name: string, content: Uint8Array<ArrayBuffer>): void;
+  /** A frame of edits is over: its slots, and whose call it was. */
+  edited(sequence: number, slots: readonly number[], call: ClientCall | null): void;
+}
+
+/** Writes frames behind each other. */
+export class FrameWriter {
+  readonly #out = new ByteWriter();
+  readonly #ends: number[] = [];
+  #start = 0;
+  #countAt = 0;
+  #count = 0;
+
+  /** Bytes of whole frames. */
+  get bytes(): number {
+    return this.#ends.at(-1) ?? 0;
+  }
+
+  /** Whole frames. */
+  get frames(): number {
+    return this.#ends.length;
+  }
+
+  /** A frame of edits begins. */
+  beginEdits(call: ClientCall | null): void {
+    this.#begin(EDITS);
+    const out = this.#out;
+    out.text(call?.client ?? "");
+    out.f64(call?.number ?? 0);
+    this.#countAt = out.length;
+    this.#count = 0;
+    out.u32(0);
+  }
+
+  /** One edit, which was performed on `layer` just now. */
+  edit(edit: CheckedEdit, slot: number, { keys, queries }: EditTarget): void {
+    const out = this.#out;
+    this.#count++;
+    switch (edit.kind) {
+      case "writeKey":
+        out.u32(WRITE_KEY);
+        out.u32(slot);
+        out.u32(edit.column);
+        return out.floats(edit.part);
+      case "addToKey":
+        out.u32(WRITE_KEY);
+        out.u32(slot);
+        out.u32(edit.column);
+        return out.floats(Float32Array.of(keys.element(slot, edit.column)));
+      case "insertKey":
+        out.u32(INSERT_KEY);
+        out.u32(slot);
+        out.f64(keys.position(slot));
+        return out.floats(edit.row);
+      case "deleteKey":
+        out.u32(DELETE_KEY);
+        return out.u32(slot);
+      case "writeQuery":
+        out.u32(WRITE_QUERY);
+        out.u32(slot);
+        return out.floats(edit.row);
+      case "insertQuery":
+        out.u32(INSERT_QUERY);
+        out.u32(slot);
+        out.f64(queries.position(slot));
+        return out.floats(edit.row);
+      case "deleteQuery":
+        out.u32(DELETE_QUERY);
+        return out.u32(slot);
+    }
+  }
+
+  endEdits(): void {
+    this.#out.patch(this.#countAt, this.#count);
+    this.#end();
+  }
+
+  /** Takes back the frame that has begun. */
+  abandon(): void {
+    this.#out.cutTo(this.bytes);
+  }
+
+  /** What a mask function said, in runs of neighbouring pairs. */
+  said({ queries, keys, heads, bias }: SaidPairs, maskHeads: number): void {
+    this.#begin(SAID);
+    const out = this.#out, count = bias.length;
+    const ofKey = (at: number) => queries[at] * maskHeads + heads[at];
+    const ofQuery = (at: number) => keys[at] * maskHeads + heads[at];
+    for (let start = 0, end: number; start < count; start = end) {
+      end = start + 1;
+      while (end < count && keys[end] === keys[start] && ofKey(end) === ofKey(end - 1) + 1) end++;
+      const isOfKey = end > start + maskHeads;
+      if (!isOfKey) {
+        end = start + 1;
+        while (end < count && queries[end] === queries[start] && ofQuery(end) === ofQuery(end - 1) + 1) end++;
+      }
+      out.u32(isOfKey ? 1 : 0);
+      out.u32(isOfKey ? keys[start] : queries[start]);
+      out.u32(isOfKey ? ofKey(start) : ofQuery(start));
+      out.floats(Float32Array.from(bias.slice(start, end)));
+    }
+    this.#end();
+  }
+
+  kept(name: string, content: Uint8Array): void {
+    this.#begin(KEPT);
+    this.#out.text(name);
+    this.#out.bytes(content);
+    this.#end();
+  }
+
+  /**
+   * The frames in parts of about `largest` bytes or, where one frame is larger, of one frame: views that the next write
+   * invalidates, and how many frames each has.
+   */
+  *parts(largest: number): Generator<{ readonly frames: Uint8Array<ArrayBuffer>; readonly count: number }> {
+    let start = 0, from = 0;
+    for (let at = 0; at < this.#ends.length; at++) {
+      const isLast = at + 1 === this.#ends.length;
+      if (!isLast && this.#ends[at + 1] - start <= largest) continue;
+      yield { frames: this.#out.view(start, this.#ends[at]), count: at + 1 - from };
+      start = this.#ends[at];
+      from = at + 1;
+    }
+  }
+
+  clear(): void {
+    this.#out.clear();
+    this.#ends.length = 0;
+  }
+
+  #begin(kind: number): void {
+    this.#start = this.#out.length;
+    this.#out.u32(0);
+    this.#out.u32(kind);
+  }
+
+  #end(): void {
+    this.#out.patch(this.#start, this.#out.length - this.#start);
+    this.#ends.push(this.#out.length);
+  }
+}
+
+/** Pairs that a mask function was asked about, in the order in which it was. */
+export interface SaidPairs {
+  readonly queries: readonly number[];
+  readonly keys: readonly number[];
+  readonly heads: readonly number[];
+  readonly bias: readonly number[];
+}
+
+/**
+ * Tells `visitor` of the frames of a record whose first one has the number `first`; returns how many there are.
+ *
+ * @throws {Error} When they are none.
+ */
+export function visitFrames(bytes: Uint8Array<ArrayBuffer>, first: number, visitor: FrameVisitor): number {
+  const reader = new ByteReader(bytes);
+  let count = 0;
+  for (let at = 0; at < bytes.length; count++) {
+    reader.endAt(bytes.length);
+    const size = reader.u32();
+    reader.endAt(at + size);
+    const kind = reader.u32();
+    if (kind === EDITS) visitEdits(reader, first + count, visitor);
+    else if (kind === SAID) visitSaid(reader, visitor);
+    else if (kind === KEPT) visitor.kept(reader.text(), reader.bytes());
+    else throw new Error(`frame is of kind ${kind}, expected 1 to ${KEPT}`);
+    at += size;
+    if (reader.at !== at) throw new Error(`frame has ${size} bytes, expected ${size - at + reader.at}`);
+  }
+  return count;
+}
+
+function visitEdits(reader: ByteReader, sequence: number, visitor: FrameVisitor): void {
+  const client = reader.text(), number = reader.f64();
+  const count = reader.u32(), slots: number[] = [];
+  for (let at = 0; at < count; at++) {
+    const code = reader.u32(), slot = reader.u32();
+    slots.push(slot);
+    switch (code) {
+      case WRITE_KEY:
+        visitor.writeKey(slot, reader.u32(), reader.floats());
+        break;
+      case INSERT_KEY:
+        visitor.insertKey(slot, reader.f64(), reader.floats());
+        break;
+      case DELETE_KEY:
+        visitor.deleteKey(slot);
+        break;
+      case WRITE_QUERY:
+        visitor.writeQuery(slot, reader.floats());
+        break;
+      case INSERT_QUERY:
+        visitor.insertQuery(slot, reader.f64(), reader.floats());
+        break;
+      case DELETE_QUERY:
+        visitor.deleteQuery(slot);
+        break;
+      default:
+        throw new Error(`edit is of kind ${code}, expected 1 to ${DELETE_QUERY}`);
+    }
+  }
+  visitor.edited(sequence, slots, client === "" ? null : { client, number });
+}
+
+function visitSaid(reader: ByteReader, visitor: FrameVisitor): void {
+  while (!reader.isDone) {
+    const isOfKey = reader.u32(), slot = reader.u32(), start = reader.u32();
+    if (isOfKey === 1) visitor.saidOfKey(slot, start, reader.floats());
+    else if (isOfKey === 0) visitor.saidOfQuery(slot, start, reader.floats());
+    else throw new Error(`run is of kind ${isOfKey}, expected 0 or 1`);
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * When snapshots of a running engine are taken, and what becomes of the old ones.
+ *
+ * Invariant: two snapshots are kept, and all records behind the older one, so the newest may be lost without loss. A file is
+ * whole and synced before a pointer names it, and no pointer names it any more before it is removed.
+ */
+
+import { setImmediate } from "node:timers";
+import type { EngineCore } from "../engine/engine_core.ts";
+import { DurabilityError } from "./durability_error.ts";
+import type { Folder } from "./folder.ts";
+import { FrozenEngine } from "./frozen_rows.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalDatabase } from "./journal_database.ts";
+import { encodePointer, snapshotFile } from "./pointer.ts";
+import { nameSnapshot, SnapshotStopped, writeSnapshot } from "./snapshot_writer.ts";
+import type { SavedMask } from "../store/snapshot.ts";
+
+/** Journals shorter than this are kept as they are, unless the caller wants otherwise. */
+const LEAST_JOURNAL = 1 << 24;
+/** So many records, and about so many bytes of them, are removed in one transaction, while the loop waits. */
+const REMOVED_AT_ONCE = 256, BYTES_REMOVED_AT_ONCE = 1 << 19;
+
+/** The parts that snapshots are made of. */
+export interface SnapshotsConfig {
+  readonly folder: Folder;
+  readonly database: JournalDatabase;
+  readonly journal: Journal;
+  readonly core: EngineCore;
+  /** Bytes of journal after which a snapshot is taken; null for those of the last snapshot, 16 MiB at least. */
+  readonly journalBytes: number | null;
+  /** The newest snapshot, and the bytes of records behind it. */
+  readonly newest: { readonly sequence: number; readonly bytes: number };
+  readonly bytesBehind: number;
+}
+
+/** The snapshots of one folder. */
+export class Snapshots {
+  /** Bytes of records behind the newest snapshot. */
+  bytesBehind: number;
+  newest: { readonly sequence: number; readonly bytes: number; readonly ms: number | null };
+  longestStopMs = 0;
+  failure: string | null = null;
+  readonly #config: SnapshotsConfig;
+  #running: Promise<void> | null = null;
+  #isStopped = false;
+  /** Those who read old files at this moment. */
+  #holds = 0;
+  /** After a failure nothing is tried again before the journal has grown by as much as that. */
+  #retryFrom = 0;
+
+  constructor(config: SnapshotsConfig) {
+    this.#config = config;
+    this.bytesBehind = config.bytesBehind;
+    this.newest = { ...config.newest, ms: null };
+    config.journal.onCommit = (bytes) => {
+      this.bytesBehind += bytes;
+      if (this.bytesBehind > Math.max(this.#limit, this.#retryFrom)) this.#start();
+    };
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
+  /** Takes one now, behind one that is being taken. */
+  async take(operation: string): Promise<void> {
+    await this.#running;
+    this.failure = null;
+    await this.#start();
+    const { failure } = this, { path } = this.#config.folder;
+    if (failure === null) return;
+    const detail = `snapshot was not written (${failure}); the journal has all edits`;
+    throw new DurabilityError(operation, "unknown", detail, { folder: path });
+  }
+
+  /** Runs what reads old files, of which none is removed meanwhile. */
+  async hold<T>(read: () => Promise<T>): Promise<T> {
+    this.#holds++;
+    try {
+      return await read();
+    } finally {
+      this.#holds--;
+    }
+  }
+
+  /** Ends what is running, and takes no more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+  }
+
+  get #limit(): number {
+    return this.#config.journalBytes ?? Math.max(LEAST_JOURNAL, this.newest.bytes);
+  }
+
+  #start(): Promise<void> {
+    if (this.#running) return this.#running;
+    this.#running = this.#take().catch((error: unknown) => {
+      if (error instanceof SnapshotStopped) return;
+      this.failure = error instanceof Error ? error.message : String(error);
+      this.#retryFrom = this.bytesBehind + this.#limit;
+    }).finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #take(): Promise<void> {
+    const { folder, journal, core, database } = this.#config;
+    const start = performance.now();
+    if (this.#isStopped) return;
+    journal.commit();
+    const place = journal.committed, behind = this.bytesBehind;
+    if (journal.failure || place.sequence === this.newest.sequence) return;
+    const frozen = new FrozenEngine(core, () => core.newest);
+    const mask = this.#maskOf(frozen);
+    const clients = journal.clients.save(), kept = new Map(journal.besides);
+    journal.frozen = frozen;
+    const { layout, rule, tolerance, policy, threshold: { limits } } = core.rules;
+    const settings = { layout, rule, tolerance, policy, limits };
+    this.longestStopMs = performance.now() - start;
+    try {
+      const isStopped = () => this.#isStopped || journal.failure !== null;
+      const { keys, queries } = frozen;
+      const written = await writeSnapshot(
+        folder,
+        place.sequence,
+        { settings, mask, keys, queries },
+        isStopped,
+      );
+      journal.frozen = null;
+      this.#noteStop(written.longestSliceMs);
+      await nameSnapshot(folder, place.sequence);
+      if (isStopped()) throw new SnapshotStopped();
+      const previous = this.newest.sequence, stopped = performance.now();
+      try {
+        database.transact(() => {
+          database.addPointer(encodePointer({ ...place, checksum: written.checksum, clients, kept }));
+          if (this.#holds === 0) database.removePointersBefore(previous);
+        });
+      } catch (cause) {
+        journal.stop(cause);
+        return;
+      }
+      this.newest = { sequence: place.sequence, bytes: written.bytes, ms: performance.now() - start };
+      this.#noteStop(performance.now() - stopped);
+      this.bytesBehind -= behind;
+      this.failure = null;
+      this.#retryFrom = 0;
+      if (this.#holds === 0) await this.#removeBefore(previous);
+    } finally {
+      journal.frozen = null;
+    }
+  }
+
+  #noteStop(ms: number): void {
+    this.longestStopMs = Math.max(this.longestStopMs, ms);
+  }
+
+  #maskOf({ keys, queries }: FrozenEngine): SavedMask | null {
+    const { core: { rules: { mask } }, journal } = this.#config;
+    if (!mask) return null;
+    if (!mask.isFunction) return { kind: "matrix", matrices: mask.matrices };
+    const bias = journal.said?.copy(keys.live, queries.live);
+    if (!bias) throw new Error("the mask function has not answered for every pair");
+    return { kind: "function", bias };
+  }
+
+  /** Removes what only snapshots before `sequence` needed. */
+  async #removeBefore(sequence: number): Promise<void> {
+    const { folder, database, journal } = this.#config;
+    for (const older of folder.snapshots()) {
+      if (older < sequence) await folder.removeLarge(snapshotFile(older));
+    }
+    while (!this.#isStopped && !journal.failure && this.#holds === 0) {
+      const start = performance.now();
+      try {
+        let isMore = false;
+        database.transact(() => {
+          isMore = database.removeRecords(sequence, REMOVED_AT_ONCE, BYTES_REMOVED_AT_ONCE);
+        });
+        this.#noteStop(performance.now() - start);
+        if (!isMore) return;
+      } catch (cause) {
+        return journal.stop(cause);
+      }
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
+  }
+}

@@ -1,0 +1,149 @@
+// Backups, and the program: what it prints, its exit codes, and that it changes nothing but where it should.
+
+import { openDurable } from "../../src/durable/mod.ts";
+import { InputError } from "../../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertRejects,
+  assertStringIncludes,
+} from "../../testing/assert.ts";
+import { EditStream, SMALL } from "../../testing/durable/edit_stream.ts";
+import { assertSameMemory } from "../../testing/durable/same_rows.ts";
+
+const PROGRAM = new URL("../../src/durable/mod.ts", import.meta.url).pathname;
+const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
+
+async function runProgram(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const flags = [
+    "run",
+    "--quiet",
+    "--no-check",
+    "--no-lock",
+    "--config",
+    CONFIGURATION,
+    "--allow-read",
+    "--allow-write",
+  ];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...flags, PROGRAM, ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+/** A folder with a stream's first batches, made by `batches` edits and a snapshot in their middle. */
+async function makeFolder(folder: string, batches: number): Promise<EditStream> {
+  const stream = new EditStream({ ...SMALL, seed: 31, causal: true });
+  await using live = await openDurable(folder, { create: stream.options(), client: "writer" });
+  while (stream.made < batches) {
+    const edits = stream.next();
+    live.edit(edits, { clientSequence: stream.made });
+    if (stream.made % 5 === 0) await live.committed();
+    if (stream.made === batches >> 1) await live.snapshot();
+  }
+  return stream;
+}
+
+Deno.test("a backup is a folder like the one that was copied, while edits go on", async () => {
+  const base = await Deno.makeTempDir();
+  const stream = new EditStream({ ...SMALL, seed: 41, keys: 500, headDim: 16, valueDim: 16 });
+  const mirror = new EditStream({ ...SMALL, seed: 41, keys: 500, headDim: 16, valueDim: 16 });
+  const create = stream.options();
+  {
+    await using live = await openDurable(`${base}/memory`, { create, snapshot: { journalBytes: 20_000 } });
+    for (let copy = 0; copy < 4; copy++) {
+      for (let batch = 0; batch < 150; batch++) {
+        live.edit(stream.next());
+        if (batch % 10 === 0) await live.committed();
+      }
+      let isDone = false;
+      const backup = live.backup(`${base}/copy${copy}`).finally(() => isDone = true);
+      const begun = stream.made;
+      while (!isDone) {
+        await live.edit(stream.next());
+      }
+      const { sequence } = await backup;
+      assert(sequence >= begun, `${sequence} edits are in the copy, ${begun} were made before`);
+      await using copied = await openDurable(`${base}/copy${copy}`, { create });
+      mirror.advanceTo(sequence);
+      await assertSameMemory(copied, mirror.model);
+      assertEquals((await copied.verify({ deep: true })).problems, []);
+      await copied.edit([{ kind: "insert", key: new Float32Array(16), value: new Float32Array(16) }]);
+    }
+    await assertRejects(() => live.backup(`${base}/copy0`), InputError, "expected an empty folder, or none");
+    await assertRejects(() => live.backup(`${base}/memory`), InputError);
+    await assertSameMemory(live, stream.model);
+  }
+  await Deno.remove(base, { recursive: true });
+});
+
+Deno.test("the program looks, checks, copies and makes small", async () => {
+  const base = await Deno.makeTempDir(), folder = `${base}/memory`;
+  const stream = await makeFolder(folder, 200);
+  const inspected = await runProgram("inspect", folder);
+  assertEquals(inspected.code, 0);
+  assertStringIncludes(inspected.out, "edits        1 to 200");
+  assertStringIncludes(inspected.out, `${stream.model.keys.size} keys, ${stream.model.queries.size} queries`);
+  assertStringIncludes(inspected.out, "open         by nobody");
+  const json = JSON.parse((await runProgram("inspect", folder, "--json")).out);
+  assertEquals([json.sequence, json.records, json.clients, json.mask], [200, 100, 1, "none"]);
+
+  const verified = await runProgram("verify", folder);
+  assertEquals([verified.code, verified.out.split("\n").at(-1)], [0, "all is as it was written"]);
+  const copied = await runProgram("backup", folder, `${base}/copy`, "--json");
+  assertEquals(JSON.parse(copied.out).sequence, 200);
+  const compacted = JSON.parse((await runProgram("compact", folder, "--json")).out);
+  assertEquals(compacted.sequence, 200);
+  assertLess(compacted.bytesAfter, compacted.bytesBefore);
+  assertEquals([...Deno.readDirSync(folder)].filter(({ name }) => name.startsWith("snapshot")).length, 1);
+  for (const each of [folder, `${base}/copy`]) {
+    await using live = await openDurable(each, { create: stream.options(), client: "writer" });
+    assertEquals(live.lastClientSequence(), 200);
+    assertEquals(live.stats().durable.replayed, each === folder ? 0 : 100);
+    await assertSameMemory(live, stream.model);
+    assertEquals((await live.verify({ deep: true })).problems, []);
+    const locked = await runProgram("compact", each);
+    assertEquals(locked.code, 1);
+    assertStringIncludes(locked.err, "is open for writing");
+    assertStringIncludes((await runProgram("inspect", each)).out, "open         by an owner");
+    assertEquals((await runProgram("verify", each)).code, 0);
+  }
+  await Deno.remove(base, { recursive: true });
+});
+
+Deno.test("the program names what is wrong, and a command line that means nothing is refused", async () => {
+  const base = await Deno.makeTempDir(), folder = `${base}/memory`;
+  await makeFolder(folder, 40);
+  const file = `${folder}/snapshot-20.safetensors`, bytes = await Deno.readFile(file);
+  bytes[bytes.length - 3] ^= 16;
+  await Deno.writeFile(file, bytes);
+  const { code, out } = await runProgram("verify", folder, "--json");
+  assertEquals(code, 1);
+  const { problems } = JSON.parse(out);
+  assertEquals(
+    problems.map((problem: { file: string; sequence: number }) => [problem.file, problem.sequence]),
+    [
+      ["snapshot-20.safetensors", 20],
+    ],
+  );
+  assertStringIncludes((await runProgram("verify", folder)).out, "snapshot-20.safetensors, sequence 20: ");
+  assertEquals((await runProgram("compact", folder)).code, 1, "the one before it is still needed");
+  assertEquals((await runProgram("inspect", `${base}/nothing`)).code, 1);
+  for (
+    const args of [[], ["look", folder], ["inspect"], ["backup", folder], ["verify", folder, "x"], [
+      "verify",
+      folder,
+      "--fast",
+    ]]
+  ) {
+    const refused = await runProgram(...args);
+    assertEquals([args, refused.code], [args, 2]);
+    assertGreater((refused.err + refused.out).length, 10);
+  }
+  assertEquals((await runProgram("--help")).code, 0);
+  await Deno.remove(base, { recursive: true });
+});

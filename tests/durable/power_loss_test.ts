@@ -1,0 +1,135 @@
+// Limit: 20 minutes.
+//
+// The power fails at every point of a run: all that a writer did to its files is recorded by strace, and the disk is rebuilt as
+// of each moment, four ways. Each image is opened: every batch that was acknowledged by then is there, rows to the bit.
+// ATTUNE_LONG=1 opens 3,000 images and more; with sync "normal" it is measured what is lost, and that it is told.
+
+import { openDurable } from "../../src/durable/mod.ts";
+import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "../../testing/assert.ts";
+import { type DiskImage, LOSSES, SimulatedDisk } from "../../testing/durable/disk_images.ts";
+import { EditStream, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
+import { runWriter } from "../../testing/durable/run_writer.ts";
+import { assertSameMemory, assertSameRows } from "../../testing/durable/same_rows.ts";
+import { readStraceLog, straceCommand } from "../../testing/durable/strace_log.ts";
+import type { MemoryModel } from "../../testing/memory_model.ts";
+import { Random } from "../../testing/random.ts";
+import { findProgram, IS_LONG, requires } from "../../testing/requirements.ts";
+
+const IN_FLIGHT = 2;
+const STREAM: StreamSettings = { ...SMALL, seed: 51, keys: 6 };
+const STRACE = requires("strace", findProgram("strace"), "apt-get install strace");
+
+/** The model after each batch. */
+function modelsOf(batches: number): MemoryModel[] {
+  const stream = new EditStream(STREAM), models = [stream.model.snapshot()];
+  while (stream.made < batches) {
+    stream.next();
+    models.push(stream.model.snapshot());
+  }
+  return models;
+}
+
+async function putImage(folder: string, image: DiskImage): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch(() => {});
+  await Deno.mkdir(folder);
+  for (const [name, bytes] of image) await Deno.writeFile(`${folder}/${name}`, bytes);
+}
+
+/** Runs a writer and looks at images of its disk. */
+async function failEverywhere(
+  sync: "full" | "normal",
+  batches: number,
+  everyEvent: number,
+  look: (folder: string, acknowledged: number, isMade: boolean) => Promise<void>,
+): Promise<number> {
+  const base = await Deno.makeTempDir();
+  const log = `${base}/trace.txt`, folder = `${base}/memory`;
+  const settings = { stream: STREAM, inFlight: IN_FLIGHT, journalBytes: 2500, sync, until: batches };
+  const { lines } = await runWriter(folder, settings, {}, straceCommand(log));
+  assertEquals(lines.at(-1), "done");
+  const events = readStraceLog(await Deno.readTextFile(log), folder);
+  const writes = events.filter(({ kind }) => kind === "write").length;
+  assertGreaterOrEqual(writes, batches / IN_FLIGHT, "the log has what the writer did");
+  const disk = new SimulatedDisk(), random = new Random(7);
+  let images = 0, acknowledged = 0, isMade = false;
+  for (const [at, event] of events.entries()) {
+    disk.do(event);
+    if (event.kind === "said") {
+      if (event.line.startsWith("ack ")) acknowledged = Math.max(acknowledged, Number(event.line.slice(4)));
+      isMade ||= event.line.startsWith("open ");
+    }
+    if (at % everyEvent !== 0) continue;
+    for (const loss of LOSSES) {
+      await putImage(`${base}/image`, disk.image(loss, random));
+      try {
+        await look(`${base}/image`, acknowledged, isMade);
+      } catch (error) {
+        throw new Error(`event ${at} (${event.kind}), lost: ${loss}, acknowledged: ${acknowledged}`, {
+          cause: error,
+        });
+      }
+      images++;
+    }
+  }
+  await Deno.remove(base, { recursive: true });
+  return images;
+}
+
+Deno.test({
+  name: "power failures: nothing acknowledged is lost, whatever of the rest is on disk",
+  ...STRACE,
+  async fn() {
+    const batches = IS_LONG ? 220 : 40, models = modelsOf(batches);
+    const create = new EditStream(STREAM).options();
+    let looks = 0, unacknowledged = 0;
+    const images = await failEverywhere(
+      "full",
+      batches,
+      IS_LONG ? 1 : 23,
+      async (folder, acknowledged, isMade) => {
+        const live = await openDurable(folder, { create, client: "writer" });
+        const counted = live.lastClientSequence();
+        assertGreaterOrEqual(counted, acknowledged);
+        assertLessOrEqual(counted, Math.min(batches, acknowledged + IN_FLIGHT));
+        assertEquals(live.stats().durable.lost, 0);
+        assert(isMade || counted === 0);
+        if (counted > acknowledged) unacknowledged++;
+        // Answers are the oracle's, and it goes on from there, now and then.
+        if (looks++ % 16 === 0) {
+          await assertSameMemory(live, models[counted]);
+          await live.edit([{ kind: "setValue", slot: live.keySlots()[0], value: [1, 2, 3] }]);
+          await live.dispose();
+          await using again = await openDurable(folder, { create });
+          assertEquals(again.getValue(again.keySlots()[0]), Float32Array.of(1, 2, 3));
+          assertEquals((await again.verify({ deep: true })).problems, []);
+        } else {
+          assertSameRows(live, models[counted]);
+          await live.dispose();
+        }
+      },
+    );
+    if (IS_LONG) assertGreaterOrEqual(images, 3000);
+    console.log(`  ${images} images; in ${unacknowledged} a batch was there that nobody had heard of`);
+  },
+});
+
+Deno.test({
+  name: 'power failures with sync "normal": what is lost is the end, and it is told',
+  ...STRACE,
+  async fn() {
+    const batches = IS_LONG ? 120 : 30, models = modelsOf(batches);
+    const create = new EditStream(STREAM).options();
+    let lossy = 0, most = 0;
+    const images = await failEverywhere("normal", batches, IS_LONG ? 2 : 29, async (folder, acknowledged) => {
+      await using live = await openDurable(folder, { create, client: "writer", sync: "normal" });
+      const counted = live.lastClientSequence();
+      assertSameRows(live, models[counted]);
+      if (counted >= acknowledged) return;
+      lossy++;
+      most = Math.max(most, acknowledged - counted);
+      // Where the witness is on disk, it knows.
+      assertLessOrEqual(live.stats().durable.lost, acknowledged + IN_FLIGHT - counted);
+    });
+    console.log(`  ${images} images; ${lossy} lost something, ${most} batches at most`);
+  },
+});
