@@ -105,12 +105,17 @@ export class DurableAttention {
       const call = this.#toCall(operation, options);
       return { call, checked: checkEdits(operation, edits, core.rules.layout) };
     });
+    const moved = checked.find(({ kind }) => kind === "moveKey" || kind === "moveQuery");
+    if (moved) {
+      throw new InputError(moved.operation, "the engine is durable", "rows that stay at their positions");
+    }
     const counted = call && this.#countedAnswer(operation, call);
     if (counted) {
       await journal.kept();
       return counted;
     }
-    const slots = journal.asCall(call, () => core.editAll(checked));
+    // The rows of a durable engine have no ids, so they are called by their slots.
+    const slots = journal.asCall(call, () => core.editAll(checked) as number[]);
     const { sequence } = journal;
     await journal.kept();
     return { slots, sequence };
@@ -287,9 +292,9 @@ export class DurableAttention {
     const operation = "DurableAttention.verify";
     const { core, journal, snapshots, folder } = this.#parts;
     core.checkCall(operation);
-    const { onProgress } = takeOptions(operation, options, ["onProgress"]);
+    const given = takeOptions(operation, options, ["deep", "onProgress"]);
     await journal.kept();
-    const verify = () => verifyFolder(operation, folder, onProgress ? { onProgress } : {});
+    const verify = () => verifyFolder(operation, folder, given);
     return await (snapshots ? snapshots.hold(verify) : verify());
   }
 
@@ -395,20 +400,24 @@ export class DurableAttention {
   }
 
   async #dispose(): Promise<void> {
-    const { core, journal, snapshots, close } = this.#parts;
+    const { core, journal, snapshots, folder, close } = this.#parts;
     const failedBefore = journal.failure;
     journal.commit();
     const disposed = core.dispose();
     await snapshots?.stop();
     await disposed;
     journal.commit();
-    close();
+    try {
+      close();
+    } catch (error) {
+      throw toDurabilityError("DurableAttention.dispose", folder.path, error);
+    }
     if (journal.failure && !failedBefore) throw journal.failure;
   }
 
   #edit(edit: Edit): number {
     const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
-    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
+    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout))) as number;
   }
 
   #toCall(operation: string, options: DurableEditOptions): ClientCall | null {

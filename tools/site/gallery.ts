@@ -1,7 +1,8 @@
-// The applications: for each section of docs/applications.md a sentence, figures of its notebook and its numbers.
+// The applications: for each section of docs/applications.md a sentence, figures of its notebook and its
+// numbers.
 //
-// Invariant: nothing is drawn or written here that the committed notebooks and that page do not hold; a figure that a
-// notebook no longer has is an error.
+// Invariant: nothing is drawn or written here that the committed notebooks and that page do not hold; a
+// figure that a notebook no longer has is an error.
 
 import { escapeHtml } from "../../src/display/escape.ts";
 import type { Theme } from "../../src/jupyter/figures/palette.ts";
@@ -11,7 +12,7 @@ import { figurePicture, figuresOf, type NotebookFigure } from "./notebook_figure
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** What is said of a notebook here, and which of its figures are shown. */
+/** The texts about a notebook, and its figures that are shown. */
 interface Exhibit {
   readonly sentence: string;
   readonly data: string;
