@@ -331,9 +331,10 @@ export const PEER_CHECKS: readonly PeerCheck[] = [
   },
   {
     name: "a debugger",
-    run: async ({ client }) => {
+    run: ({ client }) => {
       const { supported_features: features = [], debugger: has } = client.info;
       assert(has === true || (features as string[]).includes("debugger"));
+      return Promise.resolve();
     },
   },
 ];

@@ -11,13 +11,8 @@ import { pageColorRules } from "../../src/jupyter/figures/palette.ts";
 import { gallery, moreNotebooks } from "./gallery.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-<<<<<<< HEAD
 /** Modules that only notebooks, files and consoles need. */
-const UNUSED = ["./engine_snapshot.ts", "./display/engine_bundle.ts", "./matrix_bundle.ts"];
-=======
-/** What only notebooks, files and consoles need. */
 const UNUSED = ["./engine_snapshot.ts", "./engine_bundle.ts", "./matrix_bundle.ts"];
->>>>>>> libs
 
 /** How the folder is to be. */
 export interface SiteOptions {

@@ -4,7 +4,7 @@
 
 import { describe, InputError } from "../../base/errors.ts";
 import { notebookKernel } from "../kernel.ts";
-import { type Control } from "./controls.ts";
+import type { Control } from "./controls.ts";
 import type { ControlValue } from "./panel.ts";
 
 /** A place whose content changes: each `set` takes the place of the one before, in all pages. */
