@@ -1,6 +1,6 @@
 // Where keeping current starts to lose: the number of edits before a read at which a peer's recomputing is cheaper.
 
-import { crossing } from "../studies/scaling/crossing.ts";
+import { crossing } from "../studies/scaling/power_law.ts";
 import { answerAfter, editCounts, hasFixedQueries } from "./plan.ts";
 import { type BreakEven, type Measurement, medianOf, type SubjectReport } from "./results.ts";
 import { describeShape, type Shape } from "./workload.ts";

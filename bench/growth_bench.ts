@@ -3,7 +3,7 @@
 
 import { type BackendName, DynamicAttention } from "../mod.ts";
 import { Random } from "../testing/random.ts";
-import { quantile } from "./statistics.ts";
+import { median } from "simple-statistics";
 
 const DIM = 4, KEYS = 64, WARM_UP = 300, STEPS = 2000;
 
@@ -52,7 +52,7 @@ async function measure(backend: BackendName, queryCount: number): Promise<void> 
       if (step >= WARM_UP) times.push(1000 * (performance.now() - start));
     }
     const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
-    const cells = [quantile(times, 0.5), mean, Math.max(...times)].map((time) => time.toFixed(1).padStart(9));
+    const cells = [median(times), mean, Math.max(...times)].map((time) => time.toFixed(1).padStart(9));
     console.log(
       `${backend.padEnd(6)} m = ${String(queryCount).padEnd(8)} ${name.padEnd(38)}${cells.join("")}`,
     );

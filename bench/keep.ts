@@ -1,5 +1,5 @@
-// `deno task bench:keep`: writes what the notebook about scaling shows of a run, notebooks/data/bench.json, from
-// bench/results.json or another file of `deno task bench`.
+// `deno task bench:keep`: writes what the notebook about scaling shows of a run, notebooks/data/bench.json, and the tables
+// of docs/benchmarks.md, from bench/results.json or another file of `deno task bench`.
 
 import {
   type BenchRecord,
@@ -10,9 +10,12 @@ import {
   RECORD_FILE,
   type Time,
 } from "../studies/scaling/bench_record.ts";
+import { withKeptTables } from "./display/kept_tables.ts";
 import type { BenchResults, Measurement } from "./results.ts";
 import type { Timing } from "./statistics.ts";
 import { describeShape, FEW_ROWS, HEAD_DIM } from "./workload.ts";
+
+const PAGE = new URL("../docs/benchmarks.md", import.meta.url);
 
 type Measured = Extract<Measurement, { status: "measured" }>;
 
@@ -93,9 +96,10 @@ async function main(
   if (text.length > LARGEST_RECORD) {
     throw new Error(`bench:keep: the record has ${text.length} bytes, expected at most ${LARGEST_RECORD}`);
   }
-  parseBenchRecord(text);
+  const record = parseBenchRecord(text);
   await Deno.writeTextFile(RECORD_FILE, text);
-  console.log(`${text.length} bytes of a run of ${parseBenchRecord(text).date}`);
+  await Deno.writeTextFile(PAGE, withKeptTables(await Deno.readTextFile(PAGE), record));
+  console.log(`${text.length} bytes of a run of ${record.date}; \`deno fmt docs\` aligns the tables`);
 }
 
 if (import.meta.main) await main(Deno.args);

@@ -1,13 +1,14 @@
 // `deno task bench:kernel`: what the proxy adds to a message. Our kernel and the stock one, in turn, in one run: an empty cell from
 // its request to its reply, an output from the kernel to the front end and all to the idle, and a comm message there and back.
 
+import { quantile } from "simple-statistics";
 import { KernelProcess } from "../src/kernel/kernel_process.ts";
 import type { Message } from "../src/kernel/protocol/message.ts";
 import { startProxy } from "../testing/kernel/start_proxy.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 500), WARM_UP = 50;
 
-/** The time of each of many calls, in milliseconds, sorted. */
+/** The time of each of many calls, in milliseconds. */
 async function timesOf(work: () => Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
   for (let round = -WARM_UP; round < ROUNDS; round++) {
@@ -15,7 +16,7 @@ async function timesOf(work: () => Promise<unknown>): Promise<number[]> {
     await work();
     if (round >= 0) times.push(performance.now() - startedAt);
   }
-  return times.sort((a, b) => a - b);
+  return times;
 }
 
 const REQUEST = {
@@ -70,13 +71,11 @@ async function measure(
 
 const stock = await measure((onMessage) => KernelProcess.start({ onMessage }), false);
 const ours = await measure((onMessage) => startProxy({ onMessage }), true);
-const at = (times: readonly number[], part: number) =>
-  times[Math.min(times.length - 1, Math.floor(part * times.length))];
 const row = (mine: readonly number[] | null, theirs: readonly number[] | null) => {
   const show = (times: readonly number[] | null, part: number) =>
-    times ? Number(at(times, part).toFixed(2)) : "";
+    times ? Number(quantile([...times], part).toFixed(2)) : "";
   const added = (part: number) =>
-    mine && theirs ? Number((at(mine, part) - at(theirs, part)).toFixed(2)) : "";
+    mine && theirs ? Number((quantile([...mine], part) - quantile([...theirs], part)).toFixed(2)) : "";
   return {
     "ours, median": show(mine, 0.5),
     "ours, p99": show(mine, 0.99),

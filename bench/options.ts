@@ -1,5 +1,7 @@
 // The command line of `deno task bench`.
 
+import { parseArgs } from "node:util";
+
 /** What is asked for. */
 export interface BenchOptions {
   /** Small sizes, short looks: whether everything runs, not what it costs. */
@@ -30,23 +32,27 @@ const SHAPE = /^\d+x\d+$/;
 
 /** @throws {RangeError} When an argument is not known. */
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const options = {
-    quick: false,
-    scale: false,
-    figures: false,
-    subjects: [] as readonly string[],
-    shapes: [] as readonly string[],
-    output: new URL("results.json", import.meta.url) as string | URL,
-  };
-  for (const argument of args) {
-    const [name, list] = argument.split("=", 2);
-    if (argument === "--quick" || argument === "--scale" || argument === "--figures") {
-      options[argument.slice(2) as "quick" | "scale" | "figures"] = true;
-    } else if (name === "--subjects" && list) options.subjects = list.split(",");
-    else if (name === "--shapes" && list && list.split(",").every((shape) => SHAPE.test(shape))) {
-      options.shapes = list.split(",");
-    } else if (!argument.startsWith("-")) options.output = argument;
-    else throw new RangeError(`bench: argument is ${JSON.stringify(argument)}, expected\n${USAGE}`);
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: {
+        quick: { type: "boolean", default: false },
+        scale: { type: "boolean", default: false },
+        figures: { type: "boolean", default: false },
+        subjects: { type: "string" },
+        shapes: { type: "string" },
+      },
+      allowPositionals: true,
+    });
+    const { quick, scale, figures } = values;
+    const list = (text: string | undefined) => text === undefined ? [] : text.split(",");
+    const subjects = list(values.subjects), shapes = list(values.shapes);
+    const strange = shapes.find((shape) => !SHAPE.test(shape)) ?? subjects.find((name) => name === "") ??
+      positionals.at(1);
+    if (strange !== undefined) throw new RangeError(`${JSON.stringify(strange)} is not known`);
+    const output = positionals[0] ?? new URL("results.json", import.meta.url);
+    return { quick, scale, figures, subjects, shapes, output };
+  } catch (error) {
+    throw new RangeError(`bench: ${error instanceof Error ? error.message : error}, expected\n${USAGE}`);
   }
-  return options;
 }

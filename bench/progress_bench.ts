@@ -27,7 +27,7 @@ const VIEWS: Readonly<Record<string, () => ProgressView>> = {
   terminal: () => new TerminalView({ write: () => {}, isTerminal: true, columns: 100 }),
 };
 /** Draws nothing: the loop alone. */
-const SILENT: ProgressView = { intervalMs: 100, draw: () => {}, end: () => {} };
+const SILENT: ProgressView = { intervalMs: 100, draw: () => {}, end: () => {}, remove: () => {} };
 
 type Loop = (items: Iterable<number>, steps: number) => number | Promise<number>;
 

@@ -1,5 +1,7 @@
 // Of many times one number and its spread, and whether a series of them still gets better.
 
+import { quantile } from "simple-statistics";
+
 /** Milliseconds of repeated runs. */
 export interface Timing {
   readonly median: number;
@@ -10,23 +12,10 @@ export interface Timing {
   readonly warm: boolean;
 }
 
-/** The number below which a share of the samples lies, interpolated between the two nearest. */
-export function quantile(samples: readonly number[], share: number): number {
-  if (samples.length === 0) throw new RangeError("quantile: there are no samples, expected at least one");
-  const sorted = samples.toSorted((a, b) => a - b);
-  const at = share * (sorted.length - 1);
-  const below = Math.floor(at), above = Math.ceil(at);
-  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
-}
-
-/** Median and quartiles. */
+/** Median and quartiles, interpolated between the two nearest samples. */
 export function summarize(samples: readonly number[], warm: boolean): Timing {
-  return {
-    median: quantile(samples, 0.5),
-    spread: [quantile(samples, 0.25), quantile(samples, 0.75)],
-    runs: samples.length,
-    warm,
-  };
+  const [low, median, high] = quantile([...samples], [0.25, 0.5, 0.75]);
+  return { median, spread: [low, high], runs: samples.length, warm };
 }
 
 const SETTLED_BATCHES = 3, SETTLED_GAIN = 0.03;

@@ -1,6 +1,7 @@
 // Timing: warm-up until the code has tiered up, then the median and the spread of many runs.
 
-import { hasSettled, quantile, summarize, type Timing } from "./statistics.ts";
+import { median } from "simple-statistics";
+import { hasSettled, summarize, type Timing } from "./statistics.ts";
 
 export { short, type Timing } from "./statistics.ts";
 
@@ -43,7 +44,7 @@ export async function time(
   const medians: number[] = [];
   const warmUpEnd = now() + warmUpMs;
   while (!hasSettled(medians) && now() < warmUpEnd) {
-    medians.push(quantile(await runFor(warmUpMs / WARM_UP_BATCHES, 1), 0.5));
+    medians.push(median(await runFor(warmUpMs / WARM_UP_BATCHES, 1)));
   }
   return summarize(await runFor(budgetMs, leastRuns), hasSettled(medians));
 }

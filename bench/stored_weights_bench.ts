@@ -49,11 +49,15 @@ const addOrTakeOut: Terms = (
   isBack,
 ) => [{ key: keyAt(slot), value: valueAt(slot), isTakenOut: isBack }];
 
-function patch(terms: Terms, pairs: number, twins: number): Promise<string> {
+function patch(terms: Terms, pairs: number, sharedValuePairs: number): Promise<string> {
   build();
   let isBack = false;
   return report(() => {
-    rows.setTerms(Array.from({ length: CHANGES }, (_, slot) => terms(slot, isBack)).flat(), pairs, twins);
+    rows.setTerms(
+      Array.from({ length: CHANGES }, (_, slot) => terms(slot, isBack)).flat(),
+      pairs,
+      sharedValuePairs,
+    );
     isBack = !isBack;
     runner.runHere(rows.toPatch());
   });

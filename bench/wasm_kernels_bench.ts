@@ -9,7 +9,7 @@ import {
   supportedBuild,
 } from "../src/backends/wasm/load_kernels.ts";
 import { Arena, columnsOf, RowBlocks, type Term, writeValue } from "../src/backends/wasm/row_blocks.ts";
-import { Crew } from "../src/backends/wasm/threads/crew.ts";
+import { WorkerPool } from "../src/backends/wasm/threads/worker_pool.ts";
 import { PieceRunner } from "../src/backends/wasm/threads/piece_runner.ts";
 import { threadStarter } from "../src/backends/wasm/threads/thread.ts";
 import { Random } from "../testing/random.ts";
@@ -56,10 +56,10 @@ interface Figure {
   readonly timing: Timing;
 }
 
-const crew = new Crew(threadStarter(), { sharing: 0, starting: 0 });
+const pool = new WorkerPool(threadStarter(), { sharing: 0, starting: 0 });
 const threads = navigator.hardwareConcurrency;
 const alone = new PieceRunner(kernels, arena),
-  together = new PieceRunner(kernels, arena, { crew, module, threads });
+  together = new PieceRunner(kernels, arena, { pool, module, threads });
 const counts = [["", alone], ...(threads > 1 ? [[`, ${threads} threads`, together] as const] : [])] as const;
 
 const figures: Figure[] = [];

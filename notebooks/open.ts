@@ -32,14 +32,17 @@ if (application === null) {
   console.error(HOW);
   Deno.exit(1);
 }
-const install = new Deno.Command(Deno.execPath(), {
-  args: ["jupyter", "--install", "--force"],
-  stdout: "null",
-  stderr: "piped",
-});
-const { success, stderr } = await install.output();
-if (!success) {
-  console.error(new TextDecoder().decode(stderr));
-  Deno.exit(1);
+// A kernel that the user has, with arguments of its own perhaps, stays as it is.
+if (!await succeeds("sh", ["-c", "jupyter kernelspec list --json | grep -q '\"deno\":'"])) {
+  const install = new Deno.Command(Deno.execPath(), {
+    args: ["jupyter", "--install"],
+    stdout: "null",
+    stderr: "piped",
+  });
+  const { success, stderr } = await install.output();
+  if (!success) {
+    console.error(new TextDecoder().decode(stderr));
+    Deno.exit(1);
+  }
 }
 Deno.exit(await run("jupyter", [application, ...Deno.args]));

@@ -3,7 +3,8 @@
  * No dot is outside of its whisker.
  */
 
-import { element, prepareCanvas } from "../src/jupyter/live/page/dom.ts";
+import { line, prepareCanvas, ringAndDot } from "../src/jupyter/live/page/canvas.ts";
+import { element } from "../src/jupyter/live/page/dom.ts";
 import { degrees, type Scene, waterStyle } from "./scene.ts";
 import { ASKER_NAMES, COLDEST, WARMEST } from "./sea.ts";
 
@@ -16,7 +17,7 @@ export class AnswerChart {
   readonly canvas: HTMLCanvasElement = element("canvas", { role: "img" });
 
   /** Draws, as wide as there is room. */
-  draw({ look, queries, query, palette }: Scene, room: number): void {
+  draw({ look, queries, query, theme }: Scene, room: number): void {
     const bottom = queries.length * ROW;
     const context = prepareCanvas(this.canvas, room, bottom + BOTTOM);
     const x = (temperature: number) => {
@@ -26,10 +27,11 @@ export class AnswerChart {
     context.font = FONT;
     context.textBaseline = "middle";
     for (const tick of TICKS) {
-      context.strokeStyle = palette.grid;
+      context.strokeStyle = theme.line;
       context.lineWidth = 1;
-      line(context, Math.round(x(tick)) + 0.5, 2, Math.round(x(tick)) + 0.5, bottom);
-      context.fillStyle = palette.faint;
+      const place = Math.round(x(tick)) + 0.5;
+      line(context, [place, 2], [place, bottom]);
+      context.fillStyle = theme.faint;
       context.textAlign = tick === WARMEST ? "right" : "center";
       context.fillText(`${tick} °C`, x(tick) + (tick === WARMEST ? RIGHT : 0), bottom + BOTTOM - 8);
     }
@@ -41,23 +43,22 @@ export class AnswerChart {
       const y = (at + 0.5) * ROW;
       const { exact, stale, bounds } = look;
       context.font = at === query ? `700 ${FONT}` : FONT;
-      context.fillStyle = at === query ? palette.exact : palette.ink;
+      context.fillStyle = at === query ? theme.exact : theme.ink;
       context.textAlign = "left";
       context.fillText(ASKER_NAMES[at], 4, y);
-      context.strokeStyle = palette.stale;
+      context.strokeStyle = theme.stale;
       context.lineWidth = at === query ? 2 : 1.5;
       const ends = [stale[at] - bounds[at], stale[at] + bounds[at]];
       if (Number.isFinite(bounds[at])) {
-        line(context, x(ends[0]), y, x(ends[1]), y);
-        for (const end of ends) line(context, x(end), y - 6, x(end), y + 6);
+        line(context, [x(ends[0]), y], [x(ends[1]), y]);
+        for (const end of ends) line(context, [x(end), y - 6], [x(end), y + 6]);
       }
-      context.beginPath();
-      context.arc(x(stale[at]), y, 6.5, 0, 2 * Math.PI);
-      context.stroke();
-      context.fillStyle = palette.exact;
-      context.beginPath();
-      context.arc(x(exact[at]), y, 4, 0, 2 * Math.PI);
-      context.fill();
+      ringAndDot(context, {
+        exact: [x(exact[at]), y],
+        stale: [x(stale[at]), y],
+        radius: [6.5, 4],
+        colors: theme,
+      });
     }
     const said = ASKER_NAMES.map((name, at) =>
       `${name}: exact ${degrees(look.exact[at], 2)}, stale ${degrees(look.stale[at], 2)}, ` +
@@ -65,11 +66,4 @@ export class AnswerChart {
     );
     this.canvas.setAttribute("aria-label", `Answers. ${said.join("; ")}`);
   }
-}
-
-function line(context: CanvasRenderingContext2D, x: number, y: number, toX: number, toY: number): void {
-  context.beginPath();
-  context.moveTo(x, y);
-  context.lineTo(toX, toY);
-  context.stroke();
 }

@@ -1,22 +1,23 @@
 /**
- * The playground: the sea, the pictures and numbers beside it, the controls, and the one loop that keeps them current.
+ * The playground: the sea, the pictures and numbers beside it, and the controls.
  *
- * Invariant: one look runs at a time, and at most one a frame; what the visitor does waits in the lab until the next look,
- * so that stale and exact answers are always of the same edits.
+ * Invariant: there is at most one look a frame; what the visitor does waits in the lab until the next look, so that stale and
+ * exact answers are always of the same edits.
  */
 
+import { type Change, ChangeLoop } from "../src/jupyter/live/page/change_loop.ts";
 import { readable } from "../src/jupyter/live/page/dom.ts";
 import { Heatmap } from "../src/jupyter/live/page/heatmap.ts";
 import { DARK, isDark, LIGHT, onThemeChange } from "../src/jupyter/live/page/theme.ts";
 import { AddressBar } from "./address_bar.ts";
-import { complain } from "./alert.ts";
 import { AnswerChart } from "./answer_chart.ts";
-import { ControlPanel, type ControlState, placeOf } from "./control_panel.ts";
+import { ControlPanel, type ControlState } from "./control_panel.ts";
 import { FieldClock, fieldGrid } from "./field.ts";
 import { MOST_BUTTONS } from "./handles.ts";
 import { HistoryChart } from "./history_chart.ts";
 import { Lab, type LabOptions, type Look } from "./lab.ts";
 import { numbersTable } from "./numbers_table.ts";
+import { complain, dataOf, placeOf } from "./page.ts";
 import { Plane } from "./plane.ts";
 import { type Scene, type ShownBuoy } from "./scene.ts";
 import { ASKER_NAMES, insideSea, type Place, possibleTemperature } from "./sea.ts";
@@ -44,10 +45,11 @@ export class App {
   readonly #stream = new Stream();
   readonly #field = new FieldClock();
   readonly #address = new AddressBar();
-  /** Changes that wait, by what they change. */
-  readonly #asked = new Map<string, () => Promise<void>>();
-  #wantsLook = false;
-  #task: Promise<void> | null = null;
+  readonly #loop = new ChangeLoop({
+    look: () => this.#lookOnce(),
+    fail: (error) => complain([error]),
+    pause: () => nextStep(this.#stream.isRunning),
+  });
   #mapSlots: readonly number[] = [];
   #seenEdits = 0;
   #saying = 0;
@@ -126,7 +128,7 @@ export class App {
       lab = await Lab.create(labOptions(made, state.changes, state.queries));
     }
     const app = new App(lab, made);
-    await app.#ask();
+    await app.#loop.ask();
     return app;
   }
 
@@ -157,7 +159,6 @@ export class App {
     this.#act(`insert ${performance.now()}`, () => {
       const temperature = possibleTemperature(this.#look?.exact[this.#query] ?? FIRST_TEMPERATURE);
       this.#slot = this.#lab.insert({ ...insideSea(place), temperature });
-      return Promise.resolve();
     });
   }
 
@@ -226,56 +227,34 @@ export class App {
     }
   }
 
-  /** Does a change, and looks; what fails is shown. One that has not begun is overtaken by a later one of the same thing. */
-  #act(what?: string, change?: () => Promise<void>): void {
+  /** Does a change, and looks; what fails is shown. */
+  #act(what?: string, change?: Change): void {
     complain([]);
-    if (what && change) {
-      this.#asked.delete(what);
-      this.#asked.set(what, change);
-    }
-    this.#lookAgain();
+    this.#ask(what, change);
   }
 
-  #lookAgain(): void {
-    this.#ask().catch((error) => {
+  #ask(what?: string, change?: Change): void {
+    this.#loop.ask(what, change).catch((error) => {
       if (this.#stream.isRunning) this.#toggleStream();
       complain([error]);
     });
   }
 
-  #ask(): Promise<void> {
-    this.#wantsLook = true;
-    this.#task ??= this.#run().finally(() => this.#task = null);
-    return this.#task;
-  }
-
-  async #run(): Promise<void> {
-    while (this.#wantsLook) {
-      this.#wantsLook = false;
-      for (const [what, change] of this.#asked) {
-        this.#asked.delete(what);
-        try {
-          await change();
-        } catch (error) {
-          complain([error]);
-        }
-      }
-      if (this.#stream.isRunning) {
-        this.#stream.step(this.#lab);
-        this.#wantsLook = true;
-      }
-      this.#look = await this.#lab.look(this.#controls.state().head);
-      const { bounds, distances, costs } = this.#look;
-      if (costs.edits !== this.#seenEdits) this.#field.isOld = true;
-      if (costs.edits !== this.#seenEdits || costs.edits === 0) {
-        this.#history.add({ bound: bounds[this.#query], distance: distances[this.#query] });
-      }
-      this.#seenEdits = costs.edits;
-      this.#draw();
-      this.#writeAddress();
-      await this.#drawField();
-      if (this.#wantsLook) await nextStep(this.#stream.isRunning);
+  async #lookOnce(): Promise<void> {
+    if (this.#stream.isRunning) {
+      this.#stream.step(this.#lab);
+      void this.#loop.ask();
     }
+    this.#look = await this.#lab.look(this.#controls.state().head);
+    const { bounds, distances, costs } = this.#look;
+    if (costs.edits !== this.#seenEdits) this.#field.isOld = true;
+    if (costs.edits !== this.#seenEdits || costs.edits === 0) {
+      this.#history.add({ bound: bounds[this.#query], distance: distances[this.#query] });
+    }
+    this.#seenEdits = costs.edits;
+    this.#draw();
+    this.#writeAddress();
+    await this.#drawField();
   }
 
   /** What attention answers everywhere, as often as that leaves time for the rest. */
@@ -283,7 +262,7 @@ export class App {
     if (!this.#field.isOld) return;
     const wait = this.#field.wait();
     if (wait > 0) {
-      if (!this.#wantsLook) setTimeout(() => this.#lookAgain(), wait);
+      if (!this.#loop.wantsLook) setTimeout(() => this.#ask(), wait);
       return;
     }
     const { places, columns, rows } = fieldGrid(this.#lab.keyCount);
@@ -296,10 +275,10 @@ export class App {
   #draw(): void {
     if (!this.#look) return;
     const scene = this.#scene(this.#look);
-    const { look, query, palette } = scene;
+    const { look, query, theme } = scene;
     this.#plane.draw(scene);
     this.#answers.draw(scene, placeOf("answers").clientWidth);
-    this.#history.draw(palette, placeOf("history").clientWidth);
+    this.#history.draw(theme, placeOf("history").clientWidth);
     placeOf("numbers").replaceChildren(numbersTable(scene));
     this.#drawMap(scene);
     drawTiles(scene);
@@ -340,11 +319,11 @@ export class App {
       queries: lab.queries,
       query: this.#query,
       slot: this.#slot,
-      palette: isDark(document.body) ? DARK : LIGHT,
+      theme: isDark(document.body) ? DARK : LIGHT,
     };
   }
 
-  #drawMap({ buoys, look, query, slot, palette }: Scene): void {
+  #drawMap({ buoys, look, query, slot, theme }: Scene): void {
     this.#mapSlots = buoys.filter((buoy, at) => at < MOST_BUTTONS || buoy.slot === slot).map((buoy) =>
       buoy.slot
     );
@@ -357,7 +336,7 @@ export class App {
         row: query,
         key: this.#mapSlots.indexOf(slot),
       },
-      palette,
+      theme,
       placeOf("map").clientWidth,
     );
     this.#point(null);
@@ -396,14 +375,6 @@ function labOptions(
   queries: readonly Place[],
 ): LabOptions {
   return { count: 2 ** power, changes, queries, scale: 2 ** scalePower, softcap, threshold, budget, backend };
-}
-
-function dataOf(name: string, value: number): HTMLElement {
-  const made = document.createElement("data");
-  made.dataset.name = name;
-  made.value = String(value);
-  made.textContent = value.toPrecision(3);
-  return made;
 }
 
 /** The next frame, or later where a stream runs before somebody who wants little motion. */

@@ -4,6 +4,7 @@
 
 import { readable } from "../src/jupyter/live/page/dom.ts";
 import { button, type Picker, picker, type Slider, slider } from "../src/jupyter/live/page/controls.ts";
+import { placeOf } from "./page.ts";
 import { HEAD_NAMES } from "./rows.ts";
 import { degrees } from "./scene.ts";
 import { COLDEST, WARMEST } from "./sea.ts";
@@ -47,53 +48,25 @@ const MOST_RATE_POWER = 10;
 
 /** All controls of the page, put into their places in it. */
 export class ControlPanel {
-  readonly #size: Slider;
-  readonly #head: Picker;
-  readonly #scale: Slider;
-  readonly #softcap: Slider;
+  readonly #sea: ReturnType<typeof seaControls>;
+  readonly #rule: ReturnType<typeof ruleControls>;
   readonly #threshold: Slider;
   readonly #budget: Slider;
   readonly #backend: Picker;
   readonly #temperature: Slider;
-  readonly #rate: Slider;
-  readonly #stream: HTMLElement;
 
   constructor(events: ControlEvents, start: ControlState, rate: number) {
-    const word = (count: number) => count === Infinity ? "any number" : readable(count);
-    this.#size = slider(
-      "keys",
-      [LEAST_POWER, MOST_POWER, 1],
-      start.power,
-      (power) => readable(2 ** power),
-      () => events.changeSize(),
-    );
-    this.#head = picker("head", HEAD_NAMES, start.head, () => events.changeHead());
-    this.#scale = slider(
-      "scale",
-      [-MOST_SCALE_POWER, MOST_SCALE_POWER, 0.25],
-      start.scalePower,
-      (power) => readable(Number((2 ** power).toPrecision(3))),
-      () => events.changeRule(),
-    );
-    this.#softcap = slider(
-      "softcap",
-      [0, MOST_SOFTCAP, 0.5],
-      start.softcap,
-      (cap) => cap === 0 ? "none" : readable(cap),
-      () => events.changeRule(),
-    );
+    this.#sea = seaControls(events, start, rate);
+    this.#rule = ruleControls(events, start);
+    // With a budget the threshold is a limit beside it, which an engine is made with.
+    const changeThreshold = () =>
+      this.state().budget === Infinity ? events.changeThreshold() : events.changeRule();
     this.#threshold = slider(
       "edits that may wait",
       [0, THRESHOLDS.length - 1, 1],
       THRESHOLDS.indexOf(start.threshold),
-      (at) =>
-        THRESHOLDS[at] === 1
-          ? "none"
-          : THRESHOLDS[at] === Infinity
-          ? "any number"
-          : `up to ${word(THRESHOLDS[at] - 1)}`,
-      // With a budget the threshold is a limit beside it, which an engine is made with.
-      () => this.state().budget === Infinity ? events.changeThreshold() : events.changeRule(),
+      (at) => sayThreshold(THRESHOLDS[at]),
+      changeThreshold,
     );
     this.#budget = slider(
       "error budget",
@@ -102,12 +75,8 @@ export class ControlPanel {
       (at) => BUDGETS[at] === Infinity ? "none" : `${BUDGETS[at]} °C`,
       () => events.changeRule(),
     );
-    this.#backend = picker(
-      "computes on",
-      BACKENDS,
-      BACKENDS.indexOf(start.backend),
-      () => events.changeBackend(),
-    );
+    const backend = BACKENDS.indexOf(start.backend);
+    this.#backend = picker("computes on", BACKENDS, backend, () => events.changeBackend());
     this.#temperature = slider(
       "what it says",
       [COLDEST, WARMEST, 0.1],
@@ -115,26 +84,9 @@ export class ControlPanel {
       (temperature) => degrees(temperature),
       () => events.changeTemperature(this.#temperature.value()),
     );
-    this.#rate = slider(
-      "edits a step",
-      [0, MOST_RATE_POWER, 1],
-      Math.log2(rate),
-      (power) => readable(rateOf(power)),
-      () => events.changeRate(rateOf(this.#rate.value())),
-    );
-    this.#stream = button("Start the current", () => events.toggleStream());
-    this.#stream.id = "stream";
-    const insert = button("Add a key", () => events.insertBuoy());
-    const remove = button("Delete it", () => events.deleteBuoy());
-    fill("controls-sea", this.#stream, this.#rate.element, this.#size.element, insert);
-    fill("controls-key", this.#temperature.element, remove);
-    fill("controls-rule", this.#head.element, this.#scale.element, this.#softcap.element);
-    fill(
-      "controls-lazy",
-      this.#threshold.element,
-      this.#budget.element,
-      button("Catch up now", () => events.catchUp()),
-    );
+    const catchUp = button("Catch up now", () => events.catchUp());
+    fill("controls-key", this.#temperature.element, button("Delete it", () => events.deleteBuoy()));
+    fill("controls-lazy", this.#threshold.element, this.#budget.element, catchUp);
     fill("controls-engine", this.#backend.element);
     fill(
       "controls-view",
@@ -146,10 +98,10 @@ export class ControlPanel {
   /** What the controls say. */
   state(): ControlState {
     return {
-      power: this.#size.value(),
-      head: this.#head.value(),
-      scalePower: this.#scale.value(),
-      softcap: this.#softcap.value(),
+      power: this.#sea.size.value(),
+      head: this.#rule.head.value(),
+      scalePower: this.#rule.scale.value(),
+      softcap: this.#rule.softcap.value(),
       threshold: THRESHOLDS[this.#threshold.value()],
       budget: BUDGETS[this.#budget.value()],
       backend: BACKENDS[this.#backend.value()],
@@ -158,10 +110,10 @@ export class ControlPanel {
 
   /** Sets them; nobody is told. */
   set(state: ControlState): void {
-    this.#size.set(state.power);
-    this.#head.set(state.head);
-    this.#scale.set(state.scalePower);
-    this.#softcap.set(state.softcap);
+    this.#sea.size.set(state.power);
+    this.#rule.head.set(state.head);
+    this.#rule.scale.set(state.scalePower);
+    this.#rule.softcap.set(state.softcap);
     this.#threshold.set(THRESHOLDS.indexOf(state.threshold));
     this.#budget.set(BUDGETS.indexOf(state.budget));
     this.#backend.set(BACKENDS.indexOf(state.backend));
@@ -175,9 +127,58 @@ export class ControlPanel {
 
   /** Says whether the stream runs. */
   setStream(isRunning: boolean): void {
-    this.#stream.textContent = isRunning ? "Stop the current" : "Start the current";
-    this.#stream.setAttribute("aria-pressed", String(isRunning));
+    this.#sea.stream.textContent = isRunning ? "Stop the current" : "Start the current";
+    this.#sea.stream.setAttribute("aria-pressed", String(isRunning));
   }
+}
+
+/** The current, how many keys there are, and another one. */
+function seaControls(events: ControlEvents, start: ControlState, startRate: number) {
+  const stream = button("Start the current", () => events.toggleStream());
+  stream.id = "stream";
+  const rate = slider(
+    "edits a step",
+    [0, MOST_RATE_POWER, 1],
+    Math.log2(startRate),
+    (power) => readable(rateOf(power)),
+    () => events.changeRate(rateOf(rate.value())),
+  );
+  const size = slider(
+    "keys",
+    [LEAST_POWER, MOST_POWER, 1],
+    start.power,
+    (power) => readable(2 ** power),
+    () => events.changeSize(),
+  );
+  const insert = button("Add a key", () => events.insertBuoy());
+  fill("controls-sea", stream, rate.element, size.element, insert);
+  return { stream, size };
+}
+
+/** The head that is looked at, and the rule of scores. */
+function ruleControls(events: ControlEvents, start: ControlState) {
+  const head = picker("head", HEAD_NAMES, start.head, () => events.changeHead());
+  const scale = slider(
+    "scale",
+    [-MOST_SCALE_POWER, MOST_SCALE_POWER, 0.25],
+    start.scalePower,
+    (power) => readable(Number((2 ** power).toPrecision(3))),
+    () => events.changeRule(),
+  );
+  const softcap = slider(
+    "softcap",
+    [0, MOST_SOFTCAP, 0.5],
+    start.softcap,
+    (cap) => cap === 0 ? "none" : readable(cap),
+    () => events.changeRule(),
+  );
+  fill("controls-rule", head.element, scale.element, softcap.element);
+  return { head, scale, softcap };
+}
+
+function sayThreshold(threshold: number): string {
+  if (threshold === 1) return "none";
+  return threshold === Infinity ? "any number" : `up to ${readable(threshold - 1)}`;
 }
 
 /** 1, 2, 4, …, and 1,000 in the end. */
@@ -187,11 +188,4 @@ function rateOf(power: number): number {
 
 function fill(id: string, ...children: readonly Node[]): void {
   placeOf(id).append(...children);
-}
-
-/** An element that the page has. */
-export function placeOf(id: string): HTMLElement {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`playground: the page has no element ${id}, expected one`);
-  return found;
 }

@@ -6,7 +6,6 @@
  */
 
 import { element } from "../src/jupyter/live/page/dom.ts";
-import type { PlaneEvents } from "./plane_events.ts";
 import { degrees, type Scene } from "./scene.ts";
 import { ASKER_NAMES, type Place } from "./sea.ts";
 
@@ -22,6 +21,18 @@ const DIRECTIONS: Readonly<Record<string, readonly [x: number, y: number]>> = {
   ArrowUp: [0, 1],
   ArrowDown: [0, -1],
 };
+
+/** What a visitor does to the sea, with pointer, finger or keys. */
+export interface PlaneEvents {
+  chooseBuoy(slot: number): void;
+  chooseQuery(query: number): void;
+  moveBuoy(slot: number, place: Place): void;
+  moveQuery(query: number, place: Place): void;
+  /** By so many degrees. */
+  warmBuoy(slot: number, by: number): void;
+  deleteBuoy(slot: number): void;
+  insertBuoy(place: Place): void;
+}
 
 /** The buttons of a sea. */
 export class Handles {

@@ -3,8 +3,9 @@
  * as a line above it.
  */
 
-import { element, prepareCanvas, readable } from "../src/jupyter/live/page/dom.ts";
-import type { Palette } from "../src/jupyter/live/page/theme.ts";
+import { FONT, line, prepareCanvas, roundUp } from "../src/jupyter/live/page/canvas.ts";
+import { element, readable } from "../src/jupyter/live/page/dom.ts";
+import type { PageTheme } from "../src/jupyter/live/page/theme.ts";
 
 /** A look. */
 interface Moment {
@@ -15,7 +16,6 @@ interface Moment {
 const MOMENTS = 240, HEIGHT = 96, TOP = 8, BOTTOM = 6, LEFT = 48;
 /** The axis shows so much at least: below, there is only rounding to see. */
 const LEAST_TOP = 0.05;
-const FONT = '11px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 
 /** The chart of a page. */
 export class HistoryChart {
@@ -34,7 +34,7 @@ export class HistoryChart {
   }
 
   /** Draws, as wide as there is room. */
-  draw(palette: Palette, room: number): void {
+  draw(theme: PageTheme, room: number): void {
     const context = prepareCanvas(this.canvas, room, HEIGHT);
     const largest = Math.max(
       LEAST_TOP,
@@ -47,18 +47,16 @@ export class HistoryChart {
     context.textAlign = "right";
     context.textBaseline = "middle";
     for (const tick of [0, top / 2, top]) {
-      context.strokeStyle = palette.grid;
+      context.strokeStyle = theme.line;
       context.lineWidth = 1;
-      context.beginPath();
-      context.moveTo(LEFT, Math.round(y(tick)) + 0.5);
-      context.lineTo(room, Math.round(y(tick)) + 0.5);
-      context.stroke();
-      context.fillStyle = palette.faint;
+      const height = Math.round(y(tick)) + 0.5;
+      line(context, [LEFT, height], [room, height]);
+      context.fillStyle = theme.faint;
       context.fillText(`${Number(tick.toPrecision(2))}°`, LEFT - 5, y(tick));
     }
     const start = MOMENTS - this.#moments.length;
     if (this.#moments.length === 0) return;
-    context.fillStyle = palette.exact;
+    context.fillStyle = theme.exact;
     context.globalAlpha = 0.45;
     context.beginPath();
     context.moveTo(x(start), y(0));
@@ -66,7 +64,7 @@ export class HistoryChart {
     context.lineTo(x(MOMENTS - 1), y(0));
     context.fill();
     context.globalAlpha = 1;
-    context.strokeStyle = palette.stale;
+    context.strokeStyle = theme.stale;
     context.lineWidth = 1.75;
     context.lineJoin = "round";
     context.beginPath();
@@ -80,10 +78,4 @@ export class HistoryChart {
       }`,
     );
   }
-}
-
-/** 1, 2 or 5 times a power of ten. */
-function roundUp(number: number): number {
-  const power = 10 ** Math.floor(Math.log10(number));
-  return [1, 2, 5, 10].map((times) => times * power).find((size) => size >= number) ?? number;
 }

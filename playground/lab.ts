@@ -1,13 +1,12 @@
 /**
- * What the playground computes, without a page: two engines that get the same edits. One is only looked at, and answers
- * with a certificate; the other is read, and answers exactly. Edits wait in a list until the next look.
+ * What the playground computes, without a page: a sea of buoys as the keys and values of a pair of engines. Edits wait in a
+ * list until the next look.
  *
- * Invariant: at every look both engines have had the same edits. One look runs at a time. What is counted and timed is
- * edits and their answers alone, neither creating an engine nor what only the drawing asks for.
+ * Invariant: the sea is what the engines have been told, or will be told at the next look.
  */
 
 import type { BackendName, Edit } from "../mod.ts";
-import { DynamicAttention } from "../src/engine/dynamic_attention.ts";
+import { type Costs, EnginePair } from "../src/jupyter/live/page/engine_pair.ts";
 import { HEAD_DIM, HEADS, keyRow, queryRow, scratchWork, VALUE_DIM, valueRow } from "./rows.ts";
 import { type Buoy, firstBuoy, type Place } from "./sea.ts";
 
@@ -45,24 +44,6 @@ export interface Look {
   readonly costs: Costs;
 }
 
-/** Of the stale answers, of the exact ones, and of computing all from scratch at each edit. */
-export type Three = readonly [stale: number, exact: number, scratch: number];
-
-/** What edits and their answers have cost. */
-export interface Costs {
-  /** Edits of the last look that had any, and of all. */
-  readonly lastEdits: number;
-  readonly edits: number;
-  /** Products of the same. */
-  readonly last: Three;
-  readonly total: Three;
-  /** Milliseconds a look, its edits included, over the last looks that had edits; 0 before there was one. */
-  readonly ms: Three;
-}
-
-const NONE: Three = [0, 0, 0];
-const TIMED_LOOKS = 32, TIMED_REBUILDS = 3;
-
 /** The engines, and the sea as it is. */
 export class Lab {
   readonly queries: Place[];
@@ -71,19 +52,8 @@ export class Lab {
   readonly #firstCount: number;
   #keyCount = 0;
   #threshold: number;
-  #stale!: DynamicAttention;
-  #exact!: DynamicAttention;
+  #pair!: EnginePair;
   #waiting: Edit[] = [];
-  #times: Three[] = [];
-  #rebuildMs = 0;
-  /** Products of the two engines when the last look was settled. */
-  #before: readonly [stale: number, exact: number] = [0, 0];
-  /** Since then. */
-  #editsSince = 0;
-  #scratchSince = 0;
-  #msSince = [0, 0];
-  #costs: Costs = { lastEdits: 0, edits: 0, last: NONE, total: NONE, ms: NONE };
-
   private constructor({ count, changes, same, queries, threshold }: LabOptions) {
     this.queries = [...queries];
     this.#firstCount = count;
@@ -105,12 +75,7 @@ export class Lab {
   /** Computes the first state. */
   static async create(options: LabOptions): Promise<Lab> {
     const lab = new Lab(options);
-    try {
-      await lab.#start(options);
-    } catch (error) {
-      await lab.dispose();
-      throw error;
-    }
+    lab.#pair = await lab.#start(options);
     return lab;
   }
 
@@ -168,7 +133,7 @@ export class Lab {
   insert(buoy: Buoy): number {
     const edits: Edit[] = [...this.#waiting, { kind: "insert", key: keyRow(buoy), value: valueRow(buoy) }];
     this.#waiting = [];
-    const slot = this.#apply(edits).at(-1)!;
+    const slot = this.#pair.edit(edits).at(-1)!;
     while (this.#buoys.length <= slot) this.#buoys.push(null);
     this.#buoys[slot] = buoy;
     this.#changed.add(slot);
@@ -187,168 +152,67 @@ export class Lab {
 
   /** Does the edits that wait, and looks. */
   async look(head: number): Promise<Look> {
-    this.#apply(this.#waiting.splice(0));
-    const { output, bounds, pending } = await this.#timed(0, () => this.#stale.peek());
-    const exact = (await this.#timed(1, () => this.#exact.read())).data;
-    this.#settle();
-    const weights: Float32Array[] = [];
-    await this.#uncounted(async () => {
-      for (const at of this.queries.keys()) weights.push(await this.#exact.weights(at, { head }));
-    });
-    const ofHead = (data: Float32Array) =>
-      Float32Array.from(this.queries, (_, at) => data[at * HEADS + head]);
-    const distances = Float64Array.from(this.queries, (_, at) =>
-      Math.hypot(
-        ...Array.from({ length: HEADS }, (_, each) =>
-          exact[at * HEADS + each] - output.data[at * HEADS + each]),
-      ));
-    return {
-      head,
-      exact: ofHead(exact),
-      stale: ofHead(output.data),
-      bounds,
-      distances,
-      pending,
-      weights,
-      costs: this.#costs,
-    };
+    this.#pair.edit(this.#waiting.splice(0));
+    const { exact, stale, ...look } = await this.#pair.look(head);
+    return { ...look, head, exact: ofHead(exact, head), stale: ofHead(stale, head) };
   }
 
   /** Brings the stale answers up to date. */
   async catchUp(): Promise<void> {
-    this.#apply(this.#waiting.splice(0));
-    await this.#timed(0, () => this.#stale.read());
+    this.#pair.edit(this.#waiting.splice(0));
+    await this.#pair.catchUp();
   }
 
   /** The exact answers of a head at passing places. */
   async temperaturesAt(places: readonly Place[], head: number): Promise<Float32Array> {
-    const { data } = await this.#uncounted(() => this.#exact.attend(places.map(queryRow)));
-    return Float32Array.from(places, (_, at) => data[at * HEADS + head]);
+    const { data } = await this.#pair.uncounted((exact) => exact.attend(places.map(queryRow)));
+    return ofHead(data, head);
   }
 
   /** Goes on with another backend, or stays where it is and throws. */
   async moveTo(backend: BackendName): Promise<void> {
-    // The exact one first: only what it can do is asked of the other.
-    const before = this.#exact.stats().backend as BackendName;
-    await this.#exact.moveTo(backend, { threads: 1 });
-    try {
-      await this.#stale.moveTo(backend, { threads: 1 });
-    } catch (error) {
-      await this.#exact.moveTo(before, { threads: 1 });
-      throw error;
-    }
-    this.#times = [];
-    await this.#timeRebuild();
+    await this.#pair.moveTo(backend);
   }
 
   /** Where it computes, and why there. */
   where(): { backend: string; reason: string; bytes: number } {
-    const { backend, backendReason: reason, bytes } = this.#exact.stats();
-    return { backend, reason, bytes };
+    return this.#pair.where();
   }
 
   /** Ends both engines. */
   async dispose(): Promise<void> {
-    await this.#stale?.dispose();
-    await this.#exact?.dispose();
+    await this.#pair.dispose();
   }
 
-  async #start({ count, scale, softcap, threshold, budget, backend }: LabOptions): Promise<void> {
+  #start({ count, scale, softcap, threshold, budget, backend }: LabOptions): Promise<EnginePair> {
     // As many rows as there are slots, so that each slot keeps its number; free ones are deleted before anybody looks.
     const buoys = this.#buoys.map((buoy, slot) => buoy ?? firstBuoy(slot < count ? slot : 0));
-    const options = {
-      query: this.queries.map(queryRow),
-      key: matrixOf(buoys, keyRow, HEADS * HEAD_DIM),
-      value: matrixOf(buoys, valueRow, HEADS * VALUE_DIM),
-      heads: HEADS,
-      scale,
-      softcap,
-      backend,
-      threads: 1,
-    } as const;
-    this.#exact = await DynamicAttention.create(options);
-    this.#stale = await DynamicAttention.create({
-      ...options,
-      // A function, so that another threshold need not start the engine anew.
-      lazyThreshold: budget === Infinity
-        ? ({ edits }) => edits >= this.#threshold
-        : { edits: threshold, error: budget },
-    });
-    for (const engine of [this.#exact, this.#stale]) {
-      for (const [slot, buoy] of this.#buoys.entries()) if (!buoy) engine.delete(slot);
-      await engine.rebuild();
-    }
-    await this.#timeRebuild();
-    this.#before = this.#products();
+    const gone = this.#buoys.flatMap((buoy, slot) => buoy ? [] : [slot]);
+    return EnginePair.create({
+      exact: {
+        query: this.queries.map(queryRow),
+        key: matrixOf(buoys, keyRow, HEADS * HEAD_DIM),
+        value: matrixOf(buoys, valueRow, HEADS * VALUE_DIM),
+        heads: HEADS,
+        scale,
+        softcap,
+        backend,
+        threads: 1,
+      },
+      stale: {
+        // A function, so that another threshold need not start the engine anew.
+        lazyThreshold: budget === Infinity
+          ? ({ edits }) => edits >= this.#threshold
+          : { edits: threshold, error: budget },
+      },
+      productsPerPair: scratchWork(1, 1),
+    }, gone);
   }
+}
 
-  async #timeRebuild(): Promise<void> {
-    let best = Infinity;
-    for (let round = 0; round < TIMED_REBUILDS; round++) {
-      const start = performance.now();
-      await this.#exact.rebuild();
-      best = Math.min(best, performance.now() - start);
-    }
-    this.#rebuildMs = best;
-    this.#before = this.#products();
-  }
-
-  #products(): readonly [stale: number, exact: number] {
-    return [this.#stale.stats().multiplyAdds, this.#exact.stats().multiplyAdds];
-  }
-
-  #apply(edits: readonly Edit[]): number[] {
-    if (edits.length === 0) return [];
-    const start = performance.now();
-    this.#stale.edit(edits);
-    const between = performance.now();
-    const slots = this.#exact.edit(edits);
-    this.#msSince[0] += between - start;
-    this.#msSince[1] += performance.now() - between;
-    this.#editsSince += edits.length;
-    this.#scratchSince += edits.length * scratchWork(this.queries.length, this.#keyCount);
-    return slots;
-  }
-
-  async #timed<T>(engine: 0 | 1, work: () => Promise<T>): Promise<T> {
-    const start = performance.now();
-    const answer = await work();
-    this.#msSince[engine] += performance.now() - start;
-    return answer;
-  }
-
-  /** What only the drawing asks of the exact engine. */
-  async #uncounted<T>(work: () => Promise<T>): Promise<T> {
-    const [, before] = this.#products();
-    const answer = await work();
-    this.#before = [this.#before[0], this.#before[1] + this.#products()[1] - before];
-    return answer;
-  }
-
-  /** Books what the edits since the last look, and their answers, have cost. */
-  #settle(): void {
-    const [stale, exact] = this.#products();
-    const spent: Three = [stale - this.#before[0], exact - this.#before[1], this.#scratchSince];
-    const { edits, total } = this.#costs;
-    const sum: Three = [total[0] + spent[0], total[1] + spent[1], total[2] + spent[2]];
-    if (this.#editsSince > 0) {
-      this.#times.push([this.#msSince[0], this.#msSince[1], this.#editsSince * this.#rebuildMs]);
-      if (this.#times.length > TIMED_LOOKS) this.#times.shift();
-      const mean = (at: 0 | 1 | 2) =>
-        this.#times.reduce((all, times) => all + times[at], 0) / this.#times.length;
-      this.#costs = {
-        lastEdits: this.#editsSince,
-        edits: edits + this.#editsSince,
-        last: spent,
-        total: sum,
-        ms: [mean(0), mean(1), mean(2)],
-      };
-    } else this.#costs = { ...this.#costs, total: sum };
-    this.#before = [stale, exact];
-    this.#editsSince = 0;
-    this.#scratchSince = 0;
-    this.#msSince = [0, 0];
-  }
+/** A number a query. */
+function ofHead(outputs: Float32Array, head: number): Float32Array {
+  return Float32Array.from({ length: outputs.length / HEADS }, (_, at) => outputs[at * HEADS + head]);
 }
 
 function matrixOf<Item>(items: readonly Item[], rowOf: (item: Item) => number[], columns: number) {

@@ -2,8 +2,8 @@
  * The program of the playground page.
  */
 
-import { complain } from "./alert.ts";
 import { App } from "./app.ts";
+import { complain } from "./page.ts";
 
 const page = document.documentElement;
 try {

@@ -3,83 +3,43 @@
  * scratch at each edit.
  */
 
-import { element, readable } from "../src/jupyter/live/page/dom.ts";
-import type { Three } from "./lab.ts";
+import { readable } from "../src/jupyter/live/page/dom.ts";
+import type { Three } from "../src/jupyter/live/page/engine_pair.ts";
+import { answersTable, rowOfThree } from "../src/jupyter/live/page/numbers.ts";
 import { degrees, type Scene } from "./scene.ts";
-
-const COLUMNS = [["stale", "stale, certified"], ["exact", "exact"], ["", "from scratch"]] as const;
 
 /** Makes the table. */
 export function numbersTable({ look, query }: Scene): HTMLElement {
   const { exact, stale, bounds, distances, pending, costs } = look;
-  const rows: HTMLElement[] = [
-    row("answer", [
-      cell("stale", stale[query], degrees(stale[query], 3)),
-      cell("exact", exact[query], degrees(exact[query], 3)),
-      cell("", 0, "the same"),
-    ]),
-    row("off by, both heads", [cell("distance", distances[query]), cell("", 0), cell("", 0)]),
-    row("proven to be off by at most", [
-      cell("bound", bounds[query]),
-      cell("", 0, "rounding"),
-      cell("", 0, "rounding"),
-    ]),
-    row("changed keys it does not know", [cell("pending", pending), cell("", 0), cell("", 0)]),
-    threeRow(
-      `products, last ${costs.lastEdits === 1 ? "edit" : `${readable(costs.lastEdits)} edits`}`,
+  const { lastEdits, edits } = costs;
+  return answersTable("from scratch", [
+    [
+      "answer",
+      [stale[query], "stale", degrees(stale[query], 3)],
+      [exact[query], "exact", degrees(exact[query], 3)],
+      [0, "", "the same"],
+    ],
+    ["off by, both heads", [distances[query], "distance"], [0], [0]],
+    ["proven to be off by at most", [bounds[query], "bound"], [0, "", "rounding"], [0, "", "rounding"]],
+    ["changed keys it does not know", [pending, "pending"], [0], [0]],
+    rowOfThree(
+      `products, last ${lastEdits === 1 ? "edit" : `${readable(lastEdits)} edits`}`,
       "last",
       costs.last,
     ),
-    threeRow(`products, all ${readable(costs.edits)} edits`, "total", costs.total),
-    threeRow("… of those from scratch", "share", share(costs.total), (part) => `${readable(part * 100)} %`),
-    threeRow(
+    rowOfThree(`products, all ${readable(edits)} edits`, "total", costs.total),
+    rowOfThree("… of those from scratch", "share", share(costs.total), (part) => `${readable(part * 100)} %`),
+    rowOfThree(
       "milliseconds, edits and answer",
       "ms",
       costs.ms,
-      (ms) => costs.edits === 0 ? "—" : milliseconds(ms),
+      (ms) => edits === 0 ? "—" : milliseconds(ms),
     ),
-  ];
-  return element(
-    "table",
-    {},
-    element(
-      "thead",
-      {},
-      element(
-        "tr",
-        {},
-        element("td"),
-        ...COLUMNS.map(([kind, name]) => element("th", { scope: "col", class: kind }, name)),
-      ),
-    ),
-    element("tbody", {}, ...rows),
-  );
+  ]);
 }
 
 function share([stale, exact, scratch]: Three): Three {
   return scratch === 0 ? [0, 0, 0] : [stale / scratch, exact / scratch, 1];
-}
-
-function threeRow(
-  name: string,
-  id: string,
-  numbers: Three,
-  say: (number: number) => string = readable,
-): HTMLElement {
-  const ids = [`${id}-stale`, `${id}-exact`, `${id}-scratch`];
-  return row(name, numbers.map((number, at) => cell(ids[at], number, say(number))));
-}
-
-function row(name: string, cells: readonly HTMLElement[]): HTMLElement {
-  return element("tr", {}, element("th", { scope: "row" }, name), ...cells);
-}
-
-function cell(id: string, number: number, text: string = readable(number)): HTMLElement {
-  return element(
-    "td",
-    {},
-    element("data", { value: number, ...(id === "" ? {} : { "data-name": id }) }, text),
-  );
 }
 
 /** Clocks of pages tick in tenths of a millisecond at best. */

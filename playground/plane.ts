@@ -5,10 +5,11 @@
  * Invariant: buttons stand exactly where what they move is drawn.
  */
 
-import { element, prepareCanvas } from "../src/jupyter/live/page/dom.ts";
-import { Handles, isHandle } from "./handles.ts";
-import type { PlaneEvents } from "./plane_events.ts";
-import { type Scene, type ShownBuoy, waterStyle } from "./scene.ts";
+import { colorAt, SEQUENTIAL } from "../src/display/color_scales.ts";
+import { circle, line, prepareCanvas } from "../src/jupyter/live/page/canvas.ts";
+import { element } from "../src/jupyter/live/page/dom.ts";
+import { Handles, isHandle, type PlaneEvents } from "./handles.ts";
+import { type Scene, type ShownBuoy, warmth, waterStyle } from "./scene.ts";
 import { ASKER_NAMES, HALF_HEIGHT, HALF_WIDTH, type Place } from "./sea.ts";
 
 /** What is dragged. */
@@ -61,8 +62,7 @@ export class Plane {
   setField(temperatures: Float32Array, columns: number, rows: number): void {
     const picture = new ImageData(columns, rows);
     for (const [at, temperature] of temperatures.entries()) {
-      const [red, green, blue] = waterStyle(temperature).match(/\d+/g)!.map(Number);
-      picture.data.set([red, green, blue, 255], 4 * at);
+      picture.data.set([...colorAt(SEQUENTIAL, warmth(temperature)), 255], 4 * at);
     }
     this.#field.width = columns;
     this.#field.height = rows;
@@ -84,7 +84,7 @@ export class Plane {
     this.#width = room;
     this.#height = Math.round(room * HALF_HEIGHT / HALF_WIDTH);
     const context = prepareCanvas(this.#canvas, this.#width, this.#height);
-    const { buoys, palette, slot } = this.#scene;
+    const { buoys, theme, slot } = this.#scene;
     if (this.#hasField) {
       context.globalAlpha = 0.42;
       context.imageSmoothingQuality = "high";
@@ -99,48 +99,46 @@ export class Plane {
     for (const buoy of inOrder) {
       const [x, y] = this.#pointOf(buoy);
       const radius = this.#radiusOf(buoy);
-      disc(context, x, y, radius, waterStyle(buoy.temperature), palette.ink, radius > 5 ? 1.5 : 0.75);
+      const look = {
+        fill: waterStyle(buoy.temperature),
+        stroke: theme.ink,
+        lineWidth: radius > 5 ? 1.5 : 0.75,
+      };
+      disc(context, [x, y], radius, look);
       if (buoy.slot !== slot) continue;
-      context.strokeStyle = palette.edited;
+      context.strokeStyle = theme.edited;
       context.lineWidth = 2.5;
-      circle(context, x, y, radius + 4);
+      circle(context, [x, y], radius + 4);
       context.stroke();
     }
     this.#drawQueries(context);
   }
 
   #drawLines(context: CanvasRenderingContext2D): void {
-    const { buoys, queries, query, palette } = this.#scene!;
+    const { buoys, queries, query, theme } = this.#scene!;
     const [x, y] = this.#pointOf(queries[query]);
-    context.strokeStyle = palette.ink;
+    context.strokeStyle = theme.ink;
     context.lineCap = "round";
     for (const buoy of buoys) {
       if (buoy.share < LEAST_LINE) continue;
       context.globalAlpha = 0.15 + 0.55 * buoy.share;
       context.lineWidth = 1 + 5 * buoy.share;
-      context.beginPath();
-      context.moveTo(x, y);
-      context.lineTo(...this.#pointOf(buoy));
-      context.stroke();
+      line(context, [x, y], this.#pointOf(buoy));
     }
     context.globalAlpha = 1;
   }
 
   #drawQueries(context: CanvasRenderingContext2D): void {
-    const { queries, query, look, palette, background } = { ...this.#scene!, background: this.#background() };
+    const { queries, query, look, theme, background } = { ...this.#scene!, background: this.#background() };
     for (const [at, place] of queries.entries()) {
       const [x, y] = this.#pointOf(place);
       const isChosen = at === query;
-      disc(
-        context,
-        x,
-        y,
-        QUERY_RADIUS + 4,
-        background,
-        isChosen ? palette.exact : palette.ink,
-        isChosen ? 3.5 : 1.5,
-      );
-      disc(context, x, y, QUERY_RADIUS - 1, waterStyle(look.exact[at]), "transparent", 0);
+      disc(context, [x, y], QUERY_RADIUS + 4, {
+        fill: background,
+        stroke: isChosen ? theme.exact : theme.ink,
+        lineWidth: isChosen ? 3.5 : 1.5,
+      });
+      disc(context, [x, y], QUERY_RADIUS - 1, { fill: waterStyle(look.exact[at]) });
       context.font = FONT;
       context.textAlign = "center";
       context.textBaseline = "middle";
@@ -224,24 +222,21 @@ export class Plane {
   }
 }
 
-function circle(context: CanvasRenderingContext2D, x: number, y: number, radius: number): void {
-  context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
-}
-
+/** A filled circle, with an edge where one is asked for. */
 function disc(
   context: CanvasRenderingContext2D,
-  x: number,
-  y: number,
+  place: readonly [x: number, y: number],
   radius: number,
-  fill: string,
-  stroke: string,
-  lineWidth: number,
+  { fill, stroke, lineWidth = 1 }: {
+    readonly fill: string;
+    readonly stroke?: string;
+    readonly lineWidth?: number;
+  },
 ): void {
-  circle(context, x, y, radius);
+  circle(context, place, radius);
   context.fillStyle = fill;
   context.fill();
-  if (lineWidth === 0) return;
+  if (stroke === undefined) return;
   context.strokeStyle = stroke;
   context.lineWidth = lineWidth;
   context.stroke();

@@ -2,8 +2,8 @@
  * What is drawn at a moment, for all pictures of the page, and the colour of water.
  */
 
-import { colorAt, SEQUENTIAL } from "../src/display/color_scales.ts";
-import type { Palette } from "../src/jupyter/live/page/theme.ts";
+import { SEQUENTIAL, styleAt } from "../src/display/color_scales.ts";
+import type { PageTheme } from "../src/jupyter/live/page/theme.ts";
 import type { Look } from "./lab.ts";
 import { type Buoy, COLDEST, type Place, WARMEST } from "./sea.ts";
 
@@ -23,17 +23,17 @@ export interface Scene {
   /** The query and the slot that are looked at. */
   readonly query: number;
   readonly slot: number;
-  readonly palette: Palette;
+  readonly theme: PageTheme;
 }
 
-/** Red, green and blue of water of a temperature. */
-export function waterColour(temperature: number): [red: number, green: number, blue: number] {
-  return colorAt(SEQUENTIAL, (temperature - COLDEST) / (WARMEST - COLDEST));
+/** The share of the way from the coldest water to the warmest. */
+export function warmth(temperature: number): number {
+  return (temperature - COLDEST) / (WARMEST - COLDEST);
 }
 
-/** The same for style sheets and canvases. */
-export function waterStyle(temperature: number, alpha = 1): string {
-  return `rgb(${waterColour(temperature).join(" ")} / ${alpha})`;
+/** The colour of water of a temperature, for style sheets and canvases. */
+export function waterStyle(temperature: number): string {
+  return styleAt(SEQUENTIAL, warmth(temperature));
 }
 
 /** `15.3 °C`, with as many digits as are asked for. */

@@ -3,7 +3,7 @@
  */
 
 import { element, readable } from "../src/jupyter/live/page/dom.ts";
-import { placeOf } from "./control_panel.ts";
+import { placeOf } from "./page.ts";
 import { degrees, type Scene } from "./scene.ts";
 import { ASKER_NAMES } from "./sea.ts";
 

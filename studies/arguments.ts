@@ -1,7 +1,7 @@
 // The options of `deno task start`. What leaves this file is complete and in range; what is not is a UsageError that
 // names the option, what came and what was expected.
 
-import { parseArgs } from "deno-std/cli";
+import { parseArgs } from "node:util";
 import type { BackendName } from "../src/backends/select.ts";
 import { attention } from "../src/engine/attention.ts";
 import { InputError } from "../src/base/errors.ts";
@@ -51,17 +51,6 @@ const VALUES = ["threshold", "error", "days", "backend", "out", "folder", "learn
 const FLAGS = ["json", "help"];
 const LARGEST_SEED = 2 ** 32 - 1;
 
-interface ParseOptions {
-  readonly string: readonly string[];
-  readonly boolean: readonly string[];
-  readonly collect: readonly string[];
-  readonly alias: Readonly<Record<string, string>>;
-  readonly unknown: (argument: string) => boolean;
-}
-
-// The package ships no types. Every value option is collected, so it is a list of strings; a flag is a boolean.
-const parse: (args: readonly string[], options: ParseOptions) => Record<string, unknown> = parseArgs;
-
 /** The options in `args`; `availableDays` is the most that `--days` may ask for. */
 export async function parseStartArguments(
   args: readonly string[],
@@ -87,45 +76,42 @@ export async function parseStartArguments(
   };
 }
 
+/** The values of each option in the order in which they came, and the flags. */
 function split(args: readonly string[]) {
-  const unknown: string[] = [];
-  for (const argument of args) {
-    const flag = FLAGS.find((name) => argument.startsWith(`--${name}=`));
-    if (flag !== undefined) throw new UsageError(`--${flag} takes no value, got ${quote(argument)}`);
-  }
-  const parsed = parse(joinNegativeNumbers(args), {
-    string: VALUES,
-    boolean: FLAGS,
-    collect: VALUES,
-    alias: { h: "help" },
-    unknown: (argument) => {
-      unknown.push(argument);
-      return false;
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: {
+      ...Object.fromEntries(VALUES.map((name) => [name, { type: "string" }] as const)),
+      json: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
     },
+    allowPositionals: true,
+    // What is wrong is said below, in the words of this command.
+    strict: false,
+    tokens: true,
   });
-  const rest = [...unknown, ...toStrings(parsed._)];
-  if (rest.length > 0) {
-    const known = [...VALUES, ...FLAGS].map((name) => `--${name}`).join(", ");
-    throw new UsageError(`${quote(rest[0])} is unknown, expected one of ${known}`);
+  const values: Record<string, string[]> = Object.fromEntries(VALUES.map((name) => [name, []]));
+  const flags = new Set<string>();
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") continue;
+    if (token.kind === "positional") throw unknown(token.value);
+    const { name, value, inlineValue, index } = token;
+    if (FLAGS.includes(name)) {
+      if (value !== undefined) throw new UsageError(`--${name} takes no value, got ${quote(args[index])}`);
+      flags.add(name);
+    } else if (VALUES.includes(name)) {
+      // Another option after the name is no value, a negative number is one, which is out of range.
+      const isValue = value !== undefined && value !== "" && (inlineValue || !/^-(?!\d|\.\d)/.test(value));
+      if (!isValue) throw new UsageError(`--${name} has no value, expected one`);
+      values[name].push(value);
+    } else throw unknown(args[index]);
   }
-  const values: Record<string, string[]> = {};
-  for (const name of VALUES) {
-    values[name] = toStrings(parsed[name]);
-    if (values[name].includes("")) throw new UsageError(`--${name} has no value, expected one`);
-  }
-  return { values, json: parsed.json === true, help: parsed.help === true };
+  return { values, json: flags.has("json"), help: flags.has("help") };
 }
 
-/** `--days -5` as `--days=-5`: otherwise the number would be taken for an option of its own. */
-function joinNegativeNumbers(args: readonly string[]): string[] {
-  const joined: string[] = [];
-  for (const argument of args) {
-    const before = joined.at(-1);
-    if (/^-\d/.test(argument) && before !== undefined && VALUES.includes(before.slice(2))) {
-      joined[joined.length - 1] = `${before}=${argument}`;
-    } else joined.push(argument);
-  }
-  return joined;
+function unknown(argument: string): UsageError {
+  const known = [...VALUES, ...FLAGS].map((name) => `--${name}`).join(", ");
+  return new UsageError(`${quote(argument)} is unknown, expected one of ${known}`);
 }
 
 function single(values: Record<string, string[]>, name: string): string | undefined {
@@ -175,10 +161,6 @@ async function toBackend(name: string): Promise<BackendName> {
     throw new UsageError(`--backend is ${quote(name)}, expected ${error.expected}`);
   }
   return backend;
-}
-
-function toStrings(value: unknown): string[] {
-  return Array.isArray(value) ? value.map(String) : [];
 }
 
 function quote(text: string): string {

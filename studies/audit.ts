@@ -2,6 +2,7 @@
 // way, and both the exact board and the readings of the exact strategy are held against it.
 
 import { referenceAttention } from "../src/numerics/reference.ts";
+import { SeededRandom } from "../src/learning/random.ts";
 import { type BoardRows, lastDayOf, QUERY_COUNT } from "./board_rows.ts";
 
 export interface Audit {
@@ -16,10 +17,8 @@ export interface Audit {
 
 /** Up to `count` different states from 0 to `states − 1`, in order. */
 export function drawStates(seed: number, count: number, states: number): number[] {
-  const next = randomNumbers(seed);
-  const drawn = new Set<number>();
-  while (drawn.size < Math.min(count, states)) drawn.add(Math.floor(next() * states));
-  return [...drawn].sort((a, b) => a - b);
+  const all = Array.from({ length: states }, (_, state) => state);
+  return new SeededRandom(seed).sample(all, count).sort((a, b) => a - b);
 }
 
 /** Holds readings, by state, and the exact board against the oracle. */
@@ -41,15 +40,4 @@ export function audit(
     }
   }
   return { seed, dates: states.map((state) => rows.days[lastDayOf(state)].date), ...largest };
-}
-
-/** Numbers in [0, 1): mulberry32, small and the same everywhere. */
-function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

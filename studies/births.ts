@@ -1,6 +1,6 @@
 // Daily births in the United States, 1969-1988: the stream of the forecast board.
 
-import { parse } from "deno-std/csv";
+import { parseCsv } from "deno-std/csv";
 import { dayNumber, weekday } from "./calendar_features.ts";
 
 /** One observed day. */
@@ -20,9 +20,6 @@ export interface BirthsDay {
 const FILE = new URL("../notebooks/data/us-births-1969-1988.csv", import.meta.url);
 const HEADER = ["year", "month", "date_of_month", "day_of_week", "births"];
 
-// The package ships no types. Called without options, it gives every line as an array of its fields.
-const parseLines: (text: string) => string[][] = parse;
-
 /** Reads and checks the file of the repository; needs read permission. */
 export async function loadBirths(): Promise<BirthsDay[]> {
   return parseBirths(await Deno.readTextFile(FILE));
@@ -34,7 +31,7 @@ export async function loadBirths(): Promise<BirthsDay[]> {
  * @throws {Error} when a row is malformed, contradicts the calendar or does not follow the day before it.
  */
 export function parseBirths(text: string): BirthsDay[] {
-  const [header, ...lines] = parseLines(text);
+  const [header, ...lines] = parseCsv(text);
   if (header?.join() !== HEADER.join()) {
     throw new Error(`parseBirths: header is "${header?.join() ?? ""}", expected "${HEADER.join()}"`);
   }

@@ -57,11 +57,3 @@ export function joinCertificates(
     ratios: Float64Array.from([...a.ratios, ...b.ratios]),
   };
 }
-
-/** The number in the middle, the mean of the two in the middle of an even count; null of none. */
-export function median(numbers: Float64Array): number | null {
-  if (numbers.length === 0) return null;
-  const sorted = numbers.toSorted();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}

@@ -2,22 +2,21 @@
 // docs/cost-against-error.json. The numbers follow from the sources alone: no times, and the plain backend, whose
 // arithmetic is the same on every machine. `--check` compares the file with what the sources give now.
 
-import { chromium } from "playwright-core";
+import { parseArgs } from "node:util";
 import { loadBirths } from "./births.ts";
-import { BROWSER_SWITCHES } from "./browser.ts";
+import { takePictures } from "./browser.ts";
 import { budgetVerdicts } from "./budgets.ts";
 import { availableDays, type ExperimentResult, runExperiment } from "./experiment.ts";
 import { costAgainstError, costAgainstWorstError, type CostPoint } from "./figures.ts";
 import { PLOTLY_SOURCE } from "../src/jupyter/figures/plotly_source.ts";
 import { ProgressReporter } from "./progress.ts";
-import { renderScripts } from "./report.ts";
+import { renderScripts } from "./figure_page.ts";
 import { DEFAULT_ERRORS, DEFAULT_THRESHOLDS } from "./strategies.ts";
 import { standardError } from "../src/jupyter/progress_targets.ts";
 
 const FOLDER = new URL("../docs/", import.meta.url);
 const NUMBERS = new URL("cost-against-error.json", FOLDER);
 const PICTURE = new URL("cost-against-error.png", FOLDER);
-const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const WIDTH = 960, HEIGHTS = [560, 460];
 
 /** What is kept of a result: numbers that do not depend on the machine, to four digits. */
@@ -64,55 +63,25 @@ async function computeNumbers(): Promise<ReturnType<typeof figureNumbers>> {
   return figureNumbers(result);
 }
 
-async function draw(points: readonly CostPoint[], executablePath: string): Promise<void> {
-  const browser = await chromium.launch({ executablePath, args: [...BROWSER_SWITCHES] });
-  try {
-    const page = await browser.newPage({
-      viewport: { width: WIDTH, height: HEIGHTS[0] + HEIGHTS[1] },
-      deviceScaleFactor: 2,
-      colorScheme: "light",
-    });
-    await page.setContent(`<!DOCTYPE html><meta charset="utf-8">
-<style>body { margin: 0 }</style>
-<div id="relative" style="height: ${HEIGHTS[0]}px"></div>
+async function draw(points: readonly CostPoint[]): Promise<void> {
+  const figures = { relative: costAgainstError(points), worst: costAgainstWorstError(points) };
+  const [picture] = await takePictures([{
+    body: `<div id="relative" style="height: ${HEIGHTS[0]}px"></div>
 <div id="worst" style="height: ${HEIGHTS[1]}px"></div>
-${
-      renderScripts(
-        { relative: costAgainstError(points), worst: costAgainstWorstError(points) },
-        PLOTLY_SOURCE,
-      )
-    }`);
-    await page.waitForSelector("#worst .legend");
-    await Deno.writeFile(PICTURE, await page.screenshot());
-  } finally {
-    await browser.close();
-  }
+${renderScripts(figures, PLOTLY_SOURCE)}`,
+    width: WIDTH,
+    height: HEIGHTS[0] + HEIGHTS[1],
+    drawn: "#worst .legend",
+  }]);
+  await Deno.writeFile(PICTURE, picture);
 }
 
-function exists(path: string | URL): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function main(args: readonly string[]): Promise<number> {
-  const check = args[0] === "--check";
-  if (args.length > (check ? 1 : 0)) {
-    console.error(`error: figures: got ${JSON.stringify(args.join(" "))}, expected nothing or --check`);
-    return 2;
-  }
-  const browser = BROWSERS.find(exists);
-  if (!check && browser === undefined) {
-    console.error(`error: figures: no browser to draw with, expected one of ${BROWSERS.join(", ")}`);
-    return 1;
-  }
+async function main(): Promise<number> {
+  const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
   const numbers = await computeNumbers();
   const text = JSON.stringify(numbers, null, 2) + "\n";
   if (check) {
-    if (exists(NUMBERS) && await Deno.readTextFile(NUMBERS) === text) return 0;
+    if (await Deno.readTextFile(NUMBERS) === text) return 0;
     console.error(
       "error: figures: docs/cost-against-error.json is not what the sources give, run deno task figures",
     );
@@ -120,8 +89,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   await Deno.mkdir(FOLDER, { recursive: true });
   await Deno.writeTextFile(NUMBERS, text);
-  if (browser !== undefined) await draw(numbers.strategies, browser);
+  await draw(numbers.strategies);
   return 0;
 }
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+if (import.meta.main) Deno.exitCode = await main();

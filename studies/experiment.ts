@@ -6,7 +6,8 @@ import { type Audit, audit, drawStates } from "./audit.ts";
 import { baselines } from "./baselines.ts";
 import { type BirthsDay, loadBirths } from "./births.ts";
 import { BoardRows, HORIZONS, KEY_COUNT, lastDayOf, LEARNT_DAYS, QUERY_COUNT } from "./board_rows.ts";
-import { type CertificateRecord, median } from "./certificates.ts";
+import { median } from "simple-statistics";
+import type { CertificateRecord } from "./certificates.ts";
 import { exactBoard } from "./exact_board.ts";
 import { meanAbsoluteError, relativeError } from "./metrics.ts";
 import { type Family, strategyName, sweepStrategies } from "./strategies.ts";
@@ -166,7 +167,7 @@ function toMeasures(outcome: RunOutcome, births: readonly number[], allDays: num
 function toCertificateResult(
   { given, violations, largestBound, ratios }: CertificateRecord,
 ): CertificateResult {
-  return { given, violations, largestBound, medianRatio: median(ratios) };
+  return { given, violations, largestBound, medianRatio: ratios.length === 0 ? null : median([...ratios]) };
 }
 
 function toSeries(scored: readonly BirthsDay[], forecasts: Float64Array): ForecastSeries {

@@ -1,6 +1,7 @@
 // `deno task learn`: runs the learned forecast and prints its tables; with --choose the errors of other settings, on the
 // days that they are chosen on.
 
+import { parseArgs } from "node:util";
 import { availableDays } from "./experiment.ts";
 import { loadBirths } from "./births.ts";
 import { HORIZONS } from "./board_rows.ts";
@@ -51,10 +52,6 @@ async function printForecast(): Promise<void> {
 }
 
 if (import.meta.main) {
-  if (Deno.args.length === 0) await printForecast();
-  else if (Deno.args.join() === "--choose") await printChoices();
-  else {
-    console.error(`error: arguments are ${Deno.args.join(" ")}, expected none or --choose`);
-    Deno.exitCode = 2;
-  }
+  const { choose } = parseArgs({ args: Deno.args, options: { choose: { type: "boolean" } } }).values;
+  await (choose ? printChoices() : printForecast());
 }

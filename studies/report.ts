@@ -10,14 +10,11 @@ import {
 } from "./figures.ts";
 import type { LearnedForecast } from "./learned_forecast.ts";
 import { errorTable, gainTable, learnedVerdict } from "./learned_tables.ts";
-import { budgetTable, forecastTable, formatError, strategyTable, type Table } from "./table.ts";
+import { budgetTable, forecastTable, formatError, strategyTable } from "./table.ts";
 import { EDITS_PER_DAY } from "./strategies.ts";
 import { formatCount } from "../src/display/format.ts";
-import { embedJson, embedScript, escapeHtml } from "../src/display/escape.ts";
-import type { FigureData } from "../src/jupyter/figures/figure_data.ts";
-import { PAGE_PROGRAM } from "../src/jupyter/figures/page_program.ts";
-import pageScript from "./report_page.js" with { type: "text" };
-import style from "./report.css" with { type: "text" };
+import { escapeHtml } from "../src/display/escape.ts";
+import { renderPage, renderTable } from "./figure_page.ts";
 
 /** The page; `plotly` is the source of plotly.js. */
 export function renderReport(
@@ -31,33 +28,12 @@ export function renderReport(
     "forecast": forecastAgainstBirths(series, result.horizons),
     "error-per-horizon": errorPerHorizon(result),
   };
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>Attune: a forecast board that stays current</title>
-<style>
-${style}</style>
-</head>
-<body>
-${renderBody(result, learned)}
-${renderScripts(figures, plotly)}
-</body>
-</html>
-`;
-}
-
-/** The scripts that draw `figures`, each in the element whose id is its name. */
-export function renderScripts(figures: Record<string, FigureData>, plotly: string): string {
-  return `<script type="application/json" id="figures">${embedJson(figures)}</script>
-<script>
-${embedScript(plotly)}
-</script>
-<script>
-${embedScript(PAGE_PROGRAM)}
-${embedScript(pageScript)}</script>`;
+  return renderPage({
+    title: "Attune: a forecast board that stays current",
+    body: renderBody(result, learned),
+    figures,
+    plotly,
+  });
 }
 
 /** One sentence with the result in numbers. */
@@ -150,16 +126,6 @@ function renderNumbers(result: ExperimentResult): string {
     `<li><strong>${escapeHtml(number)}</strong>${escapeHtml(text)}</li>`
   );
   return `<ul class="numbers">\n${items.join("\n")}\n</ul>`;
-}
-
-function renderTable({ header, rows }: Table): string {
-  const head = header.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join("");
-  const body = rows.map(([name, ...cells]) => {
-    const numbers = cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join("");
-    const highlight = name === "exact reads" ? ' class="exact"' : "";
-    return `<tr${highlight}><th scope="row">${escapeHtml(name)}</th>${numbers}</tr>`;
-  });
-  return `<table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table>`;
 }
 
 function renderMethod(result: ExperimentResult): string {

@@ -246,10 +246,10 @@ export function deltaCases(call: (live: DynamicAttention, delta: number) => unkn
 export function rowListCases(call: (live: DynamicAttention, rows: number[]) => unknown): Case[] {
   return [
     ...slotCases("query", DELETED_QUERY, (live, slot) => call(live, [0, slot])),
-    ["null for rows", (live) => call(live, as(null)), InputError, "rows is null, expected an array of"],
-    ["a number for rows", (live) => call(live, as(0)), InputError, "rows is 0, expected an array of"],
-    ["a string for rows", (live) => call(live, as("01")), InputError, 'rows is "01", expected an array of'],
-    ["a set for rows", (live) => call(live, as(new Set([0]))), InputError, "rows is an object (Set)"],
+    ["null for slots", (live) => call(live, as(null)), InputError, "slots is null, expected an array of"],
+    ["a number for slots", (live) => call(live, as(0)), InputError, "slots is 0, expected an array of"],
+    ["a string for slots", (live) => call(live, as("01")), InputError, 'slots is "01", expected an array of'],
+    ["a set for slots", (live) => call(live, as(new Set([0]))), InputError, "slots is an object (Set)"],
     ["a hole in rows", (live) => call(live, new Array(1)), SlotError, "query slot undefined is not live"],
   ];
 }
@@ -293,9 +293,9 @@ export function headCases(call: (live: DynamicAttention, head: number) => unknow
 
 /** Positions of a row each that are refused; there are two rows. */
 export const BAD_POSITION_LISTS: readonly (readonly [name: string, positions: unknown, message: string])[] = [
-  ["no positions", [], " has 0 numbers, expected 2 (one a row)"],
-  ["too few positions", [1], " has 1 numbers, expected 2 (one a row)"],
-  ["too many positions", [1, 2, 3], " has 3 numbers, expected 2 (one a row)"],
+  ["no positions", [], " has 0 numbers, expected 2 (one per row)"],
+  ["too few positions", [1], " has 1 numbers, expected 2 (one per row)"],
+  ["too many positions", [1, 2, 3], " has 3 numbers, expected 2 (one per row)"],
   ["NaN among positions", [1, NaN], " has NaN at index 1, expected finite numbers"],
   [
     "Infinity among positions",

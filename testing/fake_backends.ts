@@ -1,6 +1,6 @@
 // Backends that pass everything on, for tests of how an engine treats one that is slow or fails.
 
-import type { Backend, Changes, Cohort, PassingQueries, Readout } from "../src/backends/backend.ts";
+import type { AttentionOutput, Backend, Changes, Cohort, PassingQueries } from "../src/backends/backend.ts";
 import type { SavedArrays } from "../src/base/saved_array.ts";
 
 /** Passes everything on; subclasses get in the way. */
@@ -34,14 +34,14 @@ export class Wrapped implements Backend {
   get queries() {
     return this.inner.queries;
   }
-  get kept() {
-    return this.inner.kept;
+  get retained() {
+    return this.inner.retained;
   }
   bytes(): number {
     return this.inner.bytes();
   }
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return this.inner.store(changes, kept, dropped);
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return this.inner.store(changes, retained, dropped);
   }
   forget(dropped: Uint32Array): Promise<void> {
     return this.inner.forget(dropped);
@@ -49,17 +49,17 @@ export class Wrapped implements Backend {
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     return this.inner.update(build, patch);
   }
-  read(cohort: Cohort): Promise<Readout> {
+  read(cohort: Cohort): Promise<AttentionOutput> {
     return this.inner.read(cohort);
   }
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
     return this.inner.certify(cohort);
   }
-  attend(queries: PassingQueries): Promise<Readout> {
+  attend(queries: PassingQueries): Promise<AttentionOutput> {
     return this.inner.attend(queries);
   }
-  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.inner.weights(row, head, slotCount);
+  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.inner.weights(slot, head, slotCount);
   }
   bias(keySize: number, querySize: number): Float32Array | null {
     return this.inner.bias(keySize, querySize);
@@ -77,9 +77,9 @@ export class Wrapped implements Backend {
 
 /** Takes its time, as a device does: each call is answered some turns of the event loop later. */
 export class SlowBackend extends Wrapped {
-  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  override async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     await turn();
-    await super.store(changes, kept, dropped);
+    await super.store(changes, retained, dropped);
     await turn();
   }
   override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
@@ -87,13 +87,13 @@ export class SlowBackend extends Wrapped {
     await super.update(build, patch);
     await turn();
   }
-  override async read(cohort: Cohort): Promise<Readout> {
+  override async read(cohort: Cohort): Promise<AttentionOutput> {
     await turn();
-    const readout = await super.read(cohort);
+    const attention = await super.read(cohort);
     await turn();
-    return readout;
+    return attention;
   }
-  override async attend(queries: PassingQueries): Promise<Readout> {
+  override async attend(queries: PassingQueries): Promise<AttentionOutput> {
     await turn();
     return await super.attend(queries);
   }
@@ -110,12 +110,12 @@ export class FailingBackend extends SlowBackend {
   /** Asked when it has been filled with everything. */
   failsToRestore: () => boolean = () => false;
 
-  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  override async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     if (this.fails()) {
       await turn();
       throw new Error("device lost");
     }
-    await super.store(changes, kept, dropped);
+    await super.store(changes, retained, dropped);
   }
   override async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     if (this.failsToUpdate()) {
@@ -128,7 +128,7 @@ export class FailingBackend extends SlowBackend {
     await super.restore(operation, rows, states);
     if (this.failsToRestore()) throw new Error("device lost");
   }
-  override async read(cohort: Cohort): Promise<Readout> {
+  override async read(cohort: Cohort): Promise<AttentionOutput> {
     if (this.failsToRead()) throw new Error("device lost");
     return await super.read(cohort);
   }

@@ -69,7 +69,7 @@ export function denoFolder(): string {
 }
 
 /** The address that Jupyter prints, its key included. */
-async function addressIn(stream: ReadableStream<Uint8Array>): Promise<URL> {
+async function addressIn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<URL> {
   let text = "";
   for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
     text += piece;

@@ -50,7 +50,7 @@ export type Edits = readonly (readonly [slot: number, row: Row | null])[];
 /** A history and the rows that it speaks of, which change as a backend changes them. */
 export class Place {
   readonly keys = new MapSource();
-  readonly kept = new MapSource();
+  readonly retained = new MapSource();
   readonly history: KeyHistory;
 
   constructor(forgetsUndone = true) {
@@ -66,7 +66,7 @@ export class Place {
       const replaced = this.keys.rows.get(slot);
       if (numbers[t] !== NO_ROW) {
         assert(replaced, `the row of empty slot ${slot} is to be kept`);
-        this.kept.rows.set(numbers[t], replaced);
+        this.retained.rows.set(numbers[t], replaced);
       }
       if (row) this.keys.rows.set(slot, row);
       else this.keys.rows.delete(slot);
@@ -77,7 +77,7 @@ export class Place {
 
   /** Wipes the rows that are kept for nobody any more. */
   wipe(): void {
-    for (const number of this.history.takeFreed()) this.kept.rows.delete(number);
+    for (const number of this.history.takeFreed()) this.retained.rows.delete(number);
   }
 
   reach(...queries: number[]): void {
@@ -88,19 +88,19 @@ export class Place {
     this.history.lose(Uint32Array.from(queries));
   }
 
-  /** Slot by slot, the row that a state of a version holds where the stored one is another. */
-  changesSince(version: number): Map<number, Row | null> {
-    return rowsBefore(this.history.since(version), this.kept.rows);
+  /** Slot by slot, the row that a state of an epoch holds where the stored one is another. */
+  changesSince(epoch: number): Map<number, Row | null> {
+    return rowsBefore(this.history.since(epoch), this.retained.rows);
   }
 }
 
-export function rowsBefore({ slots, kept }: Since, keptRows: Rows): Map<number, Row | null> {
-  assertEquals(kept.length, slots.length);
+export function rowsBefore({ slots, retained }: Since, retainedRows: Rows): Map<number, Row | null> {
+  assertEquals(retained.length, slots.length);
   const before = new Map<number, Row | null>();
   slots.forEach((slot, t) => {
     assert(!before.has(slot), `slot ${slot} is named twice`);
-    const row = kept[t] === NO_ROW ? null : keptRows.get(kept[t]);
-    assert(row !== undefined, `nothing is kept under ${kept[t]}`);
+    const row = retained[t] === NO_ROW ? null : retainedRows.get(retained[t]);
+    assert(row !== undefined, `nothing is kept under ${retained[t]}`);
     before.set(slot, row);
   });
   return before;

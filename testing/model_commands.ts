@@ -71,9 +71,18 @@ export function commands(
   error: number,
   backends: readonly BackendName[],
 ): fc.Arbitrary<Command>[] {
-  const { heads, headDim, valueDim } = rule;
+  return [
+    ...editCommands(rule),
+    ...readCommands(rule),
+    ...staleCommands(rule, error),
+    ...weightCommands(rule),
+    ...otherCommands(rule, backends),
+  ];
+}
+
+/** One edit, which is the commonest call, and edits together. */
+function editCommands(rule: ModelRule): fc.Arbitrary<Command>[] {
   const edits = editMakers(rule);
-  const queries = fc.array(rowOf(heads * headDim), { minLength: 1, maxLength: 3 });
 
   const single = edits.map((make) =>
     command("edit one", (world, engine) => {
@@ -108,6 +117,11 @@ export function commands(
     })
   );
 
+  return [single, single, single, batch, refusedBatch];
+}
+
+/** Exact answers, awaited and not. */
+function readCommands({ heads, valueDim }: ModelRule): fc.Arbitrary<Command>[] {
   const read = fc.option(fc.array(choice, { maxLength: 3 }), { nil: undefined }).map((picks) =>
     command("read", async (world, engine) => {
       const rows = picks && hasQueries(world)
@@ -144,6 +158,11 @@ export function commands(
     }, hasQueries)
   );
 
+  return [read, openRead, readEntry];
+}
+
+/** Answers with certificates, awaited and not. */
+function staleCommands(rule: ModelRule, error: number): fc.Arbitrary<Command>[] {
   const peek = fc.constant(
     command("peek", async (world, engine) => {
       const { applied } = engine.stats();
@@ -178,6 +197,11 @@ export function commands(
     }),
   );
 
+  return [peek, openPeek];
+}
+
+/** What exact answers are made of. */
+function weightCommands({ heads }: ModelRule): fc.Arbitrary<Command>[] {
   const weights = fc.tuple(choice, choice).map(([pick, where]) =>
     command("weights", async (world, engine) => {
       const slot = at(world.now.querySlots, pick), head = where % heads;
@@ -214,6 +238,13 @@ export function commands(
     }),
   );
 
+  return [weights, topKeys, logSumExp];
+}
+
+/** Passing queries, and calls that change no answer. */
+function otherCommands(rule: ModelRule, backends: readonly BackendName[]): fc.Arbitrary<Command>[] {
+  const queries = fc.array(rowOf(rule.heads * rule.headDim), { minLength: 1, maxLength: 3 });
+
   const attend = queries.map((rows) =>
     command("attend", async (world, engine) => {
       if (rule.maskOf) await assertRejects(() => engine.attend(rows), InputError, "the engine has a mask");
@@ -240,23 +271,7 @@ export function commands(
     }),
   );
 
-  return [
-    single,
-    single,
-    single,
-    batch,
-    refusedBatch,
-    read,
-    openRead,
-    readEntry,
-    peek,
-    openPeek,
-    weights,
-    topKeys,
-    logSumExp,
-    attend,
-  ]
-    .concat([flush, rebuild, move, counts]);
+  return [attend, flush, rebuild, move, counts];
 }
 
 /** Each stale row must be what some state since the last one that all rows know gave, with today's queries. */

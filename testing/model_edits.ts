@@ -32,12 +32,20 @@ export function rowOf(length: number): fc.Arbitrary<number[]> {
  */
 export type EditMaker = (model: MemoryModel) => Edit | null;
 
-/** Edits of every kind. */
-export function editMakers({ heads, kvHeads, headDim, valueDim }: ModelRule): fc.Arbitrary<EditMaker> {
-  const keyLength = kvHeads * headDim, valueLength = kvHeads * valueDim;
-  const key = rowOf(keyLength), value = rowOf(valueLength), query = rowOf(heads * headDim);
-  const position = fc.option(fc.integer({ min: -3, max: 12 }), { nil: undefined });
+/** A position, or none, which is the next one. */
+const position = fc.option(fc.integer({ min: -3, max: 12 }), { nil: undefined });
 
+type WeightedMaker = fc.WeightedArbitrary<EditMaker>;
+
+/** Edits of every kind. */
+export function editMakers(rule: ModelRule): fc.Arbitrary<EditMaker> {
+  return fc.oneof(...keyEdits(rule), ...membershipEdits(rule), ...queryEdits(rule));
+}
+
+/** Edits of keys and values that stay. */
+function keyEdits({ kvHeads, headDim, valueDim }: ModelRule): WeightedMaker[] {
+  const keyLength = kvHeads * headDim, valueLength = kvHeads * valueDim;
+  const key = rowOf(keyLength), value = rowOf(valueLength);
   const setKey = fc.tuple(choice, key).map(([pick, row]) =>
     onKey(pick, (slot, held) => {
       held.key = Float32Array.from(row);
@@ -69,6 +77,18 @@ export function editMakers({ heads, kvHeads, headDim, valueDim }: ModelRule): fc
       return { kind: "addToValue", slot, column: where % valueLength, delta };
     })
   );
+  return [
+    { weight: 3, arbitrary: setKey },
+    { weight: 3, arbitrary: setValue },
+    { weight: 2, arbitrary: set },
+    { weight: 3, arbitrary: addToKey },
+    { weight: 2, arbitrary: addToValue },
+  ];
+}
+
+/** Keys that come and go. */
+function membershipEdits({ kvHeads, headDim, valueDim }: ModelRule): WeightedMaker[] {
+  const key = rowOf(kvHeads * headDim), value = rowOf(kvHeads * valueDim);
   const insert = fc.tuple(key, value, position).map(([keyRow, valueRow, where]): EditMaker => () => ({
     kind: "insert",
     key: keyRow,
@@ -81,6 +101,12 @@ export function editMakers({ heads, kvHeads, headDim, valueDim }: ModelRule): fc
       return { kind: "delete", slot };
     })
   );
+  return [{ weight: 3, arbitrary: insert }, { weight: 3, arbitrary: remove }];
+}
+
+/** Edits of queries. */
+function queryEdits({ heads, headDim }: ModelRule): WeightedMaker[] {
+  const query = rowOf(heads * headDim);
   const setQuery = fc.tuple(choice, query).map(([pick, row]) =>
     onQuery(pick, (slot, held) => {
       held.query = Float32Array.from(row);
@@ -98,19 +124,11 @@ export function editMakers({ heads, kvHeads, headDim, valueDim }: ModelRule): fc
       return { kind: "deleteQuery", slot };
     })
   );
-
-  return fc.oneof(
-    { weight: 3, arbitrary: setKey },
-    { weight: 3, arbitrary: setValue },
-    { weight: 2, arbitrary: set },
-    { weight: 3, arbitrary: addToKey },
-    { weight: 2, arbitrary: addToValue },
-    { weight: 3, arbitrary: insert },
-    { weight: 3, arbitrary: remove },
+  return [
     { weight: 2, arbitrary: setQuery },
     { weight: 1, arbitrary: insertQuery },
     { weight: 1, arbitrary: deleteQuery },
-  );
+  ];
 }
 
 function onKey(pick: number, edit: (slot: number, held: ModelKey, model: MemoryModel) => Edit): EditMaker {

@@ -1,7 +1,7 @@
 // What a page runs, bundled, to see whether threads work in it: one engine, large enough, with one thread and with two.
 
 import { DynamicAttention } from "../src/engine/dynamic_attention.ts";
-import { CREW } from "../src/backends/wasm/threads/crew.ts";
+import { WORKER_POOL } from "../src/backends/wasm/threads/worker_pool.ts";
 
 const ROWS = 2048, COLUMNS = 128;
 
@@ -28,14 +28,14 @@ export async function seeThreads(): Promise<ThreadsSeen> {
     await live.rebuild();
     live.addToKey(7, 3, 0.5);
     bits.push(new Uint32Array((await live.read()).data.buffer));
-    workers = CREW.size;
+    workers = WORKER_POOL.size;
     backend = live.stats().backend;
   }
   const [one, two] = bits;
   return {
     isIsolated: Reflect.get(globalThis, "crossOriginIsolated") === true,
     workers,
-    workersAfter: CREW.size,
+    workersAfter: WORKER_POOL.size,
     hasSameBits: one.length === ROWS * COLUMNS && one.every((word, at) => word === two[at]),
     backend,
   };

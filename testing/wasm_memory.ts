@@ -80,16 +80,16 @@ export class WasmMemory {
     );
   }
 
-  /** Changes slots; none twice. Patches all rows, or builds them. Keys that come with the value that there was are twins. */
+  /** Changes slots; none twice. Patches all rows, or builds them. Keys that come with the value that there was are shared-value pairs. */
   apply(
     changes: readonly (readonly [slot: number, entry: Entry | null])[],
     how: "patch" | "build" = "patch",
   ): void {
     const terms: Term[] = [], slots: number[] = [];
-    const areTwins = ([slot, entry]: typeof changes[number]) =>
+    const shareValue = ([slot, entry]: typeof changes[number]) =>
       entry !== null && this.entries[slot]?.value === entry.value;
-    const twins = changes.filter(areTwins);
-    for (const [slot, entry] of [...twins, ...changes.filter((change) => !areTwins(change))]) {
+    const sharedValuePairs = changes.filter(shareValue);
+    for (const [slot, entry] of [...sharedValuePairs, ...changes.filter((change) => !shareValue(change))]) {
       if (this.entries[slot]) {
         terms.push({ ...this.#places[slot][0], isTakenOut: true });
         slots.push(slot);
@@ -102,7 +102,7 @@ export class WasmMemory {
     }
     const all = Array.from({ length: this.#count }, (_, row) => row);
     if (how === "build") return this.#build(all);
-    this.rows.setTerms(terms, 0, twins.length);
+    this.rows.setTerms(terms, 0, sharedValuePairs.length);
     for (const { row, term, score } of this.patch()) {
       if (terms[term].isTakenOut) this.#heavy[row].delete(slots[term]);
       else this.#heavy[row].set(slots[term], score);

@@ -1,12 +1,12 @@
 // `deno task ratings`: fetches the ratings of MovieLens for notebooks/06_recommendation.ipynb and puts them in
-// notebooks/data/, where git ignores them. From GroupLens where there is a network, else from Debian's package r-cran-dslabs;
-// `--from=grouplens` and `--from=debian` ask for one of them. Both are called small, and they are different samples: the
+// notebooks/data/, where git ignores them. From GroupLens where there is a network, else from Debian's package r-cran-dslabs,
+// which R reads; `--from=grouplens` and `--from=debian` ask for one of them. Both are called small, and they are different samples: the
 // outputs of the notebook are those of Debian's, 100,004 ratings.
 
+import { parseArgs } from "node:util";
 import { formatRatings, type RatingData, RATINGS_FILE } from "../studies/recommendation/ratings.ts";
-import { fromDataFrame, fromTables } from "./ratings/movielens.ts";
-import { readDataFrame } from "./ratings/r_data_frame.ts";
-import { readZipText } from "./ratings/zip.ts";
+import { readRTable, readZipText } from "./ratings/archives.ts";
+import { fromDslabs, fromTables } from "./ratings/movielens.ts";
 
 const ARCHIVE = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip";
 const PACKAGE = "r-cran-dslabs", DATA = "usr/lib/R/site-library/dslabs/data/";
@@ -16,7 +16,7 @@ async function fromGroupLens(): Promise<RatingData> {
   const response = await fetch(ARCHIVE, { signal: AbortSignal.timeout(PATIENCE_MS) });
   if (!response.ok) throw new Error(`the server answers ${response.status}`);
   const bytes = new Uint8Array(await response.arrayBuffer());
-  return fromTables(await readZipText(bytes, "/movies.csv"), await readZipText(bytes, "/ratings.csv"));
+  return fromTables(readZipText(bytes, "/movies.csv"), readZipText(bytes, "/ratings.csv"));
 }
 
 async function fromDebian(): Promise<RatingData> {
@@ -25,7 +25,7 @@ async function fromDebian(): Promise<RatingData> {
     await run(folder, "apt-get", "download", "-qq", PACKAGE);
     const [archive] = [...Deno.readDirSync(folder)].map(({ name }) => name);
     await run(folder, "dpkg-deb", "-x", archive, "unpacked");
-    return fromDataFrame(await readDataFrame(new URL(`file://${folder}/unpacked/${DATA}`), "movielens"));
+    return fromDslabs(await readRTable(`${folder}/unpacked/${DATA}`, "movielens"));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -39,7 +39,7 @@ async function run(cwd: string, program: string, ...args: string[]): Promise<voi
 const SOURCES = { grouplens: fromGroupLens, debian: fromDebian };
 
 async function main(): Promise<void> {
-  const wanted = Deno.args.find((argument) => argument.startsWith("--from="))?.slice("--from=".length);
+  const { from: wanted } = parseArgs({ args: Deno.args, options: { from: { type: "string" } } }).values;
   const failures: string[] = [];
   for (const [name, source] of Object.entries(SOURCES)) {
     if (wanted !== undefined && wanted !== name) continue;

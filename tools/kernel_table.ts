@@ -1,12 +1,13 @@
 // `deno task kernel:table`: runs the checks of the messaging protocol against our kernel and the stock one, each with a kernel that
-// was just started, prints what holds, and puts the table in docs/kernel.md. `--check` only looks whether every check is in it.
+// was just started, prints what holds, and puts the table in docs/internals/kernel.md. `--check` only looks whether every check is in it.
 
+import { parseArgs } from "node:util";
 import { KernelProcess } from "../src/kernel/kernel_process.ts";
 import type { Message } from "../src/kernel/protocol/message.ts";
 import { startProxy } from "../testing/kernel/start_proxy.ts";
 import { PROTOCOL_CHECKS, type ProtocolCheck } from "../testing/kernel/protocol_checks.ts";
 
-const PAGE = new URL("../docs/kernel.md", import.meta.url);
+const PAGE = new URL("../docs/internals/kernel.md", import.meta.url);
 const BEGIN = "<!-- checks -->", END = "<!-- end of checks -->";
 /** A kernel that hangs has failed. */
 const PATIENCE_MS = 15_000;
@@ -39,12 +40,17 @@ function tableOf(rows: readonly (readonly [name: string, ours: boolean, stock: b
   return `${BEGIN}\n\n${lines.join("\n")}\n\n${END}`;
 }
 
+const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
 const page = await Deno.readTextFile(PAGE);
 const [before, rest] = page.split(BEGIN), after = rest?.split(END)[1];
-if (after === undefined) throw new Error(`docs/kernel.md has no place for the table: ${BEGIN} … ${END}`);
-if (Deno.args.includes("--check")) {
+if (after === undefined) {
+  throw new Error(`docs/internals/kernel.md has no place for the table: ${BEGIN} … ${END}`);
+}
+if (check) {
   const missing = PROTOCOL_CHECKS.filter(({ name }) => !rest.includes(`| ${name} `));
-  for (const { name } of missing) console.error(`docs/kernel.md does not tell of the check "${name}"`);
+  for (const { name } of missing) {
+    console.error(`docs/internals/kernel.md does not tell of the check "${name}"`);
+  }
   Deno.exit(missing.length > 0 ? 1 : 0);
 }
 const rows: (readonly [string, boolean, boolean])[] = [];

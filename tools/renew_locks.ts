@@ -3,6 +3,7 @@
 // configuration has neither, and every task that needs packages names its lock file. With --check nothing is written;
 // it fails when a package is not locked.
 
+import { parseArgs } from "node:util";
 import { findTestFiles } from "./test/test_files.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -14,24 +15,27 @@ export async function lockedModules(): Promise<Readonly<Record<string, readonly 
   const paths = (files: typeof tests) =>
     files.flatMap(({ args }) => args.filter((arg) => arg.endsWith(".ts") && !arg.startsWith("-")));
   return {
-    start: ["studies/start.ts", "studies/learn.ts", "tools/fetch_ratings.ts"],
+    start: ["studies/start.ts", "studies/learn.ts"],
+    ratings: ["tools/fetch_ratings.ts"],
     kernel: ["src/kernel/main.ts"],
     test: paths(quick),
     development: [
       ...paths(tests),
       ...["bench/main.ts", "studies/draw_figures.ts", "tools/compile_wasm.ts", "tools/site.ts"],
-      ...["tools/kernel_table.ts", "notebooks/open.ts"],
+      ...["tools/kernel_table.ts", "tools/measure_tree.ts", "notebooks/open.ts"],
+      ...["tools/site/pages/search_program.ts"],
+      ...["tools/mutate/main.ts", "tools/search_bounds.ts"],
     ],
   };
 }
 
 if (import.meta.main) {
-  const isCheck = Deno.args.includes("--check");
+  const { check } = parseArgs({ args: Deno.args, options: { check: { type: "boolean" } } }).values;
   for (const [name, modules] of Object.entries(await lockedModules())) {
     const lock = `locks/${name}.lock`;
-    if (!isCheck) await Deno.remove(new URL(lock, ROOT)).catch(() => {});
+    if (!check) await Deno.remove(new URL(lock, ROOT)).catch(() => {});
     const { success } = await new Deno.Command(Deno.execPath(), {
-      args: ["cache", "--quiet", ...isCheck ? ["--frozen"] : [], `--lock=${lock}`, ...modules],
+      args: ["cache", "--quiet", ...check ? ["--frozen"] : [], `--lock=${lock}`, ...modules],
       cwd: ROOT,
     }).output();
     if (success) continue;

@@ -2,6 +2,7 @@
 // nothing is written; it fails when a notebook shows something else than what is committed. Names of notebooks may follow.
 // A notebook whose data is missing is run and compared by the kinds of its outputs, and never written.
 
+import { parseArgs } from "node:util";
 import { differences } from "./notebooks/compare.ts";
 import { formatNotebook, parseNotebook } from "./notebooks/document.ts";
 import { executeNotebook } from "./notebooks/execute.ts";
@@ -9,8 +10,11 @@ import { missingData } from "./notebooks/local_data.ts";
 
 const FOLDER = new URL("../notebooks/", import.meta.url);
 
-const isCheck = Deno.args.includes("--check");
-const wanted = Deno.args.filter((argument) => !argument.startsWith("--"));
+const { values: { check }, positionals: wanted } = parseArgs({
+  args: Deno.args,
+  options: { check: { type: "boolean" } },
+  allowPositionals: true,
+});
 const stem = (name: string) => name.replace(/\.ipynb$/, "");
 const isWanted = (name: string) => wanted.length === 0 || wanted.some((one) => stem(one) === stem(name));
 const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
@@ -28,7 +32,7 @@ for (const name of names) {
     const missing = await missingData(notebook, FOLDER);
     const found = differences(notebook, executed, missing !== null);
     if (missing !== null) console.log(`${name}: ${missing}, so only the kinds of outputs are compared`);
-    if (isCheck || missing !== null) {
+    if (check || missing !== null) {
       failures = failures.concat(found.map((sentence) => `${name}: ${sentence}`));
     } else if (formatNotebook(executed) !== text) await Deno.writeTextFile(url, formatNotebook(executed));
     console.log(

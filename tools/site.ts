@@ -1,19 +1,18 @@
-// `deno task site`: writes the playground into site/, a folder that any static host serves, and that opens from a file too.
+// `deno task site`: writes the playground, the documentation and the API reference into site/, a folder that any static host
+// serves, and that opens from a file too.
 // --notebooks=ADDRESS links to notebooks that are elsewhere instead of putting them into the folder.
 
+import { parseArgs } from "node:util";
 import { buildSite } from "./site/build.ts";
+import { buildPages } from "./site/pages/build.ts";
 
 const FOLDER = new URL("../site/", import.meta.url);
-const FLAG = "--notebooks=";
 
-const notebooks = Deno.args.find((argument) => argument.startsWith(FLAG))?.slice(FLAG.length);
-const unknown = Deno.args.find((argument) => !argument.startsWith(FLAG));
-if (unknown !== undefined || notebooks === "") {
-  console.error(`site: ${JSON.stringify(unknown ?? FLAG)} was given, expected nothing or ${FLAG}ADDRESS`);
-  Deno.exit(2);
-}
+const { notebooks } = parseArgs({ args: Deno.args, options: { notebooks: { type: "string" } } }).values;
+if (notebooks === "") throw new Error("site: --notebooks has no value, expected an address");
 const address = notebooks === undefined || notebooks.endsWith("/") ? notebooks : `${notebooks}/`;
 const files = await buildSite(address === undefined ? {} : { notebooks: address });
+for (const [path, bytes] of await buildPages()) files.set(path, bytes);
 await Deno.remove(FOLDER, { recursive: true }).catch((error) => {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 });
@@ -22,9 +21,10 @@ for (const [path, bytes] of files) {
   await Deno.mkdir(new URL(".", file), { recursive: true });
   await Deno.writeFile(file, bytes);
 }
-const size = files.get("index.html")!.length;
+const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
 console.log(
-  `site/index.html: ${Math.round(size / 1000)} kB with all that it needs; ${
+  `site/index.html: ${Math.round(files.get("index.html")!.length / 1000)} kB with all that it needs; ${
     files.size - 1
-  } notebooks beside it`,
+  } files ` +
+    `beside it, ${(bytes / 1e6).toFixed(1)} MB in all`,
 );

@@ -1,7 +1,7 @@
 // The two forms in which ONNX Runtime is asked for attention, as bytes of a model: its own fused operator
 // MultiHeadAttention, and the product, softmax and product that a converted network has.
 
-import { MessageWriter } from "./protobuf.ts";
+import { BinaryWriter, WireType } from "protobuf/wire";
 
 /** Sizes of one head of attention: m queries, n keys. */
 export interface AttentionShape {
@@ -48,36 +48,73 @@ export function tensorShapes({ queryCount, keyCount, headDim, valueDim }: Attent
 /** softmax(q·k / √d) v over the last axis, in float32; sizes are fixed, so that memory can be planned beforehand. */
 export function attentionModel(form: ModelForm, shape: AttentionShape): Uint8Array<ArrayBuffer> {
   const shapes = tensorShapes(shape);
-  const graph = new MessageWriter().text(GRAPH.name, "attention");
-  for (const node of form === "fused" ? fusedNodes() : productNodes()) graph.message(GRAPH.node, node);
-  if (form === "products") {
-    graph.message(GRAPH.initializer, scalar("scale", 1 / Math.sqrt(shape.headDim)));
-  }
-  for (const name of MODEL_INPUTS) graph.message(GRAPH.input, tensorInfo(name, shapes[name]));
-  graph.message(GRAPH.output, tensorInfo(MODEL_OUTPUT, shapes.output));
-  return new MessageWriter()
-    .integer(MODEL.irVersion, IR_VERSION)
-    .text(MODEL.producerName, "attune")
-    .message(MODEL.graph, graph)
-    .message(MODEL.opsetImport, opset("", STANDARD_OPSET))
-    .message(MODEL.opsetImport, opset(CONTRIBUTED, CONTRIBUTED_OPSET))
-    .finish();
+  const nodes = form === "fused" ? fusedNodes() : productNodes();
+  return message(
+    [MODEL.irVersion, IR_VERSION],
+    [MODEL.producerName, "attune"],
+    [
+      MODEL.graph,
+      message(
+        [GRAPH.name, "attention"],
+        ...nodes.map((node): Field => [GRAPH.node, node]),
+        ...form === "fused"
+          ? []
+          : [[GRAPH.initializer, scalar("scale", 1 / Math.sqrt(shape.headDim))] as const],
+        ...MODEL_INPUTS.map((name): Field => [GRAPH.input, tensorInfo(name, shapes[name])]),
+        [GRAPH.output, tensorInfo(MODEL_OUTPUT, shapes.output)],
+      ),
+    ],
+    [MODEL.opsetImport, message([OPSET.version, STANDARD_OPSET])],
+    [
+      MODEL.opsetImport,
+      message([OPSET.domain, CONTRIBUTED], [OPSET.version, CONTRIBUTED_OPSET]),
+    ],
+  );
 }
 
-function fusedNodes(): MessageWriter[] {
-  return [
-    node("MultiHeadAttention", [...MODEL_INPUTS], MODEL_OUTPUT, integerAttribute("num_heads", 1))
-      .text(NODE.domain, CONTRIBUTED),
-  ];
+/** A field of a message: a non-negative integer, a text, or bytes, which may be a message. */
+type Field = readonly [number: number, value: number | string | Uint8Array];
+
+/** A message of fields, in their order. */
+function message(...fields: readonly Field[]): Uint8Array<ArrayBuffer> {
+  const writer = new BinaryWriter();
+  for (const [number, value] of fields) {
+    if (typeof value === "number") writer.tag(number, WireType.Varint).uint64(value);
+    else if (typeof value === "string") writer.tag(number, WireType.LengthDelimited).string(value);
+    else writer.tag(number, WireType.LengthDelimited).bytes(value);
+  }
+  return writer.finish();
+}
+
+function fusedNodes(): Uint8Array[] {
+  const heads = message(
+    [ATTRIBUTE.name, "num_heads"],
+    [ATTRIBUTE.integer, 1],
+    [ATTRIBUTE.type, INTEGER_ATTRIBUTE],
+  );
+  return [node("MultiHeadAttention", MODEL_INPUTS, MODEL_OUTPUT, [NODE.attribute, heads], [
+    NODE.domain,
+    CONTRIBUTED,
+  ])];
 }
 
 /** The queries are scaled, not the scores: m·d products instead of m·n. */
-function productNodes(): MessageWriter[] {
+function productNodes(): Uint8Array[] {
+  const order = message(
+    [ATTRIBUTE.name, "perm"],
+    ...[0, 2, 1].map((axis): Field => [ATTRIBUTE.integers, axis]),
+    [ATTRIBUTE.type, INTEGERS_ATTRIBUTE],
+  );
+  const lastAxis = message(
+    [ATTRIBUTE.name, "axis"],
+    [ATTRIBUTE.integer, 2],
+    [ATTRIBUTE.type, INTEGER_ATTRIBUTE],
+  );
   return [
     node("Mul", ["query", "scale"], "scaled"),
-    node("Transpose", ["key"], "keyColumns", integersAttribute("perm", [0, 2, 1])),
+    node("Transpose", ["key"], "keyColumns", [NODE.attribute, order]),
     node("MatMul", ["scaled", "keyColumns"], "scores"),
-    node("Softmax", ["scores"], "weights", integerAttribute("axis", 2)),
+    node("Softmax", ["scores"], "weights", [NODE.attribute, lastAxis]),
     node("MatMul", ["weights", "value"], MODEL_OUTPUT),
   ];
 }
@@ -86,53 +123,25 @@ function node(
   operator: string,
   inputs: readonly string[],
   output: string,
-  ...attributes: readonly MessageWriter[]
-): MessageWriter {
-  const writer = new MessageWriter();
-  for (const input of inputs) writer.text(NODE.input, input);
-  writer.text(NODE.output, output).text(NODE.operator, operator);
-  for (const attribute of attributes) writer.message(NODE.attribute, attribute);
-  return writer;
-}
-
-function integerAttribute(name: string, value: number): MessageWriter {
-  return new MessageWriter()
-    .text(ATTRIBUTE.name, name)
-    .integer(ATTRIBUTE.integer, value)
-    .integer(ATTRIBUTE.type, INTEGER_ATTRIBUTE);
-}
-
-function integersAttribute(name: string, values: readonly number[]): MessageWriter {
-  const writer = new MessageWriter().text(ATTRIBUTE.name, name);
-  for (const value of values) writer.integer(ATTRIBUTE.integers, value);
-  return writer.integer(ATTRIBUTE.type, INTEGERS_ATTRIBUTE);
+  ...more: readonly Field[]
+): Uint8Array {
+  return message(
+    ...inputs.map((input): Field => [NODE.input, input]),
+    [NODE.output, output],
+    [NODE.operator, operator],
+    ...more,
+  );
 }
 
 /** A constant without dimensions. */
-function scalar(name: string, value: number): MessageWriter {
+function scalar(name: string, value: number): Uint8Array {
   const raw = new Uint8Array(4);
   new DataView(raw.buffer).setFloat32(0, value, true);
-  return new MessageWriter()
-    .integer(TENSOR.dataType, FLOAT_ELEMENTS)
-    .text(TENSOR.name, name)
-    .bytes(TENSOR.rawData, raw);
+  return message([TENSOR.dataType, FLOAT_ELEMENTS], [TENSOR.name, name], [TENSOR.rawData, raw]);
 }
 
-function tensorInfo(name: string, dimensions: readonly number[]): MessageWriter {
-  const shape = new MessageWriter();
-  for (const size of dimensions) {
-    shape.message(SHAPE.dimension, new MessageWriter().integer(DIMENSION.value, size));
-  }
-  const tensor = new MessageWriter()
-    .integer(TENSOR_TYPE.elementType, FLOAT_ELEMENTS)
-    .message(TENSOR_TYPE.shape, shape);
-  return new MessageWriter()
-    .text(VALUE_INFO.name, name)
-    .message(VALUE_INFO.type, new MessageWriter().message(TYPE.tensor, tensor));
-}
-
-function opset(domain: string, version: number): MessageWriter {
-  const writer = new MessageWriter();
-  if (domain !== "") writer.text(OPSET.domain, domain);
-  return writer.integer(OPSET.version, version);
+function tensorInfo(name: string, dimensions: readonly number[]): Uint8Array {
+  const sizes = dimensions.map((size): Field => [SHAPE.dimension, message([DIMENSION.value, size])]);
+  const tensor = message([TENSOR_TYPE.elementType, FLOAT_ELEMENTS], [TENSOR_TYPE.shape, message(...sizes)]);
+  return message([VALUE_INFO.name, name], [VALUE_INFO.type, message([TYPE.tensor, tensor])]);
 }

@@ -3,7 +3,7 @@
 import { regretOf, toTable } from "./regret.ts";
 import { recordTraces } from "./traces.ts";
 
-const PAGE = new URL("../../docs/planner.md", import.meta.url);
+const PAGE = new URL("../../docs/internals/planner.md", import.meta.url);
 
 const { usual, hostile } = recordTraces();
 const regrets = [];

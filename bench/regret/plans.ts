@@ -176,10 +176,10 @@ class PricedBackend extends Wrapped {
     let live = 0;
     for (let slot = 0; slot < 1 << 17 && live < this.keyCount; slot++) if (this.keys.isLive(slot)) live++;
     this.spent += build.length * this.prices.build(live);
-    for (const { queries, since: { slots, kept } } of patch) {
+    for (const { queries, since: { slots, retained } } of patch) {
       let changes = 0;
       slots.forEach((slot, t) => {
-        changes += (kept[t] === NO_ROW ? 0 : 1) + (this.keys.isLive(slot) ? 1 : 0);
+        changes += (retained[t] === NO_ROW ? 0 : 1) + (this.keys.isLive(slot) ? 1 : 0);
       });
       this.spent += queries.length * changes * this.prices.change;
     }

@@ -2,6 +2,7 @@
 // bench/webgpu-results.json. On a software device the times mean nothing, and it says so; the counts mean the same
 // everywhere.
 
+import { parseArgs } from "node:util";
 import { attention } from "../../mod.ts";
 import { findAdapter } from "../../src/backends/webgpu/adapter.ts";
 import { openDevice } from "../../src/backends/webgpu/device.ts";
@@ -18,7 +19,8 @@ if (!await findAdapter()) {
   Deno.exit(1);
 }
 const gpu = await openDevice();
-const isQuick = Deno.args.includes("--quick") || gpu.isSoftware;
+const { quick } = parseArgs({ args: Deno.args, options: { quick: { type: "boolean" } } }).values;
+const isQuick = quick || gpu.isSoftware;
 const size = isQuick ? 512 : 4096;
 const shape: Shape = { queryCount: size, keyCount: size, headDim: 64, valueDim: 64 };
 const repetitions = isQuick ? 5 : 30;

@@ -3,7 +3,7 @@
 
 import { seededInputs } from "../data.ts";
 import { attentionModel, MODEL_OUTPUT, tensorShapes } from "../onnx/attention_models.ts";
-import { quantile } from "../statistics.ts";
+import { median } from "simple-statistics";
 import type { Shape } from "../workload.ts";
 
 /** What a peer does, or why it does not. */
@@ -99,7 +99,7 @@ export async function runPeers(
         await run();
         times.push(performance.now() - start);
       }
-      lines.push({ name, milliseconds: quantile(times, 0.5), difference, trouble: null });
+      lines.push({ name, milliseconds: median(times), difference, trouble: null });
     } catch (cause) {
       const trouble = cause instanceof Error ? cause.message : String(cause);
       lines.push({ name, milliseconds: null, difference: null, trouble });

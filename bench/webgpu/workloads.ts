@@ -7,7 +7,7 @@ import { WebgpuBackend } from "../../src/backends/webgpu/webgpu_backend.ts";
 import type { DynamicAttention } from "../../mod.ts";
 import { EditStream, RowStream, seededInputs } from "../data.ts";
 import type { Shape } from "../workload.ts";
-import { quantile } from "../statistics.ts";
+import { median } from "simple-statistics";
 
 /** One line of the table. */
 export interface Line {
@@ -35,46 +35,60 @@ const perTerm = ({ queryCount, headDim, valueDim }: Shape) => 2 * queryCount * (
 function editKeys(live: DynamicAttention, edits: EditStream, count: number): void {
   for (let t = 0; t < count; t++) {
     const { key, row } = edits.next();
-    live.set(key, row.subarray(0, row.length / 2), row.subarray(row.length / 2));
+    live.set(key, keyIn(row), valueIn(row));
   }
 }
 
-/** All workloads; rows are read from a stream of 16. */
+const rowOf = (shape: Shape) => shape.keyCount * perTerm({ ...shape, queryCount: 1 });
+const keyIn = (row: Float32Array) => row.subarray(0, row.length / 2);
+const valueIn = (row: Float32Array) => row.subarray(row.length / 2);
+
+/** All workloads. */
 function workloadsOf(shape: Shape): readonly Workload[] {
-  const rows = new RowStream(shape.queryCount, 16, "same");
-  const patch = (count: number): Workload => ({
-    name: `patch of ${count}`,
-    operations: (shape) => 2 * count * perTerm(shape),
-    step(live, edits) {
-      editKeys(live, edits, count);
-      return live.flush();
-    },
-  });
-  const rowOf = (shape: Shape) => shape.keyCount * perTerm({ ...shape, queryCount: 1 });
-  const slots = { oldest: 0 };
   return [
     {
       name: "rebuild",
       operations: (shape) => shape.keyCount * perTerm(shape),
       step: (live) => live.rebuild(),
     },
-    ...[1, 4, 16, 64, 256].map(patch),
-    {
-      name: "1 edit, all rows read",
-      operations: (shape) => 2 * perTerm(shape),
+    ...[1, 4, 16, 64, 256].map((count): Workload => ({
+      name: `patch of ${count}`,
+      operations: (shape) => 2 * count * perTerm(shape),
       step(live, edits) {
-        editKeys(live, edits, 1);
-        return live.read();
+        editKeys(live, edits, count);
+        return live.flush();
       },
+    })),
+    ...keyEditWorkloads(shape),
+    ...otherEditWorkloads(),
+    {
+      name: "1 passing query attended",
+      operations: rowOf,
+      step: (live, edits) => live.attend([keyIn(edits.next().row)]),
     },
     {
-      name: "64 edits, all rows read",
-      operations: (shape) => 128 * perTerm(shape),
-      step(live, edits) {
-        editKeys(live, edits, 64);
-        return live.read();
-      },
+      name: "weights of a row",
+      operations: ({ keyCount, headDim }) => 2 * keyCount * headDim,
+      step: (live) => live.weights(0),
     },
+  ];
+}
+
+/** Whole keys with their values, and reads; few rows are those of a stream of 16. */
+function keyEditWorkloads(shape: Shape): readonly Workload[] {
+  const rows = new RowStream(shape.queryCount, 16, "same");
+  const allRows = (count: number, name: string): Workload => ({
+    name,
+    operations: (shape) => 2 * count * perTerm(shape),
+    step(live, edits) {
+      editKeys(live, edits, count);
+      return live.read();
+    },
+  });
+  let oldest = 0;
+  return [
+    allRows(1, "1 edit, all rows read"),
+    allRows(64, "64 edits, all rows read"),
     {
       name: "1 edit, the same 16 rows read",
       operations: (shape) => 2 * perTerm({ ...shape, queryCount: 16 }),
@@ -88,17 +102,23 @@ function workloadsOf(shape: Shape): readonly Workload[] {
       operations: (shape) => 2 * perTerm(shape),
       step(live, edits) {
         const { row } = edits.next();
-        live.delete(slots.oldest++ % shape.keyCount);
-        live.insert(row.subarray(0, row.length / 2), row.subarray(row.length / 2));
+        live.delete(oldest++ % shape.keyCount);
+        live.insert(keyIn(row), valueIn(row));
         return live.read();
       },
     },
+  ];
+}
+
+/** Values, single numbers and queries. */
+function otherEditWorkloads(): readonly Workload[] {
+  return [
     {
       name: "1 value edited, all rows read",
       operations: (shape) => perTerm(shape) + 2 * shape.queryCount * shape.valueDim,
       step(live, edits) {
         const { key, row } = edits.next();
-        live.setValue(key, row.subarray(row.length / 2));
+        live.setValue(key, valueIn(row));
         return live.read();
       },
     },
@@ -114,23 +134,9 @@ function workloadsOf(shape: Shape): readonly Workload[] {
       name: "1 query changed, its row read",
       operations: rowOf,
       step(live, edits) {
-        const { row } = edits.next();
-        live.setQuery(0, row.subarray(0, row.length / 2));
+        live.setQuery(0, keyIn(edits.next().row));
         return live.read([0]);
       },
-    },
-    {
-      name: "1 passing query attended",
-      operations: rowOf,
-      step(live, edits) {
-        const { row } = edits.next();
-        return live.attend([row.subarray(0, row.length / 2)]);
-      },
-    },
-    {
-      name: "weights of a row",
-      operations: ({ keyCount, headDim }) => 2 * keyCount * headDim,
-      step: (live) => live.weights(0),
     },
   ];
 }
@@ -187,7 +193,7 @@ export async function runWorkloads(shape: Shape, gpu: GpuDevice, repetitions: nu
     const busy = backend.deviceMs === null ? NaN : backend.deviceMs - (busyBefore ?? 0);
     lines.push({
       name,
-      milliseconds: quantile(times, 0.5),
+      milliseconds: median(times),
       gpuMilliseconds: busy / repetitions,
       operations: operations(shape),
       traffic,

@@ -1,12 +1,13 @@
 /**
- * What the engine asks of a place that computes. A backend owns the *stored* rows, which are the newest it was told,
- * and a *state* for every standing query, which may be as of an earlier moment: the rows of keys that such a state
- * still holds are *kept* beside the stored ones, under numbers that the engine gives. A backend never sees the edit
- * log, a threshold or a version: those are the engine's. With every question about a state it is told what has
- * happened to the keys since that state's moment.
+ * The contract of compute backends. A backend owns the *stored* rows, as of the last batch of edits, and a
+ * *state* for each standing query, which may be of an earlier epoch. Replaced rows of keys that such a state
+ * still includes are *retained* beside the stored ones, under ids that the engine gives. The edit log,
+ * thresholds and epochs are the engine's: with every question about states, the engine passes the changes of
+ * keys since the epoch of these states.
  *
- * The engine calls one asynchronous method at a time and waits for it; the sources of rows may be read at any time,
- * also while changes are stored, except for the slots and numbers that are being stored, and also after a failure.
+ * The engine calls one asynchronous method at a time and waits for it. It may read the sources of rows at any
+ * time, also after a failure and while changes are stored, except for the slots and ids that are being
+ * stored.
  */
 
 import type { HeadLayout } from "../numerics/head_layout.ts";
@@ -18,15 +19,15 @@ import type { Work } from "./work.ts";
 export type { Since, Work };
 
 /**
- * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of a
- * query source is the query, H·d numbers.
+ * Rows by slot number. A row of a key source is the key followed by its value, Hkv·(d + dv) numbers; a row of
+ * a query source is the query, H·d numbers.
  */
 export interface RowSource {
-  /** Whether the slot holds a row; false for any number that was never given out. */
+  /** Whether the slot holds a row; false for a number that was never given out. */
   isLive(slot: number): boolean;
   /** One number of a live row. */
   element(slot: number, column: number): number;
-  /** Where a live row lies, for rules that look at positions. */
+  /** The position of a live row. */
   position(slot: number): number;
   /** Copies a live row to `target`, from `offset` on. */
   copyRow(slot: number, target: Float32Array, offset: number): void;
@@ -34,20 +35,20 @@ export interface RowSource {
   equalsRow(slot: number, rows: Float32Array, offset: number): boolean;
 }
 
-/** The newest rows of the slots that changed: T slots in no order, none twice. */
+/** The newest rows of T changed slots, in any order, none twice. */
 export interface RowChanges {
   /** T slot numbers. */
   readonly slots: Uint32Array;
-  /** 1 where the slot holds `rows`' row from now on, 0 where it is empty. */
+  /** 1 if the slot holds its row in `rows` from now on, 0 if it is empty. */
   readonly live: Uint8Array;
-  /** T rows in the layout of {@link RowSource}; the row of an emptied slot means nothing. */
+  /** T rows in the layout of {@link RowSource}; the row of an emptied slot has no meaning. */
   readonly rows: Float32Array;
   /** T positions. */
   readonly positions: Float64Array;
   /**
-   * With a mask, what is added to the scores of each of the T rows with every row of the other kind: for a changed
-   * key, a number for each query slot and mask head, `slot · maskHeads + head`; for a changed query, likewise for
-   * each key slot. Pairs of which one is not live mean nothing. null without a mask.
+   * With a mask, the biases of each of the T rows with every row of the other kind: for a changed key, a
+   * number for each query slot and mask head, at `slot · maskHeads + head`; for a changed query, likewise for
+   * each key slot. The bias of a pair with a deleted row has no meaning. null without a mask.
    */
   readonly bias: Float32Array | null;
 }
@@ -60,47 +61,54 @@ export interface Changes {
   readonly queries: RowChanges;
 }
 
-/** Standing queries whose states are of the same moment. */
+/** Standing queries whose states are of the same epoch. */
 export interface Cohort {
   /** Query slots. */
   readonly queries: Uint32Array;
-  /** What has happened since that moment. */
+  /** The changes of keys since that epoch. */
   readonly since: Since;
 }
 
-/** Attention of the rows that were asked for, in their order. */
-export interface Readout {
-  /** A row a query, H·dv numbers each; zeros where no key is allowed. */
+/** Attention of the queries that were asked for, in their order. */
+export interface AttentionOutput {
+  /** One row per query of H·dv numbers; zeros if no key is allowed. */
   readonly output: Float32Array<ArrayBuffer>;
-  /** Natural log of Σ_j exp s_ij, H a query; −∞ where no key is allowed, and nowhere else. */
+  /** Natural log of Σ_j exp s_ij, H numbers per query; −∞ if and only if no key is allowed. */
   readonly logSumExp: Float64Array<ArrayBuffer>;
 }
 
-/** What one unit of work costs on a backend, a plain multiply-add being 1; measured by `deno task bench`. */
+/** Costs of units of work on a backend, relative to a plain multiply-add; measured by `deno task bench`. */
 export interface Costs {
-  /** One exp. */
+  /** The cost of one exp. */
   readonly exponential: number;
-  /** One multiply-add into a compensated sum. */
+  /** The cost of one multiply-add into a compensated sum. */
   readonly compensatedAdd: number;
-  /** Rows of neighbouring query slots, from a multiple of it on, that are computed for the price of one. */
+  /**
+   * The number of neighbouring query slots, from a multiple of it on, that are computed at the cost of one.
+   */
   readonly rowsTogether: number;
 }
 
-/** What a backend is made with. */
+/** The configuration of a backend. */
 export interface BackendConfig {
   readonly layout: HeadLayout;
   readonly rule: ScoreRule;
-  /** Whether there is a mask, and of how many heads: 0 for none, 1 for one that all heads share, or H. */
+  /** The number of mask heads: 0 without a mask, 1 for a mask that all heads share, or H. */
   readonly maskHeads: number;
-  /** Largest trusted rounding error, relative; see `core/rounding_ledger.ts`. */
+  /** The largest relative rounding error that is trusted; see `numerics/rounding_ledger.ts`. */
   readonly tolerance: number;
-  /** How many rows it is filled with at first, where that is known: what is worth it depends on that. */
+  /**
+   * The numbers of rows that the backend is first filled with, if they are known; the choice of a backend
+   * depends on them.
+   */
   readonly sizes?: { readonly queryCount: number; readonly keyCount: number };
-  /** Why this backend was chosen, where somebody chose. */
+  /** The reason for choosing this backend, if there was a choice. */
   readonly reason?: string;
 }
 
-/** Queries that are not standing. No mask knows them: with one, nobody may ask for them. */
+/**
+ * Queries that are not standing. Masks have no entries for them, so they are refused on engines with a mask.
+ */
 export interface PassingQueries {
   readonly count: number;
   /** `count` rows of H·d numbers. */
@@ -109,76 +117,80 @@ export interface PassingQueries {
   readonly positions: Float64Array;
 }
 
-/** A place that computes. */
+/** A compute backend. */
 export interface Backend {
-  /** Its name, as the option `backend` gives it. */
+  /** The name, as in the option `backend`. */
   readonly name: string;
-  /** Why it was chosen, in words. */
+  /** The reason for choosing it, in words. */
   readonly reason: string;
-  /** Its cost constants. */
+  /** The cost constants. */
   readonly costs: Costs;
-  /** Threads that have computed for it; 1 while only the caller's has. */
+  /** The number of threads that have computed for it; 1 while only the caller's thread has. */
   readonly threads: number;
-  /** Milliseconds that a device of its own was busy, by that device's clock, as far as it has told; null without one. */
+  /**
+   * Milliseconds that its device was busy, by the device's clock and up to the last answer; null without a
+   * device or a clock.
+   */
   readonly deviceMs: number | null;
-  /** Its work since it was made. */
+  /** The work done since it was made. */
   readonly work: Readonly<Work>;
-  /** Stored keys and values, readable at once. */
+  /** Stored keys and values. */
   readonly keys: RowSource;
-  /** Stored queries, readable at once. */
+  /** Stored queries. */
   readonly queries: RowSource;
-  /** Kept rows of keys and values by their numbers, readable at once. */
-  readonly kept: RowSource;
-  /** Bytes that it holds. */
+  /** Retained rows of keys and values, by their ids in place of slots. */
+  readonly retained: RowSource;
+  /** The number of bytes that it holds. */
   bytes(): number;
   /**
-   * Stores a batch, all of it or, when it rejects, nothing of it. The row that slot `changes.keys.slots[t]` held is
-   * kept under the number `kept[t]`, which names no row that is still wanted; with {@link NO_ROW} it is dropped.
-   * Changed queries have no state from then on, the states of the others stay what they are. The rows kept under the numbers
-   * in `dropped`, which may be among those in `kept`, are wiped before.
+   * Stores a batch, all of it or, if it rejects, nothing of it. The row that slot `changes.keys.slots[t]`
+   * held is retained under the id `retained[t]`, which must be free or among `dropped`; with {@link NO_ROW}
+   * it is not retained. The retained rows with the ids in `dropped` are wiped first. Changed queries have no
+   * state afterwards, the states of other queries do not change.
    */
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void>;
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void>;
   /**
-   * Forgets rows that are gone: wipes those kept under the numbers in `dropped`, and then, since all states are of the
-   * stored rows, all bounds and measures that rows decided which are stored no more.
+   * Erases the traces of deleted rows, when all states are of the newest epoch: wipes the retained rows with
+   * the ids in `dropped`, and then recomputes bounds and measures that depend on rows that are no longer
+   * stored.
    */
   forget(dropped: Uint32Array): Promise<void>;
   /**
-   * Brings states up to the stored rows: those of `build` from scratch, those of `patch` by what has happened since.
-   * When it rejects, the queries that it names may have no state.
+   * Brings states up to date with the stored rows: those of `build` from scratch, those of `patch` by the
+   * changes since their epochs. If it rejects, the queries that it names may have no state.
    */
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
-  /** Attention of standing queries as of their states. */
-  read(cohort: Cohort): Promise<Readout>;
+  /** Attention of standing queries by their states as they are. */
+  read(cohort: Cohort): Promise<AttentionOutput>;
   /**
-   * For each standing query, a bound on the Euclidean distance of the output of its state, rounded to float32, from
-   * what it would be with the stored rows, over all heads.
+   * For each standing query, an upper bound on the Euclidean distance, over all heads, between the output of
+   * its state, rounded to float32, and the exact output for the stored rows.
    */
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>>;
-  /** Attention of passing queries over the stored rows; keeps nothing of them. */
-  attend(queries: PassingQueries): Promise<Readout>;
-  /** The weights of one head of a standing query over the stored rows, one a key slot below `slotCount`. */
-  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Attention of passing queries over the stored rows. The backend keeps nothing of them. */
+  attend(queries: PassingQueries): Promise<AttentionOutput>;
+  /** The weights of one head of a standing query over the stored rows, one per key slot below `slotCount`. */
+  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
   /**
-   * With a mask, what is added to the score of each pair of the key slots below `keySize` with the query slots below
-   * `querySize`: a number for each key slot, query slot and mask head, in this order. Pairs of which one is not live
-   * mean nothing. null without a mask. Readable at once, as the sources of rows are.
+   * With a mask, the biases of the key slots below `keySize` with the query slots below `querySize`: a number
+   * for each key slot, query slot and mask head, in this order. The bias of a pair with a deleted row has no
+   * meaning. null without a mask. It may be called at any time, like the sources of rows.
    */
   bias(keySize: number, querySize: number): Float32Array | null;
   /**
-   * Copies what it keeps of query slots below `querySize`, all up to date, by names of its own, so that it need not be
-   * computed again.
+   * Copies the states of the query slots below `querySize`, which must all be up to date, as arrays with
+   * names of the backend's own.
    */
   save(querySize: number): Promise<SavedArrays>;
   /**
-   * Fills an empty backend with all slots of a snapshot: `keys.bias` speaks of all pairs, `queries.bias` is null.
-   * `states` is what a backend of the same name saved; with them every later answer has the bits that the saved one's
-   * would have. With null, all states are computed.
+   * Fills an empty backend with all slots of a snapshot: `keys.bias` has the biases of all pairs,
+   * `queries.bias` is null. With `states`, which a backend of the same name has saved, later answers have the
+   * same bits as those of the saved backend. With null, all states are computed.
    *
-   * @throws {FormatError} When no backend can have saved `states`; `operation` is what the error names.
+   * @throws {FormatError} When no backend can have saved `states`. The error names `operation`.
    */
   restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void>;
-  /** Gives back what it holds. */
+  /** Frees all that it holds. */
   dispose(): Promise<void>;
 }
 

@@ -1,18 +1,18 @@
 /**
- * A backend that can give place to another, so that what lies above it need not know: the sources of rows stay the
- * same objects, and work done before is counted on.
+ * A backend that can be replaced by another without notice to its user: the sources of rows remain the same
+ * objects, and counts of work continue.
  *
- * Invariant: a move happens whole or not at all. The successor holds all stored rows, with the same bits, and a state
- * of the present moment for every standing query, before anything is asked of it.
+ * Invariant: a move happens completely or not at all. Before the successor answers anything, it holds all
+ * stored rows, with the same bits, and an up-to-date state for every standing query.
  */
 
 import type {
+  AttentionOutput,
   Backend,
   Changes,
   Cohort,
   Costs,
   PassingQueries,
-  Readout,
   RowChanges,
   RowSource,
 } from "./backend.ts";
@@ -26,14 +26,14 @@ export interface SlotCounts {
   readonly queries: number;
 }
 
-/** Whatever backend there is at the moment. */
+/** The current backend. */
 export class MovableBackend implements Backend {
   readonly keys: RowSource = new CurrentRows(() => this.#current.keys);
   readonly queries: RowSource = new CurrentRows(() => this.#current.queries);
-  readonly kept: RowSource = new CurrentRows(() => this.#current.kept);
+  readonly retained: RowSource = new CurrentRows(() => this.#current.retained);
   readonly #layout: HeadLayout;
   #current: Backend;
-  /** Of the backends before. */
+  /** The work of earlier backends. */
   #workBefore: Readonly<Work> = noWork();
   #deviceMsBefore: number | null = null;
 
@@ -69,8 +69,8 @@ export class MovableBackend implements Backend {
   }
 
   /**
-   * Fills an empty backend with what is stored here, all of it and nothing kept, computes its states and goes on with
-   * it. When that fails everything stays as it is, and the successor is given back.
+   * Fills an empty backend with all stored rows, computes its states and replaces the current backend by it.
+   * If that fails, nothing changes and the successor is disposed.
    */
   async moveTo(successor: Backend, counts: SlotCounts): Promise<void> {
     const before = this.#current;
@@ -83,7 +83,7 @@ export class MovableBackend implements Backend {
     this.#deviceMsBefore = this.deviceMs;
     this.#workBefore = sumOfWork(this.#workBefore, before.work);
     this.#current = successor;
-    // What a broken device cannot give back is no failure of the move.
+    // The move has succeeded even if a broken device cannot free its memory.
     await before.dispose().catch(() => {});
   }
 
@@ -91,8 +91,8 @@ export class MovableBackend implements Backend {
     return this.#current.bytes();
   }
 
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return this.#current.store(changes, kept, dropped);
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
+    return this.#current.store(changes, retained, dropped);
   }
 
   forget(dropped: Uint32Array): Promise<void> {
@@ -103,7 +103,7 @@ export class MovableBackend implements Backend {
     return this.#current.update(build, patch);
   }
 
-  read(cohort: Cohort): Promise<Readout> {
+  read(cohort: Cohort): Promise<AttentionOutput> {
     return this.#current.read(cohort);
   }
 
@@ -111,12 +111,12 @@ export class MovableBackend implements Backend {
     return this.#current.certify(cohort);
   }
 
-  attend(queries: PassingQueries): Promise<Readout> {
+  attend(queries: PassingQueries): Promise<AttentionOutput> {
     return this.#current.attend(queries);
   }
 
-  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#current.weights(row, head, slotCount);
+  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
+    return this.#current.weights(slot, head, slotCount);
   }
 
   bias(keySize: number, querySize: number): Float32Array | null {
@@ -144,7 +144,7 @@ export class MovableBackend implements Backend {
   }
 }
 
-/** Rows of whichever backend is current. */
+/** The rows of the current backend. */
 class CurrentRows implements RowSource {
   readonly #source: () => RowSource;
 
@@ -173,7 +173,7 @@ class CurrentRows implements RowSource {
   }
 }
 
-/** All slots below `size`, whether they hold a row or not. */
+/** All slots below `size`, live or not, as one batch. */
 function liveRows(source: RowSource, size: number, width: number): Omit<RowChanges, "bias"> {
   const slots = Uint32Array.from({ length: size }, (_, slot) => slot);
   const live = new Uint8Array(size);

@@ -1,6 +1,6 @@
 /**
- * The one place that knows which backends there are: turns the option `backend` into a factory and tells each backend why
- * it was chosen. A backend is loaded when it is asked for first.
+ * The only module that names backends: it turns the option `backend` into a factory, and gives each backend
+ * the reason for which it was chosen. The code of a backend is loaded on first use.
  */
 
 import { describe, DeviceError, InputError } from "../base/errors.ts";
@@ -10,14 +10,14 @@ import { isThreadCount, MOST_THREADS, type ThreadCount } from "./wasm/threads/th
 
 export type { ThreadCount };
 
-/** What the option `backend` accepts; "auto" is the fastest one that runs here. */
+/** The names that the option `backend` accepts; "auto" is the fastest backend that runs here. */
 export type BackendName = "auto" | "array" | "wasm" | "webgpu";
 
 const NAMES: readonly BackendName[] = ["auto", "array", "wasm", "webgpu"];
 
 /**
- * Multiply-adds of a rebuild, H·m·n·(d + dv), from which "auto" looks for a graphics device. Below, the answers of `wasm`
- * are there before a device has been asked anything; docs/webgpu.md has the estimate.
+ * The number of multiply-adds of a rebuild, H·m·n·(d + dv), from which "auto" looks for a graphics device.
+ * For smaller problems `wasm` answers sooner than a device can be opened; docs/internals/webgpu.md has the estimate.
  */
 export const DEVICE_WORK = 2 ** 30;
 
@@ -26,7 +26,7 @@ export function isBackendName(name: string): name is BackendName {
   return NAMES.some((known) => known === name);
 }
 
-/** The factory for `name`, whose backends use `threads` threads at most. */
+/** The factory for `name`, whose backends use at most `threads` threads. */
 export function selectBackend(
   operation: string,
   name: BackendName = "auto",
@@ -64,7 +64,9 @@ export function selectBackend(
   }
 }
 
-/** The factory for states that were saved on `name`: where that does not run, the fastest one that does. */
+/**
+ * The factory for states that were saved on `name`; that of the fastest backend if `name` does not run here.
+ */
 export function selectSaved(operation: string, name: string, threads: ThreadCount = "auto"): BackendFactory {
   if (name !== "webgpu") return selectBackend(operation, isBackendName(name) ? name : "auto", threads);
   return async (config) => {
@@ -82,7 +84,7 @@ export function selectSaved(operation: string, name: string, threads: ThreadCoun
 
 const BY_NAME = "asked for by name";
 
-/** The fastest one that runs here; reasons begin with `note`. */
+/** Makes the fastest backend that runs here; its reason begins with `note`. */
 async function createFastest(config: BackendConfig, threads: ThreadCount, note = ""): Promise<Backend> {
   const { layout: { heads, headDim, valueDim }, sizes } = config;
   const work = sizes ? heads * sizes.queryCount * sizes.keyCount * (headDim + valueDim) : 0;
@@ -109,13 +111,13 @@ async function createArray(config: BackendConfig): Promise<Backend> {
   return createArrayBackend(config);
 }
 
-/** null where it cannot run. */
+/** Makes a `wasm` backend; null if it cannot run here. */
 async function createWasm(config: BackendConfig, threads: ThreadCount): Promise<Backend | null> {
   const { createWasmBackend } = await import("./wasm/wasm_backend.ts");
   return await createWasmBackend(config, threads);
 }
 
-/** On any adapter, software too, that keeps what answers rest on. */
+/** Makes a `webgpu` backend on any adapter, also a software one, whose arithmetic is exact enough. */
 async function createWebgpu(operation: string, config: BackendConfig): Promise<Backend> {
   const { isFound, description } = await findDevice();
   const found = isFound ? await tryWebgpu(config) : null;
@@ -124,7 +126,7 @@ async function createWebgpu(operation: string, config: BackendConfig): Promise<B
   throw new InputError(operation, `backend is "webgpu", but ${refused}`, '"auto", "wasm" or "array"');
 }
 
-/** Why it does not run, in words, where an adapter promised more than its device keeps. */
+/** Makes a `webgpu` backend, or returns the reason why the device is refused, in words. */
 async function tryWebgpu(config: BackendConfig): Promise<Backend | string> {
   const { createWebgpuBackend } = await import("./webgpu/webgpu_backend.ts");
   try {

@@ -1,16 +1,17 @@
 /**
- * What has happened to keys since a moment. Apart from the contract of backends, which is types alone and loads nothing.
+ * The changes of keys since an epoch. This is a file of its own because the contract of backends has only
+ * types, so that importing it loads no code.
  */
 
-/** No row: the number of what is not kept, and of what an empty slot held. */
+/** The id in place of a row that is not retained, or that was not there since the slot was empty. */
 export const NO_ROW = 0xffffffff;
 
-/** What has happened to keys since some moment: slot `slots[t]` held another row then. No slot is named twice. */
+/** The changes of keys since an epoch: key slot `slots[t]` held another row then. No slot occurs twice. */
 export interface Since {
   readonly slots: Uint32Array;
-  /** Under which number that row is kept; {@link NO_ROW} where the slot was empty. */
-  readonly kept: Uint32Array;
+  /** The ids of the retained rows; {@link NO_ROW} if the slot was empty. */
+  readonly retained: Uint32Array;
 }
 
-/** Nothing has happened. */
-export const NOTHING: Since = { slots: new Uint32Array(0), kept: new Uint32Array(0) };
+/** No changes. */
+export const NOTHING: Since = { slots: new Uint32Array(0), retained: new Uint32Array(0) };

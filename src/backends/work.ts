@@ -1,27 +1,29 @@
 /**
- * Work that backends have done, counted where it is done.
+ * Counts of the work that backends have done.
  */
 
 /** Work done since a backend was made. */
 export interface Work {
-  /** Products added to a sum, those of the two columns of upkeep (mass and magnitude) included. */
+  /** Multiply-adds: products added to a sum, including those of the columns of mass and magnitude. */
   multiplyAdds: number;
-  /** Calls of exp. */
+  /** Evaluations of exp. */
   exponentials: number;
-  /** Rows (one a query and head) computed from scratch: in a rebuild, for a changed query, refreshed, attending. */
+  /**
+   * Head rows computed from scratch: in a rebuild, for a changed query, in a refresh or for a passing query.
+   */
   rowsBuilt: number;
-  /** Rows touched by a patch. */
+  /** Head rows that were patched. */
   rowsPatched: number;
-  /** Rows that a patch left untrusted, which were therefore built. */
+  /** Head rows that were built because a patch had left them untrusted. */
   refreshes: number;
 }
 
-/** A count that begins. */
+/** Counts of 0. */
 export function noWork(): Work {
   return { multiplyAdds: 0, exponentials: 0, rowsBuilt: 0, rowsPatched: 0, refreshes: 0 };
 }
 
-/** The work of two backends. */
+/** The sums of the counts of two backends. */
 export function sumOfWork(a: Readonly<Work>, b: Readonly<Work>): Work {
   return {
     multiplyAdds: a.multiplyAdds + b.multiplyAdds,

@@ -1,11 +1,11 @@
 /**
- * The errors of the library. Each names the operation, what came and what was expected, in one sentence:
- * `DynamicAttention.setKey: row has 63 numbers, expected 64 (kvHeads × headDim)`. An operation that throws one of them
- * has changed nothing.
+ * The errors of the library. Each message names the operation, the value that came and the one that was
+ * expected, in one sentence: `DynamicAttention.setKey: row has 63 numbers, expected 64 (kvHeads × headDim)`.
+ * An operation that throws one of them has changed nothing.
  */
 
 /**
- * What every error of this library is an instance of.
+ * The base class of every error that this library throws.
  *
  * @example
  * ```ts
@@ -36,9 +36,9 @@ export class AttentionError extends Error {
 export class InputError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "InputError";
-  /** What came, in words. */
+  /** The value that came, in words. */
   readonly actual: string;
-  /** What was expected, in words. */
+  /** The value that was expected, in words. */
   readonly expected: string;
 
   /** The message reads `operation: actual, expected expected`. */
@@ -49,14 +49,14 @@ export class InputError extends AttentionError {
   }
 }
 
-/** A slot number names no live key or query; nothing was changed. */
+/** A number is not that of a live key slot or query slot; nothing was changed. */
 export class SlotError extends InputError {
   /** The name of the class. */
   override readonly name: string = "SlotError";
-  /** The number that came; not always an integer, since anything may come. */
+  /** The value that the caller passed; it need not be an integer. */
   readonly slot: number;
 
-  /** `what` is "key" or "query". */
+  /** `what` is the kind of slot, "key" or "query". */
   constructor(operation: string, what: "key" | "query", slot: number) {
     super(operation, `${what} slot ${describe(slot)} is not live`, `the number of a live ${what}`);
     this.slot = slot;
@@ -68,24 +68,27 @@ export class DisposedError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "DisposedError";
 
-  /** An engine that has been disposed keeps nothing to answer from. */
+  /** The message reads `operation: the engine is disposed, expected a live one`. */
   constructor(operation: string) {
     super(operation, "the engine is disposed, expected a live one");
   }
 }
 
 /**
- * A mask function or a threshold function called the engine that had asked it, to edit it or to ask it something; nothing
- * was changed. While an engine asks a function of the caller's, it answers what it knows at once (`getKey`, `keySlots`,
- * `stats` and the like) and refuses all else.
+ * A mask function or a threshold function called a method of the engine that was calling it; nothing was
+ * changed. While an engine calls such a function, its synchronous readers (`getKey`, `keySlots`, `stats` and
+ * the like) still answer, and every other method throws this error.
  */
 export class ReentryError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "ReentryError";
-  /** The option whose function was being asked. */
+  /** The option whose function the engine was calling. */
   readonly callback: "mask" | "lazyThreshold";
 
-  /** The message reads `operation: called by the function callback while the engine asks it, expected a later call`. */
+  /**
+   * The message reads `operation: called by the function callback while the engine asks it, expected a later
+   * call`.
+   */
   constructor(operation: string, callback: "mask" | "lazyThreshold") {
     super(operation, `called by the function ${callback} while the engine asks it, expected a later call`);
     this.callback = callback;
@@ -93,54 +96,57 @@ export class ReentryError extends AttentionError {
 }
 
 /**
- * A backend failed while it applied edits or answered; `cause` holds its own error. No edit is lost: what was
- * not applied is pending again, and the next flush or read tries anew.
+ * A backend failed while it applied edits or computed an answer; `cause` holds its own error. No edit is
+ * lost: edits that were not applied are pending again, and the next flush or read applies them.
  */
 export class BackendError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "BackendError";
 
-  /** `cause` is what the backend threw. */
+  /** `cause` is the error that the backend threw. */
   constructor(operation: string, backend: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     super(operation, `backend ${backend} failed (${reason}); the edits are kept and pending`, { cause });
   }
 }
 
-/** Why a device does not go on; one that is "unfit" does not keep what answers rest on, or takes too long to compile. */
+/**
+ * The reason why a device cannot be used. A device is "unfit" when its arithmetic is not as exact as answers
+ * need it, or when it takes too long to compile the kernels.
+ */
 export type DeviceFailure = "lost" | "out-of-memory" | "validation" | "shader" | "internal" | "unfit";
 
 /**
- * A graphics device failed. It is the `cause` of the {@link BackendError} that tells of it: the edits are kept, and
- * the next call goes on with a fresh device where there is one.
+ * A graphics device failed. Callers find it as the `cause` of a {@link BackendError}. No edit is lost, and
+ * the next call opens a fresh device if there is one.
  */
 export class DeviceError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "DeviceError";
-  /** What happened: the device went away, had no memory, refused a command or a shader, or is unfit. */
+  /** The kind of failure: the device went away, had no memory, refused a command or a shader, or is unfit. */
   readonly reason: DeviceFailure;
 
-  /** The message reads `operation: reason, what the device said`. */
+  /** The message reads `operation: reason, said`, where `said` is the device's own message. */
   constructor(operation: string, reason: DeviceFailure, said: string, options?: ErrorOptions) {
     super(operation, said === "" ? reason : `${reason}, ${said}`, options);
     this.reason = reason;
   }
 }
 
-/** What was asked for does not fit into memory; nothing was changed. */
+/** The platform refused memory that a call needs; nothing was changed. */
 export class CapacityError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "CapacityError";
-  /** How many bytes would have been needed. */
+  /** The number of bytes that the call needed. */
   readonly bytes: number;
 
-  /** `what` would have taken `bytes`; `cause` is the refusal of the platform. */
+  /** `what` names the thing that would have taken `bytes`; `cause` is the platform's error. */
   constructor(operation: string, what: string, bytes: number, cause: unknown) {
     super(operation, `${what} would take ${bytes} bytes, expected what fits into memory`, { cause });
     this.bytes = bytes;
   }
 
-  /** Runs an allocation of `bytes`, whose refusal becomes an error of this class. */
+  /** Runs an allocation of `bytes`; a `RangeError` that it throws becomes an error of this class. */
   static guard<T>(operation: string, what: string, bytes: number, allocate: () => T): T {
     try {
       return allocate();
@@ -150,20 +156,22 @@ export class CapacityError extends AttentionError {
   }
 }
 
-/** A result that cannot be promised to be as accurate as was asked; there is none, and nothing was changed. */
+/** The accuracy that the caller asked for cannot be proven; no result is given, and nothing was changed. */
 export class AccuracyError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "AccuracyError";
-  /** The row with the largest bound. */
+  /** The query (row of the states) with the largest bound. */
   readonly row: number;
   /** The head with the largest bound. */
   readonly head: number;
-  /** What is proven of its relative error: that it is at most this; Infinity when nothing is. */
+  /** A proven upper bound on the relative error; Infinity when nothing is proven. */
   readonly bound: number;
-  /** What was asked. */
+  /** The relative error that the caller allowed. */
   readonly tolerance: number;
 
-  /** The message reads `operation: row 2, head 0 may be off by bound of itself, expected at most tolerance …`. */
+  /**
+   * The message reads `operation: row 2, head 0 may be off by bound of itself, expected at most tolerance …`.
+   */
   constructor(operation: string, row: number, head: number, bound: number, tolerance: number) {
     super(
       operation,
@@ -177,13 +185,13 @@ export class AccuracyError extends AttentionError {
   }
 }
 
-/** Bytes are not of the format that was expected, or were damaged; nothing was made of them. */
+/** Bytes are not of the expected format, or are damaged; the call has no result. */
 export class FormatError extends AttentionError {
   /** The name of the class. */
   override readonly name: string = "FormatError";
-  /** What was found, in words. */
+  /** The content that was found, in words. */
   readonly actual: string;
-  /** What was expected, in words. */
+  /** The value that was expected, in words. */
   readonly expected: string;
 
   /** The message reads `operation: actual, expected expected`. */
@@ -195,8 +203,8 @@ export class FormatError extends AttentionError {
 }
 
 /**
- * A short text for anything at all, for messages: at most some 200 characters, whatever it holds or does when it is looked
- * at.
+ * A short text for any value, for messages: at most some 200 characters. A value that throws when it is
+ * inspected is described, too.
  */
 export function describe(value: unknown): string {
   try {
@@ -206,11 +214,11 @@ export function describe(value: unknown): string {
   }
 }
 
-/** Lists inside lists are shown to this depth, so many entries of each. */
+/** Lists inside lists are shown to this depth, with at most this number of entries of each. */
 const DEEPEST = 2, MOST_ENTRIES = 4;
 const LONGEST_TEXT = 120, LONGEST_QUOTED = 200, LONGEST_NAME = 40;
 const LARGEST_BIGINT = 10n ** 30n;
-/** Characters that nobody would see, beside those that JSON escapes. */
+/** Characters that are invisible in a message, beside those that JSON escapes. */
 const UNSEEN = /[\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]/g;
 
 function describeTo(value: unknown, depth: number): string {
@@ -237,7 +245,7 @@ function describeList(list: readonly unknown[], depth: number): string {
   return shortened(`[${entries.join(", ")}]`);
 }
 
-/** Writing down a long one would take long. */
+/** A bigint of many digits is not converted, since that would take long. */
 function describeBigint(value: bigint): string {
   const isShort = value < LARGEST_BIGINT && value > -LARGEST_BIGINT;
   return isShort ? String(value) : "a bigint of more than 30 digits";

@@ -1,31 +1,36 @@
 /**
- * Lists of the caller's: arrays, typed arrays of numbers, and any other object with a `length` and entries, as the type
- * `ArrayLike` says. A list's length and each of its entries are read once, and nothing of the engine has been touched until
- * all of them are, since reading them may run the caller's code.
+ * Lists that a caller passes: arrays, typed arrays of numbers, and any other object with a `length` and
+ * entries, as the type `ArrayLike` says.
+ *
+ * Invariant: a list's length and each of its entries are read once, before the engine is touched, since
+ * reading them may run the caller's code.
  */
 
 import { AttentionError, CapacityError, describe, InputError } from "./errors.ts";
 
-/** What is taken for a row: an array, typed array or array-like of finite numbers, rounded to float32. */
+/**
+ * A row as callers may pass it: an array, typed array or array-like of finite numbers, which are rounded to
+ * float32.
+ */
 export type RowInput = ArrayLike<number>;
 
 /** A list whose length is known. Typed arrays are copied; the entries of others are still the caller's. */
 export interface List {
   readonly length: number;
-  /** Each may be read once. */
+  /** Each entry may be read once. */
   readonly entries: ArrayLike<unknown>;
-  /** "Float32Array" and the like; null for what is no typed array. */
+  /** The class of a typed array, "Float32Array" for example; null for any other list. */
   readonly kind: string | null;
 }
 
 const NUMBERS = "an array of numbers";
-/** What numbers that become float32 must be, in words. */
+/** The condition on numbers that become float32, in words. */
 export const FLOAT32 = "finite numbers of float32 range";
 const NOT_FINITE: readonly number[] = [NaN, Infinity, -Infinity];
 
 /**
- * Runs what reads the arguments of a call. What getters, proxies and the like of the caller's throw meanwhile becomes an
- * error of the library, with theirs as its `cause`.
+ * Runs `read`, which reads the arguments of a call. An error that getters or proxies of the caller's throw
+ * meanwhile becomes the `cause` of an {@link InputError}.
  */
 export function reading<T>(operation: string, read: () => T): T {
   try {
@@ -41,7 +46,7 @@ export function reading<T>(operation: string, read: () => T): T {
   }
 }
 
-/** Takes a list, whose entries are not looked at yet; refuses what is none. */
+/** Takes a list without reading its entries; throws when `input` is no list. */
 export function takeList(operation: string, name: string, input: unknown, expected = NUMBERS): List {
   const kind = typedArrayKind(input);
   if (kind === null && typeof input === "object" && input !== null && !ArrayBuffer.isView(input)) {
@@ -53,7 +58,7 @@ export function takeList(operation: string, name: string, input: unknown, expect
   return { length: entries.length, entries, kind };
 }
 
-/** Refuses what is no list, without a copy. */
+/** Throws when `input` is no list; makes no copy. */
 export function checkArray(operation: string, name: string, input: unknown): asserts input is RowInput {
   const isObject = typeof input === "object" && input !== null && !ArrayBuffer.isView(input);
   if (!isObject || !isLength((input as Partial<RowInput>).length)) {
@@ -61,7 +66,7 @@ export function checkArray(operation: string, name: string, input: unknown): ass
   }
 }
 
-/** Two entries of an array, each read once; null for what is no array of two. */
+/** The two entries of an array of two, each read once; null for any other input. */
 export function takePair(input: unknown): [first: unknown, second: unknown] | null {
   return Array.isArray(input) && input.length === 2 ? [input[0], input[1]] : null;
 }
@@ -81,11 +86,11 @@ export function toRow(
   return toNumbers(operation, name, list);
 }
 
-/** A float32 copy of a list, in which nothing has become a number that was none. */
+/** A float32 copy of a list; throws when an entry is no finite number of float32 range. */
 export function toNumbers(operation: string, name: string, list: List): Float32Array<ArrayBuffer> {
   const { length, entries } = list;
   if (entries instanceof Float32Array) {
-    // Searches of the engine's own, fast also in code that runs for the first time.
+    // The JavaScript engine's own searches are fast also in code that runs for the first time.
     if (!NOT_FINITE.some((number) => entries.includes(number))) return entries as Float32Array<ArrayBuffer>;
   }
   const numbers = allocate(operation, name, length, () => new Float32Array(length));
@@ -124,7 +129,10 @@ export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** Memory for what a caller passed, or a refusal. */
+/**
+ * Allocates memory for a list that a caller passed; throws a {@link CapacityError} when the platform refuses
+ * it.
+ */
 export function allocate<T>(operation: string, name: string, length: number, make: () => T): T {
   return CapacityError.guard(operation, `a copy of ${length} numbers of ${name}`, 8 * length, make);
 }
@@ -134,12 +142,12 @@ const tagOf = Object.getOwnPropertyDescriptor(
   Symbol.toStringTag,
 )?.get as (this: unknown) => string | undefined;
 
-/** The name of a typed array's class, of whatever realm or subclass it is; null for what is no typed array. */
+/** The name of a typed array's class, whatever its realm or subclass; null for any other input. */
 export function typedArrayKind(input: unknown): string | null {
   return tagOf.call(input) ?? null;
 }
 
-/** Refuses all but typed arrays of numbers whose buffer is there. */
+/** Throws unless `input` is a typed array of numbers whose buffer is not detached. */
 function checkTypedArray(
   operation: string,
   name: string,
@@ -156,7 +164,10 @@ function checkTypedArray(
   }
 }
 
-/** A copy of a typed array; constructors copy what it holds, whatever its subclass says of it. */
+/**
+ * A copy of a typed array. The constructor reads its buffer, so that overridden methods of a subclass are not
+ * called.
+ */
 function copyOf(
   operation: string,
   name: string,
@@ -167,7 +178,10 @@ function copyOf(
   return allocate(operation, name, view.length, () => new Copy(view));
 }
 
-/** As `ArrayBuffer.prototype.detached`, which Node has from version 21 on: nothing can view a detached buffer. */
+/**
+ * Whether a buffer is detached: no view can be made of it then. `ArrayBuffer.prototype.detached` says the
+ * same, but Node has it only from version 21 on.
+ */
 function isDetached(buffer: ArrayBuffer): boolean {
   if (buffer.byteLength > 0) return false;
   try {

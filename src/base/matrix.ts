@@ -1,6 +1,8 @@
 /**
- * Matrices at the border of the library: row-major float32, a row a token. All that comes in is copied first and checked
- * afterwards, so that what was checked is what is stored.
+ * Matrices at the border of the library: row-major float32, one row per token.
+ *
+ * Invariant: input is copied first and checked afterwards, so that the numbers that are stored are those that
+ * were checked.
  */
 
 import { describe, InputError } from "./errors.ts";
@@ -21,8 +23,9 @@ export interface Matrix {
 }
 
 /**
- * What is taken for a matrix: `{ data, shape }` and no other field, with any list of numbers as data, or a list of rows of
- * equal length. A matrix without rows must be given by shape, `{ data: [], shape: [0, columns] }`.
+ * A matrix as callers may pass it: `{ data, shape }` and no other field, with any list of numbers as data, or
+ * a list of rows of equal length. A matrix without rows must be given by its shape, `{ data: [], shape: [0,
+ * columns] }`.
  */
 export type MatrixInput = ArrayLike<RowInput> | {
   /** `shape[0] * shape[1]` numbers, row-major. */
@@ -31,7 +34,10 @@ export type MatrixInput = ArrayLike<RowInput> | {
   readonly shape: readonly [rows: number, columns: number];
 };
 
-/** Fields of a matrix: a third one, a stride for example, would have a meaning that is not known here. */
+/**
+ * The fields of a matrix. A third one, a stride for example, is refused, since ignoring it could change the
+ * meaning.
+ */
 const FIELDS = ["data", "shape"];
 const EXPECTED = "{ data, shape } or an array of rows";
 
@@ -41,14 +47,14 @@ export interface ShapedList {
   readonly shape: readonly [rows: number, columns: number];
 }
 
-/** Copies and checks a matrix of the caller's; `name` is what the message calls it. */
+/** Copies and checks a matrix that a caller passes; error messages call it `name`. */
 export function toMatrix(operation: string, name: string, input: MatrixInput): Matrix {
   if (!isShaped(input)) return fromRows(operation, name, input);
   const { list, shape } = takeShaped(operation, name, input, 1);
   return { data: toNumbers(operation, name, list), shape };
 }
 
-/** As `toMatrix`, but for the entries, which are copied when they lie in rows, and not looked at. */
+/** As `toMatrix`, but without a check of the entries; rows are joined to one list. */
 export function takeMatrix(operation: string, name: string, input: unknown): ShapedList {
   if (isShaped(input)) return takeShaped(operation, name, input, 1);
   const entries: unknown[] = [];
@@ -63,7 +69,10 @@ export function isShaped(input: unknown): input is { readonly data: unknown; rea
   return typeof input === "object" && input !== null && "data" in input && "shape" in input;
 }
 
-/** Takes `{ data, shape }` apart, with `leastColumns` columns or more; entries are not looked at. */
+/**
+ * Checks the lengths of `{ data, shape }`, which must have `leastColumns` columns or more; entries are not
+ * read.
+ */
 export function takeShaped(
   operation: string,
   name: string,
@@ -85,7 +94,7 @@ export function takeShaped(
   return { list, shape };
 }
 
-/** Copies and checks a shape of two lengths; `columns` is what the message calls the second one. */
+/** Copies and checks a shape of two lengths; error messages call the second one `columns`. */
 export function takeShape(
   operation: string,
   name: string,
@@ -113,7 +122,10 @@ function fromRows(operation: string, name: string, input: unknown): Matrix {
   return { data, shape };
 }
 
-/** Hands over rows of equal length, at least one, each as soon as it is known to be one. */
+/**
+ * Calls `visit` with each of the rows, of which there must be at least one, once its length is checked to be
+ * that of the first.
+ */
 function visitRows(
   operation: string,
   name: string,

@@ -1,6 +1,8 @@
 /**
- * Names that a caller writes: those of options and fields, and words among which one is chosen. A misspelt name must not be
- * taken for one that was left out, so it is refused, and the nearest known name is told.
+ * Names that a caller writes: names of options and fields, and words of which one is chosen.
+ *
+ * Invariant: an unknown name is refused, since a misspelt option would otherwise count as left out; the error
+ * suggests the nearest known name.
  */
 
 import { describe, InputError } from "./errors.ts";
@@ -8,7 +10,7 @@ import { describe, InputError } from "./errors.ts";
 /** Longer names are not compared. */
 const LONGEST = 64;
 
-/** The end of a sentence, `; did you mean "scale"?`, where a known name is near enough to be meant; else nothing. */
+/** The end of an error message, `; did you mean "scale"?`, if a known name is near enough; else "". */
 export function didYouMean(given: unknown, known: readonly string[]): string {
   if (typeof given !== "string" || given.length > LONGEST) return "";
   let nearest = "", least = Infinity;
@@ -20,7 +22,10 @@ export function didYouMean(given: unknown, known: readonly string[]): string {
   return isNear ? `; did you mean ${describe(nearest)}?` : "";
 }
 
-/** The fewest letters to write, leave out, replace or swap with their neighbour that make `b` of `a`. */
+/**
+ * The edit distance of two words: the least number of insertions, deletions, replacements and swaps of
+ * neighbours that make `b` of `a` (Damerau-Levenshtein, restricted).
+ */
 export function editDistance(a: string, b: string): number {
   let twoBefore: number[] = [], before = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -37,8 +42,8 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * Refuses what is no object of options, and options whose names are not `known`; `what` is what one of them is called,
- * "causal field" for example.
+ * Throws when `options` is no object, or has a name that is not among `known`. Error messages call an option
+ * `what`, "causal field" for example.
  */
 export function checkNames(
   operation: string,
@@ -46,7 +51,7 @@ export function checkNames(
   known: readonly string[],
   what = "option",
 ): void {
-  // A list or a map has no names of its own, and would be taken for no options.
+  // A list or a map has no names of its own and would count as empty options.
   const isRecord = typeof options === "object" && options !== null && !(Symbol.iterator in options);
   if (!isRecord) {
     throw new InputError(operation, `${what}s are ${describe(options)}`, "an object");
@@ -62,8 +67,8 @@ export function checkNames(
 }
 
 /**
- * A plain copy of options whose names were checked. Each is read once, so that what is checked later is what is used, and
- * no getter of the caller's is called again.
+ * A plain copy of options whose names were checked. Each option is read once, so that later checks see the
+ * values that are used, and no getter of the caller's is called again.
  */
 export function takeOptions<Options extends object>(
   operation: string,
@@ -75,7 +80,7 @@ export function takeOptions<Options extends object>(
   return readFields(options, known) as Options;
 }
 
-/** A plain copy of some fields, each read once; those that are undefined are left out. */
+/** A plain copy of some fields, each read once; undefined ones are left out. */
 export function readFields<Fields extends object, Name extends keyof Fields & string>(
   from: Fields,
   names: readonly Name[],
@@ -88,7 +93,10 @@ export function readFields<Fields extends object, Name extends keyof Fields & st
   return read;
 }
 
-/** One of some words; `name` is what the message calls it, and `expected` the words, where it does not list them. */
+/**
+ * Checks that `given` is one of `words`. The error message calls it `name` and lists the words, or says
+ * `expected` instead.
+ */
 export function takeWord<Word extends string>(
   operation: string,
   name: string,

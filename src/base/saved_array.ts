@@ -1,6 +1,6 @@
 /**
- * Arrays of numbers as a snapshot holds them: what a backend saves, and what is looked up by name in a file that may
- * hold anything.
+ * Arrays of numbers as a snapshot holds them: backends save them by name, and the readers here look them up
+ * in a file that may hold anything.
  */
 
 import { describe, FormatError } from "./errors.ts";
@@ -12,7 +12,7 @@ export type SavedNumbers = Float64Array | Float32Array | Uint32Array | Uint8Arra
 export interface SavedArray {
   /** Lengths, the outermost first. */
   readonly shape: readonly number[];
-  /** As many numbers as the product of `shape`. */
+  /** The numbers, as many as the product of `shape`. */
   readonly data: SavedNumbers;
 }
 
@@ -81,14 +81,14 @@ export function takeAnyNumbers(
   return takeNumbers(operation, arrays, name, type, shape);
 }
 
-/** Refuses arrays that are not among those known. */
+/** Throws when an array has a name that is not among `known`. */
 export function checkArrayNames(operation: string, arrays: SavedArrays, known: readonly string[]): void {
   const stranger = Object.keys(arrays).find((name) => !known.includes(name));
   if (stranger === undefined) return;
   throw new FormatError(operation, `file has a tensor ${describe(stranger)}`, `only ${known.join(", ")}`);
 }
 
-/** Refuses numbers of which one does not pass; `expected` says what does. */
+/** Throws when one of the numbers does not pass `passes`; the error message says `expected`. */
 export function checkNumbers(
   operation: string,
   name: string,

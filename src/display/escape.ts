@@ -1,7 +1,7 @@
 /**
- * Text and data on their way into a page.
+ * Escaping of text, data and programs that are written into a page.
  *
- * Invariant: what goes in as text or data stays text or data, whatever it says.
+ * Invariant: escaped text or data never acts as markup or as a program.
  */
 
 const ENTITIES: Record<string, string> = {

@@ -1,5 +1,5 @@
 /**
- * Numbers for readers, the same everywhere that something shows itself.
+ * Formatting of numbers for readers, the same in all displays.
  */
 
 /** `57,730`. */

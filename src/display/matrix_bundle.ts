@@ -1,25 +1,27 @@
 /**
- * A matrix in a notebook: a table of its corners and a picture of all of it.
+ * The display of a matrix in a notebook: a table of its corners and a picture of the whole matrix.
  *
- * Nothing here knows whether the page is light or dark: text takes the colour around it, lines are half transparent.
+ * It fits light and dark pages: text inherits its colour, and lines are half transparent.
  */
 
 import type { Matrix } from "../base/matrix.ts";
 import { toBase64 } from "./base64.ts";
 import { colorAt, DIVERGING, SEQUENTIAL } from "./color_scales.ts";
 import { formatNumber } from "./format.ts";
+import { heatmapPng } from "./heatmap.ts";
 import { excerptOf, matrixText, matrixTitle } from "./matrix_text.ts";
 import type { MimeBundle } from "./mime_bundle.ts";
-import { encodePng } from "./png.ts";
 
 const LINE = "1px solid rgba(128,128,128,.35)";
 const CELL = `border:0;border-bottom:${LINE};padding:2px 8px;text-align:right;background:none;font:inherit`;
-/** What is neither small nor large: −∞ of a row without keys, NaN. */
+/** The colour of numbers that are not finite, such as the −∞ of a row without keys. */
 const NO_NUMBER = [128, 128, 128] as const;
-/** A picture has at most so many pixels a side before it is enlarged, and about so many afterwards. */
+/**
+ * The largest number of pixels per side before a picture is enlarged, and the number that it is enlarged to.
+ */
 const MOST_PIXELS = 512, SHOWN_PIXELS = 320;
 
-/** Text, HTML and PNG; a matrix without numbers has no picture. */
+/** A bundle of text, HTML and PNG; a matrix without numbers has no picture. */
 export async function matrixBundle(matrix: Matrix): Promise<MimeBundle> {
   const plain = matrixText(matrix);
   if (matrix.data.length === 0) return { "text/plain": plain, "text/html": matrixHtml(matrix, null) };
@@ -74,7 +76,10 @@ function rangeOf(data: Float32Array): { readonly least: number; readonly most: n
   return { least, most };
 }
 
-/** A pixel a number, or the mean of a block of them; enlarged where it would be too small to see. */
+/**
+ * A heatmap with one pixel per number, or per mean of a block of numbers if they are too many; a small one is
+ * enlarged.
+ */
 async function heatmap(
   { data, shape: [rows, columns] }: Matrix,
 ): Promise<{ readonly png: Uint8Array<ArrayBuffer>; readonly width: number; readonly height: number }> {
@@ -93,29 +98,18 @@ async function heatmap(
   const isSigned = least < 0 && most > 0;
   const end = Math.max(-least, most);
   const [from, to] = isSigned ? [-end, end] : [least, most];
-  const pixels = new Uint8Array(3 * width * height);
-  for (let pixel = 0; pixel < means.length; pixel++) {
-    const share = to > from ? (means[pixel] - from) / (to - from) : 0.5;
-    const color = counts[pixel] === 0 ? NO_NUMBER : colorAt(isSigned ? DIVERGING : SEQUENTIAL, share);
-    pixels.set(color, 3 * pixel);
-  }
-  const zoom = Math.max(1, Math.min(16, Math.floor(SHOWN_PIXELS / Math.max(width, height))));
-  const enlarged = enlarge(pixels, width, height, zoom);
-  return {
-    png: await encodePng(enlarged, width * zoom, height * zoom),
-    width: width * zoom,
-    height: height * zoom,
-  };
-}
-
-function enlarge(pixels: Uint8Array, width: number, height: number, zoom: number): Uint8Array {
-  const large = new Uint8Array(pixels.length * zoom * zoom);
-  for (let y = 0; y < height * zoom; y++) {
-    for (let x = 0; x < width * zoom; x++) {
-      const from = 3 * (Math.floor(y / zoom) * width + Math.floor(x / zoom));
-      const to = 3 * (y * width * zoom + x);
-      for (let channel = 0; channel < 3; channel++) large[to + channel] = pixels[from + channel];
-    }
-  }
-  return large;
+  const size = Math.max(1, Math.min(16, Math.floor(SHOWN_PIXELS / Math.max(width, height))));
+  const png = await heatmapPng({
+    rows: height,
+    columns: width,
+    colorOf: (row, column) => {
+      const pixel = row * width + column;
+      if (counts[pixel] === 0) return NO_NUMBER;
+      return colorAt(
+        isSigned ? DIVERGING : SEQUENTIAL,
+        to > from ? (means[pixel] - from) / (to - from) : 0.5,
+      );
+    },
+  }, size);
+  return { png, width: width * size, height: height * size };
 }

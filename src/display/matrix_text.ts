@@ -1,11 +1,11 @@
 /**
- * A matrix as text, whole while it is small, else its corners.
+ * A matrix as text: all its numbers if they are few, else its corners.
  */
 
 import type { Matrix } from "../base/matrix.ts";
 import { formatNumber } from "./format.ts";
 
-/** Which numbers are shown; null stands for those in between. */
+/** The rows and columns that are shown; null stands for those in between. */
 export interface Excerpt {
   /** Row numbers from the top. */
   readonly rows: readonly (number | null)[];

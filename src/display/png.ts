@@ -15,7 +15,7 @@ export async function encodePng(
   height: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const lines = new Uint8Array(height * (1 + 3 * width));
-  // Each line begins with the number of its filter; 0 is none.
+  // Each line begins with the number of its filter; 0 is no filter.
   for (let y = 0; y < height; y++) {
     lines.set(pixels.subarray(y * 3 * width, (y + 1) * 3 * width), y * (1 + 3 * width) + 1);
   }
@@ -47,7 +47,7 @@ function chunk(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** CRC-32 as the format wants it. */
+/** The CRC-32 of a chunk. */
 function checksum(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {

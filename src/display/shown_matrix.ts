@@ -1,9 +1,9 @@
 /**
- * The matrices that the library answers with: plain `{ data, shape }` that also know how to show themselves.
+ * The matrices of answers: plain objects `{ data, shape }` with methods for their display.
  *
- * Invariant: such a matrix equals the plain object with the same data and shape. What it can do beyond that are
- * properties that no enumeration, copy or comparison sees; a class of its own would be seen by comparisons. They cost
- * half a microsecond a matrix.
+ * Invariant: such a matrix equals the plain object with the same data and shape. Its methods are properties
+ * that enumerations, copies and comparisons skip; comparisons would notice a class of its own. They take half
+ * a microsecond per matrix.
  */
 
 import type { Matrix } from "../base/matrix.ts";
@@ -13,7 +13,7 @@ import { DISPLAY, INSPECT, type InspectOptions, type MimeBundle } from "./mime_b
 const SHOWN_IN_NOTEBOOK = { value: displayMatrix, enumerable: false };
 const SHOWN_ON_TERMINAL = { value: inspectMatrix, enumerable: false };
 
-/** A matrix of these parts, which now belong to whoever receives it. */
+/** Makes a matrix of these parts; the receiver owns them. */
 export function shownMatrix(data: Matrix["data"], shape: Matrix["shape"]): Matrix {
   const matrix = { data, shape };
   Object.defineProperty(matrix, DISPLAY, SHOWN_IN_NOTEBOOK);
@@ -21,7 +21,7 @@ export function shownMatrix(data: Matrix["data"], shape: Matrix["shape"]): Matri
   return matrix;
 }
 
-/** The table and the picture are loaded when a notebook asks for them. */
+/** The code for the table and the picture is loaded when a notebook asks for it. */
 async function displayMatrix(this: Matrix): Promise<MimeBundle> {
   const { matrixBundle } = await import("./matrix_bundle.ts");
   return await matrixBundle(this);

@@ -1,21 +1,28 @@
 /**
- * The forms of what an engine answers, beside plain matrices.
+ * The types of an engine's answers, beside plain matrices.
  */
 
 import type { Matrix } from "../base/matrix.ts";
 
-/** What `peek` answers: rows as they were last brought up to date, and a certificate of how stale they are. */
+/**
+ * The answer of `peek`: outputs as of the last update of each query, with a bound on how far each is from
+ * exact.
+ */
 export interface StaleOutput {
-  /** A row a query asked for, H·dv columns. */
+  /** One row per query asked for, H·dv columns. */
   readonly output: Matrix;
   /**
-   * For each row of `output`, a bound on its Euclidean distance from exact attention as of the edits made before the
-   * call, rounding included.
+   * For each row of `output`, an upper bound on its Euclidean distance from exact attention as of the edits
+   * made before the call, rounding included.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
-  /** Changed key slots that the row that has missed the most does not know of; 0 means that all rows are exact. */
+  /**
+   * The number of changed key slots that the oldest row does not include; 0 means that all rows are exact.
+   */
   readonly pending: number;
-  /** How many batches of edits had been stored when the oldest row of the output was up to date. */
+  /**
+   * The epoch of the oldest row: the number of batches of edits that had been stored when it was up to date.
+   */
   readonly epoch: number;
 }
 
@@ -27,13 +34,16 @@ export interface WeightedKey {
   readonly weight: number;
 }
 
-/** Sizes, versions and counted work of an engine, its creation included. */
+/** Sizes, counts of edits and counted work of an engine since its creation, which is included. */
 export interface DynamicAttentionStats {
-  /** The backend in use. */
+  /** The name of the backend in use. */
   readonly backend: string;
-  /** Why it is that one: that it was asked for by name, or what "auto" found and decided. */
+  /** The reason for this backend: that the caller asked for it by name, or how "auto" chose it. */
   readonly backendReason: string;
-  /** Threads that have computed so far; 1 until work is large enough to be shared, see the option `threads`. */
+  /**
+   * The number of threads that have computed so far; 1 until work is large enough to be shared, see the
+   * option `threads`.
+   */
   readonly threads: number;
   /** m, live queries. */
   readonly queryCount: number;
@@ -47,41 +57,46 @@ export interface DynamicAttentionStats {
   readonly headDim: number;
   /** dv. */
   readonly valueDim: number;
-  /** Edits accepted. */
+  /** The number of accepted edits. */
   readonly edits: number;
-  /** Edits that needed no work, since a later edit of the slot overtook or undid them. */
+  /** The number of edits that needed no work, since a later edit of the slot replaced or undid them. */
   readonly coalesced: number;
-  /** Edits 1 … `applied` are in every answer, stale ones too. */
+  /** Every answer, stale or exact, includes edits 1 … `applied`. */
   readonly applied: number;
-  /** Changed slots that wait: a stale answer need not know of them. */
+  /** The number of changed slots that a stale answer need not include. */
   readonly pending: number;
-  /** Batches of edits stored. */
+  /** The number of batches of edits stored so far. */
   readonly epoch: number;
-  /** Live queries whose rows do not know all stored keys; they catch up when they are read. */
+  /**
+   * The number of live queries whose states do not include all stored keys; they catch up when they are read.
+   */
   readonly behind: number;
-  /** Replaced rows of keys that are kept for queries that are behind. */
-  readonly kept: number;
-  /** Times that every row was computed from scratch. */
+  /** The number of replaced rows of keys that are retained for queries that are behind. */
+  readonly retained: number;
+  /** How often the states of all queries were computed from scratch at once. */
   readonly rebuilds: number;
-  /** Rows rebuilt one by one because rounding could have spoilt them. */
+  /**
+   * The number of head rows (one head of one query) that were rebuilt because their bound on rounding errors
+   * grew too large.
+   */
   readonly refreshes: number;
-  /** Rows computed from scratch, for whatever reason. */
+  /** The number of head rows computed from scratch, for whatever reason. */
   readonly rowsBuilt: number;
-  /** Rows in which only the changed keys were exchanged. */
+  /** The number of head rows in which only the contributions of changed keys were exchanged. */
   readonly rowsPatched: number;
-  /** Products added to a sum. */
+  /** The number of multiply-adds: products added to a sum. */
   readonly multiplyAdds: number;
-  /** Calls of exp. */
+  /** The number of evaluations of exp. */
   readonly exponentials: number;
-  /** Milliseconds spent bringing rows up to date. */
+  /** Milliseconds spent bringing states up to date. */
   readonly applyMs: number;
   /** Milliseconds spent on reads. */
   readonly readMs: number;
   /**
-   * Milliseconds that a graphics device was busy, by its own clock; null on other backends, and where the device has no
-   * clock. Work is counted with the next answer after it.
+   * Milliseconds that a graphics device was busy, by its own clock; null on other backends, and for a device
+   * without a clock. Work is counted with the first answer after it.
    */
   readonly deviceMs: number | null;
-  /** Bytes that the backend holds. */
+  /** The number of bytes that the backend holds. */
   readonly bytes: number;
 }

@@ -1,8 +1,8 @@
 /**
- * Attention once, with nothing kept.
+ * Attention computed once, without an engine.
  */
 
-import type { Readout } from "../backends/backend.ts";
+import type { AttentionOutput } from "../backends/backend.ts";
 import { selectBackend } from "../backends/select.ts";
 import { NOTHING } from "../backends/since.ts";
 import { fitsFloat32, toFloat32Logs } from "../numerics/attention_state.ts";
@@ -17,12 +17,13 @@ import { type AttentionOptions, type Problem, toProblem } from "./options.ts";
 /**
  * `softmax(scale · Q Kᵀ) V`, computed once.
  *
- * Shapes: Q is m × H·d, K is n × Hkv·d, V is n × Hkv·dv; the result is m × H·dv. The score of a pair is
- * scale · q·k, then c·tanh(s/c) with a softcap c, then plus the mask; natural log throughout. A row without any
- * allowed key is 0. Costs O(H m n (d + dv)).
+ * Shapes: Q is m × H·d, K is n × Hkv·d, V is n × Hkv·dv; the result is m × H·dv. The score of a pair is scale
+ * · q·k, then c·tanh(s/c) with a softcap c, then plus the mask; natural log throughout. The output of a query
+ * without any allowed key is 0. Costs O(H m n (d + dv)).
  *
- * @param options Q, K and V; heads, scale, softcap, mask, causal, window and positions as {@link AttentionOptions} says.
- * @returns A matrix of the caller's own, m × H·dv.
+ * @param options Q, K and V; heads, scale, softcap, mask, causal, window and positions as {@link
+ * AttentionOptions} says.
+ * @returns The output, m × H·dv, in a matrix that the caller owns.
  * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown.
  *
  * @example
@@ -65,19 +66,20 @@ export async function attention(options: AttentionOptions): Promise<Matrix> {
 }
 
 /**
- * As {@link attention}, with what is needed to merge the answer with that over other keys:
+ * As {@link attention}, with the log-sum-exp that {@link mergeStates} needs to merge the answer with that
+ * over other keys:
  *
  *     o_i = Σ_j exp(s_ij) v_j / exp(L_i),     L_i = ln Σ_j exp(s_ij).
  *
- * Shapes: as for {@link attention}; `output` is m × H·dv and `logSumExp` m × H, natural log, −∞ (and the output 0)
- * where no key is allowed. Costs O(H m n (d + dv)).
+ * Shapes: as for {@link attention}; `output` is m × H·dv and `logSumExp` m × H, natural log; −∞, and the
+ * output 0, if no key is allowed. Costs O(H m n (d + dv)).
  *
- * @param options As for {@link attention}. `causal` and `window` look at positions: of some keys out of many, give
- * `keyPositions`. With `backend: "auto"` it is computed on `array`, in float64 with one rounding at the end: that is
- * what the bound of `unmergeState` takes for granted. `wasm` is faster and rounds more.
- * @returns Matrices of the caller's own.
- * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown; also when a log-sum-exp is
- * beyond ±3.4·10³⁸, which scores of such a size make it: no part with such a row could be merged.
+ * @param options As for {@link attention}. `causal` and `window` compare positions, so give `keyPositions` if
+ * the keys are part of a longer sequence. `backend: "auto"` is `array`, which computes in float64 and rounds
+ * once at the end, as the bound of `unmergeState` assumes. `wasm` is faster and rounds more.
+ * @returns The state, in matrices that the caller owns.
+ * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown; also when a
+ * log-sum-exp is beyond ±3.4·10³⁸, as scores of that size make it: such a state could not be merged.
  *
  * @example
  * ```ts
@@ -118,7 +120,7 @@ export async function attentionState(options: AttentionOptions): Promise<Attenti
   };
 }
 
-async function compute(operation: string, problem: Problem): Promise<Readout> {
+async function compute(operation: string, problem: Problem): Promise<AttentionOutput> {
   const backend = await fillBackend(operation, problem);
   try {
     const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);

@@ -1,12 +1,12 @@
 /**
- * Engines with something put into them, for tests and for other parts of the library.
+ * Engines with injected parts, for tests and for other parts of the library.
  */
 
 import { DynamicAttention } from "./dynamic_attention.ts";
 import { EngineCore, type EngineSeams } from "./engine_core.ts";
 import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
 
-/** As {@link DynamicAttention.create}. */
+/** As {@link DynamicAttention.create}, with the parts in `seams`. */
 export async function createEngine(
   options: DynamicAttentionOptions,
   seams?: EngineSeams,
@@ -15,7 +15,9 @@ export async function createEngine(
   return toFace(await EngineCore.create(operation, toEngineProblem(operation, options), seams));
 }
 
-/** As {@link DynamicAttention.load}, of bytes that nothing else changes meanwhile. */
+/**
+ * As {@link DynamicAttention.load}, with the parts in `seams`. Nothing else may change the bytes meanwhile.
+ */
 export async function loadEngine(
   bytes: Uint8Array<ArrayBuffer>,
   options: LoadOptions = {},

@@ -1,6 +1,7 @@
 /**
- * The public face of the engine: it checks what callers pass and gives answers their form. Edits and questions go to
- * the core (`engine_core.ts`), which passes them through the pipeline (`schedule/edit_pipeline.ts`) to a backend.
+ * The public face of the engine: it checks arguments and gives answers their form. Edits and questions go to
+ * the core (`engine_core.ts`), which passes them through the pipeline (`schedule/edit_pipeline.ts`) to a
+ * backend.
  */
 
 import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
@@ -19,39 +20,47 @@ import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.
 import type { EngineCore } from "./engine_core.ts";
 import { engineText } from "./engine_text.ts";
 import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
-import { toHead, toPassing, toRows, toSwitch } from "./question_options.ts";
+import { toHead, toPassing, toQuerySlots, toSwitch } from "./question_options.ts";
 
-/** A notebook is told the largest bound over so many queries: it should not wait for a picture of what it has. */
+/**
+ * A notebook shows the largest bound over this number of queries at most, so that showing an engine takes
+ * little time.
+ */
 const SHOWN_BOUNDS = 1024;
 
 /**
  * Attention of standing queries that stays current while keys, values and queries change.
  *
- * It holds o_i = Σ_j w_ij v_j with w_ij = exp(s_ij) / Σ_k exp(s_ik), for m queries over n keys and for each of H
- * heads. A score s_ij is scale · q_i·k_j, then c·tanh(s/c) with a softcap c, then plus what the mask says; a pair
- * out of `causal` reach or `window` scores −∞. Matrices are row-major float32, a row a token, head h in columns
- * [h·d, (h+1)·d); logarithms are natural. A row without any allowed key is 0, its log-sum-exp −∞.
+ * It holds o_i = Σ_j w_ij v_j with w_ij = exp(s_ij) / Σ_k exp(s_ik), for m queries over n keys and for each
+ * of H heads. A score s_ij is scale · q_i·k_j, then c·tanh(s/c) with a softcap c, then plus the mask's bias;
+ * a pair that `causal` or `window` excludes scores −∞. Matrices are row-major float32, one row per token,
+ * head h in columns [h·d, (h+1)·d); logarithms are natural. The output of a query without any allowed key is
+ * 0, its log-sum-exp −∞.
  *
  * | operation | cost |
  * |---|---|
  * | `create`, `rebuild` | O(m n (d + dv)) |
  * | an edit | O(d + dv), synchronous |
- * | `read` of r rows that have missed T changed keys | O(r T (d + dv)), or from scratch if that is cheaper |
+ * | `read` of r queries that have missed T changed keys | O(r T (d + dv)), or from scratch if that is cheaper
+ * |
  * | `read` of a changed query | O(n (d + dv)) |
- * | `peek` of r rows that have missed T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each of them |
+ * | `peek` of r queries that have missed T changed keys | O(r (T + dv)), and once O(r (d + dv)) for each of
+ * them |
  * | `weights`, `topKeys` | O(n d) and, for k keys, O(n log k) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
- * **Slots.** Keys and queries live in numbered slots, 0, 1, 2, … at creation. A slot keeps its number until its
- * row is deleted; an insert returns the number it took, which may be a freed one.
+ * **Slots.** A key with its value has a *key slot*, a standing query with all its heads a *query slot*. Slots
+ * are numbered 0, 1, 2, … at creation. A row keeps its slot until it is deleted; an insert returns the slot
+ * that it took, which may be a freed one.
  *
- * **Order.** Edits are synchronous, what answers is asynchronous. An answer knows exactly the edits made before
- * the call, however many follow before it arrives, and belongs to the caller.
+ * **Order.** Edits are synchronous, answers asynchronous. An exact answer includes exactly the edits made
+ * before the call, however many follow before it arrives. Arrays of an answer belong to the caller.
  *
- * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. Arguments are read once,
- * before the engine is touched: what getters of theirs do to it has happened before the call, and what they throw is the
- * `cause` of an {@link InputError}. A backend that fails rejects the next answer with a {@link BackendError}; the edits stay pending and are tried again. After
- * `dispose` everything throws {@link DisposedError}.
+ * **Errors.** Bad input throws an {@link InputError} or {@link SlotError} before anything changes. Arguments
+ * are read once, before the engine is touched: edits that their getters make happen before the call, and
+ * errors that they throw become the `cause` of an {@link InputError}. If a backend fails, the next answer
+ * rejects with a {@link BackendError}; the edits stay pending and are applied later. After `dispose` every
+ * method throws {@link DisposedError}.
  *
  * @example
  * ```ts
@@ -65,12 +74,12 @@ const SHOWN_BOUNDS = 1024;
  *   lazyThreshold: 8,
  * });
  * live.setValue(1, [40]);
- * assertEquals((await live.peek()).output.data[0], 15); // stale: the row as it was last brought up to date
+ * assertEquals((await live.peek()).output.data[0], 15); // stale: as of the last update
  * assertEquals((await live.read()).data[0], 25); // exact
  * ```
  *
- * Source: Brand, Song, Zhou, "Algorithm and Hardness for Dynamic Attention Maintenance in Large Language Models",
- * arXiv 2304.02207, §1.2, for lazy updates of an attention matrix.
+ * Source: Brand, Song, Zhou, "Algorithm and Hardness for Dynamic Attention Maintenance in Large Language
+ * Models", arXiv 2304.02207, §1.2, for lazy updates of an attention matrix.
  */
 export class DynamicAttention {
   readonly #core: EngineCore;
@@ -85,10 +94,12 @@ export class DynamicAttention {
   }
 
   /**
-   * Makes an engine and computes its first state, O(m n (d + dv)).
+   * Makes an engine and computes its first states, O(m n (d + dv)).
    *
-   * @param options Q (m × H·d), K (n × Hkv·d) and V (n × Hkv·dv), where m and n may be 0; see the types for the rest.
-   * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown or out of range.
+   * @param options Q (m × H·d), K (n × Hkv·d) and V (n × Hkv·dv), where m and n may be 0; see the types for
+   * the rest.
+   * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown or out of
+   * range.
    */
   static async create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
     const operation = "DynamicAttention.create";
@@ -99,20 +110,21 @@ export class DynamicAttention {
   }
 
   /**
-   * Makes an engine of what {@link DynamicAttention.save} wrote. From then on it answers every call as the saved one
-   * would have, to the last bit, unless time has a say in when edits are applied (`ageMs`, a threshold on a backend
-   * that works in the background); on another backend than it was saved on it answers within rounding, and computes
-   * its first state anew. Counters and the epoch start at 0.
+   * Makes an engine of the bytes that {@link DynamicAttention.save} returned. It answers every later call
+   * with the bits that the saved engine would have answered, unless the time at which edits are applied
+   * depends on a clock (`ageMs`, or a threshold on a backend that works in the background). On another
+   * backend than that of the saved engine it computes its first states anew, and its answers are equal up to
+   * rounding. Counters and the epoch start at 0.
    *
-   * The file is checked, in time and memory of the order of its bytes: its checksum, and whether an engine can have written
-   * it. States are compared with the rows that they are sums of, all of them in small files, and in larger ones as many as
-   * that time allows, drawn at random. Rows whose scores reach some 10⁵, of which float32 knows little, are computed anew on
-   * `wasm` and `webgpu`.
+   * The file is checked in time and memory proportional to its size: its checksum, and whether an engine can
+   * have written it. States are compared with sums over the keys, all states in small files, and in larger
+   * ones a random sample that fits that time. States of queries whose scores reach some 10⁵, which float32
+   * resolves poorly, are computed anew on `wasm` and `webgpu`.
    *
-   * @param options `mask` and `lazyThreshold`, which are needed where the saved engine has functions, and `backend`
-   * and `threads`.
-   * @throws {FormatError} When the bytes are damaged, not a snapshot, one of an unknown version, or one that no engine can
-   * have written.
+   * @param options `mask` and `lazyThreshold`, which are required if they were functions in the saved engine,
+   * and `backend` and `threads`.
+   * @throws {FormatError} When the bytes are damaged, not a snapshot, a snapshot of an unknown format
+   * version, or one that no engine can have written.
    * @throws {InputError} When a function is missing, or an option is unknown or out of range.
    */
   static async load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {
@@ -121,7 +133,7 @@ export class DynamicAttention {
       throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
     }
     checkArray(operation, "bytes", bytes);
-    // The caller may change the array once anything is awaited.
+    // The caller may change the array after the first await, so the bytes are copied before.
     const copy = new Uint8Array(bytes), problem = toLoadProblem(operation, options);
     const { EngineCore } = await import("./engine_core.ts");
     return new DynamicAttention(await EngineCore.load(operation, copy, problem));
@@ -153,9 +165,11 @@ export class DynamicAttention {
   }
 
   /**
-   * Adds a key of Hkv·d numbers with its value of Hkv·dv and returns the slot it took. O(d + dv).
+   * Adds a key of Hkv·d numbers with its value of Hkv·dv numbers, and returns the slot that it took. O(d +
+   * dv).
    *
-   * @param options `position` of the key, for `causal` and `window`; one more than the largest so far unless given.
+   * @param options `position` of the key, for `causal` and `window`; by default one more than the largest so
+   * far.
    * @throws {InputError} Also when the mask is a matrix that does not cover the slot.
    */
   insert(key: RowInput, value: RowInput, options: { readonly position?: number } = {}): number {
@@ -169,12 +183,15 @@ export class DynamicAttention {
     this.#edit({ kind: "delete", slot });
   }
 
-  /** Writes the query in `slot`: `query` is H·d numbers. Its row is computed anew when next asked for. */
+  /**
+   * Writes the query in `slot`: `query` is H·d numbers. Its state is computed from scratch when it is next
+   * asked for.
+   */
   setQuery(slot: number, query: RowInput): void {
     this.#edit({ kind: "setQuery", slot, query });
   }
 
-  /** Adds a standing query of H·d numbers and returns the slot it took; `options` as for `insert`. */
+  /** Adds a standing query of H·d numbers and returns the slot that it took; `options` as for `insert`. */
   insertQuery(query: RowInput, options: { readonly position?: number } = {}): number {
     const operation = "DynamicAttention.insertQuery";
     const take = () => takeOptions(operation, options, ["position"]);
@@ -187,12 +204,12 @@ export class DynamicAttention {
   }
 
   /**
-   * Performs edits in order, all or none: when one of them is refused, none has happened.
+   * Performs edits in order, all or none: if one of them is refused, nothing is changed.
    *
-   * @returns The slot that each edit was of; for an insert, the one it took.
-   * @throws {InputError} Names the edit by its number, `DynamicAttention.edit[2].setKey`.
+   * @returns The slot of each edit; for an insert, the slot that it took.
+   * @throws {InputError} The error names the edit by its index, `DynamicAttention.edit[2].setKey`.
    *
-   * @example A window that slides
+   * @example A sliding window
    * ```ts
    * import { DynamicAttention } from "@attune/attention";
    * import { assertEquals } from "@std/assert";
@@ -255,17 +272,17 @@ export class DynamicAttention {
   /**
    * Attention of standing queries, exact as of the edits made before the call.
    *
-   * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
-   * @returns o, a row a query and H·dv columns.
-   * @throws {SlotError} When a row is not live.
+   * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
+   * @returns o, one row per query slot and H·dv columns.
+   * @throws {SlotError} When a slot is not live.
    */
-  async read(rows?: ArrayLike<number>): Promise<Matrix> {
-    const slots = this.#toSlots("DynamicAttention.read", rows);
-    const { output } = await this.#core.read("DynamicAttention.read", slots);
-    return shownMatrix(output, [slots.length, outputColumns(this.#layout)]);
+  async read(slots?: ArrayLike<number>): Promise<Matrix> {
+    const queries = this.#toSlots("DynamicAttention.read", slots);
+    const { output } = await this.#core.read("DynamicAttention.read", queries);
+    return shownMatrix(output, [queries.length, outputColumns(this.#layout)]);
   }
 
-  /** One number of the attention of a standing query, exact: column `column` of the row of query `slot`. */
+  /** One number of the exact attention of a standing query: column `column` of the output of query `slot`. */
   async readEntry(slot: number, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toSlots(operation, [slot]);
@@ -275,13 +292,14 @@ export class DynamicAttention {
   }
 
   /**
-   * The rows as they were last brought up to date, with a certificate: keys and values that changed since are not seen,
-   * but it is proven how far each row can be from exact. No row is older than the last flush by a threshold, or
-   * further off than `error`: what would be is brought up to date first, and so is a query that was inserted or
-   * changed, and a row that has missed so much that nothing of it is kept.
+   * Attention of standing queries as of their last update, with a proven bound on the distance of each output
+   * from the exact one. Changes of keys and values since that update are not included. A query is first
+   * brought up to date if its state is older than the last flush at a threshold, if its bound is above
+   * `error`, if the query was inserted or changed, or if it has missed so many changes that its state was
+   * dropped.
    *
-   * @param rows Query slots, in the order wanted; all live ones in slot order unless given.
-   * @param options `bounds: false` measures none and promises nothing: all are Infinity.
+   * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
+   * @param options `bounds: false` computes no bounds: all are Infinity.
    *
    * @example
    * ```ts
@@ -301,44 +319,45 @@ export class DynamicAttention {
    * ```
    */
   async peek(
-    rows?: ArrayLike<number>,
+    slots?: ArrayLike<number>,
     options: { readonly bounds?: boolean } = {},
   ): Promise<StaleOutput> {
     const operation = "DynamicAttention.peek";
     const certified = this.#given(operation, () => toSwitch(operation, "bounds", options));
-    const slots = this.#toSlots(operation, rows);
-    const answer = await this.#core.peek(operation, slots, certified);
-    const { output, bounds, pending, version } = answer;
-    const shape = [slots.length, outputColumns(this.#layout)] as const;
-    return { output: shownMatrix(output, shape), bounds, pending, epoch: version };
+    const queries = this.#toSlots(operation, slots);
+    const answer = await this.#core.peek(operation, queries, certified);
+    const { output, bounds, pending, epoch } = answer;
+    const shape = [queries.length, outputColumns(this.#layout)] as const;
+    return { output: shownMatrix(output, shape), bounds, pending, epoch };
   }
 
   /**
-   * The weights w_ij of one head of query `slot`, exact: one number a key slot, 0 where no key is live; they sum to
-   * 1 unless no key is allowed.
+   * The exact weights w_ij of one head of query `slot`: one number per key slot, 0 for slots without a live
+   * key. They sum to 1 unless no key is allowed.
    *
    * @param options `head`, 0 unless given.
    */
   async weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
     const head = this.#given(operation, () => toHead(operation, options, this.#layout));
-    const [row] = this.#toSlots(operation, [slot]);
-    return await this.#core.weights(operation, row, head);
+    const [query] = this.#toSlots(operation, [slot]);
+    return await this.#core.weights(operation, query, head);
   }
 
   /**
-   * ln Σ_j exp s_ij, exact: a row a query, a column a head; natural log, −∞ where no key is allowed and nowhere else. Beyond
-   * the range of float32 it is +∞ or the lowest float32; such rows cannot be merged.
+   * The exact log-sum-exp ln Σ_j exp s_ij, one row per query and one column per head; natural log. It is −∞
+   * if and only if no key is allowed. Beyond the range of float32 it is +∞ or the lowest finite float32; such
+   * states cannot be merged.
    */
-  async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
-    const slots = this.#toSlots("DynamicAttention.logSumExp", rows);
-    const { logSumExp } = await this.#core.read("DynamicAttention.logSumExp", slots);
-    return shownMatrix(toFloat32Logs(logSumExp), [slots.length, this.#layout.heads]);
+  async logSumExp(slots?: ArrayLike<number>): Promise<Matrix> {
+    const queries = this.#toSlots("DynamicAttention.logSumExp", slots);
+    const { logSumExp } = await this.#core.read("DynamicAttention.logSumExp", queries);
+    return shownMatrix(toFloat32Logs(logSumExp), [queries.length, this.#layout.heads]);
   }
 
   /**
-   * The `count` keys with the largest weights for one head of query `slot`, the heaviest first and by slot number
-   * where weights are equal; all live keys if there are fewer.
+   * The `count` keys with the largest weights for one head of query `slot`, the heaviest first, keys of equal
+   * weight in ascending order of slots; all live keys if there are fewer.
    *
    * @param options `head`, 0 unless given.
    */
@@ -349,19 +368,19 @@ export class DynamicAttention {
   ): Promise<WeightedKey[]> {
     const operation = "DynamicAttention.topKeys";
     const head = this.#given(operation, () => toHead(operation, options, this.#layout));
-    const [row] = this.#toSlots(operation, [slot]);
+    const [query] = this.#toSlots(operation, [slot]);
     if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
     const live = this.#core.rules.keySlots.liveSlots();
-    const weights = await this.#core.weights(operation, row, head);
+    const weights = await this.#core.weights(operation, query, head);
     return Array.from(heaviestOf(live, weights, count), (key) => ({ slot: key, weight: weights[key] }));
   }
 
   /**
-   * Attention of passing queries, r × H·d, over the current keys; nothing of them is kept.
+   * Exact attention of passing queries, r × H·d, over the current keys. The engine keeps nothing of them.
    *
-   * @param options `positions` of the queries, for `causal` and `window`; from one more than the largest standing
-   * query's on unless given.
-   * @throws {InputError} Also on an engine with a mask: a mask knows standing queries alone.
+   * @param options `positions` of the queries, for `causal` and `window`; by default they follow the largest
+   * position of the standing queries.
+   * @throws {InputError} Also on an engine with a mask, which has entries for standing queries only.
    */
   async attend(
     queries: MatrixInput,
@@ -376,28 +395,31 @@ export class DynamicAttention {
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
   }
 
-  /** Brings every row up to date, in the way that `onThreshold` says. Reads do so for the rows that they are of. */
+  /**
+   * Brings the states of all queries up to date, in the way that `onThreshold` says. A read does the same for
+   * the queries that it asks for.
+   */
   async flush(): Promise<void> {
     this.#core.checkCall("DynamicAttention.flush");
     await this.#core.flush("DynamicAttention.flush");
   }
 
-  /** Computes every row from scratch, with all edits. */
+  /** Computes the states of all queries from scratch, with all edits. */
   async rebuild(): Promise<void> {
     this.#core.checkCall("DynamicAttention.rebuild");
     await this.#core.flush("DynamicAttention.rebuild", "rebuild");
   }
 
   /**
-   * Brings every row up to date, as `flush` does, and writes down all that the engine holds as of the call. An engine
-   * to which nothing happens writes the same bytes again.
+   * Brings the states of all queries up to date, as `flush` does, and returns a snapshot of the engine as of
+   * the call. Without an edit in between, a second call returns the same bytes.
    *
-   * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included, it has
-   * m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for sums in float64 and
-   * on `webgpu` m·H·(8 dv + 56), 4
-   * for each freed slot, 4 for each number of a mask (n·m·H of a mask function), and some 3,000 more.
+   * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included,
+   * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes; m·H·(8 dv + 48) more on `array`,
+   * whose sums are float64, and m·H·(8 dv + 56) more on `webgpu`; 4 for each freed slot; 4 for each number of
+   * a mask (n·m·H numbers for a mask function); and some 3,000 more.
    *
-   * @throws {BackendError} When the rows cannot be brought up to date.
+   * @throws {BackendError} When the states cannot be brought up to date.
    *
    * @example
    * ```ts
@@ -419,12 +441,12 @@ export class DynamicAttention {
   }
 
   /**
-   * Goes on with another backend, in the order of calls: what was asked before is answered by the present one. Edits
-   * that are pending stay pending, and stored rows are taken along with the bits they have, also from a backend that
-   * failed. All rows are then computed there from scratch, O(m n (d + dv)), so that no answer is older than the move;
-   * counters count on. When the other backend cannot be had, everything stays as it is.
+   * Moves the engine to another backend, in the order of calls: the present backend answers the calls made
+   * before. Pending edits stay pending, and stored rows are copied bit by bit, also from a backend that
+   * failed. All states are then computed from scratch, O(m n (d + dv)), so that no answer is older than the
+   * move. Counters continue. If the other backend cannot be made, nothing changes.
    *
-   * @param backend Its name; "auto" is the fastest one that runs here.
+   * @param backend The name of the backend; "auto" is the fastest one that runs here.
    * @param options `threads`, as in {@link DynamicAttentionOptions.threads}.
    * @throws {InputError} When the name or an option is unknown, or that backend does not run here.
    * @throws {BackendError} When the other backend fails.
@@ -447,42 +469,48 @@ export class DynamicAttention {
     await this.#core.moveTo(operation, selectBackend(operation, backend, threads));
   }
 
-  /** Sizes, versions and counted work, as of now. */
+  /** Sizes, counts of edits and counted work, as of now. */
   stats(): DynamicAttentionStats {
     this.#core.checkLive("DynamicAttention.stats");
     return this.#core.stats();
   }
 
-  /** Waits for what was asked before and gives back what the engine holds; calling it again does nothing. */
+  /**
+   * Waits for the calls made before, then frees all memory, threads and device buffers of the engine. A
+   * second call does nothing more.
+   */
   dispose(): Promise<void> {
     return this.#core.dispose();
   }
 
-  /** As `dispose`, at the end of an `await using`. */
+  /** Calls `dispose` at the end of an `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
 
-  /** What a terminal shows: sizes, backend, what waits and what was done, a line each. */
+  /**
+   * The text that `Deno.inspect` and `console.log` show: sizes, backend, pending edits and counted work, one
+   * per line.
+   */
   [INSPECT](): string {
     if (this.#core.isDisposed) return "DynamicAttention (disposed)";
     return engineText({ stats: this.stats(), bound: null });
   }
 
   /**
-   * What a notebook shows: the same as a table, with the largest bound of a stale answer over the first 1,024 queries,
-   * for which it peeks.
+   * The bundle that a notebook shows: the same facts as a table, with the largest bound of a stale answer
+   * over the first 1,024 queries, for which it peeks.
    */
   async [DISPLAY](): Promise<MimeBundle> {
     if (this.#core.isDisposed) return { "text/plain": "DynamicAttention (disposed)" };
     const slots = this.#core.rules.querySlots.liveSlots().subarray(0, SHOWN_BOUNDS);
-    // Before the peek, which may bring rows up to date.
+    // The facts are read before the peek, which may bring states up to date.
     const stats = this.stats();
     const { bounds } = await this.peek(slots);
     const { engineBundle } = await import("./engine_bundle.ts");
     return engineBundle({
       stats,
-      bound: { largest: Math.max(0, ...bounds), rows: slots.length },
+      bound: { largest: Math.max(0, ...bounds), queries: slots.length },
     });
   }
 
@@ -500,8 +528,8 @@ export class DynamicAttention {
     return this.#core.copyNewest(operation, kind, slot);
   }
 
-  #toSlots(operation: string, rows: ArrayLike<number> | undefined): Uint32Array {
-    return this.#given(operation, () => toRows(operation, rows, this.#core.rules.querySlots));
+  #toSlots(operation: string, slots: ArrayLike<number> | undefined): Uint32Array {
+    return this.#given(operation, () => toQuerySlots(operation, "slots", slots, this.#core.rules.querySlots));
   }
 
   #given<T>(operation: string, read: () => T): T {

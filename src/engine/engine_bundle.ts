@@ -1,5 +1,5 @@
 /**
- * An engine in a notebook: a list of terms that takes its colours from the page around it.
+ * The display of an engine in a notebook: a table of facts that takes its colours from the page around it.
  */
 
 import { type EngineFacts, engineTerms, engineText } from "./engine_text.ts";

@@ -1,16 +1,17 @@
 /**
- * An engine without its public face: the rules that it was made with, its backend, and the pipeline between edits and
- * answers. The face, `DynamicAttention`, checks what callers pass and gives answers their form; other parts of the
- * library that build on an engine work with its core.
+ * An engine without its public face: its rules, its backend, and the pipeline between edits and answers. The
+ * face, `DynamicAttention`, checks arguments and gives answers their form; other parts of the library that
+ * build on an engine work with its core.
  *
- * Invariant: after `dispose` has begun, nothing is edited or asked, and when it has resolved nothing of the engine runs.
+ * Invariant: once `dispose` has begun, no edit and no question is accepted, and when it has resolved no code
+ * of the engine runs.
  */
 
-import type { Backend, BackendFactory, PassingQueries, Readout } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, BackendFactory, PassingQueries } from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
-import { EditPipeline, type StaleReadout, type Turn } from "../schedule/edit_pipeline.ts";
+import { EditPipeline, type StaleAttentionOutput, type Turn } from "../schedule/edit_pipeline.ts";
 import type { EditJournal } from "../write/edit_journal.ts";
 import { type CheckedEdit, type EditTarget, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
@@ -21,18 +22,18 @@ import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
 
-/** Parts that tests, or other parts of the library, put into an engine. */
+/** Parts of an engine that tests, or other parts of the library, can inject. */
 export interface EngineSeams {
-  /** Puts something between the engine and each of its backends. */
+  /** Wraps each backend of the engine. */
   readonly wrap?: WrapBackend | undefined;
   /** Keeps the edits; an answer then waits until what it may know of is kept. */
   readonly journal?: EditJournal | undefined;
 }
 
-/** The cores of the faces that there are. */
+/** The core of each face. */
 const CORES = new WeakMap<object, EngineCore>();
 
-/** Edits, answers and life of one engine. */
+/** The edits, answers and lifetime of one engine. */
 export class EngineCore {
   readonly rules: EngineRules;
   readonly #backend: MovableBackend;
@@ -60,7 +61,7 @@ export class EngineCore {
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
 
-  /** Makes an engine of a snapshot, whose bytes are the engine's own. */
+  /** Makes an engine of a snapshot. The engine takes over the bytes. */
   static async load(
     operation: string,
     bytes: Uint8Array<ArrayBuffer>,
@@ -85,7 +86,7 @@ export class EngineCore {
   }
 
   /**
-   * The core of an engine, for one question, which must be asked before anything is awaited.
+   * The core of an engine, for one question, which must be asked before the first await.
    *
    * @throws {InputError} When `live` is no engine.
    * @throws {DisposedError} When it is disposed.
@@ -154,12 +155,12 @@ export class EngineCore {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<Readout> {
+  read(operation: string, slots: Uint32Array): Promise<AttentionOutput> {
     return this.#kept(this.#pipeline.read(operation, slots));
   }
 
   /** Attention of query slots by states that may lag, with bounds if they are wanted. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
+  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleAttentionOutput> {
     return this.#kept(this.#pipeline.peek(operation, slots, certified));
   }
 
@@ -169,7 +170,7 @@ export class EngineCore {
   }
 
   /** Exact attention of passing queries. */
-  attend(operation: string, queries: PassingQueries): Promise<Readout> {
+  attend(operation: string, queries: PassingQueries): Promise<AttentionOutput> {
     return this.#kept(this.#pipeline.attend(operation, queries));
   }
 
@@ -227,9 +228,9 @@ export class EngineCore {
       coalesced: written - changesStored - unstored,
       applied: pending === 0 ? written : applied,
       pending,
-      epoch: queries.version,
+      epoch: queries.epoch,
       behind: queries.behind,
-      kept: queries.kept,
+      retained: queries.retained,
       rebuilds: queries.rebuilds,
       ...backend.work,
       applyMs: queries.applyMs,
@@ -246,8 +247,8 @@ export class EngineCore {
   }
 
   /**
-   * Reads the arguments of a call before anything of the engine is touched. That may run code of the caller, and whatever
-   * it does to the engine has then happened before the call.
+   * Reads the arguments of a call before anything of the engine is touched. That may run code of the caller,
+   * and whatever it does to the engine has then happened before the call.
    */
   given<T>(operation: string, read: () => T): T {
     this.checkCall(operation);

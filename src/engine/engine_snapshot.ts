@@ -1,5 +1,5 @@
 /**
- * From an engine to a snapshot and back.
+ * Makes snapshots of engines, and engines of snapshots.
  */
 
 import type { Backend, Changes, RowSource } from "../backends/backend.ts";
@@ -27,7 +27,7 @@ export interface EngineRules extends EditRules {
   readonly tolerance: number;
 }
 
-/** Copies what a backend holds, all of it up to date, whose slots are these. */
+/** Copies the content of a backend, whose states must all be up to date. */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
   slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
@@ -52,7 +52,7 @@ export async function takeSnapshot(
 }
 
 /**
- * Makes the parts of an engine and its filled backend of the bytes of a snapshot.
+ * Makes the parts of an engine, with its filled backend, of the bytes of a snapshot.
  *
  * @throws {FormatError} When the bytes are no snapshot.
  * @throws {InputError} When an option is missing or does not fit.
@@ -111,7 +111,10 @@ export async function restoreSnapshot(
   return { rules, backend };
 }
 
-/** How many multiply-adds the states of a file may be checked with: time that reading it takes anyway, or nearly. */
+/**
+ * The number of multiply-adds for checking the states of a file, which take about as long as reading the
+ * file.
+ */
 function workFor(fileBytes: number): number {
   return FREE_WORK + WORK_PER_BYTE * fileBytes;
 }
@@ -142,7 +145,7 @@ function toSavedMask(
 ): SavedMask {
   if (!mask.isFunction) return { kind: "matrix", matrices: mask.matrices };
   const keyLive = liveFlags(slots.keys), queryLive = liveFlags(slots.queries);
-  // A pair of which one is not live means nothing and is always written alike.
+  // The bias of a pair with a deleted row has no meaning, so it is always written as the same number.
   const said = bias?.map((entry, at) => {
     const pair = Math.floor(at / mask.heads);
     const isLive = keyLive[Math.floor(pair / queryLive.length)] === 1 &&
@@ -161,7 +164,7 @@ function toLoadedMask(
   if (needsFunction !== (typeof option === "function") || (!needsFunction && option !== undefined)) {
     const expected = needsFunction
       ? "a function, as the saved engine has one"
-      : "none, as the file says it all";
+      : "none, since the file has the mask";
     throw new InputError(operation, `mask is ${describe(option)}`, expected);
   }
   if (!mask) return null;

@@ -1,21 +1,21 @@
 /**
- * What an engine is, as a list of terms and as text.
+ * A description of an engine, as a list of terms and as text.
  */
 
 import type { DynamicAttentionStats } from "./answers.ts";
 import { countOf, formatBytes, formatCount, formatNumber } from "../display/format.ts";
 
-/** What an engine says of itself. */
+/** The facts that describe an engine. */
 export interface EngineFacts {
   readonly stats: DynamicAttentionStats;
   /**
-   * The largest certified distance from exact of a stale answer, over the first `rows` queries; null where nobody has
-   * asked.
+   * The largest bound of a stale answer over the first queries, `queries` in number; null if it was not
+   * computed.
    */
-  readonly bound: { readonly largest: number; readonly rows: number } | null;
+  readonly bound: { readonly largest: number; readonly queries: number } | null;
 }
 
-/** Terms and what there is to say about each, in the order of interest. */
+/** Terms with their texts, the most interesting first. */
 export function engineTerms({ stats, bound }: EngineFacts): [term: string, text: string][] {
   const { queryCount, keyCount, heads, kvHeads, headDim, valueDim } = stats;
   const keyHeads = kvHeads === heads ? "" : `, ${countOf(kvHeads, "key head")}`;
@@ -27,7 +27,7 @@ export function engineTerms({ stats, bound }: EngineFacts): [term: string, text:
       "pending",
       stats.pending === 0
         ? "nothing"
-        : `${countOf(stats.pending, "changed slot")} that a stale answer need not know of`,
+        : `${countOf(stats.pending, "changed slot")} that a stale answer need not include`,
     ],
   ];
   if (bound !== null) terms.push(["bound", boundText(bound, queryCount)]);
@@ -40,7 +40,7 @@ export function engineTerms({ stats, bound }: EngineFacts): [term: string, text:
     [
       "epoch",
       `${formatCount(stats.epoch)}, ${countOf(stats.behind, "query", "queries")} behind, ` +
-      `${countOf(stats.kept, "old row")} kept`,
+      `${countOf(stats.retained, "old row")} kept`,
     ],
     [
       "rows",
@@ -58,14 +58,14 @@ export function engineTerms({ stats, bound }: EngineFacts): [term: string, text:
   return terms;
 }
 
-/** `DynamicAttention`, and a line a term. */
+/** `DynamicAttention`, and one line per term. */
 export function engineText(facts: EngineFacts): string {
   const terms = engineTerms(facts);
   const width = Math.max(...terms.map(([term]) => term.length));
   return ["DynamicAttention", ...terms.map(([term, text]) => `  ${term.padEnd(width)}  ${text}`)].join("\n");
 }
 
-function boundText({ largest, rows }: { largest: number; rows: number }, queryCount: number): string {
-  const which = rows < queryCount ? `, over the first ${countOf(rows, "query", "queries")}` : "";
+function boundText({ largest, queries }: { largest: number; queries: number }, queryCount: number): string {
+  const which = queries < queryCount ? `, over the first ${countOf(queries, "query", "queries")}` : "";
   return `a stale answer is at most ${formatNumber(largest)} from exact${which}`;
 }

@@ -1,5 +1,5 @@
 /**
- * A backend that holds the rows of a checked problem: what both entry points start with.
+ * Makes a backend that holds the rows of a checked problem, for `attention` and for engines.
  */
 
 import type { Backend, BackendConfig, BackendFactory } from "../backends/backend.ts";
@@ -10,12 +10,12 @@ import { maskKeys, maskQueries } from "../write/mask.ts";
 import type { Matrix } from "../base/matrix.ts";
 import type { Problem } from "./options.ts";
 
-/** Puts something between an engine and a backend. */
+/** Wraps a backend before an engine uses it. */
 export type WrapBackend = (backend: Backend) => Backend;
 
 const NO_ROWS = new Uint32Array(0);
 
-/** Makes an empty backend; numbers of columns that no memory can hold are refused. */
+/** Makes an empty backend; throws if a single row is too large for memory. */
 export async function makeBackend(
   operation: string,
   factory: BackendFactory,
@@ -31,7 +31,7 @@ export async function makeBackend(
   }
 }
 
-/** Makes the problem's backend, lets `wrap` put something before it, and fills it. */
+/** Makes the problem's backend, wraps it and fills it. */
 export async function fillBackend(
   operation: string,
   problem: Problem,
@@ -60,7 +60,7 @@ export async function fillBackend(
   return backend;
 }
 
-/** Rows 0, 1, 2, … of K and V joined to rows `[key | value]`. */
+/** Joins the rows of K and V to rows `[key | value]`. */
 function joinRows(key: Matrix, value: Matrix): Float32Array {
   const [count, keyWidth] = key.shape;
   const valueWidth = value.shape[1];
@@ -73,7 +73,7 @@ function joinRows(key: Matrix, value: Matrix): Float32Array {
   return rows;
 }
 
-/** Rows that are inserted into the slots 0, 1, 2, …, a position each. */
+/** The rows as insertions into the slots 0, 1, 2, …, one position per row. */
 function insertedRows(rows: Float32Array, positions: Float64Array): Entries {
   const count = positions.length;
   return {

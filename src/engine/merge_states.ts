@@ -1,6 +1,6 @@
 /**
- * Partial attention in and out: the states of some queries over parts of the keys become the state over all
- * of them, and a part can be taken out again.
+ * Merging of partial attention: the states of some queries over disjoint parts of the keys become the state
+ * over all keys, and a part can be taken out again.
  */
 
 import {
@@ -18,35 +18,38 @@ import { isShaped, type Matrix, type ShapedList, takeMatrix, takeShape } from ".
 import { checkNames, takeOptions } from "../base/names.ts";
 import { checkTolerance } from "./options.ts";
 
-/** Attention of m queries over some keys, with what is needed to merge it with that over others. */
+/**
+ * Attention of m queries over some keys, with the log-sum-exp that merging it with attention over other keys
+ * needs.
+ */
 export interface AttentionState {
   /** o, m × H·dv: head h in columns [h·dv, (h+1)·dv). */
   readonly output: Matrix;
   /**
-   * ln Σ_j exp s_ij, m × H: **natural log**; −∞ where no key is allowed, and what `output` says there, be it no number,
-   * is not looked at.
+   * ln Σ_j exp s_ij, m × H: **natural log**; −∞ if no key is allowed. The numbers of `output` in such a row
+   * are ignored, even NaN.
    */
   readonly logSumExp: Matrix;
 }
 
-/** Bound on the relative error that `unmergeState` accepts unless told. */
+/** The default tolerance of `unmergeState`. */
 const TOLERANCE = 1e-4;
 
 /**
- * Attention over the keys of all states, from attention over disjoint parts of them. For each row and head,
+ * Attention over the keys of all states, from attention over disjoint parts of them. For each query and head,
  *
  *     L = ln Σ_p exp(L_p),     o = Σ_p exp(L_p − L) o_p
  *
- * where p counts the states and L is `logSumExp`, **natural log** (libraries that use base 2 need × ln 2
- * first). The order does not matter, beyond the last bit. A row without allowed keys, −∞, is the identity:
- * merging it changes no bit, and merging nothing else leaves −∞ and zeros. Costs O(k m H dv) for k states;
- * float64 inside.
+ * where p numbers the states and L is `logSumExp`, **natural log** (multiply log-sum-exps in base 2 by ln 2
+ * first). The order of the states changes at most the last bit. A row without allowed keys, −∞, is the
+ * identity: merging it changes no bit, and merging only such rows gives −∞ and zeros. Costs O(k m H dv) for k
+ * states, computed in float64.
  *
- * Log-sum-exps that are off by at most δ move the output by at most tanh(δ/2) times the largest distance
- * between the outputs of states; a float32 L is off by up to |L| · 2⁻²⁴.
+ * Errors of at most δ in the log-sum-exps change the output by at most tanh(δ/2) times the largest distance
+ * between the outputs of states; rounding L to float32 is an error of up to |L| · 2⁻²⁴.
  *
  * @param states k ≥ 1 states of equal shapes, `output` m × H·dv and `logSumExp` m × H, over disjoint keys.
- * @returns The state over all the keys, in matrices of the caller's own.
+ * @returns The state over all the keys, in matrices that the caller owns.
  * @throws {InputError} When there is no state, since the shape is unknown then; when shapes differ; when an
  * output is not finite or a log-sum-exp is neither finite nor −∞.
  *
@@ -67,8 +70,9 @@ const TOLERANCE = 1e-4;
  * whole.data.forEach((o, at) => assertAlmostEquals(output.data[at], o, 1e-4));
  * ```
  *
- * Source: Ye et al., "FlashInfer", arXiv 2501.01005, §2.2, and its tutorial on recursive attention (its kernels
- * keep base 2); Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867, §3.1.
+ * Source: Ye et al., "FlashInfer", arXiv 2501.01005, §2.2, and its tutorial on recursive attention (its
+ * kernels keep base 2); Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv
+ * 1805.02867, §3.1.
  */
 export function mergeStates(states: readonly AttentionState[]): AttentionState {
   const operation = "mergeStates";
@@ -82,30 +86,31 @@ export function mergeStates(states: readonly AttentionState[]): AttentionState {
 }
 
 /**
- * Attention over the keys of `total` without those of `part`: the inverse of {@link mergeStates}, where it is
- * safe. For each row and head, with r = exp(L_part − L_total) the share of the weights that goes,
+ * Attention over the keys of `total` without those of `part`: the inverse of {@link mergeStates}, as far as
+ * its accuracy can be proven. For each query and head, with r = exp(L_part − L_total) the share of the
+ * weights that is taken out,
  *
  *     L = L_total + ln(1 − r),     o = (o_total − r o_part) / (1 − r).
  *
- * The roundings of the inputs grow like 1 / (1 − r), so there is an answer only when it is proven that, in
- * each row and head, neither the output nor exp(L) is off by more than `tolerance` of itself, for the output
- * relative to its largest number (or to 2⁻¹²⁶). What the bound takes for granted is that the numbers of both
- * states are exact ones rounded to float32, as `attentionState` gives them unless told otherwise, or that `total` came from merging `part`; then what remains is
- * what was merged with it. L itself is rounded beyond that, by up to (|L| + |L_total|) · 2⁻²⁴.
- * `src/numerics/attention_state.ts` has the proof.
+ * The roundings of the inputs are magnified by 1 / (1 − r), so the call throws unless it is proven that, for
+ * each query and head, the relative errors of the output and of exp(L) are at most `tolerance`, where the
+ * output's error is relative to its largest number (or to 2⁻¹²⁶). The bound assumes that the numbers of both
+ * states are exact ones rounded to float32, as `attentionState` gives them with its default backend, or that
+ * `total` came from merging `part` with the rest. L itself has a further rounding of up to (|L| + |L_total|)
+ * · 2⁻²⁴. `src/numerics/attention_state.ts` has the proof.
  *
- * A row of `part` without allowed keys takes out nothing: that row of `total` is copied. Costs O(m H dv).
+ * A head row of `part` without allowed keys takes out nothing: that of `total` is copied. Costs O(m H dv).
  *
  * @param total The state over all the keys, `output` m × H·dv and `logSumExp` m × H, natural log.
  * @param part A state of the same shapes over some of these keys.
  * @param options `tolerance`, a number between 0 and 1; 1e-4 unless given.
- * @returns The state over the keys that remain, in matrices of the caller's own.
+ * @returns The state over the keys that remain, in matrices that the caller owns.
  * @throws {InputError} When shapes differ, a number is not one that {@link mergeStates} takes, or a
  * log-sum-exp of `part` is larger than that of `total` by more than rounding.
- * @throws {AccuracyError} When the bound of some row is above `tolerance`, as it is when a row loses all it
- * has. It names the row with the largest bound.
+ * @throws {AccuracyError} When a bound is above `tolerance`, as it is when all keys of a query are taken out.
+ * The error names the query and head with the largest bound.
  *
- * @example A document is taken out
+ * @example Taking out a document
  * ```ts
  * import { AccuracyError, attentionState, mergeStates, unmergeState } from "@attune/attention";
  * import { assertAlmostEquals, assertThrows } from "@std/assert";
@@ -169,7 +174,7 @@ function toStates(operation: string, states: readonly AttentionState[]): Attenti
   return checked;
 }
 
-/** Copies and checks a state of the caller's. */
+/** Copies and checks a state that a caller passes. */
 function toState(operation: string, name: string, state: unknown): AttentionState {
   if (typeof state !== "object" || state === null) {
     throw new InputError(operation, `${name} is ${describe(state)}`, "{ output, logSumExp }");
@@ -179,7 +184,7 @@ function toState(operation: string, name: string, state: unknown): AttentionStat
   const output = takeMatrix(operation, `${name}.output`, givenOutput);
   const logSumExp = toLogSumExp(operation, name, givenLogs, output.shape);
   const [heads, columns] = [logSumExp.shape[1], output.shape[1]];
-  // Where no key is allowed the output may be anything.
+  // If no key is allowed, the output may hold any number.
   const isEmpty = (at: number) => {
     const head = Math.floor(at % columns / (columns / heads));
     return logSumExp.data[Math.floor(at / columns) * heads + head] === -Infinity;
@@ -187,7 +192,7 @@ function toState(operation: string, name: string, state: unknown): AttentionStat
   return { output: toOutput(operation, `${name}.output`, output, isEmpty), logSumExp };
 }
 
-/** A float32 copy of finite numbers, with 0 where anything may stand. */
+/** A float32 copy of finite numbers, with 0 for the numbers that are ignored. */
 function toOutput(
   operation: string,
   name: string,
@@ -240,7 +245,7 @@ function toLogSumExp(
   return { data: toLogarithms(operation, `${name}.logSumExp`, list), shape };
 }
 
-/** A float32 copy of numbers that are finite, also as float32, or −∞. */
+/** A float32 copy of log-sum-exps, each of which must be −∞ or finite as a float32. */
 function toLogarithms(
   operation: string,
   name: string,
@@ -283,7 +288,7 @@ function checkShapes(
   }
 }
 
-/** Refuses a part that weighs more than the total, unless rounding may have made it so. */
+/** Throws when a part has more mass than the total, unless rounding may be the cause. */
 function checkIncluded(operation: string, total: RowState, part: RowState, row: number, heads: number): void {
   const L = total.logSumExp, partL = part.logSumExp;
   if (partL <= L || (L > -Infinity && partL - L <= distanceRounding(L, partL))) return;
@@ -302,7 +307,7 @@ function emptyLike({ output, logSumExp }: AttentionState): AttentionState {
   };
 }
 
-/** One head of a query; `row` = query · H + head. */
+/** The state of one head row; `row` = query · H + head. */
 function rowOf({ output, logSumExp }: AttentionState, row: number): RowState {
   const valueDim = output.shape[1] / logSumExp.shape[1];
   return {
@@ -316,7 +321,7 @@ function writeRow({ output, logSumExp }: AttentionState, row: number, state: Row
   logSumExp.data[row] = state.logSumExp;
   const start = row * state.output.length;
   for (let c = 0; c < state.output.length; c++) {
-    // A mean of float32 values lies within their range, which rounding may have left.
+    // A mean of float32 values lies within their range, but rounding may put it outside.
     output.data[start + c] = Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, state.output[c]));
   }
 }

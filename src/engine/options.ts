@@ -1,5 +1,7 @@
 /**
- * The options of the two entry points, and their check: what leaves this file is complete and valid.
+ * The options of `attention` and of engines, and their checks.
+ *
+ * Invariant: the results of these checks are complete and valid.
  */
 
 import type { BackendFactory } from "../backends/backend.ts";
@@ -16,9 +18,9 @@ import { takeOptions } from "../base/names.ts";
 
 export { checkNames } from "../base/names.ts";
 
-/** What `attention` is asked. */
+/** The options of `attention`. */
 export interface AttentionOptions {
-  /** Q, m × H·d: a row a token, head h in columns [h·d, (h+1)·d). */
+  /** Q, m × H·d: one row per token, head h in columns [h·d, (h+1)·d). */
   readonly query: MatrixInput;
   /** K, n × Hkv·d; n may be 0. */
   readonly key: MatrixInput;
@@ -33,9 +35,10 @@ export interface AttentionOptions {
   /** c in c·tanh(s/c), which caps scores before the mask is added; 0, the default, is none. */
   readonly softcap?: number;
   /**
-   * What is added to the scores, m × n: numbers of float32 range (−∞ forbids a pair), or booleans where true lets a pair
-   * attend; a `Uint8Array` of 1 and 0 holds booleans, and typed arrays of other whole numbers are refused. One matrix for all
-   * heads, a list of H matrices, or a function of query slot, key slot and head.
+   * The mask, m × n: numbers of float32 range, which are added to the scores (−∞ forbids a pair), or
+   * booleans, of which true lets a pair attend. A `Uint8Array` of 1 and 0 holds booleans; typed arrays of
+   * other whole numbers are refused. One matrix for all heads, a list of H matrices, or a function of query
+   * slot, key slot and head.
    */
   readonly mask?: MaskInput;
   /** Lets a key attend only if keyPosition ≤ queryPosition + offset; `true` is an offset of 0. */
@@ -47,55 +50,61 @@ export interface AttentionOptions {
   /** Positions of the keys; 0, 1, 2, … unless given. */
   readonly keyPositions?: ArrayLike<number>;
   /**
-   * Where to compute; "auto" unless given, which is a graphics device for large problems where there is one (never a
-   * program that stands in for one), else `wasm`, else `array`. `stats().backendReason` says why.
+   * The compute backend; "auto" unless given, which takes a graphics device for large problems if there is
+   * one (never a software emulation), else `wasm` if it runs here, else `array`. `stats().backendReason` says
+   * why.
    */
   readonly backend?: BackendName;
   /**
-   * How many threads may compute on the backend `wasm`, 1 to 256: "auto" unless given, which is the number of
-   * processors, 16 at most. Workers start at the first large computation, are shared by all engines and end with the
-   * last of them; small computations, and all where no worker can share memory, stay on the thread of the caller. The
-   * answers have the same bits however many there are.
+   * The number of threads that may compute on the backend `wasm`, 1 to 256; "auto" unless given, which is the
+   * number of processors, 16 at most. Workers start at the first large computation, are shared by all engines
+   * and end with the last of them. Small computations run on the caller's thread, and so do all computations
+   * if workers cannot share memory. The answers have the same bits for any number of threads.
    */
   readonly threads?: ThreadCount;
 }
 
-/** What an engine is made of. */
+/** The options of `DynamicAttention.create`. */
 export interface DynamicAttentionOptions extends AttentionOptions {
   /**
-   * When stale answers must know of pending edits: once so many slots have changed (64 unless given; Infinity for
-   * never), at the first of the limits `{ edits, error, targetError, ageMs }` that is reached, or when a function says
-   * so. Exact answers always do.
+   * The condition on which stale answers must include pending edits: a number of changed slots (64 unless
+   * given; Infinity for never), limits `{ edits, error, targetError, ageMs }` of which the first one that is
+   * reached counts, or a function that returns true. Exact answers always include all edits.
    */
   readonly lazyThreshold?: LazyThreshold;
   /**
-   * How rows are brought up to date: "auto" (the default) takes the cheaper way for each row that is asked for; "patch"
-   * and "rebuild" bring all rows up to date at once when the threshold is reached, in the one way that they name.
+   * How states are brought up to date: "auto" (the default) takes the cheaper way for each query that is
+   * asked for; "patch" and "rebuild" bring all states up to date when the threshold is reached, in the way
+   * that they name.
    */
   readonly onThreshold?: FlushPolicy;
   /**
-   * How large the bound on the rounding error that a row has collected may grow, relative to its sums, before the
-   * row is computed from scratch; 1e-8 unless given, below a rounding of the float32 output.
+   * The largest bound on the accumulated rounding error of a head row, relative to its sums, before the head
+   * row is computed from scratch; 1e-8 unless given, less than a rounding of the float32 output.
    */
   readonly tolerance?: number;
 }
 
-/** What `DynamicAttention.load` is told beside the bytes. */
+/** The options of `DynamicAttention.load`. */
 export interface LoadOptions {
-  /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
+  /** The compute backend; that of the saved engine unless given, or "auto" if that one is not known here. */
   readonly backend?: BackendName;
   /**
-   * How many threads may compute on the backend `wasm`, 1 to 256, as in {@link AttentionOptions.threads}; "auto"
-   * unless given, whatever the saved engine had. An engine that was saved on `array` and goes on there has one.
+   * The number of threads that may compute on the backend `wasm`, 1 to 256, as in {@link
+   * AttentionOptions.threads}; "auto" unless given, whatever the saved engine had. An engine that was saved
+   * on `array` and stays there has one.
    */
   readonly threads?: ThreadCount;
-  /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
+  /**
+   * The mask function for rows inserted later, required if the saved engine has a mask function; its answers
+   * so far are in the file.
+   */
   readonly mask?: MaskFunction;
-  /** In place of the saved one, which is missing where it was a function. */
+  /** A threshold that replaces the saved one; required if that was a function. */
   readonly lazyThreshold?: LazyThreshold;
 }
 
-/** Checked options of a computation. */
+/** The checked options of a computation. */
 export interface Problem {
   readonly query: Matrix;
   readonly key: Matrix;
@@ -106,7 +115,7 @@ export interface Problem {
   readonly rule: ScoreRule;
   readonly mask: Mask | null;
   readonly tolerance: number;
-  /** What was asked for, which `factory` makes. */
+  /** The name that was asked for; `factory` makes the backend. */
   readonly backend: BackendName;
   readonly factory: BackendFactory;
 }
@@ -119,7 +128,7 @@ export interface EngineProblem extends Problem {
 
 /** Checked options of a load. */
 export interface LoadProblem extends Pick<LoadOptions, "backend" | "threads" | "mask"> {
-  /** In place of the saved one. */
+  /** A threshold that replaces the saved one; null to keep that. */
   readonly threshold: Threshold | null;
 }
 
@@ -180,7 +189,7 @@ export function toLoadProblem(operation: string, options: LoadOptions): LoadProb
   });
 }
 
-/** A relative error that may be asked for. */
+/** Checks a relative error that a caller allows. */
 export function checkTolerance(operation: string, tolerance: unknown): number {
   if (typeof tolerance === "number" && tolerance > 0 && tolerance < 1) return tolerance;
   throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
@@ -194,7 +203,7 @@ function toCheckedProblem(operation: string, options: AttentionOptions, toleranc
   const rule = toRule(operation, options, layout);
   const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
   const keyPositions = toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]);
-  // Where no rule looks at them, positions must not tell one row from another.
+  // If no rule depends on positions, rows that differ only in position must count as equal.
   const matter = looksAtPositions(rule);
   return {
     query,
@@ -238,7 +247,7 @@ function toLayout(
     );
   }
   if (value.shape[0] !== key.shape[0]) {
-    throw new InputError(operation, `value has ${value.shape[0]} rows`, `${key.shape[0]} (one a key)`);
+    throw new InputError(operation, `value has ${value.shape[0]} rows`, `${key.shape[0]} (one per key)`);
   }
   if (value.shape[1] % kvHeads !== 0) {
     throw new InputError(
@@ -260,7 +269,7 @@ function toRule(operation: string, options: AttentionOptions, { headDim }: HeadL
   }
   const [left, right] = toWindow(operation, options.window);
   const after = Math.min(right, toOffset(operation, options.causal));
-  // Adding 0 makes 0 of −0.
+  // Adding 0 turns −0 into 0.
   return { scale, softcap, before: left + 0, after: after + 0 };
 }
 
@@ -276,7 +285,7 @@ function isReach(reach: unknown): reach is number {
   return typeof reach === "number" && reach >= 0;
 }
 
-/** How far after a query a key may lie. */
+/** The largest distance of a key after the query that `causal` allows. */
 function toOffset(operation: string, causal: AttentionOptions["causal"] = false): number {
   if (typeof causal === "boolean") return causal ? 0 : Infinity;
   const expected = "a boolean or { offset: a finite number }";
@@ -292,7 +301,7 @@ function toOffset(operation: string, causal: AttentionOptions["causal"] = false)
   );
 }
 
-/** Checks positions of `count` rows; without any they are `first`, `first` + 1, … */
+/** Checks positions of `count` rows; by default they are `first`, `first` + 1, … */
 export function toPositions(
   operation: string,
   name: string,
@@ -303,7 +312,7 @@ export function toPositions(
   if (input === undefined) return Float64Array.from({ length: count }, (_, at) => first + at);
   const list = takeList(operation, name, input);
   if (list.length !== count) {
-    throw new InputError(operation, `${name} has ${list.length} numbers`, `${count} (one a row)`);
+    throw new InputError(operation, `${name} has ${list.length} numbers`, `${count} (one per row)`);
   }
   return toFiniteNumbers(operation, name, list);
 }

@@ -1,5 +1,5 @@
 /**
- * The checks of what the engine's methods are asked beside rows of numbers: which queries, which head, where.
+ * Checks of the arguments of an engine's questions: query slots, heads, passing queries and switches.
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
@@ -12,24 +12,27 @@ import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toPositions } from "./options.ts";
 
-/** Live query slots, in the order wanted; all of them in slot order when none are named. */
-export function toRows(
+/**
+ * Checks a list of live query slots, and returns them in its order; all live ones in slot order unless given.
+ */
+export function toQuerySlots(
   operation: string,
-  rows: ArrayLike<number> | undefined,
+  name: string,
+  input: ArrayLike<number> | undefined,
   querySlots: SlotTable,
 ): Uint32Array {
-  if (rows === undefined) return querySlots.liveSlots();
-  const { length, entries } = takeList(operation, "rows", rows);
-  const slots = allocate(operation, "rows", length, () => new Uint32Array(length));
+  if (input === undefined) return querySlots.liveSlots();
+  const { length, entries } = takeList(operation, name, input);
+  const slots = allocate(operation, name, length, () => new Uint32Array(length));
   for (let at = 0; at < length; at++) {
     slots[at] = checkSlot(operation, "query", entries[at] as number, querySlots);
   }
-  // Reading them may have run code of the caller's, which may have deleted one.
+  // Reading the list may have run code of the caller's that has deleted one of the queries.
   for (const slot of slots) checkSlot(operation, "query", slot, querySlots);
   return slots;
 }
 
-/** The head that is asked about; the first unless given. */
+/** Checks the number of a head; 0 unless given. */
 export function toHead(
   operation: string,
   options: { readonly head?: number },
@@ -44,7 +47,7 @@ export function toHead(
   );
 }
 
-/** Whether something is wanted that is done unless it is said otherwise. */
+/** Checks a boolean option that is true unless given. */
 export function toSwitch<Name extends string>(
   operation: string,
   name: Name,
@@ -55,7 +58,7 @@ export function toSwitch<Name extends string>(
   throw new InputError(operation, `${name} is ${describe(given)}`, "a boolean");
 }
 
-/** Passing queries, r × H·d; they lie behind the standing ones unless `positions` says where. */
+/** Checks passing queries, r × H·d. By default their positions follow those of the standing queries. */
 export function toPassing(
   operation: string,
   queries: MatrixInput,

@@ -20,6 +20,8 @@ export interface ProgressOptions {
   readonly unit?: string;
   /** Behind the numbers; nothing unless given, and see {@link ProgressLoop.postfix}. */
   readonly postfix?: string;
+  /** Whether the bar of a loop that has ended well stays; true unless given. Loops inside loops are better without. */
+  readonly leave?: boolean;
   /** Ends the loop with an error when it is aborted; see {@link interruptible}. */
   readonly signal?: AbortSignal;
 }
@@ -40,6 +42,7 @@ export class ProgressLoop<T> implements Iterable<T>, AsyncIterable<T> {
   readonly #clock: () => number;
   #postfix: string;
   #isRunning = false;
+  #hasRun = false;
 
   /** For {@link progress}; views and clocks of one's own are for tests. */
   constructor(
@@ -69,11 +72,11 @@ export class ProgressLoop<T> implements Iterable<T>, AsyncIterable<T> {
   /** For `for (const item of …)`. A source that is only asynchronous is refused. */
   [Symbol.iterator](): Iterator<T> {
     const source = this.#source;
-    if (!(Symbol.iterator in source)) {
+    if (!isIterable(source)) {
       throw new InputError("progress", "an asynchronous source is looped over with for", "for await");
     }
     const items = source[Symbol.iterator]();
-    const tracker = this.#start();
+    const tracker = this.#start(Object.is(items, source));
     return {
       next: () => {
         try {
@@ -100,8 +103,8 @@ export class ProgressLoop<T> implements Iterable<T>, AsyncIterable<T> {
    */
   [Symbol.asyncIterator](): AsyncIterator<T> {
     const source = this.#source;
-    const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
-    const tracker = this.#start();
+    const items = isAsyncIterable(source) ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+    const tracker = this.#start(Object.is(items, source));
     let breath = this.#clock();
     return {
       next: async () => {
@@ -127,19 +130,27 @@ export class ProgressLoop<T> implements Iterable<T>, AsyncIterable<T> {
     };
   }
 
-  #start(): Tracker {
+  /** `isOnce` says that the source is an iterator, which gives its items once. */
+  #start(isOnce: boolean): Tracker {
     if (this.#isRunning) {
       throw new InputError("progress", "the loop runs already", "a loop of its own for each run");
     }
-    this.#isRunning = true;
-    const { label = "", unit = "items", signal } = this.#options;
+    if (isOnce && this.#hasRun) {
+      throw new InputError(
+        "progress",
+        "the source is an iterator that was looped over",
+        "a source of its own",
+      );
+    }
+    this.#isRunning = this.#hasRun = true;
+    const { label = "", unit = "items", signal, leave = true } = this.#options;
     const state = (): Pick<ProgressState, "label" | "unit" | "total" | "postfix"> => ({
       label,
       unit,
       total: this.#total,
       postfix: this.#postfix,
     });
-    return new Tracker(this.#open(), this.#clock, state, signal, () => this.#isRunning = false);
+    return new Tracker(this.#open(), this.#clock, state, leave, signal, () => this.#isRunning = false);
   }
 }
 
@@ -148,6 +159,7 @@ class Tracker {
   readonly #view: ProgressView;
   readonly #clock: () => number;
   readonly #state: () => Pick<ProgressState, "label" | "unit" | "total" | "postfix">;
+  readonly #leave: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #onEnd: () => void;
   readonly #start: number;
@@ -163,12 +175,14 @@ class Tracker {
     view: ProgressView,
     clock: () => number,
     state: () => Pick<ProgressState, "label" | "unit" | "total" | "postfix">,
+    leave: boolean,
     signal: AbortSignal | undefined,
     onEnd: () => void,
   ) {
     this.#view = view;
     this.#clock = clock;
     this.#state = state;
+    this.#leave = leave;
     this.#signal = signal;
     this.#onEnd = onEnd;
     this.#start = this.#looked = this.#drawn = clock();
@@ -198,7 +212,9 @@ class Tracker {
     this.#isOver = true;
     this.#onEnd();
     // The item that a loop was broken at is not done, and the source's end is no item.
-    this.#view.end(this.#now(this.#clock(), Math.max(0, this.#given - 1), status));
+    const last = this.#now(this.#clock(), Math.max(0, this.#given - 1), status);
+    if (status === "done" && !this.#leave) this.#view.remove();
+    else this.#view.end(last);
   }
 
   #now(time: number, done: number, status: ProgressState["status"]): ProgressState {
@@ -246,13 +262,16 @@ export function progress(
   const operation = "progress";
   const given = reading(
     operation,
-    () => takeOptions(operation, options, ["total", "label", "unit", "postfix", "signal"]),
+    () => takeOptions(operation, options, ["total", "label", "unit", "postfix", "leave", "signal"]),
   );
   for (const name of ["label", "unit", "postfix"] as const) {
     if (given[name] === undefined || typeof given[name] === "string") continue;
     throw new InputError(operation, `${name} is ${describe(given[name])}`, "a string");
   }
-  const { total } = given;
+  const { total, leave } = given;
+  if (leave !== undefined && typeof leave !== "boolean") {
+    throw new InputError(operation, `leave is ${describe(leave)}`, "true or false");
+  }
   if (total !== undefined && !isCount(total)) {
     throw new InputError(operation, `total is ${describe(total)}`, "an integer ≥ 0");
   }
@@ -266,16 +285,25 @@ export function progress(
   return new ProgressLoop(source, given);
 }
 
-function* numbersBelow(count: number): Generator<number, void> {
-  for (let at = 0; at < count; at++) yield at;
+/** As often as somebody loops over them. */
+function numbersBelow(count: number): Iterable<number> {
+  return {
+    *[Symbol.iterator]() {
+      for (let at = 0; at < count; at++) yield at;
+    },
+  };
 }
 
-function isIterable(source: unknown): source is Iterable<never> {
+function isIterable<T>(source: Iterable<T> | AsyncIterable<T>): source is Iterable<T>;
+function isIterable(source: unknown): source is Iterable<never>;
+function isIterable(source: unknown): boolean {
   return typeof source === "string" ||
     (typeof source === "object" && source !== null && Symbol.iterator in source);
 }
 
-function isAsyncIterable(source: unknown): source is AsyncIterable<never> {
+function isAsyncIterable<T>(source: Iterable<T> | AsyncIterable<T>): source is AsyncIterable<T>;
+function isAsyncIterable(source: unknown): source is AsyncIterable<never>;
+function isAsyncIterable(source: unknown): boolean {
   return typeof source === "object" && source !== null && Symbol.asyncIterator in source;
 }
 

@@ -13,6 +13,8 @@ export interface ProgressView {
   draw(state: ProgressState): void;
   /** Shows the last state, which stays. */
   end(state: ProgressState): void;
+  /** Takes the bar away. */
+  remove(): void;
 }
 
 /** Where the lines of terminals and logs go. */
@@ -43,9 +45,21 @@ export class NotebookView implements ProgressView {
   }
 
   draw(state: ProgressState): void {
+    this.#show({ "text/plain": progressText(state), "text/html": progressHtml(state) });
+  }
+
+  end(state: ProgressState): void {
+    this.draw(state);
+  }
+
+  /** What was shown cannot be taken away, but be emptied. */
+  remove(): void {
+    if (this.#isOpen) this.#show({ "text/plain": "", "text/html": "" });
+  }
+
+  #show(data: Record<string, string>): void {
     const type = this.#isOpen ? "update_display_data" : "display_data";
     this.#isOpen = true;
-    const data = { "text/plain": progressText(state), "text/html": progressHtml(state) };
     const content = { data, metadata: {}, transient: { display_id: this.#id } };
     // A bar is not worth an error: a front end that has gone must not end the loop.
     try {
@@ -53,10 +67,6 @@ export class NotebookView implements ProgressView {
     } catch {
       // As above.
     }
-  }
-
-  end(state: ProgressState): void {
-    this.draw(state);
   }
 }
 
@@ -67,7 +77,9 @@ function progressHtml(state: ProgressState): string {
   const isRed = state.status === "failed" || state.status === "stopped";
   const width = share === null ? (state.status === "running" ? 50 : 100) : 100 * share;
   const stripes = share === null && state.status === "running" ? ";opacity:.45" : "";
-  return `<div role="progressbar" aria-valuemin="0" aria-valuemax="100"${
+  return `<div role="progressbar" aria-label="${
+    escapeHtml(state.label || "progress")
+  }" aria-valuemin="0" aria-valuemax="100"${
     share === null ? "" : ` aria-valuenow="${Math.floor(100 * share)}"`
   } style="display:flex;align-items:center;gap:10px;margin:2px 0;font:13px/1.5 system-ui,sans-serif;font-variant-numeric:tabular-nums">
 <div style="flex:none;width:220px;height:10px;border-radius:5px;background:rgba(128,128,128,.25);overflow:hidden"><div style="width:${
@@ -99,14 +111,27 @@ export class TerminalView implements ProgressView {
   }
 
   end(state: ProgressState): void {
-    const open = TerminalView.#open;
-    const linesBefore = open.length;
-    const at = open.indexOf(this);
-    if (at !== -1) open.splice(at, 1);
-    const last = progressLine(state, this.#target.columns);
+    const linesBefore = this.#leave();
+    const last = progressLine(state, this.#target.columns), open = TerminalView.#open;
     this.#target.write(
       redrawn(linesBefore, [last, ...open.map((view) => view.#line)]) + (open.length === 0 ? "\n" : ""),
     );
+  }
+
+  remove(): void {
+    const linesBefore = this.#leave(), open = TerminalView.#open;
+    const lines = open.map((view) => view.#line);
+    // The line that is free now is emptied, and left.
+    const back = linesBefore > 1 ? "\x1b[1A" : "";
+    this.#target.write(redrawn(linesBefore, [...lines, ""]) + back);
+  }
+
+  /** Says how many lines there were. */
+  #leave(): number {
+    const open = TerminalView.#open;
+    const linesBefore = open.length, at = open.indexOf(this);
+    if (at !== -1) open.splice(at, 1);
+    return linesBefore;
   }
 }
 
@@ -137,6 +162,9 @@ export class LogView implements ProgressView {
   end(state: ProgressState): void {
     this.#target.write(`${progressText(state)}\n`);
   }
+
+  /** A line in a log stays. */
+  remove(): void {}
 }
 
 /** Standard error, or the console where there is none. */

@@ -85,6 +85,11 @@ export class KernelProcess implements AsyncDisposable {
     return this.#child.pid;
   }
 
+  /** The file that tells it where to listen; gone when it has ended. */
+  get connectionFile(): string {
+    return this.#child.file;
+  }
+
   /**
    * Stops what runs. By "signal" an awaited loop stops whose code listens for SIGINT, and a kernel without such a listener
    * ends; by "message" a synchronous loop stops, and an awaited one may hang.
@@ -121,7 +126,7 @@ class RunningChild {
   /** Rejects when the child ends. */
   readonly died: Promise<never>;
   readonly #process: Deno.ChildProcess;
-  readonly #file: string;
+  readonly file: string;
   readonly #words = new Tail(4096);
   readonly #drained: Promise<unknown>;
   readonly #draining = new AbortController();
@@ -129,7 +134,7 @@ class RunningChild {
 
   private constructor(command: readonly string[], file: string, process: Deno.ChildProcess) {
     this.command = command[0];
-    this.#file = file;
+    this.file = file;
     this.#process = process;
     const { signal } = this.#draining;
     this.#drained = Promise.allSettled([
@@ -201,7 +206,7 @@ class RunningChild {
     const timer = setTimeout(() => this.#draining.abort(), DRAIN_MS);
     await this.#drained;
     clearTimeout(timer);
-    await Deno.remove(this.#file).catch(() => {});
+    await Deno.remove(this.file).catch(() => {});
     return status;
   }
 }

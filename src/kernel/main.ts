@@ -19,7 +19,7 @@ import { type Arguments, parseArguments } from "./install/arguments.ts";
 import { findFrontEnd } from "./install/front_end.ts";
 import { installKernelspec, uninstallKernelspec } from "./install/kernelspec.ts";
 import { parseConnection } from "./protocol/connection.ts";
-import { packageAddresses } from "./packages.ts";
+import { hasConfiguration, packageAddresses } from "./packages.ts";
 
 const USAGE = `usage:
   install [--name=attune] [--display="Deno (Attune)"] [--prefix=FOLDER] [--allow-read …] [--widgets=6|7|8|anywidget]
@@ -69,6 +69,7 @@ async function start(file: string, { permissions, widgets }: Arguments): Promise
   Deno.env.delete("DENO_NO_PACKAGE_JSON");
   await using proxy = await KernelProxy.start(connection, {
     packages: await packageAddresses(Deno.cwd()),
+    hasOwnMap: await hasConfiguration(Deno.cwd()),
     permissions,
     frontEnd: widgets ?? await findFrontEnd(),
   });

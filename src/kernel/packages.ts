@@ -28,6 +28,16 @@ export async function packageAddresses(folder: string): Promise<Record<string, s
   );
 }
 
+/** Whether Deno finds a configuration for a folder, in it or above. */
+export async function hasConfiguration(folder: string): Promise<boolean> {
+  const parts = folder.split(/[/\\]/);
+  for (let depth = parts.length; depth > 0; depth--) {
+    const here = parts.slice(0, depth).join("/");
+    for (const name of ["deno.json", "deno.jsonc"]) if (await read(`${here}/${name}`) !== "") return true;
+  }
+  return false;
+}
+
 /** Whether the nearest configurations of Deno or Node have something to say about the name. */
 async function namesItself(folder: string): Promise<boolean> {
   const mention = /"@attune\/attention(\/[^"]*)?"/;

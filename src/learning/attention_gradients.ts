@@ -1,5 +1,5 @@
 /**
- * The derivatives of a loss by queries, keys and values of an engine, as a function of their own.
+ * The public function for derivatives of a loss by queries, keys and values of an engine.
  */
 
 import {
@@ -14,7 +14,7 @@ import { EngineCore } from "../engine/engine_core.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
 import { checkNames } from "../engine/options.ts";
-import { toPassing, toRows } from "../engine/question_options.ts";
+import { toPassing, toQuerySlots } from "../engine/question_options.ts";
 import { askGradients, type GradientRows } from "./gradient_question.ts";
 
 /** A matrix of derivatives, row-major float64. */
@@ -37,43 +37,44 @@ export interface GradientOptions {
   /** Positions of the passing queries, as `attend` takes them. */
   readonly positions?: ArrayLike<number>;
   /**
-   * How many of the heaviest keys of each head row count; all unless given. The derivatives of those are what
-   * they are with all keys, the others' are taken for 0, and so is their part in the derivative by the query.
+   * The number of heaviest keys of each head row that count; all unless given. The derivatives by these keys
+   * are the same as with all keys; the derivatives by the others, and their part in the derivative by the
+   * query, are set to 0.
    */
   readonly top?: number;
-  /** Whether ∂L/∂s is answered, too; not unless given. */
+  /** Whether ∂L/∂s is computed, too; false unless given. */
   readonly bias?: boolean;
 }
 
-/** The answer of {@link attentionGradients}, for r rows and T touched keys. */
+/** The answer of {@link attentionGradients}, for r queries and T touched keys. */
 export interface AttentionGradients {
   /** ∂L/∂q, r × H·d. */
   readonly query: GradientMatrix;
   /**
-   * Slots of the touched keys in ascending order: all live ones, or those that are among the heaviest
-   * somewhere.
+   * Slots of the touched keys in ascending order: all live ones, or those that are among the heaviest of some
+   * head row.
    */
   readonly slots: Uint32Array<ArrayBuffer>;
   /**
-   * ∂L/∂k, T × Hkv·d in the order of `slots`, summed over rows and over the query heads that share a key
+   * ∂L/∂k, T × Hkv·d in the order of `slots`, summed over queries and over the query heads that share a key
    * head.
    */
   readonly key: GradientMatrix;
   /** ∂L/∂v, T × Hkv·dv likewise. */
   readonly value: GradientMatrix;
   /**
-   * ∂L/∂s, r·H × T: the derivative by what is added to the score of a row, head and key, such as a mask's
-   * bias. Without the option `bias` it has no rows.
+   * ∂L/∂s, r·H × T: the derivative by a number that is added to the score of a query, head and key, such as a
+   * mask's bias. Without the option `bias` it has no rows.
    */
   readonly bias: GradientMatrix;
-  /** The weight that the keys left out have together, r × H; 0 when all count. */
+  /** The total weight of the keys that `top` leaves out, r × H; 0 when all keys count. */
   readonly leftOut: GradientMatrix;
 }
 
 const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positions", "top", "bias"];
 
 /**
- * The derivatives of a loss L by queries, keys and values, given g = ∂L/∂o for some rows of attention:
+ * The derivatives of a loss L by queries, keys and values, given g = ∂L/∂o for the attention of some queries:
  * vector-Jacobian products, exact as of the edits made before the call.
  *
  * With weights p_ij, outputs o_i and scores s_ij = cap(scale · q_i·k_j) + b_ij, where cap(s) = c·tanh(s/c),
@@ -83,21 +84,21 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  *     ∂L/∂q_i  = scale Σ_j (1 − (cap/c)²) ∂L/∂s_ij k_j
  *     ∂L/∂k_j  = scale Σ_i (1 − (cap/c)²) ∂L/∂s_ij q_i
  *
- * for each head, under the engine's masks and positions. A row without an allowed key gives 0. Keys and
- * queries count as the float32 numbers that the engine holds.
+ * for each head, with the engine's mask and positions. A head row without an allowed key contributes 0.
+ * Derivatives are at the float32 numbers that the engine holds.
  *
  * | asked for | arithmetic | cost |
  * |---|---|---|
- * | all keys, or passing queries | float64 from the stored rows, the same bits on every backend | O(r n H (d + dv)), and O(n m H) to read what a mask function said |
+ * | all keys, or passing queries | float64 from the stored rows, the same bits on every backend | O(r n H (d + dv)), and O(n m H) to read the biases of a mask function |
  * | `top` = k keys of standing queries | weights and outputs of the backend, rounded to float32 as `weights` and `read` answer them; the rest float64 | the backend's O(r n H d), O(r H n log k), and O(r H k (d + dv)) |
  *
  * @param outputGradient g, r × H·dv: a matrix, or a list of rows, one for each query.
  * @throws {InputError} When shapes do not fit, a number is not finite, an option is unknown, or a derivative
  * is beyond float64; with passing queries also on an engine with a mask.
- * @throws {SlotError} When a row is not live.
- * @throws {CapacityError} When 16 bytes for each row, head and key do not fit into memory.
+ * @throws {SlotError} When a slot is not live.
+ * @throws {CapacityError} When 16 bytes for each query, head and key do not fit into memory.
  *
- * @example The value that a loss of ½(o − 3)² would like to have
+ * @example Derivatives of the loss ½(o − 3)²
  * ```ts
  * import { DynamicAttention } from "@attune/attention";
  * import { attentionGradients } from "@attune/attention/learning";
@@ -106,12 +107,12 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  * await using live = await DynamicAttention.create({ query: [[0]], key: [[1], [2]], value: [[1], [3]] });
  * const [output] = (await live.read()).data; // 2, the mean
  * const { value, key } = await attentionGradients(live, [[output - 3]]);
- * assertEquals([...value.data], [-0.5, -0.5]); // both weigh a half
- * assertEquals([...key.data].map(Math.abs), [0, 0]); // a query of 0 does not care for keys
+ * assertEquals([...value.data], [-0.5, -0.5]); // both weights are ½
+ * assertEquals([...key.data].map(Math.abs), [0, 0]); // a query of 0 has the same scores for any keys
  * ```
  *
  * Source: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, appendix B.2; the rest by the chain
- * rule, see `core/attention_gradient.ts`.
+ * rule, see `numerics/attention_gradient.ts`.
  */
 export async function attentionGradients(
   live: DynamicAttention,
@@ -127,8 +128,8 @@ export async function attentionGradients(
   const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
   const { top, bias = false } = options;
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
-  // Reading all this may have run code of the caller's, which may have deleted a query.
-  if (rows.kind === "standing") toRows(operation, rows.slots, rules.querySlots);
+  // Reading the arguments may have run code of the caller's that has deleted a query.
+  if (rows.kind === "standing") toQuerySlots(operation, "rows", rows.slots, rules.querySlots);
   const answer = await askGradients(operation, live, {
     rows,
     top: toTop(operation, top),
@@ -149,7 +150,7 @@ export async function attentionGradients(
   };
 }
 
-/** How many keys count; all unless given. */
+/** Checks the option `top`; Infinity, for all keys, unless given. */
 export function toTop(operation: string, top: number | undefined): number {
   if (top === undefined || top === Infinity || (isCount(top) && top > 0)) return top ?? Infinity;
   throw new InputError(operation, `top is ${describe(top)}`, "an integer ≥ 1, or Infinity for all keys");
@@ -165,7 +166,7 @@ function toGradientRows(
     if (positions !== undefined) {
       throw new InputError(operation, "positions are given without queries", "both, or rows");
     }
-    return { kind: "standing", slots: toRows(operation, rows, rules.querySlots) };
+    return { kind: "standing", slots: toQuerySlots(operation, "rows", rows, rules.querySlots) };
   }
   if (rows !== undefined) throw new InputError(operation, "both rows and queries are given", "one of them");
   return { kind: "passing", queries: toPassing(operation, queries, positions, rules) };

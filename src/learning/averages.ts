@@ -1,6 +1,7 @@
 /**
- * Means of a stream of numbers: of all of them, of the last ones, or of all with less and less weight, each
- * with what an interval needs. They are right for all finite numbers; others are refused, and not counted.
+ * Means of a stream of numbers: over all numbers, over the last ones, or over all with exponentially
+ * decreasing weights, each with the variance and count that an interval needs. They are accurate for all
+ * finite numbers; other numbers are refused and not counted.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -9,7 +10,7 @@ import { checkNames } from "../engine/options.ts";
 import { type Interval, intervalAround } from "./confidence.ts";
 import { Moments } from "./moments.ts";
 
-/** A mean, as numbers come. */
+/** A mean that is updated with each number. */
 export interface Average {
   /**
    * Takes the next number.
@@ -19,20 +20,20 @@ export interface Average {
   add(number: number): void;
   /** The mean; NaN before the first number. */
   readonly mean: number;
-  /** The unbiased variance of the numbers; NaN while it is not known, Infinity where it is beyond float64. */
+  /** The unbiased variance of the numbers; NaN before it is defined, Infinity if it is beyond float64. */
   readonly variance: number;
-  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  /** √(variance / count), also if the variance is beyond float64; NaN before it is defined. */
   readonly standardError: number;
-  /** As how many numbers of equal weight it counts. */
+  /** The effective number of numbers: how many numbers of equal weight would give the same accuracy. */
   readonly count: number;
 }
 
-/** The numbers of a stream are divided into a number of batches from the one to below the other. */
+/** The numbers of a stream are divided into at least FEWEST_BATCHES and fewer than MOST_BATCHES batches. */
 const FEWEST_BATCHES = 20, MOST_BATCHES = 40;
 
 /**
- * The mean of all numbers, O(1) a number. It also keeps the means of 20 to 40 batches of neighbours, for
- * streams whose numbers are alike when they are close.
+ * The mean of all numbers, O(1) per number. It also keeps the means of 20 to 40 batches of consecutive
+ * numbers, for intervals over autocorrelated streams.
  *
  * @example
  * ```ts
@@ -49,7 +50,7 @@ export class RunningMean implements Average {
   /** Means of batches of `#batchSize` numbers. */
   #batches: number[] = [];
   #batchSize = 1;
-  /** The batch that is not full. */
+  /** The moments of the last batch, which is not full. */
   #batch = new Moments();
 
   /**
@@ -69,27 +70,29 @@ export class RunningMean implements Average {
     return this.#moments.mean;
   }
 
-  /** The unbiased variance; NaN while it is not known, Infinity where it is beyond float64. */
+  /** The unbiased variance; NaN before it is defined, Infinity if it is beyond float64. */
   get variance(): number {
     return this.#moments.variance;
   }
 
-  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  /** √(variance / count), also if the variance is beyond float64; NaN before it is defined. */
   get standardError(): number {
     return this.#moments.standardError;
   }
 
-  /** As how many numbers of equal weight it counts. */
+  /** The effective number of numbers: how many numbers of equal weight would give the same accuracy. */
   get count(): number {
     return this.#moments.count;
   }
 
-  /** Means of batches of neighbours, all of one size; numbers of the batch that is not full are not in it. */
+  /**
+   * Means of batches of consecutive numbers, all of one size; the last batch, which is not full, is left out.
+   */
   get batchMeans(): readonly number[] {
     return [...this.#batches];
   }
 
-  /** An interval for the mean that the stream has in the long run, see {@link Interval}. */
+  /** A confidence interval for the long-run mean of the stream, see {@link Interval}. */
   interval(options: IntervalOptions = {}): Interval {
     return intervalOf("RunningMean.interval", this, options);
   }
@@ -112,7 +115,7 @@ export class WindowMean implements Average {
   readonly #size: number;
   #next = 0;
 
-  /** Of the last `size` numbers. */
+  /** Makes a mean of the last `size` numbers. */
   constructor(size: number) {
     if (!isCount(size) || size === 0) {
       throw new InputError("WindowMean", `size is ${describe(size)}`, "an integer ≥ 1");
@@ -136,24 +139,24 @@ export class WindowMean implements Average {
     return this.#moments.mean;
   }
 
-  /** The unbiased variance; NaN while it is not known, Infinity where it is beyond float64. */
+  /** The unbiased variance; NaN before it is defined, Infinity if it is beyond float64. */
   get variance(): number {
     return this.#moments.variance;
   }
 
-  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  /** √(variance / count), also if the variance is beyond float64; NaN before it is defined. */
   get standardError(): number {
     return this.#moments.standardError;
   }
 
-  /** As how many numbers of equal weight it counts. */
+  /** The effective number of numbers: how many numbers of equal weight would give the same accuracy. */
   get count(): number {
     return this.#numbers.length;
   }
 
   get #moments(): Moments {
     const moments = new Moments(), { length } = this.#numbers;
-    // From the oldest on, so that what comes out depends on these numbers alone.
+    // The sum starts with the oldest number, so that the result depends on these numbers alone.
     for (let at = 0; at < length; at++) moments.add(this.#numbers[(this.#next + at) % length]);
     return moments;
   }
@@ -164,7 +167,7 @@ export class ExponentialMean implements Average {
   readonly #stays: number;
   readonly #moments = new Moments();
 
-  /** After `halfLife` more numbers a weight is a half of what it was. */
+  /** Makes a mean in which the weight of a number halves after every `halfLife` later ones. */
   constructor(halfLife: number) {
     if (!(typeof halfLife === "number" && halfLife > 0 && halfLife < Infinity)) {
       throw new InputError("ExponentialMean", `halfLife is ${describe(halfLife)}`, "a finite number above 0");
@@ -187,17 +190,17 @@ export class ExponentialMean implements Average {
     return this.#moments.mean;
   }
 
-  /** The unbiased variance; NaN while it is not known, Infinity where it is beyond float64. */
+  /** The unbiased variance; NaN before it is defined, Infinity if it is beyond float64. */
   get variance(): number {
     return this.#moments.variance;
   }
 
-  /** √(variance / count), also where the variance is beyond float64; NaN while it is not known. */
+  /** √(variance / count), also if the variance is beyond float64; NaN before it is defined. */
   get standardError(): number {
     return this.#moments.standardError;
   }
 
-  /** As how many numbers of equal weight it counts. */
+  /** The effective number of numbers: how many numbers of equal weight would give the same accuracy. */
   get count(): number {
     return this.#moments.count;
   }
@@ -205,16 +208,16 @@ export class ExponentialMean implements Average {
 
 /** Options of an interval. */
 export interface IntervalOptions {
-  /** How often the interval holds the mean that the stream has in the long run; 0.95 unless given. */
+  /** The probability with which the interval contains the long-run mean of the stream; 0.95 unless given. */
   readonly confidence?: number;
   /**
-   * "independent" (the default) takes the numbers for independent; "batchMeans", of all numbers alone, only
-   * the means of 20 to 40 long batches of neighbours.
+   * "independent" (the default) assumes independent numbers; "batchMeans", for a mean over all numbers only,
+   * assumes independent means of 20 to 40 long batches of consecutive numbers.
    */
   readonly method?: "independent" | "batchMeans";
 }
 
-/** An interval for the mean of an average. */
+/** The confidence interval of an average. */
 export function intervalOf(operation: string, average: Average, options: IntervalOptions): Interval {
   checkNames(operation, options, ["confidence", "method"]);
   const { confidence = 0.95, method = "independent" } = options;
@@ -227,11 +230,11 @@ export function intervalOf(operation: string, average: Average, options: Interva
     throw new InputError(operation, `method is ${describe(method)}`, expected);
   }
   const ofBatches = new RunningMean();
-  // Too few numbers make no batches to speak of.
+  // Fewer batches are too few for an interval.
   if (average.batchMeans.length >= FEWEST_BATCHES) {
     for (const mean of average.batchMeans) ofBatches.add(mean);
   }
-  // Around the mean of all numbers, those of the last batch included.
+  // The interval is around the mean of all numbers, those of the last batch included.
   return intervalAround(average.mean, ofBatches, confidence);
 }
 

@@ -1,12 +1,12 @@
 /**
- * Calls of what the caller wrote: losses, optimizers, schedules and measures may throw anything.
+ * Calls of the caller's functions: losses, optimizers, schedules and measures, which may throw anything.
  */
 
 import { describe, InputError } from "../base/errors.ts";
 
 /**
- * Answers what `call` returns. An error of its own becomes the `cause` of an {@link InputError} that says what
- * threw, so that it is never taken for a failure of the engine.
+ * Returns the result of `call`. An error that it throws becomes the `cause` of an {@link InputError} that
+ * names the function, so that it is not mistaken for a failure of the engine.
  */
 export function callGiven<T>(operation: string, what: () => string, expected: string, call: () => T): T {
   try {
@@ -16,7 +16,7 @@ export function callGiven<T>(operation: string, what: () => string, expected: st
   }
 }
 
-/** As `callGiven`, of a check whose own refusals, InputErrors, are passed on as they are. */
+/** As `callGiven`, for a check: an {@link InputError} that it throws is passed on unchanged. */
 export function callCheck<T>(operation: string, what: string, expected: string, call: () => T): T {
   try {
     return call();
@@ -26,7 +26,9 @@ export function callCheck<T>(operation: string, what: string, expected: string, 
   }
 }
 
-/** Refuses what lacks one of some methods, or a text named `text`. */
+/**
+ * Throws unless an object has all of some methods and, if `text` is given, a string property of that name.
+ */
 export function checkGiven(
   operation: string,
   what: string,

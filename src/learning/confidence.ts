@@ -1,11 +1,11 @@
 /**
- * Intervals for a mean.
+ * Confidence intervals for a mean.
  */
 
 /**
- * An interval that holds the mean of the population with the confidence asked for, if the numbers are
- * independent draws from it and normal, or enough for their mean to be; with NaN ends while there are too
- * few.
+ * An interval that contains the mean of the population with the given confidence, if the numbers are
+ * independent draws from it and their mean is nearly normal. Its ends are NaN while there are too few
+ * numbers.
  */
 export interface Interval {
   /** The lower end. */
@@ -25,27 +25,28 @@ export function intervalAround(
   { standardError, count }: { readonly standardError: number; readonly count: number },
   confidence: number,
 ): Interval {
-  // Numbers that are all alike have their mean for certain, however large t is.
+  // If the numbers are all equal, the interval is a point, however large t is.
   const half = standardError === 0 ? 0 : studentQuantile(confidence, count - 1) * standardError;
   return { low: mean - half, high: mean + half };
 }
 
 /**
  * t with P(|T| ≤ t) = confidence for Student's distribution of any number of degrees of freedom above 0:
- * Newton's method in logarithms, in which the mass within t and the mass beyond it are concave, so that it
- * cannot go astray.
+ * Newton's method in logarithms, in which the masses within t and beyond t are concave, so that it converges.
  */
 export function studentQuantile(confidence: number, freedom: number): number {
   if (!(freedom > 0)) return NaN;
   if (freedom > MANY) {
-    // The fraction below takes longer with more, and the quantile has become a straight line in 1 / freedom.
+    // The continued fraction converges more slowly for more degrees of freedom, where the quantile is nearly
+    // linear in 1 / freedom.
     const near = studentQuantile(confidence, MANY), nearer = studentQuantile(confidence, MANY / 2);
     return near + (near - nearer) * (1 - MANY / freedom);
   }
-  // The smaller of the two masses has the digits.
+  // The smaller of the two masses has no cancellation.
   const isBeyond = confidence > 0.5;
   const target = Math.log(isBeyond ? 1 - confidence : confidence);
-  // Of the normal distribution, and too large for it; and from below.
+  // The start is above the normal quantile for the mass beyond t, and below the quantile for the mass within
+  // t.
   let t = isBeyond ? Math.sqrt(-2 * target) : confidence * Math.sqrt(Math.PI / 2);
   for (let turn = 0; turn < 100 && t > 0 && t < HUGE; turn++) {
     const { slope, within, beyond } = studentMasses(t, freedom);
@@ -57,7 +58,7 @@ export function studentQuantile(confidence: number, freedom: number): number {
   return t < HUGE ? t : Infinity;
 }
 
-/** From this on the line is straight to seven digits. */
+/** From this number of degrees of freedom on the quantile is linear to seven digits. */
 const MANY = 1e4;
 /** The square of a number above this may be beyond float64. */
 const HUGE = 1e150;

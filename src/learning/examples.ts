@@ -1,6 +1,5 @@
 /**
- * Examples of a learner: a query, the scores that are made of its output, their targets, and the check of all
- * three.
+ * Examples of a learner: a query, the scores of its output and their targets, with the checks of all three.
  */
 
 import type { PassingQueries } from "../backends/backend.ts";
@@ -12,11 +11,12 @@ import { checkNames } from "../engine/options.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_question.ts";
 
-/** The scores that are made of an output. */
+/** The scores of an example, which are computed from the output of its query. */
 export interface ExampleScores {
   /**
-   * Slots of keys: a score for each, the product of the output with its value. Each head of the output is
-   * multiplied with the value head that it reads, and the products are added. Excludes `columns`.
+   * Key slots, with one score for each: the product of the output with the key's value. Each head of the
+   * output is multiplied by the value head that it reads, and the products are added. Cannot be given
+   * together with `columns`.
    */
   readonly against?: number | ArrayLike<number>;
   /** Columns of the output that are the scores; all H·dv unless given. */
@@ -27,7 +27,7 @@ export interface ExampleScores {
 
 /** An example of a standing query. */
 export interface StandingExample extends ExampleScores {
-  /** Its slot. */
+  /** The query slot. */
   readonly query: number;
 }
 
@@ -35,17 +35,20 @@ export interface StandingExample extends ExampleScores {
 export interface PassingExample extends ExampleScores {
   /** H·d numbers. */
   readonly row: RowInput;
-  /** As `attend` takes it. */
+  /** The position of the query, as `attend` takes it. */
   readonly position?: number;
 }
 
-/** An x of a stream. */
+/** An example of a stream: the x of River. */
 export type Example = StandingExample | PassingExample;
 
-/** A y of a stream: a number or truth value for each score, unless the loss wants it otherwise. */
+/**
+ * The target of an example, the y of River: a number or boolean for each score, unless the loss takes other
+ * targets.
+ */
 export type Target = number | boolean | ArrayLike<number>;
 
-/** An x that fits its engine. */
+/** A checked example, which fits its engine. */
 export interface CheckedExample {
   readonly rows: GradientRows;
   /** Key slots that are scored against, or null for columns. */
@@ -56,7 +59,7 @@ export interface CheckedExample {
 
 const SCORES = ["against", "columns", "offset"];
 
-/** Checks an x; slots must be live. */
+/** Checks an example; its slots must be live. */
 export function toExample(operation: string, x: Example, rules: EditRules): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
@@ -90,7 +93,7 @@ export function toExample(operation: string, x: Example, rules: EditRules): Chec
   };
 }
 
-/** A copy of a y, or of what else `name` says, which must be finite numbers. */
+/** Copies targets, or other numbers that error messages call `name`; all must be finite. */
 export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   checkArray(operation, name, y);
@@ -105,19 +108,19 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   });
 }
 
-/** The slots that an example names. */
+/** The query slots and key slots that an example names. */
 export function namedBy(
   { rows, against }: CheckedExample,
 ): { readonly keys: Iterable<number>; readonly queries: Iterable<number> } {
   return { keys: against ?? [], queries: rows.kind === "standing" ? rows.slots : [] };
 }
 
-/** How many scores an example has. */
+/** The number of scores of an example. */
 export function scoreCountOf({ against, columns }: CheckedExample): number {
   return (against ?? columns).length;
 }
 
-/** The scores of an output row; `valueOf` gives the value of a key slot. */
+/** The scores of an output; `valueOf` gives the value of a key slot. */
 export function scoresOf(
   { against, columns, offset }: CheckedExample,
   output: ArrayLike<number>,
@@ -163,7 +166,7 @@ export function matchGradientOf(
   return gradient;
 }
 
-/** The column of a value that a column of the output is multiplied with. */
+/** The column of a value by which a column of the output is multiplied. */
 export function partnerOf(column: number, layout: HeadLayout): number {
   const { valueDim } = layout;
   const head = Math.floor(column / valueDim);

@@ -1,9 +1,10 @@
 /**
- * Asks the engine for derivatives, in turn: exact as of the call, whatever is edited before the answer comes.
+ * Asks the engine for derivatives in the order of turns: they are exact as of the call, whatever is edited
+ * before the answer comes.
  *
- * Two ways lead there. With all keys, rows are scored in float64 from the stored keys and values, on every
- * backend alike. With the heaviest keys alone, the backend says which they are and what they weigh, and only
- * their rows are touched; the rest is reported as mass that was left out.
+ * There are two ways. With all keys, head rows are scored in float64 from the stored keys and values, with
+ * the same bits on every backend. With the heaviest keys only, the backend computes the weights, and only the
+ * heaviest keys are touched; the weight of the other keys is reported as left out.
  */
 
 import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
@@ -29,7 +30,7 @@ import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
 
-/** Rows to differentiate: standing queries, or passing ones. */
+/** The queries whose outputs are differentiated: standing or passing ones. */
 export type GradientRows =
   | { readonly kind: "standing"; readonly slots: Uint32Array }
   | { readonly kind: "passing"; readonly queries: PassingQueries };
@@ -37,13 +38,13 @@ export type GradientRows =
 /** A question. */
 export interface GradientQuestion {
   readonly rows: GradientRows;
-  /** How many of the heaviest keys of each head row count; Infinity for all. */
+  /** The number of heaviest keys of each head row that count; Infinity for all. */
   readonly top: number;
   /** Whether derivatives by keys and values are wanted. */
   readonly wantsRows: boolean;
   /** Whether derivatives by every score are wanted. */
   readonly wantsBias: boolean;
-  /** g, once o is known: both r rows of H·dv numbers. */
+  /** Computes g from o, both r rows of H·dv numbers. */
   readonly toOutputGradient: (output: Float64Array) => Float64Array;
 }
 
@@ -61,7 +62,7 @@ export interface GradientAnswer {
   readonly leftOut: Float64Array<ArrayBuffer>;
 }
 
-/** Rows that hold all that a question is about. */
+/** Rows of keys that a question needs, side by side. */
 interface Gathered {
   readonly slots: Uint32Array<ArrayBuffer>;
   readonly rows: Float32Array;
@@ -69,7 +70,7 @@ interface Gathered {
 }
 
 /**
- * Asks; edits made after the call change nothing. `rows` are live.
+ * Computes the answer to a question as of the call. `rows` must be live.
  *
  * @throws {InputError} When a derivative leaves the range of float64.
  */
@@ -101,15 +102,15 @@ export function askGradients(
     const answer = isSparse
       ? await answerFromHeaviest(inside, backend, watched, asOfNow, Float64Array.from((await read()).output))
       : answerFromAll(operation, inside, backend, watched, asOfNow);
-    // NaN is not below it either.
+    // The comparison is negated so that it holds for NaN.
     if (!(largest < SAFE_GRADIENT)) checkFinite(operation, answer, rows, inside.rules.layout);
     return answer;
   });
 }
 
 /**
- * Below this no derivative leaves float64: it is g times at most 2⁴ · 10¹²⁰ for float32 rows and a scale of
- * float32, times the numbers that are summed.
+ * If |g| is below this, no derivative leaves the range of float64: a derivative is at most g · 2⁴ · 10¹²⁰,
+ * for float32 rows and a float32 scale, times the number of terms.
  */
 const SAFE_GRADIENT = 1e150;
 
@@ -166,7 +167,7 @@ function headKeysOf(
   };
 }
 
-/** Every live key, scored in float64. */
+/** The answer over all live keys, scored in float64. */
 function answerFromAll(
   operation: string,
   { rules }: EngineCore,
@@ -179,7 +180,7 @@ function answerFromAll(
   const queries = queriesOf(rows, backend, layout);
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
-  // A mask matrix never changes; the answers of a mask function are with the backend.
+  // A mask matrix never changes; the backend holds the answers of a mask function.
   const said = mask?.isFunction ? backend.bias(keySize, querySize) : null;
   const biasOf = (i: number, j: number, head: number) => {
     if (!mask) return 0;
@@ -244,7 +245,7 @@ function answerFromAll(
   return top < n ? withoutUntouched(answer, weights, count * heads) : answer;
 }
 
-/** The heaviest keys of each row and head, as the backend weighs them. */
+/** The answer over the heaviest keys of each head row, by the backend's weights. */
 async function answerFromHeaviest(
   { rules }: EngineCore,
   backend: Backend,
@@ -340,7 +341,9 @@ function sumsOf(answer: GradientAnswer, layout: HeadLayout, i: number, head: num
   };
 }
 
-/** Sets all but the `top` heaviest weights of each of `count` runs to 0, and notes the mass that goes. */
+/**
+ * Sets all but the `top` largest weights of each of `count` runs to 0, and notes the weight that is left out.
+ */
 function keepHeaviest(
   weights: Float64Array,
   count: number,
@@ -359,13 +362,13 @@ function keepHeaviest(
   }
 }
 
-/** 1 minus what weighs, not below 0; 0 for a row without an allowed key. */
+/** 1 minus the sum of weights, not below 0; 0 for a head row without an allowed key. */
 function massBeyond(weights: Float64Array): number {
   const kept = weights.reduce((sum, weight) => sum + weight, 0);
   return kept === 0 && (weights.length > 0) ? 0 : Math.max(0, 1 - kept);
 }
 
-/** The answer without keys that count for no row. */
+/** The answer without keys that count for no head row. */
 function withoutUntouched(answer: GradientAnswer, weights: Float64Array, runs: number): GradientAnswer {
   const { slots, rows, bias } = answer;
   const n = slots.length, width = n === 0 ? 0 : rows.length / n;

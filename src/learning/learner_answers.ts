@@ -4,11 +4,11 @@
 
 /** A prediction from a stale answer. */
 export interface StalePrediction {
-  /** The prediction that the loss makes of the scores, K numbers for K scores. */
+  /** The loss's prediction from the scores, K numbers for K scores. */
   readonly prediction: Float64Array<ArrayBuffer>;
-  /** For each score, before the link of the loss: how far it can be from exact. */
+  /** For each score, before the link of the loss: a bound on its distance from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
-  /** Changed keys that the answer does not know of; 0 means that it is exact. */
+  /** The number of changed keys that the answer does not include; 0 means that it is exact. */
   readonly pending: number;
 }
 
@@ -16,28 +16,30 @@ export interface StalePrediction {
 export interface LearnedStep {
   /** The exact prediction before the step. */
   readonly prediction: Float64Array<ArrayBuffer>;
-  /** L before the step; Infinity where it is beyond float64, such as the square of an error of 10¹⁵⁵. */
+  /** L before the step; Infinity if it is beyond float64, such as the square of an error of 10¹⁵⁵. */
   readonly loss: number;
-  /** Rows of keys, values and queries that were stepped, each counted once. */
+  /** The number of rows of keys, values and queries that the step has changed. */
   readonly rowsStepped: number;
   /** The largest weight that `top` left out, over the heads. */
   readonly leftOut: number;
-  /** ∂L/∂q of the query, H·d numbers: to learn from where passing queries are computed from other numbers. */
+  /**
+   * ∂L/∂q of the query, H·d numbers, for callers that compute passing queries from parameters of their own.
+   */
   readonly queryGradient: Float64Array<ArrayBuffer>;
 }
 
 /** Counts of a learner. */
 export interface LearnerStats {
-  /** Examples learned from. */
+  /** The number of examples learned from. */
   readonly steps: number;
-  /** Predictions from exact reads. */
+  /** The number of predictions from exact reads. */
   readonly exactReads: number;
-  /** Predictions from stale ones. */
+  /** The number of predictions from stale reads. */
   readonly staleReads: number;
-  /** Keys with a state of the optimizer. */
+  /** The number of keys with an optimizer state. */
   readonly keyStates: number;
-  /** Values with a state. */
+  /** The number of values with an optimizer state. */
   readonly valueStates: number;
-  /** Standing queries with a state. */
+  /** The number of standing queries with an optimizer state. */
   readonly queryStates: number;
 }

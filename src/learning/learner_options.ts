@@ -1,5 +1,5 @@
 /**
- * The options of a learner and their check.
+ * The options of a learner and their checks.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -12,36 +12,36 @@ import { type Loss, squaredLoss } from "./losses.ts";
 import { type Optimizer, sgd } from "./optimizers.ts";
 import { type RateSchedule, toSchedule } from "./rates.ts";
 
-/** Rates of their own, or `false` for rows that stay as they are. */
+/** Learning rates by kind of row; `false` for rows that do not learn. */
 export interface PartRates {
-  /** Of keys. */
+  /** The rate of keys. */
   readonly keys?: number | RateSchedule | false;
-  /** Of values. */
+  /** The rate of values. */
   readonly values?: number | RateSchedule | false;
-  /** Of standing queries. */
+  /** The rate of standing queries. */
   readonly queries?: number | RateSchedule | false;
 }
 
 /** Options of a learner. */
 export interface LearnerOptions {
-  /** {@link squaredLoss} unless given. */
+  /** The loss; {@link squaredLoss} unless given. */
   readonly loss?: Loss;
-  /** {@link sgd} unless given. */
+  /** The optimizer; {@link sgd} unless given. */
   readonly optimizer?: Optimizer;
   /** The learning rate, or its schedule over the examples learned from; 0.01 unless given. */
   readonly rate?: number | RateSchedule;
   /** Other rates for keys, values or queries, or `false` for none. */
   readonly rates?: PartRates;
   /**
-   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot; 0 leaves it as it is.
-   * Must depend on nothing else.
+   * A factor on the rate of one row, by its kind ("key", "value" or "query") and slot; with 0 the row does
+   * not learn. It must depend on nothing else.
    */
   readonly rowRate?: (kind: RowKind, slot: number) => number;
-  /** How many of the heaviest keys of a head row learn from an example; all unless given. */
+  /** The number of heaviest keys of a head row that learn from an example; all unless given. */
   readonly top?: number;
   /**
-   * How `predictOne` reads standing queries: "exact" (the default), or "stale", by the engine's `peek`, whose
-   * age its `lazyThreshold` limits. Learning is always exact.
+   * How `predictOne` reads standing queries: "exact" (the default), or "stale" by the engine's `peek`, whose
+   * staleness the engine's `lazyThreshold` limits. Learning is always exact.
    */
   readonly reads?: "exact" | "stale";
   /** The seed of {@link OnlineLearner.random}; 0 unless given. */
@@ -52,7 +52,7 @@ export interface LearnerOptions {
 export interface LearnerConfig {
   readonly loss: Loss;
   readonly optimizer: Optimizer;
-  /** null where rows of a kind stay as they are. */
+  /** The rate of each kind of row; null for a kind that does not learn. */
   readonly rates: Readonly<Record<RowKind, RateSchedule | null>>;
   readonly rowRate: (kind: RowKind, slot: number) => number;
   readonly top: number;
@@ -64,7 +64,7 @@ export const LEARNER_OPTIONS: readonly (keyof LearnerOptions)[] = [
   ...["loss", "optimizer", "rate", "rates", "rowRate", "top", "reads", "seed"] as const,
 ];
 
-/** Checks the options of a learner; names have been checked. */
+/** Checks the options of a learner, whose names have been checked already. */
 export function toLearnerConfig(operation: string, options: LearnerOptions): LearnerConfig {
   const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact", seed = 0 } =
     options;

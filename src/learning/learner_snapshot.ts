@@ -6,8 +6,8 @@
  *     key.slots, value.slots, query.slots       U32 [T]     in ascending order
  *     key.states, value.states, query.states    F64 [T, S]
  *
- * The metadata hold format, version, loss, optimizer, steps, exactReads, staleReads, random and sha256. In
- * version 1 the optimizers' states had squares where they have roots now.
+ * The metadata hold format, version, loss, optimizer, steps, exactReads, staleReads, random and sha256.
+ * Version 1, which is not read any more, had squares in the optimizers' states where version 2 has roots.
  */
 
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -34,7 +34,7 @@ export interface SavedLearner {
   readonly states: Readonly<Record<RowKind, SavedStates>>;
 }
 
-/** The rules of a learner, which must be the same afterwards. */
+/** The loss and the optimizer of a learner, which must be the same after loading. */
 export interface LearnerRules {
   readonly loss: Loss;
   readonly optimizer: Optimizer;
@@ -88,7 +88,7 @@ export async function encodeLearner(
  * Makes the engine of a snapshot, and reads the rest of it.
  *
  * @throws {FormatError} When the file is damaged or does not agree with itself.
- * @throws {InputError} When loss or optimizer are others.
+ * @throws {InputError} When the loss or the optimizer is not the saved one.
  */
 export async function loadLearner(
   operation: string,

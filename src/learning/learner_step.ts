@@ -1,10 +1,10 @@
 /**
- * From derivatives to edits: each touched row is moved by its optimizer, from the newest row that there is.
+ * Turns derivatives into edits: the optimizer's step of each touched row is added to the newest row.
  *
- * A step is made in two parts. First the caller's functions are asked (schedules, `rowRate`, the optimizer);
- * they may do anything, edit the engine included. Then, with nothing of the caller's running any more, steps
- * are added to the rows that there are by then. Invariant: nothing is changed here; the states that rows will
- * have are kept aside until the edits are made, so that both change or neither.
+ * A step is made in two parts. First the caller's functions are called (schedules, `rowRate`, the optimizer),
+ * which may do anything, including edits of the engine. Then, without further calls of them, the steps are
+ * added to the newest rows. Invariant: nothing is changed here; the new optimizer states are kept aside until
+ * the edits are made, so that both change or neither.
  */
 
 import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -23,7 +23,7 @@ import type { RowStates } from "./row_states.ts";
 /** States of all kinds of rows. */
 export type AllStates = Readonly<Record<RowKind, RowStates>>;
 
-/** The newest rows at the time when derivatives were asked for, by their identities. */
+/** The identities of the newest rows at the time when derivatives were asked for. */
 export interface Moment {
   readonly key: number;
   readonly query: number;
@@ -31,9 +31,9 @@ export interface Moment {
 
 /** The derivatives that rows are stepped by. */
 export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows" | "query"> {
-  /** The standing query that was asked about; null for a passing one. */
+  /** The query slot of the example; null for a passing query. */
   readonly querySlot: number | null;
-  /** ∂L/∂v beside the part of `rows`, by slot. */
+  /** Further terms of ∂L/∂v by key slot, which are added to those in `rows`. */
   readonly matched: ReadonlyMap<number, Float64Array>;
 }
 
@@ -41,16 +41,16 @@ export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows" | "
 interface RowStep {
   readonly kind: RowKind;
   readonly slot: number;
-  /** Is added to the row. */
+  /** The step, which is added to the row. */
   readonly delta: Float64Array;
-  /** The state that it has afterwards. */
+  /** The optimizer state of the row after the step. */
   readonly state: Float64Array<ArrayBuffer>;
 }
 
-/** A whole step. */
+/** The step of one example. */
 export interface PlannedStep {
   readonly edits: readonly Edit[];
-  /** Keeps the states of the rows, once the edits are made. */
+  /** Stores the new optimizer states, once the edits are made. */
   keepStates(): void;
   /** The states that rows have then, for each that the edits step. */
   readonly states: readonly KeptState[];
@@ -62,7 +62,7 @@ export function momentOf({ keySlots, querySlots }: EditRules): Moment {
   return { key: keySlots.newestIdentity, query: querySlots.newestIdentity };
 }
 
-/** Plans the step of the example after `step` others. */
+/** Plans the step of an example, where `step` counts the examples before it. */
 export function planStep(
   operation: string,
   live: DynamicAttention,
@@ -73,7 +73,7 @@ export function planStep(
   gradients: StepGradients,
   step: number,
 ): PlannedStep {
-  // A row that was deleted meanwhile learns nothing, nor does the one that has taken its slot.
+  // A row that was deleted meanwhile does not learn, nor does a row that has taken its slot.
   const isThere = (kind: RowKind, slot: number) =>
     kind === "query"
       ? isSame(rules.querySlots, slot, moment.query)
@@ -83,13 +83,13 @@ export function planStep(
   const add = (kind: RowKind, slot: number, gradient: Float64Array) => {
     if (!isThere(kind, slot)) return;
     const rate = rateOf(operation, config, rates[kind], kind, slot, gradient);
-    // The rate may have been a function that deletes rows.
+    // The rate may be a function that has deleted rows.
     if (rate === 0 || !isThere(kind, slot)) return;
     const row = newestRow(live, kind, slot);
     steps.push(optimize(operation, config, kind, slot, gradient, row, states[kind], rate));
   };
   const keyWidth = keyColumns(rules.layout), width = keyWidth + valueColumns(rules.layout);
-  // Where queries alone learn, a step costs no look at the keys.
+  // If only queries learn, a step need not visit the keys.
   const learnsRows = rates.key !== 0 || rates.value !== 0;
   const [answered, matched] = learnsRows ? [gradients.slots, gradients.matched.keys()] : [[], []];
   const places = new Map(Array.from(answered, (slot, at) => [slot, at]));
@@ -115,7 +115,7 @@ export function planStep(
 
 const NOTHING = new Float64Array(0);
 
-/** The rate of each kind of row, 0 where it stays as it is. */
+/** The rate of each kind of row, 0 for a kind that does not learn. */
 function ratesOf(operation: string, { rates }: LearnerConfig, step: number): Record<RowKind, number> {
   const rateOf = { key: 0, value: 0, query: 0 };
   for (const kind of ["key", "value", "query"] as const) {
@@ -128,7 +128,7 @@ function ratesOf(operation: string, { rates }: LearnerConfig, step: number): Rec
   return rateOf;
 }
 
-/** The rate of one row; 0 when it stays as it is. */
+/** The rate of one row; 0 for a row that does not learn. */
 function rateOf(
   operation: string,
   { rowRate }: LearnerConfig,
@@ -147,7 +147,7 @@ function rateOf(
   return rate;
 }
 
-/** Asks the optimizer. */
+/** Calls the optimizer for the step of one row. */
 function optimize(
   operation: string,
   { optimizer }: LearnerConfig,
@@ -172,7 +172,7 @@ function optimize(
   return { kind, slot, delta, state };
 }
 
-/** A row after its step, whose state must be made of numbers, too. */
+/** A row after its step; throws unless the row and its state are finite. */
 function stepped(operation: string, { kind, slot, delta, state }: RowStep, row: Float32Array): Float32Array {
   const refuse = (what: string, to: number, where: string): never => {
     const found = `the step takes ${what} to ${to} ${where}`;
@@ -189,7 +189,7 @@ function stepped(operation: string, { kind, slot, delta, state }: RowStep, row: 
   return row;
 }
 
-/** One edit for each slot; key and value of a slot are neighbours. */
+/** One edit for each slot; steps of the key and the value of a slot are neighbours in the list. */
 function toEdits(steps: readonly RowStep[], rows: readonly Float32Array[]): Edit[] {
   const edits: Edit[] = [];
   for (let at = 0; at < steps.length; at++) {

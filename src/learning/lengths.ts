@@ -1,9 +1,9 @@
 /**
- * Euclidean lengths over the whole range of float64: squares leave it long before the numbers do, above 10¹⁵⁴
- * and below 10⁻¹⁶², so no number is squared before it is divided by the largest.
+ * Euclidean lengths over the whole range of float64. Squares of numbers above 10¹⁵⁴ or below 10⁻¹⁶² leave
+ * that range, so numbers are divided by the largest before they are squared.
  */
 
-/** √(a² + b²); beyond float64 only if the length itself is. */
+/** √(a² + b²), which overflows only if the length itself is beyond float64. */
 export function hypot(a: number, b: number): number {
   const large = Math.max(Math.abs(a), Math.abs(b)), small = Math.min(Math.abs(a), Math.abs(b));
   if (large === 0) return 0;

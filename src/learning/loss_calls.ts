@@ -1,29 +1,29 @@
 /**
- * The calls of a loss, each checked before anything is made of its answer. Losses get copies of what they are
- * given.
+ * Checked calls of a loss. Losses get copies of their arguments, and their results are checked before they
+ * are used.
  */
 
 import { describe, InputError } from "../base/errors.ts";
 import { callCheck, callGiven } from "./callbacks.ts";
 import type { Loss } from "./losses.ts";
 
-/** Everything that a loss says of scores and targets. */
+/** The results of a loss for some scores and targets. */
 export interface Judgement {
   /** K numbers. */
   readonly prediction: Float64Array<ArrayBuffer>;
-  /** L; may be infinite, since it may be beyond float64 where its derivative is not. */
+  /** L, which may be infinite: it may be beyond float64 when its derivative is not. */
   readonly value: number;
   /** ∂L/∂score, K finite numbers. */
   readonly byScore: Float64Array<ArrayBuffer>;
 }
 
-/** Lets a loss refuse targets that do not fit `scoreCount` scores. */
+/** Calls the loss's own check of targets for `scoreCount` scores. */
 export function checkTargets(operation: string, loss: Loss, targets: Float64Array, scoreCount: number): void {
   const call = () => loss.check(operation, targets.slice(), scoreCount);
   callCheck(operation, `the check of loss ${loss.name}`, "targets that fit, or an InputError", call);
 }
 
-/** The prediction that a loss makes of scores. */
+/** The prediction of a loss from scores. */
 export function predictionOf(operation: string, loss: Loss, scores: Float64Array): Float64Array<ArrayBuffer> {
   const what = `the prediction of loss ${loss.name}`;
   return toNumbers(operation, what, scores.length, Number.isNaN, () => loss.predict(scores.slice()));
@@ -32,8 +32,8 @@ export function predictionOf(operation: string, loss: Loss, scores: Float64Array
 /**
  * Prediction, value and derivative.
  *
- * @throws {InputError} When one of them throws, or answers what is no number, or the derivative is not
- * finite.
+ * @throws {InputError} When a method of the loss throws or returns something else than numbers, or the
+ * derivative is not finite.
  */
 export function judge(operation: string, loss: Loss, scores: Float64Array, targets: Float64Array): Judgement {
   const { name } = loss;
@@ -55,7 +55,7 @@ export function judge(operation: string, loss: Loss, scores: Float64Array, targe
   return { prediction, value, byScore };
 }
 
-/** A copy of what a loss answers: `count` numbers of which none is `bad`. */
+/** A copy of a loss's result: `count` numbers, none of which is `bad`. */
 function toNumbers(
   operation: string,
   what: string,

@@ -1,5 +1,5 @@
 /**
- * Losses: a number that a learner makes smaller, of scores and targets, with its derivative and the link from
+ * Losses: functions of scores and targets that a learner minimizes, with their derivatives and the link from
  * scores to a prediction.
  *
  * A *score* is one number of attention's output, or its product with the value of a key. The link turns it
@@ -9,28 +9,28 @@
 import { describe, InputError } from "../base/errors.ts";
 
 /**
- * A loss of K scores; write one of your own by giving these. They may depend on nothing but what they are
- * given, which are copies. A step whose loss throws or whose derivative is not finite is refused.
+ * A loss of K scores; an object with these members is a loss. Its methods must depend on nothing but their
+ * arguments, which are copies. A step whose loss throws, or whose derivative is not finite, is refused.
  */
 export interface Loss {
-  /** Its name in snapshots, its constants included. */
+  /** The name in snapshots, including the loss's constants. */
   readonly name: string;
   /**
-   * Refuses targets that do not fit K scores.
+   * Throws when targets do not fit K scores.
    *
-   * @throws {InputError} In the name of `operation`.
+   * @throws {InputError} With `operation` in its message.
    */
   check(operation: string, targets: Float64Array, scoreCount: number): void;
   /** The prediction, K numbers. */
   predict(scores: Float64Array): Float64Array<ArrayBuffer>;
-  /** L, a number; Infinity where it is beyond float64. */
+  /** L, a number; Infinity if it is beyond float64. */
   value(scores: Float64Array, targets: Float64Array): number;
   /** ∂L/∂score, K finite numbers. */
   gradient(scores: Float64Array, targets: Float64Array): Float64Array<ArrayBuffer>;
 }
 
 /**
- * ½ Σ (score − y)², for numbers; y has one number a score.
+ * ½ Σ (score − y)², for numbers; y has one number per score.
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ export function squaredLoss(): Loss {
     value: (scores, targets) =>
       sumOf(scores, (score, at) => {
         const error = score - targets[at];
-        // Halved first: the square may be beyond float64 where its half is not.
+        // The error is halved first, since the square may be beyond float64 when its half is not.
         return error / 2 * error;
       }),
     gradient: (scores, targets) => Float64Array.from(scores, (score, at) => score - targets[at]),
@@ -58,8 +58,8 @@ export function squaredLoss(): Loss {
 }
 
 /**
- * As the squared loss up to a distance `delta`, and from there on as far as the absolute one, so that one odd
- * target moves little: Σ ½e² for |e| ≤ δ, Σ δ(|e| − δ/2) beyond.
+ * Σ ½e² for |e| ≤ δ, Σ δ(|e| − δ/2) beyond: quadratic up to an error of `delta` and linear from there on, so
+ * that an outlier has little influence.
  *
  * Source: Huber, "Robust Estimation of a Location Parameter", 1964.
  */
@@ -82,7 +82,7 @@ export function huberLoss(delta: number): Loss {
 }
 
 /**
- * −Σ [y ln p + (1 − y) ln(1 − p)] with p = σ(score) = 1 / (1 + exp(−score)), for yes and no: y is true or
+ * −Σ [y ln p + (1 − y) ln(1 − p)] with p = σ(score) = 1 / (1 + exp(−score)), for binary targets: y is true or
  * false, or a probability. The prediction is p.
  */
 export function logisticLoss(): Loss {
@@ -96,8 +96,8 @@ export function logisticLoss(): Loss {
       }
     },
     predict: (scores) => Float64Array.from(scores, sigmoid),
-    // −ln p = softplus(−score) and −ln(1 − p) = softplus(score). No difference of two that are nearly alike:
-    // what is left of a good prediction's loss are its smallest digits.
+    // −ln p = softplus(−score) and −ln(1 − p) = softplus(score). Differences of nearly equal numbers are
+    // avoided: the loss of a good prediction is small and would lose its digits.
     value: (scores, targets) =>
       sumOf(scores, (score, at) => {
         const y = targets[at];
@@ -111,8 +111,8 @@ export function logisticLoss(): Loss {
 }
 
 /**
- * Σ_j −ln σ(s_y − s_j) over the others j: of two or more scores the y-th shall be the largest. y is its
- * index, 0 for the first. The prediction is the scores, whose order counts.
+ * Σ_j −ln σ(s_y − s_j) over all j ≠ y, where y is the index, from 0 on, of the score that should be the
+ * largest of two or more. The prediction is the scores, whose order counts.
  *
  * Source: Rendle, Freudenthaler, Gantner, Schmidt-Thieme, "BPR: Bayesian Personalized Ranking", UAI 2009, §4.
  */

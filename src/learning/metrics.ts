@@ -1,6 +1,6 @@
 /**
- * Metrics of predictions over time, in River's form: `update(y, prediction)` and `get()`, each
- * over all examples, the last ones, or all with weights that fade.
+ * Metrics of predictions over time, in River's form: `update(y, prediction)` and `get()`, over all examples,
+ * over the last ones, or over all with exponentially decreasing weights.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -18,31 +18,34 @@ import {
 import type { Interval } from "./confidence.ts";
 import { type Target, toTargets } from "./examples.ts";
 
-/** A measure of predictions; write one of your own by giving these. */
+/** A metric of predictions; an object with these members is a metric. */
 export interface Metric {
-  /** Its name, for tables. */
+  /** The name, for tables. */
   readonly name: string;
   /** Takes an example's y and the prediction that was made for it. */
   update(y: Target, prediction: number | ArrayLike<number>): void;
-  /** The measure so far; NaN before the first example. */
+  /** The metric so far; NaN before the first example. */
   get(): number;
 }
 
-/** Over which examples a metric is; over all of them, equally, unless one of these is given. */
+/**
+ * The examples over which a metric is taken: all of them with equal weight, unless one of these options is
+ * given.
+ */
 export interface MetricOptions {
-  /** How many of the last examples count. */
+  /** The number of last examples that count. */
   readonly window?: number;
-  /** After how many later examples the weight of an example has halved; all count then. */
+  /** The number of later examples after which the weight of an example has halved. */
   readonly halfLife?: number;
 }
 
-/** The number that a metric averages, of one example; finite. */
+/** The number of one example that a metric averages; it must be finite. */
 export type Measure = (y: Float64Array, prediction: Float64Array) => number;
 
 /**
  * A metric that is the mean of a measure over examples, or a function of that mean.
  *
- * @example A metric of one's own
+ * @example A custom metric
  * ```ts
  * import { MeanMetric } from "@attune/attention/learning";
  * import { assertEquals } from "@std/assert";
@@ -60,7 +63,8 @@ export class MeanMetric implements Metric {
   readonly #average: Average;
 
   /**
-   * `measure` is what is averaged; `fromMean` leads from the mean to what `get` answers and must not fall.
+   * The metric averages `measure` over examples; `get` returns `fromMean` of the average, which must be a
+   * non-decreasing function.
    *
    * @throws {InputError} When both options are given, or one is out of range.
    */
@@ -94,15 +98,15 @@ export class MeanMetric implements Metric {
   /**
    * Takes an example.
    *
-   * @throws {InputError} When y or the prediction is not made of finite numbers, they do not fit each other,
-   * or their measure throws or is not finite. The example is not counted then.
+   * @throws {InputError} When y or the prediction has a number that is not finite, they do not fit each
+   * other, or the measure throws or is not finite. The example is not counted then.
    */
   update(y: Target, prediction: number | ArrayLike<number>): void {
     this.#average.add(this.#measured(y, prediction));
   }
 
   /**
-   * Refuses an example that `update` would refuse, and takes none.
+   * Throws if `update` would refuse an example, and counts nothing.
    *
    * @throws {InputError} As `update` does.
    */
@@ -110,20 +114,20 @@ export class MeanMetric implements Metric {
     this.#measured(y, prediction);
   }
 
-  /** The measure; NaN before the first example. */
+  /** The metric; NaN before the first example. */
   get(): number {
     return this.#fromMean(this.#average.mean);
   }
 
-  /** As how many examples of equal weight it counts. */
+  /** The effective number of examples: how many examples of equal weight would give the same accuracy. */
   get count(): number {
     return this.#average.count;
   }
 
   /**
-   * An interval for the measure that the stream has in the long run. It holds for independent errors and many
-   * of them. In a stream whose errors are alike when they are close it is too narrow; `method: "batchMeans"`,
-   * for a metric over all examples, then takes only the means of long batches for independent.
+   * A confidence interval for the long-run value of the metric, for many independent errors. For
+   * autocorrelated errors it is too narrow; `method: "batchMeans"`, for a metric over all examples, assumes
+   * only that the means of long batches are independent.
    *
    * @param options `confidence`, 0.95 unless given, and `method`.
    */
@@ -158,27 +162,30 @@ export class MeanMetric implements Metric {
  * ```
  */
 export class MAE extends MeanMetric {
-  /** Over which examples; all unless given. */
+  /** `options` select the examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     super("MAE", overNumbers("MAE", (y, prediction) => Math.abs(y - prediction)), options);
   }
 }
 
 /**
- * Root of the mean squared error. An error of 10¹⁵⁴ or more, whose square is beyond float64, is refused; one
- * below 10⁻¹⁵⁴ has lost digits.
+ * Root of the mean squared error. An error of 10¹⁵⁴ or more, whose square is beyond float64, is refused; the
+ * square of an error below 10⁻¹⁵⁴ loses digits.
  */
 export class RMSE extends MeanMetric {
-  /** Over which examples; all unless given. */
+  /** `options` select the examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     const root = (mean: number) => Number.isNaN(mean) ? NaN : Math.sqrt(Math.max(0, mean));
     super("RMSE", overNumbers("RMSE", (y, prediction) => (y - prediction) ** 2), options, root);
   }
 }
 
-/** −[y ln p + (1 − y) ln(1 − p)], natural log, of y and p from 0 to 1; p is kept 10⁻¹⁵ away from 0 and 1. */
+/**
+ * The mean of −[y ln p + (1 − y) ln(1 − p)], natural log, for y and p from 0 to 1; p is clipped to [10⁻¹⁵, 1
+ * − 10⁻¹⁵].
+ */
 export class LogLoss extends MeanMetric {
-  /** Over which examples; all unless given. */
+  /** `options` select the examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     const measure = overNumbers("LogLoss", (y, p) => {
       for (const [what, share] of [["y", y], ["prediction", p]] as const) {
@@ -193,19 +200,19 @@ export class LogLoss extends MeanMetric {
 }
 
 /**
- * The share of examples that are right: of probabilities, those at 0.5 or above where y is true and below
- * where not.
+ * The share of numbers that are predicted right: a prediction of 0.5 or above counts as true, one below as
+ * false.
  */
 export class Accuracy extends MeanMetric {
-  /** Over which examples; all unless given. */
+  /** `options` select the examples; all unless given. */
   constructor(options: MetricOptions = {}) {
     super("Accuracy", overNumbers("Accuracy", (y, p) => (p >= 0.5) === (y >= 0.5) ? 1 : 0), options);
   }
 }
 
 /**
- * The share of examples in which the y-th of the scores is among the k largest. A score that equals another
- * counts as the lower one, so that scores that tell nothing earn nothing.
+ * The share of examples in which the y-th score is among the k largest. In a tie it counts as the lower one,
+ * so that equal scores earn nothing.
  *
  * @example
  * ```ts
@@ -219,7 +226,7 @@ export class Accuracy extends MeanMetric {
  * ```
  */
 export class HitRate extends MeanMetric {
-  /** Among how many of the largest, `k`, and over which examples. */
+  /** `k` is the number of largest scores that count as a hit; `options` select the examples. */
   constructor(k: number, options: MetricOptions = {}) {
     if (!isCount(k) || k === 0) throw new InputError("HitRate", `k is ${describe(k)}`, "an integer ≥ 1");
     const name = `HitRate@${k}`;
@@ -244,7 +251,7 @@ function overNumbers(name: string, measure: (y: number, prediction: number) => n
     }
     const sum = y.reduce((sum, target, at) => sum + measure(target, prediction[at]), 0);
     if (Number.isFinite(sum)) return sum / y.length;
-    // The sum may be beyond float64 where the mean is not.
+    // Terms are divided before they are added, since the sum may be beyond float64 when the mean is not.
     return y.reduce((mean, target, at) => mean + measure(target, prediction[at]) / y.length, 0);
   };
 }

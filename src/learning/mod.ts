@@ -1,8 +1,8 @@
 /**
- * Learning on an engine: exact derivatives of attention, and a learner that steps its queries, keys and
- * values along a stream, with River's names.
+ * Learning on an engine: exact derivatives of attention, and an online learner that fits queries, keys and
+ * values to a stream of examples, with River's names.
  *
- * @example A reader's likes move a query towards what it likes
+ * @example Fitting a query to a reader's likes
  * ```ts
  * import { DynamicAttention } from "@attune/attention";
  * import { adagrad, Accuracy, logisticLoss, OnlineLearner, progressiveValidation } from "@attune/attention/learning";

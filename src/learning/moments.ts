@@ -1,8 +1,8 @@
 /**
- * Mean and spread of numbers that come one at a time, each with a weight, over the whole range of float64.
+ * Mean and variance of a stream of weighted numbers, over the whole range of float64.
  *
- * With W the weight of all numbers, S = Σ w (x − mean)², and earlier numbers weighing `stays` of what they
- * did, a number x of weight 1 makes
+ * Let W be the total weight, S = Σ w (x − mean)², and let the weights of earlier numbers be multiplied by
+ * `stays`. A number x of weight 1 then gives
  *
  *     W' = stays · W + 1,   mean' = mean + (x − mean) / W',   S' = stays · S + (x − mean) (x − mean')
  *
@@ -17,7 +17,7 @@ export class Moments {
   #weightSquares = 0;
   readonly #squares = new SquareSum();
 
-  /** Takes a finite number; the weight of each one before becomes `stays` of what it was. */
+  /** Takes a finite number of weight 1, and multiplies the weights of earlier numbers by `stays`. */
   add(number: number, stays = 1): void {
     const before = this.#weight === 0 ? number : this.#mean;
     this.#weight = stays * this.#weight + 1;
@@ -27,41 +27,41 @@ export class Moments {
       this.#mean = within(before + distance / weight);
       this.#squares.add(stays, distance, number - this.#mean, 1);
     } else {
-      // The ends of float64 are further apart than float64 goes.
+      // The difference of two float64 numbers may be beyond float64.
       this.#mean = before * (1 - 1 / weight) + number / weight;
       this.#squares.add(stays, number / 2 - before / 2, number / 2 - this.#mean / 2, 2);
     }
   }
 
-  /** NaN before the first number. */
+  /** The mean; NaN before the first number. */
   get mean(): number {
     return this.#weight === 0 ? NaN : this.#mean;
   }
 
-  /** As how many numbers of equal weight they count: (Σ w)² / Σ w². */
+  /** The effective number of numbers, (Σ w)² / Σ w². */
   get count(): number {
     return this.#weight === 0 ? 0 : this.#weight / (this.#weightSquares / this.#weight);
   }
 
-  /** The unbiased variance: NaN while it is not known, Infinity where it is beyond float64. */
+  /** The unbiased variance: NaN before it is defined, Infinity if it is beyond float64. */
   get variance(): number {
     const freedom = this.#freedom;
     return freedom > NO_FREEDOM ? this.#squares.over(freedom) : NaN;
   }
 
-  /** The standard error of the mean, √(variance / count), also where the variance is beyond float64. */
+  /** The standard error of the mean, √(variance / count), also if the variance is beyond float64. */
   get standardError(): number {
     const freedom = this.#freedom;
     return freedom > NO_FREEDOM ? this.#squares.rootOver(freedom, this.count) : NaN;
   }
 
-  /** n − 1 for n numbers of weight 1. */
+  /** The degrees of freedom, n − 1 for n numbers of weight 1. */
   get #freedom(): number {
     return this.#weight - this.#weightSquares / this.#weight;
   }
 }
 
-/** Where one number has all the weight, rounding may leave this of n − 1. */
+/** The largest rounding error of the degrees of freedom when one number has all the weight. */
 const NO_FREEDOM = 1e-9;
 /** Sums of squares keep within the squares of FAR and 1 / FAR, in their unit. */
 const FAR = 2 ** 400;
@@ -71,11 +71,11 @@ class SquareSum {
   #sum = 0;
   #unit = 1;
 
-  /** `stays` of the sum, and a · b · unit² of the same sign. */
+  /** Multiplies the sum by `stays` and adds a · b · unit², where a and b have the same sign. */
   add(stays: number, a: number, b: number, unit: number): void {
     const size = Math.max(Math.abs(a), Math.abs(b));
     const own = Math.sqrt(this.#sum);
-    // In this order, since each quotient is of moderate numbers in one of the two cases.
+    // The order of the operations avoids overflow and underflow.
     const relative = size / this.#unit * unit;
     if (relative > FAR || (relative < 1 / FAR && own < 1 / FAR && (size > 0 || own > 0))) {
       this.#moveTo(
@@ -108,7 +108,7 @@ function powerOfTwo(number: number): number {
   return 2 ** Math.min(1023, Math.floor(Math.log2(number)));
 }
 
-/** A number that rounding may have taken past the end of float64. */
+/** A number within the range of float64, which rounding may have left. */
 function within(number: number): number {
   return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, number));
 }

@@ -1,12 +1,12 @@
 /**
- * The rows that a queued call names. When its turn comes, a row may be gone and its slot may hold another
- * one: then the call is refused, since it was about the row that was there when it was made.
+ * The rows that a queued call names. When its turn comes, such a row may be deleted and its slot may hold
+ * another row; the call is then refused, since it is about the row that was there at the call.
  */
 
 import { InputError } from "../base/errors.ts";
 import { checkSlot, type EditRules } from "../write/edits.ts";
 
-/** Slots and who was in them. */
+/** Slots and the identities of their rows. */
 export class NamedRows {
   readonly #keys: ReadonlyMap<number, number>;
   readonly #queries: ReadonlyMap<number, number>;
@@ -27,7 +27,7 @@ export class NamedRows {
     this.#queries = noted("query", queries, querySlots);
   }
 
-  /** Refuses what is not there any more. */
+  /** Throws if one of the rows has been deleted. */
   check(operation: string, { keySlots, querySlots }: EditRules): void {
     for (
       const [what, noted, table] of [["key", this.#keys, keySlots], [

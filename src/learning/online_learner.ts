@@ -1,6 +1,6 @@
 /**
- * The learner: predict from attention, compare, step what made the prediction, and write the steps as lazy
- * edits.
+ * The online learner: it predicts from attention, compares with the target, and writes steps of the rows
+ * behind the prediction as lazy edits.
  *
  * Invariant: calls take effect one after another, in the order in which they were made. A call that fails has
  * changed neither rows nor states nor counters.
@@ -67,29 +67,31 @@ export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
  * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in
  * River.
  *
- * An x names a query, standing or passing, and what of its attention is a score: columns of the output, or
- * its products with the values of keys `against` which it is matched. The loss compares scores with y. What
- * is learned are the rows of the engine: each step takes the exact derivatives by the query, the keys that it
- * attends to and their values, lets the optimizer make steps of them and writes these as one batch of lazy
- * edits, all or none.
+ * An example x names a query, standing or passing, and its scores: columns of the output, or products of the
+ * output with the values of the keys `against`. The loss compares the scores with y. The learner fits the
+ * rows of the engine: each step computes the exact derivatives by the query, the keys that it attends to and
+ * their values, lets the optimizer turn them into steps of rows, and writes these as one batch of lazy edits,
+ * all or none.
  *
- * - **What is exact.** `learnOne` sees the engine as of its turn, as do predictions unless `reads` is
+ * - **Exactness.** `learnOne` uses the engine as of its turn, and so do predictions unless `reads` is
  *   "stale".
- * - **Order.** Calls are queued; each sees what those before it learned. Edits of others are allowed at any
- *   time: a step is added to the newest row, and a row that was deleted meanwhile learns nothing. A queued
- *   call is about the rows that it named when it was made, and is refused when one of them is gone.
+ * - **Order.** Calls are queued; each includes the steps of those before it. Other edits of the engine are
+ *   allowed at any time: a step is added to the newest row, and a row that was deleted meanwhile does not
+ *   learn. A queued call is about the rows that it named at the call, and is refused if one of them has been
+ *   deleted.
  * - **All or nothing.** A call that rejects has changed nothing: neither rows nor states nor counters.
- * - **Functions of the caller's**, such as those of a loss, may throw, which rejects the call; what they edit
- *   are edits of others, and what they ask the learner comes after the call that they are asked in.
- * - **What is touched.** Only rows whose derivative is not 0, and with `top` at most that many keys of each
- *   head.
+ * - **Functions of the caller's**, such as those of a loss, may throw, which rejects the call. Edits that
+ *   they make count as other edits, and calls of the learner that they make are queued behind the present
+ *   one.
+ * - **Touched rows.** Only rows whose derivative is not 0 are changed, and with `top` at most that many keys
+ *   of each head.
  * - **Rounding.** Rows are float32: a step below half a unit in the last place of a number is lost.
  * - **States** of the optimizer belong to rows: they go when a row is deleted, and a row that takes its slot
  *   starts anew.
  *
  * A step costs what {@link attentionGradients} does, and O(d + dv) for each row that is stepped.
  *
- * @example A standing query learns to find what it is asked for
+ * @example Fitting a standing query to a target
  * ```ts
  * import { DynamicAttention } from "@attune/attention";
  * import { adagrad, OnlineLearner } from "@attune/attention/learning";
@@ -107,9 +109,9 @@ export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
  * ```
  */
 export class OnlineLearner {
-  /** The engine; whoever made it disposes it. */
+  /** The engine, which the learner does not dispose. */
   readonly live: DynamicAttention;
-  /** For initial rows and negative samples; its state is part of a snapshot. */
+  /** A random generator for initial rows and negative samples; its state is part of a snapshot. */
   readonly random: SeededRandom;
   readonly #config: LearnerConfig;
   readonly #states: AllStates;
@@ -120,7 +122,7 @@ export class OnlineLearner {
   #keeper: LearnerKeeper | null = null;
 
   /**
-   * A learner on an engine that somebody else disposes.
+   * Makes a learner on an engine, which the caller disposes.
    *
    * @throws {InputError} When an option is unknown or out of range, or `live` is no engine.
    */
@@ -135,13 +137,13 @@ export class OnlineLearner {
   }
 
   /**
-   * Goes on with what {@link OnlineLearner.save} wrote. Given the same options, what it predicts and learns
-   * from then on has the same bits as with the learner that was saved, unless time has a say in when the
-   * engine applies edits.
+   * Makes a learner of the bytes that {@link OnlineLearner.save} returned. With the same options, its later
+   * predictions and steps have the same bits as those of the saved learner, unless the time at which the
+   * engine applies edits depends on a clock.
    *
    * @param options As for the constructor, and for `DynamicAttention.load`. Functions are not in the file.
    * @throws {FormatError} When the bytes are damaged or no snapshot of a learner.
-   * @throws {InputError} When loss or optimizer are others than those that were saved.
+   * @throws {InputError} When the loss or the optimizer is not the saved one.
    */
   static async load(bytes: Uint8Array, options: LearnerLoadOptions = {}): Promise<OnlineLearner> {
     const operation = "OnlineLearner.load";
@@ -166,7 +168,7 @@ export class OnlineLearner {
   }
 
   /**
-   * The prediction that the loss makes of the scores of x, K numbers for K scores.
+   * The loss's prediction from the scores of x, K numbers for K scores.
    *
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
@@ -183,9 +185,8 @@ export class OnlineLearner {
   }
 
   /**
-   * A prediction from the row of a standing query as it was last brought up to date, and how far its scores
-   * can be from exact, apart from roundings of float64. With passing queries, which have no past, it is
-   * exact.
+   * A prediction from the attention of a standing query as of its last update, with bounds on the distance of
+   * its scores from exact, apart from roundings of float64. For passing queries it is exact.
    *
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
@@ -204,9 +205,8 @@ export class OnlineLearner {
    * One step on the loss of x and y. When it rejects, no row, no state of the optimizer and no counter has
    * changed.
    *
-   * @throws {InputError} When x does not fit the engine, y not the loss, when a derivative or a state of the
-   * optimizer leaves the range of float64 or a row that of float32, or when one of the caller's functions
-   * throws.
+   * @throws {InputError} When x does not fit the engine or y the loss, when a derivative or an optimizer
+   * state leaves the range of float64 or a row that of float32, or when one of the caller's functions throws.
    * @throws {SlotError} When a slot that x names is not live.
    * @throws {DisposedError} When the engine was disposed before the step was made.
    */
@@ -221,10 +221,9 @@ export class OnlineLearner {
   }
 
   /**
-   * Deletes a standing query and its state of the optimizer, whose numbers are overwritten at once. The
-   * engine's own memory gives up the row when it stores the deletion, at the next read or `flush`. Keys and
-   * values that learned from the query keep what they learned; docs/learning.md says when the rest is as if
-   * it had never been.
+   * Deletes a standing query and its optimizer state, whose numbers are overwritten at once. The engine
+   * overwrites its own copy of the row when it stores the deletion, at the next read or `flush`. Keys and
+   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace is left.
    *
    * @throws {SlotError} When the slot is not live.
    */
@@ -234,8 +233,8 @@ export class OnlineLearner {
   }
 
   /**
-   * Deletes a key with its value and their states of the optimizer, as `forgetQuery` does. Rows that learned
-   * beside it keep what they learned.
+   * Deletes a key with its value and their optimizer states, as `forgetQuery` does. Other rows that learned
+   * from the same examples are not changed.
    *
    * @throws {SlotError} When the slot is not live.
    */
@@ -244,9 +243,9 @@ export class OnlineLearner {
   }
 
   /**
-   * Writes the engine, the states of the optimizer, the counters and the state of {@link
-   * OnlineLearner.random} to one safetensors file with a checksum, all as of the turn of the call. The engine
-   * lies in it as the bytes that `DynamicAttention.load` reads.
+   * Returns the engine, the optimizer states, the counters and the state of {@link OnlineLearner.random} as
+   * one safetensors file with a checksum, all as of the turn of the call. The file contains the engine as the
+   * bytes that `DynamicAttention.load` reads.
    */
   save(): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "OnlineLearner.save";
@@ -254,7 +253,7 @@ export class OnlineLearner {
       EngineCore.of(operation, this.live);
       const { key, value, query } = this.#states;
       const { loss, optimizer } = this.#config;
-      // Both of one moment: nothing is waited for between them.
+      // Nothing is awaited between the two, so that they are of the same state.
       const engine = this.live.save();
       const saved = {
         steps: this.#steps,
@@ -404,7 +403,7 @@ export class OnlineLearner {
     const querySlot = example.rows.kind === "standing" ? example.rows.slots[0] : null;
     const gradients = { ...answer, querySlot, matched };
     const plan = this.#plan(operation, rules, moment, gradients);
-    // The one thing that can still be refused, and then has not happened.
+    // This is the last step that can fail, and it is all or nothing.
     if (plan.edits.length > 0) live.edit(plan.edits);
     plan.keepStates();
     this.#steps++;
@@ -442,7 +441,7 @@ function statesFor(
   };
 }
 
-/** Those of some options that are given, each read once. */
+/** Copies the options of these names that are given, each read once. */
 function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
   const entries = names.map((name) => [name, from[name]] as const);
   return Object.fromEntries(entries.filter(([, option]) => option !== undefined)) as Pick<T, K>;

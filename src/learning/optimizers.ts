@@ -1,8 +1,8 @@
 /**
- * From the derivative by a row to its step. An optimizer keeps a state of its own for each row.
+ * Optimizers: rules that turn the derivative by a row into a step of the row, with a state for each row.
  *
- * Where formulas have sums or means of squares, the states hold their roots: a square leaves float64 for
- * derivatives above 10¹⁵⁴ or below 10⁻¹⁶², a root does not.
+ * States hold the roots of sums and means of squares, since squares of derivatives above 10¹⁵⁴ or below
+ * 10⁻¹⁶² leave the range of float64.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -11,15 +11,16 @@ import { checkNames } from "../engine/options.ts";
 import { callGiven } from "./callbacks.ts";
 import { hypot, shortened } from "./lengths.ts";
 
-/** A rule by which rows are stepped; write one of your own by giving these. */
+/** An optimizer; an object with these members is one. */
 export interface Optimizer {
-  /** Its name in snapshots, its constants included. */
+  /** The name in snapshots, including the optimizer's constants. */
   readonly name: string;
-  /** How many numbers it keeps for a row of `width`; they start at 0. */
+  /** The number of state numbers for a row of `width` numbers; they start at 0. */
   stateLength(width: number): number;
   /**
-   * Writes to `step` what is to be added to a row, and to `state` what is to be kept. All arrays are copies.
-   * A step that writes a number that is not finite is refused, and the row and its state stay as they were.
+   * Writes the step of a row to `step`, which is then added to the row, and the new state to `state`. All
+   * arrays are copies. A step with a number that is not finite is refused, and the row and its state stay as
+   * they were.
    *
    * @param gradient ∂L/∂row, finite numbers.
    * @param row The row as it is.
@@ -36,27 +37,30 @@ export interface Optimizer {
 
 /** Options of every optimizer. */
 export interface OptimizerOptions {
-  /** λ: a row also shrinks by rate · λ of itself at each of its steps; 0 unless given. */
+  /** λ: each step also multiplies the row by 1 − rate · λ; 0 unless given. */
   readonly weightDecay?: number;
-  /** A longer derivative is shortened to this Euclidean length, row by row; Infinity unless given. */
+  /**
+   * The largest Euclidean length of a row's derivative, to which longer ones are shortened; Infinity unless
+   * given.
+   */
   readonly clip?: number;
 }
 
 /** Options of {@link adagrad}. */
 export interface AdagradOptions extends OptimizerOptions {
-  /** Keeps the divisor above 0; 1e-8 unless given. */
+  /** ε, which keeps the divisor above 0; 1e-8 unless given. */
   readonly epsilon?: number;
 }
 
 /** Options of {@link adam}. */
 export interface AdamOptions extends AdagradOptions {
-  /** Share of the mean that stays at a step; 0.9 unless given. */
+  /** The decay of the mean per step; 0.9 unless given. */
   readonly beta1?: number;
-  /** Share of the mean square that stays at a step; 0.999 unless given. */
+  /** The decay of the mean square per step; 0.999 unless given. */
   readonly beta2?: number;
 }
 
-/** Stochastic gradient descent: row −= rate · g. Keeps nothing. */
+/** Stochastic gradient descent: row −= rate · g. It has no state. */
 export function sgd(options: OptimizerOptions = {}): Optimizer {
   checkNames("sgd", options, SHARED);
   return withDecayAndClip("sgd", options, {}, {
@@ -68,8 +72,8 @@ export function sgd(options: OptimizerOptions = {}): Optimizer {
 }
 
 /**
- * row −= rate · g / (√G + ε) with G = Σ g² over the row's steps: numbers that seldom change take larger
- * steps.
+ * row −= rate · g / (√G + ε) with G = Σ g² over the row's steps, so that numbers with few or small
+ * derivatives take larger steps.
  *
  * Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods", JMLR 12, 2011.
  */
@@ -89,8 +93,8 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
 }
 
 /**
- * row −= rate · m̂ / (√v̂ + ε), with means m of g and v of g² that forget, corrected for their start at 0.
- * Steps are counted for each row, so a row that is seldom stepped is no further than it is.
+ * row −= rate · m̂ / (√v̂ + ε), with exponential means m of g and v of g², corrected for their start at 0.
+ * Steps are counted for each row, so that the correction of a row depends on its own steps.
  *
  * Source: Kingma, Ba, "Adam", arXiv 1412.6980, algorithm 1.
  */
@@ -103,7 +107,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
   }
   const rootOfBeta2 = Math.sqrt(beta2), rootOfRest = Math.sqrt(1 - beta2);
   return withDecayAndClip("adam", options, { epsilon, beta1, beta2 }, {
-    // m, √v, and how many steps the row has made.
+    // The state is m, √v and the number of the row's steps.
     stateLength: (width) => 2 * width + 1,
     step(g, state, rate, step) {
       const width = g.length;
@@ -118,7 +122,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
   });
 }
 
-/** How many numbers an optimizer keeps for a row of `width`, checked. */
+/** Checks the length of an optimizer's state for a row of `width` numbers. */
 export function stateLengthOf(operation: string, optimizer: Optimizer, width: number): number {
   const name = `stateLength(${width}) of optimizer ${optimizer.name}`, expected = "an integer ≥ 0";
   const length = callGiven(operation, () => name, expected, () => optimizer.stateLength(width));

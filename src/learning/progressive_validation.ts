@@ -1,5 +1,5 @@
 /**
- * Each example is a test first and a lesson afterwards.
+ * Progressive validation: the model predicts each example before it learns from it.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -29,25 +29,26 @@ export interface OnlineModel<X = Example> {
 /** Options of {@link progressiveValidation}. */
 export interface ValidationOptions {
   /**
-   * After how many further examples an example's y is known; 0 unless given. What is left at the end is
-   * learned then.
+   * The number of further examples after which an example's y is known; 0 unless given. The examples that are
+   * left at the end are learned then.
    */
   readonly delay?: number;
-  /** Called after each prediction with the number of predictions so far; waited for. */
+  /** Called, and awaited, after each prediction with the number of predictions so far. */
   readonly onPrediction?: (count: number) => unknown;
 }
 
 /**
- * Runs a model over a stream: for each example it predicts, the metrics take y and the prediction, and it
- * learns, once y is known. What was predicted `delay` examples ago is learned before the next prediction, so
- * no prediction knows more than it could.
+ * Runs a model over a stream: for each example the model predicts, the metrics take y and the prediction, and
+ * the model learns once y is known. An example is learned `delay` examples after its prediction and before
+ * the next one, so that no prediction uses targets that were not known at its time.
  *
- * An error of the model, of a metric or of `onPrediction` ends the run and is passed on. An example that a
- * {@link MeanMetric} refuses, as all metrics of this library are, is counted by none of the metrics. A
- * prediction that was counted stays counted when its example cannot be learned from.
+ * An error of the model, of a metric or of `onPrediction` ends the run and is passed on. If one of the
+ * library's own metrics ({@link MeanMetric}) refuses an example, none of the metrics counts it. A prediction
+ * that was counted stays counted if learning from its example fails.
  *
- * @returns How many examples there were.
- * @throws {InputError} When an option is unknown or out of range, or an example, a model or a metric is none.
+ * @returns The number of examples.
+ * @throws {InputError} When an option is unknown or out of range, or an example, the model or a metric lacks
+ * a member.
  *
  * @example
  * ```ts
@@ -102,7 +103,7 @@ async function learnNext<X>(model: OnlineModel<X>, waiting: Sample<X>[]): Promis
   await model.learnOne(x, y);
 }
 
-/** Each part is read once: what was predicted is what is learned. */
+/** Reads each part of an example once, so that the model predicts and learns the same example. */
 function toSample<X>(operation: string, sample: Sample<X>, at: number): Sample<X> {
   if (typeof sample !== "object" || sample === null || !("x" in sample) || !("y" in sample)) {
     throw new InputError(operation, `example ${at} is ${describe(sample)}`, "an object with x and y");
@@ -112,7 +113,7 @@ function toSample<X>(operation: string, sample: Sample<X>, at: number): Sample<X
 }
 
 /**
- * Lets all metrics take an example, or none: those that can be asked before are asked first and updated last.
+ * Updates all metrics with an example, or none: metrics with a `check` are checked first and updated last.
  */
 function takeAll(metrics: readonly Metric[], y: Target, prediction: number | ArrayLike<number>): void {
   const own = metrics.filter((metric) => metric instanceof MeanMetric);

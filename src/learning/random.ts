@@ -1,5 +1,5 @@
 /**
- * Random numbers that a seed decides, with a state that can be written down.
+ * Seeded random numbers, with a state that can be saved.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -21,7 +21,7 @@ import { checkArray, isCount } from "../base/matrix.ts";
 export class SeededRandom {
   #state: number;
 
-  /** Starts anew: `seed` is a whole number from 0 to 2³² − 1. */
+  /** `seed` is a whole number from 0 to 2³² − 1. */
   constructor(seed: number) {
     if (!isCount(seed) || seed >= 2 ** 32) {
       throw new InputError("SeededRandom", `seed is ${describe(seed)}`, "an integer from 0 to 2³² − 1");
@@ -29,7 +29,7 @@ export class SeededRandom {
     this.#state = seed;
   }
 
-  /** All that decides what comes: the seed of a generator that goes on as this one. */
+  /** The state, which is the seed of a generator that continues this one's sequence. */
   get state(): number {
     return this.#state;
   }
@@ -58,9 +58,10 @@ export class SeededRandom {
   }
 
   /**
-   * `length` normal numbers of standard deviation `size`, as a row to start from.
+   * `length` normal numbers of standard deviation `size`, as an initial row.
    *
-   * @throws {InputError} When one of them could leave float32; nothing is drawn then.
+   * @throws {InputError} When `size` is so large that a number could leave the range of float32; nothing is
+   * drawn then.
    */
   normalRow(length: number, size: number): Float32Array<ArrayBuffer> {
     const operation = "SeededRandom.normalRow";
@@ -72,8 +73,8 @@ export class SeededRandom {
   }
 
   /**
-   * `count` different items drawn uniformly, none of `except`: negative samples. Fewer where fewer are left.
-   * O(count) unless nearly all are wanted or excepted, or many items are alike, then O(items).
+   * `count` different items drawn uniformly, none of `except`, as negative samples; all that are left if they
+   * are fewer. O(count), or O(items) if nearly all items are wanted or excepted, or many items are equal.
    *
    * @throws {InputError} When `items` is no array of numbers, or `except` no list; nothing is drawn then.
    */
@@ -87,7 +88,7 @@ export class SeededRandom {
     const excluded = new Set(except);
     const chosen: number[] = [];
     const isSparse = 2 * (count + excluded.size) <= items.length;
-    // Each draw then finds a new item at least every second time, unless items are alike.
+    // At least every second draw then finds a new item, unless items are equal.
     for (let draws = isSparse ? 8 * count + 64 : 0; draws > 0 && chosen.length < count; draws--) {
       const item = items[this.below(items.length)];
       if (excluded.has(item)) continue;
@@ -106,5 +107,7 @@ export class SeededRandom {
   }
 }
 
-/** Box and Muller's numbers of 32 bits do not reach 7. */
+/**
+ * The largest standard deviation. Box and Muller's method with 32-bit uniform numbers gives numbers below 7.
+ */
 const LARGEST_SIZE = 4e37;

@@ -5,7 +5,8 @@
 import { describe, InputError } from "../base/errors.ts";
 
 /**
- * The rate of step 0, 1, 2, …; must depend on nothing else, so that a learner that is loaded goes on alike.
+ * The rate of step 0, 1, 2, …. It must depend on nothing else, so that a loaded learner continues as the
+ * saved one.
  */
 export type RateSchedule = (step: number) => number;
 
@@ -37,14 +38,14 @@ export function inverseScaling(rate: number, power = 0.5): RateSchedule {
   return (step) => rate / (step + 1) ** power;
 }
 
-/** A schedule of a number or a function. */
+/** The schedule of a number or a function. */
 export function toSchedule(operation: string, name: string, rate: number | RateSchedule): RateSchedule {
   if (typeof rate === "function") return rate;
   checkRate(operation, rate, name);
   return () => rate;
 }
 
-/** A rate is a finite number ≥ 0. */
+/** Throws unless a rate is a finite number ≥ 0. */
 export function checkRate(operation: string, rate: number, name = "rate"): void {
   if (typeof rate === "number" && rate >= 0 && rate < Infinity) return;
   throw new InputError(operation, `${name} is ${describe(rate)}`, "a finite number ≥ 0");

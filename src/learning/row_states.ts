@@ -1,13 +1,13 @@
 /**
- * The states that an optimizer keeps for the rows of one kind.
+ * The optimizer states of the rows of one kind.
  *
- * Invariant: a state belongs to the row that it was made for. When that row is deleted, by whomever, its
- * numbers are overwritten at once, and a row that takes its slot starts anew.
+ * Invariant: a state belongs to the row that it was made for. When that row is deleted, the numbers of its
+ * state are overwritten at once, and a new row in its slot starts with zeros.
  */
 
 import type { SlotTable, SlotWatcher } from "../write/slot_table.ts";
 
-/** States by slot, as they are written down. */
+/** States by slot, as a snapshot holds them. */
 export interface SavedStates {
   /** T slots in ascending order. */
   readonly slots: Uint32Array<ArrayBuffer>;
@@ -17,7 +17,7 @@ export interface SavedStates {
 
 /** States by slot. */
 export class RowStates implements SlotWatcher {
-  /** Numbers of a state. */
+  /** The number of numbers of a state. */
   readonly length: number;
   readonly #states = new Map<number, Float64Array<ArrayBuffer>>();
 
@@ -26,17 +26,17 @@ export class RowStates implements SlotWatcher {
     if (length > 0) slots.watch(this);
   }
 
-  /** How many rows have a state. */
+  /** The number of rows that have a state. */
   get count(): number {
     return this.#states.size;
   }
 
-  /** A copy of the state of the row in a live slot; zeros where there is none yet. */
+  /** A copy of the state of the row in a live slot; zeros if it has none yet. */
   copyOf(slot: number): Float64Array<ArrayBuffer> {
     return this.#states.get(slot)?.slice() ?? new Float64Array(this.length);
   }
 
-  /** Keeps a copy of the state of the row in a live slot. */
+  /** Stores the state of the row in a live slot. */
   put(slot: number, state: Float64Array<ArrayBuffer>): void {
     if (this.length === 0) return;
     const own = this.#states.get(slot);
@@ -44,7 +44,7 @@ export class RowStates implements SlotWatcher {
     else this.#states.set(slot, state.slice());
   }
 
-  /** Overwrites the state of a row that is gone. */
+  /** Overwrites the state of a deleted row. */
   released(slot: number): void {
     this.#states.get(slot)?.fill(0);
     this.#states.delete(slot);
@@ -58,7 +58,7 @@ export class RowStates implements SlotWatcher {
     return { slots, states };
   }
 
-  /** Takes over what was saved; all slots are live. */
+  /** Restores saved states, whose slots must all be live. */
   restore({ slots, states }: SavedStates): void {
     slots.forEach((slot, at) => this.put(slot, states.subarray(at * this.length, (at + 1) * this.length)));
   }

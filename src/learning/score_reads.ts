@@ -1,5 +1,6 @@
 /**
- * The scores of an example, asked of the engine: exact, or from a row as it was last brought up to date.
+ * Reads the scores of an example from the engine: exact ones, or stale ones as of the last update of the
+ * query.
  */
 
 import { outputColumns, queryColumns } from "../numerics/head_layout.ts";
@@ -7,16 +8,16 @@ import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { type CheckedExample, partnerOf, scoresOf } from "./examples.ts";
 
-/** Scores of a stale row. */
+/** Scores of a stale answer. */
 export interface StaleScores {
   readonly scores: Float64Array<ArrayBuffer>;
-  /** For each score, how far it can be from exact. */
+  /** For each score, a bound on its distance from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
-  /** Changed keys that the row does not know of. */
+  /** The number of changed keys that the answer does not include. */
   readonly pending: number;
 }
 
-/** The values that an example is matched with, as they are now, by key slot. */
+/** The current values of the keys that an example is scored against, by key slot. */
 export function valuesOf(
   live: DynamicAttention,
   { against }: CheckedExample,
@@ -37,12 +38,12 @@ export async function readScores(
     { data: rows.queries.rows, shape: [1, queryColumns(layout)] },
     { positions: rows.queries.positions },
   );
-  // Of the same moment as the output.
+  // The values are copied now, so that they are as of the same edit as the output.
   const valueOf = valuesOf(live, example);
   return scoresOf(example, (await output).data, valueOf, layout);
 }
 
-/** Scores of a standing query as it was last brought up to date; bounds are Infinity unless `certified`. */
+/** Scores of a standing query as of its last update; bounds are Infinity unless `certified`. */
 export async function peekScores(
   operation: string,
   live: DynamicAttention,
@@ -60,7 +61,7 @@ export async function peekScores(
     for (let at = 0; at < outputColumns(layout); at++) sum += value[partnerOf(at, layout)] ** 2;
     return Math.sqrt(sum);
   };
-  // A bound of 0 or a value of 0 makes it 0, whatever the other is.
+  // The bound is 0 if one factor is 0, even if the other is Infinity.
   const boundOf = (length: number) => bound === 0 || length === 0 ? 0 : bound * length;
   const bounds = example.against
     ? Float64Array.from(example.against, (slot) => boundOf(lengthOf(slot)))

@@ -1,25 +1,28 @@
 /**
- * The derivatives of one head of one row of attention, in float64.
+ * The derivatives of attention for one head row, in float64.
  *
- * With scores s_j = cap(scale · q·k_j) + b_j, weights p_j = exp(s_j) / Σ exp(s), output o = Σ_j p_j v_j and a loss L
- * of which g = ∂L/∂o is known,
+ * With scores s_j = cap(scale · q·k_j) + b_j, weights p_j = exp(s_j) / Σ exp(s), output o = Σ_j p_j v_j and a
+ * loss L of which g = ∂L/∂o is known,
  *
  *     ∂L/∂v_j = p_j g
  *     ∂L/∂s_j = ∂L/∂b_j = p_j g·(v_j − o)                          since ∂p_k/∂s_j = p_k ([k = j] − p_j)
  *     ∂L/∂q   = scale Σ_j cap'_j ∂L/∂s_j k_j
  *     ∂L/∂k_j = scale cap'_j ∂L/∂s_j q                             cap(s) = c·tanh(s/c), cap' = 1 − (cap(s)/c)²
  *
- * A key with the weight 0 has no part in any of them, be it forbidden or too light to be seen; a row without an
- * allowed key has none at all. g·(v_j − o) is summed as it stands here, since g·v_j − g·o would lose the digits of a
- * small difference of large values.
+ * A key with the weight 0 contributes nothing, whether it is forbidden or its weight has underflowed; a head
+ * row without an allowed key has no derivatives. The product g·(v_j − o) is computed as it stands here, since
+ * g·v_j − g·o would lose the digits of a small difference of large values.
  *
- * Source: the Jacobian of softmax as in Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, appendix B.2,
- * whose D_i = g·o is put inside the product here; the softcap follows by the chain rule.
+ * Source: the Jacobian of softmax as in Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135,
+ * appendix B.2, whose D_i = g·o is put inside the product here; the softcap follows by the chain rule.
  */
 
 import { isInReach, score, type ScoreRule } from "./score_rule.ts";
 
-/** Keys with their values: T rows `[key | value]` of `stride` numbers, of which one head reads these columns. */
+/**
+ * T keys with their values, rows `[key | value]` of `stride` numbers, and the columns of them that one head
+ * reads.
+ */
 export interface HeadKeys {
   readonly rows: Float32Array;
   /** T. */
@@ -31,14 +34,17 @@ export interface HeadKeys {
   readonly valueDim: number;
 }
 
-/** Where derivatives are added; T rows as the keys have them, in the same columns. */
+/** Arrays to which derivatives are added; rows are laid out as those of the keys. */
 export interface GradientSums {
-  /** H·d numbers of the query, of which this head has `headDim` from `queryOffset` on. */
+  /** H·d numbers for the query; this head has `headDim` of them, from `queryOffset` on. */
   readonly query: Float64Array;
   readonly queryOffset: number;
-  /** T rows `[key | value]` of the keys' stride; null if not wanted. */
+  /** T rows `[key | value]` of the keys' stride; null if they are not wanted. */
   readonly rows: Float64Array | null;
-  /** T numbers of this row and head, from `scoreOffset` on: ∂L/∂s_j, which is also that by a bias; null if not wanted. */
+  /**
+   * T numbers for this head row, from `scoreOffset` on: ∂L/∂s_j, which is also the derivative by a bias; null
+   * if they are not wanted.
+   */
   readonly scores: Float64Array | null;
   readonly scoreOffset: number;
 }
@@ -61,7 +67,10 @@ export function scoreKeys(
   }
 }
 
-/** Turns the first `count` scores, biases included, into weights that sum to 1; all 0 where no key is allowed. */
+/**
+ * Replaces the first `count` scores, biases included, by weights that sum to 1; all are 0 if no key is
+ * allowed.
+ */
 export function toWeights(scores: Float64Array, count: number): void {
   let largest = -Infinity;
   for (let t = 0; t < count; t++) if (scores[t] > largest) largest = scores[t];
@@ -89,8 +98,8 @@ export function weighValues(
 }
 
 /**
- * Adds the derivatives of one head of one row. `capped` are its capped scores before any bias, `weights` its weights;
- * `output` and `outputGradient` are o and g, `valueDim` numbers from `offset` on.
+ * Adds the derivatives of one head row. `capped` are its capped scores before any bias, `weights` its
+ * weights; `output` and `outputGradient` are o and g, `valueDim` numbers from `offset` on.
  */
 export function addHeadGradient(
   query: Float64Array,

@@ -1,20 +1,20 @@
 /**
- * The algebra of partial attention. The state of a row (one head of a query) over a set of keys is its output
- * o = Σ a_j v_j / Σ a_j and its natural log-sum-exp L = ln Σ a_j, with a_j = exp s_j; it stands for (c, l, u)
- * with c = L, l = 1, u = o, a shift that cannot overflow. States over disjoint keys form a commutative
- * monoid:
+ * The algebra of partial attention. The state of a head row over a set of keys is its output o = Σ a_j v_j /
+ * Σ a_j and its natural log-sum-exp L = ln Σ a_j, with a_j = exp s_j; it stands for (shift, mass, weighted
+ * sum) = (L, 1, o), a choice that cannot overflow. States over disjoint keys form a commutative monoid:
  *
  *     identity        o = 0, L = −∞                                the row over no key
  *     merge(A, B)     L = ln(e^L_A + e^L_B),  o = (e^L_A o_A + e^L_B o_B) / e^L
  *     unmerge(T, P)   L_R = L_T + ln(1 − r),  o_R = (o_T − r o_P) / (1 − r),    r = exp(L_P − L_T)
  *
  * Only differences of log-sum-exps are exponentiated, none of them above 0, so no L is too large, too small
- * or too far from another. Merging averages outputs, which magnifies no error; taking out divides by what
- * remains, 1 − r, and magnifies, which is why `unmerge` comes with a bound.
+ * or too far from another. Merging averages outputs, which magnifies no error. Taking a part out divides by
+ * the remaining share 1 − r and so magnifies errors, which is why `unmerge` gives a bound.
  *
- * **The bound of `unmerge`.** Let every number of T and P be an exact one (*) rounded to float32: off by at
- * most u = 2⁻²⁴ of itself, or 2⁻¹⁵⁰ if it is subnormal. ‖·‖ is the largest absolute number of a row.
- * With ε = u (|L_T| + |L_P|), the share r that the numbers give and the exact r* differ by
+ * **The bound of `unmerge`.** Let every number of T and P be an exact one (*) rounded to float32: its
+ * relative error is at most u = 2⁻²⁴, or its absolute error 2⁻¹⁵⁰ if it is subnormal. ‖·‖ is the largest
+ * absolute number of a row. With ε = u (|L_T| + |L_P|), the share r that the numbers give and the exact r*
+ * differ by
  * |r − r*| ≤ r (e^ε − 1), so
  * that κ = r (e^ε − 1) / (1 − r) bounds the relative change of 1 − r. From o_T* = r* o_P* + (1 − r*) o_R*,
  *
@@ -25,61 +25,60 @@
  *
  *     e ≤ [ (u ‖o_T‖ + r u ‖o_P‖) / (1 − r) + κ (‖o_P − ô‖ + u ‖o_P‖) ] / (1 − κ)      while κ < 1.
  *
- * Rounding ô adds u ‖ô‖, and ‖o_R*‖ ≥ ‖ô‖ − e makes it relative. The mass that remains, e^L_R, is off by
- * |r − r*| / (1 − r*) ≤ κ / (1 − κ) of itself, beside what the roundings of L_T and L_R say. The bound is the
- * larger of the two; both grow like 1 / (1 − r), in steps of ε. The same holds, with the errors of P left
- * out, when T is `merge(P, R)` rounded and R is what is wanted back.
+ * Rounding ô adds u ‖ô‖, and ‖o_R*‖ ≥ ‖ô‖ − e makes it relative. The relative error of the remaining mass
+ * e^L_R is at most |r − r*| / (1 − r*) ≤ κ / (1 − κ), plus the roundings of L_T and L_R. The bound is the
+ * larger of the two; both grow like ε / (1 − r). The same holds, with the errors of P left out, when T is
+ * `merge(P, R)` rounded and R is to be recovered.
  */
 
-/** One row over a set of keys. */
+/** The state of one head row over a set of keys. */
 export interface RowState {
-  /** o, dv numbers; they mean nothing where no key is allowed. */
+  /** o, dv numbers; they have no meaning if no key is allowed. */
   readonly output: ArrayLike<number>;
-  /** L, natural log; −∞ where no key is allowed. */
+  /** L, natural log; −∞ if no key is allowed. */
   readonly logSumExp: number;
 }
 
-/** What remains, and how far it can be from exact. */
+/** The state that remains after a part was taken out, and a bound on its error. */
 export interface Remainder {
-  /** The row over the remaining keys. */
+  /** The head row over the remaining keys. */
   readonly state: RowState;
   /**
-   * Of the output and of the mass e^L, the largest relative error; for the output it is relative to the
-   * largest number of the row, or to the smallest normal float32 if that is larger. Infinity when nothing is
-   * known.
+   * A bound on the relative errors of the output and of the mass e^L; the output's is relative to the largest
+   * number of the row, or to the smallest normal float32 if that is larger. Infinity when nothing is known.
    */
   readonly bound: number;
 }
 
-// The share 2^-20 on top covers the float64 arithmetic, of the state as well as of the bound.
+// The factor 1 + 2^-20 covers the float64 arithmetic of the state and of the bound.
 const ROUNDING = 2 ** -24 * (1 + 2 ** -20);
 const SUBNORMAL_ROUNDING = 2 ** -150;
 const SMALLEST_NORMAL = 2 ** -126;
-// exp and the difference that it is taken of, which can be as large as 745 before exp is 0.
+// The rounding of exp and of its argument, a difference that can be as large as 745 before exp is 0.
 const EXP_ROUNDING = 2 ** -42;
 
 /** The largest float32. */
 export const LARGEST_FLOAT32 = 2 ** 128 - 2 ** 104;
 
-/** Whether float32 can hold a log-sum-exp; −∞ stands for no key, and can be. */
+/** Whether float32 can hold a log-sum-exp. It can hold −∞, which stands for no key. */
 export function fitsFloat32(logSumExp: number): boolean {
   return logSumExp === -Infinity || Number.isFinite(Math.fround(logSumExp));
 }
 
 /**
- * Log-sum-exps as float32. One that is too low for it becomes the lowest number, since −∞ means that no key is allowed; one
- * that is too high becomes +∞, which means nothing else.
+ * Log-sum-exps as float32. One below the range of float32 becomes the lowest finite number, since −∞ means
+ * that no key is allowed; one above the range becomes +∞, which has no other meaning.
  */
 export function toFloat32Logs(logSumExps: Float64Array): Float32Array<ArrayBuffer> {
   return Float32Array.from(logSumExps, (L) => L === -Infinity ? L : Math.max(L, -LARGEST_FLOAT32));
 }
 
-/** The state over no key: merging it changes nothing. */
+/** The state over no key, the identity of `merge`. */
 export function identity(valueDim: number): RowState {
   return { output: new Float64Array(valueDim), logSumExp: -Infinity };
 }
 
-/** The state over the keys of both, which must be disjoint. Commutes to the last bit. */
+/** The state over the keys of both, which must be disjoint. The order of the two changes no bit. */
 export function merge(a: RowState, b: RowState): RowState {
   const [larger, smaller] = a.logSumExp >= b.logSumExp ? [a, b] : [b, a];
   if (smaller.logSumExp === -Infinity) return larger;
@@ -92,12 +91,15 @@ export function merge(a: RowState, b: RowState): RowState {
   return { output, logSumExp: larger.logSumExp + Math.log1p(share) };
 }
 
-/** How far two log-sum-exps, rounded to float32, can be from the distance of the exact ones. */
+/** A bound on the error of the difference of two log-sum-exps that were rounded to float32. */
 export function distanceRounding(a: number, b: number): number {
   return ROUNDING * (Math.abs(a) + Math.abs(b)) + EXP_ROUNDING;
 }
 
-/** The state over the keys of `total` without those of `part`, whose log-sum-exp is not the larger one. */
+/**
+ * The state over the keys of `total` without those of `part`. The log-sum-exp of `part` must not be larger
+ * than that of `total`.
+ */
 export function unmerge(total: RowState, part: RowState): Remainder {
   if (part.logSumExp === -Infinity) return { state: total, bound: 0 };
   const distance = part.logSumExp - total.logSumExp;

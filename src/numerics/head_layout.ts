@@ -1,9 +1,9 @@
 /**
- * How heads lie in a row: query head h is columns [h·d, (h+1)·d) of a query, and it reads key head
- * ⌊h·Hkv/H⌋, which is a run of d columns of a key and of dv columns of a value.
+ * The layout of heads in a row: query head h has columns [h·d, (h+1)·d) of a query, and it reads key head
+ * ⌊h·Hkv/H⌋, which has a run of d columns of a key and of dv columns of a value.
  */
 
-/** Sizes of one token in heads. */
+/** The sizes of heads. */
 export interface HeadLayout {
   /** H, query heads. */
   readonly heads: number;

@@ -1,10 +1,10 @@
 /**
- * The heaviest of many, without sorting all of them.
+ * The keys with the largest weights, found without sorting all keys.
  */
 
 /**
- * The `count` slots among `slots` with the largest weights, the heaviest first and by slot number where weights are
- * equal; all of them if there are fewer. O(n log count).
+ * The `count` slots among `slots` with the largest weights, the heaviest first, slots of equal weight in
+ * ascending order; all slots if there are fewer. O(n log count).
  *
  * @param weights By slot number; no NaN.
  */
@@ -15,7 +15,7 @@ export function heaviestOf(
 ): Uint32Array<ArrayBuffer> {
   const size = Math.min(count, slots.length);
   const lighter = (a: number, b: number) => weights[a] < weights[b] || (weights[a] === weights[b] && a > b);
-  // A heap whose root is the lightest of the heaviest so far.
+  // A min-heap of the heaviest slots so far.
   const heap = slots.slice(0, size);
   const sink = (from: number) => {
     const slot = heap[from];

@@ -1,7 +1,8 @@
 /**
- * exp(score − shift) with shifts that are whole powers of two: the shift of a row is c_i = `shift` · ln 2 for an
- * integer `shift`. Then moving a row to another shift multiplies everything it holds by a power of two, which is
- * exact, and a weight that was added under one shift is subtracted under another to the last bit.
+ * exp(score − shift) with shifts that are whole powers of two: the shift of a row is c_i = `shift` · ln 2 for
+ * an integer `shift`. Moving a row to another shift then multiplies all its sums by a power of two, which is
+ * exact, and a weight that was added under one shift has the same bits, scaled, when it is subtracted under
+ * another.
  */
 
 const LOG2_E = Math.LOG2E;
@@ -11,7 +12,7 @@ const LN_2 = Math.LN2;
 const SMALLEST = -1074;
 const POWERS = Float64Array.from({ length: 1023 - SMALLEST + 1 }, (_, k) => 2 ** (k + SMALLEST));
 
-// 2^(k/32), from which a polynomial of degree 6 reaches everything between.
+// 2^(k/32); a polynomial of degree 6 covers the numbers between two of them.
 const STEPS = 32;
 const ROOTS = Float64Array.from({ length: STEPS + 1 }, (_, k) => 2 ** (k / STEPS));
 
@@ -26,9 +27,9 @@ export function exponentOf(score: number): number {
 }
 
 /**
- * a = exp(score) · 2^−shift, for scores less than 1023 powers of two above the shift. It is off by at most
- * (2 + |score|) · 2^−52 of itself, and always in the same way: shiftedExp(s, k) = shiftedExp(s, 0) · 2^−k to the
- * last bit unless it underflows. Inlined, it costs half of Math.exp.
+ * a = exp(score) · 2^−shift, for scores less than 1023 powers of two above the shift. Its relative error is
+ * at most (2 + |score|) · 2^−52, and it is the same for every shift: shiftedExp(s, k) = shiftedExp(s, 0) ·
+ * 2^−k to the last bit unless it underflows. It takes half the time of Math.exp.
  */
 export function shiftedExp(score: number, shift: number): number {
   const power = score * LOG2_E;

@@ -1,9 +1,9 @@
 /**
- * The float64 oracle: attention as the formula says it, one loop a symbol, from scratch. It judges everything
- * else and therefore shares no code with it.
+ * The float64 oracle: attention from scratch by the formula, with one loop per symbol. Tests judge everything
+ * else by it, so it shares no code with the rest.
  */
 
-/** What the oracle is asked: matrices as arrays of rows, in any precision. */
+/** The input of the oracle: matrices as arrays of rows, in any precision. */
 export interface ReferenceCase {
   /** m rows of H·d numbers. */
   readonly query: readonly ArrayLike<number>[];
@@ -13,7 +13,7 @@ export interface ReferenceCase {
   readonly value: readonly ArrayLike<number>[];
   /** Multiplies q·k; there is no default. */
   readonly scale: number;
-  /** dv, which an empty `value` does not tell. */
+  /** dv, which cannot be read off an empty `value`. */
   readonly valueDim: number;
   /** H; 1 unless given. */
   readonly heads?: number;
@@ -25,7 +25,7 @@ export interface ReferenceCase {
   readonly bias?: (i: number, j: number, head: number) => number;
 }
 
-/** What the oracle answers. */
+/** The answer of the oracle. */
 export interface ReferenceResult {
   /** o_i = Σ_j w_ij v_j, m rows of H·dv; zeros where no key is allowed. */
   readonly output: number[][];

@@ -1,27 +1,31 @@
 /**
- * The score of a pair in natural-log units: s_ij = scale · q_i·k_j, capped to c·tanh(s/c) when there is a softcap
- * c, plus a bias; a pair that its positions forbid scores −∞. This is its one definition: whatever computes a
- * score calls it, so a pair has the same bits in a rebuild, a patch, an overlay and alone.
+ * The score of a pair in natural-log units: s_ij = scale · q_i·k_j, capped to c·tanh(s/c) when there is a
+ * softcap c, plus a bias; a pair that its positions forbid scores −∞. This is the one definition in float64.
+ * All code that computes a score in float64 calls it, so that the score of a pair has the same bits in a
+ * rebuild, in a patch and alone.
  */
 
-/** What turns a query and a key into a score, apart from the mask. */
+/** The parameters of a score, apart from the mask. */
 export interface ScoreRule {
   /** Multiplies q·k. */
   readonly scale: number;
   /** c, or 0 for none. */
   readonly softcap: number;
-  /** A key may lie at most so far before the query; Infinity where nothing limits it. */
+  /** The largest distance of a key before the query; Infinity for no limit. */
   readonly before: number;
-  /** A key may lie at most so far after the query (negative: it must lie before it by as much). */
+  /**
+   * The largest distance of a key after the query. A negative one asks for keys that lie before the query by
+   * as much.
+   */
   readonly after: number;
 }
 
-/** Whether a rule looks at positions at all. */
+/** Whether positions matter to a rule. */
 export function looksAtPositions({ before, after }: ScoreRule): boolean {
   return before < Infinity || after < Infinity;
 }
 
-/** Whether a key at `keyPosition` may be seen from `queryPosition`. */
+/** Whether a query at `queryPosition` may attend to a key at `keyPosition`. */
 export function isInReach({ before, after }: ScoreRule, queryPosition: number, keyPosition: number): boolean {
   const ahead = keyPosition - queryPosition;
   return -before <= ahead && ahead <= after;
@@ -30,9 +34,9 @@ export function isInReach({ before, after }: ScoreRule, queryPosition: number, k
 /**
  * The capped score of a query with the key row that starts at `keyOffset`, before the bias.
  *
- * The query is widened to float64 once a row, which spares a conversion a product and changes no bit. The order
- * of accumulation is fixed, four interleaved partial sums and then (0 + 1) + (2 + 3): it keeps the processor busy
- * and depends on nothing but `headDim`.
+ * The caller widens the query to float64 once per row, which saves a conversion per product and changes no
+ * bit. The order of accumulation is fixed, four interleaved partial sums and then (0 + 1) + (2 + 3): it lets
+ * the processor overlap additions and depends on nothing but `headDim`.
  */
 export function score(
   query: Float64Array,

@@ -1,12 +1,13 @@
 /**
  * Moves edits from the log to the backend and answers reads, in the order of the calls.
  *
- * A call seals the edits made so far and queues its turn. The turn stores what was sealed up to its call, and then
- * answers: so a read sees exactly the edits made before the call, however many follow before it runs. When the backend
- * fails, edits that were not stored become pending again, and the turns behind the failed one reject with its error.
+ * A call seals the edits made so far and queues its turn. The turn stores what was sealed up to its call, and
+ * then answers: so a read sees exactly the edits made before the call, however many follow before it runs.
+ * When the backend fails, edits that were not stored become pending again, and the turns behind the failed
+ * one reject with its error.
  */
 
-import type { Backend, PassingQueries, Readout } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, PassingQueries } from "../backends/backend.ts";
 import { CapacityError } from "../base/errors.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
@@ -23,7 +24,7 @@ export interface PipelineConfig extends LayerConfig {
 }
 
 /** A stale answer. */
-export interface StaleReadout extends Readout, Lag {
+export interface StaleAttentionOutput extends AttentionOutput, Lag {
   /** For each query slot asked for, a bound on its distance from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
 }
@@ -33,7 +34,7 @@ export interface Turn {
   /** Stores all keys, and the query slots asked for, as they were at the call. */
   readonly backend: Backend;
   /** Exact attention of the query slots asked for. */
-  read(): Promise<Readout>;
+  read(): Promise<AttentionOutput>;
 }
 
 /** Counts since an engine was made. */
@@ -62,7 +63,7 @@ export class EditPipeline {
   readonly #layers: LayerStack;
   readonly #queue: TurnQueue;
   readonly #stale: StaleBounds;
-  /** No answer, not even a stale one, is older than this version. */
+  /** No answer, not even a stale one, is older than this epoch. */
   #floor = 0;
   #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
   /** The operation of the present turn, for errors. */
@@ -122,7 +123,7 @@ export class EditPipeline {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<Readout> {
+  read(operation: string, slots: Uint32Array): Promise<AttentionOutput> {
     return this.ask(operation, slots, (turn) => turn.read());
   }
 
@@ -136,7 +137,7 @@ export class EditPipeline {
   }
 
   /** Exact attention of passing queries. */
-  attend(operation: string, queries: PassingQueries): Promise<Readout> {
+  attend(operation: string, queries: PassingQueries): Promise<AttentionOutput> {
     return this.#ask(operation, NO_SLOTS, () => this.#timedRead(() => this.#backend.attend(queries)));
   }
 
@@ -147,14 +148,17 @@ export class EditPipeline {
     return this.#ask(operation, Uint32Array.of(slot), ask);
   }
 
-  /** Attention of query slots by states that may lag; those whose error is above the limit are brought up to date. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleReadout> {
+  /**
+   * Attention of query slots by states that may lag; those whose error is above the limit are brought up to
+   * date.
+   */
+  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleAttentionOutput> {
     const answer = async () => {
       await this.#bringUp(this.queries.olderThan(this.#floor, slots));
       const bounds = await this.#stale.bounds(slots, certified);
       const lag = this.queries.lagOf(slots);
-      const readout = await this.#timedRead(() => this.queries.read(slots));
-      return { ...readout, ...lag, bounds };
+      const attention = await this.#timedRead(() => this.queries.read(slots));
+      return { ...attention, ...lag, bounds };
     };
     return this.#answer(() => {
       this.#flushAtThreshold();
@@ -185,26 +189,31 @@ export class EditPipeline {
   }
 
   /**
-   * Replaces the backend; pending edits stay pending. A move is the remedy for a failure: earlier failures neither stop
-   * it nor reach a later call.
+   * Replaces the backend; pending edits stay pending. A move is the remedy for a failure: earlier failures
+   * neither stop it nor reach a later call.
    */
   move(operation: string, move: () => Promise<void>): Promise<void> {
     const takePlace = async () => {
       await move();
       this.queries.allReached();
       this.#settle();
-      this.#queue.forgive();
+      this.#queue.clearFailure();
     };
     return this.#queue.enqueue(operation, takePlace, true);
   }
 
-  /** Refuses new turns, flushes at a threshold included, waits for the queued ones and gives the backend back. */
+  /**
+   * Refuses new turns, flushes at a threshold included, waits for the queued ones and gives the backend back.
+   */
   async dispose(): Promise<void> {
     await this.#queue.close();
     await this.#backend.dispose();
   }
 
-  /** Asks the backend when the edits made so far are stored: all edits of keys, and those of the query slots asked for. */
+  /**
+   * Asks the backend when the edits made so far are stored: all edits of keys, and those of the query slots
+   * asked for.
+   */
   #ask<T>(operation: string, slots: Uint32Array, ask: () => Promise<T>): Promise<T> {
     return this.#answer(() => {
       this.#layers.seal(this.counts.written, slots);
@@ -212,7 +221,9 @@ export class EditPipeline {
     });
   }
 
-  /** Begins an answer for a caller. When the call returns, the mask has been asked about all edits before it. */
+  /**
+   * Begins an answer for a caller. When the call returns, the mask has been asked about all edits before it.
+   */
   #answer<T>(ask: () => Promise<T>): Promise<T> {
     return this.#queue.tell(() => {
       this.#tellThreshold();
@@ -222,7 +233,10 @@ export class EditPipeline {
     });
   }
 
-  /** Brings every state up to date. Deleted rows are forgotten when a caller asks for it, not at each threshold. */
+  /**
+   * Brings every state up to date. Deleted rows are forgotten when a caller asks for it, not at each
+   * threshold.
+   */
   #flush(operation: string, { fromScratch = false, forgets = true } = {}): Promise<void> {
     const { written } = this.counts;
     this.#sealAll();
@@ -265,9 +279,10 @@ export class EditPipeline {
   }
 
   /**
-   * Runs a part of a turn on which the turns behind it build. When it fails, they fail with it, and edits that are not
-   * stored become pending again. A refusal of memory fails this turn alone: the next one tries again, with edits that may
-   * have deleted rows. So memory is refused to an answer only if its own part takes too much.
+   * Runs a part of a turn on which the turns behind it build. When it fails, they fail with it, and edits
+   * that are not stored become pending again. A refusal of memory fails this turn alone: the next one tries
+   * again, with edits that may have deleted rows. So memory is refused to an answer only if its own part
+   * takes too much.
    */
   async #orFailAll(run: () => Promise<void>): Promise<void> {
     try {
@@ -306,14 +321,16 @@ export class EditPipeline {
 
   /** Notes that every state includes all that is stored, or is brought up to date before it answers. */
   #settle(): void {
-    this.#floor = this.queries.version;
+    this.#floor = this.queries.epoch;
     if (!this.#lastStored) return;
     this.#layers.settle(this.#lastStored.number);
     this.counts.applied = this.#lastStored.written ?? this.counts.applied;
     if (this.#layers.waitingKeys + this.#layers.waitingQueries === 0) this.#waitingSince = null;
   }
 
-  /** Throws the failure of a threshold function that was asked after an edit; the edit itself was accepted. */
+  /**
+   * Throws the failure of a threshold function that was asked after an edit; the edit itself was accepted.
+   */
   #tellThreshold(): void {
     const failure = this.#config.threshold.takeFailure();
     if (failure) throw failure;

@@ -1,39 +1,43 @@
 /**
- * An error can be kept in two ways: measure at each peek how far the rows are off and bring them up to date when it
- * is too much, or bring them up to date at each peek. Which costs less depends on how much the edits between two
- * peeks undo or overtake each other, and only trying tells.
+ * There are two ways to keep the error of stale answers within a limit: compute bounds at each peek and bring
+ * states up to date if a bound is above the limit, or bring states up to date at each peek. Which way costs
+ * less depends on how often the edits between two peeks undo or replace each other, and only a trial can
+ * tell.
  *
- * So the first way is tried on a budget: what trials have lost never exceeds a share of what the second way has cost,
- * or would have, but for a seed that the first trial starts with and for the peek in which a budget runs out. A trial
- * that was lost is billed with what it leaves undone. The next one waits for a budget twice as large as what it lost:
- * the longer a trial can last, the more it can see.
+ * So the first way is tried on a budget: the loss of all trials never exceeds a share of the cost that the
+ * second way has had or would have had, apart from a seed for the first trial and from the peek in which a
+ * budget runs out. A trial that fails is also charged for the updates that it leaves undone. The next trial
+ * waits for a budget of twice that loss, since a longer trial can gain more.
  */
 
-/** What trials may lose of what the second way costs. */
+/** The share of the second way's cost that trials may lose. */
 const SHARE = 1 / 20;
-/** The first trial may lose as much as the second way costs in so many peeks. */
+/** The first trial may lose the cost of the second way for this number of peeks. */
 const SEED_PEEKS = 8;
 
-/** Decides peek by peek; costs are in any one unit. */
+/** Decides at each peek which way to take. Costs may have any unit, the same for all. */
 export class ErrorBalance {
-  /** What the second way has cost, or would have. */
+  /** The cost that the second way has had, or would have had. */
   #total = 0;
   #seed = 0;
-  /** What trials have lost. */
+  /** The loss of all trials. */
   #lost = 0;
   /** The budget that the next trial waits for. */
   #needed = 0;
   #isTrying = true;
-  /** What the trial has lost until now, and the debt that it began with or was last billed for. */
+  /** The loss of the current trial, and the debt with which it began or for which it was last charged. */
   #loss = 0;
   #debt = 0;
 
-  /** Whether the next peek is to be measured; otherwise rows are brought up to date for it. */
+  /** Whether the next peek computes bounds; otherwise it brings states up to date. */
   get measures(): boolean {
     return this.#isTrying;
   }
 
-  /** A peek was answered with rows brought up to date, which costs `cost` if they were so before. */
+  /**
+   * Notes a peek that brought states up to date; `cost` is the cost of the update if they were up to date at
+   * the last peek.
+   */
   applied(cost: number): void {
     this.#total += cost;
     const budget = this.#budget();
@@ -43,9 +47,9 @@ export class ErrorBalance {
   }
 
   /**
-   * A peek was measured: `spent` is what measuring cost, and bringing rows up to date where that was necessary;
-   * `alternative` is what bringing them up to date at each peek would have cost, `debt` what bringing them up to date
-   * now would.
+   * Notes a peek that computed bounds. `spent` is the cost of the bounds and of the updates that were
+   * necessary; `alternative` is the cost of bringing states up to date at each peek, `debt` the cost of
+   * bringing them up to date now.
    */
   measured(spent: number, alternative: number, debt: number): void {
     if (this.#seed === 0) this.#seed = SEED_PEEKS * alternative;
@@ -58,7 +62,7 @@ export class ErrorBalance {
       this.#needed = 2 * this.#loss;
       this.#isTrying = false;
     } else if (this.#loss < -budget) {
-      // Won: what follows is judged anew.
+      // The trial has gained, so its gain pays for earlier losses and a new trial begins.
       this.#lost = Math.max(0, this.#lost + this.#loss);
       this.#loss = this.#needed = 0;
     }

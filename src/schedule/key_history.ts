@@ -1,32 +1,33 @@
 /**
- * The history of the key slots, as far as the states of standing queries need it, and the version of each state.
+ * The history of the key slots, as far as the states of standing queries need it, and the epoch of each
+ * state.
  *
- * A *version* is the number of batches stored so far. A batch leaves an entry for each of its key slots whose previous
- * row some state still includes; the backend keeps that row under the number in the entry. Invariant: for a state of
- * version v, the first entry of a key slot that is newer than v names the row that the state includes for it, and a
- * key slot without such an entry has not changed since v.
+ * An *epoch* is the number of batches stored so far. A batch leaves an entry for each of its key slots whose
+ * previous row some state still includes; the backend retains that row under the id in the entry. Invariant:
+ * for a state of epoch v, the first entry of a key slot that is newer than v names the row that the state
+ * includes for it, and a key slot without such an entry has not changed since v.
  *
- * Entries that only the oldest states needed lie at the front and are dropped together with those states. The others
- * stay until the number of entries has doubled. So the cost of a batch, or of moving r states to another version, does
- * not depend on the number of query slots.
+ * Entries that only the oldest states needed lie at the front and are dropped together with those states. The
+ * others stay until the number of entries has doubled. So the cost of a batch, or of moving r states to
+ * another epoch, does not depend on the number of query slots.
  */
 
 import type { Cohort, RowSource, Since } from "../backends/backend.ts";
 import { NO_ROW } from "../backends/since.ts";
-import { MISSING, StateVersions } from "./state_versions.ts";
+import { MISSING, StateEpochs } from "./state_epochs.ts";
 
-/** The stored and the kept rows of keys, which a history compares. */
+/** The stored and the retained rows of keys, which a history compares. */
 export interface HistoryRows {
   readonly keys: RowSource;
-  readonly kept: RowSource;
+  readonly retained: RowSource;
 }
 
-/** A cohort with the version of its states. */
+/** A cohort with the epoch of its states. */
 export interface DatedCohort extends Cohort {
-  readonly version: number;
+  readonly epoch: number;
 }
 
-/** Query slots sorted by version. */
+/** Query slots sorted by epoch. */
 export interface Standing {
   /** Query slots without a state. */
   readonly missing: Uint32Array;
@@ -37,34 +38,35 @@ export interface Standing {
 const FEW_ENTRIES = 64;
 const NO_QUERIES = new Uint32Array(0);
 
-/** Entries and versions of one engine. */
+/** Entries and epochs of one engine. */
 export class KeyHistory {
   readonly #rows: HistoryRows;
   readonly #scratch: Float32Array;
   /** Whether a key slot that holds its earlier row again counts as unchanged. */
   readonly #forgetsUndone: boolean;
-  #version = 0;
-  readonly #versions = new StateVersions();
+  #epoch = 0;
+  readonly #epochs = new StateEpochs();
   /** By query slot, the call of `standing` in which it was last met. */
   #asked = new Float64Array(0);
   #question = 0;
-  /** Changes of entries or versions so far. */
+  /** Changes of entries or epochs so far. */
   changes = 0;
   // Entries from index `#first` on, the oldest first.
   #first = 0;
-  #entryVersions: number[] = [];
+  #entryEpochs: number[] = [];
   #entrySlots: number[] = [];
-  #entryKept: number[] = [];
-  /** The version of the previous entry of the same key slot; 0 for its first entry. */
+  #entryIds: number[] = [];
+  /** The epoch of the previous entry of the same key slot; 0 for its first entry. */
   #entryBefore: number[] = [];
-  /** The version of each key slot's last entry. */
+  /** The epoch of each key slot's last entry. */
   readonly #changedAt = new Map<number, number>();
-  readonly #freeNumbers: number[] = [];
-  /** Numbers freed since the last call of `takeFreed`: the backend still holds the rows under them. */
+  readonly #freeIds: number[] = [];
+  /** Ids freed since the last call of `takeFreed`. The backend still holds the rows under them. */
   #freed: number[] = [];
-  #numbersGiven = 0;
+  #idsGiven = 0;
   #entriesLeft = 0;
-  // Results since the last batch: changes by version, and whether a key slot differs from a kept row, by its number.
+  // Results since the last batch: changes by epoch, and whether a key slot differs from a retained row, by
+  // the row's id.
   readonly #since = new Map<number, Since>();
   readonly #changed = new Map<number, boolean>();
 
@@ -76,25 +78,25 @@ export class KeyHistory {
   }
 
   /** Batches stored. */
-  get version(): number {
-    return this.#version;
+  get epoch(): number {
+    return this.#epoch;
   }
 
-  /** Rows that the backend keeps. */
-  get keptCount(): number {
-    return this.#numbersGiven - this.#freeNumbers.length;
+  /** The number of rows that the backend retains. */
+  get retainedCount(): number {
+    return this.#idsGiven - this.#freeIds.length;
   }
 
-  /** States of the newest version. */
+  /** States of the newest epoch. */
   get currentCount(): number {
-    const newest = this.#versions.newest;
-    return newest?.version === this.#version ? newest.count : 0;
+    const newest = this.#epochs.newest;
+    return newest?.epoch === this.#epoch ? newest.count : 0;
   }
 
-  /** Whether every state is of the newest version. */
+  /** Whether every state is of the newest epoch. */
   get isCurrent(): boolean {
-    const { oldest } = this.#versions;
-    return oldest === null || oldest.version === this.#version;
+    const { oldest } = this.#epochs;
+    return oldest === null || oldest.epoch === this.#epoch;
   }
 
   /** Whether the entries have doubled since they were last cleared up. */
@@ -102,45 +104,43 @@ export class KeyHistory {
     return this.#entryCount > 2 * this.#entriesLeft + FEW_ENTRIES;
   }
 
-  /** Gives a number to each row that a batch is about to replace; `NO_ROW` to those that no state includes. */
+  /** Gives an id to each row that a batch is about to replace; `NO_ROW` to those that no state includes. */
   prepare(slots: Uint32Array): Uint32Array {
-    const newest = this.#versions.newest?.version ?? MISSING;
+    const newest = this.#epochs.newest?.epoch ?? MISSING;
     return slots.map((slot) => {
       const isHeld = newest >= (this.#changedAt.get(slot) ?? 0);
-      return isHeld && this.#rows.keys.isLive(slot)
-        ? this.#freeNumbers.pop() ?? this.#numbersGiven++
-        : NO_ROW;
+      return isHeld && this.#rows.keys.isLive(slot) ? this.#freeIds.pop() ?? this.#idsGiven++ : NO_ROW;
     });
   }
 
   /** Takes back `prepare` after the batch failed; the rows in `dropped` may not have been wiped. */
-  abandon(kept: Uint32Array, dropped: Uint32Array): void {
-    for (const number of kept) this.#free(number);
+  abandon(retained: Uint32Array, dropped: Uint32Array): void {
+    for (const retainedId of retained) this.#free(retainedId);
     this.#freed.push(...dropped);
   }
 
   /** Notes a stored batch; the query slots in `lost` have no state from then on. */
-  commit(slots: Uint32Array, kept: Uint32Array, lost: Uint32Array): void {
+  commit(slots: Uint32Array, retained: Uint32Array, lost: Uint32Array): void {
     this.changes++;
-    const newest = this.#versions.newest?.version ?? MISSING;
-    this.#version++;
+    const newest = this.#epochs.newest?.epoch ?? MISSING;
+    this.#epoch++;
     this.#since.clear();
     this.#changed.clear();
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t], before = this.#changedAt.get(slot) ?? 0;
       if (newest < before) continue;
       this.#entryBefore.push(before);
-      this.#entryVersions.push(this.#version);
+      this.#entryEpochs.push(this.#epoch);
       this.#entrySlots.push(slot);
-      this.#entryKept.push(kept[t]);
-      this.#changedAt.set(slot, this.#version);
+      this.#entryIds.push(retained[t]);
+      this.#changedAt.set(slot, this.#epoch);
     }
     this.lose(lost);
   }
 
-  /** Notes that the states of these query slots are of the newest version. */
+  /** Notes that the states of these query slots are of the newest epoch. */
   reach(queries: Uint32Array): void {
-    this.#move(queries, this.#version);
+    this.#move(queries, this.#epoch);
   }
 
   /** Notes that these query slots have no state. */
@@ -148,25 +148,25 @@ export class KeyHistory {
     this.#move(queries, MISSING);
   }
 
-  /** The version of a query slot's state; less than any other where there is none. */
-  versionOf(query: number): number {
-    return this.#versions.versionOf(query);
+  /** The epoch of a query slot's state; less than any other where there is none. */
+  epochOf(query: number): number {
+    return this.#epochs.epochOf(query);
   }
 
-  /** The numbers freed since the last call. Their rows must be wiped before the numbers are given out again. */
+  /** The ids freed since the last call. Their rows must be wiped before the ids are given out again. */
   takeFreed(): Uint32Array {
     const freed = Uint32Array.from(this.#freed);
     this.#freed = [];
     return freed;
   }
 
-  /** Sorts query slots by the versions of their states; a slot that occurs twice comes once. */
+  /** Sorts query slots by the epochs of their states; a slot that occurs twice comes once. */
   standing(queries: Uint32Array): Standing {
-    const shared = this.#sharedVersion(queries);
+    const shared = this.#sharedEpoch(queries);
     if (shared !== null) {
       return shared === MISSING
         ? { missing: queries, cohorts: [] }
-        : { missing: NO_QUERIES, cohorts: [{ version: shared, queries, since: this.since(shared) }] };
+        : { missing: NO_QUERIES, cohorts: [{ epoch: shared, queries, since: this.since(shared) }] };
     }
     const groups = new Map<number, number[]>();
     let last = NaN, group: number[] = [];
@@ -175,71 +175,74 @@ export class KeyHistory {
       if (query >= this.#asked.length) this.#grow(query + 1);
       if (this.#asked[query] === this.#question) continue;
       this.#asked[query] = this.#question;
-      const version = this.versionOf(query);
-      if (version !== last) {
-        group = groups.get(version) ?? [];
-        groups.set(version, group);
-        last = version;
+      const epoch = this.epochOf(query);
+      if (epoch !== last) {
+        group = groups.get(epoch) ?? [];
+        groups.set(epoch, group);
+        last = epoch;
       }
       group.push(query);
     }
     const missing = new Uint32Array(groups.get(MISSING) ?? []);
     groups.delete(MISSING);
-    const cohorts = Array.from(groups, ([version, group]) => {
-      return { version, queries: new Uint32Array(group), since: this.since(version) };
+    const cohorts = Array.from(groups, ([epoch, group]) => {
+      return { epoch, queries: new Uint32Array(group), since: this.since(epoch) };
     });
     return { missing, cohorts };
   }
 
-  /** The version that all of these query slots share, if they are in ascending order without repetition; else null. */
-  #sharedVersion(queries: Uint32Array): number | null {
+  /**
+   * The epoch that all of these query slots share, if they are in ascending order without repetition; else
+   * null.
+   */
+  #sharedEpoch(queries: Uint32Array): number | null {
     if (queries.length === 0) return null;
-    const version = this.versionOf(queries[0]);
+    const epoch = this.epochOf(queries[0]);
     for (let at = 1; at < queries.length; at++) {
-      if (queries[at] <= queries[at - 1] || this.versionOf(queries[at]) !== version) return null;
+      if (queries[at] <= queries[at - 1] || this.epochOf(queries[at]) !== epoch) return null;
     }
-    return version;
+    return epoch;
   }
 
-  /** The key slots that have changed since a version, in the order of their first changes. */
-  since(version: number): Since {
-    const known = this.#since.get(version);
+  /** The key slots that have changed since an epoch, in the order of their first changes. */
+  since(epoch: number): Since {
+    const known = this.#since.get(epoch);
     if (known) return known;
-    const slots: number[] = [], kept: number[] = [];
-    for (let at = this.#firstAfter(version); at < this.#entrySlots.length; at++) {
-      if (this.#entryBefore[at] > version) continue;
-      const slot = this.#entrySlots[at], number = this.#entryKept[at];
-      if (!this.#isChanged(slot, number)) continue;
+    const slots: number[] = [], retained: number[] = [];
+    for (let at = this.#firstAfter(epoch); at < this.#entrySlots.length; at++) {
+      if (this.#entryBefore[at] > epoch) continue;
+      const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];
+      if (!this.#isChanged(slot, retainedId)) continue;
       slots.push(slot);
-      kept.push(number);
+      retained.push(retainedId);
     }
-    const since = { slots: new Uint32Array(slots), kept: new Uint32Array(kept) };
-    this.#since.set(version, since);
+    const since = { slots: new Uint32Array(slots), retained: new Uint32Array(retained) };
+    this.#since.set(epoch, since);
     return since;
   }
 
-  /** The states of the oldest version; null when all are of the newest, or there is none. */
+  /** The states of the oldest epoch; null when all are of the newest, or there is none. */
   oldest(): DatedCohort | null {
-    const { oldest } = this.#versions;
-    if (oldest === null || oldest.version === this.#version) return null;
-    const { version } = oldest;
-    return { version, queries: this.#versions.oldestSlots(), since: this.since(version) };
+    const { oldest } = this.#epochs;
+    if (oldest === null || oldest.epoch === this.#epoch) return null;
+    const { epoch } = oldest;
+    return { epoch, queries: this.#epochs.oldestSlots(), since: this.since(epoch) };
   }
 
   /** Gives up all states that have missed `changes` changed key slots or more. */
   loseBehind(changes: number): void {
-    const versions = this.#versions.versions();
-    // The number of key slots that have changed since each version, as differences from one version to the next.
-    const missed = new Int32Array(versions.length + 1);
+    const epochs = this.#epochs.epochs();
+    // The number of key slots that have changed since each epoch, as differences from one epoch to the next.
+    const missed = new Int32Array(epochs.length + 1);
     for (let at = this.#first; at < this.#entrySlots.length; at++) {
-      if (!this.#isChanged(this.#entrySlots[at], this.#entryKept[at])) continue;
-      missed[firstAtLeast(versions, this.#entryBefore[at])]++;
-      missed[firstAtLeast(versions, this.#entryVersions[at])]--;
+      if (!this.#isChanged(this.#entrySlots[at], this.#entryIds[at])) continue;
+      missed[firstAtLeast(epochs, this.#entryBefore[at])]++;
+      missed[firstAtLeast(epochs, this.#entryEpochs[at])]--;
     }
-    for (let at = 0, sum = 0; at < versions.length; at++) {
+    for (let at = 0, sum = 0; at < epochs.length; at++) {
       sum += missed[at];
-      if (sum < changes || versions[at] === this.#version) return;
-      this.lose(this.#versions.oldestSlots());
+      if (sum < changes || epochs[at] === this.#epoch) return;
+      this.lose(this.#epochs.oldestSlots());
     }
   }
 
@@ -247,60 +250,60 @@ export class KeyHistory {
   clearUp(): void {
     this.changes++;
     this.#since.clear();
-    const versions = this.#versions.versions();
+    const epochs = this.#epochs.epochs();
     const lastNeeded = new Map<number, number>();
     let left = 0;
     for (let at = this.#first; at < this.#entrySlots.length; at++) {
-      const slot = this.#entrySlots[at], version = this.#entryVersions[at];
+      const slot = this.#entrySlots[at], epoch = this.#entryEpochs[at];
       const before = lastNeeded.get(slot) ?? 0;
-      if (!hasBetween(versions, before, version)) {
-        this.#free(this.#entryKept[at]);
+      if (!hasBetween(epochs, before, epoch)) {
+        this.#free(this.#entryIds[at]);
         continue;
       }
-      lastNeeded.set(slot, version);
-      this.#entryVersions[left] = version;
+      lastNeeded.set(slot, epoch);
+      this.#entryEpochs[left] = epoch;
       this.#entrySlots[left] = slot;
-      this.#entryKept[left] = this.#entryKept[at];
+      this.#entryIds[left] = this.#entryIds[at];
       this.#entryBefore[left] = before;
       left++;
     }
     this.#cutEntries(left);
     this.#entriesLeft = left;
     this.#changedAt.clear();
-    for (const [slot, version] of lastNeeded) this.#changedAt.set(slot, version);
+    for (const [slot, epoch] of lastNeeded) this.#changedAt.set(slot, epoch);
   }
 
   get #entryCount(): number {
     return this.#entrySlots.length - this.#first;
   }
 
-  /** The first entry that is newer than a version. */
-  #firstAfter(version: number): number {
-    let low = this.#first, high = this.#entryVersions.length;
+  /** The first entry that is newer than an epoch. */
+  #firstAfter(epoch: number): number {
+    let low = this.#first, high = this.#entryEpochs.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#entryVersions[middle] > version) high = middle;
+      if (this.#entryEpochs[middle] > epoch) high = middle;
       else low = middle + 1;
     }
     return low;
   }
 
-  #isChanged(slot: number, number: number): boolean {
+  #isChanged(slot: number, retainedId: number): boolean {
     const { keys } = this.#rows;
-    if (number === NO_ROW) return keys.isLive(slot);
+    if (retainedId === NO_ROW) return keys.isLive(slot);
     if (!this.#forgetsUndone || !keys.isLive(slot)) return true;
-    let isChanged = this.#changed.get(number);
-    if (isChanged === undefined) this.#changed.set(number, isChanged = this.#differs(slot, number));
+    let isChanged = this.#changed.get(retainedId);
+    if (isChanged === undefined) this.#changed.set(retainedId, isChanged = this.#differs(slot, retainedId));
     return isChanged;
   }
 
-  #differs(slot: number, number: number): boolean {
-    const { keys, kept } = this.#rows;
-    if (keys.position(slot) !== kept.position(number)) return true;
+  #differs(slot: number, retainedId: number): boolean {
+    const { keys, retained } = this.#rows;
+    if (keys.position(slot) !== retained.position(retainedId)) return true;
     // One number usually differs, and comparing it is cheaper than the copy below.
-    if (keys.element(slot, 0) !== kept.element(number, 0)) return true;
+    if (keys.element(slot, 0) !== retained.element(retainedId, 0)) return true;
     keys.copyRow(slot, this.#scratch, 0);
-    const isEqual = kept.equalsRow(number, this.#scratch, 0);
+    const isEqual = retained.equalsRow(retainedId, this.#scratch, 0);
     this.#scratch.fill(0);
     return !isEqual;
   }
@@ -308,20 +311,20 @@ export class KeyHistory {
   #move(queries: Uint32Array, to: number): void {
     if (queries.length === 0) return;
     this.changes++;
-    const oldest = this.#versions.oldest?.version ?? MISSING;
-    this.#versions.move(queries, to);
+    const oldest = this.#epochs.oldest?.epoch ?? MISSING;
+    this.#epochs.move(queries, to);
     if (this.isCurrent) this.#dropAll();
-    else if (this.#versions.oldest?.version !== oldest) this.#dropFront();
+    else if (this.#epochs.oldest?.epoch !== oldest) this.#dropFront();
   }
 
   /** Drops the entries before the oldest state. */
   #dropFront(): void {
-    const oldest = this.#versions.oldest?.version ?? MISSING;
+    const oldest = this.#epochs.oldest?.epoch ?? MISSING;
     const end = this.#firstAfter(oldest);
     for (let at = this.#first; at < end; at++) {
-      this.#free(this.#entryKept[at]);
+      this.#free(this.#entryIds[at]);
       const slot = this.#entrySlots[at];
-      if (this.#changedAt.get(slot) === this.#entryVersions[at]) this.#changedAt.delete(slot);
+      if (this.#changedAt.get(slot) === this.#entryEpochs[at]) this.#changedAt.delete(slot);
     }
     this.#first = end;
     if (2 * this.#first > this.#entrySlots.length + FEW_ENTRIES) this.#closeGap();
@@ -329,7 +332,7 @@ export class KeyHistory {
 
   #closeGap(): void {
     const left = this.#entryCount;
-    for (const list of [this.#entryVersions, this.#entrySlots, this.#entryKept, this.#entryBefore]) {
+    for (const list of [this.#entryEpochs, this.#entrySlots, this.#entryIds, this.#entryBefore]) {
       list.copyWithin(0, this.#first);
     }
     this.#cutEntries(left);
@@ -338,10 +341,10 @@ export class KeyHistory {
   /** Drops all entries. */
   #dropAll(): void {
     if (this.#entryCount === 0) return;
-    for (let at = this.#first; at < this.#entryKept.length; at++) {
-      if (this.#entryKept[at] !== NO_ROW) this.#freed.push(this.#entryKept[at]);
+    for (let at = this.#first; at < this.#entryIds.length; at++) {
+      if (this.#entryIds[at] !== NO_ROW) this.#freed.push(this.#entryIds[at]);
     }
-    this.#freeNumbers.length = this.#numbersGiven = 0;
+    this.#freeIds.length = this.#idsGiven = 0;
     this.#cutEntries(0);
     this.#changedAt.clear();
     this.#since.clear();
@@ -351,8 +354,8 @@ export class KeyHistory {
 
   #cutEntries(count: number): void {
     this.#first = 0;
-    this.#entryVersions.length = this.#entrySlots.length = count;
-    this.#entryKept.length = this.#entryBefore.length = count;
+    this.#entryEpochs.length = this.#entrySlots.length = count;
+    this.#entryIds.length = this.#entryBefore.length = count;
   }
 
   #grow(size: number): void {
@@ -361,10 +364,10 @@ export class KeyHistory {
     this.#asked = asked;
   }
 
-  #free(number: number): void {
-    if (number === NO_ROW) return;
-    this.#freeNumbers.push(number);
-    this.#freed.push(number);
+  #free(retainedId: number): void {
+    if (retainedId === NO_ROW) return;
+    this.#freeIds.push(retainedId);
+    this.#freed.push(retainedId);
   }
 }
 

@@ -1,12 +1,13 @@
 /**
- * The standing queries of one engine: the version of each one's state, how a state is brought up to date, and what it
- * answers.
+ * The standing queries of one engine: the epoch of each one's state, how a state is brought up to date, and
+ * what it answers.
  *
- * Keys are stored as they are edited. The state of a query slot lags behind until the slot is asked for, and then
- * catches up with the keys that changed since its version, or is computed from scratch, whichever is cheaper.
+ * Keys are stored as they are edited. The state of a query slot lags behind until the slot is asked for, and
+ * then catches up with the keys that changed since its epoch, or is computed from scratch, whichever is
+ * cheaper.
  */
 
-import type { Backend, Changes, Cohort, Readout } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, Changes, Cohort } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { CohortAnswers } from "./cohort_answers.ts";
@@ -26,8 +27,8 @@ export interface StandingConfig {
 export interface Lag {
   /** Changed keys that the oldest state does not include. */
   readonly pending: number;
-  /** The version of the oldest state. */
-  readonly version: number;
+  /** The epoch of the oldest state. */
+  readonly epoch: number;
 }
 
 /** The query slots of one engine, over its backend. */
@@ -45,7 +46,7 @@ export class StandingQueries {
   /** The live query slots, until one is inserted or deleted; only questions about all of them list them. */
   #all: Uint32Array | null = null;
 
-  /** The query slots that were sorted last, as of so many changes of the history. */
+  /** The query slots that were sorted last, and the history's count of changes at that time. */
   #sorted: { readonly slots: Uint32Array; readonly changes: number; readonly standing: Standing } | null =
     null;
 
@@ -62,8 +63,8 @@ export class StandingQueries {
   }
 
   /** Batches stored. */
-  get version(): number {
-    return this.#history.version;
+  get epoch(): number {
+    return this.#history.epoch;
   }
 
   /** Query slots whose states lack a stored key. */
@@ -77,8 +78,8 @@ export class StandingQueries {
   }
 
   /** Replaced rows of keys that the backend retains for states that still hold them. */
-  get kept(): number {
-    return this.#history.keptCount;
+  get retained(): number {
+    return this.#history.retainedCount;
   }
 
   /** The query slots that are live at the backend, ascending. */
@@ -96,23 +97,23 @@ export class StandingQueries {
     return slots.subarray(0, count);
   }
 
-  /** The query slots among `slots` whose states are older than `version`, or missing. */
-  olderThan(version: number, slots: Uint32Array): Uint32Array {
-    return slots.filter((slot) => this.#history.versionOf(slot) < version);
+  /** The query slots among `slots` whose states are older than `epoch`, or missing. */
+  olderThan(epoch: number, slots: Uint32Array): Uint32Array {
+    return slots.filter((slot) => this.#history.epochOf(slot) < epoch);
   }
 
   /** Stores a batch that changes the key slots `keys` and the query slots `queries`, all of it or nothing. */
   async store(keys: Uint32Array, queries: Uint32Array, toChanges: () => Changes): Promise<void> {
     const dropped = this.#history.takeFreed();
-    const kept = this.#history.prepare(keys);
+    const retained = this.#history.prepare(keys);
     const liveBefore = this.#liveAmong(queries);
     try {
-      await this.#backend.store(toChanges(), kept, dropped);
+      await this.#backend.store(toChanges(), retained, dropped);
     } catch (cause) {
-      this.#history.abandon(kept, dropped);
+      this.#history.abandon(retained, dropped);
       throw cause;
     }
-    this.#history.commit(keys, kept, queries);
+    this.#history.commit(keys, retained, queries);
     if (queries.length === 0) return;
     this.#all = null;
     this.#count += this.#liveAmong(queries) - liveBefore;
@@ -123,7 +124,10 @@ export class StandingQueries {
     await this.#backend.forget(this.#history.takeFreed());
   }
 
-  /** Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked for. */
+  /**
+   * Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked
+   * for.
+   */
   async bringUp(slots: Uint32Array): Promise<void> {
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
@@ -144,21 +148,24 @@ export class StandingQueries {
     if (slots.length === 0) this.rebuilds++;
   }
 
-  /** Notes that every query slot has a state of the newest version, whatever computed it. */
+  /** Notes that every query slot has a state of the newest epoch, whatever computed it. */
   allReached(): void {
     this.#history.reach(this.all());
   }
 
-  /** Bounds the memory of the past: states that have missed too much are computed anew when next asked for. */
+  /**
+   * Bounds the memory of the past: states that have missed too much are computed anew when next asked for.
+   */
   async limitHistory(): Promise<void> {
     const history = this.#history;
     const sizes = this.#sizes();
-    const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.keptLimit(sizes);
-    if (!history.isGrown && history.keptCount <= limit) return;
+    const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.retainedLimit(sizes);
+    if (!history.isGrown && history.retainedCount <= limit) return;
     history.clearUp();
     history.loseBehind(breakEven);
-    // Many versions share the rest. A state that has missed little catches up, for no more than it would have cost.
-    while (history.keptCount > limit) {
+    // Many epochs share the rest. A state that has missed little catches up, for no more than it would have
+    // cost.
+    while (history.retainedCount > limit) {
       const cohort = history.oldest();
       if (!cohort) return;
       if (cohort.since.slots.length >= breakEven / 2) history.lose(cohort.queries);
@@ -166,7 +173,10 @@ export class StandingQueries {
     }
   }
 
-  /** The cost, in multiply-adds, of bringing `count` query slots up to date that have missed `changes` changed keys. */
+  /**
+   * The cost, in multiply-adds, of bringing `count` query slots up to date that have missed `changes` changed
+   * keys.
+   */
   costOf(count: number, changes: number): number {
     return count * this.#config.layout.heads * this.#planner.cost(this.#sizes(), changes);
   }
@@ -184,7 +194,7 @@ export class StandingQueries {
     const { cohorts } = this.#standing(slots);
     return {
       pending: cohorts.reduce((most, { since }) => Math.max(most, since.slots.length), 0),
-      version: cohorts.reduce((least, { version }) => Math.min(least, version), this.version),
+      epoch: cohorts.reduce((least, { epoch }) => Math.min(least, epoch), this.epoch),
     };
   }
 
@@ -199,7 +209,7 @@ export class StandingQueries {
   }
 
   /** Attention of query slots by their states as they are. */
-  async read(slots: Uint32Array): Promise<Readout> {
+  async read(slots: Uint32Array): Promise<AttentionOutput> {
     const { cohorts } = this.#standing(slots);
     if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
       return await this.#backend.read(cohorts[0]);
@@ -216,7 +226,7 @@ export class StandingQueries {
     return { output, logSumExp };
   }
 
-  /** Sorts query slots by version, once for all parts of a question: they pass the same array. */
+  /** Sorts query slots by epoch, once for all parts of a question: they pass the same array. */
   #standing(slots: Uint32Array): Standing {
     const { changes } = this.#history;
     if (this.#sorted?.slots !== slots || this.#sorted.changes !== changes) {
@@ -234,9 +244,9 @@ export class StandingQueries {
   #withCompanions(slots: Uint32Array): Uint32Array {
     const { rowsTogether } = this.#backend.costs;
     if (rowsTogether === 1 || slots.length === this.#count) return slots;
-    return withCompanions(slots, rowsTogether, this.version, {
+    return withCompanions(slots, rowsTogether, this.epoch, {
       isLive: (slot) => this.#backend.queries.isLive(slot),
-      versionOf: (slot) => this.#history.versionOf(slot),
+      epochOf: (slot) => this.#history.epochOf(slot),
     });
   }
 
@@ -264,14 +274,17 @@ export class StandingQueries {
 const NO_SLOTS = new Uint32Array(0);
 
 /**
- * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the order of the
- * batches, which depends on reads of other query slots.
+ * The same cohort with its changes in the order of their slots: the bits of a sum must not depend on the
+ * order of the batches, which depends on reads of other query slots.
  */
 function inSlotOrder({ queries, since }: Cohort): Cohort {
-  const { slots, kept } = since;
+  const { slots, retained } = since;
   if (slots.every((slot, at) => at === 0 || slots[at - 1] < slot)) return { queries, since };
   const order = Uint32Array.from(slots.keys()).sort((a, b) => slots[a] - slots[b]);
-  return { queries, since: { slots: order.map((at) => slots[at]), kept: order.map((at) => kept[at]) } };
+  return {
+    queries,
+    since: { slots: order.map((at) => slots[at]), retained: order.map((at) => retained[at]) },
+  };
 }
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {

@@ -1,20 +1,23 @@
 /**
- * When stale answers must know of pending edits.
+ * The option `lazyThreshold`: the condition on which stale answers must include pending edits.
  */
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 
-/** What waits. */
+/** The pending edits of an engine. */
 export interface PendingEdits {
-  /** Changed slots, of keys and queries; edits of one slot count once, an undone edit does not count. */
+  /**
+   * Changed key slots and query slots. Several edits of one slot count once, an edit that was undone does not
+   * count.
+   */
   readonly edits: number;
   /** Changed key slots. */
   readonly keys: number;
   /** Changed query slots. */
   readonly queries: number;
-  /** Milliseconds since the first of them was made. */
+  /** Milliseconds since the first pending edit was made. */
   readonly ageMs: number;
   /** n, live keys. */
   readonly keyCount: number;
@@ -22,47 +25,50 @@ export interface PendingEdits {
   readonly queryCount: number;
 }
 
-/** Limits, of which any one that is reached ends the waiting. */
+/** Limits on pending edits. The first one that is reached brings states up to date. */
 export interface PendingLimits {
   /** Changed slots, an integer ≥ 1. */
   readonly edits?: number;
   /** Milliseconds that an edit may wait, as of the next edit or peek; no timer runs. */
   readonly ageMs?: number;
   /**
-   * How far a row may be from exact, in Euclidean distance: what a `peek` would answer with a larger bound is brought
-   * up to date first. Nothing is measured, and nothing brought up to date, while nobody peeks.
+   * The largest Euclidean distance of an answer from the exact one: a `peek` first brings up to date the
+   * queries whose bounds are larger. No bound is computed, and no state brought up to date, while nobody
+   * peeks.
    */
   readonly error?: number;
   /**
-   * As `error`, but adaptive: a row that is asked for is kept within the limit by whatever has cost less lately,
-   * measuring it at each peek or bringing it up to date. It never costs much more than the cheaper of the two.
+   * As `error`, but adaptive: each peek either computes bounds or brings its queries up to date, whichever
+   * has cost less lately. It never costs much more than the cheaper of the two.
    */
   readonly targetError?: number;
 }
 
 /**
- * When stale answers must know of pending edits: once so many slots have changed (an integer ≥ 1, or Infinity for never), at
- * the first limit that is reached, or when a function says so, which is asked after each edit and before each peek.
+ * The condition on which stale answers must include pending edits: a number of changed slots (an integer ≥ 1,
+ * or Infinity for never), limits of which the first one that is reached counts, or a function that is called
+ * after each edit and before each peek and returns true when the condition holds.
  *
- * A function is asked when the edit has been made. When it throws, or answers neither true nor false, the edit stays made
- * and nothing is brought up to date for it; the next answer rejects with an {@link InputError} that says so, whose `cause`
- * is what was thrown. It may not edit or ask the engine meanwhile ({@link ReentryError}).
+ * A function is called after the edit has been made. If it throws, or returns neither true nor false, the
+ * edit stays made and no state is brought up to date for it; the next answer rejects with an {@link
+ * InputError}, whose `cause` is the error that was thrown. The function may not call methods of the engine
+ * that edit or answer asynchronously ({@link ReentryError}).
  */
 export type LazyThreshold = number | PendingLimits | ((pending: PendingEdits) => boolean);
 
 /** A checked threshold. */
 export interface Threshold {
-  /** Whether what is pending has waited long enough; false when a function could not say so. */
+  /** Whether the pending edits reach the threshold; false when the function failed. */
   isReached(pending: PendingEdits): boolean;
-  /** Whether a function is being asked just now. */
+  /** Whether the function is being called right now. */
   readonly isAsked: boolean;
-  /** Why a function could not answer since this was last called; null when it could. */
+  /** The failure of the function since this was last called; null if there was none. */
   takeFailure(): InputError | null;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;
-  /** Whether it may be kept without measuring. */
+  /** Whether `error` is a target, which may be kept without computing bounds. */
   readonly isAdaptive: boolean;
-  /** The limits, all of them, as a snapshot holds them; null for a function, which no file can hold. */
+  /** All limits, as a snapshot holds them; null for a function, which no file can hold. */
   readonly limits: Required<PendingLimits> | null;
 }
 
@@ -107,8 +113,9 @@ function limited(limits: Required<PendingLimits>): Threshold {
 }
 
 /**
- * Asks a function of the caller's. It is asked when an edit has been made already, so that what it throws must not be what
- * becomes of the edit: it is kept until an answer can tell it.
+ * A threshold that calls a function of the caller's. The function is called when the edit has already been
+ * made, so an error that it throws must not make the edit fail: it is kept until the next answer, which
+ * rejects with it.
  */
 function asked(ask: (pending: PendingEdits) => boolean): Threshold {
   let isAsked = false;

@@ -1,24 +1,27 @@
 /**
- * Asks a backend one question at a time, in the order of the calls, and reports failures. When a question fails in a way
- * that those behind it were built on, they reject with the same error.
+ * Runs the turns of an engine one at a time, in the order of the calls, and reports failures. If a turn fails
+ * on which the turns behind it build, they reject with the same error.
  *
- * Invariant: once the queue is closed nothing new is queued, and when `close` resolves nothing of it runs any more.
+ * Invariant: a closed queue takes no new turn, and when `close` has resolved no turn runs.
  */
 
 import { AttentionError, BackendError, DeviceError, DisposedError } from "../base/errors.ts";
 
-/** A queue for one backend. */
+/** The queue of one engine. */
 export class TurnQueue {
   readonly #backend: { readonly name: string };
   #tail: Promise<void> = Promise.resolve();
-  /** Grows with each failure that takes the queue along; what was queued before one must not run after it. */
+  /**
+   * The number of failures that made the queued turns fail. A turn that was queued before such a failure must
+   * not run after it.
+   */
   #generation = 0;
   #failure: AttentionError | null = null;
-  /** The last such failure, until a caller has been told of it. */
+  /** The last such failure, until a call has rejected with it. */
   #untold: AttentionError | null = null;
   #isClosed = false;
 
-  /** Errors call the backend by the name that it has at the time. */
+  /** Errors name the backend by the name that it has when they are made. */
   constructor(backend: { readonly name: string }) {
     this.#backend = backend;
   }
@@ -29,8 +32,9 @@ export class TurnQueue {
   }
 
   /**
-   * Runs `run` when its turn comes; what it throws becomes an error of the library. What is `independent` builds on
-   * nothing before it, and runs whatever fails there. A closed queue rejects with a {@link DisposedError}.
+   * Runs `run` after the turns before it; errors that it throws become errors of the library. An
+   * `independent` turn runs even if turns before it have failed. A closed queue rejects with a {@link
+   * DisposedError}.
    */
   enqueue<T>(operation: string, run: () => Promise<T>, independent = false): Promise<T> {
     if (this.#isClosed) return Promise.reject(new DisposedError(operation));
@@ -47,26 +51,26 @@ export class TurnQueue {
     return result;
   }
 
-  /** An error of the library for whatever was thrown. */
+  /** Turns any thrown value into an error of the library. */
   toError(operation: string, cause: unknown): AttentionError {
     const isTold = cause instanceof AttentionError && !(cause instanceof DeviceError);
     return isTold ? cause : new BackendError(operation, this.#backend.name, cause);
   }
 
-  /** Rejects all that is queued now. */
+  /** Makes all turns that are queued now reject with `failure`. */
   failAll(failure: AttentionError): void {
     this.#generation++;
     this.#failure = this.#untold = failure;
   }
 
-  /** Nobody needs to be told of an earlier failure any more. */
-  forgive(): void {
+  /** Forgets an earlier failure, so that no later call rejects with it. */
+  clearFailure(): void {
     this.#untold = null;
   }
 
   /**
-   * What a caller waits for, begun at once. A failure that nobody was told of comes first; one that a caller is told
-   * is not told again.
+   * Begins `answer` at once and returns its result to a caller. If an earlier failure has reached no caller
+   * yet, it rejects with that instead. Each failure reaches one caller only.
    */
   async tell<T>(answer: () => Promise<T>): Promise<T> {
     const failure = this.#untold;
@@ -80,7 +84,7 @@ export class TurnQueue {
     }
   }
 
-  /** Takes nothing new from now on; resolves when all that was queued before has run. */
+  /** Takes no new turn from now on; resolves when all turns queued before have run. */
   close(): Promise<void> {
     this.#isClosed = true;
     return this.#tail;

@@ -1,25 +1,27 @@
 /**
- * A checksum inside a safetensors file, as the metadata `sha256`: SHA-256 of the header, in which 64 zeros stand for
- * the checksum, followed by the SHA-256 of the data. A flipped bit anywhere shows, also one that would only have made
- * another number of a value or, worse, of a state that nothing computes again.
+ * A checksum inside a safetensors file, as the metadata `sha256`: SHA-256 of the header, in which 64 zeros
+ * stand for the checksum, followed by the SHA-256 of the data. It detects a flipped bit anywhere, even in a
+ * state, which would otherwise give wrong answers without any error.
  */
 
 import { describe, FormatError } from "../base/errors.ts";
 import { checkHeader, dataStartOf } from "./safetensors.ts";
 
-/** What a file says of its checksum before it is sealed. */
+/** The placeholder for the checksum in a file that is not sealed yet. */
 export const UNSEALED = "0".repeat(64);
 
-/** Writes the checksum over the zeros that stand for it. */
+/** Writes the checksum over its placeholder. */
 export async function seal(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const at = placeOf(operation, bytes);
   bytes.set(new TextEncoder().encode(await checksumOf(operation, bytes, at)), at);
 }
 
 /**
- * What is sealed is the library's own, so its header must be as the library writes one.
+ * Checks the checksum of a file. Sealed files are written by the library, so their headers must also be
+ * exactly as the library writes them.
  *
- * @throws {FormatError} When a file has no checksum, is not what it was when it was sealed, or was sealed by another hand.
+ * @throws {FormatError} When a file has no checksum, has changed since it was sealed, or was sealed by
+ * another program.
  */
 export async function checkSeal(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const at = placeOf(operation, bytes);
@@ -35,10 +37,10 @@ export async function checkSeal(operation: string, bytes: Uint8Array<ArrayBuffer
   checkHeader(operation, bytes);
 }
 
-/** Where the header has its checksum. */
+/** The index of the checksum in the file. */
 function placeOf(operation: string, bytes: Uint8Array<ArrayBuffer>): number {
   const key = '"sha256":"';
-  // A byte becomes a character, so that indices are the same.
+  // In latin1 each byte is one character, so indices of characters are those of bytes.
   const header = new TextDecoder("latin1").decode(bytes.subarray(0, dataStartOf(operation, bytes)));
   const at = header.indexOf(key) + key.length;
   if (at >= key.length && header.indexOf('"', at) === at + UNSEALED.length) return at;

@@ -1,6 +1,6 @@
 /**
- * Numbers and names in the map of strings of a snapshot. A number is written in the one way that gives it back to
- * the last bit, and read only as it would be written.
+ * Numbers and names in the string map of a snapshot. A number is written as the text that gives its exact
+ * bits back, and only that text is read.
  */
 
 import { describe, FormatError } from "../base/errors.ts";
@@ -10,7 +10,7 @@ export function writeNumber(number: number): string {
   return Object.is(number, -0) ? "-0" : String(number);
 }
 
-/** Reads entries of a map, each with what it may be. */
+/** Reads and checks the entries of a map. */
 export class MetadataReader {
   readonly #operation: string;
   readonly #metadata: Readonly<Record<string, string>>;
@@ -20,7 +20,7 @@ export class MetadataReader {
     this.#metadata = metadata;
   }
 
-  /** Refuses entries that are not among `known`. */
+  /** Throws when an entry is not among `known`. */
   checkNames(known: readonly string[]): void {
     for (const name of Object.keys(this.#metadata)) {
       if (known.includes(name)) continue;
@@ -40,7 +40,7 @@ export class MetadataReader {
     return text !== undefined && pattern.test(text) ? text : this.#refuse(name, `text like ${pattern}`);
   }
 
-  /** The number of an entry, which must pass. */
+  /** The number of an entry, which must pass `passes`. */
   number(name: string, passes: (number: number) => boolean, expected: string): number {
     const text = this.#text(name);
     const number = Number(text);

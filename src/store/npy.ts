@@ -8,8 +8,8 @@
  *               ended by a newline
  *     the rest  data
  *
- * Written here: what npm offers takes a file's lengths on trust and does not refuse what it then reads wrongly,
- * big-endian numbers and columns before rows.
+ * The format is implemented here, since the packages of npm trust the lengths that a file names, and read
+ * big-endian numbers and column-major arrays wrongly instead of refusing them.
  *
  * Source: NumPy Enhancement Proposal 1, and `numpy.lib.format`.
  */
@@ -20,16 +20,16 @@ import { type Matrix, takeShaped } from "../base/matrix.ts";
 
 const MAGIC = "\x93NUMPY";
 const ALIGNMENT = 64;
-/** Up to the length of the header, whatever the version. */
+/** The bytes before the header, in any version. */
 const LEAST_BYTES = 12;
 
 /**
- * A matrix as the bytes of an `.npy` file, which `numpy.load` reads: 128 bytes and 4 for each number.
+ * Writes a matrix as the bytes of an `.npy` file, which `numpy.load` reads: 128 bytes plus 4 for each number.
  *
- * Numbers are written as they are, also −∞ of a `logSumExp` and NaN; version 1.0, `<f4`, rows before columns. NumPy
- * writes the same bytes.
+ * All numbers are written, also −∞ and NaN, in version 1.0, as `<f4`, row-major. NumPy writes the same bytes.
  *
- * @throws {InputError} When `shape` does not fit `data`, or `data` has what is no number, or a finite one beyond float32.
+ * @throws {InputError} When `shape` does not fit `data`, or `data` has an entry that is no number or is
+ * finite and beyond float32.
  *
  * @example
  * ```ts
@@ -62,7 +62,7 @@ export function toNpy(matrix: Matrix): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Numbers as they are, but for those that float32 cannot hold. */
+/** Copies numbers to float32; throws for finite ones that float32 cannot hold. */
 function toFloat32(operation: string, name: string, { length, entries }: List): Float32Array {
   const numbers = allocate(operation, name, length, () => new Float32Array(length));
   for (let at = 0; at < length; at++) {
@@ -78,14 +78,14 @@ function toFloat32(operation: string, name: string, { length, entries }: List): 
 }
 
 /**
- * The matrix in the bytes of an `.npy` file: float32, float64 or float16, little-endian, rows before columns; an
- * array of one dimension is one row. Float64 is rounded to float32. What is not finite is passed on, for masks; an
- * engine refuses it in its own words.
+ * Reads the matrix in the bytes of an `.npy` file: float32, float64 or float16, little-endian, row-major; an
+ * array of one dimension is one row. Float64 is rounded to float32. Infinities and NaN are kept, since masks
+ * may have −∞; engines refuse them elsewhere.
  *
- * @throws {FormatError} When the bytes are no such file, or one of another type, order or number of dimensions, are
- * cut off or go on too long, or hold a finite number beyond float32.
+ * @throws {FormatError} When the bytes are not an `.npy` file, have another element type, order or number of
+ * dimensions, are too short or too long for the shape, or hold a finite number beyond float32.
  *
- * @example What `numpy.save(file, numpy.float64([1, 2]))` writes
+ * @example Reading the file that `numpy.save(file, numpy.float64([1, 2]))` writes
  * ```ts
  * import { fromNpy } from "@attune/attention/store";
  * import { assertEquals } from "@std/assert";
@@ -148,7 +148,10 @@ const READERS: Readonly<Record<string, Reader | undefined>> = Object.assign(Obje
   "<f8": { bytes: 8, number: (view: DataView, at: number) => view.getFloat64(at, true) },
 });
 
-/** The number that 16 bits mean: `DataView.prototype.getFloat16`, which Node has from version 24 on. */
+/**
+ * The float16 number of 16 bits. `DataView.prototype.getFloat16` reads it, too, but Node has that only from
+ * version 24 on.
+ */
 function toFloat16(bits: number): number {
   const sign = bits >> 15 === 0 ? 1 : -1;
   const exponent = (bits >> 10) & 31;
@@ -224,11 +227,11 @@ function parseDict(operation: string, dict: string): Header {
   return { descr, shape };
 }
 
-/** The lengths of a tuple; null for what is none. */
+/** The lengths in a tuple; null if the text is no tuple of lengths. */
 function toShape(tuple: string): number[] | null {
   if (!tuple.startsWith("(")) return null;
   const lengths = tuple.slice(1, -1).split(",").map((length) => length.trim());
-  // Python ends a tuple of one with a comma.
+  // Python writes a tuple of one number with a comma at the end.
   if (lengths.at(-1) === "") lengths.pop();
   return lengths.every((length) => /^\d+$/.test(length)) ? lengths.map(Number) : null;
 }

@@ -1,13 +1,16 @@
 /**
- * The safetensors format: named tensors with a map of strings, in one file that many tools read.
+ * The safetensors format: named tensors and a map of strings, in one file that many tools read.
  *
  *     8 bytes   N, the length of the header, little-endian
  *     N bytes   header, JSON: { "__metadata__": { name: text }, name: { dtype, shape, data_offsets: [begin, end] } },
  *               padded with spaces
  *     the rest  data: little-endian, row-major, tensor after tensor without gap or overlap
  *
- * Written here, since what npm offers reads only, checks nothing and wants a browser's database. Every length that
- * a file names is compared with what is there before anything is made of it.
+ * The format is implemented here, since the packages of npm only read, check nothing and need a browser's
+ * database.
+ *
+ * Invariant: every length that a file names is compared with the bytes that are there before memory is
+ * allocated for it.
  *
  * Source: https://github.com/huggingface/safetensors, section "Format".
  */
@@ -22,7 +25,7 @@ import {
   type SavedArrays,
 } from "../base/saved_array.ts";
 
-/** What a file holds. */
+/** The content of a file. */
 export interface TensorFile {
   /** The map of strings. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -31,16 +34,16 @@ export interface TensorFile {
 }
 
 const PREFIX_BYTES = 8;
-/** Far more than any engine has, and few enough to be looked at in a moment. */
+/** Limits that are far above the needs of any engine, and low enough for a check in a moment. */
 const MOST_TENSORS = 2 ** 16, LARGEST_HEADER = 2 ** 24;
-/** The header, an entry, its shape. */
+/** The levels of nesting: the header, an entry, its shape. */
 const DEEPEST = 3;
 const METADATA = "__metadata__";
 
 /**
- * Writes a file; the same tensors in the same order give the same bytes.
+ * Writes a file. The same tensors in the same order give the same bytes.
  *
- * @throws {CapacityError} When there are more tensors, or longer texts, than the reader takes.
+ * @throws {CapacityError} When there are more tensors, or longer texts, than the reader accepts.
  */
 export function encodeTensors(file: TensorFile, operation = "encodeTensors"): Uint8Array<ArrayBuffer> {
   const { header, ordered, dataBytes } = layOut(file);
@@ -61,9 +64,10 @@ export function encodeTensors(file: TensorFile, operation = "encodeTensors"): Ui
 }
 
 /**
- * Reads a file. Tensors are views of `bytes` where they are aligned.
+ * Reads a file. Tensors that are aligned in `bytes` are views of it, others are copies.
  *
- * @throws {FormatError} When it is no such file, is cut off or damaged, or has elements other than F64, F32, U32, U8.
+ * @throws {FormatError} When the bytes are no safetensors file, are cut off or damaged, or have elements
+ * other than F64, F32, U32 and U8.
  */
 export function decodeTensors(operation: string, bytes: Uint8Array<ArrayBuffer>): TensorFile {
   const dataStart = dataStartOf(operation, bytes);
@@ -83,10 +87,11 @@ export function decodeTensors(operation: string, bytes: Uint8Array<ArrayBuffer>)
 }
 
 /**
- * Refuses a header that is not, byte by byte, the one that its content is written with: names twice, in another order or
- * notation, fields that mean nothing.
+ * Throws when a header is not, byte by byte, the one that `encodeTensors` writes for its content, for example
+ * because a name occurs twice, names are in another order or numbers in another notation, or there are
+ * further fields.
  *
- * @throws {FormatError} When it is another one, or the file cannot be read.
+ * @throws {FormatError} When the header is another one, or the file cannot be read.
  */
 export function checkHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): void {
   const { header } = layOut(decodeTensors(operation, bytes));
@@ -145,7 +150,7 @@ export function layOutHeader(
   return { header, order: ordered.map(([name]) => name), dataBytes: end };
 }
 
-/** Where a file's data begins. */
+/** The index at which the data of a file begin. */
 export function dataStartOf(operation: string, bytes: Uint8Array<ArrayBuffer>): number {
   const least = PREFIX_BYTES + 2;
   if (bytes.length < least) {
@@ -180,7 +185,7 @@ function parseHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): Readonl
   throw new FormatError(operation, `safetensors header is ${describe(header)}`, "a JSON object");
 }
 
-/** Refuses, before anything is made of it, what lists too many tensors or nests deeper than any header. */
+/** Throws, before the header is parsed, when it lists too many tensors or is nested too deeply. */
 function checkExtent(operation: string, bytes: Uint8Array<ArrayBuffer>): void {
   let depth = 0, entries = 0, isText = false;
   for (let at = 0; at < bytes.length; at++) {
@@ -196,7 +201,7 @@ function checkExtent(operation: string, bytes: Uint8Array<ArrayBuffer>): void {
       }
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--;
   }
-  // One entry is that of the map of strings.
+  // One of the entries is the map of strings.
   if (entries <= MOST_TENSORS + 1) return;
   throw new FormatError(
     operation,
@@ -247,7 +252,7 @@ function toEntry(operation: string, name: string, entry: unknown, dataBytes: num
   return { type: dtype, shape, begin, end };
 }
 
-/** Tensors lie end to end and fill the data. */
+/** Throws unless the tensors lie end to end and fill the data. */
 function checkSpans(
   operation: string,
   spans: { readonly name: string; readonly begin: number; readonly end: number }[],

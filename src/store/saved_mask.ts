@@ -1,5 +1,5 @@
 /**
- * The mask of a snapshot and its check.
+ * The mask of a snapshot, read and checked.
  */
 
 import type { HeadLayout } from "../numerics/head_layout.ts";
@@ -9,12 +9,12 @@ import type { SlotNumbers } from "../write/slot_table.ts";
 import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../base/saved_array.ts";
 import { ROW_TENSORS } from "./saved_rows.ts";
 
-/** A mask: its matrices, or what a function said of each key slot, query slot and head. */
+/** A mask: its matrices, or the answers of a function for each key slot, query slot and head. */
 export type SavedMask =
   | { readonly kind: "matrix"; readonly matrices: readonly BiasMatrix[] }
   | { readonly kind: "function"; readonly bias: Float32Array };
 
-/** Takes a mask of the arrays that are neither rows nor states. */
+/** Reads the mask from the arrays that are neither rows nor states. */
 export function takeMask(
   operation: string,
   kind: "none" | "matrix" | "function",
@@ -52,7 +52,7 @@ export function takeMask(
   return kind === "none" ? null : { kind, matrices };
 }
 
-/** Refuses what a mask function cannot have been asked about. */
+/** Throws when there is an answer for a pair with a free slot, for which a mask function is never called. */
 function checkUnasked(
   operation: string,
   bias: Float32Array,

@@ -1,5 +1,6 @@
 /**
- * The rows of a snapshot, with their slots and positions, and their check: only rows that an engine can have had pass.
+ * The rows of a snapshot, with their slots and positions, read and checked: rows that no engine can have had
+ * are refused.
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -9,26 +10,26 @@ import type { SlotNumbers } from "../write/slot_table.ts";
 import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../base/saved_array.ts";
 import type { MetadataReader } from "./metadata.ts";
 
-/** Rows of one kind; the row of a free slot is zero. */
+/** Rows of one kind; the row of a free slot is all zeros. */
 export interface SlotRows {
   readonly slots: SlotNumbers;
   readonly rows: Float32Array;
   readonly positions: Float64Array;
 }
 
-/** What rows are of. */
+/** The settings of an engine that its rows must fit. */
 export interface RowSettings {
   readonly layout: HeadLayout;
   readonly rule: ScoreRule;
 }
 
-/** The tensors that hold them. */
+/** The names of the tensors that hold rows. */
 export const ROW_TENSORS = [
   ...["query", "query.positions", "query.free"],
   ...["key", "value", "key.positions", "key.free"],
 ];
 
-/** The keys with their values. */
+/** Reads the keys with their values. */
 export function takeKeys(
   operation: string,
   reader: MetadataReader,
@@ -51,7 +52,7 @@ export function takeKeys(
   return { rows, ...placed };
 }
 
-/** The standing queries. */
+/** Reads the standing queries. */
 export function takeQueries(
   operation: string,
   reader: MetadataReader,
@@ -86,13 +87,14 @@ function takeSlots(
   }, `slots below ${size} (rows of ${what}), none twice`);
   checkFree(operation, `${what}.positions`, positions, { size, free });
   if (!looksAtPositions(rule)) {
-    checkNumbers(operation, `${what}.positions`, positions, isZero, "0, since nothing looks at positions");
+    checkNumbers(operation, `${what}.positions`, positions, isZero, "0, since no rule depends on positions");
   }
   let least = 0;
   for (let slot = 0; slot < size; slot++) {
     if (isFree[slot] === 0) least = Math.max(least, positions[slot] + 1);
   }
-  // Where nothing looks at positions every row has been at 0, and where there was no row nothing has been counted.
+  // If no rule depends on positions, every row is at position 0; if there has never been a row, no position
+  // has been counted.
   const isCounted = looksAtPositions(rule) && size > 0;
   const most = isCounted ? Number.MAX_VALUE : Math.min(size, 1);
   const isNext = (position: number) => position >= least && position <= most && !Object.is(position, -0);
@@ -100,7 +102,7 @@ function takeSlots(
   return { positions, slots: { size, free, nextPosition: reader.number(nextName, isNext, expected) } };
 }
 
-/** Refuses numbers in the rows of free slots, which hold nothing. */
+/** Throws when a row of a free slot has a number other than 0. */
 function checkFree(
   operation: string,
   name: string,

@@ -1,17 +1,18 @@
 /**
- * Snapshots of an engine as safetensors files, format "attune", version 2. For m query slots and n key slots, those
- * that are free included (their rows are zero):
+ * Snapshots of an engine as safetensors files, format "attune", version 2. For m query slots and n key slots,
+ * those that are free included (their rows are zero):
  *
  *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
  *     query.positions  F64 [m]                  key.positions  F64 [n]
  *     query.free       U32 [any]                key.free       U32 [any]  free slots, the one freed last at the end
- *     mask.0, mask.1 … F32 [rows, columns]      of a mask of matrices: one, or one a head
- *     bias             F32 [n, m, H]            of a mask function: what it said
- *     array.*                                   what the backend `array` keeps, if that is `backend`
+ *     mask.0, mask.1 … F32 [rows, columns]      the matrices of a mask: one, or one per head
+ *     bias             F32 [n, m, H]            the answers of a mask function
+ *     wasm.* …                                  the states that the backend named in the metadata saved
  *
- * The metadata hold the rest as text: format, version, backend, heads, kvHeads, headDim, valueDim, scale, softcap,
- * before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits, ageMs, error, targetError,
- * mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and sha256 (see `checksum.ts`).
+ * The metadata hold the other settings as text: format, version, backend, heads, kvHeads, headDim, valueDim,
+ * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
+ * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and
+ * sha256 (see `checksum.ts`).
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -31,31 +32,34 @@ import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.
 export type { SavedMask } from "./saved_mask.ts";
 export type { SlotRows } from "./saved_rows.ts";
 
-/** How an engine goes on, as plain data. */
+/** The settings of an engine, as plain data. */
 export interface SavedSettings {
   readonly layout: HeadLayout;
   readonly rule: ScoreRule;
   readonly tolerance: number;
   readonly policy: FlushPolicy;
-  /** null where a function decided. */
+  /** The limits of `lazyThreshold`; null if it was a function. */
   readonly limits: Required<PendingLimits> | null;
 }
 
-/** An engine with nothing pending. */
+/** The content of an engine without pending edits. */
 export interface Snapshot extends SavedSettings {
   readonly mask: SavedMask | null;
   /** Rows `[key | value]`. */
   readonly keys: SlotRows;
   readonly queries: SlotRows;
-  /** The backend that `states` are of. */
+  /** The name of the backend that has saved `states`. */
   readonly backend: string;
   readonly states: SavedArrays;
 }
 
 const FORMAT = "attune", VERSION = "2";
-/** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
+/**
+ * A small file must not make the reader allocate much memory: an engine may take BYTES_PER_BYTE times the
+ * bytes of its file, and FREE_BYTES more.
+ */
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
-/** What a head takes beside its rows, on any backend. */
+/** Bytes of a head beside its rows, an upper bound over all backends. */
 const HEAD_BYTES = 4096;
 
 /** Writes a snapshot; equal snapshots give equal bytes. */
@@ -88,9 +92,10 @@ export async function encodeSnapshot(
 }
 
 /**
- * Reads a snapshot. Its numbers are views of `bytes` where they are aligned.
+ * Reads a snapshot. Numbers that are aligned in `bytes` are views of it.
  *
- * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with itself.
+ * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with
+ * itself.
  */
 export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<Snapshot> {
   const { metadata, tensors } = decodeTensors(operation, bytes);
@@ -254,7 +259,10 @@ function readSettings(reader: MetadataReader): SavedSettings {
   };
 }
 
-/** States are as many as queries times values, of which a file may have none, and a head has tables of its own. */
+/**
+ * Throws when the file is too small for the engine that it describes. Its states and tables may be large even
+ * if it has few rows: there is a state for each query, head and column of a value.
+ */
 function checkSize(operation: string, layout: HeadLayout, querySize: number, fileBytes: number): void {
   const { heads, valueDim } = layout;
   const needed = 16 * querySize * heads * (valueDim + 2) + 8 * (queryColumns(layout) + valueColumns(layout)) +

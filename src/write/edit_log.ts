@@ -1,31 +1,32 @@
 /**
- * The edits of one kind of row since they were last taken away to be stored, coalesced by slot: an entry holds
- * the newest row of a slot, or that the slot is empty now. A log lies on a `base`, the rows as they are without
- * it: the backend's stored rows, or a log that is being stored.
+ * The log of edits of one kind of row that no layer below has, coalesced by slot: an entry holds the newest
+ * row of a slot, or notes that the slot is empty now. A log lies on a `base`, which has the rows without
+ * these edits: the backend's stored rows, or a log that is being stored.
  *
- * Invariant: an entry differs from the base. What is edited back to what the base has leaves the log, so the
- * log's size is the number of slots that have to be stored. Only where a mask is asked anew about each inserted
- * row does an inserted row stay in the log though it equals the base's.
+ * Invariant: an entry differs from the base. A row that is edited back to the base's row leaves the log, so
+ * the log's size is the number of slots that have to be stored. The exception are engines with a mask
+ * function, which may answer differently for each inserted row: there an inserted row stays in the log even
+ * if it equals the base's.
  */
 
 import type { RowChanges, RowSource } from "../backends/backend.ts";
 import { CapacityError } from "../base/errors.ts";
 
-/** Most logs hold no edit, or one. */
+/** The capacity of the first growth, small because most logs hold at most one edit. */
 const FIRST_CAPACITY = 4;
-/** What an entry takes beside its row: slot, two flags, position. */
+/** Bytes of an entry beside its row: slot, two flags, position. */
 const ENTRY_BYTES = 14;
 
-/** The entries of a log: a batch of changes, but for what a mask has to say of them. */
+/** The entries of a log: a batch of changes without the bias of a mask. */
 export type Entries = Omit<RowChanges, "bias">;
 
-/** Some slots. */
+/** A set of slots. */
 export interface Slots {
   has(slot: number): boolean;
 }
 
 const NO_SLOTS: Slots = new Set<number>();
-/** An empty log that is used again gives back room for more entries than this. */
+/** A log that is cleared keeps its arrays if they have room for at most this number of entries. */
 const ROOM_KEPT = 256;
 const NO_WORDS = new Uint32Array(0), NO_BYTES = new Uint8Array(0);
 const NO_DOUBLES = new Float64Array(0), NO_FLOATS = new Float32Array(0);
@@ -34,7 +35,7 @@ const NO_DOUBLES = new Float64Array(0), NO_FLOATS = new Float32Array(0);
 export class EditLog implements RowSource {
   readonly #width: number;
   readonly #keepsInserts: boolean;
-  /** Slots that are counted elsewhere. */
+  /** Slots that `uncounted` leaves out, since another counter has them. */
   readonly #counted: Slots;
   #uncounted = 0;
   #base: RowSource;
@@ -42,12 +43,15 @@ export class EditLog implements RowSource {
   readonly #indices = new Map<number, number>();
   #slots = NO_WORDS;
   #live = NO_BYTES;
-  // 1 where the row was inserted, and is not the base's row edited.
+  // 1 if the row was inserted, 0 if it is an edited row of the base.
   #inserted = NO_BYTES;
   #positions = NO_DOUBLES;
   #rows = NO_FLOATS;
 
-  /** `counted` are the slots that `uncounted` leaves out. */
+  /**
+   * `keepsInserts` keeps inserted rows that equal the base's; `counted` are slots that `uncounted` leaves
+   * out.
+   */
   constructor(width: number, base: RowSource, keepsInserts: boolean, counted: Slots = NO_SLOTS) {
     this.#width = width;
     this.#base = base;
@@ -55,17 +59,17 @@ export class EditLog implements RowSource {
     this.#counted = counted;
   }
 
-  /** Slots that differ from the base. */
+  /** The number of slots that differ from the base. */
   get size(): number {
     return this.#indices.size;
   }
 
-  /** Slots that differ from the base and are not counted elsewhere. */
+  /** The number of slots that differ from the base and are not among the `counted` slots. */
   get uncounted(): number {
     return this.#uncounted;
   }
 
-  /** The slots that are counted elsewhere have changed. */
+  /** Counts anew after the set of `counted` slots has changed. */
   recount(): void {
     this.#uncounted = 0;
     for (const slot of this.#indices.keys()) if (!this.#counted.has(slot)) this.#uncounted++;
@@ -75,7 +79,7 @@ export class EditLog implements RowSource {
     return this.#indices.has(slot);
   }
 
-  /** Whether the base's row of a slot is deleted, or deleted and another one inserted. */
+  /** Whether the log deletes the base's row of a slot, even if it inserts another row afterwards. */
   replaces(slot: number): boolean {
     const at = this.#indices.get(slot);
     return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] === 1);
@@ -135,7 +139,7 @@ export class EditLog implements RowSource {
     this.#dropIfUndone(slot);
   }
 
-  /** Empties a slot. */
+  /** Deletes the row of a slot. */
   delete(slot: number): void {
     const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#live[at] = 0;
@@ -143,7 +147,7 @@ export class EditLog implements RowSource {
     this.#dropIfUndone(slot);
   }
 
-  /** Writes the entries of a log that lies on this one. */
+  /** Writes the entries of another log, which lies on this one, to this one. */
   absorb(upper: EditLog): void {
     const { slots, live, rows, positions } = upper.view();
     slots.forEach((slot, t) => {
@@ -171,12 +175,18 @@ export class EditLog implements RowSource {
     return taken;
   }
 
-  /** Puts the log on another base: one that holds the same rows as the old one, or any where the log is empty. */
+  /**
+   * Puts the log on another base. Unless the log is empty, the new base must hold the same rows as the old
+   * one.
+   */
   rebase(base: RowSource): void {
     this.#base = base;
   }
 
-  /** Wipes a log that is done with; `rebase` puts it to use again, since making one takes longer than a small edit. */
+  /**
+   * Empties and wipes a log that is no longer used. `rebase` puts it to use again, since making a new log
+   * takes longer than a small edit.
+   */
   clear(): void {
     this.#rows.fill(0, 0, this.size * this.#width);
     this.#positions.fill(0, 0, this.size);
@@ -223,7 +233,7 @@ export class EditLog implements RowSource {
     if (needed <= this.#slots.length) return;
     const capacity = Math.max(FIRST_CAPACITY, needed, 2 * this.#slots.length), width = this.#width;
     const bytes = capacity * (ENTRY_BYTES + 4 * width);
-    // Memory may be refused: nothing is moved before all of it is there.
+    // The platform may refuse memory, so nothing is moved before all arrays are allocated.
     const room = CapacityError.guard("edit", `${capacity} pending rows`, bytes, () => ({
       slots: new Uint32Array(capacity),
       live: new Uint8Array(capacity),
@@ -249,7 +259,7 @@ export class EditLog implements RowSource {
     if (undone) this.#remove(slot, at);
   }
 
-  /** Closes the gap with the last entry. */
+  /** Removes an entry and moves the last entry to its place. */
   #remove(slot: number, at: number): void {
     const last = this.size - 1;
     if (at !== last) {

@@ -1,7 +1,8 @@
 /**
- * The edits, as data, in two steps. `checkEdit` copies what the caller passed and checks it as far as that takes no look at
- * the rows: it may run code of the caller's, which may edit the engine, and whatever that does has then happened before.
- * `performEdit` runs no such code: it writes, or throws and has changed neither log nor slots.
+ * Edits as data, in two steps. `checkEdit` copies the caller's arguments and checks all that does not depend
+ * on the rows. It may run code of the caller's, which may itself edit the engine; such edits happen first.
+ * `performEdit` runs no code of the caller's: it writes, or throws and has changed neither the log nor the
+ * slots.
  */
 
 import { describe, InputError, SlotError } from "../base/errors.ts";
@@ -44,7 +45,10 @@ type FieldOf<Kind> = Exclude<keyof Extract<Edit, { kind: Kind }>, "kind">;
 
 const KINDS = Object.keys(FIELDS) as readonly Edit["kind"][];
 
-/** An edit that holds nothing of the caller's. Rows of keys are `[key | value]`, and columns count from their start. */
+/**
+ * A checked edit, which refers to no object of the caller's. Rows of keys are `[key | value]`, and columns
+ * count from their start.
+ */
 export type CheckedEdit =
   & { readonly operation: string }
   & (
@@ -62,7 +66,7 @@ export type CheckedEdit =
     | { readonly kind: "deleteQuery"; readonly slot: number }
   );
 
-/** What edits are written to. */
+/** The logs that edits are written to. */
 export interface EditTarget {
   /** Rows `[key | value]`. */
   readonly keys: EditLog;
@@ -70,7 +74,7 @@ export interface EditTarget {
   readonly queries: EditLog;
 }
 
-/** What edits are checked against. */
+/** The rules and slots that edits are checked against. */
 export interface EditRules {
   readonly layout: HeadLayout;
   /** Live keys. */
@@ -136,7 +140,7 @@ export function checkEdit(operation: string, edit: Edit, layout: HeadLayout): Ch
   }
 }
 
-/** Copies and checks a list of edits; `operation` and its number name each. */
+/** Copies and checks a list of edits; errors name an edit by `operation` and its index. */
 export function checkEdits(operation: string, edits: unknown, layout: HeadLayout): CheckedEdit[] {
   if (typeof edits !== "object" || edits === null || !("length" in edits)) {
     throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
@@ -203,7 +207,7 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
   }
 }
 
-/** A live slot number, or a throw. */
+/** Checks that `slot` is the number of a live slot, and returns it. */
 export function checkSlot(
   operation: string,
   what: "key" | "query",
@@ -215,7 +219,7 @@ export function checkSlot(
   return slot + 0;
 }
 
-/** A column number below `length`, or a throw. */
+/** Checks that `column` is a whole number below `length`, and returns it. */
 export function checkColumn(operation: string, column: number, length: number, meaning: string): number {
   if (!isCount(column) || column >= length) {
     throw new InputError(
@@ -239,7 +243,7 @@ function joinRow(operation: string, key: RowInput, value: RowInput, layout: Head
   return row;
 }
 
-/** The position of an inserted row; null where it is to be the next one. */
+/** Checks the position of an inserted row; null if the row takes the next position. */
 function checkPosition(operation: string, position: number | undefined): number | null {
   if (position === undefined) return null;
   if (typeof position === "number" && Number.isFinite(position)) return position + 0;
@@ -260,7 +264,7 @@ function sum(operation: string, number: number, delta: number): Float32Array {
   return result;
 }
 
-/** Positions are all 0 where no rule looks at them. */
+/** Inserts a row. Its position is 0 if the score rule does not depend on positions. */
 function insertRow(
   row: Float32Array,
   position: number | null,
@@ -269,7 +273,7 @@ function insertRow(
   rule: ScoreRule,
 ): number {
   const place = looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
-  // Memory may be refused here, before the first change.
+  // This may throw for want of memory, so it comes before the first change.
   log.reserve(1);
   const slot = slots.allocate(place);
   log.insert(slot, row, place);

@@ -1,11 +1,13 @@
 /**
- * Edits in layers. The top layer takes new edits; a layer below it is *sealed*, waits for the backend or is being
- * stored, and changes no more; under all of them lie the backend's stored rows.
+ * Edits in layers. The top layer takes new edits. The layers below it are *sealed*: they no longer change,
+ * and wait for the backend or are being stored. Under all of them lie the backend's stored rows.
  *
- * Invariant: the newest row of a slot is that of the topmost layer that has an entry of it, or else the backend's.
+ * Invariant: the newest row of a slot is that of the topmost layer that has an entry for it, or else the
+ * backend's.
  *
- * A key *waits* from its edit on until every state knows of it or is computed anew before it answers. Storing it is not
- * enough, so the stack remembers the slots of layers that were stored, too.
+ * A changed key slot *waits* from its edit on until every state includes the change or will be computed anew
+ * before it answers. Storing the change is not enough, so the stack also remembers the slots of layers that
+ * were stored.
  */
 
 import type { Changes, RowSource } from "../backends/backend.ts";
@@ -20,17 +22,19 @@ export interface Layer {
   readonly queries: EditLog;
 }
 
-/** A layer that changes no more. */
+/** A layer that no longer changes. */
 export interface SealedLayer extends Layer {
-  /** What the backend is told, once the mask has been asked. */
+  /** The batch for the backend, once the mask has been asked; null before. */
   changes: Changes | null;
-  /** How many edits are stored once this layer is; null for a layer that took only some of them along. */
+  /**
+   * The number of edits that are stored once this layer is; null for a layer that has only some of the edits.
+   */
   readonly written: number | null;
-  /** Layers are numbered as they are sealed. */
+  /** The layer's number, in the order of sealing. */
   readonly number: number;
 }
 
-/** What layers need to know of their engine. */
+/** The parts of an engine that layers depend on. */
 export interface LayerConfig {
   readonly layout: HeadLayout;
   readonly mask: Mask | null;
@@ -39,7 +43,7 @@ export interface LayerConfig {
   readonly querySlots: SlotTable;
 }
 
-/** Stored rows. */
+/** The stored rows of a backend. */
 interface StoredRows {
   readonly keys: RowSource;
   readonly queries: RowSource;
@@ -49,14 +53,17 @@ interface StoredRows {
 export class LayerStack {
   readonly #config: LayerConfig;
   readonly #stored: StoredRows;
-  /** The lowest first. */
+  /** Sealed layers, the lowest first. */
   #sealed: SealedLayer[] = [];
   #top: Layer;
-  /** A layer that is done with. */
+  /** An empty layer for reuse. */
   #spare: Layer | null = null;
   #layersSealed = 0;
   #settled = 0;
-  /** Key slots that wait though their edits were sealed, and the last layer that had one. */
+  /**
+   * Key slots whose edits were sealed and that still wait, with the number of the last layer that has an edit
+   * of the slot.
+   */
   readonly #waiting = new Map<number, number>();
 
   constructor(config: LayerConfig, stored: StoredRows) {
@@ -65,28 +72,31 @@ export class LayerStack {
     this.#top = this.#layerOn(stored);
   }
 
-  /** Where edits are written. */
+  /** The layer that takes new edits. */
   get top(): Layer {
     return this.#top;
   }
 
-  /** Changed slots that are not stored yet. */
+  /** The number of changed slots that are not stored yet. */
   get unstored(): number {
     return this.#sealed.reduce((sum, layer) => sum + sizeOf(layer), sizeOf(this.#top));
   }
 
-  /** Changed slots that are not known to every row yet, those on their way to be so included. */
+  /**
+   * The number of changed slots that some state does not include yet, including those that a queued turn will
+   * bring to it.
+   */
   get pending(): number {
     const settled = this.#sealed.filter(({ number }) => number <= this.#settled);
     return settled.reduce((sum, { keys }) => sum + keys.size, this.waitingKeys + this.waitingQueries);
   }
 
-  /** Changed key slots that wait. */
+  /** The number of changed key slots that wait. */
   get waitingKeys(): number {
     return this.#waiting.size + this.#top.keys.uncounted;
   }
 
-  /** Changed query slots that wait. */
+  /** The number of changed query slots that wait. */
   get waitingQueries(): number {
     return this.#sealed.reduce((sum, { queries }) => sum + queries.size, this.#top.queries.size);
   }
@@ -95,7 +105,7 @@ export class LayerStack {
   atomically<T>(edits: (layer: Layer) => T): T {
     const draft = this.#layerOn(this.#top);
     const result = edits(draft);
-    // Memory may be refused here, before the first change.
+    // This may throw for want of memory, so it comes before the first change.
     this.#top.keys.reserve(draft.keys.size);
     this.#top.queries.reserve(draft.queries.size);
     absorb(this.#top, draft);
@@ -104,13 +114,13 @@ export class LayerStack {
   }
 
   /**
-   * Seals what is written, `written` edits so far: all keys, and all queries or those among `rows`. null when there is
-   * nothing.
+   * Seals the edits made so far, `written` in number: those of all keys, and those of all queries or of the
+   * query slots among `slots`. Returns null when there is nothing to seal.
    */
-  seal(written: number, rows?: Uint32Array): SealedLayer | null {
+  seal(written: number, slots?: Uint32Array): SealedLayer | null {
     const { keys, queries } = this.#top;
-    const changed = rows && queries.size > 0 ? new Set(rows.filter((row) => queries.has(row))) : NO_SLOTS;
-    const takesAll = !rows || changed.size === queries.size;
+    const changed = slots && queries.size > 0 ? new Set(slots.filter((slot) => queries.has(slot))) : NO_SLOTS;
+    const takesAll = !slots || changed.size === queries.size;
     if (keys.size + (takesAll ? queries.size : changed.size) === 0) return null;
     const number = ++this.#layersSealed;
     const layer = takesAll
@@ -123,7 +133,10 @@ export class LayerStack {
     return layer;
   }
 
-  /** The lowest sealed layer was stored: the one above lies on the backend's rows now. Nobody may look at it any more. */
+  /**
+   * Drops the lowest sealed layer after the backend has stored it: the layer above lies on the backend's rows
+   * now. No one may read the dropped layer afterwards.
+   */
   stored(): void {
     const layer = this.#sealed.shift();
     const above = this.#sealed[0] ?? this.#top;
@@ -132,7 +145,10 @@ export class LayerStack {
     if (layer) this.#setAside(layer);
   }
 
-  /** The keys of layers up to this number wait no more: they are known to every row, or on their way to be. */
+  /**
+   * Notes that the key slots of the layers up to this number no longer wait, since every state includes them
+   * or a queued turn brings them to it.
+   */
   settle(number = this.#layersSealed): void {
     this.#settled = Math.max(this.#settled, number);
     for (const [slot, last] of this.#waiting) if (last <= number) this.#waiting.delete(slot);
@@ -144,7 +160,7 @@ export class LayerStack {
     return this.#layersSealed;
   }
 
-  /** Sealed layers up to a number as one, which is the lowest then; null when they were stored. */
+  /** Joins the sealed layers up to a number to one, the lowest; null when they were stored. */
   sealedUpTo(number: number): SealedLayer | null {
     const count = this.#sealed.filter((layer) => layer.number <= number).length;
     if (count <= 1) return count === 0 ? null : this.#sealed[0];
@@ -162,7 +178,7 @@ export class LayerStack {
     return merged;
   }
 
-  /** What is sealed stays sealed and waits again, since what it was sealed for has not come about. */
+  /** Makes sealed edits wait again, after the turn that they were sealed for has failed. They stay sealed. */
   waitAgain(): void {
     if (this.#sealed.length === 0) return;
     for (const { keys, number } of this.#sealed) {
@@ -172,7 +188,7 @@ export class LayerStack {
     this.#top.keys.recount();
   }
 
-  /** What is sealed will not be stored: all layers become one again. */
+  /** Joins all layers to one again, after storing the sealed ones has failed. */
   putBack(): void {
     if (this.#sealed.length === 0) return;
     const [lowest, ...others] = this.#sealed;
@@ -187,20 +203,21 @@ export class LayerStack {
   }
 
   /**
-   * Asks the mask about what is sealed. It is asked late, so that a caller who learns a slot from an insert can tell
-   * the mask of it, but before a call returns that wants an answer, so that what later becomes of a slot changes
-   * nothing.
+   * Asks the mask about sealed rows. It is asked late, so that a caller who learns a slot from `insert` can
+   * prepare the mask function for it, but before a call for an answer returns, so that later edits of the
+   * slot make no difference.
    */
   askMask(): void {
     if (!this.#config.mask) return;
     try {
       for (const layer of this.#sealed) this.changesOf(layer);
     } catch {
-      // It is asked again when the layer is stored, and what fails then rejects the answer that is queued behind.
+      // The mask is asked again when the layer is stored; an error then rejects the answer that is queued
+      // behind.
     }
   }
 
-  /** What the backend is told of a sealed layer. */
+  /** The batch of a sealed layer for the backend. */
   changesOf(layer: SealedLayer): Changes {
     if (layer.changes) return layer.changes;
     const { mask } = this.#config;
@@ -212,7 +229,10 @@ export class LayerStack {
     return layer.changes;
   }
 
-  /** A row that a layer above replaces is no longer the one that the mask would speak of. */
+  /**
+   * The rows that a mask can be asked about. A row that a layer above replaces is not among them: the mask
+   * would answer for the newer row.
+   */
   #maskScope(above: readonly Layer[]): MaskScope {
     const { keySlots, querySlots } = this.#config;
     return {
@@ -223,7 +243,7 @@ export class LayerStack {
     };
   }
 
-  /** Wipes a layer that is done with, and keeps it for later. */
+  /** Wipes a layer and keeps it for reuse. */
   #setAside({ keys, queries }: Layer): void {
     keys.clear();
     queries.clear();
@@ -249,7 +269,7 @@ export class LayerStack {
 
 const NO_SLOTS: ReadonlySet<number> = new Set();
 
-/** Changed slots of a layer. */
+/** The number of changed slots of a layer. */
 function sizeOf({ keys, queries }: Layer): number {
   return keys.size + queries.size;
 }

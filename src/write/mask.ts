@@ -1,7 +1,7 @@
 /**
- * The mask: what is added to the score of a pair beside the rule of `core/score_rule.ts`. A matrix answers for the
- * slots that it covers; a function is asked for the pairs of each row that was inserted or changed, when that row
- * is stored, and its answer then stays.
+ * The mask: a bias that is added to the score of a pair after the rule of `numerics/score_rule.ts`. A matrix
+ * has the biases of the slots that it covers. A function is called for the pairs of each row that was
+ * inserted or changed, when that row is stored, and its answers are kept from then on.
  */
 
 import type { RowChanges } from "../backends/backend.ts";
@@ -21,17 +21,17 @@ export type { BiasMatrix, MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRo
 
 /** A checked mask. */
 export interface Mask {
-  /** 1 when all heads share it, H otherwise. */
+  /** The number of mask heads: 1 when all heads share the mask, else H. */
   readonly heads: number;
-  /** Whether what it says of a slot can be another thing for the next row in that slot. */
+  /** Whether the mask is a function, whose answers may differ for the next row in a slot. */
   readonly isFunction: boolean;
-  /** Whether a function is being asked just now. */
+  /** Whether the function is being called right now. */
   readonly isAsked: boolean;
-  /** The matrices that it answers from, one for all heads or one a head; none for a function. */
+  /** The matrices of the mask, one for all heads or one per head; empty for a function. */
   readonly matrices: readonly BiasMatrix[];
-  /** Throws when it does not cover a key slot. */
+  /** Throws when the mask does not cover a key slot. */
   checkKey(operation: string, slot: number): void;
-  /** Throws when it does not cover a query slot. */
+  /** Throws when the mask does not cover a query slot. */
   checkQuery(operation: string, slot: number): void;
   /** The bias of a pair. */
   bias(i: number, j: number, head: number): number;
@@ -55,14 +55,14 @@ export function toMask(
       throw new InputError(
         operation,
         `mask has ${covered} ${what}`,
-        `at least ${needed} (one a ${what === "rows" ? "query" : "key"})`,
+        `at least ${needed} (one per ${what === "rows" ? "query" : "key"})`,
       );
     }
   }
   return mask;
 }
 
-/** Which slots hold a row that a mask can be asked about. */
+/** The slots whose rows a mask can be asked about. */
 export interface MaskScope {
   /** One more than the largest key slot. */
   readonly keySize: number;
@@ -72,7 +72,7 @@ export interface MaskScope {
   hasQuery(slot: number): boolean;
 }
 
-/** Adds to changed keys what the mask says of them with every query. */
+/** Adds to changed keys their biases with every query. */
 export function maskKeys(mask: Mask | null, keys: Entries, scope: MaskScope): RowChanges {
   if (!mask) return { ...keys, bias: null };
   const { heads } = mask;
@@ -88,7 +88,7 @@ export function maskKeys(mask: Mask | null, keys: Entries, scope: MaskScope): Ro
   return { ...keys, bias };
 }
 
-/** Adds to changed queries what the mask says of them with every key. */
+/** Adds to changed queries their biases with every key. */
 export function maskQueries(mask: Mask | null, queries: Entries, scope: MaskScope): RowChanges {
   if (!mask) return { ...queries, bias: null };
   const { heads } = mask;
@@ -104,7 +104,7 @@ export function maskQueries(mask: Mask | null, queries: Entries, scope: MaskScop
   return { ...queries, bias };
 }
 
-/** Pairs that no mask was asked about. */
+/** Biases of −∞, the initial value of pairs that no mask was asked about. */
 function forbidden(length: number): Float32Array {
   const what = `a bias for each of ${length} pairs`;
   return CapacityError.guard("mask", what, 4 * length, () => new Float32Array(length).fill(-Infinity));

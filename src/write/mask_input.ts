@@ -1,5 +1,5 @@
 /**
- * Masks as they come in: matrices of truth values or numbers, copied and checked.
+ * Masks as callers pass them: matrices of truth values or numbers, which are copied and checked.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -7,13 +7,16 @@ import { allocate, type List, takeList } from "../base/lists.ts";
 import { isShaped, takeShape } from "../base/matrix.ts";
 import { checkNames } from "../base/names.ts";
 
-/** A bias that is added to a score (−∞ forbids the pair), or whether the pair is allowed. */
+/**
+ * A bias that is added to a score (−∞ forbids the pair), or a boolean that says whether the pair is allowed.
+ */
 export type MaskEntry = number | boolean;
 
 /**
- * Entries side by side. Arrays hold booleans or numbers; of typed arrays, those of floats hold numbers, and a `Uint8Array`
- * holds truth values, 1 for a pair that may attend and 0 for one that may not, as tensors of booleans do in JavaScript.
- * Other whole numbers are refused: a mask of 1 and 0 would be added to the scores without a word.
+ * A row of entries. Arrays hold booleans or numbers. Typed arrays of floats hold numbers; a `Uint8Array`
+ * holds truth values, 1 for a pair that may attend and 0 for one that may not, as tensors of booleans do in
+ * JavaScript. Typed arrays of other whole numbers are refused: a mask of 1 and 0 would be added to the scores
+ * without notice.
  */
 export type MaskRow = ArrayLike<MaskEntry>;
 
@@ -26,30 +29,31 @@ export type MaskMatrix = ArrayLike<MaskRow> | {
 };
 
 /**
- * Asked for query slot i, key slot j and head; must answer without side effects. What it throws, or answers that is no
- * entry, rejects the answer that needs it, and it is asked again for the next one; it may not edit or ask the engine
- * meanwhile ({@link ReentryError}).
+ * A function that gives the entry of query slot i, key slot j and a head; it must have no side effects. If it
+ * throws, or returns no entry, the answer that needs the entry rejects, and the function is called again for
+ * the next answer. It may not call methods of the engine that edit or answer asynchronously ({@link
+ * ReentryError}).
  */
 export type MaskFunction = (i: number, j: number, head: number) => MaskEntry;
 
 /** One matrix for all heads, a matrix for each of the H heads, or a function. */
 export type MaskInput = MaskMatrix | ArrayLike<MaskMatrix> | MaskFunction;
 
-/** A checked matrix of a mask: what is added, a row a query slot and a column a key slot. */
+/** A checked matrix of a mask: the biases, one row per query slot and one column per key slot. */
 export interface BiasMatrix {
   readonly data: Float32Array;
   readonly rows: number;
   readonly columns: number;
 }
 
-/** What an entry must be, in words. */
+/** The condition on an entry, in words. */
 export const ENTRY = "a boolean, a finite number of float32 range or −Infinity";
 const TRUTH = "1, which lets a pair attend, or 0 in a Uint8Array";
 const WHOLE = "{ data, shape }, an array of rows or a function";
 const MATRIX = "{ data, shape } or an array of rows", ROW = "an array of booleans or numbers";
 const KINDS = "booleans, a Uint8Array of 1, which lets a pair attend, and 0, or floats, which are added";
 
-/** What an entry adds to a score; NaN for what cannot be an entry. */
+/** The bias of an entry; NaN for a value that is no entry. */
 export function toBias(entry: unknown): number {
   if (typeof entry === "boolean") return entry ? 0 : -Infinity;
   if (typeof entry !== "number") return NaN;
@@ -62,7 +66,7 @@ function toTruthBias(entry: unknown): number {
   return entry === 1 ? 0 : entry === 0 ? -Infinity : NaN;
 }
 
-/** The matrices of a mask: one for all heads, or one a head. */
+/** The matrices of a mask: one for all heads, or one per head. */
 export function toMatrices(operation: string, input: unknown, heads: number): BiasMatrix[] {
   if (isShaped(input)) return [fromShaped(operation, "mask", input)];
   const outer = settled(operation, "mask", takeList(operation, "mask", input, WHOLE));
@@ -71,14 +75,14 @@ export function toMatrices(operation: string, input: unknown, heads: number): Bi
   const [first] = outer.entries;
   if (isShaped(first)) return toHeadMatrices(operation, outer.entries, null, heads);
   const inner = settled(operation, "mask", takeList(operation, "mask[0]", first, ROW));
-  // A list of matrices, where a matrix may itself be a list of rows.
+  // The input is a list of matrices if its first element is a matrix, which may itself be a list of rows.
   const isList = typeof inner.entries[0] === "object" && inner.entries[0] !== null;
   return isList
     ? toHeadMatrices(operation, outer.entries, inner, heads)
     : [fromRows(operation, "mask", outer.entries, inner)];
 }
 
-/** Matrices of heads, of which the first one's rows may have been taken already. */
+/** The matrices of the heads. The rows of the first one may have been read already. */
 function toHeadMatrices(
   operation: string,
   matrices: readonly unknown[],
@@ -122,7 +126,7 @@ function fromShaped(
   return { data, rows, columns };
 }
 
-/** A matrix of rows, of which the first one was taken already. */
+/** A matrix given by rows, of which the first one has been read already. */
 function fromRows(
   operation: string,
   name: string,
@@ -142,7 +146,7 @@ function fromRows(
   return { data, rows: rows.length, columns };
 }
 
-/** Writes what a list's entries add to scores to `data`, from `offset` on. */
+/** Writes the biases of a list's entries to `data`, from `offset` on. */
 function writeBias(
   operation: string,
   name: string,
@@ -170,7 +174,10 @@ interface SettledList extends List {
   readonly entries: readonly unknown[];
 }
 
-/** Copies a list of entries or of lists; what can be neither ends it, however long it is. */
+/**
+ * Copies a list of entries or of lists. The first element that can be neither throws, so that a long list of
+ * wrong elements is not copied.
+ */
 function settled(operation: string, name: string, { length, entries, kind }: List): SettledList {
   const copies: unknown[] = [];
   for (let at = 0; at < length; at++) {

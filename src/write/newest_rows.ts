@@ -1,11 +1,11 @@
 /**
- * Rows as of the newest edit, wherever they lie: in the log, on their way to the backend, or there.
+ * Rows as of the newest edit, whether they lie in the top layer, in a sealed one or at the backend.
  */
 
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import { checkSlot, type EditRules, type EditTarget } from "./edits.ts";
 
-/** What a row can be. */
+/** The kinds of rows. */
 export type RowKind = "key" | "value" | "query";
 
 /** A copy of the newest row of a live slot. */

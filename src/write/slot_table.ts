@@ -1,12 +1,12 @@
 /**
- * Which slots are live, as of the newest edit, and the position that the next row takes if it is given none. Numbers are
- * given out 0, 1, 2, … and again when they are free, the one freed last first. A batch of changes can be taken back as a
- * whole.
+ * The table of live slots of one kind of row, as of the newest edit, and the position that the next row takes
+ * if the caller gives none. Slot numbers are given out 0, 1, 2, …; freed numbers are reused first, the one
+ * freed last before the others. A batch of changes can be taken back as a whole.
  */
 
 import { CapacityError } from "../base/errors.ts";
 
-/** All that a table holds. */
+/** The content of a table, as a snapshot holds it. */
 export interface SlotNumbers {
   /** One more than the largest number ever given out. */
   readonly size: number;
@@ -16,37 +16,37 @@ export interface SlotNumbers {
   readonly nextPosition: number;
 }
 
-/** Is told of rows that are gone. */
+/** A listener for deleted rows. */
 export interface SlotWatcher {
-  /** The row of `slot` was deleted, for good; another one may hold the slot by now. */
+  /** Called after the row of `slot` was deleted for good; another row may hold the slot by now. */
   released(slot: number): void;
 }
 
-/** Live slots of one kind of row. */
+/** The live slots of one kind of row. */
 export class SlotTable {
   /** One more than the largest number ever given out. */
   size: number;
-  /** Live slots. */
+  /** The number of live slots. */
   count: number;
   #live: Uint8Array<ArrayBuffer>;
   readonly #free: number[] = [];
-  /** Of rows that came after the start. */
+  /** Identities of the rows that were inserted after the start, by slot. */
   readonly #identities = new Map<number, number>();
   #allocations = 0;
   #nextPosition: number;
   #journal: (() => void)[] | null = null;
-  /** Slots released by a batch that may still be taken back. */
+  /** Slots that a batch has released, while the batch may still be taken back. */
   readonly #released: number[] = [];
   readonly #watchers = new Set<WeakRef<SlotWatcher>>();
 
-  /** Slots 0, 1, 2, … are live, a position each. */
+  /** Makes slots 0, 1, 2, … live, one per position. */
   constructor(positions: Float64Array) {
     this.size = this.count = positions.length;
     this.#live = new Uint8Array(positions.length).fill(1);
     this.#nextPosition = positions.reduce((next, position) => Math.max(next, position + 1), 0);
   }
 
-  /** A table that goes on where another one was. */
+  /** A table with the content that `save` of another one returned. */
   static restore({ size, free, nextPosition }: SlotNumbers): SlotTable {
     const table = new SlotTable(new Float64Array(size));
     for (const slot of free) table.release(slot);
@@ -54,7 +54,7 @@ export class SlotTable {
     return table;
   }
 
-  /** What `restore` makes the same table of; a copy. */
+  /** A copy of the content, for `restore`. */
   save(): SlotNumbers {
     return { size: this.size, free: Uint32Array.from(this.#free), nextPosition: this.#nextPosition };
   }
@@ -70,23 +70,25 @@ export class SlotTable {
   }
 
   isLive(slot: number): boolean {
-    // Anything may come from a caller; "3" would index as well as 3.
+    // A caller may pass any value, and "3" would index like 3.
     return typeof slot === "number" && this.#live[slot] === 1;
   }
 
-  /** The identity of the row that came last; 0 for all that were there at the start. */
+  /** The identity of the newest row; rows that were there at the start have 0. */
   get newestIdentity(): number {
     return this.#allocations;
   }
 
-  /** Tells the row of a live slot from all that held the slot before it; rows that come later have larger ones. */
+  /**
+   * A number that tells the row of a live slot from earlier rows of the slot; later rows have larger numbers.
+   */
   identityOf(slot: number): number {
     return this.#identities.get(slot) ?? 0;
   }
 
   /** Gives out a slot for a row at `position`. */
   allocate(position: number): number {
-    // Memory may be refused here, before the first change.
+    // This may throw for want of memory, so it comes before the first change.
     if (this.next >= this.#live.length) this.#grow();
     const nextPosition = this.#nextPosition;
     this.#nextPosition = Math.max(nextPosition, position + 1);
@@ -108,7 +110,7 @@ export class SlotTable {
     return slot;
   }
 
-  /** Takes back a live slot. */
+  /** Frees a live slot. */
   release(slot: number): void {
     this.#live[slot] = 0;
     this.count--;
@@ -123,7 +125,7 @@ export class SlotTable {
     });
   }
 
-  /** Tells `watcher`, which is held weakly, of every row that is deleted from now on. */
+  /** Calls `watcher`, which is held weakly, for every row that is deleted from now on. */
   watch(watcher: SlotWatcher): void {
     this.#watchers.add(new WeakRef(watcher));
   }
@@ -136,7 +138,7 @@ export class SlotTable {
     return slots;
   }
 
-  /** Runs `changes`; when it throws, the table is as it was. */
+  /** Runs `changes`; if it throws, the table is restored. */
   atomically<T>(changes: () => T): T {
     const outer = this.#journal;
     const journal: (() => void)[] = [];

@@ -48,7 +48,7 @@ export async function comparePolicies(
     );
   }
   const run = (strategy: Strategy, end: number) =>
-    runPolicy(text, words, contexts, shape, strategy, from, end);
+    runPolicy({ text: text.words, words, contexts, shape }, strategy, { from, to: end });
   const exact = await run(EXACT, to);
   const results: PolicyResult[] = [];
   for (const strategy of strategies) {
@@ -70,13 +70,14 @@ export async function comparePolicies(
 }
 
 async function runPolicy(
-  { words: text }: Text,
-  words: Words,
-  contexts: Contexts,
-  shape: MemoryShape,
+  { text, words, contexts, shape }: {
+    readonly text: Text["words"];
+    readonly words: Words;
+    readonly contexts: Contexts;
+    readonly shape: MemoryShape;
+  },
   strategy: Strategy,
-  from: number,
-  to: number,
+  { from, to }: { readonly from: number; readonly to: number },
 ) {
   // Filled in one go, whatever the way: rebuilding for every word of the filling would tell nothing.
   await using memory = await WordMemory.filled(

@@ -1,6 +1,6 @@
 // Two worlds: one in which a user rated and was forgotten, and one in which that user never was.
 
-import type { Ground } from "./ground.ts";
+import type { Ground } from "./rating_bias.ts";
 import type { Film, Rating, RatingData } from "./ratings.ts";
 import { Recommender, type RecommenderSettings } from "./recommender.ts";
 

@@ -4,7 +4,7 @@
 
 import type { FilmBoard } from "./film_board.ts";
 import { dot } from "./film_table.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "./rating_bias.ts";
 
 /** What a star weighs against popularity. */
 const STAR_WEIGHT = 2;

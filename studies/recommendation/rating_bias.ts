@@ -7,7 +7,19 @@
 // Invariant: what is learned from one user goes into the biases of films and from there into all that is learned later. It
 // is the better ground for that, and cannot be taken apart again.
 
-import type { Ground } from "./ground.ts";
+/** The ground that tastes stand on: what is said of a rating without them. */
+export interface Ground {
+  /** What is said of a rating before tastes have their say. */
+  predict(user: number, film: number): number;
+  /** The part of it that tastes start from when they learn: a taste explains what that leaves. */
+  start(user: number, film: number): number;
+  /** Learns from a rating of which tastes say `taste`. */
+  learn(user: number, film: number, stars: number, taste: number): void;
+  /** What all users make of a film, in stars more or less than usual. */
+  filmBias(film: number): number;
+  /** Deletes what is kept of a user. */
+  forget(user: number): void;
+}
 
 /** Chosen on the first 30,000 ratings, as all constants of this folder. */
 const USER_RATE = 0.05, FILM_RATE = 0.03, FILM_PRIOR = 6, SHRINK = 0.02;

@@ -32,7 +32,7 @@ export type SourceRating = Omit<Rating, "film"> & { readonly filmId: number };
 export type SourceFilm = Film & { readonly id: number };
 
 /** Where `deno task ratings` puts them. */
-export const RATINGS_FILE: URL = new URL("../../../notebooks/data/movielens.json", import.meta.url);
+export const RATINGS_FILE: URL = new URL("../../notebooks/data/movielens.json", import.meta.url);
 
 /** Columns, so that the file is small. */
 interface RatingFile {

@@ -9,7 +9,7 @@ import { type Loss, OnlineLearner, sgd } from "../../src/learning/mod.ts";
 import { InputError } from "../../src/base/errors.ts";
 import { type BoardOptions, type Entry, FilmBoard } from "./film_board.ts";
 import { dot, type FilmColumns, FilmTable } from "./film_table.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "./rating_bias.ts";
 import { placeOf } from "./ranking.ts";
 import { clampStars, type Film, type Rating } from "./ratings.ts";
 

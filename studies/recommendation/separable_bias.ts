@@ -6,7 +6,7 @@
 // term of S_f, provided that tastes do not either. Terms are rounded to 2⁻²⁰ stars, so that sums are exact and what was added
 // can be subtracted, in any order; each user's terms are kept with the user for that.
 
-import type { Ground } from "./ground.ts";
+import type { Ground } from "./rating_bias.ts";
 
 const FIRST_CENTRE = 3.5, CENTRE_RATE = 0.02, CENTRE_PRIOR = 10, FILM_PRIOR = 5;
 const UNITS = 2 ** 20;

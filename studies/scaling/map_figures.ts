@@ -1,6 +1,6 @@
 // Maps: who wins where, and by how much. A colour says how much, a number in the cell too, a marker who.
 
-import { DIVERGING, SEQUENTIAL } from "../../src/display/color_scales.ts";
+import { colorAt, DIVERGING, GREYS, inkOn, SEQUENTIAL } from "../../src/display/color_scales.ts";
 import type { PlainObject } from "../../src/jupyter/figures/figure_data.ts";
 import { plotlyText } from "../../src/jupyter/figures/layout.ts";
 import { type Figure, figure } from "../../src/jupyter/mod.ts";
@@ -109,64 +109,34 @@ export function formatFactor(factor: number): string {
   return `×${Number(factor.toPrecision(factor < 0.095 ? 1 : 2))}`;
 }
 
-function mapFigure(
-  panels: readonly Panel[],
-  { title, columnTitle, rowTitle, scale, range, description }: {
-    readonly title: string;
-    readonly columnTitle: string;
-    readonly rowTitle: string;
-    readonly scale: readonly string[];
-    readonly range: readonly [number, number];
-    readonly description: string;
-  },
-): Figure {
-  const gap = 0.03, width = (1 - gap * (panels.length - 1)) / panels.length;
-  const labels = (values: readonly number[]) => values.map((value) => value.toLocaleString("en"));
+/** What a map says beside its panels. */
+interface MapOptions {
+  readonly title: string;
+  readonly columnTitle: string;
+  readonly rowTitle: string;
+  readonly scale: readonly string[];
+  readonly range: readonly [number, number];
+  readonly description: string;
+}
+
+/** Between panels, as a share of the figure. */
+const GAP = 0.03;
+
+function mapFigure(panels: readonly Panel[], options: MapOptions): Figure {
+  const width = (1 - GAP * (panels.length - 1)) / panels.length;
   const legend = new Set<string>();
   const data = panels.flatMap((panel, at): PlainObject[] => {
     const place = at === 0 ? {} : { xaxis: `x${at + 1}`, yaxis: `y${at + 1}` };
-    const heat: PlainObject = {
-      type: "heatmap",
-      ...place,
-      z: panel.factors.map((row) => row.map((factor) => factor === null ? null : log(factor))),
-      zmin: range[0],
-      zmax: range[1],
-      colorscale: colorscale(scale),
-      xgap: 2,
-      ygap: 2,
-      showscale: at === panels.length - 1,
-      colorbar: {
-        title: { text: "factor" },
-        tickvals: powersIn(range),
-        ticktext: powersIn(range).map((power) => formatFactor(10 ** power)),
-        thickness: 12,
-        outlinewidth: 0,
-      },
-      hoverinfo: "skip",
-    };
-    return [heat, ...cellTraces(panel, range, { scale, legend }).map((trace) => ({ ...trace, ...place }))];
-  });
-  const axes = panels.map(({ columns, rows }, at): PlainObject => {
-    const suffix = at === 0 ? "" : String(at + 1), start = at * (width + gap);
-    return {
-      [`xaxis${suffix}`]: {
-        ...cellAxis(columnTitle, labels(columns)),
-        domain: [start, Math.min(1, start + width)],
-        anchor: `y${suffix}`,
-      },
-      [`yaxis${suffix}`]: {
-        ...cellAxis(at === 0 ? rowTitle : "", labels(rows)),
-        anchor: `x${suffix}`,
-        showticklabels: at === 0,
-      },
-    };
+    const heat = heatTrace(panel, options, at === panels.length - 1);
+    const marks = cellTraces(panel, options.range, { scale: options.scale, legend });
+    return [{ type: "heatmap", ...place, ...heat }, ...marks.map((trace) => ({ ...trace, ...place }))];
   });
   const annotations = panels.map((panel, at): PlainObject => ({
     text: plotlyText(panel.title),
     showarrow: false,
     xref: "paper",
     yref: "paper",
-    x: at * (width + gap) + width / 2,
+    x: at * (width + GAP) + width / 2,
     xanchor: "center",
     y: 1,
     yanchor: "bottom",
@@ -176,15 +146,59 @@ function mapFigure(
   return figure({
     data,
     layout: {
-      ...Object.assign({}, ...axes),
+      ...Object.assign({}, ...panels.map((panel, at) => panelAxes(panel, options, at, width))),
       annotations,
       plot_bgcolor: "$masked",
       hovermode: "closest",
       showlegend: hasLegend,
       margin: { l: 70, r: 24, t: hasLegend ? 86 : 66, b: 56 },
     },
-    description,
-  }, { title, height: 380 });
+    description: options.description,
+  }, { title: options.title, height: 380 });
+}
+
+/** What a heatmap of factors says of them, on a logarithmic scale. */
+function heatTrace({ factors }: Panel, { scale, range }: MapOptions, showscale: boolean): PlainObject {
+  return {
+    z: factors.map((row) => row.map((factor) => factor === null ? null : log(factor))),
+    zmin: range[0],
+    zmax: range[1],
+    colorscale: colorscale(scale),
+    xgap: 2,
+    ygap: 2,
+    showscale,
+    colorbar: {
+      title: { text: "factor" },
+      tickvals: powersIn(range),
+      ticktext: powersIn(range).map((power) => formatFactor(10 ** power)),
+      thickness: 12,
+      outlinewidth: 0,
+    },
+    hoverinfo: "skip",
+  };
+}
+
+/** The axes of the panel `at`, which takes `width` of the figure. */
+function panelAxes(
+  { columns, rows }: Panel,
+  { columnTitle, rowTitle }: MapOptions,
+  at: number,
+  width: number,
+): PlainObject {
+  const suffix = at === 0 ? "" : String(at + 1), start = at * (width + GAP);
+  const labels = (values: readonly number[]) => values.map((value) => value.toLocaleString("en"));
+  return {
+    [`xaxis${suffix}`]: {
+      ...cellAxis(columnTitle, labels(columns)),
+      domain: [start, Math.min(1, start + width)],
+      anchor: `y${suffix}`,
+    },
+    [`yaxis${suffix}`]: {
+      ...cellAxis(at === 0 ? rowTitle : "", labels(rows)),
+      anchor: `x${suffix}`,
+      showticklabels: at === 0,
+    },
+  };
 }
 
 /** Numbers in the cells, and markers of who wins; a trace for each winner and for dark and light cells. */
@@ -212,21 +226,21 @@ function cellTraces(
       y: members.map(({ y }) => y),
       text: members.map(({ factor }) => formatFactor(factor)),
       textposition: look ? "bottom center" : "middle center",
-      textfont: { size: 12, color: members.map(({ factor }) => inkOn(log(factor), range, scale)) },
+      textfont: { size: 12, color: members.map(({ factor }) => inkAt(log(factor), range, scale)) },
       marker: look
-        ? { symbol: look.symbol, size: 11, color: look.color, line: { width: 1.5, color: "#ffffff" } }
+        ? { symbol: look.symbol, size: 11, color: look.color, line: { width: 1.5, color: GREYS[0] } }
         : {},
       hovertemplate: winner === "" ? "%{text}<extra></extra>" : `${winner}: %{text}<extra></extra>`,
     };
   });
 }
 
-/** Black or white, whichever is read better on a colour of the scale. */
-function inkOn(value: number, [from, to]: readonly [number, number], scale: readonly string[]): string {
-  const at = Math.round(Math.min(1, Math.max(0, (value - from) / (to - from))) * (scale.length - 1));
-  const bits = Number.parseInt(scale[at].slice(1), 16);
-  const lightness = 0.299 * (bits >> 16) + 0.587 * ((bits >> 8) & 255) + 0.114 * (bits & 255);
-  return lightness > 140 ? "#000000" : "#ffffff";
+/** The ink of a number on the nearest stop of the scale. */
+function inkAt(value: number, [from, to]: readonly [number, number], scale: readonly string[]): string {
+  const steps = scale.length - 1;
+  return inkOn(
+    colorAt(scale, Math.round(steps * Math.min(1, Math.max(0, (value - from) / (to - from)))) / steps),
+  );
 }
 
 function powersIn([from, to]: readonly [number, number]): number[] {

@@ -4,7 +4,7 @@
 // form counts. A peer recomputes whatever was edited, so its answer after one edit is its answer after any number.
 
 import type { BenchRecord, BenchTimes, CountedTime, Time } from "./bench_record.ts";
-import { crossing } from "./crossing.ts";
+import { crossing } from "./power_law.ts";
 import { patchBytes, patchFormula } from "./work_model.ts";
 
 /** A number of queries and keys. */

@@ -3,7 +3,7 @@
 
 import { DynamicAttention } from "../../mod.ts";
 import { SeededRandom } from "../../src/learning/mod.ts";
-import { crossing } from "./crossing.ts";
+import { crossing } from "./power_law.ts";
 import type { Sizes } from "./drifting_keys.ts";
 
 /** Milliseconds of one run, in whatever way they are taken. */

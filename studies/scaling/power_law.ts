@@ -1,4 +1,7 @@
-// How a cost grows: y = factor · x^exponent, as the straight line that fits best on logarithmic scales.
+// How a cost grows: y = factor · x^exponent, as the straight line that fits best on logarithmic scales; and where it reaches a
+// limit.
+
+import { linearRegression } from "simple-statistics";
 
 /** A fit. */
 export interface PowerLaw {
@@ -24,17 +27,33 @@ export function fitPowerLaw(points: readonly ScalePoint[]): PowerLaw {
     if (!(x > 0 && y > 0 && x < Infinity && y < Infinity)) {
       throw new RangeError(`fitPowerLaw: a point is (${x}, ${y}), expected numbers above 0`);
     }
-    return { x: Math.log(x), y: Math.log(y) };
+    return [Math.log(x), Math.log(y)];
   });
-  const mean = (of: "x" | "y") => logs.reduce((sum, point) => sum + point[of], 0) / logs.length;
-  const x = mean("x"), y = mean("y");
-  const spread = logs.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
-  if (!(spread > 0)) throw new RangeError("fitPowerLaw: all x are the same, expected two different ones");
-  const exponent = logs.reduce((sum, point) => sum + (point.x - x) * (point.y - y), 0) / spread;
-  const offset = y - exponent * x;
+  if (new Set(logs.map(([x]) => x)).size < 2) {
+    throw new RangeError("fitPowerLaw: all x are the same, expected two different ones");
+  }
+  const { m: exponent, b: offset } = linearRegression(logs);
   return {
     exponent,
     factor: Math.exp(offset),
-    deviation: Math.max(...logs.map((point) => Math.abs(point.y - offset - exponent * point.x))),
+    deviation: Math.max(...logs.map(([x, y]) => Math.abs(y - offset - exponent * x))),
   };
+}
+
+/** Edits and the milliseconds of them with the read after them. */
+export interface CostPoint {
+  readonly edits: number;
+  readonly ms: number;
+}
+
+/** The edits at which the cost reaches `limitMs`, between two points on logarithmic scales; null above the last. */
+export function crossing(points: readonly CostPoint[], limitMs: number): number | null {
+  const sorted = points.toSorted((a, b) => a.edits - b.edits);
+  const above = sorted.findIndex(({ ms }) => ms > limitMs);
+  if (above === -1) return null;
+  // Dearer with the fewest edits already.
+  if (above === 0) return sorted[0].edits;
+  const left = sorted[above - 1], right = sorted[above];
+  const share = Math.log(limitMs / left.ms) / Math.log(right.ms / left.ms);
+  return left.edits * (right.edits / left.edits) ** share;
 }

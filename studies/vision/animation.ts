@@ -1,7 +1,7 @@
 // Frames beside the attention of the question that found the digit, with a slider: one pair of pictures a step, of which the middle one
 // is visible until the slider moves.
 
-import { SEQUENTIAL } from "../../src/display/color_scales.ts";
+import { GREYS, SEQUENTIAL } from "../../src/display/color_scales.ts";
 import type { FigureData, PlainObject } from "../../src/jupyter/figures/figure_data.ts";
 import type { Strategy } from "../strategies.ts";
 import { type Digits, SIDE } from "./digits.ts";
@@ -26,7 +26,6 @@ export interface Step {
 
 /** Pixels of the frame that are one of the picture: a page is not to become too large. */
 const COARSE = 2;
-const GREYS = ["#ffffff", "#111820"];
 
 /** Follows a scene exactly and in a stale way, and keeps every `every`th frame. */
 export async function record(

@@ -59,7 +59,7 @@ function at(block: KeyBlock): KeysAt {
 function coming(block: KeyBlock, slots: number[]): KeyExchange {
   return {
     slots: Uint32Array.from(slots),
-    kept: new Uint32Array(slots.length).fill(NO_ROW),
+    retained: new Uint32Array(slots.length).fill(NO_ROW),
     before: block,
     after: block,
     scoreChanged: new Uint8Array(slots.length).fill(1),
@@ -70,7 +70,7 @@ function coming(block: KeyBlock, slots: number[]): KeyExchange {
 function going(block: KeyBlock): KeyExchange {
   const slots = Uint32Array.from({ length: KEYS }, (_, j) => j);
   const after = { ...block, live: new Uint8Array(KEYS) };
-  return { slots, kept: slots, before: block, after, scoreChanged: new Uint8Array(KEYS).fill(1) };
+  return { slots, retained: slots, before: block, after, scoreChanged: new Uint8Array(KEYS).fill(1) };
 }
 
 /** The weights that a row holds, heavy keys included, moved to shift 0: each column has one term. */
@@ -242,9 +242,12 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
       if (first.bias) old.bias?.set(first.bias.subarray(slot * stride, (slot + 1) * stride), t * stride);
     });
     const exchange = async (keys: RowChanges) => {
-      const kept = Uint32Array.from(slots, (slot, t) => backend.keys.isLive(slot) ? t : NO_ROW);
-      await backend.store({ keys, queries: none }, kept, NONE);
-      await backend.update(new Uint32Array(0), [{ queries: everyRow, since: { slots: keys.slots, kept } }]);
+      const retained = Uint32Array.from(slots, (slot, t) => backend.keys.isLive(slot) ? t : NO_ROW);
+      await backend.store({ keys, queries: none }, retained, NONE);
+      await backend.update(new Uint32Array(0), [{
+        queries: everyRow,
+        since: { slots: keys.slots, retained },
+      }]);
     };
     for (let round = 0; round < 1000; round++) {
       await exchange(rowsOf(slots, width, 4, rows));

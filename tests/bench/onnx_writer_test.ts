@@ -1,8 +1,7 @@
-// The models that are written byte by byte are read back by a reader that shares nothing with the writer.
+// The models are read back by a reader that shares nothing with the writer.
 
 import { attentionModel, type ModelForm } from "../../bench/onnx/attention_models.ts";
-import { MessageWriter } from "../../bench/onnx/protobuf.ts";
-import { assertEquals, assertThrows } from "../../testing/assert.ts";
+import { assertEquals } from "../../testing/assert.ts";
 import { messagesIn, numbersIn, readFields, textsIn } from "./protobuf_reader.ts";
 
 const SHAPE = { queryCount: 300, keyCount: 70_000, headDim: 64, valueDim: 5 };
@@ -39,21 +38,6 @@ function readModel(form: ModelForm) {
     graph,
   };
 }
-
-Deno.test("a number of any size and a text come back from a message", () => {
-  const numbers = [0, 1, 127, 128, 300, 2 ** 31, 2 ** 40 + 5, Number.MAX_SAFE_INTEGER];
-  const writer = new MessageWriter();
-  for (const number of numbers) writer.integer(20, number);
-  const fields = readFields(writer.text(3, "Größe").finish());
-  assertEquals(numbersIn(fields, 20), numbers);
-  assertEquals(textsIn(fields, 3), ["Größe"]);
-});
-
-Deno.test("a number that the writer cannot write is refused", () => {
-  for (const number of [-1, 0.5, NaN, 2 ** 60]) {
-    assertThrows(() => new MessageWriter().integer(1, number), RangeError);
-  }
-});
 
 Deno.test("both forms declare float32 inputs and an output of the sizes asked for, and both operator sets", () => {
   for (const form of ["fused", "products"] as const) {

@@ -1,20 +1,17 @@
 // The statistics of the benchmark, on numbers whose answers are known; time comes from a clock that the test moves.
 
-import { crossing } from "../../studies/scaling/crossing.ts";
-import { hasSettled, quantile, summarize } from "../../bench/statistics.ts";
+import { crossing } from "../../studies/scaling/power_law.ts";
+import { hasSettled, summarize } from "../../bench/statistics.ts";
 import { time } from "../../bench/stopwatch.ts";
 import { assertAlmostEquals, assertEquals, assertThrows } from "../../testing/assert.ts";
 
-Deno.test("quantiles are interpolated and do not disturb the samples", () => {
-  const samples = [4, 1, 3, 2];
-  assertEquals([0, 0.25, 0.5, 1].map((share) => quantile(samples, share)), [1, 1.75, 2.5, 4]);
-  assertEquals(samples, [4, 1, 3, 2]);
-  assertEquals(quantile([10, 9, 1], 0.5), 9, "numbers, not texts, are sorted");
-  assertThrows(() => quantile([], 0.5), RangeError);
-});
-
-Deno.test("a summary has median, quartiles and the number of runs", () => {
+Deno.test("a summary has median, interpolated quartiles and the number of runs, and leaves the samples as they are", () => {
   assertEquals(summarize([5, 1, 2, 3, 4], true), { median: 3, spread: [2, 4], runs: 5, warm: true });
+  const samples = [4, 1, 3, 2];
+  assertEquals(summarize(samples, true), { median: 2.5, spread: [1.75, 3.25], runs: 4, warm: true });
+  assertEquals(samples, [4, 1, 3, 2]);
+  assertEquals(summarize([10, 9, 1], false).median, 9, "numbers, not texts, are sorted");
+  assertThrows(() => summarize([], true), Error);
 });
 
 Deno.test("batches have settled once three in a row are no better than what was before", () => {

@@ -232,7 +232,7 @@ Deno.test("a typed array of rows must be one of numbers that are there", async (
       checkRefused(
         (live) => live.read(as(new DataView(new ArrayBuffer(2)))),
         InputError,
-        "rows is an object",
+        "slots is an object",
       ),
   );
   await t.step(

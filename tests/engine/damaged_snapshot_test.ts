@@ -191,6 +191,13 @@ Deno.test("a mask that does not fit is refused", async (t) => {
     [said, { mask }, "not a number", set("bias", 7, NaN), "tensor bias has NaN at index 7"],
     [said, { mask }, "short", shapeOf("bias", [6, 3, 1], matrix), "tensor bias is F32 [6, 3, 1]"],
     [said, {}, "called none", say("mask", "none"), 'file has a tensor "bias"'],
+    [
+      said,
+      { mask },
+      "more than what was said",
+      shapeOf("mask.0", [3, 6], matrix),
+      'file has a tensor "mask.0"',
+    ],
     [one, {}, "not a number", set("mask.0", 0, NaN), "tensor mask.0 has NaN at index 0"],
     [
       one,

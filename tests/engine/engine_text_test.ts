@@ -26,10 +26,12 @@ Deno.test("engine: a terminal is told sizes, heads, backend and why, what waits 
       "2 queries over 3 keys",
       "2 heads, 1 key head of 2 numbers a key and 1 a value",
       "wasm, 1 thread: a rebuild takes ",
-      "1 changed slot that a stale answer need not know of",
+      "1 changed slot that a stale answer need not include",
       "1 accepted, 0 in every answer",
+      "0 queries behind, ",
     ]
   ) assertStringIncludes(text, line);
+  assertFalse(text.includes("the device busy"), "it computes on none");
   assertFalse(text.includes("bound"), "it would have to be measured, which takes a promise");
 });
 

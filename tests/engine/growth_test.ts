@@ -4,7 +4,7 @@
 import { DynamicAttention } from "../../mod.ts";
 import type { Backend, RowSource } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
-import { StateVersions } from "../../src/schedule/state_versions.ts";
+import { StateEpochs } from "../../src/schedule/state_epochs.ts";
 import { assert, assertEquals, assertLess } from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";
 import { Wrapped } from "../../testing/fake_backends.ts";
@@ -82,24 +82,24 @@ for (const backend of BACKENDS) {
   });
 }
 
-Deno.test("growth: the oldest versions are found and moved in any order", () => {
-  const random = new Random(5), versions = new StateVersions(), model = new Map<number, number>();
-  let version = 0;
+Deno.test("growth: the oldest epochs are found and moved in any order", () => {
+  const random = new Random(5), epochs = new StateEpochs(), model = new Map<number, number>();
+  let epoch = 0;
   for (let step = 0; step < 5000; step++) {
     const rows = Uint32Array.from({ length: random.below(4) }, () => random.below(12));
-    if (random.below(3) === 0) version++;
-    const to = random.below(4) === 0 ? -1 : version;
-    versions.move(rows, to);
+    if (random.below(3) === 0) epoch++;
+    const to = random.below(4) === 0 ? -1 : epoch;
+    epochs.move(rows, to);
     for (const row of rows) {
       if (to === -1) model.delete(row);
       else model.set(row, to);
     }
     const oldest = Math.min(...model.values()), newest = Math.max(...model.values());
-    assertEquals(versions.oldest?.version ?? Infinity, oldest);
-    assertEquals(versions.newest?.version ?? -Infinity, newest);
+    assertEquals(epochs.oldest?.epoch ?? Infinity, oldest);
+    assertEquals(epochs.newest?.epoch ?? -Infinity, newest);
     const expected = [...model].filter(([, of]) => of === oldest).map(([row]) => row).sort((a, b) => a - b);
-    assertEquals([...versions.oldestSlots()], expected);
-    assertEquals([...versions.versions()], [...new Set(model.values())].sort((a, b) => a - b));
-    for (let row = 0; row < 12; row++) assertEquals(versions.versionOf(row), model.get(row) ?? -1);
+    assertEquals([...epochs.oldestSlots()], expected);
+    assertEquals([...epochs.epochs()], [...new Set(model.values())].sort((a, b) => a - b));
+    for (let row = 0; row < 12; row++) assertEquals(epochs.epochOf(row), model.get(row) ?? -1);
   }
 });

@@ -5,7 +5,7 @@
 import { BackendError, type BackendName, type DynamicAttention, type LazyThreshold } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
 import { createWasmBackend } from "../../src/backends/wasm/wasm_backend.ts";
-import { CREW, Crew } from "../../src/backends/wasm/threads/crew.ts";
+import { WORKER_POOL, WorkerPool } from "../../src/backends/wasm/threads/worker_pool.ts";
 import { type StartThread, threadStarter } from "../../src/backends/wasm/threads/thread.ts";
 import { createEngine, loadEngine } from "../../src/engine/create_engine.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
@@ -35,12 +35,12 @@ class Lifecycles {
   readonly open: Promise<Error | null>[] = [];
   readonly #random: Random;
   readonly #backend: BackendName;
-  readonly #crew: Crew | null;
+  readonly #pool: WorkerPool | null;
 
-  constructor(random: Random, backend: BackendName, crew: Crew | null) {
+  constructor(random: Random, backend: BackendName, pool: WorkerPool | null) {
     this.#random = random;
     this.#backend = backend;
-    this.#crew = crew;
+    this.#pool = pool;
   }
 
   async step(): Promise<void> {
@@ -110,10 +110,10 @@ class Lifecycles {
     this.pairs.push({ live, model, threshold });
   }
 
-  /** Puts a backend of the crew under test, or one that fails now and then, in front of the engine. */
+  /** Puts a backend of the worker pool under test, or one that fails now and then, in front of the engine. */
   async #wrapperFor(rule: ModelRule, hasMask: boolean): Promise<(inner: Backend) => Backend> {
     const random = this.#random;
-    const shared = this.#crew && await createWasmBackend(
+    const shared = this.#pool && await createWasmBackend(
       {
         layout: rule,
         rule: {
@@ -126,7 +126,7 @@ class Lifecycles {
         tolerance: 1e-8,
       },
       2,
-      this.#crew,
+      this.#pool,
     );
     const fails = random.below(4) === 0;
     let isFirst = true;
@@ -266,13 +266,13 @@ class Lifecycles {
 }
 
 /** Runs steps until all are done; an error names the seed that shows it. */
-async function fuzz(backend: BackendName, steps: number, crew: Crew | null): Promise<void> {
+async function fuzz(backend: BackendName, steps: number, pool: WorkerPool | null): Promise<void> {
   for (let seed = 1; steps > 0; seed++, steps -= RUN_STEPS) {
-    const lives = new Lifecycles(new Random(seed), backend, crew);
+    const lives = new Lifecycles(new Random(seed), backend, pool);
     try {
       for (let step = 0; step < Math.min(steps, RUN_STEPS); step++) await lives.step();
       await lives.end();
-      assertEquals([CREW.size, crew?.size ?? 0], [0, 0], "workers left");
+      assertEquals([WORKER_POOL.size, pool?.size ?? 0], [0, 0], "workers left");
     } catch (error) {
       throw new Error(`seed ${seed} on ${backend}: ${(error as Error).message}`, { cause: error });
     }
@@ -286,6 +286,6 @@ for (const backend of BACKENDS) {
 }
 
 Deno.test("lifecycle fuzz: engines come and go on wasm with threads", async () => {
-  const crew = new Crew(() => (threadStarter() as StartThread)(), { sharing: 0, starting: 0 });
-  await fuzz("wasm", STEPS / 4, crew);
+  const pool = new WorkerPool(() => (threadStarter() as StartThread)(), { sharing: 0, starting: 0 });
+  await fuzz("wasm", STEPS / 4, pool);
 });

@@ -52,9 +52,9 @@ for (const backend of BACKENDS) {
 /** Notes what is asked of it, and when it was disposed. */
 class Witness extends Wrapped {
   readonly calls: string[] = [];
-  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  override async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     this.calls.push("store");
-    await super.store(changes, kept, dropped);
+    await super.store(changes, retained, dropped);
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
   override update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {

@@ -63,7 +63,7 @@ for (const from of BACKENDS) {
       assertEquals(after.backend, to);
       assertEquals(after.edits, before.edits);
       assert(after.pending > 0 && after.pending <= before.pending, `${after.pending} are pending`);
-      assertEquals([after.behind, after.kept], [0, 0]);
+      assertEquals([after.behind, after.retained], [0, 0]);
       assert(after.multiplyAdds > before.multiplyAdds, "work done before the move still counts");
       assertAccurate(await live.read(), model.standing());
 

@@ -14,14 +14,14 @@ const MOST_KEYS = 10;
 class SmallBackend extends SlowBackend {
   readonly #live = new Set<number>();
 
-  override async store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  override async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     const after = new Set(this.#live);
     const { slots, live } = changes.keys;
     slots.forEach((slot, t) => live[t] === 1 ? after.add(slot) : after.delete(slot));
     if (after.size > MOST_KEYS) {
       throw new CapacityError("array", `${after.size} keys`, 8 * after.size, new RangeError("refused"));
     }
-    await super.store(changes, kept, dropped);
+    await super.store(changes, retained, dropped);
     this.#live.clear();
     for (const slot of after) this.#live.add(slot);
   }

@@ -11,8 +11,8 @@ Deno.test("counters start anew", async () => {
   await using engine = await someEngine();
   engine.setValue(0, [1, 2, 3]);
   await using loaded = await DynamicAttention.load(await engine.save());
-  const { edits, applied, coalesced, epoch, rebuilds, behind, kept, pending } = loaded.stats();
-  const counts = { edits, applied, coalesced, epoch, rebuilds, behind, kept, pending };
+  const { edits, applied, coalesced, epoch, rebuilds, behind, retained, pending } = loaded.stats();
+  const counts = { edits, applied, coalesced, epoch, rebuilds, behind, retained, pending };
   for (const [name, count] of Object.entries(counts)) assertEquals(count, 0, name);
   assertEquals((await loaded.peek()).epoch, 0);
   loaded.setValue(0, [3, 2, 1]);

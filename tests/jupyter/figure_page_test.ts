@@ -198,9 +198,9 @@ Deno.test({
         await page.locator("[data-attune-note]").innerText(),
         /still picture.*await embedPlotly\(\)/,
       );
-      const width = await page.locator("[data-attune-figure] > img").evaluate((
-        image: { naturalWidth?: number },
-      ) => image.naturalWidth);
+      const width = await page.locator("[data-attune-figure] > img").evaluate((image) =>
+        (image as { naturalWidth?: number }).naturalWidth
+      );
       assertGreater(width ?? 0, 800);
       assertEquals(complaints, []);
     }),

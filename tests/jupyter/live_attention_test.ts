@@ -3,9 +3,9 @@
 import { DynamicAttention, InputError } from "../../mod.ts";
 import { type FigureData, packMatrix, unpackMatrix } from "../../src/jupyter/live/figure_data.ts";
 import { liveAttention, type LiveAttentionOptions } from "../../src/jupyter/mod.ts";
-import { weightsPicture } from "../../src/jupyter/live/still_picture.ts";
+import { weightsPng } from "../../src/display/heatmap.ts";
 import { KernelProcess } from "../../src/kernel/kernel_process.ts";
-import { liveProgramSource, unpackedProgram } from "../../tools/live_program.ts";
+import { liveProgramSource, unpackedProgram } from "../../tools/bundle_live.ts";
 import { assert, assertEquals, assertFalse, assertThrows } from "../../testing/assert.ts";
 import { decodePng } from "../../testing/png_reader.ts";
 import { exampleOptions, WORDS } from "../../testing/live_example.ts";
@@ -66,7 +66,7 @@ Deno.test("live figure: in words it says the heaviest keys, with the weights of 
 });
 
 Deno.test("live figure: the picture is a PNG of the weights, from nearly white to dark blue", async () => {
-  const png = await weightsPicture([Float32Array.of(0, 0.5, 1), Float32Array.of(1, 0, 0.25)], 2);
+  const png = await weightsPng([Float32Array.of(0, 0.5, 1), Float32Array.of(1, 0, 0.25)], 2);
   const { width, height, pixel } = await decodePng(png.toBase64());
   assertEquals([width, height], [6, 4]);
   const white = [0xf7, 0xfa, 0xfd],
@@ -96,7 +96,7 @@ for (
     [{ title: 3 }, "title is 3, expected a text"],
     [{ mask: () => true }, "mask is a function, expected matrices, which a page can carry"],
     [{ scale: NaN }, "scale is NaN, expected a finite number of float32 range"],
-    [{ value: rows(2, 1) }, "value has 2 rows, expected 3 (one a key)"],
+    [{ value: rows(2, 1) }, "value has 2 rows, expected 3 (one per key)"],
     [{ query: rows(257, 2) }, "query has 257 rows, expected 1 to 256, which a figure can show"],
     [
       { key: { data: [], shape: [0, 2] }, value: { data: [], shape: [0, 1] } },

@@ -38,7 +38,7 @@ Deno.test("live model: exact is exact, stale is within its bound, pending is bel
   for (let step = 0; step < 120; step++) {
     const slot = random.below(ROWS), row = Float32Array.from(random.row(DIM, random.pick([0.3, 2])));
     keys[slot] = [...row];
-    await model.setKey(slot, row);
+    model.setKey(slot, row);
     if (step % 20 === 19) {
       await model.setRule({ scale: random.pick([0.2, 0.5, 1.5]), softcap: random.pick([0, 5]) });
     }
@@ -68,7 +68,7 @@ Deno.test("live model: another rule leaves pending what was, catching up and sta
   const random = new Random(4);
   const model = await LiveModel.create(figureData(random, { lazyThreshold: null }));
   const before = await model.look(2, 0);
-  for (const slot of [1, 2]) await model.setKey(slot, Float32Array.from(random.row(DIM, 2)));
+  for (const slot of [1, 2]) model.setKey(slot, Float32Array.from(random.row(DIM, 2)));
   assertEquals((await model.look(2, 0)).pending, 2);
   await model.setRule({ scale: 1, softcap: 3 });
   const { pending, distance } = await model.look(2, 0);
@@ -86,15 +86,15 @@ Deno.test("live model: another rule leaves pending what was, catching up and sta
 Deno.test("live model: work is counted a change, and from scratch is what it would be", async () => {
   const random = new Random(5);
   const model = await LiveModel.create(figureData(random, { lazyThreshold: null }));
-  await model.setKey(1, Float32Array.from(random.row(DIM)));
-  const { last, total } = (await model.look(0, 0)).work;
+  model.setKey(1, Float32Array.from(random.row(DIM)));
+  const { last, total } = (await model.look(0, 0)).costs;
   assertEquals(last, total);
   assertEquals(last[2], ROWS * ROWS * (DIM + VALUES));
   for (const products of last) assertGreater(products, 0);
   assertGreater(last[2], last[1], "one key of nine costs less than all");
-  await model.setKey(2, Float32Array.from(random.row(DIM)));
-  const { work } = await model.look(0, 0);
-  assertEquals([...work.total], work.last.map((products, at) => products + last[at]));
+  model.setKey(2, Float32Array.from(random.row(DIM)));
+  const { costs } = await model.look(0, 0);
+  assertEquals([...costs.total], costs.last.map((products, at) => products + last[at]));
   await model.dispose();
 });
 

@@ -29,11 +29,12 @@ import {
 /** A loop whose clock the test moves, and what it drew. */
 function watched<T>(source: Iterable<T> | AsyncIterable<T>, options: ProgressOptions = {}) {
   const drawn: ProgressState[] = [], ended: ProgressState[] = [];
-  const time = { now: 0 };
+  const time = { now: 0, removed: 0 };
   const view: ProgressView = {
     intervalMs: 100,
     draw: (state) => void drawn.push(state),
     end: (state) => void ended.push(state),
+    remove: () => void time.removed++,
   };
   return { loop: new ProgressLoop(source, options, () => view, () => time.now), drawn, ended, time };
 }
@@ -232,6 +233,7 @@ Deno.test("progress: in a notebook one display that is updated, with text that s
   assertStringIncludes(running, "&lt;img onerror=1&gt;: 50 %");
   assertFalse(running.includes("<img"));
   assertStringIncludes(running, 'aria-valuenow="50"');
+  assertStringIncludes(running, 'aria-label="&lt;img onerror=1&gt;"');
   assert(stopped.includes("#d9363e") && !running.includes("#d9363e"));
 });
 
@@ -240,4 +242,34 @@ Deno.test("progress: what does not fit is refused by name", () => {
   assertThrows(() => progress({} as never), InputError, "progress: source is an object (Object)");
   assertThrows(() => progress([], { total: -1 }), InputError, "progress: total is -1");
   assertThrows(() => progress([], { label: 5 as never }), InputError, "progress: label is 5");
+});
+
+Deno.test("replay K13: numbers and lists are looped over as often as one likes, an iterator once", () => {
+  for (const source of [3, [0, 1, 2], new Set([0, 1, 2]), "abc"] as const) {
+    const { loop, ended } = watched(typeof source === "number" ? [0, 1, 2] : source as Iterable<unknown>);
+    assertEquals([[...loop].length, [...loop].length, ended.length], [3, 3, 2]);
+  }
+  const numbers = progress(3);
+  assertEquals([[...numbers], [...numbers]], [[0, 1, 2], [0, 1, 2]]);
+  assertEquals([...progress("text")], ["t", "e", "x", "t"]);
+  const once = progress([1, 2, 3].values());
+  assertEquals([...once], [1, 2, 3]);
+  assertThrows(() => [...once], InputError, "iterator");
+});
+
+Deno.test("replay K13: leave: false takes the bar away where the loop has ended well", () => {
+  const { loop, ended, time } = watched([1, 2], { leave: false });
+  assertEquals([[...loop].length, ended.length, time.removed], [2, 0, 1]);
+  for (const _ of loop) break;
+  assertEquals([ended.map(({ status }) => status), time.removed], [["stopped"], 1]);
+  assertThrows(() => progress(3, { leave: 1 as unknown as boolean }), InputError, "leave");
+  const shown: unknown[] = [];
+  const view = new NotebookView({
+    broadcast: (type, { data }) =>
+      void shown.push([type, (data as Record<string, string>)["text/html"].length > 0]),
+    display: () => Promise.resolve(),
+    format: () => Promise.resolve({ "text/plain": "" }),
+  });
+  for (const _ of new ProgressLoop([1], { leave: false }, () => view));
+  assertEquals(shown, [["display_data", true], ["update_display_data", false]]);
 });

@@ -13,28 +13,50 @@ function parsed(code: string): ParsedCell {
 }
 
 const BRIDGE = `globalThis[Symbol.for("attune.kernel")]`;
+const CATCH = `}catch(error){throw K.failed(error)}`;
+/** With short names for what is inserted everywhere. */
 const shortened = (code: string) =>
-  rewriteCell(code, parsed(code), 7)
+  rewriteCell(code, parsed(code), 7).code
     .replaceAll(`(${BRIDGE}?.awaiting??Promise.resolve.bind(Promise))`, "W")
-    .replaceAll(`(${BRIDGE}?.iterating??(items=>items))`, "I").replaceAll(`${BRIDGE}.enter(7)`, "E");
+    .replaceAll(`(${BRIDGE}?.iterating??(items=>items))`, "I").replaceAll(BRIDGE, "K")
+    .replaceAll(CATCH, "C").replace("void K.enter(7);", "E;").replace("\n//# sourceURL=attune-cell-7", "");
 
-Deno.test("cell: every await waits by way of the kernel, and nothing else changes", async (t) => {
+Deno.test("cell: awaits wait by way of the kernel, values and errors are handed over, and nothing else changes", async (t) => {
   const cases: readonly (readonly [code: string, expected: string])[] = [
-    ["await f(await g())", "void E;await W(f(await W(g())))"],
-    ["for await (const x of y()) z(x)", "void E;for await (const x of I(y())) z(x)"],
-    ["const f = async () => { await (1, 2) }", "void E;const f = async () => { await (W((1, 2))) }"],
-    ["{a: 1}", "(E,{a: 1})"],
-    ["{a: await b}", "(E,{a: await W(b)})"],
-    ["{ let a = 1; a }", "void E;{ let a = 1; a }"],
+    ["await f(await g())", "E;try{K.value((await W(f(await W(g(),1)),1)))C"],
+    ["for await (const x of y()) z(x)", "E;try{for await (const x of I(y(),1)) z(x)C"],
+    ["const f = async () => { await (1, 2) }", "E;const f = async () => { await (W((1, 2))) }"],
+    ["await (a, await b)", "E;try{K.value((await (W((a, await W(b,1)),1))))C"],
+    ["{a: 1}", "E;try{K.value(({a: 1}))C"],
+    ["{a: await b}", "E;try{K.value(({a: await W(b,1)}))C"],
+    ["{ let a = 1; a }", "E;try{{ let a = 1; a }C"],
+    ["f();g()", "E;try{f();Ctry{K.value((g()))C"],
+    ["g();", "E;try{K.hidden((g()));C"],
+    ['"text"', 'E;try{K.value(("text"))C'],
     ["// only words", "// only words"],
     ["", ""],
-    ["// words\nlet x = <T,>(y: T) => y", "// words\nvoid E;let x = <T,>(y: T) => y"],
-    ["let y = <number>z", "void E;let y = <number>z"],
-    ["/** @jsx h */ <b>{await x}</b>", "/** @jsx h */ void E;<b>{await W(x)}</b>"],
-    ['import { a } from "b"; await a', 'void E;import { a } from "b"; await W(a)'],
-    ["await x as number; await y!", "void E;await W(x) as number; await W(y!)"],
-    ["const s = `await ${await t}`; // await u", "void E;const s = `await ${await W(t)}`; // await u"],
-    ["await using r = open()", "void E;await using r = open()"],
+    ["// words\nlet x = <T,>(y: T) => y", "// words\nE;let x = <T,>(y: T) => y"],
+    ["let y = <number>z", "E;let y = K.guard(()=>(<number>z))"],
+    ["const a = 1, b = f(2)", "E;const a = 1, b = K.guard(()=>(f(2)))"],
+    ["/** @jsx h */ <b>{await x}</b>", "/** @jsx h */ E;try{K.value((<b>{await W(x,1)}</b>))C"],
+    ["await x as number; await y!", "E;try{await W(x,1) as number;C try{K.value((await W(y!,1)))C"],
+    [
+      "const s = `await ${await t}`; // await u",
+      "E;const s = await K.guardAsync(async()=>(`await ${await W(t,1)}`)); // await u",
+    ],
+    ["await using r = open()", "E;await using r = K.guard(()=>(open()))"],
+    ["import.meta.url", "E;try{K.value((K.meta.url))C"],
+    ['import type { A } from "a";', "E;;"],
+    ['import "a"', 'E;await K.guardAsync(()=>K.awaiting(import("a"),1));'],
+    [
+      'import d, { a as b, type T } from "m" with { type: "json" }',
+      'E;const {"default":d,"a":b}=await K.guardAsync(()=>K.awaiting(import("m",{with:{"type":"json"}}),1));',
+    ],
+    [
+      'import d, * as all from "m"',
+      'E;const all=await K.guardAsync(()=>K.awaiting(import("m"),1)),{"default":d}=all;',
+    ],
+    ['import {\n a } from "m"', 'E;const {"a":a}=await K.guardAsync(()=>K.awaiting(import("m"),1));\n'],
   ];
   for (const [code, expected] of cases) await t.step(code, () => assertEquals(shortened(code), expected));
 });
@@ -47,10 +69,22 @@ Deno.test("cell: what cannot be read is told apart from what is not finished", (
   for (const code of ["1 + 1", "", "await x", "// a", "{a: 1}", "label: for (;;) {}"]) {
     assertEquals(unfinished(code), null, code);
   }
-  for (const code of ["const x = {", "f(", "`a ${b}", "/* a", "1 +", "class A {", "if (a) {\n b"]) {
+  for (
+    const code of [
+      "const x = {",
+      "f(",
+      "`a ${b}",
+      "/* a",
+      "1 +",
+      "class A {",
+      "if (a) {\n b",
+      "try {}",
+      "try { f() }\n",
+    ]
+  ) {
     assertEquals(unfinished(code), true, code);
   }
-  for (const code of ["let = = 3", "f)", "return 1", "const 1 = 2"]) {
+  for (const code of ["let = = 3", "f)", "return 1", "const 1 = 2", '"abc', "'abc\n", "try {} 1"]) {
     assertEquals(unfinished(code), false, code);
   }
 });
@@ -88,10 +122,10 @@ Deno.test("cell: the cursor is counted in code points, and finds what is meant",
   assertEquals(toUnits(code, 3), 4);
   assertEquals(toPoints(code, 4), 3);
   assertEquals(toUnits(code, 1000), code.length);
-  assertEquals(expressionAt(code, code.length), "live.setKey");
-  assertEquals(expressionAt("f(g(1), h(2), ", 14), "f");
-  assertEquals(expressionAt("a.b.c", 3), "a.b");
-  assertEquals(expressionAt("1 + ", 4), "");
+  assertEquals(expressionAt(code, code.length).expression, "live.setKey");
+  assertEquals(expressionAt("f(g(1), h(2), ", 14), { expression: "f", end: 1 });
+  assertEquals(expressionAt("a.b.c", 3), { expression: "a.b", end: 3 });
+  assertEquals(expressionAt("1 + ", 4).expression, "");
   assertEquals(completionAt("x = live.se", 11), { object: "live", prefix: "se" });
   assertEquals(completionAt("maybe?.na", 9), { object: "maybe", prefix: "na" });
   assertEquals(completionAt("x = li", 6), { object: null, prefix: "li" });

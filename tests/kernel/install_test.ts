@@ -4,12 +4,15 @@ import { parseArguments } from "../../src/kernel/install/arguments.ts";
 import { dataFolders, userDataFolder } from "../../src/kernel/install/data_folders.ts";
 import { findFrontEnd } from "../../src/kernel/install/front_end.ts";
 import { iconPng, iconSvg } from "../../src/kernel/install/icons.ts";
+import { lastingProgram } from "../../src/kernel/install/program.ts";
 import { KernelError } from "../../src/kernel/errors.ts";
 import { ENTRY_POINTS, packageAddresses } from "../../src/kernel/packages.ts";
 import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
 import { PROTOCOL_CHECKS } from "../../testing/kernel/protocol_checks.ts";
 
 const MAIN = new URL("../../src/kernel/main.ts", import.meta.url).pathname;
+
+const WHOLE = ["--allow-read", "--allow-net", "--allow-import"];
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -31,7 +34,7 @@ async function main(folder: string, ...args: string[]): Promise<{ code: number; 
 
 Deno.test("install: into JUPYTER_DATA_DIR or a prefix, by name, and away again", () =>
   inFolder(async (folder) => {
-    const first = await main(folder, "install", "--allow-read=/tmp", "--widgets=7");
+    const first = await main(folder, "install", ...WHOLE, "--allow-env=HOME", "--widgets=7");
     assertEquals(first.code, 0, first.err);
     const spec = JSON.parse(await Deno.readTextFile(`${folder}/data/kernels/attune/kernel.json`));
     assertEquals([spec.display_name, spec.interrupt_mode, spec.language], [
@@ -39,13 +42,12 @@ Deno.test("install: into JUPYTER_DATA_DIR or a prefix, by name, and away again",
       "message",
       "typescript",
     ]);
-    assertEquals(spec.argv.slice(-5), [
-      MAIN,
-      "start",
-      "{connection_file}",
-      "--allow-read=/tmp",
-      "--widgets=7",
+    assertEquals(spec.argv.slice(1), [
+      ...["run", "--quiet", "--allow-all", "--no-config", "--frozen"],
+      `--lock=${folder}/data/kernels/attune/deno.lock`,
+      ...[MAIN, "start", "{connection_file}", ...WHOLE, "--allow-env=HOME", "--widgets=7"],
     ]);
+    assert((await Deno.readTextFile(`${folder}/data/kernels/attune/deno.lock`)).includes("@babel/types@"));
     for (const name of ["logo-32x32.png", "logo-64x64.png", "logo-svg.svg"]) {
       assert((await Deno.stat(`${folder}/data/kernels/attune/${name}`)).size > 100, name);
     }
@@ -85,17 +87,57 @@ Deno.test("install: what is another's stays, and what cannot be meant is refused
     assertEquals((await main(folder)).code, 2);
   }));
 
+Deno.test("replay S7: a planted link is not followed, and a kernelspec that mentions ours is another's", () =>
+  inFolder(async (folder) => {
+    const kernels = `${folder}/data/kernels`, precious = `${folder}/precious`;
+    await Deno.mkdir(`${kernels}/attune`, { recursive: true });
+    await Deno.writeTextFile(precious, "kept");
+    for (const name of ["kernel.json", "logo-svg.svg", "deno.lock"]) {
+      await Deno.symlink(precious, `${kernels}/attune/${name}`);
+    }
+    // A text that is no kernelspec of ours is another's.
+    assertEquals((await main(folder, "install")).code, 1);
+    await Deno.remove(`${kernels}/attune/kernel.json`);
+    const { code, err } = await main(folder, "install");
+    assertEquals(code, 0, err);
+    assertEquals(await Deno.readTextFile(precious), "kept");
+    await Deno.symlink(folder, `${kernels}/linked`);
+    assertEquals((await main(folder, "install", "--name=linked")).code, 1);
+    const foreign = JSON.stringify({ argv: ["other"], metadata: { attune: "is what it is not" } });
+    await Deno.mkdir(`${kernels}/foreign`);
+    await Deno.writeTextFile(`${kernels}/foreign/kernel.json`, foreign);
+    assertEquals((await main(folder, "uninstall", "--name=foreign")).code, 1);
+    assertEquals(await Deno.readTextFile(`${kernels}/foreign/kernel.json`), foreign);
+  }));
+
+Deno.test("replay K14: a Deno in npm's cache is copied to where it stays", () =>
+  inFolder(async (folder) => {
+    const cached = `${folder}/_npx/abc/deno`;
+    await Deno.mkdir(`${folder}/_npx/abc`, { recursive: true });
+    await Deno.writeTextFile(cached, "a program");
+    const lasting = await lastingProgram(`${folder}/share`, cached);
+    await Deno.remove(`${folder}/_npx`, { recursive: true });
+    assertEquals(await Deno.readTextFile(lasting), "a program");
+    assertEquals(await lastingProgram(`${folder}/share`, "/usr/bin/deno"), "/usr/bin/deno");
+  }));
+
 Deno.test("install: options of the command line", () => {
   const { words, name, permissions, widgets, startArguments } = parseArguments(
-    ["start", "file.json", "--name", "n", "--allow-net", "--allow-read=a,b", "--widgets=anywidget"],
+    ["start", "file.json", "--name", "n", ...WHOLE, "--allow-run=a,b", "--widgets=anywidget"],
   );
   assertEquals([words, name], [["start", "file.json"], "n"]);
-  assertEquals(permissions, { net: true, read: ["a", "b"] });
+  assertEquals(permissions, { read: true, net: true, import: true, run: ["a", "b"] });
   assertEquals(widgets, { ipywidgets: null, anywidget: true });
-  assertEquals(startArguments, ["--allow-net", "--allow-read=a,b", "--widgets=anywidget"]);
+  assertEquals(startArguments, [...WHOLE, "--allow-run=a,b", "--widgets=anywidget"]);
   assertEquals(parseArguments(["install"]).permissions, null);
   assertEquals(parseArguments(["install", "--allow-all"]).permissions, null);
   assertThrows(() => parseArguments(["install", "--deny-net"]), KernelError);
+  // Imports would read what reading was not given for.
+  for (
+    const few of [["--allow-read=/tmp"], ["--allow-env"], ["--allow-read", "--allow-net=a", "--allow-import"]]
+  ) {
+    assertThrows(() => parseArguments(["install", ...few]), KernelError, "cannot be restricted");
+  }
 });
 
 Deno.test("install: Jupyter's folders on each system", () => {
@@ -170,6 +212,6 @@ Deno.test("packages: the entry points are those of deno.json, and a folder that 
   }));
 
 Deno.test("docs: the table of checks has a line for each", async () => {
-  const page = await Deno.readTextFile(new URL("../../docs/kernel.md", import.meta.url));
+  const page = await Deno.readTextFile(new URL("../../docs/internals/kernel.md", import.meta.url));
   for (const { name } of PROTOCOL_CHECKS) assert(page.includes(`| ${name} `), name);
 });

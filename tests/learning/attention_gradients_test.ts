@@ -299,15 +299,23 @@ Deno.test("passing queries can have their heaviest keys alone, too", async () =>
   const { options, g } = sceneOf({ ...plain, seed: 21 });
   await using live = await DynamicAttention.create(options);
   const queries = options.query, positions = [0, 1, 2];
-  const standing = await attentionGradients(live, shaped(g, 8), { top: 2, bias: true });
-  const passing = await attentionGradients(live, shaped(g, 8), { top: 2, bias: true, queries, positions });
-  assertEquals(passing.slots, standing.slots);
-  for (const name of ["query", "key", "value", "bias", "leftOut"] as const) {
-    assertEquals(passing[name].shape, standing[name].shape, name);
-    passing[name].data.forEach((x, at) =>
-      assertLessOrEqual(Math.abs(x - standing[name].data[at]), 1e-5, name)
-    );
+  const seen = new Set<number>();
+  for (const top of [1, 2]) {
+    const standing = await attentionGradients(live, shaped(g, 8), { top, bias: true });
+    const passing = await attentionGradients(live, shaped(g, 8), { top, bias: true, queries, positions });
+    seen.add(standing.slots.length);
+    assertEquals(passing.slots, standing.slots);
+    for (const name of ["query", "key", "value", "bias", "leftOut"] as const) {
+      assertEquals(passing[name].shape, standing[name].shape, name);
+      assertEquals(passing[name].data.length, standing[name].data.length, name);
+      passing[name].data.forEach((x, at) =>
+        assertLessOrEqual(Math.abs(x - standing[name].data[at]), 1e-5, name)
+      );
+    }
   }
+  assert(Math.min(...seen) < 7, "of some keys nothing is told");
+  const { bias } = await attentionGradients(live, shaped(g, 8), { top: 1, queries, positions });
+  assertEquals([bias.data.length, bias.shape[0]], [0, 0], "nobody asked for it");
 });
 
 Deno.test("an answer is of the edits made before the call, however many follow", async () => {

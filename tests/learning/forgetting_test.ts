@@ -1,6 +1,6 @@
 // Two worlds: one in which some queries learned and were forgotten, and one in which they never were. Where
 // queries alone learn, all else must be the same in both, to the last bit: other rows, their states of the
-// optimizer, what steps told, what is answered, and what is learned from then on. docs/learning.md says under
+// optimizer, what steps told, what is answered, and what is learned from then on. docs/internals/learning.md says under
 // which conditions.
 
 import { type BackendName, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";

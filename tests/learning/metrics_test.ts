@@ -155,6 +155,11 @@ Deno.test("an interval of a metric is in its own unit", () => {
   few.update(1, 2);
   assertEquals(few.interval(), { low: NaN, high: NaN });
   assertEquals(few.interval({ method: "batchMeans" }), { low: NaN, high: NaN });
+  for (let count = 2; count < 20; count++) few.update(count, 2);
+  assertEquals(few.interval({ method: "batchMeans" }), { low: NaN, high: NaN });
+  few.update(20, 2);
+  const { low, high } = few.interval({ method: "batchMeans" });
+  assert(low < few.get() && few.get() < high, `${low} ${high}`);
 });
 
 Deno.test("what is no number is refused and not counted", () => {

@@ -2,94 +2,18 @@
 // imports leads back to where it began. The graph is that of the whole tree, as Deno resolves it, types included.
 
 import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
+import {
+  type Arrow,
+  arrowsBetween,
+  floorsOf,
+  listModules,
+  readArrows,
+  readRooms,
+  type Room,
+  roomOf,
+} from "../../tools/tree/import_graph.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-
-/** One import, with both ends relative to the repository; a target outside of it is a whole specifier. */
-interface Arrow {
-  readonly from: string;
-  readonly to: string;
-  readonly isDynamic: boolean;
-}
-
-/** A row of the table: the paths that it claims, of which the longest that fits a module wins. */
-interface Room {
-  readonly name: string;
-  readonly claims: readonly string[];
-}
-
-/** Reads the table of rooms, the topmost first. */
-async function readRooms(): Promise<Room[]> {
-  const page = await Deno.readTextFile(new URL("CONTRIBUTING.md", ROOT));
-  const table = page.slice(page.indexOf("## Layout"), page.indexOf("## Tests"));
-  return [...table.matchAll(/^\| (`[^|]+`) +\|/gm)].map(([, cell]) => {
-    const claims = [...cell.matchAll(/`([^`]+)`/g)].map(([, path]) => path);
-    return { name: claims.join(", "), claims };
-  });
-}
-
-/** The number of the room that claims a module; −1 for none. */
-function roomOf(path: string, rooms: readonly Room[]): number {
-  let found = -1, longest = 0;
-  rooms.forEach(({ claims }, at) => {
-    for (const claim of claims) {
-      const fits = claim.endsWith("/") ? path.startsWith(claim) : path === claim;
-      if (fits && claim.length > longest) [found, longest] = [at, claim.length];
-    }
-  });
-  return found;
-}
-
-/** All modules of the repository that Deno runs. */
-async function listModules(): Promise<string[]> {
-  const { stdout } = await new Deno.Command("git", {
-    args: ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.js"],
-    cwd: ROOT,
-  }).output();
-  const paths = new TextDecoder().decode(stdout).split("\n");
-  const isRun = (path: string) => path !== "" && !path.endsWith(".d.ts") && !path.includes("/assembly/");
-  return (await Promise.all(
-    paths.filter(isRun).map(async (path) => {
-      return await Deno.stat(new URL(path, ROOT)).then(() => [path], () => []);
-    }),
-  )).flat();
-}
-
-interface Dependency {
-  readonly code?: { readonly specifier?: string };
-  readonly type?: { readonly specifier?: string };
-  readonly isDynamic?: boolean;
-}
-
-/** The imports of all modules. */
-async function readArrows(modules: readonly string[]): Promise<Arrow[]> {
-  const entry = await Deno.makeTempFile({ suffix: ".ts" });
-  await Deno.writeTextFile(
-    entry,
-    modules.map((path) => `import ${JSON.stringify(new URL(path, ROOT).href)};`).join("\n"),
-  );
-  const config = new URL("deno.json", ROOT).pathname, lock = new URL("locks/development.lock", ROOT).pathname;
-  const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", "--config", config, "--lock", lock, "--frozen", entry],
-    env: { NO_COLOR: "1" },
-  }).output();
-  await Deno.remove(entry);
-  assert(success, new TextDecoder().decode(stderr));
-  const graph: { modules: { specifier: string; dependencies?: Dependency[] }[] } = JSON.parse(
-    new TextDecoder().decode(stdout),
-  );
-  const shorten = (specifier: string) =>
-    specifier.startsWith(ROOT.href) ? specifier.slice(ROOT.href.length) : specifier;
-  return graph.modules.flatMap(({ specifier, dependencies = [] }) => {
-    const from = shorten(specifier);
-    if (from === specifier) return [];
-    return dependencies.flatMap(({ code, type, isDynamic = false }) =>
-      [code?.specifier, type?.specifier].flatMap((to) =>
-        to === undefined ? [] : [{ from, to: shorten(to), isDynamic }]
-      )
-    );
-  });
-}
 
 /** A chain of imports that ends where it began; null when there is none. What loads on demand closes no circle. */
 function circleIn(arrows: readonly Arrow[]): string[] | null {
@@ -141,9 +65,9 @@ function complaintOf({ from, to }: Arrow, rooms: readonly Room[]): string | null
   return mayName ? null : `${from} names the implementation ${to}, which select.ts alone may`;
 }
 
-const rooms = await readRooms();
-const modules = await listModules();
-const arrows = await readArrows(modules);
+const rooms = await readRooms(ROOT);
+const modules = await listModules(ROOT);
+const arrows = await readArrows(ROOT, modules);
 
 Deno.test("import graph: every module has a room, and every room a module", () => {
   assertEquals(modules.filter((path) => roomOf(path, rooms) === -1), []);
@@ -160,21 +84,16 @@ Deno.test("import graph: imports point down, and never in a circle", () => {
 });
 
 Deno.test("import graph: the library has few rooms and few arrows between them", () => {
-  const inSource = new Set<number>(), between = new Set<string>();
+  const inSource = new Set<number>();
   for (const path of modules) if (path.startsWith("src/")) inSource.add(roomOf(path, rooms));
-  for (const { from, to } of arrows) {
-    const [a, b] = [roomOf(from, rooms), roomOf(to, rooms)];
-    if (a !== b && inSource.has(a) && inSource.has(b)) between.add(`${a} ${b}`);
-  }
+  const between = arrowsBetween(arrows, rooms).filter((pair) => pair.every((room) => inSource.has(room)));
   const lines = [...inSource].sort((a, b) => a - b).map((room) => {
-    const targets = [...between].filter((pair) => pair.startsWith(`${room} `)).map((pair) =>
-      pair.split(" ")[1]
-    );
-    return `  ${rooms[room].name}: ${targets.map((target) => rooms[Number(target)].claims[0]).join(" ")}`;
+    const targets = between.filter(([from]) => from === room).map(([, to]) => rooms[to].claims[0]);
+    return `  ${rooms[room].name}: ${targets.join(" ")}`;
   });
-  console.log(`  ${inSource.size} rooms, ${between.size} arrows between them\n${lines.join("\n")}`);
+  console.log(`  ${inSource.size} rooms, ${between.length} arrows between them\n${lines.join("\n")}`);
   assertLessOrEqual(inSource.size, 15);
-  assertLessOrEqual(between.size, 60);
+  assertLessOrEqual(between.length, 60);
 });
 
 Deno.test("import graph: every kind of fault is found", () => {
@@ -213,6 +132,12 @@ Deno.test("import graph: every kind of fault is found", () => {
   const arrow = (from: string, to: string, isDynamic = false) => ({ from, to, isDynamic });
   assertEquals(circleIn([arrow("a", "b"), arrow("b", "c"), arrow("c", "b")]), ["b", "c", "b"]);
   assertEquals(circleIn([arrow("a", "b"), arrow("b", "a", true)]), null);
+});
+
+Deno.test("import graph: a room stands above all that it imports, and the rooms of a circle share a floor", () => {
+  assertEquals(floorsOf([]), 0);
+  assertEquals(floorsOf([[1, 2], [2, 3], [1, 3]]), 3);
+  assertEquals(floorsOf([[1, 2], [2, 1], [1, 3], [2, 3]]), 2);
 });
 
 Deno.test("import graph: imports of types and imports on demand are seen", () => {

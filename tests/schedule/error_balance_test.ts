@@ -154,3 +154,31 @@ Deno.test("there is a stream that makes it cost 1.02 times always applying: the 
   const totals = follow(new ErrorBalance(), 100_000, () => LOSS);
   assertGreater(totals.followed, 1.02 * totals.applied);
 });
+
+Deno.test("the unit of the costs decides nothing", () => {
+  // Times in which measuring wins, and others in which it loses.
+  const times = fc.record({
+    spent: fc.integer({ min: 0, max: 20 }),
+    alternative: fc.integer({ min: 1, max: 20 }),
+    debt: fc.integer({ min: 0, max: 5 }),
+    count: fc.integer({ min: 1, max: 80 }),
+  });
+  fc.assert(
+    fc.property(fc.array(times, { maxLength: 12 }), fc.integer({ min: -40, max: 40 }), (all, power) => {
+      const balance = new ErrorBalance(), scaled = new ErrorBalance(), unit = 2 ** power;
+      for (const { spent, alternative, debt, count } of all) {
+        for (let peek = 0; peek < count; peek++) {
+          assertEquals(scaled.measures, balance.measures);
+          if (balance.measures) {
+            balance.measured(spent, alternative, debt);
+            scaled.measured(unit * spent, unit * alternative, unit * debt);
+          } else {
+            balance.applied(alternative);
+            scaled.applied(unit * alternative);
+          }
+        }
+      }
+    }),
+    { numRuns: 200, seed: 4 },
+  );
+});

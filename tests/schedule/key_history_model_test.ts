@@ -1,5 +1,5 @@
 // What has happened to the keys since each state's moment: any sequence of batches and states against a model that
-// remembers all rows at every version.
+// remembers all rows at every epoch.
 
 import fc from "fast-check";
 import { NO_ROW } from "../../src/backends/since.ts";
@@ -12,21 +12,21 @@ const ALL = [...Array(QUERIES).keys()];
 
 /** Remembers everything, and forgets nothing. */
 class Model {
-  /** All rows, by version. */
+  /** All rows, by epoch. */
   readonly rows: Rows[] = [new Map()];
-  /** The slots of the batch that led to a version. */
+  /** The slots of the batch that led to an epoch. */
   readonly batches: (readonly number[])[] = [[]];
-  /** By version, the numbers that were given to its batch. */
+  /** By epoch, the numbers that were given to its batch. */
   readonly numbers: (readonly number[])[] = [[]];
   /** Of the queries that have a state. */
-  readonly versions = new Map<number, number>();
+  readonly epochs = new Map<number, number>();
 
-  get version(): number {
+  get epoch(): number {
     return this.rows.length - 1;
   }
 
   get newest(): Rows {
-    return this.rows[this.version];
+    return this.rows[this.epoch];
   }
 
   store(edits: Edits, numbers: readonly number[]): void {
@@ -43,13 +43,13 @@ class Model {
   /** Whether the stored row of a slot is one that a state holds. */
   isHeld(slot: number): boolean {
     const lastTouched = this.batches.findLastIndex((slots) => slots.includes(slot));
-    return this.newest.has(slot) && [...this.versions.values()].some((moment) => moment >= lastTouched);
+    return this.newest.has(slot) && [...this.epochs.values()].some((moment) => moment >= lastTouched);
   }
 
   /** Number → the row that is wanted under it, for all rows that states hold though they were replaced. */
   wanted(): Map<number, Row> {
     const wanted = new Map<number, Row>(), seen = new Set<string>();
-    for (const moment of this.versions.values()) {
+    for (const moment of this.epochs.values()) {
       for (const [slot, row] of this.rows[moment]) {
         const replacedBy = this.batches.findIndex((slots, at) => at > moment && slots.includes(slot));
         const name = `${slot} replaced by ${replacedBy}`;
@@ -74,10 +74,10 @@ class Model {
     });
   }
 
-  oldest(): { version: number; queries: number[] } | null {
-    const version = Math.min(this.version, ...this.versions.values());
-    if (version === this.version) return null;
-    return { version, queries: ALL.filter((query) => this.versions.get(query) === version) };
+  oldest(): { epoch: number; queries: number[] } | null {
+    const epoch = Math.min(this.epoch, ...this.epochs.values());
+    if (epoch === this.epoch) return null;
+    return { epoch, queries: ALL.filter((query) => this.epochs.get(query) === epoch) };
   }
 }
 
@@ -127,30 +127,30 @@ function take(step: Step, place: Place, model: Model, forgetsUndone: boolean): v
       assertEquals(new Set(given).size, given.length, "a number was given twice");
       assert(!given.some((number) => wanted.has(number)), "a number was given though its row is wanted");
       model.store(step.edits, numbers);
-      for (const query of step.lost) model.versions.delete(query);
+      for (const query of step.lost) model.epochs.delete(query);
       break;
     }
     case "fail": {
-      const before = history.keptCount;
+      const before = history.retainedCount;
       history.abandon(history.prepare(Uint32Array.from(step.slots)), history.takeFreed());
-      assertEquals(history.keptCount, before);
+      assertEquals(history.retainedCount, before);
       break;
     }
     case "reach":
       place.reach(...step.queries);
-      for (const query of step.queries) model.versions.set(query, model.version);
+      for (const query of step.queries) model.epochs.set(query, model.epoch);
       break;
     case "lose":
       place.lose(...step.queries);
-      for (const query of step.queries) model.versions.delete(query);
+      for (const query of step.queries) model.epochs.delete(query);
       break;
     case "clearUp":
       history.clearUp();
-      assertEquals(history.keptCount, model.wanted().size);
+      assertEquals(history.retainedCount, model.wanted().size);
       break;
     case "catchUp": {
       const expected = model.oldest(), oldest = history.oldest();
-      assertEquals(oldest && { version: oldest.version, queries: [...oldest.queries] }, expected);
+      assertEquals(oldest && { epoch: oldest.epoch, queries: [...oldest.queries] }, expected);
       if (!expected) break;
       take({ kind: step.builds ? "lose" : "reach", queries: expected.queries }, place, model, forgetsUndone);
       break;
@@ -158,8 +158,8 @@ function take(step: Step, place: Place, model: Model, forgetsUndone: boolean): v
     case "loseBehind":
       history.loseBehind(step.changes);
       for (let oldest = model.oldest(); oldest; oldest = model.oldest()) {
-        if (model.changedSlots(oldest.version, forgetsUndone).length < step.changes) break;
-        for (const query of oldest.queries) model.versions.delete(query);
+        if (model.changedSlots(oldest.epoch, forgetsUndone).length < step.changes) break;
+        for (const query of oldest.queries) model.epochs.delete(query);
       }
       break;
   }
@@ -167,27 +167,27 @@ function take(step: Step, place: Place, model: Model, forgetsUndone: boolean): v
 
 /** Checks all that a history says against the model. */
 function check(place: Place, model: Model, forgetsUndone: boolean): void {
-  const { history, keys, kept } = place;
-  const { version, versions } = model;
-  const moments = new Set(versions.values());
-  assertEquals(history.version, version);
-  assertEquals(history.currentCount, [...versions.values()].filter((other) => other === version).length);
-  assertEquals(history.isCurrent, [...moments].every((moment) => moment === version));
+  const { history, keys, retained } = place;
+  const { epoch, epochs } = model;
+  const moments = new Set(epochs.values());
+  assertEquals(history.epoch, epoch);
+  assertEquals(history.currentCount, [...epochs.values()].filter((other) => other === epoch).length);
+  assertEquals(history.isCurrent, [...moments].every((moment) => moment === epoch));
   const wanted = model.wanted();
-  assertGreaterOrEqual(history.keptCount, wanted.size);
+  assertGreaterOrEqual(history.retainedCount, wanted.size);
   place.wipe();
-  assertEquals(kept.rows.size, history.keptCount, "what nobody wants was not wiped");
-  for (const [number, row] of wanted) assertEquals(kept.rows.get(number), row);
+  assertEquals(retained.rows.size, history.retainedCount, "what nobody wants was not wiped");
+  for (const [number, row] of wanted) assertEquals(retained.rows.get(number), row);
   const { missing, cohorts } = history.standing(Uint32Array.from([...ALL, ...ALL]));
-  assertEquals([...missing], ALL.filter((query) => !versions.has(query)));
-  assertEquals(new Set(cohorts.map(({ version }) => version)), moments);
+  assertEquals([...missing], ALL.filter((query) => !epochs.has(query)));
+  assertEquals(new Set(cohorts.map(({ epoch }) => epoch)), moments);
   assertEquals(cohorts.length, moments.size);
-  for (const { version: moment, queries, since } of cohorts) {
-    assertEquals([...queries], ALL.filter((query) => versions.get(query) === moment));
-    for (const query of queries) assertEquals(history.versionOf(query), moment);
+  for (const { epoch: moment, queries, since } of cohorts) {
+    assertEquals([...queries], ALL.filter((query) => epochs.get(query) === moment));
+    for (const query of queries) assertEquals(history.epochOf(query), moment);
     assertEquals([...since.slots], model.changedSlots(moment, forgetsUndone));
     const rows = new Map(keys.rows);
-    for (const [slot, row] of rowsBefore(since, kept.rows)) {
+    for (const [slot, row] of rowsBefore(since, retained.rows)) {
       if (row) rows.set(slot, row);
       else rows.delete(slot);
     }

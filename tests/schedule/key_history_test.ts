@@ -9,7 +9,7 @@ Deno.test("a state that missed an insert, an edit and a delete is told what it s
     const place = makePlace(forgetsUndone);
     place.store([[2, [5, 6, 2]], [1, [3, 9, 1]]]);
     place.store([[0, null]]);
-    assertEquals(place.history.version, 2);
+    assertEquals(place.history.epoch, 2);
     assertEquals([...place.changesSince(0)], [[2, null], [1, [3, 4, 1]], [0, [1, 2, 0]]]);
     assertEquals([...place.changesSince(1)], [[0, [1, 2, 0]]]);
     assertEquals([...place.changesSince(2)], []);
@@ -60,11 +60,11 @@ Deno.test("a batch that was not stored leaves nothing behind", () => {
   const [first] = place.store([[0, [7, 7, 0]]]);
   place.reach(1);
   const numbers = place.history.prepare(Uint32Array.of(0, 1, 2));
-  assertEquals(place.history.keptCount, 3);
+  assertEquals(place.history.retainedCount, 3);
   assertEquals(new Set([first, ...numbers]).size, 4, "slot 2 is empty");
   assertEquals(numbers[2], NO_ROW);
   place.history.abandon(numbers, new Uint32Array(0));
-  assertEquals([place.history.version, place.history.keptCount], [1, 1]);
+  assertEquals([place.history.epoch, place.history.retainedCount], [1, 1]);
   assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]]]);
   assertEquals([...place.changesSince(1)], []);
   // The numbers are given out again, and no others.
@@ -77,7 +77,7 @@ Deno.test("rows that no state holds are not kept", () => {
   assertEquals(place.store([[0, [7, 7, 0]]]).includes(NO_ROW), false);
   // Both states hold the row before, and nobody this one.
   assertEquals(place.store([[0, [8, 8, 0]]]), [NO_ROW]);
-  assertEquals(place.history.keptCount, 1);
+  assertEquals(place.history.retainedCount, 1);
   place.lose(0, 1);
   assertEquals(place.store([[1, [8, 8, 1]]]), [NO_ROW], "there is no state at all");
 });
@@ -87,11 +87,11 @@ Deno.test("a number is given out again when no state needs its row, and not befo
   const [ofQuery0] = place.store([[0, [7, 7, 0]]]);
   place.reach(1);
   const [ofQuery1] = place.store([[0, [8, 8, 0]]]);
-  assertEquals(place.history.keptCount, 2);
+  assertEquals(place.history.retainedCount, 2);
   place.reach(1);
   // What query 1 held is wanted no more.
   place.history.clearUp();
-  assertEquals(place.history.keptCount, 1);
+  assertEquals(place.history.retainedCount, 1);
   const [later] = place.store([[1, [9, 9, 1]]]);
   assertEquals(later, ofQuery1);
   const [last] = place.store([[0, [9, 9, 0]]]);
@@ -104,29 +104,29 @@ Deno.test("when every state holds the newest keys, the past is dropped", () => {
   const place = makePlace();
   place.store([[0, [7, 7, 0]], [1, null], [2, [5, 5, 5]]]);
   place.reach(0);
-  assertEquals([place.history.isCurrent, place.history.keptCount], [false, 2]);
+  assertEquals([place.history.isCurrent, place.history.retainedCount], [false, 2]);
   assertEquals(place.changesSince(0).size, 3);
   place.reach(1, 1);
-  assertEquals([place.history.isCurrent, place.history.keptCount], [true, 0]);
+  assertEquals([place.history.isCurrent, place.history.retainedCount], [true, 0]);
   assertEquals([place.history.currentCount, place.history.oldest()], [2, null]);
   assertEquals([...place.changesSince(0)], []);
   assertEquals(place.store([[2, null]]), [0], "numbers start anew");
   assertEquals([...place.changesSince(1)], [[2, [5, 5, 5]]]);
 });
 
-Deno.test("a query that has lost its state has no version and needs no rows", () => {
+Deno.test("a query that has lost its state has no epoch and needs no rows", () => {
   const place = makePlace();
   place.store([[0, [7, 7, 0]]]);
   place.reach(1);
   place.lose(0, 0, 5);
-  assertLess(place.history.versionOf(0), 0);
-  assertLess(place.history.versionOf(1000), 0);
+  assertLess(place.history.epochOf(0), 0);
+  assertLess(place.history.epochOf(1000), 0);
   assertEquals([place.history.currentCount, place.history.isCurrent], [1, true]);
   place.history.clearUp();
-  assertEquals(place.history.keptCount, 0);
+  assertEquals(place.history.retainedCount, 0);
   // A batch that changes queries takes their states along.
   place.store([[0, [8, 8, 0]]], [1]);
-  assertLess(place.history.versionOf(1), 0);
+  assertLess(place.history.epochOf(1), 0);
   assertEquals([place.history.currentCount, place.history.isCurrent], [0, true]);
 });
 
@@ -144,7 +144,7 @@ Deno.test("standing sorts queries by moment and names each once", () => {
   place.reach(3, 1);
   const { missing, cohorts } = place.history.standing(Uint32Array.of(3, 0, 3, 4, 1, 2, 0, 4, 3));
   assertEquals([...missing], [4]);
-  assertEquals(cohorts.map(({ version, queries }) => [version, ...queries]), [[1, 3, 1], [0, 0, 2]]);
+  assertEquals(cohorts.map(({ epoch, queries }) => [epoch, ...queries]), [[1, 3, 1], [0, 0, 2]]);
   assertEquals(cohorts.map(({ since }) => [...since.slots]), [[], [0]]);
   // Each question is one of its own, and unknown queries have no state.
   const next = place.history.standing(Uint32Array.of(0, 0, 4, 9));
@@ -165,8 +165,8 @@ Deno.test("oldest names the states that have missed the most", () => {
   for (let round = 0; round < 2; round++) {
     const cohort = place.history.oldest();
     assert(cohort);
-    const { version, queries, since } = cohort;
-    moments.push([version, queries.length, ...queries, ...since.slots]);
+    const { epoch, queries, since } = cohort;
+    moments.push([epoch, queries.length, ...queries, ...since.slots]);
     place.history.reach(queries);
   }
   assertEquals(moments, [[0, 1, 0, 0, 1], [1, 2, 1, 3, 1]]);
@@ -183,17 +183,17 @@ Deno.test("clearUp keeps what states need, and that only", () => {
   place.store([[0, [8, 8, 0]]]);
   place.reach(2);
   place.store([[0, [9, 9, 0]], [1, [9, 9, 1]]]);
-  assertEquals(place.history.keptCount, 5);
+  assertEquals(place.history.retainedCount, 5);
   place.history.clearUp();
-  assertEquals(place.history.keptCount, 5, "all three states hold another row in slot 0, in slot 1 two");
+  assertEquals(place.history.retainedCount, 5, "all three states hold another row in slot 0, in slot 1 two");
   place.lose(1);
   place.history.clearUp();
-  assertEquals(place.history.keptCount, 4, "query 2 still holds the row that query 1 held in slot 1");
+  assertEquals(place.history.retainedCount, 4, "query 2 still holds the row that query 1 held in slot 1");
   assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]], [1, [3, 4, 1]]]);
   assertEquals([...place.changesSince(2)], [[0, [8, 8, 0]], [1, [7, 7, 1]]]);
   place.reach(0);
   place.history.clearUp();
-  assertEquals(place.history.keptCount, 2);
+  assertEquals(place.history.retainedCount, 2);
   assertEquals([...place.changesSince(2)], [[0, [8, 8, 0]], [1, [7, 7, 1]]]);
 });
 
@@ -204,11 +204,11 @@ Deno.test("what nobody needs piles up only until it is cleared up, which is seld
     // Query 0 never catches up, query 1 always does.
     place.store([[0, [batch, batch, 0]]]);
     place.reach(1);
-    most = Math.max(most, place.history.keptCount);
+    most = Math.max(most, place.history.retainedCount);
     if (!place.history.isGrown) continue;
     times++;
     place.history.clearUp();
-    assertEquals([place.history.keptCount, place.history.isGrown], [1, false]);
+    assertEquals([place.history.retainedCount, place.history.isGrown], [1, false]);
   }
   assertGreater(times, 0);
   assertLess(times, 50);
@@ -225,7 +225,7 @@ Deno.test("what states need does not call for clearing up again and again", () =
   }
   assertEquals(place.history.isGrown, true);
   place.history.clearUp();
-  assertEquals([place.history.keptCount, place.history.isGrown], [498, false]);
+  assertEquals([place.history.retainedCount, place.history.isGrown], [498, false]);
   for (let query = 500; query < 900; query++) {
     place.store([[0, [query, query, 0]]]);
     place.reach(query);

@@ -7,7 +7,7 @@ import { regretOf, toTable } from "../../bench/regret/regret.ts";
 import { recordTraces } from "../../bench/regret/traces.ts";
 import { assert, assertGreater, assertLess, assertStringIncludes } from "../../testing/assert.ts";
 
-Deno.test("regret: at most 1.2 on the traces that are usual, 2 on those made to hurt, as docs/planner.md says", async () => {
+Deno.test("regret: at most 1.2 on the traces that are usual, 2 on those made to hurt, as docs/internals/planner.md says", async () => {
   const { usual, hostile } = recordTraces();
   assertGreater(usual.length, 29);
   const regrets = [];
@@ -16,7 +16,7 @@ Deno.test("regret: at most 1.2 on the traces that are usual, 2 on those made to 
     assert(ratio <= 1.2, `${kind} over ${keys} keys and ${rows} rows: ${ratio}`);
   }
   for (const { ratio } of regrets.slice(usual.length)) assertLess(ratio, 2.01);
-  const page = (await Deno.readTextFile(new URL("../../docs/planner.md", import.meta.url))).replace(
+  const page = (await Deno.readTextFile(new URL("../../docs/internals/planner.md", import.meta.url))).replace(
     / +/g,
     " ",
   );

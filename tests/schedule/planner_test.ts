@@ -52,12 +52,12 @@ Deno.test("old rows are worth keeping until as many changes cost what building d
   assertEquals(Math.floor(new Planner("auto", { costs: COSTS }).breakEven(SIZES)), 333);
   assertEquals(new Planner("rebuild", { costs: COSTS }).breakEven(SIZES), 1000);
   assertEquals(new Planner("patch", { costs: COSTS }).breakEven(SIZES), Infinity);
-  assertEquals(new Planner("auto", { costs: COSTS }).keptLimit(SIZES), 4096);
+  assertEquals(new Planner("auto", { costs: COSTS }).retainedLimit(SIZES), 4096);
   assertEquals(
-    Math.floor(new Planner("auto", { costs: COSTS }).keptLimit({ ...SIZES, keyCount: 99_000 })),
+    Math.floor(new Planner("auto", { costs: COSTS }).retainedLimit({ ...SIZES, keyCount: 99_000 })),
     33_000,
   );
-  assertEquals(new Planner("patch", { costs: COSTS }).keptLimit({ ...SIZES, keyCount: 99_000 }), 99_000);
+  assertEquals(new Planner("patch", { costs: COSTS }).retainedLimit({ ...SIZES, keyCount: 99_000 }), 99_000);
 });
 
 Deno.test("the plan of an engine is auto unless given, and nothing but one of three", () => {
@@ -93,13 +93,13 @@ Deno.test("only rows that are read catch up, each by what it has missed", async 
   };
   live.addToKey(0, 0, 1);
   assertEquals(await patched([3, 4]), 2);
-  assertEquals([live.stats().behind, live.stats().kept], [18, 1]);
+  assertEquals([live.stats().behind, live.stats().retained], [18, 1]);
   assertEquals(await patched([3, 4]), 0);
   live.addToKey(1, 0, 1);
   assertEquals(await patched([4, 5, 4]), 2, "a row that is named twice catches up once");
   assertEquals(await patched([0, 1, 2, 3, 4, 5]), 4);
   await live.read();
-  assertEquals([live.stats().behind, live.stats().kept, live.stats().pending], [0, 0, 0]);
+  assertEquals([live.stats().behind, live.stats().retained, live.stats().pending], [0, 0, 0]);
   assertEquals(live.stats().rowsBuilt, 20, "none was built again");
 });
 
@@ -125,9 +125,9 @@ Deno.test("rows that fall far behind go cold: nothing is kept or done for them u
     live.setKey(slot, random.row(4));
     if (slot % 10 === 0) await live.read([0]);
   }
-  const { rowsBuilt, rowsPatched, kept } = live.stats();
+  const { rowsBuilt, rowsPatched, retained } = live.stats();
   assertEquals([rowsBuilt - before.rowsBuilt, rowsPatched - before.rowsPatched], [0, 100]);
-  assertLess(kept, 500);
+  assertLess(retained, 500);
   await live.read([0, 1]);
   assertEquals(live.stats().rowsBuilt - before.rowsBuilt, 1);
 });
@@ -139,7 +139,7 @@ Deno.test("what is kept for rows of many moments stays limited", async () => {
   for (let step = 0; step < 700; step++) {
     for (let slot = 0; slot < 10; slot++) live.setKey(slot, random.row(4));
     await live.read([step % 600]);
-    most = Math.max(most, live.stats().kept);
+    most = Math.max(most, live.stats().retained);
   }
   assertGreater(most, 4000);
   assertLess(most, 4200);

@@ -3,11 +3,11 @@
 import { assertEquals } from "../../testing/assert.ts";
 import { withCompanions } from "../../src/schedule/query_groups.ts";
 
-/** Versions of rows 0, 1, 2, …; null for a row that is not there. */
-function companions(rows: readonly number[], versions: readonly (number | null)[], newest = 9): number[] {
+/** Epochs of rows 0, 1, 2, …; null for a row that is not there. */
+function companions(rows: readonly number[], epochs: readonly (number | null)[], newest = 9): number[] {
   const known = {
-    isLive: (row: number) => (versions[row] ?? null) !== null,
-    versionOf: (row: number) => versions[row] ?? -1,
+    isLive: (row: number) => (epochs[row] ?? null) !== null,
+    epochOf: (row: number) => epochs[row] ?? -1,
   };
   return Array.from(withCompanions(Uint32Array.from(rows), 4, newest, known));
 }

@@ -103,6 +103,7 @@ const MISTAKES: readonly (readonly [what: string, bytes: Uint8Array, message: st
   ],
   ["the magic alone", good.subarray(0, 6), "file has 6 bytes, expected at least 12"],
   ["a version, and no header", good.subarray(0, 8), "file has 8 bytes, expected at least 12"],
+  ["two bytes of a header", good.subarray(0, 12), "expected at most 2, the file's rest"],
   [
     "no rows of vast columns",
     npy(dictOf("<f4", "(0, 99999999999999999999)"), new Uint8Array(0)),

@@ -2,7 +2,7 @@
 
 import { assertEquals } from "../../testing/assert.ts";
 import { budgetVerdicts, compareBudgets, type ComparedStrategy, formatRatio } from "../../studies/budgets.ts";
-import { CertificateRecorder, joinCertificates, median } from "../../studies/certificates.ts";
+import { CertificateRecorder, joinCertificates } from "../../studies/certificates.ts";
 import type { Family } from "../../studies/strategies.ts";
 
 Deno.test("certificates: a broken one, one that is kept to the letter, and rows that only rounding moved", () => {
@@ -31,12 +31,6 @@ Deno.test("certificates: parts join to the whole, and none to none", () => {
   assertEquals(joinCertificates(head.record(), tail.record()), whole.record());
   assertEquals(joinCertificates(null, null), null);
   assertEquals(joinCertificates(null, whole.record()), whole.record());
-});
-
-Deno.test("median: of odd and even counts in any order, none of none", () => {
-  assertEquals(median(Float64Array.of(5, 1, 30)), 5);
-  assertEquals(median(Float64Array.of(10, 2, 4, 1)), 3);
-  assertEquals(median(new Float64Array()), null);
 });
 
 function strategy(

@@ -39,7 +39,8 @@ Deno.test("locks: the configuration names no package, so that deno task fetches 
 });
 
 Deno.test("locks: the first commands fetch what they need", async () => {
-  assertEquals(await packagesIn("start"), ["deno-std", "plotly.js-cartesian-dist-min"]);
+  assertEquals(await packagesIn("start"), ["deno-std", "plotly.js-cartesian-dist-min", "simple-statistics"]);
+  assertEquals(await packagesIn("ratings"), ["deno-std", "fflate"]);
   assertEquals((await packagesIn("kernel")).filter((name) => !name.startsWith("@babel/")), []);
   const heavy = ["assemblyscript", "binaryen", "mnist"];
   assertEquals((await packagesIn("test")).filter((name) => heavy.includes(name)), []);

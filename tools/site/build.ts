@@ -4,7 +4,9 @@
 // Invariant: the same sources give the same bytes; the page asks for nothing, and its policy lets it ask for nothing.
 
 import { bundle } from "../bundle.ts";
+import { SEQUENTIAL } from "../../src/display/color_scales.ts";
 import { embedScript } from "../../src/display/escape.ts";
+import { pageColorRules } from "../../src/jupyter/figures/palette.ts";
 import { gallery, moreNotebooks } from "./gallery.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -22,12 +24,14 @@ export async function buildSite(
   { notebooks }: SiteOptions = {},
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  const [page, style, script, exhibits] = await Promise.all([
+  const [page, sheet, script, exhibits] = await Promise.all([
     Deno.readTextFile(new URL("page.html", import.meta.url)),
     Deno.readTextFile(new URL("page.css", import.meta.url)),
     bundle(new URL("playground/main.ts", ROOT), { external: UNUSED, format: "esm" }),
     gallery(notebooks ?? "notebooks/"),
   ]);
+  const numbers = `:root { --numbers: ${SEQUENTIAL.join(", ")}; }`;
+  const style = [pageColorRules(), numbers, sheet].join("\n");
   const program = embedScript(script.trim());
   const policy = [
     "default-src 'none'",

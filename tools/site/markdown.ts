@@ -1,7 +1,9 @@
-// The part of Markdown that docs/applications.md is written in, as HTML: paragraphs, lists, smaller headings, tables, code,
-// bold, emphasis and links. Anything
-// else is refused, so that nothing is shown as it was not meant.
+// docs/applications.md as HTML. `marked` reads it; here stands how each kind of block is written, for the style of the page.
+//
+// Invariant: texts stay texts, and a kind of block for which the page has no style is refused, so that nothing is shown as it
+// was not meant.
 
+import { Marked, type Tokens } from "marked";
 import { escapeHtml } from "../../src/display/escape.ts";
 
 /** A second-level heading, and what is below it. */
@@ -18,61 +20,56 @@ export function sectionsOf(markdown: string): Section[] {
   });
 }
 
-/** `linkOf` says where a link leads; null leaves its text alone. */
+/** The blocks and the parts of lines that the page has a style for. */
+const KNOWN = new Set([
+  ...["paragraph", "heading", "list", "list_item", "table", "space"],
+  ...["text", "strong", "em", "codespan", "link", "escape", "html"],
+]);
+
+/**
+ * The blocks of a section as HTML. `linkOf` says where a link leads; null leaves its text alone.
+ *
+ * @throws {Error} When there is a block that the page has no style for.
+ */
 export function toHtml(markdown: string, linkOf: (target: string) => string | null): string {
-  const blocks = markdown.split(/\n{2,}/).filter((block) => block.trim() !== "");
-  return blocks.map((block) => {
-    const heading = /^###+ (.+)$/.exec(block.trim());
-    if (heading) return `<h4>${inline(heading[1], linkOf)}</h4>`;
-    if (block.startsWith("- ")) {
-      const items = block.slice(2).split(/\n- /).map((item) => `<li>${inline(item, linkOf)}</li>`);
-      return `<ul>\n${items.join("\n")}\n</ul>`;
-    }
-    if (block.startsWith("|")) return tableOf(block, linkOf);
-    if (/^(#|>|```|!\[|[*+] |\d+\. |<| {4})/.test(block)) {
-      throw new Error(
-        `markdown: a block begins with ${
-          JSON.stringify(block.slice(0, 20))
-        }, expected a paragraph, a list or a table`,
-      );
-    }
-    return `<p>${inline(block, linkOf)}</p>`;
-  }).join("\n");
+  const marked = new Marked({
+    walkTokens: (token) => {
+      if (!isKnown(token as Tokens.Generic)) {
+        throw new Error(
+          `markdown: a block begins with ${JSON.stringify(token.raw.slice(0, 20))}, ` +
+            "expected a paragraph, a list, a smaller heading or a table",
+        );
+      }
+    },
+    renderer: {
+      heading({ tokens }) {
+        return `<h4>${this.parser.parseInline(tokens)}</h4>\n`;
+      },
+      table({ header, rows }) {
+        const head = header.map((cell) => `<th scope="col">${this.parser.parseInline(cell.tokens)}</th>`);
+        const body = rows.map((row) => {
+          const [name, ...cells] = row.map((cell) => this.parser.parseInline(cell.tokens));
+          return `<tr><th scope="row">${name}</th>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
+        });
+        return `<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>\n` +
+          `<thead><tr>${head.join("")}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table></div>\n`;
+      },
+      link({ href, tokens }) {
+        const target = linkOf(href), text = this.parser.parseInline(tokens);
+        return target === null ? text : `<a href="${escapeHtml(target)}">${text}</a>`;
+      },
+      // A tag inside a line is text here.
+      html: ({ text }) => escapeHtml(text),
+    },
+  });
+  return marked.parse(markdown, { async: false }).trim();
 }
 
-function tableOf(block: string, linkOf: (target: string) => string | null): string {
-  const lines = block.trim().split("\n").map((line) =>
-    line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => inline(cell.trim(), linkOf))
-  );
-  const [head, rule, ...rows] = lines;
-  if (!rule?.every((cell) => /^:?-+:?$/.test(cell)) || rows.some((row) => row.length !== head.length)) {
-    throw new Error(
-      `markdown: a table begins with ${
-        JSON.stringify(block.slice(0, 40))
-      }, expected a rule and rows of a length`,
-    );
-  }
-  const header = head.map((cell) => `<th scope="col">${cell}</th>`).join("");
-  const body = rows.map(([name, ...cells]) =>
-    `<tr><th scope="row">${name}</th>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`
-  );
-  return `<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>\n<thead><tr>${header}</tr></thead>\n<tbody>\n${
-    body.join("\n")
-  }\n</tbody>\n</table></div>`;
-}
-
-function inline(text: string, linkOf: (target: string) => string | null): string {
-  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|\b_[^_]+_\b|\[[^\]]+\]\([^)]+\))/).map((part) => {
-    const link = /^\[([^\]]+)\]\(([^)]+)\)$/.exec(part);
-    if (link) {
-      const target = linkOf(link[2]);
-      return target === null
-        ? escapeHtml(link[1])
-        : `<a href="${escapeHtml(target)}">${escapeHtml(link[1])}</a>`;
-    }
-    if (/^`.+`$/s.test(part)) return `<code>${escapeHtml(part.slice(1, -1))}</code>`;
-    if (/^\*\*.+\*\*$/s.test(part)) return `<strong>${escapeHtml(part.slice(2, -2))}</strong>`;
-    if (/^(\*.+\*|_.+_)$/s.test(part)) return `<em>${escapeHtml(part.slice(1, -1))}</em>`;
-    return escapeHtml(part);
-  }).join("");
+function isKnown(token: Tokens.Generic): boolean {
+  if (!KNOWN.has(token.type)) return false;
+  if (token.type === "heading") return token.depth >= 3;
+  if (token.type === "list") return !token.ordered;
+  if (token.type === "html") return token.block !== true;
+  // A table without its rule.
+  return token.type !== "paragraph" || !token.raw.startsWith("|");
 }

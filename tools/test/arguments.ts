@@ -1,5 +1,7 @@
 // The arguments of `deno task test`: what to run, and what to hand on to `deno test`.
 
+import { parseArgs } from "node:util";
+
 export const HELP = `deno task test [PATH …] [--jobs=N] [--limit=SECONDS] [--verbose] [FLAG …]
 deno task test:full [PATH …] …
 
@@ -24,40 +26,51 @@ export interface Arguments {
   readonly flags: readonly string[];
 }
 
-/** Flags of `deno test` whose value may follow as an argument of its own. */
-const WITH_VALUE = ["--filter"];
-
 /** @throws {RangeError} When a number is none that can be meant. */
 export function parseArguments(args: readonly string[]): Arguments {
-  const paths: string[] = [], flags: string[] = [];
-  let full = false,
-    jobs: number | null = null,
-    limitSeconds: number | null = null,
-    verbose = false,
-    help = false;
-  for (let at = 0; at < args.length; at++) {
-    const arg = args[at];
-    const [name, value] = splitOnce(arg, "=");
-    if (!arg.startsWith("-")) paths.push(arg);
-    else if (arg === "--full") full = true;
-    else if (arg === "--verbose") verbose = true;
-    else if (arg === "--help" || arg === "-h") help = true;
-    else if (name === "--jobs") jobs = toCount(name, value);
-    else if (name === "--limit") limitSeconds = toCount(name, value);
-    else if (WITH_VALUE.includes(arg) && at + 1 < args.length) flags.push(`${arg}=${args[++at]}`);
-    else flags.push(arg);
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: {
+      full: { type: "boolean" },
+      verbose: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+      jobs: { type: "string" },
+      limit: { type: "string" },
+      // A flag of `deno test` whose value may follow as an argument of its own.
+      filter: { type: "string" },
+    },
+    allowPositionals: true,
+    // Flags that are not known here are handed on.
+    strict: false,
+    tokens: true,
+  });
+  const paths: string[] = [], flags: string[] = [], handedOn = new Set<number>();
+  const given = new Map<string, string | undefined>();
+  for (const token of tokens) {
+    if (token.kind === "positional") paths.push(token.value);
+    else if (token.kind === "option-terminator") continue;
+    else if (token.name === "filter" && token.value !== undefined) flags.push(`--filter=${token.value}`);
+    else if (OWN.includes(token.name)) given.set(token.name, token.value);
+    else handedOn.add(token.index);
   }
-  return { paths, full, jobs, limitSeconds, verbose, help, flags };
+  // Letters in one argument are one flag.
+  for (const index of handedOn) flags.push(args[index]);
+  return {
+    paths,
+    full: given.has("full"),
+    jobs: given.has("jobs") ? toCount("--jobs", given.get("jobs")) : null,
+    limitSeconds: given.has("limit") ? toCount("--limit", given.get("limit")) : null,
+    verbose: given.has("verbose"),
+    help: given.has("help"),
+    flags,
+  };
 }
 
-function splitOnce(text: string, separator: string): [string, string | null] {
-  const at = text.indexOf(separator);
-  return at === -1 ? [text, null] : [text.slice(0, at), text.slice(at + 1)];
-}
+const OWN = ["full", "verbose", "help", "jobs", "limit"];
 
-function toCount(name: string, value: string | null): number {
+function toCount(name: string, value: string | undefined): number {
   const count = Number(value);
-  if (value === null || value === "" || !Number.isInteger(count) || count < 1) {
+  if (value === undefined || value === "" || !Number.isInteger(count) || count < 1) {
     throw new RangeError(`${name} is ${value ?? "given without a value"}, expected a whole number from 1 on`);
   }
   return count;

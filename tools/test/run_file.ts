@@ -43,7 +43,7 @@ const ABORTED = 134;
 /** Runs a file. */
 export async function runFile(file: TestFile, options: RunOptions): Promise<Outcome> {
   const first = await runOnce(file, options);
-  // Deno may abort as it ends, when it has computed on a software device; see docs/webgpu.md.
+  // Deno may abort as it ends, when it has computed on a software device; see docs/internals/webgpu.md.
   if (first.code !== ABORTED || first.counts === null || first.counts.failed > 0) {
     return toOutcome(file, first, null);
   }

@@ -88,7 +88,7 @@ async function findExamples(root: URL): Promise<string[]> {
 
 async function hasExamples(root: URL, path: string): Promise<boolean> {
   try {
-    return /^\s*(\* )?```ts\s*$/m.test(await Deno.readTextFile(new URL(path, root)));
+    return /^\s*(\* )?```[jt]s\s*$/m.test(await Deno.readTextFile(new URL(path, root)));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.IsADirectory) return false;
     throw error;

@@ -1,5 +1,5 @@
 /**
- * The plain backend, which works wherever JavaScript does.
+ * The backend `array`: plain loops over typed arrays, which run on any JavaScript engine.
  */
 
 import type { BackendConfig } from "../backend.ts";

@@ -1,7 +1,7 @@
 /**
- * The plain store: states in float64, computed by loops over typed arrays in the thread of the caller. It works wherever
- * JavaScript does, and is what the others are compared with. Weights are not stored but recomputed, bit for bit, when a
- * key's contribution is taken out.
+ * The store of the backend `array`: states in float64, computed by loops over typed arrays on the caller's
+ * thread. The other stores are compared with it. Weights are not stored: when a key's contribution is
+ * subtracted, its weight is recomputed with the same bits.
  */
 
 import { attempt } from "../../base/attempt.ts";
@@ -19,7 +19,7 @@ import { type HeldRow, StateStore } from "../host/state_store.ts";
 
 const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 
-/** States in typed arrays, a row for each head row, at slot · H + head. */
+/** States in typed arrays; the state of a head row is row slot · H + head. */
 export class ArrayStore extends StateStore {
   readonly name = "array";
   readonly costs = COSTS;
@@ -63,7 +63,7 @@ export class ArrayStore extends StateStore {
 
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     return attempt(() => {
-      const now = this.#rows.keysAt({ slots: NO_SLOTS, kept: NO_SLOTS });
+      const now = this.#rows.keysAt({ slots: NO_SLOTS, retained: NO_SLOTS });
       const changes = Math.max(0, ...patch.map(({ since }) => since.slots.length));
       this.#kernels.reserve(now.stored.count, changes);
       for (const cohort of patch) this.#patch(cohort, now);
@@ -102,7 +102,7 @@ export class ArrayStore extends StateStore {
     this.#kernels.buildRow(this.#states, slot * this.#config.layout.heads + head, keys);
   }
 
-  /** Patches the rows of a cohort; what loses its trust is built. */
+  /** Patches the head rows of a cohort, and builds those that are not trusted afterwards. */
   #patch({ queries, since }: Cohort, now: KeysAt): void {
     const { layout: { heads }, tolerance } = this.#config;
     const exchange = this.#toExchange(since, now);
@@ -119,15 +119,15 @@ export class ArrayStore extends StateStore {
     }
   }
 
-  /** The exchange of all that has changed since a moment, with keys compared once for all rows. */
-  #toExchange({ slots, kept }: Since, now: KeysAt): KeyExchange {
-    const { stored, kept: keptRows } = this.#rows;
+  /** The exchange of all keys that have changed since an epoch; keys are compared once for all head rows. */
+  #toExchange({ slots, retained }: Since, now: KeysAt): KeyExchange {
+    const { stored, retained: retainedRows } = this.#rows;
     const scoreChanged = new Uint8Array(slots.length).fill(1);
     for (let t = 0; t < slots.length; t++) {
-      const staysLive = kept[t] !== NO_ROW && stored.isLive(slots[t]);
-      if (staysLive && stored.scoresAlike(slots[t], keptRows, kept[t])) scoreChanged[t] = 0;
+      const staysLive = retained[t] !== NO_ROW && stored.isLive(slots[t]);
+      if (staysLive && stored.scoresAlike(slots[t], retainedRows, retained[t])) scoreChanged[t] = 0;
     }
-    return { slots, kept, before: now.kept, after: now.stored, scoreChanged };
+    return { slots, retained, before: now.retained, after: now.stored, scoreChanged };
   }
 }
 

@@ -120,7 +120,7 @@ export interface CertifierParts {
   readonly layout: HeadLayout;
   readonly softcap: number;
   readonly stored: KeyTable;
-  readonly kept: KeyTable;
+  readonly retained: KeyTable;
   /** Has the head row selected that a bound is asked of. */
   readonly kernels: Kernels;
   readonly spread: ValueSpread;
@@ -191,8 +191,8 @@ export class Certifier {
   /** Takes the changed keys that the next bounds are of. */
   open(keys: KeysAt): void {
     if (this.#bytes > MOST_BYTES) this.forget();
-    const { layout, softcap, stored, kept: keptRows } = this.#parts;
-    const { slots, kept } = keys.since;
+    const { layout, softcap, stored, retained: retainedRows } = this.#parts;
+    const { slots, retained } = keys.since;
     this.#keys = keys;
     this.#pending = Array.from(slots, (slot, t) => {
       let column = this.#columns.get(slot);
@@ -200,8 +200,8 @@ export class Certifier {
         this.#columns.set(slot, column = { slot, edit: null, asked: 0, tiles: new Map() });
         this.#bytes += COLUMN_BYTES;
       }
-      if (column.edit?.kept !== kept[t]) {
-        column.edit = toKeyEdit(stored, slot, keptRows, kept[t], layout, softcap);
+      if (column.edit?.retained !== retained[t]) {
+        column.edit = toKeyEdit(stored, slot, retainedRows, retained[t], layout, softcap);
       }
       column.asked = this.#batch;
       return column;
@@ -297,14 +297,14 @@ export class Certifier {
   #measure({ slot }: Column, column: Measures, edit: KeyEdit, atHand: RowAtHand): void {
     const { kernels, layout: { headDim } } = this.#parts, tables = this.#keys as KeysAt;
     const { at, age, keyHead, totals, ledger, massDoubt } = atHand;
-    const { kept, isLive, valueShift, sparse } = edit;
-    const wasLive = kept !== NO_ROW;
-    if (wasLive && column.known[at] !== age) this.#measureBefore(column, kept, atHand);
+    const { retained, isLive, valueShift, sparse } = edit;
+    const wasLive = retained !== NO_ROW;
+    if (wasLive && column.known[at] !== age) this.#measureBefore(column, retained, atHand);
     const weight = wasLive ? column.weight[at] : 0;
     const distanceBefore = wasLive ? column.distance[at] : 0;
 
     const isSparse = sparse !== null && weight >= SMALLEST_FACTOR &&
-      kernels.hasSameBias(tables.kept, kept, tables.stored, slot);
+      kernels.hasSameBias(tables.retained, retained, tables.stored, slot);
     let after = 0, change = weight, distanceAfter = 0, scoreAfter = 0;
     if (isLive) {
       if (isSparse) {
@@ -339,11 +339,11 @@ export class Certifier {
   }
 
   /** Measures what a key is in the state of a row. */
-  #measureBefore(column: Measures, kept: number, { at, age, totals, ledger }: RowAtHand): void {
+  #measureBefore(column: Measures, retained: number, { at, age, totals, ledger }: RowAtHand): void {
     const { kernels } = this.#parts, keys = this.#keys as KeysAt;
     column.known[at] = age;
-    column.weight[at] = toWeight(kernels.scoreWithBias(keys.kept, kept), totals);
-    column.distance[at] = ledger + kernels.distanceToValue(this.#output, keys.kept, kept);
+    column.weight[at] = toWeight(kernels.scoreWithBias(keys.retained, retained), totals);
+    column.distance[at] = ledger + kernels.distanceToValue(this.#output, keys.retained, retained);
     kernels.work.exponentials++;
   }
 

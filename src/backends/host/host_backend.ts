@@ -1,41 +1,39 @@
 /**
- * A backend over a store of states. What all places share is here: rows at the host, their batches, answers, certificates,
- * weights, snapshots. The store alone knows where states live and how they are computed.
+ * A backend over a store of states. It has the parts that all backends share: rows at the host, batches of
+ * changes, answers, bounds, weights and snapshots. The store has the states and computes them.
  *
- * Invariant between calls: the rows at the host are the truth. The state of a live query holds the keys of one moment and is
- * trusted, unless the query was stored and not brought up to date since.
+ * Invariant between calls: the rows at the host are authoritative. The state of a live query includes the
+ * keys of one epoch and is trusted, unless the query was stored and has not been brought up to date since.
  */
 
 import { attempt } from "../../base/attempt.ts";
 import { CapacityError } from "../../base/errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
-import { queryColumns } from "../../numerics/head_layout.ts";
+import { type HeadLayout, outputColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import type {
+  AttentionOutput,
   Backend,
   BackendConfig,
   Changes,
   Cohort,
   Costs,
   PassingQueries,
-  Readout,
   RowSource,
   Work,
 } from "../backend.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
-import { emptyReadout } from "./empty_readout.ts";
 import { HostRows } from "./host_rows.ts";
-import { GIVEN } from "./reason.ts";
 import { RowAnswers } from "./row_answers.ts";
 import type { RowTotals } from "./row_totals.ts";
 import type { HeldRow, StateStore } from "./state_store.ts";
 
-/** Attention whose states are kept in a store. */
+/** A backend whose states are in a store. */
 export class HostBackend implements Backend {
   readonly reason: string;
   readonly keys: RowSource;
   readonly queries: RowSource;
-  readonly kept: RowSource;
+  readonly retained: RowSource;
   readonly #config: BackendConfig;
   readonly #store: StateStore;
   readonly #rows: HostRows;
@@ -45,7 +43,7 @@ export class HostBackend implements Backend {
   constructor(config: BackendConfig, store: StateStore) {
     this.#config = config;
     this.#store = store;
-    this.reason = config.reason ?? GIVEN;
+    this.reason = config.reason ?? "given by the caller";
     this.#rows = new HostRows(config, {
       layout: config.layout,
       maskHeads: config.maskHeads,
@@ -55,7 +53,7 @@ export class HostBackend implements Backend {
     store.attach(this.#rows);
     this.#answers = new RowAnswers(config, this.#rows, store);
     this.keys = this.#rows.stored;
-    this.kept = this.#rows.kept;
+    this.retained = this.#rows.retained;
     this.queries = this.#rows.queries;
   }
 
@@ -83,19 +81,19 @@ export class HostBackend implements Backend {
     return this.#rows.bytes() + this.#answers.bytes() + this.#store.bytes();
   }
 
-  store(changes: Changes, kept: Uint32Array, dropped: Uint32Array): Promise<void> {
+  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     return attempt(() => {
       const { keys, queries } = changes;
-      // All that can fail, for want of memory, comes before the first change.
-      this.#reserve(changes, kept);
+      // Everything that can fail for want of memory comes before the first change.
+      this.#reserve(changes, retained);
       this.#rows.drop(dropped);
       this.#answers.release(keys.slots, queries.slots);
       for (let t = 0; t < keys.slots.length; t++) {
-        if (kept[t] !== NO_ROW) this.#rows.keep(keys.slots[t], kept[t]);
+        if (retained[t] !== NO_ROW) this.#rows.retain(keys.slots[t], retained[t]);
       }
       this.#rows.stored.store(keys);
       this.#rows.storeQueries(queries);
-      this.#store.change(changes, kept, dropped);
+      this.#store.change(changes, retained, dropped);
       this.#answers.include(keys.slots, queries.slots);
     });
   }
@@ -116,18 +114,18 @@ export class HostBackend implements Backend {
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
-  async read(cohort: Cohort): Promise<Readout> {
+  async read(cohort: Cohort): Promise<AttentionOutput> {
     await this.#store.load(cohort);
     const { heads } = this.#config.layout, { queries } = cohort;
-    const readout = emptyReadout(this.#config.layout, queries.length);
+    const attention = emptyOutput(this.#config.layout, queries.length);
     const keys = this.#rows.keysAt(cohort.since);
-    const left = this.#store.read(cohort, readout);
+    const left = this.#store.read(cohort, attention);
     const answer = (at: number, head: number) => {
-      this.#write(readout, at * heads + head, this.#answers.standing(queries[at], head, keys));
+      this.#write(attention, at * heads + head, this.#answers.standing(queries[at], head, keys));
     };
     if (left === null) {
       for (let at = 0; at < queries.length; at++) for (let head = 0; head < heads; head++) answer(at, head);
-      return readout;
+      return attention;
     }
     for (const { at, head } of left) answer(at, head);
     for (let head = 0; head < heads; head++) {
@@ -136,7 +134,7 @@ export class HostBackend implements Backend {
         if (this.#answers.isSteep(queries[at], head)) answer(at, head);
       }
     }
-    return readout;
+    return attention;
   }
 
   async certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
@@ -144,24 +142,24 @@ export class HostBackend implements Backend {
     return this.#answers.certify(cohort);
   }
 
-  async attend(queries: PassingQueries): Promise<Readout> {
+  async attend(queries: PassingQueries): Promise<AttentionOutput> {
     const { count, rows, positions } = queries;
     const { layout, layout: { heads } } = this.#config;
-    const readout = emptyReadout(layout, count), width = queryColumns(layout);
+    const attention = emptyOutput(layout, count), width = queryColumns(layout);
     const queryHead = (query: number, head: number) => {
       return { rows, offset: query * width, head, position: positions[query], slot: 0 };
     };
     const take = (query: number, head: number, held: HeldRow) => {
-      this.#write(readout, query * heads + head, this.#answers.passing(queryHead(query, head), held));
+      this.#write(attention, query * heads + head, this.#answers.passing(queryHead(query, head), held));
     };
-    if (await this.#store.attend(queries, take)) return readout;
+    if (await this.#store.attend(queries, take)) return attention;
     const keys = this.#rows.keysAt(NOTHING);
     for (let query = 0; query < count; query++) {
       for (let head = 0; head < heads; head++) {
-        this.#write(readout, query * heads + head, this.#answers.computed(queryHead(query, head), keys));
+        this.#write(attention, query * heads + head, this.#answers.computed(queryHead(query, head), keys));
       }
     }
-    return readout;
+    return attention;
   }
 
   async weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
@@ -231,8 +229,8 @@ export class HostBackend implements Backend {
     return true;
   }
 
-  #reserve(changes: Changes, kept: Uint32Array): void {
-    const sizes = this.#rows.sizesFor(changes, kept);
+  #reserve(changes: Changes, retained: Uint32Array): void {
+    const sizes = this.#rows.sizesFor(changes, retained);
     const bytes = this.#rows.bytesOf(sizes) + this.#store.bytesOf(sizes);
     CapacityError.guard(this.name, `${sizes.keys} keys and ${sizes.queries} queries`, bytes, () => {
       this.#rows.reserve(sizes);
@@ -252,7 +250,7 @@ export class HostBackend implements Backend {
     for (let slot = 0; slot < count; slot++) target[slot] = weights[slot] > 0 ? weights[slot] / mass : 0;
   }
 
-  #write({ output, logSumExp }: Readout, at: number, totals: RowTotals): void {
+  #write({ output, logSumExp }: AttentionOutput, at: number, totals: RowTotals): void {
     totals.writeOutput(output, at * this.#config.layout.valueDim);
     logSumExp[at] = totals.logSumExp();
   }
@@ -267,7 +265,7 @@ const NO_ROWS = {
   bias: null,
 };
 const NO_CHANGES: Changes = { keys: NO_ROWS, queries: NO_ROWS };
-/** Bounds that are saved beside states: of all stores, and of those that compute in float32. */
+/** Bounds that are saved beside states, by all stores and by those that compute in float32. */
 const BALLS = ["centres", "radii"], REACHES = ["norms", "magnitudes"];
 const BOUND = "finite numbers ≥ 0";
 
@@ -279,4 +277,14 @@ function largestOf(scores: ArrayLike<number>): number {
   let largest = -Infinity;
   for (let at = 0; at < scores.length; at++) largest = Math.max(largest, scores[at]);
   return largest;
+}
+
+/** An answer of zeros for `count` queries. */
+function emptyOutput(layout: HeadLayout, count: number): AttentionOutput {
+  const columns = outputColumns(layout), { heads } = layout;
+  const bytes = count * (4 * columns + 8 * heads);
+  return CapacityError.guard("read", `an answer of ${count} × ${columns} numbers`, bytes, () => ({
+    output: new Float32Array(count * columns),
+    logSumExp: new Float64Array(count * heads),
+  }));
 }

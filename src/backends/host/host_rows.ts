@@ -1,6 +1,6 @@
 /**
- * The rows of one engine at the host, which are the truth whatever a store of states holds: keys and values, stored and
- * kept, with what a mask adds, and queries.
+ * The rows of one engine at the host, which are authoritative whatever a store of states holds: stored and
+ * retained keys with their values and biases, and queries.
  */
 
 import type { BackendConfig, Changes, Cohort, RowChanges } from "../backend.ts";
@@ -13,34 +13,34 @@ import { KeysAt } from "./keys_at.ts";
 import type { QueryHead } from "./kernels.ts";
 import { RowStore } from "./row_store.ts";
 
-/** Sizes that a batch needs room for. */
+/** The sizes of tables that a batch needs. */
 export interface RowSizes {
   /** One more than the largest key slot. */
   readonly keys: number;
-  /** One more than the largest number of a kept row. */
-  readonly kept: number;
-  /** One more than the largest query slot, of those that a bias mentions, too. */
+  /** One more than the largest id of a retained row. */
+  readonly retained: number;
+  /** One more than the largest query slot, including those in biases. */
   readonly queries: number;
-  /** One more than the largest key slot that a bias mentions. */
+  /** One more than the largest key slot in biases. */
   readonly biasKeys: number;
-  /** Query slots that biases and states have room for from then on: a multiple of 8. */
+  /** The number of query slots that biases and states have room for afterwards, a multiple of 8. */
   readonly queryCapacity: number;
 }
 
-/** Rows of one engine. */
+/** The rows of one engine. */
 export class HostRows implements MeasuredKeys {
   readonly stored: KeyTable;
-  readonly kept: KeyTable;
+  readonly retained: KeyTable;
   readonly queries: RowStore;
   readonly #config: BackendConfig;
-  /** By the number of a kept row, the slot that held it: states note heavy keys by slot. */
-  #keptSlots = new Uint32Array(0);
+  /** The key slot that held a retained row, by the row's id. States refer to heavy keys by slot. */
+  #retainedSlots = new Uint32Array(0);
   #queryCapacity = 0;
 
   constructor(config: BackendConfig, keyLayout: KeyLayout) {
     this.#config = config;
     this.stored = new KeyTable(keyLayout);
-    this.kept = new KeyTable(keyLayout);
+    this.retained = new KeyTable(keyLayout);
     this.queries = new RowStore(queryColumns(config.layout));
   }
 
@@ -60,19 +60,19 @@ export class HostRows implements MeasuredKeys {
     return this.stored.magnitude(slot, keyHead);
   }
 
-  /** Bytes of numbers of keys and values. */
+  /** Bytes of the numbers of keys and values. */
   keyBytes(): number {
-    return this.stored.numberBytes() + this.kept.numberBytes();
+    return this.stored.numberBytes() + this.retained.numberBytes();
   }
 
   /** All other bytes. */
   bytes(): number {
-    return this.stored.markBytes() + this.kept.markBytes() + this.queries.bytes() +
-      this.#keptSlots.byteLength;
+    return this.stored.markBytes() + this.retained.markBytes() + this.queries.bytes() +
+      this.#retainedSlots.byteLength;
   }
 
-  /** The sizes that a batch needs room for. */
-  sizesFor({ keys, queries }: Changes, kept: Uint32Array): RowSizes {
+  /** The sizes of tables that a batch needs. */
+  sizesFor({ keys, queries }: Changes, retained: Uint32Array): RowSizes {
     const { maskHeads } = this.#config;
     const mentioned = ({ slots, bias }: RowChanges) =>
       bias && slots.length > 0 ? bias.length / slots.length / maskHeads : 0;
@@ -80,7 +80,7 @@ export class HostRows implements MeasuredKeys {
     const queryEnd = Math.max(this.queries.size, endOf(queries.slots), mentioned(keys));
     return {
       keys: keyEnd,
-      kept: Math.max(this.kept.size, endOf(kept)),
+      retained: Math.max(this.retained.size, endOf(retained)),
       queries: queryEnd,
       biasKeys: Math.max(keyEnd, mentioned(queries)),
       queryCapacity: queryEnd <= this.#queryCapacity
@@ -89,39 +89,40 @@ export class HostRows implements MeasuredKeys {
     };
   }
 
-  /** Bytes that rows of such sizes take. */
-  bytesOf({ keys, kept, queries, biasKeys, queryCapacity }: RowSizes): number {
-    return this.stored.bytesOf(keys, biasKeys, queryCapacity) + this.kept.bytesOf(kept, kept, queryCapacity) +
+  /** Bytes of tables of such sizes. */
+  bytesOf({ keys, retained, queries, biasKeys, queryCapacity }: RowSizes): number {
+    return this.stored.bytesOf(keys, biasKeys, queryCapacity) +
+      this.retained.bytesOf(retained, retained, queryCapacity) +
       this.queries.bytesOf(queries);
   }
 
   /** Makes room; throws before anything changes. */
-  reserve({ keys, kept, queries, biasKeys, queryCapacity }: RowSizes): void {
+  reserve({ keys, retained, queries, biasKeys, queryCapacity }: RowSizes): void {
     this.stored.reserve(keys, biasKeys, queryCapacity);
-    this.kept.reserve(kept, kept, queryCapacity);
+    this.retained.reserve(retained, retained, queryCapacity);
     this.queries.reserve(queries);
-    if (this.#keptSlots.length < kept) {
-      const slots = new Uint32Array(Math.max(kept, 2 * this.#keptSlots.length));
-      slots.set(this.#keptSlots);
-      this.#keptSlots = slots;
+    if (this.#retainedSlots.length < retained) {
+      const slots = new Uint32Array(Math.max(retained, 2 * this.#retainedSlots.length));
+      slots.set(this.#retainedSlots);
+      this.#retainedSlots = slots;
     }
     this.#queryCapacity = queryCapacity;
   }
 
-  /** Wipes kept rows that nobody wants any more. */
-  drop(numbers: Uint32Array): void {
-    for (const number of numbers) this.kept.wipe(number);
+  /** Wipes the retained rows of these ids. */
+  drop(retainedIds: Uint32Array): void {
+    for (const retainedId of retainedIds) this.retained.wipe(retainedId);
   }
 
-  /** Keeps the row that a slot holds. */
-  keep(slot: number, number: number): void {
-    this.kept.copyFrom(this.stored, slot, number);
-    this.#keptSlots[number] = slot;
+  /** Retains the row that a key slot holds, under an id. */
+  retain(slot: number, retainedId: number): void {
+    this.retained.copyFrom(this.stored, slot, retainedId);
+    this.#retainedSlots[retainedId] = slot;
   }
 
-  /** The slot that held a kept row. */
-  keptSlot(number: number): number {
-    return this.#keptSlots[number];
+  /** The key slot that held a retained row. */
+  retainedSlot(retainedId: number): number {
+    return this.#retainedSlots[retainedId];
   }
 
   /** Writes changed queries. */
@@ -136,9 +137,9 @@ export class HostRows implements MeasuredKeys {
     this.stored.storeQueryBias(queries);
   }
 
-  /** The keys that states of a cohort hold. */
+  /** The keys that the states of a cohort include. */
   keysAt(since: Cohort["since"]): KeysAt {
-    return new KeysAt(this.stored.block(), this.kept.block(), since);
+    return new KeysAt(this.stored.block(), this.retained.block(), since);
   }
 
   /** One head of a standing query. */
@@ -162,7 +163,7 @@ export class HostRows implements MeasuredKeys {
   }
 }
 
-/** One more than the largest number but for `NO_ROW`. */
+/** One more than the largest id, without `NO_ROW`. */
 function endOf(numbers: Uint32Array): number {
   let end = 0;
   for (const number of numbers) if (number !== NO_ROW) end = Math.max(end, number + 1);

@@ -1,8 +1,9 @@
 /**
- * Head rows in float64: plain loops over typed arrays. They are all of the `array` backend, and what others compute where
- * float32 is not good enough. Two of them keep the states: `buildRow` computes a row from scratch, `patchRow` exchanges the
- * contributions of the keys that changed. Both take every score from `numerics/score_rule.ts` and every weight from
- * `numerics/power_shift.ts`, so what a patch subtracts has the bits of what a build or an earlier patch added.
+ * Kernels for head rows in float64: plain loops over typed arrays. The backend `array` uses nothing else; the
+ * others use them when float32 is not accurate enough. `buildRow` computes a state from scratch, `patchRow`
+ * exchanges the contributions of changed keys. Both take every score from `numerics/score_rule.ts` and every
+ * weight from `numerics/power_shift.ts`, so that a patch subtracts a contribution with the bits with which a
+ * build or an earlier patch added it.
  */
 
 import type { Work } from "../backend.ts";
@@ -17,12 +18,15 @@ import type { RowStates } from "./row_states.ts";
 import { distance } from "./value_spread.ts";
 
 /**
- * A key this many powers of two above a row's shift is heavy: what two floats keep beside it, 2^−106 of it, is then
- * still far below the tolerance of the rest.
+ * A key whose weight is this many powers of two above a row's shift is heavy. The rounding of a two-float
+ * sum, 2^−106 of it, is then still far below the tolerance of the other keys' sum.
  */
 const HEAVY_POWER = 40;
 
-/** One head of a query: H·d numbers from `offset` on, its position, and its slot, by which a mask knows it. */
+/**
+ * One head of a query: H·d numbers from `offset` on, the query's position, and its slot, which selects the
+ * biases of a mask.
+ */
 export interface QueryHead {
   readonly rows: Float32Array;
   readonly offset: number;
@@ -31,7 +35,7 @@ export interface QueryHead {
   readonly slot: number;
 }
 
-/** Sizes, rule and scratch of one backend, and the head row that is being computed. */
+/** The kernels of one backend, with their scratch and the selected head of a query. */
 export class Kernels {
   readonly work: Work;
   readonly #layout: HeadLayout;
@@ -39,7 +43,7 @@ export class Kernels {
   readonly #looksAtPositions: boolean;
   readonly #width: number;
   readonly #keyStride: number;
-  // The selected query: its head widened to float64, and where its key head lies in a row.
+  // The selected head of a query, widened to float64, and the place of its key head in a row.
   readonly #query: Float64Array;
   #keyHead = 0;
   #keyStart = 0;
@@ -50,7 +54,7 @@ export class Kernels {
   #scoresBefore = new Float64Array(0);
   #scoresAfter = new Float64Array(0);
 
-  /** What is done is counted in `work`. */
+  /** The kernels count their work in `work`. */
   constructor(layout: HeadLayout, rule: ScoreRule, work: Work) {
     this.work = work;
     this.#layout = layout;
@@ -61,7 +65,10 @@ export class Kernels {
     this.#query = new Float64Array(layout.headDim);
   }
 
-  /** Makes room for scores of `keys` stored keys and `changes` exchanged ones, before a loop whose steps must not fail. */
+  /**
+   * Makes room for the scores of `keys` stored keys and `changes` exchanged ones, before a loop whose steps
+   * must not fail.
+   */
   reserve(keys: number, changes: number): void {
     if (this.#scores.length < keys) this.#scores = new Float64Array(Math.max(keys, 2 * this.#scores.length));
     if (this.#scoresAfter.length < changes) {
@@ -71,7 +78,7 @@ export class Kernels {
     }
   }
 
-  /** Takes one head of a query, which the next calls are of. */
+  /** Selects one head of a query for the next calls. */
   select({ rows, offset, head, position, slot }: QueryHead): void {
     const { headDim } = this.#layout;
     const keyHead = keyHeadOf(this.#layout, head);
@@ -83,12 +90,12 @@ export class Kernels {
     this.#slot = slot;
   }
 
-  /** Wipes the query that was selected last. */
+  /** Wipes the selected query. */
   forgetQuery(): void {
     this.#query.fill(0);
   }
 
-  /** Computes the state of `row` from keys. */
+  /** Computes the state of head row `row` from keys. */
   buildRow(states: RowStates, row: number, keys: KeysAt): void {
     states.clear(row);
     this.reserve(keys.stored.count, 0);
@@ -106,14 +113,17 @@ export class Kernels {
     states.sumError[row] = rebuildRounding(additions, states.high[mass + 1]);
   }
 
-  /** Exchanges in `row` what the keys before contribute for what the keys after do. */
+  /**
+   * Replaces in the state of head row `row` the contributions of the keys before an exchange by those of the
+   * keys after it.
+   */
   patchRow(states: RowStates, row: number, exchange: KeyExchange): void {
     const largest = this.#scoreExchange(exchange);
     this.work.rowsPatched++;
     if (states.shift[row] === -Infinity && largest > -Infinity) states.shift[row] = exponentOf(largest);
 
     const { high, low } = states;
-    const { slots, kept, before: blockBefore, after: blockAfter } = exchange;
+    const { slots, retained, before: blockBefore, after: blockAfter } = exchange;
     const valuesBefore = blockBefore.values, valuesAfter = blockAfter.values;
     const shift = states.shift[row];
     const width = this.#width;
@@ -128,12 +138,13 @@ export class Kernels {
       if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
         a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(high, low, start, width, -a, valuesBefore, this.#valueIndex(blockBefore, kept[t]));
+        addCompensated(high, low, start, width, -a, valuesBefore, this.#valueIndex(blockBefore, retained[t]));
         additions++;
       }
-      // By exponents, as the shift is: beyond 2^53 the next power is no other score.
+      // Exponents are compared, like the shift: beyond 2^53 scores of neighbouring powers may be equal.
       if (exponentOf(after) - shift > HEAVY_POWER) {
-        // Without room for it the row loses its trust, and is built with it in the sums.
+        // If the list of heavy keys is full, the row is not trusted any more and is then built with the key
+        // in its sums.
         if (!states.addHeavy(row, slot, after)) states.massError[row] = Infinity;
       } else if (after > -Infinity) {
         if (after !== before || Number.isNaN(a)) {
@@ -154,7 +165,7 @@ export class Kernels {
     this.work.multiplyAdds += additions * width;
   }
 
-  /** Weights by slot into `target`, which is zeroed. */
+  /** Writes weights by slot to `target`, which must be all zeros. */
   weights(keys: KeysAt, target: Float32Array): void {
     this.reserve(keys.stored.count, 0);
     const scores = this.#scores;
@@ -174,7 +185,7 @@ export class Kernels {
     for (let j = 0; j < count; j++) target[j] = scores[j] > 0 ? scores[j] / mass : 0;
   }
 
-  /** The score of one key of a block; −∞ if it is not live or forbidden. */
+  /** The score of one key of a block; −∞ if the key is not live or is forbidden. */
   scoreWithBias(block: KeyBlock, j: number): number {
     const bias = this.#biasOf(block, j);
     if (bias === -Infinity) return bias;
@@ -187,7 +198,7 @@ export class Kernels {
     return this.#biasOf(block, j) === this.#biasOf(other, k);
   }
 
-  /** What adding `deltas` to the numbers of a key in `columns` adds to its score before any softcap. */
+  /** The change of a key's score, before any softcap, when `deltas` are added to its numbers in `columns`. */
   productWith(columns: readonly number[], deltas: readonly number[]): number {
     let sum = 0;
     for (let at = 0; at < columns.length; at++) {
@@ -205,7 +216,7 @@ export class Kernels {
     return distance(point, 0, block.values, this.#valueIndex(block, j), valueDim);
   }
 
-  /** Scores of live keys by slot, −∞ for the others; returns the largest. */
+  /** Writes the scores of live keys by slot, −∞ for other slots; returns the largest score. */
   #scoreKeys(keysAt: KeysAt, scores: Float64Array): number {
     const { count, live, keys, keyStart, bias } = keysAt.stored;
     const changed = keysAt.areStored ? null : keysAt.changed;
@@ -215,10 +226,10 @@ export class Kernels {
     let largest = -Infinity, scored = 0;
     for (let j = 0; j < count; j++) {
       let s: number;
-      const kept = changed?.get(j);
-      if (kept !== undefined) {
-        s = kept === NO_ROW ? -Infinity : this.#biasOf(keysAt.kept, kept);
-        if (s > -Infinity) s += this.#scoreOf(keysAt.kept, kept);
+      const retained = changed?.get(j);
+      if (retained !== undefined) {
+        s = retained === NO_ROW ? -Infinity : this.#biasOf(keysAt.retained, retained);
+        if (s > -Infinity) s += this.#scoreOf(keysAt.retained, retained);
       } else {
         s = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(keysAt.stored, j);
         if (s > -Infinity) s += score(query, keys, j * stride + start, headDim, scale, softcap);
@@ -232,8 +243,11 @@ export class Kernels {
     return largest;
   }
 
-  /** Scores of the keys before and after an exchange, −∞ where there is none; returns the largest after. */
-  #scoreExchange({ slots, kept, before, after, scoreChanged }: KeyExchange): number {
+  /**
+   * Writes the scores of the keys before and after an exchange, −∞ where there is no key; returns the largest
+   * score after it.
+   */
+  #scoreExchange({ slots, retained, before, after, scoreChanged }: KeyExchange): number {
     const scoresBefore = this.#scoresBefore, scoresAfter = this.#scoresAfter;
     let largest = -Infinity, scored = 0;
     for (let t = 0; t < slots.length; t++) {
@@ -248,9 +262,9 @@ export class Kernels {
         scoresBefore[t] = s;
         continue;
       }
-      s = kept[t] === NO_ROW ? -Infinity : this.#biasOf(before, kept[t]);
+      s = retained[t] === NO_ROW ? -Infinity : this.#biasOf(before, retained[t]);
       if (s > -Infinity) {
-        s += this.#scoreOf(before, kept[t]);
+        s += this.#scoreOf(before, retained[t]);
         scored++;
       }
       scoresBefore[t] = s;
@@ -259,7 +273,7 @@ export class Kernels {
     return largest;
   }
 
-  /** What is added to the score of a block's key; −∞ for one that is not live, out of reach or masked. */
+  /** The bias of a block's key; −∞ for a key that is not live, out of reach or masked. */
   #biasOf(block: KeyBlock, j: number): number {
     if (block.live[j] === 0) return -Infinity;
     if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
@@ -273,7 +287,7 @@ export class Kernels {
     ];
   }
 
-  /** Index of the value that the selected head reads of a block's key. */
+  /** The index of the value that the selected head reads, for a key of a block. */
   #valueIndex({ valueStart, columns }: KeyBlock, j: number): number {
     return valueStart + (j * this.#layout.kvHeads + this.#keyHead) * columns;
   }
@@ -289,7 +303,7 @@ export class Kernels {
     if (this.#rule.softcap > 0) this.work.exponentials += count;
   }
 
-  /** Adds a_j (v_j, 1, ‖v_j‖∞) of scored keys to the sums at `start`; returns how many. */
+  /** Adds a_j (v_j, 1, ‖v_j‖∞) of scored keys to the sums at `start`; returns the number of keys added. */
   #addKeys(sums: Float64Array, start: number, keysAt: KeysAt, scores: Float64Array, shift: number): number {
     const { count } = keysAt.stored;
     const changed = keysAt.areStored ? null : keysAt.changed;
@@ -298,9 +312,9 @@ export class Kernels {
     for (let j = 0; j < count; j++) {
       if (scores[j] === -Infinity) continue;
       const a = shiftedExp(scores[j], shift);
-      const kept = changed?.get(j);
-      const block = kept === undefined ? keysAt.stored : keysAt.kept;
-      const { values } = block, offset = this.#valueIndex(block, kept ?? j);
+      const retained = changed?.get(j);
+      const block = retained === undefined ? keysAt.stored : keysAt.retained;
+      const { values } = block, offset = this.#valueIndex(block, retained ?? j);
       for (let c = 0; c < width; c++) sums[start + c] += a * values[offset + c];
       added++;
     }
@@ -310,7 +324,10 @@ export class Kernels {
   }
 }
 
-/** sum += a · value for `width` two-float sums: Knuth's TwoSum on the high part, what it drops to the low one. */
+/**
+ * sum += a · value for `width` two-float sums: Knuth's TwoSum on the high part, whose error term is added to
+ * the low part.
+ */
 function addCompensated(
   high: Float64Array,
   low: Float64Array,
@@ -330,7 +347,7 @@ function addCompensated(
   }
 }
 
-/** Moves what the low parts have gathered to the high ones, exactly. */
+/** Renormalises two-float sums, without rounding. */
 function renormalise(high: Float64Array, low: Float64Array, start: number, width: number): void {
   for (let c = start; c < start + width; c++) {
     const held = high[c], rest = low[c];

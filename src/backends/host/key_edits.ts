@@ -10,7 +10,7 @@ import { NO_ROW } from "../since.ts";
 /** How the key in a slot changed since the moment of the states at hand. */
 export interface KeyEdit {
   /** Under which number the row before is kept; NO_ROW if there was none. */
-  readonly kept: number;
+  readonly retained: number;
   /** Whether the slot holds a row now. */
   readonly isLive: boolean;
   /** ‖v' − v‖, by key head; 0 without a value before or after. */
@@ -33,24 +33,24 @@ export function toKeyEdit(
   stored: RowSource,
   slot: number,
   before: RowSource,
-  kept: number,
+  retained: number,
   layout: HeadLayout,
   softcap: number,
 ): KeyEdit {
   const { kvHeads, valueDim } = layout;
   const isLive = stored.isLive(slot);
   const valueShift = new Float64Array(kvHeads);
-  if (kept === NO_ROW || !isLive) return { kept, isLive, valueShift, sparse: null };
+  if (retained === NO_ROW || !isLive) return { retained, isLive, valueShift, sparse: null };
   for (let head = 0; head < kvHeads; head++) {
     const start = keyColumns(layout) + head * valueDim;
     let squared = 0;
     for (let c = start; c < start + valueDim; c++) {
-      squared += (stored.element(slot, c) - before.element(kept, c)) ** 2;
+      squared += (stored.element(slot, c) - before.element(retained, c)) ** 2;
     }
     valueShift[head] = Math.sqrt(squared);
   }
-  const sparse = softcap === 0 ? toSparse(stored, slot, before, kept, keyColumns(layout)) : null;
-  return { kept, isLive, valueShift, sparse };
+  const sparse = softcap === 0 ? toSparse(stored, slot, before, retained, keyColumns(layout)) : null;
+  return { retained, isLive, valueShift, sparse };
 }
 
 /** The few numbers in which a key differs from the one before it, if only a mask can change its scores, too. */
@@ -58,13 +58,13 @@ function toSparse(
   stored: RowSource,
   slot: number,
   before: RowSource,
-  kept: number,
+  retained: number,
   width: number,
 ): SparseDifference | null {
-  if (before.position(kept) !== stored.position(slot)) return null;
+  if (before.position(retained) !== stored.position(slot)) return null;
   const columns: number[] = [], deltas: number[] = [];
   for (let c = 0; c < width; c++) {
-    const delta = stored.element(slot, c) - before.element(kept, c);
+    const delta = stored.element(slot, c) - before.element(retained, c);
     if (delta === 0) continue;
     if (columns.length >= width * SPARSE_SHARE) return null;
     columns.push(c);

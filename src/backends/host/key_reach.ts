@@ -1,13 +1,14 @@
 /**
- * How large the rows of keys and values are that any state holds, by key head. Beyond float32's comfort a row is *steep*
- * and answered in float64 from its keys instead of from its sums: products and sums must not overflow, and the kernels take
- * scores beyond ±2²¹ for ±2²¹, which matters where the largest one is. The bounds grow as rows come, and are measured anew
- * when nothing is kept: where all states are computed from scratch, and where rows that set a bound have to be forgotten.
+ * Bounds on the norms of keys and values that any state includes, by key head. A head row that may exceed the
+ * range in which float32 is accurate is *steep*: it is answered in float64 from its keys instead of from its
+ * sums, since products and sums could overflow and the kernels clamp scores to ±2²¹. The bounds grow with new
+ * rows. They are computed anew when nothing is retained: when all states are computed from scratch, and when
+ * the traces of deleted rows are erased.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
 
-/** Keys and values of which the size is known. */
+/** Keys and values with known norms. */
 export interface MeasuredKeys {
   /** One more than the largest slot. */
   readonly size: number;
@@ -18,9 +19,9 @@ export interface MeasuredKeys {
   magnitude(slot: number, keyHead: number): number;
 }
 
-/** A row whose largest score is as far from 0 is steep. */
+/** A head row whose largest score is at least this far from 0 is steep. */
 export const STEEP_SCORE = 2 ** 19;
-/** |scale|·‖q‖·‖k‖, ‖q‖·‖k‖, or ‖v‖∞, from which on a row is steep. */
+/** A head row is steep if |scale|·‖q‖·‖k‖, ‖q‖·‖k‖ or ‖v‖∞ may reach this. */
 const STEEP_NUMBER = 2 ** 100;
 
 /** Largest ‖k‖₂ and ‖v‖∞ of each key head. */
@@ -29,7 +30,7 @@ export class KeyReach {
   readonly #scale: number;
   readonly norms: Float64Array;
   readonly magnitudes: Float64Array;
-  /** Whether a row is gone that set a bound. */
+  /** Whether a row that determined a bound has been deleted or replaced. */
   #isOutdated = false;
 
   constructor(layout: HeadLayout, scale: number) {
@@ -39,7 +40,7 @@ export class KeyReach {
     this.magnitudes = new Float64Array(layout.kvHeads);
   }
 
-  /** Measures the live keys of a table alone. */
+  /** Computes the bounds from the live keys of a table. */
   refit(table: MeasuredKeys): void {
     this.#isOutdated = false;
     this.norms.fill(0);
@@ -56,7 +57,10 @@ export class KeyReach {
     }
   }
 
-  /** Measures anew if a row is gone that set a bound; nothing is kept. */
+  /**
+   * Computes the bounds anew if a row that determined one has been deleted or replaced. Nothing may be
+   * retained.
+   */
   forget(table: MeasuredKeys): void {
     if (this.#isOutdated) this.refit(table);
   }
@@ -70,19 +74,19 @@ export class KeyReach {
     }
   }
 
-  /** Takes bounds that were saved. */
+  /** Restores saved bounds. */
   restore(norms: Float64Array, magnitudes: Float64Array): void {
     this.norms.set(norms);
     this.magnitudes.set(magnitudes);
     this.#isOutdated = false;
   }
 
-  /** Largest |scale|·|q·k| that a query of this norm can have. */
+  /** The largest |scale|·|q·k| that a query of this norm can have. */
   largestScore(queryNorm: number, keyHead: number): number {
     return this.#scale * queryNorm * this.norms[keyHead];
   }
 
-  /** Whether the rows of a query of this norm are steep, whatever their scores. */
+  /** Whether a head row of a query of this norm is steep whatever its scores. */
   isSteep(queryNorm: number, keyHead: number): boolean {
     const fits = this.largestScore(queryNorm, keyHead) < STEEP_NUMBER &&
       queryNorm * this.norms[keyHead] < STEEP_NUMBER && this.magnitudes[keyHead] < STEEP_NUMBER;

@@ -1,8 +1,9 @@
 /**
- * Keys and values by slot: a row of keys, a row of widened values, and what the mask adds.
+ * Keys and values by slot: a row of keys, a row of widened values, and the biases of the mask.
  *
- * A value has two columns of upkeep for each key head, (v, 1, ‖v‖∞), so that a row's mass and magnitude are sums like any
- * other. What a mask adds lies by key slot, mask head and query slot, so that neighbouring queries are side by side.
+ * A widened value has two more columns for each key head, (v, 1, ‖v‖∞), so that a head row's mass and
+ * magnitude are sums like the others. Biases lie by key slot, mask head and query slot, so that those of
+ * neighbouring query slots are side by side.
  */
 
 import { type HeadLayout, keyColumns, valueColumns } from "../../numerics/head_layout.ts";
@@ -11,14 +12,14 @@ import type { KeyBlock } from "./key_block.ts";
 import type { NumberTable } from "./number_table.ts";
 import { equalRun, RowStore } from "./row_store.ts";
 
-/** How keys are laid out. */
+/** The layout of keys. */
 export interface KeyLayout {
   readonly layout: HeadLayout;
   /** 0 without a mask. */
   readonly maskHeads: number;
   /** Numbers of a widened value, at least dv + 2. */
   readonly columns: number;
-  /** Makes an empty table where the numbers are to lie. */
+  /** Makes an empty table for numbers, in the memory where the store computes. */
   makeTable(): NumberTable;
 }
 
@@ -28,7 +29,7 @@ export class KeyTable implements RowSource {
   readonly #maskHeads: number;
   /** Numbers of a widened value of one key head. */
   readonly columns: number;
-  /** Which slots are live, and where; rows of no numbers. */
+  /** Flags and positions of slots: a table of rows without numbers. */
   readonly #marks = new RowStore(0);
   readonly #keys: NumberTable;
   readonly #values: NumberTable;
@@ -54,27 +55,29 @@ export class KeyTable implements RowSource {
     return this.#marks.size;
   }
 
-  /** How many slots are live. */
+  /** The number of live slots. */
   get count(): number {
     return this.#marks.liveCount;
   }
 
-  /** Query slots that biases have room for. */
+  /** The number of query slots that biases have room for. */
   get queryCapacity(): number {
     return this.#queryCapacity;
   }
 
-  /** Numbers from one key to the next. */
+  /** The stride of keys. */
   get keyWidth(): number {
     return keyColumns(this.#layout);
   }
 
-  /** Numbers from one value to the next. */
+  /** The stride of values. */
   get valueWidth(): number {
     return this.#layout.kvHeads * this.columns;
   }
 
-  /** Makes room for slots below `size`, and for biases of `biasKeys` keys with query slots below `queries`. */
+  /**
+   * Makes room for slots below `size`, and for biases of `biasKeys` keys with query slots below `queries`.
+   */
   reserve(size: number, biasKeys: number, queries: number): void {
     const { kvHeads } = this.#layout;
     this.#keys.reserve(size * this.keyWidth);
@@ -88,19 +91,19 @@ export class KeyTable implements RowSource {
     this.norms = norms;
   }
 
-  /** Bytes of numbers for `size` slots with so many biases. */
+  /** Bytes of the numbers of `size` slots, with biases of `biasKeys` keys with `queries` query slots. */
   bytesOf(size: number, biasKeys: number, queries: number): number {
     const { kvHeads } = this.#layout;
     const row = 4 * (this.keyWidth + this.valueWidth) + 8 * kvHeads;
     return size * row + this.#marks.bytesOf(size) + 4 * this.#maskHeads * biasKeys * queries;
   }
 
-  /** Bytes of its numbers. */
+  /** Bytes of the numbers. */
   numberBytes(): number {
     return 4 * (this.#keys.capacity + this.#values.capacity + this.#bias.capacity);
   }
 
-  /** Bytes beside the numbers. */
+  /** Bytes of flags and positions. */
   markBytes(): number {
     return this.#marks.bytes() + this.norms.byteLength;
   }
@@ -127,7 +130,7 @@ export class KeyTable implements RowSource {
     if (bias) this.#storeBias(slots, bias);
   }
 
-  /** Stores what the mask adds to the scores of changed queries. */
+  /** Stores the biases of changed queries. */
   storeQueryBias({ slots, bias }: RowChanges): void {
     if (!bias || slots.length === 0) return;
     const { numbers } = this.#bias, heads = this.#maskHeads;
@@ -141,7 +144,7 @@ export class KeyTable implements RowSource {
     });
   }
 
-  /** Empties a slot, if there is one, and wipes all that it held. */
+  /** Deletes the row of a slot, if it has one, and wipes its numbers. */
   wipe(slot: number): void {
     if (slot >= this.size) return;
     this.#marks.mark(slot, 0, 0);
@@ -183,7 +186,7 @@ export class KeyTable implements RowSource {
     return this.#values.start + slot * this.valueWidth + keyHead * this.columns;
   }
 
-  /** Index of what is added to the score of a key with query slot 0; those of the next slots follow. */
+  /** Index of the bias of a key with query slot 0; those with the next query slots follow. */
   biasIndex(slot: number, maskHead: number): number {
     return this.#bias.start + (slot * this.#maskHeads + maskHead) * this.#queryCapacity;
   }
@@ -193,7 +196,7 @@ export class KeyTable implements RowSource {
     return this.#values.numbers[this.valueIndex(slot, keyHead) + this.#layout.valueDim + 1];
   }
 
-  /** The table as loops over it take it, until it grows. */
+  /** The table as a block for loops, valid until the table grows. */
   block(): KeyBlock {
     const heads = this.#maskHeads;
     return {
@@ -216,7 +219,7 @@ export class KeyTable implements RowSource {
     };
   }
 
-  /** Copies what the mask adds by key slot, query slot and mask head; null without a mask. */
+  /** Copies the biases by key slot, query slot and mask head; null without a mask. */
   saveBias(keys: number, queries: number): Float32Array | null {
     const heads = this.#maskHeads;
     if (heads === 0) return null;
@@ -272,7 +275,7 @@ export class KeyTable implements RowSource {
     return true;
   }
 
-  /** Whether two live keys have all in common that the scores of a head depend on. */
+  /** Whether all that the scores of a head depend on is equal in two live keys. */
   scoresAs(slot: number, other: KeyTable, otherSlot: number, keyHead: number, maskHead: number): boolean {
     return this.position(slot) === other.position(otherSlot) &&
       equalRun(
@@ -313,7 +316,7 @@ export class KeyTable implements RowSource {
     );
   }
 
-  /** Writes (v, 1, ‖v‖∞) of the value at `from`; further columns stay 0. */
+  /** Writes (v, 1, ‖v‖∞) of the value at `from`; further columns remain 0. */
   #widen(rows: Float32Array, from: number, to: number): void {
     const { valueDim } = this.#layout, values = this.#values.numbers;
     let largest = 0;
@@ -328,7 +331,7 @@ export class KeyTable implements RowSource {
   #reserveBias(keys: number, queries: number): void {
     const heads = this.#maskHeads, had = this.#queryCapacity;
     if (queries > had) {
-      // Rows move apart: a new table, into which each is copied.
+      // The stride of the rows grows, so each row is copied to a new table.
       const bias = this.#makeTable(), left = this.#bias;
       bias.reserve(heads * queries * Math.max(keys, this.#biasKeys));
       for (let row = 0; row < this.#biasKeys * heads; row++) {

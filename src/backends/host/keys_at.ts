@@ -1,5 +1,6 @@
 /**
- * The keys at a moment: those that are stored, but for slots that have changed since, which held what is kept.
+ * The keys as of an epoch: the stored rows, except for slots that have changed since, whose earlier rows are
+ * retained.
  */
 
 import { NO_ROW, type Since } from "../since.ts";
@@ -11,38 +12,40 @@ export interface KeyPlace {
   readonly row: number;
 }
 
-/** Keys by slot as of some moment. */
+/** Keys by slot as of an epoch. */
 export class KeysAt {
   readonly stored: KeyBlock;
-  readonly kept: KeyBlock;
+  readonly retained: KeyBlock;
   readonly since: Since;
-  /** The numbers of kept rows by slot; made when it is asked for first. */
+  /** The ids of retained rows by slot, made on first use. */
   #changed: Map<number, number> | null = null;
 
-  constructor(stored: KeyBlock, kept: KeyBlock, since: Since) {
+  constructor(stored: KeyBlock, retained: KeyBlock, since: Since) {
     this.stored = stored;
-    this.kept = kept;
+    this.retained = retained;
     this.since = since;
   }
 
-  /** Whether they are the stored keys. */
+  /** Whether no key has changed since the epoch. */
   get areStored(): boolean {
     return this.since.slots.length === 0;
   }
 
-  /** What a slot held; null when it was empty. */
+  /** The row that a slot held; null if it was empty. */
   find(slot: number): KeyPlace | null {
-    const kept = this.areStored ? undefined : this.changed.get(slot);
-    if (kept === undefined) return this.stored.live[slot] === 1 ? { block: this.stored, row: slot } : null;
-    return kept === NO_ROW ? null : { block: this.kept, row: kept };
+    const retained = this.areStored ? undefined : this.changed.get(slot);
+    if (retained === undefined) {
+      return this.stored.live[slot] === 1 ? { block: this.stored, row: slot } : null;
+    }
+    return retained === NO_ROW ? null : { block: this.retained, row: retained };
   }
 
-  /** By slot that has changed since, the number of the row that it held, or `NO_ROW`. */
+  /** For each slot that has changed since, the id of the row that it held, or `NO_ROW`. */
   get changed(): ReadonlyMap<number, number> {
     if (this.#changed) return this.#changed;
-    const { slots, kept } = this.since;
+    const { slots, retained } = this.since;
     const changed = this.#changed = new Map<number, number>();
-    for (let t = 0; t < slots.length; t++) changed.set(slots[t], kept[t]);
+    for (let t = 0; t < slots.length; t++) changed.set(slots[t], retained[t]);
     return changed;
   }
 }

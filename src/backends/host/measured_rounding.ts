@@ -1,8 +1,8 @@
 /**
- * What rounding has done to the states of rows, measured: the host computes the row in float64 and compares. A bound that is
- * proven without looking has to reckon with the worst that a chain of roundings can do, some hundreds of times what it
- * does. A state is measured once; a device makes its asker wait for some ten milliseconds, so that the few that are measured
- * at a time cost little beside any answer of it.
+ * Measured rounding errors of states: the host computes the head row in float64 and compares. An a-priori
+ * bound has to assume the worst case of a chain of roundings, which is some hundred times the usual error. A
+ * state is measured once. An answer of a device takes some ten milliseconds anyway, so measuring a few states
+ * for each question adds little.
  */
 
 import { noWork } from "../work.ts";
@@ -14,19 +14,19 @@ import type { KeysAt } from "./keys_at.ts";
 import { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
 
-/** Multiply-adds that are spent on measuring for one question. */
+/** The number of multiply-adds spent on measuring for one question. */
 const MOST_WORK = 2 ** 20;
 const FLOAT64_ROUNDING = 2 ** -52;
 
-/** How far a state is from exact. */
+/** The error of a state. */
 export interface StateError {
-  /** At least ‖o − o*‖. */
+  /** An upper bound of ‖o − o*‖. */
   readonly output: number;
-  /** At least |l − l*| as a share of l*. */
+  /** An upper bound of |l − l*| / l*. */
   readonly mass: number;
 }
 
-/** Errors of head rows, as far as they were measured. */
+/** The measured errors of head rows. */
 export class MeasuredRounding {
   readonly #layout: HeadLayout;
   readonly #kernels: Kernels;
@@ -39,7 +39,7 @@ export class MeasuredRounding {
 
   constructor(layout: HeadLayout, rule: ScoreRule) {
     this.#layout = layout;
-    // What measuring costs is not counted: it is no work that an answer needs.
+    // The work of measuring is not counted, since answers do not need it.
     const work = noWork();
     this.#kernels = new Kernels(layout, rule, work);
     this.#totals = new RowTotals(layout, work);
@@ -52,29 +52,29 @@ export class MeasuredRounding {
     return 48 * this.#errors.size;
   }
 
-  /** A question begins. */
+  /** Begins a question, which may spend MOST_WORK. */
   begin(): void {
     this.#left = MOST_WORK;
   }
 
-  /** What is known of a head row. */
+  /** The measured error of a head row; null if it was not measured. */
   errorOf(row: number): StateError | null {
     return this.#errors.get(row) ?? null;
   }
 
-  /** The state of a head row has changed. */
+  /** Forgets the error of a head row, whose state has changed. */
   forget(row: number): void {
     this.#errors.delete(row);
   }
 
-  /** Forgets all head rows, and returns those that were known. */
+  /** Forgets the errors of all head rows, and returns the head rows that had one. */
   forgetAll(): number[] {
     const known = [...this.#errors.keys()];
     this.#errors.clear();
     return known;
   }
 
-  /** Wipes what is left of the row that was measured last. */
+  /** Wipes the scratch of the last measurement. */
   wipe(): void {
     this.#kernels.forgetQuery();
     this.#state.clear(0);
@@ -83,7 +83,10 @@ export class MeasuredRounding {
     this.#exact.fill(0);
   }
 
-  /** Measures a head row whose state holds `keys`, whose values lie within `diameter` of one another, if there is work left. */
+  /**
+   * Measures a head row whose state includes `keys`, if work is left. The values of the keys must lie within
+   * `diameter` of one another.
+   */
   measure(row: number, query: QueryHead, totals: CertifiedTotals, keys: KeysAt, diameter: number): void {
     const { headDim, valueDim } = this.#layout;
     const work = keys.stored.count * (headDim + valueDim);
@@ -102,7 +105,8 @@ export class MeasuredRounding {
       norm += this.#exact[c] ** 2;
     }
     norm = Math.sqrt(norm);
-    // The comparison is as exact as float64 is: its sums, and its scores, which exp makes shares of a weight.
+    // The errors of the float64 computation are added: those of its sums, and those of its scores, which
+    // change weights by a factor.
     const massError = exact.massError / exact.mass;
     const sums = 2 * (Math.sqrt(valueDim) * exact.sumError / exact.mass + norm * massError);
     const scores = FLOAT64_ROUNDING * (Math.abs(exact.logSumExp()) + headDim + 64);
@@ -110,7 +114,7 @@ export class MeasuredRounding {
       output: Math.sqrt(squared) + sums + scores * diameter + 8 * FLOAT64_ROUNDING * norm,
       mass: Math.abs(Math.expm1(totals.logSumExp() - exact.logSumExp())) + 2 * massError + 2 * scores,
     };
-    // Of a row that has lost its mass nothing is told.
+    // The error of a head row that has lost its mass has no meaning.
     if (error.output < Infinity && error.mass < 1) this.#errors.set(row, error);
   }
 }

@@ -1,18 +1,21 @@
 /**
- * A growing table of float32 numbers, wherever they lie: in an array of their own, or in a memory that kernels compute in.
+ * A growing table of float32 numbers, in an array of its own or in the memory that kernels compute in.
  */
 
-/** Numbers of which number i lies at `numbers[start + i]`; both fields change in `reserve` alone. */
+/** A table whose number i is `numbers[start + i]`. Only `reserve` changes these two fields. */
 export interface NumberTable {
   readonly numbers: Float32Array;
   readonly start: number;
-  /** Numbers that there is room for. */
+  /** The number of numbers that there is room for. */
   readonly capacity: number;
-  /** Makes room for `count` numbers, of which new ones are 0, and wipes what it leaves. Throws before anything changes. */
+  /**
+   * Makes room for `count` numbers; new ones are 0, and memory that is given up is wiped. If it throws,
+   * nothing has changed.
+   */
   reserve(count: number): void;
 }
 
-/** Numbers in an array of their own. */
+/** A table in an array of its own. */
 export class ArrayTable implements NumberTable {
   readonly start = 0;
   numbers = new Float32Array(0);

@@ -61,7 +61,7 @@ export class RowAnswers {
       layout,
       softcap: rule.softcap,
       stored: rows.stored,
-      kept: rows.kept,
+      retained: rows.retained,
       kernels: this.kernels,
       spread: this.spread,
     });

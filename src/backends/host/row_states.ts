@@ -1,32 +1,33 @@
 /**
- * The states of standing queries in float64, a row a query and head: its *sums* in two floats with a
- * rounding ledger, and its *heavy keys*, which stay out of the sums.
+ * The states of standing queries in float64, one row per head row: its *sums* in two floats with a rounding
+ * ledger, and its *heavy keys*, which are not in the sums.
  *
- * The sums of a row are `width = dv + 2` numbers, Σ_j a_ij (v_j, 1, ‖v_j‖∞) with a_ij = exp(s_ij) · 2^−shift: the
- * weighted sum u, then the mass l at column dv, then the magnitude at dv + 1, which says how large the terms of u
- * are. The value of a sum is `high + low`. Sums of no keys have shift −∞ and are zero.
+ * The sums of a row are `width = dv + 2` numbers, Σ_j a_ij (v_j, 1, ‖v_j‖∞) with a_ij = exp(s_ij) · 2^−shift:
+ * the weighted sum u, then the mass l at column dv, then the magnitude at dv + 1, which bounds the terms of
+ * u. The value of a sum is `high + low`. Sums over no keys have shift −∞ and are zero.
  *
- * A key whose weight would tower above the sums would take their low digits with it when it leaves. It is noted by
- * slot and score instead, and added when the row is read; it comes and goes at no cost and without a trace.
+ * A key whose weight is far above the sums would leave a large rounding error behind when it is subtracted.
+ * Such a key is recorded by slot and score instead, and added when the row is read, so that adding and
+ * removing it takes no work and leaves no error.
  */
 
-/** How many heavy keys a row can note. */
+/** The number of heavy keys that a row can record. */
 export const HEAVY_KEYS = 8;
 
-/** States by row number. */
+/** States by the number of their head row, slot · H + head. */
 export class RowStates {
   readonly width: number;
-  /** Powers of two; −∞ for sums of no keys. */
+  /** Powers of two; −∞ for sums over no keys. */
   shift: Float64Array;
-  /** width numbers a row. */
+  /** `width` numbers per row. */
   high: Float64Array;
   low: Float64Array;
-  /** Bound on the rounding error of the mass. */
+  /** A bound on the rounding error of the mass. */
   massError: Float64Array;
-  /** Bound on the rounding error of each column of the weighted sum and of the magnitude. */
+  /** A bound on the rounding error of each column of the weighted sum and of the magnitude. */
   sumError: Float64Array;
   heavyCount: Uint8Array;
-  /** HEAVY_KEYS numbers a row, of which the first `heavyCount` count. */
+  /** HEAVY_KEYS numbers per row, of which the first `heavyCount` are used. */
   heavySlots: Uint32Array;
   heavyScores: Float64Array;
 
@@ -42,7 +43,7 @@ export class RowStates {
     this.heavyScores = new Float64Array(capacity * HEAVY_KEYS);
   }
 
-  /** Makes room for rows below `size`; throws before anything changes when there is no memory. */
+  /** Makes room for rows below `size`. If memory is refused it throws, and nothing has changed. */
   reserve(size: number): void {
     const capacity = this.shift.length;
     if (size <= capacity) return;
@@ -58,7 +59,7 @@ export class RowStates {
     Object.assign(this, grown);
   }
 
-  /** Makes `row` the state of no keys: nothing held, nothing rounded. */
+  /** Makes `row` the state over no keys, without any error. */
   clear(row: number): void {
     const start = row * this.width;
     this.shift[row] = -Infinity;
@@ -87,7 +88,7 @@ export class RowStates {
     }
   }
 
-  /** Notes a heavy key; false when there is no room. */
+  /** Records a heavy key; false if there is no room. */
   addHeavy(row: number, slot: number, score: number): boolean {
     if (this.heavyCount[row] === HEAVY_KEYS) return false;
     const at = row * HEAVY_KEYS + this.heavyCount[row]++;
@@ -96,7 +97,7 @@ export class RowStates {
     return true;
   }
 
-  /** Strikes a heavy key out; false when the slot's key is in the sums. */
+  /** Removes a heavy key; false if the slot's key is not among the heavy ones, but in the sums. */
   removeHeavy(row: number, slot: number): boolean {
     const start = row * HEAVY_KEYS;
     for (let at = start; at < start + this.heavyCount[row]; at++) {
@@ -114,7 +115,7 @@ export class RowStates {
     return this.bytesOf(this.shift.length);
   }
 
-  /** Bytes that `capacity` rows take: shift, two sums of two floats, two bounds, and the heavy keys. */
+  /** Bytes of `capacity` rows: shift, sums in two floats, two bounds and the heavy keys. */
   bytesOf(capacity: number): number {
     return capacity * (8 + 16 * this.width + 16 + 1 + 12 * HEAVY_KEYS);
   }

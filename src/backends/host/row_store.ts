@@ -1,6 +1,6 @@
 /**
- * Float32 rows by slot number, with a position and a flag that says whether the row is live. Slots are dense: a row
- * is `width` numbers at `slot · width`. Capacity at least doubles when it grows.
+ * Float32 rows by slot, each with a position and a flag that says whether it is live. A row is `width`
+ * numbers at `slot · width`. Capacity at least doubles when it grows.
  */
 
 import type { RowSource } from "../backend.ts";
@@ -10,7 +10,7 @@ export class RowStore implements RowSource {
   readonly width: number;
   /** One more than the largest slot ever written. */
   size = 0;
-  /** How many slots hold a row. */
+  /** The number of slots that hold a row. */
   liveCount = 0;
   rows: Float32Array;
   live: Uint8Array;
@@ -23,7 +23,7 @@ export class RowStore implements RowSource {
     this.positions = new Float64Array(0);
   }
 
-  /** Makes room for slots below `size`; throws before anything changes when there is no memory. */
+  /** Makes room for slots below `size`. If memory is refused it throws, and nothing has changed. */
   reserve(size: number): void {
     if (size <= this.live.length) return;
     const capacity = Math.max(size, 2 * this.live.length);
@@ -59,7 +59,7 @@ export class RowStore implements RowSource {
     return equalRun(this.rows, slot * this.width, rows, offset, this.width);
   }
 
-  /** Sets or clears the flag of a slot that has room, and its position. */
+  /** Sets the flag and the position of a slot, for which there must be room. */
   mark(slot: number, live: number, position: number): void {
     this.liveCount += live - this.live[slot];
     this.live[slot] = live;
@@ -67,7 +67,7 @@ export class RowStore implements RowSource {
     if (slot >= this.size) this.size = slot + 1;
   }
 
-  /** Empties a slot and wipes its row, if there is room for one. */
+  /** Deletes the row of a slot and wipes its numbers; does nothing if the table has no room for the slot. */
   wipe(slot: number): void {
     if (slot < this.size) this.mark(slot, 0, 0);
     this.rows.fill(0, slot * this.width, (slot + 1) * this.width);
@@ -77,7 +77,7 @@ export class RowStore implements RowSource {
     return this.bytesOf(this.live.length);
   }
 
-  /** Bytes that `capacity` slots take. */
+  /** Bytes of `capacity` slots. */
   bytesOf(capacity: number): number {
     return capacity * (4 * this.width + 1 + 8);
   }

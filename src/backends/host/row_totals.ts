@@ -1,6 +1,6 @@
 /**
- * Everything that a head row holds: its sums and its heavy keys brought to one shift. From here come output, log-sum-exp
- * and trust.
+ * The totals of a head row: its sums and its heavy keys, brought to one shift. Output, log-sum-exp and trust
+ * are computed from them.
  */
 
 import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
@@ -14,12 +14,12 @@ import { HEAVY_KEYS, type RowStates } from "./row_states.ts";
 export class RowTotals {
   readonly #layout: HeadLayout;
   readonly #work: Work;
-  /** Whether o is u times 1 / l, as kernels compute it, and not u / l. */
+  /** Whether o is computed as u · (1 / l), as kernels do, or as u / l. */
   readonly #multiplies: boolean;
   /** Σ a_j (v_j, 1, ‖v_j‖∞) over all keys, with a_j = exp(s_j) · 2^−shift. */
   readonly sums: Float64Array;
   shift = -Infinity;
-  /** Bounds on the rounding errors of the sums, on the same shift. */
+  /** Bounds on the rounding errors of the sums, under the same shift. */
   massError = 0;
   sumError = 0;
 
@@ -30,12 +30,12 @@ export class RowTotals {
     this.sums = new Float64Array(layout.valueDim + 2);
   }
 
-  /** l. */
+  /** The mass l. */
   get mass(): number {
     return this.sums[this.sums.length - 2];
   }
 
-  /** Takes a row of a head; its heavy keys are among `keys`. */
+  /** Takes the state of a head row, whose heavy keys are among `keys`. */
   take(states: RowStates, row: number, keys: KeysAt, head: number): void {
     const { high, low, heavyCount, heavySlots, heavyScores, width } = states, { sums } = this;
     const first = row * HEAVY_KEYS, end = first + heavyCount[row];
@@ -65,13 +65,16 @@ export class RowTotals {
     this.sums.fill(0);
   }
 
-  /** Whether the ledger lets the row be read. Without mass only a row of no keys is: its shift says nothing of the next key. */
+  /**
+   * Whether the row may be read by its ledger. A row without mass is trusted only if it has no keys, since
+   * its shift may not fit the next key.
+   */
   isTrusted(tolerance: number): boolean {
     if (this.mass === 0) return this.shift === -Infinity;
     return isTrusted(this.massError, this.mass, this.sumError, this.sums[this.sums.length - 1], tolerance);
   }
 
-  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass, never −0. */
+  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass. It never writes −0. */
   writeOutput(target: Float32Array | Float64Array, offset: number): void {
     const { sums, mass } = this, hasMass = mass > 0;
     const share = this.#multiplies ? 1 / mass : 0;

@@ -4,10 +4,10 @@
  *     shift, massError, sumError   F64 [m, H]
  *     high, low                    F64 [m, H, w]
  *     heavyCount                   U8  [m, H]
- *     heavySlots, heavyScores      U32 and F64 [m, H, 8], of which the first heavyCount of a row count
+ *     heavySlots, heavyScores U32 and F64 [m, H, 8], of which the first heavyCount of a row count
  *
- * That is 16 w + 121 bytes a row. What means nothing is written as the state of no keys, so that equal states make
- * equal files.
+ * That is 16 w + 121 bytes per head row. Rows without a live query are written as the state over no keys, so
+ * that equal states give equal files.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
@@ -49,7 +49,7 @@ export function saveStates(states: RowStates, { heads }: HeadLayout, querySize: 
 /**
  * Takes the states of all queries, after all of them were checked.
  *
- * @param more Names of tensors that are beside them.
+ * @param more Names of further tensors that may be in the file.
  * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
  */
 export function restoreStates(
@@ -92,7 +92,7 @@ function checkRows(operation: string, { shift, high, low, massError, sumError }:
   checkNumbers(operation, "sumError", sumError, isBound, BOUND);
 }
 
-/** A row's heavy keys are live, none twice. */
+/** Throws unless a row's heavy keys are live and none occurs twice. */
 function checkHeavyKeys(operation: string, loaded: RowStates, { stored }: HostRows): void {
   const { heavyCount, heavySlots, heavyScores } = loaded;
   checkNumbers(operation, "heavyCount", heavyCount, (count) => count <= HEAVY_KEYS, `at most ${HEAVY_KEYS}`);

@@ -1,11 +1,12 @@
 /**
- * Whether the states of a snapshot are those of the rows beside them. A checksum tells damage, not a file that somebody made
- * or changed: a state that belongs to other keys would answer wrongly for as long as it is patched.
+ * Checks that the states of a snapshot belong to its rows. A checksum detects damage, but not a file that
+ * someone has made or changed. A state that belongs to other keys would give wrong answers for as long as it
+ * is patched.
  *
- * A state is a sum over all keys, so nothing less than all keys can tell whether it is right: its row is computed from
- * scratch, in float64, and compared within what the state's own ledger and, on backends that compute weights in float32,
- * the proven rounding of weights allow. That takes O(n (d + dv)) a row. `budget` bounds it: where not all rows can be
- * computed for that, some are, which nobody can foresee.
+ * A state is a sum over all keys, so checking it takes all keys: its head row is computed from scratch in
+ * float64 and compared, within the state's own error bounds and, on backends that compute weights in float32,
+ * the proven rounding of weights. That takes O(n (d + dv)) per head row. `budget` limits the work: if it does
+ * not suffice for all head rows, a random sample is checked.
  */
 
 import type { Changes } from "../backend.ts";
@@ -28,35 +29,38 @@ import { RowTotals } from "./row_totals.ts";
 import { StateReader } from "./state_reader.ts";
 import { distance } from "./value_spread.ts";
 
-/** What states must agree with. */
+/** The content of a snapshot that states must agree with. */
 export interface StateContent {
   readonly layout: HeadLayout;
   readonly rule: ScoreRule;
   readonly tolerance: number;
-  /** All slots of the snapshot; the bias is that of the keys. */
+  /** All slots of the snapshot; `changes.keys.bias` has all biases. */
   readonly changes: Changes;
 }
 
-/** The tolerance below which float32 sums prove nothing, with what a device may round when it compares. */
+/** The smallest tolerance of float32 sums, with the rounding of a device's comparison. */
 const FLOAT32_TOLERANCE = 1.01e-5;
-/** What a device may charge a key of a row that it builds, of itself: not all of them keep sums in two floats. */
+/**
+ * The largest relative error that a device may charge per key of a row that it builds: not all devices keep
+ * sums in two floats.
+ */
 const PLAIN_CHARGE = 2 ** -22, FEW_KEYS = 8;
-/** What kernels in float32 charge a key of a row that they build, at most, for what is below the normal numbers. */
+/** The largest error that float32 kernels charge per key of a row that they build, for subnormal numbers. */
 const SUBNORMAL_CHARGE = 2 ** -110;
-/** Weights that may be off by so much of themselves leave nothing to compare. */
+/** With a relative error of weights of this size, a comparison is useless. */
 const WORTHLESS = 0.5;
-/** Covers the float64 arithmetic of the comparison. */
+/** Factors that cover the float64 arithmetic of the comparison. */
 const SLACK = 1 + 2 ** -20, EXACT_ROUNDING = 2 ** -40;
-/** An exponential and what is done once a key, in multiply-adds. */
+/** The cost per key of an exponential and of bookkeeping, in multiply-adds. */
 const PAIR_COST = 20;
 
 /**
- * Refuses states that no backend can have had of these rows.
+ * Throws when there is a state that no backend can have had for these rows.
  *
- * @param budget How many multiply-adds may be spent.
- * @returns Query slots whose scores are so large that float32 hardly knows them: nothing can be said of their states, which
- * must be computed anew.
- * @throws {FormatError} When one of those that were computed is another one.
+ * @param budget The number of multiply-adds that may be spent.
+ * @returns Query slots whose scores are so large that float32 resolves them poorly. Their states cannot be
+ * checked and must be computed anew.
+ * @throws {FormatError} When a state that was checked does not belong to its rows.
  */
 export function checkStates(
   operation: string,
@@ -88,7 +92,7 @@ export function checkStates(
   return Uint32Array.from(new Set(headRows.filter(isBlind).map((row) => Math.floor(row / heads))));
 }
 
-/** Computes rows from scratch and compares. */
+/** Computes head rows from scratch and compares them with states. */
 class RowJudge {
   readonly #content: StateContent;
   readonly #rows: HostRows;
@@ -98,7 +102,7 @@ class RowJudge {
   readonly #fresh: RowStates;
   readonly #sizes: KeyReach;
   readonly #reach: KeyReach;
-  /** Of rows whose sums may be plain. */
+  /** The error bound for head rows whose sums may be plain. */
   readonly #plainBound: number;
 
   constructor(content: StateContent, rows: HostRows, sizes: KeyReach, reach: KeyReach, isOfDevice: boolean) {
@@ -114,7 +118,7 @@ class RowJudge {
     this.#plainBound = isOfDevice ? PLAIN_CHARGE * (rows.size + FEW_KEYS) : 0;
   }
 
-  /** Whether kernels in float32 leave a row alone, since its keys or values are too large. */
+  /** Whether float32 kernels do not compute a head row, since its keys or values are too large. */
   isSteep(row: number): boolean {
     const { layout } = this.#content;
     return this.#reach.isSteep(this.#normOf(row), keyHeadOf(layout, row % layout.heads));
@@ -129,12 +133,12 @@ class RowJudge {
     return this.#rows.queryNorm(this.#queryHead(row));
   }
 
-  /** Whether float32 hardly knows a row's scores, so that any sums could be its own. */
+  /** Whether float32 resolves a head row's scores so poorly that its sums cannot be checked. */
   isBlind(row: number): boolean {
     return this.#roundingOf(row, 0) >= WORTHLESS && !this.isSteep(row);
   }
 
-  /** Whether what a reader has of a row can be its state. */
+  /** Whether the state that `reader` has for a head row can be its state. */
   agrees(row: number, reader: StateReader): boolean {
     const { layout, tolerance } = this.#content, head = row % layout.heads;
     const isExact = reader.ceiling === null;
@@ -145,7 +149,7 @@ class RowJudge {
     const { state } = reader, total = this.#totals;
     total.take(state, 0, this.#keys, head);
     if (!state.heavyScores.subarray(0, state.heavyCount[0]).every(Number.isFinite)) return false;
-    // Such a row is answered from its keys.
+    // Such a head row is answered from its keys, so its sums do not matter.
     if (!isExact && total.mass > 0 && Math.abs(total.shift) >= STEEP_SCORE) return true;
     const bound = isExact ? tolerance : Math.max(tolerance, FLOAT32_TOLERANCE, this.#plainBound);
     const charge = isExact ? 0 : SUBNORMAL_CHARGE * (this.#rows.size + 1);
@@ -162,7 +166,7 @@ class RowJudge {
       (reader.ceiling === null || this.#agreesInCeiling(state, reader.ceiling[row], weights));
   }
 
-  /** What float32 does to the weights of the keys that make such a log-sum-exp, relative to all of them. */
+  /** A bound on the relative error of float32 weights in a head row with this log-sum-exp. */
   #roundingOf(row: number, logSumExp: number): number {
     const { layout: { heads, headDim }, layout, rule } = this.#content;
     const largestProduct = Math.abs(rule.scale) * this.#normOf(row) *
@@ -171,7 +175,7 @@ class RowJudge {
     return weightRounding(rounded, rule, headDim, this.#content.changes.keys.bias !== null).mass;
   }
 
-  /** Whether the heavy keys of a state have the scores that the selected row has with them. */
+  /** Whether the scores of a state's heavy keys are those of the selected head row. */
   #agreesInHeavy({ heavyCount, heavySlots, heavyScores }: RowStates, weights: number): boolean {
     const within = SLACK * Math.log1p(weights);
     return heavySlots.subarray(0, heavyCount[0]).every((slot, at) => {
@@ -181,38 +185,41 @@ class RowJudge {
     });
   }
 
-  /** Whether the keys above the ceiling are the heavy ones: by it kernels tell, when a key goes, where it was. */
+  /**
+   * Whether exactly the keys above the ceiling are heavy: when a key is removed, kernels decide by the
+   * ceiling whether it is in the sums.
+   */
   #agreesInCeiling({ heavyCount, heavySlots }: RowStates, ceiling: number, weights: number): boolean {
     const heavy = heavySlots.subarray(0, heavyCount[0]), within = 2 ** -20 + 2 * Math.log2(1 + weights);
     for (let j = 0; j < this.#rows.size; j++) {
       const score = this.#kernels.scoreWithBias(this.#keys.stored, j);
       if (score === -Infinity) continue;
-      // Powers are rounded to whole ones.
+      // Powers are rounded to integers.
       const above = score * Math.LOG2E - (ceiling + 0.5);
       if (heavy.includes(j) ? above < -within : above > within) return false;
     }
     return true;
   }
 
-  /** Whether the sums of a state are those of the selected row over all keys but the heavy ones. */
+  /** Whether the sums of a state are those of the selected head row over all keys but the heavy ones. */
   #agreesInSums(
     state: RowStates,
     rounding: (logSumExp: number) => number,
     floors: { readonly ofMass: number; readonly ofSums: number },
   ): boolean {
     const { layout: { valueDim } } = this.#content;
-    const { stored, kept } = this.#keys, others = stored.live.slice(), fresh = this.#fresh;
+    const { stored, retained } = this.#keys, others = stored.live.slice(), fresh = this.#fresh;
     for (let at = 0; at < state.heavyCount[0]; at++) others[state.heavySlots[at]] = 0;
-    this.#kernels.buildRow(fresh, 0, new KeysAt({ ...stored, live: others }, kept, NOTHING));
+    this.#kernels.buildRow(fresh, 0, new KeysAt({ ...stored, live: others }, retained, NOTHING));
     const shift = state.shift[0], freshShift = fresh.shift[0], isEmpty = freshShift === -Infinity;
-    // Such sums are not read: the row is answered from its keys, or by heavy keys for as long as it has them.
+    // Such sums are not read: the head row is answered from its keys, or by its heavy keys while it has any.
     const isFar = !isEmpty && Math.abs(freshShift * Math.LN2) >= 2 * STEEP_SCORE;
     if (floors.ofMass > 0 && isFar) return Math.abs(shift) >= STEEP_SCORE;
     const weights = isEmpty ? 0 : rounding(shiftedLog(fresh.high[valueDim], freshShift));
     const factor = isEmpty ? 0 : 2 ** (freshShift - shift);
     if (!Number.isFinite(factor)) return false;
     const last = valueDim + 1;
-    // Weights are off by factors up to 1 + `weights`, either way.
+    // Weights are off by factors of up to 1 + `weights` in either direction.
     const least = factor * fresh.high[valueDim] / (1 + weights) - state.massError[0] - floors.ofMass;
     if (!(state.high[valueDim] + state.low[valueDim] >= least / SLACK)) return false;
     const boundOf = (own: number, other: number, size: number) =>
@@ -221,14 +228,14 @@ class RowJudge {
     const ofSums = floors.ofSums + boundOf(state.sumError[0], fresh.sumError[0], fresh.high[last]);
     for (let c = 0; c <= last; c++) {
       const held = state.high[c] + state.low[c], right = factor * (fresh.high[c] + fresh.low[c]);
-      // Not a number is no agreement.
+      // The comparison is negated so that NaN does not pass.
       if (!(Math.abs(held - right) <= (c === valueDim ? ofMass : ofSums))) return false;
     }
     return true;
   }
 }
 
-/** The rows of a snapshot. */
+/** Stores the rows of a snapshot at a host. */
 function toHostRows(
   { layout, rule, tolerance, changes, changes: { keys, queries } }: StateContent,
 ): HostRows {
@@ -241,13 +248,13 @@ function toHostRows(
     columns,
     makeTable: () => new ArrayTable(),
   });
-  rows.reserve(rows.sizesFor(changes, NOTHING.kept));
+  rows.reserve(rows.sizesFor(changes, NOTHING.retained));
   rows.stored.store(keys);
   rows.storeQueries(queries);
   return rows;
 }
 
-/** Refuses balls that do not hold all values. */
+/** Throws when a ball does not contain all values. */
 function checkBalls(
   operation: string,
   states: SavedArrays,
@@ -268,7 +275,10 @@ function checkBalls(
   }
 }
 
-/** The bounds that tell which rows are steep, which must hold all keys; nothing where none are saved. */
+/**
+ * Reads the bounds that decide which head rows are steep; throws if a key exceeds them. Does nothing if none
+ * are saved.
+ */
 function toReach(
   operation: string,
   states: SavedArrays,
@@ -298,7 +308,7 @@ function liveRows(live: Uint8Array, heads: number): number[] {
   return rows;
 }
 
-/** All rows, or so many of them, which are drawn. */
+/** All rows if there are at most `count`, else a random sample of that size. */
 function someOf(rows: number[], count: number): readonly number[] {
   if (count >= rows.length) return rows;
   const draws = crypto.getRandomValues(new Uint32Array(Math.min(count, 2 ** 14)));

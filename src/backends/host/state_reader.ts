@@ -1,5 +1,6 @@
 /**
- * The states of a snapshot row by row, whatever backend they are of, and the check of what takes no look at the keys.
+ * Reads the states of a snapshot head row by head row, for all backends, with the checks that do not depend
+ * on keys.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
@@ -7,7 +8,7 @@ import { FormatError } from "../../base/errors.ts";
 import { type SavedArrays, type SavedNumbers, takeAnyNumbers } from "../../base/saved_array.ts";
 import { HEAVY_KEYS, RowStates } from "./row_states.ts";
 
-/** Rows of states, by their number: query slot · H + head. */
+/** A reader of states by the number of their head row, query slot · H + head. */
 export class StateReader {
   readonly state: RowStates;
   readonly #heads: number;
@@ -21,7 +22,7 @@ export class StateReader {
   readonly #heavyCount: SavedNumbers;
   readonly #heavySlots: SavedNumbers;
   readonly #heavyScores: SavedNumbers;
-  /** Of backends whose weights are float32. */
+  /** The ceilings; null for backends whose weights are float64. */
   readonly ceiling: SavedNumbers | null;
 
   constructor(operation: string, states: SavedArrays, { heads, valueDim }: HeadLayout, querySize: number) {
@@ -43,12 +44,12 @@ export class StateReader {
     this.ceiling = Object.hasOwn(states, "ceiling") ? take("ceiling") : null;
   }
 
-  /** Whether a row is computed when it is loaded, and its state means nothing. */
+  /** Whether a head row is computed when it is loaded, so that its saved state has no meaning. */
   isLeftOut(row: number): boolean {
     return this.ceiling !== null && this.ceiling[row] === Infinity;
   }
 
-  /** Reads a row to `state`. */
+  /** Reads the state of a head row to `state`. */
   read(row: number): void {
     const { state } = this, width = this.#width;
     state.shift[0] = this.#shift[row];
@@ -66,8 +67,8 @@ export class StateReader {
   }
 
   /**
-   * Refuses, in all rows, numbers where there is no query or no heavy key, and what is no number where a row is answered
-   * by its sums.
+   * Throws when a head row has numbers other than 0 where there is no query or no heavy key, or sums that are
+   * not finite although it is answered by them.
    */
   check(live: Uint8Array, isSteep: (row: number) => boolean): void {
     const heads = live.length === 0 ? 0 : this.#shift.length / live.length;
@@ -84,13 +85,13 @@ export class StateReader {
     }
   }
 
-  /** Whether a row is the state of no query, as it is written. */
+  /** Whether a head row is written as one without a query. */
   #isCleared(row: number): boolean {
     const isOpen = this.ceiling !== null && this.ceiling[row] !== -Infinity;
     return !isOpen && this.#shift[row] === -Infinity && this.#heavyCount[row] === 0;
   }
 
-  /** Whether the sums of a row are those of no keys. */
+  /** Whether the sums of a head row are those over no keys. */
   #isEmpty(row: number): boolean {
     let sum = Math.abs(this.#massError[row]) + Math.abs(this.#sumError[row]);
     for (let at = row * this.#width; at < (row + 1) * this.#width; at++) {
@@ -99,7 +100,7 @@ export class StateReader {
     return sum === 0;
   }
 
-  /** Whether nothing lies behind the heavy keys of a row. */
+  /** Whether the unused places of a head row's heavy keys are 0. */
   #isUnused(row: number): boolean {
     let sum = 0;
     for (let at = row * HEAVY_KEYS + this.#heavyCount[row]; at < (row + 1) * HEAVY_KEYS; at++) {
@@ -113,7 +114,7 @@ export class StateReader {
     for (let at = row * this.#width; at < (row + 1) * this.#width; at++) {
       sum += Math.abs(this.#high[at]) + Math.abs(this.#low[at]);
     }
-    // Sums of float64 that are not finite though all their terms are mean nothing either.
+    // The sum must be finite, too: its terms may be finite and overflow together.
     return Number.isFinite(sum);
   }
 

@@ -1,12 +1,13 @@
 /**
- * The contract of a store of states: where the states of standing queries live, and what computes them. Everything that all
- * places share, rows at the host, certificates, heavy keys and rows that float32 cannot answer, is `HostBackend`'s.
+ * The contract of a store of states: it holds the states of standing queries and computes them. Everything
+ * that backends share, such as rows at the host, bounds of stale answers and head rows that float32 cannot
+ * answer, is in `HostBackend`.
  *
- * A *head row* is one head of one query slot. The host calls one method at a time and waits for it.
+ * The host calls one method at a time and waits for it.
  */
 
 import type { SavedArrays } from "../../base/saved_array.ts";
-import type { Changes, Cohort, Costs, PassingQueries, Readout } from "../backend.ts";
+import type { AttentionOutput, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import { noWork, type Work } from "../work.ts";
 import type { WeightRounding } from "./certifier.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
@@ -14,45 +15,47 @@ import { ArrayTable, type NumberTable } from "./number_table.ts";
 import type { RowStates } from "./row_states.ts";
 import type { RoundedRow } from "./weight_rounding.ts";
 
-/** The state of a head row, in float64, until the next one is asked for. */
+/** The state of a head row in float64, valid until the next call of `held`. */
 export interface HeldRow {
   readonly states: RowStates;
-  /** Its row among `states`. */
+  /** The number of its row in `states`. */
   readonly row: number;
 }
 
-/** A head row of an answer: which of the queries that were asked for, and which head. */
+/** A head row of an answer: the index of its query in the question, and its head. */
 export interface AnswerPart {
   readonly at: number;
   readonly head: number;
 }
 
-/** The limits of a store that computes in float32; what is beyond them is computed at the host in float64. */
+/**
+ * The limits of a store that computes in float32. Head rows beyond them are computed at the host in float64.
+ */
 export interface Float32Limits {
-  /** Whether products with this scale stay within float32's range, whatever the rows are. */
+  /** Whether products with this scale stay within the range of float32 for all rows. */
   isInRange(scale: number): boolean;
-  /** Whether a shift, the power of two of a row's largest weight, is too far from 0. */
+  /** Whether a shift, the power of two of a head row's largest weight, is too far from 0. */
   isSteepShift(shift: number): boolean;
-  /** Whether the largest score of a row is too far from 0. */
+  /** Whether the largest score of a head row is too far from 0. */
   isSteepScore(score: number): boolean;
-  /** A row is faint whose magnitude is less for each of its keys; 0 where none is. */
+  /** A head row is faint if its magnitude per key is below this; 0 if none is faint. */
   readonly faintMagnitude: number;
-  /** Bounds on what computing the weights of a row did to them. */
+  /** Bounds on the rounding errors of the weights of a head row. */
   rounding(row: RoundedRow): WeightRounding;
-  /** Whether errors of states are measured at the host, a few for each question, where nothing is pending. */
+  /** Whether the host measures errors of states, a few for each question, when nothing is pending. */
   readonly areErrorsMeasured: boolean;
 }
 
-/** States of standing queries. What a store has no better way for, it leaves as it is here. */
+/** A store of states. The methods that are not abstract have defaults for stores without anything better. */
 export abstract class StateStore {
-  /** The name of the backend, as the option `backend` gives it. */
+  /** The name of the backend, as in the option `backend`. */
   abstract readonly name: string;
   abstract readonly costs: Costs;
-  /** Counted by the store and by the host. */
+  /** The work done, which the store and the host count. */
   readonly work: Work = noWork();
-  /** null where states are float64. */
+  /** The limits of float32; null if states are float64. */
   readonly limits: Float32Limits | null = null;
-  /** Whether outputs are sums times 1 / l, as kernels compute them. */
+  /** Whether outputs are computed as u · (1 / l) instead of u / l. */
   readonly multipliesShares: boolean = false;
   /** Numbers of a widened value, at least dv + 2. */
   readonly valueColumns: number;
@@ -61,7 +64,7 @@ export abstract class StateStore {
     this.valueColumns = valueColumns;
   }
 
-  /** Threads that have computed for it. */
+  /** The number of threads that have computed for it. */
   get threads(): number {
     return 1;
   }
@@ -71,32 +74,35 @@ export abstract class StateStore {
     return null;
   }
 
-  /** Makes an empty table for numbers of keys, where the store computes. */
+  /** Makes an empty table for the numbers of keys, in the memory where the store computes. */
   makeTable(): NumberTable {
     return new ArrayTable();
   }
 
-  /** Takes the rows at the host, before anything else. */
+  /** Gives the store the rows at the host, before any other call. */
   abstract attach(rows: HostRows): void;
-  /** Bytes that it holds, tables for keys included. */
+  /** The number of bytes that it holds, including tables of keys. */
   abstract bytes(): number;
-  /** Bytes of states for so many rows. */
+  /** Bytes of the states for such sizes. */
   abstract bytesOf(sizes: RowSizes): number;
-  /** Makes room; throws before anything changes. */
+  /** Makes room. If it throws, nothing has changed. */
   abstract reserve(sizes: RowSizes): void;
   /**
-   * A batch was stored at the host; the row that the t-th slot held is kept under the number `kept[t]`, if it is, and rows
-   * under the numbers in `dropped` were wiped before. Changed queries have no state from now on.
+   * Notes a batch that the host has stored: the row that the t-th slot held is retained under the id
+   * `retained[t]`, unless that is `NO_ROW`, and retained rows with the ids in `dropped` were wiped first.
+   * Changed queries have no state from then on.
    */
-  abstract change(changes: Changes, kept: Uint32Array, dropped: Uint32Array): void;
+  abstract change(changes: Changes, retained: Uint32Array, dropped: Uint32Array): void;
   /** As {@link Backend.update}. */
   abstract update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
-  /** The state of a head row that was loaded; null where there is none, and it is computed at the host. */
+  /**
+   * The state of a head row that was loaded; null if there is none, so that the host computes the head row.
+   */
   abstract held(slot: number, head: number): HeldRow | null;
   /** Copies the states of query slots below `querySize`. */
   abstract save(querySize: number): Promise<SavedArrays>;
   /**
-   * Takes saved states of all queries; false where they were made in a place whose weights may have other bits.
+   * Restores saved states of all queries; false if they were computed where weights may have other bits.
    *
    * @throws {FormatError} When no backend can have saved them.
    */
@@ -107,12 +113,14 @@ export abstract class StateStore {
     return Promise.resolve();
   }
 
-  /** Answers a cohort by kernels; the head rows that are left to the host, or null when all are. */
-  read(_cohort: Cohort, _readout: Readout): readonly AnswerPart[] | null {
+  /** Answers a cohort by kernels. Returns the head rows that are left to the host, or null if all are. */
+  read(_cohort: Cohort, _attention: AttentionOutput): readonly AnswerPart[] | null {
     return null;
   }
 
-  /** Computes passing queries and hands over the state of each head row; false where the host is to compute them. */
+  /**
+   * Computes passing queries and passes the state of each head row on; false if the host has to compute them.
+   */
   attend(
     _queries: PassingQueries,
     _take: (query: number, head: number, held: HeldRow) => void,
@@ -120,20 +128,26 @@ export abstract class StateStore {
     return Promise.resolve(false);
   }
 
-  /** Scores of a head row by slot of all stored keys, −∞ where there is none; null where the host is to compute them. */
+  /**
+   * The scores of a head row with all stored keys by slot, −∞ for slots without a key; null if the host has
+   * to compute them.
+   */
   scores(_slot: number, _head: number): Promise<ArrayLike<number> | null> {
     return Promise.resolve(null);
   }
 
-  /** These queries have states that are of no use from now on, and are computed anew before they are asked for. */
+  /**
+   * Notes that the states of these queries are no longer valid. They are computed anew before they are asked
+   * for.
+   */
   lose(_queries: Uint32Array): void {}
 
-  /** Forgets what it computed of rows that are gone; all states are of the stored rows. */
+  /** Erases the traces of deleted rows, when all states are of the newest epoch. */
   forget(): Promise<void> {
     return Promise.resolve();
   }
 
-  /** Gives back what it holds. */
+  /** Frees all that it holds. */
   dispose(): Promise<void> {
     return Promise.resolve();
   }

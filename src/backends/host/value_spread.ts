@@ -1,23 +1,23 @@
 /**
- * Balls that hold all values, stored and kept, one for each key head: a centre and a radius. Balls grow as rows come, and are
- * fitted anew when nothing is kept: where all states are computed from scratch, and where rows that decided about a ball
- * are gone and have to be forgotten.
+ * Balls that contain all stored and retained values, one for each key head: a centre and a radius. Balls grow
+ * with new rows. They are fitted anew when nothing is retained: when all states are computed from scratch,
+ * and when the traces of deleted rows are erased.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
 import type { KeyBlock } from "./key_block.ts";
 
-/** A centre is the mean of so many rows or a few more: it only has to lie well inside. */
+/** A centre is the mean of about this number of rows, since it only has to lie well inside the ball. */
 const SAMPLE = 128;
 
-/** One ball a key head. */
+/** The balls, one per key head. */
 export class ValueSpread {
   readonly #layout: HeadLayout;
   readonly #centres: Float64Array;
   readonly #radii: Float64Array;
-  /** Slots of the values that the centres are the mean of; null where that is not known. */
+  /** Slots of the values whose mean is the centre; null if they are not known. */
   #sampled: Set<number> | null = null;
-  /** Whether a value is gone that a centre or a radius was made of. */
+  /** Whether a value that determined a centre or a radius has been deleted or replaced. */
   #isOutdated = false;
 
   constructor(layout: HeadLayout) {
@@ -50,12 +50,12 @@ export class ValueSpread {
     }
   }
 
-  /** Copies of the centres, dv numbers a key head, and of the radii. */
+  /** Copies of the centres, dv numbers per key head, and of the radii. */
   save(): { readonly centres: Float64Array; readonly radii: Float64Array } {
     return { centres: this.#centres.slice(), radii: this.#radii.slice() };
   }
 
-  /** Takes balls that were saved. */
+  /** Restores saved balls. */
   restore(centres: Float64Array, radii: Float64Array): void {
     this.#centres.set(centres);
     this.#radii.set(radii);
@@ -63,7 +63,7 @@ export class ValueSpread {
     this.#isOutdated = false;
   }
 
-  /** Lets the balls grow until they hold one value of a block, if it is live. */
+  /** Lets the balls grow until they contain one value of a block, if it is live. */
   include(block: KeyBlock, j: number): void {
     if (block.live[j] === 0) return;
     for (let head = 0; head < this.#layout.kvHeads; head++) {
@@ -80,7 +80,10 @@ export class ValueSpread {
     }
   }
 
-  /** Fits the balls anew if a value is gone that they were made of; nothing is kept. */
+  /**
+   * Fits the balls anew if a value that determined them has been deleted or replaced. Nothing may be
+   * retained.
+   */
   forget(block: KeyBlock): void {
     if (this.#isOutdated) this.refit(block);
   }
@@ -98,8 +101,8 @@ export class ValueSpread {
 }
 
 /**
- * The largest distance of a live value, `stride` numbers a row from `offset` on, from a centre. A loop of its own, not calls
- * of `distance`: it meets one kind of array, which makes it twice as fast.
+ * The largest distance of a live value, `stride` numbers per row from `offset` on, from a centre. It does not
+ * call `distance`, since a loop over one kind of array is twice as fast.
  */
 function furthest(
   centre: Float64Array,

@@ -1,29 +1,37 @@
 /**
- * The layout of a *job*, the record by which the kernels are told where everything lies, and of the blocks that it
- * points at. Compiled into the kernels and read by what fills the records, so the two cannot drift apart.
+ * The layout of a *job*, the record that gives the kernels the addresses of all tables, and of the blocks
+ * that it points at. The kernels and the code that fills jobs both use this file, so that they cannot
+ * disagree.
  *
- * A *row* is one head of a query, and its *block* the eight rows that are computed together, one a lane of two
- * vectors. A *term* is one key with its value, added to the sums of a row or taken out of them. Addresses are bytes
- * in the shared memory; whatever holds vectors starts at a multiple of 16.
+ * A *row* is a head row, one head of one query slot; a *block* is eight rows that are computed together, one
+ * per lane of two vectors. A *term* is one key with its value, which is added to the sums of a row or
+ * subtracted. Addresses are bytes in the shared memory; tables of vectors start at multiples of 16.
  */
 
 /** Rows of a block. */
 export const BLOCK_ROWS = 8;
 /** Bytes of one number for each row of a block. */
 export const BLOCK_BYTES = 32;
-/** Terms that are summed plainly before they go to the two-float sums. */
+/** Terms that are summed in float32 before they are added to the two-float sums. */
 export const CHUNK_TERMS = 32;
-/** A patch of so few terms is summed in float64: beside what it changes that costs little, and single edits leave no rounding. */
+/**
+ * A patch of at most this number of terms is summed in float64: its extra cost is small, and single edits
+ * then leave no rounding.
+ */
 export const FEW_TERMS = 16;
 /**
- * Rows of so few keys are always summed in float64: float32 from scratch makes few roundings there, and may be right by
- * luck where a chain of 32 multiply-adds is not. It takes up to 1.8 times as long.
+ * Rows of at most this number of keys are always summed in float64: float32 from scratch has few roundings
+ * there, and may be exact by chance when a chain of 32 multiply-adds is not. This takes up to 1.8 times as
+ * long.
  */
 export const FEW_KEYS = 256;
 
 /** u32: d. */
 export const HEAD_DIM = 0;
-/** u32: columns of a value as stored, a multiple of 4: dv numbers, 1, the largest magnitude of them, then zeros. */
+/**
+ * u32: columns of a value as stored, a multiple of 4: dv numbers, 1, the largest magnitude of them, then
+ * zeros.
+ */
 export const COLUMNS = 4;
 /** u32: dv, which is also the column of the mass. */
 export const VALUE_DIM = 8;
@@ -31,11 +39,11 @@ export const VALUE_DIM = 8;
 export const SCALE = 12;
 /** f32: c, or 0 for none. */
 export const SOFTCAP = 16;
-/** f32: largest proven error that a row may have, relative. */
+/** f32: the largest proven relative error that a row may have. */
 export const TOLERANCE = 20;
-/** f64: how far before the query a key may lie. */
+/** f64: the largest distance of a key before the query. */
 export const BEFORE = 24;
-/** f64: how far after the query a key may lie. */
+/** f64: the largest distance of a key after the query. */
 export const AFTER = 32;
 
 /** u32: terms. */
@@ -44,24 +52,24 @@ export const TERM_COUNT = 40;
 export const TERM_KEYS = 44;
 /** Address of a u32 for each term: the address of its value's columns. */
 export const TERM_VALUES = 48;
-/** Address of a u32 for each term: 0 to add it, 0x80000000 to take it out. */
+/** Address of a u32 for each term: 0 to add it, 0x80000000 to subtract it. */
 export const TERM_SIGNS = 52;
 /** Address of a u32 for each key: the address of its bias with row 0, rows side by side; 0 without a mask. */
 export const TERM_BIASES = 56;
-/** Address of an f64 for each key: its position; 0 where no rule looks at positions. */
+/** Address of an f64 for each key: its position; 0 if no rule depends on positions. */
 export const TERM_POSITIONS = 60;
 
-/** Address of the queries: a block is d times 8 numbers, one a row. */
+/** Address of the queries: a block is d times 8 numbers, one per row. */
 export const QUERIES = 64;
 /** Address of an f64 for each row: its position; read only with TERM_POSITIONS. */
 export const ROW_POSITIONS = 68;
-/** Address of an i32 for each row: −1 for rows that the call is about, 0 for those it leaves alone. */
+/** Address of an i32 for each row: −1 for active rows, which a call computes, 0 for others. */
 export const ROW_MASK = 72;
 /** Address of the high parts of the sums: a block is COLUMNS times 8 numbers. */
 export const HIGH = 76;
 /** Address of the low parts. */
 export const LOW = 80;
-/** Address of an i32 for each row: its shift, a power of two; EMPTY_SHIFT for sums of no keys. */
+/** Address of an i32 for each row: its shift, a power of two; EMPTY_SHIFT for sums over no keys. */
 export const SHIFT = 84;
 /** Address of an i32 for each row: the power of two above which a key is heavy and stays out of the sums. */
 export const CEILING = 88;
@@ -71,7 +79,7 @@ export const MASS_ERROR = 92;
 export const SUM_ERROR = 96;
 /** Address of an i32 for each row: set to −1 by a patch that leaves the row untrusted, else to 0. */
 export const FLAGS = 100;
-/** Address of SCRATCH_BYTES that only one thread uses. */
+/** Address of SCRATCH_BYTES bytes that only one thread uses. */
 export const SCRATCH = 104;
 /** Address of the events: a list of ROW_EVENTS for each row. */
 export const EVENTS = 108;
@@ -79,28 +87,34 @@ export const EVENTS = 108;
 export const EVENT_COUNTS = 112;
 /** u32: events of all rows since it was set to 0. */
 export const EVENT_COUNT = 116;
-/** u32: pairs, which are the first terms of a patch: two terms with one key, whose weight is computed once. */
+/**
+ * u32: the number of pairs, which are the first terms of a patch: two terms with one key, whose weight is
+ * computed once.
+ */
 export const PAIR_COUNT = 120;
 /**
- * u32: twins, which come after the pairs in a patch: two terms with one value, whose weights are added before the value
- * is multiplied.
+ * u32: the number of shared-value pairs, which come after the pairs in a patch: two terms with one value,
+ * whose weights are added before the value is multiplied.
  */
-export const TWIN_COUNT = 124;
+export const SHARED_VALUE_PAIR_COUNT = 124;
 /** u32: a call of at most this many terms is summed in float64. */
 export const EXACT_TERMS = 128;
 /** Bytes of a job. */
 export const JOB_BYTES = 192;
 
 /**
- * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once twins are joined, weights in float64,
- * and four sums of one row.
+ * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once shared-value pairs are
+ * joined, weights in float64, and four sums of one row.
  */
 export const SCRATCH_BYTES = (4 * CHUNK_TERMS + 5) * BLOCK_BYTES + 4 * CHUNK_TERMS;
 /** A heavy key was met: u32 term, f32 score. */
 export const EVENT_BYTES = 8;
-/** Events of a row that there is room for in a patch, eight that go and eight that come; with more it is flagged. */
+/**
+ * The number of events of a row that there is room for in a patch, eight removals and eight additions; a row
+ * with more is flagged.
+ */
 export const ROW_EVENTS = 16;
-/** The shift of sums of no keys. */
+/** The shift of sums over no keys. */
 export const EMPTY_SHIFT = -0x40000000;
 /** The ceiling under which no key is heavy. */
 export const OPEN_CEILING = 0x3fffffff;

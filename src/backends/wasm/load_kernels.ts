@@ -1,14 +1,14 @@
 /**
- * Loads the kernels. Their bytes are part of the library, so this needs no permission and no network; they are imported
- * only when asked for.
+ * Loads the kernels. Their bytes are a module of the library, which is imported on demand, so that loading
+ * needs no permission and no network.
  */
 
-/** Which of the two modules: with fused multiply-add, or plain 128-bit SIMD. */
+/** The two builds of the kernels: with relaxed SIMD (fused multiply-add), or with plain 128-bit SIMD. */
 export type KernelBuild = "relaxed" | "simd128";
 
-/** What a module offers; `assembly/kernels.ts` says what each does. Jobs and targets are addresses. */
+/** The exported functions, which `assembly/kernels.ts` describes. Jobs and targets are addresses. */
 export interface Kernels {
-  /** Where memory is free. */
+  /** The address from which on memory is free. */
   heapBase(): number;
   /** Empties the active rows of blocks `first` to `end` − 1 for a build. */
   clear(job: number, first: number, end: number): void;
@@ -16,15 +16,15 @@ export interface Kernels {
   build(job: number, first: number, end: number): void;
   /** Ends a build. */
   settle(job: number, first: number, end: number): void;
-  /** Adds and takes out the terms in active rows; returns 1 when it flagged a row as untrusted, else 0. */
+  /** Adds the terms to active rows or subtracts them; returns 1 if it flagged a row as untrusted, else 0. */
   patch(job: number, first: number, end: number): number;
   /** Scores of the terms with one block, eight numbers a term, of the rows whose bits are in `rows`. */
   score(job: number, block: number, rows: number, target: number): void;
   /** Weights of the terms in the active rows of one block under their shifts, eight numbers a term. */
   weigh(job: number, block: number, target: number): void;
   /**
-   * Outputs of the rows of blocks `first` to `end` − 1, dv numbers each, rows `stride` bytes apart; returns 1 when a row
-   * with mass has a shift of `steep` or more either way.
+   * Outputs of the rows of blocks `first` to `end` − 1, dv numbers each, rows `stride` bytes apart; returns 1
+   * when a row with mass has a shift of `steep` or more either way.
    */
   read(job: number, first: number, end: number, target: number, stride: number, steep: number): number;
   /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */
@@ -46,7 +46,7 @@ const SIMD_PROBE = Uint8Array.of(
   ...[3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 17, 11],
 );
 
-/** The best build that runs here; null where there is no SIMD. */
+/** The best build that runs here; null if there is no SIMD. */
 export function supportedBuild(): KernelBuild | null {
   if (WebAssembly.validate(RELAXED_PROBE)) return "relaxed";
   return WebAssembly.validate(SIMD_PROBE) ? "simd128" : null;

@@ -1,21 +1,21 @@
 /**
- * Memories that were given back. Each reserves addresses for as much as it may ever grow to, which engines that come and
- * go would use up before anything is collected.
+ * A pool of memories for reuse. Each memory reserves addresses for its largest size, so many short-lived
+ * engines would use up the address space before garbage collection frees it.
  */
 
 import { createMemory } from "./load_kernels.ts";
 
-/** Memories that are kept at most, and the bytes above which one is let go. */
+/** The largest number of memories in the pool, and the bytes above which a memory is not kept. */
 const MOST_KEPT = 8, LARGEST_KEPT = 2 ** 24;
 
 const idle: WebAssembly.Memory[] = [];
 
-/** A memory of zeros. */
+/** Takes a memory of zeros. */
 export function takeMemory(): WebAssembly.Memory {
   return idle.pop() ?? createMemory();
 }
 
-/** Gives a memory back that nothing uses any more. */
+/** Gives a memory back, which nothing may use any more. */
 export function giveMemory(memory: WebAssembly.Memory): void {
   const { buffer } = memory;
   if (idle.length === MOST_KEPT || buffer.byteLength > LARGEST_KEPT) return;

@@ -1,16 +1,16 @@
 /**
- * A table in the memory of the kernels that grows by moving. Its capacity at least doubles, so that all places it has
- * left together are no larger than the one it has.
+ * A table in the memory of the kernels. It grows by moving to a new place with at least twice the capacity,
+ * so that all earlier places together are no larger than the present one.
  */
 
 import type { NumberTable } from "../host/number_table.ts";
 import type { Arena } from "./row_blocks.ts";
 
-/** Bytes at an address that changes when it grows. */
+/** Bytes whose address changes when the table grows. */
 export class MemoryTable {
-  /** Where it is; changes in `reserve` alone. */
+  /** The address, which only `reserve` changes. */
   address = 0;
-  /** Bytes that it has room for. */
+  /** The number of bytes that there is room for. */
   capacity = 0;
   readonly #arena: Arena;
 
@@ -18,12 +18,14 @@ export class MemoryTable {
     this.#arena = arena;
   }
 
-  /** Wipes the first `bytes`. */
+  /** Wipes the first `bytes` bytes. */
   wipe(bytes: number): void {
     new Uint8Array(this.#arena.memory.buffer, this.address, bytes).fill(0);
   }
 
-  /** Makes room for `bytes`; new ones are zero. Throws before anything changes when there is no memory. */
+  /**
+   * Makes room for `bytes` bytes; new ones are zero. If memory is refused it throws, and nothing has changed.
+   */
   reserve(bytes: number): void {
     if (bytes <= this.capacity) return;
     const capacity = Math.max(bytes, 2 * this.capacity);
@@ -37,7 +39,7 @@ export class MemoryTable {
   }
 }
 
-/** Numbers in such a table. */
+/** A table of numbers in the memory of the kernels. */
 export class MemoryNumbers implements NumberTable {
   readonly #arena: Arena;
   readonly #table: MemoryTable;

@@ -1,6 +1,6 @@
 /**
- * Memory for the kernels: an arena that only grows, value rows in the form that the kernels read, and `RowBlocks`, the
- * rows of one head with the job that speaks of them. `job_fields.ts` has the layouts.
+ * Memory for the kernels: an arena that only grows, value rows in the layout that the kernels read, and
+ * `RowBlocks`, the rows of one head with their job. `job_fields.ts` has the layouts.
  */
 
 import { kernelSoftcap } from "../../numerics/softcap_range.ts";
@@ -9,23 +9,23 @@ import * as field from "./job_fields.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
 
 const PAGE_BYTES = 65536;
-/** What 32-bit addresses reach. */
+/** The bytes that 32-bit addresses reach. */
 const MOST_BYTES = 2 ** 32;
 
-/** Hands out parts of a memory, never to get them back. */
+/** Allocates parts of a memory, which are never freed. */
 export class Arena {
   readonly memory: WebAssembly.Memory;
   #next: number;
   #numbers: Float32Array;
 
-  /** Starts at `start`, where the module's own data ends. */
+  /** The arena begins at `start`, where the module's own data ends. */
   constructor(memory: WebAssembly.Memory, start: number) {
     this.memory = memory;
     this.#next = start;
     this.#numbers = new Float32Array(memory.buffer);
   }
 
-  /** The address of `bytes` zeros, a multiple of 64. */
+  /** Allocates `bytes` zeros and returns their address, a multiple of 64. */
   take(bytes: number): number {
     const address = Math.ceil(this.#next / 64) * 64;
     if (address + bytes > MOST_BYTES) throw new RangeError(`WebAssembly has no ${address + bytes} bytes`);
@@ -38,12 +38,15 @@ export class Arena {
     return address;
   }
 
-  /** Bytes up to the end of what was handed out. */
+  /** The end of the allocated bytes. */
   get bytes(): number {
     return this.#next;
   }
 
-  /** The whole memory as float32; the number at an address is element address / 4. Good until the next `take`. */
+  /**
+   * The whole memory as float32; the number at an address is element address / 4. Valid until the next
+   * `take`.
+   */
   get numbers(): Float32Array {
     return this.#numbers;
   }
@@ -70,7 +73,7 @@ export function columnsOf(valueDim: number): number {
   return Math.ceil((valueDim + 2) / 4) * 4;
 }
 
-/** Writes a value row into its columns, which are zero where it has none. */
+/** Writes a value to the columns of its row; the columns that it does not write must be zero. */
 export function writeValue(target: Float32Array, offset: number, value: ArrayLike<number>): void {
   let largest = 0;
   for (let c = 0; c < value.length; c++) {
@@ -81,7 +84,7 @@ export function writeValue(target: Float32Array, offset: number, value: ArrayLik
   target[offset + value.length + 1] = largest;
 }
 
-/** The numbers that all kernels of one head go by. */
+/** The parameters of all kernels of one head. */
 export interface RowRule {
   /** d. */
   readonly headDim: number;
@@ -90,35 +93,35 @@ export interface RowRule {
   readonly scale: number;
   /** 0 for none. */
   readonly softcap: number;
-  /** Largest proven relative error of a row. */
+  /** The largest proven relative error of a row. */
   readonly tolerance: number;
-  /** How far before and after the query a key may lie; looked at only with positions. */
+  /** The largest distances of a key before and after the query, which are used only with positions. */
   readonly before: number;
   readonly after: number;
 }
 
-/** One key with its value: addresses of both and, where there are any, of its biases with row 0 on. */
+/** One key with its value: addresses of both and, with a mask, of its biases from row 0 on. */
 export interface Term {
   readonly key: number;
   readonly value: number;
-  /** Whether it is taken out of the sums, not added. */
+  /** Whether the term is subtracted from the sums instead of added. */
   readonly isTakenOut?: boolean;
   readonly bias?: number;
   readonly position?: number;
 }
 
-/** The state of a row as it is kept. */
+/** The state of a row. */
 export interface RowNumbers {
   readonly shift: number;
   readonly ceiling: number;
   readonly massError: number;
   readonly sumError: number;
-  /** `columns` numbers each; what is missing is 0. */
+  /** `columns` numbers each; missing ones count as 0. */
   readonly high: ArrayLike<number>;
   readonly low: ArrayLike<number>;
 }
 
-/** The state of no keys, as a build of none leaves it. */
+/** The state over no keys, as a build without terms leaves it. */
 const EMPTY_STATE: RowNumbers = {
   shift: field.EMPTY_SHIFT,
   ceiling: field.EMPTY_SHIFT,
@@ -138,7 +141,7 @@ export interface HeavyEvent {
 /** Blocks `first` to `end` − 1. */
 export type BlockRange = readonly [first: number, end: number];
 
-/** The rows of one head: queries, states, and a job of its own. */
+/** The rows of one head: their queries, states and job. */
 export class RowBlocks {
   /** Address of the job. */
   readonly job: number;
@@ -148,10 +151,10 @@ export class RowBlocks {
   readonly #rule: RowRule;
   readonly #address = new Map<number, number>();
   #termCapacity = 0;
-  /** Address of the table of pieces, which has room for one a block. */
+  /** Address of the table of pieces, which has room for one piece per block. */
   #pieces = 0;
 
-  /** Room for `rows` rows, none of them active. */
+  /** Makes room for `rows` rows, none of them active. */
   constructor(arena: Arena, rule: RowRule, rows: number) {
     this.#arena = arena;
     this.#rule = rule;
@@ -170,12 +173,12 @@ export class RowBlocks {
     this.reserve(rows);
   }
 
-  /** Blocks that there is room for. */
+  /** The number of blocks that there is room for. */
   get blocks(): number {
     return this.#blocks;
   }
 
-  /** Makes room for `rows` rows; new ones are of no keys and not active. */
+  /** Makes room for `rows` rows; new ones have no keys and are not active. */
   reserve(rows: number): void {
     const had = this.#blocks, blocks = Math.ceil(rows / field.BLOCK_ROWS);
     if (blocks <= had && this.#address.has(field.QUERIES)) return;
@@ -216,23 +219,23 @@ export class RowBlocks {
     this.#arena.words(this.#at(field.SCRATCH), field.SCRATCH_BYTES / 4).fill(0);
   }
 
-  /** Wipes a query; its row is not active. */
+  /** Wipes a query, and makes its row inactive. */
   wipeQuery(row: number): void {
     this.setQuery(row, new Float32Array(this.#rule.headDim));
     this.activate(row, false);
   }
 
-  /** Says whether the next calls are about a row. */
+  /** Makes a row active or inactive in the next calls. */
   activate(row: number, isActive: boolean): void {
     this.#arena.integers(this.#at(field.ROW_MASK), this.blocks * 8)[row] = isActive ? -1 : 0;
   }
 
   /**
-   * Takes the terms that the next calls are about. All have a bias or none, and likewise a position. The first `pairs`
-   * pairs share a key each, with its bias and position, the `twins` twins after them a value each; only a patch may have
-   * any.
+   * Sets the terms of the next calls. All have a bias or none, and likewise a position. The two terms of each
+   * of the first `pairs` pairs share a key, with its bias and position; those of the next `sharedValuePairs`
+   * pairs share a value. Only a patch may have pairs.
    */
-  setTerms(terms: readonly Term[], pairs = 0, twins = 0): void {
+  setTerms(terms: readonly Term[], pairs = 0, sharedValuePairs = 0): void {
     const arena = this.#arena, count = terms.length;
     if (count > this.#termCapacity) {
       this.#termCapacity = Math.max(count, 2 * this.#termCapacity);
@@ -244,7 +247,7 @@ export class RowBlocks {
     const words = arena.words(this.job, field.JOB_BYTES / 4);
     words[field.TERM_COUNT / 4] = count;
     words[field.PAIR_COUNT / 4] = pairs;
-    words[field.TWIN_COUNT / 4] = twins;
+    words[field.SHARED_VALUE_PAIR_COUNT / 4] = sharedValuePairs;
     const keys = terms.filter((_, t) => t >= 2 * pairs || t % 2 === 0);
     const table = (at: number, isUsed: boolean) => {
       words[at / 4] = isUsed ? this.#at(at) : 0;
@@ -265,7 +268,7 @@ export class RowBlocks {
     return this.#toRun("build", ranges);
   }
 
-  /** The work of patching the active rows of some blocks with the terms; `eventsOf` has what it met. */
+  /** The work of patching the active rows of some blocks with the terms; `eventsOf` has its heavy keys. */
   toPatch(ranges: readonly BlockRange[] = [[0, this.#blocks]]): PieceRun {
     return this.#toRun("patch", ranges);
   }
@@ -288,23 +291,23 @@ export class RowBlocks {
     for (let at = 0; at < 2 * count; at += 2) found.push({ row, term: terms[at], score: scores[at + 1] });
   }
 
-  /** Active rows that the last patch left untrusted. */
+  /** The active rows that the last patch left untrusted. */
   flagged(): number[] {
     const flags = this.#arena.integers(this.#at(field.FLAGS), 8 * this.blocks);
     return Array.from(flags.keys()).filter((row) => flags[row] !== 0);
   }
 
-  /** Where the high parts of the sums are; changes in `reserve` alone, like the next two. */
+  /** The address of the high parts of the sums. Only `reserve` changes it and the next two. */
   get highAddress(): number {
     return this.#at(field.HIGH);
   }
 
-  /** Where the low parts are. */
+  /** The address of the low parts. */
   get lowAddress(): number {
     return this.#at(field.LOW);
   }
 
-  /** Where the shifts are, an i32 a row. */
+  /** The address of the shifts, an i32 per row. */
   get shiftAddress(): number {
     return this.#at(field.SHIFT);
   }
@@ -334,24 +337,24 @@ export class RowBlocks {
     return mass > 0 ? Math.log(mass) + this.shift(row) * Math.LN2 : -Infinity;
   }
 
-  /** Says of some rows whether the next calls are about them. */
+  /** Makes some rows active or inactive in the next calls. */
   activateAll(rows: Uint32Array, isActive: boolean): void {
     const mask = this.#arena.integers(this.#at(field.ROW_MASK), this.#blocks * 8);
     for (let at = 0; at < rows.length; at++) mask[rows[at]] = isActive ? -1 : 0;
   }
 
-  /** Those of some rows that the last patch left untrusted. */
+  /** The rows among `rows` that the last patch left untrusted. */
   flaggedAmong(rows: Uint32Array): Uint32Array {
     const flags = this.#arena.integers(this.#at(field.FLAGS), this.#blocks * 8);
     return rows.filter((row) => flags[row] !== 0);
   }
 
-  /** Makes a row the state of no keys. */
+  /** Makes a row's state that over no keys. */
   clearState(row: number): void {
     this.writeState(row, EMPTY_STATE);
   }
 
-  /** Reads a row's state; `high` and `low` are `columns` numbers each, which the caller has room for. */
+  /** Reads a row's state; the caller gives `high` and `low` with room for `columns` numbers each. */
   readState(row: number, high: Float32Array, low: Float32Array): RowNumbers {
     const { numbers } = this.#arena;
     for (let c = 0; c < this.columns; c++) {
@@ -376,7 +379,9 @@ export class RowBlocks {
     this.#arena.integers(this.#at(field.CEILING) + 4 * row, 1)[0] = ceiling;
   }
 
-  /** Copies the sums of a row, their bounds and its shift to the first row of `target`, which has no heavy keys. */
+  /**
+   * Copies the sums of a row with their bounds and shift to the first row of `target`, without heavy keys.
+   */
   copySums(row: number, target: HeldStates): void {
     const { numbers } = this.#arena, { high, low, width } = target;
     let highAt = this.#sumAt(field.HIGH, row, 0), lowAt = this.#sumAt(field.LOW, row, 0);
@@ -390,7 +395,7 @@ export class RowBlocks {
     target.sumError[0] = numbers[this.#at(field.SUM_ERROR) / 4 + row];
   }
 
-  /** Cuts ranges into pieces that no one has taken. */
+  /** Cuts ranges into pieces, none of which is taken yet. */
   #toRun(kind: PieceRun["kind"], ranges: readonly BlockRange[]): PieceRun {
     const words = this.#arena.words(this.#pieces, (TABLE_START + this.#blocks * ENTRY_BYTES) / 4);
     words[0] = 0;
@@ -418,7 +423,7 @@ export class RowBlocks {
     this.#arena.words(this.job, field.JOB_BYTES / 4)[at / 4] = address;
   }
 
-  /** What is stored block by block, and the bytes of a block. */
+  /** The tables that are stored block by block, with the bytes of a block. */
   #blockTables(): readonly (readonly [at: number, bytes: number])[] {
     const row = field.BLOCK_BYTES;
     return [

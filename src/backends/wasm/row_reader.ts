@@ -1,11 +1,12 @@
 /**
- * Reads outputs and log-sum-exps of many rows with the kernels. What a kernel cannot answer from the sums alone is left to
- * the caller: rows with heavy keys, and steep ones.
+ * Reads outputs and log-sum-exps of many head rows with the kernels. Head rows that a kernel cannot answer
+ * from the sums alone are left to the caller: those with heavy keys, and steep ones.
  *
- * Invariant: an output has the bits that `RowTotals` gives it, so that a row read alone equals one read among others.
+ * Invariant: an output has the bits that `RowTotals` gives it, so that reading a head row alone or among
+ * others gives the same bits.
  */
 
-import type { Readout } from "../backend.ts";
+import type { AttentionOutput } from "../backend.ts";
 import { type HeadLayout, outputColumns } from "../../numerics/head_layout.ts";
 import { shiftedLog } from "../../numerics/power_shift.ts";
 import { BLOCK_ROWS, EMPTY_SHIFT } from "./job_fields.ts";
@@ -15,15 +16,15 @@ import type { Kernels } from "./load_kernels.ts";
 import type { Arena } from "./row_blocks.ts";
 import type { RowStates } from "./row_states.ts";
 
-/** Bytes of outputs that are read before they are copied: they stay in the nearest caches. */
+/** Bytes of outputs that are read before they are copied, so that they stay in the nearest caches. */
 const TILE_BYTES = 32768;
 
-/** Reads of one backend. */
+/** The reads of one backend. */
 export class RowReader {
   readonly #kernels: Kernels;
   readonly #arena: Arena;
   readonly #layout: HeadLayout;
-  /** Numbers of a row, all heads. */
+  /** Numbers of an output, all heads. */
   readonly #width: number;
   readonly #tileBlocks: number;
   readonly #tile: number;
@@ -38,13 +39,16 @@ export class RowReader {
     this.#tile = arena.take(this.#tileBlocks * blockBytes);
   }
 
-  /** Wipes the outputs that were read last. */
+  /** Wipes the scratch of the last read. */
   forget(): void {
     this.#arena.floats(this.#tile, this.#tileBlocks * BLOCK_ROWS * this.#width).fill(0);
   }
 
-  /** Reads the sums of some queries; returns the parts of rows with heavy keys and, where one is steep, those of all rows. */
-  read(states: RowStates, queries: Uint32Array, { output, logSumExp }: Readout): AnswerPart[] {
+  /**
+   * Answers some queries by their sums. Returns the head rows with heavy keys and, if one is steep, all head
+   * rows of that head.
+   */
+  read(states: RowStates, queries: Uint32Array, { output, logSumExp }: AttentionOutput): AnswerPart[] {
     const { heads, valueDim } = this.#layout;
     const width = this.#width, tile = this.#tile / 4;
     const { numbers } = this.#arena;

@@ -1,6 +1,6 @@
 /**
- * The states of standing queries on the `wasm` backend: for each head the blocks of rows that the kernels keep, a row a
- * query slot, and beside them each row's *heavy keys*, which stay out of its sums.
+ * The states of standing queries on the backend `wasm`: for each head the blocks of rows of the kernels, one
+ * row per query slot, and each row's *heavy keys*, which are not in its sums.
  */
 
 import type { RowStates as HeldStates } from "../host/row_states.ts";
@@ -9,10 +9,10 @@ import type { ScoreRule } from "../../numerics/score_rule.ts";
 import { EVENT_BYTES, ROW_EVENTS } from "./job_fields.ts";
 import { type Arena, type BlockRange, RowBlocks, type RowRule } from "./row_blocks.ts";
 
-/** How many heavy keys a row may have before it is computed anew. */
+/** The number of heavy keys with which a row need not be computed anew. */
 export const HEAVY_KEYS = 8;
 
-/** A key that is not in the sums of a row. */
+/** A heavy key, which is not in the sums of a row. */
 export interface HeavyKey {
   readonly slot: number;
   readonly score: number;
@@ -25,7 +25,7 @@ export class RowStates {
   readonly heads: readonly RowBlocks[];
   readonly #layout: HeadLayout;
   readonly #heavy: readonly Map<number, HeavyKey[]>[];
-  /** Query slots that there is room for, a multiple of 8. */
+  /** The number of query slots that there is room for, a multiple of 8. */
   capacity = 0;
 
   constructor(arena: Arena, layout: HeadLayout, rule: RowRule) {
@@ -42,18 +42,18 @@ export class RowStates {
     this.capacity = capacity;
   }
 
-  /** The capacity that query slots below `size` need. */
+  /** The capacity for query slots below `size`. */
   capacityFor(size: number): number {
     return size <= this.capacity ? this.capacity : 8 * Math.ceil(Math.max(size, 2 * this.capacity) / 8);
   }
 
-  /** Bytes of memory for so many query slots. */
+  /** Bytes of memory for `capacity` query slots. */
   bytesOf(capacity: number): number {
     const { headDim, heads } = this.#layout;
     return heads * capacity * (4 * headDim + 8 * this.heads[0].columns + 38 + ROW_EVENTS * EVENT_BYTES);
   }
 
-  /** Stores a query, which has no state from then on. */
+  /** Stores a query, which has no state afterwards. */
   setQuery(slot: number, rows: Float32Array, offset: number, position: number): void {
     const { headDim } = this.#layout;
     this.heads.forEach((blocks, head) => {
@@ -64,7 +64,7 @@ export class RowStates {
     this.clear(slot);
   }
 
-  /** Wipes what scoring left. */
+  /** Wipes the scratch of scoring. */
   wipeScratch(): void {
     for (const blocks of this.heads) blocks.wipeScratch();
   }
@@ -75,7 +75,7 @@ export class RowStates {
     this.clear(slot);
   }
 
-  /** Makes a query's states those of no keys. */
+  /** Makes a query's states those over no keys. */
   clear(slot: number): void {
     this.heads.forEach((blocks, head) => {
       blocks.clearState(slot);
@@ -83,7 +83,7 @@ export class RowStates {
     });
   }
 
-  /** Makes a call about the rows of some queries alone; they are active until it is done. */
+  /** Runs a call with the rows of some queries active. */
   async withActive(
     head: number,
     queries: Uint32Array,
@@ -98,7 +98,7 @@ export class RowStates {
     }
   }
 
-  /** Copies the state of a row to the first row of `target`. */
+  /** Copies the state of a head row to the first row of `target`. */
   copyTo(target: HeldStates, slot: number, head: number): void {
     this.heads[head].copySums(slot, target);
     const heavy = this.heavyKeys(head, slot);
@@ -131,7 +131,10 @@ export class RowStates {
   }
 }
 
-/** The rule of the kernels; sums in float32 are proven to no more than 10⁻⁵, whatever the tolerance asks. */
+/**
+ * The parameters of the kernels. Bounds on sums in float32 are not below 10⁻⁵, so a smaller tolerance counts
+ * as that.
+ */
 export function toRowRule({ headDim, valueDim }: HeadLayout, rule: ScoreRule, tolerance: number): RowRule {
   const { scale, softcap, before, after } = rule;
   return {
@@ -147,7 +150,7 @@ export function toRowRule({ headDim, valueDim }: HeadLayout, rule: ScoreRule, to
 
 const LEAST_TOLERANCE = 1e-5;
 
-/** Runs of blocks that hold some rows. */
+/** The runs of blocks that hold some rows. */
 export function blockRanges(rows: Uint32Array): BlockRange[] {
   const sorted = isAscending(rows) ? rows : rows.slice().sort();
   const ranges: [number, number][] = [];

@@ -1,6 +1,6 @@
 /**
- * Brings rows up to date with the kernels: makes the terms of a call, says which rows it is about, and deals with what it
- * leaves, which is heavy keys and rows that are not to be trusted.
+ * Brings head rows up to date with the kernels: makes the terms of a call, activates its rows, records heavy
+ * keys, and builds rows that a patch leaves untrusted.
  */
 
 import type { BackendConfig, Cohort, Work } from "../backend.ts";
@@ -18,7 +18,7 @@ import type { PieceRun } from "./threads/pieces.ts";
 
 const NO_ROWS = new Uint32Array(0);
 
-/** Patches, builds and scores of one backend. */
+/** The patches, builds and scores of one backend. */
 export class RowUpdater {
   readonly #kernels: Kernels;
   readonly #runner: PieceRunner;
@@ -27,7 +27,7 @@ export class RowUpdater {
   readonly #work: Work;
   readonly #terms: TermList;
   readonly #scores: MemoryTable;
-  /** Bytes of scores that the last question left. */
+  /** Bytes of scores of the last question, which are still in memory. */
   #scoreBytes = 0;
 
   constructor(kernels: Kernels, runner: PieceRunner, arena: Arena, config: BackendConfig, work: Work) {
@@ -45,14 +45,14 @@ export class RowUpdater {
     this.#terms.reserve(count);
   }
 
-  /** Wipes the scores and weights that were computed last. */
+  /** Wipes the scores and weights of the last question. */
   forget(): void {
     this.#scores.wipe(this.#scoreBytes);
     this.#scoreBytes = 0;
     this.#runner.forget();
   }
 
-  /** Computes rows of a head from scratch. */
+  /** Computes head rows of one head from scratch. */
   async build(states: RowStates, head: number, queries: Uint32Array, { stored }: HostRows): Promise<void> {
     if (queries.length === 0) return;
     const blocks = states.heads[head];
@@ -65,10 +65,13 @@ export class RowUpdater {
     this.#work.rowsBuilt += queries.length;
   }
 
-  /** Exchanges in rows of a head the keys of a moment for the stored ones; what loses its trust is built. */
+  /**
+   * Patches head rows of one head: exchanges the keys of their epoch for the stored ones, and builds rows
+   * that are not trusted afterwards.
+   */
   async patch(states: RowStates, head: number, { queries, since }: Cohort, rows: HostRows): Promise<void> {
     const blocks = states.heads[head];
-    // Room for a build is there already, and suffices for all patches but those of half the keys.
+    // There is room for a build already, which suffices for all patches but those of more than half the keys.
     this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
     this.#terms.exchange(rows, since);
@@ -91,7 +94,7 @@ export class RowUpdater {
     await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
   }
 
-  /** Scores by slot of all stored keys with a row; −∞ where there is none. */
+  /** The scores of a head row with all stored keys by slot; −∞ for slots without a key. */
   scores(states: RowStates, head: number, slot: number, { stored }: HostRows): Float64Array {
     const blocks = states.heads[head];
     this.#begin(head);
@@ -120,7 +123,7 @@ export class RowUpdater {
     this.#terms.begin(keyHeadOf(this.#config.layout, head), this.#config.maskHeads > 1 ? head : 0);
   }
 
-  /** Heavy keys come and go in the order of their terms. */
+  /** Records and removes heavy keys in the order of their terms. */
   #noteHeavy(states: RowStates, head: number, events: readonly HeavyEvent[]): void {
     const changed = new Map<number, HeavyKey[]>();
     for (const { row, term, score } of events) {

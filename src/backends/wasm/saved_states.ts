@@ -1,15 +1,16 @@
 /**
- * The states of the `wasm` backend as a snapshot holds them, for m query slots, H heads and rows of w = dv + 2 sums:
+ * The states of the backend `wasm` as a snapshot holds them, for m query slots, H heads and w = dv + 2 sums
+ * per head row:
  *
  *     shift, ceiling               F64 [m, H], −∞ for sums of no keys
  *     massError, sumError          F32 [m, H]
  *     high, low                    F32 [m, H, w]
  *     heavyCount                   U8  [m, H]
  *     heavySlots, heavyScores      U32 and F32 [m, H, 8], of which the first heavyCount of a row count
- *     isFused                      U8  [1], whether multiply-adds rounded once where the states were made
+ *     isFused U8 [1], whether multiply-adds rounded once when the states were computed
  *
- * Weights have other bits where multiply-adds round otherwise, and could not be taken out of sums again: there states
- * are computed, not restored.
+ * Weights have other bits where multiply-adds round differently, so that a patch could not subtract them
+ * exactly. There states are computed, not restored.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
@@ -54,7 +55,8 @@ export function saveStates(
       const held = states.heads[head].readState(slot, rowHigh, rowLow);
       shift[row] = fromPower(held.shift);
       ceiling[row] = fromPower(held.ceiling);
-      // The kernels charge rows of no keys for what happens beside them, which means nothing.
+      // The kernels also charge rows without keys when other rows of a block are computed, so their bounds
+      // have no meaning.
       if (held.shift !== EMPTY_SHIFT) {
         massError[row] = held.massError;
         sumError[row] = held.sumError;
@@ -85,8 +87,8 @@ export function saveStates(
 }
 
 /**
- * Takes the states of all queries, after all of them were checked; false where they were made where multiply-adds round
- * otherwise.
+ * Restores the states of all queries, after checking all of them; false if they were computed where
+ * multiply-adds round differently.
  *
  * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
  */
@@ -112,7 +114,7 @@ export function restoreStates(
   const heavyScores = takeNumbers(operation, saved, "heavyScores", "F32", [...perRow, HEAVY_KEYS]);
   checkNumbers(operation, "shift", shift, isPower, "whole numbers, or −Infinity for a row without keys");
   checkNumbers(operation, "ceiling", ceiling, isPower, "whole numbers, or −Infinity for a row without keys");
-  // A row whose sums overflow holds what overflows; it is steep, and answered without them.
+  // A row whose sums have overflowed keeps them; it is steep, and answered without them.
   const isNoLess = (number: number) => !(number < 0);
   checkNumbers(operation, "massError", massError, isNoLess, "numbers ≥ 0");
   checkNumbers(operation, "sumError", sumError, isNoLess, "numbers ≥ 0");
@@ -136,7 +138,7 @@ export function restoreStates(
   return true;
 }
 
-/** A row's heavy keys, which are live, none twice. */
+/** Reads a row's heavy keys; throws unless they are live and none occurs twice. */
 function toHeavyKeys(
   operation: string,
   row: number,
@@ -164,7 +166,7 @@ function toHeavyKeys(
   return Array.from(heavy, (slot, at) => ({ slot, score: scores[start + at] }));
 }
 
-/** Powers fit an i32, in which one stands for none. */
+/** Whether a number is a power as the kernels store it, in an i32, or −∞. */
 function isPower(power: number): boolean {
   return power === -Infinity || (Number.isInteger(power) && Math.abs(power) < -EMPTY_SHIFT);
 }

@@ -1,6 +1,6 @@
 /**
- * The terms of a call, written straight into the tables that a job points at. The tables are shared by all heads, one
- * after the other.
+ * The terms of a call, written directly to the tables that a job points at. All heads use the same tables,
+ * one after the other.
  */
 
 import { NO_ROW } from "../since.ts";
@@ -12,10 +12,10 @@ import { MemoryTable } from "./memory_table.ts";
 import type { Arena } from "./row_blocks.ts";
 
 const TAKE_OUT = 0x80000000;
-/** More terms than there can be. */
+/** A number of terms above all limits. */
 const ALL = 0x7fffffff;
 
-/** Key slots to be added and taken out, of one head. */
+/** The keys to add and to subtract, for one head. */
 export class TermList {
   readonly #arena: Arena;
   readonly #hasBias: boolean;
@@ -32,12 +32,12 @@ export class TermList {
   /** The slot of each term. */
   slots = new Uint32Array(0);
   count = 0;
-  /** 1 for the changes of an exchange that are among the terms. */
+  /** 1 for each change of an exchange that is among the terms already. */
   #done = new Uint8Array(0);
-  /** How many of the terms, two and two from the first on, share a key. */
+  /** The number of pairs with one key, which are the first terms. */
   #pairs = 0;
-  /** How many of those after them, two and two, share a value. */
-  #twins = 0;
+  /** The number of shared-value pairs, which follow them. */
+  #sharedValuePairs = 0;
 
   constructor(arena: Arena, hasBias: boolean, hasPositions: boolean) {
     this.#arena = arena;
@@ -68,10 +68,10 @@ export class TermList {
     this.#maskHead = maskHead;
     this.count = 0;
     this.#pairs = 0;
-    this.#twins = 0;
+    this.#sharedValuePairs = 0;
   }
 
-  /** Adds the key in a slot, or takes it out. */
+  /** Adds a term for the key in a slot. */
   push(table: KeyTable, row: number, slot: number, isTakenOut: boolean): void {
     const at = this.keyCount;
     this.#keys[at] = 4 * table.keyIndex(row, this.#keyHead);
@@ -79,7 +79,7 @@ export class TermList {
     this.#pushValue(table, row, slot, isTakenOut);
   }
 
-  /** Adds all live keys, in order of slots; comes alone. */
+  /** Adds terms for all live keys, in order of slots. No other terms may be in the list. */
   pushLive(table: KeyTable): void {
     const { size } = table, keyBytes = 4 * table.keyWidth, valueBytes = 4 * table.valueWidth;
     const keys = 4 * table.keyIndex(0, this.#keyHead), values = 4 * table.valueIndex(0, this.#keyHead);
@@ -96,46 +96,48 @@ export class TermList {
     for (let at = 0; at < count; at++) this.#placeRules(at, table, this.slots[at]);
   }
 
-  /** Exchanges all that has changed since a moment. Comes before any other term. */
-  exchange({ stored, kept }: HostRows, { slots, kept: numbers }: Since): void {
+  /** Adds the terms of an exchange of all keys that have changed since an epoch. The list must be empty. */
+  exchange({ stored, retained }: HostRows, { slots, retained: retainedIds }: Since): void {
     const done = this.#done;
     for (let t = 0; t < slots.length; t++) {
-      const isReplaced = numbers[t] !== NO_ROW && stored.isLive(slots[t]);
-      done[t] = isReplaced && this.#exchangeValue(stored, kept, numbers[t], slots[t]) ? 1 : 0;
+      const isReplaced = retainedIds[t] !== NO_ROW && stored.isLive(slots[t]);
+      done[t] = isReplaced && this.#exchangeValue(stored, retained, retainedIds[t], slots[t]) ? 1 : 0;
     }
     for (let t = 0; t < slots.length; t++) {
-      const isReplaced = numbers[t] !== NO_ROW && stored.isLive(slots[t]);
-      if (done[t] === 0 && isReplaced && this.#exchangeKey(stored, kept, numbers[t], slots[t])) done[t] = 1;
+      const isReplaced = retainedIds[t] !== NO_ROW && stored.isLive(slots[t]);
+      if (done[t] === 0 && isReplaced && this.#exchangeKey(stored, retained, retainedIds[t], slots[t])) {
+        done[t] = 1;
+      }
     }
     for (let t = 0; t < slots.length; t++) {
       if (done[t] === 1) continue;
-      if (numbers[t] !== NO_ROW) this.push(kept, numbers[t], slots[t], true);
+      if (retainedIds[t] !== NO_ROW) this.push(retained, retainedIds[t], slots[t], true);
       if (stored.isLive(slots[t])) this.push(stored, slots[t], slots[t], false);
     }
   }
 
-  /** How many values are multiplied. */
+  /** The number of values to multiply. */
   get valueCount(): number {
-    return this.count - this.#twins;
+    return this.count - this.#sharedValuePairs;
   }
 
-  /** How many keys have to be scored. */
+  /** The number of keys to score. */
   get keyCount(): number {
     return this.count - this.#pairs;
   }
 
-  /** Whether a term is taken out. */
+  /** Whether a term is subtracted. */
   isTakenOut(term: number): boolean {
     return this.#signs[term] !== 0;
   }
 
-  /** Makes a job speak of these terms, which change rows of `keyCount` keys. */
+  /** Makes these the terms of a job, for rows of `keyCount` keys. */
   attach(job: number, keyCount: number): void {
     const words = this.#arena.words(job, field.JOB_BYTES / 4);
     words[field.EXACT_TERMS / 4] = exactTerms(keyCount);
     words[field.TERM_COUNT / 4] = this.count;
     words[field.PAIR_COUNT / 4] = this.#pairs;
-    words[field.TWIN_COUNT / 4] = this.#twins;
+    words[field.SHARED_VALUE_PAIR_COUNT / 4] = this.#sharedValuePairs;
     words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
     words[field.TERM_VALUES / 4] = this.#values.byteOffset;
     words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
@@ -143,25 +145,25 @@ export class TermList {
     words[field.TERM_POSITIONS / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
   }
 
-  /** Where nothing that a score depends on has changed: a pair. */
-  #exchangeValue(stored: KeyTable, kept: KeyTable, number: number, slot: number): boolean {
-    if (!stored.scoresAs(slot, kept, number, this.#keyHead, this.#maskHead)) return false;
-    this.push(kept, number, slot, true);
+  /** Adds a pair if nothing has changed that the score depends on. */
+  #exchangeValue(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
+    if (!stored.scoresAs(slot, retained, retainedId, this.#keyHead, this.#maskHead)) return false;
+    this.push(retained, retainedId, slot, true);
     this.#pushValue(stored, slot, slot, false);
     this.#pairs++;
     return true;
   }
 
-  /** Where the value has not changed: twins. */
-  #exchangeKey(stored: KeyTable, kept: KeyTable, number: number, slot: number): boolean {
-    if (!stored.hasValueOf(slot, kept, number, this.#keyHead)) return false;
-    this.push(kept, number, slot, true);
+  /** Adds a shared-value pair if the value has not changed. */
+  #exchangeKey(stored: KeyTable, retained: KeyTable, retainedId: number, slot: number): boolean {
+    if (!stored.hasValueOf(slot, retained, retainedId, this.#keyHead)) return false;
+    this.push(retained, retainedId, slot, true);
     this.push(stored, slot, slot, false);
-    this.#twins++;
+    this.#sharedValuePairs++;
     return true;
   }
 
-  /** What else a score of a key goes by. */
+  /** Writes the bias and the position of a key. */
   #placeRules(at: number, table: KeyTable, row: number): void {
     if (this.#hasBias) this.#biases[at] = 4 * table.biasIndex(row, this.#maskHead);
     if (this.#hasPositions) this.#positions[at] = table.position(row);
@@ -175,7 +177,7 @@ export class TermList {
   }
 }
 
-/** How many terms are summed in float64 where rows have so many keys. */
+/** The largest number of terms that are summed in float64, for rows of `keyCount` keys. */
 function exactTerms(keyCount: number): number {
   return keyCount <= field.FEW_KEYS ? ALL : field.FEW_TERMS;
 }

@@ -1,6 +1,6 @@
 /**
- * The fast store for a processor: states are kept by kernels in WebAssembly, in float32, on the thread of the caller or,
- * where that gains, on workers.
+ * The store of the backend `wasm`: states in float32, which WebAssembly kernels compute on the caller's
+ * thread or, if that is faster, on workers.
  *
  * Invariant between calls: no row is active.
  */
@@ -8,7 +8,7 @@
 import type { SavedArrays } from "../../base/saved_array.ts";
 import { attempt } from "../../base/attempt.ts";
 import { queryColumns } from "../../numerics/head_layout.ts";
-import type { BackendConfig, Changes, Cohort, Costs, PassingQueries, Readout } from "../backend.ts";
+import type { AttentionOutput, BackendConfig, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { NumberTable } from "../host/number_table.ts";
@@ -26,9 +26,11 @@ import { RowUpdater } from "./row_updater.ts";
 import { restoreStates, saveStates } from "./saved_states.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 
-/** Fitted to what rebuilds and patches of 64 keys take at m = n = 4096, d = dv = 64 (docs/wasm.md). */
+/**
+ * Costs fitted to the times of rebuilds and patches of 64 keys at m = n = 4096, d = dv = 64 (docs/internals/wasm.md).
+ */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
-/** Passing queries that are computed together. */
+/** The number of passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
 /** States in the memory of WebAssembly kernels. */
@@ -44,7 +46,7 @@ export class WasmStore extends StateStore {
   readonly #runner: PieceRunner;
   readonly #updater: RowUpdater;
   readonly #reader: RowReader;
-  /** The state that `held` speaks of. */
+  /** The state that `held` returned last. */
   readonly #held: HeldStates;
   readonly #isFused: boolean;
   #rows!: HostRows;
@@ -117,8 +119,8 @@ export class WasmStore extends StateStore {
     }
   }
 
-  override read({ queries }: Cohort, readout: Readout): AnswerPart[] {
-    return this.#reader.read(this.#states, queries, readout);
+  override read({ queries }: Cohort, attention: AttentionOutput): AnswerPart[] {
+    return this.#reader.read(this.#states, queries, attention);
   }
 
   held(slot: number, head: number): HeldRow {

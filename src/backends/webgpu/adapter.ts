@@ -1,11 +1,11 @@
 /**
- * Which graphics adapter there is, found once: asking takes a good part of a second where drivers load.
+ * Finds the graphics adapter, once per process: it takes up to a second when drivers have to be loaded.
  */
 
-/** The adapter that was found, in words too. */
+/** The result of the search, with a description. */
 export interface AdapterFinding {
   readonly isFound: boolean;
-  /** Whether it is no program on the processor. */
+  /** Whether the adapter is hardware, not software on the processor. */
   readonly isHardware: boolean;
   readonly description: string;
 }
@@ -17,19 +17,19 @@ export function describeAdapter(): Promise<AdapterFinding> {
   return finding ??= look();
 }
 
-/** An adapter, or null where there is none. */
+/** An adapter; null if there is none. */
 export async function findAdapter(): Promise<GPUAdapter | null> {
-  // Not every place that runs this has a navigator.
+  // Some runtimes have no navigator.
   const gpu = globalThis.navigator?.gpu;
   return gpu ? await gpu.requestAdapter({ powerPreference: "high-performance" }) : null;
 }
 
-/** The name that an adapter gives itself. */
+/** The adapter's own name. */
 export function nameOf({ info: { vendor, architecture, description } }: GPUAdapter): string {
   return description || [vendor, architecture].filter((name) => name !== "").join(" ") || "without a name";
 }
 
-/** Whether an adapter computes on the processor. */
+/** Whether an adapter is software that computes on the processor. */
 export function isSoftware({ info }: GPUAdapter): boolean {
   return info.isFallbackAdapter;
 }

@@ -1,13 +1,13 @@
 /**
- * The layout of a *call*, the record by which a kernel is told what to do. Written into the shaders and read
- * by what fills the records, so the two cannot drift apart. Numbers of words are of 32 bits.
+ * The layout of a *call*, the record of a kernel's parameters. The shaders and the code that fills calls both
+ * use this file, so that they cannot disagree. A word has 32 bits.
  */
 
 /** Bytes between two calls: the largest alignment that a device may ask of uniforms. */
 export const CALL_BYTES = 256;
 
 const FIELDS = {
-  /** 0, which no compiler knows: see `opaque` in `kernels/two_floats.ts`. */
+  /** 0, a value that compilers cannot know: see `opaque` in `kernels/two_floats.ts`. */
   zero: "u32",
   headDim: "u32",
   kvHeads: "u32",
@@ -25,52 +25,52 @@ const FIELDS = {
   tolerance: "f32",
   looksAtPositions: "u32",
   maskHeads: "u32",
-  /** Words of a record of a key, and where in it the parts begin. */
+  /** The words of a key's record, and the places at which its parts begin. */
   keyWords: "u32",
   valueStart: "u32",
   biasStart: "u32",
   queryWords: "u32",
   stateWords: "u32",
-  /** Query slot of the first record of the page. */
+  /** The query slot of the first record of the page. */
   slotBase: "u32",
-  /** Where the list begins, its length, and the distance of a head's part from the last one's. */
+  /** The place of the list, its length, and the distance between the parts of two heads. */
   listFirst: "u32",
   listCount: "u32",
   listStride: "u32",
-  /** The distance of a head's flagged rows from the last one's. */
+  /** The distance between the flagged rows of two heads. */
   flaggedStride: "u32",
-  /** Whether the list is that of flagged rows, which has its lengths before it. */
+  /** Whether the list is that of flagged rows, with its lengths before it. */
   isFlagged: "u32",
-  /** Of the rows of a list, the first of this batch, and how many a batch has at most. */
+  /** The first row of this batch in the list, and the largest number of rows of a batch. */
   rowFirst: "u32",
   batchRows: "u32",
-  /** `plan`: how many batches there are. */
+  /** `plan`: the number of batches. */
   batches: "u32",
-  /** Into how many parts the keys of a row are cut. */
+  /** The number of parts into which the keys of a row are cut. */
   partCount: "u32",
   /**
-   * The parts that are computed here: the first, one more than the last, and for how many there are
-   * workgroups.
+   * The parts that this dispatch computes: the first, one more than the last, and the number of parts that
+   * there are workgroups for.
    */
   partFirst: "u32",
   partEnd: "u32",
   parts: "u32",
-  /** Of how many terms a part is, and how many of them it takes here at most. */
+  /** The number of terms of a part, and the largest number of them in this dispatch. */
   partTerms: "u32",
   windowTerms: "u32",
-  /** Records of keys: the first one of the first part here, and the end of the last one. */
+  /** The records of keys: the first one of the first part here, and the end of the last part. */
   termFirst: "u32",
   termEnd: "u32",
-  /** How many of them, from the first on, are pairs with one score. */
+  /** The number of pairs with one score, which are the first terms. */
   pairs: "u32",
-  /** Whether the sums of a row or of a part begin or end here. */
+  /** Whether the sums of a row or of a part begin, or end, in this dispatch. */
   isFirst: "u32",
   isLast: "u32",
-  /** Whether every product counts to the last bit. */
+  /** Whether every product is summed without its rounding error. */
   isExact: "u32",
-  /** Where scores go. */
+  /** The place of scores in the output. */
   outFirst: "u32",
-  /** Words of what is moved. */
+  /** The number of words to move. */
   words: "u32",
   head: "u32",
 } as const;
@@ -78,18 +78,18 @@ const FIELDS = {
 /** Names of the fields. */
 export type CallField = keyof typeof FIELDS;
 
-/** Numbers of a call; what is left out is 0. */
+/** The values of a call; fields that are left out are 0. */
 export type Call = Partial<Record<CallField, number>>;
 
 const NAMES = Object.keys(FIELDS) as CallField[];
 
-/** The record as shaders know it. */
+/** The record as a struct for shaders. */
 export function callStruct(): string {
   const fields = NAMES.map((name) => `  ${name}: ${FIELDS[name]},`);
   return `struct Call {\n${fields.join("\n")}\n}\n`;
 }
 
-/** Writes a call at a word of an upload. */
+/** Writes a call to an upload, from word `at` on. */
 export function writeCall(words: Uint32Array, numbers: Float32Array, at: number, call: Call): void {
   NAMES.forEach((name, field) => {
     const value = call[name] ?? 0;

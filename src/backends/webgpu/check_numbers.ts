@@ -1,12 +1,12 @@
 /**
- * Checks a device's numbers before it is trusted: sums, products, exp and the softcap have to be as exact as
- * the bounds say (`weight_doubt.ts`), over all that scores can be, and numbers below float32's normal range
- * have to come out as they are or as 0. Otherwise the promise of accuracy cannot be kept.
+ * Checks a device's arithmetic before the device is trusted: sums, products, exp and the softcap must be as
+ * exact as the bounds assume (`weight_doubt.ts`) over the range of scores, and subnormal numbers must come
+ * out unchanged or as 0. Otherwise answers could not be as accurate as promised.
  *
- * Two properties may be either way and are found out: whether the rounding of an addition or a product can be
- * had, without which sums are plain and rows are refreshed more often; and how many rounds the loops of a
- * kernel may have. Mesa's llvmpipe ends all loops of a shader after 65,535 rounds and says nothing, so that
- * sums of many keys would lack the last of them.
+ * Two properties differ between devices and are measured. The first is whether the rounding error of an
+ * addition or a product can be computed; without it sums are plain and rows are refreshed more often. The
+ * second is the number of iterations that a loop may have: Mesa's llvmpipe ends all loops of a shader after
+ * 65,535 iterations without an error, so that sums over many keys would lack the last of them.
  */
 
 import type { Deadline } from "./deadline.ts";
@@ -15,28 +15,28 @@ import type { Pipelines } from "./pipelines.ts";
 import { runOnce } from "./run_once.ts";
 import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
 
-/** Findings about a device's numbers. */
+/** Findings about a device's arithmetic. */
 export interface NumberFacts {
-  /** Whether two-float sums keep what rounding drops. */
+  /** Whether two-float sums keep the rounding errors of additions. */
   readonly isCompensated: boolean;
-  /** After how many rounds the loops of a kernel end, whatever they say; Infinity where they do not. */
+  /** The number of iterations after which the device ends any loop; Infinity if it does not. */
   readonly mostRounds: number;
-  /** The rule that the device breaks, in words; null when it keeps all. */
+  /** The rule that the device violates, in words; null if it violates none. */
   readonly complaint: string | null;
 }
 
 const THREADS = 1024;
-/** Rounds that a loop is asked for. */
+/** The number of iterations of the test loop. */
 const ROUNDS = 2 ** 17;
 const SOFTCAP = 3;
 /** u. */
 const ROUNDING = 2 ** -24;
-/** Largest error of exp and of the softcap, in u. */
+/** The largest error of exp and of the softcap, in u. */
 const MOST_ERROR = 1.5;
-/** Scores beyond are steep. */
+/** Scores beyond this are steep. */
 const MOST_SCORE = 22_000;
 
-/** Asks a device. */
+/** Checks the arithmetic of a device. */
 export async function checkNumbers(
   device: GPUDevice,
   pipelines: Pipelines,
@@ -66,7 +66,10 @@ export async function checkNumbers(
   };
 }
 
-/** For each thread two numbers between 2^−5 and 2^5 of both signs, and a score; always the same. */
+/**
+ * Test inputs: for each thread two numbers between 2^−5 and 2^5 of both signs, and a score. They are always
+ * the same.
+ */
 function questions(): Float32Array<ArrayBuffer> {
   const asked = new Float32Array(ASKED * THREADS);
   let state = 1;
@@ -74,7 +77,7 @@ function questions(): Float32Array<ArrayBuffer> {
   for (let at = 0; at < THREADS; at++) {
     for (const which of [0, 1]) asked[ASKED * at + which] = (next() < 0.5 ? -1 : 1) * 2 ** (10 * next() - 5);
     const reach = [1, 10, 100, 2000, MOST_SCORE, 0][at % 6];
-    // The last are next to odd multiples of ln 2 / 2, where exp goes over to the next power of two.
+    // The last scores are next to odd multiples of ln 2 / 2, where exp changes to the next power of two.
     asked[ASKED * at + 2] = reach > 0
       ? reach * (2 * next() - 1)
       : (Math.floor(400 * (next() - 0.5)) + 0.5) * Math.LN2 * (1 + 2 ** -22 * (next() - 0.5));
@@ -114,10 +117,7 @@ function complaintOf(asked: Float32Array, found: Float32Array): string | null {
   return null;
 }
 
-/**
- * The error of a chain of products, as a share of what its roundings may do: each step rounds at most
- * twice.
- */
+/** The error of a chain of multiply-adds, as a share of its bound: each step rounds at most twice. */
 function chainError(asked: Float32Array, first: number, found: number): number {
   let sum = 0, size = 0;
   for (let step = 0; step < CHAIN; step++) {
@@ -128,7 +128,7 @@ function chainError(asked: Float32Array, first: number, found: number): number {
   return Math.abs(found - sum) / ((CHAIN + 1) * size);
 }
 
-/** Whether sum and product of each pair are all there; both fit float64. */
+/** Whether sum and product of each pair are exact in two floats; both are exact in float64. */
 function areTwoFloats(asked: Float32Array, found: Float32Array): boolean {
   for (let at = 0; at < THREADS; at++) {
     const [a, b] = asked.subarray(ASKED * at);
@@ -138,14 +138,16 @@ function areTwoFloats(asked: Float32Array, found: Float32Array): boolean {
   return true;
 }
 
-/** After how many rounds the sequence is there; Infinity when it is there at the end. */
+/**
+ * The number of iterations after which the sequence has the value `found`; Infinity if it is the final value.
+ */
 function roundsTo(found: number): number {
   let state = LOOP_SEED, rounds = 0;
   while (state !== found && rounds < ROUNDS) {
     state = (Math.imul(state, LOOP_FACTOR) + LOOP_STEP) >>> 0;
     rounds++;
   }
-  // A number that is not in the sequence at all is no answer that could be relied on.
+  // A number that is not in the sequence means that loops do not work.
   if (state !== found) return 0;
   return rounds === ROUNDS ? Infinity : rounds;
 }

@@ -1,9 +1,9 @@
 /**
- * Checks the kernels that keep rows on a device, by rows whose sums are known: a build, the same in parts
- * that are merged, and a patch that takes everything out again and so leaves every row to be built anew.
+ * Checks the kernels that compute states on a device, with rows whose sums are known: a build, the same build
+ * in parts that are merged, and a patch that subtracts all keys again, after which every row must be flagged.
  *
- * Whether a weight that a patch takes out has the bits of the one that a build added is only found out: where
- * it has not, rows are never patched.
+ * Whether a patch subtracts a weight with the bits with which a build added it is only measured: if not, rows
+ * are never patched.
  */
 
 import type { Deadline } from "./deadline.ts";
@@ -22,7 +22,7 @@ import {
 import { runOnce } from "./run_once.ts";
 import { groupsOf, UPLOAD, WorkList } from "./work_list.ts";
 
-/** Findings about the kernels that keep rows. */
+/** Findings about the kernels that compute states. */
 export interface RowFacts {
   /** Whether a pair has the same weight in a build and in a patch. */
   readonly repeatsWeights: boolean;
@@ -31,7 +31,7 @@ export interface RowFacts {
 }
 
 /**
- * Keys with unit vectors for values, whose sums are their weights; odd sizes, so that all tiles have a rest.
+ * The values are unit vectors, so that sums are weights. Sizes are odd, so that all tiles have a remainder.
  */
 const KEYS = 37, ROWS = 35, HEAD_DIM = 19, PART_TERMS = 32, PARTS = 2;
 const SCALE = 0.3, SOFTCAP = 9;
@@ -39,7 +39,7 @@ const ROUNDING = 2 ** -24;
 const RECORD = toRecordLayout({ heads: 1, kvHeads: 1, headDim: HEAD_DIM, valueDim: KEYS }, 0);
 const STATE_WORDS = ROWS * RECORD.stateWords;
 
-/** Asks a device. */
+/** Checks the kernels of a device. */
 export async function checkRows(
   device: GPUDevice,
   pipelines: Pipelines,
@@ -48,7 +48,7 @@ export async function checkRows(
   const next = numbersFrom(1);
   const terms = termsOf(next);
   const queries = new Float32Array(ROWS * RECORD.queryWords).map(next);
-  // Behind each other: states built, merged and patched, and then the flagged rows.
+  // The buffer has the states built, merged and patched, and then the flagged rows.
   const words = 3 * STATE_WORDS + 1 + ROWS;
   const bytes = await runOnce(device, pipelines, deadline, words, (found, make) => {
     return fill(found, make, device, terms, queries);
@@ -123,7 +123,7 @@ function fill(
   return work;
 }
 
-/** All keys, to be added, then all again, to be taken out. */
+/** All keys as additions, then all keys as subtractions. */
 function termsOf(next: () => number): Uint32Array<ArrayBuffer> {
   const { keyWords, valueStart } = RECORD;
   const words = new Uint32Array(2 * KEYS * keyWords), numbers = new Float32Array(words.buffer);
@@ -138,7 +138,7 @@ function termsOf(next: () => number): Uint32Array<ArrayBuffer> {
   return words;
 }
 
-/** exp of the scores, by row and key, and what float32 may do to each as a share of it. */
+/** exp of the scores, by row and key, with a bound on the relative error of float32. */
 function exactWeights(terms: Float32Array, queries: Float32Array): { weight: number; doubt: number }[][] {
   return Array.from({ length: ROWS }, (_, row) => {
     return Array.from({ length: KEYS }, (_, key) => {
@@ -168,7 +168,7 @@ function complaintOf(
     const charged = numbers[start + MASS_ERROR];
     for (let key = 0; key < KEYS; key++) {
       const { weight, doubt } = expected[row][key], found = numbers[start + SUMS + key] * shift;
-      // The sum of a column has one term that is not 0.
+      // Each column has only one term that is not 0.
       if (!(Math.abs(found - weight) <= doubt * weight + charged * shift)) {
         return `a weight of ${weight} is ${found} in a row that was ${what}`;
       }
@@ -177,7 +177,7 @@ function complaintOf(
   return null;
 }
 
-/** Whether nothing is left in any row. */
+/** Whether the sums of all rows are empty. */
 function areEmpty(states: Float32Array): boolean {
   for (let row = 0; row < ROWS; row++) {
     const start = row * RECORD.stateWords + SUMS;
@@ -186,7 +186,7 @@ function areEmpty(states: Float32Array): boolean {
   return true;
 }
 
-/** Whether all rows are in the list, in any order. */
+/** Whether the list has all rows, in any order. */
 function areAll([count, ...slots]: Uint32Array): boolean {
   return count === ROWS && new Set(slots).size === ROWS && slots.every((slot) => slot < ROWS);
 }

@@ -1,30 +1,30 @@
 /**
- * How long the thread that asks would stand still while a driver compiles the kernels, foretold from a small
- * one. Most drivers compile in threads of their own, and whoever waits for them can give up. Some compile in
- * the call that submits; and those of OpenGL write down each word of workgroup memory by itself, which takes
- * them a time that grows with its square: half a second for a small kernel, two minutes for all. Such a
- * device must not be asked.
+ * Predicts, from a small kernel, for how long compiling the kernels would block the caller's thread. Most
+ * drivers compile in threads of their own, and the caller can stop waiting. Some compile in the call that
+ * submits work; drivers for OpenGL also write out each word of workgroup memory separately, which takes
+ * quadratic time: half a second for a small kernel, two minutes for all. Such a device must not compile the
+ * kernels.
  */
 
 import type { Deadline } from "./deadline.ts";
 import { BufferUsage, MapMode } from "./usage.ts";
 
-/** Words of workgroup memory of the small kernel, and of those that keep rows. */
+/** Words of workgroup memory of the small kernel, and of the kernels that compute states. */
 const FEW_WORDS = 256, ALL_WORDS = 3400;
 /**
- * All kernels together take as long as this many that do nothing but fill their workgroup memory; so they did
- * where it was seen.
+ * All kernels together took as long as this number of kernels that only fill their workgroup memory, where it
+ * was measured.
  */
 const KERNELS = 3;
 /**
- * A forecast is believed to be too long when it was so this often and for this time: the processor may be
- * busy with others.
+ * A device is refused only if this number of predictions, over this time, are too long, since the processor
+ * may be busy.
  */
 const FORECASTS = 3, FORECAST_MS = 1000;
 
 /**
- * Milliseconds for which compiling all kernels would block the caller, next to nothing where the driver has
- * its own threads; foretold again and again while it is more than `most`.
+ * The predicted milliseconds for which compiling all kernels would block the caller, nearly 0 if the driver
+ * has threads of its own. The prediction is repeated while it is more than `most`.
  */
 export async function foretellBlocking(device: GPUDevice, most: number, deadline: Deadline): Promise<number> {
   const start = performance.now();
@@ -37,7 +37,7 @@ export async function foretellBlocking(device: GPUDevice, most: number, deadline
   return least;
 }
 
-/** Milliseconds for which making and submitting a new small kernel blocks; it has run by then. */
+/** The milliseconds for which making and submitting a new small kernel blocks, measured after it has run. */
 async function blockingTime(device: GPUDevice, deadline: Deadline): Promise<number> {
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = BufferUsage;
   const found = device.createBuffer({ size: 256, usage: STORAGE | COPY_SRC });
@@ -67,7 +67,7 @@ async function blockingTime(device: GPUDevice, deadline: Deadline): Promise<numb
   }
 }
 
-/** A kernel that no cache has seen. */
+/** The source of a kernel that is in no cache. */
 function kernelOf(words: number): string {
   const salt = Math.floor(2 ** 32 * Math.random());
   return /* wgsl */ `

@@ -1,14 +1,14 @@
 /**
- * The device that the engines of a process share: found once, asked once whether it keeps what answers rest
- * on, its kernels compiled once. A device that was lost is forgotten, and the next call finds another; one
- * that is unfit is refused for good.
+ * The device that the engines of a process share. It is opened, checked and given its kernels once. A device
+ * that was lost is forgotten, and the next call opens another; a device that is unfit is refused for the rest
+ * of the process.
  *
- * Opening one takes bounded time: numbers are checked by a small kernel, from another it is foretold how long
- * the compiler would block, and where that is too long it is not asked. A compiler that has not come to its
- * end by then is given up.
+ * Opening a device takes bounded time: a small kernel checks its arithmetic, another predicts for how long
+ * compiling would block, and the kernels are not compiled if that is too long. Waiting for a compiler ends at
+ * a time limit.
  *
- * Engines hold the device; when the last one lets go, only a weak reference stays, for the next one to find
- * it again as long as it is there.
+ * Engines hold the device. When the last one releases it, a weak reference remains, by which the next engine
+ * finds the device if it still exists.
  */
 
 import { DeviceError } from "../../base/errors.ts";
@@ -20,55 +20,56 @@ import { Deadline, TimeoutError } from "./deadline.ts";
 import type { KernelDevice } from "./encode_work.ts";
 import { Pipelines } from "./pipelines.ts";
 
-/** Properties of a device's float32. */
+/** Properties of a device's float32 arithmetic. */
 export interface Arithmetic {
-  /** Whether two-float sums keep what rounding drops. */
+  /** Whether two-float sums keep the rounding errors of additions. */
   readonly isCompensated: boolean;
   /** Whether a pair has the same weight in a build and in a patch. */
   readonly repeatsWeights: boolean;
-  /** After how many rounds the loops of a kernel end, whatever they say; Infinity where they do not. */
+  /** The number of iterations after which the device ends any loop; Infinity if it does not. */
   readonly mostRounds: number;
 }
 
-/** A device that was taken, with its kernels. */
+/** A device that passed its checks, with its kernels. */
 export interface GpuDevice extends KernelDevice {
-  /** The adapter's description of itself. */
+  /** The adapter's own description. */
   readonly adapterName: string;
-  /** Whether it computes on the processor. */
+  /** Whether it is software on the processor. */
   readonly isSoftware: boolean;
   readonly arithmetic: Arithmetic;
-  /** Bytes of the largest part of a buffer that a kernel may see. */
+  /** Bytes of the largest part of a buffer that can be bound to a kernel. */
   readonly largestBinding: number;
   readonly hasTimestamps: boolean;
-  /** The message of its loss; null while it is there. */
+  /** The message of its loss; null while the device works. */
   readonly lost: string | null;
 }
 
 /**
- * Milliseconds that compiling all kernels may take. A browser's software device takes ten seconds, and more
- * when busy.
+ * Milliseconds that compiling all kernels may take. A browser's software device takes ten seconds, or more
+ * when the processor is busy.
  */
 export const MOST_COMPILE_MS = 30_000;
 /** Milliseconds that a small kernel may take to compile and run. */
 const MOST_CHECK_MS = 10_000;
 
-/** Limits that are asked for as far as the adapter offers them; the kernels need none of them. */
+/** Limits that are requested up to the adapter's values; the kernels do not require them. */
 const WANTED = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
 
-/** Word offsets in a page fit 32 bits. */
+/** Offsets in a page must fit 32 bits. */
 const MOST_PAGE_BYTES = 2 ** 32 - 256;
 
-/** The device of this process, as long as somebody has it. */
+/** The device of this process, while anything refers to it. */
 let known: WeakRef<GpuDevice> | null = null;
-/** The same, while an engine holds it. */
+/** The same device, while an engine holds it. */
 let held: GpuDevice | null = null;
 let opening: Promise<GpuDevice> | null = null;
 let holders = 0;
 /**
- * Adapters of which a device was taken in this process, so that its driver need not be asked how it compiles.
+ * Adapters of which a device has passed its checks in this process, so that compile times need not be
+ * predicted again.
  */
 const taken = new Set<string>();
-/** Why the device of this process is refused. */
+/** The reason why the device of this process is refused. */
 let refusal: DeviceError | null = null;
 
 /**
@@ -93,7 +94,7 @@ export async function acquireDevice(): Promise<GpuDevice> {
   return await acquireDevice();
 }
 
-/** Keeps the device of this process for an engine, until what is returned is called. */
+/** Holds the device of this process for an engine, until the function that it returns is called. */
 export function holdDevice(): () => void {
   holders++;
   held ??= known?.deref() ?? null;
@@ -104,7 +105,7 @@ export function holdDevice(): () => void {
   };
 }
 
-/** Destroys the device of this process, if there is one; engines on it find another. */
+/** Destroys the device of this process, if there is one; its engines open another. */
 export async function releaseDevice(): Promise<void> {
   const found = opening;
   known?.deref()?.device.destroy();
@@ -118,14 +119,14 @@ function keep(gpu: GpuDevice): GpuDevice {
   return gpu;
 }
 
-/** How long things may take, in milliseconds, where it is not the usual time. */
+/** Time limits in milliseconds, if they are not the usual ones. */
 export interface Patience {
   readonly compileMs?: number;
   readonly checkMs?: number;
 }
 
 /**
- * Finds and prepares a device of its own.
+ * Opens and prepares a new device.
  *
  * @throws {DeviceError} When there is none, its shaders do not compile, or it is unfit.
  */
@@ -178,7 +179,7 @@ export async function openDevice(
 }
 
 /**
- * Checks a device and compiles its kernels, what takes little time first.
+ * Checks a device and compiles its kernels, the short steps first.
  *
  * @throws {DeviceError} When it is unfit.
  */
@@ -204,7 +205,7 @@ async function prepare(
   }
 }
 
-/** Refuses a device that would block the caller too long while it compiles, without asking it to. */
+/** Refuses a device that would block the caller too long while it compiles, without compiling the kernels. */
 async function checkBlocking(device: GPUDevice, { compileMs, checkMs }: Required<Patience>): Promise<void> {
   const blocking = await foretellBlocking(device, compileMs, new Deadline(checkMs));
   if (blocking <= compileMs) return;

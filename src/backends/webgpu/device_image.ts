@@ -1,9 +1,9 @@
 /**
- * The rows and states of an engine that the device holds, and how far they lag behind the rows at the host,
- * which are the truth: rows that change are noted, and brought to the device by the next work that needs
- * them, in its own upload.
+ * The rows and states of an engine on the device, and their differences from the rows at the host, which are
+ * authoritative: changed rows are noted, and the next work that needs them brings them to the device in its
+ * upload.
  *
- * Invariant: a record on the device is that of the host's row unless it is noted as changed.
+ * Invariant: a record on the device equals the host's row unless the row is noted as changed.
  */
 
 import type { RowChanges } from "../backend.ts";
@@ -17,9 +17,9 @@ import { BufferUsage } from "./usage.ts";
 import { WorkBuffers } from "./work_buffers.ts";
 import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
-/** Bytes that are uploaded at once. */
+/** The largest number of bytes of an upload. */
 const UPLOAD_BYTES = 2 ** 25;
-/** In the place of a slot: the kept row comes from the host. */
+/** In place of a slot: the retained row comes from the host. */
 const FROM_HOST = -1;
 
 /** Words of the flagged rows of a page of queries. */
@@ -33,7 +33,7 @@ export interface QueryTables {
   readonly states: PagedTable;
 }
 
-/** Tables of queries and their states, whose pages have the same slots. */
+/** Makes tables of queries and their states, whose pages have the same slots. */
 export function queryTables(session: Session, record: RecordLayout, kind: string): QueryTables {
   const stateWords = record.layout.heads * record.stateWords;
   const most = Math.min(slotsOfPage(session, record.queryWords), slotsOfPage(session, stateWords));
@@ -47,26 +47,29 @@ function keyTable(session: Session, record: RecordLayout): PagedTable {
   return new PagedTable(session, "keys", record.keyWords, wholeSlotsOfPage(session, record.keyWords));
 }
 
-/** Tables on the device. */
+/** The tables of one engine on the device. */
 export class DeviceImage {
   readonly session: Session;
   readonly queries: PagedTable;
   readonly states: PagedTable;
   readonly work: WorkBuffers;
-  /** Rows that a patch left untrusted, a buffer for each page of queries. */
+  /** Head rows that a patch left untrusted, in a buffer for each page of queries. */
   readonly flagged: GPUBuffer[] = [];
   readonly #rows: HostRows;
   readonly #records: RecordWriter;
   #record: RecordLayout;
   #stored: PagedTable;
-  #kept: PagedTable;
+  #retained: PagedTable;
   readonly #changedKeys = new Set<number>();
-  /** Kept rows that are not there yet: the slot whose record on the device they are, or FROM_HOST. */
-  readonly #changedKept = new Map<number, number>();
-  /** Kept rows that nobody wants any more, whose records are to be wiped. */
-  readonly #droppedKept = new Set<number>();
+  /**
+   * Retained rows that are not in their table yet, by id: the slot whose record on the device they still are,
+   * or FROM_HOST.
+   */
+  readonly #changedRetained = new Map<number, number>();
+  /** Ids of retained rows that were dropped, whose records have to be wiped. */
+  readonly #droppedRetained = new Set<number>();
   readonly #changedQueries = new Set<number>();
-  /** Queries whose biases lie across records that are there. */
+  /** Queries whose biases in existing key records have changed. */
   readonly #changedBiases = new Set<number>();
   #counters: GPUBuffer | null = null;
   #isUnsent = false;
@@ -78,7 +81,7 @@ export class DeviceImage {
     this.#rows = rows;
     this.#records = records;
     this.#stored = keyTable(session, record);
-    this.#kept = new PagedTable(session, "old keys", record.keyWords);
+    this.#retained = new PagedTable(session, "old keys", record.keyWords);
     const { queries, states } = queryTables(session, record, "");
     this.queries = queries;
     this.states = states;
@@ -98,53 +101,50 @@ export class DeviceImage {
     return this.#stored;
   }
 
-  /** Old keys that are kept. */
-  get kept(): PagedTable {
-    return this.#kept;
+  /** Retained keys. */
+  get retained(): PagedTable {
+    return this.#retained;
   }
 
-  /** Lays out the keys anew, in records of another size. */
+  /** Makes new tables of keys, with records of another size. */
   relayKeys(record: RecordLayout): void {
     this.#stored.release();
-    this.#kept.release();
+    this.#retained.release();
     this.#record = record;
     this.#stored = keyTable(this.session, record);
-    this.#kept = new PagedTable(this.session, "old keys", record.keyWords);
+    this.#retained = new PagedTable(this.session, "old keys", record.keyWords);
     this.#noteAllKeys();
   }
 
-  /** Whether what the device holds lags behind the rows at the host. */
+  /** Whether rows on the device differ from those at the host. */
   get hasChanges(): boolean {
-    return this.#changedKeys.size + this.#changedKept.size + this.#droppedKept.size +
+    return this.#changedKeys.size + this.#changedRetained.size + this.#droppedRetained.size +
         this.#changedQueries.size +
         this.#changedBiases.size > 0;
   }
 
-  /**
-   * Whether changes have been added to work that has not run: they are on the device no more than in what is
-   * noted.
-   */
+  /** Whether changes have been added to work that has not run: they are neither on the device nor noted. */
   get isUnsent(): boolean {
     return this.#isUnsent;
   }
 
-  /** The work that `sync` added to has run. */
+  /** Notes that the work to which `sync` added changes has run. */
   noteSent(): void {
     this.#isUnsent = false;
   }
 
-  /** Notes kept rows that nobody wants any more. */
-  noteDropped(numbers: Uint32Array): void {
-    for (const number of numbers) {
-      this.#changedKept.delete(number);
-      this.#droppedKept.add(number);
+  /** Notes that retained rows were dropped. */
+  noteDropped(retainedIds: Uint32Array): void {
+    for (const retainedId of retainedIds) {
+      this.#changedRetained.delete(retainedId);
+      this.#droppedRetained.add(retainedId);
     }
   }
 
-  /** Notes a row that is about to be kept under a number. */
-  noteKept(slot: number, number: number): void {
-    this.#droppedKept.delete(number);
-    this.#changedKept.set(number, this.#changedKeys.has(slot) ? FROM_HOST : slot);
+  /** Notes that a row is about to be retained under an id. */
+  noteRetained(slot: number, retainedId: number): void {
+    this.#droppedRetained.delete(retainedId);
+    this.#changedRetained.set(retainedId, this.#changedKeys.has(slot) ? FROM_HOST : slot);
   }
 
   /** Notes changed keys. */
@@ -160,25 +160,25 @@ export class DeviceImage {
     }
   }
 
-  /** Where refreshed rows are counted. */
+  /** The buffer in which the device counts refreshed head rows. */
   get counters(): GPUBuffer {
     return this.#counters as GPUBuffer;
   }
 
-  /** Makes room for all rows, and adds to `work` what brings their changes to the device. */
+  /** Makes room for all rows, and adds the transfer of their changes to `work`. */
   async sync(work: WorkList): Promise<void> {
-    const { stored, kept, queries } = this.#rows;
+    const { stored, retained, queries } = this.#rows;
     await this.stored.reserve(stored.size);
-    await this.kept.reserve(kept.size);
+    await this.retained.reserve(retained.size);
     await this.#reserveQueries(queries.size);
     this.#isUnsent ||= this.hasChanges;
     this.#wipeDropped(work);
-    await this.#moveKept(work);
+    await this.#moveRetained(work);
     await this.#syncKeys(work);
     await this.#syncQueries(work);
   }
 
-  /** The slots of queries, by page. */
+  /** Groups query slots by page. */
   queryPages(slots: ArrayLike<number>): { readonly page: number; readonly slots: number[] }[] {
     const pages = new Map<number, number[]>();
     for (let at = 0; at < slots.length; at++) {
@@ -190,21 +190,21 @@ export class DeviceImage {
     return Array.from(pages, ([page, slots]) => ({ page, slots }));
   }
 
-  /** Query slots that a page has room for. */
+  /** The number of query slots that a page has room for. */
   querySlotsIn(page: number): number {
     return this.queries.slotsIn(page, this.queries.capacity);
   }
 
   #noteAllKeys(): void {
-    const { stored, kept } = this.#rows;
-    this.#changedKept.clear();
-    // The tables are new.
-    this.#droppedKept.clear();
+    const { stored, retained } = this.#rows;
+    this.#changedRetained.clear();
+    // The tables are new, so nothing has to be wiped.
+    this.#droppedRetained.clear();
     for (let slot = 0; slot < stored.size; slot++) {
       if (stored.isLive(slot)) this.#changedKeys.add(slot);
     }
-    for (let number = 0; number < kept.size; number++) {
-      if (kept.isLive(number)) this.#changedKept.set(number, FROM_HOST);
+    for (let retainedId = 0; retainedId < retained.size; retainedId++) {
+      if (retained.isLive(retainedId)) this.#changedRetained.set(retainedId, FROM_HOST);
     }
   }
 
@@ -233,31 +233,31 @@ export class DeviceImage {
   }
 
   #wipeDropped(work: WorkList): void {
-    work.clears.push(...this.kept.spansOf(this.#droppedKept));
-    this.#droppedKept.clear();
+    work.clears.push(...this.retained.spansOf(this.#droppedRetained));
+    this.#droppedRetained.clear();
   }
 
-  /** Rows that are to be kept and are there already: they are copied before new ones take their places. */
-  async #moveKept(work: WorkList): Promise<void> {
+  /** Copies rows that are to be retained and are on the device already, before new rows take their places. */
+  async #moveRetained(work: WorkList): Promise<void> {
     const byPages = new Map<string, number[]>();
-    for (const [number, slot] of this.#changedKept) {
+    for (const [retainedId, slot] of this.#changedRetained) {
       if (slot === FROM_HOST) continue;
-      const from = this.stored.find(slot), to = this.kept.find(number);
+      const from = this.stored.find(slot), to = this.retained.find(retainedId);
       const key = `${from.page} ${to.page}`;
       let moves = byPages.get(key);
       if (!moves) byPages.set(key, moves = []);
       moves.push(from.word, to.word, SAME_KIND);
-      this.#changedKept.delete(number);
+      this.#changedRetained.delete(retainedId);
     }
     for (const [key, moves] of byPages) {
       const [from, to] = key.split(" ").map(Number);
-      move(work, this.record.keyWords, moves, this.stored.pages[from], this.kept.pages[to]);
+      move(work, this.record.keyWords, moves, this.stored.pages[from], this.retained.pages[to]);
     }
-    const fromHost = [...this.#changedKept.keys()];
-    await this.#upload(work, this.kept, fromHost, (number, room) => {
-      this.#records.writeKept(number, room, this.record);
+    const fromHost = [...this.#changedRetained.keys()];
+    await this.#upload(work, this.retained, fromHost, (retainedId, room) => {
+      this.#records.writeRetained(retainedId, room, this.record);
     });
-    this.#changedKept.clear();
+    this.#changedRetained.clear();
   }
 
   async #syncKeys(work: WorkList): Promise<void> {
@@ -270,7 +270,7 @@ export class DeviceImage {
     this.#changedBiases.clear();
   }
 
-  /** Biases of changed queries, which lie across the keys. */
+  /** Adds the transfer of the biases of changed queries, which are spread over the records of keys. */
   #syncBiases(work: WorkList, keys: number): void {
     const { biasStart, biasWords, keyWords } = this.record;
     const { stored } = this.#rows, { bias } = stored.block();
@@ -302,7 +302,7 @@ export class DeviceImage {
     this.#changedQueries.clear();
   }
 
-  /** Uploads records; what is too much for one upload goes ahead in others. */
+  /** Adds records to the upload of `work`; records that do not fit are uploaded before it. */
   async #upload(
     work: WorkList,
     table: PagedTable,
@@ -334,7 +334,7 @@ export class DeviceImage {
   }
 }
 
-/** Adds moves of records, three words each. */
+/** Adds moves of records to `work`, three words each. */
 export function move(
   work: WorkList,
   words: number,

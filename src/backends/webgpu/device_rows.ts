@@ -1,11 +1,11 @@
 /**
- * The rows of one engine on whatever device there is: it is found when it is needed first, and another one
- * when it was lost. What fails on a device rejects with a typed error, and the next call begins on a fresh
- * one. So it does where work failed for want of memory before it ran, if changes of rows were in it: they
- * would be missing from what the device holds.
+ * The rows of one engine on the device of the process. The device is opened on first use, and again after a
+ * loss. A failure on a device rejects with a typed error, and the next call uses a fresh image of the rows.
+ * This also holds if work with changes of rows fails for want of memory before it runs, since these changes
+ * would be missing on the device.
  *
- * Invariants: an orphan is a live query without a state on the device at hand. Once `dispose` has begun
- * nothing is asked of a device any more, and when it resolves nothing of what was asked before runs.
+ * Invariants: an orphan is a live query without a state on the current device. Once `dispose` has begun, no
+ * call reaches a device, and when it has resolved no earlier call is running.
  */
 
 import type { BackendConfig, Changes, Cohort, PassingQueries, Since, Work } from "../backend.ts";
@@ -26,14 +26,14 @@ import { noTraffic, type Traffic } from "./traffic.ts";
 import { groupsOf, type Span, UPLOAD, WorkList } from "./work_list.ts";
 
 const OPERATION = "webgpu";
-/** Passing queries that are computed together. */
+/** The number of passing queries that are computed together. */
 const PASSING_ROWS = 1024;
-/** Scores that a workgroup writes down. */
+/** The number of scores that a workgroup writes. */
 const SCORED_TERMS = 256;
-/** Bytes that are read at once. */
+/** The largest number of bytes that are read at once. */
 const READ_BYTES = 2 ** 27;
 
-/** States on a device. */
+/** The rows and states of one engine on a device. */
 export class DeviceRows {
   readonly traffic: Traffic = noTraffic();
   readonly #config: BackendConfig;
@@ -44,14 +44,14 @@ export class DeviceRows {
   readonly #updater: RowUpdater;
   readonly #open: () => Promise<GpuDevice>;
   readonly #orphans = new Set<number>();
-  /** Queries that have a state, wherever. */
+  /** Queries that have a state, on the device or in the mirror. */
   readonly #computed = new Set<number>();
-  /** Calls that run. */
+  /** The running calls. */
   readonly #running = new Set<Promise<unknown>>();
   #isDisposed = false;
   #image: DeviceImage | null = null;
   #passing: QueryTables | null = null;
-  /** How many refreshed rows have been counted of those that the device has counted. */
+  /** The device's count of refreshed head rows at its last reading. */
   #refreshesKnown = 0;
 
   constructor(
@@ -70,22 +70,22 @@ export class DeviceRows {
     this.#open = open;
   }
 
-  /** Whether the device at hand has a clock of its own. */
+  /** Whether the current device has a clock. */
   get hasClock(): boolean {
     return this.#image?.session.gpu.hasTimestamps ?? false;
   }
 
-  /** Notes kept rows that nobody wants any more. */
-  noteDropped(numbers: Uint32Array): void {
-    this.#image?.noteDropped(numbers);
+  /** Notes that retained rows were dropped. */
+  noteDropped(retainedIds: Uint32Array): void {
+    this.#image?.noteDropped(retainedIds);
   }
 
-  /** Notes a row that is about to be kept. */
-  noteKept(slot: number, number: number): void {
-    this.#image?.noteKept(slot, number);
+  /** Notes that a row is about to be retained. */
+  noteRetained(slot: number, retainedId: number): void {
+    this.#image?.noteRetained(slot, retainedId);
   }
 
-  /** Notes what was stored. */
+  /** Notes a batch that was stored. */
   noteChanges({ keys, queries }: Changes): void {
     for (const slot of queries.slots) {
       this.#orphans.delete(slot);
@@ -95,18 +95,19 @@ export class DeviceRows {
     this.#image?.noteQueries(queries);
   }
 
-  /** The device, which may have to be found. */
+  /** The device, which is opened if necessary. */
   gpu(): Promise<GpuDevice> {
     return this.#onDevice((image) => Promise.resolve(image.session.gpu));
   }
 
-  /** Builds and patches; orphans are built. */
+  /** Builds and patches states; orphans are built. */
   update(build: ArrayLike<number>, patch: readonly Cohort[]): Promise<void> {
     return this.#enter(() => this.#update(build, patch));
   }
 
   /**
-   * Reads the states of some queries that are not known; orphans are built where nothing has happened since.
+   * Reads the states of queries that are not in the mirror; orphans are built first if no key has changed
+   * since.
    */
   readBack(queries: Uint32Array, since: Since): Promise<void> {
     return this.#enter(() => this.#readBack(queries, since));
@@ -138,7 +139,7 @@ export class DeviceRows {
   }
 
   async #readBack(queries: Uint32Array, since: Since): Promise<void> {
-    // Which queries are orphans is known again when a device that was lost meanwhile is found to be.
+    // If the device is lost meanwhile, the set of orphans changes and the loop runs again.
     for (let isRead = false; !isRead;) {
       this.#dropIfLost();
       const unknown = queries.filter((slot) => !this.#mirror.knows(slot));
@@ -157,7 +158,7 @@ export class DeviceRows {
     }
   }
 
-  /** Writes the known states of some queries to the device. */
+  /** Writes the states of some queries from the mirror to the device. */
   restore(queries: Uint32Array): Promise<void> {
     return this.#onDevice(async (image) => {
       const work = new WorkList();
@@ -178,7 +179,7 @@ export class DeviceRows {
     });
   }
 
-  /** Computes passing queries and hands over their states, which are good during the call. */
+  /** Computes passing queries and passes their states on, which are valid during the call. */
   attend(
     { count, rows, positions }: PassingQueries,
     take: (query: number, at: number, states: StateMirror) => void,
@@ -186,7 +187,7 @@ export class DeviceRows {
     return this.#onDevice(async (image) => {
       const width = queryColumns(this.#config.layout);
       const states = new StateMirror(image.record);
-      // All of them on the first page.
+      // All of them must fit the first page.
       const together = Math.min(count, PASSING_ROWS, image.queries.pageSlots);
       states.reserve(together);
       for (let first = 0; first < count; first += together) {
@@ -211,7 +212,7 @@ export class DeviceRows {
     });
   }
 
-  /** Scores of one head of a query with all stored keys by slot; −∞ where there is none. */
+  /** The scores of a head row with all stored keys by slot; −∞ for slots without a key. */
   scores(query: number, head: number): Promise<Float32Array> {
     return this.#onDevice(async (image) => {
       const work = new WorkList();
@@ -222,7 +223,7 @@ export class DeviceRows {
         return new Float32Array(0);
       }
       const scores = new Float32Array(size);
-      // A page of keys holds more words than it has scores, so that these always fit one buffer.
+      // A page of keys has more words than scores, so the scores of a page always fit one buffer.
       const found = await image.work.scratch(Math.min(size, image.stored.pageSlots));
       for (let at = 0; at < image.stored.pages.length; at++) {
         const keys = image.stored.pages[at], count = image.stored.slotsIn(at, size);
@@ -250,12 +251,12 @@ export class DeviceRows {
     });
   }
 
-  /** These queries have states that are of no use; they are built when they are asked for. */
+  /** Notes that the states of these queries are no longer valid; they are built when they are asked for. */
   lose(queries: Iterable<number>): void {
     for (const slot of queries) if (this.#computed.has(slot)) this.#orphans.add(slot);
   }
 
-  /** Brings what has changed to the device, where anything of rows that are gone may lie. */
+  /** Brings changes to the device if it may still hold traces of deleted rows. */
   async settle(): Promise<void> {
     if (!this.#image) return;
     try {
@@ -267,12 +268,12 @@ export class DeviceRows {
         image.noteSent();
       });
     } catch (error) {
-      // The buffers of a lost device are gone with it.
+      // A lost device has lost its buffers, too.
       if (!(error instanceof DeviceError) || error.reason !== "lost") throw error;
     }
   }
 
-  /** Gives back what the device holds, when all that was asked has come to its end. */
+  /** Frees all buffers on the device after all running calls have ended. */
   async dispose(): Promise<void> {
     this.#isDisposed = true;
     await Promise.allSettled([...this.#running]);
@@ -310,7 +311,7 @@ export class DeviceRows {
     });
   }
 
-  /** The device has counted so many refreshed rows, modulo 2^32. */
+  /** Counts refreshed head rows, given the device's counter modulo 2^32. */
   #noteRefreshes(counted: number): void {
     const rows = (counted - this.#refreshesKnown) >>> 0;
     this.#refreshesKnown = counted;
@@ -325,10 +326,7 @@ export class DeviceRows {
     return this.#passing;
   }
 
-  /**
-   * The image of the device at hand; made anew where the device is another, or records are of another size
-   * than before.
-   */
+  /** The image on the current device; it is made anew if the device or the size of records has changed. */
   async #ready(): Promise<DeviceImage> {
     this.#dropIfLost();
     const biasWords = this.#rows.stored.queryCapacity * this.#config.maskHeads;
@@ -342,7 +340,7 @@ export class DeviceRows {
     return this.#image = new DeviceImage(session, this.#rows, this.#records, record);
   }
 
-  /** A call from outside: `dispose` waits for it, and none begins afterwards. */
+  /** Runs a call of the store. `dispose` waits for it, and no call begins after `dispose`. */
   async #enter<T>(run: () => Promise<T>): Promise<T> {
     if (this.#isDisposed) throw new DisposedError(OPERATION);
     const call = run();
@@ -358,7 +356,7 @@ export class DeviceRows {
     return this.#enter(() => this.#guard(run));
   }
 
-  /** Runs something on the device; when that fails, begins anew with the next call. */
+  /** Runs work on the device; if it fails, the next call makes a new image. */
   async #guard<T>(run: (image: DeviceImage) => Promise<T>): Promise<T> {
     try {
       return await run(await this.#ready());

@@ -1,5 +1,5 @@
 /**
- * Writes a work list down as commands.
+ * Encodes a work list as commands.
  */
 
 import { CALL_BYTES } from "./call_fields.ts";
@@ -13,8 +13,8 @@ export interface KernelDevice {
 }
 
 /**
- * Adds the kernels of a list to a command buffer, in one pass; `upload` is where its words will be,
- * `timestamps` where the device notes when it begins and ends.
+ * Adds the kernels of a list to a command buffer, in one pass. `upload` is the buffer of its words,
+ * `timestamps` the places of the pass's timestamps.
  */
 export function encodeWork(
   { device, pipelines }: KernelDevice,

@@ -1,6 +1,6 @@
 /**
- * Records on the device by slot, in as many buffers as their sizes ask for: no page is larger than a kernel
- * may see. Growing copies on the device; capacity at least doubles.
+ * Records on the device by slot, in several buffers if necessary: no page is larger than a kernel can bind. A
+ * table grows by copying on the device; its capacity at least doubles.
  */
 
 import { CapacityError } from "../../base/errors.ts";
@@ -12,11 +12,11 @@ import { BufferUsage } from "./usage.ts";
 export class PagedTable {
   readonly #session: Session;
   readonly #label: string;
-  /** Words of a record. */
+  /** The number of words of a record. */
   readonly words: number;
-  /** Slots of a full page. */
+  /** The number of slots of a full page. */
   readonly pageSlots: number;
-  /** Buffers, all but the last of them full pages. */
+  /** The buffers, all but the last of them full pages. */
   readonly pages: GPUBuffer[] = [];
   capacity = 0;
 
@@ -40,7 +40,7 @@ export class PagedTable {
     await this.#lay(Math.floor(this.capacity / this.pageSlots), Math.max(1, slots, 2 * this.capacity));
   }
 
-  /** Lays the pages from one on anew, with what they hold. */
+  /** Makes the pages from `firstPage` on anew, with their content. */
   async #lay(firstPage: number, capacity: number): Promise<void> {
     const { STORAGE, COPY_SRC, COPY_DST } = BufferUsage;
     const requests = [];
@@ -66,14 +66,15 @@ export class PagedTable {
     this.capacity = capacity;
   }
 
-  /** Where a slot is. */
+  /** The place of a slot. */
   find(slot: number): { readonly page: number; readonly word: number } {
     const page = Math.floor(slot / this.pageSlots);
     return { page, word: (slot - page * this.pageSlots) * this.words };
   }
 
   /**
-   * Where the records of some slots are, as few runs of bytes; those that there is no room for are left out.
+   * The places of the records of some slots, as few runs of bytes as possible; slots that the table has no
+   * room for are left out.
    */
   spansOf(slots: Iterable<number>): Span[] {
     const spans: { buffer: GPUBuffer; offset: number; bytes: number }[] = [];
@@ -88,26 +89,26 @@ export class PagedTable {
     return spans;
   }
 
-  /** Slots of a page that are below `size`. */
+  /** The number of slots of a page that are below `size`. */
   slotsIn(page: number, size: number): number {
     return Math.max(0, Math.min(size - page * this.pageSlots, this.pageSlots));
   }
 
-  /** Gives everything back. */
+  /** Frees all pages. */
   release(): void {
     for (const page of this.pages.splice(0)) this.#session.release(page);
     this.capacity = 0;
   }
 }
 
-/** How many records of so many words a page can have. */
+/** The number of records of `words` words that a page can have. */
 export function slotsOfPage({ gpu }: Session, words: number): number {
   return Math.floor(gpu.largestBinding / (4 * words));
 }
 
 /**
- * As many, but a power of two, so that a page holds whole parts of rows or is a whole share of one; see
- * `key_parts.ts`.
+ * As `slotsOfPage`, rounded down to a power of two, so that a page holds whole parts of rows or a part has
+ * whole pages; see `key_parts.ts`.
  */
 export function wholeSlotsOfPage(session: Session, words: number): number {
   return 2 ** Math.floor(Math.log2(slotsOfPage(session, words)));

@@ -1,7 +1,6 @@
 /**
- * The kernels of a device, compiled once for all engines on it. Some drivers compile a kernel when it runs
- * for the first time, in the thread that asks: each is run once on nothing, and the clock is asked in
- * between.
+ * The kernels of a device, compiled once for all its engines. Some drivers compile a kernel at its first run,
+ * on the caller's thread. So each kernel is run once on empty data, and the time limit is checked after each.
  */
 
 import { DeviceError } from "../../base/errors.ts";
@@ -13,7 +12,7 @@ import { SELF_TEST } from "./kernels/self_test_kernel.ts";
 import { BIAS, MOVE, PLAN } from "./kernels/table_kernels.ts";
 import { BufferUsage, ShaderStage } from "./usage.ts";
 
-/** Kernels by name; the plain ones do without compensation. */
+/** The names of kernels; the plain ones have no compensated sums. */
 export type KernelName =
   | "move"
   | "bias"
@@ -26,7 +25,7 @@ export type KernelName =
   | "plainPatch"
   | "selfTest";
 
-/** A kernel that can be dispatched. */
+/** A compiled kernel. */
 export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -34,7 +33,7 @@ export interface Kernel {
 
 const R: GPUBufferBindingType = "read-only-storage", W: GPUBufferBindingType = "storage";
 
-/** Source and bindings from 1 on. */
+/** The source of each kernel and its bindings from 1 on. */
 const SOURCES: Record<
   KernelName,
   { readonly code: string; readonly bindings: readonly GPUBufferBindingType[] }
@@ -51,10 +50,10 @@ const SOURCES: Record<
   selfTest: { code: SELF_TEST, bindings: [R, W] },
 };
 
-/** Those that all devices need beside the self-test's, the dearest last. */
+/** The kernels that all devices need beside the self-test, those that take longest to compile last. */
 const COMMON: readonly KernelName[] = ["move", "bias", "plan", "merge", "score", "build", "patch"];
 
-/** Compiled kernels. */
+/** The compiled kernels of a device. */
 export class Pipelines {
   readonly #device: GPUDevice;
   readonly #kernels = new Map<KernelName, Kernel>();
@@ -63,7 +62,7 @@ export class Pipelines {
     this.#device = device;
   }
 
-  /** Compiles the kernels that every engine needs; gives up when time runs out. */
+  /** Compiles the kernels that every engine needs, within a time limit. */
   async compile(deadline: Deadline): Promise<void> {
     const device = this.#device;
     await deadline.wait("compiling the kernels", Promise.all(COMMON.map((name) => this.add(name))));
@@ -81,14 +80,14 @@ export class Pipelines {
     }
   }
 
-  /** Compiles a kernel, if it is not there. */
+  /** Compiles a kernel unless it is compiled already. */
   async add(name: KernelName): Promise<void> {
     if (this.#kernels.has(name)) return;
     const { code, bindings } = SOURCES[name];
     this.#kernels.set(name, await compileKernel(this.#device, name, code, bindings));
   }
 
-  /** Calls of zeros are about no rows and no records. */
+  /** Runs a kernel once with a call of zeros, which has no rows and no records. */
   #runOnNothing(name: KernelName, buffers: readonly GPUBuffer[]): void {
     const device = this.#device, { pipeline, layout } = this.get(name);
     const entries = SOURCES[name].bindings.map((_, at) => ({
@@ -105,7 +104,7 @@ export class Pipelines {
     device.queue.submit([encoder.finish()]);
   }
 
-  /** A compiled kernel. */
+  /** The kernel of a name, which must be compiled. */
   get(name: KernelName): Kernel {
     return this.#kernels.get(name) as Kernel;
   }
@@ -114,7 +113,7 @@ export class Pipelines {
 /**
  * Compiles one kernel.
  *
- * @throws {DeviceError} With what the compiler says, and where.
+ * @throws {DeviceError} With the compiler's messages and their lines.
  */
 export async function compileKernel(
   device: GPUDevice,

@@ -1,24 +1,24 @@
 /**
- * Which keys a query may see, exactly, without float64 on the device. A float64 becomes two words whose order
- * is that of the numbers; and since rounding is monotone, the keys in reach of a query are all those between
- * two positions, which are found here. A device compares words.
+ * The exact range of positions that a query may attend to, for devices without float64. A float64 is mapped
+ * to two words in the order of the numbers. Since rounding is monotone, the keys in reach of a query are
+ * those between two positions, which are computed here; the device only compares words.
  */
 
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 
-/** The high and the low word of a number's place in the order. */
+/** The rank of a float64 in the order of numbers, as a high and a low word. */
 export type Place = readonly [high: number, low: number];
 
 const number = new Float64Array(1);
 const words = new Uint32Array(number.buffer);
-/** Which of the two words is the high one here. */
+/** The index of the high word of a float64 on this processor. */
 const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
 const SIGN = 0x80000000;
 
-/** Places of the largest finite numbers of both signs. */
+/** The places of the largest finite numbers of both signs. */
 const LEAST_HIGH = 0x00100000, MOST_HIGH = 0xffefffff, MOST_LOW = 0xffffffff;
 
-/** The place of a finite number; 0 and −0 have one. */
+/** The place of a finite number; 0 and −0 have the same. */
 export function placeOf(position: number): Place {
   number[0] = position + 0;
   const high = words[HIGH], low = words[1 - HIGH];
@@ -34,8 +34,8 @@ function numberAt(high: number, low: number): number {
 }
 
 /**
- * The first and the last place that a query at `position` may see; the first is behind the last where it sees
- * none.
+ * The first and the last place that a query at `position` may attend to; if there is none, the first is
+ * behind the last.
  */
 export function reachOf({ before, after }: ScoreRule, position: number): { first: Place; last: Place } {
   const isAhead = (high: number, low: number) => numberAt(high, low) - position >= -before;
@@ -43,10 +43,7 @@ export function reachOf({ before, after }: ScoreRule, position: number): { first
   return { first: firstWhere(isAhead), last: placeBefore(firstWhere(isBeyond)) };
 }
 
-/**
- * The first place at which something holds that holds from there on; one more than the last where it never
- * does.
- */
+/** The first place at which a monotone condition holds; one more than the last place if it never does. */
 function firstWhere(holds: (high: number, low: number) => boolean): Place {
   const high = bisect(LEAST_HIGH, MOST_HIGH, (high) => holds(high, MOST_LOW));
   if (high > MOST_HIGH) return [high, 0];

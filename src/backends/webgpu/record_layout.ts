@@ -6,42 +6,40 @@
  *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots, 8 heavy scores, their rests |
  *             high | low
  *
- * A state is one head's; those of a query lie side by side. High and low are the dv + 2 sums in two floats,
- * heavy scores and their rests are two floats, too.
+ * A state is that of a head row; the states of a query lie side by side. High and low are the dv + 2 sums in
+ * two floats; heavy scores and their rests are two floats, too.
  */
 
 import { type HeadLayout, keyColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { HEAVY_KEYS } from "../host/row_states.ts";
 
 /**
- * The plans of the flagged rows of a page, which are a count a head and then a list a head: for each batch of
- * rows the workgroups (3) of their build and a word of none, the workgroups (3) of their merge and a word of
- * none.
+ * The layout of the plans for the flagged rows of a page: for each batch of rows three words with the
+ * workgroups of its build and an unused word, then three words with those of its merge and an unused word.
  */
 export const PLAN_WORDS = 8, PLAN_MERGE = 4;
 
-/** Kinds of a key record. */
+/** The kinds of key records. */
 export const EMPTY_KEY = 0, ADDED_KEY = 1, TAKEN_KEY = 2;
 
-/** Where the numbers of a record begin. */
+/** The words at which the numbers of a record begin. */
 export const KEY_START = 4, QUERY_START = 4;
 
-/** Fields of a state. */
+/** The fields of a state. */
 export const SHIFT = 0, CEILING = 1, MASS_ERROR = 2, SUM_ERROR = 3, HEAVY_COUNT = 4;
 export const HEAVY_SLOTS = 5, HEAVY_SCORES = HEAVY_SLOTS + HEAVY_KEYS;
 export const HEAVY_RESTS = HEAVY_SCORES + HEAVY_KEYS;
 export const SUMS = HEAVY_RESTS + HEAVY_KEYS;
 
-/** The shift of sums of no keys. */
+/** The shift of sums over no keys. */
 export const EMPTY_SHIFT = -0x40000000;
 /** The ceiling under which no key is heavy. */
 export const OPEN_CEILING = 0x3fffffff;
 /** A key is heavy when its weight is this many powers of two above the mass that its row was built with. */
 export const HEAVY_POWERS = 3;
 /**
- * The bits of −Infinity, which forbid a pair, as a mask's entry and in the place of a score. Shaders compare
- * them as integers and never take them for a number, since WGSL has no infinities; every finite number is a
- * number.
+ * The bits of −Infinity, which forbid a pair, as a bias and as a score. Shaders compare them as integers and
+ * never compute with them, since WGSL has no infinities.
  */
 export const FORBIDDEN_BITS = 0xff800000;
 
@@ -52,15 +50,15 @@ export interface RecordLayout {
   readonly width: number;
   readonly valueStart: number;
   readonly biasStart: number;
-  /** Words that a key's biases take. */
+  /** The number of words of a key's biases. */
   readonly biasWords: number;
   readonly keyWords: number;
   readonly queryWords: number;
-  /** Words of the state of one head. */
+  /** The number of words of the state of a head row. */
   readonly stateWords: number;
 }
 
-/** Lays out the records; `biasWords` is what the mask takes of a key. */
+/** Computes the layout of the records; `biasWords` is the number of words of a key's biases. */
 export function toRecordLayout(layout: HeadLayout, biasWords: number): RecordLayout {
   const width = layout.valueDim + 2;
   const valueStart = KEY_START + keyColumns(layout);

@@ -1,5 +1,5 @@
 /**
- * Writes rows at the host as the records that the device has of them.
+ * Writes rows at the host as records for the device.
  */
 
 import { looksAtPositions, type ScoreRule } from "../../numerics/score_rule.ts";
@@ -8,21 +8,21 @@ import type { KeyTable } from "../host/key_table.ts";
 import { placeOf, reachOf } from "./position_range.ts";
 import { ADDED_KEY, EMPTY_KEY, KEY_START, QUERY_START, type RecordLayout } from "./record_layout.ts";
 
-/** Room for a record: its words, from `at` on, as integers and as numbers. */
+/** The place of a record: its words, from `at` on, as integers and as numbers. */
 export interface RecordRoom {
   readonly words: Uint32Array;
   readonly numbers: Float32Array;
   readonly at: number;
 }
 
-/** A query by itself: H·d numbers from `offset` on, and its position. */
+/** A query that is in no table: H·d numbers from `offset` on, and its position. */
 export interface LooseQuery {
   readonly rows: Float32Array;
   readonly offset: number;
   readonly position: number;
 }
 
-/** Records of one engine's rows. */
+/** The writer of one engine's records. */
 export class RecordWriter {
   readonly #rows: HostRows;
   readonly #rule: ScoreRule;
@@ -39,12 +39,12 @@ export class RecordWriter {
     writeKey(this.#rows.stored, slot, slot, room, record);
   }
 
-  /** Writes the record of a kept key, which has the slot that it was kept from. */
-  writeKept(number: number, room: RecordRoom, record: RecordLayout): void {
-    writeKey(this.#rows.kept, number, this.#rows.keptSlot(number), room, record);
+  /** Writes the record of a retained key, with the slot that held it. */
+  writeRetained(retainedId: number, room: RecordRoom, record: RecordLayout): void {
+    writeKey(this.#rows.retained, retainedId, this.#rows.retainedSlot(retainedId), room, record);
   }
 
-  /** Writes the record of a standing query; that of an empty slot is zeros. */
+  /** Writes the record of a standing query, all zeros for an empty slot. */
   writeQuery(slot: number, room: RecordRoom): void {
     const { queries } = this.#rows;
     if (!queries.isLive(slot)) return;
@@ -82,7 +82,7 @@ function writeKey(
   const value = table.valueIndex(row, 0);
   numbers.set(values.subarray(value, value + kvHeads * width), at + valueStart);
   if (!bias) return;
-  // By query, as a kernel reads them; the host has them by mask head.
+  // Kernels read biases by query; the host has them by mask head.
   for (let head = 0; head < bias.heads; head++) {
     const start = table.biasIndex(row, head);
     for (

@@ -1,8 +1,8 @@
 /**
- * Writes down builds of rows: the kernels that sum the keys, part by part, and those that merge the parts. A
- * list of rows is computed in batches, the keys of a part in windows, so that no dispatch keeps a device busy
- * for seconds and no loop has more rounds than a device allows. Windows are whole tiles of a part, and a part
- * is the same in any batch: so neither changes the bits of a row.
+ * Adds builds of head rows to a work list: the kernels that sum the keys, part by part, and those that merge
+ * the parts. A list of rows is computed in batches, and the keys of a part in windows, so that no dispatch
+ * takes seconds and no loop has more iterations than a device allows. Windows are whole tiles of a part, and
+ * parts are the same in any batch, so neither changes the bits of a row.
  */
 
 import type { BackendConfig, Work } from "../backend.ts";
@@ -15,27 +15,30 @@ import { PLAN_MERGE, PLAN_WORDS } from "./record_layout.ts";
 import { mostTermsOf, ruleOf } from "./row_rule.ts";
 import { type Groups, groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
-/** Multiply-adds of one dispatch at most: a device must not be busy for seconds, or it is taken for hung. */
+/**
+ * The largest number of multiply-adds of a dispatch. A device that is busy for seconds would be reset as
+ * hung.
+ */
 const DISPATCH_WORK = 2 ** 34;
-/** Terms of a window at least, where a device allows them. */
+/** The least number of terms of a window, if the device allows it. */
 const LEAST_WINDOW = 1024;
-/** So few keys are summed exactly in a build, where a rounding is no longer lost among others. */
+/** Up to this number of keys, a build sums exactly, since single roundings matter then. */
 const FEW_KEYS = 64;
 
-/** How the builds of some rows are cut. */
+/** The cuts of a build. */
 interface Cuts {
   readonly parts: KeyParts;
-  /** Rows of a batch at most. */
+  /** The largest number of rows of a batch. */
   readonly batchRows: number;
-  /** Parts that a dispatch computes at most. */
+  /** The largest number of parts of a dispatch. */
   readonly together: number;
-  /** Terms of a window. */
+  /** The number of terms of a window. */
   readonly window: number;
 }
 
-/** A run of key records that a dispatch goes through. */
+/** A run of key records for one dispatch. */
 interface Strip {
-  /** Page of keys. */
+  /** The page of keys. */
   readonly page: number;
   readonly partFirst: number;
   readonly partEnd: number;
@@ -46,7 +49,7 @@ interface Strip {
   readonly isLast: boolean;
 }
 
-/** Builds of one engine. */
+/** The builds of one engine. */
 export class RowBuilder {
   readonly #config: BackendConfig;
   readonly #rows: HostRows;
@@ -59,15 +62,15 @@ export class RowBuilder {
   }
 
   /**
-   * Makes room for builds of at most `rows` queries in one submit; later, a buffer that work refers to might
-   * have to give way to a larger one.
+   * Makes room for builds of at most `rows` queries in one submit, before work refers to buffers that would
+   * have to be replaced by larger ones.
    */
   async reserve(image: DeviceImage, rows: number): Promise<void> {
     const { count } = this.#partsOf(image);
     if (count > 1 && rows > 0) await image.work.reserveParts(image.record, count, rows);
   }
 
-  /** Adds builds of some queries of some tables from the stored keys. */
+  /** Adds builds of some queries from the stored keys. */
   async build(
     work: WorkList,
     image: DeviceImage,
@@ -93,8 +96,8 @@ export class RowBuilder {
   }
 
   /**
-   * Adds builds of the queries that a patch has flagged in some pages, by the number that it
-   * patched there; the device finds out how many there are.
+   * Adds builds of the head rows that a patch has flagged, given the number of patched queries by page; the
+   * device counts the flagged ones.
    */
   async refresh(work: WorkList, image: DeviceImage, pages: ReadonlyMap<number, number>): Promise<void> {
     const { heads } = this.#config.layout;
@@ -125,7 +128,7 @@ export class RowBuilder {
     this.#work.exponentials += pairs * (rule.softcap > 0 ? 2 : 1);
   }
 
-  /** Cuts the builds of at most `rows` queries, and makes room for the states of their parts. */
+  /** Computes the cuts for builds of at most `rows` queries, and makes room for the states of their parts. */
   async #cut(image: DeviceImage, rows: number): Promise<Cuts> {
     const { heads, headDim, valueDim } = this.#config.layout, { size } = this.#rows;
     const parts = this.#partsOf(image);
@@ -144,7 +147,7 @@ export class RowBuilder {
     };
   }
 
-  /** Plain sums would lose in the merge what parts round less. */
+  /** Without compensated sums there is only one part, since the merge would round as much as parts save. */
   #partsOf({ session: { gpu }, record }: DeviceImage): KeyParts {
     const { size } = this.#rows;
     if (!gpu.arithmetic.isCompensated) return { count: 1, terms: Math.max(1, size) };
@@ -152,7 +155,7 @@ export class RowBuilder {
     return partsOf(size, Math.max(1, Math.min(MOST_PARTS, fitting)));
   }
 
-  /** Adds the sums of a batch of rows, over all keys. */
+  /** Adds the dispatches that sum all keys for a batch of rows. */
   #add(
     work: WorkList,
     image: DeviceImage,
@@ -168,7 +171,7 @@ export class RowBuilder {
     const states = cuts.parts.count > 1 ? image.work.partStates : tables.states.pages[page];
     for (const strip of this.#stripsOf(image, cuts)) {
       const { page: keyPage, isFirst, isLast, ...terms } = strip;
-      // The device plans for as many parts in each run.
+      // The device plans for the same number of parts in each run.
       const parts = listed === UPLOAD ? terms.partEnd - terms.partFirst : cuts.together;
       const call: Call = {
         ...this.#common(image, page, cuts),
@@ -208,14 +211,14 @@ export class RowBuilder {
     };
   }
 
-  /** The keys, in runs of one page and one window of each part; the sums of no keys are a run, too. */
+  /** The keys as runs within one page and one window of each part; without keys there is one empty run. */
   #stripsOf({ stored }: DeviceImage, { parts, together, window }: Cuts): Strip[] {
     const { size } = this.#rows, { pageSlots } = stored;
     const strips: Strip[] = [];
     for (let page = 0; page === 0 || page * pageSlots < size; page++) {
       const start = page * pageSlots, count = stored.slotsIn(page, size);
-      // A page holds whole parts, or is a share of one: sizes are powers of two, but for a single part of all
-      // keys.
+      // A page holds whole parts, or a part has whole pages: sizes are powers of two, except for a single
+      // part with all keys.
       const first = parts.count === 1 ? 0 : Math.floor(start / parts.terms);
       const end = parts.count === 1 ? 1 : Math.ceil((start + count) / parts.terms);
       for (let part = first; part < end; part += together) {

@@ -1,6 +1,5 @@
 /**
- * The fields that all calls of one engine have in common, and how much work a dispatch may be given on a
- * device.
+ * The fields that all calls of one engine share, and the largest work of a dispatch.
  */
 
 import type { BackendConfig } from "../backend.ts";
@@ -14,12 +13,12 @@ import { TILE_DEPTH } from "./kernels/products.ts";
 import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
 import type { RecordLayout } from "./record_layout.ts";
 
-/** Float32 sums in two floats are proven to no more than this, whatever the tolerance asks. */
+/** The smallest tolerance of sums in two floats; smaller ones count as this. */
 const LEAST_TOLERANCE = 1e-5;
-/** Of plain sums, which must stay as near as those of one computation from scratch. */
+/** The tolerance of plain sums, which must be as exact as those of one computation from scratch. */
 const PLAIN_TOLERANCE = 2 ** -20;
 
-/** Sizes, score rule and tolerance, as kernels are told them. */
+/** Sizes, score rule and tolerance as fields of a call. */
 export function ruleOf(
   { layout, rule, tolerance, maskHeads }: BackendConfig,
   record: RecordLayout,
@@ -49,10 +48,10 @@ export function ruleOf(
 }
 
 /**
- * Terms of one workgroup at most, a whole number of tiles: no loop may have more rounds than the device lets
- * it have.
+ * The largest number of terms of a workgroup, a whole number of tiles, so that no loop has more iterations
+ * than the device allows.
  *
- * @throws {DeviceError} When the rows are so long that not even one tile of terms has so few.
+ * @throws {DeviceError} When rows are so long that even one tile of terms has too many iterations.
  */
 export function mostTermsOf(
   { layout: { headDim, valueDim } }: BackendConfig,
@@ -71,8 +70,8 @@ export function mostTermsOf(
 }
 
 /**
- * A bound on the rounds of all loops that a thread goes through for a chunk of terms, the worst case in which
- * every product is added by itself; each loop is given a round more than it has. See `kernels/products.ts`.
+ * A bound on the iterations of all loops of a thread for a chunk of terms, in the worst case, in which every
+ * product is added separately; each loop counts as one iteration longer. See `kernels/products.ts`.
  */
 function roundsOfChunk(headDim: number, valueDim: number): number {
   const perThread = TILE_ROWS * TILE_KEYS / 64, loads = TILE_ROWS * TILE_DEPTH / 64;
@@ -84,5 +83,5 @@ function roundsOfChunk(headDim: number, valueDim: number): number {
   return score + weigh + charge + raise + heavy + Math.ceil((valueDim + 2) / TILE_DEPTH) * perTile + 1;
 }
 
-/** Of a reciprocal, the last of them the test for the end. */
+/** Iterations of a reciprocal, including the final test of the loop. */
 const NEWTON_ROUNDS = 5;

@@ -1,6 +1,6 @@
 /**
- * Brings rows up to date by what has changed: writes down the terms of patches and the kernels that take
- * them. What a patch leaves untrusted is found, gathered and built by the device itself, in the same submit.
+ * Patches head rows: adds the terms of patches and their kernels to a work list. The device itself finds,
+ * gathers and builds the rows that a patch leaves untrusted, in the same submit.
  */
 
 import type { BackendConfig, Cohort, Work } from "../backend.ts";
@@ -17,19 +17,19 @@ import { groupsOf, UPLOAD, type WorkList } from "./work_list.ts";
 
 /** A term of a patch. */
 interface Term {
-  readonly isKept: boolean;
+  readonly isRetained: boolean;
   readonly row: number;
   readonly kind: number;
 }
 
-/** Terms for some queries, of which the first are pairs. */
+/** The terms for some queries, pairs first. */
 interface Patch {
   readonly queries: Uint32Array;
   readonly terms: readonly Term[];
   readonly pairs: number;
 }
 
-/** Updates of one engine. */
+/** The patches of one engine. */
 export class RowUpdater {
   readonly #config: BackendConfig;
   readonly #rows: HostRows;
@@ -43,9 +43,9 @@ export class RowUpdater {
     this.#builder = builder;
   }
 
-  /** Adds patches of cohorts, and builds of what they leave untrusted. */
+  /** Adds patches of cohorts, and builds of the rows that they leave untrusted. */
   async patch(work: WorkList, image: DeviceImage, cohorts: readonly Cohort[]): Promise<void> {
-    /** How many rows are patched, by page: no more can be flagged. */
+    /** The number of patched queries by page, which bounds the number of flagged ones. */
     const pages = new Map<number, number>();
     for (const { queries } of cohorts) {
       for (const { page, slots } of image.queryPages(queries)) {
@@ -56,7 +56,7 @@ export class RowUpdater {
     for (const page of pages.keys()) {
       work.clears.push({ buffer: image.flagged[page], offset: 0, bytes: 4 * heads });
     }
-    // Whole tiles, so that batches change no bits, and in any case an even number, so that no pair is torn.
+    // Batches are whole tiles, so that they change no bits, and have even sizes, so that no pair is split.
     const fitting = Math.floor(image.session.gpu.largestBinding / (4 * image.record.keyWords));
     const step = fitting >= TILE_KEYS ? TILE_KEYS : 2;
     const most = Math.min(fitting - fitting % step, mostTermsOf(this.#config, image.session.gpu));
@@ -72,7 +72,7 @@ export class RowUpdater {
     await this.#builder.refresh(work, image, pages);
   }
 
-  /** Counts rows that the device has refreshed. */
+  /** Counts head rows that the device has refreshed. */
   countRefreshed(rows: number): void {
     this.#work.refreshes += rows;
     this.#work.rowsBuilt += rows;
@@ -114,25 +114,25 @@ export class RowUpdater {
   }
 
   /** The terms of a patch, pairs first. */
-  #termsOf({ slots, kept }: Cohort["since"]): { readonly terms: Term[]; readonly pairs: number } {
-    const { stored, kept: before } = this.#rows;
+  #termsOf({ slots, retained }: Cohort["since"]): { readonly terms: Term[]; readonly pairs: number } {
+    const { stored, retained: before } = this.#rows;
     const pairs: Term[] = [], others: Term[] = [];
     for (let t = 0; t < slots.length; t++) {
-      const slot = slots[t], isLive = stored.isLive(slot), wasLive = kept[t] !== NO_ROW;
-      const isPair = isLive && wasLive && stored.scoresAlike(slot, before, kept[t]);
+      const slot = slots[t], isLive = stored.isLive(slot), wasLive = retained[t] !== NO_ROW;
+      const isPair = isLive && wasLive && stored.scoresAlike(slot, before, retained[t]);
       const list = isPair ? pairs : others;
-      if (wasLive) list.push({ isKept: true, row: kept[t], kind: TAKEN_KEY });
-      if (isLive) list.push({ isKept: false, row: slot, kind: ADDED_KEY });
+      if (wasLive) list.push({ isRetained: true, row: retained[t], kind: TAKEN_KEY });
+      if (isLive) list.push({ isRetained: false, row: slot, kind: ADDED_KEY });
     }
     return { terms: [...pairs, ...others], pairs: pairs.length / 2 };
   }
 
-  /** Copies the records of terms side by side. */
+  /** Adds moves of the records of terms to one buffer, side by side. */
   #gather(work: WorkList, image: DeviceImage, terms: readonly Term[], target: GPUBuffer): void {
     const { keyWords } = image.record;
     const moves = new Map<GPUBuffer, number[]>();
-    terms.forEach(({ isKept, row, kind }, at) => {
-      const table = isKept ? image.kept : image.stored;
+    terms.forEach(({ isRetained, row, kind }, at) => {
+      const table = isRetained ? image.retained : image.stored;
       const { page, word } = table.find(row);
       let list = moves.get(table.pages[page]);
       if (!list) moves.set(table.pages[page], list = []);

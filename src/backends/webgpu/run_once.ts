@@ -8,12 +8,13 @@ import type { Pipelines } from "./pipelines.ts";
 import { BufferUsage, MapMode } from "./usage.ts";
 import type { WorkList } from "./work_list.ts";
 
-/** Fills a list that writes to a new buffer, and to more that `make` makes of so many words. */
+/**
+ * A function that fills a work list, which writes to the buffer `found` and to buffers that `make` makes,
+ * given their numbers of words.
+ */
 export type FillWork = (found: GPUBuffer, make: (words: number) => GPUBuffer) => WorkList;
 
-/**
- * The first `words` words of the buffer that the list is given, once it has run; all buffers are given back.
- */
+/** Runs the list and returns the first `words` words of its buffer; frees all buffers. */
 export async function runOnce(
   device: GPUDevice,
   pipelines: Pipelines,

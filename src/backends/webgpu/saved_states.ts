@@ -1,12 +1,12 @@
 /**
- * The states of the `webgpu` backend as a snapshot holds them: those of `../host/saved_states.ts`, and
+ * The states of the backend `webgpu` as a snapshot holds them: the tensors of `../host/saved_states.ts`, and
  *
  *     ceiling              F64 [m, H], −∞ for rows of no keys
- *     device               U8  [length], what the device was and how it computes
+ *     device U8 [length], a fingerprint of the device and its arithmetic
  *
- * Weights may have other bits on another device, and could not be taken out of sums again: there states are
- * computed, not restored. A query whose sums overflow, which is answered without them, has a ceiling of +∞
- * and the state of no keys.
+ * Weights may have other bits on another device, where a patch could not subtract them exactly, so states are
+ * computed there, not restored. A query whose sums have overflowed is answered without them; it has a ceiling
+ * of +∞ and the state over no keys.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
@@ -18,9 +18,9 @@ import type { GpuDevice } from "./device.ts";
 import { EMPTY_SHIFT } from "./record_layout.ts";
 import type { StateMirror } from "./state_mirror.ts";
 
-/** Changes when kernels compute other bits than before. */
+/** A number that is changed when kernels compute other bits than before. */
 const KERNELS = 2;
-/** What is beside the states of all hosts. */
+/** The names of the further tensors. */
 const NAMES = ["ceiling", "device"];
 
 /** The bytes that tell one device from another. */
@@ -37,7 +37,7 @@ export function fitsDevice(operation: string, saved: SavedArrays, gpu: GpuDevice
   return found.length === own.length && own.every((byte, at) => byte === found[at]);
 }
 
-/** Copies the states of the live queries, which are known, below `querySize`. */
+/** Copies the states of the live queries below `querySize`, which must be in the mirror. */
 export function saveMirror(
   mirror: StateMirror,
   layout: HeadLayout,
@@ -70,7 +70,7 @@ export function saveMirror(
 }
 
 /**
- * Takes the states of all live queries, after all of them were checked; returns those that have none.
+ * Restores the states of all live queries, after checking all of them; returns the queries without a state.
  *
  * @throws {FormatError} When a tensor is missing, of another shape, or holds what no state can.
  */
@@ -105,7 +105,10 @@ export function restoreMirror(
   return Uint32Array.from(missing);
 }
 
-/** Whether the bounds and heavy keys of a row are numbers: those overflow before sums do, and products before both. */
+/**
+ * Whether the bounds and heavy keys of a row are finite. Bounds overflow before sums do, and products before
+ * both.
+ */
 function isKnown({ massError, sumError, heavyCount, heavyScores }: RowStates, row: number): boolean {
   const start = row * HEAVY_KEYS, heavy = heavyScores.subarray(start, start + heavyCount[row]);
   return Number.isFinite(massError[row] + sumError[row]) && heavy.every(Number.isFinite);
@@ -113,7 +116,7 @@ function isKnown({ massError, sumError, heavyCount, heavyScores }: RowStates, ro
 
 const POWERS = "whole numbers, or −Infinity for a row without keys";
 
-/** Powers fit an i32, in which one stands for none. */
+/** Whether a number is a power as kernels store it, in an i32, or −∞. */
 function isPower(power: number): boolean {
   return power === -Infinity || (Number.isInteger(power) && Math.abs(power) < -EMPTY_SHIFT);
 }

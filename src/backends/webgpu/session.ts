@@ -1,10 +1,9 @@
 /**
- * The buffers and commands of one engine on a device, and their failures. A device reports
- * failures late and to nobody in particular; here each becomes a rejection of the call that caused it.
+ * The buffers and commands of one engine on a device, and their failures. A device reports failures late and
+ * not to the caller; here each becomes a rejection of the call that caused it.
  *
- * Invariant: every buffer that is alive was made here, and `dispose` destroys all of them. What is uploaded
- * is set to 0 by the submit that used it, and what was read by the next one, so that rows that are gone lie
- * in neither.
+ * Invariant: every live buffer was made here, and `dispose` destroys all of them. Uploads are set to 0 by the
+ * submit that used them, and answers by the next submit, so that neither holds traces of deleted rows.
  */
 
 import { CapacityError, DeviceError, type DeviceFailure } from "../../base/errors.ts";
@@ -18,21 +17,21 @@ import { BufferUsage, MapMode } from "./usage.ts";
 const OPERATION = "webgpu";
 const FILTERS: readonly GPUErrorFilter[] = ["validation", "out-of-memory", "internal"];
 
-/** A buffer that is wanted. */
+/** A request for a buffer. */
 export interface BufferRequest {
   readonly label: string;
   readonly bytes: number;
   readonly usage: GPUBufferUsageFlags;
 }
 
-/** Buffers and commands of one engine. */
+/** The buffers and commands of one engine. */
 export class Session {
   readonly gpu: GpuDevice;
   readonly #traffic: Traffic;
   readonly #buffers = new Set<GPUBuffer>();
   #upload: GPUBuffer | null = null;
   #staging: GPUBuffer | null = null;
-  /** Bytes of answers that are still in the staging buffer. */
+  /** The number of bytes of answers that are still in the staging buffer. */
   #answered = 0;
   #clock: DeviceClock | null = null;
 
@@ -41,7 +40,7 @@ export class Session {
     this.#traffic = traffic;
   }
 
-  /** Whether answers lie in the staging buffer until the next submit. */
+  /** Whether answers are in the staging buffer, until the next submit. */
   get hasAnswers(): boolean {
     return this.#answered > 0;
   }
@@ -73,7 +72,7 @@ export class Session {
     buffer.destroy();
   }
 
-  /** Runs what a list says in one submit, then what `after` adds to it. */
+  /** Runs a list in one submit, and then the commands that `after` adds. */
   async run(work: WorkList, after: (encoder: GPUCommandEncoder) => void = nothing): Promise<void> {
     const upload = await this.#uploadOf(work.bytes);
     if (this.gpu.hasTimestamps) this.#clock ??= await this.#makeClock();
@@ -98,7 +97,10 @@ export class Session {
     this.#answered = 0;
   }
 
-  /** Runs a list, copies parts of buffers out in the same submit, and reads them in one map. */
+  /**
+   * Runs a list, copies parts of buffers to the staging buffer in the same submit, and reads them with one
+   * map.
+   */
   async readBack(
     work: WorkList,
     parts: readonly Span[],
@@ -135,7 +137,7 @@ export class Session {
     return answer;
   }
 
-  /** Destroys all that is there. */
+  /** Destroys all buffers. */
   dispose(): void {
     for (const buffer of [...this.#buffers]) this.release(buffer);
     this.#upload = this.#staging = null;
@@ -182,7 +184,7 @@ export class Session {
     this.#traffic.bufferBytes += buffer.size;
   }
 
-  /** Runs something and waits for what the device says of it. */
+  /** Runs device calls and waits for the errors that they cause. */
   async #scoped<T>(run: () => T): Promise<[T | undefined, DeviceError | null]> {
     const { device } = this.gpu;
     for (const filter of FILTERS) device.pushErrorScope(filter);
@@ -192,7 +194,7 @@ export class Session {
     } catch (cause) {
       thrown = cause ?? new Error("nothing was thrown");
     }
-    // The innermost scope comes off first.
+    // The innermost scope is popped first.
     const said = await Promise.all(FILTERS.map(() => device.popErrorScope().catch(() => null)));
     const at = said.findIndex((error) => error !== null);
     if (at >= 0) {
@@ -205,7 +207,7 @@ export class Session {
     return [result, this.gpu.lost === null ? null : new DeviceError(OPERATION, "lost", this.gpu.lost)];
   }
 
-  /** A lost device is told of in a turn of its own, after other errors. */
+  /** A loss is reported in a later turn of the event loop than other errors, so this waits for that turn. */
   async #toError(reason: DeviceFailure, message: string): Promise<DeviceError> {
     await new Promise((resolve) => setTimeout(resolve, 0));
     const { lost } = this.gpu;

@@ -1,17 +1,17 @@
 /**
- * The states that were read from the device, as they are there: what has been read once is not read again
- * until it changes, and outlives the device.
+ * A mirror of states that were read from the device. A state is not read again until it changes, and it
+ * outlives the device.
  *
- * Invariant: what is known of a query is its state on the device, or was when the device was lost.
+ * Invariant: the mirrored state of a query is that on the device, or was when the device was lost.
  */
 
 import { CapacityError } from "../../base/errors.ts";
 import { HEAVY_KEYS, type RowStates } from "../host/row_states.ts";
 import * as record from "./record_layout.ts";
 
-/** States by query slot, all heads. */
+/** Mirrored states by query slot, all heads. */
 export class StateMirror {
-  /** Words of a query. */
+  /** The number of words of a query's states. */
   readonly words: number;
   readonly #stateWords: number;
   readonly #width: number;
@@ -29,12 +29,12 @@ export class StateMirror {
     return this.#known.byteLength + this.#data.byteLength;
   }
 
-  /** Bytes that `capacity` slots take. */
+  /** Bytes of `capacity` slots. */
   bytesOf(capacity: number): number {
     return capacity * (1 + 4 * this.words);
   }
 
-  /** Makes room for slots below `size`; throws before anything changes when there is no memory. */
+  /** Makes room for slots below `size`. If memory is refused it throws, and nothing has changed. */
   reserve(size: number): void {
     if (size <= this.#known.length) return;
     const capacity = Math.max(size, 2 * this.#known.length);
@@ -52,12 +52,12 @@ export class StateMirror {
     this.#numbers = new Float32Array(data.buffer);
   }
 
-  /** Whether a query's state is known. */
+  /** Whether a query's states are mirrored. */
   knows(slot: number): boolean {
     return this.#known[slot] === 1;
   }
 
-  /** The states of these queries are no longer what is known; nothing of them is kept. */
+  /** Notes that the states of these queries have changed, and wipes the mirrored ones. */
   forget(slots: ArrayLike<number>): void {
     for (let at = 0; at < slots.length; at++) {
       if (!this.knows(slots[at])) continue;
@@ -66,29 +66,29 @@ export class StateMirror {
     }
   }
 
-  /** Takes what was read of a query. */
+  /** Stores the states that were read for a query. */
   take(slot: number, words: Uint32Array): void {
     this.#data.set(words, slot * this.words);
     this.#known[slot] = 1;
   }
 
-  /** The words of a known query. */
+  /** The words of a mirrored query. */
   wordsOf(slot: number): Uint32Array {
     return this.#data.subarray(slot * this.words, (slot + 1) * this.words);
   }
 
-  /** The ceiling of one head. */
+  /** The ceiling of a head row. */
   ceiling(slot: number, head: number): number {
     return this.#data[slot * this.words + head * this.#stateWords + record.CEILING] | 0;
   }
 
-  /** Writes the state of one head to a row of float64 states. */
+  /** Decodes the state of a head row to a row of float64 states. */
   decode(slot: number, head: number, states: RowStates, row = 0): void {
     const base = slot * this.words + head * this.#stateWords, width = this.#width;
     const data = this.#data, numbers = this.#numbers;
     const shift = data[base + record.SHIFT] | 0;
     states.shift[row] = shift === record.EMPTY_SHIFT ? -Infinity : shift;
-    // Rows of no keys are charged for what happens beside them, which means nothing.
+    // Kernels also charge rows without keys when other rows are computed, so their bounds have no meaning.
     states.massError[row] = shift === record.EMPTY_SHIFT ? 0 : numbers[base + record.MASS_ERROR];
     states.sumError[row] = shift === record.EMPTY_SHIFT ? 0 : numbers[base + record.SUM_ERROR];
     for (let c = 0; c < width; c++) {
@@ -104,7 +104,10 @@ export class StateMirror {
     }
   }
 
-  /** Takes the state of one head from a row of float64 states; `take` the query's other heads, too. */
+  /**
+   * Encodes the state of a head row from a row of float64 states. The caller must encode all heads of the
+   * query.
+   */
   encode(slot: number, head: number, states: RowStates, row: number, ceiling: number): void {
     const base = slot * this.words + head * this.#stateWords, width = this.#width;
     const data = this.#data, numbers = this.#numbers;
@@ -127,7 +130,7 @@ export class StateMirror {
     this.#known[slot] = 1;
   }
 
-  /** Whether all sums of a known query are finite. */
+  /** Whether all sums of a mirrored query are finite. */
   isFinite(slot: number): boolean {
     const start = slot * this.words;
     for (let base = start; base < start + this.words; base += this.#stateWords) {

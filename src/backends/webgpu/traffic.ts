@@ -1,5 +1,5 @@
 /**
- * Counts of the requests of one engine to its device, made where it is asked.
+ * Counts of the requests of one engine to its device.
  */
 
 /** Counts since the engine was made. */
@@ -14,14 +14,14 @@ export interface Traffic {
   bytesUp: number;
   /** Bytes read from it. */
   bytesDown: number;
-  /** Milliseconds that the device was busy by its own clock, as far as it has told; 0 where it has none. */
+  /** Milliseconds that the device was busy by its own clock, up to the last answer; 0 if it has no clock. */
   busyMs: number;
-  /** Buffers that are alive, and their bytes. */
+  /** The number of live buffers, and their bytes. */
   buffers: number;
   bufferBytes: number;
 }
 
-/** Nothing yet. */
+/** Counts of 0. */
 export function noTraffic(): Traffic {
   return {
     submits: 0,

@@ -1,6 +1,6 @@
 /**
- * The flags of the WebGPU specification by name, as numbers: a page's type declarations lack the globals that
- * hold them.
+ * The flags of the WebGPU specification as numbers by name, since type declarations for pages lack the
+ * globals that hold them.
  */
 
 /** The purposes of a buffer, as `GPUBufferUsage`. */
@@ -15,8 +15,8 @@ export const BufferUsage = {
   QUERY_RESOLVE: 0x200,
 } as const;
 
-/** How a buffer is mapped, as `GPUMapMode`. */
+/** The modes in which a buffer is mapped, as `GPUMapMode`. */
 export const MapMode = { READ: 0x1 } as const;
 
-/** Which stage sees a binding, as `GPUShaderStage`. */
+/** The shader stage of a binding, as `GPUShaderStage`. */
 export const ShaderStage = { COMPUTE: 0x4 } as const;

@@ -1,5 +1,5 @@
 /**
- * The backend for a graphics device, which all engines of a process share.
+ * The backend `webgpu`, for the graphics device that all engines of a process share.
  */
 
 import type { BackendConfig } from "../backend.ts";
@@ -12,14 +12,17 @@ import { WebgpuStore } from "./webgpu_store.ts";
 export class WebgpuBackend extends HostBackend {
   readonly #store: WebgpuStore;
 
-  /** `open` finds the device, also when the last one was lost; `letGo` is called when the backend needs it no more. */
+  /**
+   * `open` opens the device, also after the last one was lost; `letGo` is called when the backend no longer
+   * needs it.
+   */
   constructor(config: BackendConfig, open: () => Promise<GpuDevice>, letGo: () => void = () => {}) {
     const store = new WebgpuStore(config, open, letGo);
     super(config, store);
     this.#store = store;
   }
 
-  /** What was asked of the device. */
+  /** Counts of requests to the device. */
   get traffic(): Readonly<Traffic> {
     return this.#store.traffic;
   }
@@ -28,7 +31,8 @@ export class WebgpuBackend extends HostBackend {
 /**
  * Makes an empty backend on the device of this process.
  *
- * @throws {DeviceError} When there is none, or it is unfit: better said now than by the first question.
+ * @throws {DeviceError} When there is none, or it is unfit, so that the caller learns it before the first
+ * question.
  */
 export async function createWebgpuBackend(config: BackendConfig): Promise<WebgpuBackend> {
   const letGo = holdDevice();

@@ -1,9 +1,9 @@
 /**
- * The store of states on a graphics device: kernels in WGSL keep them, in float32. What was read of them is decoded at the
- * host, where the last division is done in float64.
+ * The store of the backend `webgpu`: states in float32 on a graphics device, which WGSL kernels compute.
+ * States that were read are decoded at the host, which does the last division in float64.
  *
- * Invariant between calls: a live query has a state on the device, or is an orphan: the device on which it had one is gone,
- * and what is asked of it is answered from what was read of it, or computed from the rows.
+ * Invariant between calls: a live query has a state on the device or is an orphan, whose device was lost.
+ * Orphans are answered from their mirrored state, or computed from the rows.
  */
 
 import type { SavedArrays } from "../../base/saved_array.ts";
@@ -21,22 +21,26 @@ import type { Traffic } from "./traffic.ts";
 import { weightDoubt } from "./weight_doubt.ts";
 
 /**
- * An exp is the operations that it takes. The other is fitted to what builds and patches of 64 and 256 keys take at
- * m = 512, n = 2048, d = dv = 64 on a software device (docs/webgpu.md): it has not been measured on hardware.
+ * The cost of exp is the number of its operations. The cost of a compensated addition is fitted to builds and
+ * patches of 64 and 256 keys at m = 512, n = 2048, d = dv = 64 on a software device (docs/internals/webgpu.md); it has
+ * not been measured on hardware.
  */
 const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
 
-/** |scale| for which float32 products neither vanish nor overflow, whatever the rows are. */
+/** The range of |scale| in which float32 products neither underflow nor overflow for any rows. */
 const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
 /**
- * The kernels' exp takes off whole powers of two exactly up to 22,000, and roughly beyond, where float32 from scratch would
- * take off the largest score first.
+ * The kernels' exp reduces scores exactly up to 22,000 and only roughly beyond. Float32 from scratch would
+ * subtract the largest score first, so such rows are computed at the host.
  */
 const STEEP_SCORE = 20_000;
-/** Below it, what a device flushes to 0, below 2^−126 of a weight of 1, is no longer below a rounding. */
+/**
+ * Below this magnitude per key, numbers that a device flushes to 0 (below 2^−126 of a weight of 1) are no
+ * longer less than a rounding.
+ */
 const FAINT = 2 ** -92;
 
-/** States on a graphics device. */
+/** A store of states on a graphics device. */
 export class WebgpuStore extends StateStore {
   readonly name = "webgpu";
   readonly costs = COSTS;
@@ -45,12 +49,15 @@ export class WebgpuStore extends StateStore {
   readonly #open: () => Promise<GpuDevice>;
   readonly #letGo: () => void;
   readonly #mirror: StateMirror;
-  /** The state that `held` speaks of. */
+  /** The state that `held` returned last. */
   readonly #held: RowStates;
   #rows!: HostRows;
   #device!: DeviceRows;
 
-  /** `open` finds the device, also when the last one was lost; `letGo` is called when the store needs it no more. */
+  /**
+   * `open` opens the device, also after the last one was lost; `letGo` is called when the store no longer
+   * needs it.
+   */
   constructor(config: BackendConfig, open: () => Promise<GpuDevice>, letGo: () => void = () => {}) {
     const { layout, layout: { headDim, valueDim }, rule } = config;
     super(valueDim + 2);
@@ -73,7 +80,7 @@ export class WebgpuStore extends StateStore {
     return this.#device.hasClock ? this.#device.traffic.busyMs : null;
   }
 
-  /** What was asked of the device. */
+  /** Counts of requests to the device. */
   get traffic(): Readonly<Traffic> {
     return this.#device.traffic;
   }
@@ -95,11 +102,11 @@ export class WebgpuStore extends StateStore {
     this.#mirror.reserve(queries);
   }
 
-  change(changes: Changes, kept: Uint32Array, dropped: Uint32Array): void {
+  change(changes: Changes, retained: Uint32Array, dropped: Uint32Array): void {
     const { slots } = changes.keys;
     this.#device.noteDropped(dropped);
     for (let t = 0; t < slots.length; t++) {
-      if (kept[t] !== NO_ROW) this.#device.noteKept(slots[t], kept[t]);
+      if (retained[t] !== NO_ROW) this.#device.noteRetained(slots[t], retained[t]);
     }
     this.#device.noteChanges(changes);
     this.#mirror.forget(changes.queries.slots);

@@ -2,14 +2,14 @@
  * Proven bounds on the errors of weights that the kernels compute in float32, with u = 2^−24.
  *
  * A product q·k is a chain of d multiply-adds, each of which rounds at most twice; with S = |scale|·‖q‖·max
- * ‖k‖ it makes a score off by at most (d + 1)·u·S. The softcap c·tanh is off by 1.5u of itself; it, the scale
- * and the bias are two floats and add less than u of a weight. exp is off by 1.5u of itself up to |s| =
- * 22,000, beyond which no row's largest score is that is answered from its state. `check_numbers.ts` asks
- * every device for these.
+ * ‖k‖ the error of a score is at most (d + 1)·u·S. The relative error of the softcap c·tanh is 1.5u; softcap,
+ * scale and bias are two floats and change a weight by less than u. The relative error of exp is 1.5u up to
+ * |s| = 22,000; rows with larger scores are not answered from their states. `check_numbers.ts` checks these
+ * properties on every device.
  *
- * Keys whose score is more than 40 below the row's log-sum-exp are no more than 2^−50 of its mass each,
- * computed or exact. All weights that matter are off by factors within e^±δ, and their distribution by at
- * most tanh(δ/2) in total variation.
+ * The mass of a key whose score is more than 40 below the row's log-sum-exp is at most 2^−50 of the row's,
+ * computed or exact. All other weights are off by factors within e^±δ, and their distribution by at most
+ * tanh(δ/2) in total variation.
  */
 
 import type { ScoreRule } from "../../numerics/score_rule.ts";
@@ -17,12 +17,12 @@ import type { WeightRounding } from "../host/certifier.ts";
 import type { RoundedRow } from "../host/weight_rounding.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
-/** Largest share of a row's mass that a key has which does not matter. */
+/** The largest share of a row's mass at which a key is ignored. */
 const UNNOTICED = 2 ** -50;
-/** Covers the terms of higher order. */
+/** A factor that covers the terms of higher order. */
 const SLACK = 1.01;
 
-/** Bounds on what computing the weights of a row did to them. */
+/** Bounds on the rounding errors of the weights of a head row. */
 export function weightDoubt(
   { largestProduct, keyCount }: RoundedRow,
   { softcap }: ScoreRule,

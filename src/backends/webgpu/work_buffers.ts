@@ -1,6 +1,5 @@
 /**
- * Buffers on a device that hold something for the time of one submit: what is written there is set to 0 by
- * the work that used it.
+ * Temporary buffers on a device, for one submit each. The work that uses a buffer sets it to 0 afterwards.
  */
 
 import { TILE_ROWS } from "./kernels/rows_kernel.ts";
@@ -8,17 +7,17 @@ import type { RecordLayout } from "./record_layout.ts";
 import type { Session } from "./session.ts";
 import { BufferUsage } from "./usage.ts";
 
-/** Bytes that the states of parts take, unless a single query has more. */
+/** Bytes of the states of parts, unless a single query needs more. */
 const PART_BYTES = 2 ** 25;
-/** Words that the scratch has room for at least. */
+/** The least number of words of the scratch. */
 const LEAST_SCRATCH = 1024;
 
-/** Buffers of one engine, which only grow. */
+/** The temporary buffers of one engine, which only grow. */
 export class WorkBuffers {
   readonly #session: Session;
   #scratch: GPUBuffer | null = null;
   #partStates: GPUBuffer | null = null;
-  /** By page of queries. */
+  /** Plans by page of queries. */
   readonly #plans = new Map<number, GPUBuffer>();
 
   constructor(session: Session) {
@@ -30,7 +29,10 @@ export class WorkBuffers {
     return this.#partStates as GPUBuffer;
   }
 
-  /** Makes room for `parts` parts of at most `rows` queries; returns of how many there is room for. */
+  /**
+   * Makes room for `parts` parts of at most `rows` queries; returns the number of queries that there is room
+   * for.
+   */
   async reserveParts(
     { layout: { heads }, stateWords }: RecordLayout,
     parts: number,
@@ -50,7 +52,9 @@ export class WorkBuffers {
     return batch;
   }
 
-  /** Room for what the builds of a page's flagged rows are planned to be, which says nothing of rows. */
+  /**
+   * The buffer of the plans for a page's flagged rows. Plans hold no numbers of rows, so they are not wiped.
+   */
   async plans(page: number, words: number): Promise<GPUBuffer> {
     const { STORAGE, INDIRECT } = BufferUsage;
     const plans = await this.#grow(this.#plans.get(page) ?? null, "plans", 4 * words, STORAGE | INDIRECT);
@@ -58,14 +62,14 @@ export class WorkBuffers {
     return plans;
   }
 
-  /** A buffer for `words` words that nothing else uses meanwhile, and that its user sets to 0. */
+  /** A buffer for `words` words, which nothing else uses at the same time, and which its user sets to 0. */
   async scratch(words: number): Promise<GPUBuffer> {
     const { STORAGE, COPY_SRC, COPY_DST } = BufferUsage;
     const bytes = 4 * Math.max(LEAST_SCRATCH, words);
     return this.#scratch = await this.#grow(this.#scratch, "scratch", bytes, STORAGE | COPY_SRC | COPY_DST);
   }
 
-  /** The buffer, or one at least twice as large where it is too small. */
+  /** The buffer, or a new one at least twice as large if it is too small. */
   async #grow(
     buffer: GPUBuffer | null,
     label: string,

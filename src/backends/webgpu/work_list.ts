@@ -1,17 +1,16 @@
 /**
- * Work for the device before it is encoded: what is uploaded, in one piece, and the kernels that read it, in
- * order.
+ * Work for the device before it is encoded: one upload, and the kernels that read it, in order.
  */
 
 import { type Call, CALL_BYTES, writeCall } from "./call_fields.ts";
 import type { KernelName } from "./pipelines.ts";
 
-/** Stands for the buffer that the upload is written to. */
+/** Stands for the buffer of the upload. */
 export const UPLOAD = "upload";
 
-/** How many workgroups run. */
+/** The number of workgroups. */
 export type Groups = { readonly x: number; readonly y: number; readonly z: number } | {
-  /** The buffer that has them, and from which byte on. */
+  /** The buffer that has the numbers, and their byte offset. */
   readonly indirect: GPUBuffer;
   readonly offset: number;
 };
@@ -19,7 +18,7 @@ export type Groups = { readonly x: number; readonly y: number; readonly z: numbe
 /** One kernel to run. */
 export interface Dispatch {
   readonly kernel: KernelName;
-  /** Where its call is in the upload, in bytes. */
+  /** The byte offset of its call in the upload. */
   readonly callAt: number;
   /** Bindings 1, 2, … */
   readonly buffers: readonly (GPUBuffer | typeof UPLOAD)[];
@@ -42,21 +41,18 @@ export interface Span {
   readonly bytes: number;
 }
 
-/** An upload and what is done with it. */
+/** An upload and the kernels that use it. */
 export class WorkList {
   readonly dispatches: Dispatch[] = [];
   /** Parts of buffers that are set to 0 first. */
   readonly clears: Span[] = [];
-  /**
-   * Parts of buffers that are set to 0 when all else is done, so that nothing of what was computed stays
-   * behind.
-   */
+  /** Parts of buffers that are set to 0 at the end, so that no intermediate results remain. */
   readonly wipes: Span[] = [];
   #words = new Uint32Array(256);
   #numbers = new Float32Array(this.#words.buffer);
   #length = 0;
 
-  /** Whether there is nothing to do. */
+  /** Whether the list is empty. */
   get isEmpty(): boolean {
     return this.dispatches.length + this.clears.length + this.wipes.length === 0;
   }
@@ -71,7 +67,7 @@ export class WorkList {
     return this.#words.subarray(0, this.#length);
   }
 
-  /** Makes room for `count` words and returns where they begin; they are 0. */
+  /** Makes room for `count` words of 0, and returns the index of the first one. */
   reserve(count: number): number {
     const at = this.#length;
     this.#length += count;
@@ -84,14 +80,14 @@ export class WorkList {
     return at;
   }
 
-  /** Makes it empty again. */
+  /** Empties the list. */
   reset(): void {
     this.dispatches.length = this.clears.length = this.wipes.length = 0;
     this.#words.fill(0, 0, this.#length);
     this.#length = 0;
   }
 
-  /** The upload as words and as numbers; good until the next `reserve`. */
+  /** The upload as words and as numbers, valid until the next `reserve`. */
   get words(): Uint32Array {
     return this.#words;
   }
@@ -100,7 +96,7 @@ export class WorkList {
     return this.#numbers;
   }
 
-  /** Adds a list of words and returns where it begins. */
+  /** Adds a list of words, and returns the index of the first one. */
   list(words: ArrayLike<number>): number {
     const at = this.reserve(words.length);
     this.#words.set(words, at);

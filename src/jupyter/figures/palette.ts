@@ -1,5 +1,6 @@
 /**
- * The colours of figures, for light and for dark surroundings.
+ * The colours of figures and of the pages around them, for light and for dark surroundings; those of numbers are in
+ * `src/display/color_scales.ts`. No file of figures and pages names another (`tests/repository/colors_test.ts`).
  *
  * Those of Okabe and Ito and the indigo of Tol, which stay apart for colour-blind eyes; those that would sink into a
  * dark page are lightened.
@@ -60,3 +61,69 @@ export const SERIES: readonly string[] = [
   "$sky",
   "$grey",
 ];
+
+/** What a picture takes where a figure names no colour. */
+export const UNPAINTED = {
+  mark: "#888888",
+  text: "#444444",
+  paper: PALETTES.light.paper,
+  grid: PALETTES.light.grid,
+} as const;
+
+/** The colours of a page, by what they are for. */
+export interface PageColors {
+  readonly ink: string;
+  /** Of what is said beside. */
+  readonly faint: string;
+  readonly line: string;
+  readonly page: string;
+  readonly panel: string;
+  /** Green that is read as text. */
+  readonly accent: string;
+  /** Exact answers and the query that is looked at, stale answers, the key that is edited, and pairs without weight. */
+  readonly exact: string;
+  readonly stale: string;
+  readonly edited: string;
+  readonly hatch: string;
+}
+
+const { light, dark } = PALETTES;
+
+/** Those of figures where there is one; the others are darker or lighter, so that text is read on page and panel. */
+export const PAGE_COLORS: Readonly<Record<Theme, PageColors>> = {
+  light: {
+    ink: light.text,
+    faint: "#5b6672",
+    line: light.grid,
+    page: light.paper,
+    panel: "#f6f8fa",
+    accent: "#00805d",
+    exact: light.blue,
+    stale: "#b35c00",
+    edited: light.orange,
+    hatch: "#b9c2cc",
+  },
+  dark: {
+    ink: dark.text,
+    faint: "#a0abb7",
+    line: dark.grid,
+    page: "#161b20",
+    panel: dark.paper,
+    accent: dark.green,
+    exact: dark.blue,
+    stale: "#f0a73a",
+    edited: dark.orange,
+    hatch: "#4b5763",
+  },
+};
+
+/** They as variables of a style sheet: `--ink: #1d232a; …`. */
+export function styleVariables(theme: Theme): string {
+  return Object.entries(PAGE_COLORS[theme]).map(([name, color]) => `--${name}: ${color};`).join(" ");
+}
+
+/** The rules that give a page of its own the colours that its reader wants. */
+export function pageColorRules(): string {
+  return `:root { color-scheme: light dark; ${styleVariables("light")} }
+@media (prefers-color-scheme: dark) { :root { ${styleVariables("dark")} } }`;
+}

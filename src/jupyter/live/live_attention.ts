@@ -11,7 +11,7 @@ import { readFields, takeOptions } from "../../base/names.ts";
 import { type DynamicAttentionOptions, type EngineProblem, toEngineProblem } from "../../engine/options.ts";
 import { type FigureData, packMatrix } from "./figure_data.ts";
 import { embedFigure, embedPage } from "./embed.ts";
-import { weightsPicture } from "./still_picture.ts";
+import { weightsPng } from "../../display/heatmap.ts";
 
 /** What a figure is made of: the options of an engine, as far as they are plain data, and names. */
 export interface LiveAttentionOptions extends
@@ -155,7 +155,7 @@ export class LiveFigure {
     const html = embedFigure({
       data: this.#data,
       // A pixel a pair, which the page makes larger.
-      picture: await weightsPicture(weights, 1),
+      picture: await weightsPng(weights, 1),
       size: [size * weights[0].length, size * weights.length],
       text,
       program: PROGRAM,
@@ -164,7 +164,7 @@ export class LiveFigure {
     return {
       "text/html": html,
       "text/plain": text,
-      "image/png": toBase64(await weightsPicture(weights, size)),
+      "image/png": toBase64(await weightsPng(weights, size)),
     };
   }
 

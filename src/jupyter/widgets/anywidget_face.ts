@@ -3,13 +3,12 @@
  * draws them.
  */
 
-import type { Comm, KernelBridge } from "../../kernel/prelude/bridge.ts";
+import type { KernelBridge } from "../../kernel/prelude/bridge.ts";
 import { broadcastDisplay } from "./kernel_bridge.ts";
+import { type State, WidgetModel } from "./models.ts";
 import type { ControlValue, Face, Panel } from "./panel.ts";
 import { CLASSIC_LOADER, PANEL_MODULE } from "./panel_module.ts";
 import { plainText } from "./picture.ts";
-
-type State = Record<string, unknown>;
 
 /** Makes faces. In front ends of version 6 and 7 anywidget may be missing; then a small one of ours is loaded. */
 export function anywidgetFace(bridge: KernelBridge): (panel: Panel) => Face {
@@ -18,7 +17,7 @@ export function anywidgetFace(bridge: KernelBridge): (panel: Panel) => Face {
 
 class AnywidgetFace implements Face {
   readonly #panel: Panel;
-  readonly #comm: Comm;
+  readonly #model: WidgetModel;
   readonly #isClassic: boolean;
 
   constructor(panel: Panel, bridge: KernelBridge) {
@@ -26,36 +25,32 @@ class AnywidgetFace implements Face {
     const { ipywidgets, anywidget } = bridge.frontEnd;
     this.#isClassic = ipywidgets === 6;
     if (!anywidget) broadcastDisplay({ "application/javascript": CLASSIC_LOADER, "text/plain": "" });
-    const state = this.#state();
-    this.#comm = this.#isClassic
-      ? bridge.openComm("jupyter.widget", state)
-      : bridge.openComm("jupyter.widget", { state, buffer_paths: [] }, { metadata: { version: "2.1.0" } });
-    this.#comm.onMessage = ({ data }) => this.#take(data);
+    this.#model = new WidgetModel(bridge, { protocol: this.#isClassic ? null : "2.1.0" }, this.#state());
+    this.#model.onMessage = (data) => this.#take(data);
   }
 
   bundle(): Record<string, unknown> {
-    if (this.#isClassic) this.#comm.send({ method: "display" });
+    if (this.#isClassic) this.#model.comm.send({ method: "display" });
     const version = this.#isClassic ? {} : { version_major: 2, version_minor: 1 };
     return {
-      "application/vnd.jupyter.widget-view+json": { model_id: this.#comm.id, ...version },
+      "application/vnd.jupyter.widget-view+json": { model_id: this.#model.comm.id, ...version },
       ...(this.#isClassic ? {} : { "text/plain": plainText(this.#panel) }),
     };
   }
 
   sendValue(name: string, value: ControlValue): void {
-    this.#update({ values: { ...this.#values(), [name]: value } });
+    this.#model.update({ values: { ...this.#values(), [name]: value } });
   }
 
   sendPicture(): void {
-    this.#update({ picture: this.#panel.picture });
+    this.#model.update({ picture: this.#panel.picture });
   }
 
   close(): void {
-    this.#comm.close();
+    this.#model.close();
   }
 
   async #take(data: State): Promise<void> {
-    if (data.method === "request_state") return this.#update(this.#state());
     const state = (data.method === "backbone" ? data.sync_data : data.state) as State | undefined;
     const values = state?.values;
     if (typeof values !== "object" || values === null) return;
@@ -64,10 +59,12 @@ class AnywidgetFace implements Face {
         await this.#panel.take(name, value);
       }
     }
+    Object.assign(this.#model.state, { values: this.#values() });
   }
 
   #state(): State {
-    const module = { _module: "anywidget", _module_version: "~0.9.0" };
+    // Whatever version is installed: the module uses what all of them have.
+    const module = { _module: "anywidget", _module_version: "*" };
     return {
       _model_name: "AnyModel",
       _model_module: module._module,
@@ -86,13 +83,5 @@ class AnywidgetFace implements Face {
     return Object.fromEntries(
       [...this.#panel.controls.keys()].map((name) => [name, this.#panel.value(name)]),
     );
-  }
-
-  #update(state: State): void {
-    this.#comm.send({
-      method: "update",
-      state,
-      ...(this.#isClassic ? { buffers: [] } : { buffer_paths: [] }),
-    });
   }
 }

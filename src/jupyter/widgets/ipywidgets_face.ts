@@ -6,11 +6,10 @@
  * Invariant: a value goes back and forth once: what came from the front end is not sent there again.
  */
 
-import type { Comm, KernelBridge } from "../../kernel/prelude/bridge.ts";
+import type { KernelBridge } from "../../kernel/prelude/bridge.ts";
+import { type State, WidgetModel } from "./models.ts";
 import type { ControlSpec, ControlValue, Face, Panel } from "./panel.ts";
-import { pictureHtml, plainText } from "./picture.ts";
-
-type State = Record<string, unknown>;
+import { escapeHtml, pictureHtml, plainText } from "./picture.ts";
 
 /** The models of a version. */
 interface Dialect {
@@ -73,21 +72,24 @@ class IpywidgetsFace implements Face {
     const open = (name: string, state: State) => this.#open(bridge, name, state);
     for (const [name, spec] of panel.controls) {
       const model = open(NAMES[spec.kind], this.#stateOf(spec, panel.value(name)));
-      model.comm.onMessage = ({ data }) => this.#take(name, spec, model, data);
+      model.own.onMessage = (data) => this.#take(name, spec, model, data);
       this.#models.set(name, model);
     }
     this.#picture = panel.picture === null ? null : open("HTML", { value: pictureHtml(panel.picture) });
     const children = [...this.#models.values(), ...(this.#picture ? [this.#picture] : [])];
-    this.#box = open("VBox", { children: children.map(({ comm }) => `IPY_MODEL_${comm.id}`), box_style: "" });
+    this.#box = open("VBox", {
+      children: children.map(({ own }) => `IPY_MODEL_${own.comm.id}`),
+      box_style: "",
+    });
   }
 
   bundle(): Record<string, unknown> {
     const { protocol } = this.#dialect;
     // Version 6 is told to show it, later ones find the model in what is shown.
-    if (protocol === null) this.#box.comm.send({ method: "display" });
+    if (protocol === null) this.#box.own.comm.send({ method: "display" });
     const version = protocol === null ? {} : { version_major: 2, version_minor: 0 };
     return {
-      "application/vnd.jupyter.widget-view+json": { model_id: this.#box.comm.id, ...version },
+      "application/vnd.jupyter.widget-view+json": { model_id: this.#box.own.comm.id, ...version },
       ...(protocol === null ? {} : { "text/plain": plainText(this.#panel) }),
     };
   }
@@ -95,23 +97,22 @@ class IpywidgetsFace implements Face {
   sendValue(name: string, value: ControlValue): void {
     const spec = this.#panel.controls.get(name), model = this.#models.get(name);
     if (!spec || !model || this.#incoming === name) return;
-    this.#update(model, this.#valueState(spec, value));
+    model.own.update(this.#valueState(spec, value));
   }
 
   sendPicture(): void {
-    if (this.#picture) this.#update(this.#picture, { value: pictureHtml(this.#panel.picture ?? "") });
+    this.#picture?.own.update({ value: pictureHtml(this.#panel.picture ?? "") });
   }
 
   close(): void {
     for (const model of [this.#box, ...this.#models.values(), ...(this.#picture ? [this.#picture] : [])]) {
-      model.comm.close();
+      model.own.close();
       model.layout.close();
     }
   }
 
   async #take(name: string, spec: ControlSpec, model: Model, data: State): Promise<void> {
     const { method } = data;
-    if (method === "request_state") return this.#update(model, model.state);
     if (method === "custom") {
       const content = data.content as State | undefined;
       if (spec.kind === "button" && content?.event === "click") {
@@ -123,12 +124,18 @@ class IpywidgetsFace implements Face {
     if (!state) return;
     const value = this.#readValue(spec, state);
     if (value === undefined) return;
-    Object.assign(model.state, this.#valueState(spec, value));
+    Object.assign(model.own.state, this.#valueState(spec, value));
     await this.#panel.take(name, value);
   }
 
+  /** Versions 6 and 7 take the label beside a control for HTML, 8 for text; all take the one on a button for text. */
+  #labelOf({ kind, label }: ControlSpec): string {
+    const isBeside = kind === "slider" || kind === "select";
+    return isBeside && this.#dialect !== DIALECTS[8] ? escapeHtml(label) : label;
+  }
+
   #stateOf(spec: ControlSpec, value: ControlValue): State {
-    const state = { description: spec.label, disabled: false, ...this.#valueState(spec, value) };
+    const state = { description: this.#labelOf(spec), disabled: false, ...this.#valueState(spec, value) };
     switch (spec.kind) {
       case "slider":
         return {
@@ -158,22 +165,12 @@ class IpywidgetsFace implements Face {
 
   #open(bridge: KernelBridge, name: string, values: State): Model {
     const { base, baseVersion, controls, controlsVersion } = this.#dialect;
-    const layout = this.#openComm(bridge, named("Layout", base, baseVersion, {}));
-    const state = named(name, controls, controlsVersion, { ...values, layout: `IPY_MODEL_${layout.id}` });
-    return { comm: this.#openComm(bridge, state), layout, state };
-  }
-
-  #openComm(bridge: KernelBridge, state: State): Comm {
-    const { protocol } = this.#dialect;
-    return protocol === null
-      ? bridge.openComm("jupyter.widget", state)
-      : bridge.openComm("jupyter.widget", { state, buffer_paths: [] }, { metadata: { version: protocol } });
-  }
-
-  #update(model: Model, state: State): void {
-    Object.assign(model.state, state);
-    const buffers = this.#dialect.protocol === null ? { buffers: [] } : { buffer_paths: [] };
-    model.comm.send({ method: "update", state, ...buffers });
+    const layout = new WidgetModel(bridge, this.#dialect, named("Layout", base, baseVersion, {}));
+    const state = named(name, controls, controlsVersion, {
+      ...values,
+      layout: `IPY_MODEL_${layout.comm.id}`,
+    });
+    return { own: new WidgetModel(bridge, this.#dialect, state), layout };
   }
 }
 
@@ -184,9 +181,8 @@ function readoutFormat(min: number, step: number): string {
 }
 
 interface Model {
-  readonly comm: Comm;
-  readonly layout: Comm;
-  readonly state: State;
+  readonly own: WidgetModel;
+  readonly layout: WidgetModel;
 }
 
 function named(name: string, module: string, version: string, values: State): State {

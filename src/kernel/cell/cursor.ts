@@ -27,25 +27,67 @@ export interface Completion {
 
 /** What is being written at a place. */
 export function completionAt(code: string, place: number): Completion {
-  const [chain] = /[\p{ID_Continue}$.?]*$/u.exec(code.slice(0, place)) ?? [""];
-  const dot = chain.lastIndexOf(".");
-  if (dot === -1) return { object: null, prefix: chain };
-  return { object: chain.slice(0, dot).replace(/\?$/, ""), prefix: chain.slice(dot + 1) };
+  const [prefix] = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, place)) ?? [""];
+  const before = code.slice(0, place - prefix.length).trimEnd();
+  if (!before.endsWith(".") || /(^|[^\d\w.)\]])\d+\.$/.test(before)) return { object: null, prefix };
+  const end = before.length - (before.endsWith("?.") ? 2 : 1);
+  return { object: code.slice(chainStart(code, end), end).trim(), prefix };
 }
 
-/** The names, joined by dots, that stand at a place, or that are called with the brackets around it; "" for none. */
-export function expressionAt(code: string, place: number): string {
+const CLOSING = /[)\]]/, QUOTE = /["'`]/;
+
+/** Where the expression begins that ends at a place: names, calls, indexes and texts, over line ends too. */
+function chainStart(code: string, end: number): number {
+  let at = end;
+  for (;;) {
+    while (at > 0 && /\s/.test(code[at - 1])) at--;
+    const last = code[at - 1] ?? "";
+    if (CLOSING.test(last)) {
+      const open = openingOf(code, at - 1);
+      if (open === null) return end;
+      at = open;
+      // What is called or indexed stands directly before the bracket; a bracket alone is a list or a group.
+      if (!/[\p{ID_Continue}$)\]"'`]/u.test(code[at - 1] ?? "")) return at;
+      continue;
+    }
+    if (QUOTE.test(last)) {
+      const open = code.lastIndexOf(last, at - 2);
+      return open === -1 ? end : open;
+    }
+    const [name] = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, at)) ?? [""];
+    at -= name.length;
+    const before = code.slice(0, at).trimEnd();
+    if (name === "" || !before.endsWith(".")) return at;
+    at = before.length - (before.endsWith("?.") ? 2 : 1);
+  }
+}
+
+/** The place of the bracket that a closing one belongs to; texts in between are not looked into. */
+function openingOf(code: string, closing: number): number | null {
+  let depth = 0;
+  for (let at = closing; at >= 0; at--) {
+    if (")]}".includes(code[at])) depth++;
+    if ("([{".includes(code[at]) && --depth === 0) return at;
+  }
+  return null;
+}
+
+/** The names, joined by dots, that stand at a place, or that are called with the brackets around it, and where they end. */
+export function expressionAt(
+  code: string,
+  place: number,
+): { readonly expression: string; readonly end: number } {
   const [before] = /[\p{ID_Continue}$.]*$/u.exec(code.slice(0, place)) ?? [""];
   const [after] = /^[\p{ID_Continue}$]*/u.exec(code.slice(place)) ?? [""];
   const found = (before + after).replace(/^\.+|\.+$/g, "");
-  if (found !== "" && !/^\d/.test(found)) return found;
+  if (found !== "" && !/^\d/.test(found)) return { expression: found, end: place + after.length };
   let depth = 0;
   for (let at = place - before.length - 1; at >= 0; at--) {
     if (code[at] === ")") depth++;
     if (code[at] === "(" && --depth < 0) {
       const [called] = /[\p{ID_Continue}$.]+$/u.exec(code.slice(0, at)) ?? [""];
-      return called.replace(/^\.+/, "");
+      return { expression: called.replace(/^\.+/, ""), end: at };
     }
   }
-  return "";
+  return { expression: "", end: place };
 }

@@ -3,7 +3,7 @@
  */
 
 import type { ParsedCell, SyntaxNode } from "./parser.ts";
-import { isNode } from "./parser.ts";
+import { isNode, walk } from "./parser.ts";
 
 /** Where a name was imported from. */
 export interface ImportedName {
@@ -29,6 +29,34 @@ export function namesOf({ statements }: ParsedCell): CellNames {
     for (const name of comment === null ? [] : declaredBy(statement)) documented.set(name, comment as string);
   }
   return { imported, documented };
+}
+
+/** The names that a cell brings, imported ones and those in patterns too. */
+export function declaredNames(cell: ParsedCell): string[] {
+  const names = [...namesOf(cell).imported.keys()];
+  for (const statement of cell.statements) {
+    const declaration = isNode(statement.declaration) ? statement.declaration : statement;
+    const own = nameOf(declaration.id);
+    if (own !== null) names.push(own);
+    const listed = Array.isArray(declaration.declarations) ? declaration.declarations.filter(isNode) : [];
+    for (const { id } of listed) if (isNode(id)) names.push(...namesIn(id));
+  }
+  return [...new Set(names)];
+}
+
+/** The names that a pattern binds: no keys, and no types. */
+function namesIn(pattern: SyntaxNode): string[] {
+  if (pattern.type === "Identifier") return [String(pattern.name)];
+  const keys = new Set<unknown>();
+  for (const node of walk([pattern])) {
+    if (node.type === "ObjectProperty" && node.key !== node.value) keys.add(node.key);
+    if (isNode(node.typeAnnotation)) { for (const inner of walk([node.typeAnnotation])) keys.add(inner); }
+    if (node.type === "AssignmentPattern" && isNode(node.right)) {
+      for (const inner of walk([node.right])) keys.add(inner);
+    }
+  }
+  return [...walk([pattern])].filter((node) => node.type === "Identifier" && !keys.has(node))
+    .map(({ name }) => String(name));
 }
 
 function addImports(statement: SyntaxNode, imported: Map<string, ImportedName>): void {

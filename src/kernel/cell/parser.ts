@@ -42,7 +42,9 @@ const PLUGINS: readonly ParserPlugin[] = [
   "importAttributes",
 ];
 /** Of these an end that came too early is the cause, wherever they are found. */
-const UNFINISHED = /Unterminated (template|comment|string constant)|Unterminated JSX/;
+const UNFINISHED = /Unterminated (template|comment)|Unterminated JSX/;
+/** This one as well, if nothing comes after the block. */
+const HALF_TRY = /Missing catch or finally clause/;
 
 /** Reads a cell, or says what is wrong. */
 export function parseCell(code: string): ParsedCell | CellMistake {
@@ -68,6 +70,17 @@ export function* walk(nodes: readonly SyntaxNode[]): Generator<SyntaxNode> {
   }
 }
 
+const FUNCTION =
+  /^(Function|Arrow|ObjectMethod|ClassMethod|ClassPrivateMethod|StaticBlock|ClassProperty|ClassPrivate|ClassAccessor|TSModule)/;
+
+/** The nodes below some that run with them: all but those in functions. */
+export function* walkOwn(nodes: readonly SyntaxNode[]): Generator<SyntaxNode> {
+  for (const node of nodes) {
+    yield node;
+    if (!FUNCTION.test(node.type)) yield* walkOwn(childrenOf(node));
+  }
+}
+
 function childrenOf(node: SyntaxNode): SyntaxNode[] {
   const children: SyntaxNode[] = [];
   for (const [name, value] of Object.entries(node)) {
@@ -84,6 +97,12 @@ export function isNode(value: unknown): value is SyntaxNode {
     typeof value.type === "string" && typeof value.start === "number";
 }
 
+/** A text alone is what the reader wants to see; "use strict" is one like any other, since cells are strict. */
+function asStatement(directive: SyntaxNode): SyntaxNode {
+  const { value } = directive;
+  return { ...directive, type: "ExpressionStatement", expression: isNode(value) ? value : null };
+}
+
 function tryParse(code: string, jsx: boolean): { statements: SyntaxNode[] } | CellMistake {
   const options: ParserOptions = {
     sourceType: "module",
@@ -93,12 +112,18 @@ function tryParse(code: string, jsx: boolean): { statements: SyntaxNode[] } | Ce
   };
   try {
     const { program } = parse(code, options);
-    return { statements: (program.body as unknown[]).filter(isNode) };
+    const directives = (program.directives as unknown[]).filter(isNode);
+    return { statements: [...directives.map(asStatement), ...(program.body as unknown[]).filter(isNode)] };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     const at: unknown = Reflect.get(error, "pos");
     const place = typeof at === "number" ? at : 0;
     const isAtEnd = code.slice(place).trim() === "";
-    return { text: error.message, at: place, isUnfinished: isAtEnd || UNFINISHED.test(error.message) };
+    return {
+      text: error.message,
+      at: place,
+      isUnfinished: isAtEnd || UNFINISHED.test(error.message) ||
+        HALF_TRY.test(error.message) && code.trimEnd().endsWith("}"),
+    };
   }
 }

@@ -1,64 +1,166 @@
 /**
- * Makes a cell one that can be stopped: every `await` in it waits by way of the kernel, which can make it throw.
+ * Makes a cell one that the kernel knows all about: every `await` in it waits by way of the kernel, which can make it
+ * throw, its last value and its errors are handed over as they are, and its frames in stack traces have a name.
  *
- * Invariant: lines stay where they are, values are what they were, and a cell that cannot be read is left as it is, so that
- * the kernel itself says what is wrong with it.
+ * Invariant: values and meaning are what they were, every inserted text is in the list of insertions, and a cell that
+ * cannot be read is left as it is, so that the kernel itself says what is wrong with it.
  */
 
+import { importText } from "./imports.ts";
 import type { ParsedCell, SyntaxNode } from "./parser.ts";
-import { isNode, walk } from "./parser.ts";
+import { isNode, walk, walkOwn } from "./parser.ts";
 
 /** How code finds the part of the kernel that is in its process. */
 const BRIDGE = `globalThis[Symbol.for("attune.kernel")]`;
 // A function may be sent to a worker as text, where there is no such part.
 const AWAITING = `(${BRIDGE}?.awaiting??Promise.resolve.bind(Promise))(`;
 const ITERATING = `(${BRIDGE}?.iterating??(items=>items))(`;
+const CATCH = `}catch(error){throw ${BRIDGE}.failed(error)}`;
 
-interface Insertion {
+/** A text that was put into a cell, in place of `removed` letters of it. */
+export interface Insertion {
+  /** Where, in what was written. */
   readonly at: number;
   readonly text: string;
-  /** Of insertions at one place those of lower order come first. */
+  readonly removed: number;
+}
+
+/** A cell as it runs. */
+export interface RewrittenCell {
+  readonly code: string;
+  /** In the order of their places. */
+  readonly insertions: readonly Insertion[];
+}
+
+/** Of insertions at one place those of lower order come first: all that end something, then all that begin something. */
+interface Planned extends Insertion {
   readonly order: number;
 }
 
+const CALL_END = -3, VALUE_END = -2, STATEMENT_END = -1;
+const ENTER = 0, STATEMENT = 1, VALUE = 2, CALL = 3, CELL_END = 4;
+
+/** By this name stack traces know a cell. */
+export function nameOfCell(number: number): string {
+  return `attune-cell-${number}`;
+}
+
 /** The code to run for a cell. */
-export function rewriteCell(code: string, cell: ParsedCell, number: number): string {
+export function rewriteCell(code: string, cell: ParsedCell, number: number): RewrittenCell {
   const { statements, shift, isObject } = cell;
-  if (statements.length === 0) return code;
-  const insertions: Insertion[] = [];
+  if (statements.length === 0) return { code, insertions: [] };
+  const plan = new Plan(shift);
+  const own = new Set(walkOwn(statements));
   for (const node of walk(statements)) {
-    if (node.type === "AwaitExpression" && isNode(node.argument)) wrap(insertions, node.argument, AWAITING);
+    const top = own.has(node) ? ",1" : "";
+    if (node.type === "AwaitExpression" && isNode(node.argument)) plan.call(node.argument, AWAITING, top);
     if (node.type === "ForOfStatement" && node.await === true && isNode(node.right)) {
-      wrap(insertions, node.right, ITERATING);
+      plan.call(node.right, ITERATING, top);
+    }
+    if (node.type === "MetaProperty" && isNode(node.meta) && node.meta.name === "import") {
+      plan.replace(node, `${BRIDGE}.meta`);
     }
   }
   const enter = `${BRIDGE}.enter(${number})`;
-  const [first] = statements;
+  const [first] = statements, last = statements[statements.length - 1];
   if (isObject) {
-    insertions.push({ at: shift, text: `(${enter},`, order: -1 }, {
-      at: code.length + shift,
-      text: ")",
-      order: 2,
-    });
+    plan.insert(shift, `void ${enter};try{${BRIDGE}.value((`, ENTER);
+    plan.insert(code.length + shift, `))${CATCH}`, STATEMENT_END);
   } else {
-    insertions.push({ at: first.start, text: `void ${enter};`, order: -1 });
+    plan.insert(first.start, `void ${enter};`, ENTER);
+    for (const statement of statements) planStatement(plan, code, statement, statement === last);
   }
-  return apply(code, insertions.map((insertion) => ({ ...insertion, at: insertion.at - shift })));
+  plan.insert(code.length + shift, `\n//# sourceURL=${nameOfCell(number)}`, CELL_END);
+  return plan.apply(code);
 }
 
-function wrap(insertions: Insertion[], node: SyntaxNode, call: string): void {
-  // What is in brackets begins and ends within them; of a row with commas the last is meant, not each.
-  const [open, close] = node.type === "SequenceExpression" ? ["(", "))"] : ["", ")"];
-  insertions.push({ at: node.start, text: call + open, order: 1 }, { at: node.end, text: close, order: 0 });
+const DECLARATIONS = /^(Function|Class|TS|Enum|Import|Export|Empty|Interface)|^VariableDeclaration$/;
+
+function planStatement(plan: Plan, code: string, statement: SyntaxNode, isLast: boolean): void {
+  if (statement.type === "ImportDeclaration") {
+    const text = importText(statement, code.slice(statement.start, statement.end));
+    if (text !== null) plan.replace(statement, text);
+    return;
+  }
+  const declaration = isNode(statement.declaration) ? statement.declaration : statement;
+  if (declaration.type === "VariableDeclaration") return planDeclaration(plan, declaration);
+  if (DECLARATIONS.test(statement.type)) return;
+  const { expression } = statement;
+  if (isLast && statement.type === "ExpressionStatement" && isNode(expression)) {
+    const isHidden = code[statement.end - 1 - plan.shift] === ";";
+    const { start, end } = expression;
+    plan.insert(start, `${BRIDGE}.${isHidden ? "hidden" : "value"}((`, VALUE);
+    plan.insert(end, "))", VALUE_END);
+  }
+  plan.insert(statement.start, "try{", STATEMENT);
+  plan.insert(statement.end, CATCH, STATEMENT_END);
 }
 
-function apply(code: string, insertions: readonly Insertion[]): string {
-  // The sort is stable: of two nodes that begin at one place the outer one was found first.
-  const sorted = insertions.toSorted((a, b) => a.at - b.at || a.order - b.order);
-  let result = "", at = 0;
-  for (const insertion of sorted) {
-    result += code.slice(at, insertion.at) + insertion.text;
-    at = insertion.at;
+/** What a declaration computes is watched, unless it is a function or a plain value, whose names come from the declaration. */
+function planDeclaration(plan: Plan, { declarations, declare }: SyntaxNode): void {
+  if (declare === true || !Array.isArray(declarations)) return;
+  for (const { init } of declarations.filter(isNode)) {
+    if (!isNode(init) || !mayThrow(init)) continue;
+    const { start, end } = init;
+    plan.insert(
+      start,
+      hasAwait(init) ? `await ${BRIDGE}.guardAsync(async()=>(` : `${BRIDGE}.guard(()=>(`,
+      VALUE,
+    );
+    plan.insert(end, "))", VALUE_END);
   }
-  return result + code.slice(at);
+}
+
+const PLAIN =
+  /^(ArrowFunctionExpression|FunctionExpression|ClassExpression|StringLiteral|NumericLiteral|BooleanLiteral|NullLiteral|BigIntLiteral|RegExpLiteral)$/;
+const WRAPPERS =
+  /^(TSAsExpression|TSSatisfiesExpression|TSNonNullExpression|TSTypeAssertion|ParenthesizedExpression)$/;
+
+function mayThrow(node: SyntaxNode): boolean {
+  return WRAPPERS.test(node.type) && isNode(node.expression)
+    ? mayThrow(node.expression)
+    : !PLAIN.test(node.type);
+}
+
+function hasAwait(node: SyntaxNode): boolean {
+  for (const { type } of walkOwn([node])) if (type === "AwaitExpression") return true;
+  return false;
+}
+
+/** The insertions of a cell. Places are those of the parser, `shift` letters behind those of the code. */
+class Plan {
+  readonly shift: number;
+  readonly #planned: Planned[] = [];
+
+  constructor(shift: number) {
+    this.shift = shift;
+  }
+
+  insert(at: number, text: string, order: number): void {
+    this.#planned.push({ at: at - this.shift, text, order, removed: 0 });
+  }
+
+  replace(node: SyntaxNode, text: string): void {
+    this.#planned.push({ at: node.start - this.shift, text, order: CALL, removed: node.end - node.start });
+  }
+
+  /** Puts a call around an expression. */
+  call(node: SyntaxNode, call: string, more: string): void {
+    // What is in brackets begins and ends within them; of a row with commas the last is meant, not each.
+    const [open, close] = node.type === "SequenceExpression" ? ["(", ")"] : ["", ""];
+    this.insert(node.start, call + open, CALL);
+    // Of two that end at one place the inner one, which was found later, ends first.
+    this.insert(node.end, `${close}${more})`, CALL_END - this.#planned.length);
+  }
+
+  apply(code: string): RewrittenCell {
+    // The sort is stable: of two nodes that begin at one place the outer one was found first.
+    const insertions = this.#planned.toSorted((a, b) => a.at - b.at || a.order - b.order);
+    let result = "", at = 0;
+    for (const insertion of insertions) {
+      result += code.slice(at, insertion.at) + insertion.text;
+      at = insertion.at + insertion.removed;
+    }
+    return { code: result + code.slice(at), insertions };
+  }
 }

@@ -12,6 +12,8 @@ import { Acceptor } from "./acceptor.ts";
 
 /** What may wait for a listener, in bytes. */
 const BACKLOG_LIMIT = 2 ** 30;
+/** Topics that one listener may ask for. */
+const TOPICS = 64;
 
 interface Listener {
   readonly topics: Uint8Array[];
@@ -61,7 +63,7 @@ export class Publisher implements Disposable {
     try {
       for await (const [frame] of peer.messages()) {
         const topic = frame.subarray(1);
-        if (frame[0] === 1) listener.topics.push(topic);
+        if (frame[0] === 1 && listener.topics.push(topic) > TOPICS) return;
         if (frame[0] === 0) {
           const at = listener.topics.findIndex((other) =>
             other.length === topic.length && startsWith(topic, other)

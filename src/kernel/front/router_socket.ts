@@ -1,7 +1,8 @@
 /**
  * A socket of a kernel on which front ends ask: a ROUTER that knows who is at the other end of each connection.
  *
- * Invariant: only messages that are signed by the key are passed on; all others are dropped and counted. A connection that
+ * Invariant: only messages that are signed by the key are passed on, each once, and none that the kernel itself has signed;
+ * all others are dropped and counted. A connection that
  * does not speak the protocol is closed, and harms no other.
  */
 
@@ -24,8 +25,6 @@ export interface Asker {
 export type TakeMessage = (message: Message, asker: Asker) => void;
 
 const TYPE: SocketType = "ROUTER";
-/** What somebody may send who knows the key, in bytes. */
-const KNOWN_LIMIT = 2 ** 30;
 
 /** Listens until it is closed. */
 export class RouterSocket implements Disposable {
@@ -38,7 +37,7 @@ export class RouterSocket implements Disposable {
   constructor(ip: string, port: number, codec: MessageCodec, take: TakeMessage) {
     this.#codec = codec;
     this.#take = take;
-    this.#acceptor = new Acceptor(ip, port, TYPE, (peer) => this.#serve(peer));
+    this.#acceptor = new Acceptor(ip, port, TYPE, (peer, trust) => this.#serve(peer, trust));
   }
 
   /** Messages and connections that were dropped. */
@@ -58,7 +57,7 @@ export class RouterSocket implements Disposable {
     this.#acceptor[Symbol.dispose]();
   }
 
-  async #serve(peer: Peer): Promise<void> {
+  async #serve(peer: Peer, trust: () => void): Promise<void> {
     const asker: Asker = {
       identity: peer.introduction.identity.toHex(),
       send: (message) => peer.send(this.#codec.encode(message)).catch(() => {}),
@@ -68,7 +67,7 @@ export class RouterSocket implements Disposable {
       for await (const frames of peer.messages()) {
         const message = this.#decode(frames);
         if (!message) continue;
-        peer.messageLimit = KNOWN_LIMIT;
+        trust();
         this.#take(message, asker);
       }
     } finally {
@@ -78,7 +77,7 @@ export class RouterSocket implements Disposable {
 
   #decode(frames: readonly Uint8Array<ArrayBuffer>[]): Message | null {
     try {
-      return this.#codec.decode(frames);
+      return this.#codec.decodeOnce(frames);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#rejected++;

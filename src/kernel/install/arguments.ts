@@ -52,6 +52,7 @@ export function parseArguments(args: readonly string[]): Arguments {
     } else refuse(`--${option} is unknown`, "--name, --display, --prefix, --allow-… or --widgets");
   }
   const isRestricted = Object.keys(permissions).length > 0;
+  if (isRestricted) checkWhole(permissions);
   return {
     words,
     ...texts,
@@ -59,6 +60,20 @@ export function parseArguments(args: readonly string[]): Arguments {
     ...(widgets ? { widgets } : {}),
     startArguments,
   };
+}
+
+/** Any file can be imported, and any address, by a worker for one: who may not read must not be told that they cannot. */
+const WHOLE = ["read", "net", "import"] as const;
+
+function checkWhole(permissions: Permissions): void {
+  const short = WHOLE.filter((kind) => permissions[kind] !== true);
+  if (short.length === 0) return;
+  refuse(
+    `${
+      short.map((kind) => `--allow-${kind}`).join(", ")
+    } cannot be restricted, since imports read files and addresses`,
+    "--allow-read, --allow-net and --allow-import without a list beside other restrictions, or none",
+  );
 }
 
 function split(option: string): [name: string, value: string | null] {

@@ -2,11 +2,13 @@
  * Puts a kernelspec where Jupyter finds it, and takes it away
  * (https://jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs).
  *
- * Invariant: a kernelspec that was not installed by this one is neither overwritten nor removed.
+ * Invariant: a kernelspec that was not installed by this one is neither overwritten nor removed, and nothing is written
+ * through a link that somebody has put there.
  */
 
 import { KernelError } from "../errors.ts";
 import { userDataFolder } from "./data_folders.ts";
+import { lastingProgram } from "./program.ts";
 import { iconPng, iconSvg } from "./icons.ts";
 
 /** Which kernelspec, and where. */
@@ -35,10 +37,14 @@ export async function installKernelspec(options: InstallOptions = {}): Promise<s
   await refuseForeign("installKernelspec", folder);
   await Deno.mkdir(folder, { recursive: true });
   const main = MAIN.protocol === "file:" ? pathOf(MAIN) : MAIN.href;
+  const lock = await lockText();
+  if (lock !== null) await write(`${folder}/deno.lock`, lock);
   const spec = {
     argv: [
-      Deno.execPath(),
-      ...["run", "--quiet", "--allow-all", "--no-config", "--no-lock", main],
+      await lastingProgram(shareFolder(options)),
+      ...["run", "--quiet", "--allow-all", "--no-config"],
+      ...(lock === null ? ["--no-lock"] : ["--frozen", `--lock=${folder}/deno.lock`]),
+      main,
       ...["start", "{connection_file}", ...startArguments],
     ],
     display_name: display,
@@ -48,9 +54,9 @@ export async function installKernelspec(options: InstallOptions = {}): Promise<s
     env: { DENO_NO_PACKAGE_JSON: "1" },
     metadata: { attune: { main } },
   };
-  await Deno.writeTextFile(`${folder}/kernel.json`, `${JSON.stringify(spec, null, 1)}\n`);
-  for (const size of [32, 64]) await Deno.writeFile(`${folder}/logo-${size}x${size}.png`, iconPng(size));
-  await Deno.writeTextFile(`${folder}/logo-svg.svg`, iconSvg());
+  await write(`${folder}/kernel.json`, `${JSON.stringify(spec, null, 1)}\n`);
+  for (const size of [32, 64]) await write(`${folder}/logo-${size}x${size}.png`, iconPng(size));
+  await write(`${folder}/logo-svg.svg`, iconSvg());
   return folder;
 }
 
@@ -66,6 +72,31 @@ export async function uninstallKernelspec(options: PlaceOptions = {}): Promise<s
   return folder;
 }
 
+/** The versions of what the kernel needs from npm, where this is a clone that knows them; null elsewhere. */
+async function lockText(): Promise<string | null> {
+  if (MAIN.protocol !== "file:") return null;
+  try {
+    return await Deno.readTextFile(new URL("../../locks/kernel.lock", MAIN));
+  } catch {
+    return null;
+  }
+}
+
+/** Writes a file anew: what was there, a link say, is not followed. */
+async function write(path: string, content: string | Uint8Array): Promise<void> {
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  await Deno.writeFile(path, bytes, { createNew: true });
+}
+
+/** Beside Jupyter's folder. */
+function shareFolder({ prefix }: PlaceOptions): string {
+  const data = prefix === undefined ? userDataFolder() : `${prefix.replace(/[/\\]$/, "")}/share/jupyter`;
+  return `${data.replace(/[/\\][^/\\]*$/, "")}/attune`;
+}
+
 function folderOf(operation: string, { name = "attune", prefix }: PlaceOptions): string {
   if (!NAME.test(name)) {
     throw new KernelError(
@@ -78,9 +109,25 @@ function folderOf(operation: string, { name = "attune", prefix }: PlaceOptions):
 }
 
 async function refuseForeign(operation: string, folder: string): Promise<void> {
+  const info = await Deno.lstat(folder).catch(() => null);
+  if (info?.isSymlink) throw new KernelError(operation, `${folder} is a link, expected a folder or nothing`);
   const spec = await readSpec(folder);
-  if (spec === null || /"attune"\s*:/.test(spec)) return;
+  if (spec === null || isOurs(spec)) return;
   throw new KernelError(operation, `the kernelspec in ${folder} is of another kernel, expected none or ours`);
+}
+
+/** Whether a kernelspec starts what it says to be: one that only mentions the name is another's. */
+function isOurs(text: string): boolean {
+  try {
+    const { argv, metadata } = JSON.parse(text) as {
+      argv?: unknown;
+      metadata?: { attune?: { main?: unknown } };
+    };
+    const main = metadata?.attune?.main;
+    return typeof main === "string" && Array.isArray(argv) && argv.includes(main);
+  } catch {
+    return false;
+  }
 }
 
 async function readSpec(folder: string): Promise<string | null> {

@@ -39,11 +39,18 @@ export function encodeLinkFrame(
   return bytes;
 }
 
-/** Reads a frame whose JSON has at most `limit` bytes. Throws an `EndOfStream` where the stream ends. */
-export async function readLinkFrame(reader: ByteReader, limit = 2 ** 30): Promise<LinkFrame> {
+/**
+ * Reads a frame whose JSON has at most `limit` bytes, with at most `buffersLimit` buffers. Throws an `EndOfStream` where the
+ * stream ends.
+ */
+export async function readLinkFrame(
+  reader: ByteReader,
+  limit = 2 ** 30,
+  buffersLimit = BUFFERS_LIMIT,
+): Promise<LinkFrame> {
   const sizes = new DataView((await reader.take(8)).buffer);
   const jsonLength = sizes.getUint32(0, true), count = sizes.getUint32(4, true);
-  if (jsonLength > limit || count > BUFFERS_LIMIT) {
+  if (jsonLength > limit || count > buffersLimit) {
     throw new ProtocolError("readLinkFrame", `a frame has ${jsonLength} bytes and ${count} buffers`, "less");
   }
   const lengths = new DataView((await reader.take(4 * count)).buffer);

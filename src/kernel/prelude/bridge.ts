@@ -63,12 +63,25 @@ export interface KernelBridge {
   registerTarget(target: string, take: CommTarget): void;
   /** Begins a cell; the code of every cell calls it first. */
   enter(cell: number): void;
-  /** What `await` in a cell waits for. */
-  readonly awaiting: <T>(value: T) => T | Promise<Awaited<T>>;
+  /** What `await` in a cell waits for; `isTop` where it is the cell's own, not that of a function in it. */
+  readonly awaiting: <T>(value: T, isTop?: unknown) => T | Promise<Awaited<T>>;
   /** What `for await` in a cell goes over. */
   readonly iterating: <T>(
     items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
+    isTop?: unknown,
   ) => AsyncIterable<T> | Iterable<T | PromiseLike<T>>;
+  /** Takes the last value of a cell. */
+  value(value: unknown): void;
+  /** Takes the last value of a cell that does not want to show it. */
+  hidden(value: unknown): void;
+  /** Tells of what a cell throws, and gives it back. */
+  failed(thrown: unknown): unknown;
+  /** What `compute` gives; tells of what it throws. */
+  guard<T>(compute: () => T): T;
+  /** As `guard`, for what waits. */
+  guardAsync<T>(compute: () => Promise<T>): Promise<T>;
+  /** What `import.meta` is in a cell. */
+  readonly meta: Readonly<Record<string, unknown>>;
 }
 
 /** A list of what is allowed, all of a kind, or nothing of it. */
@@ -93,10 +106,18 @@ export const PERMISSIONS = "env ffi import net read run sys write".split(" ") as
 export interface PreludeSettings {
   /** Where the proxy listens. */
   readonly port: number;
-  /** By which the kernel is known there. */
+  /** By which the kernel is known there; it lets somebody in once. */
   readonly token: string;
+  /** By which the worker that watches the proxy is known there; it lets somebody in once. */
+  readonly watchToken: string;
+  /** What the processes that cells start carry in their environment. */
+  readonly mark: string;
+  /** The file by which the kernel was told where to listen. */
+  readonly connectionFile: string;
   /** The type of the messages on iopub that are for the proxy alone. */
   readonly marker: string;
+  /** The answer to a question that was stopped. */
+  readonly stoppedAnswer: string;
   /** Packages that are found although no import map names them: specifier → address. */
   readonly packages: Readonly<Record<string, string>>;
   /** Null where all is allowed. */

@@ -1,12 +1,14 @@
 /**
- * Lets a cell be stopped while it waits: whatever its code awaits throws, as if it had failed, so that `finally` runs and
- * the state is what it was.
+ * Lets a cell be stopped while it waits: what its code awaits throws, as if it had failed, so that `finally` runs and the
+ * state is what it was.
  *
- * Invariant: a stop reaches the cell that runs, and what was started by it; tasks of earlier cells go on. Code that
- * awaits without end also leaves time for messages.
+ * Invariant: a stop reaches the cell that runs, and what was started by it; tasks of earlier cells go on. One stop throws
+ * once: later awaits pass, those of `finally` too. A second stop lets no await go on. Code that awaits without end leaves
+ * time for messages.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Origin } from "./outputs.ts";
 import { laterTurn } from "./timers.ts";
 
 /** What stopped code sees thrown. */
@@ -21,26 +23,45 @@ export class Interrupted extends Error {
   }
 }
 
+/** An await that has not ended. */
+interface Wait {
+  /** Whether it is of the cell itself, not of a function in it. */
+  readonly isTop: boolean;
+  /** How many stops there had been when it began. */
+  readonly stops: number;
+  readonly reject: (reason: Interrupted) => void;
+}
+
 /** A cell, or a message to a comm, with all that was started by it. */
 interface Task {
-  isStopped: boolean;
-  readonly waiting: Set<(reason: Interrupted) => void>;
+  readonly origin: Origin;
+  readonly waits: Set<Wait>;
+  stops: number;
+  /** Whether a stop came while nothing waited: the next await throws. */
+  owes: boolean;
+  /** How often what was left running after the cell's end was told of the stop. */
+  reminders: number;
 }
 
 /** A row of awaits that never wait would keep the event loop from turning; so often it turns. */
 const TURN_MS = 20;
+/** So often it is looked whether what tidies up after a stop is done. */
+const LOOK_MS = 5;
+/** What a stopped cell has left running is told so at so many awaits, then lets go of. */
+const REMINDERS = 100;
 
 /** The cells and messages that run. */
 export class Cells {
   readonly #current = new AsyncLocalStorage<Task | undefined>();
   readonly #running = new Set<Task>();
   #cell: Task | null = null;
+  #press = 0;
   #turnedAt = performance.now();
 
   /** Begins a cell. */
-  readonly enter = (): void => {
+  readonly enter = (id: number): void => {
     this.leave();
-    this.#cell = newTask();
+    this.#cell = newTask({ kind: "cell", id });
     this.#running.add(this.#cell);
     this.#current.enterWith(this.#cell);
   };
@@ -51,9 +72,19 @@ export class Cells {
     this.#cell = null;
   }
 
+  /** The cell that runs. */
+  get cell(): Origin | null {
+    return this.#cell?.origin ?? null;
+  }
+
+  /** What the running code belongs to; null where nobody knows. */
+  get origin(): Origin | null {
+    return this.#current.getStore()?.origin ?? null;
+  }
+
   /** Runs something that can be stopped like a cell. */
-  async run(work: () => unknown): Promise<void> {
-    const task = newTask();
+  async run(id: number, work: () => unknown): Promise<void> {
+    const task = newTask({ kind: "comm", id });
     this.#running.add(task);
     try {
       await this.#current.run(task, work);
@@ -62,35 +93,73 @@ export class Cells {
     }
   }
 
+  /** Does something as a part of the cell that runs. */
+  inCell<T>(work: () => T): T {
+    return this.#current.run(this.#cell ?? undefined, work);
+  }
+
   /** Does something outside of any cell. */
   outside<T>(work: () => T): T {
     return this.#current.run(undefined, work);
   }
 
-  /** Stops all that runs; says how many awaits that was. */
-  stop(): number {
+  /**
+   * Stops all that runs; says how many awaits that was. The same press of the button may be told of several times, and
+   * counts once.
+   */
+  stop(press: number): number {
+    if (press === this.#press) return 0;
+    this.#press = press;
     let count = 0;
     for (const task of this.#running) {
-      task.isStopped = true;
-      count += task.waiting.size;
-      for (const reject of task.waiting) reject(new Interrupted());
-      task.waiting.clear();
+      task.stops++;
+      const waits = [...task.waits], inFunctions = waits.filter(({ isTop }) => !isTop);
+      count += waits.length;
+      if (waits.length === 0) task.owes = true;
+      // The second stop is the last: all throw at once, and no later await goes on.
+      else if (task.stops > 1 || inFunctions.length === 0) throwIn(task, waits);
+      else {
+        throwIn(task, inFunctions);
+        this.#stopTop(task, waits);
+      }
     }
     return count;
   }
 
   /** What an `await` of a cell waits for. */
-  readonly awaiting = <T>(value: T): T | Promise<Awaited<T>> => {
+  readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
     const task = this.#current.getStore();
     if (task === undefined) return value;
-    if (task.isStopped) return Promise.reject(new Interrupted());
+    if (task.stops > 0) {
+      const stopped = this.#afterStop<T>(task);
+      if (stopped) return stopped;
+    }
     // Tasks of earlier cells are no longer to be stopped.
     if (!this.#running.has(task)) return value;
+    const { waits, stops } = task;
+    if (!isThenable(value)) {
+      if (performance.now() - this.#turnedAt < TURN_MS) return value;
+      return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
+    }
     return new Promise<Awaited<T>>((resolve, reject) => {
-      task.waiting.add(reject);
-      Promise.resolve(value).then(
-        (result) => this.#afterTurn(() => settle(task, reject, () => resolve(result))),
-        (reason) => settle(task, reject, () => reject(reason)),
+      const wait: Wait = { isTop: isTop !== undefined, stops, reject };
+      waits.add(wait);
+      value.then(
+        (result) => {
+          if (performance.now() - this.#turnedAt < TURN_MS) {
+            waits.delete(wait);
+            resolve(result as Awaited<T>);
+          } else {
+            this.#turn(() => {
+              waits.delete(wait);
+              resolve(result as Awaited<T>);
+            });
+          }
+        },
+        (reason) => {
+          waits.delete(wait);
+          reject(reason);
+        },
       );
     });
   };
@@ -98,13 +167,14 @@ export class Cells {
   /** What a `for await` of a cell goes over: as it is, but each step can be stopped. */
   readonly iterating = <T>(
     items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
+    isTop?: unknown,
   ): AsyncIterable<T> | Iterable<T | PromiseLike<T>> => {
     if (typeof items !== "object" || items === null || !(Symbol.asyncIterator in items)) return items;
     return {
       [Symbol.asyncIterator]: () => {
         const iterator = items[Symbol.asyncIterator]();
         return {
-          next: async () => await this.awaiting(iterator.next()),
+          next: async () => await this.awaiting(iterator.next(), isTop),
           // The end is not waited for by a stop: it tidies up.
           ...(iterator.return ? { return: (value) => iterator.return!(value) } : {}),
         };
@@ -112,9 +182,29 @@ export class Cells {
     };
   };
 
-  #afterTurn(then: () => void): void {
-    const now = performance.now();
-    if (now - this.#turnedAt < TURN_MS) return then();
+  /** What an await gives of a task that was stopped; null where it waits as any other. */
+  #afterStop<T>(task: Task): Promise<Awaited<T>> | null {
+    if (!this.#running.has(task)) {
+      // What a stopped cell has left running ends here; what catches everything must not go round for ever.
+      if (++task.reminders > REMINDERS) return new Promise(() => {});
+      return new Promise((_, reject) => this.#turn(() => reject(new Interrupted())));
+    }
+    if (task.stops > 1) return new Promise(() => {});
+    if (!task.owes) return null;
+    task.owes = false;
+    return Promise.reject(new Interrupted());
+  }
+
+  /** The cell's own await throws when what its functions do about the stop is done, and it still waits. */
+  async #stopTop(task: Task, waits: readonly Wait[]): Promise<void> {
+    const { stops } = task;
+    const look = () => new Promise<void>((resolve) => laterTurn(resolve, LOOK_MS));
+    await look();
+    while (task.stops === stops && [...task.waits].some((wait) => wait.stops === stops)) await look();
+    if (task.stops === stops) throwIn(task, waits.filter(({ isTop }) => isTop));
+  }
+
+  #turn(then: () => void): void {
     laterTurn(() => {
       this.#turnedAt = performance.now();
       then();
@@ -122,11 +212,15 @@ export class Cells {
   }
 }
 
-function newTask(): Task {
-  return { isStopped: false, waiting: new Set() };
+function newTask(origin: Origin): Task {
+  return { origin, waits: new Set(), stops: 0, owes: false, reminders: 0 };
 }
 
-function settle(task: Task, reject: (reason: Interrupted) => void, then: () => void): void {
-  task.waiting.delete(reject);
-  then();
+/** Those of the waits throw that still wait. */
+function throwIn({ waits }: Task, some: readonly Wait[]): void {
+  for (const wait of some) if (waits.delete(wait)) wait.reject(new Interrupted());
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -6,22 +6,45 @@
 
 /** What is used of Deno's core. */
 export interface DenoInternals {
-  /** Writes as `console` does. */
-  print(text: string, isError: boolean): void;
   readonly ops: Readonly<Record<string, unknown>>;
+  /** A console that writes by a function of one's own. */
+  readonly Console: new (print: (text: string, level: number) => void) => object;
+  /** What the stock kernel calls. */
+  readonly jupyter: {
+    /** Shows the last value of a cell; the stock kernel looks it up here for each. */
+    broadcastResult(count: number, value: unknown): Promise<void>;
+    /** The bundle of a value. */
+    formatInner(value: unknown, raw: boolean): Promise<Record<string, unknown>>;
+  };
+  inspectArgs(args: readonly unknown[], options: { readonly colors: boolean }): string;
 }
 
 /** Finds it. */
 export function denoInternals(): DenoInternals {
   const key: unknown = Reflect.get(Deno, "internal");
-  const internal: unknown = typeof key === "symbol" ? Reflect.get(Deno, key) : undefined;
-  const core: unknown = typeof internal === "object" && internal !== null
-    ? Reflect.get(internal, "core")
-    : undefined;
-  if (typeof core !== "object" || core === null || !("print" in core) || !("ops" in core)) {
+  const internal = recordAt(Deno, key),
+    core = recordAt(internal, "core"),
+    jupyter = recordAt(internal, "jupyter");
+  const parts: readonly (readonly [name: string, isThere: boolean])[] = [
+    ["core.ops", typeof core?.ops === "object"],
+    ["Console", typeof internal?.Console === "function"],
+    ["inspectArgs", typeof internal?.inspectArgs === "function"],
+    ["jupyter.formatInner", typeof jupyter?.formatInner === "function"],
+    ["jupyter.broadcastResult", typeof jupyter?.broadcastResult === "function"],
+  ];
+  const missing = parts.filter(([, isThere]) => !isThere).map(([name]) => name);
+  if (missing.length > 0) {
     throw new Error(
-      "denoInternals: this version of Deno has no core that can be reached, expected one that has",
+      `denoInternals: this version of Deno has no ${missing.join(", ")}, expected one that has`,
     );
   }
-  return core as unknown as DenoInternals;
+  return { ...internal, ops: core?.ops, jupyter } as unknown as DenoInternals;
+}
+
+function recordAt(object: unknown, key: unknown): Record<string, unknown> | null {
+  if (typeof object !== "object" || object === null || typeof key !== "symbol" && typeof key !== "string") {
+    return null;
+  }
+  const value: unknown = Reflect.get(object, key);
+  return typeof value === "object" && value !== null ? value as Record<string, unknown> : null;
 }

@@ -9,9 +9,9 @@ type Timer = (callback: unknown, delay?: number, ...args: unknown[]) => unknown;
 const nativeTimeout = globalThis.setTimeout;
 
 /** Does something in a turn of the event loop of its own, as a job that can be terminated without harm. */
-export function laterTurn(work: () => void): void {
+export function laterTurn(work: () => void, milliseconds = 0): void {
   // Not an immediate: those that are called by one loop are lost with it.
-  nativeTimeout(() => queueMicrotask(work), 0);
+  nativeTimeout(() => queueMicrotask(work), milliseconds);
 }
 
 /** Replaces `setTimeout` and `setInterval`. */

@@ -3,12 +3,17 @@
  * nobody else would end what it has started.
  */
 
+import { endProcesses } from "../descendants.ts";
 import { encodeLinkFrame } from "../link/frames.ts";
 
 /** What a worker is told. */
 export interface WatchdogSettings {
   readonly port: number;
   readonly token: string;
+  /** What the processes carry that end with the kernel. */
+  readonly mark: string;
+  /** The file by which the kernel was told where to listen. */
+  readonly connectionFile: string;
 }
 
 /** Starts it. */
@@ -17,8 +22,8 @@ export function startWatchdog(settings: WatchdogSettings): void {
   worker.postMessage(settings);
 }
 
-/** Waits for the end of the line, and ends this process. */
-export async function watch({ port, token }: WatchdogSettings): Promise<never> {
+/** Waits for the end of the line, and ends this process, with all that cells have started. */
+export async function watch({ port, token, mark, connectionFile }: WatchdogSettings): Promise<never> {
   try {
     const stream = await Deno.connect({ hostname: "127.0.0.1", port });
     await stream.write(encodeLinkFrame({ type: "watch", token }));
@@ -27,6 +32,11 @@ export async function watch({ port, token }: WatchdogSettings): Promise<never> {
   } catch {
     // As good as an end.
   }
-  Deno.kill(Deno.pid, "SIGKILL");
+  try {
+    await Deno.remove(connectionFile).catch(() => {});
+    await endProcesses(mark);
+  } finally {
+    Deno.kill(Deno.pid, "SIGKILL");
+  }
   throw new Error("watch: the process goes on");
 }

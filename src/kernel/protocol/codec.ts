@@ -11,11 +11,19 @@ import type { JsonObject, Message, MessageHeader } from "./message.ts";
 const DELIMITER = new TextEncoder().encode("<IDS|MSG>");
 const HEADER_TEXTS = ["msg_id", "session", "username", "msg_type"] as const;
 
+/** Of so many messages it is known that they came, or went. */
+const REMEMBERED = 2 ** 16;
+
 /** Signs and checks with one key. */
 export class MessageCodec {
   readonly #key: string;
+  /** The first letters of the signatures of what came and went lately, the oldest first. */
+  readonly #seen = new Set<string>();
+  readonly #remembers: boolean;
 
-  constructor(key: string) {
+  /** `remembers` is for who refuses what came before, see `decodeOnce`. */
+  constructor(key: string, remembers = false) {
+    this.#remembers = remembers;
     if (key === "") throw new ProtocolError("MessageCodec", "the key is empty", "a secret");
     this.#key = key;
   }
@@ -27,7 +35,23 @@ export class MessageCodec {
     const parts = [header, parentHeader ?? {}, metadata, content].map((part) =>
       encoder.encode(JSON.stringify(part))
     );
-    return [...identities, DELIMITER, encoder.encode(this.#sign(parts)), ...parts, ...buffers];
+    const signature = this.#sign(parts);
+    if (this.#remembers) this.#isNew(signature);
+    return [...identities, DELIMITER, encoder.encode(signature), ...parts, ...buffers];
+  }
+
+  /**
+   * As `decode`, of messages that must not come twice: what was decoded or encoded before is refused. Buffers are not signed,
+   * so that a message of the kernel's own could come back with others.
+   */
+  decodeOnce(frames: readonly Uint8Array<ArrayBuffer>[]): Message {
+    const message = this.decode(frames);
+    if (!this.#remembers) return message;
+    const at = message.identities.length + 1;
+    if (!this.#isNew(new TextDecoder().decode(frames[at]))) {
+      throw new ProtocolError("MessageCodec.decodeOnce", "the signature has been seen", "a new one");
+    }
+    return message;
   }
 
   /** The message in frames. Throws a `ProtocolError` when they are no message or the signature is not of this key. */
@@ -53,6 +77,17 @@ export class MessageCodec {
       content,
       buffers: rest.slice(4),
     };
+  }
+
+  #isNew(signature: string): boolean {
+    const short = signature.slice(0, 24);
+    if (this.#seen.has(short)) return false;
+    this.#seen.add(short);
+    if (this.#seen.size > REMEMBERED) {
+      const [oldest] = this.#seen;
+      this.#seen.delete(oldest);
+    }
+    return true;
   }
 
   #sign(parts: readonly Uint8Array[]): string {

@@ -7,13 +7,17 @@
 
 import { type CellMistake, parseCell, type ParsedCell } from "../cell/parser.ts";
 import { rewriteCell } from "../cell/rewrite.ts";
+import type { Origin } from "../prelude/outputs.ts";
 import { KernelError } from "../errors.ts";
 import type { Asker } from "../front/router_socket.ts";
 import { createMessage, type JsonObject, type Message } from "../protocol/message.ts";
 import type { ChildKernel } from "./child.ts";
 import type { News } from "./news.ts";
+import { Positions, quote } from "./positions.ts";
 
 const DEAD = "DeadKernel";
+/** Late outputs of so many cells find theirs. */
+const REMEMBERED = 2000;
 
 /** A cell that waits or runs. */
 export interface QueuedCell {
@@ -25,8 +29,8 @@ export interface QueuedCell {
   readonly evaluated: Promise<void>;
   /** Resolves when it is over, and all was told of it. */
   readonly over: Promise<void>;
-  /** Whether somebody wants it stopped. */
-  isStopped: boolean;
+  /** How often somebody wanted it stopped. */
+  stops: number;
 }
 
 /** What happens around cells. */
@@ -47,8 +51,10 @@ export class CellQueue {
   readonly #events: CellEvents;
   readonly #waiting: OwnCell[] = [];
   #running: OwnCell | null = null;
+  readonly #requests = new Map<number, Message>();
+  readonly #positions = new Positions();
   #last: Message | null = null;
-  #hasFailed = false;
+  #failure: JsonObject | null = null;
   #count = 0;
   #lastNumber = 0;
 
@@ -75,11 +81,28 @@ export class CellQueue {
     if (!this.#running) this.#runAll();
   }
 
-  /** Takes what the kernel shows while a cell runs. */
-  takeOutput(message: Message): void {
-    const { msg_type: type } = message.header;
-    if (type === "execute_input") this.#tellInput(message.content.execution_count);
-    if (type === "error") this.#hasFailed = true;
+  /** The request of the cell that something belongs to; null where that is not known. */
+  requestOf(origin: Origin | null): Message | null {
+    return origin?.kind === "cell" ? this.#requests.get(origin.id) ?? null : null;
+  }
+
+  /** Takes what a cell throws: the first word is the cell's. */
+  takeFailure(content: JsonObject): void {
+    const cell = this.#running;
+    if (!cell || this.#failure) return;
+    const lines = (content.traceback as string[]) ?? [];
+    const traceback = this.#positions.translateTraceback(lines);
+    this.#failure = { ...content, evalue: this.#positions.translate(String(content.evalue)), traceback };
+    this.#tellFailure(cell, this.#failure);
+  }
+
+  #takenFailure(): JsonObject | null {
+    return this.#failure;
+  }
+
+  /** A text in which places in cells are those of what was written. */
+  translate(text: string): string {
+    return this.#positions.translate(text);
   }
 
   async #runAll(): Promise<void> {
@@ -95,17 +118,20 @@ export class CellQueue {
 
   async #run(cell: OwnCell): Promise<unknown> {
     const { request, asker } = cell;
-    this.#hasFailed = false;
+    this.#failure = null;
     await this.#events.before();
     this.#news.status("busy", request);
+    this.#tellInput(cell);
     let reply = await this.#evaluate(cell);
     cell.evaluation.resolve();
-    if (reply.ename !== DEAD && !await this.#child.flush()) await this.#child.revive();
-    if (reply.status === "error" && !this.#hasFailed) {
-      reply = { ...reply, ...missingError(cell, reply) };
-      const { ename, evalue, traceback } = reply;
-      this.#news.tell("error", { ename, evalue, traceback }, request);
+    if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive();
+    const failure = this.#takenFailure();
+    if (failure) reply = { ...reply, ...failure, status: "error" };
+    else if (reply.status === "error") {
+      reply = { ...reply, ...this.#missingError(cell, reply) };
+      this.#tellFailure(cell, reply);
     }
+    if (typeof reply.execution_count === "number") this.#count = reply.execution_count;
     await asker.send(createMessage(this.#session, "execute_reply", reply, { parent: request }));
     await this.#news.status("idle", request);
     const { silent, store_history: isStored } = request.content;
@@ -115,18 +141,23 @@ export class CellQueue {
     return reply.status;
   }
 
+  /** Waits until all has come that the cell has shown. */
+  #settle({ request, number, parsed }: OwnCell, reply: JsonObject): Promise<boolean> {
+    const saysSo = reply.status === "ok" && request.content.silent !== true && "statements" in parsed &&
+      parsed.statements.length > 0;
+    return saysSo ? this.#child.settle(number) : this.#child.flush();
+  }
+
   /** The kernel's reply; when it dies a reply that says so. */
-  async #evaluate(cell: QueuedCell): Promise<JsonObject> {
-    const { request, parsed } = cell;
-    const { content } = request;
-    const code = String(content.code ?? "");
+  async #evaluate(cell: OwnCell): Promise<JsonObject> {
+    const { request: { content } } = cell;
     const mayAsk = content.allow_stdin === true;
     try {
       const { content: reply } = await this.#child.execute(
         {
-          code: "statements" in parsed ? rewriteCell(code, parsed, ++this.#lastNumber) : code,
+          code: this.#codeOf(cell),
           silent: content.silent === true,
-          store_history: content.silent !== true && content.store_history !== false,
+          store_history: isCounted(cell),
           stop_on_error: false,
           user_expressions: {},
         },
@@ -139,13 +170,53 @@ export class CellQueue {
     }
   }
 
-  #tellInput(count: unknown): void {
-    const cell = this.#running;
-    if (!cell) return;
-    if (typeof count === "number") this.#count = count;
+  #codeOf(cell: OwnCell): string {
+    const { request, parsed } = cell, { header } = request;
+    const code = String(request.content.code ?? "");
+    cell.number = ++this.#lastNumber;
+    // Of the request only the header is needed for what comes later.
+    const slim = { ...request, identities: [], content: {}, buffers: [], header };
+    this.#requests.set(cell.number, slim);
+    this.#requests.delete(cell.number - REMEMBERED);
+    if (!("statements" in parsed)) return code;
+    const rewritten = rewriteCell(code, parsed, cell.number);
+    this.#positions.add(cell.number, code, rewritten, `cell ${cell.count}`);
+    return rewritten.code;
+  }
+
+  #tellInput(cell: OwnCell): void {
     const { code, silent } = cell.request.content;
+    cell.count = isCounted(cell) ? this.#count + 1 : this.#count;
     if (silent === true) return;
-    this.#news.tell("execute_input", { code, execution_count: this.#count }, cell.request);
+    this.#news.tell("execute_input", { code, execution_count: cell.count }, cell.request);
+  }
+
+  #tellFailure({ request }: OwnCell, { ename, evalue, traceback }: JsonObject): void {
+    this.#news.tell("error", { ename, evalue, traceback }, request);
+  }
+
+  /** What the stock kernel does not say, or says of code that nobody has written. */
+  #missingError({ request, parsed, stops }: QueuedCell, reply: JsonObject): JsonObject {
+    if (reply.ename === DEAD) return {};
+    if (stops > 0) return errorParts("Interrupted", "the cell was stopped; its state is kept");
+    if ("text" in parsed) {
+      const [, line, column] = /\((\d+):(\d+)\)$/.exec(parsed.text) ?? [];
+      const code = String(request.content.code ?? "");
+      const { ename, evalue, traceback } = errorParts("SyntaxError", parsed.text);
+      const place = { line: Number(line), column: Number(column) + 1 };
+      return { ename, evalue, traceback: [...traceback, ...(line === undefined ? [] : quote(code, place))] };
+    }
+    const lines = Array.isArray(reply.traceback) ? reply.traceback.map(String) : [];
+    if (lines.join("") === "") {
+      return errorParts(
+        String(reply.ename || "Error"),
+        String(reply.evalue || "the cell failed, and the kernel does not say why"),
+      );
+    }
+    return {
+      evalue: this.#positions.translate(String(reply.evalue)),
+      traceback: this.#positions.translateTraceback(lines),
+    };
   }
 
   #abortWaiting(): void {
@@ -165,7 +236,11 @@ class OwnCell implements QueuedCell {
   readonly parsed: ParsedCell | CellMistake;
   readonly evaluation: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly end: PromiseWithResolvers<void> = Promise.withResolvers<void>();
-  isStopped = false;
+  stops = 0;
+  /** By which the kernel knows it; 0 before it runs. */
+  number = 0;
+  /** By which people know it. */
+  count = 0;
 
   constructor(request: Message, asker: Asker) {
     this.request = request;
@@ -182,14 +257,11 @@ class OwnCell implements QueuedCell {
   }
 }
 
-/** What the stock kernel does not say when a cell cannot be read or was stopped. */
-function missingError({ parsed, isStopped }: QueuedCell, reply: JsonObject): JsonObject {
-  if (reply.ename === DEAD) return {};
-  if (isStopped) return errorParts("Interrupted", "the cell was stopped; its state is kept");
-  if ("text" in parsed) return errorParts("SyntaxError", parsed.text);
-  return errorParts("Error", "the cell failed, and the kernel does not say why");
+/** Whether a cell gets a number. */
+function isCounted({ request: { content } }: QueuedCell): boolean {
+  return content.silent !== true && content.store_history !== false;
 }
 
-function errorParts(ename: string, evalue: string): JsonObject {
+function errorParts(ename: string, evalue: string): { ename: string; evalue: string; traceback: string[] } {
   return { ename, evalue, traceback: [`${ename}: ${evalue}`] };
 }

@@ -1,15 +1,17 @@
 /**
  * The stock kernel that evaluates, with our part inside of it.
  *
- * Invariant: outputs are handed on in the order in which they were made, and `flush` resolves after all that were made
- * before it.
+ * Invariant: outputs are handed on in the order in which they were made, each with the cell it belongs to, and `settle`
+ * resolves after all that were made before it.
  */
 
 import { KernelError } from "../errors.ts";
 import type { ExecuteOptions } from "../execution.ts";
 import { KernelProcess } from "../kernel_process.ts";
 import type { PreludeSettings } from "../prelude/bridge.ts";
+import type { Origin } from "../prelude/outputs.ts";
 import type { JsonObject, Message } from "../protocol/message.ts";
+import { endProcesses, KERNEL_MARK } from "../descendants.ts";
 import { LinkServer } from "./link_server.ts";
 
 /** What to start. */
@@ -17,15 +19,25 @@ export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permis
   /** The program and its arguments; the kernel of the running Deno unless given. */
   readonly command?: (connectionFile: string) => readonly [string, ...string[]];
   readonly cwd?: string | URL;
-  /** Takes what the kernel shows. */
-  readonly onOutput: (message: Message) => void;
+  /** What it and all that it starts carry in their environment. */
+  readonly mark: string;
+  /** Takes what the kernel shows, and what it belongs to; null where nobody knows. */
+  readonly onOutput: (output: KernelOutput, origin: Origin | null) => void;
+  /** Told of what a cell throws, as the content of an error message. */
+  readonly onFailure: (content: JsonObject, origin: Origin | null) => void;
   /** Told that a message to a comm has been handled. */
   readonly onHandled: (id: number) => void;
+}
+
+/** Something to be published. */
+export interface KernelOutput extends Pick<Message, "content" | "metadata" | "buffers"> {
+  readonly type: string;
 }
 
 const PRELUDE = new URL("../prelude/mod.ts", import.meta.url).href;
 /** How long a turn of the event loop may take before the kernel counts as busy. */
 const BUSY_MS = 1000;
+/** Outputs are waited for as long as some come; after so long without any the kernel is too busy to say that they are all. */
 const FLUSH_MS = 2000;
 /** In which Linux counts the time of threads. */
 const TICK_MS = 10;
@@ -34,9 +46,12 @@ const TICK_MS = 10;
 export class ChildKernel {
   /** Words to the part inside of it. */
   readonly link: LinkServer;
-  readonly #settings: PreludeSettings;
+  readonly #settings: Omit<PreludeSettings, "token" | "watchToken" | "connectionFile">;
   readonly #options: ChildOptions;
   readonly #flushes = new Map<number, () => void>();
+  #done: { readonly id: number; readonly resolve: () => void } | null = null;
+  #doneId = -1;
+  #heardAt = 0;
   #process!: KernelProcess;
   #lastFlush = 0;
   #isBeginning = true;
@@ -47,8 +62,9 @@ export class ChildKernel {
     this.link = new LinkServer();
     this.#settings = {
       port: this.link.port,
-      token: this.link.token,
+      mark: options.mark,
       marker: `attune-${crypto.randomUUID()}`,
+      stoppedAnswer: `attune-stopped-${crypto.randomUUID()}`,
       packages: options.packages,
       permissions: options.permissions,
       frontEnd: options.frontEnd,
@@ -64,13 +80,13 @@ export class ChildKernel {
         ...(command ? { command } : {}),
         ...(cwd === undefined ? {} : { cwd }),
         colors: true,
+        env: { [KERNEL_MARK]: options.mark },
         onMessage: (message) => child.#take(message),
       });
       await child.#begin();
       return child;
     } catch (error) {
-      child.link[Symbol.dispose]();
-      await child.#process?.kill();
+      await child.kill();
       throw error;
     }
   }
@@ -101,18 +117,45 @@ export class ChildKernel {
     );
   }
 
+  /** The answer to a question that was stopped. */
+  get stoppedAnswer(): string {
+    return this.#settings.stoppedAnswer;
+  }
+
+  /** Resolves when all has come that a cell has shown which ended well; false when the kernel does not say so. */
+  async settle(cell: number): Promise<boolean> {
+    if (this.#doneId !== cell) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#done = { id: cell, resolve };
+      await this.#whileHeard(promise, FLUSH_MS / 4);
+      this.#done = null;
+    }
+    return this.#doneId === cell || await this.flush();
+  }
+
   /** Resolves when all has come that was shown so far; false when the kernel is too busy to say so. */
   async flush(): Promise<boolean> {
     const id = ++this.#lastFlush;
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#flushes.set(id, () => resolve(true));
-    const timer = setTimeout(() => resolve(false), FLUSH_MS);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#flushes.set(id, resolve);
     this.link.tell({ type: "flush", id });
-    try {
-      return await promise;
-    } finally {
+    const isFlushed = await this.#whileHeard(promise, FLUSH_MS);
+    this.#flushes.delete(id);
+    return isFlushed;
+  }
+
+  /** Whether a promise resolves before nothing has come for so long. */
+  async #whileHeard(promise: Promise<void>, milliseconds: number): Promise<boolean> {
+    const startedAt = performance.now();
+    let isOver = false;
+    const over = promise.then(() => isOver = true);
+    for (;;) {
+      const left = Math.max(startedAt, this.#heardAt) + milliseconds - performance.now();
+      if (isOver || left <= 0) return isOver;
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, left);
+      await Promise.race([over, late]);
       clearTimeout(timer);
-      this.#flushes.delete(id);
     }
   }
 
@@ -156,18 +199,43 @@ export class ChildKernel {
   /** Asks it to end, and kills it when it does not. */
   async shutdown(graceMs: number): Promise<void> {
     await this.#process.shutdown(graceMs);
-    this.link[Symbol.dispose]();
+    await this.#clearAway();
   }
 
   /** Ends it at once. */
   async kill(): Promise<void> {
-    await this.#process.kill();
+    await this.#process?.kill();
+    await this.#clearAway();
+  }
+
+  /** What cells have started ends with it. */
+  async #clearAway(): Promise<void> {
     this.link[Symbol.dispose]();
+    await endProcesses(this.#settings.mark);
   }
 
   async #begin(): Promise<void> {
+    const folder = await Deno.makeTempDir({ prefix: "attune-" });
+    try {
+      const file = `${folder}/settings.json`, { hello: token, watch: watchToken } = this.link.renew();
+      const { connectionFile } = this.#process;
+      // What a kernel is told to execute is heard by whoever listens to it; secrets travel in a file for this user alone.
+      await Deno.writeTextFile(
+        file,
+        JSON.stringify({ ...this.#settings, token, watchToken, connectionFile }),
+        {
+          mode: 0o600,
+        },
+      );
+      await this.#beginWith(file);
+    } finally {
+      await Deno.remove(folder, { recursive: true }).catch(() => {});
+    }
+  }
+
+  async #beginWith(file: string): Promise<void> {
     // The name of the module is given as a text, so that no lock file or bundler takes it for a dependency.
-    const code = `await (await import(${JSON.stringify(PRELUDE)})).begin(${JSON.stringify(this.#settings)})`;
+    const code = `await (await import(${JSON.stringify(PRELUDE)})).begin(${JSON.stringify(file)})`;
     const request = { code, silent: true, store_history: false, stop_on_error: false, user_expressions: {} };
     this.#isBeginning = true;
     const { content } = await this.execute(request);
@@ -182,14 +250,37 @@ export class ChildKernel {
   }
 
   #take(message: Message): void {
-    const { msg_type: type } = message.header;
+    const { content, metadata, buffers, header: { msg_type: type } } = message;
+    this.#heardAt = performance.now();
     if (type !== this.#settings.marker) {
       // What our own code leads to is nobody's business.
       const isOurs = !this.#hasBegun || this.#isBeginning && type === "execute_input";
-      return isOurs ? undefined : this.#options.onOutput(message);
+      return isOurs ? undefined : this.#options.onOutput({ type, content, metadata, buffers }, null);
     }
-    const { kind, id } = message.content;
-    if (kind === "flushed") this.#flushes.get(Number(id))?.();
-    if (kind === "handled") this.#options.onHandled(Number(id));
+    const id = Number(content.id), origin = content.origin as Origin | null;
+    switch (content.kind) {
+      case "output": {
+        const output = {
+          type: String(content.type),
+          content: content.content as JsonObject,
+          metadata,
+          buffers,
+        };
+        return this.#options.onOutput(output, origin);
+      }
+      case "failed":
+        return this.#options.onFailure(content.content as JsonObject, origin);
+      case "done":
+        this.#doneId = id;
+        if (this.#done?.id === id) this.#done.resolve();
+        return;
+      case "flushed":
+        return this.#flushes.get(id)?.();
+      case "handled":
+        return this.#options.onHandled(id);
+      case "exit":
+        // It waits for that: all that it has shown has come.
+        this.#process.kill();
+    }
   }
 }

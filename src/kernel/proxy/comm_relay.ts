@@ -5,18 +5,24 @@
  * led to is published between them.
  */
 
-import type { Message } from "../protocol/message.ts";
+import type { Origin } from "../prelude/outputs.ts";
+import type { JsonObject, Message } from "../protocol/message.ts";
 import type { ChildKernel } from "./child.ts";
 import type { News } from "./news.ts";
 
 /** The types of messages of comms. */
 export const COMM_TYPES: ReadonlySet<string> = new Set(["comm_open", "comm_msg", "comm_close"]);
 
+/** Late outputs of so many messages find theirs. */
+const REMEMBERED = 1000;
+
 /** Keeps the books. */
 export class CommRelay {
   readonly #news: News;
   readonly #open = new Map<string, string>();
   readonly #pending = new Map<number, Message>();
+  /** Handled lately: what they have left running may show something yet. */
+  readonly #handled = new Map<number, Message>();
   #lastId = 0;
   #onHandled: (() => void) | null = null;
 
@@ -27,6 +33,12 @@ export class CommRelay {
   /** The message of a front end that is handled now; null when none is. */
   get current(): Message | null {
     return [...this.#pending.values()].at(-1) ?? null;
+  }
+
+  /** The message that something belongs to; null where that is not known. */
+  messageOf(origin: Origin | null): Message | null {
+    if (origin?.kind !== "comm") return null;
+    return this.#pending.get(origin.id) ?? this.#handled.get(origin.id) ?? null;
   }
 
   /** What is open, as a reply tells it. */
@@ -48,8 +60,8 @@ export class CommRelay {
   }
 
   /** Takes note of what the kernel says of comms. */
-  fromKernel(message: Message): void {
-    this.#note(message.header.msg_type, message.content);
+  fromKernel(type: string, content: JsonObject): void {
+    this.#note(type, content);
   }
 
   /** A message was handled. */
@@ -57,6 +69,8 @@ export class CommRelay {
     const message = this.#pending.get(id);
     if (!message) return;
     this.#pending.delete(id);
+    this.#handled.set(id, { ...message, content: {}, buffers: [] });
+    this.#handled.delete(id - REMEMBERED);
     this.#news.status("idle", message);
     this.#onHandled?.();
   }
@@ -81,7 +95,7 @@ export class CommRelay {
     for (const id of [...this.#pending.keys()]) this.handled(id);
   }
 
-  #note(type: string, { comm_id: id, target_name: target }: Message["content"]): void {
+  #note(type: string, { comm_id: id, target_name: target }: JsonObject): void {
     if (typeof id !== "string") return;
     if (type === "comm_open") this.#open.set(id, String(target));
     if (type === "comm_close") this.#open.delete(id);

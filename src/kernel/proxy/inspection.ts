@@ -10,10 +10,15 @@ import type { ParsedCell } from "../cell/parser.ts";
 import type { Description } from "../prelude/introspection.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import type { ChildKernel } from "./child.ts";
+import type { Language, Suggestion } from "../language/language.ts";
 import { Documentation } from "./documentation.ts";
 
 /** A kernel that computes does not answer; then there is nothing to show. */
 const ANSWER_MS = 1000;
+/** So long an answer waits for the language server, which takes seconds to start, and is quick then. */
+const LANGUAGE_MS = 1500;
+/** No person reads more. */
+const MATCHES = 500;
 
 /** Knows the names that cells have brought. */
 export class Inspection {
@@ -22,25 +27,37 @@ export class Inspection {
   readonly #documentation = new Documentation();
   readonly #imported = new Map<string, { specifier: string; name: string }>();
   readonly #documented = new Map<string, string>();
+  readonly #language: Language;
 
-  constructor(child: ChildKernel, packages: Readonly<Record<string, string>>) {
+  constructor(child: ChildKernel, packages: Readonly<Record<string, string>>, language: Language) {
     this.#child = child;
     this.#packages = packages;
+    this.#language = language;
   }
 
   /** Takes note of the names of a cell that was run. */
-  learn(cell: ParsedCell): void {
+  learn(code: string, cell: ParsedCell): void {
+    this.#language.add(code, cell);
     const names: CellNames = namesOf(cell);
     for (const [name, origin] of names.imported) this.#imported.set(name, origin);
     for (const [name, text] of names.documented) this.#documented.set(name, text);
   }
 
   /** The content of an inspect_reply. */
-  async inspect({ code, cursor_pos: cursor }: JsonObject): Promise<JsonObject> {
+  async inspect({ code, cursor_pos: cursor, detail_level: level }: JsonObject): Promise<JsonObject> {
     const text = String(code ?? "");
-    const expression = expressionAt(text, toUnits(text, Number(cursor ?? text.length)));
-    const parts = expression === "" ? [] : await this.#about(expression);
-    const shown = parts.join("\n\n");
+    const place = toUnits(text, Number(cursor ?? text.length));
+    const { expression, end } = expressionAt(text, place);
+    if (expression === "") return { status: "ok", found: false, data: {}, metadata: {} };
+    const [own, hover] = await Promise.all([
+      this.#about(expression, level === 1),
+      this.#language.hover(text, Math.max(0, end - 1), LANGUAGE_MS),
+    ]);
+    // What the documentation says is not said twice.
+    const words = hover !== null && !/^```\w*\n(const|let|var) /.test(hover) && !own.hasWords
+      ? plainOf(hover)
+      : "";
+    const shown = [...own.parts, words].filter(Boolean).join("\n\n");
     const data = shown === "" ? {} : { "text/plain": shown };
     return { status: "ok", found: shown !== "", data, metadata: {} };
   }
@@ -51,26 +68,43 @@ export class Inspection {
     const end = Number(cursor ?? toPoints(text, text.length));
     const place = toUnits(text, end);
     const { object, prefix } = completionAt(text, place);
-    const answer = await this.#child.link.ask({ type: "names", expression: object }, ANSWER_MS);
+    const [answer, suggested] = await Promise.all([
+      this.#child.link.ask({ type: "names", expression: object }, ANSWER_MS),
+      this.#language.complete(text, place, LANGUAGE_MS),
+    ]);
     const names = Array.isArray(answer?.names) ? answer.names.map(String) : [];
-    const matches = names.filter((name) => name.startsWith(prefix) && /^[\p{ID_Start}$_]/u.test(name)).sort();
+    const matches = mergeMatches(
+      names,
+      suggested ?? [],
+      object !== null,
+      place - prefix.length,
+      text.slice(0, place),
+    );
+    const start = matches[0]?.start ?? place - prefix.length;
+    const shown = matches.filter((match) => match.start === start).slice(0, MATCHES);
+    const range = { start: toPoints(text, start), end };
     return {
       status: "ok",
-      matches,
-      cursor_start: toPoints(text, place - prefix.length),
+      matches: shown.map((match) => match.text),
+      cursor_start: range.start,
       cursor_end: end,
-      metadata: {},
+      metadata: {
+        _jupyter_types_experimental: shown.map((match) => ({ ...range, text: match.text, type: match.type })),
+      },
     };
   }
 
-  async #about(expression: string): Promise<string[]> {
+  async #about(expression: string, isDetailed: boolean): Promise<{ parts: string[]; hasWords: boolean }> {
     const value = await this.#describe(expression);
     const words = await this.#words(expression, value);
-    if (!value) return words === null ? [] : [words];
+    const hasWords = words !== null;
+    if (!value) return { parts: hasWords ? [words] : [], hasWords };
+    if (isDetailed && value.type === "function") {
+      return { parts: [value.text, words ?? ""].filter(Boolean), hasWords };
+    }
     // The signature is in the documentation already.
-    return words !== null && value.type === "function"
-      ? [words]
-      : [describe(expression, value), words ?? ""].filter(Boolean);
+    const isSaid = hasWords && value.type === "function" || value.text.includes("[native code]");
+    return { parts: [isSaid ? "" : describe(expression, value), words ?? ""].filter(Boolean), hasWords };
   }
 
   async #describe(expression: string): Promise<Description | null> {
@@ -124,6 +158,35 @@ export class Inspection {
     if (Object.hasOwn(this.#packages, specifier)) return this.#packages[specifier];
     return /^(\.{0,2}\/|file:|https?:)/.test(specifier) ? specifier : null;
   }
+}
+
+const NAME = /^[\p{ID_Start}$_]/u;
+
+/** Names that are there, and what the language server knows; what everything has, as `__proto__`, comes last. */
+function mergeMatches(
+  names: readonly string[],
+  suggested: readonly Suggestion[],
+  isMember: boolean,
+  start: number,
+  before: string,
+): Suggestion[] {
+  const prefix = before.slice(start);
+  const fitting = suggested.map((item) => item.start === -1 ? { ...item, start } : item)
+    .filter(({ text, start }) => text.toLowerCase().startsWith(before.slice(start).toLowerCase()));
+  // Within a text, as of an import, names mean nothing.
+  if (fitting.length > 0 && fitting[0].start < start) return fitting;
+  const types = new Map(fitting.map(({ text, type }) => [text, type]));
+  const there = names.filter((name) => name.startsWith(prefix) && NAME.test(name))
+    .map((text): Suggestion => ({ text, type: types.get(text) ?? "", start }));
+  const known = new Set(there.map(({ text }) => text));
+  const more = fitting.filter(({ text }) => !known.has(text) && NAME.test(text));
+  const rank = ({ text, type }: Suggestion) => text.startsWith("__") ? 2 : isMember && type === "" ? 1 : 0;
+  return [...there, ...more].toSorted((a, b) => rank(a) - rank(b) || (a.text < b.text ? -1 : 1));
+}
+
+/** Markdown without its fences. */
+function plainOf(markdown: string): string {
+  return markdown.replace(/^```\w*\n|^```$/gm, "").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").trim();
 }
 
 function describe(expression: string, { type, className, text, properties }: Description): string {

@@ -1,7 +1,8 @@
 /**
- * The proxy's end of the line to the code inside of the kernel: a port on loopback where who knows the token is let in.
+ * The proxy's end of the line to the code inside of the kernel: a port on loopback where who knows a token is let in, once.
  *
- * Invariant: nobody else is listened to, and a question is answered, or given up after its time.
+ * Invariant: nobody else is listened to, who is connected is not replaced, and a question is answered, or given up after its
+ * time.
  */
 
 import { timingSafeEqual } from "node:crypto";
@@ -9,31 +10,42 @@ import { encodeLinkFrame, readLinkFrame } from "../link/frames.ts";
 import { closeStream, Listener } from "../listener.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import { ByteReader } from "../zmtp/byte_reader.ts";
+import { isOfOther } from "../front/neighbours.ts";
 
 /** What somebody may say, and how long it may take, until it is known who it is. */
 const HELLO_BYTES = 256, HELLO_MS = 5000, STRANGERS = 16;
+
+/** By which the kernel is let in: its line, and the one by which a worker in it watches the proxy. */
+export interface LinkTokens {
+  readonly hello: string;
+  readonly watch: string;
+}
 
 /** Listens until it is closed. */
 export class LinkServer implements Disposable {
   /** Where it listens. */
   readonly port: number;
-  /** Who knows it is let in. */
-  readonly token: string = crypto.getRandomValues(new Uint8Array(32)).toHex();
   readonly #listener: Listener;
   readonly #questions = new Map<number, (answer: JsonObject) => void>();
+  readonly #strangers = new Set<Deno.TcpConn>();
+  #tokens: { hello: string | null; watch: string | null } = { hello: null, watch: null };
   #kernel: Deno.TcpConn | null = null;
   #thread: number | null = null;
   #lastWrite: Promise<unknown> = Promise.resolve();
   #lastId = 0;
-  #strangers = 0;
 
   constructor() {
-    this.#listener = new Listener(
-      "127.0.0.1",
-      0,
-      (stream) => this.#strangers < STRANGERS ? this.#serve(stream) : null,
-    );
+    this.#listener = new Listener("127.0.0.1", 0, (stream) => this.#take(stream));
     this.port = this.#listener.port;
+  }
+
+  /** Fresh tokens; those from before let nobody in any more, and a line that is open ends. */
+  renew(): LinkTokens {
+    const [hello, watch] = [0, 1].map(() => crypto.getRandomValues(new Uint8Array(32)).toHex());
+    this.#tokens = { hello, watch };
+    if (this.#kernel) closeStream(this.#kernel);
+    this.#kernel = null;
+    return { hello, watch };
   }
 
   /** The number of the thread in which cells run; null where the system has none. */
@@ -71,6 +83,14 @@ export class LinkServer implements Disposable {
     this.#listener[Symbol.dispose]();
   }
 
+  #take(stream: Deno.TcpConn): Promise<void> | null {
+    if (isOfOther(stream)) return null;
+    // The oldest of those who have said nothing makes room.
+    const [oldest] = this.#strangers;
+    if (this.#strangers.size >= STRANGERS) closeStream(oldest);
+    return this.#serve(stream);
+  }
+
   async #serve(stream: Deno.TcpConn): Promise<void> {
     try {
       const reader = new ByteReader(stream);
@@ -90,20 +110,26 @@ export class LinkServer implements Disposable {
     }
   }
 
-  /** The role of who knows the token; null for anybody else. */
-  async #greet(stream: Deno.TcpConn, reader: ByteReader): Promise<string | null> {
-    this.#strangers++;
+  /** The role of who knows its token, which is used up by that; null for anybody else. */
+  async #greet(stream: Deno.TcpConn, reader: ByteReader): Promise<"hello" | "watch" | null> {
+    this.#strangers.add(stream);
     const timer = setTimeout(() => closeStream(stream), HELLO_MS);
     try {
-      const { head } = await readLinkFrame(reader, HELLO_BYTES);
-      const encoder = new TextEncoder();
-      const theirs = encoder.encode(String(head.token)), ours = encoder.encode(this.token);
-      if (theirs.length !== ours.length || !timingSafeEqual(theirs, ours)) return null;
+      const { head } = await readLinkFrame(reader, HELLO_BYTES, 0);
+      const role = head.type === "hello" || head.type === "watch" ? head.type : null;
+      if (role === null || !isSame(String(head.token), this.#tokens[role])) return null;
+      this.#tokens[role] = null;
       if (typeof head.thread === "number") this.#thread = head.thread;
-      return head.type === "hello" || head.type === "watch" ? head.type : null;
+      return role;
     } finally {
       clearTimeout(timer);
-      this.#strangers--;
+      this.#strangers.delete(stream);
     }
   }
+}
+
+function isSame(theirs: string, ours: string | null): boolean {
+  if (ours === null) return false;
+  const encoder = new TextEncoder(), a = encoder.encode(theirs), b = encoder.encode(ours);
+  return a.length === b.length && timingSafeEqual(a, b);
 }

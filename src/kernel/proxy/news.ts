@@ -24,10 +24,4 @@ export class News {
   status(state: "starting" | "busy" | "idle", parent: Message | null): Promise<void> {
     return this.tell("status", { execution_state: state }, parent);
   }
-
-  /** Passes on what the kernel has shown. */
-  pass(message: Message, parent: Message | null): Promise<void> {
-    const { header, content, metadata, buffers } = message;
-    return this.tell(header.msg_type, content, parent, { metadata, buffers });
-  }
 }

@@ -6,6 +6,8 @@
  * kernel behind it, and the other way round.
  */
 
+import { pathToFileURL } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { parseCell } from "../cell/parser.ts";
 import { KernelError } from "../errors.ts";
 import type { Acceptor } from "../front/acceptor.ts";
@@ -14,10 +16,13 @@ import { Publisher } from "../front/publisher.ts";
 import { type Asker, RouterSocket } from "../front/router_socket.ts";
 import { MessageCodec } from "../protocol/codec.ts";
 import type { Connection } from "../protocol/connection.ts";
+import type { Origin } from "../prelude/outputs.ts";
 import { createMessage, type JsonObject, type Message } from "../protocol/message.ts";
 import { CellQueue, type QueuedCell } from "./cell_queue.ts";
-import { ChildKernel, type ChildOptions } from "./child.ts";
+import { ChildKernel, type ChildOptions, type KernelOutput } from "./child.ts";
 import { COMM_TYPES, CommRelay } from "./comm_relay.ts";
+import { KERNEL_MARK } from "../descendants.ts";
+import { Language } from "../language/language.ts";
 import { History } from "./history.ts";
 import { Inspection } from "./inspection.ts";
 import { News } from "./news.ts";
@@ -25,12 +30,25 @@ import { Questions } from "./questions.ts";
 import { stopKernel } from "./stop.ts";
 
 /** What stands behind the proxy. */
-export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onHandled">;
+export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onFailure" | "onHandled" | "mark"> & {
+  /** Whether the folder's configuration has imports of its own. */
+  readonly hasOwnMap?: boolean;
+};
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 const GRACE_MS = 1000;
 /** A cell waits so long for the messages to comms that came before it. */
 const COMMS_MS = 2000;
+
+/** What a front end is told of a kernel that did not start. */
+const WITHOUT: JsonObject = {
+  status: "ok",
+  protocol_version: "5.3",
+  implementation: "attune",
+  implementation_version: Deno.version.deno,
+  language_info: { name: "typescript", version: Deno.version.typescript, file_extension: ".ts" },
+  help_links: [],
+};
 
 /** A running kernel. */
 export class KernelProxy implements AsyncDisposable {
@@ -38,6 +56,8 @@ export class KernelProxy implements AsyncDisposable {
   readonly ended: Promise<number>;
   readonly #session = crypto.randomUUID();
   readonly #packages: Readonly<Record<string, string>>;
+  readonly #language: Language;
+  readonly #mark = crypto.randomUUID();
   readonly #shell: RouterSocket;
   readonly #control: RouterSocket;
   readonly #stdin: RouterSocket;
@@ -46,7 +66,7 @@ export class KernelProxy implements AsyncDisposable {
   readonly #news: News;
   readonly #comms: CommRelay;
   readonly #history = new History();
-  readonly #questions: Questions;
+  #questions!: Questions;
   readonly #resources = new DisposableStack();
   readonly #ready = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<number>();
@@ -55,12 +75,27 @@ export class KernelProxy implements AsyncDisposable {
   #inspection!: Inspection;
   #stopping: Promise<void> | null = null;
   #isEnding = false;
+  #presses = 0;
+  /** Why there is no kernel behind; null where there is one. */
+  #reason: string | null = null;
+  #refused = 0;
 
   private constructor(connection: Connection, options: ProxyOptions) {
     const { ip, ports, key } = connection;
     this.ended = this.#end.promise;
     this.#packages = options.packages;
-    const codec = new MessageCodec(key), stack = this.#resources;
+    this.#language = new Language({
+      root: folderAddress(options.cwd),
+      env: { [KERNEL_MARK]: this.#mark },
+      ...(Object.keys(options.packages).length > 0 && options.hasOwnMap !== true
+        ? {
+          importMap: `data:application/json,${
+            encodeURIComponent(JSON.stringify({ imports: options.packages }))
+          }`,
+        }
+        : {}),
+    });
+    const codec = new MessageCodec(key, true), stack = this.#resources;
     // Front ends connect while the kernel behind is still starting; what they ask waits.
     this.#shell = stack.use(
       new RouterSocket(ip, ports.shell, codec, (...asked) => this.#take("shell", ...asked)),
@@ -69,16 +104,18 @@ export class KernelProxy implements AsyncDisposable {
       new RouterSocket(ip, ports.control, codec, (...asked) => this.#take("control", ...asked)),
     );
     this.#stdin = stack.use(
-      new RouterSocket(ip, ports.stdin, codec, (message) => this.#questions.takeReply(message)),
+      new RouterSocket(ip, ports.stdin, codec, (message) => this.#questions?.takeReply(message)),
     );
     this.#publisher = stack.use(new Publisher(ip, ports.iopub, codec));
     this.#heart = stack.use(startHeart(ip, ports.hb));
     this.#news = new News(this.#publisher, this.#session);
     this.#comms = new CommRelay(this.#news);
-    this.#questions = new Questions(this.#stdin, this.#session);
   }
 
-  /** Starts a kernel for a connection. Throws a `KernelError` when that is not on loopback or the kernel does not start. */
+  /**
+   * Starts a kernel for a connection. Throws a `KernelError` when that is not on loopback . Where the
+   * kernel behind does not start, every cell is told why.
+   */
   static async start(connection: Connection, options: ProxyOptions): Promise<KernelProxy> {
     if (!LOOPBACK.test(connection.ip)) {
       throw new KernelError("KernelProxy.start", `the address is ${connection.ip}, expected one of loopback`);
@@ -86,11 +123,16 @@ export class KernelProxy implements AsyncDisposable {
     const proxy = new KernelProxy(connection, options);
     try {
       await proxy.#begin(options);
-      return proxy;
     } catch (error) {
-      proxy.#resources.dispose();
-      throw error;
+      if (!(error instanceof KernelError)) {
+        proxy.#resources.dispose();
+        throw error;
+      }
+      // Who opens the notebook has to hear the reason, and hears nothing of a kernel that ends.
+      proxy.#reason = stripVTControlCharacters(error.message);
+      proxy.#ready.resolve();
     }
+    return proxy;
   }
 
   /** The number of the process behind. */
@@ -112,10 +154,13 @@ export class KernelProxy implements AsyncDisposable {
   async #begin(options: ProxyOptions): Promise<void> {
     this.#child = await ChildKernel.start({
       ...options,
-      onOutput: (message) => this.#takeOutput(message),
+      mark: this.#mark,
+      onOutput: (output, origin) => this.#takeOutput(output, origin),
+      onFailure: (content) => this.#cells.takeFailure(content),
       onHandled: (id) => this.#comms.handled(id),
     });
-    this.#inspection = new Inspection(this.#child, this.#packages);
+    this.#questions = new Questions(this.#stdin, this.#session, this.#child.stoppedAnswer);
+    this.#inspection = new Inspection(this.#child, this.#packages, this.#language);
     this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
       before: () => this.#comms.settle(COMMS_MS),
       ask: (cell, prompt, isPassword) => this.#questions.ask(cell, prompt, isPassword),
@@ -129,6 +174,7 @@ export class KernelProxy implements AsyncDisposable {
   async #take(channel: "shell" | "control", message: Message, asker: Asker): Promise<void> {
     await this.#ready.promise;
     const { msg_type: type } = message.header;
+    if (this.#reason !== null) return await this.#takeWithout(this.#reason, message, asker);
     if (type === "execute_request") return this.#cells.add(message, asker);
     if (COMM_TYPES.has(type)) return this.#comms.toKernel(message, this.#child);
     this.#news.status("busy", message);
@@ -139,6 +185,27 @@ export class KernelProxy implements AsyncDisposable {
       });
       await asker.send(reply);
     }
+    await this.#news.status("idle", message);
+    if (type === "shutdown_request") await this.#finish(0);
+  }
+
+  /** What can be said where no kernel has started. */
+  async #takeWithout(reason: string, message: Message, asker: Asker): Promise<void> {
+    const { msg_type: type } = message.header, { content } = message;
+    if (!type.endsWith("_request")) return;
+    const error = { ename: "KernelError", evalue: reason, traceback: reason.split("\n") };
+    const advice = "mend it, and restart the kernel";
+    const failure = { ...error, traceback: [...error.traceback, advice] };
+    const reply = type === "kernel_info_request"
+      ? { ...WITHOUT, banner: reason }
+      : type === "shutdown_request"
+      ? { status: "ok", restart: content.restart === true }
+      : { status: "error", ...failure, execution_count: ++this.#refused };
+    this.#news.status("busy", message);
+    if (type === "execute_request" && content.silent !== true) this.#news.tell("error", failure, message);
+    await asker.send(
+      createMessage(this.#session, type.replace("_request", "_reply"), reply, { parent: message }),
+    );
     await this.#news.status("idle", message);
     if (type === "shutdown_request") await this.#finish(0);
   }
@@ -183,23 +250,38 @@ export class KernelProxy implements AsyncDisposable {
     };
   }
 
-  #takeOutput(message: Message): void {
-    const { msg_type: type } = message.header;
-    this.#cells.takeOutput(message);
-    // The proxy says these itself, at the right time.
+  #takeOutput({ type, content, metadata, buffers }: KernelOutput, origin: Origin | null): void {
+    // The proxy says these itself, at the right time, and errors when all is known of them.
     if (type === "status" || type === "execute_input") return;
-    if (COMM_TYPES.has(type)) this.#comms.fromKernel(message);
-    const parent = this.#cells.running?.request ?? this.#comms.current ?? this.#cells.lastRequest;
-    this.#news.pass(message, parent);
+    if (type === "error" && origin === null) return;
+    if (COMM_TYPES.has(type)) this.#comms.fromKernel(type, content);
+    const known = this.#cells.requestOf(origin) ?? this.#comms.messageOf(origin);
+    const parent = known ?? this.#cells.running?.request ?? this.#comms.current ?? this.#cells.lastRequest;
+    this.#news.tell(type, this.#withPlaces(content), parent, { metadata, buffers });
+  }
+
+  /** Texts of errors that are shown name the places in what was written. */
+  #withPlaces(content: JsonObject): JsonObject {
+    const { text, data } = content;
+    if (typeof text === "string") return { ...content, text: this.#cells.translate(text) };
+    if (typeof data !== "object" || data === null || !("text/plain" in data)) return content;
+    const plain = data["text/plain"];
+    return typeof plain === "string" && plain.includes("attune-cell-")
+      ? { ...content, data: { ...data, "text/plain": this.#cells.translate(plain) } }
+      : content;
   }
 
   #remember({ request, parsed }: QueuedCell, count: number): void {
     this.#history.add(count, String(request.content.code ?? ""));
-    if ("statements" in parsed) this.#inspection.learn(parsed);
+    if ("statements" in parsed) this.#inspection.learn(String(request.content.code ?? ""), parsed);
   }
 
-  /** One stop at a time: another would hit a kernel that recovers from the first. */
+  /** One stop at a time, which hears of those that come meanwhile: another would hit a kernel that recovers from the first. */
   #stop(): Promise<void> {
+    this.#presses++;
+    const cell = this.#cells.running;
+    if (cell) cell.stops++;
+    this.#questions.giveUp();
     this.#stopping ??= this.#stopNow().finally(() => this.#stopping = null);
     return this.#stopping;
   }
@@ -207,15 +289,18 @@ export class KernelProxy implements AsyncDisposable {
   async #stopNow(): Promise<void> {
     const cell = this.#cells.running;
     if (!cell && !this.#comms.current) return;
-    if (cell) cell.isStopped = true;
-    this.#questions.giveUp();
     const isOver = async (milliseconds: number): Promise<boolean> => {
       if (cell) return await endsWithin(cell.evaluated, milliseconds);
       if (!this.#comms.current) return true;
       await new Promise((resolve) => setTimeout(resolve, milliseconds));
       return !this.#comms.current;
     };
-    const result = await stopKernel(this.#child, { isOver, hasEnd: cell !== null });
+    const result = await stopKernel(this.#child, {
+      isOver,
+      hasEnd: cell !== null,
+      presses: () => this.#presses,
+      isLast: () => (cell?.stops ?? 0) > 1,
+    });
     if (!cell) {
       await this.#child.revive();
       this.#comms.giveUp();
@@ -241,10 +326,15 @@ export class KernelProxy implements AsyncDisposable {
       return;
     }
     this.#isEnding = true;
-    await this.#child.shutdown(GRACE_MS);
+    await Promise.all([this.#child?.shutdown(GRACE_MS), this.#language[Symbol.asyncDispose]()]);
     this.#resources.dispose();
     this.#end.resolve(code);
   }
+}
+
+function folderAddress(folder: string | URL = Deno.cwd()): string {
+  const { href } = folder instanceof URL ? folder : pathToFileURL(folder);
+  return href.endsWith("/") ? href : `${href}/`;
 }
 
 /** A mistake in an answer is told to who asked, and ends nothing. */

@@ -1,7 +1,7 @@
 /**
  * Questions of cells to the person at the front end, `prompt()` and `confirm()`.
  *
- * Invariant: a question is answered by the front end that runs the cell, or by nothing when it is given up.
+ * Invariant: a question is answered by the front end that runs the cell, or throws when it is given up.
  */
 
 import type { RouterSocket } from "../front/router_socket.ts";
@@ -12,11 +12,14 @@ import type { QueuedCell } from "./cell_queue.ts";
 export class Questions {
   readonly #socket: RouterSocket;
   readonly #session: string;
+  readonly #stoppedAnswer: string;
   #answer: ((text: string) => void) | null = null;
 
-  constructor(socket: RouterSocket, session: string) {
+  /** `stoppedAnswer` is what the kernel is told of a question that was stopped. */
+  constructor(socket: RouterSocket, session: string, stoppedAnswer: string) {
     this.#socket = socket;
     this.#session = session;
+    this.#stoppedAnswer = stoppedAnswer;
   }
 
   /** The answer to a question. */
@@ -37,9 +40,9 @@ export class Questions {
     this.#answer = null;
   }
 
-  /** Nobody will answer: the cell was stopped. */
+  /** Nobody will answer: the cell was stopped, and the question throws. */
   giveUp(): void {
-    this.#answer?.("");
+    this.#answer?.(this.#stoppedAnswer);
     this.#answer = null;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The stop button.
  *
- * What awaits is stopped by our part in the kernel: the awaits throw. What computes does not hear of it; the kernel
+ * What awaits is stopped by our part in the kernel: the awaits throw, once; after a second stop no await goes on. What computes does not hear of it; the kernel
  * terminates it, which must not happen to a kernel that only waits, so it is asked first. A cell that was terminated after
  * an await has nobody left to say that it is over: its promise is found by collecting garbage.
  *
@@ -29,26 +29,31 @@ export interface Stoppable {
   readonly isOver: (milliseconds: number) => Promise<boolean>;
   /** Whether its end is told of also when it is terminated; of a cell's, by the kernel, and of no other. */
   readonly hasEnd: boolean;
+  /** How often the button has been pressed. */
+  readonly presses: () => number;
+  /** Whether what runs was stopped before: then no await of it goes on. */
+  readonly isLast: () => boolean;
 }
 
 /** Stops what runs. */
 export async function stopKernel(
   child: ChildKernel,
-  { isOver, hasEnd }: Stoppable,
+  { isOver, hasEnd, presses, isLast }: Stoppable,
 ): Promise<StopResult> {
   await child.signal();
   if (await isOver(GRACE_MS)) return "ended";
   let wasTerminated = false;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const pulse = await feelPulse(child);
+    const press = presses();
+    const pulse = await feelPulse(child, press);
     if (await isOver(0)) return "ended";
     if (pulse === "computes") {
       await child.terminate();
       wasTerminated = true;
     } else if (pulse === "silent") return wasTerminated ? "dead" : "waits";
     if (await isOver(END_MS)) return "ended";
-    if (pulse !== "turns") continue;
-    if (!wasTerminated) return "waits";
+    if (pulse !== "turns" || presses() !== press) continue;
+    if (!wasTerminated && !isLast()) return "waits";
     if (!hasEnd) return "ended";
     await child.link.ask({ type: "collect" }, DEAD_MS);
     if (await isOver(END_MS)) return "ended";
@@ -57,9 +62,11 @@ export async function stopKernel(
 }
 
 /** Tells the kernel to stop, and says whether it hears that. */
-async function feelPulse(child: ChildKernel): Promise<"turns" | "computes" | "silent"> {
+async function feelPulse(child: ChildKernel, press: number): Promise<"turns" | "computes" | "silent"> {
   let hasAnswered = false;
-  const answered = child.link.ask({ type: "stop" }, DEAD_MS).then((answer) => hasAnswered = answer !== null);
+  const answered = child.link.ask({ type: "stop", press }, DEAD_MS).then((answer) =>
+    hasAnswered = answer !== null
+  );
   const startedAt = performance.now(), before = await child.computedMs();
   for (;;) {
     await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);

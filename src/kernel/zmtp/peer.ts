@@ -20,6 +20,8 @@ export interface PeerOptions {
   readonly identity?: Uint8Array;
   /** Bytes that a message may have; 1 GiB unless given. */
   readonly messageLimit?: number;
+  /** Frames that a message may have; 131,072 unless given. */
+  readonly frameLimit?: number;
   /** How long greeting may take; 10 s unless given. */
   readonly handshakeMs?: number;
 }
@@ -27,6 +29,7 @@ export interface PeerOptions {
 /** The part of a TCP connection that is used. */
 export type Stream = Pick<Deno.Conn, "read" | "write" | "close">;
 
+const MESSAGE_LIMIT = 2 ** 30, FRAME_LIMIT = 2 ** 17;
 const PING = "\x04PING", PONG = "\x04PONG";
 
 /** One end of an open connection. */
@@ -36,25 +39,34 @@ export class Peer {
   readonly #stream: Stream;
   readonly #reader: ByteReader;
   #limit: number;
+  #frameLimit: number;
   #lastWrite: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  private constructor(stream: Stream, reader: ByteReader, introduction: Introduction, limit: number) {
+  private constructor(
+    stream: Stream,
+    reader: ByteReader,
+    introduction: Introduction,
+    limit: number,
+    frameLimit: number,
+  ) {
     this.#stream = stream;
     this.#reader = reader;
     this.introduction = introduction;
     this.#limit = limit;
+    this.#frameLimit = frameLimit;
   }
 
   /** Greets the other end. When that fails, the stream is closed. */
   static async open(stream: Stream, options: PeerOptions): Promise<Peer> {
-    const { type, identity = new Uint8Array(), messageLimit = 2 ** 30, handshakeMs = 10_000 } = options;
+    const { type, identity = new Uint8Array(), handshakeMs = 10_000 } = options;
+    const { messageLimit = MESSAGE_LIMIT, frameLimit = FRAME_LIMIT } = options;
     const reader = new ByteReader(stream);
     // A read that hangs ends when its stream is closed.
     const timer = setTimeout(() => closeQuietly(stream), handshakeMs);
     try {
       await writeAll(stream, encodeIntroduction(type, identity));
-      return new Peer(stream, reader, await readIntroduction(reader, type), messageLimit);
+      return new Peer(stream, reader, await readIntroduction(reader, type), messageLimit, frameLimit);
     } catch (error) {
       closeQuietly(stream);
       throw error;
@@ -68,9 +80,10 @@ export class Peer {
     return this.#isClosed;
   }
 
-  /** Bytes that a message may have from now on. */
-  set messageLimit(limit: number) {
-    this.#limit = limit;
+  /** From now on messages may be as long as they may be at most: the other end is known. */
+  trust(): void {
+    this.#limit = MESSAGE_LIMIT;
+    this.#frameLimit = FRAME_LIMIT;
   }
 
   /** Sends a message; resolves once it was handed to the system. */
@@ -105,7 +118,13 @@ export class Peer {
         await this.#answer(body);
         continue;
       }
-      frames.push(body);
+      if (frames.push(body) > this.#frameLimit) {
+        throw new ProtocolError(
+          "Peer.messages",
+          `more than ${this.#frameLimit} frames`,
+          "a message of fewer",
+        );
+      }
       // An empty frame counts too, or a message of them would have no end.
       left -= body.length + 1;
       if (!more) return frames;

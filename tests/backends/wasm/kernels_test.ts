@@ -252,56 +252,63 @@ eachBuild("a pair of terms with one key leaves what two terms leave, heavy keys 
   }
 });
 
-eachBuild("twins, two terms with one value, leave what two terms leave but for rounding", async (build) => {
-  const random = new Random(19);
-  const rule = { ...RULE, headDim: 5 };
-  const queries = random.rows(13, 5);
-  const entries = Array.from({ length: 40 }, () => entry(random, rule));
-  const heavy = [3, 30].map((slot) => [slot, entry(random, rule, 30)] as const);
-  for (const changed of [2, 40]) {
-    const run = async (pairs: number, twins: number) => {
-      const memory = new WasmMemory(await freshKernels(build), rule, queries, 40);
-      memory.apply(entries.map((held, slot) => [slot, held]), "build");
-      memory.apply(heavy);
-      const live = memory.liveTerms();
-      // The values of the first slots give way to that of the next one, then the keys of others.
-      const terms = live.slice(0, changed).flatMap((held, slot) => {
-        const next = live[(slot + 1) % 40];
-        const after = slot < pairs ? { ...held, value: next.value } : { ...held, key: next.key };
-        return [{ ...held, isTakenOut: true }, after];
-      });
-      memory.rows.setTerms(terms, pairs, twins);
-      const events = memory.patch();
-      const rows = queries.map((_, row) => row);
-      return {
-        events,
-        sums: rows.map((row) => Array.from({ length: 6 }, (_, c) => memory.rows.sum(row, c))),
-        errors: rows.map((row) => memory.rows.errors(row)),
+eachBuild(
+  "shared-value pairs, two terms with one value, leave what two terms leave but for rounding",
+  async (build) => {
+    const random = new Random(19);
+    const rule = { ...RULE, headDim: 5 };
+    const queries = random.rows(13, 5);
+    const entries = Array.from({ length: 40 }, () => entry(random, rule));
+    const heavy = [3, 30].map((slot) => [slot, entry(random, rule, 30)] as const);
+    for (const changed of [2, 40]) {
+      const run = async (pairs: number, sharedValuePairs: number) => {
+        const memory = new WasmMemory(await freshKernels(build), rule, queries, 40);
+        memory.apply(entries.map((held, slot) => [slot, held]), "build");
+        memory.apply(heavy);
+        const live = memory.liveTerms();
+        // The values of the first slots give way to that of the next one, then the keys of others.
+        const terms = live.slice(0, changed).flatMap((held, slot) => {
+          const next = live[(slot + 1) % 40];
+          const after = slot < pairs ? { ...held, value: next.value } : { ...held, key: next.key };
+          return [{ ...held, isTakenOut: true }, after];
+        });
+        memory.rows.setTerms(terms, pairs, sharedValuePairs);
+        const events = memory.patch();
+        const rows = queries.map((_, row) => row);
+        return {
+          events,
+          sums: rows.map((row) => Array.from({ length: 6 }, (_, c) => memory.rows.sum(row, c))),
+          errors: rows.map((row) => memory.rows.errors(row)),
+        };
       };
-    };
-    for (const pairs of [0, 1, 15].filter((pairs) => pairs < changed)) {
-      const expected = await run(pairs, 0);
-      for (const twins of [1, 16, changed - pairs].filter((twins) => pairs + twins <= changed)) {
-        const actual = await run(pairs, twins);
-        assertEquals(
-          [actual.events, actual.errors],
-          [expected.events, expected.errors],
-          "heavy keys, charges",
-        );
-        actual.sums.forEach((sums, row) =>
-          sums.forEach((sum, c) => {
-            const bound = 2 * expected.errors[row][c === 4 ? 0 : 1];
-            const difference = Math.abs(sum - expected.sums[row][c]);
-            assert(
-              difference <= bound,
-              `${twins} twins, row ${row}, column ${c}: off by ${difference} of ${bound}`,
-            );
-          })
-        );
+      for (const pairs of [0, 1, 15].filter((pairs) => pairs < changed)) {
+        const expected = await run(pairs, 0);
+        for (
+          const sharedValuePairs of [1, 16, changed - pairs].filter((sharedValuePairs) =>
+            pairs + sharedValuePairs <= changed
+          )
+        ) {
+          const actual = await run(pairs, sharedValuePairs);
+          assertEquals(
+            [actual.events, actual.errors],
+            [expected.events, expected.errors],
+            "heavy keys, charges",
+          );
+          actual.sums.forEach((sums, row) =>
+            sums.forEach((sum, c) => {
+              const bound = 2 * expected.errors[row][c === 4 ? 0 : 1];
+              const difference = Math.abs(sum - expected.sums[row][c]);
+              assert(
+                difference <= bound,
+                `${sharedValuePairs} shared-value pairs, row ${row}, column ${c}: off by ${difference} of ${bound}`,
+              );
+            })
+          );
+        }
       }
     }
-  }
-});
+  },
+);
 
 eachBuild("the ledger is true: no sum is further from exact than it says", async (build) => {
   const random = new Random(5);

@@ -1,6 +1,6 @@
 // Full suite: the compiler is a package of 100 megabytes.
 
-import { compileKernels, MODULE, moduleSource } from "../../../tools/wasm_sources.ts";
+import { compileKernels, MODULE, moduleSource } from "../../../tools/compile_wasm.ts";
 import { assert } from "../../../testing/assert.ts";
 
 Deno.test("the committed kernels are what the sources give", async () => {

@@ -26,7 +26,7 @@ for (const isDisposed of [true, false]) {
     assertEquals(
       await cell(`
         import { DynamicAttention } from ${specifier("mod.ts")};
-        import { CREW } from ${specifier("src/backends/wasm/threads/crew.ts")};
+        import { WORKER_POOL } from ${specifier("src/backends/wasm/threads/worker_pool.ts")};
         const data = Float32Array.from({ length: 2048 * 128 }, (_, at) => Math.sin(at));
         const matrix = { data, shape: [2048, 128] };
         const options = { query: matrix, key: matrix, value: matrix, backend: "wasm" };
@@ -34,10 +34,10 @@ for (const isDisposed of [true, false]) {
         await live.rebuild();
         live.setKey(0, data.subarray(128, 256));
         const { shape } = await live.read();
-        JSON.stringify([shape, CREW.size]);`),
+        JSON.stringify([shape, WORKER_POOL.size]);`),
       [`"[[2048,128],2]"`],
     );
-    if (isDisposed) assertEquals(await cell("await live.dispose(); CREW.size;"), ["0"]);
+    if (isDisposed) assertEquals(await cell("await live.dispose(); WORKER_POOL.size;"), ["0"]);
     assertEquals(await kernel.shutdown(), { code: 0, wasKilled: false });
   });
 }

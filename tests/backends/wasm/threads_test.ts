@@ -1,9 +1,9 @@
 // Threads of the wasm backend: the same bits however many there are, crashes that lose nothing, a thread that stays free,
-// processes that end, and what the option refuses. A crew of a test shares everything, however small.
+// processes that end, and what the option refuses. A worker pool of a test shares everything, however small.
 
 import { attention, BackendError, DynamicAttention, InputError, type ThreadCount } from "../../../mod.ts";
 import type { Backend } from "../../../src/backends/backend.ts";
-import { CREW, Crew } from "../../../src/backends/wasm/threads/crew.ts";
+import { WORKER_POOL, WorkerPool } from "../../../src/backends/wasm/threads/worker_pool.ts";
 import { type StartThread, type Thread, threadStarter } from "../../../src/backends/wasm/threads/thread.ts";
 import type { Request } from "../../../src/backends/wasm/threads/worker_program.ts";
 import { createWasmBackend } from "../../../src/backends/wasm/wasm_backend.ts";
@@ -15,8 +15,8 @@ const QUERIES = 150, KEYS = 1100, DIM = 6;
 const EVERYTHING = { sharing: 0, starting: 0 };
 const starter = threadStarter() as StartThread;
 
-function crewOf(prelude = ""): Crew {
-  return new Crew(() => starter(prelude), EVERYTHING);
+function poolOf(prelude = ""): WorkerPool {
+  return new WorkerPool(() => starter(prelude), EVERYTHING);
 }
 
 /** A worker with this prelude throws when it takes its piece number `piece`. */
@@ -36,8 +36,8 @@ function optionsOf(random: Random) {
   return { query: rows(QUERIES), key: rows(KEYS), value: rows(KEYS), heads: 2, lazyThreshold: Infinity };
 }
 
-/** An engine over a wasm backend with a crew of its own. */
-async function engineWith(crew: Crew, threads: ThreadCount, random = new Random(5)) {
+/** An engine over a wasm backend with a worker pool of its own. */
+async function engineWith(pool: WorkerPool, threads: ThreadCount, random = new Random(5)) {
   const inner = await createWasmBackend(
     {
       layout: { heads: 2, kvHeads: 2, headDim: DIM, valueDim: DIM },
@@ -46,7 +46,7 @@ async function engineWith(crew: Crew, threads: ThreadCount, random = new Random(
       tolerance: 1e-8,
     },
     threads,
-    crew,
+    pool,
   );
   return await createEngine(optionsOf(random), { wrap: () => inner as Backend });
 }
@@ -61,8 +61,8 @@ function edit(engine: DynamicAttention, random: Random): void {
 
 for (const threads of [2, 3, 5]) {
   Deno.test(`wasm threads: ${threads} give the bits of one`, async () => {
-    const alone = crewOf(), crew = crewOf();
-    const one = await engineWith(alone, 1), many = await engineWith(crew, threads);
+    const alone = poolOf(), pool = poolOf();
+    const one = await engineWith(alone, 1), many = await engineWith(pool, threads);
     const [forOne, forMany] = [new Random(6), new Random(6)];
     for (let round = 0; round < 12; round++) {
       edit(one, forOne);
@@ -75,17 +75,17 @@ for (const threads of [2, 3, 5]) {
     assertEquals(await many.attend(queries), await one.attend(queries));
     assertGreater(many.stats().rowsPatched, 0);
     assertGreater(many.stats().refreshes, 0);
-    assertEquals([alone.size, crew.size], [0, threads]);
+    assertEquals([alone.size, pool.size], [0, threads]);
     assertEquals([one.stats().threads, many.stats().threads], [1, threads]);
     await one.dispose();
     await many.dispose();
-    assertEquals(crew.size, 0);
+    assertEquals(pool.size, 0);
   });
 }
 
 Deno.test("wasm threads: memory that grows between runs is seen", async () => {
-  const crew = crewOf();
-  const one = await engineWith(crewOf(), 1), many = await engineWith(crew, 2);
+  const pool = poolOf();
+  const one = await engineWith(poolOf(), 1), many = await engineWith(pool, 2);
   const random = new Random(7);
   for (let round = 0; round < 4; round++) {
     for (let count = 0; count < 1500; count++) {
@@ -98,9 +98,9 @@ Deno.test("wasm threads: memory that grows between runs is seen", async () => {
   await many.dispose();
 });
 
-Deno.test("wasm threads: engines share a crew, which ends with the last of them", async () => {
-  const crew = crewOf(), alone = crewOf();
-  const engines = await Promise.all([2, 3].map((threads) => engineWith(crew, threads)));
+Deno.test("wasm threads: engines share a worker pool, which ends with the last of them", async () => {
+  const pool = poolOf(), alone = poolOf();
+  const engines = await Promise.all([2, 3].map((threads) => engineWith(pool, threads)));
   const reference = await engineWith(alone, 1);
   const random = new Random(8);
   const slot = random.below(KEYS), key = random.row(2 * DIM);
@@ -109,12 +109,12 @@ Deno.test("wasm threads: engines share a crew, which ends with the last of them"
   for (const output of await Promise.all(engines.map((engine) => engine.read()))) {
     assertEquals(output, expected);
   }
-  assertEquals(crew.size, 3);
+  assertEquals(pool.size, 3);
   await engines[0].dispose();
-  assertEquals(crew.size, 3);
+  assertEquals(pool.size, 3);
   assertEquals(await engines[1].read(), expected);
   await engines[1].dispose();
-  assertEquals(crew.size, 0);
+  assertEquals(pool.size, 0);
   await reference.dispose();
 });
 
@@ -122,24 +122,24 @@ for (const piece of [0, 3]) {
   Deno.test(`wasm threads: a worker that throws at piece ${piece} loses nothing`, async () => {
     let prelude = crashAt(piece);
     const worth = { sharing: Infinity, starting: 0 };
-    const crew = new Crew(() => starter(prelude), worth);
-    const one = await engineWith(crewOf(), 1), many = await engineWith(crew, 2);
-    const other = await engineWith(crew, 2);
+    const pool = new WorkerPool(() => starter(prelude), worth);
+    const one = await engineWith(poolOf(), 1), many = await engineWith(pool, 2);
+    const other = await engineWith(pool, 2);
     const before = await other.read();
     worth.sharing = 0;
     for (const engine of [one, many]) edit(engine, new Random(9));
     const error = await assertRejects(() => many.read(), BackendError, "injected");
     assertEquals(error.operation, "DynamicAttention.read");
-    assertEquals(crew.size, 0);
+    assertEquals(pool.size, 0);
     prelude = "";
     // Rows that were half patched are computed from scratch.
     await one.rebuild();
     assertEquals(await many.read(), await one.read());
     assertEquals(await many.save(), await one.save());
     assertEquals(await other.read(), before);
-    assertEquals(crew.size, 2);
+    assertEquals(pool.size, 2);
     for (const engine of [one, many, other]) await engine.dispose();
-    assertEquals(crew.size, 0);
+    assertEquals(pool.size, 0);
   });
 }
 
@@ -156,7 +156,7 @@ Deno.test("wasm threads: workers that are ended in the middle of a rebuild lose 
     return { ...thread, ask };
   };
   const worth = { sharing: Infinity, starting: 0 };
-  const one = await engineWith(crewOf(), 1), many = await engineWith(new Crew(start, worth), 2);
+  const one = await engineWith(poolOf(), 1), many = await engineWith(new WorkerPool(start, worth), 2);
   worth.sharing = 0;
   for (const engine of [one, many]) edit(engine, new Random(10));
   const failed = assertRejects(() => many.rebuild(), BackendError, "a worker was ended");
@@ -174,20 +174,31 @@ Deno.test("wasm threads: where none start, the caller's thread does it all", asy
   const starters: (StartThread | null)[] = [null, () => starter("process.exit(1);"), () => {
     throw new Error("forbidden");
   }];
-  const one = await engineWith(crewOf(), 1);
+  const one = await engineWith(poolOf(), 1);
   for (const start of starters) {
-    const crew = new Crew(start, EVERYTHING);
-    const engine = await engineWith(crew, 4);
+    const pool = new WorkerPool(start, EVERYTHING);
+    const engine = await engineWith(pool, 4);
     assertEquals(await engine.read(), await one.read());
-    assertEquals([crew.size, crew.canStart], [0, false]);
+    assertEquals([pool.size, pool.canStart], [0, false]);
     await engine.dispose();
   }
   await one.dispose();
 });
 
+Deno.test("wasm threads: two that wait for workers that do not start do it all themselves", async () => {
+  const one = await engineWith(poolOf(), 1), pool = poolOf("process.exit(1);");
+  const engines = await Promise.all([engineWith(pool, 2), engineWith(pool, 2)]);
+  for (const engine of engines) {
+    assertEquals(await engine.read(), await one.read());
+    await engine.dispose();
+  }
+  assertEquals([pool.size, pool.canStart], [0, false]);
+  await one.dispose();
+});
+
 Deno.test("wasm threads: the caller's thread is free meanwhile", async () => {
-  const crew = crewOf();
-  const engine = await engineWith(crew, 2);
+  const pool = poolOf();
+  const engine = await engineWith(pool, 2);
   let turns = 0, isDone = false;
   const rebuilt = engine.rebuild().then(() => isDone = true);
   while (!isDone) {
@@ -206,7 +217,7 @@ Deno.test("wasm threads: small engines and threads: 1 start none", async () => {
   await small.read();
   const options = optionsOf(new Random(11));
   const alone = await DynamicAttention.create({ ...options, backend: "wasm", threads: 1 });
-  assertEquals(CREW.size, 0);
+  assertEquals(WORKER_POOL.size, 0);
   await small.dispose();
   await alone.dispose();
 });
@@ -218,10 +229,10 @@ Deno.test("wasm threads: a large engine starts them by itself, and its end ends 
   const alone = await attention({ ...options, threads: 1 });
   const live = await DynamicAttention.create({ ...options, threads: 2 });
   await live.rebuild();
-  assertEquals(CREW.size, 2);
+  assertEquals(WORKER_POOL.size, 2);
   assertEquals((await live.read()).data, alone.data);
   await live.dispose();
-  assertEquals(CREW.size, 0);
+  assertEquals(WORKER_POOL.size, 0);
 });
 
 const AS_INPUT = { query: [[1]], key: [[1]], value: [[1]] };
@@ -260,10 +271,10 @@ Deno.test("wasm threads: the backend array has one", async () => {
 
 Deno.test("wasm threads: a program without permissions that forgets dispose ends", async () => {
   const module = new URL("../../../mod.ts", import.meta.url).href;
-  const crew = new URL("../../../src/backends/wasm/threads/crew.ts", import.meta.url).href;
+  const pool = new URL("../../../src/backends/wasm/threads/worker_pool.ts", import.meta.url).href;
   const program = `
     import { DynamicAttention } from ${JSON.stringify(module)};
-    import { CREW } from ${JSON.stringify(crew)};
+    import { WORKER_POOL } from ${JSON.stringify(pool)};
     const data = Float32Array.from({ length: 2048 * 128 }, (_, at) => Math.sin(at));
     const matrix = { data, shape: [2048, 128] };
     const live = await DynamicAttention.create(
@@ -271,7 +282,7 @@ Deno.test("wasm threads: a program without permissions that forgets dispose ends
     );
     await live.rebuild();
     live.setKey(0, data.subarray(128, 256));
-    console.log((await live.read([0])).shape, CREW.size);
+    console.log((await live.read([0])).shape, WORKER_POOL.size);
   `;
   const folder = await Deno.makeTempDir({ prefix: "attune-" });
   try {

@@ -259,7 +259,8 @@ Deno.test("webgpu: whatever drivers a machine has, there is an answer or a reaso
         assertEquals(loaded.backend, GPU.ignore ? "array" : "webgpu");
       } else {
         const reason = isFound ? `${description}; it is refused: unfit, ` : description;
-        assert(first.error.includes(reason), first.error);
+        assert(first.error.includes(`but ${reason}`), first.error);
+        assertEquals(first.error.includes("it is refused"), isFound);
         assertEquals(second.error, first.error);
         assert(loaded.backend !== "webgpu");
         if (isFound && !GPU.ignore) assert(loaded.reason.includes("it is refused: unfit, "), loaded.reason);

@@ -146,11 +146,11 @@ Deno.test("webgpu: what was kept or read of a row is wiped at the host when it i
   const key = { slots: Uint32Array.of(0), positions: new Float64Array(1) };
   const none = { slots: new Uint32Array(0), positions: new Float64Array(0), bias: new Float32Array(0) };
   const queries = { ...none, live: new Uint8Array(0), rows: new Float32Array(0) };
-  const store = (live: number, kept: number) => {
+  const store = (live: number, retained: number) => {
     const bias = live === 1 ? random.row(1) : new Float32Array(1);
     const keys = { ...key, bias, live: Uint8Array.of(live), rows: random.row(5) };
-    rows.reserve(rows.sizesFor({ keys, queries }, Uint32Array.of(kept)));
-    if (live === 0) rows.keep(0, kept);
+    rows.reserve(rows.sizesFor({ keys, queries }, Uint32Array.of(retained)));
+    if (live === 0) rows.retain(0, retained);
     rows.stored.store(keys);
   };
   const isWiped = (store: KeyTable) => {
@@ -161,9 +161,9 @@ Deno.test("webgpu: what was kept or read of a row is wiped at the host when it i
   assert(!isWiped(rows.stored));
   store(0, 0);
   assert(isWiped(rows.stored) && rows.norms.every((norm) => norm === 0));
-  assert(!isWiped(rows.kept));
+  assert(!isWiped(rows.retained));
   rows.drop(Uint32Array.of(0));
-  assert(isWiped(rows.kept));
+  assert(isWiped(rows.retained));
 
   const mirror = new StateMirror(toRecordLayout(layout, 0));
   mirror.reserve(2);

@@ -55,8 +55,11 @@ class PlayedComm implements Comm {
 }
 
 /** Plays a kernel with a front end while `work` runs. */
-async function withFrontEnd(frontEnd: FrontEnd, work: (comms: PlayedComm[]) => unknown): Promise<void> {
-  const comms: PlayedComm[] = [];
+async function withFrontEnd(
+  frontEnd: FrontEnd,
+  work: (comms: PlayedComm[], targets: ReadonlyMap<string, (comm: PlayedComm) => unknown>) => unknown,
+): Promise<void> {
+  const comms: PlayedComm[] = [], targets = new Map<string, (comm: PlayedComm) => unknown>();
   const bridge = {
     version: 1,
     frontEnd,
@@ -65,10 +68,11 @@ async function withFrontEnd(frontEnd: FrontEnd, work: (comms: PlayedComm[]) => u
       comms.push(comm);
       return comm;
     },
+    registerTarget: (target: string, take: (comm: PlayedComm) => unknown) => void targets.set(target, take),
   };
   Reflect.set(globalThis, BRIDGE, bridge);
   try {
-    await work(comms);
+    await work(comms, targets);
   } finally {
     Reflect.deleteProperty(globalThis, BRIDGE);
     setWidgetProtocol("auto");
@@ -289,4 +293,61 @@ Deno.test("widgets: bad input is refused before anything changes", async () => {
   });
   await assertRejects(() => liveFigure(empty), InputError, "engine has no key");
   await assertRejects(() => liveFigure(live, { reach: -1 }), InputError);
+});
+
+Deno.test("replay K8: all models answer for their state, alone and together, so that a page finds them again", async (t) => {
+  for (
+    const frontEnd of [{ ipywidgets: 7, anywidget: false }, { ipywidgets: 8, anywidget: false }, {
+      ipywidgets: 8,
+      anywidget: true,
+    }]
+  ) {
+    await t.step(JSON.stringify(frontEnd), () =>
+      withFrontEnd(frontEnd, async (comms, targets) => {
+        const control = slider({ label: "scale", max: 2, value: 1 });
+        show(control);
+        for (const comm of comms) {
+          comm.sent.length = 0;
+          await comm.hear({ method: "request_state" });
+          const [{ method, state }] = comm.sent as { method: string; state: Data }[];
+          assertEquals([method, state._model_name], ["update", comm.state._model_name]);
+        }
+        control.value = 1.5;
+        const page = new PlayedComm("control", "jupyter.widget.control", {}, {});
+        targets.get("jupyter.widget.control")?.(page);
+        await page.hear({ method: "request_states" });
+        const [{ method, states }] = page.sent as {
+          method: string;
+          states: Record<string, { state: Data }>;
+        }[];
+        assertEquals([method, Object.keys(states)], ["update_states", comms.map(({ id }) => id)]);
+        assert(JSON.stringify(states).includes("1.5"));
+        control.close();
+        page.sent.length = 0;
+        await page.hear({ method: "request_states" });
+        assertEquals(page.sent.map((sent) => sent.states), [{}]);
+      }));
+  }
+});
+
+Deno.test("replay S3: a label is a text in every dialect", async () => {
+  const evil = "<img src=x onerror=alert(1)>";
+  for (const [ipywidgets, isEscaped] of [[6, true], [7, true], [8, false]] as const) {
+    await withFrontEnd({ ipywidgets, anywidget: false }, (comms) => {
+      for (
+        const widget of [slider({ label: evil }), select(["a"], { label: evil }), toggle(evil), button(evil)]
+      ) show(widget);
+      for (const name of ["FloatSlider", "Dropdown"]) {
+        assertEquals(
+          String(named(comms, name)[0].state.description).includes("<"),
+          !isEscaped,
+          `${ipywidgets} ${name}`,
+        );
+      }
+      // On buttons all versions take it for text.
+      for (const name of ["ToggleButton", "Button"]) {
+        assertEquals(named(comms, name)[0].state.description, evil);
+      }
+    });
+  }
 });

@@ -1,20 +1,21 @@
-// exp in powers of two: exp(s) = p · 2^k with k the nearest integer to s·log2 e and p a polynomial in
-// r = s − k·ln 2. Whole powers of two are taken off in the exponent field, which is exact: a weight under one shift is
-// the weight under another times a power of two, to the last bit, unless it underflows to 0.
+// exp in powers of two: exp(s) = p · 2^k with k the nearest integer to s·log2 e and p a polynomial in r = s −
+// k·ln 2. Whole powers of two are taken off in the exponent field, which is exact: a weight under one shift
+// is the weight under another times a power of two, to the last bit, unless it underflows to 0.
 //
-// ln 2 is split in two. LN2_HIGH has 9 bits, so k·LN2_HIGH is exact for |k| < 2^15 and s − k·LN2_HIGH loses nothing;
-// what is left is off by the rounding of k·LN2_LOW and of r: |Δr| ≤ 2^−24 (2.13e−4·|k| + 0.35) + |k|·2^−43. The
-// polynomial is the minimax one of degree 6 for (e^r − 1 − r)/r², and its evaluation rounds by less than 2^−23. So
-// for |s| ≤ 22,000 exp is off by at most 2^−23 · (1 + |s|·2^−11) of itself: a fortieth of what rounding s does.
+// ln 2 is split in two. LN2_HIGH has 9 bits, so k·LN2_HIGH is exact for |k| < 2^15 and s − k·LN2_HIGH loses
+// nothing; the error of r is that of rounding k·LN2_LOW and r itself: |Δr| ≤ 2^−24 (2.13e−4·|k| + 0.35) +
+// |k|·2^−43. The polynomial is the minimax one of degree 6 for (e^r − 1 − r)/r², and its evaluation rounds by
+// less than 2^−23. So for |s| ≤ 22,000 the relative error of exp is at most 2^−23 · (1 + |s|·2^−11), a
+// fortieth of the effect of rounding s.
 
 import { multiplyAdd, multiplySubtract } from "./lanes.ts";
 
-/** Bits of 1.5 · 2^23: adding that to |t| < 2^22 leaves the nearest integer to t in the last bits. */
+/** Bits of 1.5 · 2^23: after adding that to t with |t| < 2^22, the last bits are the nearest integer to t. */
 export const ROUNDER_BITS: i32 = 0x4b400000;
 
 /**
- * Constants of the hot loops, in memory: V8 makes a constant vector from two integers at each use, and a load spread
- * over the lanes takes a fraction of that.
+ * Constants of the hot loops are in memory: V8 builds a constant vector from two integers at each use, and
+ * loading a number into all lanes takes a fraction of that time.
  */
 const TABLE: usize = memory.data<f32>([
   1.44269504088896341, 0.693359375, -2.12194440e-4, 12582912, 2097152, -2097152, 1,
@@ -28,7 +29,10 @@ function constant(at: usize): v128 {
   return v128.load32_splat(TABLE + at);
 }
 
-/** Scores count as at most 2^21 either way: one step of float32 is then a quarter, which no weight survives anyway. */
+/**
+ * Clamps scores to ±2^21. Beyond that one unit in the last place of float32 is a quarter, so weights have no
+ * accuracy anyway.
+ */
 @inline
 export function clamp(score: v128): v128 {
   return f32x4.pmax(f32x4.pmin(score, constant(MOST)), constant(LEAST));
@@ -49,7 +53,7 @@ export function mantissa(score: v128, rounded: v128): v128 {
   p = multiplyAdd(r, p, constant(C4));
   p = multiplyAdd(r, p, constant(C3));
   p = multiplyAdd(r, p, constant(C2));
-  // In this order all but the last rounding are of numbers below 0.42.
+  // In this order all roundings but the last are of numbers below 0.42.
   return f32x4.add(constant(ONE), multiplyAdd(f32x4.mul(r, r), p, r));
 }
 

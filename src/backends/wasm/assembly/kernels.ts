@@ -1,5 +1,6 @@
-// What the module offers. A call takes a job and a range of blocks, so that threads with jobs of their own can share
-// the work; it should be short, because code tiers up between calls.
+// The exported functions of the module. A call takes a job and a range of blocks, so that threads with jobs
+// of their own can share the work. Calls should be short, because V8 switches to optimized code only between
+// calls.
 
 import {
   BLOCK_BYTES,
@@ -13,7 +14,7 @@ import {
   SHIFT,
   TERM_COUNT,
   TERM_VALUES,
-  TWIN_COUNT,
+  SHARED_VALUE_PAIR_COUNT,
   VALUE_DIM,
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
@@ -23,10 +24,10 @@ import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
-import { joinTwins, widenWeights } from "./twins.ts";
+import { joinSharedValues, widenWeights } from "./shared_values.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
-/** Where memory is free. */
+/** The address from which on memory is free. */
 export function heapBase(): usize {
   return __heap_base;
 }
@@ -36,7 +37,10 @@ export function clear(job: usize, first: i32, end: i32): void {
   for (let block = first; block < end; block++) clearBlock(job, block);
 }
 
-/** Adds the terms, which have no pairs and no twins, to active rows that are being built, raising shifts as scores ask for it. */
+/**
+ * Adds the terms, which have no pairs of either kind, to active rows that are being built, and raises shifts
+ * as scores require it.
+ */
 export function build(job: usize, first: i32, end: i32): void {
   const terms = load<i32>(job + TERM_COUNT), areFew = terms <= load<i32>(job + EXACT_TERMS);
   for (let block = first; block < end; block++) {
@@ -56,10 +60,13 @@ export function settle(job: usize, first: i32, end: i32): void {
   for (let block = first; block < end; block++) settleBlock(job, block);
 }
 
-/** Adds and takes out the terms in active rows, and flags the rows that are not to be trusted; returns whether any is. */
+/**
+ * Adds the terms to active rows or subtracts them, and flags the rows that are not trusted afterwards;
+ * returns whether there are any.
+ */
 export function patch(job: usize, first: i32, end: i32): bool {
   const terms = load<i32>(job + TERM_COUNT), allPairs = load<i32>(job + PAIR_COUNT);
-  const twinsAt = 2 * allPairs, twinsEnd = twinsAt + 2 * load<i32>(job + TWIN_COUNT);
+  const sharedAt = 2 * allPairs, sharedEnd = sharedAt + 2 * load<i32>(job + SHARED_VALUE_PAIR_COUNT);
   const areFew = terms <= load<i32>(job + EXACT_TERMS);
   let isFlagged = false;
   for (let block = first; block < end; block++) {
@@ -70,9 +77,9 @@ export function patch(job: usize, first: i32, end: i32): bool {
       const pairsBefore = min(term >> 1, allPairs), pairs = min(count >> 1, allPairs - pairsBefore);
       scoreChunk(job, block, term - pairsBefore, count - pairs, rows);
       const peaked = weighChunk(job, block, term, count, pairs);
-      // Chunks are of even size, so neither pairs nor twins are parted.
-      const from = max(term, twinsAt), twins = max(0, min(term + count, twinsEnd) - from) >> 1;
-      addChunk(job, block, term, count, from - term, twins, rows, areFew ? rows : rows & peaked);
+      // Chunks are of even size, so no pair of either kind is parted.
+      const from = max(term, sharedAt), sharedValuePairs = max(0, min(term + count, sharedEnd) - from) >> 1;
+      addChunk(job, block, term, count, from - term, sharedValuePairs, rows, areFew ? rows : rows & peaked);
     }
     isFlagged = judge(job, block) || isFlagged;
   }
@@ -80,8 +87,8 @@ export function patch(job: usize, first: i32, end: i32): bool {
 }
 
 /**
- * Scores of the terms, which have no pairs, with one block, eight numbers each, to `target`; those of rows without a bit in
- * `rows` are of no meaning.
+ * Scores of the terms, which have no pairs, with one block, eight numbers each, to `target`; scores of rows
+ * without a bit in `rows` have no meaning.
  */
 export function score(job: usize, block: i32, rows: i32, target: usize): void {
   const terms = load<i32>(job + TERM_COUNT);
@@ -92,7 +99,10 @@ export function score(job: usize, block: i32, rows: i32, target: usize): void {
   }
 }
 
-/** Weights of the terms, which have no pairs, in the active rows of one block under their shifts, eight numbers each, to `target`. */
+/**
+ * Weights of the terms, which have no pairs, in the active rows of one block under their shifts, eight
+ * numbers each, to `target`.
+ */
 export function weigh(job: usize, block: i32, target: usize): void {
   const terms = load<i32>(job + TERM_COUNT);
   for (let term = 0; term < terms; term += CHUNK_TERMS) {
@@ -105,8 +115,9 @@ export function weigh(job: usize, block: i32, target: usize): void {
 }
 
 /**
- * o = u / l of every row of the blocks, dv numbers each, to `target` for the first row and `stride` bytes further on for
- * each next one; rows without mass are 0. Returns whether a row with mass has a shift of `steep` or more either way.
+ * o = u / l of every row of the blocks, dv numbers each, to `target` for the first row and `stride` bytes
+ * further on for each next one; rows without mass are 0. Returns whether a row with mass has a shift of
+ * `steep` or more either way.
  */
 export function read(job: usize, first: i32, end: i32, target: usize, stride: usize, steep: i32): bool {
   let isSteep = false;
@@ -118,7 +129,10 @@ export function read(job: usize, first: i32, end: i32, target: usize, stride: us
   return isSteep;
 }
 
-/** Four rows, four columns at a time: divided in float64, where neither sum nor share rounds noticeably. */
+/**
+ * Reads four rows, four columns at a time. The division is in float64, where the roundings of sum and
+ * quotient do not matter.
+ */
 function readFour(job: usize, block: i32, lane: usize, target: usize, stride: usize, steep: i32): bool {
   const valueDim = load<usize>(job + VALUE_DIM);
   const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
@@ -153,7 +167,7 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
   return v128.any_true(v128.and(isFar, f32x4.gt(masses, f32x4.splat(0))));
 }
 
-/** Never −0: the sign of a sum that vanished is chance. */
+/** Outputs are never −0, since the sign of a sum that is 0 is accidental. */
 @inline
 function outputs(high: v128, low: v128, shareLeft: v128, shareRight: v128): v128 {
   const left = f32x4.demote_f64x2_zero(f64x2.mul(totalLeft(high, low), shareLeft));
@@ -183,12 +197,12 @@ export function isFused(): bool {
   return f32x4.extract_lane(multiplyAdd(x, x, f32x4.neg(f32x4.mul(x, x))), 0) != 0;
 }
 
-/** Multiply-adds of independent chains, which is all that a processor can do: 32 · `rounds` vectors of four. */
+/** Runs 32 · `rounds` vector multiply-adds in independent chains, to measure the limit of the processor. */
 export function multiplyAddLimit(rounds: i32): f32 {
-  // Chains that start alike would be merged into one.
+  // The compiler would merge chains that start with equal numbers.
   let a0 = f32x4.splat(<f32> rounds), a1 = f32x4.splat(1), a2 = f32x4.splat(2), a3 = f32x4.splat(3);
   let a4 = f32x4.splat(4), a5 = f32x4.splat(5), a6 = f32x4.splat(6), a7 = f32x4.splat(7);
-  // Constants would be made anew at each use.
+  // These are no constants, which would be built anew at each use.
   const x = f32x4.splat(1 / <f32> rounds), y = f32x4.splat(0.5 / <f32> rounds);
   for (let round = 0; round < rounds; round++) {
     a0 = multiplyAdd(a0, x, y);
@@ -229,8 +243,9 @@ export function multiplyAddLimit(rounds: i32): f32 {
 }
 
 /**
- * Adds to `rows` a chunk of `count` terms, of which `twins` twins start at its term `from`: in float64 to the rows among
- * `exact`, in float32 to the others. What becomes of a row is the same whatever the rows beside it take.
+ * Adds to `rows` a chunk of `count` terms, of which `sharedValuePairs` shared-value pairs start at its term
+ * `from`: in float64 to the rows among `exact`, in float32 to the others. The bits of a row do not depend on
+ * the way that other rows take.
  */
 function addChunk(
   job: usize,
@@ -238,17 +253,17 @@ function addChunk(
   first: i32,
   count: i32,
   from: i32,
-  twins: i32,
+  sharedValuePairs: i32,
   rows: i32,
   exact: i32,
 ): void {
   const values = load<usize>(job + TERM_VALUES) + (<usize> first << 2);
   const plain = rows & ~exact;
-  // Where both occur, rows go one by one: a block takes a chunk in one way.
+  // If both ways occur, rows are computed one by one, since a whole block can be computed only in one way.
   const areMixed = exact != 0 && plain != 0;
-  // The weights are widened before the plain sums join the twins among them.
-  if (exact != 0) addExactChunk(job, block, values, count, from, twins, exact, areMixed || areFewRows(exact));
-  if (plain != 0) addPlainChunk(job, block, values, count, from, twins, plain, areMixed || areFewRows(plain));
+  // The weights are widened before the plain sums join the shared-value pairs among them.
+  if (exact != 0) addExactChunk(job, block, values, count, from, sharedValuePairs, exact, areMixed || areFewRows(exact));
+  if (plain != 0) addPlainChunk(job, block, values, count, from, sharedValuePairs, plain, areMixed || areFewRows(plain));
   chargeChunk(job, block, count, exact);
 }
 
@@ -258,14 +273,14 @@ function addExactChunk(
   values: usize,
   count: i32,
   from: i32,
-  twins: i32,
+  sharedValuePairs: i32,
   rows: i32,
   oneByOne: bool,
 ): void {
   const columns = load<usize>(job + COLUMNS), scratch = load<usize>(job + SCRATCH);
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
-  const left = widenWeights(job, values, count, from, twins);
+  const left = widenWeights(job, values, count, from, sharedValuePairs);
   if (oneByOne) {
     for (let asked = rows; asked != 0; asked &= asked - 1) {
       const row = <usize> ctz(asked) << 2, weights = scratch + WIDE_WEIGHTS_AT + 2 * row;
@@ -285,7 +300,7 @@ function addPlainChunk(
   values: usize,
   count: i32,
   from: i32,
-  twins: i32,
+  sharedValuePairs: i32,
   rows: i32,
   oneByOne: bool,
 ): void {
@@ -293,8 +308,8 @@ function addPlainChunk(
   const start = <usize> block * columns * BLOCK_BYTES;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
   let left = count;
-  if (twins > 0) {
-    left = joinTwins(job, values, count, from, twins);
+  if (sharedValuePairs > 0) {
+    left = joinSharedValues(job, values, count, from, sharedValuePairs);
     values = scratch + VALUES_AT;
   }
   const weights = scratch + WEIGHTS_AT;

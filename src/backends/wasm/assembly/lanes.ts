@@ -1,5 +1,5 @@
-// Four lanes of float32. The order of operations in `multiplyAdd` is the build's: one rounding where the processor
-// has fused multiply-add, two in the plain build. Within a build all kernels use this one, so their bits agree.
+// Operations on four lanes of float32. Whether `multiplyAdd` rounds once (fused) or twice depends on the
+// build. Within a build all kernels use this function, so that their bits agree.
 
 @inline
 export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
@@ -14,7 +14,7 @@ export function multiplySubtract(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
-/** (high, low) + term → (high, low), both in memory: off by at most 2u² of the result. */
+/** (high, low) + term → (high, low), both in memory, with a relative error of at most 2u². */
 @inline
 export function addToTwoFloats(high: usize, low: usize, term: v128): void {
   const held = v128.load(high);

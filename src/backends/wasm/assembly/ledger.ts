@@ -1,17 +1,19 @@
-// What rounding does to the sums of a row, in float32, u = 2^−24.
+// Bounds on the rounding errors of a row's sums in float32, with u = 2^−24.
 //
 // A chunk of k terms with weights a_t is summed from 0 in k multiply-adds, each of which rounds a partial sum
-// no larger than p = Σ|a_t v_t| (once more the product, in the plain build): off by at most (k+1)·u·p. Adding that to
-// two floats is off by at most 2u² of the result (Joldes, Muller, Popescu, "Tight and rigorous error bounds for basic
-// building blocks of double-word arithmetic", ACM TOMS 44(2), 2017: DWPlusFP). Products that become subnormal lose
-// 2^−150 a rounding. So for a column of the weighted sum, where |a_t v_t| ≤ a_t·‖v_t‖∞, a chunk adds at most
+// no larger than p = Σ|a_t v_t| (the plain build also rounds the product): the error is at most (k+1)·u·p.
+// Adding that to two floats has a relative error of at most 2u² (Joldes, Muller, Popescu, "Tight and rigorous
+// error bounds for basic building blocks of double-word arithmetic", ACM TOMS 44(2), 2017: DWPlusFP).
+// Rounding a product that becomes subnormal loses 2^−150. So for a column of the weighted sum, where |a_t
+// v_t| ≤ a_t·‖v_t‖∞, a chunk adds at most
 //
 //     E ← E + (k+1)·u·p + 8u²·P + (2k+1)·2^−149,     p = Σ a_t ‖v_t‖∞,  P = the magnitude after it,
 //
-// and for the mass the same with Σ a_t. A chunk in which one term is a quarter of a row or more is summed for that row in float64
-// instead, where products are exact: then 2^−47·p takes the place of (k+1)·u·p. The factor KEEP_UP pays for the rounding of E itself: with it E can only be
-// too large, also when what is added is below its last digit. Twins count as two terms: joining their weights rounds once,
-// and leaves one step less.
+// and for the mass the same with Σ a_t. A chunk in which one term is a quarter of a row or more is summed for
+// that row in float64, where products are exact: (k+1)·u·p is then replaced by 2^−47·p. The factor KEEP_UP
+// covers the rounding of E itself: with it E is never too small, even if the added number is below its last
+// digit. Shared-value pairs count as two terms: joining their weights rounds once, and then there is one
+// multiply-add less.
 
 import {
   BLOCK_BYTES,
@@ -29,16 +31,21 @@ import { multiplyAdd } from "./lanes.ts";
 import { CHARGES_AT, massAt } from "./weights.ts";
 
 const ROUNDING: f32 = 5.9604644775390625e-8;
-/** 2^−47: at most 32 additions in float64, and what is left after two float32 numbers are taken from the sum. */
+/**
+ * 2^−47 bounds the rounding of at most 32 additions in float64 and of splitting the sum into two float32
+ * numbers.
+ */
 const EXACT_ROUNDING: f32 = 7.105427357601002e-15;
-/** 8u²: twice what two additions may be off by, for the errors that the magnitude itself has. */
+/** 8u²: twice the error bound of two additions, which covers the error of the magnitude itself. */
 const TWO_FLOAT_ROUNDING: f32 = 2.842170943040401e-14;
 const SUBNORMAL_ROUNDING: f32 = 9.183549615799121e-41;
 const KEEP_UP: f32 = 1.000000476837158;
-/** A mass below 2^−60 of what the shift says has weights too near to underflow. */
+/** Weights of a row whose mass is below 2^−60, under its shift, are too near to underflow. */
 const LEAST_MASS: f32 = 8.673617379884035e-19;
 
-/** Charges what the chunk that was just added, in float64 to the rows among `exact`, may have done. */
+/**
+ * Adds the rounding errors of the last chunk to the bounds; the rows among `exact` were summed in float64.
+ */
 export function chargeChunk(job: usize, block: i32, count: i32, exact: i32): void {
   chargeFour(job, block, <usize> block * BLOCK_BYTES, 0, count, exact);
   chargeFour(job, block, <usize> block * BLOCK_BYTES + 16, 16, count, exact >> 4);
@@ -80,7 +87,7 @@ function judgeFour(job: usize, block: i32, rows: usize, lane: usize): v128 {
   let trusted = f32x4.ge(mass, f32x4.splat(LEAST_MASS));
   trusted = v128.and(trusted, isWithin(job, MASS_ERROR, rows, mass));
   trusted = v128.and(trusted, isWithin(job, SUM_ERROR, rows, magnitude));
-  // Sums of no keys are 0, whatever was charged.
+  // Sums over no keys are exactly 0, whatever was charged.
   trusted = v128.or(trusted, isEmpty);
   const flags = v128.andnot(v128.load(load<usize>(job + ROW_MASK) + rows), trusted);
   v128.store(load<usize>(job + FLAGS) + rows, flags);

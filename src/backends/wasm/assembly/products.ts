@@ -1,9 +1,8 @@
-// The two products, which are nearly all of the work. Both make 8 rows × 4 columns in eight vectors of registers: two
-// loads of rows, four of single numbers spread over the lanes, eight multiply-adds a step.
+// The two matrix products, which are nearly all of the work. Both compute 8 rows × 4 columns in eight vector
+// registers: two loads of rows, four of single numbers into all lanes, and eight multiply-adds per step.
 //
-// Each lane is one pair of a row and a column, from the first step to the last, and steps are taken in one order. So the
-// bits of a score depend on the query and the key alone, whatever else is computed beside it, and those of a sum on
-// the row's own weights and values.
+// Each lane belongs to one row and one column, and all lanes take the steps in the same order. So the bits of
+// a score depend on the query and the key alone, and those of a sum on the row's own weights and values.
 
 import { addToTwoFloats, multiplyAdd } from "./lanes.ts";
 
@@ -103,8 +102,8 @@ export function scoreOne(query: usize, key0: usize, headDim: i32, scale: v128, t
 }
 
 /**
- * Adds to four columns of a block's sums what `count` terms contribute: the products of their weights and values are
- * summed plainly, and that sum is added in two floats.
+ * Adds the contributions of `count` terms to four columns of a block's sums: products of weights and values
+ * are summed in float32, and that sum is added to the sums in two floats.
  */
 export function addFour(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
   let left0 = f32x4.splat(0), left1 = f32x4.splat(0), left2 = f32x4.splat(0), left3 = f32x4.splat(0);
@@ -169,7 +168,7 @@ export function addFour(weights: usize, values: usize, column: usize, count: i32
   addToTwoFloats(high + 112, low + 112, right3);
 }
 
-/** The same for two columns, where only that many of the last four are in use. */
+/** The same for two columns, for values whose last four columns have only two in use. */
 export function addTwo(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
   let left0 = f32x4.splat(0), left1 = f32x4.splat(0), right0 = f32x4.splat(0), right1 = f32x4.splat(0);
   const end = values + (count << 2);
@@ -190,8 +189,8 @@ export function addTwo(weights: usize, values: usize, column: usize, count: i32,
 }
 
 /**
- * The same for one column and without plain sums, with weights in float64: products are exact there, and so is their sum
- * to 53 bits. It takes several times as long, and is for chunks in which one term is a large part of a row.
+ * The same for one column in float64, with weights in float64: products are exact, and their sum has 53 bits.
+ * It takes several times as long, and is used for chunks in which one term is a large part of a row.
  */
 export function addExactly(weights: usize, values: usize, column: usize, count: i32, high: usize, low: usize): void {
   let sum0 = f64x2.splat(0), sum1 = f64x2.splat(0), sum2 = f64x2.splat(0), sum3 = f64x2.splat(0);
@@ -207,7 +206,7 @@ export function addExactly(weights: usize, values: usize, column: usize, count: 
   addDoubles(high + 16, low + 16, sum2, sum3);
 }
 
-/** Two floats have no more digits than fit into a float64, whose rounding is less than that of two floats. */
+/** The two floats are added in float64, whose rounding is less than that of two-float addition. */
 @inline
 export function addDoubles(high: usize, low: usize, left: v128, right: v128): void {
   const held = v128.load(high), rest = v128.load(low);

@@ -1,8 +1,8 @@
-// Which rows of a block a call is about, one bit each.
+// Sets of rows of a block, one bit for each.
 
 import { BLOCK_BYTES, ROW_MASK } from "../job_fields.ts";
 
-/** So many rows take less time one after the other than a whole block does. */
+/** Up to this number of rows take less time one after the other than a whole block does. */
 const FEW_ROWS: i32 = 2;
 
 /** The active rows of a block. */

@@ -1,4 +1,4 @@
-// Scores of a chunk of terms with a block of rows: products, then what a rule adds to them.
+// Scores of a chunk of terms with a block of rows: products, then softcap, biases and positions.
 
 import {
   AFTER,
@@ -20,8 +20,8 @@ import { areFew } from "./rows.ts";
 import { scoreRow } from "./single_rows.ts";
 
 /**
- * Writes the scores of `count` keys from `first` on to the scratch; −∞ for a pair that is forbidden. `rows` says of which
- * rows they are asked, one bit each; those of others are of no meaning.
+ * Writes the scores of `count` keys from `first` on to the scratch; −∞ for a pair that is forbidden. Only
+ * scores of the rows in `rows`, one bit for each, are used.
  */
 export function scoreChunk(job: usize, block: i32, first: i32, count: i32, rows: i32): void {
   const headDim = load<i32>(job + HEAD_DIM);

@@ -1,4 +1,5 @@
-// Moving rows to another shift: everything they hold times a power of two, which is exact unless it underflows.
+// Moves rows to another shift: all their sums are multiplied by a power of two, which is exact unless it
+// underflows.
 
 import {
   BLOCK_BYTES,
@@ -19,10 +20,10 @@ import { clamp, roundedPower, ROUNDER_BITS } from "./exponential.ts";
 import { multiplyAdd } from "./lanes.ts";
 import { massAt } from "./weights.ts";
 
-/** What a row loses that is moved so far that its sums vanish. */
+/** The error of a row whose sums underflow when it is moved. */
 const VANISHING: f32 = 1.1754943508222875e-38;
 
-/** Makes the active rows of a block the state of no keys, open to any. */
+/** Makes the active rows of a block states over no keys, for which no key is heavy. */
 export function clearBlock(job: usize, block: i32): void {
   for (let lane: usize = 0; lane < <usize> BLOCK_BYTES; lane += 16) {
     const rows = <usize> block * BLOCK_BYTES + lane;
@@ -72,7 +73,7 @@ function raiseFour(job: usize, block: i32, lane: usize, count: i32): void {
   scaleFour(job, block, lane, difference);
 }
 
-/** Divides all that four rows hold by 2^difference. */
+/** Divides all sums and bounds of four rows by 2^difference. */
 function scaleFour(job: usize, block: i32, lane: usize, difference: v128): void {
   const power = i32x4.sub(i32x4.splat(127), difference);
   const factor = v128.and(i32x4.shl(power, 23), i32x4.gt_s(power, i32x4.splat(0)));
@@ -101,7 +102,9 @@ function scaleError(at: usize, factor: v128, lost: v128): void {
   v128.store(at, multiplyAdd(v128.load(at), factor, lost));
 }
 
-/** Sets the ceilings of built rows: HEAVY_POWERS above their masses; below all powers for a row of no keys. */
+/**
+ * Sets the ceilings of built rows: HEAVY_POWERS above their masses; below all powers for a row without keys.
+ */
 export function settleBlock(job: usize, block: i32): void {
   for (let lane: usize = 0; lane < <usize> BLOCK_BYTES; lane += 16) {
     const rows = <usize> block * BLOCK_BYTES + lane;

@@ -1,7 +1,7 @@
-// The two products for one row, where a block has few rows to compute. Lanes are keys while scoring and columns while
-// summing, so no lane works for a row that nobody asked about.
+// The two products for single rows, for blocks with few rows to compute. Lanes are keys in the first product
+// and columns in the second, so that no lane is wasted on other rows.
 //
-// Each lane goes through the steps of products.ts in their order, so the bits are the same.
+// Each lane takes the steps of products.ts in the same order, so the bits are the same.
 
 import { addToTwoFloats, multiplyAdd } from "./lanes.ts";
 import { addDoubles } from "./products.ts";
@@ -10,8 +10,9 @@ import { addDoubles } from "./products.ts";
 const STRIDE: usize = 32;
 
 /**
- * Scores of one row with `count` keys, scale · q·k each, before softcap and bias. `keys` is the list of their addresses;
- * of the eight that are scored at a time, those beyond the end are the last once more, and there is room for them.
+ * Scores of one row with `count` keys, scale · q·k each, before softcap and bias. `keys` is the list of their
+ * addresses; eight keys are scored at a time, and those beyond the end repeat the last one, so `target` must
+ * have room for them.
  */
 export function scoreRow(query: usize, keys: usize, count: i32, headDim: i32, scale: v128, target: usize): void {
   const last = keys + (<usize> (count - 1) << 2);
@@ -80,8 +81,8 @@ function scoreEight(
 }
 
 /**
- * Adds to the first `end` columns of a row's sums, a multiple of four, what `count` terms contribute. `gathered` is room
- * for four of them side by side, high parts and low parts.
+ * Adds the contributions of `count` terms to the first `end` columns of a row's sums, a multiple of four.
+ * `gathered` has room for the high and low parts of four columns.
  */
 export function addRow(
   weights: usize,
@@ -134,7 +135,7 @@ function addFour(weights: usize, values: usize, column: usize, count: i32, high:
   addSums(high, low, sum, gathered);
 }
 
-/** The same as `addRow` in float64, with weights of which one is 2 · STRIDE bytes from the next. */
+/** As `addRow`, in float64, with weights at a stride of 2 · STRIDE bytes. */
 export function addRowExactly(weights: usize, values: usize, end: usize, count: i32, high: usize, low: usize, gathered: usize): void {
   for (let c: usize = 0; c < end; c += 4, high += 4 * STRIDE, low += 4 * STRIDE) {
     addFourExactly(weights, values, c << 2, count, high, low, gathered);

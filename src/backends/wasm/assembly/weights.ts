@@ -1,6 +1,7 @@
-// Weights of a chunk of terms: a = exp(score) · 2^−shift, negated where the term is taken out. A heavy key, one whose
-// weight is above the row's ceiling, gets 0 here and is reported instead. Whether it is depends on its score, the shift and the
-// ceiling alone, which only a build changes: a key that was heavy when it came is heavy when it goes.
+// Weights of a chunk of terms: a = exp(score) · 2^−shift, negated if the term is subtracted. A heavy key, one
+// whose weight is above the row's ceiling, gets the weight 0 and is reported instead. Whether a key is heavy
+// depends on its score, the shift and the ceiling alone, and only a build changes the ceiling: a key that was
+// heavy when it was added is heavy when it is removed.
 
 import {
   BLOCK_BYTES,
@@ -26,8 +27,8 @@ import { clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
 import { multiplyAdd } from "./lanes.ts";
 
 /**
- * In memory, as in exponential.ts: the least that a weight counts when rounding is charged, 2^−78: even
- * the smallest share of it that is charged, 2^−47, is more than what underflow takes, 2^−126.
+ * In memory, as in exponential.ts: the least weight for which rounding is charged, 2^−78. The smallest
+ * charge, 2^−47 of it, exceeds the loss by underflow, 2^−126.
  */
 const LEAST_CHARGE: usize = memory.data<f32>([3.308722450212111e-24]);
 /** Weights below 2^−125 are 0. */
@@ -35,8 +36,9 @@ const SMALLEST_POWER: i32 = -125;
 const NOTHING: usize = memory.data<f32>([-Infinity]);
 
 /**
- * In the scratch: scores, weights, then charged mass, charged magnitude, and the largest term of each, by row; then the
- * values and weights that are left once twins are joined, weights in float64; then sums of one row side by side.
+ * Offsets in the scratch: scores, weights, then charged mass, charged magnitude and the largest term of each,
+ * by row; then the values and weights that are left once shared-value pairs are joined, weights in float64;
+ * then sums of one row side by side.
  */
 export const WEIGHTS_AT: usize = CHUNK_TERMS * BLOCK_BYTES;
 export const CHARGES_AT: usize = 2 * CHUNK_TERMS * BLOCK_BYTES;
@@ -45,8 +47,8 @@ export const WIDE_WEIGHTS_AT: usize = VALUES_AT + 4 * CHUNK_TERMS;
 export const GATHERED_AT: usize = WIDE_WEIGHTS_AT + 2 * CHUNK_TERMS * BLOCK_BYTES;
 
 /**
- * Turns the scores in the scratch into the weights of `count` terms, of which the first `pairs` pairs share a score each;
- * returns the rows, one bit each, of which one of them is a large part.
+ * Turns the scores in the scratch into the weights of `count` terms, of which the first `pairs` pairs share a
+ * score each; returns the rows, one bit for each, in which one of the terms is a large part.
  */
 export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs: i32): i32 {
   const left = weighHalf(job, block, 0, first, count, pairs);
@@ -55,7 +57,10 @@ export function weighChunk(job: usize, block: i32, first: i32, count: i32, pairs
   return peakedRows(job, block, 0) | (peakedRows(job, block, 16) << 4);
 }
 
-/** Of four rows those of which a term is a large part in mass or in magnitude. A row's own numbers alone decide. */
+/**
+ * Those of four rows in which a term is a large part of the mass or the magnitude. This depends on the row's
+ * own numbers alone.
+ */
 @inline
 function peakedRows(job: usize, block: i32, lane: usize): i32 {
   const charges = load<usize>(job + SCRATCH) + CHARGES_AT + lane, mass = massAt(job, block) + lane;
@@ -63,7 +68,7 @@ function peakedRows(job: usize, block: i32, lane: usize): i32 {
   return i32x4.bitmask(v128.or(arePeakedIn(charges, mass), inMagnitude));
 }
 
-/** Four rows, which have no weights where none of them is active. Returns whether they met a heavy key. */
+/** Weights of four rows, all 0 if none of them is active. Returns whether there is a heavy key. */
 function weighHalf(job: usize, block: i32, lane: usize, first: i32, count: i32, pairs: i32): bool {
   const rows = <usize> block * BLOCK_BYTES + lane;
   if (!v128.any_true(v128.load(load<usize>(job + ROW_MASK) + rows))) {
@@ -83,7 +88,7 @@ function clearRows(at: usize, count: i32): void {
   for (const end = at + <usize> count * BLOCK_BYTES; at < end; at += BLOCK_BYTES) v128.store(at, nothing);
 }
 
-/** Lanes with a term of a quarter or more of what the row will hold, in mass or, a field further, in magnitude. */
+/** Lanes in which a term is a quarter or more of the row's next mass or, one field further, magnitude. */
 @inline
 function arePeakedIn(charges: usize, held: usize): v128 {
   const whole = f32x4.add(v128.load(charges), f32x4.abs(v128.load(held)));
@@ -91,7 +96,7 @@ function arePeakedIn(charges: usize, held: usize): v128 {
   return f32x4.gt(f32x4.mul(largest, f32x4.splat(4)), whole);
 }
 
-/** Address of the high parts of the masses of a block; those of the magnitudes follow. */
+/** The address of the high parts of the masses of a block; those of the magnitudes follow. */
 @inline
 export function massAt(job: usize, block: i32): usize {
   const column = <usize> block * load<usize>(job + COLUMNS) + load<usize>(job + VALUE_DIM);
@@ -99,9 +104,9 @@ export function massAt(job: usize, block: i32): usize {
 }
 
 /**
- * Four rows, whose numbers start `rows` bytes into those of all rows and `lane` bytes into those of the block. Returns the
- * lanes that may have met a heavy key. That is rare, so the loop only asks whether there is one, and is run again, with
- * `hasHeavy`, where there is.
+ * Four rows, whose numbers start `rows` bytes into those of all rows and `lane` bytes into those of the
+ * block. Returns the lanes that may have a heavy key. Heavy keys are rare, so the loop only detects them, and
+ * is run again, with `hasHeavy`, if there is one.
  */
 @inline
 function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32, pairs: i32, hasHeavy: bool): v128 {
@@ -125,7 +130,7 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32,
     const rounded = roundedPower(clamped);
     const power = i32x4.sub(rounded, origin);
     highest = i32x4.max_s(highest, power);
-    // Of −∞ only; NaN must come through.
+    // Only −∞ gets the weight 0; NaN must be passed on.
     let held = v128.and(i32x4.ge_s(power, least), f32x4.ne(score, v128.load32_splat(NOTHING)));
     if (hasHeavy) held = v128.andnot(held, i32x4.gt_s(power, most));
     const weight = v128.and(i32x4.add(mantissa(clamped, rounded), i32x4.shl(power, 23)), held);
@@ -158,8 +163,8 @@ function weighFour(job: usize, rows: usize, lane: usize, first: i32, count: i32,
 }
 
 /**
- * Writes an event for each row and term that is heavy in it, in order of terms, to the row's own list; a row whose list is
- * full loses its trust.
+ * Writes an event for each heavy term of a row to the row's list, in the order of terms; a row whose list is
+ * full is not trusted any more.
  */
 function reportHeavy(job: usize, block: i32, first: i32, count: i32, pairs: i32): void {
   const scores = load<usize>(job + SCRATCH);

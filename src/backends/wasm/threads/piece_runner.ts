@@ -1,20 +1,20 @@
 /**
- * Runs the pieces of one backend: on the thread of the caller, or shared among workers where that gains.
+ * Runs the pieces of one backend on the caller's thread, or shares them among workers if that is faster.
  *
- * Invariant: one run at a time, so that the first lane serves the caller's thread and the first worker in turn.
+ * Invariant: there is one run at a time, so the caller's thread and the first worker can use the same lane.
  */
 
 import type { Kernels } from "../load_kernels.ts";
 import type { Arena } from "../row_blocks.ts";
-import type { Crew } from "./crew.ts";
+import type { WorkerPool } from "./worker_pool.ts";
 import { LANE_BYTES, LAYOUT, type PieceRun, runPieces } from "./pieces.ts";
 
-/** Which workers to share with, and how many. */
+/** The workers that a backend may use. */
 export interface Sharing {
-  readonly crew: Crew;
-  /** What the kernels were made of. */
+  readonly pool: WorkerPool;
+  /** The module of the kernels. */
   readonly module: WebAssembly.Module;
-  /** At most so many threads; with 1 nothing is shared. */
+  /** The largest number of threads; with 1 nothing is shared. */
   readonly threads: number;
 }
 
@@ -23,7 +23,7 @@ export class PieceRunner {
   readonly #kernels: Kernels;
   readonly #arena: Arena;
   readonly #sharing: Sharing | null;
-  /** Addresses, one for each thread that was used so far. */
+  /** Addresses of lanes, one for each thread used so far. */
   readonly #lanes: number[];
   #shareable = 0;
   #mayBeTouched = false;
@@ -35,22 +35,23 @@ export class PieceRunner {
     this.#lanes = [arena.take(LANE_BYTES)];
   }
 
-  /** Threads that pieces have been shared among so far. */
+  /** The number of threads that pieces have been shared among so far. */
   get threads(): number {
     return this.#lanes.length;
   }
 
-  /** Does a run that takes so many multiply-adds. When it rejects, some of its rows may be in any state. */
+  /** Does a run of `multiplyAdds` multiply-adds. If it rejects, its rows may be in any state. */
   async run(run: PieceRun, multiplyAdds: number): Promise<void> {
-    const { crew, module, threads } = this.#sharing ?? ALONE;
+    const { pool, module, threads } = this.#sharing ?? ALONE;
     const count = Math.min(threads, run.pieceCount);
-    if (crew?.canStart && count > 1 && multiplyAdds >= crew.worth.sharing) {
+    if (pool?.canStart && count > 1 && multiplyAdds >= pool.worth.sharing) {
       this.#shareable += multiplyAdds;
-      if (this.#shareable >= crew.worth.starting) {
+      if (this.#shareable >= pool.worth.starting) {
         const source = { module, memory: this.#arena.memory };
-        // Reset once the run ends well: a worker that failed was ended, but nothing proves that it has stopped.
+        // This is reset when the run succeeds. A worker that failed was ended, but it is not certain that it
+        // has stopped.
         this.#mayBeTouched = true;
-        const isShared = await crew.share(source, run, this.#lanesFor(count));
+        const isShared = await pool.share(source, run, this.#lanesFor(count));
         this.#mayBeTouched = false;
         if (isShared) return;
       }
@@ -58,19 +59,19 @@ export class PieceRunner {
     this.runHere(run);
   }
 
-  /** Does a run on the thread of the caller. */
+  /** Does a run on the caller's thread. */
   runHere(run: PieceRun): void {
     runPieces(this.#kernels, this.#arena.memory, run, this.#lanes[0], LAYOUT);
   }
 
-  /** Wipes what the lanes computed last. */
+  /** Wipes the scratch of the lanes. */
   forget(): void {
     for (const lane of this.#lanes) this.#arena.words(lane, LANE_BYTES / 4).fill(0);
   }
 
   /** Makes the workers forget this backend; returns whether its memory may serve another one from then on. */
   async dispose(): Promise<boolean> {
-    await this.#sharing?.crew.release(this.#arena.memory);
+    await this.#sharing?.pool.release(this.#arena.memory);
     return !this.#mayBeTouched;
   }
 
@@ -80,4 +81,4 @@ export class PieceRunner {
   }
 }
 
-const ALONE = { crew: null, module: null, threads: 1 } as const;
+const ALONE = { pool: null, module: null, threads: 1 } as const;

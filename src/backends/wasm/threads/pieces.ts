@@ -1,29 +1,32 @@
 /**
- * The unit in which work on rows is shared: a *piece* is a few neighbouring blocks, which one thread builds or patches
- * from beginning to end.
+ * The unit in which work is shared: a *piece* is a few neighbouring blocks, which one thread builds or
+ * patches from beginning to end.
  *
- * Invariant: what becomes of a row depends on the row alone, so that rows have the same bits whichever thread takes which
- * piece, and when.
+ * Invariant: the result for a row depends on the row alone, so that its bits do not depend on which thread
+ * takes which piece, or when.
  */
 
 import * as field from "../job_fields.ts";
 import type { Kernels } from "../load_kernels.ts";
 
-/** Blocks of a piece at most. */
+/** The largest number of blocks of a piece. */
 export const PIECE_BLOCKS = 4;
-/** A lane is a job that one thread alone uses, and its scratch, which starts here. */
+/** A lane is a job and its scratch, which only one thread uses. The scratch starts here. */
 const LANE_SCRATCH = field.JOB_BYTES;
 /** Bytes of a lane. */
 export const LANE_BYTES = LANE_SCRATCH + field.SCRATCH_BYTES;
-/** Bytes of the table of pieces before its entries: the number of the piece that nobody has taken yet. */
+/** Bytes of the table of pieces before its entries, which hold the number of the next piece to take. */
 export const TABLE_START = 4;
-/** Bytes of an entry: its first block, the end of its blocks, and how many events a patch of it left. */
+/**
+ * Bytes of an entry: the first block of the piece, the end of its blocks, and the number of events of its
+ * patch.
+ */
 export const ENTRY_BYTES = 12;
 
-/** Work on the rows of one job, cut into pieces. Numbers alone, so that it can be sent to a thread. */
+/** Work on the rows of one job, cut into pieces. It has only numbers, so that it can be sent to a thread. */
 export interface PieceRun {
   readonly kind: "build" | "patch";
-  /** Address of the job, which stays as it is while pieces are worked on. */
+  /** Address of the job, which does not change during the run. */
   readonly job: number;
   /** Address of the table of pieces. */
   readonly table: number;
@@ -31,7 +34,7 @@ export interface PieceRun {
   readonly pieceCount: number;
 }
 
-/** What `runPieces` has to know of layouts. */
+/** The layouts that `runPieces` needs. */
 export const LAYOUT = {
   jobBytes: field.JOB_BYTES,
   laneScratch: LANE_SCRATCH,
@@ -46,12 +49,13 @@ export const LAYOUT = {
     [field.TERM_BIASES, 4],
     [field.TERM_POSITIONS, 8],
   ],
-  /** A build takes so many terms at a time, whose rows the second cache holds. */
+  /** The number of terms that a build takes at a time, so that their rows fit the level-2 cache. */
   tileTerms: 512,
 } as const;
 
 /**
- * Takes pieces until none is left. Its text is also the program of the workers, so it knows nothing but its arguments.
+ * Takes pieces until none is left. Its source text is also the program of the workers, so it may use nothing
+ * but its arguments.
  */
 export function runPieces(
   kernels: Kernels,

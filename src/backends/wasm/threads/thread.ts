@@ -1,25 +1,28 @@
 /**
- * Workers under one face. Deno and Node start them by `node:worker_threads`, because those of the web keep a process
- * alive until they are ended; browsers have no process to keep alive.
+ * One interface for workers. Deno and Node start them by `node:worker_threads`, because web workers keep a
+ * process alive until they are ended; browsers have no process to keep alive.
  *
- * Invariant: a thread keeps the process alive while it owes an answer, and only then. Once it has failed or was ended it
- * answers nothing any more, and all that it owes is rejected.
+ * Invariant: a thread keeps the process alive only while a request is open. Once it has failed or was ended,
+ * all open and later requests reject.
  */
 
 import { NODE_PROGRAM, type Request, WEB_PROGRAM } from "./worker_program.ts";
 
-/** A worker that does what it is asked, one thing after the other. */
+/** A worker that handles requests one after the other. */
 export interface Thread {
-  /** Resolves when it is done; rejects when it failed or the worker is gone. */
+  /** Sends a request; resolves when it is done, rejects if it failed or the worker has ended. */
   ask(request: Request): Promise<void>;
-  /** Ends the worker; resolves when it is gone. */
+  /** Ends the worker; resolves when it has ended. */
   end(): Promise<void>;
 }
 
-/** Starts a worker; throws where none may start. `prelude` is run before its program, which tests use. */
+/**
+ * Starts a worker; throws if workers are forbidden. `prelude` is code that runs before its program, for
+ * tests.
+ */
 export type StartThread = (prelude?: string) => Thread;
 
-/** How workers are started here; null where they cannot share memory. */
+/** The function that starts workers here; null if they cannot share memory. */
 export function threadStarter(): StartThread | null {
   const NodeWorker = nodeWorkers();
   if (NodeWorker) return (prelude = "") => startOnNode(NodeWorker, prelude + NODE_PROGRAM);
@@ -27,7 +30,7 @@ export function threadStarter(): StartThread | null {
   return canShare ? (prelude = "") => startOnWeb(prelude + WEB_PROGRAM) : null;
 }
 
-/** What is used of a worker of `node:worker_threads`. */
+/** The members of a worker of `node:worker_threads` that are used here. */
 interface NodeWorker {
   postMessage(message: unknown): void;
   on(event: "message", listener: (answer: string | null) => void): void;
@@ -39,7 +42,7 @@ interface NodeWorker {
 }
 type NodeWorkerClass = new (program: string, options: { readonly eval: true }) => NodeWorker;
 
-/** Not by `import`, which would stop browsers and bundlers. */
+/** The module is not imported statically, since browsers and bundlers do not have it. */
 function nodeWorkers(): NodeWorkerClass | null {
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
   const threads = process?.getBuiltinModule?.("node:worker_threads") as
@@ -90,7 +93,7 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** The answers that a worker owes, in order. */
+/** The open requests of a worker, in order. */
 class Owed {
   readonly #waiting: Waiting[] = [];
   readonly #onFirst: () => void;
@@ -110,7 +113,7 @@ class Owed {
     });
   }
 
-  /** Takes the next answer. */
+  /** Resolves or rejects the oldest open request. */
   settle(failure: string | null): void {
     const answer = this.#waiting.shift();
     if (this.#waiting.length === 0) this.#onNone();

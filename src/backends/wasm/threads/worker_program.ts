@@ -1,16 +1,16 @@
 /**
- * The program of a worker, as text: it imports nothing and needs neither files nor permission, wherever the library
- * itself came from. Each request is answered once, in order, with what went wrong or null.
+ * The program of a worker, as text, so that starting one needs no file and no permission. It answers each
+ * request once, in order, with an error message or null.
  */
 
 import type { Kernels } from "../load_kernels.ts";
 import { LAYOUT, type PieceRun, runPieces } from "./pieces.ts";
 
-/** What a worker is asked. */
+/** The requests to a worker. */
 export type Request =
-  /** To answer. */
+  /** Asks for an answer, as a test. */
   | { readonly kind: "hello" }
-  /** To take pieces of a run in a memory that is known by `id`, or else comes along. */
+  /** Asks to take pieces of a run in a memory, which is known by `id` or sent along. */
   | {
     readonly kind: "run";
     readonly id: number;
@@ -18,16 +18,19 @@ export type Request =
     readonly run: PieceRun;
     readonly lane: number;
   }
-  /** To let go of a memory. */
+  /** Asks to forget a memory. */
   | { readonly kind: "forget"; readonly id: number };
 
-/** What kernels are made of. */
+/** The parts that kernels are made of. */
 export interface KernelSource {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
 }
 
-/** Does what is asked. Its text is part of the program, so it knows nothing but its arguments. */
+/**
+ * Makes the function that handles requests. Its source text is part of the program, so it may use nothing but
+ * its arguments.
+ */
 function makeResponder(run: typeof runPieces, layout: typeof LAYOUT): (request: Request) => void {
   const known = new Map<number, { readonly kernels: Kernels; readonly memory: WebAssembly.Memory }>();
   return (request) => {
@@ -54,14 +57,14 @@ const receive = (request) => {
   }
 };`;
 
-/** Where workers are those of `node:worker_threads`. */
+/** The program for workers of `node:worker_threads`. */
 export const NODE_PROGRAM = `
 const { parentPort } = process.getBuiltinModule("node:worker_threads");
 const reply = (answer) => parentPort.postMessage(answer);
 ${RECEIVER}
 parentPort.on("message", receive);`;
 
-/** Where workers are those of the web. */
+/** The program for web workers. */
 export const WEB_PROGRAM = `
 const reply = (answer) => postMessage(answer);
 ${RECEIVER}

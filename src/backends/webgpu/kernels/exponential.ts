@@ -1,15 +1,15 @@
 /**
- * exp and the softcap, as text for shaders; WGSL's own are as exact as a driver likes.
+ * exp and the softcap, as text for shaders. The accuracy of WGSL's own functions depends on the driver.
  *
- * exp(s) = exp(r) · 2^k with k the nearest integer to s·log2 e and r = s − k·ln 2. ln 2 is split in three, of
- * which k times the first two is exact for |k| < 2^15, and what r is rounded by is kept, so that nearly all
- * that is lost is the last rounding: for |s| ≤ 22,000 exp is off by at most 1.5 · 2^−24 · (1 + |s|·2^−12) of
- * itself. Whole powers of two are taken off in the exponent field, which is exact, and so a weight under one
- * shift is the weight under another times a power of two. Scores count as at most 2^21 either way.
+ * exp(s) = exp(r) · 2^k with k the nearest integer to s·log2 e and r = s − k·ln 2. ln 2 is split in three
+ * parts; the products of k with the first two are exact for |k| < 2^15, and the rounding error of r is kept,
+ * so that the last rounding is nearly the only one: for |s| ≤ 22,000 the relative error of exp is at most 1.5
+ * · 2^−24 · (1 + |s|·2^−12). Whole powers of two are taken off in the exponent field, which is exact, and so
+ * a weight under one shift is the weight under another times a power of two. Scores are clamped to ±2^21.
  *
- * Scores, scale, softcap and what lies between are two floats each, so that rounding a score to one, which
- * would be off by 2^−24·|s|, is no part of a weight. Arguments of the softcap count as at most 2^64 either
- * way. No division is used: a reciprocal is Newton's, from the bits of its argument.
+ * Scores, scale, softcap and intermediate results are two floats each, since rounding a score to one float
+ * would change its weight by 2^−24·|s|. Arguments of the softcap are clamped to ±2^64. There is no division:
+ * reciprocals are computed by Newton's method from the bits of the argument.
  */
 
 import { EMPTY_SHIFT, HEAVY_POWERS } from "../record_layout.ts";

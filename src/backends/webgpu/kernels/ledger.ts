@@ -8,11 +8,11 @@
  *     exact             4(k+1)²·u²·P
  *     no compensation   (k+1)·u·p + 2u·P
  *
- * where plain is k multiply-adds from 0 and one addition in two floats, off by 2u² of the result; each
- * product and each addition of an exact chunk leaves at most u·P for the low part, which never exceeds
- * (2k+1)·u·P and is rounded 2k times. It grows by (k+1)·2^−120 more for what is flushed to 0. A build is
- * exact where a term is a quarter of its row or more, or where there are few; a patch always is. The factor
- * KEEP_UP pays for the rounding of the bound itself.
+ * where a plain chunk is k multiply-adds from 0 and one addition in two floats with a relative error of 2u².
+ * Each product and each addition of an exact chunk adds at most u·P to the low part, which never exceeds
+ * (2k+1)·u·P and is rounded 2k times. The bound also grows by (k+1)·2^−120 for numbers that are flushed to 0.
+ * A build is exact if a term is a quarter of its row or more, or if there are few terms; a patch always is.
+ * The factor KEEP_UP covers the rounding of the bound itself.
  */
 
 export const ROUNDING_CONSTANTS = /* wgsl */ `

@@ -1,6 +1,6 @@
 /**
- * The rows that a kernel is about, as text for a shader with `list` and `call`: those of a list, or a batch
- * of those that a patch has flagged, which are a count a head and then a list a head.
+ * The head rows that a kernel computes, as text for a shader with `list` and `call`: those of a list, or a
+ * batch of those that a patch has flagged, which are a count per head and then a list per head.
  */
 
 export const LISTED_ROWS = /* wgsl */ `

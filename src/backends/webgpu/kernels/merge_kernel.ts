@@ -1,10 +1,11 @@
 /**
- * Makes one state of the states of a row's parts, as text for a shader: a workgroup a head row. The parts are
- * set to 0, so that nothing of them stays behind.
+ * Merges the states of a head row's parts to one state, as text for a shader, with one workgroup per head
+ * row. The parts are set to 0 afterwards, so that no trace of them remains.
  *
- * The largest shift is that of the row; sums under a smaller one are multiplied by a power of two. Adding the
- * two floats of a part is two additions in two floats, each off by at most 8u²·P, where P ≥ every partial
- * sum; with k parts that hold keys the bound grows by 16k·u²·P + (2k+1)·2^−120. A single such part is copied.
+ * The row takes the largest shift; sums under a smaller one are multiplied by a power of two. Adding the two
+ * floats of a part is two additions in two floats, each with an error of at most 8u²·P, where P ≥ every
+ * partial sum; with k parts that have keys the bound grows by 16k·u²·P + (2k+1)·2^−120. If only one part has
+ * keys, it is copied.
  */
 
 import { callStruct } from "../call_fields.ts";

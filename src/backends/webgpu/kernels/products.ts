@@ -1,11 +1,12 @@
 /**
- * The two products, which are nearly all of the work, and what lies between them, as text for a shader.
+ * The two matrix products, which are nearly all of the work, and the steps between them, as text for a
+ * shader.
  *
- * A score is one thread's chain of d multiply-adds in order of columns, whatever tile it is in; so its bits
- * depend on the query and the key alone.
+ * One thread computes a score as a chain of d multiply-adds in order of columns, in any tile; so the bits of
+ * a score depend on the query and the key alone.
  */
 
-/** Columns that are in workgroup memory at a time. */
+/** The number of columns that are in workgroup memory at a time. */
 export const TILE_DEPTH = 16;
 
 export const PRODUCTS = /* wgsl */ `

@@ -1,16 +1,15 @@
 /**
- * The kernel that keeps rows, as text for a shader: scores, weights and sums of 32 rows of one head with
- * tiles of 32 keys in workgroup memory, in one pass over the keys and without an m × n matrix. It builds rows
- * from scratch, patches them, or writes down scores; whichever it does, a pair's score and weight come from
- * the same lines.
+ * The kernel that computes states, as text for a shader: scores, weights and sums of 32 head rows of one head
+ * with tiles of 32 keys in workgroup memory, in one pass over the keys and without an m × n matrix. It builds
+ * rows from scratch, patches them, or writes scores. Scores and weights come from the same code in all three
+ * modes.
  *
- * Where there are many keys they are cut into parts, each with a workgroup and a state of its own, so that a
- * device with many processors has something to do for a single row, too; `merge_kernel.ts` makes one state of
- * them.
+ * Many keys are cut into parts, each with a workgroup and a state of its own, so that a single row can use
+ * all processors of a device; `merge_kernel.ts` merges the states of the parts.
  *
- * A *term* is a record of a key that is added or taken out. The terms of a value that changed and nothing
- * else are a *pair*: neighbours with one score. A workgroup is 64 threads; in the products each has a tile of
- * its own, otherwise thread t speaks of row t.
+ * A *term* is a record of a key that is added or subtracted. If only the value of a key has changed, its two
+ * terms are a *pair*: neighbours with one score. A workgroup has 64 threads; in the products each has a tile
+ * of its own, otherwise thread t works for row t.
  */
 
 import { callStruct } from "../call_fields.ts";
@@ -25,7 +24,7 @@ import { twoFloats } from "./two_floats.ts";
 /** Rows and keys of a tile. */
 export const TILE_ROWS = 32, TILE_KEYS = 32;
 
-/** The task that the kernel is compiled for. */
+/** The mode for which the kernel is compiled. */
 export type RowsMode = "build" | "patch" | "score";
 
 /** The shader. */
@@ -95,7 +94,8 @@ const DISTRUSTED = 1e38;
 }
 
 /**
- * Moves a row to the largest power among its scores: all that it holds times a power of two, which is exact.
+ * Moves a row to the largest power among its scores: all its sums are multiplied by a power of two, which is
+ * exact.
  */
 const RAISE_SHIFT = /* wgsl */ `
 fn raiseShift(row: u32, keys: u32) {
@@ -120,8 +120,8 @@ fn raiseShift(row: u32, keys: u32) {
 `;
 
 /**
- * Heavy keys come and go in the order of their terms; a row with too many loses its trust. They have no part
- * in its sums.
+ * Heavy keys are recorded and removed in the order of their terms; a row with too many is not trusted any
+ * more. They are not in its sums.
  */
 const HEAVY = /* wgsl */ `
 fn noteHeavy(row: u32, count: u32, pairs: u32) {
@@ -168,7 +168,7 @@ fn moveHeavy(base: u32, last: u32, to: u32) {
 }
 `;
 
-/** The beginning of all modes: which rows this workgroup has. */
+/** The beginning of all modes: it selects the rows of this workgroup. */
 const ENTER = /* wgsl */ `
 @compute @workgroup_size(64)
 fn main(

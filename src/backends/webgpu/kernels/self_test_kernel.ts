@@ -1,7 +1,6 @@
 /**
- * Questions to a device before it is trusted, as text for a shader. The list has three numbers for each
- * thread, a, b and s; behind them the kernel writes what a sequence comes to after `termEnd` rounds of a
- * loop.
+ * The self-test of a device, as text for a shader. The list has three numbers for each thread, a, b and s.
+ * After the results the kernel writes the value of a sequence after `termEnd` iterations of a loop.
  */
 
 import { callStruct } from "../call_fields.ts";
@@ -10,9 +9,9 @@ import { twoFloats } from "./two_floats.ts";
 
 /** The sequence x ← factor · x + step modulo 2^32, in which no number comes twice. */
 export const LOOP_SEED = 1, LOOP_FACTOR = 1664525, LOOP_STEP = 1013904223;
-/** Numbers that a thread is given, and those that it writes. */
+/** The number of inputs and of outputs of a thread. */
 export const ASKED = 3, FOUND = 12;
-/** Products of a chain, those of this thread and of the next ones. */
+/** The length of a chain of products, of this thread's inputs and of the next ones. */
 export const CHAIN = 64;
 
 export const SELF_TEST = /* wgsl */ `

@@ -1,17 +1,20 @@
 /**
- * The small kernels around the rows, as text for shaders: `move` copies records between tables, `bias` writes
- * what a mask adds to the scores of a changed query, and `plan` says how many workgroups refresh what a patch
- * has flagged.
+ * Small kernels for tables, as text for shaders: `move` copies records between tables, `bias` writes the
+ * biases of a changed query, and `plan` computes the number of workgroups that refresh the rows flagged by a
+ * patch.
  */
 
 import { callStruct } from "../call_fields.ts";
 import { PLAN_MERGE, PLAN_WORDS } from "../record_layout.ts";
 import { TILE_ROWS } from "./rows_kernel.ts";
 
-/** In the place of a kind: as it is. */
+/** In place of a kind: the kind does not change. */
 export const SAME_KIND = 0xffffffff;
 
-/** A move is three words: the first word of the source, that of the target, and the kind of the moved key. */
+/**
+ * A move is three words: the first word of the source, the first word of the target, and the kind of the
+ * moved key.
+ */
 export const MOVE = /* wgsl */ `
 ${callStruct()}
 @group(0) @binding(0) var<uniform> call: Call;
@@ -68,7 +71,8 @@ fn main(
 `;
 
 /**
- * Flagged rows go in batches; each has its workgroups in the plans, for builds of `parts` parts at a time.
+ * Flagged rows are built in batches; the plans have the workgroups of each batch, for builds of `parts` parts
+ * at a time.
  */
 export const PLAN = /* wgsl */ `
 ${callStruct()}

@@ -1,13 +1,16 @@
 /**
- * Sums in two floats, as text for shaders. What one addition drops is kept beside the sum (Knuth's TwoSum, as
- * DWPlusFP of Joldes, Muller and Popescu, 2017), and likewise what a product is rounded by (Dekker's
+ * Sums in two floats, as text for shaders. The rounding error of an addition is kept beside the sum (Knuth's
+ * TwoSum, as DWPlusFP of Joldes, Muller and Popescu, 2017), and likewise that of a product (Dekker's
  * product).
  *
- * A compiler that takes float32 for real numbers sees that nothing is ever dropped. So intermediate results
- * go through `opaque`, which changes no bit, but by a number that only the call knows.
+ * A compiler that treats float32 as real numbers would simplify these errors to 0. So intermediate results go
+ * through `opaque`, which changes no bit but depends on a number that is known only at the call.
  */
 
-/** WGSL; `isCompensated` false adds plainly, for devices on which this does not work. */
+/**
+ * The WGSL text. With `isCompensated` false additions are plain, for devices on which two-float sums do not
+ * work.
+ */
 export function twoFloats(isCompensated: boolean): string {
   return /* wgsl */ `
 const COMPENSATED = ${isCompensated};

@@ -5,6 +5,7 @@
  */
 
 import type { PlainObject, PlainValue } from "../figure_data.ts";
+import { UNPAINTED } from "../palette.ts";
 import { listOf, numberOf, pairOf, textOf, titleOf } from "./plain_reader.ts";
 import { dateTicks, formatTick, linearTicks, logTicks, type Tick } from "./ticks.ts";
 
@@ -44,7 +45,7 @@ export class Axis {
     this.isVisible = layout.visible !== false && layout.showticklabels !== false;
     this.hasGrid = layout.visible !== false &&
       (options.hasBars ? layout.showgrid === true : layout.showgrid !== false);
-    this.gridColor = textOf(layout.gridcolor, "#d8dde3");
+    this.gridColor = textOf(layout.gridcolor, UNPAINTED.grid);
     this.type = typeOf(layout, values);
     this.#categories = this.type === "category" ? [...new Set(values.map(String))] : [];
     [this.#from, this.#to] = this.#rangeOf(values, options);

@@ -3,6 +3,7 @@
  */
 
 import type { PlainObject } from "../figure_data.ts";
+import { UNPAINTED } from "../palette.ts";
 import type { Axis } from "./axis.ts";
 import { type Box, pointIn } from "./frame.ts";
 import { eachOf, listOf, numberOf, objectOf, textOf } from "./plain_reader.ts";
@@ -44,7 +45,7 @@ export function drawBars(
       y: a[1],
       width: b[0] - a[0],
       height: b[1] - a[1],
-      fill: textOf(eachOf(objectOf(trace.marker).color, at), "#888888"),
+      fill: textOf(eachOf(objectOf(trace.marker).color, at), UNPAINTED.mark),
     });
     const text = textOf(eachOf(trace.text, at), "");
     if (text === "" || trace.textposition === "none") return rectangle;
@@ -53,7 +54,7 @@ export function drawBars(
       x: lying ? b[0] + 6 : (a[0] + b[0]) / 2,
       y: lying ? (a[1] + b[1]) / 2 : a[1] - TEXT_SIZE * 0.8,
       size: numberOf(font.size, TEXT_SIZE),
-      fill: textOf(font.color, "#444444"),
+      fill: textOf(font.color, UNPAINTED.text),
       anchor: lying ? "start" : "middle",
     });
   }).join("");

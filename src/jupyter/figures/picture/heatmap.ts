@@ -4,8 +4,9 @@
 
 import { toBase64 } from "../../../display/base64.ts";
 import { colorAt, type ColorScale, SEQUENTIAL } from "../../../display/color_scales.ts";
-import { encodePng } from "../../../display/png.ts";
+import { heatmapPng } from "../../../display/heatmap.ts";
 import type { PlainObject } from "../figure_data.ts";
+import { UNPAINTED } from "../palette.ts";
 import type { Axis } from "./axis.ts";
 import { type Box, pointIn } from "./frame.ts";
 import { listOf, numberOf, objectOf, textOf, titleOf } from "./plain_reader.ts";
@@ -26,24 +27,25 @@ export async function drawHeatmap(
   const height = lines.length, width = Math.max(0, ...lines.map((line) => line.length));
   if (width === 0) return "";
   const { least, most, scale } = colorsOf(trace);
-  const pixels = new Uint8Array(3 * width * height);
-  const background = /^#[\da-f]{6}$/i.test(empty) ? colorAt([empty, empty], 0) : [255, 255, 255];
+  const background = colorAt(
+    /^#[\da-f]{6}$/i.test(empty) ? [empty, empty] : [UNPAINTED.paper, UNPAINTED.paper],
+    0,
+  );
   const toPoint = pointIn(box);
   const start = toPoint(x.placeOf(edge(trace.x, 0, -0.5)), y.placeOf(edge(trace.y, 0, -0.5)));
   const stop = toPoint(x.placeOf(edge(trace.x, width - 1, 0.5)), y.placeOf(edge(trace.y, height - 1, 0.5)));
   if (start === null || stop === null) return "";
   const isFlippedX = stop[0] < start[0], isFlippedY = stop[1] < start[1];
-  lines.forEach((line, row) => {
-    for (let column = 0; column < width; column++) {
-      const number = line[column];
-      const color = typeof number === "number" && Number.isFinite(number)
+  const png = await heatmapPng({
+    rows: height,
+    columns: width,
+    colorOf: (row, column) => {
+      const number = lines[isFlippedY ? height - 1 - row : row][isFlippedX ? width - 1 - column : column];
+      return typeof number === "number" && Number.isFinite(number)
         ? colorAt(scale, most > least ? (number - least) / (most - least) : 0.5)
         : background;
-      const at = (isFlippedY ? height - 1 - row : row) * width + (isFlippedX ? width - 1 - column : column);
-      pixels.set(color, 3 * at);
-    }
+    },
   });
-  const png = await encodePng(pixels, width, height);
   return element("image", {
     x: Math.min(start[0], stop[0]),
     y: Math.min(start[1], stop[1]),

@@ -3,6 +3,7 @@
  */
 
 import type { PlainObject } from "../figure_data.ts";
+import { UNPAINTED } from "../palette.ts";
 import { eachOf, objectOf, textOf } from "./plain_reader.ts";
 import { drawScatterKey } from "./scatter.ts";
 import { element, shownLines, textElement } from "./svg.ts";
@@ -51,6 +52,6 @@ export class Legend {
 
 function drawKey(trace: PlainObject, x: number, y: number): string {
   if (trace.type !== "bar") return drawScatterKey(trace, x, y, KEY_WIDTH);
-  const fill = textOf(eachOf(objectOf(trace.marker).color, 0), "#888888");
+  const fill = textOf(eachOf(objectOf(trace.marker).color, 0), UNPAINTED.mark);
   return element("rect", { x: x + KEY_WIDTH - 14, y: y - 6, width: 12, height: 12, fill });
 }

@@ -10,6 +10,7 @@ import { InputError } from "../../../base/errors.ts";
 import { describe } from "../../../base/errors.ts";
 import type { FigureData, PlainObject, PlainValue } from "../figure_data.ts";
 import { groupBy } from "../group_by.ts";
+import { UNPAINTED } from "../palette.ts";
 import { Axis } from "./axis.ts";
 import { drawBars, isLying } from "./bars.ts";
 import { type Box, boxOf, pointIn } from "./frame.ts";
@@ -54,43 +55,35 @@ export async function drawPicture(
       throw new InputError(operation, `a trace has the type ${describe(type)}`, `one of ${TYPES.join(", ")}`);
     }
   }
-  const color = textOf(objectOf(layout.font).color, "#444444");
+  const color = textOf(objectOf(layout.font).color, UNPAINTED.text);
   const plots = toPlots(traces, layout);
+  const annotations = listOf(layout.annotations).map(objectOf);
+  const menus = listOf(layout.updatemenus).map(objectOf);
+  const bars = traces.filter(({ type, showscale }) => type === "heatmap" && showscale !== false);
   const title = shownLines(titleOf(layout.title)).filter((line) => line !== "");
   const titleHeight = title.length === 0 ? 0 : title.length * TITLE_SIZE * 1.25 + 12;
   const left = 24 + Math.max(
     0,
     ...plots.filter(({ x }) => x.domain[0] === 0).map(({ y }) => yLabelWidth(y, height, metrics)),
   );
-  const right = traces.some(({ type, showscale }) => type === "heatmap" && showscale !== false) ? 86 : 28;
-  const legend = new Legend(traces, layout, width - left - right, metrics);
-  const annotations = listOf(layout.annotations).map(objectOf);
-  const above = annotations.some(({ y, yref }) => yref === "paper" && numberOf(y, 0) >= 1) ? 22 : 0;
-  const hasBarTitle = traces.some(({ colorbar }) => titleOf(objectOf(colorbar).title) !== "");
-  const menus = listOf(layout.updatemenus).map(objectOf);
-  const top = 18 + titleHeight + legend.height + Math.max(above, hasBarTitle || menus.length > 0 ? 20 : 0);
-  const xLabels = plots.map(({ x }) =>
-    new XLabels(x, (width - left - right) * (x.domain[1] - x.domain[0]), metrics)
-  );
+  const room = width - left - (bars.length > 0 ? 86 : 28);
+  const legend = new Legend(traces, layout, room, metrics);
+  const top = 18 + titleHeight + legend.height + heightAbove(traces, annotations, menus);
+  const xLabels = plots.map(({ x }) => new XLabels(x, room * (x.domain[1] - x.domain[0]), metrics));
   const bottom = 14 + Math.max(0, ...xLabels.map((labels) => labels.height));
-  const area: Box = { left, top, width: width - left - right, height: height - top - bottom };
+  const area: Box = { left, top, width: room, height: height - top - bottom };
 
   const parts = await Promise.all(plots.map((plot, at) => drawPlot(plot, layout, area, `clip${at}`)));
   const axes = plots.map(({ x, y }, at) => {
     const box = boxOf(area, x, y);
     return drawXAxis(x, xLabels[at], box, color) + drawYAxis(y, box, metrics, color);
   });
-  const bars = traces.filter(({ type, showscale }) => type === "heatmap" && showscale !== false);
+  const titlePlace = { x: left, y: 10 + titleHeight / 2, size: TITLE_SIZE, fill: color } as const;
+  const frame = { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": "DejaVu Sans" };
   return element(
     "svg",
-    {
-      xmlns: "http://www.w3.org/2000/svg",
-      width,
-      height,
-      viewBox: `0 0 ${width} ${height}`,
-      "font-family": "DejaVu Sans",
-    },
-    element("rect", { width, height, fill: textOf(layout.paper_bgcolor, "#ffffff") }),
+    { xmlns: "http://www.w3.org/2000/svg", ...frame },
+    element("rect", { width, height, fill: textOf(layout.paper_bgcolor, UNPAINTED.paper) }),
     ...parts,
     ...axes,
     ...bars.map((trace) => drawColorBar(trace, area, color)),
@@ -98,15 +91,19 @@ export async function drawPicture(
     ...annotations.map((annotation) => drawAnnotation(annotation, plots[0], area, color)),
     ...menus.map((menu) => drawMenu(menu, area, color)),
     legend.draw(left, 12 + titleHeight, color),
-    textElement(title, {
-      x: left,
-      y: 10 + titleHeight / 2,
-      size: TITLE_SIZE,
-      fill: color,
-      anchor: "start",
-      weight: "bold",
-    }),
+    textElement(title, { ...titlePlace, anchor: "start", weight: "bold" }),
   );
+}
+
+/** What annotations, titles of colour bars and menus need between the legend and the plots. */
+function heightAbove(
+  traces: readonly PlainObject[],
+  annotations: readonly PlainObject[],
+  menus: readonly PlainObject[],
+): number {
+  const isAbove = annotations.some(({ y, yref }) => yref === "paper" && numberOf(y, 0) >= 1);
+  const hasBarTitle = traces.some(({ colorbar }) => titleOf(objectOf(colorbar).title) !== "");
+  return Math.max(isAbove ? 22 : 0, hasBarTitle || menus.length > 0 ? 20 : 0);
 }
 
 function toPlots(traces: readonly PlainObject[], layout: PlainObject): Plot[] {
@@ -216,7 +213,7 @@ function drawShapes({ shapes }: PlainObject, { x, y }: Plot, area: Box): string[
     const line = objectOf(shape.line);
     return element("path", {
       d: pathThrough([from, to]),
-      stroke: textOf(line.color, "#888888"),
+      stroke: textOf(line.color, UNPAINTED.mark),
       "stroke-width": numberOf(line.width, 1),
       "stroke-dasharray": line.dash === "dot" ? "2 4" : line.dash === "dash" ? "8 5" : undefined,
     });

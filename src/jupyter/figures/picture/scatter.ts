@@ -3,6 +3,7 @@
  */
 
 import type { PlainObject } from "../figure_data.ts";
+import { UNPAINTED } from "../palette.ts";
 import type { Axis } from "./axis.ts";
 import { type Box, pointIn } from "./frame.ts";
 import { marker, type MarkerLook } from "./markers.ts";
@@ -55,7 +56,7 @@ function drawLine(trace: PlainObject, points: readonly (Point | null)[]): string
   return element("path", {
     d: path,
     fill: "none",
-    stroke: textOf(line.color, "#888888"),
+    stroke: textOf(line.color, UNPAINTED.mark),
     "stroke-width": numberOf(line.width, 2),
     "stroke-dasharray": DASHES[textOf(line.dash, "solid")],
     "stroke-linejoin": "round",
@@ -68,7 +69,7 @@ function drawFill(trace: PlainObject, points: readonly (Point | null)[], box: Bo
   return runsOf(points, true).map((run) =>
     element("path", {
       d: `${pathThrough([[run[0][0], bottom], ...run, [run[run.length - 1][0], bottom]])}Z`,
-      fill: textOf(trace.fillcolor, textOf(objectOf(trace.line).color, "#888888")),
+      fill: textOf(trace.fillcolor, textOf(objectOf(trace.line).color, UNPAINTED.mark)),
       "fill-opacity": trace.fillcolor === undefined ? 0.25 : 1,
     })
   ).join("");
@@ -76,7 +77,7 @@ function drawFill(trace: PlainObject, points: readonly (Point | null)[], box: Bo
 
 function drawMarker(trace: PlainObject, [x, y]: Point, at: number): string {
   const look = objectOf(trace.marker), line = objectOf(look.line);
-  const color = textOf(eachOf(look.color, at), textOf(objectOf(trace.line).color, "#888888"));
+  const color = textOf(eachOf(look.color, at), textOf(objectOf(trace.line).color, UNPAINTED.mark));
   const drawn: MarkerLook = {
     symbol: textOf(eachOf(look.symbol, at), "circle"),
     size: numberOf(eachOf(look.size, at), MARKER_SIZE),
@@ -98,7 +99,7 @@ function drawText(trace: PlainObject, [x, y]: Point, at: number): string {
     x: x + (horizontal === "left" ? -4 : horizontal === "right" ? 4 : 0),
     y: y + (vertical === "top" ? -away : vertical === "bottom" ? away : 0),
     size,
-    fill: textOf(eachOf(font.color, at), "#444444"),
+    fill: textOf(eachOf(font.color, at), UNPAINTED.text),
     anchor: horizontal === "left" ? "end" : horizontal === "right" ? "start" : "middle",
   });
 }

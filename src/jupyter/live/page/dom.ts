@@ -23,31 +23,6 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** A canvas drawn on in CSS pixels, however many the screen has for each. */
-export function prepareCanvas(
-  canvas: HTMLCanvasElement,
-  width: number,
-  height: number,
-): CanvasRenderingContext2D {
-  const density = globalThis.devicePixelRatio || 1;
-  canvas.width = Math.round(width * density);
-  canvas.height = Math.round(height * density);
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("this page has no canvas to draw on");
-  context.scale(density, density);
-  return context;
-}
-
-/** A text that fits: its beginning, and dots where something is missing. */
-export function fitted(context: CanvasRenderingContext2D, text: string, width: number): string {
-  if (context.measureText(text).width <= width) return text;
-  const letters = [...text];
-  while (letters.length > 0 && context.measureText(`${letters.join("")}…`).width > width) letters.pop();
-  return `${letters.join("")}…`;
-}
-
 /** A number for readers: four digits, without an exponent where it is readable without. */
 export function readable(number: number): string {
   if (number === 0) return "0";

@@ -3,8 +3,10 @@
  * the key that is edited are framed.
  */
 
-import { element, fitted, prepareCanvas } from "./dom.ts";
-import { mapColour, type Palette } from "./theme.ts";
+import { styleAt } from "../../../display/color_scales.ts";
+import { fitted, FONT, line, prepareCanvas } from "./canvas.ts";
+import { element } from "./dom.ts";
+import type { PageTheme } from "./theme.ts";
 
 /** What is shown. */
 export interface MapScene {
@@ -15,7 +17,6 @@ export interface MapScene {
   readonly key: number;
 }
 
-const FONT = '11px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 const LABEL_PIXELS = 96, GAP = 5, LEGEND = 30, LEGEND_WIDTH = 220;
 
 /** The map of one figure. */
@@ -46,7 +47,7 @@ export class Heatmap {
   }
 
   /** Draws, as wide as there is room. */
-  draw(scene: MapScene, palette: Palette, room: number): void {
+  draw(scene: MapScene, theme: PageTheme, room: number): void {
     this.#scene = scene;
     const { weights, queryLabels, keyLabels } = scene;
     const measure = prepareCanvas(this.canvas, 1, 1);
@@ -69,32 +70,29 @@ export class Heatmap {
     const context = prepareCanvas(this.canvas, Math.ceil(width), Math.ceil(bottom + LEGEND));
     const largest = Math.max(...weights.map((row) => Math.max(...row)), Number.MIN_VALUE);
     for (const [i, row] of weights.entries()) {
-      for (const [j, weight] of row.entries()) this.#cell(context, palette, i, j, weight / largest);
+      for (const [j, weight] of row.entries()) this.#cell(context, theme, i, j, weight / largest);
     }
-    this.#labels(context, palette, scene);
-    this.#frames(context, palette, scene, right, bottom);
-    legend(context, palette, largest, this.#left, bottom + 8);
+    this.#labels(context, theme, scene);
+    this.#frames(context, theme, scene, right, bottom);
+    legend(context, theme, largest, this.#left, bottom + 8);
     this.canvas.setAttribute("aria-label", describeMap(scene));
   }
 
-  #cell(context: CanvasRenderingContext2D, palette: Palette, i: number, j: number, share: number): void {
+  #cell(context: CanvasRenderingContext2D, theme: PageTheme, i: number, j: number, share: number): void {
     const gap = this.#width > 6 && this.#height > 6 ? 1 : 0;
     // Whole pixels, or there would be seams.
     const x = Math.round(this.#left + j * this.#width), y = Math.round(this.#top + i * this.#height);
     const width = Math.round(this.#left + (j + 1) * this.#width) - x - gap;
     const height = Math.round(this.#top + (i + 1) * this.#height) - y - gap;
-    context.fillStyle = mapColour(palette, share);
+    context.fillStyle = styleAt(theme.weights, share);
     context.fillRect(x, y, width, height);
     if (share > 0) return;
-    context.strokeStyle = palette.hatch;
+    context.strokeStyle = theme.hatch;
     context.lineWidth = 1;
-    context.beginPath();
-    context.moveTo(x, y + height);
-    context.lineTo(x + width, y);
-    context.stroke();
+    line(context, [x, y + height], [x + width, y]);
   }
 
-  #labels(context: CanvasRenderingContext2D, palette: Palette, scene: MapScene): void {
+  #labels(context: CanvasRenderingContext2D, theme: PageTheme, scene: MapScene): void {
     const { queryLabels, keyLabels, row, key } = scene;
     context.textBaseline = "middle";
     // Where there is not room for each label, as many as there is room for, and those that are picked.
@@ -114,12 +112,12 @@ export class Heatmap {
     };
     context.textAlign = "right";
     write(queryLabels, this.#height, row, (at, text) => {
-      context.fillStyle = at === row ? palette.exact : palette.ink;
+      context.fillStyle = at === row ? theme.exact : theme.ink;
       context.fillText(text, this.#left - GAP, this.#top + (at + 0.5) * this.#height);
     });
     context.textAlign = "left";
     write(keyLabels, this.#width, key, (at, text) => {
-      context.fillStyle = at === key ? palette.edited : palette.ink;
+      context.fillStyle = at === key ? theme.edited : theme.ink;
       context.save();
       context.translate(this.#left + (at + 0.5) * this.#width, this.#top - GAP);
       context.rotate(-Math.PI / 2);
@@ -130,20 +128,20 @@ export class Heatmap {
 
   #frames(
     context: CanvasRenderingContext2D,
-    palette: Palette,
+    theme: PageTheme,
     { row, key }: MapScene,
     right: number,
     bottom: number,
   ): void {
     context.lineWidth = 2;
-    context.strokeStyle = palette.edited;
+    context.strokeStyle = theme.edited;
     context.strokeRect(
       this.#left + key * this.#width - 1,
       this.#top - 1,
       this.#width + 1,
       bottom - this.#top + 1,
     );
-    context.strokeStyle = palette.exact;
+    context.strokeStyle = theme.exact;
     context.strokeRect(
       this.#left - 1,
       this.#top + row * this.#height - 1,
@@ -166,21 +164,21 @@ export class Heatmap {
 
 function legend(
   context: CanvasRenderingContext2D,
-  palette: Palette,
+  theme: PageTheme,
   largest: number,
   x: number,
   y: number,
 ): void {
   const width = 96;
   for (let at = 0; at < width; at++) {
-    context.fillStyle = mapColour(palette, at / (width - 1));
+    context.fillStyle = styleAt(theme.weights, at / (width - 1));
     context.fillRect(x + at, y, 1, 9);
   }
-  context.strokeStyle = palette.grid;
+  context.strokeStyle = theme.line;
   context.lineWidth = 1;
   context.strokeRect(x - 0.5, y - 0.5, width + 1, 10);
   context.font = FONT;
-  context.fillStyle = palette.faint;
+  context.fillStyle = theme.faint;
   context.textAlign = "left";
   context.textBaseline = "middle";
   context.fillText(`weight 0 to ${largest.toPrecision(3)}`, x + width + 8, y + 5);

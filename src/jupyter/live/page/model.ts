@@ -1,12 +1,11 @@
 /**
- * What the figure computes, without a page: two engines that get the same edits. One is only looked at, and answers with
- * a certificate; the other is read, and answers exactly.
+ * What the figure computes, without a page: a pair of engines over the matrices of a figure, whose keys and rule change.
  *
- * Invariant: both have the same keys at every look. One call runs at a time.
+ * Invariant: what the stale answers have missed they miss still when the rule is another, until they catch up.
  */
 
-import { DynamicAttention } from "../../../engine/dynamic_attention.ts";
 import { type FigureData, type PlainMatrix, unpackMatrix } from "../figure_data.ts";
+import { type Costs, EnginePair, NO_COSTS } from "./engine_pair.ts";
 
 /** What there is to see. */
 export interface Look {
@@ -26,15 +25,7 @@ export interface Look {
   readonly distance: number;
   /** Changed keys that the stale output does not know. */
   readonly pending: number;
-  readonly work: Work;
-}
-
-/** Products that were added to a sum. */
-export interface Work {
-  /** By the last change, and what answered it: looking at all rows, reading all rows, and computing all from scratch. */
-  readonly last: readonly [stale: number, exact: number, scratch: number];
-  /** By all changes. */
-  readonly total: readonly [stale: number, exact: number, scratch: number];
+  readonly costs: Costs;
 }
 
 /** The rule of scores, as far as sliders change it. */
@@ -42,8 +33,6 @@ export interface Rule {
   readonly scale: number;
   readonly softcap: number;
 }
-
-const NONE = [0, 0, 0] as const;
 
 /** The engines of a figure. */
 export class LiveModel {
@@ -60,9 +49,7 @@ export class LiveModel {
   /** The keys that the stale engine knew when it was last up to date. */
   #applied: PlainMatrix;
   #rule: Rule;
-  #stale!: DynamicAttention;
-  #exact!: DynamicAttention;
-  #work: Work = { last: NONE, total: NONE };
+  #pair!: EnginePair;
 
   private constructor(data: FigureData) {
     this.data = data;
@@ -80,7 +67,7 @@ export class LiveModel {
   /** Computes the first state. */
   static async create(data: FigureData): Promise<LiveModel> {
     const model = new LiveModel(data);
-    await model.#start();
+    model.#pair = await model.#start(model.#rule, NO_COSTS);
     return model;
   }
 
@@ -91,27 +78,23 @@ export class LiveModel {
 
   /** A copy of a key. */
   keyOf(slot: number): Float32Array<ArrayBuffer> {
-    const { data, shape: [, columns] } = this.#keys;
-    return data.slice(slot * columns, (slot + 1) * columns);
+    return rowOf(this.#keys, slot).slice();
   }
 
-  /** Replaces a key, and brings the exact engine up to date. */
-  async setKey(slot: number, row: Float32Array<ArrayBuffer>): Promise<void> {
-    this.#keys.data.set(row, slot * row.length);
-    await this.#count(() => {
-      for (const engine of [this.#stale, this.#exact]) engine.setKey(slot, row);
-    });
+  /** Replaces a key. */
+  setKey(slot: number, row: Float32Array<ArrayBuffer>): void {
+    rowOf(this.#keys, slot).set(row);
+    this.#pair.edit([{ kind: "setKey", slot, key: row }]);
   }
 
-  /** Exchanges the rule. Every row is computed anew; what the stale answers missed they miss still. */
+  /** Exchanges the rule. Every row is computed anew. */
   async setRule(rule: Rule): Promise<void> {
-    this.#rule = rule;
-    await this.#start();
+    await this.#restart(rule, this.#pair.costs);
   }
 
   /** Brings the stale answers up to date. */
   async catchUp(): Promise<void> {
-    await this.#count(() => this.#stale.read());
+    await this.#pair.catchUp();
     this.#applied = copy(this.#keys);
   }
 
@@ -119,87 +102,73 @@ export class LiveModel {
   async reset(): Promise<void> {
     this.#keys = copy(this.#original);
     this.#applied = copy(this.#original);
-    this.#rule = { scale: this.data.scale, softcap: this.data.softcap };
-    this.#work = { last: NONE, total: NONE };
-    await this.#start();
+    await this.#restart({ scale: this.data.scale, softcap: this.data.softcap }, NO_COSTS);
   }
 
   /** What there is to see of a query and a head. */
   async look(row: number, head: number): Promise<Look> {
-    const { output, bounds, pending } = await this.#stale.peek();
+    const { exact, stale, columns, bounds, distances, pending, weights, costs } = await this.#pair.look(head);
     if (pending === 0) this.#applied = copy(this.#keys);
-    const columns = output.shape[1];
-    const stale = output.data.slice(row * columns, (row + 1) * columns);
-    const outputs = (await this.#exact.read()).data;
-    const exact = outputs.slice(row * columns, (row + 1) * columns);
+    const ofRow = (outputs: Float32Array) => outputs.slice(row * columns, (row + 1) * columns);
     const range = [
-      outputs.reduce((a, b) => Math.min(a, b)),
-      outputs.reduce((a, b) => Math.max(a, b)),
+      exact.reduce((a, b) => Math.min(a, b)),
+      exact.reduce((a, b) => Math.max(a, b)),
     ] as const;
-    const weights: Float32Array[] = [];
-    for (let i = 0; i < this.data.query.rows; i++) weights.push(await this.#exact.weights(i, { head }));
-    const distance = Math.hypot(...exact.map((number, at) => number - stale[at]));
     return {
-      row,
-      head,
-      weights,
-      exact,
-      range,
-      stale,
+      ...{ row, head, weights, range, pending, costs },
+      exact: ofRow(exact),
+      stale: ofRow(stale),
       bound: bounds[row],
-      distance,
-      pending,
-      work: this.#work,
+      distance: distances[row],
     };
   }
 
   /** Ends both engines. */
   async dispose(): Promise<void> {
-    await this.#stale?.dispose();
-    await this.#exact?.dispose();
+    await this.#pair.dispose();
   }
 
-  async #start(): Promise<void> {
-    await this.dispose();
-    this.#stale = await this.#engine(this.#applied);
-    this.#exact = await this.#engine(this.#keys);
-    const columns = this.data.key.columns;
-    for (let slot = 0; slot < this.data.key.rows; slot++) {
-      const row = this.keyOf(slot);
-      const before = this.#applied.data.subarray(slot * columns, (slot + 1) * columns);
-      if (row.some((number, at) => number !== before[at])) this.#stale.setKey(slot, row);
-    }
+  /** Makes the engines anew. */
+  async #restart(rule: Rule, costs: Costs): Promise<void> {
+    const before = this.#pair;
+    this.#pair = await this.#start(rule, costs);
+    this.#rule = rule;
+    await before.dispose();
   }
 
-  #engine(key: PlainMatrix): Promise<DynamicAttention> {
-    const { window: [before, after], heads, kvHeads, queryPositions, keyPositions, mask } = this.data;
+  #start(rule: Rule, costs: Costs): Promise<EnginePair> {
+    const { window: [before, after], heads, kvHeads, queryPositions, keyPositions, mask, key } = this.data;
     const masks = mask.map(unpackMatrix);
-    return DynamicAttention.create({
-      ...{ query: this.query, key, value: this.value, heads, kvHeads, queryPositions, keyPositions },
-      ...this.#rule,
-      window: [before ?? Infinity, after ?? Infinity],
-      ...(masks.length === 0 ? {} : { mask: masks.length === 1 ? masks[0] : masks }),
-      // A function, so that the slider need not start the engine anew.
-      lazyThreshold: ({ edits }) => edits >= this.threshold,
-      backend: "array",
+    const slots = Array.from({ length: key.rows }, (_, slot) => slot);
+    const isMissed = (slot: number) => {
+      const applied = rowOf(this.#applied, slot);
+      return rowOf(this.#keys, slot).some((number, at) => number !== applied[at]);
+    };
+    return EnginePair.create({
+      exact: {
+        ...{ query: this.query, value: this.value, heads, kvHeads, queryPositions, keyPositions },
+        ...rule,
+        key: this.#keys,
+        window: [before ?? Infinity, after ?? Infinity],
+        ...(masks.length === 0 ? {} : { mask: masks.length === 1 ? masks[0] : masks }),
+        backend: "array",
+      },
+      stale: {
+        key: this.#applied,
+        // A function, so that the slider need not start the engine anew.
+        lazyThreshold: ({ edits }) => edits >= this.threshold,
+      },
+      missed: slots.filter(isMissed).map((slot) => ({ kind: "setKey", slot, key: this.keyOf(slot) })),
+      productsPerPair: heads * (this.headDim + this.valueDim),
+      costs,
     });
-  }
-
-  /** Counts what a change costs, and the answers to it. */
-  async #count(change: () => unknown): Promise<void> {
-    const engines = [this.#stale, this.#exact];
-    const before = engines.map((engine) => engine.stats().multiplyAdds);
-    await change();
-    await this.#stale.peek();
-    await this.#exact.read();
-    const { query, key, heads } = this.data;
-    const [stale, exact] = engines.map((engine, at) => engine.stats().multiplyAdds - before[at]);
-    const last = [stale, exact, query.rows * key.rows * heads * (this.headDim + this.valueDim)] as const;
-    const [a, b, c] = this.#work.total;
-    this.#work = { last, total: [a + last[0], b + last[1], c + last[2]] };
   }
 }
 
 function copy({ data, shape }: PlainMatrix): PlainMatrix {
   return { data: data.slice(), shape };
+}
+
+function rowOf({ data, shape: [, columns] }: PlainMatrix, row: number): Float32Array<ArrayBuffer> {
+  return data.subarray(row * columns, (row + 1) * columns);
 }

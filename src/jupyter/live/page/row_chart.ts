@@ -3,8 +3,9 @@
  * is ever outside of its whisker.
  */
 
-import { element, prepareCanvas } from "./dom.ts";
-import type { Palette } from "./theme.ts";
+import { FONT, line, prepareCanvas, ringAndDot, roundUp } from "./canvas.ts";
+import { element } from "./dom.ts";
+import type { PageTheme } from "./theme.ts";
 
 /** What is shown. */
 export interface RowScene {
@@ -16,7 +17,6 @@ export interface RowScene {
   readonly name: string;
 }
 
-const FONT = '11px system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 const HEIGHT = 180, LEFT = 46, TOP = 10, BOTTOM = 20;
 /** More columns than this are not told apart. */
 export const MOST_COLUMNS = 32;
@@ -26,7 +26,7 @@ export class RowChart {
   readonly canvas: HTMLCanvasElement = element("canvas", { role: "img" });
 
   /** Draws, as wide as there is room. */
-  draw(scene: RowScene, palette: Palette, room: number): void {
+  draw(scene: RowScene, theme: PageTheme, room: number): void {
     const { exact, stale, bound, name } = scene;
     const context = prepareCanvas(this.canvas, room, HEIGHT);
     const [least, largest] = padded(scene.range);
@@ -41,30 +41,27 @@ export class RowChart {
     context.textBaseline = "middle";
     context.textAlign = "right";
     for (const tick of ticksOf(least, largest)) {
-      context.strokeStyle = palette.grid;
+      context.strokeStyle = theme.line;
       context.lineWidth = 1;
-      context.beginPath();
-      context.moveTo(LEFT, Math.round(y(tick)) + 0.5);
-      context.lineTo(room - 2, Math.round(y(tick)) + 0.5);
-      context.stroke();
-      context.fillStyle = palette.faint;
+      const height = Math.round(y(tick)) + 0.5;
+      line(context, [LEFT, height], [room - 2, height]);
+      context.fillStyle = theme.faint;
       context.fillText(`${Number(tick.toPrecision(3))}`.replace("-", "−"), LEFT - 6, y(tick));
     }
     context.textAlign = "center";
     const step = Math.ceil(22 * count / (room - LEFT));
     for (let column = 0; column < count; column++) {
       const ring = Math.min(5, (room - LEFT) / count / 3);
-      context.strokeStyle = palette.stale;
+      context.strokeStyle = theme.stale;
       context.lineWidth = 1.5;
       whisker(context, x(column), y(stale[column] + bound), y(stale[column] - bound), ring * 0.8);
-      context.beginPath();
-      context.arc(x(column), y(stale[column]), ring, 0, 2 * Math.PI);
-      context.stroke();
-      context.fillStyle = palette.exact;
-      context.beginPath();
-      context.arc(x(column), y(exact[column]), ring * 0.6, 0, 2 * Math.PI);
-      context.fill();
-      context.fillStyle = palette.faint;
+      ringAndDot(context, {
+        exact: [x(column), y(exact[column])],
+        stale: [x(column), y(stale[column])],
+        radius: [ring, ring * 0.6],
+        colors: theme,
+      });
+      context.fillStyle = theme.faint;
       if (column % step === 0) context.fillText(`${column}`, x(column), HEIGHT - BOTTOM / 2);
     }
     const numbers = [...exact.slice(0, 8)].map((number) => number.toPrecision(3)).join(", ");
@@ -77,14 +74,8 @@ export class RowChart {
 
 function whisker(context: CanvasRenderingContext2D, x: number, from: number, to: number, half: number): void {
   if (!Number.isFinite(from + to)) return;
-  context.beginPath();
-  context.moveTo(x, from);
-  context.lineTo(x, to);
-  for (const end of [from, to]) {
-    context.moveTo(x - half, end);
-    context.lineTo(x + half, end);
-  }
-  context.stroke();
+  line(context, [x, from], [x, to]);
+  for (const end of [from, to]) line(context, [x - half, end], [x + half, end]);
 }
 
 function padded([least, largest]: readonly [number, number]): [number, number] {
@@ -94,9 +85,7 @@ function padded([least, largest]: readonly [number, number]): [number, number] {
 
 /** About five round numbers. */
 function ticksOf(least: number, largest: number): number[] {
-  const rough = (largest - least) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough) ?? rough;
+  const step = roundUp((largest - least) / 5);
   const first = Math.ceil(least / step);
   const count = Math.floor(largest / step) - first + 1;
   return Array.from({ length: count }, (_, at) => (first + at) * step);

@@ -2,18 +2,17 @@
  * How the figure looks, inside its own shadow tree.
  */
 
+import { styleVariables } from "../../figures/palette.ts";
+
 /** The style sheet. */
-export const STYLE = `
+export const STYLE: string = `
 :host { display: block; margin: 8px 0; }
 .figure {
-  --ink: #1c2530; --faint: #5b6672; --line: #d9dfe5; --panel: #f6f8fa; --exact: #0072b2; --stale: #b35c00;
-  --edited: #d55e00; color: var(--ink); font: 13px/1.45 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  ${styleVariables("light")} color: var(--ink);
+  font: 13px/1.45 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
   max-width: 960px; text-align: left; accent-color: var(--exact);
 }
-.figure.dark {
-  --ink: #e6ebf0; --faint: #a0abb7; --line: #3a444f; --panel: #1f262e; --exact: #56b4e9; --stale: #f0a73a;
-  --edited: #ff8c42; color-scheme: dark;
-}
+.figure.dark { ${styleVariables("dark")} color-scheme: dark; }
 * { box-sizing: border-box; }
 h3 { font-size: 15px; font-weight: 600; margin: 0 0 8px; }
 h4 { font-size: 13px; font-weight: 600; margin: 0 0 2px; }
@@ -45,7 +44,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 6
 th, td { text-align: right; vertical-align: bottom; padding: 2px 0 2px 12px; font-weight: 400; border: 0; }
 td { white-space: nowrap; }
 th:first-child { text-align: left; padding-left: 0; color: var(--faint); }
-thead th { border-bottom: 1px solid var(--line); font-weight: 600; }
+thead th, thead td { border-bottom: 1px solid var(--line); font-weight: 600; }
 .exact { color: var(--exact); }
 .stale { color: var(--stale); }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }

@@ -1,0 +1,286 @@
+/**
+ * Joins the parts inside of the kernel: what cells find, what they show, and what the proxy asks.
+ *
+ * Invariant: whatever a cell has shown or thrown leaves before the word that it is over.
+ */
+
+import type { LinkFrame } from "../link/frames.ts";
+import type { JsonObject } from "../protocol/message.ts";
+import { BRIDGE, type KernelBridge, type PreludeSettings } from "./bridge.ts";
+import { Cells, Interrupted } from "./cells.ts";
+import { type CommNews, Comms } from "./comms.ts";
+import { replaceConsole } from "./console.ts";
+import { failureOf } from "./failures.ts";
+import { registerPackages } from "./imports.ts";
+import { type DenoInternals, denoInternals } from "./internals.ts";
+import { Introspection } from "./introspection.ts";
+import { replaceKeyboard } from "./keyboard.ts";
+import { LastValues } from "./last_values.ts";
+import { Link } from "./link.ts";
+import { type Broadcast, Outputs } from "./outputs.ts";
+import { restrict } from "./permissions.ts";
+import { replacePrompts } from "./prompts.ts";
+import { replaceStdio } from "./stdio.ts";
+import { CellTests } from "./tests.ts";
+import { laterTurn, replaceTimers } from "./timers.ts";
+import { nameFrames } from "./traces.ts";
+import { type Bundle, bundleOf } from "./values.ts";
+import { startWatchdog } from "./watchdog.ts";
+
+/** What is used of `Deno.jupyter`. */
+interface StockJupyter {
+  broadcast: Broadcast;
+  display(value: unknown, options?: DisplayOptions): Promise<void>;
+}
+
+interface DisplayOptions {
+  readonly raw?: boolean;
+  readonly update?: boolean;
+  readonly display_id?: string;
+}
+
+/** How long the proxy may take to end a kernel that wants to end. */
+const EXIT_MS = 5000;
+
+/** The part inside of a kernel. */
+export class Prelude {
+  readonly #cells = new Cells();
+  readonly #comms: Comms;
+  readonly #introspection = new Introspection();
+  readonly #outputs: Outputs;
+  readonly #internals: DenoInternals = denoInternals();
+  readonly #lastValues = new LastValues();
+  readonly #tests = new CellTests();
+  readonly #colors = !Deno.noColor;
+  #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
+  #link: Link | null = null;
+
+  constructor({ marker }: PreludeSettings) {
+    // Taken now, so that no cell can come between.
+    const { broadcast } = Reflect.get(Deno, "jupyter") as StockJupyter;
+    this.#outputs = new Outputs(broadcast, marker, () => this.#cells.origin, laterTurn);
+    this.#comms = new Comms((type, content, parts) => this.#outputs.show(type, content, parts));
+  }
+
+  /** Connects to the proxy. */
+  async connect({ port, token }: PreludeSettings): Promise<void> {
+    const link = await Link.open(port, token);
+    this.#link = link;
+    // Not as a part of the cell in which it was opened.
+    this.#cells.outside(() => link.listen((frame) => this.#take(frame)));
+  }
+
+  /** Prepares what cells find; what is taken from them last. */
+  furnish(settings: PreludeSettings): void {
+    const { port, watchToken, mark, connectionFile, packages, permissions, frontEnd, stoppedAnswer } =
+      settings;
+    Object.defineProperty(globalThis, BRIDGE, { value: Object.freeze(this.#bridge(frontEnd)) });
+    // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
+    this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
+    this.#hearErrors();
+    startWatchdog({ port, token: watchToken, mark, connectionFile });
+    replaceTimers();
+    this.#replaceOutputs();
+    const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
+    const { readLine } = replacePrompts(stoppedAnswer, (text) => write("stdout", text));
+    replaceStdio(write);
+    replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
+    this.#lastValues.install();
+    this.#tests.install();
+    nameFrames();
+    registerPackages(packages);
+    // Without a listener the signal of a stop would be the end.
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
+    if (permissions) restrict(permissions);
+  }
+
+  #bridge(frontEnd: PreludeSettings["frontEnd"]): KernelBridge {
+    const cells = this.#cells, comms = this.#comms;
+    const failed = (thrown: unknown) => this.#tellFailure(thrown);
+    return {
+      version: 1,
+      frontEnd,
+      openComm: (target, data, parts) => comms.open(target, data, parts),
+      registerTarget: (target, take) => comms.registerTarget(target, take),
+      enter: (id) => {
+        this.#value = null;
+        cells.enter(id);
+      },
+      awaiting: cells.awaiting,
+      iterating: cells.iterating,
+      value: (value) => void (this.#value = { value, isHidden: false }),
+      hidden: (value) => void (this.#value = { value, isHidden: true }),
+      failed,
+      guard: (compute) => {
+        try {
+          return compute();
+        } catch (error) {
+          throw failed(error);
+        }
+      },
+      guardAsync: async (compute) => {
+        try {
+          return await compute();
+        } catch (error) {
+          throw failed(error);
+        }
+      },
+      meta: metaOf(),
+    };
+  }
+
+  /** All that cells can show by goes into one row. */
+  #replaceOutputs(): void {
+    const outputs = this.#outputs, { jupyter } = this.#internals;
+    replaceConsole({
+      write: (name, text) => outputs.write(name, text),
+      clear: () => outputs.show("clear_output", { wait: false }),
+    });
+    const broadcast: Broadcast = (type, content, parts) => outputs.show(type, content, parts);
+    const display = async (
+      value: unknown,
+      { raw = false, update = false, display_id: id }: DisplayOptions = {},
+    ) => {
+      const data = await jupyter.formatInner(value, raw);
+      const transient = id === undefined ? {} : { display_id: id };
+      broadcast(update ? "update_display_data" : "display_data", { data, metadata: {}, transient });
+    };
+    Object.assign(Reflect.get(Deno, "jupyter") as StockJupyter, { broadcast, display });
+    jupyter.broadcastResult = (count, value) => this.#finish(count, value);
+    const exit = Deno.exit;
+    Deno.exit = (code = 0) => {
+      outputs.mark({ kind: "exit", code });
+      // The proxy ends this process when it has all that was shown.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EXIT_MS);
+      return exit(code);
+    };
+  }
+
+  /** What nobody catches is told where its cell is; it is no reason to end. */
+  #hearErrors(): void {
+    const tell = (event: Event, thrown: unknown) => {
+      event.preventDefault();
+      // Nobody needs to hear of a stop but the cell.
+      if (!(thrown instanceof Interrupted)) this.#tellUncaught(thrown);
+    };
+    addEventListener("error", (event) => tell(event, event.error ?? new Error(event.message)));
+    addEventListener("unhandledrejection", (event) => tell(event, event.reason));
+  }
+
+  #tellUncaught(thrown: unknown): void {
+    const { traceback } = failureOf(thrown, this.#colors);
+    const text = (traceback as string[]).join("\n");
+    this.#outputs.write("stderr", `${text.startsWith("Uncaught") ? "" : "Uncaught "}${text}\n`);
+  }
+
+  #tellFailure(thrown: unknown): unknown {
+    const cells = this.#cells;
+    this.#outputs.mark({
+      kind: "failed",
+      origin: cells.origin ?? cells.cell,
+      content: failureOf(thrown, this.#colors),
+    });
+    return thrown;
+  }
+
+  /** The end of a cell that did not throw: its tests run, and its last value shows. */
+  async #finish(count: number, given: unknown): Promise<void> {
+    const cells = this.#cells, outputs = this.#outputs, origin = cells.cell;
+    const { value, isHidden } = this.#value ?? { value: given, isHidden: false };
+    this.#value = null;
+    try {
+      await cells.inCell(async () => {
+        await cells.awaiting(
+          this.#tests.run((text) => outputs.write("stdout", text), (error) => {
+            this.#tellUncaught(error);
+          }),
+          true,
+        );
+        if (value === undefined) return;
+        this.#lastValues.add(value);
+        if (isHidden) return;
+        const data = await cells.awaiting(this.#format(value), true);
+        outputs.show(
+          "execute_result",
+          { execution_count: count, data, metadata: {}, transient: {} },
+          {},
+          origin,
+        );
+      });
+    } catch (error) {
+      cells.inCell(() => this.#tellFailure(error));
+    }
+    cells.leave();
+    outputs.mark({ kind: "done", id: origin?.id ?? -1 });
+  }
+
+  async #format(value: unknown): Promise<Bundle> {
+    const { jupyter, inspectArgs } = this.#internals;
+    return await bundleOf(
+      value,
+      (other) => jupyter.formatInner(other, false),
+      (other) => inspectArgs(["%o", other], { colors: this.#colors }),
+    );
+  }
+
+  async #take({ head, buffers }: LinkFrame): Promise<void> {
+    switch (head.type) {
+      case "flush":
+        this.#cells.leave();
+        this.#outputs.mark({ kind: "flushed", id: head.id });
+        break;
+      case "stop":
+        this.#answer(head, { stopped: this.#cells.stop(Number(head.press)) });
+        break;
+      case "collect":
+        this.#introspection.collectGarbage();
+        this.#answer(head, {});
+        break;
+      case "describe":
+        this.#answer(head, { description: await this.#introspection.describe(String(head.expression)) });
+        break;
+      case "names":
+        this.#answer(head, {
+          names: await this.#introspection.names(head.expression === null ? null : String(head.expression)),
+        });
+        break;
+      case "comm":
+        laterTurn(() => this.#takeComm(head, buffers));
+        break;
+    }
+  }
+
+  async #takeComm(head: JsonObject, buffers: LinkFrame["buffers"]): Promise<void> {
+    const news = { ...head.news as object, buffers } as unknown as CommNews;
+    try {
+      await this.#cells.run(Number(head.id), async () => {
+        try {
+          await this.#comms.take(news);
+        } catch (error) {
+          if (!(error instanceof Interrupted)) this.#tellUncaught(error);
+        }
+      });
+    } finally {
+      this.#outputs.mark({ kind: "handled", id: head.id });
+    }
+  }
+
+  #answer(question: JsonObject, answer: JsonObject): void {
+    this.#link?.send({ ...answer, type: "answer", id: question.id });
+  }
+}
+
+/** As if the cell were a module in the folder of the notebook. */
+function metaOf(): Readonly<Record<string, unknown>> {
+  const folder = new URL(
+    `file://${Deno.build.os === "windows" ? "/" : ""}${Deno.cwd().replaceAll("\\", "/")}/`,
+  );
+  const url = new URL("cell.ts", folder).href;
+  return Object.freeze({
+    url,
+    main: false,
+    dirname: Deno.cwd(),
+    filename: `${Deno.cwd()}/cell.ts`,
+    resolve: (specifier: string) => new URL(specifier, url).href,
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * Questions of cells to the person at the front end.
+ *
+ * Invariant: a question that is stopped throws, and so does nothing with an answer that nobody gave.
+ */
+
+import { Interrupted } from "./cells.ts";
+
+/** How questions are asked. */
+export interface Prompts {
+  /** A line; null where nobody can be asked. */
+  readLine(): string | null;
+}
+
+type Ask = (message: string, value: string, options: { readonly password: boolean }) => unknown;
+
+/** Replaces `prompt`, `confirm` and `alert`. `stopped` is the answer to a question that was stopped. */
+export function replacePrompts(stopped: string, write: (text: string) => void): Prompts {
+  const native = Reflect.get(globalThis, "prompt") as Ask;
+  const ask = (message: string, isPassword = false): string | null => {
+    const answer = native(message, "", { password: isPassword });
+    if (answer === stopped) throw new Interrupted();
+    return typeof answer === "string" ? answer : null;
+  };
+  const own = {
+    prompt: (message = "Prompt", value: unknown = "", { password = false } = {}): string | null => {
+      const usual = value === null ? "" : String(value);
+      const answer = ask(`${message}${usual === "" ? "" : ` [${usual}]`}`, password);
+      return answer === "" ? usual : answer;
+    },
+    confirm: (message = "Confirm"): boolean => /^y/i.test(ask(`${message} [y/N] `) ?? ""),
+    alert: (message = "Alert"): void => write(`${message}\n`),
+  };
+  for (const [name, value] of Object.entries(own)) {
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true, enumerable: true });
+  }
+  return { readLine: () => ask("") };
+}

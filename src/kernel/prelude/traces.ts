@@ -1,0 +1,38 @@
+/**
+ * Names the frames of stack traces after the cells they are in, and leaves those of the kernel itself out.
+ *
+ * Invariant: a frame in a cell reads `attune-cell-N:line:column`, by which the proxy finds the place in what was written;
+ * all others read as they did.
+ */
+
+const OWN = new URL("../", import.meta.url);
+/** As an address, and as a path. */
+const OWN_FILES = [OWN.href, ...(OWN.protocol === "file:" ? [decodeURIComponent(OWN.pathname)] : [])];
+
+/** Prepares the traces of all errors from now on. */
+export function nameFrames(): void {
+  Object.defineProperty(Error, "prepareStackTrace", {
+    value: prepareStackTrace,
+    configurable: true,
+    writable: true,
+    enumerable: false,
+  });
+}
+
+function prepareStackTrace(error: Error, sites: NodeJS.CallSite[]): string {
+  const lines = [headOf(error)];
+  for (const site of sites) {
+    const file = site.getFileName() ?? "";
+    if (file.startsWith("ext:") || OWN_FILES.some((own) => file.startsWith(own))) continue;
+    lines.push(`    at ${site.toString()}`);
+  }
+  return lines.join("\n");
+}
+
+function headOf(error: Error): string {
+  try {
+    return Error.prototype.toString.call(error);
+  } catch {
+    return "Error";
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * How the last value of a cell is shown.
+ *
+ * Invariant: every value but `undefined` shows; what cannot be shown as it wishes shows as text.
+ */
+
+import { escapeHtml } from "./escape.ts";
+
+/** Types → contents. */
+export type Bundle = Record<string, unknown>;
+
+/** Writes values as `console.log` would. */
+export type Inspect = (value: unknown) => string;
+
+const DISPLAY = Symbol.for("Jupyter.display");
+/** Of a long table the first rows are shown, and of a wide one the first columns. */
+const ROWS = 50, COLUMNS = 20, LETTERS = 200;
+
+/** The bundle of a value. `format` is that of the stock kernel, which knows pictures, tables of other libraries and more. */
+export async function bundleOf(
+  value: unknown,
+  format: (value: unknown) => Promise<Bundle>,
+  inspect: Inspect,
+): Promise<Bundle> {
+  if (typeof value !== "object" || value === null) {
+    if (typeof value === "function" && DISPLAY in value) return await format(value);
+    return { "text/plain": inspect(value) };
+  }
+  if (DISPLAY in value) return await format(value);
+  const table = tableOf(value);
+  return table === null ? await format(value) : { "text/plain": inspect(value), "text/html": table };
+}
+
+/** An array of plain objects as a table of HTML; null for anything else. */
+export function tableOf(value: unknown): string | null {
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isRecord)) return null;
+  const columns = [...new Set(value.slice(0, ROWS).flatMap((row) => Object.keys(row)))];
+  if (columns.length === 0) return null;
+  const shown = columns.slice(0, COLUMNS);
+  const row = (cells: readonly string[], tag: "th" | "td") =>
+    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
+  const body = value.slice(0, ROWS).map((record, at) =>
+    row([`<b>${at}</b>`, ...shown.map((name) => escapeHtml(cellText(record, name)))], "td")
+  );
+  const left = [
+    value.length > ROWS ? `${value.length - ROWS} more rows` : "",
+    columns.length > COLUMNS ? `${columns.length - COLUMNS} more columns` : "",
+  ].filter(Boolean).join(", ");
+  return `<table><thead>${row(["", ...shown.map(escapeHtml)], "th")}</thead><tbody>${
+    body.join("")
+  }</tbody></table>${left && `<p>${left}</p>`}`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value) || DISPLAY in value) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Of another realm too.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function cellText(record: Record<string, unknown>, name: string): string {
+  // No getter runs.
+  const property = Object.getOwnPropertyDescriptor(record, name);
+  if (!property) return "";
+  if (!("value" in property)) return "[getter]";
+  const { value } = property;
+  const text = typeof value === "string" ? value : Deno.inspect(value, { depth: 1, compact: true });
+  return text.length > LETTERS ? `${text.slice(0, LETTERS)}…` : text;
+}

@@ -1,0 +1,212 @@
+// Full suite: Node 20, 22 and 24, TypeScript and Vite come from npm, and it drives a browser.
+//
+// The package of `deno task npm`, installed from its tarball: on the lines of Node that are in use, in Deno, in a project
+// of Vite, in a page without any bundler, and under TypeScript's strictest options.
+
+import { type Browser, chromium } from "playwright-core";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import { assertEquals, assertLessOrEqual, assertMatch } from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { bundle } from "../../tools/bundle.ts";
+import { buildPackage, ENTRY_POINTS, type NpmPackage, SCRIPT } from "../../tools/npm/build.ts";
+import { assertRight } from "./bundled_program.ts";
+import { ConsumerProject } from "./project.ts";
+
+const npm = findProgram("npm"), npx = findProgram("npx");
+const browserPath = findProgram("chromium", "google-chrome", "chrome");
+const needsNpm = requires("npm", npx && npm, "apt-get install npm");
+const needsBrowser = requires("chromium", npm && browserPath, "apt-get install chromium npm");
+const VERSIONS = [20, 22, 24];
+const TYPESCRIPT = "typescript@5.9.3", VITE = "vite@8.4.0";
+/** Bytes of the script, compressed, that a change must not pass without a decision. */
+const MOST_SCRIPT_BYTES = 130_000;
+
+const NAMES = ENTRY_POINTS.map((point) => `@attune/attention${point.slice(1)}`);
+/** The program of the other tests, as JavaScript that imports the package by its names. */
+const program = await bundle(new URL("program.ts", import.meta.url), { external: NAMES, minify: false });
+
+let folder = "", built: NpmPackage;
+Deno.test.beforeAll(async () => {
+  if (needsNpm.ignore) return;
+  folder = await Deno.makeTempDir({ prefix: "attune-npm-test-" });
+  built = await buildPackage(folder);
+});
+Deno.test.afterAll(async () => {
+  if (folder !== "") await Deno.remove(folder, { recursive: true });
+});
+
+/** A project that npm made, with the package and others in it. */
+async function npmProject(...packages: readonly string[]): Promise<ConsumerProject> {
+  const project = await ConsumerProject.create({ "package.json": `{ "type": "module", "private": true }` });
+  await Deno.remove(`${project.folder}/deno.json`);
+  await succeed(project, npm!, "install", "--no-audit", "--no-fund", built.tarball, ...packages);
+  return project;
+}
+
+/** Runs a program that must succeed without a warning. */
+async function succeed(project: ConsumerProject, path: string, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await project.run(path, args);
+  assertEquals([code, stderr], [0, ""], `${path} ${args.join(" ")}: ${stdout}`);
+  return stdout;
+}
+
+for (const version of VERSIONS) {
+  Deno.test({
+    name: `the package computes on Node ${version}`,
+    ...needsNpm,
+    fn: async () => {
+      await using project = await npmProject();
+      await project.write("program.mjs", program);
+      const seen = await succeed(project, npx!, "-y", `node@${version}`, "program.mjs");
+      assertRight(seen, 2);
+    },
+  });
+}
+
+Deno.test({
+  name: "the package computes in Deno, by npm: and by its bare name",
+  ...needsNpm,
+  fn: async () => {
+    await using project = await npmProject();
+    await project.write("program.mjs", program);
+    await project.write("named.mjs", program.replaceAll('"@attune/', '"npm:@attune/'));
+    for (const file of ["program.mjs", "named.mjs"]) {
+      assertRight(await succeed(project, Deno.execPath(), "run", "--quiet", file), 2);
+    }
+  },
+});
+
+Deno.test({
+  name: "the declarations of the package hold under TypeScript's strictest options",
+  ...needsNpm,
+  fn: async () => {
+    await using project = await npmProject(TYPESCRIPT);
+    await project.write("tsconfig.json", JSON.stringify({ compilerOptions: STRICTEST }));
+    const types = NAMES.map((name, at) => `export type * as entry${at} from "${name}";`);
+    await project.write("main.ts", types.join("\n") + USE);
+    assertEquals(await succeed(project, npx!, "tsc", "-p", "."), "");
+    await project.write("main.ts", types.join("\n") + USE.replace("[[1]]", "[[true]]"));
+    const { code, stdout } = await project.run(npx!, ["tsc", "-p", "."]);
+    assertEquals(code, 2, "a mistake was not seen");
+    assertMatch(stdout, /TS2322/);
+  },
+});
+
+Deno.test({
+  name: "the script computes in a page without a bundler",
+  ...needsBrowser,
+  fn: async () => {
+    await using project = await npmProject();
+    const imports = Object.fromEntries(
+      NAMES.map((name) => [name, `./node_modules/@attune/attention/${SCRIPT}`]),
+    );
+    await project.write("program.js", program);
+    await project.write(
+      "index.html",
+      page(`<script type="importmap">${JSON.stringify({ imports })}</script>`, "./program.js"),
+    );
+    assertRight(await seenInBrowser(project.folder), 1);
+  },
+});
+
+Deno.test({
+  name: "a project of Vite computes, built and served",
+  ...needsBrowser,
+  fn: async () => {
+    await using project = await npmProject(VITE);
+    await project.write("program.js", program);
+    await project.write("index.html", page("", "/program.js"));
+    await succeed(project, npx!, "vite", "build", "--logLevel=error");
+    assertRight(await seenInBrowser(`${project.folder}/dist`), 1);
+
+    const port = freePort();
+    const served = new Deno.Command(`${project.folder}/node_modules/.bin/vite`, {
+      args: ["--host=127.0.0.1", `--port=${port}`, "--strictPort", "--logLevel=error"],
+      cwd: project.folder,
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    try {
+      assertRight(await seenAt(`http://127.0.0.1:${port}/`), 1);
+    } finally {
+      served.kill();
+      await served.status;
+    }
+  },
+});
+
+Deno.test({
+  name: "the sizes are those that the documentation tells, and the script stays small",
+  ...needsNpm,
+  fn: async () => {
+    const text = await Deno.readTextFile(new URL("../../docs/guide/getting-started.md", import.meta.url));
+    const told = /(\d+) kB minified and (\d+) kB compressed/.exec(text);
+    assertEquals(told?.length, 3, "docs/guide/getting-started.md tells no sizes");
+    const [script, gzip] = told!.slice(1).map((number) => Number(number) * 1000);
+    assertLessOrEqual(Math.abs(built.scriptBytes - script), 0.03 * script);
+    assertLessOrEqual(Math.abs(built.scriptGzipBytes - gzip), 0.03 * gzip);
+    assertLessOrEqual(built.scriptGzipBytes, MOST_SCRIPT_BYTES);
+  },
+});
+
+/** A page that runs a program. */
+function page(head: string, script: string): string {
+  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">${head}
+<script type="module" src="${script}"></script>`;
+}
+
+/** What the program of a page saw, which a plain file server serves. */
+async function seenInBrowser(root: string): Promise<string> {
+  const TYPES: Record<string, string> = { js: "text/javascript", html: "text/html" };
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async ({ url }) => {
+    const path = new URL(url).pathname.replace(/\/$/, "/index.html");
+    const headers = { "content-type": TYPES[path.slice(path.lastIndexOf(".") + 1)] ?? "text/plain" };
+    return await Deno.readFile(root + path)
+      .then((body) => new Response(body, { headers }), () => new Response("not found", { status: 404 }));
+  });
+  return await seenAt(`http://127.0.0.1:${(server.addr as Deno.NetAddr).port}/`);
+}
+
+/** What the program of the page at an address saw. */
+async function seenAt(address: string): Promise<string> {
+  const browser: Browser = await chromium.launch({
+    executablePath: browserPath!,
+    args: [...BROWSER_SWITCHES],
+  });
+  try {
+    const tab = await browser.newPage();
+    const complaints: string[] = [];
+    tab.on("pageerror", (error) => complaints.push(error.message));
+    tab.on("console", (message) => message.type() === "debug" || complaints.push(message.text()));
+    for (let attempt = 0; attempt < 100; attempt++) {
+      if (await tab.goto(address).then(() => true, () => false)) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await tab.waitForFunction("globalThis.seen");
+    assertEquals(complaints, []);
+    return await tab.evaluate("seen") as string;
+  } finally {
+    await browser.close();
+  }
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Declarations are looked at, and the use of what may be missing is checked. */
+const STRICTEST = {
+  ...{ strict: true, noEmit: true, skipLibCheck: false, types: [] },
+  ...{ target: "es2022", lib: ["es2022", "esnext.disposable", "dom"] },
+  ...{ module: "nodenext", moduleResolution: "nodenext" },
+  ...{ noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true },
+  ...{ noPropertyAccessFromIndexSignature: true, noImplicitOverride: true },
+};
+
+const USE = `
+import { DynamicAttention } from "@attune/attention";
+const live = await DynamicAttention.create({ query: [[1]], key: [[1]], value: [[3]] });
+const first: number | undefined = (await live.read()).data[0];
+console.log(first);
+`;

@@ -1,0 +1,113 @@
+// Full suite: it drives a browser.
+//
+// The pages of the site as people meet them: wide and narrow, light and dark, with the keyboard. axe-core says what would keep
+// somebody from using them.
+
+import { type Browser, chromium, type Page } from "playwright-core";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import {
+  assertEquals,
+  assertGreater,
+  assertLessOrEqual,
+  assertStringIncludes,
+} from "../../testing/assert.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { axe } from "../../tools/packages/axe.ts";
+import { buildSite } from "../../tools/site/build.ts";
+import { buildPages } from "../../tools/site/pages/build.ts";
+
+const browserPath = findProgram("chromium", "google-chrome", "chrome");
+const needs = requires("chromium", browserPath, "apt-get install chromium");
+/** One page of each kind. */
+const PAGES = [
+  "index.html",
+  "guide/exact-or-stale.html",
+  "benchmarks.html",
+  "notebooks/03_online_learning.html",
+];
+const VIEWS = [
+  { name: "wide and light", width: 1280, height: 900, colorScheme: "light" },
+  { name: "wide and dark", width: 1280, height: 900, colorScheme: "dark" },
+  { name: "narrow and dark", width: 390, height: 844, colorScheme: "dark" },
+] as const;
+
+let folder = "", browser: Browser;
+Deno.test.beforeAll(async () => {
+  if (needs.ignore) return;
+  folder = await Deno.makeTempDir({ prefix: "attune-site-" });
+  for (const [path, bytes] of [...await buildSite(), ...await buildPages()]) {
+    await Deno.mkdir(`${folder}/${path.slice(0, path.lastIndexOf("/") + 1)}`, { recursive: true });
+    await Deno.writeFile(`${folder}/${path}`, bytes);
+  }
+  browser = await chromium.launch({ executablePath: browserPath!, args: [...BROWSER_SWITCHES] });
+});
+Deno.test.afterAll(async () => {
+  await browser?.close();
+  if (folder !== "") await Deno.remove(folder, { recursive: true });
+});
+
+/** A page from the folder, without any server, and what it complains of. */
+async function open(path: string, view: typeof VIEWS[number]): Promise<{ page: Page; complaints: string[] }> {
+  const { width, height, colorScheme } = view;
+  // The policy of the playground lets no script in but its own.
+  const page = await browser.newPage({ viewport: { width, height }, colorScheme, bypassCSP: true });
+  const complaints: string[] = [];
+  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => request.url().startsWith("http") && complaints.push(request.url()));
+  await page.goto(`file://${folder}/${path}`);
+  return { page, complaints };
+}
+
+interface Violation {
+  readonly id: string;
+  readonly impact: string | null;
+  readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary?: string }[];
+}
+
+for (const view of VIEWS) {
+  Deno.test({
+    name: `site: pages are for everybody, ${view.name}`,
+    ...needs,
+    fn: async () => {
+      for (const path of PAGES) {
+        const { page, complaints } = await open(path, view);
+        await page.evaluate(axe.source);
+        const violations = await page.evaluate(
+          "axe.run({ preload: false, resultTypes: ['violations'] }).then(({ violations }) => violations)",
+        ) as Violation[];
+        const told = violations.map(({ id, nodes }) =>
+          `${path}: ${id}: ${nodes[0].target} ${nodes[0].failureSummary}`
+        );
+        assertEquals(told, []);
+        const [content, room] = await page.evaluate(
+          "[document.documentElement.scrollWidth, innerWidth]",
+        ) as number[];
+        assertLessOrEqual(content, room, `${path} is wider than the window`);
+        assertEquals(complaints, [], path);
+        await page.close();
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "site: the search finds pages and names, with the keyboard alone",
+  ...needs,
+  fn: async () => {
+    const { page, complaints } = await open("guide/exact-or-stale.html", VIEWS[0]);
+    await page.keyboard.press("/");
+    await page.keyboard.type("certif bound");
+    await page.waitForSelector("#found li");
+    await page.keyboard.press("Escape");
+    assertEquals(await page.locator("#found li").count(), 0);
+    await page.keyboard.type("OnlineLearner");
+    await page.waitForSelector("#found li");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/api\/learning\//);
+    assertStringIncludes(await page.title(), "OnlineLearner");
+    assertGreater((await page.locator("main").innerText()).length, 200);
+    assertEquals(complaints, []);
+  },
+});

@@ -1,0 +1,21 @@
+// `deno task npm`: writes the package for npm into npm/, as the tarball that `npm install FILE` takes. In a workflow of
+// GitHub the package names the repository that the workflow runs in, which provenance asks for.
+
+import { buildPackage, SCRIPT } from "./npm/build.ts";
+
+if (Deno.args.length > 0) {
+  console.error(`npm: ${JSON.stringify(Deno.args[0])} was given, expected nothing`);
+  Deno.exit(2);
+}
+const server = Deno.env.get("GITHUB_SERVER_URL"), path = Deno.env.get("GITHUB_REPOSITORY");
+const repository = server === undefined || path === undefined ? {} : { repository: `${server}/${path}` };
+const folder = new URL("../npm/", import.meta.url).pathname.replace(/\/$/, "");
+const built = await buildPackage(folder, repository);
+const kilobytes = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
+console.log(
+  `npm${built.tarball.slice(folder.length)}: ${kilobytes(built.tarballBytes)}, ${
+    kilobytes(built.installedBytes)
+  } installed; ${SCRIPT} in it: ${kilobytes(built.scriptBytes)}, ${
+    kilobytes(built.scriptGzipBytes)
+  } compressed`,
+);
