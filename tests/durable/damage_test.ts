@@ -51,7 +51,7 @@ async function makeFiles(
   const copy = `${folder}.copy`;
   for (let run = 0;; run++) {
     let acks = 0;
-    const isTime = (line: string) => ending === "killed" && line.startsWith("ack ") && ++acks === 40;
+    const isTime = (line: string) => ending === "killed" && line.startsWith("ack ") && ++acks === 24;
     await runWriter(`${folder}${run}`, settings, { isTime });
     const files = await readFiles(`${folder}${run}`);
     await putFiles(copy, files);
