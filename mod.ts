@@ -31,6 +31,7 @@ export { attention, attentionState } from "./src/engine/attention.ts";
 export type { BackendName, ThreadCount } from "./src/backends/select.ts";
 export type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./src/engine/answers.ts";
 export { DynamicAttention } from "./src/engine/dynamic_attention.ts";
+export type { FollowedAttention, FollowOptions } from "./src/engine/followed_attention.ts";
 export {
   AccuracyError,
   AttentionError,

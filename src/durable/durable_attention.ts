@@ -12,6 +12,7 @@ import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "../engine/
 import { toFace } from "../engine/create_engine.ts";
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import type { EngineCore } from "../engine/engine_core.ts";
+import type { FollowedAttention, FollowOptions } from "../engine/followed_attention.ts";
 import type { LearnerOptions } from "../learning/learner_options.ts";
 import type { OnlineLearner } from "../learning/online_learner.ts";
 import { checkEdit, checkEdits, type Edit } from "../write/edits.ts";
@@ -211,8 +212,11 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.read`. */
-  read(rows?: ArrayLike<number>): Promise<Matrix> {
-    return this.#live.read(rows);
+  read(
+    slots?: ArrayLike<number>,
+    options: { readonly into?: Float32Array<ArrayBuffer> } = {},
+  ): Promise<Matrix> {
+    return this.#live.read(slots, options);
   }
 
   /** As `DynamicAttention.readEntry`. */
@@ -221,8 +225,16 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.peek`. */
-  peek(rows?: ArrayLike<number>, options: { readonly bounds?: boolean } = {}): Promise<StaleOutput> {
-    return this.#live.peek(rows, options);
+  peek(
+    slots?: ArrayLike<number>,
+    options: { readonly bounds?: boolean; readonly into?: Float32Array<ArrayBuffer> } = {},
+  ): Promise<StaleOutput> {
+    return this.#live.peek(slots, options);
+  }
+
+  /** As `DynamicAttention.follow`. */
+  follow(slots?: ArrayLike<number>, options: FollowOptions = {}): FollowedAttention {
+    return this.#live.follow(slots, options);
   }
 
   /** As `DynamicAttention.weights`. */
@@ -231,8 +243,8 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.logSumExp`. */
-  logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
-    return this.#live.logSumExp(rows);
+  logSumExp(slots?: ArrayLike<number>): Promise<Matrix> {
+    return this.#live.logSumExp(slots);
   }
 
   /** As `DynamicAttention.topKeys`. */

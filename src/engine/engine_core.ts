@@ -7,11 +7,18 @@
  * of the engine runs.
  */
 
-import type { AttentionOutput, Backend, BackendFactory, PassingQueries } from "../backends/backend.ts";
+import type {
+  AttentionOutput,
+  Backend,
+  BackendFactory,
+  PassingQueries,
+  Wanted,
+} from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
-import { EditPipeline, type StaleAttentionOutput, type Turn } from "../schedule/edit_pipeline.ts";
+import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
+import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
 import type { EditJournal } from "../write/edit_journal.ts";
 import { type CheckedEdit, type EditTarget, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
@@ -155,13 +162,19 @@ export class EngineCore {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<AttentionOutput> {
-    return this.#kept(this.#pipeline.read(operation, slots));
+  read(operation: string, slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
+    return this.#kept(this.#pipeline.read(operation, slots, wanted));
   }
 
   /** Attention of query slots by states that may lag, with bounds if they are wanted. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleAttentionOutput> {
-    return this.#kept(this.#pipeline.peek(operation, slots, certified));
+  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
+    return this.#kept(this.#pipeline.peek(operation, slots, wanted));
+  }
+
+  /** Copies of answers that are kept near to exact. */
+  follow(): Followed {
+    const { refresh, release } = this.#pipeline.follow();
+    return { refresh: (...question) => this.#kept(refresh(...question)), release };
   }
 
   /** Exact weights of one head of a query slot. */
@@ -236,7 +249,7 @@ export class EngineCore {
       applyMs: queries.applyMs,
       readMs,
       deviceMs: backend.deviceMs,
-      bytes: backend.bytes(),
+      bytes: backend.bytes() + this.#pipeline.bytes,
     };
   }
 
