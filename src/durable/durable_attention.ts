@@ -106,12 +106,17 @@ export class DurableAttention {
       const call = this.#toCall(operation, options);
       return { call, checked: checkEdits(operation, edits, core.rules.layout) };
     });
+    const moved = checked.find(({ kind }) => kind === "moveKey" || kind === "moveQuery");
+    if (moved) {
+      throw new InputError(moved.operation, "the engine is durable", "rows that stay at their positions");
+    }
     const counted = call && this.#countedAnswer(operation, call);
     if (counted) {
       await journal.kept();
       return counted;
     }
-    const slots = journal.asCall(call, () => core.editAll(checked));
+    // The rows of a durable engine have no ids, so they are called by their slots.
+    const slots = journal.asCall(call, () => core.editAll(checked) as number[]);
     const { sequence } = journal;
     await journal.kept();
     return { slots, sequence };
@@ -424,7 +429,7 @@ export class DurableAttention {
 
   #edit(edit: Edit): number {
     const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
-    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
+    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout))) as number;
   }
 
   #toCall(operation: string, options: DurableEditOptions): ClientCall | null {

@@ -80,6 +80,10 @@ export function toDurableProblem(operation: string, options: DurableOptions): Du
       throw new InputError(operation, "create and load are given", "one of them");
     }
     const problem = create === undefined ? null : toEngineProblem(operation, create);
+    if (problem && (problem.keyIds || problem.queryIds)) {
+      const found = `create.${problem.keyIds ? "keyIds" : "queryIds"} is given`;
+      throw new InputError(operation, found, "none: the journal names rows by their slots");
+    }
     return {
       create: problem,
       load: problem && create ? ofCreate(operation, problem, create) : toLoadProblem(operation, load ?? {}),

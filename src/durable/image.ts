@@ -183,7 +183,8 @@ export class Image implements FrameVisitor {
     const keys = this.keys.view(), queries = this.queries.view();
     const bias = this.said?.copy(liveFlags(keys.slots), liveFlags(queries.slots));
     const mask = bias ? { kind: "function", bias } as const : this.#mask;
-    return { ...this.settings, mask, keys, queries, backend: NO_BACKEND, states: {} };
+    const history = { sequence: 0, metadata: undefined };
+    return { ...this.settings, ...history, mask, keys, queries, backend: NO_BACKEND, states: {} };
   }
 }
 

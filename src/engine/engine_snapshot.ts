@@ -27,10 +27,15 @@ export interface EngineRules extends EditRules {
   readonly tolerance: number;
 }
 
-/** Copies the content of a backend, whose states must all be up to date. */
+/** What an engine knows at the call of `save`. */
+export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
+  readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
+}
+
+/** Copies what a backend holds, all of it up to date, whose slots are these. */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
-  slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
+  { slots, sequence, metadata }: SavedMoment,
   backend: Backend,
 ): Promise<Snapshot> {
   const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
@@ -43,6 +48,8 @@ export async function takeSnapshot(
     tolerance,
     policy,
     limits: threshold.limits,
+    sequence,
+    metadata,
     mask: mask && toSavedMask(mask, bias, slots),
     keys,
     queries,
@@ -62,7 +69,7 @@ export async function restoreEngine(
   bytes: Uint8Array<ArrayBuffer>,
   options: LoadProblem,
   wrap?: WrapBackend,
-): Promise<{ readonly rules: EngineRules; readonly backend: Backend }> {
+): Promise<{ readonly rules: EngineRules; readonly backend: Backend; readonly snapshot: Snapshot }> {
   const snapshot = await decodeSnapshot(operation, bytes);
   return await restoreSnapshot(operation, snapshot, options, wrap, workFor(bytes.length));
 }
@@ -74,7 +81,7 @@ export async function restoreSnapshot(
   options: LoadProblem,
   wrap: WrapBackend = (backend) => backend,
   work = 0,
-): Promise<{ readonly rules: EngineRules; readonly backend: Backend }> {
+): Promise<{ readonly rules: EngineRules; readonly backend: Backend; readonly snapshot: Snapshot }> {
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
   const rules: EngineRules = {
@@ -87,6 +94,7 @@ export async function restoreSnapshot(
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
   };
+  mask?.speakOf(rules.keySlots, rules.querySlots);
   const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };
   const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0, sizes };
   const name = options.backend ?? snapshot.backend;
@@ -108,7 +116,7 @@ export async function restoreSnapshot(
     await backend.dispose();
     throw error;
   }
-  return { rules, backend };
+  return { rules, backend, snapshot };
 }
 
 /**
@@ -158,7 +166,7 @@ function toSavedMask(
 function toLoadedMask(
   operation: string,
   { mask, layout, keys, queries }: Snapshot,
-  option: MaskFunction | undefined,
+  option: MaskFunction<never, never> | undefined,
 ): Mask | null {
   const needsFunction = mask?.kind === "function";
   if (needsFunction !== (typeof option === "function") || (!needsFunction && option !== undefined)) {

@@ -5,7 +5,8 @@
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { checkSlot, type EditRules } from "../write/edits.ts";
+import { checkSlot, type EditRules, findSlot } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { allocate, isCount, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
@@ -18,14 +19,19 @@ import { toPositions } from "./options.ts";
 export function toQuerySlots(
   operation: string,
   name: string,
-  input: ArrayLike<number> | undefined,
+  input: ArrayLike<RowId> | undefined,
   querySlots: SlotTable,
 ): Uint32Array {
   if (input === undefined) return querySlots.liveSlots();
-  const { length, entries } = takeList(operation, name, input);
+  const { length, entries } = takeList(
+    operation,
+    name,
+    input,
+    querySlots.ids ? "an array of ids" : undefined,
+  );
   const slots = allocate(operation, name, length, () => new Uint32Array(length));
   for (let at = 0; at < length; at++) {
-    slots[at] = checkSlot(operation, "query", entries[at] as number, querySlots);
+    slots[at] = findSlot(operation, "query", entries[at] as RowId, querySlots);
   }
   // Reading the list may have run code of the caller's that has deleted one of the queries.
   for (const slot of slots) checkSlot(operation, "query", slot, querySlots);
@@ -36,15 +42,10 @@ export function toQuerySlots(
 export function toHead(
   operation: string,
   options: { readonly head?: number },
-  { heads }: HeadLayout,
+  layout: HeadLayout,
 ): number {
   const { head = 0 } = takeOptions(operation, options, ["head"]);
-  if (isCount(head) && head < heads) return head;
-  throw new InputError(
-    operation,
-    `head is ${describe(head)}`,
-    `an integer from 0 to ${heads - 1} (below heads)`,
-  );
+  return checkHead(operation, "head", head, layout);
 }
 
 /** A switch that is on unless it is given. */
@@ -96,4 +97,70 @@ export function toPassing(
   }
   const next = querySlots.nextPosition;
   return { count, rows: data, positions: toPositions(operation, "positions", positions, count, next) };
+}
+
+/** Heads that are asked about; all unless given. */
+export function toHeads(
+  operation: string,
+  heads: ArrayLike<number> | undefined,
+  layout: HeadLayout,
+): number[] {
+  if (heads === undefined) return Array.from({ length: layout.heads }, (_, head) => head);
+  const { length, entries } = takeList(operation, "heads", heads);
+  return Array.from({ length }, (_, at) => checkHead(operation, `heads[${at}]`, entries[at], layout));
+}
+
+/** How many answers are wanted. */
+export function toCount(operation: string, count: unknown): number {
+  if (isCount(count)) return count;
+  throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
+}
+
+/** Slots of keys that are not wanted; what is not live is refused, as everywhere. */
+export function toExcluded(
+  operation: string,
+  exclude: ArrayLike<RowId> | undefined,
+  { keySlots }: EditRules,
+): ReadonlySet<number> {
+  if (exclude === undefined) return new Set();
+  const expected = keySlots.ids ? "an array of ids" : undefined;
+  const { length, entries } = takeList(operation, "exclude", exclude, expected);
+  const slots = Array.from({ length }, (_, at) => findSlot(operation, "key", entries[at] as RowId, keySlots));
+  for (const slot of slots) checkSlot(operation, "key", slot, keySlots);
+  return new Set(slots);
+}
+
+function checkHead(operation: string, name: string, head: unknown, { heads }: HeadLayout): number {
+  if (isCount(head) && head < heads) return head;
+  throw new InputError(
+    operation,
+    `${name} is ${describe(head)}`,
+    `an integer from 0 to ${heads - 1} (below heads)`,
+  );
+}
+
+/** A move of all rows in a range of positions. */
+export interface PositionShift {
+  readonly by: number;
+  /** The first position that moves. */
+  readonly from: number;
+  /** The first one behind that does not. */
+  readonly to: number;
+}
+
+/** Checks a move of many rows. */
+export function toShift(
+  operation: string,
+  by: unknown,
+  range: { readonly from?: number; readonly to?: number },
+): PositionShift {
+  const { from = -Infinity, to = Infinity } = takeOptions(operation, range, ["from", "to"]);
+  if (typeof by !== "number" || !Number.isFinite(by)) {
+    throw new InputError(operation, `by is ${describe(by)}`, "a finite number");
+  }
+  for (const [name, end] of [["from", from], ["to", to]] as const) {
+    if (typeof end === "number" && !Number.isNaN(end)) continue;
+    throw new InputError(operation, `${name} is ${describe(end)}`, "a number");
+  }
+  return { by, from, to };
 }

@@ -7,6 +7,7 @@
  * heaviest keys are touched; the weight of the other keys is reported as left out.
  */
 
+import type { AnyEngine } from "./any_engine.ts";
 import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
 import {
   addHeadGradient,
@@ -26,7 +27,6 @@ import {
   valueColumns,
 } from "../numerics/head_layout.ts";
 import { score } from "../numerics/score_rule.ts";
-import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
 
@@ -76,7 +76,7 @@ interface Gathered {
  */
 export function askGradients(
   operation: string,
-  live: DynamicAttention,
+  live: AnyEngine,
   question: GradientQuestion,
 ): Promise<GradientAnswer> {
   const inside = EngineCore.of(operation, live);

@@ -1,6 +1,6 @@
 /**
- * File formats: single matrices as NumPy's `.npy` files, and the errors that reading a file can throw.
- * Snapshots of engines are made by `DynamicAttention.save` and read by `DynamicAttention.load`.
+ * Files: matrices and tensors in NumPy's `.npy` and `.npz` formats and as safetensors, and what snapshots of an engine can
+ * throw. Snapshots themselves are `DynamicAttention.save` and `DynamicAttention.load`.
  *
  * @example
  * ```ts
@@ -17,6 +17,9 @@
  * @module
  */
 
-export { AttentionError, FormatError, InputError } from "../base/errors.ts";
+export { AttentionError, CapacityError, FormatError, InputError } from "../base/errors.ts";
 export { type Matrix } from "../base/matrix.ts";
-export { fromNpy, toNpy } from "./npy.ts";
+export { decodeNpy, encodeNpy, fromNpy, toNpy } from "./npy.ts";
+export { decodeNpz, encodeNpz } from "./npz.ts";
+export { type Tensor, type TensorData, type TensorType, toMatrix } from "./tensor.ts";
+export { decodeSafetensors, encodeSafetensors, type Tensors } from "./tensor_files.ts";

@@ -9,6 +9,7 @@ import { FormatError } from "../base/errors.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../base/saved_array.ts";
 import type { MetadataReader } from "./metadata.ts";
+import { takeIds } from "./saved_ids.ts";
 
 /** Rows of one kind; the row of a free slot is all zeros. */
 export interface SlotRows {
@@ -25,8 +26,8 @@ export interface RowSettings {
 
 /** The names of the tensors that hold rows. */
 export const ROW_TENSORS = [
-  ...["query", "query.positions", "query.free"],
-  ...["key", "value", "key.positions", "key.free"],
+  ...["query", "query.positions", "query.free", "query.ids"],
+  ...["key", "value", "key.positions", "key.free", "key.ids"],
 ];
 
 /** Reads the keys with their values. */
@@ -99,7 +100,9 @@ function takeSlots(
   const most = isCounted ? Number.MAX_VALUE : Math.min(size, 1);
   const isNext = (position: number) => position >= least && position <= most && !Object.is(position, -0);
   const expected = isCounted ? `a finite number ≥ ${least}, beyond all positions` : `${most}`;
-  return { positions, slots: { size, free, nextPosition: reader.number(nextName, isNext, expected) } };
+  const nextPosition = reader.number(nextName, isNext, expected);
+  const ids = takeIds(operation, reader, tensors, what, { size, free });
+  return { positions, slots: { size, free, nextPosition, ids } };
 }
 
 /** Throws when a row of a free slot has a number other than 0. */

@@ -122,10 +122,18 @@ export class EditLog implements RowSource {
     this.#dropIfUndone(slot);
   }
 
-  /** Writes a whole row of a live slot. */
-  put(slot: number, row: Float32Array): void {
+  /** Writes a whole row of a live slot, which may come to lie at another position. */
+  put(slot: number, row: Float32Array, position?: number): void {
     const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
     this.#rows.set(row, at * this.#width);
+    if (position !== undefined) this.#positions[at] = position;
+    this.#dropIfUndone(slot);
+  }
+
+  /** Moves a live row to another position. */
+  move(slot: number, position: number): void {
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
+    this.#positions[at] = position;
     this.#dropIfUndone(slot);
   }
 
@@ -154,7 +162,7 @@ export class EditLog implements RowSource {
       const row = rows.subarray(t * this.#width, (t + 1) * this.#width);
       if (live[t] === 0) this.delete(slot);
       else if (upper.#inserted[t] === 1) this.insert(slot, row, positions[t]);
-      else this.put(slot, row);
+      else this.put(slot, row, positions[t]);
     });
   }
 

@@ -7,17 +7,26 @@
 import type { RowChanges } from "../backends/backend.ts";
 import { CapacityError, describe, InputError } from "../base/errors.ts";
 import type { Entries } from "./edit_log.ts";
+import type { RowId } from "./row_ids.ts";
 import {
+  type AnyMaskInput,
   type BiasMatrix,
   ENTRY,
   type MaskEntry,
   type MaskFunction,
-  type MaskInput,
   toBias,
   toMatrices,
 } from "./mask_input.ts";
 
-export type { BiasMatrix, MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./mask_input.ts";
+export type {
+  AnyMaskInput,
+  BiasMatrix,
+  MaskEntry,
+  MaskFunction,
+  MaskInput,
+  MaskMatrix,
+  MaskRow,
+} from "./mask_input.ts";
 
 /** A checked mask. */
 export interface Mask {
@@ -33,14 +42,21 @@ export interface Mask {
   checkKey(operation: string, slot: number): void;
   /** Throws when the mask does not cover a query slot. */
   checkQuery(operation: string, slot: number): void;
-  /** The bias of a pair. */
+  /** Lets a function be asked by what rows are called; each pair that it is asked about is of live rows. */
+  speakOf(keys: RowNames, queries: RowNames): void;
+  /** The bias of a pair of slots. */
   bias(i: number, j: number, head: number): number;
+}
+
+/** What rows are called. */
+export interface RowNames {
+  nameOf(slot: number): RowId;
 }
 
 /** Checks the option `mask`, for an engine that starts with `rows` queries and `columns` keys. */
 export function toMask(
   operation: string,
-  input: MaskInput | undefined,
+  input: AnyMaskInput | undefined,
   heads: number,
   rows: number,
   columns: number,
@@ -110,15 +126,21 @@ function forbidden(length: number): Float32Array {
   return CapacityError.guard("mask", what, 4 * length, () => new Float32Array(length).fill(-Infinity));
 }
 
+/** Rows without ids. */
+const SLOTS: RowNames = { nameOf: (slot) => slot };
+
 class FunctionMask implements Mask {
   readonly heads: number;
   readonly isFunction = true;
   readonly matrices = [];
-  readonly #ask: MaskFunction;
+  readonly #ask: MaskFunction<RowId, RowId>;
+  #keys = SLOTS;
+  #queries = SLOTS;
   #isAsked = false;
 
-  constructor(ask: MaskFunction, heads: number) {
-    this.#ask = ask;
+  constructor(ask: MaskFunction<never, never>, heads: number) {
+    // The types of an engine's options see to it that the function takes what its rows are called.
+    this.#ask = ask as MaskFunction<RowId, RowId>;
     this.heads = heads;
   }
 
@@ -129,7 +151,13 @@ class FunctionMask implements Mask {
   checkKey(): void {}
   checkQuery(): void {}
 
-  bias(i: number, j: number, head: number): number {
+  speakOf(keys: RowNames, queries: RowNames): void {
+    this.#keys = keys;
+    this.#queries = queries;
+  }
+
+  bias(query: number, key: number, head: number): number {
+    const i = this.#queries.nameOf(query), j = this.#keys.nameOf(key);
     const answer = this.#answer(i, j, head);
     const bias = toBias(answer);
     if (Number.isNaN(bias)) {
@@ -138,7 +166,7 @@ class FunctionMask implements Mask {
     return bias;
   }
 
-  #answer(i: number, j: number, head: number): MaskEntry {
+  #answer(i: RowId, j: RowId, head: number): MaskEntry {
     this.#isAsked = true;
     try {
       return this.#ask(i, j, head);
@@ -152,6 +180,7 @@ class FunctionMask implements Mask {
   }
 }
 
+/** A matrix goes by slots. */
 class MatrixMask implements Mask {
   readonly isFunction = false;
   readonly isAsked = false;
@@ -186,6 +215,8 @@ class MatrixMask implements Mask {
       "a mask that covers it, or a mask function",
     );
   }
+
+  speakOf(): void {}
 
   bias(i: number, j: number, head: number): number {
     const { data, columns } = this.matrices[head];

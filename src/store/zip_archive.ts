@@ -1,0 +1,56 @@
+/**
+ * ZIP archives in memory, by zip.js: it reads every archive that Python writes (Zip64 too), compares checksums, and refuses
+ * files that overlap. Loaded on demand alone.
+ */
+
+// deno-lint-ignore no-import-prefix -- Published modules use no alias of an import map.
+import * as zipJs from "npm:@zip.js/zip.js@2.24.0";
+import { FormatError } from "../base/errors.ts";
+
+// A worker would be a file of its own that the reader cannot be sure to find.
+zipJs.configure({ useWebWorkers: false });
+
+/** A file of an archive. */
+export interface ZipFile {
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The files of an archive, in its order; folders are left out. */
+export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFile[]> {
+  const reader = new zipJs.ZipReader(new zipJs.Uint8ArrayReader(bytes), {
+    checkSignature: true,
+    checkOverlappingEntry: true,
+  });
+  try {
+    const files: ZipFile[] = [];
+    for (const entry of await reader.getEntries()) {
+      if (entry.directory) continue;
+      files.push({
+        name: entry.filename,
+        bytes: new Uint8Array(await entry.getData(new zipJs.Uint8ArrayWriter())),
+      });
+    }
+    return files;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FormatError(operation, `archive cannot be read (${reason})`, "a ZIP archive", { cause });
+  } finally {
+    await reader.close();
+  }
+}
+
+/** An archive of files; the same files give the same bytes. */
+export async function zip(
+  files: readonly ZipFile[],
+  isCompressed: boolean,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const writer = new zipJs.ZipWriter(new zipJs.Uint8ArrayWriter(), {
+    level: isCompressed ? 6 : 0,
+    // The earliest day that the format can say.
+    lastModDate: new Date(1980, 0, 1),
+    extendedTimestamp: false,
+  });
+  for (const { name, bytes } of files) await writer.add(name, new zipJs.Uint8ArrayReader(bytes));
+  return new Uint8Array(await writer.close());
+}
