@@ -223,7 +223,10 @@ export class EngineCore {
       Math.max(next, to === Infinity ? slots.nextPosition + by : 0)
     );
     if (edits.length > 0) this.editAll(edits);
-    if (to === Infinity) ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
+    if (to === Infinity) {
+      ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
+      this.#seams.journal?.noteNext(keySlots.nextPosition, querySlots.nextPosition);
+    }
     return edits.length;
   }
 
