@@ -549,7 +549,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.topKeys";
     const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
     const isMany = typeof rows === "object" && rows !== null;
-    const slots = this.#toSlots(operation, isMany ? rows : [rows]);
+    const slots = this.#toSlots(operation, (isMany ? rows : [rows]) as readonly RowId[]);
     const wanted = this.#core.calls.toCount(operation, count);
     const found = await this.#core.rankings.topKeys(operation, slots, wanted, head);
     return (isMany ? found : found[0]) as WeightedKey<KeyId>[];
