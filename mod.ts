@@ -37,6 +37,7 @@ export type {
   WeightTensor,
 } from "./src/engine/answers.ts";
 export { type AnyOf, DynamicAttention, type InsertOptions } from "./src/engine/dynamic_attention.ts";
+export type { FollowedAttention, FollowOptions } from "./src/engine/followed_attention.ts";
 export {
   AccuracyError,
   AttentionError,

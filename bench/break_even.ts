@@ -1,4 +1,4 @@
-// Where keeping current starts to lose: the number of edits before a read at which a peer's recomputing is cheaper.
+// Break-evens: the number of edits before a read from which a peer's recomputing takes less time.
 
 import { crossing } from "../studies/scaling/power_law.ts";
 import { answerAfter, editCounts, hasFixedQueries } from "./plan.ts";

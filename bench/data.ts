@@ -10,7 +10,7 @@ export interface Inputs {
   readonly value: Float32Array<ArrayBuffer>;
 }
 
-/** The same numbers for the same sizes, whoever asks. */
+/** Test data, the same for the same sizes in every process. */
 export function seededInputs({ queryCount, keyCount, headDim, valueDim }: Shape): Inputs {
   const random = new Random(1);
   return {
@@ -20,7 +20,10 @@ export function seededInputs({ queryCount, keyCount, headDim, valueDim }: Shape)
   };
 }
 
-/** How many rows are drawn for edits; it shares no factor with the number of keys, so that each key gets them all. */
+/**
+ * How many rows are drawn for edits; it shares no factor with the number of keys, so that each key gets them
+ * all.
+ */
 const POOL_SIZE = 257;
 /** Of the walk over the keys; coprime to the powers of two that their number is. */
 const STRIDE = 7919;
@@ -43,7 +46,7 @@ export class EditStream {
   }
 }
 
-/** Which rows are read, time after time. */
+/** The query slots of each read. */
 export class RowStream {
   readonly #random = new Random(3);
   readonly #queryCount: number;

@@ -1,5 +1,5 @@
-// Times of small work beside ever more standing queries: an edit and a read or a stale look at one row. Nothing in it may
-// grow with m, neither in the median nor in the mean. Run it with `deno task bench:growth`.
+// Times of small work beside ever more standing queries: an edit and a read or a stale look at one row.
+// Nothing in it may grow with m, neither in the median nor in the mean. Run it with `deno task bench:growth`.
 
 import { type BackendName, DynamicAttention } from "../mod.ts";
 import { Random } from "../testing/random.ts";
@@ -7,7 +7,7 @@ import { median } from "simple-statistics";
 
 const DIM = 4, KEYS = 64, WARM_UP = 300, STEPS = 2000;
 
-/** What is done at each step, with the number of the step and of queries. */
+/** The operation of a step, which gets the numbers of the step and of queries. */
 const WORK: Readonly<
   Record<string, (live: DynamicAttention, step: number, random: Random) => Promise<unknown>>
 > = {

@@ -1,4 +1,4 @@
-// What the numbers were taken on.
+// A description of the machine on which a benchmark ran.
 
 export interface Machine {
   readonly cpu: string;

@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 
-/** What is asked for. */
+/** The options of the benchmark. */
 export interface BenchOptions {
   /** Small sizes, short looks: whether everything runs, not what it costs. */
   readonly quick: boolean;
@@ -12,7 +12,7 @@ export interface BenchOptions {
   readonly subjects: readonly string[];
   /** Only these sizes, "128x4096"; all when empty. */
   readonly shapes: readonly string[];
-  /** Where the JSON goes. */
+  /** The file for the results. */
   readonly output: string | URL;
   /** Whether docs/bench-*.png are drawn. */
   readonly figures: boolean;

@@ -1,4 +1,5 @@
-// What is measured, in which order: all subjects at one workload after each other, so that they meet the same noise.
+// The plan of the benchmark: all subjects are measured at one workload, one after the other, so that they
+// meet the same noise.
 
 import {
   describeShape,
@@ -20,7 +21,7 @@ export interface Step {
 const FIXED_QUERIES = 128;
 const KEY_COUNTS = [256, 1024, 4096, 16_384, 65_536], SQUARES = [256, 1024, 4096, 16_384];
 const QUICK_KEY_COUNTS = [256, 1024], QUICK_SQUARES = [256, 1024];
-/** Where only a few ask. */
+/** Workloads with few queries. */
 const FEW_QUERIES = [1, 4, 16], FEW_QUERIES_KEYS = 4096;
 const PATCH_SIZES = [1, 4, 16, 64, 256];
 /** Edits between two reads, up to where recomputing wins. */
@@ -29,7 +30,7 @@ const EDIT_COUNTS = [1, 4, 16, 64, 256, 1024, 4096, 16_384];
 /** The sizes that the targets are about. */
 export const TARGET_SHAPE: Shape = shapeOf(4096, 4096);
 export const SCALE_SHAPE: Shape = shapeOf(1024, 1_000_000);
-/** Where memory is looked at. */
+/** Workloads for which memory is measured. */
 export const MEMORY_SHAPES: readonly Shape[] = [TARGET_SHAPE, shapeOf(FIXED_QUERIES, 65_536)];
 export const QUICK_MEMORY_SHAPES: readonly Shape[] = [shapeOf(1024, 1024)];
 

@@ -1,12 +1,12 @@
-// `deno task bench:progress`: how much a progress bar slows a loop, by how long an item takes. Loops with a bar and
-// without run in turns; the fastest of each count, since whatever else the machine does only makes them slower. What it
-// costs to draw is measured apart: it happens ten times a second at most.
+// `deno task bench:progress`: how much a progress bar slows a loop, by how long an item takes. Loops with a
+// bar and without run in turns; the fastest of each count, since whatever else the machine does only makes
+// them slower. What it costs to draw is measured apart: it happens ten times a second at most.
 
 import { ProgressLoop } from "../src/jupyter/progress.ts";
 import { NotebookView, type ProgressView, TerminalView } from "../src/jupyter/progress_targets.ts";
 
 const TURNS = 80, LOOP_MS = 12;
-/** What an item does, in steps of some nanoseconds; the length of an item is measured. */
+/** The work of an item, in steps of some nanoseconds; its time is measured. */
 const STEPS = [4, 16, 40, 160, 400, 4000];
 
 let sink = 0;

@@ -1,4 +1,4 @@
-// What a run of the benchmark leaves behind: bench/results.json.
+// The results of a benchmark run: bench/results.json.
 
 import type { Machine } from "./machine.ts";
 import type { Timing } from "./statistics.ts";
@@ -32,7 +32,7 @@ export type MemoryMeasurement =
 
 export type ScaleMeasurement = { readonly subject: string; readonly shape: Shape } & Result<ScaleOutcome>;
 
-/** What a fresh process waits for. */
+/** The times of a fresh process. */
 export interface FreshStart {
   readonly importMs: Timing;
   readonly createMs: Timing;

@@ -1,4 +1,5 @@
-// Carries out a plan: starts the subjects, asks them one after the other, and never lets one hold up the rest.
+// Carries out a plan: starts the subjects, asks them one after the other, and never lets one hold up the
+// rest.
 
 import type { FmaLimit } from "./limit/fma_chain.ts";
 import type { Step } from "./plan.ts";
@@ -207,7 +208,7 @@ export function bestLimits(rounds: readonly (readonly LimitMeasurement[])[]): Li
   );
 }
 
-/** What came of it, or why nothing did. */
+/** The result, or the reason why there is none. */
 export async function attempt<Value>(work: () => Promise<Value>): Promise<Result<Value>> {
   try {
     return { status: "measured", ...await work() };

@@ -1,6 +1,7 @@
-// What a patch would gain if weights were stored: what is taken out would not be scored and weighed again, but each weight
-// would be read and written where it lies. The kernels can be asked for just the first: a pair scores once what is taken
-// out and what is added, and terms that are only added are a patch of keys whose values stay. The second is timed alone.
+// The gain of a patch from stored weights: subtracted keys would not be scored and weighed again, but each
+// weight would be read and written where it lies. The kernels can be asked for just the first: a pair scores
+// once what is taken out and what is added, and terms that are only added are a patch of keys whose values
+// stay. The second is timed alone.
 
 import {
   compileKernels,

@@ -1,6 +1,6 @@
-// What the WebAssembly kernels reach of the multiply-add limit of one core, which is measured in the same run. A
-// multiply-add counts as two operations; exp, upkeep and compensation count as none. Every changed key is a row that
-// is taken out and a row that is added; a value that stays is multiplied once.
+// The speed of the WebAssembly kernels as a share of the multiply-add limit of one core, which is measured in
+// the same run. A multiply-add counts as two operations; exp, upkeep and compensation count as none. Every
+// changed key is a row that is taken out and a row that is added; a value that stays is multiplied once.
 
 import {
   compileKernels,

@@ -1,4 +1,4 @@
-// What is measured: sizes, and what is done to keys and queries between two answers.
+// The workloads: sizes, and the edits of keys and queries between two answers.
 
 /** m standing queries of one head over n keys. */
 export interface Shape {
@@ -11,18 +11,24 @@ export interface Shape {
 /** d = dv of every measurement. */
 export const HEAD_DIM = 64;
 
-/** What an edit changes; a slide deletes the oldest key and inserts a new one. */
+/** The kinds of edits; a slide deletes the oldest key and inserts a new one. */
 export type EditKind = "key" | "value" | "entry" | "slide";
-/** Which rows are read: all, or a few, the same ones, a band that moves by a row each time, or drawn anew. */
+/**
+ * The query slots that are read: all, or a few: always the same ones, a band that moves by one each time, or
+ * a random sample.
+ */
 export type RowChoice = "all" | "same" | "drifting" | "random";
 
-/** What is done again and again. */
+/** A workload, which is repeated. */
 export type Workload =
   /** Everything from scratch, of inputs that are in place. */
   | { readonly kind: "rebuild" }
   /** `changes` keys exchanged in the applied state; only of an engine. */
   | { readonly kind: "patch"; readonly changes: number }
-  /** `edits` edits, then an answer. A peer writes the changed rows into its inputs and computes the rows asked for. */
+  /**
+   * `edits` edits, then an answer. A peer writes the changed rows into its inputs and computes the rows asked
+   * for.
+   */
   | { readonly kind: "answer"; readonly edit: EditKind; readonly edits: number; readonly rows: RowChoice };
 
 /** Rows of an answer that is not about all of them. */
@@ -57,8 +63,9 @@ export function rowCount({ queryCount }: Shape, rows: RowChoice): number {
 }
 
 /**
- * The least arithmetic that a workload needs, in floating-point operations: for a rebuild the two products of every
- * pair; for a patch of keys one new score and one difference of weights a pair. Null where it depends on the way.
+ * The least arithmetic that a workload needs, in floating-point operations: for a rebuild the two products of
+ * every pair; for a patch of keys one new score and one difference of weights a pair. Null where it depends
+ * on the way.
  */
 export function leastFlops(
   workload: Workload,

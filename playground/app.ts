@@ -11,6 +11,7 @@ import { Heatmap } from "../src/jupyter/live/page/heatmap.ts";
 import { DARK, isDark, LIGHT, onThemeChange } from "../src/jupyter/live/page/theme.ts";
 import { AddressBar } from "./address_bar.ts";
 import { AnswerChart } from "./answer_chart.ts";
+import { codeOf } from "./code.ts";
 import { ControlPanel, type ControlState } from "./control_panel.ts";
 import { FieldClock, fieldGrid } from "./field.ts";
 import { MOST_BUTTONS } from "./handles.ts";
@@ -19,15 +20,18 @@ import { Lab, type LabOptions, type Look } from "./lab.ts";
 import { numbersTable } from "./numbers_table.ts";
 import { complain, dataOf, placeOf } from "./page.ts";
 import { Plane } from "./plane.ts";
+import { drawRace } from "./race.ts";
 import { type Scene, type ShownBuoy } from "./scene.ts";
 import { ASKER_NAMES, insideSea, type Place, possibleTemperature } from "./sea.ts";
 import { Stream } from "./stream.ts";
 import { drawTiles, sentenceOf } from "./summary.ts";
-import { FIRST_VIEW, fromHash, type ViewState } from "./view_state.ts";
+import { FIRST_VIEW, fromHash, MOST_POWER, type ViewState } from "./view_state.ts";
 
 /** More buoys are not drawn. */
 const MOST_DRAWN = 400;
 const SAY_MS = 600, CALM_STEP_MS = 500;
+/** Frames a second are counted over so long. */
+const FRAMES_MS = 1000;
 
 /** The page's one playground. */
 export class App {
@@ -53,6 +57,8 @@ export class App {
   #mapSlots: readonly number[] = [];
   #seenEdits = 0;
   #saying = 0;
+  /** When the last looks were, and what came of them. */
+  #frames: number[] = [];
   /** Held here, since `onThemeChange` holds it not. */
   readonly #redraw = () => this.#draw();
 
@@ -97,6 +103,7 @@ export class App {
         catchUp: () => this.#act("catch up", () => this.#lab.catchUp()),
         startAnew: () => this.#show(FIRST_VIEW),
         copyLink: () => void this.#copyLink(),
+        showMany: () => this.#showMany(),
       },
       state,
       this.#stream.rate,
@@ -105,6 +112,7 @@ export class App {
     placeOf("answers").append(this.#answers.canvas);
     placeOf("history").append(this.#history.canvas);
     placeOf("map").append(this.#map.canvas);
+    placeOf("code").addEventListener("toggle", () => this.#drawCode());
     onThemeChange(this.#redraw);
     new ResizeObserver(this.#redraw).observe(placeOf("plane"));
     globalThis.addEventListener("hashchange", () => {
@@ -129,7 +137,30 @@ export class App {
     }
     const app = new App(lab, made);
     await app.#loop.ask();
+    if (location.hash === "" && !wantsCalm()) app.#play();
     return app;
+  }
+
+  /** Lets the current run until the visitor does something: a page that stands still says nothing of what it can do. */
+  #play(): void {
+    this.#stream.isShow = true;
+    this.#toggleStream();
+    const stop = (event: Event) => {
+      const isSwitch = event.target instanceof Element && event.target.closest("#stream") !== null;
+      for (const kind of TOUCHES) document.removeEventListener(kind, stop, true);
+      // The switch itself stops it by being switched.
+      if (!isSwitch && this.#stream.isShow && this.#stream.isRunning) this.#toggleStream();
+      this.#stream.isShow = false;
+    };
+    for (const kind of TOUCHES) document.addEventListener(kind, stop, true);
+  }
+
+  /** The largest sea, which drifts. */
+  #showMany(): void {
+    this.#show({ ...FIRST_VIEW, power: MOST_POWER, threshold: 4096 });
+    this.#stream.rate = MANY_RATE;
+    this.#controls.setRate(MANY_RATE);
+    this.#toggleStream();
   }
 
   #choose(query: number, slot: number): void {
@@ -246,6 +277,7 @@ export class App {
       void this.#loop.ask();
     }
     this.#look = await this.#lab.look(this.#controls.state().head);
+    this.#countFrame();
     const { bounds, distances, costs } = this.#look;
     if (costs.edits !== this.#seenEdits) this.#field.isOld = true;
     if (costs.edits !== this.#seenEdits || costs.edits === 0) {
@@ -255,6 +287,17 @@ export class App {
     this.#draw();
     this.#writeAddress();
     await this.#drawField();
+  }
+
+  #countFrame(): void {
+    const now = performance.now();
+    this.#frames = [...this.#frames.filter((then) => now - then < FRAMES_MS), now];
+  }
+
+  /** The program of this view, where it is asked for. */
+  #drawCode(): void {
+    const place = placeOf("code") as HTMLDetailsElement;
+    if (place.open) placeOf("code-text").textContent = codeOf(this.#view(), this.#lab);
   }
 
   /** What attention answers everywhere, as often as that leaves time for the rest. */
@@ -280,6 +323,7 @@ export class App {
     this.#answers.draw(scene, placeOf("answers").clientWidth);
     this.#history.draw(theme, placeOf("history").clientWidth);
     placeOf("numbers").replaceChildren(numbersTable(scene));
+    drawRace(placeOf("race"), look.costs);
     this.#drawMap(scene);
     drawTiles(scene);
     const buoy = this.#lab.buoyOf(this.#slot);
@@ -296,6 +340,9 @@ export class App {
     const drawn = scene.buoys.length, { keyCount } = this.#lab;
     placeOf("drawn").textContent = drawn < keyCount
       ? `${readable(drawn)} of ${readable(keyCount)} keys are drawn; all of them are attended to.`
+      : "";
+    placeOf("frames").textContent = this.#stream.isRunning
+      ? `${readable(keyCount)} keys, ${readable(this.#frames.length)} frames a second`
       : "";
     clearTimeout(this.#saying);
     this.#saying = setTimeout(() => this.#announce(sentenceOf(scene)), SAY_MS);
@@ -357,17 +404,30 @@ export class App {
   }
 
   #writeAddress(): void {
-    this.#address.write(() => ({
+    this.#address.write(() => this.#view());
+    this.#drawCode();
+  }
+
+  #view(): ViewState {
+    return {
       ...this.#controls.state(),
       query: this.#query,
       slot: this.#slot,
       queries: this.#lab.queries,
       changes: this.#lab.changes(),
-    }));
+    };
   }
 }
 
 const FIRST_TEMPERATURE = 16;
+/** Edits of a step in the largest sea: with some hundreds computing again would be faster. */
+const MANY_RATE = 64;
+/** What a visitor does. */
+const TOUCHES = ["pointerdown", "keydown"] as const;
+
+function wantsCalm(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
 
 function labOptions(
   { power, scalePower, softcap, threshold, budget, backend }: ControlState,
@@ -379,7 +439,7 @@ function labOptions(
 
 /** The next frame, or later where a stream runs before somebody who wants little motion. */
 function nextStep(isStream: boolean): Promise<void> {
-  const isCalm = isStream && matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const isCalm = isStream && wantsCalm();
   return new Promise((resolve) => {
     if (isCalm) setTimeout(resolve, CALM_STEP_MS);
     else requestAnimationFrame(() => resolve());

@@ -42,9 +42,13 @@ export interface ControlEvents {
   catchUp(): void;
   startAnew(): void;
   copyLink(): void;
+  /** The largest sea, which drifts. */
+  showMany(): void;
 }
 
 const MOST_RATE_POWER = 10;
+/** Edits of a step at most. */
+const MOST_RATE = 1000;
 
 /** All controls of the page, put into their places in it. */
 export class ControlPanel {
@@ -90,6 +94,7 @@ export class ControlPanel {
     fill("controls-engine", this.#backend.element);
     fill(
       "controls-view",
+      button("65,536 keys, 64 edits a step", () => events.showMany()),
       button("Copy a link to this view", () => events.copyLink()),
       button("Start anew", () => events.startAnew()),
     );
@@ -125,6 +130,11 @@ export class ControlPanel {
     if (temperature !== null) this.#temperature.set(temperature);
   }
 
+  /** Sets the edits of a step; nobody is told. */
+  setRate(rate: number): void {
+    this.#sea.rate.set(rate === MOST_RATE ? MOST_RATE_POWER : Math.log2(rate));
+  }
+
   /** Says whether the stream runs. */
   setStream(isRunning: boolean): void {
     this.#sea.stream.textContent = isRunning ? "Stop the current" : "Start the current";
@@ -152,7 +162,7 @@ function seaControls(events: ControlEvents, start: ControlState, startRate: numb
   );
   const insert = button("Add a key", () => events.insertBuoy());
   fill("controls-sea", stream, rate.element, size.element, insert);
-  return { stream, size };
+  return { stream, size, rate };
 }
 
 /** The head that is looked at, and the rule of scores. */
@@ -183,7 +193,7 @@ function sayThreshold(threshold: number): string {
 
 /** 1, 2, 4, …, and 1,000 in the end. */
 function rateOf(power: number): number {
-  return power === MOST_RATE_POWER ? 1000 : 2 ** power;
+  return power === MOST_RATE_POWER ? MOST_RATE : 2 ** power;
 }
 
 function fill(id: string, ...children: readonly Node[]): void {

@@ -1,18 +1,19 @@
 /**
  * The numbers of a look, three ways side by side: stale answers with a certificate, exact ones, and computing all from
- * scratch at each edit.
+ * scratch once for each answer.
  */
 
 import { readable } from "../src/jupyter/live/page/dom.ts";
 import type { Three } from "../src/jupyter/live/page/engine_pair.ts";
 import { answersTable, rowOfThree } from "../src/jupyter/live/page/numbers.ts";
 import { degrees, type Scene } from "./scene.ts";
+import { milliseconds } from "./summary.ts";
 
 /** Makes the table. */
 export function numbersTable({ look, query }: Scene): HTMLElement {
   const { exact, stale, bounds, distances, pending, costs } = look;
   const { lastEdits, edits } = costs;
-  return answersTable("from scratch", [
+  return answersTable("computed again", [
     [
       "answer",
       [stale[query], "stale", degrees(stale[query], 3)],
@@ -28,9 +29,9 @@ export function numbersTable({ look, query }: Scene): HTMLElement {
       costs.last,
     ),
     rowOfThree(`products, all ${readable(edits)} edits`, "total", costs.total),
-    rowOfThree("… of those from scratch", "share", share(costs.total), (part) => `${readable(part * 100)} %`),
+    rowOfThree("… of computing again", "share", share(costs.total), (part) => `${readable(part * 100)} %`),
     rowOfThree(
-      "milliseconds, edits and answer",
+      "time, edits and answer",
       "ms",
       costs.ms,
       (ms) => edits === 0 ? "—" : milliseconds(ms),
@@ -40,9 +41,4 @@ export function numbersTable({ look, query }: Scene): HTMLElement {
 
 function share([stale, exact, scratch]: Three): Three {
   return scratch === 0 ? [0, 0, 0] : [stale / scratch, exact / scratch, 1];
-}
-
-/** Clocks of pages tick in tenths of a millisecond at best. */
-function milliseconds(ms: number): string {
-  return ms < 0.1 ? "< 0.1" : ms < 10 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en");
 }

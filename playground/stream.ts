@@ -13,6 +13,8 @@ const MOST_TOLD = 256;
 /** Whose turn it is. */
 export class Stream {
   isRunning = false;
+  /** Whether it runs for a visitor who has done nothing yet; an address does not tell of that. */
+  isShow = false;
   /** Buoys a step. */
   rate = 2;
   #next = 0;
@@ -20,7 +22,7 @@ export class Stream {
   /** One step of the current. */
   step(lab: Lab): void {
     const { slotCount, keyCount } = lab;
-    const isTold = slotCount <= MOST_TOLD;
+    const isTold = !this.isShow && slotCount <= MOST_TOLD;
     let left = Math.min(this.rate, keyCount);
     for (let tried = 0; left > 0 && tried < slotCount; tried++) {
       this.#next = (this.#next + 1) % slotCount;

@@ -18,15 +18,18 @@ export function drawTiles({ look: { exact, bounds, distances, pending, costs }, 
     }; ` +
       `proven: at most ${degrees(bounds[query], 3)}`,
   );
-  const [stale, own, scratch] = costs.total;
-  const edits = costs.edits === 1 ? "1 edit" : `${readable(costs.edits)} edits`;
+  const { edits, lastEdits, ms: [, own, again] } = costs;
+  const last = lastEdits === 1 ? "an edit" : `${readable(lastEdits)} edits`;
+  const [, products, scratch] = costs.total;
   tile(
     "tile-cost",
-    own > 0 ? times(scratch / own) : "—",
-    own > 0
-      ? `less arithmetic for exact answers, over ${edits}, than from scratch each time` +
-        (stale > 0 ? `; ${times(scratch / stale)} less for stale ones` : "")
-      : "less arithmetic than from scratch, once something was edited",
+    edits > 0 ? milliseconds(own) : "—",
+    edits > 0
+      ? `for ${last} and an exact answer here, ${milliseconds(again)} for computing again: ${
+        comparison(own, again)
+      }; ` +
+        `${times(scratch / products)} less arithmetic`
+      : "for an edit and an exact answer, once something was edited",
   );
 }
 
@@ -47,6 +50,18 @@ function tile(id: string, number: string, text: string): void {
 
 function keys(count: number): string {
   return count === 1 ? "1 changed key" : `${readable(count)} changed keys`;
+}
+
+/** Clocks of pages tick in tenths of a millisecond at best, so what is below says little. */
+export function milliseconds(ms: number): string {
+  return ms < 0.1 ? "< 0.1 ms" : `${ms < 10 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en")} ms`;
+}
+
+function comparison(own: number, again: number): string {
+  if (own < 0.1 && again < 0.1) return "with so few keys nobody can tell";
+  return again >= own
+    ? `${times(again / Math.max(own, 0.1))} faster`
+    : `${times(own / Math.max(again, 0.1))} slower`;
 }
 
 /** `1,460 ×`. */

@@ -1,5 +1,5 @@
-// The options of `deno task start`. What leaves this file is complete and in range; what is not is a UsageError that
-// names the option, what came and what was expected.
+// The options of `deno task start`. What leaves this file is complete and in range; what is not is a
+// UsageError that names the option, what came and what was expected.
 
 import { parseArgs } from "node:util";
 import type { BackendName } from "../src/backends/select.ts";
@@ -15,14 +15,16 @@ export interface StartOptions extends ExperimentOptions {
   readonly out: string;
   /** The folder that keeps the board, where it is to survive; null where the experiment is run. */
   readonly folder: string | null;
-  /** The day of the file from which on the board with learning learns; those before it are only remembered. */
+  /**
+   * The day of the file from which on the board with learning learns; those before it are only remembered.
+   */
   readonly learnFrom: number;
   /** The result as JSON on standard output, and nothing else there. */
   readonly json: boolean;
   readonly help: boolean;
 }
 
-/** The command line was wrong; the message is for whoever wrote it. */
+/** The error of a wrong command line, with a message for its author. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -86,7 +88,7 @@ function split(args: readonly string[]) {
       help: { type: "boolean", short: "h" },
     },
     allowPositionals: true,
-    // What is wrong is said below, in the words of this command.
+    // Errors are reported below, in this command's own words.
     strict: false,
     tokens: true,
   });

@@ -1,4 +1,4 @@
-// What anyone would forecast without a model; it is what the board has to beat. Each uses only days up to the origin.
+// Forecasts without a model, as baselines for the board. Each uses only days up to the origin.
 
 import type { Forecaster } from "./metrics.ts";
 

@@ -1,7 +1,7 @@
 // The forecast board on one engine: a day is learnt, then the board is read.
 //
-// Invariant: the key slots hold the last KEY_COUNT observed days, the query slots the next QUERY_COUNT days, and a
-// day that comes takes the slot of the one that goes.
+// Invariant: the key slots hold the last KEY_COUNT observed days, the query slots the next QUERY_COUNT days,
+// and a day that comes takes the slot of the one that goes.
 
 import type { BackendName } from "../src/backends/select.ts";
 import type { DynamicAttentionStats } from "../src/engine/answers.ts";
@@ -9,7 +9,7 @@ import { DynamicAttention } from "../src/engine/dynamic_attention.ts";
 import { type BoardRows, lastDayOf, QUERY_COUNT } from "./board_rows.ts";
 import { engineOptions, type Strategy } from "./strategies.ts";
 
-/** What stands on the board. */
+/** The rows of the board. */
 export interface Reading {
   /** One number a coming day, the next day first. */
   readonly output: Float32Array;
@@ -55,8 +55,8 @@ export class Board {
   }
 
   /**
-   * Learns the next day: its observation comes, the oldest goes, and its query becomes that of the day behind the
-   * last one on the board.
+   * Learns the next day: its observation comes, the oldest goes, and its query becomes that of the day behind
+   * the last one on the board.
    */
   async learn(): Promise<void> {
     const live = this.#live, rows = this.#rows;
@@ -83,7 +83,7 @@ export class Board {
     this.#keySlots.push(inserted);
   }
 
-  /** What the strategy shows. */
+  /** The strategy's forecasts. */
   async read(): Promise<Reading> {
     switch (this.#strategy.family) {
       case "original":
@@ -115,6 +115,6 @@ export class Board {
 
 function take(slots: number[]): number {
   const slot = slots.shift();
-  if (slot === undefined) throw new Error("Board.learn: no slot is left, expected one a day");
+  if (slot === undefined) throw new Error("Board.learn: no slot is left, expected one per day");
   return slot;
 }

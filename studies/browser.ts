@@ -17,7 +17,7 @@ const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
 
 /** A page, and what is there once it is drawn. */
 export interface PictureOptions {
-  /** What the body holds, scripts included. */
+  /** The content of the body, including scripts. */
   readonly body: string;
   readonly width: number;
   readonly height: number;

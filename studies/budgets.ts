@@ -1,6 +1,6 @@
-// The claim that an error budget is for: at equal worst error it should cost less than any fixed count. Each budget
-// is held against the cheapest count of the same plan whose worst reading was no worse; a target error, which leaves
-// the plan to the engine, against the cheapest such count of all plans.
+// The claim that an error budget is for: at equal worst error it should cost less than any fixed count. Each
+// budget is held against the cheapest count of the same plan whose worst reading was no worse; a target
+// error, which leaves the plan to the engine, against the cheapest such count of all plans.
 
 import { STALE_DISTANCE } from "./certificates.ts";
 import type { StrategyResult } from "./experiment.ts";
@@ -25,7 +25,7 @@ export interface BudgetComparison<S extends ComparedStrategy = ComparedStrategy>
 interface Claim {
   readonly budget: Family;
   readonly counts: readonly Family[];
-  /** What is held against what, as a verdict says it. */
+  /** The two sides of a comparison, as a verdict names them. */
   readonly opening: string;
   readonly subject: string;
 }
@@ -56,7 +56,7 @@ export function compareBudgets<S extends ComparedStrategy>(strategies: readonly 
   return CLAIMS.flatMap((claim) => compare(claim, strategies));
 }
 
-/** What came of the claim, a sentence or more for each family of budgets that is there. */
+/** The verdicts on the claim, a sentence or more for each family of budgets. */
 export function budgetVerdicts(strategies: readonly ComparedStrategy[]): string[] {
   return CLAIMS.flatMap((claim) => {
     const comparisons = compare(claim, strategies);
@@ -83,7 +83,7 @@ function compare<S extends ComparedStrategy>(
   const counts = strategies.filter(({ family }) => claim.counts.includes(family))
     .toSorted((a, b) => a.multiplyAddsPerDay - b.multiplyAddsPerDay);
   return strategies.filter(({ family }) => family === claim.budget).map((budget) => {
-    // What rounding alone makes is no error of a strategy.
+    // An error by rounding alone does not count as an error of a strategy.
     const worst = Math.max(budget.largestError, STALE_DISTANCE);
     const rival = counts.find(({ largestError }) => largestError <= worst) ?? null;
     const workRatio = rival && budget.multiplyAddsPerDay / rival.multiplyAddsPerDay;

@@ -1,10 +1,11 @@
-// What a day looks like to the forecast board. With key row k(s) of a past day, query row q(t) of a coming one and
-// value row v(s) = births / level of the days before s, the forecast is
+// The features of a day on the forecast board. With key row k(s) of a past day, query row q(t) of a coming
+// one and value row v(s) = births / level of the days before s, the forecast is
 //
 //     births(t) ≈ level now × Σ_s softmax_s(q(t)·k(s)) v(s)          (scale 1: the bandwidths are in the query)
 //
-// Keys are plain descriptions, one-hot where they can be. The query says how much each description counts, so an
-// ordinary Tuesday and a Christmas Day weigh the same past differently, and no row has to change once it is inserted.
+// Keys are plain descriptions, one-hot where they can be. The query says how much each description counts, so
+// an ordinary Tuesday and a Christmas Day weigh the same past differently, and no row has to change once it
+// is inserted.
 
 /** A day of the Gregorian calendar: month 1 to 12, day 1 to 31. */
 export interface CalendarDay {
@@ -28,10 +29,12 @@ export type Holiday =
 /** How a day of its kind departs from its weekday; the season tells two holidays of one kind apart. */
 export type DayKind = "ordinary" | "holiday" | "minorHoliday" | "eve" | "bridge" | "yearEnd";
 
-// Every constant of this file was chosen on the first 2,500 days alone (mean absolute error over horizons 1, 7 and 28,
-// days 1,200 to 2,499) and rounded.
+// Every constant of this file was chosen on the first 2,500 days alone (mean absolute error over horizons 1,
+// 7 and 28, days 1,200 to 2,499) and rounded.
 
-/** What a query gives to a key of the same weekday, of the same part of the week, and of the same kind. */
+/**
+ * The score of a query with a key of the same weekday, of the same part of the week, and of the same kind.
+ */
 const ORDINARY_MATCH = { weekday: 8, partOfWeek: 0, kind: 2 };
 const SPECIAL_MATCH = { weekday: 1, partOfWeek: 4, kind: 14 };
 /** Amplitudes of the first, second and third harmonic of the year: together a kernel of about 9 days. */
@@ -53,7 +56,7 @@ const KIND_COLUMN = WEEKDAYS.length;
 const SEASON_COLUMN = KIND_COLUMN + KINDS.length;
 const RECENCY_COLUMN = SEASON_COLUMN + 2 * SEASON.length;
 
-/** What each column of a key row describes. */
+/** The meaning of each column of a key row. */
 export const FEATURE_NAMES: readonly string[] = [
   ...WEEKDAYS,
   ...KINDS,
@@ -62,7 +65,9 @@ export const FEATURE_NAMES: readonly string[] = [
 ];
 export const FEATURE_COUNT = FEATURE_NAMES.length;
 
-/** A value row holds one number, so the engine's bound on an output is, times the level, a bound in births. */
+/**
+ * A value row holds one number, so the engine's bound on an output is, times the level, a bound in births.
+ */
 export const VALUE_COUNT = 1;
 
 /** Days since 1970-01-01, in UTC: no time zone and no daylight saving enters. */
@@ -156,8 +161,8 @@ export function keyFeatures(day: CalendarDay): Float32Array {
 }
 
 /**
- * The query row of a day to be forecast: what counts for it. The age of a key enters as `rate × years since 1969`;
- * it differs from `−rate × age` by a constant of the row, which softmax does not see.
+ * The query row of a day to be forecast: what counts for it. The age of a key enters as `rate × years since
+ * 1969`; it differs from `−rate × age` by a constant of the row, which softmax does not see.
  */
 export function queryFeatures(day: CalendarDay): Float32Array {
   const row = new Float32Array(FEATURE_COUNT);

@@ -1,9 +1,9 @@
-// What certificates promised, held against exact attention. An output is one number, so its Euclidean distance from
-// exact is the absolute difference.
+// The bounds of stale answers, compared with exact attention. An output is one number, so its Euclidean
+// distance from exact is the absolute difference.
 
-/** What came of the certificates of a run; plain data, that of parts joins. */
+/** The results for the bounds of a run, as plain data; those of parts can be joined. */
 export interface CertificateRecord {
-  /** Certificates given, one a row of a reading. */
+  /** The number of bounds, one per query of a read. */
   readonly given: number;
   /** How many of them were broken: the row was further from exact than its bound. */
   readonly violations: number;

@@ -1,6 +1,7 @@
-// `deno task figures`: the picture of the documentation, docs/cost-against-error.png, and the numbers behind it in
-// docs/cost-against-error.json. The numbers follow from the sources alone: no times, and the plain backend, whose
-// arithmetic is the same on every machine. `--check` compares the file with what the sources give now.
+// `deno task figures`: the picture of the documentation, docs/cost-against-error.png, and the numbers behind
+// it in docs/cost-against-error.json. The numbers follow from the sources alone: no times, and the plain
+// backend, whose arithmetic is the same on every machine. `--check` compares the file with what the sources
+// give now.
 
 import { parseArgs } from "node:util";
 import { loadBirths } from "./births.ts";
@@ -19,7 +20,7 @@ const NUMBERS = new URL("cost-against-error.json", FOLDER);
 const PICTURE = new URL("cost-against-error.png", FOLDER);
 const WIDTH = 960, HEIGHTS = [560, 460];
 
-/** What is kept of a result: numbers that do not depend on the machine, to four digits. */
+/** The numbers of a result that do not depend on the machine, to four digits. */
 export function figureNumbers({ days, firstDate, lastDate, strategies }: ExperimentResult) {
   return {
     days,

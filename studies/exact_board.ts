@@ -1,9 +1,9 @@
-// What the board would show in every state if nothing were rounded: attention in float64 of the same float32 rows.
-// It judges the strategies, so it shares no arithmetic with the engine.
+// The board's forecasts in every state without rounding: attention in float64 of the same float32 rows. It
+// judges the strategies, so it shares no arithmetic with the engine.
 //
-// A day stands on the board for QUERY_COUNT states, while the window of keys moves by one a state. All those windows
-// share a core, so a row of sums costs one pass over the keys for all its states: the core, plus what is left of it
-// (summed from the core outwards), plus what is right of it. Nothing is ever subtracted.
+// A day stands on the board for QUERY_COUNT states, while the window of keys moves by one a state. All those
+// windows share a core, so a row of sums costs one pass over the keys for all its states: the core, plus what
+// is left of it (summed from the core outwards), plus what is right of it. Nothing is ever subtracted.
 
 import { KEY_COUNT, lastDayOf, QUERY_COUNT } from "./board_rows.ts";
 import type { BoardRows } from "./board_rows.ts";

@@ -1,5 +1,5 @@
-// The experiment: the board of daily births under every strategy. What it returns is plain data; all of it but the
-// times follows from the sources and the options.
+// The experiment: the board of daily births under every strategy. What it returns is plain data; all of it
+// but the times follows from the sources and the options.
 
 import type { BackendName } from "../src/backends/select.ts";
 import { type Audit, audit, drawStates } from "./audit.ts";
@@ -24,7 +24,7 @@ export interface ExperimentOptions {
   readonly seed: number;
 }
 
-/** What a strategy cost and how well it did. */
+/** The cost and the accuracy of a strategy. */
 export interface StrategyResult {
   readonly name: string;
   readonly family: Family;

@@ -7,7 +7,7 @@ import { pageColorRules } from "../src/jupyter/figures/palette.ts";
 import pageScript from "./report_page.js" with { type: "text" };
 import style from "./report.css" with { type: "text" };
 
-/** What a page is made of. */
+/** The parts of a page. */
 export interface FigurePage {
   readonly title: string;
   /** HTML with an empty element for each figure, whose id is the figure's name. */

@@ -6,7 +6,7 @@ import type { ExperimentResult, ForecastSeries, StrategyResult } from "./experim
 import type { Family } from "./strategies.ts";
 import { formatError } from "./table.ts";
 
-/** What the pictures of cost against error need to know of a strategy. */
+/** The data of a strategy in the figures of cost against error. */
 export type CostPoint = Pick<
   StrategyResult,
   "name" | "family" | "threshold" | "error" | "multiplyAddsPerDay" | "relativeError" | "largestError"
@@ -33,9 +33,12 @@ interface Look {
   readonly size: number;
   /** Of the line between its strategies; null for a family of one. */
   readonly dash: string | null;
-  /** Where the labels of its markers stand. */
+  /** The position of the labels of its markers. */
   readonly label: string;
-  /** Where they stand when the next marker is above, below or hardly further on; as the others unless given. */
+  /**
+   * The position of labels when the next marker is above, below or close; by default that of the other
+   * labels.
+   */
   readonly crowdedLabel?: string;
 }
 
@@ -207,12 +210,14 @@ function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: C
     marker: { symbol, size, color, line: { width: 2, color } },
     line: { color, width: 2, ...(dash !== null && { dash }) },
     textfont: { size: 13, color },
-    // Where there is little room, labels of two families would run into each other.
+    // Labels of two families would overlap if there is little room.
     meta: { narrowText: text.map((label, at) => dash !== "solid" || isMoved(at) ? "" : label) },
   };
 }
 
-/** The thresholds or budgets to write at each marker: those of markers that lie together at the first of them. */
+/**
+ * The thresholds or budgets to write at each marker: those of markers that lie together at the first of them.
+ */
 function markerLabels(
   points: readonly CostPoint[],
   measure: Measure,
@@ -239,7 +244,7 @@ function isNearInWork(a: CostPoint, b: CostPoint): boolean {
   return Math.abs(Math.log10(a.multiplyAddsPerDay / b.multiplyAddsPerDay)) < 0.2;
 }
 
-/** What exact reads save, as a line between them and rebuilding at every edit. */
+/** The saving of exact reads, as a line between them and rebuilding at every edit. */
 function savingTrace(points: readonly CostPoint[]): PlainObject[] {
   const exact = points.find(({ family }) => family === "exact");
   const rebuilt = points.find(({ family }) => family === "everyEdit");

@@ -1,5 +1,5 @@
-// `deno task learn`: runs the learned forecast and prints its tables; with --choose the errors of other settings, on the
-// days that they are chosen on.
+// `deno task learn`: runs the learned forecast and prints its tables; with --choose the errors of other
+// settings, on the days that they are chosen on.
 
 import { parseArgs } from "node:util";
 import { availableDays } from "./experiment.ts";
@@ -11,7 +11,7 @@ import { errorTable, gainTable, readoutTable } from "./learned_tables.ts";
 import { formatTable } from "./table.ts";
 import { standardError } from "../src/jupyter/progress_targets.ts";
 
-/** What was tried beside the settings that were chosen. */
+/** The settings that were tried beside the chosen ones. */
 const OTHERS: Readonly<Record<string, Partial<LearnedBoardSettings>>> = {
   "readouts alone": {},
   "values too, rate 0.1": { valueRate: 0.1 },

@@ -1,13 +1,15 @@
-// The forecast board with learning: attention over observed days in three heads, read out by weights that learn.
+// The forecast board with learning: attention over observed days in three heads, read out by weights that
+// learn.
 //
 //     births of day t, h days ahead ≈ level × (w_h1 o1 + w_h2 o2 + w_h3 o3)
 //
-// Head 1 is the board without learning: the share of the level that days like t had. Heads 2 and 3 say how far that was
-// off in the last days, and in the last weeks on t's weekday: their values are the errors that head 1 had one day
-// ahead. The readout w_h is the value of a key that no query may see, so it learns as every value does.
+// Head 1 is the board without learning: the share of the level that days like t had. Heads 2 and 3 say how
+// far that was off in the last days, and in the last weeks on t's weekday: their values are the errors that
+// head 1 had one day ahead. The readout w_h is the value of a key that no query may see, so it learns as
+// every value does.
 //
-// Invariant: a forecast from origin τ sees days up to τ alone, also when it is learned from h days later: keys have their
-// day as position and standing queries their origin, under a causal rule.
+// Invariant: a forecast from origin τ sees days up to τ alone, also when it is learned from h days later:
+// keys have their day as position and standing queries their origin, under a causal rule.
 
 import type { BackendName } from "../src/backends/select.ts";
 import { DynamicAttention } from "../src/engine/dynamic_attention.ts";
@@ -15,7 +17,7 @@ import { huberLoss, type LearnerOptions, OnlineLearner, sgd } from "../src/learn
 import { type BoardRows, HORIZONS, KEY_COUNT } from "./board_rows.ts";
 import { FEATURE_COUNT, forecast, weekday } from "./calendar_features.ts";
 
-/** What is chosen, on the first 2,500 days alone. */
+/** The constants, chosen on the first 2,500 days alone. */
 export interface LearnedBoardSettings {
   /** Days after which an error counts half, among the last days and among those of one weekday. */
   readonly recentHalfLife: number;
@@ -47,14 +49,17 @@ const WEEKDAY_MATCH = 12;
 const DAYS_PER_YEAR = 365.25;
 /** Position of a readout, beyond all days. */
 const HIDDEN = 1e9;
-/** What an error of 1 is in the values of heads 2 and 3, in units of the level: one rate then suits all of a readout. */
+/**
+ * The unit of errors in the values of heads 2 and 3, relative to the level, so that one rate suits all
+ * weights of a readout.
+ */
 const ERROR_UNIT = 1 / 200;
 
-/** What a board knows once it has observed a day. */
+/** The state of a board after a day was observed. */
 export interface LearnedDay {
   /** The error that head 1 had a day ahead, in units of the level. */
   readonly error: number;
-  /** What the output of each head counts for, one list a horizon. */
+  /** The weights of the heads' outputs, one list per horizon. */
   readonly readouts: readonly (readonly number[])[];
 }
 
@@ -69,7 +74,7 @@ export class LearnedBoard {
   readonly learner: OnlineLearner;
   readonly #rows: BoardRows;
   readonly #settings: LearnedBoardSettings;
-  /** Slots of the readouts, one a horizon. */
+  /** Key slots of the readouts, one per horizon. */
   readonly #readouts: readonly number[];
   /** Slots of the observed days, the oldest first. */
   readonly #days: number[];
@@ -95,8 +100,8 @@ export class LearnedBoard {
   }
 
   /**
-   * A board that has observed the days 1 to `last`, remembers `KEY_COUNT` of them and has learned nothing yet: it
-   * forecasts as head 1 does.
+   * A board that has observed the days 1 to `last`, remembers `KEY_COUNT` of them and has learned nothing
+   * yet: it forecasts as head 1 does.
    */
   static async create(
     rows: BoardRows,
@@ -109,7 +114,7 @@ export class LearnedBoard {
     const live = await DynamicAttention.create({
       query: { data: [], shape: [0, HEADS * FEATURE_COUNT] },
       key: observed.map((t) => keyOf(rows, t)),
-      // Which errors head 1 had is not known of the days before the start.
+      // The errors of head 1 before the start are not known.
       value: observed.map((t) => valueOf(rows, t, 0)),
       heads: HEADS,
       keyPositions: observed,
@@ -160,7 +165,7 @@ export class LearnedBoard {
     this.#ask();
   }
 
-  /** What it has learned up to the last day observed, for whoever shows the same board in another way. */
+  /** The learned parameters up to the last day observed, for other displays of the same board. */
   lastLearned(): LearnedDay {
     return {
       error: this.#error,
@@ -183,7 +188,7 @@ export class LearnedBoard {
     return queryOf(rows, t, settings);
   }
 
-  /** What a forecast counts a head for, one number a head: 1, and shares of the errors. */
+  /** The weights of a forecast, one per head: 1, and shares of the errors. */
   readout(at: number): number[] {
     const [ratio, ...errors] = this.learner.live.getValue(this.#readouts[at]);
     return [ratio, ...errors.map((weight) => weight / ERROR_UNIT)];

@@ -1,6 +1,6 @@
-// Does learning help? The board with learned readouts against the board without, online linear regression and the
-// baselines: every model forecasts a day before it may learn from it, over the days that nothing was chosen on. What it
-// returns is plain data.
+// Does learning help? The board with learned readouts against the board without, online linear regression and
+// the baselines: every model forecasts a day before it may learn from it, over the days that nothing was
+// chosen on. What it returns is plain data.
 
 import type { BackendName } from "../src/backends/select.ts";
 import { type Interval, MAE, type MetricOptions, RunningMean } from "../src/learning/mod.ts";
@@ -36,7 +36,7 @@ export interface ModelErrors {
 /** By how much the learned board's absolute error is below another's, day by day. */
 export interface Gain {
   readonly over: string;
-  /** Mean and 95 % interval by means of long batches of days, one a horizon. */
+  /** Mean and 95 % interval by means of long batches of days, one per horizon. */
   readonly gains: readonly { readonly mean: number; readonly interval: Interval }[];
 }
 
@@ -48,13 +48,16 @@ export interface LearnedForecast {
   /** The learned board first. */
   readonly models: readonly ModelErrors[];
   readonly gains: readonly Gain[];
-  /** What each horizon's forecast counts the three heads for, in the end. */
+  /** The final weights of the three heads in each horizon's forecast. */
   readonly readouts: readonly (readonly number[])[];
   /** For each judged day and model, what was forecast a day ahead: for a picture. */
   readonly series: {
     readonly dates: readonly string[];
     readonly births: readonly number[];
-    /** Mean absolute errors at the first horizon, fading by half a year, of the learned board and of the plain one. */
+    /**
+     * Mean absolute errors at the first horizon, fading by half a year, of the learned board and of the plain
+     * one.
+     */
     readonly learnedError: readonly number[];
     readonly plainError: readonly number[];
   };
@@ -85,7 +88,8 @@ export async function learnedForecast(
   const judged = Array.from({ length: days }, (_, at) => LEARNT_DAYS + at);
   const errorOf = (forecast: Forecaster, day: number, horizon: number) =>
     Math.abs(births[day] - forecast(day - horizon, horizon));
-  // As the experiment without learning judges it: from the first origin that knows all days nothing is judged on.
+  // As the experiment without learning judges it: from the first origin that knows all days nothing is judged
+  // on.
   const daysOf = (horizon: number) => judged.filter((day) => day - horizon >= lastDayOf(0));
   return {
     days,
@@ -117,7 +121,7 @@ export async function learnedForecast(
   };
 }
 
-/** Mean absolute errors, one a horizon, on the days that constants are chosen on. */
+/** Mean absolute errors, one per horizon, on the days that constants are chosen on. */
 export async function errorsToChooseBy(
   backend: BackendName,
   settings: LearnedBoardSettings,

@@ -1,6 +1,6 @@
-// What waiting costs a board that learns. The learned board is run once and says what it learned each day: the error in a
-// day's value, and its readouts. Then the coming QUERY_COUNT days stand on a board of the same three heads, and each way
-// of keeping it current is told the same edits and read every day.
+// The effect of waiting on a board that learns. The learned board is run once and records what it learned
+// each day: the error in a day's value, and its readouts. Then the coming QUERY_COUNT days stand on a board
+// of the same three heads, and each way of keeping it current gets the same edits and is read every day.
 //
 // Invariant: all ways see the same edits, so they differ in work and staleness alone.
 
@@ -11,14 +11,14 @@ import { BoardRows, HORIZONS, KEY_COUNT, lastDayOf, LEARNT_DAYS, QUERY_COUNT } f
 import { HEADS, LearnedBoard, type LearnedDay } from "./learned_board.ts";
 import { engineOptions, type Family, type Strategy, strategyName } from "./strategies.ts";
 
-/** What the learned board knew at the end of each day. */
+/** The learned board's parameters at the end of each day. */
 export interface Lesson {
   readonly rows: BoardRows;
   /** The state of the first day. */
   readonly days: readonly LearnedDay[];
 }
 
-/** What a way of keeping the board current cost, and what it showed. */
+/** The cost of a way of keeping the board current, and its forecasts. */
 export interface PolicyResult {
   readonly name: string;
   readonly family: Family;
@@ -27,7 +27,7 @@ export interface PolicyResult {
   /** Mean and largest |shown − exact|, births a day, over the forecasts at the horizons. */
   readonly meanStaleness: number;
   readonly largestStaleness: number;
-  /** Mean absolute errors of its forecasts, births a day, one a horizon. */
+  /** Mean absolute errors of its forecasts, in births per day, one per horizon. */
   readonly errors: readonly number[];
 }
 

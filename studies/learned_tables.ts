@@ -24,7 +24,7 @@ export function gainTable({ gains, horizons }: LearnedForecast): Table {
   };
 }
 
-/** What the readouts have become, a row a horizon. */
+/** The final readouts, one row per horizon. */
 export function readoutTable({ readouts, horizons }: LearnedForecast): Table {
   return {
     header: ["readout in the end", "days like it", "errors of the last days", "errors of its weekday"],
@@ -35,7 +35,7 @@ export function readoutTable({ readouts, horizons }: LearnedForecast): Table {
   };
 }
 
-/** What learning makes of the board, in numbers, at the horizons that any day was judged at. */
+/** The gain of learning, in numbers, at the horizons at which any day was scored. */
 export function learnedVerdict({ models, horizons }: LearnedForecast): string {
   const errorsOf = (wanted: string) => models.find(({ name }) => name === wanted)?.errors ?? [];
   const learned = errorsOf(LEARNED), plain = errorsOf(PLAIN);

@@ -1,5 +1,6 @@
-// Online linear regression of a day's births, the rival that learns as well: recursive least squares with forgetting,
-// over what the calendar and the days up to the origin say. One model a horizon, as the board has one readout each.
+// Online linear regression of a day's births, the rival that learns as well: recursive least squares with
+// forgetting, over what the calendar and the days up to the origin say. One model a horizon, as the board has
+// one readout each.
 
 import type { BoardRows } from "./board_rows.ts";
 import { FEATURE_COUNT, keyFeatures } from "./calendar_features.ts";
@@ -18,9 +19,9 @@ export interface RegressionSettings {
 export const REGRESSION: RegressionSettings = { memory: 0.999, ridge: 0.1 };
 
 /**
- * What a forecast h days ahead of day t goes by: the calendar of t as the board's keys have it, but for its year; a
- * constant; and, as shares of the level at the origin, births on the last three days of t's weekday, 52 weeks before t,
- * and on the last two days.
+ * The features of a forecast h days ahead of day t: the calendar of t as the board's keys have it, but for
+ * its year; a constant; and, as shares of the level at the origin, births on the last three days of t's
+ * weekday, 52 weeks before t, and on the last two days.
  */
 export function regressionFeatures(rows: BoardRows, t: number, horizon: number): Float64Array {
   const origin = t - horizon, level = rows.levels[origin];

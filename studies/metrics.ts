@@ -1,4 +1,5 @@
-// What is measured: how far what was read is from exact attention, and how far a forecast is from what happened.
+// The measures of the studies: the distance of an answer from exact attention, and that of a forecast from
+// the truth.
 
 /** Sums from which the errors of a run follow; sums of parts add up. */
 export interface Deviation {
@@ -45,12 +46,14 @@ export function relativeError({ squaredDifference, squaredExact }: Deviation): n
   return Math.sqrt(squaredDifference / squaredExact);
 }
 
-/** Tells the forecast for day `origin + horizon` that was made when day `origin` was the last one observed. */
+/**
+ * Tells the forecast for day `origin + horizon` that was made when day `origin` was the last one observed.
+ */
 export type Forecaster = (origin: number, horizon: number) => number;
 
 /**
- * Mean absolute error at one horizon over `count` origins from `first` on, as far as the day forecast is observed;
- * NaN when none is.
+ * Mean absolute error at one horizon over `count` origins from `first` on, as far as the day forecast is
+ * observed; NaN when none is.
  */
 export function meanAbsoluteError(
   births: ArrayLike<number>,

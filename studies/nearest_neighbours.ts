@@ -1,16 +1,17 @@
-// Nearest neighbours of a coming day, the rival that remembers and does not learn: the mean share of the level that the k
-// remembered days most like it had, by what the calendar says and what was observed up to the origin.
+// Nearest neighbours of a coming day, the rival that remembers and does not learn: the mean share of the
+// level that the k remembered days most like it had, by what the calendar says and what was observed up to
+// the origin.
 
 import type { BoardRows } from "./board_rows.ts";
 import { KEY_COUNT } from "./board_rows.ts";
 import { FEATURE_COUNT } from "./calendar_features.ts";
 import { regressionFeatures } from "./linear_regression.ts";
 
-/** What is chosen, on the first 2,500 days alone. */
+/** The constants, chosen on the first 2,500 days alone. */
 export interface NeighbourSettings {
   /** k. */
   readonly count: number;
-  /** What observed shares of the level count for beside the calendar, whose entries are from −1 to 1. */
+  /** The weight of observed shares of the level beside the calendar, whose entries are from −1 to 1. */
   readonly shareWeight: number;
 }
 

@@ -1,4 +1,5 @@
-// Progress of a sweep for people: on a terminal one line that redraws itself, elsewhere a plain line now and then.
+// Progress of a sweep for people: on a terminal one line that redraws itself, elsewhere a plain line now and
+// then.
 
 import { formatCount } from "../src/display/format.ts";
 import type { TextTarget } from "../src/jupyter/progress_targets.ts";
@@ -10,7 +11,7 @@ const REDRAW_EVERY_MS = 100;
 const PLAIN_LINES = 10;
 const ERASE_LINE = "\r\x1b[K";
 
-/** Writes the progress it is told of; `clock` gives milliseconds. */
+/** Writes progress; `clock` gives milliseconds. */
 export class ProgressReporter {
   readonly #target: TextTarget;
   readonly #clock: () => number;
@@ -57,7 +58,10 @@ export function barLine(progress: SweepProgress, elapsedMs: number, columns: num
   );
 }
 
-/** `progress: 42 %, 24,200 of 57,660 days, 3,100 days/s, 12 s left`; time is by work, as days cost from 1 to 100. */
+/**
+ * `progress: 42 %, 24,200 of 57,660 days, 3,100 days/s, 12 s left`; time is by work, as days cost from 1 to
+ * 100.
+ */
 export function plainLine(progress: SweepProgress, elapsedMs: number): string {
   const { days, totalDays, share } = progress;
   return `progress: ${percentText(share)}, ${formatCount(days)} of ${formatCount(totalDays)} days, ` +

@@ -13,7 +13,7 @@ import { ProgressReporter } from "./progress.ts";
 import { headline, renderReport } from "./report.ts";
 import { budgetTable, forecastTable, formatTable, strategyTable } from "./table.ts";
 
-/** Where a run prints: results to `print`, everything else to `errors`. */
+/** The outputs of a run: results go to `print`, everything else to `errors`. */
 export interface Terminal {
   readonly print: (text: string) => void;
   readonly errors: TextTarget;
@@ -39,7 +39,7 @@ export async function start(args: readonly string[], { print, errors }: Terminal
     return await startDurable({ folder, days, backend }, json, { print, errors });
   }
 
-  // A folder that cannot be written to is told before the work, not after it.
+  // A folder that cannot be written to is reported before the work, not after it.
   await Deno.mkdir(options.out, { recursive: true });
   const progress = new ProgressReporter(errors);
   const { days, backend, learnFrom: firstLearned } = options;

@@ -5,12 +5,14 @@ import { KEY_COUNT, QUERY_COUNT } from "./board_rows.ts";
 
 /**
  * - `everyEdit`: every row from scratch after each single edit;
- * - `original`: edits wait until `threshold` slots have changed, then every row from scratch; reads are stale;
+ * - `original`: edits wait until `threshold` slots have changed, then every row from scratch; reads are
+ *   stale;
  * - `patch`: as `original`, but only the columns that changed are exchanged;
- * - `budgetRebuild`, `budgetPatch`: as these two, but edits wait until a certificate says that a reading could be
- *   off by more than `error`;
- * - `adaptive`: no reading is off by more than `error` either, but for each reading rows are measured or brought up
- *   to date unmeasured, whichever has cost less lately, and brought up to date in the way that is cheaper;
+ * - `budgetRebuild`, `budgetPatch`: as these two, but edits wait until a certificate says that a reading
+ *   could be off by more than `error`;
+ * - `adaptive`: no reading is off by more than `error` either, but for each reading rows are measured or
+ *   brought up to date unmeasured, whichever has cost less lately, and brought up to date in the way that is
+ *   cheaper;
  * - `exact`: reads know every edit made before them.
  */
 export type Family =
@@ -38,10 +40,16 @@ export interface Stretch {
 }
 
 export const DEFAULT_THRESHOLDS: readonly number[] = [1, 4, 16, 64, 256];
-/** Less than the least is used up nearly every day, and the largest is what counts that wait are off by at worst. */
+/**
+ * Less than the least is used up nearly every day, and the largest is what counts that wait are off by at
+ * worst.
+ */
 export const DEFAULT_ERRORS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.05];
 
-/** Rebuilding at every edit waits for nothing and remembers no day before: a few stretches of days tell it all. */
+/**
+ * Rebuilding at every edit waits for nothing and remembers no day before: a few stretches of days tell it
+ * all.
+ */
 const SAMPLED_STRETCHES = 4;
 const SAMPLED_STRETCH_DAYS = 60;
 /** A key goes, a key comes, a query is replaced. */
@@ -64,7 +72,7 @@ export function sweepStrategies(thresholds: readonly number[], errors: readonly 
   ];
 }
 
-/** What people call a strategy. */
+/** The displayed name of a strategy. */
 export function strategyName({ family, threshold, error }: Strategy): string {
   switch (family) {
     case "everyEdit":
@@ -104,7 +112,10 @@ export function engineOptions(
   }
 }
 
-/** Pairs of a query and a key a day, roughly: what schedules the sweep and estimates the time that is left. */
+/**
+ * The approximate number of query-key pairs per day, by which the sweep is scheduled and the remaining time
+ * estimated.
+ */
 export function pairsPerDay({ family, threshold, error }: Strategy): number {
   const newQuery = KEY_COUNT;
   const rebuild = QUERY_COUNT * KEY_COUNT;

@@ -8,7 +8,7 @@ import { forecast } from "./calendar_features.ts";
 import { addReading, type Deviation, NO_DEVIATION } from "./metrics.ts";
 import type { Strategy } from "./strategies.ts";
 
-/** What to run; plain data, it crosses to a worker. */
+/** The parameters of a run, as plain data for a worker. */
 export interface RunTask {
   readonly strategy: Strategy;
   /** The state to start from. */
@@ -20,7 +20,7 @@ export interface RunTask {
   readonly audited: readonly number[];
 }
 
-/** What came of it; plain data. */
+/** The result of a run, as plain data. */
 export interface RunOutcome {
   /** The backend that "auto" stands for, or the one asked for. */
   readonly backend: string;
@@ -39,7 +39,9 @@ export interface RunOutcome {
   readonly readings: ReadonlyMap<number, Float32Array>;
 }
 
-/** Runs a task; `exact` is the exact board from state 0 on, `report` hears after each day how many are learnt. */
+/**
+ * Runs a task; `exact` is the exact board from state 0 on, `report` hears after each day how many are learnt.
+ */
 export async function runStrategy(
   { strategy, first, days, backend, audited }: RunTask,
   rows: BoardRows,

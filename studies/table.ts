@@ -4,7 +4,7 @@ import { formatCount } from "../src/display/format.ts";
 import { compareBudgets, formatRatio } from "./budgets.ts";
 import type { ExperimentResult } from "./experiment.ts";
 
-/** What stands where there is no number. */
+/** The text in place of a missing number. */
 export const NONE = "–";
 
 export interface Table {

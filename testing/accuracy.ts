@@ -1,9 +1,10 @@
-// Accuracy as the project asks for it: the largest error against the float64 oracle is at most twice that of a
-// from-scratch float32 computation of the same case, plus one rounding of the output.
+// Accuracy as the project asks for it: the largest error against the float64 oracle is at most twice that of
+// a from-scratch float32 computation of the same case, plus one rounding of the output.
 //
 // In a case of few numbers float32 may be right by luck, to a hundredth of a rounding, where another float32
-// computation, as good, is not. An answer that is not below twice what float32 with rounding to nearest is off by is
-// therefore held against float32 with stochastic rounding, of which the largest error of some runs counts.
+// computation, as good, is not. An answer that is not below twice what float32 with rounding to nearest is
+// off by is therefore held against float32 with stochastic rounding, of which the largest error of some runs
+// counts.
 
 import { referenceAttention, type ReferenceCase } from "../src/numerics/reference.ts";
 import type { Matrix } from "../mod.ts";
@@ -14,7 +15,9 @@ import { Random } from "./random.ts";
 /** Half the gap between 1 and the next float32: a rounding is at most this share of the number. */
 const ROUNDING = 2 ** -24;
 
-/** Where the exact output is 0: what a patch leaves of values that came and went, some 2⁻¹⁰⁶ of them. */
+/**
+ * The allowance for an exact output of 0: a patch leaves some 2⁻¹⁰⁶ of values that were added and subtracted.
+ */
 const FLOOR = 1e-18;
 
 /** Runs of float32 with stochastic rounding. */
@@ -26,7 +29,7 @@ export interface Accuracy {
   readonly error: number;
   /** That of float32 from scratch; Infinity where it overflows. */
   readonly float32Error: number;
-  /** What `error` may be. */
+  /** The largest allowed `error`. */
   readonly allowed: number;
 }
 

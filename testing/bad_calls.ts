@@ -1,5 +1,5 @@
-// Calls that must be refused, and the judge of "no trace": an engine with the same past, minus the refused call, must
-// answer everything that is asked afterwards with the same bits.
+// Calls that must be refused, and the judge of "no trace": an engine with the same past, minus the refused
+// call, must answer everything that is asked afterwards with the same bits.
 
 import {
   type AttentionOptions,
@@ -90,7 +90,7 @@ export function makeMaskedEngine(): Promise<DynamicAttention> {
   return makeEngineOfHeads({ mask });
 }
 
-/** What a call gives, or the message of its error. */
+/** The result of a call, or the message of its error. */
 export async function outcomeOf(call: () => unknown): Promise<unknown> {
   return await Promise.try(call).catch((error: Error) => error.message);
 }

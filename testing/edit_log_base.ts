@@ -1,4 +1,4 @@
-// What edit logs lie on in tests: rows in a map, and what a log or a source shows, as maps.
+// Bases of edit logs for tests: rows in a map, and the content of a log or a source as maps.
 
 import type { RowSource } from "../src/backends/backend.ts";
 import { EditLog, type Entries } from "../src/write/edit_log.ts";

@@ -1,6 +1,6 @@
-// Makes an engine with other keys, values and queries and edits it into a scene, in a random order. The slots of its
-// rows end up anywhere, so that what the scene says of a row must follow the row: by its position, and by a mask
-// function that knows which slot holds which row.
+// Makes an engine with other keys, values and queries and edits it into a scene, in a random order. The slots
+// of its rows end up anywhere, so that what the scene says of a row must follow the row: by its position, and
+// by a mask function that knows which slot holds which row.
 
 import { type AttentionOptions, DynamicAttention, type DynamicAttentionOptions } from "../mod.ts";
 import type { HeadLayout } from "../src/numerics/head_layout.ts";
@@ -76,7 +76,7 @@ class Memory {
     };
   }
 
-  /** What the scene says of two slots; of a slot that holds no row of it, anything. */
+  /** The scene's mask for two slots; any entry for a slot that has no row of the scene. */
   #answer(querySlot: number, keySlot: number, head: number): number | boolean {
     const i = this.queryRows.get(querySlot), j = this.keyRows.get(keySlot);
     if (i === undefined || j === undefined) return (querySlot + keySlot + head) % 2 === 0 ? -Infinity : 0.75;

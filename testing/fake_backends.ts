@@ -1,6 +1,14 @@
 // Backends that pass everything on, for tests of how an engine treats one that is slow or fails.
 
-import type { AttentionOutput, Backend, Changes, Cohort, PassingQueries } from "../src/backends/backend.ts";
+import type {
+  AttentionOutput,
+  Backend,
+  Changes,
+  Cohort,
+  Copies,
+  PassingQueries,
+  Wanted,
+} from "../src/backends/backend.ts";
 import type { SavedArrays } from "../src/base/saved_array.ts";
 
 /** Passes everything on; subclasses get in the way. */
@@ -49,11 +57,29 @@ export class Wrapped implements Backend {
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     return this.inner.update(build, patch);
   }
-  read(cohort: Cohort): Promise<AttentionOutput> {
-    return this.inner.read(cohort);
+  read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
+    return this.inner.read(cohort, wanted);
   }
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
     return this.inner.certify(cohort);
+  }
+  get watched() {
+    return this.inner.watched;
+  }
+  watch(queries: Uint32Array): Promise<boolean> {
+    return this.inner.watch(queries);
+  }
+  unwatch(): void {
+    this.inner.unwatch();
+  }
+  drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
+    return this.inner.drift(cohort, limit);
+  }
+  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
+    this.inner.driftOfCopies(queries, copies, bounds);
+  }
+  copied(cohort: Cohort, copies: Copies): Promise<void> {
+    return this.inner.copied(cohort, copies);
   }
   attend(queries: PassingQueries): Promise<AttentionOutput> {
     return this.inner.attend(queries);
@@ -87,9 +113,9 @@ export class SlowBackend extends Wrapped {
     await super.update(build, patch);
     await turn();
   }
-  override async read(cohort: Cohort): Promise<AttentionOutput> {
+  override async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
     await turn();
-    const attention = await super.read(cohort);
+    const attention = await super.read(cohort, wanted);
     await turn();
     return attention;
   }
@@ -99,7 +125,7 @@ export class SlowBackend extends Wrapped {
   }
 }
 
-/** Fails when it is told to, before or after a pause; the engine's create must get through. */
+/** A backend that fails on request, before or after a pause, but not while an engine is created. */
 export class FailingBackend extends SlowBackend {
   /** Asked before each batch is stored. */
   fails: () => boolean = () => false;
@@ -128,9 +154,9 @@ export class FailingBackend extends SlowBackend {
     await super.restore(operation, rows, states);
     if (this.failsToRestore()) throw new Error("device lost");
   }
-  override async read(cohort: Cohort): Promise<AttentionOutput> {
+  override async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
     if (this.failsToRead()) throw new Error("device lost");
-    return await super.read(cohort);
+    return await super.read(cohort, wanted);
   }
 }
 

@@ -1,19 +1,21 @@
-// Derivatives of L = Σ g·o by central differences of the float64 oracle, of fourth order: what attention's exact
-// derivatives are held against.
+// Derivatives of L = Σ g·o by central differences of the float64 oracle, of fourth order: what attention's
+// exact derivatives are held against.
 
 import { referenceAttention, type ReferenceCase } from "../src/numerics/reference.ts";
 
-/** Derivatives by every number, a row a query or key. */
+/** Derivatives by every number, one row per query or key. */
 export interface Differences {
   readonly query: number[][];
   readonly key: number[][];
   readonly value: number[][];
 }
 
-/** How much a score moves in a step: small against 1, large against the rounding of scores in the hundreds. */
+/**
+ * How much a score moves in a step: small against 1, large against the rounding of scores in the hundreds.
+ */
 const STEP = 2e-3;
 
-/** L for an output gradient g of a row a query. */
+/** L for an output gradient g with one row per query. */
 export function lossOf(question: ReferenceCase, g: readonly ArrayLike<number>[]): number {
   let sum = 0;
   referenceAttention(question).output.forEach((row, i) => row.forEach((o, c) => sum += g[i][c] * o));

@@ -1,9 +1,10 @@
-// Snapshots that somebody changed: with a checksum that fits the change, so that what else is checked is reached.
+// Snapshots that somebody changed: with a checksum that fits the change, so that what else is checked is
+// reached.
 
 import { seal, UNSEALED } from "../src/store/checksum.ts";
 import { decodeTensors, encodeTensors, type TensorFile } from "../src/store/safetensors.ts";
 
-/** What a forger does to the content of a file. */
+/** A forger's change of the content of a file. */
 export interface Forgery {
   readonly metadata: Record<string, string>;
   readonly tensors: Record<

@@ -176,7 +176,7 @@ export const VALUES: readonly Value[] = [
     })(1, 2, 3)],
 ];
 
-/** What a call throws or rejects with; null when it does not. */
+/** The error that a call throws or rejects with; null if there is none. */
 export async function outcome(call: () => unknown): Promise<unknown> {
   try {
     await call();

@@ -73,7 +73,7 @@ async function addressIn(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promi
   let text = "";
   for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
     text += piece;
-    const [address] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\w+/.exec(text) ?? [];
+    const [address] = /http:\/\/127\.0\.0\.1:\d+\/(?:lab|tree)?\?token=\w+/.exec(text) ?? [];
     if (address) return new URL(address);
   }
   throw new Error(`Jupyter did not open: ${text}`);

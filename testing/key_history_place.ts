@@ -75,7 +75,7 @@ export class Place {
     return [...numbers];
   }
 
-  /** Wipes the rows that are kept for nobody any more. */
+  /** Wipes the retained rows that no state includes any more. */
   wipe(): void {
     for (const number of this.history.takeFreed()) this.retained.rows.delete(number);
   }

@@ -1,12 +1,12 @@
-// What an engine should hold, kept as plainly as possible: rows by slot, each with its position and a label that
-// its mask goes by. It knows nothing of logs, layers or thresholds; every expected answer is computed from scratch
-// by the oracle.
+// A plain model of the content of an engine: rows by slot, each with its position and a label that its mask
+// goes by. It knows nothing of logs, layers or thresholds; every expected answer is computed from scratch by
+// the oracle.
 
 import type { Matrix } from "../mod.ts";
 import { referenceAttention, type ReferenceCase, type ReferenceResult } from "../src/numerics/reference.ts";
 import { matrixOf } from "./accuracy.ts";
 
-/** What a model's engine was made with. */
+/** The options of a model's engine. */
 export interface ModelRule {
   readonly heads: number;
   readonly kvHeads: number;
@@ -76,7 +76,7 @@ export class MemoryModel {
     this.queries.set(slot, { query: Float32Array.from(query), position, label: this.#nextLabel++ });
   }
 
-  /** What the mask says of two slots now: what the engine is given as its mask. */
+  /** The mask's entry for two slots, which the engine gets as its mask function. */
   mask(i: number, j: number, head: number): number | boolean {
     const { maskOf } = this.rule;
     const query = this.queries.get(i), key = this.keys.get(j);

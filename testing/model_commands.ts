@@ -1,6 +1,6 @@
 // The commands of the model-based test: each performs one call on the engine and the same on the model, and
-// compares what can be compared. An engine whose backend fails rejects a read; the read is then tried again, and
-// must be exact as if nothing had happened.
+// compares what can be compared. An engine whose backend fails rejects a read; the read is then tried again,
+// and must be exact as if nothing had happened.
 
 import fc from "fast-check";
 import {
@@ -93,7 +93,7 @@ function editCommands(rule: ModelRule): fc.Arbitrary<Command>[] {
     })
   );
 
-  // Which slot an insert takes is known when the batch is through, so no later edit of the batch is of it.
+  // The slot of an insert is known only after the batch, so no later edit of the batch uses it.
   const batch = fc.array(edits, { minLength: 1, maxLength: 6 }).map((makers) =>
     command("edit([…])", (world, engine) => {
       const made: Edit[] = [];
@@ -200,7 +200,7 @@ function staleCommands(rule: ModelRule, error: number): fc.Arbitrary<Command>[] 
   return [peek, openPeek];
 }
 
-/** What exact answers are made of. */
+/** The parts of exact answers. */
 function weightCommands({ heads }: ModelRule): fc.Arbitrary<Command>[] {
   const weights = fc.tuple(choice, choice).map(([pick, where]) =>
     command("weights", async (world, engine) => {
@@ -274,7 +274,9 @@ function otherCommands(rule: ModelRule, backends: readonly BackendName[]): fc.Ar
   return [attend, flush, rebuild, move, counts];
 }
 
-/** Each stale row must be what some state since the last one that all rows know gave, with today's queries. */
+/**
+ * Each stale row must be what some state since the last one that all rows know gave, with today's queries.
+ */
 function assertHeldBefore(output: Matrix, world: World, applied: number): void {
   const queries = world.now.querySlots.map((slot) => world.now.queries.get(slot) as ModelQuery);
   rowsOf(output).forEach((row, i) => {

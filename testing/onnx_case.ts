@@ -1,5 +1,5 @@
-// Reads the vectors of the ONNX operator `Attention` and says each as a problem of this library, a batch element its
-// own. The mapping is the one that the README beside the vectors states.
+// Reads the vectors of the ONNX operator `Attention` and says each as a problem of this library, a batch
+// element its own. The mapping is the one that the README beside the vectors states.
 
 import type { MaskInput } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
@@ -20,7 +20,7 @@ export interface OnnxProblem {
   readonly causalOffset: number | null;
   /** The mask and the padding as one answer a pair; null where there is neither. */
   readonly mask: ((i: number, j: number, head: number) => number | boolean) | null;
-  /** Y, a row a query. */
+  /** Y, one row per query. */
   readonly expected: Float32Array[];
   /** Whether Y was rounded to float16. */
   readonly isHalf: boolean;
@@ -95,7 +95,7 @@ export function toProblems(text: string): OnnxProblem[] {
   });
 }
 
-/** The mask of a problem as matrices: one a head, or one for all heads where they agree. */
+/** The mask of a problem as matrices: one per head, or one for all heads if they are equal. */
 export function toMatrices({ mask, heads, query, key }: OnnxProblem): MaskInput | undefined {
   if (!mask) return undefined;
   const matrices = Array.from({ length: heads }, (_, head) => ({
@@ -171,7 +171,10 @@ function toTokens({ shape, data }: Numbers, b: number): Float32Array[] {
     }));
 }
 
-/** Mask and padding of batch element b: axes are aligned at the right, and a mask that is too short forbids the rest. */
+/**
+ * Mask and padding of batch element b: axes are aligned at the right, and a mask that is too short forbids
+ * the rest.
+ */
 function toAnswer(
   mask: Numbers | null,
   b: number,

@@ -83,7 +83,7 @@ export function rowOf({ output, logSumExp }: AttentionState, row: number): RowSt
   };
 }
 
-/** The oracle's answer as rows, one a query and head. */
+/** The oracle's answer by head row. */
 export function trueRows(truth: ReferenceCase): RowState[] {
   const { output, logSumExp } = referenceAttention(truth);
   const { valueDim } = truth;

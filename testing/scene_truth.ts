@@ -1,4 +1,4 @@
-// What a scene should come out as: the oracle, asked in the words of the documentation.
+// The expected answers of a scene: the oracle, called as the documentation defines attention.
 
 import type { Matrix } from "../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../src/numerics/reference.ts";
@@ -8,7 +8,9 @@ import type { Scene } from "./edited_into.ts";
 
 export const NO = -Infinity;
 
-/** The question for the oracle; what rules say of a pair is said here anew, in the words of the documentation. */
+/**
+ * The question for the oracle; what rules say of a pair is said here anew, in the words of the documentation.
+ */
 export function truthOf(
   { layout, query, key, value, queryPositions, keyPositions, rules, mask }: Scene,
 ): ReferenceCase {

@@ -1,4 +1,5 @@
-// Where pictures of pages are kept for people to look at: one folder of the system's temporary ones, the same every time.
+// The folder for pictures of pages that people look at: always the same one among the system's temporary
+// folders.
 
 import { tmpdir } from "node:os";
 import type { Page } from "playwright-core";

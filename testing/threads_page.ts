@@ -1,11 +1,11 @@
-// What a page runs, bundled, to see whether threads work in it: one engine, large enough, with one thread and with two.
+// The program of a page, bundled, that tests threads: one engine, large enough, with one thread and with two.
 
 import { DynamicAttention } from "../src/engine/dynamic_attention.ts";
 import { WORKER_POOL } from "../src/backends/wasm/threads/worker_pool.ts";
 
 const ROWS = 2048, COLUMNS = 128;
 
-/** What was seen. */
+/** The observations. */
 export interface ThreadsSeen {
   readonly isIsolated: boolean;
   readonly workers: number;

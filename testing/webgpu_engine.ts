@@ -1,4 +1,4 @@
-// Engines on the webgpu backend whose device and counts are at hand, and the models of what they hold.
+// Engines on the backend `webgpu` with access to their device and counts, and models of their content.
 
 import type { DynamicAttention, DynamicAttentionOptions } from "../mod.ts";
 import { acquireDevice, type GpuDevice } from "../src/backends/webgpu/device.ts";
@@ -8,7 +8,7 @@ import { createEngine } from "../src/engine/create_engine.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "./memory_model.ts";
 import { Random } from "./random.ts";
 
-/** What engines of these tests are made with, unless a test says otherwise. */
+/** The default options of engines of these tests. */
 export const RULE: ModelRule = {
   heads: 4,
   kvHeads: 2,
@@ -74,7 +74,7 @@ export function edit(
   }
 }
 
-/** What `run` adds to the counts. */
+/** The counts that `run` adds. */
 export async function trafficOf(backend: WebgpuBackend, run: () => unknown): Promise<Traffic> {
   const before = { ...backend.traffic };
   await run();

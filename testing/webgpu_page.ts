@@ -1,5 +1,5 @@
-// What a page runs, bundled, to see whether the backend `webgpu` works in it: engines of several rules,
-// edited, read and moved, each answer held against the oracle; and a device that goes away.
+// The program of a page, bundled, that tests the backend `webgpu`: engines of several rules, edited, read and
+// moved, each answer held against the oracle; and a device that goes away.
 
 import { BackendError } from "../src/base/errors.ts";
 import { DynamicAttention } from "../src/engine/dynamic_attention.ts";
@@ -41,7 +41,7 @@ const RULES: Readonly<Record<string, { readonly rule: ModelRule; readonly keys: 
   "keys that are summed in parts": { rule: { ...PLAIN, heads: 2 }, keys: 600 },
 };
 
-/** What was seen. */
+/** The observations. */
 export interface WebgpuSeen {
   readonly adapter: string;
   readonly arithmetic: unknown;

@@ -5,7 +5,7 @@ import { describeAdapter } from "../src/backends/webgpu/adapter.ts";
 import { acquireDevice, holdDevice, releaseDevice } from "../src/backends/webgpu/device.ts";
 import { requires } from "../testing/requirements.ts";
 
-/** What the device here is called, or why there is none that is fit. */
+/** The name of this machine's device, or the reason why none is fit. */
 const device = await findDevice();
 
 /** Whether tests of the backend `webgpu` run here; a software device will do, but not one that is refused. */
@@ -43,8 +43,9 @@ async function findDevice(): Promise<{ readonly name?: string; readonly refused:
 export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];
 
 /**
- * How many of so many random cases a suite runs on a backend. Reading anything from a device takes Deno 10 ms, whatever
- * it computes, and a software device computes slowly: `webgpu` gets a twelfth.
+ * The number of random cases that a suite with `cases` cases runs on a backend. Reading anything from a
+ * device takes Deno 10 ms, whatever it computes, and a software device computes slowly: `webgpu` gets a
+ * twelfth.
  */
 export function casesOn(backend: BackendName, cases: number): number {
   return backend === "webgpu" ? Math.ceil(cases / 12) : cases;

@@ -1,6 +1,6 @@
 // From a module to one script for browsers, by Deno's own bundler, which takes esbuild from npm.
 
-/** What to leave as it is, and how small to write. */
+/** Options of a bundle: the imports that remain, and minification. */
 export interface BundleOptions {
   /** Specifiers, as they are written in the sources, whose modules stay out. */
   readonly external?: readonly string[];
@@ -10,7 +10,12 @@ export interface BundleOptions {
   readonly format?: "esm" | "iife";
 }
 
-/** The text of the module `entry` with all that it imports. */
+/**
+ * The text of the module `entry` with all that it imports.
+ *
+ * @throws {Error} When a module cannot be bundled, or nothing imports a file that is to stay out: a name that no longer
+ * holds would put in what is not wanted.
+ */
 export async function bundle(entry: URL, options: BundleOptions = {}): Promise<string> {
   const { external = [], minify = true, format = "esm" } = options;
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -27,5 +32,12 @@ export async function bundle(entry: URL, options: BundleOptions = {}): Promise<s
   if (!success || stdout.length === 0) {
     throw new Error(`bundle: ${entry.pathname} cannot be bundled\n${text(stderr)}`);
   }
-  return text(stdout);
+  const script = text(stdout);
+  const unknown = external.find((specifier) =>
+    !specifier.includes("*") && !script.includes(`"${specifier}"`)
+  );
+  if (unknown !== undefined) {
+    throw new Error(`bundle: nothing in ${entry.pathname} imports ${unknown}, which is to stay out`);
+  }
+  return script;
 }

@@ -15,7 +15,7 @@ const UNUSED = [
   "./webgpu/webgpu_backend.ts",
   "./webgpu/adapter.ts",
   "./engine_snapshot.ts",
-  "./display/engine_bundle.ts",
+  "./engine_bundle.ts",
   "./matrix_bundle.ts",
 ];
 

@@ -1,5 +1,5 @@
-// The tables of docs/benchmarks.md, made of the kept run: medians in milliseconds with quartiles, and the edits from which
-// computing again is faster.
+// The tables of docs/benchmarks.md, made of the kept run: medians in milliseconds with quartiles, and the
+// edits from which computing again is faster.
 //
 // Invariant: on either side the fastest counts, of all subjects and thread counts.
 
@@ -14,7 +14,7 @@ export function withKeptTables(page: string, record: BenchRecord): string {
   return `${head}${START}\n\n${keptTables(record)}\n\n${END}${tail}`;
 }
 
-/** What is compared at one size: the fastest engine and the fastest peer. */
+/** The fastest engine and the fastest peer at one size. */
 export interface Comparison {
   readonly queryCount: number;
   readonly keyCount: number;
@@ -29,7 +29,10 @@ export interface Comparison {
   /** Everything computed from scratch, by the engine and by the fastest peer. */
   readonly rebuild: Time;
   readonly rebuildOfPeer: Time;
-  /** The first measured number of edits before a read from which a peer is faster; null where it was not reached. */
+  /**
+   * The first measured number of edits before a read from which a peer is faster; null where it was not
+   * reached.
+   */
   readonly lostFrom: number | null;
   /** The largest number of edits that was measured. */
   readonly mostEdits: number;

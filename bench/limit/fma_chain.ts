@@ -1,5 +1,6 @@
-// What this machine's core can do at most: independent chains of multiply-adds in registers, without any memory,
-// from WebAssembly and hence 128 bits wide. Fused where the engine has relaxed SIMD, a product and a sum elsewhere.
+// The limit of a core of this machine: independent chains of multiply-adds in registers, without any memory,
+// from WebAssembly and hence 128 bits wide. Fused where the engine has relaxed SIMD, a product and a sum
+// elsewhere.
 
 import { time, type TimeLimits, type Timing } from "../stopwatch.ts";
 import { moduleOf, op } from "./wasm_module.ts";
@@ -22,7 +23,10 @@ export interface FmaLimit {
   readonly gflops: number;
 }
 
-/** The chains as a module; its function takes the number of turns and returns a sum that depends on every step. */
+/**
+ * The chains as a module; its function takes the number of turns and returns a sum that depends on every
+ * step.
+ */
 export function fmaModule(form: FmaLimit["form"]): Uint8Array<ArrayBuffer> {
   const turns = 0, factor = 1, summand = 2, firstChain = 3;
   const chains = Array.from({ length: CHAINS }, (_, at) => firstChain + at);

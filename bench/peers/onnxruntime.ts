@@ -1,4 +1,4 @@
-// What the two ONNX Runtimes have in common: their interface is one.
+// The common part of the two ONNX Runtimes, which have the same interface.
 
 import type { Inputs } from "../data.ts";
 import { attentionModel, MODEL_OUTPUT, type ModelForm, tensorShapes } from "../onnx/attention_models.ts";
@@ -24,7 +24,7 @@ interface OnnxRuntime {
   };
 }
 
-/** How a runtime is told what to do. */
+/** The options of a runtime. */
 interface RuntimeUse {
   /** Options of its sessions. */
   readonly options: Readonly<Record<string, unknown>>;
@@ -53,8 +53,8 @@ export function formsOf(
 }
 
 /**
- * A warm session over inputs that are wrapped once: the tensors share their memory. `preallocate` also keeps the
- * output in one place, which the native runtime writes into.
+ * A warm session over inputs that are wrapped once: the tensors share their memory. `preallocate` also keeps
+ * the output in one place, which the native runtime writes into.
  */
 async function prepareSession(
   runtime: OnnxRuntime,

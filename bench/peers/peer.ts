@@ -1,12 +1,12 @@
-// What a peer is: another library that computes attention, asked in its best form.
+// The interface of peers: other libraries that compute attention, each used in its fastest way.
 //
-// Peers are imported by names that no tool can read off the source, so that only a run of the benchmark installs
-// them; each file says itself which part of its library it uses.
+// Peers are imported by names that no tool can read off the source, so that only a run of the benchmark
+// installs them; each file says itself which part of its library it uses.
 
 import type { Inputs } from "../data.ts";
 import type { Shape } from "../workload.ts";
 
-/** Attention over inputs that stay in place; whoever writes into them says so. */
+/** Attention over inputs that stay in place; a caller that writes to them calls `update`. */
 export interface PreparedAttention {
   /** Takes over what has changed in an input; nothing to do where the peer reads the input itself. */
   update(changed: readonly (keyof Inputs)[]): void;

@@ -1,6 +1,6 @@
-// What a trace costs under fixed plans, and what the engine makes of it, priced alike: a row pays for each key that it
-// takes out or in, or for all keys when it is computed from scratch. Sizes are d = 8 and dv = 4; the unit is one plain
-// multiply-add.
+// The costs of a trace under fixed plans and under the engine, priced in the same way: a row pays for each
+// key that it takes out or in, or for all keys when it is computed from scratch. Sizes are d = 8 and dv = 4;
+// the unit is one plain multiply-add.
 
 import type { Backend, Cohort, Costs } from "../../src/backends/backend.ts";
 import { NO_ROW } from "../../src/backends/since.ts";
@@ -20,7 +20,7 @@ export interface FixedPlan {
   cost(trace: Trace, prices: Prices): number;
 }
 
-/** What a row pays. */
+/** The price of bringing a row up to date. */
 export class Prices {
   readonly #costs: Costs;
 
@@ -148,7 +148,7 @@ function overlays(threshold: number): FixedPlan {
   };
 }
 
-/** What the engine is held against. */
+/** The fixed plans with which the engine is compared. */
 export const FIXED_PLANS: readonly FixedPlan[] = [
   allRows("rebuild all rows", (_, after, prices) => prices.build(after.size)),
   allRows("patch all rows", (before, after, prices) => prices.patch(before, after)),
@@ -186,11 +186,11 @@ class PricedBackend extends Wrapped {
     return super.update(build, patch);
   }
 
-  /** As many keys as there can be. */
+  /** A number of keys above all traces. */
   keyCount = Infinity;
 }
 
-/** What the engine pays for a trace, and the prices. */
+/** The engine's cost of a trace, and its prices. */
 export async function engineCost(trace: Trace): Promise<{ readonly cost: number; readonly prices: Prices }> {
   const vector = (content: number, length: number, salt: number) =>
     new Random(1 + 2 * content + salt).row(length);

@@ -9,7 +9,7 @@ export interface Regret {
   readonly keys: number;
   readonly rows: number;
   readonly steps: number;
-  /** What the engine paid, in multiply-adds. */
+  /** The engine's cost, in multiply-adds. */
   readonly cost: number;
   /** The fixed plan that paid the least. */
   readonly best: string;

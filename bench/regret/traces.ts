@@ -1,5 +1,6 @@
-// Recorded ways of using a memory: edits and reads in order, as a live system makes them. Contents are numbers, so
-// that plans can be priced without computing anything; content 0 … n − 1 is what the memory starts with.
+// Recorded ways of using a memory: edits and reads in order, as a live system makes them. Contents are
+// numbers, so that plans can be priced without computing anything; content 0 … n − 1 is what the memory
+// starts with.
 
 import { Random } from "../../testing/random.ts";
 
@@ -15,7 +16,7 @@ export interface TraceStep {
   readonly rows: readonly number[];
 }
 
-/** What happened to a memory of `keys` keys and `rows` standing queries. */
+/** A trace of edits and reads of `keys` keys and `rows` standing queries. */
 export interface Trace {
   readonly kind: string;
   readonly keys: number;
@@ -46,12 +47,12 @@ class Recorder {
     return { slot, content };
   }
 
-  /** New contents for so many random slots. */
+  /** Edits of `count` random slots. */
   some(count: number): TraceEdit[] {
     return Array.from({ length: count }, () => this.set(this.random.below(this.keys)));
   }
 
-  /** So many rows, the first one given, round and round. */
+  /** Reads of consecutive rows from a first one on, cyclically. */
   from(first: number, count: number): number[] {
     return Array.from({ length: count }, (_, at) => (first + at) % this.rows);
   }

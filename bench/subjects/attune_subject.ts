@@ -8,7 +8,7 @@ import { rowCount, type Shape, type Workload } from "../workload.ts";
 import { EditedEngine, engineOptions, type EnginePolicy } from "./edited_engine.ts";
 import { measureMemory, type MemoryUse, type Outcome, type Subject } from "./subject.ts";
 
-/** As nobody has asked for anything else: pending edits are applied at 64. */
+/** The default threshold: pending edits are applied at 64. */
 const DEFAULTS: EnginePolicy = {};
 const THRESHOLD = 64;
 /** For batches that are to be seen whole. */

@@ -1,4 +1,4 @@
-// What the benchmark and the processes of its subjects say to each other: a line of JSON each way.
+// The messages between the benchmark and the processes of its subjects, one line of JSON each.
 
 import type { FmaLimit } from "../limit/fma_chain.ts";
 import type { TimeLimits } from "../stopwatch.ts";
@@ -6,10 +6,10 @@ import type { Shape, Workload } from "../workload.ts";
 import type { ScaleOutcome } from "./scale.ts";
 import type { MemoryUse, Outcome, SubjectKey } from "./subject.ts";
 
-/** Who a process is for; the limit is the machine's own. */
+/** The subject of a process; "limit" is the machine's own. */
 export type Role = SubjectKey | { readonly kind: "limit" };
 
-/** What a process can be asked, and what it answers. */
+/** The requests to a process and its answers. */
 export interface Exchange {
   readonly measure: {
     readonly question: { readonly shape: Shape; readonly workload: Workload; readonly limits: TimeLimits };
@@ -35,7 +35,10 @@ export const REPLY_MARK = "\u0002";
 
 const LONGEST_REASON = 100;
 
-/** The first line of what was thrown, without the folders of whoever built it; the end, where the cause is, is kept. */
+/**
+ * The first line of an error without the folders of its build. A long line keeps its end, which has the
+ * cause.
+ */
 export function reasonOf(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const [line] = message.trim().replaceAll(/\/\S*\//g, "").split("\n");

@@ -1,14 +1,15 @@
-// What can be measured, in a process of its own: an engine on one of its backends, a peer, or the machine's limit.
+// The subjects that are measured, each in a process of its own: an engine on one of its backends, a peer, or
+// the machine's limit.
 
 import type { Shape, Workload } from "../workload.ts";
 import type { TimeLimits, Timing } from "../stopwatch.ts";
 
-/** Who is measured. */
+/** A subject's name and kind. */
 export type SubjectKey =
   | { readonly kind: "attune"; readonly backend: string; readonly threads: number }
   | { readonly kind: "peer"; readonly form: string; readonly threads: number };
 
-/** What came of measuring. */
+/** The result of a measurement. */
 export interface Outcome {
   /** Of one run of the workload. */
   readonly timing: Timing;

@@ -1,4 +1,4 @@
-// What a device can do at most, measured on it: multiply-adds in registers, and bytes copied from buffer to buffer.
+// The limits of a device, measured on it: multiply-adds in registers, and bytes copied from buffer to buffer.
 
 import type { GpuDevice } from "../../src/backends/webgpu/device.ts";
 

@@ -1,6 +1,6 @@
-// What the graphics adapter of this machine does with the workloads of the benchmark. Prints a table and writes
-// bench/webgpu-results.json. On a software device the times mean nothing, and it says so; the counts mean the same
-// everywhere.
+// Runs the workloads of the benchmark on the graphics adapter of this machine. Prints a table and writes
+// bench/webgpu-results.json. On a software device the times mean nothing, and it says so; the counts mean the
+// same everywhere.
 
 import { parseArgs } from "node:util";
 import { attention } from "../../mod.ts";

@@ -1,12 +1,12 @@
-// The same attention by two other libraries on the same adapter, each from scratch and with its answer on the host:
-// jax-js compiled, and ONNX Runtime with MatMul-Softmax-MatMul. Installed when this runs.
+// The same attention by two other libraries on the same adapter, each from scratch and with its answer on the
+// host: jax-js compiled, and ONNX Runtime with MatMul-Softmax-MatMul. Installed when this runs.
 
 import { seededInputs } from "../data.ts";
 import { attentionModel, MODEL_OUTPUT, tensorShapes } from "../onnx/attention_models.ts";
 import { median } from "simple-statistics";
 import type { Shape } from "../workload.ts";
 
-/** What a peer does, or why it does not. */
+/** A peer's result, or the reason why there is none. */
 export interface PeerLine {
   readonly name: string;
   readonly milliseconds: number | null;

@@ -11,10 +11,13 @@ import type {
   Backend,
   Changes,
   Cohort,
+  Copies,
   Costs,
   PassingQueries,
   RowChanges,
   RowSource,
+  Wanted,
+  Watched,
 } from "./backend.ts";
 import { noWork, sumOfWork, type Work } from "./work.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -103,12 +106,36 @@ export class MovableBackend implements Backend {
     return this.#current.update(build, patch);
   }
 
-  read(cohort: Cohort): Promise<AttentionOutput> {
-    return this.#current.read(cohort);
+  read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
+    return this.#current.read(cohort, wanted);
   }
 
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
     return this.#current.certify(cohort);
+  }
+
+  get watched(): Watched | null {
+    return this.#current.watched;
+  }
+
+  watch(queries: Uint32Array): Promise<boolean> {
+    return this.#current.watch(queries);
+  }
+
+  unwatch(): void {
+    this.#current.unwatch();
+  }
+
+  drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
+    return this.#current.drift(cohort, limit);
+  }
+
+  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
+    this.#current.driftOfCopies(queries, copies, bounds);
+  }
+
+  copied(cohort: Cohort, copies: Copies): Promise<void> {
+    return this.#current.copied(cohort, copies);
   }
 
   attend(queries: PassingQueries): Promise<AttentionOutput> {

@@ -32,12 +32,16 @@ export interface Matrix {
  * view of a larger array, or one of [heads, tokens, d], may be a {@link StridedMatrix}, and a matrix of which most numbers
  * are 0 a {@link CsrMatrix}.
  */
-export type MatrixInput = ArrayLike<RowInput> | {
-  /** `shape[0] * shape[1]` numbers, row-major. */
-  readonly data: RowInput;
-  /** Rows, then columns. */
-  readonly shape: readonly [rows: number, columns: number];
-} | StridedMatrix | CsrMatrix;
+export type MatrixInput =
+  | ArrayLike<RowInput>
+  | {
+    /** `shape[0] * shape[1]` numbers, row-major. */
+    readonly data: RowInput;
+    /** Rows, then columns. */
+    readonly shape: readonly [rows: number, columns: number];
+  }
+  | StridedMatrix
+  | CsrMatrix;
 
 /** Fields of a plain matrix: a third one, a stride for example, would have a meaning that is not known here. */
 const FIELDS = ["data", "shape"];

@@ -102,7 +102,11 @@ export function fromCsr(
     start = end;
   }
   if (start !== values.length) {
-    throw new InputError(operation, `${name}.indptr ends with ${start}`, `${values.length} (numbers of data)`);
+    throw new InputError(
+      operation,
+      `${name}.indptr ends with ${start}`,
+      `${values.length} (numbers of data)`,
+    );
   }
   return dense;
 }

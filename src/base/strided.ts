@@ -14,7 +14,9 @@ export interface StridedMatrix {
   /** Any list of numbers. */
   readonly data: ArrayLike<number>;
   /** Rows and columns, or heads, rows and columns of a head. */
-  readonly shape: readonly [rows: number, columns: number] | readonly [heads: number, rows: number, columns: number];
+  readonly shape:
+    | readonly [rows: number, columns: number]
+    | readonly [heads: number, rows: number, columns: number];
   /** How many numbers apart neighbours lie, for each dimension; the last dimension runs fastest unless given. */
   readonly strides?: readonly number[];
   /** Where the first number is; 0 unless given. */
@@ -92,5 +94,9 @@ function checkReach(
   const first = ends.reduce((sum, end) => sum + Math.min(0, end), offset);
   const last = ends.reduce((sum, end) => sum + Math.max(0, end), offset);
   if (first >= 0 && last < length) return;
-  throw new InputError(operation, `${name} reaches from number ${first} to ${last}`, `0 to ${length - 1} (${name}.data)`);
+  throw new InputError(
+    operation,
+    `${name} reaches from number ${first} to ${last}`,
+    `0 to ${length - 1} (${name}.data)`,
+  );
 }

@@ -1,11 +1,11 @@
 /**
- * Numbers as squares of colour, in a PNG: matrices, weights of attention, and the cells of a figure's still picture.
+ * Heatmaps as PNG: matrices, weights of attention, and the cells of a figure's still picture.
  */
 
 import { type Color, colorAt, WEIGHTS } from "./color_scales.ts";
 import { encodePng } from "./png.ts";
 
-/** What is drawn: `rows` × `columns` cells, the first row at the top. */
+/** The cells of a heatmap, `rows` × `columns`, the first row at the top. */
 export interface HeatmapCells {
   readonly rows: number;
   readonly columns: number;
@@ -32,7 +32,10 @@ export function heatmapPng(
   return encodePng(pixels, width, height);
 }
 
-/** Weights of attention, a row a query, in shares of the largest of all, in the colours of light pages. */
+/**
+ * A heatmap of weights of attention, one row per query, as shares of the largest weight, in the colours of
+ * light pages.
+ */
 export function weightsPng(
   weights: readonly ArrayLike<number>[],
   size: number,

@@ -13,7 +13,15 @@ import { HEAD_FILE, HeadFile, readHead } from "./head_file.ts";
 import { JOURNAL_FILE, JournalDatabase, type StoredBody, type SyncMode } from "./journal_database.ts";
 import { openToLook } from "./look.ts";
 import { decodePointer, encodePointer, type Pointer, snapshotFile } from "./pointer.ts";
-import { Chain, NO_HEAD, orDamage, type Progress, readSnapshotFile, recordsBehind } from "./read_folder.ts";
+import {
+  Chain,
+  checkSnapshotFile,
+  MISSING,
+  NO_HEAD,
+  orDamage,
+  type Progress,
+  recordsBehind,
+} from "./read_folder.ts";
 import type { Place } from "./record.ts";
 
 /** What was copied. */
@@ -58,7 +66,7 @@ export async function backupFolder(
     orDamage(() =>
       source.look(async () => {
         if (!witness) throw new Damage(HEAD_FILE, null, NO_HEAD);
-        const { pointer, bytes } = await copySnapshot(operation, folder, source, target);
+        const { pointer, bytes } = await copySnapshot(folder, source, target);
         const total = bytes + source.sizeAfter(pointer.sequence).bytes;
         onProgress({ what: snapshotFile(pointer.sequence), done: bytes, total });
         const chain = new Chain(pointer, witness);
@@ -75,19 +83,22 @@ export async function backupFolder(
 }
 
 /** Copies the newest snapshot that is as it was written. */
-async function copySnapshot(operation: string, folder: Folder, source: JournalDatabase, target: Folder) {
+async function copySnapshot(folder: Folder, source: JournalDatabase, target: Folder) {
   let first: Damage | null = null;
   for (const row of source.pointers()) {
     try {
       const pointer = decodePointer(row), name = snapshotFile(pointer.sequence);
-      const { bytes } = await readSnapshotFile(operation, folder, pointer);
       await Deno.copyFile(folder.file(name), target.file(name));
+      const bytes = await checkSnapshotFile(target, pointer);
       using file = await Deno.open(target.file(name), { write: true });
       await file.sync();
       return { pointer, bytes };
     } catch (error) {
-      if (!(error instanceof Damage)) throw error;
-      first ??= error;
+      const isMissing = error instanceof Deno.errors.NotFound;
+      const damage = isMissing ? new Damage(snapshotFile(row.sequence), row.sequence, MISSING) : error;
+      if (!(damage instanceof Damage)) throw error;
+      target.remove(snapshotFile(row.sequence));
+      first ??= damage;
     }
   }
   throw first ?? new Damage(JOURNAL_FILE, null, "journal names no snapshot, expected one at least");

@@ -38,6 +38,12 @@ export class ByteWriter {
     for (let left = -bytes.length & 3; left > 0; left--) this.raw(PADDING);
   }
 
+  /** As `bytes`, of a text in UTF-8. */
+  text(text: string): void {
+    if (text === "") this.u32(0);
+    else this.bytes(ENCODER.encode(text));
+  }
+
   raw(bytes: Uint8Array): void {
     const at = this.#more(bytes.length);
     this.#bytes.set(bytes, at);
@@ -80,6 +86,7 @@ export class ByteWriter {
   }
 }
 
+const ENCODER = new TextEncoder(), DECODER = new TextDecoder();
 const PADDING = Uint8Array.of(0);
 
 /** Bytes that end before what they announce. */
@@ -89,14 +96,19 @@ export class CutOff extends Error {}
 export class ByteReader {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
-  readonly #end: number;
+  #end: number;
   at: number;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>, start = 0, end = bytes.length) {
+  constructor(bytes: Uint8Array<ArrayBuffer>, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.at = start;
     this.#end = end;
+  }
+
+  /** Where reading ends from now on; never behind the bytes. */
+  endAt(end: number): void {
+    this.#end = Math.min(end, this.#bytes.length);
   }
 
   get isDone(): boolean {
@@ -123,6 +135,13 @@ export class ByteReader {
     const length = this.u32();
     const at = this.#take(length + (-length & 3));
     return this.#bytes.slice(at, at + length);
+  }
+
+  /** As `bytes`, of a text in UTF-8. */
+  text(): string {
+    const length = this.u32();
+    const at = this.#take(length + (-length & 3));
+    return length === 0 ? "" : DECODER.decode(this.#bytes.subarray(at, at + length));
   }
 
   raw(length: number): Uint8Array<ArrayBuffer> {

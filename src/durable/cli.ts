@@ -79,7 +79,7 @@ async function run(
       return { code: 0, text: inspectionText(inspection), json: inspection };
     }
     case "verify": {
-      const verification = await verifyFolder(command, folder, { onProgress });
+      const verification = await verifyFolder(command, folder, { deep: true, onProgress });
       const code = verification.problems.length > 0 ? 1 : 0;
       return { code, text: verificationText(verification), json: verification };
     }

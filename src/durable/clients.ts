@@ -53,7 +53,7 @@ export class Clients {
     const out = new ByteWriter();
     out.u32(this.#clients.size);
     for (const [client, { last, forgotten, answers }] of this.#clients) {
-      out.bytes(new TextEncoder().encode(client));
+      out.text(client);
       out.f64(last);
       out.f64(forgotten);
       out.u32(answers.size);
@@ -70,7 +70,7 @@ export class Clients {
   static restore(bytes: Uint8Array<ArrayBuffer>): Clients {
     const clients = new Clients(), reader = new ByteReader(bytes);
     for (let left = reader.u32(); left > 0; left--) {
-      const client = new TextDecoder().decode(reader.bytes());
+      const client = reader.text();
       const held = { last: reader.f64(), forgotten: reader.f64(), answers: new Map<number, ClientAnswer>() };
       for (let answers = reader.u32(); answers > 0; answers--) {
         const number = reader.f64(), sequence = reader.f64();

@@ -58,13 +58,11 @@ export async function compactFolder(
       for (const older of folder.snapshots()) {
         if (older < place.sequence) folder.remove(snapshotFile(older));
       }
-      let removed: number;
-      do {
-        removed = 0;
+      for (let isMore = true; isMore;) {
         database.transact(() => {
-          removed = database.removeRecords(place.sequence, REMOVED_AT_ONCE);
+          isMore = database.removeRecords(place.sequence, REMOVED_AT_ONCE, Infinity);
         });
-      } while (removed === REMOVED_AT_ONCE);
+      }
       database.giveBackPages();
       database.checkpoint();
       const head = HeadFile.open(folder.file(HEAD_FILE), "full");

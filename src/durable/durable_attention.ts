@@ -106,7 +106,9 @@ export class DurableAttention {
       return { call, checked: checkEdits(operation, edits, core.rules.layout) };
     });
     const moved = checked.find(({ kind }) => kind === "moveKey" || kind === "moveQuery");
-    if (moved) throw new InputError(moved.operation, "the engine is durable", "rows that stay at their positions");
+    if (moved) {
+      throw new InputError(moved.operation, "the engine is durable", "rows that stay at their positions");
+    }
     const counted = call && this.#countedAnswer(operation, call);
     if (counted) {
       await journal.kept();
@@ -290,9 +292,9 @@ export class DurableAttention {
     const operation = "DurableAttention.verify";
     const { core, journal, snapshots, folder } = this.#parts;
     core.checkCall(operation);
-    const { onProgress } = takeOptions(operation, options, ["onProgress"]);
+    const given = takeOptions(operation, options, ["deep", "onProgress"]);
     await journal.kept();
-    const verify = () => verifyFolder(operation, folder, onProgress ? { onProgress } : {});
+    const verify = () => verifyFolder(operation, folder, given);
     return await (snapshots ? snapshots.hold(verify) : verify());
   }
 
@@ -398,14 +400,18 @@ export class DurableAttention {
   }
 
   async #dispose(): Promise<void> {
-    const { core, journal, snapshots, close } = this.#parts;
+    const { core, journal, snapshots, folder, close } = this.#parts;
     const failedBefore = journal.failure;
     journal.commit();
     const disposed = core.dispose();
     await snapshots?.stop();
     await disposed;
     journal.commit();
-    close();
+    try {
+      close();
+    } catch (error) {
+      throw toDurabilityError("DurableAttention.dispose", folder.path, error);
+    }
     if (journal.failure && !failedBefore) throw journal.failure;
   }
 

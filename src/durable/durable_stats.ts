@@ -22,7 +22,7 @@ export interface DurableStats {
   readonly snapshot: { readonly sequence: number; readonly bytes: number; readonly ms: number | null };
   /** Whether a snapshot is being written. */
   readonly isSnapshotting: boolean;
-  /** The longest time, in milliseconds, for which a snapshot kept the loop; 0 before the first one. */
+  /** The longest time, in milliseconds, for which the last snapshot kept the loop; 0 before the first one. */
   readonly longestStopMs: number;
   /** Why the last snapshot could not be written; null when it could. The journal goes on without it. */
   readonly snapshotFailure: string | null;

@@ -56,6 +56,15 @@ export class Folder {
     }
   }
 
+  /** As `remove`, on another thread: a large file takes the system a while. */
+  async removeLarge(name: string): Promise<void> {
+    try {
+      await Deno.remove(this.file(name));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
   /** Puts on disk which files are in it. */
   async sync(): Promise<void> {
     // Windows cannot open a folder as a file, and keeps its entries by itself.

@@ -68,7 +68,7 @@ export class FrameWriter {
   beginEdits(call: ClientCall | null): void {
     this.#begin(EDITS);
     const out = this.#out;
-    out.bytes(new TextEncoder().encode(call?.client ?? ""));
+    out.text(call?.client ?? "");
     out.f64(call?.number ?? 0);
     this.#countAt = out.length;
     this.#count = 0;
@@ -147,7 +147,7 @@ export class FrameWriter {
 
   kept(name: string, content: Uint8Array): void {
     this.#begin(KEPT);
-    this.#out.bytes(new TextEncoder().encode(name));
+    this.#out.text(name);
     this.#out.bytes(content);
     this.#end();
   }
@@ -198,14 +198,16 @@ export interface SaidPairs {
  * @throws {Error} When they are none.
  */
 export function visitFrames(bytes: Uint8Array<ArrayBuffer>, first: number, visitor: FrameVisitor): number {
+  const reader = new ByteReader(bytes);
   let count = 0;
   for (let at = 0; at < bytes.length; count++) {
-    const size = new ByteReader(bytes, at).u32();
-    const reader = new ByteReader(bytes, at + 4, Math.min(bytes.length, at + size));
+    reader.endAt(bytes.length);
+    const size = reader.u32();
+    reader.endAt(at + size);
     const kind = reader.u32();
     if (kind === EDITS) visitEdits(reader, first + count, visitor);
     else if (kind === SAID) visitSaid(reader, visitor);
-    else if (kind === KEPT) visitor.kept(new TextDecoder().decode(reader.bytes()), reader.bytes());
+    else if (kind === KEPT) visitor.kept(reader.text(), reader.bytes());
     else throw new Error(`frame is of kind ${kind}, expected 1 to ${KEPT}`);
     at += size;
     if (reader.at !== at) throw new Error(`frame has ${size} bytes, expected ${size - at + reader.at}`);
@@ -214,7 +216,7 @@ export function visitFrames(bytes: Uint8Array<ArrayBuffer>, first: number, visit
 }
 
 function visitEdits(reader: ByteReader, sequence: number, visitor: FrameVisitor): void {
-  const client = new TextDecoder().decode(reader.bytes()), number = reader.f64();
+  const client = reader.text(), number = reader.f64();
   const count = reader.u32(), slots: number[] = [];
   for (let at = 0; at < count; at++) {
     const code = reader.u32(), slot = reader.u32();

@@ -112,11 +112,16 @@ export class JournalDatabase {
     return toBodies(this.#prepared(text).all(sequence, count));
   }
 
-  /** Removes at most `count` records up to `sequence`, the oldest first; returns how many. */
-  removeRecords(sequence: number, count: number): number {
-    const text = "DELETE FROM record WHERE sequence IN " +
-      "(SELECT sequence FROM record WHERE sequence <= ? ORDER BY sequence LIMIT ?)";
-    return Number(this.#prepared(text).run(sequence, count).changes);
+  /** Removes the oldest records up to `sequence`, at most `count` and about `bytes` of them; whether there are more. */
+  removeRecords(sequence: number, count: number, bytes: number): boolean {
+    const text =
+      "SELECT sequence, length(body) AS size FROM record WHERE sequence <= ? ORDER BY sequence LIMIT ?";
+    const rows = this.#prepared(text).all(sequence, count);
+    let size = 0, removed = 0;
+    while (removed < rows.length && size < bytes) size += Number(rows[removed++].size);
+    if (removed === 0) return false;
+    this.#prepared("DELETE FROM record WHERE sequence <= ?").run(Number(rows[removed - 1].sequence));
+    return removed < rows.length || rows.length === count;
   }
 
   /** Records, and their bytes, behind `sequence`. */

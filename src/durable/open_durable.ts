@@ -105,11 +105,13 @@ async function openOwned(
     const { journalBytes } = problem;
     const snapshots = new Snapshots({ folder, database, journal, core, journalBytes, newest, bytesBehind });
     const close = () => {
-      if (journal.failure === null) {
+      try {
+        if (journal.failure !== null) return;
         database.checkpoint();
         head.sync();
+      } finally {
+        closeAll(opened);
       }
-      closeAll(opened);
     };
     return toDurable({
       core,

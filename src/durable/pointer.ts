@@ -40,7 +40,7 @@ export function encodePointer({ sequence, hash, checksum, clients, kept }: Point
   out.bytes(clients);
   out.u32(kept.size);
   for (const [name, content] of kept) {
-    out.bytes(new TextEncoder().encode(name));
+    out.text(name);
     out.bytes(content);
   }
   out.patch(0, crc32(out.view(4)));
@@ -64,7 +64,7 @@ export function decodePointer({ sequence, body }: StoredBody): Pointer {
     Clients.restore(clients);
     const kept = new Map<string, Uint8Array<ArrayBuffer>>();
     for (let left = reader.u32(); left > 0; left--) {
-      kept.set(new TextDecoder().decode(reader.bytes()), reader.bytes());
+      kept.set(reader.text(), reader.bytes());
     }
     return { sequence, hash, checksum, clients, kept };
   } catch (error) {

@@ -5,8 +5,10 @@
  * damaged is done without only where the one before it and all records since are there.
  */
 
+import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers";
 import { AttentionError } from "../base/errors.ts";
+import { UNSEALED } from "../store/checksum.ts";
 import { decodeTensors } from "../store/safetensors.ts";
 import { decodeSnapshot, type Snapshot } from "../store/snapshot.ts";
 import { Damage } from "./durability_error.ts";
@@ -181,6 +183,58 @@ export async function readSnapshotFile(
     }
     if (!(error instanceof AttentionError)) throw error;
     throw new Damage(name, pointer.sequence, error.message.slice(error.operation.length + 2));
+  }
+}
+
+/** Bytes of a file that are read before the loop turns. */
+const SLICE_BYTES = 1 << 18;
+
+/**
+ * Compares the file of a pointer with its checksum, in slices between which the loop turns; returns its bytes.
+ *
+ * @throws {Damage} When it is missing, or not the one that was written.
+ */
+export async function checkSnapshotFile(folder: Folder, pointer: Pointer): Promise<number> {
+  const name = snapshotFile(pointer.sequence), expected = toHex(pointer.checksum);
+  try {
+    using file = await Deno.open(folder.file(name));
+    const size = (await file.stat()).size, prefix = new Uint8Array(8);
+    await fill(file, prefix);
+    const headerBytes = Math.min(
+      Math.max(0, size - 8),
+      Number(new DataView(prefix.buffer).getBigUint64(0, true)),
+    );
+    const head = new Uint8Array(8 + headerBytes);
+    head.set(prefix);
+    await fill(file, head.subarray(8));
+    const at = new TextDecoder("latin1").decode(head).indexOf(expected);
+    if (at === -1) throw new Damage(name, pointer.sequence, `snapshot has another checksum than ${expected}`);
+    head.set(new TextEncoder().encode(UNSEALED), at);
+    const hash = createHash("sha256"), slice = new Uint8Array(SLICE_BYTES);
+    for (;;) {
+      const count = await file.read(slice);
+      if (count === null) break;
+      hash.update(slice.subarray(0, count));
+    }
+    const found = createHash("sha256").update(head).update(hash.digest()).digest("hex");
+    if (found === expected) return size;
+    throw new Damage(
+      name,
+      pointer.sequence,
+      `file is damaged: its bytes have the sha256 ${found}, expected ${expected}`,
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new Damage(name, pointer.sequence, MISSING);
+    throw error;
+  }
+}
+
+/** Fills an array from a file; what it has not is left 0. */
+async function fill(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const count = await file.read(bytes.subarray(at));
+    if (count === null) return;
+    at += count;
   }
 }
 

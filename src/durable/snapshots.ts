@@ -18,8 +18,8 @@ import type { SavedMask } from "../store/snapshot.ts";
 
 /** Journals shorter than this are kept as they are, unless the caller wants otherwise. */
 const LEAST_JOURNAL = 1 << 24;
-/** Records that are removed in one transaction, while the loop waits. */
-const REMOVED_AT_ONCE = 64;
+/** So many records, and about so many bytes of them, are removed in one transaction, while the loop waits. */
+const REMOVED_AT_ONCE = 256, BYTES_REMOVED_AT_ONCE = 1 << 19;
 
 /** The parts that snapshots are made of. */
 export interface SnapshotsConfig {
@@ -119,7 +119,7 @@ export class Snapshots {
     journal.frozen = frozen;
     const { layout, rule, tolerance, policy, threshold: { limits } } = core.rules;
     const settings = { layout, rule, tolerance, policy, limits };
-    this.longestStopMs = Math.max(this.longestStopMs, performance.now() - start);
+    this.longestStopMs = performance.now() - start;
     try {
       const isStopped = () => this.#isStopped || journal.failure !== null;
       const { keys, queries } = frozen;
@@ -130,10 +130,10 @@ export class Snapshots {
         isStopped,
       );
       journal.frozen = null;
-      this.longestStopMs = Math.max(this.longestStopMs, written.longestSliceMs);
+      this.#noteStop(written.longestSliceMs);
       await nameSnapshot(folder, place.sequence);
       if (isStopped()) throw new SnapshotStopped();
-      const previous = this.newest.sequence;
+      const previous = this.newest.sequence, stopped = performance.now();
       try {
         database.transact(() => {
           database.addPointer(encodePointer({ ...place, checksum: written.checksum, clients, kept }));
@@ -144,6 +144,7 @@ export class Snapshots {
         return;
       }
       this.newest = { sequence: place.sequence, bytes: written.bytes, ms: performance.now() - start };
+      this.#noteStop(performance.now() - stopped);
       this.bytesBehind -= behind;
       this.failure = null;
       this.#retryFrom = 0;
@@ -151,6 +152,10 @@ export class Snapshots {
     } finally {
       journal.frozen = null;
     }
+  }
+
+  #noteStop(ms: number): void {
+    this.longestStopMs = Math.max(this.longestStopMs, ms);
   }
 
   #maskOf({ keys, queries }: FrozenEngine): SavedMask | null {
@@ -165,16 +170,18 @@ export class Snapshots {
   /** Removes what only snapshots before `sequence` needed. */
   async #removeBefore(sequence: number): Promise<void> {
     const { folder, database, journal } = this.#config;
-    for (const older of folder.snapshots()) if (older < sequence) folder.remove(snapshotFile(older));
+    for (const older of folder.snapshots()) {
+      if (older < sequence) await folder.removeLarge(snapshotFile(older));
+    }
     while (!this.#isStopped && !journal.failure && this.#holds === 0) {
       const start = performance.now();
       try {
-        let removed = 0;
+        let isMore = false;
         database.transact(() => {
-          removed = database.removeRecords(sequence, REMOVED_AT_ONCE);
+          isMore = database.removeRecords(sequence, REMOVED_AT_ONCE, BYTES_REMOVED_AT_ONCE);
         });
-        this.longestStopMs = Math.max(this.longestStopMs, performance.now() - start);
-        if (removed < REMOVED_AT_ONCE) return;
+        this.#noteStop(performance.now() - start);
+        if (!isMore) return;
       } catch (cause) {
         return journal.stop(cause);
       }

@@ -4,6 +4,7 @@
 
 import {
   Chain,
+  checkSnapshotFile,
   MISSING,
   orDamage,
   type Progress,
@@ -15,7 +16,7 @@ import { Damage, type Problem } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
 import { HEAD_FILE, headSlots, readHead, type Witness } from "./head_file.ts";
 import { Image } from "./image.ts";
-import type { JournalDatabase } from "./journal_database.ts";
+import { JOURNAL_FILE, type JournalDatabase } from "./journal_database.ts";
 import { openToLook } from "./look.ts";
 import { decodePointer, type Pointer, snapshotFile } from "./pointer.ts";
 import { hashOf, isSameHash } from "./record.ts";
@@ -37,6 +38,11 @@ export interface Verification {
 
 /** How a folder is checked. */
 export interface VerifyOptions {
+  /**
+   * Also replays the records and compares each snapshot with those before it, and asks SQLite what it finds wrong with its file.
+   * That stops the loop while a snapshot is read; `false` unless given.
+   */
+  readonly deep?: boolean;
   /** Is told how far the check has come. */
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -60,7 +66,7 @@ export async function verifyFolder(
 async function verifyOnce(
   operation: string,
   folder: Folder,
-  { onProgress = ignore }: VerifyOptions,
+  { deep = false, onProgress = ignore }: VerifyOptions,
 ): Promise<Verification> {
   const problems: Problem[] = [];
   const note = (error: unknown) => {
@@ -77,8 +83,9 @@ async function verifyOnce(
     await openToLook(folder, (database) =>
       orDamage(() =>
         database.look(async () => {
-          for (const line of database.integrity()) note(new Damage("journal.db", null, line));
-          await check(operation, folder, database, witness, found, note, onProgress);
+          const lines = deep ? database.integrity() : [];
+          for (const line of lines) note(new Damage(JOURNAL_FILE, null, line));
+          await check({ operation, folder, database, witness, deep, onProgress }, found, note);
         })
       ));
   } catch (error) {
@@ -87,20 +94,27 @@ async function verifyOnce(
   return { problems, ...found };
 }
 
+/** What a check looks at. */
+interface CheckConfig {
+  readonly operation: string;
+  readonly folder: Folder;
+  readonly database: JournalDatabase;
+  readonly witness: Witness | null;
+  readonly deep: boolean;
+  readonly onProgress: (progress: Progress) => void;
+}
+
 async function check(
-  operation: string,
-  folder: Folder,
-  database: JournalDatabase,
-  witness: Witness | null,
+  { operation, folder, database, witness, deep, onProgress }: CheckConfig,
   found: { records: number; sequence: number; snapshots: number[]; bytes: number },
   note: (error: unknown) => void,
-  onProgress: (progress: Progress) => void,
 ): Promise<void> {
-  const good: { pointer: Pointer; snapshot: Snapshot }[] = [];
+  const good: { pointer: Pointer; snapshot: Snapshot | null }[] = [];
   for (const row of database.pointers()) {
     try {
       const pointer = decodePointer(row);
-      const { snapshot, bytes } = await readSnapshotFile(operation, folder, pointer);
+      const bytes = await checkSnapshotFile(folder, pointer);
+      const snapshot = deep ? (await readSnapshotFile(operation, folder, pointer)).snapshot : null;
       good.push({ pointer, snapshot });
       found.bytes += bytes;
       found.snapshots.push(pointer.sequence);
@@ -110,16 +124,16 @@ async function check(
     }
   }
   const oldest = good.pop();
-  if (!oldest) return note(new Damage("journal.db", null, "journal names no snapshot that can be read"));
+  if (!oldest) return note(new Damage(JOURNAL_FILE, null, "journal names no snapshot that can be read"));
   const total = database.sizeAfter(oldest.pointer.sequence).bytes;
-  const image = new Image(oldest.snapshot, oldest.pointer);
+  const image = oldest.snapshot && new Image(oldest.snapshot, oldest.pointer);
   let chain = new Chain(oldest.pointer, witness), done = 0, isWhole = true;
   for await (const row of recordsBehind(database, oldest.pointer.sequence)) {
     found.records++;
     done += row.body.length;
     try {
       const record = chain.next(row);
-      if (isWhole) replay(record, image);
+      if (isWhole && image) replay(record, image);
     } catch (error) {
       note(error);
       // What follows is compared with the record as it is, so that one wrong byte is one problem.
@@ -129,7 +143,7 @@ async function check(
     if (isWhole) {
       for (const { pointer, snapshot } of good) comparePlace(chain, pointer, snapshot, image, note);
     }
-    onProgress({ what: "journal.db", done, total });
+    onProgress({ what: JOURNAL_FILE, done, total });
   }
   found.bytes += done;
   found.sequence = chain.place.sequence;
@@ -144,15 +158,16 @@ async function check(
 function comparePlace(
   { place }: Chain,
   pointer: Pointer,
-  snapshot: Snapshot,
-  image: Image,
+  snapshot: Snapshot | null,
+  image: Image | null,
   note: (error: unknown) => void,
 ): void {
   if (pointer.sequence !== place.sequence) return;
   const file = snapshotFile(pointer.sequence);
   if (!isSameHash(pointer.hash, place.hash)) {
-    note(new Damage("journal.db", pointer.sequence, `pointer to ${file} has another hash than the record`));
+    note(new Damage(JOURNAL_FILE, pointer.sequence, `pointer to ${file} has another hash than the record`));
   }
+  if (!snapshot || !image) return;
   const rows = image.toSnapshot();
   for (const kind of ["keys", "queries"] as const) {
     const a = rows[kind], b = snapshot[kind];

@@ -4,6 +4,7 @@
 
 import type { AttentionOutput } from "../backends/backend.ts";
 import { selectBackend } from "../backends/select.ts";
+import { WHOLE } from "../backends/wanted.ts";
 import { NOTHING } from "../backends/since.ts";
 import { fitsFloat32, toFloat32Logs } from "../numerics/attention_state.ts";
 import { outputColumns } from "../numerics/head_layout.ts";
@@ -124,7 +125,7 @@ async function compute(operation: string, problem: Problem): Promise<AttentionOu
   const backend = await fillBackend(operation, problem);
   try {
     const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);
-    return await backend.read({ queries, since: NOTHING });
+    return await backend.read({ queries, since: NOTHING }, WHOLE);
   } finally {
     await backend.dispose();
   }

@@ -37,7 +37,10 @@ export interface BatchOptions extends Omit<AttentionOptions, "query" | "key" | "
   /** V, likewise. */
   readonly value: BatchInput;
   /** As {@link AttentionOptions.mask}, for every item; or `{ data, shape }` of [batch or 1, H or 1, m, n]. */
-  readonly mask?: MaskInput | { readonly data: ArrayLike<number | boolean>; readonly shape: readonly number[] };
+  readonly mask?: MaskInput | {
+    readonly data: ArrayLike<number | boolean>;
+    readonly shape: readonly number[];
+  };
 }
 
 const OPTIONS: readonly (keyof BatchOptions)[] = [
@@ -109,7 +112,10 @@ export async function attentionBatch(options: BatchOptions): Promise<Batch> {
 export function splitHeads(
   matrix: Matrix,
   heads: number,
-): { readonly data: Float32Array<ArrayBuffer>; readonly shape: readonly [heads: number, rows: number, d: number] } {
+): {
+  readonly data: Float32Array<ArrayBuffer>;
+  readonly shape: readonly [heads: number, rows: number, d: number];
+} {
   const [rows, columns] = matrix.shape;
   if (!isCount(heads) || heads === 0 || columns % heads !== 0) {
     throw new InputError("splitHeads", `heads is ${describe(heads)}`, `a divisor of ${columns} (columns)`);
@@ -140,7 +146,9 @@ function takeLengths(operation: string, name: string, shape: unknown, counts: re
   const list = takeList(operation, name, shape);
   const lengths = Array.from({ length: Math.min(list.length, 5) }, (_, at) => list.entries[at]);
   if (lengths.every(isCount) && counts.includes(lengths.length)) return lengths;
-  const expected = `${counts.join(" or ")} whole numbers: [batch, heads, tokens, d] or [batch, tokens, heads·d]`;
+  const expected = `${
+    counts.join(" or ")
+  } whole numbers: [batch, heads, tokens, d] or [batch, tokens, heads·d]`;
   throw new InputError(operation, `${name} is ${describe(lengths)}`, expected);
 }
 
@@ -161,10 +169,17 @@ function maskOf(
 ): MaskInput | undefined {
   const isTensor = typeof mask === "object" && mask !== null && "shape" in mask && mask.shape?.length === 4;
   if (!isTensor) return mask as MaskInput | undefined;
-  const { data, shape } = mask as { readonly data: ArrayLike<number | boolean>; readonly shape: readonly number[] };
+  const { data, shape } = mask as {
+    readonly data: ArrayLike<number | boolean>;
+    readonly shape: readonly number[];
+  };
   const [items, heads, rows, columns] = takeLengths(operation, "mask.shape", shape, [4]);
   if (items !== 1 && items !== count) {
-    throw new InputError(operation, `mask.shape is ${describe(shape)}`, `a first length of ${count} (batch) or 1`);
+    throw new InputError(
+      operation,
+      `mask.shape is ${describe(shape)}`,
+      `a first length of ${count} (batch) or 1`,
+    );
   }
   const first = (items === 1 ? 0 : item) * heads;
   return Array.from({ length: heads }, (_, head): MaskMatrix => {
@@ -177,7 +192,11 @@ function maskOf(
 }
 
 /** Outputs in the layout of the queries. */
-function join(outputs: readonly Matrix[], queryShape: readonly number[], valueShape: readonly number[]): Batch {
+function join(
+  outputs: readonly Matrix[],
+  queryShape: readonly number[],
+  valueShape: readonly number[],
+): Batch {
   const isSplit = queryShape.length === 4;
   const [count, ...inner] = queryShape;
   const columns = isSplit ? valueShape[3] : outputs[0]?.shape[1] ?? 0;

@@ -5,4 +5,15 @@
 
 export { toJson } from "../base/json.ts";
 export { checkColumn, checkEdit, checkEdits } from "../write/edits.ts";
-export { toCount, toExcluded, toHead, toHeads, toPassing, toShift, toQuerySlots, toSwitch } from "./question_options.ts";
+export {
+  toCount,
+  toError,
+  toExcluded,
+  toHead,
+  toHeads,
+  toPassing,
+  toQuerySlots,
+  toShift,
+  toSwitch,
+  toTarget,
+} from "./question_options.ts";

@@ -7,13 +7,20 @@
  * of the engine runs.
  */
 
-import type { AttentionOutput, Backend, BackendFactory, PassingQueries } from "../backends/backend.ts";
+import type {
+  AttentionOutput,
+  Backend,
+  BackendFactory,
+  PassingQueries,
+  Wanted,
+} from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
 import { looksAtPositions } from "../numerics/score_rule.ts";
-import { EditPipeline, type StaleAttentionOutput, type Turn } from "../schedule/edit_pipeline.ts";
+import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
+import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
 import type { EditJournal } from "../write/edit_journal.ts";
 import { type CheckedEdit, type EditTarget, findSlot, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
@@ -192,7 +199,9 @@ export class EngineCore {
     const { rule, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
     if (!looksAtPositions(rule)) return 0;
     const edits: CheckedEdit[] = [], ends: { readonly slots: SlotTable; next: number }[] = [];
-    for (const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const) {
+    for (
+      const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const
+    ) {
       const end = { slots, next: 0 };
       ends.push(end);
       for (const slot of slots.liveSlots()) {
@@ -200,13 +209,19 @@ export class EngineCore {
         end.next = Math.max(end.next, (isMoved ? position + by : position) + 1);
         if (!isMoved) continue;
         if (!Number.isFinite(position + by)) {
-          throw new InputError(operation, `position ${position} would become ${position + by}`, "a finite one");
+          throw new InputError(
+            operation,
+            `position ${position} would become ${position + by}`,
+            "a finite one",
+          );
         }
         edits.push({ operation, kind, slot: slots.nameOf(slot), position: position + by + 0 });
       }
     }
     // Rows to come follow those that moved.
-    const nexts = ends.map(({ slots, next }) => Math.max(next, to === Infinity ? slots.nextPosition + by : 0));
+    const nexts = ends.map(({ slots, next }) =>
+      Math.max(next, to === Infinity ? slots.nextPosition + by : 0)
+    );
     if (edits.length > 0) this.editAll(edits);
     if (to === Infinity) ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
     return edits.length;
@@ -223,13 +238,19 @@ export class EngineCore {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<AttentionOutput> {
-    return this.#kept(this.#pipeline.read(operation, slots));
+  read(operation: string, slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
+    return this.#kept(this.#pipeline.read(operation, slots, wanted));
   }
 
   /** Attention of query slots by states that may lag, with bounds if they are wanted. */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleAttentionOutput> {
-    return this.#kept(this.#pipeline.peek(operation, slots, certified));
+  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
+    return this.#kept(this.#pipeline.peek(operation, slots, wanted));
+  }
+
+  /** Copies of answers that are kept near to exact. */
+  follow(): Followed {
+    const { refresh, release } = this.#pipeline.follow();
+    return { refresh: (...question) => this.#kept(refresh(...question)), release };
   }
 
   /** Exact weights of one head of a query slot. */
@@ -305,7 +326,7 @@ export class EngineCore {
       applyMs: queries.applyMs,
       readMs,
       deviceMs: backend.deviceMs,
-      bytes: backend.bytes(),
+      bytes: backend.bytes() + this.#pipeline.bytes,
     };
   }
 

@@ -8,7 +8,7 @@ import { describe, InputError } from "../base/errors.ts";
 import { checkSlot, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { SlotTable } from "../write/slot_table.ts";
-import { allocate, isCount, takeList } from "../base/lists.ts";
+import { allocate, isCount, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toPositions } from "./options.ts";
@@ -23,7 +23,12 @@ export function toQuerySlots(
   querySlots: SlotTable,
 ): Uint32Array {
   if (input === undefined) return querySlots.liveSlots();
-  const { length, entries } = takeList(operation, name, input, querySlots.ids ? "an array of ids" : undefined);
+  const { length, entries } = takeList(
+    operation,
+    name,
+    input,
+    querySlots.ids ? "an array of ids" : undefined,
+  );
   const slots = allocate(operation, name, length, () => new Uint32Array(length));
   for (let at = 0; at < length; at++) {
     slots[at] = findSlot(operation, "query", entries[at] as RowId, querySlots);
@@ -43,18 +48,36 @@ export function toHead(
   return checkHead(operation, "head", head, layout);
 }
 
-/** Checks a boolean option that is true unless given. */
-export function toSwitch<Name extends string>(
-  operation: string,
-  name: Name,
-  options: { readonly [Key in Name]?: boolean },
-): boolean {
-  const { [name]: given = true } = takeOptions(operation, options, [name]);
+/** A switch that is on unless it is given. */
+export function toSwitch(operation: string, name: string, given: unknown = true): boolean {
   if (typeof given === "boolean") return given;
   throw new InputError(operation, `${name} is ${describe(given)}`, "a boolean");
 }
 
-/** Checks passing queries, r × H·d. By default their positions follow those of the standing queries. */
+/** An array of the caller's that an answer of `length` numbers is written to; null for a new one. */
+export function toTarget(operation: string, into: unknown, length: number): Float32Array<ArrayBuffer> | null {
+  if (into === undefined) return null;
+  const expected = `a Float32Array of ${length} numbers, in memory that is not shared`;
+  if (typedArrayKind(into) !== "Float32Array") {
+    throw new InputError(operation, `into is ${describe(into)}`, expected);
+  }
+  const target = into as Float32Array;
+  if (!(target.buffer instanceof ArrayBuffer)) {
+    throw new InputError(operation, "into lies in shared memory", expected);
+  }
+  if (target.length !== length) {
+    throw new InputError(operation, `into has ${target.length} numbers`, expected);
+  }
+  return target as Float32Array<ArrayBuffer>;
+}
+
+/** The error that is allowed of a followed row; 0 unless given. */
+export function toError(operation: string, error: unknown = 0): number {
+  if (typeof error === "number" && error >= 0) return error;
+  throw new InputError(operation, `error is ${describe(error)}`, "a number ≥ 0");
+}
+
+/** Passing queries, r × H·d; they lie behind the standing ones unless `positions` says where. */
 export function toPassing(
   operation: string,
   queries: MatrixInput,
@@ -109,7 +132,11 @@ export function toExcluded(
 
 function checkHead(operation: string, name: string, head: unknown, { heads }: HeadLayout): number {
   if (isCount(head) && head < heads) return head;
-  throw new InputError(operation, `${name} is ${describe(head)}`, `an integer from 0 to ${heads - 1} (below heads)`);
+  throw new InputError(
+    operation,
+    `${name} is ${describe(head)}`,
+    `an integer from 0 to ${heads - 1} (below heads)`,
+  );
 }
 
 /** A move of all rows in a range of positions. */

@@ -30,7 +30,11 @@ export class Rankings {
   }
 
   /** Weights of query slots over live keys, for each of some heads. O(r H n d). */
-  weights(operation: string, rows: Uint32Array, heads: readonly number[]): Promise<WeightTensor<RowId, RowId>> {
+  weights(
+    operation: string,
+    rows: Uint32Array,
+    heads: readonly number[],
+  ): Promise<WeightTensor<RowId, RowId>> {
     const { keySlots, querySlots } = this.#rules;
     const live = keySlots.liveSlots(), size = keySlots.size;
     const queries = Array.from(rows, (slot) => querySlots.nameOf(slot)), keys = keySlots.names();
@@ -96,7 +100,9 @@ export class Rankings {
     // Heads that read the same values: their outputs are added first.
     const sums = new Float64Array(valueColumns(layout));
     for (let h = 0; h < heads; h++) {
-      for (let c = 0; c < valueDim; c++) sums[keyHeadOf(layout, h) * valueDim + c] += output[h * valueDim + c];
+      for (let c = 0; c < valueDim; c++) {
+        sums[keyHeadOf(layout, h) * valueDim + c] += output[h * valueDim + c];
+      }
     }
     const scores = new Float64Array(size);
     for (const slot of slots) {

@@ -93,7 +93,11 @@ export async function readAttention(
 }
 
 /** The weights of one head; 0 for a key that is not live. */
-function toMatrix({ data, shape, keys }: WeightTensor<RowId, RowId>, head: number, shown: readonly RowId[]): Matrix {
+function toMatrix(
+  { data, shape, keys }: WeightTensor<RowId, RowId>,
+  head: number,
+  shown: readonly RowId[],
+): Matrix {
   const [rows, heads, width] = shape, places = new Map(keys.map((key, at) => [key, at]));
   const columns = shown.map((key) => places.get(key));
   const picked = new Float32Array(rows * columns.length);
@@ -113,7 +117,8 @@ function pickHeads({ data, shape: [rows, columns] }: Matrix, heads: readonly num
 
 /** A check that an entry can be a slot, or is an id. */
 function isName(isThere: (name: RowId) => boolean): (entry: unknown) => entry is RowId {
-  return (entry): entry is RowId => isCount(entry) || (isId(entry) && (typeof entry !== "number" || isThere(entry)));
+  return (entry): entry is RowId =>
+    isCount(entry) || (isId(entry) && (typeof entry !== "number" || isThere(entry)));
 }
 
 function toList<Entry>(

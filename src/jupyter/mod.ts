@@ -58,3 +58,5 @@ export {
   type TimeFigureOptions,
   type Times,
 } from "./time_figures.ts";
+export { checkTypes } from "./check_types.ts";
+export { type Timed, timed, type TimedOptions } from "./timed.ts";

@@ -16,6 +16,7 @@
 
 import { KernelError, ProtocolError } from "./errors.ts";
 import { type Arguments, parseArguments } from "./install/arguments.ts";
+import { userDataFolder } from "./install/data_folders.ts";
 import { findFrontEnd } from "./install/front_end.ts";
 import { installKernelspec, uninstallKernelspec } from "./install/kernelspec.ts";
 import { parseConnection } from "./protocol/connection.ts";
@@ -49,6 +50,16 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Beside what belongs to Jupyter; `ATTUNE_HISTORY=0` keeps none. */
+function historyOf(): { historyFile?: string } {
+  if (Deno.env.get("ATTUNE_HISTORY") === "0") return {};
+  try {
+    return { historyFile: `${userDataFolder()}/attune-history.jsonl` };
+  } catch {
+    return {};
+  }
+}
+
 async function install(options: Arguments): Promise<number> {
   // What it needs from npm is fetched now, not when the first notebook is opened.
   await import("./proxy/proxy.ts");
@@ -69,6 +80,7 @@ async function start(file: string, { permissions, widgets }: Arguments): Promise
   Deno.env.delete("DENO_NO_PACKAGE_JSON");
   await using proxy = await KernelProxy.start(connection, {
     packages: await packageAddresses(Deno.cwd()),
+    ...historyOf(),
     hasOwnMap: await hasConfiguration(Deno.cwd()),
     permissions,
     frontEnd: widgets ?? await findFrontEnd(),

@@ -1,10 +1,10 @@
 /**
- * What keeps the states of a learner where they survive it.
+ * The interface of a store that makes the states of a learner durable.
  */
 
 import type { RowKind } from "../write/newest_rows.ts";
 
-/** The state of the optimizer that a row has after a step. */
+/** The optimizer state of a row after a step. */
 export interface KeptState {
   readonly kind: RowKind;
   readonly slot: number;
@@ -19,10 +19,10 @@ export interface KeptCounts {
   readonly randomState: number;
 }
 
-/** Takes the states of one learner. */
+/** The durable store of one learner's states. */
 export interface LearnerKeeper {
-  /** A step was made, and its edits just before this call. */
+  /** Notes a step, whose edits were made just before this call. */
   stepped(states: readonly KeptState[], counts: KeptCounts): void;
-  /** Resolves when all that was made so far is kept. */
+  /** Resolves when all steps so far are durable. */
   kept(): Promise<void>;
 }

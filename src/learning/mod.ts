@@ -35,7 +35,14 @@ export {
 } from "./attention_gradients.ts";
 export { type Average, ExponentialMean, type IntervalOptions, RunningMean, WindowMean } from "./averages.ts";
 export type { Interval } from "./confidence.ts";
-export type { BatchSample, Example, ExampleScores, PassingExample, StandingExample, Target } from "./examples.ts";
+export type {
+  BatchSample,
+  Example,
+  ExampleScores,
+  PassingExample,
+  StandingExample,
+  Target,
+} from "./examples.ts";
 export type { LearnedBatch, LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
 export type { LearnerOptions, PartRates } from "./learner_options.ts";
 export { huberLoss, logisticLoss, type Loss, rankingLoss, sigmoid, squaredLoss } from "./losses.ts";

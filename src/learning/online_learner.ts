@@ -229,7 +229,11 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     const operation = "OnlineLearner.recommendOne";
     return this.#inTurn(operation, x, async ({ rows }) => {
       const core = EngineCore.of(operation, this.live);
-      const excluded = toExcluded(operation, takeOptions(operation, options, ["exclude"]).exclude, core.rules);
+      const excluded = toExcluded(
+        operation,
+        takeOptions(operation, options, ["exclude"]).exclude,
+        core.rules,
+      );
       const query = rows.kind === "standing" ? rows.slots[0] : rows.queries;
       const ranked = await core.rankings.recommend(operation, query, toCount(operation, count), excluded);
       this.#exactReads++;
@@ -298,7 +302,11 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     });
     const sum = batch.reduce((sum, { weight }) => sum + weight, 0);
     if (!(sum > 0 && sum < Infinity)) {
-      throw new InputError(operation, `the weights of ${length} samples add up to ${sum}`, "a finite number above 0");
+      throw new InputError(
+        operation,
+        `the weights of ${length} samples add up to ${sum}`,
+        "a finite number above 0",
+      );
     }
     const { rules } = EngineCore.of(operation, this.live);
     const examples = batch.map(({ x }) => toExample(operation, x, rules));
@@ -313,7 +321,12 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
       const judged = await Promise.all(examples.map((example, at) => {
         return this.#judge(operation, example, batch[at].targets, batch[at].weight / sum);
       }));
-      const plan = await this.#step(operation, rules, moment, sumGradients(judged.map((one) => one.gradients)));
+      const plan = await this.#step(
+        operation,
+        rules,
+        moment,
+        sumGradients(judged.map((one) => one.gradients)),
+      );
       return {
         predictions: judged.map(({ prediction }) => prediction),
         loss: judged.reduce((mean, { value }, at) => mean + value * (batch[at].weight / sum), 0),
@@ -587,7 +600,9 @@ function weighted(operation: string, judgement: Judgement, weight: number): Judg
   const byScore = judgement.byScore.map((g) => weight * g);
   const at = byScore.findIndex((g) => !Number.isFinite(g));
   if (at === -1) return { ...judgement, byScore };
-  const found = `the gradient of the loss is ${judgement.byScore[at]} at index ${at}, times the weight ${weight}`;
+  const found = `the gradient of the loss is ${
+    judgement.byScore[at]
+  } at index ${at}, times the weight ${weight}`;
   throw new InputError(operation, found, "a product of float64 range");
 }
 

@@ -96,7 +96,11 @@ export function sgd(options: SgdOptions = {}): Optimizer {
     throw new InputError("sgd", `momentum is ${describe(momentum)}`, "a number ≥ 0 and below 1");
   }
   if (typeof nesterov !== "boolean" || (nesterov && momentum === 0)) {
-    throw new InputError("sgd", `nesterov is ${describe(nesterov)}`, "true beside a momentum above 0, or false");
+    throw new InputError(
+      "sgd",
+      `nesterov is ${describe(nesterov)}`,
+      "true beside a momentum above 0, or false",
+    );
   }
   if (momentum === 0) {
     return withDecayAndClip("sgd", options, {}, {

@@ -7,12 +7,14 @@
  * one reject with its error.
  */
 
-import type { AttentionOutput, Backend, PassingQueries } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backends/backend.ts";
+import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
-import { StaleBounds } from "./stale_bounds.ts";
-import { type Lag, StandingQueries } from "./standing_queries.ts";
+import type { MirrorPlaces } from "./mirror.ts";
+import { StaleAnswers, type StaleAttentionOutput, type StaleWanted } from "./stale_answers.ts";
+import { StandingQueries } from "./standing_queries.ts";
 import type { PendingEdits, Threshold } from "./threshold.ts";
 import { TurnQueue } from "./turn_queue.ts";
 
@@ -23,10 +25,19 @@ export interface PipelineConfig extends LayerConfig {
   readonly threshold: Threshold;
 }
 
-/** A stale answer. */
-export interface StaleAttentionOutput extends AttentionOutput, Lag {
-  /** For each query slot asked for, a bound on its distance from exact. */
-  readonly bounds: Float64Array<ArrayBuffer>;
+/** Copies of answers that are kept near to exact. */
+export interface Followed {
+  /**
+   * Makes copies that may be further than `error` from exact anew. Returns the query slots of those that are others now, and a
+   * bound for each query slot.
+   */
+  refresh(
+    operation: string,
+    slots: Uint32Array,
+    error: number,
+    places: MirrorPlaces,
+  ): Promise<{ readonly changed: Uint32Array<ArrayBuffer>; readonly bounds: Float64Array<ArrayBuffer> }>;
+  release(): void;
 }
 
 /** The state of an engine in the turn of a question. */
@@ -34,7 +45,7 @@ export interface Turn {
   /** Stores all keys, and the query slots asked for, as they were at the call. */
   readonly backend: Backend;
   /** Exact attention of the query slots asked for. */
-  read(): Promise<AttentionOutput>;
+  read(wanted?: Wanted): Promise<AttentionOutput>;
 }
 
 /** Counts since an engine was made. */
@@ -62,8 +73,8 @@ export class EditPipeline {
   readonly #backend: Backend;
   readonly #layers: LayerStack;
   readonly #queue: TurnQueue;
-  readonly #stale: StaleBounds;
-  /** No answer, not even a stale one, is older than this epoch. */
+  readonly #stale: StaleAnswers;
+  /** No answer, not even a stale one, is older than this version. */
   #floor = 0;
   #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
   /** The operation of the present turn, for errors. */
@@ -82,8 +93,9 @@ export class EditPipeline {
     // A mask function may answer differently for a row that equals an earlier one.
     this.queries = new StandingQueries(config, planner, mask?.isFunction !== true);
     const bringUp = (slots: Uint32Array) => this.#bringUp(slots);
-    this.#stale = new StaleBounds({
+    this.#stale = new StaleAnswers({
       backend,
+      layout: config.layout,
       queries: this.queries,
       planner,
       threshold: config.threshold,
@@ -123,15 +135,15 @@ export class EditPipeline {
   }
 
   /** Exact attention of query slots. */
-  read(operation: string, slots: Uint32Array): Promise<AttentionOutput> {
-    return this.ask(operation, slots, (turn) => turn.read());
+  read(operation: string, slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
+    return this.ask(operation, slots, (turn) => turn.read(wanted));
   }
 
   /** Asks any question about the query slots `slots` and all keys, as of the call. */
   ask<T>(operation: string, slots: Uint32Array, ask: (turn: Turn) => Promise<T>): Promise<T> {
-    const read = async () => {
+    const read = async (wanted = WHOLE) => {
       await this.#bringUp(slots);
-      return await this.#timedRead(() => this.queries.read(slots));
+      return await this.#timedRead(() => this.queries.read(slots, wanted));
     };
     return this.#ask(operation, slots, () => ask({ backend: this.#backend, read }));
   }
@@ -148,18 +160,9 @@ export class EditPipeline {
     return this.#ask(operation, Uint32Array.of(slot), ask);
   }
 
-  /**
-   * Attention of query slots by states that may lag; those whose error is above the limit are brought up to
-   * date.
-   */
-  peek(operation: string, slots: Uint32Array, certified: boolean): Promise<StaleAttentionOutput> {
-    const answer = async () => {
-      await this.#bringUp(this.queries.olderThan(this.#floor, slots));
-      const bounds = await this.#stale.bounds(slots, certified);
-      const lag = this.queries.lagOf(slots);
-      const attention = await this.#timedRead(() => this.queries.read(slots));
-      return { ...attention, ...lag, bounds };
-    };
+  /** Attention of query slots by states that may lag; those whose error is above the limit are brought up to date. */
+  peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
+    const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted));
     return this.#answer(() => {
       this.#flushAtThreshold();
       this.#tellThreshold();
@@ -186,6 +189,22 @@ export class EditPipeline {
         return ask();
       });
     });
+  }
+
+  /** Bytes that stale answers hold. */
+  get bytes(): number {
+    return this.#stale.bytes;
+  }
+
+  /** Copies of answers, which `refresh` keeps near to exact; memory is held for them until they are released. */
+  follow(): Followed {
+    const mirror = this.#stale.hold();
+    return {
+      refresh: (operation, slots, error, places) => {
+        return this.#ask(operation, slots, () => this.#stale.refresh(mirror, slots, error, places));
+      },
+      release: () => this.#stale.release(mirror),
+    };
   }
 
   /**
@@ -243,7 +262,10 @@ export class EditPipeline {
     return this.#inTurn(operation, async () => {
       if (fromScratch) await this.#orFailAll(() => this.queries.rebuild());
       else await this.#bringUp(this.queries.all());
-      if (forgets) await this.#orFailAll(() => this.queries.forget());
+      if (forgets) {
+        this.#stale.forget();
+        await this.#orFailAll(() => this.queries.forget());
+      }
       this.#settle();
       this.counts.applied = written;
     });
@@ -308,7 +330,7 @@ export class EditPipeline {
       await this.#orFailAll(() => this.queries.store(keySlots, querySlots, toChanges));
     }
     this.#lastStored = { number, written };
-    this.#stale.noteStored(keys.size);
+    this.#stale.noteStored(keySlots, querySlots);
     this.counts.changesStored += keys.size + queries.size;
     this.#layers.stored();
     await this.#orFailAll(() => this.queries.limitHistory());

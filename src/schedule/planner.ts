@@ -84,7 +84,12 @@ export class Planner {
       (headDim + this.#backend.costs.exponential + valueDim * this.#backend.costs.compensatedAdd);
   }
 
-  /** The cost of a build: a score, a weight and an addition of a value per key. */
+  /** A score for each key. */
+  scoringCost({ keyCount, headDim }: Sizes): number {
+    return keyCount * headDim;
+  }
+
+  /** Each key costs a row a score, a weight and an addition of a value. */
   buildCost({ keyCount, headDim, valueDim }: Sizes): number {
     return keyCount * (headDim + valueDim + this.#backend.costs.exponential);
   }

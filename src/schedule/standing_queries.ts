@@ -7,8 +7,9 @@
  * cheaper.
  */
 
-import type { AttentionOutput, Backend, Changes, Cohort } from "../backends/backend.ts";
+import type { AttentionOutput, Backend, Changes, Cohort, Wanted } from "../backends/backend.ts";
 import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { outputFor } from "../backends/wanted.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { CohortAnswers } from "./cohort_answers.ts";
 import { KeyHistory, type Standing } from "./key_history.ts";
@@ -181,12 +182,14 @@ export class StandingQueries {
     return count * this.#config.layout.heads * this.#planner.cost(this.#sizes(), changes);
   }
 
-  /** The cost of bringing these query slots up to date now. */
-  debtOf(slots: Uint32Array): number {
-    return this.#standing(slots).cohorts.reduce(
-      (sum, { queries, since }) => sum + this.costOf(queries.length, since.slots.length),
-      0,
-    );
+  /** The cost of computing every state from scratch. */
+  get buildCost(): number {
+    return this.#count * this.#config.layout.heads * this.#planner.buildCost(this.#sizes());
+  }
+
+  /** The cost of a score for every pair. */
+  get scoringCost(): number {
+    return this.#count * this.#config.layout.heads * this.#planner.scoringCost(this.#sizes());
   }
 
   /** How far the states of these query slots lag. */
@@ -208,20 +211,35 @@ export class StandingQueries {
     return bounds;
   }
 
-  /** Attention of query slots by their states as they are. */
-  async read(slots: Uint32Array): Promise<AttentionOutput> {
+  /** Bounds as those of `certify`, by drift; Infinity where they would be above `limit`. */
+  async drift(slots: Uint32Array, limit: number): Promise<Float64Array<ArrayBuffer>> {
     const { cohorts } = this.#standing(slots);
     if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
-      return await this.#backend.read(cohorts[0]);
+      return await this.#backend.drift(cohorts[0], limit);
     }
-    const { heads, valueDim } = this.#config.layout;
-    const output = new Float32Array(slots.length * heads * valueDim);
-    const logSumExp = new Float64Array(slots.length * heads);
+    const bounds = new Float64Array(slots.length);
     const answers = new CohortAnswers(slots);
     for (const cohort of cohorts) {
-      const part = await this.#backend.read(cohort);
+      answers.place(bounds, cohort.queries, await this.#backend.drift(cohort, limit), 1);
+    }
+    return bounds;
+  }
+
+  /** Attention of query slots by their states as they are. */
+  async read(slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
+    const { cohorts } = this.#standing(slots);
+    if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
+      return await this.#backend.read(cohorts[0], wanted);
+    }
+    const { heads, valueDim } = this.#config.layout;
+    const output = outputFor(wanted.into, slots.length * heads * valueDim);
+    const logSumExp = new Float64Array(wanted.logs ? slots.length * heads : 0);
+    const parts = { into: null, logs: wanted.logs };
+    const answers = new CohortAnswers(slots);
+    for (const cohort of cohorts) {
+      const part = await this.#backend.read(cohort, parts);
       answers.place(output, cohort.queries, part.output, heads * valueDim);
-      answers.place(logSumExp, cohort.queries, part.logSumExp, heads);
+      if (wanted.logs) answers.place(logSumExp, cohort.queries, part.logSumExp, heads);
     }
     return { output, logSumExp };
   }

@@ -32,15 +32,12 @@ export interface PendingLimits {
   /** Milliseconds that an edit may wait, as of the next edit or peek; no timer runs. */
   readonly ageMs?: number;
   /**
-   * The largest Euclidean distance of an answer from the exact one: a `peek` first brings up to date the
-   * queries whose bounds are larger. No bound is computed, and no state brought up to date, while nobody
-   * peeks.
+   * How far a row may be from exact, in Euclidean distance: what a `peek` would answer with a larger bound is brought
+   * up to date first. Nothing is brought up to date while nobody peeks. Where waiting has not paid lately, rows are brought
+   * up to date at each peek: it never costs much more than exact answers.
    */
   readonly error?: number;
-  /**
-   * As `error`, but adaptive: each peek either computes bounds or brings its queries up to date, whichever
-   * has cost less lately. It never costs much more than the cheaper of the two.
-   */
+  /** Another name of `error`; of two, the smaller one counts. */
   readonly targetError?: number;
 }
 
@@ -66,9 +63,7 @@ export interface Threshold {
   takeFailure(): InputError | null;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;
-  /** Whether `error` is a target, which may be kept without computing bounds. */
-  readonly isAdaptive: boolean;
-  /** All limits, as a snapshot holds them; null for a function, which no file can hold. */
+  /** The limits, all of them, as a snapshot holds them; null for a function, which no file can hold. */
   readonly limits: Required<PendingLimits> | null;
 }
 
@@ -107,7 +102,6 @@ function limited(limits: Required<PendingLimits>): Threshold {
     isAsked: false,
     takeFailure: () => null,
     error: Math.min(error, targetError),
-    isAdaptive: targetError <= error && targetError < Infinity,
     limits,
   };
 }
@@ -145,7 +139,6 @@ function asked(ask: (pending: PendingEdits) => boolean): Threshold {
       return taken;
     },
     error: Infinity,
-    isAdaptive: false,
     limits: null,
   };
 }

@@ -46,7 +46,8 @@ export function takeIds(
   const known = new Set<RowId>();
   const fits = ids.length === size && ids.every((id, slot) => {
     if (id === null || isFree[slot] === 1) return id === null && isFree[slot] === 1;
-    const isGiven = next === null || (Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < next);
+    const isGiven = next === null ||
+      (Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < next);
     return isGiven && !known.has(id) && known.add(id) !== undefined;
   });
   if (fits) return { ids, next };

@@ -1,23 +1,24 @@
 /**
- * What keeps the edits of an engine where they survive it. The engine tells it of each edit when it is performed, with the
- * slot it took, and asks it before an edit is accepted and before an answer is given.
+ * The interface of a journal that makes the edits of an engine durable. The engine notes each edit, with its
+ * slot, when it is performed, and checks with the journal before it accepts an edit and before it gives an
+ * answer.
  *
- * Invariant: a batch is told in the order in which its edits are performed, between `begin` and `end`; until `end`, the
- * newest rows of the engine are those from before the batch.
+ * Invariant: the edits of a batch are noted in the order in which they are performed, between `begin` and
+ * `end`. Until `end`, the newest rows of the engine are those before the batch.
  */
 
 import type { CheckedEdit, EditTarget } from "./edits.ts";
 
-/** Takes the edits of one engine. */
+/** The journal of one engine. */
 export interface EditJournal {
-  /** Throws where the engine may neither be edited nor asked any more. */
+  /** Throws if the engine may no longer be edited or asked. */
   check(operation: string): void;
-  /** A batch of edits begins; throws where the engine may not be edited. */
+  /** Begins a batch of edits; throws if the engine may not be edited. */
   begin(operation: string): void;
-  /** An edit was performed on `layer` and is of `slot`. */
+  /** Notes an edit of `slot`, which was performed on `layer`. */
   note(edit: CheckedEdit, slot: number, layer: EditTarget): void;
-  /** The batch was performed as a whole, or nothing of it was. */
+  /** Ends a batch, which was performed as a whole or not at all. */
   end(isPerformed: boolean): void;
-  /** Resolves when all that was noted so far is kept; rejects when it cannot be known to be. */
+  /** Resolves when all edits noted so far are durable; rejects if that is uncertain. */
   kept(): Promise<void>;
 }

@@ -178,7 +178,12 @@ export function checkEdit(operation: string, edit: AnyEdit, layout: HeadLayout):
     case "setQueryPosition": {
       const position = checkPosition(operation, edit.position);
       if (position === null) throw new InputError(operation, "position is undefined", "a finite number");
-      return { operation, kind: edit.kind === "setPosition" ? "moveKey" : "moveQuery", slot: edit.slot, position };
+      return {
+        operation,
+        kind: edit.kind === "setPosition" ? "moveKey" : "moveQuery",
+        slot: edit.slot,
+        position,
+      };
     }
     case "delete":
       return { operation, kind: "deleteKey", slot: edit.slot };
@@ -188,7 +193,8 @@ export function checkEdit(operation: string, edit: AnyEdit, layout: HeadLayout):
     }
     case "insertQuery":
     case "upsertQuery": {
-      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH), { kind, id } = edit;
+      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH),
+        { kind, id } = edit;
       return { operation, kind, row, position: checkPosition(operation, edit.position), id };
     }
     case "deleteQuery":
@@ -246,7 +252,13 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
       return insertRow(edit, keySlots, keys, rules.rule);
     }
     case "moveKey":
-      return moveRow(findSlot(operation, "key", edit.slot, keySlots), edit.position, keySlots, keys, rules.rule);
+      return moveRow(
+        findSlot(operation, "key", edit.slot, keySlots),
+        edit.position,
+        keySlots,
+        keys,
+        rules.rule,
+      );
     case "moveQuery":
       return moveRow(
         findSlot(operation, "query", edit.slot, querySlots),
@@ -281,7 +293,9 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
 
 /** The slot of a live row, called as the caller calls it, or a throw. */
 export function findSlot(operation: string, what: "key" | "query", name: RowId, slots: SlotTable): number {
-  return slots.ids ? slots.ids.find(operation, what, name) : checkSlot(operation, what, name as number, slots);
+  return slots.ids
+    ? slots.ids.find(operation, what, name)
+    : checkSlot(operation, what, name as number, slots);
 }
 
 /** A live slot number, or a throw. */

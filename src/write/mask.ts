@@ -18,7 +18,15 @@ import {
   toMatrices,
 } from "./mask_input.ts";
 
-export type { AnyMaskInput, BiasMatrix, MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./mask_input.ts";
+export type {
+  AnyMaskInput,
+  BiasMatrix,
+  MaskEntry,
+  MaskFunction,
+  MaskInput,
+  MaskMatrix,
+  MaskRow,
+} from "./mask_input.ts";
 
 /** A checked mask. */
 export interface Mask {

@@ -1,4 +1,5 @@
-// What the memory is asked about: a standing query for each of the most frequent words, and one for each group of the others.
+// The standing queries of the memory: one for each of the most frequent words, and one for each group of the
+// others.
 //
 // Invariant: groups come from the word vectors alone, never from the text that is predicted.
 
@@ -14,15 +15,16 @@ export interface Contexts {
 }
 
 const ROUNDS = 6;
-/** Groups are made of so many of the words, the most frequent. */
+/** The number of most frequent words that are grouped. */
 const GROUPED_WORDS = 2500;
-/** What a text that was cut into words may contain. */
+/** The characters of a text that was cut into words. */
 const PLAIN = /^(?:['a-z]+(?:-[a-z]+)*|[.,:;?!])$/;
 
 /**
- * The `single` most frequent words each by itself, the others in `groups` groups of similar ones: k-means on the sphere, seeded.
+ * The `single` most frequent words each by itself, the others in `groups` groups of similar ones: k-means on
+ * the sphere, seeded.
  *
- * @throws {Error} When there are not so many words.
+ * @throws {Error} When there are too few words.
  */
 export function toContexts(words: Words, single: number, groups: number, seed = 1): Contexts {
   const plain = Array.from({ length: words.unknown }, (_, word) => word)
@@ -54,7 +56,7 @@ function toGroups(
       const vector = words.vector(word), sum = sums[nearest(centres, vector)];
       for (let c = 0; c < sum.length; c++) sum[c] += vector[c];
     }
-    // A group that nobody joined stays where it was.
+    // An empty group stays where it was.
     sums.forEach((sum, at) => {
       if (toUnit(sum)) centres[at] = sum;
     });

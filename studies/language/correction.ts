@@ -1,13 +1,13 @@
-// A reader's correction: "this sentence is not about that topic". The key of the sentence moves, by gradients, until the topic gives
-// it no more than it may have; the other topics should hardly notice.
+// A reader's correction: "this sentence is not about that topic". The key of the sentence moves, by
+// gradients, until the topic gives it no more than it may have; the other topics should hardly notice.
 
 import { attentionGradients } from "../../src/learning/mod.ts";
 import type { TopicMemory } from "./topics.ts";
 
-/** What a correction did. */
+/** The effect of a correction. */
 export interface Correction {
   readonly steps: number;
-  /** What the topic gave to the sentences before, and after. */
+  /** The topic's attention to the sentences before and after. */
   readonly before: number;
   readonly after: number;
   /** Half of Σ |change| over years, for each topic: how much attention went to another year. */
@@ -21,11 +21,12 @@ const STEPS = 60;
 const STEP = 0.05;
 
 /**
- * Moves the keys in `slots` until query `topic` gives them at most `most` of its attention together, at most 60 steps.
+ * Moves the keys in `slots` until query `topic` gives them at most `most` of its attention together, at most
+ * 60 steps.
  *
- * The loss is o, the output in the column of marked sentences; its derivative by a key is θ w (v − o) q, so that each step takes the key
- * away from the question. Steps have one length, since derivatives vanish with the weight that is to vanish; a key that is no
- * longer among the 64 heaviest stays where it is.
+ * The loss is o, the output in the column of marked sentences; its derivative by a key is θ w (v − o) q, so
+ * that each step takes the key away from the question. Steps have one length, since derivatives vanish with
+ * the weight that is to vanish; a key that is no longer among the 64 heaviest stays where it is.
  */
 export async function correct(
   memory: TopicMemory,

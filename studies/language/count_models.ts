@@ -1,7 +1,7 @@
-// What is said of the next word by counting: the baselines of the attention memory.
+// Predictions of the next word by counting: the baselines of the attention memory.
 //
-// Invariant: at any time the probabilities of a model sum to 1 over all words (of the window once it holds a word), and a model
-// knows only the words that it was told to learn.
+// Invariant: at any time the probabilities of a model sum to 1 over all words (of the window once it holds a
+// word), and a model knows only the words that it was told to learn.
 
 /** Says how probable a word is after another one, and learns what came. */
 export interface NextWordModel {
@@ -33,8 +33,8 @@ export class Unigram implements NextWordModel {
 }
 
 /**
- * (count(u w) + b P(w)) / (count(u) + b) with P of the unigrams: how often a word came after this one; the less often u has come,
- * the more counts how often w came at all.
+ * (count(u w) + b P(w)) / (count(u) + b) with P of the unigrams: how often a word came after this one; the
+ * less often u has come, the more counts how often w came at all.
  *
  * Source: MacKay, Peto, "A hierarchical Dirichlet language model", Natural Language Engineering 1 (1995).
  */

@@ -1,4 +1,5 @@
-// The same memory kept in several ways: what each costs, how far its answers are from exact, and what that does to prediction.
+// The same memory kept in several ways: what each costs, how far its answers are from exact, and what that
+// does to prediction.
 
 import { addReading, NO_DEVIATION, relativeError } from "../metrics.ts";
 import { type Strategy, strategyName } from "../strategies.ts";
@@ -7,7 +8,7 @@ import type { Text } from "./next_word.ts";
 import { EXACT, type MemoryShape, WordMemory } from "./word_memory.ts";
 import type { Words } from "./words.ts";
 
-/** What came of one way over a stretch of words. */
+/** The result of one way over a run of words. */
 export interface PolicyResult {
   readonly name: string;
   readonly strategy: Strategy;
@@ -15,7 +16,7 @@ export interface PolicyResult {
   readonly cost: number;
   /** ‖read − exact‖ / ‖exact‖ over all readings. */
   readonly relativeError: number;
-  /** What it said of each word of the stretch; shorter where the way was sampled. */
+  /** The probability of each word of the run; shorter if the way was sampled. */
   readonly probabilities: Float64Array;
 }
 

@@ -1,13 +1,15 @@
-// Several models as one: Σ_k λ_k P_k(word), with weights that make a stretch of text as probable as a mixture can.
+// Several models as one: Σ_k λ_k P_k(word), with weights that make a stretch of text as probable as a mixture
+// can.
 
-/** What each of several models said of each word that came: `columns[k][t]` is P_k of word t. */
+/** The probabilities of each word under several models: `columns[k][t]` is P_k of word t. */
 export type Probabilities = readonly Float64Array[];
 
 const ROUNDS = 60;
 
 /**
- * Weights ≥ 0 with the sum 1 under which Π_t Σ_k λ_k P_k(t) is largest over words `from` to `to`, by expectation and maximisation:
- * each model takes of each word the share that it had in its probability, and weighs as much as it took. O(rounds · words · models).
+ * Weights ≥ 0 with the sum 1 under which Π_t Σ_k λ_k P_k(t) is largest over words `from` to `to`, by
+ * expectation and maximisation: each model takes of each word the share that it had in its probability, and
+ * weighs as much as it took. O(rounds · words · models).
  *
  * @throws {Error} When no word is asked about, or one that no model holds possible.
  */
@@ -45,7 +47,7 @@ export function surprise(
   return sum;
 }
 
-/** exp of the mean surprise: as uncertain as a fair choice among so many words. */
+/** The perplexity, exp of the mean surprise: the size of a fair choice with the same uncertainty. */
 export function perplexity(
   columns: Probabilities,
   weights: readonly number[],

@@ -1,4 +1,4 @@
-// Predict, then learn, word by word: every model says how probable the word is that comes, and only then is told of it.
+// Predict, then learn, word by word: every model gives the probability of the next word before it learns it.
 
 import type { Contexts } from "./contexts.ts";
 import { Bigram, type NextWordModel, Unigram, WindowCounts } from "./count_models.ts";
@@ -11,7 +11,7 @@ import { meanInterval } from "../../src/learning/confidence.ts";
 /** Speeches one after the other, as one text. */
 export interface Text {
   readonly words: readonly number[];
-  /** Where each speech begins, and at last where the text ends. */
+  /** The index at which each speech begins, and finally the end of the text. */
   readonly starts: readonly number[];
 }
 
@@ -23,7 +23,10 @@ export function toText(speeches: readonly Speech[], words: Words, limit: number)
   return { words: parts.flat(), starts };
 }
 
-/** What the models that count say of each word of a text: unigrams, bigrams, counts of the last `window` words. */
+/**
+ * The probabilities of each word of a text under the counting models: unigrams, bigrams, counts of the last
+ * `window` words.
+ */
 export function countedProbabilities(
   text: Text,
   words: Words,
@@ -48,7 +51,10 @@ function progressive({ words: text }: Text, model: NextWordModel, words: Words):
   return probabilities;
 }
 
-/** What an exact attention memory says of words 0 to `to` of a text; `passing` asks from scratch with the word's own vector. */
+/**
+ * The probabilities of words 0 to `to` of a text under an exact attention memory; `passing` uses the word's
+ * own vector as a passing query.
+ */
 export async function attentionProbabilities(
   text: Text,
   words: Words,
@@ -99,7 +105,10 @@ export function scoreMixture(name: string, columns: Probabilities, { starts }: T
   };
 }
 
-/** By how many nats a word `a` is better than `b`, speech by speech, with a 95 % interval for the mean over speeches. */
+/**
+ * By how many nats a word `a` is better than `b`, speech by speech, with a 95 % interval for the mean over
+ * speeches.
+ */
 export function gainOver(
   a: Score,
   b: Score,

@@ -1,7 +1,8 @@
 // Standing questions about topics over the sentences of all speeches.
 //
-// A key is the vector of a sentence, a value says in which year it was spoken, a column a year, and whether a reader has marked it. Attention
-// of a topic is then a distribution over years, and what it gives to marked sentences is a column of its own.
+// A key is the vector of a sentence, a value says in which year it was spoken, a column a year, and whether a
+// reader has marked it. Attention of a topic is then a distribution over years, and what it gives to marked
+// sentences is a column of its own.
 
 import { DynamicAttention } from "../../mod.ts";
 import type { Speech } from "./speeches.ts";
@@ -45,14 +46,16 @@ export const TOPICS: readonly Topic[] = [
   { name: "virus", words: ["virus", "vaccine"], heldOut: ["pandemic", "flu", "disease", "aids"] },
 ];
 
-/** What a word counts for in a sentence: less, the more frequent it is (the list is in that order). */
+/** The weight of a word in a sentence, which is less for more frequent words (the list is in that order). */
 const RARE_RANK = 300;
 const SCALE = 12;
 
 /**
- * The direction of a sentence: the mean of its words' vectors, frequent words counting less, less the mean of all words.
+ * The direction of a sentence: the mean of its words' vectors, frequent words counting less, less the mean of
+ * all words.
  *
- * Source: Arora, Liang, Ma, "A simple but tough-to-beat baseline for sentence embeddings", ICLR 2017, for the weights.
+ * Source: Arora, Liang, Ma, "A simple but tough-to-beat baseline for sentence embeddings", ICLR 2017, for the
+ * weights.
  */
 export class SentenceVectors {
   readonly #words: Words;
@@ -165,7 +168,10 @@ export function shareOfWords(speeches: readonly Speech[], names: readonly string
   });
 }
 
-/** Spearman's correlation: that of ranks, in which equal numbers share the mean of theirs; NaN where one side never changes. */
+/**
+ * Spearman's correlation: that of ranks, in which equal numbers share the mean of theirs; NaN where one side
+ * never changes.
+ */
 export function rankCorrelation(a: readonly number[], b: readonly number[]): number {
   if (a.length !== b.length) {
     throw new Error(`rankCorrelation: ${a.length} and ${b.length} numbers, expected as many`);

@@ -1,10 +1,12 @@
 // The memory that slides over a text: which words have followed words like this one lately?
 //
-// Of each of the last n words, the key is the vector of the word before it and the value says which word it was. Attention of a
-// context q gives Σ_j w_j [word j is x] with w_j ∝ exp(θ q·k_j), a distribution over the words of the window.
+// Of each of the last n words, the key is the vector of the word before it and the value says which word it
+// was. Attention of a context q gives Σ_j w_j [word j is x] with w_j ∝ exp(θ q·k_j), a distribution over the
+// words of the window.
 //
-// A column for each of ten thousand words would be too much: the most frequent words have a column each, the others share some, and
-// within a column counts of the window say which word is meant. The probabilities still sum to 1.
+// A column for each of ten thousand words would be too much: the most frequent words have a column each, the
+// others share some, and within a column counts of the window say which word is meant. The probabilities
+// still sum to 1.
 
 import { DynamicAttention, type DynamicAttentionStats } from "../../mod.ts";
 import { engineOptions, type Strategy } from "../strategies.ts";
@@ -25,7 +27,7 @@ export interface MemoryShape {
 
 export const USUAL_SHAPE: MemoryShape = { length: 1000, scale: 25, singleColumns: 96, sharedColumns: 160 };
 
-/** What is known exactly before each word. */
+/** The exact quantities before each word. */
 export const EXACT: Strategy = { family: "exact", threshold: null, error: null };
 
 /** An attention memory with a standing query for each context. */

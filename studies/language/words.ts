@@ -1,7 +1,7 @@
 // Words as numbers: how a text is cut into words, and the GloVe vectors of the 10,000 most frequent ones.
 //
-// Invariant: word 0 … size − 1 are those of the list, `unknown` is every other word and has the vector 0; all other vectors
-// have length 1, so that a product of two is the cosine of their angle.
+// Invariant: word 0 … size − 1 are those of the list, `unknown` is every other word and has the vector 0; all
+// other vectors have length 1, so that a product of two is the cosine of their angle.
 
 const FOLDER = new URL("../../notebooks/data/", import.meta.url);
 const DIMENSIONS = 100;
@@ -25,7 +25,7 @@ export class Words {
   readonly #vectors: Float32Array<ArrayBuffer>;
 
   /**
-   * `vectors` is row-major, a row a word, and is scaled to length 1 here.
+   * `vectors` is row-major, one row per word, and is scaled to length 1 here.
    *
    * @throws {Error} When there are not as many vectors as words, or one has no direction.
    */

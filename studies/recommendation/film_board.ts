@@ -1,18 +1,21 @@
 // The engine of a recommender: films are its keys and values, users its standing queries.
 //
-// Invariant: the centre v̄ is the mean of the values that are there, so a user with a query of zeros, who attends to all
-// films alike, has o = v̄ and no taste.
+// Invariant: the centre v̄ is the mean of the values that are there, so a user with a query of zeros, who
+// attends to all films alike, has o = v̄ and no taste.
 
 import { DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { dot, type FilmTable } from "./film_table.ts";
 
-/** Which films become keys: those rated so often, or a list that the ratings have no say in. */
+/** The films that become keys: those with a number of ratings, or a fixed list. */
 export type Entry = { readonly ratings: number } | { readonly films: readonly number[] };
 
 /** How it is kept; the library's defaults unless given. */
 export type BoardOptions = Pick<DynamicAttentionOptions, "backend" | "lazyThreshold" | "onThreshold">;
 
-/** So many keys say how columns vary; each time that there are twice as many, it is asked again. */
+/**
+ * The number of keys from which the variances of columns are first computed; they are computed again whenever
+ * it has doubled.
+ */
 const FIRST_WHITENED = 32;
 
 /** Films and users on an engine. */

@@ -1,14 +1,14 @@
-// What is known of a film as a row of numbers, and the key and value made of it.
+// The features of a film as a row of numbers, and the key and value made of it.
 //
-// Columns of the catalogue: each genre (1/√genres where the film is of it) and the year, less their means. Two more follow
-// the ratings: how popular the film is, and its bias, what all users make of it.
+// Columns of the catalogue: each genre (1/√genres where the film is of it) and the year, less their means.
+// Two more follow the ratings: how popular the film is, and its bias, what all users make of it.
 //
 // With x the row, C the covariance of the rows of the keys and κ > 0,
 //
 //     value v = κ x,      key k = C⁻¹ x / κ²,
 //
-// so that for a small query attention is (o − v̄) · v_f ≈ q · x_f: the query is a weight for each column. The larger κ is,
-// the more exactly so; a smaller one lets attention gather around what is liked most.
+// so that for a small query attention is (o − v̄) · v_f ≈ q · x_f: the query is a weight for each column. The
+// larger κ is, the more exactly so; a smaller one lets attention gather around what is liked most.
 
 import { invert } from "./invert.ts";
 import type { Film } from "./ratings.ts";
@@ -16,14 +16,14 @@ import type { Film } from "./ratings.ts";
 /** κ, and how columns are scaled. */
 export interface FilmColumns {
   readonly sharpness: number;
-  /** What twenty years are. */
+  /** The feature value of twenty years. */
   readonly yearScale: number;
   /** Of popularity and bias; 0 and 0 for a table that knows the catalogue alone. */
   readonly popularityScale: number;
   readonly biasScale: number;
 }
 
-/** What the ratings so far say of a film. */
+/** The statistics of a film's ratings so far. */
 export interface FilmStanding {
   readonly count: number;
   readonly bias: number;
@@ -39,7 +39,7 @@ const USUAL_LOG_COUNT = 3, LOG_COUNT_SPREAD = 2;
 export class FilmTable {
   /** Numbers of a row. */
   readonly width: number;
-  /** What the columns are called, in order. */
+  /** The names of the columns, in order. */
   readonly names: readonly string[];
   readonly #catalogueWidth: number;
   readonly #columns: FilmColumns;

@@ -1,9 +1,9 @@
-// A made-up world of ratings, for tests and for notebooks where the real ratings are missing. What everybody likes is known
-// in it:
+// A made-up world of ratings, for tests and for notebooks where the real ratings are missing. What everybody
+// likes is known in it:
 //
 //     stars = 3.5 + b_u + b_f + Σ_g t_ug [f is of genre g] / √(genres of f) + noise,
 //
-// rounded to half stars. So biases explain a part, tastes another, and nobody can be better than the noise.
+// rounded to half stars. So biases explain a part, tastes another, and no model can be better than the noise.
 
 import { SeededRandom } from "../../src/learning/mod.ts";
 import { clampStars, type Film, type Rating, type RatingData } from "./ratings.ts";
@@ -35,7 +35,7 @@ const GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "Western"];
 const SITTING = 15;
 const FIRST_TIME = 946_684_800, SITTING_SECONDS = 7200, FILM_SECONDS = 30;
 
-/** The same seed makes the same world; nobody rates a film twice. */
+/** The same seed makes the same world; no user rates a film twice. */
 export function makeUpRatings(options: Partial<MadeUpWorld> = {}): RatingData {
   const world = { ...USUAL_WORLD, ...options };
   const { users, films, ratings, biasSpread, tasteSpread, noise, seed } = world;

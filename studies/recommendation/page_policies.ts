@@ -1,7 +1,9 @@
-// Pages of recommendations kept in several ways: while some users rate, others only look at their page. What each way costs,
-// how far tastes are from exact, and what that does to the next rating and to what is recommended.
+// Pages of recommendations kept in several ways: while some users rate, others only look at their page. What
+// each way costs, how far tastes are from exact, and what that does to the next rating and to what is
+// recommended.
 //
-// The recommender learns exactly, once. Engines beside it get the same edits, and are read as their strategy says.
+// The recommender learns exactly, once. Engines beside it get the same edits, and are read as their strategy
+// says.
 
 import { DynamicAttention } from "../../mod.ts";
 import { addReading, NO_DEVIATION, relativeError } from "../metrics.ts";
@@ -11,7 +13,7 @@ import { pageOf } from "./ranking.ts";
 import { clampStars, LIKED, type Rating } from "./ratings.ts";
 import type { Recommender } from "./recommender.ts";
 
-/** What came of one way. */
+/** The result of one way. */
 export interface PageResult {
   readonly name: string;
   readonly strategy: Strategy;
@@ -19,9 +21,11 @@ export interface PageResult {
   readonly cost: number;
   /** ‖read − exact‖ / ‖exact − v̄‖ over all readings. */
   readonly relativeError: number;
-  /** Of the next rating of whoever looks. */
+  /** The error of the next rating of the user who looks. */
   readonly rmse: number;
-  /** The share of the next ten films that whoever looks will like, as far as they are keys, that are on the page. */
+  /**
+   * Of the next ten films that the user who looks will like and that are keys, the share that is on the page.
+   */
   readonly hitRate: number;
 }
 
@@ -37,7 +41,7 @@ export const PAGE_POLICIES: readonly Strategy[] = [
   EXACT_PAGES,
 ];
 
-/** So many of the films that a user will like next are looked for. */
+/** The number of films that a user will like next and that are looked for on the page. */
 const LIKED_NEXT = 10;
 
 /** Pages, kept in every way at once. */
@@ -83,7 +87,9 @@ export class PageComparison {
     return new PageComparison(recommender, ratings, lookers, exact, copies);
   }
 
-  /** Follows the recommender, which has learned rating `at`, and lets some of those who will come back look. */
+  /**
+   * Follows the recommender, which has learned rating `at`, and lets some of those who will come back look.
+   */
   async look(at: number): Promise<void> {
     const { board, ground } = this.#recommender;
     this.#steps++;
@@ -117,7 +123,7 @@ export class PageComparison {
     }
   }
 
-  /** What came of each way so far. */
+  /** The results of each way so far. */
   results(): PageResult[] {
     return this.#copies.map((copy) => ({
       name: copy.strategy.family === "everyEdit" ? "rebuild at every rating" : strategyName(copy.strategy),

@@ -1,4 +1,4 @@
-// What to recommend: films that are liked by many, by all who know them, and by this user.
+// The ranking of recommendations: films that are liked by many, by all who know them, and by this user.
 //
 //     rank by ln(ratings) + 2 (b_f + (o − v̄) · v_f)
 
@@ -6,14 +6,14 @@ import type { FilmBoard } from "./film_board.ts";
 import { dot } from "./film_table.ts";
 import type { Ground } from "./rating_bias.ts";
 
-/** What a star weighs against popularity. */
+/** The weight of a star against popularity. */
 const STAR_WEIGHT = 2;
 /** A page of recommendations. */
 export const PAGE = 10;
 
 type FilmScore = (film: number) => number;
 
-/** What films are ranked by for a user with this output. */
+/** The ranking scores of films for a user with this output. */
 function scoreFor(
   board: FilmBoard,
   ground: Pick<Ground, "filmBias">,
@@ -59,7 +59,7 @@ export function placeOf(
   return place(board, rated, film, scoreFor(board, ground, output));
 }
 
-/** The same for whoever recommends what was rated most. */
+/** The same for recommending the films with the most ratings. */
 export function popularPlaceOf(board: FilmBoard, rated: ReadonlySet<number>, film: number): number | null {
   return place(board, rated, film, (other) => board.count(other));
 }

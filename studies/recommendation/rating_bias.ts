@@ -2,20 +2,21 @@
 //
 //     r̂ = μ + b_u + b_f,      b ← b + rate (r − r̂ − taste − shrink · b)
 //
-// with μ the running mean. The bias of a film starts with large steps, 1/(6 + its ratings), and goes on with constant ones.
+// with μ the running mean. The bias of a film starts with large steps, 1/(6 + its ratings), and goes on with
+// constant ones.
 //
-// Invariant: what is learned from one user goes into the biases of films and from there into all that is learned later. It
-// is the better ground for that, and cannot be taken apart again.
+// Invariant: what is learned from one user goes into the biases of films and from there into all that is
+// learned later. It is the better ground for that, and cannot be taken apart again.
 
 /** The ground that tastes stand on: what is said of a rating without them. */
 export interface Ground {
-  /** What is said of a rating before tastes have their say. */
+  /** The prediction of a rating without tastes. */
   predict(user: number, film: number): number;
   /** The part of it that tastes start from when they learn: a taste explains what that leaves. */
   start(user: number, film: number): number;
   /** Learns from a rating of which tastes say `taste`. */
   learn(user: number, film: number, stars: number, taste: number): void;
-  /** What all users make of a film, in stars more or less than usual. */
+  /** The bias of a film over all users, in stars. */
   filmBias(film: number): number;
   /** Deletes what is kept of a user. */
   forget(user: number): void;

@@ -1,7 +1,7 @@
 // Ratings of films in the order of time, and the file that they are kept in.
 //
-// The ratings of MovieLens may be used for research, and not be passed on: the file is written by `deno task ratings` and is
-// never part of the repository.
+// The ratings of MovieLens may be used for research, and not be passed on: the file is written by `deno task
+// ratings` and is never part of the repository.
 
 /** A film as its catalogue describes it. */
 export interface Film {
@@ -31,7 +31,7 @@ export interface RatingData {
 export type SourceRating = Omit<Rating, "film"> & { readonly filmId: number };
 export type SourceFilm = Film & { readonly id: number };
 
-/** Where `deno task ratings` puts them. */
+/** The folder into which `deno task ratings` puts them. */
 export const RATINGS_FILE: URL = new URL("../../notebooks/data/movielens.json", import.meta.url);
 
 /** Columns, so that the file is small. */

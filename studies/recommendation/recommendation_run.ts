@@ -1,5 +1,5 @@
-// The ratings gone through once, in order: every model says a rating before it learns it, and films that are liked are looked
-// for on the page of recommendations that was there before.
+// The ratings gone through once, in order: every model says a rating before it learns it, and films that are
+// liked are looked for on the page of recommendations that was there before.
 
 import { type Interval, RunningMean } from "../../src/learning/mod.ts";
 import { PAGE, popularPlaceOf } from "./ranking.ts";
@@ -7,7 +7,7 @@ import { LIKED, type Rating } from "./ratings.ts";
 import type { RatingModel } from "./rating_baselines.ts";
 import type { Recommender } from "./recommender.ts";
 
-/** What a model said, rating by rating. */
+/** The predictions of a model, rating by rating. */
 export interface SaidAll {
   readonly name: string;
   readonly squaredErrors: Float64Array;
@@ -15,20 +15,20 @@ export interface SaidAll {
 
 /** Whether films that were liked, and that are keys, were on the page. */
 export interface PageHits {
-  /** Which ratings they are. */
+  /** The ratings of the run. */
   readonly ratings: readonly number[];
   readonly recommended: readonly boolean[];
   readonly popular: readonly boolean[];
 }
 
-/** What came of a run. */
+/** The results of a run. */
 export interface RatingRun {
   /** The recommender first, then the others. */
   readonly models: readonly SaidAll[];
   readonly hits: PageHits;
 }
 
-/** What a run may be told. */
+/** The options of a run. */
 export interface RunOptions {
   readonly name?: string;
   /** Numbers from 0 up to a count, for instance with a bar that shows how far it is. */
@@ -84,7 +84,10 @@ export interface Gain extends Interval {
   readonly mean: number;
 }
 
-/** By how much the squared errors of `one` are smaller than those of `other` in the mean, with 95 % by batch means. */
+/**
+ * By how much the squared errors of `one` are smaller than those of `other` in the mean, with 95 % by batch
+ * means.
+ */
 export function gainOver(one: SaidAll, other: SaidAll, from = 0): Gain {
   const mean = new RunningMean();
   for (let at = from; at < one.squaredErrors.length; at++) {
@@ -99,7 +102,9 @@ export function hitRate({ ratings, ...hits }: PageHits, who: "recommended" | "po
   return counted.filter((isHit) => isHit).length / counted.length;
 }
 
-/** By how much the hit rate of what is recommended is above that of what is popular, from rating `from` on. */
+/**
+ * By how much the hit rate of what is recommended is above that of what is popular, from rating `from` on.
+ */
 export function hitGain({ ratings, recommended, popular }: PageHits, from = 0): Gain {
   const mean = new RunningMean();
   ratings.forEach((at, index) => {

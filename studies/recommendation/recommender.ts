@@ -2,8 +2,8 @@
 //
 //     r̂(u, f) = ground(u, f) + (o_u − v̄) · v_f,      o_u = Σ_j softmax_j(q_u · k_j) v_j
 //
-// What a user likes is what the films that the user attends to have in common, beyond all films. A rating steps the user's
-// query alone; the key and value of the film follow what its ratings say.
+// The taste of a user is the common part of the films that the user attends to, beyond all films. A rating
+// steps the user's query alone; the key and value of the film follow what its ratings say.
 
 import { type Loss, OnlineLearner, sgd } from "../../src/learning/mod.ts";
 import { InputError } from "../../src/base/errors.ts";
@@ -13,7 +13,7 @@ import type { Ground } from "./rating_bias.ts";
 import { placeOf } from "./ranking.ts";
 import { clampStars, type Film, type Rating } from "./ratings.ts";
 
-/** What is chosen, on the first 30,000 ratings alone. */
+/** The constants, chosen on the first 30,000 ratings alone. */
 export interface RecommenderSettings {
   readonly columns: FilmColumns;
   readonly entry: Entry;
@@ -30,7 +30,10 @@ export const USUAL_SETTINGS: RecommenderSettings = {
   tasteDecay: 0.02,
 };
 
-/** Keys of the catalogue alone, films that the ratings have no say in: so nothing of one user gets into another's taste. */
+/**
+ * Keys of the catalogue alone, films that the ratings have no say in: so nothing of one user gets into
+ * another's taste.
+ */
 export function separableSettings(films: readonly number[]): RecommenderSettings {
   return {
     ...USUAL_SETTINGS,
@@ -39,10 +42,13 @@ export function separableSettings(films: readonly number[]): RecommenderSettings
   };
 }
 
-/** What was said of a rating before it was learned from. */
+/** The prediction of a rating before it was learned from. */
 export interface Said {
   readonly stars: number;
-  /** How many films that the user has not rated would have been recommended before this one; null when it is no key. */
+  /**
+   * How many films that the user has not rated would have been recommended before this one; null when it is
+   * no key.
+   */
   readonly place: number | null;
 }
 

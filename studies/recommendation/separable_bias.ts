@@ -2,9 +2,10 @@
 //
 //     r̂ = c_u + S_f / (N_f + 5),      S_f = Σ (r − c_u − taste_u) over the ratings of f
 //
-// with c_u a running centre of the user's own ratings. Invariants: c_u depends on nobody else's ratings, and so does each
-// term of S_f, provided that tastes do not either. Terms are rounded to 2⁻²⁰ stars, so that sums are exact and what was added
-// can be subtracted, in any order; each user's terms are kept with the user for that.
+// with c_u a running centre of the user's own ratings. Invariants: c_u depends on no other user's ratings,
+// and so does each term of S_f, provided that tastes do not either. Terms are rounded to 2⁻²⁰ stars, so that
+// sums are exact and what was added can be subtracted, in any order; each user's terms are kept with the user
+// for that.
 
 import type { Ground } from "./rating_bias.ts";
 

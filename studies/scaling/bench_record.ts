@@ -1,14 +1,15 @@
-// What a notebook keeps of a run of `deno task bench`: notebooks/data/bench.json, written by `deno task bench:keep`.
+// The excerpt of a run of `deno task bench` for a notebook: notebooks/data/bench.json, written by `deno task
+// bench:keep`.
 //
-// Invariant: a record that was parsed has a subject for every time in it, and every time is three numbers above 0 in
-// ascending order but for the middle one, which is first.
+// Invariant: a record that was parsed has a subject for every time in it, and every time is three numbers
+// above 0 in ascending order but for the middle one, which is first.
 
 import { describe, FormatError } from "../../src/base/errors.ts";
 
 /** Milliseconds: the median, and the quartiles around it. */
 export type Time = readonly [median: number, low: number, high: number];
 
-/** Who was measured. */
+/** A measured subject. */
 export interface BenchSubject {
   readonly name: string;
   readonly kind: "attune" | "peer";
@@ -29,7 +30,7 @@ export interface BenchTimes {
   readonly rebuild: Time | null;
   /** Changed keys exchanged in the applied state; none of a peer. */
   readonly patches: readonly CountedTime[];
-  /** So many edits of keys, then all rows are read. A peer computes them. */
+  /** The number of edits of keys before all rows are read. A peer computes all rows anew. */
   readonly answers: readonly CountedTime[];
   /** One edit of a key, then a few rows are read: the same, a band that moves, or drawn anew. */
   readonly fewRows: {
@@ -70,7 +71,10 @@ export async function loadBenchRecord(): Promise<BenchRecord> {
   return parseBenchRecord(await Deno.readTextFile(RECORD_FILE));
 }
 
-/** One line a subject, one a size and subject: a renewed run shows in a comparison of versions as what changed. */
+/**
+ * One line a subject, one a size and subject: a renewed run shows in a comparison of versions as what
+ * changed.
+ */
 export function formatBenchRecord({ subjects, times, ...rest }: BenchRecord): string {
   const lines = (items: readonly unknown[]) => items.map((item) => `    ${JSON.stringify(item)}`).join(",\n");
   const head = Object.entries(rest).map(([name, value]) =>

@@ -1,5 +1,5 @@
-// Work as the engine counts it, in multiply-adds: of a rebuild, of an answer after some edits, of a certificate. It is the
-// same on every machine.
+// Work as the engine counts it, in multiply-adds: of a rebuild, of an answer after some edits, of a
+// certificate. It is the same on every machine.
 
 import type { DynamicAttention } from "../../mod.ts";
 import { DriftingKeys, type Keeping, type Sizes } from "./drifting_keys.ts";
@@ -21,7 +21,7 @@ export async function answerWork(sizes: Sizes, edits: number, keeping: Keeping =
   return await workOf(keys.live, () => keys.live.read());
 }
 
-/** What it takes to look and to know how far off one is, in multiply-adds, after the same edits. */
+/** The multiply-adds of stale answers with bounds, after the same edits. */
 export interface CertificateWork {
   /** A stale look that promises nothing. */
   readonly uncertified: number;
@@ -46,20 +46,20 @@ export async function certificateWork(sizes: Sizes, edits: number): Promise<Cert
   };
 }
 
-/** What grows in a sweep, with its values; the rest stays. */
+/** The size that grows in a sweep, with its values; the others are fixed. */
 export interface Sweep {
   readonly name: "n" | "m" | "d" | "T";
   readonly values: readonly number[];
 }
 
-/** What a sweep counted, and how it grows. */
+/** The counts of a sweep, and their growth. */
 export interface SweepResult {
   readonly name: Sweep["name"];
   readonly rebuild: { readonly points: readonly ScalePoint[]; readonly law: PowerLaw };
   readonly patch: { readonly points: readonly ScalePoint[]; readonly law: PowerLaw };
 }
 
-/** Where the sweeps cross: sizes, and edits before an answer. */
+/** The common point of the sweeps: sizes, and edits before an answer. */
 export interface Crossroads extends Sizes {
   readonly edits: number;
 }

@@ -1,4 +1,5 @@
-// Keys that drift: normal rows, of which each edit moves something a little. The same seed gives the same edits.
+// Keys that drift: normal rows, of which each edit moves something a little. The same seed gives the same
+// edits.
 
 import { DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { SeededRandom } from "../../src/learning/mod.ts";
@@ -23,8 +24,8 @@ const MOVE = 0.3, KEPT = Math.sqrt(1 - MOVE ** 2);
 const HOT_KEYS = 4;
 
 /**
- * What edits move: whole rows, keys and values, one key after the other, so that each comes once before any comes twice; or
- * one number each of the keys of the first four slots, again and again.
+ * The numbers that edits change: whole rows, keys and values, one key after the other, so that each comes
+ * once before any comes twice; or one number each of the keys of the first four slots, again and again.
  */
 export type EditPattern = "rows" | "hot numbers";
 

@@ -1,4 +1,4 @@
-// Where the engine loses, in lines that follow from a kept run of the benchmark.
+// The cases in which the engine loses, as lines computed from a kept run of the benchmark.
 
 import { formatCount } from "../../src/display/format.ts";
 import type { BenchRecord } from "./bench_record.ts";
@@ -40,7 +40,7 @@ function fromScratch(record: BenchRecord): string {
 function manyEdits(record: BenchRecord): string {
   const line = lineOf(record);
   const all = line.flatMap((size) => {
-    // As many edits as there are keys, or as many as were tried.
+    // The number of edits is that of keys, or the largest that was tried.
     const points = answersOf(record, size).toSorted((a, b) => b.edits - a.edits);
     const [peer] = peersOf(record);
     const limit = peer === undefined ? null : answerOf(record, peer, size, 1);
@@ -108,7 +108,7 @@ function described({ queryCount, keyCount }: Size): string {
   } keys`;
 }
 
-/** What the engine's time is of a peer's, from the engine's side. */
+/** The factor between the engine's time and a peer's, from the engine's side. */
 function compare(own: number, theirs: number): string {
   const [ratio, word] = own > theirs ? [own / theirs, "loses"] : [theirs / own, "wins"];
   return `Attune ${word} by a factor of ${ratio >= 99.5 ? formatCount(ratio) : ratio.toPrecision(2)}`;

@@ -27,7 +27,7 @@ interface Panel {
   readonly rows: readonly number[];
   /** By row and column; null where nothing is known. */
   readonly factors: readonly (readonly (number | null)[])[];
-  /** Who wins, by row and column; none where colours alone say it. */
+  /** The winners by row and column; none if colours suffice. */
   readonly winners?: readonly (readonly string[])[];
 }
 
@@ -91,7 +91,7 @@ export function winnerFigure(places: readonly PlaceResult[], title: string): Fig
   });
 }
 
-/** Who wins; where it does as much work as computing anew, there is nothing to win. */
+/** The winner; there is none if it does as much work as computing anew. */
 export function winnerName(place: PlaceResult): string {
   return gainOf(place) < 1 + ALIKE ? NO_GAIN : winnerOf(place).name;
 }
@@ -109,7 +109,7 @@ export function formatFactor(factor: number): string {
   return `×${Number(factor.toPrecision(factor < 0.095 ? 1 : 2))}`;
 }
 
-/** What a map says beside its panels. */
+/** The texts of a map beside its panels. */
 interface MapOptions {
   readonly title: string;
   readonly columnTitle: string;
@@ -157,7 +157,7 @@ function mapFigure(panels: readonly Panel[], options: MapOptions): Figure {
   }, { title: options.title, height: 380 });
 }
 
-/** What a heatmap of factors says of them, on a logarithmic scale. */
+/** The texts of a heatmap of factors, on a logarithmic scale. */
 function heatTrace({ factors }: Panel, { scale, range }: MapOptions, showscale: boolean): PlainObject {
   return {
     z: factors.map((row) => row.map((factor) => factor === null ? null : log(factor))),

@@ -1,7 +1,8 @@
-// What a kept run of the benchmark says: who takes how long, and from how many edits a peer is cheaper.
+// Times from a kept run of the benchmark, and the numbers of edits from which a peer takes less time.
 //
-// A peer may come in several forms, "onnxruntime-node MatMul-Softmax-MatMul"; the first word is its family, and the fastest
-// form counts. A peer recomputes whatever was edited, so its answer after one edit is its answer after any number.
+// A peer may come in several forms, "onnxruntime-node MatMul-Softmax-MatMul"; the first word is its family,
+// and the fastest form counts. A peer recomputes whatever was edited, so its answer after one edit is its
+// answer after any number.
 
 import type { BenchRecord, BenchTimes, CountedTime, Time } from "./bench_record.ts";
 import { crossing } from "./power_law.ts";
@@ -44,7 +45,9 @@ export function sizesOf({ times }: BenchRecord): Size[] {
   return [...sizes.values()].toSorted((a, b) => pairs(a) - pairs(b) || a.queryCount - b.queryCount);
 }
 
-/** The sizes along which the number of keys grows and that of queries stays, as far as there are most of them. */
+/**
+ * The sizes along which the number of keys grows and that of queries stays, as far as there are most of them.
+ */
 export function lineOf(record: BenchRecord): Size[] {
   const lines = [...Map.groupBy(sizesOf(record), ({ queryCount }) => queryCount).values()];
   return lines.reduce((longest, line) => line.length > longest.length ? line : longest)
@@ -56,7 +59,7 @@ export function rebuildOf(record: BenchRecord, who: string, size: Size): number 
   return fastest(record, who, size, ({ rebuild }) => rebuild);
 }
 
-/** Milliseconds of an answer of all rows after so many edits; of a peer, after whatever was edited. */
+/** Milliseconds of an answer of all rows after a number of edits; for a peer the number does not matter. */
 export function answerOf(record: BenchRecord, who: string, size: Size, edits: number): number | null {
   const isPeer = who !== engineOf(record);
   return fastest(record, who, size, ({ answers }) => timeAt(answers, isPeer ? 1 : edits));

@@ -1,5 +1,5 @@
-// The reader's own machine: how long the engine takes to answer, by edits. The clock is given, so that whoever looks says how
-// long to look, and a test need not.
+// Times of the engine's answers by number of edits, on the reader's own machine. The caller gives the clock,
+// and so decides how long to look, and a test need not.
 
 import { DynamicAttention } from "../../mod.ts";
 import { SeededRandom } from "../../src/learning/mod.ts";
@@ -13,13 +13,16 @@ export type Clock = (run: () => Promise<void>) => Promise<number>;
 export interface OwnTimes {
   readonly sizes: Sizes;
   readonly rebuildMs: number;
-  /** After so many edits of keys, which are patched whatever that costs. */
+  /** The number of edits of keys, which are always patched. */
   readonly patched: readonly { readonly edits: number; readonly ms: number }[];
   /** Edits from which a rebuild is faster than a patch; null above all that were tried. */
   readonly breakEven: number | null;
 }
 
-/** Rows are drawn beforehand, so that no random number is timed; their number has no factor in common with those of keys. */
+/**
+ * Rows are drawn beforehand, so that no random number is timed; their number has no factor in common with
+ * those of keys.
+ */
 const POOL_SIZE = 257;
 /** Coprime to the powers of two that numbers of keys are here. */
 const STRIDE = 7919;

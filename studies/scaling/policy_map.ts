@@ -1,6 +1,8 @@
-// Which way of keeping answers current takes the least work, over sizes: edits between two answers, rows of an answer, keys.
+// The way of keeping answers current that takes the least work, over sizes: edits between two answers, rows
+// of an answer, keys.
 //
-// All ways see the same edits and are asked for the same rows. Work is counted, errors are distances from exact answers.
+// All ways see the same edits and are asked for the same rows. Work is counted, errors are distances from
+// exact answers.
 
 import { SeededRandom } from "../../src/learning/mod.ts";
 import { addReading, type Deviation, NO_DEVIATION, relativeError } from "../metrics.ts";
@@ -31,7 +33,7 @@ export interface Way {
   readonly isSteady?: boolean;
 }
 
-/** What a way cost at a place, and how far off it was. */
+/** The cost and the error of a way in one setting. */
 export interface WayResult {
   readonly name: string;
   readonly promises: boolean;
@@ -42,7 +44,7 @@ export interface WayResult {
   readonly largestError: number;
 }
 
-/** What came of a place. */
+/** The results of one setting. */
 export interface PlaceResult {
   readonly place: Place;
   readonly results: readonly WayResult[];
@@ -75,7 +77,9 @@ export function waysOf(threshold: number, error: number): Way[] {
   ];
 }
 
-/** Answers at a place in every way; the first of `ways` has to be exact, for the others are held against it. */
+/**
+ * Answers at a place in every way; the first of `ways` has to be exact, for the others are held against it.
+ */
 export async function comparePlace(
   place: Place,
   ways: readonly Way[],
@@ -101,7 +105,7 @@ export async function comparePlace(
   };
 }
 
-/** What a map covers. */
+/** The settings of a map. */
 export interface MapOptions {
   readonly keyCounts: readonly number[];
   readonly edits: readonly number[];
@@ -110,7 +114,7 @@ export interface MapOptions {
   readonly headDim: number;
   /** Of the ways that wait for a count. */
   readonly threshold: number;
-  /** What the ways that promise an error promise, as a share of the mean length of a row. */
+  /** The error that budgets guarantee, as a share of the mean length of a row. */
   readonly errorShare: number;
 }
 
@@ -119,7 +123,10 @@ const LEAST_ANSWERS = 8;
 /** How often a row that is drawn at random is asked for, about. */
 const TURNS = 4;
 
-/** All places of a map; each is followed until a count has been reached twice and a row has been asked for a few times. */
+/**
+ * All places of a map; each is followed until a count has been reached twice and a row has been asked for a
+ * few times.
+ */
 export async function comparePlaces(
   { keyCounts, edits, rows, threshold, errorShare, ...sizes }: MapOptions,
   { choice, pattern }: Pick<Place, "choice" | "pattern">,
@@ -149,7 +156,9 @@ export function winnerOf({ results }: PlaceResult): WayResult {
   return others.reduce((best, one) => one.cost < best.cost * (1 - ALIKE) ? one : best, first);
 }
 
-/** Ways that promise nothing, cost less than the winner, and were never further off than `error` all the same. */
+/**
+ * Ways that promise nothing, cost less than the winner, and were never further off than `error` all the same.
+ */
 export function luckierThan(winner: WayResult, { results }: PlaceResult, error: number): WayResult[] {
   return results.filter(({ promises, cost, largestError }) =>
     !promises && cost < winner.cost * (1 - ALIKE) && largestError <= error
@@ -163,7 +172,10 @@ export async function rowLength(sizes: Sizes): Promise<number> {
   return largestOrMean(data, sizes.headDim, "mean");
 }
 
-/** Outputs of all answers, and what one of the second half costs: by then whoever waits has had to catch up before. */
+/**
+ * Outputs of all answers, and the cost of an answer of the second half, when ways that wait have had to catch
+ * up before.
+ */
 async function runWay(
   place: Place,
   { keeping, answers: how }: Way,

@@ -1,17 +1,21 @@
-// What the arithmetic says beforehand: multiply-adds, bytes that move, and how many edits a peer's recomputing is worth.
+// A model of the work: multiply-adds, bytes moved, and the number of edits that take as long as a peer's
+// recomputing.
 //
-// m rows, n keys, d = dv numbers a key and a value. Beside its dv columns a sum of values has two more: mass, and the
-// magnitude that the ledger of rounding goes by.
+// m rows, n keys, d = dv numbers a key and a value. Beside its dv columns a sum of values has two more: mass,
+// and the magnitude that the ledger of rounding goes by.
 
 /** Multiply-adds of every row from scratch. */
 export function rebuildFormula(queryCount: number, keyCount: number, headDim: number): number {
   return queryCount * keyCount * (headDim + columnsOf(headDim));
 }
 
-/** What edits change. */
+/** The kinds of edits. */
 export type Changed = "keys" | "keys and values";
 
-/** Multiply-adds of exchanging so many keys in every row: what was there is taken out, what is there now is put in. */
+/**
+ * Multiply-adds of exchanging a number of keys in every row: old contributions are subtracted, new ones
+ * added.
+ */
 export function patchFormula(
   queryCount: number,
   changes: number,
@@ -23,7 +27,9 @@ export function patchFormula(
   return queryCount * changes * (2 * headDim + sums);
 }
 
-/** Changed keys from which a peer that computes from scratch `faster` times as fast as the engine is cheaper. */
+/**
+ * Changed keys from which a peer that computes from scratch `faster` times as fast as the engine is cheaper.
+ */
 export function foretoldBreakEven(
   keyCount: number,
   headDim: number,
@@ -38,7 +44,8 @@ const BLOCK = 8;
 const FLOAT = 4;
 
 /**
- * Bytes that a patch of keys alone moves for each row, in float32: its query; its sums, in two floats each, read and written; and of each changed key two rows and a value for every eight rows.
+ * Bytes that a patch of keys alone moves for each row, in float32: its query; its sums, in two floats each,
+ * read and written; and of each changed key two rows and a value for every eight rows.
  */
 export function patchBytes(changes: number, headDim: number): number {
   const sums = 2 * 2 * columnsOf(headDim), terms = changes * 3 * headDim / BLOCK;

@@ -1,7 +1,8 @@
 // A frame as keys and values: overlapping patches of the size of a digit.
 //
-// A key is what a patch looks like, 49 numbers of length 1 at most, and where it is, 3 numbers. A value is where it is, how much ink it
-// has, and what it looks like once more: so attention to a patch says where something is, and what was found there.
+// A key is what a patch looks like, 49 numbers of length 1 at most, and where it is, 3 numbers. A value is
+// where it is, how much ink it has, and what it looks like once more: so attention to a patch says where
+// something is, and what was found there.
 
 import { SIDE } from "./digits.ts";
 
@@ -11,10 +12,10 @@ const BLOCK = 4, CELLS = SIDE / BLOCK;
 /** Numbers that say what a patch looks like. */
 export const LOOKS = CELLS * CELLS;
 export const KEY_WIDTH = LOOKS + 3, VALUE_WIDTH = LOOKS + 3;
-/** A patch with less contrast than this is told from an empty one by little. */
+/** A patch with less contrast than this hardly differs from an empty one. */
 const FAINT = 2;
 
-/** Where the patches of a frame are. */
+/** The places of the patches of a frame. */
 export class PatchGrid {
   /** Patches of a side. */
   readonly side: number;
@@ -88,7 +89,10 @@ export class PatchGrid {
   }
 }
 
-/** What a square of 28 × 28 pixels looks like: means of 4 × 4, less their mean, of length 1 unless there is hardly any contrast. */
+/**
+ * The features of a square of 28 × 28 pixels: means of 4 × 4 pixels minus their mean, scaled to length 1
+ * unless there is hardly any contrast.
+ */
 export function toLooks(
   window: Float32Array,
 ): { readonly looks: Float32Array<ArrayBuffer>; readonly ink: number } {

@@ -3,7 +3,7 @@
 import { SeededRandom } from "../../src/learning/mod.ts";
 import { type Glyph, SIDE } from "./digits.ts";
 
-/** What a scene is made of. */
+/** The options of a scene. */
 export interface SceneOptions {
   /** Pixels of a side of the frame. */
   readonly size: number;
@@ -11,7 +11,7 @@ export interface SceneOptions {
   readonly movers: number;
   /** Pieces of digits that stand still. */
   readonly clutter: number;
-  /** A mover becomes another digit after so many frames. */
+  /** The number of frames after which a mover becomes another digit. */
   readonly changeAfter: number;
   readonly seed: number;
 }
@@ -52,7 +52,7 @@ export class Scene {
     }));
   }
 
-  /** What moves, where it is now. */
+  /** The movers at their present places. */
   get movers(): Mover[] {
     return this.#movers.map(({ digit, x, y }) => ({ digit, x, y }));
   }

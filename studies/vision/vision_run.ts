@@ -20,7 +20,7 @@ export const VISION_POLICIES: readonly Strategy[] = [
   EXACT_FRAMES,
 ];
 
-/** What came of one way. */
+/** The result of one way. */
 export interface VisionResult {
   readonly name: string;
   readonly strategy: Strategy;
@@ -50,7 +50,10 @@ export interface Comparison {
   readonly nearest: Score;
 }
 
-/** Follows `frames` frames of a scene in every way; with `certify`, stale answers of counts are certified, too, which costs. */
+/**
+ * Follows `frames` frames of a scene in every way; with `certify`, stale answers of counts are certified,
+ * too, which costs.
+ */
 export async function compareWays(
   digits: Digits,
   questions: Questions,

@@ -1,7 +1,8 @@
 // Standing questions to a frame: where is something that looks like this, and what is in that region?
 //
-// Scores are θ q·k. The question for a digit is a prototype and asks for looks alone. The question for a region asks for places alone: with
-// k = (x, y, x² + y²) and q = (cx, cy, −½)/(θσ²), a score is −|p − c|²/2σ² but for a constant, a soft window.
+// Scores are θ q·k. The question for a digit is a prototype and asks for looks alone. The question for a
+// region asks for places alone: with k = (x, y, x² + y²) and q = (cx, cy, −½)/(θσ²), a score is −|p − c|²/2σ²
+// but for a constant, a soft window.
 
 import { DynamicAttention, type DynamicAttentionStats } from "../../mod.ts";
 import { engineOptions, type Strategy } from "../strategies.ts";
@@ -37,14 +38,14 @@ export function toQuestions({ known }: Digits, each: number): Questions {
   return { queries: [...prototypes, ...regions], digits };
 }
 
-/** What there is, and where, 0 to 1 from the left and from the top. */
+/** The digit and its place, 0 to 1 from the left and from the top. */
 export interface Finding {
   readonly digit: number;
   readonly x: number;
   readonly y: number;
 }
 
-/** What is read of a frame. */
+/** The answers for a frame. */
 export interface FrameReading {
   /** A row a question. */
   readonly output: Float32Array;
@@ -103,7 +104,7 @@ export class VisualAttention {
     return changed.length;
   }
 
-  /** What the strategy shows; `certify` wants bounds also where no budget needs them. */
+  /** The strategy's answers; with `certify` there are bounds even if no budget needs them. */
   async read(certify = false): Promise<FrameReading> {
     const { family, error } = this.#strategy, isCertified = certify || error !== null;
     if (family === "exact" || family === "everyEdit") {

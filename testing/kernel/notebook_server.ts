@@ -46,32 +46,58 @@ export function notebookOf(...sources: string[]): string {
 /** A running server. */
 export interface NotebookServer extends AsyncDisposable {
   readonly home: string;
+  /** Where it is, without its key. */
+  readonly origin: string;
+  /** Its key, as it stands in addresses. */
+  readonly search: string;
   /** Opens a notebook that was put into the home. */
   open(page: Page, name: string): Promise<void>;
 }
 
-/** Starts it. */
+/** Starts Notebook 6. */
 export async function startNotebookServer(): Promise<NotebookServer> {
+  return await startServer("jupyter", ["notebook"], "--notebook-dir", async (page, origin, search, name) => {
+    await page.goto(`${origin}/notebooks/${name}${search}`);
+    await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()", null, {
+      timeout: 120_000,
+    });
+    await page.evaluate("Jupyter.notebook.set_autosave_interval(0)");
+  });
+}
+
+/** Starts JupyterLab or Notebook 7, by their programs. */
+export async function startLabServer(program: string, kind: "lab" | "notebook"): Promise<NotebookServer> {
+  const path = kind === "lab" ? "lab/tree" : "notebooks";
+  return await startServer(program, [], "--ServerApp.root_dir", async (page, origin, search, name) => {
+    await page.goto(`${origin}/${path}/${name}${search}`);
+    await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor({ timeout: 120_000 });
+  });
+}
+
+async function startServer(
+  program: string,
+  words: readonly string[],
+  folderOption: string,
+  open: (page: Page, origin: string, search: string, name: string) => Promise<void>,
+): Promise<NotebookServer> {
   const home = await Deno.makeTempDir();
   await using started = new AsyncDisposableStack();
   started.defer(() => Deno.remove(home, { recursive: true }));
   await installKernel(home);
   const { address } = started.use(
-    await startJupyter("jupyter", {
-      args: ["notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", `--notebook-dir=${home}`],
+    await startJupyter(program, {
+      args: [...words, "--no-browser", "--allow-root", "--ip=127.0.0.1", `${folderOption}=${home}`],
       env: jupyterHome(home),
     }),
   );
   const running = started.move();
+  const { origin } = address, { searchParams } = address;
+  const search = `?token=${searchParams.get("token")}`;
   return {
     home,
-    open: async (page, name) => {
-      await page.goto(`${address.origin}/notebooks/${name}${address.search}`);
-      await page.waitForFunction("globalThis.Jupyter?.notebook?.kernel?.is_connected()", null, {
-        timeout: 120_000,
-      });
-      await page.evaluate("Jupyter.notebook.set_autosave_interval(0)");
-    },
+    origin,
+    search,
+    open: (page, name) => open(page, origin, search, name),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

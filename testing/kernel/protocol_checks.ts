@@ -245,10 +245,25 @@ export const PROTOCOL_CHECKS: readonly ProtocolCheck[] = [
       for (const code of ["1", "2", "3"]) await client.execute(code);
       await client.execute("4", { silent: true });
       const ask = async (content: Record<string, unknown>) =>
-        (await client.request("history_request", { output: false, raw: true, ...content })).content.history;
-      assertEquals(await ask({ hist_access_type: "tail", n: 2 }), [[1, 2, "2"], [1, 3, "3"]]);
-      assertEquals(await ask({ hist_access_type: "range", session: 0, start: 1, stop: 2 }), [[1, 1, "1"]]);
-      assertEquals(await ask({ hist_access_type: "search", pattern: "*3*" }), [[1, 3, "3"]]);
+        ((await client.request("history_request", { output: false, raw: true, ...content })).content
+          .history as unknown[][]).map(([, line, source]) => [line, source]);
+      assertEquals(await ask({ hist_access_type: "tail", n: 2 }), [[2, "2"], [3, "3"]]);
+      assertEquals(await ask({ hist_access_type: "range", session: 0, start: 1, stop: 2 }), [[1, "1"]]);
+      assertEquals((await ask({ hist_access_type: "search", pattern: "*3*" })).at(-1), [3, "3"]);
+    },
+  },
+  {
+    name: "user_expressions",
+    run: async ({ client }) => {
+      const { content } = await client.request("execute_request", {
+        ...{ code: "let a = 1", silent: false, store_history: true, allow_stdin: false, stop_on_error: true },
+        user_expressions: { sum: "a + 1", wrong: "nowhere.to" },
+      });
+      const { sum, wrong } = content.user_expressions as Record<
+        string,
+        { status: string; data: { "text/plain": string } }
+      >;
+      assertEquals([sum.status, plain(sum.data["text/plain"]), wrong.status], ["ok", "2", "error"]);
     },
   },
   {

@@ -29,7 +29,7 @@ export function startProxy(
     timeoutMs: 120_000,
     ...options,
     // As Jupyter does: it ends with its parent.
-    env: { JPY_PARENT_PID: String(Deno.pid), ...options.env },
+    env: { JPY_PARENT_PID: String(Deno.pid), ATTUNE_HISTORY: "0", ...options.env },
     command: (file) => proxyCommand(file, ...args),
   });
 }

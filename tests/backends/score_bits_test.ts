@@ -1,9 +1,10 @@
-// The property on which patching rests: the weight a of a pair has the same bits whether its row was built or its
-// key patched in, alone or with others, and after its row's shift has moved; whatever the head, the softcap and the
-// mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
+// The property on which patching rests: the weight a of a pair has the same bits whether its row was built or
+// its key patched in, alone or with others, and after its row's shift has moved; whatever the head, the
+// softcap and the mask. Values are unit vectors, so that column j of the weighted sum is a_ij itself.
 
 import type { RowChanges } from "../../src/backends/backend.ts";
 import { NO_ROW, NOTHING } from "../../src/backends/since.ts";
+import { WHOLE } from "../../src/backends/wanted.ts";
 import { noWork } from "../../src/backends/work.ts";
 import { powerOfTwo } from "../../src/numerics/power_shift.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../../src/numerics/head_layout.ts";
@@ -22,7 +23,10 @@ const KEYS = 37;
 const WIDTH = KEYS + 2;
 const EVERYWHERE = { before: Infinity, after: Infinity };
 
-/** Keys with unit vectors for values in each head, positions 0, 1, 2, … and, with a mask, a bias a query head. */
+/**
+ * Keys with unit vectors for values in each head, positions 0, 1, 2, … and, with a mask, a bias per query
+ * head.
+ */
 function blockOf(random: Random, layout: HeadLayout, size: number, masked: boolean): KeyBlock {
   const stride = layout.kvHeads * WIDTH;
   const values = new Float32Array(KEYS * stride);
@@ -221,7 +225,7 @@ for (const { heads, kvHeads, softcap, masked } of BACKEND_VARIANTS) {
     const queries = rowsOf(upTo(rows), queryColumns(layout), 1, 0);
     // The keys' bias counts, which is stored after the queries' empty one.
     const everyRow = Uint32Array.from(upTo(rows));
-    const read = () => backend.read({ queries: everyRow, since: NOTHING });
+    const read = () => backend.read({ queries: everyRow, since: NOTHING }, WHOLE);
     await backend.store({ keys: first, queries }, new Uint32Array(keys).fill(NO_ROW), NONE);
     await backend.update(everyRow, []);
     const before = await read();

@@ -176,7 +176,7 @@ Deno.test("a typed array is what it holds, whatever its class says of it", () =>
       return 3;
     }
     override [Symbol.iterator](): ArrayIterator<number> {
-      throw new Error("nobody asks");
+      throw new Error("not called");
     }
   }
   assertEquals(toRow("f", "row", new Longer([1, 2]), 2, "d"), Float32Array.of(1, 2));

@@ -1,4 +1,4 @@
-// A misspelt name is refused at every depth, and the nearest known one is told.
+// A misspelt name is refused at every depth, and the error suggests the nearest known one.
 
 import {
   attention,

@@ -1,4 +1,5 @@
-// What of the benchmark decides without measuring: the command line, the plan, the targets, the limit's module.
+// The parts of the benchmark that do not measure: the command line, the plan, the targets, the limit's
+// module.
 
 import { fmaModule } from "../../bench/limit/fma_chain.ts";
 import { signed, unsigned } from "../../bench/limit/wasm_module.ts";

@@ -1,4 +1,5 @@
-// What a notebook keeps of a run of the benchmark: all of it that it shows, checked when it is read, and not too much.
+// The excerpt of a benchmark run that a notebook shows: it is complete, checked when it is read, and not too
+// large.
 
 import { toBenchRecord } from "../../bench/keep.ts";
 import type { BenchResults, Measurement } from "../../bench/results.ts";

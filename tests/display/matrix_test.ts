@@ -53,7 +53,7 @@ Deno.test("matrix: a notebook gets text, a table and a picture of it", async () 
   assertEquals(pixel(31, 47), [0xfd, 0xe7, 0x25]); // to its highest
 });
 
-Deno.test("matrix: what is no number is grey, signs are told apart, much is averaged", async () => {
+Deno.test("matrix: cells that are no numbers are grey, signs have different colours, many cells are averaged", async () => {
   const odd = await decodePng(
     String((await matrixBundle(matrixOf(1, 3, (at) => [-1, NaN, 1][at])))["image/png"]),
   );

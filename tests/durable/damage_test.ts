@@ -6,6 +6,10 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { type DurabilityError, openDurable } from "../../src/durable/mod.ts";
+import { Damage } from "../../src/durable/durability_error.ts";
+import { Folder } from "../../src/durable/folder.ts";
+import { openToLook } from "../../src/durable/look.ts";
+import { readFolder } from "../../src/durable/read_folder.ts";
 import { AttentionError } from "../../mod.ts";
 import {
   assert,
@@ -16,7 +20,7 @@ import {
 } from "../../testing/assert.ts";
 import { EditStream, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
 import { runWriter } from "../../testing/durable/run_writer.ts";
-import { assertSameRows } from "../../testing/durable/same_rows.ts";
+import { assertSameRows, bitsOf } from "../../testing/durable/same_rows.ts";
 import { Random } from "../../testing/random.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
@@ -43,18 +47,22 @@ async function makeFiles(
   folder: string,
   ending: "closed" | "killed",
 ): Promise<{ files: Files; stream: EditStream }> {
-  const settings = { stream: STREAM, inFlight: 2, journalBytes: 3000, until: ending === "closed" ? 30 : 1e9 };
-  let acks = 0;
-  const isTime = (line: string) => ending === "killed" && line.startsWith("ack ") && ++acks === 40;
-  await runWriter(folder, settings, { isTime });
-  const files = await readFiles(folder);
+  const settings = { stream: STREAM, inFlight: 2, journalBytes: 2500, until: ending === "closed" ? 30 : 1e9 };
   const copy = `${folder}.copy`;
-  await putFiles(copy, files);
-  await using live = await openDurable(copy, { client: "writer" });
-  const stream = new EditStream(STREAM);
-  stream.advanceTo(live.lastClientSequence());
-  assertGreater(stream.made, 20);
-  return { files, stream };
+  for (let run = 0;; run++) {
+    let acks = 0;
+    const isTime = (line: string) => ending === "killed" && line.startsWith("ack ") && ++acks === 40;
+    await runWriter(`${folder}${run}`, settings, { isTime });
+    const files = await readFiles(`${folder}${run}`);
+    await putFiles(copy, files);
+    await using live = await openDurable(copy, { client: "writer" });
+    // What was killed between a commit and its note in HEAD has told nobody of it, and may lose it.
+    if (live.stats().durable.unconfirmed > 0) continue;
+    const stream = new EditStream(STREAM);
+    stream.advanceTo(live.lastClientSequence());
+    assertGreater(stream.made, 20);
+    return { files, stream };
+  }
 }
 
 /** Whether a folder opens with all that it should have; false when it is refused with a reason. */
@@ -71,30 +79,66 @@ async function opensWhole(folder: string, stream: EditStream): Promise<boolean> 
   }
 }
 
+/** The same by what an opening reads, without an engine, which leaves the files as they are. */
+async function readsWhole(folder: Folder, stream: EditStream): Promise<boolean> {
+  try {
+    const { image } = await openToLook(folder, (database) => readFolder("test", folder, database));
+    assertEquals(image.clients.lastOf("writer"), stream.made, "batches that are there");
+    assertEquals([...image.keys.slots.liveSlots()], stream.model.keySlots);
+    assertEquals([...image.queries.slots.liveSlots()], stream.model.querySlots);
+    const keys = image.keys.view(), queries = image.queries.view();
+    const rowOf = ({ rows, slots }: typeof keys, slot: number) => {
+      const width = rows.length / slots.size;
+      return rows.subarray(slot * width, (slot + 1) * width);
+    };
+    for (const [slot, { key, value }] of stream.model.keys) {
+      assertEquals(bitsOf(rowOf(keys, slot)), bitsOf(Float32Array.of(...key, ...value)), `key ${slot}`);
+    }
+    for (const [slot, { query }] of stream.model.queries) {
+      assertEquals(bitsOf(rowOf(queries, slot)), bitsOf(query), `query ${slot}`);
+    }
+    return true;
+  } catch (error) {
+    if (!(error instanceof Damage) && !(error instanceof AttentionError)) throw error;
+    assert(error.message.length > 10, error.message);
+    return false;
+  }
+}
+
 for (const ending of ["closed", "killed"] as const) {
   Deno.test(`a flip of any byte is noticed or harmless, in a folder that was ${ending}`, async () => {
-    const base = await Deno.makeTempDir();
+    const base = await Deno.makeTempDir(), folder = new Folder(`${base}/damaged`);
     const { files, stream } = await makeFiles(`${base}/memory`, ending);
-    const random = new Random(5), counts = new Map<string, [flips: number, noticed: number]>();
+    const random = new Random(5);
+    await putFiles(folder.path, files);
     for (const [name, bytes] of files) {
-      const flips = IS_LONG ? bytes.length : Math.min(bytes.length, 40);
+      const flips = IS_LONG ? bytes.length : Math.min(bytes.length, 60);
+      let noticed = 0;
       for (let flip = 0; flip < flips; flip++) {
         const at = IS_LONG ? flip : random.below(bytes.length), damaged = bytes.slice();
         damaged[at] ^= 1 << random.below(8);
-        await putFiles(`${base}/damaged`, new Map([...files, [name, damaged]]));
+        await Deno.writeFile(folder.file(name), damaged);
         try {
-          const isWhole = await opensWhole(`${base}/damaged`, stream);
-          const [count, noticed] = counts.get(name) ?? [0, 0];
-          counts.set(name, [count + 1, noticed + (isWhole ? 0 : 1)]);
+          const isWhole = await readsWhole(folder, stream);
+          if (!isWhole) noticed++;
+          // An owner reads the same; now and then it is asked.
+          if (flip % 64 === 0) {
+            assertEquals(await opensWhole(folder.path, stream), isWhole);
+            await putFiles(folder.path, files);
+          }
         } catch (cause) {
           throw new Error(`byte ${at} of ${bytes.length} of ${name}`, { cause });
         }
+        folder.remove("journal.db-shm");
+        if (!files.has("journal.db-wal")) folder.remove("journal.db-wal");
+        for (const each of ["journal.db-shm", name]) {
+          const original = files.get(each);
+          if (original) await Deno.writeFile(folder.file(each), original);
+        }
       }
-    }
-    await Deno.remove(base, { recursive: true });
-    for (const [name, [flips, noticed]] of counts) {
       console.log(`  ${name}: ${flips} flips, ${noticed} refused`);
     }
+    await Deno.remove(base, { recursive: true });
   });
 }
 
@@ -234,7 +278,9 @@ Deno.test("a damaged newest snapshot is done without, and told; a second one is 
     const { damage, replayed } = live.stats().durable;
     assertEquals([damage.length, replayed], [1, 11]);
     assertStringIncludes(damage[0], "snapshot-20.safetensors, sequence 20: file is damaged");
-    assertEquals((await live.verify()).problems.map(({ file }) => file), ["snapshot-20.safetensors"]);
+    assertEquals((await live.verify({ deep: true })).problems.map(({ file }) => file), [
+      "snapshot-20.safetensors",
+    ]);
   }
   await flip("snapshot-10.safetensors");
   const { DurabilityError } = await import("../../src/durable/mod.ts");
@@ -276,7 +322,7 @@ Deno.test("a folder that is copied file by file while it is open is whole, or re
       }
     }
     assertSameRows(live, stream.model);
-    await live.verify();
+    await live.verify({ deep: true });
   }
   await Deno.remove(base, { recursive: true });
   console.log(`  ${whole} copies were whole, ${refused} were refused`);
@@ -300,7 +346,7 @@ Deno.test("clocks that jump change nothing", async () => {
         await live.edit(stream.next(), { clientSequence: stream.made });
       }
       assertSameRows(live, stream.model);
-      assertEquals((await live.verify()).problems, []);
+      assertEquals((await live.verify({ deep: true })).problems, []);
     }
   } finally {
     Date.now = now;

@@ -63,7 +63,7 @@ for (const [name, settings, options] of STREAMS) {
       }
       await live.committed();
       await assertSameMemory(live, stream.model);
-      assertEquals((await live.verify()).problems, []);
+      assertEquals((await live.verify({ deep: true })).problems, []);
     }
   });
 }
@@ -282,7 +282,7 @@ inFolder("a snapshot is a file that an engine loads, and the journal before it g
     name.startsWith("snap")
   ).sort();
   assertEquals(names, ["snapshot-40.safetensors", "snapshot-60.safetensors"]);
-  assertEquals((await live.verify()).records, 20, "those behind the older snapshot");
+  assertEquals((await live.verify({ deep: true })).records, 20, "those behind the older snapshot");
   await using loaded = await DynamicAttention.load(await Deno.readFile(`${folder}/${names[1]}`), {
     backend: "array",
   });
@@ -303,7 +303,7 @@ inFolder("a snapshot holds the rows of its moment while edits go on", async (fol
     assert(during > 8 || round === 0, `${during} edits while it was written`);
     await live.committed();
     // The check compares each snapshot with the records before it.
-    const { problems, snapshots } = await live.verify();
+    const { problems, snapshots } = await live.verify({ deep: true });
     assertEquals(problems, []);
     assertEquals(snapshots.length, 2);
   }
@@ -390,3 +390,33 @@ inFolder(
     assertInstanceOf(live, Object as never);
   },
 );
+
+inFolder("it needs no permission but for the folder", async (folder) => {
+  await Deno.mkdir(folder);
+  const program = `
+    import { openDurable } from ${JSON.stringify(new URL("../../src/durable/mod.ts", import.meta.url).href)};
+    const folder = ${JSON.stringify(folder)}, create = { query: [[1]], key: [[1]], value: [[2]] };
+    {
+      await using live = await openDurable(folder, { create });
+      await live.edit([{ kind: "insert", key: [1], value: [4] }]);
+      await live.snapshot();
+      await (await live.learner()).learnOne({ query: 0 }, 3);
+      await live.verify({ deep: true });
+      await live.backup(folder + "/copy");
+    }
+    await Deno.remove(folder + "/copy", { recursive: true });
+    await using again = await openDurable(folder, { create });
+    console.log((await again.read()).data.length, again.stats().durable.sequence > 1);
+  `;
+  const file = `${folder}.ts`;
+  await Deno.writeTextFile(file, program);
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-check", "--no-lock", "--no-prompt", "--config", config],
+      ...[`--allow-read=${folder}`, `--allow-write=${folder}`, file],
+    ],
+  }).output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  assertEquals(new TextDecoder().decode(stdout).trim(), "1 true");
+});

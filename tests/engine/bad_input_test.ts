@@ -1,5 +1,6 @@
-// What must be refused, and that a refused call leaves no trace. "No trace" is judged by a twin: an engine with
-// the same past, minus the refused call, must answer everything that is asked afterwards with the same bits.
+// Bad input is refused, and a refused call leaves no trace. This is judged by comparison with a twin: an
+// engine with the same past, minus the refused call, must answer everything that is asked afterwards with the
+// same bits.
 
 import { InputError, SlotError } from "../../mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";

@@ -92,7 +92,7 @@ const ASKING: Readonly<Record<string, (live: DynamicAttention) => Promise<unknow
   rebuild: (live) => live.rebuild(),
 };
 
-/** The answer that comes once the failures of flushes that nobody waited for have been told. */
+/** The answer after the failures of flushes that were not awaited have rejected earlier answers. */
 async function readAtLast(live: DynamicAttention): Promise<Matrix> {
   for (let attempt = 0; attempt < 2; attempt++) await outcomeOf(() => live.read());
   return await live.read();

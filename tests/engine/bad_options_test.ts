@@ -10,7 +10,7 @@ import {
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "../../testing/assert.ts";
 import { as, BAD_POSITION_LISTS, GOOD_OPTIONS, makeEngine } from "../../testing/bad_calls.ts";
 
-/** What makes the good options those of two heads. */
+/** The changes that give the good options two heads. */
 const TWO_HEADS = { query: [[1, 2, 3, 4]], heads: 2, kvHeads: 1 };
 
 const BAD_OPTIONS: readonly (readonly [name: string, options: object, message: string])[] = [

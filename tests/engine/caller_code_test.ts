@@ -1,5 +1,6 @@
-// What a caller passes may run code: getters, proxies, functions of a mask or a threshold. Whatever that code does, a call
-// has happened or it has not, and an answer is that of the rows as `getKey` and the like tell them.
+// Arguments may run code of the caller's: getters, proxies, functions of a mask or a threshold. Whatever that
+// code does, a call has happened or it has not, and an answer is that of the rows as `getKey` and the like
+// tell them.
 
 import {
   type BackendName,
@@ -118,7 +119,7 @@ for (const backend of BACKENDS) {
     }
   });
 
-  Deno.test(`caller's code on ${backend}: a threshold that throws is told by the next answer, and the edit is made`, async () => {
+  Deno.test(`caller's code on ${backend}: after a threshold function throws the next answer rejects, and the edit is made`, async () => {
     let answer: () => unknown = () => false;
     await using live = await make(backend, { lazyThreshold: () => answer() as boolean });
     const boom = new RangeError("boom");

@@ -1,4 +1,4 @@
-// What cannot fit is refused by type, with the number of bytes, and leaves the engine as it was.
+// Allocations that do not fit throw a typed error with the number of bytes, and leave the engine as it was.
 
 import { attention, CapacityError, DynamicAttention } from "../../mod.ts";
 import { RowStates } from "../../src/backends/host/row_states.ts";
@@ -50,7 +50,7 @@ for (const backend of BACKENDS) {
   });
 }
 
-Deno.test("capacity: what is told before an allocation is what it takes", () => {
+Deno.test("capacity: the bytes in an error are those that the allocation takes", () => {
   const store = new RowStore(6);
   store.reserve(40);
   const held = store.rows.byteLength + store.live.byteLength + store.positions.byteLength;

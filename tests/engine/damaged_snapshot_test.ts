@@ -1,5 +1,5 @@
-// What is no snapshot, or no longer one, is refused by a FormatError that says what was found: files of other
-// formats, files that do not agree with themselves, and files with flipped, lost or added bytes.
+// Bytes that are no snapshot, or a damaged one, are refused by a FormatError that says what was found: files
+// of other formats, files that do not agree with themselves, and files with flipped, lost or added bytes.
 
 import { AttentionError, DynamicAttention, type DynamicAttentionOptions, FormatError } from "../../mod.ts";
 import { seal } from "../../src/store/checksum.ts";

@@ -25,6 +25,7 @@ const METHODS: Readonly<Record<string, (live: DynamicAttention) => unknown>> = {
   read: (live) => live.read(),
   readEntry: (live) => live.readEntry(0, 0),
   peek: (live) => live.peek(),
+  follow: (live) => live.follow(),
   weights: (live) => live.weights(0),
   logSumExp: (live) => live.logSumExp(),
   topKeys: (live) => live.topKeys(0, 1),

@@ -16,7 +16,7 @@ function createLive(backend: "auto" | "array" = "auto") {
   });
 }
 
-Deno.test("engine: a terminal is told sizes, heads, backend and why, what waits and what was done", async () => {
+Deno.test("engine: a terminal shows sizes, heads, the backend and its reason, pending edits and work", async () => {
   await using live = await createLive();
   live.setKey(0, [2, 2]);
   const text = Deno.inspect(live);
@@ -42,7 +42,7 @@ Deno.test("engine: the reason for its backend follows a move", async () => {
   assertStringIncludes(Deno.inspect(live), `wasm, 1 thread: ${live.stats().backendReason}`);
 });
 
-Deno.test("engine: a notebook is told the bound too, as of what waited before", async () => {
+Deno.test("engine: a notebook also shows the largest bound, and the facts from before its peek", async () => {
   await using live = await createLive();
   live.setValue(0, [2]);
   const bundle = await live[DISPLAY]();

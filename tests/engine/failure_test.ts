@@ -1,5 +1,5 @@
-// A failure is told once: to whoever waits for what failed, or to the next who asks if nobody does. However long
-// after the edit that is, no later answer rejects with a failure of old.
+// A failure rejects one answer: the one that it belongs to, or the next one if no answer was awaited. However
+// long after the edit that is, no later answer rejects with a failure of old.
 
 import { createEngine } from "../../src/engine/create_engine.ts";
 import { AttentionError, type DynamicAttention } from "../../mod.ts";
@@ -8,7 +8,7 @@ import { FailingBackend } from "../../testing/fake_backends.ts";
 
 const OPTIONS = { query: [[1]], key: [[1], [2]], value: [[1], [2]], lazyThreshold: 1 } as const;
 
-/** What four reads, each after the other, come to. */
+/** The results of four reads, one after the other. */
 async function readFourTimes(live: DynamicAttention, repair: () => void): Promise<string[]> {
   const told: string[] = [];
   for (let read = 0; read < 4; read++) {
@@ -27,7 +27,7 @@ async function readFourTimes(live: DynamicAttention, repair: () => void): Promis
 const ONCE = ["a failure", "an answer", "an answer", "an answer"];
 
 for (let ticks = 0; ticks < 16; ticks++) {
-  Deno.test(`failure: a mask's is told once, ${ticks} ticks after the edit`, async () => {
+  Deno.test(`failure: one of a mask rejects one answer, ${ticks} ticks after the edit`, async () => {
     let isBad = false;
     await using live = await createEngine({ ...OPTIONS, mask: () => isBad ? NaN : 0 });
     isBad = true;
@@ -41,7 +41,7 @@ for (let ticks = 0; ticks < 16; ticks++) {
 }
 
 for (let turns = 0; turns < 5; turns++) {
-  Deno.test(`failure: a backend's is told once, ${turns} turns after the edit`, async () => {
+  Deno.test(`failure: one of a backend rejects one answer, ${turns} turns after the edit`, async () => {
     const backends: FailingBackend[] = [];
     await using live = await createEngine(OPTIONS, {
       wrap: (inner) => {

@@ -1,5 +1,5 @@
-// Snapshots that somebody made, with a checksum that fits: whatever is in them, loading ends in a FormatError or in an engine
-// whose every answer is what the oracle makes of the rows in the file.
+// Snapshots that somebody made, with a checksum that fits: whatever is in them, loading ends in a FormatError
+// or in an engine whose every answer is what the oracle makes of the rows in the file.
 
 import {
   AttentionError,
@@ -63,7 +63,7 @@ async function someFile(
   return await live.save();
 }
 
-/** What is asked of the file's own rows. */
+/** The questions about the rows of the file. */
 async function assertRight(
   bytes: Uint8Array<ArrayBuffer>,
   live: DynamicAttention,
@@ -97,7 +97,7 @@ async function assertRight(
     (most, slot) => Math.max(most, ...Array.from(live.getValue(slot), Math.abs)),
     0,
   );
-  // What a state may be off by and still be one that its backend trusts.
+  // The largest error of a state that its backend still trusts.
   const trusted = backend === "array" ? 1e-6 : 1e-4;
   const { data } = await live.read(), logs = (await live.logSumExp()).data;
   truth.output.flat().forEach((expected, at) => {
@@ -137,7 +137,7 @@ async function assertRight(
 
 const SPECIAL = [NaN, Infinity, -Infinity, 0, -0, 1, -1, 0.5, 3e38, -3e38, 1e-40, 1e-30, 1e30, 255, 2 ** 31];
 
-/** What a forger does to a file. */
+/** A forger's change of a file. */
 const FORGERIES: readonly ((content: Forgery, random: Random) => void)[] = [
   // A bit of some number.
   ({ tensors }, random) => {
@@ -361,10 +361,15 @@ Deno.test("sums that are no numbers are refused where they would be read", async
           const forged = await forge(bytes, ({ tensors }) => {
             tensors[`${backend}.${name}`].data[0] = number;
           });
-          await assertRejects(() => DynamicAttention.load(forged), FormatError);
+          await assertRejects(() => DynamicAttention.load(forged), FormatError, "DynamicAttention.load: ");
         });
       }
     }
+    await t.step(`${backend}: more heavy keys than there is room for`, async () => {
+      const forged = await forge(bytes, ({ tensors }) => tensors[`${backend}.heavyCount`].data[0] = 9);
+      const says = "DynamicAttention.load: tensor heavyCount has 9";
+      await assertRejects(() => DynamicAttention.load(forged), FormatError, says);
+    });
   }
 });
 
@@ -414,7 +419,7 @@ Deno.test("what a state says of heavy keys is compared with them", async (t) => 
     };
     for (const [what, change] of Object.entries(forgeries)) {
       await t.step(`${backend}: ${what}`, async () => {
-        // What is no number is refused earlier.
+        // Numbers that are not finite are refused earlier.
         const says = what.startsWith("a score without")
           ? "DynamicAttention.load: "
           : what.startsWith("a score that is none")
@@ -571,7 +576,7 @@ Deno.test("what no engine can have had is refused", async (t) => {
       "tensor key.positions has 2",
     ],
     [
-      "a position that nobody looks at",
+      "a position that no rule depends on",
       ({ tensors }) => tensors["key.positions"].data[0] = 2,
       "tensor key.positions has 2 at index 0, expected 0, since no rule",
     ],

@@ -1,4 +1,4 @@
-// What an engine tells of its rows at once: the newest ones, wherever they lie.
+// The synchronous readers of an engine return the newest rows, wherever they lie.
 
 import { DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";

@@ -1,5 +1,5 @@
-// Every argument and option of everything public, given anything at all: the call is refused by type and leaves no trace, or
-// it means what the same numbers mean in plain arrays.
+// Every argument and option of everything public, given anything at all: the call is refused by type and
+// leaves no trace, or it means what the same numbers mean in plain arrays.
 
 import {
   attention,
@@ -71,7 +71,7 @@ const METHODS: Readonly<Record<string, (live: DynamicAttention, bad: never) => u
   "moveTo's threads": (live, bad) => live.moveTo("wasm", { threads: bad }),
 };
 
-/** What can be seen of an engine at once, without bringing anything up to date. */
+/** The observations of an engine that bring nothing up to date. */
 function glance(live: DynamicAttention): unknown {
   const keys = [...live.keySlots()], queries = [...live.querySlots()];
   return {
@@ -118,7 +118,7 @@ for (const [name, call] of Object.entries(METHODS)) {
     }
     assert(refusals.length > 20, `${refusals.length} refused`);
     await live.dispose();
-    // What was refused leaves no trace in what comes after it either.
+    // A refused call leaves no trace in later answers either.
     await using asked = await makeEngine();
     await using twin = await makeEngine();
     for (const [what, make] of refusals) {
@@ -153,7 +153,7 @@ for (const name of OPTION_NAMES) {
         assert(data.every(Number.isFinite), `${name}: ${what}`);
         live.setValue(0, new Array(live.stats().valueDim * live.stats().kvHeads).fill(3));
         await live.peek().catch((error) => {
-          // A threshold function that throws is told then.
+          // The failure of a threshold function rejects this answer.
           if (!(error instanceof AttentionError)) throw error;
         });
       });

@@ -1,6 +1,6 @@
-// Many engines at once, made, edited, read in flight, saved, loaded, moved, failing and disposed at random. Every answer is
-// held against the oracle as of its call; at the end no worker is left. ATTUNE_LONG=1 runs a hundred thousand steps a
-// backend.
+// Many engines at once, made, edited, read in flight, saved, loaded, moved, failing and disposed at random.
+// Every answer is held against the oracle as of its call; at the end no worker is left. ATTUNE_LONG=1 runs a
+// hundred thousand steps a backend.
 
 import { BackendError, type BackendName, type DynamicAttention, type LazyThreshold } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
@@ -17,7 +17,9 @@ import { Random } from "../../testing/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
 const STEPS = LONG ? 100_000 : 4_000;
-/** Steps after which all engines are disposed and a new seed begins, so that a failure has a short history. */
+/**
+ * Steps after which all engines are disposed and a new seed begins, so that a failure has a short history.
+ */
 const RUN_STEPS = 250;
 const MOST_ENGINES = 4;
 
@@ -31,7 +33,7 @@ interface Pair {
 /** Everything that one run of the fuzz knows. */
 class Lifecycles {
   readonly pairs: Pair[] = [];
-  /** Checks that nobody waits for yet: null, or what is wrong. */
+  /** Checks that are not awaited yet; they resolve to null or to the fault. */
   readonly open: Promise<Error | null>[] = [];
   readonly #random: Random;
   readonly #backend: BackendName;

@@ -22,7 +22,7 @@ function maskOf(input: MaskInput): Mask {
   return mask;
 }
 
-/** What a mask says of 2 queries and 3 keys in one head. */
+/** The entries of a mask for 2 queries and 3 keys in one head. */
 function answersOf(mask: Mask, head: number): number[][] {
   return [0, 1].map((i) => [0, 1, 2].map((j) => mask.bias(i, j, head)));
 }

@@ -1,4 +1,5 @@
-// What mergeStates, unmergeState and attentionState take and give: the oracle's state, no bad states, no shared memory.
+// Inputs and results of mergeStates, unmergeState and attentionState: the oracle's state, no bad states, no
+// shared memory.
 
 import {
   attention,
@@ -129,7 +130,7 @@ const detached = () => {
   return data;
 };
 
-/** What is wrong with a second state, and what is said of it after its name. */
+/** Faults of a second state, and the error messages after its name. */
 const BAD_STATES: readonly (readonly [state: unknown, message: string])[] = [
   [null, " is null, expected { output, logSumExp }"],
   [undefined, " is undefined, expected { output, logSumExp }"],

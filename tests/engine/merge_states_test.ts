@@ -30,7 +30,7 @@ import {
 } from "../../testing/partial_attention.ts";
 import { Random } from "../../testing/random.ts";
 
-/** What rounding the parts to float32, and the result once more, can do to merged rows; proven. */
+/** A proven bound on the effect of rounding the parts, and then the result, to float32 on merged rows. */
 function mergeRounding(parts: readonly RowState[], merged: RowState): { output: number; logSumExp: number } {
   const live = parts.filter(({ logSumExp }) => logSumExp > NO);
   const delta = ROUNDING * live.reduce((most, { logSumExp: L }) => Math.max(most, Math.abs(L)), 0);

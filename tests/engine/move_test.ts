@@ -1,5 +1,6 @@
-// An engine goes on with another backend: no edit is lost, what was stored keeps its bits, order is kept, and a move
-// that fails changes nothing. Moves in any order with other calls are among the commands of the model-based test.
+// An engine goes on with another backend: no edit is lost, what was stored keeps its bits, order is kept, and
+// a move that fails changes nothing. Moves in any order with other calls are among the commands of the
+// model-based test.
 
 import { createEngine } from "../../src/engine/create_engine.ts";
 import {
@@ -67,7 +68,7 @@ for (const from of BACKENDS) {
       assert(after.multiplyAdds > before.multiplyAdds, "work done before the move still counts");
       assertAccurate(await live.read(), model.standing());
 
-      // What came along has the bits that it had: an engine that never moved answers alike from scratch.
+      // Rows keep their bits in a move: an engine that never moved gives the same answers from scratch.
       await using settled = await DynamicAttention.create({ ...options, ...model.matrices(), backend: to });
       await live.rebuild();
       assertEquals(bitsOf((await live.read()).data), bitsOf((await settled.read()).data));
@@ -75,7 +76,7 @@ for (const from of BACKENDS) {
   }
 }
 
-Deno.test("move: there and back, with edits, queries and answers in between that nobody waits for", async () => {
+Deno.test("move: there and back, with edits, queries and answers in between that are not awaited", async () => {
   const random = new Random(11);
   const { model, options } = start(random);
   await using live = await DynamicAttention.create(options);
@@ -111,7 +112,7 @@ Deno.test("move: away from a backend that fails, no edit is lost and the old fai
   edit(model, live, random);
   await assertRejects(() => live.read(), BackendError);
   edit(model, live, random);
-  live.flush().catch(() => {}); // nobody is told of this one
+  live.flush().catch(() => {}); // this failure reaches no caller
   await live.moveTo("array");
   assertAccurate(await live.read(), model.standing());
 });

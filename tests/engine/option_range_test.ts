@@ -1,5 +1,5 @@
-// Numbers of all sizes, as options and as entries: what passes the border means the same on every backend, which is what
-// the oracle says, before and after edits; what does not is refused by type.
+// Numbers of all sizes, as options and as entries: what passes the border means the same on every backend,
+// which is what the oracle says, before and after edits; what does not is refused by type.
 
 import { AttentionError, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
@@ -25,7 +25,7 @@ const SIZES = [
   3.4e38,
 ]
   .concat(3.4028234663852886e38, 3.4028235677973362e38, 3.4028235677973366e38, 1e39, 1e150, 1e308, Infinity);
-/** What no number is, or no finite one. */
+/** Values that are no numbers, or not finite. */
 const STRANGERS = [
   NaN,
   1n,

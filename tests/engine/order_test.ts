@@ -1,5 +1,5 @@
-// What an answer sees while edits keep coming, and what becomes of edits when a backend fails. The backends here
-// take their time, so that calls overlap.
+// Answers while edits keep coming, and edits when a backend fails. The backends here take their time, so that
+// calls overlap.
 
 import { BackendError, DisposedError } from "../../mod.ts";
 import type { Backend } from "../../src/backends/backend.ts";
@@ -191,7 +191,7 @@ Deno.test("failure: answers that were queued behind a failed flush reject with i
   await engine.dispose();
 });
 
-Deno.test("failure: one that nobody waited for surfaces in the next read, once", async () => {
+Deno.test("failure: one that was not awaited rejects the next read, once", async () => {
   const { engine, backend } = await failingEngine({ lazyThreshold: 1 });
   backend.fails = () => true;
   engine.setValue(0, [2]);

@@ -176,8 +176,8 @@ Deno.test("taking out what was merged in gives back what was there, within the b
 });
 
 /**
- * Where each term of the bound counts: the log-sum-exp of the whole, the share that is left, the values that stay and
- * that go. A little above a power of two float32 rounds by most.
+ * Where each term of the bound counts: the log-sum-exp of the whole, the share that is left, the values that
+ * stay and that go. A little above a power of two float32 rounds by most.
  */
 const CONSPIRACIES: Record<string, { level: number; left: number; stays: number; goes: number }> = {
   "log-sum-exps": { level: 8.11, left: 0.1, stays: 1, goes: -1 },
@@ -212,7 +212,7 @@ Deno.test("what little remains is computed without cancellation", () => {
   assertAlmostEquals(state.logSumExp, Math.log(3e-13), 1e-12);
 });
 
-Deno.test("huge values in a small share are told from small ones: the bound is of what remains", () => {
+Deno.test("the bound depends on the values that remain: huge ones in a small share differ from small ones", () => {
   const rest = stateOf([0, 1]), poison = stateOf([-7, 1e7]);
   const total = mergeStates([rest, poison]);
   const error = assertThrows(() => unmergeState(total, poison), AccuracyError);

@@ -392,7 +392,10 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
       };
     };
     // The language server takes its time to start.
-    await eventually("types", async () => (await complete(`f().`)).matches.includes("getOrInsert"), 120);
+    await eventually("types", async () => {
+      const { metadata } = await complete("f().");
+      return metadata._jupyter_types_experimental.some(({ type }) => type === "method");
+    }, 120);
     const cases: readonly (readonly [code: string, wanted: string])[] = [
       ["data[0].", "alpha"],
       ["loose[0].", "gamma"],
@@ -439,6 +442,74 @@ Deno.test("replay K10: completion after indexes, calls, texts and line ends, of 
         (await client.request("is_complete_request", { code })).content.status;
       assertEquals([await statusOf(`"abc`), await statusOf("try {}")], ["invalid", "incomplete"]);
     });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("users of IPython find: a hint for % and !, measuring, their history, edited modules, type warnings", async (t) => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const env = { ATTUNE_HISTORY: "1", JUPYTER_DATA_DIR: `${folder}/data` };
+    await using kernel = await startProxy({ cwd: folder, env });
+    const { client } = kernel;
+    await t.step("hints", async () => {
+      assert(tracebackOf((await client.execute("%time f()")).outputs).includes("timed"));
+      assert(tracebackOf((await client.execute("!ls")).outputs).includes("Deno.Command"));
+    });
+    await t.step("measuring", async () => {
+      const { outputs } = await client.execute(
+        `import { timed } from "@attune/attention/jupyter"; await timed(() => 1, { runs: 5 })`,
+      );
+      assert(/in the median of 5 runs/.test(String(valueOf(outputs))), valueOf(outputs));
+    });
+    await t.step("a question of a subshell is answered clearly", async () => {
+      const { content } = await client.request("create_subshell_request", {}, "control");
+      assertEquals([content.status, content.ename], ["error", "NotSupported"]);
+    });
+    await t.step("edited modules", async () => {
+      const write = async (name: string, text: string) => {
+        await sleep(20);
+        await Deno.writeTextFile(`${folder}/${name}`, text);
+        await Deno.utime(`${folder}/${name}`, new Date(), new Date());
+      };
+      await write("inner.ts", "export const value = 1;");
+      await write("outer.ts", `export { value } from "./inner.ts"; export const state = { kept: 0 };`);
+      await client.execute(`import { value, state } from "./outer.ts"; state.kept = 7`);
+      const again = async () =>
+        valueOf(
+          (await client.execute(`import { value, state } from "./outer.ts"; [value, state.kept].join()`))
+            .outputs,
+        );
+      assertEquals(await again(), '"1,7"');
+      await write("inner.ts", "export const value = 2;");
+      assertEquals(await again(), '"2,0"');
+      await client.execute("state.kept = 8");
+      assertEquals(await again(), '"2,8"');
+    });
+    await t.step("a configuration that changes", async () => {
+      await Deno.writeTextFile(`${folder}/deno.json`, "{}");
+      const { outputs } = await client.execute("1");
+      assert(streamed(outputs, "stderr").includes("deno.json has changed"));
+      assertEquals(streamed((await client.execute("1")).outputs, "stderr"), "");
+    });
+    await t.step("type warnings, on request", async () => {
+      await client.execute(`import { checkTypes } from "@attune/attention/jupyter"; checkTypes()`);
+      const { status, outputs } = await client.execute(`\nconst count: number = "three"; count`);
+      assertEquals([status, valueOf(outputs)], ["ok", '"three"']);
+      assert(/2:7 TS2322/.test(streamed(outputs, "stderr")), streamed(outputs, "stderr"));
+    });
+    await client.execute(`"for the history"`);
+    await kernel.shutdown();
+    await using next = await startProxy({ cwd: folder, env });
+    const { content } = await next.client.request("history_request", {
+      ...{ hist_access_type: "search", pattern: "*for the history*", output: false, raw: true, n: 5 },
+    });
+    assertEquals((content.history as unknown[][]).map(([session, , source]) => [session, source]), [[
+      1,
+      `"for the history"`,
+    ]]);
+    assertEquals((await Deno.stat(`${folder}/data/attune-history.jsonl`)).mode! & 0o077, 0);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,5 +1,5 @@
-// Derivatives against finite differences of the float64 oracle, under the whole score rule, by every way of asking;
-// and what must hold of derivatives whatever they are.
+// Derivatives against finite differences of the float64 oracle, under the whole score rule, by every way of
+// asking; and what must hold of derivatives whatever they are.
 
 import fc from "fast-check";
 import {
@@ -24,7 +24,9 @@ import { differencesOf, largestOf, lossOf } from "../../testing/finite_differenc
 import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 
-/** What finite differences are trusted with, relative to the largest derivative, and to what could cancel. */
+/**
+ * The accuracy of finite differences, relative to the largest derivative and to the terms that could cancel.
+ */
 const RELATIVE = 1e-7, OF_TERMS = 2e-12;
 
 interface Setting extends ModelRule {
@@ -277,7 +279,7 @@ Deno.test("the heaviest keys: their derivatives are those of all, and the rest i
               const actual = some.bias.data[at * some.slots.length + t];
               const isKept = heaviest.includes(slot);
               const exact = all.bias.data[at * 7 + slot];
-              // Which of two keys of the same weight is kept, rounding decides.
+              // Rounding decides which of two keys of equal weight is kept.
               const isTie = heaviest.length < 7 &&
                 Math.abs(own[order[top - 1]] - own[order[top] ?? 0]) < 1e-4;
               if (!isTie) {
@@ -313,9 +315,9 @@ Deno.test("passing queries can have their heaviest keys alone, too", async () =>
       );
     }
   }
-  assert(Math.min(...seen) < 7, "of some keys nothing is told");
+  assert(Math.min(...seen) < 7, "some keys are left out");
   const { bias } = await attentionGradients(live, shaped(g, 8), { top: 1, queries, positions });
-  assertEquals([bias.data.length, bias.shape[0]], [0, 0], "nobody asked for it");
+  assertEquals([bias.data.length, bias.shape[0]], [0, 0], "it was not asked for");
 });
 
 Deno.test("an answer is of the edits made before the call, however many follow", async () => {

@@ -1,7 +1,7 @@
 // Two worlds: one in which some queries learned and were forgotten, and one in which they never were. Where
 // queries alone learn, all else must be the same in both, to the last bit: other rows, their states of the
-// optimizer, what steps told, what is answered, and what is learned from then on. docs/internals/learning.md says under
-// which conditions.
+// optimizer, what steps told, what is answered, and what is learned from then on. docs/internals/learning.md
+// says under which conditions.
 
 import { type BackendName, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import {
@@ -148,9 +148,9 @@ function planOf(seed: number, { backend, top, keysChange }: Conditions): Plan {
  */
 class World {
   readonly slots = new Map<number, number>();
-  /** What steps told of the queries that are not forgotten. */
+  /** The answers of steps about the queries that are not forgotten. */
   readonly steps: unknown[] = [];
-  /** What else was answered of them. */
+  /** The other answers about them. */
   readonly answers: unknown[] = [];
   readonly #plan: Plan;
   readonly #isLeft: (name: number) => boolean;
@@ -250,7 +250,7 @@ function bitsOf(data: Float32Array | Float64Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What of two worlds is promised to be the same. */
+/** The parts of two worlds that are promised to be equal. */
 type Promised =
   /** Rows, states and what steps told. */
   | "learned"

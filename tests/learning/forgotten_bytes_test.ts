@@ -73,7 +73,7 @@ for (const backend of BACKENDS_THAT_FORGET) {
           ...stateOf("query", LEFT),
           ...stateOf("key", LEFT),
           ...stateOf("value", LEFT),
-          // A count of steps is nobody's.
+          // A count of steps belongs to no row.
         ].filter((number) => !Number.isInteger(number));
         const traces = numbers.flatMap(tracesOf);
         assert(holds(before, traces), "the search finds what is there");
@@ -121,7 +121,7 @@ Deno.test("states of rows that an edit deletes are gone, those of a refused batc
   assertEquals(counts(), [2, 2, 0]);
 });
 
-Deno.test("the arrays that states lay in are overwritten, whoever holds them", () => {
+Deno.test("the arrays of states are overwritten, even if something else refers to them", () => {
   const held: Float64Array[] = [];
   const { set } = Map.prototype;
   const slots = new SlotTable(new Float64Array(3));

@@ -106,7 +106,7 @@ for (const backend of BACKENDS) {
   });
 }
 
-Deno.test("what a check refuses is told in its own words, and all else as its cause", async () => {
+Deno.test("an InputError of a check is passed on, and other errors become a cause", async () => {
   await using live = await DynamicAttention.create(optionsOf(2));
   const learner = new OnlineLearner(live);
   const error = await assertRejects(() => learner.learnOne({ query: 0 }, 1), InputError);

@@ -1,5 +1,6 @@
-// Any order of predictions, steps, edits and deletions, on every backend and under any rule: the rows that a learner
-// leaves are those that the derivatives and the optimizer's formula give, kept in plain arrays beside it.
+// Any order of predictions, steps, edits and deletions, on every backend and under any rule: the rows that a
+// learner leaves are those that the derivatives and the optimizer's formula give, kept in plain arrays beside
+// it.
 
 import fc from "fast-check";
 import { DynamicAttention } from "../../mod.ts";
@@ -26,7 +27,7 @@ const setting = fc.record({
   ),
 });
 
-/** What rows are expected to be, by slot. */
+/** The expected rows, by slot. */
 type Expected = Map<number, Float32Array>;
 
 Deno.test("rows follow derivatives and formula, whatever happens in between", async () => {
@@ -64,7 +65,8 @@ Deno.test("rows follow derivatives and formula, whatever happens in between", as
             const query = random.pick([...queries]);
             const y = [...random.row(heads * dv)];
             const output = await learner.predictOne({ query });
-            // The squared loss of a prediction that the learner makes from weights of its own, in float64 if of all keys.
+            // The squared loss of a prediction that the learner makes from weights of its own, in float64 if
+            // of all keys.
             const { prediction } = await new OnlineLearner(live, { rate: 0, top }).learnOne({ query }, y);
             output.forEach((o, c) => assertEquals(Math.abs(o - prediction[c]) < 1e-5, true));
             const g = prediction.map((o, c) => o - y[c]);

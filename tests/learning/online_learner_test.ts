@@ -1,5 +1,5 @@
-// The learner: a step is the derivative of the loss, as finite differences of the oracle say it; only what learned is
-// touched; calls take effect in order, or not at all.
+// The learner: a step is the derivative of the loss, as finite differences of the oracle say it; only what
+// learned is touched; calls take effect in order, or not at all.
 
 import { DynamicAttention, type DynamicAttentionOptions, InputError, SlotError } from "../../mod.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
@@ -143,7 +143,7 @@ Deno.test("predictions are attention's, through the link of the loss", async () 
   assertEquals([squared.stats().exactReads, squared.stats().steps], [3, 0]);
 });
 
-Deno.test("a passing query teaches keys and values, and is told its own derivative", async () => {
+Deno.test("keys and values learn from a passing query, whose derivative is returned", async () => {
   const options = optionsOf(5);
   await using standing = await DynamicAttention.create(options);
   await using passing = await DynamicAttention.create(options);
@@ -358,7 +358,7 @@ Deno.test("a row of which nothing is proven bounds nothing but the match with a 
 Deno.test("a planted model is found again, from the same start every time", async () => {
   const run = async () => {
     const plan = new Random(20);
-    // What a reader likes is a product of two hidden rows.
+    // The likes of a reader are products of two hidden rows.
     const readers = plan.rows(4, 2), texts = plan.rows(12, 2);
     await using live = await DynamicAttention.create({
       query: { data: [], shape: [0, 4] },

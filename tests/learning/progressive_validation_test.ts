@@ -29,7 +29,7 @@ Deno.test("without a delay each example is predicted and then learned", async ()
   assertEquals(model.calls, ["predict a", "learn a 0", "predict b", "learn b 1", "predict c", "learn c 2"]);
 });
 
-Deno.test("with a delay an example is learned so many predictions later, and what is left at the end", async () => {
+Deno.test("with a delay an example is learned that many predictions later, and the rest at the end", async () => {
   const model = recorder();
   async function* later() {
     for (const sample of stream) yield await Promise.resolve(sample);

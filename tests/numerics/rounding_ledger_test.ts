@@ -1,4 +1,5 @@
-// The bounds are held against the exact error of the loops they are about, which are written out here once more.
+// The bounds are held against the exact error of the loops they are about, which are written out here once
+// more.
 
 import { assert, assertEquals } from "../../testing/assert.ts";
 import { isTrusted, patchRounding, rebuildRounding } from "../../src/numerics/rounding_ledger.ts";
@@ -166,7 +167,7 @@ Deno.test("patchRounding bounds the error when the sum nearly vanishes", () => {
   ledger.apply([2 ** -60, ...large]);
   ledger.apply(large.map((a) => -a));
   ledger.check("1e13 leaves 2^-60");
-  // What is left has no digit that could be relied on, and the ledger says so.
+  // The remaining sum has no accurate digit, and the ledger reports that.
   assert(!isTrusted(ledger.bound, ledger.sum.high + ledger.sum.low, 0, 1, 1e-8));
 });
 

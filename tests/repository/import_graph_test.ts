@@ -97,7 +97,8 @@ Deno.test("import graph: the library has few rooms and few arrows between them",
 });
 
 Deno.test("import graph: every kind of fault is found", () => {
-  const found = (from: string, to: string) => complaintOf({ from, to, isDynamic: false }, rooms);
+  const found = (from: string, to: string) =>
+    complaintOf({ from, to, isDynamic: false, isType: false }, rooms);
   assertEquals(found("src/write/layers.ts", "src/backends/backend.ts"), null);
   assertEquals(found("src/write/layers.ts", "src/write/edit_log.ts"), null);
   assertEquals(
@@ -129,7 +130,7 @@ Deno.test("import graph: every kind of fault is found", () => {
     found("src/numerics/reference.ts", "src/numerics/power_shift.ts"),
     "src/numerics/reference.ts imports src/numerics/power_shift.ts, but the oracle shares no code",
   );
-  const arrow = (from: string, to: string, isDynamic = false) => ({ from, to, isDynamic });
+  const arrow = (from: string, to: string, isDynamic = false) => ({ from, to, isDynamic, isType: false });
   assertEquals(circleIn([arrow("a", "b"), arrow("b", "c"), arrow("c", "b")]), ["b", "c", "b"]);
   assertEquals(circleIn([arrow("a", "b"), arrow("b", "a", true)]), null);
 });

@@ -1,4 +1,4 @@
-// What has happened to the keys since each state's moment: any sequence of batches and states against a model that
+// The changes of keys since the epoch of each state: any sequence of batches and states against a model that
 // remembers all rows at every epoch.
 
 import fc from "fast-check";
@@ -64,7 +64,7 @@ class Model {
     return wanted;
   }
 
-  /** What `since` has to name, in the order in which it first happened. */
+  /** The changes that `since` must have, in the order of their first occurrence. */
   changedSlots(moment: number, forgetsUndone: boolean): number[] {
     const touched = new Set(this.batches.slice(moment + 1).flat());
     return [...touched].filter((slot) => {
@@ -176,7 +176,7 @@ function check(place: Place, model: Model, forgetsUndone: boolean): void {
   const wanted = model.wanted();
   assertGreaterOrEqual(history.retainedCount, wanted.size);
   place.wipe();
-  assertEquals(retained.rows.size, history.retainedCount, "what nobody wants was not wiped");
+  assertEquals(retained.rows.size, history.retainedCount, "rows that no state includes were not wiped");
   for (const [number, row] of wanted) assertEquals(retained.rows.get(number), row);
   const { missing, cohorts } = history.standing(Uint32Array.from([...ALL, ...ALL]));
   assertEquals([...missing], ALL.filter((query) => !epochs.has(query)));

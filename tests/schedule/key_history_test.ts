@@ -1,10 +1,10 @@
-// What has happened to the keys since each state's moment, case by case.
+// The changes of keys since the epoch of each state, case by case.
 
 import { NO_ROW } from "../../src/backends/since.ts";
 import { assert, assertEquals, assertGreater, assertLess } from "../../testing/assert.ts";
 import { makePlace, Place } from "../../testing/key_history_place.ts";
 
-Deno.test("a state that missed an insert, an edit and a delete is told what it still holds", () => {
+Deno.test("a state that missed an insert, an edit and a delete gets the rows that it still includes", () => {
   for (const forgetsUndone of [true, false]) {
     const place = makePlace(forgetsUndone);
     place.store([[2, [5, 6, 2]], [1, [3, 9, 1]]]);
@@ -16,7 +16,7 @@ Deno.test("a state that missed an insert, an edit and a delete is told what it s
   }
 });
 
-Deno.test("of several changes of a slot, a state is told what it held before the first that it missed", () => {
+Deno.test("after several changes of a slot, a state gets the row before the first change that it missed", () => {
   const place = makePlace();
   place.store([[0, [7, 7, 0]]]);
   place.reach(1);
@@ -32,7 +32,7 @@ Deno.test("a slot that holds again what it held counts as unchanged, where that 
     place.store([[0, [1, 9, 0]], [1, null]]);
     place.store([[0, [1, 2, 0]], [1, [3, 4, 1]]]);
     assertEquals([...place.changesSince(0)], forgetsUndone ? [] : [[0, [1, 2, 0]], [1, [3, 4, 1]]]);
-    // What was undone can be done again.
+    // An undone change can be made again.
     place.store([[0, [1, 9, 0]], [1, null]]);
     assertEquals([...place.changesSince(0)], [[0, [1, 2, 0]], [1, [3, 4, 1]]]);
   }
@@ -75,7 +75,7 @@ Deno.test("a batch that was not stored leaves nothing behind", () => {
 Deno.test("rows that no state holds are not kept", () => {
   const place = makePlace();
   assertEquals(place.store([[0, [7, 7, 0]]]).includes(NO_ROW), false);
-  // Both states hold the row before, and nobody this one.
+  // Both states include the earlier row, and none includes this one.
   assertEquals(place.store([[0, [8, 8, 0]]]), [NO_ROW]);
   assertEquals(place.history.retainedCount, 1);
   place.lose(0, 1);
@@ -89,7 +89,7 @@ Deno.test("a number is given out again when no state needs its row, and not befo
   const [ofQuery1] = place.store([[0, [8, 8, 0]]]);
   assertEquals(place.history.retainedCount, 2);
   place.reach(1);
-  // What query 1 held is wanted no more.
+  // The row of query 1 is no longer needed.
   place.history.clearUp();
   assertEquals(place.history.retainedCount, 1);
   const [later] = place.store([[1, [9, 9, 1]]]);
@@ -197,7 +197,7 @@ Deno.test("clearUp keeps what states need, and that only", () => {
   assertEquals([...place.changesSince(2)], [[0, [8, 8, 0]], [1, [7, 7, 1]]]);
 });
 
-Deno.test("what nobody needs piles up only until it is cleared up, which is seldom necessary", () => {
+Deno.test("entries that no state needs are kept only until they are cleared up, which is seldom necessary", () => {
   const place = makePlace();
   let most = 0, times = 0;
   for (let batch = 0; batch < 1000; batch++) {

@@ -1,4 +1,5 @@
-// Plans by cost, and what the engine makes of them: rows catch up when they are asked for, in the cheaper way.
+// Plans by cost, and what the engine makes of them: rows catch up when they are asked for, in the cheaper
+// way.
 
 import fc from "fast-check";
 import { assertEquals, assertGreater, assertLess, assertThrows } from "../../testing/assert.ts";
@@ -10,8 +11,9 @@ import { Random } from "../../testing/random.ts";
 const COSTS = { exponential: 8, compensatedAdd: 3, rowsTogether: 1 };
 const SIZES: Sizes = { keyCount: 1000, headDim: 16, valueDim: 8 };
 
-// The costs as the design states them, apart from the planner's own: a changed key costs a row two scores, two
-// weights and two compensated additions; from scratch, a row costs each of these once a key, uncompensated.
+// The costs as the design states them, apart from the planner's own: a changed key costs a row two scores,
+// two weights and two compensated additions; from scratch, a row costs each of these once a key,
+// uncompensated.
 function patchCost({ headDim, valueDim }: Sizes, changes: number): number {
   return changes * 2 * (headDim + COSTS.exponential + valueDim * COSTS.compensatedAdd);
 }
@@ -145,7 +147,7 @@ Deno.test("what is kept for rows of many moments stays limited", async () => {
   assertLess(most, 4200);
 });
 
-Deno.test("a count makes stale answers know what it has counted, and costs rows that nobody asks for nothing", async () => {
+Deno.test("at a count of edits stale answers include them, and queries that are not asked for cost nothing", async () => {
   await using live = await engineOf(10, 100, { lazyThreshold: 3 });
   const before = live.stats().rowsPatched;
   live.addToKey(0, 0, 1);

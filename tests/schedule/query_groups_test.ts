@@ -1,4 +1,4 @@
-// Which rows come along when some are brought up to date.
+// The companions of query slots that are brought up to date.
 
 import { assertEquals } from "../../testing/assert.ts";
 import { withCompanions } from "../../src/schedule/query_groups.ts";
@@ -12,12 +12,12 @@ function companions(rows: readonly number[], epochs: readonly (number | null)[],
   return Array.from(withCompanions(Uint32Array.from(rows), 4, newest, known));
 }
 
-Deno.test("rows of a group that are of the same moment come along, in order and once", () => {
+Deno.test("query slots of a group with the same epoch come along, in order and once", () => {
   assertEquals(companions([6, 1, 1], [3, 3, 3, 3, 5, 5, 5, 5, 5]), [0, 1, 2, 3, 4, 5, 6, 7]);
   assertEquals(companions([8], [3, 3, 3, 3, 5, 5, 5, 5, 5]), [8]);
 });
 
-Deno.test("rows of other moments stay, whichever of their group is asked for", () => {
+Deno.test("query slots of other epochs stay, whichever of their group is asked for", () => {
   assertEquals(companions([1], [3, 3, 4, 9]), [0, 1]);
   assertEquals(companions([2, 1], [3, 3, 4, 9]), [0, 1, 2]);
 });

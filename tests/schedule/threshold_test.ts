@@ -49,16 +49,13 @@ Deno.test("an error is a limit on the bounds of a peek", () => {
   assertEquals(toThreshold("create", 3).error, Infinity);
 });
 
-Deno.test("a target of error is kept adaptively unless another limit is smaller", () => {
-  const told = (threshold: LazyThreshold) => {
-    const { error, isAdaptive } = toThreshold("create", threshold);
-    return [error, isAdaptive];
-  };
-  assertEquals(told({ targetError: 0.25 }), [0.25, true]);
-  assertEquals(told({ targetError: 0.25, error: 0.5 }), [0.25, true]);
-  assertEquals(told({ targetError: 0.5, error: 0.25 }), [0.25, false]);
-  assertEquals(told({ error: 0.25 }), [0.25, false]);
-  assertEquals(told(64), [Infinity, false]);
+Deno.test("of error and targetError the smaller one counts", () => {
+  const told = (threshold: LazyThreshold) => toThreshold("create", threshold).error;
+  assertEquals(told({ targetError: 0.25 }), 0.25);
+  assertEquals(told({ targetError: 0.25, error: 0.5 }), 0.25);
+  assertEquals(told({ targetError: 0.5, error: 0.25 }), 0.25);
+  assertEquals(told({ error: 0.25 }), 0.25);
+  assertEquals(told(64), Infinity);
 });
 
 Deno.test("a function decides by itself, and only true counts", () => {

@@ -285,7 +285,7 @@ for shape in ${JSON.stringify(shapes)}:
   },
 });
 
-/** What NumPy saves of some expressions. */
+/** The files that NumPy saves for some expressions. */
 async function savedByNumpy(expressions: readonly string[]): Promise<Uint8Array[]> {
   const bytes = await runPython(
     python!,

@@ -151,7 +151,8 @@ Deno.test("adaptive: no reading misses its target, for hardly more than the chea
     const certified = await run40("budgetPatch", error);
     const cheaper = Math.min(upkeep(exchanged), upkeep(certified));
     assertLess(upkeep(outcome), 1.4 * cheaper, name);
-    // Where nothing need ever be applied a trial is given up too, for what it leaves undone, but later.
+    // If no edit ever has to be applied, a trial is also given up, later, for the updates that it leaves
+    // undone.
     if (error < 1) assertGreater(upkeep(certified), 1.8 * cheaper, `${name}: certificates do not pay`);
     else assertLess(upkeep(certified), upkeep(exchanged), name);
   }

@@ -115,7 +115,7 @@ Deno.test("target errors: each meets the cheapest count of any plan that was nev
   assertEquals(compareBudgets(all).slice(0, 3), compareBudgets(STRATEGIES), "budgets meet their own plan");
 });
 
-Deno.test("target errors: their verdict comes last, and a narrow loss is told from a draw", () => {
+Deno.test("target errors: their verdict comes last, and a narrow loss is no draw", () => {
   const verdicts = budgetVerdicts([...STRATEGIES, ...ADAPTIVE]);
   assertEquals(verdicts.slice(0, 2), budgetVerdicts(STRATEGIES));
   assertEquals(verdicts.slice(2), [

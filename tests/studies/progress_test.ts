@@ -22,7 +22,7 @@ Deno.test("progress: a bar is as full as the work is done and never wider than t
   for (const columns of [10, 20, 30, 40, 50, 200]) assertLess(barLine(HALF, 4000, columns).length, columns);
 });
 
-/** What a reporter writes when it hears of a share at each time. */
+/** The output of a reporter that gets a share at each time. */
 function written(isTerminal: boolean, heard: [time: number, share: number][]): string[] {
   const texts: string[] = [];
   let now = 0;

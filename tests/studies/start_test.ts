@@ -119,7 +119,7 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
     assertEquals(page.match(/<script\b/g)?.length, 3);
     assertStringIncludes(page, "plotly.js (cartesian - minified)");
 
-    // What is between the tags of scripts is programs and data; none of it is a reference of the page.
+    // Scripts contain programs and data, which are no references of the page.
     const markup = page.replace(/(<script\b[^>]*>)[^]*?<\/script>/g, "$1");
     assertFalse(/\bsrc=|@import|https?:|url\(/.test(markup));
     assertEquals([...markup.matchAll(/href="([^"]*)"/g)].map(([, target]) => target), ["data:,"]);

@@ -73,6 +73,13 @@ Deno.test("site pages: all pages of the documentation are there, with a title an
   assertEquals(sitePath("docs/guide/README.md"), "guide/index.html");
 });
 
+Deno.test("site pages: cells of heatmaps have sharp edges", () => {
+  const pictures = [...files.keys()].filter((path) => path.endsWith(".svg")).map(text);
+  const heatmaps = pictures.filter((svg) => svg.includes("<image"));
+  assertGreater(heatmaps.length, 2);
+  for (const svg of heatmaps) assertStringIncludes(svg, "image-rendering:pixelated");
+});
+
 Deno.test("site pages: the search knows headings and public names", () => {
   const entries: { title: string; page: string; path: string }[] = JSON.parse(
     text("search_index.js").slice("globalThis.attuneSearchEntries = ".length, -2),

@@ -41,7 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("merge") }) },
 );
 
-/** What applying the entries of a log makes of rows. */
+/** The rows after applying the entries of a log. */
 function applied(rows: ReadonlyMap<number, number[]>, changes: Entries): Map<number, number[]> {
   const result = new Map(rows);
   for (const [slot, row] of entriesOf(changes)) {

@@ -100,7 +100,7 @@ function watched(count: number): { table: SlotTable; told: number[]; watcher: Sl
   return { table, told, watcher };
 }
 
-Deno.test("a deletion is told at once, and one of a batch when the batch is through", () => {
+Deno.test("watchers hear of a deletion at once, and of one in a batch after the batch", () => {
   const { table, told, watcher } = watched(6);
   table.release(2);
   assertEquals(told, [2]);
@@ -132,7 +132,9 @@ Deno.test("a deletion is told at once, and one of a batch when the batch is thro
 
 // ---- against a model -------------------------------------------------------------------------------------
 
-/** The rules in the plainest words: a set of live slots, a stack of free ones, and every position given out. */
+/**
+ * The rules in the plainest words: a set of live slots, a stack of free ones, and every position given out.
+ */
 class Model {
   live: Set<number>;
   free: number[] = [];
@@ -262,7 +264,7 @@ Deno.test("a batch within a batch is taken back with it", () => {
   );
 });
 
-Deno.test("a row is told from all that held its slot before it, also after a batch that failed", () => {
+Deno.test("the identity of a row differs from those of earlier rows of its slot, also after a batch that failed", () => {
   const table = new SlotTable(new Float64Array(2));
   assertEquals([table.identityOf(0), table.identityOf(1), table.newestIdentity], [0, 0, 0]);
   table.release(1);

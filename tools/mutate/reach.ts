@@ -1,48 +1,21 @@
 // Which tests reach a source, and over how many imports: what a test cannot load cannot fail it.
 
-interface Dependency {
-  readonly code?: { readonly specifier?: string };
-}
+import { readArrows } from "../tree/import_graph.ts";
 
 /** Modules and what imports them when it runs, types left out. */
 export class ImportGraph {
   readonly #importers = new Map<string, string[]>();
   readonly #imports = new Map<string, string[]>();
 
-  private constructor(arrows: readonly (readonly [from: string, to: string])[]) {
-    for (const [from, to] of arrows) {
-      this.#importers.set(to, [...this.#importers.get(to) ?? [], from]);
-      this.#imports.set(from, [...this.#imports.get(from) ?? [], to]);
-    }
-  }
-
   /** The graph of some modules, given by paths from the root. */
   static async of(root: URL, paths: readonly string[]): Promise<ImportGraph> {
-    const entry = await Deno.makeTempFile({ suffix: ".ts" });
-    try {
-      const imports = paths.map((path) => `import ${JSON.stringify(new URL(path, root).href)};\n`);
-      await Deno.writeTextFile(entry, imports.join(""));
-      const config = new URL("deno.json", root).pathname;
-      const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-        args: ["info", "--json", "--config", config, entry],
-        cwd: root,
-        env: { NO_COLOR: "1" },
-      }).output();
-      if (!success) throw new Error(new TextDecoder().decode(stderr));
-      const graph: { modules: { specifier: string; dependencies?: Dependency[] }[] } = JSON.parse(
-        new TextDecoder().decode(stdout),
-      );
-      const shorten = (specifier: string) => specifier.replace(root.href, "");
-      return new ImportGraph(
-        graph.modules.flatMap(({ specifier, dependencies = [] }) =>
-          dependencies.flatMap(({ code }) =>
-            code?.specifier === undefined ? [] : [[shorten(specifier), shorten(code.specifier)] as const]
-          )
-        ),
-      );
-    } finally {
-      await Deno.remove(entry);
+    const graph = new ImportGraph();
+    for (const { from, to, isType } of await readArrows(root, paths)) {
+      if (isType) continue;
+      append(graph.#importers, to, from);
+      append(graph.#imports, from, to);
     }
+    return graph;
   }
 
   /** Every module that reaches `path`, with the length of the shortest chain of imports. */
@@ -65,4 +38,10 @@ function distancesOver(arrows: ReadonlyMap<string, readonly string[]>, start: st
     }
   }
   return distances;
+}
+
+function append(lists: Map<string, string[]>, name: string, item: string): void {
+  const list = lists.get(name);
+  if (list) list.push(item);
+  else lists.set(name, [item]);
 }

@@ -1,11 +1,12 @@
-// What two runs of a notebook have to agree on: the texts that a reader sees, and of all else the kinds.
+// Compares two runs of a notebook: the texts that a reader sees, and of other outputs their kinds.
 
 import { hasTag, joined, type Notebook, type Output } from "./document.ts";
 
 /**
- * What differs, a sentence a cell; nothing when the notebooks show the same. Plain text, streams and errors are compared
- * letter by letter, pictures, pages and data by their kinds alone, as are all outputs of a cell with the tag `volatile`,
- * and those of all cells with `kindsAlone`, for a notebook whose data is missing.
+ * The differences, one sentence per cell; empty if the notebooks show the same. Plain text, streams and
+ * errors are compared letter by letter, pictures, pages and data by their kinds alone, as are all outputs of
+ * a cell with the tag `volatile`, and those of all cells with `kindsAlone`, for a notebook whose data is
+ * missing.
  */
 export function differences(committed: Notebook, executed: Notebook, kindsAlone = false): string[] {
   return executed.cells.flatMap((cell, at) => {

@@ -1,6 +1,6 @@
 // Notebooks as files: nbformat 4, and one stable way to write it.
 
-/** What a cell shows. */
+/** The outputs of a cell. */
 export interface Output {
   readonly output_type: string;
   readonly [field: string]: unknown;
@@ -24,7 +24,7 @@ export interface Notebook {
   readonly nbformat_minor: number;
 }
 
-/** What changes from run to run and tells a reader nothing. */
+/** Parts of a text that change from run to run and have no meaning for a reader. */
 const VOLATILE = ["execution", "ExecuteTime", "collapsed", "scrolled"];
 
 /** Reads a notebook; throws when the text is none. */

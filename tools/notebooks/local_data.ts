@@ -1,8 +1,9 @@
-// Data that a notebook's outputs are of, and that may be missing: some data must not be passed on, so it is no part of the
-// repository, and whoever may use it fetches it.
+// Data that a notebook's outputs are of, and that may be missing: some data must not be passed on, so it is
+// no part of the repository, and users who are allowed to use it fetch it.
 //
-// Such a notebook names its file in its metadata, `"attune": { "data": { "file": …, "sha256": … } }`, and runs without it
-// on something made up. What it shows then has other numbers than what is committed, and can be compared by its kinds alone.
+// Such a notebook names its file in its metadata, `"attune": { "data": { "file": …, "sha256": … } }`, and
+// runs without it on something made up. What it shows then has other numbers than what is committed, and can
+// be compared by its kinds alone.
 
 import type { Notebook } from "./document.ts";
 

@@ -1,5 +1,6 @@
-// From the messages of a kernel to the outputs of cells, as Jupyter's own front ends would keep them: neighbouring pieces
-// of a stream are one, a display that is updated changes wherever it is shown, what is cleared is gone.
+// From the messages of a kernel to the outputs of cells, as Jupyter's own front ends would keep them:
+// neighbouring pieces of a stream are one, a display that is updated changes wherever it is shown, what is
+// cleared is gone.
 
 import type { Message } from "../../src/kernel/protocol/message.ts";
 import type { Output } from "./document.ts";
@@ -7,7 +8,7 @@ import type { Output } from "./document.ts";
 /** The outputs of the cells of one notebook. */
 export class OutputCollector {
   readonly #cells: Output[][];
-  /** Where displays with a name are shown. */
+  /** The places of named displays. */
   readonly #displays = new Map<string, { readonly cell: number; readonly output: Output }[]>();
   readonly #clearsNext: boolean[];
 
@@ -16,7 +17,7 @@ export class OutputCollector {
     this.#clearsNext = Array.from({ length: cellCount }, () => false);
   }
 
-  /** What a cell shows. */
+  /** The outputs of a cell. */
   of(cell: number): readonly Output[] {
     return this.#cells[cell];
   }

@@ -1,7 +1,8 @@
-// From the sources to the folder that a static host serves: one page with all that it needs, and the notebooks that it
-// links to.
+// From the sources to the folder that a static host serves: one page with all that it needs, and the
+// notebooks that it links to.
 //
-// Invariant: the same sources give the same bytes; the page asks for nothing, and its policy lets it ask for nothing.
+// Invariant: the same sources give the same bytes; the page asks for nothing, and its policy lets it ask for
+// nothing.
 
 import { bundle } from "../bundle.ts";
 import { SEQUENTIAL } from "../../src/display/color_scales.ts";
@@ -10,12 +11,14 @@ import { pageColorRules } from "../../src/jupyter/figures/palette.ts";
 import { gallery, moreNotebooks } from "./gallery.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-/** What only notebooks, files and consoles need. */
-const UNUSED = ["./engine_snapshot.ts", "./display/engine_bundle.ts", "./matrix_bundle.ts"];
+/** Modules that only notebooks, files and consoles need. */
+const UNUSED = ["./engine_snapshot.ts", "./engine_bundle.ts", "./matrix_bundle.ts"];
 
 /** How the folder is to be. */
 export interface SiteOptions {
-  /** The address of the folder in which the notebooks are; they are put into the folder unless it is given. */
+  /**
+   * The address of the folder in which the notebooks are; they are put into the folder unless it is given.
+   */
   readonly notebooks?: string;
 }
 
@@ -28,7 +31,7 @@ export async function buildSite(
     Deno.readTextFile(new URL("page.html", import.meta.url)),
     Deno.readTextFile(new URL("page.css", import.meta.url)),
     bundle(new URL("playground/main.ts", ROOT), { external: UNUSED, format: "esm" }),
-    gallery(notebooks ?? "notebooks/"),
+    gallery(notebooks),
   ]);
   const numbers = `:root { --numbers: ${SEQUENTIAL.join(", ")}; }`;
   const style = [pageColorRules(), numbers, sheet].join("\n");
@@ -47,7 +50,7 @@ export async function buildSite(
     style: `<style>${style}</style>`,
     program: `<script type="module">${program}</script>`,
     gallery: exhibits,
-    more: moreNotebooks(notebooks ?? "notebooks/"),
+    more: moreNotebooks(notebooks),
   };
   const html = page.replace(/<!-- (\w+) -->/g, (_, name) => {
     if (Object.hasOwn(parts, name)) return parts[name];

@@ -1,7 +1,8 @@
-// The applications: for each section of docs/applications.md a sentence, figures of its notebook and its numbers.
+// The applications: for each section of docs/applications.md a sentence, figures of its notebook and its
+// numbers.
 //
-// Invariant: nothing is drawn or written here that the committed notebooks and that page do not hold; a figure that a
-// notebook no longer has is an error.
+// Invariant: nothing is drawn or written here that the committed notebooks and that page do not hold; a
+// figure that a notebook no longer has is an error.
 
 import { escapeHtml } from "../../src/display/escape.ts";
 import type { Theme } from "../../src/jupyter/figures/palette.ts";
@@ -11,7 +12,7 @@ import { figurePicture, figuresOf, type NotebookFigure } from "./notebook_figure
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** What is said of a notebook here, and which of its figures are shown. */
+/** The texts about a notebook, and its figures that are shown. */
 interface Exhibit {
   readonly sentence: string;
   readonly data: string;
@@ -52,8 +53,13 @@ const EXHIBITS: Readonly<Record<string, Exhibit>> = {
 };
 const FIRST_FIGURES = 2;
 
-/** All of the gallery as HTML. `notebooks` is the address of the folder in which they are. */
-export async function gallery(notebooks: string): Promise<string> {
+/** Where a notebook is: in a folder elsewhere, or as a page of this site, where no address is given. */
+function notebookAddress(name: string, elsewhere: string | undefined): string {
+  return elsewhere === undefined ? `notebooks/${name}.html` : `${elsewhere}${name}.ipynb`;
+}
+
+/** All of the gallery as HTML. `notebooks` is the address of a folder elsewhere in which they are. */
+export async function gallery(notebooks?: string): Promise<string> {
   const sections = sectionsOf(await Deno.readTextFile(new URL("docs/applications.md", ROOT)));
   const articles = await Promise.all(sections.map(async ({ title, text }) => {
     const name = /notebooks\/([\w-]+)\.ipynb/.exec(text)?.[1];
@@ -67,10 +73,14 @@ export async function gallery(notebooks: string): Promise<string> {
       : found.slice(0, FIRST_FIGURES);
     const pictures = await Promise.all(chosen.map(pictureHtml));
     const linkOf = (target: string) =>
-      /notebooks\/[\w-]+\.ipynb$/.test(target) ? notebooks + target.split("/").at(-1) : null;
+      /notebooks\/[\w-]+\.ipynb$/.test(target)
+        ? notebookAddress(target.split("/").at(-1)!.replace(/\.ipynb$/, ""), notebooks)
+        : null;
     return `<article>
 <h3>${escapeHtml(title)}</h3>
-<p>${escapeHtml(exhibit?.sentence ?? "")} <a href="${escapeHtml(notebooks)}${name}.ipynb">The notebook</a></p>
+<p>${escapeHtml(exhibit?.sentence ?? "")} <a href="${
+      escapeHtml(notebookAddress(name, notebooks))
+    }">The notebook</a></p>
 <div class="pictures">
 ${pictures.join("\n")}
 </div>
@@ -85,8 +95,9 @@ ${toHtml(text, linkOf)}
 }
 
 /** The notebooks that are no applications. */
-export function moreNotebooks(notebooks: string): string {
-  const link = (name: string, text: string) => `<a href="${escapeHtml(notebooks)}${name}.ipynb">${text}</a>`;
+export function moreNotebooks(notebooks?: string): string {
+  const link = (name: string, text: string) =>
+    `<a href="${escapeHtml(notebookAddress(name, notebooks))}">${text}</a>`;
   return `<p>More: ${link("01_quickstart", "a first look")}, and ${
     link("02_cost_and_error", "22 ways of keeping a board current, by cost and error")
   }.</p>`;

@@ -1,5 +1,5 @@
-// Figures out of committed notebooks, as SVG in the colours of light and of dark pages. Notebooks hold them painted for light
-// ones, so each colour of that palette is exchanged for the one of the same name.
+// Figures out of committed notebooks, as SVG in the colours of light and of dark pages. Notebooks hold them
+// painted for light ones, so each colour of that palette is exchanged for the one of the same name.
 
 import type { FigureData, PlainObject, PlainValue } from "../../src/jupyter/figures/figure_data.ts";
 import { PALETTES, type Theme } from "../../src/jupyter/figures/palette.ts";
@@ -10,9 +10,9 @@ import { joined, type Notebook } from "../notebooks/document.ts";
 
 /** A figure of a notebook. */
 export interface NotebookFigure extends FigureData {
-  /** What is above it; "" where there is nothing. */
+  /** The title above it; "" if there is none. */
   readonly title: string;
-  /** What is on it, in words. */
+  /** A description of its content. */
   readonly description: string;
 }
 
@@ -38,7 +38,7 @@ export function figuresOf({ cells }: Notebook): NotebookFigure[] {
   });
 }
 
-/** The figure as SVG. Its title is left out: whoever shows it has words for it. */
+/** The figure as SVG, without its title, which the caller shows. */
 export async function figurePicture(
   figure: NotebookFigure,
   theme: Theme,
@@ -51,7 +51,9 @@ export async function figurePicture(
   const own = Math.min(MOST_HEIGHT, Math.max(LEAST_HEIGHT, Number(rest.height ?? LEAST_HEIGHT)));
   const height = room === "wide" ? own : Math.min(own, NARROW_HEIGHT);
   const svg = await drawPicture("site", shown, { width: WIDTHS[room], height }, metrics);
-  return svg.replace('font-family="DejaVu Sans"', `font-family="${FONTS}"`);
+  // Browsers have given up the older word, and would blur the cells of a heatmap.
+  return svg.replace('font-family="DejaVu Sans"', `font-family="${FONTS}"`)
+    .replaceAll('image-rendering="optimizeSpeed"', 'style="image-rendering:pixelated"');
 }
 
 function toDark({ data, layout }: FigureData): FigureData {
@@ -61,7 +63,9 @@ function toDark({ data, layout }: FigureData): FigureData {
   };
 }
 
-/** A copy in which colours of the light palette, under names that end in "color", are those of the dark one. */
+/**
+ * A copy in which colours of the light palette, under names that end in "color", are those of the dark one.
+ */
 function exchanged(value: PlainValue, isColor: boolean): PlainValue {
   if (typeof value === "string") return isColor ? darkOf(value) : value;
   if (value === null || typeof value !== "object") return value;

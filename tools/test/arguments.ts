@@ -14,7 +14,7 @@ deno task test:full [PATH …] …
   -h, --help       prints this
   FLAG             any other flag goes to deno test, as --filter=NAME or --fail-fast`;
 
-/** What the command line asks for. */
+/** The options of the command line. */
 export interface Arguments {
   readonly paths: readonly string[];
   readonly full: boolean;

@@ -1,5 +1,5 @@
-// `deno task test` and `deno task test:full`: every file of tests in a process of its own, a few at a time, each
-// with a limit after which it is ended and fails by its name.
+// `deno task test` and `deno task test:full`: every file of tests in a process of its own, a few at a time,
+// each with a limit after which it is ended and fails by its name.
 
 import { HELP, parseArguments } from "./arguments.ts";
 import { fileLine, outputOf, summary } from "./report.ts";
@@ -66,7 +66,7 @@ function defaultJobs(): number {
   return navigator.hardwareConcurrency + 1;
 }
 
-/** Runs the files in their order, so many at a time. */
+/** Runs the files in their order, several at a time. */
 async function runAll(
   files: readonly TestFile[],
   jobs: number,

@@ -1,4 +1,4 @@
-// What is printed: a line a file, failures in full, and at the end what was skipped and how to get it.
+// The report: one line per file, failures in full, and at the end the skipped programs and how to get them.
 
 import type { Counts, Outcome } from "./run_file.ts";
 

@@ -5,7 +5,7 @@ import type { TestFile } from "./test_files.ts";
 
 /** How a file is run. */
 export interface RunOptions {
-  /** Where `deno test` is started. */
+  /** The folder in which `deno test` is started. */
   readonly root: URL;
   /** Flags of `deno test`, before the file. */
   readonly flags: readonly string[];
@@ -23,7 +23,7 @@ export interface Counts {
   readonly ignored: number;
 }
 
-/** What came of a file. */
+/** The result of a file. */
 export interface Outcome {
   readonly file: TestFile;
   readonly counts: Counts;
@@ -31,11 +31,13 @@ export interface Outcome {
   readonly output: string;
   /** Why it is red; null where it is green. */
   readonly failure: string | null;
-  /** What was odd without being a failure. */
+  /** An irregularity that is no failure. */
   readonly remark: string | null;
 }
 
-/** Between the end of a process and that of its output, where a process that it left behind still holds that. */
+/**
+ * Between the end of a process and that of its output, where a process that it left behind still holds that.
+ */
 const LAST_WORDS_MS = 2000;
 /** Deno, aborted by the C library. */
 const ABORTED = 134;
@@ -111,7 +113,9 @@ function toOutcome(file: TestFile, run: Run, remark: string | null): Outcome {
 
 const NO_COUNTS: Counts = { passed: 0, steps: 0, failed: 0, ignored: 0 };
 
-/** The numbers in Deno's last line, "ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)"; null without one. */
+/**
+ * The numbers in Deno's last line, "ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)"; null without one.
+ */
 export function countsIn(output: string): Counts | null {
   const [line] = output.match(/^(ok|FAILED) \| .*\d+ passed.*$/gm)?.slice(-1) ?? [];
   if (line === undefined) return null;

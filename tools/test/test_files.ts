@@ -1,16 +1,16 @@
-// Which files there are to run, and what each says of itself in the comment at its head:
+// Finds the test files, and reads the directives in the comment at the head of each:
 //
 //     // Full suite: it drives a browser.
 //     // Limit: 15 minutes.
 //
-// The first keeps a file out of `deno task test`, and says why; the second gives it more time in the full suite than
-// others have there.
+// The first keeps a file out of `deno task test`, and says why; the second gives it more time in the full
+// suite than others have there.
 
 /** Something that one process runs. */
 export interface TestFile {
   /** Its path from the root, or what to call it. */
   readonly name: string;
-  /** What to give to `deno test`. */
+  /** The arguments for `deno test`. */
   readonly args: readonly string[];
   /** Why it is left to the full suite; null where it is not. */
   readonly fullSuite: string | null;
@@ -21,7 +21,10 @@ export interface TestFile {
 /** The examples of the documentation, which are run together. */
 export const EXAMPLES = "examples of the documentation";
 
-/** All that there is below `root`: files that ask for time first, the others by name, the examples before them. */
+/**
+ * All that there is below `root`: files that ask for time first, the others by name, the examples before
+ * them.
+ */
 export async function findTestFiles(root: URL): Promise<TestFile[]> {
   const examples = await findExamples(root);
   const files: TestFile[] = examples.length === 0 ? [] : [toExamples(EXAMPLES, examples)];
@@ -50,7 +53,7 @@ export async function selectTestFiles(
   return { selected: [...selected.values()], unknown };
 }
 
-/** What the text of a test file says of it. */
+/** Reads the directives of a test file. */
 export function readHead(text: string): Pick<TestFile, "fullSuite" | "limitSeconds"> {
   const head = /^(?:\/\/.*\n)*/.exec(text)![0];
   const reason = /^\/\/ Full suite: (.+)$/m.exec(head)?.[1] ?? null;

@@ -5,6 +5,8 @@ export interface Arrow {
   readonly from: string;
   readonly to: string;
   readonly isDynamic: boolean;
+  /** Whether it is of types alone, so that nothing is loaded. */
+  readonly isType: boolean;
 }
 
 /** A row of the table of rooms: the paths that it claims, of which the longest that fits a module wins. */
@@ -85,9 +87,9 @@ export async function readArrows(root: URL, modules: readonly string[]): Promise
     const from = shorten(specifier);
     if (from === specifier) return [];
     return dependencies.flatMap(({ code, type, isDynamic = false }) =>
-      [code?.specifier, type?.specifier].flatMap((to) =>
-        to === undefined ? [] : [{ from, to: shorten(to), isDynamic }]
-      )
+      [{ to: code?.specifier, isType: false }, { to: type?.specifier, isType: true }].flatMap((
+        { to, isType },
+      ) => to === undefined ? [] : [{ from, to: shorten(to), isDynamic, isType }])
     );
   });
 }

@@ -23,6 +23,7 @@ const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 export class ArrayStore extends StateStore {
   readonly name = "array";
   readonly costs = COSTS;
+  override readonly tolerance: number;
   readonly #config: BackendConfig;
   readonly #kernels: Kernels;
   readonly #totals: RowTotals;
@@ -33,6 +34,7 @@ export class ArrayStore extends StateStore {
     const { layout, rule } = config;
     super(layout.valueDim + 2);
     this.#config = config;
+    this.tolerance = config.tolerance;
     this.#kernels = new Kernels(layout, rule, this.work);
     this.#totals = new RowTotals(layout, this.work);
     this.#states = new RowStates(layout.valueDim + 2);

@@ -214,18 +214,8 @@ export class Certifier {
     const keyHead = keyHeadOf(layout, head);
     if (totals.mass === 0) return this.#farthestValue();
 
-    const output = this.#output;
-    totals.writeOutput(output, 0);
-    let squared = 0;
-    for (const o of output) squared += o * o;
-    const norm = Math.sqrt(squared);
     const diameter = 2 * spread.radius(keyHead);
-    const massError = totals.massError / totals.mass;
-    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
-    const ledger = rounding.variation * diameter +
-      2 * (Math.sqrt(layout.valueDim) * totals.sumError / totals.mass + norm * massError) +
-      4 * FLOAT64_ROUNDING * norm;
-    const massDoubt = rounding.mass + 2 * massError;
+    const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
 
     let stale = 0;
     if (this.#pending.length > 0) {
@@ -242,8 +232,35 @@ export class Certifier {
         norm + ledger,
       );
     }
-    return (stale + ledger) * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
-      Math.sqrt(layout.valueDim) * SUBNORMAL_ROUNDING;
+    return this.#printed(stale + ledger, norm);
+  }
+
+  /** Bound on what rounding alone did to the answer of a head row that holds `totals`. */
+  rounding(totals: CertifiedTotals, head: number, rounding: WeightRounding): number {
+    if (totals.mass === 0) return 0;
+    const { layout, spread } = this.#parts, diameter = 2 * spread.radius(keyHeadOf(layout, head));
+    const { norm, ledger } = this.#roundingOf(totals, diameter, rounding);
+    return this.#printed(ledger, norm);
+  }
+
+  /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */
+  #roundingOf(totals: CertifiedTotals, diameter: number, rounding: WeightRounding) {
+    const { valueDim } = this.#parts.layout, output = this.#output;
+    totals.writeOutput(output, 0);
+    let squared = 0;
+    for (const o of output) squared += o * o;
+    const norm = Math.sqrt(squared), massError = totals.massError / totals.mass;
+    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
+    const ledger = rounding.variation * diameter +
+      2 * (Math.sqrt(valueDim) * totals.sumError / totals.mass + norm * massError) +
+      4 * FLOAT64_ROUNDING * norm;
+    return { norm, ledger, massDoubt: rounding.mass + 2 * massError };
+  }
+
+  /** A bound on the distance of o, with what rounding to float32 does to it. */
+  #printed(bound: number, norm: number): number {
+    return bound * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
+      Math.sqrt(this.#parts.layout.valueDim) * SUBNORMAL_ROUNDING;
   }
 
   /** Adds to a row's sums the changed keys that are not in them yet. */

@@ -17,12 +17,16 @@ import type {
   BackendConfig,
   Changes,
   Cohort,
+  Copies,
   Costs,
   PassingQueries,
   RowSource,
+  Wanted,
+  Watched,
   Work,
 } from "../backend.ts";
 import { NO_ROW, NOTHING } from "../since.ts";
+import { outputFor, WHOLE } from "../wanted.ts";
 import { HostRows } from "./host_rows.ts";
 import { RowAnswers } from "./row_answers.ts";
 import type { RowTotals } from "./row_totals.ts";
@@ -87,14 +91,14 @@ export class HostBackend implements Backend {
       // Everything that can fail for want of memory comes before the first change.
       this.#reserve(changes, retained);
       this.#rows.drop(dropped);
-      this.#answers.release(keys.slots, queries.slots);
+      this.#answers.release(changes);
       for (let t = 0; t < keys.slots.length; t++) {
         if (retained[t] !== NO_ROW) this.#rows.retain(keys.slots[t], retained[t]);
       }
       this.#rows.stored.store(keys);
       this.#rows.storeQueries(queries);
       this.#store.change(changes, retained, dropped);
-      this.#answers.include(keys.slots, queries.slots);
+      this.#answers.include(changes);
     });
   }
 
@@ -111,13 +115,14 @@ export class HostBackend implements Backend {
     this.#answers.forgetStates(build);
     for (const { queries } of patch) this.#answers.forgetStates(queries);
     await this.#store.update(build, patch);
+    await this.#reached(build, patch);
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
-  async read(cohort: Cohort): Promise<AttentionOutput> {
+  async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
     await this.#store.load(cohort);
     const { heads } = this.#config.layout, { queries } = cohort;
-    const attention = emptyOutput(this.#config.layout, queries.length);
+    const attention = emptyOutput(this.#config.layout, queries.length, wanted);
     const keys = this.#rows.keysAt(cohort.since);
     const left = this.#store.read(cohort, attention);
     const answer = (at: number, head: number) => {
@@ -142,10 +147,38 @@ export class HostBackend implements Backend {
     return this.#answers.certify(cohort);
   }
 
+  async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
+    await this.#store.load(cohort);
+    return this.#answers.drift(cohort, limit);
+  }
+
+  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
+    this.#answers.driftOfCopies(queries, copies, bounds);
+  }
+
+  async copied(cohort: Cohort, copies: Copies): Promise<void> {
+    await this.#store.load(cohort);
+    this.#answers.copied(cohort, copies);
+  }
+
+  async watch(queries: Uint32Array): Promise<boolean> {
+    const followed = this.#answers.neighbours(queries);
+    await this.#store.load({ queries: followed, since: NOTHING });
+    return this.#answers.watch(followed);
+  }
+
+  unwatch(): void {
+    this.#answers.unwatch();
+  }
+
+  get watched(): Watched | null {
+    return this.#answers.watched;
+  }
+
   async attend(queries: PassingQueries): Promise<AttentionOutput> {
     const { count, rows, positions } = queries;
     const { layout, layout: { heads } } = this.#config;
-    const attention = emptyOutput(layout, count), width = queryColumns(layout);
+    const attention = emptyOutput(layout, count, WHOLE), width = queryColumns(layout);
     const queryHead = (query: number, head: number) => {
       return { rows, offset: query * width, head, position: positions[query], slot: 0 };
     };
@@ -236,6 +269,15 @@ export class HostBackend implements Backend {
       this.#rows.reserve(sizes);
       this.#store.reserve(sizes);
     });
+    this.#answers.reserve(sizes, changes.keys.slots.length);
+  }
+
+  async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
+    if (!this.#answers.watched) return;
+    for (const queries of [build, ...patch.map((cohort) => cohort.queries)]) {
+      await this.#store.load({ queries, since: NOTHING });
+      this.#answers.reached(queries);
+    }
   }
 
   #writeWeights(scores: ArrayLike<number>, shift: number, target: Float32Array): void {
@@ -252,7 +294,7 @@ export class HostBackend implements Backend {
 
   #write({ output, logSumExp }: AttentionOutput, at: number, totals: RowTotals): void {
     totals.writeOutput(output, at * this.#config.layout.valueDim);
-    logSumExp[at] = totals.logSumExp();
+    if (logSumExp.length > 0) logSumExp[at] = totals.logSumExp();
   }
 }
 
@@ -279,12 +321,12 @@ function largestOf(scores: ArrayLike<number>): number {
   return largest;
 }
 
-/** An answer of zeros for `count` queries. */
-function emptyOutput(layout: HeadLayout, count: number): AttentionOutput {
-  const columns = outputColumns(layout), { heads } = layout;
-  const bytes = count * (4 * columns + 8 * heads);
+/** Room for the answers of `count` queries: zeros, or the caller's array, with log-sum-exps if they are wanted. */
+function emptyOutput(layout: HeadLayout, count: number, { into, logs }: Wanted): AttentionOutput {
+  const columns = outputColumns(layout), logCount = logs ? count * layout.heads : 0;
+  const bytes = 4 * (into ? 0 : count * columns) + 8 * logCount;
   return CapacityError.guard("read", `an answer of ${count} × ${columns} numbers`, bytes, () => ({
-    output: new Float32Array(count * columns),
-    logSumExp: new Float64Array(count * heads),
+    output: outputFor(into, count * columns),
+    logSumExp: new Float64Array(logCount),
   }));
 }

@@ -137,7 +137,19 @@ export class HostRows implements MeasuredKeys {
     this.stored.storeQueryBias(queries);
   }
 
-  /** The keys that the states of a cohort include. */
+  /** Whether the stored key of a slot has the biases of a changed one, with every live query: `count` numbers from `start` on. */
+  hasBias(slot: number, bias: Float32Array, start: number, count: number): boolean {
+    const heads = this.#config.maskHeads, { live, size } = this.queries;
+    for (let query = 0; query < Math.min(size, count / heads); query++) {
+      if (live[query] === 0) continue;
+      for (let head = 0; head < heads; head++) {
+        if (this.stored.bias(slot, query, head) !== bias[start + query * heads + head]) return false;
+      }
+    }
+    return true;
+  }
+
+  /** The keys that states of a cohort hold. */
   keysAt(since: Cohort["since"]): KeysAt {
     return new KeysAt(this.stored.block(), this.retained.block(), since);
   }

@@ -191,6 +191,11 @@ export class KeyTable implements RowSource {
     return this.#bias.start + (slot * this.#maskHeads + maskHead) * this.#queryCapacity;
   }
 
+  /** What is added to the score of a key with a query slot. */
+  bias(slot: number, query: number, maskHead: number): number {
+    return this.#bias.numbers[this.biasIndex(slot, maskHead) + query];
+  }
+
   /** ‖v‖∞ of a live value. */
   magnitude(slot: number, keyHead: number): number {
     return this.#values.numbers[this.valueIndex(slot, keyHead) + this.#layout.valueDim + 1];

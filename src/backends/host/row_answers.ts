@@ -5,13 +5,14 @@
  * no state where they were computed.
  */
 
-import type { BackendConfig, Cohort } from "../backend.ts";
+import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
 import { NOTHING } from "../since.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "./certifier.ts";
-import type { HostRows } from "./host_rows.ts";
+import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
+import type { HostRows, RowSizes } from "./host_rows.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
-import { KeyReach } from "./key_reach.ts";
+import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import type { KeysAt } from "./keys_at.ts";
 import { MeasuredRounding } from "./measured_rounding.ts";
 import { RowStates } from "./row_states.ts";
@@ -41,6 +42,14 @@ export class RowAnswers {
   readonly #largestNorms: Float64Array;
   /** Whether a query is gone that set one of them. */
   #areNormsOutdated = false;
+  /** Bounds of drift, while somebody wants them. */
+  #ledger: DriftLedger | null = null;
+  /** Live query slots that have changed and are not in the ledger yet. */
+  #unnoted: Set<number> | null = null;
+  /** The number of the ledger, another one when its readings begin anew. */
+  #generation = 0;
+  /** By head row, how far rounding has taken its answer at most; NaN where that is not known. */
+  #roundings = new Float64Array(0);
   /** Whether the totals that were taken last were computed from the keys. */
   #isExact = false;
 
@@ -68,29 +77,109 @@ export class RowAnswers {
   }
 
   bytes(): number {
-    return this.#certifier.bytes + this.#measured.bytes();
+    return this.#certifier.bytes + this.#measured.bytes() + this.#roundings.byteLength +
+      (this.#ledger?.bytes ?? 0);
   }
 
-  /** The keys and queries in some slots are about to be replaced. */
-  release(keys: Uint32Array, queries: Uint32Array): void {
+  /** Makes room for a batch; a ledger that there is no room for any more is let go. */
+  reserve(sizes: RowSizes, changes: number): void {
+    try {
+      this.#ledger?.reserve(sizes, changes);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      this.unwatch();
+    }
+  }
+
+  /** Keys and queries are about to be replaced. */
+  release(changes: Changes): void {
     const block = this.#rows.stored.block();
-    for (const slot of keys) {
+    for (const slot of changes.keys.slots) {
       this.spread.release(block, slot);
       this.reach.release(this.#rows, slot);
     }
-    for (const slot of queries) this.#releaseNorms(slot);
+    for (const slot of changes.queries.slots) this.#releaseNorms(slot);
+    this.#ledger?.measure(changes);
   }
 
-  /** The keys and queries in some slots have been replaced. */
-  include(keys: Uint32Array, queries: Uint32Array): void {
+  /** Keys and queries have been replaced. */
+  include({ keys: { slots: keys }, queries: { slots: queries } }: Changes): void {
     const block = this.#rows.stored.block();
     for (const slot of keys) {
       this.spread.include(block, slot);
       this.reach.include(this.#rows, slot);
     }
     this.#certifier.changeKeys(keys);
-    for (const slot of queries) this.#includeNorms(slot);
+    this.#ledger?.apply(keys, (keyHead) => {
+      const diameter = 2 * this.spread.radius(keyHead);
+      return { diameter, furthest: Math.max(diameter, this.spread.largestNorm(keyHead)) };
+    });
+    if (this.#ledger) {
+      for (const slot of keys) if (this.#ledger.isLoose(slot)) this.#noteKey(this.#ledger, slot);
+    }
+    for (const slot of queries) {
+      this.#includeNorms(slot);
+      if (this.#rows.queries.isLive(slot)) this.#unnoted?.add(slot);
+    }
     this.forgetStates(queries);
+  }
+
+  /** The states of some queries, which were loaded, are of the stored keys. */
+  reached(queries: Uint32Array): void {
+    const ledger = this.#ledger, unnoted = this.#unnoted;
+    if (!ledger || !unnoted) return;
+    if (unnoted.size > 0) {
+      const changed = queries.filter((slot) => unnoted.delete(slot) && ledger.follows(slot));
+      if (changed.length > 0) this.#noteWeights(ledger, changed);
+    }
+    ledger.reach(queries);
+  }
+
+  /** The live query slots of the same blocks. */
+  neighbours(queries: Uint32Array): Uint32Array {
+    const blocks = new Set<number>();
+    for (const slot of queries) blocks.add(Math.floor(slot / BLOCK_SLOTS));
+    return this.#rows.liveQueries().filter((slot) => blocks.has(Math.floor(slot / BLOCK_SLOTS)));
+  }
+
+  /** Begins a ledger of the drift of whole blocks of query slots, whose states, which were loaded, are of the stored keys. Whether it can. */
+  watch(followed: Uint32Array): boolean {
+    const { layout, rule } = this.#config, rows = this.#rows;
+    const blocks = new Set<number>();
+    for (const slot of followed) blocks.add(Math.floor(slot / BLOCK_SLOTS));
+    const areAll = followed.length === rows.queries.liveCount;
+    const queryCapacity = BLOCK_SLOTS * Math.ceil(rows.queries.size / BLOCK_SLOTS);
+    if (!DriftLedger.fits(layout, rows.size, queryCapacity)) return false;
+    const ledger = new DriftLedger(layout, rule, rows, this.#store.work, areAll ? null : blocks);
+    try {
+      ledger.reserve({ keys: rows.size, queryCapacity }, 0);
+      this.#noteWeights(ledger, followed);
+    } catch (cause) {
+      if (cause instanceof RangeError) return false;
+      throw cause;
+    }
+    this.#ledger = ledger;
+    this.#unnoted = new Set();
+    this.#generation = ++generations;
+    return true;
+  }
+
+  /** Lets the ledger go. */
+  unwatch(): void {
+    this.#ledger = this.#unnoted = null;
+    this.#roundings = new Float64Array(0);
+  }
+
+  /** The ledger; null without one. */
+  get watched(): Watched | null {
+    const ledger = this.#ledger, generation = this.#generation;
+    if (!ledger) return null;
+    return {
+      generation,
+      isWhole: ledger.isWhole,
+      follows: (slot) => ledger.follows(slot),
+      looseness: () => ledger.looseness(),
+    };
   }
 
   /** The states of some queries change. */
@@ -100,6 +189,7 @@ export class RowAnswers {
       for (let row = slot * heads; row < (slot + 1) * heads; row++) {
         this.#certifier.changeRow(row);
         this.#measured.forget(row);
+        if (row < this.#roundings.length) this.#roundings[row] = NaN;
       }
     }
   }
@@ -121,6 +211,8 @@ export class RowAnswers {
     this.spread.forget(this.#rows.stored.block());
     this.reach.forget(this.#rows);
     this.#certifier.forget();
+    this.#ledger?.forget();
+    this.#generation = ++generations;
     this.kernels.forgetQuery();
     this.#measured.wipe();
     this.#state.clear(0);
@@ -200,6 +292,161 @@ export class RowAnswers {
     const sumError = error.output * totals.mass / (2 * Math.sqrt(this.#config.layout.valueDim));
     const known = new MeasuredTotals(totals, sumError);
     return this.#certifier.bound(known, row, head, { mass: error.mass, variation: 0 });
+  }
+
+  /**
+   * Bounds as those of `certify`, by the ledger of drift, in a few operations a query; Infinity where it knows nothing. What
+   * rounding did is told of all rows at once where that is little beside `limit`.
+   */
+  drift({ queries, since }: Cohort, limit: number): Float64Array<ArrayBuffer> {
+    const ledger = this.#ledger, isCurrent = since.slots.length === 0;
+    const { heads } = this.#config.layout, bounds = new Float64Array(queries.length);
+    const common = this.#commonRounding(), isLittle = common <= LITTLE * limit;
+    for (let at = 0; at < queries.length; at++) {
+      const slot = queries[at];
+      let squared = isCurrent || ledger?.follows(slot) ? 0 : Infinity;
+      for (let head = 0; head < heads && squared <= limit * limit; head++) {
+        const drift = isCurrent ? 0 : (ledger as DriftLedger).sinceState(slot, head);
+        const rounding = isLittle || drift > limit ? common : this.#roundingBound(slot, head, since);
+        squared += (drift + rounding) ** 2;
+      }
+      bounds[at] = squared <= limit * limit ? Math.sqrt(squared) : Infinity;
+    }
+    return bounds;
+  }
+
+  /** As `drift`, of answers that were copied. */
+  driftOfCopies(queries: Uint32Array, { readings, roundings }: Copies, bounds: Float64Array): void {
+    const ledger = this.#ledger, { heads } = this.#config.layout;
+    if (!ledger) {
+      bounds.fill(Infinity);
+      return;
+    }
+    bounds.fill(0);
+    for (let head = 0; head < heads; head++) ledger.addSquares(queries, head, readings, roundings, bounds);
+    for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
+  }
+
+  /** Notes that answers of a cohort, as of its states, were copied. */
+  copied({ queries, since }: Cohort, copies: Copies): void {
+    const ledger = this.#ledger, { heads } = this.#config.layout;
+    for (const slot of queries) {
+      for (let head = 0; head < heads; head++) {
+        const row = slot * heads + head;
+        copies.readings[row] = ledger?.readingOfState(slot, head) ?? NaN;
+        copies.roundings[row] = this.#roundingBound(slot, head, since);
+      }
+    }
+  }
+
+  /** What rounding did to any answer at most; Infinity with a mask, whose biases have no bound that is known here. */
+  #commonRounding(): number {
+    const { layout, layout: { kvHeads, headDim, valueDim }, maskHeads } = this.#config,
+      { limits, tolerance } = this.#store;
+    if (maskHeads > 0 && limits !== null) return Infinity;
+    let largest = 0;
+    for (let keyHead = 0; keyHead < kvHeads; keyHead++) {
+      let norm = 0;
+      for (let head = 0; head < layout.heads; head++) {
+        if (keyHeadOf(layout, head) === keyHead) norm = Math.max(norm, this.#largestNorms[head]);
+      }
+      const largestProduct = this.reach.largestScore(norm, keyHead);
+      const rounding = limits === null
+        ? { mass: 0, variation: DOUBLE_ROUNDING * (largestProduct + headDim + 64) }
+        : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount: this.#rows.size });
+      const diameter = 2 * this.spread.radius(keyHead), size = this.spread.largestNorm(keyHead);
+      const sums = 2 * tolerance * (Math.sqrt(valueDim) * this.reach.magnitudes[keyHead] + size);
+      const bound = rounding.variation * diameter + sums + FLOAT32_STEP * size +
+        SMALLEST_STEP * Math.sqrt(valueDim);
+      largest = Math.max(largest, bound);
+    }
+    return largest >= 0 ? largest : Infinity;
+  }
+
+  /** What rounding did to an answer at most. */
+  #roundingBound(slot: number, head: number, since: Cohort["since"]): number {
+    const row = slot * this.#config.layout.heads + head;
+    if (row >= this.#roundings.length) {
+      const roundings = new Float64Array(Math.max(row + 1, 2 * this.#roundings.length)).fill(NaN);
+      roundings.set(this.#roundings);
+      this.#roundings = roundings;
+    }
+    if (Number.isNaN(this.#roundings[row])) {
+      const keys = this.#rows.keysAt(since), totals = this.standing(slot, head, keys);
+      const rounding = this.#isExact ? NO_WEIGHT_ROUNDING : this.#roundingOf(slot, head, totals, keys);
+      this.#roundings[row] = this.#certifier.rounding(totals, head, rounding);
+    }
+    return this.#roundings[row];
+  }
+
+  /** Notes the weights of query slots, whose states are of the stored keys. */
+  #noteWeights(ledger: DriftLedger, queries: Uint32Array): void {
+    const { heads } = this.#config.layout, blocks = new Map<number, number[]>();
+    for (const slot of queries) {
+      if (!this.#rows.queries.isLive(slot)) continue;
+      const first = slot - slot % BLOCK_SLOTS, among = blocks.get(first);
+      if (among) among.push(slot);
+      else blocks.set(first, [slot]);
+    }
+    for (let head = 0; head < heads; head++) {
+      const noted = new Map<number, NotedRow>();
+      for (const slots of blocks.values()) {
+        for (const slot of slots) {
+          const row = this.#notedRow(slot, head);
+          noted.set(slot, row);
+          ledger.begin(slot, head, row);
+        }
+      }
+      // What a score is less than, by lane, to be a weight; a lane without a row gives no weight.
+      const offsets = new Float64Array(BLOCK_SLOTS);
+      const take = (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => {
+        offsets.fill(Infinity);
+        for (const slot of blocks.get(first) ?? []) {
+          const { isSteep, logSumExp, doubt } = noted.get(slot) as NotedRow;
+          if (!isSteep) offsets[slot - first] = logSumExp - doubt;
+        }
+        ledger.noteBlock(first, head, keys, count, scores, offsets);
+      };
+      if (this.#store.blockScores(head, [...blocks.keys()], take)) continue;
+      for (const slots of blocks.values()) {
+        for (const slot of slots) this.#noteAtHost(ledger, slot, head, noted.get(slot) as NotedRow);
+      }
+    }
+  }
+
+  #noteAtHost(ledger: DriftLedger, slot: number, head: number, row: NotedRow): void {
+    if (row.isSteep) return;
+    const block = this.#rows.stored.block();
+    this.select(slot, head);
+    for (let key = 0; key < block.count; key++) {
+      ledger.note(slot, head, key, this.kernels.scoreWithBias(block, key), row);
+    }
+  }
+
+  /** Notes the weights of a key that has moved far. */
+  #noteKey(ledger: DriftLedger, key: number): void {
+    const block = this.#rows.stored.block(), unnoted = this.#unnoted;
+    const rows = this.#rows.liveQueries().filter((slot) => ledger.follows(slot) && !unnoted?.has(slot));
+    ledger.noteKey(key, rows, (slot, head) => {
+      if (this.isSteep(slot, head)) return Infinity;
+      this.select(slot, head);
+      return this.kernels.scoreWithBias(block, key) + DOUBLE_ROUNDING * STEEP_SCORE;
+    });
+  }
+
+  #notedRow(slot: number, head: number): NotedRow {
+    const { layout, rule } = this.#config, keys = this.#rows.keysAt(NOTHING);
+    const totals = this.standing(slot, head, keys), isSteep = this.#isExact && this.#store.limits !== null;
+    const rounding = this.#isExact ? NO_WEIGHT_ROUNDING : this.#roundingOf(slot, head, totals, keys);
+    const logSumExp = totals.logSumExp();
+    const massDoubt = totals.mass > 0 ? 2 * totals.massError / totals.mass : 0;
+    const score = 2 ** -48 * (Math.abs(logSumExp) + layout.headDim + 64);
+    return {
+      logSumExp,
+      doubt: 3 * rounding.mass + massDoubt + score,
+      reach: Math.abs(rule.scale) * this.#rows.queryNorm(this.#rows.queryHead(slot, head)),
+      isSteep,
+    };
   }
 
   /** The totals of a row: of its state, or, where that will not do, from the keys. */
@@ -321,3 +568,10 @@ class MeasuredTotals implements CertifiedTotals {
 }
 
 const NO_QUERIES = new Uint32Array(0);
+/** Counts the ledgers of all backends, and their new beginnings. */
+let generations = 0;
+const DOUBLE_ROUNDING = 2 ** -50;
+/** Rounding a number to float32, and what rounding to float64 did to it before: as a share, and where it is subnormal. */
+const FLOAT32_STEP = 3 * 2 ** -24, SMALLEST_STEP = 2 ** -149;
+/** What rounding did is told of all rows at once where it is at most this share of what a bound may be. */
+const LITTLE = 1 / 16;

@@ -55,7 +55,9 @@ export abstract class StateStore {
   readonly work: Work = noWork();
   /** The limits of float32; null if states are float64. */
   readonly limits: Float32Limits | null = null;
-  /** Whether outputs are computed as u · (1 / l) instead of u / l. */
+  /** The bounds on the errors of a trusted state's sums, as shares, are not above it; Infinity where that is not known. */
+  readonly tolerance: number = Infinity;
+  /** Whether outputs are sums times 1 / l, as kernels compute them. */
   readonly multipliesShares: boolean = false;
   /** Numbers of a widened value, at least dv + 2. */
   readonly valueColumns: number;
@@ -137,9 +139,18 @@ export abstract class StateStore {
   }
 
   /**
-   * Notes that the states of these queries are no longer valid. They are computed anew before they are asked
-   * for.
+   * Hands over scores of a head with all stored keys: those of 8 neighbouring query slots at a time, from the multiples of 8
+   * in `firsts` on, 8 numbers for each of the key slots `keys`; false where the host is to compute them.
    */
+  blockScores(
+    _head: number,
+    _firsts: readonly number[],
+    _take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
+  ): boolean {
+    return false;
+  }
+
+  /** These queries have states that are of no use from now on, and are computed anew before they are asked for. */
   lose(_queries: Uint32Array): void {}
 
   /** Erases the traces of deleted rows, when all states are of the newest epoch. */

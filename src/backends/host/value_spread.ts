@@ -94,6 +94,14 @@ export class ValueSpread {
     return distance(this.#centres, head * valueDim, block.values, offset, valueDim);
   }
 
+  /** A bound on the norm of every value of a key head. */
+  largestNorm(head: number): number {
+    const { valueDim } = this.#layout;
+    let squared = 0;
+    for (let c = head * valueDim; c < (head + 1) * valueDim; c++) squared += this.#centres[c] ** 2;
+    return Math.sqrt(squared) + this.#radii[head];
+  }
+
   /** The radius of the ball of a key head. */
   radius(head: number): number {
     return this.#radii[head];

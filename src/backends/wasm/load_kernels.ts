@@ -61,7 +61,15 @@ export function createMemory(pages = 16): WebAssembly.Memory {
 export async function compileKernels(build: KernelBuild): Promise<WebAssembly.Module> {
   const { RELAXED, SIMD128 } = await import("./module.ts");
   const text = build === "relaxed" ? RELAXED : SIMD128;
-  return await WebAssembly.compile(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+  return await WebAssembly.compile(bytesOf(text));
+}
+
+/** Bytes in base64; engines of before 2025 cannot decode it themselves. */
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  if (typeof Uint8Array.fromBase64 === "function") return Uint8Array.fromBase64(text);
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
+  return bytes;
 }
 
 /** Kernels over a memory. */

@@ -71,7 +71,7 @@ export class RowReader {
     }
     const left: AnswerPart[] = [];
     for (let head = 0; head < heads; head++) {
-      this.#readLogs(states, head, queries, logSumExp);
+      if (logSumExp.length > 0) this.#readLogs(states, head, queries, logSumExp);
       if (!isSteep && !states.hasHeavyKeys(head)) continue;
       for (let at = 0; at < queries.length; at++) {
         if (isSteep || states.heavyKeys(head, queries[at]).length > 0) left.push({ at, head });

@@ -17,6 +17,8 @@ import type { PieceRunner } from "./threads/piece_runner.ts";
 import type { PieceRun } from "./threads/pieces.ts";
 
 const NO_ROWS = new Uint32Array(0);
+/** All rows of a block. */
+const ALL_LANES = 2 ** BLOCK_ROWS - 1;
 
 /** The patches, builds and scores of one backend. */
 export class RowUpdater {
@@ -112,6 +114,29 @@ export class RowUpdater {
       scores[slots[term]] = found[term * BLOCK_ROWS + lane];
     }
     return scores;
+  }
+
+  /** Scores of all stored keys with a block of rows at a time, 8 numbers a term. */
+  blockScores(
+    states: RowStates,
+    head: number,
+    firsts: readonly number[],
+    { stored }: HostRows,
+    take: (first: number, slots: ArrayLike<number>, count: number, scores: Float32Array) => void,
+  ): void {
+    const blocks = states.heads[head];
+    this.#begin(head);
+    this.#terms.pushLive(stored);
+    const { count, slots } = this.#terms;
+    this.#scores.reserve(count * BLOCK_BYTES);
+    this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);
+    this.#terms.attach(blocks.job, stored.count);
+    const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
+    for (const first of firsts) {
+      this.#kernels.score(blocks.job, blockOf(first), ALL_LANES, this.#scores.address);
+      this.#count(BLOCK_ROWS, false);
+      take(first, slots, count, found);
+    }
   }
 
   #run(run: PieceRun, rows: number): Promise<void> {

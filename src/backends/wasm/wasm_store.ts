@@ -38,6 +38,7 @@ export class WasmStore extends StateStore {
   readonly name = "wasm";
   readonly costs = COSTS;
   override readonly limits: Float32Limits;
+  override readonly tolerance: number;
   override readonly multipliesShares = true;
   readonly #config: BackendConfig;
   readonly #arena: Arena;
@@ -57,6 +58,7 @@ export class WasmStore extends StateStore {
     this.#config = config;
     const arena = this.#arena = new Arena(memory, kernels.heapBase());
     const rowRule = toRowRule(layout, rule, tolerance);
+    this.tolerance = rowRule.tolerance;
     this.#isFused = kernels.isFused() === 1;
     this.#states = new RowStates(arena, layout, rowRule);
     this.#passing = new RowStates(arena, layout, rowRule);
@@ -154,6 +156,15 @@ export class WasmStore extends StateStore {
 
   override scores(slot: number, head: number): Promise<Float64Array> {
     return attempt(() => this.#updater.scores(this.#states, head, slot, this.#rows));
+  }
+
+  override blockScores(
+    head: number,
+    firsts: readonly number[],
+    take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
+  ): boolean {
+    this.#updater.blockScores(this.#states, head, firsts, this.#rows, take);
+    return true;
   }
 
   override forget(): Promise<void> {

@@ -14,6 +14,7 @@ import { type Float32Limits, type HeldRow, StateStore } from "../host/state_stor
 import { NO_ROW } from "../since.ts";
 import type { GpuDevice } from "./device.ts";
 import { DeviceRows } from "./device_rows.ts";
+import { LEAST_TOLERANCE } from "./row_rule.ts";
 import { toRecordLayout } from "./record_layout.ts";
 import { fitsDevice, restoreMirror, saveMirror } from "./saved_states.ts";
 import { StateMirror } from "./state_mirror.ts";
@@ -45,6 +46,7 @@ export class WebgpuStore extends StateStore {
   readonly name = "webgpu";
   readonly costs = COSTS;
   override readonly limits: Float32Limits;
+  override readonly tolerance: number;
   readonly #config: BackendConfig;
   readonly #open: () => Promise<GpuDevice>;
   readonly #letGo: () => void;
@@ -59,9 +61,10 @@ export class WebgpuStore extends StateStore {
    * needs it.
    */
   constructor(config: BackendConfig, open: () => Promise<GpuDevice>, letGo: () => void = () => {}) {
-    const { layout, layout: { headDim, valueDim }, rule } = config;
+    const { layout, layout: { headDim, valueDim }, rule, tolerance } = config;
     super(valueDim + 2);
     this.#config = config;
+    this.tolerance = Math.max(tolerance, LEAST_TOLERANCE);
     this.#open = open;
     this.#letGo = letGo;
     this.#mirror = new StateMirror(toRecordLayout(layout, 0));

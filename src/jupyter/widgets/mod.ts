@@ -16,6 +16,16 @@
 
 export type { Matrix } from "../../base/matrix.ts";
 export { button, Control, select, slider, type SliderOptions, toggle } from "./controls.ts";
+export {
+  type Comm,
+  type CommMessage,
+  type CommParts,
+  type CommTarget,
+  type JsonObject,
+  onComm,
+  openComm,
+} from "./comm.ts";
+export { interact, type InteractControls, type InteractValues, Output } from "./output.ts";
 export { type LiveEngine, LiveFigure, liveFigure, type LiveFigureOptions } from "./live_figure.ts";
 export type { ControlSpec, ControlValue } from "./panel.ts";
 export { setWidgetProtocol, Widget, type WidgetProtocol } from "./widget.ts";

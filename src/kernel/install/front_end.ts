@@ -6,8 +6,34 @@
 import type { FrontEnd } from "../prelude/bridge.ts";
 import { dataFolders } from "./data_folders.ts";
 
-/** Looks through the folders of Jupyter. Of several versions the newest counts. */
+/**
+ * Which front end is there: that of the server which has started this kernel, if it has one, and what the folders of Jupyter
+ * hold else. Of several versions the newest counts.
+ */
 export async function findFrontEnd(folders: readonly string[] = dataFolders()): Promise<FrontEnd> {
+  const own = await serverFolder();
+  if (own !== null) {
+    const found = await lookThrough([own]);
+    if (found.ipywidgets !== null || found.anywidget) return found;
+  }
+  return await lookThrough(folders);
+}
+
+/** Of the environment that the parent runs in, as `ENVIRONMENT/share/jupyter`; null where that cannot be told. */
+async function serverFolder(): Promise<string | null> {
+  try {
+    const [program, script] = (await Deno.readTextFile(`/proc/${Deno.ppid}/cmdline`)).split("\0");
+    for (const path of [script, program]) {
+      const [, prefix] = /^(\/.+)\/bin\/[^/]+$/.exec(path ?? "") ?? [];
+      if (prefix && prefix !== "/usr" && prefix !== "/usr/local") return `${prefix}/share/jupyter`;
+    }
+  } catch {
+    // It is gone, or there are no such files.
+  }
+  return null;
+}
+
+async function lookThrough(folders: readonly string[]): Promise<FrontEnd> {
   const versions: number[] = [];
   let anywidget = false;
   for (const folder of folders) {

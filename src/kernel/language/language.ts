@@ -19,7 +19,7 @@ export interface Suggestion {
 }
 
 /** What is wrong with the types of a cell. */
-export interface TypeError {
+export interface TypeMistake {
   readonly line: number;
   readonly column: number;
   readonly code: number;
@@ -44,6 +44,9 @@ const KINDS: Readonly<Record<number, string>> = {
 /** A name that two cells declare is no mistake in a notebook. */
 const ALLOWED = new Set([2451, 2300, 2440, 2395, 2528, 6133, 1375, 1378]);
 
+/** So long an answer waits for a server that may still be starting. */
+const ASLEEP_MS = 300;
+
 /** Asks a language server that starts with the first question. */
 export class Language implements AsyncDisposable {
   readonly #options: LanguageServerOptions;
@@ -51,6 +54,8 @@ export class Language implements AsyncDisposable {
   readonly #uri: string;
   #server: Promise<LanguageServer | null> | null = null;
   #version = 0;
+  #isAwake = false;
+  #isStarting = false;
 
   constructor(options: LanguageServerOptions) {
     this.#options = options;
@@ -64,7 +69,7 @@ export class Language implements AsyncDisposable {
 
   /** How the text at a place of a cell may go on, the best first; null when there is no answer in time. */
   async complete(code: string, place: number, timeoutMs: number): Promise<Suggestion[] | null> {
-    const answer = await within(timeoutMs, async () => {
+    const answer = await this.#within(timeoutMs, async () => {
       const { server, position, before } = await this.#open(code, place);
       const list = await server?.ask("textDocument/completion", {
         textDocument: { uri: this.#uri },
@@ -83,7 +88,7 @@ export class Language implements AsyncDisposable {
 
   /** What is known of the name at a place, as Markdown; null for nothing. */
   async hover(code: string, place: number, timeoutMs: number): Promise<string | null> {
-    return await within(timeoutMs, async () => {
+    return await this.#within(timeoutMs, async () => {
       const { server, position } = await this.#open(code, place);
       const answer = await server?.ask("textDocument/hover", { textDocument: { uri: this.#uri }, position });
       const contents = (answer as { contents?: { value?: unknown } } | null)?.contents;
@@ -92,7 +97,7 @@ export class Language implements AsyncDisposable {
   }
 
   /** The mistakes in the types of a cell. */
-  async check(code: string, timeoutMs: number): Promise<TypeError[]> {
+  async check(code: string, timeoutMs: number): Promise<TypeMistake[]> {
     const found = await within(timeoutMs, async () => {
       const { server, before } = await this.#open(code, 0);
       const report = await server?.ask("textDocument/diagnostic", { textDocument: { uri: this.#uri } });
@@ -113,6 +118,19 @@ export class Language implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const server = await this.#server;
     await server?.[Symbol.asyncDispose]();
+  }
+
+  /** A server that has not answered yet takes seconds to start: nobody waits for it. */
+  async #within<T>(milliseconds: number, work: () => Promise<T>): Promise<T | null> {
+    if (this.#isAwake) return await within(milliseconds, work);
+    // What is asked meanwhile would only make it later.
+    if (this.#isStarting) return null;
+    this.#isStarting = true;
+    return await within(ASLEEP_MS, async () => {
+      const answer = await work();
+      this.#isAwake = true;
+      return answer;
+    });
   }
 
   async #open(code: string, place: number) {

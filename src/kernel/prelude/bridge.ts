@@ -12,14 +12,19 @@ export type Buffers = readonly Uint8Array[];
 
 /** What may come along with the data of a message. */
 export interface CommParts {
+  /** Of the message; none unless given. */
   readonly metadata?: JsonObject;
-  readonly buffers?: Buffers;
+  /** Bytes as they are; none unless given. */
+  readonly buffers?: readonly Uint8Array[];
 }
 
 /** A message of a comm. */
 export interface CommMessage {
+  /** What is said. */
   readonly data: JsonObject;
+  /** Of the message. */
   readonly metadata: JsonObject;
+  /** The bytes that came along. */
   readonly buffers: readonly Uint8Array<ArrayBuffer>[];
 }
 
@@ -80,6 +85,8 @@ export interface KernelBridge {
   guard<T>(compute: () => T): T;
   /** As `guard`, for what waits. */
   guardAsync<T>(compute: () => Promise<T>): Promise<T>;
+  /** Whether mistakes in the types of cells are told, as warnings. */
+  checkTypes(isOn: boolean): void;
   /** What `import.meta` is in a cell. */
   readonly meta: Readonly<Record<string, unknown>>;
 }

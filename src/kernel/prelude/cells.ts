@@ -45,6 +45,8 @@ interface Task {
 
 /** A row of awaits that never wait would keep the event loop from turning; so often it turns. */
 const TURN_MS = 20;
+/** The clock is looked at once in so many awaits, and one more. */
+const CLOCK_MASK = 15;
 /** So often it is looked whether what tidies up after a stop is done. */
 const LOOK_MS = 5;
 /** What a stopped cell has left running is told so at so many awaits, then lets go of. */
@@ -57,6 +59,7 @@ export class Cells {
   #cell: Task | null = null;
   #press = 0;
   #turnedAt = performance.now();
+  #awaits = 0;
 
   /** Begins a cell. */
   readonly enter = (id: number): void => {
@@ -138,7 +141,7 @@ export class Cells {
     if (!this.#running.has(task)) return value;
     const { waits, stops } = task;
     if (!isThenable(value)) {
-      if (performance.now() - this.#turnedAt < TURN_MS) return value;
+      if (!this.#isTurnDue()) return value;
       return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
     }
     return new Promise<Awaited<T>>((resolve, reject) => {
@@ -146,14 +149,14 @@ export class Cells {
       waits.add(wait);
       value.then(
         (result) => {
-          if (performance.now() - this.#turnedAt < TURN_MS) {
-            waits.delete(wait);
-            resolve(result as Awaited<T>);
-          } else {
+          if (this.#isTurnDue()) {
             this.#turn(() => {
               waits.delete(wait);
               resolve(result as Awaited<T>);
             });
+          } else {
+            waits.delete(wait);
+            resolve(result as Awaited<T>);
           }
         },
         (reason) => {
@@ -163,6 +166,11 @@ export class Cells {
       );
     });
   };
+
+  /** Whether the event loop has not turned for long. The clock, which costs more than the rest, is looked at now and then. */
+  #isTurnDue(): boolean {
+    return (++this.#awaits & CLOCK_MASK) === 0 && performance.now() - this.#turnedAt >= TURN_MS;
+  }
 
   /** What a `for await` of a cell goes over: as it is, but each step can be stopped. */
   readonly iterating = <T>(

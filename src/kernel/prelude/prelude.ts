@@ -125,6 +125,7 @@ export class Prelude {
           throw failed(error);
         }
       },
+      checkTypes: (isOn) => this.#outputs.mark({ kind: "checkTypes", isOn }),
       meta: metaOf(),
     };
   }
@@ -244,10 +245,29 @@ export class Prelude {
           names: await this.#introspection.names(head.expression === null ? null : String(head.expression)),
         });
         break;
+      case "evaluate":
+        this.#answer(head, { values: await this.#evaluate(head.expressions as Record<string, unknown>) });
+        break;
       case "comm":
         laterTurn(() => this.#takeComm(head, buffers));
         break;
     }
+  }
+
+  /** What a front end wants to know beside a cell: name → expression, in the notebook's own scope. */
+  async #evaluate(expressions: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const values: Record<string, unknown> = {};
+    for (const [name, expression] of Object.entries(expressions)) {
+      try {
+        // Called by another name, `eval` sees the names of the notebook and none of these here.
+        const evaluate = eval;
+        const value: unknown = await evaluate(`(${expression})`);
+        values[name] = { status: "ok", data: await this.#format(value), metadata: {} };
+      } catch (error) {
+        values[name] = { status: "error", ...failureOf(error, false) };
+      }
+    }
+    return values;
   }
 
   async #takeComm(head: JsonObject, buffers: LinkFrame["buffers"]): Promise<void> {

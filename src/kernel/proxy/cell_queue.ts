@@ -16,6 +16,16 @@ import type { News } from "./news.ts";
 import { Positions, quote } from "./positions.ts";
 
 const DEAD = "DeadKernel";
+/** How long what a front end wants to know beside a cell may take. */
+const EXPRESSIONS_MS = 5000;
+/** What people type who come from IPython, and what to do instead. */
+const MAGIC = /^\s*(%|!)/;
+const HINTS: Readonly<Record<string, string>> = {
+  "%":
+    'lines with % are commands of IPython. To measure: import { timed } from "@attune/attention/jupyter"; await timed(() => work())',
+  "!":
+    'lines with ! are commands of IPython. To run a program: await new Deno.Command("ls", { args: ["-l"] }).output()',
+};
 /** Late outputs of so many cells find theirs. */
 const REMEMBERED = 2000;
 
@@ -91,7 +101,10 @@ export class CellQueue {
     const cell = this.#running;
     if (!cell || this.#failure) return;
     const lines = (content.traceback as string[]) ?? [];
-    const traceback = this.#positions.translateTraceback(lines);
+    const code = String(cell.request.content.code ?? "");
+    // `!ls` is an expression, of a name that nobody has declared.
+    const hint = content.ename === "ReferenceError" && code.trimStart().startsWith("!") ? hintOf(code) : [];
+    const traceback = [...this.#positions.translateTraceback(lines), ...hint];
     this.#failure = { ...content, evalue: this.#positions.translate(String(content.evalue)), traceback };
     this.#tellFailure(cell, this.#failure);
   }
@@ -132,6 +145,7 @@ export class CellQueue {
       this.#tellFailure(cell, reply);
     }
     if (typeof reply.execution_count === "number") this.#count = reply.execution_count;
+    if (reply.status === "ok") reply = { ...reply, user_expressions: await this.#expressions(request) };
     await asker.send(createMessage(this.#session, "execute_reply", reply, { parent: request }));
     await this.#news.status("idle", request);
     const { silent, store_history: isStored } = request.content;
@@ -146,6 +160,16 @@ export class CellQueue {
     const saysSo = reply.status === "ok" && request.content.silent !== true && "statements" in parsed &&
       parsed.statements.length > 0;
     return saysSo ? this.#child.settle(number) : this.#child.flush();
+  }
+
+  /** The values of what the front end wants to know beside the cell. */
+  async #expressions({ content }: Message): Promise<unknown> {
+    const { user_expressions: expressions } = content;
+    const isAsked = typeof expressions === "object" && expressions !== null &&
+      Object.keys(expressions).length > 0;
+    if (!isAsked) return {};
+    const answer = await this.#child.link.ask({ type: "evaluate", expressions }, EXPRESSIONS_MS);
+    return answer?.values ?? {};
   }
 
   /** The kernel's reply; when it dies a reply that says so. */
@@ -204,7 +228,8 @@ export class CellQueue {
       const code = String(request.content.code ?? "");
       const { ename, evalue, traceback } = errorParts("SyntaxError", parsed.text);
       const place = { line: Number(line), column: Number(column) + 1 };
-      return { ename, evalue, traceback: [...traceback, ...(line === undefined ? [] : quote(code, place))] };
+      const quoted = line === undefined ? [] : quote(code, place);
+      return { ename, evalue, traceback: [...traceback, ...quoted, ...hintOf(code)] };
     }
     const lines = Array.isArray(reply.traceback) ? reply.traceback.map(String) : [];
     if (lines.join("") === "") {
@@ -255,6 +280,11 @@ class OwnCell implements QueuedCell {
   get over(): Promise<void> {
     return this.end.promise;
   }
+}
+
+function hintOf(code: string): string[] {
+  const hint = HINTS[MAGIC.exec(code)?.[1] ?? ""];
+  return hint === undefined ? [] : ["", `hint: ${hint}`];
 }
 
 /** Whether a cell gets a number. */

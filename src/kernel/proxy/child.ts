@@ -25,6 +25,8 @@ export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permis
   readonly onOutput: (output: KernelOutput, origin: Origin | null) => void;
   /** Told of what a cell throws, as the content of an error message. */
   readonly onFailure: (content: JsonObject, origin: Origin | null) => void;
+  /** Told whether mistakes in types are to be told. */
+  readonly onCheckTypes: (isOn: boolean) => void;
   /** Told that a message to a comm has been handled. */
   readonly onHandled: (id: number) => void;
 }
@@ -278,6 +280,8 @@ export class ChildKernel {
         return this.#flushes.get(id)?.();
       case "handled":
         return this.#options.onHandled(id);
+      case "checkTypes":
+        return this.#options.onCheckTypes(content.isOn === true);
       case "exit":
         // It waits for that: all that it has shown has come.
         this.#process.kill();

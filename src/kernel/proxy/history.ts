@@ -1,18 +1,53 @@
 /**
- * The cells that were run since the kernel started.
+ * The cells that were run, in this start of the kernel and, where there is a file for them, in earlier ones.
+ *
+ * Invariant: what cannot be kept in the file is remembered all the same; lines of the file that nobody understands are
+ * passed over.
  */
 
 import type { JsonObject } from "../protocol/message.ts";
 
 type Entry = readonly [session: number, line: number, source: string];
 
+/** Entries that are kept from one start to the next. */
+const KEPT = 5000;
+
 /** Remembers and finds them. */
 export class History {
   readonly #entries: Entry[] = [];
+  readonly #file: string | null;
+  readonly #session: number;
+  #lastWrite: Promise<unknown> = Promise.resolve();
+
+  private constructor(entries: readonly Entry[], file: string | null) {
+    this.#entries = [...entries];
+    this.#file = file;
+    this.#session = 1 + entries.reduce((most, [session]) => Math.max(most, session), 0);
+  }
+
+  /** Goes on with what a file holds; null keeps none. */
+  static async open(file: string | null): Promise<History> {
+    if (file === null) return new History([], null);
+    const entries = await readEntries(file);
+    const history = new History(entries.slice(-KEPT), file);
+    // Several kernels write into it, so that it is made shorter now and then only.
+    if (entries.length > 2 * KEPT) await writeAnew(file, entries.slice(-KEPT));
+    return history;
+  }
 
   /** Adds a cell. */
   add(count: number, code: string): void {
-    this.#entries.push([1, count, code]);
+    const entry: Entry = [this.#session, count, code];
+    this.#entries.push(entry);
+    if (this.#entries.length > 4 * KEPT) this.#entries.splice(0, KEPT);
+    const file = this.#file;
+    if (file === null) return;
+    this.#lastWrite = this.#lastWrite.then(() => append(file, `${JSON.stringify(entry)}\n`)).catch(() => {});
+  }
+
+  /** Resolves when all is written. */
+  async written(): Promise<void> {
+    await this.#lastWrite;
   }
 
   /** The entries that a request asks for. */
@@ -21,8 +56,11 @@ export class History {
     let found = this.#entries;
     if (access === "range") {
       const from = typeof start === "number" ? start : 0, to = typeof stop === "number" ? stop : Infinity;
-      const isThis = session === undefined || session === 0 || session === 1;
-      found = isThis ? found.filter(([, line]) => line >= from && line < to) : [];
+      // 0 is this start, −1 the one before.
+      const wanted = typeof session === "number" && session > 0
+        ? session
+        : this.#session + (Number(session) || 0);
+      found = found.filter(([own, line]) => own === wanted && line >= from && line < to);
     }
     if (access === "search") {
       const shape = globPattern(typeof pattern === "string" ? pattern : "*");
@@ -33,6 +71,42 @@ export class History {
     }
     if (access !== "range" && typeof n === "number") found = n > 0 ? found.slice(-n) : [];
     return request.output === true ? found.map(([a, b, source]) => [a, b, [source, null]]) : [...found];
+  }
+}
+
+async function readEntries(file: string): Promise<Entry[]> {
+  let text = "";
+  try {
+    text = await Deno.readTextFile(file);
+  } catch {
+    // There is none yet.
+  }
+  return text.split("\n").flatMap((line): Entry[] => {
+    try {
+      const [session, number, source] = JSON.parse(line) as Entry;
+      const isEntry = Number.isInteger(session) && Number.isInteger(number) && typeof source === "string";
+      return isEntry ? [[session, number, source]] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+async function append(file: string, text: string): Promise<void> {
+  await Deno.mkdir(file.replace(/[/\\][^/\\]*$/, ""), { recursive: true });
+  // What somebody has typed is for them alone.
+  await Deno.writeTextFile(file, text, { append: true, mode: 0o600 });
+}
+
+async function writeAnew(file: string, entries: readonly Entry[]): Promise<void> {
+  const fresh = `${file}.${crypto.randomUUID()}`;
+  try {
+    await Deno.writeTextFile(fresh, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""), {
+      mode: 0o600,
+    });
+    await Deno.rename(fresh, file);
+  } catch {
+    // It stays as long as it was.
   }
 }
 

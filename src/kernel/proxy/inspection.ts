@@ -10,13 +10,15 @@ import type { ParsedCell } from "../cell/parser.ts";
 import type { Description } from "../prelude/introspection.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import type { ChildKernel } from "./child.ts";
-import type { Language, Suggestion } from "../language/language.ts";
+import type { Language, Suggestion, TypeMistake } from "../language/language.ts";
 import { Documentation } from "./documentation.ts";
 
 /** A kernel that computes does not answer; then there is nothing to show. */
 const ANSWER_MS = 1000;
 /** So long an answer waits for the language server, which takes seconds to start, and is quick then. */
 const LANGUAGE_MS = 1500;
+/** A cell waits so long for what is said of its types. */
+const CHECK_MS = 20_000;
 /** No person reads more. */
 const MATCHES = 500;
 
@@ -92,6 +94,11 @@ export class Inspection {
         _jupyter_types_experimental: shown.map((match) => ({ ...range, text: match.text, type: match.type })),
       },
     };
+  }
+
+  /** The mistakes in the types of a cell; none where the language server is too slow. */
+  check(code: string): Promise<TypeMistake[]> {
+    return this.#language.check(code, CHECK_MS);
   }
 
   async #about(expression: string, isDetailed: boolean): Promise<{ parts: string[]; hasWords: boolean }> {

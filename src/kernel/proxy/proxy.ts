@@ -23,6 +23,7 @@ import { ChildKernel, type ChildOptions, type KernelOutput } from "./child.ts";
 import { COMM_TYPES, CommRelay } from "./comm_relay.ts";
 import { KERNEL_MARK } from "../descendants.ts";
 import { Language } from "../language/language.ts";
+import { Configuration } from "./configuration.ts";
 import { History } from "./history.ts";
 import { Inspection } from "./inspection.ts";
 import { News } from "./news.ts";
@@ -30,10 +31,14 @@ import { Questions } from "./questions.ts";
 import { stopKernel } from "./stop.ts";
 
 /** What stands behind the proxy. */
-export type ProxyOptions = Omit<ChildOptions, "onOutput" | "onFailure" | "onHandled" | "mark"> & {
-  /** Whether the folder's configuration has imports of its own. */
-  readonly hasOwnMap?: boolean;
-};
+export type ProxyOptions =
+  & Omit<ChildOptions, "onOutput" | "onFailure" | "onCheckTypes" | "onHandled" | "mark">
+  & {
+    /** Where the cells are kept from one start to the next; nowhere unless given. */
+    readonly historyFile?: string;
+    /** Whether the folder's configuration has imports of its own. */
+    readonly hasOwnMap?: boolean;
+  };
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 const GRACE_MS = 1000;
@@ -65,7 +70,7 @@ export class KernelProxy implements AsyncDisposable {
   readonly #heart: Acceptor;
   readonly #news: News;
   readonly #comms: CommRelay;
-  readonly #history = new History();
+  #history!: History;
   #questions!: Questions;
   readonly #resources = new DisposableStack();
   readonly #ready = Promise.withResolvers<void>();
@@ -76,6 +81,8 @@ export class KernelProxy implements AsyncDisposable {
   #stopping: Promise<void> | null = null;
   #isEnding = false;
   #presses = 0;
+  #checksTypes = false;
+  #configuration!: Configuration;
   /** Why there is no kernel behind; null where there is one. */
   #reason: string | null = null;
   #refused = 0;
@@ -157,12 +164,15 @@ export class KernelProxy implements AsyncDisposable {
       mark: this.#mark,
       onOutput: (output, origin) => this.#takeOutput(output, origin),
       onFailure: (content) => this.#cells.takeFailure(content),
+      onCheckTypes: (isOn) => this.#checksTypes = isOn,
       onHandled: (id) => this.#comms.handled(id),
     });
+    this.#history = await History.open(options.historyFile ?? null);
+    this.#configuration = new Configuration(options.cwd ?? Deno.cwd());
     this.#questions = new Questions(this.#stdin, this.#session, this.#child.stoppedAnswer);
     this.#inspection = new Inspection(this.#child, this.#packages, this.#language);
     this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
-      before: () => this.#comms.settle(COMMS_MS),
+      before: () => this.#before(),
       ask: (cell, prompt, isPassword) => this.#questions.ask(cell, prompt, isPassword),
       onDone: (cell, count) => this.#remember(cell, count),
     });
@@ -250,6 +260,24 @@ export class KernelProxy implements AsyncDisposable {
     };
   }
 
+  /** What the front end said before a cell comes first. */
+  async #before(): Promise<void> {
+    const changed = this.#configuration.changed();
+    await this.#comms.settle(COMMS_MS);
+    const request = this.#cells.running?.request;
+    if (!request || request.content.silent === true) return;
+    const warn = (text: string) => void this.#news.tell("stream", { name: "stderr", text }, request);
+    if (changed !== null) warn(`${changed} has changed: restart the kernel, and cells see it\n`);
+    if (!this.#checksTypes) return;
+    for (
+      const { line, column, code, message } of await this.#inspection.check(
+        String(request.content.code ?? ""),
+      )
+    ) {
+      warn(`${line}:${column} TS${code}: ${message}\n`);
+    }
+  }
+
   #takeOutput({ type, content, metadata, buffers }: KernelOutput, origin: Origin | null): void {
     // The proxy says these itself, at the right time, and errors when all is known of them.
     if (type === "status" || type === "execute_input") return;
@@ -326,6 +354,7 @@ export class KernelProxy implements AsyncDisposable {
       return;
     }
     this.#isEnding = true;
+    await this.#history?.written();
     await Promise.all([this.#child?.shutdown(GRACE_MS), this.#language[Symbol.asyncDispose]()]);
     this.#resources.dispose();
     this.#end.resolve(code);

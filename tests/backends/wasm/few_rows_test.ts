@@ -1,5 +1,5 @@
-// Blocks of which few rows are asked are computed row by row: with the bits of a whole block, and rows that are not asked
-// stay as they are, for both builds.
+// Blocks of which few rows are asked are computed row by row: with the bits of a whole block, and rows that
+// are not asked stay as they are, for both builds.
 
 import { assert, assertEquals } from "../../../testing/assert.ts";
 import { type KernelBuild, supportedBuild } from "../../../src/backends/wasm/load_kernels.ts";
@@ -9,11 +9,12 @@ import { type Entry, freshKernels, WasmMemory } from "../../../testing/wasm_memo
 
 const BUILDS: readonly KernelBuild[] = supportedBuild() === "relaxed" ? ["simd128", "relaxed"] : ["simd128"];
 const ROWS = 11;
-/** Which rows are asked: few of a block, a half of it, and one alone of another. */
+/** The rows that are asked for: a few of a block, half of it, and one of another block. */
 const ASKED = [[0], [6], [1, 2], [0, 4, 7], [3, 9], [10], [0, 1, 2, 3], [4, 5, 6, 7], [1, 2, 3, 5, 8]];
 
 function ruleOf(headDim: number, valueDim: number, softcap: number): RowRule {
-  // Small scores, so that no weight is a large part of its row: such a chunk is summed exactly for all rows of its block.
+  // Small scores, so that no weight is a large part of its row: such a chunk is summed exactly for all rows
+  // of its block.
   return { headDim, valueDim, scale: 0.02, softcap, tolerance: 1e-5, before: 3, after: 4 };
 }
 

@@ -250,7 +250,7 @@ Deno.test({
     assertAccurate(await live.read(), model.standing(), "after the loss");
     assertEquals(devices.length, 2);
 
-    // Again, now noticed by whoever asks for weights or attends.
+    // The same, now noticed by `weights` and `attend`.
     for (const ask of [() => live.weights(3), () => live.attend(random.rows(2, 72)), () => live.save()]) {
       devices[devices.length - 1].device.destroy();
       edit(live, model, random, 1);
@@ -300,7 +300,7 @@ function troubled(gpu: GpuDevice): { readonly gpu: GpuDevice; trouble: GPUError 
 }
 
 Deno.test({
-  name: "webgpu: no memory and refused commands are told by type, and nothing is lost",
+  name: "webgpu: refused memory and refused commands reject with typed errors, and nothing is lost",
   ...GPU,
   async fn() {
     const found = troubled(await acquireDevice());

@@ -1,5 +1,6 @@
-// Which devices are taken: those that keep what answers rest on. What a driver may do wrong is done to a
-// device that does not; what drivers a machine may have is tried in processes that see some of them only.
+// Tests of the checks of devices: only devices with exact enough arithmetic pass. Faults of drivers are
+// injected into a device that does not; what drivers a machine may have is tried in processes that see some
+// of them only.
 
 import { DeviceError, DynamicAttention } from "../../../mod.ts";
 import { Deadline, TimeoutError } from "../../../src/backends/webgpu/deadline.ts";
@@ -33,7 +34,7 @@ function doctored(device: GPUDevice, { code = (text) => text, methods = () => ({
   });
 }
 
-/** Opens a device to which something is done; `seen` is told of it. */
+/** Opens a device with injected faults, and passes observations to `seen`. */
 async function open(
   doctoring: Doctoring,
   patience: Patience = {},

@@ -168,7 +168,7 @@ async function disturb(pair: Pair, random: Random): Promise<void> {
   }
 }
 
-/** Asks until it is answered: a loss is told once, and once more if it happened meanwhile. */
+/** Asks until there is an answer: a loss rejects one question, and another one if it happens again. */
 async function persist(run: () => Promise<void>): Promise<void> {
   for (let attempt = 0;; attempt++) {
     try {

@@ -5,6 +5,7 @@
 import { BackendError, CapacityError, DisposedError } from "../../../mod.ts";
 import { acquireDevice, type GpuDevice, openDevice } from "../../../src/backends/webgpu/device.ts";
 import { NOTHING } from "../../../src/backends/since.ts";
+import { WHOLE } from "../../../src/backends/wanted.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { assertAccurate } from "../../../testing/accuracy.ts";
 import { GPU } from "../../backends_here.ts";
@@ -18,7 +19,7 @@ const MASKED = {
 };
 const IS_LONG = Deno.env.get("ATTUNE_LONG") === "1";
 
-/** A device whose calls are counted: before each, `step` is told of its name and number. */
+/** A device whose calls are counted: before each call, `step` gets its name and number. */
 function stepped(gpu: GpuDevice, step: (name: string, count: number) => void): GpuDevice {
   let count = 0;
   const through = <T extends object>(target: T, names: readonly string[]): T =>
@@ -99,7 +100,7 @@ Deno.test({
         let isDone = false;
         const asks = {
           update: () => backend.update(rows, []),
-          read: () => backend.read(cohort),
+          read: () => backend.read(cohort, WHOLE),
           weights: () => backend.weights(0, 0, 20),
         };
         const asked = asks[what]().then(() => isDone = true);

@@ -24,7 +24,7 @@ const RULE: ModelRule = {
   maskOf: (query, key, head) => (query + 3 * key + head) % 6 > 0 && (key % 5) / 4,
 };
 
-/** What is kept current, and between how many keys. */
+/** The engine's options, and the range of the number of keys. */
 interface Memory {
   readonly name: string;
   readonly rule: ModelRule;
@@ -130,7 +130,7 @@ for (const memory of MEMORIES) {
   });
 }
 
-/** Asks until it is answered; a loss is told once, and once more if it happened meanwhile. */
+/** Asks until there is an answer: a loss rejects one question, and another one if it happens again. */
 async function persist<T>(ask: () => Promise<T>, counts: { told: number }): Promise<T> {
   for (let attempt = 0;; attempt++) {
     try {

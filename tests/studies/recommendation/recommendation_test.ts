@@ -151,7 +151,7 @@ Deno.test("recommender: says each rating before it learns it", async () => {
   for (const rating of ratings) {
     const expected = await one.predict(rating.user, rating.film);
     assertAlmostEquals((await one.learn(rating)).stars, expected, 1e-5);
-    // What comes of a rating is not known to what was said of it.
+    // A prediction does not depend on its own rating.
     const changed = { ...rating, stars: rating.stars === 5 ? 0.5 : 5 };
     const said = await other.learn(rating === ratings[199] ? changed : rating);
     assertAlmostEquals(said.stars, expected, 1e-5);
@@ -231,7 +231,7 @@ Deno.test("board: the centre is the mean of the values, also after films have co
   assertThrows(() => board.written(films.findIndex((_, film) => !board.keys.has(film))), Error, "is no key");
 });
 
-Deno.test("separable bias: a user is taken out to the bit, whoever rated before and after", () => {
+Deno.test("separable bias: a user is removed to the bit, with any ratings before and after", () => {
   const { ratings } = makeUpRatings({ ratings: 1500 });
   const users = usersByRatings(ratings).slice(0, 3).map(({ user }) => user);
   const forgetful = new SeparableBias(), never = new SeparableBias();

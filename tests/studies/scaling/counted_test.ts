@@ -157,7 +157,7 @@ Deno.test("ways: where the same numbers move a little, a budget is cheaper than 
   assert(winner.largestError > ROUNDING && winner.largestError <= error);
 });
 
-Deno.test("winner: promises count, ties go to the earlier way, and luck is told apart", () => {
+Deno.test("winner: promises count, ties go to the earlier way, and lucky ways are listed separately", () => {
   const way = (name: string, cost: number, largestError: number, promises = true): WayResult => ({
     name,
     promises,

@@ -1,4 +1,5 @@
-// What follows from a kept run: who is fastest, break-evens, losses, and the figures that show it. And the reader's clock.
+// The conclusions from a kept run: the fastest subject, break-evens, losses and their figures. Also the
+// reader's clock.
 
 import {
   assert,
@@ -57,7 +58,10 @@ function times(subject: string, queryCount: number, keyCount: number, more: Part
   };
 }
 
-/** The engine rebuilds in n/1000 ms and answers in T/100; the fast peer in two forms takes n/4000 or n/2000, the slow one n/100. */
+/**
+ * The engine rebuilds in n/1000 ms and answers in T/100; the fast peer in two forms takes n/4000 or n/2000,
+ * the slow one n/100.
+ */
 const engine = (queryCount: number, keyCount: number, edits: readonly number[]) =>
   times("attune wasm", queryCount, keyCount, {
     rebuild: around(keyCount / 1000),
@@ -100,7 +104,7 @@ const RECORD: BenchRecord = {
   ],
 };
 
-Deno.test("measured: the engine is the fastest one, of a peer the fastest form counts, threads are told apart", () => {
+Deno.test("measured: the fastest engine and the fastest form of a peer count, for each number of threads", () => {
   assertEquals(engineOf(RECORD), "attune wasm");
   assertEquals(peersOf(RECORD), ["fast", "slow"]);
   assertEquals(sizesOf(RECORD).map(({ queryCount, keyCount }) => [queryCount, keyCount]), [

@@ -15,7 +15,7 @@ import { bounced, Scene } from "../../../studies/vision/scene.ts";
 import { compareWays, EVERY_FRAME, EXACT_FRAMES } from "../../../studies/vision/vision_run.ts";
 import { nearestPatch, toQuestions, VisualAttention } from "../../../studies/vision/visual_attention.ts";
 
-/** An upright and a lying bar: digits that nobody could take for each other. */
+/** An upright and a lying bar: digits that cannot be confused. */
 function bar(isUpright: boolean): Glyph {
   return Float32Array.from({ length: SIDE * SIDE }, (_, at) => {
     const along = isUpright ? at % SIDE : Math.floor(at / SIDE);

@@ -35,6 +35,8 @@ export async function notebookPage(name: string, text: string, linkOf: LinkOf): 
           pictures.set(`${path}-${theme}.svg`, new TextEncoder().encode(svg));
         }
         parts.push(figureHtml(path, figure.title, figure.description));
+      } else if (data !== undefined && "text/markdown" in data) {
+        parts.push(`<div class="output">${pageHtml(joined(data["text/markdown"]), linkOf)}</div>`);
       } else parts.push(outputHtml(data, joined(output.text)));
     }
   }

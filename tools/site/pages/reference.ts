@@ -39,7 +39,9 @@ export async function buildReference(): Promise<Reference> {
     if (!success) throw new Error(`site: deno doc --html failed\n${new TextDecoder().decode(stderr)}`);
     const files = new Map<string, Uint8Array<ArrayBuffer>>();
     await collect(folder, "", files);
-    return { files, symbols: symbolsOf(new TextDecoder().decode(files.get("search_index.js"))) };
+    const symbols = symbolsOf(new TextDecoder().decode(files.get("search_index.js")));
+    // Members of members are in its index and have no page.
+    return { files, symbols: symbols.filter(({ path }) => files.has(path)) };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -44,7 +44,7 @@ export class PieceRunner {
   async run(run: PieceRun, multiplyAdds: number): Promise<void> {
     const { pool, module, threads } = this.#sharing ?? ALONE;
     const count = Math.min(threads, run.pieceCount);
-    if (pool?.canStart && count > 1 && multiplyAdds >= pool.worth.sharing) {
+    if (pool && count > 1 && multiplyAdds >= pool.worth.sharing && pool.canStart) {
       this.#shareable += multiplyAdds;
       if (this.#shareable >= pool.worth.starting) {
         const source = { module, memory: this.#arena.memory };

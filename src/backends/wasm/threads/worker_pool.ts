@@ -28,23 +28,25 @@ interface Member {
 /** A pool of workers that take pieces of runs. */
 export class WorkerPool {
   readonly worth: Worth;
-  readonly #start: StartThread | null;
+  /** What starts workers; undefined until it is looked for, which loads much where there is a process. */
+  #start: StartThread | null | undefined;
   readonly #members: Member[] = [];
   /** The ids of memories in use. */
   readonly #numbers = new Map<WebAssembly.Memory, number>();
   #lastNumber = 0;
-  #canStart: boolean;
+  #hasFailed = false;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(start: StartThread | null = threadStarter(), worth: Worth = WORTH) {
+  /** Without `start`, the pool looks for what starts workers here when it first needs one. */
+  constructor(start?: StartThread | null, worth: Worth = WORTH) {
     this.#start = start;
-    this.#canStart = start !== null;
     this.worth = worth;
   }
 
   /** Whether workers can start, as far as is known. */
   get canStart(): boolean {
-    return this.#canStart;
+    if (this.#start === undefined) this.#start = threadStarter();
+    return this.#start !== null && !this.#hasFailed;
   }
 
   /** The number of workers. */
@@ -95,7 +97,7 @@ export class WorkerPool {
 
   /** Starts workers until there are `count` or more; false if they do not start. */
   async #reach(count: number): Promise<boolean> {
-    if (!this.#canStart) return false;
+    if (!this.canStart) return false;
     try {
       const started: Promise<void>[] = [];
       while (this.#members.length < count) {
@@ -106,10 +108,10 @@ export class WorkerPool {
       await this.#orEnd(started);
     } catch {
       // A page may forbid workers, which is known only once one starts.
-      this.#canStart = false;
+      this.#hasFailed = true;
       await this.#end();
     }
-    return this.#canStart;
+    return !this.#hasFailed;
   }
 
   /** Waits for all answers; if one fails, all workers end. */

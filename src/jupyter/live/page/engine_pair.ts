@@ -12,7 +12,7 @@ import type { Edit } from "../../../write/edits.ts";
 
 type BackendName = NonNullable<DynamicAttentionOptions["backend"]>;
 
-/** Of the stale answers, of the exact ones, and of computing all from scratch at each edit. */
+/** Of the stale answers, of the exact ones, and of computing all from scratch once for each answer. */
 export type Three = readonly [stale: number, exact: number, scratch: number];
 
 /** What edits and their answers have cost. */
@@ -74,7 +74,6 @@ export class EnginePair {
   #before: readonly [stale: number, exact: number] = [0, 0];
   /** Since then. */
   #editsSince = 0;
-  #scratchSince = 0;
   #msSince = [0, 0];
 
   private constructor(exact: DynamicAttention, stale: DynamicAttention, options: PairOptions) {
@@ -114,9 +113,7 @@ export class EnginePair {
     const slots = this.#exact.edit(edits);
     this.#msSince[0] += between - start;
     this.#msSince[1] += performance.now() - between;
-    const { queryCount, keyCount } = this.#exact.stats();
     this.#editsSince += edits.length;
-    this.#scratchSince += edits.length * queryCount * keyCount * this.#productsPerPair;
     return slots;
   }
 
@@ -207,11 +204,14 @@ export class EnginePair {
   /** Books what the edits since the last look, and their answers, have cost. */
   #settle(): void {
     const [stale, exact] = this.#products();
-    const spent: Three = [stale - this.#before[0], exact - this.#before[1], this.#scratchSince];
+    const { queryCount, keyCount } = this.#exact.stats();
+    // Who computes anew does so once for an answer, however many edits came before it.
+    const scratch = this.#editsSince === 0 ? 0 : queryCount * keyCount * this.#productsPerPair;
+    const spent: Three = [stale - this.#before[0], exact - this.#before[1], scratch];
     const { edits, total: [a, b, c] } = this.#costs;
     const total: Three = [a + spent[0], b + spent[1], c + spent[2]];
     if (this.#editsSince > 0) {
-      this.#times.push([this.#msSince[0], this.#msSince[1], this.#editsSince * this.#rebuildMs]);
+      this.#times.push([this.#msSince[0], this.#msSince[1], this.#rebuildMs]);
       if (this.#times.length > TIMED_LOOKS) this.#times.shift();
       const mean = (at: 0 | 1 | 2) =>
         this.#times.reduce((sum, times) => sum + times[at], 0) / this.#times.length;
@@ -225,7 +225,6 @@ export class EnginePair {
     } else this.#costs = { ...this.#costs, total };
     this.#before = [stale, exact];
     this.#editsSince = 0;
-    this.#scratchSince = 0;
     this.#msSince = [0, 0];
   }
 }

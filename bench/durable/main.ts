@@ -1,0 +1,149 @@
+// What it costs to keep a memory: `deno task bench:durable`. Prints tables and writes bench/durable-results.json. The durable
+// engine beside the engine alone and two peers from npm, each in a process of its own; how long a folder takes to open; how long
+// a snapshot keeps the loop. --quick for a first look. The peers are installed by the first run, 700 MB in bench/durable/peers.
+
+import { openDurable } from "../../src/durable/mod.ts";
+import { quantile } from "simple-statistics";
+import { BATCH, DIM, KEYS, type MemoryCosts, sizeOf } from "./memory_workload.ts";
+
+const HERE = new URL("./", import.meta.url);
+const HOUSE = new URL("../../deno.json", import.meta.url).pathname;
+const PEERS = new URL("peers/deno.json", HERE).pathname;
+
+async function measureSubject(name: string, folder: string, seconds: number): Promise<MemoryCosts | string> {
+  const isPeer = name === "usearch" || name === "lancedb";
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-check", "--allow-all", "--config", isPeer ? PEERS : HOUSE],
+      ...(isPeer ? ["--allow-scripts=npm:usearch"] : ["--no-lock"]),
+      ...[new URL("subject.ts", HERE).pathname, name, folder, String(seconds)],
+    ],
+    cwd: isPeer ? new URL("peers/", HERE).pathname : HERE.pathname,
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  if (!success) return text(stderr).slice(-400);
+  return JSON.parse(text(stdout).split("\n").at(-1) as string);
+}
+
+/** A folder with `edits` edits of single rows behind its first snapshot. */
+async function measureOpening(folder: string, edits: number) {
+  const row = new Float32Array(DIM);
+  const create = {
+    query: [row],
+    key: Array.from({ length: 1024 }, () => row),
+    value: Array.from({ length: 1024 }, () => row),
+  };
+  {
+    await using live = await openDurable(folder, { create, snapshot: { journalBytes: Infinity } });
+    for (let edit = 0; edit < edits; edit++) {
+      row[edit % DIM] = Math.sin(edit);
+      live.set(edit % 1024, row, row);
+      if (edit % 256 === 0) await live.committed();
+    }
+  }
+  const diskBytes = sizeOf(folder), times: number[] = [];
+  for (let opening = 0; opening < 3; opening++) {
+    await using live = await openDurable(folder, { create });
+    times.push(live.stats().durable.openMs);
+  }
+  return { edits, openMs: quantile(times, 0.5), diskBytes };
+}
+
+/** How long the loop stands still, at a time, while 65,536 keys are written down. */
+async function measureStops(folder: string, snapshots: number) {
+  const keys = 65_536, data = Float32Array.from({ length: keys * DIM }, (_, at) => Math.sin(at));
+  const matrix = { data, shape: [keys, DIM] as const };
+  await using live = await openDurable(folder, {
+    create: { query: [data.slice(0, DIM)], key: matrix, value: matrix },
+    snapshot: { journalBytes: Infinity },
+  });
+  const stops: number[] = [], took: number[] = [];
+  for (let snapshot = 0; snapshot < snapshots; snapshot++) {
+    for (let edit = 0; edit < 200; edit++) {
+      live.setValue((snapshot * 200 + edit) % keys, data.subarray(0, DIM));
+    }
+    const start = performance.now();
+    await live.snapshot();
+    took.push(performance.now() - start);
+    stops.push(live.stats().durable.longestStopMs);
+  }
+  const three = (times: number[]) => [0, 0.5, 1].map((share) => quantile(times, share));
+  return {
+    keys,
+    stops: three(stops),
+    took: three(took),
+    bytes: live.stats().durable.snapshot.bytes,
+  };
+}
+
+function print(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at].length)));
+  for (const row of [header, ...rows]) {
+    console.log(
+      row.map((cell, at) => at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at])).join("  "),
+    );
+  }
+  console.log();
+}
+
+const ms = (time: number) => time < 10 ? time.toFixed(2) : time.toFixed(0);
+const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
+
+if (import.meta.main) {
+  const isQuick = Deno.args.includes("--quick"), seconds = isQuick ? 1 : 5;
+  const base = await Deno.makeTempDir();
+  try {
+    const names = ["alone", "full", "normal", "usearch", "lancedb"];
+    const ways: (MemoryCosts | string)[] = [];
+    for (const name of names) ways.push(await measureSubject(name, `${base}/${name}`, seconds));
+    console.log(
+      `${KEYS} keys of ${DIM} numbers with values of ${DIM}, replaced; by ${BATCH} in the last columns\n`,
+    );
+    print(
+      [
+        "",
+        "kept",
+        "a second",
+        "p50 ms",
+        "p99 ms",
+        "by 64, a second",
+        "p50 ms",
+        "p99 ms",
+        "open ms",
+        "MB on disk",
+      ],
+      ways.map((way, at) =>
+        typeof way === "string"
+          ? [names[at], way.replaceAll("\n", " ").slice(0, 60), "", "", "", "", "", "", "", ""]
+          : [
+            way.name,
+            way.promise,
+            ...[way.single, way.batched].flatMap((
+              { perSecond, p50, p99 },
+            ) => [perSecond.toFixed(0), ms(p50), ms(p99)]),
+            ms(way.openMs),
+            mb(way.diskBytes),
+          ]
+      ),
+    );
+    const openings = [];
+    for (const edits of isQuick ? [10_000] : [100_000, 1_000_000]) {
+      openings.push(await measureOpening(`${base}/open${edits}`, edits));
+    }
+    print(
+      ["edits since the snapshot", "open ms", "edits a second", "MB on disk"],
+      openings.map(({ edits, openMs, diskBytes }) => {
+        return [String(edits), ms(openMs), (1000 * edits / openMs).toFixed(0), mb(diskBytes)];
+      }),
+    );
+    const stops = await measureStops(`${base}/stops`, isQuick ? 5 : 15);
+    print(["ms", "least", "median", "most"], [
+      [`longest stop by a snapshot of ${stops.keys} keys (${mb(stops.bytes)} MB)`, ...stops.stops.map(ms)],
+      ["the whole snapshot", ...stops.took.map(ms)],
+    ]);
+    const results = { ways, openings, stops };
+    await Deno.writeTextFile(new URL("../durable-results.json", HERE), JSON.stringify(results, null, 2));
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+}

@@ -1,0 +1,366 @@
+/**
+ * The drift ledger: for each block of query slots and each head, how far the exact outputs can have moved, altogether, since
+ * the ledger was begun. The difference of two readings bounds what happened between them, so a state, or a copy of an
+ * answer, is as far from exact as its block has drifted since its moment. A step costs O(d + dv) and a few operations a
+ * block, no pair of a query and a key is looked at.
+ *
+ * Invariant between batches, for each row of a block and each live key: the exact weight of the key in the row is at most
+ * code · growth · exp(a_B · path), and the row's log-sum-exp at least leastLog − ln growth.
+ */
+
+import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
+import type { ScoreRule } from "../../numerics/score_rule.ts";
+import type { Changes } from "../backend.ts";
+import type { Work } from "../work.ts";
+import { addKey, type BlockDrift, dropKey, moveKey, type ValueSizes } from "./drift_steps.ts";
+import type { HostRows, RowSizes } from "./host_rows.ts";
+import { normOf } from "./key_table.ts";
+import { codeOfLog, WeightTable } from "./weight_table.ts";
+
+/** Query slots of a block, a power of two. */
+const BLOCK_BITS = 3;
+export const BLOCK_SLOTS: number = 1 << BLOCK_BITS;
+/** A ledger of more bytes is not begun. */
+const MOST_BYTES = 2 ** 28;
+/** What a step costs a block, in multiply-adds. */
+const STEP_WORK = 8;
+/** Covers the rounding of a norm or a distance in float64. */
+const UP = 1 + 2 ** -30;
+/** A key that has moved so often, and so far that its weights may be a quarter larger than noted, is noted anew. */
+const MANY_MOVES = 32, LOOSE_PATH = 1 / 4, MOST_MOVES = 0xffff;
+/** How a key changes. */
+const MOVES = 1, GOES = 2, COMES = 4;
+
+/** What a row is when its weights are noted. */
+export interface NotedRow {
+  /** Its log-sum-exp; −∞ when it sees no key. */
+  readonly logSumExp: number;
+  /** By how much, as a natural logarithm, weights that are computed from its scores may be too small. */
+  readonly doubt: number;
+  /** Its largest |scale|·‖q‖. */
+  readonly reach: number;
+  /** Whether its scores are beyond what can be trusted. */
+  readonly isSteep: boolean;
+}
+
+/** Ledger of one backend. */
+export class DriftLedger {
+  readonly #layout: HeadLayout;
+  readonly #rule: ScoreRule;
+  readonly #rows: HostRows;
+  readonly #work: Work;
+  readonly #heads: BlockDrift[];
+  /** The blocks that it follows, where it does not follow all. */
+  readonly #followed: ReadonlySet<number> | null;
+  /** By key slot and key head, how far the key has moved since its weights were noted. */
+  #paths = new Float64Array(0);
+  /** By key slot, in how many steps. */
+  #moves = new Uint16Array(0);
+  /** By query slot and head, the log-sum-exp, less its doubt, when its weights were noted. */
+  #logs = new Float64Array(0);
+  /** By query slot and head, the reading when the row's state was brought up to date. */
+  #readings = new Float64Array(0);
+  #keyRoom = 0;
+  #slotRoom = 0;
+  // Of the present batch, by change: its kind, and by key head two numbers, ‖Δk‖ and ‖Δv‖ of a key that moves, ‖k‖ and the
+  // largest bias of one that comes.
+  #kinds = new Uint8Array(0);
+  #numbers = new Float64Array(0);
+  readonly #changeWidth: number;
+
+  /** Follows the blocks in `followed`, or all. */
+  constructor(
+    layout: HeadLayout,
+    rule: ScoreRule,
+    rows: HostRows,
+    work: Work,
+    followed: ReadonlySet<number> | null,
+  ) {
+    this.#followed = followed;
+    this.#layout = layout;
+    this.#rule = rule;
+    this.#rows = rows;
+    this.#work = work;
+    this.#changeWidth = 2 * layout.kvHeads;
+    this.#heads = Array.from({ length: layout.heads }, () => ({
+      table: new WeightTable(),
+      reach: new Float64Array(0),
+      growth: new Float64Array(0),
+      drift: new Float64Array(0),
+      leastLog: new Float64Array(0),
+      count: 0,
+    }));
+  }
+
+  /** Whether a ledger of such sizes is worth its memory. */
+  static fits({ heads }: HeadLayout, keys: number, queries: number): boolean {
+    return heads * WeightTable.bytesOf(keys, Math.ceil(queries / BLOCK_SLOTS)) <= MOST_BYTES;
+  }
+
+  get bytes(): number {
+    const numbers = this.#paths.byteLength + this.#moves.byteLength + 2 * this.#readings.byteLength +
+      this.#numbers.byteLength;
+    return this.#heads.reduce(
+      (sum, { table, drift }) => sum + table.bytes + 4 * drift.byteLength,
+      numbers + this.#kinds.byteLength,
+    );
+  }
+
+  /** Makes room; throws before anything changes. */
+  reserve({ keys, queryCapacity }: Pick<RowSizes, "keys" | "queryCapacity">, changes: number): void {
+    const { heads, kvHeads } = this.#layout, blocks = Math.ceil(queryCapacity / BLOCK_SLOTS);
+    for (const head of this.#heads) {
+      head.table.reserve(keys, blocks);
+      if (head.drift.length >= blocks) continue;
+      head.reach = grown(head.reach, blocks, 0);
+      head.growth = grown(head.growth, blocks, 1);
+      head.leastLog = grown(head.leastLog, blocks, Infinity);
+      head.drift = grown(head.drift, blocks, 0);
+    }
+    for (const head of this.#heads) head.count = Math.max(head.count, blocks);
+    if (keys > this.#keyRoom) {
+      this.#keyRoom = Math.max(keys, 2 * this.#keyRoom);
+      this.#paths = grown(this.#paths, this.#keyRoom * kvHeads, 0);
+      const moves = new Uint16Array(this.#keyRoom);
+      moves.set(this.#moves);
+      this.#moves = moves;
+    }
+    if (queryCapacity > this.#slotRoom) {
+      this.#slotRoom = queryCapacity;
+      this.#readings = grown(this.#readings, queryCapacity * heads, 0);
+      this.#logs = grown(this.#logs, queryCapacity * heads, -Infinity);
+    }
+    if (changes > this.#kinds.length) {
+      this.#kinds = new Uint8Array(changes);
+      this.#numbers = new Float64Array(changes * this.#changeWidth);
+    }
+  }
+
+  /** Notes how keys are about to change: what they were is still stored. */
+  measure({ keys: { slots, live, rows, positions, bias } }: Changes): void {
+    const { stored } = this.#rows, { kvHeads, headDim, valueDim } = this.#layout;
+    const width = keyColumns(this.#layout), rowWidth = width + kvHeads * valueDim;
+    const { keys, keyStart, values, valueStart, columns } = stored.block();
+    const perKey = bias === null ? 0 : bias.length / Math.max(1, slots.length);
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t], wasLive = stored.isLive(slot), isLive = live[t] === 1;
+      const stays = wasLive && isLive && stored.position(slot) === positions[t] &&
+        (bias === null || this.#rows.hasBias(slot, bias, t * perKey, perKey));
+      this.#kinds[t] = stays ? MOVES : (wasLive ? GOES : 0) | (isLive ? COMES : 0);
+      if (!isLive) continue;
+      const start = t * this.#changeWidth;
+      for (let head = 0; head < kvHeads; head++) {
+        const key = t * rowWidth + head * headDim, value = t * rowWidth + width + head * valueDim;
+        this.#numbers[start + head] = stays
+          ? distanceOf(keys, keyStart + slot * width + head * headDim, rows, key, headDim)
+          : normOf(rows, key, headDim) * UP;
+        this.#numbers[start + kvHeads + head] = stays
+          ? distanceOf(values, valueStart + (slot * kvHeads + head) * columns, rows, value, valueDim)
+          : largestBias(bias, t * perKey, perKey);
+      }
+    }
+  }
+
+  /** Takes the steps that were measured; `sizes` are those of all values by key head, before and after. */
+  apply(slots: Uint32Array, sizes: (keyHead: number) => ValueSizes): void {
+    const { heads, kvHeads } = this.#layout, cap = this.#rule.softcap > 0 ? this.#rule.softcap : Infinity;
+    const paths = this.#paths, numbers = this.#numbers;
+    for (let head = 0; head < heads; head++) {
+      const blocks = this.#heads[head], keyHead = keyHeadOf(this.#layout, head), values = sizes(keyHead);
+      for (let t = 0; t < slots.length; t++) {
+        const slot = slots[t], kind = this.#kinds[t], start = t * this.#changeWidth + keyHead;
+        const first = numbers[start], second = numbers[start + kvHeads];
+        const path = paths[slot * kvHeads + keyHead];
+        if (kind === MOVES) moveKey(blocks, slot, path, first, second, values);
+        if (kind & GOES) dropKey(blocks, slot, path, values);
+        if (kind & COMES) addKey(blocks, slot, first, cap, second, values);
+        this.#work.multiplyAdds += STEP_WORK * (this.#followed?.size ?? blocks.count);
+      }
+    }
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t], start = slot * kvHeads;
+      if (this.#kinds[t] !== MOVES) this.#settle(slot);
+      else {
+        for (let h = 0; h < kvHeads; h++) paths[start + h] += numbers[t * this.#changeWidth + h];
+        this.#moves[slot] = Math.min(MOST_MOVES, this.#moves[slot] + 1);
+      }
+    }
+    numbers.fill(0, 0, slots.length * this.#changeWidth);
+  }
+
+  /** Whether it follows all blocks. */
+  get isWhole(): boolean {
+    return this.#followed === null;
+  }
+
+  /** Whether it follows the block of a query slot. */
+  follows(slot: number): boolean {
+    return this.#followed === null || this.#followed.has(Math.floor(slot / BLOCK_SLOTS));
+  }
+
+  /** The weights of a key are noted. */
+  #settle(slot: number): void {
+    const { kvHeads } = this.#layout;
+    this.#paths.fill(0, slot * kvHeads, (slot + 1) * kvHeads);
+    this.#moves[slot] = 0;
+  }
+
+  /** Whether a key has moved so far, in so many steps, that noting its weights anew is worth a score for each row. */
+  isLoose(slot: number): boolean {
+    if (this.#moves[slot] < MANY_MOVES) return false;
+    const { kvHeads } = this.#layout;
+    let path = 0, reach = 0;
+    for (let h = 0; h < kvHeads; h++) path = Math.max(path, this.#paths[slot * kvHeads + h]);
+    for (const blocks of this.#heads) for (const a of blocks.reach) reach = Math.max(reach, a);
+    return reach * path > LOOSE_PATH;
+  }
+
+  /** Notes the weights of one key anew, from its scores with the rows of all blocks that are followed. */
+  noteKey(key: number, rows: Iterable<number>, scoreOf: (slot: number, head: number) => number): void {
+    const { heads } = this.#layout;
+    for (const { table } of this.#heads) table.empty(key);
+    for (const slot of rows) {
+      for (let head = 0; head < heads; head++) {
+        const log = scoreOf(slot, head) - this.#logs[slot * heads + head];
+        const code = log === -Infinity ? 0 : codeOfLog(log);
+        this.#heads[head].table.raise(key, slot >>> BLOCK_BITS, code);
+      }
+    }
+    this.#settle(key);
+  }
+
+  /** Notes one head of a query slot, whose weights are about to be raised. */
+  begin(slot: number, head: number, row: NotedRow): void {
+    const blocks = this.#heads[head], b = Math.floor(slot / BLOCK_SLOTS);
+    blocks.reach[b] = Math.max(blocks.reach[b], row.reach * UP);
+    blocks.leastLog[b] = Math.min(blocks.leastLog[b], row.isSteep ? -Infinity : row.logSumExp - row.doubt);
+    this.#logs[slot * this.#layout.heads + head] = row.isSteep ? -Infinity : row.logSumExp - row.doubt;
+    if (row.isSteep) blocks.table.giveUp(b, this.#rows.size);
+  }
+
+  /**
+   * Notes the weights of a block, whose rows were begun, from 8 scores for each key slot and what is taken off the scores of each
+   * row to make logarithms of weights.
+   */
+  noteBlock(
+    first: number,
+    head: number,
+    keys: ArrayLike<number>,
+    count: number,
+    scores: Float32Array,
+    offsets: Float64Array,
+  ): void {
+    const { table } = this.#heads[head], block = first >>> BLOCK_BITS;
+    for (let t = 0; t < count; t++) {
+      let largest = -Infinity;
+      for (let lane = 0, at = t * BLOCK_SLOTS; lane < BLOCK_SLOTS; lane++, at++) {
+        const log = scores[at] - offsets[lane];
+        if (log > largest) largest = log;
+      }
+      if (largest > -Infinity) table.raise(keys[t], block, codeOfLog(largest));
+    }
+  }
+
+  /** Notes a weight from its score in a row that was begun. */
+  note(slot: number, head: number, keySlot: number, score: number, { logSumExp, doubt }: NotedRow): void {
+    if (score === -Infinity) return;
+    const code = codeOfLog(score - logSumExp + doubt);
+    this.#heads[head].table.raise(keySlot, Math.floor(slot / BLOCK_SLOTS), code);
+  }
+
+  /** The states of these query slots are of the stored keys. */
+  reach(slots: Uint32Array): void {
+    const { heads } = this.#layout;
+    for (const slot of slots) {
+      for (let head = 0; head < heads; head++) this.#readings[slot * heads + head] = this.reading(slot, head);
+    }
+  }
+
+  /** How far the block of a query slot has drifted in one head. */
+  reading(slot: number, head: number): number {
+    return this.#heads[head].drift[Math.floor(slot / BLOCK_SLOTS)];
+  }
+
+  /**
+   * Adds to `squares`, for each query slot, the square of a bound on how far an answer of one head is from exact that was copied
+   * at a reading, with what rounding did to it; both by head row. Infinity where it does not follow.
+   */
+  addSquares(
+    slots: Uint32Array,
+    head: number,
+    readings: Float64Array,
+    roundings: Float64Array,
+    squares: Float64Array,
+  ): void {
+    const { heads } = this.#layout, { drift } = this.#heads[head], isWhole = this.isWhole;
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at], row = slot * heads + head;
+      const moved = drift[slot >>> BLOCK_BITS] - readings[row];
+      const bound = moved >= 0 && (isWhole || this.follows(slot)) ? moved * UP + roundings[row] : Infinity;
+      squares[at] += bound * bound;
+    }
+  }
+
+  /** A bound on how far the exact output of a query slot has moved in one head since a reading. */
+  since(slot: number, head: number, reading: number): number {
+    const drift = this.reading(slot, head) - reading;
+    return drift >= 0 ? drift * UP : Infinity;
+  }
+
+  /** A bound on how far the state of a query slot is from exact in one head, but for rounding. */
+  sinceState(slot: number, head: number): number {
+    return this.since(slot, head, this.readingOfState(slot, head));
+  }
+
+  /** The reading as of the state of a query slot. */
+  readingOfState(slot: number, head: number): number {
+    return this.#readings[slot * this.#layout.heads + head];
+  }
+
+  /** How much larger than necessary drift is by now, as a factor: weights only grow until they are noted anew. */
+  looseness(): number {
+    const { kvHeads } = this.#layout;
+    let paths = 0;
+    for (const path of this.#paths) paths += path;
+    const path = paths / Math.max(1, this.#rows.stored.count * kvHeads);
+    let sum = 0, count = 0;
+    for (const { reach, growth, count: blocks } of this.#heads) {
+      for (let b = 0; b < blocks; b++, count++) sum += Math.min(700, reach[b] * path + Math.log(growth[b]));
+    }
+    return Math.exp(sum / Math.max(1, count));
+  }
+
+  /** Starts the readings anew: what decided them is gone, and all states are of the stored keys. */
+  forget(): void {
+    for (const { drift } of this.#heads) drift.fill(0);
+    this.#readings.fill(0);
+  }
+}
+
+function distanceOf(
+  a: Float32Array,
+  aStart: number,
+  b: Float32Array,
+  bStart: number,
+  length: number,
+): number {
+  let squared = 0;
+  for (let c = 0; c < length; c++) {
+    const difference = a[aStart + c] - b[bStart + c];
+    squared += difference * difference;
+  }
+  return Math.sqrt(squared) * UP;
+}
+
+function largestBias(bias: Float32Array | null, start: number, count: number): number {
+  if (bias === null) return 0;
+  let largest = -Infinity;
+  for (let at = start; at < start + count; at++) largest = Math.max(largest, bias[at]);
+  return largest;
+}
+
+function grown(numbers: Float64Array, length: number, filled: number): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(length).fill(filled, numbers.length);
+  larger.set(numbers);
+  return larger;
+}

@@ -1,0 +1,124 @@
+/**
+ * What one changed key can do to the outputs of a block of query slots, for all blocks of one head: the loops of the drift
+ * ledger. `docs/internals/certificates.md` has the proofs; the letters are the ones there.
+ *
+ * A *step* is the change of one key. In a block B let w̄ be a bound on the weight that any of its rows gives the key just
+ * before the step, a_B the largest |scale|·‖q‖ of its rows, D a diameter of all values. A key that moves by Δk changes its
+ * scores by at most x = a_B‖Δk‖, so its weight, relative to the others, by a factor within e^±x.
+ */
+
+import { codeOfLog, WEIGHTS, type WeightTable } from "./weight_table.ts";
+
+/** What is known of the blocks of one head. */
+export interface BlockDrift {
+  readonly table: WeightTable;
+  /** a_B, the largest |scale|·‖q‖. */
+  reach: Float64Array;
+  /** How much the weights of keys that stayed may have grown since they were noted: a factor ≥ 1. */
+  growth: Float64Array;
+  /** C_B: how far the exact outputs can have moved, altogether. */
+  drift: Float64Array;
+  /** A bound from below on the log-sum-exps of the rows when weights were noted; −∞ with a row that sees no key, ∞ without rows. */
+  leastLog: Float64Array;
+  /** Blocks in use. */
+  count: number;
+}
+
+/** Sizes of values, of one key head. */
+export interface ValueSizes {
+  /** No two values are further apart. */
+  readonly diameter: number;
+  /** No step moves an output further: covers the outputs 0 of rows that see no key. */
+  readonly furthest: number;
+}
+
+/** Up to it, x + 0.65x² ≥ e^x − 1 is used: the next terms of the series are less than what the square leaves. */
+const SMALL = 0.25;
+/** Rounds a sum of non-negative numbers up. */
+const UP = 1 + 2 ** -52;
+
+/** The key in a slot, which moved by `path` since its weights were noted, moves by Δk, its value by Δv. */
+export function moveKey(
+  blocks: BlockDrift,
+  slot: number,
+  path: number,
+  keyShift: number,
+  valueShift: number,
+  { diameter, furthest }: ValueSizes,
+): void {
+  const { reach, growth, drift, count, table: { codes, stride } } = blocks;
+  const start = slot * stride;
+  for (let b = 0; b < count; b++) {
+    const code = codes[start + b];
+    if (code === 0) continue;
+    const a = reach[b], y = a * path, x = a * keyShift;
+    let w = WEIGHTS[code] * growth[b] * (y < SMALL ? 1 + y * (1 + 0.65 * y) : Math.exp(y) * UP);
+    if (!(w < 1)) w = 1;
+    const gained = x < SMALL ? x * (1 + 0.65 * x) : Math.expm1(x) * UP;
+    const left = 1 - w * (x < 1 ? x : 1);
+    let step = furthest;
+    if (left > 0) {
+      const bound = w * (gained * diameter + (1 + gained) * valueShift) / left;
+      if (bound < step) step = bound;
+      growth[b] *= UP / left;
+    } else {
+      growth[b] = Infinity;
+    }
+    drift[b] = (drift[b] + step) * UP;
+  }
+}
+
+/** The key in a slot goes. */
+export function dropKey(
+  blocks: BlockDrift,
+  slot: number,
+  path: number,
+  { diameter, furthest }: ValueSizes,
+): void {
+  const { reach, growth, drift, count, table: { codes, stride } } = blocks;
+  const start = slot * stride;
+  for (let b = 0; b < count; b++) {
+    const code = codes[start + b];
+    if (code === 0) continue;
+    codes[start + b] = 0;
+    const y = reach[b] * path;
+    const w = WEIGHTS[code] * growth[b] * (y < SMALL ? 1 + y * (1 + 0.65 * y) : Math.exp(y) * UP);
+    const left = 1 - w;
+    let step = furthest;
+    if (left > 0) {
+      const bound = w * diameter / left;
+      if (bound < step) step = bound;
+      growth[b] *= UP / left;
+    } else {
+      growth[b] = Infinity;
+    }
+    drift[b] = (drift[b] + step) * UP;
+  }
+}
+
+/** A key of norm ‖k‖ comes into an empty slot; no row's score of it is above `cap` + `bias`. */
+export function addKey(
+  blocks: BlockDrift,
+  slot: number,
+  norm: number,
+  cap: number,
+  bias: number,
+  { diameter, furthest }: ValueSizes,
+): void {
+  if (bias === -Infinity) return;
+  const { reach, growth, drift, leastLog, count, table } = blocks;
+  for (let b = 0; b < count; b++) {
+    const least = leastLog[b];
+    if (least === Infinity) continue;
+    const score = Math.min(reach[b] * norm, cap) + bias;
+    // Its weight beside the others: exp(score) over at least exp(leastLog) / growth.
+    const odds = growth[b] < Infinity ? Math.exp(score - least) * growth[b] * SLACK : Infinity;
+    const share = odds < Infinity ? odds / (1 + odds) : 1;
+    const step = least === -Infinity ? furthest : Math.min(furthest, share * diameter);
+    table.raise(slot, b, codeOfLog(Math.log(share / growth[b])));
+    drift[b] = (drift[b] + step) * UP;
+  }
+}
+
+/** Covers the rounding of a score, a logarithm and an exponential. */
+const SLACK = 1 + 2 ** -20;

@@ -1,0 +1,177 @@
+/**
+ * Copies of answers, each kept within a distance of the exact one: a copy is made anew when drift may have taken the exact
+ * answer further away. What has become of the state behind a copy does not matter to it.
+ */
+
+import type { AttentionOutput, Backend, Copies } from "../backends/backend.ts";
+import { NOTHING } from "../backends/since.ts";
+import type { Lag } from "./standing_queries.ts";
+
+/** Where copies come from. */
+export interface MirrorSource {
+  readonly backend: Pick<Backend, "watched" | "driftOfCopies" | "copied">;
+  /** Batches of edits stored. */
+  readonly epoch: () => number;
+  /** Changed key slots in them. */
+  readonly stored: () => number;
+  /** Exact answers, from states that are brought up to date. */
+  read(slots: Uint32Array): Promise<AttentionOutput>;
+}
+
+/** Where the copy of each query slot lies. */
+export interface MirrorPlaces {
+  /** Rows of `width` numbers. */
+  readonly data: Float32Array;
+  readonly width: number;
+  /** By query slot, the number of its row. */
+  rowOf(slot: number): number;
+}
+
+/** What a refresh has done. */
+export interface Refreshed {
+  /** Query slots whose copies are others now. */
+  readonly changed: Uint32Array<ArrayBuffer>;
+  /** For each query slot that was asked for, a bound on the distance of its copy from exact. */
+  readonly bounds: Float64Array<ArrayBuffer>;
+}
+
+const NO_SLOTS = new Uint32Array(0);
+/** The generation of no drift at all. */
+const UNFOLLOWED = -1;
+
+/** Copies of the answers of query slots below some number. */
+export class Mirror {
+  readonly #source: MirrorSource;
+  readonly #heads: number;
+  #copies: Copies = { readings: new Float64Array(0), roundings: new Float64Array(0) };
+  /** By query slot, the epoch that its copy is of, −1 where there is none, and how many changed key slots it knows of. */
+  #epochs = new Float64Array(0);
+  #known = new Float64Array(0);
+  #generation = UNFOLLOWED;
+
+  constructor(source: MirrorSource, heads: number) {
+    this.#source = source;
+    this.#heads = heads;
+  }
+
+  get bytes(): number {
+    return 2 * this.#epochs.byteLength + 2 * this.#copies.readings.byteLength;
+  }
+
+  /** How far the oldest copy of these query slots lags: its epoch, and how many changed key slots were stored since. */
+  lagOf(slots: Uint32Array): Lag {
+    const stored = this.#source.stored();
+    let epoch = this.#source.epoch(), pending = 0;
+    for (const slot of slots) {
+      epoch = Math.min(epoch, this.#epochs[slot]);
+      pending = Math.max(pending, stored - this.#known[slot]);
+    }
+    return { epoch, pending };
+  }
+
+  /** Forgets that there are copies. */
+  clear(): void {
+    this.#epochs.fill(-1);
+  }
+
+  /** Forgets the copies of these query slots. */
+  lose(slots: Uint32Array): void {
+    for (const slot of slots) if (slot < this.#epochs.length) this.#epochs[slot] = -1;
+  }
+
+  /**
+   * Makes the copies anew that may be further than `error` from exact or are older than epoch `floor`. Returns the query slots
+   * of those that are others now, and for each query slot a bound.
+   */
+  async refresh(slots: Uint32Array, error: number, floor: number, places: MirrorPlaces): Promise<Refreshed> {
+    this.#make(slots);
+    const bounds = new Float64Array(slots.length), stale = new Uint32Array(slots.length);
+    const epochs = this.#epochs, now = this.#source.epoch();
+    this.#source.backend.driftOfCopies(slots, this.#copies, bounds);
+    let count = 0;
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at], epoch = epochs[slot];
+      // A copy of the newest epoch is exact, whether drift is followed or not.
+      if (epoch === now) bounds[at] = this.#roundingOf(slot);
+      else if (!(bounds[at] <= error) || epoch < floor) stale[count++] = at;
+    }
+    if (count === 0) return { changed: NO_SLOTS, bounds };
+    const made = stale.subarray(0, count).map((at) => slots[at]);
+    const { output } = await this.#source.read(made);
+    await this.#source.backend.copied({ queries: made, since: NOTHING }, this.#copies);
+    const changed = this.#take(made, output, places);
+    for (let t = 0; t < count; t++) bounds[stale[t]] = this.#roundingOf(made[t]);
+    return { changed, bounds };
+  }
+
+  /** Copies exact answers; returns the query slots of those that are others now. */
+  #take(
+    slots: Uint32Array,
+    output: Float32Array,
+    { data, width, rowOf }: MirrorPlaces,
+  ): Uint32Array<ArrayBuffer> {
+    const now = this.#source.epoch(), stored = this.#source.stored();
+    return slots.filter((slot, at) => {
+      const isNew = this.#epochs[slot] === -1;
+      this.#epochs[slot] = now;
+      this.#known[slot] = stored;
+      return copyRow(output, at * width, data, rowOf(slot) * width, width) || isNew;
+    });
+  }
+
+  /** How many changed key slots the copy of a query slot knows of. */
+  knownBy(slot: number): number {
+    return this.#known[slot] ?? 0;
+  }
+
+  /** Makes room, and forgets copies whose drift was not followed all the time. */
+  #make(slots: Uint32Array): void {
+    let size = 0;
+    for (let at = 0; at < slots.length; at++) if (slots[at] >= size) size = slots[at] + 1;
+    if (size > this.#epochs.length) {
+      const room = Math.max(size, 2 * this.#epochs.length);
+      const epochs = new Float64Array(room).fill(-1);
+      epochs.set(this.#epochs);
+      this.#epochs = epochs;
+      const known = new Float64Array(room);
+      known.set(this.#known);
+      this.#known = known;
+      const grown = (numbers: Float64Array) => {
+        const larger = new Float64Array(room * this.#heads);
+        larger.set(numbers);
+        return larger;
+      };
+      const { readings, roundings } = this.#copies;
+      this.#copies = { readings: grown(readings), roundings: grown(roundings) };
+    }
+    const generation = this.#source.backend.watched?.generation ?? UNFOLLOWED;
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.clear();
+  }
+
+  #roundingOf(slot: number): number {
+    let squared = 0;
+    for (let row = slot * this.#heads; row < (slot + 1) * this.#heads; row++) {
+      squared += this.#copies.roundings[row] ** 2;
+    }
+    return Math.sqrt(squared);
+  }
+}
+
+/** Copies numbers; whether one of them is another one now. */
+function copyRow(
+  from: Float32Array,
+  fromStart: number,
+  to: Float32Array,
+  toStart: number,
+  length: number,
+): boolean {
+  let isChanged = false;
+  for (let c = 0; c < length; c++) {
+    const number = from[fromStart + c];
+    if (to[toStart + c] !== number) isChanged = true;
+    to[toStart + c] = number;
+  }
+  return isChanged;
+}

@@ -1,0 +1,332 @@
+/**
+ * Stale answers, with bounds. Without a limit on the error they are those of the states as they are, and each bound is
+ * certified. With one they are exact, or, while that pays, copies that are kept within the limit by drift.
+ */
+
+import type { AttentionOutput, Backend, Watched } from "../backends/backend.ts";
+import { OUTPUT_ALONE, outputFor } from "../backends/wanted.ts";
+import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
+import { DriftTrial } from "./drift_trial.ts";
+import { Mirror, type MirrorPlaces, type Refreshed } from "./mirror.ts";
+import type { Planner } from "./planner.ts";
+import type { Lag, StandingQueries } from "./standing_queries.ts";
+import type { Threshold } from "./threshold.ts";
+
+/** The parts of an engine that stale answers depend on. */
+export interface StaleConfig {
+  readonly backend: Pick<
+    Backend,
+    "work" | "watched" | "watch" | "unwatch" | "drift" | "driftOfCopies" | "copied"
+  >;
+  readonly layout: HeadLayout;
+  readonly queries: StandingQueries;
+  readonly planner: Planner;
+  readonly threshold: Threshold;
+  /** Brings query slots up to date in the order of turns. */
+  bringUp(slots: Uint32Array): Promise<void>;
+}
+
+/** What a stale answer is to hold. */
+export interface StaleWanted {
+  /** Whether bounds are wanted; without, all are Infinity if there is no limit. */
+  readonly bounds: boolean;
+  /** An array of the caller's for the output; null for a new one. */
+  readonly into: Float32Array<ArrayBuffer> | null;
+}
+
+/** A stale answer. */
+export interface StaleAttentionOutput extends Lag {
+  /** A row a query asked for, H·dv numbers each. */
+  readonly output: Float32Array<ArrayBuffer>;
+  /** For each query slot asked for, a bound on its distance from exact. */
+  readonly bounds: Float64Array<ArrayBuffer>;
+}
+
+/** One of so many blocks of query slots is in a sample. */
+const SAMPLED = 16;
+/** Query slots that lie in a block. */
+const BLOCK_SLOTS = 8;
+/** Drift that is so much looser than it would be anew is begun anew, once catching up has cost so much as that does. */
+const LOOSE = 2, RENEWALS = 4;
+
+/** Stale answers of one engine. */
+export class StaleAnswers {
+  readonly #config: StaleConfig;
+  readonly #trial = new DriftTrial();
+  readonly #mirror: Mirror;
+  /** The copies, by query slot. */
+  #data = new Float32Array(0);
+  /** Changed key slots stored so far. */
+  #stored = 0;
+  /** Key slots that have changed since the present phase began. */
+  readonly #changed = new Set<number>();
+  /** By query slot, how many had been stored when it was last asked for, and what catching up would have cost then. */
+  #askedAt = new Float64Array(0);
+  #owed = new Float64Array(0);
+  /** What catching up has cost since drift was begun. */
+  #caughtUp = 0;
+  /** The mirrors of others. */
+  readonly #held = new Set<Mirror>();
+
+  constructor(config: StaleConfig) {
+    this.#config = config;
+    this.#mirror = this.#newMirror();
+  }
+
+  /** Bytes of copies. */
+  get bytes(): number {
+    return this.#data.byteLength + this.#mirror.bytes + 2 * this.#askedAt.byteLength;
+  }
+
+  /** Notes a stored batch of changed key slots and of query slots. */
+  noteStored(keys: Uint32Array, queries: Uint32Array): void {
+    this.#stored += keys.length;
+    if (this.#trial.phase !== "off") { for (const slot of keys) this.#changed.add(slot); }
+    this.#mirror.lose(queries);
+    for (const mirror of this.#held) mirror.lose(queries);
+  }
+
+  /** Forgets all copies. */
+  forget(): void {
+    this.#data = new Float32Array(0);
+    this.#mirror.clear();
+    for (const mirror of this.#held) mirror.clear();
+  }
+
+  /** Forgets what stale answers have cost so far, and follows drift no more: a snapshot has neither. */
+  reset(): void {
+    this.#trial.reset();
+    this.#config.backend.unwatch();
+    this.forget();
+    this.#askedAt.fill(this.#stored);
+    this.#owed.fill(0);
+  }
+
+  /** An empty mirror for another; drift is followed for it, whether it pays or not, until it is released. */
+  hold(): Mirror {
+    const mirror = this.#newMirror();
+    this.#held.add(mirror);
+    return mirror;
+  }
+
+  /** Takes `hold` back. */
+  release(mirror: Mirror): void {
+    if (!this.#held.delete(mirror)) return;
+    if (this.#held.size === 0 && this.#trial.phase === "off") this.#config.backend.unwatch();
+  }
+
+  #newMirror(): Mirror {
+    const { backend, queries, layout, bringUp } = this.#config;
+    const read = async (slots: Uint32Array): Promise<AttentionOutput> => {
+      await bringUp(slots);
+      return await queries.read(slots, OUTPUT_ALONE);
+    };
+    return new Mirror(
+      { backend, epoch: () => queries.epoch, stored: () => this.#stored, read },
+      layout.heads,
+    );
+  }
+
+  /** Follows the drift of all query slots, anew when it has become loose; false where memory does not suffice. */
+  async follow(): Promise<boolean> {
+    const { backend, queries, bringUp } = this.#config;
+    const watched = backend.watched, all = queries.all();
+    if (watched?.isWhole && !this.#isLoose(watched)) return true;
+    await bringUp(all);
+    this.#caughtUp = 0;
+    this.#trial.paid(queries.scoringCost);
+    return await backend.watch(all);
+  }
+
+  /** Makes the copies of a mirror anew that may be further than `error` from exact; tells which are others now, and bounds. */
+  async refresh(
+    mirror: Mirror,
+    slots: Uint32Array,
+    error: number,
+    places: MirrorPlaces,
+  ): Promise<Refreshed> {
+    const { planner, backend } = this.#config;
+    const isFollowed = error > 0 && await this.follow();
+    const spentBefore = planner.costOf(backend.work);
+    const refreshed = await mirror.refresh(slots, isFollowed ? error : 0, 0, places);
+    this.#caughtUp += planner.costOf(backend.work) - spentBefore;
+    return refreshed;
+  }
+
+  /** Answers query slots, none by what is older than epoch `floor`. Bounds are Infinity where no one wants them. */
+  async answer(
+    slots: Uint32Array,
+    floor: number,
+    { bounds: areBoundsWanted, into }: StaleWanted,
+  ): Promise<StaleAttentionOutput> {
+    const { queries, planner, bringUp, threshold: { error } } = this.#config;
+    if (error === Infinity) {
+      await bringUp(queries.olderThan(floor, slots));
+      const bounds = areBoundsWanted
+        ? await queries.certify(slots)
+        : new Float64Array(slots.length).fill(Infinity);
+      const { output } = await queries.read(slots, { into, logs: false });
+      return { output, bounds, ...queries.lagOf(slots) };
+    }
+    await this.#begin();
+    if (this.#trial.phase !== "off") return await this.#copied(slots, error, floor, into);
+    const exact = this.#exactCost(slots);
+    await bringUp(planner.policy === "auto" ? slots : queries.all());
+    this.#trial.answered(exact, 0, 0);
+    this.#note(slots);
+    const bounds = await this.#boundsOfExact(slots, error);
+    const { output } = await queries.read(slots, { into, logs: false });
+    return { output, bounds, ...queries.lagOf(slots) };
+  }
+
+  /** Answers by copies. */
+  async #copied(
+    slots: Uint32Array,
+    error: number,
+    floor: number,
+    into: Float32Array<ArrayBuffer> | null,
+  ): Promise<StaleAttentionOutput> {
+    const { layout, backend, planner } = this.#config, trial = this.#trial, mirror = this.#mirror;
+    const watched = backend.watched, width = outputColumns(layout);
+    this.#reserve(slots, width);
+    const places: MirrorPlaces = { data: this.#data, width, rowOf: (slot) => slot };
+    const followed = watched?.isWhole ? slots : slots.filter((slot) => watched?.follows(slot));
+    const exact = this.#exactCost(slots);
+    const exactOfFollowed = followed.length < slots.length ? this.#exactCost(followed) : exact;
+    if (followed.length < slots.length) {
+      await mirror.refresh(slots.filter((slot) => !watched?.follows(slot)), error, floor, places);
+    }
+    const spentBefore = planner.costOf(backend.work);
+    let { bounds } = await mirror.refresh(followed, error, floor, places);
+    const spent = planner.costOf(backend.work) - spentBefore;
+    this.#caughtUp += spent;
+    // Nothing was stored meanwhile, so this makes no copy anew.
+    if (followed.length < slots.length) ({ bounds } = await mirror.refresh(slots, error, floor, places));
+
+    const output = outputFor(into, slots.length * width), data = this.#data;
+    for (let at = 0; at < slots.length; at++) {
+      const from = slots[at] * width, to = at * width;
+      for (let c = 0; c < width; c++) output[to + c] = data[from + c];
+    }
+    await this.#certifyAbove(slots, bounds, error);
+    trial.answered(exact, exactOfFollowed, exactOfFollowed - spent - this.#settle(followed));
+    this.#note(slots);
+    const answer = { output, bounds, ...mirror.lagOf(slots) };
+    if (trial.phase === "off" && this.#held.size === 0) {
+      backend.unwatch();
+      this.forget();
+    }
+    return answer;
+  }
+
+  /** Bounds of exact answers, in a few operations each where rounding is little beside the limit. */
+  async #boundsOfExact(slots: Uint32Array, error: number): Promise<Float64Array<ArrayBuffer>> {
+    const bounds = await this.#config.queries.drift(slots, error);
+    await this.#certifyAbove(slots, bounds, error);
+    return bounds;
+  }
+
+  /** What rounding alone takes above the limit is exact, and certified. */
+  async #certifyAbove(slots: Uint32Array, bounds: Float64Array, error: number): Promise<void> {
+    let isAbove = false;
+    for (let at = 0; at < bounds.length && !isAbove; at++) isAbove = !(bounds[at] <= error);
+    if (!isAbove) return;
+    const above = slots.filter((_, at) => !(bounds[at] <= error));
+    const certified = await this.#config.queries.certify(above);
+    for (let at = 0, next = 0; at < slots.length; at++) {
+      if (!(bounds[at] <= error)) bounds[at] = Math.min(bounds[at], certified[next++]);
+    }
+  }
+
+  /** Begins a trial, follows all, or begins anew, where that is due. */
+  async #begin(): Promise<void> {
+    const { backend, queries } = this.#config, trial = this.#trial;
+    const watched = backend.watched;
+    if (!watched && trial.phase !== "off") trial.stop();
+    if (trial.phase === "all") {
+      await this.follow();
+      return;
+    }
+    const price = queries.scoringCost, all = queries.all();
+    if (trial.hasPaid) {
+      await this.#watch(all, "all", price);
+      return;
+    }
+    const sample = sampleOf(all);
+    const share = sample.length / Math.max(1, all.length);
+    if (!trial.isDue(price * share, queries.buildCost)) return;
+    if (watched) trial.begin("all", price);
+    else await this.#watch(sample, share < 1 ? "sample" : "all", price * share);
+  }
+
+  async #watch(slots: Uint32Array, phase: "sample" | "all", price: number): Promise<void> {
+    const { backend, bringUp } = this.#config;
+    await bringUp(slots);
+    this.#caughtUp = 0;
+    if (await backend.watch(slots)) this.#trial.begin(phase, price);
+    this.#changed.clear();
+    this.#askedAt.fill(this.#stored);
+    this.#owed.fill(0);
+  }
+
+  #isLoose(watched: Watched): boolean {
+    return this.#caughtUp > RENEWALS * this.#config.queries.scoringCost && watched.looseness() > LOOSE;
+  }
+
+  /** What it would cost to answer query slots exactly if they had been exact when they were last asked for. */
+  #exactCost(slots: Uint32Array): number {
+    const { queries } = this.#config;
+    let sum = 0, last = NaN, cost = 0;
+    for (const slot of slots) {
+      if (slot >= this.#askedAt.length) this.#grow(slot + 1);
+      const missed = this.#stored - this.#askedAt[slot];
+      if (missed !== last) cost = queries.costOf(1, last = missed);
+      sum += cost;
+    }
+    return sum;
+  }
+
+  #note(slots: Uint32Array): void {
+    for (const slot of slots) this.#askedAt[slot] = this.#stored;
+  }
+
+  /** By how much what catching up with query slots would cost has grown since they were last asked for. */
+  #settle(slots: Uint32Array): number {
+    let grown = 0, last = NaN, debt = 0;
+    for (const slot of slots) {
+      const missed = Math.min(this.#changed.size, this.#stored - this.#mirror.knownBy(slot));
+      if (missed !== last) debt = this.#config.queries.costOf(1, last = missed);
+      grown += debt - this.#owed[slot];
+      this.#owed[slot] = debt;
+    }
+    return grown;
+  }
+
+  #grow(size: number): void {
+    const capacity = Math.max(size, 2 * this.#askedAt.length);
+    const askedAt = new Float64Array(capacity).fill(this.#stored), owed = new Float64Array(capacity);
+    askedAt.set(this.#askedAt);
+    owed.set(this.#owed);
+    this.#askedAt = askedAt;
+    this.#owed = owed;
+  }
+
+  /** Makes room for copies. */
+  #reserve(slots: Uint32Array, width: number): void {
+    let size = 0;
+    for (const slot of slots) size = Math.max(size, slot + 1);
+    if (this.#data.length >= size * width) return;
+    const data = new Float32Array(Math.max(size * width, 2 * this.#data.length));
+    data.set(this.#data);
+    this.#data = data;
+  }
+}
+
+/** One of so many blocks of ascending query slots, and the last one, which may be smaller than others. */
+function sampleOf(slots: Uint32Array): Uint32Array {
+  const last = Math.floor((slots.at(-1) ?? 0) / BLOCK_SLOTS);
+  return slots.filter((slot) => {
+    const block = Math.floor(slot / BLOCK_SLOTS);
+    return block === last || (last - block) % SAMPLED === 0;
+  });
+}

@@ -1,0 +1,73 @@
+// Rows in the memory of the kernels: what is written is what is copied out, and rows keep it while others come.
+
+import { RowStates } from "../../../src/backends/host/row_states.ts";
+import { EMPTY_SHIFT } from "../../../src/backends/wasm/job_fields.ts";
+import { supportedBuild } from "../../../src/backends/wasm/load_kernels.ts";
+import type { RowBlocks, RowNumbers, RowRule } from "../../../src/backends/wasm/row_blocks.ts";
+import { assertEquals } from "../../../testing/assert.ts";
+import { Random } from "../../../testing/random.ts";
+import { freshKernels, WasmMemory } from "../../../testing/wasm_memory.ts";
+
+const RULE: RowRule = {
+  headDim: 3,
+  valueDim: 2,
+  scale: 1,
+  softcap: 0,
+  tolerance: 1e-5,
+  before: Infinity,
+  after: Infinity,
+};
+
+const build = supportedBuild();
+
+async function makeRows(count: number): Promise<RowBlocks> {
+  const random = new Random(1);
+  return new WasmMemory(await freshKernels(build!), RULE, random.rows(count, 3), 4).rows;
+}
+
+/** A state of a row with numbers of its own. */
+function stateOf(rows: RowBlocks, row: number): RowNumbers {
+  const numbers = (start: number) => Float32Array.from({ length: rows.columns }, (_, c) => start + c / 8);
+  return {
+    shift: row,
+    ceiling: row + 2,
+    massError: row + 0.25,
+    sumError: row + 0.5,
+    high: numbers(row + 1),
+    low: numbers(row / 1024),
+  };
+}
+
+function read(rows: RowBlocks, row: number): RowNumbers {
+  return rows.readState(row, new Float32Array(rows.columns), new Float32Array(rows.columns));
+}
+
+Deno.test("row blocks: the host's copy of a row has its sums, its shift and its errors", async () => {
+  const rows = await makeRows(11);
+  for (let row = 0; row < 11; row++) rows.writeState(row, stateOf(rows, row));
+  const copy = new RowStates(RULE.valueDim + 2, 1);
+  for (let row = 0; row < 11; row++) {
+    const { shift, massError, sumError, high, low } = stateOf(rows, row);
+    rows.copySums(row, copy);
+    assertEquals([copy.shift[0], copy.massError[0], copy.sumError[0]], [shift, massError, sumError]);
+    assertEquals([...copy.high], Array.from(high).slice(0, copy.width));
+    assertEquals([...copy.low], Array.from(low).slice(0, copy.width));
+  }
+  rows.clearState(4);
+  rows.copySums(4, copy);
+  assertEquals([copy.shift[0], copy.massError[0], copy.sumError[0]], [-Infinity, 0, 0]);
+});
+
+Deno.test("row blocks: rows keep their states while room is made, and new ones are of no keys", async () => {
+  const rows = await makeRows(8);
+  for (let row = 0; row < 8; row++) rows.writeState(row, stateOf(rows, row));
+  for (const count of [17, 40, 41]) {
+    const had = 8 * rows.blocks;
+    rows.reserve(count);
+    for (let row = 0; row < 8; row++) assertEquals(read(rows, row), stateOf(rows, row));
+    for (let row = had; row < count; row++) {
+      const { shift, ceiling } = read(rows, row);
+      assertEquals([shift, ceiling], [EMPTY_SHIFT, EMPTY_SHIFT], `row ${row}`);
+    }
+  }
+});

@@ -1,0 +1,169 @@
+// Full suite: it drives notebook servers and a browser.
+// Limit: 15 minutes.
+//
+// JupyterLab 4 and Notebook 7 with their own page: widgets that are moved, and are there after a reload, stop, restart,
+// completion, inspection, progress while busy, live figures.
+
+import { chromium, type Page } from "playwright-core";
+import { BROWSER_SWITCHES } from "../../studies/browser.ts";
+import { assert, assertEquals } from "../../testing/assert.ts";
+import { notebookOf, type NotebookServer, startLabServer } from "../../testing/kernel/notebook_server.ts";
+import { findProgram, requires } from "../../testing/requirements.ts";
+import { keepScreenshot } from "../../testing/screenshots.ts";
+
+const browserPath = findProgram("chromium", "google-chrome", "chrome");
+const lab = findProgram("jupyter-lab");
+const needsLab = requires("JupyterLab 4", lab, "pip install --requirement .ci/python-packages.txt");
+const needsBrowser = requires("chromium", browserPath, "apt-get install chromium");
+/** Notebook 7 is in the same environment; another one may go first on the path. */
+const notebook = lab?.replace(/jupyter-lab$/, "jupyter-notebook");
+
+const PREPARE = `import { DynamicAttention } from "@attune/attention";
+import { liveFigure, setWidgetProtocol, slider } from "@attune/attention/widgets";
+import { progress } from "@attune/attention/jupyter";
+const live = await DynamicAttention.create({ query: [[1, 0], [0, 1]], key: [[1, 0], [0, 1], [1, 1]], value: [[10], [20], [30]] });
+const data = [{ alpha: 1, beta: "x" }];`;
+const CONTROL = (protocol: string) =>
+  `setWidgetProtocol("${protocol}");
+const strength_${protocol} = slider({ label: "strength", min: -5, max: 5, step: 0.5, value: 0 });
+strength_${protocol}.onChange((value) => console.log("${protocol} moved to", value));
+strength_${protocol}`;
+const BUSY =
+  `for (const _ of progress(30)) { const until = performance.now() + 100; while (performance.now() < until); }
+"busy is over"`;
+const ENDLESS =
+  `let turns = 0; while (true) { turns++; await new Promise((resolve) => setTimeout(resolve, 10)); }`;
+
+/** Runs the cell with this number, which must be in view. */
+async function runCell(page: Page, at: number): Promise<void> {
+  const cell = page.locator(".jp-Notebook .jp-CodeCell").nth(at);
+  await cell.scrollIntoViewIfNeeded();
+  await cell.locator(".cm-content").click();
+  await page.keyboard.press("Control+Enter");
+}
+
+/** Waits until a text stands in the outputs of a cell. */
+async function outputs(page: Page, at: number, text: string | RegExp): Promise<void> {
+  await page.locator(".jp-Notebook .jp-CodeCell").nth(at).locator(".jp-OutputArea").getByText(text).first()
+    .waitFor({ timeout: 90_000 });
+}
+
+async function checkWidgets(page: Page, kind: string, isReloaded: boolean): Promise<void> {
+  const own = page.locator(".attune-panel input[type=range]").first();
+  await own.waitFor({ timeout: 90_000 });
+  await own.focus();
+  await own.press("ArrowRight");
+  await outputs(page, 1, `anywidget moved to ${isReloaded ? 1 : 0.5}`);
+  const handle = page.locator(".widget-slider .noUi-handle").first();
+  await handle.waitFor({ timeout: 90_000 });
+  await handle.focus();
+  await handle.press("ArrowRight");
+  await outputs(page, 2, `ipywidgets moved to ${isReloaded ? 1 : 0.5}`);
+  await keepScreenshot(page, `${kind}-widgets${isReloaded ? "-reloaded" : ""}`);
+}
+
+async function openAndRun(server: NotebookServer, page: Page): Promise<void> {
+  await server.open(page, "x.ipynb");
+  await runCell(page, 0);
+  await page.waitForTimeout(3000);
+  await runCell(page, 1);
+  await runCell(page, 2);
+}
+
+for (const kind of ["lab", "notebook"] as const) {
+  Deno.test({
+    name: `${
+      kind === "lab" ? "JupyterLab 4" : "Notebook 7"
+    }: widgets, reload, stop, completion, inspection, progress`,
+    ignore: needsLab.ignore || needsBrowser.ignore,
+    fn: async (t) => {
+      await using server = await startLabServer((kind === "lab" ? lab : notebook) as string, kind);
+      await using browser = await chromium.launch({
+        executablePath: browserPath as string,
+        args: [...BROWSER_SWITCHES],
+      });
+      const page = await browser.newPage({ viewport: { width: 1200, height: 1400 } });
+      page.setDefaultTimeout(30_000);
+      await Deno.writeTextFile(
+        `${server.home}/x.ipynb`,
+        notebookOf(
+          PREPARE,
+          CONTROL("anywidget"),
+          CONTROL("ipywidgets"),
+          BUSY,
+          ENDLESS,
+          "turns > 0",
+          "data[0]",
+          "await liveFigure(live)",
+        ),
+      );
+      await t.step("widgets answer", async () => {
+        await openAndRun(server, page);
+        await checkWidgets(page, kind, false);
+      });
+      await t.step("widgets are there, and answer, after a reload", async () => {
+        await page.keyboard.press("Control+s");
+        await page.waitForTimeout(1500);
+        await server.open(page, "x.ipynb");
+        await checkWidgets(page, kind, true);
+      });
+      await t.step("progress is seen while a cell is busy", async () => {
+        await runCell(page, 3);
+        await page.locator("[role=progressbar]").first().waitFor();
+        await page.waitForTimeout(1000);
+        const seen = await page.locator("[role=progressbar]").first().getAttribute("aria-valuenow");
+        await keepScreenshot(page, `${kind}-progress`);
+        assert(Number(seen) > 0 && Number(seen) < 100, String(seen));
+        await outputs(page, 3, "busy is over");
+      });
+      await t.step("stop", async () => {
+        await runCell(page, 4);
+        await page.waitForTimeout(1000);
+        await page.locator(".jp-Notebook .jp-CodeCell").nth(4).locator(".jp-InputPrompt").click();
+        await page.keyboard.press("i");
+        await page.keyboard.press("i");
+        await outputs(page, 4, /Interrupted/);
+        await runCell(page, 5);
+        await outputs(page, 5, "true");
+        await keepScreenshot(page, `${kind}-stopped`);
+      });
+      await t.step("completion and inspection", async () => {
+        const cell = page.locator(".jp-Notebook .jp-CodeCell").nth(6);
+        await cell.locator(".cm-content").click();
+        await page.keyboard.press("Control+End");
+        await page.keyboard.type(".al");
+        await page.keyboard.press("Tab");
+        await page.waitForFunction(
+          `[...document.querySelectorAll(".jp-CodeCell")][6].textContent.includes("data[0].alpha") || document.querySelector(".jp-Completer")?.textContent.includes("alpha")`,
+        );
+        await keepScreenshot(page, `${kind}-completion`);
+        await page.keyboard.press("Escape");
+        await cell.locator(".cm-content").click();
+        await page.keyboard.press("Control+a");
+        await page.keyboard.type("Math.max(");
+        await page.waitForTimeout(300);
+        await page.keyboard.press("Shift+Tab");
+        await page.locator(".jp-Tooltip").waitFor();
+        await keepScreenshot(page, `${kind}-inspection`);
+      });
+      await t.step("a live figure", async () => {
+        await runCell(page, 7);
+        await page.locator('.jp-OutputArea img[src^="data:image/svg+xml"], .attune-panel img').last()
+          .waitFor();
+        await keepScreenshot(page, `${kind}-figure`);
+      });
+      await t.step("restart", async () => {
+        await page.locator(".jp-Notebook .jp-CodeCell").nth(5).locator(".jp-InputPrompt").click();
+        await page.keyboard.press("0");
+        await page.keyboard.press("0");
+        const accept = page.locator(".jp-Dialog button.jp-mod-accept");
+        await accept.first().waitFor();
+        await accept.first().click();
+        await page.waitForTimeout(4000);
+        await runCell(page, 5);
+        await outputs(page, 5, /turns is not defined/);
+      });
+      assertEquals(await page.locator(".jp-RenderedText.jp-mod-error, .jp-OutputArea").count() > 0, true);
+    },
+  });
+}
