@@ -267,7 +267,7 @@ export class RowAnswers {
   certify({ queries, since }: Cohort): Float64Array<ArrayBuffer> {
     const keys = this.#rows.keysAt(since);
     this.#certifier.open(keys);
-    this.#measured.begin();
+    this.#measured.begin(this.#store.limits?.measuredWork ?? 0);
     return Float64Array.from(queries, (slot) => {
       let squared = 0;
       for (let head = 0; head < this.#config.layout.heads; head++) {
@@ -283,7 +283,7 @@ export class RowAnswers {
     if (limits === null) return this.#certifier.bound(totals, row, head, NO_WEIGHT_ROUNDING);
     this.#noteExactness(row);
     if (this.#isExact) return this.#certifier.bound(totals, row, head, NO_WEIGHT_ROUNDING);
-    if (limits.areErrorsMeasured && keys.areStored && !this.#measured.errorOf(row)) {
+    if (keys.areStored && !this.#measured.errorOf(row)) {
       this.#measure(row, slot, head, totals, keys);
     }
     const error = this.#measured.errorOf(row);

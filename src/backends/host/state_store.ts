@@ -42,8 +42,10 @@ export interface Float32Limits {
   readonly faintMagnitude: number;
   /** Bounds on the rounding errors of the weights of a head row. */
   rounding(row: RoundedRow): WeightRounding;
-  /** Whether the host measures errors of states, a few for each question, when nothing is pending. */
-  readonly areErrorsMeasured: boolean;
+  /**
+   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing is pending.
+   */
+  readonly measuredWork: number;
 }
 
 /** A store of states. The methods that are not abstract have defaults for stores without anything better. */
