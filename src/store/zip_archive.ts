@@ -32,7 +32,7 @@ export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFi
     for (const entry of await reader.getEntries()) {
       if (entry.directory) continue;
       // Without strict types, the check of `directory` does not tell one kind of entry from the other.
-      const file = entry as zipJs.FileEntry;
+      const file = entry as Extract<typeof entry, { readonly directory: false }>;
       files.push({ name: file.filename, bytes: await file.getData(new zipJs.Uint8ArrayWriter()) });
     }
     return files;
