@@ -84,6 +84,9 @@ export function toDurableProblem(operation: string, options: DurableOptions): Du
       const found = `create.${problem.keyIds ? "keyIds" : "queryIds"} is given`;
       throw new InputError(operation, found, "none: the journal names rows by their slots");
     }
+    if (problem?.mask?.isEditable) {
+      throw new InputError(operation, "create.editableMask is true", "none: the journal holds no edits of a mask");
+    }
     return {
       create: problem,
       load: problem && create ? ofCreate(operation, problem, create) : toLoadProblem(operation, load ?? {}),
