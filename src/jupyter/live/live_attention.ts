@@ -189,8 +189,12 @@ export class LiveFigure {
   /** The weights of head 0, and what they say in words. */
   async #still(): Promise<{ weights: Float32Array[]; text: string }> {
     const { DynamicAttention } = await import("../../engine/dynamic_attention.ts");
-    const { query, key, value, layout, rule, mask, queryPositions, keyPositions } = this.#problem;
+    const { layout, rule, mask, queryPositions, keyPositions } = this.#problem;
     const { scale, softcap, before, after } = rule;
+    // A problem knows more of a matrix than options take.
+    const [query, key, value] = [this.#problem.query, this.#problem.key, this.#problem.value].map((
+      { data, shape },
+    ) => ({ data, shape }));
     const matrices = mask?.matrices.map(({ data, rows, columns }) => ({
       data,
       shape: [rows, columns] as const,
