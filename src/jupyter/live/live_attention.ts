@@ -71,7 +71,7 @@ const THRESHOLD = 4;
  * engine of this library, so the figure lives also in an exported page, off line, and with no kernel. It shows the weights
  * as a map, the output of a row, the stale answer with its certified bound beside the exact one, and the counted work.
  *
- * As the last expression of a cell it is displayed. Each display carries the program, about 75 KB, and the data.
+ * As the last expression of a cell it is displayed. Each display carries the program, about 76 KB, and the data.
  *
  * @param options Q (m × H·d), K (n × Hkv·d), V (n × Hkv·dv) with 1 to 256 rows each and 2¹⁸ numbers in all; a mask
  * must be matrices, since a page cannot ask a function.
