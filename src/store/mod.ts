@@ -1,6 +1,6 @@
 /**
- * Files: matrices and tensors in NumPy's `.npy` and `.npz` formats and as safetensors, and what snapshots of an engine can
- * throw. Snapshots themselves are `DynamicAttention.save` and `DynamicAttention.load`.
+ * Files: matrices and tensors in NumPy's `.npy` and `.npz` formats and as safetensors, and what snapshots of
+ * an engine can throw. Snapshots themselves are `DynamicAttention.save` and `DynamicAttention.load`.
  *
  * @example
  * ```ts

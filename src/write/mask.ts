@@ -48,7 +48,7 @@ export interface Mask {
   bias(i: number, j: number, head: number): number;
 }
 
-/** What rows are called. */
+/** The ids of rows. */
 export interface RowNames {
   nameOf(slot: number): RowId;
 }
