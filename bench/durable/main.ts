@@ -119,9 +119,10 @@ if (import.meta.main) {
           : [
             way.name,
             way.promise,
-            ...[way.single, way.batched].flatMap((
-              { perSecond, p50, p99 },
-            ) => [perSecond.toFixed(0), ms(p50), ms(p99)]),
+            ...[way.single, way.batched].flatMap(({ rowsPerSecond, times }) => {
+              const [p50, p99] = quantile([...times], [0.5, 0.99]);
+              return [rowsPerSecond.toFixed(0), ms(p50), ms(p99)];
+            }),
             ms(way.openMs),
             mb(way.diskBytes),
           ]

@@ -16,6 +16,7 @@ import { shownMatrix } from "../display/shown_matrix.ts";
 import { toFloat32Logs } from "../numerics/attention_state.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import type { AnyEdit, Edit } from "../write/edits.ts";
+import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "./answers.ts";
@@ -307,6 +308,48 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   getQueryPosition(slot: QueryId): number {
     this.#core.checkLive("DynamicAttention.getQueryPosition");
     return this.#core.position("DynamicAttention.getQueryPosition", "query", slot);
+  }
+
+  /**
+   * Changes a block of the mask of an engine made with `editableMask`: the entries of some queries with some
+   * keys, for example a row or a column. Entries of free slots do not change. O(q k) for a block of q queries
+   * and k keys, and then the cost of k changed keys or of q changed queries, whichever is less.
+   *
+   * @param entries A boolean or number for all pairs, or a matrix of queries × keys, as of the option `mask`.
+   * @param options `queries` and `keys`: all live ones in slot order, unless given. `head`: all heads, unless
+   * given; a mask that heads share does not take it.
+   * @throws {InputError} When the mask is not editable, or entries do not fit.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0], [0]],
+   *   key: [[0], [0], [0]],
+   *   value: [[1], [2], [6]],
+   *   mask: [[true, true, true], [true, true, true]],
+   *   editableMask: true,
+   * });
+   * live.setMask(false, { keys: [2] }); // a column
+   * live.setMask([[false, true, true]], { queries: [1] }); // a row
+   * assertEquals([...(await live.read()).data], [1.5, 4]);
+   * ```
+   */
+  setMask(
+    entries: MaskEntry | MaskMatrix,
+    options: {
+      readonly queries?: ArrayLike<QueryId>;
+      readonly keys?: ArrayLike<KeyId>;
+      readonly head?: number;
+    } = {},
+  ): void {
+    const operation = "DynamicAttention.setMask";
+    const rules = this.#core.rules;
+    this.#core.setMask(
+      this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
+    );
   }
 
   /**
@@ -643,7 +686,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.topKeys";
     const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
     const isMany = typeof rows === "object" && rows !== null;
-    const slots = this.#toSlots(operation, isMany ? rows : [rows]);
+    const slots = this.#toSlots(operation, (isMany ? rows : [rows]) as readonly RowId[]);
     const wanted = this.#core.calls.toCount(operation, count);
     const found = await this.#core.rankings.topKeys(operation, slots, wanted, head);
     return (isMany ? found : found[0]) as WeightedKey<KeyId>[];

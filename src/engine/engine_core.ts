@@ -32,7 +32,7 @@ import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
 import * as calls from "./engine_calls.ts";
-import type { PositionShift } from "./question_options.ts";
+import type { MaskChange, PositionShift } from "./question_options.ts";
 import { Rankings } from "./rankings.ts";
 
 /** Parts of an engine that tests, or other parts of the library, can inject. */
@@ -194,6 +194,26 @@ export class EngineCore {
     return (what === "key" ? keys : queries).position(slot);
   }
 
+  /**
+   * Writes a block of the mask. Its keys are stored anew with what the mask says now, or its queries, whichever takes less
+   * work.
+   */
+  setMask({ queries, keys, heads, block }: MaskChange): void {
+    const { mask, keySlots, querySlots } = this.rules, layer = this.#pipeline.newest;
+    if (!mask || queries.length === 0 || keys.length === 0) return;
+    const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
+    const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
+    // Memory may be refused here, before the first change.
+    log.reserve(slots.length);
+    queries.forEach((query, i) =>
+      keys.forEach((key, j) => {
+        for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);
+      })
+    );
+    for (const slot of slots) log.tell(slot);
+    this.#pipeline.noteEdits(1);
+  }
+
   /** Moves all rows whose positions are in a range; returns how many. */
   shiftPositions(operation: string, { by, from, to }: PositionShift): number {
     const { rule, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
@@ -223,7 +243,10 @@ export class EngineCore {
       Math.max(next, to === Infinity ? slots.nextPosition + by : 0)
     );
     if (edits.length > 0) this.editAll(edits);
-    if (to === Infinity) ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
+    if (to === Infinity) {
+      ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
+      this.#seams.journal?.noteNext(keySlots.nextPosition, querySlots.nextPosition);
+    }
     return edits.length;
   }
 
@@ -280,7 +303,12 @@ export class EngineCore {
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
-    const moment = { slots, sequence: this.sequence, metadata: this.metadata };
+    const { mask } = this.rules;
+    // An editable mask may change before the file is written.
+    const matrices = mask?.isEditable
+      ? mask.matrices.map((one) => ({ ...one, data: one.data.slice() }))
+      : null;
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata, matrices };
     const take = async () => {
       const { takeSnapshot } = await loadSnapshots();
       return await takeSnapshot(this.rules, moment, this.#backend);

@@ -90,8 +90,9 @@ export class EditPipeline {
     this.#layers = new LayerStack(config, backend);
     this.#queue = new TurnQueue(backend);
     const planner = new Planner(config.policy, backend);
-    // A mask function may answer differently for a row that equals an earlier one.
-    this.queries = new StandingQueries(config, planner, mask?.isFunction !== true);
+    // A mask function, or an edited mask, may say something else of a row that equals an earlier one.
+    const saysAnew = mask !== null && (mask.isFunction || mask.isEditable);
+    this.queries = new StandingQueries(config, planner, !saysAnew);
     const bringUp = (slots: Uint32Array) => this.#bringUp(slots);
     this.#stale = new StaleAnswers({
       backend,

@@ -145,7 +145,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const maskTensors = Object.fromEntries(rest.filter((entry) => !isState(entry)));
   return {
     ...settings,
-    mask: takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots),
+    mask: withEdits(reader, takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots)),
     keys,
     queries,
     backend,
@@ -169,7 +169,7 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
-const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata"];
+const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits"];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(
   { layout, rule, tolerance, policy, limits, sequence, metadata }: SavedSettings & SavedHistory,
@@ -193,6 +193,7 @@ function writeMetadata(
     lazyThreshold: limits ? "limits" : "function",
     ...(limits ? numbers({ ...limits }) : {}),
     mask: mask?.kind ?? "none",
+    ...(mask?.kind === "matrix" && mask.isEditable ? { maskEdits: "true" } : {}),
     nextKeyPosition: writeNumber(keys.slots.nextPosition),
     nextQueryPosition: writeNumber(queries.slots.nextPosition),
     nextKeyId: writeNextId(keys.slots.ids),
@@ -313,4 +314,11 @@ function columnsOf(rows: Float32Array, count: number, first: number, width: numb
     columns.set(rows.subarray(at * stride + first, at * stride + first + width), at * width);
   }
   return columns;
+}
+
+/** A mask, editable where the file says so. */
+function withEdits(reader: MetadataReader, mask: SavedMask | null): SavedMask | null {
+  if (!reader.has("maskEdits")) return mask;
+  reader.choice("maskEdits", mask?.kind === "matrix" ? ["true"] : []);
+  return mask?.kind === "matrix" ? { ...mask, isEditable: true } : mask;
 }
