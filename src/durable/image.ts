@@ -49,6 +49,12 @@ class ImageRows {
     this.#positions[slot] = position;
   }
 
+  move(slot: number, position: number): void {
+    this.#checkLive(slot);
+    this.slots.reach(position);
+    this.#positions[slot] = position;
+  }
+
   delete(slot: number): void {
     this.#checkLive(slot);
     this.slots.release(slot);
@@ -139,6 +145,19 @@ export class Image implements FrameVisitor {
   deleteQuery(slot: number): void {
     this.queries.delete(slot);
     forgetQueryState(this.besides, slot);
+  }
+
+  moveKey(slot: number, position: number): void {
+    this.keys.move(slot, position);
+  }
+
+  moveQuery(slot: number, position: number): void {
+    this.queries.move(slot, position);
+  }
+
+  next(key: number, query: number): void {
+    this.keys.slots.nextPosition = key;
+    this.queries.slots.nextPosition = query;
   }
 
   saidOfQuery(query: number, start: number, bias: Float32Array): void {

@@ -31,10 +31,9 @@ export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFi
     const files: ZipFile[] = [];
     for (const entry of await reader.getEntries()) {
       if (entry.directory) continue;
-      files.push({
-        name: entry.filename,
-        bytes: new Uint8Array(await entry.getData(new zipJs.Uint8ArrayWriter())),
-      });
+      // Without strict types, the check of `directory` does not tell one kind of entry from the other.
+      const file = entry as zipJs.FileEntry;
+      files.push({ name: file.filename, bytes: await file.getData(new zipJs.Uint8ArrayWriter()) });
     }
     return files;
   } catch (cause) {

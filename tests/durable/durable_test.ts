@@ -420,3 +420,45 @@ inFolder("it needs no permission but for the folder", async (folder) => {
   assertEquals(new TextDecoder().decode(stderr), "");
   assertEquals(new TextDecoder().decode(stdout).trim(), "1 true");
 });
+
+inFolder("moved rows, and where rows to come begin, are in the journal", async (folder) => {
+  const create = { ...CREATE, causal: true, queryPositions: [5, 6] } as const;
+  const positions = (live: DurableAttention) => [
+    ...[...live.keySlots()].map((slot) => live.getPosition(slot)),
+    ...[...live.querySlots()].map((slot) => live.getQueryPosition(slot)),
+  ];
+  let before: unknown, answer: unknown;
+  {
+    await using live = await openDurable(folder, { create });
+    live.setPosition(0, 9);
+    await live.edit([{ kind: "setQueryPosition", slot: 1, position: 30 }, {
+      kind: "setPosition",
+      slot: 2,
+      position: 2.5,
+    }]);
+    await live.snapshot();
+    live.setPosition(2, 7);
+    assertEquals(live.shiftPositions(-4, { from: 5 }), 4);
+    live.insert([1, 2], [3]);
+    live.insertQuery([1, 1]);
+    before = positions(live);
+    answer = await live.read();
+    assertEquals((await live.verify({ deep: true })).problems, []);
+  }
+  await using live = await openDurable(folder, { create });
+  assertEquals(positions(live), before as never);
+  assertEquals(await live.read(), answer as never);
+});
+
+inFolder("ids are refused", async (folder) => {
+  const create = { ...CREATE, keyIds: ["a", "b", "c"] } as never;
+  await assertRejects(() => openDurable(folder, { create }), InputError, "create.keyIds is given");
+  await using live = await openDurable(folder, { create: CREATE });
+  assertThrows(() => live.engine.upsert(7, [1, 1], [1]), InputError, "the engine has no keyIds");
+  await assertRejects(
+    () => live.edit([{ kind: "insert", id: 7, key: [1, 1], value: [1] }]),
+    InputError,
+    "id is 7",
+  );
+  assertEquals(live.stats().durable.sequence, 0);
+});
