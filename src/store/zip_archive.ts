@@ -5,8 +5,6 @@
 
 // deno-lint-ignore no-import-prefix -- Published modules use no alias of an import map.
 import type { FileEntry } from "npm:@zip.js/zip.js@2.24.0";
-// deno-lint-ignore no-import-prefix -- Published modules use no alias of an import map.
-import type { FileEntry } from "npm:@zip.js/zip.js@2.24.0";
 import { FormatError } from "../base/errors.ts";
 
 /** zip.js, imported where it is used: bundled into one file, a static import would be loaded by every page. */
