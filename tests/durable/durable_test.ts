@@ -39,6 +39,9 @@ const COUNTS = { keys: 200, queries: 6 };
 const STREAMS: readonly [name: string, StreamSettings, DurableOptions][] = [
   ["plain", SMALL, {}],
   ["with positions", { ...SMALL, causal: true }, {}],
+  ["with rows that move", { ...SMALL, seed: 6, causal: true, moves: true }, {
+    snapshot: { journalBytes: 700 },
+  }],
   ["with a mask function", { ...SMALL, masked: true }, {}],
   ["with many snapshots", { ...SMALL, ...COUNTS, seed: 4 }, { snapshot: { journalBytes: 600 } }],
   [
