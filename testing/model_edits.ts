@@ -1,5 +1,5 @@
-// The edits of the model-based test: each is made for what is live, written to the model, and performed on the
-// engine.
+// The edits of the model-based test: each is made for what is live, written to the model, and performed on
+// the engine.
 
 import fc from "fast-check";
 import type { DynamicAttention, Edit, VectorInput } from "../mod.ts";
@@ -27,8 +27,8 @@ export function rowOf(length: number): fc.Arbitrary<number[]> {
 }
 
 /**
- * Writes an edit, of a slot chosen among the live ones, to the model and returns it as the engine takes it; null
- * when there is nothing to edit. An insert is written by `takeSlot`, once its slot is known.
+ * Writes an edit, of a slot chosen among the live ones, to the model and returns it as the engine takes it;
+ * null when there is nothing to edit. An insert is written by `takeSlot`, once its slot is known.
  */
 export type EditMaker = (model: MemoryModel) => Edit | null;
 

@@ -1,5 +1,5 @@
-// One memory, kept in different ways: n rows of a key and a value that are replaced, singly and by 64, each time until they are
-// kept as the way promises it; then the memory is opened anew and a row is compared.
+// One memory, kept in different ways: n rows of a key and a value that are replaced, singly and by 64, each
+// time until they are kept as the way promises it; then the memory is opened anew and a row is compared.
 
 export const KEYS = 16_384, DIM = 64, BATCH = 64;
 

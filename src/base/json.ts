@@ -18,7 +18,7 @@ const DEEPEST = 100;
 
 /** A copy of plain data; `name` is what the message calls them. */
 export function toJson(operation: string, name: string, value: unknown, depth = 0): JsonValue {
-  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value as JsonValue;
   // JSON has no −0.
   if (typeof value === "number" && Number.isFinite(value)) return value + 0;
   if (depth < DEEPEST && Array.isArray(value)) {

@@ -8,7 +8,13 @@ import type { Matrix, MatrixInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import type { BackendName, ThreadCount } from "../backends/select.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
-import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "../engine/answers.ts";
+import type {
+  DynamicAttentionStats,
+  RankedKey,
+  StaleOutput,
+  WeightedKey,
+  WeightTensor,
+} from "../engine/answers.ts";
 import { toFace } from "../engine/create_engine.ts";
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import type { EngineCore } from "../engine/engine_core.ts";

@@ -16,6 +16,7 @@ import { shownMatrix } from "../display/shown_matrix.ts";
 import { toFloat32Logs } from "../numerics/attention_state.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import type { AnyEdit, Edit } from "../write/edits.ts";
+import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "./answers.ts";
@@ -296,6 +297,48 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
+   * Changes a block of the mask of an engine that was made with `editableMask`: the entries of some queries with some keys, a
+   * row or a column among them. What is in a free slot keeps its entries. O(q k) for a block of q queries and k keys, and
+   * then what k changed keys cost, or q changed queries, whichever is less.
+   *
+   * @param entries A boolean or number for all pairs, or a matrix of queries × keys, as of the option `mask`.
+   * @param options `queries` and `keys`, all live ones in slot order unless given; `head`, all unless given, which a mask that
+   * heads share does not take.
+   * @throws {InputError} When the mask is not editable, or entries do not fit.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0], [0]],
+   *   key: [[0], [0], [0]],
+   *   value: [[1], [2], [6]],
+   *   mask: [[true, true, true], [true, true, true]],
+   *   editableMask: true,
+   * });
+   * live.setMask(false, { keys: [2] }); // a column
+   * live.setMask([[false, true, true]], { queries: [1] }); // a row
+   * assertEquals([...(await live.read()).data], [1.5, 4]);
+   * ```
+   */
+  setMask(
+    entries: MaskEntry | MaskMatrix,
+    options: {
+      readonly queries?: ArrayLike<QueryId>;
+      readonly keys?: ArrayLike<KeyId>;
+      readonly head?: number;
+    } = {},
+  ): void {
+    const operation = "DynamicAttention.setMask";
+    const rules = this.#core.rules;
+    this.#core.setMask(
+      this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
+    );
+  }
+
+  /**
    * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`, all or none: a context
    * shift. Rows that are inserted later without a position follow. O(m + n), and O(d + dv) for each row that moves.
    *
@@ -422,9 +465,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * Attention of standing queries, exact as of the edits made before the call.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
-   * @param options `into`: an array of the caller's, of slots · H·dv numbers, that the answer is written to and that is its
-   * `data`. It saves a megabyte of garbage for each 4,096 rows of 64 columns.
-   * @returns o, a row a query and H·dv columns.
+   * @param options `into`: an array of the caller's, of slots · H·dv numbers, to which the answer is written
+   * and which becomes its `data`. It saves a megabyte of garbage for each 4,096 rows of 64 columns.
+   * @returns o, one row per query slot and H·dv columns.
    * @throws {SlotError} When a slot is not live.
    */
   async read(
@@ -460,7 +503,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * dropped.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
-   * @param options `bounds: false` measures none and promises nothing: all are Infinity, unless `lazyThreshold` has an
+   * @param options `bounds: false` computes no bounds: all are Infinity, unless `lazyThreshold` has an
    * `error`. `into` as for `read`.
    *
    * @example
@@ -495,13 +538,13 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Follows the attention of standing queries: an array that `refresh` keeps within `error` of exact, writing
-   * only the rows that have left it. It costs less than any other way to show many rows again and again while
-   * small edits come in.
+   * Follows the attention of standing queries: `refresh` keeps an array of rows within `error` of exact, and
+   * writes only the rows that have left it. It is the cheapest way to show many rows repeatedly during small
+   * edits.
    *
    * @param slots Query slots, in the order wanted, none twice; all live ones in slot order unless given.
-   * @param options `error`, the Euclidean distance from exact that a row may have, 0 unless given; and `into`,
-   * an array of the caller's, of slots · H·dv numbers.
+   * @param options `error`, the largest Euclidean distance of a row from the exact one, 0 unless given; and
+   * `into`, an array of the caller's, of slots · H·dv numbers.
    * @throws {SlotError} When a slot is not live.
    *
    * @example
@@ -517,7 +560,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * using followed = live.follow(undefined, { error: 0.1 });
    * assertEquals([...await followed.refresh()], [0, 1]); // the first time, all rows
    * live.addToKey(1, 0, 1e-6);
-   * assertEquals([...await followed.refresh()], []); // not even a tenth of the error
+   * assertEquals([...await followed.refresh()], []); // less than a tenth of the error
    * live.setValue(0, [5]);
    * assertEquals([...await followed.refresh()], [0, 1]);
    * assertEquals(followed.data[0], (await live.read()).data[0]);
@@ -535,8 +578,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * The weights w_ij of one head of query `slot`, exact: one number a key slot, 0 where no key is live; they sum to
-   * 1 unless no key is allowed. {@link DynamicAttention.weightsOf} says which key each is of.
+   * The exact weights w_ij of one head of query `slot`: one number per key slot, 0 for slots without a live
+   * key. They sum to 1 unless no key is allowed.
+   * {@link DynamicAttention.weightsOf} names the key of each.
    *
    * @param options `head`, 0 unless given.
    */
@@ -621,7 +665,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.topKeys";
     const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
     const isMany = typeof rows === "object" && rows !== null;
-    const slots = this.#toSlots(operation, isMany ? rows : [rows]);
+    const slots = this.#toSlots(operation, (isMany ? rows : [rows]) as readonly RowId[]);
     const wanted = this.#core.calls.toCount(operation, count);
     const found = await this.#core.rankings.topKeys(operation, slots, wanted, head);
     return (isMany ? found : found[0]) as WeightedKey<KeyId>[];

@@ -11,6 +11,7 @@ export {
   toExcluded,
   toHead,
   toHeads,
+  toMaskChange,
   toPassing,
   toQuerySlots,
   toShift,

@@ -32,14 +32,14 @@ import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
 import * as calls from "./engine_calls.ts";
-import type { PositionShift } from "./question_options.ts";
+import type { MaskChange, PositionShift } from "./question_options.ts";
 import { Rankings } from "./rankings.ts";
 
 /** Parts of an engine that tests, or other parts of the library, can inject. */
 export interface EngineSeams {
   /** Wraps each backend of the engine. */
   readonly wrap?: WrapBackend | undefined;
-  /** Keeps the edits; an answer then waits until what it may know of is kept. */
+  /** A journal of edits. An answer then waits until the edits that it includes are durable. */
   readonly journal?: EditJournal | undefined;
 }
 
@@ -194,6 +194,26 @@ export class EngineCore {
     return (what === "key" ? keys : queries).position(slot);
   }
 
+  /**
+   * Writes a block of the mask. Its keys are stored anew with what the mask says now, or its queries, whichever takes less
+   * work.
+   */
+  setMask({ queries, keys, heads, block }: MaskChange): void {
+    const { mask, keySlots, querySlots } = this.rules, layer = this.#pipeline.newest;
+    if (!mask || queries.length === 0 || keys.length === 0) return;
+    const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
+    const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
+    // Memory may be refused here, before the first change.
+    log.reserve(slots.length);
+    queries.forEach((query, i) =>
+      keys.forEach((key, j) => {
+        for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);
+      })
+    );
+    for (const slot of slots) log.tell(slot);
+    this.#pipeline.noteEdits(1);
+  }
+
   /** Moves all rows whose positions are in a range; returns how many. */
   shiftPositions(operation: string, { by, from, to }: PositionShift): number {
     const { rule, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
@@ -250,7 +270,7 @@ export class EngineCore {
     return this.#kept(this.#pipeline.peek(operation, slots, wanted));
   }
 
-  /** Copies of answers that are kept near to exact. */
+  /** Copies of answers that are kept within an error of exact. */
   follow(): Followed {
     const { refresh, release } = this.#pipeline.follow();
     return { refresh: (...question) => this.#kept(refresh(...question)), release };
@@ -272,8 +292,8 @@ export class EngineCore {
   }
 
   /**
-   * Stores the edits made so far; when the call returns, a mask function has been asked about them. Where it could not
-   * answer this rejects, and the next answer asks it again.
+   * Stores the edits made so far; when the call returns, a mask function has been called for them. If the
+   * function fails this rejects, and the next answer calls it again.
    */
   store(operation: string): Promise<void> {
     return this.#pipeline.store(operation);
@@ -283,7 +303,12 @@ export class EngineCore {
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
-    const moment = { slots, sequence: this.sequence, metadata: this.metadata };
+    const { mask } = this.rules;
+    // An editable mask may change before the file is written.
+    const matrices = mask?.isEditable
+      ? mask.matrices.map((one) => ({ ...one, data: one.data.slice() }))
+      : null;
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata, matrices };
     const take = async () => {
       const { takeSnapshot } = await loadSnapshots();
       return await takeSnapshot(this.rules, moment, this.#backend);
@@ -305,7 +330,7 @@ export class EngineCore {
     });
   }
 
-  /** Sizes, versions and counted work, as of now. */
+  /** Sizes, counts of edits and counted work, as of now. */
   stats(): DynamicAttentionStats {
     const { layout, keySlots, querySlots } = this.rules, backend = this.#backend;
     const { counts: { written, applied, changesStored, readMs }, pending, unstored, queries } =
@@ -359,7 +384,7 @@ export class EngineCore {
     if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
   }
 
-  /** Gives an answer when all that it may know of is kept. */
+  /** Gives an answer when all edits that it includes are durable. */
   #kept<T>(answer: Promise<T>): Promise<T> {
     const { journal } = this.#seams;
     return journal ? answer.then((answered) => journal.kept().then(() => answered)) : answer;

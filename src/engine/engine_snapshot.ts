@@ -10,7 +10,7 @@ import { describe, InputError } from "../base/errors.ts";
 import { makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { Entries } from "../write/edit_log.ts";
 import type { EditRules } from "../write/edits.ts";
-import { type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
+import { type BiasMatrix, type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
@@ -30,12 +30,14 @@ export interface EngineRules extends EditRules {
 /** What an engine knows at the call of `save`. */
 export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
   readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
+  /** Copies of an editable mask's matrices; null for another mask. */
+  readonly matrices: readonly BiasMatrix[] | null;
 }
 
 /** Copies what a backend holds, all of it up to date, whose slots are these. */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
-  { slots, sequence, metadata }: SavedMoment,
+  { slots, sequence, metadata, matrices }: SavedMoment,
   backend: Backend,
 ): Promise<Snapshot> {
   const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
@@ -50,7 +52,7 @@ export async function takeSnapshot(
     limits: threshold.limits,
     sequence,
     metadata,
-    mask: mask && toSavedMask(mask, bias, slots),
+    mask: matrices ? { kind: "matrix", matrices, isEditable: true } : mask && toSavedMask(mask, bias, slots),
     keys,
     queries,
     backend: backend.name,
@@ -74,7 +76,9 @@ export async function restoreEngine(
   return await restoreSnapshot(operation, snapshot, options, wrap, workFor(bytes.length));
 }
 
-/** As `restoreEngine`, of a snapshot that was read; `work` multiply-adds are free for the check of its states. */
+/**
+ * As `restoreEngine`, of a snapshot that was read; `work` multiply-adds are free for the check of its states.
+ */
 export async function restoreSnapshot(
   operation: string,
   snapshot: Snapshot,
@@ -179,7 +183,8 @@ function toLoadedMask(
   const input = mask.kind === "function"
     ? option
     : mask.matrices.map(({ data, rows, columns }) => ({ data, shape: [rows, columns] as const }));
-  return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size);
+  const isEditable = mask.kind === "matrix" && mask.isEditable === true;
+  return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size, isEditable);
 }
 
 function toSavedThreshold(operation: string, { limits }: Snapshot): Threshold {

@@ -77,6 +77,11 @@ export interface DynamicAttentionOptions<KeyId extends RowId = number, QueryId e
    * number of a deleted key is refused. Without ids, which is the default, keys are called by their slots.
    */
   readonly keyIds?: RowIdsInput<KeyId>;
+  /**
+   * Whether `setMask` may change the mask, which then is one of matrices; false unless given. What an edit took back before it
+   * was read is then done like any other edit.
+   */
+  readonly editableMask?: boolean;
   /** Names of the standing queries, as `keyIds`. */
   readonly queryIds?: RowIdsInput<QueryId>;
   /**
@@ -173,6 +178,7 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
 ];
 const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   ...ATTENTION_OPTIONS,
+  "editableMask",
   "keyIds",
   "queryIds",
   "lazyThreshold",
@@ -196,8 +202,11 @@ export function toEngineProblem(
 ): EngineProblem {
   return reading(operation, () => {
     const given = takeOptions(operation, options, ENGINE_OPTIONS);
-    const { tolerance = TOLERANCE, keyIds, queryIds } = given;
-    const problem = toCheckedProblem(operation, given, checkTolerance(operation, tolerance));
+    const { tolerance = TOLERANCE, editableMask = false, keyIds, queryIds } = given;
+    if (typeof editableMask !== "boolean") {
+      throw new InputError(operation, `editableMask is ${describe(editableMask)}`, "a boolean");
+    }
+    const problem = toCheckedProblem(operation, given, checkTolerance(operation, tolerance), editableMask);
     return {
       ...problem,
       keyIds: RowIds.take(operation, "keyIds", keyIds, problem.key.shape[0]),
@@ -226,7 +235,12 @@ export function checkTolerance(operation: string, tolerance: unknown): number {
   throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
 }
 
-function toCheckedProblem(operation: string, options: ComputedOptions, tolerance: number): Problem {
+function toCheckedProblem(
+  operation: string,
+  options: ComputedOptions,
+  tolerance: number,
+  editableMask = false,
+): Problem {
   const query = toJoinedRows(operation, "query", options.query);
   const key = toJoinedRows(operation, "key", options.key);
   const value = toJoinedRows(operation, "value", options.value);
@@ -244,7 +258,7 @@ function toCheckedProblem(operation: string, options: ComputedOptions, tolerance
     keyPositions: matter ? keyPositions : keyPositions.fill(0),
     layout,
     rule,
-    mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0]),
+    mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0], editableMask),
     tolerance,
     backend: options.backend ?? "auto",
     factory: selectBackend(operation, options.backend, options.threads),

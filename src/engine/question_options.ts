@@ -2,6 +2,7 @@
  * Checks of the arguments of an engine's questions: query slots, heads, passing queries and switches.
  */
 
+import { toBlock } from "../write/mask_input.ts";
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
@@ -120,11 +121,12 @@ export function toCount(operation: string, count: unknown): number {
 export function toExcluded(
   operation: string,
   exclude: ArrayLike<RowId> | undefined,
-  { keySlots }: EditRules,
+  { keySlots }: Pick<EditRules, "keySlots">,
+  name = "exclude",
 ): ReadonlySet<number> {
   if (exclude === undefined) return new Set();
   const expected = keySlots.ids ? "an array of ids" : undefined;
-  const { length, entries } = takeList(operation, "exclude", exclude, expected);
+  const { length, entries } = takeList(operation, name, exclude, expected);
   const slots = Array.from({ length }, (_, at) => findSlot(operation, "key", entries[at] as RowId, keySlots));
   for (const slot of slots) checkSlot(operation, "key", slot, keySlots);
   return new Set(slots);
@@ -163,4 +165,51 @@ export function toShift(
     throw new InputError(operation, `${name} is ${describe(end)}`, "a number");
   }
   return { by, from, to };
+}
+
+/** Entries of a mask that are to change. */
+export interface MaskChange {
+  readonly queries: Uint32Array;
+  readonly keys: Uint32Array;
+  /** Numbers of matrices. */
+  readonly heads: readonly number[];
+  /** Queries × keys. */
+  readonly block: Float32Array;
+}
+
+/** Checks a change of a mask. */
+export function toMaskChange(
+  operation: string,
+  entries: unknown,
+  options: {
+    readonly queries?: ArrayLike<RowId>;
+    readonly keys?: ArrayLike<RowId>;
+    readonly head?: number;
+  },
+  { layout, mask, keySlots, querySlots }: EditRules,
+): MaskChange {
+  const { queries, keys, head } = takeOptions(operation, options, ["queries", "keys", "head"]);
+  if (!mask?.isEditable) {
+    throw new InputError(
+      operation,
+      "the mask is not editable",
+      "editableMask: true, when the engine is made",
+    );
+  }
+  const rows = toQuerySlots(operation, "queries", queries, querySlots);
+  const columns = keys === undefined
+    ? keySlots.liveSlots()
+    : Uint32Array.from(toExcluded(operation, keys, { keySlots }, "keys"));
+  if (head !== undefined && mask.heads === 1 && layout.heads > 1) {
+    throw new InputError(operation, `head is ${describe(head)}`, "none, since all heads share the mask");
+  }
+  const heads = head === undefined
+    ? Array.from({ length: mask.heads }, (_, at) => at)
+    : [checkHead(operation, "head", head, layout)];
+  return {
+    queries: rows,
+    keys: columns,
+    heads,
+    block: toBlock(operation, entries, rows.length, columns.length),
+  };
 }

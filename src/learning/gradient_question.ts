@@ -181,7 +181,7 @@ function answerFromAll(
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
   // A mask matrix never changes; the backend holds the answers of a mask function.
-  const said = mask?.isFunction ? backend.bias(keySize, querySize) : null;
+  const said = mask?.isFunction || mask?.isEditable ? backend.bias(keySize, querySize) : null;
   const biasOf = (i: number, j: number, head: number) => {
     if (!mask) return 0;
     const maskHead = mask.heads === 1 ? 0 : head;

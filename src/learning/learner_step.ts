@@ -63,14 +63,19 @@ export function momentOf({ keySlots, querySlots }: EditRules): Moment {
   return { key: keySlots.newestIdentity, query: querySlots.newestIdentity };
 }
 
+/** The learner whose step is planned, and the rows that it asked about. */
+export interface SteppedLearner {
+  readonly live: AnyEngine;
+  readonly rules: EditRules;
+  readonly config: LearnerConfig;
+  readonly states: AllStates;
+  readonly moment: Moment;
+}
+
 /** Plans the step of an example, where `step` counts the examples before it. */
 export function planStep(
   operation: string,
-  live: AnyEngine,
-  rules: EditRules,
-  config: LearnerConfig,
-  states: AllStates,
-  moment: Moment,
+  { live, rules, config, states, moment }: SteppedLearner,
   gradients: StepGradients,
   step: number,
 ): PlannedStep {
@@ -84,10 +89,10 @@ export function planStep(
   const add = (kind: RowKind, slot: number, gradient: Float64Array) => {
     if (!isThere(kind, slot)) return;
     const rate = rateOf(operation, config, rates[kind], kind, nameIn(rules, kind, slot), gradient);
-    // The rate may have been a function that deletes rows.
+    // The rate may be a function that has deleted rows.
     if (rate === 0 || !isThere(kind, slot)) return;
     const row = newestRow(live, rules, kind, slot);
-    steps.push(optimize(operation, config, kind, slot, gradient, row, states[kind], rate));
+    steps.push(optimize(operation, config, { kind, slot, gradient, row, rate }, states[kind]));
   };
   const keyWidth = keyColumns(rules.layout), width = keyWidth + valueColumns(rules.layout);
   // If only queries learn, a step need not visit the keys.
@@ -148,16 +153,21 @@ function rateOf(
   return rate;
 }
 
+/** A row with the derivative and the rate of its step. */
+interface RowToStep {
+  readonly kind: RowKind;
+  readonly slot: number;
+  readonly gradient: Float64Array;
+  readonly row: Float32Array;
+  readonly rate: number;
+}
+
 /** Calls the optimizer for the step of one row. */
 function optimize(
   operation: string,
   { optimizer }: LearnerConfig,
-  kind: RowKind,
-  slot: number,
-  gradient: Float64Array,
-  row: Float32Array,
+  { kind, slot, gradient, row, rate }: RowToStep,
   states: RowStates,
-  rate: number,
 ): RowStep {
   for (let c = 0; c < gradient.length; c++) {
     if (Number.isFinite(gradient[c])) continue;

@@ -59,7 +59,8 @@ import { RowStates } from "./row_states.ts";
 import { peekScores, readScores, valuesOf } from "./score_reads.ts";
 
 /**
- * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone can.
+ * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone
+ * can.
  */
 export let keepLearner: (
   live: DynamicAttention,
@@ -346,7 +347,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   /**
    * Deletes a standing query and its optimizer state, whose numbers are overwritten at once. The engine
    * overwrites its own copy of the row when it stores the deletion, at the next read or `flush`. Keys and
-   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace is left.
+   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace
+   * is left.
    *
    * @throws {SlotError} When the slot is not live.
    */
@@ -461,16 +463,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     gradients: StepGradients,
   ): PlannedStep {
     try {
-      return planStep(
-        operation,
-        this.live,
-        rules,
-        this.#config,
-        this.#states,
-        moment,
-        gradients,
-        this.#steps,
-      );
+      const learner = { live: this.live, rules, config: this.#config, states: this.#states, moment };
+      return planStep(operation, learner, gradients, this.#steps);
     } catch (error) {
       // One of the caller's functions may have disposed the engine.
       throw error instanceof DisposedError ? new DisposedError(operation) : error;

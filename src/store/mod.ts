@@ -1,5 +1,5 @@
 /**
- * Files: matrices and tensors in NumPy's `.npy` and `.npz` formats and as safetensors, and what snapshots of an engine can
+ * Files: matrices and tensors in NumPy's `.npy` format and as safetensors, and what snapshots of an engine can
  * throw. Snapshots themselves are `DynamicAttention.save` and `DynamicAttention.load`.
  *
  * @example
@@ -20,6 +20,5 @@
 export { AttentionError, CapacityError, FormatError, InputError } from "../base/errors.ts";
 export { type Matrix } from "../base/matrix.ts";
 export { decodeNpy, encodeNpy, fromNpy, toNpy } from "./npy.ts";
-export { decodeNpz, encodeNpz } from "./npz.ts";
 export { type Tensor, type TensorData, type TensorType, toMatrix } from "./tensor.ts";
 export { decodeSafetensors, encodeSafetensors, type Tensors } from "./tensor_files.ts";

@@ -1,13 +1,28 @@
 /**
- * NumPy's `.npz` format: `.npy` files in a ZIP archive, each under the name of its array.
+ * NumPy's `.npz` format: `.npy` files in a ZIP archive, each under the name of its array. An entry point of its own, since it is
+ * the only part of the files that needs a package, zip.js, which is loaded at the first call.
+ *
+ * @example
+ * ```ts
+ * import { decodeNpz, encodeNpz } from "@attune/attention/npz";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = await encodeNpz({ key: { data: Float32Array.of(1, 2), shape: [1, 2] } });
+ * assertEquals((await decodeNpz(bytes)).key.shape, [1, 2]);
+ * ```
+ *
+ * @module
  */
 
-import { FormatError, InputError } from "../base/errors.ts";
+import { describe, FormatError, InputError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { checkBytes, readNpy, writeNpy } from "./npy.ts";
 import { checkTensor, type Tensor } from "./tensor.ts";
 import { takeNamedTensors } from "./tensor_files.ts";
+
+export { AttentionError, FormatError, InputError } from "../base/errors.ts";
+export type { Tensor, TensorData, TensorType } from "./tensor.ts";
 
 const ENDING = ".npy";
 
@@ -19,7 +34,8 @@ const ENDING = ".npy";
  *
  * @example
  * ```ts
- * import { decodeNpz, encodeNpz, toMatrix } from "@attune/attention/store";
+ * import { decodeNpz, encodeNpz } from "@attune/attention/npz";
+ * import { toMatrix } from "@attune/attention/store";
  * import { assertEquals } from "@std/assert";
  *
  * const bytes = await encodeNpz({
@@ -60,7 +76,7 @@ export async function encodeNpz(
   const { files, compressed } = reading(operation, () => {
     const { compressed = false } = takeOptions(operation, options, ["compressed"]);
     if (typeof compressed !== "boolean") {
-      throw new InputError(operation, `compressed is ${String(compressed)}`, "a boolean");
+      throw new InputError(operation, `compressed is ${describe(compressed)}`, "a boolean");
     }
     const files = takeNamedTensors(operation, tensors).map(([name, tensor]) => {
       const bytes = writeNpy(operation, name, checkTensor(operation, name, tensor));

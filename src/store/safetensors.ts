@@ -157,7 +157,9 @@ export interface TensorForm {
   readonly shape: readonly number[];
 }
 
-/** The header of a file, padded, the names of its tensors in the order of their data, and the bytes of these. */
+/**
+ * The header of a file, padded, the names of its tensors in the order of their data, and the bytes of these.
+ */
 export function layOutHeader(
   metadata: Readonly<Record<string, string>>,
   forms: Readonly<Record<string, TensorForm>>,

@@ -42,7 +42,12 @@ export function takeKeys(
   const values = takeNumbers(operation, tensors, "value", "F32", [size, valueWidth]);
   checkNumbers(operation, "key", keys, Number.isFinite, "finite numbers");
   checkNumbers(operation, "value", values, Number.isFinite, "finite numbers");
-  const placed = takeSlots(operation, reader, tensors, "key", "nextKeyPosition", size, rule);
+  const placed = takeSlots(operation, reader, tensors, {
+    what: "key",
+    nextName: "nextKeyPosition",
+    size,
+    rule,
+  });
   checkFree(operation, "key", keys, placed.slots);
   checkFree(operation, "value", values, placed.slots);
   const rows = new Float32Array(size * width);
@@ -63,19 +68,29 @@ export function takeQueries(
   const width = queryColumns(layout);
   const { shape: [size], data: rows } = takeArray(operation, tensors, "query", "F32", [null, width]);
   checkNumbers(operation, "query", rows, Number.isFinite, "finite numbers");
-  const placed = takeSlots(operation, reader, tensors, "query", "nextQueryPosition", size, rule);
+  const placed = takeSlots(operation, reader, tensors, {
+    what: "query",
+    nextName: "nextQueryPosition",
+    size,
+    rule,
+  });
   checkFree(operation, "query", rows, placed.slots);
   return { rows, ...placed };
+}
+
+/** A kind of rows in a file: the prefix of its tensors, the entry of its next position, and its slots. */
+interface SavedKind {
+  readonly what: "key" | "query";
+  readonly nextName: string;
+  readonly size: number;
+  readonly rule: ScoreRule;
 }
 
 function takeSlots(
   operation: string,
   reader: MetadataReader,
   tensors: SavedArrays,
-  what: "key" | "query",
-  nextName: string,
-  size: number,
-  rule: ScoreRule,
+  { what, nextName, size, rule }: SavedKind,
 ): Omit<SlotRows, "rows"> {
   const positions = takeNumbers(operation, tensors, `${what}.positions`, "F64", [size]);
   checkNumbers(operation, `${what}.positions`, positions, Number.isFinite, "finite numbers");

@@ -141,7 +141,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const maskTensors = Object.fromEntries(rest.filter((entry) => !isState(entry)));
   return {
     ...settings,
-    mask: takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots),
+    mask: withEdits(reader, takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots)),
     keys,
     queries,
     backend,
@@ -165,7 +165,7 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
-const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata"];
+const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits"];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(
   { layout, rule, tolerance, policy, limits, sequence, metadata }: SavedSettings & SavedHistory,
@@ -189,6 +189,7 @@ function writeMetadata(
     lazyThreshold: limits ? "limits" : "function",
     ...(limits ? numbers({ ...limits }) : {}),
     mask: mask?.kind ?? "none",
+    ...(mask?.kind === "matrix" && mask.isEditable ? { maskEdits: "true" } : {}),
     nextKeyPosition: writeNumber(keys.slots.nextPosition),
     nextQueryPosition: writeNumber(queries.slots.nextPosition),
     nextKeyId: writeNextId(keys.slots.ids),
@@ -199,7 +200,7 @@ function writeMetadata(
   };
 }
 
-/** The name that a snapshot without states has in the place of a backend's. */
+/** The name that a snapshot without states has instead of a backend's. */
 export const NO_BACKEND = "none";
 
 /** An engine whose rows are written by and by. */
@@ -211,8 +212,8 @@ export interface SnapshotForm {
 }
 
 /**
- * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which their numbers
- * follow.
+ * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which
+ * their numbers follow.
  */
 export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
   readonly header: Uint8Array<ArrayBuffer>;
@@ -309,4 +310,11 @@ function columnsOf(rows: Float32Array, count: number, first: number, width: numb
     columns.set(rows.subarray(at * stride + first, at * stride + first + width), at * width);
   }
   return columns;
+}
+
+/** A mask, editable where the file says so. */
+function withEdits(reader: MetadataReader, mask: SavedMask | null): SavedMask | null {
+  if (!reader.has("maskEdits")) return mask;
+  reader.choice("maskEdits", mask?.kind === "matrix" ? ["true"] : []);
+  return mask?.kind === "matrix" ? { ...mask, isEditable: true } : mask;
 }

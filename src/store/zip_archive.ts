@@ -3,12 +3,16 @@
  * files that overlap. Loaded on demand alone.
  */
 
-// deno-lint-ignore no-import-prefix -- Published modules use no alias of an import map.
-import * as zipJs from "npm:@zip.js/zip.js@2.24.0";
 import { FormatError } from "../base/errors.ts";
 
-// A worker would be a file of its own that the reader cannot be sure to find.
-zipJs.configure({ useWebWorkers: false });
+/** zip.js, imported where it is used: bundled into one file, a static import would be loaded by every page. */
+async function loadZip() {
+  // deno-lint-ignore no-import-prefix -- Published modules use no alias of an import map.
+  const zipJs = await import("npm:@zip.js/zip.js@2.24.0");
+  // A worker would be a file of its own that the reader cannot be sure to find.
+  zipJs.configure({ useWebWorkers: false });
+  return zipJs;
+}
 
 /** A file of an archive. */
 export interface ZipFile {
@@ -18,6 +22,7 @@ export interface ZipFile {
 
 /** The files of an archive, in its order; folders are left out. */
 export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFile[]> {
+  const zipJs = await loadZip();
   const reader = new zipJs.ZipReader(new zipJs.Uint8ArrayReader(bytes), {
     checkSignature: true,
     checkOverlappingEntry: true,
@@ -26,10 +31,9 @@ export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFi
     const files: ZipFile[] = [];
     for (const entry of await reader.getEntries()) {
       if (entry.directory) continue;
-      files.push({
-        name: entry.filename,
-        bytes: new Uint8Array(await entry.getData(new zipJs.Uint8ArrayWriter())),
-      });
+      // Without strict types, the check of `directory` does not tell one kind of entry from the other.
+      const file = entry as zipJs.FileEntry;
+      files.push({ name: file.filename, bytes: await file.getData(new zipJs.Uint8ArrayWriter()) });
     }
     return files;
   } catch (cause) {
@@ -45,6 +49,7 @@ export async function zip(
   files: readonly ZipFile[],
   isCompressed: boolean,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  const zipJs = await loadZip();
   const writer = new zipJs.ZipWriter(new zipJs.Uint8ArrayWriter(), {
     level: isCompressed ? 6 : 0,
     // The earliest day that the format can say.

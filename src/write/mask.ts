@@ -44,8 +44,12 @@ export interface Mask {
   checkQuery(operation: string, slot: number): void;
   /** Lets a function be asked by what rows are called; each pair that it is asked about is of live rows. */
   speakOf(keys: RowNames, queries: RowNames): void;
+  /** Whether `set` may be called: the engine was made so. */
+  readonly isEditable: boolean;
   /** The bias of a pair of slots. */
   bias(i: number, j: number, head: number): number;
+  /** Writes the bias of a pair that an editable mask covers. */
+  set(i: number, j: number, head: number, bias: number): void;
 }
 
 /** What rows are called. */
@@ -60,10 +64,14 @@ export function toMask(
   heads: number,
   rows: number,
   columns: number,
+  isEditable = false,
 ): Mask | null {
+  if (isEditable && (input === undefined || typeof input === "function")) {
+    throw new InputError(operation, "editableMask is true", "a mask of matrices beside it");
+  }
   if (input === undefined) return null;
   if (typeof input === "function") return new FunctionMask(input, heads);
-  const mask = new MatrixMask(toMatrices(operation, input, heads));
+  const mask = new MatrixMask(toMatrices(operation, input, heads), isEditable);
   for (
     const [what, covered, needed] of [["rows", mask.rows, rows], ["columns", mask.columns, columns]] as const
   ) {
@@ -132,6 +140,7 @@ const SLOTS: RowNames = { nameOf: (slot) => slot };
 class FunctionMask implements Mask {
   readonly heads: number;
   readonly isFunction = true;
+  readonly isEditable = false;
   readonly matrices = [];
   readonly #ask: MaskFunction<RowId, RowId>;
   #keys = SLOTS;
@@ -150,6 +159,7 @@ class FunctionMask implements Mask {
 
   checkKey(): void {}
   checkQuery(): void {}
+  set(): void {}
 
   speakOf(keys: RowNames, queries: RowNames): void {
     this.#keys = keys;
@@ -183,12 +193,14 @@ class FunctionMask implements Mask {
 /** A matrix goes by slots. */
 class MatrixMask implements Mask {
   readonly isFunction = false;
+  readonly isEditable: boolean;
   readonly isAsked = false;
   readonly rows: number;
   readonly columns: number;
   readonly matrices: readonly BiasMatrix[];
 
-  constructor(matrices: readonly BiasMatrix[]) {
+  constructor(matrices: readonly BiasMatrix[], isEditable: boolean) {
+    this.isEditable = isEditable;
     this.matrices = matrices;
     this.rows = matrices.reduce((least, { rows }) => Math.min(least, rows), Infinity);
     this.columns = matrices.reduce((least, { columns }) => Math.min(least, columns), Infinity);
@@ -221,5 +233,10 @@ class MatrixMask implements Mask {
   bias(i: number, j: number, head: number): number {
     const { data, columns } = this.matrices[head];
     return data[i * columns + j];
+  }
+
+  set(i: number, j: number, head: number, bias: number): void {
+    const { data, columns } = this.matrices[head];
+    data[i * columns + j] = bias;
   }
 }

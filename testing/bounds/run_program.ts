@@ -1,7 +1,7 @@
 // Runs a program on an engine and beside it on a model, and holds every answer against what it promises: a stale one
 // against its bound, an exact one against the accuracy of reads.
 
-import { DynamicAttention } from "../../mod.ts";
+import { DynamicAttention, type FollowedAttention } from "../../mod.ts";
 import type { ReferenceCase } from "../../src/numerics/reference.ts";
 import { rowsOf } from "../accuracy.ts";
 import { carefulAttention, judge } from "../careful_attention.ts";
@@ -62,6 +62,8 @@ class ProgramRun {
   readonly #program: BoundProgram;
   readonly #model: MemoryModel;
   #live: DynamicAttention;
+  /** Rows that are followed, until a query comes or goes. */
+  #followed: FollowedAttention | null = null;
   #edits = 0;
   #rows = 0;
   readonly #nearest = { bound: 0, slack: Infinity, accuracy: 0 };
@@ -113,6 +115,8 @@ class ProgramRun {
         return await this.#peek(at, this.#slotsBy(step.rows));
       case "read":
         return await this.#read(at, this.#slotsBy(step.rows));
+      case "refresh":
+        return await this.#refresh(at);
       case "flush":
         return await this.#live.flush();
       case "rebuild":
@@ -122,6 +126,7 @@ class ProgramRun {
       case "reload": {
         const bytes = await this.#live.save();
         const { backend } = this.#live.stats();
+        this.#unfollow();
         await this.#live.dispose();
         this.#live = await DynamicAttention.load(bytes, {
           backend: backend as BoundProgram["backend"],
@@ -134,12 +139,15 @@ class ProgramRun {
     }
   }
 
-  #edit(step: Exclude<Step, { kind: "peek" | "read" | "flush" | "rebuild" | "move" | "reload" }>): void {
+  #edit(
+    step: Exclude<Step, { kind: "peek" | "read" | "flush" | "rebuild" | "move" | "reload" | "refresh" }>,
+  ): void {
     const live = this.#live, model = this.#model;
     this.#edits++;
     if (step.kind === "insert") {
       return model.insertKey(live.insert(step.key, step.value), step.key, step.value);
     }
+    if (step.kind === "insertQuery" || step.kind === "deleteQuery") this.#unfollow();
     if (step.kind === "insertQuery") return model.insertQuery(live.insertQuery(step.row), step.row);
     const ofQueries = step.kind === "setQuery" || step.kind === "deleteQuery";
     const slots = ofQueries ? model.querySlots : model.keySlots;
@@ -178,11 +186,38 @@ class ProgramRun {
     }
   }
 
+  #unfollow(): void {
+    this.#followed?.dispose();
+    this.#followed = null;
+  }
+
+  async #refresh(at: number): Promise<void> {
+    const { followed: error } = this.#program, slots = this.#model.querySlots;
+    const followed = this.#followed ??= this.#live.follow(undefined, { error });
+    await followed.refresh();
+    const { data, bounds } = followed;
+    const columns = slots.length === 0 ? 0 : data.length / slots.length;
+    const rows = slots.map((_, i) => data.slice(i * columns, (i + 1) * columns));
+    this.#judgeRows(at, slots, rows, bounds, false);
+    await this.#checkLimit(at, slots, rows, bounds, error);
+  }
+
   async #peek(at: number, slots: readonly number[]): Promise<void> {
     const { output, bounds, pending } = await this.#live.peek(slots);
+    this.#judgeRows(at, slots, rowsOf(output), bounds, pending > 0);
+    await this.#checkLimit(at, slots, rowsOf(output), bounds, this.#program.error);
+  }
+
+  #judgeRows(
+    at: number,
+    slots: readonly number[],
+    rows: readonly Float32Array[],
+    bounds: Float64Array,
+    isStale: boolean,
+  ): void {
     const question = this.#model.standing(slots);
     const careful = carefulAttention(question);
-    rowsOf(output).forEach((row, i) => {
+    rows.forEach((row, i) => {
       const bound = bounds[i];
       const { distance, isWithin, isOfScores } = judge(question, careful, i, row, bound);
       this.#rows++;
@@ -197,10 +232,9 @@ class ProgramRun {
         this.#nearest.slack = Math.min(this.#nearest.slack, slack);
       }
       if (distance > NOTABLE) {
-        (pending > 0 ? this.#looseness.pending : this.#looseness.settled).push(bound / distance);
+        (isStale ? this.#looseness.pending : this.#looseness.settled).push(bound / distance);
       }
     });
-    await this.#checkLimit(at, slots, rowsOf(output), bounds);
   }
 
   /** A row whose bound is above the limit must be up to date: rounding alone may be more. */
@@ -209,8 +243,8 @@ class ProgramRun {
     slots: readonly number[],
     rows: readonly Float32Array[],
     bounds: Float64Array,
+    error: number,
   ): Promise<void> {
-    const { error } = this.#program;
     const above = slots.filter((_, i) => !(bounds[i] <= error));
     if (above.length === 0) return;
     const exact = rowsOf(await this.#live.read(above));

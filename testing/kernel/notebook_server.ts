@@ -71,6 +71,10 @@ export async function startLabServer(program: string, kind: "lab" | "notebook"):
   return await startServer(program, [], "--ServerApp.root_dir", async (page, origin, search, name) => {
     await page.goto(`${origin}/${path}/${name}${search}`);
     await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor({ timeout: 120_000 });
+    // What is run before the kernel has said that it is there is not run at all.
+    await page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first().waitFor({
+      timeout: 120_000,
+    });
   });
 }
 

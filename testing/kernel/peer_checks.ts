@@ -229,7 +229,7 @@ export const PEER_CHECKS: readonly PeerCheck[] = [
           { type: string }[]
         >;
         return types.some(({ type }) => /method|function/.test(type));
-      }, 18);
+      }, 50);
     },
   },
   {
@@ -242,7 +242,7 @@ export const PEER_CHECKS: readonly PeerCheck[] = [
           detail_level: 0,
         });
         return plain((content.data as Record<string, string>)?.["text/plain"]).includes(signature);
-      }, 18);
+      }, 50);
     },
   },
   {

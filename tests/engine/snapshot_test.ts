@@ -1,5 +1,5 @@
-// Snapshots: what is loaded cannot be told from what was saved, whatever happens to both; the same engine makes the
-// same file. What is no snapshot is refused in `tests/engine/damaged_snapshot_test.ts`.
+// Snapshots: what is loaded cannot be told from what was saved, whatever happens to both; the same engine
+// makes the same file. What is no snapshot is refused in `tests/engine/damaged_snapshot_test.ts`.
 
 import fc from "fast-check";
 import {

@@ -4,16 +4,15 @@
 import { FormatError, InputError } from "../../mod.ts";
 import {
   decodeNpy,
-  decodeNpz,
   decodeSafetensors,
   encodeNpy,
-  encodeNpz,
   encodeSafetensors,
   type Tensor,
   type TensorData,
   type TensorType,
   toMatrix,
 } from "../../src/store/mod.ts";
+import { decodeNpz, encodeNpz } from "../../src/store/npz.ts";
 import { fromFloat16Bits, toFloat16Bits } from "../../src/numerics/float16.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { piecesOf, runPython } from "../../testing/python.ts";

@@ -1,4 +1,5 @@
-// The board in a folder: killed in the middle of its days it goes on where it was, and shows what it would have shown.
+// The board in a folder: killed in the middle of its days it goes on where it was, and shows what it would
+// have shown.
 
 import { readHead } from "../../src/durable/head_file.ts";
 import { runDurableBoard } from "../../studies/durable_board.ts";

@@ -27,7 +27,8 @@ import { restoreStates, saveStates } from "./saved_states.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 
 /**
- * Costs fitted to the times of rebuilds and patches of 64 keys at m = n = 4096, d = dv = 64 (docs/internals/wasm.md).
+ * Costs fitted to the times of rebuilds and patches of 64 keys at m = n = 4096, d = dv = 64
+ * (docs/internals/wasm.md).
  */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
 /** The number of passing queries that are computed together. */

@@ -3,8 +3,7 @@
  */
 
 import type { BackendConfig } from "../backend.ts";
-import { looksAtPositions } from "../../numerics/score_rule.ts";
-import { kernelSoftcap } from "../../numerics/softcap_range.ts";
+import { kernelSoftcap, looksAtPositions } from "../../numerics/score_rule.ts";
 import { DeviceError } from "../../base/errors.ts";
 import { HEAVY_KEYS } from "../host/row_states.ts";
 import type { Call } from "./call_fields.ts";

@@ -23,8 +23,8 @@ import { weightDoubt } from "./weight_doubt.ts";
 
 /**
  * The cost of exp is the number of its operations. The cost of a compensated addition is fitted to builds and
- * patches of 64 and 256 keys at m = 512, n = 2048, d = dv = 64 on a software device (docs/internals/webgpu.md); it has
- * not been measured on hardware.
+ * patches of 64 and 256 keys at m = 512, n = 2048, d = dv = 64 on a software device
+ * (docs/internals/webgpu.md); it has not been measured on hardware.
  */
 const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
 

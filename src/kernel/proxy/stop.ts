@@ -17,7 +17,7 @@ const ATTEMPTS = 12;
 /** Computing for so long without an answer is a loop. Where that cannot be measured, silence for longer is. */
 const COMPUTED_MS = 400, SILENT_MS = 1500;
 /** Nothing at all for so long is the end. */
-const DEAD_MS = 8000;
+const DEAD_MS = 8000, STARVED_MS = 120_000;
 const LOOK_MS = 25;
 
 /** How it went. */
@@ -64,7 +64,7 @@ export async function stopKernel(
 /** Tells the kernel to stop, and says whether it hears that. */
 async function feelPulse(child: ChildKernel, press: number): Promise<"turns" | "computes" | "silent"> {
   let hasAnswered = false;
-  const answered = child.link.ask({ type: "stop", press }, DEAD_MS).then((answer) =>
+  const answered = child.link.ask({ type: "stop", press }, STARVED_MS).then((answer) =>
     hasAnswered = answer !== null
   );
   const startedAt = performance.now(), before = await child.computedMs();
@@ -72,7 +72,9 @@ async function feelPulse(child: ChildKernel, press: number): Promise<"turns" | "
     await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
     if (hasAnswered) return "turns";
     const silentFor = performance.now() - startedAt, computed = await child.computedMs();
-    if (silentFor > DEAD_MS) return "silent";
+    // On a busy machine a thread may compute little for long; it is not dead for that.
+    const isStarved = before !== null && computed !== null && computed > before && silentFor < STARVED_MS;
+    if (silentFor > DEAD_MS && !isStarved) return "silent";
     const isComputing = before === null || computed === null
       ? silentFor > SILENT_MS
       : computed - before > COMPUTED_MS;
