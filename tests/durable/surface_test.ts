@@ -5,9 +5,9 @@ import { DurableAttention } from "../../src/durable/mod.ts";
 import { assertEquals, assertGreater, assertThrows } from "../../testing/assert.ts";
 import { InputError } from "../../mod.ts";
 
-/** What only an engine with ids has, and what goes with a file of `save`. */
+/** What only an engine with ids or an editable mask has, and what goes with a file of `save`. */
 const OTHERS: readonly PropertyKey[] = [
-  ...["upsert", "upsertQuery", "keyIds", "queryIds"],
+  ...["upsert", "upsertQuery", "keyIds", "queryIds", "setMask"],
   ...["metadata", "sequence"],
 ];
 
