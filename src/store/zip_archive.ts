@@ -3,6 +3,8 @@
  * files that overlap. Loaded on demand alone.
  */
 
+// deno-lint-ignore no-import-prefix -- Published modules use no alias of an import map.
+import type { FileEntry } from "npm:@zip.js/zip.js@2.24.0";
 import { FormatError } from "../base/errors.ts";
 
 /** zip.js, imported where it is used: bundled into one file, a static import would be loaded by every page. */
@@ -32,7 +34,7 @@ export async function unzip(operation: string, bytes: Uint8Array): Promise<ZipFi
     for (const entry of await reader.getEntries()) {
       if (entry.directory) continue;
       // Without strict types, the check of `directory` does not tell one kind of entry from the other.
-      const file = entry as zipJs.FileEntry;
+      const file = entry as FileEntry;
       files.push({ name: file.filename, bytes: await file.getData(new zipJs.Uint8ArrayWriter()) });
     }
     return files;
