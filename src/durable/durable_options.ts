@@ -84,8 +84,9 @@ export function toDurableProblem(operation: string, options: DurableOptions): Du
       const found = `create.${problem.keyIds ? "keyIds" : "queryIds"} is given`;
       throw new InputError(operation, found, "none: the journal names rows by their slots");
     }
-    if (problem?.mask?.isEditable) {
-      throw new InputError(operation, "create.editableMask is true", "none: the journal holds no edits of a mask");
+    if (create?.editableMask) {
+      const expected = "false: what a mask of matrices says is not in the journal";
+      throw new InputError(operation, "create.editableMask is true", expected);
     }
     return {
       create: problem,

@@ -51,7 +51,7 @@ async function makeFiles(
   const copy = `${folder}.copy`;
   for (let run = 0; run < 20; run++) {
     let acks = 0;
-    const isTime = (line: string) => ending === "killed" && line.startsWith("ack ") && ++acks === 24;
+    const isTime = (line: string) => ending === "killed" && line.startsWith("ack ") && ++acks === 8;
     await runWriter(`${folder}${run}`, settings, { isTime });
     const files = await readFiles(`${folder}${run}`);
     await putFiles(copy, files);
@@ -60,7 +60,7 @@ async function makeFiles(
     if (live.stats().durable.unconfirmed > 0) continue;
     const stream = new EditStream(STREAM);
     stream.advanceTo(live.lastClientSequence());
-    assertGreater(stream.made, 20);
+    assertGreater(stream.made, 7);
     return { files, stream };
   }
   throw new Error("no run was killed with its newest commit noted in HEAD");

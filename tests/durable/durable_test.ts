@@ -39,6 +39,9 @@ const COUNTS = { keys: 200, queries: 6 };
 const STREAMS: readonly [name: string, StreamSettings, DurableOptions][] = [
   ["plain", SMALL, {}],
   ["with positions", { ...SMALL, causal: true }, {}],
+  ["with rows that move", { ...SMALL, seed: 6, causal: true, moves: true }, {
+    snapshot: { journalBytes: 700 },
+  }],
   ["with a mask function", { ...SMALL, masked: true }, {}],
   ["with many snapshots", { ...SMALL, ...COUNTS, seed: 4 }, { snapshot: { journalBytes: 600 } }],
   [
@@ -450,9 +453,21 @@ inFolder("moved rows, and where rows to come begin, are in the journal", async (
   assertEquals(await live.read(), answer as never);
 });
 
-inFolder("ids are refused", async (folder) => {
+inFolder("ids and editable masks are refused", async (folder) => {
   const create = { ...CREATE, keyIds: ["a", "b", "c"] } as never;
   await assertRejects(() => openDurable(folder, { create }), InputError, "create.keyIds is given");
+  const mask = [[true, true, false], [true, true, true]];
+  const editable = { ...CREATE, mask, editableMask: true };
+  await assertRejects(
+    () => openDurable(folder, { create: editable }),
+    InputError,
+    "create.editableMask is true",
+  );
+  {
+    await using masked = await openDurable(`${folder}.masked`, { create: { ...CREATE, mask } });
+    assertThrows(() => masked.engine.setMask(true), InputError);
+    assertEquals(masked.stats().durable.sequence, 0);
+  }
   await using live = await openDurable(folder, { create: CREATE });
   assertThrows(() => live.engine.upsert(7, [1, 1], [1]), InputError, "the engine has no keyIds");
   await assertRejects(

@@ -7,8 +7,8 @@ import { InputError } from "../../mod.ts";
 
 /** What only an engine with ids or an editable mask has, and what goes with a file of `save`. */
 const OTHERS: readonly PropertyKey[] = [
-  ...["upsert", "upsertQuery", "keyIds", "queryIds"],
-  ...["metadata", "sequence", "setMask"],
+  ...["upsert", "upsertQuery", "keyIds", "queryIds", "setMask"],
+  ...["metadata", "sequence"],
 ];
 
 Deno.test("every method of an engine is one of a durable engine", () => {
