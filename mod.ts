@@ -29,8 +29,14 @@
 
 export { attention, attentionState } from "./src/engine/attention.ts";
 export type { BackendName, ThreadCount } from "./src/backends/select.ts";
-export type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./src/engine/answers.ts";
-export { DynamicAttention } from "./src/engine/dynamic_attention.ts";
+export type {
+  DynamicAttentionStats,
+  RankedKey,
+  StaleOutput,
+  WeightedKey,
+  WeightTensor,
+} from "./src/engine/answers.ts";
+export { type AnyOf, DynamicAttention, type InsertOptions } from "./src/engine/dynamic_attention.ts";
 export type { FollowedAttention, FollowOptions } from "./src/engine/followed_attention.ts";
 export {
   AccuracyError,
@@ -40,16 +46,34 @@ export {
   DeviceError,
   DisposedError,
   FormatError,
+  IdError,
   InputError,
   ReentryError,
   SlotError,
 } from "./src/base/errors.ts";
 export type { DeviceFailure } from "./src/base/errors.ts";
 export type { MimeBundle } from "./src/display/mime_bundle.ts";
+export type { JsonValue } from "./src/base/json.ts";
 export type { Edit } from "./src/write/edits.ts";
+export type { RowId, RowIdsInput } from "./src/write/row_ids.ts";
 export type { MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./src/write/mask.ts";
 export type { FlushPolicy } from "./src/schedule/planner.ts";
 export type { LazyThreshold, PendingEdits, PendingLimits } from "./src/schedule/threshold.ts";
-export type { Matrix, MatrixInput, RowInput } from "./src/base/matrix.ts";
+export type {
+  CsrMatrix,
+  Matrix,
+  MatrixInput,
+  RowInput,
+  SparseRow,
+  StridedMatrix,
+  VectorInput,
+} from "./src/base/matrix.ts";
+export {
+  attentionBatch,
+  type Batch,
+  type BatchInput,
+  type BatchOptions,
+  splitHeads,
+} from "./src/engine/batches.ts";
 export { type AttentionState, mergeStates, unmergeState } from "./src/engine/merge_states.ts";
 export type { AttentionOptions, DynamicAttentionOptions, LoadOptions } from "./src/engine/options.ts";

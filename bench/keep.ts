@@ -1,5 +1,5 @@
-// `deno task bench:keep`: writes what the notebook about scaling shows of a run, notebooks/data/bench.json, and the tables
-// of docs/benchmarks.md, from bench/results.json or another file of `deno task bench`.
+// `deno task bench:keep`: writes what the notebook about scaling shows of a run, notebooks/data/bench.json,
+// and the tables of docs/benchmarks.md, from bench/results.json or another file of `deno task bench`.
 
 import {
   type BenchRecord,

@@ -1,5 +1,6 @@
-// `deno task bench:kernel`: what the proxy adds to a message. Our kernel and the stock one, in turn, in one run: an empty cell from
-// its request to its reply, an output from the kernel to the front end and all to the idle, and a comm message there and back.
+// `deno task bench:kernel`: what the proxy adds to a message. Our kernel and the stock one, in turn, in one
+// run: an empty cell from its request to its reply, an output from the kernel to the front end and all to the
+// idle, and a comm message there and back.
 
 import { quantile } from "simple-statistics";
 import { KernelProcess } from "../src/kernel/kernel_process.ts";

@@ -1,6 +1,6 @@
-// `deno task bench:outputs`: how many outputs of the stock kernel arrive. Each of 200 cells and more shows something in one of
-// the usual ways; what a client that listens for a moment after the idle hears is counted, and what one would hear that
-// stops at the idle, as nbconvert does.
+// `deno task bench:outputs`: how many outputs of the stock kernel arrive. Each of 200 cells and more shows
+// something in one of the usual ways; what a client that listens for a moment after the idle hears is
+// counted, and what one would hear that stops at the idle, as nbconvert does.
 
 import { KernelProcess } from "../src/kernel/kernel_process.ts";
 

@@ -1,5 +1,6 @@
-// `deno task bench`: what the engine costs, what its peers cost on the same cores in the same run, and where it loses.
-// Prints tables; writes bench/results.json and report/bench.html. The peers are installed on the first run.
+// `deno task bench`: what the engine costs, what its peers cost on the same cores in the same run, and where
+// it loses. Prints tables; writes bench/results.json and report/bench.html. The peers are installed on the
+// first run.
 
 import { PLOTLY_SOURCE } from "../src/jupyter/figures/plotly_source.ts";
 import { breakEvens } from "./break_even.ts";

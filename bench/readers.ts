@@ -1,6 +1,6 @@
-// `deno task bench:readers`: a live board of 2,000 readers over 50,000 items whose vectors move with each click. What does it
-// take to have every reader's answer current after some clicks, and what if it is computed again by the fastest library?
-// The first run installs the peers, as `deno task bench` does.
+// `deno task bench:readers`: a live board of 2,000 readers over 50,000 items whose vectors move with each
+// click. What does it take to have every reader's answer current after some clicks, and what if it is
+// computed again by the fastest library? The first run installs the peers, as `deno task bench` does.
 
 import { describeMachine } from "./machine.ts";
 import { answerAfter, REBUILD, type Step } from "./plan.ts";

@@ -21,8 +21,8 @@ export function summarize(samples: readonly number[], warm: boolean): Timing {
 const SETTLED_BATCHES = 3, SETTLED_GAIN = 0.03;
 
 /**
- * Whether the medians of consecutive batches have stopped improving: none of the last three is more than 3 % below
- * the best one before them.
+ * Whether the medians of consecutive batches have stopped improving: none of the last three is more than 3 %
+ * below the best one before them.
  */
 export function hasSettled(medians: readonly number[]): boolean {
   if (medians.length <= SETTLED_BATCHES) return false;

@@ -1,5 +1,5 @@
-// Checks the judge: in a few states, drawn by a seed, the float64 oracle of the library computes the board in its own
-// way, and both the exact board and the readings of the exact strategy are held against it.
+// Checks the judge: in a few states, drawn by a seed, the float64 oracle of the library computes the board in
+// its own way, and both the exact board and the readings of the exact strategy are held against it.
 
 import { referenceAttention } from "../src/numerics/reference.ts";
 import { SeededRandom } from "../src/learning/random.ts";

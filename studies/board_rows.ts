@@ -1,6 +1,7 @@
-// The rows of the forecast board, by day. Day t is the t-th of the file, from 0 on; state i of the board is the one
-// in which the days up to `lastDayOf(i)` are observed and the days after it are asked for. No row looks ahead: the
-// value of a day is taken relative to the level before it, the forecast uses the level of the last day observed.
+// The rows of the forecast board, by day. Day t is the t-th of the file, from 0 on; state i of the board is
+// the one in which the days up to `lastDayOf(i)` are observed and the days after it are asked for. No row
+// looks ahead: the value of a day is taken relative to the level before it, the forecast uses the level of
+// the last day observed.
 
 import type { BirthsDay } from "./births.ts";
 import {

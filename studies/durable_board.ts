@@ -1,5 +1,6 @@
-// The forecast board in a durable folder: each day is one call of a client, on disk before the next one is learnt. A process
-// that is killed at any point leaves a board that goes on with the day behind the last one that it has.
+// The forecast board in a durable folder: each day is one call of a client, on disk before the next one is
+// learnt. A process that is killed at any point leaves a board that goes on with the day behind the last one
+// that it has.
 
 import type { BackendName } from "../src/backends/select.ts";
 import { openDurable } from "../src/durable/mod.ts";
@@ -25,7 +26,10 @@ export interface DurableBoardResult {
   readonly days: number;
   /** The last day observed. */
   readonly lastDate: string;
-  /** Mean absolute error of the forecasts for the next day, in births, over the days of this run; null without any. */
+  /**
+   * Mean absolute error of the forecasts for the next day, in births, over the days of this run; null without
+   * any.
+   */
   readonly meanAbsoluteError: number | null;
   /** Forecasts for the coming days, in births. */
   readonly coming: readonly { readonly date: string; readonly births: number }[];

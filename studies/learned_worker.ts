@@ -1,5 +1,5 @@
-// The learned forecast in a worker, beside a sweep. One message asks for it; it is answered by any number of "progress"
-// messages and then one "outcome" or "failure".
+// The learned forecast in a worker, beside a sweep. One message asks for it; it is answered by any number of
+// "progress" messages and then one "outcome" or "failure".
 
 /// <reference lib="deno.worker" />
 

@@ -1,5 +1,5 @@
-// A worker that runs strategies. The first message brings the days and the exact board, each later one a task; every
-// task is answered by any number of "progress" messages and then one "outcome" or "failure".
+// A worker that runs strategies. The first message brings the days and the exact board, each later one a
+// task; every task is answered by any number of "progress" messages and then one "outcome" or "failure".
 
 /// <reference lib="deno.worker" />
 

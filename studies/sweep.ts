@@ -24,7 +24,9 @@ export interface SweepProgress {
   /** Days learnt, all strategies together. */
   readonly days: number;
   readonly totalDays: number;
-  /** Share of the estimated work, 0 to 1: days cost less and less while the dear strategies come to their end. */
+  /**
+   * Share of the estimated work, 0 to 1: days cost less and less while the dear strategies come to their end.
+   */
   readonly share: number;
 }
 

@@ -1,5 +1,6 @@
-// Attention in float64 with scores in two floats, and how far each row of it can be off. It is quick; where it is not
-// sure enough, `exactAttention` is asked. It shares no code with the library nor with its float64 oracle.
+// Attention in float64 with scores in two floats, and how far each row of it can be off. It is quick; where
+// it is not sure enough, `exactAttention` is asked. It shares no code with the library nor with its float64
+// oracle.
 
 import type { ReferenceCase } from "../src/numerics/reference.ts";
 import { exactAttention, FRACTION, squaredDistance, toFraction } from "./exact_attention.ts";

@@ -1,4 +1,5 @@
-// Streams of edits of which every answer has a bound: rules of scores, sizes of what is written, and kinds of edits.
+// Streams of edits of which every answer has a bound: rules of scores, sizes of what is written, and kinds of
+// edits.
 
 import type { DynamicAttention } from "../mod.ts";
 import type { MemoryModel, ModelKey, ModelRule } from "./memory_model.ts";

@@ -1,4 +1,5 @@
-// Exact arithmetic on float64 numbers: a finite float64 is a whole number of 2^−1074, so sums are sums of bigints.
+// Exact arithmetic on float64 numbers: a finite float64 is a whole number of 2^−1074, so sums are sums of
+// bigints.
 
 const bits = new DataView(new ArrayBuffer(8));
 

@@ -1,5 +1,5 @@
-// Attention in exact arithmetic, for answers that lie so close to their bound that float64 cannot tell on which side.
-// It shares no code with the library nor with its float64 oracle.
+// Attention in exact arithmetic, for answers that lie so close to their bound that float64 cannot tell on
+// which side. It shares no code with the library nor with its float64 oracle.
 //
 // Invariant: outputs are right to 2⁻⁵⁰⁰, absolutely, for values of float32's range and any scores.
 

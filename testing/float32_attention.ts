@@ -8,8 +8,9 @@ const nearest = new Float32Array(1);
 const bits = new Int32Array(nearest.buffer);
 
 /**
- * Rounds to one of the two float32 numbers around `x`, to the nearer one more often: the expected result is `x`
- * (Croci, Fasi, Higham, Mary, Mikaitis, "Stochastic rounding: implementation, error analysis and applications", 2022).
+ * Rounds to one of the two float32 numbers around `x`, to the nearer one more often: the expected result is
+ * `x` (Croci, Fasi, Higham, Mary, Mikaitis, "Stochastic rounding: implementation, error analysis and
+ * applications", 2022).
  */
 export function roundStochastically(x: number, random: Random): number {
   nearest[0] = x;

@@ -15,8 +15,8 @@ export interface ServerCommand {
 }
 
 /**
- * Starts a program that starts a server, and waits for the address that it prints. However the test ends, the server is
- * asked to end, and told to if it cannot be asked.
+ * Starts a program that starts a server, and waits for the address that it prints. However the test ends, the
+ * server is asked to end, and told to if it cannot be asked.
  */
 export async function startJupyter(
   program: string | URL,

@@ -1,8 +1,8 @@
-// The edits of the model-based test: each is made for what is live, written to the model, and performed on the
-// engine.
+// The edits of the model-based test: each is made for what is live, written to the model, and performed on
+// the engine.
 
 import fc from "fast-check";
-import type { DynamicAttention, Edit } from "../mod.ts";
+import type { DynamicAttention, Edit, VectorInput } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
 import type { MemoryModel, ModelKey, ModelQuery, ModelRule } from "./memory_model.ts";
 
@@ -27,8 +27,8 @@ export function rowOf(length: number): fc.Arbitrary<number[]> {
 }
 
 /**
- * Writes an edit, of a slot chosen among the live ones, to the model and returns it as the engine takes it; null
- * when there is nothing to edit. An insert is written by `takeSlot`, once its slot is known.
+ * Writes an edit, of a slot chosen among the live ones, to the model and returns it as the engine takes it;
+ * null when there is nothing to edit. An insert is written by `takeSlot`, once its slot is known.
  */
 export type EditMaker = (model: MemoryModel) => Edit | null;
 
@@ -158,13 +158,20 @@ function positionOf(position: number | undefined): { position?: number } {
 export function takeSlot(model: MemoryModel, edit: Edit, slot: number): void {
   if (edit.kind === "insert") {
     assert(!model.keys.has(slot), `insert returned the live key slot ${slot}`);
-    model.insertKey(slot, edit.key, edit.value, edit.position);
+    model.insertKey(slot, dense(edit.key), dense(edit.value), edit.position);
   } else if (edit.kind === "insertQuery") {
     assert(!model.queries.has(slot), `insertQuery returned the live query slot ${slot}`);
-    model.insertQuery(slot, edit.query, edit.position);
+    model.insertQuery(slot, dense(edit.query), edit.position);
   } else {
+    assert(edit.kind !== "upsert" && edit.kind !== "upsertQuery", "the model's rows have no ids");
     assertEquals(slot, edit.slot);
   }
+}
+
+/** The model's edits are of rows that are written out. */
+function dense(row: VectorInput): ArrayLike<number> {
+  assert(!("indices" in row));
+  return row;
 }
 
 /** Performs an edit through the method of its name. */
@@ -187,6 +194,11 @@ export function call(engine: DynamicAttention, edit: Edit): number {
       return edit.slot;
     case "insert":
       return engine.insert(edit.key, edit.value, positionOf(edit.position));
+    case "upsert":
+    case "upsertQuery":
+    case "setPosition":
+    case "setQueryPosition":
+      throw new Error("the model's rows have no ids, and stay where they are");
     case "delete":
       engine.delete(edit.slot);
       return edit.slot;

@@ -12,8 +12,8 @@ export function requiresJupyter(): Availability {
 }
 
 /**
- * Runs nbconvert on a notebook and gives its result to `use`; throws when a cell does. With `--execute` it runs in our
- * kernel: under the stock one the last output of a cell may be lost.
+ * Runs nbconvert on a notebook and gives its result to `use`; throws when a cell does. With `--execute` it
+ * runs in our kernel: under the stock one the last output of a cell may be lost.
  */
 export async function convert(notebook: URL, to: string[], use: (file: URL) => Promise<void>): Promise<void> {
   const home = await Deno.makeTempDir();

@@ -1,4 +1,5 @@
-// Reads a PNG file of eight bits a channel, with or without transparency, all of whose checksums have to be right.
+// Reads a PNG file of eight bits a channel, with or without transparency, all of whose checksums have to be
+// right.
 
 import { crc32 } from "node:zlib";
 import { assertEquals } from "./assert.ts";

@@ -1,7 +1,7 @@
 // Seeded random numbers of tests and benchmarks.
 //
-// The generator is the tests' own: the library's SeededRandom is among what is judged, and the committed corpus of traces and
-// the recorded bounds are of this very sequence, which pure-rand does not give.
+// The generator is the tests' own: the library's SeededRandom is among what is judged, and the committed
+// corpus of traces and the recorded bounds are of this very sequence, which pure-rand does not give.
 
 /** mulberry32: uniform numbers in [0, 1) from a 32-bit seed. */
 export class Random {

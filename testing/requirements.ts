@@ -1,6 +1,6 @@
-// Programs that some tests need and that a machine may lack. Where one is missing its tests are skipped, with a
-// line that says so; in strict mode (ATTUNE_STRICT=1, as in CI) they fail, so that no suite is green for want of
-// what it should have tested.
+// Programs that some tests need and that a machine may lack. Where one is missing its tests are skipped, with
+// a line that says so; in strict mode (ATTUNE_STRICT=1, as in CI) they fail, so that no suite is green for
+// want of what it should have tested.
 
 /** Whether random tests run at full length: ATTUNE_LONG=1, as `deno task test:full` sets it. */
 export const IS_LONG: boolean = Deno.env.get("ATTUNE_LONG") === "1";
@@ -31,7 +31,8 @@ function findPrograms(names: readonly string[]): string[] {
 }
 
 /**
- * Whether tests that need the program `name` can run: `path` is where it was found, `remedy` says how to get it.
+ * Whether tests that need the program `name` can run: `path` is where it was found, `remedy` says how to get
+ * it.
  *
  * @throws {Error} When it is missing in strict mode.
  *

@@ -1,5 +1,5 @@
-// A corpus of traces: what an engine answers, bit for bit, to fixed streams of edits, reads, stale looks, snapshots and
-// moves. A change of structure leaves every hash as it is.
+// A corpus of traces: what an engine answers, bit for bit, to fixed streams of edits, reads, stale looks,
+// snapshots and moves. A change of structure leaves every hash as it is.
 
 import { type BackendName, DynamicAttention, type DynamicAttentionOptions } from "../mod.ts";
 import { Random } from "./random.ts";

@@ -1,5 +1,5 @@
-// Two engines that must not be told apart: the same edits are performed on both, and every answer of one is compared
-// with the other's to the last bit.
+// Two engines that must not be told apart: the same edits are performed on both, and every answer of one is
+// compared with the other's to the last bit.
 
 import { AttentionError, type DynamicAttention, type Edit, type Matrix } from "../mod.ts";
 import { assertEquals } from "./assert.ts";

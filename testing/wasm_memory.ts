@@ -1,5 +1,6 @@
-// A memory of keys over the WebAssembly kernels, as plain as can be: rows are kept while their slot changes, patches are
-// made of what was and what is, flagged rows are built alone, and heavy keys are noted beside the sums.
+// A memory of keys over the WebAssembly kernels, as plain as can be: rows are kept while their slot changes,
+// patches are made of what was and what is, flagged rows are built alone, and heavy keys are noted beside the
+// sums.
 
 import {
   compileKernels,
@@ -80,7 +81,10 @@ export class WasmMemory {
     );
   }
 
-  /** Changes slots; none twice. Patches all rows, or builds them. Keys that come with the value that there was are shared-value pairs. */
+  /**
+   * Changes slots; none twice. Patches all rows, or builds them. Keys that come with the value that there was
+   * are shared-value pairs.
+   */
   apply(
     changes: readonly (readonly [slot: number, entry: Entry | null])[],
     how: "patch" | "build" = "patch",

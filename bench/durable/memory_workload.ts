@@ -1,7 +1,5 @@
-// One memory, kept in different ways: n rows of a key and a value that are replaced, singly and by 64, each time until they are
-// kept as the way promises it; then the memory is opened anew and a row is compared.
-
-import { quantile } from "simple-statistics";
+// One memory, kept in different ways: n rows of a key and a value that are replaced, singly and by 64, each
+// time until they are kept as the way promises it; then the memory is opened anew and a row is compared.
 
 export const KEYS = 16_384, DIM = 64, BATCH = 64;
 
@@ -23,15 +21,22 @@ export interface Way {
   open(folder: string, rows: Float32Array[] | null): Promise<Kept>;
 }
 
+/** Rows that were replaced. */
+export interface Replacements {
+  readonly rowsPerSecond: number;
+  /** Milliseconds of each time. */
+  readonly times: readonly number[];
+}
+
 /** What was measured of a way. */
 export interface MemoryCosts {
   readonly name: string;
   readonly promise: string;
   readonly createMs: number;
-  /** Replacements a second, one after another, and the milliseconds of one: median and 99 of 100. */
-  readonly single: { readonly perSecond: number; readonly p50: number; readonly p99: number };
-  /** Rows a second in batches of 64, and the milliseconds of a batch. */
-  readonly batched: { readonly perSecond: number; readonly p50: number; readonly p99: number };
+  /** One row after another. */
+  readonly single: Replacements;
+  /** 64 at a time. */
+  readonly batched: Replacements;
   readonly openMs: number;
   readonly diskBytes: number;
 }
@@ -67,8 +72,8 @@ export async function measureWay(way: Way, folder: string, seconds: number): Pro
       done += count;
     }
     // Making up rows is nobody's work.
-    const perSecond = 1000 * done / times.reduce((sum, time) => sum + time, 0);
-    return { perSecond, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
+    const rowsPerSecond = 1000 * done / times.reduce((sum, time) => sum + time, 0);
+    return { rowsPerSecond, times };
   };
   const single = await replaceMany(1), batched = await replaceMany(BATCH);
   await kept.close();

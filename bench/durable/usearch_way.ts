@@ -1,4 +1,5 @@
-// usearch: an index in memory, which `save` writes whole. To keep an edit is to save; its package offers nothing else.
+// usearch: an index in memory, which `save` writes whole. To keep an edit is to save; its package offers
+// nothing else.
 
 import { DIM, type Way } from "./memory_workload.ts";
 

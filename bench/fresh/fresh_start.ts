@@ -32,7 +32,10 @@ interface Module {
   }[];
 }
 
-/** The modules that an import of mod.ts loads, as they are written; what is loaded on demand is not among them. */
+/**
+ * The modules that an import of mod.ts loads, as they are written; what is loaded on demand is not among
+ * them.
+ */
 export async function loadedModules(): Promise<{ readonly specifier: string; readonly size: number }[]> {
   const graph: { roots: string[]; modules: Module[] } = JSON.parse(
     await deno(["info", "--json", "--config", CONFIGURATION, LIBRARY]),

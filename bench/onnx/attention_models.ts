@@ -45,7 +45,10 @@ export function tensorShapes({ queryCount, keyCount, headDim, valueDim }: Attent
   };
 }
 
-/** softmax(q·k / √d) v over the last axis, in float32; sizes are fixed, so that memory can be planned beforehand. */
+/**
+ * softmax(q·k / √d) v over the last axis, in float32; sizes are fixed, so that memory can be planned
+ * beforehand.
+ */
 export function attentionModel(form: ModelForm, shape: AttentionShape): Uint8Array<ArrayBuffer> {
   const shapes = tensorShapes(shape);
   const nodes = form === "fused" ? fusedNodes() : productNodes();

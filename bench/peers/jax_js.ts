@@ -26,7 +26,8 @@ export const JAX_JS: PeerForm = {
   library: LIBRARY,
   singleThreaded: null,
   async load(threads) {
-    // It takes a thread a core, in workers; where there are none it computes in place, which is its best for one.
+    // It takes a thread a core, in workers; where there are none it computes in place, which is its best for
+    // one.
     if (threads === 1) Reflect.deleteProperty(globalThis, "Worker");
     const jax = await importPeer<Jax>(LIBRARY, "jit");
     await jax.init("wasm");

@@ -1,4 +1,5 @@
-// Prints how the engine compares with the best fixed plan of every recorded trace, and puts the table in its page.
+// Prints how the engine compares with the best fixed plan of every recorded trace, and puts the table in its
+// page.
 
 import { regretOf, toTable } from "./regret.ts";
 import { recordTraces } from "./traces.ts";

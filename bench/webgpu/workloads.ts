@@ -1,4 +1,5 @@
-// The workloads of the benchmark on a device: what an engine is asked, again and again, and what is counted meanwhile.
+// The workloads of the benchmark on a device: what an engine is asked, again and again, and what is counted
+// meanwhile.
 
 import { createEngine } from "../../src/engine/create_engine.ts";
 import type { GpuDevice } from "../../src/backends/webgpu/device.ts";

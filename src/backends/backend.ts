@@ -74,32 +74,35 @@ export interface Cohort {
 export interface AttentionOutput {
   /** One row per query of H·dv numbers; zeros if no key is allowed. */
   readonly output: Float32Array<ArrayBuffer>;
-  /** Natural log of Σ_j exp s_ij, H a query; −∞ where no key is allowed, and nowhere else. Empty where it is not wanted. */
+  /**
+   * Natural log of Σ_j exp s_ij, H numbers per query; −∞ if and only if no key is allowed. Empty if it is not
+   * wanted.
+   */
   readonly logSumExp: Float64Array<ArrayBuffer>;
 }
 
 /**
- * Answers that were copied elsewhere: by head row, `slot · H + head`, the drift of its block as of the state that was copied,
- * and a bound on what rounding did to the answer.
+ * Copies of answers: by head row, `slot · H + head`, the drift of its block when the answer was copied, and a
+ * bound on the rounding of the answer.
  */
 export interface Copies {
   readonly readings: Float64Array;
   readonly roundings: Float64Array;
 }
 
-/** How a backend follows drift. */
+/** The drift that a backend follows. */
 export interface Watched {
-  /** How much larger its bounds have become than they would be if it began now, as a factor. */
+  /** The factor by which its bounds are larger than they would be if it began now. */
   looseness(): number;
   /** Whether the drift of all query slots is followed. */
   readonly isWhole: boolean;
-  /** Whether that of one is. */
+  /** Whether the drift of a query slot is followed. */
   follows(slot: number): boolean;
-  /** Another number when copies that were noted before mean nothing any more. */
+  /** A number that changes when copies that were noted before are no longer valid. */
   readonly generation: number;
 }
 
-/** What one unit of work costs on a backend, a plain multiply-add being 1; measured by `deno task bench`. */
+/** Costs of units of work on a backend, relative to a plain multiply-add; measured by `deno task bench`. */
 export interface Costs {
   /** The cost of one exp. */
   readonly exponential: number;
@@ -182,36 +185,39 @@ export interface Backend {
    * changes since their epochs. If it rejects, the queries that it names may have no state.
    */
   update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
-  /** Attention of standing queries as of their states. */
+  /** Attention of standing queries by their states as they are. */
   read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput>;
   /**
    * For each standing query, an upper bound on the Euclidean distance, over all heads, between the output of
    * its state, rounded to float32, and the exact output for the stored rows.
    */
   certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>>;
-  /** How it follows drift; null while it does not. */
+  /** The drift that it follows; null if it follows none. */
   readonly watched: Watched | null;
   /**
-   * Begins to follow how far the exact outputs of query slots drift, or begins anew, and follows those of the same eights with
-   * them; their states are of the stored rows. Costs a score for each pair, and from then on a few operations for each changed
-   * key and eight query slots. False where memory does not suffice.
+   * Begins, or begins anew, to follow the drift of the exact outputs of query slots and of the others in
+   * their blocks of eight. Their states must be up to date. It takes a score for each pair, and from then on
+   * a few operations for each changed key and block. Returns false if memory does not suffice.
    */
   watch(queries: Uint32Array): Promise<boolean>;
-  /** Follows drift no more. */
+  /** Stops following drift. */
   unwatch(): void;
   /**
-   * Bounds as those of {@link Backend.certify}, by drift, without a look at any pair: looser, and Infinity where they would be
-   * above `limit` or where drift is not followed.
+   * Bounds like those of {@link Backend.certify}, by drift, without work for any pair. They are looser, and
+   * Infinity if they would be above `limit` or if drift is not followed.
    */
   drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>>;
-  /** Writes, for each query, a bound by drift on the distance of the answer that was copied from the exact one. Works at once. */
+  /**
+   * Writes, for each query, a bound by drift on the distance of the copied answer from the exact one. It is
+   * synchronous.
+   */
   driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void;
-  /** Notes in `copies` that the answers of a cohort, as of its states, were copied. */
+  /** Notes in `copies` that the answers of a cohort, by its states, were copied. */
   copied(cohort: Cohort, copies: Copies): Promise<void>;
-  /** Attention of passing queries over the stored rows; keeps nothing of them. */
+  /** Attention of passing queries over the stored rows. The backend keeps nothing of them. */
   attend(queries: PassingQueries): Promise<AttentionOutput>;
-  /** The weights of one head of a standing query over the stored rows, one a key slot below `slotCount`. */
-  weights(row: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
+  /** The weights of one head of a standing query over the stored rows, one per key slot below `slotCount`. */
+  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>>;
   /**
    * With a mask, the biases of the key slots below `keySize` with the query slots below `querySize`: a number
    * for each key slot, query slot and mask head, in this order. The bias of a pair with a deleted row has no

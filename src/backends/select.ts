@@ -17,7 +17,8 @@ const NAMES: readonly BackendName[] = ["auto", "array", "wasm", "webgpu"];
 
 /**
  * The number of multiply-adds of a rebuild, H·m·n·(d + dv), from which "auto" looks for a graphics device.
- * For smaller problems `wasm` answers sooner than a device can be opened; docs/internals/webgpu.md has the estimate.
+ * For smaller problems `wasm` answers sooner than a device can be opened; docs/internals/webgpu.md has the
+ * estimate.
  */
 export const DEVICE_WORK = 2 ** 30;
 

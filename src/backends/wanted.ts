@@ -1,12 +1,12 @@
 /**
- * What an answer is to hold, beside the output.
+ * The parts of an answer that a caller wants.
  */
 
 import { InputError } from "../base/errors.ts";
 
-/** What is wanted of an answer. */
+/** The wanted parts of an answer. */
 export interface Wanted {
-  /** An array of the caller's for the output, of its length; null for a new one. */
+  /** An array of the caller's for the output, of the right length; null for a new one. */
   readonly into: Float32Array<ArrayBuffer> | null;
   /** Whether log-sum-exps are wanted. */
   readonly logs: boolean;
@@ -17,7 +17,10 @@ export const WHOLE: Wanted = { into: null, logs: true };
 /** A new output alone. */
 export const OUTPUT_ALONE: Wanted = { into: null, logs: false };
 
-/** The array for an output of so many numbers; the caller's may have lost its memory since it was checked. */
+/**
+ * The array for an output of `length` numbers. The caller's array may have been detached since it was
+ * checked.
+ */
 export function outputFor(into: Wanted["into"], length: number): Float32Array<ArrayBuffer> {
   if (into === null) return new Float32Array(length);
   if (into.length === length) return into;

@@ -63,6 +63,30 @@ export class SlotError extends InputError {
   }
 }
 
+/** An id names no live key or query; nothing was changed. */
+export class IdError extends InputError {
+  /** The name of the class. */
+  override readonly name: string = "IdError";
+  /** The id that came; not always one, since anything may come. */
+  readonly id: unknown;
+  /** Live ids that are near to it, the likeliest first; none where nothing is. */
+  readonly nearest: readonly (string | number | bigint)[];
+
+  /** `what` is the kind of slot, "key" or "query". */
+  constructor(
+    operation: string,
+    what: "key" | "query",
+    id: unknown,
+    nearest: readonly (string | number | bigint)[],
+  ) {
+    const meant = nearest.map((near) => describe(near)).join(" or ");
+    const hint = meant === "" ? "" : `; did you mean ${meant}?`;
+    super(operation, `${what} ${describe(id)} is not there`, `the id of a live ${what}${hint}`);
+    this.id = id;
+    this.nearest = nearest;
+  }
+}
+
 /** The engine was disposed before the call. */
 export class DisposedError extends AttentionError {
   /** The name of the class. */
@@ -195,8 +219,8 @@ export class FormatError extends AttentionError {
   readonly expected: string;
 
   /** The message reads `operation: actual, expected expected`. */
-  constructor(operation: string, actual: string, expected: string) {
-    super(operation, `${actual}, expected ${expected}`);
+  constructor(operation: string, actual: string, expected: string, options?: ErrorOptions) {
+    super(operation, `${actual}, expected ${expected}`, options);
     this.actual = actual;
     this.expected = expected;
   }

@@ -71,21 +71,6 @@ export function takePair(input: unknown): [first: unknown, second: unknown] | nu
   return Array.isArray(input) && input.length === 2 ? [input[0], input[1]] : null;
 }
 
-/** Copies and checks a row of `length` numbers; `meaning` says in the message what the length stands for. */
-export function toRow(
-  operation: string,
-  name: string,
-  input: RowInput,
-  length: number,
-  meaning: string,
-): Float32Array<ArrayBuffer> {
-  const list = takeList(operation, name, input);
-  if (list.length !== length) {
-    throw new InputError(operation, `${name} has ${list.length} numbers`, `${length} (${meaning})`);
-  }
-  return toNumbers(operation, name, list);
-}
-
 /** A float32 copy of a list; throws when an entry is no finite number of float32 range. */
 export function toNumbers(operation: string, name: string, list: List): Float32Array<ArrayBuffer> {
   const { length, entries } = list;

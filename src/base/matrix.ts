@@ -8,8 +8,12 @@
 import { describe, InputError } from "./errors.ts";
 import { allocate, isCount, type List, type RowInput, takeList, takePair, toNumbers } from "./lists.ts";
 import { checkNames } from "./names.ts";
+import { fromStrided, type JoinedRows, type StridedMatrix } from "./strided.ts";
+import { type CsrMatrix, fromCsr, fromSparseRow, isCsr, isSparseRow, type VectorInput } from "./sparse.ts";
 
-export { checkArray, isCount, type RowInput, toRow } from "./lists.ts";
+export { checkArray, isCount, type RowInput } from "./lists.ts";
+export type { StridedMatrix } from "./strided.ts";
+export type { CsrMatrix, SparseRow, VectorInput } from "./sparse.ts";
 
 /**
  * A matrix of float32 numbers, row after row: the number in row `i` and column `c` is
@@ -25,20 +29,23 @@ export interface Matrix {
 /**
  * A matrix as callers may pass it: `{ data, shape }` and no other field, with any list of numbers as data, or
  * a list of rows of equal length. A matrix without rows must be given by its shape, `{ data: [], shape: [0,
- * columns] }`.
+ * columns] }`. A view of a larger array, or one of [heads, tokens, d], may be a {@link StridedMatrix}, and a
+ * matrix of which most numbers are 0 a {@link CsrMatrix}.
  */
-export type MatrixInput = ArrayLike<RowInput> | {
-  /** `shape[0] * shape[1]` numbers, row-major. */
-  readonly data: RowInput;
-  /** Rows, then columns. */
-  readonly shape: readonly [rows: number, columns: number];
-};
+export type MatrixInput =
+  | ArrayLike<RowInput>
+  | {
+    /** `shape[0] * shape[1]` numbers, row-major. */
+    readonly data: RowInput;
+    /** Rows, then columns. */
+    readonly shape: readonly [rows: number, columns: number];
+  }
+  | StridedMatrix
+  | CsrMatrix;
 
-/**
- * The fields of a matrix. A third one, a stride for example, is refused, since ignoring it could change the
- * meaning.
- */
+/** The fields of a plain matrix. A third one is refused, since ignoring it could change the meaning. */
 const FIELDS = ["data", "shape"];
+const STRIDED_FIELDS = ["data", "shape", "strides", "offset"];
 const EXPECTED = "{ data, shape } or an array of rows";
 
 /** Data whose number of entries is that of its shape. */
@@ -49,9 +56,42 @@ export interface ShapedList {
 
 /** Copies and checks a matrix that a caller passes; error messages call it `name`. */
 export function toMatrix(operation: string, name: string, input: MatrixInput): Matrix {
-  if (!isShaped(input)) return fromRows(operation, name, input);
-  const { list, shape } = takeShaped(operation, name, input, 1);
-  return { data: toNumbers(operation, name, list), shape };
+  const { data, shape } = toJoinedRows(operation, name, input);
+  return { data, shape };
+}
+
+/** As `toMatrix`, with the number of heads where the shape says it. */
+export function toJoinedRows(operation: string, name: string, input: MatrixInput): JoinedRows {
+  if (isCsr(input)) {
+    checkNames(operation, input, ["data", "indices", "indptr", "shape"], `${name} field`);
+    const shape = takeShape(operation, `${name}.shape`, input.shape, 1);
+    return { data: fromCsr(operation, name, input, shape), shape, heads: null };
+  }
+  if (!isShaped(input)) return { ...fromRows(operation, name, input), heads: null };
+  checkNames(operation, input, STRIDED_FIELDS, `${name} field`);
+  const { data, shape, strides, offset } = input as Partial<StridedMatrix>;
+  const isView = strides !== undefined || offset !== undefined;
+  if (Array.isArray(shape) && (isView || shape.length === 3)) {
+    return fromStrided(operation, name, { data, shape, strides, offset });
+  }
+  const plain = takeShaped(operation, name, { data, shape }, 1);
+  return { data: toNumbers(operation, name, plain.list), shape: plain.shape, heads: null };
+}
+
+/** Copies and checks a row of `length` numbers; `meaning` says in the message what the length stands for. */
+export function toRow(
+  operation: string,
+  name: string,
+  input: VectorInput,
+  length: number,
+  meaning: string,
+): Float32Array<ArrayBuffer> {
+  if (isSparseRow(input)) return fromSparseRow(operation, name, input, length, meaning);
+  const list = takeList(operation, name, input);
+  if (list.length !== length) {
+    throw new InputError(operation, `${name} has ${list.length} numbers`, `${length} (${meaning})`);
+  }
+  return toNumbers(operation, name, list);
 }
 
 /** As `toMatrix`, but without a check of the entries; rows are joined to one list. */

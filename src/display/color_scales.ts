@@ -1,5 +1,5 @@
 /**
- * Colours for numbers, told apart by readers with any kind of colour vision, also in grey.
+ * Colour scales for numbers, which readers with any kind of colour vision can read, also in grey.
  */
 
 /** Colours at equal distances from the smallest number to the largest, each `#` and six digits. */
@@ -21,7 +21,9 @@ export const SEQUENTIAL: ColorScale = [
   "#fde725",
 ];
 
-/** From less to more, with nothing in the middle: blue and orange, the pair that red-green blindness spares. */
+/**
+ * From less to more, with nothing in the middle: blue and orange, the pair that red-green blindness spares.
+ */
 export const DIVERGING: ColorScale = [
   "#08407a",
   "#0072b2",
@@ -32,7 +34,10 @@ export const DIVERGING: ColorScale = [
   "#7f3300",
 ];
 
-/** From no weight, which is nearly the page, to the largest: blues that differ in lightness alone, on light and on dark pages. */
+/**
+ * From no weight, which is nearly the page, to the largest: blues that differ in lightness alone, on light
+ * and on dark pages.
+ */
 export const WEIGHTS: Readonly<Record<"light" | "dark", ColorScale>> = {
   light: ["#f7fafd", "#c6dbef", "#6baed6", "#2171b5", "#08306b"],
   dark: ["#181e25", "#163a5e", "#21699e", "#56aade", "#d6eeff"],

@@ -8,10 +8,17 @@ import type { Matrix, MatrixInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import type { BackendName, ThreadCount } from "../backends/select.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
-import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "../engine/answers.ts";
+import type {
+  DynamicAttentionStats,
+  RankedKey,
+  StaleOutput,
+  WeightedKey,
+  WeightTensor,
+} from "../engine/answers.ts";
 import { toFace } from "../engine/create_engine.ts";
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import type { EngineCore } from "../engine/engine_core.ts";
+import type { FollowedAttention, FollowOptions } from "../engine/followed_attention.ts";
 import type { LearnerOptions } from "../learning/learner_options.ts";
 import type { OnlineLearner } from "../learning/online_learner.ts";
 import { checkEdit, checkEdits, type Edit } from "../write/edits.ts";
@@ -110,7 +117,8 @@ export class DurableAttention {
       await journal.kept();
       return counted;
     }
-    const slots = journal.asCall(call, () => core.editAll(checked));
+    // The rows of a durable engine have no ids, so they are called by their slots.
+    const slots = journal.asCall(call, () => core.editAll(checked) as number[]);
     const { sequence } = journal;
     await journal.kept();
     return { slots, sequence };
@@ -185,6 +193,41 @@ export class DurableAttention {
     this.#edit({ kind: "deleteQuery", slot });
   }
 
+  /** As `DynamicAttention.setPosition`, and on disk once {@link DurableAttention.committed} resolves. */
+  setPosition(slot: number, position: number): void {
+    this.#edit({ kind: "setPosition", slot, position });
+  }
+
+  /** As `DynamicAttention.setQueryPosition`, and on disk once {@link DurableAttention.committed} resolves. */
+  setQueryPosition(slot: number, position: number): void {
+    this.#edit({ kind: "setQueryPosition", slot, position });
+  }
+
+  /** As `DynamicAttention.shiftPositions`, and on disk once {@link DurableAttention.committed} resolves. */
+  shiftPositions(by: number, range: { readonly from?: number; readonly to?: number } = {}): number {
+    return this.#live.shiftPositions(by, range);
+  }
+
+  /** As `DynamicAttention.getPosition`. */
+  getPosition(slot: number): number {
+    return this.#live.getPosition(slot);
+  }
+
+  /** As `DynamicAttention.getQueryPosition`. */
+  getQueryPosition(slot: number): number {
+    return this.#live.getQueryPosition(slot);
+  }
+
+  /** As `DynamicAttention.hasKey`. */
+  hasKey(slot: number): boolean {
+    return this.#live.hasKey(slot);
+  }
+
+  /** As `DynamicAttention.hasQuery`. */
+  hasQuery(slot: number): boolean {
+    return this.#live.hasQuery(slot);
+  }
+
   /** As `DynamicAttention.getKey`. */
   getKey(slot: number): Float32Array<ArrayBuffer> {
     return this.#live.getKey(slot);
@@ -211,8 +254,11 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.read`. */
-  read(rows?: ArrayLike<number>): Promise<Matrix> {
-    return this.#live.read(rows);
+  read(
+    slots?: ArrayLike<number>,
+    options: { readonly into?: Float32Array<ArrayBuffer> } = {},
+  ): Promise<Matrix> {
+    return this.#live.read(slots, options);
   }
 
   /** As `DynamicAttention.readEntry`. */
@@ -221,8 +267,16 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.peek`. */
-  peek(rows?: ArrayLike<number>, options: { readonly bounds?: boolean } = {}): Promise<StaleOutput> {
-    return this.#live.peek(rows, options);
+  peek(
+    slots?: ArrayLike<number>,
+    options: { readonly bounds?: boolean; readonly into?: Float32Array<ArrayBuffer> } = {},
+  ): Promise<StaleOutput> {
+    return this.#live.peek(slots, options);
+  }
+
+  /** As `DynamicAttention.follow`. */
+  follow(slots?: ArrayLike<number>, options: FollowOptions = {}): FollowedAttention {
+    return this.#live.follow(slots, options);
   }
 
   /** As `DynamicAttention.weights`. */
@@ -231,13 +285,30 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.logSumExp`. */
-  logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
-    return this.#live.logSumExp(rows);
+  logSumExp(slots?: ArrayLike<number>): Promise<Matrix> {
+    return this.#live.logSumExp(slots);
   }
 
   /** As `DynamicAttention.topKeys`. */
   topKeys(slot: number, count: number, options: { readonly head?: number } = {}): Promise<WeightedKey[]> {
     return this.#live.topKeys(slot, count, options);
+  }
+
+  /** As `DynamicAttention.weightsOf`. */
+  weightsOf(
+    rows?: ArrayLike<number>,
+    options: { readonly heads?: ArrayLike<number> } = {},
+  ): Promise<WeightTensor> {
+    return this.#live.weightsOf(rows, options);
+  }
+
+  /** As `DynamicAttention.recommend`. */
+  recommend(
+    slot: number,
+    count: number,
+    options: { readonly exclude?: ArrayLike<number> } = {},
+  ): Promise<RankedKey[]> {
+    return this.#live.recommend(slot, count, options);
   }
 
   /** As `DynamicAttention.attend`. */
@@ -412,7 +483,7 @@ export class DurableAttention {
 
   #edit(edit: Edit): number {
     const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
-    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
+    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout))) as number;
   }
 
   #toCall(operation: string, options: DurableEditOptions): ClientCall | null {

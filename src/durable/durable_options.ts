@@ -80,6 +80,14 @@ export function toDurableProblem(operation: string, options: DurableOptions): Du
       throw new InputError(operation, "create and load are given", "one of them");
     }
     const problem = create === undefined ? null : toEngineProblem(operation, create);
+    if (problem && (problem.keyIds || problem.queryIds)) {
+      const found = `create.${problem.keyIds ? "keyIds" : "queryIds"} is given`;
+      throw new InputError(operation, found, "none: the journal names rows by their slots");
+    }
+    if (create?.editableMask) {
+      const expected = "false: what a mask of matrices says is not in the journal";
+      throw new InputError(operation, "create.editableMask is true", expected);
+    }
     return {
       create: problem,
       load: problem && create ? ofCreate(operation, problem, create) : toLoadProblem(operation, load ?? {}),

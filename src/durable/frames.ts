@@ -9,8 +9,11 @@
  *               u32 4  u32 slot  floats                      a query
  *               u32 5  u32 slot  f64 position  floats        a query is inserted
  *               u32 6  u32 slot                              a query is deleted
+ *               u32 7  u32 slot  f64 position                a key is moved
+ *               u32 8  u32 slot  f64 position                a query is moved
  *     2 said    runs of what a mask function said: u32 0, u32 query slot, u32 key slot · maskHeads + head, floats; or
  *               u32 1, u32 key slot, u32 query slot · maskHeads + head, floats
+ *     4 next    f64, f64: the positions that the next key and the next query get that are inserted without one
  *     3 kept    bytes name, bytes content: what somebody keeps beside the rows, a learner's states for example
  *
  * Resolved: an `addToKey` is the number it gave, an insert has its slot and position. `floats` and `bytes` are a count and
@@ -20,8 +23,9 @@
 import type { CheckedEdit, EditTarget } from "../write/edits.ts";
 import { ByteReader, ByteWriter } from "./byte_buffer.ts";
 
-const EDITS = 1, SAID = 2, KEPT = 3;
+const EDITS = 1, SAID = 2, KEPT = 3, NEXT = 4;
 const WRITE_KEY = 1, INSERT_KEY = 2, DELETE_KEY = 3, WRITE_QUERY = 4, INSERT_QUERY = 5, DELETE_QUERY = 6;
+const MOVE_KEY = 7, MOVE_QUERY = 8;
 
 /** Who made a call, and which of its calls it is. */
 export interface ClientCall {
@@ -37,6 +41,10 @@ export interface FrameVisitor {
   writeQuery(slot: number, row: Float32Array): void;
   insertQuery(slot: number, position: number, row: Float32Array): void;
   deleteQuery(slot: number): void;
+  moveKey(slot: number, position: number): void;
+  moveQuery(slot: number, position: number): void;
+  /** Rows to come follow these positions. */
+  next(key: number, query: number): void;
   /** A mask function said `bias` of a query slot with consecutive pairs of key slot and head. */
   saidOfQuery(query: number, start: number, bias: Float32Array): void;
   /** Likewise of a key slot with consecutive pairs of query slot and head. */
@@ -110,6 +118,18 @@ export class FrameWriter {
       case "deleteQuery":
         out.u32(DELETE_QUERY);
         return out.u32(slot);
+      case "moveKey":
+        out.u32(MOVE_KEY);
+        out.u32(slot);
+        return out.f64(keys.position(slot));
+      case "moveQuery":
+        out.u32(MOVE_QUERY);
+        out.u32(slot);
+        return out.f64(queries.position(slot));
+      case "upsertKey":
+      case "upsertQuery":
+        // Refused before, since the rows of a durable engine have no ids.
+        throw new Error(`${edit.kind} has no form in the journal`);
     }
   }
 
@@ -142,6 +162,13 @@ export class FrameWriter {
       out.u32(isOfKey ? ofKey(start) : ofQuery(start));
       out.floats(Float32Array.from(bias.slice(start, end)));
     }
+    this.#end();
+  }
+
+  next(key: number, query: number): void {
+    this.#begin(NEXT);
+    this.#out.f64(key);
+    this.#out.f64(query);
     this.#end();
   }
 
@@ -208,7 +235,8 @@ export function visitFrames(bytes: Uint8Array<ArrayBuffer>, first: number, visit
     if (kind === EDITS) visitEdits(reader, first + count, visitor);
     else if (kind === SAID) visitSaid(reader, visitor);
     else if (kind === KEPT) visitor.kept(reader.text(), reader.bytes());
-    else throw new Error(`frame is of kind ${kind}, expected 1 to ${KEPT}`);
+    else if (kind === NEXT) visitor.next(reader.f64(), reader.f64());
+    else throw new Error(`frame is of kind ${kind}, expected 1 to ${NEXT}`);
     at += size;
     if (reader.at !== at) throw new Error(`frame has ${size} bytes, expected ${size - at + reader.at}`);
   }
@@ -240,8 +268,14 @@ function visitEdits(reader: ByteReader, sequence: number, visitor: FrameVisitor)
       case DELETE_QUERY:
         visitor.deleteQuery(slot);
         break;
+      case MOVE_KEY:
+        visitor.moveKey(slot, reader.f64());
+        break;
+      case MOVE_QUERY:
+        visitor.moveQuery(slot, reader.f64());
+        break;
       default:
-        throw new Error(`edit is of kind ${code}, expected 1 to ${DELETE_QUERY}`);
+        throw new Error(`edit is of kind ${code}, expected 1 to ${MOVE_QUERY}`);
     }
   }
   visitor.edited(sequence, slots, client === "" ? null : { client, number });

@@ -66,7 +66,7 @@ export class FrozenEngine {
 
   /** An edit is of `slot`, and the newest rows do not know of it yet. */
   keepBefore({ kind }: CheckedEdit, slot: number): void {
-    const isQuery = kind === "writeQuery" || kind === "insertQuery" || kind === "deleteQuery";
+    const isQuery = kind.endsWith("Query");
     (isQuery ? this.queries : this.keys).keep(slot);
   }
 }

@@ -49,6 +49,12 @@ class ImageRows {
     this.#positions[slot] = position;
   }
 
+  move(slot: number, position: number): void {
+    this.#checkLive(slot);
+    this.slots.reach(position);
+    this.#positions[slot] = position;
+  }
+
   delete(slot: number): void {
     this.#checkLive(slot);
     this.slots.release(slot);
@@ -141,6 +147,19 @@ export class Image implements FrameVisitor {
     forgetQueryState(this.besides, slot);
   }
 
+  moveKey(slot: number, position: number): void {
+    this.keys.move(slot, position);
+  }
+
+  moveQuery(slot: number, position: number): void {
+    this.queries.move(slot, position);
+  }
+
+  next(key: number, query: number): void {
+    this.keys.slots.nextPosition = key;
+    this.queries.slots.nextPosition = query;
+  }
+
   saidOfQuery(query: number, start: number, bias: Float32Array): void {
     const { said } = this;
     bias.forEach((entry, at) => {
@@ -183,7 +202,8 @@ export class Image implements FrameVisitor {
     const keys = this.keys.view(), queries = this.queries.view();
     const bias = this.said?.copy(liveFlags(keys.slots), liveFlags(queries.slots));
     const mask = bias ? { kind: "function", bias } as const : this.#mask;
-    return { ...this.settings, mask, keys, queries, backend: NO_BACKEND, states: {} };
+    const history = { sequence: 0, metadata: undefined };
+    return { ...this.settings, ...history, mask, keys, queries, backend: NO_BACKEND, states: {} };
   }
 }
 

@@ -163,6 +163,13 @@ export class Journal implements EditJournal {
     this.#schedule();
   }
 
+  noteNext(key: number, query: number): void {
+    if (!this.#store) return;
+    this.#frames.next(key, query);
+    this.#sequence++;
+    this.#schedule();
+  }
+
   /** Runs one batch of edits as this call of a client. */
   asCall<T>(call: ClientCall | null, edit: () => T): T {
     this.#call = call;

@@ -170,7 +170,7 @@ async function makeEngine(
   const { clients, said, besides, settings, mask: savedMask } = image;
   if (create) checkSame(operation, create, { ...settings, mask: savedMask });
   const journal = new Journal({ folder: folder.path, store, place, clients, said, besides });
-  const mask = load.mask && noted(load.mask, journal);
+  const mask = load.mask && noted(load.mask as MaskFunction, journal);
   if (mask) askUnsaid(operation, image, mask);
   const problem: LoadProblem = { ...load, ...(mask ? { mask } : {}) };
   const core = await EngineCore.restore(operation, image.toSnapshot(), problem, { journal });

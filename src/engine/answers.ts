@@ -3,6 +3,7 @@
  */
 
 import type { Matrix } from "../base/matrix.ts";
+import type { RowId } from "../write/row_ids.ts";
 
 /**
  * The answer of `peek`: outputs as of the last update of each query, with a bound on how far each is from
@@ -27,11 +28,33 @@ export interface StaleOutput {
 }
 
 /** A key and its weight for a query. */
-export interface WeightedKey {
-  /** The key's slot. */
-  readonly slot: number;
+export interface WeightedKey<KeyId extends RowId = number> {
+  /** The key's slot, or its id where keys have some. */
+  readonly slot: KeyId;
   /** w = exp(s) / Σ exp(s), from 0 to 1. */
   readonly weight: number;
+}
+
+/** A key and how well its value matches an output. */
+export interface RankedKey<KeyId extends RowId = number> {
+  /** The key's slot, or its id where keys have some. */
+  readonly slot: KeyId;
+  /** The product of the output with the key's value, over all heads. */
+  readonly score: number;
+}
+
+/** Weights of queries over keys: number (i, h, j) is `data[(i * shape[1] + h) * shape[2] + j]`. */
+export interface WeightTensor<KeyId extends RowId = number, QueryId extends RowId = number> {
+  /** w_ij of each head; for a query and head they sum to 1 unless no key is allowed. */
+  readonly data: Float32Array<ArrayBuffer>;
+  /** How many queries, heads and keys there are. */
+  readonly shape: readonly [queries: number, heads: number, keys: number];
+  /** Slots or ids of the queries. */
+  readonly queries: QueryId[];
+  /** Numbers of the heads. */
+  readonly heads: readonly number[];
+  /** Slots or ids of the keys: all that were live at the call. */
+  readonly keys: KeyId[];
 }
 
 /** Sizes, counts of edits and counted work of an engine since its creation, which is included. */

@@ -7,22 +7,41 @@
 import { OUTPUT_ALONE, WHOLE } from "../backends/wanted.ts";
 import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { checkArray, isCount, reading, type RowInput, typedArrayKind } from "../base/lists.ts";
-import type { Matrix, MatrixInput } from "../base/matrix.ts";
+import type { JsonValue } from "../base/json.ts";
+import { checkArray, reading, typedArrayKind } from "../base/lists.ts";
+import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { toFloat32Logs } from "../numerics/attention_state.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
-import { heaviestOf } from "../numerics/heaviest.ts";
-import { checkColumn, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import type { AnyEdit, Edit } from "../write/edits.ts";
+import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
 import type { RowKind } from "../write/newest_rows.ts";
-import type { DynamicAttentionStats, StaleOutput, WeightedKey } from "./answers.ts";
+import type { RowId } from "../write/row_ids.ts";
+import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "./answers.ts";
 import type { EngineCore } from "./engine_core.ts";
 import { engineText } from "./engine_text.ts";
-import { type DynamicAttentionOptions, type LoadOptions, toEngineProblem, toLoadProblem } from "./options.ts";
+import {
+  type AnyEngineOptions,
+  type DynamicAttentionOptions,
+  type LoadOptions,
+  toEngineProblem,
+  toLoadProblem,
+} from "./options.ts";
+
 import { FollowedAttention, type FollowOptions } from "./followed_attention.ts";
-import { toError, toHead, toPassing, toQuerySlots, toSwitch, toTarget } from "./question_options.ts";
+
+/** Options of `insert` and `insertQuery`. */
+export interface InsertOptions<Id extends RowId = number> {
+  /** For `causal` and `window`; one more than the largest so far unless given. */
+  readonly position?: number;
+  /** The id of the row, if rows have ids of the caller's. */
+  readonly id?: Id;
+}
+
+/** Of ids that were written down, the type of all that are like them. */
+export type AnyOf<Id extends RowId> = Id extends string ? string : Id extends number ? number : bigint;
 
 /**
  * A notebook shows the largest bound over this number of queries at most, so that showing an engine takes
@@ -53,7 +72,8 @@ const SHOWN_BOUNDS = 1024;
  *
  * **Slots.** A key with its value has a *key slot*, a standing query with all its heads a *query slot*. Slots
  * are numbered 0, 1, 2, … at creation. A row keeps its slot until it is deleted; an insert returns the slot
- * that it took, which may be a freed one.
+ * that it took, which may be a freed one. With `keyIds` or `queryIds` rows have ids of the caller's, which
+ * methods take and return instead of slots; "auto" ids are never given out twice.
  *
  * **Order.** Edits are synchronous, answers asynchronous. An exact answer includes exactly the edits made
  * before the call, however many follow before it arrives. Arrays of an answer belong to the caller.
@@ -83,7 +103,7 @@ const SHOWN_BOUNDS = 1024;
  * Source: Brand, Song, Zhou, "Algorithm and Hardness for Dynamic Attention Maintenance in Large Language
  * Models", arXiv 2304.02207, §1.2, for lazy updates of an attention matrix.
  */
-export class DynamicAttention {
+export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowId = number> {
   readonly #core: EngineCore;
 
   private constructor(core: EngineCore) {
@@ -103,7 +123,12 @@ export class DynamicAttention {
    * @throws {InputError} When shapes do not fit, a number is not finite, or an option is unknown or out of
    * range.
    */
-  static async create(options: DynamicAttentionOptions): Promise<DynamicAttention> {
+  static async create<KeyId extends RowId = number, QueryId extends RowId = number>(
+    options: DynamicAttentionOptions<KeyId, QueryId>,
+  ): Promise<DynamicAttention<AnyOf<KeyId>, AnyOf<QueryId>>>;
+  /** As above, of an engine without ids. */
+  static async create(options: DynamicAttentionOptions): Promise<DynamicAttention>;
+  static async create(options: AnyEngineOptions): Promise<DynamicAttention<RowId, RowId>> {
     const operation = "DynamicAttention.create";
     // Options are read before anything is awaited.
     const problem = toEngineProblem(operation, options);
@@ -112,11 +137,11 @@ export class DynamicAttention {
   }
 
   /**
-   * Makes an engine of the bytes that {@link DynamicAttention.save} returned. It answers every later call
-   * with the bits that the saved engine would have answered, unless the time at which edits are applied
-   * depends on a clock (`ageMs`, or a threshold on a backend that works in the background). On another
-   * backend than that of the saved engine it computes its first states anew, and its answers are equal up to
-   * rounding. Counters and the epoch start at 0.
+   * Makes an engine of the bytes that {@link DynamicAttention.save} returned, with ids of the same types. It
+   * answers every later call with the bits that the saved engine would have answered, unless the time at
+   * which edits are applied depends on a clock (`ageMs`, or a threshold on a backend that works in the
+   * background). On another backend than that of the saved engine it computes its first states anew, and its
+   * answers are equal up to rounding. Counters and the epoch start at 0.
    *
    * The file is checked in time and memory proportional to its size: its checksum, and whether an engine can
    * have written it. States are compared with sums over the keys, all states in small files, and in larger
@@ -129,7 +154,10 @@ export class DynamicAttention {
    * version, or one that no engine can have written.
    * @throws {InputError} When a function is missing, or an option is unknown or out of range.
    */
-  static async load(bytes: Uint8Array, options: LoadOptions = {}): Promise<DynamicAttention> {
+  static async load<KeyId extends RowId = number, QueryId extends RowId = number>(
+    bytes: Uint8Array,
+    options: LoadOptions<KeyId, QueryId> = {},
+  ): Promise<DynamicAttention<KeyId, QueryId>> {
     const operation = "DynamicAttention.load";
     if (typedArrayKind(bytes) !== "Uint8Array") {
       throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
@@ -142,46 +170,83 @@ export class DynamicAttention {
   }
 
   /** Writes the key in `slot`: `key` is Hkv·d numbers. O(d + dv). */
-  setKey(slot: number, key: RowInput): void {
+  setKey(slot: KeyId, key: VectorInput): void {
     this.#edit({ kind: "setKey", slot, key });
   }
 
   /** Writes the value in `slot`: `value` is Hkv·dv numbers. O(d + dv). */
-  setValue(slot: number, value: RowInput): void {
+  setValue(slot: KeyId, value: VectorInput): void {
     this.#edit({ kind: "setValue", slot, value });
   }
 
   /** Writes key and value in `slot`. O(d + dv). */
-  set(slot: number, key: RowInput, value: RowInput): void {
+  set(slot: KeyId, key: VectorInput, value: VectorInput): void {
     this.#edit({ kind: "set", slot, key, value });
   }
 
   /** Adds `delta` to one number of the key in `slot`; the sum is rounded to float32. O(d + dv). */
-  addToKey(slot: number, column: number, delta: number): void {
+  addToKey(slot: KeyId, column: number, delta: number): void {
     this.#edit({ kind: "addToKey", slot, column, delta });
   }
 
   /** Adds `delta` to one number of the value in `slot`; the sum is rounded to float32. O(d + dv). */
-  addToValue(slot: number, column: number, delta: number): void {
+  addToValue(slot: KeyId, column: number, delta: number): void {
     this.#edit({ kind: "addToValue", slot, column, delta });
   }
 
   /**
-   * Adds a key of Hkv·d numbers with its value of Hkv·dv numbers, and returns the slot that it took. O(d +
-   * dv).
+   * Adds a key of Hkv·d numbers with its value of Hkv·dv and returns the slot it took, or its id. O(d + dv).
    *
    * @param options `position` of the key, for `causal` and `window`; by default one more than the largest so
-   * far.
-   * @throws {InputError} Also when the mask is a matrix that does not cover the slot.
+   * far. `id` of the key, which an engine with `keyIds` of the caller's needs.
+   * @throws {InputError} Also when the mask is a matrix that does not cover the slot, or the id names a live
+   * key.
    */
-  insert(key: RowInput, value: RowInput, options: { readonly position?: number } = {}): number {
+  insert(key: VectorInput, value: VectorInput, options: InsertOptions<KeyId> = {}): KeyId {
     const operation = "DynamicAttention.insert";
+    const take = () => takeOptions(operation, options, ["position", "id"]);
+    return this.#edit({ kind: "insert", key, value, ...reading(operation, take) }) as KeyId;
+  }
+
+  /**
+   * Writes the key with an id and its value, or inserts them where no key has the id. O(d + dv).
+   *
+   * @param options `position` of the key. By default an existing key keeps its position, and a new key takes
+   * the next one.
+   * @throws {InputError} Also when the engine has no `keyIds` of the caller's.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using films = await DynamicAttention.create({
+   *   query: [[0]],
+   *   queryIds: ["ann"],
+   *   key: [[1], [2]],
+   *   value: [[10], [20]],
+   *   keyIds: ["Alien", "Brazil"],
+   * });
+   * films.upsert("Alien", [1], [30]); // is there
+   * films.upsert("Casablanca", [3], [40]); // is new
+   * films.delete("Brazil");
+   * assertEquals(films.keyIds(), ["Alien", "Casablanca"]);
+   * assertEquals((await films.read(["ann"])).data[0], 35);
+   * ```
+   */
+  upsert(
+    id: KeyId,
+    key: VectorInput,
+    value: VectorInput,
+    options: { readonly position?: number } = {},
+  ): void {
+    const operation = "DynamicAttention.upsert";
     const take = () => takeOptions(operation, options, ["position"]);
-    return this.#edit({ kind: "insert", key, value, ...reading(operation, take) });
+    this.#edit({ kind: "upsert", id, key, value, ...reading(operation, take) });
   }
 
   /** Deletes the key in `slot` with its value. O(1). */
-  delete(slot: number): void {
+  delete(slot: KeyId): void {
     this.#edit({ kind: "delete", slot });
   }
 
@@ -189,26 +254,141 @@ export class DynamicAttention {
    * Writes the query in `slot`: `query` is H·d numbers. Its state is computed from scratch when it is next
    * asked for.
    */
-  setQuery(slot: number, query: RowInput): void {
+  setQuery(slot: QueryId, query: VectorInput): void {
     this.#edit({ kind: "setQuery", slot, query });
   }
 
-  /** Adds a standing query of H·d numbers and returns the slot that it took; `options` as for `insert`. */
-  insertQuery(query: RowInput, options: { readonly position?: number } = {}): number {
+  /**
+   * Adds a standing query of H·d numbers and returns the slot it took, or its id; `options` as for `insert`.
+   */
+  insertQuery(query: VectorInput, options: InsertOptions<QueryId> = {}): QueryId {
     const operation = "DynamicAttention.insertQuery";
+    const take = () => takeOptions(operation, options, ["position", "id"]);
+    return this.#edit({ kind: "insertQuery", query, ...reading(operation, take) }) as QueryId;
+  }
+
+  /** Writes the standing query with an id, or inserts it; as {@link DynamicAttention.upsert}. */
+  upsertQuery(id: QueryId, query: VectorInput, options: { readonly position?: number } = {}): void {
+    const operation = "DynamicAttention.upsertQuery";
     const take = () => takeOptions(operation, options, ["position"]);
-    return this.#edit({ kind: "insertQuery", query, ...reading(operation, take) });
+    this.#edit({ kind: "upsertQuery", id, query, ...reading(operation, take) });
   }
 
   /** Deletes the standing query in `slot`. */
-  deleteQuery(slot: number): void {
+  deleteQuery(slot: QueryId): void {
     this.#edit({ kind: "deleteQuery", slot });
+  }
+
+  /**
+   * Moves the key in `slot` to another position, for `causal` and `window`; its row stays. O(d + dv). On an
+   * engine with neither, positions have no effect, and nothing happens.
+   */
+  setPosition(slot: KeyId, position: number): void {
+    this.#edit({ kind: "setPosition", slot, position });
+  }
+
+  /**
+   * Moves the standing query in `slot` to another position; its state is computed from scratch when it is
+   * next asked for.
+   */
+  setQueryPosition(slot: QueryId, position: number): void {
+    this.#edit({ kind: "setQueryPosition", slot, position });
+  }
+
+  /**
+   * The position of the key in `slot`, as of the newest edit; 0 on an engine with neither `causal` nor
+   * `window`. O(1).
+   */
+  getPosition(slot: KeyId): number {
+    this.#core.checkLive("DynamicAttention.getPosition");
+    return this.#core.position("DynamicAttention.getPosition", "key", slot);
+  }
+
+  /** The position of the standing query in `slot`, likewise. O(1). */
+  getQueryPosition(slot: QueryId): number {
+    this.#core.checkLive("DynamicAttention.getQueryPosition");
+    return this.#core.position("DynamicAttention.getQueryPosition", "query", slot);
+  }
+
+  /**
+   * Changes a block of the mask of an engine made with `editableMask`: the entries of some queries with some
+   * keys, for example a row or a column. Entries of free slots do not change. O(q k) for a block of q queries
+   * and k keys, and then the cost of k changed keys or of q changed queries, whichever is less.
+   *
+   * @param entries A boolean or number for all pairs, or a matrix of queries × keys, as of the option `mask`.
+   * @param options `queries` and `keys`: all live ones in slot order, unless given. `head`: all heads, unless
+   * given; a mask that heads share does not take it.
+   * @throws {InputError} When the mask is not editable, or entries do not fit.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0], [0]],
+   *   key: [[0], [0], [0]],
+   *   value: [[1], [2], [6]],
+   *   mask: [[true, true, true], [true, true, true]],
+   *   editableMask: true,
+   * });
+   * live.setMask(false, { keys: [2] }); // a column
+   * live.setMask([[false, true, true]], { queries: [1] }); // a row
+   * assertEquals([...(await live.read()).data], [1.5, 4]);
+   * ```
+   */
+  setMask(
+    entries: MaskEntry | MaskMatrix,
+    options: {
+      readonly queries?: ArrayLike<QueryId>;
+      readonly keys?: ArrayLike<KeyId>;
+      readonly head?: number;
+    } = {},
+  ): void {
+    const operation = "DynamicAttention.setMask";
+    const rules = this.#core.rules;
+    this.#core.setMask(
+      this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
+    );
+  }
+
+  /**
+   * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`, all or
+   * none: a context shift. Rows that are inserted later without a position follow. O(m + n), and O(d + dv)
+   * for each row that moves.
+   *
+   * @param range `from`, −∞ unless given, and `to`, which is not included, Infinity unless given.
+   * @returns How many rows moved.
+   * @throws {InputError} When a position would not be finite.
+   *
+   * @example The oldest half of a window goes, and the rest moves up
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0]],
+   *   queryPositions: [3],
+   *   key: [[1], [2], [3], [4]],
+   *   value: [[1], [2], [3], [4]],
+   *   causal: true,
+   * });
+   * live.edit([{ kind: "delete", slot: 1 }, { kind: "delete", slot: 2 }]); // the key at 0 stays
+   * assertEquals(live.shiftPositions(-2, { from: 3 }), 2); // a key and the query
+   * assertEquals([live.getPosition(3), live.getQueryPosition(0)], [1, 1]);
+   * assertEquals((await live.read()).data[0], 2.5);
+   * ```
+   */
+  shiftPositions(by: number, range: { readonly from?: number; readonly to?: number } = {}): number {
+    const operation = "DynamicAttention.shiftPositions";
+    const given = this.#given(operation, () => this.#core.calls.toShift(operation, by, range));
+    return this.#core.shiftPositions(operation, given);
   }
 
   /**
    * Performs edits in order, all or none: if one of them is refused, nothing is changed.
    *
-   * @returns The slot of each edit; for an insert, the slot that it took.
+   * @returns The slot or id that each edit was of; for an insert, the one it took.
    * @throws {InputError} The error names the edit by its index, `DynamicAttention.edit[2].setKey`.
    *
    * @example A sliding window
@@ -225,23 +405,24 @@ export class DynamicAttention {
    * assertEquals((await live.read()).data[0], 4);
    * ```
    */
-  edit(edits: readonly Edit[]): number[] {
+  edit(edits: readonly Edit<KeyId, QueryId>[]): (KeyId | QueryId)[] {
     const operation = "DynamicAttention.edit";
-    return this.#core.editAll(this.#given(operation, () => checkEdits(operation, edits, this.#layout)));
+    const checked = this.#given(operation, () => this.#core.calls.checkEdits(operation, edits, this.#layout));
+    return this.#core.editAll(checked) as (KeyId | QueryId)[];
   }
 
   /** A copy of the key in `slot`, Hkv·d numbers, as of the newest edit. Synchronous, O(d + dv). */
-  getKey(slot: number): Float32Array<ArrayBuffer> {
+  getKey(slot: KeyId): Float32Array<ArrayBuffer> {
     return this.#copyNewest("DynamicAttention.getKey", "key", slot);
   }
 
   /** A copy of the value in `slot`, Hkv·dv numbers, as of the newest edit. Synchronous, O(d + dv). */
-  getValue(slot: number): Float32Array<ArrayBuffer> {
+  getValue(slot: KeyId): Float32Array<ArrayBuffer> {
     return this.#copyNewest("DynamicAttention.getValue", "value", slot);
   }
 
   /** A copy of the standing query in `slot`, H·d numbers, as of the newest edit. Synchronous, O(d). */
-  getQuery(slot: number): Float32Array<ArrayBuffer> {
+  getQuery(slot: QueryId): Float32Array<ArrayBuffer> {
     return this.#copyNewest("DynamicAttention.getQuery", "query", slot);
   }
 
@@ -271,17 +452,44 @@ export class DynamicAttention {
     return this.#core.rules.querySlots.liveSlots();
   }
 
+  /** The ids of live keys in the order of `keySlots()`, or these slots if keys have no ids. O(n). */
+  keyIds(): KeyId[] {
+    this.#core.checkLive("DynamicAttention.keyIds");
+    return this.#core.rules.keySlots.names() as KeyId[];
+  }
+
+  /**
+   * The ids of live standing queries in the order of `querySlots()`, or these slots if queries have no ids.
+   * O(m).
+   */
+  queryIds(): QueryId[] {
+    this.#core.checkLive("DynamicAttention.queryIds");
+    return this.#core.rules.querySlots.names() as QueryId[];
+  }
+
+  /** Whether a live key is in this slot, or has this id. O(1). */
+  hasKey(slot: KeyId): boolean {
+    this.#core.checkLive("DynamicAttention.hasKey");
+    return this.#core.rules.keySlots.has(slot);
+  }
+
+  /** Whether a live standing query is in this slot, or has this id. O(1). */
+  hasQuery(slot: QueryId): boolean {
+    this.#core.checkLive("DynamicAttention.hasQuery");
+    return this.#core.rules.querySlots.has(slot);
+  }
+
   /**
    * Attention of standing queries, exact as of the edits made before the call.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
-   * @param options `into`: an array of the caller's, of slots · H·dv numbers, that the answer is written to and that is its
-   * `data`. It saves a megabyte of garbage for each 4,096 rows of 64 columns.
-   * @returns o, a row a query and H·dv columns.
+   * @param options `into`: an array of the caller's, of slots · H·dv numbers, to which the answer is written
+   * and which becomes its `data`. It saves a megabyte of garbage for each 4,096 rows of 64 columns.
+   * @returns o, one row per query slot and H·dv columns.
    * @throws {SlotError} When a slot is not live.
    */
   async read(
-    slots?: ArrayLike<number>,
+    slots?: ArrayLike<QueryId>,
     options: { readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<Matrix> {
     const operation = "DynamicAttention.read";
@@ -292,10 +500,15 @@ export class DynamicAttention {
   }
 
   /** One number of the exact attention of a standing query: column `column` of the output of query `slot`. */
-  async readEntry(slot: number, column: number): Promise<number> {
+  async readEntry(slot: QueryId, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toSlots(operation, [slot]);
-    const place = checkColumn(operation, column, outputColumns(this.#layout), "heads × valueDim");
+    const place = this.#core.calls.checkColumn(
+      operation,
+      column,
+      outputColumns(this.#layout),
+      "heads × valueDim",
+    );
     const { output } = await this.#core.read(operation, slots, OUTPUT_ALONE);
     return output[place];
   }
@@ -308,7 +521,7 @@ export class DynamicAttention {
    * dropped.
    *
    * @param slots Query slots, in the order wanted; all live ones in slot order unless given.
-   * @param options `bounds: false` measures none and promises nothing: all are Infinity, unless `lazyThreshold` has an
+   * @param options `bounds: false` computes no bounds: all are Infinity, unless `lazyThreshold` has an
    * `error`. `into` as for `read`.
    *
    * @example
@@ -329,26 +542,27 @@ export class DynamicAttention {
    * ```
    */
   async peek(
-    slots?: ArrayLike<number>,
+    slots?: ArrayLike<QueryId>,
     options: { readonly bounds?: boolean; readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<StaleOutput> {
     const operation = "DynamicAttention.peek";
     const given = this.#given(operation, () => takeOptions(operation, options, ["bounds", "into"]));
-    const areBoundsWanted = toSwitch(operation, "bounds", given.bounds);
+    const bounds = this.#core.calls.toSwitch(operation, "bounds", given.bounds);
     const { queries, target } = this.#toAnswer(operation, slots, given.into);
-    const answer = await this.#core.peek(operation, queries, { bounds: areBoundsWanted, into: target });
-    const { output, bounds, pending, epoch } = answer;
+    const answer = await this.#core.peek(operation, queries, { bounds, into: target });
+    const { output, pending, epoch } = answer;
     const shape = [queries.length, outputColumns(this.#layout)] as const;
-    return { output: shownMatrix(output, shape), bounds, pending, epoch };
+    return { output: shownMatrix(output, shape), bounds: answer.bounds, pending, epoch };
   }
 
   /**
-   * Follows the attention of standing queries: an array that `refresh` keeps within `error` of exact, writing only the rows
-   * that have left it. It costs less than any other way to show many rows again and again while small edits come in.
+   * Follows the attention of standing queries: `refresh` keeps an array of rows within `error` of exact, and
+   * writes only the rows that have left it. It is the cheapest way to show many rows repeatedly during small
+   * edits.
    *
    * @param slots Query slots, in the order wanted, none twice; all live ones in slot order unless given.
-   * @param options `error`, the Euclidean distance from exact that a row may have, 0 unless given; and `into`, an array of the
-   * caller's, of slots · H·dv numbers.
+   * @param options `error`, the largest Euclidean distance of a row from the exact one, 0 unless given; and
+   * `into`, an array of the caller's, of slots · H·dv numbers.
    * @throws {SlotError} When a slot is not live.
    *
    * @example
@@ -364,16 +578,16 @@ export class DynamicAttention {
    * using followed = live.follow(undefined, { error: 0.1 });
    * assertEquals([...await followed.refresh()], [0, 1]); // the first time, all rows
    * live.addToKey(1, 0, 1e-6);
-   * assertEquals([...await followed.refresh()], []); // not even a tenth of the error
+   * assertEquals([...await followed.refresh()], []); // less than a tenth of the error
    * live.setValue(0, [5]);
    * assertEquals([...await followed.refresh()], [0, 1]);
    * assertEquals(followed.data[0], (await live.read()).data[0]);
    * ```
    */
-  follow(slots?: ArrayLike<number>, options: FollowOptions = {}): FollowedAttention {
+  follow(slots?: ArrayLike<QueryId>, options: FollowOptions = {}): FollowedAttention {
     const operation = "DynamicAttention.follow";
     const given = this.#given(operation, () => takeOptions(operation, options, ["error", "into"]));
-    const error = toError(operation, given.error);
+    const error = this.#core.calls.toError(operation, given.error);
     const { queries, target } = this.#toAnswer(operation, slots, given.into);
     const again = queries.length - new Set(queries).size;
     if (again > 0) throw new InputError(operation, `slots names ${again} query slots again`, "each once");
@@ -382,16 +596,57 @@ export class DynamicAttention {
   }
 
   /**
-   * The weights w_ij of one head of query `slot`, exact: one number a key slot, 0 where no key is live; they sum to
-   * 1 unless no key is allowed.
+   * The exact weights w_ij of one head of query `slot`: one number per key slot, 0 for slots without a live
+   * key. They sum to 1 unless no key is allowed.
+   * {@link DynamicAttention.weightsOf} names the key of each.
    *
    * @param options `head`, 0 unless given.
    */
-  async weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
+  async weights(slot: QueryId, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     const operation = "DynamicAttention.weights";
-    const head = this.#given(operation, () => toHead(operation, options, this.#layout));
+    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
     const [query] = this.#toSlots(operation, [slot]);
     return await this.#core.weights(operation, query, head);
+  }
+
+  /**
+   * The exact weights w_ij of some queries and heads over all live keys, with the ids or slots of queries and
+   * keys. O(r H n d).
+   *
+   * @param rows Query slots or ids, in the order wanted; all live ones in slot order unless given.
+   * @param options `heads`, in the order wanted; all unless given.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0, 0]],
+   *   key: [[1, 0], [0, 1]],
+   *   value: [[1, 1], [2, 2]],
+   *   keyIds: ["a", "b"],
+   *   heads: 2,
+   * });
+   * const { data, shape, keys } = await live.weightsOf();
+   * assertEquals([...shape], [1, 2, 2]); // query, heads, keys
+   * assertEquals([keys, [...data]], [["a", "b"], [0.5, 0.5, 0.5, 0.5]]);
+   * ```
+   */
+  async weightsOf(
+    rows?: ArrayLike<QueryId>,
+    options: { readonly heads?: ArrayLike<number> } = {},
+  ): Promise<WeightTensor<KeyId, QueryId>> {
+    const operation = "DynamicAttention.weightsOf";
+    const heads = this.#given(operation, () => {
+      return this.#core.calls.toHeads(
+        operation,
+        takeOptions(operation, options, ["heads"]).heads,
+        this.#layout,
+      );
+    });
+    const weights = await this.#core.rankings.weights(operation, this.#toSlots(operation, rows), heads);
+    return weights as WeightTensor<KeyId, QueryId>;
   }
 
   /**
@@ -399,30 +654,83 @@ export class DynamicAttention {
    * if and only if no key is allowed. Beyond the range of float32 it is +∞ or the lowest finite float32; such
    * states cannot be merged.
    */
-  async logSumExp(rows?: ArrayLike<number>): Promise<Matrix> {
-    const slots = this.#toSlots("DynamicAttention.logSumExp", rows);
-    const { logSumExp } = await this.#core.read("DynamicAttention.logSumExp", slots, WHOLE);
-    return shownMatrix(toFloat32Logs(logSumExp), [slots.length, this.#layout.heads]);
+  async logSumExp(slots?: ArrayLike<QueryId>): Promise<Matrix> {
+    const queries = this.#toSlots("DynamicAttention.logSumExp", slots);
+    const { logSumExp } = await this.#core.read("DynamicAttention.logSumExp", queries, WHOLE);
+    return shownMatrix(toFloat32Logs(logSumExp), [queries.length, this.#layout.heads]);
   }
 
   /**
    * The `count` keys with the largest weights for one head of query `slot`, the heaviest first, keys of equal
-   * weight in ascending order of slots; all live keys if there are fewer.
+   * weight in ascending order of slots; all live keys if there are fewer. Of an array of queries, such a list
+   * for each.
    *
    * @param options `head`, 0 unless given.
    */
   async topKeys(
-    slot: number,
+    slot: QueryId,
+    count: number,
+    options?: { readonly head?: number },
+  ): Promise<WeightedKey<KeyId>[]>;
+  /** As above, for each query of an array. */
+  async topKeys(
+    rows: readonly QueryId[] | Uint32Array,
+    count: number,
+    options?: { readonly head?: number },
+  ): Promise<WeightedKey<KeyId>[][]>;
+  async topKeys(
+    rows: QueryId | readonly QueryId[] | Uint32Array,
     count: number,
     options: { readonly head?: number } = {},
-  ): Promise<WeightedKey[]> {
+  ): Promise<WeightedKey<KeyId>[] | WeightedKey<KeyId>[][]> {
     const operation = "DynamicAttention.topKeys";
-    const head = this.#given(operation, () => toHead(operation, options, this.#layout));
-    const [query] = this.#toSlots(operation, [slot]);
-    if (!isCount(count)) throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
-    const live = this.#core.rules.keySlots.liveSlots();
-    const weights = await this.#core.weights(operation, query, head);
-    return Array.from(heaviestOf(live, weights, count), (key) => ({ slot: key, weight: weights[key] }));
+    const head = this.#given(operation, () => this.#core.calls.toHead(operation, options, this.#layout));
+    const isMany = typeof rows === "object" && rows !== null;
+    const slots = this.#toSlots(operation, (isMany ? rows : [rows]) as readonly RowId[]);
+    const wanted = this.#core.calls.toCount(operation, count);
+    const found = await this.#core.rankings.topKeys(operation, slots, wanted, head);
+    return (isMany ? found : found[0]) as WeightedKey<KeyId>[];
+  }
+
+  /**
+   * The `count` keys whose values match the output of query `slot` best, exact: score_j = Σ_h o_h · v_j,
+   * where v_j is the value that head h reads; the best first, keys of equal score in ascending order of
+   * slots. If values are item vectors and the output is a taste, these are the items to recommend. O(n (H dv
+   * + log count)) beside the read.
+   *
+   * @param options `exclude`, keys that are left out, such as those that were seen.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[4, 0]],
+   *   key: [[1, 0], [0, 1], [0.5, 0.5]],
+   *   value: [[1, 0], [0, 1], [0.5, 0.5]],
+   *   keyIds: ["war", "love", "both"],
+   * });
+   * const best = await live.recommend(0, 2, { exclude: ["war"] });
+   * assertEquals(best.map(({ slot }) => slot), ["both", "love"]);
+   * ```
+   */
+  async recommend(
+    slot: QueryId,
+    count: number,
+    options: { readonly exclude?: ArrayLike<KeyId> } = {},
+  ): Promise<RankedKey<KeyId>[]> {
+    const operation = "DynamicAttention.recommend";
+    const excluded = this.#given(operation, () => {
+      return this.#core.calls.toExcluded(
+        operation,
+        takeOptions(operation, options, ["exclude"]).exclude,
+        this.#core.rules,
+      );
+    });
+    const [row] = this.#toSlots(operation, [slot]);
+    const wanted = this.#core.calls.toCount(operation, count);
+    return await this.#core.rankings.recommend(operation, row, wanted, excluded) as RankedKey<KeyId>[];
   }
 
   /**
@@ -439,7 +747,7 @@ export class DynamicAttention {
     const operation = "DynamicAttention.attend";
     const passing = this.#given(operation, () => {
       const { positions } = takeOptions(operation, options, ["positions"]);
-      return toPassing(operation, queries, positions, this.#core.rules);
+      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules);
     });
     const { output } = await this.#core.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
@@ -465,9 +773,13 @@ export class DynamicAttention {
    * the call. Without an edit in between, a second call returns the same bytes.
    *
    * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included,
-   * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes; m·H·(8 dv + 48) more on `array`,
-   * whose sums are float64, and m·H·(8 dv + 56) more on `webgpu`; 4 for each freed slot; 4 for each number of
-   * a mask (n·m·H numbers for a mask function); and some 3,000 more.
+   * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for
+   * sums in float64 and on `webgpu` m·H·(8 dv + 56), 4 for each freed slot, 4 for each number of a mask
+   * (n·m·H of a mask function), ids and metadata as JSON, and some 3,000 more.
+   *
+   * @param options `metadata`, plain data that go with the engine, as JSON: the version of a model, a name.
+   * They stay until other ones are given. `decodeSafetensors(bytes, { names: [] })` of
+   * `@attune/attention/store` reads them without making an engine.
    *
    * @throws {BackendError} When the states cannot be brought up to date.
    *
@@ -484,10 +796,33 @@ export class DynamicAttention {
    * assertEquals(await again.read(), await live.read());
    * ```
    */
-  async save(): Promise<Uint8Array<ArrayBuffer>> {
+  async save(options: { readonly metadata?: JsonValue } = {}): Promise<Uint8Array<ArrayBuffer>> {
     const operation = "DynamicAttention.save";
-    this.#core.checkCall(operation);
+    const { metadata } = this.#given(operation, () => {
+      const { metadata } = takeOptions(operation, options, ["metadata"]);
+      return {
+        metadata: metadata === undefined
+          ? undefined
+          : this.#core.calls.toJson(operation, "metadata", metadata),
+      };
+    });
+    if (metadata !== undefined) this.#core.metadata = metadata;
     return await this.#core.save(operation);
+  }
+
+  /**
+   * A copy of the `metadata` that `save` was last given, before or after a load; undefined if there are none.
+   */
+  get metadata(): JsonValue | undefined {
+    return structuredClone(this.#core.metadata);
+  }
+
+  /**
+   * How many edits were accepted since the engine was first made, over all loads: a snapshot holds the number
+   * as of the call of `save`, so that a journal of numbered edits knows which of them the engine has.
+   */
+  get sequence(): number {
+    return this.#core.sequence;
   }
 
   /**
@@ -553,14 +888,14 @@ export class DynamicAttention {
    */
   async [DISPLAY](): Promise<MimeBundle> {
     if (this.#core.isDisposed) return { "text/plain": "DynamicAttention (disposed)" };
-    const slots = this.#core.rules.querySlots.liveSlots().subarray(0, SHOWN_BOUNDS);
+    const rows = this.queryIds().slice(0, SHOWN_BOUNDS);
     // The facts are read before the peek, which may bring states up to date.
     const stats = this.stats();
-    const { bounds } = await this.peek(slots);
+    const { bounds } = await this.peek(rows);
     const { engineBundle } = await import("./engine_bundle.ts");
     return engineBundle({
       stats,
-      bound: { largest: Math.max(0, ...bounds), queries: slots.length },
+      bound: { largest: Math.max(0, ...bounds), queries: rows.length },
     });
   }
 
@@ -568,24 +903,31 @@ export class DynamicAttention {
     return this.#core.rules.layout;
   }
 
-  #edit(edit: Edit): number {
+  #edit(edit: AnyEdit): RowId {
     const operation = `DynamicAttention.${edit.kind}`;
-    return this.#core.edit(this.#given(operation, () => checkEdit(operation, edit, this.#layout)));
+    return this.#core.edit(
+      this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#layout)),
+    );
   }
 
-  #copyNewest(operation: string, kind: RowKind, slot: number): Float32Array<ArrayBuffer> {
+  #copyNewest(operation: string, kind: RowKind, slot: RowId): Float32Array<ArrayBuffer> {
     this.#core.checkLive(operation);
     return this.#core.copyNewest(operation, kind, slot);
   }
 
-  #toSlots(operation: string, slots: ArrayLike<number> | undefined): Uint32Array {
-    return this.#given(operation, () => toQuerySlots(operation, "slots", slots, this.#core.rules.querySlots));
+  #toSlots(operation: string, slots: ArrayLike<RowId> | undefined): Uint32Array {
+    return this.#given(operation, () => {
+      return this.#core.calls.toQuerySlots(operation, "slots", slots, this.#core.rules.querySlots);
+    });
   }
 
   /** The query slots of an answer, and where it is written to. */
-  #toAnswer(operation: string, slots: ArrayLike<number> | undefined, into: unknown) {
+  #toAnswer(operation: string, slots: ArrayLike<RowId> | undefined, into: unknown) {
     const queries = this.#toSlots(operation, slots);
-    return { queries, target: toTarget(operation, into, queries.length * outputColumns(this.#layout)) };
+    return {
+      queries,
+      target: this.#core.calls.toTarget(operation, into, queries.length * outputColumns(this.#layout)),
+    };
   }
 
   #given<T>(operation: string, read: () => T): T {

@@ -16,26 +16,40 @@ import type {
 } from "../backends/backend.ts";
 import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
+import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
+import { looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
 import type { EditJournal } from "../write/edit_journal.ts";
-import { type CheckedEdit, type EditTarget, performEdit } from "../write/edits.ts";
+import { type CheckedEdit, type EditTarget, findSlot, performEdit } from "../write/edits.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
+import type { RowId } from "../write/row_ids.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
 import type { EngineRules } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
+import * as calls from "./engine_calls.ts";
+import type { MaskChange, PositionShift } from "./question_options.ts";
+import { Rankings } from "./rankings.ts";
 
 /** Parts of an engine that tests, or other parts of the library, can inject. */
 export interface EngineSeams {
   /** Wraps each backend of the engine. */
   readonly wrap?: WrapBackend | undefined;
-  /** Keeps the edits; an answer then waits until what it may know of is kept. */
+  /** A journal of edits. An answer then waits until the edits that it includes are durable. */
   readonly journal?: EditJournal | undefined;
 }
+
+/** The history before the engine was made. */
+interface Past {
+  readonly sequence: number;
+  readonly metadata: JsonValue | undefined;
+}
+
+const NEW: Past = { sequence: 0, metadata: undefined };
 
 /** The core of each face. */
 const CORES = new WeakMap<object, EngineCore>();
@@ -43,16 +57,32 @@ const CORES = new WeakMap<object, EngineCore>();
 /** The edits, answers and lifetime of one engine. */
 export class EngineCore {
   readonly rules: EngineRules;
+  /** Checks of what callers pass. */
+  readonly calls = calls;
+  /** Questions about keys. */
+  readonly rankings: Rankings;
+  /** The metadata of the last `save`. */
+  metadata: JsonValue | undefined;
+  /** Edits that were accepted before the load that made the engine. */
+  readonly #sequence: number;
   readonly #backend: MovableBackend;
   readonly #pipeline: EditPipeline;
   readonly #seams: EngineSeams;
   #disposal: Promise<void> | null = null;
 
-  private constructor(rules: EngineRules, backend: Backend, seams: EngineSeams) {
+  private constructor(
+    rules: EngineRules,
+    backend: Backend,
+    seams: EngineSeams,
+    { sequence, metadata }: Past = NEW,
+  ) {
     this.rules = rules;
+    this.#sequence = sequence;
+    this.metadata = metadata;
     this.#seams = seams;
     this.#backend = new MovableBackend(rules.layout, backend);
     this.#pipeline = new EditPipeline({ ...rules, backend: this.#backend });
+    this.rankings = new Rankings(rules, (operation, slots, ask) => this.ask(operation, slots, ask));
   }
 
   /** Makes an engine and computes its first states, O(m n (d + dv)). */
@@ -62,8 +92,9 @@ export class EngineCore {
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
     const { layout, rule, mask, threshold, policy, tolerance } = problem;
-    const keySlots = new SlotTable(problem.keyPositions);
-    const querySlots = new SlotTable(problem.queryPositions);
+    const keySlots = new SlotTable(problem.keyPositions, problem.keyIds);
+    const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);
+    mask?.speakOf(keySlots, querySlots);
     const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
@@ -76,8 +107,8 @@ export class EngineCore {
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
     const { restoreEngine } = await loadSnapshots();
-    const { rules, backend } = await restoreEngine(operation, bytes, problem, seams.wrap);
-    return new EngineCore(rules, backend, seams);
+    const { rules, backend, snapshot } = await restoreEngine(operation, bytes, problem, seams.wrap);
+    return new EngineCore(rules, backend, seams, snapshot);
   }
 
   /** Makes an engine of a snapshot without states, all of which it computes, O(m n (d + dv)). */
@@ -89,7 +120,7 @@ export class EngineCore {
   ): Promise<EngineCore> {
     const { restoreSnapshot } = await loadSnapshots();
     const { rules, backend } = await restoreSnapshot(operation, snapshot, problem, seams.wrap);
-    return new EngineCore(rules, backend, seams);
+    return new EngineCore(rules, backend, seams, snapshot);
   }
 
   /**
@@ -110,6 +141,11 @@ export class EngineCore {
     CORES.set(live, this);
   }
 
+  /** Edits that were accepted since the engine was first made, over all loads. */
+  get sequence(): number {
+    return this.#sequence + this.#pipeline.counts.written;
+  }
+
   /** Whether `dispose` has been called. */
   get isDisposed(): boolean {
     return this.#disposal !== null;
@@ -120,39 +156,102 @@ export class EngineCore {
     return this.#pipeline.newest;
   }
 
-  /** Performs a checked edit; returns its slot. */
-  edit(edit: CheckedEdit): number {
+  /** Performs a checked edit; returns what its row is called. */
+  edit(edit: CheckedEdit): RowId {
     if (this.#seams.journal) return this.editAll([edit])[0];
-    const slot = performEdit(edit, this.#pipeline.newest, this.rules);
+    const name = performEdit(edit, this.#pipeline.newest, this.rules);
     this.#pipeline.noteEdits(1);
-    return slot;
+    return name;
   }
 
-  /** Performs checked edits in order, all or none; returns the slot of each. */
-  editAll(edits: readonly CheckedEdit[]): number[] {
+  /** Performs checked edits in order, all or none; returns what the row of each is called. */
+  editAll(edits: readonly CheckedEdit[]): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
-      const slot = performEdit(edit, layer, this.rules);
-      journal?.note(edit, slot, layer);
-      return slot;
+      const name = performEdit(edit, layer, this.rules);
+      journal?.note(edit, name as number, layer);
+      return name;
     };
     const performAll = () => {
       return this.#pipeline.atomically((layer) => edits.map((edit) => perform(edit, layer)));
     };
     journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
-    let isPerformed = false, slots: number[];
+    let isPerformed = false, names: RowId[];
     try {
-      slots = keySlots.atomically(() => querySlots.atomically(performAll));
+      names = keySlots.atomically(() => querySlots.atomically(performAll));
       isPerformed = true;
     } finally {
       journal?.end(isPerformed);
     }
-    this.#pipeline.noteEdits(slots.length);
-    return slots;
+    this.#pipeline.noteEdits(names.length);
+    return names;
+  }
+
+  /** The position of a row as of the newest edit. */
+  position(operation: string, what: "key" | "query", name: RowId): number {
+    const { keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
+    const slot = findSlot(operation, what, name, what === "key" ? keySlots : querySlots);
+    return (what === "key" ? keys : queries).position(slot);
+  }
+
+  /**
+   * Writes a block of the mask. Its keys are stored anew with what the mask says now, or its queries, whichever takes less
+   * work.
+   */
+  setMask({ queries, keys, heads, block }: MaskChange): void {
+    const { mask, keySlots, querySlots } = this.rules, layer = this.#pipeline.newest;
+    if (!mask || queries.length === 0 || keys.length === 0) return;
+    const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
+    const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
+    // Memory may be refused here, before the first change.
+    log.reserve(slots.length);
+    queries.forEach((query, i) =>
+      keys.forEach((key, j) => {
+        for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);
+      })
+    );
+    for (const slot of slots) log.tell(slot);
+    this.#pipeline.noteEdits(1);
+  }
+
+  /** Moves all rows whose positions are in a range; returns how many. */
+  shiftPositions(operation: string, { by, from, to }: PositionShift): number {
+    const { rule, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
+    if (!looksAtPositions(rule)) return 0;
+    const edits: CheckedEdit[] = [], ends: { readonly slots: SlotTable; next: number }[] = [];
+    for (
+      const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const
+    ) {
+      const end = { slots, next: 0 };
+      ends.push(end);
+      for (const slot of slots.liveSlots()) {
+        const position = log.position(slot), isMoved = from <= position && position < to;
+        end.next = Math.max(end.next, (isMoved ? position + by : position) + 1);
+        if (!isMoved) continue;
+        if (!Number.isFinite(position + by)) {
+          throw new InputError(
+            operation,
+            `position ${position} would become ${position + by}`,
+            "a finite one",
+          );
+        }
+        edits.push({ operation, kind, slot: slots.nameOf(slot), position: position + by + 0 });
+      }
+    }
+    // Rows to come follow those that moved.
+    const nexts = ends.map(({ slots, next }) =>
+      Math.max(next, to === Infinity ? slots.nextPosition + by : 0)
+    );
+    if (edits.length > 0) this.editAll(edits);
+    if (to === Infinity) {
+      ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
+      this.#seams.journal?.noteNext(keySlots.nextPosition, querySlots.nextPosition);
+    }
+    return edits.length;
   }
 
   /** A copy of a row as of the newest edit. */
-  copyNewest(operation: string, kind: RowKind, slot: number): Float32Array<ArrayBuffer> {
+  copyNewest(operation: string, kind: RowKind, slot: RowId): Float32Array<ArrayBuffer> {
     return copyNewest(operation, kind, slot, this.#pipeline.newest, this.rules);
   }
 
@@ -171,7 +270,7 @@ export class EngineCore {
     return this.#kept(this.#pipeline.peek(operation, slots, wanted));
   }
 
-  /** Copies of answers that are kept near to exact. */
+  /** Copies of answers that are kept within an error of exact. */
   follow(): Followed {
     const { refresh, release } = this.#pipeline.follow();
     return { refresh: (...question) => this.#kept(refresh(...question)), release };
@@ -193,8 +292,8 @@ export class EngineCore {
   }
 
   /**
-   * Stores the edits made so far; when the call returns, a mask function has been asked about them. Where it could not
-   * answer this rejects, and the next answer asks it again.
+   * Stores the edits made so far; when the call returns, a mask function has been called for them. If the
+   * function fails this rejects, and the next answer calls it again.
    */
   store(operation: string): Promise<void> {
     return this.#pipeline.store(operation);
@@ -204,9 +303,15 @@ export class EngineCore {
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
+    const { mask } = this.rules;
+    // An editable mask may change before the file is written.
+    const matrices = mask?.isEditable
+      ? mask.matrices.map((one) => ({ ...one, data: one.data.slice() }))
+      : null;
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata, matrices };
     const take = async () => {
       const { takeSnapshot } = await loadSnapshots();
-      return await takeSnapshot(this.rules, slots, this.#backend);
+      return await takeSnapshot(this.rules, moment, this.#backend);
     };
     const snapshot = await this.#kept(this.#pipeline.whenCurrent(operation, take));
     return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
@@ -225,7 +330,7 @@ export class EngineCore {
     });
   }
 
-  /** Sizes, versions and counted work, as of now. */
+  /** Sizes, counts of edits and counted work, as of now. */
   stats(): DynamicAttentionStats {
     const { layout, keySlots, querySlots } = this.rules, backend = this.#backend;
     const { counts: { written, applied, changesStored, readMs }, pending, unstored, queries } =
@@ -279,7 +384,7 @@ export class EngineCore {
     if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
   }
 
-  /** Gives an answer when all that it may know of is kept. */
+  /** Gives an answer when all edits that it includes are durable. */
   #kept<T>(answer: Promise<T>): Promise<T> {
     const { journal } = this.#seams;
     return journal ? answer.then((answered) => journal.kept().then(() => answered)) : answer;

@@ -10,7 +10,7 @@ import { describe, InputError } from "../base/errors.ts";
 import { makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { Entries } from "../write/edit_log.ts";
 import type { EditRules } from "../write/edits.ts";
-import { type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
+import { type BiasMatrix, type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
@@ -27,10 +27,17 @@ export interface EngineRules extends EditRules {
   readonly tolerance: number;
 }
 
+/** The content of an engine at the call of `save`. */
+export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
+  readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
+  /** Copies of an editable mask's matrices; null for another mask. */
+  readonly matrices: readonly BiasMatrix[] | null;
+}
+
 /** Copies the content of a backend, whose states must all be up to date. */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
-  slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
+  { slots, sequence, metadata, matrices }: SavedMoment,
   backend: Backend,
 ): Promise<Snapshot> {
   const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
@@ -43,7 +50,9 @@ export async function takeSnapshot(
     tolerance,
     policy,
     limits: threshold.limits,
-    mask: mask && toSavedMask(mask, bias, slots),
+    sequence,
+    metadata,
+    mask: matrices ? { kind: "matrix", matrices, isEditable: true } : mask && toSavedMask(mask, bias, slots),
     keys,
     queries,
     backend: backend.name,
@@ -62,19 +71,21 @@ export async function restoreEngine(
   bytes: Uint8Array<ArrayBuffer>,
   options: LoadProblem,
   wrap?: WrapBackend,
-): Promise<{ readonly rules: EngineRules; readonly backend: Backend }> {
+): Promise<{ readonly rules: EngineRules; readonly backend: Backend; readonly snapshot: Snapshot }> {
   const snapshot = await decodeSnapshot(operation, bytes);
   return await restoreSnapshot(operation, snapshot, options, wrap, workFor(bytes.length));
 }
 
-/** As `restoreEngine`, of a snapshot that was read; `work` multiply-adds are free for the check of its states. */
+/**
+ * As `restoreEngine`, of a snapshot that was read; `work` multiply-adds are free for the check of its states.
+ */
 export async function restoreSnapshot(
   operation: string,
   snapshot: Snapshot,
   options: LoadProblem,
   wrap: WrapBackend = (backend) => backend,
   work = 0,
-): Promise<{ readonly rules: EngineRules; readonly backend: Backend }> {
+): Promise<{ readonly rules: EngineRules; readonly backend: Backend; readonly snapshot: Snapshot }> {
   const { layout, rule, tolerance, policy, keys, queries } = snapshot;
   const mask = toLoadedMask(operation, snapshot, options.mask);
   const rules: EngineRules = {
@@ -87,6 +98,7 @@ export async function restoreSnapshot(
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
   };
+  mask?.speakOf(rules.keySlots, rules.querySlots);
   const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };
   const config = { layout, rule, tolerance, maskHeads: mask?.heads ?? 0, sizes };
   const name = options.backend ?? snapshot.backend;
@@ -108,7 +120,7 @@ export async function restoreSnapshot(
     await backend.dispose();
     throw error;
   }
-  return { rules, backend };
+  return { rules, backend, snapshot };
 }
 
 /**
@@ -158,7 +170,7 @@ function toSavedMask(
 function toLoadedMask(
   operation: string,
   { mask, layout, keys, queries }: Snapshot,
-  option: MaskFunction | undefined,
+  option: MaskFunction<never, never> | undefined,
 ): Mask | null {
   const needsFunction = mask?.kind === "function";
   if (needsFunction !== (typeof option === "function") || (!needsFunction && option !== undefined)) {
@@ -171,7 +183,8 @@ function toLoadedMask(
   const input = mask.kind === "function"
     ? option
     : mask.matrices.map(({ data, rows, columns }) => ({ data, shape: [rows, columns] as const }));
-  return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size);
+  const isEditable = mask.kind === "matrix" && mask.isEditable === true;
+  return toMask(operation, input, layout.heads, queries.slots.size, keys.slots.size, isEditable);
 }
 
 function toSavedThreshold(operation: string, { limits }: Snapshot): Threshold {

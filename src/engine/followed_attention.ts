@@ -1,6 +1,6 @@
 /**
- * Answers that are kept in an array of the caller's, or of the library's: what a page, a widget or a service shows. Only rows
- * that have left their error are written again.
+ * Followed attention: answers in an array, for a page, a widget or a service, of which only the rows that
+ * have left their error are written again.
  */
 
 import { outputColumns } from "../numerics/head_layout.ts";
@@ -8,32 +8,35 @@ import type { Followed } from "../schedule/edit_pipeline.ts";
 import type { EngineCore } from "./engine_core.ts";
 import { DisposedError, SlotError } from "../base/errors.ts";
 
-/** What `DynamicAttention.follow` takes. */
+/** The options of `DynamicAttention.follow`. */
 export interface FollowOptions {
-  /** How far a row may be from exact, in Euclidean distance; 0, for exact rows, unless given. */
+  /** The largest Euclidean distance of a row from the exact one; 0, for exact rows, unless given. */
   readonly error?: number;
-  /** The array that is kept, m · H·dv numbers; a new one unless given. */
+  /** The array for the rows, with slots · H·dv numbers; a new one unless given. */
   readonly into?: Float32Array<ArrayBuffer>;
 }
 
 /** Rows of attention that `refresh` keeps within an error of exact; see `DynamicAttention.follow`. */
 export class FollowedAttention {
-  /** A row a query slot, H·dv numbers, row-major: as of the last `refresh`, and zeros, or what the caller's array held, before. */
+  /**
+   * One row per query slot, H·dv numbers, row-major, as of the last `refresh`. Before the first it has zeros,
+   * or the content of the caller's array.
+   */
   readonly data: Float32Array<ArrayBuffer>;
   /**
-   * For each row, a bound on its Euclidean distance from exact attention as of the last `refresh`, rounding included; Infinity
-   * before the first.
+   * For each row, a bound on its Euclidean distance from exact attention as of the last `refresh`, rounding
+   * included; Infinity before the first.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
   /** The query slot of each row. */
   readonly slots: Uint32Array<ArrayBuffer>;
-  /** How far a row may be from exact. */
+  /** The largest distance of a row from the exact one. */
   readonly error: number;
   readonly #core: EngineCore;
   readonly #followed: Followed;
   readonly #rows: Map<number, number>;
   #isDisposed = false;
-  /** What told the query slots of the engine apart when the followed ones were looked at last. */
+  /** The state of the engine's query slots when the followed ones were last checked. */
   #checked = { count: -1, newestIdentity: -1 };
 
   /** @internal */
@@ -53,15 +56,16 @@ export class FollowedAttention {
   }
 
   /**
-   * Brings `data` and `bounds` up to date, as of the edits made before the call: rows that may be further than `error` from
-   * exact are computed and written, the others stay as they are. Without edits since the last call it does nothing.
+   * Brings `data` and `bounds` up to date, as of the edits made before the call: rows that may be further
+   * than `error` from exact are computed and written, the others do not change. Without edits since the last
+   * call it does nothing.
    *
-   * A few operations for each changed key and eight queries, one for each row, and what reading costs for each row that is
-   * written.
+   * It takes a few operations for each changed key and eight queries, one for each row, and the cost of a
+   * read for each row that is written.
    *
-   * @returns The query slots of the rows in which a number is another one now, ascending as in `slots`.
+   * @returns The query slots of the rows in which a number has changed, in the order of `slots`.
    * @throws {SlotError} When a followed query was deleted; nothing is written.
-   * @throws {DisposedError} After `dispose`, and after that of the engine.
+   * @throws {DisposedError} After `dispose`, and after the engine was disposed.
    */
   async refresh(): Promise<Uint32Array<ArrayBuffer>> {
     const operation = "FollowedAttention.refresh", core = this.#core;
@@ -79,7 +83,10 @@ export class FollowedAttention {
     return changed;
   }
 
-  /** Refuses queries that were deleted; looks at them where any was deleted or inserted since the last time. */
+  /**
+   * Throws if a followed query was deleted. It checks them only if a query was deleted or inserted since the
+   * last check.
+   */
   #checkSlots(operation: string): void {
     const { querySlots } = this.#core.rules, { count, newestIdentity } = querySlots;
     if (this.#checked.count === count && this.#checked.newestIdentity === newestIdentity) return;
@@ -88,13 +95,13 @@ export class FollowedAttention {
     this.#checked = { count, newestIdentity };
   }
 
-  /** Follows no more; `data` and `bounds` stay as they are. A second call does nothing. */
+  /** Stops following; `data` and `bounds` do not change any more. A second call does nothing. */
   dispose(): void {
     this.#isDisposed = true;
     this.#followed.release();
   }
 
-  /** As `dispose`, at the end of a `using`. */
+  /** Calls `dispose` at the end of a `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -9,26 +9,34 @@ import { type BackendName, selectBackend, type ThreadCount } from "../backends/s
 import { describe, InputError } from "../base/errors.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
-import { type Mask, type MaskFunction, type MaskInput, toMask } from "../write/mask.ts";
+import { type AnyMaskInput, type Mask, type MaskFunction, type MaskInput, toMask } from "../write/mask.ts";
+import { type RowId, RowIds, type RowIdsInput } from "../write/row_ids.ts";
 import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
 import { type LazyThreshold, type Threshold, toThreshold } from "../schedule/threshold.ts";
 import { isCount, reading, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
-import { type Matrix, type MatrixInput, toMatrix } from "../base/matrix.ts";
+import { type Matrix, type MatrixInput, toJoinedRows } from "../base/matrix.ts";
+import type { JoinedRows } from "../base/strided.ts";
 import { takeOptions } from "../base/names.ts";
 
 export { checkNames } from "../base/names.ts";
 
 /** The options of `attention`. */
 export interface AttentionOptions {
-  /** Q, m × H·d: one row per token, head h in columns [h·d, (h+1)·d). */
+  /**
+   * Q, m × H·d: one row per token, head h in columns [h·d, (h+1)·d); or `{ data, shape: [H, m, d] }`, like K
+   * and V.
+   */
   readonly query: MatrixInput;
   /** K, n × Hkv·d; n may be 0. */
   readonly key: MatrixInput;
   /** V, n × Hkv·dv. */
   readonly value: MatrixInput;
-  /** H, query heads; 1 unless given. */
+  /** H, query heads; 1 unless given, or what the shape of `query` says. */
   readonly heads?: number;
-  /** Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given. */
+  /**
+   * Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given, or
+   * unless the shape of `key` has it.
+   */
   readonly kvHeads?: number;
   /** Multiplies q·k; 1 / √d unless given. */
   readonly scale?: number;
@@ -64,8 +72,25 @@ export interface AttentionOptions {
   readonly threads?: ThreadCount;
 }
 
-/** The options of `DynamicAttention.create`. */
-export interface DynamicAttentionOptions extends AttentionOptions {
+/** The options of `DynamicAttention.create`; `KeyId` and `QueryId` are the types of ids. */
+export interface DynamicAttentionOptions<KeyId extends RowId = number, QueryId extends RowId = number>
+  extends Omit<AttentionOptions, "mask"> {
+  /** As {@link AttentionOptions.mask}; a function is asked by ids where the engine has some. */
+  readonly mask?: MaskInput<QueryId, KeyId>;
+  /**
+   * Ids of the keys, one per row: text, finite numbers or bigints. Every method then takes a key's id instead
+   * of its slot, `insert` requires one (`{ id }`), and answers have ids. "auto" gives out 0, 1, 2, … each
+   * only once, so that the id of a deleted key is refused. Without ids, which is the default, keys are named
+   * by their slots.
+   */
+  readonly keyIds?: RowIdsInput<KeyId>;
+  /**
+   * Whether `setMask` may change the mask, which then is one of matrices; false unless given. What an edit took back before it
+   * was read is then done like any other edit.
+   */
+  readonly editableMask?: boolean;
+  /** Names of the standing queries, as `keyIds`. */
+  readonly queryIds?: RowIdsInput<QueryId>;
   /**
    * The condition on which stale answers must include pending edits: a number of changed slots (64 unless
    * given; Infinity for never), limits `{ edits, error, targetError, ageMs }` of which the first one that is
@@ -86,7 +111,7 @@ export interface DynamicAttentionOptions extends AttentionOptions {
 }
 
 /** The options of `DynamicAttention.load`. */
-export interface LoadOptions {
+export interface LoadOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
   /** The compute backend; that of the saved engine unless given, or "auto" if that one is not known here. */
   readonly backend?: BackendName;
   /**
@@ -99,10 +124,20 @@ export interface LoadOptions {
    * The mask function for rows inserted later, required if the saved engine has a mask function; its answers
    * so far are in the file.
    */
-  readonly mask?: MaskFunction;
+  readonly mask?: MaskFunction<QueryId, KeyId>;
   /** A threshold that replaces the saved one; required if that was a function. */
   readonly lazyThreshold?: LazyThreshold;
 }
+
+/** Options of an engine whose rows may have ids of any type. */
+export type AnyEngineOptions = Omit<DynamicAttentionOptions<RowId, RowId>, "mask"> & {
+  readonly mask?: AnyMaskInput;
+};
+
+/** The options of loading such an engine. */
+export type AnyLoadOptions = Omit<LoadOptions<RowId, RowId>, "mask"> & {
+  readonly mask?: MaskFunction<never, never>;
+};
 
 /** The checked options of a computation. */
 export interface Problem {
@@ -122,12 +157,15 @@ export interface Problem {
 
 /** Checked options of an engine. */
 export interface EngineProblem extends Problem {
+  /** null where keys are called by their slots. */
+  readonly keyIds: RowIds | null;
+  readonly queryIds: RowIds | null;
   readonly threshold: Threshold;
   readonly policy: FlushPolicy;
 }
 
 /** Checked options of a load. */
-export interface LoadProblem extends Pick<LoadOptions, "backend" | "threads" | "mask"> {
+export interface LoadProblem extends Pick<AnyLoadOptions, "backend" | "threads" | "mask"> {
   /** A threshold that replaces the saved one; null to keep that. */
   readonly threshold: Threshold | null;
 }
@@ -150,6 +188,9 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
 ];
 const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   ...ATTENTION_OPTIONS,
+  "editableMask",
+  "keyIds",
+  "queryIds",
   "lazyThreshold",
   "onThreshold",
   "tolerance",
@@ -165,12 +206,21 @@ export function toProblem(operation: string, options: AttentionOptions): Problem
 }
 
 /** Checks the options of an engine. */
-export function toEngineProblem(operation: string, options: DynamicAttentionOptions): EngineProblem {
+export function toEngineProblem(
+  operation: string,
+  options: AnyEngineOptions,
+): EngineProblem {
   return reading(operation, () => {
     const given = takeOptions(operation, options, ENGINE_OPTIONS);
-    const { tolerance = TOLERANCE } = given;
+    const { tolerance = TOLERANCE, editableMask = false, keyIds, queryIds } = given;
+    if (typeof editableMask !== "boolean") {
+      throw new InputError(operation, `editableMask is ${describe(editableMask)}`, "a boolean");
+    }
+    const problem = toCheckedProblem(operation, given, checkTolerance(operation, tolerance), editableMask);
     return {
-      ...toCheckedProblem(operation, given, checkTolerance(operation, tolerance)),
+      ...problem,
+      keyIds: RowIds.take(operation, "keyIds", keyIds, problem.key.shape[0]),
+      queryIds: RowIds.take(operation, "queryIds", queryIds, problem.query.shape[0]),
       threshold: toThreshold(operation, given.lazyThreshold),
       policy: toFlushPolicy(operation, given.onThreshold),
     };
@@ -178,7 +228,7 @@ export function toEngineProblem(operation: string, options: DynamicAttentionOpti
 }
 
 /** Checks the options of `DynamicAttention.load`, as far as that can be done without the file. */
-export function toLoadProblem(operation: string, options: LoadOptions): LoadProblem {
+export function toLoadProblem(operation: string, options: AnyLoadOptions): LoadProblem {
   return reading(operation, () => {
     const { lazyThreshold, ...given } = takeOptions(operation, options, LOAD_OPTIONS);
     if (given.backend !== undefined || given.threads !== undefined) {
@@ -195,10 +245,15 @@ export function checkTolerance(operation: string, tolerance: unknown): number {
   throw new InputError(operation, `tolerance is ${describe(tolerance)}`, "a number between 0 and 1");
 }
 
-function toCheckedProblem(operation: string, options: AttentionOptions, tolerance: number): Problem {
-  const query = toMatrix(operation, "query", options.query);
-  const key = toMatrix(operation, "key", options.key);
-  const value = toMatrix(operation, "value", options.value);
+function toCheckedProblem(
+  operation: string,
+  options: ComputedOptions,
+  tolerance: number,
+  editableMask = false,
+): Problem {
+  const query = toJoinedRows(operation, "query", options.query);
+  const key = toJoinedRows(operation, "key", options.key);
+  const value = toJoinedRows(operation, "value", options.value);
   const layout = toLayout(operation, options, query, key, value);
   const rule = toRule(operation, options, layout);
   const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
@@ -213,27 +268,40 @@ function toCheckedProblem(operation: string, options: AttentionOptions, toleranc
     keyPositions: matter ? keyPositions : keyPositions.fill(0),
     layout,
     rule,
-    mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0]),
+    mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0], editableMask),
     tolerance,
     backend: options.backend ?? "auto",
     factory: selectBackend(operation, options.backend, options.threads),
   };
 }
 
+/** Options that say what is computed; a mask may be asked by ids. */
+type ComputedOptions = Omit<AttentionOptions, "mask"> & { readonly mask?: AnyMaskInput };
+
 function toLayout(
   operation: string,
-  options: AttentionOptions,
-  query: Matrix,
-  key: Matrix,
-  value: Matrix,
+  options: ComputedOptions,
+  query: JoinedRows,
+  key: JoinedRows,
+  value: JoinedRows,
 ): HeadLayout {
-  const { heads = 1 } = options;
+  const { heads = query.heads ?? 1 } = options;
   if (!isCount(heads) || heads === 0) {
     throw new InputError(operation, `heads is ${describe(heads)}`, "an integer ≥ 1");
   }
-  const { kvHeads = heads } = options;
+  const { kvHeads = key.heads ?? heads } = options;
   if (!isCount(kvHeads) || kvHeads === 0 || heads % kvHeads !== 0) {
     throw new InputError(operation, `kvHeads is ${describe(kvHeads)}`, `a divisor of ${heads} (heads)`);
+  }
+  for (
+    const [name, found, count, what] of [
+      ["query", query.heads, heads, "heads"],
+      ["key", key.heads, kvHeads, "kvHeads"],
+      ["value", value.heads, kvHeads, "kvHeads"],
+    ] as const
+  ) {
+    if (found === null || found === count) continue;
+    throw new InputError(operation, `${name}.shape has ${found} heads`, `${count} (${what})`);
   }
   if (query.shape[1] % heads !== 0) {
     throw new InputError(operation, `query has ${query.shape[1]} columns`, `a multiple of ${heads} (heads)`);
@@ -259,7 +327,7 @@ function toLayout(
   return { heads, kvHeads, headDim, valueDim: value.shape[1] / kvHeads };
 }
 
-function toRule(operation: string, options: AttentionOptions, { headDim }: HeadLayout): ScoreRule {
+function toRule(operation: string, options: ComputedOptions, { headDim }: HeadLayout): ScoreRule {
   const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = options;
   if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
     throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");

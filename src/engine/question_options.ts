@@ -2,10 +2,12 @@
  * Checks of the arguments of an engine's questions: query slots, heads, passing queries and switches.
  */
 
+import { toBlock } from "../write/mask_input.ts";
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { checkSlot, type EditRules } from "../write/edits.ts";
+import { checkSlot, type EditRules, findSlot } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { allocate, isCount, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
@@ -18,14 +20,19 @@ import { toPositions } from "./options.ts";
 export function toQuerySlots(
   operation: string,
   name: string,
-  input: ArrayLike<number> | undefined,
+  input: ArrayLike<RowId> | undefined,
   querySlots: SlotTable,
 ): Uint32Array {
   if (input === undefined) return querySlots.liveSlots();
-  const { length, entries } = takeList(operation, name, input);
+  const { length, entries } = takeList(
+    operation,
+    name,
+    input,
+    querySlots.ids ? "an array of ids" : undefined,
+  );
   const slots = allocate(operation, name, length, () => new Uint32Array(length));
   for (let at = 0; at < length; at++) {
-    slots[at] = checkSlot(operation, "query", entries[at] as number, querySlots);
+    slots[at] = findSlot(operation, "query", entries[at] as RowId, querySlots);
   }
   // Reading the list may have run code of the caller's that has deleted one of the queries.
   for (const slot of slots) checkSlot(operation, "query", slot, querySlots);
@@ -36,15 +43,10 @@ export function toQuerySlots(
 export function toHead(
   operation: string,
   options: { readonly head?: number },
-  { heads }: HeadLayout,
+  layout: HeadLayout,
 ): number {
   const { head = 0 } = takeOptions(operation, options, ["head"]);
-  if (isCount(head) && head < heads) return head;
-  throw new InputError(
-    operation,
-    `head is ${describe(head)}`,
-    `an integer from 0 to ${heads - 1} (below heads)`,
-  );
+  return checkHead(operation, "head", head, layout);
 }
 
 /** A switch that is on unless it is given. */
@@ -76,7 +78,7 @@ export function toError(operation: string, error: unknown = 0): number {
   throw new InputError(operation, `error is ${describe(error)}`, "a number ≥ 0");
 }
 
-/** Passing queries, r × H·d; they lie behind the standing ones unless `positions` says where. */
+/** Checks passing queries, r × H·d. By default their positions follow those of the standing queries. */
 export function toPassing(
   operation: string,
   queries: MatrixInput,
@@ -96,4 +98,118 @@ export function toPassing(
   }
   const next = querySlots.nextPosition;
   return { count, rows: data, positions: toPositions(operation, "positions", positions, count, next) };
+}
+
+/** Heads that are asked about; all unless given. */
+export function toHeads(
+  operation: string,
+  heads: ArrayLike<number> | undefined,
+  layout: HeadLayout,
+): number[] {
+  if (heads === undefined) return Array.from({ length: layout.heads }, (_, head) => head);
+  const { length, entries } = takeList(operation, "heads", heads);
+  return Array.from({ length }, (_, at) => checkHead(operation, `heads[${at}]`, entries[at], layout));
+}
+
+/** How many answers are wanted. */
+export function toCount(operation: string, count: unknown): number {
+  if (isCount(count)) return count;
+  throw new InputError(operation, `count is ${describe(count)}`, "an integer ≥ 0");
+}
+
+/** Slots of keys that are not wanted; what is not live is refused, as everywhere. */
+export function toExcluded(
+  operation: string,
+  exclude: ArrayLike<RowId> | undefined,
+  { keySlots }: Pick<EditRules, "keySlots">,
+  name = "exclude",
+): ReadonlySet<number> {
+  if (exclude === undefined) return new Set();
+  const expected = keySlots.ids ? "an array of ids" : undefined;
+  const { length, entries } = takeList(operation, name, exclude, expected);
+  const slots = Array.from({ length }, (_, at) => findSlot(operation, "key", entries[at] as RowId, keySlots));
+  for (const slot of slots) checkSlot(operation, "key", slot, keySlots);
+  return new Set(slots);
+}
+
+function checkHead(operation: string, name: string, head: unknown, { heads }: HeadLayout): number {
+  if (isCount(head) && head < heads) return head;
+  throw new InputError(
+    operation,
+    `${name} is ${describe(head)}`,
+    `an integer from 0 to ${heads - 1} (below heads)`,
+  );
+}
+
+/** A move of all rows in a range of positions. */
+export interface PositionShift {
+  readonly by: number;
+  /** The first position that moves. */
+  readonly from: number;
+  /** The first one behind that does not. */
+  readonly to: number;
+}
+
+/** Checks a move of many rows. */
+export function toShift(
+  operation: string,
+  by: unknown,
+  range: { readonly from?: number; readonly to?: number },
+): PositionShift {
+  const { from = -Infinity, to = Infinity } = takeOptions(operation, range, ["from", "to"]);
+  if (typeof by !== "number" || !Number.isFinite(by)) {
+    throw new InputError(operation, `by is ${describe(by)}`, "a finite number");
+  }
+  for (const [name, end] of [["from", from], ["to", to]] as const) {
+    if (typeof end === "number" && !Number.isNaN(end)) continue;
+    throw new InputError(operation, `${name} is ${describe(end)}`, "a number");
+  }
+  return { by, from, to };
+}
+
+/** Entries of a mask that are to change. */
+export interface MaskChange {
+  readonly queries: Uint32Array;
+  readonly keys: Uint32Array;
+  /** Numbers of matrices. */
+  readonly heads: readonly number[];
+  /** Queries × keys. */
+  readonly block: Float32Array;
+}
+
+/** Checks a change of a mask. */
+export function toMaskChange(
+  operation: string,
+  entries: unknown,
+  options: {
+    readonly queries?: ArrayLike<RowId>;
+    readonly keys?: ArrayLike<RowId>;
+    readonly head?: number;
+  },
+  { layout, mask, keySlots, querySlots }: EditRules,
+): MaskChange {
+  const { queries, keys, head } = takeOptions(operation, options, ["queries", "keys", "head"]);
+  if (!mask?.isEditable) {
+    throw new InputError(
+      operation,
+      "the mask is not editable",
+      "editableMask: true, when the engine is made",
+    );
+  }
+  const rows = toQuerySlots(operation, "queries", queries, querySlots);
+  const columns = keys === undefined
+    ? keySlots.liveSlots()
+    : Uint32Array.from(toExcluded(operation, keys, { keySlots }, "keys"));
+  if (head !== undefined && mask.heads === 1 && layout.heads > 1) {
+    throw new InputError(operation, `head is ${describe(head)}`, "none, since all heads share the mask");
+  }
+  const heads = head === undefined
+    ? Array.from({ length: mask.heads }, (_, at) => at)
+    : [checkHead(operation, "head", head, layout)];
+  return {
+    queries: rows,
+    keys: columns,
+    heads,
+    block: toBlock(operation, entries, rows.length, columns.length),
+  };
 }

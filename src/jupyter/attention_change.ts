@@ -2,6 +2,7 @@
  * What an edit did to attention: before, after, and the difference.
  */
 
+import type { RowId } from "../write/row_ids.ts";
 import { DIVERGING, SEQUENTIAL } from "../display/color_scales.ts";
 import { countOf, formatNumber } from "../display/format.ts";
 import { describe, InputError } from "../base/errors.ts";
@@ -63,7 +64,7 @@ export function attentionChange(
   });
   checkSame(operation, "queries", before.queries, after.queries);
   checkSame(operation, "heads", before.heads, after.heads);
-  const keys = [...new Set([...before.keys, ...after.keys])].sort((a, b) => a - b);
+  const keys = inOrder([...new Set([...before.keys, ...after.keys])]);
   const { queries, heads } = before;
   const { queryLabels, keyLabels } = reading(
     operation,
@@ -162,8 +163,13 @@ export function attentionChange(
   });
 }
 
+/** Slots in ascending order; ids as they came. */
+function inOrder(keys: RowId[]): RowId[] {
+  return keys.every((key) => typeof key === "number") ? keys.sort((a, b) => Number(a) - Number(b)) : keys;
+}
+
 /** Weights of one head, null where there is none. */
-function cellsOf(side: AttentionWeights, head: number, keys: readonly number[]): (number | null)[][] {
+function cellsOf(side: AttentionWeights, head: number, keys: readonly RowId[]): (number | null)[][] {
   const columns = new Map(side.keys.map((key, at) => [key, at]));
   const { data, shape } = side.weights[head];
   return side.queries.map((_, row) =>
@@ -181,8 +187,8 @@ function axisName(letter: "x" | "y", at: number): string {
 function checkSame(
   operation: string,
   name: string,
-  before: readonly number[],
-  after: readonly number[],
+  before: readonly RowId[],
+  after: readonly RowId[],
 ): void {
   if (before.length === after.length && before.every((number, at) => number === after[at])) return;
   throw new InputError(

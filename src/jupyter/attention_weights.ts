@@ -2,7 +2,9 @@
  * The weights of an engine as plain data, for figures.
  */
 
+import type { WeightTensor } from "../engine/answers.ts";
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import { isId, type RowId } from "../write/row_ids.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { isCount, reading, takeList } from "../base/lists.ts";
 import type { Matrix } from "../base/matrix.ts";
@@ -10,10 +12,10 @@ import { takeOptions } from "../base/names.ts";
 
 /** Weights of some queries over some keys, a matrix a head. */
 export interface AttentionWeights {
-  /** Slots of the queries, a row each. */
-  readonly queries: readonly number[];
-  /** Slots of the keys, a column each. */
-  readonly keys: readonly number[];
+  /** Slots or ids of the queries, a row each. */
+  readonly queries: readonly RowId[];
+  /** Slots or ids of the keys, a column each. */
+  readonly keys: readonly RowId[];
   /** Numbers of the heads, a matrix each. */
   readonly heads: readonly number[];
   /** w_ij, queries × keys, for each head. */
@@ -24,15 +26,16 @@ export interface AttentionWeights {
 
 /** Which weights are wanted. */
 export interface AttentionSelection {
-  /** Query slots; the first 64 live ones unless given. A query that was deleted is refused, as everywhere. */
-  readonly queries?: readonly number[];
-  /** Key slots; all live ones unless given. */
-  readonly keys?: readonly number[];
+  /** Query slots or ids; the first 64 live ones unless given. A query that was deleted is refused, as everywhere. */
+  readonly queries?: readonly RowId[];
+  /** Key slots or ids; all live ones unless given. */
+  readonly keys?: readonly RowId[];
   /** Heads; all unless given. */
   readonly heads?: readonly number[];
 }
 
 const QUERIES = 64;
+const NAMES = "slots or ids";
 
 /**
  * Reads weights from an engine, exact, in O(queries · heads · n d).
@@ -58,42 +61,53 @@ const QUERIES = 64;
  * ```
  */
 export async function readAttention(
-  live: DynamicAttention,
+  live: DynamicAttention<RowId, RowId>,
   selection: AttentionSelection = {},
 ): Promise<AttentionWeights> {
   const operation = "readAttention";
   const { queries, keys, heads } = reading(operation, () => {
-    if (typeof live !== "object" || live === null || typeof live.logSumExp !== "function") {
+    if (typeof live !== "object" || live === null || typeof live.weightsOf !== "function") {
       throw new InputError(operation, `engine is ${describe(live)}`, "a DynamicAttention");
     }
     const given = takeOptions(operation, selection, ["queries", "keys", "heads"]);
     return {
-      queries: toNumbers(operation, "queries", given.queries) ??
-        [...live.querySlots().subarray(0, QUERIES)],
-      keys: toNumbers(operation, "keys", given.keys) ?? [...live.keySlots()],
-      heads: toNumbers(operation, "heads", given.heads) ?? upTo(live.stats().heads),
+      queries: toList(operation, "queries", given.queries, isName((name) => live.hasQuery(name)), NAMES) ??
+        live.queryIds().slice(0, QUERIES),
+      keys: toList(operation, "keys", given.keys, isName((name) => live.hasKey(name)), NAMES),
+      heads: toList(operation, "heads", given.heads, isCount, "head numbers") ?? upTo(live.stats().heads),
     };
   });
-  // Asked for at once, so that all of them are as of this call.
-  const logSumExp = live.logSumExp(queries);
-  const rows = heads.map((head) => queries.map((query) => live.weights(query, { head })));
+  // Asked for at once, so that both are as of this call.
   const [logarithms, weights] = await Promise.all([
-    logSumExp,
-    Promise.all(rows.map((head) => Promise.all(head))),
+    live.logSumExp(queries),
+    live.weightsOf(queries, { heads }),
   ]);
+  const shown = keys ?? weights.keys;
   return {
     queries,
-    keys,
+    keys: shown,
     heads,
-    weights: weights.map((head) => toMatrix(head, keys)),
+    weights: heads.map((_, head) => toMatrix(weights, head, shown)),
     logSumExp: pickHeads(logarithms, heads),
   };
 }
 
-function toMatrix(rows: readonly Float32Array[], keys: readonly number[]): Matrix {
-  const data = new Float32Array(rows.length * keys.length);
-  rows.forEach((row, i) => keys.forEach((key, at) => data[i * keys.length + at] = row[key] ?? 0));
-  return { data, shape: [rows.length, keys.length] };
+/** The weights of one head; 0 for a key that is not live. */
+function toMatrix(
+  { data, shape, keys }: WeightTensor<RowId, RowId>,
+  head: number,
+  shown: readonly RowId[],
+): Matrix {
+  const [rows, heads, width] = shape, places = new Map(keys.map((key, at) => [key, at]));
+  const columns = shown.map((key) => places.get(key));
+  const picked = new Float32Array(rows * columns.length);
+  for (let i = 0; i < rows; i++) {
+    columns.forEach((column, at) => {
+      if (column === undefined) return;
+      picked[i * columns.length + at] = data[(i * heads + head) * width + column];
+    });
+  }
+  return { data: picked, shape: [rows, columns.length] };
 }
 
 function pickHeads({ data, shape: [rows, columns] }: Matrix, heads: readonly number[]): Matrix {
@@ -101,14 +115,26 @@ function pickHeads({ data, shape: [rows, columns] }: Matrix, heads: readonly num
   return { data: Float32Array.from(picked), shape: [rows, heads.length] };
 }
 
-function toNumbers(operation: string, name: string, numbers: readonly number[] | undefined): number[] | null {
-  if (numbers === undefined) return null;
-  const expected = "an array of slot or head numbers";
-  const { length, entries } = takeList(operation, name, numbers, expected);
-  const copies: number[] = [];
+/** A check that an entry can be a slot, or is an id. */
+function isName(isThere: (name: RowId) => boolean): (entry: unknown) => entry is RowId {
+  return (entry): entry is RowId =>
+    isCount(entry) || (isId(entry) && (typeof entry !== "number" || isThere(entry)));
+}
+
+function toList<Entry>(
+  operation: string,
+  name: string,
+  list: readonly Entry[] | undefined,
+  passes: (entry: unknown) => entry is Entry,
+  what: string,
+): Entry[] | null {
+  if (list === undefined) return null;
+  const expected = `an array of ${what}`;
+  const { length, entries } = takeList(operation, name, list, expected);
+  const copies: Entry[] = [];
   for (let at = 0; at < length; at++) {
     const entry = entries[at];
-    if (!isCount(entry)) throw new InputError(operation, `${name} is ${describe(numbers)}`, expected);
+    if (!passes(entry)) throw new InputError(operation, `${name} is ${describe(list)}`, expected);
     copies.push(entry);
   }
   return copies;

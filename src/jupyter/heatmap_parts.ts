@@ -8,6 +8,7 @@ import type { PlainObject, PlainValue } from "./figures/figure_data.ts";
 import { axis, plotlyText } from "./figures/layout.ts";
 import type { AttentionWeights } from "./attention_weights.ts";
 import { isCount } from "../base/lists.ts";
+import { isId, type RowId } from "../write/row_ids.ts";
 import { checkNames } from "../base/names.ts";
 import { checkEntries, checkLength, checkList, checkShape, checkTexts } from "./figure_input.ts";
 
@@ -41,7 +42,8 @@ export function checkAttention(
   const { queries, keys, heads, weights, logSumExp } = attention as Partial<Record<string, unknown>>;
   for (const [field, slots] of Object.entries({ queries, keys, heads })) {
     checkList(operation, `${name}.${field}`, slots);
-    checkEntries(operation, `${name}.${field}`, slots, isCount, "slots or heads");
+    const [passes, what] = field === "heads" ? [isCount, "heads"] : [isId, "slots or ids"];
+    checkEntries(operation, `${name}.${field}`, slots, passes, what);
   }
   const [queryCount, keyCount, headCount] = [queries, keys, heads].map((list) => (list as number[]).length);
   checkList(operation, `${name}.weights`, weights);
@@ -79,7 +81,7 @@ export function toLabels(
 }
 
 /** Labels in the order of `slots`, as they came. */
-function labelsOf(slots: readonly number[], labels: readonly string[] | undefined): string[] {
+function labelsOf(slots: readonly RowId[], labels: readonly string[] | undefined): string[] {
   return Array.from(slots, (slot, at) => labels ? String(labels[at]) : String(slot));
 }
 

@@ -7,14 +7,15 @@ import { formatNumber } from "../display/format.ts";
 import type { PlainObject } from "./figures/figure_data.ts";
 import { axis, base, plotlyText } from "./figures/layout.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { isCount, reading } from "../base/lists.ts";
+import { reading } from "../base/lists.ts";
+import { isId, type RowId } from "../write/row_ids.ts";
 import { checkNames } from "../base/names.ts";
 import { Figure, type FigureOptions, takeFigureOptions, titled } from "./figure.ts";
 import { checkList, checkTexts, plainNumber } from "./figure_input.ts";
 
 /** What {@link heaviestKeys} may be told. */
 export interface HeaviestKeysOptions extends FigureOptions {
-  /** Of the keys, in their order; "key" and the slot unless given. */
+  /** Of the keys, in their order; "key" and the slot, or the id, unless given. */
   readonly labels?: readonly string[];
 }
 
@@ -36,7 +37,7 @@ export interface HeaviestKeysOptions extends FigureOptions {
  * assertEquals(Deno.inspect(shown), "Figure: the 2 heaviest keys carry 1 of all weight");
  * ```
  */
-export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeysOptions = {}): Figure {
+export function heaviestKeys(keys: readonly WeightedKey<RowId>[], options: HeaviestKeysOptions = {}): Figure {
   const operation = "heaviestKeys";
   const given = takeFigureOptions(operation, options, ["labels"]);
   const { labels } = given;
@@ -45,7 +46,7 @@ export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeys
     for (let at = 0; at < keys.length; at++) checkKey(operation, `keys[${at}]`, keys[at]);
     if (labels !== undefined) checkTexts(operation, "labels", labels, keys.length);
   });
-  const names = keys.map(({ slot }, at) => labels ? plotlyText(String(labels[at])) : `key ${slot}`);
+  const names = keys.map(({ slot }, at) => plotlyText(labels ? String(labels[at]) : nameOf(slot)));
   const data: PlainObject[] = [{
     type: "bar",
     orientation: "h",
@@ -56,7 +57,7 @@ export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeys
     cliponaxis: false,
     textfont: { color: "$text" },
     customdata: keys.map(({ slot, weight }, at) =>
-      `${names[at]}<br>slot ${slot}, weight ${formatNumber(weight)}`
+      `${names[at]}<br>${typeof slot === "number" ? `slot ${slot}, ` : ""}weight ${formatNumber(weight)}`
     ),
     hovertemplate: "%{customdata}<extra></extra>",
     marker: { color: "$blue" },
@@ -85,13 +86,18 @@ export function heaviestKeys(keys: readonly WeightedKey[], options: HeaviestKeys
   });
 }
 
+/** A slot is told to be one; an id of the caller's says itself what it is of. */
+function nameOf(slot: RowId): string {
+  return typeof slot === "number" ? `key ${slot}` : String(slot);
+}
+
 function checkKey(operation: string, name: string, key: unknown): void {
   if (typeof key !== "object" || key === null) {
     throw new InputError(operation, `${name} is ${describe(key)}`, "{ slot, weight }");
   }
   checkNames(operation, key, ["slot", "weight"], `${name} field`);
-  const { slot, weight } = key as Partial<WeightedKey>;
-  if (!isCount(slot)) throw new InputError(operation, `${name}.slot is ${describe(slot)}`, "a slot");
+  const { slot, weight } = key as Partial<WeightedKey<RowId>>;
+  if (!isId(slot)) throw new InputError(operation, `${name}.slot is ${describe(slot)}`, "a slot or an id");
   if (typeof weight === "number") return;
   throw new InputError(operation, `${name}.weight is ${describe(weight)}`, "a number");
 }

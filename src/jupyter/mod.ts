@@ -30,7 +30,7 @@ export { AttentionError, InputError } from "../base/errors.ts";
 export type { FigureData, PlainObject, PlainValue } from "./figures/figure_data.ts";
 export { plotlyText } from "./figures/layout.ts";
 export type { Theme } from "./figures/palette.ts";
-export type { Matrix, MatrixInput, RowInput } from "../base/matrix.ts";
+export type { CsrMatrix, Matrix, MatrixInput, RowInput } from "../base/matrix.ts";
 export { attentionChange, type AttentionChangeOptions } from "./attention_change.ts";
 export { attentionHeatmap, type AttentionHeatmapOptions } from "./attention_heatmap.ts";
 export { type AttentionSelection, type AttentionWeights, readAttention } from "./attention_weights.ts";

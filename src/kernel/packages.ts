@@ -16,6 +16,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   "/kernel": "src/kernel/main.ts",
   "/durable": "src/durable/mod.ts",
   "/learning": "src/learning/mod.ts",
+  "/npz": "src/store/npz.ts",
   "/store": "src/store/mod.ts",
   "/widgets": "src/jupyter/widgets/mod.ts",
 };

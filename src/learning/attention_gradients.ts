@@ -2,6 +2,8 @@
  * The public function for derivatives of a loss by queries, keys and values of an engine.
  */
 
+import { checkSlot } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import {
   type HeadLayout,
   keyColumns,
@@ -26,12 +28,12 @@ export interface GradientMatrix {
 }
 
 /** Options of {@link attentionGradients}. */
-export interface GradientOptions {
+export interface GradientOptions<QueryId extends RowId = number> {
   /**
    * Slots of standing queries, one for each row of the output gradient; all live ones in slot order unless
    * given.
    */
-  readonly rows?: ArrayLike<number>;
+  readonly rows?: ArrayLike<QueryId>;
   /** Passing queries, r × H·d, instead of standing ones. */
   readonly queries?: MatrixInput;
   /** Positions of the passing queries, as `attend` takes them. */
@@ -47,7 +49,7 @@ export interface GradientOptions {
 }
 
 /** The answer of {@link attentionGradients}, for r queries and T touched keys. */
-export interface AttentionGradients {
+export interface AttentionGradients<KeyId extends RowId = number> {
   /** ∂L/∂q, r × H·d. */
   readonly query: GradientMatrix;
   /**
@@ -55,6 +57,8 @@ export interface AttentionGradients {
    * head row.
    */
   readonly slots: Uint32Array<ArrayBuffer>;
+  /** The ids of these keys, or their slots if keys have no ids. */
+  readonly keys: KeyId[];
   /**
    * ∂L/∂k, T × Hkv·d in the order of `slots`, summed over queries and over the query heads that share a key
    * head.
@@ -114,11 +118,11 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  * Source: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, appendix B.2; the rest by the chain
  * rule, see `numerics/attention_gradient.ts`.
  */
-export async function attentionGradients(
-  live: DynamicAttention,
+export async function attentionGradients<KeyId extends RowId = number, QueryId extends RowId = number>(
+  live: DynamicAttention<KeyId, QueryId>,
   outputGradient: MatrixInput,
-  options: GradientOptions = {},
-): Promise<AttentionGradients> {
+  options: GradientOptions<QueryId> = {},
+): Promise<AttentionGradients<KeyId>> {
   const operation = "attentionGradients";
   const { rules } = EngineCore.of(operation, live);
   checkNames(operation, options, OPTIONS);
@@ -129,7 +133,13 @@ export async function attentionGradients(
   const { top, bias = false } = options;
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
   // Reading the arguments may have run code of the caller's that has deleted a query.
-  if (rows.kind === "standing") toQuerySlots(operation, "rows", rows.slots, rules.querySlots);
+  if (rows.kind === "standing") {
+    for (const slot of rows.slots) checkSlot(operation, "query", slot, rules.querySlots);
+  }
+  const { keySlots } = rules;
+  // An edit that comes before the answer may take a name away.
+  const names = keySlots.ids &&
+    new Map(Array.from(keySlots.liveSlots(), (slot) => [slot, keySlots.nameOf(slot)]));
   const answer = await askGradients(operation, live, {
     rows,
     top: toTop(operation, top),
@@ -143,6 +153,7 @@ export async function attentionGradients(
   return {
     query: { data: answer.query, shape: [count, queryColumns(layout)] },
     slots: answer.slots,
+    keys: Array.from(answer.slots, (slot) => names ? names.get(slot) : slot) as KeyId[],
     key,
     value,
     bias: { data: answer.bias, shape: [bias ? count * heads : 0, touched] },
@@ -156,10 +167,10 @@ export function toTop(operation: string, top: number | undefined): number {
   throw new InputError(operation, `top is ${describe(top)}`, "an integer ≥ 1, or Infinity for all keys");
 }
 
-function toGradientRows(
+function toGradientRows<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
-  { rows, queries, positions }: GradientOptions,
-  live: DynamicAttention,
+  { rows, queries, positions }: GradientOptions<QueryId>,
+  live: DynamicAttention<KeyId, QueryId>,
 ): GradientRows {
   const { rules } = EngineCore.of(operation, live);
   if (queries === undefined) {

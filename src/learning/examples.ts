@@ -5,20 +5,20 @@
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, keyHeadOf, outputColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { checkColumn, checkSlot, type EditRules } from "../write/edits.ts";
+import { checkColumn, type EditRules, findSlot } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import { checkArray, type RowInput } from "../base/matrix.ts";
 import { checkNames } from "../engine/options.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_question.ts";
 
 /** The scores of an example, which are computed from the output of its query. */
-export interface ExampleScores {
+export interface ExampleScores<KeyId extends RowId = number> {
   /**
-   * Key slots, with one score for each: the product of the output with the key's value. Each head of the
-   * output is multiplied by the value head that it reads, and the products are added. Cannot be given
-   * together with `columns`.
+   * Slots of keys, or their ids: a score for each, the product of the output with its value. Each head of the
+   * output is multiplied with the value head that it reads, and the products are added. Excludes `columns`.
    */
-  readonly against?: number | ArrayLike<number>;
+  readonly against?: KeyId | ArrayLike<KeyId>;
   /** Columns of the output that are the scores; all H·dv unless given. */
   readonly columns?: number | ArrayLike<number>;
   /** A number that is added to every score, such as the score of another model; 0 unless given. */
@@ -26,13 +26,14 @@ export interface ExampleScores {
 }
 
 /** An example of a standing query. */
-export interface StandingExample extends ExampleScores {
-  /** The query slot. */
-  readonly query: number;
+export interface StandingExample<KeyId extends RowId = number, QueryId extends RowId = number>
+  extends ExampleScores<KeyId> {
+  /** Its slot, or its id. */
+  readonly query: QueryId;
 }
 
 /** An example of a passing query, of which the engine keeps nothing. */
-export interface PassingExample extends ExampleScores {
+export interface PassingExample<KeyId extends RowId = number> extends ExampleScores<KeyId> {
   /** H·d numbers. */
   readonly row: RowInput;
   /** The position of the query, as `attend` takes it. */
@@ -40,7 +41,22 @@ export interface PassingExample extends ExampleScores {
 }
 
 /** An example of a stream: the x of River. */
-export type Example = StandingExample | PassingExample;
+export type Example<KeyId extends RowId = number, QueryId extends RowId = number> =
+  | StandingExample<KeyId, QueryId>
+  | PassingExample<KeyId>;
+
+/** An example of a mini-batch. */
+export interface BatchSample<KeyId extends RowId = number, QueryId extends RowId = number> {
+  /** The question. */
+  readonly x: Example<KeyId, QueryId>;
+  /** The right answer. */
+  readonly y: Target;
+  /** How much it counts beside the others, ≥ 0; 1 unless given. */
+  readonly weight?: number;
+}
+
+/** An x of an engine whose rows may have ids. */
+export type AnyExample = Example<RowId, RowId>;
 
 /**
  * The target of an example, the y of River: a number or boolean for each score, unless the loss takes other
@@ -60,7 +76,7 @@ export interface CheckedExample {
 const SCORES = ["against", "columns", "offset"];
 
 /** Checks an example; its slots must be live. */
-export function toExample(operation: string, x: Example, rules: EditRules): CheckedExample {
+export function toExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
       ? "x has query and row, or none"
@@ -80,7 +96,7 @@ export function toExample(operation: string, x: Example, rules: EditRules): Chec
     rows: toExampleRows(operation, x, rules),
     against: against === undefined
       ? null
-      : toList(operation, "against", against, (slot) => checkSlot(operation, "key", slot, keySlots)),
+      : toList(operation, "against", against, (slot) => findSlot(operation, "key", slot, keySlots)),
     columns: columns === undefined
       ? Uint32Array.from({ length: columnCount }, (_, column) => column)
       : toList(
@@ -173,12 +189,12 @@ export function partnerOf(column: number, layout: HeadLayout): number {
   return keyHeadOf(layout, head) * valueDim + column % valueDim;
 }
 
-function toExampleRows(operation: string, x: Example, rules: EditRules): GradientRows {
+function toExampleRows(operation: string, x: AnyExample, rules: EditRules): GradientRows {
   if ("query" in x) {
     checkNames(operation, x, ["query", ...SCORES]);
     return {
       kind: "standing",
-      slots: Uint32Array.of(checkSlot(operation, "query", x.query, rules.querySlots)),
+      slots: Uint32Array.of(findSlot(operation, "query", x.query, rules.querySlots)),
     };
   }
   checkNames(operation, x, ["row", "position", ...SCORES]);
@@ -188,14 +204,20 @@ function toExampleRows(operation: string, x: Example, rules: EditRules): Gradien
   return { kind: "passing", queries };
 }
 
-function toList(
+function toList<Name extends RowId>(
   operation: string,
   name: string,
-  input: number | ArrayLike<number>,
-  check: (entry: number) => number,
+  input: Name | ArrayLike<Name>,
+  check: (entry: Name) => number,
 ): Uint32Array<ArrayBuffer> {
-  if (typeof input === "number") return Uint32Array.of(check(input));
+  if (typeof input !== "object") return Uint32Array.of(check(input as Name));
   checkArray(operation, name, input);
   if (input.length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
-  return Uint32Array.from(Array.from(input), check);
+  return Uint32Array.from(Array.from(input as ArrayLike<Name>, check));
+}
+
+/** How much an example counts; 1 unless given. */
+export function toWeight(operation: string, weight: unknown = 1, name = "weight"): number {
+  if (typeof weight === "number" && weight >= 0 && weight < Infinity) return weight;
+  throw new InputError(operation, `${name} is ${describe(weight)}`, "a finite number ≥ 0");
 }

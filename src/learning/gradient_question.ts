@@ -7,6 +7,7 @@
  * heaviest keys are touched; the weight of the other keys is reported as left out.
  */
 
+import type { AnyEngine } from "./any_engine.ts";
 import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
 import {
   addHeadGradient,
@@ -26,7 +27,6 @@ import {
   valueColumns,
 } from "../numerics/head_layout.ts";
 import { score } from "../numerics/score_rule.ts";
-import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
 
@@ -76,7 +76,7 @@ interface Gathered {
  */
 export function askGradients(
   operation: string,
-  live: DynamicAttention,
+  live: AnyEngine,
   question: GradientQuestion,
 ): Promise<GradientAnswer> {
   const inside = EngineCore.of(operation, live);
@@ -181,7 +181,7 @@ function answerFromAll(
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
   // A mask matrix never changes; the backend holds the answers of a mask function.
-  const said = mask?.isFunction ? backend.bias(keySize, querySize) : null;
+  const said = mask?.isFunction || mask?.isEditable ? backend.bias(keySize, querySize) : null;
   const biasOf = (i: number, j: number, head: number) => {
     if (!mask) return 0;
     const maskHead = mask.heads === 1 ? 0 : head;

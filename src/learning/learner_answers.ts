@@ -28,9 +28,23 @@ export interface LearnedStep {
   readonly queryGradient: Float64Array<ArrayBuffer>;
 }
 
+/** A step that was made of several examples. */
+export interface LearnedBatch {
+  /** The exact predictions before the step, one for each example. */
+  readonly predictions: readonly Float64Array<ArrayBuffer>[];
+  /** The weighted mean of the losses before the step. */
+  readonly loss: number;
+  /** The number of rows of keys, values and queries that the step has changed. */
+  readonly rowsStepped: number;
+  /** The largest weight that `top` left out, over examples and heads. */
+  readonly leftOut: number;
+  /** ∂L/∂q of each example's own loss times its share of the weight, H·d numbers. */
+  readonly queryGradients: readonly Float64Array<ArrayBuffer>[];
+}
+
 /** Counts of a learner. */
 export interface LearnerStats {
-  /** The number of examples learned from. */
+  /** The number of steps: examples learned from, a mini-batch being one. */
   readonly steps: number;
   /** The number of predictions from exact reads. */
   readonly exactReads: number;

@@ -2,6 +2,7 @@
  * The options of a learner and their checks.
  */
 
+import type { RowId } from "../write/row_ids.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import { isCount } from "../base/matrix.ts";
@@ -23,7 +24,7 @@ export interface PartRates {
 }
 
 /** Options of a learner. */
-export interface LearnerOptions {
+export interface LearnerOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
   /** The loss; {@link squaredLoss} unless given. */
   readonly loss?: Loss;
   /** The optimizer; {@link sgd} unless given. */
@@ -33,10 +34,10 @@ export interface LearnerOptions {
   /** Other rates for keys, values or queries, or `false` for none. */
   readonly rates?: PartRates;
   /**
-   * A factor on the rate of one row, by its kind ("key", "value" or "query") and slot; with 0 the row does
-   * not learn. It must depend on nothing else.
+   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot or id; 0 leaves it as it
+   * is. Must depend on nothing else.
    */
-  readonly rowRate?: (kind: RowKind, slot: number) => number;
+  readonly rowRate?: (kind: RowKind, slot: KeyId | QueryId) => number;
   /** The number of heaviest keys of a head row that learn from an example; all unless given. */
   readonly top?: number;
   /**
@@ -54,7 +55,7 @@ export interface LearnerConfig {
   readonly optimizer: Optimizer;
   /** The rate of each kind of row; null for a kind that does not learn. */
   readonly rates: Readonly<Record<RowKind, RateSchedule | null>>;
-  readonly rowRate: (kind: RowKind, slot: number) => number;
+  readonly rowRate: (kind: RowKind, slot: RowId) => number;
   readonly top: number;
   readonly reads: "exact" | "stale";
   readonly seed: number;
@@ -65,10 +66,11 @@ export const LEARNER_OPTIONS: readonly (keyof LearnerOptions)[] = [
 ];
 
 /** Checks the options of a learner, whose names have been checked already. */
-export function toLearnerConfig(operation: string, options: LearnerOptions): LearnerConfig {
+export function toLearnerConfig(operation: string, options: LearnerOptions<never, never>): LearnerConfig {
   const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact", seed = 0 } =
     options;
-  const { rowRate = () => 1 } = options;
+  // The types see to it that the function takes what the engine's rows are called.
+  const rowRate = (options.rowRate ?? (() => 1)) as LearnerConfig["rowRate"];
   checkGiven(operation, "loss", loss, ["check", "predict", "value", "gradient"], "name");
   checkGiven(operation, "optimizer", optimizer, ["stateLength", "step"], "name");
   checkNames(`${operation}.rates`, rates, ["keys", "values", "queries"]);

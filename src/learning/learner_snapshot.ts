@@ -10,6 +10,7 @@
  * Version 1, which is not read any more, had squares in the optimizers' states where version 2 has roots.
  */
 
+import type { RowId } from "../write/row_ids.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
@@ -90,12 +91,12 @@ export async function encodeLearner(
  * @throws {FormatError} When the file is damaged or does not agree with itself.
  * @throws {InputError} When the loss or the optimizer is not the saved one.
  */
-export async function loadLearner(
+export async function loadLearner<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
   bytes: Uint8Array<ArrayBuffer>,
   { loss, optimizer }: LearnerRules,
-  engineOptions: LoadOptions,
-): Promise<{ readonly live: DynamicAttention; readonly saved: SavedLearner }> {
+  engineOptions: LoadOptions<KeyId, QueryId>,
+): Promise<{ readonly live: DynamicAttention<KeyId, QueryId>; readonly saved: SavedLearner }> {
   const { metadata, tensors } = decodeTensors(operation, bytes);
   const reader = new MetadataReader(operation, metadata);
   reader.choice("format", [FORMAT]);
@@ -116,7 +117,7 @@ export async function loadLearner(
   const isState = (state: number) => isCount(state) && state < 2 ** 32;
   const randomState = reader.number("random", isState, "a whole number below 2³²");
   const engine = takeNumbers(operation, tensors, "engine", "U8", [null]);
-  const live = await DynamicAttention.load(engine, engineOptions);
+  const live = await DynamicAttention.load<KeyId, QueryId>(engine, engineOptions);
   try {
     const { layout, keySlots, querySlots } = EngineCore.of(operation, live).rules;
     const widths = { key: keyColumns(layout), value: valueColumns(layout), query: queryColumns(layout) };

@@ -7,10 +7,11 @@
  * the edits are made, so that both change or neither.
  */
 
+import type { AnyEngine } from "./any_engine.ts";
 import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
-import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
-import type { Edit, EditRules } from "../write/edits.ts";
+import type { AnyEdit, EditRules } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { callGiven } from "./callbacks.ts";
@@ -30,9 +31,9 @@ export interface Moment {
 }
 
 /** The derivatives that rows are stepped by. */
-export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows" | "query"> {
-  /** The query slot of the example; null for a passing query. */
-  readonly querySlot: number | null;
+export interface StepGradients extends Pick<GradientAnswer, "slots" | "rows"> {
+  /** ∂L/∂q by query slot; none for passing queries. */
+  readonly queries: ReadonlyMap<number, Float64Array>;
   /** Further terms of ∂L/∂v by key slot, which are added to those in `rows`. */
   readonly matched: ReadonlyMap<number, Float64Array>;
 }
@@ -49,12 +50,12 @@ interface RowStep {
 
 /** The step of one example. */
 export interface PlannedStep {
-  readonly edits: readonly Edit[];
+  readonly edits: readonly AnyEdit[];
   /** Stores the new optimizer states, once the edits are made. */
   keepStates(): void;
   /** The states that rows have then, for each that the edits step. */
   readonly states: readonly KeptState[];
-  /** Rows that the edits step. */
+  /** The number of rows that the edits change. */
   readonly rowCount: number;
 }
 
@@ -62,14 +63,19 @@ export function momentOf({ keySlots, querySlots }: EditRules): Moment {
   return { key: keySlots.newestIdentity, query: querySlots.newestIdentity };
 }
 
+/** The learner whose step is planned, and the rows that it asked about. */
+export interface SteppedLearner {
+  readonly live: AnyEngine;
+  readonly rules: EditRules;
+  readonly config: LearnerConfig;
+  readonly states: AllStates;
+  readonly moment: Moment;
+}
+
 /** Plans the step of an example, where `step` counts the examples before it. */
 export function planStep(
   operation: string,
-  live: DynamicAttention,
-  rules: EditRules,
-  config: LearnerConfig,
-  states: AllStates,
-  moment: Moment,
+  { live, rules, config, states, moment }: SteppedLearner,
   gradients: StepGradients,
   step: number,
 ): PlannedStep {
@@ -82,11 +88,11 @@ export function planStep(
   const steps: RowStep[] = [];
   const add = (kind: RowKind, slot: number, gradient: Float64Array) => {
     if (!isThere(kind, slot)) return;
-    const rate = rateOf(operation, config, rates[kind], kind, slot, gradient);
+    const rate = rateOf(operation, config, rates[kind], kind, nameIn(rules, kind, slot), gradient);
     // The rate may be a function that has deleted rows.
     if (rate === 0 || !isThere(kind, slot)) return;
-    const row = newestRow(live, kind, slot);
-    steps.push(optimize(operation, config, kind, slot, gradient, row, states[kind], rate));
+    const row = newestRow(live, rules, kind, slot);
+    steps.push(optimize(operation, config, { kind, slot, gradient, row, rate }, states[kind]));
   };
   const keyWidth = keyColumns(rules.layout), width = keyWidth + valueColumns(rules.layout);
   // If only queries learn, a step need not visit the keys.
@@ -99,12 +105,12 @@ export function planStep(
     add("key", slot, own.subarray(0, keyWidth));
     add("value", slot, sumOf(own.subarray(keyWidth), gradients.matched.get(slot)));
   }
-  if (gradients.querySlot !== null) add("query", gradients.querySlot, gradients.query);
+  for (const [slot, gradient] of gradients.queries) add("query", slot, gradient);
 
   const made = steps.filter(({ kind, slot }) => isThere(kind, slot));
-  const rows = made.map((own) => stepped(operation, own, newestRow(live, own.kind, own.slot)));
+  const rows = made.map((own) => stepped(operation, own, newestRow(live, rules, own.kind, own.slot)));
   return {
-    edits: toEdits(made, rows),
+    edits: toEdits(made, rows, rules),
     states: made,
     rowCount: made.length,
     keepStates() {
@@ -134,7 +140,7 @@ function rateOf(
   { rowRate }: LearnerConfig,
   rateOfKind: number,
   kind: RowKind,
-  slot: number,
+  slot: RowId,
   gradient: Float64Array,
 ): number {
   if (rateOfKind === 0 || gradient.every((g) => g === 0)) return 0;
@@ -147,16 +153,21 @@ function rateOf(
   return rate;
 }
 
+/** A row with the derivative and the rate of its step. */
+interface RowToStep {
+  readonly kind: RowKind;
+  readonly slot: number;
+  readonly gradient: Float64Array;
+  readonly row: Float32Array;
+  readonly rate: number;
+}
+
 /** Calls the optimizer for the step of one row. */
 function optimize(
   operation: string,
   { optimizer }: LearnerConfig,
-  kind: RowKind,
-  slot: number,
-  gradient: Float64Array,
-  row: Float32Array,
+  { kind, slot, gradient, row, rate }: RowToStep,
   states: RowStates,
-  rate: number,
 ): RowStep {
   for (let c = 0; c < gradient.length; c++) {
     if (Number.isFinite(gradient[c])) continue;
@@ -190,13 +201,18 @@ function stepped(operation: string, { kind, slot, delta, state }: RowStep, row: 
 }
 
 /** One edit for each slot; steps of the key and the value of a slot are neighbours in the list. */
-function toEdits(steps: readonly RowStep[], rows: readonly Float32Array[]): Edit[] {
-  const edits: Edit[] = [];
+function toEdits(
+  steps: readonly RowStep[],
+  rows: readonly Float32Array[],
+  rules: EditRules,
+): AnyEdit[] {
+  const edits: AnyEdit[] = [];
   for (let at = 0; at < steps.length; at++) {
-    const { kind, slot } = steps[at], row = rows[at], next = steps[at + 1];
+    const { kind } = steps[at], row = rows[at], next = steps[at + 1];
+    const slot = nameIn(rules, kind, steps[at].slot);
     if (kind === "query") edits.push({ kind: "setQuery", slot, query: row });
     else if (kind === "value") edits.push({ kind: "setValue", slot, value: row });
-    else if (next?.kind === "value" && next.slot === slot) {
+    else if (next?.kind === "value" && next.slot === steps[at].slot) {
       edits.push({ kind: "set", slot, key: row, value: rows[at + 1] });
       at++;
     } else edits.push({ kind: "setKey", slot, key: row });
@@ -204,9 +220,15 @@ function toEdits(steps: readonly RowStep[], rows: readonly Float32Array[]): Edit
   return edits;
 }
 
-function newestRow(live: DynamicAttention, kind: RowKind, slot: number): Float32Array {
-  if (kind === "query") return live.getQuery(slot);
-  return kind === "key" ? live.getKey(slot) : live.getValue(slot);
+function newestRow(live: AnyEngine, rules: EditRules, kind: RowKind, slot: number): Float32Array {
+  const name = nameIn(rules, kind, slot);
+  if (kind === "query") return live.getQuery(name);
+  return kind === "key" ? live.getKey(name) : live.getValue(name);
+}
+
+/** The id of the row in a live slot, or the slot. */
+function nameIn({ keySlots, querySlots }: EditRules, kind: RowKind, slot: number): RowId {
+  return (kind === "query" ? querySlots : keySlots).nameOf(slot);
 }
 
 function isSame(slots: SlotTable, slot: number, newest: number): boolean {
@@ -216,4 +238,27 @@ function isSame(slots: SlotTable, slot: number, newest: number): boolean {
 function sumOf(own: Float64Array, other: Float64Array | undefined): Float64Array {
   if (!other || own.length === 0) return other ?? own;
   return own.map((x, c) => x + other[c]);
+}
+
+/** The sum of the derivatives of several examples, all of one moment. */
+export function sumGradients(parts: readonly StepGradients[]): StepGradients {
+  if (parts.length === 1) return parts[0];
+  const rows = new Map<number, Float64Array>();
+  const matched = new Map<number, Float64Array>(), queries = new Map<number, Float64Array>();
+  const add = (to: Map<number, Float64Array>, slot: number, gradient: Float64Array) => {
+    const sum = to.get(slot);
+    if (sum) gradient.forEach((g, c) => sum[c] += g);
+    else to.set(slot, gradient.slice());
+  };
+  for (const part of parts) {
+    const width = part.slots.length === 0 ? 0 : part.rows.length / part.slots.length;
+    part.slots.forEach((slot, at) => add(rows, slot, part.rows.subarray(at * width, (at + 1) * width)));
+    for (const [slot, gradient] of part.matched) add(matched, slot, gradient);
+    for (const [slot, gradient] of part.queries) add(queries, slot, gradient);
+  }
+  const slots = Uint32Array.from(rows.keys()).sort();
+  const width = slots.length === 0 ? 0 : rows.get(slots[0])?.length ?? 0;
+  const sums = new Float64Array(slots.length * width);
+  slots.forEach((slot, at) => sums.set(rows.get(slot) as Float64Array, at * width));
+  return { slots, rows: sums, matched, queries };
 }

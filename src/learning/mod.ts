@@ -35,8 +35,15 @@ export {
 } from "./attention_gradients.ts";
 export { type Average, ExponentialMean, type IntervalOptions, RunningMean, WindowMean } from "./averages.ts";
 export type { Interval } from "./confidence.ts";
-export type { Example, ExampleScores, PassingExample, StandingExample, Target } from "./examples.ts";
-export type { LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
+export type {
+  BatchSample,
+  Example,
+  ExampleScores,
+  PassingExample,
+  StandingExample,
+  Target,
+} from "./examples.ts";
+export type { LearnedBatch, LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
 export type { LearnerOptions, PartRates } from "./learner_options.ts";
 export { huberLoss, logisticLoss, type Loss, rankingLoss, sigmoid, squaredLoss } from "./losses.ts";
 export {
@@ -59,6 +66,7 @@ export {
   type Optimizer,
   type OptimizerOptions,
   sgd,
+  type SgdOptions,
 } from "./optimizers.ts";
 export {
   type OnlineModel,
@@ -79,4 +87,4 @@ export {
 } from "../base/errors.ts";
 export type { DynamicAttention } from "../engine/dynamic_attention.ts";
 export type { LoadOptions } from "../engine/engine_snapshot.ts";
-export type { MatrixInput, RowInput } from "../base/matrix.ts";
+export type { CsrMatrix, MatrixInput, RowInput, SparseRow, VectorInput } from "../base/matrix.ts";

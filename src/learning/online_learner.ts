@@ -10,10 +10,16 @@ import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { LoadOptions } from "../engine/engine_snapshot.ts";
 import { describe, DisposedError, InputError } from "../base/errors.ts";
-import type { EditRules } from "../write/edits.ts";
+import { type Edit, type EditRules, findSlot } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
+import type { RankedKey } from "../engine/answers.ts";
 import { checkNames } from "../engine/options.ts";
+import { takeList } from "../base/lists.ts";
+import { toCount, toExcluded } from "../engine/question_options.ts";
+import { takeOptions } from "../base/names.ts";
 import {
+  type BatchSample,
   type CheckedExample,
   type Example,
   matchGradientOf,
@@ -24,6 +30,7 @@ import {
   type Target,
   toExample,
   toTargets,
+  toWeight,
 } from "./examples.ts";
 import { askGradients } from "./gradient_question.ts";
 import type { LearnerKeeper } from "./learner_keeper.ts";
@@ -34,7 +41,7 @@ import {
   toLearnerConfig,
 } from "./learner_options.ts";
 import type { SavedLearner } from "./learner_snapshot.ts";
-import type { LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
+import type { LearnedBatch, LearnedStep, LearnerStats, StalePrediction } from "./learner_answers.ts";
 import {
   type AllStates,
   type Moment,
@@ -42,6 +49,7 @@ import {
   type PlannedStep,
   planStep,
   type StepGradients,
+  sumGradients,
 } from "./learner_step.ts";
 import { checkTargets, judge, type Judgement, predictionOf } from "./loss_calls.ts";
 import { NamedRows } from "./named_rows.ts";
@@ -51,7 +59,8 @@ import { RowStates } from "./row_states.ts";
 import { peekScores, readScores, valuesOf } from "./score_reads.ts";
 
 /**
- * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone can.
+ * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone
+ * can.
  */
 export let keepLearner: (
   live: DynamicAttention,
@@ -61,7 +70,8 @@ export let keepLearner: (
 ) => OnlineLearner;
 
 /** The options of {@link OnlineLearner.load}: those of the learner and those of its engine. */
-export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
+export interface LearnerLoadOptions<KeyId extends RowId = number, QueryId extends RowId = number>
+  extends LearnerOptions<KeyId, QueryId>, LoadOptions<KeyId, QueryId> {}
 
 /**
  * Learns from a stream by test-then-learn: `predictOne(x)`, and once y is known `learnOne(x, y)`, as in
@@ -108,9 +118,9 @@ export interface LearnerLoadOptions extends LearnerOptions, LoadOptions {}
  * assert(Math.abs(prediction - 8) < 0.5);
  * ```
  */
-export class OnlineLearner {
+export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId = number> {
   /** The engine, which the learner does not dispose. */
-  readonly live: DynamicAttention;
+  readonly live: DynamicAttention<KeyId, QueryId>;
   /** A random generator for initial rows and negative samples; its state is part of a snapshot. */
   readonly random: SeededRandom;
   readonly #config: LearnerConfig;
@@ -126,7 +136,7 @@ export class OnlineLearner {
    *
    * @throws {InputError} When an option is unknown or out of range, or `live` is no engine.
    */
-  constructor(live: DynamicAttention, options: LearnerOptions = {}) {
+  constructor(live: DynamicAttention<KeyId, QueryId>, options: LearnerOptions<KeyId, QueryId> = {}) {
     const operation = "OnlineLearner";
     const { rules } = EngineCore.of(operation, live);
     checkNames(operation, options, LEARNER_OPTIONS);
@@ -145,7 +155,10 @@ export class OnlineLearner {
    * @throws {FormatError} When the bytes are damaged or no snapshot of a learner.
    * @throws {InputError} When the loss or the optimizer is not the saved one.
    */
-  static async load(bytes: Uint8Array, options: LearnerLoadOptions = {}): Promise<OnlineLearner> {
+  static async load<KeyId extends RowId = number, QueryId extends RowId = number>(
+    bytes: Uint8Array,
+    options: LearnerLoadOptions<KeyId, QueryId> = {},
+  ): Promise<OnlineLearner<KeyId, QueryId>> {
     const operation = "OnlineLearner.load";
     if (!(bytes instanceof Uint8Array)) {
       throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
@@ -173,7 +186,7 @@ export class OnlineLearner {
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  predictOne(x: Example): Promise<Float64Array<ArrayBuffer>> {
+  predictOne(x: Example<KeyId, QueryId>): Promise<Float64Array<ArrayBuffer>> {
     const operation = "OnlineLearner.predictOne";
     return this.#inTurn(operation, x, async (example) => {
       if (this.#config.reads === "stale" && example.rows.kind === "standing") {
@@ -191,7 +204,7 @@ export class OnlineLearner {
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  peekOne(x: Example): Promise<StalePrediction> {
+  peekOne(x: Example<KeyId, QueryId>): Promise<StalePrediction> {
     const operation = "OnlineLearner.peekOne";
     return this.#inTurn(operation, x, async (example) => {
       const { rows } = example;
@@ -202,34 +215,148 @@ export class OnlineLearner {
   }
 
   /**
-   * One step on the loss of x and y. When it rejects, no row, no state of the optimizer and no counter has
-   * changed.
+   * The `count` keys whose values match the output of x best, exact, as `DynamicAttention.recommend` answers
+   * them: scores are products, to which neither `offset` nor the loss has been applied.
+   *
+   * @param x A query or a row, without `against` and `columns`.
+   * @param options `exclude`, keys that are left out.
+   * @throws {InputError} When x does not fit the engine.
+   */
+  recommendOne(
+    x: Example<KeyId, QueryId>,
+    count: number,
+    options: { readonly exclude?: ArrayLike<KeyId> } = {},
+  ): Promise<RankedKey<KeyId>[]> {
+    const operation = "OnlineLearner.recommendOne";
+    return this.#inTurn(operation, x, async ({ rows }) => {
+      const core = EngineCore.of(operation, this.live);
+      const excluded = toExcluded(
+        operation,
+        takeOptions(operation, options, ["exclude"]).exclude,
+        core.rules,
+      );
+      const query = rows.kind === "standing" ? rows.slots[0] : rows.queries;
+      const ranked = await core.rankings.recommend(operation, query, toCount(operation, count), excluded);
+      this.#exactReads++;
+      return ranked as RankedKey<KeyId>[];
+    });
+  }
+
+  /**
+   * One step on the loss of x and y, times `weight`, a number ≥ 0 that is 1 unless given. When it rejects, no
+   * row, no state of the optimizer and no counter has changed.
    *
    * @throws {InputError} When x does not fit the engine or y the loss, when a derivative or an optimizer
    * state leaves the range of float64 or a row that of float32, or when one of the caller's functions throws.
    * @throws {SlotError} When a slot that x names is not live.
    * @throws {DisposedError} When the engine was disposed before the step was made.
    */
-  async learnOne(x: Example, y: Target): Promise<LearnedStep> {
+  async learnOne(
+    x: Example<KeyId, QueryId>,
+    y: Target,
+    options: { readonly weight?: number } = {},
+  ): Promise<LearnedStep> {
     const operation = "OnlineLearner.learnOne";
     const targets = toTargets(operation, y);
-    const { loss } = this.#config;
-    const learn = (example: CheckedExample) => this.#learn(operation, example, targets);
+    const weight = toWeight(operation, takeOptions(operation, options, ["weight"]).weight);
+    const learn = (example: CheckedExample) => this.#learn(operation, example, targets, weight);
     return await this.#inTurn(operation, x, learn, (example) => {
-      checkTargets(operation, loss, targets, scoreCountOf(example));
+      checkTargets(operation, this.#config.loss, targets, scoreCountOf(example));
     });
+  }
+
+  /**
+   * One step on the weighted mean of the losses of several examples, Σ w L / Σ w: a mini-batch. All of them
+   * see the engine as of the call's turn, and each row is stepped once. When it rejects, nothing has changed.
+   * A batch of one example with the weight 1 is `learnOne`.
+   *
+   * @throws {InputError} As `learnOne`, and when there is no example, or no weight above 0.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { OnlineLearner } from "@attune/attention/learning";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({ query: [[0], [0]], key: [[1]], value: [[0]] });
+   * const learner = new OnlineLearner(live, { rate: 1, rates: { keys: false, queries: false } });
+   * await learner.learnMany([
+   *   { x: { query: 0 }, y: 1 },
+   *   { x: { query: 1 }, y: 5, weight: 3 },
+   * ]);
+   * assertEquals(live.getValue(0)[0], 4); // (1 + 3 · 5) / 4
+   * ```
+   */
+  async learnMany(samples: readonly BatchSample<KeyId, QueryId>[]): Promise<LearnedBatch> {
+    const operation = "OnlineLearner.learnMany";
+    const { length, entries } = takeList(operation, "samples", samples, "an array of { x, y }");
+    const batch = Array.from({ length }, (_, at) => {
+      const name = `samples[${at}]`;
+      const { x, y, weight } = takeOptions(
+        operation,
+        entries[at] as BatchSample<KeyId, QueryId>,
+        ["x", "y", "weight"],
+        `${name} field`,
+      );
+      const targets = toTargets(operation, y, `${name}.y`);
+      return { x, targets, weight: toWeight(operation, weight, `${name}.weight`) };
+    });
+    const sum = batch.reduce((sum, { weight }) => sum + weight, 0);
+    if (!(sum > 0 && sum < Infinity)) {
+      throw new InputError(
+        operation,
+        `the weights of ${length} samples add up to ${sum}`,
+        "a finite number above 0",
+      );
+    }
+    const { rules } = EngineCore.of(operation, this.live);
+    const examples = batch.map(({ x }) => toExample(operation, x, rules));
+    examples.forEach((example, at) => {
+      checkTargets(operation, this.#config.loss, batch[at].targets, scoreCountOf(example));
+    });
+    const named = examples.map((example) => new NamedRows(operation, namedBy(example), rules));
+    return await this.#queue(async () => {
+      for (const rows of named) rows.check(operation, EngineCore.of(operation, this.live).rules);
+      const moment = momentOf(rules);
+      // Asked for at once, so that all are of one moment.
+      const judged = await Promise.all(examples.map((example, at) => {
+        return this.#judge(operation, example, batch[at].targets, batch[at].weight / sum);
+      }));
+      const plan = await this.#step(
+        operation,
+        rules,
+        moment,
+        sumGradients(judged.map((one) => one.gradients)),
+      );
+      return {
+        predictions: judged.map(({ prediction }) => prediction),
+        loss: judged.reduce((mean, { value }, at) => mean + value * (batch[at].weight / sum), 0),
+        rowsStepped: plan.rowCount,
+        leftOut: judged.reduce((most, { leftOut }) => Math.max(most, leftOut), 0),
+        queryGradients: judged.map(({ queryGradient }) => queryGradient),
+      };
+    });
+  }
+
+  /** The predictions for several x, as `predictOne` makes them one after the other. */
+  async predictMany(examples: readonly Example<KeyId, QueryId>[]): Promise<Float64Array<ArrayBuffer>[]> {
+    takeList("OnlineLearner.predictMany", "examples", examples, "an array of x");
+    return await Promise.all(Array.from(examples, (x) => this.predictOne(x)));
   }
 
   /**
    * Deletes a standing query and its optimizer state, whose numbers are overwritten at once. The engine
    * overwrites its own copy of the row when it stores the deletion, at the next read or `flush`. Keys and
-   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace is left.
+   * values that learned from the query are not changed; docs/internals/learning.md says when no other trace
+   * is left.
    *
    * @throws {SlotError} When the slot is not live.
    */
-  forgetQuery(slot: number): Promise<void> {
-    const forget = () => this.live.deleteQuery(slot);
-    return this.#forget("OnlineLearner.forgetQuery", { queries: [slot] }, forget);
+  async forgetQuery(slot: QueryId): Promise<void> {
+    const operation = "OnlineLearner.forgetQuery";
+    const { querySlots } = EngineCore.of(operation, this.live).rules;
+    const queries = [findSlot(operation, "query", slot, querySlots)];
+    return await this.#forget(operation, { queries }, () => this.live.deleteQuery(slot));
   }
 
   /**
@@ -238,8 +365,11 @@ export class OnlineLearner {
    *
    * @throws {SlotError} When the slot is not live.
    */
-  forgetKey(slot: number): Promise<void> {
-    return this.#forget("OnlineLearner.forgetKey", { keys: [slot] }, () => this.live.delete(slot));
+  async forgetKey(slot: KeyId): Promise<void> {
+    const operation = "OnlineLearner.forgetKey";
+    const { keySlots } = EngineCore.of(operation, this.live).rules;
+    const keys = [findSlot(operation, "key", slot, keySlots)];
+    return await this.#forget(operation, { keys }, () => this.live.delete(slot));
   }
 
   /**
@@ -296,10 +426,10 @@ export class OnlineLearner {
     for (const kind of ["key", "value", "query"] as const) this.#states[kind].restore(states[kind]);
   }
 
-  /** Checks x at the call, and again when its turn has come: what it names may be gone by then. */
+  /** Checks x at the call and again in its turn, since rows that it names may have been deleted meanwhile. */
   async #inTurn<T>(
     operation: string,
-    x: Example,
+    x: Example<KeyId, QueryId>,
     run: (example: CheckedExample) => Promise<T>,
     check: (example: CheckedExample) => void = ignore,
   ): Promise<T> {
@@ -333,16 +463,8 @@ export class OnlineLearner {
     gradients: StepGradients,
   ): PlannedStep {
     try {
-      return planStep(
-        operation,
-        this.live,
-        rules,
-        this.#config,
-        this.#states,
-        moment,
-        gradients,
-        this.#steps,
-      );
+      const learner = { live: this.live, rules, config: this.#config, states: this.#states, moment };
+      return planStep(operation, learner, gradients, this.#steps);
     } catch (error) {
       // One of the caller's functions may have disposed the engine.
       throw error instanceof DisposedError ? new DisposedError(operation) : error;
@@ -374,12 +496,30 @@ export class OnlineLearner {
     return { prediction, bounds, pending };
   }
 
-  async #learn(operation: string, example: CheckedExample, targets: Float64Array): Promise<LearnedStep> {
+  async #learn(
+    operation: string,
+    example: CheckedExample,
+    targets: Float64Array,
+    weight: number,
+  ): Promise<LearnedStep> {
+    const { rules } = EngineCore.of(operation, this.live);
+    const moment = momentOf(rules);
+    const judged = await this.#judge(operation, example, targets, weight);
+    const { prediction, value, leftOut, queryGradient } = judged;
+    const plan = await this.#step(operation, rules, moment, judged.gradients);
+    return { prediction, loss: value, rowsStepped: plan.rowCount, leftOut, queryGradient };
+  }
+
+  /** The loss of an example and the derivatives of `weight` times it, as of the call. */
+  async #judge(
+    operation: string,
+    example: CheckedExample,
+    targets: Float64Array,
+    weight: number,
+  ): Promise<JudgedExample> {
     const { live } = this;
     const { loss, top, rates } = this.#config;
-    const { rules } = EngineCore.of(operation, live);
-    const { layout } = rules;
-    const moment = momentOf(rules);
+    const { layout } = EngineCore.of(operation, live).rules;
     const valueOf = valuesOf(live, example);
     let output = new Float64Array(0);
     let judgement: Judgement = { prediction: output, value: 0, byScore: output };
@@ -390,7 +530,11 @@ export class OnlineLearner {
       wantsBias: false,
       toOutputGradient: (exact) => {
         output = Float64Array.from(exact);
-        judgement = judge(operation, loss, scoresOf(example, output, valueOf, layout), targets);
+        judgement = weighted(
+          operation,
+          judge(operation, loss, scoresOf(example, output, valueOf, layout), targets),
+          weight,
+        );
         return outputGradientOf(example, judgement.byScore, valueOf, layout);
       },
     });
@@ -400,11 +544,27 @@ export class OnlineLearner {
       const gradient = matchGradientOf(byScore[at], output, layout), before = matched.get(slot);
       matched.set(slot, before ? gradient.map((g, c) => g + before[c]) : gradient);
     });
-    const querySlot = example.rows.kind === "standing" ? example.rows.slots[0] : null;
-    const gradients = { ...answer, querySlot, matched };
+    const queries = new Map<number, Float64Array>();
+    if (example.rows.kind === "standing") queries.set(example.rows.slots[0], answer.query);
+    return {
+      prediction,
+      value,
+      gradients: { slots: answer.slots, rows: answer.rows, matched, queries },
+      leftOut: answer.leftOut.reduce((most, mass) => Math.max(most, mass), 0),
+      queryGradient: answer.query,
+    };
+  }
+
+  /** Makes one step, all or nothing. */
+  async #step(
+    operation: string,
+    rules: EditRules,
+    moment: Moment,
+    gradients: StepGradients,
+  ): Promise<PlannedStep> {
     const plan = this.#plan(operation, rules, moment, gradients);
     // This is the last step that can fail, and it is all or nothing.
-    if (plan.edits.length > 0) live.edit(plan.edits);
+    if (plan.edits.length > 0) this.live.edit(plan.edits as Edit<KeyId, QueryId>[]);
     plan.keepStates();
     this.#steps++;
     this.#keeper?.stepped(plan.states, {
@@ -414,14 +574,30 @@ export class OnlineLearner {
       randomState: this.random.state,
     });
     await this.#keeper?.kept();
-    return {
-      prediction,
-      loss: value,
-      rowsStepped: plan.rowCount,
-      leftOut: answer.leftOut.reduce((most, mass) => Math.max(most, mass), 0),
-      queryGradient: answer.query,
-    };
+    return plan;
   }
+}
+
+/** An example before its step. */
+interface JudgedExample {
+  readonly prediction: Float64Array<ArrayBuffer>;
+  /** L, without the weight. */
+  readonly value: number;
+  readonly gradients: StepGradients;
+  readonly leftOut: number;
+  readonly queryGradient: Float64Array<ArrayBuffer>;
+}
+
+/** A judgement whose derivative counts `weight` times. */
+function weighted(operation: string, judgement: Judgement, weight: number): Judgement {
+  if (weight === 1) return judgement;
+  const byScore = judgement.byScore.map((g) => weight * g);
+  const at = byScore.findIndex((g) => !Number.isFinite(g));
+  if (at === -1) return { ...judgement, byScore };
+  const found = `the gradient of the loss is ${
+    judgement.byScore[at]
+  } at index ${at}, times the weight ${weight}`;
+  throw new InputError(operation, found, "a product of float64 range");
 }
 
 const ENGINE_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];

@@ -60,13 +60,63 @@ export interface AdamOptions extends AdagradOptions {
   readonly beta2?: number;
 }
 
-/** Stochastic gradient descent: row −= rate · g. It has no state. */
-export function sgd(options: OptimizerOptions = {}): Optimizer {
-  checkNames("sgd", options, SHARED);
-  return withDecayAndClip("sgd", options, {}, {
-    stateLength: () => 0,
-    step(g, _, rate, step) {
-      for (let c = 0; c < g.length; c++) step[c] = -rate * g[c];
+/** Options of {@link sgd}. */
+export interface SgdOptions extends OptimizerOptions {
+  /** μ, the share of the velocity that stays at a step, from 0 to below 1; 0 unless given. */
+  readonly momentum?: number;
+  /** Whether the step looks ahead by the velocity; not unless given. */
+  readonly nesterov?: boolean;
+}
+
+/**
+ * Stochastic gradient descent: row −= rate · g. With momentum, v = μ v + g and row −= rate · v; with
+ * Nesterov's, row −= rate · (g + μ v). Velocities are kept per row, and only the steps of that row count;
+ * without momentum nothing is kept.
+ *
+ * @throws {InputError} When an option is unknown or out of range, or `nesterov` is set without momentum.
+ *
+ * @example
+ * ```ts
+ * import { sgd } from "@attune/attention/learning";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { step, stateLength } = sgd({ momentum: 0.5 });
+ * const state = new Float64Array(stateLength(1)), delta = new Float64Array(1);
+ * for (let turn = 0; turn < 3; turn++) step(Float64Array.of(1), [0], state, 0.1, delta);
+ * assertEquals(delta[0], -0.1 * 1.75);
+ * ```
+ *
+ * Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
+ * learning", ICML 2013, in the form that PyTorch and River share.
+ */
+export function sgd(options: SgdOptions = {}): Optimizer {
+  checkNames("sgd", options, [...SHARED, "momentum", "nesterov"]);
+  const { momentum = 0, nesterov = false } = options;
+  if (!(typeof momentum === "number" && momentum >= 0 && momentum < 1)) {
+    throw new InputError("sgd", `momentum is ${describe(momentum)}`, "a number ≥ 0 and below 1");
+  }
+  if (typeof nesterov !== "boolean" || (nesterov && momentum === 0)) {
+    throw new InputError(
+      "sgd",
+      `nesterov is ${describe(nesterov)}`,
+      "true beside a momentum above 0, or false",
+    );
+  }
+  if (momentum === 0) {
+    return withDecayAndClip("sgd", options, {}, {
+      stateLength: () => 0,
+      step(g, _, rate, step) {
+        for (let c = 0; c < g.length; c++) step[c] = -rate * g[c];
+      },
+    });
+  }
+  return withDecayAndClip("sgd", options, { momentum, nesterov: Number(nesterov) }, {
+    stateLength: (width) => width,
+    step(g, velocity, rate, step) {
+      for (let c = 0; c < g.length; c++) {
+        const v = velocity[c] = momentum * velocity[c] + g[c];
+        step[c] = -rate * (nesterov ? g[c] + momentum * v : v);
+      }
     },
   });
 }

@@ -4,8 +4,8 @@
  */
 
 import { outputColumns, queryColumns } from "../numerics/head_layout.ts";
-import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
+import type { AnyEngine } from "./any_engine.ts";
 import { type CheckedExample, partnerOf, scoresOf } from "./examples.ts";
 
 /** Scores of a stale answer. */
@@ -19,22 +19,25 @@ export interface StaleScores {
 
 /** The current values of the keys that an example is scored against, by key slot. */
 export function valuesOf(
-  live: DynamicAttention,
+  live: AnyEngine,
   { against }: CheckedExample,
 ): (slot: number) => ArrayLike<number> {
-  const values = new Map(Array.from(against ?? [], (slot) => [slot, live.getValue(slot)]));
+  const { keySlots } = EngineCore.of("getValue", live).rules;
+  const valueOf = (slot: number) => live.getValue(keySlots.nameOf(slot));
+  const values = new Map(Array.from(against ?? [], (slot) => [slot, valueOf(slot)]));
   return (slot) => values.get(slot) ?? [];
 }
 
 /** Exact scores, as of the call. */
 export async function readScores(
   operation: string,
-  live: DynamicAttention,
+  live: AnyEngine,
   example: CheckedExample,
 ): Promise<Float64Array<ArrayBuffer>> {
-  const { layout } = EngineCore.of(operation, live).rules;
+  const { layout, querySlots } = EngineCore.of(operation, live).rules;
   const { rows } = example;
-  const output = rows.kind === "standing" ? live.read(rows.slots) : live.attend(
+  const named = rows.kind === "standing" ? Array.from(rows.slots, (slot) => querySlots.nameOf(slot)) : null;
+  const output = rows.kind === "standing" ? live.read(named ?? []) : live.attend(
     { data: rows.queries.rows, shape: [1, queryColumns(layout)] },
     { positions: rows.queries.positions },
   );
@@ -46,13 +49,14 @@ export async function readScores(
 /** Scores of a standing query as of its last update; bounds are Infinity unless `certified`. */
 export async function peekScores(
   operation: string,
-  live: DynamicAttention,
+  live: AnyEngine,
   example: CheckedExample,
   slots: Uint32Array,
   certified: boolean,
 ): Promise<StaleScores> {
-  const { layout } = EngineCore.of(operation, live).rules;
-  const answer = live.peek(slots, { bounds: certified });
+  const { layout, querySlots } = EngineCore.of(operation, live).rules;
+  const named = Array.from(slots, (slot) => querySlots.nameOf(slot));
+  const answer = live.peek(named, { bounds: certified });
   const valueOf = valuesOf(live, example);
   const { output, bounds: [bound], pending } = await answer;
   const lengthOf = (slot: number) => {

@@ -1,70 +1,74 @@
 /**
- * Whether following drift pays. A row that is within its error by drift is left as it is, which saves bringing it up to
- * date; following costs a score for every pair once, and changes that are caught up with later may have overtaken or undone
- * each other by then, or not. Which of it counts for more depends on the stream of edits, and only trying tells.
+ * Decides whether following drift pays. A query that is within its error by drift need not be brought up to
+ * date. Following costs a score for every pair once; changes that are applied later may have replaced or
+ * undone each other by then. Which effect is larger depends on the stream of edits, and only a trial can
+ * tell.
  *
- * So a sample of the query slots is tried first. Once it has earned what it cost, all are followed; when it loses, it is
- * given up, and the next trial waits until the losses so far are a small share of what exact answers would have cost.
+ * So a sample of the query slots is tried first. Once it has earned its cost, all are followed; if it loses,
+ * it is given up, and the next trial waits until the losses so far are a small share of the cost of exact
+ * answers.
  */
 
-/** What trials may lose of what exact answers cost. */
+/** The share of the cost of exact answers that trials may lose. */
 const SHARE = 1 / 25;
-/** A trial is given up when it has lost so many times what it cost to begin. */
+/** A trial is given up when it has lost this multiple of the cost of its beginning. */
 const PATIENCE = 2;
 
-/** A sample that has not earned what it cost when exact answers would have cost so many times that is given up. */
+/**
+ * A sample is given up if it has not earned its cost when exact answers would have cost this multiple of it.
+ */
 const FUTILE = 256;
 
-/** What a sample has to earn of what exact answers would have cost. */
+/** The share of the cost of exact answers that a sample has to earn. */
 const WORTH = 0.3;
 
-/** What is followed: nothing, a sample, or all query slots. */
+/** The followed query slots: none, a sample, or all. */
 export type Phase = "off" | "sample" | "all";
 
-/** Decides peek by peek; costs are in any one unit. */
+/** Decides at each peek. Costs may have any unit, the same for all. */
 export class DriftTrial {
   #phase: Phase = "off";
-  /** What exact answers would have cost. */
+  /** The cost that exact answers would have had. */
   #total = 0;
-  /** What trials that were given up have lost. */
+  /** The loss of the trials that were given up. */
   #lost = 0;
-  /** What the present phase cost to begin, what it has earned until now, and the most that it had. */
+  /** The cost of beginning the present phase, its earnings so far, and their maximum. */
   #price = 0;
   #earned = 0;
   #most = 0;
-  /** What exact answers would have cost in it. */
+  /** The cost that exact answers would have had in it. */
   #exact = 0;
 
   get phase(): Phase {
     return this.#phase;
   }
 
-  /** Whether a trial is due that costs so much to begin, in an engine that cost so much to make. */
+  /** Whether a trial is due that costs `price` to begin, in an engine that cost `made` to make. */
   isDue(price: number, made: number): boolean {
     if (this.#phase !== "off") return false;
     return this.#lost + price <= SHARE * (this.#total + made);
   }
 
-  /** Whether the sample earns so much that following all will pay soon. */
+  /** Whether the sample earns enough for following all query slots. */
   get hasPaid(): boolean {
     return this.#phase === "sample" && this.#earned >= this.#price / 2 && this.#earned >= WORTH * this.#exact;
   }
 
-  /** A phase begins, which cost so much. */
+  /** Notes the beginning of a phase, which cost `price`. */
   begin(phase: "sample" | "all", price: number): void {
     this.#phase = phase;
     this.#price = price;
     this.#earned = this.#most = this.#exact = 0;
   }
 
-  /** Something more was paid to go on with the phase. */
+  /** Notes a further cost of the phase. */
   paid(price: number): void {
     this.#earned -= price;
   }
 
   /**
-   * Answers were given that would have cost `exact` with rows that are exact at each look; those of query slots that are followed
-   * would have cost `followed`, and cost `gain` less.
+   * Notes answers that would have cost `exact` if they were exact; those of followed query slots would have
+   * cost `followed`, and have cost `gain` less.
    */
   answered(exact: number, followed: number, gain: number): void {
     this.#total += exact;
@@ -79,7 +83,7 @@ export class DriftTrial {
     this.#phase = "off";
   }
 
-  /** Gives up what is followed. */
+  /** Gives up following. */
   stop(): void {
     this.#phase = "off";
   }

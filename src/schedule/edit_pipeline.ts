@@ -28,8 +28,8 @@ export interface PipelineConfig extends LayerConfig {
 /** Copies of answers that are kept near to exact. */
 export interface Followed {
   /**
-   * Makes copies that may be further than `error` from exact anew. Returns the query slots of those that are others now, and a
-   * bound for each query slot.
+   * Makes copies anew that may be further than `error` from exact. Returns the query slots whose copies have
+   * changed, and a bound for each query slot.
    */
   refresh(
     operation: string,
@@ -74,7 +74,7 @@ export class EditPipeline {
   readonly #layers: LayerStack;
   readonly #queue: TurnQueue;
   readonly #stale: StaleAnswers;
-  /** No answer, not even a stale one, is older than this version. */
+  /** No answer, not even a stale one, is older than this epoch. */
   #floor = 0;
   #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
   /** The operation of the present turn, for errors. */
@@ -90,8 +90,9 @@ export class EditPipeline {
     this.#layers = new LayerStack(config, backend);
     this.#queue = new TurnQueue(backend);
     const planner = new Planner(config.policy, backend);
-    // A mask function may answer differently for a row that equals an earlier one.
-    this.queries = new StandingQueries(config, planner, mask?.isFunction !== true);
+    // A mask function, or an edited mask, may say something else of a row that equals an earlier one.
+    const saysAnew = mask !== null && (mask.isFunction || mask.isEditable);
+    this.queries = new StandingQueries(config, planner, !saysAnew);
     const bringUp = (slots: Uint32Array) => this.#bringUp(slots);
     this.#stale = new StaleAnswers({
       backend,
@@ -160,7 +161,10 @@ export class EditPipeline {
     return this.#ask(operation, Uint32Array.of(slot), ask);
   }
 
-  /** Attention of query slots by states that may lag; those whose error is above the limit are brought up to date. */
+  /**
+   * Attention of query slots by states that may lag; those whose error is above the limit are brought up to
+   * date.
+   */
   peek(operation: string, slots: Uint32Array, wanted: StaleWanted): Promise<StaleAttentionOutput> {
     const answer = () => this.#timedRead(() => this.#stale.answer(slots, this.#floor, wanted));
     return this.#answer(() => {
@@ -196,7 +200,9 @@ export class EditPipeline {
     return this.#stale.bytes;
   }
 
-  /** Copies of answers, which `refresh` keeps near to exact; memory is held for them until they are released. */
+  /**
+   * Copies of answers, which `refresh` keeps near to exact; memory is held for them until they are released.
+   */
   follow(): Followed {
     const mirror = this.#stale.hold();
     return {
@@ -214,6 +220,8 @@ export class EditPipeline {
   move(operation: string, move: () => Promise<void>): Promise<void> {
     const takePlace = async () => {
       await move();
+      // Copies have the bits of the backend before.
+      this.#stale.forget();
       this.queries.allReached();
       this.#settle();
       this.#queue.clearFailure();

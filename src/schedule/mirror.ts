@@ -1,50 +1,54 @@
 /**
- * Copies of answers, each kept within a distance of the exact one: a copy is made anew when drift may have taken the exact
- * answer further away. What has become of the state behind a copy does not matter to it.
+ * Copies of answers, each kept within a distance of the exact one: a copy is made anew when drift may have
+ * moved the exact answer further away. A copy does not depend on later changes of the state that it was made
+ * from.
  */
 
 import type { AttentionOutput, Backend, Copies } from "../backends/backend.ts";
 import { NOTHING } from "../backends/since.ts";
 import type { Lag } from "./standing_queries.ts";
 
-/** Where copies come from. */
+/** The source of copies. */
 export interface MirrorSource {
   readonly backend: Pick<Backend, "watched" | "driftOfCopies" | "copied">;
-  /** Batches of edits stored. */
+  /** The number of batches of edits stored. */
   readonly epoch: () => number;
-  /** Changed key slots in them. */
+  /** The number of changed key slots in them. */
   readonly stored: () => number;
   /** Exact answers, from states that are brought up to date. */
   read(slots: Uint32Array): Promise<AttentionOutput>;
 }
 
-/** Where the copy of each query slot lies. */
+/** The places of copies. */
 export interface MirrorPlaces {
   /** Rows of `width` numbers. */
   readonly data: Float32Array;
   readonly width: number;
-  /** By query slot, the number of its row. */
+  /** The number of a query slot's row. */
   rowOf(slot: number): number;
 }
 
-/** What a refresh has done. */
+/** The result of a refresh. */
 export interface Refreshed {
-  /** Query slots whose copies are others now. */
+  /** Query slots whose copies have changed. */
   readonly changed: Uint32Array<ArrayBuffer>;
   /** For each query slot that was asked for, a bound on the distance of its copy from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
 }
 
 const NO_SLOTS = new Uint32Array(0);
-/** The generation of no drift at all. */
+/** The generation while no drift is followed. */
 const UNFOLLOWED = -1;
 
-/** Copies of the answers of query slots below some number. */
+/** The copies of one engine's answers. */
 export class Mirror {
   readonly #source: MirrorSource;
   readonly #heads: number;
   #copies: Copies = { readings: new Float64Array(0), roundings: new Float64Array(0) };
-  /** By query slot, the epoch that its copy is of, −1 where there is none, and how many changed key slots it knows of. */
+  /**
+   * By query slot, the epoch of its copy, −1 if there is none, and the number of changed key slots that it
+   * includes.
+   */
   #epochs = new Float64Array(0);
   #known = new Float64Array(0);
   #generation = UNFOLLOWED;
@@ -58,7 +62,10 @@ export class Mirror {
     return 2 * this.#epochs.byteLength + 2 * this.#copies.readings.byteLength;
   }
 
-  /** How far the oldest copy of these query slots lags: its epoch, and how many changed key slots were stored since. */
+  /**
+   * The lag of the oldest copy of these query slots: its epoch, and the number of changed key slots stored
+   * since.
+   */
   lagOf(slots: Uint32Array): Lag {
     const stored = this.#source.stored();
     let epoch = this.#source.epoch(), pending = 0;
@@ -69,7 +76,7 @@ export class Mirror {
     return { epoch, pending };
   }
 
-  /** Forgets that there are copies. */
+  /** Forgets all copies. */
   clear(): void {
     this.#epochs.fill(-1);
   }
@@ -80,8 +87,8 @@ export class Mirror {
   }
 
   /**
-   * Makes the copies anew that may be further than `error` from exact or are older than epoch `floor`. Returns the query slots
-   * of those that are others now, and for each query slot a bound.
+   * Makes the copies anew that may be further than `error` from exact or are older than epoch `floor`.
+   * Returns the query slots whose copies have changed, and a bound for each query slot.
    */
   async refresh(slots: Uint32Array, error: number, floor: number, places: MirrorPlaces): Promise<Refreshed> {
     this.#make(slots);
@@ -104,7 +111,7 @@ export class Mirror {
     return { changed, bounds };
   }
 
-  /** Copies exact answers; returns the query slots of those that are others now. */
+  /** Copies exact answers; returns the query slots whose copies have changed. */
   #take(
     slots: Uint32Array,
     output: Float32Array,
@@ -119,7 +126,7 @@ export class Mirror {
     });
   }
 
-  /** How many changed key slots the copy of a query slot knows of. */
+  /** The number of changed key slots that the copy of a query slot includes. */
   knownBy(slot: number): number {
     return this.#known[slot] ?? 0;
   }
@@ -159,7 +166,7 @@ export class Mirror {
   }
 }
 
-/** Copies numbers; whether one of them is another one now. */
+/** Copies numbers; returns whether one of them has changed. */
 function copyRow(
   from: Float32Array,
   fromStart: number,

@@ -32,9 +32,10 @@ export interface PendingLimits {
   /** Milliseconds that an edit may wait, as of the next edit or peek; no timer runs. */
   readonly ageMs?: number;
   /**
-   * How far a row may be from exact, in Euclidean distance: what a `peek` would answer with a larger bound is brought
-   * up to date first. Nothing is brought up to date while nobody peeks. Where waiting has not paid lately, rows are brought
-   * up to date at each peek: it never costs much more than exact answers.
+   * The largest Euclidean distance of an answer from the exact one: a `peek` first brings up to date the
+   * queries whose bounds are larger. Nothing is brought up to date between peeks. If waiting has not paid
+   * lately, queries are brought up to date at each peek, so that a limit never costs much more than exact
+   * answers.
    */
   readonly error?: number;
   /** Another name of `error`; of two, the smaller one counts. */
@@ -63,7 +64,7 @@ export interface Threshold {
   takeFailure(): InputError | null;
   /** The largest bound that a peek may answer with; Infinity for any. */
   readonly error: number;
-  /** The limits, all of them, as a snapshot holds them; null for a function, which no file can hold. */
+  /** All limits, as a snapshot holds them; null for a function, which no file can hold. */
   readonly limits: Required<PendingLimits> | null;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { describe, FormatError } from "../base/errors.ts";
+import type { JsonValue } from "../base/json.ts";
 
 /** A number as text: the shortest decimal that is this float64, "Infinity" or "-0". */
 export function writeNumber(number: number): string {
@@ -26,6 +27,24 @@ export class MetadataReader {
       if (known.includes(name)) continue;
       throw new FormatError(this.#operation, `metadata has ${describe(name)}`, `only ${known.join(", ")}`);
     }
+  }
+
+  /** Whether there is an entry. */
+  has(name: string): boolean {
+    return this.#text(name) !== undefined;
+  }
+
+  /** The data of an entry, written as JSON; undefined where there is none. */
+  json(name: string): JsonValue | undefined {
+    const text = this.#text(name);
+    if (text === undefined) return undefined;
+    try {
+      const data: JsonValue = JSON.parse(text);
+      if (JSON.stringify(data) === text) return data;
+    } catch {
+      // Refused below.
+    }
+    return this.#refuse(name, "JSON");
   }
 
   /** The text of an entry, which must be one of `choices`. */

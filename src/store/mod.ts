@@ -1,6 +1,6 @@
 /**
- * File formats: single matrices as NumPy's `.npy` files, and the errors that reading a file can throw.
- * Snapshots of engines are made by `DynamicAttention.save` and read by `DynamicAttention.load`.
+ * File formats: matrices and tensors in NumPy's `.npy` format and as safetensors, and the errors that reading a
+ * file can throw. Snapshots of engines are made by `DynamicAttention.save` and read by `DynamicAttention.load`.
  *
  * @example
  * ```ts
@@ -17,6 +17,8 @@
  * @module
  */
 
-export { AttentionError, FormatError, InputError } from "../base/errors.ts";
+export { AttentionError, CapacityError, FormatError, InputError } from "../base/errors.ts";
 export { type Matrix } from "../base/matrix.ts";
-export { fromNpy, toNpy } from "./npy.ts";
+export { decodeNpy, encodeNpy, fromNpy, toNpy } from "./npy.ts";
+export { type Tensor, type TensorData, type TensorType, toMatrix } from "./tensor.ts";
+export { decodeSafetensors, encodeSafetensors, type Tensors } from "./tensor_files.ts";

@@ -1,27 +1,16 @@
 /**
- * NumPy's `.npy` format, for single matrices.
+ * NumPy's `.npy` format, for single arrays: a header (`npy_header.ts`), then the numbers.
  *
- *     6 bytes   "\x93NUMPY"
- *     2 bytes   version: 1.0, 2.0 or 3.0
- *     2 bytes   length of the header, little-endian (4 bytes from version 2.0 on)
- *     header    a Python dict, {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, padded with spaces and
- *               ended by a newline
- *     the rest  data
- *
- * The format is implemented here, since the packages of npm trust the lengths that a file names, and read
- * big-endian numbers and column-major arrays wrongly instead of refusing them.
- *
- * Source: NumPy Enhancement Proposal 1, and `numpy.lib.format`.
+ * Written here: what npm offers takes a file's lengths on trust and does not refuse what it then reads
+ * wrongly.
  */
 
 import { describe, FormatError, InputError } from "../base/errors.ts";
 import { allocate, checkArray, type List, reading, typedArrayKind } from "../base/lists.ts";
 import { type Matrix, takeShaped } from "../base/matrix.ts";
-
-const MAGIC = "\x93NUMPY";
-const ALIGNMENT = 64;
-/** The bytes before the header, in any version. */
-const LEAST_BYTES = 12;
+import { decodeNumbers, encodeNumbers, type TensorData } from "./element_types.ts";
+import { checkLength, decodeNpyHeader, encodeNpyHeader, hasLetters } from "./npy_header.ts";
+import { type CheckedTensor, checkTensor, type Tensor, toFloat32 } from "./tensor.ts";
 
 /**
  * Writes a matrix as the bytes of an `.npy` file, which `numpy.load` reads: 128 bytes plus 4 for each number.
@@ -48,22 +37,17 @@ export function toNpy(matrix: Matrix): Uint8Array<ArrayBuffer> {
       ? matrix
       : { data: undefined, shape: undefined };
     const { list, shape } = takeShaped(operation, "matrix", fields, 1);
-    return { data: toFloat32(operation, "matrix.data", list), shape };
+    return { data: listToFloat32(operation, "matrix.data", list), shape };
   });
-  const dict = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${columns}), }`;
-  const start = MAGIC.length + 4;
-  const dataStart = Math.ceil((start + dict.length + 1) / ALIGNMENT) * ALIGNMENT;
-  const header = `${MAGIC}\x01\x00\x00\x00${dict}`.padEnd(dataStart - 1) + "\n";
-  const bytes = new Uint8Array(dataStart + 4 * data.length);
-  const view = new DataView(bytes.buffer);
-  for (let at = 0; at < header.length; at++) bytes[at] = header.charCodeAt(at);
-  view.setUint16(start - 2, dataStart - start, true);
-  new Float32Array(bytes.buffer, dataStart).set(data);
+  const header = encodeNpyHeader("float32", [rows, columns]);
+  const bytes = new Uint8Array(header.length + 4 * data.length);
+  bytes.set(header);
+  new Float32Array(bytes.buffer, header.length).set(data);
   return bytes;
 }
 
 /** Copies numbers to float32; throws for finite ones that float32 cannot hold. */
-function toFloat32(operation: string, name: string, { length, entries }: List): Float32Array {
+function listToFloat32(operation: string, name: string, { length, entries }: List): Float32Array {
   const numbers = allocate(operation, name, length, () => new Float32Array(length));
   for (let at = 0; at < length; at++) {
     const entry = entries[at];
@@ -78,12 +62,13 @@ function toFloat32(operation: string, name: string, { length, entries }: List): 
 }
 
 /**
- * Reads the matrix in the bytes of an `.npy` file: float32, float64 or float16, little-endian, row-major; an
- * array of one dimension is one row. Float64 is rounded to float32. Infinities and NaN are kept, since masks
- * may have −∞; engines refuse them elsewhere.
+ * The matrix in the bytes of an `.npy` file, as float32: any type of real number, in either order of bytes
+ * and of dimensions; an array of one dimension is one row, and one of three is for {@link decodeNpy}. Wider
+ * types are rounded to float32. Infinities and NaN are kept, since masks may have −∞; engines refuse them
+ * elsewhere.
  *
- * @throws {FormatError} When the bytes are not an `.npy` file, have another element type, order or number of
- * dimensions, are too short or too long for the shape, or hold a finite number beyond float32.
+ * @throws {FormatError} When the bytes are no such file, or one of another type or number of dimensions, are
+ * cut off or go on too long, or hold a finite number beyond float32.
  *
  * @example Reading the file that `numpy.save(file, numpy.float64([1, 2]))` writes
  * ```ts
@@ -98,140 +83,125 @@ function toFloat32(operation: string, name: string, { length, entries }: List): 
  */
 export function fromNpy(bytes: Uint8Array): Matrix {
   const operation = "fromNpy";
+  checkBytes(operation, bytes);
+  const { data, shape } = readNpy(operation, bytes, (shape) => {
+    if (shape.length === 2 ? shape[1] > 0 : shape.length === 1 && shape[0] > 0) return;
+    throw new FormatError(
+      operation,
+      `shape is (${shape.join(", ")})`,
+      "(rows, columns ≥ 1), or one dimension for one row; decodeNpy reads every shape",
+    );
+  });
+  const [rows, columns] = shape.length === 1 ? [1, shape[0]] : shape;
+  const numbers = toFloat32(operation, data, (at) => {
+    throw new FormatError(operation, `number ${at} is ${data[at]}`, "numbers of float32 range");
+  });
+  return { data: numbers, shape: [rows, columns] };
+}
+
+/**
+ * The array in the bytes of an `.npy` file, of any shape, its numbers in the type that they have there
+ * (float16 in a `Float32Array`, booleans in a `Uint8Array` of 0 and 1) and row-major, whichever way they lay.
+ *
+ * @throws {FormatError} When the bytes are no such file, or one of no numbers (text, records, complex
+ * numbers, objects), or are cut off or go on too long.
+ *
+ * @example What `numpy.save(file, numpy.array([7, 9], ">i8"))` writes
+ * ```ts
+ * import { decodeNpy } from "@attune/attention/store";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const header = "{'descr': '>i8', 'fortran_order': False, 'shape': (2,), }".padEnd(117) + "\n";
+ * const numbers = new Uint8Array(16);
+ * numbers[7] = 7;
+ * numbers[15] = 9;
+ * const bytes = Uint8Array.of(0x93, ...new TextEncoder().encode("NUMPY\x01\x00v\x00" + header), ...numbers);
+ * assertEquals(decodeNpy(bytes), { data: BigInt64Array.of(7n, 9n), shape: [2], dtype: "int64" });
+ * ```
+ */
+export function decodeNpy(bytes: Uint8Array): Tensor {
+  checkBytes("decodeNpy", bytes);
+  return readNpy("decodeNpy", bytes);
+}
+
+/**
+ * A tensor as the bytes of an `.npy` file, in the type of its `data` or in its `dtype`; the same bytes as
+ * NumPy's.
+ *
+ * @throws {InputError} When `shape` does not fit `data`, or `dtype` does not ("bfloat16" is a type that NumPy
+ * lacks), or a finite number is beyond it.
+ *
+ * @example
+ * ```ts
+ * import { decodeNpy, encodeNpy } from "@attune/attention/store";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const heads = { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [3, 1, 2], dtype: "float16" as const };
+ * const bytes = encodeNpy(heads);
+ * assertEquals(bytes.length, 128 + 2 * 6);
+ * assertEquals(decodeNpy(bytes), heads);
+ * ```
+ */
+export function encodeNpy(tensor: Tensor): Uint8Array<ArrayBuffer> {
+  const operation = "encodeNpy";
+  return writeNpy(operation, "tensor", reading(operation, () => checkTensor(operation, "tensor", tensor)));
+}
+
+/** As `encodeNpy`, of a tensor that `checkTensor` has seen. */
+export function writeNpy(
+  operation: string,
+  name: string,
+  { data, shape, type }: CheckedTensor,
+): Uint8Array<ArrayBuffer> {
+  if (!hasLetters(type)) {
+    throw new InputError(operation, `${name}.dtype is ${describe(type)}`, "a type that NumPy has");
+  }
+  const header = encodeNpyHeader(type, shape), numbers = encodeNumbers(operation, name, type, data);
+  const bytes = new Uint8Array(header.length + numbers.length);
+  bytes.set(header);
+  bytes.set(numbers, header.length);
+  return bytes;
+}
+
+/** As `decodeNpy`, of bytes that are some; `checkShape` refuses shapes before data are looked at. */
+export function readNpy(
+  operation: string,
+  bytes: Uint8Array,
+  checkShape: (shape: readonly number[]) => void = () => {},
+): Tensor {
+  const header = decodeNpyHeader(operation, bytes);
+  const { type, isBigEndian, isFortran, shape, dataStart } = header;
+  checkShape(shape);
+  checkLength(operation, bytes, header);
+  const data = decodeNumbers(operation, type, bytes.subarray(dataStart), isBigEndian);
+  return { data: isFortran ? fromFortran(data, shape) : data, shape, dtype: type };
+}
+
+/** Refuses what are no bytes. */
+export function checkBytes(operation: string, bytes: unknown): asserts bytes is Uint8Array {
   if (typedArrayKind(bytes) !== "Uint8Array") {
     throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
   }
   checkArray(operation, "bytes", bytes);
-  const { dict, dataStart } = splitHeader(operation, bytes);
-  const { descr, shape } = parseDict(operation, dict);
-  const read = READERS[descr];
-  if (!read) throw new FormatError(operation, `descr is ${describe(descr)}`, "'<f4', '<f8' or '<f2'");
-  const [rows, columns] = shape.length === 1 ? [1, shape[0]] : shape;
-  if (shape.length < 1 || shape.length > 2 || columns === 0) {
-    throw new FormatError(
-      operation,
-      `shape is (${shape.join(", ")})`,
-      "(rows, columns ≥ 1), or one dimension for one row",
-    );
-  }
-  const found = bytes.length - dataStart, needed = rows * columns * read.bytes;
-  if (found !== needed) {
-    throw new FormatError(
-      operation,
-      `data has ${found} bytes`,
-      `${needed} for ${descr} (${shape.join(", ")})`,
-    );
-  }
-  if (!shape.every(Number.isSafeInteger)) {
-    throw new FormatError(operation, `shape is (${shape.join(", ")})`, "lengths below 2⁵³");
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset + dataStart, found);
-  const data = new Float32Array(rows * columns);
+}
+
+/** Numbers whose first dimension runs fastest, laid so that the last one does. */
+function fromFortran(data: TensorData, shape: readonly number[]): TensorData {
+  const rowMajor = data.slice();
+  // How far apart neighbours of each dimension lie in `data`.
+  const strides: number[] = [];
+  shape.reduce((stride, length) => (strides.push(stride), stride * length), 1);
+  const index = shape.map(() => 0);
+  let from = 0;
   for (let at = 0; at < data.length; at++) {
-    const number = read.number(view, at * read.bytes);
-    data[at] = number;
-    if (Number.isFinite(number) && !Number.isFinite(data[at])) {
-      throw new FormatError(operation, `number ${at} is ${number}`, "numbers of float32 range");
+    rowMajor[at] = data[from];
+    // Counts as an odometer does, the last digit first.
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= strides[axis] * shape[axis];
+      index[axis] = 0;
     }
   }
-  return { data, shape: [rows, columns] };
-}
-
-interface Reader {
-  readonly bytes: number;
-  readonly number: (view: DataView, at: number) => number;
-}
-
-const READERS: Readonly<Record<string, Reader | undefined>> = Object.assign(Object.create(null), {
-  "<f2": { bytes: 2, number: (view: DataView, at: number) => toFloat16(view.getUint16(at, true)) },
-  "<f4": { bytes: 4, number: (view: DataView, at: number) => view.getFloat32(at, true) },
-  "<f8": { bytes: 8, number: (view: DataView, at: number) => view.getFloat64(at, true) },
-});
-
-/**
- * The float16 number of 16 bits. `DataView.prototype.getFloat16` reads it, too, but Node has that only from
- * version 24 on.
- */
-function toFloat16(bits: number): number {
-  const sign = bits >> 15 === 0 ? 1 : -1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-function splitHeader(operation: string, bytes: Uint8Array): { dict: string; dataStart: number } {
-  const latin1 = new TextDecoder("latin1");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const magic = Array.from(bytes.subarray(0, 6), (byte) => String.fromCharCode(byte)).join("");
-  if (magic !== MAGIC) {
-    throw new FormatError(
-      operation,
-      `file of ${bytes.length} bytes begins with ${describe(magic)}`,
-      describe(MAGIC),
-    );
-  }
-  if (bytes.length < LEAST_BYTES) {
-    throw new FormatError(operation, `file has ${bytes.length} bytes`, `at least ${LEAST_BYTES}`);
-  }
-  const version = `${bytes[6]}.${bytes[7]}`;
-  if (!["1.0", "2.0", "3.0"].includes(version)) {
-    throw new FormatError(operation, `version is ${version}`, "1.0, 2.0 or 3.0");
-  }
-  const start = version === "1.0" ? 10 : 12;
-  const length = version === "1.0" ? view.getUint16(8, true) : view.getUint32(8, true);
-  if (start + length > bytes.length) {
-    throw new FormatError(
-      operation,
-      `header has ${length} bytes`,
-      `at most ${bytes.length - start}, the file's rest`,
-    );
-  }
-  return { dict: latin1.decode(bytes.subarray(start, start + length)), dataStart: start + length };
-}
-
-interface Header {
-  readonly descr: string;
-  readonly shape: number[];
-}
-
-const DICT = /^\s*\{(?<entries>[^{}]*)\}\s*$/;
-const ENTRY =
-  /\s*(?<quote>['"])(?<name>\w+)\k<quote>\s*:\s*(?<value>'[^']*'|"[^"]*"|True|False|\([\d\s,]*\))\s*(?:,\s*|$)/y;
-
-function parseDict(operation: string, dict: string): Header {
-  const entries = new Map<string, string>();
-  const text = DICT.exec(dict)?.groups?.entries ?? "";
-  ENTRY.lastIndex = 0;
-  let end = 0;
-  for (let match = ENTRY.exec(text); match?.groups; match = ENTRY.exec(text)) {
-    entries.set(match.groups.name, match.groups.value);
-    end = ENTRY.lastIndex;
-  }
-  const descr = entries.get("descr")?.slice(1, -1), order = entries.get("fortran_order");
-  const shape = toShape(entries.get("shape") ?? "");
-  if (end < text.length || entries.size !== 3 || descr === undefined || !shape) {
-    throw new FormatError(
-      operation,
-      `header is ${describe(dict.trim().slice(0, 100))}`,
-      "{'descr': text, 'fortran_order': False, 'shape': whole numbers}",
-    );
-  }
-  if (order !== "False") {
-    throw new FormatError(
-      operation,
-      `fortran_order is ${order}`,
-      "False, as numpy.ascontiguousarray makes it",
-    );
-  }
-  return { descr, shape };
-}
-
-/** The lengths in a tuple; null if the text is no tuple of lengths. */
-function toShape(tuple: string): number[] | null {
-  if (!tuple.startsWith("(")) return null;
-  const lengths = tuple.slice(1, -1).split(",").map((length) => length.trim());
-  // Python writes a tuple of one number with a comma at the end.
-  if (lengths.at(-1) === "") lengths.pop();
-  return lengths.every((length) => /^\d+$/.test(length)) ? lengths.map(Number) : null;
+  return rowMajor;
 }

@@ -39,6 +39,9 @@ const MOST_TENSORS = 2 ** 16, LARGEST_HEADER = 2 ** 24;
 /** The levels of nesting: the header, an entry, its shape. */
 const DEEPEST = 3;
 const METADATA = "__metadata__";
+const ELEMENT_BYTES: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.entries(ELEMENT_TYPES).map(([type, { BYTES_PER_ELEMENT }]) => [type, BYTES_PER_ELEMENT]),
+);
 
 /**
  * Writes a file. The same tensors in the same order give the same bytes.
@@ -70,20 +73,52 @@ export function encodeTensors(file: TensorFile, operation = "encodeTensors"): Ui
  * other than F64, F32, U32 and U8.
  */
 export function decodeTensors(operation: string, bytes: Uint8Array<ArrayBuffer>): TensorFile {
+  const { metadata, entries, data } = readTensorEntries(operation, bytes, ELEMENT_BYTES, () => true);
+  const tensors = entries.map(({ name, dtype, shape, begin, end }): [string, SavedArray] => {
+    // `readTensorEntries` has refused all other types.
+    return [name, { shape, data: numbersAt(dtype as ElementType, data, begin, end) }];
+  });
+  return { metadata, tensors: Object.fromEntries(tensors) };
+}
+
+/** A tensor as the header of a file lists it. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** The place of its bytes in the file's data. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/**
+ * Reads a header: the map of strings, the tensors in the order of the header, and the data that they lie in.
+ *
+ * @param elementBytes How many bytes a number of each known type has.
+ * @param isWanted Whether the tensor of a name must be of a known type; the bytes of others are only compared
+ * with those of their neighbours.
+ * @throws {FormatError} When the file is no such file, is cut off or damaged, or a wanted tensor is of an
+ * unknown type.
+ */
+export function readTensorEntries(
+  operation: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  elementBytes: Readonly<Record<string, number>>,
+  isWanted: (name: string) => boolean,
+): {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly entries: readonly TensorEntry[];
+  readonly data: Uint8Array<ArrayBuffer>;
+} {
   const dataStart = dataStartOf(operation, bytes);
   const header = parseHeader(operation, bytes.subarray(PREFIX_BYTES, dataStart));
   const data = bytes.subarray(dataStart);
-  const tensors: [string, SavedArray][] = [];
-  const spans: { readonly name: string; readonly begin: number; readonly end: number }[] = [];
-  for (const [name, entry] of Object.entries(header)) {
-    if (name === METADATA) continue;
-    const { type, shape, begin, end } = toEntry(operation, name, entry, data.length);
-    spans.push({ name, begin, end });
-    tensors.push([name, { shape, data: numbersAt(type, data, begin, end) }]);
-  }
-  checkSpans(operation, spans, data.length);
+  const entries = Object.entries(header).filter(([name]) => name !== METADATA).map(([name, entry]) => {
+    return toEntry(operation, name, entry, data.length, elementBytes, isWanted(name));
+  });
+  checkSpans(operation, [...entries], data.length);
   const metadata = Object.hasOwn(header, METADATA) ? toStrings(operation, header[METADATA]) : {};
-  return { metadata, tensors: Object.fromEntries(tensors) };
+  return { metadata, entries, data };
 }
 
 /**
@@ -123,7 +158,9 @@ export interface TensorForm {
   readonly shape: readonly number[];
 }
 
-/** The header of a file, padded, the names of its tensors in the order of their data, and the bytes of these. */
+/**
+ * The header of a file, padded, the names of its tensors in the order of their data, and the bytes of these.
+ */
 export function layOutHeader(
   metadata: Readonly<Record<string, string>>,
   forms: Readonly<Record<string, TensorForm>>,
@@ -132,7 +169,7 @@ export function layOutHeader(
   readonly order: readonly string[];
   readonly dataBytes: number;
 } {
-  // The widest elements first, so that every tensor begins at a multiple of its element.
+  // Tensors of the widest elements come first, so that every tensor begins at a multiple of its element size.
   const ordered = Object.entries(forms).sort(([, a], [, b]) => {
     return ELEMENT_TYPES[b.type].BYTES_PER_ELEMENT - ELEMENT_TYPES[a.type].BYTES_PER_ELEMENT;
   });
@@ -213,21 +250,22 @@ function checkExtent(operation: string, bytes: Uint8Array<ArrayBuffer>): void {
 const QUOTE = 0x22, BACKSLASH = 0x5c;
 const OPEN_OBJECT = 0x7b, CLOSE_OBJECT = 0x7d, OPEN_LIST = 0x5b, CLOSE_LIST = 0x5d;
 
-interface Entry {
-  readonly type: ElementType;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-}
-
-function toEntry(operation: string, name: string, entry: unknown, dataBytes: number): Entry {
+function toEntry(
+  operation: string,
+  name: string,
+  entry: unknown,
+  dataBytes: number,
+  elementBytes: Readonly<Record<string, number>>,
+  isWanted: boolean,
+): TensorEntry {
   if (!isRecord(entry)) {
     throw new FormatError(operation, `tensor ${describe(name)} is ${describe(entry)}`, "a JSON object");
   }
   const { dtype, shape, data_offsets: offsets } = entry;
   const what = `tensor ${describe(name)}`;
-  if (typeof dtype !== "string" || !isElementType(dtype)) {
-    const known = Object.keys(ELEMENT_TYPES).join(", ");
+  const isKnown = typeof dtype === "string" && Object.hasOwn(elementBytes, dtype);
+  if (typeof dtype !== "string" || (isWanted && !isKnown)) {
+    const known = Object.keys(elementBytes).join(", ");
     throw new FormatError(operation, `${what} has dtype ${describe(dtype)}`, `one of ${known}`);
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) {
@@ -241,7 +279,7 @@ function toEntry(operation: string, name: string, entry: unknown, dataBytes: num
       `[begin, end] with begin ≤ end ≤ ${dataBytes}, the bytes of data`,
     );
   }
-  const needed = shape.reduce((size, length) => size * length, ELEMENT_TYPES[dtype].BYTES_PER_ELEMENT);
+  const needed = isKnown ? shape.reduce((size, length) => size * length, elementBytes[dtype]) : end - begin;
   if (end - begin !== needed) {
     throw new FormatError(
       operation,
@@ -249,7 +287,7 @@ function toEntry(operation: string, name: string, entry: unknown, dataBytes: num
       `${needed} for ${dtype} ${describe(shape)}`,
     );
   }
-  return { type: dtype, shape, begin, end };
+  return { name, dtype, shape, begin, end };
 }
 
 /** Throws unless the tensors lie end to end and fill the data. */
@@ -297,10 +335,6 @@ function toStrings(operation: string, metadata: unknown): Record<string, string>
     strings.push([name, text]);
   }
   return Object.fromEntries(strings);
-}
-
-function isElementType(name: string): name is ElementType {
-  return Object.hasOwn(ELEMENT_TYPES, name);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

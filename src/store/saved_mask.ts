@@ -11,7 +11,7 @@ import { ROW_TENSORS } from "./saved_rows.ts";
 
 /** A mask: its matrices, or the answers of a function for each key slot, query slot and head. */
 export type SavedMask =
-  | { readonly kind: "matrix"; readonly matrices: readonly BiasMatrix[] }
+  | { readonly kind: "matrix"; readonly matrices: readonly BiasMatrix[]; readonly isEditable?: boolean }
   | { readonly kind: "function"; readonly bias: Float32Array };
 
 /** Reads the mask from the arrays that are neither rows nor states. */

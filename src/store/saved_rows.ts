@@ -9,6 +9,7 @@ import { FormatError } from "../base/errors.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { checkNumbers, type SavedArrays, takeArray, takeNumbers } from "../base/saved_array.ts";
 import type { MetadataReader } from "./metadata.ts";
+import { takeIds } from "./saved_ids.ts";
 
 /** Rows of one kind; the row of a free slot is all zeros. */
 export interface SlotRows {
@@ -25,8 +26,8 @@ export interface RowSettings {
 
 /** The names of the tensors that hold rows. */
 export const ROW_TENSORS = [
-  ...["query", "query.positions", "query.free"],
-  ...["key", "value", "key.positions", "key.free"],
+  ...["query", "query.positions", "query.free", "query.ids"],
+  ...["key", "value", "key.positions", "key.free", "key.ids"],
 ];
 
 /** Reads the keys with their values. */
@@ -41,7 +42,12 @@ export function takeKeys(
   const values = takeNumbers(operation, tensors, "value", "F32", [size, valueWidth]);
   checkNumbers(operation, "key", keys, Number.isFinite, "finite numbers");
   checkNumbers(operation, "value", values, Number.isFinite, "finite numbers");
-  const placed = takeSlots(operation, reader, tensors, "key", "nextKeyPosition", size, rule);
+  const placed = takeSlots(operation, reader, tensors, {
+    what: "key",
+    nextName: "nextKeyPosition",
+    size,
+    rule,
+  });
   checkFree(operation, "key", keys, placed.slots);
   checkFree(operation, "value", values, placed.slots);
   const rows = new Float32Array(size * width);
@@ -62,19 +68,29 @@ export function takeQueries(
   const width = queryColumns(layout);
   const { shape: [size], data: rows } = takeArray(operation, tensors, "query", "F32", [null, width]);
   checkNumbers(operation, "query", rows, Number.isFinite, "finite numbers");
-  const placed = takeSlots(operation, reader, tensors, "query", "nextQueryPosition", size, rule);
+  const placed = takeSlots(operation, reader, tensors, {
+    what: "query",
+    nextName: "nextQueryPosition",
+    size,
+    rule,
+  });
   checkFree(operation, "query", rows, placed.slots);
   return { rows, ...placed };
+}
+
+/** A kind of rows in a file: the prefix of its tensors, the entry of its next position, and its slots. */
+interface SavedKind {
+  readonly what: "key" | "query";
+  readonly nextName: string;
+  readonly size: number;
+  readonly rule: ScoreRule;
 }
 
 function takeSlots(
   operation: string,
   reader: MetadataReader,
   tensors: SavedArrays,
-  what: "key" | "query",
-  nextName: string,
-  size: number,
-  rule: ScoreRule,
+  { what, nextName, size, rule }: SavedKind,
 ): Omit<SlotRows, "rows"> {
   const positions = takeNumbers(operation, tensors, `${what}.positions`, "F64", [size]);
   checkNumbers(operation, `${what}.positions`, positions, Number.isFinite, "finite numbers");
@@ -99,7 +115,9 @@ function takeSlots(
   const most = isCounted ? Number.MAX_VALUE : Math.min(size, 1);
   const isNext = (position: number) => position >= least && position <= most && !Object.is(position, -0);
   const expected = isCounted ? `a finite number ≥ ${least}, beyond all positions` : `${most}`;
-  return { positions, slots: { size, free, nextPosition: reader.number(nextName, isNext, expected) } };
+  const nextPosition = reader.number(nextName, isNext, expected);
+  const ids = takeIds(operation, reader, tensors, what, { size, free });
+  return { positions, slots: { size, free, nextPosition, ids } };
 }
 
 /** Throws when a row of a free slot has a number other than 0. */

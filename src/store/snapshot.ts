@@ -1,18 +1,22 @@
 /**
- * Snapshots of an engine as safetensors files, format "attune", version 2. For m query slots and n key slots,
+ * Snapshots of an engine as safetensors files, format "attune", version 3. For m query slots and n key slots,
  * those that are free included (their rows are zero):
  *
  *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
  *     query.positions  F64 [m]                  key.positions  F64 [n]
  *     query.free       U32 [any]                key.free       U32 [any]  free slots, the one freed last at the end
+ *     query.ids        U8  [any]                key.ids        U8  [any]  where rows have ids (see `saved_ids.ts`)
  *     mask.0, mask.1 … F32 [rows, columns]      the matrices of a mask: one, or one per head
  *     bias             F32 [n, m, H]            the answers of a mask function
  *     wasm.* …                                  the states that the backend named in the metadata saved
  *
  * The metadata hold the other settings as text: format, version, backend, heads, kvHeads, headDim, valueDim,
  * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
- * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition and
- * sha256 (see `checksum.ts`).
+ * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition,
+ * nextKeyId, nextQueryId ("none", "given" or a number), sequence, metadata (the caller's, as JSON, where
+ * there are some) and sha256 (see `checksum.ts`).
+ *
+ * Version 2 has no ids, sequence or metadata, and is still read.
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -20,17 +24,27 @@ import type { ScoreRule } from "../numerics/score_rule.ts";
 import { FormatError } from "../base/errors.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import type { PendingLimits } from "../schedule/threshold.ts";
+import type { JsonValue } from "../base/json.ts";
 import { isCount } from "../base/lists.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, seal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
 import { decodeTensors, encodeTensors, layOutHeader, type TensorForm } from "./safetensors.ts";
+import { encodeIds, writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
 export type { SavedMask } from "./saved_mask.ts";
 export type { SlotRows } from "./saved_rows.ts";
+
+/** The history of an engine, beside its settings. */
+export interface SavedHistory {
+  /** Edits that the engine has accepted since it was first made, over all loads. */
+  readonly sequence: number;
+  /** The caller's metadata; undefined if there are none. */
+  readonly metadata: JsonValue | undefined;
+}
 
 /** The settings of an engine, as plain data. */
 export interface SavedSettings {
@@ -43,7 +57,7 @@ export interface SavedSettings {
 }
 
 /** The content of an engine without pending edits. */
-export interface Snapshot extends SavedSettings {
+export interface Snapshot extends SavedSettings, SavedHistory {
   readonly mask: SavedMask | null;
   /** Rows `[key | value]`. */
   readonly keys: SlotRows;
@@ -53,7 +67,7 @@ export interface Snapshot extends SavedSettings {
   readonly states: SavedArrays;
 }
 
-const FORMAT = "attune", VERSION = "2";
+const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
 /**
  * A small file must not make the reader allocate much memory: an engine may take BYTES_PER_BYTE times the
  * bytes of its file, and FREE_BYTES more.
@@ -79,6 +93,11 @@ export async function encodeSnapshot(
     "key.positions": { shape: [n], data: keys.positions },
     "key.free": { shape: [keys.slots.free.length], data: keys.slots.free },
   };
+  for (const [name, { slots: { ids } }] of [["query.ids", queries], ["key.ids", keys]] as const) {
+    if (!ids) continue;
+    const data = encodeIds(ids);
+    tensors[name] = { shape: [data.length], data };
+  }
   if (mask?.kind === "function") tensors.bias = { shape: [n, m, layout.heads], data: mask.bias };
   if (mask?.kind === "matrix") {
     mask.matrices.forEach(({ rows, columns, data }, at) => {
@@ -101,10 +120,10 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const { metadata, tensors } = decodeTensors(operation, bytes);
   const reader = new MetadataReader(operation, metadata);
   reader.choice("format", [FORMAT]);
-  reader.choice("version", [VERSION]);
+  const version = reader.choice("version", [OLDER_VERSION, VERSION]);
   await checkSeal(operation, bytes);
 
-  const settings = readSettings(reader);
+  const settings = readSettings(reader, version === VERSION);
   const { layout, limits } = settings;
   const backend = reader.name("backend", /^(?!(?:query|key|value|mask|bias)$)[a-z]{1,32}$/);
   const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
@@ -113,8 +132,12 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const keys = takeKeys(operation, reader, tensors, settings);
   const queries = takeQueries(operation, reader, tensors, settings);
   const limitNames = limits ? LIMIT_NAMES : [];
-  reader.checkNames([...NAMES, ...limitNames]);
-  const rest = Object.entries(tensors).filter(([name]) => !ROW_TENSORS.includes(name));
+  const newNames = version === VERSION ? NEW_NAMES : [];
+  reader.checkNames([...NAMES, ...limitNames, ...newNames]);
+  const isRow = (name: string) =>
+    ROW_TENSORS.includes(name) && (name !== "key.ids" || keys.slots.ids !== null) &&
+    (name !== "query.ids" || queries.slots.ids !== null);
+  const rest = Object.entries(tensors).filter(([name]) => !isRow(name));
   const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
   const states = rest.filter(isState).map(([name, array]) =>
     [name.slice(backend.length + 1), array] as const
@@ -122,7 +145,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const maskTensors = Object.fromEntries(rest.filter((entry) => !isState(entry)));
   return {
     ...settings,
-    mask: takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots),
+    mask: withEdits(reader, takeMask(operation, maskKind, maskTensors, layout, keys.slots, queries.slots)),
     keys,
     queries,
     backend,
@@ -146,9 +169,10 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
+const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits"];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(
-  { layout, rule, tolerance, policy, limits }: SavedSettings,
+  { layout, rule, tolerance, policy, limits, sequence, metadata }: SavedSettings & SavedHistory,
   { mask, keys, queries, backend }: {
     readonly mask: SavedMask | null;
     readonly keys: { readonly slots: SlotNumbers };
@@ -169,13 +193,18 @@ function writeMetadata(
     lazyThreshold: limits ? "limits" : "function",
     ...(limits ? numbers({ ...limits }) : {}),
     mask: mask?.kind ?? "none",
+    ...(mask?.kind === "matrix" && mask.isEditable ? { maskEdits: "true" } : {}),
     nextKeyPosition: writeNumber(keys.slots.nextPosition),
     nextQueryPosition: writeNumber(queries.slots.nextPosition),
+    nextKeyId: writeNextId(keys.slots.ids),
+    nextQueryId: writeNextId(queries.slots.ids),
+    sequence: writeNumber(sequence),
+    ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
     sha256: UNSEALED,
   };
 }
 
-/** The name that a snapshot without states has in the place of a backend's. */
+/** The name that a snapshot without states has instead of a backend's. */
 export const NO_BACKEND = "none";
 
 /** An engine whose rows are written by and by. */
@@ -187,8 +216,8 @@ export interface SnapshotForm {
 }
 
 /**
- * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which their numbers
- * follow.
+ * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which
+ * their numbers follow.
  */
 export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
   readonly header: Uint8Array<ArrayBuffer>;
@@ -213,7 +242,7 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
       forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
     });
   }
-  const metadata = writeMetadata(settings, {
+  const metadata = writeMetadata({ ...settings, sequence: 0, metadata: undefined }, {
     mask,
     keys: { slots: keys },
     queries: { slots: queries },
@@ -222,7 +251,7 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
   return layOutHeader(metadata, forms);
 }
 
-function readSettings(reader: MetadataReader): SavedSettings {
+function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings & SavedHistory {
   const size = (name: string) =>
     reader.number(name, (count) => isCount(count) && count > 0, "a whole number ≥ 1");
   const isFloat32 = (number: number) => Number.isFinite(Math.fround(number));
@@ -256,6 +285,8 @@ function readSettings(reader: MetadataReader): SavedSettings {
       error: reader.number("error", isLimit, "a number ≥ 0"),
       targetError: reader.number("targetError", isLimit, "a number ≥ 0"),
     },
+    sequence: isNew ? reader.number("sequence", isCount, "a whole number ≥ 0") : 0,
+    metadata: isNew ? reader.json("metadata") : undefined,
   };
 }
 
@@ -283,4 +314,11 @@ function columnsOf(rows: Float32Array, count: number, first: number, width: numb
     columns.set(rows.subarray(at * stride + first, at * stride + first + width), at * width);
   }
   return columns;
+}
+
+/** A mask, editable where the file says so. */
+function withEdits(reader: MetadataReader, mask: SavedMask | null): SavedMask | null {
+  if (!reader.has("maskEdits")) return mask;
+  reader.choice("maskEdits", mask?.kind === "matrix" ? ["true"] : []);
+  return mask?.kind === "matrix" ? { ...mask, isEditable: true } : mask;
 }

@@ -17,6 +17,8 @@ export interface EditJournal {
   begin(operation: string): void;
   /** Notes an edit of `slot`, which was performed on `layer`. */
   note(edit: CheckedEdit, slot: number, layer: EditTarget): void;
+  /** Behind a batch that moved rows: the positions of the next key and the next query that are inserted without one. */
+  noteNext(key: number, query: number): void;
   /** Ends a batch, which was performed as a whole or not at all. */
   end(isPerformed: boolean): void;
   /** Resolves when all edits noted so far are durable; rejects if that is uncertain. */

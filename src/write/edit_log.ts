@@ -28,6 +28,8 @@ export interface Slots {
 const NO_SLOTS: Slots = new Set<number>();
 /** A log that is cleared keeps its arrays if they have room for at most this number of entries. */
 const ROOM_KEPT = 256;
+/** Flags of entries: the row was inserted, and is not the base's row edited; the mask says something new of it. */
+const INSERTED = 1, TOLD = 2;
 const NO_WORDS = new Uint32Array(0), NO_BYTES = new Uint8Array(0);
 const NO_DOUBLES = new Float64Array(0), NO_FLOATS = new Float32Array(0);
 
@@ -35,6 +37,8 @@ const NO_DOUBLES = new Float64Array(0), NO_FLOATS = new Float32Array(0);
 export class EditLog implements RowSource {
   readonly #width: number;
   readonly #keepsInserts: boolean;
+  /** Entries with one of these flags stay, even where they equal the base's rows. */
+  readonly #keptFlags: number;
   /** Slots that `uncounted` leaves out, since another counter has them. */
   readonly #counted: Slots;
   #uncounted = 0;
@@ -56,6 +60,7 @@ export class EditLog implements RowSource {
     this.#width = width;
     this.#base = base;
     this.#keepsInserts = keepsInserts;
+    this.#keptFlags = keepsInserts ? INSERTED | TOLD : TOLD;
     this.#counted = counted;
   }
 
@@ -82,7 +87,7 @@ export class EditLog implements RowSource {
   /** Whether the log deletes the base's row of a slot, even if it inserts another row afterwards. */
   replaces(slot: number): boolean {
     const at = this.#indices.get(slot);
-    return at !== undefined && (this.#live[at] === 0 || this.#inserted[at] === 1);
+    return at !== undefined && (this.#live[at] === 0 || (this.#inserted[at] & INSERTED) !== 0);
   }
 
   isLive(slot: number): boolean {
@@ -122,11 +127,25 @@ export class EditLog implements RowSource {
     this.#dropIfUndone(slot);
   }
 
-  /** Writes a whole row of a live slot. */
-  put(slot: number, row: Float32Array): void {
+  /** Writes a whole row of a live slot, which may come to lie at another position. */
+  put(slot: number, row: Float32Array, position?: number): void {
     const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
     this.#rows.set(row, at * this.#width);
+    if (position !== undefined) this.#positions[at] = position;
     this.#dropIfUndone(slot);
+  }
+
+  /** Moves a live row to another position. */
+  move(slot: number, position: number): void {
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
+    this.#positions[at] = position;
+    this.#dropIfUndone(slot);
+  }
+
+  /** Keeps an entry of a live row, though it may equal the base's: what the mask says of it has changed. */
+  tell(slot: number): void {
+    const at = this.#indices.get(slot) ?? this.#copyFromBase(slot);
+    this.#inserted[at] |= TOLD;
   }
 
   /** Writes a row to a slot, which is live from now on. */
@@ -134,7 +153,7 @@ export class EditLog implements RowSource {
     const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#rows.set(row, at * this.#width);
     this.#live[at] = 1;
-    this.#inserted[at] = 1;
+    this.#inserted[at] |= INSERTED;
     this.#positions[at] = position;
     this.#dropIfUndone(slot);
   }
@@ -143,7 +162,7 @@ export class EditLog implements RowSource {
   delete(slot: number): void {
     const at = this.#indices.get(slot) ?? this.#append(slot);
     this.#live[at] = 0;
-    this.#inserted[at] = 0;
+    this.#inserted[at] &= TOLD;
     this.#dropIfUndone(slot);
   }
 
@@ -153,8 +172,12 @@ export class EditLog implements RowSource {
     slots.forEach((slot, t) => {
       const row = rows.subarray(t * this.#width, (t + 1) * this.#width);
       if (live[t] === 0) this.delete(slot);
-      else if (upper.#inserted[t] === 1) this.insert(slot, row, positions[t]);
-      else this.put(slot, row);
+      else if ((upper.#inserted[t] & INSERTED) !== 0) this.insert(slot, row, positions[t]);
+      else this.put(slot, row, positions[t]);
+      if ((upper.#inserted[t] & TOLD) === 0) return;
+      const at = this.#indices.get(slot);
+      if (at !== undefined) this.#inserted[at] |= TOLD;
+      else if (live[t] === 1) this.tell(slot);
     });
   }
 
@@ -222,6 +245,7 @@ export class EditLog implements RowSource {
     const at = this.size;
     this.reserve(1);
     this.#slots[at] = slot;
+    this.#inserted[at] = 0;
     this.#indices.set(slot, at);
     if (!this.#counted.has(slot)) this.#uncounted++;
     return at;
@@ -250,7 +274,7 @@ export class EditLog implements RowSource {
 
   #dropIfUndone(slot: number): void {
     const at = this.#indices.get(slot) as number;
-    if (this.#keepsInserts && this.#inserted[at] === 1) return;
+    if ((this.#inserted[at] & this.#keptFlags) !== 0) return;
     const base = this.#base;
     const undone = this.#live[at] === 1
       ? base.isLive(slot) && base.position(slot) === this.#positions[at] &&

@@ -6,26 +6,60 @@
  */
 
 import { describe, InputError, SlotError } from "../base/errors.ts";
-import { isCount, type RowInput, takeList, toRow } from "../base/lists.ts";
+import { isCount, takeList } from "../base/lists.ts";
+import { toRow, type VectorInput } from "../base/matrix.ts";
 import { checkNames, readFields, takeWord } from "../base/names.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
+import type { RowId } from "./row_ids.ts";
 import type { SlotTable } from "./slot_table.ts";
 
-/** One edit, as `DynamicAttention.edit` takes it. */
-export type Edit =
-  | { readonly kind: "setKey"; readonly slot: number; readonly key: RowInput }
-  | { readonly kind: "setValue"; readonly slot: number; readonly value: RowInput }
-  | { readonly kind: "set"; readonly slot: number; readonly key: RowInput; readonly value: RowInput }
-  | { readonly kind: "addToKey"; readonly slot: number; readonly column: number; readonly delta: number }
-  | { readonly kind: "addToValue"; readonly slot: number; readonly column: number; readonly delta: number }
-  | { readonly kind: "insert"; readonly key: RowInput; readonly value: RowInput; readonly position?: number }
-  | { readonly kind: "delete"; readonly slot: number }
-  | { readonly kind: "setQuery"; readonly slot: number; readonly query: RowInput }
-  | { readonly kind: "insertQuery"; readonly query: RowInput; readonly position?: number }
-  | { readonly kind: "deleteQuery"; readonly slot: number };
+/**
+ * One edit, as `DynamicAttention.edit` takes it. `slot` is that of a row, or its id where the engine was made
+ * with `keyIds` or `queryIds`; what is inserted then has an `id`.
+ */
+export type Edit<KeyId extends RowId = number, QueryId extends RowId = number> =
+  | { readonly kind: "setKey"; readonly slot: KeyId; readonly key: VectorInput }
+  | { readonly kind: "setValue"; readonly slot: KeyId; readonly value: VectorInput }
+  | { readonly kind: "set"; readonly slot: KeyId; readonly key: VectorInput; readonly value: VectorInput }
+  | { readonly kind: "addToKey"; readonly slot: KeyId; readonly column: number; readonly delta: number }
+  | { readonly kind: "addToValue"; readonly slot: KeyId; readonly column: number; readonly delta: number }
+  | {
+    readonly kind: "insert";
+    readonly key: VectorInput;
+    readonly value: VectorInput;
+    readonly position?: number;
+    readonly id?: KeyId;
+  }
+  | {
+    readonly kind: "upsert";
+    readonly id: KeyId;
+    readonly key: VectorInput;
+    readonly value: VectorInput;
+    readonly position?: number;
+  }
+  | { readonly kind: "setPosition"; readonly slot: KeyId; readonly position: number }
+  | { readonly kind: "delete"; readonly slot: KeyId }
+  | { readonly kind: "setQuery"; readonly slot: QueryId; readonly query: VectorInput }
+  | {
+    readonly kind: "insertQuery";
+    readonly query: VectorInput;
+    readonly position?: number;
+    readonly id?: QueryId;
+  }
+  | {
+    readonly kind: "upsertQuery";
+    readonly id: QueryId;
+    readonly query: VectorInput;
+    readonly position?: number;
+  }
+  | { readonly kind: "setQueryPosition"; readonly slot: QueryId; readonly position: number }
+  | { readonly kind: "deleteQuery"; readonly slot: QueryId };
+
+/** An edit of an engine whose rows may have ids. */
+export type AnyEdit = Edit<RowId, RowId>;
 
 /** The fields of each kind of edit, beside `kind`. */
 const FIELDS = {
@@ -34,10 +68,14 @@ const FIELDS = {
   set: ["slot", "key", "value"],
   addToKey: ["slot", "column", "delta"],
   addToValue: ["slot", "column", "delta"],
-  insert: ["key", "value", "position"],
+  insert: ["key", "value", "position", "id"],
+  upsert: ["id", "key", "value", "position"],
+  setPosition: ["slot", "position"],
   delete: ["slot"],
   setQuery: ["slot", "query"],
-  insertQuery: ["query", "position"],
+  insertQuery: ["query", "position", "id"],
+  upsertQuery: ["id", "query", "position"],
+  setQueryPosition: ["slot", "position"],
   deleteQuery: ["slot"],
 } as const satisfies { [Kind in Edit["kind"]]: readonly FieldOf<Kind>[] };
 
@@ -46,25 +84,34 @@ type FieldOf<Kind> = Exclude<keyof Extract<Edit, { kind: Kind }>, "kind">;
 const KINDS = Object.keys(FIELDS) as readonly Edit["kind"][];
 
 /**
- * A checked edit, which refers to no object of the caller's. Rows of keys are `[key | value]`, and columns
- * count from their start.
+ * An edit that holds nothing of the caller's. Rows of keys are `[key | value]`, and columns count from their
+ * start; `slot` is still the caller's id or slot.
  */
 export type CheckedEdit =
   & { readonly operation: string }
   & (
     | {
       readonly kind: "writeKey";
-      readonly slot: number;
+      readonly slot: RowId;
       readonly column: number;
       readonly part: Float32Array;
     }
-    | { readonly kind: "addToKey"; readonly slot: number; readonly column: number; readonly delta: number }
-    | { readonly kind: "insertKey"; readonly row: Float32Array; readonly position: number | null }
-    | { readonly kind: "deleteKey"; readonly slot: number }
-    | { readonly kind: "writeQuery"; readonly slot: number; readonly row: Float32Array }
-    | { readonly kind: "insertQuery"; readonly row: Float32Array; readonly position: number | null }
-    | { readonly kind: "deleteQuery"; readonly slot: number }
+    | { readonly kind: "addToKey"; readonly slot: RowId; readonly column: number; readonly delta: number }
+    | ({ readonly kind: "insertKey" | "upsertKey" } & NewRow)
+    | { readonly kind: "moveKey" | "moveQuery"; readonly slot: RowId; readonly position: number }
+    | { readonly kind: "deleteKey"; readonly slot: RowId }
+    | { readonly kind: "writeQuery"; readonly slot: RowId; readonly row: Float32Array }
+    | ({ readonly kind: "insertQuery" | "upsertQuery" } & NewRow)
+    | { readonly kind: "deleteQuery"; readonly slot: RowId }
   );
+
+/** A row that comes. */
+interface NewRow {
+  readonly row: Float32Array;
+  /** null where it is to be the next one. */
+  readonly position: number | null;
+  readonly id: RowId | undefined;
+}
 
 /** The logs that edits are written to. */
 export interface EditTarget {
@@ -86,7 +133,7 @@ export interface EditRules {
 }
 
 /** Copies and checks an edit whose fields were read already. */
-export function checkEdit(operation: string, edit: Edit, layout: HeadLayout): CheckedEdit {
+export function checkEdit(operation: string, edit: AnyEdit, layout: HeadLayout): CheckedEdit {
   const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
   switch (edit.kind) {
     case "setKey": {
@@ -121,9 +168,22 @@ export function checkEdit(operation: string, edit: Edit, layout: HeadLayout): Ch
         delta: checkDelta(operation, edit.delta),
       };
     }
-    case "insert": {
-      const row = joinRow(operation, edit.key, edit.value, layout);
-      return { operation, kind: "insertKey", row, position: checkPosition(operation, edit.position) };
+    case "insert":
+    case "upsert": {
+      const row = joinRow(operation, edit.key, edit.value, layout), { id } = edit;
+      const kind = edit.kind === "insert" ? "insertKey" : "upsertKey";
+      return { operation, kind, row, position: checkPosition(operation, edit.position), id };
+    }
+    case "setPosition":
+    case "setQueryPosition": {
+      const position = checkPosition(operation, edit.position);
+      if (position === null) throw new InputError(operation, "position is undefined", "a finite number");
+      return {
+        operation,
+        kind: edit.kind === "setPosition" ? "moveKey" : "moveQuery",
+        slot: edit.slot,
+        position,
+      };
     }
     case "delete":
       return { operation, kind: "deleteKey", slot: edit.slot };
@@ -131,9 +191,11 @@ export function checkEdit(operation: string, edit: Edit, layout: HeadLayout): Ch
       const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH);
       return { operation, kind: "writeQuery", slot: edit.slot, row };
     }
-    case "insertQuery": {
-      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH);
-      return { operation, kind: "insertQuery", row, position: checkPosition(operation, edit.position) };
+    case "insertQuery":
+    case "upsertQuery": {
+      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH),
+        { kind, id } = edit;
+      return { operation, kind, row, position: checkPosition(operation, edit.position), id };
     }
     case "deleteQuery":
       return { operation, kind: "deleteQuery", slot: edit.slot };
@@ -155,7 +217,7 @@ export function checkEdits(operation: string, edits: unknown, layout: HeadLayout
 }
 
 /** Reads the fields of an edit, each once. */
-function takeEdit(operation: string, edit: unknown): Edit {
+function takeEdit(operation: string, edit: unknown): AnyEdit {
   const given = typeof edit === "object" && edit !== null ? edit as Partial<Record<string, unknown>> : {};
   const { kind: word } = given;
   if (typeof word !== "string") {
@@ -163,48 +225,77 @@ function takeEdit(operation: string, edit: unknown): Edit {
   }
   const kind = takeWord(operation, "kind", word, KINDS, "the name of an edit method");
   checkNames(`${operation}.${kind}`, given, ["kind", ...FIELDS[kind]], "field");
-  return { ...readFields(given, FIELDS[kind]), kind } as Edit;
+  return { ...readFields(given, FIELDS[kind]), kind } as AnyEdit;
 }
 
-/** Performs one checked edit and returns the slot that it edited. */
-export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, rules: EditRules): number {
-  const { keySlots, querySlots, mask, rule } = rules;
+/** Performs one checked edit and returns the id of its row, or the slot if rows have no ids. */
+export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, rules: EditRules): RowId {
+  const { keySlots, querySlots, mask } = rules;
   const { operation } = edit;
   switch (edit.kind) {
     case "writeKey": {
-      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      const slot = findSlot(operation, "key", edit.slot, keySlots);
       keys.write(slot, edit.part, edit.column);
-      return slot;
+      return keySlots.nameOf(slot);
     }
     case "addToKey": {
-      const slot = checkSlot(operation, "key", edit.slot, keySlots);
+      const slot = findSlot(operation, "key", edit.slot, keySlots);
       keys.write(slot, sum(operation, keys.element(slot, edit.column), edit.delta), edit.column);
-      return slot;
+      return keySlots.nameOf(slot);
     }
-    case "insertKey": {
+    case "insertKey":
+    case "upsertKey": {
+      const known = edit.kind === "upsertKey" ? liveSlotOf(operation, "key", edit.id, keySlots) : undefined;
+      if (known !== undefined) return writeAt(known, edit, keySlots, keys, rules.rule);
+      keySlots.ids ? keySlots.ids.checkNew(operation, "key", edit.id) : checkNoId(operation, "key", edit.id);
       mask?.checkKey(operation, keySlots.next);
-      return insertRow(edit.row, edit.position, keySlots, keys, rule);
+      return insertRow(edit, keySlots, keys, rules.rule);
     }
-    case "deleteKey": {
-      const slot = checkSlot(operation, "key", edit.slot, keySlots);
-      deleteRow(slot, keySlots, keys);
-      return slot;
-    }
+    case "moveKey":
+      return moveRow(
+        findSlot(operation, "key", edit.slot, keySlots),
+        edit.position,
+        keySlots,
+        keys,
+        rules.rule,
+      );
+    case "moveQuery":
+      return moveRow(
+        findSlot(operation, "query", edit.slot, querySlots),
+        edit.position,
+        querySlots,
+        queries,
+        rules.rule,
+      );
+    case "deleteKey":
+      return deleteRow(findSlot(operation, "key", edit.slot, keySlots), keySlots, keys);
     case "writeQuery": {
-      const slot = checkSlot(operation, "query", edit.slot, querySlots);
+      const slot = findSlot(operation, "query", edit.slot, querySlots);
       queries.write(slot, edit.row, 0);
-      return slot;
+      return querySlots.nameOf(slot);
     }
-    case "insertQuery": {
+    case "insertQuery":
+    case "upsertQuery": {
+      const known = edit.kind === "upsertQuery"
+        ? liveSlotOf(operation, "query", edit.id, querySlots)
+        : undefined;
+      if (known !== undefined) return writeAt(known, edit, querySlots, queries, rules.rule);
+      querySlots.ids
+        ? querySlots.ids.checkNew(operation, "query", edit.id)
+        : checkNoId(operation, "query", edit.id);
       mask?.checkQuery(operation, querySlots.next);
-      return insertRow(edit.row, edit.position, querySlots, queries, rule);
+      return insertRow(edit, querySlots, queries, rules.rule);
     }
-    case "deleteQuery": {
-      const slot = checkSlot(operation, "query", edit.slot, querySlots);
-      deleteRow(slot, querySlots, queries);
-      return slot;
-    }
+    case "deleteQuery":
+      return deleteRow(findSlot(operation, "query", edit.slot, querySlots), querySlots, queries);
   }
+}
+
+/** The slot of a live row, called as the caller calls it, or a throw. */
+export function findSlot(operation: string, what: "key" | "query", name: RowId, slots: SlotTable): number {
+  return slots.ids
+    ? slots.ids.find(operation, what, name)
+    : checkSlot(operation, what, name as number, slots);
 }
 
 /** Checks that `slot` is the number of a live slot, and returns it. */
@@ -235,7 +326,7 @@ const KEY_LENGTH = "kvHeads × headDim";
 const VALUE_LENGTH = "kvHeads × valueDim";
 const QUERY_LENGTH = "heads × headDim";
 
-function joinRow(operation: string, key: RowInput, value: RowInput, layout: HeadLayout): Float32Array {
+function joinRow(operation: string, key: VectorInput, value: VectorInput, layout: HeadLayout): Float32Array {
   const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
   const row = new Float32Array(keyWidth + valueWidth);
   row.set(toRow(operation, "key", key, keyWidth, KEY_LENGTH));
@@ -264,24 +355,66 @@ function sum(operation: string, number: number, delta: number): Float32Array {
   return result;
 }
 
+/** The slot of a row that is there already; undefined where it is to come. */
+function liveSlotOf(
+  operation: string,
+  what: "key" | "query",
+  id: RowId | undefined,
+  { ids }: SlotTable,
+): number | undefined {
+  if (!ids) {
+    throw new InputError(operation, `the engine has no ${what}Ids`, "an engine that was made with them");
+  }
+  if (ids.isAuto) throw new InputError(operation, `${what}Ids is "auto"`, "ids of the caller's");
+  return ids.slotOf(id);
+}
+
+/** Refuses an id where rows are called by their slots. */
+function checkNoId(operation: string, what: "key" | "query", id: RowId | undefined): void {
+  if (id === undefined) return;
+  throw new InputError(operation, `id is ${describe(id)}`, `none, or ${what}Ids when the engine is made`);
+}
+
 /** Inserts a row. Its position is 0 if the score rule does not depend on positions. */
-function insertRow(
-  row: Float32Array,
-  position: number | null,
-  slots: SlotTable,
-  log: EditLog,
-  rule: ScoreRule,
-): number {
+function insertRow({ row, position, id }: NewRow, slots: SlotTable, log: EditLog, rule: ScoreRule): RowId {
   const place = looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
   // This may throw for want of memory, so it comes before the first change.
   log.reserve(1);
-  const slot = slots.allocate(place);
+  const slot = slots.allocate(place, id);
   log.insert(slot, row, place);
-  return slot;
+  return slots.nameOf(slot);
 }
 
-function deleteRow(slot: number, slots: SlotTable, log: EditLog): void {
+/** Writes all of a live row, and moves it where a position is given. */
+function writeAt(
+  slot: number,
+  { row, position }: NewRow,
+  slots: SlotTable,
+  log: EditLog,
+  rule: ScoreRule,
+): RowId {
+  const place = position === null || !looksAtPositions(rule) ? log.position(slot) : position;
+  log.reserve(1);
+  slots.reach(place);
+  log.put(slot, row, place);
+  return slots.nameOf(slot);
+}
+
+/** Returns what the row was called. */
+function deleteRow(slot: number, slots: SlotTable, log: EditLog): RowId {
+  const name = slots.nameOf(slot);
   log.reserve(1);
   slots.release(slot);
   log.delete(slot);
+  return name;
+}
+
+/** Moves a live row to another position; where no rule looks at positions, nothing happens. */
+function moveRow(slot: number, position: number, slots: SlotTable, log: EditLog, rule: ScoreRule): RowId {
+  if (looksAtPositions(rule)) {
+    log.reserve(1);
+    slots.reach(position);
+    log.move(slot, position);
+  }
+  return slots.nameOf(slot);
 }

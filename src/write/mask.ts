@@ -7,17 +7,26 @@
 import type { RowChanges } from "../backends/backend.ts";
 import { CapacityError, describe, InputError } from "../base/errors.ts";
 import type { Entries } from "./edit_log.ts";
+import type { RowId } from "./row_ids.ts";
 import {
+  type AnyMaskInput,
   type BiasMatrix,
   ENTRY,
   type MaskEntry,
   type MaskFunction,
-  type MaskInput,
   toBias,
   toMatrices,
 } from "./mask_input.ts";
 
-export type { BiasMatrix, MaskEntry, MaskFunction, MaskInput, MaskMatrix, MaskRow } from "./mask_input.ts";
+export type {
+  AnyMaskInput,
+  BiasMatrix,
+  MaskEntry,
+  MaskFunction,
+  MaskInput,
+  MaskMatrix,
+  MaskRow,
+} from "./mask_input.ts";
 
 /** A checked mask. */
 export interface Mask {
@@ -33,21 +42,36 @@ export interface Mask {
   checkKey(operation: string, slot: number): void;
   /** Throws when the mask does not cover a query slot. */
   checkQuery(operation: string, slot: number): void;
-  /** The bias of a pair. */
+  /** Lets a function be asked by what rows are called; each pair that it is asked about is of live rows. */
+  speakOf(keys: RowNames, queries: RowNames): void;
+  /** Whether `set` may be called: the engine was made so. */
+  readonly isEditable: boolean;
+  /** The bias of a pair of slots. */
   bias(i: number, j: number, head: number): number;
+  /** Writes the bias of a pair that an editable mask covers. */
+  set(i: number, j: number, head: number, bias: number): void;
+}
+
+/** The ids of rows. */
+export interface RowNames {
+  nameOf(slot: number): RowId;
 }
 
 /** Checks the option `mask`, for an engine that starts with `rows` queries and `columns` keys. */
 export function toMask(
   operation: string,
-  input: MaskInput | undefined,
+  input: AnyMaskInput | undefined,
   heads: number,
   rows: number,
   columns: number,
+  isEditable = false,
 ): Mask | null {
+  if (isEditable && (input === undefined || typeof input === "function")) {
+    throw new InputError(operation, "editableMask is true", "a mask of matrices beside it");
+  }
   if (input === undefined) return null;
   if (typeof input === "function") return new FunctionMask(input, heads);
-  const mask = new MatrixMask(toMatrices(operation, input, heads));
+  const mask = new MatrixMask(toMatrices(operation, input, heads), isEditable);
   for (
     const [what, covered, needed] of [["rows", mask.rows, rows], ["columns", mask.columns, columns]] as const
   ) {
@@ -110,15 +134,22 @@ function forbidden(length: number): Float32Array {
   return CapacityError.guard("mask", what, 4 * length, () => new Float32Array(length).fill(-Infinity));
 }
 
+/** Rows without ids. */
+const SLOTS: RowNames = { nameOf: (slot) => slot };
+
 class FunctionMask implements Mask {
   readonly heads: number;
   readonly isFunction = true;
+  readonly isEditable = false;
   readonly matrices = [];
-  readonly #ask: MaskFunction;
+  readonly #ask: MaskFunction<RowId, RowId>;
+  #keys = SLOTS;
+  #queries = SLOTS;
   #isAsked = false;
 
-  constructor(ask: MaskFunction, heads: number) {
-    this.#ask = ask;
+  constructor(ask: MaskFunction<never, never>, heads: number) {
+    // The types of an engine's options see to it that the function takes what its rows are called.
+    this.#ask = ask as MaskFunction<RowId, RowId>;
     this.heads = heads;
   }
 
@@ -128,8 +159,15 @@ class FunctionMask implements Mask {
 
   checkKey(): void {}
   checkQuery(): void {}
+  set(): void {}
 
-  bias(i: number, j: number, head: number): number {
+  speakOf(keys: RowNames, queries: RowNames): void {
+    this.#keys = keys;
+    this.#queries = queries;
+  }
+
+  bias(query: number, key: number, head: number): number {
+    const i = this.#queries.nameOf(query), j = this.#keys.nameOf(key);
     const answer = this.#answer(i, j, head);
     const bias = toBias(answer);
     if (Number.isNaN(bias)) {
@@ -138,7 +176,7 @@ class FunctionMask implements Mask {
     return bias;
   }
 
-  #answer(i: number, j: number, head: number): MaskEntry {
+  #answer(i: RowId, j: RowId, head: number): MaskEntry {
     this.#isAsked = true;
     try {
       return this.#ask(i, j, head);
@@ -152,14 +190,17 @@ class FunctionMask implements Mask {
   }
 }
 
+/** A matrix goes by slots. */
 class MatrixMask implements Mask {
   readonly isFunction = false;
+  readonly isEditable: boolean;
   readonly isAsked = false;
   readonly rows: number;
   readonly columns: number;
   readonly matrices: readonly BiasMatrix[];
 
-  constructor(matrices: readonly BiasMatrix[]) {
+  constructor(matrices: readonly BiasMatrix[], isEditable: boolean) {
+    this.isEditable = isEditable;
     this.matrices = matrices;
     this.rows = matrices.reduce((least, { rows }) => Math.min(least, rows), Infinity);
     this.columns = matrices.reduce((least, { columns }) => Math.min(least, columns), Infinity);
@@ -187,8 +228,15 @@ class MatrixMask implements Mask {
     );
   }
 
+  speakOf(): void {}
+
   bias(i: number, j: number, head: number): number {
     const { data, columns } = this.matrices[head];
     return data[i * columns + j];
+  }
+
+  set(i: number, j: number, head: number, bias: number): void {
+    const { data, columns } = this.matrices[head];
+    data[i * columns + j] = bias;
   }
 }

@@ -6,6 +6,7 @@ import { describe, InputError } from "../base/errors.ts";
 import { allocate, type List, takeList } from "../base/lists.ts";
 import { isShaped, takeShape } from "../base/matrix.ts";
 import { checkNames } from "../base/names.ts";
+import type { RowId } from "./row_ids.ts";
 
 /**
  * A bias that is added to a score (−∞ forbids the pair), or a boolean that says whether the pair is allowed.
@@ -29,15 +30,22 @@ export type MaskMatrix = ArrayLike<MaskRow> | {
 };
 
 /**
- * A function that gives the entry of query slot i, key slot j and a head; it must have no side effects. If it
- * throws, or returns no entry, the answer that needs the entry rejects, and the function is called again for
- * the next answer. It may not call methods of the engine that edit or answer asynchronously ({@link
- * ReentryError}).
+ * A function that gives the entry of query slot i, key slot j (their ids, on an engine with ids) and a head;
+ * it must have no side effects. If it throws, or returns no entry, the answer that needs the entry rejects,
+ * and the function is called again for the next answer. It may not call methods of the engine that edit or
+ * answer asynchronously ({@link ReentryError}).
  */
-export type MaskFunction = (i: number, j: number, head: number) => MaskEntry;
+export type MaskFunction<QueryId extends RowId = number, KeyId extends RowId = number> = (
+  i: QueryId,
+  j: KeyId,
+  head: number,
+) => MaskEntry;
 
 /** One matrix for all heads, a matrix for each of the H heads, or a function. */
-export type MaskInput = MaskMatrix | ArrayLike<MaskMatrix> | MaskFunction;
+export type MaskInput<QueryId extends RowId = number, KeyId extends RowId = number> =
+  | MaskMatrix
+  | ArrayLike<MaskMatrix>
+  | MaskFunction<QueryId, KeyId>;
 
 /** A checked matrix of a mask: the biases, one row per query slot and one column per key slot. */
 export interface BiasMatrix {
@@ -187,4 +195,25 @@ function settled(operation: string, name: string, { length, entries, kind }: Lis
     copies.push(entry);
   }
   return { length, entries: copies, kind };
+}
+
+/** A mask whose function may be asked by names of any type. */
+export type AnyMaskInput = MaskInput<never, never>;
+
+/** Entries of a block of a mask, row-major: one for all pairs, or a matrix of so many rows and columns. */
+export function toBlock(operation: string, input: unknown, rows: number, columns: number): Float32Array {
+  if (typeof input !== "object" || input === null) {
+    const bias = toBias(input);
+    if (!Number.isNaN(bias)) return new Float32Array(rows * columns).fill(bias);
+    throw new InputError(operation, `entries are ${describe(input)}`, `${ENTRY}, or a matrix of them`);
+  }
+  const matrices = toMatrices(operation, input, 1), [block] = matrices;
+  if (matrices.length === 1 && block.rows === rows && (rows === 0 || block.columns === columns)) {
+    return block.data;
+  }
+  throw new InputError(
+    operation,
+    `entries are ${block.rows} × ${block.columns}`,
+    `${rows} × ${columns} (queries × keys)`,
+  );
 }

@@ -3,7 +3,8 @@
  */
 
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import { checkSlot, type EditRules, type EditTarget } from "./edits.ts";
+import { type EditRules, type EditTarget, findSlot } from "./edits.ts";
+import type { RowId } from "./row_ids.ts";
 
 /** The kinds of rows. */
 export type RowKind = "key" | "value" | "query";
@@ -12,16 +13,16 @@ export type RowKind = "key" | "value" | "query";
 export function copyNewest(
   operation: string,
   what: RowKind,
-  slot: number,
+  slot: RowId,
   { keys, queries }: EditTarget,
   { layout, keySlots, querySlots }: EditRules,
 ): Float32Array<ArrayBuffer> {
   if (what === "query") {
     const row = new Float32Array(queryColumns(layout));
-    queries.copyRow(checkSlot(operation, "query", slot, querySlots), row, 0);
+    queries.copyRow(findSlot(operation, "query", slot, querySlots), row, 0);
     return row;
   }
   const row = new Float32Array(keyColumns(layout) + valueColumns(layout));
-  keys.copyRow(checkSlot(operation, "key", slot, keySlots), row, 0);
+  keys.copyRow(findSlot(operation, "key", slot, keySlots), row, 0);
   return what === "key" ? row.slice(0, keyColumns(layout)) : row.slice(keyColumns(layout));
 }

@@ -5,6 +5,7 @@
  */
 
 import { CapacityError } from "../base/errors.ts";
+import { type RowId, RowIds, type SavedIds } from "./row_ids.ts";
 
 /** The content of a table, as a snapshot holds it. */
 export interface SlotNumbers {
@@ -14,6 +15,8 @@ export interface SlotNumbers {
   readonly free: Uint32Array;
   /** One more than the largest position so far. */
   readonly nextPosition: number;
+  /** Names of the rows; null where they have none. */
+  readonly ids: SavedIds | null;
 }
 
 /** A listener for deleted rows. */
@@ -28,6 +31,8 @@ export class SlotTable {
   size: number;
   /** The number of live slots. */
   count: number;
+  /** Names of the rows; null where they are called by their slots. */
+  readonly ids: RowIds | null;
   #live: Uint8Array<ArrayBuffer>;
   readonly #free: number[] = [];
   /** Identities of the rows that were inserted after the start, by slot. */
@@ -39,24 +44,34 @@ export class SlotTable {
   readonly #released: number[] = [];
   readonly #watchers = new Set<WeakRef<SlotWatcher>>();
 
-  /** Makes slots 0, 1, 2, … live, one per position. */
-  constructor(positions: Float64Array) {
+  /** Slots 0, 1, 2, … are live, a position each, and named by `ids` if there are any. */
+  constructor(positions: Float64Array, ids: RowIds | null = null) {
+    this.ids = ids;
     this.size = this.count = positions.length;
     this.#live = new Uint8Array(positions.length).fill(1);
     this.#nextPosition = positions.reduce((next, position) => Math.max(next, position + 1), 0);
   }
 
   /** A table with the content that `save` of another one returned. */
-  static restore({ size, free, nextPosition }: SlotNumbers): SlotTable {
-    const table = new SlotTable(new Float64Array(size));
-    for (const slot of free) table.release(slot);
+  static restore({ size, free, nextPosition, ids }: SlotNumbers): SlotTable {
+    const table = new SlotTable(new Float64Array(size), ids && RowIds.restore(ids));
+    for (const slot of free) {
+      table.#live[slot] = 0;
+      table.#free.push(slot);
+    }
+    table.count -= free.length;
     table.#nextPosition = nextPosition;
     return table;
   }
 
   /** A copy of the content, for `restore`. */
   save(): SlotNumbers {
-    return { size: this.size, free: Uint32Array.from(this.#free), nextPosition: this.#nextPosition };
+    return {
+      size: this.size,
+      free: Uint32Array.from(this.#free),
+      nextPosition: this.#nextPosition,
+      ids: this.ids && this.ids.save(this.size),
+    };
   }
 
   /** The slot that `allocate` would give out. */
@@ -67,6 +82,11 @@ export class SlotTable {
   /** One more than the largest position so far. */
   get nextPosition(): number {
     return this.#nextPosition;
+  }
+
+  /** Rows to come begin elsewhere, after a move of all rows at the end. */
+  set nextPosition(position: number) {
+    this.#nextPosition = position;
   }
 
   isLive(slot: number): boolean {
@@ -86,8 +106,23 @@ export class SlotTable {
     return this.#identities.get(slot) ?? 0;
   }
 
-  /** Gives out a slot for a row at `position`. */
-  allocate(position: number): number {
+  /** Whether a live row is called so. */
+  has(name: RowId): boolean {
+    return this.ids ? this.ids.slotOf(name) !== undefined : this.isLive(name as number);
+  }
+
+  /** The id of the row in a live slot, or the slot if rows have no ids. */
+  nameOf(slot: number): RowId {
+    return this.ids ? this.ids.of(slot) : slot;
+  }
+
+  /** The ids of the live rows, in ascending order of their slots. */
+  names(): RowId[] {
+    return Array.from(this.liveSlots(), (slot) => this.nameOf(slot));
+  }
+
+  /** Gives out a slot for a row at `position`, with the id `id` if rows have ids of the caller's. */
+  allocate(position: number, id?: RowId): number {
     // This may throw for want of memory, so it comes before the first change.
     if (this.next >= this.#live.length) this.#grow();
     const nextPosition = this.#nextPosition;
@@ -98,7 +133,9 @@ export class SlotTable {
     this.count++;
     const identity = this.#identities.get(slot);
     this.#identities.set(slot, ++this.#allocations);
+    this.ids?.bind(slot, id);
     this.#journal?.push(() => {
+      this.ids?.undoBind(slot);
       this.#nextPosition = nextPosition;
       if (identity === undefined) this.#identities.delete(slot);
       else this.#identities.set(slot, identity);
@@ -110,14 +147,25 @@ export class SlotTable {
     return slot;
   }
 
+  /** A live row has moved to `position`. */
+  reach(position: number): void {
+    const nextPosition = this.#nextPosition;
+    if (position < nextPosition) return;
+    this.#nextPosition = position + 1;
+    this.#journal?.push(() => this.#nextPosition = nextPosition);
+  }
+
   /** Frees a live slot. */
   release(slot: number): void {
+    const id = this.ids?.of(slot);
+    this.ids?.unbind(slot);
     this.#live[slot] = 0;
     this.count--;
     this.#free.push(slot);
     this.#released.push(slot);
     if (!this.#journal) return this.#tellWatchers();
     this.#journal.push(() => {
+      if (id !== undefined) this.ids?.bind(slot, id);
       this.#live[slot] = 1;
       this.count++;
       this.#free.pop();

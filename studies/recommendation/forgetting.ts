@@ -9,7 +9,10 @@ export interface WorldDifference {
   /** Numbers that were compared, and how many of them have other bits. */
   readonly compared: number;
   readonly different: number;
-  /** The largest differences: of queries, of films (keys, values and counts), of outputs, and of ratings said, in stars. */
+  /**
+   * The largest differences: of queries, of films (keys, values and counts), of outputs, and of ratings said,
+   * in stars.
+   */
   readonly queries: number;
   readonly films: number;
   readonly outputs: number;
@@ -27,7 +30,9 @@ export function usersByRatings(
   );
 }
 
-/** Learns with and without a user, forgets in the first world, and compares all that is kept of the others. */
+/**
+ * Learns with and without a user, forgets in the first world, and compares all that is kept of the others.
+ */
 export async function compareWorlds(
   { films, ratings }: RatingData,
   user: number,

@@ -1,4 +1,5 @@
-// The inverse of a small symmetric matrix that is positive definite, by elimination, which needs no pivots for such.
+// The inverse of a small symmetric matrix that is positive definite, by elimination, which needs no pivots
+// for such.
 
 /**
  * A⁻¹.

@@ -74,7 +74,10 @@ export class OnlineBias implements RatingModel {
   }
 }
 
-/** The rival that knows what attention knows: a weight of each user for each column of the films, r̂ = bias + w_u · x_f. */
+/**
+ * The rival that knows what attention knows: a weight of each user for each column of the films, r̂ = bias +
+ * w_u · x_f.
+ */
 export class LinearTastes implements RatingModel {
   readonly name = "bias + linear tastes, same columns";
   readonly #bias = new RatingBias();

@@ -1,5 +1,5 @@
-// How a cost grows: y = factor · x^exponent, as the straight line that fits best on logarithmic scales; and where it reaches a
-// limit.
+// How a cost grows: y = factor · x^exponent, as the straight line that fits best on logarithmic scales; and
+// where it reaches a limit.
 
 import { linearRegression } from "simple-statistics";
 
@@ -46,7 +46,10 @@ export interface CostPoint {
   readonly ms: number;
 }
 
-/** The edits at which the cost reaches `limitMs`, between two points on logarithmic scales; null above the last. */
+/**
+ * The edits at which the cost reaches `limitMs`, between two points on logarithmic scales; null above the
+ * last.
+ */
 export function crossing(points: readonly CostPoint[], limitMs: number): number | null {
   const sorted = points.toSorted((a, b) => a.edits - b.edits);
   const above = sorted.findIndex(({ ms }) => ms > limitMs);

@@ -1,5 +1,5 @@
-// Frames beside the attention of the question that found the digit, with a slider: one pair of pictures a step, of which the middle one
-// is visible until the slider moves.
+// Frames beside the attention of the question that found the digit, with a slider: one pair of pictures a
+// step, of which the middle one is visible until the slider moves.
 
 import { GREYS, SEQUENTIAL } from "../../src/display/color_scales.ts";
 import type { FigureData, PlainObject } from "../../src/jupyter/figures/figure_data.ts";

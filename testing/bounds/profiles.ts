@@ -52,11 +52,12 @@ export function drawProgram(
     key: Array.from({ length: isLong ? 30 : keyCount }, () => drawing.key(query)),
     value: Array.from({ length: isLong ? 30 : keyCount }, () => drawing.value()),
   };
-  const steps: Step[] = [];
+  const steps: Step[] = [], isFollowed = random.below(3) === 0;
   const length = isLong ? 60 : 6 + random.below(24);
   while (steps.length < length) {
     for (let burst = 1 + random.below(3); burst > 0; burst--) steps.push(drawing.step(query, others, isLong));
-    steps.push({ kind: "peek", rows: random.pick([0, 0, 1, 2]) });
+    if (isFollowed && random.below(2) === 0) steps.push({ kind: "refresh" });
+    else steps.push({ kind: "peek", rows: random.pick([0, 0, 1, 2]) });
   }
   return {
     backend,
@@ -66,7 +67,8 @@ export function drawProgram(
       ? []
       : Array.from({ length: 1 + random.below(6) }, () => random.pick(BIASES[profile])),
     edits: random.pick([Infinity, Infinity, Infinity, 12, 3]),
-    error: random.pick([Infinity, Infinity, Infinity, 1, 1e-3]),
+    error: random.pick([Infinity, Infinity, 1, 0.1, 1e-3]),
+    followed: random.pick([0, 1e-3, 0.1, 1]),
     onThreshold: random.pick(["auto", "patch", "rebuild"]),
     tolerance: random.pick([1e-8, 1e-8, 1e-3]),
     ...first,

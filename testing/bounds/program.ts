@@ -17,6 +17,8 @@ export interface BoundProgram {
   readonly edits: number;
   /** How far a stale answer may be off. */
   readonly error: number;
+  /** How far followed rows may be off. */
+  readonly followed: number;
   readonly onThreshold: "auto" | "patch" | "rebuild";
   readonly tolerance: number;
   readonly query: readonly (readonly number[])[];
@@ -43,5 +45,6 @@ export type Step =
   | { readonly kind: "delete" | "deleteQuery"; readonly at: number }
   /** Rows are taken by the bits of `rows`; none means all. */
   | { readonly kind: "read" | "peek"; readonly rows: number }
-  | { readonly kind: "flush" | "rebuild" | "reload" }
+  /** `refresh` brings followed rows, which are all, up to date. */
+  | { readonly kind: "flush" | "rebuild" | "reload" | "refresh" }
   | { readonly kind: "move"; readonly backend: BackendName };

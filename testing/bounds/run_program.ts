@@ -1,7 +1,7 @@
 // Runs a program on an engine and beside it on a model, and holds every answer against what it promises: a stale one
 // against its bound, an exact one against the accuracy of reads.
 
-import { DynamicAttention } from "../../mod.ts";
+import { DynamicAttention, type FollowedAttention } from "../../mod.ts";
 import type { ReferenceCase } from "../../src/numerics/reference.ts";
 import { rowsOf } from "../accuracy.ts";
 import { carefulAttention, judge } from "../careful_attention.ts";
@@ -46,6 +46,10 @@ export interface Sighting {
 const ROUNDING = 2 ** -24, SMALLEST = 2 ** -149;
 /** The option `tolerance` of engines that keep the promise of accuracy. */
 const USUAL_TOLERANCE = 1e-8;
+/** What sums in two float32 may keep of a value that has left, as a share of it. */
+const RESIDUE = 2 ** -46;
+/** How far apart two up-to-date answers of different backends may be, as a share of the largest value. */
+const BACKENDS_APART = 2 ** -18;
 /** Runs of float32 with stochastic rounding, where rounding to nearest may have been lucky. */
 const RUNS = 8;
 /** Below that a distance is rounding, of which nobody asks how loose its bound is. */
@@ -62,8 +66,12 @@ class ProgramRun {
   readonly #program: BoundProgram;
   readonly #model: MemoryModel;
   #live: DynamicAttention;
+  /** Rows that are followed, until a query comes or goes. */
+  #followed: FollowedAttention | null = null;
   #edits = 0;
   #rows = 0;
+  /** The largest number of any value so far. */
+  #largestValue: number;
   readonly #nearest = { bound: 0, slack: Infinity, accuracy: 0 };
   readonly #violations: Violation[] = [];
   readonly #looseness = { pending: [] as number[], settled: [] as number[] };
@@ -72,6 +80,7 @@ class ProgramRun {
     this.#program = program;
     this.#model = model;
     this.#live = live;
+    this.#largestValue = largestOf(program.value.flat());
   }
 
   static async start(program: BoundProgram): Promise<ProgramRun> {
@@ -113,6 +122,8 @@ class ProgramRun {
         return await this.#peek(at, this.#slotsBy(step.rows));
       case "read":
         return await this.#read(at, this.#slotsBy(step.rows));
+      case "refresh":
+        return await this.#refresh(at);
       case "flush":
         return await this.#live.flush();
       case "rebuild":
@@ -122,6 +133,7 @@ class ProgramRun {
       case "reload": {
         const bytes = await this.#live.save();
         const { backend } = this.#live.stats();
+        this.#unfollow();
         await this.#live.dispose();
         this.#live = await DynamicAttention.load(bytes, {
           backend: backend as BoundProgram["backend"],
@@ -134,12 +146,16 @@ class ProgramRun {
     }
   }
 
-  #edit(step: Exclude<Step, { kind: "peek" | "read" | "flush" | "rebuild" | "move" | "reload" }>): void {
+  #edit(
+    step: Exclude<Step, { kind: "peek" | "read" | "flush" | "rebuild" | "move" | "reload" | "refresh" }>,
+  ): void {
     const live = this.#live, model = this.#model;
     this.#edits++;
     if (step.kind === "insert") {
+      this.#noteValue(step.value);
       return model.insertKey(live.insert(step.key, step.value), step.key, step.value);
     }
+    if (step.kind === "insertQuery" || step.kind === "deleteQuery") this.#unfollow();
     if (step.kind === "insertQuery") return model.insertQuery(live.insertQuery(step.row), step.row);
     const ofQueries = step.kind === "setQuery" || step.kind === "deleteQuery";
     const slots = ofQueries ? model.querySlots : model.keySlots;
@@ -151,6 +167,7 @@ class ProgramRun {
         keyAt(model, slot).key = Float32Array.from(step.row);
         break;
       case "setValue":
+        this.#noteValue(step.row);
         live.setValue(slot, step.row);
         keyAt(model, slot).value = Float32Array.from(step.row);
         break;
@@ -166,6 +183,7 @@ class ProgramRun {
         if (!Number.isFinite(Math.fround(held[column] + step.delta))) return;
         live[step.kind](slot, column, step.delta);
         held[column] += step.delta;
+        if (step.kind === "addToValue") this.#noteValue([held[column]]);
         break;
       }
       case "delete":
@@ -178,11 +196,42 @@ class ProgramRun {
     }
   }
 
+  #noteValue(value: readonly number[]): void {
+    this.#largestValue = Math.max(this.#largestValue, largestOf(value));
+  }
+
+  #unfollow(): void {
+    this.#followed?.dispose();
+    this.#followed = null;
+  }
+
+  async #refresh(at: number): Promise<void> {
+    const { followed: error } = this.#program, slots = this.#model.querySlots;
+    const followed = this.#followed ??= this.#live.follow(undefined, { error });
+    await followed.refresh();
+    const { data, bounds } = followed;
+    const columns = slots.length === 0 ? 0 : data.length / slots.length;
+    const rows = slots.map((_, i) => data.slice(i * columns, (i + 1) * columns));
+    this.#judgeRows(at, slots, rows, bounds, false);
+    await this.#checkLimit(at, slots, rows, bounds, error);
+  }
+
   async #peek(at: number, slots: readonly number[]): Promise<void> {
     const { output, bounds, pending } = await this.#live.peek(slots);
+    this.#judgeRows(at, slots, rowsOf(output), bounds, pending > 0);
+    await this.#checkLimit(at, slots, rowsOf(output), bounds, this.#program.error);
+  }
+
+  #judgeRows(
+    at: number,
+    slots: readonly number[],
+    rows: readonly Float32Array[],
+    bounds: Float64Array,
+    isStale: boolean,
+  ): void {
     const question = this.#model.standing(slots);
     const careful = carefulAttention(question);
-    rowsOf(output).forEach((row, i) => {
+    rows.forEach((row, i) => {
       const bound = bounds[i];
       const { distance, isWithin, isOfScores } = judge(question, careful, i, row, bound);
       this.#rows++;
@@ -197,10 +246,9 @@ class ProgramRun {
         this.#nearest.slack = Math.min(this.#nearest.slack, slack);
       }
       if (distance > NOTABLE) {
-        (pending > 0 ? this.#looseness.pending : this.#looseness.settled).push(bound / distance);
+        (isStale ? this.#looseness.pending : this.#looseness.settled).push(bound / distance);
       }
     });
-    await this.#checkLimit(at, slots, rowsOf(output), bounds);
   }
 
   /** A row whose bound is above the limit must be up to date: rounding alone may be more. */
@@ -209,15 +257,16 @@ class ProgramRun {
     slots: readonly number[],
     rows: readonly Float32Array[],
     bounds: Float64Array,
+    error: number,
   ): Promise<void> {
-    const { error } = this.#program;
     const above = slots.filter((_, i) => !(bounds[i] <= error));
     if (above.length === 0) return;
     const exact = rowsOf(await this.#live.read(above));
     for (const [i, slot] of above.entries()) {
       const row = rows[slots.indexOf(slot)];
       const apart = Math.hypot(...row.map((o, c) => o - exact[i][c]));
-      if (apart === 0) continue;
+      // What is followed stays as it is while its engine moves to a backend that rounds otherwise.
+      if (apart <= BACKENDS_APART * this.#largestValue) continue;
       this.#violations.push({ step: at, promise: "error limit", found: apart, allowed: error });
     }
   }
@@ -225,7 +274,8 @@ class ProgramRun {
   async #read(at: number, slots: readonly number[]): Promise<void> {
     const rows = rowsOf(await this.#live.read(slots));
     const question = this.#model.standing(slots);
-    const { found, allowed } = accuracyOf(rows, question);
+    const { found, allowed: promised } = accuracyOf(rows, question);
+    const allowed = promised + RESIDUE * this.#largestValue;
     // A larger tolerance asks for less.
     if (this.#program.tolerance > USUAL_TOLERANCE) return;
     if (found > 0) this.#nearest.accuracy = Math.max(this.#nearest.accuracy, found / allowed);
@@ -274,6 +324,10 @@ function accuracyOf(
     allowed = Math.max(allowed, allowedBy(error));
   }
   return { found, allowed };
+}
+
+function largestOf(numbers: readonly number[]): number {
+  return numbers.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
 }
 
 function keyAt(model: MemoryModel, slot: number): ModelKey {

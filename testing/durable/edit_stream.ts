@@ -15,6 +15,8 @@ export interface StreamSettings {
   /** Whether keys are masked by a function. */
   readonly masked: boolean;
   readonly causal: boolean;
+  /** Whether rows move to other positions. */
+  readonly moves?: boolean;
 }
 
 export const SMALL: StreamSettings = {
@@ -56,7 +58,7 @@ export class EditStream {
 
   constructor(settings: StreamSettings) {
     this.#settings = settings;
-    const { seed, queries, keys, headDim, valueDim, masked, causal } = settings;
+    const { seed, queries, keys, headDim, valueDim, masked, causal, moves = false } = settings;
     const rule: ModelRule = {
       heads: 1,
       kvHeads: 1,
@@ -64,7 +66,7 @@ export class EditStream {
       valueDim,
       scale: 0.5,
       softcap: 0,
-      causal: causal ? { offset: 1000 } : false,
+      causal: causal ? { offset: moves ? 4 : 1000 } : false,
       window: [Infinity, Infinity],
       maskOf: masked ? biasOf : null,
     };
@@ -134,6 +136,7 @@ export class EditStream {
       (model.queries.get(slot) as ModelQuery).query = query;
       return { kind: "setQuery", slot, query };
     }
+    if (this.#settings.moves && random.below(4) === 0) return this.#move(random);
     const slot = anyKey(), held = model.keys.get(slot) as ModelKey;
     if (kind === 7 || kind === 8) {
       const column = random.below(headDim), delta = random.normal();
@@ -152,6 +155,19 @@ export class EditStream {
     held.key = row(headDim);
     held.value = row(valueDim);
     return { kind: "set", slot, key: held.key.slice(), value: held.value.slice() };
+  }
+
+  /** A row moves among the positions that there have been. */
+  #move(random: Random): Edit {
+    const { model } = this, position = random.below(6) / 2;
+    if (random.below(3) === 0) {
+      const slot = random.pick(model.querySlots);
+      model.queries.set(slot, { ...model.queries.get(slot) as ModelQuery, position });
+      return { kind: "setQueryPosition", slot, position };
+    }
+    const slot = random.pick(model.keySlots);
+    model.keys.set(slot, { ...model.keys.get(slot) as ModelKey, position });
+    return { kind: "setPosition", slot, position };
   }
 }
 

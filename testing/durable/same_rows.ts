@@ -9,11 +9,16 @@ import type { MemoryModel } from "../memory_model.ts";
 export function assertSameRows(live: DurableAttention, model: MemoryModel): void {
   assertEquals([...live.keySlots()], model.keySlots);
   assertEquals([...live.querySlots()], model.querySlots);
-  for (const [slot, { key, value }] of model.keys) {
+  const looksAtPositions = model.rule.causal !== false;
+  for (const [slot, { key, value, position }] of model.keys) {
+    if (looksAtPositions) assertEquals(live.getPosition(slot), position, `position of key ${slot}`);
     assertSameBits(live.getKey(slot), key, `key ${slot}`);
     assertSameBits(live.getValue(slot), value, `value ${slot}`);
   }
-  for (const [slot, { query }] of model.queries) assertSameBits(live.getQuery(slot), query, `query ${slot}`);
+  for (const [slot, { query, position }] of model.queries) {
+    if (looksAtPositions) assertEquals(live.getQueryPosition(slot), position, `position of query ${slot}`);
+    assertSameBits(live.getQuery(slot), query, `query ${slot}`);
+  }
 }
 
 /** As `assertSameRows`, and answers are as accurate as promised. */

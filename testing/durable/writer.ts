@@ -34,7 +34,11 @@ if (import.meta.main) {
       sync,
       ...(journalBytes === undefined ? {} : { snapshot: { journalBytes } }),
     });
-    stream.advanceTo(live.lastClientSequence());
+    // The newest batch that counted may be one of which nobody was told: it is sent again, and must not count again.
+    const counted = live.lastClientSequence(), { sequence } = live.stats().durable;
+    stream.advanceTo(counted - 1);
+    if (counted > 0) await live.edit(stream.next(), { clientSequence: counted });
+    if (live.stats().durable.sequence !== sequence) throw new Error(`batch ${counted} counted twice`);
     say(`open ${stream.made}`);
     let said = "";
     const writeNext = async () => {

@@ -1,5 +1,5 @@
-// Positions as words: their order is that of the numbers, and what is in reach is what `isInReach` says, also where
-// rounding decides.
+// Positions as words: their order is that of the numbers, and what is in reach is what `isInReach` says, also
+// where rounding decides.
 
 import { placeOf, reachOf } from "../../src/backends/webgpu/position_range.ts";
 import { isInReach } from "../../src/numerics/score_rule.ts";

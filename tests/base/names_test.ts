@@ -4,7 +4,9 @@ import {
   attention,
   attentionState,
   DynamicAttention,
+  type DynamicAttentionOptions,
   InputError,
+  type LoadOptions,
   mergeStates,
   unmergeState,
 } from "../../mod.ts";
@@ -59,7 +61,7 @@ const MISSPELT: readonly Misspelt[] = [
   [
     "an insert among edits",
     (live) => live.edit([as({ kind: "insert", key: KEY, value: VALUE, positon: 7 })]),
-    'edit[0].insert: field "positon" is unknown, expected one of kind, key, value, position; did you mean "position"?',
+    'edit[0].insert: field "positon" is unknown, expected one of kind, key, value, position, id; did you mean "position"?',
   ],
   [
     "a set among edits",
@@ -84,7 +86,7 @@ const MISSPELT: readonly Misspelt[] = [
   [
     "insert's option",
     (live) => live.insert(KEY, VALUE, as({ positon: 3 })),
-    "expected position; did you mean",
+    "expected one of position, id; did you mean",
   ],
   ["insertQuery's option", (live) => live.insertQuery(KEY, as({ positoin: 3 })), 'did you mean "position"?'],
   ["a list of options", (live) => live.insert(KEY, VALUE, as([7])), "options are [7], expected an object"],
@@ -100,8 +102,8 @@ const MISSPELT: readonly Misspelt[] = [
   ["attend's option", (live) => live.attend([KEY], as({ position: [0] })), 'did you mean "positions"?'],
   [
     "attend's matrix",
-    (live) => live.attend(as({ data: KEY, shape: [1, 3], strides: [3, 1] })),
-    '"strides" is unknown',
+    (live) => live.attend(as({ data: KEY, shape: [1, 3], stride: [3, 1] })),
+    '"stride" is unknown',
   ],
   ["moveTo's option", (live) => live.moveTo("array", as({ thread: 1 })), 'did you mean "threads"?'],
 ];
@@ -124,8 +126,8 @@ const OPTIONS: readonly (readonly [name: string, options: object, message: strin
   ["a limit", { lazyThreshold: { edit: 4 } }, 'lazyThreshold limit "edit" is unknown'],
   [
     "a query's field",
-    { query: { data: [1, 2], shape: [1, 2], offset: 0 } },
-    'query field "offset" is unknown',
+    { query: { data: [1, 2], shape: [1, 2], ofset: 0 } },
+    'query field "ofset" is unknown',
   ],
   [
     "a mask's field",
@@ -145,13 +147,16 @@ Deno.test("a misspelt option of an engine is refused", async (t) => {
   for (const [name, options, message] of OPTIONS) {
     await t.step(name, async () => {
       const given = Array.isArray(options) ? options : { ...GOOD_OPTIONS, ...options };
-      const error = await assertRejects(() => DynamicAttention.create(as(given)), InputError);
+      const error = await assertRejects(
+        () => DynamicAttention.create(as<DynamicAttentionOptions>(given)),
+        InputError,
+      );
       assertStringIncludes(error.message, message);
       assert(error.message.startsWith("DynamicAttention.create: "), error.message);
     });
   }
   const bytes = await (await DynamicAttention.create(GOOD_OPTIONS)).save();
-  const loaded = () => DynamicAttention.load(bytes, as({ backends: "array" }));
+  const loaded = () => DynamicAttention.load(bytes, as<LoadOptions>({ backends: "array" }));
   await assertRejects(loaded, InputError, 'DynamicAttention.load: option "backends" is unknown');
 });
 

@@ -1,4 +1,5 @@
-// The statistics of the benchmark, on numbers whose answers are known; time comes from a clock that the test moves.
+// The statistics of the benchmark, on numbers whose answers are known; time comes from a clock that the test
+// moves.
 
 import { crossing } from "../../studies/scaling/power_law.ts";
 import { hasSettled, summarize } from "../../bench/statistics.ts";

@@ -39,6 +39,9 @@ const COUNTS = { keys: 200, queries: 6 };
 const STREAMS: readonly [name: string, StreamSettings, DurableOptions][] = [
   ["plain", SMALL, {}],
   ["with positions", { ...SMALL, causal: true }, {}],
+  ["with rows that move", { ...SMALL, seed: 6, causal: true, moves: true }, {
+    snapshot: { journalBytes: 700 },
+  }],
   ["with a mask function", { ...SMALL, masked: true }, {}],
   ["with many snapshots", { ...SMALL, ...COUNTS, seed: 4 }, { snapshot: { journalBytes: 600 } }],
   [
@@ -419,4 +422,58 @@ inFolder("it needs no permission but for the folder", async (folder) => {
   }).output();
   assertEquals(new TextDecoder().decode(stderr), "");
   assertEquals(new TextDecoder().decode(stdout).trim(), "1 true");
+});
+
+inFolder("moved rows, and where rows to come begin, are in the journal", async (folder) => {
+  const create = { ...CREATE, causal: true, queryPositions: [5, 6] } as const;
+  const positions = (live: DurableAttention) => [
+    ...[...live.keySlots()].map((slot) => live.getPosition(slot)),
+    ...[...live.querySlots()].map((slot) => live.getQueryPosition(slot)),
+  ];
+  let before: unknown, answer: unknown;
+  {
+    await using live = await openDurable(folder, { create });
+    live.setPosition(0, 9);
+    await live.edit([{ kind: "setQueryPosition", slot: 1, position: 30 }, {
+      kind: "setPosition",
+      slot: 2,
+      position: 2.5,
+    }]);
+    await live.snapshot();
+    live.setPosition(2, 7);
+    assertEquals(live.shiftPositions(-4, { from: 5 }), 4);
+    live.insert([1, 2], [3]);
+    live.insertQuery([1, 1]);
+    before = positions(live);
+    answer = await live.read();
+    assertEquals((await live.verify({ deep: true })).problems, []);
+  }
+  await using live = await openDurable(folder, { create });
+  assertEquals(positions(live), before as never);
+  assertEquals(await live.read(), answer as never);
+});
+
+inFolder("ids and editable masks are refused", async (folder) => {
+  const create = { ...CREATE, keyIds: ["a", "b", "c"] } as never;
+  await assertRejects(() => openDurable(folder, { create }), InputError, "create.keyIds is given");
+  const mask = [[true, true, false], [true, true, true]];
+  const editable = { ...CREATE, mask, editableMask: true };
+  await assertRejects(
+    () => openDurable(folder, { create: editable }),
+    InputError,
+    "create.editableMask is true",
+  );
+  {
+    await using masked = await openDurable(`${folder}.masked`, { create: { ...CREATE, mask } });
+    assertThrows(() => masked.engine.setMask(true), InputError);
+    assertEquals(masked.stats().durable.sequence, 0);
+  }
+  await using live = await openDurable(folder, { create: CREATE });
+  assertThrows(() => live.engine.upsert(7, [1, 1], [1]), InputError, "the engine has no keyIds");
+  await assertRejects(
+    () => live.edit([{ kind: "insert", id: 7, key: [1, 1], value: [1] }]),
+    InputError,
+    "id is 7",
+  );
+  assertEquals(live.stats().durable.sequence, 0);
 });

@@ -39,7 +39,7 @@ const CASES: readonly KillCase[] = [
   },
   {
     name: "while it writes, with a mask function and positions",
-    stream: { ...SMALL, seed: 12, masked: true, causal: true },
+    stream: { ...SMALL, seed: 12, masked: true, causal: true, moves: true },
     journalBytes: 1 << 14,
     kills: IS_LONG ? 40 : 3,
     when: (random) => afterAcks(random, 80),

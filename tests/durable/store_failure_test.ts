@@ -153,11 +153,8 @@ async function unmount(folder: string): Promise<void> {
   assert((await new Deno.Command("umount", { args: [folder] }).output()).success);
 }
 
-const MOUNT = requires(
-  "the right to mount",
-  await canMount() ? "mount" : undefined,
-  "sudo, or a container that may mount",
-);
+// Not strict: many a container may not mount, and what strace injects says nearly the same.
+const MOUNT = requires("the right to mount", await canMount() ? "mount" : undefined, "sudo", false);
 
 Deno.test({
   name: "a disk of 2 MB becomes full: the writer stops, and nothing acknowledged is lost",

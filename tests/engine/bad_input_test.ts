@@ -87,7 +87,10 @@ const CASES: Readonly<Record<string, Case[]>> = {
     ...headCases((live, head) => live.weights(0, { head })),
   ],
   topKeys: [
-    ...slotCases("query", DELETED_QUERY, (live, slot) => live.topKeys(slot, 1)),
+    // An array names several queries.
+    ...slotCases("query", DELETED_QUERY, (live, slot) => {
+      return Array.isArray(slot) ? live.weights(slot as unknown as number) : live.topKeys(slot, 1);
+    }),
     ...headCases((live, head) => live.topKeys(0, 1, { head })),
     ["a negative count", (live) => live.topKeys(0, -1), InputError, "count is -1, expected an integer ≥ 0"],
     ["half a count", (live) => live.topKeys(0, 0.5), InputError, "count is 0.5"],

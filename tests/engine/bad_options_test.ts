@@ -180,7 +180,11 @@ Deno.test("DynamicAttention.create refuses bad options", async (t) => {
   }
   for (const options of [undefined, null, "options", 5]) {
     await t.step(`options that are ${options}`, async () => {
-      await assertRejects(() => DynamicAttention.create(as(options)), InputError, "create: options are");
+      await assertRejects(
+        () => DynamicAttention.create(as<DynamicAttentionOptions>(options)),
+        InputError,
+        "create: options are",
+      );
     });
   }
   await (await DynamicAttention.create(GOOD_OPTIONS)).dispose();
@@ -190,7 +194,10 @@ Deno.test("every refusal can be caught as an AttentionError", async () => {
   await using live = await makeEngine();
   assertThrows(() => live.delete(-1), AttentionError);
   await assertRejects(() => live.topKeys(0, -1), AttentionError);
-  await assertRejects(() => DynamicAttention.create(as({ ...GOOD_OPTIONS, tolerance: 2 })), AttentionError);
+  await assertRejects(
+    () => DynamicAttention.create(as<DynamicAttentionOptions>({ ...GOOD_OPTIONS, tolerance: 2 })),
+    AttentionError,
+  );
 });
 
 Deno.test("a misspelt option of a method is not taken for its default", async () => {

@@ -336,8 +336,8 @@ Deno.test("an option is read once: what was checked is what is used", async () =
   const watched = Object.assign(
     once({ ...options, causal: once({ offset: 1 }), lazyThreshold: once({ edits: 3, error: 2, ageMs: 9 }) }),
   );
-  await using live = await DynamicAttention.create(as(watched));
-  await using twin = await DynamicAttention.create(as({
+  await using live = await DynamicAttention.create(as<DynamicAttentionOptions>(watched));
+  await using twin = await DynamicAttention.create(as<DynamicAttentionOptions>({
     ...options,
     causal: { offset: 1 },
     lazyThreshold: { edits: 3, error: 2, ageMs: 9 },

@@ -1,7 +1,7 @@
-// Every vector of the ONNX operator `Attention`, two ways: once through `attention`, and through an engine that was
-// made with other keys, values and queries and edited into the case. The slots of its rows end up in any order, so
-// that what the case says of a row must follow the row: by its position, or by a mask function that knows which
-// slot holds which row.
+// Every vector of the ONNX operator `Attention`, two ways: once through `attention`, and through an engine
+// that was made with other keys, values and queries and edited into the case. The slots of its rows end up in
+// any order, so that what the case says of a row must follow the row: by its position, or by a mask function
+// that knows which slot holds which row.
 
 import { attention, type Matrix } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
@@ -14,7 +14,9 @@ import { Random } from "../../testing/random.ts";
 const FOLDER = new URL("./conformance/onnx-attention/", import.meta.url);
 const TOLERANCE = 1e-5;
 
-/** The gap between 1 and the next float16: a rounding to the other side is at most this share of the number. */
+/**
+ * The gap between 1 and the next float16: a rounding to the other side is at most this share of the number.
+ */
 const HALF_ROUNDING = 2 ** -10;
 
 const files = [...Deno.readDirSync(FOLDER)].map(({ name }) => name).filter((name) => name.endsWith(".json"));

@@ -1,5 +1,5 @@
-// A row that is deleted is gone: after a deletion and a flush no byte of `save()`, of the memory of an engine or of memory
-// that is handed on holds a number of the row, or one that follows from it alone.
+// A row that is deleted is gone: after a deletion and a flush no byte of `save()`, of the memory of an engine
+// or of memory that is handed on holds a number of the row, or one that follows from it alone.
 
 import { DynamicAttention } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
@@ -47,7 +47,10 @@ function traces(planted: readonly number[]): { floats: Set<number>; doubles: Set
   return { floats: new Set(doubles.map(Math.fround)), doubles: new Set(doubles) };
 }
 
-/** Fails when a trace lies at any place where a number can be: a file and a memory have them at multiples of four bytes. */
+/**
+ * Fails when a trace lies at any place where a number can be: a file and a memory have them at multiples of
+ * four bytes.
+ */
 function assertGone(buffer: ArrayBufferLike, planted: readonly number[], where: string): void {
   const { floats, doubles } = traces(planted);
   const words = new Float32Array(buffer, 0, buffer.byteLength >> 2), view = new DataView(buffer);

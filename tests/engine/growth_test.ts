@@ -1,5 +1,5 @@
-// No step of an edit or of a read of few rows grows with the number of standing queries, and neither does the memory of
-// certificates. Counts, not clocks; `deno task bench:growth` measures times.
+// No step of an edit or of a read of few rows grows with the number of standing queries, and neither does the
+// memory of certificates. Counts, not clocks; `deno task bench:growth` measures times.
 
 import { DynamicAttention } from "../../mod.ts";
 import type { Backend, RowSource } from "../../src/backends/backend.ts";

@@ -1,6 +1,6 @@
-// Oracle tests on inputs that break attention elsewhere: huge scores, one key that holds all the weight, no key,
-// one key, values of all sizes. Each case is answered three ways: once and for all by `attention`, by an engine
-// made with it, and by an engine that is made with other rows and edited into it.
+// Oracle tests on inputs that break attention elsewhere: huge scores, one key that holds all the weight, no
+// key, one key, values of all sizes. Each case is answered three ways: once and for all by `attention`, by an
+// engine made with it, and by an engine that is made with other rows and edited into it.
 
 import { attention, DynamicAttention, type Matrix } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";
@@ -62,7 +62,10 @@ const CASES: Record<string, ReferenceCase> = {
   "a scale of zero": caseOf(random.rows(3, 4), random.rows(20, 4), random.rows(20, 2), 0),
 };
 
-/** As the promise, and in any case within float32 of the largest value: where float32 overflows it promises nothing. */
+/**
+ * As the promise, and in any case within float32 of the largest value: where float32 overflows it promises
+ * nothing.
+ */
 function assertRight(actual: Matrix, truth: ReferenceCase, what: string): void {
   assertAccurate(actual, truth, what);
   const largest = truth.value.reduce((most, row) => Math.max(most, ...Array.from(row, Math.abs)), 0);

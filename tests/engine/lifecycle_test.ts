@@ -1,5 +1,5 @@
-// Once an engine is being disposed nothing of it runs that was not asked before: no flush of its own, no late batch, no
-// worker. The memory that it gives back belongs to the next engine.
+// Once an engine is being disposed nothing of it runs that was not asked before: no flush of its own, no late
+// batch, no worker. The memory that it gives back belongs to the next engine.
 
 import { DisposedError, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import type { Backend, Changes, Cohort } from "../../src/backends/backend.ts";

@@ -1,5 +1,5 @@
-// The library asks for nothing: a program without any permission, in a folder of its own, imports it by its path,
-// edits and reads.
+// The library asks for nothing: a program without any permission, in a folder of its own, imports it by its
+// path, edits and reads.
 
 import { assertEquals } from "../../testing/assert.ts";
 

@@ -63,7 +63,9 @@ async function assertRight(
 ): Promise<void> {
   const times = (rows: readonly number[][], size: number) => rows.map((row) => row.map((x) => x * size));
   const query = times(ROWS, sizes.query), key = times(ROWS, sizes.key), value = times(VALUES, sizes.value);
-  await using live = await DynamicAttention.create(as({ query, key, value, ...options }));
+  await using live = await DynamicAttention.create(
+    as<DynamicAttentionOptions>({ query, key, value, ...options }),
+  );
   const truth = referenceAttention({ query, key, value, scale, softcap, bias, valueDim: 1 });
   const largest = 16 * sizes.value;
   const compare = async (when: string) => {

@@ -1,5 +1,5 @@
-// Why a changed key is a matter of A's columns. The description that the project began with says "rows or columns";
-// its published code recomputes row j of A = exp(Q Kᵀ) when K_j changes. Row j belongs to query j.
+// Why a changed key is a matter of A's columns. The description that the project began with says "rows or
+// columns"; its published code recomputes row j of A = exp(Q Kᵀ) when K_j changes. Row j belongs to query j.
 
 import { DynamicAttention } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";

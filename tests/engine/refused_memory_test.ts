@@ -1,5 +1,5 @@
-// Memory that is refused: an answer fails when what it is of does not fit, and only then. What fails is told to the one who
-// asked for it, nothing is lost, and as soon as enough was deleted everything answers again.
+// Memory that is refused: an answer fails when what it is of does not fit, and only then. What fails is told
+// to the one who asked for it, nothing is lost, and as soon as enough was deleted everything answers again.
 
 import { CapacityError, type DynamicAttention, type FlushPolicy } from "../../mod.ts";
 import type { Backend, Changes } from "../../src/backends/backend.ts";

@@ -1,8 +1,9 @@
-// The bits of a head row depend on its own query, on the keys, and on the moments at which the row was brought up to date:
-// not on the rows beside it, on how many are asked together, on threads, or on what was deleted.
+// The bits of a head row depend on its own query, on the keys, and on the moments at which the row was
+// brought up to date: not on the rows beside it, on how many are asked together, on threads, or on what was
+// deleted.
 //
-// On `wasm` the eight rows of a block are brought up to date together, so rows of other blocks are compared where keys
-// change between reads.
+// On `wasm` the eight rows of a block are brought up to date together, so rows of other blocks are compared
+// where keys change between reads.
 
 import { DynamicAttention } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";

@@ -1,5 +1,5 @@
-// Causality and windows follow positions, those that rows are given, take next, and keep when others go; masks follow
-// what lies in a slot.
+// Causality and windows follow positions, those that rows are given, take next, and keep when others go;
+// masks follow what lies in a slot.
 
 import { DynamicAttention, type MaskFunction } from "../../mod.ts";
 import { assertEquals } from "../../testing/assert.ts";

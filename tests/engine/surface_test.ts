@@ -1,6 +1,6 @@
-// Heads, softcap, masks, causality and windows against the oracle, where the ONNX vectors cannot see: large scores,
-// masks that change with the row in a slot. Each scene is answered once, by an engine made with it, and by engines
-// that are edited into it.
+// Heads, softcap, masks, causality and windows against the oracle, where the ONNX vectors cannot see: large
+// scores, masks that change with the row in a slot. Each scene is answered once, by an engine made with it,
+// and by engines that are edited into it.
 
 import { attention, DynamicAttention, type MaskInput } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";

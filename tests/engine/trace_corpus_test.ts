@@ -1,5 +1,6 @@
-// What engines answer to fixed streams has the bits that were written down: a change of structure leaves all of them as
-// they are, a change of arithmetic changes what it means to. `deno task corpus` writes them down anew.
+// What engines answer to fixed streams has the bits that were written down: a change of structure leaves all
+// of them as they are, a change of arithmetic changes what it means to. `deno task corpus` writes them down
+// anew.
 
 import { assertEquals } from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";

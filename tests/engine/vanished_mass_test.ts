@@ -1,5 +1,5 @@
-// Rows that hold no mass: emptied, filled again, and emptied by keys whose weights vanish beside others, at scores of every
-// size. What a row answers is right as of the call, and its bound holds.
+// Rows that hold no mass: emptied, filled again, and emptied by keys whose weights vanish beside others, at
+// scores of every size. What a row answers is right as of the call, and its bound holds.
 
 import { DynamicAttention } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";

@@ -135,7 +135,7 @@ Deno.test("attention that is read: weights by head, live keys alone, and what th
   assertEquals([read.queries, read.keys, read.heads], [[0, 1, 2], [0, 2, 3], [0, 1]]);
   for (const [at, head] of read.heads.entries()) {
     const expected = await live.weights(2, { head });
-    assertEquals([...read.weights[at].data.subarray(6)], read.keys.map((key) => expected[key]));
+    assertEquals([...read.weights[at].data.subarray(6)], read.keys.map((key) => expected[Number(key)]));
   }
   // Query 2 scores key 0 with 1 · 2 in head 0.
   const score = Math.log(read.weights[0].data[6]) + (read.logSumExp?.data[4] ?? NaN);

@@ -1,5 +1,5 @@
-// Derivatives against another library's automatic differentiation: jax-js's `grad` of the same formula. It keeps
-// float64 arrays, but its exp and tanh are no more exact than float32.
+// Derivatives against another library's automatic differentiation: jax-js's `grad` of the same formula. It
+// keeps float64 arrays, but its exp and tanh are no more exact than float32.
 
 import { grad, init, numpy as np } from "@jax-js/jax";
 import { DynamicAttention } from "../../mod.ts";

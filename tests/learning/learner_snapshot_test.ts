@@ -1,4 +1,5 @@
-// A learner that was interrupted goes on as if it had not been, to the last bit; what is no snapshot is refused.
+// A learner that was interrupted goes on as if it had not been, to the last bit; what is no snapshot is
+// refused.
 
 import { DynamicAttention, FormatError, InputError } from "../../mod.ts";
 import {

@@ -1,5 +1,5 @@
-// Metrics and their intervals: against the formulas over all numbers kept, known quantiles, and how often an interval
-// holds the truth in seeded streams.
+// Metrics and their intervals: against the formulas over all numbers kept, known quantiles, and how often an
+// interval holds the truth in seeded streams.
 
 import { InputError } from "../../mod.ts";
 import {
@@ -103,7 +103,9 @@ Deno.test("quantiles are those of the tables, and of formulas where there are an
   assertEquals(studentQuantile(0.95, 1e-9), Infinity, "beyond float64");
 });
 
-/** In how many of 400 streams of mean 0 the interval holds 0, each number being `memory` of the one before it. */
+/**
+ * In how many of 400 streams of mean 0 the interval holds 0, each number being `memory` of the one before it.
+ */
 function coverage(memory: number, method: "independent" | "batchMeans"): number {
   let held = 0;
   for (let run = 0; run < 400; run++) {

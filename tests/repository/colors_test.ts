@@ -15,8 +15,6 @@ const APART = [
   "src/jupyter/plotly_page.ts",
   "src/jupyter/progress_targets.ts",
   "src/jupyter/widgets/",
-  // The guide, in which code has colours, too.
-  "tools/site/pages/",
   // Generated.
   "src/jupyter/live/program.ts",
 ];

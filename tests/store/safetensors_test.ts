@@ -1,4 +1,5 @@
-// The safetensors format by itself: bytes written down by hand in, the same out, and every rule of the format.
+// The safetensors format by itself: bytes written down by hand in, the same out, and every rule of the
+// format.
 
 import { FormatError } from "../../mod.ts";
 import { decodeTensors, encodeTensors } from "../../src/store/safetensors.ts";

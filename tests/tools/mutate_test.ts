@@ -112,20 +112,21 @@ Deno.test("mutate: lines with a count are those that run", () => {
 });
 
 Deno.test("mutate: arguments", () => {
-  const { places, exceptions, ...numbers } = parseArguments(
+  const { places, exceptions, tests, ...numbers } = parseArguments(
     [
       "--count=3",
       "--seed=4",
       "--file=src/a.ts:12",
       "--file=./src/b",
       "--except=src/c",
+      "--tests=tests/a",
       "--jobs=2",
       "--limit=9",
       "--list",
     ],
   );
   assertEquals(places, [{ path: "src/a.ts", line: 12 }, { path: "src/b", line: null }]);
-  assertEquals(exceptions, ["src/c"]);
+  assertEquals([exceptions, tests], [["src/c"], ["tests/a"]]);
   assertEquals(numbers, { count: 3, seed: 4, jobs: 2, limitSeconds: 9, list: true, help: false });
   for (const arg of ["--count=0", "--count=x", "--file", "--other=1", "src/a.ts"]) {
     assertThrows(() => parseArguments([arg]), RangeError);

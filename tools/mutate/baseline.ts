@@ -85,7 +85,7 @@ export class Baselines {
   }
 
   async #measureOne(test: TestFile, device: boolean): Promise<Baseline> {
-    const key = `${test.name} ${device} ${await this.#digestOf(test.name)}`;
+    const own = `${test.name} ${device} `, key = own + await this.#digestOf(test.name);
     let kept = this.#kept[key];
     if (kept === undefined) {
       const folder = await Deno.makeTempDir({ prefix: "attune-coverage-" });
@@ -100,7 +100,7 @@ export class Baselines {
         const isGreen = failure === null && (countsIn(output)?.passed ?? 0) > 0;
         if (failure !== null) console.error(`${test.name} is left out: ${failure}`);
         kept = { seconds, isGreen, lines: isGreen ? await this.#readLines(folder) : {} };
-        if (!this.#signal.aborted) await this.#keep(key, kept);
+        if (!this.#signal.aborted) await this.#keep(own, key, kept);
       } finally {
         await Deno.remove(folder, { recursive: true });
       }
@@ -109,7 +109,9 @@ export class Baselines {
     return { test, seconds: kept.seconds, isGreen: kept.isGreen, lines };
   }
 
-  async #keep(key: string, baseline: Kept[string]): Promise<void> {
+  /** Puts a baseline in the place of those of the same test whose modules were others. */
+  async #keep(own: string, key: string, baseline: Kept[string]): Promise<void> {
+    for (const old of Object.keys(this.#kept)) if (old.startsWith(own)) delete this.#kept[old];
     this.#kept[key] = baseline;
     await Deno.mkdir(new URL(".", this.#file), { recursive: true });
     await Deno.writeTextFile(this.#file, JSON.stringify(this.#kept));

@@ -2,7 +2,7 @@
 // notices. A survivor is a test that is missing, code that does nothing, or a change of cost alone.
 
 import { findTestFiles, type TestFile } from "../test/test_files.ts";
-import { HELP, parseArguments } from "./arguments.ts";
+import { type Arguments, HELP, parseArguments } from "./arguments.ts";
 import { type Baseline, Baselines } from "./baseline.ts";
 import { ImportGraph } from "./reach.ts";
 import { mutantText, summary, verdictLine } from "./report.ts";
@@ -22,7 +22,7 @@ if (import.meta.main) Deno.exit(await main(Deno.args, ROOT));
 
 /** Tries mutants of the sources below `root`; returns the exit code, 1 where one survived. */
 export async function main(args: readonly string[], root: URL): Promise<number> {
-  const { count, seed, places, exceptions, jobs, limitSeconds, list, help } = parseArguments(args);
+  const { count, seed, places, exceptions, list, help, ...trying } = parseArguments(args);
   if (help) {
     console.log(HELP);
     return 0;
@@ -36,7 +36,7 @@ export async function main(args: readonly string[], root: URL): Promise<number> 
     for (const mutant of mutants) console.log(mutantText({ mutant }));
     return 0;
   }
-  const verdicts = await tryAll(mutants, root, paths, { jobs, limitSeconds });
+  const verdicts = await tryAll(mutants, root, paths, trying);
   console.log(`\n${summary(verdicts)}`);
   return verdicts.every(({ killer }) => killer !== null) ? 0 : 1;
 }
@@ -45,11 +45,12 @@ async function tryAll(
   mutants: readonly Mutant[],
   root: URL,
   paths: readonly string[],
-  { jobs, limitSeconds }: { readonly jobs: number; readonly limitSeconds: number },
+  { jobs, limitSeconds, tests: beginnings }: Pick<Arguments, "jobs" | "limitSeconds" | "tests">,
 ): Promise<Verdict[]> {
-  const tests = (await findTestFiles(root)).filter(({ name, fullSuite }) =>
-    fullSuite === null && name.endsWith("_test.ts")
-  );
+  const isMeant = ({ name, fullSuite }: TestFile) =>
+    fullSuite === null && name.endsWith("_test.ts") &&
+    (beginnings.length === 0 || beginnings.some((beginning) => name.startsWith(beginning)));
+  const tests = (await findTestFiles(root)).filter(isMeant);
   const graph = await ImportGraph.of(root, tests.map(({ name }) => name));
   await using copies = new AsyncDisposableStack();
   const copyTree = async () => copies.use(await TreeCopy.of(root, paths));

@@ -1,3 +1,3 @@
-// Medians, quantiles and straight lines through points.
+// Means, medians, quantiles and straight lines through points.
 
-export { linearRegression, median, quantile } from "npm:simple-statistics@7.12.1";
+export { linearRegression, mean, median, quantile } from "npm:simple-statistics@7.12.1";

@@ -321,7 +321,10 @@ function largestOf(scores: ArrayLike<number>): number {
   return largest;
 }
 
-/** Room for the answers of `count` queries: zeros, or the caller's array, with log-sum-exps if they are wanted. */
+/**
+ * Room for the answers of `count` queries: zeros, or the caller's array, with log-sum-exps if they are
+ * wanted.
+ */
 function emptyOutput(layout: HeadLayout, count: number, { into, logs }: Wanted): AttentionOutput {
   const columns = outputColumns(layout), logCount = logs ? count * layout.heads : 0;
   const bytes = 4 * (into ? 0 : count * columns) + 8 * logCount;

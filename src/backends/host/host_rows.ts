@@ -137,7 +137,10 @@ export class HostRows implements MeasuredKeys {
     this.stored.storeQueryBias(queries);
   }
 
-  /** Whether the stored key of a slot has the biases of a changed one, with every live query: `count` numbers from `start` on. */
+  /**
+   * Whether the stored key of a slot has the biases of a changed one, with every live query: `count` numbers
+   * from `start` on.
+   */
   hasBias(slot: number, bias: Float32Array, start: number, count: number): boolean {
     const heads = this.#config.maskHeads, { live, size } = this.queries;
     for (let query = 0; query < Math.min(size, count / heads); query++) {
@@ -149,7 +152,7 @@ export class HostRows implements MeasuredKeys {
     return true;
   }
 
-  /** The keys that states of a cohort hold. */
+  /** The keys that the states of a cohort include. */
   keysAt(since: Cohort["since"]): KeysAt {
     return new KeysAt(this.stored.block(), this.retained.block(), since);
   }

@@ -191,7 +191,7 @@ export class KeyTable implements RowSource {
     return this.#bias.start + (slot * this.#maskHeads + maskHead) * this.#queryCapacity;
   }
 
-  /** What is added to the score of a key with a query slot. */
+  /** The bias of a key with a query slot. */
   bias(slot: number, query: number, maskHead: number): number {
     return this.#bias.numbers[this.biasIndex(slot, maskHead) + query];
   }

@@ -42,8 +42,10 @@ export interface Float32Limits {
   readonly faintMagnitude: number;
   /** Bounds on the rounding errors of the weights of a head row. */
   rounding(row: RoundedRow): WeightRounding;
-  /** Whether the host measures errors of states, a few for each question, when nothing is pending. */
-  readonly areErrorsMeasured: boolean;
+  /**
+   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing is pending.
+   */
+  readonly measuredWork: number;
 }
 
 /** A store of states. The methods that are not abstract have defaults for stores without anything better. */
@@ -55,9 +57,9 @@ export abstract class StateStore {
   readonly work: Work = noWork();
   /** The limits of float32; null if states are float64. */
   readonly limits: Float32Limits | null = null;
-  /** The bounds on the errors of a trusted state's sums, as shares, are not above it; Infinity where that is not known. */
+  /** The largest relative error of a trusted state's sums; Infinity if that is not known. */
   readonly tolerance: number = Infinity;
-  /** Whether outputs are sums times 1 / l, as kernels compute them. */
+  /** Whether outputs are computed as u · (1 / l) instead of u / l. */
   readonly multipliesShares: boolean = false;
   /** Numbers of a widened value, at least dv + 2. */
   readonly valueColumns: number;
@@ -139,8 +141,9 @@ export abstract class StateStore {
   }
 
   /**
-   * Hands over scores of a head with all stored keys: those of 8 neighbouring query slots at a time, from the multiples of 8
-   * in `firsts` on, 8 numbers for each of the key slots `keys`; false where the host is to compute them.
+   * Passes on the scores of a head with all stored keys, for 8 neighbouring query slots at a time, from the
+   * multiples of 8 in `firsts` on: 8 numbers for each of the key slots `keys`. Returns false if the host has
+   * to compute them.
    */
   blockScores(
     _head: number,
@@ -150,7 +153,10 @@ export abstract class StateStore {
     return false;
   }
 
-  /** These queries have states that are of no use from now on, and are computed anew before they are asked for. */
+  /**
+   * Notes that the states of these queries are no longer valid. They are computed anew before they are asked
+   * for.
+   */
   lose(_queries: Uint32Array): void {}
 
   /** Erases the traces of deleted rows, when all states are of the newest epoch. */

@@ -3,7 +3,7 @@
  * `RowBlocks`, the rows of one head with their job. `job_fields.ts` has the layouts.
  */
 
-import { kernelSoftcap } from "../../numerics/softcap_range.ts";
+import { kernelSoftcap } from "../../numerics/score_rule.ts";
 import type { RowStates as HeldStates } from "../host/row_states.ts";
 import * as field from "./job_fields.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";

@@ -27,9 +27,12 @@ import { restoreStates, saveStates } from "./saved_states.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 
 /**
- * Costs fitted to the times of rebuilds and patches of 64 keys at m = n = 4096, d = dv = 64 (docs/internals/wasm.md).
+ * Costs fitted to the times of rebuilds and patches of 64 keys at m = n = 4096, d = dv = 64
+ * (docs/internals/wasm.md).
  */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
+/** The multiply-adds on measuring errors for one question, at the host: a fraction of a millisecond. */
+const MEASURED_WORK = 2 ** 18;
 /** The number of passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
@@ -72,7 +75,7 @@ export class WasmStore extends StateStore {
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: 0,
       rounding: (row) => weightRounding(row, rule, headDim, maskHeads > 0),
-      areErrorsMeasured: false,
+      measuredWork: MEASURED_WORK,
     };
   }
 

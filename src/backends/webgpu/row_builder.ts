@@ -36,6 +36,16 @@ interface Cuts {
   readonly window: number;
 }
 
+/** A batch of rows of one page of queries: the buffer that lists them, and the fields of its list. */
+interface RowBatch {
+  readonly image: DeviceImage;
+  readonly tables: QueryTables;
+  readonly page: number;
+  readonly cuts: Cuts;
+  readonly listed: GPUBuffer | typeof UPLOAD;
+  readonly list: Call;
+}
+
 /** A run of key records for one dispatch. */
 interface Strip {
   /** The page of keys. */
@@ -85,9 +95,10 @@ export class RowBuilder {
         const batch = slots.slice(first, first + cuts.batchRows);
         const list = { listFirst: work.list(batch), listCount: batch.length };
         const tiles = Math.ceil(batch.length / TILE_ROWS);
-        this.#add(work, image, tables, page, cuts, UPLOAD, list, (parts) => groupsOf(parts * tiles, heads));
+        const rows = { image, tables, page, cuts, listed: UPLOAD, list } as const;
+        this.#add(work, rows, (parts) => groupsOf(parts * tiles, heads));
         if (cuts.parts.count > 1) {
-          this.#merge(work, image, tables, page, cuts, UPLOAD, list, groupsOf(batch.length, heads));
+          this.#merge(work, rows, groupsOf(batch.length, heads));
         }
       }
     }
@@ -111,10 +122,11 @@ export class RowBuilder {
       for (let batch = 0; batch < batches; batch++) {
         const list = { listFirst: heads, listStride: slots, isFlagged: 1, rowFirst: batch * batchRows };
         const offset = 4 * PLAN_WORDS * batch;
-        this.#add(work, image, image, page, cuts, flagged, list, () => ({ indirect: plans, offset }));
+        const rows = { image, tables: image, page, cuts, listed: flagged, list };
+        this.#add(work, rows, () => ({ indirect: plans, offset }));
         if (cuts.parts.count > 1) {
           const groups = { indirect: plans, offset: offset + 4 * PLAN_MERGE };
-          this.#merge(work, image, image, page, cuts, flagged, list, groups);
+          this.#merge(work, rows, groups);
         }
       }
     }
@@ -158,12 +170,7 @@ export class RowBuilder {
   /** Adds the dispatches that sum all keys for a batch of rows. */
   #add(
     work: WorkList,
-    image: DeviceImage,
-    tables: QueryTables,
-    page: number,
-    cuts: Cuts,
-    listed: GPUBuffer | typeof UPLOAD,
-    list: Call,
+    { image, tables, page, cuts, listed, list }: RowBatch,
     groups: (parts: number) => Groups,
   ): void {
     const { isCompensated } = image.session.gpu.arithmetic;
@@ -187,16 +194,7 @@ export class RowBuilder {
     }
   }
 
-  #merge(
-    work: WorkList,
-    image: DeviceImage,
-    tables: QueryTables,
-    page: number,
-    cuts: Cuts,
-    listed: GPUBuffer | typeof UPLOAD,
-    list: Call,
-    groups: Groups,
-  ): void {
+  #merge(work: WorkList, { image, tables, page, cuts, listed, list }: RowBatch, groups: Groups): void {
     const call = { ...this.#common(image, page, cuts), ...list };
     work.dispatch("merge", call, [listed, image.work.partStates, tables.states.pages[page]], groups);
   }

@@ -85,6 +85,10 @@ export interface PageColors {
   readonly stale: string;
   readonly edited: string;
   readonly hatch: string;
+  /** Links, and in code words of the language and texts. */
+  readonly link: string;
+  readonly word: string;
+  readonly text: string;
 }
 
 const { light, dark } = PALETTES;
@@ -93,7 +97,7 @@ const { light, dark } = PALETTES;
 export const PAGE_COLORS: Readonly<Record<Theme, PageColors>> = {
   light: {
     ink: light.text,
-    faint: "#5b6672",
+    faint: "#57616d",
     line: light.grid,
     page: light.paper,
     panel: "#f6f8fa",
@@ -102,6 +106,9 @@ export const PAGE_COLORS: Readonly<Record<Theme, PageColors>> = {
     stale: "#b35c00",
     edited: light.orange,
     hatch: "#b9c2cc",
+    link: "#0060a0",
+    word: "#8a3a00",
+    text: "#1a6b3c",
   },
   dark: {
     ink: dark.text,
@@ -114,6 +121,9 @@ export const PAGE_COLORS: Readonly<Record<Theme, PageColors>> = {
     stale: "#f0a73a",
     edited: dark.orange,
     hatch: "#4b5763",
+    link: "#7cc4f5",
+    word: "#f5b264",
+    text: "#8fd6a6",
   },
 };
 

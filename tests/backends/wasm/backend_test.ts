@@ -1,5 +1,5 @@
-// The wasm backend under the engine: random edits of all kinds against the oracle, certificates, snapshots, and what
-// does not fit.
+// The wasm backend under the engine: random edits of all kinds against the oracle, certificates, snapshots,
+// and what does not fit.
 
 import { CapacityError } from "../../../mod.ts";
 import type { Backend } from "../../../src/backends/backend.ts";

@@ -334,7 +334,8 @@ eachBuild("the ledger is true: no sum is further from exact than it says", async
     weights.forEach((row, i) => {
       const [massError, sumError] = memory.rows.errors(i);
       for (let c = 0; c < 3; c++) {
-        // A product of two float32 numbers is exact in float64. Heavy keys have weight 0 here, as in the sums.
+        // A product of two float32 numbers is exact in float64. Heavy keys have weight 0 here, as in the
+        // sums.
         const exact = exactSum(live.map(({ value }, j) => row[j] * (c < 2 ? value[c] : 1)));
         const error = magnitudeOf(toExact(memory.rows.sum(i, c)) - exact);
         const bound = toExact(c < 2 ? sumError : massError);
@@ -361,8 +362,9 @@ interface Stream {
 }
 
 /**
- * Where scores are in the hundreds a single check compares two roundings of the same few scores, of which either can be
- * the luckier one: there the largest error of the stream is compared with the largest that is allowed.
+ * Where scores are in the hundreds a single check compares two roundings of the same few scores, of which
+ * either can be the luckier one: there the largest error of the stream is compared with the largest that is
+ * allowed.
  */
 const LUCKY = "large scores";
 

@@ -1,4 +1,5 @@
-// Rows in the memory of the kernels: what is written is what is copied out, and rows keep it while others come.
+// Rows in the memory of the kernels: what is written is what is copied out, and rows keep it while others
+// come.
 
 import { RowStates } from "../../../src/backends/host/row_states.ts";
 import { EMPTY_SHIFT } from "../../../src/backends/wasm/job_fields.ts";

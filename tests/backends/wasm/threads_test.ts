@@ -1,5 +1,6 @@
-// Threads of the wasm backend: the same bits however many there are, crashes that lose nothing, a thread that stays free,
-// processes that end, and what the option refuses. A worker pool of a test shares everything, however small.
+// Threads of the wasm backend: the same bits however many there are, crashes that lose nothing, a thread that
+// stays free, processes that end, and what the option refuses. A worker pool of a test shares everything,
+// however small.
 
 import { attention, BackendError, DynamicAttention, InputError, type ThreadCount } from "../../../mod.ts";
 import type { Backend } from "../../../src/backends/backend.ts";

@@ -4,6 +4,7 @@
 // another host for anything.
 
 import { escapeHtml } from "../../../src/display/escape.ts";
+import { pageColorRules } from "../../../src/jupyter/figures/palette.ts";
 import { bundle } from "../../bundle.ts";
 import { type Chapter, type PageSource, readContents, sitePath } from "./contents.ts";
 import { pageHtml, sectionsOf } from "./markdown.ts";
@@ -54,7 +55,8 @@ export async function buildPages(): Promise<Files> {
     "search_index.js",
     encoder.encode(`globalThis.attuneSearchEntries = ${JSON.stringify(entries)};\n`),
   );
-  files.set("pages.css", await Deno.readFile(new URL("pages.css", import.meta.url)));
+  const sheet = await Deno.readTextFile(new URL("pages.css", import.meta.url));
+  files.set("pages.css", encoder.encode(`${pageColorRules()}\n${sheet}`));
   return files;
 }
 

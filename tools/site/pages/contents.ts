@@ -21,7 +21,15 @@ export interface Chapter {
 
 const GUIDE = [
   ...["README", "getting-started", "concepts", "sliding-window", "recommender", "masks-and-positions"],
-  ...["exact-or-stale", "learning", "persistence", "browser-and-node", "notebooks", "troubleshooting"],
+  ...[
+    "exact-or-stale",
+    "learning",
+    "persistence",
+    "durable",
+    "browser-and-node",
+    "notebooks",
+    "troubleshooting",
+  ],
 ];
 
 const MEASURED = ["benchmarks", "applications"];

@@ -28,7 +28,10 @@ interface Member {
 /** A pool of workers that take pieces of runs. */
 export class WorkerPool {
   readonly worth: Worth;
-  /** What starts workers; undefined until it is looked for, which loads much where there is a process. */
+  /**
+   * The function that starts workers; undefined until it is needed, since loading it takes time on Deno and
+   * Node.
+   */
   #start: StartThread | null | undefined;
   readonly #members: Member[] = [];
   /** The ids of memories in use. */
@@ -37,7 +40,7 @@ export class WorkerPool {
   #hasFailed = false;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
-  /** Without `start`, the pool looks for what starts workers here when it first needs one. */
+  /** Without `start`, the pool finds the way to start workers here on first use. */
   constructor(start?: StartThread | null, worth: Worth = WORTH) {
     this.#start = start;
     this.worth = worth;

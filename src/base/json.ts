@@ -1,0 +1,45 @@
+/**
+ * Plain data of the caller's, as JSON holds it. `JSON.stringify` leaves out what it cannot write; here that
+ * is refused.
+ */
+
+import { describe, InputError } from "./errors.ts";
+
+/** The values that JSON can hold. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+/** Deeper data are refused. */
+const DEEPEST = 100;
+
+/** A copy of plain data; `name` is what the message calls them. */
+export function toJson(operation: string, name: string, value: unknown, depth = 0): JsonValue {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value as JsonValue;
+  // JSON has no −0.
+  if (typeof value === "number" && Number.isFinite(value)) return value + 0;
+  if (depth < DEEPEST && Array.isArray(value)) {
+    return Array.from(value, (entry, at) => toJson(operation, `${name}[${at}]`, entry, depth + 1));
+  }
+  const isPlain = depth < DEEPEST && typeof value === "object" && !(Symbol.iterator in value) &&
+    isPlainPrototype(Object.getPrototypeOf(value));
+  if (isPlain) {
+    const entries = Object.entries(value).map(([field, entry]) =>
+      [field, toJson(operation, `${name}.${field}`, entry, depth + 1)] as const
+    );
+    return Object.fromEntries(entries);
+  }
+  const expected = depth < DEEPEST
+    ? "JSON: text, finite numbers, booleans, null, lists and plain objects"
+    : `at most ${DEEPEST} levels`;
+  throw new InputError(operation, `${name} is ${describe(value)}`, expected);
+}
+
+/** That of `{}` in any realm, or none. */
+function isPlainPrototype(prototype: object | null): boolean {
+  return prototype === null || (Object.getPrototypeOf(prototype) === null && "hasOwnProperty" in prototype);
+}

@@ -1,0 +1,20 @@
+/**
+ * The checks of what callers pass to an engine that is there. The face reaches them through the core, which is loaded by the first
+ * `create`, so that an import of the library does not load them.
+ */
+
+export { toJson } from "../base/json.ts";
+export { checkColumn, checkEdit, checkEdits } from "../write/edits.ts";
+export {
+  toCount,
+  toError,
+  toExcluded,
+  toHead,
+  toHeads,
+  toMaskChange,
+  toPassing,
+  toQuerySlots,
+  toShift,
+  toSwitch,
+  toTarget,
+} from "./question_options.ts";
