@@ -22,7 +22,7 @@ JAVASCRIPT = dict(
     code_execute_result=[{"code": "1 + 2 + 3", "result": "6"}],
     code_display_data=[{"code": HTML, "mime": "text/html"}],
     supported_history_operations=("tail", "range", "search"),
-    code_history_pattern="1?2*",
+    code_history_pattern="1 ? 2*",
     code_inspect_sample="Math.max",
     code_clear_output=None,
 )
@@ -37,7 +37,7 @@ PYTHON = dict(
     code_execute_result=[{"code": "1 + 2 + 3", "result": "6"}],
     code_display_data=[{"code": HTML, "mime": "text/html"}],
     supported_history_operations=("tail", "range", "search"),
-    code_history_pattern="1?2*",
+    code_history_pattern="1 ? 2*",
     code_inspect_sample="zip",
     code_clear_output="from IPython.display import clear_output; clear_output()",
 )

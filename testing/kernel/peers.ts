@@ -146,6 +146,7 @@ export function kernelPeers({ python, ijskernel, tslab }: PeerPrograms): KernelP
       ? [peer("IJavascript", {
         ...JAVASCRIPT,
         typed: null,
+        ask: `$$.async(); $$.input({ prompt: "who?" }, (error, reply) => $$.sendResult(reply.value))`,
         html: `$$.html("<b>x</b>")`,
         module: `require("node:path").basename("/a/42")`,
         spawn:

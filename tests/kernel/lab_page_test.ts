@@ -118,9 +118,10 @@ for (const kind of ["lab", "notebook"] as const) {
       });
       await t.step("progress is seen while a cell is busy", async () => {
         await runCell(page, 3);
-        await page.locator("[role=progressbar]").first().waitFor();
-        await page.waitForTimeout(1000);
-        const seen = await page.locator("[role=progressbar]").first().getAttribute("aria-valuenow");
+        const bar = page.locator(".jp-OutputArea [role=progressbar][aria-valuenow]").first();
+        await bar.waitFor();
+        await page.waitForTimeout(1500);
+        const seen = await bar.getAttribute("aria-valuenow");
         await keepScreenshot(page, `${kind}-progress`);
         assert(Number(seen) > 0 && Number(seen) < 100, String(seen));
         await outputs(page, 3, "busy is over");
@@ -149,10 +150,13 @@ for (const kind of ["lab", "notebook"] as const) {
         await page.keyboard.press("Escape");
         await cell.locator(".cm-content").click();
         await page.keyboard.press("Control+a");
-        await page.keyboard.type("Math.max(");
-        await page.waitForTimeout(300);
-        await page.keyboard.press("Shift+Tab");
-        await page.locator(".jp-Tooltip").waitFor();
+        await page.keyboard.type("Math.max");
+        const tooltip = page.locator(".jp-Tooltip");
+        for (let attempt = 0; attempt < 6; attempt++) {
+          await page.keyboard.press("Shift+Tab");
+          if (await tooltip.waitFor({ timeout: 8_000 }).then(() => true, () => false)) break;
+        }
+        assert(await tooltip.isVisible());
         await keepScreenshot(page, `${kind}-inspection`);
       });
       await t.step("a live figure", async () => {
