@@ -13,8 +13,8 @@ export interface BundleOptions {
 /**
  * The text of the module `entry` with all that it imports.
  *
- * @throws {Error} When a module cannot be bundled, or nothing imports a file that is to stay out: a name that no longer
- * holds would put in what is not wanted.
+ * @throws {Error} When a module cannot be bundled, or nothing imports a file that is to stay out: a name that
+ * no longer holds would put in what is not wanted.
  */
 export async function bundle(entry: URL, options: BundleOptions = {}): Promise<string> {
   const { external = [], minify = true, format = "esm" } = options;

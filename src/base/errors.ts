@@ -72,7 +72,7 @@ export class IdError extends InputError {
   /** Live ids that are near to it, the likeliest first; none where nothing is. */
   readonly nearest: readonly (string | number | bigint)[];
 
-  /** `what` is "key" or "query". */
+  /** `what` is the kind of slot, "key" or "query". */
   constructor(
     operation: string,
     what: "key" | "query",

@@ -1,10 +1,11 @@
 /**
- * Plain data of the caller's, as JSON holds it. `JSON.stringify` leaves out what it cannot write; here that is refused.
+ * Plain data of the caller's, as JSON holds it. `JSON.stringify` leaves out what it cannot write; here that
+ * is refused.
  */
 
 import { describe, InputError } from "./errors.ts";
 
-/** What JSON can hold. */
+/** The values that JSON can hold. */
 export type JsonValue =
   | string
   | number

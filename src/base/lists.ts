@@ -71,7 +71,7 @@ export function takePair(input: unknown): [first: unknown, second: unknown] | nu
   return Array.isArray(input) && input.length === 2 ? [input[0], input[1]] : null;
 }
 
-/** A float32 copy of a list, in which nothing has become a number that was none. */
+/** A float32 copy of a list; throws when an entry is no finite number of float32 range. */
 export function toNumbers(operation: string, name: string, list: List): Float32Array<ArrayBuffer> {
   const { length, entries } = list;
   if (entries instanceof Float32Array) {

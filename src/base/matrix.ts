@@ -27,10 +27,10 @@ export interface Matrix {
 }
 
 /**
- * What is taken for a matrix: `{ data, shape }` and no other field, with any list of numbers as data, or a list of rows of
- * equal length. A matrix without rows must be given by shape, `{ data: [], shape: [0, columns] }`. A
- * view of a larger array, or one of [heads, tokens, d], may be a {@link StridedMatrix}, and a matrix of which most numbers
- * are 0 a {@link CsrMatrix}.
+ * A matrix as callers may pass it: `{ data, shape }` and no other field, with any list of numbers as data, or
+ * a list of rows of equal length. A matrix without rows must be given by its shape, `{ data: [], shape: [0,
+ * columns] }`. A view of a larger array, or one of [heads, tokens, d], may be a {@link StridedMatrix}, and a
+ * matrix of which most numbers are 0 a {@link CsrMatrix}.
  */
 export type MatrixInput =
   | ArrayLike<RowInput>
@@ -43,7 +43,7 @@ export type MatrixInput =
   | StridedMatrix
   | CsrMatrix;
 
-/** Fields of a plain matrix: a third one, a stride for example, would have a meaning that is not known here. */
+/** The fields of a plain matrix. A third one is refused, since ignoring it could change the meaning. */
 const FIELDS = ["data", "shape"];
 const STRIDED_FIELDS = ["data", "shape", "strides", "offset"];
 const EXPECTED = "{ data, shape } or an array of rows";

@@ -1,13 +1,16 @@
 /**
- * Rows and matrices of which most numbers are 0, by those that are not. They are written out when they come in: what an
- * engine holds is dense.
+ * Rows and matrices of which most numbers are 0, by those that are not. They are written out when they come
+ * in: what an engine holds is dense.
  */
 
 import { describe, InputError } from "./errors.ts";
 import { allocate, isCount, type List, type RowInput, takeList, toNumbers } from "./lists.ts";
 import { checkNames } from "./names.ts";
 
-/** A row by its numbers that are not 0: number `values[t]` is in column `indices[t]`, in any order and none twice. */
+/**
+ * A row by its numbers that are not 0: number `values[t]` is in column `indices[t]`, in any order and none
+ * twice.
+ */
 export interface SparseRow {
   /** Columns. */
   readonly indices: ArrayLike<number>;
@@ -19,15 +22,15 @@ export interface SparseRow {
 export type VectorInput = RowInput | SparseRow;
 
 /**
- * A matrix by its numbers that are not 0, as SciPy's `csr_matrix` names them: those of row i are `data[t]` in column
- * `indices[t]` for t from `indptr[i]` to `indptr[i + 1] − 1`, in any order and none twice.
+ * A matrix by its numbers that are not 0, as SciPy's `csr_matrix` names them: those of row i are `data[t]` in
+ * column `indices[t]` for t from `indptr[i]` to `indptr[i + 1] − 1`, in any order and none twice.
  */
 export interface CsrMatrix {
   /** The numbers. */
   readonly data: ArrayLike<number>;
   /** The column of each. */
   readonly indices: ArrayLike<number>;
-  /** Where each row begins, and where the last one ends: one more than there are rows. */
+  /** The index at which each row begins, and finally the end of the last one: one more number than rows. */
   readonly indptr: ArrayLike<number>;
   /** Rows, then columns. */
   readonly shape: readonly [rows: number, columns: number];

@@ -1,13 +1,14 @@
 /**
- * Numbers that lie apart: views of a larger array, and heads before tokens. They are copied into rows, a token each.
+ * Numbers that lie apart: views of a larger array, and heads before tokens. They are copied into rows, a
+ * token each.
  */
 
 import { describe, InputError } from "./errors.ts";
 import { allocate, isCount, takeList, toNumbers } from "./lists.ts";
 
 /**
- * A matrix that may be a view of a larger array: number (i, c) is `data[offset + i * strides[0] + c * strides[1]]`, and with
- * a `shape` of [heads, tokens, d], number (h, i, c) of row i and column h·d + c is
+ * A matrix that may be a view of a larger array: number (i, c) is `data[offset + i * strides[0] + c *
+ * strides[1]]`, and with a `shape` of [heads, tokens, d], number (h, i, c) of row i and column h·d + c is
  * `data[offset + h * strides[0] + i * strides[1] + c * strides[2]]`.
  */
 export interface StridedMatrix {
@@ -17,9 +18,11 @@ export interface StridedMatrix {
   readonly shape:
     | readonly [rows: number, columns: number]
     | readonly [heads: number, rows: number, columns: number];
-  /** How many numbers apart neighbours lie, for each dimension; the last dimension runs fastest unless given. */
+  /**
+   * How many numbers apart neighbours lie, for each dimension; the last dimension runs fastest unless given.
+   */
   readonly strides?: readonly number[];
-  /** Where the first number is; 0 unless given. */
+  /** The index of the first number; 0 unless given. */
   readonly offset?: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Colours for numbers, told apart by readers with any kind of colour vision, also in grey.
+ * Colour scales for numbers, which readers with any kind of colour vision can read, also in grey.
  */
 
 /** Colours at equal distances from the smallest number to the largest, each `#` and six digits. */

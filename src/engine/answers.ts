@@ -57,7 +57,7 @@ export interface WeightTensor<KeyId extends RowId = number, QueryId extends RowI
   readonly keys: KeyId[];
 }
 
-/** Sizes, versions and counted work of an engine, its creation included. */
+/** Sizes, counts of edits and counted work of an engine since its creation, which is included. */
 export interface DynamicAttentionStats {
   /** The name of the backend in use. */
   readonly backend: string;

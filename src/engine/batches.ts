@@ -1,7 +1,8 @@
 /**
- * Batches, as tensor libraries shape them. Every item of a batch is a problem of its own, with keys, masks and answers of its
- * own, and is computed as one: in an engine, too, a batch is several engines, since what is edited, inserted or forgotten in one
- * memory is no business of another's, and neither costs less together.
+ * Batches, as tensor libraries shape them. Every item of a batch is a problem of its own, with keys, masks
+ * and answers of its own, and is computed as one: in an engine, too, a batch is several engines, since what
+ * is edited, inserted or forgotten in one memory is no business of another's, and neither costs less
+ * together.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -14,7 +15,7 @@ import type { AttentionOptions } from "./options.ts";
 
 /** Rows of some problems: [batch, heads, tokens, d], or [batch, tokens, heads·d]. */
 export interface BatchInput {
-  /** As many numbers as the product of `shape`, row-major. */
+  /** The numbers, row-major, as many as the product of `shape`. */
   readonly data: RowInput;
   /** Four lengths, or three. */
   readonly shape: readonly number[];
@@ -22,13 +23,16 @@ export interface BatchInput {
 
 /** Answers in the layout of the queries: [batch, heads, tokens, dv], or [batch, tokens, heads·dv]. */
 export interface Batch {
-  /** As many numbers as the product of `shape`, row-major. */
+  /** The numbers, row-major, as many as the product of `shape`. */
   readonly data: Float32Array<ArrayBuffer>;
   /** Four lengths, or three. */
   readonly shape: readonly number[];
 }
 
-/** What {@link attentionBatch} is asked: all else as in {@link AttentionOptions}, alike for every item. */
+/**
+ * The options of {@link attentionBatch}; all others are those of {@link AttentionOptions}, the same for every
+ * item.
+ */
 export interface BatchOptions extends Omit<AttentionOptions, "query" | "key" | "value" | "mask"> {
   /** Q. */
   readonly query: BatchInput;
@@ -49,9 +53,9 @@ const OPTIONS: readonly (keyof BatchOptions)[] = [
 ];
 
 /**
- * {@link attention} of each item of a batch, in the shapes of PyTorch's `scaled_dot_product_attention`: [batch, heads, tokens, d]
- * (heads before tokens), or [batch, tokens, heads·d] with the option `heads`. One item after the other, O(batch) times what
- * `attention` costs.
+ * {@link attention} of each item of a batch, in the shapes of PyTorch's `scaled_dot_product_attention`:
+ * [batch, heads, tokens, d] (heads before tokens), or [batch, tokens, heads·d] with the option `heads`. One
+ * item after the other, O(batch) times what `attention` costs.
  *
  * @throws {InputError} When shapes do not fit, a number is not finite or an option is unknown.
  *
@@ -96,7 +100,8 @@ export async function attentionBatch(options: BatchOptions): Promise<Batch> {
 }
 
 /**
- * Rows of heads side by side, m × H·d, as [H, m, d]: heads before tokens, as tensor libraries have them. A copy.
+ * Rows of heads side by side, m × H·d, as [H, m, d]: heads before tokens, as tensor libraries have them. A
+ * copy.
  *
  * @throws {InputError} When the columns are no multiple of `heads`.
  *

@@ -36,7 +36,7 @@ import { FollowedAttention, type FollowOptions } from "./followed_attention.ts";
 export interface InsertOptions<Id extends RowId = number> {
   /** For `causal` and `window`; one more than the largest so far unless given. */
   readonly position?: number;
-  /** What the row is to be called, where rows have ids of the caller's. */
+  /** The id of the row, if rows have ids of the caller's. */
   readonly id?: Id;
 }
 
@@ -70,10 +70,10 @@ const SHOWN_BOUNDS = 1024;
  * | `weights`, `topKeys` | O(n d) and, for k keys, O(n log k) |
  * | `attend` of r queries | O(r n (d + dv)) |
  *
- * **Slots.** Keys and queries live in numbered slots, 0, 1, 2, … at creation. A slot keeps its number until its
- * row is deleted; an insert returns the number it took, which may be a freed one. With `keyIds` or `queryIds` rows have
- * names of the caller's, and wherever a method takes or answers a slot, it is the id; "auto" numbers are never given
- * out twice.
+ * **Slots.** A key with its value has a *key slot*, a standing query with all its heads a *query slot*. Slots
+ * are numbered 0, 1, 2, … at creation. A row keeps its slot until it is deleted; an insert returns the slot
+ * that it took, which may be a freed one. With `keyIds` or `queryIds` rows have ids of the caller's, which
+ * methods take and return instead of slots; "auto" ids are never given out twice.
  *
  * **Order.** Edits are synchronous, answers asynchronous. An exact answer includes exactly the edits made
  * before the call, however many follow before it arrives. Arrays of an answer belong to the caller.
@@ -137,10 +137,11 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Makes an engine of what {@link DynamicAttention.save} wrote. From then on it answers every call as the saved one
-   * would have, to the last bit, by ids of the same types, unless time has a say in when edits are applied (`ageMs`, a threshold on a backend
-   * that works in the background); on another backend than it was saved on it answers within rounding, and computes
-   * its first state anew. Counters and the epoch start at 0.
+   * Makes an engine of the bytes that {@link DynamicAttention.save} returned, with ids of the same types. It
+   * answers every later call with the bits that the saved engine would have answered, unless the time at
+   * which edits are applied depends on a clock (`ageMs`, or a threshold on a backend that works in the
+   * background). On another backend than that of the saved engine it computes its first states anew, and its
+   * answers are equal up to rounding. Counters and the epoch start at 0.
    *
    * The file is checked in time and memory proportional to its size: its checksum, and whether an engine can
    * have written it. States are compared with sums over the keys, all states in small files, and in larger
@@ -196,9 +197,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Adds a key of Hkv·d numbers with its value of Hkv·dv and returns the slot it took, or its id. O(d + dv).
    *
-   * @param options `position` of the key, for `causal` and `window`; one more than the largest so far unless given. `id`
-   * of the key, which an engine with `keyIds` of the caller's needs.
-   * @throws {InputError} Also when the mask is a matrix that does not cover the slot, or the id names a live key.
+   * @param options `position` of the key, for `causal` and `window`; by default one more than the largest so
+   * far. `id` of the key, which an engine with `keyIds` of the caller's needs.
+   * @throws {InputError} Also when the mask is a matrix that does not cover the slot, or the id names a live
+   * key.
    */
   insert(key: VectorInput, value: VectorInput, options: InsertOptions<KeyId> = {}): KeyId {
     const operation = "DynamicAttention.insert";
@@ -209,7 +211,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Writes the key with an id and its value, or inserts them where no key has the id. O(d + dv).
    *
-   * @param options `position` of the key; where it is left out, a key stays where it is and a new one is the next.
+   * @param options `position` of the key. By default an existing key keeps its position, and a new key takes
+   * the next one.
    * @throws {InputError} Also when the engine has no `keyIds` of the caller's.
    *
    * @example
@@ -247,12 +250,17 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     this.#edit({ kind: "delete", slot });
   }
 
-  /** Writes the query in `slot`: `query` is H·d numbers. Its row is computed anew when next asked for. */
+  /**
+   * Writes the query in `slot`: `query` is H·d numbers. Its state is computed from scratch when it is next
+   * asked for.
+   */
   setQuery(slot: QueryId, query: VectorInput): void {
     this.#edit({ kind: "setQuery", slot, query });
   }
 
-  /** Adds a standing query of H·d numbers and returns the slot it took, or its id; `options` as for `insert`. */
+  /**
+   * Adds a standing query of H·d numbers and returns the slot it took, or its id; `options` as for `insert`.
+   */
   insertQuery(query: VectorInput, options: InsertOptions<QueryId> = {}): QueryId {
     const operation = "DynamicAttention.insertQuery";
     const take = () => takeOptions(operation, options, ["position", "id"]);
@@ -272,19 +280,25 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Moves the key in `slot` to another position, for `causal` and `window`; its row stays. O(d + dv). Where the engine has
-   * neither, positions mean nothing, and nothing happens.
+   * Moves the key in `slot` to another position, for `causal` and `window`; its row stays. O(d + dv). On an
+   * engine with neither, positions have no effect, and nothing happens.
    */
   setPosition(slot: KeyId, position: number): void {
     this.#edit({ kind: "setPosition", slot, position });
   }
 
-  /** Moves the standing query in `slot` to another position; its answer is computed anew when next asked for. */
+  /**
+   * Moves the standing query in `slot` to another position; its state is computed from scratch when it is
+   * next asked for.
+   */
   setQueryPosition(slot: QueryId, position: number): void {
     this.#edit({ kind: "setQueryPosition", slot, position });
   }
 
-  /** The position of the key in `slot`, as of the newest edit; 0 where neither `causal` nor `window` looks at it. O(1). */
+  /**
+   * The position of the key in `slot`, as of the newest edit; 0 on an engine with neither `causal` nor
+   * `window`. O(1).
+   */
   getPosition(slot: KeyId): number {
     this.#core.checkLive("DynamicAttention.getPosition");
     return this.#core.position("DynamicAttention.getPosition", "key", slot);
@@ -297,13 +311,13 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Changes a block of the mask of an engine that was made with `editableMask`: the entries of some queries with some keys, a
-   * row or a column among them. What is in a free slot keeps its entries. O(q k) for a block of q queries and k keys, and
-   * then what k changed keys cost, or q changed queries, whichever is less.
+   * Changes a block of the mask of an engine made with `editableMask`: the entries of some queries with some
+   * keys, for example a row or a column. Entries of free slots do not change. O(q k) for a block of q queries
+   * and k keys, and then the cost of k changed keys or of q changed queries, whichever is less.
    *
    * @param entries A boolean or number for all pairs, or a matrix of queries × keys, as of the option `mask`.
-   * @param options `queries` and `keys`, all live ones in slot order unless given; `head`, all unless given, which a mask that
-   * heads share does not take.
+   * @param options `queries` and `keys`: all live ones in slot order, unless given. `head`: all heads, unless
+   * given; a mask that heads share does not take it.
    * @throws {InputError} When the mask is not editable, or entries do not fit.
    *
    * @example
@@ -339,8 +353,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`, all or none: a context
-   * shift. Rows that are inserted later without a position follow. O(m + n), and O(d + dv) for each row that moves.
+   * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`, all or
+   * none: a context shift. Rows that are inserted later without a position follow. O(m + n), and O(d + dv)
+   * for each row that moves.
    *
    * @param range `from`, −∞ unless given, and `to`, which is not included, Infinity unless given.
    * @returns How many rows moved.
@@ -374,7 +389,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * Performs edits in order, all or none: if one of them is refused, nothing is changed.
    *
    * @returns The slot or id that each edit was of; for an insert, the one it took.
-   * @throws {InputError} Names the edit by its number, `DynamicAttention.edit[2].setKey`.
+   * @throws {InputError} The error names the edit by its index, `DynamicAttention.edit[2].setKey`.
    *
    * @example A sliding window
    * ```ts
@@ -437,13 +452,16 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     return this.#core.rules.querySlots.liveSlots();
   }
 
-  /** What live keys are called, by the order of `keySlots()`: their ids, or these slots where they have none. O(n). */
+  /** The ids of live keys in the order of `keySlots()`, or these slots if keys have no ids. O(n). */
   keyIds(): KeyId[] {
     this.#core.checkLive("DynamicAttention.keyIds");
     return this.#core.rules.keySlots.names() as KeyId[];
   }
 
-  /** What live standing queries are called, by the order of `querySlots()`. O(m). */
+  /**
+   * The ids of live standing queries in the order of `querySlots()`, or these slots if queries have no ids.
+   * O(m).
+   */
   queryIds(): QueryId[] {
     this.#core.checkLive("DynamicAttention.queryIds");
     return this.#core.rules.querySlots.names() as QueryId[];
@@ -481,7 +499,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     return shownMatrix(output, [queries.length, outputColumns(this.#layout)]);
   }
 
-  /** One number of the attention of a standing query, exact: column `column` of the row of query `slot`. */
+  /** One number of the exact attention of a standing query: column `column` of the output of query `slot`. */
   async readEntry(slot: QueryId, column: number): Promise<number> {
     const operation = "DynamicAttention.readEntry";
     const slots = this.#toSlots(operation, [slot]);
@@ -592,7 +610,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * The weights w_ij of some queries and heads over all live keys, exact, with what queries and keys are called. O(r H n d).
+   * The exact weights w_ij of some queries and heads over all live keys, with the ids or slots of queries and
+   * keys. O(r H n d).
    *
    * @param rows Query slots or ids, in the order wanted; all live ones in slot order unless given.
    * @param options `heads`, in the order wanted; all unless given.
@@ -631,8 +650,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * ln Σ_j exp s_ij, exact: a row a query, a column a head; natural log, −∞ where no key is allowed and nowhere else. Beyond
-   * the range of float32 it is +∞ or the lowest float32; such rows cannot be merged.
+   * The exact log-sum-exp ln Σ_j exp s_ij, one row per query and one column per head; natural log. It is −∞
+   * if and only if no key is allowed. Beyond the range of float32 it is +∞ or the lowest finite float32; such
+   * states cannot be merged.
    */
   async logSumExp(slots?: ArrayLike<QueryId>): Promise<Matrix> {
     const queries = this.#toSlots("DynamicAttention.logSumExp", slots);
@@ -641,8 +661,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * The `count` keys with the largest weights for one head of query `slot`, the heaviest first and by slot number
-   * where weights are equal; all live keys if there are fewer. Of an array of queries, such a list for each.
+   * The `count` keys with the largest weights for one head of query `slot`, the heaviest first, keys of equal
+   * weight in ascending order of slots; all live keys if there are fewer. Of an array of queries, such a list
+   * for each.
    *
    * @param options `head`, 0 unless given.
    */
@@ -672,9 +693,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /**
-   * The `count` keys whose values match the output of query `slot` best, exact: score_j = Σ_h o_h · v_j, where v_j is the
-   * value that head h reads; the best first and by slot number where scores are equal. With values that are item vectors
-   * and an output that is a taste, these are the items to recommend. O(n (H dv + log count)) beside the read.
+   * The `count` keys whose values match the output of query `slot` best, exact: score_j = Σ_h o_h · v_j,
+   * where v_j is the value that head h reads; the best first, keys of equal score in ascending order of
+   * slots. If values are item vectors and the output is a taste, these are the items to recommend. O(n (H dv
+   * + log count)) beside the read.
    *
    * @param options `exclude`, keys that are left out, such as those that were seen.
    *
@@ -750,15 +772,14 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * Brings the states of all queries up to date, as `flush` does, and returns a snapshot of the engine as of
    * the call. Without an edit in between, a second call returns the same bytes.
    *
-   * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included, it has
-   * m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for sums in float64 and
-   * on `webgpu` m·H·(8 dv + 56), 4
-   * for each freed slot, 4 for each number of a mask (n·m·H of a mask function), ids and metadata as JSON, and some
-   * 3,000 more.
+   * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included,
+   * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for
+   * sums in float64 and on `webgpu` m·H·(8 dv + 56), 4 for each freed slot, 4 for each number of a mask
+   * (n·m·H of a mask function), ids and metadata as JSON, and some 3,000 more.
    *
-   * @param options `metadata`, plain data that go with the engine, as JSON: the version of a model, a name. They stay until
-   * other ones are given. `decodeSafetensors(bytes, { names: [] })` of `@attune/attention/store` reads them without making
-   * an engine.
+   * @param options `metadata`, plain data that go with the engine, as JSON: the version of a model, a name.
+   * They stay until other ones are given. `decodeSafetensors(bytes, { names: [] })` of
+   * `@attune/attention/store` reads them without making an engine.
    *
    * @throws {BackendError} When the states cannot be brought up to date.
    *
@@ -789,14 +810,16 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     return await this.#core.save(operation);
   }
 
-  /** What `save` was last given as `metadata`, here or before the load; undefined where that is nothing. A copy. */
+  /**
+   * A copy of the `metadata` that `save` was last given, before or after a load; undefined if there are none.
+   */
   get metadata(): JsonValue | undefined {
     return structuredClone(this.#core.metadata);
   }
 
   /**
-   * How many edits were accepted since the engine was first made, over all loads: a snapshot holds the number as of the call
-   * of `save`, so that a journal of numbered edits knows which of them the engine has.
+   * How many edits were accepted since the engine was first made, over all loads: a snapshot holds the number
+   * as of the call of `save`, so that a journal of numbered edits knows which of them the engine has.
    */
   get sequence(): number {
     return this.#core.sequence;
@@ -866,7 +889,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   async [DISPLAY](): Promise<MimeBundle> {
     if (this.#core.isDisposed) return { "text/plain": "DynamicAttention (disposed)" };
     const rows = this.queryIds().slice(0, SHOWN_BOUNDS);
-    // Before the peek, which may bring rows up to date.
+    // The facts are read before the peek, which may bring states up to date.
     const stats = this.stats();
     const { bounds } = await this.peek(rows);
     const { engineBundle } = await import("./engine_bundle.ts");

@@ -43,7 +43,7 @@ export interface EngineSeams {
   readonly journal?: EditJournal | undefined;
 }
 
-/** What was before the engine. */
+/** The history before the engine was made. */
 interface Past {
   readonly sequence: number;
   readonly metadata: JsonValue | undefined;
@@ -51,7 +51,7 @@ interface Past {
 
 const NEW: Past = { sequence: 0, metadata: undefined };
 
-/** The cores of the faces that there are. */
+/** The core of each face. */
 const CORES = new WeakMap<object, EngineCore>();
 
 /** The edits, answers and lifetime of one engine. */
@@ -61,7 +61,7 @@ export class EngineCore {
   readonly calls = calls;
   /** Questions about keys. */
   readonly rankings: Rankings;
-  /** What the caller last had written beside the engine. */
+  /** The metadata of the last `save`. */
   metadata: JsonValue | undefined;
   /** Edits that were accepted before the load that made the engine. */
   readonly #sequence: number;

@@ -27,14 +27,14 @@ export interface EngineRules extends EditRules {
   readonly tolerance: number;
 }
 
-/** What an engine knows at the call of `save`. */
+/** The content of an engine at the call of `save`. */
 export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
   readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
   /** Copies of an editable mask's matrices; null for another mask. */
   readonly matrices: readonly BiasMatrix[] | null;
 }
 
-/** Copies what a backend holds, all of it up to date, whose slots are these. */
+/** Copies the content of a backend, whose states must all be up to date. */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
   { slots, sequence, metadata, matrices }: SavedMoment,

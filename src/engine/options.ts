@@ -22,7 +22,10 @@ export { checkNames } from "../base/names.ts";
 
 /** The options of `attention`. */
 export interface AttentionOptions {
-  /** Q, m × H·d: a row a token, head h in columns [h·d, (h+1)·d); or `{ data, shape: [H, m, d] }`, as the others. */
+  /**
+   * Q, m × H·d: one row per token, head h in columns [h·d, (h+1)·d); or `{ data, shape: [H, m, d] }`, like K
+   * and V.
+   */
   readonly query: MatrixInput;
   /** K, n × Hkv·d; n may be 0. */
   readonly key: MatrixInput;
@@ -30,7 +33,10 @@ export interface AttentionOptions {
   readonly value: MatrixInput;
   /** H, query heads; 1 unless given, or what the shape of `query` says. */
   readonly heads?: number;
-  /** Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given, or what the shape of `key` says. */
+  /**
+   * Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given, or
+   * unless the shape of `key` has it.
+   */
   readonly kvHeads?: number;
   /** Multiplies q·k; 1 / √d unless given. */
   readonly scale?: number;
@@ -66,15 +72,16 @@ export interface AttentionOptions {
   readonly threads?: ThreadCount;
 }
 
-/** What an engine is made of; `KeyId` and `QueryId` are the types of ids, where it has some. */
+/** The options of `DynamicAttention.create`; `KeyId` and `QueryId` are the types of ids. */
 export interface DynamicAttentionOptions<KeyId extends RowId = number, QueryId extends RowId = number>
   extends Omit<AttentionOptions, "mask"> {
   /** As {@link AttentionOptions.mask}; a function is asked by ids where the engine has some. */
   readonly mask?: MaskInput<QueryId, KeyId>;
   /**
-   * Names of the keys, one a row: text, finite numbers or bigints. Every method then takes a key's id in the place of its
-   * slot, `insert` wants one (`{ id }`), and answers speak in ids. "auto" gives out 0, 1, 2, … and never again, so that a
-   * number of a deleted key is refused. Without ids, which is the default, keys are called by their slots.
+   * Ids of the keys, one per row: text, finite numbers or bigints. Every method then takes a key's id instead
+   * of its slot, `insert` requires one (`{ id }`), and answers have ids. "auto" gives out 0, 1, 2, … each
+   * only once, so that the id of a deleted key is refused. Without ids, which is the default, keys are named
+   * by their slots.
    */
   readonly keyIds?: RowIdsInput<KeyId>;
   /**
@@ -103,9 +110,9 @@ export interface DynamicAttentionOptions<KeyId extends RowId = number, QueryId e
   readonly tolerance?: number;
 }
 
-/** What `DynamicAttention.load` is told beside the bytes. */
+/** The options of `DynamicAttention.load`. */
 export interface LoadOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
-  /** Where to compute; where it was saved unless given, or "auto" where that backend is not known. */
+  /** The compute backend; that of the saved engine unless given, or "auto" if that one is not known here. */
   readonly backend?: BackendName;
   /**
    * The number of threads that may compute on the backend `wasm`, 1 to 256, as in {@link
@@ -113,9 +120,12 @@ export interface LoadOptions<KeyId extends RowId = number, QueryId extends RowId
    * on `array` and stays there has one.
    */
   readonly threads?: ThreadCount;
-  /** The mask of rows to come, where the saved engine has a mask function; what that said before is in the file. */
+  /**
+   * The mask function for rows inserted later, required if the saved engine has a mask function; its answers
+   * so far are in the file.
+   */
   readonly mask?: MaskFunction<QueryId, KeyId>;
-  /** In place of the saved one, which is missing where it was a function. */
+  /** A threshold that replaces the saved one; required if that was a function. */
   readonly lazyThreshold?: LazyThreshold;
 }
 
@@ -124,12 +134,12 @@ export type AnyEngineOptions = Omit<DynamicAttentionOptions<RowId, RowId>, "mask
   readonly mask?: AnyMaskInput;
 };
 
-/** What a load of such an engine is told. */
+/** The options of loading such an engine. */
 export type AnyLoadOptions = Omit<LoadOptions<RowId, RowId>, "mask"> & {
   readonly mask?: MaskFunction<never, never>;
 };
 
-/** Checked options of a computation. */
+/** The checked options of a computation. */
 export interface Problem {
   readonly query: Matrix;
   readonly key: Matrix;
@@ -156,7 +166,7 @@ export interface EngineProblem extends Problem {
 
 /** Checked options of a load. */
 export interface LoadProblem extends Pick<AnyLoadOptions, "backend" | "threads" | "mask"> {
-  /** In place of the saved one. */
+  /** A threshold that replaces the saved one; null to keep that. */
   readonly threshold: Threshold | null;
 }
 

@@ -78,7 +78,7 @@ export function toError(operation: string, error: unknown = 0): number {
   throw new InputError(operation, `error is ${describe(error)}`, "a number ≥ 0");
 }
 
-/** Passing queries, r × H·d; they lie behind the standing ones unless `positions` says where. */
+/** Checks passing queries, r × H·d. By default their positions follow those of the standing queries. */
 export function toPassing(
   operation: string,
   queries: MatrixInput,

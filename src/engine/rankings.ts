@@ -1,6 +1,7 @@
 /**
- * Questions about keys beside the output: their weights for many queries and heads, the heaviest of them, and those whose
- * values match an output best. Each is asked at once and answered as of the call, by what rows were called then.
+ * Questions about keys beside the output: their weights for many queries and heads, the heaviest of them, and
+ * those whose values match an output best. Each is asked at once and answered as of the call, by what rows
+ * were called then.
  */
 
 import type { Backend, PassingQueries } from "../backends/backend.ts";
@@ -73,8 +74,8 @@ export class Rankings {
   }
 
   /**
-   * The keys whose values have the largest products with the output of a query, those in `excluded` left out. Products
-   * are float64 of the float32 output and values. O(n (H dv + log count)) beside the read.
+   * The keys whose values have the largest products with the output of a query, those in `excluded` left out.
+   * Products are float64 of the float32 output and values. O(n (H dv + log count)) beside the read.
    */
   recommend(
     operation: string,
@@ -114,7 +115,7 @@ export class Rankings {
     return scores;
   }
 
-  /** What the rows in these slots are called now, whatever becomes of them. */
+  /** The present ids of the rows in these slots. */
   #namesOf(slots: Uint32Array): (slot: number) => RowId {
     const { keySlots } = this.#rules;
     if (!keySlots.ids) return (slot) => slot;

@@ -5,5 +5,5 @@
 import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import type { RowId } from "../write/row_ids.ts";
 
-/** What is computed from the slots of an engine, where its rows may have other names. */
+/** Access to the slots of an engine whose rows may have ids. */
 export type AnyEngine = DynamicAttention<RowId, RowId>;

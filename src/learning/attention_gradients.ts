@@ -48,7 +48,7 @@ export interface GradientOptions<QueryId extends RowId = number> {
   readonly bias?: boolean;
 }
 
-/** The answer of {@link attentionGradients}, for r rows and T touched keys. */
+/** The answer of {@link attentionGradients}, for r queries and T touched keys. */
 export interface AttentionGradients<KeyId extends RowId = number> {
   /** ∂L/∂q, r × H·d. */
   readonly query: GradientMatrix;
@@ -57,7 +57,7 @@ export interface AttentionGradients<KeyId extends RowId = number> {
    * head row.
    */
   readonly slots: Uint32Array<ArrayBuffer>;
-  /** What these keys are called: their ids, or their slots where keys have no ids. */
+  /** The ids of these keys, or their slots if keys have no ids. */
   readonly keys: KeyId[];
   /**
    * ∂L/∂k, T × Hkv·d in the order of `slots`, summed over queries and over the query heads that share a key
@@ -132,7 +132,7 @@ export async function attentionGradients<KeyId extends RowId = number, QueryId e
   const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
   const { top, bias = false } = options;
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
-  // Reading all this may have run code of the caller's, which may have deleted a query.
+  // Reading the arguments may have run code of the caller's that has deleted a query.
   if (rows.kind === "standing") {
     for (const slot of rows.slots) checkSlot(operation, "query", slot, rules.querySlots);
   }

@@ -12,11 +12,11 @@ import { checkNames } from "../engine/options.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_question.ts";
 
-/** The scores that are made of an output. */
+/** The scores of an example, which are computed from the output of its query. */
 export interface ExampleScores<KeyId extends RowId = number> {
   /**
-   * Slots of keys, or their ids: a score for each, the product of the output with its value. Each head of the output is
-   * multiplied with the value head that it reads, and the products are added. Excludes `columns`.
+   * Slots of keys, or their ids: a score for each, the product of the output with its value. Each head of the
+   * output is multiplied with the value head that it reads, and the products are added. Excludes `columns`.
    */
   readonly against?: KeyId | ArrayLike<KeyId>;
   /** Columns of the output that are the scores; all H·dv unless given. */
@@ -40,7 +40,7 @@ export interface PassingExample<KeyId extends RowId = number> extends ExampleSco
   readonly position?: number;
 }
 
-/** An x of a stream. */
+/** An example of a stream: the x of River. */
 export type Example<KeyId extends RowId = number, QueryId extends RowId = number> =
   | StandingExample<KeyId, QueryId>
   | PassingExample<KeyId>;
@@ -75,7 +75,7 @@ export interface CheckedExample {
 
 const SCORES = ["against", "columns", "offset"];
 
-/** Checks an x; slots must be live. */
+/** Checks an example; its slots must be live. */
 export function toExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null

@@ -34,7 +34,7 @@ export interface LearnedBatch {
   readonly predictions: readonly Float64Array<ArrayBuffer>[];
   /** The weighted mean of the losses before the step. */
   readonly loss: number;
-  /** Rows of keys, values and queries that were stepped, each counted once. */
+  /** The number of rows of keys, values and queries that the step has changed. */
   readonly rowsStepped: number;
   /** The largest weight that `top` left out, over examples and heads. */
   readonly leftOut: number;

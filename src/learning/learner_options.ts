@@ -25,7 +25,7 @@ export interface PartRates {
 
 /** Options of a learner. */
 export interface LearnerOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
-  /** {@link squaredLoss} unless given. */
+  /** The loss; {@link squaredLoss} unless given. */
   readonly loss?: Loss;
   /** The optimizer; {@link sgd} unless given. */
   readonly optimizer?: Optimizer;
@@ -34,11 +34,11 @@ export interface LearnerOptions<KeyId extends RowId = number, QueryId extends Ro
   /** Other rates for keys, values or queries, or `false` for none. */
   readonly rates?: PartRates;
   /**
-   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot or id; 0 leaves it as it is.
-   * Must depend on nothing else.
+   * Multiplies the rate of one row, by its kind ("key", "value" or "query") and slot or id; 0 leaves it as it
+   * is. Must depend on nothing else.
    */
   readonly rowRate?: (kind: RowKind, slot: KeyId | QueryId) => number;
-  /** How many of the heaviest keys of a head row learn from an example; all unless given. */
+  /** The number of heaviest keys of a head row that learn from an example; all unless given. */
   readonly top?: number;
   /**
    * How `predictOne` reads standing queries: "exact" (the default), or "stale" by the engine's `peek`, whose
@@ -65,7 +65,7 @@ export const LEARNER_OPTIONS: readonly (keyof LearnerOptions)[] = [
   ...["loss", "optimizer", "rate", "rates", "rowRate", "top", "reads", "seed"] as const,
 ];
 
-/** Checks the options of a learner; names have been checked. */
+/** Checks the options of a learner, whose names have been checked already. */
 export function toLearnerConfig(operation: string, options: LearnerOptions<never, never>): LearnerConfig {
   const { loss = squaredLoss(), optimizer = sgd(), rate = 0.01, rates = {}, reads = "exact", seed = 0 } =
     options;

@@ -51,11 +51,11 @@ interface RowStep {
 /** The step of one example. */
 export interface PlannedStep {
   readonly edits: readonly AnyEdit[];
-  /** Keeps the states of the rows, once the edits are made. */
+  /** Stores the new optimizer states, once the edits are made. */
   keepStates(): void;
   /** The states that rows have then, for each that the edits step. */
   readonly states: readonly KeptState[];
-  /** Rows that the edits step. */
+  /** The number of rows that the edits change. */
   readonly rowCount: number;
 }
 
@@ -200,7 +200,7 @@ function stepped(operation: string, { kind, slot, delta, state }: RowStep, row: 
   return row;
 }
 
-/** One edit for each slot; key and value of a slot are neighbours. */
+/** One edit for each slot; steps of the key and the value of a slot are neighbours in the list. */
 function toEdits(
   steps: readonly RowStep[],
   rows: readonly Float32Array[],
@@ -226,7 +226,7 @@ function newestRow(live: AnyEngine, rules: EditRules, kind: RowKind, slot: numbe
   return kind === "key" ? live.getKey(name) : live.getValue(name);
 }
 
-/** What the row in a live slot is called. */
+/** The id of the row in a live slot, or the slot. */
 function nameIn({ keySlots, querySlots }: EditRules, kind: RowKind, slot: number): RowId {
   return (kind === "query" ? querySlots : keySlots).nameOf(slot);
 }

@@ -119,9 +119,9 @@ export interface LearnerLoadOptions<KeyId extends RowId = number, QueryId extend
  * ```
  */
 export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId = number> {
-  /** The engine; whoever made it disposes it. */
+  /** The engine, which the learner does not dispose. */
   readonly live: DynamicAttention<KeyId, QueryId>;
-  /** For initial rows and negative samples; its state is part of a snapshot. */
+  /** A random generator for initial rows and negative samples; its state is part of a snapshot. */
   readonly random: SeededRandom;
   readonly #config: LearnerConfig;
   readonly #states: AllStates;
@@ -215,8 +215,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   }
 
   /**
-   * The `count` keys whose values match the output of x best, exact, as `DynamicAttention.recommend` answers them: scores are
-   * products, to which neither `offset` nor the loss has been applied.
+   * The `count` keys whose values match the output of x best, exact, as `DynamicAttention.recommend` answers
+   * them: scores are products, to which neither `offset` nor the loss has been applied.
    *
    * @param x A query or a row, without `against` and `columns`.
    * @param options `exclude`, keys that are left out.
@@ -243,8 +243,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   }
 
   /**
-   * One step on the loss of x and y, times `weight`, a number ≥ 0 that is 1 unless given. When it rejects, no row, no state of the optimizer and no counter has
-   * changed.
+   * One step on the loss of x and y, times `weight`, a number ≥ 0 that is 1 unless given. When it rejects, no
+   * row, no state of the optimizer and no counter has changed.
    *
    * @throws {InputError} When x does not fit the engine or y the loss, when a derivative or an optimizer
    * state leaves the range of float64 or a row that of float32, or when one of the caller's functions throws.
@@ -266,9 +266,9 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   }
 
   /**
-   * One step on the weighted mean of the losses of several examples, Σ w L / Σ w: a mini-batch. All of them see the engine
-   * as of the call's turn, and each row is stepped once. When it rejects, nothing has changed. A batch of one example with
-   * the weight 1 is `learnOne`.
+   * One step on the weighted mean of the losses of several examples, Σ w L / Σ w: a mini-batch. All of them
+   * see the engine as of the call's turn, and each row is stepped once. When it rejects, nothing has changed.
+   * A batch of one example with the weight 1 is `learnOne`.
    *
    * @throws {InputError} As `learnOne`, and when there is no example, or no weight above 0.
    *
@@ -426,7 +426,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     for (const kind of ["key", "value", "query"] as const) this.#states[kind].restore(states[kind]);
   }
 
-  /** Checks x at the call, and again when its turn has come: what it names may be gone by then. */
+  /** Checks x at the call and again in its turn, since rows that it names may have been deleted meanwhile. */
   async #inTurn<T>(
     operation: string,
     x: Example<KeyId, QueryId>,
@@ -563,7 +563,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     gradients: StepGradients,
   ): Promise<PlannedStep> {
     const plan = this.#plan(operation, rules, moment, gradients);
-    // The one thing that can still be refused, and then has not happened.
+    // This is the last step that can fail, and it is all or nothing.
     if (plan.edits.length > 0) this.live.edit(plan.edits as Edit<KeyId, QueryId>[]);
     plan.keepStates();
     this.#steps++;

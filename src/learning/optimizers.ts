@@ -69,9 +69,9 @@ export interface SgdOptions extends OptimizerOptions {
 }
 
 /**
- * Stochastic gradient descent: row −= rate · g. With momentum, v = μ v + g and row −= rate · v; with Nesterov's,
- * row −= rate · (g + μ v). Velocities are kept per row, and only the steps of that row count; without momentum nothing is
- * kept.
+ * Stochastic gradient descent: row −= rate · g. With momentum, v = μ v + g and row −= rate · v; with
+ * Nesterov's, row −= rate · (g + μ v). Velocities are kept per row, and only the steps of that row count;
+ * without momentum nothing is kept.
  *
  * @throws {InputError} When an option is unknown or out of range, or `nesterov` is set without momentum.
  *
@@ -86,8 +86,8 @@ export interface SgdOptions extends OptimizerOptions {
  * assertEquals(delta[0], -0.1 * 1.75);
  * ```
  *
- * Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013,
- * in the form that PyTorch and River share.
+ * Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
+ * learning", ICML 2013, in the form that PyTorch and River share.
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
   checkNames("sgd", options, [...SHARED, "momentum", "nesterov"]);

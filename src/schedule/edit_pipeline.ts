@@ -220,6 +220,8 @@ export class EditPipeline {
   move(operation: string, move: () => Promise<void>): Promise<void> {
     const takePlace = async () => {
       await move();
+      // Copies have the bits of the backend before.
+      this.#stale.forget();
       this.queries.allReached();
       this.#settle();
       this.#queue.clearFailure();

@@ -89,7 +89,7 @@ export class Planner {
     return keyCount * headDim;
   }
 
-  /** Each key costs a row a score, a weight and an addition of a value. */
+  /** The cost of a build: a score, a weight and an addition of a value per key. */
   buildCost({ keyCount, headDim, valueDim }: Sizes): number {
     return keyCount * (headDim + valueDim + this.#backend.costs.exponential);
   }

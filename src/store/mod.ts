@@ -1,6 +1,6 @@
 /**
- * Files: matrices and tensors in NumPy's `.npy` format and as safetensors, and what snapshots of an engine can
- * throw. Snapshots themselves are `DynamicAttention.save` and `DynamicAttention.load`.
+ * File formats: matrices and tensors in NumPy's `.npy` format and as safetensors, and the errors that reading a
+ * file can throw. Snapshots of engines are made by `DynamicAttention.save` and read by `DynamicAttention.load`.
  *
  * @example
  * ```ts

@@ -1,7 +1,8 @@
 /**
  * NumPy's `.npy` format, for single arrays: a header (`npy_header.ts`), then the numbers.
  *
- * Written here: what npm offers takes a file's lengths on trust and does not refuse what it then reads wrongly.
+ * Written here: what npm offers takes a file's lengths on trust and does not refuse what it then reads
+ * wrongly.
  */
 
 import { describe, FormatError, InputError } from "../base/errors.ts";
@@ -45,7 +46,7 @@ export function toNpy(matrix: Matrix): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Numbers as they are, but for those that float32 cannot hold. */
+/** Copies numbers to float32; throws for finite ones that float32 cannot hold. */
 function listToFloat32(operation: string, name: string, { length, entries }: List): Float32Array {
   const numbers = allocate(operation, name, length, () => new Float32Array(length));
   for (let at = 0; at < length; at++) {
@@ -61,12 +62,13 @@ function listToFloat32(operation: string, name: string, { length, entries }: Lis
 }
 
 /**
- * The matrix in the bytes of an `.npy` file, as float32: any type of real number, in either order of bytes and of
- * dimensions; an array of one dimension is one row, and one of three is for {@link decodeNpy}. What is wider is rounded to
- * float32. What is not finite is passed on, for masks; an engine refuses it in its own words.
+ * The matrix in the bytes of an `.npy` file, as float32: any type of real number, in either order of bytes
+ * and of dimensions; an array of one dimension is one row, and one of three is for {@link decodeNpy}. Wider
+ * types are rounded to float32. Infinities and NaN are kept, since masks may have −∞; engines refuse them
+ * elsewhere.
  *
- * @throws {FormatError} When the bytes are no such file, or one of another type or number of dimensions, are cut off or go
- * on too long, or hold a finite number beyond float32.
+ * @throws {FormatError} When the bytes are no such file, or one of another type or number of dimensions, are
+ * cut off or go on too long, or hold a finite number beyond float32.
  *
  * @example Reading the file that `numpy.save(file, numpy.float64([1, 2]))` writes
  * ```ts
@@ -98,11 +100,11 @@ export function fromNpy(bytes: Uint8Array): Matrix {
 }
 
 /**
- * The array in the bytes of an `.npy` file, of any shape, its numbers in the type that they have there (float16 in a
- * `Float32Array`, booleans in a `Uint8Array` of 0 and 1) and row-major, whichever way they lay.
+ * The array in the bytes of an `.npy` file, of any shape, its numbers in the type that they have there
+ * (float16 in a `Float32Array`, booleans in a `Uint8Array` of 0 and 1) and row-major, whichever way they lay.
  *
- * @throws {FormatError} When the bytes are no such file, or one of no numbers (text, records, complex numbers, objects),
- * or are cut off or go on too long.
+ * @throws {FormatError} When the bytes are no such file, or one of no numbers (text, records, complex
+ * numbers, objects), or are cut off or go on too long.
  *
  * @example What `numpy.save(file, numpy.array([7, 9], ">i8"))` writes
  * ```ts
@@ -123,10 +125,11 @@ export function decodeNpy(bytes: Uint8Array): Tensor {
 }
 
 /**
- * A tensor as the bytes of an `.npy` file, in the type of its `data` or in its `dtype`; the same bytes as NumPy's.
+ * A tensor as the bytes of an `.npy` file, in the type of its `data` or in its `dtype`; the same bytes as
+ * NumPy's.
  *
- * @throws {InputError} When `shape` does not fit `data`, or `dtype` does not ("bfloat16" is a type that NumPy lacks), or a
- * finite number is beyond it.
+ * @throws {InputError} When `shape` does not fit `data`, or `dtype` does not ("bfloat16" is a type that NumPy
+ * lacks), or a finite number is beyond it.
  *
  * @example
  * ```ts

@@ -16,7 +16,7 @@ import { ELEMENTS, type TensorType } from "./element_types.ts";
 
 const MAGIC = "\x93NUMPY";
 const ALIGNMENT = 64;
-/** NumPy leaves room for the first length to grow to so many digits. */
+/** The number of digits that NumPy leaves room for in the first length. */
 const GROWING_DIGITS = 21;
 /** Up to the length of the header, whatever the version. */
 const LEAST_BYTES = 12;
@@ -40,7 +40,7 @@ const TYPES: ReadonlyMap<string, TensorType> = new Map(
   Object.entries(LETTERS).map(([type, letters]) => [letters, type as TensorType]),
 );
 
-/** What a header says of the bytes that follow it. */
+/** The content of a header: the layout of the bytes that follow it. */
 export interface NpyHeader {
   readonly type: TensorType;
   /** The type and order of bytes as they are written there. */

@@ -86,7 +86,7 @@ export interface TensorEntry {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Where its bytes are in the file's data. */
+  /** The place of its bytes in the file's data. */
   readonly begin: number;
   readonly end: number;
 }
@@ -95,9 +95,10 @@ export interface TensorEntry {
  * Reads a header: the map of strings, the tensors in the order of the header, and the data that they lie in.
  *
  * @param elementBytes How many bytes a number of each known type has.
- * @param isWanted Whether the tensor of a name must be of a known type; the bytes of others are only compared with those of
- * their neighbours.
- * @throws {FormatError} When the file is no such file, is cut off or damaged, or a wanted tensor is of an unknown type.
+ * @param isWanted Whether the tensor of a name must be of a known type; the bytes of others are only compared
+ * with those of their neighbours.
+ * @throws {FormatError} When the file is no such file, is cut off or damaged, or a wanted tensor is of an
+ * unknown type.
  */
 export function readTensorEntries(
   operation: string,
@@ -168,7 +169,7 @@ export function layOutHeader(
   readonly order: readonly string[];
   readonly dataBytes: number;
 } {
-  // The widest elements first, so that every tensor begins at a multiple of its element.
+  // Tensors of the widest elements come first, so that every tensor begins at a multiple of its element size.
   const ordered = Object.entries(forms).sort(([, a], [, b]) => {
     return ELEMENT_TYPES[b.type].BYTES_PER_ELEMENT - ELEMENT_TYPES[a.type].BYTES_PER_ELEMENT;
   });

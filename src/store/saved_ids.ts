@@ -1,6 +1,6 @@
 /**
- * Ids of rows in a snapshot: a JSON list as bytes of UTF-8, an entry a slot. Text and numbers are themselves, a bigint is a
- * list of its decimal digits, and null is a slot without a row.
+ * Ids of rows in a snapshot: a JSON list as bytes of UTF-8, an entry a slot. Text and numbers are themselves,
+ * a bigint is a list of its decimal digits, and null is a slot without a row.
  */
 
 import { describe, FormatError } from "../base/errors.ts";
@@ -15,7 +15,7 @@ export function encodeIds({ ids }: SavedIds): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(entries));
 }
 
-/** What the metadata say of them: where the engine goes on counting, or "given". */
+/** The metadata of ids: the next number, or "given". */
 export function writeNextId(ids: SavedIds | null): string {
   return ids === null ? "none" : ids.next === null ? "given" : writeNumber(ids.next);
 }

@@ -1,19 +1,20 @@
 /**
- * Snapshots of an engine as safetensors files, format "attune", version 3. For m query slots and n key slots, those
- * that are free included (their rows are zero):
+ * Snapshots of an engine as safetensors files, format "attune", version 3. For m query slots and n key slots,
+ * those that are free included (their rows are zero):
  *
  *     query            F32 [m, H·d]             key   F32 [n, Hkv·d]      value  F32 [n, Hkv·dv]
  *     query.positions  F64 [m]                  key.positions  F64 [n]
  *     query.free       U32 [any]                key.free       U32 [any]  free slots, the one freed last at the end
  *     query.ids        U8  [any]                key.ids        U8  [any]  where rows have ids (see `saved_ids.ts`)
- *     mask.0, mask.1 … F32 [rows, columns]      of a mask of matrices: one, or one a head
- *     bias             F32 [n, m, H]            of a mask function: what it said
- *     array.*                                   what the backend `array` keeps, if that is `backend`
+ *     mask.0, mask.1 … F32 [rows, columns]      the matrices of a mask: one, or one per head
+ *     bias             F32 [n, m, H]            the answers of a mask function
+ *     wasm.* …                                  the states that the backend named in the metadata saved
  *
- * The metadata hold the rest as text: format, version, backend, heads, kvHeads, headDim, valueDim, scale, softcap,
- * before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits, ageMs, error, targetError,
- * mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition, nextKeyId, nextQueryId ("none", "given" or a
- * number), sequence, metadata (the caller's, as JSON, where there are some) and sha256 (see `checksum.ts`).
+ * The metadata hold the other settings as text: format, version, backend, heads, kvHeads, headDim, valueDim,
+ * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
+ * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition,
+ * nextKeyId, nextQueryId ("none", "given" or a number), sequence, metadata (the caller's, as JSON, where
+ * there are some) and sha256 (see `checksum.ts`).
  *
  * Version 2 has no ids, sequence or metadata, and is still read.
  */
@@ -37,11 +38,11 @@ import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.
 export type { SavedMask } from "./saved_mask.ts";
 export type { SlotRows } from "./saved_rows.ts";
 
-/** What an engine remembers beside its settings. */
+/** The history of an engine, beside its settings. */
 export interface SavedHistory {
   /** Edits that the engine has accepted since it was first made, over all loads. */
   readonly sequence: number;
-  /** What the caller has written beside it; undefined where that is nothing. */
+  /** The caller's metadata; undefined if there are none. */
   readonly metadata: JsonValue | undefined;
 }
 
@@ -67,7 +68,10 @@ export interface Snapshot extends SavedSettings, SavedHistory {
 }
 
 const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
-/** A file of few bytes must not ask for many: what is computed from it may be so much larger. */
+/**
+ * A small file must not make the reader allocate much memory: an engine may take BYTES_PER_BYTE times the
+ * bytes of its file, and FREE_BYTES more.
+ */
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
 /** Bytes of a head beside its rows, an upper bound over all backends. */
 const HEAD_BYTES = 4096;

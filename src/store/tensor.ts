@@ -1,6 +1,6 @@
 /**
- * Arrays of numbers as files hold them: of any number of dimensions and any type of number, the last dimension running
- * fastest. What an engine takes is a `Matrix`; `toMatrix` makes one.
+ * Arrays of numbers as files hold them: of any number of dimensions and any type of number, the last
+ * dimension running fastest. What an engine takes is a `Matrix`; `toMatrix` makes one.
  */
 
 import { describe, FormatError, InputError } from "../base/errors.ts";
@@ -16,13 +16,14 @@ const MOST_DIMENSIONS = 64;
 
 /** Numbers in a shape, row-major: for `shape` [a, b, c], number (i, j, k) is `data[(i * b + j) * c + k]`. */
 export interface Tensor {
-  /** As many numbers as the product of `shape`. */
+  /** The numbers, as many as the product of `shape`. */
   readonly data: TensorData;
   /** Lengths, the outermost first; none for a single number. */
   readonly shape: readonly number[];
   /**
-   * The type of the numbers in a file. In what is written it may be left out, and then follows from the class of `data`; a
-   * `Float32Array` may be written as "float16" or "bfloat16" too, rounded, and a `Uint8Array` of 0 and 1 as "bool".
+   * The type of the numbers in a file. In what is written it may be left out, and then follows from the class
+   * of `data`; a `Float32Array` may be written as "float16" or "bfloat16" too, rounded, and a `Uint8Array` of
+   * 0 and 1 as "bool".
    */
   readonly dtype?: TensorType;
 }
@@ -65,10 +66,10 @@ export function countOf(operation: string, shape: readonly number[]): number {
 }
 
 /**
- * A tensor as a matrix for an engine, rounded to float32: one dimension is one row, and of three or more, all but the last
- * are rows, as they lie; [tokens, heads, d] becomes tokens × heads·d by a `shape` of the caller's instead. Booleans
- * become 1 and 0; a mask of booleans is `{ data, shape }` of the tensor itself. What is not finite is passed on, for
- * masks.
+ * A tensor as a matrix for an engine, rounded to float32: one dimension is one row, and of three or more, all
+ * but the last are rows, as they lie; [tokens, heads, d] becomes tokens × heads·d by a `shape` of the
+ * caller's instead. Booleans become 1 and 0; a mask of booleans is `{ data, shape }` of the tensor itself.
+ * What is not finite is passed on, for masks.
  *
  * @throws {InputError} When there are no columns, or a finite number is beyond float32.
  *
@@ -94,7 +95,7 @@ export function toMatrix(tensor: Tensor): Matrix {
   return { data: numbers, shape: [data.length / columns, columns] };
 }
 
-/** A copy in float32; `refuse` is told of the first finite number that float32 cannot hold. */
+/** A copy in float32; calls `refuse` with the first finite number that float32 cannot hold. */
 export function toFloat32(
   operation: string,
   data: TensorData,

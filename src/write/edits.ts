@@ -17,8 +17,8 @@ import type { RowId } from "./row_ids.ts";
 import type { SlotTable } from "./slot_table.ts";
 
 /**
- * One edit, as `DynamicAttention.edit` takes it. `slot` is that of a row, or its id where the engine was made with
- * `keyIds` or `queryIds`; what is inserted then has an `id`.
+ * One edit, as `DynamicAttention.edit` takes it. `slot` is that of a row, or its id where the engine was made
+ * with `keyIds` or `queryIds`; what is inserted then has an `id`.
  */
 export type Edit<KeyId extends RowId = number, QueryId extends RowId = number> =
   | { readonly kind: "setKey"; readonly slot: KeyId; readonly key: VectorInput }
@@ -84,8 +84,8 @@ type FieldOf<Kind> = Exclude<keyof Extract<Edit, { kind: Kind }>, "kind">;
 const KINDS = Object.keys(FIELDS) as readonly Edit["kind"][];
 
 /**
- * An edit that holds nothing of the caller's. Rows of keys are `[key | value]`, and columns count from their start; `slot` is
- * still what the caller calls the row.
+ * An edit that holds nothing of the caller's. Rows of keys are `[key | value]`, and columns count from their
+ * start; `slot` is still the caller's id or slot.
  */
 export type CheckedEdit =
   & { readonly operation: string }
@@ -113,7 +113,7 @@ interface NewRow {
   readonly id: RowId | undefined;
 }
 
-/** What edits are written to. */
+/** The logs that edits are written to. */
 export interface EditTarget {
   /** Rows `[key | value]`. */
   readonly keys: EditLog;
@@ -228,7 +228,7 @@ function takeEdit(operation: string, edit: unknown): AnyEdit {
   return { ...readFields(given, FIELDS[kind]), kind } as AnyEdit;
 }
 
-/** Performs one checked edit and returns what the row that it edited is called: its id, or its slot without ids. */
+/** Performs one checked edit and returns the id of its row, or the slot if rows have no ids. */
 export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, rules: EditRules): RowId {
   const { keySlots, querySlots, mask } = rules;
   const { operation } = edit;
@@ -298,7 +298,7 @@ export function findSlot(operation: string, what: "key" | "query", name: RowId, 
     : checkSlot(operation, what, name as number, slots);
 }
 
-/** A live slot number, or a throw. */
+/** Checks that `slot` is the number of a live slot, and returns it. */
 export function checkSlot(
   operation: string,
   what: "key" | "query",
@@ -375,7 +375,7 @@ function checkNoId(operation: string, what: "key" | "query", id: RowId | undefin
   throw new InputError(operation, `id is ${describe(id)}`, `none, or ${what}Ids when the engine is made`);
 }
 
-/** Positions are all 0 where no rule looks at them. */
+/** Inserts a row. Its position is 0 if the score rule does not depend on positions. */
 function insertRow({ row, position, id }: NewRow, slots: SlotTable, log: EditLog, rule: ScoreRule): RowId {
   const place = looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
   // This may throw for want of memory, so it comes before the first change.

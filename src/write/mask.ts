@@ -52,7 +52,7 @@ export interface Mask {
   set(i: number, j: number, head: number, bias: number): void;
 }
 
-/** What rows are called. */
+/** The ids of rows. */
 export interface RowNames {
   nameOf(slot: number): RowId;
 }

@@ -30,9 +30,10 @@ export type MaskMatrix = ArrayLike<MaskRow> | {
 };
 
 /**
- * Asked for query slot i, key slot j (their ids, where the engine was made with some) and head; must answer without side effects. What it throws, or answers that is no
- * entry, rejects the answer that needs it, and it is asked again for the next one; it may not edit or ask the engine
- * meanwhile ({@link ReentryError}).
+ * A function that gives the entry of query slot i, key slot j (their ids, on an engine with ids) and a head;
+ * it must have no side effects. If it throws, or returns no entry, the answer that needs the entry rejects,
+ * and the function is called again for the next answer. It may not call methods of the engine that edit or
+ * answer asynchronously ({@link ReentryError}).
  */
 export type MaskFunction<QueryId extends RowId = number, KeyId extends RowId = number> = (
   i: QueryId,

@@ -1,9 +1,9 @@
 /**
- * Names of the caller's for rows: which slot a row with an id is in, and which id the row in a slot has. An engine without
- * ids has no such table, and its rows are called by their slots.
+ * Names of the caller's for rows: which slot a row with an id is in, and which id the row in a slot has. An
+ * engine without ids has no such table, and its rows are called by their slots.
  *
- * Invariant: both directions agree, and every live row has an id of its own. Ids of deleted rows are forgotten, so memory is
- * that of the live ones.
+ * Invariant: both directions agree, and every live row has an id of its own. Ids of deleted rows are
+ * forgotten, so memory is that of the live ones.
  */
 
 import { describe, IdError, InputError } from "../base/errors.ts";
@@ -11,8 +11,8 @@ import { takeList } from "../base/lists.ts";
 import { editDistance } from "../base/names.ts";
 
 /**
- * A name for a key or a standing query: a text, a finite number or a bigint. 1, 1n and "1" are three ids, as in a `Map`; 0
- * and −0 are one.
+ * A name for a key or a standing query: a text, a finite number or a bigint. 1, 1n and "1" are three ids, as
+ * in a `Map`; 0 and −0 are one.
  */
 export type RowId = string | number | bigint;
 
@@ -28,7 +28,7 @@ export interface SavedIds {
 }
 
 const EXPECTED = "text, a finite number or a bigint";
-/** Among so many ids the nearest ones are looked for, and so many of them are told. */
+/** The number of ids that are searched for similar ones, and the number of those that an error names. */
 const COMPARED = 10_000, TOLD = 3;
 /** Longer texts are not compared. */
 const LONGEST = 64;
@@ -53,7 +53,7 @@ export class RowIds {
     }
     const { length, entries } = takeList(operation, name, input, 'an array of ids, or "auto"');
     if (length !== count) {
-      throw new InputError(operation, `${name} has ${length} ids`, `${count} (one a row)`);
+      throw new InputError(operation, `${name} has ${length} ids`, `${count} (one per row)`);
     }
     const ids = new RowIds(null);
     for (let slot = 0; slot < count; slot++) {
@@ -82,7 +82,7 @@ export class RowIds {
     return table;
   }
 
-  /** What `restore` makes the same table of, for so many slots. */
+  /** A copy of the content for `restore`, for `size` slots. */
   save(size: number): SavedIds {
     return { ids: Array.from({ length: size }, (_, slot) => this.#ids[slot] ?? null), next: this.#next };
   }
@@ -162,7 +162,10 @@ export function isId(value: unknown): value is RowId {
     (typeof value === "number" && Number.isFinite(value));
 }
 
-/** How far an id is from what was given: numbers by their difference, texts by letters; Infinity where it was not meant. */
+/**
+ * How far an id is from what was given: numbers by their difference, texts by letters; Infinity where it was
+ * not meant.
+ */
 function distanceOf(given: unknown, text: string, id: RowId): number {
   // A number where its text is the id, or the other way round.
   if (typeof given !== typeof id) return isId(given) && String(id) === text ? 0 : Infinity;

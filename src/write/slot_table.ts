@@ -52,7 +52,7 @@ export class SlotTable {
     this.#nextPosition = positions.reduce((next, position) => Math.max(next, position + 1), 0);
   }
 
-  /** A table that goes on where another one was. */
+  /** A table with the content that `save` of another one returned. */
   static restore({ size, free, nextPosition, ids }: SlotNumbers): SlotTable {
     const table = new SlotTable(new Float64Array(size), ids && RowIds.restore(ids));
     for (const slot of free) {
@@ -111,19 +111,19 @@ export class SlotTable {
     return this.ids ? this.ids.slotOf(name) !== undefined : this.isLive(name as number);
   }
 
-  /** What the row in a live slot is called: its id, or the slot where rows have none. */
+  /** The id of the row in a live slot, or the slot if rows have no ids. */
   nameOf(slot: number): RowId {
     return this.ids ? this.ids.of(slot) : slot;
   }
 
-  /** What the live rows are called, in ascending order of their slots. */
+  /** The ids of the live rows, in ascending order of their slots. */
   names(): RowId[] {
     return Array.from(this.liveSlots(), (slot) => this.nameOf(slot));
   }
 
-  /** Gives out a slot for a row at `position`, which is to be called `id` where rows have ids of the caller's. */
+  /** Gives out a slot for a row at `position`, with the id `id` if rows have ids of the caller's. */
   allocate(position: number, id?: RowId): number {
-    // Memory may be refused here, before the first change.
+    // This may throw for want of memory, so it comes before the first change.
     if (this.next >= this.#live.length) this.#grow();
     const nextPosition = this.#nextPosition;
     this.#nextPosition = Math.max(nextPosition, position + 1);
@@ -155,7 +155,7 @@ export class SlotTable {
     this.#journal?.push(() => this.#nextPosition = nextPosition);
   }
 
-  /** Takes back a live slot. */
+  /** Frees a live slot. */
   release(slot: number): void {
     const id = this.ids?.of(slot);
     this.ids?.unbind(slot);

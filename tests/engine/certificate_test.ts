@@ -88,6 +88,38 @@ for (const backend of BACKENDS) {
     assert(bounds[0] > 0 && bounds[0] < 1e-6 * output.data[0], String(bounds[0]));
   });
 
+  Deno.test(`certificate on ${backend}: scores of −10⁹ lose digits, which are charged`, async () => {
+    await using engine = await DynamicAttention.create({
+      query: [[1]],
+      key: [[0], [2 ** -10]],
+      value: [[-1], [1]],
+      scale: 1,
+      mask: [[-1e9, -1e9]],
+      backend,
+    });
+    const { output, bounds } = await engine.peek();
+    const exact = Math.tanh(2 ** -11);
+    assertGreater(bounds[0], Math.abs(output.data[0] - exact));
+    assertLess(bounds[0], 1e-5);
+  });
+
+  Deno.test(`certificate on ${backend}: nothing pending is a few roundings of the largest value`, async () => {
+    const random = new Random(7), ratios: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      const rows = (count: number, width: number) => Array.from({ length: count }, () => random.row(width));
+      const problem = { query: rows(8, 16), key: rows(64, 16), value: rows(64, 8) };
+      await using engine = await DynamicAttention.create({ ...problem, backend });
+      const { output, bounds } = await engine.peek();
+      const truth = referenceAttention({ ...problem, scale: 1 / 4, valueDim: 8 }).output;
+      rowsOf(output).forEach((row, i) => {
+        ratios.push(bounds[i] / Math.hypot(...truth[i].map((o, c) => o - row[c])));
+      });
+    }
+    ratios.sort((a, b) => a - b);
+    assertGreater(ratios[0], 1);
+    assertLess(ratios[ratios.length >> 1], 10);
+  });
+
   Deno.test(`certificate on ${backend}: of a memory that empties, fills and is far away`, async () => {
     await using engine = await DynamicAttention.create({
       query: [[1]],

@@ -68,10 +68,23 @@ Deno.test("rows with ids are put in before dispose alone", async () => {
   }
 });
 
+Deno.test("a mask is edited before dispose alone", async () => {
+  const live = await DynamicAttention.create({
+    query: [[0]],
+    key: [[1]],
+    value: [[2]],
+    mask: [[true]],
+    editableMask: true,
+  });
+  live.setMask(false);
+  await live.dispose();
+  assertThrows(() => live.setMask(true), DisposedError, "DynamicAttention.setMask");
+});
+
 Deno.test("the tests below know every method", () => {
   const members = Object.entries(Object.getOwnPropertyDescriptors(DynamicAttention.prototype));
   const methods = members.filter(([, { value }]) => typeof value === "function").map(([name]) => name);
-  const known = [...Object.keys(METHODS), ...Object.keys(ID_METHODS), "constructor", "dispose"];
+  const known = [...Object.keys(METHODS), ...Object.keys(ID_METHODS), "setMask", "constructor", "dispose"];
   assertEquals(methods.sort(), known.sort());
 });
 

@@ -181,6 +181,21 @@ for (const backend of BACKENDS) {
     assertGreater(followed.bounds[0], Math.max(before, 1 - 1e-6));
   });
 
+  Deno.test(`follow on ${backend}: after a move, rows have the bits of the new place`, async () => {
+    const random = new Random(9);
+    await using engine = await DynamicAttention.create({
+      query: random.rows(9, 8),
+      key: random.rows(60, 8),
+      value: random.rows(60, 8),
+      backend,
+    });
+    using exact = engine.follow();
+    await exact.refresh();
+    await engine.moveTo(backend === "array" ? "wasm" : "array");
+    await exact.refresh();
+    assertEquals(exact.data, (await engine.read()).data);
+  });
+
   Deno.test(`follow on ${backend}: what is wrong is refused, and changes nothing`, async () => {
     const engine = await DynamicAttention.create({ query: [[1], [2]], key: [[1]], value: [[1, 2]], backend });
     const shared = new Float32Array(new SharedArrayBuffer(16)) as unknown as Float32Array<ArrayBuffer>;

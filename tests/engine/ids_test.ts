@@ -1,5 +1,5 @@
-// Own ids: a plain map of rows by id says what the engine must answer, from scratch by the oracle; whatever slots the rows
-// have is none of its business.
+// Own ids: a plain map of rows by id says what the engine must answer, from scratch by the oracle; whatever
+// slots the rows have is none of its business.
 
 import { DynamicAttention, IdError, InputError, type RowId, SlotError } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
@@ -295,7 +295,7 @@ Deno.test("an id of another type with the same text is named", async () => {
 Deno.test("ids at the start are checked", async () => {
   const base = { query: [[1]], key: [[1], [2]], value: [[1], [2]] };
   const mistakes: readonly (readonly [unknown, string])[] = [
-    [["a"], "keyIds has 1 ids, expected 2 (one a row)"],
+    [["a"], "keyIds has 1 ids, expected 2 (one per row)"],
     [["a", "a"], 'keyIds has "a" at index 0 and 1, expected each id once'],
     [[0, -0], "keyIds has -0 at index 0 and 1"],
     [["a", NaN], "keyIds has NaN at index 1, expected text, a finite number or a bigint"],

@@ -58,7 +58,7 @@ async function checkWidgets(page: Page, kind: string, value: number): Promise<vo
   await handle.waitFor({ timeout: 90_000 });
   await handle.focus();
   await handle.press("ArrowRight");
-  await page.waitForTimeout(1000);
+  await page.waitForTimeout(2000);
   await runCell(page, 8);
   await outputs(page, 8, `moved to ${value},${value}`);
   await keepScreenshot(page, `${kind}-widgets-${value}`);
@@ -67,10 +67,11 @@ async function checkWidgets(page: Page, kind: string, value: number): Promise<vo
 async function openAndRun(server: NotebookServer, page: Page): Promise<void> {
   await server.open(page, "x.ipynb");
   // What is run before the page is connected to the kernel is not run at all.
+  await page.waitForTimeout(3000);
   for (let attempt = 0; attempt < 10; attempt++) {
     await runCell(page, 0);
     const prompt = page.locator(".jp-CodeCell .jp-InputPrompt").first().filter({ hasText: /\[\d+\]:/ });
-    if (await prompt.waitFor({ timeout: 15_000 }).then(() => true, () => false)) break;
+    if (await prompt.waitFor({ timeout: 8_000 }).then(() => true, () => false)) break;
   }
   await runCell(page, 1);
   await runCell(page, 2);
@@ -89,7 +90,7 @@ for (const kind of ["lab", "notebook"] as const) {
         args: [...BROWSER_SWITCHES],
       });
       const page = await browser.newPage({ viewport: { width: 1200, height: 1400 } });
-      page.setDefaultTimeout(30_000);
+      page.setDefaultTimeout(90_000);
       await Deno.writeTextFile(
         `${server.home}/x.ipynb`,
         notebookOf(
@@ -110,8 +111,9 @@ for (const kind of ["lab", "notebook"] as const) {
       });
       await t.step("widgets are there, and answer, after a reload", async () => {
         await page.keyboard.press("Control+s");
-        await page.waitForTimeout(1500);
+        await page.waitForTimeout(2500);
         await server.open(page, "x.ipynb");
+        await page.waitForTimeout(3000);
         await checkWidgets(page, kind, 1);
       });
       await t.step("progress is seen while a cell is busy", async () => {

@@ -103,11 +103,11 @@ Deno.test("playground: work is that of edits and answers, not of what the pictur
 
 Deno.test("playground: an error budget is kept, and a threshold that is exchanged is heard", async () => {
   const lab = await Lab.create({ ...START, threshold: Infinity, budget: 0.3 });
-  const stream = new Stream();
-  stream.rate = 3;
   const bounds: number[] = [];
-  for (let step = 0; step < 40; step++) {
-    stream.step(lab);
+  for (let step = 0; step < 60; step++) {
+    const slot = step % lab.slotCount, buoy = lab.buoyOf(slot)!;
+    // A little: where edits move more, exact answers are cheaper than certificates, and the engine takes them.
+    lab.set(slot, { ...buoy, temperature: buoy.temperature + 0.1 });
     const look = await lab.look(0);
     bounds.push(...look.bounds);
     assert(look.distances.every((distance, at) => distance <= look.bounds[at]));

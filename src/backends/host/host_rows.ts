@@ -152,7 +152,7 @@ export class HostRows implements MeasuredKeys {
     return true;
   }
 
-  /** The keys that states of a cohort hold. */
+  /** The keys that the states of a cohort include. */
   keysAt(since: Cohort["since"]): KeysAt {
     return new KeysAt(this.stored.block(), this.retained.block(), since);
   }

@@ -14,8 +14,6 @@ import type { KeysAt } from "./keys_at.ts";
 import { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
 
-/** The number of multiply-adds spent on measuring for one question. */
-const MOST_WORK = 2 ** 20;
 const FLOAT64_ROUNDING = 2 ** -52;
 
 /** The error of a state. */
@@ -52,9 +50,9 @@ export class MeasuredRounding {
     return 48 * this.#errors.size;
   }
 
-  /** Begins a question, which may spend MOST_WORK. */
-  begin(): void {
-    this.#left = MOST_WORK;
+  /** Begins a question, which may spend so many multiply-adds. */
+  begin(work: number): void {
+    this.#left = work;
   }
 
   /** The measured error of a head row; null if it was not measured. */

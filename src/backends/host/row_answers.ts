@@ -8,7 +8,7 @@
 import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
 import { NOTHING } from "../since.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
-import { type CertifiedTotals, Certifier, NO_WEIGHT_ROUNDING, type WeightRounding } from "./certifier.ts";
+import { type CertifiedTotals, Certifier, type WeightRounding } from "./certifier.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
@@ -17,8 +17,10 @@ import type { KeysAt } from "./keys_at.ts";
 import { MeasuredRounding } from "./measured_rounding.ts";
 import { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
+import { scoreRounding } from "./score_rounding.ts";
 import type { HeldRow, StateStore } from "./state_store.ts";
 import { ValueSpread } from "./value_spread.ts";
+import type { RoundedRow } from "./weight_rounding.ts";
 
 /** Answers and bounds of one engine's rows. */
 export class RowAnswers {
@@ -267,7 +269,7 @@ export class RowAnswers {
   certify({ queries, since }: Cohort): Float64Array<ArrayBuffer> {
     const keys = this.#rows.keysAt(since);
     this.#certifier.open(keys);
-    this.#measured.begin();
+    this.#measured.begin(this.#store.limits?.measuredWork ?? 0);
     return Float64Array.from(queries, (slot) => {
       let squared = 0;
       for (let head = 0; head < this.#config.layout.heads; head++) {
@@ -280,10 +282,11 @@ export class RowAnswers {
   #bound(slot: number, head: number, keys: KeysAt): number {
     const row = slot * this.#config.layout.heads + head, { limits } = this.#store;
     const totals = this.standing(slot, head, keys);
-    if (limits === null) return this.#certifier.bound(totals, row, head, NO_WEIGHT_ROUNDING);
-    this.#noteExactness(row);
-    if (this.#isExact) return this.#certifier.bound(totals, row, head, NO_WEIGHT_ROUNDING);
-    if (limits.areErrorsMeasured && keys.areStored && !this.#measured.errorOf(row)) {
+    if (limits !== null) this.#noteExactness(row);
+    if (limits === null || this.#isExact) {
+      return this.#certifier.bound(totals, row, head, this.#scoreRounding(slot, head, totals, keys));
+    }
+    if (keys.areStored && !this.#measured.errorOf(row)) {
       this.#measure(row, slot, head, totals, keys);
     }
     const error = this.#measured.errorOf(row);
@@ -373,7 +376,7 @@ export class RowAnswers {
     }
     if (Number.isNaN(this.#roundings[row])) {
       const keys = this.#rows.keysAt(since), totals = this.standing(slot, head, keys);
-      const rounding = this.#isExact ? NO_WEIGHT_ROUNDING : this.#roundingOf(slot, head, totals, keys);
+      const rounding = this.#roundingOf(slot, head, totals, keys);
       this.#roundings[row] = this.#certifier.rounding(totals, head, rounding);
     }
     return this.#roundings[row];
@@ -437,7 +440,7 @@ export class RowAnswers {
   #notedRow(slot: number, head: number): NotedRow {
     const { layout, rule } = this.#config, keys = this.#rows.keysAt(NOTHING);
     const totals = this.standing(slot, head, keys), isSteep = this.#isExact && this.#store.limits !== null;
-    const rounding = this.#isExact ? NO_WEIGHT_ROUNDING : this.#roundingOf(slot, head, totals, keys);
+    const rounding = this.#roundingOf(slot, head, totals, keys);
     const logSumExp = totals.logSumExp();
     const massDoubt = totals.mass > 0 ? 2 * totals.massError / totals.mass : 0;
     const score = 2 ** -48 * (Math.abs(logSumExp) + layout.headDim + 64);
@@ -509,13 +512,23 @@ export class RowAnswers {
   /** What computing the weights of a row may have done to it. */
   #roundingOf(slot: number, head: number, totals: RowTotals, keys: KeysAt): WeightRounding {
     const { limits } = this.#store;
-    if (limits === null) return NO_WEIGHT_ROUNDING;
+    if (limits === null || this.#isExact) return this.#scoreRounding(slot, head, totals, keys);
+    return limits.rounding(this.#roundedRow(slot, head, totals, keys));
+  }
+
+  /** Bounds on the rounding of the weights of a head row that is computed in float64. */
+  #scoreRounding(slot: number, head: number, totals: RowTotals, keys: KeysAt): WeightRounding {
+    const { rule, layout: { headDim }, maskHeads } = this.#config;
+    return scoreRounding(this.#roundedRow(slot, head, totals, keys), rule, headDim, maskHeads > 0);
+  }
+
+  #roundedRow(slot: number, head: number, totals: RowTotals, keys: KeysAt): RoundedRow {
     const norm = this.#rows.queryNorm(this.#rows.queryHead(slot, head));
-    return limits.rounding({
+    return {
       logSumExp: totals.logSumExp(),
       largestProduct: this.reach.largestScore(norm, keyHeadOf(this.#config.layout, head)),
       keyCount: this.#rows.stored.count + keys.since.slots.length,
-    });
+    };
   }
 
   #releaseNorms(slot: number): void {

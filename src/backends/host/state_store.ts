@@ -42,8 +42,10 @@ export interface Float32Limits {
   readonly faintMagnitude: number;
   /** Bounds on the rounding errors of the weights of a head row. */
   rounding(row: RoundedRow): WeightRounding;
-  /** Whether the host measures errors of states, a few for each question, when nothing is pending. */
-  readonly areErrorsMeasured: boolean;
+  /**
+   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing is pending.
+   */
+  readonly measuredWork: number;
 }
 
 /** A store of states. The methods that are not abstract have defaults for stores without anything better. */
@@ -57,7 +59,7 @@ export abstract class StateStore {
   readonly limits: Float32Limits | null = null;
   /** The largest relative error of a trusted state's sums; Infinity if that is not known. */
   readonly tolerance: number = Infinity;
-  /** Whether outputs are sums times 1 / l, as kernels compute them. */
+  /** Whether outputs are computed as u · (1 / l) instead of u / l. */
   readonly multipliesShares: boolean = false;
   /** Numbers of a widened value, at least dv + 2. */
   readonly valueColumns: number;
@@ -152,7 +154,7 @@ export abstract class StateStore {
   }
 
   /**
-   * These queries have states that are of no use from now on, and are computed anew before they are asked
+   * Notes that the states of these queries are no longer valid. They are computed anew before they are asked
    * for.
    */
   lose(_queries: Uint32Array): void {}

@@ -31,6 +31,8 @@ import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
  * (docs/internals/wasm.md).
  */
 const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
+/** The multiply-adds on measuring errors for one question, at the host: a fraction of a millisecond. */
+const MEASURED_WORK = 2 ** 18;
 /** The number of passing queries that are computed together. */
 const PASSING_ROWS = 64;
 
@@ -73,7 +75,7 @@ export class WasmStore extends StateStore {
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: 0,
       rounding: (row) => weightRounding(row, rule, headDim, maskHeads > 0),
-      areErrorsMeasured: false,
+      measuredWork: MEASURED_WORK,
     };
   }
 

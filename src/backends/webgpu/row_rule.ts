@@ -12,9 +12,9 @@ import { TILE_DEPTH } from "./kernels/products.ts";
 import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
 import type { RecordLayout } from "./record_layout.ts";
 
-/** Float32 sums in two floats are proven to no more than this, whatever the tolerance asks. */
+/** The smallest tolerance of sums in two floats; smaller ones count as this. */
 export const LEAST_TOLERANCE = 1e-5;
-/** Of plain sums, which must stay as near as those of one computation from scratch. */
+/** The tolerance of plain sums, which must be as exact as those of one computation from scratch. */
 const PLAIN_TOLERANCE = 2 ** -20;
 
 /** Sizes, score rule and tolerance as fields of a call. */

@@ -21,6 +21,8 @@ import { StateMirror } from "./state_mirror.ts";
 import type { Traffic } from "./traffic.ts";
 import { weightDoubt } from "./weight_doubt.ts";
 
+/** The multiply-adds on measuring errors for one question, at the host, which waits for the device much longer. */
+const MEASURED_WORK = 2 ** 20;
 /**
  * The cost of exp is the number of its operations. The cost of a compensated addition is fitted to builds and
  * patches of 64 and 256 keys at m = 512, n = 2048, d = dv = 64 on a software device
@@ -75,7 +77,7 @@ export class WebgpuStore extends StateStore {
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: FAINT,
       rounding: (row) => weightDoubt(row, rule, headDim),
-      areErrorsMeasured: true,
+      measuredWork: MEASURED_WORK,
     };
   }
 

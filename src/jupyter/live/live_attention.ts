@@ -71,7 +71,7 @@ const THRESHOLD = 4;
  * engine of this library, so the figure lives also in an exported page, off line, and with no kernel. It shows the weights
  * as a map, the output of a row, the stale answer with its certified bound beside the exact one, and the counted work.
  *
- * As the last expression of a cell it is displayed. Each display carries the program, about 44 KB, and the data.
+ * As the last expression of a cell it is displayed. Each display carries the program, about 76 KB, and the data.
  *
  * @param options Q (m × H·d), K (n × Hkv·d), V (n × Hkv·dv) with 1 to 256 rows each and 2¹⁸ numbers in all; a mask
  * must be matrices, since a page cannot ask a function.
@@ -189,8 +189,12 @@ export class LiveFigure {
   /** The weights of head 0, and what they say in words. */
   async #still(): Promise<{ weights: Float32Array[]; text: string }> {
     const { DynamicAttention } = await import("../../engine/dynamic_attention.ts");
-    const { query, key, value, layout, rule, mask, queryPositions, keyPositions } = this.#problem;
+    const { layout, rule, mask, queryPositions, keyPositions } = this.#problem;
     const { scale, softcap, before, after } = rule;
+    // A problem knows more of a matrix than options take.
+    const [query, key, value] = [this.#problem.query, this.#problem.key, this.#problem.value].map((
+      { data, shape },
+    ) => ({ data, shape }));
     const matrices = mask?.matrices.map(({ data, rows, columns }) => ({
       data,
       shape: [rows, columns] as const,

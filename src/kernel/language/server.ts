@@ -145,6 +145,8 @@ function settings(importMap: string | undefined): JsonObject {
     enable: true,
     cacheOnSave: false,
     lint: false,
+    // Of a large folder nothing is read but what is imported.
+    documentPreloadLimit: 0,
     suggest: { completeFunctionCalls: false, imports: { autoDiscover: false } },
     ...(importMap === undefined ? {} : { importMap }),
   };

@@ -59,7 +59,9 @@ export class Inspection {
     const words = hover !== null && !/^```\w*\n(const|let|var) /.test(hover) && !own.hasWords
       ? plainOf(hover)
       : "";
-    const shown = [...own.parts, words].filter(Boolean).join("\n\n");
+    // Of what is built in the source says nothing, where something else is known.
+    const parts = words === "" ? own.parts : own.parts.filter((part) => !NATIVE.test(part));
+    const shown = [...parts, words].filter(Boolean).join("\n\n");
     const data = shown === "" ? {} : { "text/plain": shown };
     return { status: "ok", found: shown !== "", data, metadata: {} };
   }
@@ -110,7 +112,7 @@ export class Inspection {
       return { parts: [value.text, words ?? ""].filter(Boolean), hasWords };
     }
     // The signature is in the documentation already.
-    const isSaid = hasWords && value.type === "function" || value.text.includes("[native code]");
+    const isSaid = hasWords && value.type === "function";
     return { parts: [isSaid ? "" : describe(expression, value), words ?? ""].filter(Boolean), hasWords };
   }
 
@@ -167,6 +169,7 @@ export class Inspection {
   }
 }
 
+const NATIVE = /^function \w*\([^)]*\)$/;
 const NAME = /^[\p{ID_Start}$_]/u;
 
 /** Names that are there, and what the language server knows; what everything has, as `__proto__`, comes last. */
