@@ -118,9 +118,9 @@ export class JournalDatabase {
       "SELECT sequence, length(body) AS size FROM record WHERE sequence <= ? ORDER BY sequence LIMIT ?";
     const rows = this.#prepared(text).all(sequence, count);
     let size = 0, removed = 0;
-    while (removed < rows.length && size < bytes) size += Number(rows[removed++].size);
+    while (removed < rows.length && size < bytes) size += Number(rows[removed++]["size"]);
     if (removed === 0) return false;
-    this.#prepared("DELETE FROM record WHERE sequence <= ?").run(Number(rows[removed - 1].sequence));
+    this.#prepared("DELETE FROM record WHERE sequence <= ?").run(Number(rows[removed - 1]["sequence"]));
     return removed < rows.length || rows.length === count;
   }
 
@@ -129,13 +129,13 @@ export class JournalDatabase {
     const text =
       "SELECT count(*) AS records, coalesce(sum(length(body)), 0) AS bytes FROM record WHERE sequence > ?";
     const row = this.#prepared(text).get(sequence);
-    return { records: Number(row?.records ?? 0), bytes: Number(row?.bytes ?? 0) };
+    return { records: Number(row?.["records"] ?? 0), bytes: Number(row?.["bytes"] ?? 0) };
   }
 
   /** What SQLite itself finds wrong with the file. */
   integrity(): string[] {
     const rows = this.#prepared("PRAGMA integrity_check").all();
-    return rows.map((row) => String(row.integrity_check)).filter((line) => line !== "ok");
+    return rows.map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
   }
 
   /** Moves the write-ahead log to the file and empties it. */

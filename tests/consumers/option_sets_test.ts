@@ -36,5 +36,5 @@ Deno.test("a check of a consumer's project sees mistakes in the library's own fi
   });
   const { code, stderr } = await project.deno("check", "main.ts");
   assertEquals(code, 1);
-  assertMatch(stderr, /TS4111[^]+\/src\/figures\//);
+  assertMatch(stderr, /TS4111[^]+\/src\//);
 });

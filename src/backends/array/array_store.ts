@@ -23,7 +23,8 @@ const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
 export class ArrayStore extends StateStore {
   readonly name = "array";
   readonly costs = COSTS;
-  override readonly tolerance: number;
+  readonly limits = null;
+  readonly tolerance: number;
   readonly #config: BackendConfig;
   readonly #kernels: Kernels;
   readonly #totals: RowTotals;

@@ -56,9 +56,9 @@ export abstract class StateStore {
   /** The work done, which the store and the host count. */
   readonly work: Work = noWork();
   /** The limits of float32; null if states are float64. */
-  readonly limits: Float32Limits | null = null;
+  abstract readonly limits: Float32Limits | null;
   /** The largest relative error of a trusted state's sums; Infinity if that is not known. */
-  readonly tolerance: number = Infinity;
+  abstract readonly tolerance: number;
   /** Whether outputs are computed as u · (1 / l) instead of u / l. */
   readonly multipliesShares: boolean = false;
   /** Numbers of a widened value, at least dv + 2. */

@@ -40,8 +40,8 @@ const PASSING_ROWS = 64;
 export class WasmStore extends StateStore {
   readonly name = "wasm";
   readonly costs = COSTS;
-  override readonly limits: Float32Limits;
-  override readonly tolerance: number;
+  readonly limits: Float32Limits;
+  readonly tolerance: number;
   override readonly multipliesShares = true;
   readonly #config: BackendConfig;
   readonly #arena: Arena;

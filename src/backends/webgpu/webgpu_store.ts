@@ -47,8 +47,8 @@ const FAINT = 2 ** -92;
 export class WebgpuStore extends StateStore {
   readonly name = "webgpu";
   readonly costs = COSTS;
-  override readonly limits: Float32Limits;
-  override readonly tolerance: number;
+  readonly limits: Float32Limits;
+  readonly tolerance: number;
   readonly #config: BackendConfig;
   readonly #open: () => Promise<GpuDevice>;
   readonly #letGo: () => void;
