@@ -168,6 +168,7 @@ export class StaleAnswers {
       const { output } = await queries.read(slots, { into, logs: false });
       return { output, bounds, ...queries.lagOf(slots) };
     }
+    if (planner.policy === "rebuild") return await this.#certified(slots, error, floor, into);
     await this.#begin();
     if (this.#trial.phase !== "off") return await this.#copied(slots, error, floor, into);
     const exact = this.#exactCost(slots);
@@ -175,6 +176,24 @@ export class StaleAnswers {
     this.#trial.answered(exact, 0, 0);
     this.#note(slots);
     const bounds = await this.#boundsOfExact(slots, error);
+    const { output } = await queries.read(slots, { into, logs: false });
+    return { output, bounds, ...queries.lagOf(slots) };
+  }
+
+  /** Answers by states that are certified: a certificate costs less than computing a state from scratch. */
+  async #certified(
+    slots: Uint32Array,
+    error: number,
+    floor: number,
+    into: Float32Array<ArrayBuffer> | null,
+  ): Promise<StaleAttentionOutput> {
+    const { queries, bringUp } = this.#config;
+    await bringUp(queries.olderThan(floor, slots));
+    let bounds = await queries.certify(slots);
+    if (bounds.some((bound) => bound > error)) {
+      await bringUp(queries.all());
+      bounds = await queries.certify(slots);
+    }
     const { output } = await queries.read(slots, { into, logs: false });
     return { output, bounds, ...queries.lagOf(slots) };
   }
