@@ -71,7 +71,7 @@ class Measured<T> implements Timed<T> {
   readonly range: readonly [number, number];
 
   constructor(result: T, times: readonly number[]) {
-    const sorted = times.toSorted((a, b) => a - b);
+    const sorted = [...times].sort((a, b) => a - b);
     this.result = result;
     this.times = times;
     this.median = sorted[sorted.length >> 1];
