@@ -11,6 +11,8 @@
 
 /** The share of the cost of exact answers that trials may lose. */
 const SHARE = 1 / 25;
+/** The share of the cost of making the engine that trials may lose besides, so that the first one begins soon. */
+const START = 1 / 3;
 /** A trial is given up when it has lost this multiple of the cost of its beginning. */
 const PATIENCE = 2;
 
@@ -46,7 +48,7 @@ export class DriftTrial {
   /** Whether a trial is due that costs `price` to begin, in an engine that cost `made` to make. */
   isDue(price: number, made: number): boolean {
     if (this.#phase !== "off") return false;
-    return this.#lost + price <= SHARE * (this.#total + made);
+    return this.#lost + price <= SHARE * this.#total + START * made;
   }
 
   /** Whether the sample earns enough for following all query slots. */

@@ -44,6 +44,8 @@ export interface StaleAttentionOutput extends Lag {
 
 /** One of so many blocks of query slots is in a sample. */
 const SAMPLED = 16;
+/** With fewer queries, following them costs as much as bringing them up to date. */
+const FEW_QUERIES = 16;
 /** Query slots that lie in a block. */
 const BLOCK_SLOTS = 8;
 /** Drift that is so much looser than it would be anew is begun anew, once catching up has cost so much as that does. */
@@ -56,8 +58,9 @@ export class StaleAnswers {
   readonly #mirror: Mirror;
   /** The copies, by query slot. */
   #data = new Float32Array(0);
-  /** Changed key slots stored so far. */
+  /** Changed key slots stored so far, and when costs began to be counted. */
   #stored = 0;
+  #begunAt = 0;
   /** Key slots that have changed since the present phase began. */
   readonly #changed = new Set<number>();
   /** By query slot, how many had been stored when it was last asked for, and what catching up would have cost then. */
@@ -98,7 +101,10 @@ export class StaleAnswers {
     this.#trial.reset();
     this.#config.backend.unwatch();
     this.forget();
-    this.#askedAt.fill(this.#stored);
+    this.#changed.clear();
+    this.#caughtUp = 0;
+    this.#begunAt = this.#stored;
+    this.#askedAt.fill(this.#begunAt);
     this.#owed.fill(0);
   }
 
@@ -267,6 +273,7 @@ export class StaleAnswers {
       return;
     }
     const price = queries.scoringCost, all = queries.all();
+    if (all.length < FEW_QUERIES && trial.phase === "off") return;
     if (trial.hasPaid) {
       await this.#watch(all, "all", price);
       return;
@@ -323,7 +330,7 @@ export class StaleAnswers {
 
   #grow(size: number): void {
     const capacity = Math.max(size, 2 * this.#askedAt.length);
-    const askedAt = new Float64Array(capacity).fill(this.#stored), owed = new Float64Array(capacity);
+    const askedAt = new Float64Array(capacity).fill(this.#begunAt), owed = new Float64Array(capacity);
     askedAt.set(this.#askedAt);
     owed.set(this.#owed);
     this.#askedAt = askedAt;

@@ -70,7 +70,9 @@ Deno.test("start: 20 days end to end, twice the same", async (t) => {
       if (error === null) assertEquals(certificates, null);
       else {
         assertEquals([certificates.given, certificates.violations], [1120, 0]);
-        assert(certificates.medianRatio >= 1 && certificates.largestBound <= error);
+        // Within an error that waiting cannot win, every reading may be exact.
+        assert(certificates.medianRatio === null || certificates.medianRatio >= 1);
+        assert(certificates.largestBound <= error);
       }
     }
     const { models, gains } = result.learned;

@@ -232,6 +232,8 @@ export class RowAnswers {
   /** What was measured is not in a file, and would make bounds here others than those of a loaded engine. */
   forgetMeasured(): void {
     for (const row of this.#measured.forgetAll()) this.#certifier.changeRow(row);
+    this.#roundings.fill(NaN);
+    if (this.#areNormsOutdated) this.#measureNorms();
   }
 
   /** Whether no row of a head can be steep. */
@@ -304,7 +306,7 @@ export class RowAnswers {
   drift({ queries, since }: Cohort, limit: number): Float64Array<ArrayBuffer> {
     const ledger = this.#ledger, isCurrent = since.slots.length === 0;
     const { heads } = this.#config.layout, bounds = new Float64Array(queries.length);
-    const common = this.#commonRounding(), isLittle = common <= LITTLE * limit;
+    const common = this.#commonRounding(since), isLittle = common <= LITTLE * limit;
     for (let at = 0; at < queries.length; at++) {
       const slot = queries[at];
       let squared = isCurrent || ledger?.follows(slot) ? 0 : Infinity;
@@ -343,10 +345,11 @@ export class RowAnswers {
   }
 
   /** What rounding did to any answer at most; Infinity with a mask, whose biases have no bound that is known here. */
-  #commonRounding(): number {
+  #commonRounding(since: Cohort["since"]): number {
     const { layout, layout: { kvHeads, headDim, valueDim }, maskHeads } = this.#config,
       { limits, tolerance } = this.#store;
-    if (maskHeads > 0 && limits !== null) return Infinity;
+    if (maskHeads > 0) return Infinity;
+    const keyCount = this.#rows.stored.count + since.slots.length;
     let largest = 0;
     for (let keyHead = 0; keyHead < kvHeads; keyHead++) {
       let norm = 0;
@@ -356,7 +359,7 @@ export class RowAnswers {
       const largestProduct = this.reach.largestScore(norm, keyHead);
       const rounding = limits === null
         ? { mass: 0, variation: DOUBLE_ROUNDING * (largestProduct + headDim + 64) }
-        : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount: this.#rows.size });
+        : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount });
       const diameter = 2 * this.spread.radius(keyHead), size = this.spread.largestNorm(keyHead);
       const sums = 2 * tolerance * (Math.sqrt(valueDim) * this.reach.magnitudes[keyHead] + size);
       const bound = rounding.variation * diameter + sums + FLOAT32_STEP * size +
