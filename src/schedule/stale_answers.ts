@@ -44,8 +44,6 @@ export interface StaleAttentionOutput extends Lag {
 
 /** One of so many blocks of query slots is in a sample. */
 const SAMPLED = 16;
-/** With fewer queries, following them costs as much as bringing them up to date. */
-const FEW_QUERIES = 16;
 /** Query slots that lie in a block. */
 const BLOCK_SLOTS = 8;
 /** Drift that is so much looser than it would be anew is begun anew, once catching up has cost so much as that does. */
@@ -273,7 +271,6 @@ export class StaleAnswers {
       return;
     }
     const price = queries.scoringCost, all = queries.all();
-    if (all.length < FEW_QUERIES && trial.phase === "off") return;
     if (trial.hasPaid) {
       await this.#watch(all, "all", price);
       return;

@@ -137,8 +137,8 @@ Deno.test("budgets: with patches, no reading misses its budget, for hardly more 
       assertLessOrEqual(outcome.deviation.largest, largestBound, name);
       assertLessOrEqual(largestBound, error, name);
       assert(ratios.every((ratio) => ratio >= 1), name);
-      // Every day replaces a whole key once, so that nothing is gained by waiting.
-      assertLess(outcome.multiplyAdds, 1.1 * exchanged.multiplyAdds, name);
+      // Every day replaces a whole key once, so that nothing is gained by waiting: what a trial costs is lost once.
+      assertLess(outcome.multiplyAdds, 1.15 * exchanged.multiplyAdds, name);
     }
   }
 });
