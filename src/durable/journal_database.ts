@@ -34,10 +34,12 @@ export type DatabaseKind = "empty" | "journal" | "other";
 export class JournalDatabase {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #sync: SyncMode;
 
   /** Opens the file, or makes one. */
   constructor(path: string, options: { readonly readOnly: boolean; readonly sync?: SyncMode }) {
     const { readOnly, sync = "full" } = options;
+    this.#sync = sync;
     this.#database = new DatabaseSync(path, { readOnly, timeout: WAIT_MS });
     try {
       if (readOnly) return;
@@ -136,6 +138,14 @@ export class JournalDatabase {
   integrity(): string[] {
     const rows = this.#prepared("PRAGMA integrity_check").all();
     return rows.map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
+  }
+
+  /** Runs a transaction that is on disk, with all before it, when the call returns, whatever the mode. */
+  transactToDisk(run: () => void): void {
+    if (this.#sync === "full") return this.transact(run);
+    this.#run("PRAGMA synchronous = FULL");
+    this.transact(run);
+    this.#run("PRAGMA synchronous = NORMAL");
   }
 
   /** Moves the write-ahead log to the file and empties it. */

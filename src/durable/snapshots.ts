@@ -135,7 +135,8 @@ export class Snapshots {
       if (isStopped()) throw new SnapshotStopped();
       const previous = this.newest.sequence, stopped = performance.now();
       try {
-        database.transact(() => {
+        // Older snapshots are removed, which must not come to the disk before the pointer.
+        database.transactToDisk(() => {
           database.addPointer(encodePointer({ ...place, checksum: written.checksum, clients, kept }));
           if (this.#holds === 0) database.removePointersBefore(previous);
         });
