@@ -34,21 +34,21 @@ const CASES: readonly KillCase[] = [
     name: "while it writes",
     stream: { ...SMALL, seed: 11 },
     journalBytes: 1e15,
-    kills: IS_LONG ? 20 : 3,
+    kills: IS_LONG ? 60 : 3,
     when: (random) => afterAcks(random, 80),
   },
   {
     name: "while it writes, with a mask function and positions",
     stream: { ...SMALL, seed: 12, masked: true, causal: true, moves: true },
     journalBytes: 1 << 14,
-    kills: IS_LONG ? 15 : 3,
+    kills: IS_LONG ? 40 : 3,
     when: (random) => afterAcks(random, 80),
   },
   {
     name: "while snapshots are written and records removed",
     stream: { ...SMALL, seed: 13, keys: 1500, headDim: 24, valueDim: 24 },
     journalBytes: 2048,
-    kills: IS_LONG ? 20 : 3,
+    kills: IS_LONG ? 60 : 3,
     when: (random) => {
       let snapshots = 2 + random.below(6), acks = random.below(12);
       return {
@@ -61,7 +61,7 @@ const CASES: readonly KillCase[] = [
     name: "while it opens the folder",
     stream: { ...SMALL, seed: 14 },
     journalBytes: 1 << 13,
-    kills: IS_LONG ? 15 : 3,
+    kills: IS_LONG ? 40 : 3,
     when: (random) => {
       if (random.below(3) === 0) return afterAcks(random, 40);
       let isOpening = false;

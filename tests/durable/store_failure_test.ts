@@ -61,7 +61,7 @@ for (const { name, inject, calls, most } of INJECTIONS) {
       const options = new EditStream(STREAM).options();
       let stopped = 0, runs = 0;
       for (
-        const call of IS_LONG ? Array.from({ length: Math.ceil(most / 3) }, (_, at) => 3 * at + 1) : calls
+        const call of IS_LONG ? Array.from({ length: most }, (_, at) => at + 1) : calls
       ) {
         const folder = `${base}/memory${call}`;
         const settings = { stream: STREAM, inFlight: IN_FLIGHT, journalBytes: 2000, until: 40 };
