@@ -34,13 +34,13 @@ export interface Accuracy {
 }
 
 /** Compares an answer with the oracle's and with float32's. */
-export function accuracyOf(actual: Matrix, truth: ReferenceCase): Accuracy {
+export function accuracyOf(actual: Matrix, truth: ReferenceCase, roundings = 1): Accuracy {
   const { output } = referenceAttention(truth);
   assertEquals(actual.shape, [truth.query.length, (truth.heads ?? 1) * truth.valueDim]);
   const error = largestDifference(rowsOf(actual), output);
   let largest = 0;
   for (const row of output) for (const o of row) largest = Math.max(largest, Math.abs(o));
-  const allowedBy = (float32Error: number) => 2 * float32Error + ROUNDING * largest + FLOOR;
+  const allowedBy = (float32Error: number) => 2 * float32Error + roundings * ROUNDING * largest + FLOOR;
   let float32Error = largestDifference(float32Attention(truth), output);
   const random = new Random(1);
   for (let run = 0; run < RUNS && error > allowedBy(float32Error); run++) {
@@ -51,8 +51,13 @@ export function accuracyOf(actual: Matrix, truth: ReferenceCase): Accuracy {
 }
 
 /** Fails when an answer is less accurate than promised, NaN included. */
-export function assertAccurate(actual: Matrix, truth: ReferenceCase, what = "output"): Accuracy {
-  const accuracy = accuracyOf(actual, truth);
+export function assertAccurate(
+  actual: Matrix,
+  truth: ReferenceCase,
+  what = "output",
+  roundings = 1,
+): Accuracy {
+  const accuracy = accuracyOf(actual, truth, roundings);
   const { error, float32Error, allowed } = accuracy;
   assert(Number.isFinite(error), `${what} has an error of ${error}`);
   assert(error <= allowed, `${what} is off by ${error}, allowed are ${allowed} (float32: ${float32Error})`);
