@@ -234,6 +234,8 @@ export class RowAnswers {
     for (const row of this.#measured.forgetAll()) this.#certifier.changeRow(row);
     this.#roundings.fill(NaN);
     if (this.#areNormsOutdated) this.#measureNorms();
+    // Stores in float64 do not save how large keys are.
+    if (this.#store.limits === null) this.reach.refit(this.#rows);
   }
 
   /** Whether no row of a head can be steep. */
