@@ -78,9 +78,9 @@ Deno.test({
       const last = cells.filter(({ cell_type }) => cell_type === "code").length;
       const promptOf = `[...document.querySelectorAll(".code_cell .input_prompt")].at(-1).textContent`;
       await page.waitForFunction(`${promptOf}.includes("[${last}]")`);
-      await page.waitForFunction(`document.querySelectorAll(".output_png img").length > 0`);
+      await page.waitForFunction(`document.querySelectorAll("[data-attune-figure]").length > 0`);
       const shown = await page.locator(".output_text").first().textContent();
-      assert(shown?.includes("64 queries over 4096 keys"), String(shown));
+      assert(shown?.includes("10000 words of 100 numbers"), String(shown));
       assertEquals(await page.locator(".output_error").count(), 0);
       await keepScreenshot(page, "notebook-6");
       // One more cell, which is not saved, with a figure that lives.
