@@ -1,4 +1,4 @@
-// What it costs to look at all rows of a memory that drifts: exact reads, exact reads into a kept array, stale
+// Times looks at all rows of a memory that drifts: exact reads, exact reads into a kept array, stale
 // answers within an error, and followed rows, in one run on the same stream. Times first, counted multiply-adds
 // second. Run it with `deno task bench:drift`; --quick looks a tenth as often.
 //

@@ -1,4 +1,4 @@
-// What it costs to keep a memory: `deno task bench:durable`. Prints tables and writes
+// Measures the cost of keeping a memory: `deno task bench:durable`. Prints tables and writes
 // bench/durable-results.json. The durable engine beside the engine alone and two peers from npm, each in a
 // process of its own; how long a folder takes to open; how long a snapshot keeps the loop. --quick for a
 // first look. The peers are installed by the first run, 700 MB in bench/durable/peers.

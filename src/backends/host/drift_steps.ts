@@ -46,25 +46,15 @@ export function moveKey(
   valueShift: number,
   { diameter, furthest }: ValueSizes,
 ): void {
-  const { reach, growth, drift, count, table: { codes, stride } } = blocks;
+  const { reach, growth, count, table: { codes, stride } } = blocks;
   const start = slot * stride;
   for (let b = 0; b < count; b++) {
     const code = codes[start + b];
     if (code === 0) continue;
-    const a = reach[b], y = a * path, x = a * keyShift;
-    let w = WEIGHTS[code] * growth[b] * (y < SMALL ? 1 + y * (1 + 0.65 * y) : Math.exp(y) * UP);
-    if (!(w < 1)) w = 1;
+    const w = weightBound(code, growth[b], reach[b] * path), x = reach[b] * keyShift;
     const gained = x < SMALL ? x * (1 + 0.65 * x) : Math.expm1(x) * UP;
     const left = 1 - w * (x < 1 ? x : 1);
-    let step = furthest;
-    if (left > 0) {
-      const bound = w * (gained * diameter + (1 + gained) * valueShift) / left;
-      if (bound < step) step = bound;
-      growth[b] *= UP / left;
-    } else {
-      growth[b] = Infinity;
-    }
-    drift[b] = (drift[b] + step) * UP;
+    takeStep(blocks, b, w * (gained * diameter + (1 + gained) * valueShift), left, furthest);
   }
 }
 
@@ -75,25 +65,40 @@ export function dropKey(
   path: number,
   { diameter, furthest }: ValueSizes,
 ): void {
-  const { reach, growth, drift, count, table: { codes, stride } } = blocks;
+  const { reach, growth, count, table: { codes, stride } } = blocks;
   const start = slot * stride;
   for (let b = 0; b < count; b++) {
     const code = codes[start + b];
     if (code === 0) continue;
     codes[start + b] = 0;
-    const y = reach[b] * path;
-    const w = WEIGHTS[code] * growth[b] * (y < SMALL ? 1 + y * (1 + 0.65 * y) : Math.exp(y) * UP);
-    const left = 1 - w;
-    let step = furthest;
-    if (left > 0) {
-      const bound = w * diameter / left;
-      if (bound < step) step = bound;
-      growth[b] *= UP / left;
-    } else {
-      growth[b] = Infinity;
-    }
-    drift[b] = (drift[b] + step) * UP;
+    const w = weightBound(code, growth[b], reach[b] * path);
+    takeStep(blocks, b, w * diameter, 1 - w, furthest);
   }
+}
+
+/** w̄ of a key with this code, whose scores have changed by at most `moved` since it was noted. */
+function weightBound(code: number, growth: number, moved: number): number {
+  const w = WEIGHTS[code] * growth * (moved < SMALL ? 1 + moved * (1 + 0.65 * moved) : Math.exp(moved) * UP);
+  return w < 1 ? w : 1;
+}
+
+/** A step of at most `moved` / `left`, where `left` is a bound from below on the share of the mass that stays. */
+function takeStep(
+  { growth, drift }: BlockDrift,
+  b: number,
+  moved: number,
+  left: number,
+  furthest: number,
+): void {
+  let step = furthest;
+  if (left > 0) {
+    const bound = moved / left;
+    if (bound < step) step = bound;
+    growth[b] *= UP / left;
+  } else {
+    growth[b] = Infinity;
+  }
+  drift[b] = (drift[b] + step) * UP;
 }
 
 /** A key of norm ‖k‖ comes into an empty slot; no row's score of it is above `cap` + `bias`. */
