@@ -46,6 +46,8 @@ export interface NatsUser {
   /** Subjects that the user may publish to and subscribe to; all unless given. */
   readonly publish?: readonly string[];
   readonly subscribe?: readonly string[];
+  /** Whether the user may answer what it received. */
+  readonly allowResponses?: boolean;
 }
 
 /** How servers are started. */
@@ -66,6 +68,8 @@ export interface NatsServerSettings {
     readonly ca?: string;
     readonly isFirst?: boolean;
   };
+  /** The bytes that streams may take on disk; as many as there are unless given. */
+  readonly mostBytes?: number;
   /** More lines of the configuration. */
   readonly more?: string;
   /** Where folders are made; a temporary folder unless given, which is removed in the end. */
@@ -201,7 +205,7 @@ export class NatsServer {
 }
 
 function configurationOf(
-  { isSynced = true, users = [{ user: "app", password: "app" }], mayAsk = true, tls, more }:
+  { isSynced = true, users = [{ user: "app", password: "app" }], mayAsk = true, tls, mostBytes, more }:
     NatsServerSettings,
   name: string,
   folder: string,
@@ -211,9 +215,10 @@ function configurationOf(
   const question = "$SYS.REQ.SERVER.PING.JSZ";
   const list = (subjects: readonly string[]) =>
     `[${subjects.map((subject) => JSON.stringify(subject)).join(", ")}]`;
-  const userOf = ({ user, password, publish, subscribe }: NatsUser) => {
+  const userOf = ({ user, password, publish, subscribe, allowResponses }: NatsUser) => {
     const allowed = [
       ...publish ? [`publish: { allow: ${list(publish)} }`] : [],
+      ...allowResponses ? ['allow_responses: { max: 1, expires: "1m" }'] : [],
       ...subscribe ? [`subscribe: { allow: ${list(subscribe)} }`] : [],
     ];
     const permissions = allowed.length > 0 ? `, permissions: { ${allowed.join(", ")} }` : "";
@@ -227,9 +232,9 @@ function configurationOf(
       isSynced ? ", sync_interval: always" : ""
     } }`,
     "accounts {",
-    `  APP: { jetstream: enabled, users: [${users.map(userOf).join(", ")}]${
-      mayAsk ? `, imports: [{ service: { account: SYS, subject: "${question}" } }]` : ""
-    } }`,
+    `  APP: { jetstream: ${mostBytes === undefined ? "enabled" : `{ max_file: ${mostBytes} }`}, users: [${
+      users.map(userOf).join(", ")
+    }]${mayAsk ? `, imports: [{ service: { account: SYS, subject: "${question}" } }]` : ""} }`,
     `  SYS: { users: [{ user: sys, password: sys }], exports: [{ service: "${question}", response_type: stream }] }`,
     "}",
     "system_account: SYS",

@@ -42,7 +42,7 @@ export class NatsLink {
   private constructor(packages: NatsPackages, nc: Core.NatsConnection, jsm: JetStream.JetStreamManager) {
     this.packages = packages;
     this.nc = nc;
-    this.js = packages.jetstream.jetstream(nc, { timeout: ATTEMPT_MS });
+    this.js = packages.jetstream.jetstream(nc, { timeout: ATTEMPT_MS, checkAPI: false });
     this.jsm = jsm;
     this.#lost.promise.catch(() => {});
     this.#attend();
@@ -53,17 +53,18 @@ export class NatsLink {
     operation: string,
     options: CheckedNatsOptions,
     auth: NatsAuth | null,
+    inboxPrefix: string,
   ): Promise<NatsLink> {
     const packages = await loadNats();
     try {
-      const nc = await connect(packages, options, auth);
+      const nc = await connect(packages, options, auth, inboxPrefix);
       const asked = { timeout: ATTEMPT_MS, checkAPI: false };
       return new NatsLink(packages, nc, await packages.jetstream.jetstreamManager(nc, asked));
     } catch (cause) {
       if (cause instanceof LogError) throw cause;
       const where = options.servers.join(", ");
       const said = cause instanceof Error ? cause.message : String(cause);
-      const isRefused = failureOf(packages, cause) === "refused" || /TLS|certificate/i.test(said);
+      const isRefused = failureOf(packages, cause) === "refused" || /\bTLS\b|certificate/.test(said);
       const detail = isRefused
         ? `${where} refused the connection: ${said}`
         : `no server at ${where}: ${said}`;
@@ -204,11 +205,13 @@ function connect(
   packages: NatsPackages,
   { servers, tls }: CheckedNatsOptions,
   auth: NatsAuth | null,
+  inboxPrefix: string,
 ): Promise<Core.NatsConnection> {
   const { core } = packages;
   return core.NatsConnectionImpl.connect({
     servers: [...servers],
     name: "attune",
+    inboxPrefix,
     authenticator: authenticatorOf(packages, auth),
     tls: tls === null ? null : { ...tls },
     timeout: CONNECT_MS,

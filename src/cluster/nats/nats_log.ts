@@ -17,7 +17,7 @@ import { type CheckedNatsOptions, checkNatsOptions, type NatsLogOptions } from "
 import { NatsObjects } from "./objects.ts";
 import { NatsRecords } from "./records.ts";
 import { type Handler, NatsRequests } from "./requests.ts";
-import { NatsStores } from "./stores.ts";
+import { inboxOf, NatsStores } from "./stores.ts";
 import { checkValueSize, NatsValues } from "./values.ts";
 
 /** What every log must take at least. */
@@ -53,8 +53,8 @@ export function natsLog(options: NatsLogOptions): ClusterLog {
   };
 }
 
-async function openSession(options: CheckedNatsOptions, _role: LogRole): Promise<LogSession> {
-  const link = await NatsLink.open("open", options, options.auth);
+async function openSession(options: CheckedNatsOptions, role: LogRole): Promise<LogSession> {
+  const link = await NatsLink.open("open", options, options.auth, inboxOf(options.name, role));
   try {
     const largest = (link.nc.info?.max_payload ?? 0) - HEADERS;
     const stores = new NatsStores(link, options);

@@ -65,6 +65,8 @@ export interface CheckedNatsOptions {
   readonly system: NatsAuth | null;
 }
 
+/** What the name of a memory is, in words. */
+export const MEMORY_NAME = '1 to 64 letters, digits, "_" and "-"';
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const SERVER = /^(?:(nats|tls):\/\/)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/;
 const AUTH_FORMS: readonly (readonly string[])[] = [["user", "password"], ["token"], ["nkey"], ["creds"]];
@@ -73,15 +75,14 @@ const AUTH_FORMS: readonly (readonly string[])[] = [["user", "password"], ["toke
 export function checkNatsOptions(operation: string, given: NatsLogOptions): CheckedNatsOptions {
   const options = takeOptions(operation, given, ["servers", "name", "auth", "tls", "durability", "system"]);
   const { hosts, isEncrypted } = takeServers(operation, options.servers);
-  if (typeof options.name !== "string" || !NAME.test(options.name)) {
-    const expected = '1 to 64 letters, digits, "_" and "-"';
-    throw new InputError(operation, `name is ${describe(options.name)}`, expected);
+  if (!isMemoryName(options.name)) {
+    throw new InputError(operation, `name is ${describe(options.name)}`, MEMORY_NAME);
   }
   return {
     servers: hosts,
     name: options.name,
     auth: options.auth === undefined ? null : takeAuth(operation, "auth", options.auth),
-    tls: takeTls(operation, options.tls ?? isEncrypted, isEncrypted),
+    tls: takeTls(operation, options.tls === undefined ? isEncrypted : options.tls, isEncrypted),
     durability: takeWord(operation, "durability", options.durability ?? "disk", [
       "memory",
       "disk",
@@ -89,6 +90,11 @@ export function checkNatsOptions(operation: string, given: NatsLogOptions): Chec
     ]),
     system: options.system === undefined ? null : takeAuth(operation, "system", options.system),
   };
+}
+
+/** Whether a memory may have this name. */
+export function isMemoryName(name: unknown): name is string {
+  return typeof name === "string" && NAME.test(name);
 }
 
 function takeServers(operation: string, given: unknown): { hosts: string[]; isEncrypted: boolean } {

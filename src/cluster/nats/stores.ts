@@ -2,7 +2,7 @@
  * The streams and buckets of a memory on the servers: their names, their making, and the demand that they are what was asked for.
  */
 
-import { LARGEST_VALUE, LogError } from "../log.ts";
+import { LARGEST_VALUE, LogError, type LogRole } from "../log.ts";
 import {
   readServerFacts,
   refuseWeak,
@@ -43,12 +43,17 @@ export function namesOf(name: string): StoreNames {
   };
 }
 
+/** Where replies to sessions of a role come, so that no other role may read them. */
+export function inboxOf(name: string, role: LogRole): string {
+  return `_INBOX.attune.${name}.${role}`;
+}
+
 /** For how long the servers know a record again that is sent twice. */
 const DUPLICATE_WINDOW_MS = 120_000;
 /** Room for the value of a key and the headers of its message. */
 const LARGEST_VALUE_MESSAGE = LARGEST_VALUE + 4096;
 /** The question that says of every server whether it syncs. */
-const QUESTION = "$SYS.REQ.SERVER.PING.JSZ";
+export const QUESTION = "$SYS.REQ.SERVER.PING.JSZ";
 const ANSWER_MS = 2000, STALL_MS = 250;
 
 /** A stream as it must be. */
@@ -225,7 +230,7 @@ export class NatsStores {
   async #askServers(): Promise<ServerFacts[] | null> {
     const found = await askOver(this.#link);
     if (found !== null || this.#options.system === null) return found;
-    const link = await NatsLink.open("open", this.#options, this.#options.system);
+    const link = await NatsLink.open("open", this.#options, this.#options.system, "_INBOX");
     try {
       return await askOver(link);
     } finally {

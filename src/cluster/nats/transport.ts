@@ -99,7 +99,11 @@ export class DenoTransport implements Transport {
       if (match === null) throw new Error("the greeting is not that of a NATS server");
       this.#greeting = text.subarray(0, end + 1);
       if (end + 1 < text.length) throw new Error("the server spoke on before it was answered");
-      return JSON.parse(match[1]) as ServerInfo;
+      const info: unknown = JSON.parse(match[1]);
+      if (typeof info !== "object" || info === null) {
+        throw new Error("the greeting is not that of a NATS server");
+      }
+      return info as ServerInfo;
     }
   }
 
