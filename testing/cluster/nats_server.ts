@@ -8,7 +8,7 @@ const PLACES: readonly string[] = ["/usr/sbin/nats-server", "/usr/bin/nats-serve
 /** How to get it, as `requires` says it. */
 export const NATS_REMEDY =
   "apt-get install nats-server, 2.12 or newer (CONTRIBUTING.md), or NATS_SERVER=FILE";
-export const OLD_NATS_REMEDY = "apt-get download nats-server on Debian 12, and NATS_OLD_SERVER=FILE";
+export const OLD_NATS_REMEDY = ".ci/install-nats on Debian 12, or a file older than 2.12 in NATS_OLD_SERVER";
 const OLDEST_MINOR = 12;
 const READY_MS = 20_000;
 
@@ -25,11 +25,13 @@ export function findOldNatsServer(): string | undefined {
 /** The version of a server's program, "2.15.1"; "" where it says none. */
 export function versionOfServer(program: string): string {
   const { stdout } = new Deno.Command(program, { args: ["-v"], stderr: "null" }).outputSync();
-  return /v?(\d+\.\d+\.\d+)/.exec(new TextDecoder().decode(stdout))?.[1] ?? "";
+  return /^nats-server: v(\d+\.\d+\.\d+)/.exec(new TextDecoder().decode(stdout))?.[1] ?? "";
 }
 
 function candidates(named: string | undefined): string[] {
-  const paths = [named, findProgram("nats-server"), ...PLACES];
+  const cache = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? ""}/.cache`;
+  const fetched = ["new", "old"].map((folder) => `${cache}/attune-nats/${folder}/nats-server`);
+  const paths = [named, findProgram("nats-server"), ...PLACES, ...fetched];
   return paths.filter((path) => path !== undefined && isFile(path)).map(String);
 }
 

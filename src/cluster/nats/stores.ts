@@ -62,7 +62,7 @@ interface Wanted {
   readonly config: Partial<JetStream.StreamConfig> & { readonly name: string };
 }
 
-/** The four streams of a memory. */
+/** The four streams of a memory, in the order in which they are made; that of volatile values last, since it may be gone. */
 function wantedOf(
   names: StoreNames,
   { durability }: CheckedNatsOptions,
@@ -100,6 +100,16 @@ function wantedOf(
       config: { ...values, name: `KV_${names.values}`, subjects: [`$KV.${names.values}.>`] },
     },
     {
+      kind: "objects",
+      config: {
+        ...shared,
+        name: `OBJ_${names.objects}`,
+        subjects: [`$O.${names.objects}.C.>`, `$O.${names.objects}.M.>`],
+        allow_rollup_hdrs: true,
+        allow_direct: true,
+      },
+    },
+    {
       kind: "volatile",
       config: {
         ...values,
@@ -108,16 +118,6 @@ function wantedOf(
         storage: "memory",
         // A bucket in memory is gone when its server restarts; the revisions of the next one must be greater.
         first_seq: Date.now(),
-      },
-    },
-    {
-      kind: "objects",
-      config: {
-        ...shared,
-        name: `OBJ_${names.objects}`,
-        subjects: [`$O.${names.objects}.C.>`, `$O.${names.objects}.M.>`],
-        allow_rollup_hdrs: true,
-        allow_direct: true,
       },
     },
   ];
@@ -144,7 +144,7 @@ export class NatsStores {
   async open(): Promise<void> {
     await this.demandServers();
     for (const wanted of this.#wanted) {
-      const info = await this.#make("open", wanted);
+      const info = await this.#make("open", wanted, true);
       if (wanted.kind === "records") this.#created = info.created;
     }
     this.#link.checkBeforeWrites(() => this.demandServers());
@@ -154,7 +154,7 @@ export class NatsStores {
   async makeVolatile(): Promise<void> {
     const volatile = this.#wanted.find(({ kind }) => kind === "volatile");
     if (!volatile) return;
-    await this.#make("open", { ...volatile, config: { ...volatile.config, first_seq: Date.now() } });
+    await this.#make("open", { ...volatile, config: { ...volatile.config, first_seq: Date.now() } }, false);
   }
 
   /**
@@ -238,20 +238,34 @@ export class NatsStores {
     }
   }
 
-  async #make(operation: string, { kind, config }: Wanted): Promise<JetStream.StreamInfo> {
-    const { jsm, packages } = this.#link;
+  /** The stream as it is, or made where it is not there. */
+  async #make(operation: string, wanted: Wanted, isFirst: boolean): Promise<JetStream.StreamInfo> {
+    const { kind, config } = wanted, { jsm, packages } = this.#link;
+    const find = async (name: string) => {
+      try {
+        return await jsm.streams.info(name);
+      } catch (error) {
+        if (failureOf(packages, error) !== "missing") throw error;
+        return null;
+      }
+    };
     let info: JetStream.StreamInfo;
     try {
       info = await this.#link.call(operation, {}, "always", async () => {
-        try {
-          return await jsm.streams.info(config.name);
-        } catch (error) {
-          if (failureOf(packages, error) !== "missing") throw error;
-          return await jsm.streams.add(config);
+        const found = await find(config.name);
+        if (found !== null) return found;
+        // They are made in this order, so that one which is missing before others are there was there once.
+        const later = isFirst ? this.#wanted.slice(this.#wanted.indexOf(wanted) + 1) : [];
+        for (const { kind, config: { name } } of later) {
+          if (kind === "volatile") continue;
+          if (await find(name) === null) continue;
+          throw new LogError(operation, "damaged", `stream ${config.name} is gone, but ${name} is there`);
         }
+        return await jsm.streams.add(config);
       });
     } catch (error) {
-      if (!(error instanceof LogError) || error.isPassing || error.reason === "closed") throw error;
+      if (!(error instanceof LogError) || error.isPassing) throw error;
+      if (error.reason === "closed" || error.reason === "damaged") throw error;
       const detail = `stream ${config.name} cannot be had as asked for: ${error.message}`;
       throw new LogError(operation, "refused", detail, { cause: error });
     }
