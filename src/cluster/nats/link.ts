@@ -31,7 +31,8 @@ export class NatsLink {
   /** Wakes whoever waits for the connection to be lost, made again, or closed. */
   readonly changes = new Changes();
   readonly #closing = new AbortController();
-  #lost = Promise.withResolvers<never>();
+  /** Rejects the attempts that wait for an answer over this connection. */
+  readonly #inFlight = new Set<(error: ConnectionLost) => void>();
   #isUp = true;
   #generation = 0;
   #fault: LogError | null = null;
@@ -44,7 +45,6 @@ export class NatsLink {
     this.nc = nc;
     this.js = packages.jetstream.jetstream(nc, { timeout: ATTEMPT_MS, checkAPI: false });
     this.jsm = jsm;
-    this.#lost.promise.catch(() => {});
     this.#attend();
   }
 
@@ -126,7 +126,7 @@ export class NatsLink {
           await Promise.race([this.#ready(isWrite), late.passed]);
           this.checkOpen(operation);
           const ms = Math.max(1, Math.min(ATTEMPT_MS, until - performance.now()));
-          return await Promise.race([act(ms), late.passed, this.#lost.promise]);
+          return await Promise.race([this.#whileUp(act(ms)), late.passed]);
         } catch (error) {
           if (this.closing.aborted || signal?.aborted || error instanceof LogError) throw error;
           const found = failureOf(this.packages, error);
@@ -156,12 +156,25 @@ export class NatsLink {
     if (isWrite && this.#checking) await this.#checking;
   }
 
+  /** The answer, or {@link ConnectionLost} as soon as none can come. Nothing of it stays behind: a connection lasts for long. */
+  #whileUp<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#inFlight.add(reject);
+      answer.then(resolve, reject).finally(() => this.#inFlight.delete(reject));
+    });
+  }
+
+  #lose(detail: string): void {
+    for (const reject of this.#inFlight) reject(new ConnectionLost(detail));
+    this.#inFlight.clear();
+  }
+
   /** Closes the connection; whatever still waits ends with "closed". */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new LogError("close", "closed", "the session is closed"));
     this.changes.close();
-    this.#lost.reject(new ConnectionLost("the session is closed"));
+    this.#lose("the session is closed");
     await this.nc.close();
   }
 
@@ -170,9 +183,7 @@ export class NatsLink {
     for await (const status of this.nc.status()) {
       if (status.type === "disconnect" && this.#isUp) {
         this.#isUp = false;
-        this.#lost.reject(new ConnectionLost("the connection was lost before the answer came"));
-        this.#lost = Promise.withResolvers<never>();
-        this.#lost.promise.catch(() => {});
+        this.#lose("the connection was lost before the answer came");
         this.changes.tell();
       } else if (status.type === "reconnect") {
         this.#isUp = true;

@@ -77,7 +77,8 @@ export class NatsRecords {
       }
       if (!stop.aborted) this.#link.checkOpen("follow");
     }
-    this.#link.checkOpen("follow");
+    // A reader that was told to end before the session was closed just ends.
+    if (!signal?.aborted) this.#link.checkOpen("follow");
   }
 
   async lastSequence(subject: string, options: LogWait): Promise<number> {

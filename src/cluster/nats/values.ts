@@ -120,7 +120,7 @@ export class NatsValues {
       ended.abort();
       await Promise.all(watching);
     }
-    this.#link.checkOpen("watch");
+    if (!signal?.aborted) this.#link.checkOpen("watch");
   }
 
   /** Tells of every value of a bucket, and of every change; starts anew whenever the connection is another one. */
