@@ -7,6 +7,7 @@ import { LogError, type LogSession } from "../src/cluster/log.ts";
 import { natsLog } from "../src/cluster/nats/nats_log.ts";
 import type { NatsDurability } from "../src/cluster/nats/nats_options.ts";
 import { openWithin } from "../testing/cluster/log_writers.ts";
+import { leaderOf } from "../testing/cluster/nats_admin.ts";
 import { findNatsServer, NATS_REMEDY, NatsServers, versionOfServer } from "../testing/cluster/nats_server.ts";
 import { formatTable } from "./display/tables.ts";
 
@@ -78,7 +79,9 @@ async function timesUntilFollowed(writer: LogSession, reader: LogSession): Promi
 async function timesOfKills(servers: NatsServers, session: LogSession): Promise<number[]> {
   const times: number[] = [];
   for (let kill = 0; kill < KILLS; kill++) {
-    const server = servers.servers[kill % servers.servers.length];
+    const server = servers.servers.length === 1
+      ? servers.servers[0]
+      : await leaderOf(servers, "attune_bench");
     const start = performance.now();
     await server.end("SIGKILL");
     if (servers.servers.length === 1) await server.start();
@@ -109,7 +112,8 @@ async function measure(program: string, { name, durability, count, isSynced }: P
   const followed = await timesUntilFollowed(writer, reader);
   await using _served = await reader.serve("replies", () => new Uint8Array(REPLY));
   const replies = await timesOf(ASKED, 1, () => writer.request("replies", new Uint8Array(256)));
-  const kills = await timesOfKills(servers, writer);
+  // What is in the memory of a server goes with it.
+  const kills = durability === "memory" ? null : await timesOfKills(servers, writer);
   const ms = (times: readonly number[], share: number) =>
     quantile([...times], share).toFixed(share === 1 ? 0 : 2);
   return [
@@ -121,7 +125,7 @@ async function measure(program: string, { name, durability, count, isSynced }: P
     ms(followed, 0.99),
     ms(replies, 0.5),
     ms(replies, 0.99),
-    `${ms(kills, 0.5)} (${ms(kills, 1)})`,
+    kills === null ? "all lost" : `${ms(kills, 0.5)} (${ms(kills, 1)})`,
   ];
 }
 

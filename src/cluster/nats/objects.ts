@@ -3,7 +3,7 @@
  */
 
 import { LogError, type LogWait } from "../log.ts";
-import { type NatsLink } from "./link.ts";
+import type { NatsLink } from "./link.ts";
 import { failureOf } from "./nats_errors.ts";
 import type { Obj } from "./packages.ts";
 import type { NatsStores } from "./stores.ts";

@@ -38,7 +38,11 @@ export class NatsRecords {
     const { js, packages } = this.#link, { names } = this.#stores;
     const msgID = `${subject} ${options.id ?? packages.core.nuid.next()}`, before = this.#seen;
     const append = (timeout: number) => js.publish(names.recordPrefix + subject, body, { msgID, timeout });
-    const ack = await this.#link.call("append", options, "always", append, true);
+    const ack = await this.#link.call("append", options, "always", append, true).catch(async (error) => {
+      // Nobody takes records of a stream that is gone; a server that is not there yet says the same.
+      if (error instanceof LogError && error.reason === "unreachable") await this.#demandStream(error);
+      throw error;
+    });
     const isNew = !ack.duplicate;
     if (ack.stream !== names.records || !(ack.seq >= 1) || (isNew && ack.seq <= before)) {
       const detail = `the append was acknowledged as ${ack.seq} of stream ${ack.stream}, ` +
@@ -47,6 +51,15 @@ export class NatsRecords {
     }
     this.#seen = Math.max(this.#seen, ack.seq);
     return ack.seq;
+  }
+
+  /** Throws "damaged" where the servers say that the stream is another one or gone. */
+  async #demandStream(failure: LogError): Promise<void> {
+    try {
+      await this.#stores.stateOfRecords("append", this.#seen);
+    } catch (error) {
+      throw error instanceof LogError && error.reason === "damaged" ? error : failure;
+    }
   }
 
   async *follow(
