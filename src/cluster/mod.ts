@@ -53,3 +53,4 @@ export {
   type LogWait,
 } from "./log.ts";
 export { memoryLog } from "./memory_log.ts";
+export { sqliteLog } from "./sqlite/sqlite_log.ts";

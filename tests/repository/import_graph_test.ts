@@ -92,7 +92,7 @@ Deno.test("import graph: the library has few rooms and few arrows between them",
     return `  ${rooms[room].name}: ${targets.join(" ")}`;
   });
   console.log(`  ${inSource.size} rooms, ${between.length} arrows between them\n${lines.join("\n")}`);
-  assertLessOrEqual(inSource.size, 15);
+  assertLessOrEqual(inSource.size, 16);
   assertLessOrEqual(between.length, 60);
 });
 
