@@ -51,7 +51,8 @@ function complaintOf({ from, to }: Arrow, rooms: readonly Room[]): string | null
   const isPublished = from === "mod.ts" || from.startsWith("src/");
   if (to.startsWith("file:")) return `${from} imports ${to}, which is outside of the repository`;
   if (/^[a-z]+:/.test(to)) {
-    const isAllowed = !isPublished || (/^src\/(cluster|durable|kernel)\//.test(from) && to.startsWith("node:")) ||
+    const isAllowed = !isPublished ||
+      (/^src\/(cluster|durable|kernel)\//.test(from) && to.startsWith("node:")) ||
       (/^src\/(cluster|jupyter|kernel|store)\//.test(from) && PACKAGE.test(to));
     return isAllowed ? null : `${from} imports ${to}, which is not of this repository`;
   }
