@@ -12,6 +12,7 @@ import {
   type LogValue,
 } from "../../src/cluster/log.ts";
 import { memoryLog } from "../../src/cluster/memory_log.ts";
+import { sqliteLog } from "../../src/cluster/sqlite/sqlite_log.ts";
 import { natsLog } from "../../src/cluster/nats/nats_log.ts";
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../testing/assert.ts";
 import { findNatsServer, NATS_REMEDY, NatsServers } from "../../testing/cluster/nats_server.ts";
@@ -39,6 +40,17 @@ const KINDS: readonly Kind[] = [
     name: "memory",
     ignore: false,
     make: () => Promise.resolve({ log: memoryLog(), [Symbol.asyncDispose]: () => Promise.resolve() }),
+  },
+  {
+    name: "sqlite",
+    ignore: false,
+    make: async () => {
+      const folder = await Deno.makeTempDir();
+      return {
+        log: sqliteLog(folder),
+        [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+      };
+    },
   },
   {
     name: "nats",
