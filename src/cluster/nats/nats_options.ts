@@ -19,8 +19,9 @@ export type NatsAuth =
 export interface NatsTls {
   /** Certificates that are trusted beside those of the system, in PEM. */
   readonly ca?: string;
-  /** The client's own certificate and key, in PEM, where the server wants one; they need `handshakeFirst`. */
+  /** The client's own certificate, in PEM, where the server wants one; it needs `key` and `handshakeFirst`. */
   readonly cert?: string;
+  /** The key of `cert`, in PEM. */
   readonly key?: string;
   /** Whether TLS begins before the server's greeting, as `handshake_first` of the server's configuration asks. */
   readonly handshakeFirst?: boolean;
