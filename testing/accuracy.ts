@@ -21,7 +21,7 @@ const ROUNDING = 2 ** -24;
 const FLOOR = 1e-18;
 
 /** Runs of float32 with stochastic rounding. */
-const RUNS = 8;
+const RUNS = 64;
 
 /** Errors of one answer. */
 export interface Accuracy {
