@@ -21,7 +21,6 @@ export function editAll(make: EditMaker, model: MemoryModel, engines: readonly D
   const edit: Edit | null = make(model);
   if (!edit) return;
   const slots = engines.map((engine) => call(engine, edit));
-  if (Deno.env.get("DIFF") && engines.length > 1) console.log(edit);
   assertEquals(slots, engines.map(() => slots[0]));
   takeSlot(model, edit, slots[0]);
 }
@@ -37,7 +36,10 @@ function assertSameMatrix(actual: Matrix, expected: Matrix, what: string): void 
 }
 
 /** Asks both at once, so that neither gets ahead of the other. */
-function both<T>(twins: Twins, ask: (engine: DynamicAttention) => Promise<T>): Promise<[T, T]> {
+function both<T>(
+  twins: Pick<Twins, "saved" | "loaded">,
+  ask: (engine: DynamicAttention) => Promise<T>,
+): Promise<[T, T]> {
   return Promise.all([ask(twins.saved), ask(twins.loaded)]);
 }
 
@@ -48,7 +50,6 @@ export async function askBoth(twins: Twins, random: Random): Promise<void> {
   const slots = model.querySlots;
   const rows = random.below(2) === 0 ? undefined : slots.filter(() => random.below(2) === 0);
   const question = random.below(slots.length > 0 ? 8 : 5);
-  if (Deno.env.get("DIFF")) console.log("ask", question, rows, slots);
   if (question === 0) {
     const [expected, actual] = await both(twins, (engine) => engine.read(rows));
     assertSameMatrix(actual, expected, "read");
@@ -58,7 +59,6 @@ export async function askBoth(twins: Twins, random: Random): Promise<void> {
   } else if (question === 2) {
     const [expected, actual] = await both(twins, (engine) => engine.peek(rows));
     assertSameMatrix(actual.output, expected.output, "peek");
-    if (Deno.env.get("DIFF")) console.log(actual, expected);
     assertEquals(bitsOf(actual.bounds), bitsOf(expected.bounds), "bounds");
     assertEquals([actual.pending, actual.epoch], [expected.pending, expected.epoch - twins.epoch], "peek");
   } else if (question === 3) {
@@ -84,7 +84,7 @@ export async function askBoth(twins: Twins, random: Random): Promise<void> {
 }
 
 /** Everything at once, and what both would save. */
-export async function assertSame(twins: Twins): Promise<void> {
+export async function assertSame(twins: Pick<Twins, "saved" | "loaded">): Promise<void> {
   for (
     const ask of [
       (engine: DynamicAttention) => engine.read(),
@@ -95,22 +95,6 @@ export async function assertSame(twins: Twins): Promise<void> {
     assertSameMatrix(actual, expected, "in the end");
   }
   const [expected, actual] = await both(twins, (engine) => engine.save());
-  if (Deno.env.get("DIFF")) {
-    const parse = (b: Uint8Array) => {
-      const n = Number(new DataView(b.buffer, b.byteOffset).getBigUint64(0, true));
-      return [JSON.parse(new TextDecoder().decode(b.subarray(8, 8 + n))), b.subarray(8 + n)];
-    };
-    const [h1, d1] = parse(actual), [h2, d2] = parse(expected);
-    for (const k of Object.keys(h1)) {
-      if (k === "__metadata__") continue;
-      const [a, b] = h1[k].data_offsets;
-      const x = d1.slice(a, b), y = d2.slice(a, b);
-      if (x.some((v: number, i: number) => v !== y[i])) {
-        const T = h1[k].dtype === "F64" ? Float64Array : h1[k].dtype === "F32" ? Float32Array : Uint8Array;
-        console.log(k, h1[k].dtype, h1[k].shape, new T(x.buffer), new T(y.buffer));
-      }
-    }
-  }
   assertEquals(actual, expected, "the files of both");
 }
 
