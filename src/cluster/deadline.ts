@@ -5,6 +5,9 @@
 import type { Changes } from "./changes.ts";
 import type { Clock } from "./clock.ts";
 
+/** A reason that takes no stack trace to make. */
+const OVER = "over";
+
 /** Waits until `isSo`, which is asked after every change; false if `ms` pass before, or the signal is aborted. */
 export async function waitUntil(
   clock: Clock,
@@ -16,7 +19,7 @@ export async function waitUntil(
   if (isSo()) return true;
   if (!(ms > 0)) return false;
   const over = new AbortController();
-  const end = () => over.abort();
+  const end = () => over.abort(OVER);
   signal?.addEventListener("abort", end);
   if (signal?.aborted) end();
   clock.sleep(ms, over.signal).then(end);
@@ -28,7 +31,7 @@ export async function waitUntil(
     return isSo();
   } finally {
     signal?.removeEventListener("abort", end);
-    over.abort();
+    over.abort(OVER);
   }
 }
 
@@ -40,13 +43,13 @@ export async function pause(
   signal: AbortSignal,
 ): Promise<void> {
   const over = new AbortController();
-  const end = () => over.abort();
+  const end = () => over.abort(OVER);
   signal.addEventListener("abort", end);
   if (signal.aborted) end();
   try {
     await Promise.race([clock.sleep(ms, over.signal), ...changes.map((change) => change.next(over.signal))]);
   } finally {
     signal.removeEventListener("abort", end);
-    over.abort();
+    over.abort(OVER);
   }
 }

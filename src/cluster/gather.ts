@@ -110,7 +110,7 @@ export class Gatherer {
       ...{ why: "no host answers for it", fault: "missing" },
     }]));
     const answers = new Map<number, PartitionAnswer>(), arrived = new Changes();
-    const over = new AbortController(), end = () => over.abort();
+    const over = new AbortController(), end = () => over.abort("over");
     signal.addEventListener("abort", end);
     try {
       while (asked.size > 0 && !signal.aborted) {
@@ -138,7 +138,7 @@ export class Gatherer {
       }
     } finally {
       signal.removeEventListener("abort", end);
-      over.abort();
+      over.abort("over");
     }
     const left = [...asked.values()];
     return {
