@@ -85,7 +85,9 @@ export class SnapshotKeeper {
   async #announce(subject: string, { previous }: SnapshotPointer): Promise<void> {
     const { session, clock } = this.#parts;
     // The record of the snapshot itself stays, so that the subject is never without any.
-    if (previous <= 1 || previous <= await readPurged(session, subject)) return;
+    if (previous <= 1 || this.#announced.has(subject) || previous <= await readPurged(session, subject)) {
+      return;
+    }
     await writePurged(session, subject, previous);
     this.#announced.set(subject, { below: previous, at: clock.now() });
   }
