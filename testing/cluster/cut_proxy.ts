@@ -5,8 +5,8 @@
 export interface CutProxy extends AsyncDisposable {
   /** Where clients connect to. */
   readonly address: string;
-  /** From here on bytes are swallowed, also those of new connections. */
-  swallow(): void;
+  /** From here on bytes are swallowed, also those of new connections: both ways, or only what the server says. */
+  swallow(direction?: "both" | "answers"): void;
   /** Closes all connections. */
   close(): void;
   /** From here on bytes pass again, over new connections; those whose bytes were swallowed are closed. */
@@ -17,7 +17,7 @@ export interface CutProxy extends AsyncDisposable {
 export function startCutProxy(port: number): CutProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = new Set<Deno.TcpConn>(), pumping: Promise<void>[] = [];
-  let isSwallowing = false;
+  let swallowed: "none" | "both" | "answers" = "none";
   const drop = (connection: Deno.TcpConn) => {
     if (!open.delete(connection)) return;
     try {
@@ -26,18 +26,19 @@ export function startCutProxy(port: number): CutProxy {
       // Its other end was first.
     }
   };
-  const pump = async (from: Deno.TcpConn, to: Deno.TcpConn) => {
+  const pump = async (from: Deno.TcpConn, to: Deno.TcpConn, isAnswer: boolean) => {
     const bytes = new Uint8Array(1 << 16);
+    const isSwallowed = () => swallowed === "both" || (isAnswer && swallowed === "answers");
     try {
       for (let count = await from.read(bytes); count !== null; count = await from.read(bytes)) {
-        if (isSwallowing) continue;
+        if (isSwallowed()) continue;
         for (let at = 0; at < count;) at += await to.write(bytes.subarray(at, count));
       }
     } catch {
       // One of the ends is gone.
     }
     // A network that is gone does not tell of an end either.
-    if (isSwallowing) return;
+    if (isSwallowed()) return;
     drop(from);
     drop(to);
   };
@@ -50,7 +51,7 @@ export function startCutProxy(port: number): CutProxy {
         continue;
       }
       open.add(server);
-      pumping.push(pump(client, server), pump(server, client));
+      pumping.push(pump(client, server, false), pump(server, client, true));
     }
   })();
   const close = () => {
@@ -58,10 +59,12 @@ export function startCutProxy(port: number): CutProxy {
   };
   return {
     address: `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`,
-    swallow: () => isSwallowing = true,
+    swallow: (direction = "both") => {
+      swallowed = direction;
+    },
     close,
     heal: () => {
-      isSwallowing = false;
+      swallowed = "none";
       close();
     },
     [Symbol.asyncDispose]: async () => {

@@ -61,6 +61,8 @@ export interface NatsServerSettings {
   readonly isSynced?: boolean;
   /** Users of the account; one, "app" with the password "app", unless given. */
   readonly users?: readonly NatsUser[];
+  /** Public nkeys of more users of the account. */
+  readonly nkeys?: readonly string[];
   /** Whether the account may ask the servers whether they sync; true unless given. */
   readonly mayAsk?: boolean;
   /** Files of a certificate in PEM, for TLS. */
@@ -207,8 +209,15 @@ export class NatsServer {
 }
 
 function configurationOf(
-  { isSynced = true, users = [{ user: "app", password: "app" }], mayAsk = true, tls, mostBytes, more }:
-    NatsServerSettings,
+  {
+    isSynced = true,
+    users = [{ user: "app", password: "app" }],
+    nkeys = [],
+    mayAsk = true,
+    tls,
+    mostBytes,
+    more,
+  }: NatsServerSettings,
   name: string,
   folder: string,
   port: number,
@@ -235,7 +244,7 @@ function configurationOf(
     } }`,
     "accounts {",
     `  APP: { jetstream: ${mostBytes === undefined ? "enabled" : `{ max_file: ${mostBytes} }`}, users: [${
-      users.map(userOf).join(", ")
+      [...users.map(userOf), ...nkeys.map((nkey) => `{ nkey: ${nkey} }`)].join(", ")
     }]${mayAsk ? `, imports: [{ service: { account: SYS, subject: "${question}" } }]` : ""} }`,
     `  SYS: { users: [{ user: sys, password: sys }], exports: [{ service: "${question}", response_type: stream }] }`,
     "}",

@@ -28,7 +28,7 @@ async function refusal(
 ): Promise<string> {
   const log = natsLog({ servers: servers.addresses, name: "m", auth: app, durability, ...more });
   const error = await assertRejects(() => log.open("client"), LogError);
-  assertEquals(error.reason, "refused", error.message);
+  assertEquals([error.reason, error.operation], ["refused", "open"], error.message);
   return error.message;
 }
 
@@ -82,6 +82,19 @@ Deno.test({
       assertStringIncludes(said, "2.9.");
       assertStringIncludes(said, "2.12");
     }
+  },
+});
+
+Deno.test({
+  name: "an nkey opens a session, another one does not",
+  ...server,
+  fn: async () => {
+    const { core } = await loadNats();
+    const known = core.nkeys.createUser(), other = core.nkeys.createUser();
+    const seedOf = (key: typeof known) => ({ nkey: new TextDecoder().decode(key.getSeed()) });
+    await using servers = await NatsServers.start({ program: program ?? "", nkeys: [known.getPublicKey()] });
+    await opens(servers, "disk", { auth: seedOf(known) });
+    await refusal(servers, "disk", { auth: seedOf(other) });
   },
 });
 

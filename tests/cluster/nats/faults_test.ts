@@ -216,6 +216,39 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "a write that must find a revision and whose answer is lost says that it is not known, and never that it failed",
+  ...availability,
+  fn: async () => {
+    const { servers } = await startServers(1, "disk");
+    await using _servers = servers;
+    await using proxy = startCutProxy(servers.servers[0].port);
+    await using session = await natsLog({ servers: proxy.address, name: "faults", auth }).open("host");
+    for (let at = 0; at < TIMES; at++) {
+      proxy.swallow("answers");
+      const putting = session.put(`key.${at}`, bodyOf("mine", 20), { revision: 0, timeoutMs: 8000 });
+      setTimeout(proxy.heal, 300);
+      const error = await assertRejects(() => putting, LogError);
+      assertEquals(error.reason, "timeout", error.message);
+      assertEquals(
+        textOfBody((await session.get(`key.${at}`, { timeoutMs: 10_000 }))?.value ?? bodyOf("gone", 9)),
+        "mine",
+      );
+      // An append under an id is sent again, and is there once.
+      proxy.swallow("answers");
+      const appending = session.append("once", bodyOf(`r ${at}`, 20), { id: `r ${at}`, timeoutMs: 10_000 });
+      setTimeout(proxy.heal, 300);
+      await appending;
+    }
+    const records = await readAll(natsLog({ servers: servers.addresses, name: "faults", auth }), "once");
+    assertEquals(
+      records.map(({ body }) => textOfBody(body)),
+      Array.from({ length: TIMES }, (_, at) => `r ${at}`),
+    );
+  },
+});
+
+Deno.test({
   name: "a network that is gone without a word is noticed by pings, and calls say so",
   ...availability,
   fn: async () => {
