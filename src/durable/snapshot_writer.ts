@@ -6,7 +6,9 @@
 import { createHash } from "node:crypto";
 import { keyColumns } from "../numerics/head_layout.ts";
 import { UNSEALED } from "../store/checksum.ts";
-import { layOutSnapshot, type SavedMask, type SavedSettings } from "../store/snapshot.ts";
+import { encodeIds } from "../store/saved_ids.ts";
+import { layOutSnapshot, type SavedHistory, type SavedMask, type SavedSettings } from "../store/snapshot.ts";
+import { besideBytes, besideSlices, type FrozenBesides } from "./besides.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
@@ -25,12 +27,22 @@ export interface RowsToWrite {
   position(slot: number): number;
 }
 
+/** Numbers to be copied part by part. */
+export interface NumbersToWrite {
+  readonly length: number;
+  slice(from: number, end: number): Float32Array | Uint32Array | Uint8Array;
+}
+
 /** What a snapshot is written of. */
 export interface SnapshotToWrite {
   readonly settings: SavedSettings;
+  readonly history: SavedHistory;
   readonly mask: SavedMask | null;
+  /** The numbers of the mask's matrices, where they may change meanwhile. */
+  readonly matrices?: readonly NumbersToWrite[];
   readonly keys: RowsToWrite;
   readonly queries: RowsToWrite;
+  readonly besides: FrozenBesides;
 }
 
 /** A snapshot that is on disk. */
@@ -58,13 +70,20 @@ export async function writeSnapshot(
   isStopped: () => boolean = () => false,
 ): Promise<WrittenSnapshot> {
   const name = snapshotFile(sequence), draft = `${name}.tmp`;
-  const { settings, mask, keys, queries } = snapshot;
+  const { settings, history, mask, keys, queries, besides } = snapshot;
+  const laidOut = performance.now();
+  const ids = { keys: idsOf(keys), queries: idsOf(queries) };
   const { header, order, dataBytes } = layOutSnapshot({
     settings,
+    history,
     mask,
     keys: keys.slots,
     queries: queries.slots,
+    keyIdBytes: ids.keys.length,
+    queryIdBytes: ids.queries.length,
+    besideBytes: besideBytes(besides),
   });
+  let longestSliceMs = performance.now() - laidOut;
   try {
     const file = await Deno.open(folder.file(draft), { create: true, truncate: true, write: true });
     try {
@@ -73,9 +92,8 @@ export async function writeSnapshot(
       head.set(header, 8);
       await writeAll(file, head);
       const hash = createHash("sha256");
-      let longestSliceMs = 0;
       for (const tensor of order) {
-        const slices = slicesOf(tensor, snapshot);
+        const slices = slicesOf(tensor, snapshot, ids);
         for (;;) {
           if (isStopped()) throw new SnapshotStopped();
           const start = performance.now();
@@ -108,7 +126,16 @@ export async function nameSnapshot(folder: Folder, sequence: number): Promise<vo
   await folder.sync();
 }
 
-function* slicesOf(name: string, { settings: { layout }, mask, keys, queries }: SnapshotToWrite) {
+/** The tensor of ids; nothing where rows have none. */
+function idsOf({ slots: { ids } }: RowsToWrite): Uint8Array<ArrayBuffer> {
+  return ids ? encodeIds(ids) : new Uint8Array(0);
+}
+
+function* slicesOf(
+  name: string,
+  { settings: { layout }, mask, matrices, keys, queries, besides }: SnapshotToWrite,
+  ids: { readonly keys: NumbersToWrite; readonly queries: NumbersToWrite },
+) {
   const keyWidth = keyColumns(layout);
   switch (name) {
     case "query":
@@ -125,11 +152,19 @@ function* slicesOf(name: string, { settings: { layout }, mask, keys, queries }: 
       return yield* positions(keys);
     case "key.free":
       return yield* numbers(keys.slots.free);
+    case "key.ids":
+      return yield* numbers(ids.keys);
+    case "query.ids":
+      return yield* numbers(ids.queries);
+    case "beside":
+      return yield* besideSlices(besides, SLICE_BYTES);
     case "bias":
       return yield* numbers(mask?.kind === "function" ? mask.bias : new Float32Array(0));
     default: {
       const at = Number(name.slice("mask.".length));
-      return yield* numbers(mask?.kind === "matrix" ? mask.matrices[at].data : new Float32Array(0));
+      return yield* numbers(
+        matrices?.[at] ?? (mask?.kind === "matrix" ? mask.matrices[at].data : new Float32Array(0)),
+      );
     }
   }
 }
@@ -160,9 +195,12 @@ function* positions(rows: RowsToWrite): Generator<Uint8Array<ArrayBuffer>> {
   }
 }
 
-function* numbers(all: Float32Array | Uint32Array): Generator<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(all.buffer as ArrayBuffer, all.byteOffset, all.byteLength);
-  for (let from = 0; from < bytes.length; from += SLICE_BYTES) yield bytes.slice(from, from + SLICE_BYTES);
+function* numbers(all: NumbersToWrite): Generator<Uint8Array<ArrayBuffer>> {
+  const perSlice = SLICE_BYTES / 4;
+  for (let from = 0; from < all.length; from += perSlice) {
+    const { buffer, byteOffset, byteLength } = all.slice(from, from + perSlice);
+    yield new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  }
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

@@ -348,6 +348,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.setMask";
     const rules = this.#core.rules;
     this.#core.setMask(
+      operation,
       this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
     );
   }
@@ -806,7 +807,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
           : this.#core.calls.toJson(operation, "metadata", metadata),
       };
     });
-    if (metadata !== undefined) this.#core.metadata = metadata;
+    if (metadata !== undefined) this.#core.setMetadata(operation, metadata);
     return await this.#core.save(operation);
   }
 

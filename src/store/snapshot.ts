@@ -8,6 +8,7 @@
  *     query.ids        U8  [any]                key.ids        U8  [any]  where rows have ids (see `saved_ids.ts`)
  *     mask.0, mask.1 … F32 [rows, columns]      the matrices of a mask: one, or one per head
  *     bias             F32 [n, m, H]            the answers of a mask function
+ *     beside           U8  [any]                of a durable folder: what it keeps beside rows, no part of the engine
  *     wasm.* …                                  the states that the backend named in the metadata saved
  *
  * The metadata hold the other settings as text: format, version, backend, heads, kvHeads, headDim, valueDim,
@@ -65,6 +66,8 @@ export interface Snapshot extends SavedSettings, SavedHistory {
   /** The name of the backend that has saved `states`. */
   readonly backend: string;
   readonly states: SavedArrays;
+  /** What a durable folder keeps beside the rows; null where there is nothing. */
+  readonly beside?: Uint8Array<ArrayBuffer> | null;
 }
 
 const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
@@ -137,7 +140,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const isRow = (name: string) =>
     ROW_TENSORS.includes(name) && (name !== "key.ids" || keys.slots.ids !== null) &&
     (name !== "query.ids" || queries.slots.ids !== null);
-  const rest = Object.entries(tensors).filter(([name]) => !isRow(name));
+  const rest = Object.entries(tensors).filter(([name]) => !isRow(name) && name !== BESIDE);
   const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
   const states = rest.filter(isState).map(([name, array]) =>
     [name.slice(backend.length + 1), array] as const
@@ -150,7 +153,16 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
     queries,
     backend,
     states: Object.fromEntries(states),
+    beside: takeBeside(operation, tensors),
   };
+}
+
+/** The tensor that an engine passes over. */
+const BESIDE = "beside";
+
+function takeBeside(operation: string, tensors: SavedArrays): Uint8Array<ArrayBuffer> | null {
+  if (!Object.hasOwn(tensors, BESIDE)) return null;
+  return takeArray(operation, tensors, BESIDE, "U8", [null]).data;
 }
 
 const NAMES = [
@@ -210,20 +222,26 @@ export const NO_BACKEND = "none";
 /** An engine whose rows are written by and by. */
 export interface SnapshotForm {
   readonly settings: SavedSettings;
+  readonly history: SavedHistory;
   readonly mask: SavedMask | null;
   readonly keys: SlotNumbers;
   readonly queries: SlotNumbers;
+  /** Bytes of the tensors `key.ids`, `query.ids` and `beside`; 0 for none. */
+  readonly keyIdBytes: number;
+  readonly queryIdBytes: number;
+  readonly besideBytes: number;
 }
 
 /**
  * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which
  * their numbers follow.
  */
-export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
+export function layOutSnapshot(form: SnapshotForm): {
   readonly header: Uint8Array<ArrayBuffer>;
   readonly order: readonly string[];
   readonly dataBytes: number;
 } {
+  const { settings, history, mask, keys, queries, keyIdBytes, queryIdBytes, besideBytes } = form;
   const { layout } = settings;
   const forms: Record<string, TensorForm> = {
     "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
@@ -234,6 +252,14 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
     "key.positions": { type: "F64", shape: [keys.size] },
     "key.free": { type: "U32", shape: [keys.free.length] },
   };
+  for (
+    const [name, bytes] of [["key.ids", keyIdBytes], ["query.ids", queryIdBytes], [
+      BESIDE,
+      besideBytes,
+    ]] as const
+  ) {
+    if (bytes > 0) forms[name] = { type: "U8", shape: [bytes] };
+  }
   if (mask?.kind === "function") {
     forms.bias = { type: "F32", shape: [keys.size, queries.size, layout.heads] };
   }
@@ -242,7 +268,7 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
       forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
     });
   }
-  const metadata = writeMetadata({ ...settings, sequence: 0, metadata: undefined }, {
+  const metadata = writeMetadata({ ...settings, ...history }, {
     mask,
     keys: { slots: keys },
     queries: { slots: queries },
