@@ -69,7 +69,7 @@ export class JournalDatabase {
       this.#run("CREATE TABLE record(sequence INTEGER PRIMARY KEY, body BLOB NOT NULL)");
       this.#run("CREATE TABLE snapshot(sequence INTEGER PRIMARY KEY, body BLOB NOT NULL)");
       this.addPointer(pointer);
-      this.#run(`PRAGMA user_version = ${version}`);
+      this.setVersion(version);
       this.#run(`PRAGMA application_id = ${APPLICATION}`);
     });
   }
@@ -77,7 +77,12 @@ export class JournalDatabase {
   /** What is written from now on may be of the present version, which older libraries then refuse to read. */
   upgrade(): void {
     if (this.identify().version === FORMAT_VERSION) return;
-    this.transactToDisk(() => this.#run(`PRAGMA user_version = ${FORMAT_VERSION}`));
+    this.transactToDisk(() => this.setVersion(FORMAT_VERSION));
+  }
+
+  /** In a transaction. */
+  setVersion(version: number): void {
+    this.#run(`PRAGMA user_version = ${version}`);
   }
 
   /** Runs `write` as one transaction. After a throw nobody knows what became of it: the connection is good for nothing more. */

@@ -13,7 +13,7 @@ import {
   assertThrows,
 } from "../../testing/assert.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
-import { EditStream, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
+import { EditStream, setNextMask, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
 import { assertSameMemory, assertSameRows, bitsOf } from "../../testing/durable/same_rows.ts";
 
 /** Runs a test in a folder of its own. */
@@ -36,7 +36,7 @@ const CREATE = {
 } as const;
 
 const COUNTS = { keys: 200, queries: 6 };
-const STREAMS: readonly [name: string, StreamSettings, DurableOptions][] = [
+const STREAMS: readonly [name: string, StreamSettings, Pick<DurableOptions, "snapshot" | "sync">][] = [
   ["plain", SMALL, {}],
   ["with positions", { ...SMALL, causal: true }, {}],
   ["with rows that move", { ...SMALL, seed: 6, causal: true, moves: true }, {
@@ -49,6 +49,14 @@ const STREAMS: readonly [name: string, StreamSettings, DurableOptions][] = [
     { ...SMALL, seed: 5, masked: true, causal: true },
     { snapshot: { journalBytes: 900 }, sync: "normal" },
   ],
+  ["with ids", { ...SMALL, seed: 7, ids: true, causal: true, moves: true }, {
+    snapshot: { journalBytes: 900 },
+  }],
+  ["with ids that a mask function is asked by", { ...SMALL, seed: 8, ids: true, masked: true }, {
+    snapshot: { journalBytes: 900 },
+  }],
+  ["with a mask that changes", { ...SMALL, seed: 9, maskEdits: true }, { snapshot: { journalBytes: 3000 } }],
+  ["with ids and a mask that changes", { ...SMALL, seed: 10, ids: true, maskEdits: true }, {}],
 ];
 
 for (const [name, settings, options] of STREAMS) {
@@ -60,6 +68,7 @@ for (const [name, settings, options] of STREAMS) {
       assertEquals(live.stats().durable.sequence >= stream.made, true);
       await assertSameMemory(live, stream.model);
       for (let batch = 0; batch < 40; batch++) {
+        setNextMask(live, stream);
         const done = live.edit(stream.next());
         if (batch % 3 === 0) await done;
         if (batch % 7 === 0) assertAccurate(await live.read(), stream.model.standing());
@@ -451,29 +460,4 @@ inFolder("moved rows, and where rows to come begin, are in the journal", async (
   await using live = await openDurable(folder, { create });
   assertEquals(positions(live), before as never);
   assertEquals(await live.read(), answer as never);
-});
-
-inFolder("ids and editable masks are refused", async (folder) => {
-  const create = { ...CREATE, keyIds: ["a", "b", "c"] } as never;
-  await assertRejects(() => openDurable(folder, { create }), InputError, "create.keyIds is given");
-  const mask = [[true, true, false], [true, true, true]];
-  const editable = { ...CREATE, mask, editableMask: true };
-  await assertRejects(
-    () => openDurable(folder, { create: editable }),
-    InputError,
-    "create.editableMask is true",
-  );
-  {
-    await using masked = await openDurable(`${folder}.masked`, { create: { ...CREATE, mask } });
-    assertThrows(() => masked.engine.setMask(true), InputError);
-    assertEquals(masked.stats().durable.sequence, 0);
-  }
-  await using live = await openDurable(folder, { create: CREATE });
-  assertThrows(() => live.engine.upsert(7, [1, 1], [1]), InputError, "the engine has no keyIds");
-  await assertRejects(
-    () => live.edit([{ kind: "insert", id: 7, key: [1, 1], value: [1] }]),
-    InputError,
-    "id is 7",
-  );
-  assertEquals(live.stats().durable.sequence, 0);
 });
