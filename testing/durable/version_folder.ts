@@ -24,7 +24,7 @@ export const VERSION_FOLDERS: Readonly<Record<string, VersionFolder>> = {
   "2": {
     stream: { ...SMALL, seed: 102, keys: 8, causal: true, moves: true, ids: true, maskEdits: true },
     batches: 60,
-    replayed: 35,
+    replayed: 51,
     hasMore: true,
   },
 };
@@ -34,8 +34,8 @@ export const METADATA = { model: "of this version" };
 
 /** The learner of the folders that have one; it goes on where it was. */
 export function learnerOf(live: DurableAttention<RowId, RowId>): Promise<OnlineLearner<RowId, RowId>> {
-  // Rows stay as they are, and the optimizer has states of them.
-  return live.learner({ optimizer: adagrad(), rowRate: () => 0 });
+  // So small a rate leaves rows as they are, and the optimizer has states of them.
+  return live.learner({ optimizer: adagrad(), rate: 1e-30 });
 }
 
 if (import.meta.main) {
@@ -52,7 +52,9 @@ if (import.meta.main) {
   while (stream.made < batches) {
     setNextMask(live, stream);
     await live.edit(stream.next(), { clientSequence: stream.made });
-    if (stream.made === 10) await learner.learnOne({ query: live.queryIds()[0] }, [0, 1, 0]);
+    if (stream.made % 20 === 10) {
+      for (const query of live.queryIds()) await learner.learnOne({ query }, [0, 1, 0]);
+    }
     if (stream.made === 20 || stream.made === 40) await live.snapshot();
   }
   await live.dispose();
