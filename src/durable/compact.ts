@@ -6,10 +6,11 @@ import { Damage } from "./durability_error.ts";
 import { type Folder, FolderLock } from "./folder.ts";
 import { HEAD_FILE, HeadFile } from "./head_file.ts";
 import type { Image } from "./image.ts";
-import { liveFlags } from "./image_rows.ts";
+import { liveFlags } from "../write/frozen_rows.ts";
 import { encodePointer, snapshotFile } from "./pointer.ts";
 import { openJournal, orDamage, type Progress, readFolder } from "./read_folder.ts";
-import { nameSnapshot, type RowsToWrite, writeSnapshot } from "./snapshot_writer.ts";
+import type { RowsToWrite } from "../store/snapshot_slices.ts";
+import { nameSnapshot, writeSnapshot } from "./snapshot_writer.ts";
 import { isUnmade } from "./create_folder.ts";
 import type { SlotRows } from "../store/snapshot.ts";
 

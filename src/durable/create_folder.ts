@@ -16,7 +16,8 @@ import { HEAD_FILE, HeadFile, readHead } from "./head_file.ts";
 import { JOURNAL_FILE, JournalDatabase, type SyncMode } from "./journal_database.ts";
 import { encodePointer, snapshotFile } from "./pointer.ts";
 import { HASH_BYTES } from "./record.ts";
-import { nameSnapshot, type RowsToWrite, writeSnapshot } from "./snapshot_writer.ts";
+import type { RowsToWrite } from "../store/snapshot_slices.ts";
+import { nameSnapshot, writeSnapshot } from "./snapshot_writer.ts";
 
 /**
  * Whether a folder that is one's own holds no engine, so that one may be made in it: it has no journal, or one that was not finished, which has

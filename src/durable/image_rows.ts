@@ -5,7 +5,7 @@
 import { CapacityError } from "../base/errors.ts";
 import type { SlotRows } from "../store/snapshot.ts";
 import type { RowId } from "../write/row_ids.ts";
-import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
+import { SlotTable } from "../write/slot_table.ts";
 
 /** Rows of one kind, by slot. */
 export class ImageRows {
@@ -112,11 +112,4 @@ export class ImageRows {
     this.#rows = room.rows;
     this.#positions = room.positions;
   }
-}
-
-/** 1 for each live slot. */
-export function liveFlags({ size, free }: Pick<SlotNumbers, "size" | "free">): Uint8Array {
-  const live = new Uint8Array(size).fill(1);
-  for (const slot of free) live[slot] = 0;
-  return live;
 }

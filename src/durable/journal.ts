@@ -17,7 +17,7 @@ import type { ClientAnswer, Clients } from "./clients.ts";
 import { DurabilityError } from "./durability_error.ts";
 import { CommitTimes } from "./durable_stats.ts";
 import { type ClientCall, FrameWriter } from "./frames.ts";
-import type { FrozenEngine } from "./frozen_rows.ts";
+import type { FrozenEngine } from "./frozen_engine.ts";
 import type { HeadFile } from "./head_file.ts";
 import { type JournalDatabase, sqliteFault } from "./journal_database.ts";
 import { encodeRecord, hashOf, type Place } from "./record.ts";

@@ -9,7 +9,7 @@ import { setImmediate } from "node:timers";
 import type { EngineCore } from "../engine/engine_core.ts";
 import { DurabilityError } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
-import { FrozenEngine } from "./frozen_rows.ts";
+import { FrozenEngine } from "./frozen_engine.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalDatabase } from "./journal_database.ts";
 import { encodePointer, snapshotFile } from "./pointer.ts";
@@ -123,11 +123,11 @@ export class Snapshots {
     this.longestStopMs = performance.now() - start;
     try {
       const isStopped = () => this.#isStopped || journal.failure !== null;
-      const { keys, queries, matrices } = frozen;
+      const { keys, queries } = frozen, maskNumbers = frozen.mask?.matrices;
       const written = await writeSnapshot(
         folder,
         place.sequence,
-        { settings, history, mask, matrices, keys, queries, besides },
+        { settings, history, mask, ...(maskNumbers ? { maskNumbers } : {}), keys, queries, besides },
         isStopped,
       );
       journal.frozen = null;

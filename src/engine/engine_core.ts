@@ -23,12 +23,13 @@ import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipelin
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
 import type { EditJournal, MaskChange } from "../write/edit_journal.ts";
 import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
+import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
-import type { EngineRules } from "./engine_snapshot.ts";
+import type { EngineRules, FrozenSnapshot } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { EngineProblem, LoadProblem } from "./options.ts";
 import * as calls from "./engine_calls.ts";
@@ -62,6 +63,8 @@ export class EngineCore {
   /** Questions about keys. */
   readonly rankings: Rankings;
   #metadata: JsonValue | undefined;
+  /** Masks that are being saved. */
+  readonly #frozenMasks = new Set<FrozenMask>();
   /** Edits that were accepted before the load that made the engine. */
   readonly #sequence: number;
   readonly #backend: MovableBackend;
@@ -220,6 +223,7 @@ export class EngineCore {
     // Memory may be refused here, before the first change.
     log.reserve(slots.length);
     this.#seams.journal?.noteMask(operation, change);
+    for (const frozen of this.#frozenMasks) frozen.keepBefore(change);
     queries.forEach((query, i) =>
       keys.forEach((key, j) => {
         for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);
@@ -314,22 +318,24 @@ export class EngineCore {
     return this.#pipeline.store(operation);
   }
 
-  /** Brings every state up to date and encodes the engine as of the call. */
+  /**
+   * Brings every state up to date and encodes the engine as of the call. Rows are copied by and by, while other turns run; those
+   * that an edit changes meanwhile, before it does.
+   */
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
-    const { mask } = this.rules;
-    // An editable mask may change before the file is written.
-    const matrices = mask?.isEditable
-      ? mask.matrices.map((one) => ({ ...one, data: one.data.slice() }))
-      : null;
-    const moment = { slots, sequence: this.sequence, metadata: this.metadata, matrices };
-    const take = async () => {
-      const { takeSnapshot } = await loadSnapshots();
-      return await takeSnapshot(this.rules, moment, this.#backend);
-    };
-    const snapshot = await this.#kept(this.#pipeline.whenCurrent(operation, take));
-    return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+    const { mask } = this.rules, editable = mask?.isEditable ? new FrozenMask(mask.matrices) : null;
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata, editable };
+    const freeze = async () => (await loadSnapshots()).takeSnapshot(this.rules, moment, this.#backend);
+    const encode = async (snapshot: FrozenSnapshot) =>
+      (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+    if (editable) this.#frozenMasks.add(editable);
+    try {
+      return await this.#kept(this.#pipeline.copy(operation, freeze, encode));
+    } finally {
+      if (editable) this.#frozenMasks.delete(editable);
+    }
   }
 
   /** Goes on with a backend of `factory`, in the order of calls. */

@@ -28,11 +28,11 @@ import type { PendingLimits } from "../schedule/threshold.ts";
 import type { JsonValue } from "../base/json.ts";
 import { isCount } from "../base/lists.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
-import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
-import { checkSeal, seal, UNSEALED } from "./checksum.ts";
+import { type SavedArrays, type SavedArray, takeArray } from "../base/saved_array.ts";
+import { checkSeal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
-import { decodeTensors, encodeTensors, layOutHeader, type TensorForm } from "./safetensors.ts";
-import { encodeIds, writeNextId } from "./saved_ids.ts";
+import { decodeTensors, formOf, layOutHeader, type TensorForm } from "./safetensors.ts";
+import { writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
@@ -78,40 +78,6 @@ const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
 /** Bytes of a head beside its rows, an upper bound over all backends. */
 const HEAD_BYTES = 4096;
-
-/** Writes a snapshot; equal snapshots give equal bytes. */
-export async function encodeSnapshot(
-  operation: string,
-  snapshot: Snapshot,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { layout, mask, keys, queries, backend, states } = snapshot;
-  const { slots: { size: n } } = keys, { slots: { size: m } } = queries;
-  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
-  const tensors: Record<string, SavedArray> = {
-    "query": { shape: [m, queryColumns(layout)], data: queries.rows },
-    "query.positions": { shape: [m], data: queries.positions },
-    "query.free": { shape: [queries.slots.free.length], data: queries.slots.free },
-    "key": { shape: [n, keyWidth], data: columnsOf(keys.rows, n, 0, keyWidth) },
-    "value": { shape: [n, valueWidth], data: columnsOf(keys.rows, n, keyWidth, valueWidth) },
-    "key.positions": { shape: [n], data: keys.positions },
-    "key.free": { shape: [keys.slots.free.length], data: keys.slots.free },
-  };
-  for (const [name, { slots: { ids } }] of [["query.ids", queries], ["key.ids", keys]] as const) {
-    if (!ids) continue;
-    const data = encodeIds(ids);
-    tensors[name] = { shape: [data.length], data };
-  }
-  if (mask?.kind === "function") tensors.bias = { shape: [n, m, layout.heads], data: mask.bias };
-  if (mask?.kind === "matrix") {
-    mask.matrices.forEach(({ rows, columns, data }, at) => {
-      tensors[`mask.${at}`] = { shape: [rows, columns], data };
-    });
-  }
-  for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
-  const bytes = encodeTensors({ metadata: writeMetadata(snapshot, snapshot), tensors }, operation);
-  await seal(operation, bytes);
-  return bytes;
-}
 
 /**
  * Reads a snapshot. Numbers that are aligned in `bytes` are views of it.
@@ -230,10 +196,13 @@ export interface SnapshotForm {
   readonly keyIdBytes: number;
   readonly queryIdBytes: number;
   readonly besideBytes: number;
+  readonly backend: string;
+  /** The states of the backend. */
+  readonly states: SavedArrays;
 }
 
 /**
- * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which
+ * The header of a snapshot, not sealed yet, and the names of its tensors in the order in which
  * their numbers follow.
  */
 export function layOutSnapshot(form: SnapshotForm): {
@@ -241,7 +210,8 @@ export function layOutSnapshot(form: SnapshotForm): {
   readonly order: readonly string[];
   readonly dataBytes: number;
 } {
-  const { settings, history, mask, keys, queries, keyIdBytes, queryIdBytes, besideBytes } = form;
+  const { settings, history, mask, keys, queries, keyIdBytes, queryIdBytes, besideBytes, backend, states } =
+    form;
   const { layout } = settings;
   const forms: Record<string, TensorForm> = {
     "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
@@ -253,7 +223,7 @@ export function layOutSnapshot(form: SnapshotForm): {
     "key.free": { type: "U32", shape: [keys.free.length] },
   };
   for (
-    const [name, bytes] of [["key.ids", keyIdBytes], ["query.ids", queryIdBytes], [
+    const [name, bytes] of [["query.ids", queryIdBytes], ["key.ids", keyIdBytes], [
       BESIDE,
       besideBytes,
     ]] as const
@@ -268,11 +238,12 @@ export function layOutSnapshot(form: SnapshotForm): {
       forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
     });
   }
+  for (const [name, array] of Object.entries(states)) forms[`${backend}.${name}`] = formOf(array);
   const metadata = writeMetadata({ ...settings, ...history }, {
     mask,
     keys: { slots: keys },
     queries: { slots: queries },
-    backend: NO_BACKEND,
+    backend,
   });
   return layOutHeader(metadata, forms);
 }
@@ -331,15 +302,6 @@ function checkSize(operation: string, layout: HeadLayout, querySize: number, fil
     `file of ${fileBytes} bytes describes an engine of ${needed} bytes`,
     `at most ${most}`,
   );
-}
-
-function columnsOf(rows: Float32Array, count: number, first: number, width: number): Float32Array {
-  const stride = count === 0 ? 0 : rows.length / count;
-  const columns = new Float32Array(count * width);
-  for (let at = 0; at < count; at++) {
-    columns.set(rows.subarray(at * stride + first, at * stride + first + width), at * width);
-  }
-  return columns;
 }
 
 /** A mask, editable where the file says so. */
