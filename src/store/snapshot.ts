@@ -28,7 +28,7 @@ import type { PendingLimits } from "../schedule/threshold.ts";
 import type { JsonValue } from "../base/json.ts";
 import { isCount } from "../base/lists.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
-import { type SavedArrays, type SavedArray, takeArray } from "../base/saved_array.ts";
+import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
 import { decodeTensors, formOf, layOutHeader, type TensorForm } from "./safetensors.ts";

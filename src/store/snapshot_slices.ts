@@ -7,7 +7,13 @@ import type { SavedArray, SavedArrays } from "../base/saved_array.ts";
 import { keyColumns } from "../numerics/head_layout.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { encodeIds } from "./saved_ids.ts";
-import { layOutSnapshot, NO_BACKEND, type SavedHistory, type SavedMask, type SavedSettings } from "./snapshot.ts";
+import {
+  layOutSnapshot,
+  NO_BACKEND,
+  type SavedHistory,
+  type SavedMask,
+  type SavedSettings,
+} from "./snapshot.ts";
 
 /** About so many bytes are made at once. */
 export const SLICE_BYTES = 1 << 18;

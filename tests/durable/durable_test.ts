@@ -3,7 +3,7 @@
 
 import { openDurable } from "../../src/durable/mod.ts";
 import { DurabilityError, type DurableAttention, type DurableOptions } from "../../src/durable/mod.ts";
-import { DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
+import { DisposedError, DynamicAttention, InputError, type RowId, SlotError } from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -301,26 +301,36 @@ inFolder("a snapshot is a file that an engine loads, and the journal before it g
   assertEquals(await loaded.read(), await live.read());
 });
 
-inFolder("a snapshot holds the rows of its moment while edits go on", async (folder) => {
-  const stream = new EditStream({ ...SMALL, seed: 21, keys: 3000, headDim: 32, valueDim: 32 });
-  await using live = await openDurable(folder, { create: stream.options() });
-  for (let round = 0; round < 4; round++) {
-    const taken = live.snapshot();
-    let during = 0;
-    do {
-      for (let edit = 0; edit < 8; edit++, during++) live.edit(stream.next());
-      await new Promise((resolve) => setTimeout(resolve));
-    } while (live.stats().durable.isSnapshotting && during < 2000);
-    await taken;
-    assert(during > 8 || round === 0, `${during} edits while it was written`);
-    await live.committed();
-    // The check compares each snapshot with the records before it.
-    const { problems, snapshots } = await live.verify({ deep: true });
-    assertEquals(problems, []);
-    assertEquals(snapshots.length, 2);
-  }
-  assertSameRows(live, stream.model);
-});
+const DURING: readonly [name: string, StreamSettings][] = [
+  ["rows", { ...SMALL, seed: 21, keys: 3000, headDim: 32, valueDim: 32 }],
+  ["rows with ids, and the mask", { ...SMALL, seed: 22, keys: 60, headDim: 900, ids: true, maskEdits: true }],
+];
+
+for (const [what, settings] of DURING) {
+  inFolder(`a snapshot holds ${what} of its moment while edits go on`, async (folder) => {
+    const stream = new EditStream(settings);
+    await using live = await openDurable<RowId, RowId>(folder, { create: stream.options() });
+    for (let round = 0; round < 4; round++) {
+      const taken = live.snapshot();
+      let during = 0;
+      do {
+        for (let edit = 0; edit < 8; edit++, during++) {
+          setNextMask(live, stream);
+          live.edit(stream.next());
+        }
+        await new Promise((resolve) => setTimeout(resolve));
+      } while (live.stats().durable.isSnapshotting && during < 2000);
+      await taken;
+      assert(during > 8 || round === 0, `${during} edits while it was written`);
+      await live.committed();
+      // The check compares each snapshot with the records before it.
+      const { problems, snapshots } = await live.verify({ deep: true });
+      assertEquals(problems, []);
+      assertEquals(snapshots.length, 2);
+    }
+    assertSameRows(live, stream.model);
+  });
+}
 
 inFolder("a disposed engine touches nothing any more, and its last edits are on disk", async (folder) => {
   const live = await openDurable(folder, { create: CREATE });

@@ -146,6 +146,26 @@ for (const backend of BACKENDS) {
     });
   }
 
+  Deno.test(`a save is whole though the engine is disposed meanwhile, ${backend}`, async () => {
+    const options = optionsOf(KINDS[0], new Random(7), backend);
+    await using quiet = await DynamicAttention.create<RowId, RowId>(options);
+    const expected = await quiet.save();
+    const live = await DynamicAttention.create<RowId, RowId>(options);
+    const found = await withTurns(async () => {
+      const saved = live.save(), disposed = live.dispose();
+      await live.dispose();
+      // Another engine takes the memory that was given back.
+      await using next = await DynamicAttention.create<RowId, RowId>(
+        optionsOf(KINDS[0], new Random(8), backend),
+      );
+      const bytes = await saved;
+      await disposed;
+      assertEquals(next.keyIds().length, KINDS[0].count);
+      return bytes;
+    });
+    assertSameBytes(found, expected, "as of the call");
+  });
+
   Deno.test(`a save goes on over a move and a dispose that begin meanwhile, ${backend}`, async () => {
     const options = optionsOf(KINDS[0], new Random(5), backend);
     await using quiet = await DynamicAttention.create<RowId, RowId>(options);
