@@ -9,16 +9,20 @@ import { type BackendName, selectBackend, type ThreadCount } from "../backends/s
 import { describe, InputError } from "../base/errors.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
+import { checkPlace } from "../write/edits.ts";
 import { type AnyMaskInput, type Mask, type MaskFunction, type MaskInput, toMask } from "../write/mask.ts";
 import { type RowId, RowIds, type RowIdsInput } from "../write/row_ids.ts";
 import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
 import { type LazyThreshold, type Threshold, toThreshold } from "../schedule/threshold.ts";
-import { isCount, reading, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
+import { isCount, reading, takeList, toFiniteNumbers } from "../base/lists.ts";
 import { type Matrix, type MatrixInput, toJoinedRows } from "../base/matrix.ts";
 import type { JoinedRows } from "../base/strided.ts";
 import { takeOptions } from "../base/names.ts";
 
+import { type DistanceBiasInput, toRule, type WindowInput } from "./rule_options.ts";
+
 export { checkNames } from "../base/names.ts";
+export type { DistanceBiasInput, WindowInput } from "./rule_options.ts";
 
 /** The options of `attention`. */
 export interface AttentionOptions {
@@ -40,8 +44,29 @@ export interface AttentionOptions {
   readonly kvHeads?: number;
   /** Multiplies q·k; 1 / √d unless given. */
   readonly scale?: number;
-  /** c in c·tanh(s/c), which caps scores before the mask is added; 0, the default, is none. */
+  /** c in c·tanh(s/c), which caps scores before biases are added; 0, the default, is none. */
   readonly softcap?: number;
+  /**
+   * Whether the mask's numbers and biases by distance are added before the softcap, c·tanh((s + b)/c); false
+   * unless given. −∞ forbids a pair either way.
+   */
+  readonly biasBeforeSoftcap?: boolean;
+  /**
+   * Sinks: a logit for each query head, or one number for all, that takes weight like a key and has no value,
+   * o = Σ_j exp(s_j) v_j / (exp(sink) + Σ_j exp(s_j)). −∞ is no sink, as is the default. Log-sum-exps and
+   * weights have it in their total; a row that no key is allowed in is 0.
+   */
+  readonly sinks?: number | ArrayLike<number>;
+  /**
+   * ALiBi: adds −slope · |keyPosition − queryPosition| to the scores of a head. `true` takes the slopes of the
+   * paper, 2^(−8/H), 2^(−16/H), …; or H slopes ≥ 0. It is computed from positions, and takes no memory.
+   */
+  readonly alibi?: boolean | ArrayLike<number>;
+  /**
+   * A bias by the distance keyPosition − queryPosition, from a table or a function of whole distances, in place
+   * of `alibi`; see {@link DistanceBiasInput}. Positions must then be whole numbers.
+   */
+  readonly distanceBias?: DistanceBiasInput;
   /**
    * The mask, m × n: numbers of float32 range, which are added to the scores (−∞ forbids a pair), or
    * booleans, of which true lets a pair attend. A `Uint8Array` of 1 and 0 holds booleans; typed arrays of
@@ -51,8 +76,12 @@ export interface AttentionOptions {
   readonly mask?: MaskInput;
   /** Lets a key attend only if keyPosition ≤ queryPosition + offset; `true` is an offset of 0. */
   readonly causal?: boolean | { readonly offset: number };
-  /** Lets a key attend only if −left ≤ keyPosition − queryPosition ≤ right; Infinity limits nothing. */
-  readonly window?: readonly [left: number, right: number];
+  /**
+   * Lets a key attend only if −left ≤ keyPosition − queryPosition ≤ right; Infinity limits nothing. As
+   * `{ left, right, keepFirst }`, keys at positions below `keepFirst` are never too far left: the window
+   * slides and its first keys stay.
+   */
+  readonly window?: readonly [left: number, right: number] | WindowInput;
   /** Positions of the queries; 0, 1, 2, … unless given. */
   readonly queryPositions?: ArrayLike<number>;
   /** Positions of the keys; 0, 1, 2, … unless given. */
@@ -178,6 +207,10 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "kvHeads",
   "scale",
   "softcap",
+  "biasBeforeSoftcap",
+  "sinks",
+  "alibi",
+  "distanceBias",
   "mask",
   "causal",
   "window",
@@ -256,8 +289,14 @@ function toCheckedProblem(
   const value = toJoinedRows(operation, "value", options.value);
   const layout = toLayout(operation, options, query, key, value);
   const rule = toRule(operation, options, layout);
-  const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
-  const keyPositions = toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]);
+  const queryPositions = toPositions(
+    operation,
+    "queryPositions",
+    options.queryPositions,
+    query.shape[0],
+    rule,
+  );
+  const keyPositions = toPositions(operation, "keyPositions", options.keyPositions, key.shape[0], rule);
   // If no rule depends on positions, rows that differ only in position must count as equal.
   const matter = looksAtPositions(rule);
   return {
@@ -327,54 +366,13 @@ function toLayout(
   return { heads, kvHeads, headDim, valueDim: value.shape[1] / kvHeads };
 }
 
-function toRule(operation: string, options: ComputedOptions, { headDim }: HeadLayout): ScoreRule {
-  const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = options;
-  if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
-    throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");
-  }
-  if (typeof softcap !== "number" || !(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
-    throw new InputError(operation, `softcap is ${describe(softcap)}`, "a finite number ≥ 0");
-  }
-  const [left, right] = toWindow(operation, options.window);
-  const after = Math.min(right, toOffset(operation, options.causal));
-  // Adding 0 turns −0 into 0.
-  return { scale, softcap, before: left + 0, after: after + 0 };
-}
-
-function toWindow(operation: string, window: AttentionOptions["window"]): [left: number, right: number] {
-  if (window === undefined) return [Infinity, Infinity];
-  const [left, right] = takePair(window) ?? [];
-  if (isReach(left) && isReach(right)) return [left, right];
-  const given = left === undefined ? window : [left, right];
-  throw new InputError(operation, `window is ${describe(given)}`, "[left ≥ 0, right ≥ 0]");
-}
-
-function isReach(reach: unknown): reach is number {
-  return typeof reach === "number" && reach >= 0;
-}
-
-/** The largest distance of a key after the query that `causal` allows. */
-function toOffset(operation: string, causal: AttentionOptions["causal"] = false): number {
-  if (typeof causal === "boolean") return causal ? 0 : Infinity;
-  const expected = "a boolean or { offset: a finite number }";
-  if (typeof causal !== "object" || causal === null || Array.isArray(causal)) {
-    throw new InputError(operation, `causal is ${describe(causal)}`, expected);
-  }
-  const { offset } = takeOptions(operation, causal, ["offset"], "causal field");
-  if (typeof offset === "number" && Number.isFinite(offset)) return offset;
-  throw new InputError(
-    operation,
-    `causal is ${describe(causal)}`,
-    `${expected}; its offset is ${describe(offset)}`,
-  );
-}
-
 /** Checks positions of `count` rows; by default they are `first`, `first` + 1, … */
 export function toPositions(
   operation: string,
   name: string,
   input: ArrayLike<number> | undefined,
   count: number,
+  rule: ScoreRule,
   first = 0,
 ): Float64Array {
   if (input === undefined) return Float64Array.from({ length: count }, (_, at) => first + at);
@@ -382,5 +380,7 @@ export function toPositions(
   if (list.length !== count) {
     throw new InputError(operation, `${name} has ${list.length} numbers`, `${count} (one per row)`);
   }
-  return toFiniteNumbers(operation, name, list);
+  const positions = toFiniteNumbers(operation, name, list);
+  for (const position of positions) checkPlace(operation, name, position, rule);
+  return positions;
 }

@@ -83,7 +83,7 @@ export function toPassing(
   operation: string,
   queries: MatrixInput,
   positions: ArrayLike<number> | undefined,
-  { layout, mask, querySlots }: EditRules,
+  { layout, rule, mask, querySlots }: EditRules,
 ): PassingQueries {
   if (mask) {
     throw new InputError(operation, "the engine has a mask", "none, or the query among the standing ones");
@@ -97,7 +97,7 @@ export function toPassing(
     );
   }
   const next = querySlots.nextPosition;
-  return { count, rows: data, positions: toPositions(operation, "positions", positions, count, next) };
+  return { count, rows: data, positions: toPositions(operation, "positions", positions, count, rule, next) };
 }
 
 /** Heads that are asked about; all unless given. */

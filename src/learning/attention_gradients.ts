@@ -67,8 +67,8 @@ export interface AttentionGradients<KeyId extends RowId = number> {
   /** ∂L/∂v, T × Hkv·dv likewise. */
   readonly value: GradientMatrix;
   /**
-   * ∂L/∂s, r·H × T: the derivative by a number that is added to the score of a query, head and key, such as a
-   * mask's bias. Without the option `bias` it has no rows.
+   * ∂L/∂b, r·H × T: the derivative by a number that is added to the score of a query, head and key, such as a
+   * mask's bias, before the cap or after it as the engine does. Without the option `bias` it has no rows.
    */
   readonly bias: GradientMatrix;
   /** The total weight of the keys that `top` leaves out, r × H; 0 when all keys count. */

@@ -26,9 +26,11 @@ import {
   queryColumns,
   valueColumns,
 } from "../numerics/head_layout.ts";
-import { score } from "../numerics/score_rule.ts";
+import { biasAt } from "../numerics/distance_bias.ts";
+import { isBiasCapped, score, sinkOf } from "../numerics/score_rule.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
+import type { Mask } from "../write/mask.ts";
 
 /** The queries whose outputs are differentiated: standing or passing ones. */
 export type GradientRows =
@@ -180,13 +182,8 @@ function answerFromAll(
   const queries = queriesOf(rows, backend, layout);
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
-  // A mask matrix never changes; the backend holds the answers of a mask function.
-  const said = mask?.isFunction || mask?.isEditable ? backend.bias(keySize, querySize) : null;
-  const biasOf = (i: number, j: number, head: number) => {
-    if (!mask) return 0;
-    const maskHead = mask.heads === 1 ? 0 : head;
-    return said ? said[(j * querySize + i) * mask.heads + maskHead] : mask.bias(i, j, maskHead);
-  };
+  const biasOf = mask && queries.slots ? maskReader(mask, backend, keySize, querySize) : null;
+  const biases = biasOf ? new Float64Array(n) : null;
   const what = `a score and a weight for each of ${count} rows, ${heads} heads and ${n} keys`;
   const [capped, weights] = CapacityError.guard(
     operation,
@@ -206,17 +203,17 @@ function answerFromAll(
       loadHead(i, head);
       const at = placeOf(i, head), keys = headKeysOf(rules, head, gathered);
       const own = capped.subarray(at, at + n), ownWeights = weights.subarray(at, at + n);
-      scoreKeys(query, queries.positions[i], keys, gathered.positions, rule, own);
-      ownWeights.set(own);
-      if (mask && queries.slots) {
-        for (let t = 0; t < n; t++) ownWeights[t] += biasOf(queries.slots[i], slots[t], head);
+      if (biasOf && biases && queries.slots) {
+        for (let t = 0; t < n; t++) biases[t] = biasOf(queries.slots[i], slots[t], head);
       }
-      toWeights(ownWeights, n);
+      const position = queries.positions[i];
+      scoreKeys(query, position, keys, gathered.positions, rule, head, biases, own, ownWeights);
+      toWeights(ownWeights, n, sinkOf(rule, head));
       weighValues(keys, ownWeights, output, i * columns + head * valueDim);
     }
   }
   const leftOut = new Float64Array(count * heads);
-  if (top < n) keepHeaviest(weights, count * heads, n, top, leftOut);
+  if (top < n) keepHeaviest(weights, count * heads, n, top, leftOut, rule.sinks !== undefined);
   const outputGradient = toOutputGradient(output);
   const answer: GradientAnswer = {
     slots,
@@ -250,12 +247,13 @@ async function answerFromHeaviest(
   { rules }: EngineCore,
   backend: Backend,
   { rows, top, wantsRows, wantsBias, toOutputGradient }: GradientQuestion,
-  { slots: liveSlots, keySize }: AsOfCall,
+  { slots: liveSlots, keySize, querySize }: AsOfCall,
   output: Float64Array,
 ): Promise<GradientAnswer> {
-  const { layout, rule } = rules;
+  const { layout, rule, mask } = rules;
   const { heads, headDim, valueDim } = layout;
   const queries = queriesOf(rows, backend, layout);
+  const biasOf = mask && isBiasCapped(rule) ? maskReader(mask, backend, keySize, querySize) : null;
   const { count } = queries, columns = outputColumns(layout);
   const leftOut = new Float64Array(count * heads);
   const kept: { readonly slots: Uint32Array; readonly weights: Float64Array }[] = [];
@@ -264,7 +262,7 @@ async function answerFromHeaviest(
       const all = await backend.weights(queries.slots![i], head, keySize);
       const slots = heaviestOf(liveSlots, all, top);
       const weights = Float64Array.from(slots, (slot) => all[slot]);
-      leftOut[i * heads + head] = massBeyond(weights);
+      leftOut[i * heads + head] = massBeyond(weights, rule.sinks ? sumOf(all) : 1);
       kept.push({ slots, weights });
     }
   }
@@ -292,7 +290,14 @@ async function answerFromHeaviest(
         const place = places.get(slot) as number;
         weights[place] = own.weights[at];
         const offset = place * keys.stride + keys.keyOffset;
-        capped[place] = score(query, gathered.rows, offset, headDim, rule.scale, rule.softcap);
+        let inner = 0;
+        if (isBiasCapped(rule)) {
+          if (biasOf) inner += biasOf(queries.slots![i], slot, head);
+          if (rule.distanceBias) {
+            inner += biasAt(rule.distanceBias, head, gathered.positions[place] - queries.positions[i]);
+          }
+        }
+        capped[place] = score(query, gathered.rows, offset, headDim, rule.scale, rule.softcap, inner);
       });
       const at = i * columns + head * valueDim;
       const sums = sumsOf(answer, layout, i, head);
@@ -300,6 +305,21 @@ async function answerFromHeaviest(
     }
   }
   return answer;
+}
+
+/** Reads the biases of a mask by query slot, key slot and head. */
+function maskReader(
+  mask: Mask,
+  backend: Backend,
+  keySize: number,
+  querySize: number,
+): (i: number, j: number, head: number) => number {
+  // A mask matrix never changes; the backend holds the answers of a mask function.
+  const said = mask.isFunction || mask.isEditable ? backend.bias(keySize, querySize) : null;
+  return (i, j, head) => {
+    const maskHead = mask.heads === 1 ? 0 : head;
+    return said ? said[(j * querySize + i) * mask.heads + maskHead] : mask.bias(i, j, maskHead);
+  };
 }
 
 interface QueryRows {
@@ -350,22 +370,32 @@ function keepHeaviest(
   n: number,
   top: number,
   leftOut: Float64Array,
+  hasSinks: boolean,
 ): void {
   const places = Uint32Array.from({ length: n }, (_, t) => t);
   for (let run = 0; run < count; run++) {
     const own = weights.subarray(run * n, (run + 1) * n);
     const kept = heaviestOf(places, own, top);
     const keptWeights = Float64Array.from(kept, (t) => own[t]);
-    leftOut[run] = massBeyond(keptWeights);
+    leftOut[run] = massBeyond(keptWeights, hasSinks ? sumOf(own) : 1);
     own.fill(0);
     kept.forEach((t, at) => own[t] = keptWeights[at]);
   }
 }
 
-/** 1 minus the sum of weights, not below 0; 0 for a head row without an allowed key. */
-function massBeyond(weights: Float64Array): number {
-  const kept = weights.reduce((sum, weight) => sum + weight, 0);
-  return kept === 0 && (weights.length > 0) ? 0 : Math.max(0, 1 - kept);
+/**
+ * The total of all weights, which is 1 without sinks, minus the sum of some, not below 0; 0 for a head row
+ * without an allowed key.
+ */
+function massBeyond(weights: Float64Array, total: number): number {
+  const kept = sumOf(weights);
+  return kept === 0 && (weights.length > 0) ? 0 : Math.max(0, total - kept);
+}
+
+function sumOf(weights: ArrayLike<number>): number {
+  let sum = 0;
+  for (let at = 0; at < weights.length; at++) sum += weights[at];
+  return sum;
 }
 
 /** The answer without keys that count for no head row. */

@@ -9,7 +9,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
 import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
-import { MemoryModel } from "../../testing/memory_model.ts";
+import { MemoryModel, type ModelExtras } from "../../testing/memory_model.ts";
 import { commands, persist, World } from "../../testing/model_commands.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
 import { Random } from "../../testing/random.ts";
@@ -21,6 +21,8 @@ function maskOf(queryLabel: number, keyLabel: number, head: number): number | bo
   const mix = (7 * queryLabel + 5 * keyLabel + 3 * head) % 11;
   return mix < 3 ? false : mix < 6 ? true : mix / 4 - 2;
 }
+
+const TABLE = { from: -3, values: [[-1, 0.5, 2, 0, -Infinity, 1, 0.25]] };
 
 const setting = fc.record({
   heads: fc.constantFrom({ heads: 1, kvHeads: 1 }, { heads: 2, kvHeads: 2 }, { heads: 4, kvHeads: 2 }, {
@@ -39,6 +41,10 @@ const setting = fc.record({
     0,
   ]),
   maskOf: fc.constantFrom(null, null, maskOf),
+  hasSinks: fc.constantFrom(false, false, true),
+  distanceRule: fc.constantFrom("none" as const, "none" as const, "slopes" as const, "table" as const),
+  keepFirst: fc.constantFrom(undefined, undefined, 2),
+  biasBeforeSoftcap: fc.constantFrom(undefined, false, true),
   lazyThreshold: fc.constantFrom<LazyThreshold>(
     1,
     2,
@@ -53,7 +59,16 @@ const setting = fc.record({
   ),
   onThreshold: fc.constantFrom("auto" as const, "patch" as const, "rebuild" as const),
   seed: fc.nat(),
-}).map(({ heads, ...rest }) => ({ ...heads, ...rest }));
+}).map(({ heads, hasSinks, distanceRule, keepFirst, biasBeforeSoftcap, ...rest }) => {
+  const extras: ModelExtras = {
+    ...(hasSinks ? { sinks: [1, -Infinity, -3, 0].slice(0, heads.heads) } : {}),
+    ...(distanceRule === "slopes" ? { alibi: [0.5, 0, 0.0625, 1].slice(0, heads.heads) } : {}),
+    ...(distanceRule === "table" ? { distances: TABLE } : {}),
+    ...(keepFirst === undefined ? {} : { keepFirst }),
+    ...(biasBeforeSoftcap === undefined ? {} : { biasBeforeSoftcap }),
+  };
+  return { ...heads, ...rest, extras };
+});
 
 function errorOf(threshold: LazyThreshold): number {
   return typeof threshold === "object" ? threshold.error ?? threshold.targetError ?? Infinity : Infinity;
@@ -79,10 +94,10 @@ async function runSequences(
     )
   );
   const property = fc.asyncProperty(anySequence, async ([chosen, sequence]) => {
-    const { queryCount, keyCount, maskOf, seed, ...options } = chosen;
+    const { queryCount, keyCount, maskOf, seed, extras, ...options } = chosen;
     const { heads, kvHeads, headDim, valueDim } = options;
     const random = new Random(seed);
-    const model = new MemoryModel({ ...options, maskOf });
+    const model = new MemoryModel({ ...options, ...extras, maskOf });
     for (let i = 0; i < queryCount; i++) model.insertQuery(i, random.row(heads * headDim));
     for (let j = 0; j < keyCount; j++) {
       model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim));
@@ -91,6 +106,7 @@ async function runSequences(
     const engine = await createEngine({
       ...rest,
       ...model.matrices(),
+      ...model.options(),
       backend,
       ...(maskOf ? { mask: (i: number, j: number, head: number) => model.mask(i, j, head) } : {}),
     }, { wrap: wrap && ((inner) => wrap(inner, random)) });

@@ -11,6 +11,7 @@ import { CapacityError } from "../../base/errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
 import { type HeadLayout, outputColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
+import { sinkOf } from "../../numerics/score_rule.ts";
 import type {
   AttentionOutput,
   Backend,
@@ -205,7 +206,10 @@ export class HostBackend implements Backend {
       return target;
     }
     this.#store.work.rowsBuilt++;
-    if (largest > -Infinity) this.#writeWeights(scores, exponentOf(largest), target);
+    const sink = sinkOf(this.#config.rule, head);
+    if (largest > -Infinity) {
+      this.#writeWeights(scores, exponentOf(Math.max(largest, sink)), sink, target);
+    }
     return target;
   }
 
@@ -280,9 +284,9 @@ export class HostBackend implements Backend {
     }
   }
 
-  #writeWeights(scores: ArrayLike<number>, shift: number, target: Float32Array): void {
+  #writeWeights(scores: ArrayLike<number>, shift: number, sink: number, target: Float32Array): void {
     const count = Math.min(scores.length, target.length), weights = new Float64Array(count);
-    let mass = 0;
+    let mass = sink > -Infinity ? shiftedExp(sink, shift) : 0;
     for (let slot = 0; slot < count; slot++) {
       if (scores[slot] === -Infinity) continue;
       weights[slot] = shiftedExp(scores[slot], shift);

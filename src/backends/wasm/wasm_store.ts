@@ -67,14 +67,14 @@ export class WasmStore extends StateStore {
     this.#passing = new RowStates(arena, layout, rowRule);
     this.#runner = new PieceRunner(kernels, arena, sharing);
     this.#updater = new RowUpdater(kernels, this.#runner, arena, config, this.work);
-    this.#reader = new RowReader(kernels, arena, layout);
+    this.#reader = new RowReader(kernels, arena, layout, rule);
     this.#held = new HeldStates(valueDim + 2, 1);
     this.limits = {
       isInRange: () => true,
       isSteepShift: (shift) => Math.abs(shift) >= STEEP_SCORE,
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: 0,
-      rounding: (row) => weightRounding(row, rule, headDim, maskHeads > 0),
+      rounding: (row) => weightRounding(row, rule, headDim, maskHeads),
       measuredWork: MEASURED_WORK,
     };
   }
