@@ -83,3 +83,4 @@ export type {
   LoadOptions,
   WindowInput,
 } from "./src/engine/options.ts";
+export type { PassingMask } from "./src/engine/passing_mask.ts";

@@ -37,14 +37,14 @@ export interface ModelRule extends ModelExtras {
 export interface ModelKey {
   key: Float32Array;
   value: Float32Array;
-  readonly position: number;
+  position: number;
   readonly label: number;
 }
 
 /** A live query. */
 export interface ModelQuery {
   query: Float32Array;
-  readonly position: number;
+  position: number;
   readonly label: number;
 }
 
@@ -178,6 +178,16 @@ export class MemoryModel {
     return this.caseOf(rows.map((row, at) => {
       return { query: Float32Array.from(row), position: this.#nextQueryPosition + at, label: -1 };
     }));
+  }
+
+  /** What the mask says of passing queries, whose label is −1, as a function of the number of each. */
+  passingMask(rows: readonly unknown[]): (at: number, key: number, head: number) => number | boolean {
+    const { maskOf } = this.rule;
+    return (at, slot, head) => {
+      const key = this.keys.get(slot);
+      if (!maskOf || !key || !(at < rows.length)) throw new Error(`the mask is asked for (${at}, ${slot})`);
+      return maskOf(-1, key.label, head);
+    };
   }
 
   /** The oracle's answer for standing queries. */

@@ -22,6 +22,7 @@ import type { FollowedAttention, FollowOptions } from "../engine/followed_attent
 import type { LearnerOptions } from "../learning/learner_options.ts";
 import type { OnlineLearner } from "../learning/online_learner.ts";
 import { checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import type { PassingMask } from "../engine/passing_mask.ts";
 import type { DurableEditOptions } from "./durable_options.ts";
 import { checkClient } from "./durable_options.ts";
 import type { DurableStats } from "./durable_stats.ts";
@@ -312,7 +313,10 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.attend`. */
-  attend(queries: MatrixInput, options: { readonly positions?: ArrayLike<number> } = {}): Promise<Matrix> {
+  attend(
+    queries: MatrixInput,
+    options: { readonly positions?: ArrayLike<number>; readonly mask?: PassingMask } = {},
+  ): Promise<Matrix> {
     return this.#live.attend(queries, options);
   }
 

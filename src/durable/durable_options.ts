@@ -13,6 +13,7 @@ import {
   toEngineProblem,
   toLoadProblem,
 } from "../engine/options.ts";
+import { RULE_NAME, writeRule } from "../store/saved_rule.ts";
 import type { SavedMask, SavedSettings } from "../store/snapshot.ts";
 import type { SyncMode } from "./journal_database.ts";
 
@@ -150,7 +151,9 @@ export function checkSame(
     }
   };
   compare(layout, there.layout);
-  compare(rule, there.rule);
+  const { sinks: _sinks, distanceBias: _bias, ...plain } = rule;
+  compare(plain, there.rule);
+  compare({ rule: writeRule(rule)[RULE_NAME] }, { rule: writeRule(there.rule)[RULE_NAME] });
   compare({ tolerance, onThreshold: policy }, { tolerance: there.tolerance, onThreshold: there.policy });
   if (!threshold.limits !== !there.limits) {
     differ(

@@ -5,7 +5,7 @@
 
 import { InputError } from "../base/errors.ts";
 import { EngineCore } from "../engine/engine_core.ts";
-import type { LoadProblem } from "../engine/options.ts";
+import { type LoadProblem, withRules } from "../engine/options.ts";
 import { type MaskFunction, toMask } from "../write/mask.ts";
 import { toBias } from "../write/mask_input.ts";
 import { createFolder, isUnmade } from "./create_folder.ts";
@@ -62,7 +62,8 @@ export async function openDurable(
   options: DurableOptions = {},
 ): Promise<DurableAttention> {
   const operation = "openDurable", start = performance.now();
-  const problem = toDurableProblem(operation, options);
+  const given = toDurableProblem(operation, options);
+  const problem = { ...given, create: given.create && await withRules(operation, given.create) };
   const place = new Folder(toPath(operation, folder));
   try {
     return problem.readOnly

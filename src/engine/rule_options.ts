@@ -1,13 +1,14 @@
 /**
- * The options that say how a score is made of a query, a key and their positions, and their checks.
+ * Rules of scores that most callers do not use, and their checks: they are loaded on demand.
  */
 
 import { describe, InputError } from "../base/errors.ts";
-import { isCount, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
+import { isCount, takeList, toFiniteNumbers } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { alibiSlopes, type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
-import type { ScoreRule } from "../numerics/score_rule.ts";
+import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
+import { checkPlaces } from "../write/places.ts";
 
 /** A window by names. */
 export interface WindowInput {
@@ -42,43 +43,52 @@ export type DistanceBiasInput =
     readonly bias: (distance: number, head: number) => number;
   };
 
-/** The options that rules come from. */
-export interface RuleOptions {
-  readonly scale?: number;
-  readonly softcap?: number;
+/** Options that are checked here. */
+export interface RuleExtras {
   readonly biasBeforeSoftcap?: boolean;
   readonly sinks?: number | ArrayLike<number>;
   readonly alibi?: boolean | ArrayLike<number>;
   readonly distanceBias?: DistanceBiasInput;
-  readonly causal?: boolean | { readonly offset: number };
-  readonly window?: readonly [left: number, right: number] | WindowInput;
+  readonly window?: WindowInput;
+}
+
+/** What rules are added to. */
+interface Ruled {
+  readonly layout: HeadLayout;
+  readonly rule: ScoreRule;
+  readonly queryPositions: Float64Array;
+  readonly keyPositions: Float64Array;
 }
 
 /** The distances of a table, and how far from 0 they may begin. */
 const MOST_DISTANCES = 2 ** 20, MOST_DISTANCE = 2 ** 24;
 
-/** Checks the options of a rule. */
-export function toRule(operation: string, options: RuleOptions, layout: HeadLayout): ScoreRule {
-  const { scale = 1 / Math.sqrt(layout.headDim), softcap = 0 } = options;
-  if (typeof scale !== "number" || !Number.isFinite(Math.fround(scale))) {
-    throw new InputError(operation, `scale is ${describe(scale)}`, "a finite number of float32 range");
-  }
-  if (typeof softcap !== "number" || !(softcap >= 0 && Number.isFinite(Math.fround(softcap)))) {
-    throw new InputError(operation, `softcap is ${describe(softcap)}`, "a finite number ≥ 0");
-  }
-  const { left, right, keepBefore } = toWindow(operation, options.window);
-  const after = Math.min(right, toOffset(operation, options.causal));
-  const sinks = toSinks(operation, options.sinks, layout);
-  const distanceBias = toDistanceBias(operation, options, layout);
-  const biasFirst = toBiasOrder(operation, options.biasBeforeSoftcap);
-  // Adding 0 turns −0 into 0. Rules that are not there are left out, so that nothing asks about them.
-  return {
-    ...{ scale, softcap, before: left + 0, after: after + 0 },
+/** Checks the options and adds their rules to a problem. */
+export function addRules<P extends Ruled>(operation: string, problem: P, extras: RuleExtras): P {
+  const { layout, queryPositions, keyPositions } = problem;
+  const { softcap, before, after, ...rest } = problem.rule;
+  const { left, right, keepBefore } = toWindow(operation, extras.window);
+  const sinks = toSinks(operation, extras.sinks, layout);
+  const distanceBias = toDistanceBias(operation, extras, layout);
+  const biasFirst = toBiasOrder(operation, extras.biasBeforeSoftcap);
+  // Rules that are not there are left out, so that nothing asks about them. Adding 0 turns −0 into 0.
+  const rule: ScoreRule = {
+    ...rest,
+    softcap,
+    before: Math.min(before, left) + 0,
+    after: Math.min(after, right) + 0,
     ...(keepBefore > -Infinity && left < Infinity ? { keepBefore } : {}),
     ...(distanceBias ? { distanceBias } : {}),
     ...(biasFirst && softcap > 0 ? { biasFirst } : {}),
     ...(sinks ? { sinks } : {}),
   };
+  const places = [["queryPositions", queryPositions], ["keyPositions", keyPositions]] as const;
+  for (const [name, positions] of places) {
+    if (looksAtPositions(rule)) checkPlaces(operation, name, positions, rule);
+    // Rows that differ only in position must count as equal.
+    else positions.fill(0);
+  }
+  return { ...problem, rule, extras: null };
 }
 
 function toBiasOrder(operation: string, isFirst: unknown = false): boolean {
@@ -89,7 +99,7 @@ function toBiasOrder(operation: string, isFirst: unknown = false): boolean {
 /** The sinks of all heads; null without any. */
 function toSinks(
   operation: string,
-  sinks: RuleOptions["sinks"],
+  sinks: RuleExtras["sinks"],
   { heads }: HeadLayout,
 ): Float64Array | null {
   if (sinks === undefined) return null;
@@ -115,7 +125,7 @@ function toSinks(
 
 function toDistanceBias(
   operation: string,
-  { alibi = false, distanceBias }: RuleOptions,
+  { alibi = false, distanceBias }: RuleExtras,
   { heads }: HeadLayout,
 ): DistanceBias | null {
   if (alibi !== false && distanceBias !== undefined) {
@@ -228,19 +238,8 @@ interface Window {
   readonly keepBefore: number;
 }
 
-function toWindow(operation: string, window: RuleOptions["window"]): Window {
+function toWindow(operation: string, window: RuleExtras["window"]): Window {
   if (window === undefined) return { left: Infinity, right: Infinity, keepBefore: -Infinity };
-  const pair = takePair(window);
-  if (!pair && typeof window === "object" && window !== null && !Array.isArray(window)) {
-    return takeWindow(operation, window as WindowInput);
-  }
-  const [left, right] = pair ?? [];
-  if (isReach(left) && isReach(right)) return { left, right, keepBefore: -Infinity };
-  const given = left === undefined ? window : [left, right];
-  throw new InputError(operation, `window is ${describe(given)}`, "[left ≥ 0, right ≥ 0]");
-}
-
-function takeWindow(operation: string, window: WindowInput): Window {
   const names = ["left", "right", "keepFirst"] as const;
   const { left = Infinity, right = Infinity, keepFirst } = takeOptions(operation, window, names, "window field");
   for (const [name, reach] of [["left", left], ["right", right]] as const) {
@@ -256,20 +255,4 @@ function takeWindow(operation: string, window: WindowInput): Window {
 
 function isReach(reach: unknown): reach is number {
   return typeof reach === "number" && reach >= 0;
-}
-
-/** The largest distance of a key after the query that `causal` allows. */
-function toOffset(operation: string, causal: RuleOptions["causal"] = false): number {
-  if (typeof causal === "boolean") return causal ? 0 : Infinity;
-  const expected = "a boolean or { offset: a finite number }";
-  if (typeof causal !== "object" || causal === null || Array.isArray(causal)) {
-    throw new InputError(operation, `causal is ${describe(causal)}`, expected);
-  }
-  const { offset } = takeOptions(operation, causal, ["offset"], "causal field");
-  if (typeof offset === "number" && Number.isFinite(offset)) return offset;
-  throw new InputError(
-    operation,
-    `causal is ${describe(causal)}`,
-    `${expected}; its offset is ${describe(offset)}`,
-  );
 }

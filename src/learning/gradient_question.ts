@@ -8,7 +8,7 @@
  */
 
 import type { AnyEngine } from "./any_engine.ts";
-import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
+import type { Backend, PassingBias, PassingQueries, RowSource } from "../backends/backend.ts";
 import {
   addHeadGradient,
   type GradientSums,
@@ -182,7 +182,7 @@ function answerFromAll(
   const queries = queriesOf(rows, backend, layout);
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
-  const biasOf = mask && queries.slots ? maskReader(mask, backend, keySize, querySize) : null;
+  const biasOf = biasReader(queries, mask, backend, keySize, querySize);
   const biases = biasOf ? new Float64Array(n) : null;
   const what = `a score and a weight for each of ${count} rows, ${heads} heads and ${n} keys`;
   const [capped, weights] = CapacityError.guard(
@@ -203,9 +203,7 @@ function answerFromAll(
       loadHead(i, head);
       const at = placeOf(i, head), keys = headKeysOf(rules, head, gathered);
       const own = capped.subarray(at, at + n), ownWeights = weights.subarray(at, at + n);
-      if (biasOf && biases && queries.slots) {
-        for (let t = 0; t < n; t++) biases[t] = biasOf(queries.slots[i], slots[t], head);
-      }
+      if (biasOf && biases) for (let t = 0; t < n; t++) biases[t] = biasOf(i, slots[t], head);
       const position = queries.positions[i];
       scoreKeys(query, position, keys, gathered.positions, rule, head, biases, own, ownWeights);
       toWeights(ownWeights, n, sinkOf(rule, head));
@@ -253,7 +251,7 @@ async function answerFromHeaviest(
   const { layout, rule, mask } = rules;
   const { heads, headDim, valueDim } = layout;
   const queries = queriesOf(rows, backend, layout);
-  const biasOf = mask && isBiasCapped(rule) ? maskReader(mask, backend, keySize, querySize) : null;
+  const biasOf = isBiasCapped(rule) ? biasReader(queries, mask, backend, keySize, querySize) : null;
   const { count } = queries, columns = outputColumns(layout);
   const leftOut = new Float64Array(count * heads);
   const kept: { readonly slots: Uint32Array; readonly weights: Float64Array }[] = [];
@@ -292,7 +290,7 @@ async function answerFromHeaviest(
         const offset = place * keys.stride + keys.keyOffset;
         let inner = 0;
         if (isBiasCapped(rule)) {
-          if (biasOf) inner += biasOf(queries.slots![i], slot, head);
+          if (biasOf) inner += biasOf(i, slot, head);
           if (rule.distanceBias) {
             inner += biasAt(rule.distanceBias, head, gathered.positions[place] - queries.positions[i]);
           }
@@ -307,18 +305,24 @@ async function answerFromHeaviest(
   return answer;
 }
 
-/** Reads the biases of a mask by query slot, key slot and head. */
-function maskReader(
-  mask: Mask,
+/** Reads the biases of a mask by the number of a query in the question, key slot and head; null without a mask. */
+function biasReader(
+  { slots, bias }: QueryRows,
+  mask: Mask | null,
   backend: Backend,
   keySize: number,
   querySize: number,
-): (i: number, j: number, head: number) => number {
+): ((i: number, j: number, head: number) => number) | null {
+  if (bias) {
+    const { heads, keySize: stride, numbers } = bias;
+    return (i, j, head) => numbers[(i * stride + j) * heads + (heads === 1 ? 0 : head)];
+  }
+  if (!mask || !slots) return null;
   // A mask matrix never changes; the backend holds the answers of a mask function.
   const said = mask.isFunction || mask.isEditable ? backend.bias(keySize, querySize) : null;
   return (i, j, head) => {
     const maskHead = mask.heads === 1 ? 0 : head;
-    return said ? said[(j * querySize + i) * mask.heads + maskHead] : mask.bias(i, j, maskHead);
+    return said ? said[(j * querySize + slots[i]) * mask.heads + maskHead] : mask.bias(slots[i], j, maskHead);
   };
 }
 
@@ -328,6 +332,8 @@ interface QueryRows {
   readonly positions: Float64Array;
   /** null for passing ones. */
   readonly slots: Uint32Array | null;
+  /** The mask of passing ones. */
+  readonly bias: PassingBias | null;
 }
 
 function queriesOf(rows: GradientRows, backend: Backend, layout: HeadLayout): QueryRows {
@@ -337,7 +343,7 @@ function queriesOf(rows: GradientRows, backend: Backend, layout: HeadLayout): Qu
   const queries = new Float32Array(slots.length * width);
   slots.forEach((slot, i) => backend.queries.copyRow(slot, queries, i * width));
   const positions = Float64Array.from(slots, (slot) => backend.queries.position(slot));
-  return { count: slots.length, rows: queries, positions, slots };
+  return { count: slots.length, rows: queries, positions, slots, bias: null };
 }
 
 function gather(source: RowSource, slots: Uint32Array<ArrayBuffer>, layout: HeadLayout): Gathered {

@@ -55,9 +55,9 @@ export function biasAt(bias: DistanceBias, head: number, distance: number): numb
   return values[(heads > 1 ? head * count : 0) + at];
 }
 
-/** The largest bias that a head can have. */
-export function largestDistanceBias(bias: DistanceBias, head: number): number {
-  if (bias.kind === "slopes") return 0;
+/** The largest bias that a head can have; 0 without any. */
+export function largestDistanceBias(bias: DistanceBias | undefined, head: number): number {
+  if (bias === undefined || bias.kind === "slopes") return 0;
   return bias.largest[bias.heads > 1 ? head : 0];
 }
 

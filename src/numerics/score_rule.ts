@@ -5,7 +5,7 @@
  * score of a pair has the same bits in a rebuild, in a patch and alone.
  */
 
-import { type DistanceBias, largestDistanceBias } from "./distance_bias.ts";
+import type { DistanceBias } from "./distance_bias.ts";
 
 /** The parameters of a score, apart from the mask. */
 export interface ScoreRule {
@@ -59,11 +59,6 @@ export function isBiasCapped({ softcap, biasFirst = false }: ScoreRule): boolean
 export function largestCapped(largestProduct: number, rule: ScoreRule): number {
   if (rule.softcap === 0) return 0;
   return isBiasCapped(rule) ? rule.softcap : Math.min(largestProduct, rule.softcap);
-}
-
-/** The largest bias by distance that any pair of a head can have. */
-export function largestRuleBias({ distanceBias }: ScoreRule, head: number): number {
-  return distanceBias === undefined ? 0 : largestDistanceBias(distanceBias, head);
 }
 
 /** The logit of a head's sink; −∞ without one. */

@@ -10,10 +10,10 @@ import { isCount, takeList } from "../base/lists.ts";
 import { toRow, type VectorInput } from "../base/matrix.ts";
 import { checkNames, readFields, takeWord } from "../base/names.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import { MOST_PLACE } from "../numerics/distance_bias.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
+import { checkPlace } from "./places.ts";
 import type { RowId } from "./row_ids.ts";
 import type { SlotTable } from "./slot_table.ts";
 
@@ -375,23 +375,6 @@ function liveSlotOf(
 function checkNoId(operation: string, what: "key" | "query", id: RowId | undefined): void {
   if (id === undefined) return;
   throw new InputError(operation, `id is ${describe(id)}`, `none, or ${what}Ids when the engine is made`);
-}
-
-/**
- * Checks that a position suits a bias by distance, if there is one: only near enough to 0 do all backends
- * compute the same distances, and a table has whole distances.
- */
-export function checkPlace(
-  operation: string,
-  name: string,
-  position: number,
-  { distanceBias }: ScoreRule,
-): void {
-  if (distanceBias === undefined) return;
-  const isWhole = distanceBias.kind === "table";
-  if (Math.abs(position) <= MOST_PLACE && (!isWhole || Number.isInteger(position))) return;
-  const rule = isWhole ? "a whole number within ±2^46, for distanceBias" : "a number within ±2^46, for alibi";
-  throw new InputError(operation, `${name} is ${position}`, rule);
 }
 
 /** Inserts a row. Its position is 0 if the score rule does not depend on positions. */

@@ -9,7 +9,8 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
 import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
-import { MemoryModel, type ModelExtras } from "../../testing/memory_model.ts";
+import { anyExtras } from "../../testing/any_extras.ts";
+import { MemoryModel } from "../../testing/memory_model.ts";
 import { commands, persist, World } from "../../testing/model_commands.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
 import { Random } from "../../testing/random.ts";
@@ -21,8 +22,6 @@ function maskOf(queryLabel: number, keyLabel: number, head: number): number | bo
   const mix = (7 * queryLabel + 5 * keyLabel + 3 * head) % 11;
   return mix < 3 ? false : mix < 6 ? true : mix / 4 - 2;
 }
-
-const TABLE = { from: -3, values: [[-1, 0.5, 2, 0, -Infinity, 1, 0.25]] };
 
 const setting = fc.record({
   heads: fc.constantFrom({ heads: 1, kvHeads: 1 }, { heads: 2, kvHeads: 2 }, { heads: 4, kvHeads: 2 }, {
@@ -41,10 +40,7 @@ const setting = fc.record({
     0,
   ]),
   maskOf: fc.constantFrom(null, null, maskOf),
-  hasSinks: fc.constantFrom(false, false, true),
-  distanceRule: fc.constantFrom("none" as const, "none" as const, "slopes" as const, "table" as const),
-  keepFirst: fc.constantFrom(undefined, undefined, 2),
-  biasBeforeSoftcap: fc.constantFrom(undefined, false, true),
+  extras: anyExtras,
   lazyThreshold: fc.constantFrom<LazyThreshold>(
     1,
     2,
@@ -59,16 +55,7 @@ const setting = fc.record({
   ),
   onThreshold: fc.constantFrom("auto" as const, "patch" as const, "rebuild" as const),
   seed: fc.nat(),
-}).map(({ heads, hasSinks, distanceRule, keepFirst, biasBeforeSoftcap, ...rest }) => {
-  const extras: ModelExtras = {
-    ...(hasSinks ? { sinks: [1, -Infinity, -3, 0].slice(0, heads.heads) } : {}),
-    ...(distanceRule === "slopes" ? { alibi: [0.5, 0, 0.0625, 1].slice(0, heads.heads) } : {}),
-    ...(distanceRule === "table" ? { distances: TABLE } : {}),
-    ...(keepFirst === undefined ? {} : { keepFirst }),
-    ...(biasBeforeSoftcap === undefined ? {} : { biasBeforeSoftcap }),
-  };
-  return { ...heads, ...rest, extras };
-});
+}).map(({ heads, extras, ...rest }) => ({ ...heads, ...rest, extras: extras(heads.heads) }));
 
 function errorOf(threshold: LazyThreshold): number {
   return typeof threshold === "object" ? threshold.error ?? threshold.targetError ?? Infinity : Infinity;

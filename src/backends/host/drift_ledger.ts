@@ -8,8 +8,9 @@
  * code · growth · exp(a_B · path), and the row's log-sum-exp at least leastLog − ln growth.
  */
 
+import { largestDistanceBias } from "../../numerics/distance_bias.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
-import { isBiasCapped, largestRuleBias, type ScoreRule } from "../../numerics/score_rule.ts";
+import { isBiasCapped, type ScoreRule } from "../../numerics/score_rule.ts";
 import type { Changes } from "../backend.ts";
 import type { Work } from "../work.ts";
 import { addKey, type BlockDrift, dropKey, moveKey, type ValueSizes } from "./drift_steps.ts";
@@ -168,7 +169,7 @@ export class DriftLedger {
     const paths = this.#paths, numbers = this.#numbers;
     for (let head = 0; head < heads; head++) {
       const blocks = this.#heads[head], keyHead = keyHeadOf(this.#layout, head), values = sizes(keyHead);
-      const ruleBias = largestRuleBias(this.#rule, head);
+      const ruleBias = largestDistanceBias(this.#rule.distanceBias, head);
       for (let t = 0; t < slots.length; t++) {
         const slot = slots[t], kind = this.#kinds[t], start = t * this.#changeWidth + keyHead;
         const first = numbers[start], second = numbers[start + kvHeads];

@@ -34,6 +34,8 @@ export interface QueryHead {
   readonly head: number;
   readonly position: number;
   readonly slot: number;
+  /** Biases in place of those of the stored keys; none unless given. */
+  readonly bias?: KeyBlock["bias"];
 }
 
 /** The kernels of one backend, with their scratch and the selected head of a query. */
@@ -51,6 +53,7 @@ export class Kernels {
   #position = 0;
   #head = 0;
   #slot = 0;
+  #ownBias: KeyBlock["bias"] = null;
   #scores = new Float64Array(0);
   #scoresBefore = new Float64Array(0);
   #scoresAfter = new Float64Array(0);
@@ -80,7 +83,7 @@ export class Kernels {
   }
 
   /** Selects one head of a query for the next calls. */
-  select({ rows, offset, head, position, slot }: QueryHead): void {
+  select({ rows, offset, head, position, slot, bias = null }: QueryHead): void {
     const { headDim } = this.#layout;
     const keyHead = keyHeadOf(this.#layout, head);
     for (let c = 0; c < headDim; c++) this.#query[c] = rows[offset + head * headDim + c];
@@ -89,6 +92,7 @@ export class Kernels {
     this.#position = position;
     this.#head = head;
     this.#slot = slot;
+    this.#ownBias = bias;
   }
 
   /** Wipes the selected query. */
@@ -223,7 +227,7 @@ export class Kernels {
     const changed = keysAt.areStored ? null : keysAt.changed;
     const query = this.#query, stride = this.#keyStride, start = keyStart + this.#keyStart;
     const { headDim } = this.#layout, { scale, softcap, biasFirst = false } = this.#rule;
-    const isFree = !this.#looksAtPositions && !bias;
+    const isFree = !this.#looksAtPositions && !bias && !this.#ownBias;
     let largest = -Infinity, scored = 0;
     for (let j = 0; j < count; j++) {
       let s: number;
@@ -283,7 +287,7 @@ export class Kernels {
     if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
       return -Infinity;
     }
-    const { bias } = block, { distanceBias } = this.#rule;
+    const bias = this.#ownBias ?? block.bias, { distanceBias } = this.#rule;
     const ofRule = distanceBias === undefined
       ? 0
       : biasAt(distanceBias, this.#head, block.positions[j] - this.#position);
