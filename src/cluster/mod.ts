@@ -2,7 +2,7 @@
  * A memory that outgrows one machine: keys in partitions, ordered by a log, answered by as many hosts as there are.
  *
  * {@link connect} gives a client, {@link host} starts a host, and both need a log: {@link memoryLog} in one process,
- * {@link sqliteLog} for the processes of one machine.
+ * {@link sqliteLog} for the processes of one machine, {@link natsLog} for many machines.
  *
  * @example
  * ```ts
@@ -54,3 +54,6 @@ export {
 } from "./log.ts";
 export { memoryLog } from "./memory_log.ts";
 export { sqliteLog } from "./sqlite/sqlite_log.ts";
+export { natsLog } from "./nats/nats_log.ts";
+export type { NatsAuth, NatsDurability, NatsLogOptions, NatsTls } from "./nats/nats_options.ts";
+export { type NatsPermissions, natsPermissions, type NatsUserRole } from "./nats/permissions.ts";
