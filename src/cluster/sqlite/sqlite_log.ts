@@ -2,6 +2,7 @@
  * The log of a cluster whose processes are on one machine: a folder with an SQLite file. It needs no server.
  */
 
+import { setImmediate } from "node:timers";
 import { crc32 } from "node:zlib";
 import { describe, InputError } from "../../base/errors.ts";
 import { Changes } from "../changes.ts";
@@ -95,7 +96,7 @@ class SqliteSession implements LogSession {
       checkLogName("append", "subject", subject);
       checkSize("append", "record", body.length, LARGEST_MESSAGE);
       // Appends of one turn share a transaction, and so one wait for the disk.
-      if (this.#waiting.length === 0) setTimeout(() => this.#commit(), 0);
+      if (this.#waiting.length === 0) setImmediate(() => this.#commit());
       this.#waiting.push({ subject, id: id ?? null, body, settle });
     } catch (error) {
       settle.reject(error);
