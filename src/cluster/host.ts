@@ -206,7 +206,8 @@ export class ClusterHost {
   }
 
   async #dispose(): Promise<void> {
-    await this.#saveToFolder();
+    // The folder is only a cache.
+    await this.#quietly(() => this.#saveToFolder());
     this.#end.abort();
     this.#members.changes.close();
     this.#changes.close();

@@ -354,11 +354,14 @@ class Simulation {
     );
   }
 
-  /** Judges a call when it ends; that it is refused in time is right, that it says something is damaged is not. */
+  /**
+   * Judges a call when it ends; that it is refused in time is right, that it says something is damaged is so only where objects
+   * come back altered.
+   */
   #begin(node: SimNode, call: Promise<unknown>): void {
+    const faults = ["missing", "unknown", ...this.#run.altered > 0 ? ["damaged"] : []];
     const judged = call.then(() => {}, (error) => {
-      const isRefusal =
-        (error instanceof ClusterError && (error.fault === "missing" || error.fault === "unknown")) ||
+      const isRefusal = (error instanceof ClusterError && faults.includes(error.fault)) ||
         (error instanceof LogError && error.isPassing) || error instanceof IdError;
       if (isRefusal) this.#counts.refused++;
       else this.#faults.push(error);
