@@ -141,6 +141,8 @@ export class NatsServer {
   #child: Deno.ChildProcess | null = null;
   #said: Promise<void> | null = null;
   #lines = "";
+  /** A program that ends without a word to its servers takes them with it. */
+  readonly #kill = () => this.signal("SIGKILL");
 
   constructor(program: string, name: string, folder: string, port: number) {
     this.#program = program;
@@ -165,6 +167,7 @@ export class NatsServer {
     const child = new Deno.Command(this.#program, { args, stdin: "null", stdout: "null", stderr: "piped" })
       .spawn();
     this.#child = child;
+    globalThis.addEventListener("unload", this.#kill);
     this.#lines = "";
     const ready = Promise.withResolvers<void>();
     this.#said = this.#listen(child, ready);
@@ -181,7 +184,11 @@ export class NatsServer {
 
   /** Sends a signal: SIGSTOP freezes it, SIGCONT lets it go on. */
   signal(signal: Deno.Signal): void {
-    this.#child?.kill(signal);
+    try {
+      this.#child?.kill(signal);
+    } catch {
+      // It has ended by itself.
+    }
   }
 
   /** Ends it by a signal, and waits until it is gone. */
@@ -189,6 +196,7 @@ export class NatsServer {
     const child = this.#child;
     if (child === null) return;
     this.#child = null;
+    globalThis.removeEventListener("unload", this.#kill);
     try {
       child.kill(signal);
     } catch {
