@@ -108,8 +108,7 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "an object that lost a piece, or all of them, is damaged, and one that was removed is none",
+  name: "an object that lost a piece, or all of them, is damaged, and one that was removed is none",
   ...withServer(),
   fn: async () => {
     const { servers, log } = await startServers(1, "disk");
