@@ -1,8 +1,8 @@
 /**
  * A client of a cluster: edits go to the log, questions to hosts.
  *
- * Invariant: an answer includes every edit that this client has had acknowledged, and every one that the caller's token names;
- * and it is over all partitions, or says which are missing.
+ * Invariant: an answer includes every edit that this client has had acknowledged or seen in an earlier answer, and every one that
+ * the caller's token names; and it is over all partitions, or says which are missing.
  */
 
 import { DisposedError, IdError, InputError } from "../base/errors.ts";
@@ -136,6 +136,7 @@ export class ClusterMemory {
   readonly #end = new AbortController();
   readonly #following: Promise<void>;
   readonly #readMs: number[] = [];
+  /** What this client has had acknowledged, and what it has been answered with. */
   #own: ClusterToken = { partitions: {}, query: 0 };
   /** Calls of `edit` take their places in this order. */
   #admission: Promise<unknown> = Promise.resolve();
@@ -216,7 +217,7 @@ export class ClusterMemory {
   /**
    * Attention of standing queries over all keys. For query i, o_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij) over the live keys j of all
    * partitions. Partitions are merged in float64 in their order, so that the answer has the same bits whichever replicas gave
-   * it. It includes all that this connection has had acknowledged, and what `after` names.
+   * it. It includes all that this connection has had acknowledged or seen before, and what `after` names.
    *
    * Costs a request to each host, and O(d + dv) there for each query and key that has changed since it was last asked for.
    *
@@ -509,6 +510,17 @@ export class ClusterMemory {
     return token;
   }
 
+  /** What was seen once is in every later answer. */
+  #noteSeen(answers: readonly PartitionAnswer[], isStanding: boolean): void {
+    const partitions: Record<number, number> = {};
+    let query = 0;
+    for (const { partition, sequence, querySequence } of answers) {
+      partitions[partition] = sequence;
+      if (isStanding) query = Math.max(query, querySequence);
+    }
+    this.#own = joinTokens(this.#own, { partitions, query });
+  }
+
   #tokenOf({ after }: CheckedRead, isExact: boolean): ClusterToken {
     return isExact ? joinTokens(this.#own, after) : { partitions: {}, query: 0 };
   }
@@ -632,6 +644,7 @@ export class ClusterMemory {
         for (const partition of gathered.missing.keys()) missing.add(partition);
       }
       const answers = [...found.values()].sort((a, b) => a.partition - b.partition);
+      if (how.waits) this.#noteSeen(answers, isStanding);
       if (!isStanding) return answers;
       const versions = answers.map(({ partition, answer }) =>
         this.#decoded(operation, partition, () => versionsOf(answer))

@@ -124,6 +124,8 @@ interface Client {
   readonly memory: ClusterMemory;
   /** Keys of this client's own, with what was asked of each in order. */
   readonly keys: Map<string, Asked[]>;
+  /** How far its answers have seen. */
+  seen: ClusterToken;
 }
 
 /** A fault of the cluster that the model has found. */
@@ -208,7 +210,7 @@ class Simulation {
     const create = { dim: DIM, valueDim: VALUE_DIM, partitions, replicas, scale: SCALE };
     const connecting = connectWith(world.logOf(node), { create, timeoutMs: 60_000 }, seams);
     const memory = await world.time.until(connecting, 100_000);
-    this.#clients.push({ node, memory, keys: new Map() });
+    this.#clients.push({ node, memory, keys: new Map(), seen: { partitions: {}, query: 0 } });
   }
 
   /** Begins an action; what it asks is judged when it is answered. */
@@ -337,10 +339,16 @@ class Simulation {
   #read(client: Client, random: Random, timeoutMs: number): void {
     const ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`).filter(() => random.next() < 0.7);
     if (ids.length === 0) ids.push("q0");
-    const after = random.next() < 0.7 ? this.#token : { partitions: {}, query: 0 };
+    const after = random.next() < 0.7 ? this.#token : { partitions: {}, query: 0 }, { seen } = client;
     this.#begin(
       client.node,
-      client.memory.read(ids, { after, timeoutMs }).then((answer) => this.#judge(ids, answer, after)),
+      client.memory.read(ids, { after, timeoutMs }).then((answer) => {
+        this.#judge(ids, answer, after);
+        // A later answer is never of less than an earlier one.
+        this.#checkPlaces(answer, seen);
+        const places = answer.partitions.map(({ partition, sequence }) => [partition, sequence]);
+        client.seen = joinTokens(client.seen, { partitions: Object.fromEntries(places), query: 0 });
+      }),
     );
   }
 
