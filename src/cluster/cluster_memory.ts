@@ -187,9 +187,11 @@ export class ClusterMemory {
    * `maxAgeMs`, the rows that `read` and `peek` gave before, where they are not older. Such a row takes no message.
    *
    * `partitions` certifies it: `ageMs` milliseconds ago the rows were those of all records that the log had, and `newest` is the
-   * newest record that is known of. `bounds` are about the records up to `sequence`.
+   * newest record that is known of. `bounds` are about the records up to `sequence`. With `maxError`, a row that was given before is
+   * given again where hosts certify that it is within that of exact as of the records that they have now.
    *
-   * @param options `maxAgeMs`, the largest age of a row that is given again; 0, for none, unless given.
+   * @param options `maxAgeMs`, the largest age of a row that is given again; 0, for none, unless given. `maxError`, see
+   * {@link PeekOptions}.
    *
    * @example
    * ```ts
@@ -209,12 +211,17 @@ export class ClusterMemory {
    */
   async peek(ids: ArrayLike<string>, options: PeekOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.peek";
-    const { maxAge, read } = this.#given(operation, () => {
-      const { maxAgeMs, ...read } = takeOptions(operation, options, ["maxAgeMs", "timeoutMs", "partial"]);
-      return { maxAge: toTimeout(operation, maxAgeMs, 0, "maxAgeMs"), read };
+    const { limits, read } = this.#given(operation, () => {
+      const { maxAgeMs, maxError = null, ...read } = takeOptions(operation, options, [
+        ...["maxAgeMs", "maxError", "timeoutMs", "partial"] as const,
+      ]);
+      if (maxError !== null && !(typeof maxError === "number" && maxError >= 0)) {
+        throw new InputError(operation, `maxError is ${describe(maxError)}`, "a number that is not negative");
+      }
+      return { limits: { maxAge: toTimeout(operation, maxAgeMs, 0, "maxAgeMs"), maxError }, read };
     });
     const { wanted, checked } = this.#givenRead(operation, ids, read);
-    return await this.#reader.peek(operation, wanted, maxAge, checked);
+    return await this.#reader.peek(operation, wanted, limits, checked);
   }
 
   /**

@@ -14,6 +14,7 @@ import type { Clock } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";
 import { type ClusterConfig, partitionOf, rowColumns } from "./cluster_config.ts";
 import { ClusterError, Damage } from "./cluster_error.ts";
+import { driftBound, driftColumns } from "./drift.ts";
 import { stateColumns } from "./exact_sums.ts";
 import { type GatherCounts, Gatherer, type Wanted } from "./gather.ts";
 import { type KeptRow, KeptRows } from "./kept_rows.ts";
@@ -23,6 +24,7 @@ import type { CheckedRead } from "./memory_options.ts";
 import { type Merged, mergePartitions } from "./merge.ts";
 import {
   decodeHeavy,
+  decodeNumbers,
   decodeRows,
   decodeStates,
   type PartitionAnswer,
@@ -51,6 +53,8 @@ interface MergedStates {
   readonly merged: Merged;
   readonly places: readonly PartitionPlace[];
   readonly missing: readonly number[];
+  /** The version of each standing query. */
+  readonly versions: readonly number[];
 }
 
 /** A question about so many queries, in parts. */
@@ -133,20 +137,82 @@ export class ClusterReader {
     return this.#toOutput(await this.#askStates(operation, question, checked, true));
   }
 
-  /** Rows that were given before and are not too old, and others as of what hosts have now. */
+  /** Rows that were given before and are young or near enough, and others as of what hosts have now. */
   async peek(
     operation: string,
     ids: readonly string[],
-    maxAge: number,
+    { maxAge, maxError }: { readonly maxAge: number; readonly maxError: number | null },
     checked: CheckedRead,
   ): Promise<ClusterOutput> {
-    const now = this.#parts.clock.now(), kept = ids.map((id) => this.#kept.get(id, now, maxAge));
-    const asked = [...new Set(ids.filter((_, at) => kept[at] === null))];
-    const isAsked = asked.length > 0 || ids.length === 0;
-    const fresh = isAsked
+    const now = this.#parts.clock.now();
+    const rows = new Map<string, KeptRow>();
+    for (const id of ids) {
+      const row = this.#kept.get(id, now, maxAge);
+      if (row) rows.set(id, row);
+    }
+    const old = [...new Set(ids)].filter((id) => !rows.has(id) && this.#kept.any(id) !== null);
+    if (maxError !== null && old.length > 0) {
+      for (const [id, row] of await this.#certify(operation, old, maxError, checked)) rows.set(id, row);
+    }
+    const asked = [...new Set(ids.filter((id) => !rows.has(id)))];
+    const fresh = asked.length > 0 || ids.length === 0
       ? this.#toOutput(await this.#askStates(operation, standing(asked), checked, false), asked)
       : null;
-    return this.#toRows(ids, kept, asked, fresh);
+    return this.#toRows(ids, ids.map((id) => rows.get(id) ?? null), asked, fresh);
+  }
+
+  /** Rows that were given before and are within an error of exact as of now, with their bounds and places of now. */
+  async #certify(
+    operation: string,
+    ids: readonly string[],
+    maxError: number,
+    checked: CheckedRead,
+  ): Promise<Map<string, KeptRow>> {
+    const { config: { partitions, scoring: { layout } }, session, clock, signal, checkLive } = this.#parts;
+    const certified = new Map<string, KeptRow>(), until = clock.now() + checked.timeoutMs;
+    const columns = driftColumns(layout), bytesEach = Math.max(8 * columns, 8 * partitions + 1600);
+    const step = Math.max(
+      1,
+      Math.floor((session.largestMessage - REPLY_BYTES * partitions) / (bytesEach * partitions)),
+    );
+    const wanted: Wanted[] = Array.from({ length: partitions }, (_, partition) => {
+      return { partition, sequence: 0, querySequence: 0 };
+    });
+    for (let from = 0; from < ids.length; from += step) {
+      const part = ids.slice(from, from + step), rows = part.map((id) => this.#kept.any(id));
+      const since = new Float64Array(part.length * partitions);
+      rows.forEach((row, at) => {
+        for (const { partition, sequence } of row?.places ?? []) {
+          since[at * partitions + partition] = sequence;
+        }
+      });
+      const question: Question = { kind: "drift", ids: part, since };
+      const { answers } = await this.#gatherer.ask(operation, question, wanted, until, signal, {
+        waits: false,
+      });
+      checkLive(operation);
+      // Whoever does not answer here is asked for the rows.
+      if (answers.size < partitions) continue;
+      const all = [...answers.values()].sort((a, b) => a.partition - b.partition);
+      const drifts = all.map(({ partition, answer, valueNorm }) => ({
+        numbers: this.#decoded(operation, partition, () => decodeNumbers(answer, part.length * columns)),
+        valueNorm,
+      }));
+      const places = all.map((answer) => this.#placeOf(answer)), at = clock.now();
+      part.forEach((id, query) => {
+        const row = rows[query];
+        // A replica that has less than the row says nothing of it.
+        const isBehind = row?.places.some(({ partition, sequence }) => places[partition].sequence < sequence);
+        if (!row || isBehind || row.places.length < partitions) return;
+        const bound = row.bound + driftBound(layout, drifts, query, row.version, row.data);
+        if (bound <= maxError) certified.set(id, { ...row, bound, places, at });
+      });
+    }
+    return certified;
+  }
+
+  #placeOf({ partition, sequence, age }: PartitionAnswer): PartitionPlace {
+    return { partition, sequence, ageMs: age, newest: Math.max(this.#newestOf(partition), sequence) };
   }
 
   /** The heaviest keys of a head of a standing query. */
@@ -260,7 +326,7 @@ export class ClusterReader {
       logSumExp: new Float64Array(count * heads),
       bounds: new Float64Array(count),
     };
-    const places = new Map<number, PartitionPlace>(), missing = new Set<number>();
+    const places = new Map<number, PartitionPlace>(), missing = new Set<number>(), all: number[] = [];
     for (let from = 0; from < count; from += step) {
       const to = Math.min(count, from + step), rows = to - from;
       const decode = (answer: Uint8Array<ArrayBuffer>) => decodeStates(answer, rows, columns);
@@ -288,6 +354,7 @@ export class ClusterReader {
           valueNorm,
         })),
       );
+      if (answers.length > 0) all.push(...versions(answers[0].answer));
       merged.output.set(part.output, from * heads * valueDim);
       merged.logSumExp.set(part.logSumExp, from * heads);
       merged.bounds.set(part.bounds, from);
@@ -304,6 +371,7 @@ export class ClusterReader {
     this.#noteRead(clock.now() - startedAt);
     return {
       merged,
+      versions: all,
       places: [...places.values()].sort((a, b) => a.partition - b.partition),
       missing: [...missing].sort((a, b) => a - b),
     };
@@ -387,7 +455,7 @@ export class ClusterReader {
 
   /** The answer to a caller; the rows of `ids` are kept for `peek`. */
   #toOutput(
-    { merged: { output, bounds }, places, missing }: MergedStates,
+    { merged: { output, bounds }, places, missing, versions }: MergedStates,
     ids: readonly string[] = [],
   ): ClusterOutput {
     const columns = outputColumns(this.#parts.config.scoring.layout);
@@ -395,7 +463,7 @@ export class ClusterReader {
       const at = this.#parts.clock.now();
       ids.forEach((id, row) => {
         const data = output.slice(row * columns, (row + 1) * columns);
-        this.#kept.set(id, { data, bound: bounds[row], places, at });
+        this.#kept.set(id, { data, bound: bounds[row], version: versions[row], places, at });
       });
     }
     return { output: shownMatrix(output, [bounds.length, columns]), bounds, partitions: places, missing };

@@ -11,6 +11,8 @@ const MOST_ROWS = 16_384;
 export interface KeptRow {
   readonly data: Float32Array<ArrayBuffer>;
   readonly bound: number;
+  /** The version of its query. */
+  readonly version: number;
   /** Where it stood, with ages as of `at`. */
   readonly places: readonly PartitionPlace[];
   readonly at: number;
@@ -34,6 +36,11 @@ export class KeptRows {
   /** Forgets a row, since its query was set anew. */
   drop(id: string): void {
     this.#rows.delete(id);
+  }
+
+  /** The row of a query, however old; null if there is none. */
+  any(id: string): KeptRow | null {
+    return this.#rows.get(id) ?? null;
   }
 
   /** The row of a query, if it is at most `maxAge` milliseconds old at `now`; else null. */

@@ -56,6 +56,11 @@ export interface ReadOptions {
 export interface PeekOptions extends Omit<ReadOptions, "after"> {
   /** Milliseconds; 0, for no row that was given before, unless given. */
   readonly maxAgeMs?: number;
+  /**
+   * The largest distance from exact of a row that is given again, whatever its age: hosts then send a bound of how far it has moved,
+   * some numbers for each head instead of the row. Such rows are not given again unless it is set.
+   */
+  readonly maxError?: number;
 }
 
 /** As {@link ReadOptions}, for one head. */
