@@ -51,6 +51,8 @@ export interface HostStatus {
   readonly queries: number;
   /** Snapshots that it has written to the log. */
   readonly snapshots: number;
+  /** What the log said when it last failed; "" once it answers again. */
+  readonly failure: string;
 }
 
 /** A partition on a host. */
@@ -133,6 +135,8 @@ export class ClusterHost {
   #isLeaving = false;
   #beat = 0;
   #snapshots = 0;
+  /** What a call of the log said that failed; "" once one succeeds. */
+  #failure = "";
   #disposal: Promise<void> | null = null;
 
   private constructor(
@@ -173,6 +177,7 @@ export class ClusterHost {
       partitions,
       queries: this.#queries?.state.size ?? 0,
       snapshots: this.#snapshots,
+      failure: this.#failure,
     };
   }
 
@@ -269,7 +274,9 @@ export class ClusterHost {
         await this.#session.serve(hostKey(this.#name), (bytes) => answerRequest(parts, bytes));
         return;
       } catch (error) {
-        if (!(error instanceof LogError) || !error.isPassing) return;
+        if (!(error instanceof LogError) || error.reason === "closed") return;
+        // The address may be that of a host of the same name, which has to end first.
+        this.#failure = error.message;
         await this.#seams.clock.sleep(RETRY_MS, this.#end.signal);
       }
     }
@@ -461,19 +468,27 @@ export class ClusterHost {
   /** Brings states up to date while nobody asks, so that a host that takes over answers soon. */
   async #warm(): Promise<void> {
     const { clock } = this.#seams, { signal } = this.#end;
+    /** For each partition the records and queries that its states were brought up to. */
+    const done = new Map<Replica<Partition>, string>();
     while (!signal.aborted) {
       await clock.sleep(BEAT_MS / 4, signal);
       for (const { replica } of [...this.#held.values()]) {
-        if (replica.phase !== "ready" || !this.#queries) continue;
-        for (const [id, query] of [...this.#queries.state.all]) {
+        const queries = this.#queries;
+        if (replica.phase !== "ready" || !queries) continue;
+        const place = `${replica.sequence} ${queries.sequence}`;
+        if (done.get(replica) === place) continue;
+        for (const [id, query] of [...queries.state.all]) {
           if (signal.aborted) return;
           if (replica.state.isFull || !replica.state.isBehind(id, query)) continue;
           await replica.exclusive(() => {
-            if (this.#queries?.state.get(id) === query) replica.state.update(id, query);
+            if (queries.state.get(id) === query) replica.state.update(id, query);
           });
           await clock.sleep(0, signal);
         }
+        done.set(replica, place);
       }
+      const held = new Set([...this.#held.values()].map(({ replica }) => replica));
+      for (const replica of done.keys()) if (!held.has(replica)) done.delete(replica);
     }
   }
 
@@ -481,8 +496,10 @@ export class ClusterHost {
   async #quietly(act: () => unknown): Promise<void> {
     try {
       await act();
-    } catch {
+      this.#failure = "";
+    } catch (error) {
       // The log is away or slow; nothing depends on this call.
+      this.#failure = error instanceof Error ? error.message : String(error);
     }
   }
 }

@@ -34,6 +34,7 @@ function request(random: Random): HostRequest {
     { kind: "rows", ids },
     { kind: "attend", rows: random.row(2 * random.below(4)) },
     { kind: "top", id: "q", head: 0, count: random.below(9) },
+    { kind: "drift", ids, since: Float64Array.from(ids.flatMap(() => [1, 2, 3])) },
   ]);
   const partitions = Array.from(
     { length: random.below(4) },

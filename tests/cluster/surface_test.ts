@@ -209,3 +209,36 @@ Deno.test("cluster: a host keeps snapshots in its folder and begins with them", 
   assertEquals([...(await memory.read(["q"])).output.data], [4]);
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("cluster: peek gives rows again while they are young, says how old they are, and asks for the others", async () => {
+  const log = memoryLog();
+  await using _host = await host(log);
+  await using memory = await connect(log, { create: SHAPE });
+  const before = await memory.edit([{ kind: "set", id: "a", key: [1, 2], value: [1] }]);
+  await memory.setQuery("q", [1, 2]);
+  await memory.setQuery("r", [0, 0]);
+  assertEquals([...(await memory.read(["q"])).output.data], [1]);
+  const after = await memory.edit([{ kind: "set", id: "a", key: [1, 2], value: [2] }]);
+  const { requests } = memory.status();
+  const kept = await memory.peek(["q", "q"], { maxAgeMs: 60_000 });
+  assertEquals([...kept.output.data], [1, 1]);
+  assertEquals(memory.status().requests, requests);
+  const [[partition, sequence]] = Object.entries(after.partitions);
+  const place = kept.partitions.find((one) => one.partition === Number(partition));
+  assertEquals([place?.sequence, place?.newest], [before.partitions[Number(partition)], sequence]);
+  assert((place?.ageMs ?? -1) >= 0 && (place?.ageMs ?? Infinity) < 60_000);
+
+  // A row that is too old, one that was never given, and one whose query is another now are asked for.
+  await memory.read(["q"]);
+  const mixed = await memory.peek(["r", "q"], { maxAgeMs: 60_000 });
+  assertEquals([...mixed.output.data], [2, 2]);
+  await memory.edit([{ kind: "set", id: "a", key: [1, 2], value: [3] }]);
+  await memory.read(["r"]);
+  assertEquals([...(await memory.peek(["q"])).output.data], [3]);
+  await memory.setQuery("q", [5, 5]);
+  const again = memory.status().requests;
+  await memory.peek(["q"], { maxAgeMs: 60_000 });
+  assert(memory.status().requests > again);
+  await assertRejects(() => memory.peek(["q"], { maxAgeMs: -1 }), InputError);
+  await assertRejects(() => memory.peek(["q"], { after } as never), InputError);
+});
