@@ -17,11 +17,12 @@ import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host
 import { toHex } from "./json_value.ts";
 import { type ClusterLog, LogError, type LogSession } from "./log.ts";
 import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
-import { Partition } from "./partition.ts";
+import type { Partition } from "./partition.ts";
 import { decodePlan, encodePlan, isSamePlan, nextPlan, PLAN, type Plan } from "./plan.ts";
 import { writeMark } from "./pointers.ts";
 import { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
+import { emptyPartition } from "./snapshot.ts";
 import { encodeReplica, SnapshotKeeper } from "./snapshot_keeper.ts";
 
 const OPERATION = "host";
@@ -381,7 +382,7 @@ export class ClusterHost {
       clock: this.#seams.clock,
       subject,
       of,
-      make: () => new Partition(config.scoring),
+      make: () => emptyPartition(config, partition),
       kept: async () => await this.#folder?.read(subject, of) ?? null,
       onGone: () => {},
     });

@@ -12,7 +12,7 @@ import { keySubject } from "../../src/cluster/cluster_config.ts";
 /** A cluster of one partition with a client, in simulated time. */
 class Place {
   readonly world: SimWorld;
-  readonly hosts: { readonly host: ClusterHost; kill(): void }[] = [];
+  readonly hosts: { readonly host: ClusterHost; kill(): void; freeze(ms: number): void }[] = [];
   memory!: ClusterMemory;
   readonly #random: Random;
 
@@ -41,13 +41,17 @@ class Place {
     const node = this.world.node("host"),
       seams = { clock: this.world.clockOf(node), newName: this.world.newName };
     const host = await startHost(this.world.logOf(node), { snapshotBytes }, seams);
-    this.hosts.push({ host, kill: () => node.isDead = true });
+    this.hosts.push({
+      host,
+      kill: () => node.isDead = true,
+      freeze: (ms) => node.frozenUntil = this.world.time.now + ms,
+    });
   }
 
   async connect(): Promise<void> {
     const node = this.world.node("client"),
       seams = { clock: this.world.clockOf(node), newName: this.world.newName };
-    const create = { dim: 2, valueDim: 1, partitions: 1 };
+    const create = { dim: 2, valueDim: 1, partitions: 1, replicas: 2 };
     this.memory = await this.until(connectWith(this.world.logOf(node), { create }, seams));
   }
 
@@ -191,4 +195,30 @@ Deno.test("cluster: an altered snapshot is not used; where records are whole the
     if (isPurged) assertEquals((await place.failure()).fault, "damaged");
     else assertEquals(await place.read(), before);
   }
+});
+
+Deno.test("cluster: a host that was frozen while records were purged has them all the same", async () => {
+  const place = await Place.make(5, 200);
+  await place.startHost(200);
+  await place.write(5);
+  await place.pass(5000);
+  // Each of the two in turn, so that the one that answers alone afterwards was frozen.
+  for (const frozen of [0, 1]) {
+    place.hosts[frozen].freeze(100_000);
+    for (let round = 0; round < 10; round++) {
+      // Writers that come anew, whose numbers tell nothing of what was there before.
+      await place.connect();
+      await place.write(4);
+      await place.pass(8000);
+    }
+    await place.pass(40_000);
+  }
+  const before = await place.read(), [first, second] = place.hosts;
+  assert(first.host.status().snapshots + second.host.status().snapshots > 5);
+  for (const { host } of [first, second]) {
+    assertEquals(host.status().partitions.map(({ phase, keys }) => [phase, keys]), [["ready", 12]]);
+  }
+  first.kill();
+  await place.pass(5000);
+  assertEquals(await place.read(), before);
 });
