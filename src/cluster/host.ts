@@ -407,10 +407,10 @@ export class ClusterHost {
     this.#changes.tell();
   }
 
-  /** Of two replicas with different records up to the same one, the one that began later refuses to answer. */
+  /** Two replicas with different records up to the same one both refuse to answer, since nobody knows which is right, and begin anew. */
   #compare(): void {
     for (const report of this.#members.alive()) {
-      if (report.name <= this.#name) continue;
+      if (report.name === this.#name) continue;
       for (const [partition, theirs] of report.partitions) {
         const replica = this.#held.get(partition)?.replica;
         if (!replica || replica.phase !== "ready" || theirs.phase !== "ready") continue;

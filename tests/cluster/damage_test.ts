@@ -7,6 +7,8 @@ import { SimWorld } from "../../testing/cluster/sim_world.ts";
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
 import { ClusterError, type ClusterHost, type ClusterMemory, type LogRecord } from "../../src/cluster/mod.ts";
+import { encodeBatch, NO_HASH } from "../../src/cluster/batch.ts";
+import { Partition } from "../../src/cluster/partition.ts";
 import { keySubject } from "../../src/cluster/cluster_config.ts";
 
 /** A cluster of one partition with a client, in simulated time. */
@@ -221,4 +223,92 @@ Deno.test("cluster: a host that was frozen while records were purged has them al
   first.kill();
   await place.pass(5000);
   assertEquals(await place.read(), before);
+});
+
+Deno.test("cluster: a log that ends before what is known to have been reached is an error", async () => {
+  const place = await Place.make(6);
+  await place.write(3);
+  await place.pass(5000);
+  place.killAll();
+  const session = await place.world.kept.open("host"), key = "mark.log.0", mark = await session.get(key);
+  const { sequence, chain } = JSON.parse(new TextDecoder().decode(mark?.value ?? new Uint8Array()));
+  // As if the log had lost its end, and the mark had not.
+  await session.put(key, new TextEncoder().encode(JSON.stringify({ sequence: sequence + 1, chain })));
+  await place.startHost();
+  assertEquals((await place.failure()).fault, "damaged");
+});
+
+Deno.test("cluster: a host that was frozen over a purge does not take a record that tells nothing of what is gone", async () => {
+  const place = await Place.make(7, 200);
+  await place.startHost(200);
+  await place.write(5);
+  await place.pass(5000);
+  const [first] = place.hosts, session = await place.world.kept.open("client");
+  first.freeze(100_000);
+  for (let round = 0; round < 10; round++) {
+    await place.write(6);
+    await place.pass(8000);
+  }
+  const [{ sequence: oldest }] = await place.records();
+  assert(oldest > (first.host.status().partitions[0]?.sequence ?? 0) + 1, "records that it lacks are purged");
+  // Of a client that nobody knows, and that knows nothing.
+  const edits = [{ id: "last", row: Float32Array.of(1, 1, 50) }];
+  const body = encodeBatch({ kind: "keys", client: "z", number: 1, known: 0, previous: NO_HASH, edits });
+  await session.append(keySubject(0), body);
+  await place.pass(60_000);
+  const [one, other] = place.hosts.map(({ host }) => host.status().partitions[0]);
+  assertEquals([one.phase, one.sequence, one.keys], [other.phase, other.sequence, other.keys]);
+  const before = await place.read();
+  place.hosts[1].kill();
+  await place.pass(5000);
+  assertEquals(await place.read(), before);
+});
+
+Deno.test("cluster: replicas that differ notice it by their heartbeats, whichever is wrong, and begin anew", async () => {
+  for (const wrong of [0, 1]) {
+    const place = await Place.make(8 + wrong);
+    await place.startHost();
+    await place.write(5);
+    await place.pass(5000);
+    const before = await place.read();
+    // One host reads a record of its own making, as one does whose memory or disk lies.
+    const { apply } = Partition.prototype;
+    let left = 1;
+    const of = (partition: Partition) => partitionsSeen.indexOf(partition);
+    const partitionsSeen: Partition[] = [];
+    Partition.prototype.apply = function (record) {
+      if (!partitionsSeen.includes(this)) partitionsSeen.push(this);
+      if (left > 0 && of(this) === wrong) {
+        left--;
+        const edits = [{ id: "k1", row: Float32Array.of(9, 9, 999) }];
+        const body = encodeBatch({
+          kind: "keys",
+          client: "x",
+          number: 1,
+          known: 0,
+          previous: NO_HASH,
+          edits,
+        });
+        return apply.call(this, { ...record, body });
+      }
+      return apply.call(this, record);
+    };
+    try {
+      await place.until(place.memory.edit([{ kind: "set", id: "far", key: [0, -1e3], value: [0] }]));
+      await place.pass(1000);
+      assertEquals(left, 0);
+    } finally {
+      Partition.prototype.apply = apply;
+    }
+    await place.pass(20_000);
+    const statuses = place.hosts.map(({ host }) => host.status().partitions[0]);
+    assertEquals(
+      statuses.map(({ phase, keys }) => [phase, keys]),
+      Array.from(statuses, () => ["ready", statuses[0].keys]),
+    );
+    for (const { kill } of place.hosts.slice(1 - wrong, 2 - wrong)) kill();
+    await place.pass(5000);
+    const after = await place.read();
+    assert(Math.abs(after - before) < 50, `${after}, expected near ${before}`);
+  }
 });
