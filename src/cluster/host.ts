@@ -17,11 +17,12 @@ import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host
 import { toHex } from "./json_value.ts";
 import { type ClusterLog, LogError, type LogSession } from "./log.ts";
 import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
-import { Partition } from "./partition.ts";
+import type { Partition } from "./partition.ts";
 import { decodePlan, encodePlan, isSamePlan, nextPlan, PLAN, type Plan } from "./plan.ts";
 import { writeMark } from "./pointers.ts";
 import { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
+import { emptyPartition } from "./snapshot.ts";
 import { encodeReplica, SnapshotKeeper } from "./snapshot_keeper.ts";
 
 const OPERATION = "host";
@@ -381,7 +382,7 @@ export class ClusterHost {
       clock: this.#seams.clock,
       subject,
       of,
-      make: () => new Partition(config.scoring),
+      make: () => emptyPartition(config, partition),
       kept: async () => await this.#folder?.read(subject, of) ?? null,
       onGone: () => {},
     });
@@ -406,10 +407,10 @@ export class ClusterHost {
     this.#changes.tell();
   }
 
-  /** Of two replicas with different records up to the same one, the one that began later refuses to answer. */
+  /** Two replicas with different records up to the same one both refuse to answer, since nobody knows which is right, and begin anew. */
   #compare(): void {
     for (const report of this.#members.alive()) {
-      if (report.name <= this.#name) continue;
+      if (report.name === this.#name) continue;
       for (const [partition, theirs] of report.partitions) {
         const replica = this.#held.get(partition)?.replica;
         if (!replica || replica.phase !== "ready" || theirs.phase !== "ready") continue;

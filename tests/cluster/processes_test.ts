@@ -113,6 +113,8 @@ Deno.test("cluster: a host that is stopped for a while is answered for by anothe
     await memory.edit([{ kind: "set", id: "k", key: [0, 1], value: [round] }]);
     assertEquals([...(await memory.read(["q"])).output.data], [round]);
   }
+  // The first of these reads, at least, was asked of the other one, too.
+  assertGreater(memory.status().hedges, 0);
   one.signal("SIGCONT");
   await memory.edit([{ kind: "set", id: "k", key: [0, 1], value: [99] }]);
   assertEquals([...(await memory.read(["q"])).output.data], [99]);
