@@ -55,7 +55,11 @@ export function natsLog(options: NatsLogOptions): ClusterLog {
 
 async function openSession(options: CheckedNatsOptions, role: LogRole): Promise<LogSession> {
   if (!("Deno" in globalThis)) {
-    throw new LogError("open", "refused", "natsLog connects by the sockets of Deno, which are not there, expected Deno");
+    throw new LogError(
+      "open",
+      "refused",
+      "natsLog connects by the sockets of Deno, which are not there, expected Deno",
+    );
   }
   const link = await NatsLink.open("open", options, options.auth, inboxOf(options.name, role));
   try {
