@@ -27,6 +27,22 @@ export interface Kernels {
    * when a row with mass has a shift of `steep` or more either way.
    */
   read(job: number, first: number, end: number, target: number, stride: number, steep: number): number;
+  /**
+   * Takes the states of the rows asked for in a tile of `count` blocks from `first` on, for certificates; rows whose
+   * shift is `steep` or more either way are odd.
+   */
+  takeRows(job: number, tile: number, first: number, count: number, steep: number): void;
+  /** Replaces what changed keys have in the sums of the rows asked for; `assembly/certificates.ts` has more. */
+  addChanges(
+    job: number,
+    tile: number,
+    first: number,
+    blocks: number,
+    count: number,
+    changes: number,
+    pairs: number,
+    question: number,
+  ): void;
   /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */
   isFused(): number;
   /** 32 · `rounds` independent multiply-adds of four lanes, for benches. */

@@ -15,6 +15,7 @@ import type { NumberTable } from "../host/number_table.ts";
 import { RowStates as HeldStates } from "../host/row_states.ts";
 import { type AnswerPart, type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
 import { weightRounding } from "../host/weight_rounding.ts";
+import { WasmCertificates } from "./certificates.ts";
 import { BLOCK_ROWS } from "./job_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { giveMemory } from "./memory_pool.ts";
@@ -43,6 +44,7 @@ export class WasmStore extends StateStore {
   readonly limits: Float32Limits;
   readonly tolerance: number;
   override readonly multipliesShares = true;
+  override readonly certificates: WasmCertificates;
   readonly #config: BackendConfig;
   readonly #arena: Arena;
   readonly #states: RowStates;
@@ -68,6 +70,7 @@ export class WasmStore extends StateStore {
     this.#runner = new PieceRunner(kernels, arena, sharing);
     this.#updater = new RowUpdater(kernels, this.#runner, arena, config, this.work);
     this.#reader = new RowReader(kernels, arena, layout);
+    this.certificates = new WasmCertificates(kernels, arena, this.#states, config, this.work);
     this.#held = new HeldStates(valueDim + 2, 1);
     this.limits = {
       isInRange: () => true,
@@ -89,6 +92,7 @@ export class WasmStore extends StateStore {
 
   attach(rows: HostRows): void {
     this.#rows = rows;
+    this.certificates.attach(rows);
   }
 
   bytes(): number {

@@ -1,0 +1,134 @@
+/**
+ * What certificates keep of 32 neighbouring query slots of a head: how far each row's sums go, the constants of its
+ * bound, and, for rows that kernels do not answer for, the sums themselves and what each changed key has in them.
+ */
+
+import { type RowSums, TILE_ROWS } from "./certificate_kernel.ts";
+
+/** The moment of a row whose state has not been taken. */
+export const UNTAKEN = -1;
+/** Sums of a row: moved, gained, lost, shifted, doubt; then the largest moved + shifted and weights. */
+const SUMS = 7;
+/** What a key has in a row: moved, change, shifted, doubt. */
+const PARTS = 4;
+
+/** What one changed key has in the sums of the rows of a tile. */
+class HostPairs {
+  static readonly BYTES = TILE_ROWS * (8 * PARTS + 4);
+  readonly parts = new Float64Array(TILE_ROWS * PARTS);
+  /** The age of the row for which this holds; 0 for none. */
+  readonly ages = new Uint32Array(TILE_ROWS);
+}
+
+/** The rows of a tile. */
+export class CertifiedTile {
+  static readonly BYTES = TILE_ROWS * 32;
+  /** By row, the moment up to which the changed keys are in its sums. */
+  readonly moments: Float64Array = new Float64Array(TILE_ROWS).fill(UNTAKEN);
+  /** By row, bounds: on the total variation of weights, on what other rounding did to o, on the share of mass hidden. */
+  readonly variation: Float64Array = new Float64Array(TILE_ROWS);
+  readonly fixed: Float64Array = new Float64Array(TILE_ROWS);
+  readonly massDoubt: Float64Array = new Float64Array(TILE_ROWS);
+  /** Rows, as bits, that are answered at the host, and those whose scores are steep. */
+  hostRows = 0;
+  steepRows = 0;
+  /** The kernel's number of the tile; 0 for none. */
+  kernelTile = 0;
+  /** By key slot, where the kernel keeps what the key has in the tile. */
+  readonly pairs: Map<number, number> = new Map();
+  /** Whether keys are in the sums of which nothing is kept. */
+  isPartial = false;
+  /** Exchanges since all sums of the kernel were begun. */
+  exchanges = 0;
+  /** The sums of its rows at the host. */
+  host: HostSums | null = null;
+
+  /** Whether no row has sums. */
+  get isUntaken(): boolean {
+    const { moments } = this;
+    for (let row = 0; row < TILE_ROWS; row++) if (moments[row] !== UNTAKEN) return false;
+    return true;
+  }
+}
+
+/** Sums of the rows of a tile at the host. */
+export class HostSums {
+  readonly #sums = new Float64Array(TILE_ROWS * SUMS);
+  readonly #ages = new Uint32Array(TILE_ROWS);
+  readonly #exchanges = new Float64Array(TILE_ROWS);
+  readonly #pairs = new Map<number, HostPairs>();
+  #isPartial = false;
+
+  static readonly BYTES = TILE_ROWS * (8 * SUMS + 12);
+  /** Bytes of what one key has in the rows. */
+  static readonly PAIR_BYTES = HostPairs.BYTES;
+
+  get bytes(): number {
+    return HostSums.BYTES + this.#pairs.size * HostPairs.BYTES;
+  }
+
+  /** Begins the sums of a row. */
+  begin(row: number): void {
+    this.#ages[row]++;
+    this.#exchanges[row] = 0;
+    this.#sums.fill(0, row * SUMS, (row + 1) * SUMS);
+  }
+
+  /** Whether what a key has in the rows can be taken out. */
+  isKept(slot: number): boolean {
+    return !this.#isPartial || this.#pairs.has(slot);
+  }
+
+  /** Replaces what a key has in the sums of a row; keeps it if there is room. */
+  exchange(
+    row: number,
+    slot: number,
+    moved: number,
+    change: number,
+    shifted: number,
+    doubt: number,
+    hasRoom: boolean,
+  ): void {
+    const sums = this.#sums, at = row * SUMS;
+    let pairs = this.#pairs.get(slot);
+    if (!pairs && hasRoom) this.#pairs.set(slot, pairs = new HostPairs());
+    if (pairs) {
+      const { parts, ages } = pairs, start = row * PARTS;
+      if (ages[row] === this.#ages[row]) {
+        sums[at] -= parts[start];
+        sums[at + 1] -= Math.max(0, parts[start + 1]);
+        sums[at + 2] -= Math.max(0, -parts[start + 1]);
+        sums[at + 3] -= parts[start + 2];
+        sums[at + 4] -= parts[start + 3];
+      }
+      ages[row] = this.#ages[row];
+      parts[start] = moved;
+      parts[start + 1] = change;
+      parts[start + 2] = shifted;
+      parts[start + 3] = doubt;
+    } else {
+      this.#isPartial = true;
+    }
+    sums[at] += moved;
+    sums[at + 1] += Math.max(0, change);
+    sums[at + 2] += Math.max(0, -change);
+    sums[at + 3] += shifted;
+    sums[at + 4] += doubt;
+    sums[at + 5] = Math.max(sums[at + 5], sums[at] + sums[at + 3]);
+    sums[at + 6] = Math.max(sums[at + 6], sums[at + 1] + sums[at + 2] + sums[at + 4]);
+    this.#exchanges[row]++;
+  }
+
+  /** Reads the sums of a row to `target`; returns the number of exchanges since they were begun. */
+  read(row: number, target: RowSums): number {
+    const sums = this.#sums, at = row * SUMS;
+    target.moved = sums[at];
+    target.gained = sums[at + 1];
+    target.lost = sums[at + 2];
+    target.shifted = sums[at + 3];
+    target.doubt = sums[at + 4];
+    target.movedPeak = sums[at + 5];
+    target.weightPeak = sums[at + 6];
+    return this.#exchanges[row];
+  }
+}

@@ -1,0 +1,405 @@
+// What changed keys can do to the outputs of rows, in float32 with all its roundings charged:
+// docs/internals/certificates.md has the formulas. For each row and key a bound on ‖u(v' − o) − w(v − o)‖ is added
+// to the row's sums, with the change u − w of the weight, and what the key had in them before is taken out.
+//
+// With Δ the difference of the scores and c = u − w = w(e^Δ − 1), the vector is c(v − o) + u(v' − v). Scores are
+// not subtracted, but Δ = scale · q·(k' − k), so that a small change has a small error.
+
+import {
+  AFTER as AFTER_DISTANCE,
+  BEFORE,
+  BLOCK_BYTES,
+  COLUMNS,
+  EMPTY_SHIFT,
+  HEAD_DIM,
+  HIGH,
+  LOW,
+  MASS_ERROR,
+  QUERIES,
+  ROW_POSITIONS,
+  SCALE,
+  SHIFT,
+  SOFTCAP,
+  SUM_ERROR,
+  VALUE_DIM,
+} from "../job_fields.ts";
+import * as field from "../certificate_fields.ts";
+import { capScore, clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
+import { multiplyAdd, multiplySubtract } from "./lanes.ts";
+
+const ROUNDING: f32 = 5.9604644775390625e-8;
+/** Covers the roundings of bounds themselves. */
+const UP: f32 = 1.000244140625;
+/** Errors of exponents that are charged; a row with larger ones is odd. */
+const MOST_DOUBT: f32 = 0.2;
+/** A weight this many powers of two above the shift of its row is odd, one so far below is 0. */
+const MOST_POWER: i32 = 100;
+const LEAST_POWER: i32 = -125;
+/** Larger than what a weight can lose by underflow: 2^−125 over a mass of 2^−60. */
+const VANISHING: f32 = 8.673617379884035e-19;
+/** Larger than what a distance can lose by underflow. */
+const TINY: f32 = 3.469446951953614e-18;
+/** Bounds are below 2^100; those that are not make a row odd. */
+const LARGEST: f32 = 1.2676506002282294e30;
+/** Differences of scores for which e^Δ − 1 is a polynomial. */
+const SMALL: f32 = 0.35;
+
+/**
+ * Takes the states of the rows of `count` blocks from `first` on: constants of their bounds. Begins the sums of
+ * those that are asked for anew. Rows whose shift is `steep` or more either way are odd.
+ */
+export function takeRows(job: usize, tile: usize, first: i32, count: i32, steep: i32): void {
+  for (let block = first; block < first + count; block++, tile += field.TILE_BLOCK_BYTES) {
+    takeHalf(job, tile, block, 0, steep);
+    takeHalf(job, tile, block, 16, steep);
+    for (let at: usize = 0; at < 64; at += 16) {
+      const isKept = v128.not(widened(load<u64>(tile + field.ASKED + (at >> 1))));
+      for (let sum: usize = 0; sum <= <usize> field.WEIGHT_PEAK; sum += 64) {
+        v128.store(tile + sum + at, v128.and(v128.load(tile + sum + at), isKept));
+      }
+    }
+  }
+}
+
+/** A mask of two lanes of 64 bits from one of 32. */
+@inline
+function widened(mask: u64): v128 {
+  const both = i64x2.splat(<i64> mask);
+  return i64x2.extend_low_i32x4_s(both);
+}
+
+function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32): void {
+  const rows = <usize> block * BLOCK_BYTES + lane, at = tile + lane;
+  const valueDim = load<usize>(job + VALUE_DIM), headDim = load<usize>(job + HEAD_DIM);
+  const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
+  const high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
+  const massAt = valueDim * BLOCK_BYTES;
+  const masses = v128.load(high + massAt), rest = v128.load(low + massAt);
+  const left = f64x2.div(f64x2.splat(1), f64x2.add(f64x2.promote_low_f32x4(masses), f64x2.promote_low_f32x4(rest)));
+  const right = f64x2.div(f64x2.splat(1), f64x2.add(promoteHigh(masses), promoteHigh(rest)));
+  const share = join(left, right);
+
+  let squareLeft = f64x2.splat(0), squareRight = f64x2.splat(0);
+  for (let c: usize = 0; c < massAt; c += BLOCK_BYTES) {
+    const numbers = v128.load(high + c);
+    const a = f64x2.mul(f64x2.promote_low_f32x4(numbers), left), b = f64x2.mul(promoteHigh(numbers), right);
+    squareLeft = f64x2.add(squareLeft, f64x2.mul(a, a));
+    squareRight = f64x2.add(squareRight, f64x2.mul(b, b));
+  }
+  const norm = join(f64x2.sqrt(squareLeft), f64x2.sqrt(squareRight));
+  squareLeft = f64x2.splat(0);
+  squareRight = f64x2.splat(0);
+  const query = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES + lane;
+  for (let c: usize = 0; c < headDim * BLOCK_BYTES; c += BLOCK_BYTES) {
+    const numbers = v128.load(query + c);
+    const a = f64x2.promote_low_f32x4(numbers), b = promoteHigh(numbers);
+    squareLeft = f64x2.add(squareLeft, f64x2.mul(a, a));
+    squareRight = f64x2.add(squareRight, f64x2.mul(b, b));
+  }
+  const scale = f64x2.splat(<f64> abs(load<f32>(job + SCALE)));
+  const reach = join(f64x2.mul(scale, f64x2.sqrt(squareLeft)), f64x2.mul(scale, f64x2.sqrt(squareRight)));
+  const up = f32x4.splat(UP), tiny = f32x4.splat(TINY);
+  const massError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + MASS_ERROR) + rows), share), up);
+  const sumError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + SUM_ERROR) + rows), share), up);
+
+  const asked = v128.load(at, field.ASKED), largest = f32x4.splat(LARGEST);
+  const shift = v128.load(load<usize>(job + SHIFT) + rows);
+  let plain = v128.and(f32x4.gt(masses, f32x4.splat(0)), i32x4.ne(shift, i32x4.splat(EMPTY_SHIFT)));
+  plain = v128.and(plain, i32x4.lt_s(i32x4.abs(shift), i32x4.splat(steep)));
+  plain = v128.and(plain, v128.and(f32x4.lt(share, largest), f32x4.lt(reach, largest)));
+  plain = v128.and(plain, v128.and(f32x4.lt(norm, largest), f32x4.lt(f32x4.add(massError, sumError), largest)));
+  take(at + field.SHARE, share, asked);
+  take(at + field.REACH, f32x4.mul(reach, up), asked);
+  take(at + field.NORM, f32x4.add(f32x4.mul(norm, up), tiny), asked);
+  take(at + field.MASS_ERROR_SHARE, massError, asked);
+  take(at + field.SUM_ERROR_SHARE, sumError, asked);
+  take(at + field.ODD, v128.not(plain), asked);
+  v128.store(at, i32x4.sub(v128.load(at, field.AGE), asked), field.AGE);
+}
+
+@inline
+function take(at: usize, numbers: v128, asked: v128): void {
+  v128.store(at, v128.bitselect(numbers, v128.load(at), asked));
+}
+
+@inline
+function promoteHigh(numbers: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<f64>(numbers, numbers, 1, 1));
+}
+
+@inline
+function join(left: v128, right: v128): v128 {
+  return v128.shuffle<f64>(f32x4.demote_f64x2_zero(left), f32x4.demote_f64x2_zero(right), 0, 2);
+}
+
+/**
+ * Replaces what `count` changed keys have in the sums of the rows asked for. `changes` lists addresses of their
+ * records, 0 for a key that is as in the rows' states; `pairs` those of pair records, 0 where none is kept.
+ */
+export function addChanges(
+  job: usize,
+  tile: usize,
+  first: i32,
+  blocks: i32,
+  count: i32,
+  changes: usize,
+  pairs: usize,
+  question: usize,
+): void {
+  for (let at = 0; at < blocks; at++, tile += field.TILE_BLOCK_BYTES) {
+    const asked = v128.or(v128.load(tile, field.ASKED), v128.load(tile, field.ASKED + 16));
+    if (!v128.any_true(asked)) continue;
+    for (let t = 0; t < count; t++) {
+      const change = load<usize>(changes + (<usize> t << 2));
+      let pair = load<usize>(pairs + (<usize> t << 2));
+      if (pair != 0) pair += <usize> at * field.PAIR_BLOCK_BYTES;
+      if (change != 0) {
+        multiply(job, first + at, change, question);
+        weighHalf(job, tile, first + at, change, question, 0);
+        weighHalf(job, tile, first + at, change, question, 16);
+        measureDistances(job, tile, first + at, change, question);
+      }
+      exchangeHalf(tile, change, pair, question, 0);
+      exchangeHalf(tile, change, pair, question, 16);
+    }
+  }
+}
+
+/** Raw scores of a key with a block of rows, and their differences. */
+@inline
+function multiply(job: usize, block: i32, change: usize, question: usize): void {
+  const headDim = load<usize>(job + HEAD_DIM);
+  let query = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES;
+  const end = query + headDim * BLOCK_BYTES;
+  let key = load<usize>(change, field.KEY), delta = load<usize>(change, field.KEY_DELTA);
+  let left = f32x4.splat(0), right = f32x4.splat(0), deltaLeft = f32x4.splat(0), deltaRight = f32x4.splat(0);
+  if (delta == 0) {
+    for (; query < end; query += BLOCK_BYTES, key += 4) {
+      const factor = v128.load32_splat(key);
+      left = multiplyAdd(v128.load(query), factor, left);
+      right = multiplyAdd(v128.load(query, 16), factor, right);
+    }
+  } else {
+    for (; query < end; query += BLOCK_BYTES, key += 4, delta += 4) {
+      const near = v128.load(query), far = v128.load(query, 16);
+      const factor = v128.load32_splat(key), moved = v128.load32_splat(delta);
+      left = multiplyAdd(near, factor, left);
+      right = multiplyAdd(far, factor, right);
+      deltaLeft = multiplyAdd(near, moved, deltaLeft);
+      deltaRight = multiplyAdd(far, moved, deltaRight);
+    }
+  }
+  const scale = f32x4.splat(load<f32>(job + SCALE));
+  v128.store(question, f32x4.mul(scale, left), field.RAW);
+  v128.store(question, f32x4.mul(scale, right), field.RAW + 16);
+  v128.store(question, f32x4.mul(scale, deltaLeft), field.DIFFERENCE);
+  v128.store(question, f32x4.mul(scale, deltaRight), field.DIFFERENCE + 16);
+}
+
+/** Weights of four rows, before and after, and the errors of both. */
+function weighHalf(job: usize, tile: usize, block: i32, change: usize, question: usize, lane: usize): void {
+  const rows = <usize> block * BLOCK_BYTES + lane, at = tile + lane, found = question + lane;
+  const raw = v128.load(found, field.RAW), moved = v128.load(found, field.DIFFERENCE);
+  const reach = v128.load(at, field.REACH), softcap = load<f32>(job + SOFTCAP);
+  const headDim = <f32> load<i32>(job + HEAD_DIM), rounding = f32x4.splat(UP * ROUNDING);
+  const product = f32x4.mul(reach, f32x4.splat(load<f32>(change, field.KEY_NORM)));
+  const shift = f32x4.mul(reach, f32x4.splat(load<f32>(change, field.KEY_SHIFT)));
+  let ofScore = f32x4.mul(product, f32x4.splat(headDim + 2));
+  let ofDifference = f32x4.mul(shift, f32x4.splat(headDim + 4));
+  let before = raw, after = f32x4.add(raw, moved), difference = moved;
+  if (softcap > 0) {
+    const cap = f32x4.splat(softcap);
+    before = capScore(raw, cap);
+    after = capScore(after, cap);
+    difference = f32x4.sub(after, before);
+    ofScore = f32x4.add(ofScore, f32x4.mul(f32x4.splat(24), f32x4.pmin(product, cap)));
+    ofDifference = f32x4.add(ofDifference, f32x4.add(ofScore, ofScore));
+  }
+  const all = i32x4.splat(-1), nothing = f32x4.splat(0), forbidden = f32x4.splat(-Infinity);
+  let wasSeen = load<i32>(change, field.WAS_LIVE) != 0 ? all : nothing;
+  let isSeen = load<i32>(change, field.IS_LIVE) != 0 ? all : nothing;
+  const biasBefore = load<usize>(change, field.BIAS_BEFORE), biasAfter = load<usize>(change, field.BIAS_AFTER);
+  if (biasBefore != 0 || biasAfter != 0) {
+    const old = biasBefore != 0 ? v128.load(biasBefore + rows) : nothing;
+    const young = biasAfter != 0 ? v128.load(biasAfter + rows) : nothing;
+    wasSeen = v128.and(wasSeen, f32x4.gt(old, forbidden));
+    isSeen = v128.and(isSeen, f32x4.gt(young, forbidden));
+    before = f32x4.add(before, old);
+    after = f32x4.add(after, young);
+    const isOther = f32x4.ne(old, young);
+    difference = v128.bitselect(f32x4.add(difference, f32x4.sub(young, old)), difference, isOther);
+    const sizes = f32x4.add(f32x4.abs(before), f32x4.abs(after));
+    const ofBias = f32x4.mul(f32x4.splat(4), f32x4.add(sizes, f32x4.add(f32x4.abs(old), f32x4.abs(young))));
+    ofDifference = f32x4.add(ofDifference, v128.and(ofBias, isOther));
+  }
+  if (load<u32>(question, field.HAS_POSITIONS) != 0) {
+    wasSeen = v128.and(wasSeen, inReach(job, block, lane, load<f64>(change, field.POSITION_BEFORE)));
+    isSeen = v128.and(isSeen, inReach(job, block, lane, load<f64>(change, field.POSITION_AFTER)));
+  }
+  const stays = v128.and(wasSeen, isSeen), eitherSeen = v128.or(wasSeen, isSeen);
+  const origin = i32x4.add(v128.load(load<usize>(job + SHIFT) + rows), i32x4.splat(ROUNDER_BITS));
+  const share = v128.load(at, field.SHARE);
+
+  const clampedBefore = clamp(before), clampedAfter = clamp(after);
+  const roundedBefore = roundedPower(clampedBefore), roundedAfter = roundedPower(clampedAfter);
+  const powerBefore = i32x4.sub(roundedBefore, origin), powerAfter = i32x4.sub(roundedAfter, origin);
+  const most = i32x4.splat(MOST_POWER), least = i32x4.splat(LEAST_POWER);
+  let odd = v128.and(wasSeen, i32x4.gt_s(powerBefore, most));
+  odd = v128.or(odd, v128.and(isSeen, i32x4.gt_s(powerAfter, most)));
+  const w = v128.and(
+    f32x4.mul(i32x4.add(mantissa(clampedBefore, roundedBefore), i32x4.shl(powerBefore, 23)), share),
+    v128.and(wasSeen, i32x4.ge_s(powerBefore, least)),
+  );
+  const directly = v128.and(
+    f32x4.mul(i32x4.add(mantissa(clampedAfter, roundedAfter), i32x4.shl(powerAfter, 23)), share),
+    v128.and(isSeen, i32x4.ge_s(powerAfter, least)),
+  );
+
+  const isSmall = v128.and(stays, f32x4.le(f32x4.abs(difference), f32x4.splat(SMALL)));
+  let p = multiplyAdd(difference, f32x4.splat(1.0 / 720), f32x4.splat(1.0 / 120));
+  p = multiplyAdd(difference, p, f32x4.splat(1.0 / 24));
+  p = multiplyAdd(difference, p, f32x4.splat(1.0 / 6));
+  p = multiplyAdd(difference, p, f32x4.splat(0.5));
+  const grown = f32x4.mul(w, multiplyAdd(f32x4.mul(difference, difference), p, difference));
+  const c = v128.bitselect(grown, f32x4.sub(directly, w), isSmall);
+  const u = v128.bitselect(f32x4.add(w, grown), directly, isSmall);
+
+  // Errors of exponents, and of weights as shares of themselves.
+  const size = f32x4.pmax(v128.and(f32x4.abs(before), wasSeen), v128.and(f32x4.abs(after), isSeen));
+  const exponent = f32x4.mul(rounding, f32x4.add(ofScore, multiplyAdd(f32x4.splat(8), size, f32x4.splat(4))));
+  const apart = f32x4.mul(rounding, v128.and(ofDifference, stays));
+  const isCharged = f32x4.le(f32x4.add(exponent, apart), f32x4.splat(MOST_DOUBT));
+  odd = v128.or(odd, v128.andnot(eitherSeen, isCharged));
+  const share0 = multiplyAdd(exponent, f32x4.splat(1.25), f32x4.splat(9.5367431640625e-7));
+  const apart2 = f32x4.add(apart, apart);
+  const ofWeights = v128.bitselect(apart2, f32x4.add(share0, apart2), isSmall);
+  const size0 = f32x4.abs(c);
+  const held = f32x4.add(w, u);
+  let doubt = multiplyAdd(held, ofWeights, multiplyAdd(size0, share0, f32x4.splat(VANISHING)));
+  doubt = v128.and(doubt, eitherSeen);
+  const slackOfW = f32x4.mul(w, share0);
+
+  const valueShift = f32x4.splat(load<f32>(change, field.VALUE_SHIFT));
+  const diameter = f32x4.splat(load<f32>(question, field.DIAMETER)), most0 = f32x4.splat(load<f32>(question, field.SIZE));
+  const mayBe = f32x4.add(u, f32x4.add(slackOfW, doubt));
+  const ofFloats = f32x4.mul(multiplyAdd(size0, most0, f32x4.mul(u, valueShift)), f32x4.splat(3.814697265625e-6));
+  let slack = multiplyAdd(doubt, f32x4.add(diameter, valueShift), f32x4.mul(slackOfW, valueShift));
+  slack = f32x4.add(slack, f32x4.add(ofFloats, f32x4.splat(TINY)));
+  v128.store(found, c, field.CHANGE);
+  v128.store(found, u, field.AFTER);
+  v128.store(found, f32x4.mul(doubt, f32x4.splat(UP)), field.FOUND_DOUBT);
+  v128.store(found, f32x4.mul(v128.and(f32x4.mul(mayBe, valueShift), stays), f32x4.splat(UP)), field.FOUND_SHIFTED);
+  v128.store(found, v128.and(f32x4.mul(slack, f32x4.splat(UP)), eitherSeen), field.FOUND_SLACK);
+  v128.store(at, v128.or(v128.load(at, field.ODD), v128.and(odd, v128.load(at, field.ASKED))), field.ODD);
+}
+
+/** The rows of four that a key at a position may be seen from. */
+function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
+  const rows = load<usize>(job + ROW_POSITIONS) + (<usize> block << 6) + 2 * lane;
+  const least = f64x2.splat(-load<f64>(job + BEFORE)), most = f64x2.splat(load<f64>(job + AFTER_DISTANCE));
+  const key = f64x2.splat(position);
+  const ahead0 = f64x2.sub(key, v128.load(rows)), ahead1 = f64x2.sub(key, v128.load(rows, 16));
+  const seen0 = v128.and(f64x2.le(least, ahead0), f64x2.le(ahead0, most));
+  const seen1 = v128.and(f64x2.le(least, ahead1), f64x2.le(ahead1, most));
+  return i32x4.shuffle(seen0, seen1, 0, 2, 4, 6);
+}
+
+/** ‖c(v − o) + u(v' − v)‖ of a block of rows, in the place of the differences. */
+function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize): void {
+  const valueDim = load<usize>(job + VALUE_DIM);
+  let high = load<usize>(job + HIGH) + <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES;
+  const end = high + valueDim * BLOCK_BYTES;
+  let value = load<usize>(change, field.VALUE), delta = load<usize>(change, field.VALUE_DELTA);
+  const shareLeft = v128.load(tile, field.SHARE), shareRight = v128.load(tile, field.SHARE + 16);
+  const changeLeft = v128.load(question, field.CHANGE), changeRight = v128.load(question, field.CHANGE + 16);
+  let left = f32x4.splat(0), right = f32x4.splat(0);
+  if (delta == 0) {
+    for (; high < end; high += BLOCK_BYTES, value += 4) {
+      const number = v128.load32_splat(value);
+      const a = multiplySubtract(v128.load(high), shareLeft, number);
+      const b = multiplySubtract(v128.load(high, 16), shareRight, number);
+      left = multiplyAdd(a, a, left);
+      right = multiplyAdd(b, b, right);
+    }
+    left = f32x4.mul(f32x4.sqrt(left), f32x4.abs(changeLeft));
+    right = f32x4.mul(f32x4.sqrt(right), f32x4.abs(changeRight));
+  } else {
+    const afterLeft = v128.load(question, field.AFTER), afterRight = v128.load(question, field.AFTER + 16);
+    for (; high < end; high += BLOCK_BYTES, value += 4, delta += 4) {
+      const number = v128.load32_splat(value), moved = v128.load32_splat(delta);
+      const near = multiplySubtract(v128.load(high), shareLeft, number);
+      const far = multiplySubtract(v128.load(high, 16), shareRight, number);
+      const a = multiplyAdd(near, changeLeft, f32x4.mul(moved, afterLeft));
+      const b = multiplyAdd(far, changeRight, f32x4.mul(moved, afterRight));
+      left = multiplyAdd(a, a, left);
+      right = multiplyAdd(b, b, right);
+    }
+    left = f32x4.sqrt(left);
+    right = f32x4.sqrt(right);
+  }
+  v128.store(question, left, field.DIFFERENCE);
+  v128.store(question, right, field.DIFFERENCE + 16);
+}
+
+/** Takes out of the sums of four rows what a key had in them, and adds what it has now. */
+function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, lane: usize): void {
+  const at = tile + lane, found = question + lane, asked = v128.load(at, field.ASKED);
+  const age = v128.load(at, field.AGE), nothing = f32x4.splat(0);
+  let moved = nothing, c = nothing, shifted = nothing, doubt = nothing;
+  if (change != 0) {
+    const up = f32x4.splat(UP), largest = f32x4.splat(LARGEST);
+    moved = multiplyAdd(v128.load(found, field.DIFFERENCE), up, v128.load(found, field.FOUND_SLACK));
+    c = v128.load(found, field.CHANGE);
+    shifted = v128.load(found, field.FOUND_SHIFTED);
+    doubt = v128.load(found, field.FOUND_DOUBT);
+    // Comparisons with NaN are false.
+    const sizes = f32x4.add(f32x4.add(moved, shifted), f32x4.add(f32x4.abs(c), doubt));
+    const isPlain = v128.andnot(f32x4.lt(sizes, largest), v128.load(at, field.ODD));
+    v128.store(at, v128.or(v128.load(at, field.ODD), v128.andnot(asked, isPlain)), field.ODD);
+    const isTaken = v128.and(isPlain, asked);
+    moved = v128.and(moved, isTaken);
+    c = v128.and(c, isTaken);
+    shifted = v128.and(shifted, isTaken);
+    doubt = v128.and(doubt, isTaken);
+  }
+  let movedBefore = nothing, cBefore = nothing, shiftedBefore = nothing, doubtBefore = nothing;
+  if (pair != 0) {
+    pair += lane;
+    const isHeld = v128.and(asked, i32x4.eq(v128.load(pair, field.PAIR_AGE), age));
+    movedBefore = v128.and(v128.load(pair, field.PAIR_MOVED), isHeld);
+    cBefore = v128.and(v128.load(pair, field.PAIR_CHANGE), isHeld);
+    shiftedBefore = v128.and(v128.load(pair, field.PAIR_SHIFTED), isHeld);
+    doubtBefore = v128.and(v128.load(pair, field.PAIR_DOUBT), isHeld);
+    take(pair + field.PAIR_MOVED, moved, asked);
+    take(pair + field.PAIR_CHANGE, c, asked);
+    take(pair + field.PAIR_SHIFTED, shifted, asked);
+    take(pair + field.PAIR_DOUBT, doubt, asked);
+    take(pair + field.PAIR_AGE, age, asked);
+  }
+  const minus = f32x4.neg(c), minusBefore = f32x4.neg(cBefore);
+  const sums = tile + 2 * lane;
+  exchange(sums + field.MOVED, moved, movedBefore);
+  exchange(sums + field.SHIFTED, shifted, shiftedBefore);
+  exchange(sums + field.GAINED, f32x4.pmax(c, nothing), f32x4.pmax(cBefore, nothing));
+  exchange(sums + field.LOST, f32x4.pmax(minus, nothing), f32x4.pmax(minusBefore, nothing));
+  exchange(sums + field.DOUBT, doubt, doubtBefore);
+  notePeaks(sums);
+  notePeaks(sums + 16);
+}
+
+@inline
+function exchange(sum: usize, now: v128, before: v128): void {
+  const left = f64x2.sub(f64x2.promote_low_f32x4(now), f64x2.promote_low_f32x4(before));
+  const right = f64x2.sub(promoteHigh(now), promoteHigh(before));
+  v128.store(sum, f64x2.add(v128.load(sum), left));
+  v128.store(sum, f64x2.add(v128.load(sum, 16), right), 16);
+}
+
+@inline
+function notePeaks(sums: usize): void {
+  const moved = f64x2.add(v128.load(sums, field.MOVED), v128.load(sums, field.SHIFTED));
+  const weights = f64x2.add(v128.load(sums, field.GAINED), v128.load(sums, field.LOST));
+  v128.store(sums, f64x2.pmax(moved, v128.load(sums, field.MOVED_PEAK)), field.MOVED_PEAK);
+  const all = f64x2.add(weights, v128.load(sums, field.DOUBT));
+  v128.store(sums, f64x2.pmax(all, v128.load(sums, field.WEIGHT_PEAK)), field.WEIGHT_PEAK);
+}
