@@ -37,6 +37,59 @@ export interface Standing {
 /** With fewer entries, clearing up is not worth its time. */
 const FEW_ENTRIES = 64;
 const NO_QUERIES = new Uint32Array(0);
+/** Lists of changes that are kept, for how many batches without a question, and up to how large a batch. */
+const MOST_KEPT = 4, KEPT_BATCHES = 64, MOST_KEPT_CHANGES = 64;
+
+/** The key slots that have changed since an epoch, in the order of their first changes. */
+class SinceList {
+  /** The epoch of the last question. */
+  asked = 0;
+  readonly #places = new Map<number, number>();
+  #slots = new Uint32Array(8);
+  #ids = new Uint32Array(8);
+  #isChanged = new Uint8Array(8);
+  #count = 0;
+  #undone = 0;
+
+  /** The id under which the row of a slot is retained; undefined when it has not changed. */
+  idOf(slot: number): number | undefined {
+    const at = this.#places.get(slot);
+    return at === undefined ? undefined : this.#ids[at];
+  }
+
+  /** Notes whether the key of a slot differs from the row that the states hold. */
+  add(slot: number, id: number, isChanged: boolean): void {
+    let at = this.#places.get(slot);
+    if (at === undefined) {
+      at = this.#count++;
+      if (this.#count > this.#slots.length) this.#grow();
+      this.#places.set(slot, at);
+      this.#slots[at] = slot;
+      this.#ids[at] = id;
+      this.#isChanged[at] = 1;
+    }
+    this.#undone += this.#isChanged[at] - (isChanged ? 1 : 0);
+    this.#isChanged[at] = isChanged ? 1 : 0;
+  }
+
+  toSince(): Since {
+    const slots = this.#slots.slice(0, this.#count), retained = this.#ids.slice(0, this.#count);
+    if (this.#undone === 0) return { slots, retained };
+    const isChanged = (_: number, at: number) => this.#isChanged[at] === 1;
+    return { slots: slots.filter(isChanged), retained: retained.filter(isChanged) };
+  }
+
+  #grow(): void {
+    const slots = new Uint32Array(2 * this.#count), ids = new Uint32Array(2 * this.#count);
+    const isChanged = new Uint8Array(2 * this.#count);
+    slots.set(this.#slots);
+    ids.set(this.#ids);
+    isChanged.set(this.#isChanged);
+    this.#slots = slots;
+    this.#ids = ids;
+    this.#isChanged = isChanged;
+  }
+}
 
 /** Entries and epochs of one engine. */
 export class KeyHistory {
@@ -68,6 +121,8 @@ export class KeyHistory {
   // Results since the last batch: changes by epoch, and whether a key slot differs from a retained row, by
   // the row's id.
   readonly #since = new Map<number, Since>();
+  /** Lists that grow with each batch instead of being made anew, by epoch. */
+  readonly #kept = new Map<number, SinceList>();
   readonly #changed = new Map<number, boolean>();
 
   /** `width` is the number of columns of a row `[key | value]`. */
@@ -134,6 +189,10 @@ export class KeyHistory {
       this.#entrySlots.push(slot);
       this.#entryIds.push(retained[t]);
       this.#changedAt.set(slot, this.#epoch);
+    }
+    for (const [epoch, list] of this.#kept) {
+      if (slots.length > MOST_KEPT_CHANGES || this.#epoch - list.asked > KEPT_BATCHES) this.#kept.delete(epoch);
+      else this.#extend(list, slots, retained);
     }
     this.lose(lost);
   }
@@ -208,17 +267,29 @@ export class KeyHistory {
   since(epoch: number): Since {
     const known = this.#since.get(epoch);
     if (known) return known;
-    const slots: number[] = [], retained: number[] = [];
-    for (let at = this.#firstAfter(epoch); at < this.#entrySlots.length; at++) {
-      if (this.#entryBefore[at] > epoch) continue;
-      const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];
-      if (!this.#isChanged(slot, retainedId)) continue;
-      slots.push(slot);
-      retained.push(retainedId);
+    let list = this.#kept.get(epoch);
+    if (!list) {
+      list = new SinceList();
+      for (let at = this.#firstAfter(epoch); at < this.#entrySlots.length; at++) {
+        if (this.#entryBefore[at] > epoch) continue;
+        const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];
+        list.add(slot, retainedId, this.#isChanged(slot, retainedId));
+      }
+      if (this.#kept.size === MOST_KEPT) this.#kept.delete(this.#kept.keys().next().value ?? NaN);
+      this.#kept.set(epoch, list);
     }
-    const since = { slots: new Uint32Array(slots), retained: new Uint32Array(retained) };
+    list.asked = this.#epoch;
+    const since = list.toSince();
     this.#since.set(epoch, since);
     return since;
+  }
+
+  /** Brings a list of changes since an epoch up to a batch that was stored. */
+  #extend(list: SinceList, slots: Uint32Array, retained: Uint32Array): void {
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t], known = list.idOf(slot), retainedId = known ?? retained[t];
+      list.add(slot, retainedId, this.#isChanged(slot, retainedId));
+    }
   }
 
   /** The states of the oldest epoch; null when all are of the newest, or there is none. */
@@ -250,6 +321,7 @@ export class KeyHistory {
   clearUp(): void {
     this.changes++;
     this.#since.clear();
+    this.#kept.clear();
     const epochs = this.#epochs.epochs();
     const lastNeeded = new Map<number, number>();
     let left = 0;
@@ -321,6 +393,7 @@ export class KeyHistory {
   #dropFront(): void {
     const oldest = this.#epochs.oldest?.epoch ?? MISSING;
     const end = this.#firstAfter(oldest);
+    for (const epoch of this.#kept.keys()) if (epoch < oldest) this.#kept.delete(epoch);
     for (let at = this.#first; at < end; at++) {
       this.#free(this.#entryIds[at]);
       const slot = this.#entrySlots[at];
@@ -348,6 +421,7 @@ export class KeyHistory {
     this.#cutEntries(0);
     this.#changedAt.clear();
     this.#since.clear();
+    this.#kept.clear();
     this.#changed.clear();
     this.#entriesLeft = 0;
   }

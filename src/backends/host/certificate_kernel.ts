@@ -17,8 +17,8 @@ export interface ValueBall {
   readonly size: number;
 }
 
-/** What the bound of a row is computed from. */
-export interface RowSums {
+/** What a kernel says of the state of a row. */
+export interface TakenRow {
   /** ‖o‖, or more. */
   norm: number;
   /** |scale|·‖q‖, or more. */
@@ -26,31 +26,16 @@ export interface RowSums {
   /** Bounds on the errors of the mass, and of each other sum, over the mass. */
   massErrorShare: number;
   sumErrorShare: number;
+  /** Infinity where it makes no difference. */
   logSumExp: number;
-  // The sums, and the largest that two of them have ever been together: what adding and taking out has rounded.
-  moved: number;
-  gained: number;
-  lost: number;
-  shifted: number;
-  doubt: number;
-  movedPeak: number;
-  weightPeak: number;
 }
 
-/** Sums of a row without changed keys. */
-export function noSums(): RowSums {
-  return {
-    ...{ norm: 0, reach: 0, massErrorShare: 0, sumErrorShare: 0, logSumExp: 0, moved: 0, gained: 0, lost: 0 },
-    ...{ shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
-  };
-}
-
-/** Kernels for certificates. Tiles and what keys have in them are named by numbers that the kernel gives. */
+/** Kernels for certificates. Tiles, and what keys have in them, are named by numbers that the kernel gives. */
 export interface CertificateKernel {
   /** Bytes of what one key has in a tile. */
   readonly pairBytes: number;
-  /** The rows whose sums `read` found. */
-  readonly found: Readonly<RowSums>;
+  /** The most keys that `setChanges` takes. */
+  readonly mostChanges: number;
   /** Begins a question about one head; false where float32 does not suffice for such values. */
   begin(head: number, ball: ValueBall): boolean;
   /** Makes a tile, all of whose rows have yet to be taken. */
@@ -60,20 +45,30 @@ export interface CertificateKernel {
   freePairs(pairs: number): void;
   /** Takes the states of rows, and begins their sums. Returns the rows that it cannot answer for. */
   take(tile: number, tileNumber: number, rows: number): number;
+  /** What it took of a row's state; valid until the next call. */
+  stateOf(tile: number, slot: number): Readonly<TakenRow>;
+  /**
+   * Sets bounds on what rounding did to the state of a row: on the total variation of its weights, on the distance of
+   * o besides that, and on the share of the mass that it hides.
+   */
+  setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void;
   /**
    * Sets the changed keys of the next calls of `add`: `slots` from `first` on, whose rows before are retained under
    * `retained`; NOT_CHANGED for a key that is as in the rows' states.
    */
   setChanges(slots: Uint32Array, retained: Float64Array, first: number, count: number): void;
-  /** The most keys that `setChanges` takes. */
-  readonly mostChanges: number;
   /**
    * Replaces what these keys have in the sums of rows; `pairs` are those of each key, 0 where nothing is kept. Returns
    * the rows that it cannot answer for.
    */
   add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array): number;
-  /** Reads the sums of a row. */
-  read(tile: number, slot: number): void;
+  /**
+   * Computes the bounds of all rows of a tile; `rounded` bounds what exchanges have rounded, as a share of the largest
+   * that a sum has been. Returns the rows in whose bounds that matters.
+   */
+  bound(tile: number, tileNumber: number, rounded: number): number;
+  /** The bound of a row, as of the last `bound`. */
+  boundOf(tile: number, slot: number): number;
   /** Wipes all that it has computed, and takes all tiles and pairs back. */
   forget(): void;
 }

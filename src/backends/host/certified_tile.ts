@@ -3,7 +3,7 @@
  * bound, and, for rows that kernels do not answer for, the sums themselves and what each changed key has in them.
  */
 
-import { type RowSums, TILE_ROWS } from "./certificate_kernel.ts";
+import { TILE_ROWS } from "./certificate_kernel.ts";
 
 /** The moment of a row whose state has not been taken. */
 export const UNTAKEN = -1;
@@ -11,6 +11,17 @@ export const UNTAKEN = -1;
 const SUMS = 7;
 /** What a key has in a row: moved, change, shifted, doubt. */
 const PARTS = 4;
+
+/** The sums of a row, and the largest that two of them have ever been together. */
+export interface RowSums {
+  moved: number;
+  gained: number;
+  lost: number;
+  shifted: number;
+  doubt: number;
+  movedPeak: number;
+  weightPeak: number;
+}
 
 /** What one changed key has in the sums of the rows of a tile. */
 class HostPairs {
@@ -22,13 +33,14 @@ class HostPairs {
 
 /** The rows of a tile. */
 export class CertifiedTile {
-  static readonly BYTES = TILE_ROWS * 32;
-  /** By row, the moment up to which the changed keys are in its sums. */
-  readonly moments: Float64Array = new Float64Array(TILE_ROWS).fill(UNTAKEN);
-  /** By row, bounds: on the total variation of weights, on what other rounding did to o, on the share of mass hidden. */
-  readonly variation: Float64Array = new Float64Array(TILE_ROWS);
-  readonly fixed: Float64Array = new Float64Array(TILE_ROWS);
-  readonly massDoubt: Float64Array = new Float64Array(TILE_ROWS);
+  static readonly BYTES = TILE_ROWS * 12;
+  /**
+   * By row, the moment up to which the changed keys are in its sums, while `shared` is UNTAKEN; else that is the
+   * moment of all taken rows.
+   */
+  readonly #moments: Float64Array = new Float64Array(TILE_ROWS).fill(UNTAKEN);
+  #shared = UNTAKEN;
+  #taken = 0;
   /** Rows, as bits, that are answered at the host, and those whose scores are steep. */
   hostRows = 0;
   steepRows = 0;
@@ -43,12 +55,56 @@ export class CertifiedTile {
   /** The sums of its rows at the host. */
   host: HostSums | null = null;
 
-  /** Whether no row has sums. */
-  get isUntaken(): boolean {
-    const { moments } = this;
-    for (let row = 0; row < TILE_ROWS; row++) if (moments[row] !== UNTAKEN) return false;
-    return true;
+  /** The rows that have sums, as bits. */
+  get taken(): number {
+    return this.#taken;
   }
+
+  /** The moment of all rows that have sums; UNTAKEN where they differ, or none has. */
+  get shared(): number {
+    return this.#shared;
+  }
+
+  /** The moment of a row. */
+  momentOf(row: number): number {
+    if ((this.#taken >>> row & 1) === 0) return UNTAKEN;
+    return this.#shared === UNTAKEN ? this.#moments[row] : this.#shared;
+  }
+
+  /** The sums of rows, as bits, are those of a moment. */
+  reach(rows: number, moment: number): void {
+    if (rows === 0) return;
+    if ((this.#taken & ~rows) === 0) {
+      this.#taken = rows;
+      this.#shared = moment;
+      return;
+    }
+    if (this.#shared !== moment) this.#part();
+    this.#taken |= rows;
+    if (this.#shared === moment) return;
+    for (let rest = rows; rest !== 0; rest &= rest - 1) this.#moments[lowest(rest)] = moment;
+    for (let rest = this.#taken; rest !== 0; rest &= rest - 1) {
+      if (this.#moments[lowest(rest)] !== moment) return;
+    }
+    this.#shared = moment;
+  }
+
+  /** The sums of rows, as bits, do not hold any more. */
+  leave(rows: number): void {
+    this.#taken &= ~rows;
+    if (this.#taken === 0) this.#shared = UNTAKEN;
+  }
+
+  #part(): void {
+    if (this.#shared === UNTAKEN) return;
+    for (let rest = this.#taken; rest !== 0; rest &= rest - 1) this.#moments[lowest(rest)] = this.#shared;
+    this.#shared = UNTAKEN;
+  }
+}
+
+/** The lowest of the rows that are bits of a number. */
+export function lowest(rows: number): number {
+  return 31 - Math.clz32(rows & -rows);
 }
 
 /** Sums of the rows of a tile at the host. */

@@ -15,14 +15,8 @@ import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { stalenessBound } from "../../numerics/staleness_bound.ts";
 import type { Cohort } from "../backend.ts";
 import type { Since } from "../since.ts";
-import {
-  type CertificateKernel,
-  noSums,
-  NOT_CHANGED,
-  type RowSums,
-  TILE_ROWS,
-} from "./certificate_kernel.ts";
-import { CertifiedTile, HostSums, UNTAKEN } from "./certified_tile.ts";
+import { type CertificateKernel, NOT_CHANGED, type TakenRow, TILE_ROWS } from "./certificate_kernel.ts";
+import { CertifiedTile, HostSums, lowest, type RowSums, UNTAKEN } from "./certified_tile.ts";
 import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
 import { KeyJournal } from "./key_journal.ts";
 import type { KeyTable } from "./key_table.ts";
@@ -64,7 +58,9 @@ export interface CertifiedRows {
   areFlat(head: number): boolean;
   isSteep(slot: number, head: number): boolean;
   /** What computing the weights of a row may have done, which a kernel has taken. */
-  rounding(row: RowSums, head: number, keys: KeysAt): WeightRounding;
+  rounding(row: TakenRow, head: number, keys: KeysAt): WeightRounding;
+  /** Whether errors of states are measured, or were. */
+  mayHaveErrors(keys: KeysAt): boolean;
   /** The measured error of a row's state; null if it was not measured. */
   errorOf(slot: number, head: number, keys: KeysAt): StateError | null;
   /** The bound of a row that is computed at the host: calls `bound`. */
@@ -113,7 +109,9 @@ export class Certifier {
   readonly #edits = new Map<number, KeyEdit>();
   readonly #pairs: Uint32Array;
   #retained = new Float64Array(64);
-  readonly #sums: RowSums = noSums();
+  readonly #sums: RowSums = {
+    ...{ moved: 0, gained: 0, lost: 0, shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
+  };
   /** o of the row at hand. */
   readonly #output: Float64Array;
 
@@ -154,15 +152,16 @@ export class Certifier {
     for (const tiles of this.#tiles) {
       for (let at = 0; at < slots.length; at++) {
         const tile = tiles[slots[at] >>> TILE_BITS];
-        if (tile) leave(tile, slots[at] & LANES);
+        if (!tile) continue;
+        tile.leave(1 << (slots[at] & LANES));
+        tile.hostRows &= ~(1 << (slots[at] & LANES));
       }
     }
   }
 
   /** The sums of a row do not hold any more. */
   changeRow(slot: number, head: number): void {
-    const tile = this.#tiles[head][slot >>> TILE_BITS];
-    if (tile) tile.moments[slot & LANES] = UNTAKEN;
+    this.#tiles[head][slot >>> TILE_BITS]?.leave(1 << (slot & LANES));
   }
 
   /** A bound for each query of a cohort, whose states were loaded. */
@@ -187,11 +186,11 @@ export class Certifier {
     const diameter = 2 * spread.radius(keyHead);
     const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
     const tile = this.#tileOf(head, slot >>> TILE_BITS), row = slot & LANES;
-    if (tile.moments[row] === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
+    if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
     const exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
     const stale = this.#staleness(this.#sums, exchanges, ledger, massDoubt, diameter, norm);
     const { moved, gained, lost } = this.#sums;
-    if (!(moved + gained + lost < Infinity)) tile.moments[row] = UNTAKEN;
+    if (!(moved + gained + lost < Infinity)) tile.leave(1 << row);
     return this.#printed(stale + ledger, norm);
   }
 
@@ -221,15 +220,13 @@ export class Certifier {
       }
       const left = isUsable ? 0 : asked & ~tile.hostRows;
       if (left !== 0) leaveToHost(tile, left);
-      let fresh = 0;
-      const open = asked & ~tile.hostRows;
-      if (open !== 0 && tile.exchanges > MOST_EXCHANGES) tile.moments.fill(UNTAKEN);
-      for (let rest = open; rest !== 0; rest &= rest - 1) {
-        const row = lowest(rest);
-        if (tile.moments[row] === UNTAKEN) fresh |= 1 << row;
-      }
+      if (tile.exchanges > MOST_EXCHANGES) tile.leave(~tile.hostRows);
+      const fresh = asked & ~tile.hostRows & ~tile.taken;
       if (fresh !== 0) this.#take(batch, tile, number, fresh, head, keys, rows);
-      this.#group(groups, tile, number, asked & ~tile.hostRows);
+      const open = asked & ~tile.hostRows;
+      if (open !== 0 && (tile.shared === UNTAKEN || tile.shared !== this.#journal.now)) {
+        group(groups, tile, number, open);
+      }
     }
     if (groups.size === 0) return;
     const { since } = keys, begun = groups.get(BEGUN) ?? [];
@@ -243,7 +240,7 @@ export class Certifier {
         if (!isFar && !(part.tile.isPartial && slots.some((slot) => !part.tile.pairs.has(slot)))) {
           kept.push(part);
         } else {
-          for (let rest = part.rows; rest !== 0; rest &= rest - 1) part.tile.moments[lowest(rest)] = UNTAKEN;
+          part.tile.leave(part.rows);
           this.#take(batch, part.tile, part.number, part.rows, head, keys, rows);
           part.rows &= ~part.tile.hostRows;
           begun.push(part);
@@ -258,22 +255,6 @@ export class Certifier {
     }
   }
 
-  /** Sorts rows of a tile by their moments. */
-  #group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number, rows: number): void {
-    for (let left = rows; left !== 0;) {
-      const moment = tile.moments[lowest(left)];
-      let same = 0;
-      for (let rest = left; rest !== 0; rest &= rest - 1) {
-        const row = lowest(rest);
-        if (tile.moments[row] === moment) same |= 1 << row;
-      }
-      left &= ~same;
-      const parts = groups.get(moment), part = { tile, number, rows: same };
-      if (parts) parts.push(part);
-      else groups.set(moment, [part]);
-    }
-  }
-
   /** Has the kernel take the states of rows. */
   #take(
     batch: CertificateKernel,
@@ -284,7 +265,7 @@ export class Certifier {
     keys: KeysAt,
     certified: CertifiedRows,
   ): void {
-    if (tile.isUntaken) {
+    if (tile.taken === 0) {
       for (const pairs of tile.pairs.values()) if (pairs !== 0) batch.freePairs(pairs);
       this.#pairCount -= tile.pairs.size;
       tile.pairs.clear();
@@ -294,17 +275,15 @@ export class Certifier {
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
     const odd = batch.take(tile.kernelTile, number, rows);
     if (odd !== 0) leaveToHost(tile, odd);
-    const rootDim = Math.sqrt(this.#parts.layout.valueDim), { found } = batch;
+    const rootDim = Math.sqrt(this.#parts.layout.valueDim);
     for (let rest = rows & ~odd; rest !== 0; rest &= rest - 1) {
-      const row = lowest(rest);
-      batch.read(tile.kernelTile, number * TILE_ROWS + row);
-      const { mass, variation } = certified.rounding(found, head, keys);
-      const { norm, massErrorShare, sumErrorShare } = found;
-      tile.moments[row] = BEGUN;
-      tile.variation[row] = variation;
-      tile.fixed[row] = 2 * (rootDim * sumErrorShare + norm * massErrorShare) + 4 * FLOAT64_ROUNDING * norm;
-      tile.massDoubt[row] = mass + 2 * massErrorShare;
+      const slot = number * TILE_ROWS + lowest(rest), state = batch.stateOf(tile.kernelTile, slot);
+      const { mass, variation } = certified.rounding(state, head, keys);
+      const { norm, massErrorShare, sumErrorShare } = state;
+      const fixed = 2 * (rootDim * sumErrorShare + norm * massErrorShare) + 4 * FLOAT64_ROUNDING * norm;
+      batch.setRounding(tile.kernelTile, slot, variation, fixed, mass + 2 * massErrorShare);
     }
+    tile.reach(rows & ~odd, BEGUN);
   }
 
   /** Has the kernel exchange changed keys in the sums of rows. */
@@ -327,9 +306,7 @@ export class Certifier {
       }
     }
     const { now } = this.#journal;
-    for (const { tile, rows } of parts) {
-      for (let rest = rows; rest !== 0; rest &= rest - 1) tile.moments[lowest(rest)] = now;
-    }
+    for (const { tile, rows } of parts) tile.reach(rows, now);
   }
 
   /** Where the kernel keeps what a key has in a tile; 0 for nowhere. */
@@ -363,36 +340,41 @@ export class Certifier {
   }
 
   /** Adds to `squares` the squares of the bounds of one head. */
-  #addSquares(
-    queries: Uint32Array,
-    head: number,
-    keys: KeysAt,
-    rows: CertifiedRows,
-    squares: Float64Array,
-  ): void {
-    const { batch, layout, spread } = this.#parts, diameter = 2 * spread.radius(keyHeadOf(layout, head));
-    const tiles = this.#tiles[head];
-    for (let at = 0; at < queries.length; at++) {
-      const slot = queries[at], row = slot & LANES, tile = tiles[slot >>> TILE_BITS];
-      if (!batch || (tile.hostRows >>> row & 1) === 1) {
-        squares[at] += rows.hostBound(slot, head, keys) ** 2;
-        continue;
+  #addSquares(queries: Uint32Array, head: number, keys: KeysAt, rows: CertifiedRows, squares: Float64Array): void {
+    const { batch } = this.#parts, tiles = this.#tiles[head];
+    if (!batch) {
+      for (let at = 0; at < queries.length; at++) squares[at] += rows.hostBound(queries[at], head, keys) ** 2;
+      return;
+    }
+    if (rows.mayHaveErrors(keys)) this.#takeErrors(batch, queries, head, keys, rows);
+    for (let at = 0; at < queries.length;) {
+      const number = queries[at] >>> TILE_BITS, { kernelTile, hostRows, exchanges } = tiles[number], start = at;
+      let worn = kernelTile === 0 ? 0 : batch.bound(kernelTile, number, exchanges * EXCHANGE_ROUNDING);
+      for (; at < queries.length && queries[at] >>> TILE_BITS === number; at++) {
+        const slot = queries[at];
+        if (hostRows === 0 || (hostRows >>> (slot & LANES) & 1) === 0) {
+          squares[at] += batch.boundOf(kernelTile, slot) ** 2;
+        }
       }
-      batch.read(tile.kernelTile, slot);
-      const { found, found: { norm } } = batch;
-      let fixed = tile.fixed[row], variation = tile.variation[row], massDoubt = tile.massDoubt[row];
+      if (worn !== 0) tiles[number].leave(worn &= ~hostRows);
+      if (hostRows === 0) continue;
+      for (let row = start; row < at; row++) {
+        if ((hostRows >>> (queries[row] & LANES) & 1) === 1) {
+          squares[row] += rows.hostBound(queries[row], head, keys) ** 2;
+        }
+      }
+    }
+  }
+
+  /** Has the kernel know measured errors in the place of bounds. */
+  #takeErrors(batch: CertificateKernel, queries: Uint32Array, head: number, keys: KeysAt, rows: CertifiedRows): void {
+    for (const slot of queries) {
+      const { kernelTile, hostRows } = this.#tiles[head][slot >>> TILE_BITS];
+      if ((hostRows >>> (slot & LANES) & 1) === 1) continue;
       const error = rows.errorOf(slot, head, keys);
-      if (error) {
-        fixed = error.output + 4 * FLOAT64_ROUNDING * norm;
-        variation = 0;
-        massDoubt = error.mass;
-      }
-      const ledger = variation * diameter + fixed;
-      const stale = this.#staleness(found, tile.exchanges, ledger, massDoubt, diameter, norm);
-      if (tile.exchanges * EXCHANGE_ROUNDING * found.movedPeak > found.moved / 1024 + ledger) {
-        tile.moments[row] = UNTAKEN;
-      }
-      squares[at] += this.#printed(stale + ledger, norm) ** 2;
+      if (!error) continue;
+      const { norm } = batch.stateOf(kernelTile, slot);
+      batch.setRounding(kernelTile, slot, 0, error.output + 4 * FLOAT64_ROUNDING * norm, error.mass);
     }
   }
 
@@ -410,7 +392,7 @@ export class Certifier {
       tile.host = new HostSums();
       this.#hostBytes += HostSums.BYTES;
     }
-    const sums = tile.host, moment = tile.moments[row];
+    const sums = tile.host, moment = tile.momentOf(row);
     let slots: Uint32Array | null = null;
     if (moment !== UNTAKEN) slots = this.#journal.since(moment);
     if (
@@ -429,7 +411,7 @@ export class Certifier {
         this.#addAtHost(sums, row, slots[t], places[t], keys, keyHead, totals, diameter);
       }
     }
-    tile.moments[row] = now;
+    tile.reach(1 << row, now);
     return sums.read(row, this.#sums);
   }
 
@@ -533,37 +515,37 @@ export class Certifier {
 
 const TILE_BITS = 5, LANES = TILE_ROWS - 1;
 
-/** The lowest of the rows that are bits of a number. */
-function lowest(rows: number): number {
-  return 31 - Math.clz32(rows & -rows);
-}
-
-/** A row's state is another one: who answers for it is open again. */
-function leave(tile: CertifiedTile, row: number): void {
-  tile.moments[row] = UNTAKEN;
-  tile.hostRows &= ~(1 << row);
+/** Sorts rows of a tile by their moments. */
+function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number, rows: number): void {
+  for (let left = rows; left !== 0;) {
+    const moment = tile.momentOf(lowest(left));
+    let same = left;
+    if (tile.shared === UNTAKEN) {
+      for (let rest = left; rest !== 0; rest &= rest - 1) {
+        const row = lowest(rest);
+        if (tile.momentOf(row) !== moment) same &= ~(1 << row);
+      }
+    }
+    left &= ~same;
+    const parts = groups.get(moment), part = { tile, number, rows: same };
+    if (parts) parts.push(part);
+    else groups.set(moment, [part]);
+  }
 }
 
 /** Leaves rows to the host until their states change. */
 function leaveToHost(tile: CertifiedTile, rows: number): void {
   tile.hostRows |= rows;
-  for (let rest = rows; rest !== 0; rest &= rest - 1) tile.moments[lowest(rest)] = UNTAKEN;
+  tile.leave(rows);
 }
 
 /** Notes which rows are steep; those for which that is new are begun anew, steep ones at the host. */
-function noteSteep(
-  tile: CertifiedTile,
-  number: number,
-  rows: number,
-  isSteep: (slot: number) => boolean,
-): void {
+function noteSteep(tile: CertifiedTile, number: number, rows: number, isSteep: (slot: number) => boolean): void {
   for (let rest = rows; rest !== 0; rest &= rest - 1) {
-    const row = lowest(rest),
-      is = isSteep(number * TILE_ROWS + row),
-      was = (tile.steepRows >>> row & 1) === 1;
+    const row = lowest(rest), is = isSteep(number * TILE_ROWS + row), was = (tile.steepRows >>> row & 1) === 1;
     if (is === was) continue;
     tile.steepRows ^= 1 << row;
-    leave(tile, row);
-    if (is) leaveToHost(tile, 1 << row);
+    tile.leave(1 << row);
+    tile.hostRows = is ? tile.hostRows | 1 << row : tile.hostRows & ~(1 << row);
   }
 }

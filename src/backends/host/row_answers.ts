@@ -9,7 +9,7 @@ import { CapacityError } from "../../base/errors.ts";
 import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
 import { NOTHING } from "../since.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
-import type { RowSums } from "./certificate_kernel.ts";
+import type { TakenRow } from "./certificate_kernel.ts";
 import {
   type CertifiedRows,
   type CertifiedTotals,
@@ -90,6 +90,10 @@ export class RowAnswers {
       areFlat: (head) => this.areFlat(head),
       isSteep: (slot, head) => this.isSteep(slot, head),
       rounding: (row, head, keys) => this.#roundingOfKernel(row, head, keys),
+      mayHaveErrors: (keys) => {
+        const { isEmpty } = this.#measured;
+        return !isEmpty || (keys.areStored && this.#measured.canMeasure(this.#rows.stored.count));
+      },
       errorOf: (slot, head, keys) => this.#errorOf(slot, head, keys),
       hostBound: (slot, head, keys) => this.#bound(slot, head, keys),
     };
@@ -328,7 +332,7 @@ export class RowAnswers {
   }
 
   /** What computing the weights of a row may have done to it, which a kernel has taken. */
-  #roundingOfKernel({ reach, logSumExp }: RowSums, head: number, keys: KeysAt): WeightRounding {
+  #roundingOfKernel({ reach, logSumExp }: TakenRow, head: number, keys: KeysAt): WeightRounding {
     const { limits } = this.#store;
     if (limits === null) return NO_WEIGHT_ROUNDING;
     return limits.rounding({

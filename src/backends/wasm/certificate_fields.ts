@@ -35,8 +35,14 @@ export const MASS_ERROR_SHARE = 608;
 export const SUM_ERROR_SHARE = 640;
 /** i32: −1 where float32 does not suffice. */
 export const ODD = 672;
+/** f64: bounds on the total variation of the weights, on what other rounding did to o, and on the share of mass that it hides. */
+export const VARIATION = 704;
+export const FIXED = 768;
+export const MASS_DOUBT = 832;
+/** f64: the bound of the row. */
+export const BOUND = 896;
 /** Bytes of a block in a tile. */
-export const TILE_BLOCK_BYTES = 704;
+export const TILE_BLOCK_BYTES = 960;
 
 /** f32: what one key has in the sums; gained if `CHANGE` is positive, else lost. i32: the age for which this holds. */
 export const PAIR_MOVED = 0;
@@ -74,6 +80,9 @@ export const CHANGE_BYTES = 64;
 export const DIAMETER = 0;
 export const SIZE = 4;
 export const HAS_POSITIONS = 8;
+/** f64: the diameter, and how often sums were exchanged, times the rounding of an exchange. */
+export const WIDE_DIAMETER = 16;
+export const EXCHANGED = 24;
 /** What was found of the key at hand, 8 numbers each: raw scores and differences, later distances; weights. */
 export const RAW = 64;
 export const DIFFERENCE = 96;

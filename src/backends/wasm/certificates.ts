@@ -9,9 +9,8 @@ import { shiftedLog } from "../../numerics/power_shift.ts";
 import { looksAtPositions } from "../../numerics/score_rule.ts";
 import {
   type CertificateKernel,
-  noSums,
   NOT_CHANGED,
-  type RowSums,
+  type TakenRow,
   type ValueBall,
 } from "../host/certificate_kernel.ts";
 import type { HostRows } from "../host/host_rows.ts";
@@ -37,7 +36,7 @@ const UP = 1 + 2 ** -20;
 export class WasmCertificates implements CertificateKernel {
   readonly mostChanges: number = MOST_CHANGES;
   readonly pairBytes: number = field.TILE_BLOCKS * field.PAIR_BLOCK_BYTES;
-  readonly found: RowSums = noSums();
+  readonly taken: TakenRow = { norm: 0, reach: 0, massErrorShare: 0, sumErrorShare: 0, logSumExp: 0 };
   readonly #kernels: Kernels;
   readonly #arena: Arena;
   readonly #states: RowStates;
@@ -55,7 +54,7 @@ export class WasmCertificates implements CertificateKernel {
   #head = 0;
   #rows!: HostRows;
   // The memory in other types, while it is where it was.
-  #memory: ArrayBufferLike | null = null;
+  #numbers: Float32Array | null = null;
   #integers = new Int32Array(0) as Int32Array;
   #doubles = new Float64Array(0) as Float64Array;
 
@@ -84,6 +83,7 @@ export class WasmCertificates implements CertificateKernel {
     const { numbers } = this.#arena, at = this.#question / 4;
     numbers[at + field.DIAMETER / 4] = diameter * UP;
     numbers[at + field.SIZE / 4] = size * UP;
+    this.#asDoubles()[(this.#question + field.WIDE_DIAMETER) / 8] = diameter;
     return true;
   }
 
@@ -105,11 +105,8 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   take(tile: number, tileNumber: number, rows: number): number {
-    this.#ask(tile, rows);
-    const { job } = this.#states.heads[this.#head];
-    const first = tileNumber * field.TILE_BLOCKS, blocks = this.#blocksFrom(first);
-    this.#kernels.takeRows(job, tile, first, blocks, STEEP_SCORE);
-    let odd = this.#oddAmong(tile, rows);
+    const { job } = this.#states.heads[this.#head], first = tileNumber * field.TILE_BLOCKS;
+    let odd = this.#kernels.takeRows(job, tile, first, this.#blocksFrom(first), rows, STEEP_SCORE);
     if (!this.#states.hasHeavyKeys(this.#head)) return odd;
     for (let lane = 0; lane < field.TILE_ROWS; lane++) {
       const slot = tileNumber * field.TILE_ROWS + lane;
@@ -129,46 +126,53 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array): number {
-    this.#ask(tile, rows);
     const { job } = this.#states.heads[this.#head], words = this.#words();
-    for (let t = 0; t < this.#count; t++) words[this.#pairList / 4 + t] = pairs[t];
-    const first = tileNumber * field.TILE_BLOCKS;
-    this.#kernels.addChanges(
+    const count = this.#count, first = tileNumber * field.TILE_BLOCKS;
+    for (let t = 0; t < count; t++) words[this.#pairList / 4 + t] = pairs[t];
+    const { headDim, valueDim } = this.#config.layout;
+    const products = count * countOf(rows);
+    this.#work.multiplyAdds += products * (2 * headDim + valueDim);
+    this.#work.exponentials += 2 * products;
+    return this.#kernels.addChanges(
       job,
       tile,
       first,
       this.#blocksFrom(first),
-      this.#count,
+      rows,
+      count,
       this.#changeList,
       this.#pairList,
       this.#question,
     );
-    const { headDim, valueDim } = this.#config.layout;
-    const products = this.#count * countOf(rows);
-    this.#work.multiplyAdds += products * (2 * headDim + valueDim);
-    this.#work.exponentials += 2 * products;
-    return this.#oddAmong(tile, rows);
   }
 
-  read(tile: number, slot: number): void {
-    const { found } = this, { numbers } = this.#arena, doubles = this.#asDoubles();
-    const lane = slot % 8;
-    const at = tile + Math.floor(slot % field.TILE_ROWS / 8) * field.TILE_BLOCK_BYTES;
-    const sums = at / 8 + lane, floats = at / 4 + lane;
-    found.moved = doubles[sums + field.MOVED / 8];
-    found.gained = doubles[sums + field.GAINED / 8];
-    found.lost = doubles[sums + field.LOST / 8];
-    found.shifted = doubles[sums + field.SHIFTED / 8];
-    found.doubt = doubles[sums + field.DOUBT / 8];
-    found.movedPeak = doubles[sums + field.MOVED_PEAK / 8];
-    found.weightPeak = doubles[sums + field.WEIGHT_PEAK / 8];
-    found.norm = numbers[floats + field.NORM / 4];
-    found.reach = numbers[floats + field.REACH / 4];
-    found.massErrorShare = numbers[floats + field.MASS_ERROR_SHARE / 4];
-    found.sumErrorShare = numbers[floats + field.SUM_ERROR_SHARE / 4];
-    found.logSumExp = this.#config.maskHeads === 0
+  stateOf(tile: number, slot: number): TakenRow {
+    const { taken } = this, { numbers } = this.#arena, at = blockOf(tile, slot) / 4 + slot % 8;
+    taken.norm = numbers[at + field.NORM / 4];
+    taken.reach = numbers[at + field.REACH / 4];
+    taken.massErrorShare = numbers[at + field.MASS_ERROR_SHARE / 4];
+    taken.sumErrorShare = numbers[at + field.SUM_ERROR_SHARE / 4];
+    taken.logSumExp = this.#config.maskHeads === 0
       ? Infinity
-      : shiftedLog(1 / numbers[floats + field.SHARE / 4], this.#states.heads[this.#head].shift(slot));
+      : shiftedLog(1 / numbers[at + field.SHARE / 4], this.#states.heads[this.#head].shift(slot));
+    return taken;
+  }
+
+  setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void {
+    const doubles = this.#asDoubles(), at = blockOf(tile, slot) / 8 + slot % 8;
+    doubles[at + field.VARIATION / 8] = variation;
+    doubles[at + field.FIXED / 8] = fixed;
+    doubles[at + field.MASS_DOUBT / 8] = massDoubt;
+  }
+
+  bound(tile: number, tileNumber: number, rounded: number): number {
+    this.#asDoubles()[(this.#question + field.EXCHANGED) / 8] = rounded;
+    const { job } = this.#states.heads[this.#head], blocks = this.#blocksFrom(tileNumber * field.TILE_BLOCKS);
+    return this.#kernels.boundRows(job, tile, blocks, this.#question);
+  }
+
+  boundOf(tile: number, slot: number): number {
+    return this.#doubles[(blockOf(tile, slot) + field.BOUND) / 8 + slot % 8];
   }
 
   forget(): void {
@@ -226,22 +230,6 @@ export class WasmCertificates implements CertificateKernel {
     numbers[word + field.VALUE_SHIFT / 4] = valueShift * UP;
   }
 
-  #ask(tile: number, rows: number): void {
-    const words = this.#words();
-    for (let lane = 0; lane < field.TILE_ROWS; lane++) {
-      words[placeOf(tile, lane, field.ASKED)] = -(rows >>> lane & 1);
-    }
-  }
-
-  #oddAmong(tile: number, rows: number): number {
-    const words = this.#words();
-    let odd = 0;
-    for (let lane = 0; lane < field.TILE_ROWS; lane++) {
-      if (words[placeOf(tile, lane, field.ODD)] !== 0) odd |= 1 << lane;
-    }
-    return odd & rows;
-  }
-
   /** Blocks of a tile that there are. */
   #blocksFrom(first: number): number {
     return Math.min(field.TILE_BLOCKS, this.#states.capacity / 8 - first);
@@ -258,9 +246,9 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   #renew(): void {
-    const { buffer } = this.#arena.numbers;
-    if (buffer === this.#memory) return;
-    this.#memory = buffer;
+    const { numbers } = this.#arena;
+    if (numbers === this.#numbers) return;
+    const { buffer } = this.#numbers = numbers;
     this.#integers = new Int32Array(buffer);
     this.#doubles = new Float64Array(buffer);
   }
@@ -277,9 +265,9 @@ function difference(numbers: Float32Array, a: number, b: number, target: number,
   return Math.sqrt(squared);
 }
 
-/** Index of an i32 of a row of a tile. */
-function placeOf(tile: number, lane: number, at: number): number {
-  return (tile + (lane >> 3) * field.TILE_BLOCK_BYTES + at) / 4 + (lane & 7);
+/** The address of the block of a query slot in its tile. */
+function blockOf(tile: number, slot: number): number {
+  return tile + (slot % field.TILE_ROWS >> 3) * field.TILE_BLOCK_BYTES;
 }
 
 function countOf(rows: number): number {

@@ -28,21 +28,24 @@ export interface Kernels {
    */
   read(job: number, first: number, end: number, target: number, stride: number, steep: number): number;
   /**
-   * Takes the states of the rows asked for in a tile of `count` blocks from `first` on, for certificates; rows whose
-   * shift is `steep` or more either way are odd.
+   * Takes the states of rows of a tile, whose bits are in `rows`, for certificates; returns the odd ones.
+   * `assembly/certificates.ts` has more.
    */
-  takeRows(job: number, tile: number, first: number, count: number, steep: number): void;
-  /** Replaces what changed keys have in the sums of the rows asked for; `assembly/certificates.ts` has more. */
+  takeRows(job: number, tile: number, first: number, count: number, rows: number, steep: number): number;
+  /** Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. */
   addChanges(
     job: number,
     tile: number,
     first: number,
     blocks: number,
+    rows: number,
     count: number,
     changes: number,
     pairs: number,
     question: number,
-  ): void;
+  ): number;
+  /** Bounds of the rows of a tile; returns those whose sums are worn. */
+  boundRows(job: number, tile: number, count: number, question: number): number;
   /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */
   isFused(): number;
   /** 32 · `rounds` independent multiply-adds of four lanes, for benches. */

@@ -27,6 +27,11 @@ import * as field from "../certificate_fields.ts";
 import { capScore, clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
 import { multiplyAdd, multiplySubtract } from "./lanes.ts";
 
+/** As in `numerics/staleness_bound.ts`. */
+const SLACK: f64 = 1.0 / 1099511627776;
+const FLOAT32_ROUNDING: f64 = 1.0 / 16777216;
+/** Rounding a number to float32 where it is subnormal, 2^−150. */
+const SUBNORMAL_ROUNDING: f64 = 7.006492321624085e-46;
 const ROUNDING: f32 = 5.9604644775390625e-8;
 /** Covers the roundings of bounds themselves. */
 const UP: f32 = 1.000244140625;
@@ -45,11 +50,13 @@ const LARGEST: f32 = 1.2676506002282294e30;
 const SMALL: f32 = 0.35;
 
 /**
- * Takes the states of the rows of `count` blocks from `first` on: constants of their bounds. Begins the sums of
- * those that are asked for anew. Rows whose shift is `steep` or more either way are odd.
+ * Takes the states of those of `rows`, bits, in `count` blocks from `first` on: constants of their bounds. Begins
+ * their sums. Returns the odd ones; rows whose shift is `steep` or more either way are.
  */
-export function takeRows(job: usize, tile: usize, first: i32, count: i32, steep: i32): void {
+export function takeRows(job: usize, tile: usize, first: i32, count: i32, rows: i32, steep: i32): i32 {
+  let odd = 0;
   for (let block = first; block < first + count; block++, tile += field.TILE_BLOCK_BYTES) {
+    ask(tile, rows >> ((block - first) << 3));
     takeHalf(job, tile, block, 0, steep);
     takeHalf(job, tile, block, 16, steep);
     for (let at: usize = 0; at < 64; at += 16) {
@@ -58,7 +65,24 @@ export function takeRows(job: usize, tile: usize, first: i32, count: i32, steep:
         v128.store(tile + sum + at, v128.and(v128.load(tile + sum + at), isKept));
       }
     }
+    odd |= oddRows(tile) << ((block - first) << 3);
   }
+  return odd & rows;
+}
+
+/** Marks the rows of a block whose bits are in `rows`. */
+@inline
+function ask(tile: usize, rows: i32): void {
+  const bits = i32x4.splat(rows);
+  const low = i32x4(1, 2, 4, 8), high = i32x4(16, 32, 64, 128);
+  v128.store(tile, i32x4.eq(v128.and(bits, low), low), field.ASKED);
+  v128.store(tile, i32x4.eq(v128.and(bits, high), high), field.ASKED + 16);
+}
+
+/** The odd rows of a block, as bits. */
+@inline
+function oddRows(tile: usize): i32 {
+  return i32x4.bitmask(v128.load(tile, field.ODD)) | (i32x4.bitmask(v128.load(tile, field.ODD + 16)) << 4);
 }
 
 /** A mask of two lanes of 64 bits from one of 32. */
@@ -133,22 +157,26 @@ function join(left: v128, right: v128): v128 {
 }
 
 /**
- * Replaces what `count` changed keys have in the sums of the rows asked for. `changes` lists addresses of their
- * records, 0 for a key that is as in the rows' states; `pairs` those of pair records, 0 where none is kept.
+ * Replaces what `count` changed keys have in the sums of `rows`, bits, and returns the odd ones. `changes` lists
+ * addresses of the keys' records, 0 for a key that is as in the rows' states; `pairs` those of pair records, 0 where
+ * none is kept.
  */
 export function addChanges(
   job: usize,
   tile: usize,
   first: i32,
   blocks: i32,
+  rows: i32,
   count: i32,
   changes: usize,
   pairs: usize,
   question: usize,
-): void {
+): i32 {
+  let odd = 0;
   for (let at = 0; at < blocks; at++, tile += field.TILE_BLOCK_BYTES) {
-    const asked = v128.or(v128.load(tile, field.ASKED), v128.load(tile, field.ASKED + 16));
-    if (!v128.any_true(asked)) continue;
+    const asked = (rows >> (at << 3)) & 0xff;
+    if (asked == 0) continue;
+    ask(tile, asked);
     for (let t = 0; t < count; t++) {
       const change = load<usize>(changes + (<usize> t << 2));
       let pair = load<usize>(pairs + (<usize> t << 2));
@@ -162,7 +190,58 @@ export function addChanges(
       exchangeHalf(tile, change, pair, question, 0);
       exchangeHalf(tile, change, pair, question, 16);
     }
+    odd |= oddRows(tile) << (at << 3);
   }
+  return odd & rows;
+}
+
+/**
+ * Bounds of the rows of `count` blocks: those of `numerics/staleness_bound.ts`, with what was rounded in the sums, in
+ * the states and in printing. Returns the rows, as bits, whose sums hold too much of what was taken out of them.
+ */
+export function boundRows(job: usize, tile: usize, count: i32, question: usize): i32 {
+  const printed = sqrt(<f64> load<i32>(job + VALUE_DIM)) * SUBNORMAL_ROUNDING;
+  let worn = 0;
+  for (let block = 0; block < count; block++, tile += field.TILE_BLOCK_BYTES) {
+    for (let at: usize = 0; at < 64; at += 16) {
+      worn |= boundTwo(tile + at, tile + field.NORM + (at >> 1), question, printed) << ((block << 3) + <i32> (at >> 3));
+    }
+  }
+  return worn;
+}
+
+@inline
+function boundTwo(sums: usize, norms: usize, question: usize, subnormal: f64): i32 {
+  const one = f64x2.splat(1);
+  const diameter = v128.load64_splat(question, field.WIDE_DIAMETER), rounded = v128.load64_splat(question, field.EXCHANGED);
+  const norm = f64x2.promote_low_f32x4(v128.load64_zero(norms));
+  const massDoubt = v128.load(sums, field.MASS_DOUBT), grown = f64x2.add(one, massDoubt);
+  const ledger = f64x2.add(f64x2.mul(v128.load(sums, field.VARIATION), diameter), v128.load(sums, field.FIXED));
+  const ofMoved = f64x2.mul(rounded, v128.load(sums, field.MOVED_PEAK));
+  const ofWeights = f64x2.mul(rounded, v128.load(sums, field.WEIGHT_PEAK));
+  const held = v128.load(sums, field.MOVED), plus = v128.load(sums, field.GAINED), minus = v128.load(sums, field.LOST);
+  const uncertain = f64x2.add(v128.load(sums, field.DOUBT), ofWeights);
+  const doubt = f64x2.mul(uncertain, grown);
+  const weights = f64x2.mul(f64x2.add(f64x2.add(plus, minus), uncertain), grown);
+  const moved = f64x2.add(f64x2.mul(f64x2.add(held, ofMoved), grown), f64x2.mul(weights, ledger));
+  const shifted = f64x2.mul(f64x2.add(v128.load(sums, field.SHIFTED), ofMoved), grown);
+  const gained = f64x2.add(f64x2.mul(plus, grown), doubt), lost = f64x2.add(f64x2.mul(minus, grown), doubt);
+  const both = f64x2.add(gained, lost), hidden = f64x2.add(doubt, f64x2.mul(massDoubt, weights));
+  let least = f64x2.sub(f64x2.sub(f64x2.add(one, gained), lost), f64x2.add(hidden, hidden));
+  least = f64x2.sub(least, f64x2.mul(f64x2.splat(SLACK), f64x2.add(one, both)));
+  const share = f64x2.div(one, least);
+  const variation = f64x2.pmin(one, f64x2.pmax(f64x2.pmin(gained, f64x2.mul(gained, share)), lost));
+  const byMeans = f64x2.add(f64x2.mul(variation, diameter), f64x2.mul(shifted, share));
+  const up = f64x2.splat(1 + 1.0 / 1099511627776);
+  let stale = f64x2.pmin(f64x2.mul(f64x2.pmin(f64x2.mul(moved, share), byMeans), up), diameter);
+  stale = v128.bitselect(stale, f64x2.pmax(diameter, f64x2.add(norm, ledger)), f64x2.gt(least, f64x2.splat(0)));
+  // Rows of which nothing was ever exchanged.
+  const isTouched = f64x2.gt(f64x2.add(v128.load(sums, field.MOVED_PEAK), v128.load(sums, field.WEIGHT_PEAK)), f64x2.splat(0));
+  stale = v128.and(stale, isTouched);
+  const bound = f64x2.mul(f64x2.add(stale, ledger), f64x2.splat(1 + FLOAT32_ROUNDING));
+  const printed = f64x2.add(f64x2.mul(norm, f64x2.splat(2 * FLOAT32_ROUNDING)), f64x2.splat(subnormal));
+  v128.store(sums, f64x2.add(bound, printed), field.BOUND);
+  return i64x2.bitmask(f64x2.gt(ofMoved, f64x2.add(f64x2.mul(held, f64x2.splat(1.0 / 1024)), ledger)));
 }
 
 /** Raw scores of a key with a block of rows, and their differences. */
