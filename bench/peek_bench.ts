@@ -53,7 +53,7 @@ async function measure(of: Case, looks: number, backend: "array" | "wasm"): Prom
   }));
   const into = new Float32Array(of.queries * DIM);
   let edits = 0;
-  for (let look = -TURN; look < looks; look += TURN) {
+  for (let look = -8 * TURN; look < looks; look += TURN) {
     for (const { way, live, random } of begun) {
       const found = times.get(way) ?? [];
       for (let at = 0; at < TURN; at++) {

@@ -67,8 +67,17 @@ export interface CertificateKernel {
    * that a sum has been. Returns the rows in whose bounds that matters.
    */
   bound(tile: number, tileNumber: number, rounded: number): number;
-  /** The bound of a row, as of the last `bound`. */
-  boundOf(tile: number, slot: number): number;
+  /**
+   * Adds the squares of the bounds of `count` query slots of a tile, as of the last `bound`:
+   * those of `slots` from `first` on, at the same places of `squares`.
+   */
+  squareBounds(
+    tile: number,
+    slots: Uint32Array,
+    first: number,
+    count: number,
+    squares: Float64Array,
+  ): void;
   /** Wipes all that it has computed, and takes all tiles and pairs back. */
   forget(): void;
 }

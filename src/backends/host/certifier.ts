@@ -349,18 +349,17 @@ export class Certifier {
     if (rows.mayHaveErrors(keys)) this.#takeErrors(batch, queries, head, keys, rows);
     for (let at = 0; at < queries.length;) {
       const number = queries[at] >>> TILE_BITS, { kernelTile, hostRows, exchanges } = tiles[number], start = at;
-      let worn = kernelTile === 0 ? 0 : batch.bound(kernelTile, number, exchanges * EXCHANGE_ROUNDING);
-      for (; at < queries.length && queries[at] >>> TILE_BITS === number; at++) {
-        const slot = queries[at];
-        if (hostRows === 0 || (hostRows >>> (slot & LANES) & 1) === 0) {
-          squares[at] += batch.boundOf(kernelTile, slot) ** 2;
-        }
+      while (at < queries.length && queries[at] >>> TILE_BITS === number) at++;
+      if (kernelTile !== 0) {
+        const worn = batch.bound(kernelTile, number, exchanges * EXCHANGE_ROUNDING);
+        if (worn !== 0) tiles[number].leave(worn & ~hostRows);
       }
-      if (worn !== 0) tiles[number].leave(worn &= ~hostRows);
-      if (hostRows === 0) continue;
-      for (let row = start; row < at; row++) {
-        if ((hostRows >>> (queries[row] & LANES) & 1) === 1) {
-          squares[row] += rows.hostBound(queries[row], head, keys) ** 2;
+      if (hostRows === 0) batch.squareBounds(kernelTile, queries, start, at - start, squares);
+      else {
+        for (let row = start; row < at; row++) {
+          if ((hostRows >>> (queries[row] & LANES) & 1) === 1) {
+            squares[row] += rows.hostBound(queries[row], head, keys) ** 2;
+          } else batch.squareBounds(kernelTile, queries, row, 1, squares);
         }
       }
     }

@@ -29,6 +29,7 @@ const MOST_CHANGES = 64;
 const LEAST_SIZE = 2 ** -30, MOST_SIZE = 2 ** 50, MOST_COLUMNS = 4096;
 /** The smallest float32, over the rounding that is charged of a difference of keys. */
 const LEAST_SHIFT = 2 ** -149 * 2 ** 24;
+const LANES = field.TILE_ROWS - 1;
 /** Covers the rounding of a norm, and of rounding it to float32. */
 const UP = 1 + 2 ** -20;
 
@@ -171,8 +172,13 @@ export class WasmCertificates implements CertificateKernel {
     return this.#kernels.boundRows(job, tile, blocks, this.#question);
   }
 
-  boundOf(tile: number, slot: number): number {
-    return this.#doubles[(blockOf(tile, slot) + field.BOUND) / 8 + slot % 8];
+  squareBounds(tile: number, slots: Uint32Array, first: number, count: number, squares: Float64Array): void {
+    const doubles = this.#asDoubles(), start = (tile + field.BOUND) / 8;
+    for (let at = first; at < first + count; at++) {
+      const lane = slots[at] & LANES;
+      const bound = doubles[start + (lane >> 3) * (field.TILE_BLOCK_BYTES / 8) + (lane & 7)];
+      squares[at] += bound * bound;
+    }
   }
 
   forget(): void {
