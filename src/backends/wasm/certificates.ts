@@ -209,9 +209,9 @@ export class WasmCertificates implements CertificateKernel {
     const base = wasLive ? retained : stored, baseRow = wasLive ? retainedId : slot;
     const key = base.keyIndex(baseRow, keyHead), value = base.valueIndex(baseRow, keyHead);
     const delta = (at + field.CHANGE_BYTES) / 4;
-    const keyShift = isBoth ? difference(numbers, stored.keyIndex(slot, keyHead), key, delta, headDim) : 0;
+    const keyShift = isBoth ? this.#kernels.difference(4 * stored.keyIndex(slot, keyHead), 4 * key, 4 * delta, headDim) : 0;
     const valueShift = isBoth
-      ? difference(numbers, stored.valueIndex(slot, keyHead), value, delta + headDim, valueDim)
+      ? this.#kernels.difference(4 * stored.valueIndex(slot, keyHead), 4 * value, 4 * (delta + headDim), valueDim)
       : 0;
     const normOf = (table: KeyTable, row: number) => table.norms[row * kvHeads + keyHead];
     const norm = Math.max(wasLive ? normOf(retained, retainedId) : 0, isLive ? normOf(stored, slot) : 0);
@@ -258,17 +258,6 @@ export class WasmCertificates implements CertificateKernel {
     this.#integers = new Int32Array(buffer);
     this.#doubles = new Float64Array(buffer);
   }
-}
-
-/** Writes a − b to `target`; returns ‖a − b‖. */
-function difference(numbers: Float32Array, a: number, b: number, target: number, length: number): number {
-  let squared = 0;
-  for (let c = 0; c < length; c++) {
-    const apart = numbers[a + c] - numbers[b + c];
-    numbers[target + c] = apart;
-    squared += apart * apart;
-  }
-  return Math.sqrt(squared);
 }
 
 /** The address of the block of a query slot in its tile. */

@@ -24,7 +24,7 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import * as field from "../certificate_fields.ts";
-import { capScore, clamp, mantissa, roundedPower, ROUNDER_BITS } from "./exponential.ts";
+import { capScore, clamp, mantissa, roundedPower } from "./exponential.ts";
 import { multiplyAdd, multiplySubtract } from "./lanes.ts";
 
 /** As in `numerics/staleness_bound.ts`. */
@@ -32,22 +32,35 @@ const SLACK: f64 = 1.0 / 1099511627776;
 const FLOAT32_ROUNDING: f64 = 1.0 / 16777216;
 /** Rounding a number to float32 where it is subnormal, 2^−150. */
 const SUBNORMAL_ROUNDING: f64 = 7.006492321624085e-46;
-const ROUNDING: f32 = 5.9604644775390625e-8;
-/** Covers the roundings of bounds themselves. */
-const UP: f32 = 1.000244140625;
-/** Errors of exponents that are charged; a row with larger ones is odd. */
-const MOST_DOUBT: f32 = 0.2;
-/** A weight this many powers of two above the shift of its row is odd, one so far below is 0. */
-const MOST_POWER: i32 = 100;
-const LEAST_POWER: i32 = -125;
-/** Larger than what a weight can lose by underflow: 2^−125 over a mass of 2^−60. */
-const VANISHING: f32 = 8.673617379884035e-19;
-/** Larger than what a distance can lose by underflow. */
-const TINY: f32 = 3.469446951953614e-18;
-/** Bounds are below 2^100; those that are not make a row odd. */
-const LARGEST: f32 = 1.2676506002282294e30;
-/** Differences of scores for which e^Δ − 1 is a polynomial. */
-const SMALL: f32 = 0.35;
+
+/**
+ * Constants of the loops are in memory, as in exponential.ts. UP covers the roundings of bounds themselves, CHARGE is
+ * a rounding with it. SMALL is the largest difference of scores for which e^Δ − 1 is the polynomial of HALF to SIXTH,
+ * MOST_DOUBT the largest error of an exponent that is charged; a row with a larger one is odd. OF_WEIGHT bounds the
+ * rounding of a weight besides that of its exponent, OF_FLOATS that of a distance. VANISHING is more than a weight can
+ * lose by underflow, 2^−125 over a mass of 2^−60, TINY more than a distance can. Bounds are below LARGEST = 2^100;
+ * those that are not make a row odd.
+ */
+const TABLE: usize = memory.data<f32>([
+  5.962099e-8, 24, 0.35, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 8, 4, 0.2, 1.25,
+  9.5367431640625e-7, 8.673617379884035e-19, 3.814697265625e-6, 3.469446951953614e-18,
+  1.000244140625, -Infinity, 1.2676506002282294e30,
+]);
+const CHARGE: usize = 0, TWENTY_FOUR: usize = 4, SMALL: usize = 8, SIXTH: usize = 12, FIFTH: usize = 16;
+const FOURTH: usize = 20, THIRD: usize = 24, HALF: usize = 28, EIGHT: usize = 32, FOUR: usize = 36;
+const MOST_DOUBT: usize = 40, FIVE_FOURTHS: usize = 44, OF_WEIGHT: usize = 48, VANISHING: usize = 52;
+const OF_FLOATS: usize = 56, TINY: usize = 60, UP: usize = 64, NEVER: usize = 68, LARGEST: usize = 72;
+/**
+ * A weight MOST_POWER powers of two above the shift of its row makes the row odd, one LEAST_POWER below is 0. ROUNDER
+ * is ROUNDER_BITS.
+ */
+const POWERS: usize = memory.data<i32>([100, -125, 0x4b400000]);
+const MOST_POWER: usize = 1024, LEAST_POWER: usize = 1028, ROUNDER: usize = 1032;
+
+@inline
+function constant(at: usize): v128 {
+  return at < 1024 ? v128.load32_splat(TABLE + at) : v128.load32_splat(POWERS + at - 1024);
+}
 
 /**
  * Takes the states of those of `rows`, bits, in `count` blocks from `first` on: constants of their bounds. Begins
@@ -122,11 +135,11 @@ function takeHalf(job: usize, tile: usize, block: i32, lane: usize, steep: i32):
   }
   const scale = f64x2.splat(<f64> abs(load<f32>(job + SCALE)));
   const reach = join(f64x2.mul(scale, f64x2.sqrt(squareLeft)), f64x2.mul(scale, f64x2.sqrt(squareRight)));
-  const up = f32x4.splat(UP), tiny = f32x4.splat(TINY);
+  const up = constant(UP), tiny = constant(TINY);
   const massError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + MASS_ERROR) + rows), share), up);
   const sumError = f32x4.mul(f32x4.mul(v128.load(load<usize>(job + SUM_ERROR) + rows), share), up);
 
-  const asked = v128.load(at, field.ASKED), largest = f32x4.splat(LARGEST);
+  const asked = v128.load(at, field.ASKED), largest = constant(LARGEST);
   const shift = v128.load(load<usize>(job + SHIFT) + rows);
   let plain = v128.and(f32x4.gt(masses, f32x4.splat(0)), i32x4.ne(shift, i32x4.splat(EMPTY_SHIFT)));
   plain = v128.and(plain, i32x4.lt_s(i32x4.abs(shift), i32x4.splat(steep)));
@@ -244,6 +257,26 @@ function boundTwo(sums: usize, norms: usize, question: usize, subnormal: f64): i
   return i64x2.bitmask(f64x2.gt(ofMoved, f64x2.add(f64x2.mul(held, f64x2.splat(1.0 / 1024)), ledger)));
 }
 
+/** Writes a − b, `count` numbers, to `target`; returns ‖a − b‖. */
+export function difference(a: usize, b: usize, target: usize, count: i32): f64 {
+  let left = f64x2.splat(0), right = f64x2.splat(0), rest: f64 = 0;
+  const end = target + (<usize> count << 2), foursEnd = target + (<usize> (count & ~3) << 2);
+  for (; target < foursEnd; target += 16, a += 16, b += 16) {
+    const apart = f32x4.sub(v128.load(a), v128.load(b));
+    v128.store(target, apart);
+    const near = f64x2.promote_low_f32x4(apart), far = promoteHigh(apart);
+    left = f64x2.add(left, f64x2.mul(near, near));
+    right = f64x2.add(right, f64x2.mul(far, far));
+  }
+  for (; target < end; target += 4, a += 4, b += 4) {
+    const apart = load<f32>(a) - load<f32>(b);
+    store<f32>(target, apart);
+    rest += <f64> apart * <f64> apart;
+  }
+  left = f64x2.add(left, right);
+  return sqrt(f64x2.extract_lane(left, 0) + f64x2.extract_lane(left, 1) + rest);
+}
+
 /** Raw scores of a key with a block of rows, and their differences. */
 @inline
 function multiply(job: usize, block: i32, change: usize, question: usize): void {
@@ -280,7 +313,7 @@ function weighHalf(job: usize, tile: usize, block: i32, change: usize, question:
   const rows = <usize> block * BLOCK_BYTES + lane, at = tile + lane, found = question + lane;
   const raw = v128.load(found, field.RAW), moved = v128.load(found, field.DIFFERENCE);
   const reach = v128.load(at, field.REACH), softcap = load<f32>(job + SOFTCAP);
-  const headDim = <f32> load<i32>(job + HEAD_DIM), rounding = f32x4.splat(UP * ROUNDING);
+  const headDim = <f32> load<i32>(job + HEAD_DIM), rounding = constant(CHARGE);
   const product = f32x4.mul(reach, f32x4.splat(load<f32>(change, field.KEY_NORM)));
   const shift = f32x4.mul(reach, f32x4.splat(load<f32>(change, field.KEY_SHIFT)));
   let ofScore = f32x4.mul(product, f32x4.splat(headDim + 2));
@@ -291,10 +324,10 @@ function weighHalf(job: usize, tile: usize, block: i32, change: usize, question:
     before = capScore(raw, cap);
     after = capScore(after, cap);
     difference = f32x4.sub(after, before);
-    ofScore = f32x4.add(ofScore, f32x4.mul(f32x4.splat(24), f32x4.pmin(product, cap)));
+    ofScore = f32x4.add(ofScore, f32x4.mul(constant(TWENTY_FOUR), f32x4.pmin(product, cap)));
     ofDifference = f32x4.add(ofDifference, f32x4.add(ofScore, ofScore));
   }
-  const all = i32x4.splat(-1), nothing = f32x4.splat(0), forbidden = f32x4.splat(-Infinity);
+  const nothing = f32x4.splat(0), all = i32x4.eq(nothing, nothing), forbidden = constant(NEVER);
   let wasSeen = load<i32>(change, field.WAS_LIVE) != 0 ? all : nothing;
   let isSeen = load<i32>(change, field.IS_LIVE) != 0 ? all : nothing;
   const biasBefore = load<usize>(change, field.BIAS_BEFORE), biasAfter = load<usize>(change, field.BIAS_AFTER);
@@ -308,7 +341,7 @@ function weighHalf(job: usize, tile: usize, block: i32, change: usize, question:
     const isOther = f32x4.ne(old, young);
     difference = v128.bitselect(f32x4.add(difference, f32x4.sub(young, old)), difference, isOther);
     const sizes = f32x4.add(f32x4.abs(before), f32x4.abs(after));
-    const ofBias = f32x4.mul(f32x4.splat(4), f32x4.add(sizes, f32x4.add(f32x4.abs(old), f32x4.abs(young))));
+    const ofBias = f32x4.mul(constant(FOUR), f32x4.add(sizes, f32x4.add(f32x4.abs(old), f32x4.abs(young))));
     ofDifference = f32x4.add(ofDifference, v128.and(ofBias, isOther));
   }
   if (load<u32>(question, field.HAS_POSITIONS) != 0) {
@@ -316,59 +349,61 @@ function weighHalf(job: usize, tile: usize, block: i32, change: usize, question:
     isSeen = v128.and(isSeen, inReach(job, block, lane, load<f64>(change, field.POSITION_AFTER)));
   }
   const stays = v128.and(wasSeen, isSeen), eitherSeen = v128.or(wasSeen, isSeen);
-  const origin = i32x4.add(v128.load(load<usize>(job + SHIFT) + rows), i32x4.splat(ROUNDER_BITS));
+  const origin = i32x4.add(v128.load(load<usize>(job + SHIFT) + rows), constant(ROUNDER));
   const share = v128.load(at, field.SHARE);
 
   const clampedBefore = clamp(before), clampedAfter = clamp(after);
   const roundedBefore = roundedPower(clampedBefore), roundedAfter = roundedPower(clampedAfter);
   const powerBefore = i32x4.sub(roundedBefore, origin), powerAfter = i32x4.sub(roundedAfter, origin);
-  const most = i32x4.splat(MOST_POWER), least = i32x4.splat(LEAST_POWER);
+  const most = constant(MOST_POWER), least = constant(LEAST_POWER);
   let odd = v128.and(wasSeen, i32x4.gt_s(powerBefore, most));
   odd = v128.or(odd, v128.and(isSeen, i32x4.gt_s(powerAfter, most)));
   const w = v128.and(
     f32x4.mul(i32x4.add(mantissa(clampedBefore, roundedBefore), i32x4.shl(powerBefore, 23)), share),
     v128.and(wasSeen, i32x4.ge_s(powerBefore, least)),
   );
-  const directly = v128.and(
-    f32x4.mul(i32x4.add(mantissa(clampedAfter, roundedAfter), i32x4.shl(powerAfter, 23)), share),
-    v128.and(isSeen, i32x4.ge_s(powerAfter, least)),
-  );
-
-  const isSmall = v128.and(stays, f32x4.le(f32x4.abs(difference), f32x4.splat(SMALL)));
-  let p = multiplyAdd(difference, f32x4.splat(1.0 / 720), f32x4.splat(1.0 / 120));
-  p = multiplyAdd(difference, p, f32x4.splat(1.0 / 24));
-  p = multiplyAdd(difference, p, f32x4.splat(1.0 / 6));
-  p = multiplyAdd(difference, p, f32x4.splat(0.5));
+  const isSmall = v128.and(stays, f32x4.le(f32x4.abs(difference), constant(SMALL)));
+  let directly = nothing;
+  if (!i32x4.all_true(isSmall)) {
+    directly = v128.and(
+      f32x4.mul(i32x4.add(mantissa(clampedAfter, roundedAfter), i32x4.shl(powerAfter, 23)), share),
+      v128.and(isSeen, i32x4.ge_s(powerAfter, least)),
+    );
+  }
+  let p = multiplyAdd(difference, constant(SIXTH), constant(FIFTH));
+  p = multiplyAdd(difference, p, constant(FOURTH));
+  p = multiplyAdd(difference, p, constant(THIRD));
+  p = multiplyAdd(difference, p, constant(HALF));
   const grown = f32x4.mul(w, multiplyAdd(f32x4.mul(difference, difference), p, difference));
   const c = v128.bitselect(grown, f32x4.sub(directly, w), isSmall);
   const u = v128.bitselect(f32x4.add(w, grown), directly, isSmall);
 
   // Errors of exponents, and of weights as shares of themselves.
   const size = f32x4.pmax(v128.and(f32x4.abs(before), wasSeen), v128.and(f32x4.abs(after), isSeen));
-  const exponent = f32x4.mul(rounding, f32x4.add(ofScore, multiplyAdd(f32x4.splat(8), size, f32x4.splat(4))));
+  const exponent = f32x4.mul(rounding, f32x4.add(ofScore, multiplyAdd(constant(EIGHT), size, constant(FOUR))));
   const apart = f32x4.mul(rounding, v128.and(ofDifference, stays));
-  const isCharged = f32x4.le(f32x4.add(exponent, apart), f32x4.splat(MOST_DOUBT));
+  const isCharged = f32x4.le(f32x4.add(exponent, apart), constant(MOST_DOUBT));
   odd = v128.or(odd, v128.andnot(eitherSeen, isCharged));
-  const share0 = multiplyAdd(exponent, f32x4.splat(1.25), f32x4.splat(9.5367431640625e-7));
+  const share0 = multiplyAdd(exponent, constant(FIVE_FOURTHS), constant(OF_WEIGHT));
   const apart2 = f32x4.add(apart, apart);
   const ofWeights = v128.bitselect(apart2, f32x4.add(share0, apart2), isSmall);
   const size0 = f32x4.abs(c);
   const held = f32x4.add(w, u);
-  let doubt = multiplyAdd(held, ofWeights, multiplyAdd(size0, share0, f32x4.splat(VANISHING)));
+  let doubt = multiplyAdd(held, ofWeights, multiplyAdd(size0, share0, constant(VANISHING)));
   doubt = v128.and(doubt, eitherSeen);
   const slackOfW = f32x4.mul(w, share0);
 
   const valueShift = f32x4.splat(load<f32>(change, field.VALUE_SHIFT));
   const diameter = f32x4.splat(load<f32>(question, field.DIAMETER)), most0 = f32x4.splat(load<f32>(question, field.SIZE));
   const mayBe = f32x4.add(u, f32x4.add(slackOfW, doubt));
-  const ofFloats = f32x4.mul(multiplyAdd(size0, most0, f32x4.mul(u, valueShift)), f32x4.splat(3.814697265625e-6));
+  const ofFloats = f32x4.mul(multiplyAdd(size0, most0, f32x4.mul(u, valueShift)), constant(OF_FLOATS));
   let slack = multiplyAdd(doubt, f32x4.add(diameter, valueShift), f32x4.mul(slackOfW, valueShift));
-  slack = f32x4.add(slack, f32x4.add(ofFloats, f32x4.splat(TINY)));
+  slack = f32x4.add(slack, f32x4.add(ofFloats, constant(TINY)));
   v128.store(found, c, field.CHANGE);
   v128.store(found, u, field.AFTER);
-  v128.store(found, f32x4.mul(doubt, f32x4.splat(UP)), field.FOUND_DOUBT);
-  v128.store(found, f32x4.mul(v128.and(f32x4.mul(mayBe, valueShift), stays), f32x4.splat(UP)), field.FOUND_SHIFTED);
-  v128.store(found, v128.and(f32x4.mul(slack, f32x4.splat(UP)), eitherSeen), field.FOUND_SLACK);
+  v128.store(found, f32x4.mul(doubt, constant(UP)), field.FOUND_DOUBT);
+  v128.store(found, f32x4.mul(v128.and(f32x4.mul(mayBe, valueShift), stays), constant(UP)), field.FOUND_SHIFTED);
+  v128.store(found, v128.and(f32x4.mul(slack, constant(UP)), eitherSeen), field.FOUND_SLACK);
   v128.store(at, v128.or(v128.load(at, field.ODD), v128.and(odd, v128.load(at, field.ASKED))), field.ODD);
 }
 
@@ -426,7 +461,7 @@ function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, 
   const age = v128.load(at, field.AGE), nothing = f32x4.splat(0);
   let moved = nothing, c = nothing, shifted = nothing, doubt = nothing;
   if (change != 0) {
-    const up = f32x4.splat(UP), largest = f32x4.splat(LARGEST);
+    const up = constant(UP), largest = constant(LARGEST);
     moved = multiplyAdd(v128.load(found, field.DIFFERENCE), up, v128.load(found, field.FOUND_SLACK));
     c = v128.load(found, field.CHANGE);
     shifted = v128.load(found, field.FOUND_SHIFTED);
