@@ -9,8 +9,10 @@ import { TILE_ROWS } from "./certificate_kernel.ts";
 export const UNTAKEN = -1;
 /** Sums of a row: moved, gained, lost, shifted, doubt; then the largest moved + shifted and weights. */
 const SUMS = 7;
-/** What a key has in a row: moved, change, shifted, doubt. */
-const PARTS = 4;
+/** What a key has in a row: moved, change, shifted, doubt; then its score before, and the distance of its value from o. */
+const PARTS = 6;
+/** Where the last two are. */
+export const KNOWN_SCORE = 4, KNOWN_DISTANCE = 5;
 
 /** The sums of a row, and the largest that two of them have ever been together. */
 export interface RowSums {
@@ -23,10 +25,23 @@ export interface RowSums {
   weightPeak: number;
 }
 
+/** What one key has in the sums of a row, and what is known of the key before. */
+export interface PairSums {
+  moved: number;
+  /** u − w. */
+  change: number;
+  shifted: number;
+  doubt: number;
+  /** The score of the key before; NaN where it is not known. */
+  scoreBefore: number;
+  /** The distance of its value from o; NaN where it is not known. */
+  distanceBefore: number;
+}
+
 /** What one changed key has in the sums of the rows of a tile. */
 class HostPairs {
   static readonly BYTES = TILE_ROWS * (8 * PARTS + 4);
-  readonly parts = new Float64Array(TILE_ROWS * PARTS);
+  readonly parts: Float64Array = new Float64Array(TILE_ROWS * PARTS);
   /** The age of the row for which this holds; 0 for none. */
   readonly ages = new Uint32Array(TILE_ROWS);
 }
@@ -135,14 +150,18 @@ export class HostSums {
     return !this.#isPartial || this.#pairs.has(slot);
   }
 
+  /** What a key has in the sums of a row; null if it has nothing, or that is not kept. */
+  partsOf(row: number, slot: number): Float64Array | null {
+    const pairs = this.#pairs.get(slot);
+    if (pairs?.ages[row] !== this.#ages[row]) return null;
+    return pairs.parts.subarray(row * PARTS, (row + 1) * PARTS);
+  }
+
   /** Replaces what a key has in the sums of a row; keeps it if there is room. */
   exchange(
     row: number,
     slot: number,
-    moved: number,
-    change: number,
-    shifted: number,
-    doubt: number,
+    { moved, change, shifted, doubt, scoreBefore, distanceBefore }: Readonly<PairSums>,
     hasRoom: boolean,
   ): void {
     const sums = this.#sums, at = row * SUMS;
@@ -162,6 +181,8 @@ export class HostSums {
       parts[start + 1] = change;
       parts[start + 2] = shifted;
       parts[start + 3] = doubt;
+      parts[start + KNOWN_SCORE] = scoreBefore;
+      parts[start + KNOWN_DISTANCE] = distanceBefore;
     } else {
       this.#isPartial = true;
     }

@@ -16,7 +16,7 @@ import { stalenessBound } from "../../numerics/staleness_bound.ts";
 import type { Cohort } from "../backend.ts";
 import type { Since } from "../since.ts";
 import { type CertificateKernel, NOT_CHANGED, type TakenRow, TILE_ROWS } from "./certificate_kernel.ts";
-import { CertifiedTile, HostSums, lowest, type RowSums, UNTAKEN } from "./certified_tile.ts";
+import { CertifiedTile, HostSums, lowest, type PairSums, type RowSums, UNTAKEN } from "./certified_tile.ts";
 import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
 import { KeyJournal } from "./key_journal.ts";
 import type { KeyTable } from "./key_table.ts";
@@ -426,10 +426,11 @@ export class Certifier {
   ): void {
     const terms = this.#terms, before = sums.bytes;
     const hasRoom = this.#hostBytes + HostSums.PAIR_BYTES + ENTRY_BYTES <= MOST_BYTES;
-    if (retained === NOT_CHANGED) sums.exchange(row, slot, 0, 0, 0, 0, false);
+    if (retained === NOT_CHANGED) sums.exchange(row, slot, NO_TERMS, false);
     else {
-      terms.measure(slot, this.#editOf(slot, retained), keys, keyHead, totals, this.#output, diameter);
-      sums.exchange(row, slot, terms.moved, terms.change, terms.shifted, terms.doubt, hasRoom);
+      const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
+      terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
+      sums.exchange(row, slot, terms, hasRoom);
     }
     if (sums.bytes > before) this.#hostBytes += HostSums.PAIR_BYTES + ENTRY_BYTES;
   }
@@ -512,6 +513,10 @@ export class Certifier {
   }
 }
 
+/** Of a key that is as in the states. */
+const NO_TERMS: PairSums = {
+  ...{ moved: 0, change: 0, shifted: 0, doubt: 0, scoreBefore: NaN, distanceBefore: NaN },
+};
 const TILE_BITS = 5, LANES = TILE_ROWS - 1;
 
 /** Sorts rows of a tile by their moments. */

@@ -8,7 +8,7 @@ const MOST_CHANGES = 2 ** 14;
 
 /** The changes of one backend's keys. */
 export class KeyJournal {
-  #slots = new Uint32Array(64);
+  #slots = new Uint32Array(0);
   #count = 0;
   /** The moment of the first remembered change. */
   #first = 0;
@@ -34,7 +34,7 @@ export class KeyJournal {
       return;
     }
     if (count > this.#slots.length) {
-      const larger = new Uint32Array(2 * count);
+      const larger = new Uint32Array(Math.max(64, 2 * count));
       larger.set(this.#slots);
       this.#slots = larger;
     }

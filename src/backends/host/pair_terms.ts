@@ -9,6 +9,8 @@
 
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { NO_ROW } from "../since.ts";
+import { KNOWN_DISTANCE, KNOWN_SCORE, type PairSums } from "./certified_tile.ts";
+import type { KeyBlock } from "./key_block.ts";
 import type { KeyEdit } from "./key_edits.ts";
 import type { Kernels } from "./kernels.ts";
 import type { KeysAt } from "./keys_at.ts";
@@ -32,12 +34,13 @@ const SMALLEST_FACTOR = 2 ** -900;
 const LARGE = 1;
 
 /** Measures pairs of the row at hand. */
-export class PairTerms {
+export class PairTerms implements PairSums {
   moved = 0;
-  /** u − w. */
   change = 0;
   shifted = 0;
   doubt = 0;
+  scoreBefore = NaN;
+  distanceBefore = NaN;
   readonly #kernels: Kernels;
   readonly #headDim: number;
 
@@ -48,7 +51,7 @@ export class PairTerms {
 
   /**
    * Measures the changed key of a slot for the selected row, whose output is `output`. Values lie within `diameter`
-   * of one another.
+   * of one another. `known` are the parts that the key has in the row already, if any.
    */
   measure(
     slot: number,
@@ -58,12 +61,18 @@ export class PairTerms {
     totals: CertifiedTotals,
     output: Float64Array,
     diameter: number,
+    known: Float64Array | null,
   ): void {
     const kernels = this.#kernels, { retained, isLive, valueShift, difference } = edit;
     const wasLive = retained !== NO_ROW;
-    const scoreBefore = wasLive ? kernels.scoreWithBias(keys.retained, retained) : -Infinity;
+    let scoreBefore = known ? known[KNOWN_SCORE] : NaN;
+    if (Number.isNaN(scoreBefore)) {
+      scoreBefore = wasLive ? kernels.scoreWithBias(keys.retained, retained) : -Infinity;
+    }
     const weight = toWeight(scoreBefore, totals);
-    kernels.work.exponentials++;
+    this.scoreBefore = scoreBefore;
+    this.distanceBefore = known ? known[KNOWN_DISTANCE] : NaN;
+    if (weight > 0) kernels.work.exponentials++;
     let after = 0, change = -weight, scoreAfter = -Infinity, ofDifference = 0, isDirect = false;
     if (isLive) {
       kernels.work.exponentials++;
@@ -106,13 +115,20 @@ export class PairTerms {
     const baseRow = scoreBefore > -Infinity ? retained : slot;
     const distance = shift > 0
       ? kernels.movedDistance(output, change, after, base, baseRow, keys.stored, slot)
-      : size * kernels.distanceToValue(output, base, baseRow);
-    // A weight that counts as infinite moves the output anywhere.
+      : size * this.#distance(output, base, baseRow, scoreBefore > -Infinity);
     const rounded = (doubt + FLOAT64_ROUNDING * 8 * (size + after)) * diameter;
     this.moved = distance + rounded + FLOAT64_ROUNDING * scale * (after + weight) * shift;
     this.change = change;
     this.shifted = after * shift;
     this.doubt = doubt;
+  }
+
+  /** The distance of a value from o; that of a key before is remembered. */
+  #distance(output: Float64Array, block: KeyBlock, row: number, isBefore: boolean): number {
+    if (isBefore && !Number.isNaN(this.distanceBefore)) return this.distanceBefore;
+    const distance = this.#kernels.distanceToValue(output, block, row);
+    if (isBefore) this.distanceBefore = distance;
+    return distance;
   }
 }
 

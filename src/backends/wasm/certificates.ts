@@ -52,6 +52,9 @@ export class WasmCertificates implements CertificateKernel {
   #changeList = 0;
   #pairList = 0;
   #count = 0;
+  // The work of these keys in one row.
+  #products = 0;
+  #exponentials = 0;
   #head = 0;
   #rows!: HostRows;
   // The memory in other types, while it is where it was.
@@ -118,6 +121,7 @@ export class WasmCertificates implements CertificateKernel {
 
   setChanges(slots: Uint32Array, retained: Float64Array, first: number, count: number): void {
     this.#count = count;
+    this.#products = this.#exponentials = 0;
     const words = this.#words();
     for (let t = 0; t < count; t++) {
       const isChanged = retained[first + t] !== NOT_CHANGED, at = this.#changes + t * this.#changeBytes;
@@ -130,10 +134,9 @@ export class WasmCertificates implements CertificateKernel {
     const { job } = this.#states.heads[this.#head], words = this.#words();
     const count = this.#count, first = tileNumber * field.TILE_BLOCKS;
     for (let t = 0; t < count; t++) words[this.#pairList / 4 + t] = pairs[t];
-    const { headDim, valueDim } = this.#config.layout;
-    const products = count * countOf(rows);
-    this.#work.multiplyAdds += products * (2 * headDim + valueDim);
-    this.#work.exponentials += 2 * products;
+    const asked = countOf(rows);
+    this.#work.multiplyAdds += asked * this.#products;
+    this.#work.exponentials += asked * this.#exponentials;
     return this.#kernels.addChanges(
       job,
       tile,
@@ -226,6 +229,8 @@ export class WasmCertificates implements CertificateKernel {
       ? 4 * retained.biasIndex(retainedId, maskHead)
       : 0;
     words[word + field.BIAS_AFTER / 4] = maskHeads > 0 && isLive ? 4 * stored.biasIndex(slot, maskHead) : 0;
+    this.#products += headDim * (keyShift > 0 ? 2 : 1) + valueDim * (valueShift > 0 ? 2 : 1);
+    this.#exponentials += isBoth ? 2 : 1;
     const doubles = this.#asDoubles();
     doubles[(at + field.POSITION_BEFORE) / 8] = wasLive ? retained.position(retainedId) : 0;
     doubles[(at + field.POSITION_AFTER) / 8] = isLive ? stored.position(slot) : 0;
