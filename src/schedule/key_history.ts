@@ -205,8 +205,9 @@ export class KeyHistory {
       this.#changedAt.set(slot, this.#epoch);
     }
     for (const [epoch, list] of this.#kept) {
-      if (slots.length > MOST_KEPT_CHANGES || this.#epoch - list.asked > KEPT_BATCHES) this.#kept.delete(epoch);
-      else this.#extend(list, slots, retained);
+      if (slots.length > MOST_KEPT_CHANGES || this.#epoch - list.asked > KEPT_BATCHES) {
+        this.#kept.delete(epoch);
+      } else this.#extend(list, slots, retained);
     }
     this.lose(lost);
   }

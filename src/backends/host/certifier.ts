@@ -340,7 +340,13 @@ export class Certifier {
   }
 
   /** Adds to `squares` the squares of the bounds of one head. */
-  #addSquares(queries: Uint32Array, head: number, keys: KeysAt, rows: CertifiedRows, squares: Float64Array): void {
+  #addSquares(
+    queries: Uint32Array,
+    head: number,
+    keys: KeysAt,
+    rows: CertifiedRows,
+    squares: Float64Array,
+  ): void {
     const { batch } = this.#parts, tiles = this.#tiles[head];
     if (!batch) {
       for (let at = 0; at < queries.length; at++) squares[at] += rows.hostBound(queries[at], head, keys) ** 2;
@@ -348,7 +354,9 @@ export class Certifier {
     }
     if (rows.mayHaveErrors(keys)) this.#takeErrors(batch, queries, head, keys, rows);
     for (let at = 0; at < queries.length;) {
-      const number = queries[at] >>> TILE_BITS, { kernelTile, hostRows, exchanges } = tiles[number], start = at;
+      const number = queries[at] >>> TILE_BITS,
+        { kernelTile, hostRows, exchanges } = tiles[number],
+        start = at;
       while (at < queries.length && queries[at] >>> TILE_BITS === number) at++;
       if (kernelTile !== 0) {
         const worn = batch.bound(kernelTile, number, exchanges * EXCHANGE_ROUNDING);
@@ -366,7 +374,13 @@ export class Certifier {
   }
 
   /** Has the kernel know measured errors in the place of bounds. */
-  #takeErrors(batch: CertificateKernel, queries: Uint32Array, head: number, keys: KeysAt, rows: CertifiedRows): void {
+  #takeErrors(
+    batch: CertificateKernel,
+    queries: Uint32Array,
+    head: number,
+    keys: KeysAt,
+    rows: CertifiedRows,
+  ): void {
     for (const slot of queries) {
       const { kernelTile, hostRows } = this.#tiles[head][slot >>> TILE_BITS];
       if ((hostRows >>> (slot & LANES) & 1) === 1) continue;
@@ -544,9 +558,16 @@ function leaveToHost(tile: CertifiedTile, rows: number): void {
 }
 
 /** Notes which rows are steep; those for which that is new are begun anew, steep ones at the host. */
-function noteSteep(tile: CertifiedTile, number: number, rows: number, isSteep: (slot: number) => boolean): void {
+function noteSteep(
+  tile: CertifiedTile,
+  number: number,
+  rows: number,
+  isSteep: (slot: number) => boolean,
+): void {
   for (let rest = rows; rest !== 0; rest &= rest - 1) {
-    const row = lowest(rest), is = isSteep(number * TILE_ROWS + row), was = (tile.steepRows >>> row & 1) === 1;
+    const row = lowest(rest),
+      is = isSteep(number * TILE_ROWS + row),
+      was = (tile.steepRows >>> row & 1) === 1;
     if (is === was) continue;
     tile.steepRows ^= 1 << row;
     tile.leave(1 << row);

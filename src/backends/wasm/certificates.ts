@@ -212,9 +212,16 @@ export class WasmCertificates implements CertificateKernel {
     const base = wasLive ? retained : stored, baseRow = wasLive ? retainedId : slot;
     const key = base.keyIndex(baseRow, keyHead), value = base.valueIndex(baseRow, keyHead);
     const delta = (at + field.CHANGE_BYTES) / 4;
-    const keyShift = isBoth ? this.#kernels.difference(4 * stored.keyIndex(slot, keyHead), 4 * key, 4 * delta, headDim) : 0;
+    const keyShift = isBoth
+      ? this.#kernels.difference(4 * stored.keyIndex(slot, keyHead), 4 * key, 4 * delta, headDim)
+      : 0;
     const valueShift = isBoth
-      ? this.#kernels.difference(4 * stored.valueIndex(slot, keyHead), 4 * value, 4 * (delta + headDim), valueDim)
+      ? this.#kernels.difference(
+        4 * stored.valueIndex(slot, keyHead),
+        4 * value,
+        4 * (delta + headDim),
+        valueDim,
+      )
       : 0;
     const normOf = (table: KeyTable, row: number) => table.norms[row * kvHeads + keyHead];
     const norm = Math.max(wasLive ? normOf(retained, retainedId) : 0, isLive ? normOf(stored, slot) : 0);
