@@ -41,8 +41,8 @@ const NO_QUERIES = new Uint32Array(0);
 const MOST_KEPT = 4, KEPT_BATCHES = 64, MOST_KEPT_CHANGES = 64;
 
 /**
- * The key slots that have changed since an epoch, in the order of their first changes. What was told of it stays as
- * it was: slots are appended, and where some hold their earlier rows again, the others are copied.
+ * The key slots that have changed since an epoch. What was told of it stays as it was: slots are appended, and where
+ * some hold their earlier rows again, the others are copied.
  */
 class SinceList {
   /** The epoch of the last question. */
@@ -278,7 +278,7 @@ export class KeyHistory {
     return epoch;
   }
 
-  /** The key slots that have changed since an epoch, in the order of their first changes. */
+  /** The key slots that have changed since an epoch, in any order. */
   since(epoch: number): Since {
     const known = this.#since.get(epoch);
     if (known) return known;
