@@ -85,6 +85,8 @@ const ENTRY_BYTES = 64;
 const MOST_EXCHANGES = 2 ** 20;
 /** Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been. */
 const EXCHANGE_ROUNDING = 2 ** -51;
+/** Sums of weights that may have lost such a share by exchanges are begun anew. */
+const WORN_WEIGHTS = 2 ** -20;
 /** Up to so many changes, each is looked up by itself. */
 const FEW_CHANGES = 8;
 /** A row that has missed so many changes more than there are pending keys is begun anew. */
@@ -187,7 +189,11 @@ export class Certifier {
     const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
     const tile = this.#tileOf(head, slot >>> TILE_BITS), row = slot & LANES;
     if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
-    const exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    let exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    if (isWorn(this.#sums, exchanges, ledger)) {
+      tile.leave(1 << row);
+      exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    }
     const stale = this.#staleness(this.#sums, exchanges, ledger, massDoubt, diameter, norm);
     const { moved, gained, lost } = this.#sums;
     if (!(moved + gained + lost < Infinity)) tile.leave(1 << row);
@@ -549,6 +555,12 @@ function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number,
     if (parts) parts.push(part);
     else groups.set(moment, [part]);
   }
+}
+
+/** Whether exchanges may have rounded so much of the sums of a row that they are to be begun anew. */
+function isWorn({ moved, gained, lost, movedPeak, weightPeak }: RowSums, exchanges: number, ledger: number): boolean {
+  const rounded = exchanges * EXCHANGE_ROUNDING;
+  return rounded * movedPeak > moved / 1024 + ledger || rounded * weightPeak > WORN_WEIGHTS * (1 + gained + lost);
 }
 
 /** Leaves rows to the host until their states change. */

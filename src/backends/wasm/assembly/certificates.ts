@@ -254,7 +254,8 @@ function boundTwo(sums: usize, norms: usize, question: usize, subnormal: f64): i
   const bound = f64x2.mul(f64x2.add(stale, ledger), f64x2.splat(1 + FLOAT32_ROUNDING));
   const printed = f64x2.add(f64x2.mul(norm, f64x2.splat(2 * FLOAT32_ROUNDING)), f64x2.splat(subnormal));
   v128.store(sums, f64x2.add(bound, printed), field.BOUND);
-  return i64x2.bitmask(f64x2.gt(ofMoved, f64x2.add(f64x2.mul(held, f64x2.splat(1.0 / 1024)), ledger)));
+  const isWorn = f64x2.gt(ofMoved, f64x2.add(f64x2.mul(held, f64x2.splat(1.0 / 1024)), ledger));
+  return i64x2.bitmask(v128.or(isWorn, f64x2.gt(ofWeights, f64x2.mul(f64x2.add(one, f64x2.add(plus, minus)), f64x2.splat(1.0 / 1048576)))));
 }
 
 /** Writes a − b, `count` numbers, to `target`; returns ‖a − b‖. */
