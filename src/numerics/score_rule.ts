@@ -45,6 +45,11 @@ export function isInReach(
   return ahead <= after && (-before <= ahead || keyPosition < keepBefore);
 }
 
+/** Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing else. */
+export function isPlainRule({ keepBefore, distanceBias, biasFirst = false, sinks }: ScoreRule): boolean {
+  return keepBefore === undefined && distanceBias === undefined && !biasFirst && sinks === undefined;
+}
+
 /** Whether scores have a bias: of the mask, or by distance. */
 export function hasBias({ distanceBias }: ScoreRule, maskHeads: number): boolean {
   return maskHeads > 0 || distanceBias !== undefined;
