@@ -20,8 +20,8 @@ const ROUNDING = 2 ** -24;
  */
 const FLOOR = 1e-18;
 
-/** Runs of float32 with stochastic rounding. */
-const RUNS = 8;
+/** Runs of float32 with stochastic rounding; two in a hundred are off by a whole rounding in some small cases. */
+const RUNS = 64;
 
 /** Errors of one answer. */
 export interface Accuracy {
@@ -34,13 +34,13 @@ export interface Accuracy {
 }
 
 /** Compares an answer with the oracle's and with float32's. */
-export function accuracyOf(actual: Matrix, truth: ReferenceCase, roundings = 1): Accuracy {
+export function accuracyOf(actual: Matrix, truth: ReferenceCase): Accuracy {
   const { output } = referenceAttention(truth);
   assertEquals(actual.shape, [truth.query.length, (truth.heads ?? 1) * truth.valueDim]);
   const error = largestDifference(rowsOf(actual), output);
   let largest = 0;
   for (const row of output) for (const o of row) largest = Math.max(largest, Math.abs(o));
-  const allowedBy = (float32Error: number) => 2 * float32Error + roundings * ROUNDING * largest + FLOOR;
+  const allowedBy = (float32Error: number) => 2 * float32Error + ROUNDING * largest + FLOOR;
   let float32Error = largestDifference(float32Attention(truth), output);
   const random = new Random(1);
   for (let run = 0; run < RUNS && error > allowedBy(float32Error); run++) {
@@ -55,9 +55,8 @@ export function assertAccurate(
   actual: Matrix,
   truth: ReferenceCase,
   what = "output",
-  roundings = 1,
 ): Accuracy {
-  const accuracy = accuracyOf(actual, truth, roundings);
+  const accuracy = accuracyOf(actual, truth);
   const { error, float32Error, allowed } = accuracy;
   assert(Number.isFinite(error), `${what} has an error of ${error}`);
   assert(error <= allowed, `${what} is off by ${error}, allowed are ${allowed} (float32: ${float32Error})`);

@@ -36,7 +36,10 @@ function assertSameMatrix(actual: Matrix, expected: Matrix, what: string): void 
 }
 
 /** Asks both at once, so that neither gets ahead of the other. */
-function both<T>(twins: Twins, ask: (engine: DynamicAttention) => Promise<T>): Promise<[T, T]> {
+function both<T>(
+  twins: Pick<Twins, "saved" | "loaded">,
+  ask: (engine: DynamicAttention) => Promise<T>,
+): Promise<[T, T]> {
   return Promise.all([ask(twins.saved), ask(twins.loaded)]);
 }
 
@@ -81,7 +84,7 @@ export async function askBoth(twins: Twins, random: Random): Promise<void> {
 }
 
 /** Everything at once, and what both would save. */
-export async function assertSame(twins: Twins): Promise<void> {
+export async function assertSame(twins: Pick<Twins, "saved" | "loaded">): Promise<void> {
   for (
     const ask of [
       (engine: DynamicAttention) => engine.read(),

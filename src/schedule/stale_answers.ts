@@ -101,6 +101,11 @@ export class StaleAnswers {
     this.forget();
     this.#changed.clear();
     this.#caughtUp = 0;
+    this.#countFromNow();
+  }
+
+  /** Counts what exact answers cost as if all query slots, those to come too, had been asked for now. */
+  #countFromNow(): void {
     this.#begunAt = this.#stored;
     this.#askedAt.fill(this.#begunAt);
     this.#owed.fill(0);
@@ -288,8 +293,7 @@ export class StaleAnswers {
     this.#caughtUp = 0;
     if (await backend.watch(slots)) this.#trial.begin(phase, price);
     this.#changed.clear();
-    this.#askedAt.fill(this.#stored);
-    this.#owed.fill(0);
+    this.#countFromNow();
   }
 
   #isLoose(watched: Watched): boolean {

@@ -51,7 +51,7 @@ const RESIDUE = 2 ** -46;
 /** How far apart two up-to-date answers of different backends may be, as a share of the largest value. */
 const BACKENDS_APART = 2 ** -18;
 /** Runs of float32 with stochastic rounding, where rounding to nearest may have been lucky. */
-const RUNS = 8;
+const RUNS = 64;
 /** Below that a distance is rounding, of which nobody asks how loose its bound is. */
 const NOTABLE = 1e-9;
 

@@ -26,9 +26,7 @@ for (const backend of BACKENDS) {
         seed: 1,
         edits: Math.ceil(backend === "webgpu" ? EDITS / DEVICE_SHARE : EDITS),
       });
-      const { "bound, but for the rounding of scores": ofScores = 0, accuracy = 0, ...real } = counts;
-      // A fault that is known (docs/internals/testing.md): sums of wasm whose values span many powers of ten lose a digit.
-      const mostError = backend === "wasm" && profile === "wild" ? 2 : 1;
+      const { "bound, but for the rounding of scores": ofScores = 0, ...real } = counts;
       console.log(
         `  ${programs} programs, ${rows} rows; distance at most ${nearest.bound.toFixed(8)} of the bound, ` +
           `error ${nearest.accuracy.toFixed(3)} of what is promised; bound over distance ` +
@@ -36,7 +34,6 @@ for (const backend of BACKENDS) {
           `${ofScores} broken by the rounding of scores`,
       );
       const first = broken.find(({ violation }) => !violation.promise.includes("scores"));
-      if (nearest.accuracy > mostError) assertEquals(accuracy, 0, first && textOf(first.program));
       assertEquals(real, {}, first && `${JSON.stringify(first.violation)}\n${textOf(first.program)}`);
       assertGreater(rows, programs);
       // A search that stays far from any bound has looked at nothing.

@@ -39,9 +39,9 @@ export class HostRows implements MeasuredKeys {
 
   constructor(config: BackendConfig, keyLayout: KeyLayout) {
     this.#config = config;
-    this.stored = new KeyTable(keyLayout);
-    this.retained = new KeyTable(keyLayout);
     this.queries = new RowStore(queryColumns(config.layout));
+    this.stored = new KeyTable(keyLayout, this.queries);
+    this.retained = new KeyTable(keyLayout, this.queries);
   }
 
   get size(): number {

@@ -23,8 +23,14 @@ export interface KeyLayout {
   makeTable(): NumberTable;
 }
 
+/** Rows of which some are live. */
+export interface LiveRows {
+  isLive(slot: number): boolean;
+}
+
 /** A table of keys with their values. */
 export class KeyTable implements RowSource {
+  readonly #queries: LiveRows;
   readonly #layout: HeadLayout;
   readonly #maskHeads: number;
   /** Numbers of a widened value of one key head. */
@@ -40,7 +46,9 @@ export class KeyTable implements RowSource {
   /** ‖k‖₂ by slot and key head. */
   norms = new Float64Array(0);
 
-  constructor({ layout, maskHeads, columns, makeTable }: KeyLayout) {
+  /** Makes an empty table; `queries` are the rows that biases are with. */
+  constructor({ layout, maskHeads, columns, makeTable }: KeyLayout, queries: LiveRows) {
+    this.#queries = queries;
     this.#layout = layout;
     this.#maskHeads = maskHeads;
     this.columns = columns;
@@ -290,13 +298,18 @@ export class KeyTable implements RowSource {
         other.keyIndex(otherSlot, keyHead),
         this.#layout.headDim,
       ) &&
-      (this.#maskHeads === 0 || equalRun(
-        this.#bias.numbers,
-        this.biasIndex(slot, maskHead),
-        other.#bias.numbers,
-        other.biasIndex(otherSlot, maskHead),
-        Math.min(this.#queryCapacity, other.#queryCapacity),
-      ));
+      (this.#maskHeads === 0 || this.#hasBiasesOf(slot, other, otherSlot, maskHead));
+  }
+
+  /** Whether two keys have the same biases with all live queries; what is left of others has no meaning. */
+  #hasBiasesOf(slot: number, other: KeyTable, otherSlot: number, maskHead: number): boolean {
+    const numbers = this.#bias.numbers, from = this.biasIndex(slot, maskHead);
+    const others = other.#bias.numbers, otherFrom = other.biasIndex(otherSlot, maskHead);
+    const count = Math.min(this.#queryCapacity, other.#queryCapacity);
+    for (let query = 0; query < count; query++) {
+      if (numbers[from + query] !== others[otherFrom + query] && this.#queries.isLive(query)) return false;
+    }
+    return true;
   }
 
   /** As `scoresAs`, for all heads. */
