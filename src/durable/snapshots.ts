@@ -97,6 +97,9 @@ export class Snapshots {
 
   #start(): Promise<void> {
     if (this.#running) return this.#running;
+    // This commit may start one by itself.
+    this.#config.journal.commit();
+    if (this.#running) return this.#running;
     this.#running = this.#take().catch((error: unknown) => {
       if (error instanceof SnapshotStopped) return;
       this.failure = error instanceof Error ? error.message : String(error);
@@ -111,7 +114,6 @@ export class Snapshots {
     const { folder, journal, core, database } = this.#config;
     const start = performance.now();
     if (this.#isStopped) return;
-    journal.commit();
     const place = journal.committed, behind = this.bytesBehind;
     if (journal.failure || place.sequence === this.newest.sequence) return;
     const frozen = new FrozenEngine(core, () => core.newest);
