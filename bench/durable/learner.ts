@@ -4,7 +4,7 @@
 import { openDurable } from "../../src/durable/mod.ts";
 import { adagrad } from "../../src/learning/mod.ts";
 import { quantile } from "simple-statistics";
-import { stopsDuring } from "./heartbeat.ts";
+import { beatsDuring } from "./heartbeat.ts";
 
 const KEYS = 16_384, DIM = 32, TOP = 4;
 
@@ -19,6 +19,7 @@ export interface LearnerCosts {
   readonly snapshotMs: number;
   readonly snapshotBytes: number;
   readonly longestStopMs: number;
+  readonly longestComputedMs: number;
   readonly openMs: number;
 }
 
@@ -49,7 +50,7 @@ export async function measureLearner(folder: string, share: number, steps: numbe
       times.push(performance.now() - start);
     }
     const stepBytes = (live.stats().durable.journalBytes - before) / steps;
-    const { stops, ms } = await stopsDuring(() => live.snapshot());
+    const { longest, longestCpu, ms } = await beatsDuring(() => live.snapshot());
     const { keyStates, valueStates, queryStates } = learner.stats();
     result = {
       states: keyStates + valueStates + queryStates,
@@ -57,7 +58,8 @@ export async function measureLearner(folder: string, share: number, steps: numbe
       stepBytes,
       snapshotMs: ms,
       snapshotBytes: live.stats().durable.snapshot.bytes,
-      longestStopMs: Math.max(...stops),
+      longestStopMs: longest,
+      longestComputedMs: longestCpu,
     };
   }
   await using again = await openDurable(folder, options);

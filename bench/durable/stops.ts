@@ -4,7 +4,7 @@
 import { DynamicAttention } from "../../mod.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { quantile } from "simple-statistics";
-import { type Stops, stopsDuring, summaryOf } from "./heartbeat.ts";
+import { beatsDuring, type Stops, summaryOf } from "./heartbeat.ts";
 import { DIM } from "./memory_workload.ts";
 
 const KEYS = 65_536, QUERIES = 32;
@@ -14,6 +14,8 @@ export interface StopCosts {
   readonly name: string;
   /** The longest stop of each run. */
   readonly longest: Stops;
+  /** The longest stretch of computing of each run. */
+  readonly longestCpu: Stops;
   /** Milliseconds of a run, the median. */
   readonly ms: number;
   readonly bytes: number;
@@ -41,7 +43,8 @@ export async function measureStops(folder: string, runs: number): Promise<StopCo
     },
     { name: "save of an engine", run: async () => saved = (await alone.save()).length, bytes: () => saved },
   ];
-  const longest = kinds.map((): number[] => []), times = kinds.map((): number[] => []);
+  const perKind = () => kinds.map((): number[] => []);
+  const longest = perKind(), longestCpu = perKind(), times = perKind();
   for (let round = 0; round <= runs; round++) {
     for (const [at, { run }] of kinds.entries()) {
       for (let more = 0; more < 200; more++, edit++) {
@@ -49,14 +52,21 @@ export async function measureStops(folder: string, runs: number): Promise<StopCo
       }
       await live.committed();
       await alone.flush();
-      const { stops, ms } = await stopsDuring(run);
+      const { longest: stop, longestCpu: computed, ms } = await beatsDuring(run);
       // The first ones load and compile what they need.
       if (round === 0) continue;
-      longest[at].push(Math.max(...stops));
+      longest[at].push(stop);
+      longestCpu[at].push(computed);
       times[at].push(ms);
     }
   }
   return kinds.map(({ name, bytes }, at) => {
-    return { name, longest: summaryOf(longest[at]), ms: quantile(times[at], 0.5), bytes: bytes() };
+    return {
+      name,
+      longest: summaryOf(longest[at]),
+      longestCpu: summaryOf(longestCpu[at]),
+      ms: quantile(times[at], 0.5),
+      bytes: bytes(),
+    };
   });
 }
