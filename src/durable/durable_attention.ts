@@ -25,6 +25,7 @@ import type { OnlineLearner } from "../learning/online_learner.ts";
 import { type AnyEdit, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
 import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
 import type { RowId } from "../write/row_ids.ts";
+import type { PassingMask } from "../engine/passing_mask.ts";
 import type { DurableEditOptions } from "./durable_options.ts";
 import { checkClient } from "./durable_options.ts";
 import type { DurableStats } from "./durable_stats.ts";
@@ -367,7 +368,10 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
   }
 
   /** As `DynamicAttention.attend`. */
-  attend(queries: MatrixInput, options: { readonly positions?: ArrayLike<number> } = {}): Promise<Matrix> {
+  attend(
+    queries: MatrixInput,
+    options: { readonly positions?: ArrayLike<number>; readonly mask?: PassingMask<KeyId> } = {},
+  ): Promise<Matrix> {
     return this.#live.attend(queries, options);
   }
 

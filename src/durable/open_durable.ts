@@ -6,7 +6,7 @@
 import { InputError } from "../base/errors.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { AnyOf } from "../engine/dynamic_attention.ts";
-import type { LoadProblem } from "../engine/options.ts";
+import { type LoadProblem, withRules } from "../engine/options.ts";
 import { type MaskFunction, toMask } from "../write/mask.ts";
 import { toBias } from "../write/mask_input.ts";
 import type { RowId } from "../write/row_ids.ts";
@@ -77,7 +77,8 @@ export async function openDurable(
   options: AnyDurableOptions = {},
 ): Promise<DurableAttention<RowId, RowId>> {
   const operation = "openDurable", start = performance.now();
-  const problem = toDurableProblem(operation, options);
+  const given = toDurableProblem(operation, options);
+  const problem = { ...given, create: given.create && await withRules(operation, given.create) };
   const place = new Folder(toPath(operation, folder));
   try {
     return toDurable(

@@ -5,6 +5,7 @@
 import { InputError } from "../base/errors.ts";
 import type { EngineProblem } from "../engine/options.ts";
 import type { EngineRules } from "../engine/engine_snapshot.ts";
+import { RULE_NAME, writeRule } from "../store/saved_rule.ts";
 import type { SavedMask, SavedSettings } from "../store/snapshot.ts";
 import type { Mask } from "../write/mask.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
@@ -65,7 +66,13 @@ function compareSettings(asked: SavedSettings, found: SavedSettings, differ: Dif
       found.limits ? "none" : "a function",
     );
   }
-  compareFields(asked, found, differ);
+  compareFields(comparable(asked), comparable(found), differ);
+}
+
+/** Settings with a rule of scores as a file has it, since functions and arrays of it are not the same object. */
+function comparable({ rule, ...settings }: SavedSettings): object {
+  const { sinks: _sinks, distanceBias: _bias, ...plain } = rule;
+  return { ...settings, ...plain, [RULE_NAME]: writeRule(rule)[RULE_NAME] };
 }
 
 function compareFields(asked: object, found: object, differ: Differ): void {

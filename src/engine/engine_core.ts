@@ -31,7 +31,7 @@ import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
 import type { EngineRules, FrozenSnapshot } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
-import type { EngineProblem, LoadProblem } from "./options.ts";
+import { type EngineProblem, type LoadProblem, withRules } from "./options.ts";
 import * as calls from "./engine_calls.ts";
 import type { PositionShift } from "./question_options.ts";
 import { Rankings } from "./rankings.ts";
@@ -90,9 +90,10 @@ export class EngineCore {
   /** Makes an engine and computes its first states, O(m n (d + dv)). */
   static async create(
     operation: string,
-    problem: EngineProblem,
+    given: EngineProblem,
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
+    const problem = await withRules(operation, given);
     const { layout, rule, mask, threshold, policy, tolerance } = problem;
     const keySlots = new SlotTable(problem.keyPositions, problem.keyIds);
     const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);

@@ -13,7 +13,9 @@ import type { SlotTable } from "../write/slot_table.ts";
 import { allocate, isCount, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
+import { checkPlaces } from "../write/places.ts";
 import { toPositions } from "./options.ts";
+import { toPassingBias } from "./passing_mask.ts";
 
 /**
  * Checks a list of live query slots, and returns them in its order; all live ones in slot order unless given.
@@ -84,11 +86,10 @@ export function toPassing(
   operation: string,
   queries: MatrixInput,
   positions: ArrayLike<number> | undefined,
-  { layout, mask, querySlots }: EditRules,
+  rules: EditRules,
+  mask?: unknown,
 ): PassingQueries {
-  if (mask) {
-    throw new InputError(operation, "the engine has a mask", "none, or the query among the standing ones");
-  }
+  const { layout, rule, querySlots } = rules;
   const { data, shape: [count, columns] } = toMatrix(operation, "queries", queries);
   if (columns !== queryColumns(layout)) {
     throw new InputError(
@@ -97,8 +98,15 @@ export function toPassing(
       `${queryColumns(layout)} (heads × headDim)`,
     );
   }
-  const next = querySlots.nextPosition;
-  return { count, rows: data, positions: toPositions(operation, "positions", positions, count, next) };
+  const places = toPositions(operation, "positions", positions, count, querySlots.nextPosition);
+  checkPlaces(operation, "positions", places, rule);
+  return {
+    count,
+    rows: data,
+    positions: places,
+    // A function is called last, when all else is right.
+    bias: toPassingBias(operation, mask, count, rules),
+  };
 }
 
 /** Heads that are asked about; all unless given. */

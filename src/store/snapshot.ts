@@ -15,7 +15,7 @@
  * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
  * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition,
  * nextKeyId, nextQueryId ("none", "given" or a number), sequence, metadata (the caller's, as JSON, where
- * there are some) and sha256 (see `checksum.ts`).
+ * there are some), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
  *
  * Version 2 has no ids, sequence or metadata, and is still read.
  */
@@ -34,6 +34,7 @@ import { MetadataReader, writeNumber } from "./metadata.ts";
 import { decodeTensors, formOf, layOutHeader, type TensorForm } from "./safetensors.ts";
 import { writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
+import { readRule, RULE_NAME, writeRule } from "./saved_rule.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
 export type { SavedMask } from "./saved_mask.ts";
@@ -92,7 +93,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const version = reader.choice("version", [OLDER_VERSION, VERSION]);
   await checkSeal(operation, bytes);
 
-  const settings = readSettings(reader, version === VERSION);
+  const settings = readSettings(operation, reader, version === VERSION);
   const { layout, limits } = settings;
   const backend = reader.name("backend", /^(?!(?:query|key|value|mask|bias)$)[a-z]{1,32}$/);
   const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
@@ -147,7 +148,7 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
-const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits"];
+const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits", RULE_NAME];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(
   { layout, rule, tolerance, policy, limits, sequence, metadata }: SavedSettings & SavedHistory,
@@ -178,6 +179,7 @@ function writeMetadata(
     nextQueryId: writeNextId(queries.slots.ids),
     sequence: writeNumber(sequence),
     ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+    ...writeRule(rule),
     sha256: UNSEALED,
   };
 }
@@ -248,7 +250,11 @@ export function layOutSnapshot(form: SnapshotForm): {
   return layOutHeader(metadata, forms);
 }
 
-function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings & SavedHistory {
+function readSettings(
+  operation: string,
+  reader: MetadataReader,
+  isNew: boolean,
+): SavedSettings & SavedHistory {
   const size = (name: string) =>
     reader.number(name, (count) => isCount(count) && count > 0, "a whole number ≥ 1");
   const isFloat32 = (number: number) => Number.isFinite(Math.fround(number));
@@ -264,12 +270,13 @@ function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings & S
     headDim: size("headDim"),
     valueDim: size("valueDim"),
   };
-  const rule: ScoreRule = {
+  const shared = {
     scale: reader.number("scale", isFloat32, "a finite number of float32 range"),
     softcap: reader.number("softcap", (cap) => cap >= 0 && isFloat32(cap), "a finite number ≥ 0"),
     before: reader.number("before", isLimit, "a number ≥ 0"),
     after: reader.number("after", (reach) => reach > -Infinity, "a finite number, or Infinity"),
   };
+  const rule: ScoreRule = { ...shared, ...(isNew ? readRule(operation, reader, heads, shared) : {}) };
   const isEdits = (edits: number) => edits === Infinity || (isCount(edits) && edits >= 1);
   return {
     layout,
