@@ -203,7 +203,7 @@ export class Image implements FrameVisitor {
     const bias = this.said?.copy(liveFlags(keys.slots), liveFlags(queries.slots));
     const mask = bias ? { kind: "function", bias } as const : this.#mask;
     const history = { sequence: 0, metadata: undefined };
-    return { ...this.settings, ...history, mask, keys, queries, backend: NO_BACKEND, states: {} };
+    return { ...this.settings, ...history, mask, keys, queries, origin: 0, backend: NO_BACKEND, states: {} };
   }
 }
 

@@ -12,6 +12,7 @@ import type { Entries } from "../write/edit_log.ts";
 import type { EditRules } from "../write/edits.ts";
 import { type BiasMatrix, type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
+import { PositionFrame } from "../write/position_frame.ts";
 import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
 import type { LoadProblem } from "./options.ts";
@@ -28,7 +29,7 @@ export interface EngineRules extends EditRules {
 }
 
 /** The content of an engine at the call of `save`. */
-export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
+export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata" | "origin"> {
   readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
   /** Copies of an editable mask's matrices; null for another mask. */
   readonly matrices: readonly BiasMatrix[] | null;
@@ -37,7 +38,7 @@ export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
 /** Copies the content of a backend, whose states must all be up to date. */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
-  { slots, sequence, metadata, matrices }: SavedMoment,
+  { slots, sequence, metadata, matrices, origin }: SavedMoment,
   backend: Backend,
 ): Promise<Snapshot> {
   const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
@@ -52,6 +53,7 @@ export async function takeSnapshot(
     limits: threshold.limits,
     sequence,
     metadata,
+    origin,
     mask: matrices ? { kind: "matrix", matrices, isEditable: true } : mask && toSavedMask(mask, bias, slots),
     keys,
     queries,
@@ -97,6 +99,7 @@ export async function restoreSnapshot(
     threshold: options.threshold ?? toSavedThreshold(operation, snapshot),
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
+    frame: new PositionFrame(snapshot.origin),
   };
   mask?.speakOf(rules.keySlots, rules.querySlots);
   const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };
