@@ -151,7 +151,7 @@ export function checkSame(
     }
   };
   compare(layout, there.layout);
-  const { sinks: _sinks, distanceBias: _bias, ...plain } = rule;
+  const { sinks: _sinks, distanceBias: _bias, rotary: _rotary, ...plain } = rule;
   compare(plain, there.rule);
   compare({ rule: writeRule(rule)[RULE_NAME] }, { rule: writeRule(there.rule)[RULE_NAME] });
   compare({ tolerance, onThreshold: policy }, { tolerance: there.tolerance, onThreshold: there.policy });

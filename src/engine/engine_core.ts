@@ -240,36 +240,47 @@ export class EngineCore {
   shiftPositions(operation: string, { by, from, to }: PositionShift): number {
     const { rule, frame, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
     if (!looksAtPositions(rule)) return 0;
-    const moved: CheckedEdit[] = [], left: CheckedEdit[] = [];
+    const kinds = [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const;
     const ends: { readonly slots: SlotTable; readonly next: number }[] = [];
-    let areWhole = Number.isInteger(by) && Math.abs(by) < MOST_WHOLE;
-    for (
-      const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const
-    ) {
+    let areWhole = Number.isInteger(by) && Math.abs(by) < MOST_WHOLE, moved = 0, left = 0;
+    for (const [, slots, log] of kinds) {
       let next = 0;
       for (const slot of slots.liveSlots()) {
         const position = frame.position(log.position(slot)), isMoved = from <= position && position < to;
-        const place = isMoved ? position + by + 0 : position;
+        const place = isMoved ? position + by : position;
         if (!Number.isFinite(place)) {
           throw new InputError(operation, `position ${position} would become ${place}`, "a finite one");
         }
         next = Math.max(next, place + 1);
         areWhole &&= Number.isInteger(position) && Math.abs(position) < MOST_WHOLE;
-        (isMoved ? moved : left).push({ operation, kind, slot: slots.nameOf(slot), position: place });
+        if (isMoved) moved++;
+        else left++;
       }
       // Rows to come follow those that moved.
       const before = frame.position(slots.nextPosition);
       ends.push({ slots, next: Math.max(next, to === Infinity ? before + by : before) });
     }
-    if (moved.length === 0 && to < Infinity) return 0;
+    if (moved === 0 && to < Infinity) return 0;
+    /** The moves of the rows in the range, or of those beside it. */
+    const movesOf = (inRange: boolean): CheckedEdit[] =>
+      kinds.flatMap(([kind, slots, log]) => {
+        const edits: CheckedEdit[] = [];
+        for (const slot of slots.liveSlots()) {
+          const position = frame.position(log.position(slot));
+          if ((from <= position && position < to) !== inRange) continue;
+          const place = inRange ? position + by + 0 : position;
+          edits.push({ operation, kind, slot: slots.nameOf(slot), position: place });
+        }
+        return edits;
+      });
     const isRelative = areWhole && rule.keepBefore === undefined && !this.#seams.journal;
-    if (isRelative && left.length < moved.length && Math.abs(frame.origin + by) < MOST_WHOLE) {
-      this.#moveOrigin(by, left);
-    } else if (moved.length > 0) this.#perform(moved);
+    if (isRelative && left < moved && Math.abs(frame.origin + by) < MOST_WHOLE) {
+      this.#moveOrigin(by, movesOf(false));
+    } else if (moved > 0) this.#perform(movesOf(true));
     for (const { slots, next } of ends) slots.nextPosition = frame.held(next);
     if (to === Infinity) this.#seams.journal?.noteNext(keySlots.nextPosition, querySlots.nextPosition);
-    this.#pipeline.noteEdits(moved.length);
-    return moved.length;
+    this.#pipeline.noteEdits(moved);
+    return moved;
   }
 
   /** Moves the origin, and some rows back to the positions in `left`. */
@@ -293,7 +304,12 @@ export class EngineCore {
       const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const
     ) {
       for (const slot of slots.liveSlots()) {
-        edits.push({ operation, kind, slot: slots.nameOf(slot), position: frame.position(log.position(slot)) });
+        edits.push({
+          operation,
+          kind,
+          slot: slots.nameOf(slot),
+          position: frame.position(log.position(slot)),
+        });
       }
     }
     this.#moveOrigin(-origin, edits);

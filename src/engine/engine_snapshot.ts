@@ -3,6 +3,7 @@
  */
 
 import type { Backend, Changes, RowSource } from "../backends/backend.ts";
+import { turnChanges } from "../backends/host/rotary_backend.ts";
 import { checkStates } from "../backends/host/state_check.ts";
 import { selectBackend, selectSaved } from "../backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -115,7 +116,9 @@ export async function restoreSnapshot(
     const changes = toChanges(snapshot, rules);
     await backend.restore(operation, changes, states);
     if (states) {
-      const content = { layout, rule, tolerance, changes };
+      const { rotary, ...plain } = rule;
+      const held = rotary ? turnChanges(rotary, layout, changes) : changes;
+      const content = { layout, rule: plain, tolerance, changes: held };
       const unknown = checkStates(operation, states, content, work);
       if (unknown.length > 0) await backend.update(unknown, []);
     }

@@ -24,7 +24,11 @@ export function toPassingBias(
 ): PassingBias | null {
   if (mask === undefined) {
     if (!rules.mask) return null;
-    throw new InputError(operation, "the engine has a mask", "none, or one for the passing queries, too ({ mask })");
+    throw new InputError(
+      operation,
+      "the engine has a mask",
+      "none, or one for the passing queries, too ({ mask })",
+    );
   }
   const { heads } = rules.layout, { size: keySize } = rules.keySlots;
   const isFunction = typeof mask === "function";

@@ -181,7 +181,11 @@ function toGradientRows<KeyId extends RowId, QueryId extends RowId>(
       throw new InputError(operation, "positions are given without queries", "both, or rows");
     }
     if (mask !== undefined) {
-      throw new InputError(operation, "mask is given without queries", "both, since standing queries have the engine's");
+      throw new InputError(
+        operation,
+        "mask is given without queries",
+        "both, since standing queries have the engine's",
+      );
     }
     return { kind: "standing", slots: toQuerySlots(operation, "rows", rows, rules.querySlots) };
   }

@@ -113,7 +113,13 @@ function takeSlots(
   }
   checkNumbers(operation, `${what}.positions`, positions, isPlace(rule), "positions that suit the rule");
   if (origin !== 0) {
-    checkNumbers(operation, `${what}.positions`, positions, Number.isInteger, "whole numbers, with an origin");
+    checkNumbers(
+      operation,
+      `${what}.positions`,
+      positions,
+      Number.isInteger,
+      "whole numbers, with an origin",
+    );
   }
   let least = Math.min(0, -origin);
   for (let slot = 0; slot < size; slot++) {

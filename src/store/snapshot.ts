@@ -257,7 +257,11 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
   return layOutHeader(metadata, forms);
 }
 
-function readSettings(operation: string, reader: MetadataReader, isNew: boolean): SavedSettings & SavedHistory {
+function readSettings(
+  operation: string,
+  reader: MetadataReader,
+  isNew: boolean,
+): SavedSettings & SavedHistory {
   const size = (name: string) =>
     reader.number(name, (count) => isCount(count) && count > 0, "a whole number ≥ 1");
   const isFloat32 = (number: number) => Number.isFinite(Math.fround(number));
@@ -279,7 +283,7 @@ function readSettings(operation: string, reader: MetadataReader, isNew: boolean)
     before: reader.number("before", isLimit, "a number ≥ 0"),
     after: reader.number("after", (reach) => reach > -Infinity, "a finite number, or Infinity"),
   };
-  const rule: ScoreRule = { ...shared, ...(isNew ? readRule(operation, reader, heads, shared) : {}) };
+  const rule: ScoreRule = { ...shared, ...(isNew ? readRule(operation, reader, layout, shared) : {}) };
   const isEdits = (edits: number) => edits === Infinity || (isCount(edits) && edits >= 1);
   return {
     layout,

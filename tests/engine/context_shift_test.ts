@@ -20,6 +20,11 @@ const RULES: Record<string, ModelRule> = {
     ...{ causal: false, window: [Infinity, Infinity] as const },
     distances: { from: -3, values: [[0, 1, -1, 0.5, 2]] },
   },
+  "rotary positions": {
+    ...{ heads: 2, kvHeads: 1, headDim: 4, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
+    ...{ causal: true, window: [Infinity, Infinity] as const, sinks: [0, 1] },
+    rotary: { base: 100, dims: 4, interleaved: false },
+  },
   "first keys that stay": {
     ...{ heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
     ...{ causal: true, window: [2, Infinity] as const, keepFirst: 2 },
@@ -45,6 +50,7 @@ for (const backend of BACKENDS) {
         value: random.rows(n, 2),
         causal: true,
         alibi: true,
+        rotary: true,
       },
       queryPositions: Array.from({ length: m }, (_, i) => n + i),
       ...{ backend, lazyThreshold: Infinity, onThreshold: "patch" },

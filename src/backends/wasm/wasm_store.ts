@@ -8,7 +8,15 @@
 import type { SavedArrays } from "../../base/saved_array.ts";
 import { attempt } from "../../base/attempt.ts";
 import { queryColumns } from "../../numerics/head_layout.ts";
-import type { AttentionOutput, BackendConfig, Changes, Cohort, Costs, PassingBias, PassingQueries } from "../backend.ts";
+import type {
+  AttentionOutput,
+  BackendConfig,
+  Changes,
+  Cohort,
+  Costs,
+  PassingBias,
+  PassingQueries,
+} from "../backend.ts";
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { NumberTable } from "../host/number_table.ts";
@@ -170,7 +178,9 @@ export class WasmStore extends StateStore {
     const table = this.#arena.floats(address, keySize * heads * PASSING_ROWS);
     for (let at = 0; at < count; at++) {
       const from = (first + at) * keySize * heads;
-      for (let pair = 0; pair < keySize * heads; pair++) table[pair * PASSING_ROWS + at] = numbers[from + pair];
+      for (let pair = 0; pair < keySize * heads; pair++) {
+        table[pair * PASSING_ROWS + at] = numbers[from + pair];
+      }
     }
     const headBytes = 4 * PASSING_ROWS;
     return { address, keyBytes: heads * headBytes, headBytes: heads > 1 ? headBytes : 0 };

@@ -111,7 +111,12 @@ function fill(
   };
   work.dispatch("build", { ...call, ...whole, termEnd: KEYS }, [...tables, states, UPLOAD], groupsOf(tiles));
   copy(states, 0, STATE_WORDS);
-  work.dispatch("build", { ...call, ...cut, termEnd: KEYS }, [...tables, parts, UPLOAD], groupsOf(PARTS * tiles));
+  work.dispatch(
+    "build",
+    { ...call, ...cut, termEnd: KEYS },
+    [...tables, parts, UPLOAD],
+    groupsOf(PARTS * tiles),
+  );
   work.dispatch("merge", { ...call, ...cut }, [UPLOAD, parts, merged], groupsOf(ROWS));
   copy(merged, STATE_WORDS, STATE_WORDS);
   const patch = { ...call, ...whole, termFirst: KEYS, termEnd: 2 * KEYS, flaggedStride: ROWS };
