@@ -2,7 +2,7 @@
 // goes by. It knows nothing of logs, layers or thresholds; every expected answer is computed from scratch by
 // the oracle.
 
-import type { AttentionOptions, Matrix } from "../mod.ts";
+import type { AttentionOptions, Matrix, RowId } from "../mod.ts";
 import { referenceAttention, type ReferenceCase, type ReferenceResult } from "../src/numerics/reference.ts";
 import { matrixOf } from "./accuracy.ts";
 
@@ -52,6 +52,8 @@ export interface ModelQuery {
 /** Keys, values and queries by slot. */
 export class MemoryModel {
   readonly rule: ModelRule;
+  /** What an engine calls the rows with a label; null where it calls them by their slots. */
+  names: { key(label: number): RowId; query(label: number): RowId } | null = null;
   readonly keys = new Map<number, ModelKey>();
   readonly queries = new Map<number, ModelQuery>();
   #nextKeyPosition = 0;
@@ -103,6 +105,7 @@ export class MemoryModel {
   /** A copy of what is held now. */
   snapshot(): MemoryModel {
     const copy = new MemoryModel(this.rule);
+    copy.names = this.names;
     for (const [slot, held] of this.keys) {
       copy.keys.set(slot, { ...held, key: held.key.slice(), value: held.value.slice() });
     }

@@ -349,6 +349,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.setMask";
     const rules = this.#core.rules;
     this.#core.setMask(
+      operation,
       this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
     );
   }
@@ -790,6 +791,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * Brings the states of all queries up to date, as `flush` does, and returns a snapshot of the engine as of
    * the call. Without an edit in between, a second call returns the same bytes.
    *
+   * Rows are copied in parts of a few milliseconds, between which the event loop turns and edits and answers go
+   * on; edits made meanwhile are not in the snapshot, and hold a copy of each row that they change until it is
+   * written. States of queries, and in a browser the checksum, are made at once.
+   *
    * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included,
    * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for
    * sums in float64 and on `webgpu` m·H·(8 dv + 56), 4 for each freed slot, 4 for each number of a mask
@@ -824,7 +829,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
           : this.#core.calls.toJson(operation, "metadata", metadata),
       };
     });
-    if (metadata !== undefined) this.#core.metadata = metadata;
+    if (metadata !== undefined) this.#core.setMetadata(operation, metadata);
     return await this.#core.save(operation);
   }
 

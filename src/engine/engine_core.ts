@@ -21,19 +21,20 @@ import { reading } from "../base/lists.ts";
 import { looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
-import type { EditJournal } from "../write/edit_journal.ts";
-import { type CheckedEdit, type EditTarget, findSlot, performEdit } from "../write/edits.ts";
+import type { EditJournal, MaskChange } from "../write/edit_journal.ts";
+import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
+import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { MOST_WHOLE, PositionFrame } from "../write/position_frame.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
-import type { EngineRules } from "./engine_snapshot.ts";
+import type { EngineRules, FrozenSnapshot } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import { type EngineProblem, type LoadProblem, withRules } from "./options.ts";
 import * as calls from "./engine_calls.ts";
-import type { MaskChange, PositionShift } from "./question_options.ts";
+import type { PositionShift } from "./question_options.ts";
 import { Rankings } from "./rankings.ts";
 
 /** Parts of an engine that tests, or other parts of the library, can inject. */
@@ -62,8 +63,9 @@ export class EngineCore {
   readonly calls = calls;
   /** Questions about keys. */
   readonly rankings: Rankings;
-  /** The metadata of the last `save`. */
-  metadata: JsonValue | undefined;
+  #metadata: JsonValue | undefined;
+  /** Masks that are being saved. */
+  readonly #frozenMasks = new Set<FrozenMask>();
   /** Edits that were accepted before the load that made the engine. */
   readonly #sequence: number;
   readonly #backend: MovableBackend;
@@ -79,7 +81,7 @@ export class EngineCore {
   ) {
     this.rules = rules;
     this.#sequence = sequence;
-    this.metadata = metadata;
+    this.#metadata = metadata;
     this.#seams = seams;
     this.#backend = new MovableBackend(rules.layout, backend);
     this.#pipeline = new EditPipeline({ ...rules, backend: this.#backend });
@@ -150,6 +152,17 @@ export class EngineCore {
     return this.#sequence + this.#pipeline.counts.written;
   }
 
+  /** The metadata of the last `save`. */
+  get metadata(): JsonValue | undefined {
+    return this.#metadata;
+  }
+
+  /** Metadata that go with the engine from now on. */
+  setMetadata(operation: string, metadata: JsonValue): void {
+    this.#seams.journal?.noteMetadata(operation, metadata);
+    this.#metadata = metadata;
+  }
+
   /** Whether `dispose` has been called. */
   get isDisposed(): boolean {
     return this.#disposal !== null;
@@ -180,8 +193,11 @@ export class EngineCore {
   #perform(edits: readonly CheckedEdit[]): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
+      if (!journal) return performEdit(edit, layer, this.rules);
+      const before = slotBefore(edit, this.rules);
       const name = performEdit(edit, layer, this.rules);
-      journal?.note(edit, name as number, layer);
+      const slot = before ?? slotOfNew(edit, name, this.rules);
+      journal.note(edit, { slot, name, isNew: before === null }, layer);
       return name;
     };
     const performAll = () => {
@@ -217,13 +233,16 @@ export class EngineCore {
    * Writes a block of the mask. Its keys are stored anew with what the mask says now, or its queries, whichever takes less
    * work.
    */
-  setMask({ queries, keys, heads, block }: MaskChange): void {
+  setMask(operation: string, change: MaskChange): void {
+    const { queries, keys, heads, block } = change;
     const { mask, keySlots, querySlots } = this.rules, layer = this.#pipeline.newest;
     if (!mask || queries.length === 0 || keys.length === 0) return;
     const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
     const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
     // Memory may be refused here, before the first change.
     log.reserve(slots.length);
+    this.#seams.journal?.noteMask(operation, change);
+    for (const frozen of this.#frozenMasks) frozen.keepBefore(change);
     queries.forEach((query, i) =>
       keys.forEach((key, j) => {
         for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);
@@ -277,8 +296,8 @@ export class EngineCore {
     if (isRelative && left < moved && Math.abs(frame.origin + by) < MOST_WHOLE) {
       this.#moveOrigin(by, movesOf(false));
     } else if (moved > 0) this.#perform(movesOf(true));
+    if (to === Infinity) this.#seams.journal?.noteNext(operation, ends[0].next, ends[1].next);
     for (const { slots, next } of ends) slots.nextPosition = frame.held(next);
-    if (to === Infinity) this.#seams.journal?.noteNext(keySlots.nextPosition, querySlots.nextPosition);
     this.#pipeline.noteEdits(moved);
     return moved;
   }
@@ -366,23 +385,25 @@ export class EngineCore {
     return this.#pipeline.store(operation);
   }
 
-  /** Brings every state up to date and encodes the engine as of the call. */
+  /**
+   * Brings every state up to date and encodes the engine as of the call. Rows are copied by and by, while other turns run; those
+   * that an edit changes meanwhile, before it does.
+   */
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
-    const { mask } = this.rules;
-    // An editable mask may change before the file is written.
-    const matrices = mask?.isEditable
-      ? mask.matrices.map((one) => ({ ...one, data: one.data.slice() }))
-      : null;
+    const { mask } = this.rules, editable = mask?.isEditable ? new FrozenMask(mask.matrices) : null;
     const { origin } = this.rules.frame;
-    const moment = { slots, sequence: this.sequence, metadata: this.metadata, matrices, origin };
-    const take = async () => {
-      const { takeSnapshot } = await loadSnapshots();
-      return await takeSnapshot(this.rules, moment, this.#backend);
-    };
-    const snapshot = await this.#kept(this.#pipeline.whenCurrent(operation, take));
-    return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata, origin, editable };
+    const freeze = async () => (await loadSnapshots()).takeSnapshot(this.rules, moment, this.#backend);
+    const encode = async (snapshot: FrozenSnapshot) =>
+      (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+    if (editable) this.#frozenMasks.add(editable);
+    try {
+      return await this.#kept(this.#pipeline.copy(operation, freeze, encode));
+    } finally {
+      if (editable) this.#frozenMasks.delete(editable);
+    }
   }
 
   /** Goes on with a backend of `factory`, in the order of calls. */
@@ -462,6 +483,12 @@ export class EngineCore {
   checkLive(operation: string): void {
     if (this.#disposal) throw new DisposedError(operation);
   }
+}
+
+/** The slot of the row that an edit has inserted just now. */
+function slotOfNew({ kind }: CheckedEdit, name: RowId, { keySlots, querySlots }: EngineRules): number {
+  const { ids } = kind === "insertQuery" || kind === "upsertQuery" ? querySlots : keySlots;
+  return (ids ? ids.slotOf(name) : name) as number;
 }
 
 /** Loads the code of snapshots, which most engines never need. */

@@ -6,6 +6,7 @@ import { toBlock } from "../write/mask_input.ts";
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
+import type { MaskChange } from "../write/edit_journal.ts";
 import { checkSlot, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { SlotTable } from "../write/slot_table.ts";
@@ -181,16 +182,6 @@ export function toShift(
     throw new InputError(operation, `${name} is ${describe(end)}`, "a number");
   }
   return { by, from, to };
-}
-
-/** Entries of a mask that are to change. */
-export interface MaskChange {
-  readonly queries: Uint32Array;
-  readonly keys: Uint32Array;
-  /** Numbers of matrices. */
-  readonly heads: readonly number[];
-  /** Queries × keys. */
-  readonly block: Float32Array;
 }
 
 /** Checks a change of a mask. */

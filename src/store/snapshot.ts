@@ -8,6 +8,7 @@
  *     query.ids        U8  [any]                key.ids        U8  [any]  where rows have ids (see `saved_ids.ts`)
  *     mask.0, mask.1 … F32 [rows, columns]      the matrices of a mask: one, or one per head
  *     bias             F32 [n, m, H]            the answers of a mask function
+ *     beside           U8  [any]                of a durable folder: what it keeps beside rows, no part of the engine
  *     wasm.* …                                  the states that the backend named in the metadata saved
  *
  * The metadata hold the other settings as text: format, version, backend, heads, kvHeads, headDim, valueDim,
@@ -29,10 +30,10 @@ import { isCount } from "../base/lists.ts";
 import { MOST_WHOLE } from "../write/position_frame.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
-import { checkSeal, seal, UNSEALED } from "./checksum.ts";
+import { checkSeal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
-import { decodeTensors, encodeTensors, layOutHeader, type TensorForm } from "./safetensors.ts";
-import { encodeIds, writeNextId } from "./saved_ids.ts";
+import { decodeTensors, formOf, layOutHeader, type TensorForm } from "./safetensors.ts";
+import { writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
 import { readRule, RULE_NAME, writeRule } from "./saved_rule.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
@@ -69,6 +70,8 @@ export interface Snapshot extends SavedSettings, SavedHistory {
   /** The name of the backend that has saved `states`. */
   readonly backend: string;
   readonly states: SavedArrays;
+  /** What a durable folder keeps beside the rows; null where there is nothing. */
+  readonly beside?: Uint8Array<ArrayBuffer> | null;
 }
 
 const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
@@ -79,40 +82,6 @@ const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
 /** Bytes of a head beside its rows, an upper bound over all backends. */
 const HEAD_BYTES = 4096;
-
-/** Writes a snapshot; equal snapshots give equal bytes. */
-export async function encodeSnapshot(
-  operation: string,
-  snapshot: Snapshot,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { layout, mask, keys, queries, backend, states } = snapshot;
-  const { slots: { size: n } } = keys, { slots: { size: m } } = queries;
-  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
-  const tensors: Record<string, SavedArray> = {
-    "query": { shape: [m, queryColumns(layout)], data: queries.rows },
-    "query.positions": { shape: [m], data: queries.positions },
-    "query.free": { shape: [queries.slots.free.length], data: queries.slots.free },
-    "key": { shape: [n, keyWidth], data: columnsOf(keys.rows, n, 0, keyWidth) },
-    "value": { shape: [n, valueWidth], data: columnsOf(keys.rows, n, keyWidth, valueWidth) },
-    "key.positions": { shape: [n], data: keys.positions },
-    "key.free": { shape: [keys.slots.free.length], data: keys.slots.free },
-  };
-  for (const [name, { slots: { ids } }] of [["query.ids", queries], ["key.ids", keys]] as const) {
-    if (!ids) continue;
-    const data = encodeIds(ids);
-    tensors[name] = { shape: [data.length], data };
-  }
-  if (mask?.kind === "function") tensors.bias = { shape: [n, m, layout.heads], data: mask.bias };
-  if (mask?.kind === "matrix") {
-    mask.matrices.forEach(({ rows, columns, data }, at) => {
-      tensors[`mask.${at}`] = { shape: [rows, columns], data };
-    });
-  }
-  for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
-  const bytes = encodeTensors({ metadata: writeMetadata(snapshot, snapshot), tensors }, operation);
-  await seal(operation, bytes);
-  return bytes;
-}
 
 /**
  * Reads a snapshot. Numbers that are aligned in `bytes` are views of it.
@@ -141,7 +110,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const isRow = (name: string) =>
     ROW_TENSORS.includes(name) && (name !== "key.ids" || keys.slots.ids !== null) &&
     (name !== "query.ids" || queries.slots.ids !== null);
-  const rest = Object.entries(tensors).filter(([name]) => !isRow(name));
+  const rest = Object.entries(tensors).filter(([name]) => !isRow(name) && name !== BESIDE);
   const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
   const states = rest.filter(isState).map(([name, array]) =>
     [name.slice(backend.length + 1), array] as const
@@ -154,7 +123,16 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
     queries,
     backend,
     states: Object.fromEntries(states),
+    beside: takeBeside(operation, tensors),
   };
+}
+
+/** The tensor that an engine passes over. */
+const BESIDE = "beside";
+
+function takeBeside(operation: string, tensors: SavedArrays): Uint8Array<ArrayBuffer> | null {
+  if (!Object.hasOwn(tensors, BESIDE)) return null;
+  return takeArray(operation, tensors, BESIDE, "U8", [null]).data;
 }
 
 const NAMES = [
@@ -216,20 +194,30 @@ export const NO_BACKEND = "none";
 /** An engine whose rows are written by and by. */
 export interface SnapshotForm {
   readonly settings: SavedSettings;
+  readonly history: SavedHistory;
   readonly mask: SavedMask | null;
   readonly keys: SlotNumbers;
   readonly queries: SlotNumbers;
+  /** Bytes of the tensors `key.ids`, `query.ids` and `beside`; 0 for none. */
+  readonly keyIdBytes: number;
+  readonly queryIdBytes: number;
+  readonly besideBytes: number;
+  readonly backend: string;
+  /** The states of the backend. */
+  readonly states: SavedArrays;
 }
 
 /**
- * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which
+ * The header of a snapshot, not sealed yet, and the names of its tensors in the order in which
  * their numbers follow.
  */
-export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
+export function layOutSnapshot(form: SnapshotForm): {
   readonly header: Uint8Array<ArrayBuffer>;
   readonly order: readonly string[];
   readonly dataBytes: number;
 } {
+  const { settings, history, mask, keys, queries, keyIdBytes, queryIdBytes, besideBytes, backend, states } =
+    form;
   const { layout } = settings;
   const forms: Record<string, TensorForm> = {
     "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
@@ -240,6 +228,14 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
     "key.positions": { type: "F64", shape: [keys.size] },
     "key.free": { type: "U32", shape: [keys.free.length] },
   };
+  for (
+    const [name, bytes] of [["query.ids", queryIdBytes], ["key.ids", keyIdBytes], [
+      BESIDE,
+      besideBytes,
+    ]] as const
+  ) {
+    if (bytes > 0) forms[name] = { type: "U8", shape: [bytes] };
+  }
   if (mask?.kind === "function") {
     forms.bias = { type: "F32", shape: [keys.size, queries.size, layout.heads] };
   }
@@ -248,11 +244,12 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
       forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
     });
   }
-  const metadata = writeMetadata({ ...settings, sequence: 0, metadata: undefined, origin: 0 }, {
+  for (const [name, array] of Object.entries(states)) forms[`${backend}.${name}`] = formOf(array);
+  const metadata = writeMetadata({ ...settings, ...history }, {
     mask,
     keys: { slots: keys },
     queries: { slots: queries },
-    backend: NO_BACKEND,
+    backend,
   });
   return layOutHeader(metadata, forms);
 }
@@ -317,15 +314,6 @@ function checkSize(operation: string, layout: HeadLayout, querySize: number, fil
     `file of ${fileBytes} bytes describes an engine of ${needed} bytes`,
     `at most ${most}`,
   );
-}
-
-function columnsOf(rows: Float32Array, count: number, first: number, width: number): Float32Array {
-  const stride = count === 0 ? 0 : rows.length / count;
-  const columns = new Float32Array(count * width);
-  for (let at = 0; at < count; at++) {
-    columns.set(rows.subarray(at * stride + first, at * stride + first + width), at * width);
-  }
-  return columns;
 }
 
 const ORIGIN = "a whole number within ±2^50, and not 0";

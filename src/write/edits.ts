@@ -295,6 +295,17 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
   }
 }
 
+/**
+ * The slot of the row that an edit is of, before it is performed; null where it inserts one. Of an edit that will be
+ * refused the answer means nothing.
+ */
+export function slotBefore(edit: CheckedEdit, { keySlots, querySlots }: EditRules): number | null {
+  const isQuery = edit.kind.endsWith("Query"), { ids } = isQuery ? querySlots : keySlots;
+  if (!("slot" in edit)) return edit.kind.startsWith("upsert") ? ids?.slotOf(edit.id) ?? null : null;
+  // −0 is slot 0.
+  return ids ? ids.slotOf(edit.slot) ?? null : (edit.slot as number) + 0;
+}
+
 /** The slot of a live row, called as the caller calls it, or a throw. */
 export function findSlot(operation: string, what: "key" | "query", name: RowId, slots: SlotTable): number {
   return slots.ids
