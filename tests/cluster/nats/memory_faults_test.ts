@@ -18,7 +18,8 @@ import {
   QUERY_IDS,
   SHAPE,
 } from "../../../testing/cluster/memory_stream.ts";
-import { leaderOf } from "../../../testing/cluster/nats_admin.ts";
+import { startCutProxy } from "../../../testing/cluster/cut_proxy.ts";
+import { connectAdmin, leaderOf } from "../../../testing/cluster/nats_admin.ts";
 import { findNatsServer, NATS_REMEDY, NatsServers } from "../../../testing/cluster/nats_server.ts";
 import { type Running, runProcess } from "../../../testing/cluster/run_process.ts";
 import { Random } from "../../../testing/random.ts";
@@ -64,13 +65,12 @@ class Scene implements AsyncDisposable {
   }
 
   /** Starts a process of `memory_process.ts`. */
-  run(task: "host" | "write", from = 0): Running {
-    const { addresses } = this.servers;
+  run(task: "host" | "write", from = 0, addresses: readonly string[] = this.servers.addresses): Running {
     return runProcess("memory_process.ts", [task, addresses.join(","), "scene", this.#durability, `${from}`]);
   }
 
-  async startHost(): Promise<void> {
-    const one = this.run("host");
+  async startHost(addresses?: readonly string[]): Promise<void> {
+    const one = this.run("host", 0, addresses);
     this.hosts.push(one);
     assertEquals(await one.next(), "ready");
   }
@@ -91,6 +91,20 @@ class Scene implements AsyncDisposable {
     assertAnswers(output.data, expected, `after batch ${this.model.batches}`);
     this.worstError = Math.max(this.worstError, errorOf(output.data, expected));
     this.reads++;
+  }
+
+  /** A read that may be refused for good, and must be right where it is not. */
+  async readOrRefuse(): Promise<string> {
+    const after = this.#token;
+    try {
+      const { output } = await this.memory.read([...QUERY_IDS], { timeoutMs: 4000, ...after && { after } });
+      assertAnswers(output.data, this.model.answers(), "a read of a damaged log");
+      return "right";
+    } catch (error) {
+      if (error instanceof ClusterError) return error.fault;
+      if (error instanceof LogError) return error.reason;
+      throw error;
+    }
   }
 
   async #insist<T>(act: () => Promise<T>): Promise<T> {
@@ -192,6 +206,67 @@ Deno.test({
 });
 
 Deno.test({
+  name: "memory: the network of a host swallows everything, and comes back",
+  ...availability,
+  fn: async () => {
+    await using scene = await Scene.start(1, "disk", 1);
+    await using proxy = startCutProxy(scene.servers.servers[0].port);
+    await scene.startHost([proxy.address]);
+    await surviveFaults(scene, async (_, random, at) => {
+      proxy.swallow(at % 2 ? "answers" : "both");
+      await sleep(500 + random.below(7000));
+      proxy.heal();
+    });
+  },
+});
+
+Deno.test({
+  name: "memory: a flipped byte in the store: an answer is right, or there is none",
+  ...availability,
+  fn: async () => {
+    const random = new Random(83), outcomes = new Map<string, number>();
+    for (let at = 0; at < TIMES; at++) {
+      await using scene = await Scene.start(1, "disk", 1);
+      for (let batch = 0; batch < 20 + random.below(20); batch++) await scene.edit();
+      await scene.read();
+      const [server] = scene.servers.servers;
+      await server.end("SIGKILL");
+      await flipByte(`${server.folder}/store`, random);
+      await server.start();
+      // Of the host that was there, then of one that knows nothing.
+      const before = await scene.readOrRefuse();
+      await Promise.all(scene.hosts.splice(0).map((one) => one.kill()));
+      scene.hosts.push(scene.run("host"));
+      const after = await scene.readOrRefuse();
+      const outcome = `${before}, then ${after}`;
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    }
+    console.log(`  ${[...outcomes].map(([outcome, times]) => `${outcome}: ${times}`).join("; ")}`);
+  },
+});
+
+Deno.test({
+  name: "memory: the stream is purged under it: hosts that had it answer on, others answer nothing",
+  ...availability,
+  fn: async () => {
+    await using scene = await Scene.start(1, "disk", 1);
+    for (let batch = 0; batch < 30; batch++) await scene.edit();
+    await scene.read();
+    await using admin = await connectAdmin(scene.servers);
+    await admin.streams.purge("attune_scene");
+    assertEquals(await scene.readOrRefuse(), "right");
+    await scene.edit();
+    await scene.read();
+    await Promise.all(scene.hosts.splice(0).map((one) => one.kill()));
+    await scene.startHost();
+    const outcome = await scene.readOrRefuse();
+    assert(outcome === "missing" || outcome === "damaged", outcome);
+    await scene.startHost();
+    assertEquals(await scene.readOrRefuse(), outcome);
+  },
+});
+
+Deno.test({
   name: "memory: the server is killed and starts again",
   ...availability,
   fn: async () => {
@@ -266,3 +341,17 @@ Deno.test({
     );
   },
 });
+
+/** Flips a bit of a file of the stream of records. */
+async function flipByte(folder: string, random: Random): Promise<void> {
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(`${folder}/jetstream/APP/streams/attune_scene/msgs`)) {
+    if (name.endsWith(".blk")) files.push(name);
+  }
+  const path = `${folder}/jetstream/APP/streams/attune_scene/msgs/${
+    files.sort()[random.below(files.length)]
+  }`;
+  const bytes = await Deno.readFile(path);
+  bytes[random.below(bytes.length)] ^= 1 << random.below(8);
+  await Deno.writeFile(path, bytes);
+}
