@@ -82,7 +82,9 @@ export function figure(
 }
 
 /** Of these a trace shows lists, whatever its type. */
-const LISTS = "x y z a b c labels values parents ids open high low close lat lon locations u v w i j k".split(" ");
+const LISTS = "x y z a b c labels values parents ids open high low close lat lon locations u v w i j k".split(
+  " ",
+);
 /** Types of which numbers become colours. */
 const COLORED = /^(heatmap|histogram2d|contour|histogram2dcontour|surface)$/;
 
@@ -135,4 +137,3 @@ function isTraces(data: unknown): data is readonly FigureObject[] {
   }
   return true;
 }
-

@@ -17,7 +17,8 @@ export const CDN_ADDRESS = "https://cdn.plot.ly/plotly-cartesian-4.1.1.min.js";
 
 /** The types of traces that the embedded plotly.js draws: those of its bundle "cartesian". */
 const PAGE_TYPES =
-  "scatter bar box contour heatmap histogram histogram2d histogram2dcontour image pie scatterternary violin".split(" ");
+  "scatter bar box contour heatmap histogram histogram2d histogram2dcontour image pie scatterternary violin"
+    .split(" ");
 /** How long a figure waits for the library before it says that there is none. */
 const PATIENCE_MS = 3000;
 const PAGE = "globalThis.attuneFigures ??= { figures: new Map() }";

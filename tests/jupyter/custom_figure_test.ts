@@ -200,7 +200,6 @@ Deno.test("a picture that would lack something of the figure is refused, and the
     ["the cells of a heatmap begin at x [0, 1, 5]", { type: "heatmap", x: [0, 1, 5], z: [[1, 2, 3]] }],
     ["the cells of a heatmap begin at x", { type: "heatmap", x: ["a", "b", "a"], z: [[1, 2, 3]] }],
     ["layout.images", { y: [1] }, { images: [{ source: "x" }] }],
-    ["layout.sliders", { y: [1] }, { sliders: [{ steps: [] }] }],
     ["layout.shapes[0].type", { y: [1] }, { shapes: [{ type: "rect", x0: 0, x1: 1, y0: 0, y1: 1 }] }],
     ["layout.annotations[0].showarrow", { y: [1] }, { annotations: [{ x: 0, y: 1, text: "here" }] }],
     ["layout.yaxis2.overlaying", { y: [1], yaxis: "y2" }, { yaxis2: { overlaying: "y", side: "right" } }],

@@ -120,7 +120,11 @@ function shaped(
 ): PlainValue {
   const lengths = shape.map(Number);
   if (lengths.reduce((product, length) => product * length, 1) !== numbers.length) {
-    throw new InputError(operation, `${path}.data has ${numbers.length} numbers`, `those of the shape ${shape}`);
+    throw new InputError(
+      operation,
+      `${path}.data has ${numbers.length} numbers`,
+      `those of the shape ${shape}`,
+    );
   }
   const rows = (from: number, count: number, [length, ...inner]: readonly number[]): PlainValue => {
     if (length === undefined) return numbers[from];
@@ -146,7 +150,9 @@ const VIEWS: Readonly<Record<string, (buffer: ArrayBuffer) => ArrayLike<number>>
 function packed(operation: string, path: string, value: object): PlainValue {
   const { dtype, bdata, shape } = value as { dtype: string; bdata: string; shape?: unknown };
   const view = VIEWS[dtype.replace(/^\W/, "")];
-  if (!view) throw new InputError(operation, `${path}.dtype is ${describe(dtype)}`, Object.keys(VIEWS).join(", "));
+  if (!view) {
+    throw new InputError(operation, `${path}.dtype is ${describe(dtype)}`, Object.keys(VIEWS).join(", "));
+  }
   const bytes = Uint8Array.from(atob(bdata), (letter) => letter.charCodeAt(0));
   const numbers = view(bytes.buffer) as Float64Array;
   const plain = numbersOf(numbers, typedArrayKind(numbers) ?? "");
@@ -168,8 +174,12 @@ function writtenForm(value: object): string | number | null | undefined {
     return Number.isFinite(time) ? new Date(time).toISOString() : null;
   }
   // A zone in brackets is no date to plotly, which draws the time of the clock on the wall.
-  if (tag === "[object Temporal.ZonedDateTime]") return String(value).replace(/(Z|[+-]\d\d:\d\d(:\d\d)?)?\[.*$/, "");
-  if (/^\[object (Number|Boolean|BigInt)\]$/.test(tag)) return Number((value as { valueOf(): unknown }).valueOf());
+  if (tag === "[object Temporal.ZonedDateTime]") {
+    return String(value).replace(/(Z|[+-]\d\d:\d\d(:\d\d)?)?\[.*$/, "");
+  }
+  if (/^\[object (Number|Boolean|BigInt)\]$/.test(tag)) {
+    return Number((value as { valueOf(): unknown }).valueOf());
+  }
   const { toJSON } = value as { readonly toJSON?: unknown };
   if (typeof toJSON !== "function") return undefined;
   const written: unknown = toJSON.call(value, "");
@@ -189,7 +199,8 @@ function copyOfFields(operation: string, path: string, value: object, depth: num
     const entry: unknown = Reflect.get(value, name);
     if (entry === undefined) continue;
     const plain = copyOf(operation, `${path}.${name}`, entry, depth + 1);
-    const isTitle = name === "title" && typeof plain === "string" && !path.split(".").some((part) => OWN_MEANING.test(part));
+    const isTitle = name === "title" && typeof plain === "string" &&
+      !path.split(".").some((part) => OWN_MEANING.test(part));
     Object.defineProperty(copy, name, {
       value: isTitle ? { text: plain } : plain,
       enumerable: true,

@@ -50,8 +50,8 @@ const TRACES: Readonly<Record<string, Readonly<Record<string, readonly PlainValu
     colorbar: null,
     showscale: null,
     text: null,
-    xgap: [0, 1],
-    ygap: [0, 1],
+    xgap: null,
+    ygap: null,
     zsmooth: [false],
     transpose: [false],
     reversescale: [false],
@@ -61,13 +61,22 @@ const TRACES: Readonly<Record<string, Readonly<Record<string, readonly PlainValu
 const LINE = /^(color|width|dash|shape|smoothing|simplify)$/;
 const MARKER = /^(color|symbol|size|line)$/;
 const LAYOUT =
-  /^(title|font|paper_bgcolor|plot_bgcolor|margin|showlegend|height|width|autosize|colorway|shapes|annotations|updatemenus|barmode|bargap|bargroupgap|template|separators|[xy]axis\d*)$/;
+  /^(title|font|paper_bgcolor|plot_bgcolor|margin|showlegend|height|width|autosize|colorway|shapes|annotations|updatemenus|sliders|barmode|bargap|bargroupgap|template|separators|[xy]axis\d*)$/;
 const AXIS =
   /^(title|titlefont|gridcolor|gridwidth|griddash|linecolor|linewidth|showline|mirror|zeroline.*|automargin|domain|visible|showticklabels|showgrid|type|tick(vals|text|format|font|color|len|width|s|mode|angle|labelposition)|nticks|exponentformat|showexponent|minexponent|range|dtick|autorange|rangemode|color|constrain.*|scale(anchor|ratio)|anchor|matches|layer|minor|separatethousands)$/;
 const SHAPE = /^(type|xref|yref|x0|x1|y0|y1|line|layer|opacity|name|visible)$/;
 
 function common(): Record<string, null> {
-  return { type: null, name: null, visible: null, x: null, y: null, xaxis: null, yaxis: null };
+  return {
+    type: null,
+    name: null,
+    visible: null,
+    showlegend: null,
+    x: null,
+    y: null,
+    xaxis: null,
+    yaxis: null,
+  };
 }
 
 /**
@@ -75,7 +84,11 @@ function common(): Record<string, null> {
  *
  * @throws {InputError} With the path of the first attribute that the picture would lack.
  */
-export function checkDrawable(operation: string, traces: readonly PlainObject[], { layout }: FigureData): void {
+export function checkDrawable(
+  operation: string,
+  traces: readonly PlainObject[],
+  { layout }: FigureData,
+): void {
   traces.forEach((trace, at) => checkTrace(operation, `data[${at}]`, trace));
   checkLayout(operation, layout);
   const hasAnyBar = traces.some(({ type }) => type === "bar");
@@ -96,7 +109,12 @@ function checkTrace(operation: string, path: string, trace: PlainObject): void {
     const values = known[name];
     if (values === undefined) throw refused(operation, `${path}.${name}`, value);
     if (values !== null && !values.includes(value)) {
-      throw refused(operation, `${path}.${name}`, value, values.filter((word) => word !== null).map(describe).join(", "));
+      throw refused(
+        operation,
+        `${path}.${name}`,
+        value,
+        values.filter((word) => word !== null).map(describe).join(", "),
+      );
     }
   }
   if (type === "heatmap" && trace.colorscale !== undefined && !isEvenScale(trace.colorscale)) {
@@ -116,10 +134,11 @@ function checkTrace(operation: string, path: string, trace: PlainObject): void {
 /** Whether a scale is one of stops at equal distances, the only ones that the picture has. */
 function isEvenScale(scale: PlainValue): boolean {
   const stops = listOf(scale).map(listOf);
-  return stops.length > 1 && stops.every(([at, color], index) =>
-    typeof at === "number" && Math.abs(at - index / (stops.length - 1)) < 1e-6 &&
-    /^#[\da-f]{6}$/i.test(textOf(color, ""))
-  );
+  return stops.length > 1 &&
+    stops.every(([at, color], index) =>
+      typeof at === "number" && Math.abs(at - index / (stops.length - 1)) < 1e-6 &&
+      /^#[\da-f]{6}$/i.test(textOf(color, ""))
+    );
 }
 
 function checkLayout(operation: string, layout: PlainObject): void {
@@ -136,7 +155,9 @@ function checkLayout(operation: string, layout: PlainObject): void {
     checkNames(operation, path, shape, SHAPE);
   });
   listOf(layout.annotations).map(objectOf).forEach(({ showarrow }, at) => {
-    if (showarrow !== false) throw refused(operation, `layout.annotations[${at}].showarrow`, showarrow, "false");
+    if (showarrow !== false) {
+      throw refused(operation, `layout.annotations[${at}].showarrow`, showarrow, "false");
+    }
   });
   const subtitle = objectOf(objectOf(layout.title).subtitle);
   if (titleOf({ text: subtitle.text ?? "" }) !== "") {
@@ -157,6 +178,15 @@ function isNothing(value: PlainValue): boolean {
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 
-function refused(operation: string, path: string, value: PlainValue | undefined, expected?: string): InputError {
-  return new InputError(operation, `${path} is ${describe(value)}`, expected ?? "none: a still picture cannot show it");
+function refused(
+  operation: string,
+  path: string,
+  value: PlainValue | undefined,
+  expected?: string,
+): InputError {
+  return new InputError(
+    operation,
+    `${path} is ${describe(value)}`,
+    expected ?? "none: a still picture cannot show it",
+  );
 }

@@ -143,7 +143,7 @@ function edgesOf(
   );
   const step = count > 1 ? middles[1] - middles[0] : axis.leastStep;
   for (let at = 1; at < count; at++) {
-    if (Math.abs(middles[at] - middles[at - 1] - step) <= 1e-6 * Math.abs(step) && step !== 0) continue;
+    if (Math.abs(middles[at] - middles[at - 1] - step) <= 1e-3 * Math.abs(step) && step !== 0) continue;
     throw new InputError(
       operation,
       `the cells of a heatmap begin at ${name} ${describe(given)}`,

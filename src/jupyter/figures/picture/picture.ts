@@ -173,7 +173,9 @@ async function drawPlot(
   const bars = traces.filter(({ type }) => type === "bar");
   const count = layout.barmode === "overlay" ? 1 : bars.length;
   const cells = await Promise.all(
-    traces.filter(({ type }) => type === "heatmap").map((trace) => drawHeatmap(operation, trace, plot, box, background)),
+    traces.filter(({ type }) => type === "heatmap").map((trace) =>
+      drawHeatmap(operation, trace, plot, box, background)
+    ),
   );
   return [
     element("clipPath", { id: clip }, element("rect", { x: left, y: top, width, height })),
