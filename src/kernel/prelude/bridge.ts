@@ -7,6 +7,9 @@ import type { JsonObject } from "../protocol/message.ts";
 /** Where it is found. */
 export const BRIDGE: symbol = Symbol.for("attune.kernel");
 
+/** Where the code of awaits in cells finds {@link KernelBridge.awaiting}: the global of this name. */
+export const AWAITING_NAME = "attune.awaiting";
+
 /** Bytes that come along with a message. */
 export type Buffers = readonly Uint8Array[];
 

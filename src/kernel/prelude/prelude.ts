@@ -6,7 +6,7 @@
 
 import type { LinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
-import { BRIDGE, type KernelBridge, type PreludeSettings } from "./bridge.ts";
+import { AWAITING_NAME, BRIDGE, type KernelBridge, type PreludeSettings } from "./bridge.ts";
 import { Cells, Interrupted } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
@@ -75,6 +75,7 @@ export class Prelude {
     const { port, watchToken, mark, connectionFile, packages, permissions, frontEnd, stoppedAnswer } =
       settings;
     Object.defineProperty(globalThis, BRIDGE, { value: Object.freeze(this.#bridge(frontEnd)) });
+    Object.defineProperty(globalThis, AWAITING_NAME, { value: this.#cells.awaiting });
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
