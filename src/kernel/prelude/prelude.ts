@@ -39,6 +39,8 @@ interface DisplayOptions {
   readonly display_id?: string;
 }
 
+/** After so long without a cell the proxy is watched all the same. */
+const WATCH_MS = 20;
 /** How long the proxy may take to end a kernel that wants to end. */
 const EXIT_MS = 5000;
 
@@ -54,6 +56,7 @@ export class Prelude {
   readonly #colors = !Deno.noColor;
   #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
   #link: Link | null = null;
+  #startWatchdog: (() => void) | null = null;
 
   constructor({ marker }: PreludeSettings) {
     // Taken now, so that no cell can come between.
@@ -79,7 +82,10 @@ export class Prelude {
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
-    startWatchdog({ port, token: watchToken, mark, connectionFile });
+    const watch = { port, token: watchToken, mark, connectionFile };
+    this.#startWatchdog = () => startWatchdog(watch);
+    // To start a worker takes a while, in which the first cell would wait.
+    laterTurn(() => this.#watch(), WATCH_MS);
     replaceTimers();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
@@ -105,6 +111,7 @@ export class Prelude {
       registerTarget: (target, take) => comms.registerTarget(target, take),
       enter: (id) => {
         this.#value = null;
+        this.#watch();
         cells.enter(id);
       },
       awaiting: cells.awaiting,
@@ -129,6 +136,12 @@ export class Prelude {
       checkTypes: (isOn) => this.#outputs.mark({ kind: "checkTypes", isOn }),
       meta: metaOf(),
     };
+  }
+
+  /** Once: from before the first cell on, however long that computes. */
+  #watch(): void {
+    this.#startWatchdog?.();
+    this.#startWatchdog = null;
   }
 
   /** All that cells can show by goes into one row. */
