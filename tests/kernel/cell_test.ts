@@ -12,12 +12,12 @@ function parsed(code: string): ParsedCell {
   return cell;
 }
 
-const BRIDGE = `globalThis[Symbol.for("attune.kernel")]`;
+const BRIDGE = `globalThis["attune.kernel"]`;
 const CATCH = `}catch(error){throw K.failed(error)}`;
 /** With short names for what is inserted everywhere. */
 const shortened = (code: string) =>
   rewriteCell(code, parsed(code), 7).code
-    .replaceAll(`(globalThis["attune.awaiting"]??Promise.resolve.bind(Promise))`, "W")
+    .replaceAll(`(${BRIDGE}?.awaiting??Promise.resolve.bind(Promise))`, "W")
     .replaceAll(`(${BRIDGE}?.iterating??(items=>items))`, "I").replaceAll(BRIDGE, "K")
     .replaceAll(CATCH, "C").replace("void K.enter(7);", "E;").replace("\n//# sourceURL=attune-cell-7", "");
 

@@ -6,7 +6,7 @@
 
 import type { LinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
-import { AWAITING_NAME, BRIDGE, type KernelBridge, type PreludeSettings } from "./bridge.ts";
+import { BRIDGE, BRIDGE_NAME, type KernelBridge, type PreludeSettings } from "./bridge.ts";
 import { Cells, Interrupted } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
@@ -77,8 +77,8 @@ export class Prelude {
   furnish(settings: PreludeSettings): void {
     const { port, watchToken, mark, connectionFile, packages, permissions, frontEnd, stoppedAnswer } =
       settings;
-    Object.defineProperty(globalThis, BRIDGE, { value: Object.freeze(this.#bridge(frontEnd)) });
-    Object.defineProperty(globalThis, AWAITING_NAME, { value: this.#cells.awaiting });
+    const bridge = Object.freeze(this.#bridge(frontEnd));
+    for (const key of [BRIDGE, BRIDGE_NAME]) Object.defineProperty(globalThis, key, { value: bridge });
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
@@ -214,7 +214,13 @@ export class Prelude {
         if (value === undefined) return;
         this.#lastValues.add(value);
         if (isHidden) return;
-        const data = await cells.awaiting(this.#format(value), true);
+        const data = await cells.awaiting(
+          this.#format(value, (error) => {
+            if (error instanceof Interrupted) throw error;
+            this.#tellUncaught(error);
+          }),
+          true,
+        );
         outputs.show(
           "execute_result",
           { execution_count: count, data, metadata: {}, transient: {} },
@@ -229,12 +235,14 @@ export class Prelude {
     outputs.mark({ kind: "done", id: origin?.id ?? -1 });
   }
 
-  async #format(value: unknown): Promise<Bundle> {
+  /** `tell` is told of what a value throws that does not let itself be shown as it wishes. */
+  async #format(value: unknown, tell: (error: unknown) => void): Promise<Bundle> {
     const { jupyter, inspectArgs } = this.#internals;
     return await bundleOf(
       value,
       (other) => jupyter.formatInner(other, false),
       (other) => inspectArgs(["%o", other], { colors: this.#colors }),
+      tell,
     );
   }
 
@@ -276,7 +284,7 @@ export class Prelude {
         // Called by another name, `eval` sees the names of the notebook and none of these here.
         const evaluate = eval;
         const value: unknown = await evaluate(`(${expression})`);
-        values[name] = { status: "ok", data: await this.#format(value), metadata: {} };
+        values[name] = { status: "ok", data: await this.#format(value, throwAgain), metadata: {} };
       } catch (error) {
         values[name] = { status: "error", ...failureOf(error, false) };
       }
@@ -302,6 +310,10 @@ export class Prelude {
   #answer(question: JsonObject, answer: JsonObject): void {
     this.#link?.send({ ...answer, type: "answer", id: question.id });
   }
+}
+
+function throwAgain(error: unknown): never {
+  throw error;
 }
 
 /** As if the cell were a module in the folder of the notebook. */
