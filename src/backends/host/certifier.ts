@@ -558,9 +558,14 @@ function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number,
 }
 
 /** Whether exchanges may have rounded so much of the sums of a row that they are to be begun anew. */
-function isWorn({ moved, gained, lost, movedPeak, weightPeak }: RowSums, exchanges: number, ledger: number): boolean {
+function isWorn(
+  { moved, gained, lost, movedPeak, weightPeak }: RowSums,
+  exchanges: number,
+  ledger: number,
+): boolean {
   const rounded = exchanges * EXCHANGE_ROUNDING;
-  return rounded * movedPeak > moved / 1024 + ledger || rounded * weightPeak > WORN_WEIGHTS * (1 + gained + lost);
+  return rounded * movedPeak > moved / 1024 + ledger ||
+    rounded * weightPeak > WORN_WEIGHTS * (1 + gained + lost);
 }
 
 /** Leaves rows to the host until their states change. */
