@@ -179,6 +179,33 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a session knows its server and what it keeps",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "" });
+    await using session = await natsLog({ servers: servers.addresses, name: "m", auth: app }).open("host");
+    for (let at = 0; at < 3; at++) await session.append("a", body);
+    await session.purge("a", 2);
+    const { bytes, ...facts } = await session.facts();
+    assertEquals(facts, {
+      server: versionOfServer(program ?? ""),
+      cluster: "",
+      servers: "n1",
+      durability: "disk",
+      records: 2,
+      first: 2,
+      last: 3,
+      reconnects: 0,
+    });
+    assert(Number(bytes) > 2 * body.length);
+    await servers.servers[0].end("SIGKILL");
+    await servers.servers[0].start();
+    await session.append("a", body, { timeoutMs: 10_000 });
+    assertEquals((await session.facts()).reconnects, 1);
+  },
+});
+
+Deno.test({
   name: "messages that are too small for a record are refused when a session is opened",
   ...server,
   fn: async () => {
