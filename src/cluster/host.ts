@@ -23,6 +23,7 @@ import { writeMark } from "./pointers.ts";
 import { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
 import { emptyPartition } from "./snapshot.ts";
+import { keepWarm } from "./warm_states.ts";
 import { encodeReplica, SnapshotKeeper } from "./snapshot_keeper.ts";
 
 const OPERATION = "host";
@@ -226,7 +227,7 @@ export class ClusterHost {
   async #saveToFolder(): Promise<void> {
     const folder = this.#folder;
     if (!folder || !this.#queries) return;
-    for (const replica of [this.#queries, ...[...this.#held.values()].map(({ replica }) => replica)]) {
+    for (const replica of [this.#queries, ...this.#heldReplicas()]) {
       if (replica.phase === "ready") await folder.write(replica.subject, await encodeReplica(replica));
     }
   }
@@ -244,7 +245,12 @@ export class ClusterHost {
     this.#queries = this.#followQueries(config);
     this.#work.push(this.#queries.run(signal), this.#members.run(signal));
     await this.#serve(config);
-    await Promise.all([this.#beats(), this.#plans(config), this.#snapshotsLoop(), this.#warm()]);
+    await Promise.all([
+      this.#beats(),
+      this.#plans(config),
+      this.#snapshotsLoop(),
+      keepWarm(this.#seams.clock, () => this.#queries, () => this.#heldReplicas(), this.#end.signal),
+    ]);
   }
 
   #followQueries(config: ClusterConfig): Replica<QueryTable> {
@@ -451,6 +457,10 @@ export class ClusterHost {
     }
   }
 
+  #heldReplicas(): Replica<Partition>[] {
+    return [...this.#held.values()].map(({ replica }) => replica);
+  }
+
   #replicas(): [number, Replica<Partition> | Replica<QueryTable>][] {
     const all: [number, Replica<Partition> | Replica<QueryTable>][] = [];
     if (this.#queries) all.push([-1, this.#queries]);
@@ -464,33 +474,6 @@ export class ClusterHost {
       const report = partition === -1 ? queries : partitions.get(partition);
       return name < this.#name && report?.phase === "ready";
     });
-  }
-
-  /** Brings states up to date while nobody asks, so that a host that takes over answers soon. */
-  async #warm(): Promise<void> {
-    const { clock } = this.#seams, { signal } = this.#end;
-    /** For each partition the records and queries that its states were brought up to. */
-    const done = new Map<Replica<Partition>, string>();
-    while (!signal.aborted) {
-      await clock.sleep(BEAT_MS / 4, signal);
-      for (const { replica } of [...this.#held.values()]) {
-        const queries = this.#queries;
-        if (replica.phase !== "ready" || !queries) continue;
-        const place = `${replica.sequence} ${queries.sequence}`;
-        if (done.get(replica) === place) continue;
-        for (const [id, query] of [...queries.state.all]) {
-          if (signal.aborted) return;
-          if (replica.state.isFull || !replica.state.isBehind(id, query)) continue;
-          await replica.exclusive(() => {
-            if (queries.state.get(id) === query) replica.state.update(id, query);
-          });
-          await clock.sleep(0, signal);
-        }
-        done.set(replica, place);
-      }
-      const held = new Set([...this.#held.values()].map(({ replica }) => replica));
-      for (const replica of done.keys()) if (!held.has(replica)) done.delete(replica);
-    }
   }
 
   /** Does something that may fail for a while, and is tried again by whoever calls. */
