@@ -204,3 +204,16 @@ function assertSameBytes(found: Uint8Array, expected: Uint8Array, what: string):
   assertEquals(found.length, expected.length, what);
   assertEquals(found.findIndex((byte, at) => byte !== expected[at]), -1, what);
 }
+
+Deno.test("where the platform hashes all bytes at once, as browsers do, a save has the same bytes", async () => {
+  await using live = await DynamicAttention.create<RowId, RowId>(optionsOf(KINDS[0], new Random(9), "array"));
+  const expected = await live.save();
+  const { process } = globalThis as unknown as { process: { getBuiltinModule?: unknown } };
+  const { getBuiltinModule } = process;
+  process.getBuiltinModule = undefined;
+  try {
+    assertSameBytes(await live.save(), expected, "hashed at once");
+  } finally {
+    process.getBuiltinModule = getBuiltinModule;
+  }
+});
