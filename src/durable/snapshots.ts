@@ -121,7 +121,7 @@ export class Snapshots {
     const frozen = new FrozenEngine(core, () => core.newest);
     const { mask, maskNumbers, said } = this.#maskOf(frozen);
     const clients = journal.clients.save(), besides = journal.besides.freeze();
-    const history = { sequence: core.sequence, metadata: core.metadata };
+    const history = { sequence: core.sequence, metadata: core.metadata, origin: 0 };
     journal.frozen = frozen;
     const settings = settingsOf(core.rules);
     this.longestStopMs = performance.now() - start;

@@ -31,10 +31,10 @@ async function rewrite(path: string, change: (snapshot: Snapshot) => Snapshot): 
   const folder = new Folder(path), database = openJournal(folder, { readOnly: false });
   const pointer = decodePointer(database.pointers()[0]);
   const { snapshot } = await readSnapshotFile("test", folder, pointer);
-  const { keys, queries, mask, sequence, metadata, beside, ...rest } = change(snapshot);
+  const { keys, queries, mask, sequence, metadata, origin, beside, ...rest } = change(snapshot);
   const { checksum } = await writeSnapshot(folder, pointer.sequence, {
     settings: settingsOfSnapshot(rest),
-    history: { sequence, metadata },
+    history: { sequence, metadata, origin },
     mask,
     keys: rowsOf(keys),
     queries: rowsOf(queries),

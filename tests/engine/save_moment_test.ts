@@ -31,7 +31,7 @@ function stepOf(random: Random, keys: RowId[], queries: RowId[], hasMask: boolea
   const row = random.row(D * HEADS), value = random.row(D * HEADS), fresh = `new ${random.next()}`;
   const drop = (names: RowId[]) => names.splice(random.below(names.length), 1)[0];
   const key = random.pick(keys), query = random.pick(queries), column = random.below(D);
-  switch (random.below(hasMask ? 10 : 9)) {
+  switch (random.below(hasMask ? 12 : 11)) {
     case 0:
       return (live) => live.setKey(key, row);
     case 1:
@@ -58,6 +58,11 @@ function stepOf(random: Random, keys: RowId[], queries: RowId[], hasMask: boolea
       return (live) => live.setPosition(key, column);
     case 8:
       return (live) => live.setQueryPosition(query, 5000 + column);
+    case 9:
+      // Most rows move, so the origin of positions does.
+      return (live) => live.shiftPositions(column - 4, { from: column });
+    case 10:
+      return (live) => live.shiftPositions(1, { from: column, to: column + 3 });
     default: {
       const some = Array.from({ length: 30 }, () => random.pick(keys)), block = [random.row(30)];
       const names = [...new Set(some)];
