@@ -90,7 +90,8 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "backend",
   "threads",
 ];
-const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
+/** The names of all options of an engine. */
+export const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   ...ATTENTION_OPTIONS,
   "editableMask",
   "keyIds",
