@@ -25,6 +25,14 @@ const RULES: Record<string, ModelRule> = {
     ...{ causal: true, window: [Infinity, Infinity] as const, sinks: [0, 1] },
     rotary: { base: 100, dims: 4, interleaved: false },
   },
+  "blocks of positions": {
+    ...{ heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
+    ...{ causal: true, window: [Infinity, Infinity] as const },
+    blocks: {
+      size: [5, 4],
+      entries: [[[true, 1, false, true], [true, true, 0.5, false], [true, true, true, true]]],
+    },
+  },
   "first keys that stay": {
     ...{ heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
     ...{ causal: true, window: [2, Infinity] as const, keepFirst: 2 },
