@@ -510,3 +510,55 @@ Deno.test("rows with rotary positions come out as they were written, and derivat
     }
   }
 });
+
+for (const backend of BACKENDS) {
+  Deno.test(`a key that comes with a large bias leaves no row's copy as it was, on ${backend}`, async () => {
+    const random = new Random(13), n = 64, m = 16;
+    const biases = [
+      { blockMask: { size: [1000, n] as const, entries: [[0, 12]] } },
+      { distanceBias: { from: n - 1, values: [0, 12] } },
+    ];
+    for (const bias of biases) {
+      const [query, key] = [random.rows(m, 8, 0.1), random.rows(n, 8, 0.1)];
+      const value = Array.from({ length: n }, () => [random.normal(), 1]);
+      await using live = await DynamicAttention.create({
+        ...{
+          query,
+          key,
+          value,
+          queryPositions: new Array<number>(m).fill(0),
+          backend,
+          lazyThreshold: Infinity,
+        },
+        ...bias,
+      });
+      const followed = live.follow(undefined, { error: 0.05 });
+      await followed.refresh();
+      const coming = random.row(8, 0.1);
+      live.insert(coming, [50, 1]);
+      await followed.refresh();
+      const truth = referenceAttention({
+        ...{ query, key: [...key, coming], value: [...value, [50, 1]], scale: 1 / Math.sqrt(8), valueDim: 2 },
+        bias: (_, j) => j === n ? 12 : 0,
+      }).output;
+      truth.forEach((row, i) => {
+        const distance = Math.hypot(...row.map((o, c) => o - followed.data[2 * i + c]));
+        assertLessOrEqual(distance, 0.05, `row ${i}`);
+      });
+    }
+  });
+
+  Deno.test(`nothing pending is a few roundings beside a sink, too, on ${backend}`, async () => {
+    const random = new Random(14);
+    await using live = await DynamicAttention.create({
+      ...{
+        query: random.rows(8, 16),
+        key: random.rows(64, 16),
+        value: random.rows(64, 8),
+        sinks: 2,
+        backend,
+      },
+    });
+    for (const bound of (await live.peek()).bounds) assertLess(bound, 1e-5);
+  });
+}
