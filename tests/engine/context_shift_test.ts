@@ -4,6 +4,7 @@
 import { attention, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
 import { openDurable } from "../../src/durable/mod.ts";
+import { OnlineLearner } from "../../src/learning/mod.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
 import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
@@ -241,3 +242,18 @@ for (const backend of BACKENDS) {
     );
   });
 }
+
+Deno.test("a learner's passing rows are where they say behind a shift, to predict and to learn", async () => {
+  const rows = { query: [[1]], key: [[1], [2], [3]], value: [[1], [3], [9]], causal: true };
+  const answers = [];
+  for (const by of [0, 1000]) {
+    await using live = await DynamicAttention.create(rows);
+    live.shiftPositions(by);
+    const learner = new OnlineLearner(live, { rate: 0.1 });
+    const x = { row: [0.5], position: by + 1, columns: [0] };
+    const before = await learner.predictOne(x);
+    await learner.learnOne(x, 5);
+    answers.push([before, await learner.predictOne(x), ...live.getValue(0), ...live.getValue(2)]);
+  }
+  assertEquals(answers[0], answers[1]);
+});
