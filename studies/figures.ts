@@ -52,7 +52,7 @@ const FAMILIES: Record<Family, Look> = {
     size: 11,
     dash: "solid",
     label: "top center",
-    crowdedLabel: "bottom right",
+    crowdedLabel: "bottom center",
   },
   budgetRebuild: {
     title: "error budget, then rebuild",
@@ -60,7 +60,7 @@ const FAMILIES: Record<Family, Look> = {
     symbol: "diamond-open",
     size: 11,
     dash: "dash",
-    label: "middle right",
+    label: "bottom center",
     crowdedLabel: "top right",
   },
   patch: {
