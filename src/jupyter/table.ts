@@ -6,7 +6,7 @@ import { describe, InputError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
 import { checkNames } from "../base/names.ts";
 import { escapeHtml } from "../display/escape.ts";
-import { formatNumber } from "../display/format.ts";
+import { formatCount, formatNumber } from "../display/format.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import type { Displayable } from "./show.ts";
 
@@ -26,8 +26,8 @@ const CELL =
 
 /**
  * A table that shows itself, as the last value of a cell or by `show`. Columns whose cells are numbers, or texts that
- * begin with one, are aligned to the right. Numbers are shown to four digits; give a text for another form. Text
- * inherits its colour, so that it fits light and dark pages. O(cells).
+ * begin with one, are aligned to the right. Whole numbers are shown in full and other numbers to four digits; give a
+ * text for another form. Text inherits its colour, so that it fits light and dark pages. O(cells).
  *
  * @param columns The heads of the columns.
  * @param rows One list per row, with a cell per column.
@@ -105,9 +105,13 @@ function checkedRow(operation: string, name: string, row: readonly TableCell[]):
   return Array.from(row, (cell: TableCell, at) => {
     if (cell === null) return "";
     if (typeof cell === "string") return cell;
-    if (typeof cell === "number") return formatNumber(cell);
+    if (typeof cell === "number") return numberText(cell);
     throw new InputError(operation, `${name}[${at}] is ${describe(cell)}`, "a text, a number or null");
   });
+}
+
+function numberText(number: number): string {
+  return Number.isSafeInteger(number) ? formatCount(number).replace("-", "−") : formatNumber(number);
 }
 
 function bundle(content: TableContent): MimeBundle {

@@ -16,6 +16,16 @@ Deno.test("a table aligns columns of numbers to the right and shows them to four
   assert(html.includes("<caption") && html.includes('scope="col"'));
 });
 
+Deno.test("whole numbers are shown in full, others to four digits", () => {
+  const shown = table(["keys", "ms"], [[16384, 0.0487654], [123456789, 1234.5678], [-7, -0.5]]);
+  assertEquals(Deno.inspect(shown).split("\n").map((line) => line.trim().split(/  +/)), [
+    ["keys", "ms"],
+    ["16,384", "0.04877"],
+    ["123,456,789", "1235"],
+    ["−7", "−0.5"],
+  ]);
+});
+
 Deno.test("what a cell holds never acts as markup", async () => {
   const html = await htmlOf(table(["<b>"], [["<script>alert(1)</script>"]], { caption: "<i>" }));
   assert(!/<(b|i|script)>/.test(html));
