@@ -19,7 +19,7 @@ const WINDOW_DAYS = 180;
 /** The horizon that the picture of the forecast shows. */
 const SHOWN_HORIZON = 7;
 const NARROW_WINDOW_DAYS = 60;
-/** What is below this is float32 rounding, which is drawn apart from errors that somebody chose. */
+/** A smaller error is float32 rounding, which is drawn apart from errors that were chosen. */
 const ROUNDING = 1e-6;
 
 /** Of the horizons, in their order. */
@@ -128,7 +128,7 @@ interface Measure {
   readonly shapes: readonly PlainObject[];
 }
 
-/** What a day costs, and how it is told. */
+/** A kind of cost of a day, and its words in the figure. */
 interface Cost {
   readonly title: string;
   /** "work" or "time". */
@@ -150,7 +150,7 @@ const TIME: Cost = {
   hover: "%{x:.3g} ms a day",
 };
 
-/** On a logarithmic scale, which has no zero: what is only rounding lies on a line of its own below the others. */
+/** On a logarithmic scale, which has no zero: strategies with only rounding lie on a line of their own below. */
 function relativeErrorOf(points: readonly CostPoint[]): Measure {
   const chosen = points.map(({ relativeError }) => relativeError).filter((error) => error >= ROUNDING);
   const least = chosen.length === 0 ? ROUNDING : Math.min(...chosen);
@@ -195,18 +195,18 @@ function worstErrorOf(points: readonly CostPoint[]): Measure {
   };
 }
 
-/** What a day costs against the relative error of what is read. */
+/** The cost of a day against the relative error of the readings. */
 export function costAgainstError(points: readonly CostPoint[]): FigureData {
   return costFigure(points, relativeErrorOf(points), true);
 }
 
-/** What a day costs against the error of the worst reading. */
+/** The cost of a day against the error of the worst reading. */
 export function costAgainstWorstError(points: readonly CostPoint[]): FigureData {
   return costFigure(points, worstErrorOf(points), false);
 }
 
 /**
- * One line a family, its thresholds or budgets at the markers. Where all points have times, they are on the axis of
+ * One line per family, its thresholds or budgets at the markers. Where all points have times, they are on the axis of
  * costs, and a switch puts work there.
  */
 function costFigure(points: readonly CostPoint[], measure: Measure, hasSaving: boolean): FigureData {

@@ -1,6 +1,6 @@
 // `deno task readers`: 2,000 readers over 50,000 items whose vectors learn from every click, on a board that stays
 // current while it is looked at; now and then everything is computed again, for comparison. On a terminal the
-// board is drawn, a block a reader in the colour of the topic that suits them best.
+// board is drawn, one block per reader in the colour of the topic that suits them best.
 
 import { parseArgs } from "node:util";
 import { median } from "simple-statistics";
@@ -10,9 +10,9 @@ import { LARGE_WORLD, ReaderBoard } from "./readers/reader_board.ts";
 const FRAME_MS = 1000 / 30;
 /** Characters in a line of the board, two readers in each. */
 const COLUMNS = 100;
-/** Of topics, from the 256 colours of terminals. */
+/** The colours of topics, from the 256 of terminals. */
 const COLORS = [33, 208, 36, 175, 220, 74, 130, 245];
-/** So many frames come before everything is computed again once. */
+/** The number of frames between two times that everything is computed again. */
 const FRAMES_BETWEEN = 60;
 
 /** The board as lines of half blocks. */
@@ -32,7 +32,7 @@ export function drawBoard(favourites: Uint8Array, columns = COLUMNS): string {
   return lines.join("\n");
 }
 
-/** What the times of a run say, two lines. */
+/** The medians of a run in two lines, and the frames a second that they allow. */
 export function verdict(kept: readonly number[], again: readonly number[], clicks: number): string {
   const tell = (name: string, times: readonly number[]) => {
     const ms = median([...times]);

@@ -1,5 +1,5 @@
-// A live board of readers: each is a standing query over items whose vectors learn from every click, and what a
-// reader is shown is the share of each topic among the items that suit them.
+// A live board of readers: each is a standing query over items whose vectors learn from every click, and sees the
+// share of each topic among the items that suit them.
 //
 // Invariant: after `refresh`, `shares` is exact as of all clicks before the call, and the slots that it returned
 // are the readers whose row has changed.
@@ -74,12 +74,12 @@ export class ReaderBoard {
     return board;
   }
 
-  /** A row a reader, the share of each topic; sums 1. */
+  /** One row per reader: the share of each topic; a row sums to 1. */
   get shares(): Float32Array {
     return this.#followed.data;
   }
 
-  /** Some reader clicks on some item, which moves towards them. O(d). */
+  /** A random reader clicks on a random item, which moves towards them. O(d). */
   click(): void {
     const { readers, items, step } = this.world;
     const reader = this.#random.below(readers), item = this.#random.below(items);
@@ -98,7 +98,7 @@ export class ReaderBoard {
     return (await this.live.read(undefined, { into: this.#again })).data;
   }
 
-  /** The topic with the largest share, a number a reader. */
+  /** The topic with the largest share, one per reader. */
   favourites(): Uint8Array {
     const { readers, topics } = this.world, { shares } = this;
     return Uint8Array.from({ length: readers }, (_, reader) => {
