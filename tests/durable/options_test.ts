@@ -45,6 +45,10 @@ const KEPT: Readonly<Record<string, readonly [Partial<Options>, Partial<Options>
     { distanceBias: { from: -1, values: [1, 2, 3] } },
     { distanceBias: { from: -1, values: [1, 2, 4] } },
   ],
+  blockMask: [
+    { blockMask: { size: 4, entries: [[0, 1], [2, false]] } },
+    { blockMask: { size: 4, entries: [[0, 1], [2, 3]] } },
+  ],
   rotary: [{ rotary: { base: 100 } }, { rotary: { base: 200 } }],
   mask: [{ mask: [[0, 1, 2], [3, 4, 5]] }, { mask: [[0, 1, 2], [3, 4, 6]] }],
   causal: [{ causal: { offset: 2 } }, { causal: { offset: 3 } }],
