@@ -45,6 +45,7 @@ const OPTIONS: readonly (readonly [setting: string, option: string])[] = [
   ["before", "window.left"],
   ["keepBefore", "window.keepFirst"],
   ["distances", "distanceBias"],
+  ["blocks", "blockMask"],
 ];
 /** Longer texts are not shown. */
 const LONGEST = 40;
