@@ -58,6 +58,13 @@ export function isInReach(
   return ahead <= after && (-before <= ahead || keyPosition < keepBefore);
 }
 
+/** Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing else. */
+export function isPlainRule(rule: ScoreRule): boolean {
+  const { keepBefore, distanceBias, blocks, biasFirst = false, sinks } = rule;
+  return keepBefore === undefined && distanceBias === undefined && blocks === undefined && !biasFirst &&
+    sinks === undefined;
+}
+
 /** Whether scores have a bias: of the mask, by distance or by blocks. */
 export function hasBias({ distanceBias, blocks }: ScoreRule, maskHeads: number): boolean {
   return maskHeads > 0 || distanceBias !== undefined || blocks !== undefined;
