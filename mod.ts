@@ -78,9 +78,11 @@ export {
 export { type AttentionState, mergeStates, unmergeState } from "./src/engine/merge_states.ts";
 export type {
   AttentionOptions,
+  BlockMaskInput,
   DistanceBiasInput,
   DynamicAttentionOptions,
   LoadOptions,
+  RotaryInput,
   WindowInput,
 } from "./src/engine/options.ts";
 export type { PassingMask } from "./src/engine/passing_mask.ts";

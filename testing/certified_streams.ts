@@ -39,8 +39,9 @@ export const RULES: Record<string, ModelRule> = {
     window: [40, Infinity],
     maskOf: (query, key, head) => (query + 3 * key + head) % 5 > 0,
   },
-  "sinks and slopes by distance": {
+  "sinks, slopes by distance and rotary positions": {
     ...PLAIN,
+    rotary: { base: 100, dims: 6, interleaved: true },
     heads: 3,
     kvHeads: 1,
     sinks: [0.5, -Infinity, 4],
@@ -59,6 +60,10 @@ export const RULES: Record<string, ModelRule> = {
       values: [Array.from({ length: 30 }, (_, at) => at % 7 === 3 ? -Infinity : at / 9)],
     },
     biasBeforeSoftcap: true,
+    blocks: {
+      size: [4, 8],
+      entries: [[[true, 1, -1, true, 0], [0.5, true, false, true, true], [1, 0, 0, 0, 0]]],
+    },
   },
 };
 

@@ -4,11 +4,15 @@
  */
 
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers";
 import { UNSEALED } from "../store/checksum.ts";
 import { SLICE_BYTES, sliceSnapshot, type SnapshotToWrite } from "../store/snapshot_slices.ts";
-import { besideBytes, besideSlices, type FrozenBesides } from "./besides.ts";
+import { besideSlices, type FrozenBesides } from "./besides.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
+
+/** Milliseconds of work after which the loop turns. */
+const MOST_COMPUTED_MS = 4;
 
 /** A snapshot of a folder. */
 export interface FolderSnapshot extends Omit<SnapshotToWrite, "beside" | "states"> {
@@ -40,7 +44,7 @@ export async function writeSnapshot(
   isStopped: () => boolean = () => false,
 ): Promise<WrittenSnapshot> {
   const name = snapshotFile(sequence), draft = `${name}.tmp`;
-  const { besides } = snapshot, begun = performance.now(), bytes = besideBytes(besides);
+  const { besides } = snapshot, { bytes } = besides, begun = performance.now();
   const beside = { bytes, slices: () => besideSlices(besides, SLICE_BYTES) };
   const { head, dataBytes, slices } = sliceSnapshot({ ...snapshot, ...(bytes > 0 ? { beside } : {}) });
   let longestSliceMs = performance.now() - begun;
@@ -49,14 +53,21 @@ export async function writeSnapshot(
     try {
       await writeAll(file, head);
       const hash = createHash("sha256"), all = slices();
+      let computed = 0;
       for (;;) {
         if (isStopped()) throw new SnapshotStopped();
         const start = performance.now();
         const { value, done } = all.next();
         if (done) break;
         hash.update(value);
-        longestSliceMs = Math.max(longestSliceMs, performance.now() - start);
+        const ms = performance.now() - start;
+        longestSliceMs = Math.max(longestSliceMs, ms);
         await writeAll(file, value);
+        computed += ms;
+        if (computed < MOST_COMPUTED_MS) continue;
+        // Writes that are done at once come back before the loop has turned.
+        await new Promise<void>((resolve) => void setImmediate(resolve));
+        computed = 0;
       }
       const checksum = new Uint8Array(createHash("sha256").update(head).update(hash.digest()).digest());
       const at = new TextDecoder("latin1").decode(head).indexOf(UNSEALED);

@@ -3,11 +3,14 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
-import { isCount, takeList, toFiniteNumbers } from "../base/lists.ts";
+import { isCount, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { alibiSlopes, type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
+import { type BlockBias, toBlockBias } from "../numerics/block_bias.ts";
+import type { Rotary } from "../numerics/rotary.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
+import { type MaskMatrix, toMatrices } from "../write/mask_input.ts";
 import { checkPlaces } from "../write/places.ts";
 
 /** A window by names. */
@@ -43,8 +46,31 @@ export type DistanceBiasInput =
     readonly bias: (distance: number, head: number) => number;
   };
 
+/** Rotary positions by names. */
+export interface RotaryInput {
+  /** b in θ_i = position · b^(−2i/dims); 10,000 unless given. */
+  readonly base?: number;
+  /** Columns of a head that are turned, from the first on, an even number; d unless given. */
+  readonly dims?: number;
+  /**
+   * Whether a pair is the columns 2i and 2i + 1, as in GPT-J, instead of i and i + dims/2, as in GPT-NeoX and
+   * Llama; false unless given.
+   */
+  readonly interleaved?: boolean;
+}
+
+/** A mask by blocks of positions. */
+export interface BlockMaskInput {
+  /** Positions of a block, of queries and keys alike or of each; positive. */
+  readonly size: number | readonly [query: number, key: number];
+  /** An entry for each block of queries and of keys: one matrix, or one per head. */
+  readonly entries: MaskMatrix | ArrayLike<MaskMatrix>;
+}
+
 /** Options that are checked here. */
 export interface RuleExtras {
+  readonly blockMask?: BlockMaskInput;
+  readonly rotary?: boolean | RotaryInput;
   readonly biasBeforeSoftcap?: boolean;
   readonly sinks?: number | ArrayLike<number>;
   readonly alibi?: boolean | ArrayLike<number>;
@@ -71,6 +97,8 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
   const sinks = toSinks(operation, extras.sinks, layout);
   const distanceBias = toDistanceBias(operation, extras, layout);
   const biasFirst = toBiasOrder(operation, extras.biasBeforeSoftcap);
+  const rotary = toRotary(operation, extras.rotary, layout);
+  const blocks = toBlocks(operation, extras.blockMask, layout);
   // Rules that are not there are left out, so that nothing asks about them. Adding 0 turns −0 into 0.
   const rule: ScoreRule = {
     ...rest,
@@ -81,6 +109,8 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
     ...(distanceBias ? { distanceBias } : {}),
     ...(biasFirst && softcap > 0 ? { biasFirst } : {}),
     ...(sinks ? { sinks } : {}),
+    ...(rotary ? { rotary } : {}),
+    ...(blocks ? { blocks } : {}),
   };
   const places = [["queryPositions", queryPositions], ["keyPositions", keyPositions]] as const;
   for (const [name, positions] of places) {
@@ -89,6 +119,59 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
     else positions.fill(0);
   }
   return { ...problem, rule, extras: null };
+}
+
+/** null without a mask of blocks. */
+function toBlocks(
+  operation: string,
+  mask: BlockMaskInput | undefined,
+  { heads }: HeadLayout,
+): BlockBias | null {
+  if (mask === undefined) return null;
+  const { size, entries } = takeOptions(operation, mask, ["size", "entries"], "blockMask field");
+  const [querySize, keySize] = takePair(size) ?? [size, size];
+  for (const each of [querySize, keySize]) {
+    if (typeof each === "number" && each >= 2 ** -60 && each <= 2 ** 60) continue;
+    const expected = "a positive number, or [query size, key size]";
+    throw new InputError(operation, `blockMask.size is ${describe(size)}`, expected);
+  }
+  const matrices = toMatrices(operation, entries, heads), [{ rows, columns }] = matrices;
+  for (const matrix of matrices) {
+    if (matrix.rows === rows && matrix.columns === columns && rows > 0 && columns > 0) continue;
+    const found = `blockMask.entries is ${matrix.rows} × ${matrix.columns}`;
+    throw new InputError(operation, found, "matrices of one size, with at least one entry");
+  }
+  const count = rows * columns, values = new Float32Array(matrices.length * count);
+  matrices.forEach(({ data }, head) => values.set(data, head * count));
+  const sizes = { querySize: querySize as number, keySize: keySize as number };
+  return toBlockBias({ ...sizes, heads: matrices.length, rows, columns, values });
+}
+
+/** null where rows are not turned. */
+function toRotary(
+  operation: string,
+  rotary: RuleExtras["rotary"] = false,
+  { headDim }: HeadLayout,
+): Rotary | null {
+  if (rotary === false) return null;
+  if (rotary !== true && (typeof rotary !== "object" || rotary === null || Array.isArray(rotary))) {
+    const expected = "a boolean or { base, dims, interleaved }";
+    throw new InputError(operation, `rotary is ${describe(rotary)}`, expected);
+  }
+  const names = ["base", "dims", "interleaved"] as const;
+  const given: RotaryInput = rotary === true ? {} : takeOptions(operation, rotary, names, "rotary field");
+  const { base = 10_000, dims = headDim, interleaved = false } = given;
+  if (typeof base !== "number" || !(base > 0 && base < Infinity)) {
+    throw new InputError(operation, `rotary.base is ${describe(base)}`, "a finite number > 0");
+  }
+  if (!isCount(dims) || dims === 0 || dims % 2 !== 0 || dims > headDim) {
+    const expected = `an even number from 2 to ${headDim} (columns of a head)`;
+    throw new InputError(operation, `rotary.dims is ${describe(dims)}`, expected);
+  }
+  if (typeof interleaved !== "boolean") {
+    throw new InputError(operation, `rotary.interleaved is ${describe(interleaved)}`, "a boolean");
+  }
+  return { base, dims, interleaved };
 }
 
 function toBiasOrder(operation: string, isFirst: unknown = false): boolean {

@@ -5,7 +5,9 @@
  * score of a pair has the same bits in a rebuild, in a patch and alone.
  */
 
+import type { BlockBias } from "./block_bias.ts";
 import type { DistanceBias } from "./distance_bias.ts";
+import type { Rotary } from "./rotary.ts";
 
 /** The parameters of a score, apart from the mask. */
 export interface ScoreRule {
@@ -24,15 +26,26 @@ export interface ScoreRule {
   readonly keepBefore?: number;
   /** A bias by the distance of key and query; none unless given. */
   readonly distanceBias?: DistanceBias;
+  /** A bias by the blocks of positions in which key and query lie; none unless given. */
+  readonly blocks?: BlockBias;
   /** Whether biases are added before the softcap; after it unless given. */
   readonly biasFirst?: boolean;
   /** By query head, a logit that takes weight and has no value; −∞ for none. No head has one unless given. */
   readonly sinks?: Float64Array;
+  /** Turns rows by their positions before they are multiplied; none unless given. */
+  readonly rotary?: Rotary;
 }
 
 /** Whether positions matter to a rule. */
-export function looksAtPositions({ before, after, distanceBias }: ScoreRule): boolean {
-  return before < Infinity || after < Infinity || distanceBias !== undefined;
+export function looksAtPositions(rule: ScoreRule): boolean {
+  const { before, after, distanceBias, blocks, rotary } = rule;
+  return before < Infinity || after < Infinity || distanceBias !== undefined || blocks !== undefined ||
+    rotary !== undefined;
+}
+
+/** Whether a rule compares positions with one another alone, so that moving all rows changes nothing. */
+export function isRelative({ keepBefore, blocks }: ScoreRule): boolean {
+  return keepBefore === undefined && blocks === undefined;
 }
 
 /** Whether a query at `queryPosition` may attend to a key at `keyPosition`. */
@@ -45,9 +58,16 @@ export function isInReach(
   return ahead <= after && (-before <= ahead || keyPosition < keepBefore);
 }
 
-/** Whether scores have a bias: of the mask, or by distance. */
-export function hasBias({ distanceBias }: ScoreRule, maskHeads: number): boolean {
-  return maskHeads > 0 || distanceBias !== undefined;
+/** Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing else. */
+export function isPlainRule(rule: ScoreRule): boolean {
+  const { keepBefore, distanceBias, biasFirst = false, sinks, rotary, blocks } = rule;
+  const others = [keepBefore, distanceBias, sinks, rotary, blocks];
+  return !biasFirst && others.every((one) => one === undefined);
+}
+
+/** Whether scores have a bias: of the mask, by distance or by blocks. */
+export function hasBias({ distanceBias, blocks }: ScoreRule, maskHeads: number): boolean {
+  return maskHeads > 0 || distanceBias !== undefined || blocks !== undefined;
 }
 
 /** Whether biases are added before a softcap. */

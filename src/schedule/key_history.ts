@@ -37,6 +37,73 @@ export interface Standing {
 /** With fewer entries, clearing up is not worth its time. */
 const FEW_ENTRIES = 64;
 const NO_QUERIES = new Uint32Array(0);
+/** Lists of changes that are kept, for how many batches without a question, and up to how large a batch. */
+const MOST_KEPT = 4, KEPT_BATCHES = 64, MOST_KEPT_CHANGES = 64;
+
+/**
+ * The key slots that have changed since an epoch. What was told of it stays as it was: slots are appended, and where
+ * some hold their earlier rows again, the others are copied.
+ */
+class SinceList {
+  /** The epoch of the last question. */
+  asked = 0;
+  readonly #places = new Map<number, number>();
+  /** Slots that hold their earlier rows again, with the ids of those. */
+  readonly #undone = new Map<number, number>();
+  #slots = new Uint32Array(8);
+  #ids = new Uint32Array(8);
+  #count = 0;
+  #hasGaps = false;
+
+  /** The id under which the row of a slot is retained; undefined when it has not changed. */
+  idOf(slot: number): number | undefined {
+    const at = this.#places.get(slot);
+    return at === undefined ? this.#undone.get(slot) : this.#ids[at];
+  }
+
+  /** Notes whether the key of a slot differs from the row that the states hold. */
+  add(slot: number, id: number, isChanged: boolean): void {
+    const isListed = this.#places.has(slot);
+    if (!isChanged) {
+      this.#undone.set(slot, id);
+      if (isListed) this.#hasGaps = this.#places.delete(slot);
+    }
+    if (isListed || !isChanged) return;
+    this.#undone.delete(slot);
+    if (this.#hasGaps) this.#close();
+    if (this.#count === this.#slots.length) this.#copy(2 * this.#count);
+    this.#places.set(slot, this.#count);
+    this.#slots[this.#count] = slot;
+    this.#ids[this.#count++] = id;
+  }
+
+  toSince(): Since {
+    if (this.#hasGaps) this.#close();
+    return { slots: this.#slots.subarray(0, this.#count), retained: this.#ids.subarray(0, this.#count) };
+  }
+
+  #copy(length: number): void {
+    const slots = new Uint32Array(length), ids = new Uint32Array(length);
+    slots.set(this.#slots);
+    ids.set(this.#ids);
+    this.#slots = slots;
+    this.#ids = ids;
+  }
+
+  #close(): void {
+    this.#hasGaps = false;
+    this.#copy(this.#slots.length);
+    let left = 0;
+    for (let at = 0; at < this.#count; at++) {
+      const slot = this.#slots[at];
+      if (this.#places.get(slot) !== at) continue;
+      this.#places.set(slot, left);
+      this.#slots[left] = slot;
+      this.#ids[left++] = this.#ids[at];
+    }
+    this.#count = left;
+  }
+}
 
 /** Entries and epochs of one engine. */
 export class KeyHistory {
@@ -68,6 +135,8 @@ export class KeyHistory {
   // Results since the last batch: changes by epoch, and whether a key slot differs from a retained row, by
   // the row's id.
   readonly #since = new Map<number, Since>();
+  /** Lists that grow with each batch instead of being made anew, by epoch. */
+  readonly #kept = new Map<number, SinceList>();
   readonly #changed = new Map<number, boolean>();
 
   /** `width` is the number of columns of a row `[key | value]`. */
@@ -134,6 +203,11 @@ export class KeyHistory {
       this.#entrySlots.push(slot);
       this.#entryIds.push(retained[t]);
       this.#changedAt.set(slot, this.#epoch);
+    }
+    for (const [epoch, list] of this.#kept) {
+      if (slots.length > MOST_KEPT_CHANGES || this.#epoch - list.asked > KEPT_BATCHES) {
+        this.#kept.delete(epoch);
+      } else this.#extend(list, slots, retained);
     }
     this.lose(lost);
   }
@@ -204,21 +278,33 @@ export class KeyHistory {
     return epoch;
   }
 
-  /** The key slots that have changed since an epoch, in the order of their first changes. */
+  /** The key slots that have changed since an epoch, in any order. */
   since(epoch: number): Since {
     const known = this.#since.get(epoch);
     if (known) return known;
-    const slots: number[] = [], retained: number[] = [];
-    for (let at = this.#firstAfter(epoch); at < this.#entrySlots.length; at++) {
-      if (this.#entryBefore[at] > epoch) continue;
-      const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];
-      if (!this.#isChanged(slot, retainedId)) continue;
-      slots.push(slot);
-      retained.push(retainedId);
+    let list = this.#kept.get(epoch);
+    if (!list) {
+      list = new SinceList();
+      for (let at = this.#firstAfter(epoch); at < this.#entrySlots.length; at++) {
+        if (this.#entryBefore[at] > epoch) continue;
+        const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];
+        list.add(slot, retainedId, this.#isChanged(slot, retainedId));
+      }
+      if (this.#kept.size === MOST_KEPT) this.#kept.delete(this.#kept.keys().next().value ?? NaN);
+      this.#kept.set(epoch, list);
     }
-    const since = { slots: new Uint32Array(slots), retained: new Uint32Array(retained) };
+    list.asked = this.#epoch;
+    const since = list.toSince();
     this.#since.set(epoch, since);
     return since;
+  }
+
+  /** Brings a list of changes since an epoch up to a batch that was stored. */
+  #extend(list: SinceList, slots: Uint32Array, retained: Uint32Array): void {
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t], known = list.idOf(slot), retainedId = known ?? retained[t];
+      list.add(slot, retainedId, this.#isChanged(slot, retainedId));
+    }
   }
 
   /** The states of the oldest epoch; null when all are of the newest, or there is none. */
@@ -250,6 +336,7 @@ export class KeyHistory {
   clearUp(): void {
     this.changes++;
     this.#since.clear();
+    this.#kept.clear();
     const epochs = this.#epochs.epochs();
     const lastNeeded = new Map<number, number>();
     let left = 0;
@@ -321,6 +408,7 @@ export class KeyHistory {
   #dropFront(): void {
     const oldest = this.#epochs.oldest?.epoch ?? MISSING;
     const end = this.#firstAfter(oldest);
+    for (const epoch of this.#kept.keys()) if (epoch < oldest) this.#kept.delete(epoch);
     for (let at = this.#first; at < end; at++) {
       this.#free(this.#entryIds[at]);
       const slot = this.#entrySlots[at];
@@ -348,6 +436,7 @@ export class KeyHistory {
     this.#cutEntries(0);
     this.#changedAt.clear();
     this.#since.clear();
+    this.#kept.clear();
     this.#changed.clear();
     this.#entriesLeft = 0;
   }

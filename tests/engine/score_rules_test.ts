@@ -3,7 +3,11 @@
 
 import { attention, attentionState, DynamicAttention, InputError } from "../../mod.ts";
 import type { AttentionOptions } from "../../mod.ts";
+import type { Backend } from "../../src/backends/backend.ts";
+import { NO_ROW } from "../../src/backends/since.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { openDurable } from "../../src/durable/mod.ts";
+import { attentionGradients } from "../../src/learning/mod.ts";
 import { alibiSlopes } from "../../src/numerics/distance_bias.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertLess, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
@@ -25,7 +29,24 @@ const EXTRAS: Record<string, ModelExtras> = {
   },
   "first keys that stay": { keepFirst: 2 },
   "biases before the cap": { biasBeforeSoftcap: true, alibi: [1, 0.5, 0.125, 0] },
+  "rotary positions": { rotary: { base: 100, dims: 4, interleaved: false } },
+  "rotary positions of neighbours": {
+    rotary: { base: 10_000, dims: 2, interleaved: true },
+    alibi: [1, 0, 1, 0],
+  },
+  "blocks that all heads share": {
+    blocks: { size: [4, 3], entries: [[[true, false, 0.5], [-1, true, true]]] },
+  },
+  "blocks per head": {
+    blocks: {
+      size: [3, 2],
+      entries: [0, 1, 2, 3].map((h) => [[true, h % 2 === 0, 1], [h / 2, true, false], [true, true, h > 1]]),
+    },
+    sinks: [0, 0, NO, 1],
+  },
   "all of them": {
+    blocks: { size: [4, 4], entries: [[[0.5, true, false], [true, true, -0.25], [false, true, true]]] },
+    rotary: { base: 10, dims: 4, interleaved: true },
     sinks: [1, 0, NO, -1],
     distances: { from: -8, values: [[-1, 0.3, 1, NO, 0.5, 0, 0.2, -0.4, 1.5]] },
     keepFirst: 3,
@@ -229,8 +250,10 @@ for (const backend of BACKENDS) {
     };
     const plain = await bytesWith({}), table = { from: -7, values: [1, 2, 3, 4, 5, 6, 7, 8] };
     const pairs = 4 * 64 * 512;
-    assertLess(await bytesWith({ alibi: true }) - plain, pairs / 8);
-    assertLess(await bytesWith({ distanceBias: table }) - plain, pairs / 8);
+    assertLess(await bytesWith({ alibi: true }) - plain, pairs / 4);
+    assertLess(await bytesWith({ distanceBias: table }) - plain, pairs / 4);
+    const blockMask = { size: 128, entries: [[true, true, true, true]] };
+    assertLess(await bytesWith({ blockMask }) - plain, pairs / 4);
     assertLess(pairs, await bytesWith({ mask: () => 0 }) - plain, "a mask takes it");
   });
 
@@ -341,6 +364,22 @@ const MISTAKES: readonly (readonly [what: string, options: object, message: stri
     "window.keepFirst is NaN, expected a finite number",
   ],
   ["a window below 0", { window: { left: -1 } }, "window.left is -1, expected a number ≥ 0"],
+  [
+    "an odd number of turned columns",
+    { rotary: { dims: 1 } },
+    "rotary.dims is 1, expected an even number from 2 to 1",
+  ],
+  ["a base of 0", { rotary: { base: 0 } }, "rotary.base is 0, expected a finite number > 0"],
+  ["text for rotary", { rotary: "true" }, 'rotary is "true", expected a boolean or { base, dims'],
+  ["interleaved by 1", { rotary: { dims: 2, interleaved: 1 }, heads: 1 }, "rotary.interleaved is 1"],
+  [
+    "a block of nothing",
+    { blockMask: { size: 0, entries: [[true]] } },
+    "blockMask.size is 0, expected a positive number",
+  ],
+  ["no blocks", { blockMask: { size: 1, entries: [] } }, "blockMask.entries is 0 × 0"],
+  ["an entry that is none", { blockMask: { size: 1, entries: [["x"]] } }, '"x"'],
+  ["blocks of three heads", { blockMask: { size: 1, entries: [[[1]], [[1]], [[1]]] } }, "3 matrices"],
   ["an order of 1", { biasBeforeSoftcap: 1 }, "biasBeforeSoftcap is 1, expected a boolean"],
   [
     "half a position with a table",
@@ -434,3 +473,100 @@ Deno.test("a durable folder keeps the rules, and refuses others", async () => {
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("rows with rotary positions come out as they were written, and derivatives are by them", async () => {
+  const random = new Random(12), rotary = { base: 50, dims: 4, interleaved: false }, places = [3, 0, 7, 2.5];
+  const query = random.rows(2, 4), key = random.rows(4, 4), value = random.rows(4, 3), g = random.rows(2, 3);
+  const options = { query, key, value, keyPositions: places, queryPositions: [5, -1] };
+  /** Turns rows by a sign, in the words of the docstring. */
+  const turned = (rows: readonly ArrayLike<number>[], positions: readonly number[], sign: number) =>
+    rows.map((row, at) => {
+      return Float64Array.from({ length: 4 }, (_, c) => {
+        const angle = sign * positions[at] * 50 ** (-2 * (c % 2) / 4);
+        const [x, y] = [row[c % 2], row[c % 2 + 2]];
+        return c < 2 ? x * Math.cos(angle) - y * Math.sin(angle) : x * Math.sin(angle) + y * Math.cos(angle);
+      });
+    });
+  const float = (rows: readonly Float64Array[]) => rows.map((row) => Float32Array.from(row));
+  const plain = { value, query: float(turned(query, [5, -1], 1)), key: float(turned(key, places, 1)) };
+  for (const backend of BACKENDS) {
+    await using live = await DynamicAttention.create({ ...options, rotary, backend });
+    await using other = await DynamicAttention.create({ ...plain, backend });
+    assertEquals((await live.read()).data, (await other.read()).data, "the bits of turned rows");
+    key.forEach((row, slot) => assertEquals(live.getKey(slot), row));
+    query.forEach((row, slot) => assertEquals(live.getQuery(slot), row));
+    for (const top of [2, Infinity]) {
+      const [mine, theirs] = [
+        await attentionGradients(live, g, { top }),
+        await attentionGradients(other, g, { top }),
+      ];
+      assertEquals(mine.value.data, theirs.value.data);
+      const rowsOf = ({ data }: { data: Float64Array }) =>
+        Array.from({ length: data.length / 4 }, (_, at) => data.subarray(4 * at, 4 * at + 4));
+      const back = [
+        ...turned(rowsOf(theirs.query), [5, -1], -1),
+        ...turned(rowsOf(theirs.key), [...theirs.slots].map((slot) => places[slot]), -1),
+      ];
+      [...rowsOf(mine.query), ...rowsOf(mine.key)].forEach((row, at) =>
+        row.forEach((number, c) => assertLessOrEqual(Math.abs(number - back[at][c]), 1e-12))
+      );
+    }
+  }
+});
+
+for (const backend of BACKENDS) {
+  Deno.test(`drift knows how large a bias may be that a key comes with, on ${backend}`, async () => {
+    const random = new Random(13), n = 64, m = 16, queries = Uint32Array.from({ length: m }, (_, i) => i);
+    const biases = [
+      { blockMask: { size: [1000, n] as const, entries: [[0, 12]] } },
+      { distanceBias: { from: n - 1, values: [0, 12] } },
+    ];
+    for (const bias of biases) {
+      const [query, key] = [random.rows(m, 8, 0.1), random.rows(n, 8, 0.1)];
+      const value = Array.from({ length: n }, () => [random.normal(), 1]);
+      let held: Backend | null = null;
+      await using live = await createEngine({
+        ...{
+          query,
+          key,
+          value,
+          queryPositions: new Array<number>(m).fill(0),
+          backend,
+          lazyThreshold: Infinity,
+        },
+        ...bias,
+      }, { wrap: (inner) => held = inner });
+      const before = await live.read(), own = held as Backend | null;
+      assert(own && await own.watch(queries));
+      const coming = random.row(8, 0.1);
+      live.insert(coming, [50, 1]);
+      await live.peek(undefined, { bounds: false });
+      const since = { slots: Uint32Array.of(n), retained: Uint32Array.of(NO_ROW) };
+      const bounds = await own.drift({ queries, since }, 1e4);
+      const truth = referenceAttention({
+        ...{ query, key: [...key, coming], value: [...value, [50, 1]], scale: 1 / Math.sqrt(8), valueDim: 2 },
+        bias: (_, j) => j === n ? 12 : 0,
+      }).output;
+      truth.forEach((row, i) => {
+        const distance = Math.hypot(...row.map((o, c) => o - before.data[2 * i + c]));
+        assertLess(40, distance);
+        assertLess(bounds[i], 1e4, "a bound that says something");
+        assertLessOrEqual(distance, bounds[i], `row ${i}`);
+      });
+    }
+  });
+
+  Deno.test(`nothing pending is a few roundings beside a sink, too, on ${backend}`, async () => {
+    const random = new Random(14);
+    await using live = await DynamicAttention.create({
+      ...{
+        query: random.rows(8, 16),
+        key: random.rows(64, 16),
+        value: random.rows(64, 8),
+        sinks: 2,
+        backend,
+      },
+    });
+    for (const bound of (await live.peek()).bounds) assertLess(bound, 1e-5);
+  });
+}

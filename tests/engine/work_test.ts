@@ -187,15 +187,17 @@ for (const backend of BACKENDS) {
       engine.addToKey(3, 1, 0.25);
       await engine.peek();
       engine.addToKey(3, 1, 0.25);
-      assertEquals(await workOf(engine, () => engine.peek()), {
-        ...NONE,
-        multiplyAdds: 20,
-        exponentials: 20,
-      });
+      const again = await workOf(engine, () => engine.peek());
+      // The host remembers the score and the distance; kernels compute them in the time that loading them takes.
+      const multiplyAdds = backend === "wasm" ? 20 * (2 * HEAD_DIM + VALUE_DIM) : 20;
+      assertEquals(again, { ...NONE, exponentials: 40, multiplyAdds });
     }
     assertEquals(works[0], works[1]);
-    // Of the edited key two scores and two distances, of the deleted one a score and a distance.
-    assertEquals(works[0].multiplyAdds, 20 * 3 * (HEAD_DIM + VALUE_DIM));
+    // Of the edited key a score, its difference and a distance, of the deleted one a score and a distance. Large
+    // differences of scores are told from both scores.
+    const least = 20 * (3 * HEAD_DIM + 2 * VALUE_DIM);
+    assertLessOrEqual(least, works[0].multiplyAdds);
+    assertLessOrEqual(works[0].multiplyAdds, least + 20 * HEAD_DIM);
     assertEquals([works[0].rowsBuilt, works[0].rowsPatched], [0, 0]);
   });
 

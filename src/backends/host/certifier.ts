@@ -1,32 +1,32 @@
 /**
  * Certificates: for each row asked for, a bound on how far the output of its state is from what it would be with the
- * stored keys. What was measured of a pair is remembered.
+ * stored keys. `docs/internals/certificates.md` derives them.
  *
- * For a changed key and a row, the terms of `core/staleness_bound.ts` need two scores, O(d), and a distance, O(dv).
- * They are measured once and kept: another look at the same edit costs O(1) a row, and another edit of a few numbers
- * of the same key costs as many products a row, since the weight and the distance in the state stay. What was
- * measured of a row is forgotten when its state changes, what was measured of an edit when its key changes again.
+ * A row has sums of what its pending keys can do to it. They are brought up to the present when the row is asked for:
+ * what a key that has changed since had in the sums is taken out, and what it has now is added. So a look costs no
+ * more than the changes since the last one, however many keys are pending. Kernels do that for many rows at once; the
+ * rows that they cannot answer for, and all rows of stores without such kernels, are computed here in float64.
+ *
+ * Invariant: the sums of a row whose moment is not UNTAKEN are those of its pending keys as they were at that moment.
+ * Its state has not changed since.
  */
 
 import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
-import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { stalenessBound } from "../../numerics/staleness_bound.ts";
-import { NO_ROW } from "../since.ts";
+import type { Cohort } from "../backend.ts";
+import type { Since } from "../since.ts";
+import { type CertificateKernel, NOT_CHANGED, type TakenRow, TILE_ROWS } from "./certificate_kernel.ts";
+import { CertifiedTile, HostSums, lowest, type PairSums, type RowSums, UNTAKEN } from "./certified_tile.ts";
 import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
+import { KeyJournal } from "./key_journal.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { Kernels } from "./kernels.ts";
+import type { StateError } from "./measured_rounding.ts";
+import { type CertifiedTotals, PairTerms } from "./pair_terms.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
-/** What a state holds altogether, with bounds on the rounding of its sums. */
-export interface CertifiedTotals {
-  readonly shift: number;
-  readonly mass: number;
-  readonly massError: number;
-  readonly sumError: number;
-  writeOutput(target: Float64Array, offset: number): void;
-  logSumExp(): number;
-}
+export type { CertifiedTotals };
 
 /** What computing scores and weights may have done to a state before they were summed. */
 export interface WeightRounding {
@@ -39,82 +39,6 @@ export interface WeightRounding {
 /** Of weights in float64, whose rounding is below everything that is charged in any case. */
 export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
 
-/** A row, measured once a bound. */
-interface RowAtHand {
-  readonly tile: RowTile;
-  /** The number of the tile, and the place of the row in it. */
-  readonly tileNumber: number;
-  readonly at: number;
-  readonly age: number;
-  readonly keyHead: number;
-  readonly totals: CertifiedTotals;
-  /** Bound on what rounding did to o. */
-  readonly ledger: number;
-  /** Bound on what rounding did to the mass, as a share of it. */
-  readonly massDoubt: number;
-}
-
-/** Terms of a bound: moved, gained, lost, shifted, doubt. */
-const TERMS = 5;
-/** Rows whose measures lie side by side. */
-const TILE_ROWS = 16;
-
-/** Measures of the changed key in one slot for the rows of a tile; each holds where the row's age is the noted one. */
-class Measures {
-  /** Bytes that it takes. */
-  static readonly BYTES = TILE_ROWS * 64;
-  /** Age of the row of which w_ij and ‖v_j − o_i‖ are known, of the key in the row's state. */
-  readonly known = new Uint32Array(TILE_ROWS);
-  readonly weight = new Float64Array(TILE_ROWS);
-  readonly distance = new Float64Array(TILE_ROWS);
-  /** Age of the row of which the terms of the bound are known. */
-  readonly measured = new Uint32Array(TILE_ROWS);
-  readonly moved = new Float64Array(TILE_ROWS);
-  readonly gained = new Float64Array(TILE_ROWS);
-  readonly lost = new Float64Array(TILE_ROWS);
-  readonly shifted = new Float64Array(TILE_ROWS);
-  readonly doubt = new Float64Array(TILE_ROWS);
-}
-
-/** The rows of a tile themselves. */
-class RowTile {
-  /** Bytes that it takes. */
-  static readonly BYTES = TILE_ROWS * 56;
-  /** How often the row's state has changed; from 1 on. */
-  readonly ages = new Uint32Array(TILE_ROWS).fill(1);
-  /** How many of the changed keys are in the row's sums, the five sums, and when and at which age they were begun. */
-  readonly summed = new Uint32Array(TILE_ROWS);
-  readonly sums = new Float64Array(TILE_ROWS * TERMS);
-  readonly sumBegun = new Uint32Array(TILE_ROWS);
-  readonly sumAge = new Uint32Array(TILE_ROWS);
-}
-
-/** The changed key in one slot. */
-interface Column {
-  readonly slot: number;
-  /** null when the stored key has changed since it was looked at. */
-  edit: KeyEdit | null;
-  /** When it was last asked about. */
-  asked: number;
-  /** By tile of rows. */
-  readonly tiles: Map<number, Measures>;
-}
-
-/** Bytes of measures that are remembered; those beyond are measured anew whenever they are asked for. */
-const MOST_BYTES = 2 ** 26;
-/** What a column takes by itself, in round numbers. */
-const COLUMN_BYTES = 256;
-/** A column that nobody asked about while so many batches were stored is let go. */
-const COLUMN_MEMORY = 64;
-/** Beyond it a weight counts as infinite. */
-const HIGHEST_POWER = 900;
-const FLOAT64_ROUNDING = 2 ** -52;
-const FLOAT32_ROUNDING = 2 ** -24;
-/** Rounding a number to float32 where it is subnormal. */
-const SUBNORMAL_ROUNDING = 2 ** -150;
-/** Below it a weight has lost digits, or itself, to underflow: a change is no longer a factor of it. */
-const SMALLEST_FACTOR = 2 ** -900;
-
 /** What certificates are made of. */
 export interface CertifierParts {
   readonly layout: HeadLayout;
@@ -124,114 +48,155 @@ export interface CertifierParts {
   /** Has the head row selected that a bound is asked of. */
   readonly kernels: Kernels;
   readonly spread: ValueSpread;
+  /** Computes certificates of many rows; null if there is none. */
+  readonly batch: CertificateKernel | null;
 }
+
+/** The rows that are certified. */
+export interface CertifiedRows {
+  /** Whether no row of a head can be steep. */
+  areFlat(head: number): boolean;
+  isSteep(slot: number, head: number): boolean;
+  /** What computing the weights of a row may have done, which a kernel has taken. */
+  rounding(row: TakenRow, head: number, keys: KeysAt): WeightRounding;
+  /** Whether errors of states are measured, or were. */
+  mayHaveErrors(keys: KeysAt): boolean;
+  /** The measured error of a row's state; null if it was not measured. */
+  errorOf(slot: number, head: number, keys: KeysAt): StateError | null;
+  /** The bound of a row that is computed at the host: calls `bound`. */
+  hostBound(slot: number, head: number, keys: KeysAt): number;
+}
+
+/** Some rows of a tile. */
+interface Part {
+  readonly tile: CertifiedTile;
+  readonly number: number;
+  /** As bits. */
+  rows: number;
+}
+
+/** The moment of a row whose sums have been begun. */
+const BEGUN = -2;
+/** Bytes of what is kept of pairs; those beyond are measured anew when their key changes again. */
+const MOST_BYTES = 2 ** 26;
+/** What a key in a map takes, in round numbers. */
+const ENTRY_BYTES = 64;
+/** Beyond so many exchanges the sums of a tile are begun anew. */
+const MOST_EXCHANGES = 2 ** 20;
+/** Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been. */
+const EXCHANGE_ROUNDING = 2 ** -51;
+/** Sums of weights that may have lost such a share by exchanges are begun anew. */
+const WORN_WEIGHTS = 2 ** -20;
+/** Up to so many changes, each is looked up by itself. */
+const FEW_CHANGES = 8;
+/** A row that has missed so many changes more than there are pending keys is begun anew. */
+const MANY_CHANGES = 64;
+const FLOAT64_ROUNDING = 2 ** -52;
+const FLOAT32_ROUNDING = 2 ** -24;
+/** Rounding a number to float32 where it is subnormal. */
+const SUBNORMAL_ROUNDING = 2 ** -150;
 
 /** Bounds, and what has been measured for them. */
 export class Certifier {
   readonly #parts: CertifierParts;
-  readonly #columns = new Map<number, Column>();
-  /** Columns that were left after the last clearing. */
-  #columnsLeft = 0;
-  /** Counts batches of keys. */
-  #batch = 0;
-  /** By number, the tiles of rows that bounds were asked of. */
-  readonly #rows = new Map<number, RowTile>();
-  /** Bytes of all measures. */
-  #bytes = 0;
-  /** Of pairs that there is no room for any more. */
-  readonly #passing = new Measures();
-  /** The batch since which sums hold. */
-  #sumsHoldSince = 0;
-  /** The changed keys at hand, and the tables in which they are measured. */
-  #pending: Column[] = [];
-  #keys: KeysAt | null = null;
+  readonly #journal = new KeyJournal();
+  readonly #terms: PairTerms;
+  /** By head and number. */
+  #tiles: CertifiedTile[][];
+  #tileCount = 0;
+  #hostBytes = 0;
+  /** Pairs that kernels keep. */
+  #pairCount = 0;
+  /** How keys differ from the rows that they replaced, by slot, as they were asked for at the host. */
+  readonly #edits = new Map<number, KeyEdit>();
+  readonly #pairs: Uint32Array;
+  #retained = new Float64Array(64);
+  readonly #sums: RowSums = {
+    ...{ moved: 0, gained: 0, lost: 0, shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
+  };
   /** o of the row at hand. */
   readonly #output: Float64Array;
 
   constructor(parts: CertifierParts) {
+    const { layout, kernels, batch } = parts;
     this.#parts = parts;
-    this.#output = new Float64Array(parts.layout.valueDim);
+    this.#terms = new PairTerms(kernels, layout.headDim);
+    this.#tiles = Array.from({ length: layout.heads }, () => []);
+    this.#pairs = new Uint32Array(batch?.mostChanges ?? 0);
+    this.#output = new Float64Array(layout.valueDim);
   }
 
   /** The keys in some slots have changed. */
   changeKeys(slots: Uint32Array): void {
-    this.#batch++;
-    for (const slot of slots) {
-      const column = this.#columns.get(slot);
-      if (!column) continue;
-      column.edit = null;
-      for (const { measured } of column.tiles.values()) measured.fill(0);
-      // Sums only grow; what is in them already cannot be taken out.
-      this.#sumsHoldSince = this.#batch;
-    }
-    if (this.#columns.size > 2 * this.#columnsLeft + COLUMN_MEMORY) this.#letGo();
+    if (this.#tileCount === 0) return;
+    this.#journal.note(slots);
+    if (this.#edits.size > 0) { for (const slot of slots) this.#edits.delete(slot); }
   }
 
-  /** Bytes that it holds. */
+  /** Bytes that it holds, without those of the kernels. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#tileCount * CertifiedTile.BYTES + this.#hostBytes + this.#pairCount * ENTRY_BYTES +
+      this.#journal.bytes;
   }
 
   /** Forgets all that was measured. */
   forget(): void {
-    this.#columns.clear();
-    this.#rows.clear();
-    this.#bytes = 0;
-    this.#columnsLeft = 0;
-    this.#pending = [];
+    this.#tiles = this.#tiles.map(() => []);
+    this.#tileCount = this.#hostBytes = this.#pairCount = 0;
+    this.#edits.clear();
+    this.#parts.batch?.forget();
     this.#output.fill(0);
   }
 
-  /** The state of a row has changed. */
-  changeRow(row: number): void {
-    const tile = this.#rows.get(Math.floor(row / TILE_ROWS));
-    if (tile) tile.ages[row % TILE_ROWS]++;
+  /** The states of some query slots have changed. */
+  changeRows(slots: Uint32Array): void {
+    if (this.#tileCount === 0) return;
+    for (const tiles of this.#tiles) {
+      for (let at = 0; at < slots.length; at++) {
+        const tile = tiles[slots[at] >>> TILE_BITS];
+        if (!tile) continue;
+        tile.leave(1 << (slots[at] & LANES));
+        tile.hostRows &= ~(1 << (slots[at] & LANES));
+      }
+    }
   }
 
-  /** Takes the changed keys that the next bounds are of. */
-  open(keys: KeysAt): void {
-    if (this.#bytes > MOST_BYTES) this.forget();
-    const { layout, softcap, stored, retained: retainedRows } = this.#parts;
-    const { slots, retained } = keys.since;
-    this.#keys = keys;
-    this.#pending = Array.from(slots, (slot, t) => {
-      let column = this.#columns.get(slot);
-      if (!column) {
-        this.#columns.set(slot, column = { slot, edit: null, asked: 0, tiles: new Map() });
-        this.#bytes += COLUMN_BYTES;
-      }
-      if (column.edit?.retained !== retained[t]) {
-        column.edit = toKeyEdit(stored, slot, retainedRows, retained[t], layout, softcap);
-      }
-      column.asked = this.#batch;
-      return column;
-    });
+  /** The sums of a row do not hold any more. */
+  changeRow(slot: number, head: number): void {
+    this.#tiles[head][slot >>> TILE_BITS]?.leave(1 << (slot & LANES));
   }
 
-  /** Bound of the selected head of a query, whose state is `row` and holds `totals`. */
-  bound(totals: CertifiedTotals, row: number, head: number, rounding: WeightRounding): number {
-    const { layout, spread } = this.#parts;
-    const keyHead = keyHeadOf(layout, head);
-    if (totals.mass === 0) return this.#farthestValue();
+  /** A bound for each query of a cohort, whose states were loaded. */
+  certify(
+    { queries }: Pick<Cohort, "queries">,
+    keys: KeysAt,
+    rows: CertifiedRows,
+  ): Float64Array<ArrayBuffer> {
+    const bounds = new Float64Array(queries.length);
+    for (let head = 0; head < this.#parts.layout.heads; head++) {
+      this.#sumHead(queries, head, keys, rows);
+      this.#addSquares(queries, head, keys, rows, bounds);
+    }
+    for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
+    return bounds;
+  }
 
+  /** Bound of a row that is computed at the host, whose head is selected and whose state holds `totals`. */
+  bound(totals: CertifiedTotals, slot: number, head: number, keys: KeysAt, rounding: WeightRounding): number {
+    const { layout, spread } = this.#parts, keyHead = keyHeadOf(layout, head);
+    if (totals.mass === 0) return this.#farthestValue(keys);
     const diameter = 2 * spread.radius(keyHead);
     const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
-
-    let stale = 0;
-    if (this.#pending.length > 0) {
-      const tileNumber = Math.floor(row / TILE_ROWS), at = row % TILE_ROWS;
-      const tile = this.#tileOf(tileNumber), start = at * TERMS;
-      this.#sumTo({ tile, tileNumber, at, age: tile.ages[at], keyHead, totals, ledger, massDoubt });
-      stale = stalenessBound(
-        tile.sums[start],
-        tile.sums[start + 1],
-        tile.sums[start + 2],
-        tile.sums[start + 3],
-        tile.sums[start + 4],
-        diameter,
-        norm + ledger,
-      );
+    const tile = this.#tileOf(head, slot >>> TILE_BITS), row = slot & LANES;
+    if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
+    let exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    if (isWorn(this.#sums, exchanges, ledger)) {
+      tile.leave(1 << row);
+      exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
     }
+    const stale = this.#staleness(this.#sums, exchanges, ledger, massDoubt, diameter, norm);
+    const { moved, gained, lost } = this.#sums;
+    if (!(moved + gained + lost < Infinity)) tile.leave(1 << row);
     return this.#printed(stale + ledger, norm);
   }
 
@@ -241,6 +206,288 @@ export class Certifier {
     const { layout, spread } = this.#parts, diameter = 2 * spread.radius(keyHeadOf(layout, head));
     const { norm, ledger } = this.#roundingOf(totals, diameter, rounding);
     return this.#printed(ledger, norm);
+  }
+
+  /** Brings the sums of rows that kernels answer for up to the present. */
+  #sumHead(queries: Uint32Array, head: number, keys: KeysAt, rows: CertifiedRows): void {
+    const { batch, layout, spread } = this.#parts, keyHead = keyHeadOf(layout, head);
+    if (!batch) return;
+    const ball = { diameter: 2 * spread.radius(keyHead), size: spread.largestNorm(keyHead) };
+    const isUsable = batch.begin(head, ball), isFlat = rows.areFlat(head);
+    const groups = new Map<number, Part[]>();
+    for (let at = 0; at < queries.length;) {
+      const number = queries[at] >>> TILE_BITS, tile = this.#tileOf(head, number);
+      let asked = 0;
+      for (; at < queries.length && queries[at] >>> TILE_BITS === number; at++) {
+        asked |= 1 << (queries[at] & LANES);
+      }
+      if (!isFlat || tile.steepRows !== 0) {
+        noteSteep(tile, number, asked, (slot) => !isFlat && rows.isSteep(slot, head));
+      }
+      const left = isUsable ? 0 : asked & ~tile.hostRows;
+      if (left !== 0) leaveToHost(tile, left);
+      if (tile.exchanges > MOST_EXCHANGES) tile.leave(~tile.hostRows);
+      const fresh = asked & ~tile.hostRows & ~tile.taken;
+      if (fresh !== 0) this.#take(batch, tile, number, fresh, head, keys, rows);
+      const open = asked & ~tile.hostRows;
+      if (open !== 0 && (tile.shared === UNTAKEN || tile.shared !== this.#journal.now)) {
+        group(groups, tile, number, open);
+      }
+    }
+    if (groups.size === 0) return;
+    const { since } = keys, begun = groups.get(BEGUN) ?? [];
+    groups.delete(BEGUN);
+    for (const [moment, parts] of groups) {
+      if (moment === this.#journal.now) continue;
+      const slots = this.#journal.since(moment);
+      const isFar = slots === null || slots.length > since.slots.length + MANY_CHANGES;
+      const kept: Part[] = [];
+      for (const part of parts) {
+        if (!isFar && !(part.tile.isPartial && slots.some((slot) => !part.tile.pairs.has(slot)))) {
+          kept.push(part);
+        } else {
+          part.tile.leave(part.rows);
+          this.#take(batch, part.tile, part.number, part.rows, head, keys, rows);
+          part.rows &= ~part.tile.hostRows;
+          begun.push(part);
+        }
+      }
+      if (slots && kept.length > 0) this.#add(batch, kept, slots, this.#placesOf(slots, since));
+    }
+    if (begun.length > 0) {
+      this.#reserve(since.slots.length);
+      this.#retained.set(since.retained);
+      this.#add(batch, begun, since.slots, this.#retained);
+    }
+  }
+
+  /** Has the kernel take the states of rows. */
+  #take(
+    batch: CertificateKernel,
+    tile: CertifiedTile,
+    number: number,
+    rows: number,
+    head: number,
+    keys: KeysAt,
+    certified: CertifiedRows,
+  ): void {
+    if (tile.taken === 0) {
+      for (const pairs of tile.pairs.values()) if (pairs !== 0) batch.freePairs(pairs);
+      this.#pairCount -= tile.pairs.size;
+      tile.pairs.clear();
+      tile.isPartial = false;
+      tile.exchanges = 0;
+    }
+    if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
+    const odd = batch.take(tile.kernelTile, number, rows);
+    if (odd !== 0) leaveToHost(tile, odd);
+    const rootDim = Math.sqrt(this.#parts.layout.valueDim);
+    for (let rest = rows & ~odd; rest !== 0; rest &= rest - 1) {
+      const slot = number * TILE_ROWS + lowest(rest), state = batch.stateOf(tile.kernelTile, slot);
+      const { mass, variation } = certified.rounding(state, head, keys);
+      const { norm, massErrorShare, sumErrorShare } = state;
+      const fixed = 2 * (rootDim * sumErrorShare + norm * massErrorShare) + 4 * FLOAT64_ROUNDING * norm;
+      batch.setRounding(tile.kernelTile, slot, variation, fixed, mass + 2 * massErrorShare);
+    }
+    tile.reach(rows & ~odd, BEGUN);
+  }
+
+  /** Has the kernel exchange changed keys in the sums of rows. */
+  #add(batch: CertificateKernel, parts: readonly Part[], slots: Uint32Array, retained: Float64Array): void {
+    const pairs = this.#pairs;
+    for (let first = 0; first < slots.length; first += pairs.length) {
+      const count = Math.min(pairs.length, slots.length - first);
+      batch.setChanges(slots, retained, first, count);
+      for (const part of parts) {
+        const { tile, number, rows } = part;
+        if (rows === 0) continue;
+        for (let t = 0; t < count; t++) {
+          pairs[t] = this.#pairsOf(batch, tile, slots[first + t], retained[first + t] !== NOT_CHANGED);
+        }
+        const odd = batch.add(tile.kernelTile, number, rows, pairs);
+        tile.exchanges += count;
+        if (odd === 0) continue;
+        leaveToHost(tile, odd);
+        part.rows &= ~odd;
+      }
+    }
+    const { now } = this.#journal;
+    for (const { tile, rows } of parts) tile.reach(rows, now);
+  }
+
+  /** Where the kernel keeps what a key has in a tile; 0 for nowhere. */
+  #pairsOf(batch: CertificateKernel, tile: CertifiedTile, slot: number, isNeeded: boolean): number {
+    let pairs = tile.pairs.get(slot) ?? 0;
+    if (pairs !== 0 || !isNeeded) return pairs;
+    if ((this.#pairCount + 1) * (batch.pairBytes + ENTRY_BYTES) <= MOST_BYTES) pairs = batch.makePairs();
+    if (pairs === 0) tile.isPartial = true;
+    else {
+      tile.pairs.set(slot, pairs);
+      this.#pairCount++;
+    }
+    return pairs;
+  }
+
+  /** For each slot, under which id its row before is retained, or NOT_CHANGED. */
+  #placesOf(slots: Uint32Array, since: Since): Float64Array {
+    this.#reserve(slots.length);
+    const retained = this.#retained;
+    const places = slots.length > FEW_CHANGES ? new Map<number, number>() : null;
+    if (places) { for (let at = 0; at < since.slots.length; at++) places.set(since.slots[at], at); }
+    for (let t = 0; t < slots.length; t++) {
+      const at = places ? places.get(slots[t]) ?? -1 : since.slots.indexOf(slots[t]);
+      retained[t] = at < 0 ? NOT_CHANGED : since.retained[at];
+    }
+    return retained;
+  }
+
+  #reserve(count: number): void {
+    if (count > this.#retained.length) this.#retained = new Float64Array(2 * count);
+  }
+
+  /** Adds to `squares` the squares of the bounds of one head. */
+  #addSquares(
+    queries: Uint32Array,
+    head: number,
+    keys: KeysAt,
+    rows: CertifiedRows,
+    squares: Float64Array,
+  ): void {
+    const { batch } = this.#parts, tiles = this.#tiles[head];
+    if (!batch) {
+      for (let at = 0; at < queries.length; at++) squares[at] += rows.hostBound(queries[at], head, keys) ** 2;
+      return;
+    }
+    if (rows.mayHaveErrors(keys)) this.#takeErrors(batch, queries, head, keys, rows);
+    for (let at = 0; at < queries.length;) {
+      const number = queries[at] >>> TILE_BITS,
+        { kernelTile, hostRows, exchanges } = tiles[number],
+        start = at;
+      while (at < queries.length && queries[at] >>> TILE_BITS === number) at++;
+      if (kernelTile !== 0) {
+        const worn = batch.bound(kernelTile, number, exchanges * EXCHANGE_ROUNDING);
+        if (worn !== 0) tiles[number].leave(worn & ~hostRows);
+      }
+      if (hostRows === 0) batch.squareBounds(kernelTile, queries, start, at - start, squares);
+      else {
+        for (let row = start; row < at; row++) {
+          if ((hostRows >>> (queries[row] & LANES) & 1) === 1) {
+            squares[row] += rows.hostBound(queries[row], head, keys) ** 2;
+          } else batch.squareBounds(kernelTile, queries, row, 1, squares);
+        }
+      }
+    }
+  }
+
+  /** Has the kernel know measured errors in the place of bounds. */
+  #takeErrors(
+    batch: CertificateKernel,
+    queries: Uint32Array,
+    head: number,
+    keys: KeysAt,
+    rows: CertifiedRows,
+  ): void {
+    for (const slot of queries) {
+      const { kernelTile, hostRows } = this.#tiles[head][slot >>> TILE_BITS];
+      if ((hostRows >>> (slot & LANES) & 1) === 1) continue;
+      const error = rows.errorOf(slot, head, keys);
+      if (!error) continue;
+      const { norm } = batch.stateOf(kernelTile, slot);
+      batch.setRounding(kernelTile, slot, 0, error.output + 4 * FLOAT64_ROUNDING * norm, error.mass);
+    }
+  }
+
+  /** Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind them. */
+  #sumAtHost(
+    tile: CertifiedTile,
+    row: number,
+    keys: KeysAt,
+    keyHead: number,
+    totals: CertifiedTotals,
+    diameter: number,
+  ): number {
+    const { since } = keys, { now } = this.#journal;
+    if (!tile.host) {
+      tile.host = new HostSums();
+      this.#hostBytes += HostSums.BYTES;
+    }
+    const sums = tile.host, moment = tile.momentOf(row);
+    let slots: Uint32Array | null = null;
+    if (moment !== UNTAKEN) slots = this.#journal.since(moment);
+    if (
+      slots && (slots.length > since.slots.length + MANY_CHANGES || !slots.every((slot) => sums.isKept(slot)))
+    ) {
+      slots = null;
+    }
+    if (slots === null) {
+      sums.begin(row);
+      for (let t = 0; t < since.slots.length; t++) {
+        this.#addAtHost(sums, row, since.slots[t], since.retained[t], keys, keyHead, totals, diameter);
+      }
+    } else if (slots.length > 0) {
+      const places = this.#placesOf(slots, since);
+      for (let t = 0; t < slots.length; t++) {
+        this.#addAtHost(sums, row, slots[t], places[t], keys, keyHead, totals, diameter);
+      }
+    }
+    tile.reach(1 << row, now);
+    return sums.read(row, this.#sums);
+  }
+
+  #addAtHost(
+    sums: HostSums,
+    row: number,
+    slot: number,
+    retained: number,
+    keys: KeysAt,
+    keyHead: number,
+    totals: CertifiedTotals,
+    diameter: number,
+  ): void {
+    const terms = this.#terms, before = sums.bytes;
+    const hasRoom = this.#hostBytes + HostSums.PAIR_BYTES + ENTRY_BYTES <= MOST_BYTES;
+    if (retained === NOT_CHANGED) sums.exchange(row, slot, NO_TERMS, false);
+    else {
+      const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
+      terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
+      sums.exchange(row, slot, terms, hasRoom);
+    }
+    if (sums.bytes > before) this.#hostBytes += HostSums.PAIR_BYTES + ENTRY_BYTES;
+  }
+
+  #editOf(slot: number, retainedId: number): KeyEdit {
+    const { layout, softcap, stored, retained } = this.#parts;
+    let edit = this.#edits.get(slot);
+    if (edit?.retained !== retainedId) {
+      edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
+      this.#edits.set(slot, edit);
+    }
+    return edit as KeyEdit;
+  }
+
+  /** What pending keys can move o by at most, by the sums of a row with what was rounded in them. */
+  #staleness(
+    sums: RowSums,
+    exchanges: number,
+    ledger: number,
+    massDoubt: number,
+    diameter: number,
+    norm: number,
+  ): number {
+    if (sums.movedPeak === 0 && sums.weightPeak === 0) return 0;
+    const grown = 1 + massDoubt, rounded = exchanges * EXCHANGE_ROUNDING;
+    const ofMoved = rounded * sums.movedPeak, ofWeights = rounded * sums.weightPeak;
+    const doubt = (sums.doubt + ofWeights) * grown,
+      weights = (sums.gained + sums.lost + sums.doubt + ofWeights) * grown;
+    return stalenessBound(
+      (sums.moved + ofMoved) * grown + weights * ledger,
+      sums.gained * grown + doubt,
+      sums.lost * grown + doubt,
+      (sums.shifted + ofMoved) * grown,
+      2 * doubt + 2 * massDoubt * weights,
+      diameter,
+      norm + ledger,
+    );
   }
 
   /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */
@@ -263,136 +510,84 @@ export class Certifier {
       Math.sqrt(this.#parts.layout.valueDim) * SUBNORMAL_ROUNDING;
   }
 
-  /** Adds to a row's sums the changed keys that are not in them yet. */
-  #sumTo(atHand: RowAtHand): void {
-    const { tile: { sums, summed, sumAge, sumBegun }, tileNumber, at, age } = atHand;
-    const start = at * TERMS;
-    if (sumAge[at] !== age || sumBegun[at] < this.#sumsHoldSince || summed[at] > this.#pending.length) {
-      summed[at] = 0;
-      sumAge[at] = age;
-      sumBegun[at] = this.#batch;
-      sums.fill(0, start, start + TERMS);
-    }
-    for (let t = summed[at]; t < this.#pending.length; t++) {
-      const column = this.#pending[t], measures = this.#measuresOf(column, tileNumber);
-      if (measures.measured[at] !== age) this.#measure(column, measures, column.edit as KeyEdit, atHand);
-      sums[start] += measures.moved[at];
-      sums[start + 1] += measures.gained[at];
-      sums[start + 2] += measures.lost[at];
-      sums[start + 3] += measures.shifted[at];
-      sums[start + 4] += measures.doubt[at];
-    }
-    summed[at] = this.#pending.length;
-  }
-
-  #tileOf(number: number): RowTile {
-    let tile = this.#rows.get(number);
-    if (!tile) {
-      this.#rows.set(number, tile = new RowTile());
-      this.#bytes += RowTile.BYTES;
-    }
-    return tile;
-  }
-
-  #measuresOf({ tiles }: Column, number: number): Measures {
-    let measures = tiles.get(number);
-    if (!measures && this.#bytes >= MOST_BYTES) {
-      measures = this.#passing;
-      measures.known.fill(0);
-      measures.measured.fill(0);
-    } else if (!measures) {
-      tiles.set(number, measures = new Measures());
-      this.#bytes += Measures.BYTES;
-    }
-    return measures;
-  }
-
-  /**
-   * Measures a changed key for a row. The mass that weights are shares of is that of the state: what rounding did to
-   * it makes them larger by at most 1 + `massDoubt`.
-   */
-  #measure({ slot }: Column, column: Measures, edit: KeyEdit, atHand: RowAtHand): void {
-    const { kernels, layout: { headDim } } = this.#parts, tables = this.#keys as KeysAt;
-    const { at, age, keyHead, totals, ledger, massDoubt } = atHand;
-    const { retained, isLive, valueShift, sparse } = edit;
-    const wasLive = retained !== NO_ROW;
-    if (wasLive && column.known[at] !== age) this.#measureBefore(column, retained, atHand);
-    const weight = wasLive ? column.weight[at] : 0;
-    const distanceBefore = wasLive ? column.distance[at] : 0;
-
-    const isSparse = sparse !== null && weight >= SMALLEST_FACTOR &&
-      kernels.hasSameBias(tables.retained, retained, tables.stored, slot);
-    let after = 0, change = weight, distanceAfter = 0, scoreAfter = 0;
-    if (isLive) {
-      if (isSparse) {
-        const delta = kernels.productWith(sparse.columns, sparse.deltas);
-        after = weight * Math.exp(delta);
-        change = weight * Math.abs(Math.expm1(delta));
-        distanceAfter = Infinity;
-      } else {
-        const score = kernels.scoreWithBias(tables.stored, slot);
-        after = toWeight(score, totals);
-        if (score > -Infinity) scoreAfter = Math.abs(score);
-        change = Math.abs(after - weight);
-        distanceAfter = ledger + kernels.distanceToValue(this.#output, tables.stored, slot);
-      }
-      kernels.work.exponentials++;
-    }
-
-    // Scores carry a relative rounding, which exp makes an absolute one of their size: that of a weight is ln w + L.
-    const scoreBefore = weight > 0 ? Math.abs(Math.log(weight)) : 0;
-    const scale = Math.abs(totals.logSumExp()) + headDim + 16 + scoreBefore + scoreAfter;
-    const doubt = FLOAT64_ROUNDING * scale * (isSparse ? change : after + weight);
-    const grown = 1 + massDoubt;
-    const shifted = wasLive && isLive ? after * grown * valueShift[keyHead] : 0;
-    const asEdit = wasLive ? (change * grown + doubt) * distanceBefore + shifted : Infinity;
-    const asExchange = weight * grown * distanceBefore + (after * grown + doubt) * distanceAfter;
-    column.measured[at] = age;
-    column.moved[at] = after === 0 ? (weight * grown + doubt) * distanceBefore : Math.min(asEdit, asExchange);
-    column.gained[at] = (after > weight ? change * grown : 0) + doubt;
-    column.lost[at] = (after < weight ? change * grown : 0) + doubt;
-    column.shifted[at] = shifted;
-    column.doubt[at] = 2 * doubt + 2 * massDoubt * change;
-  }
-
-  /** Measures what a key is in the state of a row. */
-  #measureBefore(column: Measures, retained: number, { at, age, totals, ledger }: RowAtHand): void {
-    const { kernels } = this.#parts, keys = this.#keys as KeysAt;
-    column.known[at] = age;
-    column.weight[at] = toWeight(kernels.scoreWithBias(keys.retained, retained), totals);
-    column.distance[at] = ledger + kernels.distanceToValue(this.#output, keys.retained, retained);
-    kernels.work.exponentials++;
-  }
-
   /** Bound of a row that no key of its state is allowed in: o = 0, and o' is a mean of changed values. */
-  #farthestValue(): number {
-    const { kernels } = this.#parts, keys = this.#keys as KeysAt;
+  #farthestValue(keys: KeysAt): number {
+    const { kernels, stored } = this.#parts;
     this.#output.fill(0);
     let farthest = 0;
-    for (const { slot, edit } of this.#pending) {
-      if (!edit?.isLive || kernels.scoreWithBias(keys.stored, slot) === -Infinity) continue;
+    for (const slot of keys.since.slots) {
+      if (!stored.isLive(slot) || kernels.scoreWithBias(keys.stored, slot) === -Infinity) continue;
       farthest = Math.max(farthest, kernels.distanceToValue(this.#output, keys.stored, slot));
     }
     return farthest * (1 + FLOAT32_ROUNDING);
   }
 
-  #drop(slot: number): void {
-    this.#bytes -= COLUMN_BYTES + Measures.BYTES * (this.#columns.get(slot)?.tiles.size ?? 0);
-    this.#columns.delete(slot);
-  }
-
-  #letGo(): void {
-    // A change of its key would not be noticed any more in sums that it is in.
-    this.#sumsHoldSince = this.#batch;
-    for (const { slot, asked } of this.#columns.values()) {
-      if (this.#batch - asked > COLUMN_MEMORY) this.#drop(slot);
+  #tileOf(head: number, number: number): CertifiedTile {
+    const tiles = this.#tiles[head];
+    let tile = tiles[number];
+    if (!tile) {
+      tiles[number] = tile = new CertifiedTile();
+      this.#tileCount++;
     }
-    this.#columnsLeft = this.#columns.size;
+    return tile;
   }
 }
 
-/** exp(score) over the mass of a row. */
-function toWeight(score: number, { shift, mass }: CertifiedTotals): number {
-  if (score === -Infinity) return 0;
-  return exponentOf(score) - shift > HIGHEST_POWER ? Infinity : shiftedExp(score, shift) / mass;
+/** Of a key that is as in the states. */
+const NO_TERMS: PairSums = {
+  ...{ moved: 0, change: 0, shifted: 0, doubt: 0, scoreBefore: NaN, distanceBefore: NaN },
+};
+const TILE_BITS = 5, LANES = TILE_ROWS - 1;
+
+/** Sorts rows of a tile by their moments. */
+function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number, rows: number): void {
+  for (let left = rows; left !== 0;) {
+    const moment = tile.momentOf(lowest(left));
+    let same = left;
+    if (tile.shared === UNTAKEN) {
+      for (let rest = left; rest !== 0; rest &= rest - 1) {
+        const row = lowest(rest);
+        if (tile.momentOf(row) !== moment) same &= ~(1 << row);
+      }
+    }
+    left &= ~same;
+    const parts = groups.get(moment), part = { tile, number, rows: same };
+    if (parts) parts.push(part);
+    else groups.set(moment, [part]);
+  }
+}
+
+/** Whether exchanges may have rounded so much of the sums of a row that they are to be begun anew. */
+function isWorn(
+  { moved, gained, lost, movedPeak, weightPeak }: RowSums,
+  exchanges: number,
+  ledger: number,
+): boolean {
+  const rounded = exchanges * EXCHANGE_ROUNDING;
+  return rounded * movedPeak > moved / 1024 + ledger ||
+    rounded * weightPeak > WORN_WEIGHTS * (1 + gained + lost);
+}
+
+/** Leaves rows to the host until their states change. */
+function leaveToHost(tile: CertifiedTile, rows: number): void {
+  tile.hostRows |= rows;
+  tile.leave(rows);
+}
+
+/** Notes which rows are steep; those for which that is new are begun anew, steep ones at the host. */
+function noteSteep(
+  tile: CertifiedTile,
+  number: number,
+  rows: number,
+  isSteep: (slot: number) => boolean,
+): void {
+  for (let rest = rows; rest !== 0; rest &= rest - 1) {
+    const row = lowest(rest),
+      is = isSteep(number * TILE_ROWS + row),
+      was = (tile.steepRows >>> row & 1) === 1;
+    if (is === was) continue;
+    tile.steepRows ^= 1 << row;
+    tile.leave(1 << row);
+    tile.hostRows = is ? tile.hostRows | 1 << row : tile.hostRows & ~(1 << row);
+  }
 }

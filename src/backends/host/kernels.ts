@@ -9,6 +9,7 @@
 import type { Work } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
+import { blockBiasAt } from "../../numerics/block_bias.ts";
 import { biasAt } from "../../numerics/distance_bias.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../numerics/rounding_ledger.ts";
@@ -54,6 +55,8 @@ export class Kernels {
   #head = 0;
   #slot = 0;
   #ownBias: KeyBlock["bias"] = null;
+  /** What `productWith` says of its last sum. */
+  productSize = 0;
   #scores = new Float64Array(0);
   #scoresBefore = new Float64Array(0);
   #scoresAfter = new Float64Array(0);
@@ -203,15 +206,43 @@ export class Kernels {
     return this.#biasOf(block, j) === this.#biasOf(other, k);
   }
 
-  /** The change of a key's score, before any softcap, when `deltas` are added to its numbers in `columns`. */
+  /**
+   * The change of a key's score, before any softcap, when `deltas` are added to its numbers in `columns`;
+   * `productSize` is then the sum of the sizes of its terms.
+   */
   productWith(columns: readonly number[], deltas: readonly number[]): number {
-    let sum = 0;
+    let sum = 0, size = 0;
     for (let at = 0; at < columns.length; at++) {
       const c = columns[at] - this.#keyStart;
-      if (c >= 0 && c < this.#layout.headDim) sum += this.#query[c] * deltas[at];
+      if (!(c >= 0 && c < this.#layout.headDim)) continue;
+      const product = this.#query[c] * deltas[at];
+      sum += product;
+      size += Math.abs(product);
     }
     this.work.multiplyAdds += columns.length;
+    this.productSize = Math.abs(this.#rule.scale) * size;
     return this.#rule.scale * sum;
+  }
+
+  /** ‖change · (v − point) + after · (v' − v)‖ of the value v of one key and v' of another. */
+  movedDistance(
+    point: Float64Array,
+    change: number,
+    after: number,
+    block: KeyBlock,
+    j: number,
+    other: KeyBlock,
+    k: number,
+  ): number {
+    const { valueDim } = this.#layout, before = block.values, now = other.values;
+    const from = this.#valueIndex(block, j), to = this.#valueIndex(other, k);
+    let squared = 0;
+    for (let c = 0; c < valueDim; c++) {
+      const v = before[from + c], moved = change * (v - point[c]) + after * (now[to + c] - v);
+      squared += moved * moved;
+    }
+    this.work.multiplyAdds += 2 * valueDim;
+    return Math.sqrt(squared);
   }
 
   /** ‖v − point‖ of a key's value. */
@@ -287,10 +318,11 @@ export class Kernels {
     if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
       return -Infinity;
     }
-    const bias = this.#ownBias ?? block.bias, { distanceBias } = this.#rule;
-    const ofRule = distanceBias === undefined
+    const bias = this.#ownBias ?? block.bias, { distanceBias, blocks } = this.#rule;
+    let ofRule = distanceBias === undefined
       ? 0
       : biasAt(distanceBias, this.#head, block.positions[j] - this.#position);
+    if (blocks !== undefined) ofRule += blockBiasAt(blocks, this.#head, this.#position, block.positions[j]);
     if (!bias) return ofRule;
     const head = bias.heads > 1 ? this.#head : 0;
     return ofRule + bias.numbers[

@@ -15,20 +15,17 @@ export interface KeyEdit {
   readonly isLive: boolean;
   /** ‖v' − v‖, by key head; 0 without a value before or after. */
   readonly valueShift: Float64Array;
-  /** Where the key differs; null if in many numbers, or in its position, too. */
-  readonly sparse: SparseDifference | null;
+  /** Where the key differs; null if in its position, too, or if a softcap is between products and scores. */
+  readonly difference: KeyDifference | null;
 }
 
 /** What was added to the numbers of a key in some columns. */
-export interface SparseDifference {
+export interface KeyDifference {
   readonly columns: readonly number[];
   readonly deltas: readonly number[];
 }
 
-/** An edit of at most this share of a key's numbers is measured by its products alone. */
-const SPARSE_SHARE = 1 / 4;
-
-/** Compares the row of a slot with the one that it replaced; with a softcap, products alone tell no scores. */
+/** Compares the row of a slot with the one that it replaced. */
 export function toKeyEdit(
   stored: RowSource,
   slot: number,
@@ -40,7 +37,7 @@ export function toKeyEdit(
   const { kvHeads, valueDim } = layout;
   const isLive = stored.isLive(slot);
   const valueShift = new Float64Array(kvHeads);
-  if (retained === NO_ROW || !isLive) return { retained, isLive, valueShift, sparse: null };
+  if (retained === NO_ROW || !isLive) return { retained, isLive, valueShift, difference: null };
   for (let head = 0; head < kvHeads; head++) {
     const start = keyColumns(layout) + head * valueDim;
     let squared = 0;
@@ -49,24 +46,23 @@ export function toKeyEdit(
     }
     valueShift[head] = Math.sqrt(squared);
   }
-  const sparse = softcap === 0 ? toSparse(stored, slot, before, retained, keyColumns(layout)) : null;
-  return { retained, isLive, valueShift, sparse };
+  const difference = softcap === 0 ? differenceOf(stored, slot, before, retained, keyColumns(layout)) : null;
+  return { retained, isLive, valueShift, difference };
 }
 
-/** The few numbers in which a key differs from the one before it, if only a mask can change its scores, too. */
-function toSparse(
+/** The numbers in which a key differs from the one before it, if only a mask can change its scores, too. */
+function differenceOf(
   stored: RowSource,
   slot: number,
   before: RowSource,
   retained: number,
   width: number,
-): SparseDifference | null {
+): KeyDifference | null {
   if (before.position(retained) !== stored.position(slot)) return null;
   const columns: number[] = [], deltas: number[] = [];
   for (let c = 0; c < width; c++) {
     const delta = stored.element(slot, c) - before.element(retained, c);
     if (delta === 0) continue;
-    if (columns.length >= width * SPARSE_SHARE) return null;
     columns.push(c);
     deltas.push(delta);
   }

@@ -8,7 +8,7 @@
 import { noWork } from "../work.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import type { HeadLayout } from "../../numerics/head_layout.ts";
-import type { CertifiedTotals } from "./certifier.ts";
+import type { CertifiedTotals } from "./pair_terms.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
 import type { KeysAt } from "./keys_at.ts";
 import { RowStates } from "./row_states.ts";
@@ -55,6 +55,16 @@ export class MeasuredRounding {
     this.#left = work;
   }
 
+  /** Whether no error is known. */
+  get isEmpty(): boolean {
+    return this.#errors.size === 0;
+  }
+
+  /** Whether there is work left to measure a row of so many keys. */
+  canMeasure(keyCount: number): boolean {
+    return keyCount * (this.#layout.headDim + this.#layout.valueDim) <= this.#left;
+  }
+
   /** The measured error of a head row; null if it was not measured. */
   errorOf(row: number): StateError | null {
     return this.#errors.get(row) ?? null;
@@ -65,11 +75,9 @@ export class MeasuredRounding {
     this.#errors.delete(row);
   }
 
-  /** Forgets the errors of all head rows, and returns the head rows that had one. */
-  forgetAll(): number[] {
-    const known = [...this.#errors.keys()];
+  /** Forgets the errors of all head rows. */
+  forgetAll(): void {
     this.#errors.clear();
-    return known;
   }
 
   /** Wipes the scratch of the last measurement. */

@@ -5,17 +5,25 @@
  * no state where they were computed.
  */
 
+import { CapacityError } from "../../base/errors.ts";
 import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
 import { NOTHING } from "../since.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { hasBias, sinkOf } from "../../numerics/score_rule.ts";
-import { type CertifiedTotals, Certifier, type WeightRounding } from "./certifier.ts";
+import type { TakenRow } from "./certificate_kernel.ts";
+import {
+  type CertifiedRows,
+  type CertifiedTotals,
+  Certifier,
+  NO_WEIGHT_ROUNDING,
+  type WeightRounding,
+} from "./certifier.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import type { KeysAt } from "./keys_at.ts";
-import { MeasuredRounding } from "./measured_rounding.ts";
+import { MeasuredRounding, type StateError } from "./measured_rounding.ts";
 import { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
 import { scoreRounding } from "./score_rounding.ts";
@@ -38,6 +46,7 @@ export class RowAnswers {
   /** One state, of a row that is computed here. */
   readonly #state: RowStates;
   readonly #certifier: Certifier;
+  readonly #certified: CertifiedRows;
   readonly #measured: MeasuredRounding;
   /** Head rows whose totals were computed from their keys when they were last certified. */
   readonly #exactRows = new Set<number>();
@@ -76,7 +85,19 @@ export class RowAnswers {
       retained: rows.retained,
       kernels: this.kernels,
       spread: this.spread,
+      batch: store.certificates,
     });
+    this.#certified = {
+      areFlat: (head) => this.areFlat(head),
+      isSteep: (slot, head) => this.isSteep(slot, head),
+      rounding: (row, head, keys) => this.#roundingOfKernel(row, head, keys),
+      mayHaveErrors: (keys) => {
+        const { isEmpty } = this.#measured;
+        return !isEmpty || (keys.areStored && this.#measured.canMeasure(this.#rows.stored.count));
+      },
+      errorOf: (slot, head, keys) => this.#errorOf(slot, head, keys),
+      hostBound: (slot, head, keys) => this.#bound(slot, head, keys),
+    };
   }
 
   bytes(): number {
@@ -188,9 +209,10 @@ export class RowAnswers {
   /** The states of some queries change. */
   forgetStates(slots: Uint32Array): void {
     const { heads } = this.#config.layout;
+    this.#certifier.changeRows(slots);
+    if (this.#measured.isEmpty && this.#roundings.length === 0) return;
     for (const slot of slots) {
       for (let row = slot * heads; row < (slot + 1) * heads; row++) {
-        this.#certifier.changeRow(row);
         this.#measured.forget(row);
         if (row < this.#roundings.length) this.#roundings[row] = NaN;
       }
@@ -232,7 +254,8 @@ export class RowAnswers {
 
   /** What was measured is not in a file, and would make bounds here others than those of a loaded engine. */
   forgetMeasured(): void {
-    for (const row of this.#measured.forgetAll()) this.#certifier.changeRow(row);
+    this.#measured.forgetAll();
+    this.#certifier.forget();
     this.#roundings.fill(NaN);
     if (this.#areNormsOutdated) this.#measureNorms();
     // Stores in float64 do not save how large keys are.
@@ -271,35 +294,53 @@ export class RowAnswers {
   }
 
   /** Bounds on how far the rows of a cohort, whose states were loaded, are from what the stored keys make them. */
-  certify({ queries, since }: Cohort): Float64Array<ArrayBuffer> {
-    const keys = this.#rows.keysAt(since);
-    this.#certifier.open(keys);
+  certify(cohort: Cohort): Float64Array<ArrayBuffer> {
     this.#measured.begin(this.#store.limits?.measuredWork ?? 0);
-    return Float64Array.from(queries, (slot) => {
-      let squared = 0;
-      for (let head = 0; head < this.#config.layout.heads; head++) {
-        squared += this.#bound(slot, head, keys) ** 2;
-      }
-      return Math.sqrt(squared);
+    const count = cohort.queries.length * this.#config.layout.heads;
+    return CapacityError.guard(this.#store.name, `bounds of ${count} rows`, 128 * count, () => {
+      return this.#certifier.certify(cohort, this.#rows.keysAt(cohort.since), this.#certified);
     });
   }
 
   #bound(slot: number, head: number, keys: KeysAt): number {
     const row = slot * this.#config.layout.heads + head, { limits } = this.#store;
     const totals = this.standing(slot, head, keys);
-    if (limits !== null) this.#noteExactness(row);
+    if (limits !== null) this.#noteExactness(row, slot, head);
     if (limits === null || this.#isExact) {
-      return this.#certifier.bound(totals, row, head, this.#scoreRounding(slot, head, totals, keys));
+      return this.#certifier.bound(totals, slot, head, keys, this.#scoreRounding(slot, head, totals, keys));
     }
     if (keys.areStored && !this.#measured.errorOf(row)) {
       this.#measure(row, slot, head, totals, keys);
     }
     const error = this.#measured.errorOf(row);
-    if (!error) return this.#certifier.bound(totals, row, head, this.#roundingOf(slot, head, totals, keys));
+    if (!error) {
+      return this.#certifier.bound(totals, slot, head, keys, this.#roundingOf(slot, head, totals, keys));
+    }
     // All that is measured is what happened to o and to the mass; as the error of a sum it has the same effect.
     const sumError = error.output * totals.mass / (2 * Math.sqrt(this.#config.layout.valueDim));
     const known = new MeasuredTotals(totals, sumError);
-    return this.#certifier.bound(known, row, head, { mass: error.mass, variation: 0 });
+    return this.#certifier.bound(known, slot, head, keys, { mass: error.mass, variation: 0 });
+  }
+
+  /** The error of a row whose certificate a kernel computes, measured if there is work left for it. */
+  #errorOf(slot: number, head: number, keys: KeysAt): StateError | null {
+    const measured = this.#measured, row = slot * this.#config.layout.heads + head;
+    if (keys.areStored && measured.canMeasure(this.#rows.stored.count) && !measured.errorOf(row)) {
+      const totals = this.standing(slot, head, keys);
+      if (!this.#isExact) this.#measure(row, slot, head, totals, keys);
+    }
+    return measured.isEmpty ? null : measured.errorOf(row);
+  }
+
+  /** What computing the weights of a row may have done to it, which a kernel has taken. */
+  #roundingOfKernel({ reach, logSumExp }: TakenRow, head: number, keys: KeysAt): WeightRounding {
+    const { limits } = this.#store;
+    if (limits === null) return NO_WEIGHT_ROUNDING;
+    return limits.rounding({
+      logSumExp,
+      largestProduct: reach * this.reach.norms[keyHeadOf(this.#config.layout, head)],
+      keyCount: this.#rows.stored.count + keys.since.slots.length,
+    });
   }
 
   /**
@@ -503,9 +544,9 @@ export class RowAnswers {
   }
 
   /** Measures are shares of a row's mass, which is another number once the row is answered from its keys. */
-  #noteExactness(row: number): void {
+  #noteExactness(row: number, slot: number, head: number): void {
     if (this.#exactRows.has(row) === this.#isExact) return;
-    this.#certifier.changeRow(row);
+    this.#certifier.changeRow(slot, head);
     if (this.#isExact) this.#exactRows.add(row);
     else this.#exactRows.delete(row);
   }

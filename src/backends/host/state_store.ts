@@ -9,6 +9,7 @@
 import type { SavedArrays } from "../../base/saved_array.ts";
 import type { AttentionOutput, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import { noWork, type Work } from "../work.ts";
+import type { CertificateKernel } from "./certificate_kernel.ts";
 import type { WeightRounding } from "./certifier.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { ArrayTable, type NumberTable } from "./number_table.ts";
@@ -59,6 +60,8 @@ export abstract class StateStore {
   abstract readonly limits: Float32Limits | null;
   /** The largest relative error of a trusted state's sums; Infinity if that is not known. */
   abstract readonly tolerance: number;
+  /** Computes certificates of many rows; null where the host computes them one by one. */
+  readonly certificates: CertificateKernel | null = null;
   /** Whether outputs are computed as u · (1 / l) instead of u / l. */
   readonly multipliesShares: boolean = false;
   /** Numbers of a widened value, at least dv + 2. */

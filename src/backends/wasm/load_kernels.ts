@@ -27,6 +27,27 @@ export interface Kernels {
    * when a row with mass has a shift of `steep` or more either way.
    */
   read(job: number, first: number, end: number, target: number, stride: number, steep: number): number;
+  /**
+   * Takes the states of rows of a tile, whose bits are in `rows`, for certificates; returns the odd ones.
+   * `assembly/certificates.ts` has more.
+   */
+  takeRows(job: number, tile: number, first: number, count: number, rows: number, steep: number): number;
+  /** Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. */
+  addChanges(
+    job: number,
+    tile: number,
+    first: number,
+    blocks: number,
+    rows: number,
+    count: number,
+    changes: number,
+    pairs: number,
+    question: number,
+  ): number;
+  /** Writes a − b, `count` numbers, to `target`; returns ‖a − b‖. */
+  difference(a: number, b: number, target: number, count: number): number;
+  /** Bounds of the rows of a tile; returns those whose sums are worn. */
+  boundRows(job: number, tile: number, count: number, question: number): number;
   /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */
   isFused(): number;
   /** 32 · `rounds` independent multiply-adds of four lanes, for benches. */

@@ -6,14 +6,16 @@ import type { NatsAuth, NatsDurability } from "../../../src/cluster/nats/nats_op
 import { loadNats } from "../../../src/cluster/nats/packages.ts";
 import { natsPermissions, type NatsUserRole } from "../../../src/cluster/nats/permissions.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../../../testing/assert.ts";
+import { openWithin } from "../../../testing/cluster/log_writers.ts";
 import {
   findNatsServer,
   findOldNatsServer,
   NATS_REMEDY,
   NatsServers,
   OLD_NATS_REMEDY,
+  versionOfServer,
 } from "../../../testing/cluster/nats_server.ts";
-import { requires } from "../../../testing/requirements.ts";
+import { IS_LONG, requires } from "../../../testing/requirements.ts";
 
 const program = findNatsServer(), oldProgram = findOldNatsServer();
 const server = requires("nats-server", program, NATS_REMEDY);
@@ -28,7 +30,7 @@ async function refusal(
 ): Promise<string> {
   const log = natsLog({ servers: servers.addresses, name: "m", auth: app, durability, ...more });
   const error = await assertRejects(() => log.open("client"), LogError);
-  assertEquals(error.reason, "refused", error.message);
+  assertEquals([error.reason, error.operation], ["refused", "open"], error.message);
   return error.message;
 }
 
@@ -79,9 +81,22 @@ Deno.test({
     await using servers = await NatsServers.start({ program: oldProgram ?? "", isSynced: false });
     for (const durability of ["memory", "disk", "replicated"] as const) {
       const said = await refusal(servers, durability);
-      assertStringIncludes(said, "2.9.");
+      assertStringIncludes(said, versionOfServer(oldProgram ?? ""));
       assertStringIncludes(said, "2.12");
     }
+  },
+});
+
+Deno.test({
+  name: "an nkey opens a session, another one does not",
+  ...server,
+  fn: async () => {
+    const { core } = await loadNats();
+    const known = core.nkeys.createUser(), other = core.nkeys.createUser();
+    const seedOf = (key: typeof known) => ({ nkey: new TextDecoder().decode(key.getSeed()) });
+    await using servers = await NatsServers.start({ program: program ?? "", nkeys: [known.getPublicKey()] });
+    await opens(servers, "disk", { auth: seedOf(known) });
+    await refusal(servers, "disk", { auth: seedOf(other) });
   },
 });
 
@@ -122,6 +137,30 @@ Deno.test({
 });
 
 Deno.test({
+  name: "many sessions that are opened at once, where nothing is there yet, all have the same streams",
+  ...server,
+  fn: async () => {
+    for (const count of IS_LONG ? [1, 3] : [1]) {
+      await using servers = await NatsServers.start({ program: program ?? "", count });
+      const log = natsLog({
+        servers: servers.addresses,
+        name: "m",
+        auth: app,
+        durability: count === 1 ? "disk" : "replicated",
+      });
+      const sessions = await Promise.all(Array.from({ length: 12 }, () => openWithin(log, 30_000)));
+      const numbers = await Promise.all(
+        sessions.map((session) => session.append("a", body, { timeoutMs: 10_000 })),
+      );
+      assertEquals(numbers.toSorted((a, b) => a - b), Array.from({ length: 12 }, (_, at) => at + 1));
+      await sessions[0].put("v", body, { isVolatile: true });
+      for (const session of sessions) assertEquals((await session.get("v"))?.value, body);
+      for (const session of sessions) await session.close();
+    }
+  },
+});
+
+Deno.test({
   name: "a server that is started again without syncing is refused by the sessions that were open",
   ...server,
   fn: async () => {
@@ -136,6 +175,33 @@ Deno.test({
     const error = await assertRejects(() => session.append("a", body, { timeoutMs: 10_000 }), LogError);
     assertEquals(error.reason, "refused");
     assertStringIncludes(error.message, "sync_interval: always");
+  },
+});
+
+Deno.test({
+  name: "a session knows its server and what it keeps",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "" });
+    await using session = await natsLog({ servers: servers.addresses, name: "m", auth: app }).open("host");
+    for (let at = 0; at < 3; at++) await session.append("a", body);
+    await session.purge("a", 2);
+    const { bytes, ...facts } = await session.facts();
+    assertEquals(facts, {
+      server: versionOfServer(program ?? ""),
+      cluster: "",
+      servers: "n1",
+      durability: "disk",
+      records: 2,
+      first: 2,
+      last: 3,
+      reconnects: 0,
+    });
+    assert(Number(bytes) > 2 * body.length);
+    await servers.servers[0].end("SIGKILL");
+    await servers.servers[0].start();
+    await session.append("a", body, { timeoutMs: 10_000 });
+    assertEquals((await session.facts()).reconnects, 1);
   },
 });
 

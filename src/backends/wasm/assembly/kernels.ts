@@ -20,6 +20,7 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
+import { addChanges, boundRows, difference, takeRows } from "./certificates.ts";
 import { multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addTwo } from "./products.ts";
 import { activeRows, areFew as areFewRows } from "./rows.ts";
@@ -28,6 +29,8 @@ import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
+
+export { addChanges, boundRows, difference, takeRows };
 
 /** The address from which on memory is free. */
 export function heapBase(): usize {

@@ -1,0 +1,284 @@
+/**
+ * Certificates by the kernels: records of changed keys and of rows in their memory, laid out as in
+ * `certificate_fields.ts`.
+ */
+
+import type { BackendConfig, Work } from "../backend.ts";
+import { keyHeadOf } from "../../numerics/head_layout.ts";
+import { shiftedLog } from "../../numerics/power_shift.ts";
+import { looksAtPositions } from "../../numerics/score_rule.ts";
+import {
+  type CertificateKernel,
+  NOT_CHANGED,
+  type TakenRow,
+  type ValueBall,
+} from "../host/certificate_kernel.ts";
+import type { HostRows } from "../host/host_rows.ts";
+import type { KeyTable } from "../host/key_table.ts";
+import { STEEP_SCORE } from "../host/key_reach.ts";
+import { NO_ROW } from "../since.ts";
+import * as field from "./certificate_fields.ts";
+import type { Kernels } from "./load_kernels.ts";
+import { RecordPool } from "./record_pool.ts";
+import type { Arena } from "./row_blocks.ts";
+import type { RowStates } from "./row_states.ts";
+
+/** Keys whose records are in memory at the same time. */
+const MOST_CHANGES = 64;
+/** Sizes of values for which float32 neither overflows nor loses what matters, and columns whose sums it rounds little. */
+const LEAST_SIZE = 2 ** -30, MOST_SIZE = 2 ** 50, MOST_COLUMNS = 4096;
+/** The smallest float32, over the rounding that is charged of a difference of keys. */
+const LEAST_SHIFT = 2 ** -149 * 2 ** 24;
+const LANES = field.TILE_ROWS - 1;
+/** Covers the rounding of a norm, and of rounding it to float32. */
+const UP = 1 + 2 ** -20;
+
+/** The certificates of one backend. */
+export class WasmCertificates implements CertificateKernel {
+  readonly mostChanges: number = MOST_CHANGES;
+  readonly pairBytes: number = field.TILE_BLOCKS * field.PAIR_BLOCK_BYTES;
+  readonly taken: TakenRow = { norm: 0, reach: 0, massErrorShare: 0, sumErrorShare: 0, logSumExp: 0 };
+  readonly #kernels: Kernels;
+  readonly #arena: Arena;
+  readonly #states: RowStates;
+  readonly #config: BackendConfig;
+  readonly #work: Work;
+  readonly #tiles: RecordPool;
+  readonly #pairs: RecordPool;
+  readonly #changeBytes: number;
+  /** Addresses of the record of a question, of those of changed keys, and of two lists of addresses; 0 before the first. */
+  #question = 0;
+  #changes = 0;
+  #changeList = 0;
+  #pairList = 0;
+  #count = 0;
+  // The work of these keys in one row.
+  #products = 0;
+  #exponentials = 0;
+  #head = 0;
+  #rows!: HostRows;
+  // The memory in other types, while it is where it was.
+  #numbers: Float32Array | null = null;
+  #integers = new Int32Array(0) as Int32Array;
+  #doubles = new Float64Array(0) as Float64Array;
+
+  constructor(kernels: Kernels, arena: Arena, states: RowStates, config: BackendConfig, work: Work) {
+    const { headDim, valueDim } = config.layout;
+    this.#kernels = kernels;
+    this.#arena = arena;
+    this.#states = states;
+    this.#config = config;
+    this.#work = work;
+    this.#tiles = new RecordPool(arena, field.TILE_BLOCKS * field.TILE_BLOCK_BYTES);
+    this.#pairs = new RecordPool(arena, field.TILE_BLOCKS * field.PAIR_BLOCK_BYTES);
+    this.#changeBytes = field.CHANGE_BYTES + 8 * Math.ceil((headDim + valueDim) / 2);
+  }
+
+  attach(rows: HostRows): void {
+    this.#rows = rows;
+  }
+
+  begin(head: number, { diameter, size }: ValueBall): boolean {
+    if (!(size >= LEAST_SIZE && size <= MOST_SIZE) || this.#config.layout.valueDim > MOST_COLUMNS) {
+      return false;
+    }
+    if (this.#question === 0) this.#reserve();
+    this.#head = head;
+    const { numbers } = this.#arena, at = this.#question / 4;
+    numbers[at + field.DIAMETER / 4] = diameter * UP;
+    numbers[at + field.SIZE / 4] = size * UP;
+    this.#asDoubles()[(this.#question + field.WIDE_DIAMETER) / 8] = diameter;
+    return true;
+  }
+
+  makeTile(): number {
+    return this.#tiles.take();
+  }
+
+  makePairs(): number {
+    try {
+      return this.#pairs.take();
+    } catch (cause) {
+      if (cause instanceof RangeError) return 0;
+      throw cause;
+    }
+  }
+
+  freePairs(pairs: number): void {
+    this.#pairs.give(pairs);
+  }
+
+  take(tile: number, tileNumber: number, rows: number): number {
+    const { job } = this.#states.heads[this.#head], first = tileNumber * field.TILE_BLOCKS;
+    let odd = this.#kernels.takeRows(job, tile, first, this.#blocksFrom(first), rows, STEEP_SCORE);
+    if (!this.#states.hasHeavyKeys(this.#head)) return odd;
+    for (let lane = 0; lane < field.TILE_ROWS; lane++) {
+      const slot = tileNumber * field.TILE_ROWS + lane;
+      if ((rows >>> lane & 1) === 1 && this.#states.heavyKeys(this.#head, slot).length > 0) odd |= 1 << lane;
+    }
+    return odd;
+  }
+
+  setChanges(slots: Uint32Array, retained: Float64Array, first: number, count: number): void {
+    this.#count = count;
+    this.#products = this.#exponentials = 0;
+    const words = this.#words();
+    for (let t = 0; t < count; t++) {
+      const isChanged = retained[first + t] !== NOT_CHANGED, at = this.#changes + t * this.#changeBytes;
+      words[this.#changeList / 4 + t] = isChanged ? at : 0;
+      if (isChanged) this.#writeChange(at, slots[first + t], retained[first + t]);
+    }
+  }
+
+  add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array): number {
+    const { job } = this.#states.heads[this.#head], words = this.#words();
+    const count = this.#count, first = tileNumber * field.TILE_BLOCKS;
+    for (let t = 0; t < count; t++) words[this.#pairList / 4 + t] = pairs[t];
+    const asked = countOf(rows);
+    this.#work.multiplyAdds += asked * this.#products;
+    this.#work.exponentials += asked * this.#exponentials;
+    return this.#kernels.addChanges(
+      job,
+      tile,
+      first,
+      this.#blocksFrom(first),
+      rows,
+      count,
+      this.#changeList,
+      this.#pairList,
+      this.#question,
+    );
+  }
+
+  stateOf(tile: number, slot: number): TakenRow {
+    const { taken } = this, { numbers } = this.#arena, at = blockOf(tile, slot) / 4 + slot % 8;
+    taken.norm = numbers[at + field.NORM / 4];
+    taken.reach = numbers[at + field.REACH / 4];
+    taken.massErrorShare = numbers[at + field.MASS_ERROR_SHARE / 4];
+    taken.sumErrorShare = numbers[at + field.SUM_ERROR_SHARE / 4];
+    taken.logSumExp = this.#config.maskHeads === 0
+      ? Infinity
+      : shiftedLog(1 / numbers[at + field.SHARE / 4], this.#states.heads[this.#head].shift(slot));
+    return taken;
+  }
+
+  setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void {
+    const doubles = this.#asDoubles(), at = blockOf(tile, slot) / 8 + slot % 8;
+    doubles[at + field.VARIATION / 8] = variation;
+    doubles[at + field.FIXED / 8] = fixed;
+    doubles[at + field.MASS_DOUBT / 8] = massDoubt;
+  }
+
+  bound(tile: number, tileNumber: number, rounded: number): number {
+    this.#asDoubles()[(this.#question + field.EXCHANGED) / 8] = rounded;
+    const { job } = this.#states.heads[this.#head], blocks = this.#blocksFrom(tileNumber * field.TILE_BLOCKS);
+    return this.#kernels.boundRows(job, tile, blocks, this.#question);
+  }
+
+  squareBounds(tile: number, slots: Uint32Array, first: number, count: number, squares: Float64Array): void {
+    const doubles = this.#asDoubles(), start = (tile + field.BOUND) / 8;
+    for (let at = first; at < first + count; at++) {
+      const lane = slots[at] & LANES;
+      const bound = doubles[start + (lane >> 3) * (field.TILE_BLOCK_BYTES / 8) + (lane & 7)];
+      squares[at] += bound * bound;
+    }
+  }
+
+  forget(): void {
+    this.#tiles.clear();
+    this.#pairs.clear();
+    if (this.#question === 0) return;
+    const { numbers } = this.#arena;
+    numbers.fill(0, this.#question / 4, (this.#question + field.QUESTION_BYTES) / 4);
+    numbers.fill(0, this.#changes / 4, (this.#changes + MOST_CHANGES * this.#changeBytes) / 4);
+    this.#words()[(this.#question + field.HAS_POSITIONS) / 4] = looksAtPositions(this.#config.rule) ? 1 : 0;
+  }
+
+  #reserve(): void {
+    const changes = this.#arena.take(MOST_CHANGES * this.#changeBytes);
+    this.#changeList = this.#arena.take(4 * MOST_CHANGES);
+    this.#pairList = this.#arena.take(4 * MOST_CHANGES);
+    this.#question = this.#arena.take(field.QUESTION_BYTES);
+    this.#changes = changes;
+    this.#words()[(this.#question + field.HAS_POSITIONS) / 4] = looksAtPositions(this.#config.rule) ? 1 : 0;
+  }
+
+  /** Writes the record of a changed key: the earlier row, or the present one if there was none, and differences. */
+  #writeChange(at: number, slot: number, retainedId: number): void {
+    const { layout: { kvHeads, headDim, valueDim, heads }, maskHeads } = this.#config;
+    const { stored, retained } = this.#rows, { numbers } = this.#arena, words = this.#words();
+    const keyHead = keyHeadOf(this.#config.layout, this.#head);
+    const wasLive = retainedId !== NO_ROW, isLive = stored.isLive(slot), isBoth = wasLive && isLive;
+    const base = wasLive ? retained : stored, baseRow = wasLive ? retainedId : slot;
+    const key = base.keyIndex(baseRow, keyHead), value = base.valueIndex(baseRow, keyHead);
+    const delta = (at + field.CHANGE_BYTES) / 4;
+    const keyShift = isBoth
+      ? this.#kernels.difference(4 * stored.keyIndex(slot, keyHead), 4 * key, 4 * delta, headDim)
+      : 0;
+    const valueShift = isBoth
+      ? this.#kernels.difference(
+        4 * stored.valueIndex(slot, keyHead),
+        4 * value,
+        4 * (delta + headDim),
+        valueDim,
+      )
+      : 0;
+    const normOf = (table: KeyTable, row: number) => table.norms[row * kvHeads + keyHead];
+    const norm = Math.max(wasLive ? normOf(retained, retainedId) : 0, isLive ? normOf(stored, slot) : 0);
+    const word = at / 4, maskHead = maskHeads === heads ? this.#head : 0;
+    words[word + field.KEY / 4] = 4 * key;
+    words[word + field.KEY_DELTA / 4] = keyShift > 0 ? 4 * delta : 0;
+    words[word + field.VALUE / 4] = 4 * value;
+    words[word + field.VALUE_DELTA / 4] = valueShift > 0 ? 4 * (delta + headDim) : 0;
+    words[word + field.WAS_LIVE / 4] = wasLive ? 1 : 0;
+    words[word + field.IS_LIVE / 4] = isLive ? 1 : 0;
+    words[word + field.BIAS_BEFORE / 4] = maskHeads > 0 && wasLive
+      ? 4 * retained.biasIndex(retainedId, maskHead)
+      : 0;
+    words[word + field.BIAS_AFTER / 4] = maskHeads > 0 && isLive ? 4 * stored.biasIndex(slot, maskHead) : 0;
+    this.#products += headDim * (keyShift > 0 ? 2 : 1) + valueDim * (valueShift > 0 ? 2 : 1);
+    this.#exponentials += isBoth ? 2 : 1;
+    const doubles = this.#asDoubles();
+    doubles[(at + field.POSITION_BEFORE) / 8] = wasLive ? retained.position(retainedId) : 0;
+    doubles[(at + field.POSITION_AFTER) / 8] = isLive ? stored.position(slot) : 0;
+    numbers[word + field.KEY_NORM / 4] = norm * UP;
+    // Differences below the range of float32 are charged as if they were in it.
+    numbers[word + field.KEY_SHIFT / 4] =
+      (keyShift > 0 ? Math.max(keyShift, LEAST_SHIFT * Math.sqrt(headDim)) : 0) * UP;
+    numbers[word + field.VALUE_SHIFT / 4] = valueShift * UP;
+  }
+
+  /** Blocks of a tile that there are. */
+  #blocksFrom(first: number): number {
+    return Math.min(field.TILE_BLOCKS, this.#states.capacity / 8 - first);
+  }
+
+  #words(): Int32Array {
+    this.#renew();
+    return this.#integers;
+  }
+
+  #asDoubles(): Float64Array {
+    this.#renew();
+    return this.#doubles;
+  }
+
+  #renew(): void {
+    const { numbers } = this.#arena;
+    if (numbers === this.#numbers) return;
+    const { buffer } = this.#numbers = numbers;
+    this.#integers = new Int32Array(buffer);
+    this.#doubles = new Float64Array(buffer);
+  }
+}
+
+/** The address of the block of a query slot in its tile. */
+function blockOf(tile: number, slot: number): number {
+  return tile + (slot % field.TILE_ROWS >> 3) * field.TILE_BLOCK_BYTES;
+}
+
+function countOf(rows: number): number {
+  let count = 0;
+  for (let left = rows; left !== 0; left &= left - 1) count++;
+  return count;
+}
