@@ -54,6 +54,11 @@ export class Outputs {
     this.#later = later;
   }
 
+  /** A cell begins: its first piece leaves at once, however soon after the last one of another. */
+  begin(): void {
+    this.#sentAt = -Infinity;
+  }
+
   /** Shows text. */
   write(name: StreamName, text: string, origin: Origin | null = this.#originNow()): void {
     if (text === "") return;

@@ -22,7 +22,7 @@ import { restrict } from "./permissions.ts";
 import { replacePrompts } from "./prompts.ts";
 import { replaceStdio } from "./stdio.ts";
 import { CellTests } from "./tests.ts";
-import { laterTurn, replaceTimers } from "./timers.ts";
+import { forgetCall, laterTurn, replaceTasks, replaceTimers } from "./timers.ts";
 import { nameFrames } from "./traces.ts";
 import { type Bundle, bundleOf } from "./values.ts";
 import { startWatchdog } from "./watchdog.ts";
@@ -87,6 +87,7 @@ export class Prelude {
     // To start a worker takes a while, in which the first cell would wait.
     laterTurn(() => this.#watch(), WATCH_MS);
     replaceTimers();
+    replaceTasks();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
     const { readLine } = replacePrompts(stoppedAnswer, (text) => write("stdout", text));
@@ -112,6 +113,8 @@ export class Prelude {
       enter: (id) => {
         this.#value = null;
         this.#watch();
+        forgetCall();
+        this.#outputs.begin();
         cells.enter(id);
       },
       awaiting: cells.awaiting,
@@ -253,6 +256,7 @@ export class Prelude {
         this.#outputs.mark({ kind: "flushed", id: head.id });
         break;
       case "stop":
+        forgetCall();
         this.#answer(head, { stopped: this.#cells.stop(Number(head.press)) });
         break;
       case "collect":

@@ -1,6 +1,8 @@
 /**
  * Lets timers be stopped without harm: what they call runs as a job of its own. A kernel that is stopped while a timer calls
  * directly never gets back to its event loop.
+ *
+ * Invariant: an interval whose call was terminated calls no more, nor does a timer that this call has set.
  */
 
 type Callback = (...args: unknown[]) => void;
@@ -11,7 +13,64 @@ const nativeTimeout = globalThis.setTimeout;
 /** Does something in a turn of the event loop of its own, as a job that can be terminated without harm. */
 export function laterTurn(work: () => void, milliseconds = 0): void {
   // Not an immediate: those that are called by one loop are lost with it.
-  nativeTimeout(() => queueMicrotask(work), milliseconds);
+  nativeTimeout(() =>
+    queueMicrotask(() => {
+      forgetCall();
+      work();
+    }), milliseconds);
+}
+
+/** Their promises are settled in a task outside of the event loop: what goes on there cannot be stopped without harm. */
+const COMPILERS = ["compile", "instantiate", "compileStreaming", "instantiateStreaming"] as const;
+
+/** Has what awaits a compiled module go on in a turn of its own. */
+export function replaceTasks(): void {
+  for (const name of COMPILERS) {
+    const native = Reflect.get(WebAssembly, name) as (...args: unknown[]) => Promise<unknown>;
+    const compile = (...args: unknown[]) => inTurn(native(...args));
+    replace(WebAssembly, name, native, compile);
+  }
+}
+
+/** What a promise gives, in a turn of its own. */
+async function inTurn<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } finally {
+    await new Promise<void>((resolve) => laterTurn(resolve));
+  }
+}
+
+function replace(owner: object, name: string, native: object, value: object): void {
+  // Its name, and what others hang on it.
+  Object.defineProperties(value, Object.getOwnPropertyDescriptors(native));
+  const { enumerable = false } = Object.getOwnPropertyDescriptor(owner, name) ?? {};
+  Object.defineProperty(owner, name, { value, configurable: true, writable: true, enumerable });
+}
+
+/** A call of a timer. Code that is terminated runs no `finally`: a call that has been running since earlier was stopped. */
+interface Call {
+  /** The call in which the timer was set; null where that was none. */
+  readonly by: Call | null;
+  isRunning: boolean;
+}
+
+let running: Call | null = null;
+
+function runCall(call: Call, callback: Callback, args: readonly unknown[]): void {
+  call.isRunning = true;
+  running = call;
+  try {
+    callback(...args);
+  } finally {
+    call.isRunning = false;
+    running = null;
+  }
+}
+
+/** What runs from now on was set by no call: one that was terminated does not say itself that it is over. */
+export function forgetCall(): void {
+  running = null;
 }
 
 /** Replaces `setTimeout` and `setInterval`. */
@@ -21,10 +80,16 @@ export function replaceTimers(): void {
     const native = Reflect.get(globalThis, name as string) as Timer;
     const timer: Timer = (callback, delay, ...args) => {
       if (typeof callback !== "function") return native(callback, delay, ...args);
-      return native(() => queueMicrotask(() => (callback as Callback)(...args)), delay);
+      const call: Call = { by: running, isRunning: false };
+      const id = native(() =>
+        queueMicrotask(() => {
+          if (call.isRunning) return clearInterval(id as number);
+          // Nor does what it has prepared before it was stopped begin.
+          if (call.by?.isRunning) return;
+          runCall(call, callback as Callback, args);
+        }), delay);
+      return id;
     };
-    // Its name, and what Node hangs on it.
-    Object.defineProperties(timer, Object.getOwnPropertyDescriptors(native));
-    Object.defineProperty(globalThis, name, { value: timer, configurable: true, writable: true });
+    replace(globalThis, name, native, timer);
   }
 }

@@ -137,7 +137,7 @@ export class CellQueue {
     this.#tellInput(cell);
     let reply = await this.#evaluate(cell);
     cell.evaluation.resolve();
-    if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive();
+    if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive(cell.stops > 0);
     const failure = this.#takenFailure();
     if (failure) reply = { ...reply, ...failure, status: "error" };
     else if (reply.status === "error") {

@@ -42,8 +42,12 @@ export interface KernelOutput extends Pick<Message, "content" | "metadata" | "bu
 const PRELUDE = new URL("../prelude/mod.ts", import.meta.url).href;
 /** How long a turn of the event loop may take before the kernel counts as busy. */
 const BUSY_MS = 1000;
+/** How long the stock kernel may take to say that it has terminated something. */
+const ANSWER_MS = 1000;
 /** Outputs are waited for as long as some come; after so long without any the kernel is too busy to say that they are all. */
 const FLUSH_MS = 2000;
+/** A kernel that computes on is terminated so often, and one that does not begin for so long goes on without our part. */
+const REVIVALS = 4, BEGIN_MS = 10_000;
 /** In which Linux counts the time of threads. */
 const TICK_MS = 10;
 
@@ -176,9 +180,18 @@ export class ChildKernel {
     }
   }
 
-  /** Stops what computes, if something does; where nothing does it would be the end of the kernel. */
-  async terminate(): Promise<void> {
-    await this.#process.interrupt("message").catch(() => {});
+  /**
+   * Stops what computes, if something does; where nothing does it would be the end of the kernel. Resolves to whether the
+   * kernel says that it has done so: it does not where the next thing that computes has begun by then.
+   */
+  async terminate(): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<false>();
+    const timer = setTimeout(() => resolve(false), ANSWER_MS);
+    try {
+      return await Promise.race([this.#process.interrupt("message").then(() => true, () => false), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Tells listeners of the signal. */
@@ -192,11 +205,25 @@ export class ChildKernel {
     return await this.link.ask({ type: "names", expression: "undefined" }, BUSY_MS) !== null;
   }
 
-  /** Connects anew when the line was lost. Only while no cell runs. */
-  async revive(): Promise<boolean> {
-    if (await this.isAlive()) return true;
-    await this.#begin().catch(() => {});
+  /**
+   * Connects anew when the line was lost. Only while no cell runs. After a stop what computes all the same, a timer of
+   * the cell that was stopped, is terminated first: nothing else would run any more.
+   */
+  async revive(isStopped: boolean): Promise<boolean> {
+    for (let attempt = 0; attempt < REVIVALS; attempt++) {
+      if (await this.isAlive()) return true;
+      if (!isStopped || !await this.#isComputing()) break;
+      await this.terminate();
+    }
+    await Promise.race([this.#begin().catch(() => {}), pause(BEGIN_MS)]);
     return await this.isAlive();
+  }
+
+  async #isComputing(): Promise<boolean> {
+    const before = await this.computedMs();
+    await pause(BUSY_MS / 4);
+    const after = await this.computedMs();
+    return before !== null && after !== null && after - before > TICK_MS;
   }
 
   /** Asks it to end, and kills it when it does not. */
@@ -288,4 +315,8 @@ export class ChildKernel {
         this.#process.kill();
     }
   }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

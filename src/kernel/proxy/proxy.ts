@@ -331,7 +331,7 @@ export class KernelProxy implements AsyncDisposable {
       isLast: () => (cell?.stops ?? 0) > 1,
     });
     if (!cell) {
-      await this.#child.revive();
+      await this.#child.revive(true);
       this.#comms.giveUp();
     }
     if (result !== "dead") return;

@@ -23,6 +23,9 @@ const LOOK_MS = 25;
 /** How it went. */
 export type StopResult = "ended" | "waits" | "dead";
 
+/** Whether its event loop turns, its thread computes, or nothing comes of it. */
+type Pulse = "turns" | "computes" | "silent";
+
 /** What is to be stopped. */
 export interface Stoppable {
   /** Whether it has ended within some time. */
@@ -42,14 +45,16 @@ export async function stopKernel(
 ): Promise<StopResult> {
   await child.signal();
   if (await isOver(GRACE_MS)) return "ended";
-  let wasTerminated = false;
+  let wasTerminated = false, unanswered = 0, pulse: Pulse = "turns";
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const press = presses();
-    const pulse = await feelPulse(child, press);
+    pulse = await feelPulse(child, press);
     if (await isOver(0)) return "ended";
     if (pulse === "computes") {
-      await child.terminate();
+      if (!await child.terminate()) unanswered++;
       wasTerminated = true;
+      // What begins to compute anew each time that it is terminated ends with the kernel, if somebody has asked twice.
+      if (unanswered > 2 && isLast()) return "dead";
     } else if (pulse === "silent") return wasTerminated ? "dead" : "waits";
     if (await isOver(END_MS)) return "ended";
     if (pulse !== "turns" || presses() !== press) continue;
@@ -58,11 +63,11 @@ export async function stopKernel(
     await child.link.ask({ type: "collect" }, DEAD_MS);
     if (await isOver(END_MS)) return "ended";
   }
-  return "waits";
+  return pulse === "computes" && isLast() ? "dead" : "waits";
 }
 
 /** Tells the kernel to stop, and says whether it hears that. */
-async function feelPulse(child: ChildKernel, press: number): Promise<"turns" | "computes" | "silent"> {
+async function feelPulse(child: ChildKernel, press: number): Promise<Pulse> {
   let hasAnswered = false;
   const answered = child.link.ask({ type: "stop", press }, STARVED_MS).then((answer) =>
     hasAnswered = answer !== null
