@@ -144,13 +144,14 @@ export abstract class StateStore {
   }
 
   /**
-   * Passes on the scores of a head with all stored keys, for 8 neighbouring query slots at a time, from the
+   * Passes on the scores of a head with stored keys, for 8 neighbouring query slots at a time, from the
    * multiples of 8 in `firsts` on: 8 numbers for each of the key slots `keys`. Returns false if the host has
    * to compute them.
    */
   blockScores(
     _head: number,
     _firsts: readonly number[],
+    _keys: Uint32Array,
     _take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
   ): boolean {
     return false;
