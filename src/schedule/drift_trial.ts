@@ -54,7 +54,8 @@ export class DriftTrial {
 
   /** Whether the sample earns enough for following all query slots. */
   get hasPaid(): boolean {
-    return this.#phase === "sample" && this.#exact >= EARLY * this.#stake && this.#earned >= WORTH * this.#exact;
+    return this.#phase === "sample" && this.#exact >= EARLY * this.#stake &&
+      this.#earned >= WORTH * this.#exact;
   }
 
   /** Notes the beginning of a phase, which may cost `stake`. */

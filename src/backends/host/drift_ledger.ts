@@ -103,7 +103,8 @@ export class DriftLedger {
   }
 
   get bytes(): number {
-    const numbers = this.#paths.byteLength + this.#moves.byteLength + this.#noted.byteLength + 2 * this.#readings.byteLength +
+    const numbers = this.#paths.byteLength + this.#moves.byteLength + this.#noted.byteLength +
+      2 * this.#readings.byteLength +
       this.#numbers.byteLength;
     return this.#heads.reduce(
       (sum, { table, drift }) => sum + table.bytes + 4 * drift.byteLength,
@@ -193,8 +194,7 @@ export class DriftLedger {
         this.#settle(slot);
         // The bound of a key that comes is that of its weights.
         this.#noted[slot] = this.#kinds[t] & COMES ? 1 : 0;
-      }
-      else {
+      } else {
         for (let h = 0; h < kvHeads; h++) paths[start + h] += numbers[t * this.#changeWidth + h];
         this.#moves[slot] = Math.min(MOST_MOVES, this.#moves[slot] + 1);
       }
@@ -230,7 +230,9 @@ export class DriftLedger {
   /** The live keys whose weights are noted. */
   notedKeys(): Uint32Array {
     const { stored } = this.#rows, keys: number[] = [];
-    for (let slot = 0; slot < stored.size; slot++) if (this.#noted[slot] === 1 && stored.isLive(slot)) keys.push(slot);
+    for (let slot = 0; slot < stored.size; slot++) {
+      if (this.#noted[slot] === 1 && stored.isLive(slot)) keys.push(slot);
+    }
     return Uint32Array.from(keys);
   }
 

@@ -10,19 +10,15 @@ import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend
 import { NOTHING } from "../since.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import type { TakenRow } from "./certificate_kernel.ts";
-import {
-  type CertifiedRows,
-  type CertifiedTotals,
-  Certifier,
-  NO_WEIGHT_ROUNDING,
-  type WeightRounding,
-} from "./certifier.ts";
+import { type CertifiedRows, Certifier } from "./certifier.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import type { KeysAt } from "./keys_at.ts";
+import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./host_certifier.ts";
 import { MeasuredRounding, type StateError } from "./measured_rounding.ts";
+import type { CertifiedTotals } from "./pair_terms.ts";
 import { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
 import { scoreRounding } from "./score_rounding.ts";
@@ -115,7 +111,9 @@ export class RowAnswers {
       ledger.reserve(sizes, changed.length);
       const unnoted = ledger.unnotedAmong(changed);
       if (unnoted.length === 0) return;
-      const rows = this.#rows.liveQueries().filter((slot) => ledger.follows(slot) && !this.#unnoted?.has(slot));
+      const rows = this.#rows.liveQueries().filter((slot) =>
+        ledger.follows(slot) && !this.#unnoted?.has(slot)
+      );
       const before = this.#store.work.multiplyAdds;
       this.#noteWeights(ledger, rows, unnoted);
       ledger.noted(unnoted, this.#store.work.multiplyAdds - before);
