@@ -182,7 +182,7 @@ export class Certifier {
       const isFar = slots === null || slots.length > since.slots.length + MANY_CHANGES;
       const kept: Part[] = [];
       for (const part of parts) {
-        if (!isFar && !(part.tile.isPartial && slots.some((slot) => !part.tile.pairs.has(slot)))) {
+        if (!isFar && !hasUnkept(part.tile, slots)) {
           kept.push(part);
         } else {
           part.tile.leave(part.rows);
@@ -214,7 +214,7 @@ export class Certifier {
       for (const pairs of tile.pairs.values()) if (pairs !== 0) batch.freePairs(pairs);
       this.#pairCount -= tile.pairs.size;
       tile.pairs.clear();
-      tile.isPartial = false;
+      tile.unkept.clear();
       tile.exchanges = 0;
     }
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
@@ -259,7 +259,7 @@ export class Certifier {
     let pairs = tile.pairs.get(slot) ?? 0;
     if (pairs !== 0 || !isNeeded) return pairs;
     if ((this.#pairCount + 1) * (batch.pairBytes + ENTRY_BYTES) <= MOST_BYTES) pairs = batch.makePairs();
-    if (pairs === 0) tile.isPartial = true;
+    if (pairs === 0) tile.unkept.add(slot);
     else {
       tile.pairs.set(slot, pairs);
       this.#pairCount++;
@@ -365,6 +365,11 @@ function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number,
     if (parts) parts.push(part);
     else groups.set(moment, [part]);
   }
+}
+
+/** Whether some of these keys are in the sums of a tile and cannot be taken out. */
+function hasUnkept({ unkept }: CertifiedTile, slots: Uint32Array): boolean {
+  return unkept.size > 0 && slots.some((slot) => unkept.has(slot));
 }
 
 /** Leaves rows to the host until their states change. */
