@@ -76,4 +76,11 @@ export {
   splitHeads,
 } from "./src/engine/batches.ts";
 export { type AttentionState, mergeStates, unmergeState } from "./src/engine/merge_states.ts";
-export type { AttentionOptions, DynamicAttentionOptions, LoadOptions } from "./src/engine/options.ts";
+export type {
+  AttentionOptions,
+  DistanceBiasInput,
+  DynamicAttentionOptions,
+  LoadOptions,
+  WindowInput,
+} from "./src/engine/options.ts";
+export type { PassingMask } from "./src/engine/passing_mask.ts";

@@ -39,6 +39,27 @@ export const RULES: Record<string, ModelRule> = {
     window: [40, Infinity],
     maskOf: (query, key, head) => (query + 3 * key + head) % 5 > 0,
   },
+  "sinks and slopes by distance": {
+    ...PLAIN,
+    heads: 3,
+    kvHeads: 1,
+    sinks: [0.5, -Infinity, 4],
+    alibi: [0.25, 0, 0.01],
+  },
+  "a table of distances before the softcap, and a window that keeps its first keys": {
+    ...PLAIN,
+    heads: 2,
+    kvHeads: 2,
+    softcap: 3,
+    window: [12, Infinity],
+    keepFirst: 3,
+    sinks: [-2, 1],
+    distances: {
+      from: -20,
+      values: [Array.from({ length: 30 }, (_, at) => at % 7 === 3 ? -Infinity : at / 9)],
+    },
+    biasBeforeSoftcap: true,
+  },
 };
 
 /** How an edit is drawn: sizes of what it writes, and how often it deletes or inserts. */

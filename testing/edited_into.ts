@@ -14,7 +14,9 @@ export interface Scene {
   readonly value: readonly Float32Array[];
   readonly queryPositions: readonly number[];
   readonly keyPositions: readonly number[];
-  readonly rules: Pick<AttentionOptions, "scale" | "softcap" | "causal" | "window">;
+  readonly rules: Pick<AttentionOptions, "scale" | "softcap" | "causal"> & {
+    readonly window?: readonly [left: number, right: number];
+  };
   readonly mask: ((i: number, j: number, head: number) => number | boolean) | null;
 }
 

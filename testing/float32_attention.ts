@@ -28,7 +28,8 @@ export function float32Attention(
   question: ReferenceCase,
   f: (x: number) => number = Math.fround,
 ): number[][] {
-  const { query, key, value, scale, valueDim, softcap = 0, bias = () => 0 } = question;
+  const { query, key, value, scale, valueDim, softcap = 0, biasFirst = false, bias = () => 0 } = question;
+  const { sinks } = question;
   const heads = question.heads ?? 1;
   const kvHeads = question.kvHeads ?? heads;
   return query.map((q, i) => {
@@ -38,12 +39,16 @@ export function float32Attention(
       const scores = key.map((k, j) => {
         let dot = 0;
         for (let c = 0; c < headDim; c++) dot = f(dot + f(q[h * headDim + c] * k[group * headDim + c]));
-        const s = f(f(scale) * dot);
-        return f((softcap > 0 ? f(softcap * f(Math.tanh(f(s / softcap)))) : s) + f(bias(i, j, h)));
+        const added = f(bias(i, j, h));
+        if (added === -Infinity) return added;
+        const s = f(f(f(scale) * dot) + (biasFirst ? added : 0));
+        const capped = softcap > 0 ? f(softcap * f(Math.tanh(f(s / softcap)))) : s;
+        return biasFirst ? capped : f(capped + added);
       });
-      const largest = Math.max(...scores);
+      const sink = sinks ? f(sinks[h]) : -Infinity;
+      const largest = Math.max(sink, ...scores);
       const weights = scores.map((s) => largest === -Infinity ? 0 : f(Math.exp(f(s - largest))));
-      let mass = 0;
+      let mass = sink === -Infinity ? 0 : f(Math.exp(f(sink - largest)));
       for (const a of weights) mass = f(mass + a);
       return Array.from({ length: valueDim }, (_, c) => {
         let sum = 0;

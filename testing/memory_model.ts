@@ -2,12 +2,25 @@
 // goes by. It knows nothing of logs, layers or thresholds; every expected answer is computed from scratch by
 // the oracle.
 
-import type { Matrix } from "../mod.ts";
+import type { AttentionOptions, Matrix, RowId } from "../mod.ts";
 import { referenceAttention, type ReferenceCase, type ReferenceResult } from "../src/numerics/reference.ts";
 import { matrixOf } from "./accuracy.ts";
 
+/** Rules of scores that most engines do not have. */
+export interface ModelExtras {
+  /** Keys at positions below this are never too far left of a window. */
+  readonly keepFirst?: number;
+  /** A logit for each head. */
+  readonly sinks?: readonly number[];
+  /** A slope for each head. */
+  readonly alibi?: readonly number[];
+  /** Biases by whole distances, of all heads or a list for each. */
+  readonly distances?: { readonly from: number; readonly values: readonly (readonly number[])[] };
+  readonly biasBeforeSoftcap?: boolean;
+}
+
 /** The options of a model's engine. */
-export interface ModelRule {
+export interface ModelRule extends ModelExtras {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -24,20 +37,22 @@ export interface ModelRule {
 export interface ModelKey {
   key: Float32Array;
   value: Float32Array;
-  readonly position: number;
+  position: number;
   readonly label: number;
 }
 
 /** A live query. */
 export interface ModelQuery {
   query: Float32Array;
-  readonly position: number;
+  position: number;
   readonly label: number;
 }
 
 /** Keys, values and queries by slot. */
 export class MemoryModel {
   readonly rule: ModelRule;
+  /** What an engine calls the rows with a label; null where it calls them by their slots. */
+  names: { key(label: number): RowId; query(label: number): RowId } | null = null;
   readonly keys = new Map<number, ModelKey>();
   readonly queries = new Map<number, ModelQuery>();
   #nextKeyPosition = 0;
@@ -89,6 +104,7 @@ export class MemoryModel {
   /** A copy of what is held now. */
   snapshot(): MemoryModel {
     const copy = new MemoryModel(this.rule);
+    copy.names = this.names;
     for (const [slot, held] of this.keys) {
       copy.keys.set(slot, { ...held, key: held.key.slice(), value: held.value.slice() });
     }
@@ -110,10 +126,22 @@ export class MemoryModel {
     };
   }
 
+  /** The window, and the options that only some engines have. */
+  options(): Pick<AttentionOptions, "window" | "sinks" | "alibi" | "distanceBias" | "biasBeforeSoftcap"> {
+    const { window: [left, right], keepFirst, sinks, alibi, distances, biasBeforeSoftcap } = this.rule;
+    return {
+      window: keepFirst === undefined ? [left, right] : { left, right, keepFirst },
+      ...(sinks ? { sinks } : {}),
+      ...(alibi ? { alibi } : {}),
+      ...(distances ? { distanceBias: distances } : {}),
+      ...(biasBeforeSoftcap === undefined ? {} : { biasBeforeSoftcap }),
+    };
+  }
+
   /** The question that the oracle is asked for these queries. */
   caseOf(queries: readonly Pick<ModelQuery, "query" | "position" | "label">[]): ReferenceCase {
     const keys = this.keySlots.map((slot) => this.keys.get(slot) as ModelKey);
-    const { heads, kvHeads, valueDim, scale, softcap, maskOf } = this.rule;
+    const { heads, kvHeads, valueDim, scale, softcap, maskOf, sinks, biasBeforeSoftcap } = this.rule;
     return {
       query: queries.map(({ query }) => query),
       key: keys.map(({ key }) => key),
@@ -123,12 +151,24 @@ export class MemoryModel {
       valueDim,
       scale,
       softcap,
+      biasFirst: biasBeforeSoftcap === true && softcap > 0,
+      ...(sinks ? { sinks } : {}),
       bias: (i, j, head) => {
         if (!this.#isInReach(queries[i].position, keys[j].position)) return -Infinity;
         const entry = maskOf ? maskOf(queries[i].label, keys[j].label, head) : 0;
-        return entry === true ? 0 : entry === false ? -Infinity : entry;
+        const ofMask = entry === true ? 0 : entry === false ? -Infinity : entry;
+        return ofMask + this.#biasByDistance(keys[j].position - queries[i].position, head);
       },
     };
+  }
+
+  #biasByDistance(distance: number, head: number): number {
+    const { alibi, distances } = this.rule;
+    if (alibi) return -alibi[head] * Math.abs(distance);
+    if (!distances) return 0;
+    const own = distances.values[distances.values.length === 1 ? 0 : head];
+    const at = distance - distances.from;
+    return Math.fround(at < 0 ? own[0] : at >= own.length ? own[own.length - 1] : own[at]);
   }
 
   /** As `caseOf`, of standing queries. */
@@ -143,15 +183,26 @@ export class MemoryModel {
     }));
   }
 
+  /** What the mask says of passing queries, whose label is −1, as a function of the number of each. */
+  passingMask(rows: readonly unknown[]): (at: number, key: number, head: number) => number | boolean {
+    const { maskOf } = this.rule;
+    return (at, slot, head) => {
+      const key = this.keys.get(slot);
+      if (!maskOf || !key || !(at < rows.length)) throw new Error(`the mask is asked for (${at}, ${slot})`);
+      return maskOf(-1, key.label, head);
+    };
+  }
+
   /** The oracle's answer for standing queries. */
   answer(rows: readonly number[] = this.querySlots): ReferenceResult {
     return referenceAttention(this.standing(rows));
   }
 
   #isInReach(queryPosition: number, keyPosition: number): boolean {
-    const { causal, window: [left, right] } = this.rule;
+    const { causal, window: [left, right], keepFirst = -Infinity } = this.rule;
     const isAhead = causal === false ||
       keyPosition <= queryPosition + (causal === true ? 0 : causal.offset);
-    return isAhead && keyPosition >= queryPosition - left && keyPosition <= queryPosition + right;
+    const isNear = keyPosition >= queryPosition - left || keyPosition < keepFirst;
+    return isAhead && isNear && keyPosition <= queryPosition + right;
   }
 }

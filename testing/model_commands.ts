@@ -247,8 +247,11 @@ function otherCommands(rule: ModelRule, backends: readonly BackendName[]): fc.Ar
 
   const attend = queries.map((rows) =>
     command("attend", async (world, engine) => {
-      if (rule.maskOf) await assertRejects(() => engine.attend(rows), InputError, "the engine has a mask");
-      else assertAccurate(await persist(() => engine.attend(rows)), world.now.passing(rows));
+      if (rule.maskOf) {
+        await assertRejects(() => engine.attend(rows), InputError, "the engine has a mask");
+        const masked = world.now.passing(rows), mask = world.now.passingMask(rows);
+        assertAccurate(await persist(() => engine.attend(rows, { mask })), masked);
+      } else assertAccurate(await persist(() => engine.attend(rows)), world.now.passing(rows));
     })
   );
 

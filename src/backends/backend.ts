@@ -133,15 +133,25 @@ export interface BackendConfig {
   readonly reason?: string;
 }
 
-/**
- * Queries that are not standing. Masks have no entries for them, so they are refused on engines with a mask.
- */
+/** The biases of passing queries with the stored keys, in place of the engine's mask. */
+export interface PassingBias {
+  /** 1 where all heads share them, else H. */
+  readonly heads: number;
+  /** Key slots that have some; there are no keys beyond. */
+  readonly keySize: number;
+  /** By query, key slot and mask head: `(query · keySize + slot) · heads + head`. */
+  readonly numbers: Float32Array;
+}
+
+/** Queries that are not standing. */
 export interface PassingQueries {
   readonly count: number;
   /** `count` rows of H·d numbers. */
   readonly rows: Float32Array;
   /** `count` positions. */
   readonly positions: Float64Array;
+  /** null without a mask. */
+  readonly bias: PassingBias | null;
 }
 
 /** A compute backend. */

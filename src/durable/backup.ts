@@ -12,7 +12,7 @@ import type { Folder } from "./folder.ts";
 import { HEAD_FILE, HeadFile, readHead } from "./head_file.ts";
 import { JOURNAL_FILE, JournalDatabase, type StoredBody, type SyncMode } from "./journal_database.ts";
 import { openToLook } from "./look.ts";
-import { decodePointer, encodePointer, type Pointer, snapshotFile } from "./pointer.ts";
+import { decodePointer, type ReadPointer, snapshotFile } from "./pointer.ts";
 import {
   Chain,
   checkSnapshotFile,
@@ -107,7 +107,7 @@ async function copySnapshot(folder: Folder, source: JournalDatabase, target: Fol
 async function copyRecords(
   source: JournalDatabase,
   target: Folder,
-  pointer: Pointer,
+  pointer: ReadPointer,
   chain: Chain,
   onCopied: (bytes: number) => void,
 ): Promise<{ readonly records: number; readonly copied: number }> {
@@ -121,7 +121,8 @@ async function copyRecords(
     onCopied(copied);
   };
   try {
-    journal.create(encodePointer(pointer));
+    // As it is, of whatever version.
+    journal.create(pointer.row, source.identify().version);
     for await (const row of recordsBehind(source, pointer.sequence)) {
       chain.next(row);
       records++;

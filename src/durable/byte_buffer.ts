@@ -25,6 +25,12 @@ export class ByteWriter {
     this.#view.setFloat64(at, number, true);
   }
 
+  /** Whole numbers, after how many there are. */
+  words(numbers: ArrayLike<number>): void {
+    this.u32(numbers.length);
+    for (let at = 0; at < numbers.length; at++) this.u32(numbers[at]);
+  }
+
   /** The numbers, after how many there are. */
   floats(numbers: Float32Array): void {
     this.u32(numbers.length);
@@ -121,6 +127,12 @@ export class ByteReader {
 
   f64(): number {
     return this.#view.getFloat64(this.#take(8), true);
+  }
+
+  /** Whole numbers, as `words` wrote them. */
+  words(): Uint32Array<ArrayBuffer> {
+    const count = this.u32(), at = this.#take(4 * count);
+    return Uint32Array.from({ length: count }, (_, word) => this.#view.getUint32(at + 4 * word, true));
   }
 
   /** A view where it is aligned, else a copy. */

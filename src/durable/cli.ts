@@ -101,7 +101,12 @@ function inspectionText(found: Inspection): string {
   return [
     `edits        1 to ${sequence}`,
     `engine       ${keyCount} keys, ${queryCount} queries, heads ${heads} (${kvHeads}), d ${headDim}, dv ${valueDim}`,
+    `ids          keys ${found.keyIds}, queries ${found.queryIds}`,
     `mask         ${found.mask}`,
+    ...(found.metadata === null ? [] : [`metadata     ${JSON.stringify(found.metadata)}`]),
+    ...(found.beside.count === 0
+      ? []
+      : [`beside rows  ${found.beside.count} contents, ${found.beside.bytes} bytes`]),
     `snapshots    ${
       snapshots.map((snapshot) => `${snapshot.sequence} (${snapshot.bytes} bytes)`).join(", ")
     }`,

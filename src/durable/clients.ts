@@ -3,16 +3,21 @@
  * so far, and what its last calls were answered.
  */
 
+import type { RowId } from "../write/row_ids.ts";
 import { ByteReader, ByteWriter } from "./byte_buffer.ts";
 import type { ClientCall } from "./frames.ts";
+import { decodeNames, encodeNames } from "./row_names.ts";
 
 /** So many answers of a client are kept. */
 export const ANSWERS_KEPT = 256;
+/** Stands for the count of slots where what follows is a list of names; version 1 has slots only. */
+const NAMED = 0xffffffff;
 
 /** What a call was answered. */
 export interface ClientAnswer {
   readonly sequence: number;
-  readonly slots: readonly number[];
+  /** What the rows of its edits are called. */
+  readonly names: readonly RowId[];
 }
 
 /** The calls of all clients. */
@@ -57,11 +62,14 @@ export class Clients {
       out.f64(last);
       out.f64(forgotten);
       out.u32(answers.size);
-      for (const [number, { sequence, slots }] of answers) {
+      for (const [number, { sequence, names }] of answers) {
         out.f64(number);
         out.f64(sequence);
-        out.u32(slots.length);
-        for (const slot of slots) out.u32(slot);
+        if (names.every(isSlot)) out.words(names);
+        else {
+          out.u32(NAMED);
+          out.bytes(encodeNames(names));
+        }
       }
     }
     return out.view().slice();
@@ -74,13 +82,19 @@ export class Clients {
       const held = { last: reader.f64(), forgotten: reader.f64(), answers: new Map<number, ClientAnswer>() };
       for (let answers = reader.u32(); answers > 0; answers--) {
         const number = reader.f64(), sequence = reader.f64();
-        held.answers.set(number, {
-          sequence,
-          slots: Array.from({ length: reader.u32() }, () => reader.u32()),
-        });
+        held.answers.set(number, { sequence, names: readNames(reader) });
       }
       clients.#clients.set(client, held);
     }
     return clients;
   }
+}
+
+function isSlot(name: RowId): name is number {
+  return typeof name === "number" && name === name >>> 0 && name !== NAMED;
+}
+
+function readNames(reader: ByteReader): RowId[] {
+  const count = reader.u32();
+  return count === NAMED ? decodeNames(reader.bytes()) : Array.from({ length: count }, () => reader.u32());
 }

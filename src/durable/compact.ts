@@ -5,10 +5,12 @@
 import { Damage } from "./durability_error.ts";
 import { type Folder, FolderLock } from "./folder.ts";
 import { HEAD_FILE, HeadFile } from "./head_file.ts";
-import { type Image, liveFlags } from "./image.ts";
+import type { Image } from "./image.ts";
+import { liveFlags } from "../write/frozen_rows.ts";
 import { encodePointer, snapshotFile } from "./pointer.ts";
 import { openJournal, orDamage, type Progress, readFolder } from "./read_folder.ts";
-import { nameSnapshot, type RowsToWrite, writeSnapshot } from "./snapshot_writer.ts";
+import type { RowsToWrite } from "../store/snapshot_slices.ts";
+import { nameSnapshot, writeSnapshot } from "./snapshot_writer.ts";
 import { isUnmade } from "./create_folder.ts";
 import type { SlotRows } from "../store/snapshot.ts";
 
@@ -47,10 +49,11 @@ export async function compactFolder(
         throw new Damage("journal.db", null, `${damage[0]}; verify it, and take a backup first`);
       }
       onProgress({ what: "journal.db", done: 1, total: 3 });
+      database.upgrade();
       if (database.pointers()[0].sequence !== place.sequence) {
         const { checksum } = await writeSnapshot(folder, place.sequence, toWrite(image));
         await nameSnapshot(folder, place.sequence);
-        const pointer = { ...place, checksum, clients: image.clients.save(), kept: image.besides };
+        const pointer = { ...place, checksum, clients: image.clients.save() };
         database.transact(() => database.addPointer(encodePointer(pointer)));
       }
       onProgress({ what: snapshotFile(place.sequence), done: 2, total: 3 });
@@ -80,8 +83,9 @@ export async function compactFolder(
 }
 
 function toWrite(image: Image): Parameters<typeof writeSnapshot>[2] {
-  const { mask, keys, queries } = image.toSnapshot();
-  return { settings: image.settings, mask, keys: rowsOf(keys), queries: rowsOf(queries) };
+  const { mask, keys, queries } = image.toSnapshot(), { settings, history } = image;
+  const besides = image.besides.freeze();
+  return { settings, history, mask, keys: rowsOf(keys), queries: rowsOf(queries), besides };
 }
 
 function rowsOf({ slots, rows, positions }: SlotRows): RowsToWrite {

@@ -6,6 +6,8 @@
 import type { EngineProblem } from "../engine/options.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { SavedMask } from "../store/snapshot.ts";
+import { NOTHING_BESIDE } from "./besides.ts";
+import { settingsOf, toMatrixMask } from "./settings.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import { Clients } from "./clients.ts";
 import { Damage } from "./durability_error.ts";
@@ -14,7 +16,8 @@ import { HEAD_FILE, HeadFile, readHead } from "./head_file.ts";
 import { JOURNAL_FILE, JournalDatabase, type SyncMode } from "./journal_database.ts";
 import { encodePointer, snapshotFile } from "./pointer.ts";
 import { HASH_BYTES } from "./record.ts";
-import { nameSnapshot, type RowsToWrite, writeSnapshot } from "./snapshot_writer.ts";
+import type { RowsToWrite } from "../store/snapshot_slices.ts";
+import { nameSnapshot, writeSnapshot } from "./snapshot_writer.ts";
 
 /**
  * Whether a folder that is one's own holds no engine, so that one may be made in it: it has no journal, or one that was not finished, which has
@@ -58,12 +61,16 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
   for (const name of folder.names()) {
     if (name.startsWith(`${JOURNAL_FILE}`) || name.endsWith(".tmp")) folder.remove(name);
   }
-  const { layout, rule, tolerance, policy, threshold: { limits } } = problem;
+  const keySlots = new SlotTable(problem.keyPositions, problem.keyIds);
+  const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);
+  problem.mask?.speakOf(keySlots, querySlots);
   const { checksum } = await writeSnapshot(folder, 0, {
-    settings: { layout, rule, tolerance, policy, limits },
+    settings: settingsOf(problem),
+    history: { sequence: 0, metadata: undefined },
     mask: maskOf(problem),
-    keys: keysOf(problem),
-    queries: queriesOf(problem),
+    keys: keysOf(problem, keySlots),
+    queries: queriesOf(problem, querySlots),
+    besides: NOTHING_BESIDE,
   });
   await nameSnapshot(folder, 0);
   // A journal of its own, whose records no other one can have.
@@ -75,7 +82,6 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
       hash,
       checksum,
       clients: new Clients().save(),
-      kept: new Map(),
     }));
     database.checkpoint();
   } finally {
@@ -92,24 +98,29 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
   await folder.sync();
 }
 
-function keysOf({ key, value, keyPositions, layout }: EngineProblem): RowsToWrite {
+function keysOf({ key, value, keyPositions, layout }: EngineProblem, slots: SlotTable): RowsToWrite {
   const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
-  return rowsOf(keyPositions, keyWidth + valueWidth, (slot, target, offset) => {
+  return rowsOf(slots, keyPositions, keyWidth + valueWidth, (slot, target, offset) => {
     target.set(key.data.subarray(slot * keyWidth, (slot + 1) * keyWidth), offset);
     target.set(value.data.subarray(slot * valueWidth, (slot + 1) * valueWidth), offset + keyWidth);
   });
 }
 
-function queriesOf({ query, queryPositions, layout }: EngineProblem): RowsToWrite {
+function queriesOf({ query, queryPositions, layout }: EngineProblem, slots: SlotTable): RowsToWrite {
   const width = queryColumns(layout);
-  return rowsOf(queryPositions, width, (slot, target, offset) => {
+  return rowsOf(slots, queryPositions, width, (slot, target, offset) => {
     target.set(query.data.subarray(slot * width, (slot + 1) * width), offset);
   });
 }
 
-function rowsOf(positions: Float64Array, width: number, copyRow: RowsToWrite["copyRow"]): RowsToWrite {
+function rowsOf(
+  slots: SlotTable,
+  positions: Float64Array,
+  width: number,
+  copyRow: RowsToWrite["copyRow"],
+): RowsToWrite {
   return {
-    slots: new SlotTable(positions).save(),
+    slots: slots.save(),
     live: new Uint8Array(positions.length).fill(1),
     width,
     copyRow,
@@ -120,7 +131,7 @@ function rowsOf(positions: Float64Array, width: number, copyRow: RowsToWrite["co
 /** A mask as a snapshot holds it; a function is asked about all pairs. */
 function maskOf({ mask, layout: { heads }, keyPositions, queryPositions }: EngineProblem): SavedMask | null {
   if (!mask) return null;
-  if (!mask.isFunction) return { kind: "matrix", matrices: mask.matrices };
+  if (!mask.isFunction) return toMatrixMask(mask);
   const bias = new Float32Array(keyPositions.length * queryPositions.length * heads);
   for (let key = 0, at = 0; key < keyPositions.length; key++) {
     for (let query = 0; query < queryPositions.length; query++) {

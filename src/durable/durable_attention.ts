@@ -3,8 +3,9 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
-import { isCount, type RowInput } from "../base/lists.ts";
-import type { Matrix, MatrixInput } from "../base/matrix.ts";
+import type { JsonValue } from "../base/json.ts";
+import { isCount } from "../base/lists.ts";
+import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import type { BackendName, ThreadCount } from "../backends/select.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
@@ -16,12 +17,15 @@ import type {
   WeightTensor,
 } from "../engine/answers.ts";
 import { toFace } from "../engine/create_engine.ts";
-import type { DynamicAttention } from "../engine/dynamic_attention.ts";
+import type { DynamicAttention, InsertOptions } from "../engine/dynamic_attention.ts";
 import type { EngineCore } from "../engine/engine_core.ts";
 import type { FollowedAttention, FollowOptions } from "../engine/followed_attention.ts";
 import type { LearnerOptions } from "../learning/learner_options.ts";
 import type { OnlineLearner } from "../learning/online_learner.ts";
-import { checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import { type AnyEdit, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
+import type { RowId } from "../write/row_ids.ts";
+import type { PassingMask } from "../engine/passing_mask.ts";
 import type { DurableEditOptions } from "./durable_options.ts";
 import { checkClient } from "./durable_options.ts";
 import type { DurableStats } from "./durable_stats.ts";
@@ -35,10 +39,10 @@ import type { FolderContent } from "./read_folder.ts";
 import { type Verification, verifyFolder, type VerifyOptions } from "./verify.ts";
 import type { Snapshots } from "./snapshots.ts";
 
-/** What an edit is answered when it is on disk. */
-export interface DurableEdit {
-  /** The slot that each edit was of; for an insert, the one it took. */
-  readonly slots: number[];
+/** What an edit is answered when it is on disk; `Id` is the type of ids. */
+export interface DurableEdit<Id extends RowId = number> {
+  /** The slot or id that each edit was of; for an insert, the one it took. */
+  readonly slots: Id[];
   /** The number of the call: 1 for the first edit of the folder. */
   readonly sequence: number;
 }
@@ -70,13 +74,13 @@ export interface DurableParts {
  *
  * - `edit` resolves when its edits are on disk. The other edits are synchronous, and on disk once `committed` resolves. All
  *   edits of one turn of the event loop are one transaction.
- * - What answers waits for the commit of what it may have seen. `getKey`, `getValue`, `getQuery`, `keySlots`, `querySlots` and
- *   `stats` do not wait.
+ * - What answers waits for the commit of what it may have seen. `getKey`, `getValue`, `getQuery`, `keySlots`, `keyIds`, `stats`
+ *   and their like do not wait.
  * - When the store fails, every call throws the same {@link DurabilityError}; open the folder again.
  */
-export class DurableAttention {
+export class DurableAttention<KeyId extends RowId = number, QueryId extends RowId = number> {
   readonly #parts: DurableParts;
-  readonly #live: DynamicAttention;
+  readonly #live: DynamicAttention<KeyId, QueryId>;
   #disposal: Promise<void> | null = null;
 
   private constructor(parts: DurableParts) {
@@ -84,7 +88,8 @@ export class DurableAttention {
       throw new InputError("DurableAttention", "constructed with new", "await openDurable(folder, options)");
     }
     this.#parts = parts;
-    this.#live = toFace(parts.core);
+    // A face has no types of ids of its own.
+    this.#live = toFace(parts.core) as unknown as DynamicAttention<KeyId, QueryId>;
     parts.core.faceOf(this);
   }
 
@@ -92,7 +97,7 @@ export class DurableAttention {
    * This engine as a `DynamicAttention`, for all that takes one. Its edits are in the journal, too, and what it answers waits for
    * the commit; its `dispose` leaves the folder open.
    */
-  get engine(): DynamicAttention {
+  get engine(): DynamicAttention<KeyId, QueryId> {
     return this.#live;
   }
 
@@ -105,7 +110,10 @@ export class DurableAttention {
    * @throws {InputError} When an edit is refused; then none has happened, and the number may be used again.
    * @throws {DurabilityError} When nobody can say whether they are on disk.
    */
-  async edit(edits: readonly Edit[], options: DurableEditOptions = {}): Promise<DurableEdit> {
+  async edit(
+    edits: readonly Edit<KeyId, QueryId>[],
+    options: DurableEditOptions = {},
+  ): Promise<DurableEdit<KeyId | QueryId>> {
     const operation = "DurableAttention.edit";
     const { core, journal } = this.#parts;
     const { call, checked } = core.given(operation, () => {
@@ -117,8 +125,7 @@ export class DurableAttention {
       await journal.kept();
       return counted;
     }
-    // The rows of a durable engine have no ids, so they are called by their slots.
-    const slots = journal.asCall(call, () => core.editAll(checked) as number[]);
+    const slots = journal.asCall(call, () => core.editAll(checked)) as (KeyId | QueryId)[];
     const { sequence } = journal;
     await journal.kept();
     return { slots, sequence };
@@ -144,63 +151,90 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.setKey`, and on disk once {@link DurableAttention.committed} resolves. */
-  setKey(slot: number, key: RowInput): void {
+  setKey(slot: KeyId, key: VectorInput): void {
     this.#edit({ kind: "setKey", slot, key });
   }
 
   /** As `DynamicAttention.setValue`, and on disk once {@link DurableAttention.committed} resolves. */
-  setValue(slot: number, value: RowInput): void {
+  setValue(slot: KeyId, value: VectorInput): void {
     this.#edit({ kind: "setValue", slot, value });
   }
 
   /** As `DynamicAttention.set`, and on disk once {@link DurableAttention.committed} resolves. */
-  set(slot: number, key: RowInput, value: RowInput): void {
+  set(slot: KeyId, key: VectorInput, value: VectorInput): void {
     this.#edit({ kind: "set", slot, key, value });
   }
 
   /** As `DynamicAttention.addToKey`, and on disk once {@link DurableAttention.committed} resolves. */
-  addToKey(slot: number, column: number, delta: number): void {
+  addToKey(slot: KeyId, column: number, delta: number): void {
     this.#edit({ kind: "addToKey", slot, column, delta });
   }
 
   /** As `DynamicAttention.addToValue`, and on disk once {@link DurableAttention.committed} resolves. */
-  addToValue(slot: number, column: number, delta: number): void {
+  addToValue(slot: KeyId, column: number, delta: number): void {
     this.#edit({ kind: "addToValue", slot, column, delta });
   }
 
   /** As `DynamicAttention.insert`, and on disk once {@link DurableAttention.committed} resolves. */
-  insert(key: RowInput, value: RowInput, options: { readonly position?: number } = {}): number {
+  insert(key: VectorInput, value: VectorInput, options: InsertOptions<KeyId> = {}): KeyId {
     return this.#live.insert(key, value, options);
   }
 
+  /** As `DynamicAttention.upsert`, and on disk once {@link DurableAttention.committed} resolves. */
+  upsert(
+    id: KeyId,
+    key: VectorInput,
+    value: VectorInput,
+    options: { readonly position?: number } = {},
+  ): void {
+    this.#live.upsert(id, key, value, options);
+  }
+
   /** As `DynamicAttention.delete`, and on disk once {@link DurableAttention.committed} resolves. */
-  delete(slot: number): void {
+  delete(slot: KeyId): void {
     this.#edit({ kind: "delete", slot });
   }
 
   /** As `DynamicAttention.setQuery`, and on disk once {@link DurableAttention.committed} resolves. */
-  setQuery(slot: number, query: RowInput): void {
+  setQuery(slot: QueryId, query: VectorInput): void {
     this.#edit({ kind: "setQuery", slot, query });
   }
 
   /** As `DynamicAttention.insertQuery`, and on disk once {@link DurableAttention.committed} resolves. */
-  insertQuery(query: RowInput, options: { readonly position?: number } = {}): number {
+  insertQuery(query: VectorInput, options: InsertOptions<QueryId> = {}): QueryId {
     return this.#live.insertQuery(query, options);
   }
 
+  /** As `DynamicAttention.upsertQuery`, and on disk once {@link DurableAttention.committed} resolves. */
+  upsertQuery(id: QueryId, query: VectorInput, options: { readonly position?: number } = {}): void {
+    this.#live.upsertQuery(id, query, options);
+  }
+
   /** As `DynamicAttention.deleteQuery`, and on disk once {@link DurableAttention.committed} resolves. */
-  deleteQuery(slot: number): void {
+  deleteQuery(slot: QueryId): void {
     this.#edit({ kind: "deleteQuery", slot });
   }
 
   /** As `DynamicAttention.setPosition`, and on disk once {@link DurableAttention.committed} resolves. */
-  setPosition(slot: number, position: number): void {
+  setPosition(slot: KeyId, position: number): void {
     this.#edit({ kind: "setPosition", slot, position });
   }
 
   /** As `DynamicAttention.setQueryPosition`, and on disk once {@link DurableAttention.committed} resolves. */
-  setQueryPosition(slot: number, position: number): void {
+  setQueryPosition(slot: QueryId, position: number): void {
     this.#edit({ kind: "setQueryPosition", slot, position });
+  }
+
+  /** As `DynamicAttention.setMask`, and on disk once {@link DurableAttention.committed} resolves. */
+  setMask(
+    entries: MaskEntry | MaskMatrix,
+    options: {
+      readonly queries?: ArrayLike<QueryId>;
+      readonly keys?: ArrayLike<KeyId>;
+      readonly head?: number;
+    } = {},
+  ): void {
+    this.#live.setMask(entries, options);
   }
 
   /** As `DynamicAttention.shiftPositions`, and on disk once {@link DurableAttention.committed} resolves. */
@@ -209,37 +243,37 @@ export class DurableAttention {
   }
 
   /** As `DynamicAttention.getPosition`. */
-  getPosition(slot: number): number {
+  getPosition(slot: KeyId): number {
     return this.#live.getPosition(slot);
   }
 
   /** As `DynamicAttention.getQueryPosition`. */
-  getQueryPosition(slot: number): number {
+  getQueryPosition(slot: QueryId): number {
     return this.#live.getQueryPosition(slot);
   }
 
   /** As `DynamicAttention.hasKey`. */
-  hasKey(slot: number): boolean {
+  hasKey(slot: KeyId): boolean {
     return this.#live.hasKey(slot);
   }
 
   /** As `DynamicAttention.hasQuery`. */
-  hasQuery(slot: number): boolean {
+  hasQuery(slot: QueryId): boolean {
     return this.#live.hasQuery(slot);
   }
 
   /** As `DynamicAttention.getKey`. */
-  getKey(slot: number): Float32Array<ArrayBuffer> {
+  getKey(slot: KeyId): Float32Array<ArrayBuffer> {
     return this.#live.getKey(slot);
   }
 
   /** As `DynamicAttention.getValue`. */
-  getValue(slot: number): Float32Array<ArrayBuffer> {
+  getValue(slot: KeyId): Float32Array<ArrayBuffer> {
     return this.#live.getValue(slot);
   }
 
   /** As `DynamicAttention.getQuery`. */
-  getQuery(slot: number): Float32Array<ArrayBuffer> {
+  getQuery(slot: QueryId): Float32Array<ArrayBuffer> {
     return this.#live.getQuery(slot);
   }
 
@@ -253,66 +287,91 @@ export class DurableAttention {
     return this.#live.querySlots();
   }
 
+  /** As `DynamicAttention.keyIds`. */
+  keyIds(): KeyId[] {
+    return this.#live.keyIds();
+  }
+
+  /** As `DynamicAttention.queryIds`. */
+  queryIds(): QueryId[] {
+    return this.#live.queryIds();
+  }
+
   /** As `DynamicAttention.read`. */
   read(
-    slots?: ArrayLike<number>,
+    slots?: ArrayLike<QueryId>,
     options: { readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<Matrix> {
     return this.#live.read(slots, options);
   }
 
   /** As `DynamicAttention.readEntry`. */
-  readEntry(slot: number, column: number): Promise<number> {
+  readEntry(slot: QueryId, column: number): Promise<number> {
     return this.#live.readEntry(slot, column);
   }
 
   /** As `DynamicAttention.peek`. */
   peek(
-    slots?: ArrayLike<number>,
+    slots?: ArrayLike<QueryId>,
     options: { readonly bounds?: boolean; readonly into?: Float32Array<ArrayBuffer> } = {},
   ): Promise<StaleOutput> {
     return this.#live.peek(slots, options);
   }
 
   /** As `DynamicAttention.follow`. */
-  follow(slots?: ArrayLike<number>, options: FollowOptions = {}): FollowedAttention {
+  follow(slots?: ArrayLike<QueryId>, options: FollowOptions = {}): FollowedAttention {
     return this.#live.follow(slots, options);
   }
 
   /** As `DynamicAttention.weights`. */
-  weights(slot: number, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
+  weights(slot: QueryId, options: { readonly head?: number } = {}): Promise<Float32Array<ArrayBuffer>> {
     return this.#live.weights(slot, options);
   }
 
   /** As `DynamicAttention.logSumExp`. */
-  logSumExp(slots?: ArrayLike<number>): Promise<Matrix> {
+  logSumExp(slots?: ArrayLike<QueryId>): Promise<Matrix> {
     return this.#live.logSumExp(slots);
   }
 
   /** As `DynamicAttention.topKeys`. */
-  topKeys(slot: number, count: number, options: { readonly head?: number } = {}): Promise<WeightedKey[]> {
-    return this.#live.topKeys(slot, count, options);
+  topKeys(slot: QueryId, count: number, options?: { readonly head?: number }): Promise<WeightedKey<KeyId>[]>;
+  /** As above, for each query of an array. */
+  topKeys(
+    rows: readonly QueryId[] | Uint32Array,
+    count: number,
+    options?: { readonly head?: number },
+  ): Promise<WeightedKey<KeyId>[][]>;
+  topKeys(
+    rows: QueryId | readonly QueryId[] | Uint32Array,
+    count: number,
+    options: { readonly head?: number } = {},
+  ): Promise<WeightedKey<KeyId>[] | WeightedKey<KeyId>[][]> {
+    // Which of the two it is, the engine says.
+    return this.#live.topKeys(rows as QueryId, count, options);
   }
 
   /** As `DynamicAttention.weightsOf`. */
   weightsOf(
-    rows?: ArrayLike<number>,
+    rows?: ArrayLike<QueryId>,
     options: { readonly heads?: ArrayLike<number> } = {},
-  ): Promise<WeightTensor> {
+  ): Promise<WeightTensor<KeyId, QueryId>> {
     return this.#live.weightsOf(rows, options);
   }
 
   /** As `DynamicAttention.recommend`. */
   recommend(
-    slot: number,
+    slot: QueryId,
     count: number,
-    options: { readonly exclude?: ArrayLike<number> } = {},
-  ): Promise<RankedKey[]> {
+    options: { readonly exclude?: ArrayLike<KeyId> } = {},
+  ): Promise<RankedKey<KeyId>[]> {
     return this.#live.recommend(slot, count, options);
   }
 
   /** As `DynamicAttention.attend`. */
-  attend(queries: MatrixInput, options: { readonly positions?: ArrayLike<number> } = {}): Promise<Matrix> {
+  attend(
+    queries: MatrixInput,
+    options: { readonly positions?: ArrayLike<number>; readonly mask?: PassingMask<KeyId> } = {},
+  ): Promise<Matrix> {
     return this.#live.attend(queries, options);
   }
 
@@ -326,9 +385,26 @@ export class DurableAttention {
     return this.#live.rebuild();
   }
 
-  /** As `DynamicAttention.save`. */
-  save(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#live.save();
+  /**
+   * As `DynamicAttention.save`; the metadata are in the journal, and stay when the folder is opened anew.
+   *
+   * @throws {DurabilityError} When metadata are given and the folder was opened to look at only.
+   */
+  save(options: { readonly metadata?: JsonValue } = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#live.save(options);
+  }
+
+  /** As `DynamicAttention.metadata`. */
+  get metadata(): JsonValue | undefined {
+    return this.#live.metadata;
+  }
+
+  /**
+   * As `DynamicAttention.sequence`: how many edits were accepted since the engine was first made, over all openings. The
+   * `sequence` that `edit` and `committed` answer counts calls, each of which may be of many edits.
+   */
+  get sequence(): number {
+    return this.#live.sequence;
   }
 
   /** As `DynamicAttention.moveTo`. */
@@ -394,7 +470,7 @@ export class DurableAttention {
    * @throws {InputError} When loss or optimizer are others than those with which it has learned before.
    * @throws {DurabilityError} When the folder was opened to look at only.
    */
-  async learner(options: LearnerOptions = {}): Promise<OnlineLearner> {
+  async learner(options: LearnerOptions<KeyId, QueryId> = {}): Promise<OnlineLearner<KeyId, QueryId>> {
     const operation = "DurableAttention.learner";
     const { core, journal } = this.#parts;
     core.checkCall(operation);
@@ -481,9 +557,9 @@ export class DurableAttention {
     if (journal.failure && !failedBefore) throw journal.failure;
   }
 
-  #edit(edit: Edit): number {
+  #edit(edit: AnyEdit): void {
     const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
-    return core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout))) as number;
+    core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
   }
 
   #toCall(operation: string, options: DurableEditOptions): ClientCall | null {
@@ -507,10 +583,12 @@ export class DurableAttention {
   }
 
   /** What a call was answered that counted before; null where it may be performed. */
-  #countedAnswer(operation: string, call: ClientCall): DurableEdit | null {
+  #countedAnswer(operation: string, call: ClientCall): DurableEdit<KeyId | QueryId> | null {
     const answer = this.#parts.journal.clients.answerTo(call);
     if (answer === "new") return null;
-    if (typeof answer === "object") return { slots: [...answer.slots], sequence: answer.sequence };
+    if (typeof answer === "object") {
+      return { slots: [...answer.names] as (KeyId | QueryId)[], sequence: answer.sequence };
+    }
     const last = this.#parts.journal.clients.lastOf(call.client);
     const given = `clientSequence ${call.number} of ${describe(call.client)} comes after ${last}`;
     const expected = answer === "late"
@@ -521,6 +599,8 @@ export class DurableAttention {
 }
 
 /** A durable engine of its parts; the constructor is private, so that users call `openDurable`. */
-export function toDurable(parts: DurableParts): DurableAttention {
+export function toDurable<KeyId extends RowId, QueryId extends RowId>(
+  parts: DurableParts,
+): DurableAttention<KeyId, QueryId> {
   return Reflect.construct(DurableAttention, [parts]);
 }

@@ -9,10 +9,12 @@ import type { SavedLearner } from "../learning/learner_snapshot.ts";
 import { keepLearner, type OnlineLearner } from "../learning/online_learner.ts";
 import type { SavedStates } from "../learning/row_states.ts";
 import type { RowKind } from "../write/newest_rows.ts";
+import type { RowId } from "../write/row_ids.ts";
 import { Damage } from "./durability_error.ts";
 import type { Journal } from "./journal.ts";
 import { JOURNAL_FILE } from "./journal_database.ts";
-import { type Besides, LEARNER, stateName } from "./kept_states.ts";
+import type { Besides } from "./besides.ts";
+import { LEARNER, stateName } from "./kept_states.ts";
 
 /** What is kept of a learner beside the states of rows. */
 interface LearnerRecord {
@@ -26,12 +28,12 @@ interface LearnerRecord {
 }
 
 /** @throws {InputError} When loss or optimizer are others than before. */
-export function openLearner(
+export function openLearner<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
-  live: DynamicAttention,
+  live: DynamicAttention<KeyId, QueryId>,
   journal: Journal,
-  options: LearnerOptions,
-): OnlineLearner {
+  options: LearnerOptions<KeyId, QueryId>,
+): OnlineLearner<KeyId, QueryId> {
   const { loss, optimizer } = toLearnerConfig(operation, options);
   const names = { version: 1, loss: loss.name, optimizer: optimizer.name } as const;
   const saved = savedOf(operation, journal.besides, names);

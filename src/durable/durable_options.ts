@@ -6,6 +6,8 @@ import { describe, InputError } from "../base/errors.ts";
 import { isCount, reading } from "../base/lists.ts";
 import { takeOptions, takeWord } from "../base/names.ts";
 import {
+  type AnyEngineOptions,
+  type AnyLoadOptions,
   type DynamicAttentionOptions,
   type EngineProblem,
   type LoadOptions,
@@ -13,18 +15,18 @@ import {
   toEngineProblem,
   toLoadProblem,
 } from "../engine/options.ts";
-import type { SavedMask, SavedSettings } from "../store/snapshot.ts";
+import type { RowId } from "../write/row_ids.ts";
 import type { SyncMode } from "./journal_database.ts";
 
-/** What {@link openDurable} is told. */
-export interface DurableOptions {
+/** What {@link openDurable} is told; `KeyId` and `QueryId` are the types of ids. */
+export interface DurableOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
   /**
    * Of what an engine is made where the folder is empty. Where it is not, what is there is opened: `query`, `key` and `value`
    * then only say how wide rows are, and options that differ from those of the engine that is there are refused.
    */
-  readonly create?: DynamicAttentionOptions;
+  readonly create?: DynamicAttentionOptions<KeyId, QueryId>;
   /** As of `DynamicAttention.load`, for a folder that has an engine. Not beside `create`. */
-  readonly load?: LoadOptions;
+  readonly load?: LoadOptions<KeyId, QueryId>;
   /** When snapshots are taken. */
   readonly snapshot?: {
     /** Bytes of journal after which one is taken; as many as the last one has, 16 MiB at least, unless given. */
@@ -41,6 +43,12 @@ export interface DurableOptions {
   /** Whose calls `edit` makes when it is given a `clientSequence` alone. */
   readonly client?: string;
 }
+
+/** Options of an engine whose rows may have ids of any type. */
+export type AnyDurableOptions = Omit<DurableOptions, "create" | "load"> & {
+  readonly create?: AnyEngineOptions;
+  readonly load?: AnyLoadOptions;
+};
 
 /** What {@link DurableAttention.edit} is told beside the edits. */
 export interface DurableEditOptions {
@@ -63,7 +71,7 @@ export interface DurableProblem {
   readonly client: string | null;
 }
 
-const OPTIONS: readonly (keyof DurableOptions)[] = [
+const OPTIONS: readonly (keyof AnyDurableOptions)[] = [
   "create",
   "load",
   "snapshot",
@@ -73,21 +81,13 @@ const OPTIONS: readonly (keyof DurableOptions)[] = [
 ];
 
 /** Checks the options of `openDurable`. */
-export function toDurableProblem(operation: string, options: DurableOptions): DurableProblem {
+export function toDurableProblem(operation: string, options: AnyDurableOptions): DurableProblem {
   return reading(operation, () => {
     const { create, load, snapshot, sync, readOnly, client } = takeOptions(operation, options, OPTIONS);
     if (create !== undefined && load !== undefined) {
       throw new InputError(operation, "create and load are given", "one of them");
     }
     const problem = create === undefined ? null : toEngineProblem(operation, create);
-    if (problem && (problem.keyIds || problem.queryIds)) {
-      const found = `create.${problem.keyIds ? "keyIds" : "queryIds"} is given`;
-      throw new InputError(operation, found, "none: the journal names rows by their slots");
-    }
-    if (create?.editableMask) {
-      const expected = "false: what a mask of matrices says is not in the journal";
-      throw new InputError(operation, "create.editableMask is true", expected);
-    }
     return {
       create: problem,
       load: problem && create ? ofCreate(operation, problem, create) : toLoadProblem(operation, load ?? {}),
@@ -106,7 +106,7 @@ export function checkClient(operation: string, client: unknown): string {
 }
 
 /** What is asked of an engine that is there, by those who would create it. */
-function ofCreate(operation: string, problem: EngineProblem, create: DynamicAttentionOptions): LoadProblem {
+function ofCreate(operation: string, problem: EngineProblem, create: AnyEngineOptions): LoadProblem {
   const { backend, threads, mask } = takeOptions(
     operation,
     create,
@@ -131,47 +131,4 @@ function toJournalBytes(operation: string, snapshot: DurableOptions["snapshot"])
 function toFlag(operation: string, readOnly: unknown = false): boolean {
   if (typeof readOnly === "boolean") return readOnly;
   throw new InputError(operation, `readOnly is ${describe(readOnly)}`, "a boolean");
-}
-
-/** Refuses options that differ from those of the engine that is there. */
-export function checkSame(
-  operation: string,
-  { layout, rule, tolerance, policy, threshold, mask }: EngineProblem,
-  there: SavedSettings & { readonly mask: SavedMask | null },
-): void {
-  const differ = (name: string, asked: unknown, found: unknown): never => {
-    const expected = `${found}, as of the engine that is there`;
-    throw new InputError(operation, `${name} is ${asked}`, expected);
-  };
-  const compare = (asked: object, found: object) => {
-    const others = new Map(Object.entries(found));
-    for (const [name, value] of Object.entries(asked)) {
-      if (!Object.is(value, others.get(name))) differ(name, value, others.get(name));
-    }
-  };
-  compare(layout, there.layout);
-  compare(rule, there.rule);
-  compare({ tolerance, onThreshold: policy }, { tolerance: there.tolerance, onThreshold: there.policy });
-  if (!threshold.limits !== !there.limits) {
-    differ(
-      "lazyThreshold",
-      threshold.limits ? "no function" : "a function",
-      there.limits ? "none" : "a function",
-    );
-  }
-  if (threshold.limits && there.limits) compare(threshold.limits, there.limits);
-  const kindOf = (isFunction: boolean | undefined) =>
-    isFunction === undefined ? "none" : isFunction ? "a function" : "a matrix";
-  const asked = kindOf(mask?.isFunction),
-    found = kindOf(there.mask ? there.mask.kind === "function" : undefined);
-  if (asked !== found) differ("mask", asked, found);
-  if (!mask || there.mask?.kind !== "matrix") return;
-  const { matrices } = there.mask;
-  const isSame = mask.matrices.length === matrices.length &&
-    mask.matrices.every(({ rows, columns, data }, at) => {
-      const other = matrices[at];
-      return rows === other.rows && columns === other.columns &&
-        data.every((entry, c) => entry === other.data[c]);
-    });
-  if (!isSame) differ("mask", "another matrix", "the one");
 }

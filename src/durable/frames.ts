@@ -11,21 +11,34 @@
  *               u32 6  u32 slot                              a query is deleted
  *               u32 7  u32 slot  f64 position                a key is moved
  *               u32 8  u32 slot  f64 position                a query is moved
+ *               u32 9  u32 slot  f64 position  floats  id    a key with an id is inserted
+ *               u32 10 u32 slot  f64 position  floats  id    a query with an id is inserted
+ *               u32 11 u32 slot  f64 position  floats        all of a key row, which may come to lie elsewhere
+ *               u32 12 u32 slot  f64 position  floats        all of a query, likewise
  *     2 said    runs of what a mask function said: u32 0, u32 query slot, u32 key slot · maskHeads + head, floats; or
  *               u32 1, u32 key slot, u32 query slot · maskHeads + head, floats
- *     4 next    f64, f64: the positions that the next key and the next query get that are inserted without one
  *     3 kept    bytes name, bytes content: what somebody keeps beside the rows, a learner's states for example
+ *     4 next    f64, f64: the positions that the next key and the next query get that are inserted without one
+ *     5 mask    a block of an editable mask: u32 count and so many u32 query slots, the same of key slots and of numbers
+ *               of matrices, floats queries × keys
+ *     6 data    bytes: the caller's metadata, JSON
  *
- * Resolved: an `addToKey` is the number it gave, an insert has its slot and position. `floats` and `bytes` are a count and
- * what it counts, bytes padded to 4.
+ * Resolved: an `addToKey` is the number it gave, an insert has its slot, position and id. `floats` and `bytes` are a count and
+ * what it counts, bytes padded to 4; an id is bytes, as JSON (see `row_names.ts`). Version 1 has the kinds 1 to 4, and edits 1 to
+ * 8 of them.
  */
 
+import type { JsonValue } from "../base/json.ts";
+import type { EditedRow, MaskChange } from "../write/edit_journal.ts";
 import type { CheckedEdit, EditTarget } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
 import { ByteReader, ByteWriter } from "./byte_buffer.ts";
+import { decodeName, encodeName } from "./row_names.ts";
 
-const EDITS = 1, SAID = 2, KEPT = 3, NEXT = 4;
+const EDITS = 1, SAID = 2, KEPT = 3, NEXT = 4, MASK = 5, METADATA = 6;
 const WRITE_KEY = 1, INSERT_KEY = 2, DELETE_KEY = 3, WRITE_QUERY = 4, INSERT_QUERY = 5, DELETE_QUERY = 6;
 const MOVE_KEY = 7, MOVE_QUERY = 8;
+const INSERT_NAMED_KEY = 9, INSERT_NAMED_QUERY = 10, PUT_KEY = 11, PUT_QUERY = 12;
 
 /** Who made a call, and which of its calls it is. */
 export interface ClientCall {
@@ -33,16 +46,20 @@ export interface ClientCall {
   readonly number: number;
 }
 
-/** Takes what the frames of a record say. */
+/** Takes what the frames of a record say. Edits return what their row is called. */
 export interface FrameVisitor {
-  writeKey(slot: number, column: number, part: Float32Array): void;
-  insertKey(slot: number, position: number, row: Float32Array): void;
-  deleteKey(slot: number): void;
-  writeQuery(slot: number, row: Float32Array): void;
-  insertQuery(slot: number, position: number, row: Float32Array): void;
-  deleteQuery(slot: number): void;
-  moveKey(slot: number, position: number): void;
-  moveQuery(slot: number, position: number): void;
+  writeKey(slot: number, column: number, part: Float32Array): RowId;
+  insertKey(slot: number, position: number, row: Float32Array, id: RowId | undefined): RowId;
+  putKey(slot: number, position: number, row: Float32Array): RowId;
+  deleteKey(slot: number): RowId;
+  writeQuery(slot: number, row: Float32Array): RowId;
+  insertQuery(slot: number, position: number, row: Float32Array, id: RowId | undefined): RowId;
+  putQuery(slot: number, position: number, row: Float32Array): RowId;
+  deleteQuery(slot: number): RowId;
+  moveKey(slot: number, position: number): RowId;
+  moveQuery(slot: number, position: number): RowId;
+  setMask(change: MaskChange): void;
+  setMetadata(metadata: JsonValue): void;
   /** Rows to come follow these positions. */
   next(key: number, query: number): void;
   /** A mask function said `bias` of a query slot with consecutive pairs of key slot and head. */
@@ -50,8 +67,8 @@ export interface FrameVisitor {
   /** Likewise of a key slot with consecutive pairs of query slot and head. */
   saidOfKey(key: number, start: number, bias: Float32Array): void;
   kept(name: string, content: Uint8Array<ArrayBuffer>): void;
-  /** A frame of edits is over: its slots, and whose call it was. */
-  edited(sequence: number, slots: readonly number[], call: ClientCall | null): void;
+  /** A frame of edits is over: what their rows are called, and whose call it was. */
+  edited(sequence: number, names: readonly RowId[], call: ClientCall | null): void;
 }
 
 /** Writes frames behind each other. */
@@ -83,8 +100,13 @@ export class FrameWriter {
     out.u32(0);
   }
 
-  /** One edit, which was performed on `layer` just now. */
-  edit(edit: CheckedEdit, slot: number, { keys, queries }: EditTarget): void {
+  /** One edit, which was performed on `layer` just now; `hasIds` says whether its row has an id. */
+  edit(
+    edit: CheckedEdit,
+    { slot, name, isNew }: EditedRow,
+    hasIds: boolean,
+    { keys, queries }: EditTarget,
+  ): void {
     const out = this.#out;
     this.#count++;
     switch (edit.kind) {
@@ -99,10 +121,12 @@ export class FrameWriter {
         out.u32(edit.column);
         return out.floats(Float32Array.of(keys.element(slot, edit.column)));
       case "insertKey":
-        out.u32(INSERT_KEY);
+      case "upsertKey":
+        out.u32(!isNew ? PUT_KEY : hasIds ? INSERT_NAMED_KEY : INSERT_KEY);
         out.u32(slot);
         out.f64(keys.position(slot));
-        return out.floats(edit.row);
+        out.floats(edit.row);
+        return isNew && hasIds ? out.bytes(encodeName(name)) : undefined;
       case "deleteKey":
         out.u32(DELETE_KEY);
         return out.u32(slot);
@@ -111,10 +135,12 @@ export class FrameWriter {
         out.u32(slot);
         return out.floats(edit.row);
       case "insertQuery":
-        out.u32(INSERT_QUERY);
+      case "upsertQuery":
+        out.u32(!isNew ? PUT_QUERY : hasIds ? INSERT_NAMED_QUERY : INSERT_QUERY);
         out.u32(slot);
         out.f64(queries.position(slot));
-        return out.floats(edit.row);
+        out.floats(edit.row);
+        return isNew && hasIds ? out.bytes(encodeName(name)) : undefined;
       case "deleteQuery":
         out.u32(DELETE_QUERY);
         return out.u32(slot);
@@ -126,10 +152,6 @@ export class FrameWriter {
         out.u32(MOVE_QUERY);
         out.u32(slot);
         return out.f64(queries.position(slot));
-      case "upsertKey":
-      case "upsertQuery":
-        // Refused before, since the rows of a durable engine have no ids.
-        throw new Error(`${edit.kind} has no form in the journal`);
     }
   }
 
@@ -176,6 +198,25 @@ export class FrameWriter {
     this.#begin(KEPT);
     this.#out.text(name);
     this.#out.bytes(content);
+    this.#end();
+  }
+
+  /** A block of the mask; where memory is refused nothing of it is written. */
+  mask({ queries, keys, heads, block }: MaskChange): void {
+    this.#begin(MASK);
+    try {
+      for (const list of [queries, keys, heads]) this.#out.words(list);
+      this.#out.floats(block);
+    } catch (error) {
+      this.#out.cutTo(this.#start);
+      throw error;
+    }
+    this.#end();
+  }
+
+  metadata(metadata: JsonValue): void {
+    this.#begin(METADATA);
+    this.#out.text(JSON.stringify(metadata));
     this.#end();
   }
 
@@ -236,7 +277,9 @@ export function visitFrames(bytes: Uint8Array<ArrayBuffer>, first: number, visit
     else if (kind === SAID) visitSaid(reader, visitor);
     else if (kind === KEPT) visitor.kept(reader.text(), reader.bytes());
     else if (kind === NEXT) visitor.next(reader.f64(), reader.f64());
-    else throw new Error(`frame is of kind ${kind}, expected 1 to ${NEXT}`);
+    else if (kind === MASK) visitMask(reader, visitor);
+    else if (kind === METADATA) visitor.setMetadata(JSON.parse(reader.text()));
+    else throw new Error(`frame is of kind ${kind}, expected 1 to ${METADATA}`);
     at += size;
     if (reader.at !== at) throw new Error(`frame has ${size} bytes, expected ${size - at + reader.at}`);
   }
@@ -245,40 +288,46 @@ export function visitFrames(bytes: Uint8Array<ArrayBuffer>, first: number, visit
 
 function visitEdits(reader: ByteReader, sequence: number, visitor: FrameVisitor): void {
   const client = reader.text(), number = reader.f64();
-  const count = reader.u32(), slots: number[] = [];
-  for (let at = 0; at < count; at++) {
-    const code = reader.u32(), slot = reader.u32();
-    slots.push(slot);
-    switch (code) {
-      case WRITE_KEY:
-        visitor.writeKey(slot, reader.u32(), reader.floats());
-        break;
-      case INSERT_KEY:
-        visitor.insertKey(slot, reader.f64(), reader.floats());
-        break;
-      case DELETE_KEY:
-        visitor.deleteKey(slot);
-        break;
-      case WRITE_QUERY:
-        visitor.writeQuery(slot, reader.floats());
-        break;
-      case INSERT_QUERY:
-        visitor.insertQuery(slot, reader.f64(), reader.floats());
-        break;
-      case DELETE_QUERY:
-        visitor.deleteQuery(slot);
-        break;
-      case MOVE_KEY:
-        visitor.moveKey(slot, reader.f64());
-        break;
-      case MOVE_QUERY:
-        visitor.moveQuery(slot, reader.f64());
-        break;
-      default:
-        throw new Error(`edit is of kind ${code}, expected 1 to ${MOVE_QUERY}`);
-    }
+  const count = reader.u32(), names: RowId[] = [];
+  for (let at = 0; at < count; at++) names.push(visitEdit(reader, visitor));
+  visitor.edited(sequence, names, client === "" ? null : { client, number });
+}
+
+function visitEdit(reader: ByteReader, visitor: FrameVisitor): RowId {
+  const code = reader.u32(), slot = reader.u32();
+  switch (code) {
+    case WRITE_KEY:
+      return visitor.writeKey(slot, reader.u32(), reader.floats());
+    case INSERT_KEY:
+      return visitor.insertKey(slot, reader.f64(), reader.floats(), undefined);
+    case INSERT_NAMED_KEY:
+      return visitor.insertKey(slot, reader.f64(), reader.floats(), decodeName(reader.bytes()));
+    case PUT_KEY:
+      return visitor.putKey(slot, reader.f64(), reader.floats());
+    case DELETE_KEY:
+      return visitor.deleteKey(slot);
+    case WRITE_QUERY:
+      return visitor.writeQuery(slot, reader.floats());
+    case INSERT_QUERY:
+      return visitor.insertQuery(slot, reader.f64(), reader.floats(), undefined);
+    case INSERT_NAMED_QUERY:
+      return visitor.insertQuery(slot, reader.f64(), reader.floats(), decodeName(reader.bytes()));
+    case PUT_QUERY:
+      return visitor.putQuery(slot, reader.f64(), reader.floats());
+    case DELETE_QUERY:
+      return visitor.deleteQuery(slot);
+    case MOVE_KEY:
+      return visitor.moveKey(slot, reader.f64());
+    case MOVE_QUERY:
+      return visitor.moveQuery(slot, reader.f64());
+    default:
+      throw new Error(`edit is of kind ${code}, expected 1 to ${PUT_QUERY}`);
   }
-  visitor.edited(sequence, slots, client === "" ? null : { client, number });
+}
+
+function visitMask(reader: ByteReader, visitor: FrameVisitor): void {
+  const queries = reader.words(), keys = reader.words(), heads = [...reader.words()];
+  visitor.setMask({ queries, keys, heads, block: reader.floats() });
 }
 
 function visitSaid(reader: ByteReader, visitor: FrameVisitor): void {

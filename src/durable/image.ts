@@ -3,95 +3,27 @@
  * it, so a replay asks no function and computes no attention.
  */
 
-import { CapacityError } from "../base/errors.ts";
+import type { JsonValue } from "../base/json.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import { NO_BACKEND, type SavedSettings, type SlotRows, type Snapshot } from "../store/snapshot.ts";
-import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
-import type { SavedMask } from "../store/snapshot.ts";
+import {
+  NO_BACKEND,
+  type SavedHistory,
+  type SavedMask,
+  type SavedSettings,
+  type Snapshot,
+} from "../store/snapshot.ts";
+import type { MaskChange } from "../write/edit_journal.ts";
+import type { RowId } from "../write/row_ids.ts";
+import type { SlotNumbers } from "../write/slot_table.ts";
+import { Besides, decodeBesides } from "./besides.ts";
 import { Clients } from "./clients.ts";
 import type { ClientCall, FrameVisitor } from "./frames.ts";
-import type { Pointer } from "./pointer.ts";
+import { ImageRows } from "./image_rows.ts";
+import { liveFlags } from "../write/frozen_rows.ts";
+import type { ReadPointer } from "./pointer.ts";
+import { settingsOfSnapshot } from "./settings.ts";
 import { forgetKeyStates, forgetQueryState } from "./kept_states.ts";
 import { SaidBias } from "./said_bias.ts";
-
-/** Rows of one kind, by slot. */
-class ImageRows {
-  readonly slots: SlotTable;
-  readonly width: number;
-  readonly #what: string;
-  #rows: Float32Array;
-  #positions: Float64Array;
-
-  constructor(what: string, width: number, { slots, rows, positions }: SlotRows) {
-    this.#what = what;
-    this.width = width;
-    this.slots = SlotTable.restore(slots);
-    this.#rows = rows;
-    this.#positions = positions;
-  }
-
-  write(slot: number, part: Float32Array, column: number): void {
-    this.#checkLive(slot);
-    if (column + part.length > this.width) {
-      throw new Error(`${part.length} numbers from column ${column} on, expected at most ${this.width}`);
-    }
-    this.#rows.set(part, slot * this.width + column);
-  }
-
-  insert(slot: number, position: number, row: Float32Array): void {
-    if (slot !== this.slots.next) {
-      throw new Error(`${this.#what} slot ${slot} is inserted, expected ${this.slots.next}`);
-    }
-    if (row.length !== this.width) throw new Error(`a row of ${row.length} numbers, expected ${this.width}`);
-    this.#reserve(slot + 1);
-    this.slots.allocate(position);
-    this.#rows.set(row, slot * this.width);
-    this.#positions[slot] = position;
-  }
-
-  move(slot: number, position: number): void {
-    this.#checkLive(slot);
-    this.slots.reach(position);
-    this.#positions[slot] = position;
-  }
-
-  delete(slot: number): void {
-    this.#checkLive(slot);
-    this.slots.release(slot);
-    this.#rows.fill(0, slot * this.width, (slot + 1) * this.width);
-    this.#positions[slot] = 0;
-  }
-
-  /** As a snapshot holds them; views. */
-  view(): SlotRows {
-    const { size } = this.slots;
-    return {
-      slots: this.slots.save(),
-      rows: this.#rows.subarray(0, size * this.width),
-      positions: this.#positions.subarray(0, size),
-    };
-  }
-
-  #checkLive(slot: number): void {
-    if (!this.slots.isLive(slot)) {
-      throw new Error(`${this.#what} slot ${slot} is edited, expected a live one`);
-    }
-  }
-
-  #reserve(size: number): void {
-    if (size <= this.#positions.length) return;
-    const capacity = Math.max(16, size, Math.ceil(1.5 * this.#positions.length));
-    const bytes = capacity * (8 + 4 * this.width);
-    const room = CapacityError.guard("openDurable", `${capacity} rows`, bytes, () => ({
-      rows: new Float32Array(capacity * this.width),
-      positions: new Float64Array(capacity),
-    }));
-    room.rows.set(this.#rows);
-    room.positions.set(this.#positions);
-    this.#rows = room.rows;
-    this.#positions = room.positions;
-  }
-}
 
 /** Rows, what was said of them, clients, and what is kept beside. */
 export class Image implements FrameVisitor {
@@ -101,58 +33,104 @@ export class Image implements FrameVisitor {
   /** null without a mask function. */
   readonly said: SaidBias | null;
   readonly clients: Clients;
-  readonly besides: Map<string, Uint8Array<ArrayBuffer>>;
-  readonly #mask: SavedMask | null;
+  readonly besides: Besides;
+  readonly mask: SavedMask | null;
+  /** Whether edits are counted exactly: snapshots of version 1 do not count them. */
+  readonly isCounted: boolean;
+  #metadata: JsonValue | undefined;
+  /** Edits since the engine was first made. */
+  #edits: number;
 
-  constructor(snapshot: Snapshot, pointer: Pick<Pointer, "clients" | "kept">) {
-    const { layout, rule, tolerance, policy, limits, mask, keys, queries } = snapshot;
-    this.settings = { layout, rule, tolerance, policy, limits };
+  constructor(snapshot: Snapshot, pointer: Pick<ReadPointer, "sequence" | "clients" | "kept">) {
+    const { layout, mask, keys, queries, metadata, beside } = snapshot;
+    this.settings = settingsOfSnapshot(snapshot);
     this.keys = new ImageRows("key", keyColumns(layout) + valueColumns(layout), keys);
     this.queries = new ImageRows("query", queryColumns(layout), queries);
     this.clients = Clients.restore(pointer.clients);
-    this.besides = new Map(pointer.kept);
-    this.#mask = mask;
+    this.besides = pointer.kept ? new Besides(pointer.kept) : beside ? decodeBesides(beside) : new Besides();
+    this.mask = mask;
+    this.#metadata = metadata;
+    this.isCounted = pointer.kept === null;
+    // There are about as many edits as calls.
+    this.#edits = this.isCounted ? snapshot.sequence : pointer.sequence;
     this.said = mask?.kind === "function" ? toSaid(mask.bias, layout.heads, keys.slots, queries.slots) : null;
   }
 
-  get mask(): SavedMask | null {
-    return this.#mask;
+  /** What came before, as a snapshot holds it. */
+  get history(): SavedHistory {
+    return { sequence: this.#edits, metadata: this.#metadata };
   }
 
-  writeKey(slot: number, column: number, part: Float32Array): void {
-    this.keys.write(slot, part, column);
+  writeKey(slot: number, column: number, part: Float32Array): RowId {
+    return this.keys.write(slot, part, column);
   }
 
-  insertKey(slot: number, position: number, row: Float32Array): void {
-    this.keys.insert(slot, position, row);
+  insertKey(slot: number, position: number, row: Float32Array, id: RowId | undefined): RowId {
+    const name = this.keys.insert(slot, position, row, id);
     this.said?.resetKey(slot);
+    return name;
   }
 
-  deleteKey(slot: number): void {
-    this.keys.delete(slot);
+  putKey(slot: number, position: number, row: Float32Array): RowId {
+    return this.keys.put(slot, position, row);
+  }
+
+  deleteKey(slot: number): RowId {
     forgetKeyStates(this.besides, slot);
+    return this.keys.delete(slot);
   }
 
-  writeQuery(slot: number, row: Float32Array): void {
-    this.queries.write(slot, row, 0);
+  writeQuery(slot: number, row: Float32Array): RowId {
+    return this.queries.write(slot, row, 0);
   }
 
-  insertQuery(slot: number, position: number, row: Float32Array): void {
-    this.queries.insert(slot, position, row);
+  insertQuery(slot: number, position: number, row: Float32Array, id: RowId | undefined): RowId {
+    const name = this.queries.insert(slot, position, row, id);
     this.said?.resetQuery(slot);
+    return name;
   }
 
-  deleteQuery(slot: number): void {
-    this.queries.delete(slot);
+  putQuery(slot: number, position: number, row: Float32Array): RowId {
+    return this.queries.put(slot, position, row);
+  }
+
+  deleteQuery(slot: number): RowId {
     forgetQueryState(this.besides, slot);
+    return this.queries.delete(slot);
   }
 
-  moveKey(slot: number, position: number): void {
-    this.keys.move(slot, position);
+  moveKey(slot: number, position: number): RowId {
+    return this.keys.move(slot, position);
   }
 
-  moveQuery(slot: number, position: number): void {
-    this.queries.move(slot, position);
+  moveQuery(slot: number, position: number): RowId {
+    return this.queries.move(slot, position);
+  }
+
+  setMask({ queries, keys, heads, block }: MaskChange): void {
+    const { mask } = this;
+    if (mask?.kind !== "matrix" || !mask.isEditable) {
+      throw new Error("mask changes, expected an editable one");
+    }
+    if (block.length !== queries.length * keys.length) {
+      throw new Error(`mask changes by ${block.length} numbers, expected ${queries.length * keys.length}`);
+    }
+    for (const head of heads) {
+      const { data, rows, columns } = mask.matrices[head] ?? { data: block, rows: 0, columns: 0 };
+      queries.forEach((query, i) =>
+        keys.forEach((key, j) => {
+          if (query >= rows || key >= columns) {
+            throw new Error(`mask changes at ${head}, ${query}, ${key}, expected a place that it has`);
+          }
+          data[query * columns + key] = block[i * keys.length + j];
+        })
+      );
+    }
+    this.#edits++;
+  }
+
+  setMetadata(metadata: JsonValue): void {
+    this.#metadata = metadata;
   }
 
   next(key: number, query: number): void {
@@ -180,8 +158,9 @@ export class Image implements FrameVisitor {
     this.besides.set(name, content);
   }
 
-  edited(sequence: number, slots: readonly number[], call: ClientCall | null): void {
-    if (call) this.clients.note(call, { sequence, slots });
+  edited(sequence: number, names: readonly RowId[], call: ClientCall | null): void {
+    this.#edits += names.length;
+    if (call) this.clients.note(call, { sequence, names });
   }
 
   /** The live pairs of which a mask function was not asked. */
@@ -201,17 +180,9 @@ export class Image implements FrameVisitor {
   toSnapshot(): Snapshot {
     const keys = this.keys.view(), queries = this.queries.view();
     const bias = this.said?.copy(liveFlags(keys.slots), liveFlags(queries.slots));
-    const mask = bias ? { kind: "function", bias } as const : this.#mask;
-    const history = { sequence: 0, metadata: undefined };
-    return { ...this.settings, ...history, mask, keys, queries, backend: NO_BACKEND, states: {} };
+    const mask = bias ? { kind: "function", bias } as const : this.mask;
+    return { ...this.settings, ...this.history, mask, keys, queries, backend: NO_BACKEND, states: {} };
   }
-}
-
-/** 1 for each live slot. */
-export function liveFlags({ size, free }: Pick<SlotNumbers, "size" | "free">): Uint8Array {
-  const live = new Uint8Array(size).fill(1);
-  for (const slot of free) live[slot] = 0;
-  return live;
 }
 
 function toSaid(bias: Float32Array, heads: number, keys: SlotNumbers, queries: SlotNumbers): SaidBias {

@@ -2,10 +2,12 @@
  * Looks at a durable folder: what it holds, without an engine.
  */
 
+import type { JsonValue } from "../base/json.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { type Folder, isLocked } from "./folder.ts";
 import { openToLook } from "./look.ts";
 import { readFolder } from "./read_folder.ts";
+import type { SlotTable } from "../write/slot_table.ts";
 
 /** What a folder holds. */
 export interface Inspection {
@@ -16,7 +18,15 @@ export interface Inspection {
   /** Live queries. */
   readonly queryCount: number;
   readonly layout: HeadLayout;
-  readonly mask: "none" | "matrix" | "function";
+  readonly mask: "none" | "matrix" | "editable matrix" | "function";
+  /** What keys are called. */
+  readonly keyIds: "slots" | "given" | "auto";
+  /** What queries are called. */
+  readonly queryIds: "slots" | "given" | "auto";
+  /** The caller's metadata; null where there are none. */
+  readonly metadata: JsonValue;
+  /** What is kept beside rows, the states of a learner for example, and its bytes. */
+  readonly beside: { readonly count: number; readonly bytes: number };
   /** The snapshot files, the newest first. */
   readonly snapshots: readonly { readonly sequence: number; readonly bytes: number }[];
   /** Edits behind the newest snapshot. */
@@ -43,7 +53,13 @@ export async function inspectFolder(operation: string, folder: Folder): Promise<
     keyCount: image.keys.slots.count,
     queryCount: image.queries.slots.count,
     layout: image.settings.layout,
-    mask: image.mask?.kind ?? "none",
+    mask: image.mask?.kind === "matrix" && image.mask.isEditable
+      ? "editable matrix"
+      : image.mask?.kind ?? "none",
+    keyIds: idsOf(image.keys.slots),
+    queryIds: idsOf(image.queries.slots),
+    metadata: image.history.metadata ?? null,
+    beside: { count: image.besides.size, bytes: image.besides.bytes },
     snapshots: folder.snapshots().map((sequence) => {
       return { sequence, bytes: sizeOf(`snapshot-${sequence}.safetensors`) };
     }),
@@ -54,4 +70,8 @@ export async function inspectFolder(operation: string, folder: Folder): Promise<
     isOpen: isLocked(folder),
     damage,
   };
+}
+
+function idsOf({ ids }: SlotTable): Inspection["keyIds"] {
+  return ids === null ? "slots" : ids.isAuto ? "auto" : "given";
 }

@@ -8,13 +8,16 @@
 
 import { setImmediate } from "node:timers";
 import type { EngineCore } from "../engine/engine_core.ts";
-import type { EditJournal } from "../write/edit_journal.ts";
+import type { JsonValue } from "../base/json.ts";
+import type { EditedRow, EditJournal, MaskChange } from "../write/edit_journal.ts";
 import type { CheckedEdit, EditTarget } from "../write/edits.ts";
+import type { RowId } from "../write/row_ids.ts";
+import type { Besides } from "./besides.ts";
 import type { ClientAnswer, Clients } from "./clients.ts";
 import { DurabilityError } from "./durability_error.ts";
 import { CommitTimes } from "./durable_stats.ts";
 import { type ClientCall, FrameWriter } from "./frames.ts";
-import type { FrozenEngine } from "./frozen_rows.ts";
+import type { FrozenEngine } from "./frozen_engine.ts";
 import type { HeadFile } from "./head_file.ts";
 import { type JournalDatabase, sqliteFault } from "./journal_database.ts";
 import { encodeRecord, hashOf, type Place } from "./record.ts";
@@ -43,7 +46,9 @@ export interface JournalConfig {
   /** What the mask function said; null without one. */
   readonly said: SaidBias | null;
   /** What is kept beside the rows, by name. */
-  readonly besides: Map<string, Uint8Array<ArrayBuffer>>;
+  readonly besides: Besides;
+  /** Whether rows have ids. */
+  readonly ids: { readonly keys: boolean; readonly queries: boolean };
 }
 
 /** A promise of what is being committed. */
@@ -58,7 +63,7 @@ export class Journal implements EditJournal {
   readonly times = new CommitTimes();
   readonly clients: Clients;
   readonly said: SaidBias | null;
-  readonly besides: Map<string, Uint8Array<ArrayBuffer>>;
+  readonly besides: Besides;
   /** Is told of each commit. */
   onCommit: (bytes: number) => void = ignore;
   /** Keeps rows that edits change while a snapshot is written. */
@@ -81,10 +86,11 @@ export class Journal implements EditJournal {
   #failure: DurabilityError | null = null;
   /** The call that the next batch is. */
   #call: ClientCall | null = null;
-  #slots: number[] = [];
+  #names: RowId[] = [];
+  readonly #ids: JournalConfig["ids"];
   readonly #later: (() => void)[] = [];
 
-  constructor({ folder, store, place, clients, said, besides }: JournalConfig) {
+  constructor({ folder, store, place, clients, said, besides, ids }: JournalConfig) {
     this.#folder = folder;
     this.#store = store;
     this.#sequence = place.sequence;
@@ -92,6 +98,7 @@ export class Journal implements EditJournal {
     this.clients = clients;
     this.said = said;
     this.besides = besides;
+    this.#ids = ids;
   }
 
   /** The engine whose edits these are. */
@@ -115,7 +122,7 @@ export class Journal implements EditJournal {
 
   /** Bytes that it holds beside the engine. */
   get bytes(): number {
-    return (this.said?.bytes ?? 0) + this.#frames.bytes;
+    return (this.said?.bytes ?? 0) + this.besides.bytes + this.#frames.bytes;
   }
 
   get failure(): DurabilityError | null {
@@ -127,27 +134,26 @@ export class Journal implements EditJournal {
   }
 
   begin(operation: string): void {
-    this.check(operation);
-    if (!this.#store) throw this.readOnlyError(operation);
+    this.#checkOwned(operation);
     // Before the edits, so that what is kept with those before is in one transaction with them.
     if (this.#frames.bytes > MOST_WAITING) this.commit();
     this.check(operation);
     this.#endSaid();
     this.#frames.beginEdits(this.#call);
-    this.#slots = [];
+    this.#names = [];
   }
 
-  note(edit: CheckedEdit, slot: number, layer: EditTarget): void {
-    this.frozen?.keepBefore(edit, slot);
-    this.#frames.edit(edit, slot, layer);
-    this.#noteLater(edit.kind, slot);
-    if (this.#call) this.#slots.push(slot);
+  note(edit: CheckedEdit, row: EditedRow, layer: EditTarget): void {
+    const isQuery = edit.kind.endsWith("Query");
+    this.frozen?.keepBefore(isQuery, row.slot);
+    this.#frames.edit(edit, row, isQuery ? this.#ids.queries : this.#ids.keys, layer);
+    this.#noteLater(edit.kind, row, isQuery);
+    if (this.#call) this.#names.push(row.name);
   }
 
   /** What the batch changes beside rows, once it is performed: of a row that is another one nothing was said, or is kept. */
-  #noteLater(kind: CheckedEdit["kind"], slot: number): void {
-    if (kind === "insertKey") this.#later.push(() => this.said?.resetKey(slot));
-    if (kind === "insertQuery") this.#later.push(() => this.said?.resetQuery(slot));
+  #noteLater(kind: CheckedEdit["kind"], { slot, isNew }: EditedRow, isQuery: boolean): void {
+    if (isNew) this.#later.push(() => isQuery ? this.said?.resetQuery(slot) : this.said?.resetKey(slot));
     if (kind === "deleteKey") this.#later.push(() => forgetKeyStates(this.besides, slot));
     if (kind === "deleteQuery") this.#later.push(() => forgetQueryState(this.besides, slot));
   }
@@ -157,17 +163,23 @@ export class Journal implements EditJournal {
     if (!isPerformed) return this.#frames.abandon();
     this.#frames.endEdits();
     this.#sequence++;
-    if (this.#call) this.clients.note(this.#call, { sequence: this.#sequence, slots: this.#slots });
+    if (this.#call) this.clients.note(this.#call, { sequence: this.#sequence, names: this.#names });
     for (const change of later) change();
     this.#asksMask = this.said !== null;
     this.#schedule();
   }
 
-  noteNext(key: number, query: number): void {
-    if (!this.#store) return;
-    this.#frames.next(key, query);
-    this.#sequence++;
-    this.#schedule();
+  noteNext(operation: string, key: number, query: number): void {
+    this.#noteFrame(operation, () => this.#frames.next(key, query));
+  }
+
+  noteMask(operation: string, change: MaskChange): void {
+    this.#noteFrame(operation, () => this.#frames.mask(change));
+    this.frozen?.keepMaskBefore(change);
+  }
+
+  noteMetadata(operation: string, metadata: JsonValue): void {
+    this.#noteFrame(operation, () => this.#frames.metadata(metadata));
   }
 
   /** Runs one batch of edits as this call of a client. */
@@ -199,13 +211,8 @@ export class Journal implements EditJournal {
 
   /** Keeps something beside the rows, in the place of what had this name. */
   keep(operation: string, name: string, content: Uint8Array<ArrayBuffer>): void {
-    this.check(operation);
-    if (!this.#store) throw this.readOnlyError(operation);
-    this.#endSaid();
-    this.#frames.kept(name, content);
+    this.#noteFrame(operation, () => this.#frames.kept(name, content));
     this.besides.set(name, content);
-    this.#sequence++;
-    this.#schedule();
   }
 
   kept(): Promise<void> {
@@ -282,6 +289,21 @@ export class Journal implements EditJournal {
   readOnlyError(operation: string): DurabilityError {
     const detail = `${this.#folder} was opened to look at only, expected to be opened without readOnly`;
     return new DurabilityError(operation, "read-only", detail, { folder: this.#folder });
+  }
+
+  /** Throws where nothing may be written. */
+  #checkOwned(operation: string): void {
+    this.check(operation);
+    if (!this.#store) throw this.readOnlyError(operation);
+  }
+
+  /** Writes a frame that is no batch of edits. */
+  #noteFrame(operation: string, write: () => void): void {
+    this.#checkOwned(operation);
+    this.#endSaid();
+    write();
+    this.#sequence++;
+    this.#schedule();
   }
 
   /** What was said since the last frame becomes one. */

@@ -11,7 +11,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 export const JOURNAL_FILE = "journal.db";
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2, OLDEST_VERSION = 1;
 const APPLICATION = 0x41545455;
 /** How long a statement waits for another process that looks at this moment. */
 const WAIT_MS = 2000;
@@ -64,14 +64,25 @@ export class JournalDatabase {
   }
 
   /** Makes the tables, with the pointer to the first snapshot, in one transaction. */
-  create(pointer: StoredBody): void {
+  create(pointer: StoredBody, version = FORMAT_VERSION): void {
     this.transact(() => {
       this.#run("CREATE TABLE record(sequence INTEGER PRIMARY KEY, body BLOB NOT NULL)");
       this.#run("CREATE TABLE snapshot(sequence INTEGER PRIMARY KEY, body BLOB NOT NULL)");
       this.addPointer(pointer);
-      this.#run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+      this.setVersion(version);
       this.#run(`PRAGMA application_id = ${APPLICATION}`);
     });
+  }
+
+  /** What is written from now on may be of the present version, which older libraries then refuse to read. */
+  upgrade(): void {
+    if (this.identify().version === FORMAT_VERSION) return;
+    this.transactToDisk(() => this.setVersion(FORMAT_VERSION));
+  }
+
+  /** In a transaction. */
+  setVersion(version: number): void {
+    this.#run(`PRAGMA user_version = ${version}`);
   }
 
   /** Runs `write` as one transaction. After a throw nobody knows what became of it: the connection is good for nothing more. */

@@ -4,9 +4,7 @@
  */
 
 import type { RowKind } from "../write/newest_rows.ts";
-
-/** What is kept, by name. */
-export type Besides = Map<string, Uint8Array<ArrayBuffer>>;
+import type { Besides } from "./besides.ts";
 
 export const LEARNER = "learner";
 

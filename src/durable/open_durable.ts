@@ -5,14 +5,23 @@
 
 import { InputError } from "../base/errors.ts";
 import { EngineCore } from "../engine/engine_core.ts";
-import type { LoadProblem } from "../engine/options.ts";
+import type { AnyOf } from "../engine/dynamic_attention.ts";
+import { type LoadProblem, withRules } from "../engine/options.ts";
 import { type MaskFunction, toMask } from "../write/mask.ts";
 import { toBias } from "../write/mask_input.ts";
+import type { RowId } from "../write/row_ids.ts";
+import type { SlotTable } from "../write/slot_table.ts";
 import { createFolder, isUnmade } from "./create_folder.ts";
 import { Damage, DurabilityError } from "./durability_error.ts";
 import { toDurabilityError } from "./store_errors.ts";
-import { type DurableAttention, toDurable } from "./durable_attention.ts";
-import { checkSame, type DurableOptions, type DurableProblem, toDurableProblem } from "./durable_options.ts";
+import { type DurableAttention, type DurableParts, toDurable } from "./durable_attention.ts";
+import {
+  type AnyDurableOptions,
+  type DurableOptions,
+  type DurableProblem,
+  toDurableProblem,
+} from "./durable_options.ts";
+import { checkSame } from "./settings.ts";
 import { Folder, FolderLock, toPath } from "./folder.ts";
 import { HEAD_FILE, HeadFile } from "./head_file.ts";
 import type { Image } from "./image.ts";
@@ -57,17 +66,26 @@ const LOOKS = 5;
  * await Deno.remove(folder, { recursive: true });
  * ```
  */
+export async function openDurable<KeyId extends RowId = number, QueryId extends RowId = number>(
+  folder: string | URL,
+  options?: DurableOptions<KeyId, QueryId>,
+): Promise<DurableAttention<AnyOf<KeyId>, AnyOf<QueryId>>>;
+/** As above, of an engine without ids. */
+export async function openDurable(folder: string | URL, options: DurableOptions): Promise<DurableAttention>;
 export async function openDurable(
   folder: string | URL,
-  options: DurableOptions = {},
-): Promise<DurableAttention> {
+  options: AnyDurableOptions = {},
+): Promise<DurableAttention<RowId, RowId>> {
   const operation = "openDurable", start = performance.now();
-  const problem = toDurableProblem(operation, options);
+  const given = toDurableProblem(operation, options);
+  const problem = { ...given, create: given.create && await withRules(operation, given.create) };
   const place = new Folder(toPath(operation, folder));
   try {
-    return problem.readOnly
-      ? await openReadOnly(operation, place, problem, start)
-      : await openOwned(operation, place, problem, start);
+    return toDurable(
+      problem.readOnly
+        ? await openReadOnly(operation, place, problem, start)
+        : await openOwned(operation, place, problem, start),
+    );
   } catch (error) {
     throw toDurabilityError(operation, place.path, error);
   }
@@ -78,7 +96,7 @@ async function openOwned(
   folder: Folder,
   problem: DurableProblem,
   start: number,
-): Promise<DurableAttention> {
+): Promise<DurableParts> {
   const { create, sync } = problem;
   if (create) Deno.mkdirSync(folder.path, { recursive: true });
   else if (folder.names().length === 0) throw noEngine(operation, folder);
@@ -101,6 +119,7 @@ async function openOwned(
     head.write(content.place);
     const store = { database, head };
     const { core, journal } = await makeEngine(operation, folder, problem, content, store);
+    database.upgrade();
     const { snapshot: newest, bytesBehind } = content;
     const { journalBytes } = problem;
     const snapshots = new Snapshots({ folder, database, journal, core, journalBytes, newest, bytesBehind });
@@ -113,17 +132,8 @@ async function openOwned(
         closeAll(opened);
       }
     };
-    return toDurable({
-      core,
-      journal,
-      snapshots,
-      folder,
-      client: problem.client,
-      sync,
-      content,
-      openMs: performance.now() - start,
-      close,
-    });
+    const { client } = problem, openMs = performance.now() - start;
+    return { core, journal, snapshots, folder, client, sync, content, openMs, close };
   } catch (error) {
     closeAll(opened);
     throw error;
@@ -135,23 +145,14 @@ async function openReadOnly(
   folder: Folder,
   problem: DurableProblem,
   start: number,
-): Promise<DurableAttention> {
+): Promise<DurableParts> {
   for (let look = 1;; look++) {
     if (folder.names().length === 0) throw noEngine(operation, folder);
     try {
       const content = await openToLook(folder, (database) => readFolder(operation, folder, database));
       const { core, journal } = await makeEngine(operation, folder, problem, content, null);
-      return toDurable({
-        core,
-        journal,
-        snapshots: null,
-        folder,
-        client: problem.client,
-        sync: problem.sync,
-        content,
-        openMs: performance.now() - start,
-        close: () => {},
-      });
+      const { client, sync } = problem, openMs = performance.now() - start;
+      return { core, journal, snapshots: null, folder, client, sync, content, openMs, close: () => {} };
     } catch (error) {
       // The owner may have removed a snapshot between its pointer and its file.
       if (!(error instanceof Damage) || look === LOOKS) throw error;
@@ -167,31 +168,54 @@ async function makeEngine(
   { image, place }: FolderContent,
   store: { readonly database: JournalDatabase; readonly head: HeadFile } | null,
 ): Promise<{ readonly core: EngineCore; readonly journal: Journal }> {
-  const { clients, said, besides, settings, mask: savedMask } = image;
-  if (create) checkSame(operation, create, { ...settings, mask: savedMask });
-  const journal = new Journal({ folder: folder.path, store, place, clients, said, besides });
-  const mask = load.mask && noted(load.mask as MaskFunction, journal);
+  const { clients, said, besides, keys: { slots: keySlots }, queries: { slots: querySlots } } = image;
+  if (create) {
+    const { settings, mask } = image;
+    checkSame(operation, create, { settings, mask, keys: keySlots.save(), queries: querySlots.save() });
+  }
+  const ids = { keys: keySlots.ids !== null, queries: querySlots.ids !== null };
+  const journal = new Journal({ folder: folder.path, store, place, clients, said, besides, ids });
+  let slots: Slots = { keySlots, querySlots };
+  const mask = load.mask && noted(load.mask as MaskFunction<RowId, RowId>, journal, () => slots);
   if (mask) askUnsaid(operation, image, mask);
   const problem: LoadProblem = { ...load, ...(mask ? { mask } : {}) };
   const core = await EngineCore.restore(operation, image.toSnapshot(), problem, { journal });
+  slots = core.rules;
   journal.attach(core);
   return { core, journal };
 }
 
-/** A mask function whose answers are kept. */
-function noted(mask: MaskFunction, journal: Journal): MaskFunction {
+/** Which slots rows are in. */
+interface Slots {
+  readonly keySlots: SlotTable;
+  readonly querySlots: SlotTable;
+}
+
+/** A mask function whose answers are kept. It is asked by what rows are called, and answers are kept by slots. */
+function noted(
+  mask: MaskFunction<RowId, RowId>,
+  journal: Journal,
+  slotsNow: () => Slots,
+): MaskFunction<RowId, RowId> {
   return (query, key, head) => {
     const answer = mask(query, key, head);
     const bias = toBias(answer);
-    if (!Number.isNaN(bias)) journal.noteSaid(query, key, head, bias);
+    if (Number.isNaN(bias)) return answer;
+    const { keySlots, querySlots } = slotsNow();
+    journal.noteSaid(slotNamed(query, querySlots), slotNamed(key, keySlots), head, bias);
     return answer;
   };
 }
 
+function slotNamed(name: RowId, { ids }: SlotTable): number {
+  return (ids ? ids.slotOf(name) : name) as number;
+}
+
 /** Asks about pairs of which a process that was killed had not asked yet. */
-function askUnsaid(operation: string, image: Image, mask: MaskFunction): void {
+function askUnsaid(operation: string, image: Image, mask: MaskFunction<RowId, RowId>): void {
   const { heads } = image.settings.layout;
   const asked = toMask(operation, mask, heads, 0, 0);
+  asked?.speakOf(image.keys.slots, image.queries.slots);
   for (const [query, key, head] of [...image.unsaid()]) asked?.bias(query, key, head);
 }
 

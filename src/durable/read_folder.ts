@@ -20,6 +20,7 @@ import {
   FORMAT_VERSION,
   JOURNAL_FILE,
   JournalDatabase,
+  OLDEST_VERSION,
   sqliteFault,
   type StoredBody,
 } from "./journal_database.ts";
@@ -93,8 +94,9 @@ export function checkJournal(database: JournalDatabase): void {
   const { kind, version } = database.identify();
   if (kind === "empty") throw new Damage(JOURNAL_FILE, null, "file is empty, expected a journal");
   if (kind === "other") throw new Damage(JOURNAL_FILE, null, "file is no journal, expected one");
-  if (version === FORMAT_VERSION) return;
-  throw new Damage(JOURNAL_FILE, null, `journal has version ${version}, expected ${FORMAT_VERSION}`);
+  if (version >= OLDEST_VERSION && version <= FORMAT_VERSION) return;
+  const expected = `${OLDEST_VERSION} to ${FORMAT_VERSION}`;
+  throw new Damage(JOURNAL_FILE, null, `journal has version ${version}, expected ${expected}`);
 }
 
 /** Reads all of a folder. @throws {Damage} When something is wrong that cannot be done without. */

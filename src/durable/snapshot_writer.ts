@@ -4,33 +4,15 @@
  */
 
 import { createHash } from "node:crypto";
-import { keyColumns } from "../numerics/head_layout.ts";
 import { UNSEALED } from "../store/checksum.ts";
-import { layOutSnapshot, type SavedMask, type SavedSettings } from "../store/snapshot.ts";
+import { SLICE_BYTES, sliceSnapshot, type SnapshotToWrite } from "../store/snapshot_slices.ts";
+import { besideBytes, besideSlices, type FrozenBesides } from "./besides.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
-import type { SlotNumbers } from "../write/slot_table.ts";
 
-/** So many bytes are copied before the loop turns. */
-const SLICE_BYTES = 1 << 18;
-
-/** Rows of one kind, to be copied slot by slot. */
-export interface RowsToWrite {
-  readonly slots: SlotNumbers;
-  /** 1 for each live slot. */
-  readonly live: Uint8Array;
-  /** Numbers of a row. */
-  readonly width: number;
-  copyRow(slot: number, target: Float32Array, offset: number): void;
-  position(slot: number): number;
-}
-
-/** What a snapshot is written of. */
-export interface SnapshotToWrite {
-  readonly settings: SavedSettings;
-  readonly mask: SavedMask | null;
-  readonly keys: RowsToWrite;
-  readonly queries: RowsToWrite;
+/** A snapshot of a folder. */
+export interface FolderSnapshot extends Omit<SnapshotToWrite, "beside" | "states"> {
+  readonly besides: FrozenBesides;
 }
 
 /** A snapshot that is on disk. */
@@ -54,37 +36,27 @@ export class SnapshotStopped extends Error {}
 export async function writeSnapshot(
   folder: Folder,
   sequence: number,
-  snapshot: SnapshotToWrite,
+  snapshot: FolderSnapshot,
   isStopped: () => boolean = () => false,
 ): Promise<WrittenSnapshot> {
   const name = snapshotFile(sequence), draft = `${name}.tmp`;
-  const { settings, mask, keys, queries } = snapshot;
-  const { header, order, dataBytes } = layOutSnapshot({
-    settings,
-    mask,
-    keys: keys.slots,
-    queries: queries.slots,
-  });
+  const { besides } = snapshot, begun = performance.now(), bytes = besideBytes(besides);
+  const beside = { bytes, slices: () => besideSlices(besides, SLICE_BYTES) };
+  const { head, dataBytes, slices } = sliceSnapshot({ ...snapshot, ...(bytes > 0 ? { beside } : {}) });
+  let longestSliceMs = performance.now() - begun;
   try {
     const file = await Deno.open(folder.file(draft), { create: true, truncate: true, write: true });
     try {
-      const head = new Uint8Array(8 + header.length);
-      new DataView(head.buffer).setBigUint64(0, BigInt(header.length), true);
-      head.set(header, 8);
       await writeAll(file, head);
-      const hash = createHash("sha256");
-      let longestSliceMs = 0;
-      for (const tensor of order) {
-        const slices = slicesOf(tensor, snapshot);
-        for (;;) {
-          if (isStopped()) throw new SnapshotStopped();
-          const start = performance.now();
-          const { value, done } = slices.next();
-          if (done) break;
-          hash.update(value);
-          longestSliceMs = Math.max(longestSliceMs, performance.now() - start);
-          await writeAll(file, value);
-        }
+      const hash = createHash("sha256"), all = slices();
+      for (;;) {
+        if (isStopped()) throw new SnapshotStopped();
+        const start = performance.now();
+        const { value, done } = all.next();
+        if (done) break;
+        hash.update(value);
+        longestSliceMs = Math.max(longestSliceMs, performance.now() - start);
+        await writeAll(file, value);
       }
       const checksum = new Uint8Array(createHash("sha256").update(head).update(hash.digest()).digest());
       const at = new TextDecoder("latin1").decode(head).indexOf(UNSEALED);
@@ -106,63 +78,6 @@ export async function nameSnapshot(folder: Folder, sequence: number): Promise<vo
   const name = snapshotFile(sequence);
   await Deno.rename(folder.file(`${name}.tmp`), folder.file(name));
   await folder.sync();
-}
-
-function* slicesOf(name: string, { settings: { layout }, mask, keys, queries }: SnapshotToWrite) {
-  const keyWidth = keyColumns(layout);
-  switch (name) {
-    case "query":
-      return yield* columns(queries, 0, queries.width);
-    case "query.positions":
-      return yield* positions(queries);
-    case "query.free":
-      return yield* numbers(queries.slots.free);
-    case "key":
-      return yield* columns(keys, 0, keyWidth);
-    case "value":
-      return yield* columns(keys, keyWidth, keys.width);
-    case "key.positions":
-      return yield* positions(keys);
-    case "key.free":
-      return yield* numbers(keys.slots.free);
-    case "bias":
-      return yield* numbers(mask?.kind === "function" ? mask.bias : new Float32Array(0));
-    default: {
-      const at = Number(name.slice("mask.".length));
-      return yield* numbers(mask?.kind === "matrix" ? mask.matrices[at].data : new Float32Array(0));
-    }
-  }
-}
-
-/** Some columns of all rows; zeros where a slot is free. */
-function* columns(rows: RowsToWrite, first: number, end: number): Generator<Uint8Array<ArrayBuffer>> {
-  const { slots: { size }, live, width } = rows, taken = end - first;
-  const row = new Float32Array(width), perSlice = Math.max(1, Math.floor(SLICE_BYTES / (4 * width)));
-  for (let from = 0; from < size; from += perSlice) {
-    const count = Math.min(perSlice, size - from), slice = new Float32Array(count * taken);
-    for (let at = 0; at < count; at++) {
-      if (live[from + at] === 0) continue;
-      rows.copyRow(from + at, row, 0);
-      slice.set(first === 0 && end === width ? row : row.subarray(first, end), at * taken);
-    }
-    yield new Uint8Array(slice.buffer);
-  }
-}
-
-function* positions(rows: RowsToWrite): Generator<Uint8Array<ArrayBuffer>> {
-  const { slots: { size }, live } = rows, perSlice = SLICE_BYTES / 32;
-  for (let from = 0; from < size; from += perSlice) {
-    const slice = new Float64Array(Math.min(perSlice, size - from));
-    for (let at = 0; at < slice.length; at++) {
-      if (live[from + at] === 1) slice[at] = rows.position(from + at);
-    }
-    yield new Uint8Array(slice.buffer);
-  }
-}
-
-function* numbers(all: Float32Array | Uint32Array): Generator<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(all.buffer as ArrayBuffer, all.byteOffset, all.byteLength);
-  for (let from = 0; from < bytes.length; from += SLICE_BYTES) yield bytes.slice(from, from + SLICE_BYTES);
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

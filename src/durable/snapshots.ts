@@ -9,12 +9,13 @@ import { setImmediate } from "node:timers";
 import type { EngineCore } from "../engine/engine_core.ts";
 import { DurabilityError } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
-import { FrozenEngine } from "./frozen_rows.ts";
+import { FrozenEngine } from "./frozen_engine.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalDatabase } from "./journal_database.ts";
 import { encodePointer, snapshotFile } from "./pointer.ts";
 import { nameSnapshot, SnapshotStopped, writeSnapshot } from "./snapshot_writer.ts";
 import type { SavedMask } from "../store/snapshot.ts";
+import { settingsOf, toMatrixMask } from "./settings.ts";
 
 /** Journals shorter than this are kept as they are, unless the caller wants otherwise. */
 const LEAST_JOURNAL = 1 << 24;
@@ -115,18 +116,18 @@ export class Snapshots {
     if (journal.failure || place.sequence === this.newest.sequence) return;
     const frozen = new FrozenEngine(core, () => core.newest);
     const mask = this.#maskOf(frozen);
-    const clients = journal.clients.save(), kept = new Map(journal.besides);
+    const clients = journal.clients.save(), besides = journal.besides.freeze();
+    const history = { sequence: core.sequence, metadata: core.metadata };
     journal.frozen = frozen;
-    const { layout, rule, tolerance, policy, threshold: { limits } } = core.rules;
-    const settings = { layout, rule, tolerance, policy, limits };
+    const settings = settingsOf(core.rules);
     this.longestStopMs = performance.now() - start;
     try {
       const isStopped = () => this.#isStopped || journal.failure !== null;
-      const { keys, queries } = frozen;
+      const { keys, queries } = frozen, maskNumbers = frozen.mask?.matrices;
       const written = await writeSnapshot(
         folder,
         place.sequence,
-        { settings, mask, keys, queries },
+        { settings, history, mask, ...(maskNumbers ? { maskNumbers } : {}), keys, queries, besides },
         isStopped,
       );
       journal.frozen = null;
@@ -137,7 +138,7 @@ export class Snapshots {
       try {
         // Older snapshots are removed, which must not come to the disk before the pointer.
         database.transactToDisk(() => {
-          database.addPointer(encodePointer({ ...place, checksum: written.checksum, clients, kept }));
+          database.addPointer(encodePointer({ ...place, checksum: written.checksum, clients }));
           if (this.#holds === 0) database.removePointersBefore(previous);
         });
       } catch (cause) {
@@ -162,7 +163,7 @@ export class Snapshots {
   #maskOf({ keys, queries }: FrozenEngine): SavedMask | null {
     const { core: { rules: { mask } }, journal } = this.#config;
     if (!mask) return null;
-    if (!mask.isFunction) return { kind: "matrix", matrices: mask.matrices };
+    if (!mask.isFunction) return toMatrixMask(mask);
     const bias = journal.said?.copy(keys.live, queries.live);
     if (!bias) throw new Error("the mask function has not answered for every pair");
     return { kind: "function", bias };

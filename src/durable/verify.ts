@@ -15,12 +15,14 @@ import {
 import { Damage, type Problem } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
 import { HEAD_FILE, headSlots, readHead, type Witness } from "./head_file.ts";
+import { Besides, decodeBesides } from "./besides.ts";
 import { Image } from "./image.ts";
 import { JOURNAL_FILE, type JournalDatabase } from "./journal_database.ts";
 import { openToLook } from "./look.ts";
-import { decodePointer, type Pointer, snapshotFile } from "./pointer.ts";
+import { decodePointer, type ReadPointer, snapshotFile } from "./pointer.ts";
 import { hashOf, isSameHash } from "./record.ts";
-import type { Snapshot } from "../store/snapshot.ts";
+import type { SavedMask, Snapshot } from "../store/snapshot.ts";
+import type { SlotNumbers } from "../write/slot_table.ts";
 
 /** What a check has found. */
 export interface Verification {
@@ -109,7 +111,7 @@ async function check(
   found: { records: number; sequence: number; snapshots: number[]; bytes: number },
   note: (error: unknown) => void,
 ): Promise<void> {
-  const good: { pointer: Pointer; snapshot: Snapshot | null }[] = [];
+  const good: { pointer: ReadPointer; snapshot: Snapshot | null }[] = [];
   for (const row of database.pointers()) {
     try {
       const pointer = decodePointer(row);
@@ -157,7 +159,7 @@ async function check(
 /** A snapshot holds what the records before it say. */
 function comparePlace(
   { place }: Chain,
-  pointer: Pointer,
+  pointer: ReadPointer,
   snapshot: Snapshot | null,
   image: Image | null,
   note: (error: unknown) => void,
@@ -168,14 +170,42 @@ function comparePlace(
     note(new Damage(JOURNAL_FILE, pointer.sequence, `pointer to ${file} has another hash than the record`));
   }
   if (!snapshot || !image) return;
-  const rows = image.toSnapshot();
+  const rows = image.toSnapshot(), wrong = (what: string) => note(new Damage(file, pointer.sequence, what));
   for (const kind of ["keys", "queries"] as const) {
     const a = rows[kind], b = snapshot[kind];
     const isSame = isSameNumbers(a.rows, b.rows) && isSameNumbers(a.positions, b.positions) &&
-      isSameNumbers(a.slots.free, b.slots.free) && a.slots.nextPosition === b.slots.nextPosition;
-    if (!isSame) note(new Damage(file, pointer.sequence, `${kind} are not those of the records before it`));
+      isSameNumbers(a.slots.free, b.slots.free) && a.slots.nextPosition === b.slots.nextPosition &&
+      isSameIds(a.slots.ids, b.slots.ids);
+    if (!isSame) wrong(`${kind} are not those of the records before it`);
+  }
+  if (!isSameMask(rows.mask, snapshot.mask)) wrong("mask is not that of the records before it");
+  const isSameMetadata = JSON.stringify(rows.metadata) === JSON.stringify(snapshot.metadata);
+  if (!isSameMetadata) wrong("metadata are not those of the records before it");
+  if (image.isCounted && rows.sequence !== snapshot.sequence) {
+    wrong(`snapshot has ${snapshot.sequence} edits, expected ${rows.sequence}`);
+  }
+  const besides = snapshot.beside ? decodeBesides(snapshot.beside) : new Besides(pointer.kept ?? []);
+  if (!isSameBesides(image.besides, besides)) {
+    wrong("what is kept beside rows is not what the records before it say");
   }
 }
+
+function isSameIds(a: SlotNumbers["ids"], b: SlotNumbers["ids"]): boolean {
+  if (a === null || b === null) return a === b;
+  return a.next === b.next && a.ids.length === b.ids.length && a.ids.every((id, at) => id === b.ids[at]);
+}
+
+/** Of a mask function only what was said of rows that have not gone since is the same, so it is not compared. */
+function isSameMask(a: SavedMask | null, b: SavedMask | null): boolean {
+  if (a?.kind !== "matrix" || b?.kind !== "matrix") return a?.kind === b?.kind;
+  return a.matrices.every(({ data }, at) => isSameNumbers(data, b.matrices[at].data));
+}
+
+function isSameBesides(a: Besides, b: Besides): boolean {
+  return a.size === b.size && [...a].every(([name, content]) => isSameHash(content, b.get(name) ?? NOTHING));
+}
+
+const NOTHING = new Uint8Array(0);
 
 function isSameNumbers(a: Float32Array | Float64Array | Uint32Array, b: typeof a): boolean {
   return a.length === b.length && a.every((number, at) => Object.is(number, b[at]));

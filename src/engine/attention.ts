@@ -13,7 +13,7 @@ import { InputError } from "../base/errors.ts";
 import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "../base/matrix.ts";
 import type { AttentionState } from "./merge_states.ts";
-import { type AttentionOptions, type Problem, toProblem } from "./options.ts";
+import { type AttentionOptions, type Problem, toProblem, withRules } from "./options.ts";
 
 /**
  * `softmax(scale · Q Kᵀ) V`, computed once.
@@ -61,7 +61,7 @@ import { type AttentionOptions, type Problem, toProblem } from "./options.ts";
  */
 export async function attention(options: AttentionOptions): Promise<Matrix> {
   const operation = "attention";
-  const problem = toProblem(operation, options);
+  const problem = await withRules(operation, toProblem(operation, options));
   const { output } = await compute(operation, problem);
   return shownMatrix(output, [problem.query.shape[0], outputColumns(problem.layout)]);
 }
@@ -101,7 +101,7 @@ export async function attention(options: AttentionOptions): Promise<Matrix> {
  */
 export async function attentionState(options: AttentionOptions): Promise<AttentionState> {
   const operation = "attentionState";
-  const problem = toProblem(operation, options);
+  const problem = await withRules(operation, toProblem(operation, options));
   const { backend, query: { shape: [count] }, layout: { heads }, layout } = problem;
   const { output, logSumExp } = await compute(
     operation,

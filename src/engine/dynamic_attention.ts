@@ -11,6 +11,7 @@ import type { JsonValue } from "../base/json.ts";
 import { checkArray, reading, typedArrayKind } from "../base/lists.ts";
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
+import type { PassingMask } from "./passing_mask.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { toFloat32Logs } from "../numerics/attention_state.ts";
@@ -348,6 +349,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.setMask";
     const rules = this.#core.rules;
     this.#core.setMask(
+      operation,
       this.#given(operation, () => this.#core.calls.toMaskChange(operation, entries, options, rules)),
     );
   }
@@ -736,18 +738,34 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Exact attention of passing queries, r × H·d, over the current keys. The engine keeps nothing of them.
    *
-   * @param options `positions` of the queries, for `causal` and `window`; by default they follow the largest
-   * position of the standing queries.
-   * @throws {InputError} Also on an engine with a mask, which has entries for standing queries only.
+   * @param options `positions` of the queries, for `causal`, `window` and biases by distance; by default they
+   * follow the largest position of the standing queries. `mask` of these queries, in the forms of the option
+   * of `create`: a row per query and a column per key slot, or a function of the number of the query, the key
+   * and the head. An engine with a mask requires it, since its own speaks of standing queries only.
+   * @throws {InputError} When shapes do not fit, or the mask is missing.
+   *
+   * @example
+   * ```ts
+   * import { DynamicAttention } from "@attune/attention";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using live = await DynamicAttention.create({
+   *   query: [[0]],
+   *   key: [[0], [0], [0]],
+   *   value: [[1], [2], [6]],
+   * });
+   * const { data } = await live.attend([[0], [0]], { mask: [[true, true, false], [false, true, true]] });
+   * assertEquals([...data], [1.5, 4]);
+   * ```
    */
   async attend(
     queries: MatrixInput,
-    options: { readonly positions?: ArrayLike<number> } = {},
+    options: { readonly positions?: ArrayLike<number>; readonly mask?: PassingMask<KeyId> } = {},
   ): Promise<Matrix> {
     const operation = "DynamicAttention.attend";
     const passing = this.#given(operation, () => {
-      const { positions } = takeOptions(operation, options, ["positions"]);
-      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules);
+      const { positions, mask } = takeOptions(operation, options, ["positions", "mask"]);
+      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules, mask);
     });
     const { output } = await this.#core.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
@@ -771,6 +789,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   /**
    * Brings the states of all queries up to date, as `flush` does, and returns a snapshot of the engine as of
    * the call. Without an edit in between, a second call returns the same bytes.
+   *
+   * Rows are copied in parts of a few milliseconds, between which the event loop turns and edits and answers go
+   * on; edits made meanwhile are not in the snapshot, and hold a copy of each row that they change until it is
+   * written. States of queries, and in a browser the checksum, are made at once.
    *
    * The bytes are a safetensors file with a checksum. For m query slots and n key slots, freed ones included,
    * it has m·H·(4 d + 8 dv + 105) + 4 n·Hkv·(d + dv) + 8 (m + n) bytes, on `array` m·H·(8 dv + 48) more for
@@ -806,7 +828,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
           : this.#core.calls.toJson(operation, "metadata", metadata),
       };
     });
-    if (metadata !== undefined) this.#core.metadata = metadata;
+    if (metadata !== undefined) this.#core.setMetadata(operation, metadata);
     return await this.#core.save(operation);
   }
 

@@ -21,18 +21,19 @@ import { reading } from "../base/lists.ts";
 import { looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
-import type { EditJournal } from "../write/edit_journal.ts";
-import { type CheckedEdit, type EditTarget, findSlot, performEdit } from "../write/edits.ts";
+import type { EditJournal, MaskChange } from "../write/edit_journal.ts";
+import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
+import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
-import type { EngineRules } from "./engine_snapshot.ts";
+import type { EngineRules, FrozenSnapshot } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
-import type { EngineProblem, LoadProblem } from "./options.ts";
+import { type EngineProblem, type LoadProblem, withRules } from "./options.ts";
 import * as calls from "./engine_calls.ts";
-import type { MaskChange, PositionShift } from "./question_options.ts";
+import type { PositionShift } from "./question_options.ts";
 import { Rankings } from "./rankings.ts";
 
 /** Parts of an engine that tests, or other parts of the library, can inject. */
@@ -61,8 +62,9 @@ export class EngineCore {
   readonly calls = calls;
   /** Questions about keys. */
   readonly rankings: Rankings;
-  /** The metadata of the last `save`. */
-  metadata: JsonValue | undefined;
+  #metadata: JsonValue | undefined;
+  /** Masks that are being saved. */
+  readonly #frozenMasks = new Set<FrozenMask>();
   /** Edits that were accepted before the load that made the engine. */
   readonly #sequence: number;
   readonly #backend: MovableBackend;
@@ -78,7 +80,7 @@ export class EngineCore {
   ) {
     this.rules = rules;
     this.#sequence = sequence;
-    this.metadata = metadata;
+    this.#metadata = metadata;
     this.#seams = seams;
     this.#backend = new MovableBackend(rules.layout, backend);
     this.#pipeline = new EditPipeline({ ...rules, backend: this.#backend });
@@ -88,9 +90,10 @@ export class EngineCore {
   /** Makes an engine and computes its first states, O(m n (d + dv)). */
   static async create(
     operation: string,
-    problem: EngineProblem,
+    given: EngineProblem,
     seams: EngineSeams = {},
   ): Promise<EngineCore> {
+    const problem = await withRules(operation, given);
     const { layout, rule, mask, threshold, policy, tolerance } = problem;
     const keySlots = new SlotTable(problem.keyPositions, problem.keyIds);
     const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);
@@ -146,6 +149,17 @@ export class EngineCore {
     return this.#sequence + this.#pipeline.counts.written;
   }
 
+  /** The metadata of the last `save`. */
+  get metadata(): JsonValue | undefined {
+    return this.#metadata;
+  }
+
+  /** Metadata that go with the engine from now on. */
+  setMetadata(operation: string, metadata: JsonValue): void {
+    this.#seams.journal?.noteMetadata(operation, metadata);
+    this.#metadata = metadata;
+  }
+
   /** Whether `dispose` has been called. */
   get isDisposed(): boolean {
     return this.#disposal !== null;
@@ -168,8 +182,11 @@ export class EngineCore {
   editAll(edits: readonly CheckedEdit[]): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
+      if (!journal) return performEdit(edit, layer, this.rules);
+      const before = slotBefore(edit, this.rules);
       const name = performEdit(edit, layer, this.rules);
-      journal?.note(edit, name as number, layer);
+      const slot = before ?? slotOfNew(edit, name, this.rules);
+      journal.note(edit, { slot, name, isNew: before === null }, layer);
       return name;
     };
     const performAll = () => {
@@ -198,13 +215,16 @@ export class EngineCore {
    * Writes a block of the mask. Its keys are stored anew with what the mask says now, or its queries, whichever takes less
    * work.
    */
-  setMask({ queries, keys, heads, block }: MaskChange): void {
+  setMask(operation: string, change: MaskChange): void {
+    const { queries, keys, heads, block } = change;
     const { mask, keySlots, querySlots } = this.rules, layer = this.#pipeline.newest;
     if (!mask || queries.length === 0 || keys.length === 0) return;
     const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
     const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
     // Memory may be refused here, before the first change.
     log.reserve(slots.length);
+    this.#seams.journal?.noteMask(operation, change);
+    for (const frozen of this.#frozenMasks) frozen.keepBefore(change);
     queries.forEach((query, i) =>
       keys.forEach((key, j) => {
         for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);
@@ -244,8 +264,8 @@ export class EngineCore {
     );
     if (edits.length > 0) this.editAll(edits);
     if (to === Infinity) {
+      this.#seams.journal?.noteNext(operation, nexts[0], nexts[1]);
       ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
-      this.#seams.journal?.noteNext(keySlots.nextPosition, querySlots.nextPosition);
     }
     return edits.length;
   }
@@ -299,22 +319,24 @@ export class EngineCore {
     return this.#pipeline.store(operation);
   }
 
-  /** Brings every state up to date and encodes the engine as of the call. */
+  /**
+   * Brings every state up to date and encodes the engine as of the call. Rows are copied by and by, while other turns run; those
+   * that an edit changes meanwhile, before it does.
+   */
   async save(operation: string): Promise<Uint8Array<ArrayBuffer>> {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
-    const { mask } = this.rules;
-    // An editable mask may change before the file is written.
-    const matrices = mask?.isEditable
-      ? mask.matrices.map((one) => ({ ...one, data: one.data.slice() }))
-      : null;
-    const moment = { slots, sequence: this.sequence, metadata: this.metadata, matrices };
-    const take = async () => {
-      const { takeSnapshot } = await loadSnapshots();
-      return await takeSnapshot(this.rules, moment, this.#backend);
-    };
-    const snapshot = await this.#kept(this.#pipeline.whenCurrent(operation, take));
-    return await (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+    const { mask } = this.rules, editable = mask?.isEditable ? new FrozenMask(mask.matrices) : null;
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata, editable };
+    const freeze = async () => (await loadSnapshots()).takeSnapshot(this.rules, moment, this.#backend);
+    const encode = async (snapshot: FrozenSnapshot) =>
+      (await loadSnapshots()).encodeSnapshot(operation, snapshot);
+    if (editable) this.#frozenMasks.add(editable);
+    try {
+      return await this.#kept(this.#pipeline.copy(operation, freeze, encode));
+    } finally {
+      if (editable) this.#frozenMasks.delete(editable);
+    }
   }
 
   /** Goes on with a backend of `factory`, in the order of calls. */
@@ -394,6 +416,12 @@ export class EngineCore {
   checkLive(operation: string): void {
     if (this.#disposal) throw new DisposedError(operation);
   }
+}
+
+/** The slot of the row that an edit has inserted just now. */
+function slotOfNew({ kind }: CheckedEdit, name: RowId, { keySlots, querySlots }: EngineRules): number {
+  const { ids } = kind === "insertQuery" || kind === "upsertQuery" ? querySlots : keySlots;
+  return (ids ? ids.slotOf(name) : name) as number;
 }
 
 /** Loads the code of snapshots, which most engines never need. */

@@ -2,7 +2,7 @@
  * Makes snapshots of engines, and engines of snapshots.
  */
 
-import type { Backend, Changes, RowSource } from "../backends/backend.ts";
+import type { Backend, Changes } from "../backends/backend.ts";
 import { checkStates } from "../backends/host/state_check.ts";
 import { selectBackend, selectSaved } from "../backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -10,15 +10,17 @@ import { describe, InputError } from "../base/errors.ts";
 import { makeBackend, type WrapBackend } from "./fill_backend.ts";
 import type { Entries } from "../write/edit_log.ts";
 import type { EditRules } from "../write/edits.ts";
-import { type BiasMatrix, type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
+import { type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
 import type { LoadProblem } from "./options.ts";
 import { decodeSnapshot, type SavedMask, type SlotRows, type Snapshot } from "../store/snapshot.ts";
+import type { NumbersToWrite, SnapshotToWrite } from "../store/snapshot_slices.ts";
+import { type FrozenMask, FrozenRows, liveFlags } from "../write/frozen_rows.ts";
 
 export type { LoadOptions } from "./options.ts";
-export { encodeSnapshot } from "../store/snapshot.ts";
+export { encodeSnapshot } from "../store/snapshot_file.ts";
 
 /** The checked options of an engine and its live slots. */
 export interface EngineRules extends EditRules {
@@ -30,33 +32,39 @@ export interface EngineRules extends EditRules {
 /** The content of an engine at the call of `save`. */
 export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
   readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
-  /** Copies of an editable mask's matrices; null for another mask. */
-  readonly matrices: readonly BiasMatrix[] | null;
+  /** An editable mask; null for another one. */
+  readonly editable: FrozenMask | null;
 }
 
-/** Copies the content of a backend, whose states must all be up to date. */
+/** The content of an engine at one moment, while edits go on. */
+export interface FrozenSnapshot extends SnapshotToWrite {
+  readonly keys: FrozenRows;
+  readonly queries: FrozenRows;
+}
+
+/**
+ * Takes the content of a backend, whose states must all be up to date: states are copied at once, rows later, and `keep`
+ * must be called before they change.
+ */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
-  { slots, sequence, metadata, matrices }: SavedMoment,
+  { slots, sequence, metadata, editable }: SavedMoment,
   backend: Backend,
-): Promise<Snapshot> {
-  const keys = rowsOf(backend.keys, slots.keys, keyColumns(layout) + valueColumns(layout));
-  const queries = rowsOf(backend.queries, slots.queries, queryColumns(layout));
-  const bias = mask && backend.bias(slots.keys.size, slots.queries.size);
-  const states = await backend.save(slots.queries.size);
+): Promise<FrozenSnapshot> {
+  const keyWidth = keyColumns(layout) + valueColumns(layout);
+  const keys = new FrozenRows(slots.keys, keyWidth, () => backend.keys);
+  const queries = new FrozenRows(slots.queries, queryColumns(layout), () => backend.queries);
+  const said = mask?.isFunction ? backend.bias(slots.keys.size, slots.queries.size) : null;
+  const maskNumbers = said && mask ? [saidOf(said, mask.heads, keys, queries)] : editable?.matrices;
+  const name = backend.name, arrays = await backend.save(slots.queries.size);
   return {
-    layout,
-    rule,
-    tolerance,
-    policy,
-    limits: threshold.limits,
-    sequence,
-    metadata,
-    mask: matrices ? { kind: "matrix", matrices, isEditable: true } : mask && toSavedMask(mask, bias, slots),
+    settings: { layout, rule, tolerance, policy, limits: threshold.limits },
+    history: { sequence, metadata },
+    mask: mask && toSavedMask(mask),
+    ...(maskNumbers ? { maskNumbers } : {}),
     keys,
     queries,
-    backend: backend.name,
-    states,
+    states: { backend: name, arrays },
   };
 }
 
@@ -133,39 +141,26 @@ function workFor(fileBytes: number): number {
 
 const FREE_WORK = 2 ** 23, WORK_PER_BYTE = 1;
 
-function rowsOf(source: RowSource, slots: SlotNumbers, width: number): SlotRows {
-  const rows = new Float32Array(slots.size * width);
-  const positions = new Float64Array(slots.size);
-  liveFlags(slots).forEach((live, slot) => {
-    if (live === 0) return;
-    source.copyRow(slot, rows, slot * width);
-    positions[slot] = source.position(slot);
-  });
-  return { slots, rows, positions };
+/** What a mask function said. The bias of a pair with a deleted row has no meaning, so it is always written as the same number. */
+function saidOf(bias: Float32Array, heads: number, keys: FrozenRows, queries: FrozenRows): NumbersToWrite {
+  const isLive = (at: number) => {
+    const pair = Math.floor(at / heads);
+    return keys.live[Math.floor(pair / queries.live.length)] === 1 &&
+      queries.live[pair % queries.live.length] === 1;
+  };
+  const { length } = bias;
+  return {
+    length,
+    slice: (from, end) => bias.slice(from, end).map((entry, at) => isLive(from + at) ? entry : -Infinity),
+  };
 }
 
-function liveFlags({ size, free }: SlotNumbers): Uint8Array {
-  const live = new Uint8Array(size).fill(1);
-  for (const slot of free) live[slot] = 0;
-  return live;
+function toSavedMask({ isFunction, isEditable, matrices }: Mask): SavedMask {
+  if (isFunction) return { kind: "function", bias: NOTHING };
+  return { kind: "matrix", matrices, ...(isEditable ? { isEditable } : {}) };
 }
 
-function toSavedMask(
-  mask: Mask,
-  bias: Float32Array | null,
-  slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers },
-): SavedMask {
-  if (!mask.isFunction) return { kind: "matrix", matrices: mask.matrices };
-  const keyLive = liveFlags(slots.keys), queryLive = liveFlags(slots.queries);
-  // The bias of a pair with a deleted row has no meaning, so it is always written as the same number.
-  const said = bias?.map((entry, at) => {
-    const pair = Math.floor(at / mask.heads);
-    const isLive = keyLive[Math.floor(pair / queryLive.length)] === 1 &&
-      queryLive[pair % queryLive.length] === 1;
-    return isLive ? entry : -Infinity;
-  });
-  return { kind: "function", bias: said ?? new Float32Array(0) };
-}
+const NOTHING = new Float32Array(0);
 
 function toLoadedMask(
   operation: string,

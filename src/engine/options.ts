@@ -1,143 +1,40 @@
 /**
- * The options of `attention` and of engines, and their checks.
+ * The checks of the options of `attention`, of engines and of loading one.
  *
  * Invariant: the results of these checks are complete and valid.
  */
 
 import type { BackendFactory } from "../backends/backend.ts";
-import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
+import { type BackendName, selectBackend } from "../backends/select.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
-import { type AnyMaskInput, type Mask, type MaskFunction, type MaskInput, toMask } from "../write/mask.ts";
-import { type RowId, RowIds, type RowIdsInput } from "../write/row_ids.ts";
+import { type AnyMaskInput, type Mask, toMask } from "../write/mask.ts";
+import { RowIds } from "../write/row_ids.ts";
 import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
-import { type LazyThreshold, type Threshold, toThreshold } from "../schedule/threshold.ts";
+import { type Threshold, toThreshold } from "../schedule/threshold.ts";
 import { isCount, reading, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
-import { type Matrix, type MatrixInput, toJoinedRows } from "../base/matrix.ts";
+import { type Matrix, toJoinedRows } from "../base/matrix.ts";
 import type { JoinedRows } from "../base/strided.ts";
 import { takeOptions } from "../base/names.ts";
+import type {
+  AnyEngineOptions,
+  AnyLoadOptions,
+  AttentionOptions,
+  DynamicAttentionOptions,
+  LoadOptions,
+} from "./option_types.ts";
+import type { RuleExtras } from "./rule_options.ts";
 
 export { checkNames } from "../base/names.ts";
-
-/** The options of `attention`. */
-export interface AttentionOptions {
-  /**
-   * Q, m × H·d: one row per token, head h in columns [h·d, (h+1)·d); or `{ data, shape: [H, m, d] }`, like K
-   * and V.
-   */
-  readonly query: MatrixInput;
-  /** K, n × Hkv·d; n may be 0. */
-  readonly key: MatrixInput;
-  /** V, n × Hkv·dv. */
-  readonly value: MatrixInput;
-  /** H, query heads; 1 unless given, or what the shape of `query` says. */
-  readonly heads?: number;
-  /**
-   * Hkv, key and value heads, a divisor of H; query head h reads key head ⌊h·Hkv/H⌋. H unless given, or
-   * unless the shape of `key` has it.
-   */
-  readonly kvHeads?: number;
-  /** Multiplies q·k; 1 / √d unless given. */
-  readonly scale?: number;
-  /** c in c·tanh(s/c), which caps scores before the mask is added; 0, the default, is none. */
-  readonly softcap?: number;
-  /**
-   * The mask, m × n: numbers of float32 range, which are added to the scores (−∞ forbids a pair), or
-   * booleans, of which true lets a pair attend. A `Uint8Array` of 1 and 0 holds booleans; typed arrays of
-   * other whole numbers are refused. One matrix for all heads, a list of H matrices, or a function of query
-   * slot, key slot and head.
-   */
-  readonly mask?: MaskInput;
-  /** Lets a key attend only if keyPosition ≤ queryPosition + offset; `true` is an offset of 0. */
-  readonly causal?: boolean | { readonly offset: number };
-  /** Lets a key attend only if −left ≤ keyPosition − queryPosition ≤ right; Infinity limits nothing. */
-  readonly window?: readonly [left: number, right: number];
-  /** Positions of the queries; 0, 1, 2, … unless given. */
-  readonly queryPositions?: ArrayLike<number>;
-  /** Positions of the keys; 0, 1, 2, … unless given. */
-  readonly keyPositions?: ArrayLike<number>;
-  /**
-   * The compute backend; "auto" unless given, which takes a graphics device for large problems if there is
-   * one (never a software emulation), else `wasm` if it runs here, else `array`. `stats().backendReason` says
-   * why.
-   */
-  readonly backend?: BackendName;
-  /**
-   * The number of threads that may compute on the backend `wasm`, 1 to 256; "auto" unless given, which is the
-   * number of processors, 16 at most. Workers start at the first large computation, are shared by all engines
-   * and end with the last of them. Small computations run on the caller's thread, and so do all computations
-   * if workers cannot share memory. The answers have the same bits for any number of threads.
-   */
-  readonly threads?: ThreadCount;
-}
-
-/** The options of `DynamicAttention.create`; `KeyId` and `QueryId` are the types of ids. */
-export interface DynamicAttentionOptions<KeyId extends RowId = number, QueryId extends RowId = number>
-  extends Omit<AttentionOptions, "mask"> {
-  /** As {@link AttentionOptions.mask}; a function is asked by ids where the engine has some. */
-  readonly mask?: MaskInput<QueryId, KeyId>;
-  /**
-   * Ids of the keys, one per row: text, finite numbers or bigints. Every method then takes a key's id instead
-   * of its slot, `insert` requires one (`{ id }`), and answers have ids. "auto" gives out 0, 1, 2, … each
-   * only once, so that the id of a deleted key is refused. Without ids, which is the default, keys are named
-   * by their slots.
-   */
-  readonly keyIds?: RowIdsInput<KeyId>;
-  /**
-   * Whether `setMask` may change the mask, which then is one of matrices; false unless given. What an edit took back before it
-   * was read is then done like any other edit.
-   */
-  readonly editableMask?: boolean;
-  /** Names of the standing queries, as `keyIds`. */
-  readonly queryIds?: RowIdsInput<QueryId>;
-  /**
-   * The condition on which stale answers must include pending edits: a number of changed slots (64 unless
-   * given; Infinity for never), limits `{ edits, error, targetError, ageMs }` of which the first one that is
-   * reached counts, or a function that returns true. Exact answers always include all edits.
-   */
-  readonly lazyThreshold?: LazyThreshold;
-  /**
-   * How states are brought up to date: "auto" (the default) takes the cheaper way for each query that is
-   * asked for; "patch" and "rebuild" bring all states up to date when the threshold is reached, in the way
-   * that they name.
-   */
-  readonly onThreshold?: FlushPolicy;
-  /**
-   * The largest bound on the accumulated rounding error of a head row, relative to its sums, before the head
-   * row is computed from scratch; 1e-8 unless given, less than a rounding of the float32 output.
-   */
-  readonly tolerance?: number;
-}
-
-/** The options of `DynamicAttention.load`. */
-export interface LoadOptions<KeyId extends RowId = number, QueryId extends RowId = number> {
-  /** The compute backend; that of the saved engine unless given, or "auto" if that one is not known here. */
-  readonly backend?: BackendName;
-  /**
-   * The number of threads that may compute on the backend `wasm`, 1 to 256, as in {@link
-   * AttentionOptions.threads}; "auto" unless given, whatever the saved engine had. An engine that was saved
-   * on `array` and stays there has one.
-   */
-  readonly threads?: ThreadCount;
-  /**
-   * The mask function for rows inserted later, required if the saved engine has a mask function; its answers
-   * so far are in the file.
-   */
-  readonly mask?: MaskFunction<QueryId, KeyId>;
-  /** A threshold that replaces the saved one; required if that was a function. */
-  readonly lazyThreshold?: LazyThreshold;
-}
-
-/** Options of an engine whose rows may have ids of any type. */
-export type AnyEngineOptions = Omit<DynamicAttentionOptions<RowId, RowId>, "mask"> & {
-  readonly mask?: AnyMaskInput;
-};
-
-/** The options of loading such an engine. */
-export type AnyLoadOptions = Omit<LoadOptions<RowId, RowId>, "mask"> & {
-  readonly mask?: MaskFunction<never, never>;
-};
+export type {
+  AnyEngineOptions,
+  AnyLoadOptions,
+  AttentionOptions,
+  DynamicAttentionOptions,
+  LoadOptions,
+} from "./option_types.ts";
+export type { DistanceBiasInput, WindowInput } from "./rule_options.ts";
 
 /** The checked options of a computation. */
 export interface Problem {
@@ -148,6 +45,8 @@ export interface Problem {
   readonly keyPositions: Float64Array;
   readonly layout: HeadLayout;
   readonly rule: ScoreRule;
+  /** Rules that are read and not checked yet; null where there are none. */
+  readonly extras: RuleExtras | null;
   readonly mask: Mask | null;
   readonly tolerance: number;
   /** The name that was asked for; `factory` makes the backend. */
@@ -178,6 +77,10 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "kvHeads",
   "scale",
   "softcap",
+  "biasBeforeSoftcap",
+  "sinks",
+  "alibi",
+  "distanceBias",
   "mask",
   "causal",
   "window",
@@ -258,8 +161,9 @@ function toCheckedProblem(
   const rule = toRule(operation, options, layout);
   const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
   const keyPositions = toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]);
+  const extras = takeExtras(options);
   // If no rule depends on positions, rows that differ only in position must count as equal.
-  const matter = looksAtPositions(rule);
+  const matter = looksAtPositions(rule) || extras !== null;
   return {
     query,
     key,
@@ -268,6 +172,7 @@ function toCheckedProblem(
     keyPositions: matter ? keyPositions : keyPositions.fill(0),
     layout,
     rule,
+    extras,
     mask: toMask(operation, options.mask, layout.heads, query.shape[0], key.shape[0], editableMask),
     tolerance,
     backend: options.backend ?? "auto",
@@ -342,11 +247,16 @@ function toRule(operation: string, options: ComputedOptions, { headDim }: HeadLa
 }
 
 function toWindow(operation: string, window: AttentionOptions["window"]): [left: number, right: number] {
-  if (window === undefined) return [Infinity, Infinity];
+  if (window === undefined || isNamed(window)) return [Infinity, Infinity];
   const [left, right] = takePair(window) ?? [];
   if (isReach(left) && isReach(right)) return [left, right];
   const given = left === undefined ? window : [left, right];
   throw new InputError(operation, `window is ${describe(given)}`, "[left ≥ 0, right ≥ 0]");
+}
+
+/** Whether a window is one by names, which is among the rules that are checked later. */
+function isNamed(window: AttentionOptions["window"]): boolean {
+  return typeof window === "object" && window !== null && !("length" in window);
 }
 
 function isReach(reach: unknown): reach is number {
@@ -367,6 +277,39 @@ function toOffset(operation: string, causal: AttentionOptions["causal"] = false)
     `causal is ${describe(causal)}`,
     `${expected}; its offset is ${describe(offset)}`,
   );
+}
+
+/** The rules of scores that most callers do not use; null where there are none. */
+function takeExtras(options: ComputedOptions): RuleExtras | null {
+  const { biasBeforeSoftcap, sinks, alibi, distanceBias, window } = options;
+  const extras = {
+    biasBeforeSoftcap,
+    sinks,
+    alibi,
+    distanceBias,
+    window: isNamed(window) ? window : undefined,
+  };
+  if (Object.values(extras).every((option) => option === undefined)) return null;
+  return copied(extras) as RuleExtras;
+}
+
+/** A copy of lists and objects: the caller may change them before they are checked. */
+function copied(input: unknown, depth = 0): unknown {
+  if (typeof input !== "object" || input === null || depth > 3) return input;
+  if (ArrayBuffer.isView(input) || Array.isArray(input)) {
+    return Array.from(input as unknown as ArrayLike<unknown>, (entry) => copied(entry, depth + 1));
+  }
+  return Object.fromEntries(Object.entries(input).map(([name, field]) => [name, copied(field, depth + 1)]));
+}
+
+/**
+ * The problem with all of its rules. Those that most callers do not use are read with the other options, and
+ * checked here, by code that is loaded on demand.
+ */
+export async function withRules<P extends Problem>(operation: string, problem: P): Promise<P> {
+  if (!problem.extras) return problem;
+  const { addRules } = await import("./rule_options.ts");
+  return addRules(operation, problem, problem.extras);
 }
 
 /** Checks positions of `count` rows; by default they are `first`, `first` + 1, … */

@@ -6,13 +6,16 @@ import { toBlock } from "../write/mask_input.ts";
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
+import type { MaskChange } from "../write/edit_journal.ts";
 import { checkSlot, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { allocate, isCount, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
+import { checkPlaces } from "../write/places.ts";
 import { toPositions } from "./options.ts";
+import { toPassingBias } from "./passing_mask.ts";
 
 /**
  * Checks a list of live query slots, and returns them in its order; all live ones in slot order unless given.
@@ -83,11 +86,10 @@ export function toPassing(
   operation: string,
   queries: MatrixInput,
   positions: ArrayLike<number> | undefined,
-  { layout, mask, querySlots }: EditRules,
+  rules: EditRules,
+  mask?: unknown,
 ): PassingQueries {
-  if (mask) {
-    throw new InputError(operation, "the engine has a mask", "none, or the query among the standing ones");
-  }
+  const { layout, rule, querySlots } = rules;
   const { data, shape: [count, columns] } = toMatrix(operation, "queries", queries);
   if (columns !== queryColumns(layout)) {
     throw new InputError(
@@ -96,8 +98,15 @@ export function toPassing(
       `${queryColumns(layout)} (heads × headDim)`,
     );
   }
-  const next = querySlots.nextPosition;
-  return { count, rows: data, positions: toPositions(operation, "positions", positions, count, next) };
+  const places = toPositions(operation, "positions", positions, count, querySlots.nextPosition);
+  checkPlaces(operation, "positions", places, rule);
+  return {
+    count,
+    rows: data,
+    positions: places,
+    // A function is called last, when all else is right.
+    bias: toPassingBias(operation, mask, count, rules),
+  };
 }
 
 /** Heads that are asked about; all unless given. */
@@ -165,16 +174,6 @@ export function toShift(
     throw new InputError(operation, `${name} is ${describe(end)}`, "a number");
   }
   return { by, from, to };
-}
-
-/** Entries of a mask that are to change. */
-export interface MaskChange {
-  readonly queries: Uint32Array;
-  readonly keys: Uint32Array;
-  /** Numbers of matrices. */
-  readonly heads: readonly number[];
-  /** Queries × keys. */
-  readonly block: Float32Array;
 }
 
 /** Checks a change of a mask. */

@@ -70,70 +70,134 @@ export function attentionChange(
     operation,
     () => toLabels(operation, { ...before, keys }, given),
   );
-  const sides = [before, after].map((side) => heads.map((_, head) => cellsOf(side, head, keys)));
+  const compared = compare(before, after, keys, { queryLabels, keyLabels });
+  const { data, updatemenus } = withHeadMenu(heads, heads.map((_, head) => tracesOf(compared, head)));
+  const layout: PlainObject = {
+    ...base(),
+    ...titled(given),
+    margin: { l: 70, r: 24, t: (given.title === undefined ? 30 : 66) + (heads.length > 1 ? 30 : 0), b: 56 },
+    plot_bgcolor: "$masked",
+    ...Object.assign({}, ...DOMAINS.map((_, at) => axesOf(compared, at))),
+    annotations: ["before", "after", "difference"].map(titleOf),
+    hovermode: "closest",
+    updatemenus: updatemenus.map((menu) => ({ ...menu, y: 1.1 })),
+  };
+  const description = `attention of ${countOf(queries.length, "query", "queries")} over ${
+    countOf(keys.length, "key")
+  } before and after an edit; weights changed by at most ${formatNumber(compared.largestChange)}`;
+  return new Figure(operation, { data, layout }, description, {
+    height: heightOf(queries.length, 150),
+    ...given,
+  });
+}
+
+/** Weights by head, query and key; null where there is none. */
+type Cells = readonly (readonly (readonly (number | null)[])[])[];
+
+/** Two sides of an edit and their difference. */
+interface Compared {
+  readonly queryLabels: readonly string[];
+  readonly keyLabels: readonly string[];
+  /** Before and after. */
+  readonly sides: readonly Cells[];
+  readonly differences: readonly (readonly (readonly number[])[])[];
+  readonly largestWeight: number;
+  readonly largestChange: number;
+}
+
+function compare(
+  before: AttentionWeights,
+  after: AttentionWeights,
+  keys: readonly RowId[],
+  labels: Pick<Compared, "queryLabels" | "keyLabels">,
+): Compared {
+  const sides = [before, after].map((side) => side.heads.map((_, head) => cellsOf(side, head, keys)));
   const differences = sides[0].map((cells, head) =>
     cells.map((row, i) => row.map((was, j) => (sides[1][head][i][j] ?? 0) - (was ?? 0)))
   );
-  const most = Math.max(...sides.flat(3).map((weight) => weight ?? 0)) || 1;
-  const largest = Math.max(...differences.flat(2).map(Math.abs));
-  const traces = heads.map((_, head) => {
-    const places = DOMAINS.map((_, at) => ({ xaxis: axisName("x", at), yaxis: axisName("y", at) }));
-    const text = (of: (row: number, column: number) => string) =>
-      queries.map((_, i) =>
-        keys.map((_, j) => `${plotlyText(`query ${queryLabels[i]}, key ${keyLabels[j]}`)}<br>${of(i, j)}`)
-      );
-    const common: PlainObject = {
-      type: "heatmap",
-      hovertemplate: "%{text}<extra></extra>",
-      hoverongaps: true,
-    };
-    const weights = sides.flatMap((side, at): PlainObject[] => [{
-      ...common,
-      ...places[at],
-      z: side[head].map((row) => row.map((weight) => weight && plainNumber(weight))),
-      text: text((i, j) =>
-        side[head][i][j] === null ? "no weight" : `weight ${formatNumber(side[head][i][j] ?? 0)}`
-      ),
+  return {
+    ...labels,
+    sides,
+    differences,
+    largestWeight: Math.max(...sides.flat(3).map((weight) => weight ?? 0)) || 1,
+    largestChange: Math.max(...differences.flat(2).map(Math.abs)),
+  };
+}
+
+/** The heatmaps of one head: before, after, the difference. */
+function tracesOf(compared: Compared, head: number): PlainObject[] {
+  const { sides, differences } = compared, difference = differences[head];
+  const largest = compared.largestChange || 1;
+  const weights = sides.flatMap((cells, at) => {
+    const side = cells[head];
+    return [{
+      ...heatmapAt(compared, at, (i, j) => {
+        return side[i][j] === null ? "no weight" : `weight ${formatNumber(side[i][j] ?? 0)}`;
+      }, side.map((row) => row.map((weight) => weight && plainNumber(weight)))),
       zmin: 0,
-      zmax: most,
+      zmax: compared.largestWeight,
       colorscale: colorscale(SEQUENTIAL),
       showscale: at === 1,
-      colorbar: {
-        title: { text: "weight" },
-        thickness: 12,
-        outlinewidth: 0,
-        x: DOMAINS[1][1] + 0.01,
-        xpad: 2,
-      },
-    }, ...crosses(side[head], places[at])]);
-    return [...weights, {
-      ...common,
-      ...places[2],
-      z: differences[head].map((row) => row.map(plainNumber)),
-      text: text((i, j) => `difference ${formatNumber(differences[head][i][j])}`),
-      zmin: -(largest || 1),
-      zmax: largest || 1,
-      colorscale: colorscale(DIVERGING),
-      colorbar: { title: { text: "change" }, thickness: 12, outlinewidth: 0, x: 0.995, xpad: 2 },
-    }];
+      colorbar: colorbarAt(DOMAINS[1][1] + 0.01, "weight"),
+    }, ...crosses(side, placeOf(at))];
   });
-  const { data, updatemenus } = withHeadMenu(heads, traces);
-  const axes = DOMAINS.map((domain, at): PlainObject => {
-    const labelled: PlainObject = at === 0 ? {} : { showticklabels: false };
-    return {
-      [`xaxis${at === 0 ? "" : at + 1}`]: {
-        ...cellAxis("key", keyLabels),
-        domain,
-        anchor: axisName("y", at),
-      },
-      [`yaxis${at === 0 ? "" : at + 1}`]: {
-        ...reversed(cellAxis(at === 0 ? "query" : "", queryLabels)),
-        anchor: axisName("x", at),
-        ...labelled,
-      },
-    };
-  });
-  const titles = ["before", "after", "difference"].map((text, at): PlainObject => ({
+  return [...weights, {
+    ...heatmapAt(compared, 2, (i, j) => {
+      return `difference ${formatNumber(difference[i][j])}`;
+    }, difference.map((row) => row.map(plainNumber))),
+    zmin: -largest,
+    zmax: largest,
+    colorscale: colorscale(DIVERGING),
+    colorbar: colorbarAt(0.995, "change"),
+  }];
+}
+
+/** A heatmap in one of the three places, whose cells say on hovering which they are and what `textOf` says. */
+function heatmapAt(
+  { queryLabels, keyLabels }: Compared,
+  at: number,
+  textOf: (query: number, key: number) => string,
+  z: readonly (readonly (number | null)[])[],
+): PlainObject {
+  const text = queryLabels.map((query, i) =>
+    keyLabels.map((key, j) => `${plotlyText(`query ${query}, key ${key}`)}<br>${textOf(i, j)}`)
+  );
+  return {
+    type: "heatmap",
+    hovertemplate: "%{text}<extra></extra>",
+    hoverongaps: true,
+    ...placeOf(at),
+    z,
+    text,
+  };
+}
+
+function colorbarAt(x: number, text: string): PlainObject {
+  return { title: { text }, thickness: 12, outlinewidth: 0, x, xpad: 2 };
+}
+
+function placeOf(at: number): PlainObject {
+  return { xaxis: axisName("x", at), yaxis: axisName("y", at) };
+}
+
+/** The axes of one of the three places; only the first names the queries. */
+function axesOf({ queryLabels, keyLabels }: Compared, at: number): PlainObject {
+  return {
+    [`xaxis${at === 0 ? "" : at + 1}`]: {
+      ...cellAxis("key", keyLabels),
+      domain: DOMAINS[at],
+      anchor: axisName("y", at),
+    },
+    [`yaxis${at === 0 ? "" : at + 1}`]: {
+      ...reversed(cellAxis(at === 0 ? "query" : "", queryLabels)),
+      anchor: axisName("x", at),
+      ...(at === 0 ? {} : { showticklabels: false }),
+    },
+  };
+}
+
+function titleOf(text: string, at: number): PlainObject {
+  return {
     text,
     showarrow: false,
     xref: "paper",
@@ -143,24 +207,7 @@ export function attentionChange(
     y: 1,
     yanchor: "bottom",
     font: { size: 13 },
-  }));
-  const layout: PlainObject = {
-    ...base(),
-    ...titled(given),
-    margin: { l: 70, r: 24, t: (given.title === undefined ? 30 : 66) + (heads.length > 1 ? 30 : 0), b: 56 },
-    plot_bgcolor: "$masked",
-    ...Object.assign({}, ...axes),
-    annotations: titles,
-    hovermode: "closest",
-    updatemenus: updatemenus.map((menu) => ({ ...menu, y: 1.1 })),
   };
-  const description = `attention of ${countOf(queries.length, "query", "queries")} over ${
-    countOf(keys.length, "key")
-  } before and after an edit; weights changed by at most ${formatNumber(largest)}`;
-  return new Figure(operation, { data, layout }, description, {
-    height: heightOf(queries.length, 150),
-    ...given,
-  });
 }
 
 /** Slots in ascending order; ids as they came. */

@@ -16,6 +16,7 @@ import { EngineCore } from "../engine/engine_core.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
 import { checkNames } from "../engine/options.ts";
+import type { PassingMask } from "../engine/passing_mask.ts";
 import { toPassing, toQuerySlots } from "../engine/question_options.ts";
 import { askGradients, type GradientRows } from "./gradient_question.ts";
 
@@ -28,7 +29,7 @@ export interface GradientMatrix {
 }
 
 /** Options of {@link attentionGradients}. */
-export interface GradientOptions<QueryId extends RowId = number> {
+export interface GradientOptions<QueryId extends RowId = number, KeyId extends RowId = number> {
   /**
    * Slots of standing queries, one for each row of the output gradient; all live ones in slot order unless
    * given.
@@ -38,6 +39,8 @@ export interface GradientOptions<QueryId extends RowId = number> {
   readonly queries?: MatrixInput;
   /** Positions of the passing queries, as `attend` takes them. */
   readonly positions?: ArrayLike<number>;
+  /** The mask of the passing queries, as `attend` takes it. */
+  readonly mask?: PassingMask<KeyId>;
   /**
    * The number of heaviest keys of each head row that count; all unless given. The derivatives by these keys
    * are the same as with all keys; the derivatives by the others, and their part in the derivative by the
@@ -67,15 +70,15 @@ export interface AttentionGradients<KeyId extends RowId = number> {
   /** ∂L/∂v, T × Hkv·dv likewise. */
   readonly value: GradientMatrix;
   /**
-   * ∂L/∂s, r·H × T: the derivative by a number that is added to the score of a query, head and key, such as a
-   * mask's bias. Without the option `bias` it has no rows.
+   * ∂L/∂b, r·H × T: the derivative by a number that is added to the score of a query, head and key, such as a
+   * mask's bias, before the cap or after it as the engine does. Without the option `bias` it has no rows.
    */
   readonly bias: GradientMatrix;
   /** The total weight of the keys that `top` leaves out, r × H; 0 when all keys count. */
   readonly leftOut: GradientMatrix;
 }
 
-const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positions", "top", "bias"];
+const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positions", "mask", "top", "bias"];
 
 /**
  * The derivatives of a loss L by queries, keys and values, given g = ∂L/∂o for the attention of some queries:
@@ -98,7 +101,7 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
  *
  * @param outputGradient g, r × H·dv: a matrix, or a list of rows, one for each query.
  * @throws {InputError} When shapes do not fit, a number is not finite, an option is unknown, or a derivative
- * is beyond float64; with passing queries also on an engine with a mask.
+ * is beyond float64; with passing queries also when an engine with a mask gets none for them.
  * @throws {SlotError} When a slot is not live.
  * @throws {CapacityError} When 16 bytes for each query, head and key do not fit into memory.
  *
@@ -121,7 +124,7 @@ const OPTIONS: readonly (keyof GradientOptions)[] = ["rows", "queries", "positio
 export async function attentionGradients<KeyId extends RowId = number, QueryId extends RowId = number>(
   live: DynamicAttention<KeyId, QueryId>,
   outputGradient: MatrixInput,
-  options: GradientOptions<QueryId> = {},
+  options: GradientOptions<QueryId, KeyId> = {},
 ): Promise<AttentionGradients<KeyId>> {
   const operation = "attentionGradients";
   const { rules } = EngineCore.of(operation, live);
@@ -169,7 +172,7 @@ export function toTop(operation: string, top: number | undefined): number {
 
 function toGradientRows<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
-  { rows, queries, positions }: GradientOptions<QueryId>,
+  { rows, queries, positions, mask }: GradientOptions<QueryId, KeyId>,
   live: DynamicAttention<KeyId, QueryId>,
 ): GradientRows {
   const { rules } = EngineCore.of(operation, live);
@@ -177,10 +180,17 @@ function toGradientRows<KeyId extends RowId, QueryId extends RowId>(
     if (positions !== undefined) {
       throw new InputError(operation, "positions are given without queries", "both, or rows");
     }
+    if (mask !== undefined) {
+      throw new InputError(
+        operation,
+        "mask is given without queries",
+        "both, since standing queries have the engine's",
+      );
+    }
     return { kind: "standing", slots: toQuerySlots(operation, "rows", rows, rules.querySlots) };
   }
   if (rows !== undefined) throw new InputError(operation, "both rows and queries are given", "one of them");
-  return { kind: "passing", queries: toPassing(operation, queries, positions, rules) };
+  return { kind: "passing", queries: toPassing(operation, queries, positions, rules, mask) };
 }
 
 /** Copies and checks a matrix of this shape, without rounding it to float32. */

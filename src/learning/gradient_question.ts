@@ -8,7 +8,7 @@
  */
 
 import type { AnyEngine } from "./any_engine.ts";
-import type { Backend, PassingQueries, RowSource } from "../backends/backend.ts";
+import type { Backend, PassingBias, PassingQueries, RowSource } from "../backends/backend.ts";
 import {
   addHeadGradient,
   type GradientSums,
@@ -26,9 +26,11 @@ import {
   queryColumns,
   valueColumns,
 } from "../numerics/head_layout.ts";
-import { score } from "../numerics/score_rule.ts";
+import { biasAt } from "../numerics/distance_bias.ts";
+import { isBiasCapped, score, sinkOf } from "../numerics/score_rule.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
+import type { Mask } from "../write/mask.ts";
 
 /** The queries whose outputs are differentiated: standing or passing ones. */
 export type GradientRows =
@@ -180,13 +182,8 @@ function answerFromAll(
   const queries = queriesOf(rows, backend, layout);
   const gathered = gather(backend.keys, slots, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
-  // A mask matrix never changes; the backend holds the answers of a mask function.
-  const said = mask?.isFunction || mask?.isEditable ? backend.bias(keySize, querySize) : null;
-  const biasOf = (i: number, j: number, head: number) => {
-    if (!mask) return 0;
-    const maskHead = mask.heads === 1 ? 0 : head;
-    return said ? said[(j * querySize + i) * mask.heads + maskHead] : mask.bias(i, j, maskHead);
-  };
+  const biasOf = biasReader(queries, mask, backend, keySize, querySize);
+  const biases = biasOf ? new Float64Array(n) : null;
   const what = `a score and a weight for each of ${count} rows, ${heads} heads and ${n} keys`;
   const [capped, weights] = CapacityError.guard(
     operation,
@@ -206,17 +203,15 @@ function answerFromAll(
       loadHead(i, head);
       const at = placeOf(i, head), keys = headKeysOf(rules, head, gathered);
       const own = capped.subarray(at, at + n), ownWeights = weights.subarray(at, at + n);
-      scoreKeys(query, queries.positions[i], keys, gathered.positions, rule, own);
-      ownWeights.set(own);
-      if (mask && queries.slots) {
-        for (let t = 0; t < n; t++) ownWeights[t] += biasOf(queries.slots[i], slots[t], head);
-      }
-      toWeights(ownWeights, n);
+      if (biasOf && biases) { for (let t = 0; t < n; t++) biases[t] = biasOf(i, slots[t], head); }
+      const position = queries.positions[i];
+      scoreKeys(query, position, keys, gathered.positions, rule, head, biases, own, ownWeights);
+      toWeights(ownWeights, n, sinkOf(rule, head));
       weighValues(keys, ownWeights, output, i * columns + head * valueDim);
     }
   }
   const leftOut = new Float64Array(count * heads);
-  if (top < n) keepHeaviest(weights, count * heads, n, top, leftOut);
+  if (top < n) keepHeaviest(weights, count * heads, n, top, leftOut, rule.sinks !== undefined);
   const outputGradient = toOutputGradient(output);
   const answer: GradientAnswer = {
     slots,
@@ -250,12 +245,13 @@ async function answerFromHeaviest(
   { rules }: EngineCore,
   backend: Backend,
   { rows, top, wantsRows, wantsBias, toOutputGradient }: GradientQuestion,
-  { slots: liveSlots, keySize }: AsOfCall,
+  { slots: liveSlots, keySize, querySize }: AsOfCall,
   output: Float64Array,
 ): Promise<GradientAnswer> {
-  const { layout, rule } = rules;
+  const { layout, rule, mask } = rules;
   const { heads, headDim, valueDim } = layout;
   const queries = queriesOf(rows, backend, layout);
+  const biasOf = isBiasCapped(rule) ? biasReader(queries, mask, backend, keySize, querySize) : null;
   const { count } = queries, columns = outputColumns(layout);
   const leftOut = new Float64Array(count * heads);
   const kept: { readonly slots: Uint32Array; readonly weights: Float64Array }[] = [];
@@ -264,7 +260,7 @@ async function answerFromHeaviest(
       const all = await backend.weights(queries.slots![i], head, keySize);
       const slots = heaviestOf(liveSlots, all, top);
       const weights = Float64Array.from(slots, (slot) => all[slot]);
-      leftOut[i * heads + head] = massBeyond(weights);
+      leftOut[i * heads + head] = massBeyond(weights, rule.sinks ? sumOf(all) : 1);
       kept.push({ slots, weights });
     }
   }
@@ -292,7 +288,14 @@ async function answerFromHeaviest(
         const place = places.get(slot) as number;
         weights[place] = own.weights[at];
         const offset = place * keys.stride + keys.keyOffset;
-        capped[place] = score(query, gathered.rows, offset, headDim, rule.scale, rule.softcap);
+        let inner = 0;
+        if (isBiasCapped(rule)) {
+          if (biasOf) inner += biasOf(i, slot, head);
+          if (rule.distanceBias) {
+            inner += biasAt(rule.distanceBias, head, gathered.positions[place] - queries.positions[i]);
+          }
+        }
+        capped[place] = score(query, gathered.rows, offset, headDim, rule.scale, rule.softcap, inner);
       });
       const at = i * columns + head * valueDim;
       const sums = sumsOf(answer, layout, i, head);
@@ -302,12 +305,35 @@ async function answerFromHeaviest(
   return answer;
 }
 
+/** Reads the biases of a mask by the number of a query in the question, key slot and head; null without a mask. */
+function biasReader(
+  { slots, bias }: QueryRows,
+  mask: Mask | null,
+  backend: Backend,
+  keySize: number,
+  querySize: number,
+): ((i: number, j: number, head: number) => number) | null {
+  if (bias) {
+    const { heads, keySize: stride, numbers } = bias;
+    return (i, j, head) => numbers[(i * stride + j) * heads + (heads === 1 ? 0 : head)];
+  }
+  if (!mask || !slots) return null;
+  // A mask matrix never changes; the backend holds the answers of a mask function.
+  const said = mask.isFunction || mask.isEditable ? backend.bias(keySize, querySize) : null;
+  return (i, j, head) => {
+    const maskHead = mask.heads === 1 ? 0 : head;
+    return said ? said[(j * querySize + slots[i]) * mask.heads + maskHead] : mask.bias(slots[i], j, maskHead);
+  };
+}
+
 interface QueryRows {
   readonly count: number;
   readonly rows: Float32Array;
   readonly positions: Float64Array;
   /** null for passing ones. */
   readonly slots: Uint32Array | null;
+  /** The mask of passing ones. */
+  readonly bias: PassingBias | null;
 }
 
 function queriesOf(rows: GradientRows, backend: Backend, layout: HeadLayout): QueryRows {
@@ -317,7 +343,7 @@ function queriesOf(rows: GradientRows, backend: Backend, layout: HeadLayout): Qu
   const queries = new Float32Array(slots.length * width);
   slots.forEach((slot, i) => backend.queries.copyRow(slot, queries, i * width));
   const positions = Float64Array.from(slots, (slot) => backend.queries.position(slot));
-  return { count: slots.length, rows: queries, positions, slots };
+  return { count: slots.length, rows: queries, positions, slots, bias: null };
 }
 
 function gather(source: RowSource, slots: Uint32Array<ArrayBuffer>, layout: HeadLayout): Gathered {
@@ -350,22 +376,32 @@ function keepHeaviest(
   n: number,
   top: number,
   leftOut: Float64Array,
+  hasSinks: boolean,
 ): void {
   const places = Uint32Array.from({ length: n }, (_, t) => t);
   for (let run = 0; run < count; run++) {
     const own = weights.subarray(run * n, (run + 1) * n);
     const kept = heaviestOf(places, own, top);
     const keptWeights = Float64Array.from(kept, (t) => own[t]);
-    leftOut[run] = massBeyond(keptWeights);
+    leftOut[run] = massBeyond(keptWeights, hasSinks ? sumOf(own) : 1);
     own.fill(0);
     kept.forEach((t, at) => own[t] = keptWeights[at]);
   }
 }
 
-/** 1 minus the sum of weights, not below 0; 0 for a head row without an allowed key. */
-function massBeyond(weights: Float64Array): number {
-  const kept = weights.reduce((sum, weight) => sum + weight, 0);
-  return kept === 0 && (weights.length > 0) ? 0 : Math.max(0, 1 - kept);
+/**
+ * The total of all weights, which is 1 without sinks, minus the sum of some, not below 0; 0 for a head row
+ * without an allowed key.
+ */
+function massBeyond(weights: Float64Array, total: number): number {
+  const kept = sumOf(weights);
+  return kept === 0 && (weights.length > 0) ? 0 : Math.max(0, total - kept);
+}
+
+function sumOf(weights: ArrayLike<number>): number {
+  let sum = 0;
+  for (let at = 0; at < weights.length; at++) sum += weights[at];
+  return sum;
 }
 
 /** The answer without keys that count for no head row. */

@@ -62,12 +62,12 @@ import { peekScores, readScores, valuesOf } from "./score_reads.ts";
  * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone
  * can.
  */
-export let keepLearner: (
-  live: DynamicAttention,
-  options: LearnerOptions,
+export let keepLearner: <KeyId extends RowId, QueryId extends RowId>(
+  live: DynamicAttention<KeyId, QueryId>,
+  options: LearnerOptions<KeyId, QueryId>,
   saved: SavedLearner | null,
   keeper: LearnerKeeper,
-) => OnlineLearner;
+) => OnlineLearner<KeyId, QueryId>;
 
 /** The options of {@link OnlineLearner.load}: those of the learner and those of its engine. */
 export interface LearnerLoadOptions<KeyId extends RowId = number, QueryId extends RowId = number>

@@ -21,6 +21,10 @@ export interface ReferenceCase {
   readonly kvHeads?: number;
   /** c in c·tanh(s/c); none unless given. */
   readonly softcap?: number;
+  /** Whether biases are added before the cap; false unless given. */
+  readonly biasFirst?: boolean;
+  /** A logit for each head that takes weight and has no value; none unless given. */
+  readonly sinks?: readonly number[];
   /** Added to the score of row i with row j in head h; −∞ forbids the pair. */
   readonly bias?: (i: number, j: number, head: number) => number;
 }
@@ -29,15 +33,16 @@ export interface ReferenceCase {
 export interface ReferenceResult {
   /** o_i = Σ_j w_ij v_j, m rows of H·dv; zeros where no key is allowed. */
   readonly output: number[][];
-  /** ln Σ_j exp s_ij, m rows of H; −∞ where no key is allowed. */
+  /** ln Σ_j exp s_ij, the sink's included, m rows of H; −∞ where no key is allowed and there is no sink. */
   readonly logSumExp: number[][];
-  /** w_ij = exp(s_ij) / Σ_j exp(s_ij), by query, head and key. */
+  /** w_ij = exp(s_ij) / exp(logSumExp), by query, head and key. */
   readonly weights: number[][][];
 }
 
 /** softmax(score) V in float64. */
 export function referenceAttention(question: ReferenceCase): ReferenceResult {
-  const { query, key, value, scale, valueDim, softcap = 0, bias = () => 0 } = question;
+  const { query, key, value, scale, valueDim, softcap = 0, biasFirst = false, sinks } = question;
+  const { bias = () => 0 } = question;
   const heads = question.heads ?? 1;
   const kvHeads = question.kvHeads ?? heads;
   const output: number[][] = [];
@@ -53,12 +58,17 @@ export function referenceAttention(question: ReferenceCase): ReferenceResult {
       const scores = key.map((k, j) => {
         let dot = 0;
         for (let c = 0; c < headDim; c++) dot += q[h * headDim + c] * k[group * headDim + c];
-        const s = scale * dot;
-        return (softcap > 0 ? softcap * Math.tanh(s / softcap) : s) + bias(i, j, h);
+        const added = bias(i, j, h);
+        if (added === -Infinity) return added;
+        const s = biasFirst ? scale * dot + added : scale * dot;
+        const capped = softcap > 0 ? softcap * Math.tanh(s / softcap) : s;
+        return biasFirst ? capped : capped + added;
       });
-      const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+      const sink = sinks ? sinks[h] : -Infinity;
+      const largest = scores.reduce((a, b) => Math.max(a, b), sink);
       const exponentials = scores.map((s) => largest === -Infinity ? 0 : Math.exp(s - largest));
-      const total = exponentials.reduce((a, b) => a + b, 0);
+      const ofSink = sink === -Infinity ? 0 : Math.exp(sink - largest);
+      const total = exponentials.reduce((a, b) => a + b, 0) + ofSink;
       const w = exponentials.map((e) => total === 0 ? 0 : e / total);
       const o = new Array<number>(valueDim).fill(0);
       w.forEach((weight, j) => {

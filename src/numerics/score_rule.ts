@@ -1,9 +1,11 @@
 /**
  * The score of a pair in natural-log units: s_ij = scale · q_i·k_j, capped to c·tanh(s/c) when there is a
- * softcap c, plus a bias; a pair that its positions forbid scores −∞. This is the one definition in float64.
- * All code that computes a score in float64 calls it, so that the score of a pair has the same bits in a
- * rebuild, in a patch and alone.
+ * softcap c, plus a bias, or with the bias added before the cap; a pair that its positions forbid scores −∞.
+ * This is the one definition in float64. All code that computes a score in float64 calls it, so that the
+ * score of a pair has the same bits in a rebuild, in a patch and alone.
  */
+
+import type { DistanceBias } from "./distance_bias.ts";
 
 /** The parameters of a score, apart from the mask. */
 export interface ScoreRule {
@@ -18,21 +20,54 @@ export interface ScoreRule {
    * as much.
    */
   readonly after: number;
+  /** Keys at positions below this are never too far before a query; none unless given. */
+  readonly keepBefore?: number;
+  /** A bias by the distance of key and query; none unless given. */
+  readonly distanceBias?: DistanceBias;
+  /** Whether biases are added before the softcap; after it unless given. */
+  readonly biasFirst?: boolean;
+  /** By query head, a logit that takes weight and has no value; −∞ for none. No head has one unless given. */
+  readonly sinks?: Float64Array;
 }
 
 /** Whether positions matter to a rule. */
-export function looksAtPositions({ before, after }: ScoreRule): boolean {
-  return before < Infinity || after < Infinity;
+export function looksAtPositions({ before, after, distanceBias }: ScoreRule): boolean {
+  return before < Infinity || after < Infinity || distanceBias !== undefined;
 }
 
 /** Whether a query at `queryPosition` may attend to a key at `keyPosition`. */
-export function isInReach({ before, after }: ScoreRule, queryPosition: number, keyPosition: number): boolean {
+export function isInReach(
+  { before, after, keepBefore = -Infinity }: ScoreRule,
+  queryPosition: number,
+  keyPosition: number,
+): boolean {
   const ahead = keyPosition - queryPosition;
-  return -before <= ahead && ahead <= after;
+  return ahead <= after && (-before <= ahead || keyPosition < keepBefore);
+}
+
+/** Whether scores have a bias: of the mask, or by distance. */
+export function hasBias({ distanceBias }: ScoreRule, maskHeads: number): boolean {
+  return maskHeads > 0 || distanceBias !== undefined;
+}
+
+/** Whether biases are added before a softcap. */
+export function isBiasCapped({ softcap, biasFirst = false }: ScoreRule): boolean {
+  return biasFirst && softcap > 0;
+}
+
+/** A bound on what the softcap lets through of products of up to this size; 0 without a softcap. */
+export function largestCapped(largestProduct: number, rule: ScoreRule): number {
+  if (rule.softcap === 0) return 0;
+  return isBiasCapped(rule) ? rule.softcap : Math.min(largestProduct, rule.softcap);
+}
+
+/** The logit of a head's sink; −∞ without one. */
+export function sinkOf({ sinks }: ScoreRule, head: number): number {
+  return sinks === undefined ? -Infinity : sinks[head];
 }
 
 /**
- * The capped score of a query with the key row that starts at `keyOffset`, before the bias.
+ * The capped score of a query with the key row that starts at `keyOffset`; `inner` is added before the cap.
  *
  * The caller widens the query to float64 once per row, which saves a conversion per product and changes no
  * bit. The order of accumulation is fixed, four interleaved partial sums and then (0 + 1) + (2 + 3): it lets
@@ -45,6 +80,7 @@ export function score(
   headDim: number,
   scale: number,
   softcap: number,
+  inner = 0,
 ): number {
   let sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
   let c = 0;
@@ -55,7 +91,7 @@ export function score(
     sum3 += query[c + 3] * key[keyOffset + c + 3];
   }
   for (; c < headDim; c++) sum0 += query[c] * key[keyOffset + c];
-  const scaled = scale * ((sum0 + sum1) + (sum2 + sum3));
+  const scaled = scale * ((sum0 + sum1) + (sum2 + sum3)) + inner;
   return softcap > 0 ? softcap * Math.tanh(scaled / softcap) : scaled;
 }
 

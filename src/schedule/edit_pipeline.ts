@@ -11,6 +11,7 @@ import type { AttentionOutput, Backend, PassingQueries, Wanted } from "../backen
 import { WHOLE } from "../backends/wanted.ts";
 import { CapacityError } from "../base/errors.ts";
 import { type Layer, type LayerConfig, LayerStack, type SealedLayer } from "../write/layers.ts";
+import type { FrozenRows } from "../write/frozen_rows.ts";
 import { type FlushPolicy, Planner } from "./planner.ts";
 import type { MirrorPlaces } from "./mirror.ts";
 import { StaleAnswers, type StaleAttentionOutput, type StaleWanted } from "./stale_answers.ts";
@@ -48,6 +49,12 @@ export interface Turn {
   read(wanted?: Wanted): Promise<AttentionOutput>;
 }
 
+/** Stored rows that are being copied. */
+export interface FrozenStore {
+  readonly keys: FrozenRows;
+  readonly queries: FrozenRows;
+}
+
 /** Counts since an engine was made. */
 export interface PipelineCounts {
   /** Edits accepted. */
@@ -74,6 +81,9 @@ export class EditPipeline {
   readonly #layers: LayerStack;
   readonly #queue: TurnQueue;
   readonly #stale: StaleAnswers;
+  /** What is being copied, and until when. */
+  readonly #frozen = new Set<FrozenStore>();
+  readonly #copies = new Set<Promise<unknown>>();
   /** No answer, not even a stale one, is older than this epoch. */
   #floor = 0;
   #lastStored: Pick<SealedLayer, "number" | "written"> | null = null;
@@ -183,8 +193,31 @@ export class EditPipeline {
     return stored;
   }
 
-  /** Asks a question when every state is up to date and no later edit is stored yet. */
-  whenCurrent<T>(operation: string, ask: () => Promise<T>): Promise<T> {
+  /**
+   * Freezes what the backend stores when every state is up to date and no later edit is stored yet, and copies it while other
+   * turns run.
+   */
+  async copy<F extends FrozenStore, T>(
+    operation: string,
+    freeze: () => Promise<F>,
+    copy: (frozen: F) => Promise<T>,
+  ): Promise<T> {
+    const { copied } = await this.#whenCurrent(operation, async () => {
+      const frozen = await freeze();
+      this.#frozen.add(frozen);
+      const copied = copy(frozen).finally(() => this.#frozen.delete(frozen));
+      this.#copies.add(copied);
+      copied.catch(ignore).then(() => this.#copies.delete(copied));
+      return { copied };
+    });
+    try {
+      return await copied;
+    } catch (cause) {
+      throw this.#queue.toError(operation, cause);
+    }
+  }
+
+  #whenCurrent<T>(operation: string, ask: () => Promise<T>): Promise<T> {
     return this.#answer(() => {
       // A failure of the flush reaches the turn behind it.
       this.#flush(operation).catch(ignore);
@@ -234,6 +267,7 @@ export class EditPipeline {
    */
   async dispose(): Promise<void> {
     await this.#queue.close();
+    await Promise.allSettled(this.#copies);
     await this.#backend.dispose();
   }
 
@@ -335,7 +369,13 @@ export class EditPipeline {
     const keySlots = keys.view().slots, querySlots = queries.view().slots;
     if (keys.size + queries.size > 0) {
       const toChanges = () => this.#layers.changesOf(layer);
-      await this.#orFailAll(() => this.queries.store(keySlots, querySlots, toChanges));
+      await this.#orFailAll(() => {
+        for (const frozen of this.#frozen) {
+          for (const slot of keySlots) frozen.keys.keep(slot);
+          for (const slot of querySlots) frozen.queries.keep(slot);
+        }
+        return this.queries.store(keySlots, querySlots, toChanges);
+      });
     }
     this.#lastStored = { number, written };
     this.#stale.noteStored(keySlots, querySlots);

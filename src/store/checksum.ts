@@ -10,10 +10,52 @@ import { checkHeader, dataStartOf } from "./safetensors.ts";
 /** The placeholder for the checksum in a file that is not sealed yet. */
 export const UNSEALED = "0".repeat(64);
 
+/** SHA-256 of bytes as they come. */
+export interface Hash {
+  readonly update: (bytes: Uint8Array) => void;
+  readonly digest: () => Uint8Array<ArrayBuffer>;
+}
+
+/** What `node:crypto` has of it. */
+interface NodeHash {
+  update(bytes: Uint8Array): void;
+  digest(): Uint8Array;
+}
+
+interface NodeCrypto {
+  createHash(algorithm: "sha256"): NodeHash;
+}
+
+interface WithModules {
+  readonly process?: { readonly getBuiltinModule?: (name: string) => unknown };
+}
+
+/** A new hash in Deno and Node; null in a browser, which only hashes all bytes at once. */
+export function newHash(): Hash | null {
+  const found = (globalThis as WithModules).process?.getBuiltinModule?.("node:crypto");
+  if (!found) return null;
+  const hash = (found as NodeCrypto).createHash("sha256");
+  return {
+    update: (bytes) => void hash.update(bytes),
+    digest: () => new Uint8Array(hash.digest()),
+  };
+}
+
 /** Writes the checksum over its placeholder. */
 export async function seal(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const dataStart = dataStartOf(operation, bytes);
+  const digest = await crypto.subtle.digest("SHA-256", bytes.subarray(dataStart));
+  await sealWith(operation, bytes, new Uint8Array(digest));
+}
+
+/** As `seal`, of a file whose data have this SHA-256. */
+export async function sealWith(
+  operation: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  data: Uint8Array,
+): Promise<void> {
   const at = placeOf(operation, bytes);
-  bytes.set(new TextEncoder().encode(await checksumOf(operation, bytes, at)), at);
+  bytes.set(new TextEncoder().encode(await checksumOf(operation, bytes, at, data)), at);
 }
 
 /**
@@ -26,7 +68,8 @@ export async function seal(operation: string, bytes: Uint8Array<ArrayBuffer>): P
 export async function checkSeal(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const at = placeOf(operation, bytes);
   const found = new TextDecoder("latin1").decode(bytes.subarray(at, at + UNSEALED.length));
-  const expected = await checksumOf(operation, bytes, at);
+  const digest = await crypto.subtle.digest("SHA-256", bytes.subarray(dataStartOf(operation, bytes)));
+  const expected = await checksumOf(operation, bytes, at, new Uint8Array(digest));
   if (found !== expected) {
     throw new FormatError(
       operation,
@@ -47,9 +90,14 @@ function placeOf(operation: string, bytes: Uint8Array<ArrayBuffer>): number {
   throw new FormatError(operation, "file has no checksum", "metadata sha256 with 64 digits");
 }
 
-async function checksumOf(operation: string, bytes: Uint8Array<ArrayBuffer>, at: number): Promise<string> {
+/** The checksum of a file with its place at `at`, whose data have the SHA-256 `data`. */
+async function checksumOf(
+  operation: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  at: number,
+  data: Uint8Array,
+): Promise<string> {
   const dataStart = dataStartOf(operation, bytes);
-  const data = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.subarray(dataStart)));
   const sealed = new Uint8Array(dataStart + data.length);
   sealed.set(bytes.subarray(0, dataStart));
   sealed.set(new TextEncoder().encode(UNSEALED), at);

@@ -145,9 +145,7 @@ function layOut({ metadata, tensors }: TensorFile): {
   readonly ordered: readonly SavedArray[];
   readonly dataBytes: number;
 } {
-  const forms = Object.entries(tensors).map(([name, { shape, data }]) => {
-    return [name, { type: elementTypeOf(data), shape }] as const;
-  });
+  const forms = Object.entries(tensors).map(([name, tensor]) => [name, formOf(tensor)] as const);
   const { header, order, dataBytes } = layOutHeader(metadata, Object.fromEntries(forms));
   return { header, ordered: order.map((name) => tensors[name]), dataBytes };
 }
@@ -156,6 +154,10 @@ function layOut({ metadata, tensors }: TensorFile): {
 export interface TensorForm {
   readonly type: ElementType;
   readonly shape: readonly number[];
+}
+
+export function formOf({ shape, data }: SavedArray): TensorForm {
+  return { type: elementTypeOf(data), shape };
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { MOST_PLACE } from "../numerics/distance_bias.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { FormatError } from "../base/errors.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
@@ -105,6 +106,7 @@ function takeSlots(
   if (!looksAtPositions(rule)) {
     checkNumbers(operation, `${what}.positions`, positions, isZero, "0, since no rule depends on positions");
   }
+  checkNumbers(operation, `${what}.positions`, positions, isPlace(rule), "positions that suit the rule");
   let least = 0;
   for (let slot = 0; slot < size; slot++) {
     if (isFree[slot] === 0) least = Math.max(least, positions[slot] + 1);
@@ -138,6 +140,13 @@ function checkFree(
       );
     }
   }
+}
+
+/** Whether a position suits a bias by distance. */
+function isPlace({ distanceBias }: ScoreRule): (position: number) => boolean {
+  if (distanceBias === undefined) return () => true;
+  const isWhole = distanceBias.kind === "table";
+  return (position) => Math.abs(position) <= MOST_PLACE && (!isWhole || Number.isInteger(position));
 }
 
 function isZero(number: number): boolean {

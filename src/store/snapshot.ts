@@ -8,13 +8,14 @@
  *     query.ids        U8  [any]                key.ids        U8  [any]  where rows have ids (see `saved_ids.ts`)
  *     mask.0, mask.1 … F32 [rows, columns]      the matrices of a mask: one, or one per head
  *     bias             F32 [n, m, H]            the answers of a mask function
+ *     beside           U8  [any]                of a durable folder: what it keeps beside rows, no part of the engine
  *     wasm.* …                                  the states that the backend named in the metadata saved
  *
  * The metadata hold the other settings as text: format, version, backend, heads, kvHeads, headDim, valueDim,
  * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
  * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition,
  * nextKeyId, nextQueryId ("none", "given" or a number), sequence, metadata (the caller's, as JSON, where
- * there are some) and sha256 (see `checksum.ts`).
+ * there are some), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
  *
  * Version 2 has no ids, sequence or metadata, and is still read.
  */
@@ -28,11 +29,12 @@ import type { JsonValue } from "../base/json.ts";
 import { isCount } from "../base/lists.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
-import { checkSeal, seal, UNSEALED } from "./checksum.ts";
+import { checkSeal, UNSEALED } from "./checksum.ts";
 import { MetadataReader, writeNumber } from "./metadata.ts";
-import { decodeTensors, encodeTensors, layOutHeader, type TensorForm } from "./safetensors.ts";
-import { encodeIds, writeNextId } from "./saved_ids.ts";
+import { decodeTensors, formOf, layOutHeader, type TensorForm } from "./safetensors.ts";
+import { writeNextId } from "./saved_ids.ts";
 import { type SavedMask, takeMask } from "./saved_mask.ts";
+import { readRule, RULE_NAME, writeRule } from "./saved_rule.ts";
 import { ROW_TENSORS, type SlotRows, takeKeys, takeQueries } from "./saved_rows.ts";
 
 export type { SavedMask } from "./saved_mask.ts";
@@ -65,6 +67,8 @@ export interface Snapshot extends SavedSettings, SavedHistory {
   /** The name of the backend that has saved `states`. */
   readonly backend: string;
   readonly states: SavedArrays;
+  /** What a durable folder keeps beside the rows; null where there is nothing. */
+  readonly beside?: Uint8Array<ArrayBuffer> | null;
 }
 
 const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
@@ -75,40 +79,6 @@ const FORMAT = "attune", VERSION = "3", OLDER_VERSION = "2";
 const FREE_BYTES = 2 ** 26, BYTES_PER_BYTE = 64;
 /** Bytes of a head beside its rows, an upper bound over all backends. */
 const HEAD_BYTES = 4096;
-
-/** Writes a snapshot; equal snapshots give equal bytes. */
-export async function encodeSnapshot(
-  operation: string,
-  snapshot: Snapshot,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { layout, mask, keys, queries, backend, states } = snapshot;
-  const { slots: { size: n } } = keys, { slots: { size: m } } = queries;
-  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
-  const tensors: Record<string, SavedArray> = {
-    "query": { shape: [m, queryColumns(layout)], data: queries.rows },
-    "query.positions": { shape: [m], data: queries.positions },
-    "query.free": { shape: [queries.slots.free.length], data: queries.slots.free },
-    "key": { shape: [n, keyWidth], data: columnsOf(keys.rows, n, 0, keyWidth) },
-    "value": { shape: [n, valueWidth], data: columnsOf(keys.rows, n, keyWidth, valueWidth) },
-    "key.positions": { shape: [n], data: keys.positions },
-    "key.free": { shape: [keys.slots.free.length], data: keys.slots.free },
-  };
-  for (const [name, { slots: { ids } }] of [["query.ids", queries], ["key.ids", keys]] as const) {
-    if (!ids) continue;
-    const data = encodeIds(ids);
-    tensors[name] = { shape: [data.length], data };
-  }
-  if (mask?.kind === "function") tensors.bias = { shape: [n, m, layout.heads], data: mask.bias };
-  if (mask?.kind === "matrix") {
-    mask.matrices.forEach(({ rows, columns, data }, at) => {
-      tensors[`mask.${at}`] = { shape: [rows, columns], data };
-    });
-  }
-  for (const [name, array] of Object.entries(states)) tensors[`${backend}.${name}`] = array;
-  const bytes = encodeTensors({ metadata: writeMetadata(snapshot, snapshot), tensors }, operation);
-  await seal(operation, bytes);
-  return bytes;
-}
 
 /**
  * Reads a snapshot. Numbers that are aligned in `bytes` are views of it.
@@ -123,7 +93,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const version = reader.choice("version", [OLDER_VERSION, VERSION]);
   await checkSeal(operation, bytes);
 
-  const settings = readSettings(reader, version === VERSION);
+  const settings = readSettings(operation, reader, version === VERSION);
   const { layout, limits } = settings;
   const backend = reader.name("backend", /^(?!(?:query|key|value|mask|bias)$)[a-z]{1,32}$/);
   const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
@@ -137,7 +107,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const isRow = (name: string) =>
     ROW_TENSORS.includes(name) && (name !== "key.ids" || keys.slots.ids !== null) &&
     (name !== "query.ids" || queries.slots.ids !== null);
-  const rest = Object.entries(tensors).filter(([name]) => !isRow(name));
+  const rest = Object.entries(tensors).filter(([name]) => !isRow(name) && name !== BESIDE);
   const isState = ([name]: readonly [string, SavedArray]) => name.startsWith(`${backend}.`);
   const states = rest.filter(isState).map(([name, array]) =>
     [name.slice(backend.length + 1), array] as const
@@ -150,7 +120,16 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
     queries,
     backend,
     states: Object.fromEntries(states),
+    beside: takeBeside(operation, tensors),
   };
+}
+
+/** The tensor that an engine passes over. */
+const BESIDE = "beside";
+
+function takeBeside(operation: string, tensors: SavedArrays): Uint8Array<ArrayBuffer> | null {
+  if (!Object.hasOwn(tensors, BESIDE)) return null;
+  return takeArray(operation, tensors, BESIDE, "U8", [null]).data;
 }
 
 const NAMES = [
@@ -169,7 +148,7 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
-const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits"];
+const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits", RULE_NAME];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(
   { layout, rule, tolerance, policy, limits, sequence, metadata }: SavedSettings & SavedHistory,
@@ -200,6 +179,7 @@ function writeMetadata(
     nextQueryId: writeNextId(queries.slots.ids),
     sequence: writeNumber(sequence),
     ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+    ...writeRule(rule),
     sha256: UNSEALED,
   };
 }
@@ -210,20 +190,30 @@ export const NO_BACKEND = "none";
 /** An engine whose rows are written by and by. */
 export interface SnapshotForm {
   readonly settings: SavedSettings;
+  readonly history: SavedHistory;
   readonly mask: SavedMask | null;
   readonly keys: SlotNumbers;
   readonly queries: SlotNumbers;
+  /** Bytes of the tensors `key.ids`, `query.ids` and `beside`; 0 for none. */
+  readonly keyIdBytes: number;
+  readonly queryIdBytes: number;
+  readonly besideBytes: number;
+  readonly backend: string;
+  /** The states of the backend. */
+  readonly states: SavedArrays;
 }
 
 /**
- * The header of a snapshot without states, not sealed yet, and the names of its tensors in the order in which
+ * The header of a snapshot, not sealed yet, and the names of its tensors in the order in which
  * their numbers follow.
  */
-export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm): {
+export function layOutSnapshot(form: SnapshotForm): {
   readonly header: Uint8Array<ArrayBuffer>;
   readonly order: readonly string[];
   readonly dataBytes: number;
 } {
+  const { settings, history, mask, keys, queries, keyIdBytes, queryIdBytes, besideBytes, backend, states } =
+    form;
   const { layout } = settings;
   const forms: Record<string, TensorForm> = {
     "query": { type: "F32", shape: [queries.size, queryColumns(layout)] },
@@ -234,6 +224,14 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
     "key.positions": { type: "F64", shape: [keys.size] },
     "key.free": { type: "U32", shape: [keys.free.length] },
   };
+  for (
+    const [name, bytes] of [["query.ids", queryIdBytes], ["key.ids", keyIdBytes], [
+      BESIDE,
+      besideBytes,
+    ]] as const
+  ) {
+    if (bytes > 0) forms[name] = { type: "U8", shape: [bytes] };
+  }
   if (mask?.kind === "function") {
     forms.bias = { type: "F32", shape: [keys.size, queries.size, layout.heads] };
   }
@@ -242,16 +240,21 @@ export function layOutSnapshot({ settings, mask, keys, queries }: SnapshotForm):
       forms[`mask.${at}`] = { type: "F32", shape: [rows, columns] };
     });
   }
-  const metadata = writeMetadata({ ...settings, sequence: 0, metadata: undefined }, {
+  for (const [name, array] of Object.entries(states)) forms[`${backend}.${name}`] = formOf(array);
+  const metadata = writeMetadata({ ...settings, ...history }, {
     mask,
     keys: { slots: keys },
     queries: { slots: queries },
-    backend: NO_BACKEND,
+    backend,
   });
   return layOutHeader(metadata, forms);
 }
 
-function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings & SavedHistory {
+function readSettings(
+  operation: string,
+  reader: MetadataReader,
+  isNew: boolean,
+): SavedSettings & SavedHistory {
   const size = (name: string) =>
     reader.number(name, (count) => isCount(count) && count > 0, "a whole number ≥ 1");
   const isFloat32 = (number: number) => Number.isFinite(Math.fround(number));
@@ -267,12 +270,13 @@ function readSettings(reader: MetadataReader, isNew: boolean): SavedSettings & S
     headDim: size("headDim"),
     valueDim: size("valueDim"),
   };
-  const rule: ScoreRule = {
+  const shared = {
     scale: reader.number("scale", isFloat32, "a finite number of float32 range"),
     softcap: reader.number("softcap", (cap) => cap >= 0 && isFloat32(cap), "a finite number ≥ 0"),
     before: reader.number("before", isLimit, "a number ≥ 0"),
     after: reader.number("after", (reach) => reach > -Infinity, "a finite number, or Infinity"),
   };
+  const rule: ScoreRule = { ...shared, ...(isNew ? readRule(operation, reader, heads, shared) : {}) };
   const isEdits = (edits: number) => edits === Infinity || (isCount(edits) && edits >= 1);
   return {
     layout,
@@ -305,15 +309,6 @@ function checkSize(operation: string, layout: HeadLayout, querySize: number, fil
     `file of ${fileBytes} bytes describes an engine of ${needed} bytes`,
     `at most ${most}`,
   );
-}
-
-function columnsOf(rows: Float32Array, count: number, first: number, width: number): Float32Array {
-  const stride = count === 0 ? 0 : rows.length / count;
-  const columns = new Float32Array(count * width);
-  for (let at = 0; at < count; at++) {
-    columns.set(rows.subarray(at * stride + first, at * stride + first + width), at * width);
-  }
-  return columns;
 }
 
 /** A mask, editable where the file says so. */

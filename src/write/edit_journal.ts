@@ -7,7 +7,28 @@
  * `end`. Until `end`, the newest rows of the engine are those before the batch.
  */
 
+import type { JsonValue } from "../base/json.ts";
 import type { CheckedEdit, EditTarget } from "./edits.ts";
+import type { RowId } from "./row_ids.ts";
+
+/** The row that an edit was of. */
+export interface EditedRow {
+  readonly slot: number;
+  /** Its id, or its slot where rows have none. */
+  readonly name: RowId;
+  /** Whether the edit has inserted it. */
+  readonly isNew: boolean;
+}
+
+/** Entries of a mask that change. */
+export interface MaskChange {
+  readonly queries: Uint32Array;
+  readonly keys: Uint32Array;
+  /** Numbers of matrices. */
+  readonly heads: readonly number[];
+  /** Queries × keys. */
+  readonly block: Float32Array;
+}
 
 /** The journal of one engine. */
 export interface EditJournal {
@@ -15,10 +36,17 @@ export interface EditJournal {
   check(operation: string): void;
   /** Begins a batch of edits; throws if the engine may not be edited. */
   begin(operation: string): void;
-  /** Notes an edit of `slot`, which was performed on `layer`. */
-  note(edit: CheckedEdit, slot: number, layer: EditTarget): void;
-  /** Behind a batch that moved rows: the positions of the next key and the next query that are inserted without one. */
-  noteNext(key: number, query: number): void;
+  /** Notes an edit of a row, which was performed on `layer`. */
+  note(edit: CheckedEdit, row: EditedRow, layer: EditTarget): void;
+  /**
+   * Behind a batch that moved rows, and before they follow: the positions of the next key and the next query that are
+   * inserted without one. Throws, as `noteMask` and `noteMetadata` do, if nothing may change.
+   */
+  noteNext(operation: string, key: number, query: number): void;
+  /** Before entries of the mask change. */
+  noteMask(operation: string, change: MaskChange): void;
+  /** Before the caller's metadata change. */
+  noteMetadata(operation: string, metadata: JsonValue): void;
   /** Ends a batch, which was performed as a whole or not at all. */
   end(isPerformed: boolean): void;
   /** Resolves when all edits noted so far are durable; rejects if that is uncertain. */

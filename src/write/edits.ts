@@ -13,6 +13,7 @@ import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../nume
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
+import { checkPlace } from "./places.ts";
 import type { RowId } from "./row_ids.ts";
 import type { SlotTable } from "./slot_table.ts";
 
@@ -107,6 +108,7 @@ export type CheckedEdit =
 
 /** A row that comes. */
 interface NewRow {
+  readonly operation: string;
   readonly row: Float32Array;
   /** null where it is to be the next one. */
   readonly position: number | null;
@@ -254,7 +256,7 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
     case "moveKey":
       return moveRow(
         findSlot(operation, "key", edit.slot, keySlots),
-        edit.position,
+        edit,
         keySlots,
         keys,
         rules.rule,
@@ -262,7 +264,7 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
     case "moveQuery":
       return moveRow(
         findSlot(operation, "query", edit.slot, querySlots),
-        edit.position,
+        edit,
         querySlots,
         queries,
         rules.rule,
@@ -289,6 +291,17 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
     case "deleteQuery":
       return deleteRow(findSlot(operation, "query", edit.slot, querySlots), querySlots, queries);
   }
+}
+
+/**
+ * The slot of the row that an edit is of, before it is performed; null where it inserts one. Of an edit that will be
+ * refused the answer means nothing.
+ */
+export function slotBefore(edit: CheckedEdit, { keySlots, querySlots }: EditRules): number | null {
+  const isQuery = edit.kind.endsWith("Query"), { ids } = isQuery ? querySlots : keySlots;
+  if (!("slot" in edit)) return edit.kind.startsWith("upsert") ? ids?.slotOf(edit.id) ?? null : null;
+  // −0 is slot 0.
+  return ids ? ids.slotOf(edit.slot) ?? null : (edit.slot as number) + 0;
 }
 
 /** The slot of a live row, called as the caller calls it, or a throw. */
@@ -376,8 +389,14 @@ function checkNoId(operation: string, what: "key" | "query", id: RowId | undefin
 }
 
 /** Inserts a row. Its position is 0 if the score rule does not depend on positions. */
-function insertRow({ row, position, id }: NewRow, slots: SlotTable, log: EditLog, rule: ScoreRule): RowId {
+function insertRow(
+  { operation, row, position, id }: NewRow,
+  slots: SlotTable,
+  log: EditLog,
+  rule: ScoreRule,
+): RowId {
   const place = looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
+  checkPlace(operation, "position", place, rule);
   // This may throw for want of memory, so it comes before the first change.
   log.reserve(1);
   const slot = slots.allocate(place, id);
@@ -388,12 +407,13 @@ function insertRow({ row, position, id }: NewRow, slots: SlotTable, log: EditLog
 /** Writes all of a live row, and moves it where a position is given. */
 function writeAt(
   slot: number,
-  { row, position }: NewRow,
+  { operation, row, position }: NewRow,
   slots: SlotTable,
   log: EditLog,
   rule: ScoreRule,
 ): RowId {
   const place = position === null || !looksAtPositions(rule) ? log.position(slot) : position;
+  checkPlace(operation, "position", place, rule);
   log.reserve(1);
   slots.reach(place);
   log.put(slot, row, place);
@@ -410,8 +430,15 @@ function deleteRow(slot: number, slots: SlotTable, log: EditLog): RowId {
 }
 
 /** Moves a live row to another position; where no rule looks at positions, nothing happens. */
-function moveRow(slot: number, position: number, slots: SlotTable, log: EditLog, rule: ScoreRule): RowId {
+function moveRow(
+  slot: number,
+  { operation, position }: { readonly operation: string; readonly position: number },
+  slots: SlotTable,
+  log: EditLog,
+  rule: ScoreRule,
+): RowId {
   if (looksAtPositions(rule)) {
+    checkPlace(operation, "position", position, rule);
     log.reserve(1);
     slots.reach(position);
     log.move(slot, position);

@@ -1,7 +1,8 @@
 // A stream of batches of edits that is the same whenever it is made anew, with a model of what an engine should hold after
 // each of them. Two processes that know the seed agree on every bit.
 
-import type { DynamicAttentionOptions, Edit } from "../../mod.ts";
+import type { DynamicAttentionOptions, Edit, RowId } from "../../mod.ts";
+import type { DurableAttention } from "../../src/durable/mod.ts";
 import { MemoryModel, type ModelKey, type ModelQuery, type ModelRule } from "../memory_model.ts";
 import { Random } from "../random.ts";
 
@@ -17,7 +18,24 @@ export interface StreamSettings {
   readonly causal: boolean;
   /** Whether rows move to other positions. */
   readonly moves?: boolean;
+  /** Whether rows are called by ids: keys by texts, queries by bigints. */
+  readonly ids?: boolean;
+  /** Whether each batch also changes a block of an editable mask. */
+  readonly maskEdits?: boolean;
 }
+
+/** An edit by slots or by ids. */
+export type AnyEdit = Edit<RowId, RowId>;
+
+/** A block of a mask, as `setMask` takes it. */
+export interface MaskBlock {
+  readonly entries: number[][];
+  readonly queries: RowId[];
+  readonly keys: RowId[];
+}
+
+/** The slots that an editable mask covers. */
+const MASK_ROWS = 48, MASK_COLUMNS = 96;
 
 export const SMALL: StreamSettings = {
   seed: 1,
@@ -28,6 +46,14 @@ export const SMALL: StreamSettings = {
   masked: false,
   causal: false,
 };
+
+/** Changes the mask as the next batch of a stream wants it, where it does. */
+export function setNextMask(live: Pick<DurableAttention<RowId, RowId>, "setMask">, stream: EditStream): void {
+  const block = stream.nextMask();
+  if (!block) return;
+  const { entries, ...place } = block;
+  live.setMask(entries, place);
+}
 
 /** Slots of one kind as an engine gives them out. */
 class Slots {
@@ -55,6 +81,10 @@ export class EditStream {
   readonly #settings: StreamSettings;
   readonly #keySlots: Slots;
   readonly #querySlots: Slots;
+  /** By slot of a query, then of a key; of those that were deleted, too. */
+  readonly #mask = new Float32Array(MASK_ROWS * MASK_COLUMNS);
+  /** The slots of rows by their labels. */
+  readonly #slotOf = new Map<number, number>();
 
   constructor(settings: StreamSettings) {
     this.#settings = settings;
@@ -68,9 +98,14 @@ export class EditStream {
       softcap: 0,
       causal: causal ? { offset: moves ? 4 : 1000 } : false,
       window: [Infinity, Infinity],
-      maskOf: masked ? biasOf : null,
+      maskOf: masked
+        ? biasOf
+        : settings.maskEdits
+        ? (query, key) => this.#mask[this.#placeOf(this.#slotOf.get(query), this.#slotOf.get(key))]
+        : null,
     };
     this.model = new MemoryModel(rule);
+    if (settings.ids) this.model.names = { key: keyName, query: queryName };
     const random = new Random(seed);
     for (let slot = 0; slot < keys; slot++) {
       this.model.insertKey(slot, random.row(headDim), random.row(valueDim));
@@ -78,25 +113,68 @@ export class EditStream {
     for (let slot = 0; slot < queries; slot++) this.model.insertQuery(slot, random.row(headDim));
     this.#keySlots = new Slots(keys);
     this.#querySlots = new Slots(queries);
+    this.#noteSlots();
   }
 
   /** The options of an engine that the stream begins with. */
-  options(): DynamicAttentionOptions {
-    const { rule } = this.model;
+  options(): DynamicAttentionOptions<RowId, RowId> {
+    const { rule } = this.model, { masked, ids, maskEdits } = this.#settings;
+    const labels = (rows: ReadonlyMap<number, { readonly label: number }>) =>
+      [...rows.values()].map(({ label }) => label);
+    const asked = ids
+      ? (i: RowId, j: RowId) => biasOf(Number(i), Number(String(j).slice(KEY_NAME.length)))
+      : (i: RowId, j: RowId, head: number) => this.model.mask(i as number, j as number, head);
     return {
       ...this.model.matrices(),
       scale: rule.scale,
       causal: rule.causal,
       lazyThreshold: 16,
       backend: "array",
-      ...(rule.maskOf ? { mask: (i: number, j: number, head: number) => this.model.mask(i, j, head) } : {}),
+      ...(masked ? { mask: asked } : {}),
+      ...(maskEdits
+        ? {
+          mask: { data: new Float32Array(this.#mask), shape: [MASK_ROWS, MASK_COLUMNS] },
+          editableMask: true,
+        }
+        : {}),
+      ...(ids
+        ? {
+          keyIds: labels(this.model.keys).map(keyName),
+          queryIds: labels(this.model.queries).map(queryName),
+        }
+        : {}),
     };
   }
 
   /** The next batch, which the model has when this returns. */
-  next(): Edit[] {
+  next(): AnyEdit[] {
+    this.nextMask();
     const random = new Random(this.#settings.seed * 1_000_003 + ++this.made);
-    return Array.from({ length: 1 + random.below(4) }, () => this.#edit(random));
+    return Array.from({ length: 1 + random.below(4) }, () => {
+      const edit = this.#settings.ids ? this.#named(random) : this.#edit(random);
+      this.#noteSlots();
+      return edit;
+    });
+  }
+
+  /** The block of the mask that goes before the next batch; null where there is none. The model has it, too. */
+  nextMask(): MaskBlock | null {
+    if (!this.#settings.maskEdits) return null;
+    const random = new Random(this.#settings.seed * 999_983 + this.made), { model } = this;
+    const some = (slots: readonly number[]) => slots.filter(() => random.below(3) === 0);
+    const queries = some(model.querySlots), keys = some(model.keySlots);
+    const entries = queries.map((query) =>
+      keys.map((key) => {
+        const bias = random.below(5) === 0 ? -Infinity : Math.fround(random.normal());
+        this.#mask[this.#placeOf(query, key)] = bias;
+        return bias;
+      })
+    );
+    return {
+      entries,
+      queries: queries.map((slot) => this.#queryName(slot)),
+      keys: keys.map((slot) => this.#keyName(slot)),
+    };
   }
 
   /** Makes batches up to this one. */
@@ -104,9 +182,57 @@ export class EditStream {
     while (this.made < batch) this.next();
   }
 
+  /** An edit by ids; some that write or insert a row are upserts. */
+  #named(random: Random): AnyEdit {
+    const { model } = this, isUpsert = random.below(2) === 0;
+    const before = model.snapshot(), edit = this.#edit(random);
+    this.#noteSlots();
+    if (edit.kind === "insert" || edit.kind === "insertQuery") {
+      const isKey = edit.kind === "insert", rows = isKey ? model.keys : model.queries;
+      const label = Math.max(...[...rows.values()].map((row) => row.label));
+      const id = isKey ? keyName(label) : queryName(label);
+      return { ...edit, id, ...(isUpsert ? { kind: isKey ? "upsert" : "upsertQuery" } : {}) } as AnyEdit;
+    }
+    if (edit.kind === "upsert" || edit.kind === "upsertQuery") return edit;
+    const isQuery = edit.kind.endsWith("Query") || edit.kind === "setQueryPosition";
+    const rows = isQuery ? before.queries : before.keys,
+      { label } = rows.get(edit.slot) as ModelKey & ModelQuery;
+    const id = isQuery ? queryName(label) : keyName(label);
+    if (isUpsert && edit.kind === "set") return { kind: "upsert", id, key: edit.key, value: edit.value };
+    if (isUpsert && edit.kind === "setQuery") return { kind: "upsertQuery", id, query: edit.query };
+    return { ...edit, slot: id };
+  }
+
+  #keyName(slot: number): RowId {
+    return this.#settings.ids ? keyName((this.model.keys.get(slot) as ModelKey).label) : slot;
+  }
+
+  #queryName(slot: number): RowId {
+    return this.#settings.ids ? queryName((this.model.queries.get(slot) as ModelQuery).label) : slot;
+  }
+
+  #noteSlots(): void {
+    if (!this.#settings.maskEdits) return;
+    for (const rows of [this.model.keys, this.model.queries]) {
+      for (const [slot, { label }] of rows) this.#slotOf.set(label, slot);
+    }
+  }
+
+  #placeOf(query: number | undefined, key: number | undefined): number {
+    if (query === undefined || key === undefined) {
+      throw new Error("the mask is asked for a row that is not there");
+    }
+    if (query >= MASK_ROWS || key >= MASK_COLUMNS) {
+      throw new Error(`the mask does not cover ${query}, ${key}`);
+    }
+    return query * MASK_COLUMNS + key;
+  }
+
   #edit(random: Random): Edit {
     const { model } = this, { headDim, valueDim, keys } = this.#settings;
-    const kind = random.below(12);
+    const isFull = this.#settings.maskEdits === true &&
+      (model.keys.size > MASK_COLUMNS - 8 || model.queries.size > MASK_ROWS - 8);
+    const kind = isFull ? random.pick([2, 3, 5]) : random.below(12);
     const anyKey = () => random.pick(model.keySlots), anyQuery = () => random.pick(model.querySlots);
     const row = (length: number) => random.row(length);
     if (model.keys.size < keys / 2 || kind === 0 || kind === 1) {
@@ -169,6 +295,16 @@ export class EditStream {
     model.keys.set(slot, { ...model.keys.get(slot) as ModelKey, position });
     return { kind: "setPosition", slot, position };
   }
+}
+
+const KEY_NAME = "schlüssel ";
+
+function keyName(label: number): string {
+  return KEY_NAME + label;
+}
+
+function queryName(label: number): bigint {
+  return BigInt(label);
 }
 
 /** A bias for every pair of labels, some of them forbidden. */

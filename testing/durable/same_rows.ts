@@ -1,31 +1,40 @@
 // Whether a durable engine holds what a model says, to the bit, and answers what the oracle says.
 
+import type { RowId } from "../../mod.ts";
 import type { DurableAttention } from "../../src/durable/mod.ts";
 import { assertAccurate } from "../accuracy.ts";
 import { assertEquals } from "../assert.ts";
-import type { MemoryModel } from "../memory_model.ts";
+import type { MemoryModel, ModelKey, ModelQuery } from "../memory_model.ts";
 
-/** Fails unless every row has the model's bits. */
-export function assertSameRows(live: DurableAttention, model: MemoryModel): void {
-  assertEquals([...live.keySlots()], model.keySlots);
-  assertEquals([...live.querySlots()], model.querySlots);
+/** An engine whose rows are called by slots or by ids. */
+export type AnyDurable = DurableAttention<RowId, RowId>;
+
+/** Fails unless every row has the model's bits, and its name. */
+export function assertSameRows(live: AnyDurable, model: MemoryModel): void {
+  const { names, keySlots, querySlots } = model;
+  assertEquals([...live.keySlots()], keySlots);
+  assertEquals([...live.querySlots()], querySlots);
+  const keyNames = live.keyIds(), queryNames = live.queryIds();
   const looksAtPositions = model.rule.causal !== false;
-  for (const [slot, { key, value, position }] of model.keys) {
-    if (looksAtPositions) assertEquals(live.getPosition(slot), position, `position of key ${slot}`);
-    assertSameBits(live.getKey(slot), key, `key ${slot}`);
-    assertSameBits(live.getValue(slot), value, `value ${slot}`);
-  }
-  for (const [slot, { query, position }] of model.queries) {
-    if (looksAtPositions) assertEquals(live.getQueryPosition(slot), position, `position of query ${slot}`);
-    assertSameBits(live.getQuery(slot), query, `query ${slot}`);
-  }
+  keySlots.forEach((slot, at) => {
+    const { key, value, position, label } = model.keys.get(slot) as ModelKey, name = keyNames[at];
+    assertEquals(name, names ? names.key(label) : slot);
+    if (looksAtPositions) assertEquals(live.getPosition(name), position, `position of key ${slot}`);
+    assertSameBits(live.getKey(name), key, `key ${slot}`);
+    assertSameBits(live.getValue(name), value, `value ${slot}`);
+  });
+  querySlots.forEach((slot, at) => {
+    const { query, position, label } = model.queries.get(slot) as ModelQuery, name = queryNames[at];
+    assertEquals(name, names ? names.query(label) : slot);
+    if (looksAtPositions) assertEquals(live.getQueryPosition(name), position, `position of query ${slot}`);
+    assertSameBits(live.getQuery(name), query, `query ${slot}`);
+  });
 }
 
 /** As `assertSameRows`, and answers are as accurate as promised. */
-export async function assertSameMemory(live: DurableAttention, model: MemoryModel): Promise<void> {
+export async function assertSameMemory(live: AnyDurable, model: MemoryModel): Promise<void> {
   assertSameRows(live, model);
-  const rows = model.querySlots;
-  assertAccurate(await live.read(rows), model.standing(rows));
+  assertAccurate(await live.read(), model.standing());
 }
 
 function assertSameBits(actual: Float32Array, expected: Float32Array, what: string): void {

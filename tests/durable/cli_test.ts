@@ -1,5 +1,6 @@
 // Backups, and the program: what it prints, its exit codes, and that it changes nothing but where it should.
 
+import { adagrad } from "../../src/learning/mod.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { InputError } from "../../mod.ts";
 import {
@@ -91,6 +92,7 @@ Deno.test("the program looks, checks, copies and makes small", async () => {
   assertStringIncludes(inspected.out, "open         by nobody");
   const json = JSON.parse((await runProgram("inspect", folder, "--json")).out);
   assertEquals([json.sequence, json.records, json.clients, json.mask], [200, 100, 1, "none"]);
+  assertEquals([json.keyIds, json.queryIds, json.metadata, json.beside.count], ["slots", "slots", null, 0]);
 
   const verified = await runProgram("verify", folder);
   assertEquals([verified.code, verified.out.split("\n").at(-1)], [0, "all is as it was written"]);
@@ -145,5 +147,35 @@ Deno.test("the program names what is wrong, and a command line that means nothin
     assertGreater((refused.err + refused.out).length, 10);
   }
   assertEquals((await runProgram("--help")).code, 0);
+  await Deno.remove(base, { recursive: true });
+});
+
+Deno.test("the program tells of ids, a mask that changes, metadata and what is kept beside rows", async () => {
+  const base = await Deno.makeTempDir(), folder = `${base}/memory`;
+  {
+    await using live = await openDurable<string>(folder, {
+      create: {
+        query: [[1]],
+        key: [[1], [2]],
+        value: [[1], [3]],
+        keyIds: ["a", "b"],
+        mask: [[0, 1]],
+        editableMask: true,
+      },
+    });
+    await live.save({ metadata: { of: "a test" } });
+    await (await live.learner({ optimizer: adagrad() })).learnOne({ query: 0 }, 2);
+  }
+  const { out } = await runProgram("inspect", folder);
+  for (
+    const line of [
+      "ids          keys given, queries slots",
+      "mask         editable matrix",
+      'metadata     {"of":"a test"}',
+      "beside rows  6 contents",
+    ]
+  ) {
+    assertStringIncludes(out, line);
+  }
   await Deno.remove(base, { recursive: true });
 });

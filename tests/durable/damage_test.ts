@@ -213,7 +213,7 @@ const TAMPERED: readonly [what: string, sql: string, message: string, sequence: 
     "has the CRC",
     0,
   ],
-  ["the version is one to come", "PRAGMA user_version = 2", "journal has version 2, expected 1", null],
+  ["the version is one to come", "PRAGMA user_version = 3", "journal has version 3, expected 1 to 2", null],
   ["it is of another program", "PRAGMA application_id = 5", "file is no journal", null],
 ];
 

@@ -3,7 +3,7 @@
 
 import { openDurable } from "../../src/durable/mod.ts";
 import { DurabilityError, type DurableAttention, type DurableOptions } from "../../src/durable/mod.ts";
-import { DisposedError, DynamicAttention, InputError, SlotError } from "../../mod.ts";
+import { DisposedError, DynamicAttention, InputError, type RowId, SlotError } from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -13,7 +13,7 @@ import {
   assertThrows,
 } from "../../testing/assert.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
-import { EditStream, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
+import { EditStream, setNextMask, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
 import { assertSameMemory, assertSameRows, bitsOf } from "../../testing/durable/same_rows.ts";
 
 /** Runs a test in a folder of its own. */
@@ -36,7 +36,7 @@ const CREATE = {
 } as const;
 
 const COUNTS = { keys: 200, queries: 6 };
-const STREAMS: readonly [name: string, StreamSettings, DurableOptions][] = [
+const STREAMS: readonly [name: string, StreamSettings, Pick<DurableOptions, "snapshot" | "sync">][] = [
   ["plain", SMALL, {}],
   ["with positions", { ...SMALL, causal: true }, {}],
   ["with rows that move", { ...SMALL, seed: 6, causal: true, moves: true }, {
@@ -49,6 +49,14 @@ const STREAMS: readonly [name: string, StreamSettings, DurableOptions][] = [
     { ...SMALL, seed: 5, masked: true, causal: true },
     { snapshot: { journalBytes: 900 }, sync: "normal" },
   ],
+  ["with ids", { ...SMALL, seed: 7, ids: true, causal: true, moves: true }, {
+    snapshot: { journalBytes: 900 },
+  }],
+  ["with ids that a mask function is asked by", { ...SMALL, seed: 8, ids: true, masked: true }, {
+    snapshot: { journalBytes: 900 },
+  }],
+  ["with a mask that changes", { ...SMALL, seed: 9, maskEdits: true }, { snapshot: { journalBytes: 3000 } }],
+  ["with ids and a mask that changes", { ...SMALL, seed: 10, ids: true, maskEdits: true }, {}],
 ];
 
 for (const [name, settings, options] of STREAMS) {
@@ -60,6 +68,7 @@ for (const [name, settings, options] of STREAMS) {
       assertEquals(live.stats().durable.sequence >= stream.made, true);
       await assertSameMemory(live, stream.model);
       for (let batch = 0; batch < 40; batch++) {
+        setNextMask(live, stream);
         const done = live.edit(stream.next());
         if (batch % 3 === 0) await done;
         if (batch % 7 === 0) assertAccurate(await live.read(), stream.model.standing());
@@ -292,26 +301,36 @@ inFolder("a snapshot is a file that an engine loads, and the journal before it g
   assertEquals(await loaded.read(), await live.read());
 });
 
-inFolder("a snapshot holds the rows of its moment while edits go on", async (folder) => {
-  const stream = new EditStream({ ...SMALL, seed: 21, keys: 3000, headDim: 32, valueDim: 32 });
-  await using live = await openDurable(folder, { create: stream.options() });
-  for (let round = 0; round < 4; round++) {
-    const taken = live.snapshot();
-    let during = 0;
-    do {
-      for (let edit = 0; edit < 8; edit++, during++) live.edit(stream.next());
-      await new Promise((resolve) => setTimeout(resolve));
-    } while (live.stats().durable.isSnapshotting && during < 2000);
-    await taken;
-    assert(during > 8 || round === 0, `${during} edits while it was written`);
-    await live.committed();
-    // The check compares each snapshot with the records before it.
-    const { problems, snapshots } = await live.verify({ deep: true });
-    assertEquals(problems, []);
-    assertEquals(snapshots.length, 2);
-  }
-  assertSameRows(live, stream.model);
-});
+const DURING: readonly [name: string, StreamSettings][] = [
+  ["rows", { ...SMALL, seed: 21, keys: 3000, headDim: 32, valueDim: 32 }],
+  ["rows with ids, and the mask", { ...SMALL, seed: 22, keys: 60, headDim: 900, ids: true, maskEdits: true }],
+];
+
+for (const [what, settings] of DURING) {
+  inFolder(`a snapshot holds ${what} of its moment while edits go on`, async (folder) => {
+    const stream = new EditStream(settings);
+    await using live = await openDurable<RowId, RowId>(folder, { create: stream.options() });
+    for (let round = 0; round < 4; round++) {
+      const taken = live.snapshot();
+      let during = 0;
+      do {
+        for (let edit = 0; edit < 8; edit++, during++) {
+          setNextMask(live, stream);
+          live.edit(stream.next());
+        }
+        await new Promise((resolve) => setTimeout(resolve));
+      } while (live.stats().durable.isSnapshotting && during < 2000);
+      await taken;
+      assert(during > 8 || round === 0, `${during} edits while it was written`);
+      await live.committed();
+      // The check compares each snapshot with the records before it.
+      const { problems, snapshots } = await live.verify({ deep: true });
+      assertEquals(problems, []);
+      assertEquals(snapshots.length, 2);
+    }
+    assertSameRows(live, stream.model);
+  });
+}
 
 inFolder("a disposed engine touches nothing any more, and its last edits are on disk", async (folder) => {
   const live = await openDurable(folder, { create: CREATE });
@@ -451,29 +470,4 @@ inFolder("moved rows, and where rows to come begin, are in the journal", async (
   await using live = await openDurable(folder, { create });
   assertEquals(positions(live), before as never);
   assertEquals(await live.read(), answer as never);
-});
-
-inFolder("ids and editable masks are refused", async (folder) => {
-  const create = { ...CREATE, keyIds: ["a", "b", "c"] } as never;
-  await assertRejects(() => openDurable(folder, { create }), InputError, "create.keyIds is given");
-  const mask = [[true, true, false], [true, true, true]];
-  const editable = { ...CREATE, mask, editableMask: true };
-  await assertRejects(
-    () => openDurable(folder, { create: editable }),
-    InputError,
-    "create.editableMask is true",
-  );
-  {
-    await using masked = await openDurable(`${folder}.masked`, { create: { ...CREATE, mask } });
-    assertThrows(() => masked.engine.setMask(true), InputError);
-    assertEquals(masked.stats().durable.sequence, 0);
-  }
-  await using live = await openDurable(folder, { create: CREATE });
-  assertThrows(() => live.engine.upsert(7, [1, 1], [1]), InputError, "the engine has no keyIds");
-  await assertRejects(
-    () => live.edit([{ kind: "insert", id: 7, key: [1, 1], value: [1] }]),
-    InputError,
-    "id is 7",
-  );
-  assertEquals(live.stats().durable.sequence, 0);
 });

@@ -2,8 +2,9 @@
 //
 // A writer is killed with SIGKILL at random points: while it writes, while a snapshot is written, while old records are
 // removed, while it opens the folder. After each kill every acknowledged batch is there once, rows to the bit, and answers
-// are the oracle's. ATTUNE_LONG=1 kills 200 times.
+// are the oracle's. ATTUNE_LONG=1 kills 240 times.
 
+import type { RowId } from "../../mod.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "../../testing/assert.ts";
 import { EditStream, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
@@ -45,8 +46,15 @@ const CASES: readonly KillCase[] = [
     when: (random) => afterAcks(random, 80),
   },
   {
+    name: "while it writes, with ids and a mask that changes",
+    stream: { ...SMALL, seed: 15, ids: true, maskEdits: true, causal: true, moves: true },
+    journalBytes: 1 << 15,
+    kills: IS_LONG ? 40 : 3,
+    when: (random) => afterAcks(random, 80),
+  },
+  {
     name: "while snapshots are written and records removed",
-    stream: { ...SMALL, seed: 13, keys: 1500, headDim: 24, valueDim: 24 },
+    stream: { ...SMALL, seed: 13, keys: 1500, headDim: 24, valueDim: 24, ids: true },
     journalBytes: 2048,
     kills: IS_LONG ? 60 : 3,
     when: (random) => {
@@ -81,14 +89,14 @@ for (const { name, stream: settings, journalBytes, kills, when } of CASES) {
     const stream = new EditStream(settings);
     const { mask, ...options } = stream.options();
     // Whatever the mask function said before is on disk; asked again, it would say something else.
-    const create = mask
+    const create = typeof mask === "function"
       ? {
         ...options,
         mask: () => {
           throw new Error("asked in a replay");
         },
       }
-      : options;
+      : { ...options, ...(mask ? { mask } : {}) };
     let wereKilled = 0, unheard = 0;
     try {
       for (let kill = 0; kill < kills; kill++) {
@@ -100,7 +108,7 @@ for (const { name, stream: settings, journalBytes, kills, when } of CASES) {
         );
         assertEquals(run.lines.filter((line) => line.startsWith("error")), []);
         if (run.wasKilled) wereKilled++;
-        await using live = await openDurable(folderOfRun, { create, client: "writer" });
+        await using live = await openDurable<RowId, RowId>(folderOfRun, { create, client: "writer" });
         const counted = live.lastClientSequence();
         assertGreaterOrEqual(counted, Math.max(run.acknowledged, stream.made));
         assertLessOrEqual(counted, Math.max(run.acknowledged, stream.made) + IN_FLIGHT);

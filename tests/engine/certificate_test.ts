@@ -32,7 +32,7 @@ async function watch(backend: typeof BACKENDS[number], rule: ModelRule, stream: 
     scale: rule.scale,
     softcap: rule.softcap,
     causal: rule.causal,
-    window: rule.window,
+    ...model.options(),
     ...(rule.maskOf ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) } : {}),
     lazyThreshold: 12,
     onThreshold: stream.reads ? "auto" : "patch",

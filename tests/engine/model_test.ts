@@ -9,6 +9,7 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
 import { FailingBackend, SlowBackend } from "../../testing/fake_backends.ts";
+import { anyExtras } from "../../testing/any_extras.ts";
 import { MemoryModel } from "../../testing/memory_model.ts";
 import { commands, persist, World } from "../../testing/model_commands.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
@@ -39,6 +40,7 @@ const setting = fc.record({
     0,
   ]),
   maskOf: fc.constantFrom(null, null, maskOf),
+  extras: anyExtras,
   lazyThreshold: fc.constantFrom<LazyThreshold>(
     1,
     2,
@@ -53,7 +55,7 @@ const setting = fc.record({
   ),
   onThreshold: fc.constantFrom("auto" as const, "patch" as const, "rebuild" as const),
   seed: fc.nat(),
-}).map(({ heads, ...rest }) => ({ ...heads, ...rest }));
+}).map(({ heads, extras, ...rest }) => ({ ...heads, ...rest, extras: extras(heads.heads) }));
 
 function errorOf(threshold: LazyThreshold): number {
   return typeof threshold === "object" ? threshold.error ?? threshold.targetError ?? Infinity : Infinity;
@@ -79,10 +81,10 @@ async function runSequences(
     )
   );
   const property = fc.asyncProperty(anySequence, async ([chosen, sequence]) => {
-    const { queryCount, keyCount, maskOf, seed, ...options } = chosen;
+    const { queryCount, keyCount, maskOf, seed, extras, ...options } = chosen;
     const { heads, kvHeads, headDim, valueDim } = options;
     const random = new Random(seed);
-    const model = new MemoryModel({ ...options, maskOf });
+    const model = new MemoryModel({ ...options, ...extras, maskOf });
     for (let i = 0; i < queryCount; i++) model.insertQuery(i, random.row(heads * headDim));
     for (let j = 0; j < keyCount; j++) {
       model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim));
@@ -91,6 +93,7 @@ async function runSequences(
     const engine = await createEngine({
       ...rest,
       ...model.matrices(),
+      ...model.options(),
       backend,
       ...(maskOf ? { mask: (i: number, j: number, head: number) => model.mask(i, j, head) } : {}),
     }, { wrap: wrap && ((inner) => wrap(inner, random)) });

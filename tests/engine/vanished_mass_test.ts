@@ -90,3 +90,41 @@ for (const backend of BACKENDS) {
     });
   }
 }
+
+/** The keys that stay, when a heavy one leaves or has its weight or its value changed to a small one. */
+for (const backend of BACKENDS) {
+  Deno.test(`vanished mass: what stays is accurate on ${backend} however much has left`, async () => {
+    for (let seed = 1; seed <= casesOn(backend, LONG ? 6000 : 600); seed++) {
+      const random = new Random(seed), count = random.pick([1, 1, 2, 3, 7, 20, 40]);
+      const score = () => Math.fround(random.normal());
+      // A weight of e³⁰ leaves less than a rounding of float32 of the others in sums of float64.
+      const heavy = Math.fround(30 * random.next()), large = Math.fround(10 ** (8 * random.next()));
+      const key = Array.from({ length: count }, () => [score()]);
+      const value = Array.from({ length: count }, () => [random.normal(), random.normal()].map(Math.fround));
+      await using live = await DynamicAttention.create({
+        ...{ backend, scale: 1, query: [[1]], onThreshold: "patch" },
+        key: [...key, [heavy]],
+        value: [...value, [large, -1]],
+      });
+      const change = random.below(3), light = score(), small = [score(), score()];
+      if (change === 0) live.delete(count);
+      else if (change === 1) live.set(count, [light], small);
+      else {
+        live.setKey(count, [light]);
+        await live.read();
+        live.setValue(count, small);
+      }
+      const truth = {
+        ...{ query: [[1]], scale: 1, valueDim: 2 },
+        key: change === 0 ? key : [...key, [light]],
+        value: change === 0 ? value : [...value, small],
+      };
+      const left = ["deleted", "made light", "made light and small"][change];
+      assertAccurate(
+        await live.read(),
+        truth,
+        `${seed}: a key of score ${heavy} beside ${count}, ${left}: it`,
+      );
+    }
+  });
+}

@@ -21,6 +21,7 @@ import { largestDifference, matrixOf } from "../../testing/accuracy.ts";
 import { BACKENDS } from "../backends_here.ts";
 import { SlowBackend } from "../../testing/fake_backends.ts";
 import { differencesOf, largestOf, lossOf } from "../../testing/finite_differences.ts";
+import { anyExtras } from "../../testing/any_extras.ts";
 import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 
@@ -57,7 +58,8 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   size: fc.constantFrom(0.3, 1, 3, 12),
   valueSize: fc.constantFrom(1e-3, 1, 1e4),
   seed: fc.nat(),
-}).map(({ heads, ...rest }) => ({ ...heads, ...rest }));
+  extras: anyExtras,
+}).map(({ heads, extras, ...rest }) => ({ ...heads, ...rest, ...extras(heads.heads) }));
 
 /** A model, the rows of an output gradient, and how an engine is made of the model. */
 function sceneOf(chosen: Setting) {
@@ -72,10 +74,11 @@ function sceneOf(chosen: Setting) {
     { length: queryCount },
     () => Float64Array.from({ length: heads * valueDim }, () => random.normal()),
   );
-  const { scale, softcap, causal, window, maskOf } = chosen;
+  const { scale, softcap, causal, maskOf } = chosen;
   const options: DynamicAttentionOptions = {
     ...model.matrices(),
-    ...{ heads, kvHeads, scale, softcap, causal, window },
+    ...{ heads, kvHeads, scale, softcap, causal },
+    ...model.options(),
     ...(maskOf ? { mask: (i: number, j: number, head: number) => model.mask(i, j, head) } : {}),
   };
   const truth = model.caseOf(model.querySlots.map((slot) => model.queries.get(slot)!));
@@ -271,7 +274,7 @@ Deno.test("the heaviest keys: their derivatives are those of all, and the rest i
             const order = own.map((_, j) => j).sort((a, b) => own[b] - own[a] || a - b);
             const heaviest = order.slice(0, top);
             const sum = own.reduce((total, w) => total + w, 0);
-            const left = sum === 0 ? 0 : 1 - heaviest.reduce((total, j) => total + own[j], 0);
+            const left = sum === 0 ? 0 : sum - heaviest.reduce((total, j) => total + own[j], 0);
             const at = i * chosen.heads + head;
             assertLessOrEqual(Math.abs(some.leftOut.data[at] - left), 2e-5, "leftOut");
             for (const j of heaviest) kept.add(j);

@@ -9,8 +9,9 @@
  * code · growth · exp(a_B · path), and the row's log-sum-exp at least leastLog − ln growth.
  */
 
+import { largestDistanceBias } from "../../numerics/distance_bias.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
-import type { ScoreRule } from "../../numerics/score_rule.ts";
+import { isBiasCapped, type ScoreRule } from "../../numerics/score_rule.ts";
 import type { Changes } from "../backend.ts";
 import type { Work } from "../work.ts";
 import { addKey, type BlockDrift, dropKey, moveKey, type ValueSizes } from "./drift_steps.ts";
@@ -172,17 +173,19 @@ export class DriftLedger {
 
   /** Takes the steps that were measured; `sizes` are those of all values by key head, before and after. */
   apply(slots: Uint32Array, sizes: (keyHead: number) => ValueSizes): void {
-    const { heads, kvHeads } = this.#layout, cap = this.#rule.softcap > 0 ? this.#rule.softcap : Infinity;
+    const { heads, kvHeads } = this.#layout, { softcap } = this.#rule;
+    const ceiling = { cap: softcap > 0 ? softcap : Infinity, isBiasCapped: isBiasCapped(this.#rule) };
     const paths = this.#paths, numbers = this.#numbers;
     for (let head = 0; head < heads; head++) {
       const blocks = this.#heads[head], keyHead = keyHeadOf(this.#layout, head), values = sizes(keyHead);
+      const ruleBias = largestDistanceBias(this.#rule.distanceBias, head);
       for (let t = 0; t < slots.length; t++) {
         const slot = slots[t], kind = this.#kinds[t], start = t * this.#changeWidth + keyHead;
         const first = numbers[start], second = numbers[start + kvHeads];
         const path = paths[slot * kvHeads + keyHead];
         if (kind === MOVES) moveKey(blocks, slot, path, first, second, values);
         if (kind & GOES) dropKey(blocks, slot, path, values);
-        if (kind & COMES) addKey(blocks, slot, first, cap, second, values);
+        if (kind & COMES) addKey(blocks, slot, first, ceiling, second + ruleBias, values);
         const steps = STEP_WORK * (this.#followed?.size ?? blocks.count);
         this.#work.multiplyAdds += steps;
         this.upkeep += steps;

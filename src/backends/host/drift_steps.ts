@@ -101,12 +101,20 @@ function takeStep(
   drift[b] = (drift[b] + step) * UP;
 }
 
-/** A key of norm ‖k‖ comes into an empty slot; no row's score of it is above `cap` + `bias`. */
+/** How large the score of a key that comes can be. */
+export interface ScoreCeiling {
+  /** c of the softcap; Infinity without one. */
+  readonly cap: number;
+  /** Whether biases are added before the cap. */
+  readonly isBiasCapped: boolean;
+}
+
+/** A key of norm ‖k‖ comes into an empty slot; no row's bias of it is above `bias`. */
 export function addKey(
   blocks: BlockDrift,
   slot: number,
   norm: number,
-  cap: number,
+  { cap, isBiasCapped }: ScoreCeiling,
   bias: number,
   { diameter, furthest }: ValueSizes,
 ): void {
@@ -115,7 +123,8 @@ export function addKey(
   for (let b = 0; b < count; b++) {
     const least = leastLog[b];
     if (least === Infinity) continue;
-    const score = Math.min(reach[b] * norm, cap) + bias;
+    const product = reach[b] * norm;
+    const score = isBiasCapped ? Math.min(product + bias, cap) : Math.min(product, cap) + bias;
     // Its weight beside the others: exp(score) over at least exp(leastLog) / growth.
     const odds = growth[b] < Infinity ? Math.exp(score - least) * growth[b] * SLACK : Infinity;
     const share = odds < Infinity ? odds / (1 + odds) : 1;

@@ -11,6 +11,7 @@ import { CapacityError } from "../../base/errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
 import { type HeadLayout, outputColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
+import { sinkOf } from "../../numerics/score_rule.ts";
 import type {
   AttentionOutput,
   Backend,
@@ -19,6 +20,7 @@ import type {
   Cohort,
   Copies,
   Costs,
+  PassingBias,
   PassingQueries,
   RowSource,
   Wanted,
@@ -28,6 +30,7 @@ import type {
 import { NO_ROW, NOTHING } from "../since.ts";
 import { outputFor, WHOLE } from "../wanted.ts";
 import { HostRows } from "./host_rows.ts";
+import type { KeyBlock } from "./key_block.ts";
 import { RowAnswers } from "./row_answers.ts";
 import type { RowTotals } from "./row_totals.ts";
 import type { HeldRow, StateStore } from "./state_store.ts";
@@ -176,11 +179,12 @@ export class HostBackend implements Backend {
   }
 
   async attend(queries: PassingQueries): Promise<AttentionOutput> {
-    const { count, rows, positions } = queries;
+    const { count, rows, positions, bias } = queries;
     const { layout, layout: { heads } } = this.#config;
     const attention = emptyOutput(layout, count, WHOLE), width = queryColumns(layout);
     const queryHead = (query: number, head: number) => {
-      return { rows, offset: query * width, head, position: positions[query], slot: 0 };
+      const position = positions[query], row = { rows, offset: query * width, head, position, slot: query };
+      return bias === null ? row : { ...row, bias: toKeyBias(bias) };
     };
     const take = (query: number, head: number, held: HeldRow) => {
       this.#write(attention, query * heads + head, this.#answers.passing(queryHead(query, head), held));
@@ -205,7 +209,10 @@ export class HostBackend implements Backend {
       return target;
     }
     this.#store.work.rowsBuilt++;
-    if (largest > -Infinity) this.#writeWeights(scores, exponentOf(largest), target);
+    const sink = sinkOf(this.#config.rule, head);
+    if (largest > -Infinity) {
+      this.#writeWeights(scores, exponentOf(Math.max(largest, sink)), sink, target);
+    }
     return target;
   }
 
@@ -280,9 +287,9 @@ export class HostBackend implements Backend {
     }
   }
 
-  #writeWeights(scores: ArrayLike<number>, shift: number, target: Float32Array): void {
+  #writeWeights(scores: ArrayLike<number>, shift: number, sink: number, target: Float32Array): void {
     const count = Math.min(scores.length, target.length), weights = new Float64Array(count);
-    let mass = 0;
+    let mass = sink > -Infinity ? shiftedExp(sink, shift) : 0;
     for (let slot = 0; slot < count; slot++) {
       if (scores[slot] === -Infinity) continue;
       weights[slot] = shiftedExp(scores[slot], shift);
@@ -310,6 +317,11 @@ const NO_CHANGES: Changes = { keys: NO_ROWS, queries: NO_ROWS };
 /** Bounds that are saved beside states, by all stores and by those that compute in float32. */
 const BALLS = ["centres", "radii"], REACHES = ["norms", "magnitudes"];
 const BOUND = "finite numbers ≥ 0";
+
+/** The biases of passing queries, as kernels read them; a passing query's slot is its number. */
+function toKeyBias({ heads, keySize, numbers }: PassingBias): KeyBlock["bias"] {
+  return { numbers, start: 0, keyStride: heads, queryStride: keySize * heads, headStride: 1, heads };
+}
 
 function isBound(number: number): boolean {
   return number >= 0 && number < Infinity;

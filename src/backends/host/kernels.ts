@@ -9,9 +9,10 @@
 import type { Work } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
+import { biasAt } from "../../numerics/distance_bias.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../numerics/rounding_ledger.ts";
-import { isInReach, looksAtPositions, score, type ScoreRule } from "../../numerics/score_rule.ts";
+import { isInReach, looksAtPositions, score, type ScoreRule, sinkOf } from "../../numerics/score_rule.ts";
 import type { KeyBlock, KeyExchange } from "./key_block.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { RowStates } from "./row_states.ts";
@@ -33,6 +34,8 @@ export interface QueryHead {
   readonly head: number;
   readonly position: number;
   readonly slot: number;
+  /** Biases in place of those of the stored keys; none unless given. */
+  readonly bias?: KeyBlock["bias"];
 }
 
 /** The kernels of one backend, with their scratch and the selected head of a query. */
@@ -52,6 +55,7 @@ export class Kernels {
   #slot = 0;
   /** What `productWith` says of its last sum. */
   productSize = 0;
+  #ownBias: KeyBlock["bias"] = null;
   #scores = new Float64Array(0);
   #scoresBefore = new Float64Array(0);
   #scoresAfter = new Float64Array(0);
@@ -81,7 +85,7 @@ export class Kernels {
   }
 
   /** Selects one head of a query for the next calls. */
-  select({ rows, offset, head, position, slot }: QueryHead): void {
+  select({ rows, offset, head, position, slot, bias = null }: QueryHead): void {
     const { headDim } = this.#layout;
     const keyHead = keyHeadOf(this.#layout, head);
     for (let c = 0; c < headDim; c++) this.#query[c] = rows[offset + head * headDim + c];
@@ -90,6 +94,7 @@ export class Kernels {
     this.#position = position;
     this.#head = head;
     this.#slot = slot;
+    this.#ownBias = bias;
   }
 
   /** Wipes the selected query. */
@@ -175,9 +180,9 @@ export class Kernels {
     this.work.rowsBuilt++;
     if (largest === -Infinity) return;
 
-    const count = Math.min(keys.stored.count, target.length);
-    const shift = exponentOf(largest);
-    let mass = 0;
+    const count = Math.min(keys.stored.count, target.length), sink = sinkOf(this.#rule, this.#head);
+    const shift = exponentOf(Math.max(largest, sink));
+    let mass = sink > -Infinity ? shiftedExp(sink, shift) : 0;
     for (let j = 0; j < count; j++) {
       if (scores[j] === -Infinity) continue;
       scores[j] = shiftedExp(scores[j], shift);
@@ -192,7 +197,7 @@ export class Kernels {
     const bias = this.#biasOf(block, j);
     if (bias === -Infinity) return bias;
     this.#countScores(1);
-    return this.#scoreOf(block, j) + bias;
+    return this.#scoreOf(block, j, bias);
   }
 
   /** Whether two keys have the same bias for the selected query. */
@@ -251,18 +256,21 @@ export class Kernels {
     const { count, live, keys, keyStart, bias } = keysAt.stored;
     const changed = keysAt.areStored ? null : keysAt.changed;
     const query = this.#query, stride = this.#keyStride, start = keyStart + this.#keyStart;
-    const { headDim } = this.#layout, { scale, softcap } = this.#rule;
-    const isFree = !this.#looksAtPositions && !bias;
+    const { headDim } = this.#layout, { scale, softcap, biasFirst = false } = this.#rule;
+    const isFree = !this.#looksAtPositions && !bias && !this.#ownBias;
     let largest = -Infinity, scored = 0;
     for (let j = 0; j < count; j++) {
       let s: number;
       const retained = changed?.get(j);
       if (retained !== undefined) {
         s = retained === NO_ROW ? -Infinity : this.#biasOf(keysAt.retained, retained);
-        if (s > -Infinity) s += this.#scoreOf(keysAt.retained, retained);
+        if (s > -Infinity) s = this.#scoreOf(keysAt.retained, retained, s);
       } else {
         s = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(keysAt.stored, j);
-        if (s > -Infinity) s += score(query, keys, j * stride + start, headDim, scale, softcap);
+        if (s > -Infinity) {
+          if (biasFirst) s = score(query, keys, j * stride + start, headDim, scale, softcap, s);
+          else s += score(query, keys, j * stride + start, headDim, scale, softcap);
+        }
       }
       scores[j] = s;
       if (s === -Infinity) continue;
@@ -283,7 +291,7 @@ export class Kernels {
     for (let t = 0; t < slots.length; t++) {
       let s = this.#biasOf(after, slots[t]);
       if (s > -Infinity) {
-        s += this.#scoreOf(after, slots[t]);
+        s = this.#scoreOf(after, slots[t], s);
         scored++;
         if (s > largest) largest = s;
       }
@@ -294,7 +302,7 @@ export class Kernels {
       }
       s = retained[t] === NO_ROW ? -Infinity : this.#biasOf(before, retained[t]);
       if (s > -Infinity) {
-        s += this.#scoreOf(before, retained[t]);
+        s = this.#scoreOf(before, retained[t], s);
         scored++;
       }
       scoresBefore[t] = s;
@@ -309,10 +317,13 @@ export class Kernels {
     if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
       return -Infinity;
     }
-    const { bias } = block;
-    if (!bias) return 0;
+    const bias = this.#ownBias ?? block.bias, { distanceBias } = this.#rule;
+    const ofRule = distanceBias === undefined
+      ? 0
+      : biasAt(distanceBias, this.#head, block.positions[j] - this.#position);
+    if (!bias) return ofRule;
     const head = bias.heads > 1 ? this.#head : 0;
-    return bias.numbers[
+    return ofRule + bias.numbers[
       bias.start + j * bias.keyStride + this.#slot * bias.queryStride + head * bias.headStride
     ];
   }
@@ -322,10 +333,12 @@ export class Kernels {
     return valueStart + (j * this.#layout.kvHeads + this.#keyHead) * columns;
   }
 
-  #scoreOf(block: KeyBlock, j: number): number {
-    const { scale, softcap } = this.#rule;
+  /** The score of a key of a block with its bias, which is more than −∞. */
+  #scoreOf(block: KeyBlock, j: number, bias: number): number {
+    const { scale, softcap, biasFirst } = this.#rule, { headDim } = this.#layout;
     const offset = block.keyStart + j * this.#keyStride + this.#keyStart;
-    return score(this.#query, block.keys, offset, this.#layout.headDim, scale, softcap);
+    if (biasFirst) return score(this.#query, block.keys, offset, headDim, scale, softcap, bias);
+    return bias + score(this.#query, block.keys, offset, headDim, scale, softcap);
   }
 
   #countScores(count: number): void {

@@ -40,7 +40,7 @@ export class MeasuredRounding {
     // The work of measuring is not counted, since answers do not need it.
     const work = noWork();
     this.#kernels = new Kernels(layout, rule, work);
-    this.#totals = new RowTotals(layout, work);
+    this.#totals = new RowTotals(layout, work, false, rule.sinks);
     this.#state = new RowStates(layout.valueDim + 2, 1);
     this.#output = new Float64Array(layout.valueDim);
     this.#exact = new Float64Array(layout.valueDim);

@@ -9,6 +9,7 @@ import { CapacityError } from "../../base/errors.ts";
 import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
 import { NOTHING } from "../since.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
+import { hasBias, sinkOf } from "../../numerics/score_rule.ts";
 import type { TakenRow } from "./certificate_kernel.ts";
 import { type CertifiedRows, Certifier } from "./certifier.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
@@ -66,10 +67,10 @@ export class RowAnswers {
     this.#rows = rows;
     this.#store = store;
     this.kernels = new Kernels(layout, rule, store.work);
-    this.#totals = new RowTotals(layout, store.work, store.multipliesShares);
-    this.#exactTotals = new RowTotals(layout, store.work, store.multipliesShares);
+    this.#totals = new RowTotals(layout, store.work, store.multipliesShares, rule.sinks);
+    this.#exactTotals = new RowTotals(layout, store.work, store.multipliesShares, rule.sinks);
     this.#state = new RowStates(layout.valueDim + 2, 1);
-    this.spread = new ValueSpread(layout);
+    this.spread = new ValueSpread(layout, rule.sinks);
     this.reach = new KeyReach(layout, rule.scale);
     this.#largestNorms = new Float64Array(layout.heads);
     this.#measured = new MeasuredRounding(layout, rule);
@@ -398,11 +399,11 @@ export class RowAnswers {
     }
   }
 
-  /** What rounding did to any answer at most; Infinity with a mask, whose biases have no bound that is known here. */
+  /** What rounding did to any answer at most; Infinity where scores have biases, which have no bound that is known here. */
   #commonRounding(since: Cohort["since"]): number {
-    const { layout, layout: { kvHeads, headDim, valueDim }, maskHeads } = this.#config,
+    const { layout, layout: { kvHeads, headDim, valueDim }, rule, maskHeads } = this.#config,
       { limits, tolerance } = this.#store;
-    if (maskHeads > 0) return Infinity;
+    if (hasBias(rule, maskHeads)) return Infinity;
     const keyCount = this.#rows.stored.count + since.slots.length;
     let largest = 0;
     for (let keyHead = 0; keyHead < kvHeads; keyHead++) {
@@ -509,8 +510,9 @@ export class RowAnswers {
     this.#isExact = held === null || this.#isSteep(query) || this.#isFaint(held, query.head);
     if (held !== null && !this.#isExact) {
       this.#totals.take(held.states, held.row, keys, query.head);
-      const { mass, shift } = this.#totals;
-      this.#isExact = limits !== null && mass > 0 && limits.isSteepShift(shift);
+      const { mass, keyShift } = this.#totals;
+      // A sink can be far away; a row that sees no key is not.
+      this.#isExact = limits !== null && mass > 0 && keyShift > -Infinity && limits.isSteepShift(keyShift);
       if (!this.#isExact) return this.#totals;
     }
     this.kernels.buildRow(this.#state, 0, keys);
@@ -569,7 +571,8 @@ export class RowAnswers {
   /** Bounds on the rounding of the weights of a head row that is computed in float64. */
   #scoreRounding(slot: number, head: number, totals: RowTotals, keys: KeysAt): WeightRounding {
     const { rule, layout: { headDim }, maskHeads } = this.#config;
-    return scoreRounding(this.#roundedRow(slot, head, totals, keys), rule, headDim, maskHeads > 0);
+    const row = this.#roundedRow(slot, head, totals, keys);
+    return scoreRounding(row, rule, headDim, maskHeads, sinkOf(rule, head));
   }
 
   #roundedRow(slot: number, head: number, totals: RowTotals, keys: KeysAt): RoundedRow {

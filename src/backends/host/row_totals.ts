@@ -1,6 +1,9 @@
 /**
- * The totals of a head row: its sums and its heavy keys, brought to one shift. Output, log-sum-exp and trust
- * are computed from them.
+ * The totals of a head row: its sums, its heavy keys and its sink, brought to one shift. Output, log-sum-exp
+ * and trust are computed from them.
+ *
+ * A sink has weight and no value: only the mass contains it. It is in no state, so states, patches and their
+ * rounding are the same with and without one.
  */
 
 import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
@@ -16,15 +19,20 @@ export class RowTotals {
   readonly #work: Work;
   /** Whether o is computed as u · (1 / l), as kernels do, or as u / l. */
   readonly #multiplies: boolean;
+  /** By head, the logits of sinks; undefined without any. */
+  readonly #sinks: Float64Array | undefined;
   /** Σ a_j (v_j, 1, ‖v_j‖∞) over all keys, with a_j = exp(s_j) · 2^−shift. */
   readonly sums: Float64Array;
   shift = -Infinity;
+  /** The shift without the sink. */
+  keyShift = -Infinity;
   /** Bounds on the rounding errors of the sums, under the same shift. */
   massError = 0;
   sumError = 0;
 
-  constructor(layout: HeadLayout, work: Work, multiplies = false) {
+  constructor(layout: HeadLayout, work: Work, multiplies = false, sinks?: Float64Array) {
     this.#layout = layout;
+    this.#sinks = sinks;
     this.#work = work;
     this.#multiplies = multiplies;
     this.sums = new Float64Array(layout.valueDim + 2);
@@ -39,8 +47,11 @@ export class RowTotals {
   take(states: RowStates, row: number, keys: KeysAt, head: number): void {
     const { high, low, heavyCount, heavySlots, heavyScores, width } = states, { sums } = this;
     const first = row * HEAVY_KEYS, end = first + heavyCount[row];
+    const sink = this.#sinks === undefined ? -Infinity : this.#sinks[head];
     let shift = states.shift[row];
     for (let at = first; at < end; at++) shift = Math.max(shift, exponentOf(heavyScores[at]));
+    this.keyShift = shift;
+    if (sink > -Infinity) shift = Math.max(shift, exponentOf(sink));
     const factor = shift === states.shift[row] ? 1 : powerOfTwo(states.shift[row] - shift);
     this.shift = shift;
     this.massError = states.massError[row] * factor;
@@ -55,6 +66,10 @@ export class RowTotals {
       const offset = valueStart + (place.row * this.#layout.kvHeads + keyHead) * columns;
       const a = shiftedExp(heavyScores[at], shift);
       for (let c = 0; c < width; c++) sums[c] += a * values[offset + c];
+    }
+    if (sink > -Infinity) {
+      sums[width - 2] += shiftedExp(sink, shift);
+      this.#work.exponentials++;
     }
     this.#work.multiplyAdds += (end - first) * width;
     this.#work.exponentials += end - first;

@@ -3,7 +3,8 @@
  *
  * A score is a chain of d multiply-adds, each of which rounds at most twice, times the scale, perhaps capped with the errors
  * of a few operations, and added to a bias. With S = |scale|·‖q‖·max ‖k‖ it is off by at most u·((d + 2)·S + 8·min(S, c)),
- * and with a mask by u·|s| more; exp is off by 2u·(2 + |s|) of itself. A bias of −10⁹ on all keys of a row leaves their
+ * and with a bias by u·|s| more, or, where that is added before the cap, by 9·u·c in place of both; a bias by distance, of
+ * at most |s| + S, rounds twice. exp is off by 2u·(2 + |s|) of itself, also that of a sink. A bias of −10⁹ on all keys of a row leaves their
  * scores seven digits after the point, and weights as many.
  *
  * Keys whose score is more than 80 below the row's log-sum-exp L are no more than 2^−115 of its mass each, computed or exact;
@@ -14,7 +15,7 @@
  * has, and bounds are those for scores as float64 computes them.
  */
 
-import type { ScoreRule } from "../../numerics/score_rule.ts";
+import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
 import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./host_certifier.ts";
 import type { RoundedRow } from "./weight_rounding.ts";
 
@@ -29,14 +30,17 @@ const SLACK = 1.01;
 /** Bounds on what rounding its scores did to a row. */
 export function scoreRounding(
   { logSumExp, largestProduct, keyCount }: RoundedRow,
-  { softcap }: ScoreRule,
+  rule: ScoreRule,
   headDim: number,
-  hasMask: boolean,
+  maskHeads: number,
+  sink: number,
 ): WeightRounding {
-  const capped = softcap > 0 ? Math.min(largestProduct, softcap) : 0;
+  const isBiased = hasBias(rule, maskHeads), capped = largestCapped(largestProduct, rule);
   const depth = Math.abs(logSumExp) + NOTICED_DEPTH;
-  const size = hasMask ? depth : Math.min(depth, largestProduct);
-  const ofScore = (headDim + 2) * largestProduct + 8 * capped + (hasMask ? depth : 0);
+  const size = isBiased || sink > -Infinity ? depth : Math.min(depth, largestProduct);
+  const ofBias = isBiased ? (isBiasCapped(rule) ? capped : depth) : 0;
+  const ofDistance = rule.distanceBias === undefined ? 0 : 2 * (depth + largestProduct);
+  const ofScore = (headDim + 2) * largestProduct + 8 * capped + ofBias + ofDistance;
   const exponent = SLACK * FLOAT64_ROUNDING * (ofScore + 2 * (2 + size));
   if (!(exponent < LARGEST)) return NO_WEIGHT_ROUNDING;
   const unnoticed = 4 * keyCount * UNNOTICED;

@@ -172,7 +172,7 @@ class RowJudge {
     const largestProduct = Math.abs(rule.scale) * this.#normOf(row) *
       this.#sizes.norms[keyHeadOf(layout, row % heads)];
     const rounded = { logSumExp, largestProduct, keyCount: this.#rows.size };
-    return weightRounding(rounded, rule, headDim, this.#content.changes.keys.bias !== null).mass;
+    return weightRounding(rounded, rule, headDim, this.#content.changes.keys.bias === null ? 0 : 1).mass;
   }
 
   /** Whether the scores of a state's heavy keys are those of the selected head row. */

@@ -4,7 +4,7 @@
  * and when the traces of deleted rows are erased.
  */
 
-import type { HeadLayout } from "../../numerics/head_layout.ts";
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import type { KeyBlock } from "./key_block.ts";
 
 /** A centre is the mean of about this number of rows, since it only has to lie well inside the ball. */
@@ -19,9 +19,14 @@ export class ValueSpread {
   #sampled: Set<number> | null = null;
   /** Whether a value that determined a centre or a radius has been deleted or replaced. */
   #isOutdated = false;
+  /** Key heads that a query head with a sink reads: the sink is a value of 0, which the ball must contain. */
+  readonly #hasSink: readonly boolean[];
 
-  constructor(layout: HeadLayout) {
+  constructor(layout: HeadLayout, sinks?: Float64Array) {
     this.#layout = layout;
+    this.#hasSink = Array.from({ length: layout.kvHeads }, (_, keyHead) => {
+      return sinks?.some((sink, head) => sink > -Infinity && keyHeadOf(layout, head) === keyHead) ?? false;
+    });
     this.#centres = new Float64Array(layout.kvHeads * layout.valueDim);
     this.#radii = new Float64Array(layout.kvHeads);
   }
@@ -100,15 +105,20 @@ export class ValueSpread {
 
   /** A bound on the norm of every value of a key head. */
   largestNorm(head: number): number {
-    const { valueDim } = this.#layout;
-    let squared = 0;
-    for (let c = head * valueDim; c < (head + 1) * valueDim; c++) squared += this.#centres[c] ** 2;
-    return Math.sqrt(squared) + this.#radii[head];
+    return this.#centreNorm(head) + this.#radii[head];
   }
 
   /** The radius of the ball of a key head. */
   radius(head: number): number {
-    return this.#radii[head];
+    if (!this.#hasSink[head]) return this.#radii[head];
+    return Math.max(this.#radii[head], this.#centreNorm(head) * (1 + 2 ** -40));
+  }
+
+  #centreNorm(head: number): number {
+    const { valueDim } = this.#layout;
+    let squared = 0;
+    for (let c = head * valueDim; c < (head + 1) * valueDim; c++) squared += this.#centres[c] ** 2;
+    return Math.sqrt(squared);
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * A score is a chain of d multiply-adds, each of which rounds at most twice, times the rounded scale, perhaps capped
  * with the errors of a few operations, and added to a bias. With S = |scale|·‖q‖·max ‖k‖ it is off by at most
- * u·((d + 2)·S + 24·min(S, c)), and with a mask by u·|s| more. exp is off by 2u·(1 + |s|/2¹¹) of itself up to
+ * u·((d + 2)·S + 24·min(S, c)), and with a bias by u·|s| more; where the bias is added before the cap, by
+ * u·((d + 2)·S + 25·c). exp is off by 2u·(1 + |s|/2¹¹) of itself up to
  * |s| = 22,000, and beyond by 4u·|s| more, since the whole powers that it takes off are then no longer exact.
  *
  * Keys whose score is more than 40 below the row's log-sum-exp L are no more than 2^−50 of its mass each, computed or
@@ -11,7 +12,7 @@
  * distribution by at most tanh(δ/2) in total variation.
  */
 
-import type { ScoreRule } from "../../numerics/score_rule.ts";
+import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
 import type { WeightRounding } from "./host_certifier.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
@@ -35,14 +36,15 @@ export interface RoundedRow {
 /** Bounds on what computing the weights of a row did to them. */
 export function weightRounding(
   { logSumExp, largestProduct, keyCount }: RoundedRow,
-  { softcap }: ScoreRule,
+  rule: ScoreRule,
   headDim: number,
-  hasMask: boolean,
+  maskHeads: number,
 ): WeightRounding {
-  const capped = softcap > 0 ? Math.min(largestProduct, softcap) : 0;
+  const isBiased = hasBias(rule, maskHeads), capped = largestCapped(largestProduct, rule);
   const depth = Math.abs(logSumExp) + NOTICED_DEPTH;
-  const ofScore = (headDim + 2) * largestProduct + 24 * capped + (hasMask ? depth : 0);
-  const size = hasMask ? depth : Math.min(depth, largestProduct);
+  const ofBias = isBiased ? (isBiasCapped(rule) ? capped : depth) : 0;
+  const ofScore = (headDim + 2) * largestProduct + 24 * capped + ofBias;
+  const size = isBiased ? depth : Math.min(depth, largestProduct);
   const ofExponential = 2 * (1 + size / 2048) + (size > EXACT_POWERS ? 4 * size : 0);
   const exponent = SLACK * FLOAT32_ROUNDING * (ofScore + ofExponential);
   const unnoticed = 4 * keyCount * UNNOTICED;

@@ -99,6 +99,22 @@ export const PAIR_COUNT = 120;
 export const SHARED_VALUE_PAIR_COUNT = 124;
 /** u32: a call of at most this many terms is summed in float64. */
 export const EXACT_TERMS = 128;
+/** u32: whether biases are added before the softcap. */
+export const BIAS_FIRST = 132;
+/** f64: keys at positions below this are never too far before a query; read only with TERM_POSITIONS. */
+export const KEEP_BEFORE = 136;
+/** f64: the slope of a bias by distance; 0 for none. */
+export const SLOPE = 144;
+/** f64: the weight of the sink, divided by 2^SINK_POWER; 0 for none. */
+export const SINK = 152;
+/** i32. */
+export const SINK_POWER = 160;
+/** Address of an f32 for each whole distance, a bias; 0 for none. */
+export const DISTANCE_BIASES = 164;
+/** f64: the distance of the first of them. */
+export const FIRST_DISTANCE = 168;
+/** u32: how many there are. */
+export const DISTANCE_COUNT = 176;
 /** Bytes of a job. */
 export const JOB_BYTES = 192;
 

@@ -3,12 +3,15 @@
  * `RowBlocks`, the rows of one head with their job. `job_fields.ts` has the layouts.
  */
 
-import { kernelSoftcap } from "../../numerics/score_rule.ts";
+import { kernelSoftcap, type ScoreRule } from "../../numerics/score_rule.ts";
+import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import type { RowStates as HeldStates } from "../host/row_states.ts";
 import * as field from "./job_fields.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
 
 const PAGE_BYTES = 65536;
+/** Shifts of rows that the kernels read lie well within ±2^22. */
+const MOST_POWER = 2 ** 24;
 /** The bytes that 32-bit addresses reach. */
 const MOST_BYTES = 2 ** 32;
 
@@ -98,6 +101,8 @@ export interface RowRule {
   /** The largest distances of a key before and after the query, which are used only with positions. */
   readonly before: number;
   readonly after: number;
+  /** As {@link ScoreRule} has them. */
+  readonly extras?: Pick<ScoreRule, "keepBefore" | "distanceBias" | "biasFirst" | "sinks">;
 }
 
 /** One key with its value: addresses of both and, with a mask, of its biases from row 0 on. */
@@ -154,8 +159,8 @@ export class RowBlocks {
   /** Address of the table of pieces, which has room for one piece per block. */
   #pieces = 0;
 
-  /** Makes room for `rows` rows, none of them active. */
-  constructor(arena: Arena, rule: RowRule, rows: number) {
+  /** Makes room for `rows` rows of a query head, none of them active. */
+  constructor(arena: Arena, rule: RowRule, rows: number, head = 0) {
     this.#arena = arena;
     this.#rule = rule;
     this.columns = columnsOf(rule.valueDim);
@@ -170,7 +175,37 @@ export class RowBlocks {
     floats[field.SOFTCAP / 4] = kernelSoftcap(rule.softcap);
     floats[field.TOLERANCE / 4] = rule.tolerance;
     arena.doubles(this.job + field.BEFORE, 2).set([rule.before, rule.after]);
+    this.#placeExtras(rule.extras ?? {}, head);
     this.reserve(rows);
+  }
+
+  /** Writes the rules that only some engines have. */
+  #placeExtras({ keepBefore, distanceBias, biasFirst, sinks }: NonNullable<RowRule["extras"]>, head: number) {
+    const arena = this.#arena;
+    let table = 0;
+    if (distanceBias?.kind === "table") {
+      // This may let the memory grow, so it comes before any view of it.
+      const { values, count, heads } = distanceBias;
+      table = arena.take(4 * count);
+      const start = heads > 1 ? head * count : 0;
+      arena.floats(table, count).set(values.subarray(start, start + count));
+    }
+    const words = arena.words(this.job, field.JOB_BYTES / 4);
+    const doubles = arena.doubles(this.job, field.JOB_BYTES / 8);
+    words[field.BIAS_FIRST / 4] = biasFirst ? 1 : 0;
+    doubles[field.KEEP_BEFORE / 8] = keepBefore ?? -Infinity;
+    if (distanceBias?.kind === "slopes") doubles[field.SLOPE / 8] = distanceBias.slopes[head];
+    if (distanceBias?.kind === "table") {
+      words[field.DISTANCE_BIASES / 4] = table;
+      doubles[field.FIRST_DISTANCE / 8] = distanceBias.from;
+      words[field.DISTANCE_COUNT / 4] = distanceBias.count;
+    }
+    if (sinks && sinks[head] > -Infinity) {
+      const power = exponentOf(sinks[head]);
+      doubles[field.SINK / 8] = shiftedExp(sinks[head], power);
+      // Far from the shifts of all rows, how far makes no difference.
+      words[field.SINK_POWER / 4] = Math.max(-MOST_POWER, Math.min(power, MOST_POWER));
+    }
   }
 
   /** The number of blocks that there is room for. */

@@ -8,7 +8,8 @@
 
 import type { AttentionOutput } from "../backend.ts";
 import { type HeadLayout, outputColumns } from "../../numerics/head_layout.ts";
-import { shiftedLog } from "../../numerics/power_shift.ts";
+import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../numerics/power_shift.ts";
+import { type ScoreRule, sinkOf } from "../../numerics/score_rule.ts";
 import { BLOCK_ROWS, EMPTY_SHIFT } from "./job_fields.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { AnswerPart } from "../host/state_store.ts";
@@ -24,12 +25,14 @@ export class RowReader {
   readonly #kernels: Kernels;
   readonly #arena: Arena;
   readonly #layout: HeadLayout;
+  readonly #rule: ScoreRule;
   /** Numbers of an output, all heads. */
   readonly #width: number;
   readonly #tileBlocks: number;
   readonly #tile: number;
 
-  constructor(kernels: Kernels, arena: Arena, layout: HeadLayout) {
+  constructor(kernels: Kernels, arena: Arena, layout: HeadLayout, rule: ScoreRule) {
+    this.#rule = rule;
     this.#kernels = kernels;
     this.#arena = arena;
     this.#layout = layout;
@@ -84,12 +87,22 @@ export class RowReader {
     const { heads, valueDim } = this.#layout;
     const { columns, highAddress, lowAddress, shiftAddress } = states.heads[head];
     const { numbers } = this.#arena;
-    const shifts = this.#arena.integers(shiftAddress, states.capacity);
+    const shifts = this.#arena.integers(shiftAddress, states.capacity), sink = sinkOf(this.#rule, head);
     for (let at = 0; at < queries.length; at++) {
       const row = queries[at];
       const place = ((row >> 3) * columns + valueDim) * BLOCK_ROWS + row % BLOCK_ROWS;
       const mass = numbers[highAddress / 4 + place] + numbers[lowAddress / 4 + place];
-      logSumExp[at * heads + head] = shifts[row] === EMPTY_SHIFT ? -Infinity : shiftedLog(mass, shifts[row]);
+      const shift = shifts[row] === EMPTY_SHIFT ? -Infinity : shifts[row];
+      logSumExp[at * heads + head] = sink === -Infinity
+        ? (shift === -Infinity ? shift : shiftedLog(mass, shift))
+        : logWithSink(mass, shift, sink);
     }
   }
+}
+
+/** Natural log of a row's mass with that of its sink, as `RowTotals` has it. */
+function logWithSink(mass: number, shift: number, sink: number): number {
+  const common = Math.max(shift, exponentOf(sink));
+  const held = mass * (common === shift ? 1 : powerOfTwo(shift - common));
+  return shiftedLog(held + shiftedExp(sink, common), common);
 }

@@ -30,7 +30,7 @@ export class RowStates {
 
   constructor(arena: Arena, layout: HeadLayout, rule: RowRule) {
     this.#layout = layout;
-    this.heads = Array.from({ length: layout.heads }, () => new RowBlocks(arena, rule, 0));
+    this.heads = Array.from({ length: layout.heads }, (_, head) => new RowBlocks(arena, rule, 0, head));
     this.#heavy = this.heads.map(() => new Map());
   }
 
@@ -145,6 +145,7 @@ export function toRowRule({ headDim, valueDim }: HeadLayout, rule: ScoreRule, to
     before,
     after,
     tolerance: Math.max(tolerance, LEAST_TOLERANCE),
+    extras: rule,
   };
 }
 

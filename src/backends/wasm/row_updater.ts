@@ -12,7 +12,7 @@ import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
 import type { Arena, HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
-import { TermList } from "./term_list.ts";
+import { type PassingTable, TermList } from "./term_list.ts";
 import type { PieceRunner } from "./threads/piece_runner.ts";
 import type { PieceRun } from "./threads/pieces.ts";
 
@@ -54,11 +54,17 @@ export class RowUpdater {
     this.#runner.forget();
   }
 
-  /** Computes head rows of one head from scratch. */
-  async build(states: RowStates, head: number, queries: Uint32Array, { stored }: HostRows): Promise<void> {
+  /** Computes head rows of one head from scratch; those of passing queries may have biases of their own. */
+  async build(
+    states: RowStates,
+    head: number,
+    queries: Uint32Array,
+    { stored }: HostRows,
+    passing: PassingTable | null = null,
+  ): Promise<void> {
     if (queries.length === 0) return;
     const blocks = states.heads[head];
-    this.#begin(head);
+    this.#begin(head, passing);
     this.#terms.pushLive(stored);
     this.#terms.attach(blocks.job, stored.count);
     await states.withActive(head, queries, (ranges) => this.#run(blocks.toBuild(ranges), queries.length));
@@ -145,8 +151,9 @@ export class RowUpdater {
     return this.#runner.run(run, rows * this.#terms.count * (headDim + valueDim));
   }
 
-  #begin(head: number): void {
-    this.#terms.begin(keyHeadOf(this.#config.layout, head), this.#config.maskHeads > 1 ? head : 0);
+  #begin(head: number, passing: PassingTable | null = null): void {
+    const maskHead = passing || this.#config.maskHeads > 1 ? head : 0;
+    this.#terms.begin(keyHeadOf(this.#config.layout, head), maskHead, passing);
   }
 
   /** Records and removes heavy keys in the order of their terms. */

@@ -15,6 +15,13 @@ const TAKE_OUT = 0x80000000;
 /** A number of terms above all limits. */
 const ALL = 0x7fffffff;
 
+/** Biases of passing queries: the address of the first, and bytes from a key slot to the next, and from a head. */
+export interface PassingTable {
+  readonly address: number;
+  readonly keyBytes: number;
+  readonly headBytes: number;
+}
+
 /** The keys to add and to subtract, for one head. */
 export class TermList {
   readonly #arena: Arena;
@@ -24,6 +31,7 @@ export class TermList {
   #capacity = 0;
   #keyHead = 0;
   #maskHead = 0;
+  #passing: PassingTable | null = null;
   #keys = new Uint32Array(0) as Uint32Array;
   #values = new Uint32Array(0) as Uint32Array;
   #signs = new Uint32Array(0) as Uint32Array;
@@ -62,8 +70,9 @@ export class TermList {
     this.#positions = this.#arena.doubles(this.#table.address + 16 * capacity, capacity);
   }
 
-  /** Begins the terms of a head. */
-  begin(keyHead: number, maskHead: number): void {
+  /** Begins the terms of a head; with `passing`, biases come from there. */
+  begin(keyHead: number, maskHead: number, passing: PassingTable | null = null): void {
+    this.#passing = passing;
     this.#keyHead = keyHead;
     this.#maskHead = maskHead;
     this.count = 0;
@@ -92,7 +101,7 @@ export class TermList {
       this.slots[count++] = slot;
     }
     this.count = count;
-    if (!this.#hasBias && !this.#hasPositions) return;
+    if (!this.#hasBias && !this.#hasPositions && !this.#passing) return;
     for (let at = 0; at < count; at++) this.#placeRules(at, table, this.slots[at]);
   }
 
@@ -141,7 +150,7 @@ export class TermList {
     words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
     words[field.TERM_VALUES / 4] = this.#values.byteOffset;
     words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
-    words[field.TERM_BIASES / 4] = this.#hasBias ? this.#biases.byteOffset : 0;
+    words[field.TERM_BIASES / 4] = this.#hasBias || this.#passing ? this.#biases.byteOffset : 0;
     words[field.TERM_POSITIONS / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
   }
 
@@ -165,7 +174,10 @@ export class TermList {
 
   /** Writes the bias and the position of a key. */
   #placeRules(at: number, table: KeyTable, row: number): void {
-    if (this.#hasBias) this.#biases[at] = 4 * table.biasIndex(row, this.#maskHead);
+    if (this.#passing) {
+      const { address, keyBytes, headBytes } = this.#passing;
+      this.#biases[at] = address + row * keyBytes + this.#maskHead * headBytes;
+    } else if (this.#hasBias) this.#biases[at] = 4 * table.biasIndex(row, this.#maskHead);
     if (this.#hasPositions) this.#positions[at] = table.position(row);
   }
 

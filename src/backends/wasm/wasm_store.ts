@@ -8,7 +8,15 @@
 import type { SavedArrays } from "../../base/saved_array.ts";
 import { attempt } from "../../base/attempt.ts";
 import { queryColumns } from "../../numerics/head_layout.ts";
-import type { AttentionOutput, BackendConfig, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
+import type {
+  AttentionOutput,
+  BackendConfig,
+  Changes,
+  Cohort,
+  Costs,
+  PassingBias,
+  PassingQueries,
+} from "../backend.ts";
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { NumberTable } from "../host/number_table.ts";
@@ -19,11 +27,12 @@ import { WasmCertificates } from "./certificates.ts";
 import { BLOCK_ROWS } from "./job_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { giveMemory } from "./memory_pool.ts";
-import { MemoryNumbers } from "./memory_table.ts";
+import { MemoryNumbers, MemoryTable } from "./memory_table.ts";
 import { Arena, columnsOf } from "./row_blocks.ts";
 import { RowReader } from "./row_reader.ts";
 import { RowStates, toRowRule } from "./row_states.ts";
 import { RowUpdater } from "./row_updater.ts";
+import type { PassingTable } from "./term_list.ts";
 import { restoreStates, saveStates } from "./saved_states.ts";
 import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
 
@@ -49,6 +58,8 @@ export class WasmStore extends StateStore {
   readonly #arena: Arena;
   readonly #states: RowStates;
   readonly #passing: RowStates;
+  /** Biases of passing queries. */
+  readonly #passingBias: MemoryTable;
   readonly #runner: PieceRunner;
   readonly #updater: RowUpdater;
   readonly #reader: RowReader;
@@ -67,9 +78,10 @@ export class WasmStore extends StateStore {
     this.#isFused = kernels.isFused() === 1;
     this.#states = new RowStates(arena, layout, rowRule);
     this.#passing = new RowStates(arena, layout, rowRule);
+    this.#passingBias = new MemoryTable(arena);
     this.#runner = new PieceRunner(kernels, arena, sharing);
     this.#updater = new RowUpdater(kernels, this.#runner, arena, config, this.work);
-    this.#reader = new RowReader(kernels, arena, layout);
+    this.#reader = new RowReader(kernels, arena, layout, rule);
     this.certificates = new WasmCertificates(kernels, arena, this.#states, config, this.work);
     this.#held = new HeldStates(valueDim + 2, 1);
     this.limits = {
@@ -77,7 +89,7 @@ export class WasmStore extends StateStore {
       isSteepShift: (shift) => Math.abs(shift) >= STEEP_SCORE,
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: 0,
-      rounding: (row) => weightRounding(row, rule, headDim, maskHeads > 0),
+      rounding: (row) => weightRounding(row, rule, headDim, maskHeads),
       measuredWork: MEASURED_WORK,
     };
   }
@@ -138,7 +150,7 @@ export class WasmStore extends StateStore {
   }
 
   override async attend(
-    { count, rows, positions }: PassingQueries,
+    { count, rows, positions, bias }: PassingQueries,
     take: (query: number, head: number, held: HeldRow) => void,
   ): Promise<boolean> {
     const { layout: { heads }, layout } = this.#config;
@@ -149,16 +161,33 @@ export class WasmStore extends StateStore {
       for (const at of slots) {
         this.#passing.setQuery(at, rows, (first + at) * width, positions[first + at]);
       }
+      const table = bias && this.#placeBias(bias, first, slots.length);
       for (let head = 0; head < heads; head++) {
-        await this.#updater.build(this.#passing, head, slots, this.#rows);
+        await this.#updater.build(this.#passing, head, slots, this.#rows, table);
         for (const at of slots) {
           this.#passing.copyTo(this.#held, at, head);
           take(first + at, head, { states: this.#held, row: 0 });
         }
       }
       for (const at of slots) this.#passing.wipe(at);
+      if (bias) this.#passingBias.wipe(4 * bias.keySize * bias.heads * PASSING_ROWS);
     }
     return true;
+  }
+
+  /** Writes the biases of some passing queries as kernels read them, those of neighbouring rows side by side. */
+  #placeBias({ heads, keySize, numbers }: PassingBias, first: number, count: number): PassingTable {
+    this.#passingBias.reserve(4 * keySize * heads * PASSING_ROWS);
+    const { address } = this.#passingBias;
+    const table = this.#arena.floats(address, keySize * heads * PASSING_ROWS);
+    for (let at = 0; at < count; at++) {
+      const from = (first + at) * keySize * heads;
+      for (let pair = 0; pair < keySize * heads; pair++) {
+        table[pair * PASSING_ROWS + at] = numbers[from + pair];
+      }
+    }
+    const headBytes = 4 * PASSING_ROWS;
+    return { address, keyBytes: heads * headBytes, headBytes: heads > 1 ? headBytes : 0 };
   }
 
   override scores(slot: number, head: number): Promise<Float64Array> {

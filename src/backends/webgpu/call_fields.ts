@@ -6,6 +6,9 @@
 /** Bytes between two calls: the largest alignment that a device may ask of uniforms. */
 export const CALL_BYTES = 256;
 
+/** The kinds of biases by distance. */
+export const SLOPES = 1, TABLE = 2;
+
 const FIELDS = {
   /** 0, a value that compilers cannot know: see `opaque` in `kernels/two_floats.ts`. */
   zero: "u32",
@@ -24,12 +27,24 @@ const FIELDS = {
   inverseSoftcapLow: "f32",
   tolerance: "f32",
   looksAtPositions: "u32",
+  /** Keys that come before this place are never too far before a query. */
+  keepHigh: "u32",
+  keepLow: "u32",
+  /** 1 where biases are added before the softcap. */
+  biasFirst: "u32",
+  /** The kind of the bias by distance: none, slopes, or a table that begins at a distance. */
+  distanceKind: "u32",
+  firstDistance: "f32",
+  distanceCount: "u32",
+  distanceHeads: "u32",
   maskHeads: "u32",
   /** The words of a key's record, and the places at which its parts begin. */
   keyWords: "u32",
   valueStart: "u32",
+  placeStart: "u32",
   biasStart: "u32",
   queryWords: "u32",
+  queryPlaceStart: "u32",
   stateWords: "u32",
   /** The query slot of the first record of the page. */
   slotBase: "u32",

@@ -109,13 +109,18 @@ function fill(
       groupsOf(1),
     );
   };
-  work.dispatch("build", { ...call, ...whole, termEnd: KEYS }, [...tables, states], groupsOf(tiles));
+  work.dispatch("build", { ...call, ...whole, termEnd: KEYS }, [...tables, states, UPLOAD], groupsOf(tiles));
   copy(states, 0, STATE_WORDS);
-  work.dispatch("build", { ...call, ...cut, termEnd: KEYS }, [...tables, parts], groupsOf(PARTS * tiles));
+  work.dispatch(
+    "build",
+    { ...call, ...cut, termEnd: KEYS },
+    [...tables, parts, UPLOAD],
+    groupsOf(PARTS * tiles),
+  );
   work.dispatch("merge", { ...call, ...cut }, [UPLOAD, parts, merged], groupsOf(ROWS));
   copy(merged, STATE_WORDS, STATE_WORDS);
   const patch = { ...call, ...whole, termFirst: KEYS, termEnd: 2 * KEYS, flaggedStride: ROWS };
-  work.dispatch("patch", patch, [...tables, states, flagged], groupsOf(tiles));
+  work.dispatch("patch", patch, [...tables, states, UPLOAD, flagged], groupsOf(tiles));
   copy(states, 2 * STATE_WORDS, STATE_WORDS);
   const plan = { heads: 1, batches: 1, batchRows: ROWS, parts: 1 };
   work.dispatch("plan", plan, [flagged, plans, counters], groupsOf(1));

@@ -53,6 +53,8 @@ export class DeviceImage {
   readonly queries: PagedTable;
   readonly states: PagedTable;
   readonly work: WorkBuffers;
+  /** The numbers of a bias by distance; where there is none, kernels get a buffer that they do not look at. */
+  readonly distances: GPUBuffer | typeof UPLOAD;
   /** Head rows that a patch left untrusted, in a buffer for each page of queries. */
   readonly flagged: GPUBuffer[] = [];
   readonly #rows: HostRows;
@@ -74,8 +76,15 @@ export class DeviceImage {
   #counters: GPUBuffer | null = null;
   #isUnsent = false;
 
-  constructor(session: Session, rows: HostRows, records: RecordWriter, record: RecordLayout) {
+  constructor(
+    session: Session,
+    rows: HostRows,
+    records: RecordWriter,
+    record: RecordLayout,
+    distances: GPUBuffer | null = null,
+  ) {
     this.session = session;
+    this.distances = distances ?? UPLOAD;
     this.work = new WorkBuffers(session);
     this.#record = record;
     this.#rows = rows;

@@ -16,9 +16,10 @@ import { DeviceImage, move, type QueryTables, queryTables } from "./device_image
 import type { HostRows } from "../host/host_rows.ts";
 import { SAME_KIND } from "./kernels/table_kernels.ts";
 import { toRecordLayout } from "./record_layout.ts";
+import { BufferUsage } from "./usage.ts";
 import { RecordWriter } from "./record_writer.ts";
 import { RowBuilder } from "./row_builder.ts";
-import { mostTermsOf, ruleOf } from "./row_rule.ts";
+import { distanceNumbers, mostTermsOf, ruleOf } from "./row_rule.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { Session } from "./session.ts";
 import { StateMirror } from "./state_mirror.ts";
@@ -235,11 +236,11 @@ export class DeviceRows {
           listFirst: work.list([query]),
           listCount: 1,
         };
-        const buffers = [UPLOAD, keys, image.queries.pages[page], image.states.pages[page], found] as const;
+        const buffers = [UPLOAD, keys, image.queries.pages[page], image.states.pages[page]] as const;
         const terms = Math.min(SCORED_TERMS, mostTermsOf(this.#config, image.session.gpu));
         const parts = Math.ceil(count / terms);
         const cuts = { parts, partEnd: parts, partTerms: terms, windowTerms: terms, termEnd: count };
-        work.dispatch("score", { ...call, ...cuts }, buffers, groupsOf(parts));
+        work.dispatch("score", { ...call, ...cuts }, [...buffers, image.distances, found], groupsOf(parts));
         const span = { buffer: found, offset: 0, bytes: 4 * count };
         work.wipes.push(span);
         const bytes = await image.session.readBack(work, [span]);
@@ -331,13 +332,29 @@ export class DeviceRows {
     this.#dropIfLost();
     const biasWords = this.#rows.stored.queryCapacity * this.#config.maskHeads;
     if (this.#image && this.#image.record.biasWords === biasWords) return this.#image;
-    const record = toRecordLayout(this.#config.layout, biasWords);
+    const { layout, rule } = this.#config;
+    const record = toRecordLayout(layout, biasWords, rule.distanceBias !== undefined);
     if (this.#image) {
       this.#image.relayKeys(record);
       return this.#image;
     }
     const session = new Session(await this.#open(), this.traffic);
-    return this.#image = new DeviceImage(session, this.#rows, this.#records, record);
+    const distances = await this.#placeDistances(session);
+    return this.#image = new DeviceImage(session, this.#rows, this.#records, record, distances);
+  }
+
+  /** Brings the numbers of a bias by distance to a device; null without one. */
+  async #placeDistances(session: Session): Promise<GPUBuffer | null> {
+    const numbers = distanceNumbers(this.#config.rule);
+    if (!numbers) return null;
+    const request = {
+      label: "distances",
+      bytes: numbers.byteLength,
+      usage: BufferUsage.STORAGE | BufferUsage.COPY_DST,
+    };
+    const [buffer] = await session.allocate("biases by distance", [request]);
+    session.gpu.device.queue.writeBuffer(buffer, 0, numbers);
+    return buffer;
   }
 
   /** Runs a call of the store. `dispose` waits for it, and no call begins after `dispose`. */

@@ -42,11 +42,11 @@ const SOURCES: Record<
   bias: { code: BIAS, bindings: [R, W] },
   merge: { code: MERGE, bindings: [R, W, W] },
   plan: { code: PLAN, bindings: [R, W, W] },
-  score: { code: rowsKernel("score", true), bindings: [R, R, R, W, W] },
-  build: { code: rowsKernel("build", true), bindings: [R, R, R, W] },
-  patch: { code: rowsKernel("patch", true), bindings: [R, R, R, W, W] },
-  plainBuild: { code: rowsKernel("build", false), bindings: [R, R, R, W] },
-  plainPatch: { code: rowsKernel("patch", false), bindings: [R, R, R, W, W] },
+  score: { code: rowsKernel("score", true), bindings: [R, R, R, W, R, W] },
+  build: { code: rowsKernel("build", true), bindings: [R, R, R, W, R] },
+  patch: { code: rowsKernel("patch", true), bindings: [R, R, R, W, R, W] },
+  plainBuild: { code: rowsKernel("build", false), bindings: [R, R, R, W, R] },
+  plainPatch: { code: rowsKernel("patch", false), bindings: [R, R, R, W, R, W] },
   selfTest: { code: SELF_TEST, bindings: [R, W] },
 };
 
@@ -66,7 +66,7 @@ export class Pipelines {
   async compile(deadline: Deadline): Promise<void> {
     const device = this.#device;
     await deadline.wait("compiling the kernels", Promise.all(COMMON.map((name) => this.add(name))));
-    const buffers = [0, 1, 2, 3, 4, 5].map(() => {
+    const buffers = [0, 1, 2, 3, 4, 5, 6].map(() => {
       return device.createBuffer({ size: 4096, usage: BufferUsage.STORAGE | BufferUsage.UNIFORM });
     });
     try {

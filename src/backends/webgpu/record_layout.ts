@@ -1,11 +1,12 @@
 /**
  * The layout of the records that live on the device. All are words of 32 bits:
  *
- *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | biases by query
- *     query   first and last position in reach (2 each) | H·d of the query
+ *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | place (3) | biases by query
+ *     query   first and last position in reach (2 each) | H·d of the query | place (3)
  *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots, 8 heavy scores, their rests |
  *             high | low
  *
+ * A place is a position as the sum of three floats, where scores have a bias by distance.
  * A state is that of a head row; the states of a query lie side by side. High and low are the dv + 2 sums in
  * two floats; heavy scores and their rests are two floats, too.
  */
@@ -49,6 +50,11 @@ export interface RecordLayout {
   /** dv + 2. */
   readonly width: number;
   readonly valueStart: number;
+  /** Where the places of keys and of queries begin. */
+  readonly placeStart: number;
+  readonly queryPlaceStart: number;
+  /** 3, or 0 where no bias depends on distances. */
+  readonly placeWords: number;
   readonly biasStart: number;
   /** The number of words of a key's biases. */
   readonly biasWords: number;
@@ -58,19 +64,26 @@ export interface RecordLayout {
   readonly stateWords: number;
 }
 
-/** Computes the layout of the records; `biasWords` is the number of words of a key's biases. */
-export function toRecordLayout(layout: HeadLayout, biasWords: number): RecordLayout {
+/**
+ * Computes the layout of the records; `biasWords` is the number of words of a key's biases, `hasPlaces` says
+ * whether a bias depends on distances.
+ */
+export function toRecordLayout(layout: HeadLayout, biasWords: number, hasPlaces = false): RecordLayout {
   const width = layout.valueDim + 2;
   const valueStart = KEY_START + keyColumns(layout);
-  const biasStart = valueStart + layout.kvHeads * width;
+  const placeStart = valueStart + layout.kvHeads * width, placeWords = hasPlaces ? 3 : 0;
+  const biasStart = placeStart + placeWords, queryPlaceStart = QUERY_START + queryColumns(layout);
   return {
     layout,
     width,
     valueStart,
+    placeStart,
+    queryPlaceStart,
+    placeWords,
     biasStart,
     biasWords,
     keyWords: biasStart + biasWords,
-    queryWords: QUERY_START + queryColumns(layout),
+    queryWords: queryPlaceStart + placeWords,
     stateWords: SUMS + 2 * width,
   };
 }

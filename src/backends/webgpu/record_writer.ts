@@ -54,7 +54,9 @@ export class RecordWriter {
 
   /** Writes the record of any query. */
   writeLoose({ rows, offset, position }: LooseQuery, { words, numbers, at }: RecordRoom): void {
-    numbers.set(rows.subarray(offset, offset + this.#rows.queries.width), at + QUERY_START);
+    const { width } = this.#rows.queries;
+    numbers.set(rows.subarray(offset, offset + width), at + QUERY_START);
+    if (this.#rule.distanceBias !== undefined) writePlace(position, numbers, at + QUERY_START + width);
     if (!this.#looksAtPositions) return;
     const { first, last } = reachOf(this.#rule, position);
     words.set(first, at);
@@ -67,7 +69,7 @@ function writeKey(
   row: number,
   slot: number,
   { words, numbers, at }: RecordRoom,
-  { layout: { kvHeads }, width, valueStart, biasStart, biasWords }: RecordLayout,
+  { layout: { kvHeads }, width, valueStart, placeStart, placeWords, biasStart, biasWords }: RecordLayout,
 ): void {
   if (!table.isLive(row)) {
     words[at] = EMPTY_KEY;
@@ -81,6 +83,7 @@ function writeKey(
   numbers.set(keys.subarray(key, key + table.keyWidth), at + KEY_START);
   const value = table.valueIndex(row, 0);
   numbers.set(values.subarray(value, value + kvHeads * width), at + valueStart);
+  if (placeWords > 0) writePlace(table.position(row), numbers, at + placeStart);
   if (!bias) return;
   // Kernels read biases by query; the host has them by mask head.
   for (let head = 0; head < bias.heads; head++) {
@@ -93,4 +96,11 @@ function writeKey(
       numbers[to] = bias.numbers[start + query];
     }
   }
+}
+
+/** Writes a position as the sum of three floats. */
+function writePlace(position: number, numbers: Float32Array, at: number): void {
+  numbers[at] = position;
+  numbers[at + 1] = position - numbers[at];
+  numbers[at + 2] = position - numbers[at] - numbers[at + 1];
 }

@@ -189,7 +189,7 @@ export class RowBuilder {
         isLast: isLast ? 1 : 0,
         isExact: this.#rows.stored.count <= FEW_KEYS ? 1 : 0,
       };
-      const buffers = [listed, image.stored.pages[keyPage], queries, states];
+      const buffers = [listed, image.stored.pages[keyPage], queries, states, image.distances];
       work.dispatch(isCompensated ? "build" : "plainBuild", call, buffers, groups(parts));
     }
   }

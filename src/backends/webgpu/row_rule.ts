@@ -3,13 +3,14 @@
  */
 
 import type { BackendConfig } from "../backend.ts";
-import { kernelSoftcap, looksAtPositions } from "../../numerics/score_rule.ts";
+import { isBiasCapped, kernelSoftcap, looksAtPositions, type ScoreRule } from "../../numerics/score_rule.ts";
 import { DeviceError } from "../../base/errors.ts";
 import { HEAVY_KEYS } from "../host/row_states.ts";
-import type { Call } from "./call_fields.ts";
+import { type Call, SLOPES, TABLE } from "./call_fields.ts";
 import type { GpuDevice } from "./device.ts";
 import { TILE_DEPTH } from "./kernels/products.ts";
 import { TILE_KEYS, TILE_ROWS } from "./kernels/rows_kernel.ts";
+import { placeOf } from "./position_range.ts";
 import type { RecordLayout } from "./record_layout.ts";
 
 /** The smallest tolerance of sums in two floats; smaller ones count as this. */
@@ -37,13 +38,44 @@ export function ruleOf(
     inverseSoftcapLow: inverse - Math.fround(inverse),
     tolerance: Math.max(tolerance, arithmetic.isCompensated ? LEAST_TOLERANCE : PLAIN_TOLERANCE),
     looksAtPositions: looksAtPositions(rule) ? 1 : 0,
+    ...keptOf(rule),
+    biasFirst: isBiasCapped(rule) ? 1 : 0,
+    ...distanceOf(rule),
     maskHeads,
     keyWords: record.keyWords,
     valueStart: record.valueStart,
+    placeStart: record.placeStart,
+    queryPlaceStart: record.queryPlaceStart,
     biasStart: record.biasStart,
     queryWords: record.queryWords,
     stateWords: record.stateWords,
   };
+}
+
+/** The place of the keys that no window leaves behind. */
+function keptOf({ keepBefore = -Infinity }: ScoreRule): Call {
+  if (keepBefore === -Infinity) return {};
+  const [keepHigh, keepLow] = placeOf(keepBefore);
+  return { keepHigh, keepLow };
+}
+
+function distanceOf({ distanceBias }: ScoreRule): Call {
+  if (distanceBias === undefined) return {};
+  if (distanceBias.kind === "slopes") return { distanceKind: SLOPES };
+  const { from, count, heads } = distanceBias;
+  return { distanceKind: TABLE, firstDistance: from, distanceCount: count, distanceHeads: heads };
+}
+
+/** The numbers of a bias by distance, as kernels read them: slopes in two floats, by head, or the table. */
+export function distanceNumbers({ distanceBias }: ScoreRule): Float32Array<ArrayBuffer> | null {
+  if (distanceBias === undefined) return null;
+  if (distanceBias.kind === "table") return Float32Array.from(distanceBias.values);
+  const numbers = new Float32Array(2 * distanceBias.slopes.length);
+  distanceBias.slopes.forEach((slope, head) => {
+    numbers[2 * head] = slope;
+    numbers[2 * head + 1] = slope - numbers[2 * head];
+  });
+  return numbers;
 }
 
 /**

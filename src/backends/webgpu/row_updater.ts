@@ -108,7 +108,7 @@ export class RowUpdater {
         };
         const buffers = [UPLOAD, scratch, image.queries.pages[page], image.states.pages[page]] as const;
         const groups = groupsOf(Math.ceil(listCount / TILE_ROWS), heads);
-        work.dispatch(this.#kernel(image), call, [...buffers, image.flagged[page]], groups);
+        work.dispatch(this.#kernel(image), call, [...buffers, image.distances, image.flagged[page]], groups);
       }
     }
   }

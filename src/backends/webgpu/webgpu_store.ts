@@ -137,6 +137,8 @@ export class WebgpuStore extends StateStore {
     queries: PassingQueries,
     take: (query: number, head: number, held: HeldRow) => void,
   ): Promise<boolean> {
+    // Records of keys have biases of standing queries alone.
+    if (queries.bias) return false;
     await this.#device.attend(queries, (query, at, states) => {
       for (let head = 0; head < this.#config.layout.heads; head++) {
         states.decode(at, head, this.#held);

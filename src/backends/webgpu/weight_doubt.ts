@@ -12,7 +12,7 @@
  * tanh(δ/2) in total variation.
  */
 
-import type { ScoreRule } from "../../numerics/score_rule.ts";
+import { largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
 import type { WeightRounding } from "../host/host_certifier.ts";
 import type { RoundedRow } from "../host/weight_rounding.ts";
 
@@ -25,10 +25,10 @@ const SLACK = 1.01;
 /** Bounds on the rounding errors of the weights of a head row. */
 export function weightDoubt(
   { largestProduct, keyCount }: RoundedRow,
-  { softcap }: ScoreRule,
+  rule: ScoreRule,
   headDim: number,
 ): WeightRounding {
-  const ofCap = softcap > 0 ? 1.5 * Math.min(largestProduct, softcap) : 0;
+  const ofCap = 1.5 * largestCapped(largestProduct, rule);
   const exponent = SLACK * FLOAT32_ROUNDING * ((headDim + 1) * largestProduct + ofCap + 3);
   const unnoticed = 4 * keyCount * UNNOTICED;
   return { mass: Math.expm1(exponent) + unnoticed, variation: Math.tanh(exponent / 2) + unnoticed };

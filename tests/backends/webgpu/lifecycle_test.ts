@@ -65,7 +65,7 @@ Deno.test({
     for (
       const call of [
         () => backend.update(rows, []),
-        () => backend.attend({ count: 1, rows: random.row(72), positions: new Float64Array(1) }),
+        () => backend.attend({ count: 1, rows: random.row(72), positions: new Float64Array(1), bias: null }),
         () => backend.weights(0, 0, 5),
         () => backend.save(3),
         () => backend.update(none, [cohort]),

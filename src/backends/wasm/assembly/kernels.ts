@@ -12,6 +12,8 @@ import {
   PAIR_COUNT,
   SCRATCH,
   SHIFT,
+  SINK,
+  SINK_POWER,
   TERM_COUNT,
   TERM_VALUES,
   SHARED_VALUE_PAIR_COUNT,
@@ -142,7 +144,13 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
   const massAt = valueDim * BLOCK_BYTES;
   const masses = v128.load(high + massAt), lowMasses = v128.load(low + massAt);
-  const shareLeft = shareOf(totalLeft(masses, lowMasses)), shareRight = shareOf(totalRight(masses, lowMasses));
+  let massLeft = totalLeft(masses, lowMasses), massRight = totalRight(masses, lowMasses);
+  if (load<f64>(job + SINK) > 0) {
+    const shifts = load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES + lane;
+    massLeft = f64x2.add(massLeft, sinkOf(job, load<i32>(shifts), load<i32>(shifts, 4)));
+    massRight = f64x2.add(massRight, sinkOf(job, load<i32>(shifts, 8), load<i32>(shifts, 12)));
+  }
+  const shareLeft = shareOf(massLeft), shareRight = shareOf(massRight);
   let c: usize = 0;
   for (; c + 4 <= valueDim; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
     const a = outputs(v128.load(high), v128.load(low), shareLeft, shareRight);
@@ -168,6 +176,18 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
   const shifts = i32x4.abs(v128.load(load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES + lane));
   const isFar = i32x4.ge_s(shifts, i32x4.splat(steep));
   return v128.any_true(v128.and(isFar, f32x4.gt(masses, f32x4.splat(0))));
+}
+
+/** The weight of the sink in two rows, under their shifts. */
+function sinkOf(job: usize, shift0: i32, shift1: i32): v128 {
+  const sink = load<f64>(job + SINK), power = load<i32>(job + SINK_POWER);
+  return f64x2.replace_lane(f64x2.splat(sink * powerOfTwo(power - shift0)), 1, sink * powerOfTwo(power - shift1));
+}
+
+/** 2^power, for powers within ±1000; those beyond count as that. */
+function powerOfTwo(power: i32): f64 {
+  const within = max(-1000, min(power, 1000));
+  return reinterpret<f64>((<i64> within + 1023) << 52);
 }
 
 /** Outputs are never −0, since the sign of a sum that is 0 is accidental. */

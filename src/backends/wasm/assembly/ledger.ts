@@ -32,12 +32,18 @@ import { CHARGES_AT, massAt } from "./weights.ts";
 
 const ROUNDING: f32 = 5.9604644775390625e-8;
 /**
+ * What is summed in two float32 or in float64 is charged this multiple of its proven bound. A row is trusted up to
+ * LEAST_TOLERANCE, since bounds on sums in float32 are far above what happens; these bounds are close to it, and a row
+ * from which most of its mass has left would be off by that much.
+ */
+const CAUTION: f32 = 512;
+/**
  * 2^−47 bounds the rounding of at most 32 additions in float64 and of splitting the sum into two float32
  * numbers.
  */
-const EXACT_ROUNDING: f32 = 7.105427357601002e-15;
+const EXACT_ROUNDING: f32 = CAUTION * 7.105427357601002e-15;
 /** 8u²: twice the error bound of two additions, which covers the error of the magnitude itself. */
-const TWO_FLOAT_ROUNDING: f32 = 2.842170943040401e-14;
+const TWO_FLOAT_ROUNDING: f32 = CAUTION * 2.842170943040401e-14;
 const SUBNORMAL_ROUNDING: f32 = 9.183549615799121e-41;
 const KEEP_UP: f32 = 1.000000476837158;
 /** Weights of a row whose mass is below 2^−60, under its shift, are too near to underflow. */

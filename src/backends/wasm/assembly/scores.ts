@@ -1,14 +1,22 @@
-// Scores of a chunk of terms with a block of rows: products, then softcap, biases and positions.
+// Scores of a chunk of terms with a block of rows: products, then softcap, biases and positions; or biases
+// before the softcap.
 
 import {
   AFTER,
   BEFORE,
+  BIAS_FIRST,
   BLOCK_BYTES,
+  BLOCK_ROWS,
+  DISTANCE_BIASES,
+  DISTANCE_COUNT,
+  FIRST_DISTANCE,
   HEAD_DIM,
+  KEEP_BEFORE,
   QUERIES,
   ROW_POSITIONS,
   SCALE,
   SCRATCH,
+  SLOPE,
   SOFTCAP,
   TERM_BIASES,
   TERM_KEYS,
@@ -36,8 +44,12 @@ export function scoreChunk(job: usize, block: i32, first: i32, count: i32, rows:
     }
   } else scoreBlock(query, keys, count, headDim, scale, scores);
 
-  if (load<f32>(job + SOFTCAP) > 0) capChunk(job, count);
+  const isCapped = load<f32>(job + SOFTCAP) > 0, isBiasFirst = load<u32>(job + BIAS_FIRST) != 0;
+  if (isCapped && !isBiasFirst) capChunk(job, count);
   if (load<usize>(job + TERM_BIASES) != 0) addBiases(job, block, first, count);
+  if (load<f64>(job + SLOPE) > 0) addSlopes(job, block, first, count);
+  if (load<usize>(job + DISTANCE_BIASES) != 0) addDistances(job, block, first, count);
+  if (isCapped && isBiasFirst) capAllowed(job, count);
   if (load<usize>(job + TERM_POSITIONS) != 0) forbidOutOfReach(job, block, first, count);
 }
 
@@ -71,6 +83,62 @@ function capChunk(job: usize, count: i32): void {
   for (; at < end; at += 16) v128.store(at, capScore(v128.load(at), softcap));
 }
 
+/** As `capChunk`; what is forbidden stays so. */
+function capAllowed(job: usize, count: i32): void {
+  const softcap = f32x4.splat(load<f32>(job + SOFTCAP)), forbidden = f32x4.splat(-Infinity);
+  let at = load<usize>(job + SCRATCH);
+  const end = at + <usize> count * BLOCK_BYTES;
+  for (; at < end; at += 16) {
+    const score = v128.load(at);
+    v128.store(at, v128.bitselect(forbidden, capScore(score, softcap), f32x4.eq(score, forbidden)));
+  }
+}
+
+/** Subtracts the slope times the distance, in float64. */
+function addSlopes(job: usize, block: i32, first: i32, count: i32): void {
+  const slope = f64x2.splat(load<f64>(job + SLOPE));
+  const rows = load<usize>(job + ROW_POSITIONS) + (<usize> block << 6);
+  let at = load<usize>(job + SCRATCH);
+  let positions = load<usize>(job + TERM_POSITIONS) + (<usize> first << 3);
+  const end = at + <usize> count * BLOCK_BYTES;
+  for (; at < end; at += BLOCK_BYTES, positions += 8) {
+    const key = f64x2.splat(load<f64>(positions));
+    slopeFour(at, rows, key, slope);
+    slopeFour(at + 16, rows + 32, key, slope);
+  }
+}
+
+@inline
+function slopeFour(scores: usize, rows: usize, key: v128, slope: v128): void {
+  const four = v128.load(scores);
+  const bias0 = f64x2.mul(slope, f64x2.abs(f64x2.sub(key, v128.load(rows))));
+  const bias1 = f64x2.mul(slope, f64x2.abs(f64x2.sub(key, v128.load(rows, 16))));
+  const left = f64x2.sub(f64x2.promote_low_f32x4(four), bias0);
+  const right = f64x2.sub(f64x2.promote_low_f32x4(v128.shuffle<f64>(four, four, 1, 1)), bias1);
+  v128.store(
+    scores,
+    v128.shuffle<f64>(f32x4.demote_f64x2_zero(left), f32x4.demote_f64x2_zero(right), 0, 2),
+  );
+}
+
+/** Adds the bias of the distance, from a table; those beyond its ends are its ends. */
+function addDistances(job: usize, block: i32, first: i32, count: i32): void {
+  const table = load<usize>(job + DISTANCE_BIASES), from = load<f64>(job + FIRST_DISTANCE);
+  const last = <f64> load<u32>(job + DISTANCE_COUNT) - 1;
+  const rows = load<usize>(job + ROW_POSITIONS) + (<usize> block << 6);
+  let at = load<usize>(job + SCRATCH);
+  let positions = load<usize>(job + TERM_POSITIONS) + (<usize> first << 3);
+  const end = at + <usize> count * BLOCK_BYTES;
+  for (; at < end; at += BLOCK_BYTES, positions += 8) {
+    const key = load<f64>(positions) - from;
+    for (let lane: usize = 0; lane < <usize> BLOCK_ROWS; lane++) {
+      const distance = max(0, min(key - load<f64>(rows + (lane << 3)), last));
+      const score = at + (lane << 2);
+      store<f32>(score, load<f32>(score) + load<f32>(table + (<usize> distance << 2)));
+    }
+  }
+}
+
 function addBiases(job: usize, block: i32, first: i32, count: i32): void {
   let at = load<usize>(job + SCRATCH);
   let biases = load<usize>(job + TERM_BIASES) + (<usize> first << 2);
@@ -83,13 +151,15 @@ function addBiases(job: usize, block: i32, first: i32, count: i32): void {
 }
 
 function forbidOutOfReach(job: usize, block: i32, first: i32, count: i32): void {
-  const least = f64x2.splat(-load<f64>(job + BEFORE)), most = f64x2.splat(load<f64>(job + AFTER));
+  const before = load<f64>(job + BEFORE), keepBefore = load<f64>(job + KEEP_BEFORE);
+  const most = f64x2.splat(load<f64>(job + AFTER));
   const rows = load<usize>(job + ROW_POSITIONS) + (<usize> block << 6);
   let at = load<usize>(job + SCRATCH);
   let positions = load<usize>(job + TERM_POSITIONS) + (<usize> first << 3);
   const end = at + <usize> count * BLOCK_BYTES;
   for (; at < end; at += BLOCK_BYTES, positions += 8) {
-    const key = f64x2.splat(load<f64>(positions));
+    const position = load<f64>(positions), key = f64x2.splat(position);
+    const least = f64x2.splat(position < keepBefore ? -Infinity : -before);
     forbidFour(at, rows, key, least, most);
     forbidFour(at + 16, rows + 32, key, least, most);
   }

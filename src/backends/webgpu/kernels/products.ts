@@ -132,6 +132,28 @@ fn putProducts(at: u32, products: vec4f) {
   scores[at + 3u] = bitcast<u32>(products.w);
 }
 
+fn withBias(score: TwoFloats, bias: f32) -> TwoFloats {
+  let added = clamp(bias, -MOST_BIAS, MOST_BIAS);
+  let sum = opaque(score.high + added);
+  return TwoFloats(sum, opaque(score.low + dropped(score.high, added, sum)));
+}
+
+/** keyPosition − queryPosition; exact where both are whole. */
+fn distanceOf(key: u32, query: u32) -> TwoFloats {
+  let first = bitcast<f32>(terms[key]);
+  let second = bitcast<f32>(terms[key + 1u]);
+  let less = bitcast<f32>(queries[query]);
+  let lessAgain = bitcast<f32>(queries[query + 1u]);
+  let coarse = opaque(first - less);
+  let fine = opaque(second - lessAgain);
+  let rest = opaque(bitcast<f32>(terms[key + 2u]) - bitcast<f32>(queries[query + 2u]));
+  let sum = opaque(coarse + fine);
+  let lost = opaque(opaque(dropped(first, -less, coarse) + dropped(second, -lessAgain, fine)) + dropped(coarse, fine, sum));
+  let low = opaque(lost + rest);
+  let high = opaque(sum + low);
+  return TwoFloats(high, opaque(low - opaque(high - sum)));
+}
+
 /**
  * The bits of the score of a pair, of which there is the product; FORBIDDEN where a mask or the positions say
  * so, or there is no key.
@@ -142,17 +164,38 @@ fn scoreOf(at: u32, keyBase: u32, term: u32, head: u32) -> u32 {
     return FORBIDDEN;
   }
   var score = productOfBoth(bitcast<f32>(scores[at]), 0.0, call.scale, call.scaleLow);
-  if (call.softcap > 0.0) {
+  if (call.softcap > 0.0 && call.biasFirst == 0u) {
     score = capped(score);
   }
+  let query = (rowSlot[row] - call.slotBase) * call.queryWords;
   if (call.looksAtPositions != 0u) {
-    let query = (rowSlot[row] - call.slotBase) * call.queryWords;
     let place = vec2u(terms[keyBase + 2u], terms[keyBase + 3u]);
+    let isKept = isBefore(place, vec2u(call.keepHigh, call.keepLow));
     if (
-      isBefore(place, vec2u(queries[query], queries[query + 1u])) ||
+      (!isKept && isBefore(place, vec2u(queries[query], queries[query + 1u]))) ||
       isBefore(vec2u(queries[query + 2u], queries[query + 3u]), place)
     ) {
       return FORBIDDEN;
+    }
+  }
+  if (call.distanceKind != 0u) {
+    let distance = distanceOf(keyBase + call.placeStart, query + call.queryPlaceStart);
+    if (call.distanceKind == SLOPES) {
+      let isBehind = distance.high < 0.0;
+      let size = TwoFloats(abs(distance.high), select(distance.low, -distance.low, isBehind));
+      let bias = productOfBoth(size.high, size.low, distances[2u * head], distances[2u * head + 1u]);
+      let added = max(-bias.high, -MOST_BIAS);
+      let sum = opaque(score.high + added);
+      score = TwoFloats(sum, opaque(opaque(score.low - bias.low) + dropped(score.high, added, sum)));
+    } else {
+      let last = f32(call.distanceCount - 1u);
+      let entry = u32(clamp(distance.high - call.firstDistance, 0.0, last));
+      let tableHead = select(0u, head, call.distanceHeads > 1u);
+      let bias = bitcast<u32>(distances[tableHead * call.distanceCount + entry]);
+      if (bias == FORBIDDEN) {
+        return FORBIDDEN;
+      }
+      score = withBias(score, bitcast<f32>(bias));
     }
   }
   if (call.maskHeads != 0u) {
@@ -161,9 +204,10 @@ fn scoreOf(at: u32, keyBase: u32, term: u32, head: u32) -> u32 {
     if (bias == FORBIDDEN) {
       return FORBIDDEN;
     }
-    let added = clamp(bitcast<f32>(bias), -MOST_BIAS, MOST_BIAS);
-    let sum = opaque(score.high + added);
-    score = TwoFloats(sum, opaque(score.low + dropped(score.high, added, sum)));
+    score = withBias(score, bitcast<f32>(bias));
+  }
+  if (call.softcap > 0.0 && call.biasFirst != 0u) {
+    score = capped(score);
   }
   weights[at] = score.low;
   return bitcast<u32>(score.high);

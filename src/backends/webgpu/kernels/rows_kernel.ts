@@ -12,7 +12,7 @@
  * of its own, otherwise thread t works for row t.
  */
 
-import { callStruct } from "../call_fields.ts";
+import { callStruct, SLOPES } from "../call_fields.ts";
 import * as record from "../record_layout.ts";
 import { HEAVY_KEYS } from "../../host/row_states.ts";
 import { EXPONENTIAL } from "./exponential.ts";
@@ -51,11 +51,13 @@ const BINDINGS = /* wgsl */ `
 @group(0) @binding(2) var<storage, read> terms: array<u32>;
 @group(0) @binding(3) var<storage, read> queries: array<u32>;
 @group(0) @binding(4) var<storage, read_write> states: array<u32>;
+/** Of the bias by distance: slopes in two floats, by head, or a table. */
+@group(0) @binding(5) var<storage, read> distances: array<f32>;
 `;
 
 const EXTRA_BINDING = {
-  patch: `@group(0) @binding(5) var<storage, read_write> flagged: array<atomic<u32>>;`,
-  score: `@group(0) @binding(5) var<storage, read_write> found: array<u32>;`,
+  patch: `@group(0) @binding(6) var<storage, read_write> flagged: array<atomic<u32>>;`,
+  score: `@group(0) @binding(6) var<storage, read_write> found: array<u32>;`,
 };
 
 function constants(mode: RowsMode): string {
@@ -79,6 +81,7 @@ const HEAVY_SCORES = ${record.HEAVY_SCORES}u;
 const HEAVY_RESTS = ${record.HEAVY_RESTS}u;
 const HEAVY_KEYS = ${HEAVY_KEYS}u;
 const SUMS = ${record.SUMS}u;
+const SLOPES = ${SLOPES}u;
 const OPEN_CEILING = ${record.OPEN_CEILING};
 const FORBIDDEN = ${record.FORBIDDEN_BITS}u;
 /**

@@ -1,0 +1,146 @@
+/**
+ * How a host answers requests about the partitions that it holds.
+ *
+ * Invariant: an answer is of one sequence of the partition and of queries as of one sequence, which it says; and a handler never
+ * throws.
+ */
+
+import { queryColumns } from "../numerics/head_layout.ts";
+import type { ClusterConfig } from "./cluster_config.ts";
+import type { Clock } from "./clock.ts";
+import { stateColumns } from "./exact_sums.ts";
+import {
+  decodeRequest,
+  encodeHeavy,
+  encodeReply,
+  encodeRows,
+  type HostRequest,
+  type PartitionReply,
+  type Question,
+  type Refusal,
+} from "./messages.ts";
+import type { Partition } from "./partition.ts";
+import type { QueryTable } from "./query_table.ts";
+import type { Replica } from "./replica.ts";
+
+/** Milliseconds of computing after which others get a turn. */
+const SLICE_MS = 20;
+const LONGEST_WAIT_MS = 60_000;
+
+/** What answers are made of. */
+export interface AnswerParts {
+  readonly clock: Clock;
+  readonly config: ClusterConfig;
+  readonly queries: Replica<QueryTable>;
+  readonly replica: (partition: number) => Replica<Partition> | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Answers a request. */
+export async function answerRequest(
+  parts: AnswerParts,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  let request: HostRequest;
+  try {
+    request = decodeRequest(bytes);
+    checkRequest(parts.config, request);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return encodeReply([{ status: "malformed", partition: 0, why }]);
+  }
+  return encodeReply(
+    await Promise.all(request.partitions.map(async ({ partition, sequence }): Promise<PartitionReply> => {
+      try {
+        return await answerPartition(parts, request, partition, sequence);
+      } catch (error) {
+        return refuse(partition, "damaged", error instanceof Error ? error.message : String(error));
+      }
+    })),
+  );
+}
+
+function checkRequest({ scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {
+  if (question.kind === "attend") {
+    if (question.rows.length % queryColumns(layout) !== 0) {
+      throw new Error(`rows have ${question.rows.length} numbers, expected rows of ${queryColumns(layout)}`);
+    }
+    if (!question.rows.every(Number.isFinite)) throw new Error("rows have a number that is not finite");
+  }
+  if (question.kind === "top" && question.head >= layout.heads) {
+    throw new Error(`head is ${question.head}, expected one below ${layout.heads}`);
+  }
+}
+
+async function answerPartition(
+  parts: AnswerParts,
+  request: HostRequest,
+  partition: number,
+  sequence: number,
+): Promise<PartitionReply> {
+  const { clock, queries, signal } = parts, replica = parts.replica(partition);
+  if (!replica) return refuse(partition, "absent", "the host does not hold it");
+  const waitMs = Math.min(LONGEST_WAIT_MS, Math.max(0, request.waitMs || 0)), until = clock.now() + waitMs;
+  const late = (what: Replica<Partition | QueryTable>, wanted: number) =>
+    what.phase === "damaged"
+      ? refuse(partition, "damaged", what.failure)
+      : refuse(partition, "late", `${what.subject} is at ${what.sequence}, expected ${wanted}`);
+  if (!await replica.whenAt(sequence, waitMs, signal)) return late(replica, sequence);
+  const needsQueries = request.question.kind === "read" || request.question.kind === "top";
+  if (needsQueries && !await queries.whenAt(request.querySequence, until - clock.now(), signal)) {
+    return late(queries, request.querySequence);
+  }
+  return await replica.exclusive(async () => {
+    if (replica.phase !== "ready" || replica.sequence < sequence) return late(replica, sequence);
+    const { state } = replica;
+    if (state.isFull) return refuse(partition, "full", `it has ${state.keyCount} keys`);
+    // The answer is of the queries as of now, since they are not locked while it is computed.
+    const querySequence = queries.sequence;
+    const answer = await answerQuestion(parts, state, request.question);
+    const { ledger, keyCount, keyNorm, valueNorm } = state;
+    return {
+      ...{ status: "ok", partition, sequence: ledger.sequence, chain: ledger.chain, querySequence },
+      ...{ age: Math.min(replica.age, 1e15), keys: keyCount, keyNorm, valueNorm, answer },
+    };
+  });
+}
+
+async function answerQuestion(
+  { clock, config, queries }: AnswerParts,
+  state: Partition,
+  question: Question,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { layout } = config.scoring, columns = stateColumns(layout) + 2;
+  if (question.kind === "rows") return encodeRows(question.ids.map((id) => state.copyRow(id)));
+  if (question.kind === "top") {
+    const query = queries.state.get(question.id);
+    if (!query) return encodeHeavy({ version: 0, shift: 0, mass: 0, keys: [] });
+    const heavy = state.heaviest(state.update(question.id, query), question.head, question.count);
+    return encodeHeavy({ version: query.version, ...heavy });
+  }
+  const width = queryColumns(layout);
+  const isRead = question.kind === "read";
+  const count = isRead ? question.ids.length : question.rows.length / width;
+  // All queries are those of this moment.
+  const found = isRead ? question.ids.map((id) => queries.state.get(id)) : [];
+  const numbers = new Float64Array(count * columns);
+  let since = clock.now();
+  for (let at = 0; at < count; at++) {
+    const query = found[at];
+    if (isRead && !query) continue;
+    const sums = isRead && query
+      ? state.update(question.ids[at], query)
+      : state.pass((question as Question & { kind: "attend" }).rows.subarray(at * width, (at + 1) * width));
+    numbers[at * columns] = query?.version ?? 1;
+    numbers[at * columns + 1] = sums.norm;
+    sums.write(numbers, at * columns + 2);
+    if (clock.now() - since <= SLICE_MS) continue;
+    await clock.sleep(0);
+    since = clock.now();
+  }
+  return new Uint8Array(numbers.buffer);
+}
+
+function refuse(partition: number, status: Refusal, why: string): PartitionReply {
+  return { status, partition, why };
+}

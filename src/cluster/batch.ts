@@ -1,0 +1,127 @@
+/**
+ * A record of a subject: a batch of edits of one client, resolved, with what proves that nothing before it is gone.
+ *
+ *     0   u32   CRC-32 of all bytes behind it
+ *     4   u32   version, 1
+ *     8   u32   1 edits of keys, 2 edits of queries
+ *     12  f64   number: 1, 2, 3 … for each client and subject
+ *     20  f64   known: the newest sequence of the subject that the client knows of
+ *     28  16    hash of the client's batch before this one in the subject; zeros before the first
+ *     44        text client, u32 count, then so many edits:
+ *               u32 1  text id  floats      the row of a key [key | value], or of a query, is set
+ *               u32 2  text id              the row is deleted; nothing happens if there is none
+ *
+ * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a batch twice is the
+ * only thing that has to be prevented.
+ */
+
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
+import { Damage } from "./cluster_error.ts";
+
+const VERSION = 1, SET = 1, DELETE = 2;
+/** Bytes of a hash: SHA-256, cut off. */
+export const HASH_BYTES = 16;
+/** The hash before the first batch, and the chain before the first record. */
+export const NO_HASH = new Uint8Array(HASH_BYTES);
+
+/** What a batch edits. */
+export type BatchKind = "keys" | "queries";
+
+/** One edit, with its row as it is stored; null for a deletion. */
+export interface RowEdit {
+  readonly id: string;
+  readonly row: Float32Array<ArrayBuffer> | null;
+}
+
+/** A batch. */
+export interface Batch {
+  readonly kind: BatchKind;
+  readonly client: string;
+  readonly number: number;
+  readonly known: number;
+  readonly previous: Uint8Array<ArrayBuffer>;
+  readonly edits: readonly RowEdit[];
+}
+
+/** Bytes of an edit in a batch, at most. */
+export function editBytes({ id, row }: RowEdit): number {
+  return 16 + 3 * id.length + (row === null ? 0 : row.byteLength);
+}
+
+/** Writes a batch. */
+export function encodeBatch(batch: Batch): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter();
+  out.u32(0);
+  out.u32(VERSION);
+  out.u32(batch.kind === "keys" ? 1 : 2);
+  out.f64(batch.number);
+  out.f64(batch.known);
+  out.raw(batch.previous);
+  out.text(batch.client);
+  out.u32(batch.edits.length);
+  for (const { id, row } of batch.edits) {
+    out.u32(row === null ? DELETE : SET);
+    out.text(id);
+    if (row !== null) out.floats(row);
+  }
+  const bytes = out.view().slice();
+  new DataView(bytes.buffer).setUint32(0, crc32(bytes.subarray(4)), true);
+  return bytes;
+}
+
+/**
+ * Reads a batch whose rows have `width` numbers.
+ *
+ * @throws {Damage} When the bytes are none.
+ */
+export function decodeBatch(bytes: Uint8Array<ArrayBuffer>, kind: BatchKind, width: number): Batch {
+  try {
+    const reader = new ByteReader(bytes);
+    const crc = reader.u32(), found = crc32(bytes.subarray(4));
+    if (crc !== found) throw new Damage(`record has the CRC ${found}, expected ${crc}`);
+    const version = reader.u32();
+    if (version !== VERSION) throw new Damage(`record has version ${version}, expected ${VERSION}`);
+    const code = reader.u32();
+    if (code !== (kind === "keys" ? 1 : 2)) throw new Damage(`record is of kind ${code}, expected ${kind}`);
+    const number = reader.f64(), known = reader.f64(), previous = reader.raw(HASH_BYTES);
+    const client = reader.text(), count = reader.u32();
+    const edits: RowEdit[] = [];
+    for (let at = 0; at < count; at++) edits.push(readEdit(reader, width));
+    if (!reader.isDone) throw new Damage("record is longer than its edits");
+    return { kind, client, number, known, previous, edits };
+  } catch (error) {
+    throw error instanceof Damage ? error : new Damage(`record cannot be read (${(error as Error).message})`);
+  }
+}
+
+function readEdit(reader: ByteReader, width: number): RowEdit {
+  const code = reader.u32(), id = reader.text();
+  if (code === DELETE) return { id, row: null };
+  if (code !== SET) throw new Damage(`edit is of kind ${code}, expected 1 or 2`);
+  const row = reader.floats();
+  if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
+  return { id, row };
+}
+
+/** The hash of parts one after another. */
+export function hashOf(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return new Uint8Array(hash.digest()).slice(0, HASH_BYTES);
+}
+
+/** The chain of a subject behind a record. */
+export function chainOf(
+  before: Uint8Array,
+  sequence: number,
+  body: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  return hashOf(before, new Uint8Array(Float64Array.of(sequence).buffer), body);
+}
+
+/** Whether two hashes are the same. */
+export function isSameHash(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

@@ -1,0 +1,178 @@
+/**
+ * What a cluster is made of: the value "config" of its log, written once and never changed.
+ */
+
+import { describe, InputError } from "../base/errors.ts";
+import { isCount } from "../base/lists.ts";
+import { takeOptions } from "../base/names.ts";
+import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import { ClusterError } from "./cluster_error.ts";
+import { type Scoring, stateColumns } from "./exact_sums.ts";
+import { readJson, writeJson } from "./json_value.ts";
+import type { LogSession } from "./log.ts";
+
+/** The shape of a cluster, which is fixed when it is made. */
+export interface ClusterShape {
+  /** d, numbers of a key of one head. */
+  readonly dim: number;
+  /** dv, numbers of a value of one head. */
+  readonly valueDim: number;
+  /**
+   * P, the number of partitions, 1 to 1,024; 16 unless given. A key with its value lies in partition hash(id) mod P, so P
+   * cannot be changed afterwards. A partition takes 4 million keys at most.
+   */
+  readonly partitions?: number;
+  /** H, query heads; 1 unless given. */
+  readonly heads?: number;
+  /** Hkv, key and value heads, a divisor of H; H unless given. */
+  readonly kvHeads?: number;
+  /** Multiplies q·k; 1 / √d unless given. */
+  readonly scale?: number;
+  /** c in c·tanh(s/c), which caps scores; 0, the default, is none. */
+  readonly softcap?: number;
+  /** Hosts that hold each partition, 1 to 8, as far as there are as many; 1 unless given. */
+  readonly replicas?: number;
+}
+
+/** A checked shape, and the name that the cluster got when it was made. */
+export interface ClusterConfig {
+  readonly cluster: string;
+  readonly partitions: number;
+  readonly replicas: number;
+  readonly scoring: Scoring;
+}
+
+const FIELDS: readonly (keyof ClusterShape)[] = [
+  "dim",
+  "valueDim",
+  "partitions",
+  "heads",
+  "kvHeads",
+  "scale",
+  "softcap",
+  "replicas",
+];
+/** The key of the value. */
+export const CONFIG = "config";
+const VERSION = 1;
+const MOST_PARTITIONS = 1024, MOST_REPLICAS = 8, MOST_COLUMNS = 65_536, LARGEST_SCALE = 2 ** 127;
+/** So that the state of a query over a partition fits into one message. */
+const MOST_STATE = 60_000;
+
+/** Numbers of a key with its value. */
+export function rowColumns(layout: HeadLayout): number {
+  return keyColumns(layout) + valueColumns(layout);
+}
+
+/** Checks a shape. */
+export function toConfig(operation: string, shape: ClusterShape, cluster: string): ClusterConfig {
+  const given = takeOptions(operation, shape, FIELDS, "create field");
+  const whole = (name: keyof ClusterShape, value: unknown, most: number): number => {
+    if (isCount(value) && value > 0 && value <= most) return value;
+    throw new InputError(
+      operation,
+      `create.${name} is ${describe(value)}`,
+      `a whole number from 1 to ${most}`,
+    );
+  };
+  const headDim = whole("dim", given.dim, MOST_COLUMNS);
+  const valueDim = whole("valueDim", given.valueDim, MOST_COLUMNS);
+  const partitions = whole("partitions", given.partitions ?? 16, MOST_PARTITIONS);
+  const replicas = whole("replicas", given.replicas ?? 1, MOST_REPLICAS);
+  const heads = whole("heads", given.heads ?? 1, MOST_COLUMNS);
+  const kvHeads = whole("kvHeads", given.kvHeads ?? heads, MOST_COLUMNS);
+  if (heads % kvHeads !== 0) {
+    throw new InputError(operation, `create.kvHeads is ${kvHeads}`, `a divisor of ${heads} (heads)`);
+  }
+  const layout = { heads, kvHeads, headDim, valueDim };
+  if (rowColumns(layout) > MOST_COLUMNS || queryColumns(layout) > MOST_COLUMNS) {
+    const widest = Math.max(rowColumns(layout), queryColumns(layout));
+    throw new InputError(operation, `a row has ${widest} numbers`, `${MOST_COLUMNS} at most`);
+  }
+  if (stateColumns(layout) > MOST_STATE) {
+    throw new InputError(
+      operation,
+      `the state of a query has ${stateColumns(layout)} numbers`,
+      `${MOST_STATE} at most (heads × (valueDim + 3))`,
+    );
+  }
+  const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = given;
+  if (!(Math.abs(scale) <= LARGEST_SCALE)) {
+    throw new InputError(operation, `create.scale is ${describe(scale)}`, "a finite number of float32 range");
+  }
+  if (!(softcap >= 0 && softcap <= LARGEST_SCALE)) {
+    throw new InputError(
+      operation,
+      `create.softcap is ${describe(softcap)}`,
+      "a finite number that is not negative",
+    );
+  }
+  return { cluster, partitions, replicas, scoring: { layout, scale, softcap } };
+}
+
+/** Writes the config of a new cluster, or checks that there is one of the same shape already; returns what is there. */
+export async function makeConfig(
+  operation: string,
+  session: LogSession,
+  wanted: ClusterConfig,
+): Promise<ClusterConfig> {
+  await session.put(CONFIG, encodeConfig(wanted), { revision: 0 });
+  const found = await readConfig(operation, session);
+  if (found === null) throw new ClusterError(operation, "damaged", "the log gives no config back");
+  if (shapeText(found) === shapeText(wanted)) return found;
+  throw new ClusterError(
+    operation,
+    "mismatch",
+    `the log holds a cluster of the shape ${shapeText(found)}, expected ${shapeText(wanted)}`,
+  );
+}
+
+/** The config; null if no cluster was made. */
+export async function readConfig(operation: string, session: LogSession): Promise<ClusterConfig | null> {
+  const value = await session.get(CONFIG);
+  if (!value?.value) return null;
+  const json = readJson(operation, CONFIG, value.value);
+  const { version, cluster, partitions, replicas, heads, kvHeads, headDim, valueDim, scale, softcap } = json;
+  if (version !== VERSION || typeof cluster !== "string") {
+    throw new ClusterError(
+      operation,
+      "mismatch",
+      `config has version ${describe(version)}, expected ${VERSION}`,
+    );
+  }
+  const shape = {
+    ...{ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas },
+  } as unknown as ClusterShape;
+  return toConfig(operation, shape, cluster);
+}
+
+function encodeConfig({ cluster, partitions, replicas, scoring }: ClusterConfig): Uint8Array<ArrayBuffer> {
+  const { layout, scale, softcap } = scoring;
+  return writeJson({ version: VERSION, cluster, partitions, replicas, ...layout, scale, softcap });
+}
+
+/** The shape as text, the same for the same shape. */
+export function shapeText(
+  { partitions, replicas, scoring: { layout, scale, softcap } }: ClusterConfig,
+): string {
+  const { headDim, valueDim, heads, kvHeads } = layout;
+  return JSON.stringify({ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas });
+}
+
+/** The partition of a key: a hash of its id (FNV-1a with the last mixing of MurmurHash3) modulo P. */
+export function partitionOf(id: string, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (const byte of ENCODER.encode(id)) hash = Math.imul(hash ^ byte, 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) % partitions;
+}
+
+const ENCODER = new TextEncoder();
+
+/** Subjects and addresses. */
+export const QUERY_SUBJECT = "query";
+/** The subject of a partition. */
+export function keySubject(partition: number): string {
+  return `log.${partition}`;
+}

@@ -1,0 +1,48 @@
+/**
+ * The errors of hosts and clients of a cluster.
+ */
+
+import { AttentionError } from "../base/errors.ts";
+
+/**
+ * Why a cluster could not do what was asked.
+ *
+ * - "missing": partitions have no host that answers, or none had come as far as the token in time. No answer is given.
+ * - "unknown": the log did not acknowledge edits in time. They may be kept or not, and may be kept later.
+ * - "damaged": what the log or a host holds is not what was written.
+ * - "mismatch": the log holds a cluster of another shape, or none.
+ * - "full": a partition has more keys than can be summed exactly.
+ */
+export type ClusterFault = "missing" | "unknown" | "damaged" | "mismatch" | "full";
+
+/** A cluster could not do what was asked; `fault` says why, and `partitions` where. */
+export class ClusterError extends AttentionError {
+  /** The name of the class. */
+  override readonly name: string = "ClusterError";
+  /** The kind of failure. */
+  readonly fault: ClusterFault;
+  /** The partitions that are concerned, in ascending order; none where it is not about partitions. */
+  readonly partitions: readonly number[];
+
+  /** The message reads `operation: detail (fault)`. */
+  constructor(
+    operation: string,
+    fault: ClusterFault,
+    detail: string,
+    partitions: readonly number[] = [],
+    options?: ErrorOptions,
+  ) {
+    super(operation, `${detail} (${fault})`, options);
+    this.fault = fault;
+    this.partitions = partitions;
+  }
+}
+
+/** What was wrong with a record, a snapshot or a reply, on its way to whoever knows the operation. */
+export class Damage extends Error {}
+
+/** "partition 3" or "partitions 1, 4 and 12 more". */
+export function partitionsText(partitions: readonly number[]): string {
+  const MOST = 8, shown = partitions.slice(0, MOST).join(", "), more = partitions.length - MOST;
+  return `partition${partitions.length === 1 ? "" : "s"} ${shown}${more > 0 ? ` and ${more} more` : ""}`;
+}

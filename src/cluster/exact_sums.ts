@@ -1,0 +1,245 @@
+/**
+ * The state of a standing query over the keys of a partition, as sums that do not depend on history.
+ *
+ * For a head row and the live keys j, with a_j = exp(s_j), the state is Σ a_j and Σ a_j v_j. Each term is rounded to a grid and
+ * split into two numbers whose sums are exact in float64, so that they have the same bits in whatever order terms came and
+ * went. What is subtracted is exactly what was added. The grid is tied to the largest terms that are live: powers of two are
+ * put into bins of {@link BIN}, and the grid is that of the bin of the largest weight, or product of weight and value. When
+ * that bin becomes empty, or a larger one appears, the head row is built anew.
+ *
+ *     x = term / 2^base, |x| ≤ 1;     high = x to multiples of 2^−30;     low = x − high to multiples of 2^−61
+ *
+ * With n ≤ 2^22 keys the sums of both are multiples of their unit below 2^53 units. A sum is off by at most n · 2^−62 · 2^base,
+ * where some term is at least 2^(base − BIN − 2).
+ *
+ * Invariant: the sums are a function of the query and of the set of live keys and values, to the bit. So replicas agree
+ * whatever each of them went through: loaded, rebuilt, patched, or moved.
+ *
+ * Source: the idea of binned, reproducible sums: Demmel and Nguyen, "Parallel Reproducible Summation", IEEE Transactions on
+ * Computers 64 (2015).
+ */
+
+import { type HeadLayout, keyColumns, keyHeadOf } from "../numerics/head_layout.ts";
+import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
+import { score } from "../numerics/score_rule.ts";
+
+/** Powers of two in a bin. */
+const BIN = 8;
+/** With more keys the sums would not be exact. */
+export const MOST_KEYS = 2 ** 22;
+// Adding and subtracting one of these rounds to the multiples of its last bit, 2^−30 and 2^−61.
+const HIGH = 1.5 * 2 ** 22, LOW = 1.5 * 2 ** -9;
+/** The bound on the rounding of a term that enters a sum, in units of 2^base. */
+export const GRID_ROUNDING = 2 ** -62;
+
+/** What a score is made of. */
+export interface Scoring {
+  readonly layout: HeadLayout;
+  readonly scale: number;
+  readonly softcap: number;
+}
+
+/** Keys with their values: slot j has the row [key | value] from `j · width` on. */
+export interface SummedKeys {
+  /** Slots that were ever in use. */
+  readonly size: number;
+  readonly width: number;
+  readonly rows: Float32Array;
+  readonly isLive: Uint8Array;
+  /** For each slot and key head, the exponent of the largest number of its value; see {@link valueExponent}. */
+  readonly exponents: Int16Array;
+}
+
+/** The exponent that stands for a value of zeros. */
+export const NO_EXPONENT = -32768;
+
+/** ⌊log2⌋ of the largest number in a part of a row, {@link NO_EXPONENT} if all are 0. */
+export function valueExponent(rows: Float32Array, start: number, count: number): number {
+  let largest = 0;
+  for (let at = start; at < start + count; at++) largest = Math.max(largest, Math.abs(rows[at]));
+  if (largest === 0) return NO_EXPONENT;
+  let exponent = Math.floor(Math.log2(largest));
+  // The logarithm may be rounded to the next whole number.
+  if (2 ** exponent > largest) exponent--;
+  else if (2 ** (exponent + 1) <= largest) exponent++;
+  return exponent;
+}
+
+/** Numbers of a head in a state that is sent: shift and mass, shift and sums. */
+export function stateColumns({ heads, valueDim }: HeadLayout): number {
+  return heads * (valueDim + 3);
+}
+
+const NONE = -Infinity;
+
+/** The sums of one query. */
+export class ExactSums {
+  readonly #scoring: Scoring;
+  readonly #query: Float64Array;
+  /** For each head: the high and low sums of dv products, then those of the weights. */
+  readonly #high: Float64Array;
+  readonly #low: Float64Array;
+  /** For each head the bin of the largest weight, the number of keys in it, and likewise for products. */
+  readonly #massBin: Float64Array;
+  readonly #massCount: Float64Array;
+  readonly #valueBin: Float64Array;
+  readonly #valueCount: Float64Array;
+  readonly #isLost: Uint8Array;
+  /** The number of changes that the sums include, as the owner counts them. */
+  changes = 0;
+
+  /** @param query H·d numbers. */
+  constructor(scoring: Scoring, query: Float32Array) {
+    const { heads, valueDim } = scoring.layout;
+    this.#scoring = scoring;
+    this.#query = Float64Array.from(query);
+    this.#high = new Float64Array(heads * (valueDim + 1));
+    this.#low = new Float64Array(heads * (valueDim + 1));
+    this.#massBin = new Float64Array(heads).fill(NONE);
+    this.#massCount = new Float64Array(heads);
+    this.#valueBin = new Float64Array(heads).fill(NONE);
+    this.#valueCount = new Float64Array(heads);
+    this.#isLost = new Uint8Array(heads).fill(1);
+  }
+
+  /** Bytes of the sums. */
+  get bytes(): number {
+    return 16 * this.#high.length + 8 * this.#query.length + 33 * this.#isLost.length;
+  }
+
+  /** ‖q‖, which bounds scores. */
+  get norm(): number {
+    let sum = 0;
+    for (const x of this.#query) sum += x * x;
+    return Math.sqrt(sum);
+  }
+
+  /** Whether some head has to be built. */
+  get isLost(): boolean {
+    return this.#isLost.includes(1);
+  }
+
+  /** Forgets the sums; the next `build` makes them anew. */
+  lose(): void {
+    this.#isLost.fill(1);
+  }
+
+  /** Adds (1) or takes out (−1) a key whose row begins at `start` of `rows`. */
+  change(sign: 1 | -1, rows: Float32Array, start: number, exponents: Int16Array, exponentsAt: number): void {
+    const { layout, scale, softcap } = this.#scoring, { heads, headDim, valueDim } = layout;
+    const values = start + keyColumns(layout);
+    for (let head = 0; head < heads; head++) {
+      if (this.#isLost[head] === 1) continue;
+      const keyHead = keyHeadOf(layout, head);
+      const s = score(
+        head === 0 && heads === 1 ? this.#query : this.#query.subarray(head * headDim, (head + 1) * headDim),
+        rows,
+        start + keyHead * headDim,
+        headDim,
+        scale,
+        softcap,
+      );
+      const exponent = exponents[exponentsAt + keyHead];
+      if (this.#count(head, s, exponent, sign)) {
+        this.#add(head, sign, s, exponent, rows, values + keyHead * valueDim);
+      } else this.#isLost[head] = 1;
+    }
+  }
+
+  /** Builds the heads that are lost. `scratch` has room for a number a slot. */
+  build(keys: SummedKeys, scratch: Float64Array): void {
+    for (let head = 0; head < this.#isLost.length; head++) {
+      if (this.#isLost[head] === 1) this.#buildHead(head, keys, scratch);
+    }
+  }
+
+  /** Writes the state of all heads: for each the shift and the mass, the shift of the sums, and dv sums. */
+  write(target: Float64Array, offset: number): void {
+    const { heads, valueDim } = this.#scoring.layout;
+    for (let head = 0, at = offset; head < heads; head++) {
+      const from = head * (valueDim + 1);
+      target[at++] = massBase(this.#massBin[head]);
+      target[at++] = this.#high[from + valueDim] + this.#low[from + valueDim];
+      target[at++] = valueBase(this.#valueBin[head]);
+      for (let c = 0; c < valueDim; c++) target[at++] = this.#high[from + c] + this.#low[from + c];
+    }
+  }
+
+  /** The score of a head with the key at `start` of `rows`. */
+  scoreOf(head: number, rows: Float32Array, start: number): number {
+    const { layout, scale, softcap } = this.#scoring, { headDim } = layout;
+    const query = this.#query.subarray(head * headDim, (head + 1) * headDim);
+    return score(query, rows, start + keyHeadOf(layout, head) * headDim, headDim, scale, softcap);
+  }
+
+  #buildHead(head: number, keys: SummedKeys, scores: Float64Array): void {
+    const { layout, scale, softcap } = this.#scoring, { headDim, valueDim, kvHeads } = layout;
+    const keyHead = keyHeadOf(layout, head), { size, width, rows, isLive, exponents } = keys;
+    const query = this.#query.subarray(head * headDim, (head + 1) * headDim);
+    const from = head * (valueDim + 1);
+    this.#high.fill(0, from, from + valueDim + 1);
+    this.#low.fill(0, from, from + valueDim + 1);
+    let massBin = NONE, massCount = 0, valueBin = NONE, valueCount = 0;
+    for (let slot = 0; slot < size; slot++) {
+      if (isLive[slot] === 0) continue;
+      const s = score(query, rows, slot * width + keyHead * headDim, headDim, scale, softcap);
+      scores[slot] = s;
+      const power = exponentOf(s), bin = Math.floor(power / BIN);
+      if (bin > massBin) [massBin, massCount] = [bin, 1];
+      else if (bin === massBin) massCount++;
+      const exponent = exponents[slot * kvHeads + keyHead];
+      if (exponent === NO_EXPONENT) continue;
+      const product = Math.floor((power + exponent) / BIN);
+      if (product > valueBin) [valueBin, valueCount] = [product, 1];
+      else if (product === valueBin) valueCount++;
+    }
+    this.#massBin[head] = massBin;
+    this.#massCount[head] = massCount;
+    this.#valueBin[head] = valueBin;
+    this.#valueCount[head] = valueCount;
+    this.#isLost[head] = 0;
+    const values = keyColumns(layout) + keyHead * valueDim;
+    for (let slot = 0; slot < size; slot++) {
+      if (isLive[slot] === 0) continue;
+      this.#add(head, 1, scores[slot], exponents[slot * kvHeads + keyHead], rows, slot * width + values);
+    }
+  }
+
+  /** Counts a term in its bins; false where the grid is no longer the right one. */
+  #count(head: number, s: number, exponent: number, sign: 1 | -1): boolean {
+    const power = exponentOf(s), bin = Math.floor(power / BIN);
+    if (bin > this.#massBin[head]) return false;
+    if (bin === this.#massBin[head] && (this.#massCount[head] += sign) === 0) return false;
+    if (exponent === NO_EXPONENT) return true;
+    const product = Math.floor((power + exponent) / BIN);
+    if (product > this.#valueBin[head]) return false;
+    return !(product === this.#valueBin[head] && (this.#valueCount[head] += sign) === 0);
+  }
+
+  /** Adds a term to the sums or takes it out. */
+  #add(head: number, sign: 1 | -1, s: number, exponent: number, rows: Float32Array, values: number): void {
+    const { valueDim } = this.#scoring.layout, high = this.#high, low = this.#low;
+    const from = head * (valueDim + 1), last = from + valueDim;
+    const weight = shiftedExp(s, massBase(this.#massBin[head]));
+    const h = (weight + HIGH) - HIGH;
+    high[last] += sign * h;
+    low[last] += sign * ((weight - h + LOW) - LOW);
+    if (exponent === NO_EXPONENT) return;
+    const factor = shiftedExp(s, valueBase(this.#valueBin[head]));
+    for (let c = 0; c < valueDim; c++) {
+      const x = factor * rows[values + c], high1 = (x + HIGH) - HIGH;
+      high[from + c] += sign * high1;
+      low[from + c] += sign * ((x - high1 + LOW) - LOW);
+    }
+  }
+}
+
+/** The shift of weights whose largest is in a bin: all are below 2^shift, up to rounding. */
+function massBase(bin: number): number {
+  return bin === NONE ? 0 : (bin + 1) * BIN;
+}
+
+/** The shift of products: a weight is below 2^(power + 1), a value below 2^(exponent + 1). */
+function valueBase(bin: number): number {
+  return bin === NONE ? 0 : (bin + 1) * BIN + 1;
+}

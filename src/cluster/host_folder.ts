@@ -1,0 +1,43 @@
+/**
+ * The folder of a host: snapshots of its partitions as files, so that a host that is started again need not load them from the
+ * log. It is a cache; the log alone is the truth.
+ */
+
+import { decodeSnapshot, type SnapshotOf } from "./snapshot.ts";
+
+/** Files of snapshots. */
+export class HostFolder {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Opens a folder, or makes one. */
+  static async open(path: string): Promise<HostFolder> {
+    await Deno.mkdir(path, { recursive: true });
+    return new HostFolder(path);
+  }
+
+  /** The snapshot of a subject; null if there is none that is whole. */
+  async read(subject: string, of: SnapshotOf): Promise<Uint8Array<ArrayBuffer> | null> {
+    try {
+      const bytes = await Deno.readFile(this.#file(subject));
+      decodeSnapshot(of, bytes);
+      return bytes;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Keeps a snapshot in the place of the one before. */
+  async write(subject: string, bytes: Uint8Array): Promise<void> {
+    const file = this.#file(subject);
+    await Deno.writeFile(`${file}.new`, bytes);
+    await Deno.rename(`${file}.new`, file);
+  }
+
+  #file(subject: string): string {
+    return `${this.#path}/${subject}.snapshot`;
+  }
+}

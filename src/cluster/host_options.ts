@@ -1,0 +1,87 @@
+/**
+ * The options of a host, and their check.
+ */
+
+import { describe, InputError } from "../base/errors.ts";
+import { isCount, reading, takeList } from "../base/lists.ts";
+import { takeOptions } from "../base/names.ts";
+import { checkLogName } from "./log.ts";
+
+/** The options of `host`. */
+export interface HostOptions {
+  /**
+   * A folder where the host keeps snapshots of its partitions, so that it starts quickly; nothing else needs it. It must not
+   * be shared by two hosts.
+   */
+  readonly folder?: string;
+  /**
+   * The partitions that it holds: "any" (the default) leaves that to the hosts' common plan, numbers name them, whatever the
+   * plan says.
+   */
+  readonly partitions?: "any" | readonly number[];
+  /** A name that no other living host has: letters, digits, `_` and `-`. A random one unless given. */
+  readonly name?: string;
+  /** A snapshot is written when so many bytes of records have come since the last one; 64 MiB unless given. */
+  readonly snapshotBytes?: number;
+}
+
+/** Checked options. */
+export interface CheckedHostOptions {
+  readonly folder: string | null;
+  readonly partitions: "any" | readonly number[];
+  readonly name: string | null;
+  readonly snapshotBytes: number;
+}
+
+const NAMES: readonly (keyof HostOptions)[] = ["folder", "partitions", "name", "snapshotBytes"];
+const SNAPSHOT_BYTES = 64 << 20, LONGEST_NAME = 64;
+
+/** Checks the options of a host. */
+export function toHostOptions(operation: string, options: HostOptions): CheckedHostOptions {
+  return reading(operation, () => {
+    const { folder, partitions = "any", name, snapshotBytes = SNAPSHOT_BYTES } = takeOptions(
+      operation,
+      options,
+      NAMES,
+    );
+    if (folder !== undefined && (typeof folder !== "string" || folder === "")) {
+      throw new InputError(operation, `folder is ${describe(folder)}`, "the path of a folder");
+    }
+    if (!isCount(snapshotBytes) || snapshotBytes === 0) {
+      throw new InputError(
+        operation,
+        `snapshotBytes is ${describe(snapshotBytes)}`,
+        "a whole number above 0",
+      );
+    }
+    if (name !== undefined) {
+      checkLogName(operation, "name", name);
+      if (name.length > LONGEST_NAME || name.includes(".")) {
+        throw new InputError(
+          operation,
+          `name is ${describe(name)}`,
+          `at most ${LONGEST_NAME} characters without dots`,
+        );
+      }
+    }
+    return {
+      folder: folder ?? null,
+      name: name ?? null,
+      snapshotBytes,
+      partitions: partitions === "any" ? partitions : toPartitions(operation, partitions),
+    };
+  });
+}
+
+function toPartitions(operation: string, given: unknown): number[] {
+  const expected = `"any" or a list of partition numbers`;
+  if (typeof given === "string") {
+    throw new InputError(operation, `partitions is ${describe(given)}`, expected);
+  }
+  const { length, entries } = takeList(operation, "partitions", given, expected);
+  return Array.from({ length }, (_, at) => {
+    const entry = entries[at];
+    if (isCount(entry)) return entry;
+    throw new InputError(operation, `partitions has ${describe(entry)} at index ${at}`, "partition numbers");
+  });
+}

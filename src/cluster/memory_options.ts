@@ -1,0 +1,174 @@
+/**
+ * The arguments of a client's calls, and their checks: every one is looked at in depth before anything is done.
+ */
+
+import { describe, InputError } from "../base/errors.ts";
+import { isCount, takeList } from "../base/lists.ts";
+import { toRow, type VectorInput } from "../base/matrix.ts";
+import { takeOptions, takeWord } from "../base/names.ts";
+import { type HeadLayout, keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import type { RowEdit } from "./batch.ts";
+import { type ClusterConfig, type ClusterShape, rowColumns } from "./cluster_config.ts";
+import { type ClusterToken, NO_TOKEN, toToken } from "./token.ts";
+
+/** An edit of a key with its value, by the caller's own id: 1 to 512 characters of any text. */
+export type ClusterEdit =
+  | {
+    /** The key is there with this value from then on, whether it was there before or not. */
+    readonly kind: "set";
+    /** The caller's own id. */
+    readonly id: string;
+    /** Hkv·d numbers. */
+    readonly key: VectorInput;
+    /** Hkv·dv numbers. */
+    readonly value: VectorInput;
+  }
+  | {
+    /** The key is not there any more; nothing happens if it was not. */
+    readonly kind: "delete";
+    /** The caller's own id. */
+    readonly id: string;
+  };
+
+/** How an edit is waited for. */
+export interface EditOptions {
+  /** Milliseconds after which a call that the log has not acknowledged is given up; that of `connect` unless given. */
+  readonly timeoutMs?: number;
+}
+
+/** What an answer must include, and how long it may take. */
+export interface ReadOptions {
+  /**
+   * A token of an edit: the answer includes that edit and all before it. What this connection itself has had acknowledged is
+   * always included.
+   */
+  readonly after?: ClusterToken;
+  /** Milliseconds until the call gives up; that of `connect` unless given. */
+  readonly timeoutMs?: number;
+  /**
+   * Whether partitions that do not answer in time are left out, and listed in `missing`; false unless given: then the call
+   * throws.
+   */
+  readonly partial?: boolean;
+}
+
+/** As {@link ReadOptions}, for one head. */
+export interface TopKeysOptions extends Omit<ReadOptions, "partial"> {
+  /** The number of the head; 0 unless given. */
+  readonly head?: number;
+}
+
+/** The options of `connect`. */
+export interface ConnectOptions {
+  /** The shape of the cluster, which is made if there is none yet; one that is there must have the same. */
+  readonly create?: ClusterShape;
+  /** Milliseconds that a call may take unless it says so; 5,000 unless given. */
+  readonly timeoutMs?: number;
+  /** Bytes of edits that may wait for the log; then `edit` waits before it takes more. 16 MiB unless given. */
+  readonly maxUnacked?: number;
+}
+
+/** Checked options of a read. */
+export interface CheckedRead {
+  readonly after: ClusterToken;
+  readonly timeoutMs: number;
+  readonly partial: boolean;
+}
+
+const LONGEST_ID = 512;
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+const TIMEOUT_MS = 5000, MAX_UNACKED = 16 << 20;
+
+/** Checks the options of `connect`; the shape is checked apart. */
+export function toConnectOptions(operation: string, options: ConnectOptions) {
+  const { create, timeoutMs, maxUnacked = MAX_UNACKED } = takeOptions(operation, options, [
+    "create",
+    "timeoutMs",
+    "maxUnacked",
+  ]);
+  if (!isCount(maxUnacked) || maxUnacked === 0) {
+    throw new InputError(operation, `maxUnacked is ${describe(maxUnacked)}`, "a whole number above 0");
+  }
+  return { create: create ?? null, timeoutMs: toTimeout(operation, timeoutMs, TIMEOUT_MS), maxUnacked };
+}
+
+/** Checks a number of milliseconds. */
+export function toTimeout(operation: string, timeoutMs: unknown, otherwise: number): number {
+  if (timeoutMs === undefined) return otherwise;
+  if (typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= LONGEST_TIMEOUT_MS) return timeoutMs;
+  throw new InputError(operation, `timeoutMs is ${describe(timeoutMs)}`, "milliseconds, not negative");
+}
+
+/** Checks options of a read. */
+export function toReadOptions(
+  operation: string,
+  options: ReadOptions,
+  { partitions }: ClusterConfig,
+  timeoutMs: number,
+): CheckedRead {
+  const given = takeOptions(operation, options, ["after", "timeoutMs", "partial"]);
+  const { partial = false } = given;
+  if (typeof partial !== "boolean") {
+    throw new InputError(operation, `partial is ${describe(partial)}`, "a boolean");
+  }
+  return {
+    partial,
+    timeoutMs: toTimeout(operation, given.timeoutMs, timeoutMs),
+    after: given.after === undefined ? NO_TOKEN : toToken(operation, given.after, partitions),
+  };
+}
+
+/** Checks an id. */
+export function toId(operation: string, name: string, id: unknown): string {
+  if (typeof id === "string" && id.length > 0 && id.length <= LONGEST_ID && isWellFormed(id)) return id;
+  throw new InputError(operation, `${name} is ${describe(id)}`, `text of 1 to ${LONGEST_ID} characters`);
+}
+
+/** Text that UTF-8 holds; a half of a pair of surrogates is none. */
+function isWellFormed(text: string): boolean {
+  return text.isWellFormed();
+}
+
+/** Checks a list of ids. */
+export function toIds(operation: string, name: string, ids: unknown): string[] {
+  const expected = "a list of ids";
+  if (typeof ids === "string") throw new InputError(operation, `${name} is ${describe(ids)}`, expected);
+  const { length, entries, kind } = takeList(operation, name, ids, expected);
+  if (kind !== null) throw new InputError(operation, `${name} is ${describe(ids)}`, expected);
+  return Array.from({ length }, (_, at) => toId(operation, `${name}[${at}]`, entries[at]));
+}
+
+/** Checks edits; the rows are copies. */
+export function toEdits(operation: string, edits: unknown, layout: HeadLayout): RowEdit[] {
+  const { length, entries, kind } = takeList(operation, "edits", edits, "a list of edits");
+  if (kind !== null) throw new InputError(operation, `edits is ${describe(edits)}`, "a list of edits");
+  return Array.from({ length }, (_, at) => toEdit(operation, `edits[${at}]`, entries[at], layout));
+}
+
+function toEdit(operation: string, name: string, given: unknown, layout: HeadLayout): RowEdit {
+  if (typeof given !== "object" || given === null) {
+    throw new InputError(
+      operation,
+      `${name} is ${describe(given)}`,
+      `{ kind: "set", id, key, value } or { kind: "delete", id }`,
+    );
+  }
+  const kind = takeWord(operation, `${name}.kind`, (given as { kind?: unknown }).kind, ["set", "delete"]);
+  if (kind === "delete") {
+    const { id } = takeOptions(operation, given as ClusterEdit, ["kind", "id"], `${name} field`);
+    return { id: toId(operation, `${name}.id`, id), row: null };
+  }
+  const set = takeOptions(
+    operation,
+    given as ClusterEdit & { kind: "set" },
+    ["kind", "id", "key", "value"],
+    `${name} field`,
+  );
+  const id = toId(operation, `${name}.id`, set.id), row = new Float32Array(rowColumns(layout));
+  row.set(toRow(operation, `${name}.key`, set.key, keyColumns(layout), "kvHeads × dim"));
+  row.set(
+    toRow(operation, `${name}.value`, set.value, valueColumns(layout), "kvHeads × valueDim"),
+    keyColumns(layout),
+  );
+  return { id, row };
+}

@@ -1,0 +1,90 @@
+/**
+ * States of queries over partitions become answers.
+ *
+ * For a head row, partition p has M_p · 2^(m_p) = Σ a_j and U_p · 2^(u_p) = Σ a_j v_j. With the largest shifts m and u,
+ *
+ *     M = Σ_p M_p 2^(m_p − m),     U = Σ_p U_p 2^(u_p − u),     o = (U / M) 2^(u − m),     L = ln M + m ln 2
+ *
+ * in float64 and in the order of the partitions.
+ *
+ * Invariant: the bits of an answer depend on the states alone, not on who sent them or in which order they came.
+ *
+ * **The bound.** Let S bound |s_j|, K and R the norms of keys and values, n the number of keys, and ε = 2⁻⁵². A score is off by at
+ * most ε (d + 8) |scale| ‖q‖ K, a weight of it by (S + 16) ε more, so the weights of a head row are off by factors within exp(±δ)
+ * of 1 and its output by at most 2 tanh(δ) R ≤ 2 δ R. A term is rounded to 2⁻⁶² of its grid, the mass is at least 2^(m − 9): it is
+ * off by n 2⁻⁵³ of itself, and each number of the sums by n 2^(u − 62). Sums over partitions add (P + 8) ε of R, and rounding to
+ * float32 2⁻²⁴ ‖o‖.
+ */
+
+import { LARGEST_FLOAT32 } from "../numerics/attention_state.ts";
+import { powerOfTwo, shiftedLog } from "../numerics/power_shift.ts";
+import { GRID_ROUNDING, type Scoring } from "./exact_sums.ts";
+
+const EPSILON = 2 ** -52;
+
+/** States of some queries over one partition; for each a version, a norm, and its state. */
+export interface PartitionStates {
+  readonly states: Float64Array;
+  readonly keys: number;
+  readonly keyNorm: number;
+  readonly valueNorm: number;
+}
+
+/** Answers of some queries. */
+export interface Merged {
+  readonly output: Float32Array<ArrayBuffer>;
+  readonly logSumExp: Float64Array<ArrayBuffer>;
+  readonly bounds: Float64Array<ArrayBuffer>;
+}
+
+/** Merges the states of `count` queries over partitions, which are in ascending order. */
+export function mergePartitions(scoring: Scoring, count: number, parts: readonly PartitionStates[]): Merged {
+  const { layout, scale, softcap } = scoring, { heads, valueDim, headDim } = layout;
+  const stride = 2 + heads * (valueDim + 3), columns = heads * valueDim;
+  const output = new Float32Array(count * columns), logSumExp = new Float64Array(count * heads);
+  const bounds = new Float64Array(count), sums = new Float64Array(valueDim);
+  let keys = 0, keyNorm = 0, valueNorm = 0;
+  for (const part of parts) {
+    keys += part.keys;
+    keyNorm = Math.max(keyNorm, part.keyNorm);
+    valueNorm = Math.max(valueNorm, part.valueNorm);
+  }
+  for (let query = 0; query < count; query++) {
+    let norm = 0, squares = 0, grid = 0;
+    for (const { states } of parts) norm = Math.max(norm, states[query * stride + 1]);
+    for (let head = 0; head < heads; head++) {
+      const at = query * stride + 2 + head * (valueDim + 3);
+      let massShift = -Infinity, valueShift = -Infinity;
+      for (const { states } of parts) {
+        if (states[at + 1] <= 0) continue;
+        massShift = Math.max(massShift, states[at]);
+        valueShift = Math.max(valueShift, states[at + 2]);
+      }
+      let mass = 0;
+      sums.fill(0);
+      for (const { states } of parts) {
+        if (states[at + 1] <= 0) continue;
+        mass += states[at + 1] * powerOfTwo(states[at] - massShift);
+        const power = powerOfTwo(states[at + 2] - valueShift);
+        for (let c = 0; c < valueDim; c++) sums[c] += states[at + 3 + c] * power;
+      }
+      logSumExp[query * heads + head] = shiftedLog(mass, massShift === -Infinity ? 0 : massShift);
+      if (mass === 0) continue;
+      const power = powerOfTwo(Math.min(1023, valueShift - massShift));
+      for (let c = 0; c < valueDim; c++) {
+        // A mean of float32 values lies within their range, but rounding may put it outside.
+        const o = Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, sums[c] / mass * power));
+        output[query * columns + head * valueDim + c] = o;
+        squares += o * o;
+      }
+      grid += Math.sqrt(valueDim) * keys * GRID_ROUNDING * power / mass;
+    }
+    const reach = Math.abs(scale) * norm * keyNorm, largest = softcap > 0 ? Math.min(reach, softcap) : reach;
+    const doubt = EPSILON * ((headDim + 8) * reach + 4 * largest + 32);
+    const relative = 2 * doubt + keys * 2 ** -53 + (parts.length + 8) * EPSILON;
+    const size = Math.sqrt(heads) * valueNorm;
+    bounds[query] = Math.min(2 * size, relative * size + grid) +
+      2 ** -24 * (1 + 2 ** -20) * Math.sqrt(squares) + 2 ** -149 * Math.sqrt(columns);
+  }
+  return { output, logSumExp, bounds };
+}

@@ -1,0 +1,258 @@
+/**
+ * Requests to hosts and their replies, as bytes.
+ *
+ *     request  u32 version, u32 kind, f64 milliseconds to wait, f64 sequence of "query", u32 count, count × (u32 partition,
+ *              f64 sequence), then
+ *              1 read    u32 count, texts                  ids of standing queries
+ *              2 attend  floats                            rows of passing queries
+ *              3 top     text id, u32 head, u32 count      heavy keys of a standing query
+ *              4 rows    u32 count, texts                  ids of keys
+ *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
+ *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
+ *                        values, bytes of the answer
+ *              others    text why
+ *     answer   read, attend: for each query f64 version (0: it is not there), f64 ‖q‖, its state (see `exact_sums.ts`)
+ *              top: f64 version, f64 shift, f64 mass, u32 count, count × (text id, f64 mass)
+ *              rows: for each key u32 1 and floats, or u32 0
+ *
+ * Every length is checked before anything is made of it.
+ */
+
+import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
+import { HASH_BYTES } from "./batch.ts";
+import { Damage } from "./cluster_error.ts";
+import type { HeavyKey } from "./partition.ts";
+
+const VERSION = 1;
+
+/** A question about partitions. */
+export type Question =
+  | { readonly kind: "read"; readonly ids: readonly string[] }
+  | { readonly kind: "attend"; readonly rows: Float32Array }
+  | { readonly kind: "top"; readonly id: string; readonly head: number; readonly count: number }
+  | { readonly kind: "rows"; readonly ids: readonly string[] };
+
+const KINDS = ["read", "attend", "top", "rows"] as const;
+
+/** A question with the places that partitions must have reached. */
+export interface HostRequest {
+  readonly question: Question;
+  readonly waitMs: number;
+  readonly querySequence: number;
+  readonly partitions: readonly { readonly partition: number; readonly sequence: number }[];
+}
+
+/** Why a host gives no answer for a partition. */
+export type Refusal = "absent" | "late" | "damaged" | "full" | "malformed";
+const STATUSES: readonly (Refusal | "ok")[] = ["ok", "absent", "late", "damaged", "full", "malformed"];
+
+/** What a host answers for a partition. */
+export type PartitionReply = PartitionAnswer | {
+  readonly status: Refusal;
+  readonly partition: number;
+  readonly why: string;
+};
+
+/** An answer. */
+export interface PartitionAnswer {
+  readonly status: "ok";
+  readonly partition: number;
+  readonly sequence: number;
+  readonly chain: Uint8Array<ArrayBuffer>;
+  readonly querySequence: number;
+  readonly age: number;
+  readonly keys: number;
+  readonly keyNorm: number;
+  readonly valueNorm: number;
+  readonly answer: Uint8Array<ArrayBuffer>;
+}
+
+/** Bytes of a reply beside its answers, for each partition at most. */
+export const REPLY_BYTES = 256;
+
+/** Writes a request. */
+export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter(), { question } = request;
+  out.u32(VERSION);
+  out.u32(KINDS.indexOf(question.kind) + 1);
+  out.f64(request.waitMs);
+  out.f64(request.querySequence);
+  out.u32(request.partitions.length);
+  for (const { partition, sequence } of request.partitions) {
+    out.u32(partition);
+    out.f64(sequence);
+  }
+  if (question.kind === "attend") out.floats(question.rows);
+  else if (question.kind === "top") {
+    out.text(question.id);
+    out.u32(question.head);
+    out.u32(question.count);
+  } else {
+    out.u32(question.ids.length);
+    for (const id of question.ids) out.text(id);
+  }
+  return out.view().slice();
+}
+
+/**
+ * Reads a request.
+ *
+ * @throws {Damage} When it is none.
+ */
+export function decodeRequest(bytes: Uint8Array<ArrayBuffer>): HostRequest {
+  return whole("request", bytes, (reader) => {
+    const kind = KINDS[reader.u32() - 1];
+    const waitMs = reader.f64(), querySequence = reader.f64();
+    const partitions: { partition: number; sequence: number }[] = [];
+    for (let left = reader.u32(); left > 0; left--) {
+      partitions.push({ partition: reader.u32(), sequence: reader.f64() });
+    }
+    return { question: readQuestion(kind, reader), waitMs, querySequence, partitions };
+  });
+}
+
+function readQuestion(kind: typeof KINDS[number] | undefined, reader: ByteReader): Question {
+  if (kind === "attend") return { kind, rows: reader.floats() };
+  if (kind === "top") return { kind, id: reader.text(), head: reader.u32(), count: reader.u32() };
+  if (kind === undefined) throw new Damage("request is of no kind that is known");
+  const ids: string[] = [];
+  for (let left = reader.u32(); left > 0; left--) ids.push(reader.text());
+  return { kind, ids };
+}
+
+/** Writes a reply. */
+export function encodeReply(replies: readonly PartitionReply[]): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter();
+  out.u32(VERSION);
+  out.u32(replies.length);
+  for (const reply of replies) {
+    out.u32(reply.partition);
+    out.u32(STATUSES.indexOf(reply.status));
+    if (reply.status !== "ok") {
+      out.text(reply.why);
+      continue;
+    }
+    out.f64(reply.sequence);
+    out.raw(reply.chain);
+    out.f64(reply.querySequence);
+    out.f64(reply.age);
+    out.f64(reply.keys);
+    out.f64(reply.keyNorm);
+    out.f64(reply.valueNorm);
+    out.bytes(reply.answer);
+  }
+  return out.view().slice();
+}
+
+/**
+ * Reads a reply.
+ *
+ * @throws {Damage} When it is none.
+ */
+export function decodeReply(bytes: Uint8Array<ArrayBuffer>): PartitionReply[] {
+  return whole("reply", bytes, (reader) => {
+    const replies: PartitionReply[] = [];
+    for (let left = reader.u32(); left > 0; left--) {
+      const partition = reader.u32(), status = STATUSES[reader.u32()];
+      if (status === undefined) throw new Damage("reply has a status that is not known");
+      if (status !== "ok") {
+        replies.push({ status, partition, why: reader.text() });
+        continue;
+      }
+      const sequence = reader.f64(), chain = reader.raw(HASH_BYTES);
+      const [querySequence, age, keys] = [reader.f64(), reader.f64(), reader.f64()];
+      const [keyNorm, valueNorm] = [reader.f64(), reader.f64()];
+      const answer = reader.bytes();
+      replies.push({
+        ...{ status, partition, sequence, chain, querySequence, age, keys, keyNorm, valueNorm, answer },
+      });
+    }
+    return replies;
+  });
+}
+
+/** The states of an answer to "read" or "attend": for each query a version, a norm and `columns` numbers. */
+export function decodeStates(answer: Uint8Array<ArrayBuffer>, count: number, columns: number): Float64Array {
+  const expected = 8 * count * (2 + columns);
+  if (answer.length !== expected) {
+    throw new Damage(`answer has ${answer.length} bytes, expected ${expected}`);
+  }
+  const numbers = new Float64Array(answer.slice().buffer);
+  for (const number of numbers) {
+    if (!Number.isFinite(number)) throw new Damage("answer has a number that is not finite");
+  }
+  return numbers;
+}
+
+/** Heavy keys of a partition. */
+export interface HeavyAnswer {
+  readonly version: number;
+  readonly shift: number;
+  readonly mass: number;
+  readonly keys: readonly HeavyKey[];
+}
+
+/** Writes heavy keys. */
+export function encodeHeavy({ version, shift, mass, keys }: HeavyAnswer): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter();
+  for (const number of [version, shift, mass]) out.f64(number);
+  out.u32(keys.length);
+  for (const { id, mass } of keys) {
+    out.text(id);
+    out.f64(mass);
+  }
+  return out.view().slice();
+}
+
+/** Reads heavy keys. */
+export function decodeHeavy(answer: Uint8Array<ArrayBuffer>): HeavyAnswer {
+  return read("answer", new ByteReader(answer), (reader) => {
+    const version = reader.f64(), shift = reader.f64(), mass = reader.f64(), keys: HeavyKey[] = [];
+    for (let left = reader.u32(); left > 0; left--) keys.push({ id: reader.text(), mass: reader.f64() });
+    return { version, shift, mass, keys };
+  });
+}
+
+/** Writes rows of keys. */
+export function encodeRows(rows: readonly (Float32Array | null)[]): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter();
+  for (const row of rows) {
+    out.u32(row === null ? 0 : 1);
+    if (row !== null) out.floats(row);
+  }
+  return out.view().slice();
+}
+
+/** Reads rows of keys. */
+export function decodeRows(
+  answer: Uint8Array<ArrayBuffer>,
+  count: number,
+  width: number,
+): (Float32Array<ArrayBuffer> | null)[] {
+  return read("answer", new ByteReader(answer), (reader) =>
+    Array.from({ length: count }, () => {
+      if (reader.u32() === 0) return null;
+      const row = reader.floats();
+      if (row.length !== width) throw new Damage(`row has ${row.length} numbers, expected ${width}`);
+      return row.slice();
+    }));
+}
+
+function whole<T>(what: string, bytes: Uint8Array<ArrayBuffer>, act: (reader: ByteReader) => T): T {
+  return read(what, new ByteReader(bytes), (reader) => {
+    const version = reader.u32();
+    if (version !== VERSION) throw new Damage(`${what} has version ${version}, expected ${VERSION}`);
+    return act(reader);
+  });
+}
+
+function read<T>(what: string, reader: ByteReader, act: (reader: ByteReader) => T): T {
+  try {
+    const result = act(reader);
+    if (!reader.isDone) throw new Damage(`${what} is longer than what it holds`);
+    return result;
+  } catch (error) {
+    if (error instanceof Damage) throw error;
+    throw new Damage(`${what} cannot be read (${(error as Error).message})`);
+  }
+}

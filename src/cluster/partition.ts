@@ -1,0 +1,311 @@
+/**
+ * A partition: the rows of its keys by id, and the sums of standing queries over them.
+ *
+ * Invariant: rows, ledger and clients are a function of the partition's records, and sums are one of rows and query, so two
+ * replicas at the same sequence answer with the same bits.
+ */
+
+import { type Batch, decodeBatch, hashOf } from "./batch.ts";
+import {
+  ExactSums,
+  MOST_KEYS,
+  NO_EXPONENT,
+  type Scoring,
+  stateColumns,
+  type SummedKeys,
+  valueExponent,
+} from "./exact_sums.ts";
+import { heaviestOf } from "../numerics/heaviest.ts";
+import { keyColumns, valueColumns } from "../numerics/head_layout.ts";
+import { exponentOf, shiftedExp } from "../numerics/power_shift.ts";
+import { Ledger } from "./ledger.ts";
+import type { LogRecord } from "./log.ts";
+
+const FIRST_SLOTS = 64;
+/** Changes that are kept for queries that are behind; a query that is further behind is built anew. */
+const MOST_CHANGES = 4096;
+
+/** A standing query: its row, and the sequence of the record that set it. */
+export interface StandingQuery {
+  readonly row: Float32Array<ArrayBuffer>;
+  readonly version: number;
+}
+
+/** A change of a key: the row that was, if there was one, then the row that is. */
+interface KeyChange {
+  readonly rows: Float32Array;
+  readonly exponents: Int16Array;
+  readonly had: boolean;
+  readonly has: boolean;
+}
+
+/** A heavy key. */
+export interface HeavyKey {
+  readonly id: string;
+  /** Its weight times 2^−shift. */
+  readonly mass: number;
+}
+
+/** One partition. */
+export class Partition {
+  readonly ledger = new Ledger();
+  readonly #scoring: Scoring;
+  readonly #width: number;
+  readonly #slots = new Map<string, number>();
+  #ids: (string | null)[] = [];
+  readonly #free: number[] = [];
+  #rows: Float32Array<ArrayBuffer>;
+  #isLive = new Uint8Array(FIRST_SLOTS);
+  #exponents: Int16Array<ArrayBuffer>;
+  #scratch = new Float64Array(FIRST_SLOTS);
+  readonly #sums = new Map<string, { readonly sums: ExactSums; readonly version: number }>();
+  #changes: KeyChange[] = [];
+  /** Changes that were dropped from the list. */
+  #dropped = 0;
+  /** Upper bounds of the norms of key rows and value rows. */
+  #keyNorm = 0;
+  #valueNorm = 0;
+
+  constructor(scoring: Scoring) {
+    const { layout } = scoring;
+    this.#scoring = scoring;
+    this.#width = keyColumns(layout) + valueColumns(layout);
+    this.#rows = new Float32Array(FIRST_SLOTS * this.#width);
+    this.#exponents = new Int16Array(FIRST_SLOTS * layout.kvHeads);
+  }
+
+  /** Live keys. */
+  get keyCount(): number {
+    return this.#slots.size;
+  }
+
+  /** Whether the sums would not be exact. */
+  get isFull(): boolean {
+    return this.#slots.size > MOST_KEYS;
+  }
+
+  /** An upper bound of the norms of key rows. */
+  get keyNorm(): number {
+    return this.#keyNorm;
+  }
+
+  /** An upper bound of the norms of value rows. */
+  get valueNorm(): number {
+    return this.#valueNorm;
+  }
+
+  /** Bytes of rows and sums. */
+  get bytes(): number {
+    let bytes = this.#rows.byteLength + this.#exponents.byteLength + 9 * this.#isLive.length;
+    for (const { sums } of this.#sums.values()) bytes += sums.bytes;
+    for (const { rows } of this.#changes) bytes += rows.byteLength;
+    return bytes;
+  }
+
+  /** Live ids with their rows, which are views; in no particular order. */
+  *rows(): Generator<readonly [string, Float32Array<ArrayBuffer>]> {
+    for (const [id, slot] of this.#slots) yield [id, this.#rowAt(slot)];
+  }
+
+  /** A copy of a key's row [key | value]; null if it is not there. */
+  copyRow(id: string): Float32Array<ArrayBuffer> | null {
+    const slot = this.#slots.get(id);
+    return slot === undefined ? null : this.#rowAt(slot).slice();
+  }
+
+  /**
+   * Applies a record; records that are not newer are left out.
+   *
+   * @throws {Damage} When it is not what was written, or one before it is missing. Nothing has changed then.
+   */
+  apply({ sequence, body }: LogRecord): void {
+    if (sequence <= this.ledger.sequence) return;
+    const batch = decodeBatch(body, "keys", this.#width);
+    const isNew = this.ledger.isNew(batch);
+    if (isNew) this.#perform(batch);
+    this.ledger.note(sequence, body, isNew ? batch : null, hashOf(body));
+  }
+
+  /** Sets a row without a record, for a snapshot. */
+  load(id: string, row: Float32Array): void {
+    this.#set(id, row);
+  }
+
+  /** Forgets the sums of a query that is gone. */
+  forget(id: string): void {
+    this.#sums.delete(id);
+  }
+
+  /** Brings the sums of a standing query up to date. */
+  update(id: string, query: StandingQuery): ExactSums {
+    let held = this.#sums.get(id);
+    if (held?.version !== query.version) {
+      held = { sums: new ExactSums(this.#scoring, query.row), version: query.version };
+      this.#sums.set(id, held);
+    }
+    const { sums } = held, end = this.#dropped + this.#changes.length;
+    if (sums.changes < this.#dropped) sums.lose();
+    for (let at = Math.max(sums.changes, this.#dropped); at < end; at++) {
+      const { rows, exponents, had, has } = this.#changes[at - this.#dropped];
+      if (had) sums.change(-1, rows, 0, exponents, 0);
+      if (has) sums.change(1, rows, this.#width, exponents, this.#scoring.layout.kvHeads);
+    }
+    sums.changes = end;
+    if (sums.isLost) sums.build(this.#keys, this.#scratch);
+    return sums;
+  }
+
+  /** Whether `update` would do something. */
+  isBehind(id: string, { version }: StandingQuery): boolean {
+    const held = this.#sums.get(id);
+    return !held || held.version !== version || held.sums.changes < this.#dropped + this.#changes.length;
+  }
+
+  /** The state of a query that is kept nowhere. */
+  pass(row: Float32Array): ExactSums {
+    const sums = new ExactSums(this.#scoring, row);
+    sums.build(this.#keys, this.#scratch);
+    return sums;
+  }
+
+  /** The heaviest keys of a head, the heaviest first, equal ones by id; with the shift of their weights. */
+  heaviest(sums: ExactSums, head: number, count: number): { shift: number; mass: number; keys: HeavyKey[] } {
+    const { layout } = this.#scoring, columns = stateColumns(layout), state = new Float64Array(columns);
+    sums.write(state, 0);
+    const at = head * (layout.valueDim + 3), shift = state[at], mass = state[at + 1];
+    const weights = this.#scratch, live = new Uint32Array(this.#slots.size);
+    let n = 0;
+    for (const slot of this.#slots.values()) {
+      live[n++] = slot;
+      weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width);
+    }
+    // Keys of equal weight may be cut off by slot, so all that weigh as much as the last one are ordered by id.
+    const found = heaviestOf(live, weights, count), least = weights[found[found.length - 1]];
+    const keys = Array.from(live)
+      .filter((slot) => weights[slot] >= least)
+      .sort((a, b) => weights[b] - weights[a] || (this.#idAt(a) < this.#idAt(b) ? -1 : 1))
+      .slice(0, count)
+      .map((slot) => {
+        const isBeyond = exponentOf(weights[slot]) - shift > 1000;
+        return { id: this.#idAt(slot), mass: isBeyond ? Infinity : shiftedExp(weights[slot], shift) };
+      });
+    return { shift, mass, keys };
+  }
+
+  get #keys(): SummedKeys {
+    return {
+      size: this.#ids.length,
+      width: this.#width,
+      rows: this.#rows,
+      isLive: this.#isLive,
+      exponents: this.#exponents,
+    };
+  }
+
+  #idAt(slot: number): string {
+    return this.#ids[slot] as string;
+  }
+
+  #rowAt(slot: number): Float32Array<ArrayBuffer> {
+    return this.#rows.subarray(slot * this.#width, (slot + 1) * this.#width);
+  }
+
+  #perform({ edits }: Batch): void {
+    for (const { id, row } of edits) {
+      if (row === null) this.#delete(id);
+      else this.#set(id, row);
+    }
+  }
+
+  #set(id: string, row: Float32Array): void {
+    const { layout } = this.#scoring, { kvHeads, valueDim } = layout;
+    let slot = this.#slots.get(id);
+    const had = slot !== undefined;
+    const change = this.#beginChange(slot);
+    if (slot === undefined) {
+      slot = this.#takeSlot();
+      this.#slots.set(id, slot);
+      this.#ids[slot] = id;
+      this.#isLive[slot] = 1;
+    }
+    this.#rows.set(row, slot * this.#width);
+    const values = slot * this.#width + keyColumns(layout);
+    for (let head = 0; head < kvHeads; head++) {
+      this.#exponents[slot * kvHeads + head] = valueExponent(
+        this.#rows,
+        values + head * valueDim,
+        valueDim,
+      );
+    }
+    this.#keyNorm = Math.max(this.#keyNorm, norm(row, 0, keyColumns(layout)));
+    this.#valueNorm = Math.max(this.#valueNorm, norm(row, keyColumns(layout), row.length));
+    if (change) this.#endChange(change, slot, had);
+  }
+
+  #delete(id: string): void {
+    const slot = this.#slots.get(id);
+    if (slot === undefined) return;
+    const change = this.#beginChange(slot);
+    this.#slots.delete(id);
+    this.#ids[slot] = null;
+    this.#isLive[slot] = 0;
+    this.#rows.fill(0, slot * this.#width, (slot + 1) * this.#width);
+    this.#free.push(slot);
+    if (change) this.#endChange(change, null, true);
+  }
+
+  /** Copies the row that is about to change; null while no sums are held. */
+  #beginChange(slot: number | undefined): Pick<KeyChange, "rows" | "exponents"> | null {
+    if (this.#sums.size === 0) {
+      this.#dropped += this.#changes.length + 1;
+      this.#changes = [];
+      return null;
+    }
+    const { kvHeads } = this.#scoring.layout;
+    const rows = new Float32Array(2 * this.#width);
+    const exponents = new Int16Array(2 * kvHeads).fill(NO_EXPONENT);
+    if (slot !== undefined) {
+      rows.set(this.#rowAt(slot));
+      exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads));
+    }
+    return { rows, exponents };
+  }
+
+  #endChange({ rows, exponents }: Pick<KeyChange, "rows" | "exponents">, slot: number | null, had: boolean) {
+    const { kvHeads } = this.#scoring.layout;
+    if (slot !== null) {
+      rows.set(this.#rowAt(slot), this.#width);
+      exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads), kvHeads);
+    }
+    this.#changes.push({ rows, exponents, had, has: slot !== null });
+    if (this.#changes.length <= MOST_CHANGES) return;
+    this.#dropped += this.#changes.length;
+    this.#changes = [];
+  }
+
+  #takeSlot(): number {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const slot = this.#ids.length;
+    if (slot === this.#isLive.length) this.#grow(2 * slot);
+    this.#ids.push(null);
+    return slot;
+  }
+
+  #grow(slots: number): void {
+    const { kvHeads } = this.#scoring.layout;
+    const rows = new Float32Array(slots * this.#width), exponents = new Int16Array(slots * kvHeads);
+    const isLive = new Uint8Array(slots);
+    this.#scratch = new Float64Array(slots);
+    rows.set(this.#rows);
+    exponents.set(this.#exponents);
+    isLive.set(this.#isLive);
+    [this.#rows, this.#exponents, this.#isLive] = [rows, exponents, isLive];
+  }
+}
+
+function norm(row: Float32Array, start: number, end: number): number {
+  let sum = 0;
+  for (let at = start; at < end; at++) sum += row[at] * row[at];
+  return Math.sqrt(sum) * (1 + 2 ** -40);
+}

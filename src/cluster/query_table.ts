@@ -1,0 +1,58 @@
+/**
+ * The standing queries of a cluster by id, as its subject "query" orders them. Every host has all of them.
+ */
+
+import { decodeBatch, hashOf } from "./batch.ts";
+import { Ledger } from "./ledger.ts";
+import type { LogRecord } from "./log.ts";
+import type { StandingQuery } from "./partition.ts";
+
+/** Standing queries. */
+export class QueryTable {
+  readonly ledger = new Ledger();
+  readonly #width: number;
+  readonly #queries = new Map<string, StandingQuery>();
+
+  /** @param width H·d. */
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#queries.size;
+  }
+
+  /** Ids and queries. */
+  get all(): Iterable<readonly [string, StandingQuery]> {
+    return this.#queries;
+  }
+
+  /** A query; undefined if it is not there. */
+  get(id: string): StandingQuery | undefined {
+    return this.#queries.get(id);
+  }
+
+  /** Sets a query without a record, for a snapshot. */
+  load(id: string, query: StandingQuery): void {
+    this.#queries.set(id, query);
+  }
+
+  /**
+   * Applies a record; records that are not newer are left out.
+   *
+   * @returns The ids that are no longer there.
+   * @throws {Damage} When it is not what was written, or one before it is missing. Nothing has changed then.
+   */
+  apply({ sequence, body }: LogRecord): string[] {
+    if (sequence <= this.ledger.sequence) return [];
+    const batch = decodeBatch(body, "queries", this.#width), gone: string[] = [];
+    const isNew = this.ledger.isNew(batch);
+    for (const { id, row } of isNew ? batch.edits : []) {
+      if (row !== null) this.#queries.set(id, { row: row.slice(), version: sequence });
+      else if (this.#queries.delete(id)) gone.push(id);
+    }
+    this.ledger.note(sequence, body, isNew ? batch : null, hashOf(body));
+    return gone;
+  }
+}

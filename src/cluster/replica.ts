@@ -1,0 +1,311 @@
+/**
+ * A replica: one subject of the log, followed and applied.
+ *
+ * Invariant: it is "ready" only when it has every record up to where the log, its snapshots and its marks were known to reach
+ * when it began, and each of its records follows the one before it. What is missing or altered makes it "damaged": it then
+ * refuses to answer, and begins anew after a while.
+ */
+
+import { isSameHash } from "./batch.ts";
+import { Changes } from "./changes.ts";
+import type { Clock } from "./clock.ts";
+import { ClusterError, Damage } from "./cluster_error.ts";
+import { waitUntil } from "./deadline.ts";
+import { toHex } from "./json_value.ts";
+import { LogError, type LogRecord, type LogSession } from "./log.ts";
+import type { Phase, SubjectReport } from "./members.ts";
+import { Partition } from "./partition.ts";
+import { type Mark, readMark, readPurged, readSnapshotPointer } from "./pointers.ts";
+import type { QueryTable } from "./query_table.ts";
+import { decodeSnapshot, type SnapshotOf } from "./snapshot.ts";
+
+/** A purge waits so long after it was announced; a replica looks for announcements more often. */
+export const PURGE_WAIT_MS = 30_000;
+const PURGE_LOOK_MS = 10_000;
+const RETRY_MS = 200, FIRST_ANEW_MS = 1000, LONGEST_ANEW_MS = 300_000;
+
+/** What a replica is made of. */
+export interface ReplicaParts<State> {
+  readonly session: LogSession;
+  readonly clock: Clock;
+  readonly subject: string;
+  readonly of: SnapshotOf;
+  /** An empty state. */
+  readonly make: () => State;
+  /** A snapshot of the host's own that need not be loaded from the log; null for none. */
+  readonly kept: () => Promise<Uint8Array<ArrayBuffer> | null>;
+  /** Queries that are no longer there. */
+  readonly onGone: (ids: readonly string[]) => void;
+}
+
+/** One subject on one host. */
+export class Replica<State extends Partition | QueryTable> {
+  /** Told when the state or the phase has changed. */
+  readonly changes = new Changes();
+  readonly #parts: ReplicaParts<State>;
+  #state: State;
+  #phase: Phase = "loading";
+  #failure = "";
+  /** Ends the following that is going on. */
+  #interrupt = new AbortController();
+  #turn: Promise<unknown> = Promise.resolve();
+  #target = Infinity;
+  #mark: Mark | null = null;
+  #lookedAt = -Infinity;
+  #currentAt = -Infinity;
+  /** Bytes applied since the newest snapshot that is known of, and its sequence. */
+  #unsaved = { bytes: 0, sequence: 0 };
+
+  constructor(parts: ReplicaParts<State>) {
+    this.#parts = parts;
+    this.#state = parts.make();
+  }
+
+  /** The subject that is followed. */
+  get subject(): string {
+    return this.#parts.subject;
+  }
+
+  /** Whose snapshots they are. */
+  get of(): SnapshotOf {
+    return this.#parts.of;
+  }
+
+  /** Rows and place; look at it in `exclusive` only. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Whether it answers. */
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Why it does not; "" while it does. */
+  get failure(): string {
+    return this.#failure;
+  }
+
+  /** The newest record that was applied. */
+  get sequence(): number {
+    return this.#state.ledger.sequence;
+  }
+
+  /** Bytes of records since the newest snapshot, and its sequence. */
+  get unsaved(): { readonly bytes: number; readonly sequence: number } {
+    return this.#unsaved;
+  }
+
+  /** Milliseconds since it was last known to have every record. */
+  get age(): number {
+    return this.#parts.clock.now() - this.#currentAt;
+  }
+
+  /** What the heartbeat says. */
+  get report(): SubjectReport {
+    const { ledger } = this.#state, isKeys = this.#state instanceof Partition;
+    return {
+      phase: this.#phase,
+      sequence: ledger.sequence,
+      chain: toHex(ledger.chain),
+      keys: isKeys ? (this.#state as Partition).keyCount : (this.#state as QueryTable).size,
+      bytes: isKeys ? (this.#state as Partition).bytes : 0,
+    };
+  }
+
+  /** Runs `act` while nothing else changes the state. */
+  exclusive<T>(act: () => T | Promise<T>): Promise<T> {
+    const result = this.#turn.then(act);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  /** Whether the replica answers and has a record, after waiting for it. */
+  async whenAt(sequence: number, ms: number, signal?: AbortSignal): Promise<boolean> {
+    const isSo = () => this.#phase === "damaged" || (this.#phase === "ready" && this.sequence >= sequence);
+    return await waitUntil(this.#parts.clock, this.changes, ms, isSo, signal) && this.#phase === "ready";
+  }
+
+  /** Notes that a snapshot is in the log. */
+  noteSnapshot(sequence: number): void {
+    this.#unsaved = { bytes: 0, sequence };
+  }
+
+  /** Learns how far the log reaches now. */
+  async probe(): Promise<void> {
+    const { session, clock, subject } = this.#parts, at = clock.now(), had = this.sequence;
+    if (this.#phase !== "ready") return;
+    const last = await session.lastSequence(subject);
+    if (this.phase !== "ready" || this.sequence < had) return;
+    if (last < had) this.#fail(`the log ends at ${last}, but ${had} was applied`);
+    else if (this.sequence >= last) this.#currentAt = Math.max(this.#currentAt, at);
+  }
+
+  /** Refuses to answer until it has begun anew. */
+  refuse(why: string): void {
+    this.#fail(why);
+  }
+
+  /** Follows the log until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    for (let anew = FIRST_ANEW_MS; !signal.aborted;) {
+      try {
+        await this.#open(signal);
+        await this.#follow(signal);
+        return;
+      } catch (error) {
+        if (signal.aborted || (error instanceof LogError && error.reason === "closed")) return;
+        if (error instanceof LogError && error.isPassing) {
+          await clock.sleep(RETRY_MS, signal);
+          continue;
+        }
+        if (error instanceof Anew) {
+          await this.#restart("loading");
+          continue;
+        }
+        this.#fail(error instanceof Error ? error.message : String(error));
+        await clock.sleep(anew, signal);
+        anew = Math.min(2 * anew, LONGEST_ANEW_MS);
+        await this.#restart("damaged");
+      }
+    }
+  }
+
+  async #restart(phase: Phase): Promise<void> {
+    await this.exclusive(() => {
+      this.#state = this.#parts.make();
+      this.#phase = phase;
+    });
+    this.changes.tell();
+  }
+
+  #fail(why: string): void {
+    this.#phase = "damaged";
+    this.#failure = why;
+    this.#interrupt.abort();
+    this.changes.tell();
+  }
+
+  /** Loads the best snapshot there is, and learns how far the log reaches. */
+  async #open(signal: AbortSignal): Promise<void> {
+    const { session, clock, subject } = this.#parts, startedAt = clock.now();
+    const { value: pointer } = await readSnapshotPointer(session, subject);
+    const kept = this.sequence === 0 ? await this.#readKept() : null;
+    if (kept) await this.exclusive(() => this.#state = kept);
+    if (pointer && pointer.sequence > this.sequence) {
+      const loaded = await this.#loadSnapshot(pointer.object, pointer);
+      if (loaded) await this.exclusive(() => this.#state = loaded);
+    }
+    signal.throwIfAborted();
+    const below = await readPurged(session, subject);
+    if (below - 1 > this.sequence) {
+      throw new Damage(`records below ${below} are purged, and no snapshot has them`);
+    }
+    this.#lookedAt = startedAt;
+    this.#unsaved = { bytes: 0, sequence: pointer?.sequence ?? 0 };
+    this.#mark = await readMark(session, subject);
+    const last = await session.lastSequence(subject);
+    const known = Math.max(this.#mark?.sequence ?? 0, pointer?.sequence ?? 0, this.sequence);
+    if (last < known) throw new Damage(`the log ends at ${last}, but ${known} was reached before`);
+    this.#target = last;
+    this.#checkMark();
+    this.#noteReached(startedAt);
+  }
+
+  async #readKept(): Promise<State | null> {
+    const bytes = await this.#parts.kept();
+    if (bytes === null) return null;
+    try {
+      return decodeSnapshot(this.#parts.of, bytes) as State;
+    } catch {
+      // What a host has on its own disk is only a cache.
+      return null;
+    }
+  }
+
+  async #loadSnapshot(name: string, mark: Mark): Promise<State | null> {
+    let bytes: Uint8Array<ArrayBuffer> | null;
+    try {
+      bytes = await this.#parts.session.getObject(name);
+      if (bytes === null) return null;
+      const state = decodeSnapshot(this.#parts.of, bytes);
+      if (state.ledger.sequence !== mark.sequence || !isSameHash(state.ledger.chain, mark.chain)) return null;
+      return state as State;
+    } catch (error) {
+      // Without it the records serve, if they are all there.
+      if (error instanceof Damage || (error instanceof LogError && error.reason === "damaged")) return null;
+      throw error;
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { session, clock, subject, onGone } = this.#parts;
+    this.#interrupt = new AbortController();
+    const until = AbortSignal.any([signal, this.#interrupt.signal]);
+    for await (const records of session.follow(subject, this.sequence, { signal: until })) {
+      if (until.aborted) break;
+      await this.#lookForPurge();
+      await this.exclusive(() => {
+        for (const record of records) this.#apply(record, onGone);
+      });
+      this.#noteReached(clock.now());
+      this.changes.tell();
+    }
+    if (!signal.aborted) throw new Damage(this.#failure);
+  }
+
+  #apply(record: LogRecord, onGone: (ids: readonly string[]) => void): void {
+    if (record.sequence <= this.sequence) return;
+    const gone = this.#state.apply(record);
+    if (gone) onGone(gone);
+    this.#unsaved = {
+      bytes: this.#unsaved.bytes + record.body.length,
+      sequence: this.#unsaved.sequence,
+    };
+    this.#checkMark();
+  }
+
+  /** Where the place that was reached before is passed, the chain must be the same. */
+  #checkMark(): void {
+    const mark = this.#mark, { ledger } = this.#state;
+    if (mark === null || ledger.sequence < mark.sequence) return;
+    const chain = ledger.chainAt(mark.sequence);
+    // A snapshot behind the mark has no chain of it.
+    if (chain !== null && !isSameHash(chain, mark.chain)) {
+      throw new Damage(`the records up to ${mark.sequence} are not those that were there before`);
+    }
+    if (chain === null && ledger.begin < mark.sequence) {
+      throw new Damage(`record ${mark.sequence} is missing`);
+    }
+    this.#mark = null;
+  }
+
+  /** A list that came after a purge may lack records; purges are announced long before. */
+  async #lookForPurge(): Promise<void> {
+    const { session, clock, subject } = this.#parts, now = clock.now();
+    if (now - this.#lookedAt < PURGE_LOOK_MS) return;
+    const below = await readPurged(session, subject);
+    if (below - 1 > this.sequence) throw new Anew();
+    this.#lookedAt = now;
+  }
+
+  #noteReached(at: number): void {
+    if (this.sequence < this.#target) return;
+    if (this.#phase !== "ready") {
+      this.#phase = "ready";
+      this.#failure = "";
+      this.#currentAt = Math.max(this.#currentAt, at);
+      this.changes.tell();
+    }
+  }
+}
+
+/** The replica has to load a newer snapshot. */
+class Anew extends Error {}
+
+/** Whether an error says that something is damaged. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof Damage || (error instanceof ClusterError && error.fault === "damaged") ||
+    (error instanceof LogError && error.reason === "damaged");
+}

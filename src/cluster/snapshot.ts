@@ -1,0 +1,109 @@
+/**
+ * A snapshot: a subject as of a record, as an object of the log or a file of a host's folder.
+ *
+ *     text "attune cluster", u32 version, u32 1 keys or 2 queries, text name of the cluster, u32 partition, f64 sequence, 16 chain
+ *     f64 clients that were forgotten, u32 count, then so many clients: text name, f64 number, 16 hash
+ *     u32 count, then so many rows: text id, f64 version, floats           ordered by id
+ *     16  hash of all bytes before it
+ *
+ * Invariant: replicas at the same sequence write the same bytes.
+ */
+
+import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
+import { type BatchKind, HASH_BYTES, hashOf, isSameHash } from "./batch.ts";
+import { type ClusterConfig, rowColumns } from "./cluster_config.ts";
+import { queryColumns } from "../numerics/head_layout.ts";
+import { Damage } from "./cluster_error.ts";
+import type { ClientPlace } from "./ledger.ts";
+import { Partition } from "./partition.ts";
+import { QueryTable } from "./query_table.ts";
+
+const MAGIC = "attune cluster", VERSION = 1;
+
+/** Whose snapshot it is. */
+export interface SnapshotOf {
+  readonly config: ClusterConfig;
+  readonly kind: BatchKind;
+  /** 0 for queries. */
+  readonly partition: number;
+}
+
+/** Writes a partition or the standing queries. */
+export function encodeSnapshot(of: SnapshotOf, state: Partition | QueryTable): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter(), { ledger } = state;
+  out.text(MAGIC);
+  out.u32(VERSION);
+  out.u32(of.kind === "keys" ? 1 : 2);
+  out.text(of.config.cluster);
+  out.u32(of.partition);
+  out.f64(ledger.sequence);
+  out.raw(ledger.chain);
+  out.f64(ledger.forgotten);
+  out.u32(ledger.clientCount);
+  for (const [client, { number, hash }] of ledger.clients) {
+    out.text(client);
+    out.f64(number);
+    out.raw(hash);
+  }
+  const rows: { id: string; version: number; row: Float32Array }[] = [];
+  if (state instanceof Partition) {
+    for (const [id, row] of state.rows()) {
+      rows.push({ id, version: 0, row });
+    }
+  } else for (const [id, { row, version }] of state.all) rows.push({ id, version, row });
+  rows.sort((a, b) => a.id < b.id ? -1 : 1);
+  out.u32(rows.length);
+  for (const { id, version, row } of rows) {
+    out.text(id);
+    out.f64(version);
+    out.floats(row);
+  }
+  out.raw(hashOf(out.view()));
+  return out.view().slice();
+}
+
+/**
+ * Reads a snapshot.
+ *
+ * @throws {Damage} When the bytes are none of this subject.
+ */
+export function decodeSnapshot(of: SnapshotOf, bytes: Uint8Array<ArrayBuffer>): Partition | QueryTable {
+  const end = bytes.length - HASH_BYTES;
+  if (end < 0 || !isSameHash(hashOf(bytes.subarray(0, end)), bytes.subarray(end))) {
+    throw new Damage("snapshot has another hash than its bytes");
+  }
+  try {
+    return read(of, new ByteReader(bytes, 0, end));
+  } catch (error) {
+    if (error instanceof Damage) throw error;
+    throw new Damage(`snapshot cannot be read (${(error as Error).message})`);
+  }
+}
+
+function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Partition | QueryTable {
+  const expect = (what: string, found: unknown, expected: unknown) => {
+    if (found !== expected) throw new Damage(`snapshot has ${what} ${found}, expected ${expected}`);
+  };
+  expect("the beginning", reader.text(), MAGIC);
+  expect("version", reader.u32(), VERSION);
+  expect("kind", reader.u32(), kind === "keys" ? 1 : 2);
+  expect("cluster", reader.text(), config.cluster);
+  expect("partition", reader.u32(), partition);
+  const sequence = reader.f64(), chain = reader.raw(HASH_BYTES), forgotten = reader.f64();
+  const clients: [string, ClientPlace][] = [];
+  for (let left = reader.u32(); left > 0; left--) {
+    clients.push([reader.text(), { number: reader.f64(), hash: reader.raw(HASH_BYTES) }]);
+  }
+  const { scoring } = config, isKeys = kind === "keys";
+  const width = isKeys ? rowColumns(scoring.layout) : queryColumns(scoring.layout);
+  const keys = new Partition(scoring), queries = new QueryTable(width);
+  for (let left = reader.u32(); left > 0; left--) {
+    const id = reader.text(), version = reader.f64(), row = reader.floats();
+    expect("numbers of a row", row.length, width);
+    if (isKeys) keys.load(id, row);
+    else queries.load(id, { row: row.slice(), version });
+  }
+  if (!reader.isDone) throw new Damage("snapshot is longer than its rows");
+  (isKeys ? keys : queries).ledger.restore(sequence, chain, forgotten, clients);
+  return isKeys ? keys : queries;
+}

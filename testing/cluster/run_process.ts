@@ -1,0 +1,47 @@
+// Runs a program of `testing/cluster/` in a process of its own, and gives its lines.
+
+/** A running program. */
+export interface Running extends AsyncDisposable {
+  /** The next line; null when it has ended. */
+  next(): Promise<string | null>;
+  /** Ends it with SIGKILL; gives the lines that it had written and nobody took. */
+  kill(): Promise<string[]>;
+}
+
+/** Starts `program`, the name of a file in this folder. */
+export function runProcess(program: string, args: readonly string[]): Running {
+  const path = new URL(program, import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", "--no-check", "--quiet", path, ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines = linesOf(child.stdout);
+  const next = async () => {
+    const { done, value } = await lines.next();
+    return done ? null : value;
+  };
+  const kill = async () => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+    const left: string[] = [];
+    for (let line = await next(); line !== null; line = await next()) left.push(line);
+    await child.status;
+    return left;
+  };
+  return { next, kill, [Symbol.asyncDispose]: async () => void await kill() };
+}
+
+/** Whole lines; one that the process had not ended is none. */
+async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}

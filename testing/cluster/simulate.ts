@@ -1,0 +1,559 @@
+// A simulated run of a cluster: a list of actions, made from a seed, with the model that judges every answer. The model is one
+// engine: attention from scratch over the keys that the log's records leave, in float64.
+
+import { startHost } from "../../src/cluster/host.ts";
+import { connectWith } from "../../src/cluster/connect.ts";
+import type { ClusterHost, ClusterMemory, ClusterOutput, ClusterToken } from "../../src/cluster/mod.ts";
+import { ClusterError, LogError } from "../../src/cluster/mod.ts";
+import { IdError } from "../../mod.ts";
+import { decodeBatch } from "../../src/cluster/batch.ts";
+import { keySubject, partitionOf, QUERY_SUBJECT } from "../../src/cluster/cluster_config.ts";
+import { joinTokens } from "../../src/cluster/token.ts";
+import { referenceAttention } from "../../src/numerics/reference.ts";
+import { Random } from "../random.ts";
+import { CALM, type SimNode, SimWorld, type Weather } from "./sim_world.ts";
+
+const DIM = 3, VALUE_DIM = 2, SCALE = 1, QUERIES = 3;
+
+/** What happens in a run, and when. */
+export interface Action {
+  /** Milliseconds after the action before. */
+  readonly after: number;
+  readonly kind:
+    | "edit"
+    | "setQuery"
+    | "deleteQuery"
+    | "read"
+    | "peek"
+    | "attend"
+    | "topKeys"
+    | "crash"
+    | "stop"
+    | "drain"
+    | "start"
+    | "freeze"
+    | "cut"
+    | "alone"
+    | "weather"
+    | "freezeClient"
+    | "cutClient"
+    | "newClient";
+  /** Chooses what it is about: an index that is taken modulo what there is. */
+  readonly which: number;
+  readonly seed: number;
+}
+
+/** A run. */
+export interface Run {
+  readonly seed: number;
+  readonly partitions: number;
+  readonly replicas: number;
+  readonly hosts: number;
+  readonly clients: number;
+  readonly snapshotBytes: number;
+  /** The share of objects that come back altered. */
+  readonly altered: number;
+  readonly actions: readonly Action[];
+}
+
+/** What happened in a run. */
+export interface Outcome {
+  readonly edits: number;
+  readonly acknowledged: number;
+  readonly reads: number;
+  readonly refused: number;
+  readonly snapshots: number;
+  readonly milliseconds: number;
+  readonly timers: number;
+}
+
+const KINDS: readonly [Action["kind"], number][] = [
+  ["edit", 30],
+  ["read", 22],
+  ["setQuery", 4],
+  ["deleteQuery", 1],
+  ["peek", 3],
+  ["attend", 2],
+  ["topKeys", 2],
+  ["crash", 3],
+  ["stop", 2],
+  ["drain", 1],
+  ["start", 5],
+  ["freeze", 3],
+  ["cut", 3],
+  ["alone", 3],
+  ["weather", 3],
+  ["freezeClient", 1],
+  ["cutClient", 1],
+  ["newClient", 1],
+];
+
+/** Makes a run of a seed. */
+export function makeRun(seed: number): Run {
+  const random = new Random(seed), total = KINDS.reduce((sum, [, weight]) => sum + weight, 0);
+  const kind = () => {
+    let at = random.below(total);
+    for (const [kind, weight] of KINDS) if ((at -= weight) < 0) return kind;
+    return "edit";
+  };
+  return {
+    seed,
+    partitions: 1 + random.below(4),
+    replicas: 1 + random.below(3),
+    hosts: 1 + random.below(3),
+    clients: 1 + random.below(2),
+    snapshotBytes: random.pick([300, 1000, 1e9]),
+    altered: random.pick([0, 0, 0.3]),
+    actions: Array.from({ length: 10 + random.below(40) }, () => ({
+      after: random.pick([0, 1, 10, 100, 1000, 4000]) * random.next(),
+      kind: kind(),
+      which: random.below(1000),
+      seed: random.below(2 ** 31),
+    })),
+  };
+}
+
+/** What was asked of a key: whether it was acknowledged is known later. */
+interface Asked {
+  readonly row: Float32Array | null;
+  state: "open" | "acknowledged" | "unknown";
+}
+
+interface Client {
+  readonly node: SimNode;
+  readonly memory: ClusterMemory;
+  /** Keys of this client's own, with what was asked of each in order. */
+  readonly keys: Map<string, Asked[]>;
+}
+
+/** A fault of the cluster that the model has found. */
+export class Fault extends Error {}
+
+/** Runs a run; throws a {@link Fault} when an answer is wrong, an edit is lost, or nothing answers in calm weather. */
+export async function simulate(run: Run): Promise<Outcome> {
+  return await new Simulation(run).run();
+}
+
+class Simulation {
+  readonly #run: Run;
+  readonly #world: SimWorld;
+  readonly #hosts: { readonly node: SimNode; readonly host: ClusterHost }[] = [];
+  readonly #clients: Client[] = [];
+  readonly #old: Client[] = [];
+  /** Calls that were not answered yet, and whose they are. */
+  readonly #pending = new Map<Promise<void>, SimNode>();
+  readonly #faults: unknown[] = [];
+  #token: ClusterToken = { partitions: {}, query: 0 };
+  #counts = { edits: 0, acknowledged: 0, reads: 0, refused: 0, snapshots: 0 };
+  /** Records of each subject as they were appended, since the log may purge them. */
+  readonly #records = new Map<
+    string,
+    { readonly sequence: number; readonly body: Uint8Array<ArrayBuffer> }[]
+  >();
+  readonly #following = new AbortController();
+
+  constructor(run: Run) {
+    this.#run = run;
+    this.#world = new SimWorld(run.seed);
+    this.#world.altered = run.altered;
+  }
+
+  async run(): Promise<Outcome> {
+    const { time } = this.#world;
+    this.#record();
+    for (let at = 0; at < this.#run.hosts; at++) await this.#startHost();
+    for (let at = 0; at < this.#run.clients; at++) await this.#connect();
+    for (let at = 0; at < QUERIES; at++) {
+      await time.until(this.#clients[0].memory.setQuery(`q${at}`, new Random(at).row(DIM)), 10_000);
+    }
+    for (const action of this.#run.actions) {
+      await time.runTo(time.now + action.after);
+      await this.#act(action);
+      this.#throwFault();
+    }
+    await this.#recover();
+    this.#throwFault();
+    const outcome = { ...this.#counts, milliseconds: time.now, timers: time.fired };
+    await this.#end();
+    return outcome;
+  }
+
+  #throwFault(): void {
+    const [fault] = this.#faults;
+    if (fault !== undefined) throw fault;
+  }
+
+  /** Keeps all records, as the log orders them. */
+  async #record(): Promise<void> {
+    const session = await this.#world.kept.open("host"), { signal } = this.#following;
+    const follow = async (subject: string) => {
+      const kept = this.#records.get(subject) ?? [];
+      this.#records.set(subject, kept);
+      for await (const records of session.follow(subject, 0, { signal })) kept.push(...records);
+    };
+    follow(QUERY_SUBJECT);
+    for (let partition = 0; partition < this.#run.partitions; partition++) follow(keySubject(partition));
+  }
+
+  async #startHost(): Promise<void> {
+    const world = this.#world, node = world.node("host");
+    const seams = { clock: world.clockOf(node), newName: world.newName };
+    const { snapshotBytes } = this.#run;
+    this.#hosts.push({ node, host: await startHost(world.logOf(node), { snapshotBytes }, seams) });
+  }
+
+  async #connect(): Promise<void> {
+    const world = this.#world, node = world.node("client"), { partitions, replicas } = this.#run;
+    const seams = { clock: world.clockOf(node), newName: world.newName };
+    const create = { dim: DIM, valueDim: VALUE_DIM, partitions, replicas, scale: SCALE };
+    const connecting = connectWith(world.logOf(node), { create, timeoutMs: 60_000 }, seams);
+    const memory = await world.time.until(connecting, 100_000);
+    this.#clients.push({ node, memory, keys: new Map() });
+  }
+
+  /** Begins an action; what it asks is judged when it is answered. */
+  async #act({ kind, which, seed }: Action): Promise<void> {
+    const world = this.#world, random = new Random(seed), { now } = world.time;
+    const client = this.#clients[which % this.#clients.length];
+    const host = this.#hosts[which % Math.max(1, this.#hosts.length)];
+    const wait = 200 + random.next() * 8000;
+    switch (kind) {
+      case "edit":
+        return this.#edit(client, random);
+      case "setQuery":
+      case "deleteQuery": {
+        const id = `q${random.below(QUERIES)}`, { memory } = client;
+        const call = kind === "setQuery" || random.next() < 0.5
+          ? memory.setQuery(id, random.row(DIM), { timeoutMs: wait })
+          : memory.deleteQuery(id, { timeoutMs: wait });
+        return this.#begin(client.node, call.then((token) => this.#note(token)));
+      }
+      case "read":
+        return this.#read(client, random, wait);
+      case "peek":
+        return this.#begin(
+          client.node,
+          client.memory.peek(["q0", "q1"], { timeoutMs: wait }).then((answer) => {
+            this.#judge(["q0", "q1"], answer, { partitions: {}, query: 0 });
+          }),
+        );
+      case "attend":
+        return this.#attend(client, random, wait);
+      case "topKeys":
+        return this.#begin(
+          client.node,
+          client.memory.topKeys("q0", 3, { timeoutMs: wait }).then((keys) => {
+            if (keys.some(({ weight }) => !(weight >= 0 && weight <= 1 + 1e-9))) {
+              throw new Fault(`weights are ${keys.map(({ weight }) => weight)}`);
+            }
+          }),
+        );
+      case "crash":
+        if (host) this.#kill(host);
+        return;
+      case "stop":
+        if (!host) return;
+        this.#hosts.splice(this.#hosts.indexOf(host), 1);
+        return this.#begin(host.node, host.host.dispose());
+      case "drain":
+        if (!host || this.#hosts.length < 2) return;
+        this.#hosts.splice(this.#hosts.indexOf(host), 1);
+        return this.#begin(host.node, host.host.drain({ timeoutMs: wait }).then(() => host.host.dispose()));
+      case "start":
+        if (this.#hosts.length < 4) await this.#startHost();
+        return;
+      case "freeze":
+        if (host) host.node.frozenUntil = now + random.pick([0.1, 1, 6]) * wait;
+        return;
+      case "cut":
+        if (host) host.node.cutUntil = now + random.pick([0.1, 1, 6]) * wait;
+        return;
+      case "alone":
+        if (host) host.node.aloneUntil = now + random.pick([0.1, 1]) * wait;
+        return;
+      case "freezeClient":
+        client.node.frozenUntil = now + random.pick([0.1, 1]) * wait;
+        return;
+      case "cutClient":
+        client.node.cutUntil = now + random.pick([0.1, 1]) * wait;
+        return;
+      case "weather":
+        world.weather = random.next() < 0.4 ? CALM : randomWeather(random);
+        return;
+      case "newClient":
+        return await this.#renewClient(client);
+    }
+  }
+
+  #kill(host: { readonly node: SimNode; readonly host: ClusterHost }): void {
+    host.node.isDead = true;
+    this.#hosts.splice(this.#hosts.indexOf(host), 1);
+  }
+
+  /** A client dies, and another one comes; what was open stays unknown. */
+  async #renewClient(client: Client): Promise<void> {
+    client.node.isDead = true;
+    for (const asked of client.keys.values()) {
+      for (const one of asked) if (one.state === "open") one.state = "unknown";
+    }
+    this.#old.push(client);
+    this.#clients.splice(this.#clients.indexOf(client), 1);
+    const before = this.#world.weather;
+    this.#world.weather = CALM;
+    await this.#connect();
+    this.#world.weather = before;
+  }
+
+  #edit(client: Client, random: Random): void {
+    const edits = Array.from({ length: 1 + random.below(6) }, () => {
+      const id = `${client.node.name} ${random.below(8)}`, isGone = random.next() < 0.25;
+      const row = isGone ? null : random.row(DIM + VALUE_DIM);
+      const asked = client.keys.get(id) ?? [], one: Asked = { row, state: "open" };
+      client.keys.set(id, [...asked, one]);
+      return { id, row, one };
+    });
+    this.#counts.edits += edits.length;
+    const call = client.memory.edit(
+      edits.map(({ id, row }) =>
+        row === null
+          ? { kind: "delete" as const, id }
+          : { kind: "set" as const, id, key: row.subarray(0, DIM), value: row.subarray(DIM) }
+      ),
+      { timeoutMs: 300 + random.next() * 20_000 },
+    );
+    this.#begin(
+      client.node,
+      call.then((token) => {
+        for (const { one } of edits) one.state = "acknowledged";
+        this.#counts.acknowledged += edits.length;
+        this.#note(token);
+      }, (error) => {
+        for (const { one } of edits) if (one.state === "open") one.state = "unknown";
+        throw error;
+      }),
+    );
+  }
+
+  #read(client: Client, random: Random, timeoutMs: number): void {
+    const ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`).filter(() => random.next() < 0.7);
+    if (ids.length === 0) ids.push("q0");
+    const after = random.next() < 0.7 ? this.#token : { partitions: {}, query: 0 };
+    this.#begin(
+      client.node,
+      client.memory.read(ids, { after, timeoutMs }).then((answer) => this.#judge(ids, answer, after)),
+    );
+  }
+
+  #attend(client: Client, random: Random, timeoutMs: number): void {
+    const row = random.row(DIM), after = this.#token;
+    this.#begin(
+      client.node,
+      client.memory.attend([row], { after, timeoutMs }).then((answer) => {
+        this.#judgeRows([row], answer, after);
+      }),
+    );
+  }
+
+  /** Judges a call when it ends; that it is refused in time is right, that it says something is damaged is not. */
+  #begin(node: SimNode, call: Promise<unknown>): void {
+    const judged = call.then(() => {}, (error) => {
+      const isRefusal =
+        (error instanceof ClusterError && (error.fault === "missing" || error.fault === "unknown")) ||
+        (error instanceof LogError && error.isPassing) || error instanceof IdError;
+      if (isRefusal) this.#counts.refused++;
+      else this.#faults.push(error);
+    });
+    this.#pending.set(judged, node);
+    judged.then(() => this.#pending.delete(judged));
+  }
+
+  #note(token: ClusterToken): void {
+    this.#token = joinTokens(this.#token, token);
+  }
+
+  /** Keys as of a place of each partition, by the records alone: each batch of a client counts once. */
+  #keysAt(places: ClusterOutput["partitions"]): Map<string, Float32Array> {
+    const keys = new Map<string, Float32Array>();
+    for (const { partition, sequence: end } of places) {
+      const done = new Set<string>();
+      for (const { sequence, body } of this.#records.get(keySubject(partition)) ?? []) {
+        if (sequence > end) break;
+        const { client, number, edits } = decodeBatch(body, "keys", DIM + VALUE_DIM);
+        if (done.has(`${client} ${number}`)) continue;
+        done.add(`${client} ${number}`);
+        for (const { id, row } of edits) {
+          if (row === null) keys.delete(id);
+          else keys.set(id, row);
+        }
+      }
+    }
+    return keys;
+  }
+
+  /** All rows that a standing query has had from a sequence on: an answer may be of any of them. */
+  #queryRows(id: string, from: number): Float32Array[] {
+    const rows: Float32Array[] = [], done = new Set<string>();
+    for (const { sequence, body } of this.#records.get(QUERY_SUBJECT) ?? []) {
+      const { client, number, edits } = decodeBatch(body, "queries", DIM);
+      if (done.has(`${client} ${number}`)) continue;
+      done.add(`${client} ${number}`);
+      for (const edit of edits) {
+        if (edit.id !== id) continue;
+        // What is replaced before the token's place must not be seen.
+        if (sequence <= from) rows.length = 0;
+        if (edit.row !== null) rows.push(edit.row);
+      }
+    }
+    return rows;
+  }
+
+  #judge(ids: readonly string[], answer: ClusterOutput, after: ClusterToken): void {
+    this.#counts.reads++;
+    this.#checkPlaces(answer, after);
+    const keys = this.#keysAt(answer.partitions);
+    ids.forEach((id, at) => {
+      const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
+      const isRight = this.#queryRows(id, after.query).some((row) =>
+        isAnswer(keys, row, found, answer.bounds[at])
+      );
+      if (!isRight) {
+        throw new Fault(`the answer of ${id} is ${[...found]}, which is that of no query it may be of`);
+      }
+    });
+  }
+
+  #judgeRows(rows: readonly Float32Array[], answer: ClusterOutput, after: ClusterToken): void {
+    this.#counts.reads++;
+    this.#checkPlaces(answer, after);
+    const keys = this.#keysAt(answer.partitions);
+    rows.forEach((row, at) => {
+      const found = answer.output.data.subarray(at * VALUE_DIM, (at + 1) * VALUE_DIM);
+      if (!isAnswer(keys, row, found, answer.bounds[at])) throw new Fault(`the answer is ${[...found]}`);
+    });
+  }
+
+  #checkPlaces({ partitions, missing }: ClusterOutput, after: ClusterToken): void {
+    if (partitions.length !== this.#run.partitions || missing.length > 0) {
+      throw new Fault(`the answer is over ${partitions.length} partitions of ${this.#run.partitions}`);
+    }
+    for (const { partition, sequence } of partitions) {
+      const asked = after.partitions[partition] ?? 0;
+      if (sequence < asked) {
+        throw new Fault(`partition ${partition} is at ${sequence}, the token says ${asked}`);
+      }
+    }
+  }
+
+  /** In calm weather, with a host, everything is answered again, and every acknowledged edit is there. */
+  async #recover(): Promise<void> {
+    const world = this.#world, { time } = world;
+    world.weather = CALM;
+    world.altered = 0;
+    for (const { frozenUntil, cutUntil, aloneUntil } of world.nodes) {
+      const until = Math.max(frozenUntil, cutUntil, aloneUntil);
+      if (until > time.now && until < time.now + 60_000) await time.runTo(until);
+    }
+    if (this.#hosts.length === 0) await this.#startHost();
+    // Edits that were given up, and copies of messages, come late.
+    await time.runTo(time.now + 5000);
+    // What a process that died has asked is never answered.
+    const open = [...this.#pending].filter(([, { isDead }]) => !isDead).map(([call]) => call);
+    await time.until(Promise.all(open), 120_000);
+    this.#throwFault();
+    const { memory } = this.#clients[0], ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
+    for (const [at, id] of ids.entries()) {
+      this.#note(await time.until(memory.setQuery(id, new Random(100 + at).row(DIM)), 60_000));
+    }
+    const after = this.#token;
+    const answer = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
+    this.#judge(ids, answer, after);
+    for (const client of [...this.#old, ...this.#clients]) await this.#checkKeys(memory, client, after);
+    for (const { host } of this.#hosts) this.#counts.snapshots += host.status().snapshots;
+    await this.#checkReplicas(memory, ids, after);
+  }
+
+  /** A key is what was acknowledged last, or what was asked for after that and not acknowledged. */
+  async #checkKeys(memory: ClusterMemory, { keys }: Client, after: ClusterToken): Promise<void> {
+    const ids = [...keys.keys()];
+    if (ids.length === 0) return;
+    const rows = await this.#world.time.until(memory.getKeys(ids, { after, timeoutMs: 60_000 }), 100_000);
+    ids.forEach((id, at) => {
+      const asked = keys.get(id) ?? [], last = asked.findLastIndex(({ state }) => state === "acknowledged");
+      const may: (Float32Array | null)[] = asked.slice(Math.max(0, last)).map(({ row }) => row);
+      if (last === -1) may.push(null);
+      const found = rows[at], row = found && [...found.key, ...found.value];
+      const isRight = may.some((one) => JSON.stringify(one && [...one]) === JSON.stringify(row));
+      if (!isRight) {
+        throw new Fault(
+          `key ${id} of partition ${partitionOf(id, this.#run.partitions)} is not what was acknowledged`,
+        );
+      }
+    });
+  }
+
+  /** A host that is built anew from the log answers with the same bits. */
+  async #checkReplicas(memory: ClusterMemory, ids: readonly string[], after: ClusterToken): Promise<void> {
+    const { time } = this.#world;
+    const one = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
+    for (const host of [...this.#hosts]) this.#kill(host);
+    await this.#startHost();
+    const other = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
+    const isSame = one.output.data.every((o, at) => Object.is(o, other.output.data[at]));
+    const places = ({ partitions }: ClusterOutput) => partitions.map(({ sequence }) => sequence).join();
+    if (!isSame && places(one) === places(other)) throw new Fault("two replicas differ in a bit");
+  }
+
+  async #end(): Promise<void> {
+    this.#following.abort();
+    const ends = [...this.#clients.map(({ memory }) => memory), ...this.#hosts.map(({ host }) => host)];
+    await this.#world.time.until(Promise.all(ends.map((one) => one.dispose())), 60_000);
+  }
+}
+
+function randomWeather(random: Random): Weather {
+  return {
+    lost: random.pick([0, 0.02, 0.2]),
+    doubled: random.pick([0, 0.1, 0.4]),
+    delay: random.pick([2, 30, 300]),
+  };
+}
+
+/** Whether an answer is that of one engine over the keys. */
+function isAnswer(
+  keys: Map<string, Float32Array>,
+  row: Float32Array,
+  found: Float32Array,
+  bound: number,
+): boolean {
+  const all = [...keys.values()];
+  const { output: [expected] } = referenceAttention({
+    query: [row],
+    key: all.map((one) => one.subarray(0, DIM)),
+    value: all.map((one) => one.subarray(DIM)),
+    scale: SCALE,
+    valueDim: VALUE_DIM,
+  });
+  const distance = Math.hypot(...expected.map((o, c) => o - found[c]));
+  return distance <= bound + 1e-12 && bound <= 1e-5;
+}
+
+/**
+ * The smallest run that still fails, as far as leaving out actions makes one: halves, quarters and so on are left out as long as
+ * the run fails.
+ */
+export async function shrink(run: Run, fails: (run: Run) => Promise<boolean>): Promise<Run> {
+  let smallest = run;
+  for (let size = Math.ceil(run.actions.length / 2); size >= 1;) {
+    let isSmaller = false;
+    for (let from = 0; from < smallest.actions.length; from += size) {
+      const actions = [...smallest.actions.slice(0, from), ...smallest.actions.slice(from + size)];
+      const smaller = { ...smallest, actions };
+      if (!await fails(smaller)) continue;
+      smallest = smaller;
+      isSmaller = true;
+      from -= size;
+    }
+    if (!isSmaller) size = size === 1 ? 0 : Math.ceil(size / 2);
+  }
+  return smallest;
+}

@@ -1,0 +1,89 @@
+// Hosts and clients over the logs that need no server: equal to one engine, read-your-writes, hosts that come and go.
+
+import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
+import { DynamicAttention, IdError } from "../../mod.ts";
+import { ClusterError, type ClusterMemory, connect, host, memoryLog } from "../../src/cluster/mod.ts";
+
+interface Model {
+  readonly keys: Map<string, { readonly key: Float32Array; readonly value: Float32Array }>;
+}
+
+/** Random edits, which the model makes, too. */
+function randomEdits(random: Random, model: Model, count: number, ids: number) {
+  return Array.from({ length: count }, () => {
+    const id = `key ${random.below(ids)}`;
+    if (random.next() < 0.25) {
+      model.keys.delete(id);
+      return { kind: "delete", id } as const;
+    }
+    const key = random.row(8), value = random.row(6);
+    model.keys.set(id, { key, value });
+    return { kind: "set", id, key, value } as const;
+  });
+}
+
+/** The answers of one engine over the same keys. */
+async function ofOneEngine(model: Model, queries: readonly Float32Array[], heads: number) {
+  const all = [...model.keys.values()];
+  await using engine = await DynamicAttention.create({
+    query: queries,
+    key: { data: all.flatMap(({ key }) => [...key]), shape: [all.length, 8] },
+    value: { data: all.flatMap(({ value }) => [...value]), shape: [all.length, 6] },
+    heads,
+    backend: "array",
+  });
+  return (await engine.read()).data;
+}
+
+async function assertLikeOneEngine(memory: ClusterMemory, model: Model, queries: readonly Float32Array[]) {
+  const { output, bounds, missing } = await memory.read(queries.map((_, at) => `query ${at}`));
+  assertEquals(missing, []);
+  const expected = await ofOneEngine(model, queries, 2);
+  expected.forEach((o, at) => {
+    const error = Math.abs(o - output.data[at]);
+    assertLessOrEqual(error, Math.max(1e-7, 2 * bounds[Math.floor(at / 6)]), `number ${at}`);
+  });
+  return output.data;
+}
+
+Deno.test("cluster: three hosts answer like one engine while keys are set and deleted and hosts come and go", async () => {
+  const random = new Random(7), model: Model = { keys: new Map() }, log = memoryLog();
+  const hosts = [await host(log), await host(log)];
+  await using memory = await connect(log, {
+    create: { dim: 4, valueDim: 3, partitions: 5, heads: 2, replicas: 2 },
+  });
+  const queries = random.rows(4, 8);
+  for (const [at, row] of queries.entries()) await memory.setQuery(`query ${at}`, row);
+  for (let round = 0; round < 6; round++) {
+    await memory.edit(randomEdits(random, model, 40, 60));
+    await assertLikeOneEngine(memory, model, queries);
+    if (round === 1) hosts.push(await host(log));
+    if (round === 3) await hosts.shift()?.dispose();
+    if (round === 4) assertEquals(await hosts[0].drain(), true);
+  }
+  const { hosts: names, partitions } = memory.status();
+  assertEquals(names.length, 2);
+  assert(partitions.every(({ ready }) => ready.length > 0));
+  assert(memory.metrics().includes("attune_partition_keys{"));
+  for (const one of hosts) await one.dispose();
+});
+
+Deno.test("cluster: a memory built anew from the log answers with the same bits", async () => {
+  const random = new Random(3), model: Model = { keys: new Map() }, log = memoryLog();
+  await using memory = await connect(log, { create: { dim: 4, valueDim: 3, partitions: 3, heads: 2 } });
+  const queries = random.rows(3, 8);
+  const first = await host(log);
+  for (const [at, row] of queries.entries()) await memory.setQuery(`query ${at}`, row);
+  await assertRejects(() => memory.read(["nobody"]), IdError);
+  for (let round = 0; round < 5; round++) {
+    await memory.edit(randomEdits(random, model, 30, 40));
+    await assertLikeOneEngine(memory, model, queries);
+  }
+  const before = await assertLikeOneEngine(memory, model, queries);
+  await first.dispose();
+  const error = await assertRejects(() => memory.read(["query 0"], { timeoutMs: 300 }), ClusterError);
+  assertEquals([error.fault, error.partitions], ["missing", [0, 1, 2]]);
+  await using _second = await host(log);
+  assertEquals(await assertLikeOneEngine(memory, model, queries), before);
+});

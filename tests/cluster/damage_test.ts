@@ -1,0 +1,194 @@
+// What is damaged in a log or a snapshot gives a typed error or the right answer, never another thing; and a host that comes late
+// is not misled by what was purged.
+
+import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
+import { SimWorld } from "../../testing/cluster/sim_world.ts";
+import { startHost } from "../../src/cluster/host.ts";
+import { connectWith } from "../../src/cluster/connect.ts";
+import { ClusterError, type ClusterHost, type ClusterMemory, type LogRecord } from "../../src/cluster/mod.ts";
+import { keySubject } from "../../src/cluster/cluster_config.ts";
+
+/** A cluster of one partition with a client, in simulated time. */
+class Place {
+  readonly world: SimWorld;
+  readonly hosts: { readonly host: ClusterHost; kill(): void }[] = [];
+  memory!: ClusterMemory;
+  readonly #random: Random;
+
+  constructor(seed: number) {
+    this.world = new SimWorld(seed);
+    this.#random = new Random(seed);
+  }
+
+  static async make(seed: number, snapshotBytes = 1e9): Promise<Place> {
+    const place = new Place(seed);
+    await place.startHost(snapshotBytes);
+    await place.connect();
+    await place.until(place.memory.setQuery("q", [1, 0]));
+    return place;
+  }
+
+  until<T>(promise: Promise<T>): Promise<T> {
+    return this.world.time.until(promise, 200_000);
+  }
+
+  pass(ms: number): Promise<void> {
+    return this.world.time.runTo(this.world.time.now + ms);
+  }
+
+  async startHost(snapshotBytes = 1e9): Promise<void> {
+    const node = this.world.node("host"),
+      seams = { clock: this.world.clockOf(node), newName: this.world.newName };
+    const host = await startHost(this.world.logOf(node), { snapshotBytes }, seams);
+    this.hosts.push({ host, kill: () => node.isDead = true });
+  }
+
+  async connect(): Promise<void> {
+    const node = this.world.node("client"),
+      seams = { clock: this.world.clockOf(node), newName: this.world.newName };
+    const create = { dim: 2, valueDim: 1, partitions: 1 };
+    this.memory = await this.until(connectWith(this.world.logOf(node), { create }, seams));
+  }
+
+  killAll(): void {
+    for (const { kill } of this.hosts.splice(0)) kill();
+  }
+
+  async write(count: number): Promise<void> {
+    for (let at = 0; at < count; at++) {
+      const id = `k${this.#random.below(12)}`, key = this.#random.row(2), value = this.#random.row(1);
+      await this.until(this.memory.edit([{ kind: "set", id, key, value }]));
+    }
+  }
+
+  async read(): Promise<number> {
+    return (await this.until(this.memory.read(["q"], { timeoutMs: 20_000 }))).output.data[0];
+  }
+
+  /** The error of a read, which must fail. */
+  async failure(): Promise<ClusterError> {
+    return await assertRejects(() => this.read(), ClusterError);
+  }
+
+  /** The records of the partition, as the log keeps them: what is written to them is written to the log. */
+  async records(): Promise<LogRecord[]> {
+    const session = await this.world.kept.open("host"), end = new AbortController();
+    for await (const records of session.follow(keySubject(0), 0, { signal: end.signal })) return records;
+    return [];
+  }
+
+  async purge(below: number): Promise<void> {
+    await (await this.world.kept.open("host")).purge(keySubject(0), below);
+  }
+
+  /** Alters the objects that begin with a prefix. */
+  async alterObjects(): Promise<number> {
+    const session = await this.world.kept.open("host"), names = await session.listObjects("snap.log.");
+    for (const name of names) {
+      const bytes = await session.getObject(name);
+      await session.removeObject(name);
+      if (!bytes) continue;
+      bytes[bytes.length >> 1] ^= 4;
+      await session.putObject(name, bytes);
+    }
+    return names.length;
+  }
+}
+
+Deno.test("cluster: any flipped bit of any record is noticed by a host that reads it", async () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const place = await Place.make(seed), random = new Random(seed);
+    await place.write(6);
+    place.killAll();
+    const records = await place.records(), { body } = records[random.below(records.length)];
+    body[random.below(body.length)] ^= 1 << random.below(8);
+    await place.startHost();
+    const error = await place.failure();
+    assertEquals([error.fault, error.partitions], ["damaged", [0]], error.message);
+  }
+});
+
+Deno.test("cluster: a record that is gone is noticed, wherever it was, once it was known", async () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const place = await Place.make(seed), random = new Random(seed);
+    await place.write(5);
+    // Another writer, so that numbers of one writer alone do not tell.
+    await place.connect();
+    await place.pass(4000);
+    await place.write(3);
+    await place.pass(4000);
+    place.killAll();
+    const records = await place.records(), first = random.below(records.length);
+    const kept = records.map(({ body }) => body.slice());
+    // The log gives what is behind the gap, as a server does that has lost a part of its file.
+    await place.purge(records[first].sequence + 1);
+    const session = await place.world.kept.open("client");
+    if (first > 0) { for (const body of kept.slice(0, first)) await session.append(keySubject(0), body); }
+    await place.startHost();
+    const error = await place.failure();
+    assertEquals(error.fault, "damaged", error.message);
+  }
+});
+
+Deno.test("cluster: a purged log is an error for a host that comes late, and none for one that has read it", async () => {
+  const place = await Place.make(1);
+  await place.write(10);
+  await place.pass(5000);
+  const before = await place.read();
+  const [{ sequence }] = (await place.records()).slice(-1);
+  await place.purge(sequence + 1);
+  assertEquals(await place.read(), before);
+  await place.write(1);
+  const after = await place.read();
+  await place.startHost();
+  await place.pass(10_000);
+  assertEquals(await place.read(), after);
+  place.killAll();
+  await place.startHost();
+  assertEquals((await place.failure()).fault, "damaged");
+});
+
+Deno.test("cluster: a token of a record that the log does not have is refused when the time is over", async () => {
+  const place = await Place.make(2);
+  await place.write(4);
+  const [{ sequence }] = (await place.records()).slice(-1),
+    after = { partitions: { 0: sequence + 5 }, query: 0 };
+  const error = await assertRejects(
+    () => place.until(place.memory.read(["q"], { after, timeoutMs: 2000 })),
+    ClusterError,
+  );
+  assertEquals([error.fault, error.partitions], ["missing", [0]]);
+});
+
+Deno.test("cluster: snapshots let a host begin behind purged records, with the same bits", async () => {
+  const place = await Place.make(3, 200);
+  for (let round = 0; round < 12; round++) {
+    await place.write(6);
+    await place.pass(8000);
+  }
+  const [{ host }] = place.hosts;
+  assert(host.status().snapshots > 3);
+  const records = await place.records();
+  assert(records.length < 60, `${records.length} records are kept`);
+  const before = await place.read();
+  place.killAll();
+  await place.startHost(200);
+  assertEquals(await place.read(), before);
+});
+
+Deno.test("cluster: an altered snapshot is not used; where records are whole they serve, where they are not it is an error", async () => {
+  for (const isPurged of [false, true]) {
+    const place = await Place.make(4, isPurged ? 200 : 1000);
+    for (let round = 0; round < (isPurged ? 12 : 3); round++) {
+      await place.write(6);
+      await place.pass(8000);
+    }
+    const before = await place.read();
+    place.killAll();
+    assert(await place.alterObjects() > 0);
+    await place.startHost();
+    if (isPurged) assertEquals((await place.failure()).fault, "damaged");
+    else assertEquals(await place.read(), before);
+  }
+});

@@ -1,0 +1,135 @@
+// The sums of a query over a partition: right by the oracle, and the same bits whatever happened before.
+
+import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
+import { Random } from "../../testing/random.ts";
+import { encodeBatch, hashOf, NO_HASH, type RowEdit } from "../../src/cluster/batch.ts";
+import { type Scoring, stateColumns } from "../../src/cluster/exact_sums.ts";
+import { mergePartitions } from "../../src/cluster/merge.ts";
+import { Partition } from "../../src/cluster/partition.ts";
+import { referenceAttention } from "../../src/numerics/reference.ts";
+
+/** Applies edits to a partition, a batch at a time. */
+class Writer {
+  readonly partition: Partition;
+  #number = 0;
+  #previous = NO_HASH;
+
+  constructor(scoring: Scoring) {
+    this.partition = new Partition(scoring);
+  }
+
+  apply(edits: readonly RowEdit[]): void {
+    const number = ++this.#number;
+    const body = encodeBatch({
+      kind: "keys",
+      client: "c",
+      number,
+      known: 0,
+      previous: this.#previous,
+      edits,
+    });
+    this.#previous = hashOf(body);
+    this.partition.apply({ sequence: number, body });
+  }
+}
+
+interface Shape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+}
+
+const SHAPES: readonly (Shape & { scale: number; softcap: number })[] = [
+  { heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.7, softcap: 0 },
+  { heads: 4, kvHeads: 2, headDim: 5, valueDim: 1, scale: 3, softcap: 0 },
+  { heads: 2, kvHeads: 1, headDim: 1, valueDim: 4, scale: -40, softcap: 0 },
+  { heads: 1, kvHeads: 1, headDim: 8, valueDim: 3, scale: 5, softcap: 2 },
+];
+
+/** Rows of many sizes: equal ones, zeros, huge and tiny values. */
+function hostileRow(random: Random, { kvHeads, headDim, valueDim }: Shape): Float32Array<ArrayBuffer> {
+  const key = random.row(kvHeads * headDim, random.pick([0, 0.1, 1, 4]));
+  const value = random.row(kvHeads * valueDim, random.pick([0, 1e-30, 1e-3, 1, 1e6, 1e30]));
+  return Float32Array.of(...key, ...value);
+}
+
+function stateOf(partition: Partition, id: string, row: Float32Array<ArrayBuffer>, columns: number) {
+  const sums = partition.update(id, { row, version: 1 }), state = new Float64Array(columns + 2);
+  state[1] = sums.norm;
+  sums.write(state, 2);
+  return state;
+}
+
+function bitsOf(numbers: Float64Array): BigUint64Array {
+  return new BigUint64Array(numbers.slice().buffer);
+}
+
+Deno.test("cluster: sums have the same bits patched, rebuilt, and in another order", () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = new Random(seed), shape = SHAPES[seed % SHAPES.length];
+    const scoring = { layout: shape, scale: shape.scale, softcap: shape.softcap };
+    const columns = stateColumns(shape), patched = new Writer(scoring);
+    const queries = random.rows(3, shape.heads * shape.headDim, 2);
+    const live = new Map<string, Float32Array<ArrayBuffer>>();
+    for (let step = 0; step < 80; step++) {
+      const edits = Array.from({ length: 1 + random.below(4) }, (): RowEdit => {
+        const id = `k${random.below(25)}`;
+        const row = random.next() < 0.35 ? null : hostileRow(random, shape);
+        if (row === null) live.delete(id);
+        else live.set(id, row);
+        return { id, row };
+      });
+      patched.apply(edits);
+      if (random.next() < 0.5) stateOf(patched.partition, `q${random.below(3)}`, queries[0], columns);
+      if (random.next() < 0.6) continue;
+      const fresh = new Writer(scoring), order = [...live].sort(() => random.next() - 0.5);
+      fresh.apply(order.map(([id, row]) => ({ id, row })));
+      for (const [at, query] of queries.entries()) {
+        const one = stateOf(patched.partition, `r${at}`, query, columns);
+        const other = stateOf(fresh.partition, `r${at}`, query, columns);
+        assertEquals(bitsOf(one), bitsOf(other), `seed ${seed}, step ${step}`);
+      }
+    }
+  }
+});
+
+Deno.test("cluster: answers merged from partitions lie within their bounds of the oracle", () => {
+  let tightest = Infinity;
+  for (let seed = 1; seed <= 120; seed++) {
+    const random = new Random(seed), shape = SHAPES[seed % SHAPES.length];
+    const scoring = { layout: shape, scale: shape.scale, softcap: shape.softcap };
+    const columns = stateColumns(shape), count = random.below(60);
+    const parts = Array.from({ length: 1 + random.below(5) }, () => new Writer(scoring));
+    const rows = Array.from({ length: count }, () => hostileRow(random, shape));
+    rows.forEach((row, at) => random.pick(parts).apply([{ id: `k${at}`, row }]));
+    const query = random.row(shape.heads * shape.headDim, 2);
+    const merged = mergePartitions(
+      scoring,
+      1,
+      parts.map(({ partition }) => ({
+        states: stateOf(partition, "q", query, columns),
+        keys: partition.keyCount,
+        keyNorm: partition.keyNorm,
+        valueNorm: partition.valueNorm,
+      })),
+    );
+    const split = shape.kvHeads * shape.headDim;
+    const expected = referenceAttention({
+      query: [query],
+      key: rows.map((row) => row.subarray(0, split)),
+      value: rows.map((row) => row.subarray(split)),
+      ...shape,
+    });
+    const error = Math.hypot(...expected.output[0].map((o, c) => o - merged.output[c]));
+    assertLessOrEqual(error, merged.bounds[0], `seed ${seed}`);
+    const size = Math.max(...rows.map((row) => Math.hypot(...row.subarray(split))), 0);
+    assertLessOrEqual(merged.bounds[0], 1e-6 * size + 1e-40, `the bound says something, seed ${seed}`);
+    if (error > 0) tightest = Math.min(tightest, merged.bounds[0] / error);
+    expected.logSumExp[0].forEach((L, head) => {
+      const found = merged.logSumExp[head];
+      assert(L === found || Math.abs(L - found) <= 1e-12 * Math.max(1, Math.abs(L)), `${L} is ${found}`);
+    });
+  }
+  console.log(`the tightest bound is ${tightest.toFixed(1)} times the error`);
+});

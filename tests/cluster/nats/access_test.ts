@@ -1,0 +1,231 @@
+// Who may do what on real servers, and which servers and streams are refused: nothing is believed that can be asked.
+
+import { LogError, type LogSession } from "../../../src/cluster/log.ts";
+import { natsLog } from "../../../src/cluster/nats/nats_log.ts";
+import type { NatsAuth, NatsDurability } from "../../../src/cluster/nats/nats_options.ts";
+import { loadNats } from "../../../src/cluster/nats/packages.ts";
+import { natsPermissions, type NatsUserRole } from "../../../src/cluster/nats/permissions.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "../../../testing/assert.ts";
+import {
+  findNatsServer,
+  findOldNatsServer,
+  NATS_REMEDY,
+  NatsServers,
+  OLD_NATS_REMEDY,
+} from "../../../testing/cluster/nats_server.ts";
+import { requires } from "../../../testing/requirements.ts";
+
+const program = findNatsServer(), oldProgram = findOldNatsServer();
+const server = requires("nats-server", program, NATS_REMEDY);
+const oldServer = requires("an old nats-server", oldProgram, OLD_NATS_REMEDY);
+const app = { user: "app", password: "app" }, system = { user: "sys", password: "sys" };
+const body = new Uint8Array([1, 2, 3]);
+
+async function refusal(
+  servers: NatsServers,
+  durability: NatsDurability,
+  more: { readonly auth?: NatsAuth; readonly system?: NatsAuth; readonly name?: string } = {},
+): Promise<string> {
+  const log = natsLog({ servers: servers.addresses, name: "m", auth: app, durability, ...more });
+  const error = await assertRejects(() => log.open("client"), LogError);
+  assertEquals(error.reason, "refused", error.message);
+  return error.message;
+}
+
+async function opens(
+  servers: NatsServers,
+  durability: NatsDurability,
+  more: { readonly auth?: NatsAuth; readonly system?: NatsAuth } = {},
+): Promise<void> {
+  await using session = await natsLog({
+    servers: servers.addresses,
+    name: "m",
+    auth: app,
+    durability,
+    ...more,
+  })
+    .open("client");
+  assert(await session.append("a", body) >= 1);
+}
+
+Deno.test({
+  name: "a server that does not sync each write is refused for disk, and taken for memory",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "", isSynced: false });
+    assertStringIncludes(await refusal(servers, "disk"), "sync_interval: always");
+    await opens(servers, "memory");
+    assertStringIncludes(await refusal(servers, "replicated"), "replica");
+  },
+});
+
+Deno.test({
+  name:
+    "a server that may not be asked whether it syncs is refused for disk, unless the system account may ask",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "", mayAsk: false });
+    assertStringIncludes(await refusal(servers, "disk"), "cannot be asked");
+    assertStringIncludes(await refusal(servers, "disk", { system: app }), "cannot be asked");
+    await refusal(servers, "disk", { system: { user: "sys", password: "wrong" } });
+    await opens(servers, "disk", { system });
+  },
+});
+
+Deno.test({
+  name: "an old server is refused whatever is asked for, with its version",
+  ...oldServer,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: oldProgram ?? "", isSynced: false });
+    for (const durability of ["memory", "disk", "replicated"] as const) {
+      const said = await refusal(servers, durability);
+      assertStringIncludes(said, "2.9.");
+      assertStringIncludes(said, "2.12");
+    }
+  },
+});
+
+Deno.test({
+  name: "a stream that promises less than asked for is refused by name, each kind of it",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "" });
+    const { core, jetstream } = await loadNats();
+    const nc = await core.NatsConnectionImpl.connect({
+      servers: servers.addresses,
+      user: "app",
+      pass: "app",
+    });
+    const jsm = await jetstream.jetstreamManager(nc);
+    const weak = [
+      { name: "w1", change: { storage: "memory" }, word: "storage" },
+      { name: "w2", change: { max_age: 1e9 * 3600 }, word: "old" },
+      { name: "w3", change: { max_msgs: 5, discard: "old" }, word: "oldest" },
+      { name: "w4", change: { no_ack: true }, word: "acknowledges" },
+      { name: "w5", change: { persist_mode: "async" }, word: "persist_mode" },
+      { name: "w6", change: { retention: "interest" }, word: "retention" },
+      { name: "w7", change: { max_msgs_per_subject: 3 }, word: "oldest of a subject" },
+    ] as const;
+    for (const { name, change, word } of weak) {
+      await jsm.streams.add({
+        name: `attune_${name}`,
+        subjects: [`attune.${name}.log.>`],
+        storage: "file",
+        ...change,
+      });
+      const said = await refusal(servers, "disk", { name });
+      assertStringIncludes(said, `attune_${name}`);
+      assertStringIncludes(said, word);
+    }
+    await nc.close();
+  },
+});
+
+Deno.test({
+  name: "a server that is started again without syncing is refused by the sessions that were open",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "" });
+    const [first] = servers.servers;
+    await using session = await natsLog({ servers: servers.addresses, name: "m", auth: app }).open("client");
+    await session.append("a", body);
+    await first.end();
+    const path = `${first.folder}/server.conf`, configuration = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, configuration.replace(", sync_interval: always", ""));
+    await first.start();
+    const error = await assertRejects(() => session.append("a", body, { timeoutMs: 10_000 }), LogError);
+    assertEquals(error.reason, "refused");
+    assertStringIncludes(error.message, "sync_interval: always");
+  },
+});
+
+Deno.test({
+  name: "messages that are too small for a record are refused when a session is opened",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "", more: "max_payload: 400000" });
+    assertStringIncludes(await refusal(servers, "disk"), "max_payload");
+  },
+});
+
+Deno.test({
+  name: "a disk that is full by the account's limit: full, and what was acknowledged is there",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "", mostBytes: 3_000_000 });
+    await using session = await natsLog({ servers: servers.addresses, name: "m", auth: app }).open("host");
+    let last = 0;
+    const error = await assertRejects(async () => {
+      for (let at = 0; at < 20; at++) last = await session.append("a", new Uint8Array(500_000));
+    }, LogError);
+    assertEquals(error.reason, "full", error.message);
+    assert(last >= 2);
+    assertEquals(await session.lastSequence("a"), last);
+    await session.purge("a", last);
+    assert(await session.append("a", new Uint8Array(500_000)) > last);
+  },
+});
+
+Deno.test({
+  name: "each role can do what it is for, and is refused the rest",
+  ...server,
+  fn: async () => {
+    const roles = ["admin", "writer", "reader", "host"] as const;
+    const users = roles.map((role) => ({ user: role, password: role, ...natsPermissions("m", role) }));
+    await using servers = await NatsServers.start({ program: program ?? "", users });
+    const open = (role: NatsUserRole) =>
+      natsLog({ servers: servers.addresses, name: "m", auth: { user: role, password: role } })
+        .open(role === "host" ? "host" : "client");
+    // Nobody but an admin makes the streams.
+    assertEquals((await assertRejects(() => open("writer"), LogError)).reason, "refused");
+    await using admin = await open("admin");
+    await using writer = await open("writer");
+    await using reader = await open("reader");
+    await using host = await open("host");
+    const refused = async (act: () => Promise<unknown>) => {
+      const error = await assertRejects(act, LogError);
+      assertEquals(error.reason, "refused", error.message);
+    };
+    for (const session of [admin, writer]) assert(await session.append("p", body, { timeoutMs: 3000 }) >= 1);
+    for (const session of [reader, host]) await refused(() => session.append("p", body));
+    await admin.put("config", body);
+    await refused(() => reader.put("config", body));
+    await host.put("members.1", body, { isVolatile: true });
+    await refused(() => reader.put("members.1", body, { isVolatile: true }));
+    await refused(() => writer.put("members.1", body, { isVolatile: true }));
+    await host.putObject("snapshot", new Uint8Array(300_000));
+    await refused(() => reader.putObject("other", body));
+    await refused(() => writer.putObject("other", body));
+    for (const session of [admin, writer, reader, host]) {
+      assertEquals((await session.get("config"))?.value, body);
+      assertEquals((await session.list("members.")).length, 1);
+      assertEquals((await session.getObject("snapshot"))?.length, 300_000);
+      assertEquals(await session.listObjects(""), ["snapshot"]);
+      assertEquals(await session.lastSequence("p"), 2);
+      for await (const value of session.watch("members.")) {
+        assertEquals(value.key, "members.1");
+        break;
+      }
+    }
+    assertEquals(await firstSequence(host, "p"), 1);
+    await refused(() => firstSequence(reader, "p"));
+    for (const session of [admin, writer, reader]) {
+      await refused(() => session.serve("host.1", () => body));
+      await refused(() => session.purge("p", 2));
+    }
+    await using _served = await host.serve("host.1", (asked) => asked);
+    for (const session of [admin, writer, reader, host]) {
+      assertEquals(await session.request("host.1", body), body);
+    }
+    await host.purge("p", 2);
+    assertEquals(await firstSequence(host, "p"), 2);
+    await host.removeObject("snapshot");
+    await host.remove("members.1", { isVolatile: true });
+    await refused(() => writer.removeObject("snapshot").then(() => writer.putObject("snapshot", body)));
+  },
+});
+
+async function firstSequence(session: LogSession, subject: string): Promise<number> {
+  for await (const records of session.follow(subject, 0)) return records[0].sequence;
+  return 0;
+}
