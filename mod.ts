@@ -81,6 +81,7 @@ export type {
   DistanceBiasInput,
   DynamicAttentionOptions,
   LoadOptions,
+  RotaryInput,
   WindowInput,
 } from "./src/engine/options.ts";
 export type { PassingMask } from "./src/engine/passing_mask.ts";

@@ -1,6 +1,6 @@
-// `deno task bench:kernel`: what the proxy adds to a message. Our kernel and the stock one, in turn, in one
-// run: an empty cell from its request to its reply, an output from the kernel to the front end and all to the
-// idle, and a comm message there and back.
+// `deno task bench:kernel`: what the proxy adds. Our kernel and the stock one, in turn, in one run: a start to
+// the first value, an empty cell from its request to its reply, an output from the kernel to the front end and
+// all to the idle, a comm message there and back, and 100,000 awaits of each kind.
 
 import { quantile } from "simple-statistics";
 import { KernelProcess } from "../src/kernel/kernel_process.ts";
@@ -8,6 +8,21 @@ import type { Message } from "../src/kernel/protocol/message.ts";
 import { startProxy } from "../testing/kernel/start_proxy.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 500), WARM_UP = 50;
+const STARTS = 5, AWAITS = 100_000, AWAIT_RUNS = 9;
+
+type Start = (onMessage?: (message: Message) => void) => Promise<KernelProcess>;
+const STARTERS: { readonly ours: Start; readonly stock: Start } = {
+  ours: (onMessage) => startProxy(onMessage ? { onMessage } : {}),
+  stock: (onMessage) => KernelProcess.start(onMessage ? { onMessage } : {}),
+};
+
+/** What is awaited, as code; each in a loop at the top of a cell. */
+const AWAITED: Readonly<Record<string, string>> = {
+  "a number": "i",
+  "a promise that is settled": "Promise.resolve(i)",
+  "a function that awaits nothing": "there()",
+  "a function that awaits": "waits()",
+};
 
 /** The time of each of many calls, in milliseconds. */
 async function timesOf(work: () => Promise<unknown>): Promise<number[]> {
@@ -36,10 +51,7 @@ function idleOf(kernel: KernelProcess, waiting: Map<string, () => void>, code: s
 }
 
 /** The measures of one kernel. */
-async function measure(
-  start: (onMessage: (message: Message) => void) => Promise<KernelProcess>,
-  hasComms: boolean,
-) {
+async function measure(start: Start, hasComms: boolean) {
   const waiting = new Map<string, () => void>();
   let echoed: (() => void) | null = null;
   const idles = new Set<string>();
@@ -70,8 +82,47 @@ async function measure(
   return { reply, idle, info, comm };
 }
 
-const stock = await measure((onMessage) => KernelProcess.start({ onMessage }), false);
-const ours = await measure((onMessage) => startProxy({ onMessage }), true);
+/** Milliseconds from nothing to the first value of a cell, the two kernels in turn. */
+async function measureStarts(): Promise<Record<"ours" | "stock", number[]>> {
+  const times = { ours: [] as number[], stock: [] as number[] };
+  for (let round = 0; round < STARTS; round++) {
+    for (const name of ["stock", "ours"] as const) {
+      const startedAt = performance.now();
+      await using kernel = await STARTERS[name]();
+      await kernel.client.request("execute_request", { ...REQUEST, code: "1" });
+      times[name].push(performance.now() - startedAt);
+    }
+  }
+  return times;
+}
+
+/** Milliseconds that cells say of themselves, the two kernels in turn. */
+async function measureAwaits(): Promise<Record<string, Record<"ours" | "stock", number[]>>> {
+  await using ours = await STARTERS.ours();
+  await using stock = await STARTERS.stock();
+  const kernels = { ours, stock };
+  const times = Object.fromEntries(
+    Object.keys(AWAITED).map((name) => [name, { ours: [] as number[], stock: [] as number[] }]),
+  );
+  const declare = "const there = async () => 1; const waits = async () => { await 1 };";
+  for (const kernel of [ours, stock]) await kernel.client.execute(declare);
+  for (let run = 0; run < AWAIT_RUNS; run++) {
+    for (const [what, code] of Object.entries(AWAITED)) {
+      for (const name of ["ours", "stock"] as const) {
+        const cell =
+          `{ const startedAt = performance.now(); for (let i = 0; i < ${AWAITS}; i++) await ${code};
+          console.log("took", performance.now() - startedAt) }`;
+        const { outputs } = await kernels[name].client.execute(cell);
+        const said = outputs.map(({ content }) => String(content.text ?? "")).join("");
+        times[what][name].push(Number(/took ([\d.]+)/.exec(said)?.[1]));
+      }
+    }
+  }
+  return times;
+}
+
+const stock = await measure(STARTERS.stock, false);
+const ours = await measure(STARTERS.ours, true);
 const row = (mine: readonly number[] | null, theirs: readonly number[] | null) => {
   const show = (times: readonly number[] | null, part: number) =>
     times ? Number(quantile([...times], part).toFixed(2)) : "";
@@ -93,3 +144,19 @@ console.table({
   "a cell with an output, to its idle": row(ours.idle, stock.idle),
   "a comm message, there and back": row(ours.comm, null),
 });
+
+const ratios = ({ ours, stock }: Record<"ours" | "stock", number[]>) => {
+  const [mine, theirs] = [ours, stock].map((times) => quantile(times, 0.5));
+  return {
+    "ours": Number(mine.toFixed(1)),
+    "stock": Number(theirs.toFixed(1)),
+    "ours / stock": Number((mine / theirs).toFixed(2)),
+    "added": Number((mine - theirs).toFixed(1)),
+  };
+};
+console.log(`milliseconds of a start, the median of ${STARTS}`);
+console.table({ "to the first value": ratios(await measureStarts()) });
+console.log(`milliseconds of ${AWAITS} awaits, the median of ${AWAIT_RUNS}`);
+console.table(Object.fromEntries(
+  Object.entries(await measureAwaits()).map(([name, times]) => [name, ratios(times)]),
+));

@@ -3,18 +3,22 @@
 // kill; on one server that does not sync, on one that does, and on three. --quick for a first look.
 
 import { quantile } from "simple-statistics";
-import { LogError, type LogSession } from "../src/cluster/log.ts";
+import { type ClusterLog, connect, LogError, type LogSession } from "../src/cluster/mod.ts";
 import { natsLog } from "../src/cluster/nats/nats_log.ts";
 import type { NatsDurability } from "../src/cluster/nats/nats_options.ts";
 import { openWithin } from "../testing/cluster/log_writers.ts";
 import { leaderOf } from "../testing/cluster/nats_admin.ts";
 import { findNatsServer, NATS_REMEDY, NatsServers, versionOfServer } from "../testing/cluster/nats_server.ts";
+import { type Running, runProcess } from "../testing/cluster/run_process.ts";
+import { Random } from "../testing/random.ts";
 import { formatTable } from "./display/tables.ts";
 
 const ROW = 512, ROWS = 64, REPLY = 64 << 10;
 const isQuick = Deno.args.includes("--quick");
 const SINGLE = isQuick ? 200 : 1000, BATCHES = isQuick ? 60 : 300, ASKED = isQuick ? 100 : 500;
-const KILLS = isQuick ? 1 : 5;
+/** Keys of the memory. */
+const KEYS = isQuick ? 1000 : 10_000;
+const KILLS = isQuick ? 1 : 3;
 
 interface Place {
   readonly name: string;
@@ -100,6 +104,63 @@ async function timesOfKills(servers: NatsServers, session: LogSession): Promise<
   return times;
 }
 
+interface MemoryCosts {
+  /** From the call of `edit` until a `read` that includes it has answered. */
+  readonly reads: number[];
+  /** From a SIGKILL of one of two hosts until an edit and a read are through. */
+  readonly kills: number[];
+}
+
+/** A memory of four partitions, two replicas each, in two processes; four queries stand. */
+async function measureMemory(
+  servers: NatsServers,
+  log: ClusterLog,
+  durability: NatsDurability,
+): Promise<MemoryCosts> {
+  const hosts: Running[] = [], random = new Random(1);
+  const startHost = async () => {
+    const one = runProcess("memory_process.ts", [
+      "host",
+      servers.addresses.join(","),
+      "bench",
+      durability,
+      "0",
+    ]);
+    hosts.push(one);
+    await one.next();
+  };
+  await using memory = await connect(log, { create: { dim: 64, valueDim: 64, partitions: 4, replicas: 2 } });
+  try {
+    await startHost();
+    await startHost();
+    const rows = Array.from({ length: KEYS }, (_, at) => ({
+      kind: "set" as const,
+      id: `key ${at}`,
+      key: random.row(64),
+      value: random.row(64),
+    }));
+    await memory.edit(rows);
+    const queries = ["a", "b", "c", "d"];
+    for (const query of queries) await memory.setQuery(query, random.row(64));
+    const editAndRead = async (at: number) => {
+      const after = await memory.edit([rows[at % KEYS]]);
+      await memory.read(queries, { after });
+    };
+    await timesOf(ASKED / 5, 1, editAndRead);
+    const reads = await timesOf(ASKED, 1, editAndRead), kills: number[] = [];
+    for (let kill = 0; kill < KILLS; kill++) {
+      // A host that was just started has to be seen, and to load, before the other one may go.
+      await new Promise((resolve) => setTimeout(resolve, 4000));
+      await hosts.shift()?.kill();
+      kills.push(...await timesOf(1, 1, editAndRead));
+      await startHost();
+    }
+    return { reads, kills };
+  } finally {
+    for (const one of hosts) await one.kill();
+  }
+}
+
 async function measure(program: string, { name, durability, count, isSynced }: Place): Promise<string[]> {
   await using servers = await NatsServers.start({ program, count, isSynced });
   const auth = { user: "app", password: "app" };
@@ -112,6 +173,7 @@ async function measure(program: string, { name, durability, count, isSynced }: P
   const followed = await timesUntilFollowed(writer, reader);
   await using _served = await reader.serve("replies", () => new Uint8Array(REPLY));
   const replies = await timesOf(ASKED, 1, () => writer.request("replies", new Uint8Array(256)));
+  const memory = await measureMemory(servers, log, durability);
   // What is in the memory of a server goes with it.
   const kills = durability === "memory" ? null : await timesOfKills(servers, writer);
   const ms = (times: readonly number[], share: number) =>
@@ -125,6 +187,9 @@ async function measure(program: string, { name, durability, count, isSynced }: P
     ms(followed, 0.99),
     ms(replies, 0.5),
     ms(replies, 0.99),
+    ms(memory.reads, 0.5),
+    ms(memory.reads, 0.99),
+    `${ms(memory.kills, 0.5)} (${ms(memory.kills, 1)})`,
     kills === null ? "all lost" : `${ms(kills, 0.5)} (${ms(kills, 1)})`,
   ];
 }
@@ -152,7 +217,10 @@ console.log(formatTable({
     "99 %",
     "64 KB asked",
     "99 %",
-    "after a kill",
+    "edit, read",
+    "99 %",
+    "host killed",
+    "server killed",
   ],
   rows,
 }));

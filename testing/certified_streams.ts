@@ -39,8 +39,9 @@ export const RULES: Record<string, ModelRule> = {
     window: [40, Infinity],
     maskOf: (query, key, head) => (query + 3 * key + head) % 5 > 0,
   },
-  "sinks and slopes by distance": {
+  "sinks, slopes by distance and rotary positions": {
     ...PLAIN,
+    rotary: { base: 100, dims: 6, interleaved: true },
     heads: 3,
     kvHeads: 1,
     sinks: [0.5, -Infinity, 4],

@@ -17,6 +17,7 @@ export interface ModelExtras {
   /** Biases by whole distances, of all heads or a list for each. */
   readonly distances?: { readonly from: number; readonly values: readonly (readonly number[])[] };
   readonly biasBeforeSoftcap?: boolean;
+  readonly rotary?: { readonly base: number; readonly dims: number; readonly interleaved: boolean };
 }
 
 /** The options of a model's engine. */
@@ -127,13 +128,18 @@ export class MemoryModel {
   }
 
   /** The window, and the options that only some engines have. */
-  options(): Pick<AttentionOptions, "window" | "sinks" | "alibi" | "distanceBias" | "biasBeforeSoftcap"> {
-    const { window: [left, right], keepFirst, sinks, alibi, distances, biasBeforeSoftcap } = this.rule;
+  options(): Pick<
+    AttentionOptions,
+    "window" | "sinks" | "alibi" | "distanceBias" | "biasBeforeSoftcap" | "rotary"
+  > {
+    const { window: [left, right], keepFirst, sinks, alibi, distances, biasBeforeSoftcap, rotary } =
+      this.rule;
     return {
       window: keepFirst === undefined ? [left, right] : { left, right, keepFirst },
       ...(sinks ? { sinks } : {}),
       ...(alibi ? { alibi } : {}),
       ...(distances ? { distanceBias: distances } : {}),
+      ...(rotary ? { rotary } : {}),
       ...(biasBeforeSoftcap === undefined ? {} : { biasBeforeSoftcap }),
     };
   }
@@ -143,8 +149,8 @@ export class MemoryModel {
     const keys = this.keySlots.map((slot) => this.keys.get(slot) as ModelKey);
     const { heads, kvHeads, valueDim, scale, softcap, maskOf, sinks, biasBeforeSoftcap } = this.rule;
     return {
-      query: queries.map(({ query }) => query),
-      key: keys.map(({ key }) => key),
+      query: queries.map(({ query, position }) => this.#turned(query, position)),
+      key: keys.map(({ key, position }) => this.#turned(key, position)),
       value: keys.map(({ value }) => value),
       heads,
       kvHeads,
@@ -160,6 +166,22 @@ export class MemoryModel {
         return ofMask + this.#biasByDistance(keys[j].position - queries[i].position, head);
       },
     };
+  }
+
+  /** A row with rotary positions, turned pair by pair as complex numbers are multiplied. */
+  #turned(row: Float32Array, position: number): Float32Array {
+    const { rotary, headDim } = this.rule;
+    if (!rotary) return row;
+    const { base, dims, interleaved } = rotary;
+    return row.map((x, at) => {
+      const c = at % headDim;
+      if (c >= dims) return x;
+      const pair = interleaved ? Math.floor(c / 2) : c % (dims / 2);
+      const isFirst = interleaved ? c % 2 === 0 : c < dims / 2;
+      const other = row[at + (isFirst ? 1 : -1) * (interleaved ? 1 : dims / 2)];
+      const angle = position / base ** (2 * pair / dims);
+      return x * Math.cos(angle) + (isFirst ? -1 : 1) * other * Math.sin(angle);
+    });
   }
 
   #biasByDistance(distance: number, head: number): number {

@@ -1,10 +1,12 @@
 // Measures the cost of keeping a memory: `deno task bench:durable`. Prints tables and writes
 // bench/durable-results.json. The durable engine beside the engine alone and two peers from npm, each in a
-// process of its own; how long a folder takes to open; how long a snapshot keeps the loop. --quick for a
-// first look. The peers are installed by the first run, 700 MB in bench/durable/peers.
+// process of its own; how long a folder takes to open; how long snapshots keep the loop; what a learner's
+// steps cost. --quick for a first look, --parts=ways,opening,stops,learner for some of it. The peers are installed by the first run, 700 MB in bench/durable/peers.
 
 import { openDurable } from "../../src/durable/mod.ts";
+import { measureStops } from "./stops.ts";
 import { quantile } from "simple-statistics";
+import { measureLearner } from "./learner.ts";
 import { BATCH, DIM, KEYS, type MemoryCosts, sizeOf } from "./memory_workload.ts";
 
 const HERE = new URL("./", import.meta.url);
@@ -50,34 +52,8 @@ async function measureOpening(folder: string, edits: number) {
   return { edits, openMs: quantile(times, 0.5), diskBytes };
 }
 
-/** How long the loop stands still, at a time, while 65,536 keys are written down. */
-async function measureStops(folder: string, snapshots: number) {
-  const keys = 65_536, data = Float32Array.from({ length: keys * DIM }, (_, at) => Math.sin(at));
-  const matrix = { data, shape: [keys, DIM] as const };
-  await using live = await openDurable(folder, {
-    create: { query: [data.slice(0, DIM)], key: matrix, value: matrix },
-    snapshot: { journalBytes: Infinity },
-  });
-  const stops: number[] = [], took: number[] = [];
-  for (let snapshot = 0; snapshot < snapshots; snapshot++) {
-    for (let edit = 0; edit < 200; edit++) {
-      live.setValue((snapshot * 200 + edit) % keys, data.subarray(0, DIM));
-    }
-    const start = performance.now();
-    await live.snapshot();
-    took.push(performance.now() - start);
-    stops.push(live.stats().durable.longestStopMs);
-  }
-  const three = (times: number[]) => [0, 0.5, 1].map((share) => quantile(times, share));
-  return {
-    keys,
-    stops: three(stops),
-    took: three(took),
-    bytes: live.stats().durable.snapshot.bytes,
-  };
-}
-
 function print(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  if (rows.length === 0) return;
   const widths = header.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at].length)));
   for (const row of [header, ...rows]) {
     console.log(
@@ -90,16 +66,22 @@ function print(header: readonly string[], rows: readonly (readonly string[])[]):
 const ms = (time: number) => time < 10 ? time.toFixed(2) : time.toFixed(0);
 const mb = (bytes: number) => (bytes / 1e6).toFixed(1);
 
-if (import.meta.main) {
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
   const isQuick = Deno.args.includes("--quick"), seconds = isQuick ? 1 : 5;
+  const parts = Deno.args.find((word) => word.startsWith("--parts="))?.slice("--parts=".length).split(",");
+  const wanted = (part: string) => parts === undefined || parts.includes(part);
   const base = await Deno.makeTempDir();
   try {
-    const names = ["alone", "full", "normal", "usearch", "lancedb"];
+    const names = wanted("ways") ? ["alone", "full", "normal", "usearch", "lancedb"] : [];
     const ways: (MemoryCosts | string)[] = [];
     for (const name of names) ways.push(await measureSubject(name, `${base}/${name}`, seconds));
-    console.log(
-      `${KEYS} keys of ${DIM} numbers with values of ${DIM}, replaced; by ${BATCH} in the last columns\n`,
-    );
+    if (ways.length > 0) {
+      console.log(
+        `${KEYS} keys of ${DIM} numbers with values of ${DIM}, replaced; by ${BATCH} in the last columns\n`,
+      );
+    }
     print(
       [
         "",
@@ -129,7 +111,7 @@ if (import.meta.main) {
       ),
     );
     const openings = [];
-    for (const edits of isQuick ? [10_000] : [100_000, 1_000_000]) {
+    for (const edits of !wanted("opening") ? [] : isQuick ? [10_000] : [100_000, 1_000_000]) {
       openings.push(await measureOpening(`${base}/open${edits}`, edits));
     }
     print(
@@ -138,12 +120,51 @@ if (import.meta.main) {
         return [String(edits), ms(openMs), (1000 * edits / openMs).toFixed(0), mb(diskBytes)];
       }),
     );
-    const stops = await measureStops(`${base}/stops`, isQuick ? 5 : 15);
-    print(["ms", "least", "median", "most"], [
-      [`longest stop by a snapshot of ${stops.keys} keys (${mb(stops.bytes)} MB)`, ...stops.stops.map(ms)],
-      ["the whole snapshot", ...stops.took.map(ms)],
-    ]);
-    const results = { ways, openings, stops };
+    const stops = wanted("stops") ? await measureStops(`${base}/stops`, isQuick ? 5 : 20) : [];
+    print(
+      [
+        "65,536 keys: the longest stop of the loop",
+        ...["p50 ms", "p99 ms", "most ms", "computing p50 ms", "p99 ms", "most ms", "in all, ms", "MB"],
+      ],
+      stops.map(({ name, longest, longestCpu, ms: whole, bytes }) => {
+        const times = [longest, longestCpu].flatMap(({ p50, p99, most }) => [p50, p99, most]);
+        return [name, ...times.map(ms), ms(whole), mb(bytes)];
+      }),
+    );
+    const learners = [];
+    for (const share of wanted("learner") ? [0, 0.1, 1] : []) {
+      learners.push(await measureLearner(`${base}/learner${share}`, share, isQuick ? 50 : 200));
+    }
+    print(
+      [
+        "rows with states",
+        "a step, ms",
+        "bytes a step",
+        "snapshot, ms",
+        "longest stop, ms",
+        "MB",
+        "open, ms",
+      ],
+      learners.map(
+        (
+          { states, stepMs, stepBytes, snapshotMs, longestStopMs, longestComputedMs, snapshotBytes, openMs },
+        ) => {
+          return [
+            String(states),
+            ms(stepMs),
+            stepBytes.toFixed(0),
+            ms(snapshotMs),
+            ms(longestStopMs),
+            ms(longestComputedMs),
+            mb(snapshotBytes),
+            ms(openMs),
+          ];
+        },
+      ),
+    );
+    const results = { ways, openings, stops, learners };
+    // Some parts alone are no results to keep.
+    if (parts) return;
     await Deno.writeTextFile(new URL("../durable-results.json", HERE), JSON.stringify(results, null, 2));
   } finally {
     await Deno.remove(base, { recursive: true });

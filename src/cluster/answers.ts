@@ -8,6 +8,7 @@
 import { queryColumns } from "../numerics/head_layout.ts";
 import type { ClusterConfig } from "./cluster_config.ts";
 import type { Clock } from "./clock.ts";
+import { driftColumns } from "./drift.ts";
 import { stateColumns } from "./exact_sums.ts";
 import {
   decodeRequest,
@@ -60,12 +61,15 @@ export async function answerRequest(
   );
 }
 
-function checkRequest({ scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {
+function checkRequest({ partitions, scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {
   if (question.kind === "attend") {
     if (question.rows.length % queryColumns(layout) !== 0) {
       throw new Error(`rows have ${question.rows.length} numbers, expected rows of ${queryColumns(layout)}`);
     }
     if (!question.rows.every(Number.isFinite)) throw new Error("rows have a number that is not finite");
+  }
+  if (question.kind === "drift" && question.since.length !== question.ids.length * partitions) {
+    throw new Error(`${question.since.length} sequences came, expected ${partitions} for each query`);
   }
   if (question.kind === "top" && question.head >= layout.heads) {
     throw new Error(`head is ${question.head}, expected one below ${layout.heads}`);
@@ -86,7 +90,7 @@ async function answerPartition(
       ? refuse(partition, "damaged", what.failure)
       : refuse(partition, "late", `${what.subject} is at ${what.sequence}, expected ${wanted}`);
   if (!await replica.whenAt(sequence, waitMs, signal)) return late(replica, sequence);
-  const needsQueries = request.question.kind === "read" || request.question.kind === "top";
+  const { kind } = request.question, needsQueries = kind === "read" || kind === "top" || kind === "drift";
   if (needsQueries && !await queries.whenAt(request.querySequence, until - clock.now(), signal)) {
     return late(queries, request.querySequence);
   }
@@ -96,7 +100,7 @@ async function answerPartition(
     if (state.isFull) return refuse(partition, "full", `it has ${state.keyCount} keys`);
     // The answer is of the queries as of now, since they are not locked while it is computed.
     const querySequence = queries.sequence;
-    const answer = await answerQuestion(parts, state, request.question);
+    const answer = await answerQuestion(parts, state, request.question, partition);
     const { ledger, keyCount, keyNorm, valueNorm } = state;
     return {
       ...{ status: "ok", partition, sequence: ledger.sequence, chain: ledger.chain, querySequence },
@@ -109,9 +113,20 @@ async function answerQuestion(
   { clock, config, queries }: AnswerParts,
   state: Partition,
   question: Question,
+  partition: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { layout } = config.scoring, columns = stateColumns(layout) + 2;
   if (question.kind === "rows") return encodeRows(question.ids.map((id) => state.copyRow(id)));
+  if (question.kind === "drift") {
+    const columns = driftColumns(layout), numbers = new Float64Array(question.ids.length * columns);
+    question.ids.forEach((id, at) => {
+      const query = queries.state.get(id), since = question.since[at * config.partitions + partition];
+      if (!query) return;
+      numbers[at * columns] = query.version;
+      numbers[at * columns + 1] = state.drift(id, query, since, numbers, at * columns + 2) ? 1 : 0;
+    });
+    return new Uint8Array(numbers.buffer);
+  }
   if (question.kind === "top") {
     const query = queries.state.get(question.id);
     if (!query) return encodeHeavy({ version: 0, shift: 0, mass: 0, keys: [] });

@@ -1,34 +1,30 @@
 /**
  * A client of a cluster: edits go to the log, questions to hosts.
  *
- * Invariant: an answer includes every edit that this client has had acknowledged, and every one that the caller's token names;
- * and it is over all partitions, or says which are missing.
+ * Invariant: an answer includes every edit that this client has had acknowledged or seen in an earlier answer, and every one that
+ * the caller's token names; and it is over all partitions, or says which are missing.
  */
 
-import { DisposedError, IdError, InputError } from "../base/errors.ts";
-import { describe } from "../base/errors.ts";
+import { describe, DisposedError, InputError } from "../base/errors.ts";
 import { isCount, reading } from "../base/lists.ts";
-import { type Matrix, type MatrixInput, toMatrix, toRow, type VectorInput } from "../base/matrix.ts";
+import { type MatrixInput, toMatrix, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
-import { shownMatrix } from "../display/shown_matrix.ts";
-import { outputColumns, queryColumns } from "../numerics/head_layout.ts";
-import { powerOfTwo } from "../numerics/power_shift.ts";
+import { queryColumns } from "../numerics/head_layout.ts";
 import type { RowEdit } from "./batch.ts";
 import { Changes } from "./changes.ts";
 import type { ClusterSeams } from "./clock.ts";
-import { type ClusterConfig, keySubject, partitionOf, QUERY_SUBJECT, rowColumns } from "./cluster_config.ts";
-import { ClusterError, Damage } from "./cluster_error.ts";
-import type { ClusterStatus, PartitionStatus } from "./cluster_status.ts";
-import { metricsText } from "./cluster_status.ts";
+import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
+import { type ClusterConfig, keySubject, partitionOf, QUERY_SUBJECT } from "./cluster_config.ts";
+import { ClusterError } from "./cluster_error.ts";
+import { ClusterReader } from "./cluster_reader.ts";
+import { type ClusterStatus, metricsText, type PartitionStatus } from "./cluster_status.ts";
 import { waitUntil } from "./deadline.ts";
-import { stateColumns } from "./exact_sums.ts";
-import { type Gathered, Gatherer, type Wanted } from "./gather.ts";
 import type { ClusterLog, LogSession } from "./log.ts";
 import { Members } from "./members.ts";
 import {
-  type CheckedRead,
   type ClusterEdit,
   type EditOptions,
+  type PeekOptions,
   type ReadOptions,
   toEdits,
   toId,
@@ -37,62 +33,8 @@ import {
   toReadOptions,
   toTimeout,
 } from "./memory_options.ts";
-import { type Merged, mergePartitions } from "./merge.ts";
-import {
-  decodeHeavy,
-  decodeRows,
-  decodeStates,
-  type PartitionAnswer,
-  type Question,
-  REPLY_BYTES,
-} from "./messages.ts";
 import { SubjectWriter } from "./subject_writer.ts";
-import { type ClusterToken, joinTokens } from "./token.ts";
-
-/** Reads whose times are kept. */
-const TIMED_READS = 1024;
-const AGAIN_MS = 10;
-
-/** Where an answer stands in a partition. */
-export interface PartitionPlace {
-  /** The number of the partition. */
-  readonly partition: number;
-  /** The newest record that the answer includes. */
-  readonly sequence: number;
-  /** At most so many milliseconds before the answer, these were all records that the log had. */
-  readonly ageMs: number;
-}
-
-/** Attention over all keys of a cluster. */
-export interface ClusterOutput {
-  /** One row for each query, H·dv columns; zeros if there is no key. */
-  readonly output: Matrix;
-  /**
-   * For each row, an upper bound on its Euclidean distance from exact attention over the keys as of `partitions`, rounding
-   * included.
-   */
-  readonly bounds: Float64Array<ArrayBuffer>;
-  /** The records that the answer includes, for each partition that answered. */
-  readonly partitions: readonly PartitionPlace[];
-  /** Partitions that are left out, which happens with `partial: true` only. */
-  readonly missing: readonly number[];
-}
-
-/** A key and its weight for a query. */
-export interface ClusterKey {
-  /** The id of the key. */
-  readonly id: string;
-  /** w = exp(s) / Σ exp(s) over all partitions, from 0 to 1. */
-  readonly weight: number;
-}
-
-/** A key with its value, as it is stored. */
-export interface StoredKey {
-  /** Hkv·d numbers. */
-  readonly key: Float32Array<ArrayBuffer>;
-  /** Hkv·dv numbers. */
-  readonly value: Float32Array<ArrayBuffer>;
-}
+import type { ClusterToken } from "./token.ts";
 
 /** What a connection is made of. */
 interface MemoryParts {
@@ -130,17 +72,14 @@ export class ClusterMemory {
   readonly #parts: MemoryParts;
   readonly #client: string;
   readonly #members: Members;
-  readonly #gatherer: Gatherer;
+  readonly #reader: ClusterReader;
   readonly #writers = new Map<string, SubjectWriter>();
   readonly #acknowledged = new Changes();
   readonly #end = new AbortController();
   readonly #following: Promise<void>;
-  readonly #readMs: number[] = [];
-  #own: ClusterToken = { partitions: {}, query: 0 };
   /** Calls of `edit` take their places in this order. */
   #admission: Promise<unknown> = Promise.resolve();
   #edits = 0;
-  #reads = 0;
   #disposal: Promise<void> | null = null;
 
   private constructor(parts: MemoryParts) {
@@ -148,7 +87,16 @@ export class ClusterMemory {
     this.#parts = parts;
     this.#client = seams.newName();
     this.#members = new Members(session, seams.clock);
-    this.#gatherer = new Gatherer(session, seams.clock, this.#members);
+    this.#reader = new ClusterReader({
+      ...{
+        session,
+        config: parts.config,
+        clock: seams.clock,
+        members: this.#members,
+        signal: this.#end.signal,
+      },
+      checkLive: (operation) => this.#checkLive(operation),
+    });
     this.#following = this.#members.run(this.#end.signal);
   }
 
@@ -190,7 +138,9 @@ export class ClusterMemory {
     const partitions: Record<number, number> = {};
     for (const [partition, sequence] of written) partitions[partition] = sequence;
     this.#edits += checked.length;
-    return this.#note({ partitions, query: 0 });
+    const token = { partitions, query: 0 };
+    this.#reader.note(token);
+    return token;
   }
 
   /**
@@ -216,7 +166,7 @@ export class ClusterMemory {
   /**
    * Attention of standing queries over all keys. For query i, o_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij) over the live keys j of all
    * partitions. Partitions are merged in float64 in their order, so that the answer has the same bits whichever replicas gave
-   * it. It includes all that this connection has had acknowledged, and what `after` names.
+   * it. It includes all that this connection has had acknowledged or seen before, and what `after` names.
    *
    * Costs a request to each host, and O(d + dv) there for each query and key that has changed since it was last asked for.
    *
@@ -229,17 +179,49 @@ export class ClusterMemory {
   async read(ids: ArrayLike<string>, options: ReadOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.read";
     const { wanted, checked } = this.#givenRead(operation, ids, options);
-    return this.#toOutput(wanted.length, await this.#readStates(operation, wanted, checked, true));
+    return await this.#reader.read(operation, wanted, checked);
   }
 
   /**
-   * As `read`, but without waiting for any record: an answer as of what the replicas have now, which `partitions` tells, with the
-   * age of each.
+   * An answer that may be old, and says how old: without waiting for any record, as of what the replicas have now; or, with
+   * `maxAgeMs`, the rows that `read` and `peek` gave before, where they are not older. Such a row takes no message.
+   *
+   * `partitions` certifies it: `ageMs` milliseconds ago the rows were those of all records that the log had, and `newest` is the
+   * newest record that is known of. `bounds` are about the records up to `sequence`. With `maxError`, a row that was given before is
+   * given again where hosts certify that it is within that of exact as of the records that they have now.
+   *
+   * @param options `maxAgeMs`, the largest age of a row that is given again; 0, for none, unless given. `maxError`, see
+   * {@link PeekOptions}.
+   *
+   * @example
+   * ```ts
+   * import { connect, host, memoryLog } from "@attune/attention/cluster";
+   * import { assertEquals, assertLess } from "@std/assert";
+   *
+   * const log = memoryLog();
+   * await using _host = await host(log);
+   * await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 2 } });
+   * await memory.edit([{ kind: "set", id: "a", key: [0], value: [7] }]);
+   * await memory.setQuery("q", [1]);
+   * await memory.read(["q"]);
+   * const { output, partitions } = await memory.peek(["q"], { maxAgeMs: 60_000 });
+   * assertEquals([...output.data], [7]);
+   * assertLess(Math.max(...partitions.map(({ ageMs }) => ageMs)), 60_000);
+   * ```
    */
-  async peek(ids: ArrayLike<string>, options: Omit<ReadOptions, "after"> = {}): Promise<ClusterOutput> {
+  async peek(ids: ArrayLike<string>, options: PeekOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.peek";
-    const { wanted, checked } = this.#givenRead(operation, ids, options);
-    return this.#toOutput(wanted.length, await this.#readStates(operation, wanted, checked, false));
+    const { limits, read } = this.#given(operation, () => {
+      const { maxAgeMs, maxError = null, ...read } = takeOptions(operation, options, [
+        ...["maxAgeMs", "maxError", "timeoutMs", "partial"] as const,
+      ]);
+      if (maxError !== null && !(typeof maxError === "number" && maxError >= 0)) {
+        throw new InputError(operation, `maxError is ${describe(maxError)}`, "a number that is not negative");
+      }
+      return { limits: { maxAge: toTimeout(operation, maxAgeMs, 0, "maxAgeMs"), maxError }, read };
+    });
+    const { wanted, checked } = this.#givenRead(operation, ids, read);
+    return await this.#reader.peek(operation, wanted, limits, checked);
   }
 
   /**
@@ -253,7 +235,7 @@ export class ClusterMemory {
   ): Promise<Float64Array<ArrayBuffer>> {
     const operation = "ClusterMemory.logSumExp";
     const { wanted, checked } = this.#givenRead(operation, ids, options);
-    return (await this.#readStates(operation, wanted, checked, true)).merged.logSumExp;
+    return await this.#reader.logSumExp(operation, wanted, checked);
   }
 
   /**
@@ -267,7 +249,7 @@ export class ClusterMemory {
       rows: toMatrix(operation, "queries", queries),
       checked: toReadOptions(operation, options, this.#parts.config, this.#parts.timeoutMs),
     }));
-    const [count, columns] = rows.shape;
+    const [, columns] = rows.shape;
     if (columns !== queryColumns(layout)) {
       throw new InputError(
         operation,
@@ -275,11 +257,7 @@ export class ClusterMemory {
         `${queryColumns(layout)} (heads × dim)`,
       );
     }
-    const ask = (from: number, to: number): Question => ({
-      kind: "attend",
-      rows: rows.data.subarray(from * columns, to * columns),
-    });
-    return this.#toOutput(count, await this.#askStates(operation, count, ask, checked, true, 4 * columns));
+    return await this.#reader.attend(operation, rows, checked);
   }
 
   /**
@@ -291,7 +269,7 @@ export class ClusterMemory {
    * @throws {IdError} When the id is that of no standing query.
    */
   async topKeys(id: string, count: number, options: TopKeysOptions = {}): Promise<ClusterKey[]> {
-    const operation = "ClusterMemory.topKeys", { config, timeoutMs, seams: { clock } } = this.#parts;
+    const operation = "ClusterMemory.topKeys", { config, timeoutMs } = this.#parts;
     const given = this.#given(operation, () => {
       const { head = 0, ...read } = takeOptions(operation, options, ["head", "after", "timeoutMs"]);
       if (!isCount(head) || head >= config.scoring.layout.heads) {
@@ -306,25 +284,7 @@ export class ClusterMemory {
       }
       return { head, id: toId(operation, "id", id), read: toReadOptions(operation, read, config, timeoutMs) };
     });
-    const question: Question = { kind: "top", id: given.id, head: given.head, count };
-    const until = clock.now() + given.read.timeoutMs;
-    const answers = await this.#askSame(
-      operation,
-      question,
-      given.read,
-      until,
-      (answer) => [decodeHeavy(answer).version],
-      [given.id],
-    );
-    const parts = answers.map(({ answer }) => decodeHeavy(answer));
-    const shift = parts.reduce((most, part) => part.mass > 0 ? Math.max(most, part.shift) : most, -Infinity);
-    const scaled = (mass: number, from: number) => mass * powerOfTwo(from - shift);
-    const total = parts.reduce((sum, part) => part.mass > 0 ? sum + scaled(part.mass, part.shift) : sum, 0);
-    return parts.flatMap((part) =>
-      part.keys.map(({ id, mass }) => ({ id, weight: scaled(mass, part.shift) / total }))
-    )
-      .sort((a, b) => b.weight - a.weight || (a.id < b.id ? -1 : 1))
-      .slice(0, count);
+    return await this.#reader.heaviest(operation, given.id, given.head, count, given.read);
   }
 
   /**
@@ -336,43 +296,9 @@ export class ClusterMemory {
     ids: ArrayLike<string>,
     options: Omit<ReadOptions, "partial"> = {},
   ): Promise<(StoredKey | null)[]> {
-    const operation = "ClusterMemory.getKeys", { config, session, seams: { clock } } = this.#parts;
+    const operation = "ClusterMemory.getKeys";
     const { wanted, checked } = this.#givenRead(operation, ids, options);
-    const { layout } = config.scoring,
-      width = rowColumns(layout),
-      keys = width - layout.kvHeads * layout.valueDim;
-    const until = clock.now() + checked.timeoutMs,
-      rows = new Array<StoredKey | null>(wanted.length).fill(null);
-    const groups = new Map<number, number[]>();
-    wanted.forEach((id, at) => {
-      const partition = partitionOf(id, config.partitions), group = groups.get(partition);
-      if (group) group.push(at);
-      else groups.set(partition, [at]);
-    });
-    const most = Math.max(1, Math.floor((session.largestMessage - REPLY_BYTES) / (4 * width + 8)) - 1);
-    const token = this.#tokenOf(checked, true);
-    await Promise.all([...groups].map(async ([partition, places]) => {
-      for (let from = 0; from < places.length; from += most) {
-        const part = places.slice(from, from + most), ids = part.map((at) => wanted[at]);
-        const one = { partition, sequence: token.partitions[partition] ?? 0, querySequence: 0 };
-        const gathered = await this.#gatherer.ask(
-          operation,
-          { kind: "rows", ids },
-          [one],
-          until,
-          this.#end.signal,
-        );
-        this.#checkLive(operation);
-        const answer = gathered.answers.get(partition);
-        if (!answer) throw Gatherer.failure(operation, gathered);
-        this.#decoded(operation, partition, () => decodeRows(answer.answer, part.length, width)).forEach(
-          (row, at) => {
-            if (row) rows[part[at]] = { key: row.slice(0, keys), value: row.slice(keys) };
-          },
-        );
-      }
-    }));
-    return rows;
+    return await this.#reader.storedKeys(operation, wanted, checked);
   }
 
   /** What is known of hosts and partitions, and what this connection has done, as of now. */
@@ -388,7 +314,7 @@ export class ClusterMemory {
         (best, one) => best === null || one.sequence > best.sequence ? one : best,
         null,
       );
-      const needed = this.#own.partitions[partition] ?? 0;
+      const needed = this.#reader.known.partitions[partition] ?? 0;
       return {
         partition,
         ready: told.filter(({ phase }) => phase === "ready").map(({ name }) => name),
@@ -406,9 +332,9 @@ export class ClusterMemory {
       partitions,
       unackedBytes: this.#unacked,
       edits: this.#edits,
-      reads: this.#reads,
-      ...this.#gatherer.counts,
-      readMs: Float64Array.from(this.#readMs).sort(),
+      reads: this.#reader.reads,
+      ...this.#reader.counts,
+      readMs: this.#reader.readMs,
     };
   }
 
@@ -454,7 +380,9 @@ export class ClusterMemory {
     const [query] = await this.#admit(operation, wait, (until) => [
       this.#writer(null).write(operation, [edit], until),
     ]);
-    return this.#note({ partitions: {}, query });
+    const token = { partitions: {}, query };
+    this.#reader.note(token, [edit.id]);
+    return token;
   }
 
   /** Lets edits to their writers in the order of calls, when there is room. */
@@ -502,182 +430,6 @@ export class ClusterMemory {
       await writer.acknowledged.next(this.#end.signal);
       this.#acknowledged.tell();
     }
-  }
-
-  #note(token: ClusterToken): ClusterToken {
-    this.#own = joinTokens(this.#own, token);
-    return token;
-  }
-
-  #tokenOf({ after }: CheckedRead, isExact: boolean): ClusterToken {
-    return isExact ? joinTokens(this.#own, after) : { partitions: {}, query: 0 };
-  }
-
-  #readStates(operation: string, ids: readonly string[], checked: CheckedRead, isExact: boolean) {
-    const ask = (from: number, to: number): Question => ({ kind: "read", ids: ids.slice(from, to) });
-    const longest = ids.reduce((most, id) => Math.max(most, 3 * id.length + 8), 0);
-    return this.#askStates(operation, ids.length, ask, checked, isExact, longest, ids);
-  }
-
-  /** Asks for states in parts whose messages are not too large, and merges them. */
-  async #askStates(
-    operation: string,
-    count: number,
-    ask: (from: number, to: number) => Question,
-    checked: CheckedRead,
-    isExact: boolean,
-    bytesEach: number,
-    ids?: readonly string[],
-  ): Promise<{ merged: Merged; places: PartitionPlace[]; missing: number[] }> {
-    const { config: { scoring, partitions }, session, seams: { clock } } = this.#parts;
-    const startedAt = clock.now(), until = startedAt + checked.timeoutMs;
-    const columns = stateColumns(scoring.layout), stateBytes = 8 * (columns + 2);
-    const room = session.largestMessage - REPLY_BYTES;
-    const perRequest = Math.floor((room - 16 * partitions - 64) / Math.max(1, bytesEach));
-    const step = Math.max(
-      1,
-      Math.min(perRequest, Math.floor((room / partitions - REPLY_BYTES) / stateBytes)),
-    );
-    const most = Math.max(1, Math.floor(room / (step * stateBytes + REPLY_BYTES)));
-    const { heads, valueDim } = scoring.layout;
-    const merged: Merged = {
-      output: new Float32Array(count * heads * valueDim),
-      logSumExp: new Float64Array(count * heads),
-      bounds: new Float64Array(count),
-    };
-    const places = new Map<number, PartitionPlace>(), missing = new Set<number>();
-    for (let from = 0; from < count; from += step) {
-      const to = Math.min(count, from + step), rows = to - from;
-      const decode = (answer: Uint8Array<ArrayBuffer>) => decodeStates(answer, rows, columns);
-      const versions = (answer: Uint8Array<ArrayBuffer>) => {
-        const states = decode(answer);
-        return Array.from({ length: rows }, (_, at) => states[at * (columns + 2)]);
-      };
-      const answers = await this.#askSame(
-        operation,
-        ask(from, to),
-        checked,
-        until,
-        versions,
-        ids?.slice(from, to) ?? [],
-        { waits: isExact, most },
-        missing,
-      );
-      const part = mergePartitions(
-        scoring,
-        rows,
-        answers.map(({ answer, keys, keyNorm, valueNorm }) => ({
-          states: decode(answer),
-          keys,
-          keyNorm,
-          valueNorm,
-        })),
-      );
-      merged.output.set(part.output, from * heads * valueDim);
-      merged.logSumExp.set(part.logSumExp, from * heads);
-      merged.bounds.set(part.bounds, from);
-      for (const { partition, sequence, age } of answers) {
-        const before = places.get(partition);
-        places.set(partition, {
-          partition,
-          sequence: Math.min(sequence, before?.sequence ?? Infinity),
-          ageMs: Math.max(age, before?.ageMs ?? 0),
-        });
-      }
-    }
-    this.#noteRead(clock.now() - startedAt);
-    return {
-      merged,
-      places: [...places.values()].sort((a, b) => a.partition - b.partition),
-      missing: [...missing].sort((a, b) => a - b),
-    };
-  }
-
-  /**
-   * Asks all partitions until their answers are of the same version of each query; they come back in ascending order. Those
-   * that are missing are put into `missing`, or throw.
-   */
-  async #askSame(
-    operation: string,
-    question: Question,
-    checked: CheckedRead,
-    until: number,
-    versionsOf: (answer: Uint8Array<ArrayBuffer>) => number[],
-    ids: readonly string[],
-    how: { readonly waits: boolean; readonly most?: number } = { waits: true },
-    missing = new Set<number>(),
-  ): Promise<PartitionAnswer[]> {
-    const { config: { partitions }, seams: { clock } } = this.#parts,
-      token = this.#tokenOf(checked, how.waits);
-    const found = new Map<number, PartitionAnswer>(), isStanding = ids.length > 0;
-    let querySequence = isStanding ? token.query : 0;
-    for (;;) {
-      const wanted: Wanted[] = [];
-      for (let partition = 0; partition < partitions; partition++) {
-        if (found.has(partition)) continue;
-        wanted.push({ partition, sequence: token.partitions[partition] ?? 0, querySequence });
-      }
-      const gathered: Gathered = await this.#gatherer.ask(
-        operation,
-        question,
-        wanted,
-        until,
-        this.#end.signal,
-        how,
-      );
-      this.#checkLive(operation);
-      for (const [partition, answer] of gathered.answers) found.set(partition, answer);
-      if (gathered.missing.size > 0) {
-        if (!checked.partial || found.size === 0) throw Gatherer.failure(operation, gathered);
-        for (const partition of gathered.missing.keys()) missing.add(partition);
-      }
-      const answers = [...found.values()].sort((a, b) => a.partition - b.partition);
-      if (!isStanding) return answers;
-      const versions = answers.map(({ partition, answer }) =>
-        this.#decoded(operation, partition, () => versionsOf(answer))
-      );
-      const differing = ids.some((_, at) => versions.some((one) => one[at] !== versions[0][at]));
-      if (!differing) {
-        const absent = ids.findIndex((_, at) => versions[0][at] === 0);
-        if (absent >= 0) throw new IdError(operation, "query", ids[absent], []);
-        return answers;
-      }
-      // Those that are behind are asked again; where all have come as far, a query was set while they answered.
-      querySequence = Math.max(querySequence, ...answers.map((answer) => answer.querySequence));
-      const isBehind = answers.filter((answer) => answer.querySequence < querySequence);
-      for (const { partition } of isBehind.length > 0 ? isBehind : answers) found.delete(partition);
-      if (clock.now() >= until) {
-        throw new ClusterError(operation, "missing", "hosts do not agree on the standing queries in time");
-      }
-      await clock.sleep(AGAIN_MS, this.#end.signal);
-    }
-  }
-
-  #decoded<T>(operation: string, partition: number, decode: () => T): T {
-    try {
-      return decode();
-    } catch (error) {
-      if (!(error instanceof Damage)) throw error;
-      throw new ClusterError(operation, "damaged", `partition ${partition}: ${error.message}`, [partition]);
-    }
-  }
-
-  #noteRead(ms: number): void {
-    this.#reads++;
-    this.#readMs.push(ms);
-    if (this.#readMs.length > TIMED_READS) this.#readMs.shift();
-  }
-
-  #toOutput(
-    count: number,
-    { merged: { output, bounds }, places, missing }: {
-      readonly merged: Merged;
-      readonly places: readonly PartitionPlace[];
-      readonly missing: readonly number[];
-    },
-  ): ClusterOutput {
-    const columns = outputColumns(this.#parts.config.scoring.layout);
-    return { output: shownMatrix(output, [count, columns]), bounds, partitions: places, missing };
   }
 
   #givenRead(operation: string, ids: ArrayLike<string>, options: ReadOptions) {

@@ -8,11 +8,11 @@ import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
 import { makeConfig, readConfig, toConfig } from "./cluster_config.ts";
 import { ClusterError } from "./cluster_error.ts";
 import { ClusterMemory } from "./cluster_memory.ts";
-import { type ClusterLog, LogError, type LogSession } from "./log.ts";
+import { patiently } from "./deadline.ts";
+import type { ClusterLog, LogSession } from "./log.ts";
 import { type ConnectOptions, toConnectOptions } from "./memory_options.ts";
 
 const OPERATION = "connect";
-const RETRY_MS = 100;
 
 /**
  * Connects to the cluster of a log, or makes one.
@@ -57,9 +57,9 @@ export async function connectWith(
   if (typeof log?.open !== "function") {
     throw new InputError(OPERATION, "log is no log", "memoryLog(), sqliteLog(folder) or natsLog(…)");
   }
-  const session = await log.open("client");
+  const session = await patiently(seams.clock, checked.timeoutMs, () => log.open("client"));
   try {
-    const config = await patiently(seams, checked.timeoutMs, () => {
+    const config = await patiently(seams.clock, checked.timeoutMs, () => {
       return wanted === null ? readConfig(OPERATION, session) : makeConfig(OPERATION, session, wanted);
     });
     if (config === null) {
@@ -73,22 +73,6 @@ export async function connectWith(
   } catch (error) {
     await closeQuietly(session);
     throw error;
-  }
-}
-
-/** Tries again while the log is away, until the time is over. */
-async function patiently<T>(
-  { clock }: ClusterSeams,
-  timeoutMs: number,
-  act: () => Promise<T>,
-): Promise<T> {
-  for (const until = clock.now() + timeoutMs;;) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!(error instanceof LogError) || !error.isPassing || clock.now() >= until) throw error;
-      await clock.sleep(RETRY_MS);
-    }
   }
 }
 

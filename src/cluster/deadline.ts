@@ -4,6 +4,7 @@
 
 import type { Changes } from "./changes.ts";
 import type { Clock } from "./clock.ts";
+import { LogError } from "./log.ts";
 
 /** A reason that takes no stack trace to make. */
 const OVER = "over";
@@ -51,5 +52,19 @@ export async function pause(
   } finally {
     signal.removeEventListener("abort", end);
     over.abort(OVER);
+  }
+}
+
+const RETRY_MS = 100;
+
+/** Does something of a log, and tries again while the log is away or slow, until the time is over. */
+export async function patiently<T>(clock: Clock, timeoutMs: number, act: () => Promise<T>): Promise<T> {
+  for (const until = clock.now() + timeoutMs;;) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof LogError) || !error.isPassing || clock.now() >= until) throw error;
+      await clock.sleep(RETRY_MS);
+    }
   }
 }

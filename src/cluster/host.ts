@@ -11,7 +11,7 @@ import { answerRequest } from "./answers.ts";
 import { Changes } from "./changes.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
 import { type ClusterConfig, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
-import { pause, waitUntil } from "./deadline.ts";
+import { patiently, pause, waitUntil } from "./deadline.ts";
 import { HostFolder } from "./host_folder.ts";
 import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host_options.ts";
 import { toHex } from "./json_value.ts";
@@ -28,7 +28,7 @@ const OPERATION = "host";
 const RETRY_MS = 200, PLAN_LOOK_MS = 500, DRAIN_MS = 30_000;
 /** A beat that comes so late means that the process was stopped. */
 const STOPPED_MS = DEAD_MS - BEAT_MS;
-const FORGOTTEN_MS = 60_000;
+const FORGOTTEN_MS = 60_000, OPEN_MS = 10_000;
 
 /** A partition on a host. */
 interface Held {
@@ -108,7 +108,7 @@ export async function startHost(
     throw new InputError(OPERATION, "log is no log", "memoryLog(), sqliteLog(folder) or natsLog(…)");
   }
   const folder = checked.folder === null ? null : await HostFolder.open(checked.folder);
-  const session = await log.open("host");
+  const session = await patiently(seams.clock, OPEN_MS, () => log.open("host"));
   const started: ClusterHost = Reflect.construct(ClusterHost, [log, session, checked, folder, seams]);
   return started;
 }
@@ -206,7 +206,8 @@ export class ClusterHost {
   }
 
   async #dispose(): Promise<void> {
-    await this.#saveToFolder();
+    // The folder is only a cache.
+    await this.#quietly(() => this.#saveToFolder());
     this.#end.abort();
     this.#members.changes.close();
     this.#changes.close();

@@ -5,7 +5,9 @@
  */
 
 import type { Clock } from "./clock.ts";
+import { isCount } from "../base/lists.ts";
 import { Changes } from "./changes.ts";
+import { Damage } from "./cluster_error.ts";
 import { countIn, type Json, readJson, textIn, writeJson } from "./json_value.ts";
 import { LogError, type LogSession, type LogValue } from "./log.ts";
 
@@ -63,7 +65,10 @@ export function decodeReport({ key, value }: LogValue): HostReport | null {
       return null;
     }
     const partitions = new Map<number, SubjectReport>();
-    for (const [partition, ...list] of json["partitions"]) partitions.set(Number(partition), fromList(list));
+    for (const [partition, ...list] of json["partitions"]) {
+      if (!isCount(partition)) return null;
+      partitions.set(partition, fromList(list));
+    }
     const queries = fromList(json["queries"] as unknown[]);
     return {
       name,
@@ -82,14 +87,13 @@ function toList({ phase, sequence, chain, keys, bytes }: SubjectReport): unknown
   return [PHASES.indexOf(phase), sequence, chain, keys, bytes];
 }
 
+/** Throws where a list is no report. */
 function fromList([phase, sequence, chain, keys, bytes]: readonly unknown[]): SubjectReport {
-  return {
-    phase: PHASES[Number(phase)] ?? "damaged",
-    sequence: Number(sequence),
-    chain: String(chain),
-    keys: Number(keys),
-    bytes: Number(bytes),
-  };
+  const found = PHASES[Number(phase)];
+  if (found === undefined || !isCount(sequence) || !isCount(keys) || !isCount(bytes)) {
+    throw new Damage("heartbeat has a partition that is none");
+  }
+  return { phase: found, sequence, chain: String(chain), keys, bytes };
 }
 
 /** A host, and when its heartbeat was seen last. */

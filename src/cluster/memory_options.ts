@@ -52,6 +52,17 @@ export interface ReadOptions {
   readonly partial?: boolean;
 }
 
+/** How old an answer may be that is given again, and how long others may take. */
+export interface PeekOptions extends Omit<ReadOptions, "after"> {
+  /** Milliseconds; 0, for no row that was given before, unless given. */
+  readonly maxAgeMs?: number;
+  /**
+   * The largest distance from exact of a row that is given again, whatever its age: hosts then send a bound of how far it has moved,
+   * some numbers for each head instead of the row. Such rows are not given again unless it is set.
+   */
+  readonly maxError?: number;
+}
+
 /** As {@link ReadOptions}, for one head. */
 export interface TopKeysOptions extends Omit<ReadOptions, "partial"> {
   /** The number of the head; 0 unless given. */
@@ -93,10 +104,10 @@ export function toConnectOptions(operation: string, options: ConnectOptions) {
 }
 
 /** Checks a number of milliseconds. */
-export function toTimeout(operation: string, timeoutMs: unknown, otherwise: number): number {
-  if (timeoutMs === undefined) return otherwise;
-  if (typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= LONGEST_TIMEOUT_MS) return timeoutMs;
-  throw new InputError(operation, `timeoutMs is ${describe(timeoutMs)}`, "milliseconds, not negative");
+export function toTimeout(operation: string, ms: unknown, otherwise: number, name = "timeoutMs"): number {
+  if (ms === undefined) return otherwise;
+  if (typeof ms === "number" && ms >= 0 && ms <= LONGEST_TIMEOUT_MS) return ms;
+  throw new InputError(operation, `${name} is ${describe(ms)}`, "milliseconds, not negative");
 }
 
 /** Checks options of a read. */

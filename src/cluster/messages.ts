@@ -7,6 +7,7 @@
  *              2 attend  floats                            rows of passing queries
  *              3 top     text id, u32 head, u32 count      heavy keys of a standing query
  *              4 rows    u32 count, texts                  ids of keys
+ *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers as of these have moved
  *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
  *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
  *                        values, bytes of the answer
@@ -14,6 +15,7 @@
  *     answer   read, attend: for each query f64 version (0: it is not there), f64 ‖q‖, its state (see `exact_sums.ts`)
  *              top: f64 version, f64 shift, f64 mass, u32 count, count × (text id, f64 mass)
  *              rows: for each key u32 1 and floats, or u32 0
+ *              drift: for each query f64 version, f64 1 if all changes are known, and four numbers a head (see `drift.ts`)
  *
  * Every length is checked before anything is made of it.
  */
@@ -30,9 +32,10 @@ export type Question =
   | { readonly kind: "read"; readonly ids: readonly string[] }
   | { readonly kind: "attend"; readonly rows: Float32Array }
   | { readonly kind: "top"; readonly id: string; readonly head: number; readonly count: number }
-  | { readonly kind: "rows"; readonly ids: readonly string[] };
+  | { readonly kind: "rows"; readonly ids: readonly string[] }
+  | { readonly kind: "drift"; readonly ids: readonly string[]; readonly since: Float64Array };
 
-const KINDS = ["read", "attend", "top", "rows"] as const;
+const KINDS = ["read", "attend", "top", "rows", "drift"] as const;
 
 /** A question with the places that partitions must have reached. */
 export interface HostRequest {
@@ -90,6 +93,10 @@ export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
   } else {
     out.u32(question.ids.length);
     for (const id of question.ids) out.text(id);
+    if (question.kind === "drift") {
+      out.u32(question.since.length);
+      for (const sequence of question.since) out.f64(sequence);
+    }
   }
   return out.view().slice();
 }
@@ -117,7 +124,10 @@ function readQuestion(kind: typeof KINDS[number] | undefined, reader: ByteReader
   if (kind === undefined) throw new Damage("request is of no kind that is known");
   const ids: string[] = [];
   for (let left = reader.u32(); left > 0; left--) ids.push(reader.text());
-  return { kind, ids };
+  if (kind !== "drift") return { kind, ids };
+  const since: number[] = [];
+  for (let left = reader.u32(); left > 0; left--) since.push(reader.f64());
+  return { kind, ids, since: Float64Array.from(since) };
 }
 
 /** Writes a reply. */
@@ -181,6 +191,16 @@ export function decodeStates(answer: Uint8Array<ArrayBuffer>, count: number, col
   for (const number of numbers) {
     if (!Number.isFinite(number)) throw new Damage("answer has a number that is not finite");
   }
+  return numbers;
+}
+
+/** So many numbers of an answer to "drift"; what is out of range is Infinity. */
+export function decodeNumbers(answer: Uint8Array<ArrayBuffer>, count: number): Float64Array {
+  if (answer.length !== 8 * count) {
+    throw new Damage(`answer has ${answer.length} bytes, expected ${8 * count}`);
+  }
+  const numbers = new Float64Array(answer.slice().buffer);
+  if (numbers.some(Number.isNaN)) throw new Damage("answer has a number that is none");
   return numbers;
 }
 

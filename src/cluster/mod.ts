@@ -24,13 +24,8 @@
 export { connect } from "./connect.ts";
 export { ClusterHost, host, type HostedPartition, type HostStatus } from "./host.ts";
 export type { HostOptions } from "./host_options.ts";
-export {
-  type ClusterKey,
-  ClusterMemory,
-  type ClusterOutput,
-  type PartitionPlace,
-  type StoredKey,
-} from "./cluster_memory.ts";
+export { ClusterMemory } from "./cluster_memory.ts";
+export type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";
 export type { ClusterShape } from "./cluster_config.ts";
 export type { ClusterStatus, PartitionStatus } from "./cluster_status.ts";
 export { ClusterError, type ClusterFault } from "./cluster_error.ts";
@@ -38,6 +33,7 @@ export type {
   ClusterEdit,
   ConnectOptions,
   EditOptions,
+  PeekOptions,
   ReadOptions,
   TopKeysOptions,
 } from "./memory_options.ts";

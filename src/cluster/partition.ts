@@ -22,6 +22,8 @@ import { Ledger } from "./ledger.ts";
 import type { LogRecord } from "./log.ts";
 
 const FIRST_SLOTS = 64;
+/** Numbers of a head that `drift` writes. */
+export const DRIFT_COLUMNS = 4;
 /** Changes that are kept for queries that are behind; a query that is further behind is built anew. */
 const MOST_CHANGES = 4096;
 
@@ -33,6 +35,8 @@ export interface StandingQuery {
 
 /** A change of a key: the row that was, if there was one, then the row that is. */
 interface KeyChange {
+  /** The record that made it. */
+  readonly sequence: number;
   readonly rows: Float32Array;
   readonly exponents: Int16Array;
   readonly had: boolean;
@@ -60,8 +64,11 @@ export class Partition {
   #scratch = new Float64Array(FIRST_SLOTS);
   readonly #sums = new Map<string, { readonly sums: ExactSums; readonly version: number }>();
   #changes: KeyChange[] = [];
-  /** Changes that were dropped from the list. */
+  /** Changes that were dropped from the list, and the record of the last of them. */
   #dropped = 0;
+  #droppedSequence = 0;
+  /** The record that is being applied. */
+  #applying = 0;
   /** Upper bounds of the norms of key rows and value rows. */
   #keyNorm = 0;
   #valueNorm = 0;
@@ -122,6 +129,7 @@ export class Partition {
     if (sequence <= this.ledger.sequence) return;
     const batch = decodeBatch(body, "keys", this.#width);
     const isNew = this.ledger.isNew(batch);
+    this.#applying = sequence;
     if (isNew) this.#perform(batch);
     this.ledger.note(sequence, body, isNew ? batch : null, hashOf(body));
   }
@@ -161,6 +169,39 @@ export class Partition {
     return !held || held.version !== version || held.sums.changes < this.#dropped + this.#changes.length;
   }
 
+  /**
+   * How far the state of a standing query may have moved since a record; see `drift.ts`. Writes for each head the shift, the mass,
+   * and the two sums of the bound; false where the changes since then are not all there any more.
+   */
+  drift(id: string, query: StandingQuery, since: number, target: Float64Array, offset: number): boolean {
+    const sums = this.update(id, query), { layout } = this.#scoring, { heads, valueDim, kvHeads } = layout;
+    if (since < Math.max(this.#droppedSequence, this.ledger.begin)) return false;
+    const state = new Float64Array(stateColumns(layout));
+    sums.write(state, 0);
+    for (let head = 0, at = offset; head < heads; head++, at += DRIFT_COLUMNS) {
+      const from = head * (valueDim + 3),
+        shift = state[from],
+        values = keyColumns(layout) +
+          Math.floor(head * kvHeads / heads) * valueDim;
+      target[at] = shift;
+      target[at + 1] = state[from + 1];
+      target[at + 2] = target[at + 3] = 0;
+      for (const { sequence, rows, had, has } of this.#changes) {
+        if (sequence <= since) continue;
+        const before = had ? weightOf(sums.scoreOf(head, rows, 0), shift) : 0;
+        const after = has ? weightOf(sums.scoreOf(head, rows, this.#width), shift) : 0;
+        target[at + 2] += Math.abs(after - before);
+        if (!had || !has) continue;
+        let squares = 0;
+        for (let c = 0; c < valueDim; c++) {
+          squares += (rows[this.#width + values + c] - rows[values + c]) ** 2;
+        }
+        target[at + 3] += Math.min(before, after) * Math.sqrt(squares);
+      }
+    }
+    return true;
+  }
+
   /** The state of a query that is kept nowhere. */
   pass(row: Float32Array): ExactSums {
     const sums = new ExactSums(this.#scoring, row);
@@ -186,8 +227,7 @@ export class Partition {
       .sort((a, b) => weights[b] - weights[a] || (this.#idAt(a) < this.#idAt(b) ? -1 : 1))
       .slice(0, count)
       .map((slot) => {
-        const isBeyond = exponentOf(weights[slot]) - shift > 1000;
-        return { id: this.#idAt(slot), mass: isBeyond ? Infinity : shiftedExp(weights[slot], shift) };
+        return { id: this.#idAt(slot), mass: weightOf(weights[slot], shift) };
       });
     return { shift, mass, keys };
   }
@@ -257,8 +297,8 @@ export class Partition {
   /** Copies the row that is about to change; null while no sums are held. */
   #beginChange(slot: number | undefined): Pick<KeyChange, "rows" | "exponents"> | null {
     if (this.#sums.size === 0) {
-      this.#dropped += this.#changes.length + 1;
-      this.#changes = [];
+      this.#dropChanges();
+      this.#dropped++;
       return null;
     }
     const { kvHeads } = this.#scoring.layout;
@@ -277,9 +317,13 @@ export class Partition {
       rows.set(this.#rowAt(slot), this.#width);
       exponents.set(this.#exponents.subarray(slot * kvHeads, (slot + 1) * kvHeads), kvHeads);
     }
-    this.#changes.push({ rows, exponents, had, has: slot !== null });
-    if (this.#changes.length <= MOST_CHANGES) return;
+    this.#changes.push({ sequence: this.#applying, rows, exponents, had, has: slot !== null });
+    if (this.#changes.length > MOST_CHANGES) this.#dropChanges();
+  }
+
+  #dropChanges(): void {
     this.#dropped += this.#changes.length;
+    this.#droppedSequence = this.#applying;
     this.#changes = [];
   }
 
@@ -302,6 +346,11 @@ export class Partition {
     isLive.set(this.#isLive);
     [this.#rows, this.#exponents, this.#isLive] = [rows, exponents, isLive];
   }
+}
+
+/** A weight times 2^−shift; Infinity where that is out of range. */
+function weightOf(score: number, shift: number): number {
+  return exponentOf(score) - shift > 1000 ? Infinity : shiftedExp(score, shift);
 }
 
 function norm(row: Float32Array, start: number, end: number): number {

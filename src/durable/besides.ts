@@ -12,14 +12,20 @@ import { ByteReader, ByteWriter } from "./byte_buffer.ts";
 export interface FrozenBesides {
   readonly names: readonly string[];
   readonly contents: readonly Uint8Array<ArrayBuffer>[];
+  /** Bytes of the tensor; 0 where nothing is kept, and there is none. */
+  readonly bytes: number;
 }
 
-export const NOTHING_BESIDE: FrozenBesides = { names: [], contents: [] };
+export const NOTHING_BESIDE: FrozenBesides = { names: [], contents: [], bytes: 0 };
 
 /** Contents by name. */
 export class Besides implements Iterable<readonly [name: string, content: Uint8Array<ArrayBuffer>]> {
   readonly #contents = new Map<string, Uint8Array<ArrayBuffer>>();
   #bytes = 0;
+  /** Bytes of the names as they are written. */
+  #nameBytes = 0;
+  /** Bytes of the contents as they are written. */
+  #paddedBytes = 0;
 
   constructor(contents: Iterable<readonly [string, Uint8Array<ArrayBuffer>]> = []) {
     for (const [name, content] of contents) this.set(name, content);
@@ -39,13 +45,22 @@ export class Besides implements Iterable<readonly [name: string, content: Uint8A
   }
 
   set(name: string, content: Uint8Array<ArrayBuffer>): void {
-    this.#bytes += content.length - (this.#contents.get(name)?.length ?? 0);
+    this.delete(name);
     this.#contents.set(name, content);
+    this.#count(name, content, 1);
   }
 
   delete(name: string): void {
-    this.#bytes -= this.#contents.get(name)?.length ?? 0;
+    const content = this.#contents.get(name);
+    if (!content) return;
     this.#contents.delete(name);
+    this.#count(name, content, -1);
+  }
+
+  #count(name: string, { length }: Uint8Array, sign: number): void {
+    this.#bytes += sign * length;
+    this.#nameBytes += sign * padded(ENCODER.encode(name).length);
+    this.#paddedBytes += sign * padded(length);
   }
 
   [Symbol.iterator](): IterableIterator<[string, Uint8Array<ArrayBuffer>]> {
@@ -54,16 +69,9 @@ export class Besides implements Iterable<readonly [name: string, content: Uint8A
 
   /** What is kept now. */
   freeze(): FrozenBesides {
-    return { names: [...this.#contents.keys()], contents: [...this.#contents.values()] };
+    const { size } = this, bytes = size === 0 ? 0 : 4 + 8 * size + this.#nameBytes + this.#paddedBytes;
+    return { names: [...this.#contents.keys()], contents: [...this.#contents.values()], bytes };
   }
-}
-
-/** Bytes of the tensor; 0 where nothing is kept, and there is none. */
-export function besideBytes({ names, contents }: FrozenBesides): number {
-  if (names.length === 0) return 0;
-  return names.reduce((sum, name, at) => {
-    return sum + 8 + padded(ENCODER.encode(name).length) + padded(contents[at].length);
-  }, 4);
 }
 
 /** The tensor in slices of about `sliceBytes`. */

@@ -66,7 +66,7 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
   problem.mask?.speakOf(keySlots, querySlots);
   const { checksum } = await writeSnapshot(folder, 0, {
     settings: settingsOf(problem),
-    history: { sequence: 0, metadata: undefined },
+    history: { sequence: 0, metadata: undefined, origin: 0 },
     mask: maskOf(problem),
     keys: keysOf(problem, keySlots),
     queries: queriesOf(problem, querySlots),

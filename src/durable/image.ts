@@ -58,7 +58,7 @@ export class Image implements FrameVisitor {
 
   /** What came before, as a snapshot holds it. */
   get history(): SavedHistory {
-    return { sequence: this.#edits, metadata: this.#metadata };
+    return { sequence: this.#edits, metadata: this.#metadata, origin: 0 };
   }
 
   writeKey(slot: number, column: number, part: Float32Array): RowId {

@@ -71,7 +71,7 @@ function compareSettings(asked: SavedSettings, found: SavedSettings, differ: Dif
 
 /** Settings with a rule of scores as a file has it, since functions and arrays of it are not the same object. */
 function comparable({ rule, ...settings }: SavedSettings): object {
-  const { sinks: _sinks, distanceBias: _bias, ...plain } = rule;
+  const { sinks: _sinks, distanceBias: _bias, rotary: _rotary, ...plain } = rule;
   return { ...settings, ...plain, [RULE_NAME]: writeRule(rule)[RULE_NAME] };
 }
 

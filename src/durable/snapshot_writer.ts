@@ -4,9 +4,10 @@
  */
 
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers";
 import { UNSEALED } from "../store/checksum.ts";
 import { SLICE_BYTES, sliceSnapshot, type SnapshotToWrite } from "../store/snapshot_slices.ts";
-import { besideBytes, besideSlices, type FrozenBesides } from "./besides.ts";
+import { besideSlices, type FrozenBesides } from "./besides.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
 
@@ -40,7 +41,7 @@ export async function writeSnapshot(
   isStopped: () => boolean = () => false,
 ): Promise<WrittenSnapshot> {
   const name = snapshotFile(sequence), draft = `${name}.tmp`;
-  const { besides } = snapshot, begun = performance.now(), bytes = besideBytes(besides);
+  const { besides } = snapshot, { bytes } = besides, begun = performance.now();
   const beside = { bytes, slices: () => besideSlices(besides, SLICE_BYTES) };
   const { head, dataBytes, slices } = sliceSnapshot({ ...snapshot, ...(bytes > 0 ? { beside } : {}) });
   let longestSliceMs = performance.now() - begun;
@@ -57,6 +58,8 @@ export async function writeSnapshot(
         hash.update(value);
         longestSliceMs = Math.max(longestSliceMs, performance.now() - start);
         await writeAll(file, value);
+        // Writes that are done at once come back before the loop has turned.
+        await new Promise<void>((resolve) => void setImmediate(resolve));
       }
       const checksum = new Uint8Array(createHash("sha256").update(head).update(hash.digest()).digest());
       const at = new TextDecoder("latin1").decode(head).indexOf(UNSEALED);

@@ -15,6 +15,8 @@ import type { JournalDatabase } from "./journal_database.ts";
 import { encodePointer, snapshotFile } from "./pointer.ts";
 import { nameSnapshot, SnapshotStopped, writeSnapshot } from "./snapshot_writer.ts";
 import type { SavedMask } from "../store/snapshot.ts";
+import type { NumbersToWrite } from "../store/snapshot_slices.ts";
+import type { FrozenSaid } from "./said_bias.ts";
 import { settingsOf, toMatrixMask } from "./settings.ts";
 
 /** Journals shorter than this are kept as they are, unless the caller wants otherwise. */
@@ -97,6 +99,9 @@ export class Snapshots {
 
   #start(): Promise<void> {
     if (this.#running) return this.#running;
+    // This commit may start one by itself.
+    this.#config.journal.commit();
+    if (this.#running) return this.#running;
     this.#running = this.#take().catch((error: unknown) => {
       if (error instanceof SnapshotStopped) return;
       this.failure = error instanceof Error ? error.message : String(error);
@@ -111,19 +116,18 @@ export class Snapshots {
     const { folder, journal, core, database } = this.#config;
     const start = performance.now();
     if (this.#isStopped) return;
-    journal.commit();
     const place = journal.committed, behind = this.bytesBehind;
     if (journal.failure || place.sequence === this.newest.sequence) return;
     const frozen = new FrozenEngine(core, () => core.newest);
-    const mask = this.#maskOf(frozen);
+    const { mask, maskNumbers, said } = this.#maskOf(frozen);
     const clients = journal.clients.save(), besides = journal.besides.freeze();
-    const history = { sequence: core.sequence, metadata: core.metadata };
+    const history = { sequence: core.sequence, metadata: core.metadata, origin: 0 };
     journal.frozen = frozen;
     const settings = settingsOf(core.rules);
     this.longestStopMs = performance.now() - start;
     try {
       const isStopped = () => this.#isStopped || journal.failure !== null;
-      const { keys, queries } = frozen, maskNumbers = frozen.mask?.matrices;
+      const { keys, queries } = frozen;
       const written = await writeSnapshot(
         folder,
         place.sequence,
@@ -131,6 +135,7 @@ export class Snapshots {
         isStopped,
       );
       journal.frozen = null;
+      if (said) journal.said?.release(said);
       this.#noteStop(written.longestSliceMs);
       await nameSnapshot(folder, place.sequence);
       if (isStopped()) throw new SnapshotStopped();
@@ -153,6 +158,7 @@ export class Snapshots {
       if (this.#holds === 0) await this.#removeBefore(previous);
     } finally {
       journal.frozen = null;
+      if (said) journal.said?.release(said);
     }
   }
 
@@ -160,13 +166,20 @@ export class Snapshots {
     this.longestStopMs = Math.max(this.longestStopMs, ms);
   }
 
-  #maskOf({ keys, queries }: FrozenEngine): SavedMask | null {
+  /** The mask, and its numbers of this moment where they may change. */
+  #maskOf({ keys, queries, mask: editable }: FrozenEngine): {
+    readonly mask: SavedMask | null;
+    readonly maskNumbers?: readonly NumbersToWrite[];
+    readonly said?: FrozenSaid;
+  } {
     const { core: { rules: { mask } }, journal } = this.#config;
-    if (!mask) return null;
-    if (!mask.isFunction) return toMatrixMask(mask);
-    const bias = journal.said?.copy(keys.live, queries.live);
-    if (!bias) throw new Error("the mask function has not answered for every pair");
-    return { kind: "function", bias };
+    if (!mask) return { mask: null };
+    if (!mask.isFunction) {
+      return { mask: toMatrixMask(mask), ...(editable ? { maskNumbers: editable.matrices } : {}) };
+    }
+    const said = journal.said?.freeze(keys.live, queries.live);
+    if (!said) throw new Error("nothing is kept of what the mask function says");
+    return { mask: { kind: "function", bias: NOTHING }, maskNumbers: [said], said };
   }
 
   /** Removes what only snapshots before `sequence` needed. */
@@ -191,3 +204,5 @@ export class Snapshots {
     }
   }
 }
+
+const NOTHING = new Float32Array(0);

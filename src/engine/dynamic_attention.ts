@@ -356,8 +356,9 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
 
   /**
    * Adds `by` to the positions of all keys and of all standing queries from `from` on and before `to`, all or
-   * none: a context shift. Rows that are inserted later without a position follow. O(m + n), and O(d + dv)
-   * for each row that moves.
+   * none: a context shift. Rows that are inserted later without a position follow. O(m + n), and what an edit
+   * costs for each row that moves, or, if whole positions are compared with one another alone, for each row
+   * that does not, whichever are fewer: a shift of all rows changes no answer.
    *
    * @param range `from`, −∞ unless given, and `to`, which is not included, Infinity unless given.
    * @returns How many rows moved.

@@ -26,6 +26,7 @@ import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } 
 import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
+import { MOST_WHOLE, PositionFrame } from "../write/position_frame.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
@@ -84,6 +85,7 @@ export class EngineCore {
     this.#seams = seams;
     this.#backend = new MovableBackend(rules.layout, backend);
     this.#pipeline = new EditPipeline({ ...rules, backend: this.#backend });
+    rules.frame.settle = () => this.#settleFrame();
     this.rankings = new Rankings(rules, (operation, slots, ask) => this.ask(operation, slots, ask));
   }
 
@@ -98,7 +100,8 @@ export class EngineCore {
     const keySlots = new SlotTable(problem.keyPositions, problem.keyIds);
     const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);
     mask?.speakOf(keySlots, querySlots);
-    const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots };
+    const frame = new PositionFrame();
+    const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots, frame };
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
 
@@ -172,6 +175,7 @@ export class EngineCore {
 
   /** Performs a checked edit; returns what its row is called. */
   edit(edit: CheckedEdit): RowId {
+    this.#admit([edit]);
     if (this.#seams.journal) return this.editAll([edit])[0];
     const name = performEdit(edit, this.#pipeline.newest, this.rules);
     this.#pipeline.noteEdits(1);
@@ -180,6 +184,13 @@ export class EngineCore {
 
   /** Performs checked edits in order, all or none; returns what the row of each is called. */
   editAll(edits: readonly CheckedEdit[]): RowId[] {
+    this.#admit(edits);
+    const names = this.#perform(edits);
+    this.#pipeline.noteEdits(names.length);
+    return names;
+  }
+
+  #perform(edits: readonly CheckedEdit[]): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
       if (!journal) return performEdit(edit, layer, this.rules);
@@ -200,15 +211,22 @@ export class EngineCore {
     } finally {
       journal?.end(isPerformed);
     }
-    this.#pipeline.noteEdits(names.length);
     return names;
+  }
+
+  /** Makes the frame ready for the positions of edits. */
+  #admit(edits: readonly CheckedEdit[]): void {
+    const { frame } = this.rules;
+    if (frame.origin === 0) return;
+    frame.admit(edits.map((edit) => "position" in edit && edit.position !== null ? edit.position : 0));
   }
 
   /** The position of a row as of the newest edit. */
   position(operation: string, what: "key" | "query", name: RowId): number {
     const { keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
     const slot = findSlot(operation, what, name, what === "key" ? keySlots : querySlots);
-    return (what === "key" ? keys : queries).position(slot);
+    const held = (what === "key" ? keys : queries).position(slot);
+    return looksAtPositions(this.rules.rule) ? this.rules.frame.position(held) : held;
   }
 
   /**
@@ -234,40 +252,88 @@ export class EngineCore {
     this.#pipeline.noteEdits(1);
   }
 
-  /** Moves all rows whose positions are in a range; returns how many. */
+  /**
+   * Moves all rows whose positions are in a range; returns how many. Where rules compare positions alone, the
+   * origin moves in their place if fewer rows stay.
+   */
   shiftPositions(operation: string, { by, from, to }: PositionShift): number {
-    const { rule, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
+    const { rule, frame, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
     if (!looksAtPositions(rule)) return 0;
-    const edits: CheckedEdit[] = [], ends: { readonly slots: SlotTable; next: number }[] = [];
+    const kinds = [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const;
+    const ends: { readonly slots: SlotTable; readonly next: number }[] = [];
+    let areWhole = Number.isInteger(by) && Math.abs(by) < MOST_WHOLE, moved = 0, left = 0;
+    for (const [, slots, log] of kinds) {
+      let next = 0;
+      for (const slot of slots.liveSlots()) {
+        const position = frame.position(log.position(slot)), isMoved = from <= position && position < to;
+        const place = isMoved ? position + by : position;
+        if (!Number.isFinite(place)) {
+          throw new InputError(operation, `position ${position} would become ${place}`, "a finite one");
+        }
+        next = Math.max(next, place + 1);
+        areWhole &&= Number.isInteger(position) && Math.abs(position) < MOST_WHOLE;
+        if (isMoved) moved++;
+        else left++;
+      }
+      // Rows to come follow those that moved.
+      const before = frame.position(slots.nextPosition);
+      ends.push({ slots, next: Math.max(next, to === Infinity ? before + by : before) });
+    }
+    if (moved === 0 && to < Infinity) return 0;
+    /** The moves of the rows in the range, or of those beside it. */
+    const movesOf = (inRange: boolean): CheckedEdit[] =>
+      kinds.flatMap(([kind, slots, log]) => {
+        const edits: CheckedEdit[] = [];
+        for (const slot of slots.liveSlots()) {
+          const position = frame.position(log.position(slot));
+          if ((from <= position && position < to) !== inRange) continue;
+          const place = inRange ? position + by + 0 : position;
+          edits.push({ operation, kind, slot: slots.nameOf(slot), position: place });
+        }
+        return edits;
+      });
+    const isRelative = areWhole && rule.keepBefore === undefined && !this.#seams.journal;
+    if (isRelative && left < moved && Math.abs(frame.origin + by) < MOST_WHOLE) {
+      this.#moveOrigin(by, movesOf(false));
+    } else if (moved > 0) this.#perform(movesOf(true));
+    if (to === Infinity) this.#seams.journal?.noteNext(operation, ends[0].next, ends[1].next);
+    for (const { slots, next } of ends) slots.nextPosition = frame.held(next);
+    this.#pipeline.noteEdits(moved);
+    return moved;
+  }
+
+  /** Moves the origin, and some rows back to the positions in `left`. */
+  #moveOrigin(by: number, left: readonly CheckedEdit[]): void {
+    const { frame } = this.rules;
+    frame.origin += by;
+    try {
+      if (left.length > 0) this.#perform(left);
+    } catch (error) {
+      frame.origin -= by;
+      throw error;
+    }
+  }
+
+  /** Holds all rows by the origin 0. */
+  #settleFrame(): void {
+    const { frame, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
+    const operation = "positions", { origin } = frame, edits: CheckedEdit[] = [];
+    const next = [keySlots, querySlots].map((slots) => frame.position(slots.nextPosition));
     for (
       const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const
     ) {
-      const end = { slots, next: 0 };
-      ends.push(end);
       for (const slot of slots.liveSlots()) {
-        const position = log.position(slot), isMoved = from <= position && position < to;
-        end.next = Math.max(end.next, (isMoved ? position + by : position) + 1);
-        if (!isMoved) continue;
-        if (!Number.isFinite(position + by)) {
-          throw new InputError(
-            operation,
-            `position ${position} would become ${position + by}`,
-            "a finite one",
-          );
-        }
-        edits.push({ operation, kind, slot: slots.nameOf(slot), position: position + by + 0 });
+        edits.push({
+          operation,
+          kind,
+          slot: slots.nameOf(slot),
+          position: frame.position(log.position(slot)),
+        });
       }
     }
-    // Rows to come follow those that moved.
-    const nexts = ends.map(({ slots, next }) =>
-      Math.max(next, to === Infinity ? slots.nextPosition + by : 0)
-    );
-    if (edits.length > 0) this.editAll(edits);
-    if (to === Infinity) {
-      this.#seams.journal?.noteNext(operation, nexts[0], nexts[1]);
-      ends.forEach(({ slots }, at) => slots.nextPosition = nexts[at]);
-    }
-    return edits.length;
+    this.#moveOrigin(-origin, edits);
+    [keySlots, querySlots].forEach((slots, at) => slots.nextPosition = next[at]);
+    this.#pipeline.noteEdits(0);
   }
 
   /** A copy of a row as of the newest edit. */
@@ -327,7 +393,8 @@ export class EngineCore {
     const { keySlots, querySlots } = this.rules;
     const slots = { keys: keySlots.save(), queries: querySlots.save() };
     const { mask } = this.rules, editable = mask?.isEditable ? new FrozenMask(mask.matrices) : null;
-    const moment = { slots, sequence: this.sequence, metadata: this.metadata, editable };
+    const { origin } = this.rules.frame;
+    const moment = { slots, sequence: this.sequence, metadata: this.metadata, origin, editable };
     const freeze = async () => (await loadSnapshots()).takeSnapshot(this.rules, moment, this.#backend);
     const encode = async (snapshot: FrozenSnapshot) =>
       (await loadSnapshots()).encodeSnapshot(operation, snapshot);

@@ -3,6 +3,7 @@
  */
 
 import type { Backend, Changes } from "../backends/backend.ts";
+import { turnChanges } from "../backends/host/rotary_backend.ts";
 import { checkStates } from "../backends/host/state_check.ts";
 import { selectBackend, selectSaved } from "../backends/select.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
@@ -12,6 +13,7 @@ import type { Entries } from "../write/edit_log.ts";
 import type { EditRules } from "../write/edits.ts";
 import { type Mask, type MaskFunction, maskKeys, toMask } from "../write/mask.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
+import { PositionFrame } from "../write/position_frame.ts";
 import { type SlotNumbers, SlotTable } from "../write/slot_table.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
 import type { LoadProblem } from "./options.ts";
@@ -30,7 +32,7 @@ export interface EngineRules extends EditRules {
 }
 
 /** The content of an engine at the call of `save`. */
-export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata"> {
+export interface SavedMoment extends Pick<Snapshot, "sequence" | "metadata" | "origin"> {
   readonly slots: { readonly keys: SlotNumbers; readonly queries: SlotNumbers };
   /** An editable mask; null for another one. */
   readonly editable: FrozenMask | null;
@@ -48,7 +50,7 @@ export interface FrozenSnapshot extends SnapshotToWrite {
  */
 export async function takeSnapshot(
   { layout, rule, mask, threshold, policy, tolerance }: EngineRules,
-  { slots, sequence, metadata, editable }: SavedMoment,
+  { slots, sequence, metadata, origin, editable }: SavedMoment,
   backend: Backend,
 ): Promise<FrozenSnapshot> {
   const keyWidth = keyColumns(layout) + valueColumns(layout);
@@ -59,7 +61,7 @@ export async function takeSnapshot(
   const name = backend.name, arrays = await backend.save(slots.queries.size);
   return {
     settings: { layout, rule, tolerance, policy, limits: threshold.limits },
-    history: { sequence, metadata },
+    history: { sequence, metadata, origin },
     mask: mask && toSavedMask(mask),
     ...(maskNumbers ? { maskNumbers } : {}),
     keys,
@@ -105,6 +107,7 @@ export async function restoreSnapshot(
     threshold: options.threshold ?? toSavedThreshold(operation, snapshot),
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
+    frame: new PositionFrame(snapshot.origin),
   };
   mask?.speakOf(rules.keySlots, rules.querySlots);
   const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };
@@ -120,7 +123,9 @@ export async function restoreSnapshot(
     const changes = toChanges(snapshot, rules);
     await backend.restore(operation, changes, states);
     if (states) {
-      const content = { layout, rule, tolerance, changes };
+      const { rotary, ...plain } = rule;
+      const held = rotary ? turnChanges(rotary, layout, changes) : changes;
+      const content = { layout, rule: plain, tolerance, changes: held };
       const unknown = checkStates(operation, states, content, work);
       if (unknown.length > 0) await backend.update(unknown, []);
     }

@@ -21,8 +21,11 @@ export async function makeBackend(
   factory: BackendFactory,
   config: BackendConfig,
 ): Promise<Backend> {
+  const { rotary } = config.rule;
   try {
-    return await factory(config);
+    if (!rotary) return await factory(config);
+    const { createRotaryBackend } = await import("../backends/host/rotary_backend.ts");
+    return await createRotaryBackend(factory, config, rotary);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     const { heads, headDim, valueDim } = config.layout;

@@ -9,7 +9,7 @@ import type { FlushPolicy } from "../schedule/planner.ts";
 import type { LazyThreshold } from "../schedule/threshold.ts";
 import type { AnyMaskInput, MaskFunction, MaskInput } from "../write/mask.ts";
 import type { RowId, RowIdsInput } from "../write/row_ids.ts";
-import type { DistanceBiasInput, WindowInput } from "./rule_options.ts";
+import type { DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
 
 /** The options of `attention`. */
 export interface AttentionOptions {
@@ -54,6 +54,12 @@ export interface AttentionOptions {
    * of `alibi`; see {@link DistanceBiasInput}. Positions must then be whole numbers.
    */
   readonly distanceBias?: DistanceBiasInput;
+  /**
+   * Rotary positions: pairs of a head's columns are turned by angles that grow with the position, so that
+   * q·k depends on keyPosition − queryPosition. `true` is `{ base: 10000, dims: d, interleaved: false }`; see
+   * {@link RotaryInput}. Rows come in, and are answered, as they are before they are turned.
+   */
+  readonly rotary?: boolean | RotaryInput;
   /**
    * The mask, m × n: numbers of float32 range, which are added to the scores (−∞ forbids a pair), or
    * booleans, of which true lets a pair attend. A `Uint8Array` of 1 and 0 holds booleans; typed arrays of

@@ -34,7 +34,7 @@ export type {
   DynamicAttentionOptions,
   LoadOptions,
 } from "./option_types.ts";
-export type { DistanceBiasInput, WindowInput } from "./rule_options.ts";
+export type { DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
 
 /** The checked options of a computation. */
 export interface Problem {
@@ -81,6 +81,7 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "sinks",
   "alibi",
   "distanceBias",
+  "rotary",
   "mask",
   "causal",
   "window",
@@ -281,14 +282,9 @@ function toOffset(operation: string, causal: AttentionOptions["causal"] = false)
 
 /** The rules of scores that most callers do not use; null where there are none. */
 function takeExtras(options: ComputedOptions): RuleExtras | null {
-  const { biasBeforeSoftcap, sinks, alibi, distanceBias, window } = options;
-  const extras = {
-    biasBeforeSoftcap,
-    sinks,
-    alibi,
-    distanceBias,
-    window: isNamed(window) ? window : undefined,
-  };
+  const { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window } = options;
+  const own = isNamed(window) ? window : undefined;
+  const extras = { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window: own };
   if (Object.values(extras).every((option) => option === undefined)) return null;
   return copied(extras) as RuleExtras;
 }

@@ -89,7 +89,7 @@ export function toPassing(
   rules: EditRules,
   mask?: unknown,
 ): PassingQueries {
-  const { layout, rule, querySlots } = rules;
+  const { layout, rule, querySlots, frame } = rules;
   const { data, shape: [count, columns] } = toMatrix(operation, "queries", queries);
   if (columns !== queryColumns(layout)) {
     throw new InputError(
@@ -98,8 +98,16 @@ export function toPassing(
       `${queryColumns(layout)} (heads × headDim)`,
     );
   }
-  const places = toPositions(operation, "positions", positions, count, querySlots.nextPosition);
+  const places = toPositions(
+    operation,
+    "positions",
+    positions,
+    count,
+    frame.position(querySlots.nextPosition),
+  );
   checkPlaces(operation, "positions", places, rule);
+  frame.admit(places);
+  places.forEach((position, at) => places[at] = frame.held(position));
   return {
     count,
     rows: data,

@@ -7,6 +7,7 @@ import { isCount, takeList, toFiniteNumbers } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { alibiSlopes, type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
+import type { Rotary } from "../numerics/rotary.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { checkPlaces } from "../write/places.ts";
 
@@ -43,8 +44,22 @@ export type DistanceBiasInput =
     readonly bias: (distance: number, head: number) => number;
   };
 
+/** Rotary positions by names. */
+export interface RotaryInput {
+  /** b in θ_i = position · b^(−2i/dims); 10,000 unless given. */
+  readonly base?: number;
+  /** Columns of a head that are turned, from the first on, an even number; d unless given. */
+  readonly dims?: number;
+  /**
+   * Whether a pair is the columns 2i and 2i + 1, as in GPT-J, instead of i and i + dims/2, as in GPT-NeoX and
+   * Llama; false unless given.
+   */
+  readonly interleaved?: boolean;
+}
+
 /** Options that are checked here. */
 export interface RuleExtras {
+  readonly rotary?: boolean | RotaryInput;
   readonly biasBeforeSoftcap?: boolean;
   readonly sinks?: number | ArrayLike<number>;
   readonly alibi?: boolean | ArrayLike<number>;
@@ -71,6 +86,7 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
   const sinks = toSinks(operation, extras.sinks, layout);
   const distanceBias = toDistanceBias(operation, extras, layout);
   const biasFirst = toBiasOrder(operation, extras.biasBeforeSoftcap);
+  const rotary = toRotary(operation, extras.rotary, layout);
   // Rules that are not there are left out, so that nothing asks about them. Adding 0 turns −0 into 0.
   const rule: ScoreRule = {
     ...rest,
@@ -81,6 +97,7 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
     ...(distanceBias ? { distanceBias } : {}),
     ...(biasFirst && softcap > 0 ? { biasFirst } : {}),
     ...(sinks ? { sinks } : {}),
+    ...(rotary ? { rotary } : {}),
   };
   const places = [["queryPositions", queryPositions], ["keyPositions", keyPositions]] as const;
   for (const [name, positions] of places) {
@@ -89,6 +106,33 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
     else positions.fill(0);
   }
   return { ...problem, rule, extras: null };
+}
+
+/** null where rows are not turned. */
+function toRotary(
+  operation: string,
+  rotary: RuleExtras["rotary"] = false,
+  { headDim }: HeadLayout,
+): Rotary | null {
+  if (rotary === false) return null;
+  if (rotary !== true && (typeof rotary !== "object" || rotary === null || Array.isArray(rotary))) {
+    const expected = "a boolean or { base, dims, interleaved }";
+    throw new InputError(operation, `rotary is ${describe(rotary)}`, expected);
+  }
+  const names = ["base", "dims", "interleaved"] as const;
+  const given: RotaryInput = rotary === true ? {} : takeOptions(operation, rotary, names, "rotary field");
+  const { base = 10_000, dims = headDim, interleaved = false } = given;
+  if (typeof base !== "number" || !(base > 0 && base < Infinity)) {
+    throw new InputError(operation, `rotary.base is ${describe(base)}`, "a finite number > 0");
+  }
+  if (!isCount(dims) || dims === 0 || dims % 2 !== 0 || dims > headDim) {
+    const expected = `an even number from 2 to ${headDim} (columns of a head)`;
+    throw new InputError(operation, `rotary.dims is ${describe(dims)}`, expected);
+  }
+  if (typeof interleaved !== "boolean") {
+    throw new InputError(operation, `rotary.interleaved is ${describe(interleaved)}`, "a boolean");
+  }
+  return { base, dims, interleaved };
 }
 
 function toBiasOrder(operation: string, isFirst: unknown = false): boolean {

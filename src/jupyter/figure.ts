@@ -8,13 +8,13 @@ import { toBase64 } from "../display/base64.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
-import { checkNames, takeOptions, takeWord } from "../base/names.ts";
+import { takeOptions, takeWord } from "../base/names.ts";
 import type { FigureData, PlainObject } from "./figures/figure_data.ts";
-import { base, plotlyText } from "./figures/layout.ts";
+import { plotlyText } from "./figures/layout.ts";
 import { paint } from "./figures/paint.ts";
 import { PALETTES, type Theme } from "./figures/palette.ts";
 import { notebookKernel } from "./kernel.ts";
-import { embeddedLibrary, figureHtml, remoteLibrary } from "./plotly_page.ts";
+import { checkTypes, embeddedLibrary, figureHtml, remoteLibrary } from "./plotly_page.ts";
 import { currentRenderer, type Renderer, toRenderer } from "./renderer.ts";
 import { show } from "./show.ts";
 
@@ -43,7 +43,11 @@ export interface PictureOptions {
 const FIGURE_OPTIONS: readonly (keyof FigureOptions)[] = ["title", "height", "renderer"];
 const PICTURE_OPTIONS: readonly (keyof PictureOptions)[] = ["width", "height", "zoom", "theme"];
 
-const WIDTH = 860, HEIGHT = 420, ZOOM = 1.5;
+const WIDTH = 860, ZOOM = 1.5;
+/** Of a figure that is not told another height, in CSS pixels. */
+export const HEIGHT = 420;
+/** Of a title, in CSS pixels. */
+const LINE = 20;
 /** Whether a notebook has the library already, so that it need not be there twice. */
 let hasLibrary = false;
 let figures = 0;
@@ -70,7 +74,7 @@ export class Figure implements FigureData {
   readonly #id = `${PROCESS}-${++figures}`;
 
   /**
-   * Functions of this module make figures; {@link figure} makes any other.
+   * Functions of this module make figures; `figure` makes any other.
    *
    * @throws {InputError} When an option is out of range.
    */
@@ -95,6 +99,7 @@ export class Figure implements FigureData {
     if (renderer === "png") {
       return { "text/plain": this.description, "image/png": toBase64(await this.png()) };
     }
+    checkTypes(this.#operation, this.data);
     const { picture, lack } = await this.#picture();
     const library = renderer === "cdn" ? await remoteLibrary() : hasLibrary ? "" : await embeddedLibrary();
     if (renderer === "embed") hasLibrary = true;
@@ -111,8 +116,13 @@ export class Figure implements FigureData {
     return `Figure: ${this.description}`;
   }
 
-  /** HTML with all that it needs, for a page of its own. */
+  /**
+   * HTML with all that it needs, for a page of its own.
+   *
+   * @throws {InputError} When a trace is of a type that the page's plotly.js does not have.
+   */
   async html(): Promise<string> {
+    checkTypes(this.#operation, this.data);
     const { picture } = await this.#picture();
     return await embeddedLibrary() + this.#box(picture);
   }
@@ -121,7 +131,8 @@ export class Figure implements FigureData {
    * A still picture, drawn without a browser. Loads resvg and a font when it is first asked for, which needs read
    * permission.
    *
-   * @throws {InputError} When an option is out of range, or a trace is neither scatter nor bar nor heatmap.
+   * @throws {InputError} When an option is out of range, or a trace is neither scatter nor bar nor heatmap, or has what the
+   * picture would lack.
    */
   async png(options: PictureOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const operation = `${this.#operation}.png`;
@@ -173,64 +184,6 @@ export class Figure implements FigureData {
   }
 }
 
-/**
- * Any other figure, of plotly data and layout. What is not given of the layout is as in the other figures, colours may
- * be named (`$blue`, `$orange`, `$green`, `$text`, …) to suit light and dark pages, and texts are plotly's: escape
- * those of others with {@link plotlyText}.
- *
- * @param parts `data`, the traces; `layout`; and `description`, what is on it in words.
- * @throws {InputError} When data is no list of objects, or an option is out of range.
- *
- * @example
- * ```ts
- * import { figure } from "@attune/attention/jupyter";
- * import { assertEquals } from "@std/assert";
- *
- * const squares = figure({
- *   data: [{ type: "scatter", x: [1, 2, 3], y: [1, 4, 9], line: { color: "$blue" } }],
- *   layout: { xaxis: { title: { text: "n" } }, yaxis: { title: { text: "n²" } } },
- *   description: "the first three squares",
- * });
- * assertEquals(Deno.inspect(squares), "Figure: the first three squares");
- * ```
- */
-export function figure(
-  parts: {
-    /** The traces. */
-    readonly data: readonly PlainObject[];
-    /** The layout; the common one unless given. */
-    readonly layout?: PlainObject;
-    /** What is on it, in words; how many traces there are unless given. */
-    readonly description?: string;
-  },
-  options: FigureOptions = {},
-): Figure {
-  const operation = "figure";
-  const given = takeFigureOptions(operation, options);
-  return reading(operation, () => {
-    checkNames(operation, parts, ["data", "layout", "description"], "part");
-    const { data, layout = {}, description } = parts;
-    if (!isTraces(data)) throw new InputError(operation, `data is ${describe(data)}`, "an array of traces");
-    if (typeof layout !== "object" || layout === null) {
-      throw new InputError(operation, `layout is ${describe(layout)}`, "an object");
-    }
-    const words = description ?? `a figure of ${data.length} traces`;
-    if (typeof words !== "string") {
-      throw new InputError(operation, `description is ${describe(words)}`, "a text");
-    }
-    return new Figure(operation, { data, layout: { ...base(), ...titled(given), ...layout } }, words, given);
-  });
-}
-
-function isTraces(data: unknown): data is readonly PlainObject[] {
-  if (!Array.isArray(data)) return false;
-  // Not `some`, which passes over holes.
-  for (let at = 0; at < data.length; at++) {
-    if (typeof data[at] !== "object" || data[at] === null) return false;
-  }
-  return true;
-}
-
 /** A plain copy of a figure's options, of which `more` are its own; titles are texts. */
 export function takeFigureOptions<Options extends FigureOptions>(
   operation: string,
@@ -260,15 +213,23 @@ export async function embedPlotly(): Promise<void> {
   hasLibrary = true;
 }
 
-/** The part of a layout that is the title, with the legend below it; of a figure of this height. */
-export function titled({ title, height: given }: FigureOptions, height: number = HEIGHT): PlainObject {
+/**
+ * The part of a layout that is the title, with the legend below it; of a figure of this height. The title may have
+ * several lines.
+ */
+export function titled(
+  { title, height: given }: FigureOptions,
+  height: number = HEIGHT,
+  lines = 1,
+): PlainObject {
   if (title === undefined) return {};
-  const shown = plotlyText(title);
+  const shown = plotlyText(title), more = (lines - 1) * LINE;
   const top = { xref: "paper", x: 0, xanchor: "left", yref: "container", yanchor: "top" };
   return {
-    title: { text: shown, ...top, y: 1 - 12 / (given ?? height), font: { size: 15 } },
-    legend: { orientation: "h", ...top, y: 1 - 36 / (given ?? height) },
-    margin: { l: 70, r: 24, t: 52, b: 56 },
+    // Of several lines plotly.js puts the middle where it puts that of one.
+    title: { text: shown, ...top, y: 1 - (12 + more / 2) / (given ?? height), font: { size: 15 } },
+    legend: { orientation: "h", ...top, y: 1 - (36 + more) / (given ?? height) },
+    margin: { l: 70, r: 24, t: 52 + more, b: 56 },
   };
 }
 

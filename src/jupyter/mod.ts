@@ -28,6 +28,7 @@ export type { WeightedKey } from "../engine/answers.ts";
 export { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
 export { AttentionError, InputError } from "../base/errors.ts";
 export type { FigureData, PlainObject, PlainValue } from "./figures/figure_data.ts";
+export type { FigureObject, FigureValue } from "./figures/plain_copy.ts";
 export { plotlyText } from "./figures/layout.ts";
 export type { Theme } from "./figures/palette.ts";
 export type { CsrMatrix, Matrix, MatrixInput, RowInput } from "../base/matrix.ts";
@@ -35,7 +36,8 @@ export { attentionChange, type AttentionChangeOptions } from "./attention_change
 export { attentionHeatmap, type AttentionHeatmapOptions } from "./attention_heatmap.ts";
 export { type AttentionSelection, type AttentionWeights, readAttention } from "./attention_weights.ts";
 export { costAgainstError, type CostAgainstErrorOptions, type CostPoint } from "./cost_against_error.ts";
-export { embedPlotly, Figure, figure, type FigureOptions, type PictureOptions } from "./figure.ts";
+export { figure } from "./custom_figure.ts";
+export { embedPlotly, Figure, type FigureOptions, type PictureOptions } from "./figure.ts";
 export type { HeatmapLabels } from "./heatmap_parts.ts";
 export { heaviestKeys, type HeaviestKeysOptions } from "./heaviest_keys.ts";
 export { InterruptedError, interruptible } from "./interruptible.ts";

@@ -7,13 +7,18 @@
 
 import { toBase64 } from "../display/base64.ts";
 import { embedJson, embedScript, escapeHtml } from "../display/escape.ts";
-import type { FigureData } from "./figures/figure_data.ts";
+import { describe, InputError } from "../base/errors.ts";
+import type { FigureData, PlainObject } from "./figures/figure_data.ts";
 import { PAGE_PROGRAM } from "./figures/page_program.ts";
 import notebookPage from "./notebook_page.js" with { type: "text" };
 
 /** Where it is fetched from by `"cdn"`; the bytes have to be those of the package that is embedded otherwise. */
 export const CDN_ADDRESS = "https://cdn.plot.ly/plotly-cartesian-4.1.1.min.js";
 
+/** The types of traces that the embedded plotly.js draws: those of its bundle "cartesian". */
+const PAGE_TYPES =
+  "scatter bar box contour heatmap histogram histogram2d histogram2dcontour image pie scatterternary violin"
+    .split(" ");
 /** How long a figure waits for the library before it says that there is none. */
 const PATIENCE_MS = 3000;
 const PAGE = "globalThis.attuneFigures ??= { figures: new Map() }";
@@ -92,4 +97,17 @@ async function compressedPlotly(): Promise<string> {
   const { PLOTLY_SOURCE } = await import("./figures/plotly_source.ts");
   const stream = new Blob([PLOTLY_SOURCE]).stream().pipeThrough(new CompressionStream("gzip"));
   return toBase64(new Uint8Array(await new Response(stream).arrayBuffer()));
+}
+
+/** Refuses what the page would draw as something else: plotly.js takes a type that it does not have for a scatter. */
+export function checkTypes(operation: string, traces: readonly PlainObject[]): void {
+  traces.forEach(({ type = "scatter" }, at) => {
+    if (typeof type === "string" && PAGE_TYPES.includes(type)) return;
+    const types = PAGE_TYPES.join(", ");
+    throw new InputError(
+      operation,
+      `data[${at}].type is ${describe(type)}`,
+      `one of ${types}, or the renderer "json" for front ends that have all of plotly`,
+    );
+  });
 }

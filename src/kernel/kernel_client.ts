@@ -26,7 +26,7 @@ export interface ConnectOptions {
 type MessageChannel = Exclude<ChannelName, "hb">;
 
 /** Between questions whether the kernel is there, until it is. */
-const GREETING_MS = 100;
+const GREETING_MS = 40;
 const SETTLE_MS = 20;
 /** Kernels that may send outputs after their idle, and what makes them send a fence by the way that outputs take. */
 const FENCES: Readonly<Record<string, string>> = {

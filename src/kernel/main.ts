@@ -74,16 +74,27 @@ async function install(options: Arguments): Promise<number> {
 }
 
 async function start(file: string, { permissions, widgets }: Arguments): Promise<number> {
-  const { KernelProxy } = await import("./proxy/proxy.ts");
   const connection = parseConnection(await Deno.readTextFile(file));
   // What it says is for this program alone.
   Deno.env.delete("DENO_NO_PACKAGE_JSON");
+  // The kernel behind takes longest, so that all else is found and loaded meanwhile.
+  const { EarlyProcess } = await import("./proxy/early_process.ts");
+  const early = new EarlyProcess();
+  await using ending = new AsyncDisposableStack();
+  ending.defer(() => early.giveUp());
+  const [{ KernelProxy }, packages, hasOwnMap, frontEnd] = await Promise.all([
+    import("./proxy/proxy.ts"),
+    packageAddresses(Deno.cwd()),
+    hasConfiguration(Deno.cwd()),
+    widgets ?? findFrontEnd(),
+  ]);
   await using proxy = await KernelProxy.start(connection, {
-    packages: await packageAddresses(Deno.cwd()),
+    packages,
     ...historyOf(),
-    hasOwnMap: await hasConfiguration(Deno.cwd()),
+    hasOwnMap,
     permissions,
-    frontEnd: widgets ?? await findFrontEnd(),
+    frontEnd,
+    early,
   });
   const { promise: told, resolve } = Promise.withResolvers<number>();
   // The front end stops cells by messages; a signal of its terminal is not meant for the kernel.

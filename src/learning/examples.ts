@@ -7,7 +7,9 @@ import { type HeadLayout, keyHeadOf, outputColumns } from "../numerics/head_layo
 import { describe, InputError } from "../base/errors.ts";
 import { checkColumn, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
+import { takeList } from "../base/lists.ts";
 import { checkArray, type RowInput } from "../base/matrix.ts";
+import { takeOptions } from "../base/names.ts";
 import { checkNames } from "../engine/options.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_question.ts";
@@ -220,4 +222,38 @@ function toList<Name extends RowId>(
 export function toWeight(operation: string, weight: unknown = 1, name = "weight"): number {
   if (typeof weight === "number" && weight >= 0 && weight < Infinity) return weight;
   throw new InputError(operation, `${name} is ${describe(weight)}`, "a finite number ≥ 0");
+}
+
+/** The samples of a mini-batch as they came, with checked targets and weights. */
+export interface Batch<KeyId extends RowId, QueryId extends RowId> {
+  readonly batch: readonly {
+    readonly x: Example<KeyId, QueryId>;
+    readonly targets: Float64Array;
+    readonly weight: number;
+  }[];
+  /** Σ w, above 0. */
+  readonly sum: number;
+}
+
+/** Checks the samples of a mini-batch, but for what depends on the engine. */
+export function toBatch<KeyId extends RowId, QueryId extends RowId>(
+  operation: string,
+  samples: readonly BatchSample<KeyId, QueryId>[],
+): Batch<KeyId, QueryId> {
+  const { length, entries } = takeList(operation, "samples", samples, "an array of { x, y }");
+  const batch = Array.from({ length }, (_, at) => {
+    const name = `samples[${at}]`;
+    const { x, y, weight } = takeOptions(
+      operation,
+      entries[at] as BatchSample<KeyId, QueryId>,
+      ["x", "y", "weight"],
+      `${name} field`,
+    );
+    const targets = toTargets(operation, y, `${name}.y`);
+    return { x, targets, weight: toWeight(operation, weight, `${name}.weight`) };
+  });
+  const sum = batch.reduce((sum, { weight }) => sum + weight, 0);
+  if (sum > 0 && sum < Infinity) return { batch, sum };
+  const found = `the weights of ${length} samples add up to ${sum}`;
+  throw new InputError(operation, found, "a finite number above 0");
 }

@@ -27,7 +27,8 @@ import {
   valueColumns,
 } from "../numerics/head_layout.ts";
 import { biasAt } from "../numerics/distance_bias.ts";
-import { isBiasCapped, score, sinkOf } from "../numerics/score_rule.ts";
+import { Turner } from "../numerics/rotary.ts";
+import { isBiasCapped, score, type ScoreRule, sinkOf } from "../numerics/score_rule.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { CapacityError, InputError } from "../base/errors.ts";
 import type { Mask } from "../write/mask.ts";
@@ -179,8 +180,8 @@ function answerFromAll(
 ): GradientAnswer {
   const { layout, rule, mask } = rules;
   const { heads, headDim, valueDim } = layout;
-  const queries = queriesOf(rows, backend, layout);
-  const gathered = gather(backend.keys, slots, layout);
+  const queries = turnedQueries(queriesOf(rows, backend, layout), rule, layout);
+  const gathered = turnedKeys(gather(backend.keys, slots, layout), rule, layout);
   const count = queries.count, n = slots.length, columns = outputColumns(layout);
   const biasOf = biasReader(queries, mask, backend, keySize, querySize);
   const biases = biasOf ? new Float64Array(n) : null;
@@ -237,6 +238,7 @@ function answerFromAll(
       );
     }
   }
+  turnBack(answer, queries.positions, gathered.positions, rule, layout);
   return top < n ? withoutUntouched(answer, weights, count * heads) : answer;
 }
 
@@ -250,7 +252,7 @@ async function answerFromHeaviest(
 ): Promise<GradientAnswer> {
   const { layout, rule, mask } = rules;
   const { heads, headDim, valueDim } = layout;
-  const queries = queriesOf(rows, backend, layout);
+  const queries = turnedQueries(queriesOf(rows, backend, layout), rule, layout);
   const biasOf = isBiasCapped(rule) ? biasReader(queries, mask, backend, keySize, querySize) : null;
   const { count } = queries, columns = outputColumns(layout);
   const leftOut = new Float64Array(count * heads);
@@ -266,7 +268,7 @@ async function answerFromHeaviest(
   }
   const union = Uint32Array.from(new Set(kept.flatMap(({ slots }) => [...slots]))).sort();
   const places = new Map(Array.from(union, (slot, at) => [slot, at]));
-  const gathered = gather(backend.keys, union, layout);
+  const gathered = turnedKeys(gather(backend.keys, union, layout), rule, layout);
   const outputGradient = toOutputGradient(output);
   const answer: GradientAnswer = {
     slots: union,
@@ -302,7 +304,43 @@ async function answerFromHeaviest(
       addHeadGradient(query, keys, capped, weights, output, outputGradient, at, rule, sums);
     }
   }
+  turnBack(answer, queries.positions, gathered.positions, rule, layout);
   return answer;
+}
+
+/** Queries as scores see them. */
+function turnedQueries(queries: QueryRows, { rotary }: ScoreRule, layout: HeadLayout): QueryRows {
+  if (!rotary) return queries;
+  const turner = new Turner(rotary, layout), rows = queries.rows.slice(), width = queryColumns(layout);
+  queries.positions.forEach((position, i) => turner.turn(rows, i * width, layout.heads, position));
+  return { ...queries, rows };
+}
+
+/** Keys as scores see them. */
+function turnedKeys(gathered: Gathered, { rotary }: ScoreRule, layout: HeadLayout): Gathered {
+  if (!rotary) return gathered;
+  const turner = new Turner(rotary, layout), width = keyColumns(layout) + valueColumns(layout);
+  gathered.positions.forEach((position, t) =>
+    turner.turn(gathered.rows, t * width, layout.kvHeads, position)
+  );
+  return gathered;
+}
+
+/** Makes derivatives by turned rows derivatives by rows. */
+function turnBack(
+  { query, rows }: GradientAnswer,
+  queryPositions: Float64Array,
+  keyPositions: Float64Array,
+  { rotary }: ScoreRule,
+  layout: HeadLayout,
+): void {
+  if (!rotary) return;
+  const turner = new Turner(rotary, layout), width = keyColumns(layout) + valueColumns(layout);
+  queryPositions.forEach((position, i) => {
+    turner.turnBack(query, i * queryColumns(layout), layout.heads, position);
+  });
+  if (rows.length === 0) return;
+  keyPositions.forEach((position, t) => turner.turnBack(rows, t * width, layout.kvHeads, position));
 }
 
 /** Reads the biases of a mask by the number of a query in the question, key slot and head; null without a mask. */

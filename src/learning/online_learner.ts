@@ -22,17 +22,15 @@ import {
   type BatchSample,
   type CheckedExample,
   type Example,
-  matchGradientOf,
   namedBy,
-  outputGradientOf,
   scoreCountOf,
-  scoresOf,
   type Target,
+  toBatch,
   toExample,
   toTargets,
   toWeight,
 } from "./examples.ts";
-import { askGradients } from "./gradient_question.ts";
+import { type JudgedExample, judgeExample } from "./judged_example.ts";
 import type { LearnerKeeper } from "./learner_keeper.ts";
 import {
   LEARNER_OPTIONS,
@@ -51,12 +49,12 @@ import {
   type StepGradients,
   sumGradients,
 } from "./learner_step.ts";
-import { checkTargets, judge, type Judgement, predictionOf } from "./loss_calls.ts";
+import { checkTargets, predictionOf } from "./loss_calls.ts";
 import { NamedRows } from "./named_rows.ts";
 import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
 import { RowStates } from "./row_states.ts";
-import { peekScores, readScores, valuesOf } from "./score_reads.ts";
+import { peekScores, readScores } from "./score_reads.ts";
 
 /**
  * A learner whose states somebody keeps, which goes on with what was `saved`; set by the class, which alone
@@ -289,26 +287,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    */
   async learnMany(samples: readonly BatchSample<KeyId, QueryId>[]): Promise<LearnedBatch> {
     const operation = "OnlineLearner.learnMany";
-    const { length, entries } = takeList(operation, "samples", samples, "an array of { x, y }");
-    const batch = Array.from({ length }, (_, at) => {
-      const name = `samples[${at}]`;
-      const { x, y, weight } = takeOptions(
-        operation,
-        entries[at] as BatchSample<KeyId, QueryId>,
-        ["x", "y", "weight"],
-        `${name} field`,
-      );
-      const targets = toTargets(operation, y, `${name}.y`);
-      return { x, targets, weight: toWeight(operation, weight, `${name}.weight`) };
-    });
-    const sum = batch.reduce((sum, { weight }) => sum + weight, 0);
-    if (!(sum > 0 && sum < Infinity)) {
-      throw new InputError(
-        operation,
-        `the weights of ${length} samples add up to ${sum}`,
-        "a finite number above 0",
-      );
-    }
+    const { batch, sum } = toBatch(operation, samples);
     const { rules } = EngineCore.of(operation, this.live);
     const examples = batch.map(({ x }) => toExample(operation, x, rules));
     examples.forEach((example, at) => {
@@ -510,49 +489,13 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     return { prediction, loss: value, rowsStepped: plan.rowCount, leftOut, queryGradient };
   }
 
-  /** The loss of an example and the derivatives of `weight` times it, as of the call. */
-  async #judge(
+  #judge(
     operation: string,
     example: CheckedExample,
     targets: Float64Array,
     weight: number,
   ): Promise<JudgedExample> {
-    const { live } = this;
-    const { loss, top, rates } = this.#config;
-    const { layout } = EngineCore.of(operation, live).rules;
-    const valueOf = valuesOf(live, example);
-    let output = new Float64Array(0);
-    let judgement: Judgement = { prediction: output, value: 0, byScore: output };
-    const answer = await askGradients(operation, live, {
-      rows: example.rows,
-      top,
-      wantsRows: rates.key !== null || rates.value !== null,
-      wantsBias: false,
-      toOutputGradient: (exact) => {
-        output = Float64Array.from(exact);
-        judgement = weighted(
-          operation,
-          judge(operation, loss, scoresOf(example, output, valueOf, layout), targets),
-          weight,
-        );
-        return outputGradientOf(example, judgement.byScore, valueOf, layout);
-      },
-    });
-    const { prediction, value, byScore } = judgement;
-    const matched = new Map<number, Float64Array>();
-    example.against?.forEach((slot, at) => {
-      const gradient = matchGradientOf(byScore[at], output, layout), before = matched.get(slot);
-      matched.set(slot, before ? gradient.map((g, c) => g + before[c]) : gradient);
-    });
-    const queries = new Map<number, Float64Array>();
-    if (example.rows.kind === "standing") queries.set(example.rows.slots[0], answer.query);
-    return {
-      prediction,
-      value,
-      gradients: { slots: answer.slots, rows: answer.rows, matched, queries },
-      leftOut: answer.leftOut.reduce((most, mass) => Math.max(most, mass), 0),
-      queryGradient: answer.query,
-    };
+    return judgeExample(operation, this.live, this.#config, { example, targets, weight });
   }
 
   /** Makes one step, all or nothing. */
@@ -576,28 +519,6 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     await this.#keeper?.kept();
     return plan;
   }
-}
-
-/** An example before its step. */
-interface JudgedExample {
-  readonly prediction: Float64Array<ArrayBuffer>;
-  /** L, without the weight. */
-  readonly value: number;
-  readonly gradients: StepGradients;
-  readonly leftOut: number;
-  readonly queryGradient: Float64Array<ArrayBuffer>;
-}
-
-/** A judgement whose derivative counts `weight` times. */
-function weighted(operation: string, judgement: Judgement, weight: number): Judgement {
-  if (weight === 1) return judgement;
-  const byScore = judgement.byScore.map((g) => weight * g);
-  const at = byScore.findIndex((g) => !Number.isFinite(g));
-  if (at === -1) return { ...judgement, byScore };
-  const found = `the gradient of the loss is ${
-    judgement.byScore[at]
-  } at index ${at}, times the weight ${weight}`;
-  throw new InputError(operation, found, "a product of float64 range");
 }
 
 const ENGINE_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];

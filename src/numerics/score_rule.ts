@@ -6,6 +6,7 @@
  */
 
 import type { DistanceBias } from "./distance_bias.ts";
+import type { Rotary } from "./rotary.ts";
 
 /** The parameters of a score, apart from the mask. */
 export interface ScoreRule {
@@ -28,11 +29,13 @@ export interface ScoreRule {
   readonly biasFirst?: boolean;
   /** By query head, a logit that takes weight and has no value; −∞ for none. No head has one unless given. */
   readonly sinks?: Float64Array;
+  /** Turns rows by their positions before they are multiplied; none unless given. */
+  readonly rotary?: Rotary;
 }
 
 /** Whether positions matter to a rule. */
-export function looksAtPositions({ before, after, distanceBias }: ScoreRule): boolean {
-  return before < Infinity || after < Infinity || distanceBias !== undefined;
+export function looksAtPositions({ before, after, distanceBias, rotary }: ScoreRule): boolean {
+  return before < Infinity || after < Infinity || distanceBias !== undefined || rotary !== undefined;
 }
 
 /** Whether a query at `queryPosition` may attend to a key at `keyPosition`. */
@@ -43,6 +46,11 @@ export function isInReach(
 ): boolean {
   const ahead = keyPosition - queryPosition;
   return ahead <= after && (-before <= ahead || keyPosition < keepBefore);
+}
+
+/** Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing else. */
+export function isPlainRule({ keepBefore, distanceBias, biasFirst = false, sinks }: ScoreRule): boolean {
+  return keepBefore === undefined && distanceBias === undefined && !biasFirst && sinks === undefined;
 }
 
 /** Whether scores have a bias: of the mask, or by distance. */

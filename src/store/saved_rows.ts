@@ -23,6 +23,8 @@ export interface SlotRows {
 export interface RowSettings {
   readonly layout: HeadLayout;
   readonly rule: ScoreRule;
+  /** What is added to positions; they are whole where it is not 0. */
+  readonly origin: number;
 }
 
 /** The names of the tensors that hold rows. */
@@ -36,7 +38,7 @@ export function takeKeys(
   operation: string,
   reader: MetadataReader,
   tensors: SavedArrays,
-  { layout, rule }: RowSettings,
+  { layout, rule, origin }: RowSettings,
 ): SlotRows {
   const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout), width = keyWidth + valueWidth;
   const { shape: [size], data: keys } = takeArray(operation, tensors, "key", "F32", [null, keyWidth]);
@@ -48,6 +50,7 @@ export function takeKeys(
     nextName: "nextKeyPosition",
     size,
     rule,
+    origin,
   });
   checkFree(operation, "key", keys, placed.slots);
   checkFree(operation, "value", values, placed.slots);
@@ -64,7 +67,7 @@ export function takeQueries(
   operation: string,
   reader: MetadataReader,
   tensors: SavedArrays,
-  { layout, rule }: RowSettings,
+  { layout, rule, origin }: RowSettings,
 ): SlotRows {
   const width = queryColumns(layout);
   const { shape: [size], data: rows } = takeArray(operation, tensors, "query", "F32", [null, width]);
@@ -74,6 +77,7 @@ export function takeQueries(
     nextName: "nextQueryPosition",
     size,
     rule,
+    origin,
   });
   checkFree(operation, "query", rows, placed.slots);
   return { rows, ...placed };
@@ -85,13 +89,14 @@ interface SavedKind {
   readonly nextName: string;
   readonly size: number;
   readonly rule: ScoreRule;
+  readonly origin: number;
 }
 
 function takeSlots(
   operation: string,
   reader: MetadataReader,
   tensors: SavedArrays,
-  { what, nextName, size, rule }: SavedKind,
+  { what, nextName, size, rule, origin }: SavedKind,
 ): Omit<SlotRows, "rows"> {
   const positions = takeNumbers(operation, tensors, `${what}.positions`, "F64", [size]);
   checkNumbers(operation, `${what}.positions`, positions, Number.isFinite, "finite numbers");
@@ -107,7 +112,16 @@ function takeSlots(
     checkNumbers(operation, `${what}.positions`, positions, isZero, "0, since no rule depends on positions");
   }
   checkNumbers(operation, `${what}.positions`, positions, isPlace(rule), "positions that suit the rule");
-  let least = 0;
+  if (origin !== 0) {
+    checkNumbers(
+      operation,
+      `${what}.positions`,
+      positions,
+      Number.isInteger,
+      "whole numbers, with an origin",
+    );
+  }
+  let least = Math.min(0, -origin);
   for (let slot = 0; slot < size; slot++) {
     if (isFree[slot] === 0) least = Math.max(least, positions[slot] + 1);
   }

@@ -4,12 +4,15 @@
  *
  *     keepBefore          a number              sinks      H numbers, null for no sink
  *     biasBeforeSoftcap   true                  alibi      H slopes
+ *     rotary              { base, dims, interleaved }
  *     distances           { from, heads, values }: a table as base64 of its float32 numbers, little-endian
  */
 
 import { describe, FormatError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import { type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
+import type { HeadLayout } from "../numerics/head_layout.ts";
+import type { Rotary } from "../numerics/rotary.ts";
 import type { ScoreRule } from "../numerics/score_rule.ts";
 import type { MetadataReader } from "./metadata.ts";
 
@@ -20,13 +23,16 @@ export type RuleExtras = Omit<ScoreRule, "scale" | "softcap" | "before" | "after
 export const RULE_NAME = "rule";
 
 /** The entry of a rule; none where there is nothing to say. */
-export function writeRule({ keepBefore, biasFirst, sinks, distanceBias }: ScoreRule): Record<string, string> {
+export function writeRule(
+  { keepBefore, biasFirst, sinks, distanceBias, rotary }: ScoreRule,
+): Record<string, string> {
   const fields = {
     ...(keepBefore === undefined ? {} : { keepBefore }),
     ...(biasFirst ? { biasBeforeSoftcap: true } : {}),
     ...(sinks ? { sinks: Array.from(sinks, (sink) => sink === -Infinity ? null : sink) } : {}),
     ...(distanceBias?.kind === "slopes" ? { alibi: Array.from(distanceBias.slopes) } : {}),
     ...(distanceBias?.kind === "table" ? { distances: writeTable(distanceBias) } : {}),
+    ...(rotary ? { rotary: { base: rotary.base, dims: rotary.dims, interleaved: rotary.interleaved } } : {}),
   };
   return Object.keys(fields).length === 0 ? {} : { [RULE_NAME]: JSON.stringify(fields) };
 }
@@ -39,11 +45,11 @@ function writeTable({ from, heads, values }: Extract<DistanceBias, { kind: "tabl
   return { from, heads, values: btoa(letters) };
 }
 
-/** Reads the entry of an engine of H heads. */
+/** Reads the entry of an engine. */
 export function readRule(
   operation: string,
   reader: MetadataReader,
-  heads: number,
+  { heads, headDim }: HeadLayout,
   { before, softcap }: Pick<ScoreRule, "before" | "softcap">,
 ): RuleExtras {
   const fields = reader.json(RULE_NAME);
@@ -54,8 +60,11 @@ export function readRule(
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw new FormatError(operation, `metadata rule is ${describe(fields)}`, "an object");
   }
-  const known = ["keepBefore", "biasBeforeSoftcap", "sinks", "alibi", "distances"];
-  const { keepBefore, biasBeforeSoftcap, sinks, alibi, distances } = fields as Record<string, JsonValue>;
+  const known = ["keepBefore", "biasBeforeSoftcap", "sinks", "alibi", "distances", "rotary"];
+  const { keepBefore, biasBeforeSoftcap, sinks, alibi, distances, rotary } = fields as Record<
+    string,
+    JsonValue
+  >;
   const unknown = Object.keys(fields).find((name) => !known.includes(name));
   if (unknown !== undefined) refuse(describe(unknown), `only ${known.join(", ")}`);
   if (alibi !== undefined && distances !== undefined) refuse("alibi and distances", "one of them");
@@ -85,7 +94,25 @@ export function readRule(
     ...(biasBeforeSoftcap === undefined ? {} : { biasFirst: true }),
     ...(distanceBias ? { distanceBias } : {}),
     ...(sinks === undefined ? {} : { sinks: take("sinks", sinks, isLogit) }),
+    ...(rotary === undefined ? {} : { rotary: readRotary(rotary, headDim, refuse) }),
   };
+}
+
+function readRotary(
+  rotary: JsonValue,
+  headDim: number,
+  refuse: (what: string, expected: string) => never,
+): Rotary {
+  const fields = (typeof rotary === "object" && rotary !== null ? rotary : {}) as Record<string, JsonValue>;
+  const { base, dims, interleaved } = fields;
+  const isRight = typeof base === "number" && base > 0 && typeof dims === "number" &&
+    Number.isInteger(dims) &&
+    dims >= 2 && dims % 2 === 0 && dims <= headDim && typeof interleaved === "boolean" &&
+    Object.keys(fields).length === 3;
+  if (!isRight) {
+    return refuse(`rotary ${JSON.stringify(rotary)}`, `a base > 0, even dims ≤ ${headDim}, interleaved`);
+  }
+  return { base, dims, interleaved };
 }
 
 function readTable(

@@ -15,7 +15,7 @@
  * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
  * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition,
  * nextKeyId, nextQueryId ("none", "given" or a number), sequence, metadata (the caller's, as JSON, where
- * there are some), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
+ * there are some), origin (what is added to the positions, where it is not 0), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
  *
  * Version 2 has no ids, sequence or metadata, and is still read.
  */
@@ -27,6 +27,7 @@ import type { FlushPolicy } from "../schedule/planner.ts";
 import type { PendingLimits } from "../schedule/threshold.ts";
 import type { JsonValue } from "../base/json.ts";
 import { isCount } from "../base/lists.ts";
+import { MOST_WHOLE } from "../write/position_frame.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
 import { type SavedArray, type SavedArrays, takeArray } from "../base/saved_array.ts";
 import { checkSeal, UNSEALED } from "./checksum.ts";
@@ -46,6 +47,8 @@ export interface SavedHistory {
   readonly sequence: number;
   /** The caller's metadata; undefined if there are none. */
   readonly metadata: JsonValue | undefined;
+  /** The origin that positions are held by. */
+  readonly origin: number;
 }
 
 /** The settings of an engine, as plain data. */
@@ -148,10 +151,10 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
-const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits", RULE_NAME];
+const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits", RULE_NAME, "origin"];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(
-  { layout, rule, tolerance, policy, limits, sequence, metadata }: SavedSettings & SavedHistory,
+  { layout, rule, tolerance, policy, limits, sequence, metadata, origin }: SavedSettings & SavedHistory,
   { mask, keys, queries, backend }: {
     readonly mask: SavedMask | null;
     readonly keys: { readonly slots: SlotNumbers };
@@ -180,6 +183,7 @@ function writeMetadata(
     sequence: writeNumber(sequence),
     ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
     ...writeRule(rule),
+    ...(origin === 0 ? {} : { origin: writeNumber(origin) }),
     sha256: UNSEALED,
   };
 }
@@ -276,7 +280,7 @@ function readSettings(
     before: reader.number("before", isLimit, "a number ≥ 0"),
     after: reader.number("after", (reach) => reach > -Infinity, "a finite number, or Infinity"),
   };
-  const rule: ScoreRule = { ...shared, ...(isNew ? readRule(operation, reader, heads, shared) : {}) };
+  const rule: ScoreRule = { ...shared, ...(isNew ? readRule(operation, reader, layout, shared) : {}) };
   const isEdits = (edits: number) => edits === Infinity || (isCount(edits) && edits >= 1);
   return {
     layout,
@@ -291,6 +295,7 @@ function readSettings(
     },
     sequence: isNew ? reader.number("sequence", isCount, "a whole number ≥ 0") : 0,
     metadata: isNew ? reader.json("metadata") : undefined,
+    origin: isNew && reader.has("origin") ? reader.number("origin", isOrigin, ORIGIN) : 0,
   };
 }
 
@@ -309,6 +314,12 @@ function checkSize(operation: string, layout: HeadLayout, querySize: number, fil
     `file of ${fileBytes} bytes describes an engine of ${needed} bytes`,
     `at most ${most}`,
   );
+}
+
+const ORIGIN = "a whole number within ±2^50, and not 0";
+
+function isOrigin(origin: number): boolean {
+  return Number.isInteger(origin) && origin !== 0 && Math.abs(origin) < MOST_WHOLE;
 }
 
 /** A mask, editable where the file says so. */

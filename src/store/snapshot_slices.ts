@@ -55,7 +55,7 @@ export interface SnapshotSlices {
   /** The prefix and the header. */
   readonly head: Uint8Array<ArrayBuffer>;
   readonly dataBytes: number;
-  /** Slices in their order; each is made when it is asked for. */
+  /** Slices in their order; each is made when it is asked for, in the memory of the one before it. */
   slices(): Generator<Uint8Array<ArrayBuffer>, void>;
 }
 
@@ -133,26 +133,26 @@ function* slicesOf(
 function* columns(rows: RowsToWrite, first: number, end: number): Generator<Uint8Array<ArrayBuffer>, void> {
   const { slots: { size }, live, width } = rows, taken = end - first;
   const row = new Float32Array(width), perSlice = Math.max(1, Math.floor(SLICE_BYTES / (4 * width)));
-  const part = row.subarray(first, end);
+  const part = row.subarray(first, end), slice = new Float32Array(Math.min(perSlice, size) * taken);
   for (let from = 0; from < size; from += perSlice) {
-    const count = Math.min(perSlice, size - from), slice = new Float32Array(count * taken);
+    const count = Math.min(perSlice, size - from);
     for (let at = 0; at < count; at++) {
-      if (live[from + at] === 0) continue;
-      rows.copyRow(from + at, row, 0);
-      slice.set(part, at * taken);
+      if (live[from + at] === 1) {
+        rows.copyRow(from + at, row, 0);
+        slice.set(part, at * taken);
+      } else slice.fill(0, at * taken, (at + 1) * taken);
     }
-    yield new Uint8Array(slice.buffer);
+    yield new Uint8Array(slice.buffer, 0, 4 * count * taken);
   }
 }
 
 function* positions(rows: RowsToWrite): Generator<Uint8Array<ArrayBuffer>, void> {
   const { slots: { size }, live } = rows, perSlice = SLICE_BYTES / 32;
+  const slice = new Float64Array(Math.min(perSlice, size));
   for (let from = 0; from < size; from += perSlice) {
-    const slice = new Float64Array(Math.min(perSlice, size - from));
-    for (let at = 0; at < slice.length; at++) {
-      if (live[from + at] === 1) slice[at] = rows.position(from + at);
-    }
-    yield new Uint8Array(slice.buffer);
+    const count = Math.min(perSlice, size - from);
+    for (let at = 0; at < count; at++) slice[at] = live[from + at] === 1 ? rows.position(from + at) : 0;
+    yield new Uint8Array(slice.buffer, 0, 8 * count);
   }
 }
 

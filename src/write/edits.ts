@@ -14,6 +14,7 @@ import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
 import { checkPlace } from "./places.ts";
+import type { PositionFrame } from "./position_frame.ts";
 import type { RowId } from "./row_ids.ts";
 import type { SlotTable } from "./slot_table.ts";
 
@@ -132,6 +133,7 @@ export interface EditRules {
   readonly querySlots: SlotTable;
   readonly mask: Mask | null;
   readonly rule: ScoreRule;
+  readonly frame: PositionFrame;
 }
 
 /** Copies and checks an edit whose fields were read already. */
@@ -248,10 +250,10 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
     case "insertKey":
     case "upsertKey": {
       const known = edit.kind === "upsertKey" ? liveSlotOf(operation, "key", edit.id, keySlots) : undefined;
-      if (known !== undefined) return writeAt(known, edit, keySlots, keys, rules.rule);
+      if (known !== undefined) return writeAt(known, edit, keySlots, keys, rules);
       keySlots.ids ? keySlots.ids.checkNew(operation, "key", edit.id) : checkNoId(operation, "key", edit.id);
       mask?.checkKey(operation, keySlots.next);
-      return insertRow(edit, keySlots, keys, rules.rule);
+      return insertRow(edit, keySlots, keys, rules);
     }
     case "moveKey":
       return moveRow(
@@ -259,7 +261,7 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
         edit,
         keySlots,
         keys,
-        rules.rule,
+        rules,
       );
     case "moveQuery":
       return moveRow(
@@ -267,7 +269,7 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
         edit,
         querySlots,
         queries,
-        rules.rule,
+        rules,
       );
     case "deleteKey":
       return deleteRow(findSlot(operation, "key", edit.slot, keySlots), keySlots, keys);
@@ -281,12 +283,12 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
       const known = edit.kind === "upsertQuery"
         ? liveSlotOf(operation, "query", edit.id, querySlots)
         : undefined;
-      if (known !== undefined) return writeAt(known, edit, querySlots, queries, rules.rule);
+      if (known !== undefined) return writeAt(known, edit, querySlots, queries, rules);
       querySlots.ids
         ? querySlots.ids.checkNew(operation, "query", edit.id)
         : checkNoId(operation, "query", edit.id);
       mask?.checkQuery(operation, querySlots.next);
-      return insertRow(edit, querySlots, queries, rules.rule);
+      return insertRow(edit, querySlots, queries, rules);
     }
     case "deleteQuery":
       return deleteRow(findSlot(operation, "query", edit.slot, querySlots), querySlots, queries);
@@ -393,9 +395,10 @@ function insertRow(
   { operation, row, position, id }: NewRow,
   slots: SlotTable,
   log: EditLog,
-  rule: ScoreRule,
+  { rule, frame }: EditRules,
 ): RowId {
-  const place = looksAtPositions(rule) ? position ?? slots.nextPosition : 0;
+  const given = position === null ? slots.nextPosition : frame.held(position);
+  const place = looksAtPositions(rule) ? given : 0;
   checkPlace(operation, "position", place, rule);
   // This may throw for want of memory, so it comes before the first change.
   log.reserve(1);
@@ -410,9 +413,9 @@ function writeAt(
   { operation, row, position }: NewRow,
   slots: SlotTable,
   log: EditLog,
-  rule: ScoreRule,
+  { rule, frame }: EditRules,
 ): RowId {
-  const place = position === null || !looksAtPositions(rule) ? log.position(slot) : position;
+  const place = position === null || !looksAtPositions(rule) ? log.position(slot) : frame.held(position);
   checkPlace(operation, "position", place, rule);
   log.reserve(1);
   slots.reach(place);
@@ -435,13 +438,14 @@ function moveRow(
   { operation, position }: { readonly operation: string; readonly position: number },
   slots: SlotTable,
   log: EditLog,
-  rule: ScoreRule,
+  { rule, frame }: EditRules,
 ): RowId {
   if (looksAtPositions(rule)) {
-    checkPlace(operation, "position", position, rule);
+    const place = frame.held(position);
+    checkPlace(operation, "position", place, rule);
     log.reserve(1);
-    slots.reach(position);
-    log.move(slot, position);
+    slots.reach(place);
+    log.move(slot, place);
   }
   return slots.nameOf(slot);
 }

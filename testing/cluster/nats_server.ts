@@ -61,6 +61,8 @@ export interface NatsServerSettings {
   readonly isSynced?: boolean;
   /** Users of the account; one, "app" with the password "app", unless given. */
   readonly users?: readonly NatsUser[];
+  /** Public nkeys of more users of the account. */
+  readonly nkeys?: readonly string[];
   /** Whether the account may ask the servers whether they sync; true unless given. */
   readonly mayAsk?: boolean;
   /** Files of a certificate in PEM, for TLS. */
@@ -139,6 +141,8 @@ export class NatsServer {
   #child: Deno.ChildProcess | null = null;
   #said: Promise<void> | null = null;
   #lines = "";
+  /** A program that ends without a word to its servers takes them with it. */
+  readonly #kill = () => this.signal("SIGKILL");
 
   constructor(program: string, name: string, folder: string, port: number) {
     this.#program = program;
@@ -163,6 +167,7 @@ export class NatsServer {
     const child = new Deno.Command(this.#program, { args, stdin: "null", stdout: "null", stderr: "piped" })
       .spawn();
     this.#child = child;
+    globalThis.addEventListener("unload", this.#kill);
     this.#lines = "";
     const ready = Promise.withResolvers<void>();
     this.#said = this.#listen(child, ready);
@@ -179,7 +184,11 @@ export class NatsServer {
 
   /** Sends a signal: SIGSTOP freezes it, SIGCONT lets it go on. */
   signal(signal: Deno.Signal): void {
-    this.#child?.kill(signal);
+    try {
+      this.#child?.kill(signal);
+    } catch {
+      // It has ended by itself.
+    }
   }
 
   /** Ends it by a signal, and waits until it is gone. */
@@ -187,6 +196,7 @@ export class NatsServer {
     const child = this.#child;
     if (child === null) return;
     this.#child = null;
+    globalThis.removeEventListener("unload", this.#kill);
     try {
       child.kill(signal);
     } catch {
@@ -207,8 +217,15 @@ export class NatsServer {
 }
 
 function configurationOf(
-  { isSynced = true, users = [{ user: "app", password: "app" }], mayAsk = true, tls, mostBytes, more }:
-    NatsServerSettings,
+  {
+    isSynced = true,
+    users = [{ user: "app", password: "app" }],
+    nkeys = [],
+    mayAsk = true,
+    tls,
+    mostBytes,
+    more,
+  }: NatsServerSettings,
   name: string,
   folder: string,
   port: number,
@@ -235,7 +252,7 @@ function configurationOf(
     } }`,
     "accounts {",
     `  APP: { jetstream: ${mostBytes === undefined ? "enabled" : `{ max_file: ${mostBytes} }`}, users: [${
-      users.map(userOf).join(", ")
+      [...users.map(userOf), ...nkeys.map((nkey) => `{ nkey: ${nkey} }`)].join(", ")
     }]${mayAsk ? `, imports: [{ service: { account: SYS, subject: "${question}" } }]` : ""} }`,
     `  SYS: { users: [{ user: sys, password: sys }], exports: [{ service: "${question}", response_type: stream }] }`,
     "}",

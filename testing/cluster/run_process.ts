@@ -4,6 +4,8 @@
 export interface Running extends AsyncDisposable {
   /** The next line; null when it has ended. */
   next(): Promise<string | null>;
+  /** Sends a signal: SIGSTOP freezes it, SIGCONT lets it go on. */
+  signal(signal: Deno.Signal): void;
   /** Ends it with SIGKILL; gives the lines that it had written and nobody took. */
   kill(): Promise<string[]>;
 }
@@ -33,7 +35,8 @@ export function runProcess(program: string, args: readonly string[]): Running {
     await child.status;
     return left;
   };
-  return { next, kill, [Symbol.asyncDispose]: async () => void await kill() };
+  const signal = (signal: Deno.Signal) => child.kill(signal);
+  return { next, kill, signal, [Symbol.asyncDispose]: async () => void await kill() };
 }
 
 /** Whole lines; one that the process had not ended is none. */

@@ -3,6 +3,8 @@
 import type { WriterSettings } from "./writer.ts";
 
 const WRITER = new URL("writer.ts", import.meta.url).pathname;
+/** A writer that learns. */
+export const LEARNER_WRITER = new URL("learner_writer.ts", import.meta.url).pathname;
 const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
 
 /** What a writer said until it ended. */
@@ -16,7 +18,11 @@ export interface WriterRun {
 }
 
 /** The arguments of `deno` that run the writer. */
-export function writerArguments(folder: string, settings: WriterSettings): string[] {
+export function writerArguments(
+  folder: string,
+  settings: WriterSettings | { readonly journalBytes: number },
+  writer: string = WRITER,
+): string[] {
   const flags = [
     "run",
     "--quiet",
@@ -27,7 +33,7 @@ export function writerArguments(folder: string, settings: WriterSettings): strin
     "--allow-read",
     "--allow-write",
   ];
-  return [...flags, WRITER, folder, JSON.stringify(settings)];
+  return [...flags, writer, folder, JSON.stringify(settings)];
 }
 
 /**
@@ -37,11 +43,12 @@ export function writerArguments(folder: string, settings: WriterSettings): strin
  */
 export async function runWriter(
   folder: string,
-  settings: WriterSettings,
+  settings: WriterSettings | { readonly journalBytes: number },
   kill: { readonly isTime?: (line: string) => boolean; readonly afterMs?: number } = {},
   prefix: readonly string[] = [],
+  writer: string = WRITER,
 ): Promise<WriterRun> {
-  const [program, ...args] = [...prefix, Deno.execPath(), ...writerArguments(folder, settings)];
+  const [program, ...args] = [...prefix, Deno.execPath(), ...writerArguments(folder, settings, writer)];
   const child = new Deno.Command(program, { args, stdout: "piped", stderr: "null" }).spawn();
   let wasKilled = false;
   const end = () => {

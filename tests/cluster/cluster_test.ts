@@ -47,6 +47,16 @@ async function assertLikeOneEngine(memory: ClusterMemory, model: Model, queries:
   return output.data;
 }
 
+/** Waits until so many hosts share the partitions, two of them each. */
+async function whenShared(memory: ClusterMemory, hosts: number): Promise<void> {
+  const isShared = () => {
+    const { partitions } = memory.status(), names = partitions.flatMap(({ ready }) => ready);
+    return new Set(names).size === hosts &&
+      partitions.every(({ ready }) => ready.length === Math.min(2, hosts));
+  };
+  while (!isShared()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 Deno.test("cluster: three hosts answer like one engine while keys are set and deleted and hosts come and go", async () => {
   const random = new Random(7), model: Model = { keys: new Map() }, log = memoryLog();
   const hosts = [await host(log), await host(log)];
@@ -58,9 +68,16 @@ Deno.test("cluster: three hosts answer like one engine while keys are set and de
   for (let round = 0; round < 6; round++) {
     await memory.edit(randomEdits(random, model, 40, 60));
     await assertLikeOneEngine(memory, model, queries);
-    if (round === 1) hosts.push(await host(log));
+    if (round === 0) await whenShared(memory, 2);
+    if (round === 1) {
+      hosts.push(await host(log));
+      await whenShared(memory, 3);
+    }
     if (round === 3) await hosts.shift()?.dispose();
-    if (round === 4) assertEquals(await hosts[0].drain(), true);
+    if (round === 4) {
+      await whenShared(memory, 2);
+      assertEquals(await hosts[0].drain(), true);
+    }
   }
   const { hosts: names, partitions } = memory.status();
   assertEquals(names.length, 2);

@@ -4,6 +4,7 @@
 // exchanged. Every time the folder is either opened with all its rows, or refused with a name of what is wrong.
 // ATTUNE_LONG=1 flips every byte; otherwise some of each file are.
 
+import type { RowId } from "../../mod.ts";
 import { DatabaseSync } from "node:sqlite";
 import { type DurabilityError, openDurable } from "../../src/durable/mod.ts";
 import { Damage } from "../../src/durable/durability_error.ts";
@@ -27,7 +28,7 @@ import { IS_LONG } from "../../testing/requirements.ts";
 /** At length, one byte in four is flipped, which reaches each kind of field. Every byte was flipped once. */
 const STRIDE = 4;
 
-const STREAM: StreamSettings = { ...SMALL, seed: 61, keys: 5, queries: 2 };
+const STREAM: StreamSettings = { ...SMALL, seed: 61, ids: true, keys: 5, queries: 2 };
 
 type Files = ReadonlyMap<string, Uint8Array>;
 
@@ -72,7 +73,10 @@ async function makeFiles(
 /** Whether a folder opens with all that it should have; false when it is refused with a reason. */
 async function opensWhole(folder: string, stream: EditStream): Promise<boolean> {
   try {
-    await using live = await openDurable(folder, { create: stream.options(), client: "writer" });
+    await using live = await openDurable<RowId, RowId>(folder, {
+      create: stream.options(),
+      client: "writer",
+    });
     assertEquals(live.lastClientSequence(), stream.made, "batches that are there");
     assertSameRows(live, stream.model);
     return true;
@@ -169,7 +173,9 @@ Deno.test("a file that is cut off or missing is noticed or harmless", async () =
 
 /** A closed folder with ten records, each of one edit. */
 async function makeRecords(folder: string): Promise<void> {
-  await using live = await openDurable(folder, { create: { query: [[1]], key: [[1]], value: [[1]] } });
+  await using live = await openDurable<RowId, RowId>(folder, {
+    create: { query: [[1]], key: [[1]], value: [[1]] },
+  });
   for (let at = 1; at <= 10; at++) await live.edit([{ kind: "setValue", slot: 0, value: [at] }]);
 }
 
@@ -272,7 +278,10 @@ Deno.test("a damaged newest snapshot is done without, and told; a second one is 
   const base = await Deno.makeTempDir(), folder = `${base}/memory`;
   const stream = new EditStream(STREAM);
   {
-    await using live = await openDurable(folder, { create: stream.options(), client: "writer" });
+    await using live = await openDurable<RowId, RowId>(folder, {
+      create: stream.options(),
+      client: "writer",
+    });
     for (let snapshot = 0; snapshot < 2; snapshot++) {
       for (let batch = 0; batch < 10; batch++) {
         await live.edit(stream.next(), { clientSequence: stream.made });
@@ -288,7 +297,10 @@ Deno.test("a damaged newest snapshot is done without, and told; a second one is 
   };
   await flip("snapshot-20.safetensors");
   {
-    await using live = await openDurable(folder, { create: stream.options(), client: "writer" });
+    await using live = await openDurable<RowId, RowId>(folder, {
+      create: stream.options(),
+      client: "writer",
+    });
     assertSameRows(live, stream.model);
     const { damage, replayed } = live.stats().durable;
     assertEquals([damage.length, replayed], [1, 11]);
@@ -299,7 +311,10 @@ Deno.test("a damaged newest snapshot is done without, and told; a second one is 
   }
   await flip("snapshot-10.safetensors");
   const { DurabilityError } = await import("../../src/durable/mod.ts");
-  const error = await assertRejects(() => openDurable(folder, { create: stream.options() }), DurabilityError);
+  const error = await assertRejects(
+    () => openDurable<RowId, RowId>(folder, { create: stream.options() }),
+    DurabilityError,
+  );
   assertEquals([error.file, error.sequence], ["snapshot-20.safetensors", 20]);
   await Deno.remove(base, { recursive: true });
 });

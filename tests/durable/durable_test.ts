@@ -7,6 +7,7 @@ import { DisposedError, DynamicAttention, InputError, type RowId, SlotError } fr
 import {
   assert,
   assertEquals,
+  assertGreaterOrEqual,
   assertInstanceOf,
   assertLess,
   assertRejects,
@@ -300,6 +301,24 @@ inFolder("a snapshot is a file that an engine loads, and the journal before it g
   });
   assertEquals(await loaded.read(), await live.read());
 });
+
+inFolder(
+  "snapshots that are asked for and those that the journal wants do not get in each other's way",
+  async (folder) => {
+    await using live = await openDurable(folder, { create: CREATE, snapshot: { journalBytes: 50 } });
+    for (let edit = 1; edit <= 20; edit++) {
+      live.setValue(0, [edit]);
+      const taken = [live.snapshot(), live.snapshot()];
+      if (edit % 3 === 0) live.setValue(1, [edit]);
+      await Promise.all(taken);
+      const { journalBytes, snapshotFailure, snapshot, committed } = live.stats().durable;
+      assertEquals(snapshotFailure, null);
+      assertGreaterOrEqual(journalBytes, 0);
+      assertGreaterOrEqual(snapshot.sequence, committed - 1);
+      assertEquals((await live.verify({ deep: true })).problems, []);
+    }
+  },
+);
 
 const DURING: readonly [name: string, StreamSettings][] = [
   ["rows", { ...SMALL, seed: 21, keys: 3000, headDim: 32, valueDim: 32 }],

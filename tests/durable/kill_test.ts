@@ -4,12 +4,14 @@
 // removed, while it opens the folder. After each kill every acknowledged batch is there once, rows to the bit, and answers
 // are the oracle's. ATTUNE_LONG=1 kills 240 times.
 
-import type { RowId } from "../../mod.ts";
+import { DynamicAttention, type RowId } from "../../mod.ts";
+import { OnlineLearner } from "../../src/learning/mod.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "../../testing/assert.ts";
 import { EditStream, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
-import { runWriter } from "../../testing/durable/run_writer.ts";
-import { assertSameMemory } from "../../testing/durable/same_rows.ts";
+import { LEARNER_WRITER, runWriter } from "../../testing/durable/run_writer.ts";
+import { learnerOptions, learnNext, LEARNT, rowsOf } from "../../testing/durable/learner_writer.ts";
+import { assertSameMemory, bitsOf } from "../../testing/durable/same_rows.ts";
 import { Random } from "../../testing/random.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
@@ -127,3 +129,34 @@ for (const { name, stream: settings, journalBytes, kills, when } of CASES) {
     );
   });
 }
+
+Deno.test("kill -9 while it learns: rows and states are those of a learner that nobody killed", async () => {
+  const base = await Deno.makeTempDir(), folder = `${base}/memory`, random = new Random(16);
+  await using plain = await DynamicAttention.create<number, string>(LEARNT);
+  const untouched = new OnlineLearner(plain, learnerOptions());
+  let unheard = 0;
+  const kills = IS_LONG ? 40 : 4;
+  for (let kill = 0; kill < kills; kill++) {
+    // Every third run takes snapshots all the time.
+    const journalBytes = kill % 3 === 0 ? 2048 : 1 << 16;
+    const run = await runWriter(folder, { journalBytes }, afterAcks(random, 60), [], LEARNER_WRITER);
+    assertEquals(run.lines.filter((line) => line.startsWith("error")), []);
+    await using live = await openDurable<number, string>(folder, { create: LEARNT });
+    const learner = await live.learner(learnerOptions()), { steps } = learner.stats();
+    assertGreaterOrEqual(steps, run.acknowledged);
+    assertLessOrEqual(steps, Math.max(run.acknowledged, untouched.stats().steps) + 1);
+    if (steps > run.acknowledged) unheard++;
+    while (untouched.stats().steps < steps) await learnNext(untouched);
+    assertEquals(learner.stats(), untouched.stats());
+    assertEquals(rowsOf(live.engine).map(bitsOf), rowsOf(plain).map(bitsOf));
+    // The states are the same where the next step is.
+    await learnNext(learner);
+    await learnNext(untouched);
+    assertEquals(rowsOf(live.engine).map(bitsOf), rowsOf(plain).map(bitsOf));
+    assertEquals((await live.verify({ deep: true })).problems, []);
+  }
+  await Deno.remove(base, { recursive: true });
+  console.log(
+    `  ${kills} kills, ${untouched.stats().steps} steps, ${unheard} times one was on disk that nobody had heard of`,
+  );
+});

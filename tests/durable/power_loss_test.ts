@@ -4,6 +4,7 @@
 // of each moment, four ways. Each image is opened: every batch that was acknowledged by then is there, rows to the bit.
 // ATTUNE_LONG=1 opens 3,000 images and more; with sync "normal" it is measured what is lost, and that it is told.
 
+import type { RowId } from "../../mod.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "../../testing/assert.ts";
 import { type DiskImage, LOSSES, SimulatedDisk } from "../../testing/durable/disk_images.ts";
@@ -16,7 +17,7 @@ import { Random } from "../../testing/random.ts";
 import { findProgram, IS_LONG, requires } from "../../testing/requirements.ts";
 
 const IN_FLIGHT = 2;
-const STREAM: StreamSettings = { ...SMALL, seed: 51, keys: 6 };
+const STREAM: StreamSettings = { ...SMALL, seed: 51, ids: true, keys: 6 };
 const STRACE = requires("strace", findProgram("strace"), "apt-get install strace");
 
 /** The model after each batch. */
@@ -87,7 +88,7 @@ Deno.test({
       batches,
       IS_LONG ? 1 : 23,
       async (folder, acknowledged, isMade) => {
-        const live = await openDurable(folder, { create, client: "writer" });
+        const live = await openDurable<RowId, RowId>(folder, { create, client: "writer" });
         const counted = live.lastClientSequence();
         assertGreaterOrEqual(counted, acknowledged);
         assertLessOrEqual(counted, Math.min(batches, acknowledged + IN_FLIGHT));
@@ -97,10 +98,10 @@ Deno.test({
         // Answers are the oracle's, and it goes on from there, now and then.
         if (looks++ % 16 === 0) {
           await assertSameMemory(live, models[counted]);
-          await live.edit([{ kind: "setValue", slot: live.keySlots()[0], value: [1, 2, 3] }]);
+          await live.edit([{ kind: "setValue", slot: live.keyIds()[0], value: [1, 2, 3] }]);
           await live.dispose();
-          await using again = await openDurable(folder, { create });
-          assertEquals(again.getValue(again.keySlots()[0]), Float32Array.of(1, 2, 3));
+          await using again = await openDurable<RowId, RowId>(folder, { create });
+          assertEquals(again.getValue(again.keyIds()[0]), Float32Array.of(1, 2, 3));
           assertEquals((await again.verify({ deep: true })).problems, []);
         } else {
           assertSameRows(live, models[counted]);
@@ -121,7 +122,11 @@ Deno.test({
     const create = new EditStream(STREAM).options();
     let lossy = 0, most = 0;
     const images = await failEverywhere("normal", batches, IS_LONG ? 2 : 29, async (folder, acknowledged) => {
-      await using live = await openDurable(folder, { create, client: "writer", sync: "normal" });
+      await using live = await openDurable<RowId, RowId>(folder, {
+        create,
+        client: "writer",
+        sync: "normal",
+      });
       const counted = live.lastClientSequence();
       assertSameRows(live, models[counted]);
       if (counted >= acknowledged) return;

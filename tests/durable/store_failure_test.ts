@@ -4,6 +4,7 @@
 // and acknowledges nothing that is not on disk; opened again, every acknowledged batch is there once. ATTUNE_LONG=1 fails every
 // single call of a run.
 
+import type { RowId } from "../../mod.ts";
 import { DurabilityError, openDurable } from "../../src/durable/mod.ts";
 import {
   assert,
@@ -18,7 +19,7 @@ import { runWriter } from "../../testing/durable/run_writer.ts";
 import { assertSameMemory, assertSameRows } from "../../testing/durable/same_rows.ts";
 import { findProgram, IS_LONG, requires } from "../../testing/requirements.ts";
 
-const STREAM: StreamSettings = { ...SMALL, seed: 71, keys: 6 };
+const STREAM: StreamSettings = { ...SMALL, seed: 71, ids: true, keys: 6 };
 const IN_FLIGHT = 2;
 const STRACE = requires("strace", findProgram("strace"), "apt-get install strace");
 
@@ -82,7 +83,7 @@ for (const { name, inject, calls, most } of INJECTIONS) {
           stopped++;
           assert(last.startsWith("error DurabilityError: "), last);
         } else assertEquals(last, "done", `call ${call}`);
-        await using live = await openDurable(folder, { create: options, client: "writer" });
+        await using live = await openDurable<RowId, RowId>(folder, { create: options, client: "writer" });
         const counted = live.lastClientSequence(), stream = new EditStream(STREAM);
         assertGreaterOrEqual(counted, run.acknowledged, `call ${call}`);
         assertLessOrEqual(counted, run.acknowledged + IN_FLIGHT);
@@ -102,7 +103,7 @@ for (const { name, inject, calls, most } of INJECTIONS) {
 Deno.test("after a failure of the store every call says the same, and what is on disk is found by opening anew", async () => {
   const base = await Deno.makeTempDir(), folder = `${base}/memory`;
   const create = { query: [[1]], key: [[1]], value: [[1]] };
-  const live = await openDurable(folder, { create });
+  const live = await openDurable<RowId, RowId>(folder, { create });
   await live.edit([{ kind: "setValue", slot: 0, value: [2] }]);
   // Somebody else has written what was to come: the number of the next record is taken.
   const { DatabaseSync } = await import("node:sqlite");
@@ -132,7 +133,7 @@ Deno.test("after a failure of the store every call says the same, and what is on
   await live.dispose();
   other.exec("DELETE FROM record WHERE sequence = 3");
   other.close();
-  await using again = await openDurable(folder, { create });
+  await using again = await openDurable<RowId, RowId>(folder, { create });
   assertEquals(again.getValue(0), Float32Array.of(2));
   await Deno.remove(base, { recursive: true });
 });
@@ -193,7 +194,7 @@ Deno.test({
           await assertSameMemory(look, stream.model);
         }
         assert(await mount("-o", "remount,size=8m", disk));
-        await using live = await openDurable(folder, { create: options, client: "writer" });
+        await using live = await openDurable<RowId, RowId>(folder, { create: options, client: "writer" });
         assertSameRows(live, stream.model);
         await live.snapshot();
         assertEquals((await live.verify({ deep: true })).problems, []);

@@ -4,6 +4,7 @@
 import { attention, attentionState, DynamicAttention, InputError } from "../../mod.ts";
 import type { AttentionOptions } from "../../mod.ts";
 import { openDurable } from "../../src/durable/mod.ts";
+import { attentionGradients } from "../../src/learning/mod.ts";
 import { alibiSlopes } from "../../src/numerics/distance_bias.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertLess, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
@@ -25,7 +26,13 @@ const EXTRAS: Record<string, ModelExtras> = {
   },
   "first keys that stay": { keepFirst: 2 },
   "biases before the cap": { biasBeforeSoftcap: true, alibi: [1, 0.5, 0.125, 0] },
+  "rotary positions": { rotary: { base: 100, dims: 4, interleaved: false } },
+  "rotary positions of neighbours": {
+    rotary: { base: 10_000, dims: 2, interleaved: true },
+    alibi: [1, 0, 1, 0],
+  },
   "all of them": {
+    rotary: { base: 10, dims: 4, interleaved: true },
     sinks: [1, 0, NO, -1],
     distances: { from: -8, values: [[-1, 0.3, 1, NO, 0.5, 0, 0.2, -0.4, 1.5]] },
     keepFirst: 3,
@@ -341,6 +348,14 @@ const MISTAKES: readonly (readonly [what: string, options: object, message: stri
     "window.keepFirst is NaN, expected a finite number",
   ],
   ["a window below 0", { window: { left: -1 } }, "window.left is -1, expected a number ≥ 0"],
+  [
+    "an odd number of turned columns",
+    { rotary: { dims: 1 } },
+    "rotary.dims is 1, expected an even number from 2 to 1",
+  ],
+  ["a base of 0", { rotary: { base: 0 } }, "rotary.base is 0, expected a finite number > 0"],
+  ["text for rotary", { rotary: "true" }, 'rotary is "true", expected a boolean or { base, dims'],
+  ["interleaved by 1", { rotary: { dims: 2, interleaved: 1 }, heads: 1 }, "rotary.interleaved is 1"],
   ["an order of 1", { biasBeforeSoftcap: 1 }, "biasBeforeSoftcap is 1, expected a boolean"],
   [
     "half a position with a table",
@@ -432,5 +447,45 @@ Deno.test("a durable folder keeps the rules, and refuses others", async () => {
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("rows with rotary positions come out as they were written, and derivatives are by them", async () => {
+  const random = new Random(12), rotary = { base: 50, dims: 4, interleaved: false }, places = [3, 0, 7, 2.5];
+  const query = random.rows(2, 4), key = random.rows(4, 4), value = random.rows(4, 3), g = random.rows(2, 3);
+  const options = { query, key, value, keyPositions: places, queryPositions: [5, -1] };
+  /** Turns rows by a sign, in the words of the docstring. */
+  const turned = (rows: readonly ArrayLike<number>[], positions: readonly number[], sign: number) =>
+    rows.map((row, at) => {
+      return Float64Array.from({ length: 4 }, (_, c) => {
+        const angle = sign * positions[at] * 50 ** (-2 * (c % 2) / 4);
+        const [x, y] = [row[c % 2], row[c % 2 + 2]];
+        return c < 2 ? x * Math.cos(angle) - y * Math.sin(angle) : x * Math.sin(angle) + y * Math.cos(angle);
+      });
+    });
+  const float = (rows: readonly Float64Array[]) => rows.map((row) => Float32Array.from(row));
+  const plain = { value, query: float(turned(query, [5, -1], 1)), key: float(turned(key, places, 1)) };
+  for (const backend of BACKENDS) {
+    await using live = await DynamicAttention.create({ ...options, rotary, backend });
+    await using other = await DynamicAttention.create({ ...plain, backend });
+    assertEquals((await live.read()).data, (await other.read()).data, "the bits of turned rows");
+    key.forEach((row, slot) => assertEquals(live.getKey(slot), row));
+    query.forEach((row, slot) => assertEquals(live.getQuery(slot), row));
+    for (const top of [2, Infinity]) {
+      const [mine, theirs] = [
+        await attentionGradients(live, g, { top }),
+        await attentionGradients(other, g, { top }),
+      ];
+      assertEquals(mine.value.data, theirs.value.data);
+      const rowsOf = ({ data }: { data: Float64Array }) =>
+        Array.from({ length: data.length / 4 }, (_, at) => data.subarray(4 * at, 4 * at + 4));
+      const back = [
+        ...turned(rowsOf(theirs.query), [5, -1], -1),
+        ...turned(rowsOf(theirs.key), [...theirs.slots].map((slot) => places[slot]), -1),
+      ];
+      [...rowsOf(mine.query), ...rowsOf(mine.key)].forEach((row, at) =>
+        row.forEach((number, c) => assertLessOrEqual(Math.abs(number - back[at][c]), 1e-12))
+      );
+    }
   }
 });

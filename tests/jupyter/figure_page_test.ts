@@ -5,7 +5,7 @@
 
 import { type Browser, chromium, type Page } from "playwright-core";
 import { BROWSER_SWITCHES } from "../../studies/browser.ts";
-import { DISPLAY, type Figure } from "../../src/jupyter/mod.ts";
+import { DISPLAY, type Figure, figure } from "../../src/jupyter/mod.ts";
 import { embeddedLibrary } from "../../src/jupyter/plotly_page.ts";
 import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "../../testing/assert.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
@@ -220,5 +220,65 @@ Deno.test({
       await page.waitForSelector(".main-svg .trace");
       assertEquals(await page.evaluate("Plotly"), "theirs");
       assertEquals(complaints, []);
+    }),
+});
+
+Deno.test({
+  name: "figures of typed arrays, dates and texts as titles draw every point, and no title is cut off",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const days = [1, 2, 3].map((day) => new Date(Date.UTC(2026, 0, day)));
+      const titles = { xaxis: { title: "days" }, yaxis: { title: "counts" } };
+      const figures = [
+        figure({
+          data: [{ x: days, y: BigInt64Array.of(1n, 5n, 2n), name: "a" }, {
+            x: days,
+            y: [3, 2, 1],
+            name: "b",
+          }],
+          layout: { title: "dates<br>and bigints", ...titles },
+        }),
+        figure({
+          data: [{
+            type: "heatmap",
+            x: new Set(["a", "b"]),
+            z: { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2] },
+          }],
+          layout: { title: { text: "a matrix", font: { size: 24 } } },
+        }),
+        figure({ data: [{ type: "bar", y: Uint8Array.of(3, 1, 2) }], layout: titles }, { title: "bytes" }),
+      ];
+      const html = await embeddedLibrary() + (await Promise.all(figures.map(fragmentOf))).join("\n");
+      const { page, complaints } = await open(html);
+      await page.waitForFunction('document.querySelectorAll(".js-plotly-plot .gtitle").length === 3');
+      const seen = JSON.parse(String(
+        await page.evaluate(`JSON.stringify([...document.querySelectorAll(".js-plotly-plot")].map((plot) => {
+        const own = plot.getBoundingClientRect(), title = plot.querySelector(".gtitle").getBoundingClientRect();
+        const inner = plot.querySelector(".nsewdrag").getBoundingClientRect();
+        return {
+          points: plot.calcdata.map((trace) => trace[0].z ? trace[0].z.flat() : trace.map(({ x, y }) => [x, y])),
+          type: plot._fullLayout.xaxis.type,
+          texts: [...plot.querySelectorAll(".xtitle, .ytitle")].map(({ textContent }) => textContent),
+          above: title.top - own.top,
+          below: inner.top - title.bottom,
+        };
+      }))`),
+      ));
+      const times = days.map(Number);
+      assertEquals(seen[0].type, "date");
+      assertEquals(
+        seen[0].points,
+        [[1, 5, 2], [3, 2, 1]].map((y) => y.map((value, at) => [times[at], value])),
+      );
+      assertEquals(seen[0].texts, ["days", "counts"]);
+      assertEquals([seen[1].type, seen[1].points], ["category", [[1, 2, 3, 4]]]);
+      assertEquals(seen[2].points, [[[0, 3], [1, 1], [2, 2]]]);
+      for (const { above, below } of seen) {
+        assertGreater(above, 0, "the title begins within the figure");
+        assertGreater(below, 0, "and ends above what is drawn");
+      }
+      assertEquals(complaints, []);
+      await keepScreenshot(page, "figures-custom");
     }),
 });

@@ -12,7 +12,7 @@ function parsed(code: string): ParsedCell {
   return cell;
 }
 
-const BRIDGE = `globalThis[Symbol.for("attune.kernel")]`;
+const BRIDGE = `globalThis["attune.kernel"]`;
 const CATCH = `}catch(error){throw K.failed(error)}`;
 /** With short names for what is inserted everywhere. */
 const shortened = (code: string) =>

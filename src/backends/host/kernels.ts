@@ -53,9 +53,9 @@ export class Kernels {
   #position = 0;
   #head = 0;
   #slot = 0;
+  #ownBias: KeyBlock["bias"] = null;
   /** What `productWith` says of its last sum. */
   productSize = 0;
-  #ownBias: KeyBlock["bias"] = null;
   #scores = new Float64Array(0);
   #scoresBefore = new Float64Array(0);
   #scoresAfter = new Float64Array(0);

@@ -6,7 +6,7 @@
 import type { BackendConfig, Work } from "../backend.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { shiftedLog } from "../../numerics/power_shift.ts";
-import { looksAtPositions, type ScoreRule } from "../../numerics/score_rule.ts";
+import { looksAtPositions } from "../../numerics/score_rule.ts";
 import {
   type CertificateKernel,
   NOT_CHANGED,
@@ -270,11 +270,6 @@ export class WasmCertificates implements CertificateKernel {
     this.#integers = new Int32Array(buffer);
     this.#doubles = new Float64Array(buffer);
   }
-}
-
-/** Whether kernels know all that the scores and masses of a rule depend on. */
-function isPlain({ keepBefore, distanceBias, biasFirst = false, sinks }: ScoreRule): boolean {
-  return keepBefore === undefined && distanceBias === undefined && !biasFirst && sinks === undefined;
 }
 
 /** The address of the block of a query slot in its tile. */

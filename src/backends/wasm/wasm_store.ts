@@ -8,6 +8,7 @@
 import type { SavedArrays } from "../../base/saved_array.ts";
 import { attempt } from "../../base/attempt.ts";
 import { queryColumns } from "../../numerics/head_layout.ts";
+import { isPlainRule } from "../../numerics/score_rule.ts";
 import type {
   AttentionOutput,
   BackendConfig,
@@ -53,7 +54,7 @@ export class WasmStore extends StateStore {
   readonly limits: Float32Limits;
   readonly tolerance: number;
   override readonly multipliesShares = true;
-  override readonly certificates: WasmCertificates;
+  override readonly certificates: WasmCertificates | null;
   readonly #config: BackendConfig;
   readonly #arena: Arena;
   readonly #states: RowStates;
@@ -82,7 +83,9 @@ export class WasmStore extends StateStore {
     this.#runner = new PieceRunner(kernels, arena, sharing);
     this.#updater = new RowUpdater(kernels, this.#runner, arena, config, this.work);
     this.#reader = new RowReader(kernels, arena, layout, rule);
-    this.certificates = new WasmCertificates(kernels, arena, this.#states, config, this.work);
+    this.certificates = isPlainRule(rule)
+      ? new WasmCertificates(kernels, arena, this.#states, config, this.work)
+      : null;
     this.#held = new HeldStates(valueDim + 2, 1);
     this.limits = {
       isInRange: () => true,
@@ -104,7 +107,7 @@ export class WasmStore extends StateStore {
 
   attach(rows: HostRows): void {
     this.#rows = rows;
-    this.certificates.attach(rows);
+    this.certificates?.attach(rows);
   }
 
   bytes(): number {

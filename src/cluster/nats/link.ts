@@ -237,13 +237,25 @@ function connect(
   });
 }
 
+/** What answers the server's challenge; one that cannot is refused here, and not in the middle of a handshake. */
 function authenticatorOf({ core }: NatsPackages, auth: NatsAuth | null): Core.Authenticator {
   const bytes = (text: string) => new TextEncoder().encode(text);
   if (auth === null) return () => {};
   if ("user" in auth) return core.usernamePasswordAuthenticator(auth.user, auth.password);
   if ("token" in auth) return core.tokenAuthenticator(auth.token);
-  if ("nkey" in auth) return core.nkeyAuthenticator(bytes(auth.nkey.trim()));
-  return core.credsAuthenticator(bytes(auth.creds));
+  try {
+    const authenticator = "nkey" in auth
+      ? core.nkeyAuthenticator(bytes(auth.nkey.trim()))
+      : core.credsAuthenticator(bytes(auth.creds));
+    authenticator("a challenge");
+    return authenticator;
+  } catch {
+    // The cause might quote the secret.
+    const what = "nkey" in auth
+      ? "auth.nkey is no seed of an nkey"
+      : "auth.creds is not the text of a .creds file";
+    throw new LogError("open", "refused", `${what}, expected one`);
+  }
 }
 
 function said(error: LogError): string {

@@ -28,7 +28,15 @@ const UNSENT = new Set([10008, 10009, 10039, 10076, 10118]);
 /** No memory, no disk, more than the stream or the account may hold. */
 const FULL = new Set([10002, 10023, 10028, 10047, 10077, 10110]);
 /** The message is larger than the stream takes; the configuration is not possible; the account may not. */
-const REFUSED = new Set([10054, 10052, 10035, 10058, 10025, 10026, 10074]);
+const REFUSED = new Set([10054, 10052, 10035, 10025, 10026, 10074]);
+
+/** A stream of that name is there with another configuration. */
+const TAKEN = 10058;
+
+/** Whether a stream could not be made since there is another one of its name. */
+export function isTaken({ jetstream }: NatsPackages, error: unknown): boolean {
+  return error instanceof jetstream.JetStreamApiError && error.code === TAKEN;
+}
 
 /** Says what an error means. */
 export function failureOf({ core, jetstream }: NatsPackages, error: unknown): NatsFailure {

@@ -12,7 +12,7 @@ import {
   weaknessesOfStream,
 } from "./demands.ts";
 import { NatsLink } from "./link.ts";
-import { failureOf } from "./nats_errors.ts";
+import { failureOf, isTaken } from "./nats_errors.ts";
 import type { CheckedNatsOptions } from "./nats_options.ts";
 import type { Core, JetStream } from "./packages.ts";
 
@@ -261,7 +261,16 @@ export class NatsStores {
           if (await find(name) === null) continue;
           throw new LogError(operation, "damaged", `stream ${config.name} is gone, but ${name} is there`);
         }
-        return await jsm.streams.add(config);
+        try {
+          return await jsm.streams.add(config);
+        } catch (error) {
+          if (!isTaken(packages, error)) throw error;
+          // Somebody else made it meanwhile, at another moment: what is there is looked at as if it had been there.
+          const made = await find(config.name);
+          // The others are not through with it; the next attempt finds it.
+          if (made === null) throw new Error(`stream ${config.name} is being made`, { cause: error });
+          return made;
+        }
       });
     } catch (error) {
       if (!(error instanceof LogError) || error.isPassing) throw error;

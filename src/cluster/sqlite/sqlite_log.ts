@@ -2,6 +2,7 @@
  * The log of a cluster whose processes are on one machine: a folder with an SQLite file. It needs no server.
  */
 
+import { setImmediate } from "node:timers";
 import { crc32 } from "node:zlib";
 import { describe, InputError } from "../../base/errors.ts";
 import { Changes } from "../changes.ts";
@@ -78,6 +79,7 @@ class SqliteSession implements LogSession {
   #readers = 0;
   #looking: ReturnType<typeof setInterval> | null = null;
   #version = 0;
+  #lasts: ReadonlyMap<string, number> | null = null;
 
   constructor(folder: string, store: SqliteStore) {
     this.#folder = folder;
@@ -95,7 +97,7 @@ class SqliteSession implements LogSession {
       checkLogName("append", "subject", subject);
       checkSize("append", "record", body.length, LARGEST_MESSAGE);
       // Appends of one turn share a transaction, and so one wait for the disk.
-      if (this.#waiting.length === 0) setTimeout(() => this.#commit(), 0);
+      if (this.#waiting.length === 0) setImmediate(() => this.#commit());
       this.#waiting.push({ subject, id: id ?? null, body, settle });
     } catch (error) {
       settle.reject(error);
@@ -110,7 +112,7 @@ class SqliteSession implements LogSession {
       this.#check("append");
       const sequences = this.#store.append(waiting);
       waiting.forEach(({ settle }, at) => settle.resolve(sequences[at]));
-      this.#changes.tell();
+      this.#tell();
     } catch (error) {
       const failure = toLogError("append", error);
       for (const { settle } of waiting) settle.reject(failure);
@@ -125,7 +127,7 @@ class SqliteSession implements LogSession {
     checkLogName("follow", "subject", subject);
     let at = after;
     for await (const _ of this.#turns("follow", options.signal)) {
-      for (;;) {
+      while (this.#lastOf(subject) > at) {
         const found = this.#do("follow", () => this.#store.recordsAfter(subject, at));
         if (found.length === 0) break;
         at = found[found.length - 1].sequence;
@@ -166,7 +168,7 @@ class SqliteSession implements LogSession {
     return await this.#now("put", signal, () => {
       checkSize("put", "value", value.length, LARGEST_VALUE);
       const written = this.#store.put(checkLogName("put", "key", key), value, revision);
-      this.#changes.tell();
+      this.#tell();
       return written;
     });
   }
@@ -174,7 +176,7 @@ class SqliteSession implements LogSession {
   async remove(key: string, { signal }: LogWait = {}): Promise<void> {
     await this.#now("remove", signal, () => {
       this.#store.put(checkLogName("remove", "key", key), null, undefined);
-      this.#changes.tell();
+      this.#tell();
     });
   }
 
@@ -379,6 +381,7 @@ class SqliteSession implements LogSession {
   async *#turns(operation: string, signal: AbortSignal | undefined): AsyncGenerator<void> {
     this.#check(operation);
     if (this.#readers++ === 0) this.#look();
+    this.#lasts = null;
     try {
       while (!signal?.aborted) {
         // Changes that come while the turn is taken are for the next one.
@@ -400,6 +403,20 @@ class SqliteSession implements LogSession {
     }
   }
 
+  /** The newest record of a subject as of the last change, which all followers share. */
+  #lastOf(subject: string): number {
+    if (this.#lasts === null) {
+      this.#lasts = this.#do("follow", () => this.#store.lastSequences());
+    }
+    return this.#lasts.get(subject) ?? 0;
+  }
+
+  /** Tells all who follow and watch that something was committed. */
+  #tell(): void {
+    this.#lasts = null;
+    this.#changes.tell();
+  }
+
   /** Looks for what other connections have committed. */
   #look(): void {
     this.#looking = setInterval(() => {
@@ -410,7 +427,7 @@ class SqliteSession implements LogSession {
       } catch {
         // Who reads next finds out what is wrong.
       }
-      this.#changes.tell();
+      this.#tell();
     }, LOOK_MS);
   }
 

@@ -161,6 +161,12 @@ export class SqliteStore {
     );
   }
 
+  /** The number of the newest record ever of each subject. */
+  lastSequences(): Map<string, number> {
+    const rows = this.#prepared("SELECT subject, sequence FROM last").all();
+    return new Map(rows.map((row) => [String(row["subject"]), Number(row["sequence"])]));
+  }
+
   /** Removes records below a number. */
   purge(subject: string, below: number): void {
     this.transact(() => {

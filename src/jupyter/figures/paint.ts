@@ -7,7 +7,7 @@
 import type { PlainValue } from "./figure_data.ts";
 import type { Palette } from "./palette.ts";
 
-/** A copy of plain data in which `$name`, under a name that ends in "color" or "colorscale", is the palette's colour. */
+/** A copy of plain data in which `$name`, under a name that ends in "color", "colorscale" or "colorway", is the palette's colour. */
 export function paint<T extends PlainValue>(value: T, palette: Palette): T;
 export function paint(value: PlainValue, palette: Palette): PlainValue {
   const copy = (value: PlainValue, isColor: boolean): PlainValue => {
@@ -17,7 +17,7 @@ export function paint(value: PlainValue, palette: Palette): PlainValue {
     if (value === null || typeof value !== "object") return value;
     if (Array.isArray(value)) return value.map((entry) => copy(entry, isColor));
     return Object.fromEntries(
-      Object.entries(value).map(([name, entry]) => [name, copy(entry, /color(scale)?$/.test(name))]),
+      Object.entries(value).map(([name, entry]) => [name, copy(entry, /color(scale|way)?$/.test(name))]),
     );
   };
   return copy(value, false);

@@ -6,12 +6,13 @@
  * cannot be read is left as it is, so that the kernel itself says what is wrong with it.
  */
 
+import { BRIDGE_NAME } from "../prelude/bridge.ts";
 import { importText } from "./imports.ts";
 import type { ParsedCell, SyntaxNode } from "./parser.ts";
 import { isNode, walk, walkOwn } from "./parser.ts";
 
 /** How code finds the part of the kernel that is in its process. */
-const BRIDGE = `globalThis[Symbol.for("attune.kernel")]`;
+const BRIDGE = `globalThis[${JSON.stringify(BRIDGE_NAME)}]`;
 // A function may be sent to a worker as text, where there is no such part.
 const AWAITING = `(${BRIDGE}?.awaiting??Promise.resolve.bind(Promise))(`;
 const ITERATING = `(${BRIDGE}?.iterating??(items=>items))(`;

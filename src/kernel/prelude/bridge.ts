@@ -1,11 +1,14 @@
 /**
- * What code in the kernel finds at `globalThis[Symbol.for("attune.kernel")]`, and what the proxy tells it at the start.
+ * What code in the kernel finds at `globalThis["attune.kernel"]` and `globalThis[Symbol.for("attune.kernel")]`, and what the proxy tells it at the start.
  */
 
 import type { JsonObject } from "../protocol/message.ts";
 
-/** Where it is found. */
+/** Where libraries find it. */
 export const BRIDGE: symbol = Symbol.for("attune.kernel");
+
+/** Where the code of cells finds it: by a name, since a notebook may have a `Symbol` of its own. */
+export const BRIDGE_NAME = "attune.kernel";
 
 /** Bytes that come along with a message. */
 export type Buffers = readonly Uint8Array[];

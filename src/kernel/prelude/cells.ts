@@ -23,19 +23,48 @@ export class Interrupted extends Error {
   }
 }
 
-/** An await that has not ended. */
-interface Wait {
+/** An await that has not ended, in a ring with all others of its task. */
+class Wait {
   /** Whether it is of the cell itself, not of a function in it. */
   readonly isTop: boolean;
   /** How many stops there had been when it began. */
   readonly stops: number;
   readonly reject: (reason: Interrupted) => void;
+  before: Wait = this;
+  after: Wait = this;
+
+  constructor(isTop: boolean, stops: number, reject: (reason: Interrupted) => void) {
+    this.isTop = isTop;
+    this.stops = stops;
+    this.reject = reject;
+  }
+
+  /** Puts another one behind this. */
+  add(wait: Wait): void {
+    wait.before = this;
+    wait.after = this.after;
+    this.after.before = wait;
+    this.after = wait;
+  }
+
+  /** Takes this one out; says whether it was in. */
+  remove(): boolean {
+    const { before, after } = this;
+    if (after === this) return false;
+    before.after = after;
+    after.before = before;
+    this.before = this.after = this;
+    return true;
+  }
 }
 
 /** A cell, or a message to a comm, with all that was started by it. */
 interface Task {
   readonly origin: Origin;
-  readonly waits: Set<Wait>;
+  /** Where the ring of its waits begins; no wait itself. */
+  readonly ring: Wait;
+  /** Whether it can be stopped: it has not ended. */
+  isRunning: boolean;
   stops: number;
   /** Whether a stop came while nothing waited: the next await throws. */
   owes: boolean;
@@ -45,8 +74,8 @@ interface Task {
 
 /** A row of awaits that never wait would keep the event loop from turning; so often it turns. */
 const TURN_MS = 20;
-/** The clock is looked at once in so many awaits, and one more. */
-const CLOCK_MASK = 15;
+/** The clock, which costs as much as an await, is looked at rarely where awaits are quick, at most once in so many. */
+const RAREST_LOOK = 64, QUICK_MS = 0.5, SLOW_MS = 5;
 /** So often it is looked whether what tidies up after a stop is done. */
 const LOOK_MS = 5;
 /** What a stopped cell has left running is told so at so many awaits, then lets go of. */
@@ -55,15 +84,22 @@ const REMINDERS = 100;
 /** The cells and messages that run. */
 export class Cells {
   readonly #current = new AsyncLocalStorage<Task | undefined>();
+  /** Those that can be stopped. */
   readonly #running = new Set<Task>();
   #cell: Task | null = null;
   #press = 0;
   #turnedAt = performance.now();
-  #awaits = 0;
+  #lookedAt = 0;
+  /** Awaits from one look at the clock to the next, and those that are left of them. */
+  #interval = 1;
+  #left = 1;
+  /** Whether a stop ever came: before it, awaits of what is there need not know whose they are. */
+  #hasStopped = false;
 
   /** Begins a cell. */
   readonly enter = (id: number): void => {
     this.leave();
+    this.#beginTurn();
     this.#cell = newTask({ kind: "cell", id });
     this.#running.add(this.#cell);
     this.#current.enterWith(this.#cell);
@@ -71,7 +107,7 @@ export class Cells {
 
   /** Ends the cell, if one runs. */
   leave(): void {
-    if (this.#cell) this.#running.delete(this.#cell);
+    if (this.#cell) this.#end(this.#cell);
     this.#cell = null;
   }
 
@@ -88,12 +124,18 @@ export class Cells {
   /** Runs something that can be stopped like a cell. */
   async run(id: number, work: () => unknown): Promise<void> {
     const task = newTask({ kind: "comm", id });
+    this.#beginTurn();
     this.#running.add(task);
     try {
       await this.#current.run(task, work);
     } finally {
-      this.#running.delete(task);
+      this.#end(task);
     }
+  }
+
+  #end(task: Task): void {
+    task.isRunning = false;
+    this.#running.delete(task);
   }
 
   /** Does something as a part of the cell that runs. */
@@ -113,16 +155,17 @@ export class Cells {
   stop(press: number): number {
     if (press === this.#press) return 0;
     this.#press = press;
+    this.#hasStopped = true;
     let count = 0;
     for (const task of this.#running) {
       task.stops++;
-      const waits = [...task.waits], inFunctions = waits.filter(({ isTop }) => !isTop);
+      const waits = waitsOf(task), inFunctions = waits.filter(({ isTop }) => !isTop);
       count += waits.length;
       if (waits.length === 0) task.owes = true;
       // The second stop is the last: all throw at once, and no later await goes on.
-      else if (task.stops > 1 || inFunctions.length === 0) throwIn(task, waits);
+      else if (task.stops > 1 || inFunctions.length === 0) throwIn(waits);
       else {
-        throwIn(task, inFunctions);
+        throwIn(inFunctions);
         this.#stopTop(task, waits);
       }
     }
@@ -131,6 +174,9 @@ export class Cells {
 
   /** What an `await` of a cell waits for. */
   readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
+    const isThere = !isThenable(value);
+    // The commonest case, and the quickest: nothing to wait for, and nobody who stops it.
+    if (isThere && !this.#hasStopped && !this.#isTurnDue()) return value;
     const task = this.#current.getStore();
     if (task === undefined) return value;
     if (task.stops > 0) {
@@ -138,38 +184,38 @@ export class Cells {
       if (stopped) return stopped;
     }
     // Tasks of earlier cells are no longer to be stopped.
-    if (!this.#running.has(task)) return value;
-    const { waits, stops } = task;
-    if (!isThenable(value)) {
-      if (!this.#isTurnDue()) return value;
-      return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
-    }
-    return new Promise<Awaited<T>>((resolve, reject) => {
-      const wait: Wait = { isTop: isTop !== undefined, stops, reject };
-      waits.add(wait);
-      value.then(
-        (result) => {
-          if (this.#isTurnDue()) {
-            this.#turn(() => {
-              waits.delete(wait);
-              resolve(result as Awaited<T>);
-            });
-          } else {
-            waits.delete(wait);
-            resolve(result as Awaited<T>);
-          }
-        },
-        (reason) => {
-          waits.delete(wait);
-          reject(reason);
-        },
-      );
-    });
+    if (!task.isRunning) return value;
+    if (!isThere) return this.#wait<T>(task, value as PromiseLike<unknown>, isTop !== undefined);
+    if (this.#hasStopped && !this.#isTurnDue()) return value;
+    return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
   };
 
-  /** Whether the event loop has not turned for long. The clock, which costs more than the rest, is looked at now and then. */
+  /** A promise of what another one gives, unless a stop comes first. */
+  #wait<T>(task: Task, value: PromiseLike<unknown>, isTop: boolean): Promise<Awaited<T>> {
+    const promise = new Promise<Awaited<T>>(takeHandlers);
+    const resolve = lastResolve, reject = lastReject;
+    const wait = new Wait(isTop, task.stops, reject);
+    task.ring.add(wait);
+    value.then((result) => {
+      if (this.#isTurnDue()) return this.#turn(() => wait.remove() && resolve(result));
+      wait.remove();
+      resolve(result);
+    }, (reason) => {
+      wait.remove();
+      reject(reason);
+    });
+    return promise;
+  }
+
+  /** Whether the event loop has not turned for long. */
   #isTurnDue(): boolean {
-    return (++this.#awaits & CLOCK_MASK) === 0 && performance.now() - this.#turnedAt >= TURN_MS;
+    if (--this.#left > 0) return false;
+    const now = performance.now(), passed = now - this.#lookedAt;
+    this.#lookedAt = now;
+    if (passed < QUICK_MS) this.#interval = Math.min(RAREST_LOOK, 2 * this.#interval);
+    else if (passed > SLOW_MS) this.#interval = 1;
+    this.#left = this.#interval;
+    return now - this.#turnedAt >= TURN_MS;
   }
 
   /** What a `for await` of a cell goes over: as it is, but each step can be stopped. */
@@ -192,7 +238,7 @@ export class Cells {
 
   /** What an await gives of a task that was stopped; null where it waits as any other. */
   #afterStop<T>(task: Task): Promise<Awaited<T>> | null {
-    if (!this.#running.has(task)) {
+    if (!task.isRunning) {
       // What a stopped cell has left running ends here; what catches everything must not go round for ever.
       if (++task.reminders > REMINDERS) return new Promise(() => {});
       return new Promise((_, reject) => this.#turn(() => reject(new Interrupted())));
@@ -208,25 +254,45 @@ export class Cells {
     const { stops } = task;
     const look = () => new Promise<void>((resolve) => laterTurn(resolve, LOOK_MS));
     await look();
-    while (task.stops === stops && [...task.waits].some((wait) => wait.stops === stops)) await look();
-    if (task.stops === stops) throwIn(task, waits.filter(({ isTop }) => isTop));
+    while (task.stops === stops && waitsOf(task).some((wait) => wait.stops === stops)) await look();
+    if (task.stops === stops) throwIn(waits.filter(({ isTop }) => isTop));
   }
 
   #turn(then: () => void): void {
     laterTurn(() => {
-      this.#turnedAt = performance.now();
+      this.#beginTurn();
       then();
     });
   }
+
+  #beginTurn(): void {
+    this.#turnedAt = performance.now();
+    this.#interval = this.#left = 1;
+  }
+}
+
+/** What the promise that was made last is settled by: one function for all promises costs less than one for each. */
+let lastResolve: (value: unknown) => void = () => {}, lastReject: (reason: unknown) => void = () => {};
+
+function takeHandlers(resolve: (value: never) => void, reject: (reason: unknown) => void): void {
+  lastResolve = resolve as (value: unknown) => void;
+  lastReject = reject;
 }
 
 function newTask(origin: Origin): Task {
-  return { origin, waits: new Set(), stops: 0, owes: false, reminders: 0 };
+  return { origin, ring: new Wait(false, 0, () => {}), isRunning: true, stops: 0, owes: false, reminders: 0 };
+}
+
+/** All that wait, the first one first. */
+function waitsOf({ ring }: Task): Wait[] {
+  const waits: Wait[] = [];
+  for (let wait = ring.before; wait !== ring; wait = wait.before) waits.push(wait);
+  return waits;
 }
 
 /** Those of the waits throw that still wait. */
-function throwIn({ waits }: Task, some: readonly Wait[]): void {
-  for (const wait of some) if (waits.delete(wait)) wait.reject(new Interrupted());
+function throwIn(waits: readonly Wait[]): void {
+  for (const wait of waits) if (wait.remove()) wait.reject(new Interrupted());
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -9,12 +9,15 @@ import type { JsonObject } from "../protocol/message.ts";
 
 /** The content of an error message. */
 export function failureOf(thrown: unknown, colors: boolean): JsonObject {
-  const isError = thrown instanceof Error;
+  // Of a proxy nobody can ask even that.
+  const isError = attempt(() => thrown instanceof Error) === true;
   const text = attempt(() => Deno.inspect(thrown, { colors, depth: 4 })) ??
     "[what was thrown cannot be shown]";
   return {
-    ename: isError ? attempt(() => String(thrown.name)) || "Error" : kindOf(thrown),
-    evalue: (isError ? attempt(() => String(thrown.message)) : attempt(() => Deno.inspect(thrown))) ?? "",
+    ename: isError ? attempt(() => String((thrown as Error).name)) || "Error" : kindOf(thrown),
+    evalue:
+      (isError ? attempt(() => String((thrown as Error).message)) : attempt(() => Deno.inspect(thrown))) ??
+        "",
     traceback: (isError ? text : `Uncaught ${text}`).split("\n"),
   };
 }

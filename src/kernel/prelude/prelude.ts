@@ -6,7 +6,7 @@
 
 import type { LinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
-import { BRIDGE, type KernelBridge, type PreludeSettings } from "./bridge.ts";
+import { BRIDGE, BRIDGE_NAME, type KernelBridge, type PreludeSettings } from "./bridge.ts";
 import { Cells, Interrupted } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
@@ -39,6 +39,8 @@ interface DisplayOptions {
   readonly display_id?: string;
 }
 
+/** After so long without a cell the proxy is watched all the same. */
+const WATCH_MS = 20;
 /** How long the proxy may take to end a kernel that wants to end. */
 const EXIT_MS = 5000;
 
@@ -54,6 +56,7 @@ export class Prelude {
   readonly #colors = !Deno.noColor;
   #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
   #link: Link | null = null;
+  #startWatchdog: (() => void) | null = null;
 
   constructor({ marker }: PreludeSettings) {
     // Taken now, so that no cell can come between.
@@ -74,11 +77,15 @@ export class Prelude {
   furnish(settings: PreludeSettings): void {
     const { port, watchToken, mark, connectionFile, packages, permissions, frontEnd, stoppedAnswer } =
       settings;
-    Object.defineProperty(globalThis, BRIDGE, { value: Object.freeze(this.#bridge(frontEnd)) });
+    const bridge = Object.freeze(this.#bridge(frontEnd));
+    for (const key of [BRIDGE, BRIDGE_NAME]) Object.defineProperty(globalThis, key, { value: bridge });
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
-    startWatchdog({ port, token: watchToken, mark, connectionFile });
+    const watch = { port, token: watchToken, mark, connectionFile };
+    this.#startWatchdog = () => startWatchdog(watch);
+    // To start a worker takes a while, in which the first cell would wait.
+    laterTurn(() => this.#watch(), WATCH_MS);
     replaceTimers();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
@@ -104,6 +111,7 @@ export class Prelude {
       registerTarget: (target, take) => comms.registerTarget(target, take),
       enter: (id) => {
         this.#value = null;
+        this.#watch();
         cells.enter(id);
       },
       awaiting: cells.awaiting,
@@ -128,6 +136,12 @@ export class Prelude {
       checkTypes: (isOn) => this.#outputs.mark({ kind: "checkTypes", isOn }),
       meta: metaOf(),
     };
+  }
+
+  /** Once: from before the first cell on, however long that computes. */
+  #watch(): void {
+    this.#startWatchdog?.();
+    this.#startWatchdog = null;
   }
 
   /** All that cells can show by goes into one row. */
@@ -200,7 +214,13 @@ export class Prelude {
         if (value === undefined) return;
         this.#lastValues.add(value);
         if (isHidden) return;
-        const data = await cells.awaiting(this.#format(value), true);
+        const data = await cells.awaiting(
+          this.#format(value, (error) => {
+            if (error instanceof Interrupted) throw error;
+            this.#tellUncaught(error);
+          }),
+          true,
+        );
         outputs.show(
           "execute_result",
           { execution_count: count, data, metadata: {}, transient: {} },
@@ -215,12 +235,14 @@ export class Prelude {
     outputs.mark({ kind: "done", id: origin?.id ?? -1 });
   }
 
-  async #format(value: unknown): Promise<Bundle> {
+  /** `tell` is told of what a value throws that does not let itself be shown as it wishes. */
+  async #format(value: unknown, tell: (error: unknown) => void): Promise<Bundle> {
     const { jupyter, inspectArgs } = this.#internals;
     return await bundleOf(
       value,
       (other) => jupyter.formatInner(other, false),
       (other) => inspectArgs(["%o", other], { colors: this.#colors }),
+      tell,
     );
   }
 
@@ -262,7 +284,7 @@ export class Prelude {
         // Called by another name, `eval` sees the names of the notebook and none of these here.
         const evaluate = eval;
         const value: unknown = await evaluate(`(${expression})`);
-        values[name] = { status: "ok", data: await this.#format(value), metadata: {} };
+        values[name] = { status: "ok", data: await this.#format(value, throwAgain), metadata: {} };
       } catch (error) {
         values[name] = { status: "error", ...failureOf(error, false) };
       }
@@ -288,6 +310,10 @@ export class Prelude {
   #answer(question: JsonObject, answer: JsonObject): void {
     this.#link?.send({ ...answer, type: "answer", id: question.id });
   }
+}
+
+function throwAgain(error: unknown): never {
+  throw error;
 }
 
 /** As if the cell were a module in the folder of the notebook. */

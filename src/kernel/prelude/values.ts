@@ -16,8 +16,57 @@ const DISPLAY = Symbol.for("Jupyter.display");
 /** Of a long table the first rows are shown, and of a wide one the first columns. */
 const ROWS = 50, COLUMNS = 20, LETTERS = 200;
 
-/** The bundle of a value. `format` is that of the stock kernel, which knows pictures, tables of other libraries and more. */
+/**
+ * The bundle of a value. `format` is that of the stock kernel, which knows pictures, tables of other libraries and more;
+ * `tell` is told of what a value throws meanwhile, which is then shown as text.
+ */
 export async function bundleOf(
+  value: unknown,
+  format: (value: unknown) => Promise<Bundle>,
+  inspect: Inspect,
+  tell: (error: unknown) => void,
+): Promise<Bundle> {
+  try {
+    const bundle = plainBundle(await wishedBundle(value, format, inspect));
+    if (bundle !== null) return bundle;
+  } catch (error) {
+    tell(error);
+  }
+  return {
+    "text/plain": attempt(() => inspect(value)) ?? attempt(() => kindOf(value)) ?? "[it cannot be shown]",
+  };
+}
+
+/** A bundle that messages can hold: bytes as base64, all else as JSON; null for what is none. */
+function plainBundle(bundle: unknown): Bundle | null {
+  if (typeof bundle !== "object" || bundle === null || Array.isArray(bundle)) return null;
+  const plain: Bundle = {};
+  for (const [type, content] of Object.entries(bundle)) {
+    if (content === undefined) continue;
+    const bytes = content instanceof Uint8Array ? content.toBase64() : content;
+    plain[type] = type.startsWith("text/") && typeof bytes !== "string" ? String(bytes) : asJson(bytes);
+  }
+  return Object.keys(plain).length > 0 ? plain : null;
+}
+
+function asJson(content: unknown): unknown {
+  return typeof content === "string" ? content : JSON.parse(JSON.stringify(content) ?? "null");
+}
+
+function kindOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
+}
+
+function attempt<T>(work: () => T): T | null {
+  try {
+    return work();
+  } catch {
+    return null;
+  }
+}
+
+/** What a value wishes to be shown as. */
+async function wishedBundle(
   value: unknown,
   format: (value: unknown) => Promise<Bundle>,
   inspect: Inspect,

@@ -7,11 +7,12 @@
 
 import { KernelError } from "../errors.ts";
 import type { ExecuteOptions } from "../execution.ts";
-import { KernelProcess } from "../kernel_process.ts";
+import type { KernelProcess } from "../kernel_process.ts";
 import type { PreludeSettings } from "../prelude/bridge.ts";
 import type { Origin } from "../prelude/outputs.ts";
 import type { JsonObject, Message } from "../protocol/message.ts";
-import { endProcesses, KERNEL_MARK } from "../descendants.ts";
+import { endProcesses } from "../descendants.ts";
+import { EarlyProcess } from "./early_process.ts";
 import { LinkServer } from "./link_server.ts";
 
 /** What to start. */
@@ -21,6 +22,8 @@ export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permis
   readonly cwd?: string | URL;
   /** What it and all that it starts carry in their environment. */
   readonly mark: string;
+  /** One that has been started already, by the same mark; else one is started. */
+  readonly early?: EarlyProcess;
   /** Takes what the kernel shows, and what it belongs to; null where nobody knows. */
   readonly onOutput: (output: KernelOutput, origin: Origin | null) => void;
   /** Told of what a cell throws, as the content of an error message. */
@@ -77,14 +80,12 @@ export class ChildKernel {
   static async start(options: ChildOptions): Promise<ChildKernel> {
     const child = new ChildKernel(options);
     const { command, cwd } = options;
+    const early = options.early ?? new EarlyProcess(
+      { ...(command ? { command } : {}), ...(cwd === undefined ? {} : { cwd }) },
+      options.mark,
+    );
     try {
-      child.#process = await KernelProcess.start({
-        ...(command ? { command } : {}),
-        ...(cwd === undefined ? {} : { cwd }),
-        colors: true,
-        env: { [KERNEL_MARK]: options.mark },
-        onMessage: (message) => child.#take(message),
-      });
+      child.#process = await early.adopt((message) => child.#take(message));
       await child.#begin();
       return child;
     } catch (error) {

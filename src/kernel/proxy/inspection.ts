@@ -170,7 +170,7 @@ export class Inspection {
 }
 
 const NATIVE = /^function \w*\([^)]*\)$/;
-const NAME = /^[\p{ID_Start}$_]/u;
+const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 
 /** Names that are there, and what the language server knows; what everything has, as `__proto__`, comes last. */
 function mergeMatches(

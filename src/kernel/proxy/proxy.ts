@@ -62,7 +62,7 @@ export class KernelProxy implements AsyncDisposable {
   readonly #session = crypto.randomUUID();
   readonly #packages: Readonly<Record<string, string>>;
   readonly #language: Language;
-  readonly #mark = crypto.randomUUID();
+  readonly #mark: string;
   readonly #shell: RouterSocket;
   readonly #control: RouterSocket;
   readonly #stdin: RouterSocket;
@@ -91,6 +91,7 @@ export class KernelProxy implements AsyncDisposable {
     const { ip, ports, key } = connection;
     this.ended = this.#end.promise;
     this.#packages = options.packages;
+    this.#mark = options.early?.mark ?? crypto.randomUUID();
     this.#language = new Language({
       root: folderAddress(options.cwd),
       env: { [KERNEL_MARK]: this.#mark },

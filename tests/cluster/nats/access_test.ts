@@ -6,6 +6,7 @@ import type { NatsAuth, NatsDurability } from "../../../src/cluster/nats/nats_op
 import { loadNats } from "../../../src/cluster/nats/packages.ts";
 import { natsPermissions, type NatsUserRole } from "../../../src/cluster/nats/permissions.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "../../../testing/assert.ts";
+import { openWithin } from "../../../testing/cluster/log_writers.ts";
 import {
   findNatsServer,
   findOldNatsServer,
@@ -13,7 +14,7 @@ import {
   NatsServers,
   OLD_NATS_REMEDY,
 } from "../../../testing/cluster/nats_server.ts";
-import { requires } from "../../../testing/requirements.ts";
+import { IS_LONG, requires } from "../../../testing/requirements.ts";
 
 const program = findNatsServer(), oldProgram = findOldNatsServer();
 const server = requires("nats-server", program, NATS_REMEDY);
@@ -28,7 +29,7 @@ async function refusal(
 ): Promise<string> {
   const log = natsLog({ servers: servers.addresses, name: "m", auth: app, durability, ...more });
   const error = await assertRejects(() => log.open("client"), LogError);
-  assertEquals(error.reason, "refused", error.message);
+  assertEquals([error.reason, error.operation], ["refused", "open"], error.message);
   return error.message;
 }
 
@@ -86,6 +87,19 @@ Deno.test({
 });
 
 Deno.test({
+  name: "an nkey opens a session, another one does not",
+  ...server,
+  fn: async () => {
+    const { core } = await loadNats();
+    const known = core.nkeys.createUser(), other = core.nkeys.createUser();
+    const seedOf = (key: typeof known) => ({ nkey: new TextDecoder().decode(key.getSeed()) });
+    await using servers = await NatsServers.start({ program: program ?? "", nkeys: [known.getPublicKey()] });
+    await opens(servers, "disk", { auth: seedOf(known) });
+    await refusal(servers, "disk", { auth: seedOf(other) });
+  },
+});
+
+Deno.test({
   name: "a stream that promises less than asked for is refused by name, each kind of it",
   ...server,
   fn: async () => {
@@ -118,6 +132,30 @@ Deno.test({
       assertStringIncludes(said, word);
     }
     await nc.close();
+  },
+});
+
+Deno.test({
+  name: "many sessions that are opened at once, where nothing is there yet, all have the same streams",
+  ...server,
+  fn: async () => {
+    for (const count of IS_LONG ? [1, 3] : [1]) {
+      await using servers = await NatsServers.start({ program: program ?? "", count });
+      const log = natsLog({
+        servers: servers.addresses,
+        name: "m",
+        auth: app,
+        durability: count === 1 ? "disk" : "replicated",
+      });
+      const sessions = await Promise.all(Array.from({ length: 12 }, () => openWithin(log, 30_000)));
+      const numbers = await Promise.all(
+        sessions.map((session) => session.append("a", body, { timeoutMs: 10_000 })),
+      );
+      assertEquals(numbers.toSorted((a, b) => a - b), Array.from({ length: 12 }, (_, at) => at + 1));
+      await sessions[0].put("v", body, { isVolatile: true });
+      for (const session of sessions) assertEquals((await session.get("v"))?.value, body);
+      for (const session of sessions) await session.close();
+    }
   },
 });
 

@@ -1,13 +1,12 @@
 // Full suite: it kills servers of NATS, writers and followers with SIGKILL, and freezes them.
 // Limit: 20 minutes.
 //
-// After each fault nothing that was acknowledged is lost or there twice, no record has other bytes, and whoever cannot be given a right
-// answer is given a typed error. ATTUNE_LONG=1 repeats each fault 20 times.
+// After each fault nothing that was acknowledged is lost or there twice, no record has other bytes, and every follower is given each
+// record once. ATTUNE_LONG=1 repeats each fault 20 times.
 
-import { LogError, type LogSession } from "../../../src/cluster/log.ts";
-import { natsLog } from "../../../src/cluster/nats/nats_log.ts";
+import type { LogSession } from "../../../src/cluster/log.ts";
 import type { NatsDurability } from "../../../src/cluster/nats/nats_options.ts";
-import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
+import { assert, assertEquals, assertGreater } from "../../../testing/assert.ts";
 import {
   type Acknowledged,
   assertAllThere,
@@ -17,26 +16,15 @@ import {
   textOfBody,
   writeUntil,
 } from "../../../testing/cluster/log_writers.ts";
-import { connectAdmin, leaderOf } from "../../../testing/cluster/nats_admin.ts";
-import { findNatsServer, NATS_REMEDY, NatsServers } from "../../../testing/cluster/nats_server.ts";
+import { leaderOf } from "../../../testing/cluster/nats_admin.ts";
+import { NAME, sleep, startServers, STREAM, withServer } from "../../../testing/cluster/nats_scene.ts";
+import type { NatsServers } from "../../../testing/cluster/nats_server.ts";
 import { runProcess } from "../../../testing/cluster/run_process.ts";
 import { Random } from "../../../testing/random.ts";
-import { IS_LONG, requires } from "../../../testing/requirements.ts";
+import { IS_LONG } from "../../../testing/requirements.ts";
 
-const program = findNatsServer();
-const availability = requires("nats-server", program, NATS_REMEDY);
 const TIMES = IS_LONG ? 20 : 2;
-const WRITERS = 8, STREAM = "attune_faults";
-const auth = { user: "app", password: "app" };
-
-/** Starts servers, and gives a log on them. */
-async function startServers(count: number, durability: NatsDurability) {
-  const servers = await NatsServers.start({ program: program ?? "", count });
-  const log = natsLog({ servers: servers.addresses, name: "faults", auth, durability });
-  return { servers, log };
-}
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const WRITERS = 8;
 
 /**
  * Writers and a follower go on while `fault` happens `TIMES` times; then everything that was acknowledged is there, and the follower
@@ -100,7 +88,7 @@ async function surviveFaults(
 
 Deno.test({
   name: "one server is killed and starts again",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     await surviveFaults(1, "disk", async ({ servers: [server] }, random) => {
       await server.end("SIGKILL");
@@ -112,7 +100,7 @@ Deno.test({
 
 Deno.test({
   name: "of three servers the leader of the records is killed, and starts again later",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     await surviveFaults(3, "replicated", async (servers) => {
       const leader = await leaderOf(servers, STREAM);
@@ -125,7 +113,7 @@ Deno.test({
 
 Deno.test({
   name: "all three servers are killed at once, and start again",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     await surviveFaults(3, "replicated", async ({ servers }) => {
       await Promise.all(servers.map((server) => server.end("SIGKILL")));
@@ -136,7 +124,7 @@ Deno.test({
 
 Deno.test({
   name: "a server is frozen and goes on",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     await surviveFaults(1, "disk", async ({ servers: [server] }, random, at) => {
       server.signal("SIGSTOP");
@@ -149,7 +137,7 @@ Deno.test({
 
 Deno.test({
   name: "of three servers one is frozen and goes on",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     await surviveFaults(3, "replicated", async (servers, random) => {
       const server = random.below(2) ? await leaderOf(servers, STREAM) : servers.servers[random.below(3)];
@@ -162,7 +150,7 @@ Deno.test({
 
 Deno.test({
   name: "a writer is killed, and the next one goes on where it was",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     const { servers, log } = await startServers(1, "disk");
     await using _servers = servers;
@@ -178,7 +166,7 @@ Deno.test({
       await using writer = runProcess("log_process.ts", [
         "write",
         servers.addresses.join(","),
-        "faults",
+        NAME,
         "records",
         "w",
         `${from}`,
@@ -197,7 +185,7 @@ Deno.test({
 
 Deno.test({
   name: "a follower is killed, and the next one goes on where it was",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     const { servers, log } = await startServers(1, "disk");
     await using _servers = servers;
@@ -214,7 +202,7 @@ Deno.test({
       await using follower = runProcess("log_process.ts", [
         "follow",
         servers.addresses.join(","),
-        "faults",
+        NAME,
         "records",
         "-",
         `${from}`,
@@ -240,103 +228,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a flipped byte in the store: whoever knew more says damaged, and no record has other bytes",
-  ...availability,
-  fn: async () => {
-    const random = new Random(74), outcomes = new Map<string, number>();
-    for (let at = 0; at < TIMES; at++) {
-      const { servers, log } = await startServers(1, "disk");
-      await using _servers = servers;
-      const [server] = servers.servers, count = 100 + random.below(200);
-      await using session = await openWithin(log, 10_000);
-      const numbers: number[] = [];
-      for (let record = 0; record < count; record++) {
-        numbers.push(await session.append("records", bodyOf(`r ${record}`, 100 + random.below(200))));
-      }
-      await server.end("SIGKILL");
-      const files = await filesUnder(`${server.folder}/store`, /attune_faults\/.*\.(blk|idx|db|inf|sum)$/);
-      const blocks = files.filter((file) => file.endsWith(".blk"));
-      const file = at % 3 ? blocks[random.below(blocks.length)] : files[random.below(files.length)];
-      const bytes = await Deno.readFile(file);
-      bytes[random.below(bytes.length)] ^= 1 << random.below(8);
-      await Deno.writeFile(file, bytes);
-      await server.start();
-      const last = numbers[numbers.length - 1];
-      // The session that was there knows the newest number: it is given that record, or an error.
-      const known = await outcomeOf(async () => {
-        for await (const records of session.follow("records", last - 1)) {
-          assertEquals(records.map(({ body }) => textOfBody(body)), [`r ${count - 1}`]);
-          return "whole";
-        }
-        return "nothing";
-      });
-      // A new one is given what there is, under its own numbers, and nothing else.
-      const whole = numbers.map((sequence, record) => `${sequence} r ${record}`);
-      const fresh = await outcomeOf(async () => {
-        const seen = (await readAll(log, "records")).map(({ sequence, body }) =>
-          `${sequence} ${textOfBody(body)}`
-        );
-        assert(seen.every((record) => whole.includes(record)));
-        return seen.length === whole.length ? "whole" : "fewer";
-      });
-      assert(known !== "nothing" && (known !== "whole" || fresh !== "fewer"), `${known}, ${fresh}`);
-      const outcome = `${known}, then ${fresh}`;
-      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    }
-    console.log(`  ${[...outcomes].map(([outcome, times]) => `${outcome} ${times}`).join(", ")}`);
-  },
-});
-
-Deno.test({
-  name:
-    "a stream that is deleted, or made anew, under a session: damaged, for writers, followers and new sessions",
-  ...availability,
-  fn: async () => {
-    const { servers, log } = await startServers(1, "disk");
-    await using _servers = servers;
-    await using session = await openWithin(log, 10_000);
-    for (let at = 0; at < 20; at++) await session.append("records", bodyOf(`r ${at}`, 50));
-    await using admin = await connectAdmin(servers);
-    await admin.streams.delete(STREAM);
-    const gone = await assertRejects(() => session.append("records", bodyOf("late", 50)), LogError);
-    assertEquals(gone.reason, "damaged", gone.message);
-    const lost = await assertRejects(() => firstAfter(session, 0), LogError);
-    assertEquals(lost.reason, "damaged");
-    // Nobody makes another in its place, since the buckets beside it show that it was there.
-    const error = await assertRejects(() => log.open("client"), LogError);
-    assertEquals(error.reason, "damaged", error.message);
-    // Where somebody does by hand, the session does not take it for its own.
-    await admin.streams.add({ name: STREAM, subjects: ["attune.faults.log.>"], storage: "file" });
-    await using other = await openWithin(log, 10_000);
-    await other.append("records", bodyOf("new", 50));
-    assertEquals((await assertRejects(() => firstAfter(session, 0), LogError)).reason, "damaged");
-    assertEquals(
-      (await assertRejects(() => session.append("records", bodyOf("late", 50)), LogError)).reason,
-      "damaged",
-    );
-  },
-});
-
-Deno.test({
-  name: "a stream that is purged under a session: its numbers go on, and a follower goes on behind the purge",
-  ...availability,
-  fn: async () => {
-    const { servers, log } = await startServers(1, "disk");
-    await using _servers = servers;
-    await using session = await openWithin(log, 10_000);
-    let last = 0;
-    for (let at = 0; at < 20; at++) last = await session.append("records", bodyOf(`r ${at}`, 50));
-    await using admin = await connectAdmin(servers);
-    await admin.streams.purge(STREAM);
-    const next = await session.append("records", bodyOf("next", 50));
-    assertGreater(next, last);
-    assertEquals(await firstAfter(session, 0), [`${next} next`]);
-  },
-});
-
-Deno.test({
   name: "values survive as they promise: kept ones a kill of the server, volatile ones are told to be gone",
-  ...availability,
+  ...withServer(),
   fn: async () => {
     const { servers, log } = await startServers(1, "disk");
     await using _servers = servers;
@@ -363,32 +256,3 @@ Deno.test({
     assertEquals(told.filter((what) => what.startsWith("v.kept")), ["v.kept there"]);
   },
 });
-
-/** What came of it, or the reason of an error that says that it cannot be had. */
-async function outcomeOf(act: () => Promise<string>): Promise<string> {
-  try {
-    return await act();
-  } catch (error) {
-    if (!(error instanceof LogError) || error.isPassing) throw error;
-    assert(error.reason === "damaged" || error.reason === "refused", error.message);
-    return error.reason;
-  }
-}
-
-/** The first list that a follower gives. */
-async function firstAfter(session: LogSession, after: number): Promise<string[]> {
-  for await (const records of session.follow("records", after)) {
-    return records.map(({ sequence, body }) => `${sequence} ${textOfBody(body)}`);
-  }
-  return [];
-}
-
-async function filesUnder(folder: string, pattern: RegExp): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) found.push(...await filesUnder(path, pattern));
-    else if (pattern.test(path)) found.push(path);
-  }
-  return found.sort();
-}

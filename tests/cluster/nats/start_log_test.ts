@@ -33,6 +33,30 @@ for (const count of [1, 3] as const) {
 }
 
 Deno.test({
+  name: "a program that ends without a word takes its servers with it",
+  ...requires("nats-server", program, NATS_REMEDY),
+  fn: async () => {
+    const path = new URL("../../../tools/cluster/start_log.ts", import.meta.url).href;
+    const code = `
+      import { startLog } from ${JSON.stringify(path)};
+      const { servers } = await startLog();
+      console.log(servers.servers[0].pid, servers.folder);
+      Deno.exit(3);
+    `;
+    const args = ["eval", "--no-check", "--ext=ts", code];
+    const { code: status, stdout } = await new Deno.Command(Deno.execPath(), { args }).output();
+    assertEquals(status, 3);
+    const [pid, folder] = new TextDecoder().decode(stdout).trim().split(" ");
+    assert(Number(pid) > 0);
+    for (let isThere = true; isThere;) {
+      isThere = await Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
+Deno.test({
   name: "a folder that is given stays, and what is in it is there again",
   ...requires("nats-server", program, NATS_REMEDY),
   fn: async () => {

@@ -3,6 +3,7 @@
 
 import { LogError } from "../../../src/cluster/log.ts";
 import { natsLog } from "../../../src/cluster/nats/nats_log.ts";
+import { loadNats } from "../../../src/cluster/nats/packages.ts";
 import type { NatsLogOptions } from "../../../src/cluster/nats/nats_options.ts";
 import { assert, assertEquals, assertRejects } from "../../../testing/assert.ts";
 import { makeCertificates } from "../../../testing/cluster/certificates.ts";
@@ -108,6 +109,57 @@ Deno.test("a server that wants TLS where none was asked for, or has none where i
     assertEquals(error.reason, "refused", error.message);
   }
   assertEquals(said.filter((text) => text.includes("secret")), []);
+});
+
+Deno.test("each kind of login answers the server's challenge, and a seed that is none is refused before anything is sent", async () => {
+  const { core } = await loadNats(), nonce = "challenge", user = core.nkeys.createUser();
+  const seed = new TextDecoder().decode(user.getSeed());
+  const creds = `-----BEGIN NATS USER JWT-----\nheader.claims.signature\n------END NATS USER JWT------\n\n` +
+    `-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
+  const answers = [
+    { auth: { user: "a", password: "b" }, expected: { user: "a", pass: "b" } },
+    { auth: { token: "t" }, expected: { auth_token: "t" } },
+    { auth: { nkey: seed }, expected: { nkey: user.getPublicKey() } },
+    { auth: { creds }, expected: { jwt: "header.claims.signature", nkey: user.getPublicKey() } },
+  ];
+  for (const { auth, expected } of answers) {
+    const heard = Promise.withResolvers<string>();
+    await using peer = startPeer(async (connection) => {
+      await connection.write(new TextEncoder().encode(info({ auth_required: true, nonce })));
+      const bytes = new Uint8Array(4000), count = await connection.read(bytes);
+      heard.resolve(new TextDecoder().decode(bytes.subarray(0, count ?? 0)));
+      await connection.write(new TextEncoder().encode("-ERR 'Authorization Violation'\r\n"));
+    });
+    const error = await failure({ servers: peer.address, auth });
+    assertEquals(error.reason, "refused", error.message);
+    const said: unknown = JSON.parse(/^CONNECT (.*)\r\n/.exec(await heard.promise)?.[1] ?? "null");
+    const fields = new Map<string, unknown>(Object.entries(said ?? {}));
+    for (const [name, value] of Object.entries(expected)) assertEquals(fields.get(name), value, name);
+    const signature = fields.get("sig");
+    if (typeof signature === "string") {
+      assert(
+        user.verify(
+          new TextEncoder().encode(nonce),
+          Uint8Array.fromBase64(signature),
+        ),
+      );
+    }
+    assertEquals(fields.has("sig"), "nkey" in expected);
+  }
+  for (
+    const auth of [{ nkey: "SUNOSEED" }, { nkey: user.getPublicKey() }, { creds: "nothing" }, {
+      creds: creds.replace(seed, "SUNOSEED"),
+    }]
+  ) {
+    let isAsked = false;
+    await using peer = startPeer(async (connection) => {
+      isAsked = true;
+      await connection.read(new Uint8Array(10));
+    });
+    const error = await failure({ servers: peer.address, auth });
+    assertEquals([error.reason, isAsked], ["refused", false], error.message);
+    assert(!error.message.includes("SUNO"), error.message);
+  }
 });
 
 Deno.test({

@@ -46,7 +46,7 @@ Deno.test("ticks: round numbers, powers of ten, starts of months, in the format 
 });
 
 Deno.test("axis: where values lie, whatever their kind", () => {
-  const none = { isPadded: false, fromZero: false, half: 0 };
+  const none = { isPadded: false, fromZero: false, hasCells: false };
   assertEquals(new Axis({}, [2, 4], none).placeOf(3), 0.5);
   assertEquals(new Axis({ type: "log" }, [1, 100], none).placeOf(10), 0.5);
   assertEquals(new Axis({ type: "log" }, [1, 100], none).placeOf(0), null);
@@ -187,7 +187,7 @@ Deno.test("picture: no text becomes an element", async () => {
     {
       title: { text: evil },
       xaxis: { title: { text: evil } },
-      annotations: [{ text: evil, x: 0, y: 0, xref: "paper", yref: "paper" }],
+      annotations: [{ showarrow: false, text: evil, x: 0, y: 0, xref: "paper", yref: "paper" }],
     },
   );
   assertFalse(svg.includes("<image"));

@@ -1,5 +1,6 @@
 // Full suite: its digits are a package of 40 megabytes.
 
+import { figure } from "../../../src/jupyter/mod.ts";
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "../../../testing/assert.ts";
 import { animation, record } from "../../../studies/vision/animation.ts";
 import {
@@ -140,6 +141,7 @@ Deno.test("animation: a step at a time is visible, and the slider reaches each",
   assertEquals(steps.map(({ frame }) => frame), [3, 6, 9]);
   const { data, layout } = animation(steps);
   assertEquals(data.map(({ visible }) => visible), [0, 1, 2].flatMap((at) => new Array(4).fill(at === 1)));
+  assert((await figure({ data, layout }).png()).length > 1000, "it has a still picture");
   const [{ steps: positions }] = layout.sliders as unknown as {
     steps: { args: [{ visible: boolean[] }] }[];
   }[];

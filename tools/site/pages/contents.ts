@@ -26,6 +26,8 @@ const GUIDE = [
     "learning",
     "persistence",
     "durable",
+    "many-machines",
+    "nats",
     "browser-and-node",
     "notebooks",
     "troubleshooting",

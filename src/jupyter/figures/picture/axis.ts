@@ -9,6 +9,8 @@ import { UNPAINTED } from "../palette.ts";
 import { listOf, numberOf, pairOf, textOf, titleOf } from "./plain_reader.ts";
 import { dateTicks, formatTick, linearTicks, logTicks, type Tick } from "./ticks.ts";
 
+const DAY_MS = 86_400_000;
+
 type AxisType = "linear" | "log" | "date" | "category";
 
 /** An axis of a layout, for the values that traces have along it. */
@@ -24,10 +26,13 @@ export class Axis {
   readonly #categories: readonly string[];
   readonly #from: number;
   readonly #to: number;
+  /** The least distance of two places of bars or cells; 0 where there are none. */
+  readonly leastStep: number;
 
   /**
-   * `values` of all traces; `isPadded` leaves room for markers at the ends, `fromZero` includes 0. Along the places of
-   * bars there is a grid only where the layout asks for it: `hasBars`.
+   * `values` of all traces; `isPadded` leaves room for markers at the ends, `fromZero` includes 0, `hasCells` leaves
+   * room for half a bar or cell at either end. Along the places of bars there is a grid only where the layout asks for
+   * it: `hasBars`.
    */
   constructor(
     layout: PlainObject,
@@ -35,7 +40,7 @@ export class Axis {
     options: {
       readonly isPadded: boolean;
       readonly fromZero: boolean;
-      readonly half: number;
+      readonly hasCells: boolean;
       readonly hasBars?: boolean;
     },
   ) {
@@ -48,13 +53,24 @@ export class Axis {
     this.gridColor = textOf(layout.gridcolor, UNPAINTED.grid);
     this.type = typeOf(layout, values);
     this.#categories = this.type === "category" ? [...new Set(values.map(String))] : [];
+    this.leastStep = options.hasCells ? this.#leastStep(values) : 0;
     [this.#from, this.#to] = this.#rangeOf(values, options);
   }
 
   /** Where a value lies, or null where it has no place. */
   placeOf(value: PlainValue | undefined): number | null {
-    const number = this.#numberOf(value);
-    return number === null ? null : (number - this.#from) / (this.#to - this.#from);
+    const number = this.numberOf(value);
+    return number === null ? null : this.placeAt(number);
+  }
+
+  /** Where a number lies that {@link numberOf} gave, or one between such numbers. */
+  placeAt(number: number): number {
+    return (number - this.#from) / (this.#to - this.#from);
+  }
+
+  /** The share of the axis that a bar or a cell has, the gap to its neighbour included. */
+  get stepShare(): number {
+    return Math.abs(this.leastStep / (this.#to - this.#from));
   }
 
   /** Ticks in view; about as many as `room` can hold. */
@@ -87,7 +103,7 @@ export class Axis {
 
   #rangeOf(
     values: readonly PlainValue[],
-    { isPadded, fromZero, half }: { isPadded: boolean; fromZero: boolean; half: number },
+    { isPadded, fromZero }: { isPadded: boolean; fromZero: boolean },
   ): readonly [number, number] {
     const range = listOf(this.#layout.range).map((end) => typeof end === "string" ? Date.parse(end) : end);
     if (range.length === 2 && range.every((end) => typeof end === "number" && Number.isFinite(end))) {
@@ -95,8 +111,9 @@ export class Axis {
     }
     const isReversed = this.#layout.autorange === "reversed";
     let from = Infinity, to = -Infinity;
+    const half = this.leastStep / 2;
     for (const value of values) {
-      const number = this.#numberOf(value);
+      const number = this.numberOf(value);
       if (number === null) continue;
       from = Math.min(from, number - half);
       to = Math.max(to, number + half);
@@ -111,7 +128,20 @@ export class Axis {
     return isReversed ? [to, from] : [from, to];
   }
 
-  #numberOf(value: PlainValue | undefined): number | null {
+  /** The least distance of two places; where there is one alone, one, or a day. */
+  #leastStep(values: readonly PlainValue[]): number {
+    const numbers = values.map((value) => this.numberOf(value)).filter((number) => number !== null)
+      .sort((a, b) => a - b);
+    let least = Infinity;
+    for (let at = 1; at < numbers.length; at++) {
+      const step = numbers[at] - numbers[at - 1];
+      if (step > 0 && step < least) least = step;
+    }
+    return least < Infinity ? least : this.type === "date" ? DAY_MS : 1;
+  }
+
+  /** A value as a number along the axis: of a date its time, of a logarithmic axis the logarithm. */
+  numberOf(value: PlainValue | undefined): number | null {
     switch (this.type) {
       case "category": {
         const at = this.#categories.indexOf(String(value));

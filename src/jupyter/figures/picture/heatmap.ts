@@ -5,7 +5,8 @@
 import { toBase64 } from "../../../display/base64.ts";
 import { colorAt, type ColorScale, SEQUENTIAL } from "../../../display/color_scales.ts";
 import { heatmapPng } from "../../../display/heatmap.ts";
-import type { PlainObject } from "../figure_data.ts";
+import { describe, InputError } from "../../../base/errors.ts";
+import type { PlainObject, PlainValue } from "../figure_data.ts";
 import { UNPAINTED } from "../palette.ts";
 import type { Axis } from "./axis.ts";
 import { type Box, pointIn } from "./frame.ts";
@@ -15,11 +16,15 @@ import { formatTick, linearTicks, type Tick } from "./ticks.ts";
 
 const BAR_WIDTH = 14;
 
-/** A trace of the type "heatmap", whose cells are all of a size; `empty` is the colour of what has no number. */
+/**
+ * A trace of the type "heatmap"; `empty` is the colour of what has no number.
+ *
+ * @throws {InputError} When its cells are not all of a size.
+ */
 export async function drawHeatmap(
+  operation: string,
   trace: PlainObject,
-  x: Axis,
-  y: Axis,
+  { x, y }: { readonly x: Axis; readonly y: Axis },
   box: Box,
   empty: string,
 ): Promise<string> {
@@ -32,8 +37,10 @@ export async function drawHeatmap(
     0,
   );
   const toPoint = pointIn(box);
-  const start = toPoint(x.placeOf(edge(trace.x, 0, -0.5)), y.placeOf(edge(trace.y, 0, -0.5)));
-  const stop = toPoint(x.placeOf(edge(trace.x, width - 1, 0.5)), y.placeOf(edge(trace.y, height - 1, 0.5)));
+  const [left, right] = edgesOf(operation, "x", trace.x, width, x);
+  const [bottom, top] = edgesOf(operation, "y", trace.y, height, y);
+  const start = toPoint(x.placeAt(left), y.placeAt(bottom));
+  const stop = toPoint(x.placeAt(right), y.placeAt(top));
   if (start === null || stop === null) return "";
   const isFlippedX = stop[0] < start[0], isFlippedY = stop[1] < start[1];
   const png = await heatmapPng({
@@ -115,15 +122,33 @@ function colorsOf(trace: PlainObject): { least: number; most: number; scale: Col
   return { least: numberOf(trace.zmin, least), most: numberOf(trace.zmax, most), scale: scaleOf(trace) };
 }
 
-/** Stops at equal distances, as colours of six digits; any other scale is drawn as the usual one. */
+/** Stops at equal distances, as colours of six digits. */
 function scaleOf({ colorscale }: PlainObject): ColorScale {
   const colors = listOf(colorscale).map((stop) => textOf(listOf(stop)[1], ""));
   return colors.length > 1 && colors.every((color) => /^#[\da-f]{6}$/i.test(color)) ? colors : SEQUENTIAL;
 }
 
-/** The edge of a cell, from its middle. */
-function edge(values: PlainObject[string] | undefined, at: number, side: number): number {
-  const numbers = listOf(values);
-  const of = (at: number) => numberOf(numbers[at], at);
-  return of(at) + side * (numbers.length > 1 ? of(1) - of(0) : 1);
+/** Where the first cell begins and the last one ends, as numbers along an axis. */
+function edgesOf(
+  operation: string,
+  name: "x" | "y",
+  values: PlainValue | undefined,
+  count: number,
+  axis: Axis,
+): readonly [number, number] {
+  const given = listOf(values);
+  const middles = Array.from(
+    { length: count },
+    (_, at) => given.length === 0 ? at : axis.numberOf(given[at]) ?? NaN,
+  );
+  const step = count > 1 ? middles[1] - middles[0] : axis.leastStep;
+  for (let at = 1; at < count; at++) {
+    if (Math.abs(middles[at] - middles[at - 1] - step) <= 1e-3 * Math.abs(step) && step !== 0) continue;
+    throw new InputError(
+      operation,
+      `the cells of a heatmap begin at ${name} ${describe(given)}`,
+      "places at equal distances, each of its own",
+    );
+  }
+  return [middles[0] - step / 2, middles[count - 1] + step / 2];
 }

@@ -6,14 +6,13 @@
  * annotations without arrows and the label of the active button of a menu. Anything else is refused, not left out.
  */
 
-import { InputError } from "../../../base/errors.ts";
-import { describe } from "../../../base/errors.ts";
 import type { FigureData, PlainObject, PlainValue } from "../figure_data.ts";
 import { groupBy } from "../group_by.ts";
 import { UNPAINTED } from "../palette.ts";
 import { Axis } from "./axis.ts";
 import { drawBars, isLying } from "./bars.ts";
 import { type Box, boxOf, pointIn } from "./frame.ts";
+import { checkDrawable } from "./drawable.ts";
 import { drawColorBar, drawHeatmap } from "./heatmap.ts";
 import { Legend } from "./legend.ts";
 import { listOf, numberOf, objectOf, textOf, titleOf } from "./plain_reader.ts";
@@ -35,7 +34,6 @@ interface Plot {
   readonly traces: readonly PlainObject[];
 }
 
-const TYPES = ["scatter", "bar", "heatmap"];
 const TITLE_SIZE = 15;
 
 /**
@@ -49,12 +47,9 @@ export async function drawPicture(
   { width, height }: PictureSize,
   metrics: TextMetrics,
 ): Promise<string> {
-  const traces = data.filter(({ visible }) => visible !== false && visible !== "legendonly");
-  for (const { type } of traces) {
-    if (!TYPES.includes(textOf(type, "scatter"))) {
-      throw new InputError(operation, `a trace has the type ${describe(type)}`, `one of ${TYPES.join(", ")}`);
-    }
-  }
+  const shown = data.map((trace, at) => withColor(trace, layout, at));
+  const traces = shown.filter(({ visible }) => visible !== false && visible !== "legendonly");
+  checkDrawable(operation, traces, { data, layout });
   const color = textOf(objectOf(layout.font).color, UNPAINTED.text);
   const plots = toPlots(traces, layout);
   const annotations = listOf(layout.annotations).map(objectOf);
@@ -73,7 +68,9 @@ export async function drawPicture(
   const bottom = 14 + Math.max(0, ...xLabels.map((labels) => labels.height));
   const area: Box = { left, top, width: room, height: height - top - bottom };
 
-  const parts = await Promise.all(plots.map((plot, at) => drawPlot(plot, layout, area, `clip${at}`)));
+  const parts = await Promise.all(
+    plots.map((plot, at) => drawPlot(operation, plot, layout, area, `clip${at}`)),
+  );
   const axes = plots.map(({ x, y }, at) => {
     const box = boxOf(area, x, y);
     return drawXAxis(x, xLabels[at], box, color) + drawYAxis(y, box, metrics, color);
@@ -93,6 +90,19 @@ export async function drawPicture(
     legend.draw(left, 12 + titleHeight, color),
     textElement(title, { ...titlePlace, anchor: "start", weight: "bold" }),
   );
+}
+
+/** A trace that names no colour has the next one of the layout's, as in plotly.js. */
+function withColor(trace: PlainObject, layout: PlainObject, at: number): PlainObject {
+  const colors = listOf(layout.colorway), color = colors[at % colors.length];
+  if (color === undefined || trace.type === "heatmap") return trace;
+  const line = objectOf(trace.line), marker = objectOf(trace.marker);
+  const own = textOf(line.color, textOf(marker.color, textOf(color, UNPAINTED.mark)));
+  return {
+    ...trace,
+    ...(trace.type !== "bar" && { line: { color: own, ...line } }),
+    marker: { color: own, ...marker },
+  };
 }
 
 /** What annotations, titles of colour bars and menus need between the legend and the plots. */
@@ -128,7 +138,7 @@ function toAxis(layout: PlainObject, traces: readonly PlainObject[], name: "x" |
   return new Axis(layout, values, {
     isPadded: traces.every((trace) => trace.type !== "heatmap") && (name === "y" || traces.some(hasMarkers)),
     fromZero: layout.rangemode === "tozero" || traces.some(isLength),
-    half: hasCells ? 0.5 : 0,
+    hasCells,
     hasBars,
   });
 }
@@ -149,7 +159,13 @@ function valuesOf(trace: PlainObject, name: "x" | "y"): readonly PlainValue[] {
   return Array.from({ length: count }, (_, at) => at);
 }
 
-async function drawPlot(plot: Plot, layout: PlainObject, area: Box, clip: string): Promise<string> {
+async function drawPlot(
+  operation: string,
+  plot: Plot,
+  layout: PlainObject,
+  area: Box,
+  clip: string,
+): Promise<string> {
   const { x, y, traces } = plot;
   const box = boxOf(area, x, y);
   const background = textOf(layout.plot_bgcolor, "none");
@@ -157,7 +173,9 @@ async function drawPlot(plot: Plot, layout: PlainObject, area: Box, clip: string
   const bars = traces.filter(({ type }) => type === "bar");
   const count = layout.barmode === "overlay" ? 1 : bars.length;
   const cells = await Promise.all(
-    traces.filter(({ type }) => type === "heatmap").map((trace) => drawHeatmap(trace, x, y, box, background)),
+    traces.filter(({ type }) => type === "heatmap").map((trace) =>
+      drawHeatmap(operation, trace, plot, box, background)
+    ),
   );
   return [
     element("clipPath", { id: clip }, element("rect", { x: left, y: top, width, height })),
@@ -172,19 +190,12 @@ async function drawPlot(plot: Plot, layout: PlainObject, area: Box, clip: string
     ...cells,
     ...bars.map((trace, at) => {
       const index = count === 1 ? 0 : at, along = isLying(trace) ? y : x;
-      const step = Math.abs((along.placeOf(stepOf(trace)[1]) ?? 1) - (along.placeOf(stepOf(trace)[0]) ?? 0));
-      return drawBars(trace, { x, y }, box, { index, count, step: step || 1 });
+      return drawBars(trace, { x, y }, box, { index, count, step: along.stepShare });
     }),
     ...traces.filter(({ type = "scatter" }) => type === "scatter").map((trace) =>
       drawScatter(trace, x, y, box, clip)
     ),
   ].join("");
-}
-
-/** Two neighbours along a bar trace's places. */
-function stepOf(trace: PlainObject): readonly [PlainValue, PlainValue] {
-  const places = valuesOf(trace, isLying(trace) ? "y" : "x");
-  return [places[0] ?? 0, places[1] ?? places[0] ?? 0];
 }
 
 function drawGrid({ x, y }: Plot, box: Box): string {

@@ -1,0 +1,140 @@
+// What a cluster costs on one machine, beside one engine: acknowledgements, reads of what was just written, passing queries, and the
+// time to answer again after a kill, with 1, 2, 4 and 8 host processes over a log of SQLite. Times are of one run on one machine, to
+// be compared with each other.
+//
+//     --keys=100000  --hosts=1,2,4,8  --quick (20,000 keys; 1 and 2 hosts)
+
+import { parseArgs } from "node:util";
+import { DynamicAttention } from "../../mod.ts";
+import { type ClusterMemory, connect, sqliteLog } from "../../src/cluster/mod.ts";
+import { LineProcess } from "../../testing/cluster/processes.ts";
+import { Random } from "../../testing/random.ts";
+
+const DIM = 64, QUERIES = 16, PARTITIONS = 16, ROUNDS = 200;
+
+const { values } = parseArgs({
+  options: {
+    keys: { type: "string" },
+    hosts: { type: "string" },
+    quick: { type: "boolean", default: false },
+  },
+});
+const keys = Number(values.keys ?? (values.quick ? 20_000 : 100_000));
+const hostCounts = (values.hosts ?? (values.quick ? "1,2" : "1,2,4,8")).split(",").map(Number);
+const random = new Random(1);
+
+/** Median and 99th percentile of milliseconds. */
+function summary(ms: readonly number[]): string {
+  const sorted = ms.toSorted((a, b) => a - b),
+    at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))];
+  return `${at(0.5).toFixed(2)}, ${at(0.99).toFixed(1)}`;
+}
+
+async function timed(rounds: number, act: (round: number) => Promise<unknown>): Promise<number[]> {
+  const ms: number[] = [];
+  for (let round = 0; round < rounds + 10; round++) {
+    const since = performance.now();
+    await act(round);
+    if (round >= 10) ms.push(performance.now() - since);
+  }
+  return ms;
+}
+
+const ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
+const queries = random.rows(QUERIES, DIM);
+const randomKey = () => ({ id: `k${random.below(keys)}`, key: random.row(DIM), value: random.row(DIM) });
+
+async function ofEngine(): Promise<string> {
+  const row = () => random.row(keys * DIM);
+  await using engine = await DynamicAttention.create({
+    query: queries,
+    key: { data: row(), shape: [keys, DIM] },
+    value: { data: row(), shape: [keys, DIM] },
+  });
+  await engine.read();
+  const both = await timed(ROUNDS, async () => {
+    const { key, value } = randomKey(), slot = random.below(keys);
+    engine.setKey(slot, key);
+    engine.setValue(slot, value);
+    await engine.read();
+  });
+  const passing = await timed(20, () => engine.attend([random.row(DIM)]));
+  return `| one engine (${engine.stats().backend}) |  | ${summary(both)} | ${summary(passing)} | |`;
+}
+
+async function whenReady(memory: ClusterMemory, hosts: number): Promise<void> {
+  for (;;) {
+    const { partitions, hosts: alive } = memory.status();
+    const counts = new Map<string, number>();
+    for (const { ready } of partitions) {
+      for (const name of ready) counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    const isEven = alive.length === hosts &&
+      partitions.every(({ ready, others }) => ready.length === Math.min(2, hosts) && others.length === 0);
+    if (isEven && counts.size === hosts) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await memory.read(ids, { timeoutMs: 120_000 });
+  // States are brought up to date on the second replicas, too.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+}
+
+const folder = await Deno.makeTempDir();
+const hosts: LineProcess[] = [];
+const startHost = async () => {
+  const process = LineProcess.start("testing/cluster/host_process.ts", [folder, `h${hosts.length}`]);
+  await process.atLeast(1);
+  hosts.push(process);
+};
+const lines: string[] = [];
+try {
+  await using memory = await connect(sqliteLog(folder), {
+    create: { dim: DIM, valueDim: DIM, partitions: PARTITIONS, replicas: 2 },
+    timeoutMs: 120_000,
+  });
+  for (const [at, id] of ids.entries()) await memory.setQuery(id, queries[at]);
+  const since = performance.now();
+  for (let from = 0; from < keys; from += 4000) {
+    await memory.edit(Array.from({ length: Math.min(4000, keys - from) }, (_, at) => {
+      return { kind: "set", id: `k${from + at}`, key: random.row(DIM), value: random.row(DIM) };
+    }));
+  }
+  const loadSeconds = (performance.now() - since) / 1000;
+  console.log(
+    `${keys} keys of ${DIM} + ${DIM} numbers, ${QUERIES} standing queries, ${PARTITIONS} partitions, 2 replicas`,
+  );
+  console.log(`loaded: ${(keys / loadSeconds).toFixed(0)} rows a second acknowledged, on disk`);
+  for (const count of hostCounts) {
+    const begun = performance.now();
+    while (hosts.length < count) await startHost();
+    await whenReady(memory, count);
+    const ready = (performance.now() - begun) / 1000;
+    const acks = await timed(ROUNDS, () => memory.edit([{ kind: "set", ...randomKey() }]));
+    const reads = await timed(ROUNDS, async () => {
+      const after = await memory.edit([{ kind: "set", ...randomKey() }]);
+      await memory.read(ids, { after });
+    });
+    const passing = await timed(20, () => memory.attend([random.row(DIM)]));
+    let again = "";
+    if (count > 1) {
+      const victim = hosts.pop();
+      const killed = performance.now();
+      await victim?.kill();
+      await memory.read(ids);
+      again = `${(performance.now() - killed).toFixed(0)}`;
+    }
+    lines.push(`| ${count} | ${summary(acks)} | ${summary(reads)} | ${summary(passing)} | ${again} |`);
+    console.log(`${lines[lines.length - 1]}   (ready after ${ready.toFixed(1)} s)`);
+  }
+  const { hedges, requests, failures } = memory.status();
+  console.log(`${requests} requests, ${hedges} hedged, ${failures} failed`);
+} finally {
+  for (const one of hosts) await one.kill();
+  await Deno.remove(folder, { recursive: true });
+}
+console.log(
+  "\n| hosts | acknowledged edit, ms | edit and read of 16 queries, ms | a passing query, ms | answers again after a kill, ms |",
+);
+console.log("| --- | --- | --- | --- | --- |");
+for (const line of lines) console.log(line);
+console.log(await ofEngine());

@@ -1,0 +1,176 @@
+// A context shift costs what changes: where most rows move and few stay, the few move in their place. Nothing
+// of it shows but the cost.
+
+import { DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
+import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
+import { assertAccurate } from "../../testing/accuracy.ts";
+import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
+import { Random } from "../../testing/random.ts";
+import { BACKENDS, casesOn } from "../backends_here.ts";
+
+const LONG = Deno.env.get("ATTUNE_LONG") === "1";
+
+const RULES: Record<string, ModelRule> = {
+  "causal, a window and slopes": {
+    ...{ heads: 2, kvHeads: 1, headDim: 4, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
+    ...{ causal: { offset: 1 }, window: [6, Infinity] as const, alibi: [0.25, 0] },
+  },
+  "a table": {
+    ...{ heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
+    ...{ causal: false, window: [Infinity, Infinity] as const },
+    distances: { from: -3, values: [[0, 1, -1, 0.5, 2]] },
+  },
+  "rotary positions": {
+    ...{ heads: 2, kvHeads: 1, headDim: 4, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
+    ...{ causal: true, window: [Infinity, Infinity] as const, sinks: [0, 1] },
+    rotary: { base: 100, dims: 4, interleaved: false },
+  },
+  "first keys that stay": {
+    ...{ heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
+    ...{ causal: true, window: [2, Infinity] as const, keepFirst: 2 },
+  },
+};
+
+for (const backend of BACKENDS) {
+  for (const [name, rule] of Object.entries(RULES)) {
+    Deno.test(`${name} on ${backend}: any order of moves, shifts, edits and files is exact`, async () => {
+      const random = new Random(31);
+      for (let round = 0; round < casesOn(backend, LONG ? 200 : 24); round++) {
+        await live(backend, rule, random);
+      }
+    });
+  }
+
+  Deno.test(`a shift past a few keys costs the few, not the rest, on ${backend}`, async () => {
+    const random = new Random(32), [m, n, kept] = [8, 400, 4];
+    await using engine = await DynamicAttention.create({
+      ...{
+        query: random.rows(m, 4),
+        key: random.rows(n, 4),
+        value: random.rows(n, 2),
+        causal: true,
+        alibi: true,
+        rotary: true,
+      },
+      queryPositions: Array.from({ length: m }, (_, i) => n + i),
+      ...{ backend, lazyThreshold: Infinity, onThreshold: "patch" },
+    });
+    await engine.read();
+    engine.edit(Array.from({ length: 50 }, (_, at) => ({ kind: "delete" as const, slot: kept + at })));
+    await engine.read();
+    const before = engine.stats();
+    assertEquals(engine.shiftPositions(-50, { from: kept }), n - kept - 50 + m);
+    assertEquals(engine.stats().pending, kept);
+    await engine.read();
+    const { multiplyAdds, edits } = engine.stats(), perKey = 2 * m * (4 + 2 + 2);
+    assertLessOrEqual(multiplyAdds - before.multiplyAdds, kept * perKey + 8 * m * 4);
+    assertEquals(edits - before.edits, n - kept - 50 + m, "all rows that moved were edited");
+    assertEquals([engine.getPosition(0), engine.getPosition(n - 1), engine.getQueryPosition(0)], [
+      0,
+      n - 51,
+      n - 50,
+    ]);
+    // All rows at once: nothing changes.
+    const work = engine.stats().multiplyAdds, answer = await engine.read();
+    assertEquals(engine.shiftPositions(1000), n - 50 + m);
+    assertEquals((await engine.read()).data, answer.data);
+    assertEquals(engine.stats().multiplyAdds, work);
+    assertEquals(engine.getPosition(0), 1000);
+    assertEquals(engine.getPosition(engine.insert([0, 0, 0, 0], [0, 0])), 1000 + n - 50);
+  });
+}
+
+async function live(backend: typeof BACKENDS[number], rule: ModelRule, random: Random): Promise<void> {
+  const { heads, kvHeads, headDim, valueDim, scale, softcap, causal } = rule;
+  const model = new MemoryModel(rule), isWhole = random.below(3) > 0 || rule.distances !== undefined;
+  const place = () => isWhole ? random.below(12) : random.below(48) / 4 + (random.below(4) === 0 ? 0.1 : 0);
+  for (let i = 0; i < 3; i++) model.insertQuery(i, random.row(heads * headDim), place());
+  for (let j = 0; j < 9; j++) {
+    model.insertKey(j, random.row(kvHeads * headDim), random.row(kvHeads * valueDim), place());
+  }
+  const options: DynamicAttentionOptions = {
+    ...model.matrices(),
+    ...model.options(),
+    ...{ heads, kvHeads, scale, softcap, causal, backend },
+    queryPositions: [...model.queries.values()].map(({ position }) => position),
+    keyPositions: [...model.keys.values()].map(({ position }) => position),
+    lazyThreshold: random.pick([1, 4, Infinity]),
+  };
+  let engine = await DynamicAttention.create(options);
+  const positionOf = (rows: ReadonlyMap<number, { readonly position: number }>) =>
+    Math.max(0, ...[...rows.values()].map(({ position }) => position + 1));
+  let next = [positionOf(model.keys), positionOf(model.queries)];
+  const reach = (which: 0 | 1, position: number) => next[which] = Math.max(next[which], position + 1);
+  for (let step = 0; step < 14; step++) {
+    const slots = model.keySlots, slot = random.pick(slots), held = model.keys.get(slot);
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+      case 2: {
+        const by = isWhole || random.below(2) === 0 ? random.below(13) - 6 : random.normal();
+        const from = random.pick([-Infinity, 1, 3, 6]), to = random.pick([Infinity, Infinity, 9]);
+        let moved = 0;
+        for (const rows of [model.keys, model.queries]) {
+          for (const row of rows.values()) {
+            if (from <= row.position && row.position < to) {
+              row.position += by;
+              moved++;
+            }
+          }
+        }
+        assertEquals(engine.shiftPositions(by, { from, to }), moved);
+        // Nothing moves where nothing is in a range that ends.
+        if (moved > 0 || to === Infinity) {
+          next = [model.keys, model.queries].map((rows, at) =>
+            Math.max(positionOf(rows), to === Infinity ? next[at] + by : next[at])
+          );
+        }
+        break;
+      }
+      case 3: {
+        const position = place();
+        engine.setPosition(slot, position);
+        assert(held);
+        held.position = position;
+        reach(0, position);
+        break;
+      }
+      case 4: {
+        const key = random.row(kvHeads * headDim), value = random.row(kvHeads * valueDim);
+        const given = random.below(2) === 0 ? place() : undefined;
+        const at = engine.insert(key, value, given === undefined ? {} : { position: given });
+        model.insertKey(at, key, value, given ?? next[0]);
+        reach(0, given ?? next[0]);
+        break;
+      }
+      case 5:
+        if (slots.length > 3) {
+          engine.delete(slot);
+          model.keys.delete(slot);
+        }
+        break;
+      case 6: {
+        const saved = await engine.save();
+        await engine.dispose();
+        engine = await DynamicAttention.load(saved);
+        break;
+      }
+      default: {
+        const rows = random.rows(2, heads * headDim), positions = [place(), place()];
+        assertAccurate(
+          await engine.attend(rows, { positions }),
+          model.caseOf(rows.map((query, at) => ({ query, position: positions[at], label: -1 }))),
+          "passing",
+        );
+        const after = rows.map((query, at) => ({ query, position: next[1] + at, label: -1 }));
+        assertAccurate(await engine.attend(rows), model.caseOf(after), "passing behind the standing ones");
+      }
+    }
+    for (const [at, { position }] of model.keys) {
+      assertLessOrEqual(Math.abs(engine.getPosition(at) - position), 1e-12 * Math.abs(position));
+    }
+    if (random.below(2) === 0) assertAccurate(await engine.read(), model.standing(), `step ${step}`);
+  }
+  assertAccurate(await engine.read(), model.standing());
+  await engine.dispose();
+}
