@@ -78,6 +78,7 @@ export {
 export { type AttentionState, mergeStates, unmergeState } from "./src/engine/merge_states.ts";
 export type {
   AttentionOptions,
+  BlockMaskInput,
   DistanceBiasInput,
   DynamicAttentionOptions,
   LoadOptions,

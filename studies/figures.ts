@@ -7,18 +7,20 @@ import type { Family } from "./strategies.ts";
 import { formatError } from "./table.ts";
 
 /** The data of a strategy in the figures of cost against error. */
-export type CostPoint = Pick<
-  StrategyResult,
-  "name" | "family" | "threshold" | "error" | "multiplyAddsPerDay" | "relativeError" | "largestError"
->;
+export type CostPoint =
+  & Pick<
+    StrategyResult,
+    "name" | "family" | "threshold" | "error" | "multiplyAddsPerDay" | "relativeError" | "largestError"
+  >
+  & Partial<Pick<StrategyResult, "millisecondsPerDay">>;
 
 /** Days of the forecast that are shown until the reader asks for others. */
 const WINDOW_DAYS = 180;
 /** The horizon that the picture of the forecast shows. */
 const SHOWN_HORIZON = 7;
 const NARROW_WINDOW_DAYS = 60;
-/** A logarithmic axis has no zero: the smallest error that is shown. */
-const LOWEST_ERROR = 3e-9;
+/** A smaller error is float32 rounding, which is drawn apart from errors that were chosen. */
+const ROUNDING = 1e-6;
 
 /** Of the horizons, in their order. */
 const HORIZON_COLORS = ["$blue", "$green", "$orange"];
@@ -50,7 +52,7 @@ const FAMILIES: Record<Family, Look> = {
     size: 11,
     dash: "solid",
     label: "top center",
-    crowdedLabel: "bottom right",
+    crowdedLabel: "bottom center",
   },
   budgetRebuild: {
     title: "error budget, then rebuild",
@@ -117,82 +119,180 @@ const DRAWN: readonly Family[] = [
 interface Measure {
   readonly title: string;
   readonly of: (point: CostPoint) => number;
+  /** Where it is drawn. */
+  readonly height: (point: CostPoint) => number;
   /** Whether two markers lie so close that their labels would run into each other. */
   readonly isNear: (a: number, b: number) => boolean;
-  readonly axis: (shown: readonly number[]) => PlainObject;
+  readonly axis: PlainObject;
+  /** Lines across the figure. */
+  readonly shapes: readonly PlainObject[];
 }
 
-const RELATIVE_ERROR: Measure = {
-  title: "relative error",
-  of: ({ relativeError }) => Math.max(relativeError, LOWEST_ERROR),
-  isNear: (a, b) => Math.abs(Math.log10(a / b)) < 0.3,
-  axis: (shown) => ({
-    type: "log",
-    range: paddedRange([LOWEST_ERROR, ...shown], 0.33, 0.5),
-    dtick: 1,
-    exponentformat: "power",
-  }),
+/** A kind of cost of a day, and its words in the figure. */
+interface Cost {
+  readonly title: string;
+  /** "work" or "time". */
+  readonly noun: string;
+  readonly of: (point: CostPoint) => number;
+  readonly hover: string;
+}
+
+const WORK: Cost = {
+  title: "multiply-adds a day",
+  noun: "work",
+  of: ({ multiplyAddsPerDay }) => multiplyAddsPerDay,
+  hover: "%{x:,.0f} multiply-adds a day",
 };
+const TIME: Cost = {
+  title: "milliseconds a day, in this run",
+  noun: "time",
+  of: ({ millisecondsPerDay }) => millisecondsPerDay ?? NaN,
+  hover: "%{x:.3g} ms a day",
+};
+
+/** On a logarithmic scale, which has no zero: strategies with only rounding lie on a line of their own below. */
+function relativeErrorOf(points: readonly CostPoint[]): Measure {
+  const chosen = points.map(({ relativeError }) => relativeError).filter((error) => error >= ROUNDING);
+  const least = chosen.length === 0 ? ROUNDING : Math.min(...chosen);
+  const most = Math.max(least, ...chosen);
+  const decade = Math.floor(Math.log10(least)), last = Math.ceil(Math.log10(most));
+  const rounding = 10 ** (decade - 1),
+    decades = Array.from({ length: last - decade + 1 }, (_, at) => decade + at);
+  return {
+    title: "relative error",
+    of: ({ relativeError }) => relativeError,
+    height: ({ relativeError }) => relativeError < ROUNDING ? rounding : relativeError,
+    isNear: (a, b) => Math.abs(Math.log10(a / b)) < 0.3,
+    axis: {
+      type: "log",
+      range: [decade - 1.7, Math.log10(most) + 0.5],
+      tickvals: [rounding, ...decades.map((power) => 10 ** power)],
+      ticktext: ["rounding only", ...decades.map((power) => `10<sup>${power}</sup>`)],
+    },
+    shapes: [{
+      type: "line",
+      xref: "paper",
+      x0: 0,
+      x1: 1,
+      y0: 10 ** (decade - 0.4),
+      y1: 10 ** (decade - 0.4),
+      line: { color: "$grid", width: 6 },
+      layer: "below",
+    }],
+  };
+}
 
 /** Its scale is linear, since 0 is within reach and budgets are close to each other on a logarithmic one. */
-const WORST_ERROR: Measure = {
-  title: "worst error",
-  of: ({ largestError }) => largestError,
-  isNear: (a, b) => Math.abs(a - b) < 0.005,
-  axis: (shown) => {
-    const most = Math.max(...shown);
-    return { range: [-0.12 * most, 1.2 * most] };
-  },
-};
-
-/** Work a day against the relative error of what is read. */
-export function costAgainstError(points: readonly CostPoint[]): FigureData {
-  return costFigure(points, RELATIVE_ERROR, savingTrace(points));
-}
-
-/** Work a day against the error of the worst reading. */
-export function costAgainstWorstError(points: readonly CostPoint[]): FigureData {
-  return costFigure(points, WORST_ERROR, []);
-}
-
-/** One line a family, its thresholds or budgets at the markers. */
-function costFigure(
-  points: readonly CostPoint[],
-  measure: Measure,
-  notes: readonly PlainObject[],
-): FigureData {
-  const work = points.map((point) => point.multiplyAddsPerDay);
-  const labelled: CostPoint[] = [];
+function worstErrorOf(points: readonly CostPoint[]): Measure {
+  const most = Math.max(...points.map(({ largestError }) => largestError));
   return {
-    data: [
-      ...DRAWN.map((family) => points.filter((point) => point.family === family))
-        .filter((family) => family.length > 0)
-        .map((family) => familyTrace(family, measure, labelled)),
-      ...notes,
-    ],
+    title: "worst error",
+    of: ({ largestError }) => largestError,
+    height: ({ largestError }) => largestError,
+    isNear: (a, b) => Math.abs(a - b) < 0.005,
+    axis: { range: [-0.12 * most, 1.2 * most] },
+    shapes: [],
+  };
+}
+
+/** The cost of a day against the relative error of the readings. */
+export function costAgainstError(points: readonly CostPoint[]): FigureData {
+  return costFigure(points, relativeErrorOf(points), true);
+}
+
+/** The cost of a day against the error of the worst reading. */
+export function costAgainstWorstError(points: readonly CostPoint[]): FigureData {
+  return costFigure(points, worstErrorOf(points), false);
+}
+
+/**
+ * One line per family, its thresholds or budgets at the markers. Where all points have times, they are on the axis of
+ * costs, and a switch puts work there.
+ */
+function costFigure(points: readonly CostPoint[], measure: Measure, hasSaving: boolean): FigureData {
+  const isTimed = points.every(({ millisecondsPerDay = 0 }) => millisecondsPerDay > 0);
+  const costs = isTimed ? [TIME, WORK] : [WORK];
+  const sides = costs.map((cost) => costSide(points, measure, cost, hasSaving));
+  const [first] = sides;
+  return {
+    data: first.data,
     layout: {
       ...base(),
-      xaxis: {
-        ...axis("multiply-adds a day"),
-        type: "log",
-        // On the left the labels of the cheapest need room.
-        range: paddedRange(work, 0.65),
-        dtick: 1,
-        exponentformat: "SI",
-      },
-      yaxis: { ...axis(`${measure.title} of what is read`), ...measure.axis(points.map(measure.of)) },
+      ...(isTimed ? { updatemenus: [costMenu(costs, sides)], margin: { l: 70, r: 24, t: 52, b: 56 } } : {}),
+      xaxis: { ...axis(costs[0].title), type: "log", range: first.range, dtick: 1, exponentformat: "SI" },
+      yaxis: { ...axis(`${measure.title} of what is read`), ...measure.axis },
+      shapes: [...measure.shapes],
       hovermode: "closest",
     },
-    narrow: { "xaxis.range": paddedRange(work, 1.6) },
+    narrow: { "xaxis.range": paddedRange(points.map(costs[0].of), 1.6) },
+  };
+}
+
+/** The traces by one kind of cost, and the range of its axis. */
+interface CostSide {
+  readonly data: readonly PlainObject[];
+  readonly range: readonly number[];
+}
+
+function costSide(
+  points: readonly CostPoint[],
+  measure: Measure,
+  cost: Cost,
+  hasSaving: boolean,
+): CostSide {
+  const labelled: CostPoint[] = [];
+  const families = DRAWN.map((family) => points.filter((point) => point.family === family))
+    .filter((family) => family.length > 0)
+    .map((family) => familyTrace(family, measure, cost, labelled));
+  return {
+    data: [...families, ...(hasSaving ? savingTrace(points, measure, cost) : [])],
+    // On the left the labels of the cheapest need room.
+    range: paddedRange(points.map(cost.of), 0.65),
+  };
+}
+
+/** The switch between kinds of cost. */
+function costMenu(costs: readonly Cost[], sides: readonly CostSide[]): PlainObject {
+  return {
+    type: "buttons",
+    direction: "right",
+    active: 0,
+    showactive: true,
+    x: 1,
+    xanchor: "right",
+    y: 1.02,
+    yanchor: "bottom",
+    pad: { t: 0, r: 0, b: 0, l: 0 },
+    bgcolor: "$paper",
+    bordercolor: "$grid",
+    font: { color: "$text", size: 12 },
+    buttons: costs.map(({ noun, title }, at) => ({
+      label: noun,
+      method: "update",
+      args: [
+        Object.fromEntries(
+          ["x", "text", "textposition", "hovertemplate"].map((field) => [
+            field,
+            sides[at].data.map((trace) => trace[field] ?? null),
+          ]),
+        ),
+        { "xaxis.title.text": title, "xaxis.range": [...sides[at].range] },
+      ],
+    })),
   };
 }
 
 /** The strategies of one family, at least one; `labelled` are those whose budget is written already. */
-function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: CostPoint[]): PlainObject {
+function familyTrace(
+  points: readonly CostPoint[],
+  measure: Measure,
+  cost: Cost,
+  labelled: CostPoint[],
+): PlainObject {
   const { title, color, symbol, size, dash, label, crowdedLabel = label } = FAMILIES[points[0].family];
-  const labels = markerLabels(points, measure, labelled);
+  const labels = markerLabels(points, measure, cost, labelled);
   const isCrowded = (at: number) =>
-    [points[at - 1], points[at + 1]].some((next) => next && isNearInWork(points[at], next));
+    [points[at - 1], points[at + 1]].some((next) => next && isNearInCost(cost, points[at], next));
   const isMoved = (at: number) => crowdedLabel !== label && isCrowded(at);
   // Room for the marker, and for the star that may lie upon it.
   const text = labels.map((limits) => limits.length === 0 ? "" : `\u2002${limits.join(", ")}\u2002`);
@@ -200,13 +300,13 @@ function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: C
     type: "scatter",
     name: title,
     mode: dash === null ? "markers" : "lines+markers+text",
-    x: points.map((point) => point.multiplyAddsPerDay),
-    y: points.map(measure.of),
+    x: points.map(cost.of),
+    y: points.map(measure.height),
     text,
     textposition: labels.map((_, at) => isMoved(at) ? crowdedLabel : label),
     cliponaxis: false,
     customdata: points.map((point) => `${point.name}<br>${measure.title} ${formatError(measure.of(point))}`),
-    hovertemplate: "%{customdata}<br>%{x:,.0f} multiply-adds a day<extra></extra>",
+    hovertemplate: `%{customdata}<br>${cost.hover}<extra></extra>`,
     marker: { symbol, size, color, line: { width: 2, color } },
     line: { color, width: 2, ...(dash !== null && { dash }) },
     textfont: { size: 13, color },
@@ -221,13 +321,16 @@ function familyTrace(points: readonly CostPoint[], measure: Measure, labelled: C
 function markerLabels(
   points: readonly CostPoint[],
   measure: Measure,
+  cost: Cost,
   labelled: CostPoint[],
 ): (number | null)[][] {
   const isNear = (a: CostPoint, b: CostPoint) =>
-    isNearInWork(a, b) && measure.isNear(measure.of(a), measure.of(b));
+    isNearInCost(cost, a, b) && measure.isNear(measure.height(a), measure.height(b));
   // A budget that is written at a marker of another family nearby need not be written over it.
   const shown = points.filter((point) =>
     (point.threshold ?? point.error) !== null &&
+    // On the line of what is only rounding all budgets lie side by side.
+    (point.error === null || measure.height(point) === measure.of(point)) &&
     !labelled.some((other) => point.error !== null && point.error === other.error && isNear(point, other))
   );
   labelled.push(...shown);
@@ -240,17 +343,17 @@ function markerLabels(
   return points.map((point) => labels.get(point) ?? []);
 }
 
-function isNearInWork(a: CostPoint, b: CostPoint): boolean {
-  return Math.abs(Math.log10(a.multiplyAddsPerDay / b.multiplyAddsPerDay)) < 0.2;
+function isNearInCost(cost: Cost, a: CostPoint, b: CostPoint): boolean {
+  return Math.abs(Math.log10(cost.of(a) / cost.of(b))) < 0.2;
 }
 
 /** The saving of exact reads, as a line between them and rebuilding at every edit. */
-function savingTrace(points: readonly CostPoint[]): PlainObject[] {
+function savingTrace(points: readonly CostPoint[], measure: Measure, cost: Cost): PlainObject[] {
   const exact = points.find(({ family }) => family === "exact");
   const rebuilt = points.find(({ family }) => family === "everyEdit");
   if (!exact || !rebuilt) return [];
-  const from = exact.multiplyAddsPerDay, to = rebuilt.multiplyAddsPerDay;
-  const height = RELATIVE_ERROR.of(exact) / 4;
+  const from = cost.of(exact), to = cost.of(rebuilt);
+  const height = measure.height(exact) / 2;
   return [{
     type: "scatter",
     mode: "lines+markers+text",
@@ -258,7 +361,7 @@ function savingTrace(points: readonly CostPoint[]): PlainObject[] {
     hoverinfo: "skip",
     x: [from, Math.sqrt(from * to), to],
     y: [height, height, height],
-    text: ["", `${Math.round(to / from)} × less work`, ""],
+    text: ["", `${Math.round(to / from)} × less ${cost.noun}`, ""],
     textposition: "bottom center",
     textfont: { size: 13, color: "$text" },
     // The one in the middle is invisible and holds the text off the line.

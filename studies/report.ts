@@ -61,14 +61,15 @@ ${renderNumbers(result)}
 </header>
 <main>
 <h2>What it costs to be right</h2>
-<p>Work a day against the error of what was read; further down and further left is better. The numbers at the markers
-are thresholds, how many slots may change before the change is applied, error budgets or target errors. At the bottom
-only float32 rounding is left. Nearly all that exact reads cost is the answer to the day's new question; the edits
+<p>The time of a day, or by the switch its work, against the error of what was read; further down and further left is
+better. Strategies ran side by side on all cores, so times are rough; work is the same on every machine. The numbers at the markers
+are thresholds, how many slots may change before the change is applied, error budgets or target errors. On the line at
+the bottom there is only float32 rounding. Nearly all that exact reads cost is the answer to the day's new question; the edits
 themselves are so cheap that waiting saves next to nothing, once it is columns that are exchanged. Rebuilding once a day instead of at each of its three
 edits would still take ${formatCount(onceADay)} times the work.</p>
 <div class="figure" id="cost-against-error"></div>
 <h2>What it costs never to be far off</h2>
-<p>The same work against the worst single reading, where 1 is the level of births. A count does not know which days
+<p>The same against the worst single reading, where 1 is the level of births. A count does not know which days
 matter: once it lets any wait, it lets the worst one wait. An error budget, the number at its markers, applies what waits
 as soon as a certificate says that a reading could be further off. To certify once that a change can wait takes about as
 much arithmetic as to exchange its column, so with patches a budget has next to nothing to save, and exact reads are the

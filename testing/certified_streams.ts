@@ -60,6 +60,10 @@ export const RULES: Record<string, ModelRule> = {
       values: [Array.from({ length: 30 }, (_, at) => at % 7 === 3 ? -Infinity : at / 9)],
     },
     biasBeforeSoftcap: true,
+    blocks: {
+      size: [4, 8],
+      entries: [[[true, 1, -1, true, 0], [0.5, true, false, true, true], [1, 0, 0, 0, 0]]],
+    },
   },
 };
 

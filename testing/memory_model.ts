@@ -18,6 +18,11 @@ export interface ModelExtras {
   readonly distances?: { readonly from: number; readonly values: readonly (readonly number[])[] };
   readonly biasBeforeSoftcap?: boolean;
   readonly rotary?: { readonly base: number; readonly dims: number; readonly interleaved: boolean };
+  /** Entries by blocks of positions, of all heads or a matrix for each. */
+  readonly blocks?: {
+    readonly size: readonly [number, number];
+    readonly entries: readonly (readonly (readonly (number | boolean)[])[])[];
+  };
 }
 
 /** The options of a model's engine. */
@@ -130,9 +135,9 @@ export class MemoryModel {
   /** The window, and the options that only some engines have. */
   options(): Pick<
     AttentionOptions,
-    "window" | "sinks" | "alibi" | "distanceBias" | "biasBeforeSoftcap" | "rotary"
+    "window" | "sinks" | "alibi" | "distanceBias" | "biasBeforeSoftcap" | "rotary" | "blockMask"
   > {
-    const { window: [left, right], keepFirst, sinks, alibi, distances, biasBeforeSoftcap, rotary } =
+    const { blocks, window: [left, right], keepFirst, sinks, alibi, distances, biasBeforeSoftcap, rotary } =
       this.rule;
     return {
       window: keepFirst === undefined ? [left, right] : { left, right, keepFirst },
@@ -140,6 +145,7 @@ export class MemoryModel {
       ...(alibi ? { alibi } : {}),
       ...(distances ? { distanceBias: distances } : {}),
       ...(rotary ? { rotary } : {}),
+      ...(blocks ? { blockMask: blocks } : {}),
       ...(biasBeforeSoftcap === undefined ? {} : { biasBeforeSoftcap }),
     };
   }
@@ -163,7 +169,8 @@ export class MemoryModel {
         if (!this.#isInReach(queries[i].position, keys[j].position)) return -Infinity;
         const entry = maskOf ? maskOf(queries[i].label, keys[j].label, head) : 0;
         const ofMask = entry === true ? 0 : entry === false ? -Infinity : entry;
-        return ofMask + this.#biasByDistance(keys[j].position - queries[i].position, head);
+        return ofMask + this.#biasByDistance(keys[j].position - queries[i].position, head) +
+          this.#biasByBlock(queries[i].position, keys[j].position, head);
       },
     };
   }
@@ -182,6 +189,15 @@ export class MemoryModel {
       const angle = position / base ** (2 * pair / dims);
       return x * Math.cos(angle) + (isFirst ? -1 : 1) * other * Math.sin(angle);
     });
+  }
+
+  #biasByBlock(queryPosition: number, keyPosition: number, head: number): number {
+    const { blocks } = this.rule;
+    if (!blocks) return 0;
+    const { size: [rows, columns], entries } = blocks;
+    const own = entries[entries.length === 1 ? 0 : head];
+    const entry = own[Math.floor(queryPosition / rows)]?.[Math.floor(keyPosition / columns)] ?? false;
+    return entry === true ? 0 : entry === false ? -Infinity : Math.fround(entry);
   }
 
   #biasByDistance(distance: number, head: number): number {

@@ -15,7 +15,7 @@ export async function lockedModules(): Promise<Readonly<Record<string, readonly 
   const paths = (files: typeof tests) =>
     files.flatMap(({ args }) => args.filter((arg) => arg.endsWith(".ts") && !arg.startsWith("-")));
   return {
-    start: ["studies/start.ts", "studies/learn.ts"],
+    start: ["studies/start.ts", "studies/learn.ts", "studies/readers.ts"],
     ratings: ["tools/fetch_ratings.ts"],
     kernel: ["src/kernel/main.ts"],
     test: paths(quick),

@@ -8,7 +8,7 @@ import type { Matrix } from "../base/matrix.ts";
 export interface PartitionPlace {
   /** The number of the partition. */
   readonly partition: number;
-  /** The newest record that the answer includes. */
+  /** The newest record that every row of the answer includes. */
   readonly sequence: number;
   /** At most so many milliseconds before the answer, these were all records that the log had. */
   readonly ageMs: number;
@@ -22,7 +22,7 @@ export interface ClusterOutput {
   readonly output: Matrix;
   /**
    * For each row, an upper bound on its Euclidean distance from exact attention over the keys as of `partitions`, rounding
-   * included.
+   * included. Where `peek` joins rows of several ages, `partitions` is that of the oldest, and each bound is as of its own row's.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
   /** The records that the answer includes, for each partition that answered. */

@@ -9,7 +9,6 @@ import { IdError } from "../base/errors.ts";
 import type { Matrix } from "../base/matrix.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { outputColumns } from "../numerics/head_layout.ts";
-import { powerOfTwo } from "../numerics/power_shift.ts";
 import type { Clock } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";
 import { type ClusterConfig, partitionOf, rowColumns } from "./cluster_config.ts";
@@ -17,11 +16,11 @@ import { ClusterError, Damage } from "./cluster_error.ts";
 import { driftBound, driftColumns } from "./drift.ts";
 import { stateColumns } from "./exact_sums.ts";
 import { type GatherCounts, Gatherer, type Wanted } from "./gather.ts";
-import { type KeptRow, KeptRows } from "./kept_rows.ts";
+import { joinRows, type KeptRow, KeptRows } from "./kept_rows.ts";
 import type { LogSession } from "./log.ts";
 import type { Members } from "./members.ts";
 import type { CheckedRead } from "./memory_options.ts";
-import { type Merged, mergePartitions } from "./merge.ts";
+import { type Merged, mergeHeavy, mergePartitions } from "./merge.ts";
 import {
   decodeHeavy,
   decodeNumbers,
@@ -158,7 +157,11 @@ export class ClusterReader {
     const fresh = asked.length > 0 || ids.length === 0
       ? this.#toOutput(await this.#askStates(operation, standing(asked), checked, false), asked)
       : null;
-    return this.#toRows(ids, ids.map((id) => rows.get(id) ?? null), asked, fresh);
+    return joinRows(ids, rows, asked, fresh, {
+      columns: outputColumns(this.#parts.config.scoring.layout),
+      now: this.#parts.clock.now(),
+      newestOf: (partition) => this.#newestOf(partition),
+    });
   }
 
   /** Rows that were given before and are within an error of exact as of now, with their bounds and places of now. */
@@ -233,15 +236,7 @@ export class ClusterReader {
       (answer) => [decodeHeavy(answer).version],
       [id],
     );
-    const parts = answers.map(({ answer }) => decodeHeavy(answer));
-    const shift = parts.reduce((most, part) => part.mass > 0 ? Math.max(most, part.shift) : most, -Infinity);
-    const scaled = (mass: number, from: number) => mass * powerOfTwo(from - shift);
-    const total = parts.reduce((sum, part) => part.mass > 0 ? sum + scaled(part.mass, part.shift) : sum, 0);
-    return parts.flatMap((part) =>
-      part.keys.map(({ id, mass }) => ({ id, weight: scaled(mass, part.shift) / total }))
-    )
-      .sort((a, b) => b.weight - a.weight || (a.id < b.id ? -1 : 1))
-      .slice(0, count);
+    return mergeHeavy(answers.map(({ answer }) => decodeHeavy(answer)), count);
   }
 
   /** Keys with their values. */
@@ -467,48 +462,6 @@ export class ClusterReader {
       });
     }
     return { output: shownMatrix(output, [bounds.length, columns]), bounds, partitions: places, missing };
-  }
-
-  /** Rows that were kept, and those that were asked for, in the order of `ids`. */
-  #toRows(
-    ids: readonly string[],
-    kept: readonly (KeptRow | null)[],
-    asked: readonly string[],
-    fresh: ClusterOutput | null,
-  ): ClusterOutput {
-    const columns = outputColumns(this.#parts.config.scoring.layout);
-    const output = new Float32Array(ids.length * columns), bounds = new Float64Array(ids.length);
-    const places = new Map<number, PartitionPlace>(), now = this.#parts.clock.now();
-    const take = (all: readonly PartitionPlace[], older: number) => {
-      for (const place of all) {
-        const before = places.get(place.partition), ageMs = place.ageMs + older;
-        places.set(place.partition, {
-          partition: place.partition,
-          sequence: Math.min(place.sequence, before?.sequence ?? Infinity),
-          ageMs: Math.max(ageMs, before?.ageMs ?? 0),
-          newest: this.#newestOf(place.partition),
-        });
-      }
-    };
-    if (fresh) take(fresh.partitions, 0);
-    ids.forEach((id, at) => {
-      const row = kept[at], place = asked.indexOf(id);
-      if (row) {
-        output.set(row.data, at * columns);
-        bounds[at] = row.bound;
-        take(row.places, now - row.at);
-      } else if (fresh) {
-        output.set(fresh.output.data.subarray(place * columns, (place + 1) * columns), at * columns);
-        bounds[at] = fresh.bounds[place];
-      }
-    });
-    const partitions = [...places.values()].sort((a, b) => a.partition - b.partition);
-    return {
-      output: shownMatrix(output, [ids.length, columns]),
-      bounds,
-      partitions,
-      missing: fresh?.missing ?? [],
-    };
   }
 
   /** The newest record of a partition that is known of. */

@@ -17,11 +17,13 @@ import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host
 import { toHex } from "./json_value.ts";
 import { type ClusterLog, LogError, type LogSession } from "./log.ts";
 import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
-import { Partition } from "./partition.ts";
+import type { Partition } from "./partition.ts";
 import { decodePlan, encodePlan, isSamePlan, nextPlan, PLAN, type Plan } from "./plan.ts";
 import { writeMark } from "./pointers.ts";
 import { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
+import { emptyPartition } from "./snapshot.ts";
+import { keepWarm } from "./warm_states.ts";
 import { encodeReplica, SnapshotKeeper } from "./snapshot_keeper.ts";
 
 const OPERATION = "host";
@@ -51,6 +53,8 @@ export interface HostStatus {
   readonly queries: number;
   /** Snapshots that it has written to the log. */
   readonly snapshots: number;
+  /** What the log said when it last failed; "" once it answers again. */
+  readonly failure: string;
 }
 
 /** A partition on a host. */
@@ -133,6 +137,8 @@ export class ClusterHost {
   #isLeaving = false;
   #beat = 0;
   #snapshots = 0;
+  /** What a call of the log said that failed; "" once one succeeds. */
+  #failure = "";
   #disposal: Promise<void> | null = null;
 
   private constructor(
@@ -173,6 +179,7 @@ export class ClusterHost {
       partitions,
       queries: this.#queries?.state.size ?? 0,
       snapshots: this.#snapshots,
+      failure: this.#failure,
     };
   }
 
@@ -220,7 +227,7 @@ export class ClusterHost {
   async #saveToFolder(): Promise<void> {
     const folder = this.#folder;
     if (!folder || !this.#queries) return;
-    for (const replica of [this.#queries, ...[...this.#held.values()].map(({ replica }) => replica)]) {
+    for (const replica of [this.#queries, ...this.#heldReplicas()]) {
       if (replica.phase === "ready") await folder.write(replica.subject, await encodeReplica(replica));
     }
   }
@@ -238,7 +245,12 @@ export class ClusterHost {
     this.#queries = this.#followQueries(config);
     this.#work.push(this.#queries.run(signal), this.#members.run(signal));
     await this.#serve(config);
-    await Promise.all([this.#beats(), this.#plans(config), this.#snapshotsLoop(), this.#warm()]);
+    await Promise.all([
+      this.#beats(),
+      this.#plans(config),
+      this.#snapshotsLoop(),
+      keepWarm(this.#seams.clock, () => this.#queries, () => this.#heldReplicas(), this.#end.signal),
+    ]);
   }
 
   #followQueries(config: ClusterConfig): Replica<QueryTable> {
@@ -269,7 +281,9 @@ export class ClusterHost {
         await this.#session.serve(hostKey(this.#name), (bytes) => answerRequest(parts, bytes));
         return;
       } catch (error) {
-        if (!(error instanceof LogError) || !error.isPassing) return;
+        if (!(error instanceof LogError) || error.reason === "closed") return;
+        // The address may be that of a host of the same name, which has to end first.
+        this.#failure = error.message;
         await this.#seams.clock.sleep(RETRY_MS, this.#end.signal);
       }
     }
@@ -374,7 +388,7 @@ export class ClusterHost {
       clock: this.#seams.clock,
       subject,
       of,
-      make: () => new Partition(config.scoring),
+      make: () => emptyPartition(config, partition),
       kept: async () => await this.#folder?.read(subject, of) ?? null,
       onGone: () => {},
     });
@@ -399,10 +413,10 @@ export class ClusterHost {
     this.#changes.tell();
   }
 
-  /** Of two replicas with different records up to the same one, the one that began later refuses to answer. */
+  /** Two replicas with different records up to the same one both refuse to answer, since nobody knows which is right, and begin anew. */
   #compare(): void {
     for (const report of this.#members.alive()) {
-      if (report.name <= this.#name) continue;
+      if (report.name === this.#name) continue;
       for (const [partition, theirs] of report.partitions) {
         const replica = this.#held.get(partition)?.replica;
         if (!replica || replica.phase !== "ready" || theirs.phase !== "ready") continue;
@@ -443,6 +457,10 @@ export class ClusterHost {
     }
   }
 
+  #heldReplicas(): Replica<Partition>[] {
+    return [...this.#held.values()].map(({ replica }) => replica);
+  }
+
   #replicas(): [number, Replica<Partition> | Replica<QueryTable>][] {
     const all: [number, Replica<Partition> | Replica<QueryTable>][] = [];
     if (this.#queries) all.push([-1, this.#queries]);
@@ -458,31 +476,14 @@ export class ClusterHost {
     });
   }
 
-  /** Brings states up to date while nobody asks, so that a host that takes over answers soon. */
-  async #warm(): Promise<void> {
-    const { clock } = this.#seams, { signal } = this.#end;
-    while (!signal.aborted) {
-      await clock.sleep(BEAT_MS / 4, signal);
-      for (const { replica } of [...this.#held.values()]) {
-        if (replica.phase !== "ready" || !this.#queries) continue;
-        for (const [id, query] of [...this.#queries.state.all]) {
-          if (signal.aborted) return;
-          if (replica.state.isFull || !replica.state.isBehind(id, query)) continue;
-          await replica.exclusive(() => {
-            if (this.#queries?.state.get(id) === query) replica.state.update(id, query);
-          });
-          await clock.sleep(0, signal);
-        }
-      }
-    }
-  }
-
   /** Does something that may fail for a while, and is tried again by whoever calls. */
   async #quietly(act: () => unknown): Promise<void> {
     try {
       await act();
-    } catch {
+      this.#failure = "";
+    } catch (error) {
       // The log is away or slow; nothing depends on this call.
+      this.#failure = error instanceof Error ? error.message : String(error);
     }
   }
 }

@@ -2,7 +2,8 @@
  * Rows of answers that a client gives again while they are young enough.
  */
 
-import type { PartitionPlace } from "./cluster_answers.ts";
+import { shownMatrix } from "../display/shown_matrix.ts";
+import type { ClusterOutput, PartitionPlace } from "./cluster_answers.ts";
 
 /** Rows that are kept; the one that was given longest ago goes first. */
 const MOST_ROWS = 16_384;
@@ -50,4 +51,56 @@ export class KeptRows {
     const oldest = row.places.reduce((age, { ageMs }) => Math.max(age, ageMs), 0);
     return oldest + now - row.at <= maxAge ? row : null;
   }
+}
+
+/** What joined rows need to know. */
+export interface JoinContext {
+  /** Columns of a row. */
+  readonly columns: number;
+  readonly now: number;
+  /** The newest record of a partition that is known of. */
+  readonly newestOf: (partition: number) => number;
+}
+
+/** Rows that were kept, and those of `asked`, which `fresh` has, in the order of `ids`; where they stand is that of the oldest. */
+export function joinRows(
+  ids: readonly string[],
+  kept: ReadonlyMap<string, KeptRow>,
+  asked: readonly string[],
+  fresh: ClusterOutput | null,
+  { columns, now, newestOf }: JoinContext,
+): ClusterOutput {
+  const output = new Float32Array(ids.length * columns), bounds = new Float64Array(ids.length);
+  const places = new Map<number, PartitionPlace>();
+  const take = (all: readonly PartitionPlace[], older: number) => {
+    for (const { partition, sequence, ageMs } of all) {
+      const before = places.get(partition);
+      places.set(partition, {
+        partition,
+        sequence: Math.min(sequence, before?.sequence ?? Infinity),
+        ageMs: Math.max(ageMs + older, before?.ageMs ?? 0),
+        newest: newestOf(partition),
+      });
+    }
+  };
+  if (fresh) take(fresh.partitions, 0);
+  const rowOf = new Map(asked.map((id, row) => [id, row]));
+  ids.forEach((id, at) => {
+    const row = kept.get(id), place = rowOf.get(id);
+    if (row) {
+      output.set(row.data, at * columns);
+      bounds[at] = row.bound;
+      take(row.places, now - row.at);
+    } else if (fresh && place !== undefined) {
+      output.set(fresh.output.data.subarray(place * columns, (place + 1) * columns), at * columns);
+      bounds[at] = fresh.bounds[place];
+    }
+  });
+  const partitions = [...places.values()].sort((a, b) => a.partition - b.partition);
+  return {
+    output: shownMatrix(output, [ids.length, columns]),
+    bounds,
+    partitions,
+    missing: fresh?.missing ?? [],
+  };
 }

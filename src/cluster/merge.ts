@@ -18,6 +18,8 @@
 
 import { LARGEST_FLOAT32 } from "../numerics/attention_state.ts";
 import { powerOfTwo, shiftedLog } from "../numerics/power_shift.ts";
+import type { ClusterKey } from "./cluster_answers.ts";
+import type { HeavyAnswer } from "./messages.ts";
 import { GRID_ROUNDING, type Scoring } from "./exact_sums.ts";
 
 const EPSILON = 2 ** -52;
@@ -87,4 +89,15 @@ export function mergePartitions(scoring: Scoring, count: number, parts: readonly
       2 ** -24 * (1 + 2 ** -20) * Math.sqrt(squares) + 2 ** -149 * Math.sqrt(columns);
   }
   return { output, logSumExp, bounds };
+}
+
+/** The heaviest keys of all partitions, the heaviest first, equal ones by id. */
+export function mergeHeavy(parts: readonly HeavyAnswer[], count: number): ClusterKey[] {
+  const shift = parts.reduce((most, part) => part.mass > 0 ? Math.max(most, part.shift) : most, -Infinity);
+  const scaled = (mass: number, from: number) => mass * powerOfTwo(from - shift);
+  const total = parts.reduce((sum, part) => part.mass > 0 ? sum + scaled(part.mass, part.shift) : sum, 0);
+  return parts
+    .flatMap((part) => part.keys.map(({ id, mass }) => ({ id, weight: scaled(mass, part.shift) / total })))
+    .sort((a, b) => b.weight - a.weight || (a.id < b.id ? -1 : 1))
+    .slice(0, count);
 }

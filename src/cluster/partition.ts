@@ -54,6 +54,7 @@ export interface HeavyKey {
 export class Partition {
   readonly ledger = new Ledger();
   readonly #scoring: Scoring;
+  readonly #belongs: (id: string) => boolean;
   readonly #width: number;
   readonly #slots = new Map<string, number>();
   #ids: (string | null)[] = [];
@@ -73,8 +74,10 @@ export class Partition {
   #keyNorm = 0;
   #valueNorm = 0;
 
-  constructor(scoring: Scoring) {
+  /** @param belongs Whether a key lies in this partition; edits of others are left out, by all replicas alike. */
+  constructor(scoring: Scoring, belongs: (id: string) => boolean = () => true) {
     const { layout } = scoring;
+    this.#belongs = belongs;
     this.#scoring = scoring;
     this.#width = keyColumns(layout) + valueColumns(layout);
     this.#rows = new Float32Array(FIRST_SLOTS * this.#width);
@@ -252,6 +255,7 @@ export class Partition {
 
   #perform({ edits }: Batch): void {
     for (const { id, row } of edits) {
+      if (!this.#belongs(id)) continue;
       if (row === null) this.#delete(id);
       else this.#set(id, row);
     }

@@ -11,7 +11,7 @@
 
 import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
 import { type BatchKind, HASH_BYTES, hashOf, isSameHash } from "./batch.ts";
-import { type ClusterConfig, rowColumns } from "./cluster_config.ts";
+import { type ClusterConfig, partitionOf, rowColumns } from "./cluster_config.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
 import { Damage } from "./cluster_error.ts";
 import type { ClientPlace } from "./ledger.ts";
@@ -96,7 +96,7 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
   }
   const { scoring } = config, isKeys = kind === "keys";
   const width = isKeys ? rowColumns(scoring.layout) : queryColumns(scoring.layout);
-  const keys = new Partition(scoring), queries = new QueryTable(width);
+  const keys = emptyPartition(config, partition), queries = new QueryTable(width);
   for (let left = reader.u32(); left > 0; left--) {
     const id = reader.text(), version = reader.f64(), row = reader.floats();
     expect("numbers of a row", row.length, width);
@@ -106,4 +106,9 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
   if (!reader.isDone) throw new Damage("snapshot is longer than its rows");
   (isKeys ? keys : queries).ledger.restore(sequence, chain, forgotten, clients);
   return isKeys ? keys : queries;
+}
+
+/** A partition without keys, which takes those that lie in it. */
+export function emptyPartition({ scoring, partitions }: ClusterConfig, partition: number): Partition {
+  return new Partition(scoring, (id) => partitionOf(id, partitions) === partition);
 }

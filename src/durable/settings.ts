@@ -37,8 +37,18 @@ export interface EngineThere {
   readonly queries: Pick<SlotNumbers, "ids">;
 }
 
-/** Names of options, where a setting has another one. */
-const OPTIONS: Readonly<Record<string, string>> = { policy: "onThreshold", limits: "lazyThreshold" };
+/** Names of options, where a setting has another one; what begins a path is replaced. */
+const OPTIONS: readonly (readonly [setting: string, option: string])[] = [
+  ["layout.", ""],
+  ["limits.", "lazyThreshold."],
+  ["policy", "onThreshold"],
+  ["before", "window.left"],
+  ["keepBefore", "window.keepFirst"],
+  ["distances", "distanceBias"],
+  ["blocks", "blockMask"],
+];
+/** Longer texts are not shown. */
+const LONGEST = 40;
 
 /** Refuses options that differ from those of the engine that is there. */
 export function checkSame(operation: string, problem: EngineProblem, there: EngineThere): void {
@@ -69,21 +79,33 @@ function compareSettings(asked: SavedSettings, found: SavedSettings, differ: Dif
   compareFields(comparable(asked), comparable(found), differ);
 }
 
-/** Settings with a rule of scores as a file has it, since functions and arrays of it are not the same object. */
+/** Settings with a rule of scores as a file has it, in numbers and lists of numbers. */
 function comparable({ rule, ...settings }: SavedSettings): object {
-  const { sinks: _sinks, distanceBias: _bias, rotary: _rotary, ...plain } = rule;
-  return { ...settings, ...plain, [RULE_NAME]: writeRule(rule)[RULE_NAME] };
+  const { scale, softcap, before, after } = rule, others = writeRule(rule)[RULE_NAME];
+  return { ...settings, scale, softcap, before, after, ...(others === undefined ? {} : JSON.parse(others)) };
 }
 
-function compareFields(asked: object, found: object, differ: Differ): void {
+function compareFields(asked: object, found: object, differ: Differ, path = ""): void {
   const others = new Map<string, unknown>(Object.entries(found));
   const names = new Set([...Object.keys(asked), ...others.keys()]);
   const own = new Map<string, unknown>(Object.entries(asked));
   for (const name of names) {
     const a = own.get(name), b = others.get(name);
-    if (isObject(a) && isObject(b)) compareFields(a, b, differ);
-    else compare(OPTIONS[name] ?? name, a, b, differ);
+    if (isObject(a) && isObject(b)) compareFields(a, b, differ, `${path}${name}.`);
+    else if (!Object.is(a, b)) differ(optionOf(path + name), shown(a, "given"), shown(b, "another one"));
   }
+}
+
+function optionOf(path: string): string {
+  return OPTIONS.reduce((name, [setting, option]) => {
+    return name.startsWith(setting) ? option + name.slice(setting.length) : name;
+  }, path);
+}
+
+/** A value in a message; what is long is told in words. */
+function shown(value: unknown, words: string): unknown {
+  if (value === undefined) return "not given";
+  return isObject(value) || (typeof value === "string" && value.length > LONGEST) ? words : value;
 }
 
 function isObject(value: unknown): value is object {

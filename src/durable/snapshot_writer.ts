@@ -11,6 +11,9 @@ import { besideSlices, type FrozenBesides } from "./besides.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
 
+/** Milliseconds of work after which the loop turns. */
+const MOST_COMPUTED_MS = 4;
+
 /** A snapshot of a folder. */
 export interface FolderSnapshot extends Omit<SnapshotToWrite, "beside" | "states"> {
   readonly besides: FrozenBesides;
@@ -50,16 +53,21 @@ export async function writeSnapshot(
     try {
       await writeAll(file, head);
       const hash = createHash("sha256"), all = slices();
+      let computed = 0;
       for (;;) {
         if (isStopped()) throw new SnapshotStopped();
         const start = performance.now();
         const { value, done } = all.next();
         if (done) break;
         hash.update(value);
-        longestSliceMs = Math.max(longestSliceMs, performance.now() - start);
+        const ms = performance.now() - start;
+        longestSliceMs = Math.max(longestSliceMs, ms);
         await writeAll(file, value);
+        computed += ms;
+        if (computed < MOST_COMPUTED_MS) continue;
         // Writes that are done at once come back before the loop has turned.
         await new Promise<void>((resolve) => void setImmediate(resolve));
+        computed = 0;
       }
       const checksum = new Uint8Array(createHash("sha256").update(head).update(hash.digest()).digest());
       const at = new TextDecoder("latin1").decode(head).indexOf(UNSEALED);

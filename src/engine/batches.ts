@@ -49,7 +49,7 @@ export interface BatchOptions extends Omit<AttentionOptions, "query" | "key" | "
 
 const OPTIONS: readonly (keyof BatchOptions)[] = [
   ...["query", "key", "value", "heads", "kvHeads", "scale", "softcap", "mask", "causal", "window"] as const,
-  ...["biasBeforeSoftcap", "sinks", "alibi", "distanceBias", "rotary"] as const,
+  ...["biasBeforeSoftcap", "sinks", "alibi", "distanceBias", "rotary", "blockMask"] as const,
   ...["queryPositions", "keyPositions", "backend", "threads"] as const,
 ];
 

@@ -18,7 +18,7 @@ import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
-import { looksAtPositions } from "../numerics/score_rule.ts";
+import { isRelative, looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
 import type { EditJournal, MaskChange } from "../write/edit_journal.ts";
@@ -292,8 +292,8 @@ export class EngineCore {
         }
         return edits;
       });
-    const isRelative = areWhole && rule.keepBefore === undefined && !this.#seams.journal;
-    if (isRelative && left < moved && Math.abs(frame.origin + by) < MOST_WHOLE) {
+    const movesOrigin = areWhole && isRelative(rule) && !this.#seams.journal;
+    if (movesOrigin && left < moved && Math.abs(frame.origin + by) < MOST_WHOLE) {
       this.#moveOrigin(by, movesOf(false));
     } else if (moved > 0) this.#perform(movesOf(true));
     if (to === Infinity) this.#seams.journal?.noteNext(operation, ends[0].next, ends[1].next);

@@ -9,7 +9,7 @@ import type { FlushPolicy } from "../schedule/planner.ts";
 import type { LazyThreshold } from "../schedule/threshold.ts";
 import type { AnyMaskInput, MaskFunction, MaskInput } from "../write/mask.ts";
 import type { RowId, RowIdsInput } from "../write/row_ids.ts";
-import type { DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
+import type { BlockMaskInput, DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
 
 /** The options of `attention`. */
 export interface AttentionOptions {
@@ -54,6 +54,13 @@ export interface AttentionOptions {
    * of `alibi`; see {@link DistanceBiasInput}. Positions must then be whole numbers.
    */
   readonly distanceBias?: DistanceBiasInput;
+  /**
+   * A block-sparse mask by positions: `entries` has a boolean or a number, which is added to the scores (−∞
+   * forbids), for each block of query positions and block of key positions, all of `size` positions, or
+   * `[query size, key size]`; a list of H matrices differs by head. Position p lies in block ⌊p / size⌋; a
+   * pair with a row in no block is forbidden. It takes memory for the blocks, and none for pairs.
+   */
+  readonly blockMask?: BlockMaskInput;
   /**
    * Rotary positions: pairs of a head's columns are turned by angles that grow with the position, so that
    * q·k depends on keyPosition − queryPosition. `true` is `{ base: 10000, dims: d, interleaved: false }`; see

@@ -34,7 +34,7 @@ export type {
   DynamicAttentionOptions,
   LoadOptions,
 } from "./option_types.ts";
-export type { DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
+export type { BlockMaskInput, DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
 
 /** The checked options of a computation. */
 export interface Problem {
@@ -82,6 +82,7 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "alibi",
   "distanceBias",
   "rotary",
+  "blockMask",
   "mask",
   "causal",
   "window",
@@ -90,7 +91,8 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "backend",
   "threads",
 ];
-const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
+/** The names of all options of an engine. */
+export const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
   ...ATTENTION_OPTIONS,
   "editableMask",
   "keyIds",
@@ -282,9 +284,9 @@ function toOffset(operation: string, causal: AttentionOptions["causal"] = false)
 
 /** The rules of scores that most callers do not use; null where there are none. */
 function takeExtras(options: ComputedOptions): RuleExtras | null {
-  const { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window } = options;
+  const { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, blockMask, window } = options;
   const own = isNamed(window) ? window : undefined;
-  const extras = { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window: own };
+  const extras = { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, blockMask, window: own };
   if (Object.values(extras).every((option) => option === undefined)) return null;
   return copied(extras) as RuleExtras;
 }

@@ -3,12 +3,14 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
-import { isCount, takeList, toFiniteNumbers } from "../base/lists.ts";
+import { isCount, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { alibiSlopes, type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
+import { type BlockBias, toBlockBias } from "../numerics/block_bias.ts";
 import type { Rotary } from "../numerics/rotary.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
+import { type MaskMatrix, toMatrices } from "../write/mask_input.ts";
 import { checkPlaces } from "../write/places.ts";
 
 /** A window by names. */
@@ -57,8 +59,17 @@ export interface RotaryInput {
   readonly interleaved?: boolean;
 }
 
+/** A mask by blocks of positions. */
+export interface BlockMaskInput {
+  /** Positions of a block, of queries and keys alike or of each; positive. */
+  readonly size: number | readonly [query: number, key: number];
+  /** An entry for each block of queries and of keys: one matrix, or one per head. */
+  readonly entries: MaskMatrix | ArrayLike<MaskMatrix>;
+}
+
 /** Options that are checked here. */
 export interface RuleExtras {
+  readonly blockMask?: BlockMaskInput;
   readonly rotary?: boolean | RotaryInput;
   readonly biasBeforeSoftcap?: boolean;
   readonly sinks?: number | ArrayLike<number>;
@@ -87,6 +98,7 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
   const distanceBias = toDistanceBias(operation, extras, layout);
   const biasFirst = toBiasOrder(operation, extras.biasBeforeSoftcap);
   const rotary = toRotary(operation, extras.rotary, layout);
+  const blocks = toBlocks(operation, extras.blockMask, layout);
   // Rules that are not there are left out, so that nothing asks about them. Adding 0 turns −0 into 0.
   const rule: ScoreRule = {
     ...rest,
@@ -98,6 +110,7 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
     ...(biasFirst && softcap > 0 ? { biasFirst } : {}),
     ...(sinks ? { sinks } : {}),
     ...(rotary ? { rotary } : {}),
+    ...(blocks ? { blocks } : {}),
   };
   const places = [["queryPositions", queryPositions], ["keyPositions", keyPositions]] as const;
   for (const [name, positions] of places) {
@@ -106,6 +119,32 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
     else positions.fill(0);
   }
   return { ...problem, rule, extras: null };
+}
+
+/** null without a mask of blocks. */
+function toBlocks(
+  operation: string,
+  mask: BlockMaskInput | undefined,
+  { heads }: HeadLayout,
+): BlockBias | null {
+  if (mask === undefined) return null;
+  const { size, entries } = takeOptions(operation, mask, ["size", "entries"], "blockMask field");
+  const [querySize, keySize] = takePair(size) ?? [size, size];
+  for (const each of [querySize, keySize]) {
+    if (typeof each === "number" && each >= 2 ** -60 && each <= 2 ** 60) continue;
+    const expected = "a positive number, or [query size, key size]";
+    throw new InputError(operation, `blockMask.size is ${describe(size)}`, expected);
+  }
+  const matrices = toMatrices(operation, entries, heads), [{ rows, columns }] = matrices;
+  for (const matrix of matrices) {
+    if (matrix.rows === rows && matrix.columns === columns && rows > 0 && columns > 0) continue;
+    const found = `blockMask.entries is ${matrix.rows} × ${matrix.columns}`;
+    throw new InputError(operation, found, "matrices of one size, with at least one entry");
+  }
+  const count = rows * columns, values = new Float32Array(matrices.length * count);
+  matrices.forEach(({ data }, head) => values.set(data, head * count));
+  const sizes = { querySize: querySize as number, keySize: keySize as number };
+  return toBlockBias({ ...sizes, heads: matrices.length, rows, columns, values });
 }
 
 /** null where rows are not turned. */

@@ -44,7 +44,7 @@ const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", 
 /**
  * Cost against error on logarithmic axes: what is further left and further down is better. The Pareto front, the ways
  * that no other beats in both, is a grey line of steps; exact ways are stars, and a dotted line says what the cheapest
- * of them costs. A logarithmic axis has no zero: an error of 0 is drawn at a third of the smallest other.
+ * of them costs. A logarithmic axis has no zero: what has an error of 0 lies on a line of its own below the others.
  *
  * @param points The ways.
  * @param options Titles, and how it is shown.
@@ -71,15 +71,15 @@ export function costAgainstError(
   const given = takeFigureOptions(operation, options, ["costTitle", "errorTitle"]);
   reading(operation, () => checkPoints(operation, points));
   const { costTitle = "multiply-adds", errorTitle = "error" } = given;
-  const positive = points.map(({ error }) => error).filter((error) => error > 0);
-  const lowest = positive.length === 0 ? 1e-9 : Math.min(...positive) / 3;
-  const shownError = ({ error }: CostPoint) => error > 0 ? error : lowest;
+  const errorAxis = errorAxisOf(points);
+  const shownError = ({ error }: CostPoint) => error > 0 ? error : errorAxis.zero;
   const families = groupBy(points, (point) => point.isExact ? "" : point.family ?? point.name);
   const exact = families.get("") ?? [];
   families.delete("");
   const front = paretoFront(points);
   const costs = points.map(({ cost }) => cost), errors = points.map(shownError);
   const xRange = paddedRange(costs, 0.35, 0.35), yRange = paddedRange(errors, 0.4, 0.4);
+  const hasZero = points.some(({ error }) => error === 0);
   const data: PlainObject[] = [
     ...frontTrace(front, shownError, xRange, yRange),
     ...[...families].map(([name, members], at) =>
@@ -102,23 +102,58 @@ export function costAgainstError(
     ...base(),
     ...titled(given, HEIGHT),
     xaxis: { ...axis(plotlyText(costTitle)), type: "log", range: xRange, dtick: 1, exponentformat: "SI" },
-    yaxis: { ...axis(plotlyText(errorTitle)), type: "log", range: yRange, exponentformat: "power", dtick: 1 },
+    yaxis: {
+      ...axis(plotlyText(errorTitle)),
+      type: "log",
+      range: yRange,
+      exponentformat: "power",
+      ...(hasZero ? { tickvals: errorAxis.ticks, ticktext: errorAxis.texts } : { dtick: 1 }),
+    },
     hovermode: "closest",
     showlegend: true,
-    shapes: exact.length === 0 ? [] : [{
-      type: "line",
-      xref: "x",
-      yref: "paper",
-      x0: cheapest,
-      x1: cheapest,
-      y0: 0,
-      y1: 1,
-      line: { color: "$green", width: 1.5, dash: "dot" },
-    }],
+    shapes: [
+      ...(exact.length === 0 ? [] : [{
+        type: "line",
+        xref: "x",
+        yref: "paper",
+        x0: cheapest,
+        x1: cheapest,
+        y0: 0,
+        y1: 1,
+        line: { color: "$green", width: 1.5, dash: "dot" },
+      }]),
+      ...(hasZero
+        ? [{
+          type: "line",
+          xref: "paper",
+          yref: "y",
+          x0: 0,
+          x1: 1,
+          y0: errorAxis.border,
+          y1: errorAxis.border,
+          line: { color: "$grid", width: 5 },
+        }]
+        : []),
+    ],
   };
   const names = front.map(({ name }) => name).join(", ");
   const description = `cost against error of ${points.length} ways; Pareto front: ${names}`;
   return new Figure(operation, { data, layout }, description, { height: HEIGHT, ...given });
+}
+
+/** Where an error of 0 is drawn, what sets it apart, and the numbers at the axis. */
+function errorAxisOf(points: readonly CostPoint[]) {
+  const positive = points.map(({ error }) => error).filter((error) => error > 0);
+  const first = positive.length === 0 ? 0 : Math.floor(Math.log10(Math.min(...positive)));
+  const last = positive.length === 0 ? 0 : Math.ceil(Math.log10(Math.max(...positive)));
+  const powers = Array.from({ length: last - first + 1 }, (_, at) => first + at);
+  const zero = 10 ** (first - 0.7);
+  return {
+    zero,
+    border: 10 ** (first - 0.25),
+    ticks: [zero, ...powers.map((power) => 10 ** power)],
+    texts: ["0", ...powers.map((power) => formatNumber(10 ** power))],
+  };
 }
 
 /**

@@ -61,4 +61,5 @@ export {
   type Times,
 } from "./time_figures.ts";
 export { checkTypes } from "./check_types.ts";
+export { table, type TableCell, type TableOptions } from "./table.ts";
 export { type Timed, timed, type TimedOptions } from "./timed.ts";

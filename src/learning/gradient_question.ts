@@ -26,6 +26,7 @@ import {
   queryColumns,
   valueColumns,
 } from "../numerics/head_layout.ts";
+import { blockBiasAt } from "../numerics/block_bias.ts";
 import { biasAt } from "../numerics/distance_bias.ts";
 import { Turner } from "../numerics/rotary.ts";
 import { isBiasCapped, score, type ScoreRule, sinkOf } from "../numerics/score_rule.ts";
@@ -295,6 +296,9 @@ async function answerFromHeaviest(
           if (biasOf) inner += biasOf(i, slot, head);
           if (rule.distanceBias) {
             inner += biasAt(rule.distanceBias, head, gathered.positions[place] - queries.positions[i]);
+          }
+          if (rule.blocks) {
+            inner += blockBiasAt(rule.blocks, head, queries.positions[i], gathered.positions[place]);
           }
         }
         capped[place] = score(query, gathered.rows, offset, headDim, rule.scale, rule.softcap, inner);

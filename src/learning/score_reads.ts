@@ -34,12 +34,12 @@ export async function readScores(
   live: AnyEngine,
   example: CheckedExample,
 ): Promise<Float64Array<ArrayBuffer>> {
-  const { layout, querySlots } = EngineCore.of(operation, live).rules;
+  const { layout, querySlots, frame } = EngineCore.of(operation, live).rules;
   const { rows } = example;
   const named = rows.kind === "standing" ? Array.from(rows.slots, (slot) => querySlots.nameOf(slot)) : null;
   const output = rows.kind === "standing" ? live.read(named ?? []) : live.attend(
     { data: rows.queries.rows, shape: [1, queryColumns(layout)] },
-    { positions: rows.queries.positions },
+    { positions: Float64Array.from(rows.queries.positions, (held) => frame.position(held)) },
   );
   // The values are copied now, so that they are as of the same edit as the output.
   const valueOf = valuesOf(live, example);

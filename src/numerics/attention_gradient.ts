@@ -20,6 +20,7 @@
  * appendix B.2, whose D_i = g·o is put inside the product here; the softcap follows by the chain rule.
  */
 
+import { blockBiasAt } from "./block_bias.ts";
 import { biasAt } from "./distance_bias.ts";
 import { isBiasCapped, isInReach, score, type ScoreRule } from "./score_rule.ts";
 
@@ -69,10 +70,11 @@ export function scoreKeys(
   scores: Float64Array,
 ): void {
   const { rows, count, stride, keyOffset, headDim } = keys;
-  const { scale, softcap, distanceBias } = rule, isInner = isBiasCapped(rule);
+  const { scale, softcap, distanceBias, blocks } = rule, isInner = isBiasCapped(rule);
   for (let t = 0; t < count; t++) {
     let bias = biases === null ? 0 : biases[t];
     if (distanceBias !== undefined) bias += biasAt(distanceBias, head, positions[t] - queryPosition);
+    if (blocks !== undefined) bias += blockBiasAt(blocks, head, queryPosition, positions[t]);
     if (bias === -Infinity || !isInReach(rule, queryPosition, positions[t])) {
       capped[t] = scores[t] = -Infinity;
       continue;

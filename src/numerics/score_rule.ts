@@ -5,6 +5,7 @@
  * score of a pair has the same bits in a rebuild, in a patch and alone.
  */
 
+import type { BlockBias } from "./block_bias.ts";
 import type { DistanceBias } from "./distance_bias.ts";
 import type { Rotary } from "./rotary.ts";
 
@@ -25,6 +26,8 @@ export interface ScoreRule {
   readonly keepBefore?: number;
   /** A bias by the distance of key and query; none unless given. */
   readonly distanceBias?: DistanceBias;
+  /** A bias by the blocks of positions in which key and query lie; none unless given. */
+  readonly blocks?: BlockBias;
   /** Whether biases are added before the softcap; after it unless given. */
   readonly biasFirst?: boolean;
   /** By query head, a logit that takes weight and has no value; −∞ for none. No head has one unless given. */
@@ -34,8 +37,15 @@ export interface ScoreRule {
 }
 
 /** Whether positions matter to a rule. */
-export function looksAtPositions({ before, after, distanceBias, rotary }: ScoreRule): boolean {
-  return before < Infinity || after < Infinity || distanceBias !== undefined || rotary !== undefined;
+export function looksAtPositions(rule: ScoreRule): boolean {
+  const { before, after, distanceBias, blocks, rotary } = rule;
+  return before < Infinity || after < Infinity || distanceBias !== undefined || blocks !== undefined ||
+    rotary !== undefined;
+}
+
+/** Whether a rule compares positions with one another alone, so that moving all rows changes nothing. */
+export function isRelative({ keepBefore, blocks }: ScoreRule): boolean {
+  return keepBefore === undefined && blocks === undefined;
 }
 
 /** Whether a query at `queryPosition` may attend to a key at `keyPosition`. */
@@ -49,13 +59,15 @@ export function isInReach(
 }
 
 /** Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing else. */
-export function isPlainRule({ keepBefore, distanceBias, biasFirst = false, sinks }: ScoreRule): boolean {
-  return keepBefore === undefined && distanceBias === undefined && !biasFirst && sinks === undefined;
+export function isPlainRule(rule: ScoreRule): boolean {
+  const { keepBefore, distanceBias, biasFirst = false, sinks, rotary, blocks } = rule;
+  const others = [keepBefore, distanceBias, sinks, rotary, blocks];
+  return !biasFirst && others.every((one) => one === undefined);
 }
 
-/** Whether scores have a bias: of the mask, or by distance. */
-export function hasBias({ distanceBias }: ScoreRule, maskHeads: number): boolean {
-  return maskHeads > 0 || distanceBias !== undefined;
+/** Whether scores have a bias: of the mask, by distance or by blocks. */
+export function hasBias({ distanceBias, blocks }: ScoreRule, maskHeads: number): boolean {
+  return maskHeads > 0 || distanceBias !== undefined || blocks !== undefined;
 }
 
 /** Whether biases are added before a softcap. */

@@ -5,11 +5,13 @@
  *     keepBefore          a number              sinks      H numbers, null for no sink
  *     biasBeforeSoftcap   true                  alibi      H slopes
  *     rotary              { base, dims, interleaved }
+ *     blocks              { querySize, keySize, heads, rows, columns, values }: values as those of distances
  *     distances           { from, heads, values }: a table as base64 of its float32 numbers, little-endian
  */
 
 import { describe, FormatError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
+import { type BlockBias, toBlockBias } from "../numerics/block_bias.ts";
 import { type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import type { Rotary } from "../numerics/rotary.ts";
@@ -24,7 +26,7 @@ export const RULE_NAME = "rule";
 
 /** The entry of a rule; none where there is nothing to say. */
 export function writeRule(
-  { keepBefore, biasFirst, sinks, distanceBias, rotary }: ScoreRule,
+  { keepBefore, biasFirst, sinks, distanceBias, rotary, blocks }: ScoreRule,
 ): Record<string, string> {
   const fields = {
     ...(keepBefore === undefined ? {} : { keepBefore }),
@@ -34,15 +36,24 @@ export function writeRule(
     ...(distanceBias?.kind === "table" ? { distances: writeTable(distanceBias) } : {}),
     ...(rotary ? { rotary: { base: rotary.base, dims: rotary.dims, interleaved: rotary.interleaved } } : {}),
   };
+  if (blocks) Object.assign(fields, { blocks: writeBlocks(blocks) });
   return Object.keys(fields).length === 0 ? {} : { [RULE_NAME]: JSON.stringify(fields) };
 }
 
 function writeTable({ from, heads, values }: Extract<DistanceBias, { kind: "table" }>) {
+  return { from, heads, values: encode(values) };
+}
+
+function writeBlocks({ largest: _, values, ...blocks }: BlockBias) {
+  return { ...blocks, values: encode(values) };
+}
+
+function encode(values: Float32Array): string {
   const bytes = new DataView(new ArrayBuffer(4 * values.length));
   values.forEach((bias, at) => bytes.setFloat32(4 * at, bias, true));
   let letters = "";
   for (let at = 0; at < bytes.byteLength; at++) letters += String.fromCharCode(bytes.getUint8(at));
-  return { from, heads, values: btoa(letters) };
+  return btoa(letters);
 }
 
 /** Reads the entry of an engine. */
@@ -60,8 +71,8 @@ export function readRule(
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw new FormatError(operation, `metadata rule is ${describe(fields)}`, "an object");
   }
-  const known = ["keepBefore", "biasBeforeSoftcap", "sinks", "alibi", "distances", "rotary"];
-  const { keepBefore, biasBeforeSoftcap, sinks, alibi, distances, rotary } = fields as Record<
+  const known = ["keepBefore", "biasBeforeSoftcap", "sinks", "alibi", "distances", "rotary", "blocks"];
+  const { keepBefore, biasBeforeSoftcap, sinks, alibi, distances, rotary, blocks } = fields as Record<
     string,
     JsonValue
   >;
@@ -95,6 +106,7 @@ export function readRule(
     ...(distanceBias ? { distanceBias } : {}),
     ...(sinks === undefined ? {} : { sinks: take("sinks", sinks, isLogit) }),
     ...(rotary === undefined ? {} : { rotary: readRotary(rotary, headDim, refuse) }),
+    ...(blocks === undefined ? {} : { blocks: readBlocks(blocks, heads, refuse) }),
   };
 }
 
@@ -113,6 +125,36 @@ function readRotary(
     return refuse(`rotary ${JSON.stringify(rotary)}`, `a base > 0, even dims ≤ ${headDim}, interleaved`);
   }
   return { base, dims, interleaved };
+}
+
+function readBlocks(
+  blocks: JsonValue,
+  allHeads: number,
+  refuse: (what: string, expected: string) => never,
+): BlockBias {
+  const fields = (typeof blocks === "object" && blocks !== null ? blocks : {}) as Record<string, JsonValue>;
+  const { querySize, keySize, heads, rows, columns, values } = fields;
+  const expected =
+    "{ querySize, keySize, heads, rows, columns, values }, of float32 numbers below Infinity in base64";
+  const isSize = (size: JsonValue): size is number =>
+    typeof size === "number" && size >= 2 ** -60 && size <= 2 ** 60;
+  const isNumber = (count: JsonValue): count is number =>
+    typeof count === "number" && Number.isInteger(count) && count > 0;
+  const letters = typeof values === "string" ? decode(values) : null;
+  const isRight = isSize(querySize) && isSize(keySize) && isNumber(rows) && isNumber(columns) &&
+    isNumber(heads) && (heads === 1 || heads === allHeads) &&
+    letters?.length === 4 * heads * rows * columns &&
+    Object.keys(fields).length === 6;
+  if (!isRight || letters === null) return refuse("blocks that are none", expected);
+  const numbers = toFloats(letters);
+  if (!numbers.every((bias) => bias < Infinity)) return refuse("blocks of no biases", expected);
+  return toBlockBias({ querySize, keySize, heads, rows, columns, values: numbers });
+}
+
+function toFloats(letters: string): Float32Array {
+  const bytes = new DataView(new ArrayBuffer(letters.length));
+  for (let at = 0; at < letters.length; at++) bytes.setUint8(at, letters.charCodeAt(at));
+  return Float32Array.from({ length: letters.length / 4 }, (_, at) => bytes.getFloat32(4 * at, true));
 }
 
 function readTable(
@@ -134,9 +176,7 @@ function readTable(
   if (!Number.isInteger(count) || count === 0 || count > 2 ** 20) {
     return refuse(`distances of ${letters.length} bytes`, expected);
   }
-  const bytes = new DataView(new ArrayBuffer(letters.length));
-  for (let at = 0; at < letters.length; at++) bytes.setUint8(at, letters.charCodeAt(at));
-  const numbers = Float32Array.from({ length: own * count }, (_, at) => bytes.getFloat32(4 * at, true));
+  const numbers = toFloats(letters);
   if (!numbers.every((bias) => bias < Infinity)) return refuse("distances that are no biases", expected);
   return toTableBias(from, own, numbers);
 }

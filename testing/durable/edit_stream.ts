@@ -81,6 +81,10 @@ export class EditStream {
   readonly #settings: StreamSettings;
   readonly #keySlots: Slots;
   readonly #querySlots: Slots;
+  /** The slot of the row that was inserted last. */
+  #taken = 0;
+  /** The label of the row that was deleted last. */
+  #goneLabel = 0;
   /** By slot of a query, then of a key; of those that were deleted, too. */
   readonly #mask = new Float32Array(MASK_ROWS * MASK_COLUMNS);
   /** The slots of rows by their labels. */
@@ -184,20 +188,16 @@ export class EditStream {
 
   /** An edit by ids; some that write or insert a row are upserts. */
   #named(random: Random): AnyEdit {
-    const { model } = this, isUpsert = random.below(2) === 0;
-    const before = model.snapshot(), edit = this.#edit(random);
-    this.#noteSlots();
-    if (edit.kind === "insert" || edit.kind === "insertQuery") {
-      const isKey = edit.kind === "insert", rows = isKey ? model.keys : model.queries;
-      const label = Math.max(...[...rows.values()].map((row) => row.label));
-      const id = isKey ? keyName(label) : queryName(label);
-      return { ...edit, id, ...(isUpsert ? { kind: isKey ? "upsert" : "upsertQuery" } : {}) } as AnyEdit;
-    }
+    const { model } = this, isUpsert = random.below(2) === 0, edit = this.#edit(random);
     if (edit.kind === "upsert" || edit.kind === "upsertQuery") return edit;
     const isQuery = edit.kind.endsWith("Query") || edit.kind === "setQueryPosition";
-    const rows = isQuery ? before.queries : before.keys,
-      { label } = rows.get(edit.slot) as ModelKey & ModelQuery;
+    const rows: ReadonlyMap<number, { readonly label: number }> = isQuery ? model.queries : model.keys;
+    const isInsert = edit.kind === "insert" || edit.kind === "insertQuery";
+    const label = rows.get(isInsert ? this.#taken : edit.slot)?.label ?? this.#goneLabel;
     const id = isQuery ? queryName(label) : keyName(label);
+    if (isInsert) {
+      return { ...edit, id, ...(isUpsert ? { kind: isQuery ? "upsertQuery" : "upsert" } : {}) } as AnyEdit;
+    }
     if (isUpsert && edit.kind === "set") return { kind: "upsert", id, key: edit.key, value: edit.value };
     if (isUpsert && edit.kind === "setQuery") return { kind: "upsertQuery", id, query: edit.query };
     return { ...edit, slot: id };
@@ -237,22 +237,26 @@ export class EditStream {
     const row = (length: number) => random.row(length);
     if (model.keys.size < keys / 2 || kind === 0 || kind === 1) {
       const key = row(headDim), value = row(valueDim);
-      model.insertKey(this.#keySlots.take(), key, value);
+      this.#taken = this.#keySlots.take();
+      model.insertKey(this.#taken, key, value);
       return { kind: "insert", key, value };
     }
     if (kind === 2 || kind === 3) {
       const slot = anyKey();
+      this.#goneLabel = (model.keys.get(slot) as ModelKey).label;
       model.keys.delete(slot);
       this.#keySlots.give(slot);
       return { kind: "delete", slot };
     }
     if (kind === 4) {
       const query = row(headDim);
-      model.insertQuery(this.#querySlots.take(), query);
+      this.#taken = this.#querySlots.take();
+      model.insertQuery(this.#taken, query);
       return { kind: "insertQuery", query };
     }
     if (kind === 5 && model.queries.size > 1) {
       const slot = anyQuery();
+      this.#goneLabel = (model.queries.get(slot) as ModelQuery).label;
       model.queries.delete(slot);
       this.#querySlots.give(slot);
       return { kind: "deleteQuery", slot };

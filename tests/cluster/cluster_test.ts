@@ -104,3 +104,19 @@ Deno.test("cluster: a memory built anew from the log answers with the same bits"
   await using _second = await host(log);
   assertEquals(await assertLikeOneEngine(memory, model, queries), before);
 });
+
+Deno.test("cluster: a host whose name another one has waits until that one has ended", async () => {
+  const log = memoryLog();
+  await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 1 } });
+  const one = await host(log, { name: "twin" });
+  await memory.setQuery("q", [1]);
+  await memory.read(["q"]);
+  await using other = await host(log, { name: "twin" });
+  while (!other.status().failure.includes("is served")) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assertEquals(other.status().partitions, []);
+  await one.dispose();
+  assertEquals([...(await memory.read(["q"])).output.data], [0]);
+  assertEquals(other.status().partitions.map(({ phase }) => phase), ["ready"]);
+});

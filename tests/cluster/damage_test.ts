@@ -7,12 +7,14 @@ import { SimWorld } from "../../testing/cluster/sim_world.ts";
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
 import { ClusterError, type ClusterHost, type ClusterMemory, type LogRecord } from "../../src/cluster/mod.ts";
+import { encodeBatch, NO_HASH } from "../../src/cluster/batch.ts";
+import { Partition } from "../../src/cluster/partition.ts";
 import { keySubject } from "../../src/cluster/cluster_config.ts";
 
 /** A cluster of one partition with a client, in simulated time. */
 class Place {
   readonly world: SimWorld;
-  readonly hosts: { readonly host: ClusterHost; kill(): void }[] = [];
+  readonly hosts: { readonly host: ClusterHost; kill(): void; freeze(ms: number): void }[] = [];
   memory!: ClusterMemory;
   readonly #random: Random;
 
@@ -41,13 +43,17 @@ class Place {
     const node = this.world.node("host"),
       seams = { clock: this.world.clockOf(node), newName: this.world.newName };
     const host = await startHost(this.world.logOf(node), { snapshotBytes }, seams);
-    this.hosts.push({ host, kill: () => node.isDead = true });
+    this.hosts.push({
+      host,
+      kill: () => node.isDead = true,
+      freeze: (ms) => node.frozenUntil = this.world.time.now + ms,
+    });
   }
 
   async connect(): Promise<void> {
     const node = this.world.node("client"),
       seams = { clock: this.world.clockOf(node), newName: this.world.newName };
-    const create = { dim: 2, valueDim: 1, partitions: 1 };
+    const create = { dim: 2, valueDim: 1, partitions: 1, replicas: 2 };
     this.memory = await this.until(connectWith(this.world.logOf(node), { create }, seams));
   }
 
@@ -190,5 +196,119 @@ Deno.test("cluster: an altered snapshot is not used; where records are whole the
     await place.startHost();
     if (isPurged) assertEquals((await place.failure()).fault, "damaged");
     else assertEquals(await place.read(), before);
+  }
+});
+
+Deno.test("cluster: a host that was frozen while records were purged has them all the same", async () => {
+  const place = await Place.make(5, 200);
+  await place.startHost(200);
+  await place.write(5);
+  await place.pass(5000);
+  // Each of the two in turn, so that the one that answers alone afterwards was frozen.
+  for (const frozen of [0, 1]) {
+    place.hosts[frozen].freeze(100_000);
+    for (let round = 0; round < 10; round++) {
+      // Writers that come anew, whose numbers tell nothing of what was there before.
+      await place.connect();
+      await place.write(4);
+      await place.pass(8000);
+    }
+    await place.pass(40_000);
+  }
+  const before = await place.read(), [first, second] = place.hosts;
+  assert(first.host.status().snapshots + second.host.status().snapshots > 5);
+  for (const { host } of [first, second]) {
+    assertEquals(host.status().partitions.map(({ phase, keys }) => [phase, keys]), [["ready", 12]]);
+  }
+  first.kill();
+  await place.pass(5000);
+  assertEquals(await place.read(), before);
+});
+
+Deno.test("cluster: a log that ends before what is known to have been reached is an error", async () => {
+  const place = await Place.make(6);
+  await place.write(3);
+  await place.pass(5000);
+  place.killAll();
+  const session = await place.world.kept.open("host"), key = "mark.log.0", mark = await session.get(key);
+  const { sequence, chain } = JSON.parse(new TextDecoder().decode(mark?.value ?? new Uint8Array()));
+  // As if the log had lost its end, and the mark had not.
+  await session.put(key, new TextEncoder().encode(JSON.stringify({ sequence: sequence + 1, chain })));
+  await place.startHost();
+  assertEquals((await place.failure()).fault, "damaged");
+});
+
+Deno.test("cluster: a host that was frozen over a purge does not take a record that tells nothing of what is gone", async () => {
+  const place = await Place.make(7, 200);
+  await place.startHost(200);
+  await place.write(5);
+  await place.pass(5000);
+  const [first] = place.hosts, session = await place.world.kept.open("client");
+  first.freeze(100_000);
+  for (let round = 0; round < 10; round++) {
+    await place.write(6);
+    await place.pass(8000);
+  }
+  const [{ sequence: oldest }] = await place.records();
+  assert(oldest > (first.host.status().partitions[0]?.sequence ?? 0) + 1, "records that it lacks are purged");
+  // Of a client that nobody knows, and that knows nothing.
+  const edits = [{ id: "last", row: Float32Array.of(1, 1, 50) }];
+  const body = encodeBatch({ kind: "keys", client: "z", number: 1, known: 0, previous: NO_HASH, edits });
+  await session.append(keySubject(0), body);
+  await place.pass(60_000);
+  const [one, other] = place.hosts.map(({ host }) => host.status().partitions[0]);
+  assertEquals([one.phase, one.sequence, one.keys], [other.phase, other.sequence, other.keys]);
+  const before = await place.read();
+  place.hosts[1].kill();
+  await place.pass(5000);
+  assertEquals(await place.read(), before);
+});
+
+Deno.test("cluster: replicas that differ notice it by their heartbeats, whichever is wrong, and begin anew", async () => {
+  for (const wrong of [0, 1]) {
+    const place = await Place.make(8 + wrong);
+    await place.startHost();
+    await place.write(5);
+    await place.pass(5000);
+    const before = await place.read();
+    // One host reads a record of its own making, as one does whose memory or disk lies.
+    const { apply } = Partition.prototype;
+    let left = 1;
+    const of = (partition: Partition) => partitionsSeen.indexOf(partition);
+    const partitionsSeen: Partition[] = [];
+    Partition.prototype.apply = function (record) {
+      if (!partitionsSeen.includes(this)) partitionsSeen.push(this);
+      if (left > 0 && of(this) === wrong) {
+        left--;
+        const edits = [{ id: "k1", row: Float32Array.of(9, 9, 999) }];
+        const body = encodeBatch({
+          kind: "keys",
+          client: "x",
+          number: 1,
+          known: 0,
+          previous: NO_HASH,
+          edits,
+        });
+        return apply.call(this, { ...record, body });
+      }
+      return apply.call(this, record);
+    };
+    try {
+      await place.until(place.memory.edit([{ kind: "set", id: "far", key: [0, -1e3], value: [0] }]));
+      await place.pass(1000);
+      assertEquals(left, 0);
+    } finally {
+      Partition.prototype.apply = apply;
+    }
+    await place.pass(20_000);
+    const statuses = place.hosts.map(({ host }) => host.status().partitions[0]);
+    assertEquals(
+      statuses.map(({ phase, keys }) => [phase, keys]),
+      Array.from(statuses, () => ["ready", statuses[0].keys]),
+    );
+    for (const { kill } of place.hosts.slice(1 - wrong, 2 - wrong)) kill();
+    await place.pass(5000);
+    const after = await place.read();
+    assert(Math.abs(after - before) < 50, `${after}, expected near ${before}`);
   }
 });

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
 import { encodeBatch, hashOf, NO_HASH, type RowEdit } from "../../src/cluster/batch.ts";
-import { type Scoring, stateColumns } from "../../src/cluster/exact_sums.ts";
+import { ExactSums, type Scoring, stateColumns } from "../../src/cluster/exact_sums.ts";
 import { mergePartitions } from "../../src/cluster/merge.ts";
 import { Partition } from "../../src/cluster/partition.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
@@ -132,4 +132,27 @@ Deno.test("cluster: answers merged from partitions lie within their bounds of th
     });
   }
   console.log(`the tightest bound is ${tightest.toFixed(1)} times the error`);
+});
+
+Deno.test("cluster: rows of common sizes are patched, not built anew", () => {
+  const shape = { heads: 2, kvHeads: 2, headDim: 16, valueDim: 8 }, random = new Random(11);
+  const writer = new Writer({ layout: shape, scale: 0.25, softcap: 0 }), { build } = ExactSums.prototype;
+  const row = () => random.row(2 * 16 + 2 * 8);
+  writer.apply(Array.from({ length: 300 }, (_, at) => ({ id: `k${at}`, row: row() })));
+  const query = { row: random.row(32), version: 1 };
+  writer.partition.update("q", query);
+  let builds = 0;
+  ExactSums.prototype.build = function (...args) {
+    builds++;
+    return build.apply(this, args);
+  };
+  try {
+    for (let step = 0; step < 500; step++) {
+      writer.apply([{ id: `k${random.below(300)}`, row: random.next() < 0.2 ? null : row() }]);
+      writer.partition.update("q", query);
+    }
+  } finally {
+    ExactSums.prototype.build = build;
+  }
+  assertEquals(builds, 0);
 });

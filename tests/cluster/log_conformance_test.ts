@@ -15,9 +15,10 @@ import { memoryLog } from "../../src/cluster/memory_log.ts";
 import { sqliteLog } from "../../src/cluster/sqlite/sqlite_log.ts";
 import { natsLog } from "../../src/cluster/nats/nats_log.ts";
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "../../testing/assert.ts";
+import { openWithin } from "../../testing/cluster/log_writers.ts";
 import { findNatsServer, NATS_REMEDY, NatsServers } from "../../testing/cluster/nats_server.ts";
 import { Random } from "../../testing/random.ts";
-import { requires } from "../../testing/requirements.ts";
+import { IS_LONG, requires } from "../../testing/requirements.ts";
 
 /** A log that is there for one test. */
 interface Place extends AsyncDisposable {
@@ -31,9 +32,26 @@ interface Kind {
 }
 
 const program = findNatsServer();
-/** One server for all tests of this file, a memory of its own for each. */
-let servers: NatsServers | null = null;
+/** Servers for all tests of this file, one and three, a memory of its own for each. */
+const started = new Map<number, Promise<NatsServers>>();
 let memories = 0;
+
+function natsKind(name: string, count: 1 | 3): Kind {
+  const { ignore } = requires("nats-server", program, NATS_REMEDY);
+  return {
+    name,
+    ignore: ignore || (count > 1 && !IS_LONG),
+    make: async () => {
+      if (!started.has(count)) started.set(count, NatsServers.start({ program: program ?? "", count }));
+      const { addresses } = await started.get(count) ?? { addresses: [] };
+      const auth = { user: "app", password: "app" };
+      const durability = count === 1 ? "disk" : "replicated";
+      const log = natsLog({ servers: addresses, name: `m${++memories}`, auth, durability });
+      await (await openWithin(log, 30_000)).close();
+      return { log, [Symbol.asyncDispose]: () => Promise.resolve() };
+    },
+  };
+}
 
 const KINDS: readonly Kind[] = [
   {
@@ -52,20 +70,12 @@ const KINDS: readonly Kind[] = [
       };
     },
   },
-  {
-    name: "nats",
-    ...requires("nats-server", program, NATS_REMEDY),
-    make: async () => {
-      servers ??= await NatsServers.start({ program: program ?? "" });
-      const auth = { user: "app", password: "app" };
-      const log = natsLog({ servers: servers.addresses, name: `m${++memories}`, auth, durability: "disk" });
-      return { log, [Symbol.asyncDispose]: () => Promise.resolve() };
-    },
-  },
+  natsKind("nats", 1),
+  natsKind("nats of three servers", 3),
 ];
 
 Deno.test.afterAll(async () => {
-  await servers?.[Symbol.asyncDispose]();
+  for (const servers of started.values()) await (await servers)[Symbol.asyncDispose]();
 });
 
 /** Declares a behaviour for every log; sessions are closed afterwards. */

@@ -243,7 +243,7 @@ inFolder("a folder that is there is opened, and options that differ are refused"
     [{ mask: undefined }, "mask is none, expected a matrix"],
     [{ mask: [[1, 2, 3], [4, 5, 7]] }, "mask is another matrix"],
     [{ mask: () => 0 }, "mask is a function, expected a matrix"],
-    [{ lazyThreshold: 5 }, "edits is 5, expected 64"],
+    [{ lazyThreshold: 5 }, "lazyThreshold.edits is 5, expected 64"],
     [{ lazyThreshold: () => true }, "lazyThreshold is a function"],
     [{ onThreshold: "patch" }, "onThreshold is patch, expected auto"],
     [{ causal: true }, "after is 0, expected Infinity"],

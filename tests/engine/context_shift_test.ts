@@ -1,8 +1,10 @@
 // A context shift costs what changes: where most rows move and few stay, the few move in their place. Nothing
 // of it shows but the cost.
 
-import { DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
+import { attention, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
+import { openDurable } from "../../src/durable/mod.ts";
+import { OnlineLearner } from "../../src/learning/mod.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
 import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
@@ -24,6 +26,14 @@ const RULES: Record<string, ModelRule> = {
     ...{ heads: 2, kvHeads: 1, headDim: 4, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
     ...{ causal: true, window: [Infinity, Infinity] as const, sinks: [0, 1] },
     rotary: { base: 100, dims: 4, interleaved: false },
+  },
+  "blocks of positions": {
+    ...{ heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
+    ...{ causal: true, window: [Infinity, Infinity] as const },
+    blocks: {
+      size: [5, 4],
+      entries: [[[true, 1, false, true], [true, true, 0.5, false], [true, true, true, true]]],
+    },
   },
   "first keys that stay": {
     ...{ heads: 1, kvHeads: 1, headDim: 3, valueDim: 2, scale: 0.5, softcap: 0, maskOf: null },
@@ -174,3 +184,76 @@ async function live(backend: typeof BACKENDS[number], rule: ModelRule, random: R
   assertAccurate(await engine.read(), model.standing());
   await engine.dispose();
 }
+
+Deno.test("positions that are not whole come behind a shift: nothing is rounded", async () => {
+  await using live = await DynamicAttention.create({
+    ...{ query: [[1]], key: [[1], [2], [3]], value: [[1], [3], [9]], causal: true, queryPositions: [2] },
+  });
+  live.shiftPositions(2 ** 44);
+  live.setPosition(0, 0.1);
+  assertEquals([0, 1, 2].map((slot) => live.getPosition(slot)), [0.1, 2 ** 44 + 1, 2 ** 44 + 2]);
+  assertEquals(live.getPosition(live.insert([1], [1])), 2 ** 44 + 3);
+  live.shiftPositions(-(2 ** 44), { from: 1 });
+  assertEquals([0, 1, 2].map((slot) => live.getPosition(slot)), [0.1, 1, 2]);
+  live.setPosition(0, 0);
+  live.shiftPositions(2 ** 44);
+  const { data } = await live.attend([[0]], { positions: [0.1] });
+  assertEquals([...data], [0], "all keys are ahead");
+});
+
+Deno.test("a durable engine writes down where rows to come begin behind a shift", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const create = { query: [[1]], key: [[1], [2], [3]], value: [[1], [3], [9]], causal: true };
+    {
+      await using live = await openDurable(folder, { create });
+      assertEquals(live.shiftPositions(-2, { from: 2 }), 1);
+      assertEquals(live.getPosition(2), 0);
+      await live.committed();
+    }
+    await using opened = await openDurable(folder);
+    assertEquals(opened.getPosition(opened.insert([1], [1])), 2, "one more than the largest that is left");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+for (const backend of BACKENDS) {
+  Deno.test(`rotary positions on ${backend}: a key that is written back costs nothing, zeros are no key's`, async () => {
+    const random = new Random(33), key = random.rows(12, 4);
+    const rows = { query: random.rows(3, 4), key, value: random.rows(12, 2) };
+    await using live = await DynamicAttention.create({
+      ...rows,
+      ...{ rotary: true, backend, lazyThreshold: Infinity, onThreshold: "patch" },
+    });
+    const before = await live.read(), { multiplyAdds } = live.stats();
+    live.setKey(2, [1, 2, 3, 4]);
+    await live.peek(undefined, { bounds: false });
+    live.setKey(2, key[2]);
+    assertEquals((await live.read()).data, before.data);
+    assertEquals(live.stats().multiplyAdds, multiplyAdds, "no pair was looked at");
+    live.setKey(2, [5, 6, 7, 8]);
+    await live.peek(undefined, { bounds: false });
+    live.setKey(2, [0, 0, 0, 0]);
+    const answer = await live.read();
+    const zeroed = key.with(2, new Float32Array(4)), scratch = { ...rows, key: zeroed, rotary: true };
+    (await attention(scratch)).data.forEach((o, at) =>
+      assertLessOrEqual(Math.abs(o - answer.data[at]), 1e-5)
+    );
+  });
+}
+
+Deno.test("a learner's passing rows are where they say behind a shift, to predict and to learn", async () => {
+  const rows = { query: [[1]], key: [[1], [2], [3]], value: [[1], [3], [9]], causal: true };
+  const answers = [];
+  for (const by of [0, 1000]) {
+    await using live = await DynamicAttention.create(rows);
+    live.shiftPositions(by);
+    const learner = new OnlineLearner(live, { rate: 0.1 });
+    const x = { row: [0.5], position: by + 1, columns: [0] };
+    const before = await learner.predictOne(x);
+    await learner.learnOne(x, 5);
+    answers.push([before, await learner.predictOne(x), ...live.getValue(0), ...live.getValue(2)]);
+  }
+  assertEquals(answers[0], answers[1]);
+});

@@ -3,6 +3,9 @@
 
 import { attention, attentionState, DynamicAttention, InputError } from "../../mod.ts";
 import type { AttentionOptions } from "../../mod.ts";
+import type { Backend } from "../../src/backends/backend.ts";
+import { NO_ROW } from "../../src/backends/since.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { attentionGradients } from "../../src/learning/mod.ts";
 import { alibiSlopes } from "../../src/numerics/distance_bias.ts";
@@ -31,7 +34,18 @@ const EXTRAS: Record<string, ModelExtras> = {
     rotary: { base: 10_000, dims: 2, interleaved: true },
     alibi: [1, 0, 1, 0],
   },
+  "blocks that all heads share": {
+    blocks: { size: [4, 3], entries: [[[true, false, 0.5], [-1, true, true]]] },
+  },
+  "blocks per head": {
+    blocks: {
+      size: [3, 2],
+      entries: [0, 1, 2, 3].map((h) => [[true, h % 2 === 0, 1], [h / 2, true, false], [true, true, h > 1]]),
+    },
+    sinks: [0, 0, NO, 1],
+  },
   "all of them": {
+    blocks: { size: [4, 4], entries: [[[0.5, true, false], [true, true, -0.25], [false, true, true]]] },
     rotary: { base: 10, dims: 4, interleaved: true },
     sinks: [1, 0, NO, -1],
     distances: { from: -8, values: [[-1, 0.3, 1, NO, 0.5, 0, 0.2, -0.4, 1.5]] },
@@ -236,8 +250,10 @@ for (const backend of BACKENDS) {
     };
     const plain = await bytesWith({}), table = { from: -7, values: [1, 2, 3, 4, 5, 6, 7, 8] };
     const pairs = 4 * 64 * 512;
-    assertLess(await bytesWith({ alibi: true }) - plain, pairs / 8);
-    assertLess(await bytesWith({ distanceBias: table }) - plain, pairs / 8);
+    assertLess(await bytesWith({ alibi: true }) - plain, pairs / 4);
+    assertLess(await bytesWith({ distanceBias: table }) - plain, pairs / 4);
+    const blockMask = { size: 128, entries: [[true, true, true, true]] };
+    assertLess(await bytesWith({ blockMask }) - plain, pairs / 4);
     assertLess(pairs, await bytesWith({ mask: () => 0 }) - plain, "a mask takes it");
   });
 
@@ -356,6 +372,14 @@ const MISTAKES: readonly (readonly [what: string, options: object, message: stri
   ["a base of 0", { rotary: { base: 0 } }, "rotary.base is 0, expected a finite number > 0"],
   ["text for rotary", { rotary: "true" }, 'rotary is "true", expected a boolean or { base, dims'],
   ["interleaved by 1", { rotary: { dims: 2, interleaved: 1 }, heads: 1 }, "rotary.interleaved is 1"],
+  [
+    "a block of nothing",
+    { blockMask: { size: 0, entries: [[true]] } },
+    "blockMask.size is 0, expected a positive number",
+  ],
+  ["no blocks", { blockMask: { size: 1, entries: [] } }, "blockMask.entries is 0 × 0"],
+  ["an entry that is none", { blockMask: { size: 1, entries: [["x"]] } }, '"x"'],
+  ["blocks of three heads", { blockMask: { size: 1, entries: [[[1]], [[1]], [[1]]] } }, "3 matrices"],
   ["an order of 1", { biasBeforeSoftcap: 1 }, "biasBeforeSoftcap is 1, expected a boolean"],
   [
     "half a position with a table",
@@ -489,3 +513,60 @@ Deno.test("rows with rotary positions come out as they were written, and derivat
     }
   }
 });
+
+for (const backend of BACKENDS) {
+  Deno.test(`drift knows how large a bias may be that a key comes with, on ${backend}`, async () => {
+    const random = new Random(13), n = 64, m = 16, queries = Uint32Array.from({ length: m }, (_, i) => i);
+    const biases = [
+      { blockMask: { size: [1000, n] as const, entries: [[0, 12]] } },
+      { distanceBias: { from: n - 1, values: [0, 12] } },
+    ];
+    for (const bias of biases) {
+      const [query, key] = [random.rows(m, 8, 0.1), random.rows(n, 8, 0.1)];
+      const value = Array.from({ length: n }, () => [random.normal(), 1]);
+      let held: Backend | null = null;
+      await using live = await createEngine({
+        ...{
+          query,
+          key,
+          value,
+          queryPositions: new Array<number>(m).fill(0),
+          backend,
+          lazyThreshold: Infinity,
+        },
+        ...bias,
+      }, { wrap: (inner) => held = inner });
+      const before = await live.read(), own = held as Backend | null;
+      assert(own && await own.watch(queries));
+      const coming = random.row(8, 0.1);
+      live.insert(coming, [50, 1]);
+      await live.peek(undefined, { bounds: false });
+      const since = { slots: Uint32Array.of(n), retained: Uint32Array.of(NO_ROW) };
+      const bounds = await own.drift({ queries, since }, 1e4);
+      const truth = referenceAttention({
+        ...{ query, key: [...key, coming], value: [...value, [50, 1]], scale: 1 / Math.sqrt(8), valueDim: 2 },
+        bias: (_, j) => j === n ? 12 : 0,
+      }).output;
+      truth.forEach((row, i) => {
+        const distance = Math.hypot(...row.map((o, c) => o - before.data[2 * i + c]));
+        assertLess(40, distance);
+        assertLess(bounds[i], 1e4, "a bound that says something");
+        assertLessOrEqual(distance, bounds[i], `row ${i}`);
+      });
+    }
+  });
+
+  Deno.test(`nothing pending is a few roundings beside a sink, too, on ${backend}`, async () => {
+    const random = new Random(14);
+    await using live = await DynamicAttention.create({
+      ...{
+        query: random.rows(8, 16),
+        key: random.rows(64, 16),
+        value: random.rows(64, 8),
+        sinks: 2,
+        backend,
+      },
+    });
+    for (const bound of (await live.peek()).bounds) assertLess(bound, 1e-5);
+  });
+}

@@ -95,6 +95,7 @@ for (
     ],
     [{ title: 3 }, "title is 3, expected a text"],
     [{ mask: () => true }, "mask is a function, expected matrices, which a page can carry"],
+    [{ window: { left: 1, keepFirst: 1 } }, "window is an object (Object), expected [left ≥ 0, right ≥ 0]"],
     [{ scale: NaN }, "scale is NaN, expected a finite number of float32 range"],
     [{ value: rows(2, 1) }, "value has 2 rows, expected 3 (one per key)"],
     [{ query: rows(257, 2) }, "query has 257 rows, expected 1 to 256, which a figure can show"],

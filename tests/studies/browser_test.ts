@@ -2,9 +2,9 @@
 //
 // The report in a real browser: it draws its figures off line and has nothing to complain about.
 
-import { chromium } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import { BROWSER_SWITCHES } from "../../studies/browser.ts";
-import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
+import { assert, assertEquals, assertGreater, assertMatch } from "../../testing/assert.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
 
 const browserPath = findProgram("chromium", "google-chrome", "chrome");
@@ -26,6 +26,32 @@ async function writeReport(folder: string): Promise<void> {
     stderr: "piped",
   }).output();
   assert(success, new TextDecoder().decode(stderr));
+}
+
+/** The switch puts work in the place of time, and stays where it is when the surroundings change. */
+async function checkSwitch(page: Page): Promise<void> {
+  const costs = () =>
+    page.evaluate<[title: string, cost: number, color: string]>(`(() => {
+      const { layout, data } = document.getElementById("cost-against-error");
+      return [layout.xaxis.title.text, data[0].x[0], layout.font.color];
+    })()`);
+  const [time, milliseconds, color] = await costs();
+  assertMatch(time, /^milliseconds/);
+  await page.locator("#cost-against-error .updatemenu-button").nth(1).dispatchEvent("click");
+  await page.waitForFunction(
+    `document.getElementById("cost-against-error").layout.xaxis.title.text.startsWith("multiply-adds")`,
+  );
+  const [work, multiplyAdds] = await costs();
+  assertGreater(multiplyAdds, 1000 * milliseconds);
+  const isLight = await page.evaluate(`matchMedia("(prefers-color-scheme: light)").matches`);
+  await page.emulateMedia({ colorScheme: isLight ? "dark" : "light" });
+  await page.waitForFunction(
+    `document.getElementById("cost-against-error").layout.font.color !== ${JSON.stringify(color)}`,
+  );
+  await page.waitForFunction(
+    `document.getElementById("cost-against-error").data[0].x[0] === ${multiplyAdds}`,
+  );
+  assertEquals((await costs())[0], work);
 }
 
 Deno.test({
@@ -50,6 +76,7 @@ Deno.test({
         assertGreater(await page.locator(".js-plotly-plot").count(), 2);
         const scrolled = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
         assertEquals(scrolled, 0, `the page is wider than its window of ${width}`);
+        await checkSwitch(page);
         assertEquals(complaints, []);
         assertEquals(requests.filter((url) => !/^(file|data|blob):/.test(url)), []);
         await page.close();

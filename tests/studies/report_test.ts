@@ -36,10 +36,12 @@ Deno.test("cost against error: points, one label for markers that lie together, 
   const figure = costAgainstError(POINTS);
   const original = trace(figure, "original: wait, then rebuild");
   assertEquals(original.x, [3e6, 100_000, 90_000]);
-  assertEquals(original.y, [3e-8, 1e-3, 1.1e-3]);
+  assertEquals(original.y, [1e-7, 1e-3, 1.1e-3], "rounding lies on a line of its own");
   assertEquals(original.text, ["\u20021\u2002", "\u200264, 256\u2002", ""]);
-  const exact = trace(figure, "exact reads");
-  assert(Array.isArray(exact.y) && exact.y[0] > 0);
+  assertEquals(trace(figure, "exact reads").y, [1e-7]);
+  const { tickvals, ticktext } = figure.layout.yaxis as { tickvals: number[]; ticktext: string[] };
+  assertEquals([tickvals[0], ticktext[0]], [1e-7, "rounding only"]);
+  assertEquals(tickvals.slice(1), [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]);
   assertStringIncludes(JSON.stringify(figure.data), "150 × less work");
 });
 
@@ -93,6 +95,32 @@ Deno.test("cost against worst error: the largest error of each, from 0 on, witho
   assertEquals(trace(figure, "exact reads").y, [0]);
   assertEquals(figure.data.length, 6);
   assertFalse(figure.data.some(({ name }) => name === "patch: wait, then exchange columns"));
+});
+
+Deno.test("cost against error: with times they are on the axis, and a switch puts work there", () => {
+  const timed = POINTS.map((point, at) => ({ ...point, millisecondsPerDay: 2 ** -at }));
+  for (const figure of [costAgainstError(timed), costAgainstWorstError(timed)]) {
+    assertEquals(trace(figure, "original: wait, then rebuild").x, [1 / 2, 1 / 4, 1 / 8]);
+    const [{ buttons }] = figure.layout.updatemenus as unknown as {
+      buttons: { label: string; args: [{ x: number[][]; text: unknown[] }, Record<string, unknown>] }[];
+    }[];
+    assertEquals(buttons.map(({ label }) => label), ["time", "work"]);
+    const names = figure.data.map(({ name }) => name);
+    const at = names.indexOf("original: wait, then rebuild");
+    for (
+      const [{ args: [traces, axes] }, x] of [[buttons[0], [1 / 2, 1 / 4, 1 / 8]], [
+        buttons[1],
+        [3e6, 100_000, 90_000],
+      ]] as const
+    ) {
+      assertEquals(traces.x[at], [...x]);
+      assertEquals(traces.x.length, figure.data.length);
+      assertEquals(traces.text.length, figure.data.length);
+      assert("xaxis.range" in axes && "xaxis.title.text" in axes);
+    }
+  }
+  assertStringIncludes(JSON.stringify(costAgainstError(timed).data), "1024 × less time");
+  assertFalse("updatemenus" in costAgainstError(POINTS).layout, "without times there is no switch");
 });
 
 Deno.test("cost against error: every colour that it names is in both palettes", () => {

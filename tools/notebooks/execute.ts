@@ -5,7 +5,7 @@ import { hasTag, joined, type Notebook, sourceOf } from "./document.ts";
 import { OutputCollector } from "./outputs.ts";
 
 /** How long a cell may take. */
-const CELL_MS = 300_000;
+const CELL_MS = 600_000;
 /** How often a notebook is run for the outputs that a kernel loses. */
 const ATTEMPTS = 4;
 

@@ -30,25 +30,25 @@ const EXHIBITS: Readonly<Record<string, Exhibit>> = {
   },
   "04_adaptive_language": {
     sentence:
-      "A memory that slides over speeches guesses the next word, and standing questions follow ten topics over four decades.",
+      "Standing questions follow ten topics over four decades of speeches, and a reader corrects what one of them looks at.",
     data: "Forty-one State of the Union speeches, 1981 to 2021; GloVe word vectors.",
-    figures: ["Attention to each year", "What a memory gains"],
+    figures: ["Attention to each year", "The marked sentences"],
   },
   "05_dynamic_vision": {
     sentence: "A handwritten digit moves through a frame, and only the patches that changed are read again.",
     data: "MNIST digits over made-up clutter.",
-    figures: ["A digit that moves", "Work over the share of patches"],
+    figures: ["A digit that moves"],
   },
   "06_recommendation": {
     sentence:
       "Users are standing queries and films are keys: a recommender learns from every rating, and forgets a user to the bit.",
     data: "A hundred thousand ratings of MovieLens' small sample, of which only means are shown.",
-    figures: ["How far off each model is", "Work a rating against the error"],
+    figures: ["How far off each model is", "What users differ in"],
   },
   "07_scaling": {
     sentence: "What grows with the number of keys, and from how many edits on other libraries are faster.",
     data: "A kept run of the benchmark, on one machine.",
-    figures: ["Milliseconds for 128 queries", "Below a line the engine is faster"],
+    figures: ["Milliseconds of one answer", "Above the line the engine"],
   },
 };
 const FIRST_FIGURES = 2;
@@ -98,8 +98,10 @@ ${toHtml(text, linkOf)}
 export function moreNotebooks(notebooks?: string): string {
   const link = (name: string, text: string) =>
     `<a href="${escapeHtml(notebookAddress(name, notebooks))}">${text}</a>`;
-  return `<p>More: ${link("01_quickstart", "a first look")}, and ${
-    link("02_cost_and_error", "22 ways of keeping a board current, by cost and error")
+  return `<p>More: ${link("01_quickstart", "a first look")}, ${
+    link("02_cost_and_error", "what a board of forecasts costs, exact and stale")
+  }, ${link("09_live_board", "a live board of 2,000 readers")} and ${
+    link("08_ways_compared", "every way of keeping current, compared")
   }.</p>`;
 }
 

@@ -9,6 +9,7 @@
  * code · growth · exp(a_B · path), and the row's log-sum-exp at least leastLog − ln growth.
  */
 
+import { largestBlockBias } from "../../numerics/block_bias.ts";
 import { largestDistanceBias } from "../../numerics/distance_bias.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
 import { isBiasCapped, type ScoreRule } from "../../numerics/score_rule.ts";
@@ -178,7 +179,8 @@ export class DriftLedger {
     const paths = this.#paths, numbers = this.#numbers;
     for (let head = 0; head < heads; head++) {
       const blocks = this.#heads[head], keyHead = keyHeadOf(this.#layout, head), values = sizes(keyHead);
-      const ruleBias = largestDistanceBias(this.#rule.distanceBias, head);
+      const { distanceBias, blocks: blockBias } = this.#rule;
+      const ruleBias = largestDistanceBias(distanceBias, head) + largestBlockBias(blockBias, head);
       for (let t = 0; t < slots.length; t++) {
         const slot = slots[t], kind = this.#kinds[t], start = t * this.#changeWidth + keyHead;
         const first = numbers[start], second = numbers[start + kvHeads];

@@ -9,6 +9,7 @@
 import type { Work } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
+import { blockBiasAt } from "../../numerics/block_bias.ts";
 import { biasAt } from "../../numerics/distance_bias.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../numerics/rounding_ledger.ts";
@@ -317,10 +318,11 @@ export class Kernels {
     if (this.#looksAtPositions && !isInReach(this.#rule, this.#position, block.positions[j])) {
       return -Infinity;
     }
-    const bias = this.#ownBias ?? block.bias, { distanceBias } = this.#rule;
-    const ofRule = distanceBias === undefined
+    const bias = this.#ownBias ?? block.bias, { distanceBias, blocks } = this.#rule;
+    let ofRule = distanceBias === undefined
       ? 0
       : biasAt(distanceBias, this.#head, block.positions[j] - this.#position);
+    if (blocks !== undefined) ofRule += blockBiasAt(blocks, this.#head, this.#position, block.positions[j]);
     if (!bias) return ofRule;
     const head = bias.heads > 1 ? this.#head : 0;
     return ofRule + bias.numbers[

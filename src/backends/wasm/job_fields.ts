@@ -115,8 +115,18 @@ export const DISTANCE_BIASES = 164;
 export const FIRST_DISTANCE = 168;
 /** u32: how many there are. */
 export const DISTANCE_COUNT = 176;
+/** Address of an f32 for each block of queries and block of keys, a bias; 0 for none. */
+export const BLOCK_BIASES = 180;
+/** f64: positions of a block of queries. */
+export const QUERY_BLOCK = 184;
+/** f64: positions of a block of keys. */
+export const KEY_BLOCK = 192;
+/** u32: blocks of queries. */
+export const BLOCK_ROW_COUNT = 200;
+/** u32: blocks of keys. */
+export const BLOCK_COLUMN_COUNT = 204;
 /** Bytes of a job. */
-export const JOB_BYTES = 192;
+export const JOB_BYTES = 256;
 
 /**
  * Scores of a chunk, its weights, 4 numbers for each row, addresses of values once shared-value pairs are

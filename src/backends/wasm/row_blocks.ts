@@ -6,6 +6,7 @@
 import { kernelSoftcap, type ScoreRule } from "../../numerics/score_rule.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import type { RowStates as HeldStates } from "../host/row_states.ts";
+import type { BlockBias } from "../../numerics/block_bias.ts";
 import * as field from "./job_fields.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
 
@@ -102,7 +103,7 @@ export interface RowRule {
   readonly before: number;
   readonly after: number;
   /** As {@link ScoreRule} has them. */
-  readonly extras?: Pick<ScoreRule, "keepBefore" | "distanceBias" | "biasFirst" | "sinks">;
+  readonly extras?: Pick<ScoreRule, "keepBefore" | "distanceBias" | "blocks" | "biasFirst" | "sinks">;
 }
 
 /** One key with its value: addresses of both and, with a mask, of its biases from row 0 on. */
@@ -175,11 +176,25 @@ export class RowBlocks {
     floats[field.SOFTCAP / 4] = kernelSoftcap(rule.softcap);
     floats[field.TOLERANCE / 4] = rule.tolerance;
     arena.doubles(this.job + field.BEFORE, 2).set([rule.before, rule.after]);
+    if (rule.extras?.blocks) this.#placeBlocks(rule.extras.blocks, head);
     this.#placeExtras(rule.extras ?? {}, head);
     this.reserve(rows);
   }
 
   /** Writes the rules that only some engines have. */
+  #placeBlocks({ querySize, keySize, heads, rows, columns, values }: BlockBias, head: number): void {
+    const arena = this.#arena, count = rows * columns, start = heads > 1 ? head * count : 0;
+    const table = arena.take(4 * count);
+    arena.floats(table, count).set(values.subarray(start, start + count));
+    const words = arena.words(this.job, field.JOB_BYTES / 4);
+    const doubles = arena.doubles(this.job, field.JOB_BYTES / 8);
+    words[field.BLOCK_BIASES / 4] = table;
+    words[field.BLOCK_ROW_COUNT / 4] = rows;
+    words[field.BLOCK_COLUMN_COUNT / 4] = columns;
+    doubles[field.QUERY_BLOCK / 8] = querySize;
+    doubles[field.KEY_BLOCK / 8] = keySize;
+  }
+
   #placeExtras({ keepBefore, distanceBias, biasFirst, sinks }: NonNullable<RowRule["extras"]>, head: number) {
     const arena = this.#arena;
     let table = 0;

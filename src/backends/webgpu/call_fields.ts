@@ -37,6 +37,11 @@ const FIELDS = {
   firstDistance: "f32",
   distanceCount: "u32",
   distanceHeads: "u32",
+  /** Blocks of positions: where their biases begin, how many blocks of queries and keys, and of heads; 0 for none. */
+  blockFirst: "u32",
+  blockRows: "u32",
+  blockColumns: "u32",
+  blockHeads: "u32",
   maskHeads: "u32",
   /** The words of a key's record, and the places at which its parts begin. */
   keyWords: "u32",

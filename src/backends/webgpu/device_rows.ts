@@ -19,7 +19,7 @@ import { toRecordLayout } from "./record_layout.ts";
 import { BufferUsage } from "./usage.ts";
 import { RecordWriter } from "./record_writer.ts";
 import { RowBuilder } from "./row_builder.ts";
-import { distanceNumbers, mostTermsOf, ruleOf } from "./row_rule.ts";
+import { mostTermsOf, ruleNumbers, ruleOf } from "./row_rule.ts";
 import { RowUpdater } from "./row_updater.ts";
 import { Session } from "./session.ts";
 import { StateMirror } from "./state_mirror.ts";
@@ -333,7 +333,11 @@ export class DeviceRows {
     const biasWords = this.#rows.stored.queryCapacity * this.#config.maskHeads;
     if (this.#image && this.#image.record.biasWords === biasWords) return this.#image;
     const { layout, rule } = this.#config;
-    const record = toRecordLayout(layout, biasWords, rule.distanceBias !== undefined);
+    const record = toRecordLayout(
+      layout,
+      biasWords,
+      rule.distanceBias !== undefined || rule.blocks !== undefined,
+    );
     if (this.#image) {
       this.#image.relayKeys(record);
       return this.#image;
@@ -345,7 +349,7 @@ export class DeviceRows {
 
   /** Brings the numbers of a bias by distance to a device; null without one. */
   async #placeDistances(session: Session): Promise<GPUBuffer | null> {
-    const numbers = distanceNumbers(this.#config.rule);
+    const numbers = ruleNumbers(this.#config.rule);
     if (!numbers) return null;
     const request = {
       label: "distances",

@@ -1,12 +1,13 @@
 /**
  * The layout of the records that live on the device. All are words of 32 bits:
  *
- *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | place (3) | biases by query
- *     query   first and last position in reach (2 each) | H·d of the query | place (3)
+ *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | place (3), block | biases by query
+ *     query   first and last position in reach (2 each) | H·d of the query | place (3), block
  *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots, 8 heavy scores, their rests |
  *             high | low
  *
- * A place is a position as the sum of three floats, where scores have a bias by distance.
+ * A place is a position as the sum of three floats, where scores have a bias by distance; a block is the number of one of
+ * positions, NO_BLOCK for none.
  * A state is that of a head row; the states of a query lie side by side. High and low are the dv + 2 sums in
  * two floats; heavy scores and their rests are two floats, too.
  */
@@ -25,6 +26,9 @@ export const EMPTY_KEY = 0, ADDED_KEY = 1, TAKEN_KEY = 2;
 
 /** The words at which the numbers of a record begin. */
 export const KEY_START = 4, QUERY_START = 4;
+
+/** In place of the number of a block of positions. */
+export const NO_BLOCK = 0xffffffff;
 
 /** The fields of a state. */
 export const SHIFT = 0, CEILING = 1, MASS_ERROR = 2, SUM_ERROR = 3, HEAVY_COUNT = 4;
@@ -53,7 +57,7 @@ export interface RecordLayout {
   /** Where the places of keys and of queries begin. */
   readonly placeStart: number;
   readonly queryPlaceStart: number;
-  /** 3, or 0 where no bias depends on distances. */
+  /** 4, or 0 where no bias depends on positions. */
   readonly placeWords: number;
   readonly biasStart: number;
   /** The number of words of a key's biases. */
@@ -66,12 +70,12 @@ export interface RecordLayout {
 
 /**
  * Computes the layout of the records; `biasWords` is the number of words of a key's biases, `hasPlaces` says
- * whether a bias depends on distances.
+ * whether a bias depends on positions.
  */
 export function toRecordLayout(layout: HeadLayout, biasWords: number, hasPlaces = false): RecordLayout {
   const width = layout.valueDim + 2;
   const valueStart = KEY_START + keyColumns(layout);
-  const placeStart = valueStart + layout.kvHeads * width, placeWords = hasPlaces ? 3 : 0;
+  const placeStart = valueStart + layout.kvHeads * width, placeWords = hasPlaces ? 4 : 0;
   const biasStart = placeStart + placeWords, queryPlaceStart = QUERY_START + queryColumns(layout);
   return {
     layout,

@@ -2,11 +2,19 @@
  * Writes rows at the host as records for the device.
  */
 
+import { type BlockBias, blockOf } from "../../numerics/block_bias.ts";
 import { looksAtPositions, type ScoreRule } from "../../numerics/score_rule.ts";
 import type { HostRows } from "../host/host_rows.ts";
 import type { KeyTable } from "../host/key_table.ts";
 import { placeOf, reachOf } from "./position_range.ts";
-import { ADDED_KEY, EMPTY_KEY, KEY_START, QUERY_START, type RecordLayout } from "./record_layout.ts";
+import {
+  ADDED_KEY,
+  EMPTY_KEY,
+  KEY_START,
+  NO_BLOCK,
+  QUERY_START,
+  type RecordLayout,
+} from "./record_layout.ts";
 
 /** The place of a record: its words, from `at` on, as integers and as numbers. */
 export interface RecordRoom {
@@ -36,12 +44,19 @@ export class RecordWriter {
 
   /** Writes the record of a stored key. */
   writeStored(slot: number, room: RecordRoom, record: RecordLayout): void {
-    writeKey(this.#rows.stored, slot, slot, room, record);
+    writeKey(this.#rows.stored, slot, slot, room, record, this.#rule.blocks);
   }
 
   /** Writes the record of a retained key, with the slot that held it. */
   writeRetained(retainedId: number, room: RecordRoom, record: RecordLayout): void {
-    writeKey(this.#rows.retained, retainedId, this.#rows.retainedSlot(retainedId), room, record);
+    writeKey(
+      this.#rows.retained,
+      retainedId,
+      this.#rows.retainedSlot(retainedId),
+      room,
+      record,
+      this.#rule.blocks,
+    );
   }
 
   /** Writes the record of a standing query, all zeros for an empty slot. */
@@ -56,7 +71,13 @@ export class RecordWriter {
   writeLoose({ rows, offset, position }: LooseQuery, { words, numbers, at }: RecordRoom): void {
     const { width } = this.#rows.queries;
     numbers.set(rows.subarray(offset, offset + width), at + QUERY_START);
-    if (this.#rule.distanceBias !== undefined) writePlace(position, numbers, at + QUERY_START + width);
+    const { distanceBias, blocks } = this.#rule;
+    if (distanceBias !== undefined || blocks !== undefined) {
+      writePlace(position, numbers, at + QUERY_START + width);
+      words[at + QUERY_START + width + 3] = blocks
+        ? blockOf(position, blocks.querySize, blocks.rows)
+        : NO_BLOCK;
+    }
     if (!this.#looksAtPositions) return;
     const { first, last } = reachOf(this.#rule, position);
     words.set(first, at);
@@ -70,6 +91,7 @@ function writeKey(
   slot: number,
   { words, numbers, at }: RecordRoom,
   { layout: { kvHeads }, width, valueStart, placeStart, placeWords, biasStart, biasWords }: RecordLayout,
+  blocks: BlockBias | undefined,
 ): void {
   if (!table.isLive(row)) {
     words[at] = EMPTY_KEY;
@@ -83,7 +105,11 @@ function writeKey(
   numbers.set(keys.subarray(key, key + table.keyWidth), at + KEY_START);
   const value = table.valueIndex(row, 0);
   numbers.set(values.subarray(value, value + kvHeads * width), at + valueStart);
-  if (placeWords > 0) writePlace(table.position(row), numbers, at + placeStart);
+  if (placeWords > 0) {
+    const position = table.position(row);
+    writePlace(position, numbers, at + placeStart);
+    words[at + placeStart + 3] = blocks ? blockOf(position, blocks.keySize, blocks.columns) : NO_BLOCK;
+  }
   if (!bias) return;
   // Kernels read biases by query; the host has them by mask head.
   for (let head = 0; head < bias.heads; head++) {

@@ -41,6 +41,7 @@ export function ruleOf(
     ...keptOf(rule),
     biasFirst: isBiasCapped(rule) ? 1 : 0,
     ...distanceOf(rule),
+    ...blocksOf(rule),
     maskHeads,
     keyWords: record.keyWords,
     valueStart: record.valueStart,
@@ -66,9 +67,23 @@ function distanceOf({ distanceBias }: ScoreRule): Call {
   return { distanceKind: TABLE, firstDistance: from, distanceCount: count, distanceHeads: heads };
 }
 
-/** The numbers of a bias by distance, as kernels read them: slopes in two floats, by head, or the table. */
-export function distanceNumbers({ distanceBias }: ScoreRule): Float32Array<ArrayBuffer> | null {
-  if (distanceBias === undefined) return null;
+function blocksOf(rule: ScoreRule): Call {
+  const { blocks } = rule;
+  if (blocks === undefined) return {};
+  const { rows, columns, heads } = blocks, blockFirst = distanceNumbers(rule).length;
+  return { blockFirst, blockRows: rows, blockColumns: columns, blockHeads: heads };
+}
+
+/** The numbers of biases by distance and by blocks, as kernels read them; null without any. */
+export function ruleNumbers(rule: ScoreRule): Float32Array<ArrayBuffer> | null {
+  const { distanceBias, blocks } = rule;
+  if (distanceBias === undefined && blocks === undefined) return null;
+  return Float32Array.from([...distanceNumbers(rule), ...(blocks?.values ?? [])]);
+}
+
+/** Slopes in two floats, by head, or the table. */
+function distanceNumbers({ distanceBias }: ScoreRule): Float32Array {
+  if (distanceBias === undefined) return new Float32Array(0);
   if (distanceBias.kind === "table") return Float32Array.from(distanceBias.values);
   const numbers = new Float32Array(2 * distanceBias.slopes.length);
   distanceBias.slopes.forEach((slope, head) => {

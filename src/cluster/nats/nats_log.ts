@@ -54,6 +54,13 @@ export function natsLog(options: NatsLogOptions): ClusterLog {
 }
 
 async function openSession(options: CheckedNatsOptions, role: LogRole): Promise<LogSession> {
+  if (!("Deno" in globalThis)) {
+    throw new LogError(
+      "open",
+      "refused",
+      "natsLog connects by the sockets of Deno, which are not there, expected Deno",
+    );
+  }
   const link = await NatsLink.open("open", options, options.auth, inboxOf(options.name, role));
   try {
     const largest = (link.nc.info?.max_payload ?? 0) - HEADERS;

@@ -3,7 +3,7 @@
  */
 
 import { LOG_TIMEOUT_MS, LogError, type LogWait } from "../log.ts";
-import type { NatsLink } from "./link.ts";
+import { type NatsLink, sleep } from "./link.ts";
 import { failureOf } from "./nats_errors.ts";
 import type { Core } from "./packages.ts";
 import type { StoreNames } from "./stores.ts";
@@ -13,9 +13,14 @@ export type Handler = (body: Uint8Array<ArrayBuffer>) => Promise<Uint8Array> | U
 
 /** A request with this header asks whether somebody serves the address; a reply with it says why there is no answer. */
 const ASIDE = "Attune-Aside";
-const IS_SERVED = "is-served", TOO_LARGE = "too-large";
+const IS_SERVED = "is-served", IS_GONE = "is-gone", TOO_LARGE = "too-large";
 /** A process that is alive answers in this time whether it serves an address; a frozen one has lost it. */
 const SERVED_MS = 500;
+/** Servers of a cluster tell each other who serves what; until then one of them may know better than another. */
+const SPREAD_MS = 300, PAUSE_MS = 40;
+/** Longer than any who ask keep asking. */
+const GRACE_MS = 5 * SPREAD_MS;
+const GONE_MS = 100;
 /** The longest time of a timer. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -31,16 +36,27 @@ export class NatsRequests {
     this.#largest = largest;
   }
 
+  /** How long what one server knows of an address may be unknown to another; there may be one server alone. */
+  get #spreadMs(): number {
+    return this.#link.nc.info?.cluster ? SPREAD_MS : 0;
+  }
+
   async request(address: string, body: Uint8Array, options: LogWait): Promise<Uint8Array<ArrayBuffer>> {
     const subject = this.#names.askPrefix + address, { nc } = this.#link;
     // One attempt takes all the time there is, since a second one would be a second request.
     const timeout = Math.min((options.timeoutMs ?? LOG_TIMEOUT_MS) + SERVED_MS, LONGEST_MS);
     const ask = async () => {
-      try {
-        return await nc.request(subject, body, { timeout });
-      } catch (error) {
-        if (failureOf(this.#link.packages, error) !== "unsent") throw error;
-        throw new LogError("request", "unreachable", `nobody serves ${address}`, { cause: error });
+      for (const until = performance.now() + this.#spreadMs;;) {
+        try {
+          const reply = await nc.request(subject, body, { timeout });
+          if (reply.headers?.get(ASIDE) !== IS_GONE) return reply;
+        } catch (error) {
+          if (failureOf(this.#link.packages, error) !== "unsent") throw error;
+        }
+        if (performance.now() >= until) {
+          throw new LogError("request", "unreachable", `nobody serves ${address}`);
+        }
+        await sleep(PAUSE_MS);
       }
     };
     const reply = await this.#link.call("request", options, "unsent", ask);
@@ -49,8 +65,7 @@ export class NatsRequests {
       throw new LogError(
         "request",
         "refused",
-        `reply has ${aside.slice(TOO_LARGE.length + 1)} bytes, ` +
-          `expected ${this.#largest} at most`,
+        `reply has ${aside.slice(TOO_LARGE.length + 1)} bytes, expected ${this.#largest} at most`,
       );
     }
     return new Uint8Array(reply.data);
@@ -61,23 +76,36 @@ export class NatsRequests {
     if (await this.#isServed(subject)) {
       throw new LogError("serve", "refused", `address ${address} is served, expected one that nobody serves`);
     }
-    let fail: (error: Error) => void = () => {};
+    let fail: (error: Error) => void = () => {}, isServing = true;
     const failed = new Promise<never>((_, reject) => fail = reject);
     failed.catch(() => {});
     const subscription = nc.subscribe(subject, {
       callback: (error, message) => {
         if (error) fail(error);
-        else this.#answer(message, handler);
+        else if (isServing) this.#answer(message, handler);
+        else this.#sayGone(message);
       },
     });
     // The server has the subscription when it has answered what was sent after it, and a refusal comes before that.
     await this.#link.call("serve", {}, "always", () => Promise.race([nc.flush(), failed]));
     return {
       [Symbol.asyncDispose]: async () => {
-        subscription.unsubscribe();
+        isServing = false;
+        // Other servers still send here for a moment, and would leave those who ask without a word.
+        if (this.#spreadMs > 0) this.#unsubscribeLater(subscription);
+        else subscription.unsubscribe();
         if (!nc.isClosed()) await nc.flush().catch(() => {});
       },
     };
+  }
+
+  #unsubscribeLater(subscription: Core.Subscription): void {
+    const { closing } = this.#link, end = () => clearTimeout(timer);
+    const timer = setTimeout(() => {
+      closing.removeEventListener("abort", end);
+      subscription.unsubscribe();
+    }, GRACE_MS);
+    closing.addEventListener("abort", end);
   }
 
   /** Whether somebody else serves an address. */
@@ -86,31 +114,41 @@ export class NatsRequests {
     const headers = packages.core.headers();
     headers.set(ASIDE, IS_SERVED);
     return await this.#link.call("serve", {}, "unsent", async () => {
-      try {
-        await nc.request(subject, new Uint8Array(0), { timeout: SERVED_MS, headers });
-        return true;
-      } catch (error) {
-        if (failureOf(packages, error) === "refused") throw error;
-        return false;
+      for (const until = performance.now() + this.#spreadMs;;) {
+        try {
+          const reply = await nc.request(subject, new Uint8Array(0), { timeout: SERVED_MS, headers });
+          if (reply.headers?.get(ASIDE) !== IS_GONE) return true;
+        } catch (error) {
+          const failure = failureOf(packages, error);
+          if (failure === "refused") throw error;
+          // Somebody who does not answer has lost the address.
+          if (failure !== "unsent") return false;
+        }
+        if (performance.now() >= until) return false;
+        await sleep(PAUSE_MS);
       }
     });
   }
 
-  async #answer(message: Core.Msg, handler: Handler): Promise<void> {
+  /** Later than whoever serves the address now would answer, since the first answer counts. */
+  async #sayGone(message: Core.Msg): Promise<void> {
+    await sleep(GONE_MS);
+    if (!this.#link.nc.isClosed()) this.#say(message, IS_GONE);
+  }
+
+  /** Answers beside what was asked. */
+  #say(message: Core.Msg, word: string): void {
     const headers = this.#link.packages.core.headers();
-    if (message.headers?.get(ASIDE) === IS_SERVED) {
-      headers.set(ASIDE, IS_SERVED);
-      message.respond(new Uint8Array(0), { headers });
-      return;
-    }
+    headers.set(ASIDE, word);
+    message.respond(new Uint8Array(0), { headers });
+  }
+
+  async #answer(message: Core.Msg, handler: Handler): Promise<void> {
+    if (message.headers?.get(ASIDE) === IS_SERVED) return this.#say(message, IS_SERVED);
     try {
       const reply = await handler(new Uint8Array(message.data));
-      if (reply.length <= this.#largest) {
-        message.respond(reply);
-      } else {
-        headers.set(ASIDE, `${TOO_LARGE} ${reply.length}`);
-        message.respond(new Uint8Array(0), { headers });
-      }
+      if (reply.length <= this.#largest) message.respond(reply);
+      else this.#say(message, `${TOO_LARGE} ${reply.length}`);
     } catch {
       // A handler that throws answers nothing; so does a connection that is closed.
     }

@@ -318,7 +318,12 @@ class SqliteSession implements LogSession {
     if (this.#servers.has(address) || await this.#isServed(address)) {
       throw new LogError("serve", "refused", `address ${address} is served, expected one that nobody serves`);
     }
-    const server = new ExchangeServer(LARGEST_MESSAGE, handler), { port, secret } = server.place;
+    const server = new ExchangeServer(LARGEST_MESSAGE, (body) => {
+      // A question often is about a record that was committed just before.
+      if (this.#readers > 0 && !this.#closing.signal.aborted) this.#lookOnce();
+      return handler(body);
+    });
+    const { port, secret } = server.place;
     this.#servers.set(address, server);
     try {
       await this.put(SERVED + address, writeJson({ port, secret: toHex(secret) }));
@@ -417,18 +422,20 @@ class SqliteSession implements LogSession {
     this.#changes.tell();
   }
 
-  /** Looks for what other connections have committed. */
+  /** Looks for what other connections have committed, again and again. */
   #look(): void {
-    this.#looking = setInterval(() => {
-      try {
-        const version = this.#store.version();
-        if (version === this.#version) return;
-        this.#version = version;
-      } catch {
-        // Who reads next finds out what is wrong.
-      }
-      this.#tell();
-    }, LOOK_MS);
+    this.#looking = setInterval(() => this.#lookOnce(), LOOK_MS);
+  }
+
+  #lookOnce(): void {
+    try {
+      const version = this.#store.version();
+      if (version === this.#version) return;
+      this.#version = version;
+    } catch {
+      // Who reads next finds out what is wrong.
+    }
+    this.#tell();
   }
 
   async #now<T>(operation: string, signal: AbortSignal | undefined, act: () => T): Promise<T> {

@@ -23,8 +23,15 @@ function drawFigure(Plotly, box, { data, layout, narrow = {} }, isDark) {
   }
   // Drawn anew in other colours, a figure keeps what its reader has chosen.
   if (box.data) traces.forEach((trace, at) => trace.visible = box.data[at]?.visible ?? true);
-  painted.updatemenus?.forEach((menu, at) =>
-    menu.active = box.layout?.updatemenus?.[at]?.active ?? menu.active
+  const chosen = (painted.updatemenus ?? []).flatMap((menu, at) => {
+    // There is no room for longer labels than those that are drawn.
+    if (box.clientWidth < NARROW) menu.buttons.forEach(({ args }) => delete args?.[0]?.text);
+    const first = menu.active ?? 0;
+    menu.active = box.layout?.updatemenus?.[at]?.active ?? menu.active;
+    return (menu.active ?? 0) === first ? [] : [menu.buttons[menu.active]];
+  });
+  return chosen.reduce(
+    (drawn, { method, args }) => drawn.then(() => Plotly[method](box, ...args)),
+    Promise.resolve(Plotly.react(box, traces, painted, CONFIG)),
   );
-  return Plotly.react(box, traces, painted, CONFIG);
 }

@@ -108,6 +108,9 @@ function toFigure(options: LiveAttentionOptions): LiveFigure {
   if (typeof title !== "string") throw new InputError(OPERATION, `title is ${describe(title)}`, "a text");
   const engineOptions = readFields(options, ENGINE_NAMES) as DynamicAttentionOptions;
   const problem = toEngineProblem(OPERATION, { ...engineOptions, backend: "array" });
+  if (problem.extras) {
+    throw new InputError(OPERATION, `window is ${describe(options.window)}`, "[left ≥ 0, right ≥ 0]");
+  }
   const { query, key, value, layout, rule } = problem;
   checkSizes(problem);
   const keyLabels = toLabels("labels", options.labels, key.shape[0], "one a key");

@@ -13,6 +13,7 @@ import {
   NATS_REMEDY,
   NatsServers,
   OLD_NATS_REMEDY,
+  versionOfServer,
 } from "../../../testing/cluster/nats_server.ts";
 import { IS_LONG, requires } from "../../../testing/requirements.ts";
 
@@ -80,7 +81,7 @@ Deno.test({
     await using servers = await NatsServers.start({ program: oldProgram ?? "", isSynced: false });
     for (const durability of ["memory", "disk", "replicated"] as const) {
       const said = await refusal(servers, durability);
-      assertStringIncludes(said, "2.9.");
+      assertStringIncludes(said, versionOfServer(oldProgram ?? ""));
       assertStringIncludes(said, "2.12");
     }
   },
@@ -174,6 +175,33 @@ Deno.test({
     const error = await assertRejects(() => session.append("a", body, { timeoutMs: 10_000 }), LogError);
     assertEquals(error.reason, "refused");
     assertStringIncludes(error.message, "sync_interval: always");
+  },
+});
+
+Deno.test({
+  name: "a session knows its server and what it keeps",
+  ...server,
+  fn: async () => {
+    await using servers = await NatsServers.start({ program: program ?? "" });
+    await using session = await natsLog({ servers: servers.addresses, name: "m", auth: app }).open("host");
+    for (let at = 0; at < 3; at++) await session.append("a", body);
+    await session.purge("a", 2);
+    const { bytes, ...facts } = await session.facts();
+    assertEquals(facts, {
+      server: versionOfServer(program ?? ""),
+      cluster: "",
+      servers: "n1",
+      durability: "disk",
+      records: 2,
+      first: 2,
+      last: 3,
+      reconnects: 0,
+    });
+    assert(Number(bytes) > 2 * body.length);
+    await servers.servers[0].end("SIGKILL");
+    await servers.servers[0].start();
+    await session.append("a", body, { timeoutMs: 10_000 });
+    assertEquals((await session.facts()).reconnects, 1);
   },
 });
 

@@ -37,7 +37,8 @@ Deno.test({
       const last = numbers[numbers.length - 1];
       // The session that was there knows the newest number: it is given that record, or an error.
       const known = await outcomeOf(async () => {
-        for await (const records of session.follow("records", last - 1)) {
+        const signal = AbortSignal.timeout(20_000);
+        for await (const records of session.follow("records", last - 1, { signal })) {
           assertEquals(records.map(({ body }) => textOfBody(body)), [`r ${count - 1}`]);
           return "whole";
         }

@@ -7,6 +7,7 @@ import {
   findOldNatsServer,
   NATS_REMEDY,
   OLD_NATS_REMEDY,
+  versionOfServer,
 } from "../../../testing/cluster/nats_server.ts";
 import { requires } from "../../../testing/requirements.ts";
 import { startLog } from "../../../tools/cluster/start_log.ts";
@@ -89,7 +90,7 @@ Deno.test({
   ...requires("an old nats-server", oldProgram, OLD_NATS_REMEDY),
   fn: async () => {
     const error = await assertRejects(() => startLog({ server: oldProgram ?? "" }), Error);
-    assertStringIncludes(error.message, "2.9.");
+    assertStringIncludes(error.message, versionOfServer(oldProgram ?? ""));
   },
 });
 

@@ -5,14 +5,19 @@ import {
   AFTER,
   BEFORE,
   BIAS_FIRST,
+  BLOCK_BIASES,
   BLOCK_BYTES,
+  BLOCK_COLUMN_COUNT,
+  BLOCK_ROW_COUNT,
   BLOCK_ROWS,
   DISTANCE_BIASES,
   DISTANCE_COUNT,
   FIRST_DISTANCE,
   HEAD_DIM,
   KEEP_BEFORE,
+  KEY_BLOCK,
   QUERIES,
+  QUERY_BLOCK,
   ROW_POSITIONS,
   SCALE,
   SCRATCH,
@@ -49,6 +54,7 @@ export function scoreChunk(job: usize, block: i32, first: i32, count: i32, rows:
   if (load<usize>(job + TERM_BIASES) != 0) addBiases(job, block, first, count);
   if (load<f64>(job + SLOPE) > 0) addSlopes(job, block, first, count);
   if (load<usize>(job + DISTANCE_BIASES) != 0) addDistances(job, block, first, count);
+  if (load<usize>(job + BLOCK_BIASES) != 0) addBlocks(job, block, first, count);
   if (isCapped && isBiasFirst) capAllowed(job, count);
   if (load<usize>(job + TERM_POSITIONS) != 0) forbidOutOfReach(job, block, first, count);
 }
@@ -135,6 +141,30 @@ function addDistances(job: usize, block: i32, first: i32, count: i32): void {
       const distance = max(0, min(key - load<f64>(rows + (lane << 3)), last));
       const score = at + (lane << 2);
       store<f32>(score, load<f32>(score) + load<f32>(table + (<usize> distance << 2)));
+    }
+  }
+}
+
+/** Adds the biases of blocks of positions; −∞ where there is none. */
+function addBlocks(job: usize, block: i32, first: i32, count: i32): void {
+  const table = load<usize>(job + BLOCK_BIASES);
+  const queryBlock = load<f64>(job + QUERY_BLOCK), keyBlock = load<f64>(job + KEY_BLOCK);
+  const blockRows = <f64> load<u32>(job + BLOCK_ROW_COUNT), columns = load<u32>(job + BLOCK_COLUMN_COUNT);
+  const rows = load<usize>(job + ROW_POSITIONS) + (<usize> block << 6);
+  let at = load<usize>(job + SCRATCH);
+  let positions = load<usize>(job + TERM_POSITIONS) + (<usize> first << 3);
+  const end = at + <usize> count * BLOCK_BYTES;
+  for (; at < end; at += BLOCK_BYTES, positions += 8) {
+    const column = floor(load<f64>(positions) / keyBlock);
+    const isOutside = column < 0 || column >= <f64> columns;
+    for (let lane: usize = 0; lane < <usize> BLOCK_ROWS; lane++) {
+      const row = floor(load<f64>(rows + (lane << 3)) / queryBlock), score = at + (lane << 2);
+      if (isOutside || row < 0 || row >= blockRows) {
+        store<f32>(score, -Infinity);
+        continue;
+      }
+      const entry = table + ((<usize> row * <usize> columns + <usize> column) << 2);
+      store<f32>(score, load<f32>(score) + load<f32>(entry));
     }
   }
 }

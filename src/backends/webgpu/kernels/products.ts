@@ -198,6 +198,20 @@ fn scoreOf(at: u32, keyBase: u32, term: u32, head: u32) -> u32 {
       score = withBias(score, bitcast<f32>(bias));
     }
   }
+  if (call.blockHeads != 0u) {
+    let blockRow = queries[query + call.queryPlaceStart + 3u];
+    let column = terms[keyBase + call.placeStart + 3u];
+    if (blockRow == NO_BLOCK || column == NO_BLOCK) {
+      return FORBIDDEN;
+    }
+    let blockHead = select(0u, head, call.blockHeads > 1u);
+    let entry = (blockHead * call.blockRows + blockRow) * call.blockColumns + column;
+    let bias = bitcast<u32>(distances[call.blockFirst + entry]);
+    if (bias == FORBIDDEN) {
+      return FORBIDDEN;
+    }
+    score = withBias(score, bitcast<f32>(bias));
+  }
   if (call.maskHeads != 0u) {
     let maskHead = select(0u, head, call.maskHeads > 1u);
     let bias = terms[keyBase + call.biasStart + rowSlot[row] * call.maskHeads + maskHead];

@@ -82,6 +82,7 @@ const HEAVY_RESTS = ${record.HEAVY_RESTS}u;
 const HEAVY_KEYS = ${HEAVY_KEYS}u;
 const SUMS = ${record.SUMS}u;
 const SLOPES = ${SLOPES}u;
+const NO_BLOCK = ${record.NO_BLOCK}u;
 const OPEN_CEILING = ${record.OPEN_CEILING};
 const FORBIDDEN = ${record.FORBIDDEN_BITS}u;
 /**

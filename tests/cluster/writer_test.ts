@@ -1,0 +1,155 @@
+// The way of edits to the log: what is sent again, what is given up, what ends a connection, and what a subject remembers.
+
+import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
+import { type Batch, decodeBatch, encodeBatch, hashOf, NO_HASH } from "../../src/cluster/batch.ts";
+import { systemClock } from "../../src/cluster/clock.ts";
+import { Damage } from "../../src/cluster/cluster_error.ts";
+import { ClusterError, LogError, type LogSession, memoryLog } from "../../src/cluster/mod.ts";
+import { partitionOf } from "../../src/cluster/cluster_config.ts";
+import { Partition } from "../../src/cluster/partition.ts";
+import { Ledger } from "../../src/cluster/ledger.ts";
+import { SubjectWriter } from "../../src/cluster/subject_writer.ts";
+
+type Append = LogSession["append"];
+
+/** A session whose appends go through `append`, which is given the real one. */
+async function sessionWith(append: (real: Append) => Append): Promise<LogSession> {
+  const session = await memoryLog().open("client"), real = session.append.bind(session);
+  session.append = append(real);
+  return session;
+}
+
+function writerOf(session: LogSession): SubjectWriter {
+  return new SubjectWriter({
+    ...{
+      session,
+      clock: systemClock,
+      client: "c",
+      subject: "log.0",
+      kind: "keys",
+      partition: 0,
+      known: () => 0,
+    },
+  });
+}
+
+const edit = (number: number) => ({ id: "a", row: Float32Array.of(number) });
+const soon = () => performance.now() + 150;
+const later = () => performance.now() + 60_000;
+
+/** Numbers and edits of the records of the subject. */
+async function records(session: LogSession): Promise<[number, number][]> {
+  const end = new AbortController();
+  for await (const found of session.follow("log.0", 0, { signal: end.signal })) {
+    return found.map(({ body }) => {
+      const { number, edits } = decodeBatch(body, "keys", 1);
+      return [number, edits[edits.length - 1].row?.[0] ?? NaN];
+    });
+  }
+  return [];
+}
+
+Deno.test("cluster: a batch whose acknowledgement is lost is sent again with the same bytes", async () => {
+  const bodies: Uint8Array[] = [];
+  const session = await sessionWith((real) => async (subject, body) => {
+    bodies.push(body.slice());
+    const sequence = await real(subject, body);
+    if (bodies.length < 3) throw new LogError("append", "timeout", "no answer");
+    return sequence;
+  });
+  const writer = writerOf(session);
+  assertEquals(await writer.write("edit", [edit(1)], later()), 3);
+  assertEquals(bodies.map((body) => hashOf(body)), [hashOf(bodies[0]), hashOf(bodies[0]), hashOf(bodies[0])]);
+  assertEquals(await writer.write("edit", [edit(2)], later()), 4);
+  assertEquals(await records(session), [[1, 1], [1, 1], [1, 1], [2, 2]]);
+  await writer.close();
+});
+
+Deno.test("cluster: edits that are given up are unknown, stay on their way, and come before those behind them", async () => {
+  let isAway = true;
+  const session = await sessionWith((real) => (subject, body) => {
+    return isAway ? Promise.reject(new LogError("append", "unreachable", "away")) : real(subject, body);
+  });
+  const writer = writerOf(session);
+  const error = await assertRejects(() => writer.write("edit", [edit(1)], soon()), ClusterError);
+  assertEquals([error.fault, error.partitions], ["unknown", [0]]);
+  isAway = false;
+  await writer.write("edit", [edit(2)], later());
+  const found = await records(session);
+  assertEquals(found.map(([number]) => number), [1, 2]);
+  assertEquals(found.map(([, value]) => value), [1, 2]);
+  await writer.close();
+});
+
+Deno.test("cluster: a log that refuses, or gives a number again, ends the writer", async () => {
+  const refusing = await sessionWith(() => () => Promise.reject(new LogError("append", "full", "no room")));
+  const writer = writerOf(refusing);
+  const error = await assertRejects(() => writer.write("edit", [edit(1)], later()), ClusterError);
+  assertEquals([error.fault, (error.cause as LogError).reason], ["unknown", "full"]);
+  await assertRejects(() => writer.write("edit", [edit(2)], later()), ClusterError);
+  assertEquals(writer.bytes, 0);
+  await writer.close();
+
+  const repeating = writerOf(await sessionWith(() => () => Promise.resolve(7)));
+  assertEquals(await repeating.write("edit", [edit(1)], later()), 7);
+  const damage = await assertRejects(() => repeating.write("edit", [edit(2)], later()), ClusterError);
+  assertEquals(damage.fault, "damaged");
+  await repeating.close();
+});
+
+Deno.test("cluster: edits of one turn share a batch, and large ones are split", async () => {
+  const session = await memoryLog().open("client"), writer = writerOf(session);
+  const calls = Array.from({ length: 100 }, (_, at) => writer.write("edit", [edit(at)], later()));
+  assert(new Set(await Promise.all(calls)).size <= 2);
+  const many = Array.from({ length: 9000 }, (_, at) => edit(at));
+  await writer.write("edit", many, later());
+  const found = await records(session);
+  assert(found.length >= 4 && found.length <= 6, `${found.length} records`);
+  assertEquals(found[found.length - 1][1], 8999);
+  await writer.close();
+});
+
+Deno.test("cluster: a subject applies each batch once, notices gaps, and forgets the oldest of 4,096 clients", () => {
+  const ledger = new Ledger(), hashes = new Map<string, Uint8Array<ArrayBuffer>>();
+  let sequence = 0;
+  const batch = (client: string, number: number, known = 0, previous = hashes.get(client) ?? NO_HASH) => {
+    const body = encodeBatch({ kind: "keys", client, number, known, previous, edits: [] });
+    return { batch: decodeBatch(body, "keys", 1), body };
+  };
+  const apply = ({ batch: one, body }: { readonly batch: Batch; readonly body: Uint8Array }) => {
+    const isNew = ledger.isNew(one), hash = hashOf(body);
+    ledger.note(++sequence, body, isNew ? one : null, hash);
+    if (isNew) hashes.set(one.client, hash);
+    return isNew;
+  };
+  const first = batch("a", 1);
+  assert(apply(first));
+  assertEquals(apply(first), false);
+  assertThrows(() => ledger.isNew(batch("a", 3).batch), Damage, "expected 2");
+  assertThrows(() => ledger.isNew(batch("b", 2).batch), Damage, "expected 1");
+  assertThrows(() => ledger.isNew(batch("a", 2, 0, NO_HASH).batch), Damage, "does not follow");
+  assertThrows(() => ledger.isNew(batch("b", 1, 99).batch), Damage, "up to 99 is known");
+  assert(apply(batch("a", 2, sequence)));
+  const chain = ledger.chain;
+  for (let at = 0; at < 4096; at++) assert(apply(batch(`client ${at}`, 1)));
+  assertEquals([ledger.forgotten, ledger.clientCount], [1, 4096]);
+  // The one that was forgotten goes on, since nobody can say what its batch before was.
+  assert(apply(batch("a", 3)));
+  assertEquals(apply(batch("client 7", 1, 0, NO_HASH)), false);
+  assertEquals([ledger.chainAt(3), ledger.chainAt(sequence)], [null, ledger.chain]);
+  assert(!isEqual(chain, ledger.chain));
+});
+
+Deno.test("cluster: a key that does not belong into a partition is left out there, whoever has written it", () => {
+  const layout = { heads: 1, kvHeads: 1, headDim: 1, valueDim: 1 };
+  const partition = new Partition({ layout, scale: 1, softcap: 0 }, (id) => partitionOf(id, 2) === 1);
+  const ids = Array.from({ length: 20 }, (_, at) => `k${at}`);
+  const edits = ids.map((id) => ({ id, row: Float32Array.of(1, 2) }));
+  const body = encodeBatch({ kind: "keys", client: "c", number: 1, known: 0, previous: NO_HASH, edits });
+  partition.apply({ sequence: 1, body });
+  assertEquals([...partition.rows()].map(([id]) => id), ids.filter((id) => partitionOf(id, 2) === 1));
+});
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((byte, at) => byte === b[at]);
+}

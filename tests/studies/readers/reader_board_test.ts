@@ -1,0 +1,57 @@
+// The board of readers is right after any clicks, and tells which readers they have moved.
+
+import { assert, assertEquals } from "../../../testing/assert.ts";
+import { referenceAttention } from "../../../src/numerics/reference.ts";
+import { ReaderBoard } from "../../../studies/readers/reader_board.ts";
+import { drawBoard, verdict } from "../../../studies/readers.ts";
+
+const WORLD = { readers: 30, items: 400, tastes: 6, topics: 4, step: 0.2, seed: 3 };
+
+function rowsOf(count: number, rowOf: (slot: number) => Float32Array): Float32Array[] {
+  return Array.from({ length: count }, (_, slot) => rowOf(slot));
+}
+
+Deno.test("readers' shares are those of the oracle after every frame of clicks", async () => {
+  await using board = await ReaderBoard.create(WORLD);
+  for (let frame = 0; frame < 40; frame++) {
+    for (let click = 0; click < frame % 7; click++) board.click();
+    const before = board.shares.slice();
+    const changed = new Set(await board.refresh());
+    const expected = oracleOf(board);
+    for (let at = 0; at < expected.length; at++) {
+      const off = Math.abs(board.shares[at] - expected[at]);
+      assert(off < 1e-6, `frame ${frame}, number ${at} is off by ${off}`);
+      const reader = Math.floor(at / WORLD.topics);
+      if (!changed.has(reader)) assertEquals(board.shares[at], before[at]);
+    }
+    if (frame % 7 === 0) assertEquals(changed.size, 0);
+  }
+  const again = await board.again();
+  again.forEach((share, at) => assert(Math.abs(share - board.shares[at]) < 1e-6));
+});
+
+function oracleOf({ live }: ReaderBoard): number[] {
+  const { output } = referenceAttention({
+    query: rowsOf(WORLD.readers, (slot) => live.getQuery(slot)),
+    key: rowsOf(WORLD.items, (slot) => live.getKey(slot)),
+    value: rowsOf(WORLD.items, (slot) => live.getValue(slot)),
+    scale: 0.5,
+    valueDim: WORLD.topics,
+  });
+  return output.flat();
+}
+
+Deno.test("the board is drawn with two readers in a character, and an odd line at its end", () => {
+  const lines = drawBoard(Uint8Array.of(0, 1, 2, 3, 4, 5), 2).split("\n");
+  assertEquals(lines.length, 2);
+  assertEquals(lines.map((line) => line.split("▀").length - 1), [2, 2]);
+  assert(lines[0].startsWith("\x1b[38;5;33m\x1b[48;5;36m▀"));
+});
+
+Deno.test("the verdict tells medians, and how many frames a second they allow", () => {
+  assertEquals(
+    verdict([1, 2, 900], [500], 16),
+    "kept current, 16 clicks a frame      2.00 ms a frame: 30 frames a second\n" +
+      "computed again                        500 ms a frame: 2.0 frames a second",
+  );
+});
