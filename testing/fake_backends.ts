@@ -78,8 +78,8 @@ export class Wrapped implements Backend {
   driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
     this.inner.driftOfCopies(queries, copies, bounds);
   }
-  copied(cohort: Cohort, copies: Copies): Promise<void> {
-    return this.inner.copied(cohort, copies);
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
+    return this.inner.copied(cohort, copies, limit);
   }
   attend(queries: PassingQueries): Promise<AttentionOutput> {
     return this.inner.attend(queries);

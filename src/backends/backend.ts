@@ -94,6 +94,8 @@ export interface Copies {
 export interface Watched {
   /** The factor by which its bounds are larger than they would be if it began now. */
   looseness(): number;
+  /** The multiply-adds that following has taken so far, besides beginning. */
+  upkeep(): number;
   /** Whether the drift of all query slots is followed. */
   readonly isWhole: boolean;
   /** Whether the drift of a query slot is followed. */
@@ -206,8 +208,9 @@ export interface Backend {
   readonly watched: Watched | null;
   /**
    * Begins, or begins anew, to follow the drift of the exact outputs of query slots and of the others in
-   * their blocks of eight. Their states must be up to date. It takes a score for each pair, and from then on
-   * a few operations for each changed key and block. Returns false if memory does not suffice.
+   * their blocks of eight. Their states must be up to date. From then on it takes a few operations for each
+   * changed key and block, and a score for each query slot when a key changes for the first time. Returns false
+   * if memory does not suffice.
    */
   watch(queries: Uint32Array): Promise<boolean>;
   /** Stops following drift. */
@@ -222,8 +225,11 @@ export interface Backend {
    * synchronous.
    */
   driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void;
-  /** Notes in `copies` that the answers of a cohort, by its states, were copied. */
-  copied(cohort: Cohort, copies: Copies): Promise<void>;
+  /**
+   * Notes in `copies` that the answers of a cohort, by its states, were copied. Where rounding is little beside
+   * `limit`, its bound is that of any answer.
+   */
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void>;
   /** Attention of passing queries over the stored rows. The backend keeps nothing of them. */
   attend(queries: PassingQueries): Promise<AttentionOutput>;
   /** The weights of one head of a standing query over the stored rows, one per key slot below `slotCount`. */

@@ -134,8 +134,8 @@ export class MovableBackend implements Backend {
     this.#current.driftOfCopies(queries, copies, bounds);
   }
 
-  copied(cohort: Cohort, copies: Copies): Promise<void> {
-    return this.#current.copied(cohort, copies);
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
+    return this.#current.copied(cohort, copies, limit);
   }
 
   attend(queries: PassingQueries): Promise<AttentionOutput> {

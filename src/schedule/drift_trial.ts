@@ -1,7 +1,7 @@
 /**
  * Decides whether following drift pays. A query that is within its error by drift need not be brought up to
- * date. Following costs a score for every pair once; changes that are applied later may have replaced or
- * undone each other by then. Which effect is larger depends on the stream of edits, and only a trial can
+ * date. Following costs a score for every row when a key changes for the first time; changes that are applied
+ * later may have replaced or undone each other by then. Which effect is larger depends on the stream of edits, and only a trial can
  * tell.
  *
  * So a sample of the query slots is tried first. Once it has earned its cost, all are followed; if it loses,
@@ -13,13 +13,14 @@
 const SHARE = 1 / 25;
 /** The share of the cost of making the engine that trials may lose besides, so that the first one begins soon. */
 const START = 1 / 3;
-/** A trial is given up when it has lost this multiple of the cost of its beginning. */
+/** A trial is given up when it has lost this multiple of its stake. */
 const PATIENCE = 2;
 
 /**
- * A sample is given up if it has not earned its cost when exact answers would have cost this multiple of it.
+ * A sample is given up if it has not earned its stake when exact answers would have cost this multiple of it, and
+ * decides nothing before they would have cost this share of it.
  */
-const FUTILE = 256;
+const FUTILE = 256, EARLY = 1 / 64;
 
 /** The share of the cost of exact answers that a sample has to earn. */
 const WORTH = 0.3;
@@ -34,8 +35,8 @@ export class DriftTrial {
   #total = 0;
   /** The loss of the trials that were given up. */
   #lost = 0;
-  /** The cost of beginning the present phase, its earnings so far, and their maximum. */
-  #price = 0;
+  /** What the present phase may cost before it earns, its earnings so far, and their maximum. */
+  #stake = 0;
   #earned = 0;
   #most = 0;
   /** The cost that exact answers would have had in it. */
@@ -45,27 +46,23 @@ export class DriftTrial {
     return this.#phase;
   }
 
-  /** Whether a trial is due that costs `price` to begin, in an engine that cost `made` to make. */
-  isDue(price: number, made: number): boolean {
+  /** Whether a trial is due that may cost `stake`, in an engine that cost `made` to make. */
+  isDue(stake: number, made: number): boolean {
     if (this.#phase !== "off") return false;
-    return this.#lost + price <= SHARE * this.#total + START * made;
+    return this.#lost + stake <= SHARE * this.#total + START * made;
   }
 
   /** Whether the sample earns enough for following all query slots. */
   get hasPaid(): boolean {
-    return this.#phase === "sample" && this.#earned >= this.#price / 2 && this.#earned >= WORTH * this.#exact;
+    return this.#phase === "sample" && this.#exact >= EARLY * this.#stake &&
+      this.#earned >= WORTH * this.#exact;
   }
 
-  /** Notes the beginning of a phase, which cost `price`. */
-  begin(phase: "sample" | "all", price: number): void {
+  /** Notes the beginning of a phase, which may cost `stake`. */
+  begin(phase: "sample" | "all", stake: number): void {
     this.#phase = phase;
-    this.#price = price;
+    this.#stake = stake;
     this.#earned = this.#most = this.#exact = 0;
-  }
-
-  /** Notes a further cost of the phase. */
-  paid(price: number): void {
-    this.#earned -= price;
   }
 
   /**
@@ -78,10 +75,10 @@ export class DriftTrial {
     this.#earned += gain;
     this.#exact += followed;
     this.#most = Math.max(this.#most, this.#earned);
-    const isFutile = this.#phase === "sample" && this.#earned < this.#price &&
-      this.#exact > FUTILE * this.#price;
-    if (!isFutile && this.#most - this.#earned <= PATIENCE * this.#price) return;
-    this.#lost += Math.max(0, this.#price - this.#earned);
+    const isFutile = this.#phase === "sample" && this.#earned < this.#stake &&
+      this.#exact > FUTILE * this.#stake;
+    if (!isFutile && this.#most - this.#earned <= PATIENCE * this.#stake) return;
+    this.#lost += Math.max(0, -this.#earned);
     this.#phase = "off";
   }
 
@@ -95,7 +92,7 @@ export class DriftTrial {
     this.#phase = "off";
     this.#total =
       this.#lost =
-      this.#price =
+      this.#stake =
       this.#earned =
       this.#most =
       this.#exact =

@@ -84,11 +84,6 @@ export class Planner {
       (headDim + this.#backend.costs.exponential + valueDim * this.#backend.costs.compensatedAdd);
   }
 
-  /** A score for each key. */
-  scoringCost({ keyCount, headDim }: Sizes): number {
-    return keyCount * headDim;
-  }
-
   /** The cost of a build: a score, a weight and an addition of a value per key. */
   buildCost({ keyCount, headDim, valueDim }: Sizes): number {
     return keyCount * (headDim + valueDim + this.#backend.costs.exponential);

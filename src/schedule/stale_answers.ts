@@ -46,7 +46,9 @@ export interface StaleAttentionOutput extends Lag {
 const SAMPLED = 16;
 /** Query slots that lie in a block. */
 const BLOCK_SLOTS = 8;
-/** Drift that is so much looser than it would be anew is begun anew, once catching up has cost so much as that does. */
+/** Drift is not begun anew before catching up has cost that multiple of noting so many keys. */
+const FEW_KEYS = 8;
+/** Drift that is so much looser than it would be anew is begun anew, once catching up has cost that multiple of following. */
 const LOOSE = 2, RENEWALS = 4;
 
 /** Stale answers of one engine. */
@@ -64,8 +66,9 @@ export class StaleAnswers {
   /** By query slot, how many had been stored when it was last asked for, and what catching up would have cost then. */
   #askedAt = new Float64Array(0);
   #owed = new Float64Array(0);
-  /** What catching up has cost since drift was begun. */
+  /** What catching up has cost since drift was begun, and how much of the cost of following the trial has paid. */
   #caughtUp = 0;
+  #upkeepPaid = 0;
   /** The mirrors of others. */
   readonly #held = new Set<Mirror>();
 
@@ -142,8 +145,7 @@ export class StaleAnswers {
     const watched = backend.watched, all = queries.all();
     if (watched?.isWhole && !this.#isLoose(watched)) return true;
     await bringUp(all);
-    this.#caughtUp = 0;
-    this.#trial.paid(queries.scoringCost);
+    this.#caughtUp = this.#upkeepPaid = 0;
     return await backend.watch(all);
   }
 
@@ -226,8 +228,10 @@ export class StaleAnswers {
     }
     const spentBefore = planner.costOf(backend.work);
     let { bounds } = await mirror.refresh(followed, error, floor, places);
-    const spent = planner.costOf(backend.work) - spentBefore;
+    const upkeep = watched?.upkeep() ?? 0;
+    const spent = planner.costOf(backend.work) - spentBefore + upkeep - this.#upkeepPaid;
     this.#caughtUp += spent;
+    this.#upkeepPaid = upkeep;
     // Nothing was stored meanwhile, so this makes no copy anew.
     if (followed.length < slots.length) ({ bounds } = await mirror.refresh(slots, error, floor, places));
 
@@ -275,29 +279,30 @@ export class StaleAnswers {
       await this.follow();
       return;
     }
-    const price = queries.scoringCost, all = queries.all();
+    const stake = queries.scoringCost(queries.keyCount), all = queries.all();
     if (trial.hasPaid) {
-      await this.#watch(all, "all", price);
+      await this.#watch(all, "all", stake);
       return;
     }
     const sample = sampleOf(all);
     const share = sample.length / Math.max(1, all.length);
-    if (!trial.isDue(price * share, queries.buildCost)) return;
-    if (watched) trial.begin("all", price);
-    else await this.#watch(sample, share < 1 ? "sample" : "all", price * share);
+    if (!trial.isDue(stake * share, queries.buildCost)) return;
+    if (watched) trial.begin("all", stake);
+    else await this.#watch(sample, share < 1 ? "sample" : "all", stake * share);
   }
 
-  async #watch(slots: Uint32Array, phase: "sample" | "all", price: number): Promise<void> {
+  async #watch(slots: Uint32Array, phase: "sample" | "all", stake: number): Promise<void> {
     const { backend, bringUp } = this.#config;
     await bringUp(slots);
-    this.#caughtUp = 0;
-    if (await backend.watch(slots)) this.#trial.begin(phase, price);
+    this.#caughtUp = this.#upkeepPaid = 0;
+    if (await backend.watch(slots)) this.#trial.begin(phase, stake);
     this.#changed.clear();
     this.#countFromNow();
   }
 
   #isLoose(watched: Watched): boolean {
-    return this.#caughtUp > RENEWALS * this.#config.queries.scoringCost && watched.looseness() > LOOSE;
+    const following = Math.max(watched.upkeep(), this.#config.queries.scoringCost(FEW_KEYS));
+    return this.#caughtUp > RENEWALS * following && watched.looseness() > LOOSE;
   }
 
   /** What it would cost to answer query slots exactly if they had been exact when they were last asked for. */

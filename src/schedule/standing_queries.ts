@@ -187,9 +187,15 @@ export class StandingQueries {
     return this.#count * this.#config.layout.heads * this.#planner.buildCost(this.#sizes());
   }
 
-  /** The cost of a score for every pair. */
-  get scoringCost(): number {
-    return this.#count * this.#config.layout.heads * this.#planner.scoringCost(this.#sizes());
+  /** n, live keys. */
+  get keyCount(): number {
+    return this.#config.keySlots.count;
+  }
+
+  /** The cost of a score for every query slot and each of some keys. */
+  scoringCost(keyCount: number): number {
+    const { heads, headDim } = this.#config.layout;
+    return this.#count * heads * headDim * keyCount;
   }
 
   /** How far the states of these query slots lag. */

@@ -33,7 +33,8 @@ for (const backend of BACKENDS) {
         await using engine = await DynamicAttention.create({
           ...model.matrices(),
           ...{ heads: rule.heads, kvHeads: rule.kvHeads, scale: rule.scale, softcap: rule.softcap },
-          ...{ causal: rule.causal, window: rule.window, lazyThreshold: Infinity, backend },
+          ...{ causal: rule.causal, lazyThreshold: Infinity, backend },
+          ...model.options(),
           ...(rule.maskOf ? { mask: (i: number, j: number, h: number) => model.mask(i, j, h) } : {}),
         });
         const some = () => {

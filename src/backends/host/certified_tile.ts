@@ -63,8 +63,8 @@ export class CertifiedTile {
   kernelTile = 0;
   /** By key slot, where the kernel keeps what the key has in the tile. */
   readonly pairs: Map<number, number> = new Map();
-  /** Whether keys are in the sums of which nothing is kept. */
-  isPartial = false;
+  /** Key slots that are in sums, of which there was no room to keep what they have. */
+  readonly unkept: Set<number> = new Set();
   /** Exchanges since all sums of the kernel were begun. */
   exchanges = 0;
   /** The sums of its rows at the host. */
@@ -128,7 +128,7 @@ export class HostSums {
   readonly #ages = new Uint32Array(TILE_ROWS);
   readonly #exchanges = new Float64Array(TILE_ROWS);
   readonly #pairs = new Map<number, HostPairs>();
-  #isPartial = false;
+  readonly #unkept = new Set<number>();
 
   static readonly BYTES = TILE_ROWS * (8 * SUMS + 12);
   /** Bytes of what one key has in the rows. */
@@ -147,7 +147,7 @@ export class HostSums {
 
   /** Whether what a key has in the rows can be taken out. */
   isKept(slot: number): boolean {
-    return !this.#isPartial || this.#pairs.has(slot);
+    return !this.#unkept.has(slot);
   }
 
   /** What a key has in the sums of a row; null if it has nothing, or that is not kept. */
@@ -183,9 +183,7 @@ export class HostSums {
       parts[start + 3] = doubt;
       parts[start + KNOWN_SCORE] = scoreBefore;
       parts[start + KNOWN_DISTANCE] = distanceBefore;
-    } else {
-      this.#isPartial = true;
-    }
+    } else if (moved + Math.abs(change) + doubt !== 0) this.#unkept.add(slot);
     sums[at] += moved;
     sums[at + 1] += Math.max(0, change);
     sums[at + 2] += Math.max(0, -change);

@@ -11,46 +11,24 @@
  * Its state has not changed since.
  */
 
-import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
-import { stalenessBound } from "../../numerics/staleness_bound.ts";
+import { keyHeadOf } from "../../numerics/head_layout.ts";
 import type { Cohort } from "../backend.ts";
 import type { Since } from "../since.ts";
 import { type CertificateKernel, NOT_CHANGED, type TakenRow, TILE_ROWS } from "./certificate_kernel.ts";
-import { CertifiedTile, HostSums, lowest, type PairSums, type RowSums, UNTAKEN } from "./certified_tile.ts";
-import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
+import { CertifiedTile, lowest, UNTAKEN } from "./certified_tile.ts";
+import {
+  type CertifierParts,
+  ENTRY_BYTES,
+  EXCHANGE_ROUNDING,
+  HostCertifier,
+  MANY_CHANGES,
+  MOST_BYTES,
+  type WeightRounding,
+} from "./host_certifier.ts";
 import { KeyJournal } from "./key_journal.ts";
-import type { KeyTable } from "./key_table.ts";
 import type { KeysAt } from "./keys_at.ts";
-import type { Kernels } from "./kernels.ts";
 import type { StateError } from "./measured_rounding.ts";
-import { type CertifiedTotals, PairTerms } from "./pair_terms.ts";
-import type { ValueSpread } from "./value_spread.ts";
-
-export type { CertifiedTotals };
-
-/** What computing scores and weights may have done to a state before they were summed. */
-export interface WeightRounding {
-  /** The mass is off by at most this share of itself. */
-  readonly mass: number;
-  /** The weights are off by at most this total variation. */
-  readonly variation: number;
-}
-
-/** Of weights in float64, whose rounding is below everything that is charged in any case. */
-export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
-
-/** What certificates are made of. */
-export interface CertifierParts {
-  readonly layout: HeadLayout;
-  readonly softcap: number;
-  readonly stored: KeyTable;
-  readonly retained: KeyTable;
-  /** Has the head row selected that a bound is asked of. */
-  readonly kernels: Kernels;
-  readonly spread: ValueSpread;
-  /** Computes certificates of many rows; null if there is none. */
-  readonly batch: CertificateKernel | null;
-}
+import type { CertifiedTotals } from "./pair_terms.ts";
 
 /** The rows that are certified. */
 export interface CertifiedRows {
@@ -77,75 +55,52 @@ interface Part {
 
 /** The moment of a row whose sums have been begun. */
 const BEGUN = -2;
-/** Bytes of what is kept of pairs; those beyond are measured anew when their key changes again. */
-const MOST_BYTES = 2 ** 26;
-/** What a key in a map takes, in round numbers. */
-const ENTRY_BYTES = 64;
 /** Beyond so many exchanges the sums of a tile are begun anew. */
 const MOST_EXCHANGES = 2 ** 20;
-/** Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been. */
-const EXCHANGE_ROUNDING = 2 ** -51;
-/** Sums of weights that may have lost such a share by exchanges are begun anew. */
-const WORN_WEIGHTS = 2 ** -20;
 /** Up to so many changes, each is looked up by itself. */
 const FEW_CHANGES = 8;
-/** A row that has missed so many changes more than there are pending keys is begun anew. */
-const MANY_CHANGES = 64;
 const FLOAT64_ROUNDING = 2 ** -52;
-const FLOAT32_ROUNDING = 2 ** -24;
-/** Rounding a number to float32 where it is subnormal. */
-const SUBNORMAL_ROUNDING = 2 ** -150;
 
 /** Bounds, and what has been measured for them. */
 export class Certifier {
   readonly #parts: CertifierParts;
   readonly #journal = new KeyJournal();
-  readonly #terms: PairTerms;
+  readonly #host: HostCertifier;
   /** By head and number. */
   #tiles: CertifiedTile[][];
   #tileCount = 0;
-  #hostBytes = 0;
   /** Pairs that kernels keep. */
   #pairCount = 0;
-  /** How keys differ from the rows that they replaced, by slot, as they were asked for at the host. */
-  readonly #edits = new Map<number, KeyEdit>();
   readonly #pairs: Uint32Array;
   #retained = new Float64Array(64);
-  readonly #sums: RowSums = {
-    ...{ moved: 0, gained: 0, lost: 0, shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
-  };
-  /** o of the row at hand. */
-  readonly #output: Float64Array;
 
   constructor(parts: CertifierParts) {
-    const { layout, kernels, batch } = parts;
+    const { layout, batch } = parts;
     this.#parts = parts;
-    this.#terms = new PairTerms(kernels, layout.headDim);
+    this.#host = new HostCertifier(parts, this.#journal, (slots, since) => this.#placesOf(slots, since));
     this.#tiles = Array.from({ length: layout.heads }, () => []);
     this.#pairs = new Uint32Array(batch?.mostChanges ?? 0);
-    this.#output = new Float64Array(layout.valueDim);
   }
 
   /** The keys in some slots have changed. */
   changeKeys(slots: Uint32Array): void {
     if (this.#tileCount === 0) return;
     this.#journal.note(slots);
-    if (this.#edits.size > 0) { for (const slot of slots) this.#edits.delete(slot); }
+    this.#host.changeKeys(slots);
   }
 
   /** Bytes that it holds, without those of the kernels. */
   get bytes(): number {
-    return this.#tileCount * CertifiedTile.BYTES + this.#hostBytes + this.#pairCount * ENTRY_BYTES +
+    return this.#tileCount * CertifiedTile.BYTES + this.#host.bytes + this.#pairCount * ENTRY_BYTES +
       this.#journal.bytes;
   }
 
   /** Forgets all that was measured. */
   forget(): void {
     this.#tiles = this.#tiles.map(() => []);
-    this.#tileCount = this.#hostBytes = this.#pairCount = 0;
-    this.#edits.clear();
+    this.#tileCount = this.#pairCount = 0;
+    this.#host.forget();
     this.#parts.batch?.forget();
-    this.#output.fill(0);
   }
 
   /** The states of some query slots have changed. */
@@ -183,29 +138,13 @@ export class Certifier {
 
   /** Bound of a row that is computed at the host, whose head is selected and whose state holds `totals`. */
   bound(totals: CertifiedTotals, slot: number, head: number, keys: KeysAt, rounding: WeightRounding): number {
-    const { layout, spread } = this.#parts, keyHead = keyHeadOf(layout, head);
-    if (totals.mass === 0) return this.#farthestValue(keys);
-    const diameter = 2 * spread.radius(keyHead);
-    const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
-    const tile = this.#tileOf(head, slot >>> TILE_BITS), row = slot & LANES;
-    if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
-    let exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
-    if (isWorn(this.#sums, exchanges, ledger)) {
-      tile.leave(1 << row);
-      exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
-    }
-    const stale = this.#staleness(this.#sums, exchanges, ledger, massDoubt, diameter, norm);
-    const { moved, gained, lost } = this.#sums;
-    if (!(moved + gained + lost < Infinity)) tile.leave(1 << row);
-    return this.#printed(stale + ledger, norm);
+    const tile = this.#tileOf(head, slot >>> TILE_BITS);
+    return this.#host.bound(tile, slot & LANES, totals, keyHeadOf(this.#parts.layout, head), keys, rounding);
   }
 
   /** Bound on what rounding alone did to the answer of a head row that holds `totals`. */
   rounding(totals: CertifiedTotals, head: number, rounding: WeightRounding): number {
-    if (totals.mass === 0) return 0;
-    const { layout, spread } = this.#parts, diameter = 2 * spread.radius(keyHeadOf(layout, head));
-    const { norm, ledger } = this.#roundingOf(totals, diameter, rounding);
-    return this.#printed(ledger, norm);
+    return this.#host.rounding(totals, keyHeadOf(this.#parts.layout, head), rounding);
   }
 
   /** Brings the sums of rows that kernels answer for up to the present. */
@@ -243,7 +182,7 @@ export class Certifier {
       const isFar = slots === null || slots.length > since.slots.length + MANY_CHANGES;
       const kept: Part[] = [];
       for (const part of parts) {
-        if (!isFar && !(part.tile.isPartial && slots.some((slot) => !part.tile.pairs.has(slot)))) {
+        if (!isFar && !hasUnkept(part.tile, slots)) {
           kept.push(part);
         } else {
           part.tile.leave(part.rows);
@@ -275,7 +214,7 @@ export class Certifier {
       for (const pairs of tile.pairs.values()) if (pairs !== 0) batch.freePairs(pairs);
       this.#pairCount -= tile.pairs.size;
       tile.pairs.clear();
-      tile.isPartial = false;
+      tile.unkept.clear();
       tile.exchanges = 0;
     }
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
@@ -320,7 +259,7 @@ export class Certifier {
     let pairs = tile.pairs.get(slot) ?? 0;
     if (pairs !== 0 || !isNeeded) return pairs;
     if ((this.#pairCount + 1) * (batch.pairBytes + ENTRY_BYTES) <= MOST_BYTES) pairs = batch.makePairs();
-    if (pairs === 0) tile.isPartial = true;
+    if (pairs === 0) tile.unkept.add(slot);
     else {
       tile.pairs.set(slot, pairs);
       this.#pairCount++;
@@ -397,131 +336,6 @@ export class Certifier {
     }
   }
 
-  /** Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind them. */
-  #sumAtHost(
-    tile: CertifiedTile,
-    row: number,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    diameter: number,
-  ): number {
-    const { since } = keys, { now } = this.#journal;
-    if (!tile.host) {
-      tile.host = new HostSums();
-      this.#hostBytes += HostSums.BYTES;
-    }
-    const sums = tile.host, moment = tile.momentOf(row);
-    let slots: Uint32Array | null = null;
-    if (moment !== UNTAKEN) slots = this.#journal.since(moment);
-    if (
-      slots && (slots.length > since.slots.length + MANY_CHANGES || !slots.every((slot) => sums.isKept(slot)))
-    ) {
-      slots = null;
-    }
-    if (slots === null) {
-      sums.begin(row);
-      for (let t = 0; t < since.slots.length; t++) {
-        this.#addAtHost(sums, row, since.slots[t], since.retained[t], keys, keyHead, totals, diameter);
-      }
-    } else if (slots.length > 0) {
-      const places = this.#placesOf(slots, since);
-      for (let t = 0; t < slots.length; t++) {
-        this.#addAtHost(sums, row, slots[t], places[t], keys, keyHead, totals, diameter);
-      }
-    }
-    tile.reach(1 << row, now);
-    return sums.read(row, this.#sums);
-  }
-
-  #addAtHost(
-    sums: HostSums,
-    row: number,
-    slot: number,
-    retained: number,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    diameter: number,
-  ): void {
-    const terms = this.#terms, before = sums.bytes;
-    const hasRoom = this.#hostBytes + HostSums.PAIR_BYTES + ENTRY_BYTES <= MOST_BYTES;
-    if (retained === NOT_CHANGED) sums.exchange(row, slot, NO_TERMS, false);
-    else {
-      const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
-      terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
-      sums.exchange(row, slot, terms, hasRoom);
-    }
-    if (sums.bytes > before) this.#hostBytes += HostSums.PAIR_BYTES + ENTRY_BYTES;
-  }
-
-  #editOf(slot: number, retainedId: number): KeyEdit {
-    const { layout, softcap, stored, retained } = this.#parts;
-    let edit = this.#edits.get(slot);
-    if (edit?.retained !== retainedId) {
-      edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
-      this.#edits.set(slot, edit);
-    }
-    return edit as KeyEdit;
-  }
-
-  /** What pending keys can move o by at most, by the sums of a row with what was rounded in them. */
-  #staleness(
-    sums: RowSums,
-    exchanges: number,
-    ledger: number,
-    massDoubt: number,
-    diameter: number,
-    norm: number,
-  ): number {
-    if (sums.movedPeak === 0 && sums.weightPeak === 0) return 0;
-    const grown = 1 + massDoubt, rounded = exchanges * EXCHANGE_ROUNDING;
-    const ofMoved = rounded * sums.movedPeak, ofWeights = rounded * sums.weightPeak;
-    const doubt = (sums.doubt + ofWeights) * grown,
-      weights = (sums.gained + sums.lost + sums.doubt + ofWeights) * grown;
-    return stalenessBound(
-      (sums.moved + ofMoved) * grown + weights * ledger,
-      sums.gained * grown + doubt,
-      sums.lost * grown + doubt,
-      (sums.shifted + ofMoved) * grown,
-      2 * doubt + 2 * massDoubt * weights,
-      diameter,
-      norm + ledger,
-    );
-  }
-
-  /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */
-  #roundingOf(totals: CertifiedTotals, diameter: number, rounding: WeightRounding) {
-    const { valueDim } = this.#parts.layout, output = this.#output;
-    totals.writeOutput(output, 0);
-    let squared = 0;
-    for (const o of output) squared += o * o;
-    const norm = Math.sqrt(squared), massError = totals.massError / totals.mass;
-    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
-    const ledger = rounding.variation * diameter +
-      2 * (Math.sqrt(valueDim) * totals.sumError / totals.mass + norm * massError) +
-      4 * FLOAT64_ROUNDING * norm;
-    return { norm, ledger, massDoubt: rounding.mass + 2 * massError };
-  }
-
-  /** A bound on the distance of o, with what rounding to float32 does to it. */
-  #printed(bound: number, norm: number): number {
-    return bound * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
-      Math.sqrt(this.#parts.layout.valueDim) * SUBNORMAL_ROUNDING;
-  }
-
-  /** Bound of a row that no key of its state is allowed in: o = 0, and o' is a mean of changed values. */
-  #farthestValue(keys: KeysAt): number {
-    const { kernels, stored } = this.#parts;
-    this.#output.fill(0);
-    let farthest = 0;
-    for (const slot of keys.since.slots) {
-      if (!stored.isLive(slot) || kernels.scoreWithBias(keys.stored, slot) === -Infinity) continue;
-      farthest = Math.max(farthest, kernels.distanceToValue(this.#output, keys.stored, slot));
-    }
-    return farthest * (1 + FLOAT32_ROUNDING);
-  }
-
   #tileOf(head: number, number: number): CertifiedTile {
     const tiles = this.#tiles[head];
     let tile = tiles[number];
@@ -533,10 +347,6 @@ export class Certifier {
   }
 }
 
-/** Of a key that is as in the states. */
-const NO_TERMS: PairSums = {
-  ...{ moved: 0, change: 0, shifted: 0, doubt: 0, scoreBefore: NaN, distanceBefore: NaN },
-};
 const TILE_BITS = 5, LANES = TILE_ROWS - 1;
 
 /** Sorts rows of a tile by their moments. */
@@ -557,15 +367,9 @@ function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number,
   }
 }
 
-/** Whether exchanges may have rounded so much of the sums of a row that they are to be begun anew. */
-function isWorn(
-  { moved, gained, lost, movedPeak, weightPeak }: RowSums,
-  exchanges: number,
-  ledger: number,
-): boolean {
-  const rounded = exchanges * EXCHANGE_ROUNDING;
-  return rounded * movedPeak > moved / 1024 + ledger ||
-    rounded * weightPeak > WORN_WEIGHTS * (1 + gained + lost);
+/** Whether some of these keys are in the sums of a tile and cannot be taken out. */
+function hasUnkept({ unkept }: CertifiedTile, slots: Uint32Array): boolean {
+  return unkept.size > 0 && slots.some((slot) => unkept.has(slot));
 }
 
 /** Leaves rows to the host until their states change. */

@@ -2,9 +2,10 @@
  * The drift ledger: for each block of query slots and each head, how far the exact outputs can have moved, altogether, since
  * the ledger was begun. The difference of two readings bounds what happened between them, so a state, or a copy of an
  * answer, is as far from exact as its block has drifted since its moment. A step costs O(d + dv) and a few operations a
- * block, no pair of a query and a key is looked at.
+ * block, no pair of a query and a key is looked at. Weights are noted of keys that change, when they first do: a score
+ * for each row.
  *
- * Invariant between batches, for each row of a block and each live key: the exact weight of the key in the row is at most
+ * Invariant between batches, for each row of a block and each live key that is noted: the exact weight of the key in the row is at most
  * code · growth · exp(a_B · path), and the row's log-sum-exp at least leastLog − ln growth.
  */
 
@@ -58,6 +59,10 @@ export class DriftLedger {
   #paths = new Float64Array(0);
   /** By key slot, in how many steps. */
   #moves = new Uint16Array(0);
+  /** By key slot, 1 where weights are noted: of keys that have changed since the ledger was begun. */
+  #noted = new Uint8Array(0);
+  /** Multiply-adds of steps and notes so far. */
+  upkeep = 0;
   /** By query slot and head, the log-sum-exp, less its doubt, when its weights were noted. */
   #logs = new Float64Array(0);
   /** By query slot and head, the reading when the row's state was brought up to date. */
@@ -100,7 +105,8 @@ export class DriftLedger {
   }
 
   get bytes(): number {
-    const numbers = this.#paths.byteLength + this.#moves.byteLength + 2 * this.#readings.byteLength +
+    const numbers = this.#paths.byteLength + this.#moves.byteLength + this.#noted.byteLength +
+      2 * this.#readings.byteLength +
       this.#numbers.byteLength;
     return this.#heads.reduce(
       (sum, { table, drift }) => sum + table.bytes + 4 * drift.byteLength,
@@ -126,6 +132,9 @@ export class DriftLedger {
       const moves = new Uint16Array(this.#keyRoom);
       moves.set(this.#moves);
       this.#moves = moves;
+      const noted = new Uint8Array(this.#keyRoom);
+      noted.set(this.#noted);
+      this.#noted = noted;
     }
     if (queryCapacity > this.#slotRoom) {
       this.#slotRoom = queryCapacity;
@@ -179,13 +188,18 @@ export class DriftLedger {
         if (kind === MOVES) moveKey(blocks, slot, path, first, second, values);
         if (kind & GOES) dropKey(blocks, slot, path, values);
         if (kind & COMES) addKey(blocks, slot, first, ceiling, second + ruleBias, values);
-        this.#work.multiplyAdds += STEP_WORK * (this.#followed?.size ?? blocks.count);
+        const steps = STEP_WORK * (this.#followed?.size ?? blocks.count);
+        this.#work.multiplyAdds += steps;
+        this.upkeep += steps;
       }
     }
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t], start = slot * kvHeads;
-      if (this.#kinds[t] !== MOVES) this.#settle(slot);
-      else {
+      if (this.#kinds[t] !== MOVES) {
+        this.#settle(slot);
+        // The bound of a key that comes is that of its weights.
+        this.#noted[slot] = this.#kinds[t] & COMES ? 1 : 0;
+      } else {
         for (let h = 0; h < kvHeads; h++) paths[start + h] += numbers[t * this.#changeWidth + h];
         this.#moves[slot] = Math.min(MOST_MOVES, this.#moves[slot] + 1);
       }
@@ -208,6 +222,37 @@ export class DriftLedger {
     const { kvHeads } = this.#layout;
     this.#paths.fill(0, slot * kvHeads, (slot + 1) * kvHeads);
     this.#moves[slot] = 0;
+  }
+
+  /** The keys in these slots whose weights have to be noted before they change. */
+  unnotedAmong(slots: Uint32Array): Uint32Array {
+    const { stored } = this.#rows, noted = this.#noted;
+    let count = 0;
+    for (const slot of slots) if (noted[slot] === 0 && stored.isLive(slot)) count++;
+    return count === 0 ? NO_SLOTS : slots.filter((slot) => noted[slot] === 0 && stored.isLive(slot));
+  }
+
+  /** The live keys whose weights are noted. */
+  notedKeys(): Uint32Array {
+    const { stored } = this.#rows, keys: number[] = [];
+    for (let slot = 0; slot < stored.size; slot++) {
+      if (this.#noted[slot] === 1 && stored.isLive(slot)) keys.push(slot);
+    }
+    return Uint32Array.from(keys);
+  }
+
+  /** The weights of these keys have been noted in all rows; it took `work` multiply-adds. */
+  noted(slots: Uint32Array, work: number): void {
+    for (const slot of slots) {
+      this.#settle(slot);
+      this.#noted[slot] = 1;
+    }
+    this.upkeep += work;
+  }
+
+  /** The log-sum-exp, less its doubt, when a row was begun. */
+  logOf(slot: number, head: number): number {
+    return this.#logs[slot * this.#layout.heads + head];
   }
 
   /** Whether a key has moved so far, in so many steps, that noting its weights anew is worth a score for each row. */
@@ -267,10 +312,10 @@ export class DriftLedger {
   }
 
   /** Notes a weight from its score in a row that was begun. */
-  note(slot: number, head: number, keySlot: number, score: number, { logSumExp, doubt }: NotedRow): void {
+  note(slot: number, head: number, keySlot: number, score: number): void {
     if (score === -Infinity) return;
-    const code = codeOfLog(score - logSumExp + doubt);
-    this.#heads[head].table.raise(keySlot, Math.floor(slot / BLOCK_SLOTS), code);
+    const code = codeOfLog(score - this.logOf(slot, head));
+    this.#heads[head].table.raise(keySlot, slot >>> BLOCK_BITS, code);
   }
 
   /** The states of these query slots are of the stored keys. */
@@ -341,6 +386,8 @@ export class DriftLedger {
     this.#readings.fill(0);
   }
 }
+
+const NO_SLOTS = new Uint32Array(0);
 
 function distanceOf(
   a: Float32Array,

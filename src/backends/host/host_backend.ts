@@ -159,9 +159,9 @@ export class HostBackend implements Backend {
     this.#answers.driftOfCopies(queries, copies, bounds);
   }
 
-  async copied(cohort: Cohort, copies: Copies): Promise<void> {
+  async copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
     await this.#store.load(cohort);
-    this.#answers.copied(cohort, copies);
+    this.#answers.copied(cohort, copies, limit);
   }
 
   async watch(queries: Uint32Array): Promise<boolean> {
@@ -276,7 +276,7 @@ export class HostBackend implements Backend {
       this.#rows.reserve(sizes);
       this.#store.reserve(sizes);
     });
-    this.#answers.reserve(sizes, changes.keys.slots.length);
+    this.#answers.reserve(sizes, changes.keys.slots);
   }
 
   async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {

@@ -157,8 +157,8 @@ class RotaryBackend implements Backend {
     this.#inner.driftOfCopies(queries, copies, bounds);
   }
 
-  copied(cohort: Cohort, copies: Copies): Promise<void> {
-    return this.#inner.copied(cohort, copies);
+  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
+    return this.#inner.copied(cohort, copies, limit);
   }
 
   attend(queries: PassingQueries): Promise<AttentionOutput> {

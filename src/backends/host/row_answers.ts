@@ -11,19 +11,15 @@ import { NOTHING } from "../since.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { hasBias, sinkOf } from "../../numerics/score_rule.ts";
 import type { TakenRow } from "./certificate_kernel.ts";
-import {
-  type CertifiedRows,
-  type CertifiedTotals,
-  Certifier,
-  NO_WEIGHT_ROUNDING,
-  type WeightRounding,
-} from "./certifier.ts";
+import { type CertifiedRows, Certifier } from "./certifier.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import type { KeysAt } from "./keys_at.ts";
+import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./host_certifier.ts";
 import { MeasuredRounding, type StateError } from "./measured_rounding.ts";
+import type { CertifiedTotals } from "./pair_terms.ts";
 import { RowStates } from "./row_states.ts";
 import { RowTotals } from "./row_totals.ts";
 import { scoreRounding } from "./score_rounding.ts";
@@ -105,10 +101,23 @@ export class RowAnswers {
       (this.#ledger?.bytes ?? 0);
   }
 
-  /** Makes room for a batch; a ledger that there is no room for any more is let go. */
-  reserve(sizes: RowSizes, changes: number): void {
+  /**
+   * Makes room for a batch that changes some key slots, and notes weights of the keys that are in them; a ledger that
+   * there is no room for any more is let go.
+   */
+  reserve(sizes: RowSizes, changed: Uint32Array): void {
+    const ledger = this.#ledger;
+    if (!ledger) return;
     try {
-      this.#ledger?.reserve(sizes, changes);
+      ledger.reserve(sizes, changed.length);
+      const unnoted = ledger.unnotedAmong(changed);
+      if (unnoted.length === 0) return;
+      const rows = this.#rows.liveQueries().filter((slot) =>
+        ledger.follows(slot) && !this.#unnoted?.has(slot)
+      );
+      const before = this.#store.work.multiplyAdds;
+      this.#noteWeights(ledger, rows, unnoted);
+      ledger.noted(unnoted, this.#store.work.multiplyAdds - before);
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       this.unwatch();
@@ -154,7 +163,7 @@ export class RowAnswers {
     if (!ledger || !unnoted) return;
     if (unnoted.size > 0) {
       const changed = queries.filter((slot) => unnoted.delete(slot) && ledger.follows(slot));
-      if (changed.length > 0) this.#noteWeights(ledger, changed);
+      if (changed.length > 0) this.#beginRows(ledger, changed);
     }
     ledger.reach(queries);
   }
@@ -177,7 +186,7 @@ export class RowAnswers {
     const ledger = new DriftLedger(layout, rule, rows, this.#store.work, areAll ? null : blocks);
     try {
       ledger.reserve({ keys: rows.size, queryCapacity }, 0);
-      this.#noteWeights(ledger, followed);
+      this.#beginRows(ledger, followed);
     } catch (cause) {
       if (cause instanceof RangeError) return false;
       throw cause;
@@ -203,6 +212,7 @@ export class RowAnswers {
       isWhole: ledger.isWhole,
       follows: (slot) => ledger.follows(slot),
       looseness: () => ledger.looseness(),
+      upkeep: () => ledger.upkeep,
     };
   }
 
@@ -376,14 +386,15 @@ export class RowAnswers {
     for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
   }
 
-  /** Notes that answers of a cohort, as of its states, were copied. */
-  copied({ queries, since }: Cohort, copies: Copies): void {
+  /** Notes that answers of a cohort, as of its states, were copied, which are to be within `limit`. */
+  copied({ queries, since }: Cohort, copies: Copies, limit: number): void {
     const ledger = this.#ledger, { heads } = this.#config.layout;
+    const common = this.#commonRounding(since), isLittle = common <= LITTLE * limit;
     for (const slot of queries) {
       for (let head = 0; head < heads; head++) {
         const row = slot * heads + head;
         copies.readings[row] = ledger?.readingOfState(slot, head) ?? NaN;
-        copies.roundings[row] = this.#roundingBound(slot, head, since);
+        copies.roundings[row] = isLittle ? common : this.#roundingBound(slot, head, since);
       }
     }
   }
@@ -429,47 +440,40 @@ export class RowAnswers {
     return this.#roundings[row];
   }
 
-  /** Notes the weights of query slots, whose states are of the stored keys. */
-  #noteWeights(ledger: DriftLedger, queries: Uint32Array): void {
+  /** Begins rows of query slots, whose states are of the stored keys, and notes the weights that are noted of others. */
+  #beginRows(ledger: DriftLedger, queries: Uint32Array): void {
+    const live = queries.filter((slot) => this.#rows.queries.isLive(slot));
+    for (const slot of live) {
+      for (let head = 0; head < this.#config.layout.heads; head++) {
+        ledger.begin(slot, head, this.#notedRow(slot, head));
+      }
+    }
+    const keys = ledger.notedKeys();
+    if (keys.length > 0) this.#noteWeights(ledger, live, keys);
+  }
+
+  /** Notes the weights of keys in query slots that were begun. */
+  #noteWeights(ledger: DriftLedger, queries: Uint32Array, keys: Uint32Array): void {
     const { heads } = this.#config.layout, blocks = new Map<number, number[]>();
     for (const slot of queries) {
-      if (!this.#rows.queries.isLive(slot)) continue;
       const first = slot - slot % BLOCK_SLOTS, among = blocks.get(first);
       if (among) among.push(slot);
       else blocks.set(first, [slot]);
     }
     for (let head = 0; head < heads; head++) {
-      const noted = new Map<number, NotedRow>();
-      for (const slots of blocks.values()) {
-        for (const slot of slots) {
-          const row = this.#notedRow(slot, head);
-          noted.set(slot, row);
-          ledger.begin(slot, head, row);
-        }
-      }
       // What a score is less than, by lane, to be a weight; a lane without a row gives no weight.
       const offsets = new Float64Array(BLOCK_SLOTS);
-      const take = (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => {
+      const take = (first: number, slots: ArrayLike<number>, count: number, scores: Float32Array) => {
         offsets.fill(Infinity);
-        for (const slot of blocks.get(first) ?? []) {
-          const { isSteep, logSumExp, doubt } = noted.get(slot) as NotedRow;
-          if (!isSteep) offsets[slot - first] = logSumExp - doubt;
-        }
-        ledger.noteBlock(first, head, keys, count, scores, offsets);
+        for (const slot of blocks.get(first) ?? []) offsets[slot - first] = ledger.logOf(slot, head);
+        ledger.noteBlock(first, head, slots, count, scores, offsets);
       };
-      if (this.#store.blockScores(head, [...blocks.keys()], take)) continue;
-      for (const slots of blocks.values()) {
-        for (const slot of slots) this.#noteAtHost(ledger, slot, head, noted.get(slot) as NotedRow);
+      if (this.#store.blockScores(head, [...blocks.keys()], keys, take)) continue;
+      const block = this.#rows.stored.block();
+      for (const slot of queries) {
+        this.select(slot, head);
+        for (const key of keys) ledger.note(slot, head, key, this.kernels.scoreWithBias(block, key));
       }
-    }
-  }
-
-  #noteAtHost(ledger: DriftLedger, slot: number, head: number, row: NotedRow): void {
-    if (row.isSteep) return;
-    const block = this.#rows.stored.block();
-    this.select(slot, head);
-    for (let key = 0; key < block.count; key++) {
-      ledger.note(slot, head, key, this.kernels.scoreWithBias(block, key), row);
     }
   }
 

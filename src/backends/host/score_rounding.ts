@@ -16,7 +16,7 @@
  */
 
 import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
-import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./certifier.ts";
+import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./host_certifier.ts";
 import type { RoundedRow } from "./weight_rounding.ts";
 
 const FLOAT64_ROUNDING = 2 ** -53;

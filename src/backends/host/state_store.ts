@@ -10,7 +10,7 @@ import type { SavedArrays } from "../../base/saved_array.ts";
 import type { AttentionOutput, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import { noWork, type Work } from "../work.ts";
 import type { CertificateKernel } from "./certificate_kernel.ts";
-import type { WeightRounding } from "./certifier.ts";
+import type { WeightRounding } from "./host_certifier.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
 import { ArrayTable, type NumberTable } from "./number_table.ts";
 import type { RowStates } from "./row_states.ts";
@@ -144,13 +144,14 @@ export abstract class StateStore {
   }
 
   /**
-   * Passes on the scores of a head with all stored keys, for 8 neighbouring query slots at a time, from the
+   * Passes on the scores of a head with stored keys, for 8 neighbouring query slots at a time, from the
    * multiples of 8 in `firsts` on: 8 numbers for each of the key slots `keys`. Returns false if the host has
    * to compute them.
    */
   blockScores(
     _head: number,
     _firsts: readonly number[],
+    _keys: Uint32Array,
     _take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
   ): boolean {
     return false;

@@ -13,7 +13,7 @@
  */
 
 import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
-import type { WeightRounding } from "./certifier.ts";
+import type { WeightRounding } from "./host_certifier.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
 /** What a key that does not matter has of its row's mass at most, and how far below the log-sum-exp its score is. */

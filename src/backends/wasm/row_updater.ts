@@ -122,17 +122,18 @@ export class RowUpdater {
     return scores;
   }
 
-  /** Scores of all stored keys with a block of rows at a time, 8 numbers a term. */
+  /** Scores of stored keys with a block of rows at a time, 8 numbers a term. */
   blockScores(
     states: RowStates,
     head: number,
     firsts: readonly number[],
+    keys: Uint32Array,
     { stored }: HostRows,
     take: (first: number, slots: ArrayLike<number>, count: number, scores: Float32Array) => void,
   ): void {
     const blocks = states.heads[head];
     this.#begin(head);
-    this.#terms.pushLive(stored);
+    for (const key of keys) this.#terms.push(stored, key, key, false);
     const { count, slots } = this.#terms;
     this.#scores.reserve(count * BLOCK_BYTES);
     this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);

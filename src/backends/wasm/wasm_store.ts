@@ -200,9 +200,10 @@ export class WasmStore extends StateStore {
   override blockScores(
     head: number,
     firsts: readonly number[],
+    keys: Uint32Array,
     take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
   ): boolean {
-    this.#updater.blockScores(this.#states, head, firsts, this.#rows, take);
+    this.#updater.blockScores(this.#states, head, firsts, keys, this.#rows, take);
     return true;
   }
 

@@ -1,0 +1,276 @@
+/**
+ * Certificates of rows that are computed at the host, in float64: those of stores without kernels for them, and those
+ * that float32 does not suffice for.
+ */
+
+import type { HeadLayout } from "../../numerics/head_layout.ts";
+import { stalenessBound } from "../../numerics/staleness_bound.ts";
+import type { Since } from "../since.ts";
+import { type CertificateKernel, NOT_CHANGED } from "./certificate_kernel.ts";
+import { type CertifiedTile, HostSums, type PairSums, type RowSums, UNTAKEN } from "./certified_tile.ts";
+import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
+import type { KeyJournal } from "./key_journal.ts";
+import type { KeyTable } from "./key_table.ts";
+import type { KeysAt } from "./keys_at.ts";
+import type { Kernels } from "./kernels.ts";
+import { type CertifiedTotals, PairTerms } from "./pair_terms.ts";
+import type { ValueSpread } from "./value_spread.ts";
+
+/** What computing scores and weights may have done to a state before they were summed. */
+export interface WeightRounding {
+  /** The mass is off by at most this share of itself. */
+  readonly mass: number;
+  /** The weights are off by at most this total variation. */
+  readonly variation: number;
+}
+
+/** Of weights in float64, whose rounding is below everything that is charged in any case. */
+export const NO_WEIGHT_ROUNDING: WeightRounding = { mass: 0, variation: 0 };
+
+/** What certificates are made of. */
+export interface CertifierParts {
+  readonly layout: HeadLayout;
+  readonly softcap: number;
+  readonly stored: KeyTable;
+  readonly retained: KeyTable;
+  /** Has the head row selected that a bound is asked of. */
+  readonly kernels: Kernels;
+  readonly spread: ValueSpread;
+  /** Computes certificates of many rows; null if there is none. */
+  readonly batch: CertificateKernel | null;
+}
+
+/** Bytes of what is kept of pairs; those beyond are measured anew when their key changes again. */
+export const MOST_BYTES: number = 2 ** 26;
+/** What a key in a map takes, in round numbers. */
+export const ENTRY_BYTES: number = 64;
+/** Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been. */
+export const EXCHANGE_ROUNDING: number = 2 ** -51;
+/** A row that has missed so many changes more than there are pending keys is begun anew. */
+export const MANY_CHANGES: number = 64;
+/** Sums of weights that may have lost such a share by exchanges are begun anew. */
+const WORN_WEIGHTS = 2 ** -20;
+const FLOAT64_ROUNDING = 2 ** -52;
+const FLOAT32_ROUNDING = 2 ** -24;
+/** Rounding a number to float32 where it is subnormal. */
+const SUBNORMAL_ROUNDING = 2 ** -150;
+
+/** Bounds of single rows. */
+export class HostCertifier {
+  readonly #parts: CertifierParts;
+  readonly #journal: KeyJournal;
+  /** For each slot, under which id its row before is retained, or NOT_CHANGED. */
+  readonly #placesOf: (slots: Uint32Array, since: Since) => Float64Array;
+  readonly #terms: PairTerms;
+  /** How keys differ from the rows that they replaced, by slot, as they were asked for. */
+  readonly #edits = new Map<number, KeyEdit>();
+  #bytes = 0;
+  readonly #sums: RowSums = {
+    ...{ moved: 0, gained: 0, lost: 0, shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
+  };
+  /** o of the row at hand. */
+  readonly #output: Float64Array;
+
+  constructor(
+    parts: CertifierParts,
+    journal: KeyJournal,
+    placesOf: (slots: Uint32Array, since: Since) => Float64Array,
+  ) {
+    this.#parts = parts;
+    this.#journal = journal;
+    this.#placesOf = placesOf;
+    this.#terms = new PairTerms(parts.kernels, parts.layout.headDim);
+    this.#output = new Float64Array(parts.layout.valueDim);
+  }
+
+  /** Bytes of sums and what keys have in them. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The keys in some slots have changed. */
+  changeKeys(slots: Uint32Array): void {
+    if (this.#edits.size === 0) return;
+    for (const slot of slots) this.#edits.delete(slot);
+  }
+
+  /** Forgets what was measured; tiles are dropped with their sums. */
+  forget(): void {
+    this.#edits.clear();
+    this.#bytes = 0;
+    this.#output.fill(0);
+  }
+
+  /** Bound of a row of a tile, whose head is selected and whose state holds `totals`. */
+  bound(
+    tile: CertifiedTile,
+    row: number,
+    totals: CertifiedTotals,
+    keyHead: number,
+    keys: KeysAt,
+    rounding: WeightRounding,
+  ): number {
+    if (totals.mass === 0) return this.#farthestValue(keys);
+    const diameter = 2 * this.#parts.spread.radius(keyHead);
+    const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
+    if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
+    let exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    if (isWorn(this.#sums, exchanges, ledger)) {
+      tile.leave(1 << row);
+      exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    }
+    const stale = this.#staleness(this.#sums, exchanges, ledger, massDoubt, diameter, norm);
+    const { moved, gained, lost } = this.#sums;
+    if (!(moved + gained + lost < Infinity)) tile.leave(1 << row);
+    return this.#printed(stale + ledger, norm);
+  }
+
+  /** Bound on what rounding alone did to the answer of a head row that holds `totals`. */
+  rounding(totals: CertifiedTotals, keyHead: number, rounding: WeightRounding): number {
+    if (totals.mass === 0) return 0;
+    const diameter = 2 * this.#parts.spread.radius(keyHead);
+    const { norm, ledger } = this.#roundingOf(totals, diameter, rounding);
+    return this.#printed(ledger, norm);
+  }
+
+  /** Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind them. */
+  #sumAtHost(
+    tile: CertifiedTile,
+    row: number,
+    keys: KeysAt,
+    keyHead: number,
+    totals: CertifiedTotals,
+    diameter: number,
+  ): number {
+    const { since } = keys, { now } = this.#journal;
+    if (!tile.host) {
+      tile.host = new HostSums();
+      this.#bytes += HostSums.BYTES;
+    }
+    const sums = tile.host, moment = tile.momentOf(row);
+    let slots: Uint32Array | null = null;
+    if (moment !== UNTAKEN) slots = this.#journal.since(moment);
+    if (
+      slots && (slots.length > since.slots.length + MANY_CHANGES || !slots.every((slot) => sums.isKept(slot)))
+    ) {
+      slots = null;
+    }
+    if (slots === null) {
+      sums.begin(row);
+      for (let t = 0; t < since.slots.length; t++) {
+        this.#addAtHost(sums, row, since.slots[t], since.retained[t], keys, keyHead, totals, diameter);
+      }
+    } else if (slots.length > 0) {
+      const places = this.#placesOf(slots, since);
+      for (let t = 0; t < slots.length; t++) {
+        this.#addAtHost(sums, row, slots[t], places[t], keys, keyHead, totals, diameter);
+      }
+    }
+    tile.reach(1 << row, now);
+    return sums.read(row, this.#sums);
+  }
+
+  #addAtHost(
+    sums: HostSums,
+    row: number,
+    slot: number,
+    retained: number,
+    keys: KeysAt,
+    keyHead: number,
+    totals: CertifiedTotals,
+    diameter: number,
+  ): void {
+    const terms = this.#terms, before = sums.bytes;
+    const hasRoom = this.#bytes + HostSums.PAIR_BYTES + ENTRY_BYTES <= MOST_BYTES;
+    if (retained === NOT_CHANGED) sums.exchange(row, slot, NO_TERMS, false);
+    else {
+      const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
+      terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
+      sums.exchange(row, slot, terms, hasRoom);
+    }
+    if (sums.bytes > before) this.#bytes += HostSums.PAIR_BYTES + ENTRY_BYTES;
+  }
+
+  #editOf(slot: number, retainedId: number): KeyEdit {
+    const { layout, softcap, stored, retained } = this.#parts;
+    let edit = this.#edits.get(slot);
+    if (edit?.retained !== retainedId) {
+      edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
+      this.#edits.set(slot, edit);
+    }
+    return edit as KeyEdit;
+  }
+
+  /** What pending keys can move o by at most, by the sums of a row with what was rounded in them. */
+  #staleness(
+    sums: RowSums,
+    exchanges: number,
+    ledger: number,
+    massDoubt: number,
+    diameter: number,
+    norm: number,
+  ): number {
+    if (sums.movedPeak === 0 && sums.weightPeak === 0) return 0;
+    const grown = 1 + massDoubt, rounded = exchanges * EXCHANGE_ROUNDING;
+    const ofMoved = rounded * sums.movedPeak, ofWeights = rounded * sums.weightPeak;
+    const doubt = (sums.doubt + ofWeights) * grown,
+      weights = (sums.gained + sums.lost + sums.doubt + ofWeights) * grown;
+    return stalenessBound(
+      (sums.moved + ofMoved) * grown + weights * ledger,
+      sums.gained * grown + doubt,
+      sums.lost * grown + doubt,
+      (sums.shifted + ofMoved) * grown,
+      2 * doubt + 2 * massDoubt * weights,
+      diameter,
+      norm + ledger,
+    );
+  }
+
+  /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */
+  #roundingOf(totals: CertifiedTotals, diameter: number, rounding: WeightRounding) {
+    const { valueDim } = this.#parts.layout, output = this.#output;
+    totals.writeOutput(output, 0);
+    let squared = 0;
+    for (const o of output) squared += o * o;
+    const norm = Math.sqrt(squared), massError = totals.massError / totals.mass;
+    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
+    const ledger = rounding.variation * diameter +
+      2 * (Math.sqrt(valueDim) * totals.sumError / totals.mass + norm * massError) +
+      4 * FLOAT64_ROUNDING * norm;
+    return { norm, ledger, massDoubt: rounding.mass + 2 * massError };
+  }
+
+  /** A bound on the distance of o, with what rounding to float32 does to it. */
+  #printed(bound: number, norm: number): number {
+    return bound * (1 + FLOAT32_ROUNDING) + 2 * FLOAT32_ROUNDING * norm +
+      Math.sqrt(this.#parts.layout.valueDim) * SUBNORMAL_ROUNDING;
+  }
+
+  /** Bound of a row that no key of its state is allowed in: o = 0, and o' is a mean of changed values. */
+  #farthestValue(keys: KeysAt): number {
+    const { kernels, stored } = this.#parts;
+    this.#output.fill(0);
+    let farthest = 0;
+    for (const slot of keys.since.slots) {
+      if (!stored.isLive(slot) || kernels.scoreWithBias(keys.stored, slot) === -Infinity) continue;
+      farthest = Math.max(farthest, kernels.distanceToValue(this.#output, keys.stored, slot));
+    }
+    return farthest * (1 + FLOAT32_ROUNDING);
+  }
+}
+
+/** Of a key that is as in the states. */
+const NO_TERMS: PairSums = {
+  ...{ moved: 0, change: 0, shifted: 0, doubt: 0, scoreBefore: NaN, distanceBefore: NaN },
+};
+
+/** Whether exchanges may have rounded so much of the sums of a row that they are to be begun anew. */
+function isWorn(
+  { moved, gained, lost, movedPeak, weightPeak }: RowSums,
+  exchanges: number,
+  ledger: number,
+): boolean {
+  const rounded = exchanges * EXCHANGE_ROUNDING;
+  return rounded * movedPeak > moved / 1024 + ledger ||
+    rounded * weightPeak > WORN_WEIGHTS * (1 + gained + lost);
+}
