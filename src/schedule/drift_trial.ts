@@ -1,29 +1,27 @@
 /**
  * Decides whether following drift pays. A query that is within its error by drift need not be brought up to
  * date. Following costs a score for every row when a key changes for the first time; changes that are applied
- * later may have replaced or undone each other by then. Which effect is larger depends on the stream of edits, and only a trial can
- * tell.
+ * later may have replaced or undone each other by then. Which effect is larger depends on the stream of edits,
+ * and only a trial can tell.
  *
- * So a sample of the query slots is tried first. Once it has earned its cost, all are followed; if it loses,
- * it is given up, and the next trial waits until the losses so far are a small share of the cost of exact
- * answers.
+ * So a sample of the query slots is tried first. Once it earns enough, all are followed, which may cost in
+ * proportion what the sample has cost before it earned. Either is given up when all losses so far are more than a
+ * small share of the cost of exact answers besides.
  */
 
 /** The share of the cost of exact answers that trials may lose. */
-const SHARE = 1 / 25;
-/** The share of the cost of making the engine that trials may lose besides, so that the first one begins soon. */
-const START = 1 / 3;
-/** A trial is given up when it has lost this multiple of its stake. */
-const PATIENCE = 2;
+const SHARE = 1 / 50;
 
 /**
- * A sample is given up if it has not earned its stake when exact answers would have cost this multiple of it, and
- * decides nothing before they would have cost this share of it.
+ * A sample is given up if it has not earned the least that a trial costs when exact answers would have cost this
+ * multiple of it, and decides nothing before they would have cost that one.
  */
-const FUTILE = 256, EARLY = 1 / 64;
+const FUTILE = 256, EARLY = 16;
 
 /** The share of the cost of exact answers that a sample has to earn. */
 const WORTH = 0.3;
+/** All query slots may cost this multiple of what the sample has cost before it earned, for as many rows. */
+const PATIENCE = 2;
 
 /** The followed query slots: none, a sample, or all. */
 export type Phase = "off" | "sample" | "all";
@@ -35,10 +33,12 @@ export class DriftTrial {
   #total = 0;
   /** The loss of the trials that were given up. */
   #lost = 0;
-  /** What the present phase may cost before it earns, its earnings so far, and their maximum. */
-  #stake = 0;
+  /** The least that the present phase costs, and what it has earned so far. */
+  #least = 0;
   #earned = 0;
-  #most = 0;
+  /** What the phase has been in loss at most, and may be in loss besides the share. */
+  #deepest = 0;
+  #allowed = 0;
   /** The cost that exact answers would have had in it. */
   #exact = 0;
 
@@ -46,23 +46,29 @@ export class DriftTrial {
     return this.#phase;
   }
 
-  /** Whether a trial is due that may cost `stake`, in an engine that cost `made` to make. */
-  isDue(stake: number, made: number): boolean {
-    if (this.#phase !== "off") return false;
-    return this.#lost + stake <= SHARE * this.#total + START * made;
+  /** Whether a trial is due that costs `least`, or more if it goes on. */
+  isDue(least: number): boolean {
+    return this.#phase === "off" && this.#lost + least <= SHARE * this.#total;
   }
 
   /** Whether the sample earns enough for following all query slots. */
   get hasPaid(): boolean {
-    return this.#phase === "sample" && this.#exact >= EARLY * this.#stake &&
+    return this.#phase === "sample" && this.#exact >= EARLY * this.#least &&
       this.#earned >= WORTH * this.#exact;
   }
 
-  /** Notes the beginning of a phase, which may cost `stake`. */
-  begin(phase: "sample" | "all", stake: number): void {
+  /** Notes the beginning of a phase, which has cost `cost`, and will cost `least`, or more if it goes on. */
+  begin(phase: "sample" | "all", least: number, cost: number): void {
+    this.#allowed = this.#phase === "sample" ? PATIENCE * this.#deepest * least / this.#least : 0;
     this.#phase = phase;
-    this.#stake = stake;
-    this.#earned = this.#most = this.#exact = 0;
+    this.#least = least;
+    this.#earned = -cost;
+    this.#exact = this.#deepest = 0;
+  }
+
+  /** Notes a cost of the phase beside its answers. */
+  paid(cost: number): void {
+    this.#earned -= cost;
   }
 
   /**
@@ -73,11 +79,11 @@ export class DriftTrial {
     this.#total += exact;
     if (this.#phase === "off") return;
     this.#earned += gain;
+    this.#deepest = Math.max(this.#deepest, -this.#earned);
     this.#exact += followed;
-    this.#most = Math.max(this.#most, this.#earned);
-    const isFutile = this.#phase === "sample" && this.#earned < this.#stake &&
-      this.#exact > FUTILE * this.#stake;
-    if (!isFutile && this.#most - this.#earned <= PATIENCE * this.#stake) return;
+    const isFutile = this.#phase === "sample" && this.#earned < this.#least &&
+      this.#exact > FUTILE * this.#least;
+    if (!isFutile && this.#lost - this.#earned <= SHARE * this.#total + this.#allowed) return;
     this.#lost += Math.max(0, -this.#earned);
     this.#phase = "off";
   }
@@ -92,9 +98,10 @@ export class DriftTrial {
     this.#phase = "off";
     this.#total =
       this.#lost =
-      this.#stake =
+      this.#least =
       this.#earned =
-      this.#most =
+      this.#deepest =
+      this.#allowed =
       this.#exact =
         0;
   }

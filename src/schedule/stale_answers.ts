@@ -46,7 +46,7 @@ export interface StaleAttentionOutput extends Lag {
 const SAMPLED = 16;
 /** Query slots that lie in a block. */
 const BLOCK_SLOTS = 8;
-/** Drift is not begun anew before catching up has cost that multiple of noting so many keys. */
+/** A trial costs at least what noting so many keys does; drift is not begun anew before catching up has cost a multiple of that. */
 const FEW_KEYS = 8;
 /** Drift that is so much looser than it would be anew is begun anew, once catching up has cost that multiple of following. */
 const LOOSE = 2, RENEWALS = 4;
@@ -69,6 +69,10 @@ export class StaleAnswers {
   /** What catching up has cost since drift was begun, and how much of the cost of following the trial has paid. */
   #caughtUp = 0;
   #upkeepPaid = 0;
+  /** By block of query slots, 1 where one was asked for, how many those are, and how many they were when all of them were followed. */
+  #isAsked = new Uint8Array(0);
+  #askedBlocks = 0;
+  #followedBlocks = 0;
   /** The mirrors of others. */
   readonly #held = new Set<Mirror>();
 
@@ -100,6 +104,8 @@ export class StaleAnswers {
   /** Forgets what stale answers have cost so far, and follows drift no more: a snapshot has neither. */
   reset(): void {
     this.#trial.reset();
+    this.#isAsked.fill(0);
+    this.#askedBlocks = this.#followedBlocks = 0;
     this.#config.backend.unwatch();
     this.forget();
     this.#changed.clear();
@@ -180,7 +186,7 @@ export class StaleAnswers {
       return { output, bounds, ...queries.lagOf(slots) };
     }
     if (planner.policy === "rebuild") return await this.#certified(slots, error, floor, into);
-    await this.#begin();
+    await this.#begin(slots);
     if (this.#trial.phase !== "off") return await this.#copied(slots, error, floor, into);
     const exact = this.#exactCost(slots);
     await bringUp(planner.policy === "auto" ? slots : queries.all());
@@ -270,34 +276,72 @@ export class StaleAnswers {
     }
   }
 
-  /** Begins a trial, follows all, or begins anew, where that is due. */
-  async #begin(): Promise<void> {
+  /** Begins a trial, follows all that is asked for, or begins anew, where that is due. */
+  async #begin(slots: Uint32Array): Promise<void> {
     const { backend, queries } = this.#config, trial = this.#trial;
     const watched = backend.watched;
     if (!watched && trial.phase !== "off") trial.stop();
+    this.#noteBlocks(slots);
     if (trial.phase === "all") {
-      await this.follow();
+      if (this.#held.size > 0) await this.follow();
+      else if (watched && (this.#isLoose(watched) || this.#askedBlocks >= 2 * this.#followedBlocks)) {
+        trial.paid(await this.#watch(this.#inAskedBlocks(), slots));
+      }
       return;
     }
-    const stake = queries.scoringCost(queries.keyCount), all = queries.all();
+    const least = queries.scoringCost(FEW_KEYS) * BLOCK_SLOTS / Math.max(1, queries.all().length);
     if (trial.hasPaid) {
-      await this.#watch(all, "all", stake);
+      const cost = await this.#watch(this.#inAskedBlocks(), slots);
+      trial.begin("all", least * this.#askedBlocks, cost);
       return;
     }
-    const sample = sampleOf(all);
-    const share = sample.length / Math.max(1, all.length);
-    if (!trial.isDue(stake * share, queries.buildCost)) return;
-    if (watched) trial.begin("all", stake);
-    else await this.#watch(sample, share < 1 ? "sample" : "all", stake * share);
+    const blocks = watched ? this.#askedBlocks : Math.ceil(this.#askedBlocks / SAMPLED);
+    // Rows of the blocks that nobody asks for now are computed for the trial alone.
+    const others = watched ? 0 : Math.max(0, BLOCK_SLOTS * blocks - slots.length);
+    if (!trial.isDue(least * blocks + queries.buildCost * others / Math.max(1, queries.all().length))) return;
+    if (watched) trial.begin("all", least * blocks, 0);
+    else {
+      const all = this.#inAskedBlocks(), sample = sampleOf(all);
+      const cost = await this.#watch(sample, slots);
+      trial.begin(sample.length < all.length ? "sample" : "all", least * blocks, cost);
+    }
   }
 
-  async #watch(slots: Uint32Array, phase: "sample" | "all", stake: number): Promise<void> {
-    const { backend, bringUp } = this.#config;
+  /**
+   * Follows some query slots; returns what that has cost beside bringing `asked` up to date. Where memory does not suffice,
+   * nothing is followed afterwards, and the next answer ends the phase.
+   */
+  async #watch(slots: Uint32Array, asked: Uint32Array): Promise<number> {
+    const { backend, planner, bringUp } = this.#config;
+    await bringUp(asked);
+    const before = planner.costOf(backend.work);
     await bringUp(slots);
+    await backend.watch(slots);
+    const cost = planner.costOf(backend.work) - before;
     this.#caughtUp = this.#upkeepPaid = 0;
-    if (await backend.watch(slots)) this.#trial.begin(phase, stake);
+    this.#followedBlocks = this.#askedBlocks;
     this.#changed.clear();
     this.#countFromNow();
+    return cost;
+  }
+
+  /** Notes that the blocks of these query slots are asked for. */
+  #noteBlocks(slots: Uint32Array): void {
+    for (const slot of slots) {
+      const block = Math.floor(slot / BLOCK_SLOTS);
+      if (block >= this.#isAsked.length) {
+        const larger = new Uint8Array(2 * block + 8);
+        larger.set(this.#isAsked);
+        this.#isAsked = larger;
+      }
+      this.#askedBlocks += 1 - this.#isAsked[block];
+      this.#isAsked[block] = 1;
+    }
+  }
+
+  /** All query slots in blocks that are asked for. */
+  #inAskedBlocks(): Uint32Array {
+    return this.#config.queries.all().filter((slot) => this.#isAsked[Math.floor(slot / BLOCK_SLOTS)] === 1);
   }
 
   #isLoose(watched: Watched): boolean {

@@ -260,6 +260,36 @@ for (const backend of BACKENDS) {
       assertLess(costs[1], 1.05 * costs[0]);
     });
 
+    Deno.test(`work on ${backend}: ${limit} costs little more than exact reads of few rows, from the start`, async () => {
+      for (
+        const [asked, edits] of [[1, 1], [1, 16], [16, 1], [16, 16], [WIDE_QUERIES, 1], [WIDE_QUERIES, 64]]
+      ) {
+        const rows = Array.from({ length: asked }, (_, at) => at), costs: number[][] = [];
+        for (const lazyThreshold of [Infinity, { [limit]: 1e-3 }]) {
+          await using engine = await wideEngineOf({ lazyThreshold });
+          const random = new Random(6), sums: number[] = [];
+          const workSoFar = () => {
+            const { multiplyAdds, exponentials } = engine.stats();
+            return multiplyAdds + 16 * exponentials;
+          };
+          const begun = workSoFar();
+          let key = 0;
+          for (let step = 1; step <= (backend === "webgpu" ? 40 : 160); step++) {
+            for (let edit = 0; edit < edits; edit++) {
+              engine.set(key++ % 500, random.row(WIDE), random.row(WIDE));
+            }
+            if (lazyThreshold === Infinity) await engine.read(rows);
+            else await engine.peek(rows);
+            if (step % 10 === 0) sums.push(workSoFar() - begun);
+          }
+          costs.push(sums);
+        }
+        costs[1].forEach((cost, at) => {
+          assertLess(cost, 1.1 * costs[0][at], `${asked} rows, ${edits} edits, ${10 * (at + 1)} looks`);
+        });
+      }
+    });
+
     Deno.test(`work on ${backend}: ${limit} waits where edits overtake each other`, async () => {
       const costs = [];
       for (const lazyThreshold of [Infinity, { [limit]: 0.5 }]) {
