@@ -14,6 +14,7 @@ export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   "": "mod.ts",
   "/jupyter": "src/jupyter/mod.ts",
   "/kernel": "src/kernel/main.ts",
+  "/cluster": "src/cluster/mod.ts",
   "/durable": "src/durable/mod.ts",
   "/learning": "src/learning/mod.ts",
   "/npz": "src/store/npz.ts",

@@ -203,6 +203,8 @@ Deno.test("kernel: messages of somebody without the key are dropped and counted"
     const kernel = (async () => {
       for await (const frames of (await shell).messages()) {
         const is = { parent: right.decode(frames) };
+        // Before the answer, behind which the client may go at once.
+        await (await shell).send([new TextEncoder().encode("noise")]);
         for (const codec of [wrong, right]) {
           const name = codec === wrong ? "impostor" : "kernel";
           const idle = createMessage("k", "status", { execution_state: "idle" }, is);
@@ -211,7 +213,6 @@ Deno.test("kernel: messages of somebody without the key are dropped and counted"
           );
           await (await iopub).send(codec.encode(idle));
         }
-        await (await shell).send([new TextEncoder().encode("noise")]);
       }
     })();
     const client = await KernelClient.connect(connection);
