@@ -3,7 +3,7 @@
 import { type BackendName, DeviceError } from "../mod.ts";
 import { describeAdapter } from "../src/backends/webgpu/adapter.ts";
 import { acquireDevice, holdDevice, releaseDevice } from "../src/backends/webgpu/device.ts";
-import { requires } from "../testing/requirements.ts";
+import { IS_LONG, requires } from "../testing/requirements.ts";
 
 /** The name of this machine's device, or the reason why none is fit. */
 const device = await findDevice();
@@ -41,6 +41,14 @@ async function findDevice(): Promise<{ readonly name?: string; readonly refused:
 
 /** Names that `create` accepts and that run here. */
 export const BACKENDS: readonly BackendName[] = GPU.ignore ? ["array", "wasm"] : ["array", "wasm", "webgpu"];
+
+/**
+ * The backends that suites of many small engines run on: a device only at full length, where each costs a software
+ * device some tenth of a second.
+ */
+export const QUICK_BACKENDS: readonly BackendName[] = IS_LONG
+  ? BACKENDS
+  : BACKENDS.filter((name) => name !== "webgpu");
 
 /**
  * The number of random cases that a suite with `cases` cases runs on a backend. Reading anything from a

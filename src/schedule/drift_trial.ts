@@ -20,6 +20,8 @@ const FUTILE = 256, EARLY = 16;
 
 /** The share of the cost of exact answers that a sample has to earn. */
 const WORTH = 0.3;
+/** A trial may lose this multiple of what the one before has lost: keys in turn take a while to come again. */
+const GROWTH = 2;
 /** All query slots may cost this multiple of what the sample has cost before it earned, for as many rows. */
 const PATIENCE = 2;
 
@@ -31,8 +33,9 @@ export class DriftTrial {
   #phase: Phase = "off";
   /** The cost that exact answers would have had. */
   #total = 0;
-  /** The loss of the trials that were given up. */
+  /** The loss of the trials that were given up, and of the last of them. */
   #lost = 0;
+  #lastLoss = 0;
   /** The least that the present phase costs, and what it has earned so far. */
   #least = 0;
   #earned = 0;
@@ -48,7 +51,8 @@ export class DriftTrial {
 
   /** Whether a trial is due that costs `least`, or more if it goes on. */
   isDue(least: number): boolean {
-    return this.#phase === "off" && this.#lost + least <= SHARE * this.#total;
+    return this.#phase === "off" &&
+      this.#lost + Math.max(least, GROWTH * this.#lastLoss) <= SHARE * this.#total;
   }
 
   /** Whether the sample earns enough for following all query slots. */
@@ -84,7 +88,8 @@ export class DriftTrial {
     const isFutile = this.#phase === "sample" && this.#earned < this.#least &&
       this.#exact > FUTILE * this.#least;
     if (!isFutile && this.#lost - this.#earned <= SHARE * this.#total + this.#allowed) return;
-    this.#lost += Math.max(0, -this.#earned);
+    this.#lastLoss = Math.max(0, -this.#earned);
+    this.#lost += this.#lastLoss;
     this.#phase = "off";
   }
 
@@ -98,6 +103,7 @@ export class DriftTrial {
     this.#phase = "off";
     this.#total =
       this.#lost =
+      this.#lastLoss =
       this.#least =
       this.#earned =
       this.#deepest =

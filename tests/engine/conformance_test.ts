@@ -6,7 +6,7 @@
 import { attention, type Matrix } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
 import { rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../backends_here.ts";
+import { QUICK_BACKENDS } from "../backends_here.ts";
 import { editInto, type Scene, sceneOptions } from "../../testing/edited_into.ts";
 import { type OnnxProblem, toMatrices, toProblems } from "../../testing/onnx_case.ts";
 import { Random } from "../../testing/random.ts";
@@ -79,7 +79,7 @@ Deno.test("all vectors are here, and the sorts of them that this test means to s
   assert(count(({ isHalf }) => isHalf) >= 1);
 });
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   Deno.test(`conformance on ${backend}: every vector, once`, async (t) => {
     let largest = 0;
     for (const problem of problems) {
@@ -97,7 +97,7 @@ for (const backend of BACKENDS) {
   });
 }
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   // Reading from a device takes its time: one threshold is enough there.
   for (const lazyThreshold of backend === "webgpu" ? [3] : [1, 3, Infinity]) {
     for (const onThreshold of ["patch", "auto"] as const) {

@@ -108,7 +108,7 @@ async function runSequences(
 
 for (const backend of BACKENDS) {
   Deno.test(`model: any sequence of calls is exact on ${backend}`, async () => {
-    await runSequences(backend, casesOn(backend, LONG ? 1500 : 300), {});
+    await runSequences(backend, casesOn(backend, LONG ? 1500 : 200), {});
   });
 
   Deno.test(`model: also when ${backend} takes its time`, async () => {

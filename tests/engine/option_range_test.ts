@@ -4,7 +4,7 @@
 import { AttentionError, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertInstanceOf } from "../../testing/assert.ts";
-import { BACKENDS } from "../backends_here.ts";
+import { QUICK_BACKENDS } from "../backends_here.ts";
 import { as } from "../../testing/bad_calls.ts";
 
 const SIZES = [
@@ -103,7 +103,7 @@ async function assertRight(
 const PLAIN: Rule = { scale: Math.SQRT1_2, softcap: 0, bias: () => 0 };
 const ORDINARY = { key: 1, query: 1, value: 1 };
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   const isFull = backend !== "webgpu";
   // A device answers slowly.
   const few = isFull ? NUMBERS : NUMBERS.filter((_, at) => at % 8 < 2);

@@ -6,7 +6,7 @@ import { attention, DynamicAttention, type MaskInput } from "../../mod.ts";
 import { referenceAttention, type ReferenceCase } from "../../src/numerics/reference.ts";
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "../../testing/assert.ts";
 import { largestDifference, rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS, casesOn } from "../backends_here.ts";
+import { casesOn, QUICK_BACKENDS } from "../backends_here.ts";
 import { editInto, type Scene, sceneOptions } from "../../testing/edited_into.ts";
 import { Random } from "../../testing/random.ts";
 import { assertRight, NO, truthOf } from "../../testing/scene_truth.ts";
@@ -170,7 +170,7 @@ const SCENES: Record<string, Scene> = {
   SCENES["one key holds all the weight, in one head"] = scene;
 }
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   for (const [name, scene] of Object.entries(SCENES)) {
     const truth = truthOf(scene);
     const options = { ...sceneOptions(scene), backend };

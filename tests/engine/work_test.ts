@@ -2,7 +2,7 @@
 
 import { DynamicAttention, type DynamicAttentionOptions, type DynamicAttentionStats } from "../../mod.ts";
 import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "../../testing/assert.ts";
-import { BACKENDS } from "../backends_here.ts";
+import { QUICK_BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const HEAD_DIM = 8, VALUE_DIM = 4, WIDTH = VALUE_DIM + 2;
@@ -46,7 +46,7 @@ const NONE: Record<Count, number> = {
   rebuilds: 0,
 };
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   const engineOf = (queries: number, keys: number, more = {}) => {
     const random = new Random(3);
     return DynamicAttention.create({

@@ -104,7 +104,7 @@ Deno.test("playground: work is that of edits and answers, not of what the pictur
 Deno.test("playground: an error budget is kept, and a threshold that is exchanged is heard", async () => {
   const lab = await Lab.create({ ...START, threshold: Infinity, budget: 0.3 });
   const bounds: number[] = [];
-  for (let step = 0; step < 60; step++) {
+  for (let step = 0; step < 1000; step++) {
     const slot = step % lab.slotCount, buoy = lab.buoyOf(slot)!;
     // A little: where edits move more, exact answers are cheaper than certificates, and the engine takes them.
     lab.set(slot, { ...buoy, temperature: buoy.temperature + 0.1 });

@@ -139,7 +139,9 @@ export class CellQueue {
     cell.evaluation.resolve();
     if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive(cell.stops > 0);
     const failure = this.#takenFailure();
-    if (failure) reply = { ...reply, ...failure, status: "error" };
+    // What ends code that calls into the runtime just then is seen as null by who catches it.
+    const isStop = cell.stops > 0 && failure?.ename === "null";
+    if (failure && !isStop) reply = { ...reply, ...failure, status: "error" };
     else if (reply.status === "error") {
       reply = { ...reply, ...this.#missingError(cell, reply) };
       this.#tellFailure(cell, reply);
