@@ -189,7 +189,7 @@ export class StaleAnswers {
     await this.#begin(slots);
     if (this.#trial.phase !== "off") return await this.#copied(slots, error, floor, into);
     const exact = this.#exactCost(slots);
-    await bringUp(planner.policy === "auto" ? slots : queries.all());
+    await bringUp(slots);
     this.#trial.answered(exact, 0, 0);
     this.#note(slots);
     const bounds = await this.#boundsOfExact(slots, error);

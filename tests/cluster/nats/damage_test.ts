@@ -10,7 +10,7 @@ import { startServers, STREAM, withServer } from "../../../testing/cluster/nats_
 import { Random } from "../../../testing/random.ts";
 import { IS_LONG } from "../../../testing/requirements.ts";
 
-const TIMES = IS_LONG ? 20 : 2;
+const TIMES = IS_LONG ? 4 : 2;
 
 Deno.test({
   name: "a flipped byte in the store: whoever knew more says damaged, and no record has other bytes",

@@ -2,7 +2,7 @@
 // Limit: 20 minutes.
 //
 // After each fault nothing that was acknowledged is lost or there twice, no record has other bytes, and every follower is given each
-// record once. ATTUNE_LONG=1 repeats each fault 20 times.
+// record once. ATTUNE_LONG=1 repeats each fault four times.
 
 import type { LogSession } from "../../../src/cluster/log.ts";
 import type { NatsDurability } from "../../../src/cluster/nats/nats_options.ts";
@@ -23,7 +23,7 @@ import { runProcess } from "../../../testing/cluster/run_process.ts";
 import { Random } from "../../../testing/random.ts";
 import { IS_LONG } from "../../../testing/requirements.ts";
 
-const TIMES = IS_LONG ? 20 : 2;
+const TIMES = IS_LONG ? 4 : 2;
 const WRITERS = 8;
 
 /**

@@ -2,7 +2,7 @@
 // Limit: 20 minutes.
 //
 // A memory whose hosts are processes, on servers of NATS. After each fault every read that includes the last acknowledged edit is the
-// oracle's answer within 1e-7, or a typed error; never an older one, and never one over fewer keys. ATTUNE_LONG=1 repeats each fault 20
+// oracle's answer within 1e-7, or a typed error; never an older one, and never one over fewer keys. ATTUNE_LONG=1 repeats each fault four
 // times.
 
 import { ClusterError, type ClusterMemory, connect, LogError, natsLog } from "../../../src/cluster/mod.ts";
@@ -27,7 +27,7 @@ import { IS_LONG, requires } from "../../../testing/requirements.ts";
 
 const program = findNatsServer();
 const availability = requires("nats-server", program, NATS_REMEDY);
-const TIMES = IS_LONG ? 20 : 2;
+const TIMES = IS_LONG ? 4 : 2;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A memory with hosts in processes of their own, and the oracle beside it. */

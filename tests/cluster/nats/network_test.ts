@@ -17,7 +17,7 @@ import {
 import { AUTH, NAME, sleep, startServers, withServer } from "../../../testing/cluster/nats_scene.ts";
 import { IS_LONG } from "../../../testing/requirements.ts";
 
-const TIMES = IS_LONG ? 20 : 2;
+const TIMES = IS_LONG ? 4 : 2;
 
 Deno.test({
   name:
