@@ -14,7 +14,7 @@ import {
 import { as } from "../../testing/bad_calls.ts";
 import { Random } from "../../testing/random.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
-import { BACKENDS } from "../backends_here.ts";
+import { QUICK_BACKENDS } from "../backends_here.ts";
 
 const D = 3, HEADS = 2;
 
@@ -72,13 +72,13 @@ const POOL: readonly RowId[] = [
   0,
 ];
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   Deno.test(`ids, ${backend}: any order of edits answers what rows by id answer`, async () => {
     for (let seed = 1; seed <= (IS_LONG ? 20 : 4); seed++) await runStream(new Random(seed), backend);
   });
 }
 
-async function runStream(random: Random, backend: typeof BACKENDS[number]): Promise<void> {
+async function runStream(random: Random, backend: typeof QUICK_BACKENDS[number]): Promise<void> {
   const model = new NamedModel();
   const width = HEADS * D;
   const ids = POOL.slice(0, 4), queryIds: RowId[] = ["ann", 7n];

@@ -7,7 +7,7 @@
 
 import { DynamicAttention } from "../../mod.ts";
 import { assert, assertEquals } from "../../testing/assert.ts";
-import { BACKENDS, casesOn } from "../backends_here.ts";
+import { casesOn, QUICK_BACKENDS } from "../backends_here.ts";
 import { Random } from "../../testing/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
@@ -44,7 +44,7 @@ async function checkSeeds(count: number, check: (random: Random) => Promise<void
   }
 }
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   const seeds = casesOn(backend, LONG ? 2000 : 150);
 
   Deno.test(`same bits: a row built alone, in a batch, and as a passing query on ${backend}`, async () => {

@@ -7,7 +7,7 @@ import { DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
 import { assert, assertLess } from "../../testing/assert.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 import { accuracyOf } from "../../testing/accuracy.ts";
-import { BACKENDS, casesOn } from "../backends_here.ts";
+import { casesOn, QUICK_BACKENDS } from "../backends_here.ts";
 import { MemoryModel, type ModelKey } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 
@@ -104,7 +104,7 @@ async function soak(backend: DynamicAttentionOptions["backend"] & string, mix: M
   return { worst, checks, stats: engine.stats() };
 }
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   for (const [name, mix] of Object.entries(MIXES)) {
     // Reads of a device take their time, so that even a twelfth would be minutes.
     const edits = casesOn(backend, backend === "webgpu" ? EDITS / 4 : EDITS);

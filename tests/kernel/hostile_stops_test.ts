@@ -1,3 +1,5 @@
+// Full suite: each cell is waited for.
+//
 // Cells that are hard to stop, each in the kernel as a front end starts it: it ends, the state is kept, and the next cell
 // runs.
 
