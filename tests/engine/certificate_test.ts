@@ -8,7 +8,7 @@ import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertGreater, assertLess } from "../../testing/assert.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 import { rowsOf } from "../../testing/accuracy.ts";
-import { BACKENDS } from "../backends_here.ts";
+import { QUICK_BACKENDS } from "../backends_here.ts";
 import { editOne, KEYS, RULES, type Stream, STREAMS } from "../../testing/certified_streams.ts";
 import { MemoryModel, type ModelRule } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
@@ -17,7 +17,7 @@ const EDITS = IS_LONG ? 1_000_000 : 50_000;
 const QUERIES = 5;
 
 /** Bound and distance of each row peeked, where edits wait. */
-async function watch(backend: typeof BACKENDS[number], rule: ModelRule, stream: Stream, edits: number) {
+async function watch(backend: typeof QUICK_BACKENDS[number], rule: ModelRule, stream: Stream, edits: number) {
   const random = new Random(17);
   const model = new MemoryModel(rule);
   const { heads, kvHeads, headDim, valueDim } = rule;
@@ -57,7 +57,7 @@ async function watch(backend: typeof BACKENDS[number], rule: ModelRule, stream: 
   return { violations, pendingSeen, rows: ratios.length, median: at(0.5), ninth: at(0.9) };
 }
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   for (const [ruleName, rule] of Object.entries(RULES)) {
     for (const [streamName, stream] of Object.entries(STREAMS)) {
       const cases = EDITS / Object.keys(STREAMS).length / Object.keys(RULES).length;

@@ -8,7 +8,7 @@ import { editOne, KEYS, RULES, type Stream, STREAMS } from "../../testing/certif
 import { MemoryModel } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
-import { BACKENDS } from "../backends_here.ts";
+import { QUICK_BACKENDS } from "../backends_here.ts";
 
 /** More than two tiles of the kernels, and a block that is not full. */
 const QUERIES = 77;
@@ -17,7 +17,7 @@ const STEPS = IS_LONG ? 4000 : 120;
 const HOT: Stream = { ...STREAMS["all of it, rows of different moments"], kinds: ["entry", "row", "value"] };
 const WILD: Stream = { ...STREAMS["all of it, hostile"], reads: true };
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   for (const [ruleName, rule] of Object.entries(RULES)) {
     for (const [name, stream] of Object.entries({ hot: HOT, wild: WILD })) {
       Deno.test(`certified rows on ${backend}: ${name} edits, looks at some rows, ${ruleName}`, async () => {

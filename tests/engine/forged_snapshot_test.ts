@@ -13,7 +13,7 @@ import { referenceAttention } from "../../src/numerics/reference.ts";
 import { seal, UNSEALED } from "../../src/store/checksum.ts";
 import { decodeTensors, encodeTensors } from "../../src/store/safetensors.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
-import { BACKENDS } from "../backends_here.ts";
+import { QUICK_BACKENDS } from "../backends_here.ts";
 import { forge, type Forgery, headerOf, rawFile } from "../../testing/forged_files.ts";
 import { Random } from "../../testing/random.ts";
 
@@ -243,7 +243,7 @@ const FORGERIES: readonly ((content: Forgery, random: Random) => void)[] = [
   },
 ];
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   Deno.test(`a forged snapshot of ${backend} is refused, or its engine answers as its rows say`, async () => {
     const random = new Random(backend.length);
     let loads = 0, refusals = 0;
@@ -284,7 +284,7 @@ for (const backend of BACKENDS) {
 /** Ordinary numbers mostly, and now and then some at the ends of float32. */
 const SIZES = [0.5, 1, 3, 0.5, 1, 3, 0.5, 1, 3, 1e-38, 1e-20, 1e-5, 40, 1e3, 1e6, 1e12, 1e18, 1e30, 3e38];
 
-for (const backend of BACKENDS) {
+for (const backend of QUICK_BACKENDS) {
   Deno.test(`what an engine on ${backend} saves can be loaded, whatever its numbers`, async () => {
     for (let turn = 0; turn < (backend === "webgpu" ? 30 : LONG ? 3000 : 250); turn++) {
       const random = new Random(turn + 1);
@@ -333,7 +333,7 @@ for (const backend of BACKENDS) {
 }
 
 Deno.test("states of other keys are refused, on every backend", async (t) => {
-  for (const backend of BACKENDS) {
+  for (const backend of QUICK_BACKENDS) {
     const random = new Random(4);
     const one = await someFile(backend, {}, random), other = await someFile(backend, {}, random);
     const states = decodeTensors("test", other).tensors;
@@ -353,7 +353,7 @@ Deno.test("states of other keys are refused, on every backend", async (t) => {
 });
 
 Deno.test("sums that are no numbers are refused where they would be read", async (t) => {
-  for (const backend of BACKENDS) {
+  for (const backend of QUICK_BACKENDS) {
     const bytes = await someFile(backend, {}, new Random(6));
     for (const name of ["high", "low", "massError", "sumError", "shift"]) {
       for (const number of [NaN, Infinity, -Infinity]) {
@@ -400,7 +400,7 @@ function heavyRow(content: Forgery, backend: BackendName): number {
 }
 
 Deno.test("what a state says of heavy keys is compared with them", async (t) => {
-  for (const backend of BACKENDS) {
+  for (const backend of QUICK_BACKENDS) {
     const bytes = await heavyFile(backend);
     const forgeries: Readonly<Record<string, (content: Forgery, row: number) => void>> = {
       "a score that is another": ({ tensors }, row) => tensors[`${backend}.heavyScores`].data[row * 8] += 1,
