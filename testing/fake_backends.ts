@@ -5,99 +5,19 @@ import type {
   Backend,
   Changes,
   Cohort,
-  Copies,
   PassingQueries,
   Wanted,
 } from "../src/backends/backend.ts";
+import { ForwardingBackend } from "../src/backends/forwarding_backend.ts";
 import type { SavedArrays } from "../src/base/saved_array.ts";
 
 /** Passes everything on; subclasses get in the way. */
-export class Wrapped implements Backend {
-  readonly name: string;
-  readonly inner: Backend;
+export class Wrapped extends ForwardingBackend {
+  override readonly inner: Backend;
 
   constructor(inner: Backend) {
+    super();
     this.inner = inner;
-    this.name = inner.name;
-  }
-
-  get reason() {
-    return this.inner.reason;
-  }
-  get costs() {
-    return this.inner.costs;
-  }
-  get threads() {
-    return this.inner.threads;
-  }
-  get deviceMs() {
-    return this.inner.deviceMs;
-  }
-  get work() {
-    return this.inner.work;
-  }
-  get keys() {
-    return this.inner.keys;
-  }
-  get queries() {
-    return this.inner.queries;
-  }
-  get retained() {
-    return this.inner.retained;
-  }
-  bytes(): number {
-    return this.inner.bytes();
-  }
-  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return this.inner.store(changes, retained, dropped);
-  }
-  forget(dropped: Uint32Array): Promise<void> {
-    return this.inner.forget(dropped);
-  }
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    return this.inner.update(build, patch);
-  }
-  read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
-    return this.inner.read(cohort, wanted);
-  }
-  certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    return this.inner.certify(cohort);
-  }
-  get watched() {
-    return this.inner.watched;
-  }
-  watch(queries: Uint32Array): Promise<boolean> {
-    return this.inner.watch(queries);
-  }
-  unwatch(): void {
-    this.inner.unwatch();
-  }
-  drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
-    return this.inner.drift(cohort, limit);
-  }
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
-    this.inner.driftOfCopies(queries, copies, bounds);
-  }
-  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
-    return this.inner.copied(cohort, copies, limit);
-  }
-  attend(queries: PassingQueries): Promise<AttentionOutput> {
-    return this.inner.attend(queries);
-  }
-  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.inner.weights(slot, head, slotCount);
-  }
-  bias(keySize: number, querySize: number): Float32Array | null {
-    return this.inner.bias(keySize, querySize);
-  }
-  save(querySize: number): Promise<SavedArrays> {
-    return this.inner.save(querySize);
-  }
-  restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
-    return this.inner.restore(operation, rows, states);
-  }
-  dispose(): Promise<void> {
-    return this.inner.dispose();
   }
 }
 

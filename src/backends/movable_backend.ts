@@ -6,22 +6,10 @@
  * stored rows, with the same bits, and an up-to-date state for every standing query.
  */
 
-import type {
-  AttentionOutput,
-  Backend,
-  Changes,
-  Cohort,
-  Copies,
-  Costs,
-  PassingQueries,
-  RowChanges,
-  RowSource,
-  Wanted,
-  Watched,
-} from "./backend.ts";
+import type { Backend, Changes, RowChanges, RowSource } from "./backend.ts";
+import { ForwardingBackend } from "./forwarding_backend.ts";
 import { noWork, sumOfWork, type Work } from "./work.ts";
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import type { SavedArrays } from "../base/saved_array.ts";
 
 /** Slot numbers below which all stored rows lie. */
 export interface SlotCounts {
@@ -30,10 +18,10 @@ export interface SlotCounts {
 }
 
 /** The current backend. */
-export class MovableBackend implements Backend {
-  readonly keys: RowSource = new CurrentRows(() => this.#current.keys);
-  readonly queries: RowSource = new CurrentRows(() => this.#current.queries);
-  readonly retained: RowSource = new CurrentRows(() => this.#current.retained);
+export class MovableBackend extends ForwardingBackend {
+  readonly #keys = new CurrentRows(() => this.#current.keys);
+  readonly #queries = new CurrentRows(() => this.#current.queries);
+  readonly #retained = new CurrentRows(() => this.#current.retained);
   readonly #layout: HeadLayout;
   #current: Backend;
   /** The work of earlier backends. */
@@ -41,33 +29,34 @@ export class MovableBackend implements Backend {
   #deviceMsBefore: number | null = null;
 
   constructor(layout: HeadLayout, first: Backend) {
+    super();
     this.#layout = layout;
     this.#current = first;
   }
 
-  get name(): string {
-    return this.#current.name;
+  protected override get inner(): Backend {
+    return this.#current;
   }
 
-  get reason(): string {
-    return this.#current.reason;
+  override get keys(): RowSource {
+    return this.#keys;
   }
 
-  get costs(): Costs {
-    return this.#current.costs;
+  override get queries(): RowSource {
+    return this.#queries;
   }
 
-  get threads(): number {
-    return this.#current.threads;
+  override get retained(): RowSource {
+    return this.#retained;
   }
 
-  get deviceMs(): number | null {
+  override get deviceMs(): number | null {
     const { deviceMs } = this.#current;
     if (this.#deviceMsBefore === null) return deviceMs;
     return this.#deviceMsBefore + (deviceMs ?? 0);
   }
 
-  get work(): Readonly<Work> {
+  override get work(): Readonly<Work> {
     return sumOfWork(this.#workBefore, this.#current.work);
   }
 
@@ -88,78 +77,6 @@ export class MovableBackend implements Backend {
     this.#current = successor;
     // The move has succeeded even if a broken device cannot free its memory.
     await before.dispose().catch(() => {});
-  }
-
-  bytes(): number {
-    return this.#current.bytes();
-  }
-
-  store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
-    return this.#current.store(changes, retained, dropped);
-  }
-
-  forget(dropped: Uint32Array): Promise<void> {
-    return this.#current.forget(dropped);
-  }
-
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    return this.#current.update(build, patch);
-  }
-
-  read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
-    return this.#current.read(cohort, wanted);
-  }
-
-  certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    return this.#current.certify(cohort);
-  }
-
-  get watched(): Watched | null {
-    return this.#current.watched;
-  }
-
-  watch(queries: Uint32Array): Promise<boolean> {
-    return this.#current.watch(queries);
-  }
-
-  unwatch(): void {
-    this.#current.unwatch();
-  }
-
-  drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
-    return this.#current.drift(cohort, limit);
-  }
-
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
-    this.#current.driftOfCopies(queries, copies, bounds);
-  }
-
-  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
-    return this.#current.copied(cohort, copies, limit);
-  }
-
-  attend(queries: PassingQueries): Promise<AttentionOutput> {
-    return this.#current.attend(queries);
-  }
-
-  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#current.weights(slot, head, slotCount);
-  }
-
-  bias(keySize: number, querySize: number): Float32Array | null {
-    return this.#current.bias(keySize, querySize);
-  }
-
-  save(querySize: number): Promise<SavedArrays> {
-    return this.#current.save(querySize);
-  }
-
-  restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
-    return this.#current.restore(operation, rows, states);
-  }
-
-  dispose(): Promise<void> {
-    return this.#current.dispose();
   }
 
   #allRows({ keys, queries }: SlotCounts): Changes {

@@ -22,7 +22,9 @@ Deno.test("counters start anew", async () => {
 
 Deno.test("a snapshot of another backend is loaded by its rows", async () => {
   class Other extends Wrapped {
-    override readonly name = "other";
+    override get name(): string {
+      return "other";
+    }
   }
   const random = new Random(11);
   const options = {

@@ -16,16 +16,11 @@ import type {
   BackendConfig,
   BackendFactory,
   Changes,
-  Cohort,
-  Copies,
-  Costs,
   PassingQueries,
   RowChanges,
   RowSource,
-  Wanted,
-  Watched,
-  Work,
 } from "../backend.ts";
+import { ForwardingBackend } from "../forwarding_backend.ts";
 import { NO_ROW } from "../since.ts";
 import { equalRun, RowStore } from "./row_store.ts";
 
@@ -57,64 +52,47 @@ function turned(turner: Turner, changes: RowChanges, heads: number, width: numbe
 }
 
 /** The backend of an engine with rotary positions. */
-class RotaryBackend implements Backend {
-  readonly keys: RowSource;
-  readonly queries: RowSource;
-  readonly retained: RowSource;
+class RotaryBackend extends ForwardingBackend {
+  protected override readonly inner: Backend;
   readonly #layout: HeadLayout;
   readonly #rotary: Rotary;
-  readonly #inner: Backend;
   readonly #keys: RowStore;
   readonly #retained: RowStore;
   readonly #queries: RowStore;
+  readonly #writtenKeys: RowSource;
+  readonly #writtenRetained: RowSource;
 
   constructor(layout: HeadLayout, rotary: Rotary, inner: Backend) {
+    super();
     this.#layout = layout;
     this.#rotary = rotary;
-    this.#inner = inner;
+    this.inner = inner;
     this.#keys = new RowStore(keyColumns(layout));
     this.#retained = new RowStore(keyColumns(layout));
     this.#queries = new RowStore(queryColumns(layout));
-    this.keys = new WrittenKeys(this.#keys, inner.keys, valueColumns(layout));
-    this.retained = new WrittenKeys(this.#retained, inner.retained, valueColumns(layout));
-    this.queries = this.#queries;
+    this.#writtenKeys = new WrittenKeys(this.#keys, inner.keys, valueColumns(layout));
+    this.#writtenRetained = new WrittenKeys(this.#retained, inner.retained, valueColumns(layout));
   }
 
-  get name(): string {
-    return this.#inner.name;
+  override get keys(): RowSource {
+    return this.#writtenKeys;
   }
 
-  get reason(): string {
-    return this.#inner.reason;
+  override get queries(): RowSource {
+    return this.#queries;
   }
 
-  get costs(): Costs {
-    return this.#inner.costs;
+  override get retained(): RowSource {
+    return this.#writtenRetained;
   }
 
-  get threads(): number {
-    return this.#inner.threads;
+  override bytes(): number {
+    return this.inner.bytes() + this.#keys.bytes() + this.#retained.bytes() + this.#queries.bytes();
   }
 
-  get deviceMs(): number | null {
-    return this.#inner.deviceMs;
-  }
-
-  get work(): Readonly<Work> {
-    return this.#inner.work;
-  }
-
-  get watched(): Watched | null {
-    return this.#inner.watched;
-  }
-
-  bytes(): number {
-    return this.#inner.bytes() + this.#keys.bytes() + this.#retained.bytes() + this.#queries.bytes();
-  }
-
-  async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
+  override async store(changes: Changes, retained: Uint32Array, dropped: Uint32Array): Promise<void> {
     this.#reserve(changes, retained);
-    await this.#inner.store(turnChanges(this.#rotary, this.#layout, changes), retained, dropped);
+    await this.inner.store(turnChanges(this.#rotary, this.#layout, changes), retained, dropped);
     this.#drop(dropped);
     const { keys, queries } = changes;
     for (let t = 0; t < keys.slots.length; t++) {
@@ -124,72 +102,24 @@ class RotaryBackend implements Backend {
     write(this.#queries, queries, this.#queries.width);
   }
 
-  forget(dropped: Uint32Array): Promise<void> {
+  override forget(dropped: Uint32Array): Promise<void> {
     this.#drop(dropped);
-    return this.#inner.forget(dropped);
+    return this.inner.forget(dropped);
   }
 
-  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    return this.#inner.update(build, patch);
-  }
-
-  read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
-    return this.#inner.read(cohort, wanted);
-  }
-
-  certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    return this.#inner.certify(cohort);
-  }
-
-  watch(queries: Uint32Array): Promise<boolean> {
-    return this.#inner.watch(queries);
-  }
-
-  unwatch(): void {
-    this.#inner.unwatch();
-  }
-
-  drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
-    return this.#inner.drift(cohort, limit);
-  }
-
-  driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
-    this.#inner.driftOfCopies(queries, copies, bounds);
-  }
-
-  copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
-    return this.#inner.copied(cohort, copies, limit);
-  }
-
-  attend(queries: PassingQueries): Promise<AttentionOutput> {
+  override attend(queries: PassingQueries): Promise<AttentionOutput> {
     const rows = queries.rows.slice(), turner = new Turner(this.#rotary, this.#layout);
     for (let at = 0; at < queries.count; at++) {
       turner.turn(rows, at * this.#queries.width, this.#layout.heads, queries.positions[at]);
     }
-    return this.#inner.attend({ ...queries, rows });
+    return this.inner.attend({ ...queries, rows });
   }
 
-  weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
-    return this.#inner.weights(slot, head, slotCount);
-  }
-
-  bias(keySize: number, querySize: number): Float32Array | null {
-    return this.#inner.bias(keySize, querySize);
-  }
-
-  save(querySize: number): Promise<SavedArrays> {
-    return this.#inner.save(querySize);
-  }
-
-  async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
+  override async restore(operation: string, rows: Changes, states: SavedArrays | null): Promise<void> {
     this.#reserve(rows, new Uint32Array(0));
-    await this.#inner.restore(operation, turnChanges(this.#rotary, this.#layout, rows), states);
+    await this.inner.restore(operation, turnChanges(this.#rotary, this.#layout, rows), states);
     write(this.#keys, rows.keys, keyColumns(this.#layout) + valueColumns(this.#layout));
     write(this.#queries, rows.queries, this.#queries.width);
-  }
-
-  dispose(): Promise<void> {
-    return this.#inner.dispose();
   }
 
   /** Makes room; throws before anything changes. */
