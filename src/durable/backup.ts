@@ -66,7 +66,7 @@ export async function backupFolder(
     orDamage(() =>
       source.look(async () => {
         if (!witness) throw new Damage(HEAD_FILE, null, NO_HEAD);
-        const { pointer, bytes } = await copySnapshot(folder, source, target);
+        const { pointer, bytes } = await copySnapshot(operation, folder, source, target);
         const total = bytes + source.sizeAfter(pointer.sequence).bytes;
         onProgress({ what: snapshotFile(pointer.sequence), done: bytes, total });
         const chain = new Chain(pointer, witness);
@@ -83,13 +83,13 @@ export async function backupFolder(
 }
 
 /** Copies the newest snapshot that is as it was written. */
-async function copySnapshot(folder: Folder, source: JournalDatabase, target: Folder) {
+async function copySnapshot(operation: string, folder: Folder, source: JournalDatabase, target: Folder) {
   let first: Damage | null = null;
   for (const row of source.pointers()) {
     try {
       const pointer = decodePointer(row), name = snapshotFile(pointer.sequence);
       await Deno.copyFile(folder.file(name), target.file(name));
-      const bytes = await checkSnapshotFile(target, pointer);
+      const bytes = await checkSnapshotFile(operation, target, pointer);
       using file = await Deno.open(target.file(name), { write: true });
       await file.sync();
       return { pointer, bytes };

@@ -115,7 +115,7 @@ async function check(
   for (const row of database.pointers()) {
     try {
       const pointer = decodePointer(row);
-      const bytes = await checkSnapshotFile(folder, pointer);
+      const bytes = await checkSnapshotFile(operation, folder, pointer);
       const snapshot = deep ? (await readSnapshotFile(operation, folder, pointer)).snapshot : null;
       good.push({ pointer, snapshot });
       found.bytes += bytes;
