@@ -102,6 +102,7 @@ async function openOwned(
   else if (folder.names().length === 0) throw noEngine(operation, folder);
   const lock = FolderLock.take(operation, folder);
   const opened: { close(): void }[] = [{ close: () => lock.release() }];
+  let engine: EngineCore | null = null;
   try {
     if (await orDamage(() => Promise.resolve(isUnmade(folder)))) {
       if (!create) throw noEngine(operation, folder);
@@ -119,6 +120,7 @@ async function openOwned(
     head.write(content.place);
     const store = { database, head };
     const { core, journal } = await makeEngine(operation, folder, problem, content, store);
+    engine = core;
     database.upgrade();
     const { snapshot: newest, bytesBehind } = content;
     const { journalBytes } = problem;
@@ -135,6 +137,7 @@ async function openOwned(
     const { client } = problem, openMs = performance.now() - start;
     return { core, journal, snapshots, folder, client, sync, content, openMs, close };
   } catch (error) {
+    await engine?.dispose();
     closeAll(opened);
     throw error;
   }
