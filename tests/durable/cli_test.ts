@@ -1,7 +1,7 @@
 // Backups, and the program: what it prints, its exit codes, and that it changes nothing but where it should.
 
 import { adagrad } from "../../src/learning/mod.ts";
-import { openDurable } from "../../src/durable/mod.ts";
+import { DurabilityError, openDurable } from "../../src/durable/mod.ts";
 import { DynamicAttention, type Edit, InputError } from "../../mod.ts";
 import {
   assert,
@@ -232,3 +232,34 @@ for (const [where, edits] of UNSAID) {
     await Deno.remove(base, { recursive: true });
   });
 }
+
+Deno.test("a backup that ended before its time is refused or whole, and not taken for an empty folder", async () => {
+  const base = await Deno.makeTempDir(), folder = `${base}/memory`;
+  const stream = new EditStream({ ...SMALL, seed: 43, headDim: 64 }), create = stream.options();
+  await using live = await openDurable(folder, { create, snapshot: { journalBytes: Infinity } });
+  for (let batch = 0; batch < 50; batch++) await live.edit(stream.next());
+  for (let step = 1;; step++) {
+    let steps = 0;
+    const copy = `${base}/copy${step}`;
+    const onProgress = () => {
+      if (++steps === step) throw new Error("ended");
+    };
+    const error = await live.backup(copy, { onProgress }).catch((error: Error) => error);
+    if (steps < step) {
+      assertGreater(step, 2);
+      break;
+    }
+    assertEquals((error as Error).message, "ended");
+    for (const readOnly of [true, false]) {
+      try {
+        await using copied = await openDurable(copy, { create, readOnly });
+        await assertSameMemory(copied, stream.model);
+        assertGreater(step, 1);
+      } catch (refused) {
+        assert(refused instanceof DurabilityError, `ended at step ${step}: ${refused}`);
+        assertEquals(refused.fault, "damaged");
+      }
+    }
+  }
+  await Deno.remove(base, { recursive: true });
+});
