@@ -61,6 +61,14 @@ export interface DurableEditOptions {
   readonly clientSequence?: number;
 }
 
+/** What an edit is answered when it is on disk; `Id` is the type of ids. */
+export interface DurableEdit<Id extends RowId = number> {
+  /** The slot or id that each edit was of; for an insert, the one it took. */
+  readonly slots: Id[];
+  /** The number of the call: 1 for the first edit of the folder. */
+  readonly sequence: number;
+}
+
 /** Checked options. */
 export interface DurableProblem {
   readonly create: EngineProblem | null;

@@ -14,7 +14,8 @@ import type { SlotTable } from "../write/slot_table.ts";
 import { createFolder, isUnmade } from "./create_folder.ts";
 import { Damage, DurabilityError } from "./durability_error.ts";
 import { toDurabilityError } from "./store_errors.ts";
-import { type DurableAttention, type DurableParts, toDurable } from "./durable_attention.ts";
+import { type DurableAttention, toDurable } from "./durable_attention.ts";
+import type { DurableParts } from "./durable_parts.ts";
 import {
   type AnyDurableOptions,
   type DurableOptions,
