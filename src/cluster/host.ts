@@ -12,11 +12,20 @@ import { Changes } from "./changes.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
 import { type ClusterConfig, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
 import { patiently, pause, waitUntil } from "./deadline.ts";
+import { HeavyLists } from "./heavy_lists.ts";
 import { HostFolder } from "./host_folder.ts";
 import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host_options.ts";
 import { toHex } from "./json_value.ts";
 import { type ClusterLog, LogError, type LogSession } from "./log.ts";
-import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
+import {
+  BEAT_MS,
+  DEAD_MS,
+  encodeReport,
+  hostKey,
+  type HostReport,
+  Members,
+  type SubjectReport,
+} from "./members.ts";
 import type { Partition } from "./partition.ts";
 import { decodePlan, encodePlan, isSamePlan, nextPlan, PLAN, type Plan } from "./plan.ts";
 import { writeMark } from "./pointers.ts";
@@ -131,6 +140,8 @@ export class ClusterHost {
   readonly #keeper: SnapshotKeeper;
   readonly #work: Promise<unknown>[] = [];
   readonly #changes = new Changes();
+  /** For each host and subject that differed the heartbeat that said so. */
+  readonly #differed = new Map<string, number>();
   #config: ClusterConfig | null = null;
   #queries: Replica<QueryTable> | null = null;
   #plan: Plan = { owners: [] };
@@ -274,6 +285,7 @@ export class ClusterHost {
       config,
       queries: this.#queries as Replica<QueryTable>,
       replica: (partition: number) => this.#held.get(partition)?.replica,
+      heavyLists: new HeavyLists(),
       signal: this.#end.signal,
     };
     while (!this.#end.signal.aborted) {
@@ -413,18 +425,31 @@ export class ClusterHost {
     this.#changes.tell();
   }
 
-  /** Two replicas with different records up to the same one both refuse to answer, since nobody knows which is right, and begin anew. */
+  /** Compares what this host has with what others say that they have. */
   #compare(): void {
     for (const report of this.#members.alive()) {
       if (report.name === this.#name) continue;
       for (const [partition, theirs] of report.partitions) {
-        const replica = this.#held.get(partition)?.replica;
-        if (!replica || replica.phase !== "ready" || theirs.phase !== "ready") continue;
-        const chain = replica.state.ledger.chainAt(theirs.sequence);
-        if (chain === null || theirs.sequence === 0 || toHex(chain) === theirs.chain) continue;
-        replica.refuse(`host ${report.name} has other records up to ${theirs.sequence}`);
+        this.#compareWith(report, theirs, this.#held.get(partition)?.replica);
       }
+      this.#compareWith(report, report.queries, this.#queries ?? undefined);
     }
+  }
+
+  /**
+   * Two replicas with different records up to the same one both refuse to answer and begin anew, since nobody knows which is
+   * right. So a report of one that refuses already counts, too, and each report once: the other one needs time as well.
+   */
+  #compareWith(
+    { name, beat }: HostReport,
+    theirs: SubjectReport,
+    replica: Replica<Partition> | Replica<QueryTable> | undefined,
+  ): void {
+    if (!replica || replica.phase !== "ready" || theirs.sequence === 0) return;
+    const chain = replica.state.ledger.chainAt(theirs.sequence), key = `${name} ${replica.subject}`;
+    if (chain === null || toHex(chain) === theirs.chain || beat === this.#differed.get(key)) return;
+    this.#differed.set(key, beat);
+    replica.refuse(`host ${name} has other records up to ${theirs.sequence}`);
   }
 
   /** Writes marks and snapshots of the partitions for which it is the first owner that answers. */

@@ -15,20 +15,26 @@ export interface Plan {
   readonly owners: readonly (readonly string[])[];
 }
 
-/** Writes a plan. */
+/** Writes a plan: the names of hosts once each, and for each partition their places in that list. */
 export function encodePlan({ owners }: Plan): Uint8Array<ArrayBuffer> {
-  return writeJson({ owners });
+  const hosts = [...new Set(owners.flat())].sort(), places = new Map(hosts.map((name, at) => [name, at]));
+  return writeJson({ hosts, owners: owners.map((names) => names.map((name) => places.get(name))) });
 }
 
 /** Reads a plan; one of nobody where it is not one of `partitions` partitions. */
 export function decodePlan(operation: string, bytes: Uint8Array | null, partitions: number): Plan {
-  if (bytes !== null) {
-    const { owners } = readJson(operation, PLAN, bytes);
-    const isPlan = Array.isArray(owners) && owners.length === partitions &&
-      owners.every((names) => Array.isArray(names) && names.every((name) => typeof name === "string"));
-    if (isPlan) return { owners };
-  }
-  return { owners: Array.from({ length: partitions }, () => []) };
+  const { hosts, owners } = bytes === null ? {} : readJson(operation, PLAN, bytes);
+  const found = Array.isArray(hosts) && Array.isArray(owners) && owners.length === partitions
+    ? owners.map((places: unknown) =>
+      Array.isArray(places) ? places.map((at: unknown): unknown => hosts[Number(at)]) : [null]
+    )
+    : [];
+  const isPlan = found.length === partitions && found.every((names) => names.every(isName));
+  return { owners: isPlan ? found as string[][] : Array.from({ length: partitions }, () => []) };
+}
+
+function isName(name: unknown): name is string {
+  return typeof name === "string";
 }
 
 /**

@@ -150,6 +150,7 @@ export class Replica<State extends Partition | QueryTable> {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     for (let anew = FIRST_ANEW_MS; !signal.aborted;) {
+      const since = clock.now();
       try {
         await this.#open(signal);
         await this.#follow(signal);
@@ -165,6 +166,7 @@ export class Replica<State extends Partition | QueryTable> {
           continue;
         }
         this.#fail(error instanceof Error ? error.message : String(error));
+        if (clock.now() - since > LONGEST_ANEW_MS) anew = FIRST_ANEW_MS;
         await clock.sleep(anew, signal);
         anew = Math.min(2 * anew, LONGEST_ANEW_MS);
         await this.#restart("damaged");
@@ -174,7 +176,9 @@ export class Replica<State extends Partition | QueryTable> {
 
   async #restart(phase: Phase): Promise<void> {
     await this.exclusive(() => {
-      this.#state = this.#parts.make();
+      const { make, onGone } = this.#parts, before = this.#state;
+      if (!(before instanceof Partition)) onGone(Array.from(before.all, ([id]) => id));
+      this.#state = make();
       this.#phase = phase;
     });
     this.changes.tell();
