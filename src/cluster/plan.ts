@@ -6,6 +6,8 @@
  */
 
 import { readJson, writeJson } from "./json_value.ts";
+import type { LogSession } from "./log.ts";
+import type { HostReport } from "./members.ts";
 
 /** The key of the plan. */
 export const PLAN = "plan";
@@ -61,6 +63,29 @@ export function nextPlan({ owners }: Plan, hosts: readonly string[], replicas: n
   }
   if (wanted > 0) { while (moveOne(next, load)) continue; }
   return { owners: next };
+}
+
+/** What a host knows when it looks at the plan. */
+export interface PlanView {
+  readonly partitions: number;
+  readonly replicas: number;
+  /** Hosts that are alive; none where the host does not see itself, since it then knows nothing of the others. */
+  readonly alive: readonly HostReport[];
+}
+
+/** The plan of the log, after the one that follows from it was written where it is another one. */
+export async function renewPlan(
+  session: LogSession,
+  operation: string,
+  { partitions, replicas, alive }: PlanView,
+): Promise<Plan> {
+  const found = await session.get(PLAN), plan = decodePlan(operation, found?.value ?? null, partitions);
+  const hosts = alive.filter(({ takesAny, isLeaving }) => takesAny && !isLeaving).map(({ name }) => name);
+  if (hosts.length === 0) return plan;
+  const next = nextPlan(plan, hosts, replicas);
+  if (isSamePlan(next, plan)) return plan;
+  const revision = await session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
+  return revision === null ? plan : next;
 }
 
 /** Whether two plans are the same. */

@@ -6,11 +6,20 @@ import { Random } from "../../testing/random.ts";
 import { CALM, SimWorld, type Weather } from "../../testing/cluster/sim_world.ts";
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
-import { ClusterError, type ClusterHost, type ClusterMemory, type LogRecord } from "../../src/cluster/mod.ts";
+import {
+  ClusterError,
+  type ClusterHost,
+  type ClusterMemory,
+  connect,
+  host,
+  type LogRecord,
+  memoryLog,
+} from "../../src/cluster/mod.ts";
 import { decodeBatch, encodeBatch, NO_HASH } from "../../src/cluster/batch.ts";
 import { Partition } from "../../src/cluster/partition.ts";
 import { QueryTable } from "../../src/cluster/query_table.ts";
-import { keySubject } from "../../src/cluster/cluster_config.ts";
+import { keySubject, toConfig } from "../../src/cluster/cluster_config.ts";
+import { writeMark } from "../../src/cluster/pointers.ts";
 
 /** A cluster of one partition with a client, in simulated time. */
 class Place {
@@ -360,6 +369,65 @@ Deno.test("cluster: hosts whose standing queries differ both begin anew", async 
   }
 });
 
+Deno.test("cluster: a host begins by its folder, by the log's snapshot or by the records, whichever is right", async () => {
+  const edits = [{ id: "b", row: Float32Array.of(9, 9, 999) }];
+  const body = encodeBatch({ kind: "keys", client: "x", number: 1, known: 0, previous: NO_HASH, edits });
+  const create = { dim: 2, valueDim: 1, partitions: 1 };
+  for (const snapshotBytes of [1, 1e9]) {
+    const folder = await Deno.makeTempDir(), log = memoryLog();
+    await using memory = await connect(log, { create });
+    await memory.edit([{ kind: "set", id: "a", key: [0, 0], value: [1] }]);
+    await memory.setQuery("q", [0, 0]);
+    // A host whose memory is wrong keeps that in its folder, and with few bytes for a snapshot in the log.
+    await withWrongRecord(Partition.prototype, 0, body, async () => {
+      await using one = await host(log, { folder, snapshotBytes });
+      assertEquals([...(await memory.read(["q"])).output.data], [999]);
+      while (snapshotBytes === 1 && one.status().snapshots === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+    // As if another host, which was right, had left a mark.
+    const right = new Partition(toConfig("test", create, "c").scoring), session = await log.open("host");
+    for await (const records of session.follow(keySubject(0), 0)) {
+      records.forEach((record) => right.apply(record));
+      break;
+    }
+    await writeMark(session, keySubject(0), right.ledger);
+    await using one = await host(log, { folder });
+    // Another client, since that one knows of other records.
+    await using reader = await connect(log, { timeoutMs: 20_000 });
+    assertEquals([...(await reader.read(["q"])).output.data], [1]);
+    assertEquals(one.status().partitions.map(({ phase }) => phase), ["ready"]);
+    await session.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 function idsOf({ body }: LogRecord): string[] {
   return decodeBatch(body, "keys", 3).edits.map(({ id }) => id);
 }
+
+Deno.test("cluster: a host of many partitions stays alive while the log is slow to say how far it reaches", async () => {
+  const inner = memoryLog();
+  let isSlow = false;
+  const log: typeof inner = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), { lastSequence } = session;
+      session.lastSequence = async (...args) => {
+        if (isSlow) await new Promise((resolve) => setTimeout(resolve, 1500));
+        return await lastSequence.apply(session, args);
+      };
+      return session;
+    },
+  };
+  await using _host = await host(log);
+  await using memory = await connect(inner, { create: { dim: 1, valueDim: 1, partitions: 8 } });
+  await memory.setQuery("q", [1]);
+  await memory.read(["q"]);
+  isSlow = true;
+  for (let at = 0; at < 25; at++) {
+    assertEquals(memory.status().hosts.length, 1, `after ${at * 200} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+});
