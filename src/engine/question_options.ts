@@ -106,15 +106,11 @@ export function toPassing(
     frame.position(querySlots.nextPosition),
   );
   checkPlaces(operation, "positions", places, rule);
+  // A function is called when all else is right; what it refuses leaves the positions of the rows as they are held.
+  const bias = toPassingBias(operation, mask, count, rules);
   frame.admit(places);
   places.forEach((position, at) => places[at] = frame.held(position));
-  return {
-    count,
-    rows: data,
-    positions: places,
-    // A function is called last, when all else is right.
-    bias: toPassingBias(operation, mask, count, rules),
-  };
+  return { count, rows: data, positions: places, bias };
 }
 
 /** Heads that are asked about; all unless given. */

@@ -399,7 +399,7 @@ function insertRow(
 ): RowId {
   const given = position === null ? slots.nextPosition : frame.held(position);
   const place = looksAtPositions(rule) ? given : 0;
-  checkPlace(operation, "position", place, rule);
+  checkPlace(operation, "position", frame.position(place), rule);
   // This may throw for want of memory, so it comes before the first change.
   log.reserve(1);
   const slot = slots.allocate(place, id);
@@ -416,7 +416,7 @@ function writeAt(
   { rule, frame }: EditRules,
 ): RowId {
   const place = position === null || !looksAtPositions(rule) ? log.position(slot) : frame.held(position);
-  checkPlace(operation, "position", place, rule);
+  checkPlace(operation, "position", frame.position(place), rule);
   log.reserve(1);
   slots.reach(place);
   log.put(slot, row, place);
@@ -442,7 +442,7 @@ function moveRow(
 ): RowId {
   if (looksAtPositions(rule)) {
     const place = frame.held(position);
-    checkPlace(operation, "position", place, rule);
+    checkPlace(operation, "position", position, rule);
     log.reserve(1);
     slots.reach(place);
     log.move(slot, place);
