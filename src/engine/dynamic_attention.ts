@@ -766,7 +766,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.attend";
     const passing = this.#given(operation, () => {
       const { positions, mask } = takeOptions(operation, options, ["positions", "mask"]);
-      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules, mask);
+      const asked = this.#core.asking(mask);
+      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules, asked);
     });
     const { output } = await this.#core.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);

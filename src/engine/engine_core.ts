@@ -73,6 +73,8 @@ export class EngineCore {
   readonly #pipeline: EditPipeline;
   readonly #shifts: PositionShifts;
   readonly #seams: EngineSeams;
+  /** Whether a mask of passing queries is being asked. */
+  #asksMask = false;
   #disposal: Promise<void> | null = null;
 
   private constructor(
@@ -393,12 +395,25 @@ export class EngineCore {
     return given;
   }
 
+  /** A mask of passing queries whose function, if it is one, may not edit or ask the engine that asks it. */
+  asking(mask: unknown): unknown {
+    if (typeof mask !== "function") return mask;
+    return (query: number, key: RowId, head: number): unknown => {
+      this.#asksMask = true;
+      try {
+        return mask(query, key, head);
+      } finally {
+        this.#asksMask = false;
+      }
+    };
+  }
+
   /** Refuses an edit or a question by a mask or threshold function that the engine is asking. */
   checkCall(operation: string): void {
     this.checkLive(operation);
     const { mask, threshold } = this.rules;
     this.#seams.journal?.check(operation);
-    if (mask?.isAsked) throw new ReentryError(operation, "mask");
+    if (mask?.isAsked || this.#asksMask) throw new ReentryError(operation, "mask");
     if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
   }
 

@@ -227,6 +227,57 @@ for (const backend of BACKENDS) {
   });
 }
 
+for (const backend of BACKENDS) {
+  Deno.test(`caller's code on ${backend}: a mask of passing queries may look at its engine, not edit or ask it`, async () => {
+    await using live = await make(backend, { mask: () => 0 });
+    await using twin = await make(backend, { mask: () => 0 });
+    const acts: Readonly<Record<string, () => unknown>> = {
+      insert: () => live.insert([1, 1], [100]),
+      upsert: () => live.upsert(as("a"), [1, 1], [1]),
+      delete: () => live.delete(2),
+      setKey: () => live.setKey(2, [1, 1]),
+      setMask: () => live.setMask(false),
+      edit: () => live.edit([{ kind: "delete", slot: 2 }]),
+      shiftPositions: () => live.shiftPositions(1),
+      read: () => live.read(),
+      attend: () => live.attend([[1, 1]], { mask: () => true }),
+      follow: () => live.follow(),
+      save: () => live.save(),
+      flush: () => live.flush(),
+      moveTo: () => live.moveTo("array"),
+    };
+    const expected = await twin.attend([[1, 1], [2, 0]], { mask: () => true });
+    for (const [name, act] of Object.entries(acts)) {
+      const seen: unknown[] = [];
+      const mask = () => {
+        try {
+          const answer = act();
+          seen.push(answer instanceof Promise ? answer.catch((error) => error) : answer);
+        } catch (error) {
+          seen.push(error);
+        }
+        return live.getValue(2)[0] === 3;
+      };
+      assertEquals(await live.attend([[1, 1], [2, 0]], { mask }), expected);
+      assertEquals(seen.length, 6);
+      for (const error of await Promise.all(seen)) {
+        assertInstanceOf(error, ReentryError, `${name}: ${error}`);
+        assertEquals([error.operation, error.callback], [`DynamicAttention.${name}`, "mask"]);
+      }
+    }
+    const failed = await assertRejects(
+      () => live.attend([[1, 1]], { mask: as(acts.insert) }),
+      InputError,
+      "mask(0, 0, 0): the function threw ReentryError",
+    );
+    assertInstanceOf(failed.cause, ReentryError);
+    assertEquals([...live.keySlots()], [0, 1, 2]);
+    // The engine takes edits again, also when the function has thrown.
+    assertEquals(live.insert([1, 1], [4]), twin.insert([1, 1], [4]));
+    assertEquals(await live.read(), await twin.read());
+  });
+}
+
 Deno.test("a threshold that edits its engine, and lets what is thrown pass, makes one edit", async () => {
   await using live: DynamicAttention = await DynamicAttention.create({
     ...OPTIONS,
