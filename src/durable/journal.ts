@@ -174,8 +174,9 @@ export class Journal implements EditJournal {
   }
 
   noteMask(operation: string, change: MaskChange): void {
+    // What memory is refused to keep is not in the journal either.
+    this.frozen?.keepMaskBefore(operation, change);
     this.#noteFrame(operation, () => this.#frames.mask(change));
-    this.frozen?.keepMaskBefore(change);
   }
 
   noteMetadata(operation: string, metadata: JsonValue): void {

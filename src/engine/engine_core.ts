@@ -249,10 +249,10 @@ export class EngineCore {
     if (!mask || queries.length === 0 || keys.length === 0) return;
     const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
     const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
-    // Memory may be refused here, before the first change.
+    // Memory may be refused here, before the first change, and before the journal has it.
     log.reserve(slots.length);
+    for (const frozen of this.#frozenMasks) frozen.keepBefore(operation, change);
     this.#seams.journal?.noteMask(operation, change);
-    for (const frozen of this.#frozenMasks) frozen.keepBefore(change);
     queries.forEach((query, i) =>
       keys.forEach((key, j) => {
         for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);
