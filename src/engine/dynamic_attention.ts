@@ -22,7 +22,6 @@ import type { RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "./answers.ts";
 import type { EngineCore } from "./engine_core.ts";
-import { engineText } from "./engine_text.ts";
 import {
   type AnyEngineOptions,
   type DynamicAttentionOptions,
@@ -30,8 +29,7 @@ import {
   toEngineProblem,
   toLoadProblem,
 } from "./options.ts";
-
-import { FollowedAttention, type FollowOptions } from "./followed_attention.ts";
+import type { FollowedAttention, FollowOptions } from "./followed_attention.ts";
 
 /** Options of `insert` and `insertQuery`. */
 export interface InsertOptions<Id extends RowId = number> {
@@ -595,7 +593,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const again = queries.length - new Set(queries).size;
     if (again > 0) throw new InputError(operation, `slots names ${again} query slots again`, "each once");
     const data = target ?? new Float32Array(queries.length * outputColumns(this.#layout));
-    return new FollowedAttention(this.#core, queries.slice(), error, data);
+    return new this.#core.calls.FollowedAttention(this.#core, queries.slice(), error, data);
   }
 
   /**
@@ -903,7 +901,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   [INSPECT](): string {
     if (this.#core.isDisposed) return "DynamicAttention (disposed)";
-    return engineText({ stats: this.stats(), bound: null });
+    return this.#core.calls.engineText({ stats: this.stats(), bound: null });
   }
 
   /**

@@ -5,8 +5,8 @@
 
 import { outputColumns } from "../numerics/head_layout.ts";
 import type { Followed } from "../schedule/edit_pipeline.ts";
-import type { EngineCore } from "./engine_core.ts";
 import { DisposedError, SlotError } from "../base/errors.ts";
+import type { EditRules } from "../write/edits.ts";
 
 /** The options of `DynamicAttention.follow`. */
 export interface FollowOptions {
@@ -14,6 +14,13 @@ export interface FollowOptions {
   readonly error?: number;
   /** The array for the rows, with slots · H·dv numbers; a new one unless given. */
   readonly into?: Float32Array<ArrayBuffer>;
+}
+
+/** The engine whose rows are followed. */
+export interface FollowedEngine {
+  readonly rules: Pick<EditRules, "layout" | "querySlots">;
+  follow(): Followed;
+  checkCall(operation: string): void;
 }
 
 /** Rows of attention that `refresh` keeps within an error of exact; see `DynamicAttention.follow`. */
@@ -32,7 +39,7 @@ export class FollowedAttention {
   readonly slots: Uint32Array<ArrayBuffer>;
   /** The largest distance of a row from the exact one. */
   readonly error: number;
-  readonly #core: EngineCore;
+  readonly #core: FollowedEngine;
   readonly #followed: Followed;
   readonly #rows: Map<number, number>;
   #isDisposed = false;
@@ -41,7 +48,7 @@ export class FollowedAttention {
 
   /** @internal */
   constructor(
-    core: EngineCore,
+    core: FollowedEngine,
     slots: Uint32Array<ArrayBuffer>,
     error: number,
     into: Float32Array<ArrayBuffer>,
