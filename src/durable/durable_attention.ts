@@ -22,7 +22,8 @@ import type { EngineCore } from "../engine/engine_core.ts";
 import type { FollowedAttention, FollowOptions } from "../engine/followed_attention.ts";
 import type { LearnerOptions } from "../learning/learner_options.ts";
 import type { OnlineLearner } from "../learning/online_learner.ts";
-import { type AnyEdit, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import { checkEdit, checkEdits } from "../write/edit_checks.ts";
+import type { AnyEdit, Edit } from "../write/edits.ts";
 import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { PassingMask } from "../engine/passing_mask.ts";
@@ -118,7 +119,7 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
     const { core, journal } = this.#parts;
     const { call, checked } = core.given(operation, () => {
       const call = this.#toCall(operation, options);
-      return { call, checked: checkEdits(operation, edits, core.rules.layout) };
+      return { call, checked: checkEdits(operation, edits, core.rules) };
     });
     const counted = call && this.#countedAnswer(operation, call);
     if (counted) {
@@ -559,7 +560,7 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
 
   #edit(edit: AnyEdit): void {
     const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
-    core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
+    core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules)));
   }
 
   #toCall(operation: string, options: DurableEditOptions): ClientCall | null {

@@ -8,7 +8,7 @@ import { OUTPUT_ALONE, WHOLE } from "../backends/wanted.ts";
 import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
-import { checkArray, reading, typedArrayKind } from "../base/lists.ts";
+import { allocate, checkArray, lengthOf, reading, typedArrayKind } from "../base/lists.ts";
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import type { PassingMask } from "./passing_mask.ts";
@@ -158,12 +158,15 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: LoadOptions<KeyId, QueryId> = {},
   ): Promise<DynamicAttention<KeyId, QueryId>> {
     const operation = "DynamicAttention.load";
-    if (typedArrayKind(bytes) !== "Uint8Array") {
-      throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
-    }
-    checkArray(operation, "bytes", bytes);
     // The caller may change the array after the first await, so the bytes are copied before.
-    const copy = new Uint8Array(bytes), problem = toLoadProblem(operation, options);
+    const copy = reading(operation, () => {
+      if (typedArrayKind(bytes) !== "Uint8Array") {
+        throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+      }
+      checkArray(operation, "bytes", bytes);
+      return allocate(operation, "bytes", lengthOf(bytes), () => new Uint8Array(bytes));
+    });
+    const problem = toLoadProblem(operation, options);
     const { EngineCore } = await import("./engine_core.ts");
     return new DynamicAttention(await EngineCore.load(operation, copy, problem));
   }
@@ -408,7 +411,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   edit(edits: readonly Edit<KeyId, QueryId>[]): (KeyId | QueryId)[] {
     const operation = "DynamicAttention.edit";
-    const checked = this.#given(operation, () => this.#core.calls.checkEdits(operation, edits, this.#layout));
+    const checked = this.#given(operation, () => this.#core.calls.checkEdits(operation, edits, this.#core.rules));
     return this.#core.editAll(checked) as (KeyId | QueryId)[];
   }
 
@@ -928,7 +931,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   #edit(edit: AnyEdit): RowId {
     const operation = `DynamicAttention.${edit.kind}`;
     return this.#core.edit(
-      this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#layout)),
+      this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#core.rules)),
     );
   }
 

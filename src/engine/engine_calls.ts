@@ -4,7 +4,7 @@
  */
 
 export { toJson } from "../base/json.ts";
-export { checkColumn, checkEdit, checkEdits } from "../write/edits.ts";
+export { checkColumn, checkEdit, checkEdits } from "../write/edit_checks.ts";
 export { engineText } from "./engine_text.ts";
 export { FollowedAttention } from "./followed_attention.ts";
 export {

@@ -5,7 +5,8 @@
 
 import { outputColumns } from "../numerics/head_layout.ts";
 import type { Followed } from "../schedule/edit_pipeline.ts";
-import { DisposedError, SlotError } from "../base/errors.ts";
+import { DisposedError, InputError, SlotError } from "../base/errors.ts";
+import { lengthOf } from "../base/lists.ts";
 import type { EditRules } from "../write/edits.ts";
 
 /** The options of `DynamicAttention.follow`. */
@@ -40,6 +41,8 @@ export class FollowedAttention {
   /** The largest distance of a row from the exact one. */
   readonly error: number;
   readonly #core: FollowedEngine;
+  /** As `slots`, which the caller may change. */
+  readonly #slots: Uint32Array<ArrayBuffer>;
   readonly #followed: Followed;
   readonly #rows: Map<number, number>;
   #isDisposed = false;
@@ -54,7 +57,8 @@ export class FollowedAttention {
     into: Float32Array<ArrayBuffer>,
   ) {
     this.data = into;
-    this.slots = slots;
+    this.slots = slots.slice();
+    this.#slots = slots;
     this.error = error;
     this.bounds = new Float64Array(slots.length).fill(Infinity);
     this.#core = core;
@@ -72,6 +76,7 @@ export class FollowedAttention {
    *
    * @returns The query slots of the rows in which a number has changed, in the order of `slots`.
    * @throws {SlotError} When a followed query was deleted; nothing is written.
+   * @throws {InputError} When `data` or `bounds` has been detached or cut short.
    * @throws {DisposedError} After `dispose`, and after the engine was disposed.
    */
   async refresh(): Promise<Uint32Array<ArrayBuffer>> {
@@ -79,13 +84,16 @@ export class FollowedAttention {
     core.checkCall(operation);
     if (this.#isDisposed) throw new DisposedError(operation);
     this.#checkSlots(operation);
+    this.#checkRoom(operation);
     const rows = this.#rows;
     const places = {
       data: this.data,
       width: outputColumns(core.rules.layout),
       rowOf: (slot: number) => rows.get(slot) as number,
     };
-    const { changed, bounds } = await this.#followed.refresh(operation, this.slots, this.error, places);
+    const { changed, bounds } = await this.#followed.refresh(operation, this.#slots, this.error, places);
+    // What was written is lost with the array.
+    this.#checkRoom(operation);
     this.bounds.set(bounds);
     return changed;
   }
@@ -97,9 +105,22 @@ export class FollowedAttention {
   #checkSlots(operation: string): void {
     const { querySlots } = this.#core.rules, { count, newestIdentity } = querySlots;
     if (this.#checked.count === count && this.#checked.newestIdentity === newestIdentity) return;
-    const deleted = this.slots.find((slot) => !querySlots.isLive(slot));
+    const deleted = this.#slots.find((slot) => !querySlots.isLive(slot));
     if (deleted !== undefined) throw new SlotError(operation, "query", deleted);
     this.#checked = { count, newestIdentity };
+  }
+
+  /** Throws when one of the arrays, which are the caller's too, has no room any more. */
+  #checkRoom(operation: string): void {
+    const count = this.#slots.length, needed = count * outputColumns(this.#core.rules.layout);
+    for (
+      const [name, array, length] of [["data", this.data, needed], ["bounds", this.bounds, count]] as const
+    ) {
+      const now = lengthOf(array);
+      if (now !== length) {
+        throw new InputError(operation, `${name} has ${now} numbers by now`, `${length}, as at first`);
+      }
+    }
   }
 
   /** Stops following; `data` and `bounds` do not change any more. A second call does nothing. */

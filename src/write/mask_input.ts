@@ -210,17 +210,29 @@ function settled(operation: string, name: string, { length, entries, kind }: Lis
 /** A mask whose function may be asked by names of any type. */
 export type AnyMaskInput = MaskInput<never, never>;
 
-/** Entries of a block of a mask, row-major: one for all pairs, or a matrix of so many rows and columns. */
-export function toBlock(operation: string, input: unknown, rows: number, columns: number): Float32Array {
+/** A copy of entries for a block of a mask: one for all pairs, or a matrix. */
+export function takeBlock(operation: string, input: unknown): number | BiasMatrix {
   if (typeof input !== "object" || input === null) {
     const bias = toBias(input);
-    if (!Number.isNaN(bias)) return new Float32Array(rows * columns).fill(bias);
+    if (!Number.isNaN(bias)) return bias;
     throw new InputError(operation, `entries are ${describe(input)}`, `${ENTRY}, or a matrix of them`);
   }
-  const matrices = toMatrices(operation, input, 1, "entries"), [block] = matrices;
-  if (matrices.length === 1 && block.rows === rows && (rows === 0 || block.columns === columns)) {
-    return block.data;
+  const matrices = toMatrices(operation, input, 1, "entries");
+  return matrices[0];
+}
+
+/** The entries of a block of so many rows and columns, row-major. */
+export function toBlock(
+  operation: string,
+  block: number | BiasMatrix,
+  rows: number,
+  columns: number,
+): Float32Array {
+  if (typeof block === "number") {
+    const size = rows * columns;
+    return allocate(operation, "entries", size, () => new Float32Array(size)).fill(block);
   }
+  if (block.rows === rows && (rows === 0 || block.columns === columns)) return block.data;
   throw new InputError(
     operation,
     `entries are ${block.rows} × ${block.columns}`,
