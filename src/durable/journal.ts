@@ -174,7 +174,8 @@ export class Journal implements EditJournal {
   }
 
   noteMask(operation: string, change: MaskChange): void {
-    // What memory is refused to keep is not in the journal either.
+    this.#checkOwned(operation);
+    // What is refused here leaves no frame of a change that is not made.
     this.frozen?.keepMaskBefore(operation, change);
     this.#noteFrame(operation, () => this.#frames.mask(change));
   }
@@ -231,11 +232,11 @@ export class Journal implements EditJournal {
       this.#asksMask = false;
       core.store("openDurable").catch(ignore);
     }
-    this.#endSaid();
-    if (this.#frames.frames === 0) return this.#resolve();
     const start = performance.now();
     let place = this.#committed, bytes = 0;
     try {
+      this.#endSaid();
+      if (this.#frames.frames === 0) return this.#resolve();
       store.database.transact(() => {
         for (const { frames, count } of this.#frames.parts(RECORD_BYTES)) {
           const last = place.sequence + count;

@@ -411,7 +411,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   edit(edits: readonly Edit<KeyId, QueryId>[]): (KeyId | QueryId)[] {
     const operation = "DynamicAttention.edit";
-    const checked = this.#given(operation, () => this.#core.calls.checkEdits(operation, edits, this.#core.rules));
+    const checked = this.#given(
+      operation,
+      () => this.#core.calls.checkEdits(operation, edits, this.#core.rules),
+    );
     return this.#core.editAll(checked) as (KeyId | QueryId)[];
   }
 
@@ -828,7 +831,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
       return {
         metadata: metadata === undefined
           ? undefined
-          : this.#core.calls.toJson(operation, "metadata", metadata),
+          : this.#core.calls.toMetadata(operation, "metadata", metadata),
       };
     });
     if (metadata !== undefined) this.#core.setMetadata(operation, metadata);

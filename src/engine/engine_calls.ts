@@ -3,7 +3,7 @@
  * which is loaded by the first `create`, so that an import of the library does not load them.
  */
 
-export { toJson } from "../base/json.ts";
+export { toMetadata } from "../base/json.ts";
 export { checkColumn, checkEdit, checkEdits } from "../write/edit_checks.ts";
 export { engineText } from "./engine_text.ts";
 export { FollowedAttention } from "./followed_attention.ts";

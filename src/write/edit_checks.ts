@@ -187,4 +187,3 @@ function checkDelta(operation: string, delta: number): number {
   if (typeof delta === "number" && Number.isFinite(delta)) return delta;
   throw new InputError(operation, `delta is ${describe(delta)}`, "a finite number");
 }
-
