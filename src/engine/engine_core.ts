@@ -21,7 +21,7 @@ import { reading } from "../base/lists.ts";
 import { isRelative, looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
-import type { EditJournal, MaskChange } from "../write/edit_journal.ts";
+import type { EditJournal, MaskChange, RowShift } from "../write/edit_journal.ts";
 import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
 import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
@@ -190,7 +190,8 @@ export class EngineCore {
     return names;
   }
 
-  #perform(edits: readonly CheckedEdit[]): RowId[] {
+  /** Performs edits, which are the moves of `shift` where it is given. */
+  #perform(edits: readonly CheckedEdit[], shift: RowShift | null = null): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
       if (!journal) return performEdit(edit, layer, this.rules);
@@ -203,7 +204,8 @@ export class EngineCore {
     const performAll = () => {
       return this.#pipeline.atomically((layer) => edits.map((edit) => perform(edit, layer)));
     };
-    journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
+    if (shift) journal?.beginShift("DynamicAttention.shiftPositions", shift);
+    else journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
     let isPerformed = false, names: RowId[];
     try {
       names = keySlots.atomically(() => querySlots.atomically(performAll));
@@ -295,8 +297,9 @@ export class EngineCore {
     const movesOrigin = areWhole && isRelative(rule) && !this.#seams.journal;
     if (movesOrigin && left < moved && Math.abs(frame.origin + by) < MOST_WHOLE) {
       this.#moveOrigin(by, movesOf(false));
-    } else if (moved > 0) this.#perform(movesOf(true));
-    if (to === Infinity) this.#seams.journal?.noteNext(operation, ends[0].next, ends[1].next);
+    } else {
+      this.#perform(movesOf(true), { by, from, to, nextKey: ends[0].next, nextQuery: ends[1].next });
+    }
     for (const { slots, next } of ends) slots.nextPosition = frame.held(next);
     this.#pipeline.noteEdits(moved);
     return moved;

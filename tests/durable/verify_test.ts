@@ -1,8 +1,8 @@
 // A deep check compares a snapshot with the records before it: one that is sealed and pointed to, but says something else in any
 // part, is named with what is not as the records say.
 
-import { decodeBesides } from "../../src/durable/besides.ts";
 import { Folder } from "../../src/durable/folder.ts";
+import { besideOf } from "../../src/durable/image.ts";
 import { openJournal, readSnapshotFile } from "../../src/durable/read_folder.ts";
 import { decodePointer, encodePointer, snapshotFile } from "../../src/durable/pointer.ts";
 import { nameSnapshot, writeSnapshot } from "../../src/durable/snapshot_writer.ts";
@@ -32,13 +32,14 @@ async function rewrite(path: string, change: (snapshot: Snapshot) => Snapshot): 
   const pointer = decodePointer(database.pointers()[0]);
   const { snapshot } = await readSnapshotFile("test", folder, pointer);
   const { keys, queries, mask, sequence, metadata, origin, beside, ...rest } = change(snapshot);
+  const kept = besideOf({ beside: beside ?? null }, pointer);
   const { checksum } = await writeSnapshot(folder, pointer.sequence, {
     settings: settingsOfSnapshot(rest),
     history: { sequence, metadata, origin },
     mask,
     keys: rowsOf(keys),
     queries: rowsOf(queries),
-    besides: decodeBesides(beside as Uint8Array<ArrayBuffer>).freeze(),
+    beside: [kept.clients.freeze(), kept.besides.freeze()],
   });
   await nameSnapshot(folder, pointer.sequence);
   const older = database.pointers()[1];
