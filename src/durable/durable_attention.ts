@@ -22,7 +22,14 @@ import { editDurably, toClient } from "./edit_calls.ts";
 import type { DurableEdit, DurableEditOptions } from "./durable_options.ts";
 import type { DurableParts } from "./durable_parts.ts";
 import type { DurableAttentionStats } from "./durable_stats.ts";
-import { backupOpen, closeFolder, durableStats, learnDurably, takeSnapshot, verifyOpen } from "./folder_calls.ts";
+import {
+  backupOpen,
+  closeFolder,
+  durableStats,
+  learnDurably,
+  takeSnapshot,
+  verifyOpen,
+} from "./folder_calls.ts";
 import type { Verification, VerifyOptions } from "./verify.ts";
 
 /**

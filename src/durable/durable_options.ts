@@ -109,7 +109,9 @@ export function toDurableProblem(operation: string, options: AnyDurableOptions):
 
 /** The name of a client, which must have one, in letters that come back from the disk. */
 export function checkClient(operation: string, client: unknown): string {
-  if (typeof client === "string" && client !== "" && client.length <= 256 && client.isWellFormed()) return client;
+  if (typeof client === "string" && client !== "" && client.length <= 256 && client.isWellFormed()) {
+    return client;
+  }
   const expected = "a text of 1 to 256 characters, none of them half a surrogate pair";
   throw new InputError(operation, `client is ${describe(client)}`, expected);
 }

@@ -82,7 +82,9 @@ export async function learnDurably<KeyId extends RowId, QueryId extends RowId>(
 }
 
 /** What is on disk, and what it took. */
-export function durableStats({ journal, snapshots, folder, sync, content, openMs }: DurableParts): DurableStats {
+export function durableStats(
+  { journal, snapshots, folder, sync, content, openMs }: DurableParts,
+): DurableStats {
   return {
     folder: folder.path,
     readOnly: journal.isReadOnly,

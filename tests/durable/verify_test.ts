@@ -1,6 +1,7 @@
 // A deep check compares a snapshot with the records before it: one that is sealed and pointed to, but says something else in any
 // part, is named with what is not as the records say.
 
+import { besideSlices, decodeBeside } from "../../src/durable/beside_tensor.ts";
 import { Folder } from "../../src/durable/folder.ts";
 import { besideOf } from "../../src/durable/image.ts";
 import { openJournal, readSnapshotFile } from "../../src/durable/read_folder.ts";
@@ -13,7 +14,7 @@ import type { RowsToWrite } from "../../src/store/snapshot_slices.ts";
 import { liveFlags } from "../../src/write/frozen_rows.ts";
 import { assertEquals } from "../../testing/assert.ts";
 
-const RELEASED = new URL("folders/2/", import.meta.url);
+const RELEASED = new URL("folders/3/", import.meta.url);
 
 function rowsOf({ slots, rows, positions }: SlotRows): RowsToWrite {
   const width = rows.length / slots.size;
@@ -102,6 +103,16 @@ const CHANGES: readonly [string, (snapshot: Snapshot) => Snapshot, string | null
       return { ...snapshot, beside };
     },
     "what is kept beside rows",
+  ],
+  [
+    "the calls of a client",
+    (snapshot) => {
+      const { besides, clients } = decodeBeside(snapshot.beside as Uint8Array<ArrayBuffer>);
+      clients.note({ client: "another", number: 99 }, { sequence: 1, names: [] });
+      const [beside] = besideSlices([clients.freeze(), besides.freeze()], Infinity);
+      return { ...snapshot, beside };
+    },
+    "calls of clients",
   ],
 ];
 
