@@ -4,7 +4,7 @@
  * Invariant: a content never changes, it is replaced. So a snapshot holds the contents of its moment by references.
  */
 
-import type { FrozenEntries } from "./beside_tensor.ts";
+import type { FrozenEntries } from "./frozen_entries.ts";
 import { paddedLength, textLength } from "./byte_buffer.ts";
 
 /** Contents by name. */

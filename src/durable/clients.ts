@@ -5,13 +5,13 @@
  * Invariant: what was frozen is not written any more; a client that calls again is copied first. So a snapshot holds the
  * clients of its moment by references.
  *
- * In the file of a snapshot each client is an entry of the tensor `beside` (see `beside_tensor.ts`): f64 largest number, f64
+ * In the file of a snapshot each client is an entry of the tensor `beside` (see `frozen_entries.ts`): f64 largest number, f64
  * largest number whose answer is not kept any more, u32 count of answers, and for each f64 number, f64 sequence, and its names:
  * u32 count and so many u32 slots, or u32 0xffffffff and bytes (see `row_names.ts`).
  */
 
 import type { RowId } from "../write/row_ids.ts";
-import type { FrozenEntries } from "./beside_tensor.ts";
+import type { FrozenEntries } from "./frozen_entries.ts";
 import { ByteReader, ByteWriter, paddedLength, textLength } from "./byte_buffer.ts";
 import type { ClientCall } from "./frames.ts";
 import { decodeNames, encodeNames } from "./row_names.ts";

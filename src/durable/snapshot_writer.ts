@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers";
 import { sealPlace } from "../store/checksum.ts";
 import { SLICE_BYTES, sliceSnapshot, type SnapshotToWrite } from "../store/snapshot_slices.ts";
-import { besideBytes, besideSlices, type FrozenEntries } from "./beside_tensor.ts";
+import { besideBytes, besideSlices, type FrozenEntries } from "./frozen_entries.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
 

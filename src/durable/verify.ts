@@ -15,7 +15,7 @@ import {
 import { Damage, type Problem } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
 import { HEAD_FILE, headSlots, readHead, type Witness } from "./head_file.ts";
-import type { FrozenEntries } from "./beside_tensor.ts";
+import type { FrozenEntries } from "./frozen_entries.ts";
 import { besideOf, Image } from "./image.ts";
 import { JOURNAL_FILE, type JournalDatabase } from "./journal_database.ts";
 import { openToLook } from "./look.ts";

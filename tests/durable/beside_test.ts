@@ -1,7 +1,8 @@
 // What a snapshot holds beside rows is that of its moment, however much is noted while it is written, and takes as many bytes as
 // were announced. It is written in parts: no client is in a row of the database.
 
-import { besideBytes, besideSlices, decodeBeside } from "../../src/durable/beside_tensor.ts";
+import { decodeBeside } from "../../src/durable/beside_tensor.ts";
+import { besideBytes, besideSlices } from "../../src/durable/frozen_entries.ts";
 import { Besides } from "../../src/durable/besides.ts";
 import { ANSWERS_KEPT, Clients } from "../../src/durable/clients.ts";
 import { openDurable } from "../../src/durable/mod.ts";

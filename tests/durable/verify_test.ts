@@ -1,7 +1,8 @@
 // A deep check compares a snapshot with the records before it: one that is sealed and pointed to, but says something else in any
 // part, is named with what is not as the records say.
 
-import { besideSlices, decodeBeside } from "../../src/durable/beside_tensor.ts";
+import { decodeBeside } from "../../src/durable/beside_tensor.ts";
+import { besideSlices } from "../../src/durable/frozen_entries.ts";
 import { Folder } from "../../src/durable/folder.ts";
 import { besideOf } from "../../src/durable/image.ts";
 import { openJournal, readSnapshotFile } from "../../src/durable/read_folder.ts";
