@@ -50,7 +50,7 @@ export async function answerRequest(
     checkRequest(parts.config, request);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return encodeReply([{ status: "malformed", partition: 0, why }]);
+    return refuseAll(why);
   }
   return encodeReply(
     await Promise.all(request.partitions.map(async ({ partition, sequence }): Promise<PartitionReply> => {
@@ -61,6 +61,11 @@ export async function answerRequest(
       }
     })),
   );
+}
+
+/** The reply of a host that cannot answer anything of a request. */
+export function refuseAll(why: string): Uint8Array<ArrayBuffer> {
+  return encodeReply([{ status: "malformed", partition: 0, why }]);
 }
 
 function checkRequest({ partitions, scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {

@@ -7,9 +7,9 @@
 
 import { InputError } from "../base/errors.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
-import { answerRequest } from "./answers.ts";
+import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
-import { type ClusterConfig, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
+import { type ClusterConfig, CONFIG, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
 import { patiently, pause, waitUntil } from "./deadline.ts";
 import { HeavyLists } from "./heavy_lists.ts";
 import { HeldPartitions } from "./held_partitions.ts";
@@ -198,19 +198,15 @@ export class ClusterHost {
     }
   }
 
-  /** Waits for the cluster, then does everything until the host ends. */
+  /** Waits for the cluster and for its own address, then does everything until the host ends. */
   async #run(): Promise<void> {
-    const { signal } = this.#end, { clock } = this.#seams;
-    while (!signal.aborted && this.#config === null) {
-      await this.#quietly(async () => this.#config = await readConfig(OPERATION, this.#session));
-      if (this.#config === null) await clock.sleep(RETRY_MS, signal);
-    }
-    if (signal.aborted || this.#config === null) return;
-    const config = this.#config;
+    const { signal } = this.#end;
+    const [config] = await Promise.all([this.#findConfig(), this.#serve()]);
+    if (signal.aborted || config === null) return;
     this.#plan = { owners: Array.from({ length: config.partitions }, () => []) };
-    this.#queries = this.#followQueries(config);
-    this.#work.push(this.#queries.run(signal), this.#members.run(signal));
-    await this.#serve(config);
+    const queries = this.#queries = this.#followQueries(config);
+    this.#config = config;
+    this.#work.push(queries.run(signal), this.#members.run(signal));
     await Promise.all([
       this.#beats(),
       this.#probes(),
@@ -218,6 +214,24 @@ export class ClusterHost {
       this.#snapshotsLoop(),
       keepWarm(this.#seams.clock, () => this.#queries, () => this.#held.replicas, this.#end.signal),
     ]);
+  }
+
+  /** The config, as soon as the cluster is made; null when the host ends before. */
+  async #findConfig(): Promise<ClusterConfig | null> {
+    const { signal } = this.#end, { clock } = this.#seams;
+    const look = async () => {
+      const found = await readConfig(OPERATION, this.#session);
+      if (found !== null) return found;
+      for await (const _ of this.#session.watch(CONFIG, { signal })) break;
+      return await readConfig(OPERATION, this.#session);
+    };
+    while (!signal.aborted) {
+      let config: ClusterConfig | null = null;
+      await this.#quietly(async () => config = await look());
+      if (config !== null) return config;
+      await clock.sleep(RETRY_MS, signal);
+    }
+    return null;
   }
 
   #followQueries(config: ClusterConfig): Replica<QueryTable> {
@@ -235,24 +249,23 @@ export class ClusterHost {
     });
   }
 
-  async #serve(config: ClusterConfig): Promise<void> {
-    const parts = {
-      clock: this.#seams.clock,
-      config,
-      queries: this.#queries as Replica<QueryTable>,
-      replica: (partition: number) => this.#held.get(partition),
-      heavyLists: new HeavyLists(),
-      signal: this.#end.signal,
+  /** Serves the host's address, as soon as no other one of its name does. */
+  async #serve(): Promise<void> {
+    const { signal } = this.#end, heavyLists = new HeavyLists();
+    const answer = (bytes: Uint8Array<ArrayBuffer>) => {
+      const config = this.#config, queries = this.#queries;
+      if (!config || !queries) return refuseAll("the host has found no cluster yet");
+      const replica = (partition: number) => this.#held.get(partition);
+      return answerRequest({ clock: this.#seams.clock, config, queries, replica, heavyLists, signal }, bytes);
     };
-    while (!this.#end.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        await this.#session.serve(hostKey(this.#name), (bytes) => answerRequest(parts, bytes));
+        await this.#session.serve(hostKey(this.#name), answer);
         return;
       } catch (error) {
         if (!(error instanceof LogError) || error.reason === "closed") return;
-        // The address may be that of a host of the same name, which has to end first.
         this.#failure = error.message;
-        await this.#seams.clock.sleep(RETRY_MS, this.#end.signal);
+        await this.#seams.clock.sleep(RETRY_MS, signal);
       }
     }
   }

@@ -9,6 +9,7 @@ import { readJson, writeJson } from "./json_value.ts";
 import type { LogSession } from "./log.ts";
 import type { HostReport } from "./members.ts";
 
+const MOST_TRIES = 3;
 /** The key of the plan. */
 export const PLAN = "plan";
 
@@ -79,13 +80,16 @@ export async function renewPlan(
   operation: string,
   { partitions, replicas, alive }: PlanView,
 ): Promise<Plan> {
-  const found = await session.get(PLAN), plan = decodePlan(operation, found?.value ?? null, partitions);
   const hosts = alive.filter(({ takesAny, isLeaving }) => takesAny && !isLeaving).map(({ name }) => name);
-  if (hosts.length === 0) return plan;
-  const next = nextPlan(plan, hosts, replicas);
-  if (isSamePlan(next, plan)) return plan;
-  const revision = await session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
-  return revision === null ? plan : next;
+  for (let tries = 0;; tries++) {
+    const found = await session.get(PLAN), plan = decodePlan(operation, found?.value ?? null, partitions);
+    const next = hosts.length === 0 ? plan : nextPlan(plan, hosts, replicas);
+    if (isSamePlan(next, plan)) return plan;
+    const revision = await session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
+    if (revision !== null) return next;
+    // Another host was quicker, and most often has written the same.
+    if (tries === MOST_TRIES) return plan;
+  }
 }
 
 /** Whether two plans are the same. */

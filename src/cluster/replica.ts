@@ -210,8 +210,11 @@ export class Replica<State extends Partition | QueryTable> {
   /** Loads a snapshot, the best there is of those that may be used, and learns how far the log reaches. */
   async #open(signal: AbortSignal, { usesFolder, usesLog }: Beginning): Promise<void> {
     const { session, clock, subject } = this.#parts, startedAt = clock.now();
-    const { value: pointer } = await readSnapshotPointer(session, subject);
-    const below = await readPurged(session, subject);
+    const [{ value: pointer }, below, mark] = await Promise.all([
+      readSnapshotPointer(session, subject),
+      readPurged(session, subject),
+      readMark(session, subject),
+    ]);
     const kept = usesFolder && this.sequence === 0 ? await this.#readKept() : null;
     if (kept) await this.exclusive(() => this.#state = kept);
     if (pointer && pointer.sequence > this.sequence && (usesLog || below > 1)) {
@@ -224,7 +227,8 @@ export class Replica<State extends Partition | QueryTable> {
     }
     this.#lookedAt = startedAt;
     this.#unsaved = { bytes: 0, sequence: pointer?.sequence ?? 0 };
-    this.#mark = await readMark(session, subject);
+    this.#mark = mark;
+    // After the places that were reached, since it must not be before them.
     const last = await session.lastSequence(subject);
     const known = Math.max(this.#mark?.sequence ?? 0, pointer?.sequence ?? 0, this.sequence);
     if (last < known) throw new Damage(`the log ends at ${last}, but ${known} was reached before`);
