@@ -1,8 +1,8 @@
 /**
  * A host: it holds partitions, answers questions about them, and keeps snapshots.
  *
- * Invariant: what it holds is a cache of the log. It may stop at any moment without anything being lost, and it takes edits from
- * the log alone.
+ * Invariant: what it holds is a cache of the log. It may stop at any moment without anything being lost, and
+ * it takes edits from the log alone.
  */
 
 import { InputError } from "../base/errors.ts";
@@ -37,8 +37,9 @@ const FORGOTTEN_MS = 60_000, OPEN_MS = 10_000;
 const AGREED_MS = 5 * BEAT_MS;
 
 /**
- * Starts a host: a process may have several, and a cluster as many as there are. It takes the partitions that the hosts' common
- * plan gives it, follows the log, and answers; it needs nothing else from anybody. It may be started before the cluster is made.
+ * Starts a host: a process may have several, and a cluster as many as there are. It takes the partitions that
+ * the hosts' common plan gives it, follows the log, and answers; it needs nothing else from anybody. It may
+ * be started before the cluster is made.
  *
  * @param log The log of the cluster: `memoryLog()`, `sqliteLog(folder)` or `natsLog(…)`.
  * @param options `folder`, `partitions`, `name`, `snapshotBytes`, as {@link HostOptions} says.
@@ -100,7 +101,7 @@ export class ClusterHost {
   #isLeaving = false;
   #beat = 0;
   #snapshots = 0;
-  /** What a call of the log said that failed; "" once one succeeds. */
+  /** The message of the last call of the log, if it failed; "" after one that succeeded. */
   #failure = "";
   #disposal: Promise<void> | null = null;
 
@@ -137,7 +138,7 @@ export class ClusterHost {
     return this.#name;
   }
 
-  /** What it holds, as of now. */
+  /** The partitions that it holds, and how far it is with them. */
   status(): HostStatus {
     return {
       name: this.#name,
@@ -151,7 +152,8 @@ export class ClusterHost {
   }
 
   /**
-   * Gives its partitions to other hosts and waits until they answer; nothing is unanswered meanwhile. Dispose it afterwards.
+   * Gives its partitions to other hosts and waits until they answer; nothing is unanswered meanwhile. Dispose
+   * it afterwards.
    *
    * @param options `timeoutMs`, 30,000 unless given.
    * @returns Whether others have taken over everything; false when the time is over, or no host is left.
@@ -288,7 +290,10 @@ export class ClusterHost {
     }
   }
 
-  /** Learns once a second how far the log reaches. Heartbeats do not wait for that, since a log that is slow is slow here first. */
+  /**
+   * Learns once a second how far the log reaches. Heartbeats do not wait for that, since a log that is slow
+   * is slow here first.
+   */
   async #probes(): Promise<void> {
     const { clock } = this.#seams, { signal } = this.#end;
     while (!signal.aborted) {

@@ -1,9 +1,9 @@
 /**
  * A replica: one subject of the log, followed and applied.
  *
- * Invariant: it is "ready" only when it has every record up to where the log, its snapshots and its marks were known to reach
- * when it began, and each of its records follows the one before it. What is missing or altered makes it "damaged": it then
- * refuses to answer, and begins anew after a while.
+ * Invariant: it is "ready" only when it has every record up to where the log, its snapshots and its marks
+ * were known to reach when it began, and each of its records follows the one before it. A missing or altered
+ * record makes it "damaged": it then refuses to answer, and begins anew after a while.
  */
 
 import { isSameHash } from "./batch.ts";
@@ -24,7 +24,7 @@ export const PURGE_WAIT_MS = 30_000;
 const PURGE_LOOK_MS = 10_000;
 const RETRY_MS = 200, FIRST_ANEW_MS = 1000, LONGEST_ANEW_MS = 300_000;
 
-/** What a replica begins with. */
+/** The snapshots that a replica may begin with. */
 interface Beginning {
   /** The snapshot in the host's folder. */
   readonly usesFolder: boolean;
@@ -32,14 +32,17 @@ interface Beginning {
   readonly usesLog: boolean;
 }
 
-/** After a damage the next way is tried: a snapshot may be whole and yet not that of the records, as its writer's memory was wrong. */
+/**
+ * After a damage the next way is tried: a snapshot may be whole and yet not that of the records, as its
+ * writer's memory was wrong.
+ */
 const BEGINNINGS: readonly Beginning[] = [
   { usesFolder: true, usesLog: true },
   { usesFolder: false, usesLog: true },
   { usesFolder: false, usesLog: false },
 ];
 
-/** What a replica is made of. */
+/** The parts of a replica. */
 export interface ReplicaParts<State> {
   readonly session: LogSession;
   readonly clock: Clock;
@@ -116,7 +119,7 @@ export class Replica<State extends Partition | QueryTable> {
     return this.#parts.clock.now() - this.#currentAt;
   }
 
-  /** What the heartbeat says. */
+  /** The replica's entry in the heartbeat. */
   get report(): SubjectReport {
     const { ledger } = this.#state, isKeys = this.#state instanceof Partition;
     return {
@@ -243,7 +246,7 @@ export class Replica<State extends Partition | QueryTable> {
     try {
       return decodeSnapshot(this.#parts.of, bytes) as State;
     } catch {
-      // What a host has on its own disk is only a cache.
+      // The host's own disk is only a cache.
       return null;
     }
   }

@@ -1,4 +1,5 @@
-// Hosts and clients over the logs that need no server: equal to one engine, read-your-writes, hosts that come and go.
+// Hosts and clients over the logs that need no server: equal to one engine, read-your-writes, hosts that come
+// and go.
 
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
