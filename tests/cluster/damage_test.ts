@@ -1,5 +1,5 @@
-// What is damaged in a log or a snapshot gives a typed error or the right answer, never another thing; and a host that comes late
-// is not misled by what was purged.
+// What is damaged in a log or a snapshot gives a typed error or the right answer, never another thing; and a
+// host that comes late is not misled by what was purged.
 
 import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
@@ -280,7 +280,10 @@ Deno.test("cluster: a host that was frozen over a purge does not take a record t
   assertEquals(await place.read(), before);
 });
 
-/** Lets one host of several, by the order in which they apply a record, apply another one than the log gave it, once. */
+/**
+ * Lets one host of several, by the order in which they apply a record, apply another one than the log gave
+ * it, once.
+ */
 async function withWrongRecord(
   prototype: typeof Partition.prototype | typeof QueryTable.prototype,
   wrong: number,
