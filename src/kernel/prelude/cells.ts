@@ -10,6 +10,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Origin } from "./outputs.ts";
 import { laterTurn } from "./timers.ts";
+import { Error, Math, performance, Promise, Set, Symbol } from "../natives.ts";
 
 /** What stopped code sees thrown. */
 export class Interrupted extends Error {

@@ -5,15 +5,24 @@
  * Invariant: an interval whose call was terminated calls no more, nor does a timer that this call has set.
  */
 
+import {
+  clearInterval,
+  globalObject,
+  Object,
+  Promise,
+  queueMicrotask,
+  Reflect,
+  setTimeout,
+  WebAssembly,
+} from "../natives.ts";
+
 type Callback = (...args: unknown[]) => void;
 type Timer = (callback: unknown, delay?: number, ...args: unknown[]) => unknown;
-
-const nativeTimeout = globalThis.setTimeout;
 
 /** Does something in a turn of the event loop of its own, as a job that can be terminated without harm. */
 export function laterTurn(work: () => void, milliseconds = 0): void {
   // Not an immediate: those that are called by one loop are lost with it.
-  nativeTimeout(() =>
+  setTimeout(() =>
     queueMicrotask(() => {
       forgetCall();
       work();
@@ -77,7 +86,7 @@ export function forgetCall(): void {
 export function replaceTimers(): void {
   for (const name of ["setTimeout", "setInterval"] as const) {
     // Declared more narrowly than it takes.
-    const native = Reflect.get(globalThis, name as string) as Timer;
+    const native = Reflect.get(globalObject, name as string) as Timer;
     const timer: Timer = (callback, delay, ...args) => {
       if (typeof callback !== "function") return native(callback, delay, ...args);
       const call: Call = { by: running, isRunning: false };
@@ -90,6 +99,6 @@ export function replaceTimers(): void {
         }), delay);
       return id;
     };
-    replace(globalThis, name, native, timer);
+    replace(globalObject, name, native, timer);
   }
 }

@@ -158,10 +158,10 @@ export class CellQueue {
   }
 
   /** Waits until all has come that the cell has shown. */
-  #settle({ request, number, parsed }: OwnCell, reply: JsonObject): Promise<boolean> {
+  #settle({ request, number, parsed, count }: OwnCell, reply: JsonObject): Promise<boolean> {
     const saysSo = reply.status === "ok" && request.content.silent !== true && "statements" in parsed &&
       parsed.statements.length > 0;
-    return saysSo ? this.#child.settle(number) : this.#child.flush();
+    return saysSo ? this.#child.settle(number, count) : this.#child.flush();
   }
 
   /** The values of what the front end wants to know beside the cell. */
