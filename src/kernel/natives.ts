@@ -6,6 +6,8 @@
  */
 
 export const {
+  AbortController,
+  AbortSignal,
   addEventListener,
   Array,
   ArrayBuffer,
@@ -40,6 +42,9 @@ export const {
   Worker,
   WritableStream,
 } = globalThis;
+
+/** The namespace that cells see, to be changed for them. */
+export const SharedAtomics: typeof globalThis.Atomics = globalThis.Atomics;
 
 /** The object that holds the names of the runtime. */
 export const globalObject: typeof globalThis = globalThis;

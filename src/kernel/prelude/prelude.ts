@@ -324,7 +324,7 @@ export class Prelude {
     try {
       await this.#cells.run(Number(head.id), async () => {
         try {
-          await this.#comms.take(news);
+          await this.#cells.awaiting(this.#comms.take(news), true);
         } catch (error) {
           if (!(error instanceof Interrupted)) this.#tellUncaught(error);
         }

@@ -146,6 +146,11 @@ export class ChildKernel {
     return this.#doneId === cell || await this.flush();
   }
 
+  /** Whether it has said that a cell is over, its value shown and its tests run. */
+  isDone(cell: number): boolean {
+    return this.#doneId === cell;
+  }
+
   /** Resolves when all has come that was shown so far; false when the kernel is too busy to say so. */
   async flush(): Promise<boolean> {
     const id = ++this.#lastFlush;
