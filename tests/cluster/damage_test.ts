@@ -290,15 +290,15 @@ async function withWrongRecord(
   other: Uint8Array<ArrayBuffer>,
   act: () => Promise<void>,
 ): Promise<void> {
-  const { apply } = prototype, seen: object[] = [];
+  const apply = prototype.apply as (this: object, record: LogRecord) => never, seen: object[] = [];
   let left = 1;
   prototype.apply = function (this: Partition & QueryTable, record: LogRecord): never {
     if (!seen.includes(this)) seen.push(this);
     if (left > 0 && seen.indexOf(this) === wrong) {
       left--;
-      return apply.call(this, { ...record, body: other }) as never;
+      return apply.call(this, { ...record, body: other });
     }
-    return apply.call(this, record) as never;
+    return apply.call(this, record);
   };
   try {
     await act();
