@@ -44,12 +44,13 @@ const SUBNORMAL_ROUNDING: f64 = 7.006492321624085e-46;
 const TABLE: usize = memory.data<f32>([
   5.962099e-8, 24, 0.35, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 8, 4, 0.2, 1.25,
   9.5367431640625e-7, 8.673617379884035e-19, 3.814697265625e-6, 3.469446951953614e-18,
-  1.000244140625, -Infinity, 1.2676506002282294e30,
+  1.000244140625, -Infinity, 1.2676506002282294e30, NaN,
 ]);
 const CHARGE: usize = 0, TWENTY_FOUR: usize = 4, SMALL: usize = 8, SIXTH: usize = 12, FIFTH: usize = 16;
 const FOURTH: usize = 20, THIRD: usize = 24, HALF: usize = 28, EIGHT: usize = 32, FOUR: usize = 36;
 const MOST_DOUBT: usize = 40, FIVE_FOURTHS: usize = 44, OF_WEIGHT: usize = 48, VANISHING: usize = 52;
 const OF_FLOATS: usize = 56, TINY: usize = 60, UP: usize = 64, NEVER: usize = 68, LARGEST: usize = 72;
+const UNKNOWN: usize = 76;
 /**
  * A weight MOST_POWER powers of two above the shift of its row makes the row odd, one LEAST_POWER below is 0. ROUNDER
  * is ROUNDER_BITS.
@@ -185,7 +186,7 @@ export function addChanges(
   pairs: usize,
   question: usize,
 ): i32 {
-  let odd = 0;
+  let odd = 0, multiplyAdds = 0;
   for (let at = 0; at < blocks; at++, tile += field.TILE_BLOCK_BYTES) {
     const asked = (rows >> (at << 3)) & 0xff;
     if (asked == 0) continue;
@@ -194,18 +195,60 @@ export function addChanges(
       const change = load<usize>(changes + (<usize> t << 2));
       let pair = load<usize>(pairs + (<usize> t << 2));
       if (pair != 0) pair += <usize> at * field.PAIR_BLOCK_BYTES;
+      const isKnown = recall(tile, pair, question);
       if (change != 0) {
-        multiply(job, first + at, change, question);
+        const wasLive = load<i32>(change, field.WAS_LIVE) != 0;
+        let products = multiply(job, first + at, change, question, isKnown && wasLive);
         weighHalf(job, tile, first + at, change, question, 0);
         weighHalf(job, tile, first + at, change, question, 16);
-        measureDistances(job, tile, first + at, change, question);
+        products += measureDistances(job, tile, first + at, change, question, isKnown && wasLive);
+        multiplyAdds += popcnt(asked) * products;
+        // The key that there is now stands for one that there was not, and may be another at the next look.
+        if (!wasLive) forgetKnown(question);
       }
       exchangeHalf(tile, change, pair, question, 0);
       exchangeHalf(tile, change, pair, question, 16);
     }
     odd |= oddRows(tile) << (at << 3);
   }
+  store<i32>(question, multiplyAdds, field.MULTIPLY_ADDS);
   return odd & rows;
+}
+
+/**
+ * Takes what a pair record, 0 for none, knows of the key before to the question. Returns whether that is the score
+ * with all rows that are asked for.
+ */
+function recall(tile: usize, pair: usize, question: usize): bool {
+  if (pair == 0) {
+    forgetKnown(question);
+    return false;
+  }
+  const left = recallHalf(tile, pair, question), right = recallHalf(tile + 16, pair + 16, question + 16);
+  return left && right;
+}
+
+@inline
+function recallHalf(tile: usize, pair: usize, question: usize): bool {
+  const isHeld = i32x4.eq(v128.load(pair, field.PAIR_AGE), v128.load(tile, field.AGE)), unknown = constant(UNKNOWN);
+  const raw = v128.bitselect(v128.load(pair, field.PAIR_RAW), unknown, isHeld);
+  v128.store(question, raw, field.RAW);
+  v128.store(question, v128.bitselect(v128.load(pair, field.PAIR_DISTANCE), unknown, isHeld), field.FOUND_DISTANCE);
+  return !isMissing(raw, tile);
+}
+
+/** Whether one of four numbers of rows that are asked for is NaN. */
+@inline
+function isMissing(numbers: v128, tile: usize): bool {
+  return v128.any_true(v128.and(f32x4.ne(numbers, numbers), v128.load(tile, field.ASKED)));
+}
+
+function forgetKnown(question: usize): void {
+  const unknown = constant(UNKNOWN);
+  v128.store(question, unknown, field.RAW);
+  v128.store(question, unknown, field.RAW + 16);
+  v128.store(question, unknown, field.FOUND_DISTANCE);
+  v128.store(question, unknown, field.FOUND_DISTANCE + 16);
 }
 
 /**
@@ -278,35 +321,50 @@ export function difference(a: usize, b: usize, target: usize, count: i32): f64 {
   return sqrt(f64x2.extract_lane(left, 0) + f64x2.extract_lane(left, 1) + rest);
 }
 
-/** Raw scores of a key with a block of rows, and their differences. */
-@inline
-function multiply(job: usize, block: i32, change: usize, question: usize): void {
-  const headDim = load<usize>(job + HEAD_DIM);
-  let query = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES;
-  const end = query + headDim * BLOCK_BYTES;
-  let key = load<usize>(change, field.KEY), delta = load<usize>(change, field.KEY_DELTA);
-  let left = f32x4.splat(0), right = f32x4.splat(0), deltaLeft = f32x4.splat(0), deltaRight = f32x4.splat(0);
-  if (delta == 0) {
-    for (; query < end; query += BLOCK_BYTES, key += 4) {
+/**
+ * Raw scores of a key with a block of rows, unless they are known, and their differences. Returns the number of
+ * multiply-adds in a row.
+ */
+function multiply(job: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
+  const headDim = load<usize>(job + HEAD_DIM), delta = load<usize>(change, field.KEY_DELTA);
+  const start = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES, end = start + headDim * BLOCK_BYTES;
+  const scale = f32x4.splat(load<f32>(job + SCALE));
+  let deltaLeft = f32x4.splat(0), deltaRight = f32x4.splat(0), products = 0;
+  if (!isKnown) {
+    let left = f32x4.splat(0), right = f32x4.splat(0), key = load<usize>(change, field.KEY);
+    for (let query = start; query < end; query += BLOCK_BYTES, key += 4) {
       const factor = v128.load32_splat(key);
       left = multiplyAdd(v128.load(query), factor, left);
       right = multiplyAdd(v128.load(query, 16), factor, right);
     }
-  } else {
-    for (; query < end; query += BLOCK_BYTES, key += 4, delta += 4) {
-      const near = v128.load(query), far = v128.load(query, 16);
-      const factor = v128.load32_splat(key), moved = v128.load32_splat(delta);
-      left = multiplyAdd(near, factor, left);
-      right = multiplyAdd(far, factor, right);
-      deltaLeft = multiplyAdd(near, moved, deltaLeft);
-      deltaRight = multiplyAdd(far, moved, deltaRight);
-    }
+    v128.store(question, f32x4.mul(scale, left), field.RAW);
+    v128.store(question, f32x4.mul(scale, right), field.RAW + 16);
+    products = <i32> headDim;
   }
-  const scale = f32x4.splat(load<f32>(job + SCALE));
-  v128.store(question, f32x4.mul(scale, left), field.RAW);
-  v128.store(question, f32x4.mul(scale, right), field.RAW + 16);
+  if (delta != 0) {
+    // What was not added to adds exactly nothing.
+    const count = load<i32>(change, field.MOVED_COUNT);
+    let at = load<usize>(change, field.MOVED_LIST);
+    for (const listEnd = at + (<usize> count << 2); at < listEnd; at += 4) {
+      const offset = load<usize>(at), query = start + offset, moved = v128.load32_splat(delta + (offset >> 3));
+      deltaLeft = multiplyAdd(v128.load(query), moved, deltaLeft);
+      deltaRight = multiplyAdd(v128.load(query, 16), moved, deltaRight);
+    }
+    products += count;
+  }
   v128.store(question, f32x4.mul(scale, deltaLeft), field.DIFFERENCE);
   v128.store(question, f32x4.mul(scale, deltaRight), field.DIFFERENCE + 16);
+  return products;
+}
+
+/** Lists where in a block of queries the numbers lie by which `delta` is not 0; returns how many. */
+export function listMoved(delta: usize, count: i32, list: usize): i32 {
+  let found = 0;
+  for (let c = 0; c < count; c++) {
+    store<i32>(list + (<usize> found << 2), c * BLOCK_BYTES);
+    found += <i32> (load<f32>(delta + (<usize> c << 2)) != 0);
+  }
+  return found;
 }
 
 /** Weights of four rows, before and after, and the errors of both. */
@@ -419,25 +477,39 @@ function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
   return i32x4.shuffle(seen0, seen1, 0, 2, 4, 6);
 }
 
-/** ‖c(v − o) + u(v' − v)‖ of a block of rows, in the place of the differences. */
-function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize): void {
+/**
+ * ‖c(v − o) + u(v' − v)‖ of a block of rows, in the place of the differences. Where the value stays, ‖v − o‖ may be
+ * known. Returns the number of multiply-adds in a row.
+ */
+function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
   const valueDim = load<usize>(job + VALUE_DIM);
   let high = load<usize>(job + HIGH) + <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES;
   const end = high + valueDim * BLOCK_BYTES;
   let value = load<usize>(change, field.VALUE), delta = load<usize>(change, field.VALUE_DELTA);
   const shareLeft = v128.load(tile, field.SHARE), shareRight = v128.load(tile, field.SHARE + 16);
   const changeLeft = v128.load(question, field.CHANGE), changeRight = v128.load(question, field.CHANGE + 16);
-  let left = f32x4.splat(0), right = f32x4.splat(0);
+  let left = f32x4.splat(0), right = f32x4.splat(0), products = 0;
   if (delta == 0) {
-    for (; high < end; high += BLOCK_BYTES, value += 4) {
-      const number = v128.load32_splat(value);
-      const a = multiplySubtract(v128.load(high), shareLeft, number);
-      const b = multiplySubtract(v128.load(high, 16), shareRight, number);
-      left = multiplyAdd(a, a, left);
-      right = multiplyAdd(b, b, right);
+    const knownLeft = v128.load(question, field.FOUND_DISTANCE), knownRight = v128.load(question, field.FOUND_DISTANCE + 16);
+    if (isKnown && !isMissing(knownLeft, tile) && !isMissing(knownRight, tile + 16)) {
+      left = knownLeft;
+      right = knownRight;
+    } else {
+      for (; high < end; high += BLOCK_BYTES, value += 4) {
+        const number = v128.load32_splat(value);
+        const a = multiplySubtract(v128.load(high), shareLeft, number);
+        const b = multiplySubtract(v128.load(high, 16), shareRight, number);
+        left = multiplyAdd(a, a, left);
+        right = multiplyAdd(b, b, right);
+      }
+      left = f32x4.sqrt(left);
+      right = f32x4.sqrt(right);
+      v128.store(question, left, field.FOUND_DISTANCE);
+      v128.store(question, right, field.FOUND_DISTANCE + 16);
+      products = <i32> valueDim;
     }
-    left = f32x4.mul(f32x4.sqrt(left), f32x4.abs(changeLeft));
-    right = f32x4.mul(f32x4.sqrt(right), f32x4.abs(changeRight));
+    left = f32x4.mul(left, f32x4.abs(changeLeft));
+    right = f32x4.mul(right, f32x4.abs(changeRight));
   } else {
     const afterLeft = v128.load(question, field.AFTER), afterRight = v128.load(question, field.AFTER + 16);
     for (; high < end; high += BLOCK_BYTES, value += 4, delta += 4) {
@@ -451,9 +523,11 @@ function measureDistances(job: usize, tile: usize, block: i32, change: usize, qu
     }
     left = f32x4.sqrt(left);
     right = f32x4.sqrt(right);
+    products = 2 * <i32> valueDim;
   }
   v128.store(question, left, field.DIFFERENCE);
   v128.store(question, right, field.DIFFERENCE + 16);
+  return products;
 }
 
 /** Takes out of the sums of four rows what a key had in them, and adds what it has now. */
@@ -489,6 +563,8 @@ function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, 
     take(pair + field.PAIR_CHANGE, c, asked);
     take(pair + field.PAIR_SHIFTED, shifted, asked);
     take(pair + field.PAIR_DOUBT, doubt, asked);
+    take(pair + field.PAIR_RAW, v128.load(found, field.RAW), asked);
+    take(pair + field.PAIR_DISTANCE, v128.load(found, field.FOUND_DISTANCE), asked);
     take(pair + field.PAIR_AGE, age, asked);
   }
   const minus = f32x4.neg(c), minusBefore = f32x4.neg(cBefore);

@@ -20,7 +20,7 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
-import { addChanges, boundRows, difference, takeRows } from "./certificates.ts";
+import { addChanges, boundRows, difference, listMoved, takeRows } from "./certificates.ts";
 import { loadTotals, multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addOneExactly, addTwo } from "./products.ts";
 import { activeRows, areFew as areFewRows } from "./rows.ts";
@@ -30,7 +30,7 @@ import { addRow, addRowExactly } from "./single_rows.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
-export { addChanges, boundRows, difference, takeRows };
+export { addChanges, boundRows, difference, listMoved, takeRows };
 
 /** The address from which on memory is free. */
 export function heapBase(): usize {
