@@ -26,7 +26,7 @@ export function toQuerySlots(
   input: ArrayLike<RowId> | undefined,
   querySlots: SlotTable,
 ): Uint32Array {
-  if (input === undefined) return querySlots.liveSlots();
+  if (input === undefined) return querySlots.allSlots();
   const { length, entries } = takeList(
     operation,
     name,

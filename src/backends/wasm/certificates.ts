@@ -56,9 +56,7 @@ export class WasmCertificates implements CertificateKernel {
   #exponentials = 0;
   #head = 0;
   #rows!: HostRows;
-  // The memory in other types, while it is where it was.
-  #numbers: Float32Array | null = null;
-  #integers = new Int32Array(0) as Int32Array;
+  /** The memory as float64, while it is where it was. */
   #doubles = new Float64Array(0) as Float64Array;
 
   constructor(kernels: Kernels, arena: Arena, states: RowStates, config: BackendConfig, work: Work) {
@@ -257,21 +255,13 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   #words(): Int32Array {
-    this.#renew();
-    return this.#integers;
+    return this.#arena.allIntegers;
   }
 
   #asDoubles(): Float64Array {
-    this.#renew();
+    const { buffer } = this.#arena.numbers;
+    if (this.#doubles.buffer !== buffer) this.#doubles = new Float64Array(buffer);
     return this.#doubles;
-  }
-
-  #renew(): void {
-    const { numbers } = this.#arena;
-    if (numbers === this.#numbers) return;
-    const { buffer } = this.#numbers = numbers;
-    this.#integers = new Int32Array(buffer);
-    this.#doubles = new Float64Array(buffer);
   }
 }
 

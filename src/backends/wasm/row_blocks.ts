@@ -21,12 +21,16 @@ export class Arena {
   readonly memory: WebAssembly.Memory;
   #next: number;
   #numbers: Float32Array;
+  #words: Uint32Array;
+  #integers: Int32Array;
 
   /** The arena begins at `start`, where the module's own data ends. */
   constructor(memory: WebAssembly.Memory, start: number) {
     this.memory = memory;
     this.#next = start;
     this.#numbers = new Float32Array(memory.buffer);
+    this.#words = new Uint32Array(memory.buffer);
+    this.#integers = new Int32Array(memory.buffer);
   }
 
   /** Allocates `bytes` zeros and returns their address, a multiple of 64. */
@@ -37,6 +41,8 @@ export class Arena {
     if (missing > 0) {
       this.memory.grow(Math.ceil(missing / PAGE_BYTES));
       this.#numbers = new Float32Array(this.memory.buffer);
+      this.#words = new Uint32Array(this.memory.buffer);
+      this.#integers = new Int32Array(this.memory.buffer);
     }
     this.#next = address + bytes;
     return address;
@@ -53,6 +59,16 @@ export class Arena {
    */
   get numbers(): Float32Array {
     return this.#numbers;
+  }
+
+  /** The same as whole numbers, without a sign. */
+  get allWords(): Uint32Array {
+    return this.#words;
+  }
+
+  /** The same as whole numbers. */
+  get allIntegers(): Int32Array {
+    return this.#integers;
   }
 
   floats(address: number, count: number): Float32Array {
@@ -143,6 +159,8 @@ export interface HeavyEvent {
   readonly term: number;
   readonly score: number;
 }
+
+const NO_EVENTS: readonly HeavyEvent[] = [], NO_ROWS = new Uint32Array(0);
 
 /** Blocks `first` to `end` − 1. */
 export type BlockRange = readonly [first: number, end: number];
@@ -324,14 +342,15 @@ export class RowBlocks {
   }
 
   /** The heavy keys that a patch met, row by row in the order of their terms. */
-  eventsOf({ table, pieceCount }: PieceRun): HeavyEvent[] {
-    const entries = this.#arena.words(table + TABLE_START, pieceCount * ENTRY_BYTES / 4);
-    const found: HeavyEvent[] = [];
-    for (let at = 0; at < entries.length; at += 3) {
-      if (entries[at + 2] === 0) continue;
-      for (let row = 8 * entries[at]; row < 8 * entries[at + 1]; row++) this.#takeEvents(row, found);
+  eventsOf({ table, pieceCount }: PieceRun): readonly HeavyEvent[] {
+    const { allWords: words } = this.#arena, first = (table + TABLE_START) / 4;
+    let found: HeavyEvent[] | null = null;
+    for (let at = first; at < first + pieceCount * ENTRY_BYTES / 4; at += ENTRY_BYTES / 4) {
+      if (words[at + 2] === 0) continue;
+      found ??= [];
+      for (let row = 8 * words[at]; row < 8 * words[at + 1]; row++) this.#takeEvents(row, found);
     }
-    return found;
+    return found ?? NO_EVENTS;
   }
 
   #takeEvents(row: number, found: HeavyEvent[]): void {
@@ -389,14 +408,17 @@ export class RowBlocks {
 
   /** Makes some rows active or inactive in the next calls. */
   activateAll(rows: Uint32Array, isActive: boolean): void {
-    const mask = this.#arena.integers(this.#at(field.ROW_MASK), this.#blocks * 8);
-    for (let at = 0; at < rows.length; at++) mask[rows[at]] = isActive ? -1 : 0;
+    const { allIntegers: numbers } = this.#arena, mask = this.#at(field.ROW_MASK) / 4, flag = isActive ? -1 : 0;
+    for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = flag;
   }
 
   /** The rows among `rows` that the last patch left untrusted. */
   flaggedAmong(rows: Uint32Array): Uint32Array {
-    const flags = this.#arena.integers(this.#at(field.FLAGS), this.#blocks * 8);
-    return rows.filter((row) => flags[row] !== 0);
+    const { allIntegers: numbers } = this.#arena, flags = this.#at(field.FLAGS) / 4;
+    for (let at = 0; at < rows.length; at++) {
+      if (numbers[flags + rows[at]] !== 0) return rows.filter((row) => numbers[flags + row] !== 0);
+    }
+    return NO_ROWS;
   }
 
   /** Makes a row's state that over no keys. */
@@ -447,15 +469,17 @@ export class RowBlocks {
 
   /** Cuts ranges into pieces, none of which is taken yet. */
   #toRun(kind: PieceRun["kind"], ranges: readonly BlockRange[]): PieceRun {
-    const words = this.#arena.words(this.#pieces, (TABLE_START + this.#blocks * ENTRY_BYTES) / 4);
-    words[0] = 0;
-    let at = TABLE_START / 4;
+    const { allWords: words } = this.#arena, entries = (this.#pieces + TABLE_START) / 4;
+    words[this.#pieces / 4] = 0;
+    let at = entries;
     for (const [start, end] of ranges) {
       for (let first = start; first < end; first += PIECE_BLOCKS, at += ENTRY_BYTES / 4) {
-        words.set([first, Math.min(first + PIECE_BLOCKS, end), 0], at);
+        words[at] = first;
+        words[at + 1] = Math.min(first + PIECE_BLOCKS, end);
+        words[at + 2] = 0;
       }
     }
-    const pieceCount = (4 * at - TABLE_START) / ENTRY_BYTES;
+    const pieceCount = 4 * (at - entries) / ENTRY_BYTES;
     return { kind, job: this.job, table: this.#pieces, pieceCount };
   }
 
