@@ -275,8 +275,9 @@ export class HostBackend implements Backend {
     CapacityError.guard(this.name, `${sizes.keys} keys and ${sizes.queries} queries`, bytes, () => {
       this.#rows.reserve(sizes);
       this.#store.reserve(sizes);
+      this.#answers.reserve(changes.keys.slots.length);
     });
-    this.#answers.reserve(sizes, changes.keys.slots);
+    this.#answers.noteBefore(sizes, changes.keys.slots);
   }
 
   async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {

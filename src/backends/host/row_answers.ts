@@ -101,23 +101,28 @@ export class RowAnswers {
       (this.#ledger?.bytes ?? 0);
   }
 
-  /**
-   * Makes room for a batch that changes some key slots, and notes weights of the keys that are in them; a ledger that
-   * there is no room for any more is let go.
-   */
-  reserve(sizes: RowSizes, changed: Uint32Array): void {
-    const ledger = this.#ledger;
-    if (!ledger) return;
-    try {
+  /** Makes room for a batch that changes `changes` key slots; throws before anything changes. */
+  reserve(changes: number): void {
+    this.#certifier.reserve(changes);
+  }
+
+  /** Notes, before a batch changes some key slots, weights of the keys that are in them. */
+  noteBefore(sizes: RowSizes, changed: Uint32Array): void {
+    this.#follow((ledger) => {
       ledger.reserve(sizes, changed.length);
       const unnoted = ledger.unnotedAmong(changed);
       if (unnoted.length === 0) return;
-      const rows = this.#rows.liveQueries().filter((slot) =>
-        ledger.follows(slot) && !this.#unnoted?.has(slot)
-      );
       const before = this.#store.work.multiplyAdds;
-      this.#noteWeights(ledger, rows, unnoted);
+      this.#noteWeights(ledger, this.#followedRows(ledger), unnoted);
       ledger.noted(unnoted, this.#store.work.multiplyAdds - before);
+    });
+  }
+
+  /** Lets the ledger follow, if there is one; a ledger that memory is refused to is let go. */
+  #follow(follow: (ledger: DriftLedger) => void): void {
+    if (!this.#ledger) return;
+    try {
+      follow(this.#ledger);
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
       this.unwatch();
@@ -147,9 +152,9 @@ export class RowAnswers {
       const diameter = 2 * this.spread.radius(keyHead);
       return { diameter, furthest: Math.max(diameter, this.spread.largestNorm(keyHead)) };
     });
-    if (this.#ledger) {
-      for (const slot of keys) if (this.#ledger.isLoose(slot)) this.#noteKey(this.#ledger, slot);
-    }
+    this.#follow((ledger) => {
+      for (const slot of keys) if (ledger.isLoose(slot)) this.#noteKey(ledger, slot);
+    });
     for (const slot of queries) {
       this.#includeNorms(slot);
       if (this.#rows.queries.isLive(slot)) this.#unnoted?.add(slot);
@@ -159,13 +164,14 @@ export class RowAnswers {
 
   /** The states of some queries, which were loaded, are of the stored keys. */
   reached(queries: Uint32Array): void {
-    const ledger = this.#ledger, unnoted = this.#unnoted;
-    if (!ledger || !unnoted) return;
-    if (unnoted.size > 0) {
-      const changed = queries.filter((slot) => unnoted.delete(slot) && ledger.follows(slot));
-      if (changed.length > 0) this.#beginRows(ledger, changed);
-    }
-    ledger.reach(queries);
+    this.#follow((ledger) => {
+      const unnoted = this.#unnoted;
+      if (unnoted && unnoted.size > 0) {
+        const changed = queries.filter((slot) => unnoted.delete(slot) && ledger.follows(slot));
+        if (changed.length > 0) this.#beginRows(ledger, changed);
+      }
+      ledger.reach(queries);
+    });
   }
 
   /** The live query slots of the same blocks. */
@@ -182,6 +188,8 @@ export class RowAnswers {
     for (const slot of followed) blocks.add(Math.floor(slot / BLOCK_SLOTS));
     const areAll = followed.length === rows.queries.liveCount;
     const queryCapacity = BLOCK_SLOTS * Math.ceil(rows.queries.size / BLOCK_SLOTS);
+    // The one before is let go first, so that there is never memory for two, and stays away where there is none.
+    this.unwatch();
     if (!DriftLedger.fits(layout, rows.size, queryCapacity)) return false;
     const ledger = new DriftLedger(layout, rule, rows, this.#store.work, areAll ? null : blocks);
     try {
@@ -363,7 +371,11 @@ export class RowAnswers {
     const common = this.#commonRounding(since), isLittle = common <= LITTLE * limit;
     for (let at = 0; at < queries.length; at++) {
       const slot = queries[at];
-      let squared = isCurrent || ledger?.follows(slot) ? 0 : Infinity;
+      if (!isCurrent && !ledger?.follows(slot)) {
+        bounds[at] = Infinity;
+        continue;
+      }
+      let squared = 0;
       for (let head = 0; head < heads && squared <= limit * limit; head++) {
         const drift = isCurrent ? 0 : (ledger as DriftLedger).sinceState(slot, head);
         const rounding = isLittle || drift > limit ? common : this.#roundingBound(slot, head, since);
@@ -479,13 +491,17 @@ export class RowAnswers {
 
   /** Notes the weights of a key that has moved far. */
   #noteKey(ledger: DriftLedger, key: number): void {
-    const block = this.#rows.stored.block(), unnoted = this.#unnoted;
-    const rows = this.#rows.liveQueries().filter((slot) => ledger.follows(slot) && !unnoted?.has(slot));
-    ledger.noteKey(key, rows, (slot, head) => {
+    const block = this.#rows.stored.block();
+    ledger.noteKey(key, this.#followedRows(ledger), (slot, head) => {
       if (this.isSteep(slot, head)) return Infinity;
       this.select(slot, head);
       return this.kernels.scoreWithBias(block, key) + DOUBLE_ROUNDING * STEEP_SCORE;
     });
+  }
+
+  /** The live query slots whose weights are in the ledger. */
+  #followedRows(ledger: DriftLedger): Uint32Array {
+    return this.#rows.liveQueries().filter((slot) => ledger.follows(slot) && !this.#unnoted?.has(slot));
   }
 
   #notedRow(slot: number, head: number): NotedRow {

@@ -376,7 +376,9 @@ function weighHalf(job: usize, tile: usize, block: i32, change: usize, question:
   const product = f32x4.mul(reach, f32x4.splat(load<f32>(change, field.KEY_NORM)));
   const shift = f32x4.mul(reach, f32x4.splat(load<f32>(change, field.KEY_SHIFT)));
   let ofScore = f32x4.mul(product, f32x4.splat(headDim + 2));
-  let ofDifference = f32x4.mul(shift, f32x4.splat(headDim + 4));
+  // The score after is the one before and what it moved by, also where the key before was not seen.
+  const ofMove = f32x4.mul(shift, f32x4.splat(headDim + 4));
+  let ofDifference = ofMove;
   let before = raw, after = f32x4.add(raw, moved), difference = moved;
   if (softcap > 0) {
     const cap = f32x4.splat(softcap);
@@ -440,7 +442,7 @@ function weighHalf(job: usize, tile: usize, block: i32, change: usize, question:
   // Errors of exponents, and of weights as shares of themselves.
   const size = f32x4.pmax(v128.and(f32x4.abs(before), wasSeen), v128.and(f32x4.abs(after), isSeen));
   const exponent = f32x4.mul(rounding, f32x4.add(ofScore, multiplyAdd(constant(EIGHT), size, constant(FOUR))));
-  const apart = f32x4.mul(rounding, v128.and(ofDifference, stays));
+  const apart = f32x4.mul(rounding, v128.bitselect(ofDifference, v128.and(ofMove, isSeen), stays));
   const isCharged = f32x4.le(f32x4.add(exponent, apart), constant(MOST_DOUBT));
   odd = v128.or(odd, v128.andnot(eitherSeen, isCharged));
   const share0 = multiplyAdd(exponent, constant(FIVE_FOURTHS), constant(OF_WEIGHT));
