@@ -408,7 +408,9 @@ export class RowBlocks {
 
   /** Makes some rows active or inactive in the next calls. */
   activateAll(rows: Uint32Array, isActive: boolean): void {
-    const { allIntegers: numbers } = this.#arena, mask = this.#at(field.ROW_MASK) / 4, flag = isActive ? -1 : 0;
+    const { allIntegers: numbers } = this.#arena,
+      mask = this.#at(field.ROW_MASK) / 4,
+      flag = isActive ? -1 : 0;
     for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = flag;
   }
 
