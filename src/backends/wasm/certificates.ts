@@ -20,7 +20,7 @@ import { NO_ROW } from "../since.ts";
 import * as field from "./certificate_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { RecordPool } from "./record_pool.ts";
-import type { Arena } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
 import type { RowStates } from "./row_states.ts";
 
 /** Keys whose records are in memory at the same time. */
@@ -192,11 +192,9 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   #reserve(): void {
-    const changes = this.#arena.take(MOST_CHANGES * this.#changeBytes);
-    this.#changeList = this.#arena.take(4 * MOST_CHANGES);
-    this.#pairList = this.#arena.take(4 * MOST_CHANGES);
-    this.#question = this.#arena.take(field.QUESTION_BYTES);
-    this.#changes = changes;
+    const list = 4 * MOST_CHANGES, changes = MOST_CHANGES * this.#changeBytes;
+    const addresses = this.#arena.takeEach([changes, list, list, field.QUESTION_BYTES]);
+    [this.#changes, this.#changeList, this.#pairList, this.#question] = addresses;
     this.#words()[(this.#question + field.HAS_POSITIONS) / 4] = looksAtPositions(this.#config.rule) ? 1 : 0;
   }
 

@@ -29,7 +29,7 @@ export interface Kernels {
   read(job: number, first: number, end: number, target: number, stride: number, steep: number): number;
   /**
    * Takes the states of rows of a tile, whose bits are in `rows`, for certificates; returns the odd ones.
-   * `assembly/certificates.ts` has more.
+   * `assembly/taken_rows.ts` has more.
    */
   takeRows(job: number, tile: number, first: number, count: number, rows: number, steep: number): number;
   /** Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. */

@@ -9,7 +9,7 @@ import type { Since } from "../backend.ts";
 import type { HostRows } from "../host/host_rows.ts";
 import type { KeyTable } from "../host/key_table.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { Arena } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
 
 const TAKE_OUT = 0x80000000;
 /** A number of terms above all limits. */

@@ -20,14 +20,17 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
-import { addChanges, boundRows, difference, listMoved, takeRows } from "./certificates.ts";
+import { addChanges } from "./certificate_sums.ts";
+import { difference, listMoved } from "./changed_pairs.ts";
 import { loadTotals, multiplyAdd } from "./lanes.ts";
 import { addExactly, addFour, addOneExactly, addTwo } from "./products.ts";
 import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
+import { boundRows } from "./row_bounds.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
+import { takeRows } from "./taken_rows.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 export { addChanges, boundRows, difference, listMoved, takeRows };

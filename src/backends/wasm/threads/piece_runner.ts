@@ -5,7 +5,7 @@
  */
 
 import type { Kernels } from "../load_kernels.ts";
-import type { Arena } from "../row_blocks.ts";
+import type { Arena } from "../arena.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 import { LANE_BYTES, LAYOUT, type PieceRun, runPieces } from "./pieces.ts";
 
