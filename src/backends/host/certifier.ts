@@ -120,7 +120,8 @@ export class Certifier {
         tile.leave(row);
         if (tile.host && !tile.isAtHost) this.#host.letGo(tile);
         if (!batch) continue;
-        tile.hostRows &= ~row;
+        // What was odd may be so no more; whether a row is steep does not depend on its state.
+        tile.hostRows &= ~row | tile.steepRows;
         if (!tile.isInKernel) this.#letGo(batch, tile);
       }
     }

@@ -19,7 +19,7 @@ import type {
   PassingQueries,
 } from "../backend.ts";
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
-import { STEEP_SCORE } from "../host/key_reach.ts";
+import { isScaleInRange, STEEP_SCORE } from "../host/key_reach.ts";
 import type { NumberTable } from "../host/number_table.ts";
 import { RowStates as HeldStates } from "../host/row_states.ts";
 import { type AnswerPart, type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
@@ -89,7 +89,7 @@ export class WasmStore extends StateStore {
       : null;
     this.#held = new HeldStates(valueDim + 2, 1);
     this.limits = {
-      isInRange: () => true,
+      isInRange: isScaleInRange,
       isSteepShift: (shift) => Math.abs(shift) >= STEEP_SCORE,
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: 0,
