@@ -1,6 +1,7 @@
 // Copies of answers whose making fails on the way: what is answered afterwards holds its bound all the same.
 
 import type { Cohort, Copies } from "../../src/backends/backend.ts";
+import { BackendError } from "../../src/base/errors.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
 import { assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
 import { Wrapped } from "../../testing/fake_backends.ts";
@@ -27,7 +28,7 @@ for (const backend of ["array", "wasm"] as const) {
     await followed.refresh();
     live.setValue(0, [20]);
     refusing.refuses = true;
-    await assertRejects(() => followed.refresh());
+    await assertRejects(() => followed.refresh(), BackendError);
     refusing.refuses = false;
     for (const exact of [10, 15]) {
       await followed.refresh();
