@@ -117,7 +117,13 @@ export class RowCertificates {
     const totals = this.#heads.standing(slot, head, keys);
     if (limits !== null) this.#noteExactness(row, slot, head);
     if (limits === null || this.#heads.isExact) {
-      return this.#certifier.bound(totals, slot, head, keys, this.#rounding.inFloat64(slot, head, totals, keys));
+      return this.#certifier.bound(
+        totals,
+        slot,
+        head,
+        keys,
+        this.#rounding.inFloat64(slot, head, totals, keys),
+      );
     }
     if (keys.areStored && !this.#measured.errorOf(row)) {
       this.#measure(row, slot, head, totals, keys);
@@ -155,7 +161,6 @@ export class RowCertificates {
     const diameter = 2 * this.#spread.radius(keyHeadOf(this.#config.layout, head));
     this.#measured.measure(row, this.#rows.queryHead(slot, head), totals, keys, diameter);
   }
-
 }
 
 /** The totals of a row whose error was measured. */
@@ -181,4 +186,3 @@ class MeasuredTotals implements CertifiedTotals {
     return this.#totals.logSumExp();
   }
 }
-
