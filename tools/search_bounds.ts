@@ -53,7 +53,10 @@ async function searchOne(
         nearest.slack.toPrecision(2)
       } roundings left; ` +
       `error at most ${nearest.accuracy.toFixed(3)} of the promise; bound over distance in the median ` +
-      `${looseness.pending.toFixed(2)} with edits pending, ${looseness.settled.toFixed(1)} without`,
+      `${looseness.pending.toFixed(2)} with edits pending, ${looseness.settled.toFixed(1)} without, ${
+        looseness.limited.toFixed(1)
+      } so within an error, ` +
+      `${looseness.followed.toFixed(1)} where rows are followed`,
   );
   for (const [promise, count] of Object.entries(counts)) {
     console.log(`  ${count} times broken: ${promise}; the smallest program:`);

@@ -16,9 +16,22 @@ export type JsonValue =
 
 /** Deeper data are refused. */
 const DEEPEST = 100;
+/** What is larger as the text of a text, which is how a snapshot holds it, is refused. */
+const MOST_BYTES = 2 ** 23;
 
-/** A copy of plain data; `name` is what the message calls them. */
-export function toJson(operation: string, name: string, value: unknown, depth = 0): JsonValue {
+/**
+ * A copy of plain data, which fit into the header of a snapshot; `name` is what the message calls them.
+ *
+ * @throws {InputError} When they are no plain data, or too long.
+ */
+export function toMetadata(operation: string, name: string, value: unknown): JsonValue {
+  const data = toJson(operation, name, value);
+  const { length } = new TextEncoder().encode(JSON.stringify(JSON.stringify(data)));
+  if (length <= MOST_BYTES) return data;
+  throw new InputError(operation, `${name} take ${length} bytes in a snapshot`, `at most ${MOST_BYTES}`);
+}
+
+function toJson(operation: string, name: string, value: unknown, depth = 0): JsonValue {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value as JsonValue;
   // JSON has no −0.
   if (typeof value === "number" && Number.isFinite(value)) return value + 0;

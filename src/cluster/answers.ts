@@ -10,6 +10,7 @@ import type { ClusterConfig } from "./cluster_config.ts";
 import type { Clock } from "./clock.ts";
 import { driftColumns } from "./drift.ts";
 import { stateColumns } from "./exact_sums.ts";
+import type { HeavyLists } from "./heavy_lists.ts";
 import {
   decodeRequest,
   encodeHeavy,
@@ -34,6 +35,7 @@ export interface AnswerParts {
   readonly config: ClusterConfig;
   readonly queries: Replica<QueryTable>;
   readonly replica: (partition: number) => Replica<Partition> | undefined;
+  readonly heavyLists: HeavyLists;
   readonly signal: AbortSignal;
 }
 
@@ -96,6 +98,10 @@ async function answerPartition(
   }
   return await replica.exclusive(async () => {
     if (replica.phase !== "ready" || replica.sequence < sequence) return late(replica, sequence);
+    // Others had turns since the queries were waited for.
+    if (needsQueries && (queries.phase !== "ready" || queries.sequence < request.querySequence)) {
+      return late(queries, request.querySequence);
+    }
     const { state } = replica;
     if (state.isFull) return refuse(partition, "full", `it has ${state.keyCount} keys`);
     // The answer is of the queries as of now, since they are not locked while it is computed.
@@ -110,7 +116,7 @@ async function answerPartition(
 }
 
 async function answerQuestion(
-  { clock, config, queries }: AnswerParts,
+  { clock, config, queries, heavyLists }: AnswerParts,
   state: Partition,
   question: Question,
   partition: number,
@@ -128,10 +134,14 @@ async function answerQuestion(
     return new Uint8Array(numbers.buffer);
   }
   if (question.kind === "top") {
-    const query = queries.state.get(question.id);
-    if (!query) return encodeHeavy({ version: 0, shift: 0, mass: 0, keys: [] });
-    const heavy = state.heaviest(state.update(question.id, query), question.head, question.count);
-    return encodeHeavy({ version: query.version, ...heavy });
+    const query = queries.state.get(question.id), { sequence } = state.ledger;
+    if (!query) {
+      return encodeHeavy({ version: 0, sequence, shift: 0, mass: 0, before: 0, behind: 0, keys: [] });
+    }
+    return encodeHeavy(heavyLists.part(partition, question, () => {
+      const heavy = state.heaviest(state.update(question.id, query), question.head, question.count);
+      return { version: query.version, sequence, ...heavy };
+    }));
   }
   const width = queryColumns(layout);
   const isRead = question.kind === "read";

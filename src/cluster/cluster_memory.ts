@@ -15,10 +15,9 @@ import { Changes } from "./changes.ts";
 import type { ClusterSeams } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
 import { type ClusterConfig, keySubject, partitionOf, QUERY_SUBJECT } from "./cluster_config.ts";
-import { ClusterError } from "./cluster_error.ts";
 import { ClusterReader } from "./cluster_reader.ts";
 import { type ClusterStatus, metricsText, type PartitionStatus } from "./cluster_status.ts";
-import { waitUntil } from "./deadline.ts";
+import { EditLine } from "./edit_line.ts";
 import type { ClusterLog, LogSession } from "./log.ts";
 import { Members } from "./members.ts";
 import {
@@ -75,10 +74,9 @@ export class ClusterMemory {
   readonly #reader: ClusterReader;
   readonly #writers = new Map<string, SubjectWriter>();
   readonly #acknowledged = new Changes();
+  readonly #line: EditLine;
   readonly #end = new AbortController();
   readonly #following: Promise<void>;
-  /** Calls of `edit` take their places in this order. */
-  #admission: Promise<unknown> = Promise.resolve();
   #edits = 0;
   #disposal: Promise<void> | null = null;
 
@@ -86,6 +84,8 @@ export class ClusterMemory {
     const { session, seams } = parts;
     this.#parts = parts;
     this.#client = seams.newName();
+    const hasRoom = () => this.#unacked < parts.maxUnacked;
+    this.#line = new EditLine(seams.clock, this.#acknowledged, hasRoom);
     this.#members = new Members(session, seams.clock);
     this.#reader = new ClusterReader({
       ...{
@@ -112,8 +112,8 @@ export class ClusterMemory {
    * @param edits `{ kind: "set", id, key, value }` and `{ kind: "delete", id }`.
    * @returns The token with which a read includes them.
    * @throws {InputError} When an edit is malformed; nothing was sent.
-   * @throws {ClusterError} "unknown" when the log did not acknowledge them in time: they may be kept, also later. Setting the
-   * same keys again is right in any case.
+   * @throws {ClusterError} "unsent" when the time was over before any of them was sent: none is kept. "unknown" when the log did
+   * not acknowledge all of them in time: some or all may be kept, also later. Setting the same keys again is right in any case.
    */
   async edit(edits: readonly ClusterEdit[], options: EditOptions = {}): Promise<ClusterToken> {
     const operation = "ClusterMemory.edit", { config, timeoutMs } = this.#parts;
@@ -127,7 +127,7 @@ export class ClusterMemory {
       if (group) group.push(edit);
       else groups.set(partition, [edit]);
     }
-    const written = await this.#admit(
+    const written = await this.#line.write(
       operation,
       wait,
       (until) =>
@@ -282,9 +282,10 @@ export class ClusterMemory {
       if (!isCount(count) || count > 4096) {
         throw new InputError(operation, `count is ${describe(count)}`, "a whole number up to 4096");
       }
-      return { head, id: toId(operation, "id", id), read: toReadOptions(operation, read, config, timeoutMs) };
+      const asked = { head, id: toId(operation, "id", id) };
+      return { asked, read: toReadOptions(operation, read, config, timeoutMs) };
     });
-    return await this.#reader.heaviest(operation, given.id, given.head, count, given.read);
+    return await this.#reader.heaviest(operation, { ...given.asked, count }, given.read);
   }
 
   /**
@@ -354,6 +355,7 @@ export class ClusterMemory {
   }
 
   async #dispose(): Promise<void> {
+    await this.#line.isEmpty();
     await Promise.all([...this.#writers.values()].map((writer) => writer.close()));
     this.#end.abort();
     this.#acknowledged.close();
@@ -377,32 +379,12 @@ export class ClusterMemory {
         this.#parts.timeoutMs,
       ),
     }));
-    const [query] = await this.#admit(operation, wait, (until) => [
+    const [query] = await this.#line.write(operation, wait, (until) => [
       this.#writer(null).write(operation, [edit], until),
     ]);
     const token = { partitions: {}, query };
     this.#reader.note(token, [edit.id]);
     return token;
-  }
-
-  /** Lets edits to their writers in the order of calls, when there is room. */
-  async #admit<T>(
-    operation: string,
-    wait: number,
-    write: (until: number) => readonly Promise<T>[],
-  ): Promise<T[]> {
-    const { seams: { clock }, maxUnacked } = this.#parts, until = clock.now() + wait;
-    const admitted = this.#admission.then(async () => {
-      const hasRoom = () => this.#unacked < maxUnacked;
-      if (!await waitUntil(clock, this.#acknowledged, until - clock.now(), hasRoom, this.#end.signal)) {
-        this.#checkLive(operation);
-        throw new ClusterError(operation, "unknown", "the log is too slow; the edits were not sent");
-      }
-      return { writes: Promise.all(write(until)) };
-    });
-    this.#admission = admitted.catch(() => {});
-    const { writes } = await admitted;
-    return await writes;
   }
 
   #writer(partition: number | null): SubjectWriter {

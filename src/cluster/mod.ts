@@ -22,7 +22,8 @@
  */
 
 export { connect } from "./connect.ts";
-export { ClusterHost, host, type HostedPartition, type HostStatus } from "./host.ts";
+export { ClusterHost, host } from "./host.ts";
+export type { HostedPartition, HostStatus } from "./host_status.ts";
 export type { HostOptions } from "./host_options.ts";
 export { ClusterMemory } from "./cluster_memory.ts";
 export type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";

@@ -63,7 +63,7 @@ export class Partition {
   #isLive = new Uint8Array(FIRST_SLOTS);
   #exponents: Int16Array<ArrayBuffer>;
   #scratch = new Float64Array(FIRST_SLOTS);
-  readonly #sums = new Map<string, { readonly sums: ExactSums; readonly version: number }>();
+  readonly #sums = new Map<string, { readonly sums: ExactSums; readonly query: StandingQuery }>();
   #changes: KeyChange[] = [];
   /** Changes that were dropped from the list, and the record of the last of them. */
   #dropped = 0;
@@ -150,8 +150,9 @@ export class Partition {
   /** Brings the sums of a standing query up to date. */
   update(id: string, query: StandingQuery): ExactSums {
     let held = this.#sums.get(id);
-    if (held?.version !== query.version) {
-      held = { sums: new ExactSums(this.#scoring, query.row), version: query.version };
+    // Not by its version: a host whose queries were wrong has had another query of the same version.
+    if (held?.query !== query) {
+      held = { sums: new ExactSums(this.#scoring, query.row), query };
       this.#sums.set(id, held);
     }
     const { sums } = held, end = this.#dropped + this.#changes.length;
@@ -167,9 +168,9 @@ export class Partition {
   }
 
   /** Whether `update` would do something. */
-  isBehind(id: string, { version }: StandingQuery): boolean {
+  isBehind(id: string, query: StandingQuery): boolean {
     const held = this.#sums.get(id);
-    return !held || held.version !== version || held.sums.changes < this.#dropped + this.#changes.length;
+    return held?.query !== query || held.sums.changes < this.#dropped + this.#changes.length;
   }
 
   /**
@@ -225,8 +226,7 @@ export class Partition {
     }
     // Keys of equal weight may be cut off by slot, so all that weigh as much as the last one are ordered by id.
     const found = heaviestOf(live, weights, count), least = weights[found[found.length - 1]];
-    const keys = Array.from(live)
-      .filter((slot) => weights[slot] >= least)
+    const keys = Array.from(live.filter((slot) => weights[slot] >= least))
       .sort((a, b) => weights[b] - weights[a] || (this.#idAt(a) < this.#idAt(b) ? -1 : 1))
       .slice(0, count)
       .map((slot) => {

@@ -6,6 +6,8 @@
  */
 
 import { readJson, writeJson } from "./json_value.ts";
+import type { LogSession } from "./log.ts";
+import type { HostReport } from "./members.ts";
 
 /** The key of the plan. */
 export const PLAN = "plan";
@@ -15,20 +17,26 @@ export interface Plan {
   readonly owners: readonly (readonly string[])[];
 }
 
-/** Writes a plan. */
+/** Writes a plan: the names of hosts once each, and for each partition their places in that list. */
 export function encodePlan({ owners }: Plan): Uint8Array<ArrayBuffer> {
-  return writeJson({ owners });
+  const hosts = [...new Set(owners.flat())].sort(), places = new Map(hosts.map((name, at) => [name, at]));
+  return writeJson({ hosts, owners: owners.map((names) => names.map((name) => places.get(name))) });
 }
 
 /** Reads a plan; one of nobody where it is not one of `partitions` partitions. */
 export function decodePlan(operation: string, bytes: Uint8Array | null, partitions: number): Plan {
-  if (bytes !== null) {
-    const { owners } = readJson(operation, PLAN, bytes);
-    const isPlan = Array.isArray(owners) && owners.length === partitions &&
-      owners.every((names) => Array.isArray(names) && names.every((name) => typeof name === "string"));
-    if (isPlan) return { owners };
-  }
-  return { owners: Array.from({ length: partitions }, () => []) };
+  const { hosts, owners } = bytes === null ? {} : readJson(operation, PLAN, bytes);
+  const found = Array.isArray(hosts) && Array.isArray(owners) && owners.length === partitions
+    ? owners.map((places: unknown) =>
+      Array.isArray(places) ? places.map((at: unknown): unknown => hosts[Number(at)]) : [null]
+    )
+    : [];
+  const isPlan = found.length === partitions && found.every((names) => names.every(isName));
+  return { owners: isPlan ? found as string[][] : Array.from({ length: partitions }, () => []) };
+}
+
+function isName(name: unknown): name is string {
+  return typeof name === "string";
 }
 
 /**
@@ -55,6 +63,29 @@ export function nextPlan({ owners }: Plan, hosts: readonly string[], replicas: n
   }
   if (wanted > 0) { while (moveOne(next, load)) continue; }
   return { owners: next };
+}
+
+/** What a host knows when it looks at the plan. */
+export interface PlanView {
+  readonly partitions: number;
+  readonly replicas: number;
+  /** Hosts that are alive; none where the host does not see itself, since it then knows nothing of the others. */
+  readonly alive: readonly HostReport[];
+}
+
+/** The plan of the log, after the one that follows from it was written where it is another one. */
+export async function renewPlan(
+  session: LogSession,
+  operation: string,
+  { partitions, replicas, alive }: PlanView,
+): Promise<Plan> {
+  const found = await session.get(PLAN), plan = decodePlan(operation, found?.value ?? null, partitions);
+  const hosts = alive.filter(({ takesAny, isLeaving }) => takesAny && !isLeaving).map(({ name }) => name);
+  if (hosts.length === 0) return plan;
+  const next = nextPlan(plan, hosts, replicas);
+  if (isSamePlan(next, plan)) return plan;
+  const revision = await session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
+  return revision === null ? plan : next;
 }
 
 /** Whether two plans are the same. */

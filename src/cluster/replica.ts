@@ -24,6 +24,21 @@ export const PURGE_WAIT_MS = 30_000;
 const PURGE_LOOK_MS = 10_000;
 const RETRY_MS = 200, FIRST_ANEW_MS = 1000, LONGEST_ANEW_MS = 300_000;
 
+/** What a replica begins with. */
+interface Beginning {
+  /** The snapshot in the host's folder. */
+  readonly usesFolder: boolean;
+  /** The snapshot in the log; where records were purged it is used in any case. */
+  readonly usesLog: boolean;
+}
+
+/** After a damage the next way is tried: a snapshot may be whole and yet not that of the records, as its writer's memory was wrong. */
+const BEGINNINGS: readonly Beginning[] = [
+  { usesFolder: true, usesLog: true },
+  { usesFolder: false, usesLog: true },
+  { usesFolder: false, usesLog: false },
+];
+
 /** What a replica is made of. */
 export interface ReplicaParts<State> {
   readonly session: LogSession;
@@ -149,9 +164,10 @@ export class Replica<State extends Partition | QueryTable> {
   /** Follows the log until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
-    for (let anew = FIRST_ANEW_MS; !signal.aborted;) {
+    for (let anew = FIRST_ANEW_MS, damages = 0; !signal.aborted;) {
+      const since = clock.now();
       try {
-        await this.#open(signal);
+        await this.#open(signal, BEGINNINGS[damages % BEGINNINGS.length]);
         await this.#follow(signal);
         return;
       } catch (error) {
@@ -165,6 +181,8 @@ export class Replica<State extends Partition | QueryTable> {
           continue;
         }
         this.#fail(error instanceof Error ? error.message : String(error));
+        if (clock.now() - since > LONGEST_ANEW_MS) [anew, damages] = [FIRST_ANEW_MS, 0];
+        damages++;
         await clock.sleep(anew, signal);
         anew = Math.min(2 * anew, LONGEST_ANEW_MS);
         await this.#restart("damaged");
@@ -174,7 +192,9 @@ export class Replica<State extends Partition | QueryTable> {
 
   async #restart(phase: Phase): Promise<void> {
     await this.exclusive(() => {
-      this.#state = this.#parts.make();
+      const { make, onGone } = this.#parts, before = this.#state;
+      if (!(before instanceof Partition)) onGone(Array.from(before.all, ([id]) => id));
+      this.#state = make();
       this.#phase = phase;
     });
     this.changes.tell();
@@ -187,18 +207,18 @@ export class Replica<State extends Partition | QueryTable> {
     this.changes.tell();
   }
 
-  /** Loads the best snapshot there is, and learns how far the log reaches. */
-  async #open(signal: AbortSignal): Promise<void> {
+  /** Loads a snapshot, the best there is of those that may be used, and learns how far the log reaches. */
+  async #open(signal: AbortSignal, { usesFolder, usesLog }: Beginning): Promise<void> {
     const { session, clock, subject } = this.#parts, startedAt = clock.now();
     const { value: pointer } = await readSnapshotPointer(session, subject);
-    const kept = this.sequence === 0 ? await this.#readKept() : null;
+    const below = await readPurged(session, subject);
+    const kept = usesFolder && this.sequence === 0 ? await this.#readKept() : null;
     if (kept) await this.exclusive(() => this.#state = kept);
-    if (pointer && pointer.sequence > this.sequence) {
+    if (pointer && pointer.sequence > this.sequence && (usesLog || below > 1)) {
       const loaded = await this.#loadSnapshot(pointer.object, pointer);
       if (loaded) await this.exclusive(() => this.#state = loaded);
     }
     signal.throwIfAborted();
-    const below = await readPurged(session, subject);
     if (below - 1 > this.sequence) {
       throw new Damage(`records below ${below} are purged, and no snapshot has them`);
     }

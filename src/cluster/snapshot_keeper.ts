@@ -30,6 +30,8 @@ export interface KeeperParts {
   readonly clock: Clock;
   /** Keeps a snapshot on the host's own disk. */
   readonly keep: (subject: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /** Waits until another host, if there is one, is known to have the same up to a record; false if that takes too long. */
+  readonly isAgreed: (replica: AnyReplica, sequence: number) => Promise<boolean>;
 }
 
 /** Encodes a replica as of one record. */
@@ -49,11 +51,12 @@ export class SnapshotKeeper {
 
   /** Writes a snapshot of a replica that is ready, unless another host was quicker. */
   async save(replica: AnyReplica): Promise<SnapshotPointer | null> {
-    const { session, keep } = this.#parts, { subject } = replica;
+    const { session, keep, isAgreed } = this.#parts, { subject } = replica;
     const { value: before, revision } = await readSnapshotPointer(session, subject);
     if (replica.phase !== "ready" || replica.sequence <= (before?.sequence ?? 0)) return null;
     const bytes = await encodeReplica(replica);
     const state = decodeSnapshot(replica.of, bytes), { sequence, chain } = state.ledger;
+    if (!await isAgreed(replica, sequence)) return null;
     const object = snapshotName(subject, sequence), wait = { timeoutMs: SNAPSHOT_TIMEOUT_MS };
     await session.putObject(object, bytes, wait);
     const again = await session.getObject(object, wait);

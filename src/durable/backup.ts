@@ -2,7 +2,8 @@
  * Copies a durable folder to another one, as of one moment, while the loop turns: the newest snapshot that is as it was
  * written, and the records behind it, each checked on the way.
  *
- * Invariant: the copy has no HEAD, and so is refused when it is opened, until all else of it is on disk.
+ * Invariant: the copy begins with a HEAD that knows of all edits that were committed, and so is refused when it is opened,
+ * until it has them all. Without one it could be taken for a folder in which nothing was made yet.
  */
 
 import { setImmediate } from "node:timers";
@@ -60,13 +61,15 @@ export async function backupFolder(
   if (target.names().length > 0) {
     throw new InputError(operation, `${target.path} holds ${target.names()[0]}`, "an empty folder, or none");
   }
-  Deno.mkdirSync(target.path, { recursive: true });
   const witness = readHead(folder.file(HEAD_FILE));
+  if (!witness) throw new Damage(HEAD_FILE, null, NO_HEAD);
+  Deno.mkdirSync(target.path, { recursive: true });
+  writeHead(target, witness, "full");
+  await target.sync();
   return await openToLook(folder, (source) =>
     orDamage(() =>
       source.look(async () => {
-        if (!witness) throw new Damage(HEAD_FILE, null, NO_HEAD);
-        const { pointer, bytes } = await copySnapshot(folder, source, target);
+        const { pointer, bytes } = await copySnapshot(operation, folder, source, target);
         const total = bytes + source.sizeAfter(pointer.sequence).bytes;
         onProgress({ what: snapshotFile(pointer.sequence), done: bytes, total });
         const chain = new Chain(pointer, witness);
@@ -83,13 +86,13 @@ export async function backupFolder(
 }
 
 /** Copies the newest snapshot that is as it was written. */
-async function copySnapshot(folder: Folder, source: JournalDatabase, target: Folder) {
+async function copySnapshot(operation: string, folder: Folder, source: JournalDatabase, target: Folder) {
   let first: Damage | null = null;
   for (const row of source.pointers()) {
     try {
       const pointer = decodePointer(row), name = snapshotFile(pointer.sequence);
       await Deno.copyFile(folder.file(name), target.file(name));
-      const bytes = await checkSnapshotFile(target, pointer);
+      const bytes = await checkSnapshotFile(operation, target, pointer);
       using file = await Deno.open(target.file(name), { write: true });
       await file.sync();
       return { pointer, bytes };

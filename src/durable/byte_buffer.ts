@@ -92,7 +92,8 @@ export class ByteWriter {
   }
 }
 
-const ENCODER = new TextEncoder(), DECODER = new TextDecoder();
+/** A text may begin with the mark of byte order. */
+const ENCODER = new TextEncoder(), DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const PADDING = Uint8Array.of(0);
 
 /** Bytes that end before what they announce. */

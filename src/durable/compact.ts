@@ -2,6 +2,7 @@
  * Makes a durable folder as small as it can be: one snapshot of all edits, no records, no free pages. No engine takes part.
  */
 
+import { InputError } from "../base/errors.ts";
 import { Damage } from "./durability_error.ts";
 import { type Folder, FolderLock } from "./folder.ts";
 import { HEAD_FILE, HeadFile } from "./head_file.ts";
@@ -28,6 +29,7 @@ const REMOVED_AT_ONCE = 1024;
 
 /**
  * @throws {DurabilityError} When somebody has it open.
+ * @throws {InputError} When its mask function was not asked about all rows; nothing was changed then.
  * @throws {Damage} When it cannot be read; nothing of it was changed then.
  */
 export async function compactFolder(
@@ -48,6 +50,7 @@ export async function compactFolder(
       if (damage.length > 0) {
         throw new Damage("journal.db", null, `${damage[0]}; verify it, and take a backup first`);
       }
+      checkSaid(operation, folder, image);
       onProgress({ what: "journal.db", done: 1, total: 3 });
       database.upgrade();
       if (database.pointers()[0].sequence !== place.sequence) {
@@ -79,6 +82,17 @@ export async function compactFolder(
     return { sequence, bytesBefore, bytesAfter: bytesOf(folder) };
   } finally {
     lock.release();
+  }
+}
+
+/** A snapshot holds an answer of the mask function for every pair, and nobody is here who could ask it. */
+function checkSaid(operation: string, folder: Folder, image: Image): void {
+  for (const [query, key] of image.unsaid()) {
+    throw new InputError(
+      operation,
+      `${folder.path} has rows, and its mask function has not answered for key slot ${key} and query slot ${query}`,
+      "a folder that was opened with the function since",
+    );
   }
 }
 

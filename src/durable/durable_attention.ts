@@ -2,71 +2,35 @@
  * The public face of a durable engine: `DynamicAttention` whose edits are on disk before anybody is told of them.
  */
 
-import { describe, InputError } from "../base/errors.ts";
+import { InputError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
-import { isCount } from "../base/lists.ts";
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
-import { takeOptions } from "../base/names.ts";
 import type { BackendName, ThreadCount } from "../backends/select.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
-import type {
-  DynamicAttentionStats,
-  RankedKey,
-  StaleOutput,
-  WeightedKey,
-  WeightTensor,
-} from "../engine/answers.ts";
+import type { RankedKey, StaleOutput, WeightedKey, WeightTensor } from "../engine/answers.ts";
 import { toFace } from "../engine/create_engine.ts";
 import type { DynamicAttention, InsertOptions } from "../engine/dynamic_attention.ts";
-import type { EngineCore } from "../engine/engine_core.ts";
 import type { FollowedAttention, FollowOptions } from "../engine/followed_attention.ts";
+import type { PassingMask } from "../engine/passing_mask.ts";
 import type { LearnerOptions } from "../learning/learner_options.ts";
 import type { OnlineLearner } from "../learning/online_learner.ts";
-import { type AnyEdit, checkEdit, checkEdits, type Edit } from "../write/edits.ts";
+import { type AnyEdit, checkEdit, type Edit } from "../write/edits.ts";
 import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
 import type { RowId } from "../write/row_ids.ts";
-import type { PassingMask } from "../engine/passing_mask.ts";
-import type { DurableEditOptions } from "./durable_options.ts";
-import { checkClient } from "./durable_options.ts";
-import type { DurableStats } from "./durable_stats.ts";
-import { type Backup, backupFolder, type BackupOptions } from "./backup.ts";
-import { toDurabilityError } from "./store_errors.ts";
-import { Folder, toPath } from "./folder.ts";
-import type { ClientCall } from "./frames.ts";
-import type { Journal } from "./journal.ts";
-import type { SyncMode } from "./journal_database.ts";
-import type { FolderContent } from "./read_folder.ts";
-import { type Verification, verifyFolder, type VerifyOptions } from "./verify.ts";
-import type { Snapshots } from "./snapshots.ts";
-
-/** What an edit is answered when it is on disk; `Id` is the type of ids. */
-export interface DurableEdit<Id extends RowId = number> {
-  /** The slot or id that each edit was of; for an insert, the one it took. */
-  readonly slots: Id[];
-  /** The number of the call: 1 for the first edit of the folder. */
-  readonly sequence: number;
-}
-
-/** What {@link DurableAttention.stats} answers. */
-export interface DurableAttentionStats extends DynamicAttentionStats {
-  /** The folder. */
-  readonly durable: DurableStats;
-}
-
-/** The parts of a durable engine. */
-export interface DurableParts {
-  readonly core: EngineCore;
-  readonly journal: Journal;
-  /** null where nothing may be written. */
-  readonly snapshots: Snapshots | null;
-  readonly folder: Folder;
-  readonly client: string | null;
-  readonly sync: SyncMode;
-  readonly content: FolderContent;
-  readonly openMs: number;
-  /** Gives back the folder. */
-  close(): void;
-}
+import type { Backup, BackupOptions } from "./backup.ts";
+import { editDurably, toClient } from "./edit_calls.ts";
+import type { DurableEdit, DurableEditOptions } from "./durable_options.ts";
+import type { DurableParts } from "./durable_parts.ts";
+import type { DurableAttentionStats } from "./durable_stats.ts";
+import {
+  backupOpen,
+  closeFolder,
+  durableStats,
+  learnDurably,
+  takeSnapshot,
+  verifyOpen,
+} from "./folder_calls.ts";
+import type { Verification, VerifyOptions } from "./verify.ts";
 
 /**
  * Attention that stays current and survives: {@link openDurable} makes one. It answers as a `DynamicAttention` does, by methods of
@@ -110,25 +74,11 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
    * @throws {InputError} When an edit is refused; then none has happened, and the number may be used again.
    * @throws {DurabilityError} When nobody can say whether they are on disk.
    */
-  async edit(
+  edit(
     edits: readonly Edit<KeyId, QueryId>[],
     options: DurableEditOptions = {},
   ): Promise<DurableEdit<KeyId | QueryId>> {
-    const operation = "DurableAttention.edit";
-    const { core, journal } = this.#parts;
-    const { call, checked } = core.given(operation, () => {
-      const call = this.#toCall(operation, options);
-      return { call, checked: checkEdits(operation, edits, core.rules.layout) };
-    });
-    const counted = call && this.#countedAnswer(operation, call);
-    if (counted) {
-      await journal.kept();
-      return counted;
-    }
-    const slots = journal.asCall(call, () => core.editAll(checked)) as (KeyId | QueryId)[];
-    const { sequence } = journal;
-    await journal.kept();
-    return { slots, sequence };
+    return editDurably<KeyId, QueryId>("DurableAttention.edit", this.#parts, edits, options);
   }
 
   /** Resolves with the number of the newest edit when all edits made so far are on disk. */
@@ -146,8 +96,9 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   lastClientSequence(client?: string): number {
     const operation = "DurableAttention.lastClientSequence";
-    this.#parts.core.checkLive(operation);
-    return this.#parts.journal.clients.lastOf(this.#toClient(operation, client));
+    const { core, journal, client: own } = this.#parts;
+    core.checkLive(operation);
+    return journal.clients.lastOf(toClient(operation, client, own));
   }
 
   /** As `DynamicAttention.setKey`, and on disk once {@link DurableAttention.committed} resolves. */
@@ -417,27 +368,16 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
    *
    * @throws {DurabilityError} When the folder was opened to look at only, or the snapshot could not be written.
    */
-  async snapshot(): Promise<void> {
-    const operation = "DurableAttention.snapshot";
-    const { core, journal, snapshots } = this.#parts;
-    core.checkCall(operation);
-    if (!snapshots) throw journal.readOnlyError(operation);
-    await snapshots.take(operation);
-    if (journal.failure) throw journal.failure;
+  snapshot(): Promise<void> {
+    return takeSnapshot("DurableAttention.snapshot", this.#parts);
   }
 
   /**
    * Reads all that is on disk and says what is not as it was written: which file, which sequence number, what. It changes
    * nothing, and the loop goes on meanwhile.
    */
-  async verify(options: VerifyOptions = {}): Promise<Verification> {
-    const operation = "DurableAttention.verify";
-    const { core, journal, snapshots, folder } = this.#parts;
-    core.checkCall(operation);
-    const given = takeOptions(operation, options, ["deep", "onProgress"]);
-    await journal.kept();
-    const verify = () => verifyFolder(operation, folder, given);
-    return await (snapshots ? snapshots.hold(verify) : verify());
+  verify(options: VerifyOptions = {}): Promise<Verification> {
+    return verifyOpen("DurableAttention.verify", this.#parts, options);
   }
 
   /**
@@ -447,19 +387,8 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
    * @throws {InputError} When something is in the other folder.
    * @throws {DurabilityError} When what is on disk is not what was written.
    */
-  async backup(target: string | URL, options: BackupOptions = {}): Promise<Backup> {
-    const operation = "DurableAttention.backup";
-    const { core, journal, snapshots, folder } = this.#parts;
-    core.checkCall(operation);
-    const { onProgress } = takeOptions(operation, options, ["onProgress"]);
-    const to = new Folder(toPath(operation, target));
-    await journal.kept();
-    const backup = () => backupFolder(operation, folder, to, onProgress);
-    try {
-      return await (snapshots ? snapshots.hold(backup) : backup());
-    } catch (error) {
-      throw toDurabilityError(operation, folder.path, error);
-    }
+  backup(target: string | URL, options: BackupOptions = {}): Promise<Backup> {
+    return backupOpen("DurableAttention.backup", this.#parts, target, options);
   }
 
   /**
@@ -470,45 +399,14 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
    * @throws {InputError} When loss or optimizer are others than those with which it has learned before.
    * @throws {DurabilityError} When the folder was opened to look at only.
    */
-  async learner(options: LearnerOptions<KeyId, QueryId> = {}): Promise<OnlineLearner<KeyId, QueryId>> {
-    const operation = "DurableAttention.learner";
-    const { core, journal } = this.#parts;
-    core.checkCall(operation);
-    if (journal.isReadOnly) throw journal.readOnlyError(operation);
-    const { openLearner } = await import("./durable_learner.ts");
-    core.checkCall(operation);
-    return openLearner(operation, this.#live, journal, options);
+  learner(options: LearnerOptions<KeyId, QueryId> = {}): Promise<OnlineLearner<KeyId, QueryId>> {
+    return learnDurably("DurableAttention.learner", this.#parts, this.#live, options);
   }
 
   /** Sizes, versions and counted work as of now, and in `durable` what is on disk. */
   stats(): DurableAttentionStats {
-    const { journal, snapshots, folder, sync, content, openMs } = this.#parts;
-    const engine = this.#live.stats();
-    return {
-      ...engine,
-      bytes: engine.bytes + journal.bytes,
-      durable: {
-        folder: folder.path,
-        readOnly: journal.isReadOnly,
-        sync,
-        sequence: journal.sequence,
-        committed: journal.committed.sequence,
-        journalBytes: snapshots?.bytesBehind ?? content.bytesBehind,
-        snapshot: snapshots?.newest ?? { ...content.snapshot, ms: null },
-        isSnapshotting: snapshots?.isRunning ?? false,
-        longestStopMs: snapshots?.longestStopMs ?? 0,
-        snapshotFailure: snapshots?.failure ?? null,
-        syncs: journal.times.count,
-        commitP50Ms: journal.times.quantile(0.5),
-        commitP99Ms: journal.times.quantile(0.99),
-        replayed: content.replayed,
-        openMs,
-        unconfirmed: content.unconfirmed,
-        lost: content.lost,
-        clients: journal.clients.count,
-        damage: content.damage,
-      },
-    };
+    const engine = this.#live.stats(), { journal } = this.#parts;
+    return { ...engine, bytes: engine.bytes + journal.bytes, durable: durableStats(this.#parts) };
   }
 
   /**
@@ -518,7 +416,7 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
    * @throws {DurabilityError} When the last edits could not be committed.
    */
   dispose(): Promise<void> {
-    this.#disposal ??= this.#dispose();
+    this.#disposal ??= closeFolder("DurableAttention.dispose", this.#parts);
     return this.#disposal;
   }
 
@@ -541,60 +439,9 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
     return await this.#live[DISPLAY]();
   }
 
-  async #dispose(): Promise<void> {
-    const { core, journal, snapshots, folder, close } = this.#parts;
-    const failedBefore = journal.failure;
-    journal.commit();
-    const disposed = core.dispose();
-    await snapshots?.stop();
-    await disposed;
-    journal.commit();
-    try {
-      close();
-    } catch (error) {
-      throw toDurabilityError("DurableAttention.dispose", folder.path, error);
-    }
-    if (journal.failure && !failedBefore) throw journal.failure;
-  }
-
   #edit(edit: AnyEdit): void {
     const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
     core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
-  }
-
-  #toCall(operation: string, options: DurableEditOptions): ClientCall | null {
-    const { client, clientSequence: number } = takeOptions(operation, options, ["client", "clientSequence"]);
-    if (number === undefined) {
-      if (client !== undefined) {
-        throw new InputError(operation, "client is given alone", "with clientSequence");
-      }
-      return null;
-    }
-    if (!isCount(number) || number === 0) {
-      throw new InputError(operation, `clientSequence is ${describe(number)}`, "an integer ≥ 1");
-    }
-    return { client: this.#toClient(operation, client), number };
-  }
-
-  #toClient(operation: string, client: string | undefined): string {
-    const own = client ?? this.#parts.client;
-    if (own === null) throw new InputError(operation, "no client is given", "one here or in openDurable");
-    return checkClient(operation, own);
-  }
-
-  /** What a call was answered that counted before; null where it may be performed. */
-  #countedAnswer(operation: string, call: ClientCall): DurableEdit<KeyId | QueryId> | null {
-    const answer = this.#parts.journal.clients.answerTo(call);
-    if (answer === "new") return null;
-    if (typeof answer === "object") {
-      return { slots: [...answer.names] as (KeyId | QueryId)[], sequence: answer.sequence };
-    }
-    const last = this.#parts.journal.clients.lastOf(call.client);
-    const given = `clientSequence ${call.number} of ${describe(call.client)} comes after ${last}`;
-    const expected = answer === "late"
-      ? `a larger one, since it has not counted and its turn is over`
-      : `one of the last calls, since its answer is kept no more`;
-    throw new InputError(operation, given, expected);
   }
 }
 

@@ -61,6 +61,14 @@ export interface DurableEditOptions {
   readonly clientSequence?: number;
 }
 
+/** What an edit is answered when it is on disk; `Id` is the type of ids. */
+export interface DurableEdit<Id extends RowId = number> {
+  /** The slot or id that each edit was of; for an insert, the one it took. */
+  readonly slots: Id[];
+  /** The number of the call: 1 for the first edit of the folder. */
+  readonly sequence: number;
+}
+
 /** Checked options. */
 export interface DurableProblem {
   readonly create: EngineProblem | null;
@@ -99,10 +107,13 @@ export function toDurableProblem(operation: string, options: AnyDurableOptions):
   });
 }
 
-/** The name of a client, which must have one. */
+/** The name of a client, which must have one, in letters that come back from the disk. */
 export function checkClient(operation: string, client: unknown): string {
-  if (typeof client === "string" && client !== "" && client.length <= 256) return client;
-  throw new InputError(operation, `client is ${describe(client)}`, "a text of 1 to 256 characters");
+  if (typeof client === "string" && client !== "" && client.length <= 256 && client.isWellFormed()) {
+    return client;
+  }
+  const expected = "a text of 1 to 256 characters, none of them half a surrogate pair";
+  throw new InputError(operation, `client is ${describe(client)}`, expected);
 }
 
 /** What is asked of an engine that is there, by those who would create it. */

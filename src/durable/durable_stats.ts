@@ -2,6 +2,7 @@
  * What a durable engine tells of its folder.
  */
 
+import type { DynamicAttentionStats } from "../engine/answers.ts";
 import type { SyncMode } from "./journal_database.ts";
 
 /** The journal and the snapshots of a folder, as of now. */
@@ -44,6 +45,12 @@ export interface DurableStats {
   readonly clients: number;
   /** Damage that could be done without: a newest snapshot that was passed over for the one before it. */
   readonly damage: readonly string[];
+}
+
+/** What {@link DurableAttention.stats} answers. */
+export interface DurableAttentionStats extends DynamicAttentionStats {
+  /** The folder. */
+  readonly durable: DurableStats;
 }
 
 /** Durations of the last commits. */

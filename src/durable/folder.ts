@@ -100,8 +100,14 @@ export class FolderLock {
       const detail = `${folder.path} is open for writing${by}, expected nobody, or the option readOnly`;
       throw new DurabilityError(operation, "locked", detail, { folder: folder.path });
     }
-    file.truncateSync();
-    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+    try {
+      file.truncateSync();
+      file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+    } catch (error) {
+      // The system drops the lock with the file.
+      file.close();
+      throw error;
+    }
     return new FolderLock(file);
   }
 

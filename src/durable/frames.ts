@@ -28,6 +28,7 @@
  * 8 of them.
  */
 
+import { CapacityError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import type { EditedRow, MaskChange } from "../write/edit_journal.ts";
 import type { CheckedEdit, EditTarget } from "../write/edits.ts";
@@ -71,13 +72,26 @@ export interface FrameVisitor {
   edited(sequence: number, names: readonly RowId[], call: ClientCall | null): void;
 }
 
-/** Writes frames behind each other. */
+/** SQLite holds rows of up to 10⁹ bytes. */
+const LARGEST_FRAME = 2 ** 29;
+
+/**
+ * Writes frames behind each other.
+ *
+ * Invariant: bytes behind the last whole frame are those of the frame that is being written. A frame that could not be written
+ * to its end leaves some there, over which the next one is written.
+ */
 export class FrameWriter {
   readonly #out = new ByteWriter();
   readonly #ends: number[] = [];
   #start = 0;
   #countAt = 0;
   #count = 0;
+  readonly #largest: number;
+
+  constructor(largest: number = LARGEST_FRAME) {
+    this.#largest = largest;
+  }
 
   /** Bytes of whole frames. */
   get bytes(): number {
@@ -109,6 +123,7 @@ export class FrameWriter {
   ): void {
     const out = this.#out;
     this.#count++;
+    this.#checkSize();
     switch (edit.kind) {
       case "writeKey":
         out.u32(WRITE_KEY);
@@ -201,16 +216,11 @@ export class FrameWriter {
     this.#end();
   }
 
-  /** A block of the mask; where memory is refused nothing of it is written. */
+  /** A block of the mask. */
   mask({ queries, keys, heads, block }: MaskChange): void {
     this.#begin(MASK);
-    try {
-      for (const list of [queries, keys, heads]) this.#out.words(list);
-      this.#out.floats(block);
-    } catch (error) {
-      this.#out.cutTo(this.#start);
-      throw error;
-    }
+    for (const list of [queries, keys, heads]) this.#out.words(list);
+    this.#out.floats(block);
     this.#end();
   }
 
@@ -241,14 +251,22 @@ export class FrameWriter {
   }
 
   #begin(kind: number): void {
+    this.abandon();
     this.#start = this.#out.length;
     this.#out.u32(0);
     this.#out.u32(kind);
   }
 
   #end(): void {
+    this.#checkSize();
     this.#out.patch(this.#start, this.#out.length - this.#start);
     this.#ends.push(this.#out.length);
+  }
+
+  #checkSize(): void {
+    const bytes = this.#out.length - this.#start, most = this.#largest;
+    if (bytes <= most) return;
+    throw new CapacityError("edit", "a record", bytes, new RangeError(`at most ${most} bytes of one call`));
   }
 }
 

@@ -176,7 +176,11 @@ export class Image implements FrameVisitor {
     }
   }
 
-  /** What an engine is made of; all pairs were said. */
+  /**
+   * What an engine is made of.
+   *
+   * @throws {Unsaid} When a mask function was not asked about every live pair.
+   */
   toSnapshot(): Snapshot {
     const keys = this.keys.view(), queries = this.queries.view();
     const bias = this.said?.copy(liveFlags(keys.slots), liveFlags(queries.slots));

@@ -174,8 +174,10 @@ export class Journal implements EditJournal {
   }
 
   noteMask(operation: string, change: MaskChange): void {
-    this.#noteFrame(operation, () => this.#frames.mask(change));
+    this.#checkOwned(operation);
+    // What is refused here leaves no frame of a change that is not made.
     this.frozen?.keepMaskBefore(change);
+    this.#noteFrame(operation, () => this.#frames.mask(change));
   }
 
   noteMetadata(operation: string, metadata: JsonValue): void {
@@ -230,11 +232,11 @@ export class Journal implements EditJournal {
       this.#asksMask = false;
       core.store("openDurable").catch(ignore);
     }
-    this.#endSaid();
-    if (this.#frames.frames === 0) return this.#resolve();
     const start = performance.now();
     let place = this.#committed, bytes = 0;
     try {
+      this.#endSaid();
+      if (this.#frames.frames === 0) return this.#resolve();
       store.database.transact(() => {
         for (const { frames, count } of this.#frames.parts(RECORD_BYTES)) {
           const last = place.sequence + count;

@@ -106,8 +106,9 @@ export class JournalDatabase {
     this.#prepared("INSERT INTO record VALUES (?, ?)").run(sequence, body);
   }
 
+  /** Adds a pointer, in the place of one to a damaged snapshot of the same edit. */
   addPointer({ sequence, body }: StoredBody): void {
-    this.#prepared("INSERT INTO snapshot VALUES (?, ?)").run(sequence, body);
+    this.#prepared("INSERT OR REPLACE INTO snapshot VALUES (?, ?)").run(sequence, body);
   }
 
   /** Pointers to snapshots, the newest first. */

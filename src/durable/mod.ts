@@ -28,9 +28,9 @@
  */
 
 export { openDurable } from "./open_durable.ts";
-export { DurableAttention, type DurableAttentionStats, type DurableEdit } from "./durable_attention.ts";
-export type { DurableEditOptions, DurableOptions } from "./durable_options.ts";
-export type { DurableStats } from "./durable_stats.ts";
+export { DurableAttention } from "./durable_attention.ts";
+export type { DurableEdit, DurableEditOptions, DurableOptions } from "./durable_options.ts";
+export type { DurableAttentionStats, DurableStats } from "./durable_stats.ts";
 export {
   DurabilityError,
   type DurabilityFacts,

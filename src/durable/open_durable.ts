@@ -14,7 +14,8 @@ import type { SlotTable } from "../write/slot_table.ts";
 import { createFolder, isUnmade } from "./create_folder.ts";
 import { Damage, DurabilityError } from "./durability_error.ts";
 import { toDurabilityError } from "./store_errors.ts";
-import { type DurableAttention, type DurableParts, toDurable } from "./durable_attention.ts";
+import { type DurableAttention, toDurable } from "./durable_attention.ts";
+import type { DurableParts } from "./durable_parts.ts";
 import {
   type AnyDurableOptions,
   type DurableOptions,
@@ -102,6 +103,7 @@ async function openOwned(
   else if (folder.names().length === 0) throw noEngine(operation, folder);
   const lock = FolderLock.take(operation, folder);
   const opened: { close(): void }[] = [{ close: () => lock.release() }];
+  let engine: EngineCore | null = null;
   try {
     if (await orDamage(() => Promise.resolve(isUnmade(folder)))) {
       if (!create) throw noEngine(operation, folder);
@@ -119,6 +121,7 @@ async function openOwned(
     head.write(content.place);
     const store = { database, head };
     const { core, journal } = await makeEngine(operation, folder, problem, content, store);
+    engine = core;
     database.upgrade();
     const { snapshot: newest, bytesBehind } = content;
     const { journalBytes } = problem;
@@ -135,6 +138,7 @@ async function openOwned(
     const { client } = problem, openMs = performance.now() - start;
     return { core, journal, snapshots, folder, client, sync, content, openMs, close };
   } catch (error) {
+    await engine?.dispose();
     closeAll(opened);
     throw error;
   }

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers";
 import { AttentionError } from "../base/errors.ts";
-import { UNSEALED } from "../store/checksum.ts";
+import { sealPlace, UNSEALED } from "../store/checksum.ts";
 import { decodeTensors } from "../store/safetensors.ts";
 import { decodeSnapshot, type Snapshot } from "../store/snapshot.ts";
 import { Damage } from "./durability_error.ts";
@@ -175,7 +175,7 @@ export async function readSnapshotFile(
   const name = snapshotFile(pointer.sequence);
   try {
     const bytes = await Deno.readFile(folder.file(name));
-    const snapshot = await decodeSnapshot(operation, bytes);
+    const snapshot = await decodeSnapshot(operation, bytes, true);
     const found = decodeTensors(operation, bytes).metadata.sha256, expected = toHex(pointer.checksum);
     if (found === expected) return { snapshot, bytes: bytes.length };
     throw new Damage(name, pointer.sequence, `snapshot has the checksum ${found}, expected ${expected}`);
@@ -183,8 +183,7 @@ export async function readSnapshotFile(
     if (error instanceof Deno.errors.NotFound) {
       throw new Damage(name, pointer.sequence, MISSING);
     }
-    if (!(error instanceof AttentionError)) throw error;
-    throw new Damage(name, pointer.sequence, error.message.slice(error.operation.length + 2));
+    throw asDamage(error, name, pointer.sequence);
   }
 }
 
@@ -196,7 +195,11 @@ const SLICE_BYTES = 1 << 18;
  *
  * @throws {Damage} When it is missing, or not the one that was written.
  */
-export async function checkSnapshotFile(folder: Folder, pointer: Pointer): Promise<number> {
+export async function checkSnapshotFile(
+  operation: string,
+  folder: Folder,
+  pointer: Pointer,
+): Promise<number> {
   const name = snapshotFile(pointer.sequence), expected = toHex(pointer.checksum);
   try {
     using file = await Deno.open(folder.file(name));
@@ -209,8 +212,11 @@ export async function checkSnapshotFile(folder: Folder, pointer: Pointer): Promi
     const head = new Uint8Array(8 + headerBytes);
     head.set(prefix);
     await fill(file, head.subarray(8));
-    const at = new TextDecoder("latin1").decode(head).indexOf(expected);
-    if (at === -1) throw new Damage(name, pointer.sequence, `snapshot has another checksum than ${expected}`);
+    const at = sealPlace(operation, head);
+    const own = new TextDecoder("latin1").decode(head.subarray(at, at + expected.length));
+    if (own !== expected) {
+      throw new Damage(name, pointer.sequence, `snapshot has the checksum ${own}, expected ${expected}`);
+    }
     head.set(new TextEncoder().encode(UNSEALED), at);
     const hash = createHash("sha256"), slice = new Uint8Array(SLICE_BYTES);
     for (;;) {
@@ -227,8 +233,14 @@ export async function checkSnapshotFile(folder: Folder, pointer: Pointer): Promi
     );
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new Damage(name, pointer.sequence, MISSING);
-    throw error;
+    throw asDamage(error, name, pointer.sequence);
   }
+}
+
+/** What the reader of a file refuses, as damage of it. */
+function asDamage(error: unknown, name: string, sequence: number): unknown {
+  if (!(error instanceof AttentionError)) return error;
+  return new Damage(name, sequence, error.message.slice(error.operation.length + 2));
 }
 
 /** Fills an array from a file; what it has not is left 0. */

@@ -87,16 +87,14 @@ export class SaidBias {
   }
 
   /**
-   * A copy for the slots below these numbers, as a snapshot holds it: −∞ where a row is not live. null where something was not
-   * said yet.
+   * A copy for the slots below these numbers, as a snapshot holds it: −∞ where a row is not live.
+   *
+   * @throws {Unsaid} When something was not said yet.
    */
-  copy(keyLive: Uint8Array, queryLive: Uint8Array): Float32Array<ArrayBuffer> | null {
+  copy(keyLive: Uint8Array, queryLive: Uint8Array): Float32Array<ArrayBuffer> {
     const frozen = this.freeze(keyLive, queryLive);
     try {
       return frozen.slice(0, frozen.length);
-    } catch (error) {
-      if (error instanceof Unsaid) return null;
-      throw error;
     } finally {
       this.release(frozen);
     }

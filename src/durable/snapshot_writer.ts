@@ -5,12 +5,13 @@
 
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers";
-import { UNSEALED } from "../store/checksum.ts";
+import { sealPlace } from "../store/checksum.ts";
 import { SLICE_BYTES, sliceSnapshot, type SnapshotToWrite } from "../store/snapshot_slices.ts";
 import { besideSlices, type FrozenBesides } from "./besides.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
 
+const OPERATION = "openDurable";
 /** Milliseconds of work after which the loop turns. */
 const MOST_COMPUTED_MS = 4;
 
@@ -46,7 +47,10 @@ export async function writeSnapshot(
   const name = snapshotFile(sequence), draft = `${name}.tmp`;
   const { besides } = snapshot, { bytes } = besides, begun = performance.now();
   const beside = { bytes, slices: () => besideSlices(besides, SLICE_BYTES) };
-  const { head, dataBytes, slices } = sliceSnapshot({ ...snapshot, ...(bytes > 0 ? { beside } : {}) });
+  const { head, dataBytes, slices } = sliceSnapshot(OPERATION, {
+    ...snapshot,
+    ...(bytes > 0 ? { beside } : {}),
+  });
   let longestSliceMs = performance.now() - begun;
   try {
     const file = await Deno.open(folder.file(draft), { create: true, truncate: true, write: true });
@@ -70,8 +74,7 @@ export async function writeSnapshot(
         computed = 0;
       }
       const checksum = new Uint8Array(createHash("sha256").update(head).update(hash.digest()).digest());
-      const at = new TextDecoder("latin1").decode(head).indexOf(UNSEALED);
-      await file.seek(at, Deno.SeekMode.Start);
+      await file.seek(sealPlace(OPERATION, head), Deno.SeekMode.Start);
       await writeAll(file, new TextEncoder().encode(hexOf(checksum)));
       await file.sync();
       return { bytes: head.length + dataBytes, checksum, longestSliceMs };

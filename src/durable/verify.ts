@@ -115,7 +115,7 @@ async function check(
   for (const row of database.pointers()) {
     try {
       const pointer = decodePointer(row);
-      const bytes = await checkSnapshotFile(folder, pointer);
+      const bytes = await checkSnapshotFile(operation, folder, pointer);
       const snapshot = deep ? (await readSnapshotFile(operation, folder, pointer)).snapshot : null;
       good.push({ pointer, snapshot });
       found.bytes += bytes;
@@ -170,7 +170,8 @@ function comparePlace(
     note(new Damage(JOURNAL_FILE, pointer.sequence, `pointer to ${file} has another hash than the record`));
   }
   if (!snapshot || !image) return;
-  const rows = image.toSnapshot(), wrong = (what: string) => note(new Damage(file, pointer.sequence, what));
+  const { mask, history } = image, rows = { keys: image.keys.view(), queries: image.queries.view() };
+  const wrong = (what: string) => note(new Damage(file, pointer.sequence, what));
   for (const kind of ["keys", "queries"] as const) {
     const a = rows[kind], b = snapshot[kind];
     const isSame = isSameNumbers(a.rows, b.rows) && isSameNumbers(a.positions, b.positions) &&
@@ -178,11 +179,11 @@ function comparePlace(
       isSameIds(a.slots.ids, b.slots.ids);
     if (!isSame) wrong(`${kind} are not those of the records before it`);
   }
-  if (!isSameMask(rows.mask, snapshot.mask)) wrong("mask is not that of the records before it");
-  const isSameMetadata = JSON.stringify(rows.metadata) === JSON.stringify(snapshot.metadata);
+  if (!isSameMask(mask, snapshot.mask)) wrong("mask is not that of the records before it");
+  const isSameMetadata = JSON.stringify(history.metadata) === JSON.stringify(snapshot.metadata);
   if (!isSameMetadata) wrong("metadata are not those of the records before it");
-  if (image.isCounted && rows.sequence !== snapshot.sequence) {
-    wrong(`snapshot has ${snapshot.sequence} edits, expected ${rows.sequence}`);
+  if (image.isCounted && history.sequence !== snapshot.sequence) {
+    wrong(`snapshot has ${snapshot.sequence} edits, expected ${history.sequence}`);
   }
   const besides = snapshot.beside ? decodeBesides(snapshot.beside) : new Besides(pointer.kept ?? []);
   if (!isSameBesides(image.besides, besides)) {

@@ -826,7 +826,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
       return {
         metadata: metadata === undefined
           ? undefined
-          : this.#core.calls.toJson(operation, "metadata", metadata),
+          : this.#core.calls.toMetadata(operation, "metadata", metadata),
       };
     });
     if (metadata !== undefined) this.#core.setMetadata(operation, metadata);

@@ -3,7 +3,7 @@
  * `create`, so that an import of the library does not load them.
  */
 
-export { toJson } from "../base/json.ts";
+export { toMetadata } from "../base/json.ts";
 export { checkColumn, checkEdit, checkEdits } from "../write/edits.ts";
 export {
   toCount,

@@ -241,8 +241,8 @@ export class EngineCore {
     const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
     // Memory may be refused here, before the first change.
     log.reserve(slots.length);
-    this.#seams.journal?.noteMask(operation, change);
     for (const frozen of this.#frozenMasks) frozen.keepBefore(change);
+    this.#seams.journal?.noteMask(operation, change);
     queries.forEach((query, i) =>
       keys.forEach((key, j) => {
         for (const head of heads) mask.set(query, key, head, block[i * keys.length + j]);

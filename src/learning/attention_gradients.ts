@@ -18,7 +18,8 @@ import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/ma
 import { checkNames } from "../engine/options.ts";
 import type { PassingMask } from "../engine/passing_mask.ts";
 import { toPassing, toQuerySlots } from "../engine/question_options.ts";
-import { askGradients, type GradientRows } from "./gradient_question.ts";
+import { askGradients } from "./gradient_question.ts";
+import type { GradientRows } from "./gradient_rows.ts";
 
 /** A matrix of derivatives, row-major float64. */
 export interface GradientMatrix {

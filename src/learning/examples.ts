@@ -12,7 +12,7 @@ import { checkArray, type RowInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { checkNames } from "../engine/options.ts";
 import { toPassing } from "../engine/question_options.ts";
-import type { GradientRows } from "./gradient_question.ts";
+import type { GradientRows } from "./gradient_rows.ts";
 
 /** The scores of an example, which are computed from the output of its query. */
 export interface ExampleScores<KeyId extends RowId = number> {

@@ -15,7 +15,7 @@ import type { RowId } from "../write/row_ids.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import type { SlotTable } from "../write/slot_table.ts";
 import { callGiven } from "./callbacks.ts";
-import type { GradientAnswer } from "./gradient_question.ts";
+import type { GradientAnswer } from "./gradient_answers.ts";
 import type { KeptState } from "./learner_keeper.ts";
 import type { LearnerConfig } from "./learner_options.ts";
 import { checkRate } from "./rates.ts";

@@ -24,12 +24,22 @@ import { blockBiasAt } from "./block_bias.ts";
 import { biasAt } from "./distance_bias.ts";
 import { isBiasCapped, isInReach, score, type ScoreRule } from "./score_rule.ts";
 
+/** One head of a query. */
+export interface HeadQuery {
+  /** `headDim` numbers. */
+  readonly row: Float64Array;
+  readonly position: number;
+  readonly head: number;
+}
+
 /**
  * T keys with their values, rows `[key | value]` of `stride` numbers, and the columns of them that one head
  * reads.
  */
 export interface HeadKeys {
   readonly rows: Float32Array;
+  /** T positions. */
+  readonly positions: Float64Array;
   /** T. */
   readonly count: number;
   readonly stride: number;
@@ -37,6 +47,19 @@ export interface HeadKeys {
   readonly valueOffset: number;
   readonly headDim: number;
   readonly valueDim: number;
+}
+
+/** T numbers each of one head row: scores as the cap left them, and weights. */
+export interface HeadScores {
+  readonly capped: Float64Array;
+  readonly weights: Float64Array;
+}
+
+/** o and g of one head row, `valueDim` numbers each from `offset` on. */
+export interface HeadOutput {
+  readonly output: Float64Array;
+  readonly gradient: Float64Array;
+  readonly offset: number;
 }
 
 /** Arrays to which derivatives are added; rows are laid out as those of the keys. */
@@ -54,32 +77,50 @@ export interface GradientSums {
   readonly scoreOffset: number;
 }
 
+/** The bias of a query and the `t`-th key: `said`, that of a mask, and those of their positions. */
+export function biasOfPair(
+  { position, head }: HeadQuery,
+  { positions }: HeadKeys,
+  t: number,
+  { distanceBias, blocks }: ScoreRule,
+  said: number,
+): number {
+  let bias = said;
+  if (distanceBias !== undefined) bias += biasAt(distanceBias, head, positions[t] - position);
+  if (blocks !== undefined) bias += blockBiasAt(blocks, head, position, positions[t]);
+  return bias;
+}
+
+/** The score of a query and the `t`-th key as the cap leaves it; `inner` is added before the cap. */
+export function cappedScore(
+  { row }: HeadQuery,
+  { rows, stride, keyOffset, headDim }: HeadKeys,
+  t: number,
+  { scale, softcap }: ScoreRule,
+  inner: number,
+): number {
+  return score(row, rows, t * stride + keyOffset, headDim, scale, softcap, inner);
+}
+
 /**
- * Writes the capped scores of one head of a query with T keys, and their scores with biases; both −∞ where
- * the pair is forbidden. `biases` are those of a mask; null without one.
+ * Writes the capped scores of one head of a query with T keys, and, where its weights go, their scores with biases; both −∞
+ * where the pair is forbidden. `biases` are those of a mask; null without one.
  */
 export function scoreKeys(
-  query: Float64Array,
-  queryPosition: number,
+  query: HeadQuery,
   keys: HeadKeys,
-  positions: Float64Array,
   rule: ScoreRule,
-  head: number,
   biases: ArrayLike<number> | null,
-  capped: Float64Array,
-  scores: Float64Array,
+  { capped, weights: scores }: HeadScores,
 ): void {
-  const { rows, count, stride, keyOffset, headDim } = keys;
-  const { scale, softcap, distanceBias, blocks } = rule, isInner = isBiasCapped(rule);
-  for (let t = 0; t < count; t++) {
-    let bias = biases === null ? 0 : biases[t];
-    if (distanceBias !== undefined) bias += biasAt(distanceBias, head, positions[t] - queryPosition);
-    if (blocks !== undefined) bias += blockBiasAt(blocks, head, queryPosition, positions[t]);
-    if (bias === -Infinity || !isInReach(rule, queryPosition, positions[t])) {
+  const isInner = isBiasCapped(rule);
+  for (let t = 0; t < keys.count; t++) {
+    const bias = biasOfPair(query, keys, t, rule, biases === null ? 0 : biases[t]);
+    if (bias === -Infinity || !isInReach(rule, query.position, keys.positions[t])) {
       capped[t] = scores[t] = -Infinity;
       continue;
     }
-    capped[t] = score(query, rows, t * stride + keyOffset, headDim, scale, softcap, isInner ? bias : 0);
+    capped[t] = cappedScore(query, keys, t, rule, isInner ? bias : 0);
     scores[t] = isInner ? capped[t] : capped[t] + bias;
   }
 }
@@ -115,17 +156,12 @@ export function weighValues(
   }
 }
 
-/**
- * Adds the derivatives of one head row. `capped` are its scores as the cap left them, `weights` its weights; `output` and `outputGradient` are o and g, `valueDim` numbers from `offset` on.
- */
+/** Adds the derivatives of one head row. */
 export function addHeadGradient(
-  query: Float64Array,
+  query: HeadQuery,
   keys: HeadKeys,
-  capped: Float64Array,
-  weights: Float64Array,
-  output: Float64Array,
-  outputGradient: Float64Array,
-  offset: number,
+  { capped, weights }: HeadScores,
+  { output, gradient, offset }: HeadOutput,
   rule: ScoreRule,
   sums: GradientSums,
 ): void {
@@ -138,7 +174,7 @@ export function addHeadGradient(
     const valueBase = t * stride + valueOffset;
     let product = 0;
     for (let c = 0; c < valueDim; c++) {
-      product += outputGradient[offset + c] * (rows[valueBase + c] - output[offset + c]);
+      product += gradient[offset + c] * (rows[valueBase + c] - output[offset + c]);
     }
     const byScore = weight * product;
     const tanh = softcap > 0 ? capped[t] / softcap : 0, slope = 1 - tanh * tanh;
@@ -147,7 +183,7 @@ export function addHeadGradient(
     const keyBase = t * stride + keyOffset;
     for (let c = 0; c < headDim; c++) querySums[queryOffset + c] += byProduct * rows[keyBase + c];
     if (!rowSums) continue;
-    for (let c = 0; c < headDim; c++) rowSums[keyBase + c] += byProduct * query[c];
-    for (let c = 0; c < valueDim; c++) rowSums[valueBase + c] += weight * outputGradient[offset + c];
+    for (let c = 0; c < headDim; c++) rowSums[keyBase + c] += byProduct * query.row[c];
+    for (let c = 0; c < valueDim; c++) rowSums[valueBase + c] += weight * gradient[offset + c];
   }
 }

@@ -54,7 +54,7 @@ export async function sealWith(
   bytes: Uint8Array<ArrayBuffer>,
   data: Uint8Array,
 ): Promise<void> {
-  const at = placeOf(operation, bytes);
+  const at = sealPlace(operation, bytes);
   bytes.set(new TextEncoder().encode(await checksumOf(operation, bytes, at, data)), at);
 }
 
@@ -66,7 +66,7 @@ export async function sealWith(
  * another program.
  */
 export async function checkSeal(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  const at = placeOf(operation, bytes);
+  const at = sealPlace(operation, bytes);
   const found = new TextDecoder("latin1").decode(bytes.subarray(at, at + UNSEALED.length));
   const digest = await crypto.subtle.digest("SHA-256", bytes.subarray(dataStartOf(operation, bytes)));
   const expected = await checksumOf(operation, bytes, at, new Uint8Array(digest));
@@ -80,8 +80,13 @@ export async function checkSeal(operation: string, bytes: Uint8Array<ArrayBuffer
   checkHeader(operation, bytes);
 }
 
-/** The index of the checksum in the file. */
-function placeOf(operation: string, bytes: Uint8Array<ArrayBuffer>): number {
+/**
+ * The index of the checksum in a file, or in the prefix and the header of one. No text of a caller is taken for it, since each
+ * of its quotation marks is escaped.
+ *
+ * @throws {FormatError} When there is none.
+ */
+export function sealPlace(operation: string, bytes: Uint8Array<ArrayBuffer>): number {
   const key = '"sha256":"';
   // In latin1 each byte is one character, so indices of characters are those of bytes.
   const header = new TextDecoder("latin1").decode(bytes.subarray(0, dataStartOf(operation, bytes)));

@@ -49,11 +49,7 @@ const ELEMENT_BYTES: Readonly<Record<string, number>> = Object.fromEntries(
  * @throws {CapacityError} When there are more tensors, or longer texts, than the reader accepts.
  */
 export function encodeTensors(file: TensorFile, operation = "encodeTensors"): Uint8Array<ArrayBuffer> {
-  const { header, ordered, dataBytes } = layOut(file);
-  if (ordered.length > MOST_TENSORS || header.length > LARGEST_HEADER) {
-    const cause = new RangeError(`at most ${MOST_TENSORS} tensors and ${LARGEST_HEADER} bytes of header`);
-    throw new CapacityError(operation, `a header of ${ordered.length} tensors`, header.length, cause);
-  }
+  const { header, ordered, dataBytes } = layOut(operation, file);
   const dataStart = PREFIX_BYTES + header.length;
   const bytes = new Uint8Array(dataStart + dataBytes);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true);
@@ -129,7 +125,7 @@ export function readTensorEntries(
  * @throws {FormatError} When the header is another one, or the file cannot be read.
  */
 export function checkHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): void {
-  const { header } = layOut(decodeTensors(operation, bytes));
+  const { header } = layOut(operation, decodeTensors(operation, bytes));
   const found = bytes.subarray(PREFIX_BYTES, dataStartOf(operation, bytes));
   if (found.length === header.length && found.every((byte, at) => byte === header[at])) return;
   throw new FormatError(
@@ -140,13 +136,13 @@ export function checkHeader(operation: string, bytes: Uint8Array<ArrayBuffer>): 
 }
 
 /** The header of a file, padded, and its tensors in the order of their data. */
-function layOut({ metadata, tensors }: TensorFile): {
+function layOut(operation: string, { metadata, tensors }: TensorFile): {
   readonly header: Uint8Array<ArrayBuffer>;
   readonly ordered: readonly SavedArray[];
   readonly dataBytes: number;
 } {
   const forms = Object.entries(tensors).map(([name, tensor]) => [name, formOf(tensor)] as const);
-  const { header, order, dataBytes } = layOutHeader(metadata, Object.fromEntries(forms));
+  const { header, order, dataBytes } = layOutHeader(operation, metadata, Object.fromEntries(forms));
   return { header, ordered: order.map((name) => tensors[name]), dataBytes };
 }
 
@@ -162,8 +158,11 @@ export function formOf({ shape, data }: SavedArray): TensorForm {
 
 /**
  * The header of a file, padded, the names of its tensors in the order of their data, and the bytes of these.
+ *
+ * @throws {CapacityError} When there are more tensors, or longer texts, than the reader accepts.
  */
 export function layOutHeader(
+  operation: string,
   metadata: Readonly<Record<string, string>>,
   forms: Readonly<Record<string, TensorForm>>,
 ): {
@@ -184,7 +183,12 @@ export function layOutHeader(
   const json = new TextEncoder().encode(
     JSON.stringify({ [METADATA]: metadata, ...Object.fromEntries(entries) }),
   );
-  const header = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20);
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  if (ordered.length > MOST_TENSORS || headerBytes > LARGEST_HEADER) {
+    const cause = new RangeError(`at most ${MOST_TENSORS} tensors and ${LARGEST_HEADER} bytes of header`);
+    throw new CapacityError(operation, `a header of ${ordered.length} tensors`, headerBytes, cause);
+  }
+  const header = new Uint8Array(headerBytes).fill(0x20);
   header.set(json);
   return { header, order: ordered.map(([name]) => name), dataBytes: end };
 }

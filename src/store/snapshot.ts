@@ -86,10 +86,16 @@ const HEAD_BYTES = 4096;
 /**
  * Reads a snapshot. Numbers that are aligned in `bytes` are views of it.
  *
+ * @param isOwn Whether the file is known to be what this library wrote. Another file is refused when it is much smaller than
+ * the engine that it describes.
  * @throws {FormatError} When the file is damaged, of another format or version, or does not agree with
  * itself.
  */
-export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayBuffer>): Promise<Snapshot> {
+export async function decodeSnapshot(
+  operation: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  isOwn = false,
+): Promise<Snapshot> {
   const { metadata, tensors } = decodeTensors(operation, bytes);
   const reader = new MetadataReader(operation, metadata);
   reader.choice("format", [FORMAT]);
@@ -101,7 +107,7 @@ export async function decodeSnapshot(operation: string, bytes: Uint8Array<ArrayB
   const backend = reader.name("backend", /^(?!(?:query|key|value|mask|bias)$)[a-z]{1,32}$/);
   const maskKind = reader.choice("mask", ["none", "matrix", "function"]);
   const { shape: [querySize] } = takeArray(operation, tensors, "query", "F32", [null, queryColumns(layout)]);
-  checkSize(operation, layout, querySize, bytes.length);
+  if (!isOwn) checkSize(operation, layout, querySize, bytes.length);
   const keys = takeKeys(operation, reader, tensors, settings);
   const queries = takeQueries(operation, reader, tensors, settings);
   const limitNames = limits ? LIMIT_NAMES : [];
@@ -211,7 +217,7 @@ export interface SnapshotForm {
  * The header of a snapshot, not sealed yet, and the names of its tensors in the order in which
  * their numbers follow.
  */
-export function layOutSnapshot(form: SnapshotForm): {
+export function layOutSnapshot(operation: string, form: SnapshotForm): {
   readonly header: Uint8Array<ArrayBuffer>;
   readonly order: readonly string[];
   readonly dataBytes: number;
@@ -251,7 +257,7 @@ export function layOutSnapshot(form: SnapshotForm): {
     queries: { slots: queries },
     backend,
   });
-  return layOutHeader(metadata, forms);
+  return layOutHeader(operation, metadata, forms);
 }
 
 function readSettings(

@@ -12,7 +12,7 @@ export async function encodeSnapshot(
   operation: string,
   snapshot: SnapshotToWrite,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { head, dataBytes, slices } = sliceSnapshot(snapshot), size = head.length + dataBytes;
+  const { head, dataBytes, slices } = sliceSnapshot(operation, snapshot), size = head.length + dataBytes;
   const bytes = CapacityError.guard(operation, "the file of a snapshot", size, () => new Uint8Array(size));
   bytes.set(head);
   const hash = newHash();

@@ -59,11 +59,15 @@ export interface SnapshotSlices {
   slices(): Generator<Uint8Array<ArrayBuffer>, void>;
 }
 
-/** Lays out a file. Equal snapshots give equal bytes. */
-export function sliceSnapshot(snapshot: SnapshotToWrite): SnapshotSlices {
+/**
+ * Lays out a file. Equal snapshots give equal bytes.
+ *
+ * @throws {CapacityError} When the header is longer than the reader accepts.
+ */
+export function sliceSnapshot(operation: string, snapshot: SnapshotToWrite): SnapshotSlices {
   const { settings, history, mask, keys, queries, states, beside } = snapshot;
   const ids = { keys: idsOf(keys), queries: idsOf(queries) };
-  const { header, order, dataBytes } = layOutSnapshot({
+  const { header, order, dataBytes } = layOutSnapshot(operation, {
     settings,
     history,
     mask,

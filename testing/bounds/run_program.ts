@@ -27,6 +27,13 @@ export interface Nearest {
   readonly accuracy: number;
 }
 
+/**
+ * How a row was answered: beside edits that wait; with none waiting; the same of an engine with a limit of its error, which
+ * bounds rounding by less work; as a row that is followed, which may be a little old.
+ */
+export const ANSWER_KINDS = ["pending", "settled", "limited", "followed"] as const;
+export type AnswerKind = typeof ANSWER_KINDS[number];
+
 /** What was seen of a program. */
 export interface Sighting {
   readonly edits: number;
@@ -38,8 +45,8 @@ export interface Sighting {
    */
   readonly nearest: Nearest;
   readonly violations: readonly Violation[];
-  /** Bound over distance of rows with something pending, and with nothing pending. */
-  readonly looseness: { readonly pending: readonly number[]; readonly settled: readonly number[] };
+  /** Bound over distance of rows that are off, by how they were answered. */
+  readonly looseness: Readonly<Record<AnswerKind, readonly number[]>>;
 }
 
 /** Half the gap between 1 and the next float32, and the smallest float32. */
@@ -74,7 +81,7 @@ class ProgramRun {
   #largestValue: number;
   readonly #nearest = { bound: 0, slack: Infinity, accuracy: 0 };
   readonly #violations: Violation[] = [];
-  readonly #looseness = { pending: [] as number[], settled: [] as number[] };
+  readonly #looseness: Record<AnswerKind, number[]> = { pending: [], settled: [], limited: [], followed: [] };
 
   private constructor(program: BoundProgram, model: MemoryModel, live: DynamicAttention) {
     this.#program = program;
@@ -212,13 +219,14 @@ class ProgramRun {
     const { data, bounds } = followed;
     const columns = slots.length === 0 ? 0 : data.length / slots.length;
     const rows = slots.map((_, i) => data.slice(i * columns, (i + 1) * columns));
-    this.#judgeRows(at, slots, rows, bounds, false);
+    this.#judgeRows(at, slots, rows, bounds, "followed");
     await this.#checkLimit(at, slots, rows, bounds, error);
   }
 
   async #peek(at: number, slots: readonly number[]): Promise<void> {
     const { output, bounds, pending } = await this.#live.peek(slots);
-    this.#judgeRows(at, slots, rowsOf(output), bounds, pending > 0);
+    const settled = this.#program.error < Infinity ? "limited" : "settled";
+    this.#judgeRows(at, slots, rowsOf(output), bounds, pending > 0 ? "pending" : settled);
     await this.#checkLimit(at, slots, rowsOf(output), bounds, this.#program.error);
   }
 
@@ -227,7 +235,7 @@ class ProgramRun {
     slots: readonly number[],
     rows: readonly Float32Array[],
     bounds: Float64Array,
-    isStale: boolean,
+    kind: AnswerKind,
   ): void {
     const question = this.#model.standing(slots);
     const careful = carefulAttention(question);
@@ -246,7 +254,7 @@ class ProgramRun {
         this.#nearest.slack = Math.min(this.#nearest.slack, slack);
       }
       if (distance > NOTABLE) {
-        (isStale ? this.#looseness.pending : this.#looseness.settled).push(bound / distance);
+        this.#looseness[kind].push(bound / distance);
       }
     });
   }

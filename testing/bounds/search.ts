@@ -4,7 +4,14 @@ import type { BackendName } from "../../mod.ts";
 import { Random } from "../random.ts";
 import type { BoundProgram } from "./program.ts";
 import { drawProgram, type ProfileName } from "./profiles.ts";
-import { type Nearest, runProgram, type Sighting, type Violation } from "./run_program.ts";
+import {
+  ANSWER_KINDS,
+  type AnswerKind,
+  type Nearest,
+  runProgram,
+  type Sighting,
+  type Violation,
+} from "./run_program.ts";
 import { varyProgram } from "./vary_program.ts";
 
 /** Where to look, and how long. */
@@ -27,8 +34,8 @@ export interface SearchResult {
   readonly broken: readonly { readonly program: BoundProgram; readonly violation: Violation }[];
   /** How often each promise was broken. */
   readonly counts: Readonly<Partial<Record<Violation["promise"], number>>>;
-  /** Bound over distance in the median of drawn programs, where keys were pending and where none was. */
-  readonly looseness: { readonly pending: number; readonly settled: number };
+  /** Bound over distance in the median of drawn programs. */
+  readonly looseness: Readonly<Record<AnswerKind, number>>;
 }
 
 /** Programs that are drawn before a climb begins, and how many steps it has. */
@@ -76,7 +83,7 @@ class Tally {
   #nearest: Nearest = { bound: 0, slack: Infinity, accuracy: 0 };
   readonly #broken: { program: BoundProgram; violation: Violation }[] = [];
   readonly #counts: Partial<Record<Violation["promise"], number>> = {};
-  readonly #ratios = { pending: [] as number[], settled: [] as number[] };
+  readonly #ratios: Record<AnswerKind, number[]> = { pending: [], settled: [], limited: [], followed: [] };
 
   add(
     program: BoundProgram,
@@ -92,7 +99,7 @@ class Tally {
       slack: Math.min(this.#nearest.slack, nearest.slack),
       accuracy: Math.max(this.#nearest.accuracy, nearest.accuracy),
     };
-    for (const kind of ["pending", "settled"] as const) {
+    for (const kind of ANSWER_KINDS) {
       // A climb goes to where they are tight.
       if (isDrawn && this.#ratios[kind].length < MOST_RATIOS) this.#ratios[kind].push(...looseness[kind]);
     }
@@ -113,7 +120,12 @@ class Tally {
       nearest: this.#nearest,
       broken: this.#broken,
       counts: this.#counts,
-      looseness: { pending: median(this.#ratios.pending), settled: median(this.#ratios.settled) },
+      looseness: {
+        pending: median(this.#ratios.pending),
+        settled: median(this.#ratios.settled),
+        limited: median(this.#ratios.limited),
+        followed: median(this.#ratios.followed),
+      },
     };
   }
 }

@@ -372,7 +372,7 @@ class Simulation {
    * come back altered.
    */
   #begin(node: SimNode, call: Promise<unknown>): void {
-    const faults = ["missing", "unknown", ...this.#run.altered > 0 ? ["damaged"] : []];
+    const faults = ["missing", "unknown", "unsent", ...this.#run.altered > 0 ? ["damaged"] : []];
     const judged = call.then(() => {}, (error) => {
       const isRefusal = (error instanceof ClusterError && faults.includes(error.fault)) ||
         (error instanceof LogError && error.isPassing) || error instanceof IdError;

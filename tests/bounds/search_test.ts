@@ -30,7 +30,10 @@ for (const backend of BACKENDS) {
       console.log(
         `  ${programs} programs, ${rows} rows; distance at most ${nearest.bound.toFixed(8)} of the bound, ` +
           `error ${nearest.accuracy.toFixed(3)} of what is promised; bound over distance ` +
-          `${looseness.pending.toFixed(2)} with edits pending, ${looseness.settled.toFixed(1)} without; ` +
+          `${looseness.pending.toFixed(2)} with edits pending, ${looseness.settled.toFixed(1)} without, ${
+            looseness.limited.toFixed(1)
+          } so within an error, ` +
+          `${looseness.followed.toFixed(1)} where rows are followed; ` +
           `${ofScores} broken by the rounding of scores`,
       );
       const first = broken.find(({ violation }) => !violation.promise.includes("scores"));

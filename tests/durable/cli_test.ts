@@ -1,8 +1,8 @@
 // Backups, and the program: what it prints, its exit codes, and that it changes nothing but where it should.
 
 import { adagrad } from "../../src/learning/mod.ts";
-import { openDurable } from "../../src/durable/mod.ts";
-import { InputError } from "../../mod.ts";
+import { DurabilityError, openDurable } from "../../src/durable/mod.ts";
+import { DynamicAttention, type Edit, InputError } from "../../mod.ts";
 import {
   assert,
   assertEquals,
@@ -176,6 +176,90 @@ Deno.test("the program tells of ids, a mask that changes, metadata and what is k
     ]
   ) {
     assertStringIncludes(out, line);
+  }
+  await Deno.remove(base, { recursive: true });
+});
+
+const UNSAID: readonly [what: string, edits: readonly Edit[]][] = [
+  ["in the place of another one", [{ kind: "delete", slot: 1 }, { kind: "insert", key: [1, 1], value: [5] }]],
+  ["behind all others", [{ kind: "insert", key: [1, 1], value: [5] }]],
+  ["of the queries", [{ kind: "insertQuery", query: [1, 1] }]],
+];
+
+for (const [where, edits] of UNSAID) {
+  Deno.test(`a folder is not made small before its mask function has answered for a row ${where}`, async () => {
+    const base = await Deno.makeTempDir(), folder = `${base}/memory`;
+    let version = 0;
+    const mask = (i: number, j: number) => {
+      if (version === 0) throw new Error("out of order");
+      return i + j / 4 + version;
+    };
+    const create = {
+      query: [[1, 0]],
+      key: [[1, 0], [0, 1]],
+      value: [[10], [20]],
+      mask,
+      backend: "array",
+    } as const;
+    version = 1;
+    {
+      await using live = await openDurable(folder, { create });
+      version = 0;
+      await live.edit(edits);
+    }
+    const refused = await runProgram("compact", folder);
+    assertEquals(refused.code, 1);
+    assertStringIncludes(refused.err, "its mask function has not answered for");
+    assertEquals((await runProgram("verify", folder)).code, 0);
+    version = 7;
+    let expected: Float32Array;
+    {
+      // What was said before the edits, and what is said now of the row that they have inserted.
+      let said = 1;
+      const plain = await DynamicAttention.create({ ...create, mask: (i, j) => i + j / 4 + said });
+      said = version;
+      plain.edit(edits);
+      expected = (await plain.read()).data;
+      await plain.dispose();
+    }
+    for (const isCompact of [false, true]) {
+      if (isCompact) assertEquals((await runProgram("compact", folder)).code, 0);
+      await using live = await openDurable(folder, { create });
+      assertEquals((await live.read()).data, expected);
+      // Asked again it would say something else.
+      version = 9;
+    }
+    await Deno.remove(base, { recursive: true });
+  });
+}
+
+Deno.test("a backup that ended before its time is refused or whole, and not taken for an empty folder", async () => {
+  const base = await Deno.makeTempDir(), folder = `${base}/memory`;
+  const stream = new EditStream({ ...SMALL, seed: 43, headDim: 64 }), create = stream.options();
+  await using live = await openDurable(folder, { create, snapshot: { journalBytes: Infinity } });
+  for (let batch = 0; batch < 50; batch++) await live.edit(stream.next());
+  for (let step = 1;; step++) {
+    let steps = 0;
+    const copy = `${base}/copy${step}`;
+    const onProgress = () => {
+      if (++steps === step) throw new Error("ended");
+    };
+    const error = await live.backup(copy, { onProgress }).catch((error: Error) => error);
+    if (steps < step) {
+      assertGreater(step, 2);
+      break;
+    }
+    assertEquals((error as Error).message, "ended");
+    for (const readOnly of [true, false]) {
+      try {
+        await using copied = await openDurable(copy, { create, readOnly });
+        await assertSameMemory(copied, stream.model);
+        assertGreater(step, 1);
+      } catch (refused) {
+        assert(refused instanceof DurabilityError, `ended at step ${step}: ${refused}`);
+        assertEquals(refused.fault, "damaged");
+      }
+    }
   }
   await Deno.remove(base, { recursive: true });
 });

@@ -5,6 +5,7 @@
 import {
   checkLogName,
   type ClusterLog,
+  FOLLOWED_BYTES,
   LogError,
   type LogRecord,
   type LogRole,
@@ -63,7 +64,8 @@ async function openSession(options: CheckedNatsOptions, role: LogRole): Promise<
   }
   const link = await NatsLink.open("open", options, options.auth, inboxOf(options.name, role));
   try {
-    const largest = (link.nc.info?.max_payload ?? 0) - HEADERS;
+    // A larger record would fit into no pull of a follower.
+    const largest = Math.min(link.nc.info?.max_payload ?? 0, FOLLOWED_BYTES) - HEADERS;
     const stores = new NatsStores(link, options);
     await stores.open();
     if (largest < LEAST_MESSAGE) {

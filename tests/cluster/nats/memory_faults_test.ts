@@ -113,7 +113,7 @@ class Scene implements AsyncDisposable {
         return await act();
       } catch (error) {
         const isTyped = error instanceof ClusterError
-          ? error.fault === "missing" || error.fault === "unknown"
+          ? ["missing", "unknown", "unsent"].includes(error.fault)
           : error instanceof LogError && error.isPassing;
         if (!isTyped || performance.now() > until) throw error;
         this.refused++;
