@@ -806,10 +806,12 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * (n·m·H of a mask function), ids and metadata as JSON, and some 3,000 more.
    *
    * @param options `metadata`, plain data that go with the engine, as JSON: the version of a model, a name.
-   * They stay until other ones are given. `decodeSafetensors(bytes, { names: [] })` of
+   * They stay until other ones are given, and take at most 8 MiB in the snapshot. `decodeSafetensors(bytes, { names: [] })` of
    * `@attune/attention/store` reads them without making an engine.
    *
    * @throws {BackendError} When the states cannot be brought up to date.
+   * @throws {InputError} When `metadata` are no plain data, or take more; nothing has changed then.
+   * @throws {CapacityError} When a table of biases has more entries than a snapshot can hold, some 3 million.
    *
    * @example
    * ```ts

@@ -21,7 +21,7 @@ import { reading } from "../base/lists.ts";
 import { looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
-import type { EditJournal, MaskChange } from "../write/edit_journal.ts";
+import type { EditJournal, MaskChange, RowShift } from "../write/edit_journal.ts";
 import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
 import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
@@ -93,7 +93,7 @@ export class EngineCore {
       rules,
       journal: seams.journal,
       newest: () => this.#pipeline.newest,
-      perform: (edits) => this.#perform(edits),
+      perform: (edits, shift) => this.#perform(edits, shift),
       noteEdits: (count) => this.#pipeline.noteEdits(count),
     });
     this.rankings = new Rankings(rules, (operation, slots, ask) => this.ask(operation, slots, ask));
@@ -200,7 +200,8 @@ export class EngineCore {
     return names;
   }
 
-  #perform(edits: readonly CheckedEdit[]): RowId[] {
+  /** Performs edits, which are the moves of `shift` where it is given. */
+  #perform(edits: readonly CheckedEdit[], shift: RowShift | null = null): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
       if (!journal) return performEdit(edit, layer, this.rules);
@@ -213,7 +214,8 @@ export class EngineCore {
     const performAll = () => {
       return this.#pipeline.atomically((layer) => edits.map((edit) => perform(edit, layer)));
     };
-    journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
+    if (shift) journal?.beginShift("DynamicAttention.shiftPositions", shift);
+    else journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
     let isPerformed = false, names: RowId[];
     try {
       names = keySlots.atomically(() => querySlots.atomically(performAll));

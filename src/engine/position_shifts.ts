@@ -7,7 +7,7 @@
 
 import { InputError } from "../base/errors.ts";
 import { isRelative, looksAtPositions } from "../numerics/score_rule.ts";
-import type { EditJournal } from "../write/edit_journal.ts";
+import type { EditJournal, RowShift } from "../write/edit_journal.ts";
 import type { EditLog } from "../write/edit_log.ts";
 import type { CheckedEdit, EditTarget } from "../write/edits.ts";
 import { checkPlace } from "../write/places.ts";
@@ -21,8 +21,8 @@ export interface ShiftConfig {
   readonly journal: EditJournal | undefined;
   /** The newest rows. */
   readonly newest: () => EditTarget;
-  /** Performs checked edits, all or none. */
-  readonly perform: (edits: readonly CheckedEdit[]) => void;
+  /** Performs checked edits, all or none, which are the moves of `shift` where it is given. */
+  readonly perform: (edits: readonly CheckedEdit[], shift?: RowShift) => void;
   /** Counts edits that were performed. */
   readonly noteEdits: (count: number) => void;
 }
@@ -67,9 +67,8 @@ export class PositionShifts {
       const edits = this.#moves(operation, kinds, shift, true);
       frame.admit(next);
       frame.admit(positionsOf(edits));
-      if (moved > 0) perform(edits);
+      perform(edits, { by, from: shift.from, to, nextKey: next[0], nextQuery: next[1] });
     }
-    if (to === Infinity) journal?.noteNext(operation, next[0], next[1]);
     kinds.forEach(({ slots }, at) => slots.nextPosition = frame.held(next[at]));
     noteEdits(moved);
     return moved;

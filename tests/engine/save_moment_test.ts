@@ -224,7 +224,7 @@ const MASKED: DynamicAttentionOptions = {
 Deno.test("a mask is kept for running saves before the journal has its change", async () => {
   let journaled = 0, refuses = false;
   const journal: EditJournal = {
-    ...{ check: () => {}, begin: () => {}, note: () => {}, noteNext: () => {}, noteMetadata: () => {} },
+    ...{ check: () => {}, begin: () => {}, note: () => {}, beginShift: () => {}, noteMetadata: () => {} },
     ...{ end: () => {}, kept: () => Promise.resolve() },
     noteMask: () => {
       if (refuses) throw new InputError("journal", "it is full", "room");
