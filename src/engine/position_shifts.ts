@@ -105,6 +105,10 @@ export class PositionShifts {
       // Rows to come follow those that moved.
       const before = frame.position(slots.nextPosition);
       const after = Math.max(behind, to === Infinity ? before + by : before);
+      if (!Number.isFinite(after)) {
+        const found = `the position of rows to come would become ${after}`;
+        throw new InputError(operation, found, "a finite one");
+      }
       isExact &&= frame.isExact(before) && frame.isExact(after);
       next.push(after);
     }
