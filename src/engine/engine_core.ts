@@ -269,17 +269,16 @@ export class EngineCore {
       for (const slot of slots.liveSlots()) {
         const position = frame.position(log.position(slot)), isMoved = from <= position && position < to;
         const place = isMoved ? position + by : position;
-        if (!Number.isFinite(place)) {
-          throw new InputError(operation, `position ${position} would become ${place}`, "a finite one");
-        }
+        checkPlace(operation, position, place);
         next = Math.max(next, place + 1);
         areWhole &&= Number.isInteger(position) && Math.abs(position) < MOST_WHOLE;
         if (isMoved) moved++;
         else left++;
       }
       // Rows to come follow those that moved.
-      const before = frame.position(slots.nextPosition);
-      ends.push({ slots, next: Math.max(next, to === Infinity ? before + by : before) });
+      const before = frame.position(slots.nextPosition), after = to === Infinity ? before + by : before;
+      checkPlace(operation, before, after);
+      ends.push({ slots, next: Math.max(next, after) });
     }
     if (moved === 0 && to < Infinity) return 0;
     /** The moves of the rows in the range, or of those beside it. */
@@ -486,6 +485,12 @@ export class EngineCore {
   checkLive(operation: string): void {
     if (this.#disposal) throw new DisposedError(operation);
   }
+}
+
+/** Refuses a move to a position that no row can have. */
+function checkPlace(operation: string, position: number, place: number): void {
+  if (Number.isFinite(place)) return;
+  throw new InputError(operation, `position ${position} would become ${place}`, "a finite one");
 }
 
 /** The slot of the row that an edit has inserted just now. */
