@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers";
 import type { EngineCore } from "../engine/engine_core.ts";
 import type { JsonValue } from "../base/json.ts";
 import type { EditedRow, EditJournal, MaskChange, RowShift } from "../write/edit_journal.ts";
-import type { CheckedEdit, EditTarget } from "../write/edits.ts";
+import { type CheckedEdit, type EditTarget, isOfQuery } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { Besides } from "./besides.ts";
 import type { Clients } from "./clients.ts";
@@ -157,7 +157,7 @@ export class Journal implements EditJournal {
   }
 
   note(edit: CheckedEdit, row: EditedRow, layer: EditTarget): void {
-    const isQuery = edit.kind.endsWith("Query");
+    const isQuery = isOfQuery(edit.kind);
     this.frozen?.keepBefore(isQuery, row.slot);
     if (this.#isShift) return;
     this.#frames.edit(edit, row, isQuery ? this.#ids.queries : this.#ids.keys, layer);
@@ -187,7 +187,7 @@ export class Journal implements EditJournal {
   noteMask(operation: string, change: MaskChange): void {
     this.#checkOwned(operation);
     // What is refused here leaves no frame of a change that is not made.
-    this.frozen?.keepMaskBefore(change);
+    this.frozen?.keepMaskBefore(operation, change);
     this.#noteFrame(operation, () => this.#frames.mask(change));
   }
 

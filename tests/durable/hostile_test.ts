@@ -32,6 +32,11 @@ const TEXTS = [
   ],
   ...["0".repeat(64), '"sha256":"', `\\"sha256":"${"0".repeat(64)}"`, "client a", "key 7", "learner", "😀"],
 ];
+/**
+ * Names of fields. V8 15.0 takes a name of one escaped letter for a backslash, where JSON.parse has seen an object with that name in
+ * its place before, whoever reads it.
+ */
+const NAMES = TEXTS.filter((text) => text !== "\\");
 const NUMBERS = [0, -0, 1, -1, 0.1, 2 ** 32 - 1, 2 ** 32, 2 ** 53, -(2 ** 53), 1e308, 5e-324];
 const BIASES = [0, -0, 1, -2.5, -Infinity, 1e-40, 3, true, false];
 
@@ -49,7 +54,7 @@ function anyJson(random: Random, depth = 0): never {
     : kind === 4
     ? Array.from({ length: random.below(4) }, () => anyJson(random, depth + 1))
     : Object.fromEntries(
-      Array.from({ length: random.below(5) }, () => [random.pick(TEXTS), anyJson(random, depth + 1)]),
+      Array.from({ length: random.below(5) }, () => [random.pick(NAMES), anyJson(random, depth + 1)]),
     );
   return json as never;
 }
