@@ -177,7 +177,11 @@ Deno.test("where nothing looks at positions, they are 0 and moves do nothing", a
 Deno.test("a shift is refused that leaves no position for rows to come", async () => {
   await using live = await DynamicAttention.create({ query: [[1]], key: [[1]], value: [[1]], causal: true });
   live.delete(live.insert([1], [1], { position: 1e308 }));
-  assertThrows(() => live.shiftPositions(1e308), InputError, "position 1e+308 would become Infinity");
+  assertThrows(
+    () => live.shiftPositions(1e308),
+    InputError,
+    "the position of rows to come would become Infinity",
+  );
   assertEquals([live.getPosition(0), live.getPosition(live.insert([1], [1]))], [0, 1e308]);
 });
 
