@@ -74,6 +74,7 @@ export class HostCertifier {
   readonly #terms: PairTerms;
   /** How keys differ from the rows that they replaced, by slot, as they were asked for. */
   readonly #edits = new Map<number, KeyEdit>();
+  #editBytes = 0;
   #bytes = 0;
   /** What keys had in tiles that were let go, to be used again. */
   readonly #spare: HostPairs[] = [];
@@ -95,20 +96,20 @@ export class HostCertifier {
     this.#output = new Float64Array(parts.layout.valueDim);
   }
 
-  /** Bytes of sums and what keys have in them. */
+  /** Bytes of sums, what keys have in them, and how keys differ. */
   get bytes(): number {
-    return this.#bytes + this.#spare.length * HostPairs.BYTES;
+    return this.#bytes + this.#editBytes + this.#spare.length * HostPairs.BYTES;
   }
 
   /** The keys in some slots have changed. */
   changeKeys(slots: Uint32Array): void {
     if (this.#edits.size === 0) return;
-    for (const slot of slots) this.#edits.delete(slot);
+    for (const slot of slots) this.#dropEdit(slot);
   }
 
   /** Forgets what was measured; tiles are dropped with their sums. */
   forget(): void {
-    this.#edits.clear();
+    this.#dropEdits();
     this.#spare.length = 0;
     this.#bytes = 0;
     this.#output.fill(0);
@@ -163,6 +164,8 @@ export class HostCertifier {
   /** Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind them. */
   #sumAtHost(tile: CertifiedTile, row: number, at: RowAtHand): number {
     const { since } = at.keys, { now } = this.#journal;
+    // Most of them are of keys that are pending no more.
+    if (this.#edits.size > 2 * since.slots.length + MANY_CHANGES) this.#dropEdits();
     if (!tile.host) {
       tile.host = new HostSums();
       this.#bytes += HostSums.BYTES;
@@ -212,12 +215,24 @@ export class HostCertifier {
 
   #editOf(slot: number, retainedId: number): KeyEdit {
     const { layout, softcap, stored, retained } = this.#parts;
-    let edit = this.#edits.get(slot);
-    if (edit?.retained !== retainedId) {
-      edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
-      this.#edits.set(slot, edit);
-    }
-    return edit as KeyEdit;
+    const known = this.#edits.get(slot);
+    if (known?.retained === retainedId) return known;
+    this.#dropEdit(slot);
+    const edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
+    this.#edits.set(slot, edit);
+    this.#editBytes += bytesOfEdit(edit);
+    return edit;
+  }
+
+  #dropEdit(slot: number): void {
+    const edit = this.#edits.get(slot);
+    if (edit) this.#editBytes -= bytesOfEdit(edit);
+    this.#edits.delete(slot);
+  }
+
+  #dropEdits(): void {
+    this.#edits.clear();
+    this.#editBytes = 0;
   }
 
   /** What pending keys can move o by at most, by the sums of a row with what was rounded in them. */
@@ -275,6 +290,11 @@ export class HostCertifier {
     }
     return farthest * (1 + FLOAT32_ROUNDING);
   }
+}
+
+/** What a kept edit takes, in round numbers. */
+function bytesOfEdit({ valueShift, difference }: KeyEdit): number {
+  return 2 * ENTRY_BYTES + valueShift.byteLength + 16 * (difference?.columns.length ?? 0);
 }
 
 /** Of a key that is as in the states. */
