@@ -120,7 +120,7 @@ export class WasmMemory {
   }
 
   /** Patches the active rows with the terms that the rows were given. */
-  patch(): HeavyEvent[] {
+  patch(): readonly HeavyEvent[] {
     const run = this.rows.toPatch();
     this.#runner.runHere(run);
     return this.rows.eventsOf(run);

@@ -193,7 +193,11 @@ export class HostBackend implements Backend {
     const keys = this.#rows.keysAt(NOTHING);
     for (let query = 0; query < count; query++) {
       for (let head = 0; head < heads; head++) {
-        this.#write(attention, query * heads + head, this.#answers.heads.computed(queryHead(query, head), keys));
+        this.#write(
+          attention,
+          query * heads + head,
+          this.#answers.heads.computed(queryHead(query, head), keys),
+        );
       }
     }
     return attention;

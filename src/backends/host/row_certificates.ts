@@ -120,7 +120,13 @@ export class RowCertificates {
     const totals = this.#heads.standing(slot, head, keys);
     if (limits !== null) this.#noteExactness(row, slot, head);
     if (limits === null || this.#heads.isExact) {
-      return this.#certifier.bound(totals, slot, head, keys, this.#rounding.inFloat64(slot, head, totals, keys));
+      return this.#certifier.bound(
+        totals,
+        slot,
+        head,
+        keys,
+        this.#rounding.inFloat64(slot, head, totals, keys),
+      );
     }
     if (keys.areStored && !this.#measured.errorOf(row)) {
       this.#measure(row, slot, head, totals, keys);
@@ -160,7 +166,6 @@ export class RowCertificates {
     const rounding = this.#rounding.inFloat64(slot, head, totals, keys);
     this.#measured.measure(row, this.#rows.queryHead(slot, head), totals, keys, diameter, rounding);
   }
-
 }
 
 /** The totals of a row whose error was measured. */
@@ -186,4 +191,3 @@ class MeasuredTotals implements CertifiedTotals {
     return this.#totals.logSumExp();
   }
 }
-

@@ -12,12 +12,16 @@ export class Arena {
   readonly memory: WebAssembly.Memory;
   #next: number;
   #numbers: Float32Array;
+  #words: Uint32Array;
+  #integers: Int32Array;
 
   /** The arena begins at `start`, where the module's own data ends. */
   constructor(memory: WebAssembly.Memory, start: number) {
     this.memory = memory;
     this.#next = start;
     this.#numbers = new Float32Array(memory.buffer);
+    this.#words = new Uint32Array(memory.buffer);
+    this.#integers = new Int32Array(memory.buffer);
   }
 
   /** Allocates `bytes` zeros and returns their address, a multiple of 64. */
@@ -28,6 +32,8 @@ export class Arena {
     if (missing > 0) {
       this.memory.grow(Math.ceil(missing / PAGE_BYTES));
       this.#numbers = new Float32Array(this.memory.buffer);
+      this.#words = new Uint32Array(this.memory.buffer);
+      this.#integers = new Int32Array(this.memory.buffer);
     }
     this.#next = address + bytes;
     return address;
@@ -53,6 +59,16 @@ export class Arena {
    */
   get numbers(): Float32Array {
     return this.#numbers;
+  }
+
+  /** The same as whole numbers, without a sign. */
+  get allWords(): Uint32Array {
+    return this.#words;
+  }
+
+  /** The same as whole numbers. */
+  get allIntegers(): Int32Array {
+    return this.#integers;
   }
 
   floats(address: number, count: number): Float32Array {

@@ -49,6 +49,8 @@ export interface Kernels {
   ): number;
   /** Writes a − b, `count` numbers, to `target`; returns ‖a − b‖. */
   difference(a: number, b: number, target: number, count: number): number;
+  /** Lists the offsets of those of `count` numbers that are not 0 in a block of queries; returns how many. */
+  listMoved(delta: number, count: number, list: number): number;
   /** Bounds of the rows of a tile; returns those whose sums are worn. */
   boundRows(job: number, tile: number, count: number, question: number): number;
   /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */

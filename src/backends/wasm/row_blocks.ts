@@ -39,6 +39,8 @@ export interface HeavyEvent {
   readonly score: number;
 }
 
+const NO_EVENTS: readonly HeavyEvent[] = [], NO_ROWS = new Uint32Array(0);
+
 /** Blocks `first` to `end` − 1. */
 export type BlockRange = readonly [first: number, end: number];
 
@@ -134,14 +136,15 @@ export class RowBlocks {
   }
 
   /** The heavy keys that a patch met, row by row in the order of their terms. */
-  eventsOf({ table, pieceCount }: PieceRun): HeavyEvent[] {
-    const entries = this.#arena.words(table + TABLE_START, pieceCount * ENTRY_BYTES / 4);
-    const found: HeavyEvent[] = [];
-    for (let at = 0; at < entries.length; at += 3) {
-      if (entries[at + 2] === 0) continue;
-      for (let row = 8 * entries[at]; row < 8 * entries[at + 1]; row++) this.#takeEvents(row, found);
+  eventsOf({ table, pieceCount }: PieceRun): readonly HeavyEvent[] {
+    const { allWords: words } = this.#arena, first = (table + TABLE_START) / 4;
+    let found: HeavyEvent[] | null = null;
+    for (let at = first; at < first + pieceCount * ENTRY_BYTES / 4; at += ENTRY_BYTES / 4) {
+      if (words[at + 2] === 0) continue;
+      found ??= [];
+      for (let row = 8 * words[at]; row < 8 * words[at + 1]; row++) this.#takeEvents(row, found);
     }
-    return found;
+    return found ?? NO_EVENTS;
   }
 
   #takeEvents(row: number, found: HeavyEvent[]): void {
@@ -187,14 +190,19 @@ export class RowBlocks {
 
   /** Makes some rows active or inactive in the next calls. */
   activateAll(rows: Uint32Array, isActive: boolean): void {
-    const mask = this.#arena.integers(this.#at(field.ROW_MASK), this.#blocks * 8);
-    for (let at = 0; at < rows.length; at++) mask[rows[at]] = isActive ? -1 : 0;
+    const { allIntegers: numbers } = this.#arena,
+      mask = this.#at(field.ROW_MASK) / 4,
+      flag = isActive ? -1 : 0;
+    for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = flag;
   }
 
   /** The rows among `rows` that the last patch left untrusted. */
   flaggedAmong(rows: Uint32Array): Uint32Array {
-    const flags = this.#arena.integers(this.#at(field.FLAGS), this.#blocks * 8);
-    return rows.filter((row) => flags[row] !== 0);
+    const { allIntegers: numbers } = this.#arena, flags = this.#at(field.FLAGS) / 4;
+    for (let at = 0; at < rows.length; at++) {
+      if (numbers[flags + rows[at]] !== 0) return rows.filter((row) => numbers[flags + row] !== 0);
+    }
+    return NO_ROWS;
   }
 
   /** Makes a row's state that over no keys. */
@@ -245,15 +253,17 @@ export class RowBlocks {
 
   /** Cuts ranges into pieces, none of which is taken yet. */
   #toRun(kind: PieceRun["kind"], ranges: readonly BlockRange[]): PieceRun {
-    const words = this.#arena.words(this.#pieces, (TABLE_START + this.#blocks * ENTRY_BYTES) / 4);
-    words[0] = 0;
-    let at = TABLE_START / 4;
+    const { allWords: words } = this.#arena, entries = (this.#pieces + TABLE_START) / 4;
+    words[this.#pieces / 4] = 0;
+    let at = entries;
     for (const [start, end] of ranges) {
       for (let first = start; first < end; first += PIECE_BLOCKS, at += ENTRY_BYTES / 4) {
-        words.set([first, Math.min(first + PIECE_BLOCKS, end), 0], at);
+        words[at] = first;
+        words[at + 1] = Math.min(first + PIECE_BLOCKS, end);
+        words[at + 2] = 0;
       }
     }
-    const pieceCount = (4 * at - TABLE_START) / ENTRY_BYTES;
+    const pieceCount = 4 * (at - entries) / ENTRY_BYTES;
     return { kind, job: this.job, table: this.#pieces, pieceCount };
   }
 

@@ -97,8 +97,9 @@ export class RowUpdater {
     const overloaded = events.length === 0
       ? NO_ROWS
       : queries.filter((slot) => states.isOverloaded(head, slot));
-    const distrusted = new Set([...blocks.flaggedAmong(queries), ...overloaded]);
-    if (distrusted.size === 0) return;
+    const flagged = blocks.flaggedAmong(queries);
+    if (flagged.length + overloaded.length === 0) return;
+    const distrusted = new Set([...flagged, ...overloaded]);
     this.#work.refreshes += distrusted.size;
     await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
   }
@@ -159,6 +160,7 @@ export class RowUpdater {
 
   /** Records and removes heavy keys in the order of their terms. */
   #noteHeavy(states: RowStates, head: number, events: readonly HeavyEvent[]): void {
+    if (events.length === 0) return;
     const changed = new Map<number, HeavyKey[]>();
     for (const { row, term, score } of events) {
       let keys = changed.get(row);

@@ -2,7 +2,7 @@
 // out, and what it has now is added.
 
 import * as field from "../certificate_fields.ts";
-import { ask, constant, LARGEST, oddRows, promoteHigh, take, UP } from "./certificate_tables.ts";
+import { ask, constant, isMissing, LARGEST, oddRows, promoteHigh, take, UNKNOWN, UP } from "./certificate_tables.ts";
 import { measureDistances, multiply, weighHalf } from "./changed_pairs.ts";
 import { multiplyAdd } from "./lanes.ts";
 
@@ -22,7 +22,7 @@ export function addChanges(
   pairs: usize,
   question: usize,
 ): i32 {
-  let odd = 0;
+  let odd = 0, multiplyAdds = 0;
   for (let at = 0; at < blocks; at++, tile += field.TILE_BLOCK_BYTES) {
     const asked = (rows >> (at << 3)) & 0xff;
     if (asked == 0) continue;
@@ -31,18 +31,54 @@ export function addChanges(
       const change = load<usize>(changes + (<usize> t << 2));
       let pair = load<usize>(pairs + (<usize> t << 2));
       if (pair != 0) pair += <usize> at * field.PAIR_BLOCK_BYTES;
+      const isKnown = recall(tile, pair, question);
       if (change != 0) {
-        multiply(job, first + at, change, question);
+        const wasLive = load<i32>(change, field.WAS_LIVE) != 0;
+        let products = multiply(job, first + at, change, question, isKnown && wasLive);
         weighHalf(job, tile, first + at, change, question, 0);
         weighHalf(job, tile, first + at, change, question, 16);
-        measureDistances(job, tile, first + at, change, question);
+        products += measureDistances(job, tile, first + at, change, question, isKnown && wasLive);
+        multiplyAdds += popcnt(asked) * products;
+        // The key that there is now stands for one that there was not, and may be another at the next look.
+        if (!wasLive) forgetKnown(question);
       }
       exchangeHalf(tile, change, pair, question, 0);
       exchangeHalf(tile, change, pair, question, 16);
     }
     odd |= oddRows(tile) << (at << 3);
   }
+  store<i32>(question, multiplyAdds, field.MULTIPLY_ADDS);
   return odd & rows;
+}
+
+/**
+ * Takes what a pair record, 0 for none, knows of the key before to the question. Returns whether that is the
+ * score with all rows that are asked for.
+ */
+function recall(tile: usize, pair: usize, question: usize): bool {
+  if (pair == 0) {
+    forgetKnown(question);
+    return false;
+  }
+  const left = recallHalf(tile, pair, question), right = recallHalf(tile + 16, pair + 16, question + 16);
+  return left && right;
+}
+
+@inline
+function recallHalf(tile: usize, pair: usize, question: usize): bool {
+  const isHeld = i32x4.eq(v128.load(pair, field.PAIR_AGE), v128.load(tile, field.AGE)), unknown = constant(UNKNOWN);
+  const raw = v128.bitselect(v128.load(pair, field.PAIR_RAW), unknown, isHeld);
+  v128.store(question, raw, field.RAW);
+  v128.store(question, v128.bitselect(v128.load(pair, field.PAIR_DISTANCE), unknown, isHeld), field.FOUND_DISTANCE);
+  return !isMissing(raw, tile);
+}
+
+function forgetKnown(question: usize): void {
+  const unknown = constant(UNKNOWN);
+  v128.store(question, unknown, field.RAW);
+  v128.store(question, unknown, field.RAW + 16);
+  v128.store(question, unknown, field.FOUND_DISTANCE);
+  v128.store(question, unknown, field.FOUND_DISTANCE + 16);
 }
 
 /** Takes out of the sums of four rows what a key had in them, and adds what it has now. */
@@ -78,6 +114,8 @@ function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, 
     take(pair + field.PAIR_CHANGE, c, asked);
     take(pair + field.PAIR_SHIFTED, shifted, asked);
     take(pair + field.PAIR_DOUBT, doubt, asked);
+    take(pair + field.PAIR_RAW, v128.load(found, field.RAW), asked);
+    take(pair + field.PAIR_DISTANCE, v128.load(found, field.FOUND_DISTANCE), asked);
     take(pair + field.PAIR_AGE, age, asked);
   }
   const minus = f32x4.neg(c), minusBefore = f32x4.neg(cBefore);

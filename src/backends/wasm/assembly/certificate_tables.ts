@@ -14,12 +14,13 @@ import * as field from "../certificate_fields.ts";
 const TABLE: usize = memory.data<f32>([
   5.962099e-8, 24, 0.35, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 8, 4, 0.2, 1.25,
   9.5367431640625e-7, 8.673617379884035e-19, 3.814697265625e-6, 3.469446951953614e-18,
-  1.000244140625, -Infinity, 1.2676506002282294e30,
+  1.000244140625, -Infinity, 1.2676506002282294e30, NaN,
 ]);
 export const CHARGE: usize = 0, TWENTY_FOUR: usize = 4, SMALL: usize = 8, SIXTH: usize = 12, FIFTH: usize = 16;
 export const FOURTH: usize = 20, THIRD: usize = 24, HALF: usize = 28, EIGHT: usize = 32, FOUR: usize = 36;
 export const MOST_DOUBT: usize = 40, FIVE_FOURTHS: usize = 44, OF_WEIGHT: usize = 48, VANISHING: usize = 52;
 export const OF_FLOATS: usize = 56, TINY: usize = 60, UP: usize = 64, NEVER: usize = 68, LARGEST: usize = 72;
+export const UNKNOWN: usize = 76;
 /**
  * A weight MOST_POWER powers of two above the shift of its row makes the row odd, one LEAST_POWER below is 0.
  * ROUNDER is ROUNDER_BITS.
@@ -52,6 +53,12 @@ export function ask(tile: usize, rows: i32): void {
 @inline
 export function oddRows(tile: usize): i32 {
   return i32x4.bitmask(v128.load(tile, field.ODD)) | (i32x4.bitmask(v128.load(tile, field.ODD + 16)) << 4);
+}
+
+/** Whether one of four numbers of rows that are asked for is NaN. */
+@inline
+export function isMissing(numbers: v128, tile: usize): bool {
+  return v128.any_true(v128.and(f32x4.ne(numbers, numbers), v128.load(tile, field.ASKED)));
 }
 
 /** Replaces the numbers at an address in the lanes of `asked`. */

@@ -28,6 +28,7 @@ import {
   FOUR,
   FOURTH,
   HALF,
+  isMissing,
   LEAST_POWER,
   MOST_DOUBT,
   MOST_POWER,
@@ -68,35 +69,50 @@ export function difference(a: usize, b: usize, target: usize, count: i32): f64 {
   return sqrt(f64x2.extract_lane(left, 0) + f64x2.extract_lane(left, 1) + rest);
 }
 
-/** Raw scores of a key with a block of rows, and their differences. */
-@inline
-export function multiply(job: usize, block: i32, change: usize, question: usize): void {
-  const headDim = load<usize>(job + HEAD_DIM);
-  let query = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES;
-  const end = query + headDim * BLOCK_BYTES;
-  let key = load<usize>(change, field.KEY), delta = load<usize>(change, field.KEY_DELTA);
-  let left = f32x4.splat(0), right = f32x4.splat(0), deltaLeft = f32x4.splat(0), deltaRight = f32x4.splat(0);
-  if (delta == 0) {
-    for (; query < end; query += BLOCK_BYTES, key += 4) {
+/**
+ * Raw scores of a key with a block of rows, unless they are known, and their differences. Returns the number
+ * of multiply-adds in a row.
+ */
+export function multiply(job: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
+  const headDim = load<usize>(job + HEAD_DIM), delta = load<usize>(change, field.KEY_DELTA);
+  const start = load<usize>(job + QUERIES) + <usize> block * headDim * BLOCK_BYTES, end = start + headDim * BLOCK_BYTES;
+  const scale = f32x4.splat(load<f32>(job + SCALE));
+  let deltaLeft = f32x4.splat(0), deltaRight = f32x4.splat(0), products = 0;
+  if (!isKnown) {
+    let left = f32x4.splat(0), right = f32x4.splat(0), key = load<usize>(change, field.KEY);
+    for (let query = start; query < end; query += BLOCK_BYTES, key += 4) {
       const factor = v128.load32_splat(key);
       left = multiplyAdd(v128.load(query), factor, left);
       right = multiplyAdd(v128.load(query, 16), factor, right);
     }
-  } else {
-    for (; query < end; query += BLOCK_BYTES, key += 4, delta += 4) {
-      const near = v128.load(query), far = v128.load(query, 16);
-      const factor = v128.load32_splat(key), moved = v128.load32_splat(delta);
-      left = multiplyAdd(near, factor, left);
-      right = multiplyAdd(far, factor, right);
-      deltaLeft = multiplyAdd(near, moved, deltaLeft);
-      deltaRight = multiplyAdd(far, moved, deltaRight);
-    }
+    v128.store(question, f32x4.mul(scale, left), field.RAW);
+    v128.store(question, f32x4.mul(scale, right), field.RAW + 16);
+    products = <i32> headDim;
   }
-  const scale = f32x4.splat(load<f32>(job + SCALE));
-  v128.store(question, f32x4.mul(scale, left), field.RAW);
-  v128.store(question, f32x4.mul(scale, right), field.RAW + 16);
+  if (delta != 0) {
+    // What was not added to adds exactly nothing.
+    const count = load<i32>(change, field.MOVED_COUNT);
+    let at = load<usize>(change, field.MOVED_LIST);
+    for (const listEnd = at + (<usize> count << 2); at < listEnd; at += 4) {
+      const offset = load<usize>(at), query = start + offset, moved = v128.load32_splat(delta + (offset >> 3));
+      deltaLeft = multiplyAdd(v128.load(query), moved, deltaLeft);
+      deltaRight = multiplyAdd(v128.load(query, 16), moved, deltaRight);
+    }
+    products += count;
+  }
   v128.store(question, f32x4.mul(scale, deltaLeft), field.DIFFERENCE);
   v128.store(question, f32x4.mul(scale, deltaRight), field.DIFFERENCE + 16);
+  return products;
+}
+
+/** Lists where in a block of queries the numbers lie by which `delta` is not 0; returns how many. */
+export function listMoved(delta: usize, count: i32, list: usize): i32 {
+  let found = 0;
+  for (let c = 0; c < count; c++) {
+    store<i32>(list + (<usize> found << 2), c * BLOCK_BYTES);
+    found += <i32> (load<f32>(delta + (<usize> c << 2)) != 0);
+  }
+  return found;
 }
 
 /** Weights of four rows, before and after, and the errors of both. */
@@ -211,25 +227,39 @@ function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
   return i32x4.shuffle(seen0, seen1, 0, 2, 4, 6);
 }
 
-/** ‖c(v − o) + u(v' − v)‖ of a block of rows; they are stored where the differences were. */
-export function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize): void {
+/**
+ * ‖c(v − o) + u(v' − v)‖ of a block of rows; they are stored where the differences were. Where the value
+ * stays, ‖v − o‖ may be known. Returns the number of multiply-adds in a row.
+ */
+export function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
   const valueDim = load<usize>(job + VALUE_DIM);
   let high = load<usize>(job + HIGH) + <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES;
   const end = high + valueDim * BLOCK_BYTES;
   let value = load<usize>(change, field.VALUE), delta = load<usize>(change, field.VALUE_DELTA);
   const shareLeft = v128.load(tile, field.SHARE), shareRight = v128.load(tile, field.SHARE + 16);
   const changeLeft = v128.load(question, field.CHANGE), changeRight = v128.load(question, field.CHANGE + 16);
-  let left = f32x4.splat(0), right = f32x4.splat(0);
+  let left = f32x4.splat(0), right = f32x4.splat(0), products = 0;
   if (delta == 0) {
-    for (; high < end; high += BLOCK_BYTES, value += 4) {
-      const number = v128.load32_splat(value);
-      const a = multiplySubtract(v128.load(high), shareLeft, number);
-      const b = multiplySubtract(v128.load(high, 16), shareRight, number);
-      left = multiplyAdd(a, a, left);
-      right = multiplyAdd(b, b, right);
+    const knownLeft = v128.load(question, field.FOUND_DISTANCE), knownRight = v128.load(question, field.FOUND_DISTANCE + 16);
+    if (isKnown && !isMissing(knownLeft, tile) && !isMissing(knownRight, tile + 16)) {
+      left = knownLeft;
+      right = knownRight;
+    } else {
+      for (; high < end; high += BLOCK_BYTES, value += 4) {
+        const number = v128.load32_splat(value);
+        const a = multiplySubtract(v128.load(high), shareLeft, number);
+        const b = multiplySubtract(v128.load(high, 16), shareRight, number);
+        left = multiplyAdd(a, a, left);
+        right = multiplyAdd(b, b, right);
+      }
+      left = f32x4.sqrt(left);
+      right = f32x4.sqrt(right);
+      v128.store(question, left, field.FOUND_DISTANCE);
+      v128.store(question, right, field.FOUND_DISTANCE + 16);
+      products = <i32> valueDim;
     }
-    left = f32x4.mul(f32x4.sqrt(left), f32x4.abs(changeLeft));
-    right = f32x4.mul(f32x4.sqrt(right), f32x4.abs(changeRight));
+    left = f32x4.mul(left, f32x4.abs(changeLeft));
+    right = f32x4.mul(right, f32x4.abs(changeRight));
   } else {
     const afterLeft = v128.load(question, field.AFTER), afterRight = v128.load(question, field.AFTER + 16);
     for (; high < end; high += BLOCK_BYTES, value += 4, delta += 4) {
@@ -243,7 +273,9 @@ export function measureDistances(job: usize, tile: usize, block: i32, change: us
     }
     left = f32x4.sqrt(left);
     right = f32x4.sqrt(right);
+    products = 2 * <i32> valueDim;
   }
   v128.store(question, left, field.DIFFERENCE);
   v128.store(question, right, field.DIFFERENCE + 16);
+  return products;
 }

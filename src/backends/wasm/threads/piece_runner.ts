@@ -61,7 +61,7 @@ export class PieceRunner {
 
   /** Does a run on the caller's thread. */
   runHere(run: PieceRun): void {
-    runPieces(this.#kernels, this.#arena.memory, run, this.#lanes[0], LAYOUT);
+    runPieces(this.#kernels, this.#arena.allWords, run, this.#lanes[0], LAYOUT);
   }
 
   /** Wipes the scratch of the lanes. */
