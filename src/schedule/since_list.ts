@@ -1,8 +1,8 @@
 /**
  * The key slots that have changed since an epoch, as a list that grows with each batch.
  *
- * Invariant: what was told of it stays as it was. Slots are appended, and where some hold their earlier rows again, the
- * others are copied.
+ * Invariant: what was told of it stays as it was. Slots are appended, and where some hold their earlier rows
+ * again, the others are copied.
  */
 
 import type { Since } from "../backends/since.ts";
@@ -14,7 +14,10 @@ const FEW = 8;
 export class SinceList {
   /** The epoch of the last question. */
   asked = 0;
-  /** Where slots are in the list; null while they are few and none has been undone, so that they are all there. */
+  /**
+   * Where slots are in the list; null while they are few and none has been undone, so that they are all
+   * there.
+   */
   #places: Map<number, number> | null = null;
   /** Slots that hold their earlier rows again, with the ids of those; null while there was none. */
   #undone: Map<number, number> | null = null;
