@@ -381,7 +381,7 @@ export class EditPipeline {
     this.#stale.noteStored(keySlots, querySlots);
     this.counts.changesStored += keys.size + queries.size;
     this.#layers.stored();
-    await this.#orFailAll(() => this.queries.limitHistory());
+    if (this.queries.isHistoryLong) await this.#orFailAll(() => this.queries.limitHistory());
   }
 
   async #bringUp(slots: Uint32Array): Promise<void> {

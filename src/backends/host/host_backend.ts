@@ -123,7 +123,8 @@ export class HostBackend implements Backend {
   }
 
   async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     const { heads } = this.#config.layout, { queries } = cohort;
     const attention = emptyOutput(this.#config.layout, queries.length, wanted);
     const keys = this.#rows.keysAt(cohort.since);
@@ -146,12 +147,14 @@ export class HostBackend implements Backend {
   }
 
   async certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     return this.#answers.certificates.certify(cohort);
   }
 
   async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     return this.#answers.drift.bounds(cohort, limit);
   }
 
@@ -160,7 +163,8 @@ export class HostBackend implements Backend {
   }
 
   async copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     this.#answers.drift.copied(cohort, copies, limit);
   }
 
