@@ -1,5 +1,6 @@
 // Copies of answers whose making fails on the way: what is answered afterwards holds its bound all the same.
 
+import { BackendError } from "../../mod.ts";
 import type { Cohort, Copies } from "../../src/backends/backend.ts";
 import { BackendError } from "../../src/base/errors.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
-import { stalenessBound } from "../../numerics/staleness_bound.ts";
+import { type ChangeSums, stalenessBound } from "../../numerics/staleness_bound.ts";
 import type { Since } from "../since.ts";
 import { type CertificateKernel, NOT_CHANGED } from "./certificate_kernel.ts";
 import {
@@ -20,7 +20,7 @@ import type { KeyJournal } from "./key_journal.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { Kernels } from "./kernels.ts";
-import { type CertifiedTotals, PairTerms } from "./pair_terms.ts";
+import { type CertifiedTotals, PairTerms, type RowAtHand } from "./pair_terms.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
 /** What computing scores and weights may have done to a state before they were summed. */
@@ -140,10 +140,11 @@ export class HostCertifier {
     const diameter = 2 * this.#parts.spread.radius(keyHead);
     const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
     if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
-    let exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    const at: RowAtHand = { totals, output: this.#output, keys, keyHead, diameter };
+    let exchanges = this.#sumAtHost(tile, row, at);
     if (isWorn(this.#sums, exchanges, ledger)) {
       tile.leave(1 << row);
-      exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+      exchanges = this.#sumAtHost(tile, row, at);
     }
     const stale = this.#staleness(this.#sums, exchanges, ledger, massDoubt, diameter, norm);
     const { moved, gained, lost } = this.#sums;
@@ -160,15 +161,8 @@ export class HostCertifier {
   }
 
   /** Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind them. */
-  #sumAtHost(
-    tile: CertifiedTile,
-    row: number,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    diameter: number,
-  ): number {
-    const { since } = keys, { now } = this.#journal;
+  #sumAtHost(tile: CertifiedTile, row: number, at: RowAtHand): number {
+    const { since } = at.keys, { now } = this.#journal;
     if (!tile.host) {
       tile.host = new HostSums();
       this.#bytes += HostSums.BYTES;
@@ -186,34 +180,25 @@ export class HostCertifier {
       tile.leave(1 << row);
       sums.begin(row);
       for (let t = 0; t < since.slots.length; t++) {
-        this.#addAtHost(sums, row, since.slots[t], since.retained[t], keys, keyHead, totals, diameter);
+        this.#addAtHost(sums, row, since.slots[t], since.retained[t], at);
       }
     } else if (slots.length > 0) {
       const places = this.#placesOf(slots, since);
       for (let t = 0; t < slots.length; t++) {
-        this.#addAtHost(sums, row, slots[t], places[t], keys, keyHead, totals, diameter);
+        this.#addAtHost(sums, row, slots[t], places[t], at);
       }
     }
     tile.reach(1 << row, now);
     return sums.read(row, this.#sums);
   }
 
-  #addAtHost(
-    sums: HostSums,
-    row: number,
-    slot: number,
-    retained: number,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    diameter: number,
-  ): void {
+  #addAtHost(sums: HostSums, row: number, slot: number, retained: number, at: RowAtHand): void {
     if (retained === NOT_CHANGED) {
       sums.exchange(row, slot, NO_TERMS, null);
       return;
     }
     const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
-    this.#terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
+    this.#terms.measure(slot, edit, at, known);
     sums.exchange(row, slot, this.#terms, sums.pairs.has(slot) ? null : this.#makePairs());
   }
 
@@ -249,15 +234,14 @@ export class HostCertifier {
     const ofMoved = rounded * sums.movedPeak, ofWeights = rounded * sums.weightPeak;
     const doubt = (sums.doubt + ofWeights) * grown,
       weights = (sums.gained + sums.lost + sums.doubt + ofWeights) * grown;
-    return stalenessBound(
-      (sums.moved + ofMoved) * grown + weights * ledger,
-      sums.gained * grown + doubt,
-      sums.lost * grown + doubt,
-      (sums.shifted + ofMoved) * grown,
-      2 * doubt + 2 * massDoubt * weights,
-      diameter,
-      norm + ledger,
-    );
+    const change: ChangeSums = {
+      moved: (sums.moved + ofMoved) * grown + weights * ledger,
+      gained: sums.gained * grown + doubt,
+      lost: sums.lost * grown + doubt,
+      shifted: (sums.shifted + ofMoved) * grown,
+      doubt: 2 * doubt + 2 * massDoubt * weights,
+    };
+    return stalenessBound(change, diameter, norm + ledger);
   }
 
   /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */

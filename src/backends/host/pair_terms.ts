@@ -25,6 +25,17 @@ export interface CertifiedTotals {
   logSumExp(): number;
 }
 
+/** The row at hand, and the keys that it is held against. */
+export interface RowAtHand {
+  readonly totals: CertifiedTotals;
+  /** o. */
+  readonly output: Float64Array;
+  readonly keys: KeysAt;
+  readonly keyHead: number;
+  /** Values lie within it of one another. */
+  readonly diameter: number;
+}
+
 /** Beyond it a weight counts as infinite. */
 const HIGHEST_POWER = 900;
 const FLOAT64_ROUNDING = 2 ** -52;
@@ -50,17 +61,13 @@ export class PairTerms implements PairSums {
   }
 
   /**
-   * Measures the changed key of a slot for the selected row, whose output is `output`. Values lie within `diameter`
-   * of one another. `known` are the parts that the key has in the row already, if any.
+   * Measures the changed key of a slot for the selected row. `known` are the parts that the key has in the row
+   * already, if any.
    */
   measure(
     slot: number,
     edit: KeyEdit,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    output: Float64Array,
-    diameter: number,
+    { totals, output, keys, keyHead, diameter }: RowAtHand,
     known: Float64Array | null,
   ): void {
     const kernels = this.#kernels, { retained, isLive, valueShift, difference } = edit;
@@ -114,7 +121,7 @@ export class PairTerms implements PairSums {
     const base = scoreBefore > -Infinity ? keys.retained : keys.stored;
     const baseRow = scoreBefore > -Infinity ? retained : slot;
     const distance = shift > 0
-      ? kernels.movedDistance(output, change, after, base, baseRow, keys.stored, slot)
+      ? kernels.movedDistance(output, change, after, keys, retained, slot)
       : size * this.#distance(output, base, baseRow, scoreBefore > -Infinity);
     const rounded = (doubt + FLOAT64_ROUNDING * 8 * (size + after)) * diameter;
     this.moved = distance + rounded + FLOAT64_ROUNDING * scale * (after + weight) * shift;

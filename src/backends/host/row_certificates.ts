@@ -159,7 +159,8 @@ export class RowCertificates {
   /** Measures what rounding did to a state, which holds the stored keys. */
   #measure(row: number, slot: number, head: number, totals: RowTotals, keys: KeysAt): void {
     const diameter = 2 * this.#spread.radius(keyHeadOf(this.#config.layout, head));
-    this.#measured.measure(row, this.#rows.queryHead(slot, head), totals, keys, diameter);
+    const rounding = this.#rounding.inFloat64(slot, head, totals, keys);
+    this.#measured.measure(row, this.#rows.queryHead(slot, head), totals, keys, diameter, rounding);
   }
 }
 

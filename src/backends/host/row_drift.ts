@@ -7,6 +7,7 @@
  */
 
 import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
+import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { NOTHING, type Since } from "../since.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
 import type { HeadRows } from "./head_rows.ts";
@@ -283,11 +284,15 @@ export class RowDrift {
 
   /** Notes the weights of a key that has moved far. */
   #noteKey(ledger: DriftLedger, key: number): void {
-    const block = this.#rows.stored.block();
+    const block = this.#rows.stored.block(), { layout } = this.#config, { reach, kernels } = this.#heads;
     ledger.noteKey(key, this.#followedRows(ledger), (slot, head) => {
       if (this.#heads.isSteep(slot, head)) return Infinity;
-      this.#heads.select(slot, head);
-      return this.#heads.kernels.scoreWithBias(block, key) + DOUBLE_ROUNDING * STEEP_SCORE;
+      const query = this.#rows.queryHead(slot, head);
+      const product = reach.largestScore(this.#rows.queryNorm(query), keyHeadOf(layout, head));
+      kernels.select(query);
+      // The terms of its score may cancel.
+      const doubt = DOUBLE_ROUNDING * (STEEP_SCORE + (layout.headDim + 2) * product);
+      return kernels.scoreWithBias(block, key) + doubt;
     });
   }
 

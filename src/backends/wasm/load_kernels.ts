@@ -32,7 +32,10 @@ export interface Kernels {
    * `assembly/taken_rows.ts` has more.
    */
   takeRows(job: number, tile: number, first: number, count: number, rows: number, steep: number): number;
-  /** Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. */
+  /**
+   * Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. A function of WebAssembly takes
+   * numbers alone, so that there are nine of them.
+   */
   addChanges(
     job: number,
     tile: number,
