@@ -314,7 +314,7 @@ export class HostBackend implements Backend {
   }
 }
 
-const NO_SLOTS = new Uint32Array(0);
+const NO_SLOTS = new Uint32Array(0), NO_LOGS = new Float64Array(0);
 const NO_ROWS = {
   slots: NO_SLOTS,
   live: new Uint8Array(0),
@@ -348,6 +348,7 @@ function largestOf(scores: ArrayLike<number>): number {
  */
 function emptyOutput(layout: HeadLayout, count: number, { into, logs }: Wanted): AttentionOutput {
   const columns = outputColumns(layout), logCount = logs ? count * layout.heads : 0;
+  if (into && logCount === 0) return { output: outputFor(into, count * columns), logSumExp: NO_LOGS };
   const bytes = 4 * (into ? 0 : count * columns) + 8 * logCount;
   return CapacityError.guard("read", `an answer of ${count} × ${columns} numbers`, bytes, () => ({
     output: outputFor(into, count * columns),
