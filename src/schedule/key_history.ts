@@ -124,7 +124,7 @@ export class KeyHistory {
   /** Takes back `prepare` after the batch failed; the rows in `dropped` may not have been wiped. */
   abandon(retained: Uint32Array, dropped: Uint32Array): void {
     for (const retainedId of retained) this.#free(retainedId);
-    this.#freed.push(...dropped);
+    for (const retainedId of dropped) this.#freed.push(retainedId);
   }
 
   /** Notes a stored batch; the query slots in `lost` have no state from then on. */

@@ -81,9 +81,11 @@ export class StaleAnswers {
     this.#mirror = this.#newMirror();
   }
 
-  /** Bytes of copies. */
+  /** Bytes of copies, those that others hold included, but for the arrays of those. */
   get bytes(): number {
-    return this.#data.byteLength + this.#mirror.bytes + 2 * this.#askedAt.byteLength;
+    let bytes = this.#data.byteLength + this.#mirror.bytes + 2 * this.#askedAt.byteLength;
+    for (const mirror of this.#held) bytes += mirror.bytes;
+    return bytes;
   }
 
   /** Notes a stored batch of changed key slots and of query slots. */
@@ -96,9 +98,14 @@ export class StaleAnswers {
 
   /** Forgets all copies. */
   forget(): void {
+    this.#letCopiesGo();
+    for (const mirror of this.#held) mirror.clear();
+  }
+
+  /** Forgets the copies by which it answers itself. */
+  #letCopiesGo(): void {
     this.#data = new Float32Array(0);
     this.#mirror.clear();
-    for (const mirror of this.#held) mirror.clear();
   }
 
   /** Forgets what stale answers have cost so far, and follows drift no more: a snapshot has neither. */
@@ -251,9 +258,9 @@ export class StaleAnswers {
     trial.answered(exact, exactOfFollowed, exactOfFollowed - spent - this.#settle(followed));
     this.#note(slots);
     const answer = { output, bounds, ...mirror.lagOf(slots) };
-    if (trial.phase === "off" && this.#held.size === 0) {
-      backend.unwatch();
-      this.forget();
+    if (trial.phase === "off") {
+      this.#letCopiesGo();
+      if (this.#held.size === 0) backend.unwatch();
     }
     return answer;
   }
