@@ -2,7 +2,6 @@
 
 import { BackendError } from "../../mod.ts";
 import type { Cohort, Copies } from "../../src/backends/backend.ts";
-import { BackendError } from "../../src/base/errors.ts";
 import { createEngine } from "../../src/engine/create_engine.ts";
 import { assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
 import { Wrapped } from "../../testing/fake_backends.ts";
