@@ -47,7 +47,9 @@ function toSlots(
   names: readonly RowId[],
   slots: SlotTable,
 ): Uint32Array {
-  return Uint32Array.from(names, (name) => findSlot(operation, what, name, slots));
+  const found = new Uint32Array(names.length);
+  for (let at = 0; at < names.length; at++) found[at] = findSlot(operation, what, names[at], slots);
+  return found;
 }
 
 /**

@@ -205,7 +205,8 @@ export class StaleAnswers {
   ): Promise<StaleAttentionOutput> {
     const { queries, planner, bringUp, threshold: { error } } = this.#config;
     if (error === Infinity) {
-      await bringUp(queries.olderThan(floor, slots));
+      const older = queries.olderThan(floor, slots);
+      if (older.length > 0) await bringUp(older);
       const bounds = areBoundsWanted
         ? await queries.certify(slots)
         : new Float64Array(slots.length).fill(Infinity);

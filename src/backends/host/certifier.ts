@@ -164,7 +164,9 @@ export class Certifier {
         this.#sumHead(queries, question);
         this.#addSquares(queries, question, bounds);
       } else {
-        for (let at = 0; at < queries.length; at++) bounds[at] += rows.hostBound(queries[at], head, keys) ** 2;
+        for (let at = 0; at < queries.length; at++) {
+          bounds[at] += rows.hostBound(queries[at], head, keys) ** 2;
+        }
       }
     }
     for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
@@ -236,7 +238,12 @@ export class Certifier {
   }
 
   /** Has the kernel take the states of rows. */
-  #take({ batch, head, keys, rows: certified }: HeadQuestion, tile: CertifiedTile, number: number, rows: number) {
+  #take(
+    { batch, head, keys, rows: certified }: HeadQuestion,
+    tile: CertifiedTile,
+    number: number,
+    rows: number,
+  ) {
     if (!tile.isInKernel) this.#letGo(batch, tile);
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
     const odd = batch.take(tile.kernelTile, number, rows);

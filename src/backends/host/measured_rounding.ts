@@ -126,7 +126,8 @@ export class MeasuredRounding {
     const sums = 2 * (Math.sqrt(valueDim) * exact.sumError / exact.mass + norm * massError);
     const scores = FLOAT64_ROUNDING * (Math.abs(exact.logSumExp()) + headDim + 64);
     const error = {
-      output: Math.sqrt(squared) + sums + Math.max(scores, rounding.variation) * diameter + 8 * FLOAT64_ROUNDING * norm,
+      output: Math.sqrt(squared) + sums + Math.max(scores, rounding.variation) * diameter +
+        8 * FLOAT64_ROUNDING * norm,
       mass: Math.abs(Math.expm1(totals.logSumExp() - exact.logSumExp())) + 2 * massError +
         2 * Math.max(scores, rounding.mass),
     };

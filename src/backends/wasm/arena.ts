@@ -14,6 +14,7 @@ export class Arena {
   #numbers: Float32Array;
   #words: Uint32Array;
   #integers: Int32Array;
+  #doubles: Float64Array;
 
   /** The arena begins at `start`, where the module's own data ends. */
   constructor(memory: WebAssembly.Memory, start: number) {
@@ -22,6 +23,7 @@ export class Arena {
     this.#numbers = new Float32Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#integers = new Int32Array(memory.buffer);
+    this.#doubles = new Float64Array(memory.buffer);
   }
 
   /** Allocates `bytes` zeros and returns their address, a multiple of 64. */
@@ -34,6 +36,7 @@ export class Arena {
       this.#numbers = new Float32Array(this.memory.buffer);
       this.#words = new Uint32Array(this.memory.buffer);
       this.#integers = new Int32Array(this.memory.buffer);
+      this.#doubles = new Float64Array(this.memory.buffer);
     }
     this.#next = address + bytes;
     return address;
@@ -69,6 +72,11 @@ export class Arena {
   /** The same as whole numbers. */
   get allIntegers(): Int32Array {
     return this.#integers;
+  }
+
+  /** The same as float64. */
+  get allDoubles(): Float64Array {
+    return this.#doubles;
   }
 
   floats(address: number, count: number): Float32Array {
