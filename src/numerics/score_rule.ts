@@ -58,7 +58,10 @@ export function isInReach(
   return ahead <= after && (-before <= ahead || keyPosition < keepBefore);
 }
 
-/** Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing else. */
+/**
+ * Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing
+ * else.
+ */
 export function isPlainRule(rule: ScoreRule): boolean {
   const { keepBefore, distanceBias, biasFirst = false, sinks, rotary, blocks } = rule;
   const others = [keepBefore, distanceBias, sinks, rotary, blocks];

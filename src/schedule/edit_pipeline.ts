@@ -194,8 +194,8 @@ export class EditPipeline {
   }
 
   /**
-   * Freezes what the backend stores when every state is up to date and no later edit is stored yet, and copies it while other
-   * turns run.
+   * Freezes what the backend stores when every state is up to date and no later edit is stored yet, and
+   * copies it while other turns run.
    */
   async copy<F extends FrozenStore, T>(
     operation: string,

@@ -1,8 +1,8 @@
 /**
  * The key slots that have changed since an epoch, as a list that grows with each batch.
  *
- * Invariant: what was told of it stays as it was. Slots are appended, and where some hold their earlier rows again, the
- * others are copied.
+ * Invariant: what was told of it stays as it was. Slots are appended, and where some hold their earlier rows
+ * again, the others are copied.
  */
 
 import type { Since } from "../backends/since.ts";

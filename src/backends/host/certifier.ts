@@ -1,14 +1,15 @@
 /**
- * Certificates: for each row asked for, a bound on how far the output of its state is from what it would be with the
- * stored keys. `docs/internals/certificates.md` derives them.
+ * Certificates: for each row asked for, a bound on how far the output of its state is from what it would be
+ * with the stored keys. `docs/internals/certificates.md` derives them.
  *
- * A row has sums of what its pending keys can do to it. They are brought up to the present when the row is asked for:
- * what a key that has changed since had in the sums is taken out, and what it has now is added. So a look costs no
- * more than the changes since the last one, however many keys are pending. Kernels do that for many rows at once; the
- * rows that they cannot answer for, and all rows of stores without such kernels, are computed here in float64.
+ * A row has sums of what its pending keys can do to it. They are brought up to the present when the row is
+ * asked for: what a key that has changed since had in the sums is taken out, and what it has now is added. So
+ * a look costs no more than the changes since the last one, however many keys are pending. Kernels do that
+ * for many rows at once; the rows that they cannot answer for, and all rows of stores without such kernels,
+ * are computed here in float64.
  *
- * Invariant: the sums of a row whose moment is not UNTAKEN are those of its pending keys as they were at that moment.
- * Its state has not changed since.
+ * Invariant: the sums of a row whose moment is not UNTAKEN are those of its pending keys as they were at that
+ * moment. Its state has not changed since.
  */
 
 import { keyHeadOf } from "../../numerics/head_layout.ts";
@@ -63,9 +64,9 @@ interface Part {
 
 /** The moment of a row whose sums have been begun. */
 const BEGUN = -2;
-/** Beyond so many exchanges the sums of a tile are begun anew. */
+/** The sums of a tile are begun anew after this number of exchanges. */
 const MOST_EXCHANGES = 2 ** 20;
-/** Up to so many changes, each is looked up by itself. */
+/** Up to this number of changes, each is looked up by itself. */
 const FEW_CHANGES = 8;
 const FLOAT64_ROUNDING = 2 ** -52;
 

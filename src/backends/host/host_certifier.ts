@@ -1,6 +1,6 @@
 /**
- * Certificates of rows that are computed at the host, in float64: those of stores without kernels for them, and those
- * that float32 does not suffice for.
+ * Certificates of rows that are computed at the host, in float64: those of stores without kernels for them,
+ * and those that float32 does not suffice for.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
@@ -51,13 +51,15 @@ export interface CertifierParts {
 export const MOST_BYTES: number = 2 ** 26;
 /** What a key in a map takes, in round numbers. */
 export const ENTRY_BYTES: number = 64;
-/** Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been. */
+/**
+ * Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been.
+ */
 export const EXCHANGE_ROUNDING: number = 2 ** -51;
-/** A row that has missed so many changes more than there are pending keys is begun anew. */
+/** A row is begun anew when it has missed this number of changes more than there are pending keys. */
 export const MANY_CHANGES: number = 64;
 /** Sums of weights that may have lost such a share by exchanges are begun anew. */
 const WORN_WEIGHTS = 2 ** -20;
-/** What was let go of so many keys and tiles is used again. */
+/** The largest number of records of a key and a tile that are kept to be used again. */
 const MOST_SPARE = 256;
 const PAIR_BYTES = HostPairs.BYTES + ENTRY_BYTES;
 const FLOAT64_ROUNDING = 2 ** -52;
@@ -74,13 +76,14 @@ export class HostCertifier {
   readonly #terms: PairTerms;
   /** How keys differ from the rows that they replaced, by slot, as they were asked for. */
   readonly #edits = new Map<number, KeyEdit>();
+  #editBytes = 0;
   #bytes = 0;
   /** What keys had in tiles that were let go, to be used again. */
   readonly #spare: HostPairs[] = [];
   readonly #sums: RowSums = {
     ...{ moved: 0, gained: 0, lost: 0, shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
   };
-  /** o of the row at hand. */
+  /** o of the row that is being certified. */
   readonly #output: Float64Array;
 
   constructor(
@@ -95,20 +98,20 @@ export class HostCertifier {
     this.#output = new Float64Array(parts.layout.valueDim);
   }
 
-  /** Bytes of sums and what keys have in them. */
+  /** Bytes of sums, what keys have in them, and how keys differ. */
   get bytes(): number {
-    return this.#bytes + this.#spare.length * HostPairs.BYTES;
+    return this.#bytes + this.#editBytes + this.#spare.length * HostPairs.BYTES;
   }
 
   /** The keys in some slots have changed. */
   changeKeys(slots: Uint32Array): void {
     if (this.#edits.size === 0) return;
-    for (const slot of slots) this.#edits.delete(slot);
+    for (const slot of slots) this.#dropEdit(slot);
   }
 
   /** Forgets what was measured; tiles are dropped with their sums. */
   forget(): void {
-    this.#edits.clear();
+    this.#dropEdits();
     this.#spare.length = 0;
     this.#bytes = 0;
     this.#output.fill(0);
@@ -160,9 +163,14 @@ export class HostCertifier {
     return this.#printed(ledger, norm);
   }
 
-  /** Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind them. */
+  /**
+   * Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind
+   * them.
+   */
   #sumAtHost(tile: CertifiedTile, row: number, at: RowAtHand): number {
     const { since } = at.keys, { now } = this.#journal;
+    // Most of them are of keys that are pending no more.
+    if (this.#edits.size > 2 * since.slots.length + MANY_CHANGES) this.#dropEdits();
     if (!tile.host) {
       tile.host = new HostSums();
       this.#bytes += HostSums.BYTES;
@@ -212,12 +220,24 @@ export class HostCertifier {
 
   #editOf(slot: number, retainedId: number): KeyEdit {
     const { layout, softcap, stored, retained } = this.#parts;
-    let edit = this.#edits.get(slot);
-    if (edit?.retained !== retainedId) {
-      edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
-      this.#edits.set(slot, edit);
-    }
-    return edit as KeyEdit;
+    const known = this.#edits.get(slot);
+    if (known?.retained === retainedId) return known;
+    this.#dropEdit(slot);
+    const edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
+    this.#edits.set(slot, edit);
+    this.#editBytes += bytesOfEdit(edit);
+    return edit;
+  }
+
+  #dropEdit(slot: number): void {
+    const edit = this.#edits.get(slot);
+    if (edit) this.#editBytes -= bytesOfEdit(edit);
+    this.#edits.delete(slot);
+  }
+
+  #dropEdits(): void {
+    this.#edits.clear();
+    this.#editBytes = 0;
   }
 
   /** What pending keys can move o by at most, by the sums of a row with what was rounded in them. */
@@ -244,14 +264,18 @@ export class HostCertifier {
     return stalenessBound(change, diameter, norm + ledger);
   }
 
-  /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */
+  /**
+   * Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it
+   * hides.
+   */
   #roundingOf(totals: CertifiedTotals, diameter: number, rounding: WeightRounding) {
     const { valueDim } = this.#parts.layout, output = this.#output;
     totals.writeOutput(output, 0);
     let squared = 0;
     for (const o of output) squared += o * o;
     const norm = Math.sqrt(squared), massError = totals.massError / totals.mass;
-    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
+    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens
+    // distances to o.
     const ledger = rounding.variation * diameter +
       2 * (Math.sqrt(valueDim) * totals.sumError / totals.mass + norm * massError) +
       4 * FLOAT64_ROUNDING * norm;
@@ -275,6 +299,11 @@ export class HostCertifier {
     }
     return farthest * (1 + FLOAT32_ROUNDING);
   }
+}
+
+/** What a kept edit takes, in round numbers. */
+function bytesOfEdit({ valueShift, difference }: KeyEdit): number {
+  return 2 * ENTRY_BYTES + valueShift.byteLength + 16 * (difference?.columns.length ?? 0);
 }
 
 /** Of a key that is as in the states. */

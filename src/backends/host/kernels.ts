@@ -224,7 +224,9 @@ export class Kernels {
     return this.#rule.scale * sum;
   }
 
-  /** ‖change · (v − point) + after · (v' − v)‖ of the value v of a retained key and v' of the one in a slot. */
+  /**
+   * ‖change · (v − point) + after · (v' − v)‖ of the value v of a retained key and v' of the one in a slot.
+   */
   movedDistance(
     point: Float64Array,
     change: number,
@@ -369,8 +371,8 @@ export class Kernels {
 }
 
 /**
- * sum += a · value for the two-float sums of a row, from `start` on: Knuth's TwoSum on the high part, whose error term is
- * added to the low part.
+ * sum += a · value for the two-float sums of a row, from `start` on: Knuth's TwoSum on the high part, whose
+ * error term is added to the low part.
  */
 function addCompensated(
   { high, low, width }: RowStates,

@@ -51,7 +51,7 @@ export class MeasuredRounding {
     return 48 * this.#errors.size;
   }
 
-  /** Begins a question, which may spend so many multiply-adds. */
+  /** Begins a question, which may spend `work` multiply-adds. */
   begin(work: number): void {
     this.#left = work;
   }
@@ -61,7 +61,7 @@ export class MeasuredRounding {
     return this.#errors.size === 0;
   }
 
-  /** Whether there is work left to measure a row of so many keys. */
+  /** Whether there is work left to measure a row of `keyCount` keys. */
   canMeasure(keyCount: number): boolean {
     return keyCount * (this.#layout.headDim + this.#layout.valueDim) <= this.#left;
   }
@@ -120,7 +120,8 @@ export class MeasuredRounding {
     }
     norm = Math.sqrt(norm);
     // The errors of the float64 computation are added: those of its sums, and those of its scores, which
-    // change weights by a factor. Terms of a score that cancel may have lost the same digits in both computations.
+    // change weights by a factor. Terms of a score that cancel may have lost the same digits in both
+    // computations.
     const massError = exact.massError / exact.mass;
     const sums = 2 * (Math.sqrt(valueDim) * exact.sumError / exact.mass + norm * massError);
     const scores = FLOAT64_ROUNDING * (Math.abs(exact.logSumExp()) + headDim + 64);

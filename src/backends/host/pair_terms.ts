@@ -1,10 +1,11 @@
 /**
- * What one changed key can do to the output of one row, in float64: the terms of `numerics/staleness_bound.ts`. Stores
- * without kernels for certificates use nothing else; the others use it for rows that float32 does not suffice for.
+ * What one changed key can do to the output of one row, in float64: the terms of
+ * `numerics/staleness_bound.ts`. Stores without kernels for certificates use nothing else; the others use it
+ * for rows that float32 does not suffice for.
  *
  * With w the weight before, Δ the difference of the scores and c = w(e^Δ − 1), the change moves the output by
- * c(v − o) + u(v' − v), divided by the new mass; u = w + c. Where only few or small numbers of the key differ, Δ is
- * computed from the differences, so that a small change has a small error.
+ * c(v − o) + u(v' − v), divided by the new mass; u = w + c. Where only few or small numbers of the key
+ * differ, Δ is computed from the differences, so that a small change has a small error.
  */
 
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
@@ -25,7 +26,7 @@ export interface CertifiedTotals {
   logSumExp(): number;
 }
 
-/** The row at hand, and the keys that it is held against. */
+/** The row that is being certified, and the keys that it is compared with. */
 export interface RowAtHand {
   readonly totals: CertifiedTotals;
   /** o. */
@@ -41,10 +42,10 @@ const HIGHEST_POWER = 900;
 const FLOAT64_ROUNDING = 2 ** -52;
 /** Below it a weight has lost digits, or itself, to underflow: a change is no longer a factor of it. */
 const SMALLEST_FACTOR = 2 ** -900;
-/** Changes of a score beyond it are told from both scores. */
+/** Larger changes of a score are the difference of both scores. */
 const LARGE = 1;
 
-/** Measures pairs of the row at hand. */
+/** Measures pairs of the selected row. */
 export class PairTerms implements PairSums {
   moved = 0;
   change = 0;
@@ -61,8 +62,8 @@ export class PairTerms implements PairSums {
   }
 
   /**
-   * Measures the changed key of a slot for the selected row. `known` are the parts that the key has in the row
-   * already, if any.
+   * Measures the changed key of a slot for the selected row. `known` are the parts that the key has in the
+   * row already, if any.
    */
   measure(
     slot: number,

@@ -44,7 +44,8 @@ export interface Float32Limits {
   /** Bounds on the rounding errors of the weights of a head row. */
   rounding(row: RoundedRow): WeightRounding;
   /**
-   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing is pending.
+   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing
+   * is pending.
    */
   readonly measuredWork: number;
 }

@@ -56,8 +56,9 @@ export class ValueSpread {
   }
 
   /**
-   * Copies of the centres, dv numbers per key head, and of the radii. The file does not say whose mean a centre is; the
-   * engine that is saved forgets it too, so that the loaded one fits its balls anew at the same moments.
+   * Copies of the centres, dv numbers per key head, and of the radii. The file does not say whose mean a
+   * centre is; the engine that is saved forgets it too, so that the loaded one fits its balls anew at the
+   * same moments.
    */
   save(): { readonly centres: Float64Array; readonly radii: Float64Array } {
     this.#sampled = null;

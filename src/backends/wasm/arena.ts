@@ -1,6 +1,6 @@
 /**
- * The memory of the kernels as an arena that only grows, and views of it. A view is valid until the next `take`, which may
- * let the memory grow.
+ * The memory of the kernels as an arena that only grows, and views of it. A view is valid until the next
+ * `take`, which may let the memory grow.
  */
 
 const PAGE_BYTES = 65536;
@@ -42,7 +42,7 @@ export class Arena {
     return address;
   }
 
-  /** Allocates parts of so many bytes each, all of them or, where it throws, none. */
+  /** Allocates a part for each size, all of them or, where it throws, none. */
   takeEach(sizes: readonly number[]): number[] {
     const ends: number[] = [];
     let end = 0;

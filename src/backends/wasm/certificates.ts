@@ -25,7 +25,10 @@ import type { RowStates } from "./row_states.ts";
 
 /** Keys whose records are in memory at the same time. */
 const MOST_CHANGES = 64;
-/** Sizes of values for which float32 neither overflows nor loses what matters, and columns whose sums it rounds little. */
+/**
+ * Sizes of values for which float32 neither overflows nor loses what matters, and columns whose sums it
+ * rounds little.
+ */
 const LEAST_SIZE = 2 ** -30, MOST_SIZE = 2 ** 50, MOST_COLUMNS = 4096;
 /** The smallest float32, over the rounding that is charged of a difference of keys. */
 const LEAST_SHIFT = 2 ** -149 * 2 ** 24;
@@ -46,7 +49,10 @@ export class WasmCertificates implements CertificateKernel {
   readonly #tiles: RecordPool;
   readonly #pairs: RecordPool;
   readonly #changeBytes: number;
-  /** Addresses of the record of a question, of those of changed keys, and of two lists of addresses; 0 before the first. */
+  /**
+   * Addresses of the record of a question, of those of changed keys, and of two lists of addresses; 0 before
+   * the first.
+   */
   #question = 0;
   #changes = 0;
   #changeList = 0;
@@ -196,7 +202,10 @@ export class WasmCertificates implements CertificateKernel {
     this.#words()[(this.#question + field.HAS_POSITIONS) / 4] = looksAtPositions(this.#config.rule) ? 1 : 0;
   }
 
-  /** Writes the record of a changed key: the earlier row, or the present one if there was none, and differences. */
+  /**
+   * Writes the record of a changed key: the earlier row, or the present one if there was none, and
+   * differences.
+   */
   #writeChange(at: number, slot: number, retainedId: number): void {
     const { layout: { kvHeads, headDim, valueDim, heads }, maskHeads } = this.#config;
     const { stored, retained } = this.#rows, { numbers } = this.#arena, words = this.#words();
