@@ -70,8 +70,8 @@ export function difference(a: usize, b: usize, target: usize, count: i32): f64 {
 }
 
 /**
- * Raw scores of a key with a block of rows, unless they are known, and their differences. Returns the number
- * of multiply-adds in a row.
+ * Raw scores of a key with a block of rows, unless they are known, and their differences. Returns the number of
+ * multiply-adds in a row.
  */
 export function multiply(job: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
   const headDim = load<usize>(job + HEAD_DIM), delta = load<usize>(change, field.KEY_DELTA);
@@ -228,8 +228,8 @@ function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
 }
 
 /**
- * ‖c(v − o) + u(v' − v)‖ of a block of rows; they are stored where the differences were. Where the value
- * stays, ‖v − o‖ may be known. Returns the number of multiply-adds in a row.
+ * ‖c(v − o) + u(v' − v)‖ of a block of rows; they are stored where the differences were. Where the value stays, ‖v − o‖
+ * may be known. Returns the number of multiply-adds in a row.
  */
 export function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
   const valueDim = load<usize>(job + VALUE_DIM);
