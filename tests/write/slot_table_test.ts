@@ -49,8 +49,7 @@ Deno.test("the next position is one more than the largest so far, wherever the s
     table.atomically(() => {
       table.reach(9.5);
       throw new Error("taken back");
-    })
-  );
+    }), Error);
   assertEquals(table.nextPosition, 10);
 });
 
