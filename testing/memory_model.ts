@@ -258,9 +258,9 @@ export class MemoryModel {
 
   #isInReach(queryPosition: number, keyPosition: number): boolean {
     const { causal, window: [left, right], keepFirst = -Infinity } = this.rule;
-    const isAhead = causal === false ||
-      keyPosition <= queryPosition + (causal === true ? 0 : causal.offset);
-    const isNear = keyPosition >= queryPosition - left || keyPosition < keepFirst;
-    return isAhead && isNear && keyPosition <= queryPosition + right;
+    // A difference of positions is rounded where their sum with a reach would be a whole step off.
+    const ahead = keyPosition - queryPosition;
+    const isAhead = causal === false || ahead <= (causal === true ? 0 : causal.offset);
+    return isAhead && (ahead >= -left || keyPosition < keepFirst) && ahead <= right;
   }
 }

@@ -45,11 +45,15 @@ Deno.test("the next position is one more than the largest so far, wherever the s
   table.reach(6);
   assertEquals(table.nextPosition, 7, "a row has moved to less than one below the next position");
   table.atomically(() => table.reach(9));
-  assertThrows(() =>
-    table.atomically(() => {
-      table.reach(9.5);
-      throw new Error("taken back");
-    }), Error);
+  assertThrows(
+    () =>
+      table.atomically(() => {
+        table.reach(9.5);
+        throw new Error("taken back");
+      }),
+    Error,
+    "taken back",
+  );
   assertEquals(table.nextPosition, 10);
 });
 
