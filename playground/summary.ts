@@ -33,7 +33,7 @@ export function drawTiles({ look: { exact, bounds, distances, pending, costs }, 
   );
 }
 
-/** What is looked at, in a sentence. */
+/** Describes the view in a sentence. */
 export function sentenceOf(
   { look: { exact, bounds, distances, pending }, buoys, query, slot }: Scene,
 ): string {

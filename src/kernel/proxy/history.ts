@@ -94,7 +94,7 @@ async function readEntries(file: string): Promise<Entry[]> {
 
 async function append(file: string, text: string): Promise<void> {
   await Deno.mkdir(file.replace(/[/\\][^/\\]*$/, ""), { recursive: true });
-  // What somebody has typed is for them alone.
+  // The cells that somebody has typed are for them alone.
   await Deno.writeTextFile(file, text, { append: true, mode: 0o600 });
 }
 

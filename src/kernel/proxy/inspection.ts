@@ -1,5 +1,5 @@
 /**
- * What a front end shows at the cursor: what a name means, and how it goes on.
+ * The answers to questions about the cursor: the meaning of a name, and how it may go on.
  *
  * Invariant: no code of the notebook runs for it.
  */
@@ -55,7 +55,7 @@ export class Inspection {
       this.#about(expression, level === 1),
       this.#language.hover(text, Math.max(0, end - 1), LANGUAGE_MS),
     ]);
-    // What the documentation says is not said twice.
+    // The words of the documentation are not said twice.
     const words = hover !== null && !/^```\w*\n(const|let|var) /.test(hover) && !own.hasWords
       ? plainOf(hover)
       : "";
@@ -121,7 +121,7 @@ export class Inspection {
     return answer?.description as Description | null ?? null;
   }
 
-  /** What was written about a name: in the cell, or in the module that it comes from. */
+  /** The comment above a name: in the cell, or in the module that it comes from. */
   async #words(expression: string, value: Description | null): Promise<string | null> {
     const own = this.#documented.get(expression);
     if (own !== undefined) {

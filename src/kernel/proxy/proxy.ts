@@ -30,7 +30,7 @@ import { News } from "./news.ts";
 import { Questions } from "./questions.ts";
 import { stopKernel } from "./stop.ts";
 
-/** What stands behind the proxy. */
+/** The kernel behind the proxy. */
 export type ProxyOptions =
   & Omit<ChildOptions, "onOutput" | "onFailure" | "onCheckTypes" | "onHandled" | "mark">
   & {
@@ -45,7 +45,7 @@ const GRACE_MS = 1000;
 /** A cell waits so long for the messages to comms that came before it. */
 const COMMS_MS = 2000;
 
-/** What a front end is told of a kernel that did not start. */
+/** The answer to `kernel_info_request` where the kernel behind did not start. */
 const WITHOUT: JsonObject = {
   status: "ok",
   protocol_version: "5.3",
@@ -136,7 +136,7 @@ export class KernelProxy implements AsyncDisposable {
         proxy.#resources.dispose();
         throw error;
       }
-      // Who opens the notebook has to hear the reason, and hears nothing of a kernel that ends.
+      // A person who opens the notebook has to hear the reason, and hears nothing of a kernel that ends.
       proxy.#reason = stripVTControlCharacters(error.message);
       proxy.#ready.resolve();
     }
@@ -200,7 +200,7 @@ export class KernelProxy implements AsyncDisposable {
     if (type === "shutdown_request") await this.#finish(0);
   }
 
-  /** What can be said where no kernel has started. */
+  /** Answers where no kernel has started. */
   async #takeWithout(reason: string, message: Message, asker: Asker): Promise<void> {
     const { msg_type: type } = message.header, { content } = message;
     if (!type.endsWith("_request")) return;
@@ -261,7 +261,7 @@ export class KernelProxy implements AsyncDisposable {
     };
   }
 
-  /** What the front end said before a cell comes first. */
+  /** Waits for the messages that the front end sent before a cell. */
   async #before(): Promise<void> {
     const changed = this.#configuration.changed();
     await this.#comms.settle(COMMS_MS);

@@ -1,9 +1,10 @@
 /**
  * The stop button.
  *
- * What awaits is stopped by our part in the kernel: the awaits throw, once; after a second stop no await goes on. What computes does not hear of it; the kernel
- * terminates it, which must not happen to a kernel that only waits, so it is asked first. A cell that was terminated after
- * an await has nobody left to say that it is over: its promise is found by collecting garbage.
+ * Code that awaits is stopped by our part in the kernel: the awaits throw, once; after a second stop no await goes on. Code
+ * that computes does not hear of it; the kernel terminates it, which must not happen to a kernel that only waits, so it is
+ * asked first. A cell that was terminated after an await has nobody left to say that it is over: its promise is found by
+ * collecting garbage.
  *
  * Invariant: a kernel is terminated only while its thread computes, and killed only when nothing has come of that.
  */
@@ -26,7 +27,7 @@ export type StopResult = "ended" | "waits" | "dead";
 /** Whether its event loop turns, its thread computes, or nothing comes of it. */
 type Pulse = "turns" | "computes" | "silent";
 
-/** What is to be stopped. */
+/** A cell, or the handling of a message, that is to be stopped. */
 export interface Stoppable {
   /** Whether it has ended within some time. */
   readonly isOver: (milliseconds: number) => Promise<boolean>;
@@ -53,7 +54,7 @@ export async function stopKernel(
     if (pulse === "computes") {
       if (!await child.terminate()) unanswered++;
       wasTerminated = true;
-      // What begins to compute anew each time that it is terminated ends with the kernel, if somebody has asked twice.
+      // Code that begins to compute anew each time that it is terminated ends with the kernel, if somebody has asked twice.
       if (unanswered > 2 && isLast()) return "dead";
     } else if (pulse === "silent") return wasTerminated ? "dead" : "waits";
     if (await isOver(END_MS)) return "ended";
