@@ -2,6 +2,13 @@
  * The expression at the cursor of a cell. Front ends count in code points, JavaScript in units of 16 bits.
  */
 
+/** The cursor that a front end sends, in code points: within the text, and at its end where it is no number. */
+export function cursorIn(code: string, cursor: unknown): number {
+  const length = toPoints(code, code.length);
+  if (typeof cursor !== "number" || Number.isNaN(cursor)) return length;
+  return Math.max(0, Math.min(length, Math.floor(cursor)));
+}
+
 /** The place in a text of a cursor that is given in code points. */
 export function toUnits(code: string, points: number): number {
   let units = 0;

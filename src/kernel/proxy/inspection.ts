@@ -5,7 +5,7 @@
  */
 
 import { type CellNames, namesOf } from "../cell/names.ts";
-import { completionAt, expressionAt, toPoints, toUnits } from "../cell/cursor.ts";
+import { completionAt, cursorIn, expressionAt, toPoints, toUnits } from "../cell/cursor.ts";
 import type { ParsedCell } from "../cell/parser.ts";
 import type { Description } from "../prelude/introspection.ts";
 import type { JsonObject } from "../protocol/message.ts";
@@ -48,7 +48,7 @@ export class Inspection {
   /** The content of an inspect_reply. */
   async inspect({ code, cursor_pos: cursor, detail_level: level }: JsonObject): Promise<JsonObject> {
     const text = String(code ?? "");
-    const place = toUnits(text, Number(cursor ?? text.length));
+    const place = toUnits(text, cursorIn(text, cursor));
     const { expression, end } = expressionAt(text, place);
     if (expression === "") return { status: "ok", found: false, data: {}, metadata: {} };
     const [own, hover] = await Promise.all([
@@ -69,7 +69,7 @@ export class Inspection {
   /** The content of a complete_reply. */
   async complete({ code, cursor_pos: cursor }: JsonObject): Promise<JsonObject> {
     const text = String(code ?? "");
-    const end = Number(cursor ?? toPoints(text, text.length));
+    const end = cursorIn(text, cursor);
     const place = toUnits(text, end);
     const { object, prefix } = completionAt(text, place);
     const [answer, suggested] = await Promise.all([
@@ -85,7 +85,9 @@ export class Inspection {
       text.slice(0, place),
     );
     const start = matches[0]?.start ?? place - prefix.length;
-    const shown = matches.filter((match) => match.start === start).slice(0, MATCHES);
+    const fitting = matches.filter((match) => match.start === start);
+    // The language server names a thing once for each module that has it.
+    const shown = [...new Map(fitting.map((match) => [match.text, match])).values()].slice(0, MATCHES);
     const range = { start: toPoints(text, start), end };
     return {
       status: "ok",
