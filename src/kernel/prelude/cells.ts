@@ -173,6 +173,14 @@ export class Cells {
     return count;
   }
 
+  /** A question of the cell has heard of a stop, so that no await of it need hear of this one. */
+  hear(press: number): void {
+    if (press === this.#press) return;
+    this.#press = press;
+    this.#hasStopped = true;
+    if (this.#cell) this.#cell.stops++;
+  }
+
   /** Gives the value that an `await` of a cell waits for. */
   readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
     const isThere = !mayWait(value);

@@ -108,7 +108,11 @@ export class Prelude {
     replaceTasks();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
-    const { readLine } = replacePrompts(stoppedAnswer, (text) => write("stdout", text));
+    const { readLine } = replacePrompts(
+      stoppedAnswer,
+      (text) => write("stdout", text),
+      (press) => this.#cells.hear(press),
+    );
     replaceStdio(write);
     replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
     this.#lastValues.install();

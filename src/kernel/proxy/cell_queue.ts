@@ -41,6 +41,8 @@ export interface QueuedCell {
   readonly over: Promise<void>;
   /** How often somebody wanted it stopped. */
   stops: number;
+  /** Whether the kernel has not heard yet of the last stop. */
+  isDeaf: boolean;
 }
 
 /** Calls around cells. */
@@ -268,6 +270,7 @@ class OwnCell implements QueuedCell {
   readonly evaluation: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly end: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   stops = 0;
+  isDeaf = false;
   /** Its number in the kernel; 0 before it runs. */
   number = 0;
   /** Its number in the notebook. */

@@ -170,7 +170,12 @@ export class KernelProxy implements AsyncDisposable {
     });
     this.#history = await History.open(options.historyFile ?? null);
     this.#configuration = new Configuration(options.cwd ?? Deno.cwd());
-    this.#questions = new Questions(this.#stdin, this.#session, this.#child.stoppedAnswer);
+    this.#questions = new Questions(
+      this.#stdin,
+      this.#session,
+      this.#child.stoppedAnswer,
+      () => this.#presses,
+    );
     this.#inspection = new Inspection(this.#child, this.#packages, this.#language);
     this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
       before: () => this.#before(),
@@ -306,17 +311,27 @@ export class KernelProxy implements AsyncDisposable {
   }
 
   /** One stop at a time, which hears of those that come meanwhile: another would hit a kernel that recovers from the first. */
-  #stop(): Promise<void> {
+  #stop(): void {
     this.#presses++;
     const cell = this.#cells.running;
-    if (cell) cell.stops++;
+    if (cell) {
+      cell.stops++;
+      cell.isDeaf = true;
+    }
     this.#questions.giveUp();
-    this.#stopping ??= this.#stopNow().finally(() => this.#stopping = null);
-    return this.#stopping;
+    this.#stopping ??= this.#stopAll().finally(() => this.#stopping = null);
   }
 
-  async #stopNow(): Promise<void> {
-    const cell = this.#cells.running;
+  /** Stops what runs, and a cell that has begun meanwhile if the button was pressed for it too. */
+  async #stopAll(): Promise<void> {
+    let cell: QueuedCell | null;
+    do {
+      cell = this.#cells.running;
+      await this.#stopNow(cell);
+    } while (this.#cells.running !== cell && (this.#cells.running?.stops ?? 0) > 0);
+  }
+
+  async #stopNow(cell: QueuedCell | null): Promise<void> {
     if (!cell && !this.#comms.current) return;
     const isOver = async (milliseconds: number): Promise<boolean> => {
       if (cell) return await endsWithin(cell.evaluated, milliseconds);
@@ -328,6 +343,9 @@ export class KernelProxy implements AsyncDisposable {
       isOver,
       hasEnd: cell !== null,
       presses: () => this.#presses,
+      onHeard: () => {
+        if (cell) cell.isDeaf = false;
+      },
       isLast: () => (cell?.stops ?? 0) > 1,
     });
     if (!cell) {

@@ -35,6 +35,8 @@ export interface Stoppable {
   readonly hasEnd: boolean;
   /** How often the button has been pressed. */
   readonly presses: () => number;
+  /** Told that the kernel has heard of the stop. */
+  readonly onHeard: () => void;
   /** Whether what runs was stopped before: then no await of it goes on. */
   readonly isLast: () => boolean;
 }
@@ -42,7 +44,7 @@ export interface Stoppable {
 /** Stops what runs. */
 export async function stopKernel(
   child: ChildKernel,
-  { isOver, hasEnd, presses, isLast }: Stoppable,
+  { isOver, hasEnd, presses, onHeard, isLast }: Stoppable,
 ): Promise<StopResult> {
   await child.signal();
   if (await isOver(GRACE_MS)) return "ended";
@@ -50,6 +52,7 @@ export async function stopKernel(
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const press = presses();
     pulse = await feelPulse(child, press);
+    if (pulse === "turns") onHeard();
     if (await isOver(0)) return "ended";
     if (pulse === "computes") {
       if (!await child.terminate()) unanswered++;
