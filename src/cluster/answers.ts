@@ -1,8 +1,8 @@
 /**
  * How a host answers requests about the partitions that it holds.
  *
- * Invariant: an answer is of one sequence of the partition and of queries as of one sequence, which it says; and a handler never
- * throws.
+ * Invariant: an answer is computed over the partition at one record and over the queries at one record, and
+ * names both records; a handler never throws.
  */
 
 import { queryColumns } from "../numerics/head_layout.ts";
@@ -29,7 +29,7 @@ import type { Replica } from "./replica.ts";
 const SLICE_MS = 20;
 const LONGEST_WAIT_MS = 60_000;
 
-/** What answers are made of. */
+/** The parts of a host that answers need. */
 export interface AnswerParts {
   readonly clock: Clock;
   readonly config: ClusterConfig;
@@ -50,7 +50,7 @@ export async function answerRequest(
     checkRequest(parts.config, request);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return encodeReply([{ status: "malformed", partition: 0, why }]);
+    return refuseAll(why);
   }
   return encodeReply(
     await Promise.all(request.partitions.map(async ({ partition, sequence }): Promise<PartitionReply> => {
@@ -61,6 +61,11 @@ export async function answerRequest(
       }
     })),
   );
+}
+
+/** The reply of a host that cannot answer anything of a request. */
+export function refuseAll(why: string): Uint8Array<ArrayBuffer> {
+  return encodeReply([{ status: "malformed", partition: 0, why }]);
 }
 
 function checkRequest({ partitions, scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {
@@ -104,7 +109,7 @@ async function answerPartition(
     }
     const { state } = replica;
     if (state.isFull) return refuse(partition, "full", `it has ${state.keyCount} keys`);
-    // The answer is of the queries as of now, since they are not locked while it is computed.
+    // The queries are read once, here: others may change them while the answer is computed.
     const querySequence = queries.sequence;
     const answer = await answerQuestion(parts, state, request.question, partition);
     const { ledger, keyCount, keyNorm, valueNorm } = state;

@@ -1,8 +1,8 @@
 /**
  * Questions to partitions whose answers belong together.
  *
- * Invariant: answers include every record that the client has had acknowledged or seen in an earlier answer, and those of the
- * caller's token; and answers about standing queries are of one version of each of them.
+ * Invariant: answers include every acknowledged record of the client, every record of its earlier answers, and
+ * those of the caller's token. Answers about standing queries are of one version of each query.
  */
 
 import { IdError } from "../base/errors.ts";
@@ -19,7 +19,7 @@ import { type ClusterToken, joinTokens, NO_TOKEN } from "./token.ts";
 
 const AGAIN_MS = 10;
 
-/** What a client asks by. */
+/** The parts of a client that questions need. */
 export interface AskerParts {
   readonly session: LogSession;
   readonly config: ClusterConfig;
@@ -39,7 +39,7 @@ export interface AskedOfAll {
   readonly ids: readonly string[];
   /** The version of each of them in an answer, 0 for one that is not there. */
   readonly versionsOf: (answer: Uint8Array<ArrayBuffer>) => readonly number[];
-  /** Whether answers must include what is known and what the caller's token names; true unless given. */
+  /** Whether answers must include the known records and those of the caller's token; true unless given. */
   readonly waits?: boolean;
   /** Partitions that one request may be about. */
   readonly most?: number;
@@ -62,7 +62,7 @@ export class Asker {
     this.#gatherer = new Gatherer(parts.session, parts.clock, parts.members);
   }
 
-  /** What the client has had acknowledged, and what it has been answered with. */
+  /** The records of acknowledged edits and of earlier answers. */
   get known(): ClusterToken {
     return this.#known;
   }
@@ -77,7 +77,7 @@ export class Asker {
     this.#known = joinTokens(this.#known, token);
   }
 
-  /** What an answer must include. */
+  /** The records that an answer must include. */
   tokenOf({ after }: CheckedRead): ClusterToken {
     return joinTokens(this.#known, after);
   }
@@ -155,7 +155,10 @@ export class Asker {
     }
   }
 
-  /** The answers that are to be asked for again, since they are not of the same versions of the queries; none where all are. */
+  /**
+   * The answers that are to be asked for again, since they are not of the same versions of the queries; none
+   * where all are.
+   */
   #differing(
     operation: string,
     answers: readonly PartitionAnswer[],
@@ -186,7 +189,7 @@ export class Asker {
     this.note({ partitions, query });
   }
 
-  /** What a partition's answer says; "damaged" where it says nothing. */
+  /** Decodes a partition's answer; "damaged" where that fails. */
   decoded<T>(operation: string, partition: number, decode: () => T): T {
     try {
       return decode();

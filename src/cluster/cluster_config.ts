@@ -1,5 +1,5 @@
 /**
- * What a cluster is made of: the value "config" of its log, written once and never changed.
+ * The config of a cluster: the value "config" of its log, written once and never changed.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -18,8 +18,8 @@ export interface ClusterShape {
   /** dv, numbers of a value of one head. */
   readonly valueDim: number;
   /**
-   * P, the number of partitions, 1 to 1,024; 16 unless given. A key with its value lies in partition hash(id) mod P, so P
-   * cannot be changed afterwards. A partition takes 4 million keys at most.
+   * P, the number of partitions, 1 to 1,024; 16 unless given. A key with its value lies in partition hash(id)
+   * mod P, so P cannot be changed afterwards. A partition takes 4 million keys at most.
    */
   readonly partitions?: number;
   /** H, query heads; 1 unless given. */
@@ -114,7 +114,10 @@ function orElse(value: unknown, otherwise: number): unknown {
   return value === undefined ? otherwise : value;
 }
 
-/** Writes the config of a new cluster, or checks that there is one of the same shape already; returns what is there. */
+/**
+ * Writes the config of a new cluster, or checks that there is one of the same shape already; returns what is
+ * there.
+ */
 export async function makeConfig(
   operation: string,
   session: LogSession,

@@ -1,5 +1,6 @@
 /**
- * The answers of a client: exact ones from hosts, and rows that were given before, where the caller takes those.
+ * The answers of a client: exact ones from hosts, and rows that were given before, where the caller takes
+ * those.
  */
 
 import type { Matrix } from "../base/matrix.ts";
@@ -58,7 +59,7 @@ export class ClusterReader {
     return Float64Array.from(this.#readMs).sort();
   }
 
-  /** What every answer includes. */
+  /** The records that every answer includes. */
   get known(): ClusterToken {
     return this.#asker.known;
   }
@@ -90,7 +91,10 @@ export class ClusterReader {
     );
   }
 
-  /** Rows that were given before and are young or near enough, and others as of what hosts have now. */
+  /**
+   * Rows that were given before, where they are young enough or near enough; other rows come from hosts,
+   * which wait for nothing.
+   */
   async peek(
     operation: string,
     ids: readonly string[],

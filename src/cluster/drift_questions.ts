@@ -1,5 +1,6 @@
 /**
- * The questions of a client about rows that it was given before: whether they are still within an error of exact.
+ * The questions of a client about rows that it was given before: whether they are still within an error of
+ * exact.
  */
 
 import type { Asker } from "./asker.ts";
@@ -9,8 +10,8 @@ import { cutQuestion } from "./message_parts.ts";
 import { decodeNumbers, textBytes } from "./messages.ts";
 
 /**
- * Those of some kept rows that are within an error of exact as of what hosts have now, with their bounds and places as of now. Rows
- * of which a partition says nothing are left out.
+ * The kept rows that are within an error of the exact answer over the records that hosts have now, with their
+ * bounds and places for those records. A row is left out where a partition cannot tell.
  */
 export async function certifiedRows(
   asker: Asker,
@@ -37,7 +38,7 @@ export async function certifiedRows(
     });
     const question = { kind: "drift", ids: part.map(([id]) => id), since } as const;
     const { answers } = await asker.gather(operation, question, wanted, { until, waits: false, most });
-    // Rows that a partition says nothing of are asked for as a whole.
+    // Without every partition nothing is certified, and the rows are asked for.
     if (answers.size < partitions) continue;
     const all = [...answers.values()].sort((a, b) => a.partition - b.partition);
     const drifts = all.map(({ partition, answer, valueNorm }) => ({
@@ -46,7 +47,7 @@ export async function certifiedRows(
     }));
     const places = all.map((answer) => asker.placeOf(answer)), at = clock.now();
     part.forEach(([id, row], query) => {
-      // A replica that has less than the row says nothing of it.
+      // A replica that lacks records of the row cannot tell how far it has moved.
       const isBehind = row.places.some(({ partition, sequence }) => places[partition].sequence < sequence);
       if (isBehind || row.places.length < partitions) return;
       const bound = row.bound + driftBound(layout, drifts, query, row.version, row.data);

@@ -1,8 +1,8 @@
 /**
- * The line in which calls of `edit` wait while too much is not acknowledged.
+ * The line in which calls of `edit` wait while too many bytes are not acknowledged.
  *
- * Invariant: calls are written in the order in which they came; a call leaves the line when its time is over, and then nothing of
- * it is written.
+ * Invariant: calls are written in the order in which they came; a call leaves the line when its time is over,
+ * and then nothing of it is written.
  */
 
 import type { Changes } from "./changes.ts";
@@ -37,7 +37,7 @@ export class EditLine {
    * Writes when there is room and all earlier calls have been written.
    *
    * @param wait Milliseconds that the call may take; `write` is told until when.
-   * @returns What the writes give, once all of them have ended.
+   * @returns The results of the writes, once all of them have ended.
    * @throws {ClusterError} "unsent" when the time is over before anything was written; or as the writes fail.
    */
   async write<T>(
@@ -74,7 +74,9 @@ export class EditLine {
   }
 }
 
-/** What all writes give. Where some fail, the call fails after all have ended: "unsent" if none was sent. */
+/**
+ * The results of all writes. Where some fail, the call fails after all have ended: "unsent" if none was sent.
+ */
 async function allWritten<T>(operation: string, writes: readonly Promise<T>[]): Promise<T[]> {
   const results = await Promise.allSettled(writes), values: T[] = [], errors: ClusterError[] = [];
   for (const result of results) {

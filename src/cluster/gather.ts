@@ -1,10 +1,11 @@
 /**
  * A question to all partitions: who is asked, who is asked next, and when it is enough.
  *
- * A partition's question goes to the replica that answered fastest lately. When it takes longer than usual, another replica is
- * asked, too, and the first answer counts. A host that fails is asked last for a while.
+ * A partition's question goes to the replica that answered fastest lately. When it takes longer than usual,
+ * another replica is asked, too, and the first answer counts. A host that fails is asked last for a while.
  *
- * Invariant: the answers are of all partitions or the call fails; two answers at the same sequence must have the same chain.
+ * Invariant: the answers are of all partitions or the call fails; two answers at the same sequence must have
+ * the same chain.
  */
 
 import { isSameHash } from "./batch.ts";
@@ -24,13 +25,13 @@ import {
 
 const QUARANTINE_MS = 5000, AGAIN_MS = 20;
 const LEAST_HEDGE_MS = 10, MOST_HEDGE_MS = 1000, FIRST_LATENCY_MS = 25;
-/** A request that was lost on its way is sent again after so many times the usual latency. */
+/** A request counts as lost after this many times the usual latency, and is sent again. */
 const LOST = 5;
 const NETWORK_MS = 250;
 /** Chains that are remembered of a partition. */
 const REMEMBERED = 64;
 
-/** What is asked of a partition. */
+/** A partition that is asked, and the records that its answer must include. */
 export interface Wanted {
   readonly partition: number;
   readonly sequence: number;
@@ -57,13 +58,13 @@ export interface Gathered {
   readonly fault: "missing" | "damaged" | "full";
 }
 
-/** What is known of a host. */
+/** The experience with a host. */
 interface HostRecord {
   latency: number;
   quarantinedUntil: number;
 }
 
-/** What is known of a partition's question. */
+/** The state of a partition's question. */
 interface Asked {
   readonly wanted: Wanted;
   /** Hosts that were asked and have not answered, and since when. */
@@ -99,7 +100,7 @@ export interface GatherCounts {
 
 /** Asks hosts. */
 export class Gatherer {
-  /** What was done so far. */
+  /** Counts since the connection was made. */
   readonly counts: GatherCounts = { requests: 0, hedges: 0, failures: 0 };
   readonly #session: LogSession;
   readonly #clock: Clock;
@@ -182,7 +183,7 @@ export class Gatherer {
   #choose(asked: ReadonlyMap<number, Asked>, now: number): Map<string, Asked[]> {
     const groups = new Map<string, Asked[]>(), alive = this.#members.alive();
     for (const one of asked.values()) {
-      // What a host that is gone was asked is asked of another.
+      // A question to a host that is gone goes to another one.
       for (const name of one.open.keys()) if (!this.#members.get(name)) one.open.delete(name);
       const waited = now - one.sentAt, [first] = one.open.keys();
       const isHedge = first !== undefined;
@@ -233,7 +234,10 @@ export class Gatherer {
     return Math.max(1, next);
   }
 
-  /** Sends a request about some partitions to a host, which waits for the records that are wanted, and takes its reply. */
+  /**
+   * Sends a request about some partitions to a host, which waits for the records that are wanted, and takes
+   * its reply.
+   */
   async #send(
     gathering: Gathering,
     name: string,

@@ -20,11 +20,11 @@ export class HeavyLists {
   readonly #lists = new Map<string, HeavyList>();
 
   /**
-   * The part of a list that is asked for. A list that is no longer remembered is made anew, and begins at its first key where
-   * that one is of another record.
+   * The part of a list that is asked for. A list that is no longer remembered is made anew, and begins at its
+   * first key where that one is of another record.
    *
    * @param partition The partition whose keys they are.
-   * @param make Makes the whole list as of now.
+   * @param make Makes the whole list of this moment.
    */
   part(partition: number, question: TopQuestion, make: () => HeavyList): HeavyAnswer {
     const nameAt = (sequence: number) =>

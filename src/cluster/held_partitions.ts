@@ -18,11 +18,11 @@ interface Held {
   readonly done: Promise<unknown>;
 }
 
-/** What is held of a plan. */
+/** The plan, and which part of it a host holds. */
 export interface Wanted {
   /** The host's name. */
   readonly name: string;
-  /** "any" for what the plan gives it, or the numbers that it was told. */
+  /** "any" for those that the plan gives it, or the numbers that its caller named. */
   readonly partitions: "any" | readonly number[];
   readonly plan: Plan;
   /** Whether the host takes nothing more. */

@@ -1,15 +1,15 @@
 /**
  * A host: it holds partitions, answers questions about them, and keeps snapshots.
  *
- * Invariant: what it holds is a cache of the log. It may stop at any moment without anything being lost, and it takes edits from
- * the log alone.
+ * Invariant: what it holds is a cache of the log. It may stop at any moment without anything being lost, and
+ * it takes edits from the log alone.
  */
 
 import { InputError } from "../base/errors.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
-import { answerRequest } from "./answers.ts";
+import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
-import { type ClusterConfig, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
+import { type ClusterConfig, CONFIG, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
 import { patiently, pause, waitUntil } from "./deadline.ts";
 import { HeavyLists } from "./heavy_lists.ts";
 import { HeldPartitions } from "./held_partitions.ts";
@@ -37,8 +37,9 @@ const FORGOTTEN_MS = 60_000, OPEN_MS = 10_000;
 const AGREED_MS = 5 * BEAT_MS;
 
 /**
- * Starts a host: a process may have several, and a cluster as many as there are. It takes the partitions that the hosts' common
- * plan gives it, follows the log, and answers; it needs nothing else from anybody. It may be started before the cluster is made.
+ * Starts a host: a process may have several, and a cluster as many as there are. It takes the partitions that
+ * the hosts' common plan gives it, follows the log, and answers; it needs nothing else from anybody. It may
+ * be started before the cluster is made.
  *
  * @param log The log of the cluster: `memoryLog()`, `sqliteLog(folder)` or `natsLog(…)`.
  * @param options `folder`, `partitions`, `name`, `snapshotBytes`, as {@link HostOptions} says.
@@ -100,7 +101,7 @@ export class ClusterHost {
   #isLeaving = false;
   #beat = 0;
   #snapshots = 0;
-  /** What a call of the log said that failed; "" once one succeeds. */
+  /** The message of the last call of the log, if it failed; "" after one that succeeded. */
   #failure = "";
   #disposal: Promise<void> | null = null;
 
@@ -137,7 +138,7 @@ export class ClusterHost {
     return this.#name;
   }
 
-  /** What it holds, as of now. */
+  /** The partitions that it holds, and how far it is with them. */
   status(): HostStatus {
     return {
       name: this.#name,
@@ -151,7 +152,8 @@ export class ClusterHost {
   }
 
   /**
-   * Gives its partitions to other hosts and waits until they answer; nothing is unanswered meanwhile. Dispose it afterwards.
+   * Gives its partitions to other hosts and waits until they answer; nothing is unanswered meanwhile. Dispose
+   * it afterwards.
    *
    * @param options `timeoutMs`, 30,000 unless given.
    * @returns Whether others have taken over everything; false when the time is over, or no host is left.
@@ -198,19 +200,15 @@ export class ClusterHost {
     }
   }
 
-  /** Waits for the cluster, then does everything until the host ends. */
+  /** Waits for the cluster and for its own address, then does everything until the host ends. */
   async #run(): Promise<void> {
-    const { signal } = this.#end, { clock } = this.#seams;
-    while (!signal.aborted && this.#config === null) {
-      await this.#quietly(async () => this.#config = await readConfig(OPERATION, this.#session));
-      if (this.#config === null) await clock.sleep(RETRY_MS, signal);
-    }
-    if (signal.aborted || this.#config === null) return;
-    const config = this.#config;
+    const { signal } = this.#end;
+    const [config] = await Promise.all([this.#findConfig(), this.#serve()]);
+    if (signal.aborted || config === null) return;
     this.#plan = { owners: Array.from({ length: config.partitions }, () => []) };
-    this.#queries = this.#followQueries(config);
-    this.#work.push(this.#queries.run(signal), this.#members.run(signal));
-    await this.#serve(config);
+    const queries = this.#queries = this.#followQueries(config);
+    this.#config = config;
+    this.#work.push(queries.run(signal), this.#members.run(signal));
     await Promise.all([
       this.#beats(),
       this.#probes(),
@@ -218,6 +216,24 @@ export class ClusterHost {
       this.#snapshotsLoop(),
       keepWarm(this.#seams.clock, () => this.#queries, () => this.#held.replicas, this.#end.signal),
     ]);
+  }
+
+  /** The config, as soon as the cluster is made; null when the host ends before. */
+  async #findConfig(): Promise<ClusterConfig | null> {
+    const { signal } = this.#end, { clock } = this.#seams;
+    const look = async () => {
+      const found = await readConfig(OPERATION, this.#session);
+      if (found !== null) return found;
+      for await (const _ of this.#session.watch(CONFIG, { signal })) break;
+      return await readConfig(OPERATION, this.#session);
+    };
+    while (!signal.aborted) {
+      let config: ClusterConfig | null = null;
+      await this.#quietly(async () => config = await look());
+      if (config !== null) return config;
+      await clock.sleep(RETRY_MS, signal);
+    }
+    return null;
   }
 
   #followQueries(config: ClusterConfig): Replica<QueryTable> {
@@ -235,24 +251,23 @@ export class ClusterHost {
     });
   }
 
-  async #serve(config: ClusterConfig): Promise<void> {
-    const parts = {
-      clock: this.#seams.clock,
-      config,
-      queries: this.#queries as Replica<QueryTable>,
-      replica: (partition: number) => this.#held.get(partition),
-      heavyLists: new HeavyLists(),
-      signal: this.#end.signal,
+  /** Serves the host's address, as soon as no other one of its name does. */
+  async #serve(): Promise<void> {
+    const { signal } = this.#end, heavyLists = new HeavyLists();
+    const answer = (bytes: Uint8Array<ArrayBuffer>) => {
+      const config = this.#config, queries = this.#queries;
+      if (!config || !queries) return refuseAll("the host has found no cluster yet");
+      const replica = (partition: number) => this.#held.get(partition);
+      return answerRequest({ clock: this.#seams.clock, config, queries, replica, heavyLists, signal }, bytes);
     };
-    while (!this.#end.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        await this.#session.serve(hostKey(this.#name), (bytes) => answerRequest(parts, bytes));
+        await this.#session.serve(hostKey(this.#name), answer);
         return;
       } catch (error) {
         if (!(error instanceof LogError) || error.reason === "closed") return;
-        // The address may be that of a host of the same name, which has to end first.
         this.#failure = error.message;
-        await this.#seams.clock.sleep(RETRY_MS, this.#end.signal);
+        await this.#seams.clock.sleep(RETRY_MS, signal);
       }
     }
   }
@@ -275,7 +290,10 @@ export class ClusterHost {
     }
   }
 
-  /** Learns once a second how far the log reaches. Heartbeats do not wait for that, since a log that is slow is slow here first. */
+  /**
+   * Learns once a second how far the log reaches. Heartbeats do not wait for that, since a log that is slow
+   * is slow here first.
+   */
   async #probes(): Promise<void> {
     const { clock } = this.#seams, { signal } = this.#end;
     while (!signal.aborted) {

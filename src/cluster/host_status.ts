@@ -2,7 +2,7 @@
  * The types of what a host says of itself.
  */
 
-/** What a host says of itself. */
+/** The facts that a host gives of itself. */
 export interface HostStatus {
   /** Its name. */
   readonly name: string;
@@ -16,7 +16,7 @@ export interface HostStatus {
   readonly queries: number;
   /** Snapshots that it has written to the log. */
   readonly snapshots: number;
-  /** What the log said when it last failed; "" once it answers again. */
+  /** The message of the log's last failure; "" once it answers again. */
   readonly failure: string;
 }
 

@@ -55,7 +55,7 @@ export async function storedKeys(
   return rows;
 }
 
-/** What is asked about the heaviest keys. */
+/** A question about the heaviest keys. */
 export interface Heaviest {
   readonly id: string;
   readonly head: number;
@@ -63,8 +63,8 @@ export interface Heaviest {
 }
 
 /**
- * The heaviest keys of a head of a standing query, over all partitions. Each partition gives the beginning of its list; more of it is
- * asked for as long as keys that follow there may be among the heaviest of all.
+ * The heaviest keys of a head of a standing query, over all partitions. Each partition gives the beginning of
+ * its list; more of it is asked for as long as keys that follow there may be among the heaviest of all.
  */
 export async function heaviestKeys(
   asker: Asker,

@@ -1,7 +1,8 @@
 /**
  * The hosts that are there, by their heartbeats: values `host.NAME` that each host writes once a second.
  *
- * Invariant: a host counts as alive by the reader's own clock alone, from the moment when the reader saw its value change.
+ * Invariant: a host counts as alive by the reader's own clock alone, from the moment when the reader saw its
+ * value change.
  */
 
 import { isCount } from "../base/lists.ts";
@@ -22,7 +23,7 @@ const RETRY_MS = 200;
 export type Phase = "loading" | "ready" | "damaged";
 const PHASES: readonly Phase[] = ["loading", "ready", "damaged"];
 
-/** What a host says of one subject. */
+/** The entry of one subject in a heartbeat. */
 export interface SubjectReport {
   readonly phase: Phase;
   readonly sequence: number;
@@ -32,7 +33,7 @@ export interface SubjectReport {
   readonly bytes: number;
 }
 
-/** What a host says of itself. */
+/** The facts that a host gives of itself. */
 export interface HostReport {
   readonly name: string;
   /** Whether it takes any partition that the plan gives it. */
@@ -51,9 +52,9 @@ export function hostKey(name: string): string {
 }
 
 /**
- * Writes a report: text name, u32 1 if it takes any partition + 2 if it is leaving, f64 beat, the report of the queries, u32 count,
- * count × (u32 partition, its report); a report is u32 phase, f64 sequence, 16 chain, f64 keys, f64 bytes. One of 1,024 partitions
- * fits into a value of the log.
+ * Writes a report: text name, u32 1 if it takes any partition + 2 if it is leaving, f64 beat, the report of
+ * the queries, u32 count, count × (u32 partition, its report); a report is u32 phase, f64 sequence, 16 chain,
+ * f64 keys, f64 bytes. One of 1,024 partitions fits into a value of the log.
  */
 export function encodeReport(report: HostReport): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(), { name, takesAny, isLeaving, beat, partitions, queries } = report;

@@ -1,7 +1,8 @@
 /**
- * How a question is cut into parts whose requests and replies fit into messages.
+ * Cuts questions into parts whose requests and replies fit into messages.
  *
- * Invariant: a part has at least one thing that is asked about. One thing fits, since ids, rows and states are bounded.
+ * Invariant: a part asks about one thing at least. One thing always fits, since ids, rows and states are
+ * bounded.
  */
 
 import { REPLY_BYTES } from "./messages.ts";
@@ -9,7 +10,7 @@ import { REPLY_BYTES } from "./messages.ts";
 /** Bytes of a request beside what is asked about, and for each partition. */
 const REQUEST_BYTES = 64, PLACE_BYTES = 16;
 
-/** What a question asks about. */
+/** The things that a question asks about. */
 export interface Asked {
   /** How many things: keys, queries. */
   readonly count: number;
@@ -27,7 +28,10 @@ export interface Parts {
   readonly most: number;
 }
 
-/** Cuts a question to `partitions` partitions, so that the replies of all of them fit into one message where that is possible. */
+/**
+ * Cuts a question to `partitions` partitions, so that the replies of all of them fit into one message where
+ * that is possible.
+ */
 export function cutQuestion(
   largest: number,
   partitions: number,

@@ -9,7 +9,7 @@
  *                                                          heavy keys of a standing query, behind the first `skip` of the list
  *                                                          that was made at this sequence, as many as fit into `room` bytes
  *              4 rows    u32 count, texts                  ids of keys
- *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers as of these have moved
+ *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers have moved since these records
  *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
  *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
  *                        values, bytes of the answer
@@ -66,7 +66,7 @@ export interface HostRequest {
 export type Refusal = "absent" | "late" | "damaged" | "full" | "malformed";
 const STATUSES: readonly (Refusal | "ok")[] = ["ok", "absent", "late", "damaged", "full", "malformed"];
 
-/** What a host answers for a partition. */
+/** The answer of a host for a partition, or why it gives none. */
 export type PartitionReply = PartitionAnswer | {
   readonly status: Refusal;
   readonly partition: number;

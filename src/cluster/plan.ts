@@ -1,14 +1,16 @@
 /**
  * Which host holds which partition: the value "plan" of the log, changed by compare-and-set.
  *
- * Invariant: a plan is a function of the plan before it and of the hosts that are there, so that all hosts that see the same
- * write the same; and none of it is needed for answers to be right, since two hosts of one partition are only two replicas.
+ * Invariant: a plan is a function of the plan before it and of the hosts that are there, so that all hosts
+ * that see the same write the same; and none of it is needed for answers to be right, since two hosts of one
+ * partition are only two replicas.
  */
 
 import { readJson, writeJson } from "./json_value.ts";
 import type { LogSession } from "./log.ts";
 import type { HostReport } from "./members.ts";
 
+const MOST_TRIES = 3;
 /** The key of the plan. */
 export const PLAN = "plan";
 
@@ -40,8 +42,9 @@ function isName(name: unknown): name is string {
 }
 
 /**
- * The plan that follows: hosts that are there keep what they hold, gaps go to the hosts that hold least, and then partitions
- * move from the host with most to the one with least until they hold the same, give or take one.
+ * The plan that follows: hosts that are there keep what they hold, gaps go to the hosts that hold least, and
+ * then partitions move from the host with most to the one with least until they hold the same, give or take
+ * one.
  *
  * @param hosts Names of the hosts that take any partition.
  * @param replicas Hosts for each partition, as far as there are as many.
@@ -65,11 +68,13 @@ export function nextPlan({ owners }: Plan, hosts: readonly string[], replicas: n
   return { owners: next };
 }
 
-/** What a host knows when it looks at the plan. */
+/** The facts that a host has when it looks at the plan. */
 export interface PlanView {
   readonly partitions: number;
   readonly replicas: number;
-  /** Hosts that are alive; none where the host does not see itself, since it then knows nothing of the others. */
+  /**
+   * Hosts that are alive; none where the host does not see itself, since it then knows nothing of the others.
+   */
   readonly alive: readonly HostReport[];
 }
 
@@ -79,13 +84,16 @@ export async function renewPlan(
   operation: string,
   { partitions, replicas, alive }: PlanView,
 ): Promise<Plan> {
-  const found = await session.get(PLAN), plan = decodePlan(operation, found?.value ?? null, partitions);
   const hosts = alive.filter(({ takesAny, isLeaving }) => takesAny && !isLeaving).map(({ name }) => name);
-  if (hosts.length === 0) return plan;
-  const next = nextPlan(plan, hosts, replicas);
-  if (isSamePlan(next, plan)) return plan;
-  const revision = await session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
-  return revision === null ? plan : next;
+  for (let tries = 0;; tries++) {
+    const found = await session.get(PLAN), plan = decodePlan(operation, found?.value ?? null, partitions);
+    const next = hosts.length === 0 ? plan : nextPlan(plan, hosts, replicas);
+    if (isSamePlan(next, plan)) return plan;
+    const revision = await session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
+    if (revision !== null) return next;
+    // Another host was quicker, and most often has written the same.
+    if (tries === MOST_TRIES) return plan;
+  }
 }
 
 /** Whether two plans are the same. */

@@ -1,9 +1,9 @@
 /**
  * A replica: one subject of the log, followed and applied.
  *
- * Invariant: it is "ready" only when it has every record up to where the log, its snapshots and its marks were known to reach
- * when it began, and each of its records follows the one before it. What is missing or altered makes it "damaged": it then
- * refuses to answer, and begins anew after a while.
+ * Invariant: it is "ready" only when it has every record up to where the log, its snapshots and its marks
+ * were known to reach when it began, and each of its records follows the one before it. A missing or altered
+ * record makes it "damaged": it then refuses to answer, and begins anew after a while.
  */
 
 import { isSameHash } from "./batch.ts";
@@ -24,7 +24,7 @@ export const PURGE_WAIT_MS = 30_000;
 const PURGE_LOOK_MS = 10_000;
 const RETRY_MS = 200, FIRST_ANEW_MS = 1000, LONGEST_ANEW_MS = 300_000;
 
-/** What a replica begins with. */
+/** The snapshots that a replica may begin with. */
 interface Beginning {
   /** The snapshot in the host's folder. */
   readonly usesFolder: boolean;
@@ -32,14 +32,17 @@ interface Beginning {
   readonly usesLog: boolean;
 }
 
-/** After a damage the next way is tried: a snapshot may be whole and yet not that of the records, as its writer's memory was wrong. */
+/**
+ * After a damage the next way is tried: a snapshot may be whole and yet not that of the records, as its
+ * writer's memory was wrong.
+ */
 const BEGINNINGS: readonly Beginning[] = [
   { usesFolder: true, usesLog: true },
   { usesFolder: false, usesLog: true },
   { usesFolder: false, usesLog: false },
 ];
 
-/** What a replica is made of. */
+/** The parts of a replica. */
 export interface ReplicaParts<State> {
   readonly session: LogSession;
   readonly clock: Clock;
@@ -116,7 +119,7 @@ export class Replica<State extends Partition | QueryTable> {
     return this.#parts.clock.now() - this.#currentAt;
   }
 
-  /** What the heartbeat says. */
+  /** The replica's entry in the heartbeat. */
   get report(): SubjectReport {
     const { ledger } = this.#state, isKeys = this.#state instanceof Partition;
     return {
@@ -210,8 +213,11 @@ export class Replica<State extends Partition | QueryTable> {
   /** Loads a snapshot, the best there is of those that may be used, and learns how far the log reaches. */
   async #open(signal: AbortSignal, { usesFolder, usesLog }: Beginning): Promise<void> {
     const { session, clock, subject } = this.#parts, startedAt = clock.now();
-    const { value: pointer } = await readSnapshotPointer(session, subject);
-    const below = await readPurged(session, subject);
+    const [{ value: pointer }, below, mark] = await Promise.all([
+      readSnapshotPointer(session, subject),
+      readPurged(session, subject),
+      readMark(session, subject),
+    ]);
     const kept = usesFolder && this.sequence === 0 ? await this.#readKept() : null;
     if (kept) await this.exclusive(() => this.#state = kept);
     if (pointer && pointer.sequence > this.sequence && (usesLog || below > 1)) {
@@ -224,7 +230,8 @@ export class Replica<State extends Partition | QueryTable> {
     }
     this.#lookedAt = startedAt;
     this.#unsaved = { bytes: 0, sequence: pointer?.sequence ?? 0 };
-    this.#mark = await readMark(session, subject);
+    this.#mark = mark;
+    // After the places that were reached, since it must not be before them.
     const last = await session.lastSequence(subject);
     const known = Math.max(this.#mark?.sequence ?? 0, pointer?.sequence ?? 0, this.sequence);
     if (last < known) throw new Damage(`the log ends at ${last}, but ${known} was reached before`);
@@ -239,7 +246,7 @@ export class Replica<State extends Partition | QueryTable> {
     try {
       return decodeSnapshot(this.#parts.of, bytes) as State;
     } catch {
-      // What a host has on its own disk is only a cache.
+      // The host's own disk is only a cache.
       return null;
     }
   }

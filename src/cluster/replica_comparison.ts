@@ -1,8 +1,8 @@
 /**
- * Replicas of different hosts, compared by what their heartbeats say.
+ * Replicas of different hosts, compared by their heartbeats.
  *
- * Invariant: two replicas with different records up to the same one both refuse to answer and begin anew, since nobody knows
- * which of them is right.
+ * Invariant: two replicas with different records up to the same one both refuse to answer and begin anew,
+ * since nobody knows which of them is right.
  */
 
 import { toHex } from "./json_value.ts";
@@ -11,18 +11,18 @@ import type { Partition } from "./partition.ts";
 import type { QueryTable } from "./query_table.ts";
 import type { Replica } from "./replica.ts";
 
-/** What a host has. */
+/** The replicas of a host. */
 export interface OwnReplicas {
   readonly queries: Replica<QueryTable>;
   readonly get: (partition: number) => Replica<Partition> | undefined;
 }
 
 /**
- * The newest record up to which another host is known to have the same as a replica; Infinity where no other host answers for the
- * subject. What goes into the log for those who come later, marks and snapshots, is of such records, so that a host whose memory
- * is wrong misleads nobody.
+ * The newest record up to which another host is known to have the same records as a replica; Infinity where
+ * no other host answers for the subject. Marks and snapshots are written up to that record and no further, so
+ * that a host whose memory is wrong misleads no host that reads the log later.
  *
- * @param theirs What other hosts say of the subject.
+ * @param theirs The entries of the subject in the heartbeats of other hosts.
  */
 export function agreedSequence(
   { state: { ledger } }: Replica<Partition> | Replica<QueryTable>,
@@ -41,7 +41,7 @@ export class ReplicaComparison {
   /** For each host and subject that differed the heartbeat that said so. */
   readonly #differed = new Map<string, number>();
 
-  /** Lets those replicas of a host's own begin anew that differ from what others say that they have. */
+  /** Compares the replicas of a host with the heartbeats of others; those that differ begin anew. */
   compare(own: OwnReplicas, others: readonly HostReport[]): void {
     for (const report of others) {
       for (const [partition, theirs] of report.partitions) {

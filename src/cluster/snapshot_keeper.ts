@@ -1,8 +1,8 @@
 /**
  * Snapshots of replicas into the log's objects, and the purge of records that two of them have.
  *
- * Invariant: a snapshot counts once it was read again and found whole; records are purged only below the snapshot before the
- * newest, after an announcement that every replica has had time to see.
+ * Invariant: a snapshot counts once it was read again and found whole; records are purged only below the
+ * snapshot before the newest, after an announcement that every replica has had time to see.
  */
 
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
@@ -24,17 +24,20 @@ const SNAPSHOT_TIMEOUT_MS = 120_000;
 
 type AnyReplica = Replica<Partition> | Replica<QueryTable>;
 
-/** What happens when a replica was saved. */
+/** The parts of a keeper. */
 export interface KeeperParts {
   readonly session: LogSession;
   readonly clock: Clock;
   /** Keeps a snapshot on the host's own disk. */
   readonly keep: (subject: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
-  /** Waits until another host, if there is one, is known to have the same up to a record; false if that takes too long. */
+  /**
+   * Waits until another host, if there is one, is known to have the same up to a record; false if that takes
+   * too long.
+   */
   readonly isAgreed: (replica: AnyReplica, sequence: number) => Promise<boolean>;
 }
 
-/** Encodes a replica as of one record. */
+/** Encodes a replica while nothing changes it. */
 export function encodeReplica(replica: AnyReplica): Promise<Uint8Array<ArrayBuffer>> {
   return replica.exclusive(() => encodeSnapshot(replica.of, replica.state));
 }

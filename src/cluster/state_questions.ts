@@ -1,5 +1,6 @@
 /**
- * The questions of a client about states of queries, standing or passing: asked of all partitions in parts, and merged.
+ * The questions of a client about states of queries, standing or passing: asked of all partitions in parts,
+ * and merged.
  */
 
 import type { AnswersOfAll, Asker } from "./asker.ts";
@@ -19,7 +20,7 @@ export interface MergedStates {
   readonly versions: readonly number[];
 }
 
-/** A question about so many queries. */
+/** A question about `count` queries. */
 export interface StatesQuestion {
   readonly count: number;
   /** The question about the queries from one to before another. */
@@ -53,7 +54,8 @@ export function ofPassing(rows: Float32Array, columns: number): StatesQuestion {
 /**
  * Asks for states and merges them.
  *
- * @param waits Whether they must include what the client knows of and what the caller's token names.
+ * @param waits Whether they must include the records that the client knows of and those of the caller's
+ * token.
  */
 export async function askStates(
   asker: Asker,

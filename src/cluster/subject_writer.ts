@@ -1,9 +1,9 @@
 /**
  * The edits of one client on their way to one subject.
  *
- * Invariant: one batch is on its way at a time, and it is tried again, with the same bytes, until the log has acknowledged it;
- * so batches are in the log in the order of their numbers, and no number is used for two batches of which both may be there. A
- * call ends when its time is over, whatever the log does.
+ * Invariant: one batch is on its way at a time, and it is tried again, with the same bytes, until the log has
+ * acknowledged it; so batches are in the log in the order of their numbers, and no number is used for two
+ * batches of which both may be there. A call ends when its time is over, whatever the log does.
  */
 
 import {
@@ -26,7 +26,7 @@ const FIRST_RETRY_MS = 20, LONGEST_RETRY_MS = 1000;
 /** The longest time of a timer. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
-/** What a writer is made of. */
+/** The parts of a writer. */
 export interface WriterParts {
   readonly session: LogSession;
   readonly clock: Clock;
@@ -90,7 +90,8 @@ export class SubjectWriter {
   /**
    * Puts edits behind those before; resolves with the sequence of the last one.
    *
-   * @throws {ClusterError} "unsent" when the time is over before any of them is sent, "unknown" when it is over later.
+   * @throws {ClusterError} "unsent" when the time is over before any of them is sent, "unknown" when it is
+   * over later.
    */
   write(operation: string, edits: readonly RowEdit[], until: number): Promise<number> {
     const settle = Promise.withResolvers<number>();
@@ -204,7 +205,10 @@ export class SubjectWriter {
     }
   }
 
-  /** Rejects the calls whose time is over. What is in a batch stays on its way; a call of which nothing is leaves the queue. */
+  /**
+   * Rejects the calls whose time is over. Edits in a batch stay on their way; a call without any edit in a
+   * batch leaves the queue.
+   */
   #giveUpLate(): void {
     const now = this.#parts.clock.now();
     this.#soonest = Infinity;

@@ -1,4 +1,5 @@
-// A log in memory whose messages are as small as a log's may be, which refuses whatever is larger, as a server does.
+// A log in memory whose messages are as small as a log's may be, which refuses whatever is larger, as a
+// server does.
 
 import { type ClusterLog, LogError } from "../../src/cluster/log.ts";
 import { memoryLog } from "../../src/cluster/memory_log.ts";

@@ -1,5 +1,5 @@
-// Bytes that come from elsewhere: what was written is read again, and anything else is damage, never another error and never
-// more memory than there are bytes.
+// Bytes that come from elsewhere: what was written is read again, and anything else is damage, never another
+// error and never more memory than there are bytes.
 
 import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";

@@ -1,5 +1,5 @@
-// What is damaged in a log or a snapshot gives a typed error or the right answer, never another thing; and a host that comes late
-// is not misled by what was purged.
+// What is damaged in a log or a snapshot gives a typed error or the right answer, never another thing; and a
+// host that comes late is not misled by what was purged.
 
 import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
@@ -280,22 +280,25 @@ Deno.test("cluster: a host that was frozen over a purge does not take a record t
   assertEquals(await place.read(), before);
 });
 
-/** Lets one host of several, by the order in which they apply a record, apply another one than the log gave it, once. */
+/**
+ * Lets one host of several, by the order in which they apply a record, apply another one than the log gave
+ * it, once.
+ */
 async function withWrongRecord(
   prototype: typeof Partition.prototype | typeof QueryTable.prototype,
   wrong: number,
   other: Uint8Array<ArrayBuffer>,
   act: () => Promise<void>,
 ): Promise<void> {
-  const { apply } = prototype, seen: object[] = [];
+  const apply = prototype.apply as (this: object, record: LogRecord) => never, seen: object[] = [];
   let left = 1;
   prototype.apply = function (this: Partition & QueryTable, record: LogRecord): never {
     if (!seen.includes(this)) seen.push(this);
     if (left > 0 && seen.indexOf(this) === wrong) {
       left--;
-      return apply.call(this, { ...record, body: other }) as never;
+      return apply.call(this, { ...record, body: other });
     }
-    return apply.call(this, record) as never;
+    return apply.call(this, record);
   };
   try {
     await act();

@@ -1,5 +1,5 @@
-// Messages that fit: whatever is asked, of however many partitions and with however long ids, is asked in parts that a log takes,
-// and gives what one engine would.
+// Messages that fit: whatever is asked, of however many partitions and with however long ids, is asked in
+// parts that a log takes, and gives what one engine would.
 
 import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
 import { narrowLog } from "../../testing/cluster/narrow_log.ts";
@@ -48,7 +48,8 @@ Deno.test("cluster: pages of heavy keys are of one state, also while keys are se
   });
   await memory.edit(keys(count));
   await memory.setQuery("q", [1]);
-  // The lightest key becomes the heaviest and the other way round, so that pages of two states would have it twice or never.
+  // The lightest key becomes the heaviest and the other way round, so that pages of two states would have it
+  // twice or never.
   let isOver = false;
   const editing = (async () => {
     for (let at = 0; !isOver; at++) {

@@ -1,4 +1,5 @@
-// What a caller may pass: everything else is refused, at every depth, with a typed error that names it, and nothing is sent.
+// What a caller may pass: everything else is refused, at every depth, with a typed error that names it, and
+// nothing is sent.
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { VALUES } from "../../testing/hostile_values.ts";

@@ -1,4 +1,5 @@
-// The way of edits to the log: what is sent again, what is given up, what ends a connection, and what a subject remembers.
+// The way of edits to the log: what is sent again, what is given up, what ends a connection, and what a
+// subject remembers.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { type Batch, decodeBatch, editBytes, encodeBatch, hashOf, NO_HASH } from "../../src/cluster/batch.ts";

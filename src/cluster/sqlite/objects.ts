@@ -1,5 +1,6 @@
 /**
- * Objects of a log in files: the bytes of each are a file in `objects/`, which the SQLite file knows by size and checksum.
+ * Objects of a log in files: the bytes of each are a file in `objects/`, which the SQLite file knows by size
+ * and checksum.
  *
  * Invariant: an object that the SQLite file knows was written and synced as a whole before.
  */

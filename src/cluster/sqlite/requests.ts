@@ -1,5 +1,5 @@
 /**
- * Who serves which address, as values of the SQLite file, and requests to them.
+ * The places of those who serve addresses, which are values of the SQLite file, and requests to them.
  *
  *     served.ADDRESS     { port, secret } of the process that serves it, see `exchange.ts`
  */
@@ -104,7 +104,7 @@ export class SqliteRequests {
       this.#store.put(SERVED + address, null, undefined);
       this.#tell();
     } catch {
-      // Whoever asks finds that nobody listens.
+      // A request finds that nobody listens there.
     }
   }
 
@@ -141,7 +141,9 @@ export class SqliteRequests {
     }
   }
 
-  /** Whether somebody listens at the place of an address; a process that was killed has left its place there. */
+  /**
+   * Whether somebody listens at the place of an address; a process that was killed has left its place there.
+   */
   async #isServed(address: string): Promise<boolean> {
     try {
       await this.#clientOf(address);

@@ -32,9 +32,9 @@ interface Waiting extends NewRecord {
 }
 
 /**
- * A log in a folder of this machine, for a cluster of several processes on it. Records are on disk when `edit` resolves (SQLite in
- * WAL mode, `synchronous = FULL`); hosts answer over loopback, to those who can read the folder. The folder must be on a local
- * disk, since SQLite's locks do not hold on network drives.
+ * A log in a folder of this machine, for a cluster of several processes on it. Records are on disk when
+ * `edit` resolves (SQLite in WAL mode, `synchronous = FULL`); hosts answer over loopback, to those who can
+ * read the folder. The folder must be on a local disk, since SQLite's locks do not hold on network drives.
  *
  * It needs the permissions `--allow-read` and `--allow-write` for the folder and `--allow-net=127.0.0.1`.
  *
@@ -279,7 +279,7 @@ class SqliteSession implements LogSession {
     }
   }
 
-  /** The newest record of a subject as of the last change, which all followers share. */
+  /** The newest record of a subject, as it was looked up after the last change for all followers together. */
   #lastOf(subject: string): number {
     if (this.#lasts === null) {
       this.#lasts = this.#do("follow", () => this.#store.lastSequences());
@@ -304,7 +304,7 @@ class SqliteSession implements LogSession {
       if (version === this.#version) return;
       this.#version = version;
     } catch {
-      // Who reads next finds out what is wrong.
+      // The next read throws the error.
     }
     this.#tell();
   }

@@ -1,4 +1,5 @@
-// What a server takes as the largest message: the cluster's messages are cut to it, and a record of that size is followed.
+// What a server takes as the largest message: the cluster's messages are cut to it, and a record of that size
+// is followed.
 
 import { connect, host, LogError, natsLog } from "../../../src/cluster/mod.ts";
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../../../testing/assert.ts";
