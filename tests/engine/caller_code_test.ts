@@ -472,6 +472,29 @@ Deno.test("a block of the mask is of the rows that are there when all of it has 
   }
 });
 
+Deno.test("passing queries are over the keys that are there when all has been read, and behind the queries then", async () => {
+  for (const backend of BACKENDS) {
+    const options = { ...OPTIONS, causal: true, queryPositions: [0] };
+    await using live = await make(backend, options);
+    await using twin = await make(backend, options);
+    const act = (engine: DynamicAttention) => {
+      engine.insert([2, 2], [50], { position: 0 });
+      engine.insertQuery([1, 1], { position: 1 });
+    };
+    act(twin);
+    const mask = [[0, 1, 0, 2, 0], [1, 0, 0, 0, 0]], rows = [[1, 1], [2, 0]];
+    const expected = await twin.attend(rows, { mask });
+    assertEquals(await live.attend(rows, { mask: [rowOf(mask[0], () => act(live)), mask[1]] }), expected);
+    assertEquals([...live.keySlots()], [0, 1, 2, 3]);
+    // A mask that does not cover what has come is refused.
+    await assertRejects(
+      () => live.attend([[1, 1]], { mask: [rowOf([0, 0, 0, 0], () => live.insert([1, 1], [1]))] }),
+      InputError,
+      "mask is 1 × 4, expected 1 × 5",
+    );
+  }
+});
+
 Deno.test("an id that goes while a list is read names no row that takes its slot", async () => {
   await using live = await DynamicAttention.create({
     ...{ query: [[1], [2]], queryIds: ["a", "b"], key: [[1], [2]], keyIds: ["x", "y"], value: [[1], [3]] },
