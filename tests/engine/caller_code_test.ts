@@ -609,6 +609,24 @@ Deno.test("a typed array is what it is, whatever its owner has put in the place 
   await assertRejects(() => DynamicAttention.load(cut), InputError);
 });
 
+Deno.test("an answer whose array is taken away meanwhile is refused by the name of its call, and the next one comes", async () => {
+  for (const backend of BACKENDS) {
+    await using live = await DynamicAttention.create({ ...OPTIONS, query: [[1, 0], [0, 1]], backend });
+    for (const name of ["read", "peek"] as const) {
+      const into = new Float32Array(2), asked = live[name]([0, 1], { into });
+      structuredClone(into.buffer, { transfer: [into.buffer] });
+      const error = await assertRejects(
+        () => asked,
+        InputError,
+        `${name}: into has 0 numbers by now, expected 2, as when`,
+      );
+      assertEquals(error.operation, `DynamicAttention.${name}`);
+      live.setValue(0, [live.getValue(0)[0] + 1]);
+      await assertConsistent(live, backend);
+    }
+  }
+});
+
 Deno.test("rows that are followed are written where there is room, and the caller's slots are a copy", async () => {
   for (const backend of BACKENDS) {
     await using live = await DynamicAttention.create({ ...OPTIONS, query: [[1, 0], [0, 1]], backend });
