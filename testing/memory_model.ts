@@ -97,6 +97,12 @@ export class MemoryModel {
     this.queries.set(slot, { query: Float32Array.from(query), position, label: this.#nextLabel++ });
   }
 
+  /** A row has moved to `position`. */
+  reach(what: "key" | "query", position: number): void {
+    if (what === "key") this.#nextKeyPosition = Math.max(this.#nextKeyPosition, position + 1);
+    else this.#nextQueryPosition = Math.max(this.#nextQueryPosition, position + 1);
+  }
+
   /** Moves all rows whose positions are in a range; rows to come follow those at its end. */
   shift(by: number, from: number, to: number): void {
     const move = (rows: Iterable<ModelKey | ModelQuery>, next: number): number => {
