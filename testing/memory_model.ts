@@ -97,6 +97,20 @@ export class MemoryModel {
     this.queries.set(slot, { query: Float32Array.from(query), position, label: this.#nextLabel++ });
   }
 
+  /** Moves all rows whose positions are in a range; rows to come follow those at its end. */
+  shift(by: number, from: number, to: number): void {
+    const move = (rows: Iterable<ModelKey | ModelQuery>, next: number): number => {
+      let end = to === Infinity ? next + by : next;
+      for (const row of rows) {
+        if (from <= row.position && row.position < to) row.position += by;
+        end = Math.max(end, row.position + 1);
+      }
+      return Math.max(0, end);
+    };
+    this.#nextKeyPosition = move(this.keys.values(), this.#nextKeyPosition);
+    this.#nextQueryPosition = move(this.queries.values(), this.#nextQueryPosition);
+  }
+
   /** The mask's entry for two slots, which the engine gets as its mask function. */
   mask(i: number, j: number, head: number): number | boolean {
     const { maskOf } = this.rule;

@@ -1,6 +1,6 @@
-// What a cluster costs on one machine, beside one engine: acknowledgements, reads of what was just written, passing queries, and the
-// time to answer again after a kill, with 1, 2, 4 and 8 host processes over a log of SQLite. Times are of one run on one machine, to
-// be compared with each other.
+// What a cluster costs on one machine, beside one engine: acknowledgements, reads of what was just written,
+// passing queries, and the time to answer again after a kill, with 1, 2, 4 and 8 host processes over a log of
+// SQLite. Times are of one run on one machine, to be compared with each other.
 //
 //     --keys=100000  --hosts=1,2,4,8  --quick (20,000 keys; 1 and 2 hosts)
 
@@ -9,6 +9,7 @@ import { DynamicAttention } from "../../mod.ts";
 import { type ClusterMemory, connect, sqliteLog } from "../../src/cluster/mod.ts";
 import { LineProcess } from "../../testing/cluster/processes.ts";
 import { Random } from "../../testing/random.ts";
+import { summary, timed } from "./measures.ts";
 
 const DIM = 64, QUERIES = 16, PARTITIONS = 16, ROUNDS = 200;
 
@@ -22,23 +23,6 @@ const { values } = parseArgs({
 const keys = Number(values.keys ?? (values.quick ? 20_000 : 100_000));
 const hostCounts = (values.hosts ?? (values.quick ? "1,2" : "1,2,4,8")).split(",").map(Number);
 const random = new Random(1);
-
-/** Median and 99th percentile of milliseconds. */
-function summary(ms: readonly number[]): string {
-  const sorted = ms.toSorted((a, b) => a - b),
-    at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))];
-  return `${at(0.5).toFixed(2)}, ${at(0.99).toFixed(1)}`;
-}
-
-async function timed(rounds: number, act: (round: number) => Promise<unknown>): Promise<number[]> {
-  const ms: number[] = [];
-  for (let round = 0; round < rounds + 10; round++) {
-    const since = performance.now();
-    await act(round);
-    if (round >= 10) ms.push(performance.now() - since);
-  }
-  return ms;
-}
 
 const ids = Array.from({ length: QUERIES }, (_, at) => `q${at}`);
 const queries = random.rows(QUERIES, DIM);

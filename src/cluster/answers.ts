@@ -1,8 +1,8 @@
 /**
  * How a host answers requests about the partitions that it holds.
  *
- * Invariant: an answer is of one sequence of the partition and of queries as of one sequence, which it says; and a handler never
- * throws.
+ * Invariant: an answer is computed over the partition at one record and over the queries at one record, and
+ * names both records; a handler never throws.
  */
 
 import { queryColumns } from "../numerics/head_layout.ts";
@@ -10,6 +10,7 @@ import type { ClusterConfig } from "./cluster_config.ts";
 import type { Clock } from "./clock.ts";
 import { driftColumns } from "./drift.ts";
 import { stateColumns } from "./exact_sums.ts";
+import type { HeavyLists } from "./heavy_lists.ts";
 import {
   decodeRequest,
   encodeHeavy,
@@ -28,12 +29,13 @@ import type { Replica } from "./replica.ts";
 const SLICE_MS = 20;
 const LONGEST_WAIT_MS = 60_000;
 
-/** What answers are made of. */
+/** The parts of a host that answers need. */
 export interface AnswerParts {
   readonly clock: Clock;
   readonly config: ClusterConfig;
   readonly queries: Replica<QueryTable>;
   readonly replica: (partition: number) => Replica<Partition> | undefined;
+  readonly heavyLists: HeavyLists;
   readonly signal: AbortSignal;
 }
 
@@ -48,7 +50,7 @@ export async function answerRequest(
     checkRequest(parts.config, request);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return encodeReply([{ status: "malformed", partition: 0, why }]);
+    return refuseAll(why);
   }
   return encodeReply(
     await Promise.all(request.partitions.map(async ({ partition, sequence }): Promise<PartitionReply> => {
@@ -59,6 +61,11 @@ export async function answerRequest(
       }
     })),
   );
+}
+
+/** The reply of a host that cannot answer anything of a request. */
+export function refuseAll(why: string): Uint8Array<ArrayBuffer> {
+  return encodeReply([{ status: "malformed", partition: 0, why }]);
 }
 
 function checkRequest({ partitions, scoring: { layout } }: ClusterConfig, { question }: HostRequest): void {
@@ -96,9 +103,13 @@ async function answerPartition(
   }
   return await replica.exclusive(async () => {
     if (replica.phase !== "ready" || replica.sequence < sequence) return late(replica, sequence);
+    // Others had turns since the queries were waited for.
+    if (needsQueries && (queries.phase !== "ready" || queries.sequence < request.querySequence)) {
+      return late(queries, request.querySequence);
+    }
     const { state } = replica;
     if (state.isFull) return refuse(partition, "full", `it has ${state.keyCount} keys`);
-    // The answer is of the queries as of now, since they are not locked while it is computed.
+    // The queries are read once, here: others may change them while the answer is computed.
     const querySequence = queries.sequence;
     const answer = await answerQuestion(parts, state, request.question, partition);
     const { ledger, keyCount, keyNorm, valueNorm } = state;
@@ -110,7 +121,7 @@ async function answerPartition(
 }
 
 async function answerQuestion(
-  { clock, config, queries }: AnswerParts,
+  { clock, config, queries, heavyLists }: AnswerParts,
   state: Partition,
   question: Question,
   partition: number,
@@ -128,10 +139,14 @@ async function answerQuestion(
     return new Uint8Array(numbers.buffer);
   }
   if (question.kind === "top") {
-    const query = queries.state.get(question.id);
-    if (!query) return encodeHeavy({ version: 0, shift: 0, mass: 0, keys: [] });
-    const heavy = state.heaviest(state.update(question.id, query), question.head, question.count);
-    return encodeHeavy({ version: query.version, ...heavy });
+    const query = queries.state.get(question.id), { sequence } = state.ledger;
+    if (!query) {
+      return encodeHeavy({ version: 0, sequence, shift: 0, mass: 0, before: 0, behind: 0, keys: [] });
+    }
+    return encodeHeavy(heavyLists.part(partition, question, () => {
+      const heavy = state.heaviest(state.update(question.id, query), question.head, question.count);
+      return { version: query.version, sequence, ...heavy };
+    }));
   }
   const width = queryColumns(layout);
   const isRead = question.kind === "read";

@@ -1,5 +1,6 @@
 /**
- * A record of a subject: a batch of edits of one client, resolved, with what proves that nothing before it is gone.
+ * A record of a subject: a batch of edits of one client, resolved, with what proves that nothing before it is
+ * gone.
  *
  *     0   u32   CRC-32 of all bytes behind it
  *     4   u32   version, 1
@@ -7,12 +8,12 @@
  *     12  f64   number: 1, 2, 3 … for each client and subject
  *     20  f64   known: the newest sequence of the subject that the client knows of
  *     28  16    hash of the client's batch before this one in the subject; zeros before the first
- *     44        text client, u32 count, then so many edits:
+ *     44        text client, u32 count, then `count` edits:
  *               u32 1  text id  floats      the row of a key [key | value], or of a query, is set
  *               u32 2  text id              the row is deleted; nothing happens if there is none
  *
- * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a batch twice is the
- * only thing that has to be prevented.
+ * All little-endian; `floats` and `text` as in `durable/byte_buffer.ts`. Rows are set whole, so that doing a
+ * batch twice is the only thing that has to be prevented.
  */
 
 import { createHash } from "node:crypto";
@@ -26,7 +27,7 @@ export const HASH_BYTES = 16;
 /** The hash before the first batch, and the chain before the first record. */
 export const NO_HASH = new Uint8Array(HASH_BYTES);
 
-/** What a batch edits. */
+/** The table that a batch edits. */
 export type BatchKind = "keys" | "queries";
 
 /** One edit, with its row as it is stored; null for a deletion. */

@@ -1,7 +1,8 @@
 /**
  * A list of items that grows, read by any number of readers that wait for more.
  *
- * Invariant: a waiting reader is woken by every `tell`, by the end of its signal, and by `close`, and holds nothing afterwards.
+ * Invariant: a waiting reader is woken by every `tell`, by the end of its signal, and by `close`, and holds
+ * nothing afterwards.
  */
 
 /** Wakes the readers that wait. */
@@ -21,7 +22,10 @@ export class Changes {
     for (const wake of waiting) wake();
   }
 
-  /** Resolves with the next `tell`, with the end of the signal, or with `close`; at once after one of the last two. */
+  /**
+   * Resolves with the next `tell`, with the end of the signal, or with `close`; at once after one of the last
+   * two.
+   */
   next(signal?: AbortSignal): Promise<void> {
     if (this.#isClosed || signal?.aborted) return Promise.resolve();
     return new Promise((resolve) => {

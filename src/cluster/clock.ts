@@ -1,12 +1,13 @@
 /**
- * The clock of hosts and clients. Everything that waits in a cluster waits by it, so that a simulation can run it.
+ * The clock of hosts and clients. Everything that waits in a cluster waits by it, so that a simulation can
+ * run it.
  */
 
 /** Time that only runs forwards, and waiting. */
 export interface Clock {
   /** Milliseconds since some moment. */
   now(): number;
-  /** Resolves after so many milliseconds, or early when the signal is aborted; it never rejects. */
+  /** Resolves after `ms` milliseconds, or early when the signal is aborted; it never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -27,7 +28,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** What a test puts into hosts and clients. */
+/** The parts of hosts and clients that a test may replace. */
 export interface ClusterSeams {
   readonly clock: Clock;
   /** A name that nobody has had, 16 hexadecimal digits. */

@@ -8,11 +8,14 @@ import type { Matrix } from "../base/matrix.ts";
 export interface PartitionPlace {
   /** The number of the partition. */
   readonly partition: number;
-  /** The newest record that every row of the answer includes. */
+  /** Every row of the answer includes the records up to this one. */
   readonly sequence: number;
-  /** At most so many milliseconds before the answer, these were all records that the log had. */
+  /** The answer included every record of the partition this many milliseconds ago, or less. */
   readonly ageMs: number;
-  /** The newest record that the connection knows of, by heartbeats, edits and answers: `sequence`, or one that is missing. */
+  /**
+   * The newest record that the connection knows of, by heartbeats, edits and answers: `sequence`, or one that
+   * is missing.
+   */
   readonly newest: number;
 }
 
@@ -21,8 +24,9 @@ export interface ClusterOutput {
   /** One row for each query, H·dv columns; zeros if there is no key. */
   readonly output: Matrix;
   /**
-   * For each row, an upper bound on its Euclidean distance from exact attention over the keys as of `partitions`, rounding
-   * included. Where `peek` joins rows of several ages, `partitions` is that of the oldest, and each bound is as of its own row's.
+   * For each row, an upper bound on its Euclidean distance from exact attention over the keys that the
+   * records of `partitions` leave, rounding included. `peek` may join rows of several ages: `partitions` is
+   * then that of the oldest row, and the bound of each row is for the records that this row includes.
    */
   readonly bounds: Float64Array<ArrayBuffer>;
   /** The records that the answer includes, for each partition that answered. */

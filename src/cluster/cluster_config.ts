@@ -1,5 +1,5 @@
 /**
- * What a cluster is made of: the value "config" of its log, written once and never changed.
+ * The config of a cluster: the value "config" of its log, written once and never changed.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -18,8 +18,8 @@ export interface ClusterShape {
   /** dv, numbers of a value of one head. */
   readonly valueDim: number;
   /**
-   * P, the number of partitions, 1 to 1,024; 16 unless given. A key with its value lies in partition hash(id) mod P, so P
-   * cannot be changed afterwards. A partition takes 4 million keys at most.
+   * P, the number of partitions, 1 to 1,024; 16 unless given. A key with its value lies in partition hash(id)
+   * mod P, so P cannot be changed afterwards. A partition takes 4 million keys at most.
    */
   readonly partitions?: number;
   /** H, query heads; 1 unless given. */
@@ -77,10 +77,10 @@ export function toConfig(operation: string, shape: ClusterShape, cluster: string
   };
   const headDim = whole("dim", given.dim, MOST_COLUMNS);
   const valueDim = whole("valueDim", given.valueDim, MOST_COLUMNS);
-  const partitions = whole("partitions", given.partitions ?? 16, MOST_PARTITIONS);
-  const replicas = whole("replicas", given.replicas ?? 1, MOST_REPLICAS);
-  const heads = whole("heads", given.heads ?? 1, MOST_COLUMNS);
-  const kvHeads = whole("kvHeads", given.kvHeads ?? heads, MOST_COLUMNS);
+  const partitions = whole("partitions", orElse(given.partitions, 16), MOST_PARTITIONS);
+  const replicas = whole("replicas", orElse(given.replicas, 1), MOST_REPLICAS);
+  const heads = whole("heads", orElse(given.heads, 1), MOST_COLUMNS);
+  const kvHeads = whole("kvHeads", orElse(given.kvHeads, heads), MOST_COLUMNS);
   if (heads % kvHeads !== 0) {
     throw new InputError(operation, `create.kvHeads is ${kvHeads}`, `a divisor of ${heads} (heads)`);
   }
@@ -97,10 +97,10 @@ export function toConfig(operation: string, shape: ClusterShape, cluster: string
     );
   }
   const { scale = 1 / Math.sqrt(headDim), softcap = 0 } = given;
-  if (!(Math.abs(scale) <= LARGEST_SCALE)) {
+  if (typeof scale !== "number" || !(Math.abs(scale) <= LARGEST_SCALE)) {
     throw new InputError(operation, `create.scale is ${describe(scale)}`, "a finite number of float32 range");
   }
-  if (!(softcap >= 0 && softcap <= LARGEST_SCALE)) {
+  if (typeof softcap !== "number" || !(softcap >= 0 && softcap <= LARGEST_SCALE)) {
     throw new InputError(
       operation,
       `create.softcap is ${describe(softcap)}`,
@@ -110,7 +110,14 @@ export function toConfig(operation: string, shape: ClusterShape, cluster: string
   return { cluster, partitions, replicas, scoring: { layout, scale, softcap } };
 }
 
-/** Writes the config of a new cluster, or checks that there is one of the same shape already; returns what is there. */
+function orElse(value: unknown, otherwise: number): unknown {
+  return value === undefined ? otherwise : value;
+}
+
+/**
+ * Writes the config of a new cluster, or checks that there is one of the same shape already; returns what is
+ * there.
+ */
 export async function makeConfig(
   operation: string,
   session: LogSession,
@@ -127,23 +134,31 @@ export async function makeConfig(
   );
 }
 
-/** The config; null if no cluster was made. */
+/**
+ * The config; null if no cluster was made.
+ *
+ * @throws {ClusterError} "mismatch" for a config of another version, "damaged" for one that is not whole.
+ */
 export async function readConfig(operation: string, session: LogSession): Promise<ClusterConfig | null> {
   const value = await session.get(CONFIG);
   if (!value?.value) return null;
   const json = readJson(operation, CONFIG, value.value);
   const { version, cluster, partitions, replicas, heads, kvHeads, headDim, valueDim, scale, softcap } = json;
-  if (version !== VERSION || typeof cluster !== "string") {
-    throw new ClusterError(
-      operation,
-      "mismatch",
-      `config has version ${describe(version)}, expected ${VERSION}`,
-    );
+  if (version !== VERSION) {
+    const detail = `config has version ${describe(version)}, expected ${VERSION}`;
+    throw new ClusterError(operation, "mismatch", detail);
   }
-  const shape = {
-    ...{ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas },
-  } as unknown as ClusterShape;
-  return toConfig(operation, shape, cluster);
+  const damaged = (detail: string, cause?: unknown) =>
+    new ClusterError(operation, "damaged", `config of the log is not whole: ${detail}`, [], { cause });
+  if (typeof cluster !== "string" || cluster === "") throw damaged("it has no name of the cluster");
+  const shape = { dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
+  const absent = Object.entries(shape).find(([, value]) => value === undefined);
+  if (absent) throw damaged(`it has no ${absent[0]}`);
+  try {
+    return toConfig(operation, shape as unknown as ClusterShape, cluster);
+  } catch (cause) {
+    throw cause instanceof InputError ? damaged(`${cause.actual}, expected ${cause.expected}`, cause) : cause;
+  }
 }
 
 function encodeConfig({ cluster, partitions, replicas, scoring }: ClusterConfig): Uint8Array<ArrayBuffer> {

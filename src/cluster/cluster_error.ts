@@ -7,13 +7,16 @@ import { AttentionError } from "../base/errors.ts";
 /**
  * Why a cluster could not do what was asked.
  *
- * - "missing": partitions have no host that answers, or none had come as far as the token in time. No answer is given.
- * - "unknown": the log did not acknowledge edits in time. They may be kept or not, and may be kept later.
+ * - "missing": partitions have no host that answers, or none had come as far as the token in time. No answer
+ *   is given.
+ * - "unknown": the log did not acknowledge edits in time, or failed. They may be kept or not, and may be kept
+ *   later.
+ * - "unsent": the time was over before the edits were given to the log. None of them is kept, or will be.
  * - "damaged": what the log or a host holds is not what was written.
  * - "mismatch": the log holds a cluster of another shape, or none.
  * - "full": a partition has more keys than can be summed exactly.
  */
-export type ClusterFault = "missing" | "unknown" | "damaged" | "mismatch" | "full";
+export type ClusterFault = "missing" | "unknown" | "unsent" | "damaged" | "mismatch" | "full";
 
 /** A cluster could not do what was asked; `fault` says why, and `partitions` where. */
 export class ClusterError extends AttentionError {
@@ -38,7 +41,15 @@ export class ClusterError extends AttentionError {
   }
 }
 
-/** What was wrong with a record, a snapshot or a reply, on its way to whoever knows the operation. */
+/** The message of an error without its operation and its fault. */
+export function detailOf({ operation, message, fault }: ClusterError): string {
+  return message.slice(`${operation}: `.length, -` (${fault})`.length);
+}
+
+/**
+ * Says what is wrong with a record, a snapshot or a reply; a caller that knows the operation makes a
+ * `ClusterError` of it.
+ */
 export class Damage extends Error {}
 
 /** "partition 3" or "partitions 1, 4 and 12 more". */

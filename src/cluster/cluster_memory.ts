@@ -1,8 +1,8 @@
 /**
  * A client of a cluster: edits go to the log, questions to hosts.
  *
- * Invariant: an answer includes every edit that this client has had acknowledged or seen in an earlier answer, and every one that
- * the caller's token names; and it is over all partitions, or says which are missing.
+ * Invariant: an answer includes every acknowledged edit of this client, every record of its earlier answers,
+ * and the records of the caller's token. It is over all partitions, or names the missing ones.
  */
 
 import { describe, DisposedError, InputError } from "../base/errors.ts";
@@ -15,10 +15,9 @@ import { Changes } from "./changes.ts";
 import type { ClusterSeams } from "./clock.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
 import { type ClusterConfig, keySubject, partitionOf, QUERY_SUBJECT } from "./cluster_config.ts";
-import { ClusterError } from "./cluster_error.ts";
 import { ClusterReader } from "./cluster_reader.ts";
 import { type ClusterStatus, metricsText, type PartitionStatus } from "./cluster_status.ts";
-import { waitUntil } from "./deadline.ts";
+import { EditLine } from "./edit_line.ts";
 import type { ClusterLog, LogSession } from "./log.ts";
 import { Members } from "./members.ts";
 import {
@@ -36,7 +35,7 @@ import {
 import { SubjectWriter } from "./subject_writer.ts";
 import type { ClusterToken } from "./token.ts";
 
-/** What a connection is made of. */
+/** The parts of a connection. */
 interface MemoryParts {
   readonly log: ClusterLog;
   readonly session: LogSession;
@@ -75,10 +74,9 @@ export class ClusterMemory {
   readonly #reader: ClusterReader;
   readonly #writers = new Map<string, SubjectWriter>();
   readonly #acknowledged = new Changes();
+  readonly #line: EditLine;
   readonly #end = new AbortController();
   readonly #following: Promise<void>;
-  /** Calls of `edit` take their places in this order. */
-  #admission: Promise<unknown> = Promise.resolve();
   #edits = 0;
   #disposal: Promise<void> | null = null;
 
@@ -86,6 +84,8 @@ export class ClusterMemory {
     const { session, seams } = parts;
     this.#parts = parts;
     this.#client = seams.newName();
+    const hasRoom = () => this.#unacked < parts.maxUnacked;
+    this.#line = new EditLine(seams.clock, this.#acknowledged, hasRoom);
     this.#members = new Members(session, seams.clock);
     this.#reader = new ClusterReader({
       ...{
@@ -101,19 +101,20 @@ export class ClusterMemory {
   }
 
   /**
-   * Sets and deletes keys. It resolves when the log has acknowledged every one of them, as durable as the log is. Edits of one key
-   * happen in the order in which they were given, over all calls of this connection; each happens once, whatever the network
-   * does. A call is not one transaction: a reader may see the edits of one partition before those of another, unless it carries
-   * the token.
+   * Sets and deletes keys. It resolves when the log has acknowledged every one of them, as durable as the log
+   * is. Edits of one key happen in the order in which they were given, over all calls of this connection;
+   * each happens once, whatever the network does. A call is not one transaction: a reader may see the edits
+   * of one partition before those of another, unless it carries the token.
    *
-   * When more than `maxUnacked` bytes wait for the log, the call waits before it takes its edits. Costs a message for each
-   * partition and 480 KiB.
+   * When more than `maxUnacked` bytes wait for the log, the call waits before it takes its edits. Costs a
+   * message for each partition and 480 KiB.
    *
    * @param edits `{ kind: "set", id, key, value }` and `{ kind: "delete", id }`.
    * @returns The token with which a read includes them.
    * @throws {InputError} When an edit is malformed; nothing was sent.
-   * @throws {ClusterError} "unknown" when the log did not acknowledge them in time: they may be kept, also later. Setting the
-   * same keys again is right in any case.
+   * @throws {ClusterError} "unsent" when the time was over before any of them was sent: none is kept.
+   * "unknown" when the log did not acknowledge all of them in time: some or all may be kept, also later.
+   * Setting the same keys again is right in any case.
    */
   async edit(edits: readonly ClusterEdit[], options: EditOptions = {}): Promise<ClusterToken> {
     const operation = "ClusterMemory.edit", { config, timeoutMs } = this.#parts;
@@ -127,7 +128,7 @@ export class ClusterMemory {
       if (group) group.push(edit);
       else groups.set(partition, [edit]);
     }
-    const written = await this.#admit(
+    const written = await this.#line.write(
       operation,
       wait,
       (until) =>
@@ -164,17 +165,19 @@ export class ClusterMemory {
   }
 
   /**
-   * Attention of standing queries over all keys. For query i, o_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij) over the live keys j of all
-   * partitions. Partitions are merged in float64 in their order, so that the answer has the same bits whichever replicas gave
-   * it. It includes all that this connection has had acknowledged or seen before, and what `after` names.
+   * Attention of standing queries over all keys. For query i, o_i = Σ_j exp(s_ij) v_j / Σ_j exp(s_ij) over
+   * the live keys j of all partitions. Partitions are merged in float64 in their order, so that the answer
+   * has the same bits whichever replicas gave it. It includes every acknowledged edit of this connection,
+   * every record of its earlier answers, and the records of `after`.
    *
-   * Costs a request to each host, and O(d + dv) there for each query and key that has changed since it was last asked for.
+   * Costs a request to each host, and O(d + dv) there for each query and key that has changed since it was
+   * last asked for.
    *
    * @param ids Ids of standing queries.
    * @returns `output`, a row for each id, with `bounds`.
    * @throws {IdError} When an id is that of no standing query.
-   * @throws {ClusterError} "missing" when partitions do not answer in time, "damaged" when they refuse to. There is no answer over
-   * fewer keys unless `partial` is true.
+   * @throws {ClusterError} "missing" when partitions do not answer in time, "damaged" when they refuse to.
+   * There is no answer over fewer keys unless `partial` is true.
    */
   async read(ids: ArrayLike<string>, options: ReadOptions = {}): Promise<ClusterOutput> {
     const operation = "ClusterMemory.read";
@@ -183,15 +186,18 @@ export class ClusterMemory {
   }
 
   /**
-   * An answer that may be old, and says how old: without waiting for any record, as of what the replicas have now; or, with
-   * `maxAgeMs`, the rows that `read` and `peek` gave before, where they are not older. Such a row takes no message.
+   * An answer that may be old, and says how old it is. Hosts answer with the records that they have, without
+   * waiting for others. With `maxAgeMs`, rows that `read` or `peek` gave before are given again while they
+   * are young enough; such a row takes no message. With `maxError`, an older row is given again if hosts
+   * certify that its distance from the exact answer is no larger; exact means here: over the records that the
+   * hosts have at that moment.
    *
-   * `partitions` certifies it: `ageMs` milliseconds ago the rows were those of all records that the log had, and `newest` is the
-   * newest record that is known of. `bounds` are about the records up to `sequence`. With `maxError`, a row that was given before is
-   * given again where hosts certify that it is within that of exact as of the records that they have now.
+   * `partitions` says how old the answer is: `ageMs` milliseconds ago it included all records of the
+   * partition, it includes them up to `sequence`, and `newest` is the newest record that this connection
+   * knows of. `bounds` are for the records up to `sequence`.
    *
-   * @param options `maxAgeMs`, the largest age of a row that is given again; 0, for none, unless given. `maxError`, see
-   * {@link PeekOptions}.
+   * @param options `maxAgeMs`, the largest age of a row that is given again; 0, for none, unless given.
+   * `maxError`, see {@link PeekOptions}.
    *
    * @example
    * ```ts
@@ -239,7 +245,8 @@ export class ClusterMemory {
   }
 
   /**
-   * Attention of passing queries, r × H·d, over all keys. Costs O(n (d + dv)) for each, over all hosts together.
+   * Attention of passing queries, r × H·d, over all keys. Costs O(n (d + dv)) for each, over all hosts
+   * together.
    *
    * @throws {ClusterError} As `read`.
    */
@@ -261,7 +268,8 @@ export class ClusterMemory {
   }
 
   /**
-   * The keys with the largest weights of a standing query over all partitions, the heaviest first, equal ones by id.
+   * The keys with the largest weights of a standing query over all partitions, the heaviest first, equal ones
+   * by id.
    *
    * Costs O(n d) over all hosts together.
    *
@@ -282,9 +290,10 @@ export class ClusterMemory {
       if (!isCount(count) || count > 4096) {
         throw new InputError(operation, `count is ${describe(count)}`, "a whole number up to 4096");
       }
-      return { head, id: toId(operation, "id", id), read: toReadOptions(operation, read, config, timeoutMs) };
+      const asked = { head, id: toId(operation, "id", id) };
+      return { asked, read: toReadOptions(operation, read, config, timeoutMs) };
     });
-    return await this.#reader.heaviest(operation, given.id, given.head, count, given.read);
+    return await this.#reader.heaviest(operation, { ...given.asked, count }, given.read);
   }
 
   /**
@@ -301,7 +310,7 @@ export class ClusterMemory {
     return await this.#reader.storedKeys(operation, wanted, checked);
   }
 
-  /** What is known of hosts and partitions, and what this connection has done, as of now. */
+  /** The hosts and partitions that this connection knows of, and counts of its own calls. */
   status(): ClusterStatus {
     this.#checkLive("ClusterMemory.status");
     const { config, log } = this.#parts, alive = this.#members.alive();
@@ -354,6 +363,7 @@ export class ClusterMemory {
   }
 
   async #dispose(): Promise<void> {
+    await this.#line.isEmpty();
     await Promise.all([...this.#writers.values()].map((writer) => writer.close()));
     this.#end.abort();
     this.#acknowledged.close();
@@ -377,32 +387,12 @@ export class ClusterMemory {
         this.#parts.timeoutMs,
       ),
     }));
-    const [query] = await this.#admit(operation, wait, (until) => [
+    const [query] = await this.#line.write(operation, wait, (until) => [
       this.#writer(null).write(operation, [edit], until),
     ]);
     const token = { partitions: {}, query };
     this.#reader.note(token, [edit.id]);
     return token;
-  }
-
-  /** Lets edits to their writers in the order of calls, when there is room. */
-  async #admit<T>(
-    operation: string,
-    wait: number,
-    write: (until: number) => readonly Promise<T>[],
-  ): Promise<T[]> {
-    const { seams: { clock }, maxUnacked } = this.#parts, until = clock.now() + wait;
-    const admitted = this.#admission.then(async () => {
-      const hasRoom = () => this.#unacked < maxUnacked;
-      if (!await waitUntil(clock, this.#acknowledged, until - clock.now(), hasRoom, this.#end.signal)) {
-        this.#checkLive(operation);
-        throw new ClusterError(operation, "unknown", "the log is too slow; the edits were not sent");
-      }
-      return { writes: Promise.all(write(until)) };
-    });
-    this.#admission = admitted.catch(() => {});
-    const { writes } = await admitted;
-    return await writes;
   }
 
   #writer(partition: number | null): SubjectWriter {

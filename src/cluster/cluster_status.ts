@@ -1,5 +1,5 @@
 /**
- * What a client knows of the cluster, as facts and as metrics.
+ * The state of the cluster as a client knows it, as facts and as metrics.
  */
 
 /** A partition as its hosts tell of it. */
@@ -20,7 +20,7 @@ export interface PartitionStatus {
   readonly bytes: number;
 }
 
-/** What a client knows of the cluster. */
+/** The state of the cluster as a client knows it. */
 export interface ClusterStatus {
   /** The name that the cluster got when it was made. */
   readonly cluster: string;
@@ -36,7 +36,10 @@ export interface ClusterStatus {
   readonly edits: number;
   /** Calls that were answered. */
   readonly reads: number;
-  /** Requests that were sent to hosts, those that were sent twice since the first was late, and those that failed. */
+  /**
+   * Requests that were sent to hosts, those that were sent twice since the first was late, and those that
+   * failed.
+   */
   readonly requests: number;
   /** Requests beside the first one, since it was late. */
   readonly hedges: number;

@@ -17,13 +17,15 @@ const OPERATION = "connect";
 /**
  * Connects to the cluster of a log, or makes one.
  *
- * The memory is `softmax(scale · Q Kᵀ) V` over all keys of all partitions, for standing queries and passing ones. Keys have ids of
- * the caller's; a key lies in partition hash(id) mod P. Edits go to the log; hosts follow it and answer.
+ * The memory is `softmax(scale · Q Kᵀ) V` over all keys of all partitions, for standing queries and passing
+ * ones. Keys have ids of the caller's; a key lies in partition hash(id) mod P. Edits go to the log; hosts
+ * follow it and answer.
  *
  * @param log The log of the cluster: `memoryLog()`, `sqliteLog(folder)` or `natsLog(…)`.
  * @param options `create`, the shape of a cluster that is made if there is none; `timeoutMs`, `maxUnacked`.
  * @throws {InputError} When an option is unknown or has a wrong value.
- * @throws {ClusterError} "mismatch" when the log holds no cluster and `create` is not given, or one of another shape.
+ * @throws {ClusterError} "mismatch" when the log holds no cluster and `create` is not given, or one of
+ * another shape.
  * @throws {LogError} When the log cannot be opened, or is weaker than asked for.
  *
  * @example

@@ -9,7 +9,9 @@ import { LogError } from "./log.ts";
 /** A reason that takes no stack trace to make. */
 const OVER = "over";
 
-/** Waits until `isSo`, which is asked after every change; false if `ms` pass before, or the signal is aborted. */
+/**
+ * Waits until `isSo`, which is asked after every change; false if `ms` pass before, or the signal is aborted.
+ */
 export async function waitUntil(
   clock: Clock,
   changes: Changes,

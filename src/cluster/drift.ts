@@ -1,14 +1,17 @@
 /**
- * A bound on how far an answer that was given before is from the one that hosts would give now, without its numbers being sent.
+ * A bound on how far an answer that was given before is from the one that hosts would give now, without its
+ * numbers being sent.
  *
- * Let o be the exact output of a head row as of some records, and let keys change since then: key j from weight a_j and value v_j
- * to a'_j and v'_j (weight 0 where it was not there, or is no more). With u − o M = 0 before, and M' the mass after,
+ * Let o be the exact output of a head row over the keys that some records leave, and let keys change by later
+ * records: key j from weight a_j and value v_j to a'_j and v'_j (weight 0 where it was not there, or is no
+ * more). With u − o M = 0 before, and M' the mass after,
  *
  *     M' (o' − o) = u' − o M' = Σ_j [ a'_j (v'_j − o) − a_j (v_j − o) ]
  *                 = Σ_j [ (a'_j − a_j) (w_j − o) + min(a_j, a'_j) (v'_j − v_j) ],    w_j the value of the larger weight,
  *
- * so that ‖o' − o‖ ≤ ( (R + ‖o‖) Σ |a'_j − a_j| + Σ min(a_j, a'_j) ‖v'_j − v_j‖ ) / M', with R the largest norm of a value. Hosts
- * send the two sums and the mass; they are scaled by 2^−shift. A key that changed more than once counts each time.
+ * so that ‖o' − o‖ ≤ ( (R + ‖o‖) Σ |a'_j − a_j| + Σ min(a_j, a'_j) ‖v'_j − v_j‖ ) / M', with R the largest
+ * norm of a value. Hosts send the two sums and the mass; they are scaled by 2^−shift. A key that changed more
+ * than once counts each time.
  */
 
 import type { HeadLayout } from "../numerics/head_layout.ts";
@@ -20,7 +23,10 @@ const SLACK = 1 + 2 ** -20;
 /** Covers weights that differ by less than their rounding. */
 const ROUNDING = 2 ** -36;
 
-/** What a partition says: for each query a version, 1 if the changes are all known, and four numbers for each head. */
+/**
+ * The answer of a partition: for each query a version, 1 if the changes are all known, and four numbers for
+ * each head.
+ */
 export interface PartitionDrift {
   readonly numbers: Float64Array;
   readonly valueNorm: number;
@@ -32,7 +38,8 @@ export function driftColumns({ heads }: HeadLayout): number {
 }
 
 /**
- * The bound of a query whose output was `row`; Infinity where a partition does not know all changes, or its query is another.
+ * The bound of a query whose output was `row`; Infinity where a partition does not know all changes, or its
+ * query is another.
  *
  * @param version The version of the query whose output it was.
  */

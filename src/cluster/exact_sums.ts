@@ -1,22 +1,23 @@
 /**
  * The state of a standing query over the keys of a partition, as sums that do not depend on history.
  *
- * For a head row and the live keys j, with a_j = exp(s_j), the state is Σ a_j and Σ a_j v_j. Each term is rounded to a grid and
- * split into two numbers whose sums are exact in float64, so that they have the same bits in whatever order terms came and
- * went. What is subtracted is exactly what was added. The grid is tied to the largest terms that are live: powers of two are
- * put into bins of {@link BIN}, and the grid is that of the bin of the largest weight, or product of weight and value. When
- * that bin becomes empty, or a larger one appears, the head row is built anew.
+ * For a head row and the live keys j, with a_j = exp(s_j), the state is Σ a_j and Σ a_j v_j. Each term is
+ * rounded to a grid and split into two numbers whose sums are exact in float64, so that they have the same
+ * bits in whatever order terms came and went. A term that is taken out is exactly the one that was added. The grid is tied
+ * to the largest terms that are live: powers of two are put into bins of {@link BIN}, and the grid is that of
+ * the bin of the largest weight, or product of weight and value. When that bin becomes empty, or a larger one
+ * appears, the head row is built anew.
  *
  *     x = term / 2^base, |x| ≤ 1;     high = x to multiples of 2^−30;     low = x − high to multiples of 2^−61
  *
- * With n ≤ 2^22 keys the sums of both are multiples of their unit below 2^53 units. A sum is off by at most n · 2^−62 · 2^base,
- * where some term is at least 2^(base − BIN − 2).
+ * With n ≤ 2^22 keys the sums of both are multiples of their unit below 2^53 units. A sum is off by at most n
+ * · 2^−62 · 2^base, where some term is at least 2^(base − BIN − 2).
  *
- * Invariant: the sums are a function of the query and of the set of live keys and values, to the bit. So replicas agree
- * whatever each of them went through: loaded, rebuilt, patched, or moved.
+ * Invariant: the sums are a function of the query and of the set of live keys and values, to the bit. So
+ * replicas agree whatever each of them went through: loaded, rebuilt, patched, or moved.
  *
- * Source: the idea of binned, reproducible sums: Demmel and Nguyen, "Parallel Reproducible Summation", IEEE Transactions on
- * Computers 64 (2015).
+ * Source: the idea of binned, reproducible sums: Demmel and Nguyen, "Parallel Reproducible Summation", IEEE
+ * Transactions on Computers 64 (2015).
  */
 
 import { type HeadLayout, keyColumns, keyHeadOf } from "../numerics/head_layout.ts";
@@ -32,7 +33,7 @@ const HIGH = 1.5 * 2 ** 22, LOW = 1.5 * 2 ** -9;
 /** The bound on the rounding of a term that enters a sum, in units of 2^base. */
 export const GRID_ROUNDING = 2 ** -62;
 
-/** What a score is made of. */
+/** The parts of a score. */
 export interface Scoring {
   readonly layout: HeadLayout;
   readonly scale: number;
@@ -46,7 +47,9 @@ export interface SummedKeys {
   readonly width: number;
   readonly rows: Float32Array;
   readonly isLive: Uint8Array;
-  /** For each slot and key head, the exponent of the largest number of its value; see {@link valueExponent}. */
+  /**
+   * For each slot and key head, the exponent of the largest number of its value; see {@link valueExponent}.
+   */
   readonly exponents: Int16Array;
 }
 

@@ -1,10 +1,11 @@
 /**
  * A question to all partitions: who is asked, who is asked next, and when it is enough.
  *
- * A partition's question goes to the replica that answered fastest lately. When it takes longer than usual, another replica is
- * asked, too, and the first answer counts. A host that fails is asked last for a while.
+ * A partition's question goes to the replica that answered fastest lately. When it takes longer than usual,
+ * another replica is asked, too, and the first answer counts. A host that fails is asked last for a while.
  *
- * Invariant: the answers are of all partitions or the call fails; two answers at the same sequence must have the same chain.
+ * Invariant: the answers are of all partitions or the call fails; two answers at the same sequence must have
+ * the same chain.
  */
 
 import { isSameHash } from "./batch.ts";
@@ -24,17 +25,28 @@ import {
 
 const QUARANTINE_MS = 5000, AGAIN_MS = 20;
 const LEAST_HEDGE_MS = 10, MOST_HEDGE_MS = 1000, FIRST_LATENCY_MS = 25;
-/** A request that was lost on its way is sent again after so many times the usual latency. */
+/** A request counts as lost after this many times the usual latency, and is sent again. */
 const LOST = 5;
 const NETWORK_MS = 250;
 /** Chains that are remembered of a partition. */
 const REMEMBERED = 64;
 
-/** What is asked of a partition. */
+/** A partition that is asked, and the records that its answer must include. */
 export interface Wanted {
   readonly partition: number;
   readonly sequence: number;
   readonly querySequence: number;
+}
+
+/** How partitions are asked. */
+export interface AskHow {
+  /** When it gives up, by the clock. */
+  readonly until: number;
+  readonly signal: AbortSignal;
+  /** Whether hosts wait for the records that are wanted; true unless given. */
+  readonly waits?: boolean;
+  /** Partitions that one request may be about; all unless given. */
+  readonly most?: number;
 }
 
 /** How a gathering ended. */
@@ -46,13 +58,13 @@ export interface Gathered {
   readonly fault: "missing" | "damaged" | "full";
 }
 
-/** What is known of a host. */
+/** The experience with a host. */
 interface HostRecord {
   latency: number;
   quarantinedUntil: number;
 }
 
-/** What is known of a partition's question. */
+/** The state of a partition's question. */
 interface Asked {
   readonly wanted: Wanted;
   /** Hosts that were asked and have not answered, and since when. */
@@ -64,6 +76,21 @@ interface Asked {
   fault: "missing" | "damaged" | "full";
 }
 
+/** A question that is asked. */
+interface Gathering {
+  readonly operation: string;
+  readonly question: Question;
+  /** Partitions without an answer. */
+  readonly asked: Map<number, Asked>;
+  readonly answers: Map<number, PartitionAnswer>;
+  /** Told when a request has ended. */
+  readonly arrived: Changes;
+  /** Ends all requests. */
+  readonly over: AbortSignal;
+  /** A partition of which two replicas differ. */
+  conflict: number | null;
+}
+
 /** Counts for `status()`. */
 export interface GatherCounts {
   requests: number;
@@ -73,7 +100,7 @@ export interface GatherCounts {
 
 /** Asks hosts. */
 export class Gatherer {
-  /** What was done so far. */
+  /** Counts since the connection was made. */
   readonly counts: GatherCounts = { requests: 0, hedges: 0, failures: 0 };
   readonly #session: LogSession;
   readonly #clock: Clock;
@@ -93,48 +120,40 @@ export class Gatherer {
     return Math.max(LEAST_HEDGE_MS, Math.min(MOST_HEDGE_MS, 4 * latency));
   }
 
-  /**
-   * Asks until every partition has answered, `until` has come, or the signal is aborted. Hosts wait for the records that are
-   * wanted, unless `waits` is false; a request has at most `most` partitions.
-   */
+  /** Asks until every partition has answered, the time is over, or the signal is aborted. */
   async ask(
     operation: string,
     question: Question,
     wanted: readonly Wanted[],
-    until: number,
-    signal: AbortSignal,
-    { waits = true, most = Infinity }: { readonly waits?: boolean; readonly most?: number } = {},
+    { until, signal, waits = true, most = Infinity }: AskHow,
   ): Promise<Gathered> {
-    const asked = new Map<number, Asked>(wanted.map((one) => [one.partition, {
-      ...{ wanted: one, open: new Map(), refused: new Map(), sentAt: -Infinity },
-      ...{ why: "no host answers for it", fault: "missing" },
-    }]));
-    const answers = new Map<number, PartitionAnswer>(), arrived = new Changes();
     const over = new AbortController(), end = () => over.abort("over");
+    const gathering: Gathering = {
+      ...{ operation, question, answers: new Map(), arrived: new Changes(), over: over.signal },
+      asked: new Map(wanted.map((one): [number, Asked] => [one.partition, {
+        ...{ wanted: one, open: new Map(), refused: new Map(), sentAt: -Infinity },
+        ...{ why: "no host answers for it", fault: "missing" },
+      }])),
+      conflict: null,
+    };
+    const { asked, answers, arrived } = gathering;
     signal.addEventListener("abort", end);
     try {
       while (asked.size > 0 && !signal.aborted) {
         const now = this.#clock.now();
         if (now >= until) break;
-        const groups = this.#choose(asked, now);
-        for (const [name, all] of groups) {
+        for (const [name, all] of this.#choose(asked, now)) {
           for (let at = 0; at < all.length; at += most) {
-            const part = all.slice(at, at + most), waitMs = waits ? until - now : 0;
-            this.#send(name, part, question, waitMs, asked, answers, arrived, over.signal, operation);
+            this.#send(gathering, name, all.slice(at, at + most), waits ? until - now : 0);
           }
         }
-        if (asked.size === 0) break;
         await pause(this.#clock, Math.min(until - now, this.#nextLook(asked, now)), [
           arrived,
           this.#members.changes,
         ], signal);
-        const conflict = this.#conflict;
-        if (conflict !== null) {
-          this.#conflict = null;
-          throw new ClusterError(operation, "damaged", `replicas of partition ${conflict} differ`, [
-            conflict,
-          ]);
-        }
+        const { conflict } = gathering;
+        if (conflict === null) continue;
+        throw new ClusterError(operation, "damaged", `replicas of partition ${conflict} differ`, [conflict]);
       }
     } finally {
       signal.removeEventListener("abort", end);
@@ -147,8 +166,6 @@ export class Gatherer {
       fault: left.find(({ fault }) => fault !== "missing")?.fault ?? "missing",
     };
   }
-
-  #conflict: number | null = null;
 
   /** The error of a gathering that lacks partitions. */
   static failure(operation: string, { missing, fault }: Gathered): ClusterError {
@@ -166,7 +183,7 @@ export class Gatherer {
   #choose(asked: ReadonlyMap<number, Asked>, now: number): Map<string, Asked[]> {
     const groups = new Map<string, Asked[]>(), alive = this.#members.alive();
     for (const one of asked.values()) {
-      // What a host that is gone was asked is asked of another.
+      // A question to a host that is gone goes to another one.
       for (const name of one.open.keys()) if (!this.#members.get(name)) one.open.delete(name);
       const waited = now - one.sentAt, [first] = one.open.keys();
       const isHedge = first !== undefined;
@@ -217,18 +234,17 @@ export class Gatherer {
     return Math.max(1, next);
   }
 
+  /**
+   * Sends a request about some partitions to a host, which waits for the records that are wanted, and takes
+   * its reply.
+   */
   async #send(
+    gathering: Gathering,
     name: string,
     group: readonly Asked[],
-    question: Question,
     waitMs: number,
-    asked: Map<number, Asked>,
-    answers: Map<number, PartitionAnswer>,
-    arrived: Changes,
-    signal: AbortSignal,
-    operation: string,
   ): Promise<void> {
-    const sentAt = this.#clock.now();
+    const { operation, question, arrived, over } = gathering, sentAt = this.#clock.now();
     this.counts.requests++;
     try {
       const body = encodeRequest({
@@ -237,45 +253,38 @@ export class Gatherer {
         partitions: group.map(({ wanted: { partition, sequence } }) => ({ partition, sequence })),
       });
       const reply = await this.#session.request(hostKey(name), body, {
-        ...{ timeoutMs: waitMs + NETWORK_MS, signal },
+        ...{ timeoutMs: waitMs + NETWORK_MS, signal: over },
       });
       const replies = decodeReply(reply);
-      // What a host answers that waited for a record says nothing of how quick it is.
+      // The time of a host that waited for a record says nothing of how quick it is.
       this.#noteLatency(name, Math.min(this.#clock.now() - sentAt, MOST_HEDGE_MS));
-      if (signal.aborted) return;
+      if (over.aborted) return;
       for (const one of group) {
         one.open.delete(name);
         const found = replies.find(({ partition }) => partition === one.wanted.partition) ?? replies[0];
-        this.#take(name, one, found, asked, answers);
+        this.#take(gathering, name, one, found);
       }
     } catch (error) {
-      if (signal.aborted) return;
+      if (over.aborted) return;
       this.counts.failures++;
       this.#record(name).quarantinedUntil = this.#clock.now() + QUARANTINE_MS;
+      const words = error instanceof Error ? error.message : String(error);
       for (const one of group) {
         one.open.delete(name);
         one.refused.set(name, this.#clock.now() + AGAIN_MS);
-        one.why = `${operation} failed at host ${name}: ${
-          error instanceof Error ? error.message : String(error)
-        }`;
+        one.why = `${operation} failed at host ${name}: ${words}`;
       }
     } finally {
       arrived.tell();
     }
   }
 
-  #take(
-    name: string,
-    one: Asked,
-    reply: PartitionReply | undefined,
-    asked: Map<number, Asked>,
-    answers: Map<number, PartitionAnswer>,
-  ): void {
-    const { partition, sequence, querySequence } = one.wanted;
+  #take(gathering: Gathering, name: string, one: Asked, reply: PartitionReply | undefined): void {
+    const { asked, answers } = gathering, { partition, sequence, querySequence } = one.wanted;
     if (reply?.status === "ok" && reply.partition === partition) {
-      if (!asked.has(partition)) return this.#checkChain(reply);
+      if (!this.#isSameChain(reply)) gathering.conflict = partition;
+      if (!asked.has(partition)) return;
       if (reply.sequence >= sequence && reply.querySequence >= querySequence) {
-        this.#checkChain(reply);
         answers.set(partition, reply);
         asked.delete(partition);
         return;
@@ -287,16 +296,14 @@ export class Gatherer {
       return;
     }
     one.why = `host ${name}: ${reply.why}`;
-    if (reply.status === "damaged" || reply.status === "full") one.fault = reply.status;
-    else one.fault = "missing";
+    one.fault = reply.status === "damaged" || reply.status === "full" ? reply.status : "missing";
   }
 
-  /** Two replicas that have the same records have the same chain. */
-  #checkChain({ partition, sequence, chain }: PartitionAnswer): void {
+  /** Whether a replica has the same chain as others had that were at the same record. */
+  #isSameChain({ partition, sequence, chain }: PartitionAnswer): boolean {
     let known = this.#chains.get(partition);
     if (!known) this.#chains.set(partition, known = new Map());
     const before = known.get(sequence);
-    if (before && !isSameHash(before, chain)) this.#conflict = partition;
     known.set(sequence, chain);
     if (known.size > REMEMBERED) {
       for (const oldest of known.keys()) {
@@ -304,6 +311,7 @@ export class Gatherer {
         break;
       }
     }
+    return !before || isSameHash(before, chain);
   }
 
   #noteLatency(name: string, ms: number): void {

@@ -1,27 +1,29 @@
 /**
  * A host: it holds partitions, answers questions about them, and keeps snapshots.
  *
- * Invariant: what it holds is a cache of the log. It may stop at any moment without anything being lost, and it takes edits from
- * the log alone.
+ * Invariant: what it holds is a cache of the log. It may stop at any moment without anything being lost, and
+ * it takes edits from the log alone.
  */
 
 import { InputError } from "../base/errors.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
-import { answerRequest } from "./answers.ts";
-import { Changes } from "./changes.ts";
+import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
-import { type ClusterConfig, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
+import { type ClusterConfig, CONFIG, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
 import { patiently, pause, waitUntil } from "./deadline.ts";
+import { HeavyLists } from "./heavy_lists.ts";
+import { HeldPartitions } from "./held_partitions.ts";
 import { HostFolder } from "./host_folder.ts";
 import { type CheckedHostOptions, type HostOptions, toHostOptions } from "./host_options.ts";
-import { toHex } from "./json_value.ts";
+import type { HostStatus } from "./host_status.ts";
 import { type ClusterLog, LogError, type LogSession } from "./log.ts";
 import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
 import type { Partition } from "./partition.ts";
-import { decodePlan, encodePlan, isSamePlan, nextPlan, PLAN, type Plan } from "./plan.ts";
+import { type Plan, renewPlan } from "./plan.ts";
 import { writeMark } from "./pointers.ts";
 import { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
+import { agreedSequence, ReplicaComparison } from "./replica_comparison.ts";
 import { emptyPartition } from "./snapshot.ts";
 import { keepWarm } from "./warm_states.ts";
 import { encodeReplica, SnapshotKeeper } from "./snapshot_keeper.ts";
@@ -31,51 +33,13 @@ const RETRY_MS = 200, PLAN_LOOK_MS = 500, DRAIN_MS = 30_000;
 /** A beat that comes so late means that the process was stopped. */
 const STOPPED_MS = DEAD_MS - BEAT_MS;
 const FORGOTTEN_MS = 60_000, OPEN_MS = 10_000;
-
-/** A partition on a host. */
-interface Held {
-  readonly replica: Replica<Partition>;
-  readonly end: AbortController;
-  readonly done: Promise<void>;
-}
-
-/** What a host says of itself. */
-export interface HostStatus {
-  /** Its name. */
-  readonly name: string;
-  /** The log that it follows. */
-  readonly log: string;
-  /** The name of the cluster; null until one was made in the log. */
-  readonly cluster: string | null;
-  /** Its partitions, by number. */
-  readonly partitions: readonly HostedPartition[];
-  /** Standing queries. */
-  readonly queries: number;
-  /** Snapshots that it has written to the log. */
-  readonly snapshots: number;
-  /** What the log said when it last failed; "" once it answers again. */
-  readonly failure: string;
-}
-
-/** A partition on a host. */
-export interface HostedPartition {
-  /** Its number. */
-  readonly partition: number;
-  /** Whether it catches up, answers, or refuses to since something is damaged. */
-  readonly phase: "loading" | "ready" | "damaged";
-  /** Why it refuses; "" while it does not. */
-  readonly failure: string;
-  /** The newest record that it has. */
-  readonly sequence: number;
-  /** Live keys. */
-  readonly keys: number;
-  /** Bytes of rows and states. */
-  readonly bytes: number;
-}
+/** A snapshot that no other host has agreed to in this time is tried again later. */
+const AGREED_MS = 5 * BEAT_MS;
 
 /**
- * Starts a host: a process may have several, and a cluster as many as there are. It takes the partitions that the hosts' common
- * plan gives it, follows the log, and answers; it needs nothing else from anybody. It may be started before the cluster is made.
+ * Starts a host: a process may have several, and a cluster as many as there are. It takes the partitions that
+ * the hosts' common plan gives it, follows the log, and answers; it needs nothing else from anybody. It may
+ * be started before the cluster is made.
  *
  * @param log The log of the cluster: `memoryLog()`, `sqliteLog(folder)` or `natsLog(…)`.
  * @param options `folder`, `partitions`, `name`, `snapshotBytes`, as {@link HostOptions} says.
@@ -127,17 +91,17 @@ export class ClusterHost {
   readonly #name: string;
   readonly #members: Members;
   readonly #end = new AbortController();
-  readonly #held = new Map<number, Held>();
+  readonly #comparison = new ReplicaComparison();
   readonly #keeper: SnapshotKeeper;
   readonly #work: Promise<unknown>[] = [];
-  readonly #changes = new Changes();
+  readonly #held = new HeldPartitions((partition) => this.#replicaOf(partition));
   #config: ClusterConfig | null = null;
   #queries: Replica<QueryTable> | null = null;
   #plan: Plan = { owners: [] };
   #isLeaving = false;
   #beat = 0;
   #snapshots = 0;
-  /** What a call of the log said that failed; "" once one succeeds. */
+  /** The message of the last call of the log, if it failed; "" after one that succeeded. */
   #failure = "";
   #disposal: Promise<void> | null = null;
 
@@ -157,7 +121,15 @@ export class ClusterHost {
     this.#members = new Members(session, seams.clock);
     const keep = async (subject: string, bytes: Uint8Array<ArrayBuffer>) =>
       await folder?.write(subject, bytes);
-    this.#keeper = new SnapshotKeeper({ session, clock: seams.clock, keep });
+    const isAgreed = (replica: Replica<Partition> | Replica<QueryTable>, sequence: number) =>
+      waitUntil(
+        seams.clock,
+        this.#members.changes,
+        AGREED_MS,
+        () => this.#agreed(replica) >= sequence,
+        this.#end.signal,
+      );
+    this.#keeper = new SnapshotKeeper({ session, clock: seams.clock, keep, isAgreed });
     this.#work.push(this.#run());
   }
 
@@ -166,17 +138,13 @@ export class ClusterHost {
     return this.#name;
   }
 
-  /** What it holds, as of now. */
+  /** The partitions that it holds, and how far it is with them. */
   status(): HostStatus {
-    const partitions = [...this.#held].sort(([a], [b]) => a - b).map(([partition, { replica }]) => {
-      const { phase, sequence, keys, bytes } = replica.report;
-      return { partition, phase, failure: replica.failure, sequence, keys, bytes };
-    });
     return {
       name: this.#name,
       log: this.#log.description,
       cluster: this.#config?.cluster ?? null,
-      partitions,
+      partitions: this.#held.status(),
       queries: this.#queries?.state.size ?? 0,
       snapshots: this.#snapshots,
       failure: this.#failure,
@@ -184,18 +152,19 @@ export class ClusterHost {
   }
 
   /**
-   * Gives its partitions to other hosts and waits until they answer; nothing is unanswered meanwhile. Dispose it afterwards.
+   * Gives its partitions to other hosts and waits until they answer; nothing is unanswered meanwhile. Dispose
+   * it afterwards.
    *
    * @param options `timeoutMs`, 30,000 unless given.
    * @returns Whether others have taken over everything; false when the time is over, or no host is left.
    */
   async drain(options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
     this.#isLeaving = true;
-    const isGone = () => this.#held.size === 0;
-    this.#changes.tell();
+    const isGone = () => this.#held.size === 0, { changes } = this.#held;
+    changes.tell();
     return await waitUntil(
       this.#seams.clock,
-      this.#changes,
+      changes,
       options.timeoutMs ?? DRAIN_MS,
       isGone,
       this.#end.signal,
@@ -217,40 +186,54 @@ export class ClusterHost {
     await this.#quietly(() => this.#saveToFolder());
     this.#end.abort();
     this.#members.changes.close();
-    this.#changes.close();
-    for (const { end } of this.#held.values()) end.abort();
+    const ended = this.#held.end();
     await this.#quietly(() => this.#session.remove(hostKey(this.#name), { isVolatile: true }));
     await this.#session.close();
-    await Promise.allSettled([...this.#work, ...[...this.#held.values()].map(({ done }) => done)]);
+    await Promise.allSettled([...this.#work, ended]);
   }
 
   async #saveToFolder(): Promise<void> {
     const folder = this.#folder;
     if (!folder || !this.#queries) return;
-    for (const replica of [this.#queries, ...this.#heldReplicas()]) {
+    for (const replica of [this.#queries, ...this.#held.replicas]) {
       if (replica.phase === "ready") await folder.write(replica.subject, await encodeReplica(replica));
     }
   }
 
-  /** Waits for the cluster, then does everything until the host ends. */
+  /** Waits for the cluster and for its own address, then does everything until the host ends. */
   async #run(): Promise<void> {
-    const { signal } = this.#end, { clock } = this.#seams;
-    while (!signal.aborted && this.#config === null) {
-      await this.#quietly(async () => this.#config = await readConfig(OPERATION, this.#session));
-      if (this.#config === null) await clock.sleep(RETRY_MS, signal);
-    }
-    if (signal.aborted || this.#config === null) return;
-    const config = this.#config;
-    this.#plan = decodePlan(OPERATION, null, config.partitions);
-    this.#queries = this.#followQueries(config);
-    this.#work.push(this.#queries.run(signal), this.#members.run(signal));
-    await this.#serve(config);
+    const { signal } = this.#end;
+    const [config] = await Promise.all([this.#findConfig(), this.#serve()]);
+    if (signal.aborted || config === null) return;
+    this.#plan = { owners: Array.from({ length: config.partitions }, () => []) };
+    const queries = this.#queries = this.#followQueries(config);
+    this.#config = config;
+    this.#work.push(queries.run(signal), this.#members.run(signal));
     await Promise.all([
       this.#beats(),
+      this.#probes(),
       this.#plans(config),
       this.#snapshotsLoop(),
-      keepWarm(this.#seams.clock, () => this.#queries, () => this.#heldReplicas(), this.#end.signal),
+      keepWarm(this.#seams.clock, () => this.#queries, () => this.#held.replicas, this.#end.signal),
     ]);
+  }
+
+  /** The config, as soon as the cluster is made; null when the host ends before. */
+  async #findConfig(): Promise<ClusterConfig | null> {
+    const { signal } = this.#end, { clock } = this.#seams;
+    const look = async () => {
+      const found = await readConfig(OPERATION, this.#session);
+      if (found !== null) return found;
+      for await (const _ of this.#session.watch(CONFIG, { signal })) break;
+      return await readConfig(OPERATION, this.#session);
+    };
+    while (!signal.aborted) {
+      let config: ClusterConfig | null = null;
+      await this.#quietly(async () => config = await look());
+      if (config !== null) return config;
+      await clock.sleep(RETRY_MS, signal);
+    }
+    return null;
   }
 
   #followQueries(config: ClusterConfig): Replica<QueryTable> {
@@ -263,28 +246,28 @@ export class ClusterHost {
       make: () => new QueryTable(queryColumns(config.scoring.layout)),
       kept: async () => await this.#folder?.read(QUERY_SUBJECT, of) ?? null,
       onGone: (ids) => {
-        for (const { replica } of this.#held.values()) for (const id of ids) replica.state.forget(id);
+        for (const { state } of this.#held.replicas) for (const id of ids) state.forget(id);
       },
     });
   }
 
-  async #serve(config: ClusterConfig): Promise<void> {
-    const parts = {
-      clock: this.#seams.clock,
-      config,
-      queries: this.#queries as Replica<QueryTable>,
-      replica: (partition: number) => this.#held.get(partition)?.replica,
-      signal: this.#end.signal,
+  /** Serves the host's address, as soon as no other one of its name does. */
+  async #serve(): Promise<void> {
+    const { signal } = this.#end, heavyLists = new HeavyLists();
+    const answer = (bytes: Uint8Array<ArrayBuffer>) => {
+      const config = this.#config, queries = this.#queries;
+      if (!config || !queries) return refuseAll("the host has found no cluster yet");
+      const replica = (partition: number) => this.#held.get(partition);
+      return answerRequest({ clock: this.#seams.clock, config, queries, replica, heavyLists, signal }, bytes);
     };
-    while (!this.#end.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        await this.#session.serve(hostKey(this.#name), (bytes) => answerRequest(parts, bytes));
+        await this.#session.serve(hostKey(this.#name), answer);
         return;
       } catch (error) {
         if (!(error instanceof LogError) || error.reason === "closed") return;
-        // The address may be that of a host of the same name, which has to end first.
         this.#failure = error.message;
-        await this.#seams.clock.sleep(RETRY_MS, this.#end.signal);
+        await this.#seams.clock.sleep(RETRY_MS, signal);
       }
     }
   }
@@ -302,10 +285,21 @@ export class ClusterHost {
           timeoutMs: BEAT_MS,
         })
       );
-      for (const { replica } of this.#held.values()) await this.#quietly(() => replica.probe());
-      await this.#quietly(() => this.#queries?.probe());
       const said = this.#phases();
-      await waitUntil(clock, this.#changes, BEAT_MS, () => this.#phases() !== said, signal);
+      await waitUntil(clock, this.#held.changes, BEAT_MS, () => this.#phases() !== said, signal);
+    }
+  }
+
+  /**
+   * Learns once a second how far the log reaches. Heartbeats do not wait for that, since a log that is slow
+   * is slow here first.
+   */
+  async #probes(): Promise<void> {
+    const { clock } = this.#seams, { signal } = this.#end;
+    while (!signal.aborted) {
+      const all = this.#replicas().map(([, replica]) => replica.probe());
+      await Promise.all(all.map((probed) => this.#quietly(() => probed)));
+      await clock.sleep(BEAT_MS, signal);
     }
   }
 
@@ -315,14 +309,13 @@ export class ClusterHost {
       takesAny: this.#options.partitions === "any",
       isLeaving: this.#isLeaving,
       beat: ++this.#beat,
-      partitions: new Map([...this.#held].map(([partition, { replica }]) => [partition, replica.report])),
+      partitions: new Map(this.#held.all.map(([partition, replica]) => [partition, replica.report])),
       queries: (this.#queries as Replica<QueryTable>).report,
     };
   }
 
   #phases(): string {
-    const partitions = [...this.#held].map(([partition, { replica }]) => `${partition} ${replica.phase}`);
-    return `${this.#isLeaving} ${partitions.join(",")}`;
+    return `${this.#isLeaving} ${this.#held.phases}`;
   }
 
   /** Keeps the plan, and holds what it says. */
@@ -337,53 +330,29 @@ export class ClusterHost {
       signal,
     );
     while (!signal.aborted) {
-      await this.#quietly(() => this.#renewPlan(config));
-      this.#hold(config);
+      await this.#quietly(async () => this.#plan = await this.#renewPlan(config));
+      this.#held.follow(
+        {
+          ...{ name: this.#name, plan: this.#plan, isLeaving: this.#isLeaving },
+          partitions: this.#options.partitions,
+        },
+        this.#members,
+      );
       this.#compare();
-      await pause(clock, PLAN_LOOK_MS, [this.#members.changes, this.#changes], signal);
+      await pause(clock, PLAN_LOOK_MS, [this.#members.changes, this.#held.changes], signal);
     }
   }
 
-  async #renewPlan(config: ClusterConfig): Promise<void> {
-    const found = await this.#session.get(PLAN);
-    this.#plan = decodePlan(OPERATION, found?.value ?? null, config.partitions);
-    const hosts = this.#members.alive()
-      .filter(({ takesAny, isLeaving, name }) =>
-        takesAny && !isLeaving && (name !== this.#name || !this.#isLeaving)
-      )
-      .map(({ name }) => name);
-    // A host that does not see itself knows nothing of the others.
-    if (!this.#members.get(this.#name) || hosts.length === 0) return;
-    const next = nextPlan(this.#plan, hosts, config.replicas);
-    if (isSamePlan(next, this.#plan)) return;
-    const revision = await this.#session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
-    if (revision !== null) this.#plan = next;
+  async #renewPlan({ partitions, replicas }: ClusterConfig): Promise<Plan> {
+    const isSeen = this.#members.get(this.#name) !== null;
+    const alive = this.#members.alive().filter(({ name }) => name !== this.#name || !this.#isLeaving);
+    return await renewPlan(this.#session, OPERATION, { partitions, replicas, alive: isSeen ? alive : [] });
   }
 
-  /** Begins to hold what the plan gives it, and ends what others answer for. */
-  #hold(config: ClusterConfig): void {
-    const { partitions } = this.#options;
-    for (let partition = 0; partition < config.partitions; partition++) {
-      const owners = this.#plan.owners[partition] ?? [];
-      const isWanted = partitions === "any" ? owners.includes(this.#name) : partitions.includes(partition);
-      const held = this.#held.get(partition);
-      if (isWanted && !held && !this.#isLeaving) this.#begin(config, partition);
-      if (held && partitions === "any" && !isWanted && this.#isTaken(partition, owners)) {
-        this.#finish(partition, held);
-      }
-    }
-  }
-
-  /** Whether all owners of a partition answer for it. */
-  #isTaken(partition: number, owners: readonly string[]): boolean {
-    return owners.length > 0 &&
-      owners.every((name) => this.#members.get(name)?.partitions.get(partition)?.phase === "ready");
-  }
-
-  #begin(config: ClusterConfig, partition: number): void {
-    const end = new AbortController(), subject = keySubject(partition);
+  #replicaOf(partition: number): Replica<Partition> {
+    const subject = keySubject(partition), config = this.#config as ClusterConfig;
     const of = { config, kind: "keys", partition } as const;
-    const replica = new Replica<Partition>({
+    return new Replica<Partition>({
       session: this.#session,
       clock: this.#seams.clock,
       subject,
@@ -392,39 +361,12 @@ export class ClusterHost {
       kept: async () => await this.#folder?.read(subject, of) ?? null,
       onGone: () => {},
     });
-    this.#held.set(partition, { replica, end, done: replica.run(end.signal) });
-    this.#work.push(this.#tellPhases(replica, end.signal));
-    this.#changes.tell();
   }
 
-  /** A heartbeat follows every change of phase. */
-  async #tellPhases(replica: Replica<Partition>, signal: AbortSignal): Promise<void> {
-    for (let phase = replica.phase; !signal.aborted && !this.#end.signal.aborted;) {
-      await replica.changes.next(AbortSignal.any([signal, this.#end.signal]));
-      if (replica.phase === phase) continue;
-      phase = replica.phase;
-      this.#changes.tell();
-    }
-  }
-
-  #finish(partition: number, { end }: Held): void {
-    end.abort();
-    this.#held.delete(partition);
-    this.#changes.tell();
-  }
-
-  /** Two replicas with different records up to the same one both refuse to answer, since nobody knows which is right, and begin anew. */
   #compare(): void {
-    for (const report of this.#members.alive()) {
-      if (report.name === this.#name) continue;
-      for (const [partition, theirs] of report.partitions) {
-        const replica = this.#held.get(partition)?.replica;
-        if (!replica || replica.phase !== "ready" || theirs.phase !== "ready") continue;
-        const chain = replica.state.ledger.chainAt(theirs.sequence);
-        if (chain === null || theirs.sequence === 0 || toHex(chain) === theirs.chain) continue;
-        replica.refuse(`host ${report.name} has other records up to ${theirs.sequence}`);
-      }
-    }
+    const queries = this.#queries as Replica<QueryTable>;
+    const others = this.#members.alive().filter(({ name }) => name !== this.#name);
+    this.#comparison.compare({ queries, get: (partition) => this.#held.get(partition) }, others);
   }
 
   /** Writes marks and snapshots of the partitions for which it is the first owner that answers. */
@@ -435,8 +377,9 @@ export class ClusterHost {
       for (const [partition, replica] of this.#replicas()) {
         if (signal.aborted || replica.phase !== "ready" || !this.#isFirst(partition)) continue;
         await this.#quietly(async () => {
-          const { sequence, chain } = replica.state.ledger;
-          if (sequence > 0 && marked.get(replica.subject) !== sequence) {
+          const { ledger } = replica.state, sequence = Math.min(ledger.sequence, this.#agreed(replica));
+          const chain = ledger.chainAt(sequence);
+          if (sequence > 0 && chain !== null && marked.get(replica.subject) !== sequence) {
             await writeMark(this.#session, replica.subject, { sequence, chain });
             marked.set(replica.subject, sequence);
           }
@@ -449,6 +392,16 @@ export class ClusterHost {
     }
   }
 
+  /** The newest record up to which another host has the same; Infinity where there is none. */
+  #agreed(replica: Replica<Partition> | Replica<QueryTable>): number {
+    const { kind, partition } = replica.of,
+      others = this.#members.alive().filter(({ name }) => name !== this.#name);
+    const theirs = others.map(({ partitions, queries }) =>
+      kind === "queries" ? queries : partitions.get(partition)
+    );
+    return agreedSequence(replica, theirs.filter((report) => report !== undefined));
+  }
+
   /** Removes the heartbeats of hosts that ended without doing so. */
   async #forgetDead(): Promise<void> {
     const now = this.#seams.clock.now();
@@ -457,14 +410,10 @@ export class ClusterHost {
     }
   }
 
-  #heldReplicas(): Replica<Partition>[] {
-    return [...this.#held.values()].map(({ replica }) => replica);
-  }
-
   #replicas(): [number, Replica<Partition> | Replica<QueryTable>][] {
     const all: [number, Replica<Partition> | Replica<QueryTable>][] = [];
     if (this.#queries) all.push([-1, this.#queries]);
-    for (const [partition, { replica }] of this.#held) all.push([partition, replica]);
+    for (const [partition, replica] of this.#held.all) all.push([partition, replica]);
     return all;
   }
 

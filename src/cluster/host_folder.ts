@@ -1,6 +1,6 @@
 /**
- * The folder of a host: snapshots of its partitions as files, so that a host that is started again need not load them from the
- * log. It is a cache; the log alone is the truth.
+ * The folder of a host: snapshots of its partitions as files, so that a host that is started again need not
+ * load them from the log. It is a cache; the log alone is the truth.
  */
 
 import { decodeSnapshot, type SnapshotOf } from "./snapshot.ts";
@@ -30,7 +30,7 @@ export class HostFolder {
     }
   }
 
-  /** Keeps a snapshot in the place of the one before. */
+  /** Keeps a snapshot, and removes the earlier one. */
   async write(subject: string, bytes: Uint8Array): Promise<void> {
     const file = this.#file(subject);
     await Deno.writeFile(`${file}.new`, bytes);

@@ -10,18 +10,18 @@ import { checkLogName } from "./log.ts";
 /** The options of `host`. */
 export interface HostOptions {
   /**
-   * A folder where the host keeps snapshots of its partitions, so that it starts quickly; nothing else needs it. It must not
-   * be shared by two hosts.
+   * A folder where the host keeps snapshots of its partitions, so that it starts quickly. Losing it does no
+   * harm. Two hosts must not share one.
    */
   readonly folder?: string;
   /**
-   * The partitions that it holds: "any" (the default) leaves that to the hosts' common plan, numbers name them, whatever the
-   * plan says.
+   * The partitions that it holds. With "any", the default, the common plan of all hosts assigns them; a list
+   * names them, and the plan does not count.
    */
   readonly partitions?: "any" | readonly number[];
   /** A name that no other living host has: letters, digits, `_` and `-`. A random one unless given. */
   readonly name?: string;
-  /** A snapshot is written when so many bytes of records have come since the last one; 64 MiB unless given. */
+  /** Bytes of records after which a snapshot is written; 64 MiB unless given. */
   readonly snapshotBytes?: number;
 }
 

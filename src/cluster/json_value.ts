@@ -18,7 +18,7 @@ export function readJson(operation: string, key: string, bytes: Uint8Array): Jso
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    // What is no JSON is no object either.
+    // Bytes that are no JSON are no object either.
   }
   if (typeof value === "object" && value !== null) return value as Json;
   throw new ClusterError(operation, "damaged", `value ${key} is no JSON object`);

@@ -14,7 +14,7 @@ export interface KeptRow {
   readonly bound: number;
   /** The version of its query. */
   readonly version: number;
-  /** Where it stood, with ages as of `at`. */
+  /** The records that it includes; the ages are those at the time `at`. */
   readonly places: readonly PartitionPlace[];
   readonly at: number;
 }
@@ -23,7 +23,7 @@ export interface KeptRow {
 export class KeptRows {
   readonly #rows = new Map<string, KeptRow>();
 
-  /** Keeps a row in the place of the one before. */
+  /** Keeps a row, and forgets the earlier one of its query. */
   set(id: string, row: KeptRow): void {
     this.#rows.delete(id);
     this.#rows.set(id, row);
@@ -53,7 +53,7 @@ export class KeptRows {
   }
 }
 
-/** What joined rows need to know. */
+/** The facts that `joinRows` needs. */
 export interface JoinContext {
   /** Columns of a row. */
   readonly columns: number;
@@ -62,7 +62,10 @@ export interface JoinContext {
   readonly newestOf: (partition: number) => number;
 }
 
-/** Rows that were kept, and those of `asked`, which `fresh` has, in the order of `ids`; where they stand is that of the oldest. */
+/**
+ * Rows that were kept, and those of `asked`, which `fresh` has, in the order of `ids`; where they stand is
+ * that of the oldest.
+ */
 export function joinRows(
   ids: readonly string[],
   kept: ReadonlyMap<string, KeptRow>,

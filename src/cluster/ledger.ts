@@ -1,9 +1,9 @@
 /**
- * What a subject's records have been so far: its newest sequence, the chain over all of its records, and each client's newest
- * batch.
+ * The history of a subject in short: its newest sequence, the chain over all of its records, and each
+ * client's newest batch.
  *
- * Invariant: a record is applied once, however often it comes, and only when no record before it is missing as far as its client
- * can tell.
+ * Invariant: a record is applied once, however often it comes, and only when no record before it is missing
+ * as far as its client can tell.
  */
 
 import { type Batch, chainOf, isSameHash, NO_HASH } from "./batch.ts";

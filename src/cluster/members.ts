@@ -1,14 +1,17 @@
 /**
  * The hosts that are there, by their heartbeats: values `host.NAME` that each host writes once a second.
  *
- * Invariant: a host counts as alive by the reader's own clock alone, from the moment when the reader saw its value change.
+ * Invariant: a host counts as alive by the reader's own clock alone, from the moment when the reader saw its
+ * value change.
  */
 
-import type { Clock } from "./clock.ts";
 import { isCount } from "../base/lists.ts";
+import { ByteReader, ByteWriter } from "../durable/byte_buffer.ts";
+import { HASH_BYTES, NO_HASH } from "./batch.ts";
+import type { Clock } from "./clock.ts";
 import { Changes } from "./changes.ts";
 import { Damage } from "./cluster_error.ts";
-import { countIn, type Json, readJson, textIn, writeJson } from "./json_value.ts";
+import { fromHex, toHex } from "./json_value.ts";
 import { LogError, type LogSession, type LogValue } from "./log.ts";
 
 /** Milliseconds between heartbeats, and after how many without one a host counts as dead. */
@@ -20,7 +23,7 @@ const RETRY_MS = 200;
 export type Phase = "loading" | "ready" | "damaged";
 const PHASES: readonly Phase[] = ["loading", "ready", "damaged"];
 
-/** What a host says of one subject. */
+/** The entry of one subject in a heartbeat. */
 export interface SubjectReport {
   readonly phase: Phase;
   readonly sequence: number;
@@ -30,7 +33,7 @@ export interface SubjectReport {
   readonly bytes: number;
 }
 
-/** What a host says of itself. */
+/** The facts that a host gives of itself. */
 export interface HostReport {
   readonly name: string;
   /** Whether it takes any partition that the plan gives it. */
@@ -48,52 +51,58 @@ export function hostKey(name: string): string {
   return PREFIX + name;
 }
 
-/** Writes a report. */
+/**
+ * Writes a report: text name, u32 1 if it takes any partition + 2 if it is leaving, f64 beat, the report of
+ * the queries, u32 count, count × (u32 partition, its report); a report is u32 phase, f64 sequence, 16 chain,
+ * f64 keys, f64 bytes. One of 1,024 partitions fits into a value of the log.
+ */
 export function encodeReport(report: HostReport): Uint8Array<ArrayBuffer> {
-  const { name, takesAny, isLeaving, beat, partitions, queries } = report;
-  const all = Array.from(partitions, ([partition, subject]) => [partition, ...toList(subject)]);
-  return writeJson({ name, takesAny, isLeaving, beat, partitions: all, queries: toList(queries) });
+  const out = new ByteWriter(), { name, takesAny, isLeaving, beat, partitions, queries } = report;
+  const write = ({ phase, sequence, chain, keys, bytes }: SubjectReport) => {
+    out.u32(PHASES.indexOf(phase));
+    out.f64(sequence);
+    out.raw(fromHex(chain, HASH_BYTES) ?? NO_HASH);
+    out.f64(keys);
+    out.f64(bytes);
+  };
+  out.text(name);
+  out.u32((takesAny ? 1 : 0) + (isLeaving ? 2 : 0));
+  out.f64(beat);
+  write(queries);
+  out.u32(partitions.size);
+  for (const [partition, subject] of partitions) {
+    out.u32(partition);
+    write(subject);
+  }
+  return out.view().slice();
 }
 
 /** Reads a report; null if it is none. */
 export function decodeReport({ key, value }: LogValue): HostReport | null {
   try {
     if (value === null) return null;
-    const json: Json = readJson("heartbeat", key, value);
-    const name = textIn(json, "name"), beat = countIn(json, "beat");
-    if (name === null || beat === null || hostKey(name) !== key || !Array.isArray(json["partitions"])) {
-      return null;
-    }
+    const reader = new ByteReader(value), name = reader.text(), flags = reader.u32();
+    const beat = counted(reader.f64()), queries = readSubject(reader);
     const partitions = new Map<number, SubjectReport>();
-    for (const [partition, ...list] of json["partitions"]) {
-      if (!isCount(partition)) return null;
-      partitions.set(partition, fromList(list));
-    }
-    const queries = fromList(json["queries"] as unknown[]);
-    return {
-      name,
-      beat,
-      takesAny: json["takesAny"] === true,
-      isLeaving: json["isLeaving"] === true,
-      partitions,
-      queries,
-    };
+    for (let left = reader.u32(); left > 0; left--) partitions.set(reader.u32(), readSubject(reader));
+    if (hostKey(name) !== key || !reader.isDone) return null;
+    return { name, beat, takesAny: flags % 2 === 1, isLeaving: flags >= 2, partitions, queries };
   } catch {
     return null;
   }
 }
 
-function toList({ phase, sequence, chain, keys, bytes }: SubjectReport): unknown[] {
-  return [PHASES.indexOf(phase), sequence, chain, keys, bytes];
+/** Throws where a report is none. */
+function readSubject(reader: ByteReader): SubjectReport {
+  const phase = PHASES[reader.u32()], sequence = counted(reader.f64());
+  const chain = toHex(reader.raw(HASH_BYTES)), keys = counted(reader.f64()), bytes = counted(reader.f64());
+  if (phase === undefined) throw new Damage("heartbeat has a phase that is not known");
+  return { phase, sequence, chain, keys, bytes };
 }
 
-/** Throws where a list is no report. */
-function fromList([phase, sequence, chain, keys, bytes]: readonly unknown[]): SubjectReport {
-  const found = PHASES[Number(phase)];
-  if (found === undefined || !isCount(sequence) || !isCount(keys) || !isCount(bytes)) {
-    throw new Damage("heartbeat has a partition that is none");
-  }
-  return { phase: found, sequence, chain: String(chain), keys, bytes };
+function counted(number: number): number {
+  if (isCount(number)) return number;
+  throw new Damage(`heartbeat has ${number}, expected a whole number`);
 }
 
 /** A host, and when its heartbeat was seen last. */

@@ -30,7 +30,7 @@ interface Subject {
   last: number;
 }
 
-/** What all sessions share. */
+/** The contents of a log, which all of its sessions share. */
 class MemoryStore {
   readonly subjects = new Map<string, Subject>();
   readonly values = new Map<string, LogValue>();
@@ -50,8 +50,9 @@ class MemoryStore {
 }
 
 /**
- * A log in the memory of this process, for trying a cluster out, for tests, and for programs that want partitions without
- * machines. It promises the order and the counting of every log, and forgets everything when the process ends.
+ * A log in the memory of this process, for trying a cluster out, for tests, and for programs that want
+ * partitions without machines. It promises the order and the counting of every log, and forgets everything
+ * when the process ends.
  *
  * @example
  * ```ts

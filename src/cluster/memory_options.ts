@@ -1,5 +1,6 @@
 /**
- * The arguments of a client's calls, and their checks: every one is looked at in depth before anything is done.
+ * The arguments of a client's calls, and their checks: every one is looked at in depth before anything is
+ * done.
  */
 
 import { describe, InputError } from "../base/errors.ts";
@@ -32,33 +33,37 @@ export type ClusterEdit =
 
 /** How an edit is waited for. */
 export interface EditOptions {
-  /** Milliseconds after which a call that the log has not acknowledged is given up; that of `connect` unless given. */
+  /**
+   * Milliseconds after which a call that the log has not acknowledged is given up; that of `connect` unless
+   * given.
+   */
   readonly timeoutMs?: number;
 }
 
-/** What an answer must include, and how long it may take. */
+/** The records that an answer must include, and how long it may take. */
 export interface ReadOptions {
   /**
-   * A token of an edit: the answer includes that edit and all before it. What this connection itself has had acknowledged is
-   * always included.
+   * A token of an edit: the answer includes that edit and all before it. Edits of this connection that were
+   * acknowledged are always included.
    */
   readonly after?: ClusterToken;
   /** Milliseconds until the call gives up; that of `connect` unless given. */
   readonly timeoutMs?: number;
   /**
-   * Whether partitions that do not answer in time are left out, and listed in `missing`; false unless given: then the call
-   * throws.
+   * Whether partitions that do not answer in time are left out, and listed in `missing`; false unless given:
+   * then the call throws.
    */
   readonly partial?: boolean;
 }
 
-/** How old an answer may be that is given again, and how long others may take. */
+/** How old a row may be that is given again, and how long new answers may take. */
 export interface PeekOptions extends Omit<ReadOptions, "after"> {
   /** Milliseconds; 0, for no row that was given before, unless given. */
   readonly maxAgeMs?: number;
   /**
-   * The largest distance from exact of a row that is given again, whatever its age: hosts then send a bound of how far it has moved,
-   * some numbers for each head instead of the row. Such rows are not given again unless it is set.
+   * The largest distance from the exact answer of a row that is given again, whatever its age. Hosts then
+   * send a bound of how far it has moved, some numbers for each head instead of the row. Without it, age
+   * alone decides.
    */
   readonly maxError?: number;
 }
@@ -75,7 +80,9 @@ export interface ConnectOptions {
   readonly create?: ClusterShape;
   /** Milliseconds that a call may take unless it says so; 5,000 unless given. */
   readonly timeoutMs?: number;
-  /** Bytes of edits that may wait for the log; then `edit` waits before it takes more. 16 MiB unless given. */
+  /**
+   * Bytes of edits that may wait for the log; then `edit` waits before it takes more. 16 MiB unless given.
+   */
   readonly maxUnacked?: number;
 }
 

@@ -1,19 +1,21 @@
 /**
  * States of queries over partitions become answers.
  *
- * For a head row, partition p has M_p · 2^(m_p) = Σ a_j and U_p · 2^(u_p) = Σ a_j v_j. With the largest shifts m and u,
+ * For a head row, partition p has M_p · 2^(m_p) = Σ a_j and U_p · 2^(u_p) = Σ a_j v_j. With the largest
+ * shifts m and u,
  *
  *     M = Σ_p M_p 2^(m_p − m),     U = Σ_p U_p 2^(u_p − u),     o = (U / M) 2^(u − m),     L = ln M + m ln 2
  *
  * in float64 and in the order of the partitions.
  *
- * Invariant: the bits of an answer depend on the states alone, not on who sent them or in which order they came.
+ * Invariant: the bits of an answer depend on the states alone, not on who sent them or in which order they
+ * came.
  *
- * **The bound.** Let S bound |s_j|, K and R the norms of keys and values, n the number of keys, and ε = 2⁻⁵². A score is off by at
- * most ε (d + 8) |scale| ‖q‖ K, a weight of it by (S + 16) ε more, so the weights of a head row are off by factors within exp(±δ)
- * of 1 and its output by at most 2 tanh(δ) R ≤ 2 δ R. A term is rounded to 2⁻⁶² of its grid, the mass is at least 2^(m − 9): it is
- * off by n 2⁻⁵³ of itself, and each number of the sums by n 2^(u − 62). Sums over partitions add (P + 8) ε of R, and rounding to
- * float32 2⁻²⁴ ‖o‖.
+ * **The bound.** Let S bound |s_j|, K and R the norms of keys and values, n the number of keys, and ε = 2⁻⁵².
+ * A score is off by at most ε (d + 8) |scale| ‖q‖ K, a weight of it by (S + 16) ε more, so the weights of a
+ * head row are off by factors within exp(±δ) of 1 and its output by at most 2 tanh(δ) R ≤ 2 δ R. A term is
+ * rounded to 2⁻⁶² of its grid, the mass is at least 2^(m − 9): it is off by n 2⁻⁵³ of itself, and each number
+ * of the sums by n 2^(u − 62). Sums over partitions add (P + 8) ε of R, and rounding to float32 2⁻²⁴ ‖o‖.
  */
 
 import { LARGEST_FLOAT32 } from "../numerics/attention_state.ts";

@@ -5,15 +5,18 @@
  *              f64 sequence), then
  *              1 read    u32 count, texts                  ids of standing queries
  *              2 attend  floats                            rows of passing queries
- *              3 top     text id, u32 head, u32 count      heavy keys of a standing query
+ *              3 top     text id, u32 head, u32 count, u32 skip, f64 sequence, u32 room
+ *                                                          heavy keys of a standing query, behind the first `skip` of the list
+ *                                                          that was made at this sequence, as many as fit into `room` bytes
  *              4 rows    u32 count, texts                  ids of keys
- *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers as of these have moved
+ *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers have moved since these records
  *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
  *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
  *                        values, bytes of the answer
  *              others    text why
  *     answer   read, attend: for each query f64 version (0: it is not there), f64 ‖q‖, its state (see `exact_sums.ts`)
- *              top: f64 version, f64 shift, f64 mass, u32 count, count × (text id, f64 mass)
+ *              top: f64 version, f64 sequence of the list, f64 shift, f64 mass, u32 keys before, u32 keys behind, u32 count,
+ *              count × (text id, f64 mass)
  *              rows: for each key u32 1 and floats, or u32 0
  *              drift: for each query f64 version, f64 1 if all changes are known, and four numbers a head (see `drift.ts`)
  *
@@ -31,9 +34,23 @@ const VERSION = 1;
 export type Question =
   | { readonly kind: "read"; readonly ids: readonly string[] }
   | { readonly kind: "attend"; readonly rows: Float32Array }
-  | { readonly kind: "top"; readonly id: string; readonly head: number; readonly count: number }
+  | TopQuestion
   | { readonly kind: "rows"; readonly ids: readonly string[] }
   | { readonly kind: "drift"; readonly ids: readonly string[]; readonly since: Float64Array };
+
+/** A question about the `count` heaviest keys of a head, of which a reply may hold a part. */
+export interface TopQuestion {
+  readonly kind: "top";
+  readonly id: string;
+  readonly head: number;
+  readonly count: number;
+  /** Keys of the list that are there already. */
+  readonly skip: number;
+  /** The record at which the list was made; 0 for a new list. */
+  readonly sequence: number;
+  /** Bytes of keys that a reply may have; one key comes in any case. */
+  readonly room: number;
+}
 
 const KINDS = ["read", "attend", "top", "rows", "drift"] as const;
 
@@ -49,7 +66,7 @@ export interface HostRequest {
 export type Refusal = "absent" | "late" | "damaged" | "full" | "malformed";
 const STATUSES: readonly (Refusal | "ok")[] = ["ok", "absent", "late", "damaged", "full", "malformed"];
 
-/** What a host answers for a partition. */
+/** The answer of a host for a partition, or why it gives none. */
 export type PartitionReply = PartitionAnswer | {
   readonly status: Refusal;
   readonly partition: number;
@@ -88,8 +105,9 @@ export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
   if (question.kind === "attend") out.floats(question.rows);
   else if (question.kind === "top") {
     out.text(question.id);
-    out.u32(question.head);
-    out.u32(question.count);
+    for (const number of [question.head, question.count, question.skip]) out.u32(number);
+    out.f64(question.sequence);
+    out.u32(question.room);
   } else {
     out.u32(question.ids.length);
     for (const id of question.ids) out.text(id);
@@ -120,7 +138,12 @@ export function decodeRequest(bytes: Uint8Array<ArrayBuffer>): HostRequest {
 
 function readQuestion(kind: typeof KINDS[number] | undefined, reader: ByteReader): Question {
   if (kind === "attend") return { kind, rows: reader.floats() };
-  if (kind === "top") return { kind, id: reader.text(), head: reader.u32(), count: reader.u32() };
+  if (kind === "top") {
+    return {
+      ...{ kind, id: reader.text(), head: reader.u32(), count: reader.u32(), skip: reader.u32() },
+      ...{ sequence: reader.f64(), room: reader.u32() },
+    };
+  }
   if (kind === undefined) throw new Damage("request is of no kind that is known");
   const ids: string[] = [];
   for (let left = reader.u32(); left > 0; left--) ids.push(reader.text());
@@ -204,20 +227,35 @@ export function decodeNumbers(answer: Uint8Array<ArrayBuffer>, count: number): F
   return numbers;
 }
 
-/** Heavy keys of a partition. */
+/** Heavy keys of a partition, or a part of them. */
 export interface HeavyAnswer {
   readonly version: number;
+  /** The record at which the list was made. */
+  readonly sequence: number;
   readonly shift: number;
   readonly mass: number;
+  /** Keys of the list before these, and behind them. */
+  readonly before: number;
+  readonly behind: number;
   readonly keys: readonly HeavyKey[];
 }
 
+/** Bytes of a heavy key in a reply, at most. */
+export function heavyKeyBytes({ id }: HeavyKey): number {
+  return textBytes(id) + 8;
+}
+
+/** Bytes of a text in a message, at most. */
+export function textBytes(text: string): number {
+  return 8 + 3 * text.length;
+}
+
 /** Writes heavy keys. */
-export function encodeHeavy({ version, shift, mass, keys }: HeavyAnswer): Uint8Array<ArrayBuffer> {
+export function encodeHeavy(answer: HeavyAnswer): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter();
-  for (const number of [version, shift, mass]) out.f64(number);
-  out.u32(keys.length);
-  for (const { id, mass } of keys) {
+  for (const number of [answer.version, answer.sequence, answer.shift, answer.mass]) out.f64(number);
+  for (const number of [answer.before, answer.behind, answer.keys.length]) out.u32(number);
+  for (const { id, mass } of answer.keys) {
     out.text(id);
     out.f64(mass);
   }
@@ -227,9 +265,13 @@ export function encodeHeavy({ version, shift, mass, keys }: HeavyAnswer): Uint8A
 /** Reads heavy keys. */
 export function decodeHeavy(answer: Uint8Array<ArrayBuffer>): HeavyAnswer {
   return read("answer", new ByteReader(answer), (reader) => {
-    const version = reader.f64(), shift = reader.f64(), mass = reader.f64(), keys: HeavyKey[] = [];
+    const [version, sequence, shift, mass] = [reader.f64(), reader.f64(), reader.f64(), reader.f64()];
+    const before = reader.u32(), behind = reader.u32(), keys: HeavyKey[] = [];
     for (let left = reader.u32(); left > 0; left--) keys.push({ id: reader.text(), mass: reader.f64() });
-    return { version, shift, mass, keys };
+    if (keys.length === 0 && behind > 0) {
+      throw new Damage(`answer has none of the ${behind} keys that follow`);
+    }
+    return { version, sequence, shift, mass, before, behind, keys };
   });
 }
 

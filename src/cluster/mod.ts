@@ -1,8 +1,9 @@
 /**
- * A memory that outgrows one machine: keys in partitions, ordered by a log, answered by as many hosts as there are.
+ * A memory that outgrows one machine: keys in partitions, ordered by a log, answered by as many hosts as
+ * there are.
  *
- * {@link connect} gives a client, {@link host} starts a host, and both need a log: {@link memoryLog} in one process,
- * {@link sqliteLog} for the processes of one machine, {@link natsLog} for many machines.
+ * {@link connect} gives a client, {@link host} starts a host, and both need a log: {@link memoryLog} in one
+ * process, {@link sqliteLog} for the processes of one machine, {@link natsLog} for many machines.
  *
  * @example
  * ```ts
@@ -22,7 +23,8 @@
  */
 
 export { connect } from "./connect.ts";
-export { ClusterHost, host, type HostedPartition, type HostStatus } from "./host.ts";
+export { ClusterHost, host } from "./host.ts";
+export type { HostedPartition, HostStatus } from "./host_status.ts";
 export type { HostOptions } from "./host_options.ts";
 export { ClusterMemory } from "./cluster_memory.ts";
 export type { ClusterKey, ClusterOutput, PartitionPlace, StoredKey } from "./cluster_answers.ts";

@@ -1,8 +1,8 @@
 /**
  * A partition: the rows of its keys by id, and the sums of standing queries over them.
  *
- * Invariant: rows, ledger and clients are a function of the partition's records, and sums are one of rows and query, so two
- * replicas at the same sequence answer with the same bits.
+ * Invariant: rows, ledger and clients are a function of the partition's records, and sums are one of rows and
+ * query, so two replicas at the same sequence answer with the same bits.
  */
 
 import { type Batch, decodeBatch, hashOf } from "./batch.ts";
@@ -63,7 +63,7 @@ export class Partition {
   #isLive = new Uint8Array(FIRST_SLOTS);
   #exponents: Int16Array<ArrayBuffer>;
   #scratch = new Float64Array(FIRST_SLOTS);
-  readonly #sums = new Map<string, { readonly sums: ExactSums; readonly version: number }>();
+  readonly #sums = new Map<string, { readonly sums: ExactSums; readonly query: StandingQuery }>();
   #changes: KeyChange[] = [];
   /** Changes that were dropped from the list, and the record of the last of them. */
   #dropped = 0;
@@ -74,7 +74,9 @@ export class Partition {
   #keyNorm = 0;
   #valueNorm = 0;
 
-  /** @param belongs Whether a key lies in this partition; edits of others are left out, by all replicas alike. */
+  /**
+   * @param belongs Whether a key lies in this partition; edits of others are left out, by all replicas alike.
+   */
   constructor(scoring: Scoring, belongs: (id: string) => boolean = () => true) {
     const { layout } = scoring;
     this.#belongs = belongs;
@@ -150,8 +152,9 @@ export class Partition {
   /** Brings the sums of a standing query up to date. */
   update(id: string, query: StandingQuery): ExactSums {
     let held = this.#sums.get(id);
-    if (held?.version !== query.version) {
-      held = { sums: new ExactSums(this.#scoring, query.row), version: query.version };
+    // Not by its version: a host whose queries were wrong has had another query of the same version.
+    if (held?.query !== query) {
+      held = { sums: new ExactSums(this.#scoring, query.row), query };
       this.#sums.set(id, held);
     }
     const { sums } = held, end = this.#dropped + this.#changes.length;
@@ -167,14 +170,15 @@ export class Partition {
   }
 
   /** Whether `update` would do something. */
-  isBehind(id: string, { version }: StandingQuery): boolean {
+  isBehind(id: string, query: StandingQuery): boolean {
     const held = this.#sums.get(id);
-    return !held || held.version !== version || held.sums.changes < this.#dropped + this.#changes.length;
+    return held?.query !== query || held.sums.changes < this.#dropped + this.#changes.length;
   }
 
   /**
-   * How far the state of a standing query may have moved since a record; see `drift.ts`. Writes for each head the shift, the mass,
-   * and the two sums of the bound; false where the changes since then are not all there any more.
+   * How far the state of a standing query may have moved since a record; see `drift.ts`. Writes for each head
+   * the shift, the mass, and the two sums of the bound; false where the changes since then are not all there
+   * any more.
    */
   drift(id: string, query: StandingQuery, since: number, target: Float64Array, offset: number): boolean {
     const sums = this.update(id, query), { layout } = this.#scoring, { heads, valueDim, kvHeads } = layout;
@@ -223,10 +227,10 @@ export class Partition {
       live[n++] = slot;
       weights[slot] = sums.scoreOf(head, this.#rows, slot * this.#width);
     }
-    // Keys of equal weight may be cut off by slot, so all that weigh as much as the last one are ordered by id.
+    // Keys of equal weight may be cut off by slot, so all that weigh as much as the last one are ordered by
+    // id.
     const found = heaviestOf(live, weights, count), least = weights[found[found.length - 1]];
-    const keys = Array.from(live)
-      .filter((slot) => weights[slot] >= least)
+    const keys = Array.from(live.filter((slot) => weights[slot] >= least))
       .sort((a, b) => weights[b] - weights[a] || (this.#idAt(a) < this.#idAt(b) ? -1 : 1))
       .slice(0, count)
       .map((slot) => {

@@ -1,12 +1,16 @@
 /**
  * Which host holds which partition: the value "plan" of the log, changed by compare-and-set.
  *
- * Invariant: a plan is a function of the plan before it and of the hosts that are there, so that all hosts that see the same
- * write the same; and none of it is needed for answers to be right, since two hosts of one partition are only two replicas.
+ * Invariant: a plan is a function of the plan before it and of the hosts that are there, so that all hosts
+ * that see the same write the same; and none of it is needed for answers to be right, since two hosts of one
+ * partition are only two replicas.
  */
 
 import { readJson, writeJson } from "./json_value.ts";
+import type { LogSession } from "./log.ts";
+import type { HostReport } from "./members.ts";
 
+const MOST_TRIES = 3;
 /** The key of the plan. */
 export const PLAN = "plan";
 
@@ -15,25 +19,32 @@ export interface Plan {
   readonly owners: readonly (readonly string[])[];
 }
 
-/** Writes a plan. */
+/** Writes a plan: the names of hosts once each, and for each partition their places in that list. */
 export function encodePlan({ owners }: Plan): Uint8Array<ArrayBuffer> {
-  return writeJson({ owners });
+  const hosts = [...new Set(owners.flat())].sort(), places = new Map(hosts.map((name, at) => [name, at]));
+  return writeJson({ hosts, owners: owners.map((names) => names.map((name) => places.get(name))) });
 }
 
 /** Reads a plan; one of nobody where it is not one of `partitions` partitions. */
 export function decodePlan(operation: string, bytes: Uint8Array | null, partitions: number): Plan {
-  if (bytes !== null) {
-    const { owners } = readJson(operation, PLAN, bytes);
-    const isPlan = Array.isArray(owners) && owners.length === partitions &&
-      owners.every((names) => Array.isArray(names) && names.every((name) => typeof name === "string"));
-    if (isPlan) return { owners };
-  }
-  return { owners: Array.from({ length: partitions }, () => []) };
+  const { hosts, owners } = bytes === null ? {} : readJson(operation, PLAN, bytes);
+  const found = Array.isArray(hosts) && Array.isArray(owners) && owners.length === partitions
+    ? owners.map((places: unknown) =>
+      Array.isArray(places) ? places.map((at: unknown): unknown => hosts[Number(at)]) : [null]
+    )
+    : [];
+  const isPlan = found.length === partitions && found.every((names) => names.every(isName));
+  return { owners: isPlan ? found as string[][] : Array.from({ length: partitions }, () => []) };
+}
+
+function isName(name: unknown): name is string {
+  return typeof name === "string";
 }
 
 /**
- * The plan that follows: hosts that are there keep what they hold, gaps go to the hosts that hold least, and then partitions
- * move from the host with most to the one with least until they hold the same, give or take one.
+ * The plan that follows: hosts that are there keep what they hold, gaps go to the hosts that hold least, and
+ * then partitions move from the host with most to the one with least until they hold the same, give or take
+ * one.
  *
  * @param hosts Names of the hosts that take any partition.
  * @param replicas Hosts for each partition, as far as there are as many.
@@ -55,6 +66,34 @@ export function nextPlan({ owners }: Plan, hosts: readonly string[], replicas: n
   }
   if (wanted > 0) { while (moveOne(next, load)) continue; }
   return { owners: next };
+}
+
+/** The facts that a host has when it looks at the plan. */
+export interface PlanView {
+  readonly partitions: number;
+  readonly replicas: number;
+  /**
+   * Hosts that are alive; none where the host does not see itself, since it then knows nothing of the others.
+   */
+  readonly alive: readonly HostReport[];
+}
+
+/** The plan of the log, after the one that follows from it was written where it is another one. */
+export async function renewPlan(
+  session: LogSession,
+  operation: string,
+  { partitions, replicas, alive }: PlanView,
+): Promise<Plan> {
+  const hosts = alive.filter(({ takesAny, isLeaving }) => takesAny && !isLeaving).map(({ name }) => name);
+  for (let tries = 0;; tries++) {
+    const found = await session.get(PLAN), plan = decodePlan(operation, found?.value ?? null, partitions);
+    const next = hosts.length === 0 ? plan : nextPlan(plan, hosts, replicas);
+    if (isSamePlan(next, plan)) return plan;
+    const revision = await session.put(PLAN, encodePlan(next), { revision: found?.revision ?? 0 });
+    if (revision !== null) return next;
+    // Another host was quicker, and most often has written the same.
+    if (tries === MOST_TRIES) return plan;
+  }
 }
 
 /** Whether two plans are the same. */

@@ -1,6 +1,6 @@
 /**
- * What the log's values say of a subject beside its records: the newest snapshot, a place that was reached, and from where on
- * records are kept.
+ * The values of the log about a subject: its newest snapshot, a place that was reached, and the first record
+ * that is kept.
  *
  *     snap.SUBJECT    the newest verified snapshot, and the sequence of the one before it
  *     mark.SUBJECT    a sequence that was reached and the chain behind it: who has read that far must have the same
@@ -74,7 +74,10 @@ export async function readMark(session: LogSession, subject: string): Promise<Ma
   return mark;
 }
 
-/** Notes that a place was reached. A mark that is older than the one that is there does no harm, since both are true. */
+/**
+ * Notes that a place was reached. A mark that is older than the one that is there does no harm, since both
+ * are true.
+ */
 export async function writeMark(
   session: LogSession,
   subject: string,

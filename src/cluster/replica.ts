@@ -1,9 +1,9 @@
 /**
  * A replica: one subject of the log, followed and applied.
  *
- * Invariant: it is "ready" only when it has every record up to where the log, its snapshots and its marks were known to reach
- * when it began, and each of its records follows the one before it. What is missing or altered makes it "damaged": it then
- * refuses to answer, and begins anew after a while.
+ * Invariant: it is "ready" only when it has every record up to where the log, its snapshots and its marks
+ * were known to reach when it began, and each of its records follows the one before it. A missing or altered
+ * record makes it "damaged": it then refuses to answer, and begins anew after a while.
  */
 
 import { isSameHash } from "./batch.ts";
@@ -24,7 +24,25 @@ export const PURGE_WAIT_MS = 30_000;
 const PURGE_LOOK_MS = 10_000;
 const RETRY_MS = 200, FIRST_ANEW_MS = 1000, LONGEST_ANEW_MS = 300_000;
 
-/** What a replica is made of. */
+/** The snapshots that a replica may begin with. */
+interface Beginning {
+  /** The snapshot in the host's folder. */
+  readonly usesFolder: boolean;
+  /** The snapshot in the log; where records were purged it is used in any case. */
+  readonly usesLog: boolean;
+}
+
+/**
+ * After a damage the next way is tried: a snapshot may be whole and yet not that of the records, as its
+ * writer's memory was wrong.
+ */
+const BEGINNINGS: readonly Beginning[] = [
+  { usesFolder: true, usesLog: true },
+  { usesFolder: false, usesLog: true },
+  { usesFolder: false, usesLog: false },
+];
+
+/** The parts of a replica. */
 export interface ReplicaParts<State> {
   readonly session: LogSession;
   readonly clock: Clock;
@@ -101,7 +119,7 @@ export class Replica<State extends Partition | QueryTable> {
     return this.#parts.clock.now() - this.#currentAt;
   }
 
-  /** What the heartbeat says. */
+  /** The replica's entry in the heartbeat. */
   get report(): SubjectReport {
     const { ledger } = this.#state, isKeys = this.#state instanceof Partition;
     return {
@@ -149,9 +167,10 @@ export class Replica<State extends Partition | QueryTable> {
   /** Follows the log until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
-    for (let anew = FIRST_ANEW_MS; !signal.aborted;) {
+    for (let anew = FIRST_ANEW_MS, damages = 0; !signal.aborted;) {
+      const since = clock.now();
       try {
-        await this.#open(signal);
+        await this.#open(signal, BEGINNINGS[damages % BEGINNINGS.length]);
         await this.#follow(signal);
         return;
       } catch (error) {
@@ -165,6 +184,8 @@ export class Replica<State extends Partition | QueryTable> {
           continue;
         }
         this.#fail(error instanceof Error ? error.message : String(error));
+        if (clock.now() - since > LONGEST_ANEW_MS) [anew, damages] = [FIRST_ANEW_MS, 0];
+        damages++;
         await clock.sleep(anew, signal);
         anew = Math.min(2 * anew, LONGEST_ANEW_MS);
         await this.#restart("damaged");
@@ -174,7 +195,9 @@ export class Replica<State extends Partition | QueryTable> {
 
   async #restart(phase: Phase): Promise<void> {
     await this.exclusive(() => {
-      this.#state = this.#parts.make();
+      const { make, onGone } = this.#parts, before = this.#state;
+      if (!(before instanceof Partition)) onGone(Array.from(before.all, ([id]) => id));
+      this.#state = make();
       this.#phase = phase;
     });
     this.changes.tell();
@@ -187,24 +210,28 @@ export class Replica<State extends Partition | QueryTable> {
     this.changes.tell();
   }
 
-  /** Loads the best snapshot there is, and learns how far the log reaches. */
-  async #open(signal: AbortSignal): Promise<void> {
+  /** Loads a snapshot, the best there is of those that may be used, and learns how far the log reaches. */
+  async #open(signal: AbortSignal, { usesFolder, usesLog }: Beginning): Promise<void> {
     const { session, clock, subject } = this.#parts, startedAt = clock.now();
-    const { value: pointer } = await readSnapshotPointer(session, subject);
-    const kept = this.sequence === 0 ? await this.#readKept() : null;
+    const [{ value: pointer }, below, mark] = await Promise.all([
+      readSnapshotPointer(session, subject),
+      readPurged(session, subject),
+      readMark(session, subject),
+    ]);
+    const kept = usesFolder && this.sequence === 0 ? await this.#readKept() : null;
     if (kept) await this.exclusive(() => this.#state = kept);
-    if (pointer && pointer.sequence > this.sequence) {
+    if (pointer && pointer.sequence > this.sequence && (usesLog || below > 1)) {
       const loaded = await this.#loadSnapshot(pointer.object, pointer);
       if (loaded) await this.exclusive(() => this.#state = loaded);
     }
     signal.throwIfAborted();
-    const below = await readPurged(session, subject);
     if (below - 1 > this.sequence) {
       throw new Damage(`records below ${below} are purged, and no snapshot has them`);
     }
     this.#lookedAt = startedAt;
     this.#unsaved = { bytes: 0, sequence: pointer?.sequence ?? 0 };
-    this.#mark = await readMark(session, subject);
+    this.#mark = mark;
+    // After the places that were reached, since it must not be before them.
     const last = await session.lastSequence(subject);
     const known = Math.max(this.#mark?.sequence ?? 0, pointer?.sequence ?? 0, this.sequence);
     if (last < known) throw new Damage(`the log ends at ${last}, but ${known} was reached before`);
@@ -219,7 +246,7 @@ export class Replica<State extends Partition | QueryTable> {
     try {
       return decodeSnapshot(this.#parts.of, bytes) as State;
     } catch {
-      // What a host has on its own disk is only a cache.
+      // The host's own disk is only a cache.
       return null;
     }
   }

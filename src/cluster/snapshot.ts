@@ -1,9 +1,9 @@
 /**
- * A snapshot: a subject as of a record, as an object of the log or a file of a host's folder.
+ * A snapshot: the state of a subject behind a record, as an object of the log or a file of a host's folder.
  *
  *     text "attune cluster", u32 version, u32 1 keys or 2 queries, text name of the cluster, u32 partition, f64 sequence, 16 chain
- *     f64 clients that were forgotten, u32 count, then so many clients: text name, f64 number, 16 hash
- *     u32 count, then so many rows: text id, f64 version, floats           ordered by id
+ *     f64 clients that were forgotten, u32 count, then `count` clients: text name, f64 number, 16 hash
+ *     u32 count, then `count` rows: text id, f64 version, floats           ordered by id
  *     16  hash of all bytes before it
  *
  * Invariant: replicas at the same sequence write the same bytes.

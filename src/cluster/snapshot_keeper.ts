@@ -1,8 +1,8 @@
 /**
  * Snapshots of replicas into the log's objects, and the purge of records that two of them have.
  *
- * Invariant: a snapshot counts once it was read again and found whole; records are purged only below the snapshot before the
- * newest, after an announcement that every replica has had time to see.
+ * Invariant: a snapshot counts once it was read again and found whole; records are purged only below the
+ * snapshot before the newest, after an announcement that every replica has had time to see.
  */
 
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
@@ -24,15 +24,20 @@ const SNAPSHOT_TIMEOUT_MS = 120_000;
 
 type AnyReplica = Replica<Partition> | Replica<QueryTable>;
 
-/** What happens when a replica was saved. */
+/** The parts of a keeper. */
 export interface KeeperParts {
   readonly session: LogSession;
   readonly clock: Clock;
   /** Keeps a snapshot on the host's own disk. */
   readonly keep: (subject: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /**
+   * Waits until another host, if there is one, is known to have the same up to a record; false if that takes
+   * too long.
+   */
+  readonly isAgreed: (replica: AnyReplica, sequence: number) => Promise<boolean>;
 }
 
-/** Encodes a replica as of one record. */
+/** Encodes a replica while nothing changes it. */
 export function encodeReplica(replica: AnyReplica): Promise<Uint8Array<ArrayBuffer>> {
   return replica.exclusive(() => encodeSnapshot(replica.of, replica.state));
 }
@@ -49,11 +54,12 @@ export class SnapshotKeeper {
 
   /** Writes a snapshot of a replica that is ready, unless another host was quicker. */
   async save(replica: AnyReplica): Promise<SnapshotPointer | null> {
-    const { session, keep } = this.#parts, { subject } = replica;
+    const { session, keep, isAgreed } = this.#parts, { subject } = replica;
     const { value: before, revision } = await readSnapshotPointer(session, subject);
     if (replica.phase !== "ready" || replica.sequence <= (before?.sequence ?? 0)) return null;
     const bytes = await encodeReplica(replica);
     const state = decodeSnapshot(replica.of, bytes), { sequence, chain } = state.ledger;
+    if (!await isAgreed(replica, sequence)) return null;
     const object = snapshotName(subject, sequence), wait = { timeoutMs: SNAPSHOT_TIMEOUT_MS };
     await session.putObject(object, bytes, wait);
     const again = await session.getObject(object, wait);

@@ -1,8 +1,9 @@
 /**
  * The edits of one client on their way to one subject.
  *
- * Invariant: one batch is on its way at a time, and it is tried again, with the same bytes, until the log has acknowledged it;
- * so batches are in the log in the order of their numbers, and no number is used for two batches of which both may be there.
+ * Invariant: one batch is on its way at a time, and it is tried again, with the same bytes, until the log has
+ * acknowledged it; so batches are in the log in the order of their numbers, and no number is used for two
+ * batches of which both may be there. A call ends when its time is over, whatever the log does.
  */
 
 import {
@@ -16,14 +17,16 @@ import {
 } from "./batch.ts";
 import { Changes } from "./changes.ts";
 import type { Clock } from "./clock.ts";
-import { ClusterError } from "./cluster_error.ts";
+import { ClusterError, type ClusterFault } from "./cluster_error.ts";
 import { pause } from "./deadline.ts";
 import { LogError, type LogSession } from "./log.ts";
 
 const BATCH_BYTES = 480 << 10, BATCH_EDITS = 4096;
 const FIRST_RETRY_MS = 20, LONGEST_RETRY_MS = 1000;
+/** The longest time of a timer. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
-/** What a writer is made of. */
+/** The parts of a writer. */
 export interface WriterParts {
   readonly session: LogSession;
   readonly clock: Clock;
@@ -49,13 +52,20 @@ interface Item {
 
 /** Writes to one subject. */
 export class SubjectWriter {
-  /** Told when bytes were acknowledged. */
+  /** Told when edits were acknowledged or given up. */
   readonly acknowledged = new Changes();
   readonly #parts: WriterParts;
+  /** Calls of which edits are in no batch yet, in order. */
   readonly #items: Item[] = [];
+  /** Calls whose last edits are in the batch on its way. */
+  #taken: Item[] = [];
   readonly #wake = new Changes();
+  /** Told when a call has come whose time is over sooner than that of all others. */
+  readonly #hasty = new Changes();
   readonly #end = new AbortController();
-  readonly #done: Promise<void>;
+  readonly #done: Promise<unknown>;
+  /** No call's time is over before this. */
+  #soonest = Infinity;
   #number = 0;
   #previous: Uint8Array<ArrayBuffer> = NO_HASH;
   #last = 0;
@@ -64,10 +74,10 @@ export class SubjectWriter {
 
   constructor(parts: WriterParts) {
     this.#parts = parts;
-    this.#done = this.#run();
+    this.#done = Promise.all([this.#run(), this.#watchTime()]);
   }
 
-  /** Bytes that were not acknowledged yet. */
+  /** Bytes that were neither acknowledged nor given up before they were sent. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -77,44 +87,65 @@ export class SubjectWriter {
     return this.#last;
   }
 
-  /** Puts edits behind those before; resolves with the sequence of the last one. */
+  /**
+   * Puts edits behind those before; resolves with the sequence of the last one.
+   *
+   * @throws {ClusterError} "unsent" when the time is over before any of them is sent, "unknown" when it is
+   * over later.
+   */
   write(operation: string, edits: readonly RowEdit[], until: number): Promise<number> {
     const settle = Promise.withResolvers<number>();
     if (this.#broken) {
       settle.reject(this.#broken);
       return settle.promise;
     }
+    if (this.#end.signal.aborted) {
+      settle.reject(this.#failure(operation, "unsent", "the connection has ended"));
+      return settle.promise;
+    }
     this.#items.push({ edits, taken: 0, operation, until, settle, isSettled: false });
     for (const edit of edits) this.#bytes += editBytes(edit);
+    if (until < this.#soonest) {
+      this.#soonest = until;
+      this.#hasty.tell();
+    }
     this.#wake.tell();
     return settle.promise;
   }
 
   /** Waits until everything is acknowledged or given up; then ends. */
   async close(): Promise<void> {
-    while (this.#items.some(({ isSettled }) => !isSettled)) await this.acknowledged.next();
+    while (this.#calls.some(({ isSettled }) => !isSettled)) await this.acknowledged.next();
     this.#end.abort();
     await this.#done;
   }
 
+  /** Calls that have edits which are not acknowledged. */
+  get #calls(): readonly Item[] {
+    return [...this.#taken, ...this.#items];
+  }
+
   async #run(): Promise<void> {
-    const { clock } = this.#parts, { signal } = this.#end;
+    const { signal } = this.#end;
     while (!signal.aborted) {
       if (this.#items.length === 0) await this.#wake.next(signal);
       // Calls of the same turn go into one batch.
       await null;
       if (this.#items.length === 0) continue;
-      const taken = this.#takeBatch();
-      const sequence = await this.#append(taken.batch, clock);
+      const batch = this.#takeBatch(), sequence = await this.#append(batch);
       if (sequence === null) continue;
-      for (const { id, row } of taken.batch.edits) this.#bytes -= editBytes({ id, row });
-      for (const item of taken.finished) this.#settle(item, sequence);
+      for (const edit of batch.edits) this.#bytes -= editBytes(edit);
+      for (const item of this.#taken) {
+        if (!item.isSettled) item.settle.resolve(sequence);
+        item.isSettled = true;
+      }
+      this.#taken = [];
       this.acknowledged.tell();
     }
   }
 
-  /** Takes as many edits as fit into a batch, and the calls that they finish. */
-  #takeBatch(): { readonly batch: Batch; readonly finished: Item[] } {
+  /** Takes as many edits as fit into a batch; the calls that they finish are in `#taken` from then on. */
+  #takeBatch(): Batch {
     const edits: RowEdit[] = [], finished: Item[] = [];
     let bytes = 0;
     for (const item of this.#items) {
@@ -129,78 +160,88 @@ export class SubjectWriter {
     }
     this.#items.splice(0, finished.length);
     this.#taken = finished;
-    const { client, kind, known } = this.#parts;
-    const number = this.#number + 1;
-    return {
-      batch: { kind, client, number, known: Math.max(this.#last, known()), previous: this.#previous, edits },
-      finished,
-    };
+    const { client, kind, known } = this.#parts, number = this.#number + 1;
+    return { kind, client, number, known: Math.max(this.#last, known()), previous: this.#previous, edits };
   }
 
-  /** Calls that the batch on its way finishes. */
-  #taken: Item[] = [];
-
   /** Appends a batch until it is acknowledged; null when the writer has ended or is broken. */
-  async #append(batch: Batch, clock: Clock): Promise<number | null> {
-    const { session, subject, client, partition } = this.#parts, { signal } = this.#end;
+  async #append(batch: Batch): Promise<number | null> {
+    const { session, clock, subject, client } = this.#parts, { signal } = this.#end;
     const body = encodeBatch(batch), id = `${client}.${batch.number}`;
     for (let wait = FIRST_RETRY_MS; !signal.aborted; wait = Math.min(2 * wait, LONGEST_RETRY_MS)) {
       try {
-        const sequence = await session.append(subject, body, { id });
+        const sequence = await session.append(subject, body, { id, signal });
         if (sequence <= this.#last) {
-          throw new ClusterError(
-            "edit",
-            "damaged",
-            `the log gave number ${sequence} after ${this.#last}`,
-            partition === null ? [] : [partition],
-          );
+          const detail = `the log gave number ${sequence} after ${this.#last}`;
+          throw this.#failure("edit", "damaged", detail);
         }
         this.#number = batch.number;
         this.#previous = hashOf(body);
         this.#last = sequence;
         return sequence;
       } catch (error) {
+        if (signal.aborted) return null;
         if (!(error instanceof LogError) || !error.isPassing) {
           // An earlier try may be in the log, so that its number is used up: nothing can follow it.
           this.#break(error);
           return null;
         }
-        this.#giveUpLate();
         await pause(clock, wait, [this.#wake], signal);
       }
     }
     return null;
   }
 
-  /** Rejects the calls whose time is over; their edits stay on their way. */
+  /** Gives calls up when their time is over. */
+  async #watchTime(): Promise<void> {
+    const { clock } = this.#parts, { signal } = this.#end;
+    while (!signal.aborted) {
+      if (this.#soonest === Infinity) await this.#hasty.next(signal);
+      else {
+        const left = Math.min(LONGEST_SLEEP_MS, this.#soonest - clock.now());
+        if (left > 0) await pause(clock, left, [this.#hasty], signal);
+        if (!signal.aborted && clock.now() >= this.#soonest) this.#giveUpLate();
+      }
+    }
+  }
+
+  /**
+   * Rejects the calls whose time is over. Edits in a batch stay on their way; a call without any edit in a
+   * batch leaves the queue.
+   */
   #giveUpLate(): void {
     const now = this.#parts.clock.now();
-    for (const item of [...this.#taken, ...this.#items]) {
-      if (!item.isSettled && now >= item.until) {
-        item.settle.reject(this.#unknown(item.operation, "the log did not acknowledge the edits in time"));
-        item.isSettled = true;
+    this.#soonest = Infinity;
+    for (const item of this.#calls) {
+      if (item.isSettled) continue;
+      if (now < item.until) {
+        this.#soonest = Math.min(this.#soonest, item.until);
+        continue;
       }
+      item.isSettled = true;
+      if (item.taken > 0) {
+        const why = "the log did not acknowledge the edits in time";
+        item.settle.reject(this.#failure(item.operation, "unknown", why));
+        continue;
+      }
+      this.#items.splice(this.#items.indexOf(item), 1);
+      for (const edit of item.edits) this.#bytes -= editBytes(edit);
+      const why = "the log is too slow; the edits were not sent";
+      item.settle.reject(this.#failure(item.operation, "unsent", why));
     }
     this.acknowledged.tell();
   }
 
-  #settle(item: Item, sequence: number): void {
-    if (item.isSettled) return;
-    item.isSettled = true;
-    item.settle.resolve(sequence);
-  }
-
-  #unknown(operation: string, why: string, cause?: unknown): ClusterError {
-    const { partition } = this.#parts;
-    const options = cause === undefined ? undefined : { cause };
-    const fault = cause instanceof ClusterError ? cause.fault : "unknown";
+  #failure(operation: string, fault: ClusterFault, why: string, cause?: unknown): ClusterError {
+    const { partition } = this.#parts, options = cause === undefined ? undefined : { cause };
     return new ClusterError(operation, fault, why, partition === null ? [] : [partition], options);
   }
 
   #break(cause: unknown): void {
     const words = cause instanceof Error ? cause.message : String(cause);
-    this.#broken = this.#unknown("edit", `the log failed (${words}); connect again`, cause);
-    for (const item of [...this.#taken, ...this.#items]) {
+    const fault = cause instanceof ClusterError ? cause.fault : "unknown";
+    this.#broken = this.#failure("edit", fault, `the log failed (${words}); connect again`, cause);
+    for (const item of this.#calls) {
       if (!item.isSettled) item.settle.reject(this.#broken);
       item.isSettled = true;
     }

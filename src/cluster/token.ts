@@ -7,8 +7,9 @@ import { isCount } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 
 /**
- * What an edit returns and a read may ask for: for each partition that was edited the sequence of its record, and that of the
- * standing queries, 0 for none. It is plain data, so that it can be sent to another reader, who then sees at least as much.
+ * A place in the log. An edit returns one, and a read may ask for it: for each partition that was edited the
+ * sequence of its record, and the sequence of the standing queries, 0 for none. It is plain data: another
+ * reader that gets it sees at least as much.
  */
 export interface ClusterToken {
   /** By number of the partition, the sequence of a record. */

@@ -1,5 +1,6 @@
 /**
- * States of standing queries that are brought up to date while nobody asks, so that a host that takes over answers soon.
+ * States of standing queries that are brought up to date while nobody asks, so that a host that takes over
+ * answers soon.
  */
 
 import type { Clock } from "./clock.ts";
@@ -9,7 +10,9 @@ import type { Replica } from "./replica.ts";
 
 const PAUSE_MS = 250;
 
-/** Keeps the states of all replicas current until the signal is aborted; others get a turn after every state. */
+/**
+ * Keeps the states of all replicas current until the signal is aborted; others get a turn after every state.
+ */
 export async function keepWarm(
   clock: Clock,
   queriesNow: () => Replica<QueryTable> | null,

@@ -11,7 +11,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 export const JOURNAL_FILE = "journal.db";
-export const FORMAT_VERSION = 2, OLDEST_VERSION = 1;
+export const FORMAT_VERSION = 3, OLDEST_VERSION = 1;
 const APPLICATION = 0x41545455;
 /** How long a statement waits for another process that looks at this moment. */
 const WAIT_MS = 2000;

@@ -1,11 +1,13 @@
-// A way to a server on loopback that can be cut: bytes are swallowed both ways and nobody is told, as by a network that is gone, or the
-// connections are closed.
+// A way to a server on loopback that can be cut: bytes are swallowed both ways and nobody is told, as by a
+// network that is gone, or the connections are closed.
 
 /** A proxy of a port. */
 export interface CutProxy extends AsyncDisposable {
   /** Where clients connect to. */
   readonly address: string;
-  /** From here on bytes are swallowed, also those of new connections: both ways, or only what the server says. */
+  /**
+   * From here on bytes are swallowed, also those of new connections: both ways, or only what the server says.
+   */
   swallow(direction?: "both" | "answers"): void;
   /** Closes all connections. */
   close(): void;

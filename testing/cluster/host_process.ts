@@ -1,4 +1,5 @@
-// A host as a process: FOLDER of the log, then the name of the host. It runs until it is killed, or its input ends.
+// A host as a process: FOLDER of the log, then the name of the host. It runs until it is killed, or its input
+// ends.
 
 import { host, sqliteLog } from "../../src/cluster/mod.ts";
 

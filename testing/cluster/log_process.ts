@@ -1,5 +1,5 @@
-// A process that writes records of a log on NATS, or follows them, and says on standard output what was acknowledged or read; tests
-// kill it. `log_process.ts write|follow ADDRESSES NAME SUBJECT WRITER FROM`.
+// A process that writes records of a log on NATS, or follows them, and says on standard output what was
+// acknowledged or read; tests kill it. `log_process.ts write|follow ADDRESSES NAME SUBJECT WRITER FROM`.
 
 import { LogError } from "../../src/cluster/log.ts";
 import { natsLog } from "../../src/cluster/nats/nats_log.ts";

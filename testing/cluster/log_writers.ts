@@ -1,5 +1,6 @@
-// Writers that append numbered records and remember what was acknowledged, and the look afterwards: every acknowledged record is there
-// once, under the number that it was acknowledged by, with its bytes; no record is there twice, and none that was never written.
+// Writers that append numbered records and remember what was acknowledged, and the look afterwards: every
+// acknowledged record is there once, under the number that it was acknowledged by, with its bytes; no record
+// is there twice, and none that was never written.
 
 import { type ClusterLog, LogError, type LogRecord, type LogSession } from "../../src/cluster/log.ts";
 import { assert, assertEquals, assertGreaterOrEqual } from "../assert.ts";
@@ -22,7 +23,10 @@ export function textOfBody(body: Uint8Array): string {
   return text;
 }
 
-/** Appends "NAME 0", "NAME 1", … one after the other until `stop`; a failure that passes is tried again under the same id. */
+/**
+ * Appends "NAME 0", "NAME 1", … one after the other until `stop`; a failure that passes is tried again under
+ * the same id.
+ */
 export async function writeUntil(
   session: LogSession,
   subject: string,

@@ -1,5 +1,5 @@
-// A process of a cluster on NATS, which tests kill: a host, or a writer of the stream of `memory_stream.ts` that says which batches were
-// acknowledged. `memory_process.ts host|write ADDRESSES NAME DURABILITY FROM`.
+// A process of a cluster on NATS, which tests kill: a host, or a writer of the stream of `memory_stream.ts`
+// that says which batches were acknowledged. `memory_process.ts host|write ADDRESSES NAME DURABILITY FROM`.
 
 import { ClusterError, connect, host, LogError, natsLog } from "../../src/cluster/mod.ts";
 import type { NatsDurability } from "../../src/cluster/mod.ts";

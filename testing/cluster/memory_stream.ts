@@ -1,5 +1,5 @@
-// A stream of edits of a memory that depends on its numbers alone, so that any process can make batch 17, and the oracle's answer after
-// any number of batches.
+// A stream of edits of a memory that depends on its numbers alone, so that any process can make batch 17, and
+// the oracle's answer after any number of batches.
 
 import type { ClusterEdit } from "../../src/cluster/mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";

@@ -1,4 +1,5 @@
-// What an administrator of servers does in tests: looks at streams, removes and purges them, and finds who leads them.
+// What an administrator of servers does in tests: looks at streams, removes and purges them, and finds who
+// leads them.
 
 import { type JetStream, loadNats } from "../../src/cluster/nats/packages.ts";
 import type { NatsServer, NatsServers } from "./nats_server.ts";

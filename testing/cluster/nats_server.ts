@@ -1,5 +1,6 @@
-// Servers of NATS on loopback: one, or several that replicate, each in a folder of its own, on ports that were free. They are stopped
-// by their process ids, and can be killed, frozen and started again on the same ports and folders.
+// Servers of NATS on loopback: one, or several that replicate, each in a folder of its own, on ports that
+// were free. They are stopped by their process ids, and can be killed, frozen and started again on the same
+// ports and folders.
 
 import { findProgram } from "../requirements.ts";
 
@@ -12,7 +13,10 @@ export const OLD_NATS_REMEDY = ".ci/install-nats on Debian 12, or a file older t
 const OLDEST_MINOR = 12;
 const READY_MS = 20_000;
 
-/** The server's program, 2.12 or newer: NATS_SERVER, then PATH, then where Debian puts it; undefined where there is none. */
+/**
+ * The server's program, 2.12 or newer: NATS_SERVER, then PATH, then where Debian puts it; undefined where
+ * there is none.
+ */
 export function findNatsServer(named: string | undefined = Deno.env.get("NATS_SERVER")): string | undefined {
   return candidates(named).find((path) => minorOf(path) >= OLDEST_MINOR);
 }

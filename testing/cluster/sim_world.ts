@@ -1,5 +1,6 @@
-// The world of a simulated cluster: one clock, a log, and nodes whose every call goes over a network that delays, drops, doubles
-// and reorders, and that may be cut, frozen or killed. One seed is one run: nothing in here looks at a real clock.
+// The world of a simulated cluster: one clock, a log, and nodes whose every call goes over a network that
+// delays, drops, doubles and reorders, and that may be cut, frozen or killed. One seed is one run: nothing in
+// here looks at a real clock.
 
 import type { Clock } from "../../src/cluster/clock.ts";
 import {
@@ -15,7 +16,10 @@ import {
 import { memoryLog } from "../../src/cluster/memory_log.ts";
 import { Random } from "../random.ts";
 
-/** Promises that have settled are followed so many times before time goes on; longer chains than that are not in the sources. */
+/**
+ * Promises that have settled are followed so many times before time goes on; longer chains than that are not
+ * in the sources.
+ */
 const HOPS = 80;
 
 interface Timer {

@@ -1,5 +1,5 @@
-// A simulated run of a cluster: a list of actions, made from a seed, with the model that judges every answer. The model is one
-// engine: attention from scratch over the keys that the log's records leave, in float64.
+// A simulated run of a cluster: a list of actions, made from a seed, with the model that judges every answer.
+// The model is one engine: attention from scratch over the keys that the log's records leave, in float64.
 
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
@@ -133,7 +133,10 @@ interface Client {
 /** A fault of the cluster that the model has found. */
 export class Fault extends Error {}
 
-/** Runs a run; throws a {@link Fault} when an answer is wrong, an edit is lost, or nothing answers in calm weather. */
+/**
+ * Runs a run; throws a {@link Fault} when an answer is wrong, an edit is lost, or nothing answers in calm
+ * weather.
+ */
 export async function simulate(run: Run): Promise<Outcome> {
   return await new Simulation(run).run();
 }
@@ -368,11 +371,11 @@ class Simulation {
   }
 
   /**
-   * Judges a call when it ends; that it is refused in time is right, that it says something is damaged is so only where objects
-   * come back altered.
+   * Judges a call when it ends; that it is refused in time is right, that it says something is damaged is so
+   * only where objects come back altered.
    */
   #begin(node: SimNode, call: Promise<unknown>): void {
-    const faults = ["missing", "unknown", ...this.#run.altered > 0 ? ["damaged"] : []];
+    const faults = ["missing", "unknown", "unsent", ...this.#run.altered > 0 ? ["damaged"] : []];
     const judged = call.then(() => {}, (error) => {
       const isRefusal = (error instanceof ClusterError && faults.includes(error.fault)) ||
         (error instanceof LogError && error.isPassing) || error instanceof IdError;
@@ -555,8 +558,8 @@ function isAnswer(
 }
 
 /**
- * The smallest run that still fails, as far as leaving out actions makes one: halves, quarters and so on are left out as long as
- * the run fails.
+ * The smallest run that still fails, as far as leaving out actions makes one: halves, quarters and so on are
+ * left out as long as the run fails.
  */
 export async function shrink(run: Run, fails: (run: Run) => Promise<boolean>): Promise<Run> {
   let smallest = run;

@@ -1,5 +1,5 @@
-// A writer as a process: FOLDER of the log, then a prefix of its keys. It sets its keys to rising numbers, one call after another,
-// and says each call that was acknowledged.
+// A writer as a process: FOLDER of the log, then a prefix of its keys. It sets its keys to rising numbers,
+// one call after another, and says each call that was acknowledged.
 
 import { connect, sqliteLog } from "../../src/cluster/mod.ts";
 

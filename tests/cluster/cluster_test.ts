@@ -1,9 +1,12 @@
-// Hosts and clients over the logs that need no server: equal to one engine, read-your-writes, hosts that come and go.
+// Hosts and clients over the logs that need no server: equal to one engine, read-your-writes, hosts that come
+// and go.
 
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
 import { DynamicAttention, IdError } from "../../mod.ts";
 import { ClusterError, type ClusterMemory, connect, host, memoryLog } from "../../src/cluster/mod.ts";
+import type { HostReport } from "../../src/cluster/members.ts";
+import { decodePlan, PLAN, renewPlan } from "../../src/cluster/plan.ts";
 
 interface Model {
   readonly keys: Map<string, { readonly key: Float32Array; readonly value: Float32Array }>;
@@ -119,4 +122,58 @@ Deno.test("cluster: a host whose name another one has waits until that one has e
   await one.dispose();
   assertEquals([...(await memory.read(["q"])).output.data], [0]);
   assertEquals(other.status().partitions.map(({ phase }) => phase), ["ready"]);
+});
+
+Deno.test("cluster: a host that waits for a cluster asks the log for nothing meanwhile, and takes it up at once", async () => {
+  const log = memoryLog();
+  let gets = 0;
+  const counted: typeof log = {
+    ...log,
+    open: async (role) => {
+      const session = await log.open(role), { get } = session;
+      session.get = (...args) => {
+        gets++;
+        return get.apply(session, args);
+      };
+      return session;
+    },
+  };
+  await using one = await host(counted, { name: "one" });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assertEquals([gets, one.status().cluster], [1, null]);
+  // Its address is its own already.
+  const session = await log.open("client");
+  assertEquals((await session.request("host.one", new Uint8Array(4))).length > 0, true);
+  await session.close();
+  await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 2 } });
+  await memory.setQuery("q", [1]);
+  assertEquals([...(await memory.read(["q"])).output.data], [0]);
+});
+
+Deno.test("cluster: hosts that write the plan at the same time end with one that has all of them", async () => {
+  const log = memoryLog(), session = await log.open("host"), { get } = session;
+  const report = (name: string): HostReport => ({
+    ...{ name, takesAny: true, isLeaving: false, beat: 1, partitions: new Map() },
+    queries: { phase: "ready", sequence: 0, chain: "", keys: 0, bytes: 0 },
+  });
+  const view = (...names: string[]) => ({ partitions: 8, replicas: 1, alive: names.map(report) });
+  let isRival = true;
+  session.get = async (...args) => {
+    const found = await get.apply(session, args);
+    // Another host writes between the look and the write, and knows of itself alone.
+    if (isRival) {
+      isRival = false;
+      await renewPlan(await log.open("host"), "test", view("b"));
+    }
+    return found;
+  };
+  const plan = await renewPlan(session, "test", view("a", "b"));
+  assertEquals(new Set(plan.owners.flat()), new Set(["a", "b"]));
+  assertEquals(decodePlan("test", (await session.get(PLAN))?.value ?? null, 8), plan);
+  // A host that sees nobody changes nothing, and one that leaves is given nothing.
+  assertEquals(await renewPlan(session, "test", view()), plan);
+  const left = [report("a"), { ...report("b"), isLeaving: true }, { ...report("c"), takesAny: false }];
+  const alone = await renewPlan(session, "test", { partitions: 8, replicas: 2, alive: left });
+  assertEquals(alone.owners, Array.from({ length: 8 }, () => ["a"]));
+  await session.close();
 });

@@ -1,5 +1,5 @@
-// Bytes that come from elsewhere: what was written is read again, and anything else is damage, never another error and never
-// more memory than there are bytes.
+// Bytes that come from elsewhere: what was written is read again, and anything else is damage, never another
+// error and never more memory than there are bytes.
 
 import { assert, assertEquals, assertThrows } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
@@ -33,7 +33,7 @@ function request(random: Random): HostRequest {
     { kind: "read", ids },
     { kind: "rows", ids },
     { kind: "attend", rows: random.row(2 * random.below(4)) },
-    { kind: "top", id: "q", head: 0, count: random.below(9) },
+    { kind: "top", id: "q", head: 0, count: random.below(9), skip: 2, sequence: 7, room: 99 },
     { kind: "drift", ids, since: Float64Array.from(ids.flatMap(() => [1, 2, 3])) },
   ]);
   const partitions = Array.from(
@@ -73,7 +73,10 @@ Deno.test("cluster: messages are read as they were written", () => {
     assertEquals(decodeReply(encodeReply(answered)), answered);
     const rows = [random.row(3), null, random.row(3)];
     assertEquals(decodeRows(encodeRows(rows), 3, 3), rows);
-    const heavy = { version: 3, shift: -8, mass: 0.5, keys: [{ id: "a", mass: 0.25 }] };
+    const heavy = {
+      ...{ version: 3, sequence: 9, shift: -8, mass: 0.5, before: 1, behind: 2 },
+      keys: [{ id: "a", mass: 0.25 }],
+    };
     assertEquals(decodeHeavy(encodeHeavy(heavy)), heavy);
   }
 });
@@ -104,7 +107,14 @@ Deno.test("cluster: bytes that are altered, cut off or made longer are damage or
         [encodeRequest(request(random)), decodeRequest, false],
         [encodeReply(replies(random)), decodeReply, false],
         [encodeRows([random.row(3), null]), (bytes) => decodeRows(bytes, 2, 3), false],
-        [encodeHeavy({ version: 1, shift: 0, mass: 1, keys: [{ id: "a", mass: 1 }] }), decodeHeavy, false],
+        [
+          encodeHeavy({
+            ...{ version: 1, sequence: 1, shift: 0, mass: 1, before: 0, behind: 0 },
+            keys: [{ id: "a", mass: 1 }],
+          }),
+          decodeHeavy,
+          false,
+        ],
         [
           new Uint8Array(Float64Array.from(random.row(8)).buffer),
           (bytes) => decodeStates(bytes, 1, 6),
@@ -146,15 +156,25 @@ Deno.test("cluster: bytes that are altered, cut off or made longer are damage or
 Deno.test("cluster: a heartbeat is read as it was written, or not at all", () => {
   const report: HostReport = {
     ...{ name: "h", takesAny: true, isLeaving: false, beat: 4 },
-    queries: { phase: "ready", sequence: 3, chain: "ab", keys: 1, bytes: 0 },
-    partitions: new Map([[2, { phase: "loading", sequence: 9, chain: "cd", keys: 5, bytes: 60 }]]),
+    queries: { phase: "ready", sequence: 3, chain: "ab".repeat(16), keys: 1, bytes: 0 },
+    partitions: new Map([[2, { phase: "loading", sequence: 9, chain: "cd".repeat(16), keys: 5, bytes: 60 }]]),
   };
   const value = encodeReport(report), key = hostKey("h"), revision = 1;
   assertEquals(decodeReport({ key, value, revision }), report);
   assertEquals(decodeReport({ key: hostKey("other"), value, revision }), null);
-  for (
-    const text of ["", "null", "[]", "{}", `{"name":"h","beat":1,"partitions":[[1]],"queries":[1,2,"",3,4]}`]
-  ) {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = new Random(seed), altered = value.slice();
+    altered[random.below(value.length)] ^= 1 << random.below(8);
+    for (const bytes of [altered, value.slice(0, random.below(value.length)), Uint8Array.of(...value, 0)]) {
+      const found = decodeReport({ key, value: bytes, revision });
+      if (found === null) continue;
+      assertEquals(found.name, "h");
+      for (const { sequence, keys, bytes } of [found.queries, ...found.partitions.values()]) {
+        assert([sequence, keys, bytes].every((number) => Number.isSafeInteger(number) && number >= 0));
+      }
+    }
+  }
+  for (const text of ["", "null", "[]", "{}"]) {
     assertEquals(decodeReport({ key, value: new TextEncoder().encode(text), revision }), null);
   }
 });

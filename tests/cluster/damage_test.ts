@@ -1,20 +1,35 @@
-// What is damaged in a log or a snapshot gives a typed error or the right answer, never another thing; and a host that comes late
-// is not misled by what was purged.
+// What is damaged in a log or a snapshot gives a typed error or the right answer, never another thing; and a
+// host that comes late is not misled by what was purged.
 
 import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
-import { SimWorld } from "../../testing/cluster/sim_world.ts";
+import { CALM, SimWorld, type Weather } from "../../testing/cluster/sim_world.ts";
 import { startHost } from "../../src/cluster/host.ts";
 import { connectWith } from "../../src/cluster/connect.ts";
-import { ClusterError, type ClusterHost, type ClusterMemory, type LogRecord } from "../../src/cluster/mod.ts";
-import { encodeBatch, NO_HASH } from "../../src/cluster/batch.ts";
+import {
+  ClusterError,
+  type ClusterHost,
+  type ClusterMemory,
+  connect,
+  host,
+  type LogRecord,
+  memoryLog,
+} from "../../src/cluster/mod.ts";
+import { decodeBatch, encodeBatch, NO_HASH } from "../../src/cluster/batch.ts";
 import { Partition } from "../../src/cluster/partition.ts";
-import { keySubject } from "../../src/cluster/cluster_config.ts";
+import { QueryTable } from "../../src/cluster/query_table.ts";
+import { keySubject, toConfig } from "../../src/cluster/cluster_config.ts";
+import { writeMark } from "../../src/cluster/pointers.ts";
 
 /** A cluster of one partition with a client, in simulated time. */
 class Place {
   readonly world: SimWorld;
-  readonly hosts: { readonly host: ClusterHost; kill(): void; freeze(ms: number): void }[] = [];
+  readonly hosts: {
+    readonly host: ClusterHost;
+    kill(): void;
+    freeze(ms: number): void;
+    alone(ms: number): void;
+  }[] = [];
   memory!: ClusterMemory;
   readonly #random: Random;
 
@@ -47,6 +62,7 @@ class Place {
       host,
       kill: () => node.isDead = true,
       freeze: (ms) => node.frozenUntil = this.world.time.now + ms,
+      alone: (ms) => node.aloneUntil = this.world.time.now + ms,
     });
   }
 
@@ -264,51 +280,157 @@ Deno.test("cluster: a host that was frozen over a purge does not take a record t
   assertEquals(await place.read(), before);
 });
 
-Deno.test("cluster: replicas that differ notice it by their heartbeats, whichever is wrong, and begin anew", async () => {
-  for (const wrong of [0, 1]) {
-    const place = await Place.make(8 + wrong);
-    await place.startHost();
-    await place.write(5);
-    await place.pass(5000);
-    const before = await place.read();
-    // One host reads a record of its own making, as one does whose memory or disk lies.
-    const { apply } = Partition.prototype;
-    let left = 1;
-    const of = (partition: Partition) => partitionsSeen.indexOf(partition);
-    const partitionsSeen: Partition[] = [];
-    Partition.prototype.apply = function (record) {
-      if (!partitionsSeen.includes(this)) partitionsSeen.push(this);
-      if (left > 0 && of(this) === wrong) {
-        left--;
-        const edits = [{ id: "k1", row: Float32Array.of(9, 9, 999) }];
-        const body = encodeBatch({
-          kind: "keys",
-          client: "x",
-          number: 1,
-          known: 0,
-          previous: NO_HASH,
-          edits,
-        });
-        return apply.call(this, { ...record, body });
-      }
-      return apply.call(this, record);
-    };
-    try {
-      await place.until(place.memory.edit([{ kind: "set", id: "far", key: [0, -1e3], value: [0] }]));
-      await place.pass(1000);
-      assertEquals(left, 0);
-    } finally {
-      Partition.prototype.apply = apply;
+/**
+ * Lets one host of several, by the order in which they apply a record, apply another one than the log gave
+ * it, once.
+ */
+async function withWrongRecord(
+  prototype: typeof Partition.prototype | typeof QueryTable.prototype,
+  wrong: number,
+  other: Uint8Array<ArrayBuffer>,
+  act: () => Promise<void>,
+): Promise<void> {
+  const apply = prototype.apply as (this: object, record: LogRecord) => never, seen: object[] = [];
+  let left = 1;
+  prototype.apply = function (this: Partition & QueryTable, record: LogRecord): never {
+    if (!seen.includes(this)) seen.push(this);
+    if (left > 0 && seen.indexOf(this) === wrong) {
+      left--;
+      return apply.call(this, { ...record, body: other });
     }
-    await place.pass(20_000);
-    const statuses = place.hosts.map(({ host }) => host.status().partitions[0]);
-    assertEquals(
-      statuses.map(({ phase, keys }) => [phase, keys]),
-      Array.from(statuses, () => ["ready", statuses[0].keys]),
-    );
-    for (const { kill } of place.hosts.slice(1 - wrong, 2 - wrong)) kill();
-    await place.pass(5000);
-    const after = await place.read();
-    assert(Math.abs(after - before) < 50, `${after}, expected near ${before}`);
+    return apply.call(this, record);
+  };
+  try {
+    await act();
+    assertEquals(left, 0);
+  } finally {
+    prototype.apply = apply as never;
+  }
+}
+
+const WEATHERS: readonly Weather[] = [CALM, ...[30, 300, 900].map((delay) => ({ ...CALM, delay }))];
+
+Deno.test("cluster: replicas that differ both begin anew, whichever is wrong and however late heartbeats come", async () => {
+  const edits = [{ id: "k1", row: Float32Array.of(9, 9, 999) }];
+  const body = encodeBatch({ kind: "keys", client: "x", number: 1, known: 0, previous: NO_HASH, edits });
+  for (const [at, weather] of WEATHERS.entries()) {
+    for (const wrong of [0, 1]) {
+      const place = await Place.make(8 + 2 * at + wrong);
+      await place.startHost();
+      await place.write(5);
+      await place.pass(5000);
+      await withWrongRecord(Partition.prototype, wrong, body, async () => {
+        await place.until(place.memory.edit([{ kind: "set", id: "far", key: [0, -1e3], value: [0] }]));
+        await place.pass(1000);
+      });
+      place.world.weather = weather;
+      await place.pass(15_000);
+      place.world.weather = CALM;
+      await place.pass(5000);
+      const statuses = place.hosts.map(({ host }) => host.status().partitions[0]);
+      const name = `delay ${weather.delay}, wrong ${wrong}`;
+      assertEquals(statuses.map(({ phase }) => phase), ["ready", "ready"], name);
+      for (const lonely of [0, 1]) {
+        const kept = place.hosts[lonely].host.status().partitions[0];
+        assertEquals(kept.keys, new Set((await place.records()).flatMap(idsOf)).size, name);
+      }
+      place.hosts[1 - wrong].kill();
+      await place.pass(5000);
+      const row = (await place.until(place.memory.getKeys(["k1"])))[0];
+      assert(row?.value[0] !== 999, name);
+    }
+  }
+});
+
+Deno.test("cluster: hosts whose standing queries differ both begin anew", async () => {
+  const edits = [{ id: "q", row: Float32Array.of(-5, 5) }];
+  const body = encodeBatch({ kind: "queries", client: "x", number: 1, known: 0, previous: NO_HASH, edits });
+  for (const [at, weather] of WEATHERS.entries()) {
+    for (const wrong of [0, 1]) {
+      const place = await Place.make(30 + 2 * at + wrong);
+      await place.startHost();
+      await place.write(8);
+      await place.pass(5000);
+      await withWrongRecord(QueryTable.prototype, wrong, body, async () => {
+        await place.until(place.memory.setQuery("q", [3, 0]));
+        await place.pass(100);
+      });
+      place.world.weather = weather;
+      await place.pass(15_000);
+      place.world.weather = CALM;
+      await place.pass(5000);
+      const answers: number[] = [];
+      for (const gone of [0, 1]) {
+        const [{ alone }] = place.hosts.slice(gone, gone + 1);
+        alone(60_000);
+        answers.push(await place.read());
+        await place.pass(60_000);
+      }
+      const expected = (await place.until(place.memory.attend([[3, 0]]))).output.data[0];
+      assertEquals(answers, [expected, expected], `delay ${weather.delay}, wrong ${wrong}`);
+    }
+  }
+});
+
+Deno.test("cluster: a host begins by its folder, by the log's snapshot or by the records, whichever is right", async () => {
+  const edits = [{ id: "b", row: Float32Array.of(9, 9, 999) }];
+  const body = encodeBatch({ kind: "keys", client: "x", number: 1, known: 0, previous: NO_HASH, edits });
+  const create = { dim: 2, valueDim: 1, partitions: 1 };
+  for (const snapshotBytes of [1, 1e9]) {
+    const folder = await Deno.makeTempDir(), log = memoryLog();
+    await using memory = await connect(log, { create });
+    await memory.edit([{ kind: "set", id: "a", key: [0, 0], value: [1] }]);
+    await memory.setQuery("q", [0, 0]);
+    // A host whose memory is wrong keeps that in its folder, and with few bytes for a snapshot in the log.
+    await withWrongRecord(Partition.prototype, 0, body, async () => {
+      await using one = await host(log, { folder, snapshotBytes });
+      assertEquals([...(await memory.read(["q"])).output.data], [999]);
+      while (snapshotBytes === 1 && one.status().snapshots === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+    // As if another host, which was right, had left a mark.
+    const right = new Partition(toConfig("test", create, "c").scoring), session = await log.open("host");
+    for await (const records of session.follow(keySubject(0), 0)) {
+      records.forEach((record) => right.apply(record));
+      break;
+    }
+    await writeMark(session, keySubject(0), right.ledger);
+    await using one = await host(log, { folder });
+    // Another client, since that one knows of other records.
+    await using reader = await connect(log, { timeoutMs: 20_000 });
+    assertEquals([...(await reader.read(["q"])).output.data], [1]);
+    assertEquals(one.status().partitions.map(({ phase }) => phase), ["ready"]);
+    await session.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+function idsOf({ body }: LogRecord): string[] {
+  return decodeBatch(body, "keys", 3).edits.map(({ id }) => id);
+}
+
+Deno.test("cluster: a host of many partitions stays alive while the log is slow to say how far it reaches", async () => {
+  const inner = memoryLog();
+  let isSlow = false;
+  const log: typeof inner = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), { lastSequence } = session;
+      session.lastSequence = async (...args) => {
+        if (isSlow) await new Promise((resolve) => setTimeout(resolve, 1500));
+        return await lastSequence.apply(session, args);
+      };
+      return session;
+    },
+  };
+  await using _host = await host(log);
+  await using memory = await connect(inner, { create: { dim: 1, valueDim: 1, partitions: 8 } });
+  await memory.setQuery("q", [1]);
+  await memory.read(["q"]);
+  isSlow = true;
+  for (let at = 0; at < 25; at++) {
+    assertEquals(memory.status().hosts.length, 1, `after ${at * 200} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 });

@@ -1,4 +1,5 @@
-// Rows that are given again with a certificate of how far they have moved: the bound holds for any edits, and it saves bytes.
+// Rows that are given again with a certificate of how far they have moved: the bound holds for any edits, and
+// it saves bytes.
 
 import { assert, assertGreater, assertLess, assertLessOrEqual } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";

@@ -1,5 +1,5 @@
-// One list of behaviours, held against every log: that in memory, that in files of SQLite, and that on a server of NATS where there is
-// one. What a cluster is built on is what is tested here, and no more.
+// One list of behaviours, held against every log: that in memory, that in files of SQLite, and that on a
+// server of NATS where there is one. What a cluster is built on is what is tested here, and no more.
 
 import {
   type ClusterLog,

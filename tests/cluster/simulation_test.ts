@@ -1,7 +1,9 @@
 // Limit: 40 minutes.
-// Whole clusters in a simulated world: a seed is a run with a network that loses, delays, doubles and reorders, and with hosts and
-// clients that freeze, are cut off, and die. No acknowledged edit is lost or done twice, no answer is older than its token or over
-// fewer keys, replicas have the same bits, and everything is answered again when the weather is calm.
+//
+// Whole clusters in a simulated world: a seed is a run with a network that loses, delays, doubles and
+// reorders, and with hosts and clients that freeze, are cut off, and die. No acknowledged edit is lost or done
+// twice, no answer is older than its token or over fewer keys, replicas have the same bits, and everything is
+// answered again when the weather is calm.
 
 import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
 import { Partition } from "../../src/cluster/partition.ts";

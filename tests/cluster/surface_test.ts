@@ -1,4 +1,5 @@
-// What a caller may pass: everything else is refused, at every depth, with a typed error that names it, and nothing is sent.
+// What a caller may pass: everything else is refused, at every depth, with a typed error that names it, and
+// nothing is sent.
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { VALUES } from "../../testing/hostile_values.ts";
@@ -18,7 +19,13 @@ Deno.test("cluster: shapes, options and logs that are none are refused", async (
     [{ create: { ...SHAPE, partitions: 1025 } }, /create\.partitions is 1025/],
     [{ create: { ...SHAPE, replicas: 9 } }, /create\.replicas/],
     [{ create: { ...SHAPE, heads: 4, kvHeads: 3 } }, /kvHeads is 3, expected a divisor of 4/],
-    [{ create: { ...SHAPE, scale: NaN } }, /create\.scale is NaN/],
+    ...["scale", "softcap"].flatMap((name): [unknown, RegExp][] =>
+      [NaN, Infinity, -Infinity, "1", "", null, true, 1n, [2], { valueOf: () => 1 }].map((value) => [
+        { create: { ...SHAPE, [name]: value } },
+        new RegExp(`create\\.${name} is .*expected a (finite )?number`),
+      ])
+    ),
+    [{ create: { ...SHAPE, scale: 2 ** 128 } }, /create\.scale is/],
     [{ create: { ...SHAPE, softcap: -1 } }, /create\.softcap is -1/],
     [{ create: { ...SHAPE, partition: 3 } }, /did you mean "partitions"/],
     [{ create: { dim: 4, valueDim: 30_000, heads: 2 } }, /state of a query has|row has/],
@@ -60,6 +67,39 @@ Deno.test("cluster: a cluster of another shape is refused, and one of the same i
   assertEquals(one.status().cluster, other.status().cluster);
   const error = await assertRejects(() => connect(log, { create: { ...SHAPE, dim: 3 } }), ClusterError);
   assertEquals(error.fault, "mismatch");
+});
+
+Deno.test("cluster: a config that is none is damaged, for a client and for a host, which says so and waits", async () => {
+  const whole = {
+    ...{ version: 1, cluster: "c", partitions: 2, replicas: 1 },
+    ...{ heads: 1, kvHeads: 1, headDim: 2, valueDim: 1, scale: 1, softcap: 0 },
+  };
+  const altered: readonly object[] = [
+    ...["scale", "softcap"].flatMap((name) => ["1", null, [1], -1e300].map((value) => ({ [name]: value }))),
+    { partitions: 0 },
+    { partitions: "2" },
+    { headDim: 1.5 },
+    { kvHeads: 2 },
+    { replicas: -1 },
+    { cluster: 7 },
+    { cluster: "" },
+  ];
+  for (const [at, change] of altered.entries()) {
+    const log = memoryLog(), session = await log.open("client");
+    const put = (config: object) => session.put("config", new TextEncoder().encode(JSON.stringify(config)));
+    await put({ ...whole, ...change });
+    const error = await assertRejects(() => connect(log), ClusterError);
+    assertEquals(error.fault, "damaged", JSON.stringify(change));
+    if (at % 4 > 1) continue;
+    await using one = await host(log);
+    while (one.status().failure === "") await new Promise((resolve) => setTimeout(resolve, 5));
+    assertMatch(one.status().failure, /config/);
+    assertEquals(one.status().cluster, null);
+    await put(whole);
+    await using memory = await connect(log);
+    await memory.setQuery("q", [1, 2]);
+    assertEquals([...(await memory.read(["q"])).output.data], [0]);
+  }
 });
 
 Deno.test("cluster: edits, ids, queries and tokens are checked in depth before anything is sent", async () => {

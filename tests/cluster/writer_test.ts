@@ -1,10 +1,18 @@
-// The way of edits to the log: what is sent again, what is given up, what ends a connection, and what a subject remembers.
+// The way of edits to the log: what is sent again, what is given up, what ends a connection, and what a
+// subject remembers.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
-import { type Batch, decodeBatch, encodeBatch, hashOf, NO_HASH } from "../../src/cluster/batch.ts";
+import { type Batch, decodeBatch, editBytes, encodeBatch, hashOf, NO_HASH } from "../../src/cluster/batch.ts";
 import { systemClock } from "../../src/cluster/clock.ts";
 import { Damage } from "../../src/cluster/cluster_error.ts";
-import { ClusterError, LogError, type LogSession, memoryLog } from "../../src/cluster/mod.ts";
+import {
+  ClusterError,
+  type ClusterLog,
+  connect,
+  LogError,
+  type LogSession,
+  memoryLog,
+} from "../../src/cluster/mod.ts";
 import { partitionOf } from "../../src/cluster/cluster_config.ts";
 import { Partition } from "../../src/cluster/partition.ts";
 import { Ledger } from "../../src/cluster/ledger.ts";
@@ -79,6 +87,97 @@ Deno.test("cluster: edits that are given up are unknown, stay on their way, and 
   assertEquals(found.map(([number]) => number), [1, 2]);
   assertEquals(found.map(([, value]) => value), [1, 2]);
   await writer.close();
+});
+
+Deno.test("cluster: edits whose time is over are given up while the log says nothing, and those behind them were not sent", async () => {
+  const answers: (() => void)[] = [], sent: number[] = [];
+  const session = await sessionWith((real) => async (subject, body) => {
+    sent.push(decodeBatch(body.slice(), "keys", 1).edits.length);
+    await new Promise<void>((resolve) => answers.push(resolve));
+    return await real(subject, body);
+  });
+  const writer = writerOf(session), since = performance.now();
+  const first = writer.write("edit", [edit(1)], soon());
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const patient = writer.write("edit", [edit(2)], later());
+  const hasty = writer.write("edit", [edit(3)], soon());
+  const errors = [
+    await assertRejects(() => first, ClusterError),
+    await assertRejects(() => hasty, ClusterError),
+  ];
+  assert(performance.now() - since < 1000);
+  assertEquals(errors.map(({ fault, partitions }) => [fault, partitions]), [["unknown", [0]], ["unsent", [
+    0,
+  ]]]);
+  // What was not sent weighs no more, and never is.
+  assertEquals(writer.bytes, 2 * editBytes(edit(1)));
+  answers[0]();
+  while (answers.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  answers[1]();
+  await patient;
+  assertEquals(await records(session), [[1, 1], [2, 2]]);
+  assertEquals([sent, writer.bytes], [[1, 1], 0]);
+  await writer.close();
+});
+
+Deno.test("cluster: a writer that is closed waits for what is on its way, and no longer than the calls do", async () => {
+  for (const way of ["fails", "is silent"]) {
+    let tries = 0;
+    const session = await sessionWith(() => (_subject, _body, { signal } = {}) => {
+      tries++;
+      if (way === "fails") return Promise.reject(new LogError("append", "unreachable", "away"));
+      return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+    });
+    const writer = writerOf(session), since = performance.now();
+    const call = assertRejects(() => writer.write("edit", [edit(1)], soon()), ClusterError);
+    while (tries === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await writer.close();
+    assertEquals((await call).fault, "unknown");
+    assert(performance.now() - since > 100 && performance.now() - since < 1000, way);
+    const error = await assertRejects(() => writer.write("edit", [edit(2)], later()), ClusterError);
+    assertEquals(error.fault, "unsent");
+  }
+});
+
+Deno.test("cluster: whatever the log does, an edit ends in its time and says whether it may be kept", async () => {
+  const log = memoryLog(), open: { silent: Set<string> } = { silent: new Set() };
+  const wrapped: ClusterLog = {
+    ...log,
+    open: async (role) => {
+      const session = await log.open(role), append = session.append.bind(session);
+      session.append = (subject, body, options) => {
+        if (!open.silent.has(subject)) return append(subject, body, options);
+        return new Promise((_, reject) =>
+          options?.signal?.addEventListener("abort", () => reject(options.signal?.reason))
+        );
+      };
+      return session;
+    },
+  };
+  const create = { dim: 1, valueDim: 1, partitions: 2 }, ids = ["", ""];
+  for (let at = 0; ids.includes(""); at++) ids[partitionOf(`k${at}`, 2)] ||= `k${at}`;
+  const set = (...ids: string[]) => ids.map((id) => ({ kind: "set", id, key: [0], value: [1] }) as const);
+  const memory = await connect(wrapped, { create, maxUnacked: 60 }), timeoutMs = 200;
+  const within = async (call: () => Promise<unknown>, ms = 1000) => {
+    const since = performance.now(), error = await assertRejects(call, ClusterError);
+    assert(performance.now() - since < ms, `${performance.now() - since} ms`);
+    return [error.fault, error.partitions];
+  };
+  open.silent.add("log.0");
+  // One partition has it, the other one may.
+  assertEquals(await within(() => memory.edit(set(...ids), { timeoutMs })), ["unknown", [0]]);
+  // The silent partition's writer has a batch on its way, so that no more of it is sent.
+  assertEquals(await within(() => memory.edit(set(ids[0]), { timeoutMs })), ["unsent", [0]]);
+  assertEquals(await within(() => memory.edit(set(...ids), { timeoutMs })), ["unknown", [0]]);
+  // A call that waits for room longer does not keep one back that waits less.
+  const long = memory.edit(set(...ids, ...ids), { timeoutMs: 1500 }).catch((error) => error);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const slow = memory.edit(set(ids[1]), { timeoutMs: 1000 }).catch((error) => error);
+  assertEquals(await within(() => memory.edit(set(ids[1]), { timeoutMs })), ["unsent", []]);
+  assertEquals(await within(() => memory.setQuery("q", [1], { timeoutMs })), ["unsent", []]);
+  const ended = memory.dispose();
+  assertEquals([(await long).fault, (await slow).fault], ["unknown", "unsent"]);
+  await ended;
 });
 
 Deno.test("cluster: a log that refuses, or gives a number again, ends the writer", async () => {

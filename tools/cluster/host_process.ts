@@ -1,5 +1,5 @@
-// A host of `deno task cluster` as a process of its own: the addresses of the servers with commas, the name of the memory, the
-// durability, and the name of the host. It runs until it is killed.
+// A host of `deno task cluster` as a process of its own: the addresses of the servers with commas, the name
+// of the memory, the durability, and the name of the host. It runs until it is killed.
 
 import { host, natsLog } from "../../src/cluster/mod.ts";
 

@@ -1,5 +1,5 @@
-// `deno task cluster`: a log, four hosts and a client on this machine. It loads a memory, kills a host, and shows that answers go
-// on; then it goes on until it is stopped, with a page of its status.
+// `deno task cluster`: a log, four hosts and a client on this machine. It loads a memory, kills a host, and
+// shows that answers go on; then it goes on until it is stopped, with a page of its status.
 //
 //     --server=FILE   the server of NATS; one that is found unless given; without any the log is in memory, in one process
 //     --servers=3     three servers that replicate

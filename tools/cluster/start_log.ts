@@ -1,5 +1,5 @@
-// Starts the log of a cluster on this machine: one server of NATS, or three that replicate, on loopback and free ports; where there is
-// no server, a log in memory, and a word that says so.
+// Starts the log of a cluster on this machine: one server of NATS, or three that replicate, on loopback and
+// free ports; where there is no server, a log in memory, and a word that says so.
 
 import type { ClusterLog } from "../../src/cluster/log.ts";
 import { memoryLog } from "../../src/cluster/memory_log.ts";
@@ -33,7 +33,8 @@ export interface StartedLog extends AsyncDisposable {
 }
 
 /**
- * Starts servers and gives the log on them. "disk" is the durability of one server, "replicated" that of three.
+ * Starts servers and gives the log on them. "disk" is the durability of one server, "replicated" that of
+ * three.
  *
  * @throws {Error} The program that was given is no server, or one older than 2.12, or does not start.
  */

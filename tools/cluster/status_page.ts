@@ -1,5 +1,5 @@
-// The page of `deno task cluster`: hosts, partitions, latencies, and what happened, renewed each second; /metrics has the same for
-// Prometheus, /status as JSON.
+// The page of `deno task cluster`: hosts, partitions, latencies, and what happened, renewed each second;
+// /metrics has the same for Prometheus, /status as JSON.
 
 import type { ClusterMemory } from "../../src/cluster/mod.ts";
 import { quantile } from "../../src/cluster/cluster_status.ts";

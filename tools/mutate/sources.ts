@@ -11,7 +11,7 @@ export interface Mutant extends Mutation {
 }
 
 /** Rooms whose faults are wrong answers. */
-const ROOMS = ["engine", "schedule", "write", "backends", "learning", "store", "numerics"];
+const ROOMS = ["engine", "schedule", "write", "backends", "learning", "store", "numerics", "cluster"];
 /** Sources in another language, or generated. */
 const LEFT_OUT = [
   /^src\/backends\/wasm\/(assembly\/|module\.ts)/,

@@ -1,13 +1,13 @@
 /**
- * What is demanded of servers, streams and buckets, and what they lack of it. Nothing is believed that can be asked: a server that
- * does not sync acknowledges a write as one that does.
+ * The demands on servers, streams and buckets, and the list of those that are not met. Everything that can be
+ * asked is asked, since a server that does not sync acknowledges a write as one that does.
  */
 
 import { LogError } from "../log.ts";
 import type { NatsDurability } from "./nats_options.ts";
 import type { JetStream } from "./packages.ts";
 
-/** What a server says of itself. */
+/** The facts that a server gives of itself. */
 export interface ServerFacts {
   readonly name: string;
   readonly version: string;
@@ -29,7 +29,7 @@ export function isNewEnough(version: string): boolean {
   return major > OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor >= OLDEST_SERVER[1]);
 }
 
-/** What the servers lack. */
+/** The demands that servers do not meet. */
 export function weaknessesOfServers(servers: readonly ServerFacts[], durability: NatsDurability): string[] {
   const found: string[] = [];
   for (const { name, version, hasJetStream, isSynced } of servers) {
@@ -47,10 +47,10 @@ export function weaknessesOfServers(servers: readonly ServerFacts[], durability:
   return found;
 }
 
-/** What kind of stream: records, values that outlive the server, values that need not, objects. */
+/** The kinds of streams: records, values that outlive the server, values that need not, objects. */
 export type StreamKind = "records" | "values" | "volatile" | "objects";
 
-/** What the configuration of a stream lacks. */
+/** The demands that the configuration of a stream does not meet. */
 export function weaknessesOfStream(
   config: JetStream.StreamConfig,
   kind: StreamKind,
@@ -108,7 +108,7 @@ export function refuseWeak(
   );
 }
 
-/** What a server's answer to `$SYS.REQ.SERVER.PING.JSZ` says; null where it is none. */
+/** Reads a server's answer to `$SYS.REQ.SERVER.PING.JSZ`; null where it is none. */
 export function readServerFacts(text: string): ServerFacts | null {
   let answer: unknown;
   try {

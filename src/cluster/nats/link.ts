@@ -1,8 +1,8 @@
 /**
  * A connection to the servers, and calls over it that are repeated while they may be.
  *
- * Invariant: a call ends with its answer, or with a `LogError` that says whether it may have happened, within its time; after `close`
- * every call, also one in flight, ends with "closed".
+ * Invariant: a call ends with its answer, or with a `LogError` that says whether it may have happened, within
+ * its time; after `close` every call, also one in flight, ends with "closed".
  */
 
 import { Changes } from "../changes.ts";
@@ -12,7 +12,9 @@ import { ConnectionLost, failureOf, type NatsFailure, toLogError } from "./nats_
 import type { CheckedNatsOptions, NatsAuth } from "./nats_options.ts";
 import { type Core, type JetStream, loadNats, type NatsPackages } from "./packages.ts";
 
-/** How long one attempt of a call waits; the same message id makes an append that is sent twice one record. */
+/**
+ * How long one attempt of a call waits; the same message id makes an append that is sent twice one record.
+ */
 const ATTEMPT_MS = 2000;
 const CONNECT_MS = 4000, RECONNECT_MS = 200;
 /** A server that is frozen is noticed by three pings that it does not answer. */
@@ -102,7 +104,8 @@ export class NatsLink {
   }
 
   /**
-   * Calls `act`, and again while its failure and `repeat` allow it and there is time. `act` is told how long it may take.
+   * Calls `act`, and again while its failure and `repeat` allow it and there is time. `act` gets the
+   * milliseconds that it may take.
    *
    * @throws {LogError} As the failure says, "timeout", or "closed".
    */
@@ -156,7 +159,10 @@ export class NatsLink {
     if (isWrite && this.#checking) await this.#checking;
   }
 
-  /** The answer, or {@link ConnectionLost} as soon as none can come. Nothing of it stays behind: a connection lasts for long. */
+  /**
+   * The answer, or {@link ConnectionLost} as soon as none can come. Nothing of it stays behind: a connection
+   * lasts for long.
+   */
   #whileUp<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#inFlight.add(reject);
@@ -237,7 +243,10 @@ function connect(
   });
 }
 
-/** What answers the server's challenge; one that cannot is refused here, and not in the middle of a handshake. */
+/**
+ * The login as the client wants it; a secret that can sign nothing is refused here, and not in the middle of
+ * a handshake.
+ */
 function authenticatorOf({ core }: NatsPackages, auth: NatsAuth | null): Core.Authenticator {
   const bytes = (text: string) => new TextEncoder().encode(text);
   if (auth === null) return () => {};

@@ -1,14 +1,14 @@
 /**
- * What errors of the NATS client and of its server mean for the one who asked.
+ * The errors of the NATS client and of its server, and what they mean for the caller.
  */
 
 import { LogError } from "../log.ts";
 import type { NatsPackages } from "./packages.ts";
 
 /**
- * What an error says of the call.
+ * The state of a call after an error.
  *
- * - "unsent": nobody received it, so that it has not happened; the same call may succeed later.
+ * - "unsent": no server received it, so that it has not happened; the same call may succeed later.
  * - "unknown": no answer came, or one that says nothing; it may have happened.
  * - "conflict": the value had another revision.
  * - "missing": the stream is not there.

@@ -5,6 +5,7 @@
 import {
   checkLogName,
   type ClusterLog,
+  FOLLOWED_BYTES,
   LogError,
   type LogRecord,
   type LogRole,
@@ -20,18 +21,19 @@ import { type Handler, NatsRequests } from "./requests.ts";
 import { inboxOf, NatsStores } from "./stores.ts";
 import { checkValueSize, NatsValues } from "./values.ts";
 
-/** What every log must take at least. */
+/** The smallest message that every log must take. */
 const LEAST_MESSAGE = 512 << 10;
 /** Room for the headers of a message. */
 const HEADERS = 4096;
 
 /**
- * A log on servers of NATS with JetStream, version 2.12 or newer, for partitions on many machines. Records, values and objects are kept
- * by the servers as `durability` says; a server or a stream that promises less is refused when a session is opened, and again when the
- * connection was lost and made anew.
+ * A log on servers of NATS with JetStream, version 2.12 or newer, for partitions on many machines. Records,
+ * values and objects are kept by the servers as `durability` says; a server or a stream that promises less is
+ * refused when a session is opened, and again when the connection was lost and made anew.
  *
- * It needs Deno (permission `net` for the servers), and fetches the packages `@nats-io/*` when the first session is opened. An append
- * costs one message and one acknowledgement, with "disk" one sync of the server's disk.
+ * It needs Deno (permission `net` for the servers), and fetches the packages `@nats-io/*` when the first
+ * session is opened. An append costs one message and one acknowledgement, with "disk" one sync of the
+ * server's disk.
  *
  * @param options See {@link NatsLogOptions}.
  * @throws {InputError} An option is not as expected. Sessions throw `LogError`, see `ClusterLog.open`.
@@ -63,7 +65,8 @@ async function openSession(options: CheckedNatsOptions, role: LogRole): Promise<
   }
   const link = await NatsLink.open("open", options, options.auth, inboxOf(options.name, role));
   try {
-    const largest = (link.nc.info?.max_payload ?? 0) - HEADERS;
+    // A larger record would fit into no pull of a follower.
+    const largest = Math.min(link.nc.info?.max_payload ?? 0, FOLLOWED_BYTES) - HEADERS;
     const stores = new NatsStores(link, options);
     await stores.open();
     if (largest < LEAST_MESSAGE) {

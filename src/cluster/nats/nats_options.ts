@@ -1,13 +1,13 @@
 /**
- * What `natsLog` may be told, and the check of it.
+ * The options of `natsLog`, and their check.
  */
 
 import { describe, InputError } from "../../base/errors.ts";
 import { takeOptions, takeWord } from "../../base/names.ts";
 
 /**
- * A login, one of: user and password, a token, the seed of an nkey ("SU…"), or the text of a `.creds` file. Its secrets appear in no
- * message and in no description.
+ * A login, one of: user and password, a token, the seed of an nkey ("SU…"), or the text of a `.creds` file.
+ * Its secrets appear in no message and in no description.
  */
 export type NatsAuth =
   | { readonly user: string; readonly password: string }
@@ -19,27 +19,34 @@ export type NatsAuth =
 export interface NatsTls {
   /** Certificates that are trusted beside those of the system, in PEM. */
   readonly ca?: string;
-  /** The client's own certificate, in PEM, where the server wants one; it needs `key` and `handshakeFirst`. */
+  /**
+   * The client's own certificate, in PEM, where the server wants one; it needs `key` and `handshakeFirst`.
+   */
   readonly cert?: string;
   /** The key of `cert`, in PEM. */
   readonly key?: string;
-  /** Whether TLS begins before the server's greeting, as `handshake_first` of the server's configuration asks. */
+  /**
+   * Whether TLS begins before the server's greeting, as `handshake_first` of the server's configuration asks.
+   */
   readonly handshakeFirst?: boolean;
 }
 
 /**
- * What an acknowledged edit survives.
+ * The faults that an acknowledged edit survives.
  *
  * - "memory": the end of any client and host, not that of the server.
  * - "disk": the loss of power of every machine. Each server must sync each write (`sync_interval: always`).
- * - "replicated": the loss of any one machine for good, by three replicas on disk. Where all servers lose power at once, what was
- *   acknowledged in the last moments may be gone, unless they sync each write too.
+ * - "replicated": the loss of any one machine for good, by three replicas on disk. Where all servers lose
+ *   power at once, what was acknowledged in the last moments may be gone, unless they sync each write too.
  */
 export type NatsDurability = "memory" | "disk" | "replicated";
 
-/** What `natsLog` is told. */
+/** The options of `natsLog`. */
 export interface NatsLogOptions {
-  /** Where servers listen, as "host:port", "nats://host:port" or "tls://host:port"; the others of a cluster are learnt from them. */
+  /**
+   * Where servers listen, as "host:port", "nats://host:port" or "tls://host:port"; the others of a cluster
+   * are learnt from them.
+   */
   readonly servers: string | readonly string[];
   /** The name of the memory: streams and buckets of the server carry it. 1 to 64 of `A-Z a-z 0-9 _ -`. */
   readonly name: string;
@@ -47,11 +54,14 @@ export interface NatsLogOptions {
   readonly auth?: NatsAuth;
   /** Encryption; `true` trusts what the system trusts. Plain TCP unless given or a server is "tls://…". */
   readonly tls?: NatsTls | boolean;
-  /** What acknowledged edits survive; "disk" unless given. A server or stream that is weaker is refused. */
+  /**
+   * The faults that acknowledged edits survive; "disk" unless given. A server or stream that is weaker is
+   * refused.
+   */
   readonly durability?: NatsDurability;
   /**
-   * A login of the server's system account, used for one question alone: whether the servers sync each write. Not needed where the
-   * account of `auth` imports the service `$SYS.REQ.SERVER.PING.JSZ`.
+   * A login of the server's system account, used for one question alone: whether the servers sync each write.
+   * Not needed where the account of `auth` imports the service `$SYS.REQ.SERVER.PING.JSZ`.
    */
   readonly system?: NatsAuth;
 }
@@ -66,13 +76,13 @@ export interface CheckedNatsOptions {
   readonly system: NatsAuth | null;
 }
 
-/** What the name of a memory is, in words. */
+/** The form of a memory's name, in words. */
 export const MEMORY_NAME = '1 to 64 letters, digits, "_" and "-"';
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const SERVER = /^(?:(nats|tls):\/\/)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/;
 const AUTH_FORMS: readonly (readonly string[])[] = [["user", "password"], ["token"], ["nkey"], ["creds"]];
 
-/** Checks everything that `natsLog` is told, each option read once. */
+/** Checks the options of `natsLog`; each is read once. */
 export function checkNatsOptions(operation: string, given: NatsLogOptions): CheckedNatsOptions {
   const options = takeOptions(operation, given, ["servers", "name", "auth", "tls", "durability", "system"]);
   const { hosts, isEncrypted } = takeServers(operation, options.servers);
@@ -112,7 +122,8 @@ function takeServers(operation: string, given: unknown): { hosts: string[]; isEn
     const match = typeof server === "string" ? SERVER.exec(server) : null;
     const port = Number(match?.[3] ?? 4222);
     if (match === null || port < 1 || port > 65_535) {
-      // A login inside of an address would be shown by every message that names the server, so it is not shown here either.
+      // A login inside of an address would be shown by every message that names the server, so it is not
+      // shown here either.
       const shown = typeof server === "string" && server.includes("@")
         ? "an address with a login"
         : describe(server);

@@ -1,5 +1,6 @@
 /**
- * The packages that speak to NATS, imported where they are used and nowhere else, so that a program without NATS fetches none.
+ * The packages that speak to NATS, imported where they are used and nowhere else, so that a program without
+ * NATS fetches none.
  */
 
 // deno-lint-ignore-file no-import-prefix -- Published modules use no alias of an import map.
@@ -24,12 +25,15 @@ async function load() {
   return { core, jetstream, kv, obj };
 }
 
-/** What {@link loadNats} gives. */
+/** The result of {@link loadNats}. */
 export type NatsPackages = Awaited<ReturnType<typeof load>>;
 
 let loading: Promise<NatsPackages> | null = null;
 
-/** Loads the packages and gives them the transport of `transport.ts`, which every new connection of theirs then uses. */
+/**
+ * Loads the packages and gives them the transport of `transport.ts`, which every new connection of theirs
+ * then uses.
+ */
 export async function loadNats(): Promise<NatsPackages> {
   loading ??= load();
   try {

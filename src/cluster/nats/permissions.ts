@@ -1,5 +1,5 @@
 /**
- * What each role of a memory may do on the servers, as subjects.
+ * The permissions of each role of a memory on the servers, as subjects.
  */
 
 import { describe, InputError } from "../../base/errors.ts";
@@ -8,7 +8,7 @@ import { isMemoryName, MEMORY_NAME } from "./nats_options.ts";
 import { inboxOf, namesOf, QUESTION } from "./stores.ts";
 
 /**
- * What a user of the servers is for.
+ * The task of a user of the servers.
  *
  * - "host": computes: follows the records, keeps values and snapshots, answers readers.
  * - "writer": edits and reads.
@@ -28,8 +28,9 @@ export interface NatsPermissions {
 }
 
 /**
- * The permissions that a role needs for the memory `name`, and no more: for the `permissions` of the server's configuration, or for
- * those of a user's JWT. A user without a permission that a call needs is told by a `LogError` "refused".
+ * The permissions that a role needs for the memory `name`, and no more: for the `permissions` of the server's
+ * configuration, or for those of a user's JWT. A call without its permission is refused with a `LogError`
+ * "refused".
  *
  * @param name The name of the memory, as `natsLog` takes it.
  * @param role See {@link NatsUserRole}.
@@ -55,7 +56,8 @@ export function natsPermissions(name: string, role: NatsUserRole): NatsPermissio
   const publish = [
     QUESTION,
     ...streams.flatMap((stream) => [`${api}STREAM.INFO.${stream}`, `${api}STREAM.MSG.GET.${stream}`]),
-    // Changes of values and pieces of objects are pushed, and the server is told how far they were taken.
+    // Changes of values and pieces of objects are pushed, and the client acknowledges how far it has taken
+    // them.
     ...watched.flatMap((stream) => [
       `${api}CONSUMER.CREATE.${stream}.>`,
       `${api}CONSUMER.INFO.${stream}.>`,

@@ -1,8 +1,8 @@
 /**
  * Records of a memory in one stream: appended with an id that the servers know again, followed in order.
  *
- * Invariant: a follower gives each record once and in order, or throws "damaged"; the numbers of acknowledged appends grow, or the
- * append throws "damaged".
+ * Invariant: a follower gives each record once and in order, or throws "damaged"; the numbers of acknowledged
+ * appends grow, or the append throws "damaged".
  */
 
 import { Changes } from "../changes.ts";
@@ -207,10 +207,12 @@ class Pull {
     try {
       for await (const message of messages) {
         if (this.#isOver) break;
-        // What comes twice over a reader that was made anew is dropped; the client asks again for what is missing.
+        // Records that come twice over a reader that was made anew are dropped; the client asks again for
+        // missing ones.
         if (message.seq <= this.#at) continue;
         this.#at = message.seq;
-        // The client's bytes are a view of what it received, and may be those of a Node buffer, whose slice is a view again.
+        // The client's bytes are a view of what it received, and may be those of a Node buffer, whose slice
+        // is a view again.
         const body = new Uint8Array(message.data);
         this.#taken.push({ sequence: message.seq, body });
         this.#bytes += body.length;

@@ -8,15 +8,20 @@ import { failureOf } from "./nats_errors.ts";
 import type { Core } from "./packages.ts";
 import type { StoreNames } from "./stores.ts";
 
-/** What answers requests. */
+/** Answers requests. */
 export type Handler = (body: Uint8Array<ArrayBuffer>) => Promise<Uint8Array> | Uint8Array;
 
-/** A request with this header asks whether somebody serves the address; a reply with it says why there is no answer. */
+/**
+ * A request with this header asks whether somebody serves the address; a reply with it says why there is no
+ * answer.
+ */
 const ASIDE = "Attune-Aside";
 const IS_SERVED = "is-served", IS_GONE = "is-gone", TOO_LARGE = "too-large";
 /** A process that is alive answers in this time whether it serves an address; a frozen one has lost it. */
 const SERVED_MS = 500;
-/** Servers of a cluster tell each other who serves what; until then one of them may know better than another. */
+/**
+ * Servers of a cluster tell each other who serves what; until then one of them may know better than another.
+ */
 const SPREAD_MS = 300, PAUSE_MS = 40;
 /** Longer than any who ask keep asking. */
 const GRACE_MS = 5 * SPREAD_MS;
@@ -36,7 +41,9 @@ export class NatsRequests {
     this.#largest = largest;
   }
 
-  /** How long what one server knows of an address may be unknown to another; there may be one server alone. */
+  /**
+   * How long what one server knows of an address may be unknown to another; there may be one server alone.
+   */
   get #spreadMs(): number {
     return this.#link.nc.info?.cluster ? SPREAD_MS : 0;
   }
@@ -86,7 +93,8 @@ export class NatsRequests {
         else this.#sayGone(message);
       },
     });
-    // The server has the subscription when it has answered what was sent after it, and a refusal comes before that.
+    // The server has the subscription when it has answered what was sent after it, and a refusal comes before
+    // that.
     await this.#link.call("serve", {}, "always", () => Promise.race([nc.flush(), failed]));
     return {
       [Symbol.asyncDispose]: async () => {

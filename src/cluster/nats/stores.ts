@@ -1,5 +1,6 @@
 /**
- * The streams and buckets of a memory on the servers: their names, their making, and the demand that they are what was asked for.
+ * The streams and buckets of a memory on the servers: their names, their making, and the demand that they are
+ * what was asked for.
  */
 
 import { LARGEST_VALUE, LogError, type LogRole } from "../log.ts";
@@ -62,7 +63,10 @@ interface Wanted {
   readonly config: Partial<JetStream.StreamConfig> & { readonly name: string };
 }
 
-/** The four streams of a memory, in the order in which they are made; that of volatile values last, since it may be gone. */
+/**
+ * The four streams of a memory, in the order in which they are made; that of volatile values last, since it
+ * may be gone.
+ */
 function wantedOf(
   names: StoreNames,
   { durability }: CheckedNatsOptions,
@@ -123,13 +127,16 @@ function wantedOf(
   ];
 }
 
-/** What is on the servers for one memory. */
+/** The streams and buckets of one memory. */
 export class NatsStores {
   readonly names: StoreNames;
   readonly #link: NatsLink;
   readonly #options: CheckedNatsOptions;
   readonly #wanted: readonly Wanted[];
-  /** When the stream of records was made: another stream of that name is not the one that edits were acknowledged by. */
+  /**
+   * When the stream of records was made: another stream of that name is not the one that edits were
+   * acknowledged by.
+   */
   #created = "";
   servers: readonly ServerFacts[] = [];
 
@@ -200,7 +207,7 @@ export class NatsStores {
       hasJetStream: info?.jetstream === true,
       isSynced: null,
     };
-    // Of an old server everything else is beside the point.
+    // The answers of an old server to other questions count for nothing.
     refuseWeak("open", durability, weaknessesOfServers([first], "memory"));
     if (!first.hasJetStream) {
       throw new LogError(
@@ -226,7 +233,10 @@ export class NatsStores {
     this.servers = servers;
   }
 
-  /** What the servers say of themselves: over this connection, or over one of the system account; null where neither may ask. */
+  /**
+   * The facts of all servers, over this connection or over one of the system account; null where neither may
+   * ask.
+   */
   async #askServers(): Promise<ServerFacts[] | null> {
     const found = await askOver(this.#link);
     if (found !== null || this.#options.system === null) return found;
@@ -265,7 +275,8 @@ export class NatsStores {
           return await jsm.streams.add(config);
         } catch (error) {
           if (!isTaken(packages, error)) throw error;
-          // Somebody else made it meanwhile, at another moment: what is there is looked at as if it had been there.
+          // Somebody else made it meanwhile, at another moment: what is there is looked at as if it had been
+          // there.
           const made = await find(config.name);
           // The others are not through with it; the next attempt finds it.
           if (made === null) throw new Error(`stream ${config.name} is being made`, { cause: error });
@@ -288,7 +299,7 @@ export class NatsStores {
   }
 }
 
-/** What the servers answer over a connection; null where it may not ask them. */
+/** The facts of all servers, over a connection; null where it may not ask them. */
 async function askOver(link: NatsLink): Promise<ServerFacts[] | null> {
   const isAlone = link.nc.info?.cluster === undefined || link.nc.info.cluster === "";
   const found: ServerFacts[] = [];

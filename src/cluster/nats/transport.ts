@@ -1,15 +1,16 @@
 /**
- * The connection under the NATS client: TCP, or TLS after the server's greeting or before it, over Deno's own sockets. The client's
- * transport for Node can end a Deno process by an uncaught reset of the connection, this one cannot.
+ * The connection under the NATS client: TCP, or TLS after the server's greeting or before it, over Deno's own
+ * sockets. The client's transport for Node can end a Deno process by an uncaught reset of the connection,
+ * this one cannot.
  *
- * Invariant: no promise of this module is left without a handler, and whatever ends the connection resolves `closed()` once, but only
- * for a connection that was established: the client dials again when it resolves.
+ * Invariant: no promise of this module is left without a handler, and whatever ends the connection resolves
+ * `closed()` once, but only for a connection that was established: the client dials again when it resolves.
  */
 
 // deno-lint-ignore no-import-prefix -- Published modules use no alias of an import map.
 import type { ConnectionOptions, Server, ServerInfo, Transport } from "npm:@nats-io/nats-core@3.4.0/internal";
 
-/** What a connection needs to know for TLS; the client passes on what {@link ConnectionOptions} call `tls`. */
+/** The TLS options of a connection; the client passes on the field `tls` of {@link ConnectionOptions}. */
 export interface TransportTls {
   /** Certificates that are trusted beside those of the system, in PEM. */
   readonly ca?: string;

@@ -1,7 +1,8 @@
 /**
  * Small values in two buckets of the servers: one that is kept as edits are, one in memory for heartbeats.
  *
- * Invariant: of a key, revisions that a watcher is given grow, also over a bucket that its server forgot and that was made anew.
+ * Invariant: of a key, revisions that a watcher is given grow, also over a bucket that its server forgot and
+ * that was made anew.
  */
 
 import { Changes } from "../changes.ts";
@@ -123,7 +124,10 @@ export class NatsValues {
     if (!signal?.aborted) this.#link.checkOpen("watch");
   }
 
-  /** Tells of every value of a bucket, and of every change; starts anew whenever the connection is another one. */
+  /**
+   * Tells of every value of a bucket, and of every change; starts anew whenever the connection is another
+   * one.
+   */
   async #watchBucket(
     bucket: Kv.KV,
     prefix: string,
@@ -151,7 +155,7 @@ export class NatsValues {
         );
         stop.addEventListener("abort", end);
         this.#endWith(updates, generation, stop);
-        // What was removed while nobody watched leaves no mark in a bucket that was made anew.
+        // A value that was removed while nobody watched leaves no mark in a bucket that was made anew.
         if (!isFirst) await this.#tellGone(bucket, prefix, seen, stop, tell);
         for await (const entry of updates) {
           if (stop.aborted) return;
@@ -208,7 +212,10 @@ export class NatsValues {
     return entry === null || entry.operation !== "PUT" ? null : toValue(entry);
   }
 
-  /** The values of one bucket: the keys by its leader, each then by a read of its own, so that no lagging replica answers. */
+  /**
+   * The values of one bucket: the keys by its leader, each then by a read of its own, so that no lagging
+   * replica answers.
+   */
   async #list(bucket: Kv.KV, prefix: string, options: LogWait): Promise<LogValue[]> {
     const { names } = this.#stores, isVolatile = bucket === this.#volatile;
     const name = isVolatile ? names.volatile : names.values, before = `$KV.${name}.`;
@@ -228,7 +235,10 @@ export class NatsValues {
     return values.filter((value) => value !== null);
   }
 
-  /** Does something with a bucket; the volatile one, which a restart of its server removes, is made anew where it is missing. */
+  /**
+   * Does something with a bucket; the volatile one, which a restart of its server removes, is made anew where
+   * it is missing.
+   */
   async #inBucket<T>(isVolatile: boolean, act: () => Promise<T>): Promise<T> {
     try {
       return await act();

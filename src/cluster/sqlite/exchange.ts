@@ -1,6 +1,6 @@
 /**
- * Requests between the processes of a machine, over loopback. Who serves listens on a free port, which is a value of the log with
- * a secret; only who can read the folder can ask.
+ * Requests between the processes of a machine, over loopback. A process that serves listens on a free port;
+ * port and secret are a value of the log, so that only processes that can read the folder can ask.
  *
  *     request  32 bytes secret, u32 number, u32 length, body        the secret once, at the beginning of a connection
  *     reply    u32 number, u32 length, body                         length 2^32 − 1 and no body: the reply is too large
@@ -21,7 +21,7 @@ export interface Place {
   readonly secret: Bytes;
 }
 
-/** Reads so many bytes; null at the end of the stream. */
+/** Reads `count` bytes; null at the end of the stream. */
 async function readBytes(connection: Deno.Conn, count: number): Promise<Bytes | null> {
   const bytes = new Uint8Array(count);
   for (let at = 0; at < count;) {

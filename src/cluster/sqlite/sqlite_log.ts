@@ -3,15 +3,12 @@
  */
 
 import { setImmediate } from "node:timers";
-import { crc32 } from "node:zlib";
 import { describe, InputError } from "../../base/errors.ts";
 import { Changes } from "../changes.ts";
-import { fromHex, readJson, textIn, toHex, writeJson } from "../json_value.ts";
 import {
   checkLogName,
   type ClusterLog,
   LARGEST_VALUE,
-  LOG_TIMEOUT_MS,
   LogError,
   type LogRecord,
   type LogRole,
@@ -19,13 +16,13 @@ import {
   type LogValue,
   type LogWait,
 } from "../log.ts";
-import { ExchangeClient, ExchangeServer, type Place } from "./exchange.ts";
+import { ObjectFiles } from "./objects.ts";
+import { SqliteRequests } from "./requests.ts";
 import { type NewRecord, SqliteStore, toLogError } from "./store.ts";
 
 const LARGEST_MESSAGE = 4 << 20;
 /** How often the file is looked at for what other processes have committed. */
 const LOOK_MS = 2;
-const SERVED = "served.";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -35,9 +32,9 @@ interface Waiting extends NewRecord {
 }
 
 /**
- * A log in a folder of this machine, for a cluster of several processes on it. Records are on disk when `edit` resolves (SQLite in
- * WAL mode, `synchronous = FULL`); hosts answer over loopback, to those who can read the folder. The folder must be on a local
- * disk, since SQLite's locks do not hold on network drives.
+ * A log in a folder of this machine, for a cluster of several processes on it. Records are on disk when
+ * `edit` resolves (SQLite in WAL mode, `synchronous = FULL`); hosts answer over loopback, to those who can
+ * read the folder. The folder must be on a local disk, since SQLite's locks do not hold on network drives.
  *
  * It needs the permissions `--allow-read` and `--allow-write` for the folder and `--allow-net=127.0.0.1`.
  *
@@ -71,10 +68,9 @@ class SqliteSession implements LogSession {
   readonly #folder: string;
   readonly #closing = new AbortController();
   readonly #changes = new Changes();
-  readonly #servers = new Map<string, ExchangeServer>();
-  readonly #clients = new Map<string, Promise<ExchangeClient>>();
-  readonly #busy = new Set<Promise<unknown>>();
-  #store: SqliteStore;
+  readonly #store: SqliteStore;
+  readonly #objects: ObjectFiles;
+  readonly #requests: SqliteRequests;
   #waiting: Waiting[] = [];
   #readers = 0;
   #looking: ReturnType<typeof setInterval> | null = null;
@@ -84,6 +80,8 @@ class SqliteSession implements LogSession {
   constructor(folder: string, store: SqliteStore) {
     this.#folder = folder;
     this.#store = store;
+    this.#objects = new ObjectFiles(folder, store);
+    this.#requests = new SqliteRequests(store, LARGEST_MESSAGE, this.#closing.signal, () => this.#tell());
   }
 
   append(
@@ -197,48 +195,12 @@ class SqliteSession implements LogSession {
 
   async putObject(name: string, bytes: Uint8Array, { signal }: LogWait = {}): Promise<void> {
     this.#check("putObject", signal);
-    checkLogName("putObject", "name", name);
-    const copy = bytes.slice(), crc = crc32(copy);
-    await this.#working("putObject", async () => {
-      const kept = this.#store.object(name);
-      if (kept) {
-        if (kept.crc === crc && kept.bytes === copy.length) return;
-        throw new LogError(
-          "putObject",
-          "refused",
-          `name ${name} has other bytes, expected a name without any`,
-        );
-      }
-      const file = this.#file(name), fresh = `${file}.${crypto.randomUUID()}`;
-      using handle = await Deno.open(fresh, { write: true, createNew: true });
-      for (let at = 0; at < copy.length;) at += await handle.write(copy.subarray(at));
-      await handle.sync();
-      await Deno.rename(fresh, file);
-      this.#store.addObject(name, copy.length, crc);
-    });
+    await this.#objects.put(checkLogName("putObject", "name", name), bytes);
   }
 
   async getObject(name: string, { signal }: LogWait = {}): Promise<Bytes | null> {
     this.#check("getObject", signal);
-    checkLogName("getObject", "name", name);
-    return await this.#working("getObject", async () => {
-      const kept = this.#store.object(name);
-      if (!kept) return null;
-      const bytes = await this.#readFile(name);
-      if (bytes !== null && bytes.length === kept.bytes && crc32(bytes) === kept.crc) return bytes;
-      // It may have been removed meanwhile.
-      if (this.#store.object(name) === null) return null;
-      throw new LogError("getObject", "damaged", `object ${name} has not the bytes that were put`);
-    });
-  }
-
-  async #readFile(name: string): Promise<Bytes | null> {
-    try {
-      return await Deno.readFile(this.#file(name));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return null;
-      throw error;
-    }
+    return await this.#objects.get(checkLogName("getObject", "name", name));
   }
 
   async listObjects(prefix: string, { signal }: LogWait = {}): Promise<string[]> {
@@ -247,66 +209,14 @@ class SqliteSession implements LogSession {
 
   async removeObject(name: string, { signal }: LogWait = {}): Promise<void> {
     this.#check("removeObject", signal);
-    checkLogName("removeObject", "name", name);
-    await this.#working("removeObject", async () => {
-      if (!this.#store.object(name)) return;
-      this.#store.removeObject(name);
-      try {
-        await Deno.remove(this.#file(name));
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    });
+    await this.#objects.remove(checkLogName("removeObject", "name", name));
   }
 
   async request(address: string, body: Uint8Array, options: LogWait = {}): Promise<Bytes> {
-    const { timeoutMs = LOG_TIMEOUT_MS, signal } = options;
-    this.#check("request", signal);
+    this.#check("request", options.signal);
     checkLogName("request", "address", address);
     checkSize("request", "request", body.length, LARGEST_MESSAGE);
-    const over = new AbortController(), end = () => over.abort(signal?.reason);
-    const timer = setTimeout(
-      () => over.abort(new LogError("request", "timeout", `no answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
-    const closed = () => over.abort(new LogError("request", "closed", "the session is closed"));
-    signal?.addEventListener("abort", end);
-    this.#closing.signal.addEventListener("abort", closed);
-    try {
-      const client = await this.#clientOf(address);
-      return await client.ask(body, over.signal);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      this.#closing.signal.removeEventListener("abort", closed);
-    }
-  }
-
-  async #clientOf(address: string): Promise<ExchangeClient> {
-    const place = this.#placeOf(address), key = `${address} ${place.port} ${toHex(place.secret)}`;
-    const known = this.#clients.get(key);
-    if (known) {
-      const client = await known;
-      if (!client.isClosed) return client;
-    }
-    const fresh = ExchangeClient.connect(place, LARGEST_MESSAGE);
-    this.#clients.set(key, fresh);
-    try {
-      return await fresh;
-    } catch (error) {
-      this.#clients.delete(key);
-      throw error;
-    }
-  }
-
-  #placeOf(address: string): Place {
-    const kept = this.#do("request", () => this.#store.get(SERVED + address));
-    if (!kept?.value) throw new LogError("request", "unreachable", `nobody serves ${address}`);
-    const json = readJson("request", SERVED + address, kept.value),
-      secret = fromHex(textIn(json, "secret"), 32);
-    const { port } = json;
-    if (typeof port === "number" && secret !== null) return { port, secret };
-    throw new LogError("request", "damaged", `the place of ${address} is none`);
+    return await this.#requests.request(address, body, options);
   }
 
   async serve(
@@ -314,42 +224,11 @@ class SqliteSession implements LogSession {
     handler: (body: Bytes) => Promise<Uint8Array> | Uint8Array,
   ): Promise<AsyncDisposable> {
     this.#check("serve");
-    checkLogName("serve", "address", address);
-    if (this.#servers.has(address) || await this.#isServed(address)) {
-      throw new LogError("serve", "refused", `address ${address} is served, expected one that nobody serves`);
-    }
-    const server = new ExchangeServer(LARGEST_MESSAGE, (body) => {
+    return await this.#requests.serve(checkLogName("serve", "address", address), (body) => {
       // A question often is about a record that was committed just before.
       if (this.#readers > 0 && !this.#closing.signal.aborted) this.#lookOnce();
       return handler(body);
     });
-    const { port, secret } = server.place;
-    this.#servers.set(address, server);
-    try {
-      await this.put(SERVED + address, writeJson({ port, secret: toHex(secret) }));
-    } catch (error) {
-      this.#servers.delete(address);
-      server.close();
-      throw error;
-    }
-    return {
-      [Symbol.asyncDispose]: async () => {
-        if (!this.#servers.delete(address)) return;
-        server.close();
-        if (!this.#closing.signal.aborted) await this.remove(SERVED + address);
-      },
-    };
-  }
-
-  /** Whether somebody listens at the place of an address; a process that was killed has left its place there. */
-  async #isServed(address: string): Promise<boolean> {
-    try {
-      await this.#clientOf(address);
-      return true;
-    } catch (error) {
-      if (error instanceof LogError && error.reason === "unreachable") return false;
-      throw error;
-    }
   }
 
   async facts(): Promise<Readonly<Record<string, string | number>>> {
@@ -358,14 +237,7 @@ class SqliteSession implements LogSession {
 
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    for (const [address, server] of this.#servers) {
-      server.close();
-      try {
-        this.#store.put(SERVED + address, null, undefined);
-      } catch {
-        // Who asks finds that nobody listens.
-      }
-    }
+    this.#requests.endServing();
     this.#closing.abort();
     this.#changes.close();
     if (this.#looking !== null) clearInterval(this.#looking);
@@ -373,8 +245,7 @@ class SqliteSession implements LogSession {
       settle.reject(new LogError("append", "closed", "the session is closed"));
     }
     this.#waiting = [];
-    for (const client of this.#clients.values()) client.then((one) => one.close(), () => {});
-    await Promise.allSettled([...this.#busy, ...this.#clients.values()]);
+    await Promise.all([this.#requests.endAsking(), this.#objects.whenIdle()]);
     this.#store.close();
   }
 
@@ -408,7 +279,7 @@ class SqliteSession implements LogSession {
     }
   }
 
-  /** The newest record of a subject as of the last change, which all followers share. */
+  /** The newest record of a subject, as it was looked up after the last change for all followers together. */
   #lastOf(subject: string): number {
     if (this.#lasts === null) {
       this.#lasts = this.#do("follow", () => this.#store.lastSequences());
@@ -433,7 +304,7 @@ class SqliteSession implements LogSession {
       if (version === this.#version) return;
       this.#version = version;
     } catch {
-      // Who reads next finds out what is wrong.
+      // The next read throws the error.
     }
     this.#tell();
   }
@@ -453,26 +324,9 @@ class SqliteSession implements LogSession {
     }
   }
 
-  /** Something that takes a while, for which `close` waits. */
-  async #working<T>(operation: string, act: () => Promise<T>): Promise<T> {
-    const work = act();
-    this.#busy.add(work);
-    try {
-      return await work;
-    } catch (error) {
-      throw toLogError(operation, error);
-    } finally {
-      this.#busy.delete(work);
-    }
-  }
-
   #check(operation: string, signal?: AbortSignal): void {
     signal?.throwIfAborted();
     if (this.#closing.signal.aborted) throw new LogError(operation, "closed", "the session is closed");
-  }
-
-  #file(name: string): string {
-    return `${this.#folder}/objects/${name}`;
   }
 }
 

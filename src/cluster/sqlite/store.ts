@@ -7,8 +7,8 @@
  *     object(name, bytes, crc)            the bytes are a file in `objects/`
  *     counter(name, number)               the newest revision
  *
- * `application_id` is "ATTC". WAL and `synchronous = FULL`: a commit is on disk when it returns. Records carry their own
- * CRC-32 (see `batch.ts`), since SQLite notices no flipped bit in a blob.
+ * `application_id` is "ATTC". WAL and `synchronous = FULL`: a commit is on disk when it returns. Records
+ * carry their own CRC-32 (see `batch.ts`), since SQLite notices no flipped bit in a blob.
  */
 
 import { crc32 } from "node:zlib";
@@ -21,7 +21,7 @@ const APPLICATION = 0x41545443, VERSION = 1;
 const WAIT_MS = 4000;
 const FOLLOWED_ROWS = 1024;
 
-/** SQLite's codes that say more than that it failed. */
+/** The codes of SQLite that tell failures apart. */
 const BUSY = 5, CORRUPT = 11, FULL = 13, READ_ONLY = 14, NOT_A_DATABASE = 26;
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -267,7 +267,7 @@ export class SqliteStore {
   }
 }
 
-/** What SQLite or the system threw, as an error of the log. */
+/** An error of SQLite or of the system, as an error of the log. */
 export function toLogError(operation: string, error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof LogError) return error;
   if (error instanceof Deno.errors.NotCapable) return error;

@@ -1,4 +1,5 @@
-// Who may do what on real servers, and which servers and streams are refused: nothing is believed that can be asked.
+// Who may do what on real servers, and which servers and streams are refused: nothing is believed that can be
+// asked.
 
 import { LogError, type LogSession } from "../../../src/cluster/log.ts";
 import { natsLog } from "../../../src/cluster/nats/nats_log.ts";

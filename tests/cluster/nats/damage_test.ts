@@ -1,6 +1,7 @@
 // Full suite: it damages the stores of servers of NATS.
 //
-// Streams that are damaged, deleted or purged under sessions: a right answer or an error that says so, and never another thing.
+// Streams that are damaged, deleted or purged under sessions: a right answer or an error that says so, and
+// never another thing.
 
 import { LogError, type LogSession } from "../../../src/cluster/log.ts";
 import { assert, assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";

@@ -1,8 +1,8 @@
 // Full suite: it kills servers of NATS, writers and followers with SIGKILL, and freezes them.
 // Limit: 20 minutes.
 //
-// After each fault nothing that was acknowledged is lost or there twice, no record has other bytes, and every follower is given each
-// record once. ATTUNE_LONG=1 repeats each fault four times.
+// After each fault nothing that was acknowledged is lost or there twice, no record has other bytes, and every
+// follower is given each record once. ATTUNE_LONG=1 repeats each fault four times.
 
 import type { LogSession } from "../../../src/cluster/log.ts";
 import type { NatsDurability } from "../../../src/cluster/nats/nats_options.ts";
@@ -27,8 +27,8 @@ const TIMES = IS_LONG ? 4 : 2;
 const WRITERS = 8;
 
 /**
- * Writers and a follower go on while `fault` happens `TIMES` times; then everything that was acknowledged is there, and the follower
- * was given each record once.
+ * Writers and a follower go on while `fault` happens `TIMES` times; then everything that was acknowledged is
+ * there, and the follower was given each record once.
  */
 async function surviveFaults(
   count: number,

@@ -1,9 +1,9 @@
 // Full suite: it kills hosts, writers and servers of a cluster with SIGKILL, and freezes them.
 // Limit: 20 minutes.
 //
-// A memory whose hosts are processes, on servers of NATS. After each fault every read that includes the last acknowledged edit is the
-// oracle's answer within 1e-7, or a typed error; never an older one, and never one over fewer keys. ATTUNE_LONG=1 repeats each fault four
-// times.
+// A memory whose hosts are processes, on servers of NATS. After each fault every read that includes the last
+// acknowledged edit is the oracle's answer within 1e-7, or a typed error; never an older one, and never one
+// over fewer keys. ATTUNE_LONG=1 repeats each fault four times.
 
 import { ClusterError, type ClusterMemory, connect, LogError, natsLog } from "../../../src/cluster/mod.ts";
 import type { ClusterToken, NatsDurability } from "../../../src/cluster/mod.ts";
@@ -113,7 +113,7 @@ class Scene implements AsyncDisposable {
         return await act();
       } catch (error) {
         const isTyped = error instanceof ClusterError
-          ? error.fault === "missing" || error.fault === "unknown"
+          ? ["missing", "unknown", "unsent"].includes(error.fault)
           : error instanceof LogError && error.isPassing;
         if (!isTyped || performance.now() > until) throw error;
         this.refused++;

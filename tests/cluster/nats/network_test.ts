@@ -1,7 +1,8 @@
 // Full suite: it waits for pings of connections whose network swallows everything.
 //
-// A network that is cut, both ways or one, between a session and its server: every call ends in time, with an error that says whether
-// it may have happened; when the network is back all goes on, and nothing is lost or there twice.
+// A network that is cut, both ways or one, between a session and its server: every call ends in time, with an
+// error that says whether it may have happened; when the network is back all goes on, and nothing is lost or
+// there twice.
 
 import { LogError } from "../../../src/cluster/log.ts";
 import { natsLog } from "../../../src/cluster/nats/nats_log.ts";

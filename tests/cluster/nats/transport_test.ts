@@ -1,5 +1,5 @@
-// The connection under the NATS client: peers that are no servers, that refuse, that go away, and that want TLS. None of them ends the
-// process, and each gives a typed error.
+// The connection under the NATS client: peers that are no servers, that refuse, that go away, and that want
+// TLS. None of them ends the process, and each gives a typed error.
 
 import { LogError } from "../../../src/cluster/log.ts";
 import { natsLog } from "../../../src/cluster/nats/nats_log.ts";

@@ -1,0 +1,133 @@
+// Messages that fit: whatever is asked, of however many partitions and with however long ids, is asked in
+// parts that a log takes, and gives what one engine would.
+
+import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
+import { narrowLog } from "../../testing/cluster/narrow_log.ts";
+import { type ClusterEdit, connect, host, memoryLog } from "../../src/cluster/mod.ts";
+import { decodePlan, encodePlan, nextPlan } from "../../src/cluster/plan.ts";
+import { decodeReport, encodeReport, hostKey, type SubjectReport } from "../../src/cluster/members.ts";
+import { LARGEST_VALUE } from "../../src/cluster/log.ts";
+
+const NARROW = 512 << 10;
+/** The longest ids there are: 512 characters, of three bytes each in UTF-8. */
+const longId = (at: number) => `${at}`.padStart(512, "€");
+
+function keys(count: number): ClusterEdit[] {
+  return Array.from({ length: count }, (_, at) => {
+    return { kind: "set", id: longId(at), key: [at / count], value: [at] };
+  });
+}
+
+Deno.test("cluster: keys of many long ids are set, given, and found by weight, in messages that fit", async () => {
+  const { log, traffic } = narrowLog(NARROW), count = 3000;
+  await using _host = await host(log);
+  await using memory = await connect(log, {
+    create: { dim: 1, valueDim: 1, partitions: 3 },
+    timeoutMs: 30_000,
+  });
+  await memory.edit(keys(count));
+  const ids = Array.from({ length: count }, (_, at) => longId(at));
+  const found = await memory.getKeys([...ids, longId(count)]);
+  assertEquals(found.map((row) => row?.value[0]), [...ids.map((_, at) => at), undefined]);
+  await memory.setQuery("q", [1]);
+  for (const many of [0, 1, 2900, 4096]) {
+    const top = await memory.topKeys("q", many);
+    const heaviest = Array.from({ length: Math.min(many, count) }, (_, at) => longId(count - 1 - at));
+    assertEquals(top.map(({ id }) => id), heaviest);
+    if (many > 1) assert(top[0].weight > top[top.length - 1].weight);
+  }
+  assertLessOrEqual(traffic.largest, NARROW);
+});
+
+Deno.test("cluster: pages of heavy keys are of one state, also while keys are set", async () => {
+  const { log } = narrowLog(NARROW), count = 1200;
+  await using _host = await host(log);
+  await using memory = await connect(log, {
+    create: { dim: 1, valueDim: 1, partitions: 2 },
+    timeoutMs: 30_000,
+  });
+  await memory.edit(keys(count));
+  await memory.setQuery("q", [1]);
+  // The lightest key becomes the heaviest and the other way round, so that pages of two states would have it
+  // twice or never.
+  let isOver = false;
+  const editing = (async () => {
+    for (let at = 0; !isOver; at++) {
+      await memory.edit([{ kind: "set", id: longId(0), key: [at % 2 ? 9 : -9], value: [0] }]);
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+  })();
+  try {
+    for (let round = 0; round < 10; round++) {
+      const top = await memory.topKeys("q", 4096);
+      assertEquals(new Set(top.map(({ id }) => id)).size, count);
+      assertEquals(top.length, count);
+    }
+  } finally {
+    isOver = true;
+    await editing;
+  }
+});
+
+Deno.test("cluster: many standing queries of long ids are read and peeked at in messages that fit", async () => {
+  const { log, traffic } = narrowLog(NARROW), count = 500;
+  await using _host = await host(log);
+  await using memory = await connect(log, {
+    create: { dim: 1, valueDim: 1, partitions: 40 },
+    timeoutMs: 30_000,
+  });
+  const ids = Array.from({ length: count }, (_, at) => longId(at));
+  await Promise.all(ids.map((id) => memory.setQuery(id, [1])));
+  await memory.edit([{ kind: "set", id: "a", key: [1], value: [5] }]);
+  assertEquals(new Set((await memory.read(ids)).output.data), new Set([5]));
+  const { reads } = memory.status();
+  await memory.edit([{ kind: "set", id: "b", key: [1], value: [5] }]);
+  await memory.getKeys(["b"]);
+  assertEquals((await memory.peek(ids, { maxError: 100 })).output.data.length, count);
+  assertEquals(memory.status().reads, reads);
+  assertLessOrEqual(traffic.largest, NARROW);
+});
+
+Deno.test("cluster: certificates of queries of many heads over many partitions fit into messages", async () => {
+  const { log, traffic } = narrowLog(NARROW), heads = 64, partitions = 512;
+  await using _host = await host(log);
+  await using memory = await connect(log, {
+    create: { dim: 1, valueDim: 1, partitions, heads, kvHeads: 1 },
+    timeoutMs: 60_000,
+  });
+  await memory.setQuery("q", new Float32Array(heads).fill(1));
+  await memory.edit([{ kind: "set", id: "a", key: [1], value: [5] }]);
+  await memory.read(["q"]);
+  const { reads } = memory.status();
+  assertEquals((await memory.peek(["q"], { maxError: 100 })).output.data.length, heads);
+  assertEquals(memory.status().reads, reads);
+  assertLessOrEqual(traffic.largest, NARROW);
+});
+
+Deno.test("cluster: a host may hold all of 1,024 partitions, and the plan of many hosts fits into a value", async () => {
+  const log = memoryLog();
+  await using one = await host(log);
+  await using memory = await connect(log, {
+    create: { dim: 1, valueDim: 1, partitions: 1024 },
+    timeoutMs: 30_000,
+  });
+  await memory.edit([{ kind: "set", id: "a", key: [1], value: [5] }]);
+  await memory.setQuery("q", [1]);
+  assertEquals([...(await memory.read(["q"])).output.data], [5]);
+  assertEquals([one.status().partitions.length, one.status().failure], [1024, ""]);
+
+  const names = Array.from({ length: 128 }, (_, at) => `host-${at}`.padEnd(64, "x"));
+  const plan = nextPlan(decodePlan("test", null, 1024), names, 8), bytes = encodePlan(plan);
+  assertLessOrEqual(bytes.length, LARGEST_VALUE);
+  assertEquals(decodePlan("test", bytes, 1024), plan);
+  const subject: SubjectReport = {
+    ...{ phase: "ready", sequence: 2 ** 50, chain: "ab".repeat(16), keys: 2 ** 22, bytes: 2 ** 40 },
+  };
+  const report = {
+    ...{ name: names[0], takesAny: true, isLeaving: false, beat: 2 ** 50, queries: subject },
+    partitions: new Map(Array.from({ length: 1024 }, (_, at) => [at, subject])),
+  };
+  const value = encodeReport(report);
+  assertLessOrEqual(value.length, LARGEST_VALUE);
+  assertEquals(decodeReport({ key: hostKey(names[0]), value, revision: 1 }), report);
+});
