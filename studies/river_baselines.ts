@@ -3,7 +3,7 @@
 // the notebooks and the documentation quote. No user needs it, nor Python.
 
 import { parseArgs } from "node:util";
-import { preparePython, runProgram } from "../tools/python_environment.ts";
+import { preparePython, runProgram } from "./python_environment.ts";
 import { RATINGS_FILE } from "./recommendation/ratings.ts";
 
 const FOLDER = new URL("./river/", import.meta.url);

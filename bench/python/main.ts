@@ -1,10 +1,13 @@
 // `deno task bench:peers`: one edit, and then all rows, by Attune, by the fastest library that computes them
 // again, and by NumPy, in one run on the same cores. Beside it the speed of memory: the time to move the bytes
-// that any way of keeping sums has to move. NumPy is put into a virtual environment in report/peers.
+// that any way of keeping sums has to move. NumPy is put into a virtual environment in report/peers. --quick;
+// --no-libraries leaves out those that are installed from npm.
 
 import { parseArgs } from "node:util";
 import { quantile } from "simple-statistics";
-import { preparePython, runProgram } from "../../tools/python_environment.ts";
+import { DynamicAttention } from "../../mod.ts";
+import { Random } from "../../testing/random.ts";
+import { preparePython, runProgram } from "../../studies/python_environment.ts";
 import { describeMachine } from "../machine.ts";
 import { answerAfter, type Step } from "../plan.ts";
 import { type RunLimits, Runner } from "../runner.ts";
@@ -26,7 +29,6 @@ interface Told {
   readonly threads: number;
   /** First quartile, median and third quartile, in milliseconds. */
   readonly quartiles: readonly number[];
-  readonly error: number;
 }
 
 interface PythonLine {
@@ -46,6 +48,30 @@ async function askPython(python: string, threads: number, seconds: number): Prom
   return text.trim().split("\n").map((line) => JSON.parse(line));
 }
 
+/** Milliseconds of one edit and a read of all rows into a kept array, on one thread, warmed up for as long again. */
+async function timeAttune(queries: number, keys: number, milliseconds: number): Promise<number[]> {
+  const random = new Random(1), rows = random.rows(512, HEAD_DIM);
+  await using live = await DynamicAttention.create({
+    query: random.rows(queries, HEAD_DIM),
+    key: random.rows(keys, HEAD_DIM),
+    value: random.rows(keys, HEAD_DIM),
+    backend: "wasm",
+    threads: 1,
+    lazyThreshold: Infinity,
+  });
+  const into = new Float32Array(queries * HEAD_DIM), times: number[] = [];
+  for (let round = 0, edit = 0; round < 2; round++) {
+    times.length = 0;
+    for (const end = performance.now() + milliseconds; performance.now() < end; edit++) {
+      const start = performance.now();
+      live.set(edit % keys, rows[edit % 512], rows[(edit + 1) % 512]);
+      await live.read(undefined, { into });
+      times.push(performance.now() - start);
+    }
+  }
+  return times;
+}
+
 /** Milliseconds to copy `bytes` from one array to another, both as large. */
 async function timeCopy(bytes: number, budgetMs: number): Promise<number> {
   const from = new Float32Array(bytes / 4).fill(1), to = new Float32Array(bytes / 4);
@@ -62,6 +88,10 @@ async function moveTime(queries: number, budgetMs: number): Promise<number> {
   return 2 * await timeCopy(4 * queries * HEAD_DIM, budgetMs);
 }
 
+function quartilesOf(times: readonly number[]): number[] {
+  return quantile([...times], [0.25, 0.5, 0.75]);
+}
+
 function fastest(told: readonly Told[], name: string, shape: string): string {
   const found = told.filter((one) => one.name === name && one.shape === shape);
   if (found.length === 0) return "not there";
@@ -71,7 +101,10 @@ function fastest(told: readonly Told[], name: string, shape: string): string {
   return `${short(middle)} (${short(low)}–${short(high)})${threads > 1 ? `, ${threads} cores` : ""}`;
 }
 
-const { quick = false } = parseArgs({ args: Deno.args, options: { quick: { type: "boolean" } } }).values;
+const { quick = false, "no-libraries": isAlone = false } = parseArgs({
+  args: Deno.args,
+  options: { "quick": { type: "boolean" }, "no-libraries": { type: "boolean" } },
+}).values;
 const seconds = quick ? QUICK_SECONDS : SECONDS;
 const limits: RunLimits = {
   time: { budgetMs: 1000 * seconds, warmUpMs: 1000 * seconds, leastRuns: 5 },
@@ -86,28 +119,35 @@ const { cpu, cores, system, deno } = await describeMachine();
 const threadCounts = cores === 1 ? [1] : [1, cores];
 const runner = new Runner(limits, console.error);
 const lines: PythonLine[] = [], told: Told[] = [];
-const askAll = async () => {
+const ownTimes: number[][] = SHAPES.map(() => []);
+/** Attune and NumPy; before the libraries and after them, so that a slow moment of the machine is not one side's alone. */
+const askBoth = async () => {
   for (const threads of threadCounts) lines.push(...await askPython(python, threads, seconds / 2));
+  for (const [at, [queries, keys]] of SHAPES.entries()) {
+    for (const ms of await timeAttune(queries, keys, 500 * seconds)) ownTimes[at].push(ms);
+  }
 };
 try {
-  await runner.start(cores, ["attune wasm", "onnxruntime-node"]);
-  // NumPy before and after the others, so that a slow moment of the machine is not one side's alone.
-  await askAll();
+  if (!isAlone) await runner.start(cores, ["onnxruntime-node"]);
+  await askBoth();
   const steps = SHAPES.map(([queries, keys]): Step => ({
     shape: shapeOf(queries, keys),
     workload: answerAfter(1),
     ofPeers: true,
   }));
-  for (const { subject, threads, shape, ...result } of await runner.measure(steps)) {
+  for (const { threads, shape, ...result } of await runner.measure(steps)) {
     if (result.status !== "measured") continue;
-    const { timing: { median: middle, spread: [low, high] }, error } = result;
-    const name = subject.startsWith("attune") ? "attune" : "onnxruntime-node";
+    const { median, spread: [low, high] } = result.timing;
     const size = `${shape.queryCount}x${shape.keyCount}`;
-    told.push({ name, shape: size, threads, quartiles: [low, middle, high], error });
+    told.push({ name: "onnxruntime-node", shape: size, threads, quartiles: [low, median, high] });
   }
-  await askAll();
+  await askBoth();
 } finally {
   runner.end();
+}
+for (const [at, [queries, keys]] of SHAPES.entries()) {
+  const quartiles = quartilesOf(ownTimes[at]);
+  told.push({ name: "attune", shape: `${queries}x${keys}`, threads: 1, quartiles });
 }
 for (const way of ["scratch", "continual"] as const) {
   for (const threads of threadCounts) {
@@ -116,8 +156,7 @@ for (const way of ["scratch", "continual"] as const) {
       const mine = lines.filter((line) =>
         line.way === way && line.threads === threads && line.shape === shape
       );
-      const quartiles = quantile(mine.flatMap(({ times }) => times), [0.25, 0.5, 0.75]);
-      told.push({ name: way, shape, threads, quartiles, error: Math.max(...mine.map(({ error }) => error)) });
+      told.push({ name: way, shape, threads, quartiles: quartilesOf(mine.flatMap(({ times }) => times)) });
     }
   }
 }
@@ -140,9 +179,7 @@ for (const [queries, keys] of SHAPES) {
     `| ${queries.toLocaleString("en")} × ${keys.toLocaleString("en")} | ${limit} | ${cells.join(" | ")} |`,
   );
 }
-for (const name of ["attune", "continual", "onnxruntime-node", "scratch"]) {
-  const errors = told.filter((one) => one.name === name).map(({ error }) => error);
-  if (errors.length > 0) {
-    console.log(`${name}: off by at most ${Math.max(...errors).toExponential(1)} of the largest value`);
-  }
+for (const way of ["continual", "scratch"]) {
+  const errors = lines.filter((line) => line.way === way).map(({ error }) => error);
+  console.log(`NumPy, ${way}: off by at most ${Math.max(...errors).toExponential(1)} of the largest value`);
 }
