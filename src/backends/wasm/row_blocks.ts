@@ -88,6 +88,15 @@ export function writeValue(target: Float32Array, offset: number, value: ArrayLik
   target[offset + value.length + 1] = largest;
 }
 
+/** The words of a job that say how rows are kept. */
+export interface PackedFields {
+  readonly keyFormat: number;
+  readonly valueFormat: number;
+  /** Bytes from a lane to its tiles; 0 where rows are not packed. */
+  readonly keyTile: number;
+  readonly valueTile: number;
+}
+
 /** The parameters of all kernels of one head. */
 export interface RowRule {
   /** d. */
@@ -102,6 +111,8 @@ export interface RowRule {
   /** The largest distances of a key before and after the query, which are used only with positions. */
   readonly before: number;
   readonly after: number;
+  /** How rows are kept; null where they are float32. */
+  readonly packed?: PackedFields | null;
   /** As {@link ScoreRule} has them. */
   readonly extras?: Pick<ScoreRule, "keepBefore" | "distanceBias" | "blocks" | "biasFirst" | "sinks">;
 }
@@ -176,6 +187,12 @@ export class RowBlocks {
     floats[field.SOFTCAP / 4] = kernelSoftcap(rule.softcap);
     floats[field.TOLERANCE / 4] = rule.tolerance;
     arena.doubles(this.job + field.BEFORE, 2).set([rule.before, rule.after]);
+    if (rule.packed) {
+      words[field.KEY_FORMAT / 4] = rule.packed.keyFormat;
+      words[field.VALUE_FORMAT / 4] = rule.packed.valueFormat;
+      words[field.KEY_TILE / 4] = rule.packed.keyTile;
+      words[field.VALUE_TILE / 4] = rule.packed.valueTile;
+    }
     if (rule.extras?.blocks) this.#placeBlocks(rule.extras.blocks, head);
     this.#placeExtras(rule.extras ?? {}, head);
     this.reserve(rows);

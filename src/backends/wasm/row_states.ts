@@ -7,6 +7,7 @@ import type { RowStates as HeldStates } from "../host/row_states.ts";
 import type { HeadLayout } from "../../numerics/head_layout.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import { EVENT_BYTES, ROW_EVENTS } from "./job_fields.ts";
+import { tileSizes } from "./row_tile.ts";
 import { type Arena, type BlockRange, RowBlocks, type RowRule } from "./row_blocks.ts";
 
 /** The number of heavy keys with which a row need not be computed anew. */
@@ -135,7 +136,8 @@ export class RowStates {
  * The parameters of the kernels. Bounds on sums in float32 are not below 10⁻⁵, so a smaller tolerance counts
  * as that.
  */
-export function toRowRule({ headDim, valueDim }: HeadLayout, rule: ScoreRule, tolerance: number): RowRule {
+export function toRowRule(layout: HeadLayout, rule: ScoreRule, tolerance: number): RowRule {
+  const { headDim, valueDim } = layout;
   const { scale, softcap, before, after } = rule;
   return {
     headDim,
@@ -145,6 +147,7 @@ export function toRowRule({ headDim, valueDim }: HeadLayout, rule: ScoreRule, to
     before,
     after,
     tolerance: Math.max(tolerance, LEAST_TOLERANCE),
+    packed: tileSizes(layout),
     extras: rule,
   };
 }

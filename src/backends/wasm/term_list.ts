@@ -147,8 +147,8 @@ export class TermList {
     words[field.TERM_COUNT / 4] = this.count;
     words[field.PAIR_COUNT / 4] = this.#pairs;
     words[field.SHARED_VALUE_PAIR_COUNT / 4] = this.#sharedValuePairs;
-    words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
-    words[field.TERM_VALUES / 4] = this.#values.byteOffset;
+    words[field.TERM_KEYS / 4] = words[field.PACKED_KEYS / 4] = this.#keys.byteOffset;
+    words[field.TERM_VALUES / 4] = words[field.PACKED_VALUES / 4] = this.#values.byteOffset;
     words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
     words[field.TERM_BIASES / 4] = this.#hasBias || this.#passing ? this.#biases.byteOffset : 0;
     words[field.TERM_POSITIONS / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;

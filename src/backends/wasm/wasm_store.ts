@@ -31,6 +31,7 @@ import { giveMemory } from "./memory_pool.ts";
 import { MemoryNumbers, MemoryTable } from "./memory_table.ts";
 import { Arena, columnsOf } from "./row_blocks.ts";
 import { RowReader } from "./row_reader.ts";
+import { tileSizes } from "./row_tile.ts";
 import { RowStates, toRowRule } from "./row_states.ts";
 import { RowUpdater } from "./row_updater.ts";
 import type { PassingTable } from "./term_list.ts";
@@ -80,7 +81,7 @@ export class WasmStore extends StateStore {
     this.#states = new RowStates(arena, layout, rowRule);
     this.#passing = new RowStates(arena, layout, rowRule);
     this.#passingBias = new MemoryTable(arena);
-    this.#runner = new PieceRunner(kernels, arena, sharing);
+    this.#runner = new PieceRunner(kernels, arena, sharing, tileSizes(layout)?.bytes);
     this.#updater = new RowUpdater(kernels, this.#runner, arena, config, this.work);
     this.#reader = new RowReader(kernels, arena, layout, rule);
     this.certificates = isPlainRule(rule)

@@ -28,9 +28,10 @@ import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
+import { unpackKeys, unpackValues } from "./unpack.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
-export { addChanges, boundRows, difference, takeRows };
+export { addChanges, boundRows, difference, takeRows, unpackKeys, unpackValues };
 
 /** The address from which on memory is free. */
 export function heapBase(): usize {
