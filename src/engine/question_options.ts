@@ -59,7 +59,7 @@ export function toQuerySlots(
   input: ArrayLike<RowId> | undefined,
   querySlots: SlotTable,
 ): Uint32Array {
-  if (input === undefined) return querySlots.liveSlots();
+  if (input === undefined) return querySlots.allSlots();
   return toSlots(
     operation,
     "query",

@@ -14,7 +14,7 @@ import type { RowChanges, RowSource } from "../backend.ts";
 import type { KeyBlock } from "./key_block.ts";
 import type { NumberTable } from "./number_table.ts";
 import { PackedRows } from "./packed_rows.ts";
-import { equalRun, RowStore } from "./row_store.ts";
+import { equalRun, RowStore, setRun } from "./row_store.ts";
 
 /** The layout of keys. */
 export interface KeyLayout {
@@ -149,7 +149,7 @@ export class KeyTable implements RowSource {
         continue;
       }
       const start = t * rowWidth;
-      if (packedKeys === null) keys.set(rows.subarray(start, start + keyWidth), this.keyIndex(slot, 0));
+      if (packedKeys === null) setRun(keys, this.keyIndex(slot, 0), rows, start, keyWidth);
       for (let head = 0; head < kvHeads; head++) {
         packedKeys?.write(this.keyIndex(slot, head), rows, bits, start + head * headDim);
         const from = start + keyWidth + head * valueDim, to = this.valueIndex(slot, head);
@@ -205,7 +205,7 @@ export class KeyTable implements RowSource {
       this.valueIndex(to, 0),
       this.valueWidth,
     );
-    this.norms.set(source.norms.subarray(slot * kvHeads, (slot + 1) * kvHeads), to * kvHeads);
+    setRun(this.norms, to * kvHeads, source.norms, slot * kvHeads, kvHeads);
     if (this.#maskHeads === 0) return;
     const count = this.#maskHeads * this.#queryCapacity;
     copyRun(source.#bias, source.biasIndex(slot, 0), this.#bias, this.biasIndex(to, 0), count);
@@ -369,8 +369,7 @@ export class KeyTable implements RowSource {
     const values = this.#valueNumbers;
     this.#copyKey(slot, target, offset);
     for (let head = 0; head < kvHeads; head++) {
-      const from = this.#openValue(slot, head);
-      target.set(values.subarray(from, from + valueDim), valuesAt + head * valueDim);
+      setRun(target, valuesAt + head * valueDim, values, this.#openValue(slot, head), valueDim);
     }
   }
 

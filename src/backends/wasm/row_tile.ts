@@ -6,7 +6,7 @@ import type { HeadLayout } from "../../numerics/head_layout.ts";
 import type { RowFormat } from "../../numerics/row_format.ts";
 import * as field from "./job_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
-import { columnsOf, type PackedFields } from "./row_blocks.ts";
+import { columnsOf, type PackedFields } from "./row_rule.ts";
 import type { PieceRunner } from "./threads/piece_runner.ts";
 import { LANE_BYTES, TILE_TERMS } from "./threads/pieces.ts";
 

@@ -18,7 +18,8 @@ import {
 import type { HostRows } from "../host/host_rows.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { Arena, HeavyEvent } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
+import type { HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
 import { RowTile, tileSizes } from "./row_tile.ts";
 import { type PassingTable, TermList } from "./term_list.ts";
@@ -132,7 +133,8 @@ export class RowUpdater {
     const overloaded = events.length === 0
       ? NO_ROWS
       : queries.filter((slot) => states.isOverloaded(head, slot));
-    return [...blocks.flaggedAmong(queries), ...overloaded];
+    const flagged = blocks.flaggedAmong(queries);
+    return flagged.length + overloaded.length === 0 ? NO_ROWS : [...flagged, ...overloaded];
   }
 
   /** The scores of a head row with all stored keys by slot; −∞ for slots without a key. */
@@ -211,6 +213,7 @@ export class RowUpdater {
 
   /** Records and removes heavy keys in the order of their terms. */
   #noteHeavy(states: RowStates, head: number, events: readonly HeavyEvent[]): void {
+    if (events.length === 0) return;
     const changed = new Map<number, HeavyKey[]>();
     for (const { row, term, score } of events) {
       let keys = changed.get(row);

@@ -2,7 +2,7 @@
 // host unpacks them and as `Float16Array` has them.
 
 import { PackedRows } from "../../../src/backends/host/packed_rows.ts";
-import { columnsOf } from "../../../src/backends/wasm/row_blocks.ts";
+import { columnsOf } from "../../../src/backends/wasm/row_rule.ts";
 import * as field from "../../../src/backends/wasm/job_fields.ts";
 import { MemoryNumbers } from "../../../src/backends/wasm/memory_table.ts";
 import { assertEquals } from "../../../testing/assert.ts";
