@@ -29,7 +29,7 @@ export interface KeyBlock {
 }
 
 /**
- * The index among `keys` of a head of a key. A row that was packed is there only until a few others have been asked
+ * The index among `keys` of a head of a key. A row that was packed is there only until two others have been asked
  * for.
  */
 export function keyOffset(

@@ -230,7 +230,7 @@ export class KeyTable implements RowSource {
     return this.#packedValues?.numbers ?? this.#values.numbers;
   }
 
-  /** Where a key's d numbers are; if they were packed, only until a few other rows have been asked for. */
+  /** Where a key's d numbers are; if they were packed, only until two other rows have been asked for. */
   #openKey(slot: number, keyHead: number): number {
     const index = this.keyIndex(slot, keyHead);
     return this.#packedKeys === null ? index : this.#packedKeys.open(index);

@@ -18,8 +18,11 @@ import type { NumberTable } from "./number_table.ts";
 /** The formats that are packed. */
 export type PackedFormat = "float16" | "int8";
 
-/** The rows that stay unpacked, more than any loop reads at once. */
-const PLACES = 8;
+/**
+ * Places of unpacked rows, a prime number: a row has one of its own, by its index. There is one more, for a row whose
+ * place has the row that was asked for last, so that two rows are there at the same time.
+ */
+const PLACES = 61;
 /** The place of a row that is not unpacked. */
 const NOWHERE = -1;
 /** Added to the exponent of a binary16 for that of a float32, at the place where binary16 has its own. */
@@ -40,8 +43,8 @@ export class PackedRows {
   readonly #isValue: boolean;
   readonly #table: NumberTable;
   /** Indices of the rows in the places. */
-  readonly #places = new Int32Array(PLACES).fill(NOWHERE);
-  #next = 0;
+  readonly #places = new Int32Array(PLACES + 1).fill(NOWHERE);
+  #last = 0;
   // The words of the table by their types, made anew when its memory is another one.
   #seen: Float32Array | null = null;
   #halves: Uint16Array = new Uint16Array(0);
@@ -56,7 +59,7 @@ export class PackedRows {
     this.#count = count;
     this.#columns = columns;
     this.#isValue = isValue;
-    this.numbers = new Float32Array(PLACES * columns);
+    this.numbers = new Float32Array((PLACES + 1) * columns);
     this.#bits = new Uint32Array(this.numbers.buffer);
   }
 
@@ -94,12 +97,14 @@ export class PackedRows {
 
   /** Unpacks the head whose words begin at `index`; returns where its numbers begin among `numbers`. */
   open(index: number): number {
-    const last = this.#next;
-    if (this.#places[last] === index) return last * this.#columns;
+    const places = this.#places, own = index % PLACES;
+    const place = places[own] === index || own !== this.#last ? own : PLACES;
+    this.#last = place;
+    const to = place * this.#columns, count = this.#count;
+    if (places[place] === index) return to;
     this.#look();
-    const place = this.#next = (last + 1) % PLACES, to = place * this.#columns, count = this.#count;
     const { numbers } = this;
-    this.#places[place] = index;
+    places[place] = index;
     if (this.#format === "float16") {
       const halves = this.#halves, bits = this.#bits, from = 2 * index;
       for (let c = 0; c < count; c++) {
@@ -130,12 +135,17 @@ export class PackedRows {
 
   /** Wipes the unpacked numbers of `heads` heads from `index` on. */
   drop(index: number, heads: number): void {
-    const end = index + heads * this.headWords, columns = this.#columns;
-    for (let place = 0; place < PLACES; place++) {
-      if (this.#places[place] < index || this.#places[place] >= end) continue;
-      this.#places[place] = NOWHERE;
-      this.numbers.fill(0, place * columns, (place + 1) * columns);
+    for (let head = 0; head < heads; head++, index += this.headWords) {
+      this.#wipe(index % PLACES, index);
+      this.#wipe(PLACES, index);
     }
+  }
+
+  #wipe(place: number, index: number): void {
+    if (this.#places[place] !== index) return;
+    const columns = this.#columns;
+    this.#places[place] = NOWHERE;
+    this.numbers.fill(0, place * columns, (place + 1) * columns);
   }
 
   /** Wipes all unpacked numbers: the table may lie elsewhere now. */
