@@ -83,6 +83,9 @@ export type {
   DynamicAttentionOptions,
   LoadOptions,
   RotaryInput,
+  RowFormat,
+  RowStorage,
+  StorageInput,
   WindowInput,
-} from "./src/engine/options.ts";
+} from "./src/engine/option_types.ts";
 export type { PassingMask } from "./src/engine/passing_mask.ts";

@@ -3,11 +3,15 @@
 // the oracle.
 
 import type { AttentionOptions, Matrix, RowId } from "../mod.ts";
+import type { RowStorage } from "../src/numerics/row_format.ts";
 import { referenceAttention, type ReferenceCase, type ReferenceResult } from "../src/numerics/reference.ts";
 import { matrixOf } from "./accuracy.ts";
+import { roundedRow } from "./rounded_rows.ts";
 
-/** Rules of scores that most engines do not have. */
+/** Rules that most engines do not have. */
 export interface ModelExtras {
+  /** What is kept of keys and values. */
+  readonly storage?: RowStorage;
   /** Keys at positions below this are never too far left of a window. */
   readonly keepFirst?: number;
   /** A logit for each head. */
@@ -88,7 +92,16 @@ export class MemoryModel {
   ): void {
     this.#nextKeyPosition = Math.max(this.#nextKeyPosition, position + 1);
     const label = this.#nextLabel++;
-    this.keys.set(slot, { key: Float32Array.from(key), value: Float32Array.from(value), position, label });
+    const held = { key: Float32Array.from(key), value: Float32Array.from(value), position, label };
+    this.keys.set(slot, held);
+    this.round(held);
+  }
+
+  /** Makes of a key that was written what is kept of it. */
+  round(held: ModelKey): void {
+    const { storage, headDim, valueDim } = this.rule;
+    held.key = roundedRow(held.key, headDim, storage, "keys");
+    held.value = roundedRow(held.value, valueDim, storage, "values");
   }
 
   /** Adds a query. */
@@ -155,12 +168,22 @@ export class MemoryModel {
   /** The window, and the options that only some engines have. */
   options(): Pick<
     AttentionOptions,
-    "window" | "sinks" | "alibi" | "distanceBias" | "biasBeforeSoftcap" | "rotary" | "blockMask"
+    "window" | "sinks" | "alibi" | "distanceBias" | "biasBeforeSoftcap" | "rotary" | "blockMask" | "storage"
   > {
-    const { blocks, window: [left, right], keepFirst, sinks, alibi, distances, biasBeforeSoftcap, rotary } =
-      this.rule;
+    const {
+      storage,
+      blocks,
+      window: [left, right],
+      keepFirst,
+      sinks,
+      alibi,
+      distances,
+      biasBeforeSoftcap,
+      rotary,
+    } = this.rule;
     return {
       window: keepFirst === undefined ? [left, right] : { left, right, keepFirst },
+      ...(storage ? { storage } : {}),
       ...(sinks ? { sinks } : {}),
       ...(alibi ? { alibi } : {}),
       ...(distances ? { distanceBias: distances } : {}),

@@ -134,8 +134,10 @@ function queryEdits({ heads, headDim }: ModelRule): WeightedMaker[] {
 function onKey(pick: number, edit: (slot: number, held: ModelKey, model: MemoryModel) => Edit): EditMaker {
   return (model) => {
     if (model.keys.size === 0) return null;
-    const slot = at(model.keySlots, pick);
-    return edit(slot, model.keys.get(slot) as ModelKey, model);
+    const slot = at(model.keySlots, pick), held = model.keys.get(slot) as ModelKey;
+    const made = edit(slot, held, model);
+    model.round(held);
+    return made;
   };
 }
 

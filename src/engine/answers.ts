@@ -3,6 +3,7 @@
  */
 
 import type { Matrix } from "../base/matrix.ts";
+import type { RowStorage } from "../numerics/row_format.ts";
 import type { RowId } from "../write/row_ids.ts";
 
 /**
@@ -80,6 +81,8 @@ export interface DynamicAttentionStats {
   readonly headDim: number;
   /** dv. */
   readonly valueDim: number;
+  /** How keys and values are kept; not there where all are float32. */
+  readonly storage?: RowStorage;
   /** The number of accepted edits. */
   readonly edits: number;
   /** The number of edits that needed no work, since a later edit of the slot replaced or undid them. */

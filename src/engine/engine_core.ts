@@ -22,7 +22,14 @@ import { looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
 import type { EditJournal, MaskChange, RowShift } from "../write/edit_journal.ts";
-import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
+import {
+  type CheckedEdit,
+  type EditTarget,
+  findSlot,
+  performEdit,
+  slotBefore,
+  withSum,
+} from "../write/edits.ts";
 import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
@@ -203,8 +210,9 @@ export class EngineCore {
   /** Performs edits, which are the moves of `shift` where it is given. */
   #perform(edits: readonly CheckedEdit[], shift: RowShift | null = null): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
-    const perform = (edit: CheckedEdit, layer: EditTarget) => {
-      if (!journal) return performEdit(edit, layer, this.rules);
+    const perform = (given: CheckedEdit, layer: EditTarget) => {
+      if (!journal) return performEdit(given, layer, this.rules);
+      const edit = withSum(given, layer.keys, this.rules);
       const before = slotBefore(edit, this.rules);
       const name = performEdit(edit, layer, this.rules);
       const slot = before ?? slotOfNew(edit, name, this.rules);

@@ -10,6 +10,11 @@ import type { LazyThreshold } from "../schedule/threshold.ts";
 import type { AnyMaskInput, MaskFunction, MaskInput } from "../write/mask.ts";
 import type { RowId, RowIdsInput } from "../write/row_ids.ts";
 import type { BlockMaskInput, DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
+import type { StorageInput } from "./storage_options.ts";
+
+export type { BlockMaskInput, DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
+export type { RowFormat, RowStorage } from "../numerics/row_format.ts";
+export type { StorageInput } from "./storage_options.ts";
 
 /** The options of `attention`. */
 export interface AttentionOptions {
@@ -99,6 +104,14 @@ export interface AttentionOptions {
    * if workers cannot share memory. The answers have the same bits for any number of threads.
    */
   readonly threads?: ThreadCount;
+  /**
+   * How keys and values are kept: "float32" unless given; "float16" in half of the memory, "int8", with a scale
+   * per row and key head, in little more than a quarter; or `{ keys, values }`. Rows are rounded when they are
+   * written, and from then on are what was rounded: answers are exact for them, `getKey` returns them. float16
+   * is off by 2⁻¹¹·|x| at most, and takes numbers up to 65504; int8 by max |x| / 254 of the head of the row.
+   * Keys stay float32 with `rotary`.
+   */
+  readonly storage?: StorageInput;
 }
 
 /** The options of `DynamicAttention.create`; `KeyId` and `QueryId` are the types of ids. */

@@ -35,7 +35,6 @@ export type {
   DynamicAttentionOptions,
   LoadOptions,
 } from "./option_types.ts";
-export type { BlockMaskInput, DistanceBiasInput, RotaryInput, WindowInput } from "./rule_options.ts";
 
 /** The checked options of a computation. */
 export interface Problem {
@@ -91,6 +90,7 @@ const ATTENTION_OPTIONS: readonly (keyof AttentionOptions)[] = [
   "keyPositions",
   "backend",
   "threads",
+  "storage",
 ];
 /** The names of all options of an engine. */
 export const ENGINE_OPTIONS: readonly (keyof DynamicAttentionOptions)[] = [
@@ -285,9 +285,17 @@ function toOffset(operation: string, causal: AttentionOptions["causal"] = false)
 
 /** The rules of scores that most callers do not use; null where there are none. */
 function takeExtras(operation: string, options: ComputedOptions, { heads }: HeadLayout): RuleExtras | null {
-  const { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window } = options;
+  const { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window, storage } = options;
   const own = isNamed(window) ? window : undefined;
-  const extras = Object.entries({ biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window: own })
+  const extras = Object.entries({
+    biasBeforeSoftcap,
+    sinks,
+    alibi,
+    distanceBias,
+    rotary,
+    window: own,
+    storage,
+  })
     .filter(([, option]) => option !== undefined)
     .map(([name, option]) => [name, copied(operation, name, option)] as const);
   const blocks = options.blockMask === undefined ? {} : { blocks: takeBlocks(operation, options, heads) };

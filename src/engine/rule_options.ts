@@ -4,6 +4,7 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount, takeList, toFiniteNumbers } from "../base/lists.ts";
+import type { Matrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { alibiSlopes, type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
@@ -12,6 +13,7 @@ import type { Rotary } from "../numerics/rotary.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { BiasMatrix, MaskMatrix } from "../write/mask_input.ts";
 import { checkPlaces } from "../write/places.ts";
+import { addStorage, type StorageInput } from "./storage_options.ts";
 
 /** A window by names. */
 export interface WindowInput {
@@ -82,6 +84,7 @@ export interface RuleExtras {
   readonly alibi?: boolean | ArrayLike<number>;
   readonly distanceBias?: DistanceBiasInput;
   readonly window?: WindowInput;
+  readonly storage?: StorageInput;
 }
 
 /** What rules are added to. */
@@ -90,6 +93,8 @@ interface Ruled {
   readonly rule: ScoreRule;
   readonly queryPositions: Float64Array;
   readonly keyPositions: Float64Array;
+  readonly key: Matrix;
+  readonly value: Matrix;
 }
 
 /** The distances of a table, and how far from 0 they may begin. */
@@ -124,7 +129,12 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
     // Rows that differ only in position must count as equal.
     else positions.fill(0);
   }
-  return { ...problem, rule, extras: null };
+  return {
+    ...problem,
+    layout: addStorage(operation, problem, extras.storage, rotary !== null),
+    rule,
+    extras: null,
+  };
 }
 
 /** null without a mask of blocks. */

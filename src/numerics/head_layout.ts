@@ -3,6 +3,8 @@
  * ⌊h·Hkv/H⌋, which has a run of d columns of a key and of dv columns of a value.
  */
 
+import type { RowStorage } from "./row_format.ts";
+
 /** The sizes of heads. */
 export interface HeadLayout {
   /** H, query heads. */
@@ -13,6 +15,8 @@ export interface HeadLayout {
   readonly headDim: number;
   /** dv. */
   readonly valueDim: number;
+  /** Not there where rows are float32. */
+  readonly storage?: RowStorage;
 }
 
 /** The key head that a query head reads. */

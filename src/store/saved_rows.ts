@@ -5,6 +5,7 @@
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import { MOST_PLACE } from "../numerics/distance_bias.ts";
+import { isRounded } from "../numerics/row_storage.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { FormatError } from "../base/errors.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
@@ -58,6 +59,13 @@ export function takeKeys(
   for (let slot = 0; slot < size; slot++) {
     rows.set(keys.subarray(slot * keyWidth, (slot + 1) * keyWidth), slot * width);
     rows.set(values.subarray(slot * valueWidth, (slot + 1) * valueWidth), slot * width + keyWidth);
+    if (!layout.storage || isRounded(layout, rows.subarray(slot * width, (slot + 1) * width))) continue;
+    const { keys: ofKeys, values: ofValues } = layout.storage;
+    throw new FormatError(
+      operation,
+      `row ${slot} is not rounded`,
+      `keys of ${ofKeys} and values of ${ofValues}`,
+    );
   }
   return { rows, ...placed };
 }

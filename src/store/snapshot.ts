@@ -15,12 +15,14 @@
  * scale, softcap, before, after, tolerance, onThreshold, lazyThreshold ("limits" or "function"), edits,
  * ageMs, error, targetError, mask ("none", "matrix" or "function"), nextKeyPosition, nextQueryPosition,
  * nextKeyId, nextQueryId ("none", "given" or a number), sequence, metadata (the caller's, as JSON, where
- * there are some), origin (what is added to the positions, where it is not 0), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
+ * there are some), keyStorage and valueStorage (where one of them is not float32; rows are F32 still), origin (what is added to the positions, where it is not 0), rule (see `saved_rule.ts`, where there is more than that) and sha256 (see `checksum.ts`).
  *
  * Version 2 has no ids, sequence or metadata, and is still read.
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import type { RowStorage } from "../numerics/row_format.ts";
+import { ROW_FORMATS } from "../numerics/row_storage.ts";
 import { isRelative, looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { FormatError } from "../base/errors.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
@@ -157,7 +159,17 @@ const NAMES = [
   ...["after", "tolerance", "onThreshold", "lazyThreshold", "mask", "nextKeyPosition", "nextQueryPosition"],
   "sha256",
 ];
-const NEW_NAMES = ["nextKeyId", "nextQueryId", "sequence", "metadata", "maskEdits", RULE_NAME, "origin"];
+const NEW_NAMES = [
+  "nextKeyId",
+  "nextQueryId",
+  "sequence",
+  "metadata",
+  "maskEdits",
+  RULE_NAME,
+  "origin",
+  "keyStorage",
+  "valueStorage",
+];
 const LIMIT_NAMES = ["edits", "ageMs", "error", "targetError"];
 function writeMetadata(
   { layout, rule, tolerance, policy, limits, sequence, metadata, origin }: SavedSettings & SavedHistory,
@@ -177,6 +189,7 @@ function writeMetadata(
     version: VERSION,
     backend,
     ...numbers({ heads, kvHeads, headDim, valueDim, scale, softcap, before, after, tolerance }),
+    ...(layout.storage ? { keyStorage: layout.storage.keys, valueStorage: layout.storage.values } : {}),
     onThreshold: policy,
     lazyThreshold: limits ? "limits" : "function",
     ...(limits ? numbers({ ...limits }) : {}),
@@ -279,6 +292,9 @@ function readSettings(
     ),
     headDim: size("headDim"),
     valueDim: size("valueDim"),
+    ...(isNew && (reader.has("keyStorage") || reader.has("valueStorage"))
+      ? { storage: readStorage(reader) }
+      : {}),
   };
   const shared = {
     scale: reader.number("scale", isFloat32, "a finite number of float32 range"),
@@ -287,6 +303,13 @@ function readSettings(
     after: reader.number("after", (reach) => reach > -Infinity, "a finite number, or Infinity"),
   };
   const rule: ScoreRule = { ...shared, ...(isNew ? readRule(operation, reader, layout, shared) : {}) };
+  if (rule.rotary && layout.storage && layout.storage.keys !== "float32") {
+    throw new FormatError(
+      operation,
+      `metadata keyStorage is "${layout.storage.keys}" with rotary`,
+      '"float32"',
+    );
+  }
   const isEdits = (edits: number) => edits === Infinity || (isCount(edits) && edits >= 1);
   return {
     layout,
@@ -320,6 +343,12 @@ function checkSize(operation: string, layout: HeadLayout, querySize: number, fil
     `file of ${fileBytes} bytes describes an engine of ${needed} bytes`,
     `at most ${most}`,
   );
+}
+
+/** The formats of rows, of which one is not float32. */
+function readStorage(reader: MetadataReader): RowStorage {
+  const keys = reader.choice("keyStorage", ROW_FORMATS);
+  return { keys, values: reader.choice("valueStorage", ROW_FORMATS.slice(keys === "float32" ? 1 : 0)) };
 }
 
 function readOrigin(reader: MetadataReader, rule: ScoreRule): number {

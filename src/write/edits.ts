@@ -8,6 +8,7 @@
 import { describe, InputError, SlotError } from "../base/errors.ts";
 import type { VectorInput } from "../base/matrix.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
+import { headAt, roundRow } from "../numerics/row_storage.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
@@ -119,16 +120,19 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
   switch (edit.kind) {
     case "writeKey": {
       const slot = findSlot(operation, "key", edit.slot, keySlots);
+      roundRow(operation, rules.layout, edit.part, edit.column);
       keys.write(slot, edit.part, edit.column);
       return keySlots.nameOf(slot);
     }
     case "addToKey": {
+      if (rules.layout.storage) return performEdit(withSum(edit, keys, rules), { keys, queries }, rules);
       const slot = findSlot(operation, "key", edit.slot, keySlots);
       keys.write(slot, sum(operation, keys.element(slot, edit.column), edit.delta), edit.column);
       return keySlots.nameOf(slot);
     }
     case "insertKey":
     case "upsertKey": {
+      roundRow(operation, rules.layout, edit.row, 0);
       const known = checkNewName(edit, "key", keySlots);
       if (known !== undefined) return writeAt(known, edit, keySlots, keys, rules);
       mask?.checkKey(operation, keySlots.next);
@@ -167,6 +171,20 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
     case "deleteQuery":
       return deleteRow(findSlot(operation, "query", edit.slot, querySlots), querySlots, queries);
   }
+}
+
+/**
+ * An edit that has all numbers that it changes: where rows are rounded by heads, an addition to one number may change
+ * the others of its head.
+ */
+export function withSum(edit: CheckedEdit, keys: EditLog, { layout, keySlots }: EditRules): CheckedEdit {
+  if (edit.kind !== "addToKey" || !layout.storage) return edit;
+  const { operation } = edit, slot = findSlot(operation, "key", edit.slot, keySlots);
+  const [column, width] = headAt(layout, edit.column);
+  const part = Float32Array.from({ length: width }, (_, c) => keys.element(slot, column + c));
+  part.set(sum(operation, keys.element(slot, edit.column), edit.delta), edit.column - column);
+  roundRow(operation, layout, part, column);
+  return { operation, kind: "writeKey", slot: edit.slot, column, part };
 }
 
 /**

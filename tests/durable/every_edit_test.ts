@@ -86,6 +86,7 @@ const KINDS: readonly Kind[] = [
       newQuery: "née",
     },
   },
+  { name: "as int8", options: { storage: "int8" }, names: slotNames },
 ];
 
 const KEY = [0.3, -0], VALUE = [7], QUERY = [2, 1 / 3];

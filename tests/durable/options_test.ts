@@ -61,6 +61,7 @@ const KEPT: Readonly<Record<string, readonly [Partial<Options>, Partial<Options>
   queryIds: [{ queryIds: "auto" }, {}],
   lazyThreshold: [{ lazyThreshold: { error: 0.1 } }, { lazyThreshold: { error: 0.2 } }],
   onThreshold: [{ onThreshold: "patch" }, { onThreshold: "rebuild" }],
+  storage: [{ storage: { keys: "int8", values: "float16" } }, { storage: "int8" }],
   tolerance: [{ tolerance: 1e-7 }, { tolerance: 1e-6 }],
 };
 

@@ -31,6 +31,7 @@ const MASKS: readonly Partial<DynamicAttentionOptions>[] = [
     ),
   },
   { causal: { offset: 4 }, window: [9, 9], softcap: 20 },
+  { storage: { keys: "float16", values: "int8" } },
 ];
 
 /** A snapshot of some life: keys that came and went, rows that were patched, slots that are free. */
@@ -251,7 +252,7 @@ for (const backend of QUICK_BACKENDS) {
     const files = new Map<number, Uint8Array<ArrayBuffer>>();
     for (let turn = 0; turn < turns; turn++) {
       const kind = turn % 16;
-      const options = MASKS[kind % 4];
+      const options = MASKS[kind % MASKS.length];
       const bytes = files.get(kind) ?? await someFile(backend, options, random);
       files.set(kind, bytes);
       const change = turn < 16 ? () => {} : random.pick(FORGERIES);

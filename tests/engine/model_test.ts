@@ -13,6 +13,7 @@ import { anyExtras } from "../../testing/any_extras.ts";
 import { MemoryModel } from "../../testing/memory_model.ts";
 import { commands, persist, World } from "../../testing/model_commands.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
+import { STORAGES } from "../../testing/rounded_rows.ts";
 import { Random } from "../../testing/random.ts";
 
 const LONG = Deno.env.get("ATTUNE_LONG") === "1";
@@ -41,6 +42,7 @@ const setting = fc.record({
   ]),
   maskOf: fc.constantFrom(null, null, maskOf),
   extras: anyExtras,
+  storage: fc.constantFrom(undefined, undefined, ...STORAGES),
   lazyThreshold: fc.constantFrom<LazyThreshold>(
     1,
     2,
@@ -55,7 +57,11 @@ const setting = fc.record({
   ),
   onThreshold: fc.constantFrom("auto" as const, "patch" as const, "rebuild" as const),
   seed: fc.nat(),
-}).map(({ heads, extras, ...rest }) => ({ ...heads, ...rest, extras: extras(heads.heads) }));
+}).map(({ heads, extras, storage, ...rest }) => ({
+  ...heads,
+  ...rest,
+  extras: { ...extras(heads.heads), ...(storage ? { storage } : {}) },
+}));
 
 function errorOf(threshold: LazyThreshold): number {
   return typeof threshold === "object" ? threshold.error ?? threshold.targetError ?? Infinity : Infinity;

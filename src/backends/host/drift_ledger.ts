@@ -18,6 +18,7 @@ import type { Changes } from "../backend.ts";
 import type { Work } from "../work.ts";
 import { addKey, type BlockDrift, dropKey, moveKey, type ValueSizes } from "./drift_steps.ts";
 import type { HostRows, RowSizes } from "./host_rows.ts";
+import { keyOffset, valueOffset } from "./key_block.ts";
 import { normOf } from "./key_table.ts";
 import { codeOfLog, WeightTable } from "./weight_table.ts";
 
@@ -155,7 +156,7 @@ export class DriftLedger {
   measure({ keys: { slots, live, rows, positions, bias } }: Changes): void {
     const { stored } = this.#rows, { kvHeads, headDim, valueDim } = this.#layout;
     const width = keyColumns(this.#layout), rowWidth = width + kvHeads * valueDim;
-    const { keys, keyStart, values, valueStart, columns } = stored.block();
+    const block = stored.block();
     const perKey = bias === null ? 0 : bias.length / Math.max(1, slots.length);
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t], wasLive = stored.isLive(slot), isLive = live[t] === 1;
@@ -167,10 +168,10 @@ export class DriftLedger {
       for (let head = 0; head < kvHeads; head++) {
         const key = t * rowWidth + head * headDim, value = t * rowWidth + width + head * valueDim;
         this.#numbers[start + head] = stays
-          ? distanceOf(keys, keyStart + slot * width + head * headDim, rows, key, headDim)
+          ? distanceOf(block.keys, keyOffset(block, slot, head), rows, key, headDim)
           : normOf(rows, key, headDim) * UP;
         this.#numbers[start + kvHeads + head] = stays
-          ? distanceOf(values, valueStart + (slot * kvHeads + head) * columns, rows, value, valueDim)
+          ? distanceOf(block.values, valueOffset(block, slot, head), rows, value, valueDim)
           : largestBias(bias, t * perKey, perKey);
       }
     }

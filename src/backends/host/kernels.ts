@@ -8,13 +8,13 @@
 
 import type { Work } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
-import { type HeadLayout, keyColumns, keyHeadOf } from "../../numerics/head_layout.ts";
+import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { blockBiasAt } from "../../numerics/block_bias.ts";
 import { biasAt } from "../../numerics/distance_bias.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import { patchRounding, rebuildRounding } from "../../numerics/rounding_ledger.ts";
 import { isInReach, looksAtPositions, score, type ScoreRule, sinkOf } from "../../numerics/score_rule.ts";
-import type { KeyBlock, KeyExchange } from "./key_block.ts";
+import { type KeyBlock, type KeyExchange, keyOffset, valueOffset } from "./key_block.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { RowStates } from "./row_states.ts";
 import { distance } from "./value_spread.ts";
@@ -46,7 +46,6 @@ export class Kernels {
   readonly #rule: ScoreRule;
   readonly #looksAtPositions: boolean;
   readonly #width: number;
-  readonly #keyStride: number;
   // The selected head of a query, widened to float64, and the place of its key head in a row.
   readonly #query: Float64Array;
   #keyHead = 0;
@@ -68,7 +67,6 @@ export class Kernels {
     this.#rule = rule;
     this.#looksAtPositions = looksAtPositions(rule);
     this.#width = layout.valueDim + 2;
-    this.#keyStride = keyColumns(layout);
     this.#query = new Float64Array(layout.headDim);
   }
 
@@ -146,7 +144,8 @@ export class Kernels {
       if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
         a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(states, start, -a, valuesBefore, this.#valueIndex(blockBefore, retained[t]));
+        const offset = valueOffset(blockBefore, retained[t], this.#keyHead);
+        addCompensated(states, start, -a, valuesBefore, offset);
         additions++;
       }
       // Exponents are compared, like the shift: beyond 2^53 scores of neighbouring powers may be equal.
@@ -159,7 +158,7 @@ export class Kernels {
           a = shiftedExp(after, shift);
           exponentials++;
         }
-        const offset = this.#valueIndex(blockAfter, slot);
+        const offset = valueOffset(blockAfter, slot, this.#keyHead);
         addCompensated(states, start, a, valuesAfter, offset);
         additions++;
         massPeak += a;
@@ -236,7 +235,8 @@ export class Kernels {
     slot: number,
   ): number {
     const { valueDim } = this.#layout, before = keys.retained.values, now = keys.stored.values;
-    const from = this.#valueIndex(keys.retained, retained), to = this.#valueIndex(keys.stored, slot);
+    const keyHead = this.#keyHead;
+    const from = valueOffset(keys.retained, retained, keyHead), to = valueOffset(keys.stored, slot, keyHead);
     let squared = 0;
     for (let c = 0; c < valueDim; c++) {
       const v = before[from + c], moved = change * (v - point[c]) + after * (now[to + c] - v);
@@ -250,14 +250,14 @@ export class Kernels {
   distanceToValue(point: Float64Array, block: KeyBlock, j: number): number {
     const { valueDim } = this.#layout;
     this.work.multiplyAdds += valueDim;
-    return distance(point, 0, block.values, this.#valueIndex(block, j), valueDim);
+    return distance(point, 0, block.values, valueOffset(block, j, this.#keyHead), valueDim);
   }
 
   /** Writes the scores of live keys by slot, −∞ for other slots; returns the largest score. */
   #scoreKeys(keysAt: KeysAt, scores: Float64Array): number {
-    const { count, live, keys, keyStart, bias } = keysAt.stored;
+    const { count, live, keys, keyStart, keyStride: stride, keyWords, packedKeys, bias } = keysAt.stored;
     const changed = keysAt.areStored ? null : keysAt.changed;
-    const query = this.#query, stride = this.#keyStride, start = keyStart + this.#keyStart;
+    const query = this.#query, start = keyStart + this.#keyHead * keyWords;
     const { headDim } = this.#layout, { scale, softcap, biasFirst = false } = this.#rule;
     const isFree = !this.#looksAtPositions && !bias && !this.#ownBias;
     let largest = -Infinity, scored = 0;
@@ -270,8 +270,9 @@ export class Kernels {
       } else {
         s = isFree ? (live[j] === 0 ? -Infinity : 0) : this.#biasOf(keysAt.stored, j);
         if (s > -Infinity) {
-          if (biasFirst) s = score(query, keys, j * stride + start, headDim, scale, softcap, s);
-          else s += score(query, keys, j * stride + start, headDim, scale, softcap);
+          const index = j * stride + start, offset = packedKeys === null ? index : packedKeys.open(index);
+          if (biasFirst) s = score(query, keys, offset, headDim, scale, softcap, s);
+          else s += score(query, keys, offset, headDim, scale, softcap);
         }
       }
       scores[j] = s;
@@ -331,15 +332,10 @@ export class Kernels {
     ];
   }
 
-  /** The index of the value that the selected head reads, for a key of a block. */
-  #valueIndex({ valueStart, columns }: KeyBlock, j: number): number {
-    return valueStart + (j * this.#layout.kvHeads + this.#keyHead) * columns;
-  }
-
   /** The score of a key of a block with its bias, which is more than −∞. */
   #scoreOf(block: KeyBlock, j: number, bias: number): number {
     const { scale, softcap, biasFirst } = this.#rule, { headDim } = this.#layout;
-    const offset = block.keyStart + j * this.#keyStride + this.#keyStart;
+    const offset = keyOffset(block, j, this.#keyHead);
     if (biasFirst) return score(this.#query, block.keys, offset, headDim, scale, softcap, bias);
     return bias + score(this.#query, block.keys, offset, headDim, scale, softcap);
   }
@@ -360,7 +356,7 @@ export class Kernels {
       const a = shiftedExp(scores[j], shift);
       const retained = changed?.get(j);
       const block = retained === undefined ? keysAt.stored : keysAt.retained;
-      const { values } = block, offset = this.#valueIndex(block, retained ?? j);
+      const { values } = block, offset = valueOffset(block, retained ?? j, this.#keyHead);
       for (let c = 0; c < width; c++) sums[start + c] += a * values[offset + c];
       added++;
     }

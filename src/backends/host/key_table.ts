@@ -4,12 +4,16 @@
  * A widened value has two more columns for each key head, (v, 1, ‖v‖∞), so that a head row's mass and
  * magnitude are sums like the others. Biases lie by key slot, mask head and query slot, so that those of
  * neighbouring query slots are side by side.
+ *
+ * Keys and values of a format other than float32 are packed (`packed_rows.ts`): an index is then that of the
+ * first word of a head.
  */
 
 import { type HeadLayout, keyColumns, valueColumns } from "../../numerics/head_layout.ts";
 import type { RowChanges, RowSource } from "../backend.ts";
 import type { KeyBlock } from "./key_block.ts";
 import type { NumberTable } from "./number_table.ts";
+import { PackedRows } from "./packed_rows.ts";
 import { equalRun, RowStore, setRun } from "./row_store.ts";
 
 /** The layout of keys. */
@@ -39,6 +43,12 @@ export class KeyTable implements RowSource {
   readonly #marks = new RowStore(0);
   readonly #keys: NumberTable;
   readonly #values: NumberTable;
+  /** null where they are float32. */
+  readonly #packedKeys: PackedRows | null;
+  readonly #packedValues: PackedRows | null;
+  /** Words of a head of a key and of a value. */
+  readonly #keyWords: number;
+  readonly #valueWords: number;
   #bias: NumberTable;
   readonly #makeTable: () => NumberTable;
   #biasKeys = 0;
@@ -56,6 +66,13 @@ export class KeyTable implements RowSource {
     this.#keys = makeTable();
     this.#values = makeTable();
     this.#bias = makeTable();
+    const { headDim, valueDim } = layout, { keys = "float32", values = "float32" } = layout.storage ?? {};
+    this.#packedKeys = keys === "float32" ? null : new PackedRows(this.#keys, keys, headDim, headDim, false);
+    this.#packedValues = values === "float32"
+      ? null
+      : new PackedRows(this.#values, values, valueDim, columns, true);
+    this.#keyWords = this.#packedKeys?.headWords ?? headDim;
+    this.#valueWords = this.#packedValues?.headWords ?? columns;
   }
 
   /** One more than the largest slot ever written. */
@@ -73,14 +90,14 @@ export class KeyTable implements RowSource {
     return this.#queryCapacity;
   }
 
-  /** The stride of keys. */
+  /** The stride of keys, in words. */
   get keyWidth(): number {
-    return keyColumns(this.#layout);
+    return this.#layout.kvHeads * this.#keyWords;
   }
 
   /** The stride of values. */
   get valueWidth(): number {
-    return this.#layout.kvHeads * this.columns;
+    return this.#layout.kvHeads * this.#valueWords;
   }
 
   /**
@@ -88,8 +105,10 @@ export class KeyTable implements RowSource {
    */
   reserve(size: number, biasKeys: number, queries: number): void {
     const { kvHeads } = this.#layout;
-    this.#keys.reserve(size * this.keyWidth);
-    this.#values.reserve(size * this.valueWidth);
+    this.#keys.reserve(roomFor(size * this.keyWidth, this.#packedKeys));
+    this.#values.reserve(roomFor(size * this.valueWidth, this.#packedValues));
+    this.#packedKeys?.dropAll();
+    this.#packedValues?.dropAll();
     if (this.#maskHeads > 0) this.#reserveBias(biasKeys, queries);
     this.#marks.reserve(size);
     if (this.norms.length >= size * kvHeads) return;
@@ -119,8 +138,9 @@ export class KeyTable implements RowSource {
   /** Writes or empties the slots of a batch. */
   store({ slots, live, rows, positions, bias }: RowChanges): void {
     const { kvHeads, headDim, valueDim } = this.#layout;
-    const keyWidth = this.keyWidth, rowWidth = keyWidth + valueColumns(this.#layout);
-    const keys = this.#keys.numbers;
+    const keyWidth = keyColumns(this.#layout), rowWidth = keyWidth + valueColumns(this.#layout);
+    const keys = this.#keys.numbers, packedKeys = this.#packedKeys, packedValues = this.#packedValues;
+    const bits = new Uint32Array(rows.buffer, rows.byteOffset, rows.length);
     for (let t = 0; t < slots.length; t++) {
       const slot = slots[t];
       this.#marks.mark(slot, live[t], positions[t]);
@@ -129,9 +149,12 @@ export class KeyTable implements RowSource {
         continue;
       }
       const start = t * rowWidth;
-      setRun(keys, this.keyIndex(slot, 0), rows, start, keyWidth);
+      if (packedKeys === null) setRun(keys, this.keyIndex(slot, 0), rows, start, keyWidth);
       for (let head = 0; head < kvHeads; head++) {
-        this.#widen(rows, start + keyWidth + head * valueDim, this.valueIndex(slot, head));
+        packedKeys?.write(this.keyIndex(slot, head), rows, bits, start + head * headDim);
+        const from = start + keyWidth + head * valueDim, to = this.valueIndex(slot, head);
+        if (packedValues === null) this.#widen(rows, from, to);
+        else packedValues.write(to, rows, bits, from);
         this.norms[slot * kvHeads + head] = normOf(rows, start + head * headDim, headDim);
       }
     }
@@ -158,6 +181,8 @@ export class KeyTable implements RowSource {
     this.#marks.mark(slot, 0, 0);
     const { kvHeads } = this.#layout;
     const key = this.keyIndex(slot, 0), value = this.valueIndex(slot, 0);
+    this.#packedKeys?.drop(key, kvHeads);
+    this.#packedValues?.drop(value, kvHeads);
     this.#keys.numbers.fill(0, key, key + this.keyWidth);
     this.#values.numbers.fill(0, value, value + this.valueWidth);
     this.norms.fill(0, slot * kvHeads, (slot + 1) * kvHeads);
@@ -170,6 +195,8 @@ export class KeyTable implements RowSource {
   copyFrom(source: KeyTable, slot: number, to: number): void {
     const { kvHeads } = this.#layout;
     this.#marks.mark(to, 1, source.position(slot));
+    this.#packedKeys?.drop(this.keyIndex(to, 0), kvHeads);
+    this.#packedValues?.drop(this.valueIndex(to, 0), kvHeads);
     copyRun(source.#keys, source.keyIndex(slot, 0), this.#keys, this.keyIndex(to, 0), this.keyWidth);
     copyRun(
       source.#values,
@@ -186,12 +213,73 @@ export class KeyTable implements RowSource {
 
   /** Index of the first of a key's d numbers among those of its table. */
   keyIndex(slot: number, keyHead: number): number {
-    return this.#keys.start + slot * this.keyWidth + keyHead * this.#layout.headDim;
+    return this.#keys.start + slot * this.keyWidth + keyHead * this.#keyWords;
   }
 
   /** Index of the first column of a value. */
   valueIndex(slot: number, keyHead: number): number {
-    return this.#values.start + slot * this.valueWidth + keyHead * this.columns;
+    return this.#values.start + slot * this.valueWidth + keyHead * this.#valueWords;
+  }
+
+  /** The numbers among which `#openKey` says where a key is. */
+  get #keyNumbers(): Float32Array {
+    return this.#packedKeys?.numbers ?? this.#keys.numbers;
+  }
+
+  get #valueNumbers(): Float32Array {
+    return this.#packedValues?.numbers ?? this.#values.numbers;
+  }
+
+  /** Where a key's d numbers are; if they were packed, only until two other rows have been asked for. */
+  #openKey(slot: number, keyHead: number): number {
+    const index = this.keyIndex(slot, keyHead);
+    return this.#packedKeys === null ? index : this.#packedKeys.open(index);
+  }
+
+  /** Where the columns of a value are, likewise. */
+  #openValue(slot: number, keyHead: number): number {
+    const index = this.valueIndex(slot, keyHead);
+    return this.#packedValues === null ? index : this.#packedValues.open(index);
+  }
+
+  /**
+   * The index of a key's d numbers among those of its table; a packed one is unpacked to `numbers`, from `at` on, and is
+   * there.
+   */
+  placeKey(slot: number, keyHead: number, numbers: Float32Array, at: number): number {
+    const from = this.#openKey(slot, keyHead), packed = this.#packedKeys;
+    if (packed === null) return from;
+    numbers.set(packed.numbers.subarray(from, from + this.#layout.headDim), at);
+    return at;
+  }
+
+  /** Likewise of a value's dv numbers. */
+  placeValue(slot: number, keyHead: number, numbers: Float32Array, at: number): number {
+    const from = this.#openValue(slot, keyHead), packed = this.#packedValues;
+    if (packed === null) return from;
+    numbers.set(packed.numbers.subarray(from, from + this.#layout.valueDim), at);
+    return at;
+  }
+
+  /** Copies a live key to `target`, from `at` on. */
+  #copyKey(slot: number, target: Float32Array, at: number): void {
+    const { kvHeads, headDim } = this.#layout, keys = this.#keyNumbers;
+    // A row that is not packed has its heads side by side.
+    const [count, width] = this.#packedKeys === null ? [1, this.keyWidth] : [kvHeads, headDim];
+    for (let head = 0; head < count; head++) {
+      const from = this.#openKey(slot, head);
+      target.set(keys.subarray(from, from + width), at + head * width);
+    }
+  }
+
+  /** Copies a live key to `target` from `keyAt` on, and its widened value from `valueAt` on. */
+  copyWidened(slot: number, target: Float32Array, keyAt: number, valueAt: number): void {
+    const { columns } = this, values = this.#valueNumbers;
+    this.#copyKey(slot, target, keyAt);
+    for (let head = 0; head < this.#layout.kvHeads; head++) {
+      const from = this.#openValue(slot, head);
+      target.set(values.subarray(from, from + columns), valueAt + head * columns);
+    }
   }
 
   /** Index of the bias of a key with query slot 0; those with the next query slots follow. */
@@ -206,7 +294,10 @@ export class KeyTable implements RowSource {
 
   /** ‖v‖∞ of a live value. */
   magnitude(slot: number, keyHead: number): number {
-    return this.#values.numbers[this.valueIndex(slot, keyHead) + this.#layout.valueDim + 1];
+    const index = this.valueIndex(slot, keyHead), packed = this.#packedValues;
+    return packed === null
+      ? this.#values.numbers[index + this.#layout.valueDim + 1]
+      : packed.magnitude(index);
   }
 
   /** The table as a block for loops, valid until the table grows. */
@@ -216,11 +307,16 @@ export class KeyTable implements RowSource {
       count: this.size,
       live: this.#marks.live,
       positions: this.#marks.positions,
-      keys: this.#keys.numbers,
+      keys: this.#packedKeys?.numbers ?? this.#keys.numbers,
       keyStart: this.#keys.start,
-      values: this.#values.numbers,
+      keyStride: this.keyWidth,
+      keyWords: this.#keyWords,
+      packedKeys: this.#packedKeys,
+      values: this.#packedValues?.numbers ?? this.#values.numbers,
       valueStart: this.#values.start,
-      columns: this.columns,
+      valueStride: this.valueWidth,
+      valueWords: this.#valueWords,
+      packedValues: this.#packedValues,
       bias: heads === 0 ? null : {
         numbers: this.#bias.numbers,
         start: this.#bias.start,
@@ -259,28 +355,32 @@ export class KeyTable implements RowSource {
   }
 
   element(slot: number, column: number): number {
-    const { valueDim } = this.#layout;
-    if (column < this.keyWidth) return this.#keys.numbers[this.keyIndex(slot, 0) + column];
-    const valueColumn = column - this.keyWidth;
-    const start = this.valueIndex(slot, Math.floor(valueColumn / valueDim));
-    return this.#values.numbers[start + valueColumn % valueDim];
+    const { headDim, valueDim } = this.#layout, valueColumn = column - keyColumns(this.#layout);
+    if (valueColumn < 0) {
+      const key = this.#openKey(slot, Math.floor(column / headDim));
+      return this.#keyNumbers[key + column % headDim];
+    }
+    const value = this.#openValue(slot, Math.floor(valueColumn / valueDim));
+    return this.#valueNumbers[value + valueColumn % valueDim];
   }
 
   copyRow(slot: number, target: Float32Array, offset: number): void {
-    const { kvHeads, valueDim } = this.#layout, start = this.keyIndex(slot, 0);
-    setRun(target, offset, this.#keys.numbers, start, this.keyWidth);
+    const { kvHeads, valueDim } = this.#layout, valuesAt = offset + keyColumns(this.#layout);
+    const values = this.#valueNumbers;
+    this.#copyKey(slot, target, offset);
     for (let head = 0; head < kvHeads; head++) {
-      const to = offset + this.keyWidth + head * valueDim;
-      setRun(target, to, this.#values.numbers, this.valueIndex(slot, head), valueDim);
+      setRun(target, valuesAt + head * valueDim, values, this.#openValue(slot, head), valueDim);
     }
   }
 
   equalsRow(slot: number, rows: Float32Array, offset: number): boolean {
-    const { kvHeads, valueDim } = this.#layout;
-    if (!equalRun(this.#keys.numbers, this.keyIndex(slot, 0), rows, offset, this.keyWidth)) return false;
+    const { kvHeads, headDim, valueDim } = this.#layout, valuesAt = offset + keyColumns(this.#layout);
+    const keys = this.#keyNumbers, values = this.#valueNumbers;
     for (let head = 0; head < kvHeads; head++) {
-      const at = offset + this.keyWidth + head * valueDim;
-      if (!equalRun(this.#values.numbers, this.valueIndex(slot, head), rows, at, valueDim)) return false;
+      if (!equalRun(keys, this.#openKey(slot, head), rows, offset + head * headDim, headDim)) return false;
+      if (!equalRun(values, this.#openValue(slot, head), rows, valuesAt + head * valueDim, valueDim)) {
+        return false;
+      }
     }
     return true;
   }
@@ -289,10 +389,10 @@ export class KeyTable implements RowSource {
   scoresAs(slot: number, other: KeyTable, otherSlot: number, keyHead: number, maskHead: number): boolean {
     return this.position(slot) === other.position(otherSlot) &&
       equalRun(
-        this.#keys.numbers,
-        this.keyIndex(slot, keyHead),
-        other.#keys.numbers,
-        other.keyIndex(otherSlot, keyHead),
+        this.#keyNumbers,
+        this.#openKey(slot, keyHead),
+        other.#keyNumbers,
+        other.#openKey(otherSlot, keyHead),
         this.#layout.headDim,
       ) &&
       (this.#maskHeads === 0 || this.#hasBiasesOf(slot, other, otherSlot, maskHead));
@@ -323,10 +423,10 @@ export class KeyTable implements RowSource {
   /** Whether two live keys have the same value in a head. */
   hasValueOf(slot: number, other: KeyTable, otherSlot: number, keyHead: number): boolean {
     return equalRun(
-      this.#values.numbers,
-      this.valueIndex(slot, keyHead),
-      other.#values.numbers,
-      other.valueIndex(otherSlot, keyHead),
+      this.#valueNumbers,
+      this.#openValue(slot, keyHead),
+      other.#valueNumbers,
+      other.#openValue(otherSlot, keyHead),
       this.#layout.valueDim,
     );
   }
@@ -378,6 +478,11 @@ export class KeyTable implements RowSource {
 function copyRun(source: NumberTable, from: number, target: NumberTable, to: number, count: number): void {
   if (source.numbers === target.numbers) target.numbers.copyWithin(to, from, from + count);
   else target.numbers.set(source.numbers.subarray(from, from + count), to);
+}
+
+/** Words for rows; kernels read packed ones eight bytes at a time, so the last one has some words behind it. */
+function roomFor(words: number, packed: PackedRows | null): number {
+  return packed === null || words === 0 ? words : words + 2;
 }
 
 /** ‖x‖₂ of `length` numbers from `offset` on. */

@@ -10,6 +10,7 @@ import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../numerics/power_shift.ts";
 import { isTrusted } from "../../numerics/rounding_ledger.ts";
 import type { Work } from "../backend.ts";
+import { valueOffset } from "./key_block.ts";
 import type { KeysAt } from "./keys_at.ts";
 import { HEAVY_KEYS, type RowStates } from "./row_states.ts";
 
@@ -62,8 +63,7 @@ export class RowTotals {
     for (let at = first; at < end; at++) {
       const place = keys.find(heavySlots[at]);
       if (!place) continue;
-      const { values, valueStart, columns } = place.block;
-      const offset = valueStart + (place.row * this.#layout.kvHeads + keyHead) * columns;
+      const { values } = place.block, offset = valueOffset(place.block, place.row, keyHead);
       const a = shiftedExp(heavyScores[at], shift);
       for (let c = 0; c < width; c++) sums[c] += a * values[offset + c];
     }

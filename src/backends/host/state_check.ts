@@ -18,6 +18,7 @@ import { isTrusted } from "../../numerics/rounding_ledger.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import { FormatError } from "../../base/errors.ts";
 import { type SavedArrays, takeAnyNumbers } from "../../base/saved_array.ts";
+import { valueOffset } from "./key_block.ts";
 import { KeyReach, STEEP_SCORE } from "./key_reach.ts";
 import { weightRounding } from "./weight_rounding.ts";
 import { HostRows } from "./host_rows.ts";
@@ -263,11 +264,11 @@ function checkBalls(
 ): void {
   const centres = Float64Array.from(takeAnyNumbers(operation, states, "centres", [kvHeads, valueDim]));
   const radii = takeAnyNumbers(operation, states, "radii", [kvHeads]);
-  const { count, live, values } = stored.block();
+  const block = stored.block(), { count, live, values } = block;
   for (let j = 0; j < count; j++) {
     if (live[j] === 0) continue;
     for (let head = 0; head < kvHeads; head++) {
-      const away = distance(centres, head * valueDim, values, stored.valueIndex(j, head), valueDim);
+      const away = distance(centres, head * valueDim, values, valueOffset(block, j, head), valueDim);
       if (away <= radii[head] * SLACK) continue;
       const found = `the ball of key head ${head} has the radius ${radii[head]}`;
       throw new FormatError(operation, found, `at least ${away}, how far key ${j}'s value lies`);

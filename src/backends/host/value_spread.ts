@@ -5,7 +5,7 @@
  */
 
 import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
-import type { KeyBlock } from "./key_block.ts";
+import { type KeyBlock, valueOffset } from "./key_block.ts";
 
 /** A centre is the mean of about this number of rows, since it only has to lie well inside the ball. */
 const SAMPLE = 128;
@@ -34,7 +34,7 @@ export class ValueSpread {
   /** Fits the balls to a block's live values, around the mean of some of them. */
   refit(block: KeyBlock): void {
     const { kvHeads, valueDim } = this.#layout;
-    const { count, live, values, valueStart, columns } = block;
+    const { count, live, values } = block;
     const centres = this.#centres;
     const step = Math.max(1, Math.floor(count / SAMPLE));
     const sampled = this.#sampled = new Set<number>();
@@ -44,14 +44,14 @@ export class ValueSpread {
       if (live[j] === 0) continue;
       sampled.add(j);
       for (let head = 0; head < kvHeads; head++) {
-        const offset = valueStart + (j * kvHeads + head) * columns;
+        const offset = valueOffset(block, j, head);
         for (let c = 0; c < valueDim; c++) centres[head * valueDim + c] += values[offset + c];
       }
     }
     if (sampled.size > 0) { for (let at = 0; at < centres.length; at++) centres[at] /= sampled.size; }
     for (let head = 0; head < kvHeads; head++) {
       const centre = centres.subarray(head * valueDim, (head + 1) * valueDim);
-      this.#radii[head] = furthest(centre, block, kvHeads * columns, valueStart + head * columns);
+      this.#radii[head] = furthest(centre, block, head);
     }
   }
 
@@ -99,8 +99,8 @@ export class ValueSpread {
   }
 
   #distanceOf(block: KeyBlock, j: number, head: number): number {
-    const { kvHeads, valueDim } = this.#layout;
-    const offset = block.valueStart + (j * kvHeads + head) * block.columns, first = head * valueDim;
+    const { valueDim } = this.#layout;
+    const offset = valueOffset(block, j, head), first = head * valueDim;
     // It does not call `distance`, for the reason that `furthest` does not.
     const centres = this.#centres, { values } = block;
     let squared = 0;
@@ -131,19 +131,15 @@ export class ValueSpread {
 }
 
 /**
- * The largest distance of a live value, `stride` numbers per row from `offset` on, from a centre. It does not
- * call `distance`, since a loop over one kind of array is twice as fast.
+ * The largest distance of a live value of a key head from a centre. It does not call `distance`, since a loop
+ * over one kind of array is twice as fast.
  */
-function furthest(
-  centre: Float64Array,
-  { count, live, values }: KeyBlock,
-  stride: number,
-  offset: number,
-): number {
+function furthest(centre: Float64Array, block: KeyBlock, keyHead: number): number {
+  const { count, live, values } = block;
   let largest = 0;
   for (let j = 0; j < count; j++) {
     if (live[j] === 0) continue;
-    const at = j * stride + offset;
+    const at = valueOffset(block, j, keyHead);
     let squared = 0;
     for (let c = 0; c < centre.length; c++) {
       const difference = centre[c] - values[at + c];

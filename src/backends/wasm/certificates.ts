@@ -72,7 +72,10 @@ export class WasmCertificates implements CertificateKernel {
     this.#work = work;
     this.#tiles = new RecordPool(arena, field.TILE_BLOCKS * field.TILE_BLOCK_BYTES);
     this.#pairs = new RecordPool(arena, field.TILE_BLOCKS * field.PAIR_BLOCK_BYTES);
-    this.#changeBytes = field.CHANGE_BYTES + 8 * Math.ceil((2 * headDim + valueDim) / 2);
+    // Differences and, where rows are packed, both rows.
+    const rows = config.layout.storage ? 2 : 0;
+    const numbers = 2 * headDim + valueDim + rows * (headDim + valueDim);
+    this.#changeBytes = field.CHANGE_BYTES + 8 * Math.ceil(numbers / 2);
   }
 
   attach(rows: HostRows): void {
@@ -212,19 +215,17 @@ export class WasmCertificates implements CertificateKernel {
     const keyHead = keyHeadOf(this.#config.layout, this.#head);
     const wasLive = retainedId !== NO_ROW, isLive = stored.isLive(slot), isBoth = wasLive && isLive;
     const base = wasLive ? retained : stored, baseRow = wasLive ? retainedId : slot;
-    const key = base.keyIndex(baseRow, keyHead), value = base.valueIndex(baseRow, keyHead);
-    const delta = (at + field.CHANGE_BYTES) / 4;
-    const keyShift = isBoth
-      ? this.#kernels.difference(4 * stored.keyIndex(slot, keyHead), 4 * key, 4 * delta, headDim)
-      : 0;
-    const valueShift = isBoth
-      ? this.#kernels.difference(
-        4 * stored.valueIndex(slot, keyHead),
-        4 * value,
-        4 * (delta + headDim),
-        valueDim,
-      )
-      : 0;
+    const delta = (at + field.CHANGE_BYTES) / 4, room = delta + 2 * headDim + valueDim;
+    const key = base.placeKey(baseRow, keyHead, numbers, room);
+    const value = base.placeValue(baseRow, keyHead, numbers, room + headDim);
+    let keyShift = 0, valueShift = 0;
+    if (isBoth) {
+      const nowAt = room + headDim + valueDim;
+      const keyNow = stored.placeKey(slot, keyHead, numbers, nowAt);
+      const valueNow = stored.placeValue(slot, keyHead, numbers, nowAt + headDim);
+      keyShift = this.#kernels.difference(4 * keyNow, 4 * key, 4 * delta, headDim);
+      valueShift = this.#kernels.difference(4 * valueNow, 4 * value, 4 * (delta + headDim), valueDim);
+    }
     const normOf = (table: KeyTable, row: number) => table.norms[row * kvHeads + keyHead];
     const norm = Math.max(wasLive ? normOf(retained, retainedId) : 0, isLive ? normOf(stored, slot) : 0);
     const word = at / 4, maskHead = maskHeads === heads ? this.#head : 0;

@@ -125,6 +125,23 @@ export const KEY_BLOCK = 192;
 export const BLOCK_ROW_COUNT = 200;
 /** u32: blocks of keys. */
 export const BLOCK_COLUMN_COUNT = 204;
+/**
+ * Address of a u32 for each key, as TERM_KEYS: the address of its packed numbers; read only by `unpackKeys`, which
+ * places TERM_KEYS. (`host/packed_rows.ts` has the layout of packed rows.)
+ */
+export const PACKED_KEYS = 208;
+/** Address of a u32 for each term, likewise for values. */
+export const PACKED_VALUES = 212;
+/** u32: FLOAT32, FLOAT16 or INT8. */
+export const KEY_FORMAT = 216;
+/** u32, likewise. */
+export const VALUE_FORMAT = 220;
+/** u32: bytes from a lane to where it unpacks keys of a tile; 0 where keys are not packed. */
+export const KEY_TILE = 224;
+/** u32, likewise for values. */
+export const VALUE_TILE = 228;
+/** Formats of rows. */
+export const FLOAT32 = 0, FLOAT16 = 1, INT8 = 2;
 /** Bytes of a job. */
 export const JOB_BYTES = 256;
 

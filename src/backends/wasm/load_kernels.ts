@@ -14,6 +14,13 @@ export interface Kernels {
   clear(job: number, first: number, end: number): void;
   /** Adds the terms to active rows that are being built. */
   build(job: number, first: number, end: number): void;
+  /**
+   * Unpacks the keys of the terms from number `first` on to a list of addresses and rows at `target`, and makes them
+   * those of the job.
+   */
+  unpackKeys(job: number, first: number, target: number): void;
+  /** Likewise the values, which are widened. */
+  unpackValues(job: number, first: number, target: number): void;
   /** Ends a build. */
   settle(job: number, first: number, end: number): void;
   /** Adds the terms to active rows or subtracts them; returns 1 if it flagged a row as untrusted, else 0. */

@@ -15,6 +15,15 @@ const MOST_POWER = 2 ** 24;
 /** Bounds on sums in float32 are not below it, so that a smaller tolerance counts as this. */
 const LEAST_TOLERANCE = 1e-5;
 
+/** The words of a job that say how rows are kept. */
+export interface PackedFields {
+  readonly keyFormat: number;
+  readonly valueFormat: number;
+  /** Bytes from a lane to its tiles; 0 where rows are not packed. */
+  readonly keyTile: number;
+  readonly valueTile: number;
+}
+
 /** The parameters of all kernels of one head. */
 export interface RowRule {
   /** d. */
@@ -29,6 +38,8 @@ export interface RowRule {
   /** The largest distances of a key before and after the query, which are used only with positions. */
   readonly before: number;
   readonly after: number;
+  /** Not there where rows are float32. */
+  readonly packed?: PackedFields;
   /** As {@link ScoreRule} has them. */
   readonly extras?: Pick<ScoreRule, "keepBefore" | "distanceBias" | "blocks" | "biasFirst" | "sinks">;
 }
@@ -64,6 +75,12 @@ export function placeRule(arena: Arena, job: number, rule: RowRule, head: number
   floats[field.SOFTCAP / 4] = kernelSoftcap(rule.softcap);
   floats[field.TOLERANCE / 4] = rule.tolerance;
   arena.doubles(job + field.BEFORE, 2).set([rule.before, rule.after]);
+  if (rule.packed) {
+    words[field.KEY_FORMAT / 4] = rule.packed.keyFormat;
+    words[field.VALUE_FORMAT / 4] = rule.packed.valueFormat;
+    words[field.KEY_TILE / 4] = rule.packed.keyTile;
+    words[field.VALUE_TILE / 4] = rule.packed.valueTile;
+  }
   if (rule.extras?.blocks) placeBlocks(arena, job, rule.extras.blocks, head);
   placeExtras(arena, job, rule.extras ?? {}, head);
 }

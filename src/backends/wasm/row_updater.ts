@@ -6,16 +6,25 @@
 import type { BackendConfig, Cohort, Work } from "../backend.ts";
 import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { looksAtPositions } from "../../numerics/score_rule.ts";
-import { BLOCK_BYTES, BLOCK_ROWS } from "./job_fields.ts";
+import {
+  BLOCK_BYTES,
+  BLOCK_ROWS,
+  JOB_BYTES,
+  TERM_BIASES,
+  TERM_COUNT,
+  TERM_KEYS,
+  TERM_POSITIONS,
+} from "./job_fields.ts";
 import type { HostRows } from "../host/host_rows.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
 import type { Arena } from "./arena.ts";
 import type { HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
+import { RowTile, tileSizes } from "./row_tile.ts";
 import { type PassingTable, TermList } from "./term_list.ts";
 import type { PieceRunner } from "./threads/piece_runner.ts";
-import type { PieceRun } from "./threads/pieces.ts";
+import { type PieceRun, TILE_TERMS } from "./threads/pieces.ts";
 
 const NO_ROWS = new Uint32Array(0);
 /** All rows of a block. */
@@ -29,6 +38,8 @@ export class RowUpdater {
   readonly #config: BackendConfig;
   readonly #work: Work;
   readonly #terms: TermList;
+  /** null where rows are float32. */
+  readonly #tile: RowTile | null;
   readonly #scores: MemoryTable;
   /** Bytes of scores of the last question, which are still in memory. */
   #scoreBytes = 0;
@@ -41,6 +52,8 @@ export class RowUpdater {
     this.#work = work;
     this.#terms = new TermList(arena, config.maskHeads > 0, looksAtPositions(config.rule));
     this.#scores = new MemoryTable(arena);
+    const sizes = tileSizes(config.layout);
+    this.#tile = sizes && new RowTile(kernels, runner, sizes);
   }
 
   /** Makes room for calls of `count` terms. */
@@ -84,13 +97,36 @@ export class RowUpdater {
    * that are not trusted afterwards.
    */
   async patch(states: RowStates, head: number, { queries, since }: Cohort, rows: HostRows): Promise<void> {
+    const { slots, retained } = since, distrusted = new Set<number>();
+    // Packed rows of many keys are unpacked and exchanged part by part.
+    const most = this.#tile === null ? Math.max(1, slots.length) : TILE_TERMS / 2;
+    for (let first = 0; first < slots.length || first === 0; first += most) {
+      const end = first + most;
+      const part = { slots: slots.subarray(first, end), retained: retained.subarray(first, end) };
+      for (const slot of await this.#exchange(states, head, { queries, since: part }, rows)) {
+        distrusted.add(slot);
+      }
+    }
+    this.#work.rowsPatched += queries.length;
+    if (distrusted.size === 0) return;
+    this.#work.refreshes += distrusted.size;
+    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
+  }
+
+  /** Exchanges keys in head rows of one head; returns the query slots that are not trusted afterwards. */
+  async #exchange(
+    states: RowStates,
+    head: number,
+    { queries, since }: Cohort,
+    rows: HostRows,
+  ): Promise<Iterable<number>> {
     const blocks = states.heads[head];
     // There is room for a build already, which suffices for all patches but those of more than half the keys.
     this.#terms.reserve(2 * since.slots.length);
     this.#begin(head);
     this.#terms.exchange(rows, since);
-    this.#work.rowsPatched += queries.length;
     this.#terms.attach(blocks.job, rows.stored.count);
+    this.#tile?.unpack(blocks.job);
     let run!: PieceRun;
     const patching = states.withActive(head, queries, (ranges) => {
       run = blocks.toPatch(ranges);
@@ -104,10 +140,7 @@ export class RowUpdater {
       ? NO_ROWS
       : queries.filter((slot) => states.isOverloaded(head, slot));
     const flagged = blocks.flaggedAmong(queries);
-    if (flagged.length + overloaded.length === 0) return;
-    const distrusted = new Set([...flagged, ...overloaded]);
-    this.#work.refreshes += distrusted.size;
-    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
+    return flagged.length + overloaded.length === 0 ? NO_ROWS : [...flagged, ...overloaded];
   }
 
   /** The scores of a head row with all stored keys by slot; −∞ for slots without a key. */
@@ -120,7 +153,7 @@ export class RowUpdater {
     this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);
     this.#terms.attach(blocks.job, stored.count);
     const lane = slot % BLOCK_ROWS;
-    this.#kernels.score(blocks.job, blockOf(slot), 1 << lane, this.#scores.address);
+    this.#score(blocks.job, blockOf(slot), 1 << lane);
     this.#count(1, false);
     const scores = new Float64Array(stored.size).fill(-Infinity);
     const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
@@ -148,10 +181,30 @@ export class RowUpdater {
     this.#terms.attach(blocks.job, stored.count);
     const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
     for (const first of firsts) {
-      this.#kernels.score(blocks.job, blockOf(first), ALL_LANES, this.#scores.address);
+      this.#score(blocks.job, blockOf(first), ALL_LANES);
       this.#count(BLOCK_ROWS, false);
       take(first, slots, count, found);
     }
+  }
+
+  /** Scores all terms with rows of a block. */
+  #score(job: number, block: number, lanes: number): void {
+    const { address } = this.#scores;
+    if (this.#tile === null) return this.#kernels.score(job, block, lanes, address);
+    const { count } = this.#terms, words = this.#arena.words(job, JOB_BYTES / 4);
+    const keys = words[TERM_KEYS / 4], biases = words[TERM_BIASES / 4], positions = words[TERM_POSITIONS / 4];
+    for (let term = 0; term < count; term += TILE_TERMS) {
+      words[TERM_COUNT / 4] = Math.min(TILE_TERMS, count - term);
+      words[TERM_KEYS / 4] = keys + 4 * term;
+      if (biases !== 0) words[TERM_BIASES / 4] = biases + 4 * term;
+      if (positions !== 0) words[TERM_POSITIONS / 4] = positions + 8 * term;
+      this.#tile.unpackKeys(job, term);
+      this.#kernels.score(job, block, lanes, address + BLOCK_BYTES * term);
+    }
+    words[TERM_COUNT / 4] = count;
+    words[TERM_KEYS / 4] = keys;
+    words[TERM_BIASES / 4] = biases;
+    words[TERM_POSITIONS / 4] = positions;
   }
 
   #run(run: PieceRun, rows: number): Promise<void> | null {

@@ -150,8 +150,8 @@ export class TermList {
     words[(job + field.TERM_COUNT) / 4] = this.count;
     words[(job + field.PAIR_COUNT) / 4] = this.#pairs;
     words[(job + field.SHARED_VALUE_PAIR_COUNT) / 4] = this.#sharedValuePairs;
-    words[(job + field.TERM_KEYS) / 4] = this.#keys.byteOffset;
-    words[(job + field.TERM_VALUES) / 4] = this.#values.byteOffset;
+    words[(job + field.TERM_KEYS) / 4] = words[(job + field.PACKED_KEYS) / 4] = this.#keys.byteOffset;
+    words[(job + field.TERM_VALUES) / 4] = words[(job + field.PACKED_VALUES) / 4] = this.#values.byteOffset;
     words[(job + field.TERM_SIGNS) / 4] = this.#signs.byteOffset;
     words[(job + field.TERM_BIASES) / 4] = this.#hasBias || this.#passing ? this.#biases.byteOffset : 0;
     words[(job + field.TERM_POSITIONS) / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;

@@ -32,6 +32,7 @@ import { giveMemory } from "./memory_pool.ts";
 import { MemoryNumbers, MemoryTable } from "./memory_table.ts";
 import { RowReader } from "./row_reader.ts";
 import { columnsOf, toRowRule } from "./row_rule.ts";
+import { tileSizes } from "./row_tile.ts";
 import { RowStates } from "./row_states.ts";
 import { RowUpdater } from "./row_updater.ts";
 import type { PassingTable } from "./term_list.ts";
@@ -75,13 +76,14 @@ export class WasmStore extends StateStore {
     super(columnsOf(valueDim));
     this.#config = config;
     const arena = this.#arena = new Arena(memory, kernels.heapBase());
-    const rowRule = toRowRule(layout, rule, tolerance);
+    const packed = tileSizes(layout);
+    const rowRule = { ...toRowRule(layout, rule, tolerance), ...(packed ? { packed } : {}) };
     this.tolerance = rowRule.tolerance;
     this.#isFused = kernels.isFused() === 1;
     this.#states = new RowStates(arena, layout, rowRule);
     this.#passing = new RowStates(arena, layout, rowRule);
     this.#passingBias = new MemoryTable(arena);
-    this.#runner = new PieceRunner(kernels, arena, sharing);
+    this.#runner = new PieceRunner(kernels, arena, sharing, packed?.bytes);
     this.#updater = new RowUpdater(kernels, this.#runner, arena, config, this.work);
     this.#reader = new RowReader(kernels, arena, layout, rule);
     this.certificates = isPlainRule(rule)

@@ -90,21 +90,18 @@ function writeKey(
   row: number,
   slot: number,
   { words, numbers, at }: RecordRoom,
-  { layout: { kvHeads }, width, valueStart, placeStart, placeWords, biasStart, biasWords }: RecordLayout,
+  { valueStart, placeStart, placeWords, biasStart, biasWords }: RecordLayout,
   blocks: BlockBias | undefined,
 ): void {
   if (!table.isLive(row)) {
     words[at] = EMPTY_KEY;
     return;
   }
-  const { keys, values, bias } = table.block();
+  const { bias } = table.block();
   words[at] = ADDED_KEY;
   words[at + 1] = slot;
   words.set(placeOf(table.position(row)), at + 2);
-  const key = table.keyIndex(row, 0);
-  numbers.set(keys.subarray(key, key + table.keyWidth), at + KEY_START);
-  const value = table.valueIndex(row, 0);
-  numbers.set(values.subarray(value, value + kvHeads * width), at + valueStart);
+  table.copyWidened(row, numbers, at + KEY_START, at + valueStart);
   if (placeWords > 0) {
     const position = table.position(row);
     writePlace(position, numbers, at + placeStart);

@@ -9,6 +9,7 @@ import { type StartThread, type Thread, threadStarter } from "../../../src/backe
 import type { Request } from "../../../src/backends/wasm/threads/worker_program.ts";
 import { createWasmBackend } from "../../../src/backends/wasm/wasm_backend.ts";
 import { createEngine } from "../../../src/engine/create_engine.ts";
+import type { RowStorage } from "../../../src/numerics/row_format.ts";
 import { assertEquals, assertGreater, assertRejects } from "../../../testing/assert.ts";
 import { Random } from "../../../testing/random.ts";
 
@@ -38,10 +39,10 @@ function optionsOf(random: Random) {
 }
 
 /** An engine over a wasm backend with a worker pool of its own. */
-async function engineWith(pool: WorkerPool, threads: ThreadCount, random = new Random(5)) {
+async function engineWith(pool: WorkerPool, threads: ThreadCount, storage?: RowStorage) {
   const inner = await createWasmBackend(
     {
-      layout: { heads: 2, kvHeads: 2, headDim: DIM, valueDim: DIM },
+      layout: { heads: 2, kvHeads: 2, headDim: DIM, valueDim: DIM, ...(storage ? { storage } : {}) },
       rule: { scale: 1 / Math.sqrt(DIM), softcap: 0, before: Infinity, after: Infinity },
       maskHeads: 0,
       tolerance: 1e-8,
@@ -49,7 +50,8 @@ async function engineWith(pool: WorkerPool, threads: ThreadCount, random = new R
     threads,
     pool,
   );
-  return await createEngine(optionsOf(random), { wrap: () => inner as Backend });
+  const options = { ...optionsOf(new Random(5)), ...(storage ? { storage } : {}) };
+  return await createEngine(options, { wrap: () => inner as Backend });
 }
 
 /** Edits of all sizes; some keys are heavy for many rows, more of them than a row may have. */
@@ -60,10 +62,11 @@ function edit(engine: DynamicAttention, random: Random): void {
   }
 }
 
-for (const threads of [2, 3, 5]) {
-  Deno.test(`wasm threads: ${threads} give the bits of one`, async () => {
+const PACKED = { keys: "float16", values: "int8" } as const;
+for (const [threads, storage] of [[2], [3], [5], [3, PACKED]] as const) {
+  Deno.test(`wasm threads: ${threads} give the bits of one${storage ? ", of packed rows" : ""}`, async () => {
     const alone = poolOf(), pool = poolOf();
-    const one = await engineWith(alone, 1), many = await engineWith(pool, threads);
+    const one = await engineWith(alone, 1, storage), many = await engineWith(pool, threads, storage);
     const [forOne, forMany] = [new Random(6), new Random(6)];
     for (let round = 0; round < 12; round++) {
       edit(one, forOne);

@@ -32,9 +32,10 @@ import { addRow, addRowExactly } from "./single_rows.ts";
 import { boundRows } from "./row_bounds.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
 import { takeRows } from "./taken_rows.ts";
+import { unpackKeys, unpackValues } from "./unpack.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
-export { addChanges, boundRows, difference, listMoved, takeRows };
+export { addChanges, boundRows, difference, listMoved, takeRows, unpackKeys, unpackValues };
 
 /** The address from which on memory is free. */
 export function heapBase(): usize {

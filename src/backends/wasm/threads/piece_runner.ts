@@ -23,21 +23,29 @@ export class PieceRunner {
   readonly #kernels: Kernels;
   readonly #arena: Arena;
   readonly #sharing: Sharing | null;
+  readonly #laneBytes: number;
   /** Addresses of lanes, one for each thread used so far. */
   readonly #lanes: number[];
   #shareable = 0;
   #mayBeTouched = false;
 
-  constructor(kernels: Kernels, arena: Arena, sharing: Sharing | null = null) {
+  /** With `tileBytes`, a lane has so many more for the rows of a tile. */
+  constructor(kernels: Kernels, arena: Arena, sharing: Sharing | null = null, tileBytes = 0) {
     this.#kernels = kernels;
     this.#arena = arena;
     this.#sharing = sharing;
-    this.#lanes = [arena.take(LANE_BYTES)];
+    this.#laneBytes = LANE_BYTES + tileBytes;
+    this.#lanes = [arena.take(this.#laneBytes)];
   }
 
   /** The number of threads that pieces have been shared among so far. */
   get threads(): number {
     return this.#lanes.length;
+  }
+
+  /** The address of the lane of the caller's thread. */
+  get firstLane(): number {
+    return this.#lanes[0];
   }
 
   /**
@@ -72,7 +80,7 @@ export class PieceRunner {
 
   /** Wipes the scratch of the lanes. */
   forget(): void {
-    for (const lane of this.#lanes) this.#arena.words(lane, LANE_BYTES / 4).fill(0);
+    for (const lane of this.#lanes) this.#arena.words(lane, this.#laneBytes / 4).fill(0);
   }
 
   /** Makes the workers forget this backend; returns whether its memory may serve another one from then on. */
@@ -82,7 +90,7 @@ export class PieceRunner {
   }
 
   #lanesFor(count: number): number[] {
-    while (this.#lanes.length < count) this.#lanes.push(this.#arena.take(LANE_BYTES));
+    while (this.#lanes.length < count) this.#lanes.push(this.#arena.take(this.#laneBytes));
     return this.#lanes.slice(0, count);
   }
 }

@@ -13,7 +13,7 @@ import type { Kernels } from "../load_kernels.ts";
 export const PIECE_BLOCKS = 4;
 /** A lane is a job and its scratch, which only one thread uses. The scratch starts here. */
 const LANE_SCRATCH = field.JOB_BYTES;
-/** Bytes of a lane. */
+/** Bytes of a lane where rows are not packed. */
 export const LANE_BYTES = LANE_SCRATCH + field.SCRATCH_BYTES;
 /** Bytes of the table of pieces before its entries, which hold the number of the next piece to take. */
 export const TABLE_START = 4;
@@ -34,6 +34,9 @@ export interface PieceRun {
   readonly pieceCount: number;
 }
 
+/** The number of terms that a build takes at a time, so that their rows fit the level-2 cache. */
+export const TILE_TERMS = 512;
+
 /** The layouts that `runPieces` needs. */
 export const LAYOUT = {
   jobBytes: field.JOB_BYTES,
@@ -41,6 +44,8 @@ export const LAYOUT = {
   scratch: field.SCRATCH,
   eventCount: field.EVENT_COUNT,
   termCount: field.TERM_COUNT,
+  keyTile: field.KEY_TILE,
+  valueTile: field.VALUE_TILE,
   /** Tables of terms, and the bytes of a term in each. */
   terms: [
     [field.TERM_KEYS, 4],
@@ -49,8 +54,7 @@ export const LAYOUT = {
     [field.TERM_BIASES, 4],
     [field.TERM_POSITIONS, 8],
   ],
-  /** The number of terms that a build takes at a time, so that their rows fit the level-2 cache. */
-  tileTerms: 512,
+  tileTerms: TILE_TERMS,
 } as const;
 
 /**
@@ -83,6 +87,12 @@ export function runPieces(
     kernels.clear(lane, first, end);
     for (let term = 0; term < count; term += layout.tileTerms) {
       words[word(layout.termCount)] = Math.min(layout.tileTerms, count - term);
+      if (words[word(layout.keyTile)] !== 0) {
+        kernels.unpackKeys(lane, term, lane + words[word(layout.keyTile)]);
+      }
+      if (words[word(layout.valueTile)] !== 0) {
+        kernels.unpackValues(lane, term, lane + words[word(layout.valueTile)]);
+      }
       kernels.build(lane, first, end);
       for (const [at, bytes] of layout.terms) {
         if (words[word(at)] !== 0) words[word(at)] += bytes * layout.tileTerms;
