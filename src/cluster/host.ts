@@ -9,7 +9,14 @@ import { InputError } from "../base/errors.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
 import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
-import { type ClusterConfig, CONFIG, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
+import {
+  type ClusterConfig,
+  CONFIG,
+  keySubject,
+  QUERY_SUBJECT,
+  readConfig,
+  rowColumns,
+} from "./cluster_config.ts";
 import { patiently, pause, waitUntil } from "./deadline.ts";
 import { HeavyLists } from "./heavy_lists.ts";
 import { HeldPartitions } from "./held_partitions.ts";
@@ -360,6 +367,7 @@ export class ClusterHost {
     const of = { config, kind: "keys", partition } as const;
     const peers = {
       session: this.#session,
+      rowBytes: 4 * rowColumns(config.scoring.layout),
       others: () => this.#members.alive().filter(({ name }) => name !== this.#name),
     };
     return new Replica<Partition>({

@@ -16,16 +16,28 @@ const LONGEST = 2 ** 31;
 /** A copy that is begun again so often is that of a host which has no room for it. */
 const MOST_BEGINNINGS = 3;
 
+/** A state costs as much as the records of three times its bytes: it is encoded, hashed and copied. */
+const WORTH = 3;
+
+/** A snapshot of another host. */
+export interface PeerState {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes of records since the newest snapshot of the log that it includes. */
+  readonly tail: number;
+}
+
 /** Where states are asked for. */
 export interface PeerParts {
   readonly session: LogSession;
+  /** Bytes of a row. */
+  readonly rowBytes: number;
   /** Other hosts that are alive. */
   readonly others: () => readonly HostReport[];
 }
 
 /**
- * A snapshot of a partition from the host that has most of it; null where none has more than `after`, or none
- * gives it.
+ * A snapshot of a partition from the host that has most of it; null where none has more than `after`, where
+ * the records are fewer than the state is worth, or where the host gives none.
  *
  * @param after The newest record that the asking host could begin with otherwise.
  */
@@ -34,15 +46,16 @@ export async function fetchPeerState(
   partition: number,
   after: number,
   signal: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer> | null> {
+): Promise<PeerState | null> {
   const ready = parts.others().flatMap(({ name, partitions }) => {
     const report = partitions.get(partition);
-    return report?.phase === "ready" && report.sequence > after ? [{ name, sequence: report.sequence }] : [];
+    return report?.phase === "ready" && report.sequence > after ? [{ name, ...report }] : [];
   });
   const [best] = ready.sort((a, b) => b.sequence - a.sequence || (a.name < b.name ? -1 : 1));
-  if (!best) return null;
+  if (!best || best.tail < WORTH * best.keys * parts.rowBytes) return null;
   try {
-    return await fetchFrom(parts, best.name, partition, signal);
+    const bytes = await fetchFrom(parts, best.name, partition, signal);
+    return bytes && { bytes, tail: best.tail };
   } catch {
     // The log has all records, so that a host that gives no state costs time alone.
     return null;

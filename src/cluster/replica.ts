@@ -15,6 +15,7 @@ import { toHex } from "./json_value.ts";
 import { LogError, type LogRecord, type LogSession } from "./log.ts";
 import type { Phase, SubjectReport } from "./members.ts";
 import { Partition } from "./partition.ts";
+import type { PeerState } from "./peer_state.ts";
 import { type Mark, readMark, readPurged, readSnapshotPointer } from "./pointers.ts";
 import type { QueryTable } from "./query_table.ts";
 import { decodeSnapshot, type SnapshotOf } from "./snapshot.ts";
@@ -55,7 +56,7 @@ export interface ReplicaParts<State> {
   /** A snapshot of the host's own that need not be loaded from the log; null for none. */
   readonly kept: () => Promise<Uint8Array<ArrayBuffer> | null>;
   /** A snapshot of another host that is newer than `after`; null for none. */
-  readonly peer: (after: number, signal: AbortSignal) => Promise<Uint8Array<ArrayBuffer> | null>;
+  readonly peer: (after: number, signal: AbortSignal) => Promise<PeerState | null>;
   /** Queries that are no longer there. */
   readonly onGone: (ids: readonly string[]) => void;
 }
@@ -132,6 +133,7 @@ export class Replica<State extends Partition | QueryTable> {
       chain: toHex(ledger.chain),
       keys: isKeys ? (this.#state as Partition).keyCount : (this.#state as QueryTable).size,
       bytes: isKeys ? (this.#state as Partition).bytes : 0,
+      tail: this.#unsaved.bytes,
     };
   }
 
@@ -224,9 +226,10 @@ export class Replica<State extends Partition | QueryTable> {
     ]);
     const kept = usesFolder && this.sequence === 0 ? this.#decodeOr(await this.#parts.kept()) : null;
     if (kept) await this.exclusive(() => this.#state = kept);
-    const theirs = usesPeer && this.sequence === 0
-      ? this.#decodeOr(await this.#parts.peer(pointer?.sequence ?? 0, signal))
+    const peer = usesPeer && this.sequence === 0
+      ? await this.#parts.peer(pointer?.sequence ?? 0, signal)
       : null;
+    const theirs = this.#decodeOr(peer && peer.bytes);
     if (theirs) await this.exclusive(() => this.#state = theirs);
     if (pointer && pointer.sequence > this.sequence && (usesLog || below > 1)) {
       const loaded = await this.#loadSnapshot(pointer.object, pointer);
@@ -237,7 +240,7 @@ export class Replica<State extends Partition | QueryTable> {
       throw new Damage(`records below ${below} are purged, and no snapshot has them`);
     }
     this.#lookedAt = startedAt;
-    this.#unsaved = { bytes: 0, sequence: pointer?.sequence ?? 0 };
+    this.#unsaved = { bytes: theirs && peer ? peer.tail : 0, sequence: pointer?.sequence ?? 0 };
     this.#mark = mark;
     // After the places that were reached, since it must not be before them.
     const last = await session.lastSequence(subject);

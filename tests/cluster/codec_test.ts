@@ -166,8 +166,15 @@ Deno.test("cluster: bytes that are altered, cut off or made longer are damage or
 Deno.test("cluster: a heartbeat is read as it was written, or not at all", () => {
   const report: HostReport = {
     ...{ name: "h", takesAny: true, isLeaving: false, beat: 4 },
-    queries: { phase: "ready", sequence: 3, chain: "ab".repeat(16), keys: 1, bytes: 0 },
-    partitions: new Map([[2, { phase: "loading", sequence: 9, chain: "cd".repeat(16), keys: 5, bytes: 60 }]]),
+    queries: { phase: "ready", sequence: 3, chain: "ab".repeat(16), keys: 1, bytes: 0, tail: 3 },
+    partitions: new Map([[2, {
+      phase: "loading",
+      sequence: 9,
+      chain: "cd".repeat(16),
+      keys: 5,
+      bytes: 60,
+      tail: 0,
+    }]]),
   };
   const value = encodeReport(report), key = hostKey("h"), revision = 1;
   assertEquals(decodeReport({ key, value, revision }), report);

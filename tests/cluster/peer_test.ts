@@ -57,14 +57,20 @@ async function whenReady(memory: ClusterMemory, one: ClusterHost): Promise<void>
   }
 }
 
-async function fill(memory: ClusterMemory, keys: number): Promise<void> {
-  const random = new Random(1);
-  for (const size of [3, 1]) {
-    await memory.edit(Array.from({ length: keys }, (_, at) => {
+/** Sets keys several times, so that the records are several times as many bytes as the rows. */
+async function fill(memory: ClusterMemory, keys: number, times = 4): Promise<void> {
+  const random = new Random(1), told = new Map<number, number>();
+  for (const size of [3, 2, 2, 1].slice(4 - times)) {
+    const { partitions } = await memory.edit(Array.from({ length: keys }, (_, at) => {
       return { kind: "set", id: `k${at}`, key: random.row(64, size), value: random.row(64, size) };
     }));
+    for (const [partition, sequence] of Object.entries(partitions)) told.set(Number(partition), sequence);
   }
   await memory.setQuery("q", random.row(64));
+  // Hosts decide by heartbeats.
+  const isTold = () =>
+    memory.status().partitions.every(({ partition, sequence }) => sequence >= (told.get(partition) ?? 0));
+  while (!isTold()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 const keysOf = (one: ClusterHost) => one.status().partitions.map(({ sequence, keys }) => [sequence, keys]);
@@ -114,6 +120,19 @@ Deno.test("cluster: a state that is refused, cut, altered or of other pieces is 
     assert(seen.pieces > 0 && seen.records > 0, `alteration ${at}`);
     assertEquals(keysOf(second), keysOf(first));
   }
+});
+
+Deno.test("cluster: a host reads the records where they are not much more than the state", async () => {
+  const { log: narrow } = narrowLog(NARROW), { log, seen } = watchedLog(narrow);
+  await using first = await host(narrow);
+  await using memory = await connect(narrow, { create: CREATE });
+  await fill(memory, 300, 2);
+  await memory.read(["q"]);
+  await using second = await host(log);
+  await whenReady(memory, second);
+  assertEquals(seen.pieces, 0);
+  assert(seen.records > 0);
+  assertEquals(keysOf(second), keysOf(first));
 });
 
 Deno.test("cluster: pieces of a copy are of one snapshot, and copies are forgotten", () => {

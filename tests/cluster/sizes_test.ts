@@ -179,7 +179,14 @@ Deno.test("cluster: a host may hold all of 1,024 partitions, and the plan of man
   assertLessOrEqual(bytes.length, LARGEST_VALUE);
   assertEquals(decodePlan("test", bytes, 1024), plan);
   const subject: SubjectReport = {
-    ...{ phase: "ready", sequence: 2 ** 50, chain: "ab".repeat(16), keys: 2 ** 22, bytes: 2 ** 40 },
+    ...{
+      phase: "ready",
+      sequence: 2 ** 50,
+      chain: "ab".repeat(16),
+      keys: 2 ** 22,
+      bytes: 2 ** 40,
+      tail: 2 ** 30,
+    },
   };
   const report = {
     ...{ name: names[0], takesAny: true, isLeaving: false, beat: 2 ** 50, queries: subject },
