@@ -32,6 +32,7 @@ import { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
 import { type AnyReplica, ReplicaComparison } from "./replica_comparison.ts";
 import { emptyPartition } from "./snapshot.ts";
+import { SharedAnswers } from "./shared_answers.ts";
 import { SnapshotDuty } from "./snapshot_duty.ts";
 import { StateCopies } from "./state_copies.ts";
 import { keepWarm } from "./warm_states.ts";
@@ -257,20 +258,14 @@ export class ClusterHost {
 
   /** Serves the host's address, as soon as no other one of its name does. */
   async #serve(): Promise<void> {
-    const { signal } = this.#end, heavyLists = new HeavyLists(), stateCopies = this.#stateCopies;
+    const { signal } = this.#end, { clock } = this.#seams, shared = new SharedAnswers();
+    const kept = { heavyLists: new HeavyLists(), stateCopies: this.#stateCopies };
+    const replica = (partition: number) => this.#held.get(partition);
     const answer = (bytes: Uint8Array<ArrayBuffer>) => {
       const config = this.#config, queries = this.#queries;
       if (!config || !queries) return refuseAll("the host has found no cluster yet");
-      const replica = (partition: number) => this.#held.get(partition);
-      return answerRequest({
-        clock: this.#seams.clock,
-        config,
-        queries,
-        replica,
-        heavyLists,
-        stateCopies,
-        signal,
-      }, bytes);
+      const parts = { clock, config, queries, replica, signal, ...kept };
+      return shared.answer(bytes, () => answerRequest(parts, bytes));
     };
     while (!signal.aborted) {
       try {

@@ -104,6 +104,9 @@ export interface PartitionAnswer {
 /** Bytes of a reply beside its answers, for each partition at most. */
 export const REPLY_BYTES = 256;
 
+/** Where a request has the milliseconds to wait. */
+export const WAIT_BYTES = [8, 16] as const;
+
 /** Writes a request. */
 export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(), { question } = request;

@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { VALUES } from "../../testing/hostile_values.ts";
 import { AttentionError, DisposedError, InputError } from "../../mod.ts";
+import { Partition } from "../../src/cluster/partition.ts";
 import { metricsText } from "../../src/cluster/cluster_status.ts";
 import { ClusterError, type ClusterLog, connect, host, memoryLog, sqliteLog } from "../../src/cluster/mod.ts";
 
@@ -189,6 +190,29 @@ Deno.test("cluster: whatever is passed, a call gives its answer or a typed error
         assert(error instanceof AttentionError, `${name}: ${call} threw ${error}`);
       }
     }
+  }
+});
+
+Deno.test("cluster: a question that takes long is sent again, and answered once", async () => {
+  const log = memoryLog();
+  await using _host = await host(log);
+  await using memory = await connect(log, { create: { ...SHAPE, partitions: 1 }, timeoutMs: 20_000 });
+  await memory.edit([{ kind: "set", id: "a", key: [1, 2], value: [5] }]);
+  const { pass } = Partition.prototype, rows = Array.from({ length: 40 }, () => [1, 1]);
+  let passes = 0;
+  Partition.prototype.pass = function (row) {
+    passes++;
+    for (const until = performance.now() + 30; performance.now() < until;);
+    return pass.call(this, row);
+  };
+  try {
+    const before = memory.status().requests;
+    const [one, other] = await Promise.all([memory.attend(rows), memory.attend(rows.slice(1))]);
+    assertEquals([new Set(one.output.data), other.output.data.length], [new Set([5]), 39]);
+    assert(memory.status().requests > before + 2);
+    assertEquals(passes, 79);
+  } finally {
+    Partition.prototype.pass = pass;
   }
 });
 
