@@ -9,7 +9,10 @@ import {
   instantiateKernels,
   supportedBuild,
 } from "../src/backends/wasm/load_kernels.ts";
-import { Arena, columnsOf, RowBlocks, type Term, writeValue } from "../src/backends/wasm/row_blocks.ts";
+import { Arena } from "../src/backends/wasm/arena.ts";
+import { RowBlocks } from "../src/backends/wasm/row_blocks.ts";
+import { columnsOf } from "../src/backends/wasm/row_rule.ts";
+import { PlacedTerms, type Term, writeValue } from "../testing/placed_terms.ts";
 import { PieceRunner } from "../src/backends/wasm/threads/piece_runner.ts";
 import { Random } from "../testing/random.ts";
 import { short, time } from "./stopwatch.ts";
@@ -22,6 +25,7 @@ const random = new Random(1);
 const arena = new Arena(memory, kernels.heapBase());
 const rule = { headDim: DIM, valueDim: DIM, scale: 1 / 8, softcap: 0, tolerance: 1e-5, before: 0, after: 0 };
 const rows = new RowBlocks(arena, rule, ROWS);
+const placed = new PlacedTerms(arena, rows.job);
 for (let i = 0; i < ROWS; i++) rows.setQuery(i, random.row(DIM));
 const columns = columnsOf(DIM);
 const keys = arena.take(4 * DIM * KEYS * 2), values = arena.take(4 * columns * KEYS * 2);
@@ -32,7 +36,7 @@ for (let j = 0; j < 2 * KEYS; j++) writeValue(valueNumbers, j * columns, random.
 const keyAt = (j: number) => keys + 4 * DIM * j, valueAt = (j: number) => values + 4 * columns * j;
 const runner = new PieceRunner(kernels, arena);
 const build = () => {
-  rows.setTerms(Array.from({ length: KEYS }, (_, j) => ({ key: keyAt(j), value: valueAt(j) })));
+  placed.set(Array.from({ length: KEYS }, (_, j) => ({ key: keyAt(j), value: valueAt(j) })));
   runner.runHere(rows.toBuild());
 };
 
@@ -54,7 +58,7 @@ function patch(terms: Terms, pairs: number, sharedValuePairs: number): Promise<s
   build();
   let isBack = false;
   return report(() => {
-    rows.setTerms(
+    placed.set(
       Array.from({ length: CHANGES }, (_, slot) => terms(slot, isBack)).flat(),
       pairs,
       sharedValuePairs,

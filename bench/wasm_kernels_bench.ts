@@ -8,7 +8,10 @@ import {
   instantiateKernels,
   supportedBuild,
 } from "../src/backends/wasm/load_kernels.ts";
-import { Arena, columnsOf, RowBlocks, type Term, writeValue } from "../src/backends/wasm/row_blocks.ts";
+import { Arena } from "../src/backends/wasm/arena.ts";
+import { RowBlocks } from "../src/backends/wasm/row_blocks.ts";
+import { columnsOf } from "../src/backends/wasm/row_rule.ts";
+import { PlacedTerms, type Term, writeValue } from "../testing/placed_terms.ts";
 import { WorkerPool } from "../src/backends/wasm/threads/worker_pool.ts";
 import { PieceRunner } from "../src/backends/wasm/threads/piece_runner.ts";
 import { threadStarter } from "../src/backends/wasm/threads/thread.ts";
@@ -38,6 +41,7 @@ const rule = {
   after: Infinity,
 };
 const rows = new RowBlocks(arena, rule, ROWS);
+const placed = new PlacedTerms(arena, rows.job);
 for (let i = 0; i < ROWS; i++) rows.setQuery(i, random.row(DIM));
 const columns = columnsOf(DIM);
 const keyAt = arena.take(4 * DIM * KEYS * 2), valueAt = arena.take(4 * columns * KEYS * 2);
@@ -67,7 +71,7 @@ const limitRounds = 20_000;
 const limit = await time(() => void kernels.multiplyAddLimit(limitRounds), TIMES);
 figures.push({ name: "limit: multiply-adds in registers", operations: limitRounds * 32 * 8, timing: limit });
 
-rows.setTerms(Array.from({ length: KEYS }, (_, j) => term(j, false)));
+placed.set(Array.from({ length: KEYS }, (_, j) => term(j, false)));
 for (const [note, runner] of counts) {
   const timing = await time(() => runner.run(rows.toBuild(), 0), { ...TIMES, budgetMs: 4000 });
   figures.push({ name: `rebuild${note}`, operations: 4 * ROWS * KEYS * DIM, timing });
@@ -86,7 +90,7 @@ for (const changes of [1, 4, 16, 64, 256]) {
     let isBack = false;
     for (const [note, runner] of counts) {
       const timing = await time(async () => {
-        rows.setTerms(isBack ? back : there, 0, keepsValues ? changes : 0);
+        placed.set(isBack ? back : there, 0, keepsValues ? changes : 0);
         isBack = !isBack;
         await runner.run(rows.toPatch(), 0);
       }, TIMES);

@@ -21,14 +21,14 @@ import { numbersTable } from "./numbers_table.ts";
 import { complain, dataOf, placeOf } from "./page.ts";
 import { Plane } from "./plane.ts";
 import { drawRace } from "./race.ts";
-import { type Scene, type ShownBuoy } from "./scene.ts";
+import { MOST_DRAWN, type Scene, type ShownBuoy } from "./scene.ts";
 import { ASKER_NAMES, insideSea, type Place, possibleTemperature } from "./sea.ts";
 import { Stream } from "./stream.ts";
 import { drawTiles, sentenceOf } from "./summary.ts";
 import { FIRST_VIEW, fromHash, MOST_POWER, type ViewState } from "./view_state.ts";
 
-/** More buoys are not drawn. */
-const MOST_DRAWN = 400;
+/** On a phone fewer are drawn: a finger is to find one. */
+const NARROW = 500, MOST_DRAWN_NARROW = 120;
 const SAY_MS = 600, CALM_STEP_MS = 500;
 /** Frames a second are counted over so long. */
 const FRAMES_MS = 1000;
@@ -351,7 +351,8 @@ export class App {
   #scene(look: Look): Scene {
     const lab = this.#lab, weights = look.weights[this.#query];
     const slots = new Set<number>();
-    for (let slot = 0; slot < lab.slotCount && slots.size < MOST_DRAWN; slot++) {
+    const most = this.#plane.element.clientWidth < NARROW ? MOST_DRAWN_NARROW : MOST_DRAWN;
+    for (let slot = 0; slot < lab.slotCount && slots.size < most; slot++) {
       if (lab.buoyOf(slot)) slots.add(slot);
     }
     if (lab.buoyOf(this.#slot)) slots.add(this.#slot);

@@ -7,6 +7,9 @@ import type { PageTheme } from "../src/jupyter/live/page/theme.ts";
 import type { Look } from "./lab.ts";
 import { type Buoy, COLDEST, type Place, WARMEST } from "./sea.ts";
 
+/** More buoys are not drawn: those of the first slots are. */
+export const MOST_DRAWN = 400;
+
 /** A buoy that is drawn. */
 export interface ShownBuoy extends Buoy {
   readonly slot: number;

@@ -3,34 +3,40 @@
  */
 
 import { element, readable } from "../src/jupyter/live/page/dom.ts";
+import type { Costs } from "../src/jupyter/live/page/engine_pair.ts";
 import { placeOf } from "./page.ts";
 import { degrees, type Scene } from "./scene.ts";
 import { ASKER_NAMES } from "./sea.ts";
 
 /** Writes the three tiles. */
 export function drawTiles({ look: { exact, bounds, distances, pending, costs }, query }: Scene): void {
-  tile("tile-answer", degrees(exact[query], 2), `is what ${ASKER_NAMES[query]} is told by an exact read`);
+  tile("tile-answer", degrees(exact[query], 2), `is the exact answer to ${ASKER_NAMES[query]}`);
   tile(
     "tile-bound",
     degrees(distances[query], 3),
-    `off is the stale answer, which ${
+    `is how far the stale answer is off, which ${
       pending === 0 ? "knows all edits" : `does not know of ${keys(pending)}`
-    }; ` +
-      `proven: at most ${degrees(bounds[query], 3)}`,
+    }; it is proven to be at most ${degrees(bounds[query], 3)}`,
   );
-  const { edits, lastEdits, ms: [, own, again] } = costs;
+  tile("tile-cost", costs.edits > 0 ? milliseconds(costs.ms[1]) : "—", costSentence(costs));
+}
+
+/** The rest of a sentence that begins with the time of an exact answer. */
+export function costSentence({ edits, lastEdits, total, ms: [, own, again] }: Costs): string {
+  if (edits === 0) return "is what an edit and an exact answer take, once there was an edit";
   const last = lastEdits === 1 ? "an edit" : `${readable(lastEdits)} edits`;
-  const [, products, scratch] = costs.total;
-  tile(
-    "tile-cost",
-    edits > 0 ? milliseconds(own) : "—",
-    edits > 0
-      ? `for ${last} and an exact answer here, ${milliseconds(again)} for computing again: ${
-        comparison(own, again)
-      }; ` +
-        `${times(scratch / products)} less arithmetic`
-      : "for an edit and an exact answer, once something was edited",
-  );
+  const start = `is what ${last} and an exact answer take here; computing the answer again takes ${
+    milliseconds(again)
+  }`;
+  if (own < CLOCK_MS && again < CLOCK_MS) return `${start}: this clock cannot tell them apart`;
+  const [, products, scratch] = total;
+  return again >= own
+    ? `${start}, ${times(again / Math.max(own, CLOCK_MS))} as long, with ${
+      times(scratch / products)
+    } the arithmetic`
+    : `${start}: with so few keys, or so many edits, keeping it current is ${
+      times(own / Math.max(again, CLOCK_MS))
+    } slower`;
 }
 
 /** What is looked at, in a sentence. */
@@ -53,15 +59,11 @@ function keys(count: number): string {
 }
 
 /** Clocks of pages tick in tenths of a millisecond at best, so what is below says little. */
-export function milliseconds(ms: number): string {
-  return ms < 0.1 ? "< 0.1 ms" : `${ms < 10 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en")} ms`;
-}
+const CLOCK_MS = 0.1;
 
-function comparison(own: number, again: number): string {
-  if (own < 0.1 && again < 0.1) return "with so few keys nobody can tell";
-  return again >= own
-    ? `${times(again / Math.max(own, 0.1))} faster`
-    : `${times(own / Math.max(again, 0.1))} slower`;
+/** `0.4 ms`. */
+export function milliseconds(ms: number): string {
+  return ms < CLOCK_MS ? "< 0.1 ms" : `${ms < 10 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en")} ms`;
 }
 
 /** `1,460 ×`. */

@@ -54,11 +54,11 @@ export const MOST_CHANGES = 256;
 
 /** What a visitor sees first. */
 export const FIRST_VIEW: ViewState = {
-  power: 5,
+  power: 14,
   head: 0,
   scalePower: 0,
   softcap: 0,
-  threshold: 16,
+  threshold: 1024,
   budget: Infinity,
   backend: "auto",
   query: 1,

@@ -65,15 +65,6 @@ export class Board {
     const oldest = take(this.#keySlots), passed = take(this.#querySlots);
     const key = rows.key(day), value = rows.value(day), query = rows.query(day + QUERY_COUNT);
     this.#querySlots.push(passed);
-    if (this.#strategy.family === "everyEdit") {
-      live.delete(oldest);
-      await live.rebuild();
-      this.#keySlots.push(live.insert(key, value));
-      await live.rebuild();
-      live.setQuery(passed, query);
-      await live.rebuild();
-      return;
-    }
     // One batch: a threshold that is crossed in the middle of a day would show a board without that day.
     const [, inserted] = live.edit([
       { kind: "delete", slot: oldest },
@@ -81,6 +72,7 @@ export class Board {
       { kind: "setQuery", slot: passed, query },
     ]);
     this.#keySlots.push(inserted);
+    if (this.#strategy.family === "everyAnswer") await live.rebuild();
   }
 
   /** The strategy's forecasts. */
@@ -98,7 +90,7 @@ export class Board {
         const { output, bounds } = await this.#live.peek(this.#querySlots);
         return { output: output.data, bounds };
       }
-      case "everyEdit":
+      case "everyAnswer":
       case "exact":
         return { output: (await this.#live.read(this.#querySlots)).data, bounds: null };
     }

@@ -22,6 +22,8 @@ export interface ExperimentOptions {
   readonly days: number;
   readonly backend: BackendName;
   readonly seed: number;
+  /** Milliseconds of a day under each strategy of the sweep, from `timeStrategies`; without them there are no times. */
+  readonly times?: readonly number[];
 }
 
 /** The cost and the accuracy of a strategy. */
@@ -34,6 +36,7 @@ export interface StrategyResult {
   readonly days: number;
   readonly multiplyAddsPerDay: number;
   readonly exponentialsPerDay: number;
+  /** NaN where it was not timed. */
   readonly millisecondsPerDay: number;
   /** ‖read − exact‖₂ / ‖exact‖₂ over all readings. */
   readonly relativeError: number;
@@ -127,6 +130,7 @@ export async function runExperiment(
         name: strategyName(strategy),
         ...strategy,
         ...toMeasures(outcomes[at], births, days),
+        millisecondsPerDay: options.times?.[at] ?? NaN,
       })),
       baselines: baselines(births).map(({ name, forecast }) => ({
         name,
@@ -148,7 +152,6 @@ function toMeasures(outcome: RunOutcome, births: readonly number[], allDays: num
     days,
     multiplyAddsPerDay: outcome.multiplyAdds / days,
     exponentialsPerDay: outcome.exponentials / days,
-    millisecondsPerDay: outcome.milliseconds / days,
     relativeError: relativeError(deviation),
     largestError: deviation.largest,
     certificates: certificates && toCertificateResult(certificates),

@@ -4,7 +4,7 @@ import type { FigureData, PlainObject } from "../src/jupyter/figures/figure_data
 import { axis, base, paddedRange } from "../src/jupyter/figures/layout.ts";
 import type { ExperimentResult, ForecastSeries, StrategyResult } from "./experiment.ts";
 import type { Family } from "./strategies.ts";
-import { formatError } from "./table.ts";
+import { formatError, formatSaving } from "./table.ts";
 
 /** The data of a strategy in the figures of cost against error. */
 export type CostPoint =
@@ -87,8 +87,8 @@ const FAMILIES: Record<Family, Look> = {
     dash: "dashdot",
     label: "middle right",
   },
-  everyEdit: {
-    title: "rebuild at every edit",
+  everyAnswer: {
+    title: "rebuild for each answer",
     color: "$mauve",
     symbol: "x",
     size: 13,
@@ -111,7 +111,7 @@ const DRAWN: readonly Family[] = [
   "patch",
   "budgetPatch",
   "adaptive",
-  "everyEdit",
+  "everyAnswer",
   "exact",
 ];
 
@@ -144,7 +144,7 @@ const WORK: Cost = {
   hover: "%{x:,.0f} multiply-adds a day",
 };
 const TIME: Cost = {
-  title: "milliseconds a day, in this run",
+  title: "milliseconds a day",
   noun: "time",
   of: ({ millisecondsPerDay }) => millisecondsPerDay ?? NaN,
   hover: "%{x:.3g} ms a day",
@@ -347,10 +347,10 @@ function isNearInCost(cost: Cost, a: CostPoint, b: CostPoint): boolean {
   return Math.abs(Math.log10(cost.of(a) / cost.of(b))) < 0.2;
 }
 
-/** The saving of exact reads, as a line between them and rebuilding at every edit. */
+/** The saving of exact reads, as a line between them and one rebuild for each answer. */
 function savingTrace(points: readonly CostPoint[], measure: Measure, cost: Cost): PlainObject[] {
   const exact = points.find(({ family }) => family === "exact");
-  const rebuilt = points.find(({ family }) => family === "everyEdit");
+  const rebuilt = points.find(({ family }) => family === "everyAnswer");
   if (!exact || !rebuilt) return [];
   const from = cost.of(exact), to = cost.of(rebuilt);
   const height = measure.height(exact) / 2;
@@ -361,7 +361,7 @@ function savingTrace(points: readonly CostPoint[], measure: Measure, cost: Cost)
     hoverinfo: "skip",
     x: [from, Math.sqrt(from * to), to],
     y: [height, height, height],
-    text: ["", `${Math.round(to / from)} × less ${cost.noun}`, ""],
+    text: ["", `${formatSaving(from, to)} ${cost.noun}`, ""],
     textposition: "bottom center",
     textfont: { size: 13, color: "$text" },
     // The one in the middle is invisible and holds the text off the line.

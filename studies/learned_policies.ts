@@ -33,7 +33,7 @@ export interface PolicyResult {
 
 /** The ways that are compared. */
 export const POLICIES: readonly Strategy[] = [
-  { family: "everyEdit", threshold: null, error: null },
+  { family: "everyAnswer", threshold: null, error: null },
   ...[1, 4, 16].map((threshold) => ({ family: "original" as const, threshold, error: null })),
   ...[4, 16].map((threshold) => ({ family: "patch" as const, threshold, error: null })),
   ...[0.1, 0.3, 1].map((error) => ({ family: "budgetRebuild" as const, threshold: null, error })),
@@ -164,21 +164,14 @@ class LessonBoard {
       { kind: "setQuery", slot: passed, query: LearnedBoard.query(rows, day + QUERY_COUNT) } as const,
     ];
     this.#querySlots.push(passed);
-    if (this.#strategy.family !== "everyEdit") {
-      this.#keySlots.push(live.edit(edits)[1]);
-      return;
-    }
-    for (const edit of edits) {
-      const [slot] = live.edit([edit]);
-      if (edit.kind === "insert") this.#keySlots.push(slot);
-      await live.rebuild();
-    }
+    this.#keySlots.push(live.edit(edits)[1]);
+    if (this.#strategy.family === "everyAnswer") await live.rebuild();
   }
 
   /** Births forecast at each horizon: what stands on the board, counted as the readouts of the day say. */
   async read(): Promise<number[]> {
     const { family } = this.#strategy, live = this.#live;
-    const output = family === "exact" || family === "everyEdit"
+    const output = family === "exact" || family === "everyAnswer"
       ? await live.read(this.#querySlots)
       : (await live.peek(this.#querySlots, { bounds: family !== "original" && family !== "patch" })).output;
     const { readouts } = this.#lesson[this.#last], level = this.#rows.levels[this.#last];

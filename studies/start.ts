@@ -11,7 +11,9 @@ import { errorTable, gainTable, learnedVerdict } from "./learned_tables.ts";
 import { standardError, type TextTarget } from "../src/jupyter/progress_targets.ts";
 import { ProgressReporter } from "./progress.ts";
 import { headline, renderReport } from "./report.ts";
+import { sweepStrategies } from "./strategies.ts";
 import { budgetTable, forecastTable, formatTable, strategyTable } from "./table.ts";
+import { timeStrategies } from "./timed_days.ts";
 
 /** The outputs of a run: results go to `print`, everything else to `errors`. */
 export interface Terminal {
@@ -41,11 +43,14 @@ export async function start(args: readonly string[], { print, errors }: Terminal
 
   // A folder that cannot be written to is reported before the work, not after it.
   await Deno.mkdir(options.out, { recursive: true });
-  const progress = new ProgressReporter(errors);
   const { days, backend, learnFrom: firstLearned } = options;
+  const strategies = sweepStrategies(options.thresholds, options.errors);
+  errors.write(`timing: ${strategies.length} strategies, before anything else runs\n`);
+  const times = await timeStrategies({ strategies, births: await loadBirths(), days, backend });
+  const progress = new ProgressReporter(errors);
   const [experiment, learned] = await together(
     (signal) => runLearned({ days, backend, firstLearned }, { signal }),
-    () => runExperiment(options, (state) => progress.report(state)),
+    () => runExperiment({ ...options, times }, (state) => progress.report(state)),
   ).finally(() => progress.end());
   const file = await writeReport(options.out, experiment, learned);
   const { result } = experiment;

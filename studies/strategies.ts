@@ -4,7 +4,8 @@ import type { DynamicAttentionOptions } from "../src/engine/options.ts";
 import { KEY_COUNT, QUERY_COUNT } from "./board_rows.ts";
 
 /**
- * - `everyEdit`: every row from scratch after each single edit;
+ * - `everyAnswer`: every row from scratch once before each answer, which is what a program without memory
+ *   does;
  * - `original`: edits wait until `threshold` slots have changed, then every row from scratch; reads are
  *   stale;
  * - `patch`: as `original`, but only the columns that changed are exchanged;
@@ -16,7 +17,7 @@ import { KEY_COUNT, QUERY_COUNT } from "./board_rows.ts";
  * - `exact`: reads know every edit made before them.
  */
 export type Family =
-  | "everyEdit"
+  | "everyAnswer"
   | "original"
   | "patch"
   | "budgetRebuild"
@@ -47,13 +48,10 @@ export const DEFAULT_THRESHOLDS: readonly number[] = [1, 4, 16, 64, 256];
 export const DEFAULT_ERRORS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.05];
 
 /**
- * Rebuilding at every edit waits for nothing and remembers no day before: a few stretches of days tell it
- * all.
+ * Rebuilding for each answer remembers no day before: a few stretches of days tell it all.
  */
 const SAMPLED_STRETCHES = 4;
 const SAMPLED_STRETCH_DAYS = 60;
-/** A key goes, a key comes, a query is replaced. */
-export const EDITS_PER_DAY = 3;
 /** An error budget of this much is used up every other day. */
 const USUAL_ERROR_PER_DAY = 0.003;
 
@@ -62,7 +60,7 @@ export function sweepStrategies(thresholds: readonly number[], errors: readonly 
   const counts = (family: Family) => thresholds.map((threshold) => ({ family, threshold, error: null }));
   const budgets = (family: Family) => errors.map((error) => ({ family, threshold: null, error }));
   return [
-    { family: "everyEdit", threshold: null, error: null },
+    { family: "everyAnswer", threshold: null, error: null },
     ...counts("original"),
     ...budgets("budgetRebuild"),
     ...counts("patch"),
@@ -75,8 +73,8 @@ export function sweepStrategies(thresholds: readonly number[], errors: readonly 
 /** The displayed name of a strategy. */
 export function strategyName({ family, threshold, error }: Strategy): string {
   switch (family) {
-    case "everyEdit":
-      return "rebuild at every edit";
+    case "everyAnswer":
+      return "rebuild for each answer";
     case "original":
       return `original, threshold ${threshold}`;
     case "patch":
@@ -106,7 +104,7 @@ export function engineOptions(
       return { lazyThreshold, onThreshold: "patch" };
     case "adaptive":
       return { lazyThreshold: { targetError: error ?? Infinity }, onThreshold: "auto" };
-    case "everyEdit":
+    case "everyAnswer":
     case "exact":
       return { lazyThreshold, onThreshold: "auto" };
   }
@@ -120,8 +118,8 @@ export function pairsPerDay({ family, threshold, error }: Strategy): number {
   const newQuery = KEY_COUNT;
   const rebuild = QUERY_COUNT * KEY_COUNT;
   switch (family) {
-    case "everyEdit":
-      return EDITS_PER_DAY * rebuild;
+    case "everyAnswer":
+      return rebuild;
     case "original":
       // The key that changed every day fills a batch, the query that changed last takes one place in it.
       return newQuery + rebuild / Math.max(1, (threshold ?? 1) - 1);
@@ -134,7 +132,7 @@ export function pairsPerDay({ family, threshold, error }: Strategy): number {
 
 /** The days of a run that a strategy is run over; they do not depend on cores, so neither do results. */
 export function stretchesOf({ family }: Strategy, days: number): Stretch[] {
-  if (family !== "everyEdit") return [{ first: 0, days }];
+  if (family !== "everyAnswer") return [{ first: 0, days }];
   const count = Math.min(SAMPLED_STRETCHES, days);
   return Array.from({ length: count }, (_, at) => {
     const first = Math.floor(at * days / count);

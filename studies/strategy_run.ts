@@ -33,8 +33,6 @@ export interface RunOutcome {
   readonly certificates: CertificateRecord | null;
   readonly multiplyAdds: number;
   readonly exponentials: number;
-  /** Spent on edits and readings. */
-  readonly milliseconds: number;
   /** Readings of the audited states. */
   readonly readings: ReadonlyMap<number, Float32Array>;
 }
@@ -58,7 +56,6 @@ export async function runStrategy(
   const certificates = new CertificateRecorder();
 
   let deviation = NO_DEVIATION;
-  let milliseconds = 0;
   let reading = await board.read();
   keep(first, reading);
   for (let day = 0; day < days; day++) {
@@ -69,10 +66,8 @@ export async function runStrategy(
         rows.levels[lastDayOf(state)],
       );
     }
-    const start = performance.now();
     await board.learn();
     reading = await board.read();
-    milliseconds += performance.now() - start;
     const { output, bounds } = reading, offset = (state + 1) * QUERY_COUNT;
     deviation = addReading(deviation, output, exact, offset);
     if (bounds) certificates.add(output, bounds, exact, offset);
@@ -88,7 +83,6 @@ export async function runStrategy(
     certificates: reading.bounds && certificates.record(),
     multiplyAdds: after.multiplyAdds - before.multiplyAdds,
     exponentials: after.exponentials - before.exponentials,
-    milliseconds,
     readings,
   };
 }

@@ -77,7 +77,6 @@ export function joinOutcomes(a: RunOutcome, b: RunOutcome): RunOutcome {
     certificates: joinCertificates(a.certificates, b.certificates),
     multiplyAdds: a.multiplyAdds + b.multiplyAdds,
     exponentials: a.exponentials + b.exponentials,
-    milliseconds: a.milliseconds + b.milliseconds,
     readings: new Map([...a.readings, ...b.readings]),
   };
 }

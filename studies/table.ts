@@ -18,18 +18,18 @@ export function strategyTable({ strategies, horizons }: ExperimentResult): Table
   return {
     header: [
       "strategy",
+      "ms/day",
       "multiply-adds/day",
       "exp/day",
-      "ms/day",
       "relative error",
       "largest error",
       ...horizons.map(horizonTitle),
     ],
     rows: strategies.map((strategy) => [
       strategy.name,
+      strategy.millisecondsPerDay.toPrecision(2),
       formatCount(strategy.multiplyAddsPerDay),
       formatCount(strategy.exponentialsPerDay),
-      strategy.millisecondsPerDay.toPrecision(3),
       formatError(strategy.relativeError),
       formatError(strategy.largestError),
       ...strategy.meanAbsoluteErrors.map(formatBirths),
@@ -90,6 +90,12 @@ export function formatTable({ header, rows }: Table): string {
 /** `2.9e-8`. */
 export function formatError(error: number): string {
   return error.toExponential(1);
+}
+
+/** `6.1 × less`, of `own` beside `other`; where it costs more, it says so. */
+export function formatSaving(own: number, other: number): string {
+  const [ratio, word] = own <= other ? [other / own, "less"] : [own / other, "more"];
+  return `${ratio < 10 ? Number(ratio.toPrecision(2)) : formatCount(ratio)} × ${word}`;
 }
 
 /** The two are not to be torn apart. */

@@ -9,16 +9,11 @@ import {
   type KernelBuild,
   type Kernels,
 } from "../src/backends/wasm/load_kernels.ts";
-import {
-  Arena,
-  columnsOf,
-  type HeavyEvent,
-  RowBlocks,
-  type RowRule,
-  type Term,
-  writeValue,
-} from "../src/backends/wasm/row_blocks.ts";
+import { Arena } from "../src/backends/wasm/arena.ts";
+import { type HeavyEvent, RowBlocks } from "../src/backends/wasm/row_blocks.ts";
+import { columnsOf, type RowRule } from "../src/backends/wasm/row_rule.ts";
 import { PieceRunner } from "../src/backends/wasm/threads/piece_runner.ts";
+import { PlacedTerms, type Term, writeValue } from "./placed_terms.ts";
 
 /** A key with its value, and what is added to its score with each row. */
 export interface Entry {
@@ -47,6 +42,7 @@ export class WasmMemory {
   readonly rows: RowBlocks;
   readonly entries: (Entry | null)[];
   refreshes = 0;
+  readonly terms: PlacedTerms;
   readonly #runner: PieceRunner;
   readonly #rule: RowRule;
   readonly #count: number;
@@ -68,6 +64,7 @@ export class WasmMemory {
     this.#rule = rule;
     this.#count = queries.length;
     this.rows = new RowBlocks(arena, rule, queries.length);
+    this.terms = new PlacedTerms(arena, this.rows.job);
     queries.forEach((query, row) => this.rows.setQuery(row, query, positions?.[row]));
     this.entries = new Array<Entry | null>(capacity).fill(null);
     this.#heavy = queries.map(() => new Map<number, number>());
@@ -106,12 +103,12 @@ export class WasmMemory {
     }
     const all = Array.from({ length: this.#count }, (_, row) => row);
     if (how === "build") return this.#build(all);
-    this.rows.setTerms(terms, 0, sharedValuePairs.length);
+    this.terms.set(terms, 0, sharedValuePairs.length);
     for (const { row, term, score } of this.patch()) {
       if (terms[term].isTakenOut) this.#heavy[row].delete(slots[term]);
       else this.#heavy[row].set(slots[term], score);
     }
-    const flagged = new Set(this.rows.flagged());
+    const flagged = new Set(this.rows.flaggedAmong(Uint32Array.from(all)));
     for (const row of all) if (this.#heavy[row].size > HEAVY_KEYS) flagged.add(row);
     this.refreshes += flagged.size;
     if (flagged.size > 0) this.#build([...flagged]);
@@ -123,7 +120,7 @@ export class WasmMemory {
   }
 
   /** Patches the active rows with the terms that the rows were given. */
-  patch(): HeavyEvent[] {
+  patch(): readonly HeavyEvent[] {
     const run = this.rows.toPatch();
     this.#runner.runHere(run);
     return this.rows.eventsOf(run);
@@ -162,7 +159,7 @@ export class WasmMemory {
       this.rows.activate(row, true);
       this.#heavy[row].clear();
     }
-    this.rows.setTerms(this.liveTerms());
+    this.terms.set(this.liveTerms());
     this.build();
     for (let row = 0; row < this.#count; row++) this.rows.activate(row, true);
   }

@@ -3,6 +3,7 @@
  */
 
 import { InputError } from "../base/errors.ts";
+import { lengthOf } from "../base/lists.ts";
 
 /** The wanted parts of an answer. */
 export interface Wanted {
@@ -23,6 +24,7 @@ export const OUTPUT_ALONE: Wanted = { into: null, logs: false };
  */
 export function outputFor(into: Wanted["into"], length: number): Float32Array<ArrayBuffer> {
   if (into === null) return new Float32Array(length);
-  if (into.length === length) return into;
-  throw new InputError("into", `into has ${into.length} numbers by now`, `${length}, as when it was given`);
+  const now = lengthOf(into);
+  if (now === length) return into;
+  throw new InputError("into", `into has ${now} numbers by now`, `${length}, as when it was given`);
 }

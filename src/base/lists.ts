@@ -99,7 +99,8 @@ export function toFiniteNumbers(operation: string, name: string, list: List): Fl
     if (typeof entry !== "number" || !Number.isFinite(entry)) {
       throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, "finite numbers");
     }
-    numbers[at] = entry;
+    // Adding 0 turns −0 into 0.
+    numbers[at] = entry + 0;
   }
   return numbers;
 }
@@ -122,10 +123,22 @@ export function allocate<T>(operation: string, name: string, length: number, mak
   return CapacityError.guard(operation, `a copy of ${length} numbers of ${name}`, 8 * length, make);
 }
 
-const tagOf = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  Symbol.toStringTag,
-)?.get as (this: unknown) => string | undefined;
+const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype);
+/** What every typed array has, whatever a subclass or the caller has put in its place. */
+const getterOf = (name: PropertyKey) => Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)?.get;
+const tagOf = getterOf(Symbol.toStringTag) as (this: unknown) => string | undefined;
+const ownLength = getterOf("length") as (this: ArrayBufferView) => number;
+const ownBuffer = getterOf("buffer") as (this: ArrayBufferView) => ArrayBufferLike;
+
+/** The true length of a typed array; 0 where its buffer is detached or too short by now. */
+export function lengthOf(view: ArrayBufferView): number {
+  return ownLength.call(view);
+}
+
+/** The true buffer of a typed array. */
+export function bufferOf(view: ArrayBufferView): ArrayBufferLike {
+  return ownBuffer.call(view);
+}
 
 /** The name of a typed array's class, whatever its realm or subclass; null for any other input. */
 export function typedArrayKind(input: unknown): string | null {
@@ -143,7 +156,7 @@ function checkTypedArray(
   if (kind === null || kind.startsWith("Big")) {
     throw new InputError(operation, `${name} is ${describe(input)}`, expected);
   }
-  const { buffer } = input as Float64Array;
+  const buffer = bufferOf(input as Float64Array);
   if (buffer instanceof ArrayBuffer && isDetached(buffer)) {
     throw new InputError(operation, `${name} is a view of a detached buffer`, expected);
   }
@@ -156,11 +169,11 @@ function checkTypedArray(
 function copyOf(
   operation: string,
   name: string,
-  view: ArrayLike<number>,
+  view: Float64Array,
   kind: string | null,
 ): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
   const Copy = kind === "Float32Array" ? Float32Array : Float64Array;
-  return allocate(operation, name, view.length, () => new Copy(view));
+  return allocate(operation, name, lengthOf(view), () => new Copy(view));
 }
 
 /**

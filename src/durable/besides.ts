@@ -2,21 +2,10 @@
  * What is kept beside rows, by name: the states of a learner for example (see `kept_states.ts`).
  *
  * Invariant: a content never changes, it is replaced. So a snapshot holds the contents of its moment by references.
- *
- * In the file of a snapshot they are the tensor `beside`: u32 count, and for each bytes name and bytes content.
  */
 
-import { ByteReader, ByteWriter } from "./byte_buffer.ts";
-
-/** What is kept at one moment. */
-export interface FrozenBesides {
-  readonly names: readonly string[];
-  readonly contents: readonly Uint8Array<ArrayBuffer>[];
-  /** Bytes of the tensor; 0 where nothing is kept, and there is none. */
-  readonly bytes: number;
-}
-
-export const NOTHING_BESIDE: FrozenBesides = { names: [], contents: [], bytes: 0 };
+import type { FrozenEntries } from "./frozen_entries.ts";
+import { paddedLength, textLength } from "./byte_buffer.ts";
 
 /** Contents by name. */
 export class Besides implements Iterable<readonly [name: string, content: Uint8Array<ArrayBuffer>]> {
@@ -59,8 +48,8 @@ export class Besides implements Iterable<readonly [name: string, content: Uint8A
 
   #count(name: string, { length }: Uint8Array, sign: number): void {
     this.#bytes += sign * length;
-    this.#nameBytes += sign * padded(ENCODER.encode(name).length);
-    this.#paddedBytes += sign * padded(length);
+    this.#nameBytes += sign * paddedLength(textLength(name));
+    this.#paddedBytes += sign * paddedLength(length);
   }
 
   [Symbol.iterator](): IterableIterator<[string, Uint8Array<ArrayBuffer>]> {
@@ -68,38 +57,12 @@ export class Besides implements Iterable<readonly [name: string, content: Uint8A
   }
 
   /** What is kept now. */
-  freeze(): FrozenBesides {
-    const { size } = this, bytes = size === 0 ? 0 : 4 + 8 * size + this.#nameBytes + this.#paddedBytes;
-    return { names: [...this.#contents.keys()], contents: [...this.#contents.values()], bytes };
+  freeze(): FrozenEntries {
+    const contents = [...this.#contents.values()];
+    return {
+      names: [...this.#contents.keys()],
+      bytes: 8 * this.size + this.#nameBytes + this.#paddedBytes,
+      contentOf: (at) => contents[at],
+    };
   }
-}
-
-/** The tensor in slices of about `sliceBytes`. */
-export function* besideSlices(
-  { names, contents }: FrozenBesides,
-  sliceBytes: number,
-): Generator<Uint8Array<ArrayBuffer>> {
-  const out = new ByteWriter();
-  out.u32(names.length);
-  for (let at = 0; at < names.length; at++) {
-    out.text(names[at]);
-    out.bytes(contents[at]);
-    if (out.length < sliceBytes) continue;
-    yield out.view().slice();
-    out.clear();
-  }
-  yield out.view().slice();
-}
-
-/** @throws {Error} When it is not such a tensor. */
-export function decodeBesides(bytes: Uint8Array<ArrayBuffer>): Besides {
-  const besides = new Besides(), reader = new ByteReader(bytes);
-  for (let left = reader.u32(); left > 0; left--) besides.set(reader.text(), reader.bytes());
-  return besides;
-}
-
-const ENCODER = new TextEncoder();
-
-function padded(length: number): number {
-  return length + (-length & 3);
 }

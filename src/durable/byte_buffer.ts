@@ -96,6 +96,16 @@ export class ByteWriter {
 const ENCODER = new TextEncoder(), DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const PADDING = Uint8Array.of(0);
 
+/** Bytes of a text in UTF-8. */
+export function textLength(text: string): number {
+  return ENCODER.encode(text).length;
+}
+
+/** A number of bytes, padded to a multiple of 4. */
+export function paddedLength(length: number): number {
+  return length + (-length & 3);
+}
+
 /** Bytes that end before what they announce. */
 export class CutOff extends Error {}
 

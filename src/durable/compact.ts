@@ -56,8 +56,7 @@ export async function compactFolder(
       if (database.pointers()[0].sequence !== place.sequence) {
         const { checksum } = await writeSnapshot(folder, place.sequence, toWrite(image));
         await nameSnapshot(folder, place.sequence);
-        const pointer = { ...place, checksum, clients: image.clients.save() };
-        database.transact(() => database.addPointer(encodePointer(pointer)));
+        database.transact(() => database.addPointer(encodePointer({ ...place, checksum })));
       }
       onProgress({ what: snapshotFile(place.sequence), done: 2, total: 3 });
       database.transact(() => database.removePointersBefore(place.sequence));
@@ -98,8 +97,8 @@ function checkSaid(operation: string, folder: Folder, image: Image): void {
 
 function toWrite(image: Image): Parameters<typeof writeSnapshot>[2] {
   const { mask, keys, queries } = image.toSnapshot(), { settings, history } = image;
-  const besides = image.besides.freeze();
-  return { settings, history, mask, keys: rowsOf(keys), queries: rowsOf(queries), besides };
+  const beside = [image.clients.freeze(), image.besides.freeze()];
+  return { settings, history, mask, keys: rowsOf(keys), queries: rowsOf(queries), beside };
 }
 
 function rowsOf({ slots, rows, positions }: SlotRows): RowsToWrite {

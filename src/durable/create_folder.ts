@@ -6,10 +6,8 @@
 import type { EngineProblem } from "../engine/options.ts";
 import { keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
 import type { SavedMask } from "../store/snapshot.ts";
-import { NOTHING_BESIDE } from "./besides.ts";
 import { settingsOf, toMatrixMask } from "./settings.ts";
 import { SlotTable } from "../write/slot_table.ts";
-import { Clients } from "./clients.ts";
 import { Damage } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
 import { HEAD_FILE, HeadFile, readHead } from "./head_file.ts";
@@ -70,19 +68,14 @@ export async function createFolder(folder: Folder, problem: EngineProblem, sync:
     mask: maskOf(problem),
     keys: keysOf(problem, keySlots),
     queries: queriesOf(problem, querySlots),
-    besides: NOTHING_BESIDE,
+    beside: [],
   });
   await nameSnapshot(folder, 0);
   // A journal of its own, whose records no other one can have.
   const hash = crypto.getRandomValues(new Uint8Array(HASH_BYTES));
   const database = new JournalDatabase(folder.file(JOURNAL_FILE), { readOnly: false, sync: "full" });
   try {
-    database.create(encodePointer({
-      sequence: 0,
-      hash,
-      checksum,
-      clients: new Clients().save(),
-    }));
+    database.create(encodePointer({ sequence: 0, hash, checksum }));
     database.checkpoint();
   } finally {
     database.close();

@@ -14,7 +14,8 @@ import type { FollowedAttention, FollowOptions } from "../engine/followed_attent
 import type { PassingMask } from "../engine/passing_mask.ts";
 import type { LearnerOptions } from "../learning/learner_options.ts";
 import type { OnlineLearner } from "../learning/online_learner.ts";
-import { type AnyEdit, checkEdit, type Edit } from "../write/edits.ts";
+import { checkEdit } from "../write/edit_checks.ts";
+import type { AnyEdit, Edit } from "../write/edits.ts";
 import type { MaskEntry, MaskMatrix } from "../write/mask.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { Backup, BackupOptions } from "./backup.ts";
@@ -441,7 +442,7 @@ export class DurableAttention<KeyId extends RowId = number, QueryId extends RowI
 
   #edit(edit: AnyEdit): void {
     const operation = `DurableAttention.${edit.kind}`, { core } = this.#parts;
-    core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules.layout)));
+    core.edit(core.given(operation, () => checkEdit(operation, edit, core.rules)));
   }
 }
 

@@ -5,7 +5,8 @@
 import { describe, InputError } from "../base/errors.ts";
 import { isCount } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
-import { checkEdits, type Edit } from "../write/edits.ts";
+import { checkEdits } from "../write/edit_checks.ts";
+import type { Edit } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { ClientAnswer, Clients } from "./clients.ts";
 import { checkClient, type DurableEdit, type DurableEditOptions } from "./durable_options.ts";
@@ -21,7 +22,7 @@ export async function editDurably<KeyId extends RowId, QueryId extends RowId>(
 ): Promise<DurableEdit<KeyId | QueryId>> {
   const { call, checked } = core.given(operation, () => {
     const call = toCall(operation, options, client);
-    return { call, checked: checkEdits(operation, edits, core.rules.layout) };
+    return { call, checked: checkEdits(operation, edits, core.rules) };
   });
   const counted = call && countedAnswer(operation, journal.clients, call);
   if (counted) {

@@ -18,25 +18,26 @@
  *     2 said    runs of what a mask function said: u32 0, u32 query slot, u32 key slot · maskHeads + head, floats; or
  *               u32 1, u32 key slot, u32 query slot · maskHeads + head, floats
  *     3 kept    bytes name, bytes content: what somebody keeps beside the rows, a learner's states for example
- *     4 next    f64, f64: the positions that the next key and the next query get that are inserted without one
+ *     4 next    f64, f64: the positions that the next key and the next query get that are inserted without one; versions 1 and 2
  *     5 mask    a block of an editable mask: u32 count and so many u32 query slots, the same of key slots and of numbers
  *               of matrices, floats queries × keys
  *     6 data    bytes: the caller's metadata, JSON
+ *     7 shift   f64 by, f64 from, f64 to: all rows with from ≤ position < to are moved by it; f64, f64: as `next`
  *
  * Resolved: an `addToKey` is the number it gave, an insert has its slot, position and id. `floats` and `bytes` are a count and
  * what it counts, bytes padded to 4; an id is bytes, as JSON (see `row_names.ts`). Version 1 has the kinds 1 to 4, and edits 1 to
- * 8 of them.
+ * 8 of them; version 2 the kinds 1 to 6.
  */
 
 import { CapacityError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
-import type { EditedRow, MaskChange } from "../write/edit_journal.ts";
+import type { EditedRow, MaskChange, RowShift } from "../write/edit_journal.ts";
 import type { CheckedEdit, EditTarget } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { ByteReader, ByteWriter } from "./byte_buffer.ts";
 import { decodeName, encodeName } from "./row_names.ts";
 
-const EDITS = 1, SAID = 2, KEPT = 3, NEXT = 4, MASK = 5, METADATA = 6;
+const EDITS = 1, SAID = 2, KEPT = 3, NEXT = 4, MASK = 5, METADATA = 6, SHIFT = 7;
 const WRITE_KEY = 1, INSERT_KEY = 2, DELETE_KEY = 3, WRITE_QUERY = 4, INSERT_QUERY = 5, DELETE_QUERY = 6;
 const MOVE_KEY = 7, MOVE_QUERY = 8;
 const INSERT_NAMED_KEY = 9, INSERT_NAMED_QUERY = 10, PUT_KEY = 11, PUT_QUERY = 12;
@@ -61,6 +62,8 @@ export interface FrameVisitor {
   moveQuery(slot: number, position: number): RowId;
   setMask(change: MaskChange): void;
   setMetadata(metadata: JsonValue): void;
+  /** Rows of a range of positions move together. */
+  shift(shift: RowShift): void;
   /** Rows to come follow these positions. */
   next(key: number, query: number): void;
   /** A mask function said `bias` of a query slot with consecutive pairs of key slot and head. */
@@ -202,10 +205,13 @@ export class FrameWriter {
     this.#end();
   }
 
-  next(key: number, query: number): void {
-    this.#begin(NEXT);
-    this.#out.f64(key);
-    this.#out.f64(query);
+  /** The moves of a range begin. */
+  beginShift({ by, from, to, nextKey, nextQuery }: RowShift): void {
+    this.#begin(SHIFT);
+    for (const number of [by, from, to, nextKey, nextQuery]) this.#out.f64(number);
+  }
+
+  endShift(): void {
     this.#end();
   }
 
@@ -296,8 +302,9 @@ export function visitFrames(bytes: Uint8Array<ArrayBuffer>, first: number, visit
     else if (kind === KEPT) visitor.kept(reader.text(), reader.bytes());
     else if (kind === NEXT) visitor.next(reader.f64(), reader.f64());
     else if (kind === MASK) visitMask(reader, visitor);
+    else if (kind === SHIFT) visitShift(reader, visitor);
     else if (kind === METADATA) visitor.setMetadata(JSON.parse(reader.text()));
-    else throw new Error(`frame is of kind ${kind}, expected 1 to ${METADATA}`);
+    else throw new Error(`frame is of kind ${kind}, expected 1 to ${SHIFT}`);
     at += size;
     if (reader.at !== at) throw new Error(`frame has ${size} bytes, expected ${size - at + reader.at}`);
   }
@@ -341,6 +348,11 @@ function visitEdit(reader: ByteReader, visitor: FrameVisitor): RowId {
     default:
       throw new Error(`edit is of kind ${code}, expected 1 to ${PUT_QUERY}`);
   }
+}
+
+function visitShift(reader: ByteReader, visitor: FrameVisitor): void {
+  const [by, from, to] = [reader.f64(), reader.f64(), reader.f64()];
+  visitor.shift({ by, from, to, nextKey: reader.f64(), nextQuery: reader.f64() });
 }
 
 function visitMask(reader: ByteReader, visitor: FrameVisitor): void {

@@ -30,7 +30,7 @@ export class FrozenEngine {
   }
 
   /** Entries of the mask are about to change. */
-  keepMaskBefore(change: MaskChange): void {
-    this.mask?.keepBefore(change);
+  keepMaskBefore(operation: string, change: MaskChange): void {
+    this.mask?.keepBefore(operation, change);
   }
 }

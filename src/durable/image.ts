@@ -12,10 +12,11 @@ import {
   type SavedSettings,
   type Snapshot,
 } from "../store/snapshot.ts";
-import type { MaskChange } from "../write/edit_journal.ts";
+import type { MaskChange, RowShift } from "../write/edit_journal.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { SlotNumbers } from "../write/slot_table.ts";
-import { Besides, decodeBesides } from "./besides.ts";
+import { type Beside, decodeBeside } from "./beside_tensor.ts";
+import { Besides } from "./besides.ts";
 import { Clients } from "./clients.ts";
 import type { ClientCall, FrameVisitor } from "./frames.ts";
 import { ImageRows } from "./image_rows.ts";
@@ -42,12 +43,13 @@ export class Image implements FrameVisitor {
   #edits: number;
 
   constructor(snapshot: Snapshot, pointer: Pick<ReadPointer, "sequence" | "clients" | "kept">) {
-    const { layout, mask, keys, queries, metadata, beside } = snapshot;
+    const { layout, mask, keys, queries, metadata } = snapshot;
     this.settings = settingsOfSnapshot(snapshot);
     this.keys = new ImageRows("key", keyColumns(layout) + valueColumns(layout), keys);
     this.queries = new ImageRows("query", queryColumns(layout), queries);
-    this.clients = Clients.restore(pointer.clients);
-    this.besides = pointer.kept ? new Besides(pointer.kept) : beside ? decodeBesides(beside) : new Besides();
+    const { besides, clients } = besideOf(snapshot, pointer);
+    this.clients = clients;
+    this.besides = besides;
     this.mask = mask;
     this.#metadata = metadata;
     this.isCounted = pointer.kept === null;
@@ -133,6 +135,11 @@ export class Image implements FrameVisitor {
     this.#metadata = metadata;
   }
 
+  shift({ by, from, to, nextKey, nextQuery }: RowShift): void {
+    this.#edits += this.keys.shift(by, from, to) + this.queries.shift(by, from, to);
+    this.next(nextKey, nextQuery);
+  }
+
   next(key: number, query: number): void {
     this.keys.slots.nextPosition = key;
     this.queries.slots.nextPosition = query;
@@ -187,6 +194,18 @@ export class Image implements FrameVisitor {
     const mask = bias ? { kind: "function", bias } as const : this.mask;
     return { ...this.settings, ...this.history, mask, keys, queries, backend: NO_BACKEND, states: {} };
   }
+}
+
+/** What a snapshot holds beside rows, in its file or, of an older version, in its pointer. */
+export function besideOf(
+  { beside }: Pick<Snapshot, "beside">,
+  { clients, kept }: Pick<ReadPointer, "clients" | "kept">,
+): Beside {
+  const found = beside ? decodeBeside(beside) : { besides: new Besides(), clients: new Clients() };
+  return {
+    besides: kept ? new Besides(kept) : found.besides,
+    clients: clients ? Clients.restore(clients) : found.clients,
+  };
 }
 
 function toSaid(bias: Float32Array, heads: number, keys: SlotNumbers, queries: SlotNumbers): SaidBias {

@@ -63,6 +63,18 @@ export class ImageRows {
     return this.slots.nameOf(slot);
   }
 
+  /** Moves all rows whose positions are in a range; returns how many. */
+  shift(by: number, from: number, to: number): number {
+    let moved = 0;
+    for (const slot of this.slots.liveSlots()) {
+      const position = this.#positions[slot];
+      if (!(from <= position && position < to)) continue;
+      this.#positions[slot] = position + by + 0;
+      moved++;
+    }
+    return moved;
+  }
+
   delete(slot: number): RowId {
     this.#checkLive(slot);
     const name = this.slots.nameOf(slot);

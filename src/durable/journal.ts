@@ -9,11 +9,11 @@
 import { setImmediate } from "node:timers";
 import type { EngineCore } from "../engine/engine_core.ts";
 import type { JsonValue } from "../base/json.ts";
-import type { EditedRow, EditJournal, MaskChange } from "../write/edit_journal.ts";
-import type { CheckedEdit, EditTarget } from "../write/edits.ts";
+import type { EditedRow, EditJournal, MaskChange, RowShift } from "../write/edit_journal.ts";
+import { type CheckedEdit, type EditTarget, isOfQuery } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { Besides } from "./besides.ts";
-import type { ClientAnswer, Clients } from "./clients.ts";
+import type { Clients } from "./clients.ts";
 import { DurabilityError } from "./durability_error.ts";
 import { CommitTimes } from "./durable_stats.ts";
 import { type ClientCall, FrameWriter } from "./frames.ts";
@@ -87,6 +87,8 @@ export class Journal implements EditJournal {
   /** The call that the next batch is. */
   #call: ClientCall | null = null;
   #names: RowId[] = [];
+  /** Whether the batch is the moves of a range. */
+  #isShift = false;
   readonly #ids: JournalConfig["ids"];
   readonly #later: (() => void)[] = [];
 
@@ -134,18 +136,30 @@ export class Journal implements EditJournal {
   }
 
   begin(operation: string): void {
+    this.#beginFrame(operation);
+    this.#isShift = false;
+    this.#frames.beginEdits(this.#call);
+    this.#names = [];
+  }
+
+  beginShift(operation: string, shift: RowShift): void {
+    this.#beginFrame(operation);
+    this.#isShift = true;
+    this.#frames.beginShift(shift);
+  }
+
+  #beginFrame(operation: string): void {
     this.#checkOwned(operation);
     // Before the edits, so that what is kept with those before is in one transaction with them.
     if (this.#frames.bytes > MOST_WAITING) this.commit();
     this.check(operation);
     this.#endSaid();
-    this.#frames.beginEdits(this.#call);
-    this.#names = [];
   }
 
   note(edit: CheckedEdit, row: EditedRow, layer: EditTarget): void {
-    const isQuery = edit.kind.endsWith("Query");
+    const isQuery = isOfQuery(edit.kind);
     this.frozen?.keepBefore(isQuery, row.slot);
+    if (this.#isShift) return;
     this.#frames.edit(edit, row, isQuery ? this.#ids.queries : this.#ids.keys, layer);
     this.#noteLater(edit.kind, row, isQuery);
     if (this.#call) this.#names.push(row.name);
@@ -161,7 +175,8 @@ export class Journal implements EditJournal {
   end(isPerformed: boolean): void {
     const later = this.#later.splice(0);
     if (!isPerformed) return this.#frames.abandon();
-    this.#frames.endEdits();
+    if (this.#isShift) this.#frames.endShift();
+    else this.#frames.endEdits();
     this.#sequence++;
     if (this.#call) this.clients.note(this.#call, { sequence: this.#sequence, names: this.#names });
     for (const change of later) change();
@@ -169,14 +184,10 @@ export class Journal implements EditJournal {
     this.#schedule();
   }
 
-  noteNext(operation: string, key: number, query: number): void {
-    this.#noteFrame(operation, () => this.#frames.next(key, query));
-  }
-
   noteMask(operation: string, change: MaskChange): void {
     this.#checkOwned(operation);
     // What is refused here leaves no frame of a change that is not made.
-    this.frozen?.keepMaskBefore(change);
+    this.frozen?.keepMaskBefore(operation, change);
     this.#noteFrame(operation, () => this.#frames.mask(change));
   }
 
@@ -192,11 +203,6 @@ export class Journal implements EditJournal {
     } finally {
       this.#call = null;
     }
-  }
-
-  /** What a call was answered that was made before. */
-  answerTo(call: ClientCall): ClientAnswer | "new" | "forgotten" | "late" {
-    return this.clients.answerTo(call);
   }
 
   /** A mask function said what a pair adds. */

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers";
 import { sealPlace } from "../store/checksum.ts";
 import { SLICE_BYTES, sliceSnapshot, type SnapshotToWrite } from "../store/snapshot_slices.ts";
-import { besideSlices, type FrozenBesides } from "./besides.ts";
+import { besideBytes, besideSlices, type FrozenEntries } from "./frozen_entries.ts";
 import type { Folder } from "./folder.ts";
 import { snapshotFile } from "./pointer.ts";
 
@@ -17,7 +17,8 @@ const MOST_COMPUTED_MS = 4;
 
 /** A snapshot of a folder. */
 export interface FolderSnapshot extends Omit<SnapshotToWrite, "beside" | "states"> {
-  readonly besides: FrozenBesides;
+  /** What is kept beside rows. */
+  readonly beside: readonly FrozenEntries[];
 }
 
 /** A snapshot that is on disk. */
@@ -45,10 +46,10 @@ export async function writeSnapshot(
   isStopped: () => boolean = () => false,
 ): Promise<WrittenSnapshot> {
   const name = snapshotFile(sequence), draft = `${name}.tmp`;
-  const { besides } = snapshot, { bytes } = besides, begun = performance.now();
-  const beside = { bytes, slices: () => besideSlices(besides, SLICE_BYTES) };
+  const { beside: entries, ...rows } = snapshot, bytes = besideBytes(entries), begun = performance.now();
+  const beside = { bytes, slices: () => besideSlices(entries, SLICE_BYTES) };
   const { head, dataBytes, slices } = sliceSnapshot(OPERATION, {
-    ...snapshot,
+    ...rows,
     ...(bytes > 0 ? { beside } : {}),
   });
   let longestSliceMs = performance.now() - begun;

@@ -120,7 +120,7 @@ export class Snapshots {
     if (journal.failure || place.sequence === this.newest.sequence) return;
     const frozen = new FrozenEngine(core, () => core.newest);
     const { mask, maskNumbers, said } = this.#maskOf(frozen);
-    const clients = journal.clients.save(), besides = journal.besides.freeze();
+    const beside = [journal.clients.freeze(), journal.besides.freeze()];
     const history = { sequence: core.sequence, metadata: core.metadata, origin: 0 };
     journal.frozen = frozen;
     const settings = settingsOf(core.rules);
@@ -131,7 +131,7 @@ export class Snapshots {
       const written = await writeSnapshot(
         folder,
         place.sequence,
-        { settings, history, mask, ...(maskNumbers ? { maskNumbers } : {}), keys, queries, besides },
+        { settings, history, mask, ...(maskNumbers ? { maskNumbers } : {}), keys, queries, beside },
         isStopped,
       );
       journal.frozen = null;
@@ -143,7 +143,7 @@ export class Snapshots {
       try {
         // Older snapshots are removed, which must not come to the disk before the pointer.
         database.transactToDisk(() => {
-          database.addPointer(encodePointer({ ...place, checksum: written.checksum, clients }));
+          database.addPointer(encodePointer({ ...place, checksum: written.checksum }));
           if (this.#holds === 0) database.removePointersBefore(previous);
         });
       } catch (cause) {

@@ -15,8 +15,8 @@ import {
 import { Damage, type Problem } from "./durability_error.ts";
 import type { Folder } from "./folder.ts";
 import { HEAD_FILE, headSlots, readHead, type Witness } from "./head_file.ts";
-import { Besides, decodeBesides } from "./besides.ts";
-import { Image } from "./image.ts";
+import type { FrozenEntries } from "./frozen_entries.ts";
+import { besideOf, Image } from "./image.ts";
 import { JOURNAL_FILE, type JournalDatabase } from "./journal_database.ts";
 import { openToLook } from "./look.ts";
 import { decodePointer, type ReadPointer, snapshotFile } from "./pointer.ts";
@@ -185,9 +185,12 @@ function comparePlace(
   if (image.isCounted && history.sequence !== snapshot.sequence) {
     wrong(`snapshot has ${snapshot.sequence} edits, expected ${history.sequence}`);
   }
-  const besides = snapshot.beside ? decodeBesides(snapshot.beside) : new Besides(pointer.kept ?? []);
-  if (!isSameBesides(image.besides, besides)) {
+  const { besides, clients } = besideOf(snapshot, pointer);
+  if (!isSameEntries(image.besides.freeze(), besides.freeze())) {
     wrong("what is kept beside rows is not what the records before it say");
+  }
+  if (!isSameEntries(image.clients.freeze(), clients.freeze())) {
+    wrong("calls of clients are not those of the records before it");
   }
 }
 
@@ -202,11 +205,13 @@ function isSameMask(a: SavedMask | null, b: SavedMask | null): boolean {
   return a.matrices.every(({ data }, at) => isSameNumbers(data, b.matrices[at].data));
 }
 
-function isSameBesides(a: Besides, b: Besides): boolean {
-  return a.size === b.size && [...a].every(([name, content]) => isSameHash(content, b.get(name) ?? NOTHING));
+function isSameEntries(a: FrozenEntries, b: FrozenEntries): boolean {
+  const places = new Map(b.names.map((name, at) => [name, at]));
+  return a.names.length === b.names.length && a.names.every((name, at) => {
+    const other = places.get(name);
+    return other !== undefined && isSameHash(a.contentOf(at), b.contentOf(other));
+  });
 }
-
-const NOTHING = new Uint8Array(0);
 
 function isSameNumbers(a: Float32Array | Float64Array | Uint32Array, b: typeof a): boolean {
   return a.length === b.length && a.every((number, at) => Object.is(number, b[at]));

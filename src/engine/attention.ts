@@ -121,7 +121,8 @@ export async function attentionState(options: AttentionOptions): Promise<Attenti
   };
 }
 
-async function compute(operation: string, problem: Problem): Promise<AttentionOutput> {
+/** Attention of a checked problem with all of its rules. */
+export async function compute(operation: string, problem: Problem): Promise<AttentionOutput> {
   const backend = await fillBackend(operation, problem);
   try {
     const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);

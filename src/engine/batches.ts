@@ -6,12 +6,14 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
-import { isCount, type RowInput, takeList, toNumbers, typedArrayKind } from "../base/lists.ts";
-import type { Matrix } from "../base/matrix.ts";
+import { isCount, reading, type RowInput, takeList, toNumbers } from "../base/lists.ts";
+import { isShaped, type Matrix, takeShaped, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
-import type { MaskInput, MaskMatrix } from "../write/mask.ts";
-import { attention } from "./attention.ts";
-import type { AttentionOptions } from "./options.ts";
+import { outputColumns } from "../numerics/head_layout.ts";
+import { type Mask, type MaskInput, type MaskMatrix, toMask } from "../write/mask.ts";
+import { toBiases } from "../write/mask_input.ts";
+import { compute } from "./attention.ts";
+import { type AttentionOptions, type Problem, toProblem, withRules } from "./options.ts";
 
 /** Rows of some problems: [batch, heads, tokens, d], or [batch, tokens, heads·d]. */
 export interface BatchInput {
@@ -76,6 +78,36 @@ const OPTIONS: readonly (keyof BatchOptions)[] = [
  */
 export async function attentionBatch(options: BatchOptions): Promise<Batch> {
   const operation = "attentionBatch";
+  // All of it is read, once, before anything is awaited.
+  const { q, k, v, first, masks } = reading(operation, () => toBatchProblem(operation, options));
+  if (first === null) return join([], q.shape, v.shape);
+  const problem = await withRules(operation, first);
+  const outputs: Matrix[] = [];
+  for (const [item, mask] of masks.entries()) {
+    // Rows are joined when it is their turn, and those of all items once.
+    const query = item === 0 ? problem.query : toMatrix(operation, "query", itemOf(q, item));
+    const key = item === 0 || k.shape[0] === 1 ? problem.key : toMatrix(operation, "key", itemOf(k, item));
+    const value = item === 0 || v.shape[0] === 1
+      ? problem.value
+      : toMatrix(operation, "value", itemOf(v, item));
+    const { output } = await compute(operation, { ...problem, query, key, value, mask });
+    outputs.push({ data: output, shape: [query.shape[0], outputColumns(problem.layout)] });
+  }
+  return join(outputs, q.shape, v.shape);
+}
+
+/** A checked batch. */
+interface BatchProblem {
+  readonly q: Batch;
+  readonly k: Batch;
+  readonly v: Batch;
+  /** That of the first item, without its mask; null where there is no item. */
+  readonly first: Problem | null;
+  /** For each item. */
+  readonly masks: readonly (Mask | null)[];
+}
+
+function toBatchProblem(operation: string, options: BatchOptions): BatchProblem {
   const { query, key, value, mask, ...rest } = takeOptions(operation, options, OPTIONS);
   const q = takeBatch(operation, "query", query);
   const [k, v] = [takeBatch(operation, "key", key), takeBatch(operation, "value", value)];
@@ -86,25 +118,17 @@ export async function attentionBatch(options: BatchOptions): Promise<Batch> {
     throw new InputError(operation, `${name}.shape is ${describe(shape)}`, expected);
   }
   const count = q.shape[0];
-  const masks = Array.from({ length: count }, (_, item) => maskOf(operation, mask, item, count));
-  // All of it is read before anything is awaited.
-  const problems = masks.map((own, item) => ({
-    ...rest,
-    query: itemOf(q, item),
-    key: itemOf(k, item),
-    value: itemOf(v, item),
-    ...(own === undefined ? {} : { mask: own }),
-  }));
-  const outputs: Matrix[] = [];
-  for (const problem of problems) outputs.push(await attention(problem));
-  return join(outputs, q.shape, v.shape);
+  if (count === 0) return { q, k, v, first: null, masks: [] };
+  const rows = { query: itemOf(q, 0), key: itemOf(k, 0), value: itemOf(v, 0) };
+  const first = toProblem(operation, { ...rest, ...rows });
+  return { q, k, v, first, masks: toMasks(operation, mask, count, first) };
 }
 
 /**
  * Rows of heads side by side, m × H·d, as [H, m, d]: heads before tokens, as tensor libraries have them. A
  * copy.
  *
- * @throws {InputError} When the columns are no multiple of `heads`.
+ * @throws {InputError} When the columns are no multiple of `heads`, or `matrix` is no matrix of float32.
  *
  * @example
  * ```ts
@@ -122,18 +146,26 @@ export function splitHeads(
   readonly data: Float32Array<ArrayBuffer>;
   readonly shape: readonly [heads: number, rows: number, d: number];
 } {
-  const [rows, columns] = matrix.shape;
+  const operation = "splitHeads";
+  const { data, rows, columns } = reading(operation, () => {
+    const given = takeOptions(operation, matrix, ["data", "shape"], "matrix field");
+    const { list, shape: [rows, columns] } = takeShaped(operation, "matrix", given, 0);
+    if (!(list.entries instanceof Float32Array)) {
+      throw new InputError(operation, `matrix.data is ${describe(given.data)}`, "a Float32Array");
+    }
+    return { data: list.entries, rows, columns };
+  });
   if (!isCount(heads) || heads === 0 || columns % heads !== 0) {
-    throw new InputError("splitHeads", `heads is ${describe(heads)}`, `a divisor of ${columns} (columns)`);
+    throw new InputError(operation, `heads is ${describe(heads)}`, `a divisor of ${columns} (columns)`);
   }
-  const width = columns / heads, data = new Float32Array(matrix.data.length);
+  const width = columns / heads, split = new Float32Array(data.length);
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < rows; i++) {
       const from = i * columns + h * width;
-      data.set(matrix.data.subarray(from, from + width), (h * rows + i) * width);
+      split.set(data.subarray(from, from + width), (h * rows + i) * width);
     }
   }
-  return { data, shape: [heads, rows, width] };
+  return { data: split, shape: [heads, rows, width] };
 }
 
 function takeBatch(operation: string, name: string, input: BatchInput): Batch {
@@ -166,35 +198,36 @@ function itemOf({ data, shape: [count, ...shape] }: Batch, item: number): Attent
   return { data: own, shape: shape as [number, number, number] };
 }
 
-/** The mask of one item. */
-function maskOf(
+/** The masks of all items: one for all of them, or a tensor of [batch or 1, heads or 1, m, n]. */
+function toMasks(
   operation: string,
-  mask: BatchOptions["mask"],
-  item: number,
+  given: BatchOptions["mask"],
   count: number,
-): MaskInput | undefined {
-  const isTensor = typeof mask === "object" && mask !== null && "shape" in mask && mask.shape?.length === 4;
-  if (!isTensor) return mask as MaskInput | undefined;
-  const { data, shape } = mask as {
-    readonly data: ArrayLike<number | boolean>;
-    readonly shape: readonly number[];
-  };
-  const [items, heads, rows, columns] = takeLengths(operation, "mask.shape", shape, [4]);
+  { layout: { heads }, query: { shape: [m] }, key: { shape: [n] } }: Problem,
+): (Mask | null)[] {
+  const toOne = (mask: MaskInput | undefined) => toMask(operation, mask, heads, m, n);
+  const forAll = (mask: MaskInput | undefined) => new Array<Mask | null>(count).fill(toOne(mask));
+  if (!isShaped(given)) return forAll(given as MaskInput | undefined);
+  const { data, shape } = takeOptions(operation, given, ["data", "shape"], "mask field");
+  const isTensor = typeof shape === "object" && shape !== null && "length" in shape && shape.length === 4;
+  if (!isTensor) return forAll({ data, shape } as MaskMatrix);
+  const [items, matrices, rows, columns] = takeLengths(operation, "mask.shape", shape, [4]);
   if (items !== 1 && items !== count) {
-    throw new InputError(
-      operation,
-      `mask.shape is ${describe(shape)}`,
-      `a first length of ${count} (batch) or 1`,
-    );
+    const expected = `a first length of ${count} (batch) or 1`;
+    throw new InputError(operation, `mask.shape is ${describe(shape)}`, expected);
   }
-  const first = (items === 1 ? 0 : item) * heads;
-  return Array.from({ length: heads }, (_, head): MaskMatrix => {
-    const start = (first + head) * rows * columns, end = start + rows * columns;
-    const own = typedArrayKind(data) === null
-      ? Array.prototype.slice.call(data, start, end)
-      : (data as Float32Array).subarray(start, end);
-    return { data: own, shape: [rows, columns] };
+  const biases = toBiases(operation, "mask", data), size = rows * columns;
+  if (biases.length !== items * matrices * size) {
+    const expected = `${items * matrices * size} (its shape)`;
+    throw new InputError(operation, `mask has ${biases.length} entries`, expected);
+  }
+  const matrixAt = (at: number): MaskMatrix => {
+    return { data: biases.subarray(at * size, (at + 1) * size), shape: [rows, columns] };
+  };
+  const masks = Array.from({ length: items }, (_, item) => {
+    return toOne(Array.from({ length: matrices }, (_, head) => matrixAt(item * matrices + head)));
   });
+  return items === 1 ? new Array<Mask | null>(count).fill(masks[0]) : masks;
 }
 
 /** Outputs in the layout of the queries. */

@@ -8,7 +8,7 @@ import { OUTPUT_ALONE, WHOLE } from "../backends/wanted.ts";
 import { type BackendName, selectBackend, type ThreadCount } from "../backends/select.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
-import { checkArray, reading, typedArrayKind } from "../base/lists.ts";
+import { allocate, checkArray, lengthOf, reading, typedArrayKind } from "../base/lists.ts";
 import type { Matrix, MatrixInput, VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import type { PassingMask } from "./passing_mask.ts";
@@ -22,7 +22,6 @@ import type { RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
 import type { DynamicAttentionStats, RankedKey, StaleOutput, WeightedKey, WeightTensor } from "./answers.ts";
 import type { EngineCore } from "./engine_core.ts";
-import { engineText } from "./engine_text.ts";
 import {
   type AnyEngineOptions,
   type DynamicAttentionOptions,
@@ -30,8 +29,7 @@ import {
   toEngineProblem,
   toLoadProblem,
 } from "./options.ts";
-
-import { FollowedAttention, type FollowOptions } from "./followed_attention.ts";
+import type { FollowedAttention, FollowOptions } from "./followed_attention.ts";
 
 /** Options of `insert` and `insertQuery`. */
 export interface InsertOptions<Id extends RowId = number> {
@@ -160,12 +158,15 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     options: LoadOptions<KeyId, QueryId> = {},
   ): Promise<DynamicAttention<KeyId, QueryId>> {
     const operation = "DynamicAttention.load";
-    if (typedArrayKind(bytes) !== "Uint8Array") {
-      throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
-    }
-    checkArray(operation, "bytes", bytes);
     // The caller may change the array after the first await, so the bytes are copied before.
-    const copy = new Uint8Array(bytes), problem = toLoadProblem(operation, options);
+    const copy = reading(operation, () => {
+      if (typedArrayKind(bytes) !== "Uint8Array") {
+        throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+      }
+      checkArray(operation, "bytes", bytes);
+      return allocate(operation, "bytes", lengthOf(bytes), () => new Uint8Array(bytes));
+    });
+    const problem = toLoadProblem(operation, options);
     const { EngineCore } = await import("./engine_core.ts");
     return new DynamicAttention(await EngineCore.load(operation, copy, problem));
   }
@@ -410,7 +411,10 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   edit(edits: readonly Edit<KeyId, QueryId>[]): (KeyId | QueryId)[] {
     const operation = "DynamicAttention.edit";
-    const checked = this.#given(operation, () => this.#core.calls.checkEdits(operation, edits, this.#layout));
+    const checked = this.#given(
+      operation,
+      () => this.#core.calls.checkEdits(operation, edits, this.#core.rules),
+    );
     return this.#core.editAll(checked) as (KeyId | QueryId)[];
   }
 
@@ -595,7 +599,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const again = queries.length - new Set(queries).size;
     if (again > 0) throw new InputError(operation, `slots names ${again} query slots again`, "each once");
     const data = target ?? new Float32Array(queries.length * outputColumns(this.#layout));
-    return new FollowedAttention(this.#core, queries.slice(), error, data);
+    return new this.#core.calls.FollowedAttention(this.#core, queries.slice(), error, data);
   }
 
   /**
@@ -766,7 +770,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
     const operation = "DynamicAttention.attend";
     const passing = this.#given(operation, () => {
       const { positions, mask } = takeOptions(operation, options, ["positions", "mask"]);
-      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules, mask);
+      const asked = this.#core.asking(mask);
+      return this.#core.calls.toPassing(operation, queries, positions, this.#core.rules, asked);
     });
     const { output } = await this.#core.attend(operation, passing);
     return shownMatrix(output, [passing.count, outputColumns(this.#layout)]);
@@ -801,10 +806,12 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * (n·m·H of a mask function), ids and metadata as JSON, and some 3,000 more.
    *
    * @param options `metadata`, plain data that go with the engine, as JSON: the version of a model, a name.
-   * They stay until other ones are given. `decodeSafetensors(bytes, { names: [] })` of
+   * They stay until other ones are given, and take at most 8 MiB in the snapshot. `decodeSafetensors(bytes, { names: [] })` of
    * `@attune/attention/store` reads them without making an engine.
    *
    * @throws {BackendError} When the states cannot be brought up to date.
+   * @throws {InputError} When `metadata` are no plain data, or take more; nothing has changed then.
+   * @throws {CapacityError} When a table of biases has more entries than a snapshot can hold, some 3 million.
    *
    * @example
    * ```ts
@@ -902,7 +909,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    */
   [INSPECT](): string {
     if (this.#core.isDisposed) return "DynamicAttention (disposed)";
-    return engineText({ stats: this.stats(), bound: null });
+    return this.#core.calls.engineText({ stats: this.stats(), bound: null });
   }
 
   /**
@@ -929,7 +936,7 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
   #edit(edit: AnyEdit): RowId {
     const operation = `DynamicAttention.${edit.kind}`;
     return this.#core.edit(
-      this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#layout)),
+      this.#given(operation, () => this.#core.calls.checkEdit(operation, edit, this.#core.rules)),
     );
   }
 

@@ -1,10 +1,12 @@
 /**
- * The checks of what callers pass to an engine that is there. The face reaches them through the core, which is loaded by the first
- * `create`, so that an import of the library does not load them.
+ * The checks of what callers pass to an engine that is there, and the forms of some answers. The face reaches them through the core,
+ * which is loaded by the first `create`, so that an import of the library does not load them.
  */
 
 export { toMetadata } from "../base/json.ts";
-export { checkColumn, checkEdit, checkEdits } from "../write/edits.ts";
+export { checkColumn, checkEdit, checkEdits } from "../write/edit_checks.ts";
+export { engineText } from "./engine_text.ts";
+export { FollowedAttention } from "./followed_attention.ts";
 export {
   toCount,
   toError,

@@ -18,15 +18,15 @@ import { MovableBackend } from "../backends/movable_backend.ts";
 import { describe, DisposedError, InputError, ReentryError } from "../base/errors.ts";
 import type { JsonValue } from "../base/json.ts";
 import { reading } from "../base/lists.ts";
-import { isRelative, looksAtPositions } from "../numerics/score_rule.ts";
+import { looksAtPositions } from "../numerics/score_rule.ts";
 import { EditPipeline, type Followed, type Turn } from "../schedule/edit_pipeline.ts";
 import type { StaleAttentionOutput, StaleWanted } from "../schedule/stale_answers.ts";
-import type { EditJournal, MaskChange } from "../write/edit_journal.ts";
+import type { EditJournal, MaskChange, RowShift } from "../write/edit_journal.ts";
 import { type CheckedEdit, type EditTarget, findSlot, performEdit, slotBefore } from "../write/edits.ts";
 import { FrozenMask } from "../write/frozen_rows.ts";
 import { copyNewest, type RowKind } from "../write/newest_rows.ts";
 import type { RowId } from "../write/row_ids.ts";
-import { MOST_WHOLE, PositionFrame } from "../write/position_frame.ts";
+import { PositionFrame } from "../write/position_frame.ts";
 import { SlotTable } from "../write/slot_table.ts";
 import type { Snapshot } from "../store/snapshot.ts";
 import type { DynamicAttentionStats } from "./answers.ts";
@@ -34,6 +34,7 @@ import type { EngineRules, FrozenSnapshot } from "./engine_snapshot.ts";
 import { fillBackend, makeBackend, type WrapBackend } from "./fill_backend.ts";
 import { type EngineProblem, type LoadProblem, withRules } from "./options.ts";
 import * as calls from "./engine_calls.ts";
+import { PositionShifts } from "./position_shifts.ts";
 import type { PositionShift } from "./question_options.ts";
 import { Rankings } from "./rankings.ts";
 
@@ -70,7 +71,10 @@ export class EngineCore {
   readonly #sequence: number;
   readonly #backend: MovableBackend;
   readonly #pipeline: EditPipeline;
+  readonly #shifts: PositionShifts;
   readonly #seams: EngineSeams;
+  /** Whether a mask of passing queries is being asked. */
+  #asksMask = false;
   #disposal: Promise<void> | null = null;
 
   private constructor(
@@ -85,7 +89,13 @@ export class EngineCore {
     this.#seams = seams;
     this.#backend = new MovableBackend(rules.layout, backend);
     this.#pipeline = new EditPipeline({ ...rules, backend: this.#backend });
-    rules.frame.settle = () => this.#settleFrame();
+    this.#shifts = new PositionShifts({
+      rules,
+      journal: seams.journal,
+      newest: () => this.#pipeline.newest,
+      perform: (edits, shift) => this.#perform(edits, shift),
+      noteEdits: (count) => this.#pipeline.noteEdits(count),
+    });
     this.rankings = new Rankings(rules, (operation, slots, ask) => this.ask(operation, slots, ask));
   }
 
@@ -100,7 +110,7 @@ export class EngineCore {
     const keySlots = new SlotTable(problem.keyPositions, problem.keyIds);
     const querySlots = new SlotTable(problem.queryPositions, problem.queryIds);
     mask?.speakOf(keySlots, querySlots);
-    const frame = new PositionFrame();
+    const frame = new PositionFrame(rule);
     const rules = { layout, rule, mask, threshold, policy, tolerance, keySlots, querySlots, frame };
     return new EngineCore(rules, await fillBackend(operation, problem, seams.wrap), seams);
   }
@@ -190,7 +200,8 @@ export class EngineCore {
     return names;
   }
 
-  #perform(edits: readonly CheckedEdit[]): RowId[] {
+  /** Performs edits, which are the moves of `shift` where it is given. */
+  #perform(edits: readonly CheckedEdit[], shift: RowShift | null = null): RowId[] {
     const { keySlots, querySlots } = this.rules, { journal } = this.#seams;
     const perform = (edit: CheckedEdit, layer: EditTarget) => {
       if (!journal) return performEdit(edit, layer, this.rules);
@@ -203,7 +214,8 @@ export class EngineCore {
     const performAll = () => {
       return this.#pipeline.atomically((layer) => edits.map((edit) => perform(edit, layer)));
     };
-    journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
+    if (shift) journal?.beginShift("DynamicAttention.shiftPositions", shift);
+    else journal?.begin(edits[0]?.operation ?? "DynamicAttention.edit");
     let isPerformed = false, names: RowId[];
     try {
       names = keySlots.atomically(() => querySlots.atomically(performAll));
@@ -239,9 +251,9 @@ export class EngineCore {
     if (!mask || queries.length === 0 || keys.length === 0) return;
     const isOfKeys = keys.length * querySlots.count <= queries.length * keySlots.count;
     const [log, slots] = isOfKeys ? [layer.keys, keys] : [layer.queries, queries];
-    // Memory may be refused here, before the first change.
+    // Memory may be refused here, before the first change, and before the journal has it.
     log.reserve(slots.length);
-    for (const frozen of this.#frozenMasks) frozen.keepBefore(change);
+    for (const frozen of this.#frozenMasks) frozen.keepBefore(operation, change);
     this.#seams.journal?.noteMask(operation, change);
     queries.forEach((query, i) =>
       keys.forEach((key, j) => {
@@ -252,88 +264,9 @@ export class EngineCore {
     this.#pipeline.noteEdits(1);
   }
 
-  /**
-   * Moves all rows whose positions are in a range; returns how many. Where rules compare positions alone, the
-   * origin moves in their place if fewer rows stay.
-   */
-  shiftPositions(operation: string, { by, from, to }: PositionShift): number {
-    const { rule, frame, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
-    if (!looksAtPositions(rule)) return 0;
-    const kinds = [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const;
-    const ends: { readonly slots: SlotTable; readonly next: number }[] = [];
-    let areWhole = Number.isInteger(by) && Math.abs(by) < MOST_WHOLE, moved = 0, left = 0;
-    for (const [, slots, log] of kinds) {
-      let next = 0;
-      for (const slot of slots.liveSlots()) {
-        const position = frame.position(log.position(slot)), isMoved = from <= position && position < to;
-        const place = isMoved ? position + by : position;
-        if (!Number.isFinite(place)) {
-          throw new InputError(operation, `position ${position} would become ${place}`, "a finite one");
-        }
-        next = Math.max(next, place + 1);
-        areWhole &&= Number.isInteger(position) && Math.abs(position) < MOST_WHOLE;
-        if (isMoved) moved++;
-        else left++;
-      }
-      // Rows to come follow those that moved.
-      const before = frame.position(slots.nextPosition);
-      ends.push({ slots, next: Math.max(next, to === Infinity ? before + by : before) });
-    }
-    if (moved === 0 && to < Infinity) return 0;
-    /** The moves of the rows in the range, or of those beside it. */
-    const movesOf = (inRange: boolean): CheckedEdit[] =>
-      kinds.flatMap(([kind, slots, log]) => {
-        const edits: CheckedEdit[] = [];
-        for (const slot of slots.liveSlots()) {
-          const position = frame.position(log.position(slot));
-          if ((from <= position && position < to) !== inRange) continue;
-          const place = inRange ? position + by + 0 : position;
-          edits.push({ operation, kind, slot: slots.nameOf(slot), position: place });
-        }
-        return edits;
-      });
-    const movesOrigin = areWhole && isRelative(rule) && !this.#seams.journal;
-    if (movesOrigin && left < moved && Math.abs(frame.origin + by) < MOST_WHOLE) {
-      this.#moveOrigin(by, movesOf(false));
-    } else if (moved > 0) this.#perform(movesOf(true));
-    if (to === Infinity) this.#seams.journal?.noteNext(operation, ends[0].next, ends[1].next);
-    for (const { slots, next } of ends) slots.nextPosition = frame.held(next);
-    this.#pipeline.noteEdits(moved);
-    return moved;
-  }
-
-  /** Moves the origin, and some rows back to the positions in `left`. */
-  #moveOrigin(by: number, left: readonly CheckedEdit[]): void {
-    const { frame } = this.rules;
-    frame.origin += by;
-    try {
-      if (left.length > 0) this.#perform(left);
-    } catch (error) {
-      frame.origin -= by;
-      throw error;
-    }
-  }
-
-  /** Holds all rows by the origin 0. */
-  #settleFrame(): void {
-    const { frame, keySlots, querySlots } = this.rules, { keys, queries } = this.#pipeline.newest;
-    const operation = "positions", { origin } = frame, edits: CheckedEdit[] = [];
-    const next = [keySlots, querySlots].map((slots) => frame.position(slots.nextPosition));
-    for (
-      const [kind, slots, log] of [["moveKey", keySlots, keys], ["moveQuery", querySlots, queries]] as const
-    ) {
-      for (const slot of slots.liveSlots()) {
-        edits.push({
-          operation,
-          kind,
-          slot: slots.nameOf(slot),
-          position: frame.position(log.position(slot)),
-        });
-      }
-    }
-    this.#moveOrigin(-origin, edits);
-    [keySlots, querySlots].forEach((slots, at) => slots.nextPosition = next[at]);
-    this.#pipeline.noteEdits(0);
+  /** Moves all rows whose positions are in a range; returns how many. */
+  shiftPositions(operation: string, shift: PositionShift): number {
+    return this.#shifts.shift(operation, shift);
   }
 
   /** A copy of a row as of the newest edit. */
@@ -464,12 +397,25 @@ export class EngineCore {
     return given;
   }
 
+  /** A mask of passing queries whose function, if it is one, may not edit or ask the engine that asks it. */
+  asking(mask: unknown): unknown {
+    if (typeof mask !== "function") return mask;
+    return (query: number, key: RowId, head: number): unknown => {
+      this.#asksMask = true;
+      try {
+        return mask(query, key, head);
+      } finally {
+        this.#asksMask = false;
+      }
+    };
+  }
+
   /** Refuses an edit or a question by a mask or threshold function that the engine is asking. */
   checkCall(operation: string): void {
     this.checkLive(operation);
     const { mask, threshold } = this.rules;
     this.#seams.journal?.check(operation);
-    if (mask?.isAsked) throw new ReentryError(operation, "mask");
+    if (mask?.isAsked || this.#asksMask) throw new ReentryError(operation, "mask");
     if (threshold.isAsked) throw new ReentryError(operation, "lazyThreshold");
   }
 

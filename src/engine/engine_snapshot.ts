@@ -107,7 +107,7 @@ export async function restoreSnapshot(
     threshold: options.threshold ?? toSavedThreshold(operation, snapshot),
     keySlots: SlotTable.restore(keys.slots),
     querySlots: SlotTable.restore(queries.slots),
-    frame: new PositionFrame(snapshot.origin),
+    frame: new PositionFrame(rule, snapshot.origin),
   };
   mask?.speakOf(rules.keySlots, rules.querySlots);
   const sizes = { queryCount: queries.slots.size, keyCount: keys.slots.size };

@@ -5,8 +5,9 @@
 
 import { outputColumns } from "../numerics/head_layout.ts";
 import type { Followed } from "../schedule/edit_pipeline.ts";
-import type { EngineCore } from "./engine_core.ts";
-import { DisposedError, SlotError } from "../base/errors.ts";
+import { DisposedError, InputError, SlotError } from "../base/errors.ts";
+import { lengthOf } from "../base/lists.ts";
+import type { EditRules } from "../write/edits.ts";
 
 /** The options of `DynamicAttention.follow`. */
 export interface FollowOptions {
@@ -14,6 +15,13 @@ export interface FollowOptions {
   readonly error?: number;
   /** The array for the rows, with slots · H·dv numbers; a new one unless given. */
   readonly into?: Float32Array<ArrayBuffer>;
+}
+
+/** The engine whose rows are followed. */
+export interface FollowedEngine {
+  readonly rules: Pick<EditRules, "layout" | "querySlots">;
+  follow(): Followed;
+  checkCall(operation: string): void;
 }
 
 /** Rows of attention that `refresh` keeps within an error of exact; see `DynamicAttention.follow`. */
@@ -32,7 +40,9 @@ export class FollowedAttention {
   readonly slots: Uint32Array<ArrayBuffer>;
   /** The largest distance of a row from the exact one. */
   readonly error: number;
-  readonly #core: EngineCore;
+  readonly #core: FollowedEngine;
+  /** As `slots`, which the caller may change. */
+  readonly #slots: Uint32Array<ArrayBuffer>;
   readonly #followed: Followed;
   readonly #rows: Map<number, number>;
   #isDisposed = false;
@@ -41,13 +51,14 @@ export class FollowedAttention {
 
   /** @internal */
   constructor(
-    core: EngineCore,
+    core: FollowedEngine,
     slots: Uint32Array<ArrayBuffer>,
     error: number,
     into: Float32Array<ArrayBuffer>,
   ) {
     this.data = into;
-    this.slots = slots;
+    this.slots = slots.slice();
+    this.#slots = slots;
     this.error = error;
     this.bounds = new Float64Array(slots.length).fill(Infinity);
     this.#core = core;
@@ -65,6 +76,7 @@ export class FollowedAttention {
    *
    * @returns The query slots of the rows in which a number has changed, in the order of `slots`.
    * @throws {SlotError} When a followed query was deleted; nothing is written.
+   * @throws {InputError} When `data` or `bounds` has been detached or cut short.
    * @throws {DisposedError} After `dispose`, and after the engine was disposed.
    */
   async refresh(): Promise<Uint32Array<ArrayBuffer>> {
@@ -72,13 +84,16 @@ export class FollowedAttention {
     core.checkCall(operation);
     if (this.#isDisposed) throw new DisposedError(operation);
     this.#checkSlots(operation);
+    this.#checkRoom(operation);
     const rows = this.#rows;
     const places = {
       data: this.data,
       width: outputColumns(core.rules.layout),
       rowOf: (slot: number) => rows.get(slot) as number,
     };
-    const { changed, bounds } = await this.#followed.refresh(operation, this.slots, this.error, places);
+    const { changed, bounds } = await this.#followed.refresh(operation, this.#slots, this.error, places);
+    // What was written is lost with the array.
+    this.#checkRoom(operation);
     this.bounds.set(bounds);
     return changed;
   }
@@ -90,9 +105,22 @@ export class FollowedAttention {
   #checkSlots(operation: string): void {
     const { querySlots } = this.#core.rules, { count, newestIdentity } = querySlots;
     if (this.#checked.count === count && this.#checked.newestIdentity === newestIdentity) return;
-    const deleted = this.slots.find((slot) => !querySlots.isLive(slot));
+    const deleted = this.#slots.find((slot) => !querySlots.isLive(slot));
     if (deleted !== undefined) throw new SlotError(operation, "query", deleted);
     this.#checked = { count, newestIdentity };
+  }
+
+  /** Throws when one of the arrays, which are the caller's too, has no room any more. */
+  #checkRoom(operation: string): void {
+    const count = this.#slots.length, needed = count * outputColumns(this.#core.rules.layout);
+    for (
+      const [name, array, length] of [["data", this.data, needed], ["bounds", this.bounds, count]] as const
+    ) {
+      const now = lengthOf(array);
+      if (now !== length) {
+        throw new InputError(operation, `${name} has ${now} numbers by now`, `${length}, as at first`);
+      }
+    }
   }
 
   /** Stops following; `data` and `bounds` do not change any more. A second call does nothing. */

@@ -10,6 +10,7 @@ import { describe, InputError } from "../base/errors.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { type AnyMaskInput, type Mask, toMask } from "../write/mask.ts";
+import { toMatrices } from "../write/mask_input.ts";
 import { RowIds } from "../write/row_ids.ts";
 import { type FlushPolicy, toFlushPolicy } from "../schedule/planner.ts";
 import { type Threshold, toThreshold } from "../schedule/threshold.ts";
@@ -24,7 +25,7 @@ import type {
   DynamicAttentionOptions,
   LoadOptions,
 } from "./option_types.ts";
-import type { RuleExtras } from "./rule_options.ts";
+import type { BlockMaskInput, RuleExtras } from "./rule_options.ts";
 
 export { checkNames } from "../base/names.ts";
 export type {
@@ -164,7 +165,7 @@ function toCheckedProblem(
   const rule = toRule(operation, options, layout);
   const queryPositions = toPositions(operation, "queryPositions", options.queryPositions, query.shape[0]);
   const keyPositions = toPositions(operation, "keyPositions", options.keyPositions, key.shape[0]);
-  const extras = takeExtras(options);
+  const extras = takeExtras(operation, options, layout);
   // If no rule depends on positions, rows that differ only in position must count as equal.
   const matter = looksAtPositions(rule) || extras !== null;
   return {
@@ -283,21 +284,51 @@ function toOffset(operation: string, causal: AttentionOptions["causal"] = false)
 }
 
 /** The rules of scores that most callers do not use; null where there are none. */
-function takeExtras(options: ComputedOptions): RuleExtras | null {
-  const { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, blockMask, window } = options;
+function takeExtras(operation: string, options: ComputedOptions, { heads }: HeadLayout): RuleExtras | null {
+  const { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window } = options;
   const own = isNamed(window) ? window : undefined;
-  const extras = { biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, blockMask, window: own };
-  if (Object.values(extras).every((option) => option === undefined)) return null;
-  return copied(extras) as RuleExtras;
+  const extras = Object.entries({ biasBeforeSoftcap, sinks, alibi, distanceBias, rotary, window: own })
+    .filter(([, option]) => option !== undefined)
+    .map(([name, option]) => [name, copied(operation, name, option)] as const);
+  const blocks = options.blockMask === undefined ? {} : { blocks: takeBlocks(operation, options, heads) };
+  if (extras.length === 0 && !("blocks" in blocks)) return null;
+  return { ...Object.fromEntries(extras), ...blocks };
 }
 
+/** The parts of a mask of blocks; its entries are read and copied as those of a mask. */
+function takeBlocks(
+  operation: string,
+  { blockMask }: ComputedOptions,
+  heads: number,
+): NonNullable<RuleExtras["blocks"]> {
+  const fields = ["size", "entries"] as const;
+  const { size, entries } = takeOptions(operation, blockMask as BlockMaskInput, fields, "blockMask field");
+  const sizes = takePair(size) ?? [size, size];
+  return { size, sizes, matrices: toMatrices(operation, entries, heads, "blockMask.entries") };
+}
+
+/** No list of these options is longer. */
+const MOST_LISTED = 2 ** 20;
+
 /** A copy of lists and objects: the caller may change them before they are checked. */
-function copied(input: unknown, depth = 0): unknown {
+function copied(operation: string, name: string, input: unknown, depth = 0): unknown {
   if (typeof input !== "object" || input === null || depth > 3) return input;
-  if (ArrayBuffer.isView(input) || Array.isArray(input)) {
-    return Array.from(input as unknown as ArrayLike<unknown>, (entry) => copied(entry, depth + 1));
+  if (ArrayBuffer.isView(input) || "length" in input) {
+    const { length, entries } = takeList(operation, name, input);
+    if (length > MOST_LISTED) {
+      throw new InputError(operation, `${name} has ${length} numbers`, "at most 2^20");
+    }
+    return Array.from({ length }, (_, at) => {
+      const entry = entries[at];
+      return typeof entry === "object" ? copied(operation, `${name}[${at}]`, entry, depth + 1) : entry;
+    });
   }
-  return Object.fromEntries(Object.entries(input).map(([name, field]) => [name, copied(field, depth + 1)]));
+  // Maps and sets are refused as what they are.
+  if (Symbol.iterator in input) return input;
+  const fields = Object.entries(input);
+  return Object.fromEntries(
+    fields.map(([field, value]) => [field, copied(operation, `${name}.${field}`, value, depth + 1)]),
+  );
 }
 
 /**

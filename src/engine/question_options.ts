@@ -2,20 +2,53 @@
  * Checks of the arguments of an engine's questions: query slots, heads, passing queries and switches.
  */
 
-import { toBlock } from "../write/mask_input.ts";
+import { takeBlock, toBlock } from "../write/mask_input.ts";
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, queryColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { MaskChange } from "../write/edit_journal.ts";
-import { checkSlot, type EditRules, findSlot } from "../write/edits.ts";
-import type { RowId } from "../write/row_ids.ts";
+import { type EditRules, findSlot } from "../write/edits.ts";
+import { isId, type RowId } from "../write/row_ids.ts";
 import type { SlotTable } from "../write/slot_table.ts";
-import { allocate, isCount, takeList, typedArrayKind } from "../base/lists.ts";
+import { bufferOf, isCount, lengthOf, takeList, typedArrayKind } from "../base/lists.ts";
 import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { checkPlaces } from "../write/places.ts";
 import { toPositions } from "./options.ts";
 import { toPassingBias } from "./passing_mask.ts";
+
+/**
+ * The names of rows in a list of the caller's, each read once: reading may run the caller's code, so none is looked
+ * up before all are read.
+ */
+function takeNames(
+  operation: string,
+  name: string,
+  what: "key" | "query",
+  input: unknown,
+  slots: SlotTable,
+): RowId[] {
+  const expected = slots.ids ? "an array of ids" : undefined;
+  const { length, entries } = takeList(operation, name, input, expected);
+  const names: RowId[] = [];
+  for (let at = 0; at < length; at++) {
+    const entry = entries[at] as RowId;
+    // What names no row, whichever there are, throws here, so that a long list of nothing is not copied.
+    if (!isId(entry)) findSlot(operation, what, entry, slots);
+    names.push(entry);
+  }
+  return names;
+}
+
+/** The slots of live rows. */
+function toSlots(
+  operation: string,
+  what: "key" | "query",
+  names: readonly RowId[],
+  slots: SlotTable,
+): Uint32Array {
+  return Uint32Array.from(names, (name) => findSlot(operation, what, name, slots));
+}
 
 /**
  * Checks a list of live query slots, and returns them in its order; all live ones in slot order unless given.
@@ -26,20 +59,13 @@ export function toQuerySlots(
   input: ArrayLike<RowId> | undefined,
   querySlots: SlotTable,
 ): Uint32Array {
-  if (input === undefined) return querySlots.liveSlots();
-  const { length, entries } = takeList(
+  if (input === undefined) return querySlots.allSlots();
+  return toSlots(
     operation,
-    name,
-    input,
-    querySlots.ids ? "an array of ids" : undefined,
+    "query",
+    takeNames(operation, name, "query", input, querySlots),
+    querySlots,
   );
-  const slots = allocate(operation, name, length, () => new Uint32Array(length));
-  for (let at = 0; at < length; at++) {
-    slots[at] = findSlot(operation, "query", entries[at] as RowId, querySlots);
-  }
-  // Reading the list may have run code of the caller's that has deleted one of the queries.
-  for (const slot of slots) checkSlot(operation, "query", slot, querySlots);
-  return slots;
 }
 
 /** Checks the number of a head; 0 unless given. */
@@ -66,18 +92,18 @@ export function toTarget(operation: string, into: unknown, length: number): Floa
     throw new InputError(operation, `into is ${describe(into)}`, expected);
   }
   const target = into as Float32Array;
-  if (!(target.buffer instanceof ArrayBuffer)) {
+  if (!(bufferOf(target) instanceof ArrayBuffer)) {
     throw new InputError(operation, "into lies in shared memory", expected);
   }
-  if (target.length !== length) {
-    throw new InputError(operation, `into has ${target.length} numbers`, expected);
+  if (lengthOf(target) !== length) {
+    throw new InputError(operation, `into has ${lengthOf(target)} numbers`, expected);
   }
   return target as Float32Array<ArrayBuffer>;
 }
 
 /** The error that is allowed of a followed row; 0 unless given. */
 export function toError(operation: string, error: unknown = 0): number {
-  if (typeof error === "number" && error >= 0) return error;
+  if (typeof error === "number" && error >= 0) return error + 0;
   throw new InputError(operation, `error is ${describe(error)}`, "a number ≥ 0");
 }
 
@@ -106,15 +132,11 @@ export function toPassing(
     frame.position(querySlots.nextPosition),
   );
   checkPlaces(operation, "positions", places, rule);
+  // A function is called when all else is right; what it refuses leaves the positions of the rows as they are held.
+  const bias = toPassingBias(operation, mask, count, rules);
   frame.admit(places);
   places.forEach((position, at) => places[at] = frame.held(position));
-  return {
-    count,
-    rows: data,
-    positions: places,
-    // A function is called last, when all else is right.
-    bias: toPassingBias(operation, mask, count, rules),
-  };
+  return { count, rows: data, positions: places, bias };
 }
 
 /** Heads that are asked about; all unless given. */
@@ -139,18 +161,15 @@ export function toExcluded(
   operation: string,
   exclude: ArrayLike<RowId> | undefined,
   { keySlots }: Pick<EditRules, "keySlots">,
-  name = "exclude",
 ): ReadonlySet<number> {
   if (exclude === undefined) return new Set();
-  const expected = keySlots.ids ? "an array of ids" : undefined;
-  const { length, entries } = takeList(operation, name, exclude, expected);
-  const slots = Array.from({ length }, (_, at) => findSlot(operation, "key", entries[at] as RowId, keySlots));
-  for (const slot of slots) checkSlot(operation, "key", slot, keySlots);
-  return new Set(slots);
+  const names = takeNames(operation, "exclude", "key", exclude, keySlots);
+  return new Set(toSlots(operation, "key", names, keySlots));
 }
 
 function checkHead(operation: string, name: string, head: unknown, { heads }: HeadLayout): number {
-  if (isCount(head) && head < heads) return head;
+  // Adding 0 turns −0 into 0.
+  if (isCount(head) && head < heads) return head + 0;
   throw new InputError(
     operation,
     `${name} is ${describe(head)}`,
@@ -203,20 +222,22 @@ export function toMaskChange(
       "editableMask: true, when the engine is made",
     );
   }
-  const rows = toQuerySlots(operation, "queries", queries, querySlots);
-  const columns = keys === undefined
-    ? keySlots.liveSlots()
-    : Uint32Array.from(toExcluded(operation, keys, { keySlots }, "keys"));
+  const queryNames = queries && takeNames(operation, "queries", "query", queries, querySlots);
+  const keyNames = keys && takeNames(operation, "keys", "key", keys, keySlots);
   if (head !== undefined && mask.heads === 1 && layout.heads > 1) {
     throw new InputError(operation, `head is ${describe(head)}`, "none, since all heads share the mask");
   }
   const heads = head === undefined
     ? Array.from({ length: mask.heads }, (_, at) => at)
     : [checkHead(operation, "head", head, layout)];
+  const block = takeBlock(operation, entries);
+  // From here on no code of the caller's runs that could delete a row.
+  const rows = queryNames ? toSlots(operation, "query", queryNames, querySlots) : querySlots.liveSlots();
+  const columns = keyNames ? toSlots(operation, "key", keyNames, keySlots) : keySlots.liveSlots();
   return {
     queries: rows,
     keys: columns,
     heads,
-    block: toBlock(operation, entries, rows.length, columns.length),
+    block: toBlock(operation, block, rows.length, columns.length),
   };
 }

@@ -3,14 +3,14 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
-import { isCount, takeList, takePair, toFiniteNumbers } from "../base/lists.ts";
+import { isCount, takeList, toFiniteNumbers } from "../base/lists.ts";
 import { takeOptions } from "../base/names.ts";
 import { alibiSlopes, type DistanceBias, toTableBias } from "../numerics/distance_bias.ts";
 import type { HeadLayout } from "../numerics/head_layout.ts";
 import { type BlockBias, toBlockBias } from "../numerics/block_bias.ts";
 import type { Rotary } from "../numerics/rotary.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
-import { type MaskMatrix, toMatrices } from "../write/mask_input.ts";
+import type { BiasMatrix, MaskMatrix } from "../write/mask_input.ts";
 import { checkPlaces } from "../write/places.ts";
 
 /** A window by names. */
@@ -69,7 +69,13 @@ export interface BlockMaskInput {
 
 /** Options that are checked here. */
 export interface RuleExtras {
-  readonly blockMask?: BlockMaskInput;
+  /** A mask of blocks, its entries copied. */
+  readonly blocks?: {
+    readonly size: unknown;
+    /** Of a block of queries, and of one of keys. */
+    readonly sizes: readonly [query: unknown, key: unknown];
+    readonly matrices: readonly BiasMatrix[];
+  };
   readonly rotary?: boolean | RotaryInput;
   readonly biasBeforeSoftcap?: boolean;
   readonly sinks?: number | ArrayLike<number>;
@@ -98,7 +104,7 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
   const distanceBias = toDistanceBias(operation, extras, layout);
   const biasFirst = toBiasOrder(operation, extras.biasBeforeSoftcap);
   const rotary = toRotary(operation, extras.rotary, layout);
-  const blocks = toBlocks(operation, extras.blockMask, layout);
+  const blocks = toBlocks(operation, extras.blocks);
   // Rules that are not there are left out, so that nothing asks about them. Adding 0 turns −0 into 0.
   const rule: ScoreRule = {
     ...rest,
@@ -122,20 +128,15 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
 }
 
 /** null without a mask of blocks. */
-function toBlocks(
-  operation: string,
-  mask: BlockMaskInput | undefined,
-  { heads }: HeadLayout,
-): BlockBias | null {
+function toBlocks(operation: string, mask: RuleExtras["blocks"]): BlockBias | null {
   if (mask === undefined) return null;
-  const { size, entries } = takeOptions(operation, mask, ["size", "entries"], "blockMask field");
-  const [querySize, keySize] = takePair(size) ?? [size, size];
+  const { size, sizes: [querySize, keySize], matrices } = mask;
   for (const each of [querySize, keySize]) {
     if (typeof each === "number" && each >= 2 ** -60 && each <= 2 ** 60) continue;
     const expected = "a positive number, or [query size, key size]";
     throw new InputError(operation, `blockMask.size is ${describe(size)}`, expected);
   }
-  const matrices = toMatrices(operation, entries, heads), [{ rows, columns }] = matrices;
+  const [{ rows, columns }] = matrices;
   for (const matrix of matrices) {
     if (matrix.rows === rows && matrix.columns === columns && rows > 0 && columns > 0) continue;
     const found = `blockMask.entries is ${matrix.rows} × ${matrix.columns}`;

@@ -3,6 +3,8 @@
  * environment, whoever their parent is by now.
  */
 
+import { Deno, Number } from "./natives.ts";
+
 /** The name in the environment. */
 export const KERNEL_MARK = "ATTUNE_KERNEL";
 const ROUNDS = 3;

@@ -3,6 +3,8 @@
  * and what was expected.
  */
 
+import { Error } from "./natives.ts";
+
 /** What came over the wire is not of the protocol, or not signed by who knows the key; it was dropped. */
 export class ProtocolError extends Error {
   /** The name of the class. */

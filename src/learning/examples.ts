@@ -5,7 +5,8 @@
 import type { PassingQueries } from "../backends/backend.ts";
 import { type HeadLayout, keyHeadOf, outputColumns } from "../numerics/head_layout.ts";
 import { describe, InputError } from "../base/errors.ts";
-import { checkColumn, type EditRules, findSlot } from "../write/edits.ts";
+import { checkColumn } from "../write/edit_checks.ts";
+import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { takeList } from "../base/lists.ts";
 import { checkArray, type RowInput } from "../base/matrix.ts";

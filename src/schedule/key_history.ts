@@ -13,7 +13,7 @@
  */
 
 import type { Cohort, RowSource, Since } from "../backends/backend.ts";
-import { NO_ROW } from "../backends/since.ts";
+import { NO_ROW, NOTHING } from "../backends/since.ts";
 import { SinceList } from "./since_list.ts";
 import { MISSING, StateEpochs } from "./state_epochs.ts";
 
@@ -37,7 +37,7 @@ export interface Standing {
 
 /** With fewer entries, clearing up is not worth its time. */
 const FEW_ENTRIES = 64;
-const NO_QUERIES = new Uint32Array(0);
+const NO_QUERIES = new Uint32Array(0), NO_IDS = new Uint32Array(0);
 /** Lists of changes that are kept, for how many batches without a question, and up to how large a batch. */
 const MOST_KEPT = 4, KEPT_BATCHES = 64, MOST_KEPT_CHANGES = 64;
 
@@ -112,10 +112,13 @@ export class KeyHistory {
   /** Gives an id to each row that a batch is about to replace; `NO_ROW` to those that no state includes. */
   prepare(slots: Uint32Array): Uint32Array {
     const newest = this.#epochs.newest?.epoch ?? MISSING;
-    return slots.map((slot) => {
-      const isHeld = newest >= (this.#changedAt.get(slot) ?? 0);
-      return isHeld && this.#rows.keys.isLive(slot) ? this.#freeIds.pop() ?? this.#idsGiven++ : NO_ROW;
-    });
+    const retained = new Uint32Array(slots.length);
+    for (let t = 0; t < slots.length; t++) {
+      const slot = slots[t], isHeld = newest >= (this.#changedAt.get(slot) ?? 0);
+      const isRetained = isHeld && this.#rows.keys.isLive(slot);
+      retained[t] = isRetained ? this.#freeIds.pop() ?? this.#idsGiven++ : NO_ROW;
+    }
+    return retained;
   }
 
   /** Takes back `prepare` after the batch failed; the rows in `dropped` may not have been wiped. */
@@ -165,7 +168,8 @@ export class KeyHistory {
 
   /** The ids freed since the last call. Their rows must be wiped before the ids are given out again. */
   takeFreed(): Uint32Array {
-    const freed = Uint32Array.from(this.#freed);
+    if (this.#freed.length === 0) return NO_IDS;
+    const freed = new Uint32Array(this.#freed);
     this.#freed = [];
     return freed;
   }
@@ -216,6 +220,7 @@ export class KeyHistory {
 
   /** The key slots that have changed since an epoch, in any order. */
   since(epoch: number): Since {
+    if (epoch === this.#epoch) return NOTHING;
     const known = this.#since.get(epoch);
     if (known) return known;
     let list = this.#kept.get(epoch);

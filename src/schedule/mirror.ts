@@ -105,7 +105,13 @@ export class Mirror {
     if (count === 0) return { changed: NO_SLOTS, bounds };
     const made = stale.subarray(0, count).map((at) => slots[at]);
     const { output } = await this.#source.read(made);
-    await this.#source.backend.copied({ queries: made, since: NOTHING }, this.#copies, error);
+    try {
+      await this.#source.backend.copied({ queries: made, since: NOTHING }, this.#copies, error);
+    } catch (cause) {
+      // Readings may be noted already, and are not those of the copies that are there.
+      this.lose(made);
+      throw cause;
+    }
     const changed = this.#take(made, output, places);
     for (let t = 0; t < count; t++) bounds[stale[t]] = this.#roundingOf(made[t]);
     return { changed, bounds };

@@ -7,36 +7,42 @@
 
 import type { Since } from "../backends/since.ts";
 
+/** Up to so many slots are searched one by one. */
+const FEW = 8;
+
 /** The changes since one epoch. */
 export class SinceList {
   /** The epoch of the last question. */
   asked = 0;
-  readonly #places = new Map<number, number>();
-  /** Slots that hold their earlier rows again, with the ids of those. */
-  readonly #undone = new Map<number, number>();
-  #slots = new Uint32Array(8);
-  #ids = new Uint32Array(8);
+  /** Where slots are in the list; null while they are few and none has been undone, so that they are all there. */
+  #places: Map<number, number> | null = null;
+  /** Slots that hold their earlier rows again, with the ids of those; null while there was none. */
+  #undone: Map<number, number> | null = null;
+  #slots = new Uint32Array(FEW);
+  #ids = new Uint32Array(FEW);
   #count = 0;
   #hasGaps = false;
 
   /** The id under which the row of a slot is retained; undefined when it has not changed. */
   idOf(slot: number): number | undefined {
-    const at = this.#places.get(slot);
-    return at === undefined ? this.#undone.get(slot) : this.#ids[at];
+    const at = this.#placeOf(slot);
+    return at === undefined ? this.#undone?.get(slot) : this.#ids[at];
   }
 
   /** Notes whether the key of a slot differs from the row that the states hold. */
   add(slot: number, id: number, isChanged: boolean): void {
-    const isListed = this.#places.has(slot);
+    const isListed = this.#placeOf(slot) !== undefined;
     if (!isChanged) {
+      this.#undone ??= new Map();
       this.#undone.set(slot, id);
-      if (isListed) this.#hasGaps = this.#places.delete(slot);
+      if (isListed) this.#hasGaps = this.#mapped().delete(slot);
     }
     if (isListed || !isChanged) return;
-    this.#undone.delete(slot);
+    this.#undone?.delete(slot);
     if (this.#hasGaps) this.#close();
     if (this.#count === this.#slots.length) this.#copy(2 * this.#count);
-    this.#places.set(slot, this.#count);
+    if (this.#count >= FEW) this.#mapped();
+    this.#places?.set(slot, this.#count);
     this.#slots[this.#count] = slot;
     this.#ids[this.#count++] = id;
   }
@@ -44,6 +50,20 @@ export class SinceList {
   toSince(): Since {
     if (this.#hasGaps) this.#close();
     return { slots: this.#slots.subarray(0, this.#count), retained: this.#ids.subarray(0, this.#count) };
+  }
+
+  #placeOf(slot: number): number | undefined {
+    if (this.#places) return this.#places.get(slot);
+    for (let at = 0; at < this.#count; at++) if (this.#slots[at] === slot) return at;
+    return undefined;
+  }
+
+  /** The places as a map, which is kept from now on. */
+  #mapped(): Map<number, number> {
+    if (this.#places) return this.#places;
+    this.#places = new Map();
+    for (let at = 0; at < this.#count; at++) this.#places.set(this.#slots[at], at);
+    return this.#places;
   }
 
   #copy(length: number): void {
@@ -57,11 +77,12 @@ export class SinceList {
   #close(): void {
     this.#hasGaps = false;
     this.#copy(this.#slots.length);
+    const places = this.#mapped();
     let left = 0;
     for (let at = 0; at < this.#count; at++) {
       const slot = this.#slots[at];
-      if (this.#places.get(slot) !== at) continue;
-      this.#places.set(slot, left);
+      if (places.get(slot) !== at) continue;
+      places.set(slot, left);
       this.#slots[left] = slot;
       this.#ids[left++] = this.#ids[at];
     }

@@ -100,7 +100,12 @@ export class StandingQueries {
 
   /** The query slots among `slots` whose states are older than `epoch`, or missing. */
   olderThan(epoch: number, slots: Uint32Array): Uint32Array {
-    return slots.filter((slot) => this.#history.epochOf(slot) < epoch);
+    for (let at = 0; at < slots.length; at++) {
+      if (this.#history.epochOf(slots[at]) < epoch) {
+        return slots.filter((slot) => this.#history.epochOf(slot) < epoch);
+      }
+    }
+    return NO_SLOTS;
   }
 
   /** Stores a batch that changes the key slots `keys` and the query slots `queries`, all of it or nothing. */
@@ -130,6 +135,7 @@ export class StandingQueries {
    * for.
    */
   async bringUp(slots: Uint32Array): Promise<void> {
+    if (slots.length === 0) return;
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
     const build = [missing], patch: Cohort[] = [];
@@ -316,7 +322,13 @@ function inSlotOrder({ queries, since }: Cohort): Cohort {
 }
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {
-  if (parts.length === 1) return parts[0];
+  let only: Uint32Array | null = null, count = 0;
+  for (const part of parts) {
+    if (part.length === 0) continue;
+    only = part;
+    count++;
+  }
+  if (count <= 1) return only ?? NO_SLOTS;
   const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

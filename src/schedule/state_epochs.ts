@@ -69,6 +69,11 @@ export class StateEpochs {
 
   /** Moves query slots to `epoch`, which must be the newest, or to {@link MISSING}. */
   move(slots: Uint32Array, epoch: number): void {
+    const last = this.#newest;
+    if (epoch !== MISSING && last?.epoch !== epoch && this.#areWhole(slots, last)) {
+      last.epoch = epoch;
+      return;
+    }
     for (const slot of slots) {
       const group = this.#groups[slot] ?? null;
       if ((group?.epoch ?? MISSING) === epoch) continue;
@@ -76,6 +81,15 @@ export class StateEpochs {
       if (group) this.#leave(slot, group);
       if (epoch !== MISSING) this.#join(slot, this.#groupOf(epoch));
     }
+  }
+
+  /** Whether ascending query slots are all of a group. */
+  #areWhole(slots: Uint32Array, group: Group | null): group is Group {
+    if (slots.length !== group?.count) return false;
+    for (let at = 0; at < slots.length; at++) {
+      if (this.#groups[slots[at]] !== group || (at > 0 && slots[at] <= slots[at - 1])) return false;
+    }
+    return true;
   }
 
   /** The group of the newest epoch. */

@@ -21,7 +21,7 @@
  */
 
 import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
-import type { ScoreRule } from "../numerics/score_rule.ts";
+import { isRelative, looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import { FormatError } from "../base/errors.ts";
 import type { FlushPolicy } from "../schedule/planner.ts";
 import type { PendingLimits } from "../schedule/threshold.ts";
@@ -301,7 +301,7 @@ function readSettings(
     },
     sequence: isNew ? reader.number("sequence", isCount, "a whole number ≥ 0") : 0,
     metadata: isNew ? reader.json("metadata") : undefined,
-    origin: isNew && reader.has("origin") ? reader.number("origin", isOrigin, ORIGIN) : 0,
+    origin: isNew && reader.has("origin") ? readOrigin(reader, rule) : 0,
   };
 }
 
@@ -322,10 +322,12 @@ function checkSize(operation: string, layout: HeadLayout, querySize: number, fil
   );
 }
 
-const ORIGIN = "a whole number within ±2^50, and not 0";
-
-function isOrigin(origin: number): boolean {
-  return Number.isInteger(origin) && origin !== 0 && Math.abs(origin) < MOST_WHOLE;
+function readOrigin(reader: MetadataReader, rule: ScoreRule): number {
+  const mayMove = looksAtPositions(rule) && isRelative(rule);
+  const isOrigin = (origin: number) =>
+    mayMove && Number.isInteger(origin) && origin !== 0 && Math.abs(origin) < MOST_WHOLE;
+  const expected = mayMove ? "a whole number within ±2^50, and not 0" : "none, by the rule of its scores";
+  return reader.number("origin", isOrigin, expected);
 }
 
 /** A mask, editable where the file says so. */

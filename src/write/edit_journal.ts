@@ -20,6 +20,19 @@ export interface EditedRow {
   readonly isNew: boolean;
 }
 
+/** Rows that move together. */
+export interface RowShift {
+  /** What is added to positions. */
+  readonly by: number;
+  /** Those from this one on move, */
+  readonly from: number;
+  /** and below this one. */
+  readonly to: number;
+  /** The positions that the next key and the next query get then that are inserted without one. */
+  readonly nextKey: number;
+  readonly nextQuery: number;
+}
+
 /** Entries of a mask that change. */
 export interface MaskChange {
   readonly queries: Uint32Array;
@@ -39,10 +52,10 @@ export interface EditJournal {
   /** Notes an edit of a row, which was performed on `layer`. */
   note(edit: CheckedEdit, row: EditedRow, layer: EditTarget): void;
   /**
-   * Behind a batch that moved rows, and before they follow: the positions of the next key and the next query that are
-   * inserted without one. Throws, as `noteMask` and `noteMetadata` do, if nothing may change.
+   * Begins the moves of all rows whose positions are in a range, keys and queries alike; each is noted as in a batch. Throws, as
+   * `noteMask` and `noteMetadata` do, if nothing may change.
    */
-  noteNext(operation: string, key: number, query: number): void;
+  beginShift(operation: string, shift: RowShift): void;
   /** Before entries of the mask change. */
   noteMask(operation: string, change: MaskChange): void;
   /** Before the caller's metadata change. */

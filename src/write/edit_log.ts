@@ -32,6 +32,7 @@ const ROOM_KEPT = 256;
 const INSERTED = 1, TOLD = 2;
 const NO_WORDS = new Uint32Array(0), NO_BYTES = new Uint8Array(0);
 const NO_DOUBLES = new Float64Array(0), NO_FLOATS = new Float32Array(0);
+const NO_ENTRIES: Entries = { slots: NO_WORDS, live: NO_BYTES, rows: NO_FLOATS, positions: NO_DOUBLES };
 
 /** Newest rows by slot over a base. */
 export class EditLog implements RowSource {
@@ -51,6 +52,8 @@ export class EditLog implements RowSource {
   #inserted = NO_BYTES;
   #positions = NO_DOUBLES;
   #rows = NO_FLOATS;
+  /** The last view of these arrays, which holds while as many entries are in them. */
+  #view: Entries | null = null;
 
   /**
    * `keepsInserts` keeps inserted rows that equal the base's; `counted` are slots that `uncounted` leaves
@@ -216,6 +219,7 @@ export class EditLog implements RowSource {
     this.#indices.clear();
     this.#uncounted = 0;
     if (this.#slots.length <= ROOM_KEPT) return;
+    this.#view = null;
     this.#slots = NO_WORDS;
     this.#live = this.#inserted = NO_BYTES;
     this.#positions = NO_DOUBLES;
@@ -224,12 +228,17 @@ export class EditLog implements RowSource {
 
   /** The entries, as views that the next edit invalidates. */
   view(): Entries {
-    return {
-      slots: this.#slots.subarray(0, this.size),
-      live: this.#live.subarray(0, this.size),
-      rows: this.#rows.subarray(0, this.size * this.#width),
-      positions: this.#positions.subarray(0, this.size),
-    };
+    const { size } = this;
+    if (size === 0) return NO_ENTRIES;
+    if (this.#view?.slots.length !== size) {
+      this.#view = {
+        slots: this.#slots.subarray(0, size),
+        live: this.#live.subarray(0, size),
+        rows: this.#rows.subarray(0, size * this.#width),
+        positions: this.#positions.subarray(0, size),
+      };
+    }
+    return this.#view;
   }
 
   #copyFromBase(slot: number): number {
@@ -265,6 +274,7 @@ export class EditLog implements RowSource {
       positions: new Float64Array(capacity),
       rows: new Float32Array(capacity * width),
     }));
+    this.#view = null;
     this.#slots = moved(this.#slots, room.slots);
     this.#live = moved(this.#live, room.live);
     this.#inserted = moved(this.#inserted, room.inserted);

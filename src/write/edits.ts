@@ -1,15 +1,13 @@
 /**
- * Edits as data, in two steps. `checkEdit` copies the caller's arguments and checks all that does not depend
- * on the rows. It may run code of the caller's, which may itself edit the engine; such edits happen first.
+ * Edits as data, in two steps. `checkEdit` of `edit_checks.ts` copies the caller's arguments and checks all that does
+ * not depend on the rows. It may run code of the caller's, which may itself edit the engine; such edits happen first.
  * `performEdit` runs no code of the caller's: it writes, or throws and has changed neither the log nor the
  * slots.
  */
 
 import { describe, InputError, SlotError } from "../base/errors.ts";
-import { isCount, takeList } from "../base/lists.ts";
-import { toRow, type VectorInput } from "../base/matrix.ts";
-import { checkNames, readFields, takeWord } from "../base/names.ts";
-import { type HeadLayout, keyColumns, queryColumns, valueColumns } from "../numerics/head_layout.ts";
+import type { VectorInput } from "../base/matrix.ts";
+import type { HeadLayout } from "../numerics/head_layout.ts";
 import { looksAtPositions, type ScoreRule } from "../numerics/score_rule.ts";
 import type { EditLog } from "./edit_log.ts";
 import type { Mask } from "./mask.ts";
@@ -63,28 +61,6 @@ export type Edit<KeyId extends RowId = number, QueryId extends RowId = number> =
 /** An edit of an engine whose rows may have ids. */
 export type AnyEdit = Edit<RowId, RowId>;
 
-/** The fields of each kind of edit, beside `kind`. */
-const FIELDS = {
-  setKey: ["slot", "key"],
-  setValue: ["slot", "value"],
-  set: ["slot", "key", "value"],
-  addToKey: ["slot", "column", "delta"],
-  addToValue: ["slot", "column", "delta"],
-  insert: ["key", "value", "position", "id"],
-  upsert: ["id", "key", "value", "position"],
-  setPosition: ["slot", "position"],
-  delete: ["slot"],
-  setQuery: ["slot", "query"],
-  insertQuery: ["query", "position", "id"],
-  upsertQuery: ["id", "query", "position"],
-  setQueryPosition: ["slot", "position"],
-  deleteQuery: ["slot"],
-} as const satisfies { [Kind in Edit["kind"]]: readonly FieldOf<Kind>[] };
-
-type FieldOf<Kind> = Exclude<keyof Extract<Edit, { kind: Kind }>, "kind">;
-
-const KINDS = Object.keys(FIELDS) as readonly Edit["kind"][];
-
 /**
  * An edit that holds nothing of the caller's. Rows of keys are `[key | value]`, and columns count from their
  * start; `slot` is still the caller's id or slot.
@@ -136,102 +112,6 @@ export interface EditRules {
   readonly frame: PositionFrame;
 }
 
-/** Copies and checks an edit whose fields were read already. */
-export function checkEdit(operation: string, edit: AnyEdit, layout: HeadLayout): CheckedEdit {
-  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
-  switch (edit.kind) {
-    case "setKey": {
-      const part = toRow(operation, "key", edit.key, keyWidth, KEY_LENGTH);
-      return { operation, kind: "writeKey", slot: edit.slot, column: 0, part };
-    }
-    case "setValue": {
-      const part = toRow(operation, "value", edit.value, valueWidth, VALUE_LENGTH);
-      return { operation, kind: "writeKey", slot: edit.slot, column: keyWidth, part };
-    }
-    case "set": {
-      const part = joinRow(operation, edit.key, edit.value, layout);
-      return { operation, kind: "writeKey", slot: edit.slot, column: 0, part };
-    }
-    case "addToKey": {
-      const column = checkColumn(operation, edit.column, keyWidth, KEY_LENGTH);
-      return {
-        operation,
-        kind: "addToKey",
-        slot: edit.slot,
-        column,
-        delta: checkDelta(operation, edit.delta),
-      };
-    }
-    case "addToValue": {
-      const column = keyWidth + checkColumn(operation, edit.column, valueWidth, VALUE_LENGTH);
-      return {
-        operation,
-        kind: "addToKey",
-        slot: edit.slot,
-        column,
-        delta: checkDelta(operation, edit.delta),
-      };
-    }
-    case "insert":
-    case "upsert": {
-      const row = joinRow(operation, edit.key, edit.value, layout), { id } = edit;
-      const kind = edit.kind === "insert" ? "insertKey" : "upsertKey";
-      return { operation, kind, row, position: checkPosition(operation, edit.position), id };
-    }
-    case "setPosition":
-    case "setQueryPosition": {
-      const position = checkPosition(operation, edit.position);
-      if (position === null) throw new InputError(operation, "position is undefined", "a finite number");
-      return {
-        operation,
-        kind: edit.kind === "setPosition" ? "moveKey" : "moveQuery",
-        slot: edit.slot,
-        position,
-      };
-    }
-    case "delete":
-      return { operation, kind: "deleteKey", slot: edit.slot };
-    case "setQuery": {
-      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH);
-      return { operation, kind: "writeQuery", slot: edit.slot, row };
-    }
-    case "insertQuery":
-    case "upsertQuery": {
-      const row = toRow(operation, "query", edit.query, queryColumns(layout), QUERY_LENGTH),
-        { kind, id } = edit;
-      return { operation, kind, row, position: checkPosition(operation, edit.position), id };
-    }
-    case "deleteQuery":
-      return { operation, kind: "deleteQuery", slot: edit.slot };
-  }
-}
-
-/** Copies and checks a list of edits; errors name an edit by `operation` and its index. */
-export function checkEdits(operation: string, edits: unknown, layout: HeadLayout): CheckedEdit[] {
-  if (typeof edits !== "object" || edits === null || !("length" in edits)) {
-    throw new InputError(operation, `edits are ${describe(edits)}`, "an array");
-  }
-  const { length, entries } = takeList(operation, "edits", edits, "an array");
-  const checked: CheckedEdit[] = [];
-  for (let at = 0; at < length; at++) {
-    const edit = takeEdit(`${operation}[${at}]`, entries[at]);
-    checked.push(checkEdit(`${operation}[${at}].${edit.kind}`, edit, layout));
-  }
-  return checked;
-}
-
-/** Reads the fields of an edit, each once. */
-function takeEdit(operation: string, edit: unknown): AnyEdit {
-  const given = typeof edit === "object" && edit !== null ? edit as Partial<Record<string, unknown>> : {};
-  const { kind: word } = given;
-  if (typeof word !== "string") {
-    throw new InputError(operation, `edit is ${describe(edit)}`, "an object with a kind");
-  }
-  const kind = takeWord(operation, "kind", word, KINDS, "the name of an edit method");
-  checkNames(`${operation}.${kind}`, given, ["kind", ...FIELDS[kind]], "field");
-  return { ...readFields(given, FIELDS[kind]), kind } as AnyEdit;
-}
-
 /** Performs one checked edit and returns the id of its row, or the slot if rows have no ids. */
 export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, rules: EditRules): RowId {
   const { keySlots, querySlots, mask } = rules;
@@ -249,9 +129,8 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
     }
     case "insertKey":
     case "upsertKey": {
-      const known = edit.kind === "upsertKey" ? liveSlotOf(operation, "key", edit.id, keySlots) : undefined;
+      const known = checkNewName(edit, "key", keySlots);
       if (known !== undefined) return writeAt(known, edit, keySlots, keys, rules);
-      keySlots.ids ? keySlots.ids.checkNew(operation, "key", edit.id) : checkNoId(operation, "key", edit.id);
       mask?.checkKey(operation, keySlots.next);
       return insertRow(edit, keySlots, keys, rules);
     }
@@ -280,13 +159,8 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
     }
     case "insertQuery":
     case "upsertQuery": {
-      const known = edit.kind === "upsertQuery"
-        ? liveSlotOf(operation, "query", edit.id, querySlots)
-        : undefined;
+      const known = checkNewName(edit, "query", querySlots);
       if (known !== undefined) return writeAt(known, edit, querySlots, queries, rules);
-      querySlots.ids
-        ? querySlots.ids.checkNew(operation, "query", edit.id)
-        : checkNoId(operation, "query", edit.id);
       mask?.checkQuery(operation, querySlots.next);
       return insertRow(edit, querySlots, queries, rules);
     }
@@ -300,10 +174,15 @@ export function performEdit(edit: CheckedEdit, { keys, queries }: EditTarget, ru
  * refused the answer means nothing.
  */
 export function slotBefore(edit: CheckedEdit, { keySlots, querySlots }: EditRules): number | null {
-  const isQuery = edit.kind.endsWith("Query"), { ids } = isQuery ? querySlots : keySlots;
+  const { ids } = isOfQuery(edit.kind) ? querySlots : keySlots;
   if (!("slot" in edit)) return edit.kind.startsWith("upsert") ? ids?.slotOf(edit.id) ?? null : null;
   // −0 is slot 0.
   return ids ? ids.slotOf(edit.slot) ?? null : (edit.slot as number) + 0;
+}
+
+/** Whether an edit is of a query. */
+export function isOfQuery(kind: CheckedEdit["kind"]): boolean {
+  return kind.endsWith("Query");
 }
 
 /** The slot of a live row, called as the caller calls it, or a throw. */
@@ -325,42 +204,6 @@ export function checkSlot(
   return slot + 0;
 }
 
-/** Checks that `column` is a whole number below `length`, and returns it. */
-export function checkColumn(operation: string, column: number, length: number, meaning: string): number {
-  if (!isCount(column) || column >= length) {
-    throw new InputError(
-      operation,
-      `column is ${describe(column)}`,
-      `an integer from 0 to ${length - 1} (below ${meaning})`,
-    );
-  }
-  return column + 0;
-}
-
-const KEY_LENGTH = "kvHeads × headDim";
-const VALUE_LENGTH = "kvHeads × valueDim";
-const QUERY_LENGTH = "heads × headDim";
-
-function joinRow(operation: string, key: VectorInput, value: VectorInput, layout: HeadLayout): Float32Array {
-  const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout);
-  const row = new Float32Array(keyWidth + valueWidth);
-  row.set(toRow(operation, "key", key, keyWidth, KEY_LENGTH));
-  row.set(toRow(operation, "value", value, valueWidth, VALUE_LENGTH), keyWidth);
-  return row;
-}
-
-/** Checks the position of an inserted row; null if the row takes the next position. */
-function checkPosition(operation: string, position: number | undefined): number | null {
-  if (position === undefined) return null;
-  if (typeof position === "number" && Number.isFinite(position)) return position + 0;
-  throw new InputError(operation, `position is ${describe(position)}`, "a finite number");
-}
-
-function checkDelta(operation: string, delta: number): number {
-  if (typeof delta === "number" && Number.isFinite(delta)) return delta;
-  throw new InputError(operation, `delta is ${describe(delta)}`, "a finite number");
-}
-
 /** `number + delta`, rounded to float32, as a row of one. */
 function sum(operation: string, number: number, delta: number): Float32Array {
   const result = Float32Array.of(number + delta);
@@ -370,18 +213,26 @@ function sum(operation: string, number: number, delta: number): Float32Array {
   return result;
 }
 
-/** The slot of a row that is there already; undefined where it is to come. */
-function liveSlotOf(
-  operation: string,
+/**
+ * Checks the id of a row that comes. Of a row that is written or inserted, returns the slot where it is there
+ * already; undefined where it is to come.
+ */
+export function checkNewName(
+  { operation, kind, id }: NewRow & { readonly kind: string },
   what: "key" | "query",
-  id: RowId | undefined,
   { ids }: SlotTable,
 ): number | undefined {
-  if (!ids) {
-    throw new InputError(operation, `the engine has no ${what}Ids`, "an engine that was made with them");
+  if (kind.startsWith("upsert")) {
+    if (!ids) {
+      throw new InputError(operation, `the engine has no ${what}Ids`, "an engine that was made with them");
+    }
+    if (ids.isAuto) throw new InputError(operation, `${what}Ids is "auto"`, "ids of the caller's");
+    const known = ids.slotOf(id);
+    if (known !== undefined) return known;
   }
-  if (ids.isAuto) throw new InputError(operation, `${what}Ids is "auto"`, "ids of the caller's");
-  return ids.slotOf(id);
+  if (ids) ids.checkNew(operation, what, id);
+  else checkNoId(operation, what, id);
+  return undefined;
 }
 
 /** Refuses an id where rows are called by their slots. */
@@ -399,7 +250,7 @@ function insertRow(
 ): RowId {
   const given = position === null ? slots.nextPosition : frame.held(position);
   const place = looksAtPositions(rule) ? given : 0;
-  checkPlace(operation, "position", place, rule);
+  checkPlace(operation, "position", frame.position(place), rule);
   // This may throw for want of memory, so it comes before the first change.
   log.reserve(1);
   const slot = slots.allocate(place, id);
@@ -416,7 +267,7 @@ function writeAt(
   { rule, frame }: EditRules,
 ): RowId {
   const place = position === null || !looksAtPositions(rule) ? log.position(slot) : frame.held(position);
-  checkPlace(operation, "position", place, rule);
+  checkPlace(operation, "position", frame.position(place), rule);
   log.reserve(1);
   slots.reach(place);
   log.put(slot, row, place);
@@ -442,7 +293,7 @@ function moveRow(
 ): RowId {
   if (looksAtPositions(rule)) {
     const place = frame.held(position);
-    checkPlace(operation, "position", place, rule);
+    checkPlace(operation, "position", position, rule);
     log.reserve(1);
     slots.reach(place);
     log.move(slot, place);

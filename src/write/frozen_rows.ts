@@ -6,6 +6,7 @@
  * parts of the mask.
  */
 
+import { CapacityError } from "../base/errors.ts";
 import type { MaskChange } from "./edit_journal.ts";
 import type { BiasMatrix } from "./mask.ts";
 import type { SlotNumbers } from "./slot_table.ts";
@@ -79,10 +80,13 @@ export class FrozenMatrix implements BiasMatrix {
     return this.data.length;
   }
 
-  /** An entry is about to change. */
-  keep(row: number, column: number): void {
+  /** An entry is about to change; throws where memory is refused. */
+  keep(operation: string, row: number, column: number): void {
     const part = Math.floor((row * this.columns + column) / PART);
-    if (!this.#kept.has(part)) this.#kept.set(part, this.data.slice(part * PART, (part + 1) * PART));
+    if (this.#kept.has(part)) return;
+    const what = "a part of the mask, which is being saved,";
+    const copy = () => new Float32Array(this.data.subarray(part * PART, (part + 1) * PART));
+    this.#kept.set(part, CapacityError.guard(operation, what, 4 * PART, copy));
   }
 
   /** A copy of some numbers as of the moment. */
@@ -106,11 +110,11 @@ export class FrozenMask {
     this.matrices = matrices.map((matrix) => new FrozenMatrix(matrix));
   }
 
-  /** Entries are about to change. */
-  keepBefore({ queries, keys, heads }: MaskChange): void {
+  /** Entries are about to change; throws where memory is refused. */
+  keepBefore(operation: string, { queries, keys, heads }: MaskChange): void {
     for (const head of heads) {
       const matrix = this.matrices[head];
-      for (const query of queries) for (const key of keys) matrix.keep(query, key);
+      for (const query of queries) for (const key of keys) matrix.keep(operation, query, key);
     }
   }
 }

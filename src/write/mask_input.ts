@@ -74,35 +74,37 @@ function toTruthBias(entry: unknown): number {
   return entry === 1 ? 0 : entry === 0 ? -Infinity : NaN;
 }
 
-/** The matrices of a mask: one for all heads, or one per head. */
-export function toMatrices(operation: string, input: unknown, heads: number): BiasMatrix[] {
-  if (isShaped(input)) return [fromShaped(operation, "mask", input)];
-  const outer = settled(operation, "mask", takeList(operation, "mask", input, WHOLE));
-  if (outer.kind !== null) throw new InputError(operation, `mask is ${describe(input)}`, WHOLE);
+/** The matrices of a mask: one for all heads, or one per head; error messages call it `name`. */
+export function toMatrices(operation: string, input: unknown, heads: number, name = "mask"): BiasMatrix[] {
+  if (isShaped(input)) return [fromShaped(operation, name, input)];
+  const expected = name === "mask" ? WHOLE : MATRIX;
+  const outer = settled(operation, name, takeList(operation, name, input, expected));
+  if (outer.kind !== null) throw new InputError(operation, `${name} is ${describe(input)}`, expected);
   if (outer.length === 0) return [{ data: new Float32Array(0), rows: 0, columns: 0 }];
   const [first] = outer.entries;
-  if (isShaped(first)) return toHeadMatrices(operation, outer.entries, null, heads);
-  const inner = settled(operation, "mask", takeList(operation, "mask[0]", first, ROW));
+  if (isShaped(first)) return toHeadMatrices(operation, name, outer.entries, null, heads);
+  const inner = settled(operation, name, takeList(operation, `${name}[0]`, first, ROW));
   // The input is a list of matrices if its first element is a matrix, which may itself be a list of rows.
   const isList = typeof inner.entries[0] === "object" && inner.entries[0] !== null;
   return isList
-    ? toHeadMatrices(operation, outer.entries, inner, heads)
-    : [fromRows(operation, "mask", outer.entries, inner)];
+    ? toHeadMatrices(operation, name, outer.entries, inner, heads)
+    : [fromRows(operation, name, outer.entries, inner)];
 }
 
 /** The matrices of the heads. The rows of the first one may have been read already. */
 function toHeadMatrices(
   operation: string,
+  whole: string,
   matrices: readonly unknown[],
   firstRows: SettledList | null,
   heads: number,
 ): BiasMatrix[] {
   const count = matrices.length;
   if (count !== 1 && count !== heads) {
-    throw new InputError(operation, `mask has ${count} matrices`, `1 or ${heads} (heads)`);
+    throw new InputError(operation, `${whole} has ${count} matrices`, `1 or ${heads} (heads)`);
   }
   return matrices.map((matrix, h) => {
-    const name = count > 1 ? `mask[${h}]` : "mask";
+    const name = count > 1 ? `${whole}[${h}]` : whole;
     if (isShaped(matrix)) return fromShaped(operation, name, matrix);
     const rows = h === 0 && firstRows
       ? firstRows
@@ -116,6 +118,14 @@ function toHeadMatrices(
       settled(operation, name, takeList(operation, `${name}[0]`, row, ROW)),
     );
   });
+}
+
+/** The biases of a list of entries. */
+export function toBiases(operation: string, name: string, input: unknown): Float32Array {
+  const list = takeList(operation, name, input, ROW);
+  const data = allocate(operation, name, list.length, () => new Float32Array(list.length));
+  writeBias(operation, name, list, data, 0);
+  return data;
 }
 
 function fromShaped(
@@ -200,17 +210,29 @@ function settled(operation: string, name: string, { length, entries, kind }: Lis
 /** A mask whose function may be asked by names of any type. */
 export type AnyMaskInput = MaskInput<never, never>;
 
-/** Entries of a block of a mask, row-major: one for all pairs, or a matrix of so many rows and columns. */
-export function toBlock(operation: string, input: unknown, rows: number, columns: number): Float32Array {
+/** A copy of entries for a block of a mask: one for all pairs, or a matrix. */
+export function takeBlock(operation: string, input: unknown): number | BiasMatrix {
   if (typeof input !== "object" || input === null) {
     const bias = toBias(input);
-    if (!Number.isNaN(bias)) return new Float32Array(rows * columns).fill(bias);
+    if (!Number.isNaN(bias)) return bias;
     throw new InputError(operation, `entries are ${describe(input)}`, `${ENTRY}, or a matrix of them`);
   }
-  const matrices = toMatrices(operation, input, 1), [block] = matrices;
-  if (matrices.length === 1 && block.rows === rows && (rows === 0 || block.columns === columns)) {
-    return block.data;
+  const matrices = toMatrices(operation, input, 1, "entries");
+  return matrices[0];
+}
+
+/** The entries of a block of so many rows and columns, row-major. */
+export function toBlock(
+  operation: string,
+  block: number | BiasMatrix,
+  rows: number,
+  columns: number,
+): Float32Array {
+  if (typeof block === "number") {
+    const size = rows * columns;
+    return allocate(operation, "entries", size, () => new Float32Array(size)).fill(block);
   }
+  if (block.rows === rows && (rows === 0 || block.columns === columns)) return block.data;
   throw new InputError(
     operation,
     `entries are ${block.rows} × ${block.columns}`,

@@ -4,21 +4,30 @@
  * Rules compare positions by their differences alone, unless a window keeps its first keys. So a context
  * shift, which moves most rows and leaves a few, can move the origin and those few in place of the others.
  *
- * Invariant: while the origin is not 0, it and all positions are whole numbers, so that no difference is
- * rounded.
+ * Invariant: while the origin is not 0, it and all positions, those that rows to come take included, are whole
+ * numbers within ±`most`, so that no sum and no difference is rounded.
  */
+
+import type { ScoreRule } from "../numerics/score_rule.ts";
 
 /** The origin of one engine's positions. */
 export class PositionFrame {
   origin: number;
   /** Holds all rows by the origin 0; the engine sets it. */
   settle: () => void = () => {};
+  readonly #most: number;
 
-  constructor(origin = 0) {
+  constructor({ distanceBias }: ScoreRule, origin = 0) {
     this.origin = origin;
+    this.#most = distanceBias === undefined ? MOST_WHOLE : MOST_DISTANT;
   }
 
-  /** What a position is held as. While the origin is not 0, it must be whole. */
+  /** Whether an origin, or a position beside one that is not 0, is held and told without rounding. */
+  isExact(position: number): boolean {
+    return Number.isInteger(position) && Math.abs(position) < this.#most;
+  }
+
+  /** What a position is held as; `admit` comes before it. */
   held(position: number): number {
     return position - this.origin;
   }
@@ -28,11 +37,11 @@ export class PositionFrame {
     return held + this.origin;
   }
 
-  /** Makes the frame ready for positions of callers, which may not be whole. */
+  /** Makes the frame ready for positions that may not be whole. */
   admit(positions: Iterable<number>): void {
     if (this.origin === 0) return;
     for (const position of positions) {
-      if (Number.isInteger(position) && Math.abs(position) < MOST_WHOLE) continue;
+      if (this.isExact(position)) continue;
       this.settle();
       return;
     }
@@ -41,3 +50,5 @@ export class PositionFrame {
 
 /** Sums and differences of numbers below are whole and exact. */
 export const MOST_WHOLE = 2 ** 50;
+/** Beside a bias by distance what is held must lie within ±2^46, too. */
+const MOST_DISTANT = 2 ** 44;

@@ -104,7 +104,8 @@ export class RowIds {
 
   /** Names the row in a slot; without an id, by the next number. */
   bind(slot: number, id: RowId | undefined): void {
-    const next = this.#next ?? 0, name = id ?? next;
+    // −0 is 0.
+    const next = this.#next ?? 0, name = id === 0 ? 0 : id ?? next;
     if (id === undefined) this.#next = next + 1;
     this.#slots.set(name, slot);
     this.#ids[slot] = name;
@@ -144,8 +145,10 @@ export class RowIds {
 
   /** Ids that may have been meant, the likeliest first. */
   #nearest(given: unknown): RowId[] {
+    if (!isId(given)) return [];
     const found: { readonly id: RowId; readonly distance: number }[] = [];
-    const text = String(given).slice(0, LONGEST + 1);
+    // Many digits of a bigint would take long.
+    const text = (typeof given === "bigint" ? describe(given) : String(given)).slice(0, LONGEST + 1);
     let compared = 0;
     for (const id of this.#slots.keys()) {
       if (++compared > COMPARED) break;
@@ -166,9 +169,9 @@ export function isId(value: unknown): value is RowId {
  * How far an id is from what was given: numbers by their difference, texts by letters; Infinity where it was
  * not meant.
  */
-function distanceOf(given: unknown, text: string, id: RowId): number {
+function distanceOf(given: RowId, text: string, id: RowId): number {
   // A number where its text is the id, or the other way round.
-  if (typeof given !== typeof id) return isId(given) && String(id) === text ? 0 : Infinity;
+  if (typeof given !== typeof id) return String(id) === text ? 0 : Infinity;
   if (typeof id !== "string") return Math.abs(Number(id) - Number(given));
   const longer = Math.max(id.length, text.length), most = Math.max(1, Math.floor(longer / 3));
   if (longer > LONGEST || Math.abs(id.length - text.length) > most) return Infinity;

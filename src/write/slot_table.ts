@@ -43,6 +43,8 @@ export class SlotTable {
   /** Slots that a batch has released, while the batch may still be taken back. */
   readonly #released: number[] = [];
   readonly #watchers = new Set<WeakRef<SlotWatcher>>();
+  /** The live slots, until one is given out or freed. */
+  #listed: Uint32Array<ArrayBuffer> | null = null;
 
   /** Slots 0, 1, 2, … are live, a position each, and named by `ids` if there are any. */
   constructor(positions: Float64Array, ids: RowIds | null = null) {
@@ -129,8 +131,7 @@ export class SlotTable {
     this.#nextPosition = Math.max(nextPosition, position + 1);
     const reused = this.#free.pop();
     const slot = reused ?? this.size++;
-    this.#live[slot] = 1;
-    this.count++;
+    this.#mark(slot, 1);
     const identity = this.#identities.get(slot);
     this.#identities.set(slot, ++this.#allocations);
     this.ids?.bind(slot, id);
@@ -139,8 +140,7 @@ export class SlotTable {
       this.#nextPosition = nextPosition;
       if (identity === undefined) this.#identities.delete(slot);
       else this.#identities.set(slot, identity);
-      this.#live[slot] = 0;
-      this.count--;
+      this.#mark(slot, 0);
       if (reused === undefined) this.size--;
       else this.#free.push(slot);
     });
@@ -150,7 +150,8 @@ export class SlotTable {
   /** A live row has moved to `position`. */
   reach(position: number): void {
     const nextPosition = this.#nextPosition;
-    if (position < nextPosition) return;
+    // A position may lie less than one below the next one.
+    if (position + 1 <= nextPosition) return;
     this.#nextPosition = position + 1;
     this.#journal?.push(() => this.#nextPosition = nextPosition);
   }
@@ -159,15 +160,13 @@ export class SlotTable {
   release(slot: number): void {
     const id = this.ids?.of(slot);
     this.ids?.unbind(slot);
-    this.#live[slot] = 0;
-    this.count--;
+    this.#mark(slot, 0);
     this.#free.push(slot);
     this.#released.push(slot);
     if (!this.#journal) return this.#tellWatchers();
     this.#journal.push(() => {
       if (id !== undefined) this.ids?.bind(slot, id);
-      this.#live[slot] = 1;
-      this.count++;
+      this.#mark(slot, 1);
       this.#free.pop();
       this.#released.pop();
     });
@@ -178,12 +177,24 @@ export class SlotTable {
     this.#watchers.add(new WeakRef(watcher));
   }
 
-  /** The live slots in ascending order. */
+  /** The live slots in ascending order, as an array of the receiver's. */
   liveSlots(): Uint32Array<ArrayBuffer> {
+    return this.allSlots().slice();
+  }
+
+  /** The same, as an array that nobody may write to. */
+  allSlots(): Uint32Array<ArrayBuffer> {
+    if (this.#listed) return this.#listed;
     const slots = new Uint32Array(this.count);
     let at = 0;
     for (let slot = 0; slot < this.size; slot++) if (this.#live[slot] === 1) slots[at++] = slot;
-    return slots;
+    return this.#listed = slots;
+  }
+
+  #mark(slot: number, live: 0 | 1): void {
+    this.#live[slot] = live;
+    this.count += live === 1 ? 1 : -1;
+    this.#listed = null;
   }
 
   /** Runs `changes`; if it throws, the table is restored. */

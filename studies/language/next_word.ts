@@ -71,7 +71,7 @@ export async function attentionProbabilities(
       const distribution = await (options.passing ? memory.ask(previous) : memory.read(previous));
       probabilities[t] = memory.probability(distribution, word);
     }
-    await memory.learn(previous, word);
+    memory.learn(previous, word);
   }
   return { probabilities, multiplyAdds: memory.stats().multiplyAdds };
 }

@@ -97,7 +97,10 @@ export class WordMemory {
   async read(previous: number): Promise<Float32Array> {
     const rows = [this.#contexts.ofWord[previous]];
     const { family } = this.#strategy;
-    if (family === "exact" || family === "everyEdit") return (await this.#live.read(rows)).data;
+    if (family === "everyAnswer") {
+      return (await this.#live.attend(rows.map((row) => this.#live.getQuery(row)))).data;
+    }
+    if (family === "exact") return (await this.#live.read(rows)).data;
     return (await this.#live.peek(rows, { bounds: this.#strategy.error !== null })).output.data;
   }
 
@@ -115,9 +118,8 @@ export class WordMemory {
   }
 
   /** Remembers a word after another one, in place of the oldest. */
-  async learn(previous: number, word: number): Promise<void> {
+  learn(previous: number, word: number): void {
     this.#note(previous, word);
-    if (this.#strategy.family === "everyEdit") await this.#live.rebuild();
   }
 
   #note(previous: number, word: number): void {

@@ -33,7 +33,7 @@ export const EXACT_PAGES: Strategy = { family: "exact", threshold: null, error: 
 
 /** The ways that are compared. Thresholds count slots that changed, errors are in the units of values. */
 export const PAGE_POLICIES: readonly Strategy[] = [
-  { family: "everyEdit", threshold: null, error: null },
+  { family: "everyAnswer", threshold: null, error: null },
   ...[16, 128, 1024].map((threshold) => ({ family: "original", threshold, error: null }) as const),
   ...[16, 128, 1024].map((threshold) => ({ family: "patch", threshold, error: null }) as const),
   ...[0.01, 0.03, 0.1].map((error) => ({ family: "budgetPatch", threshold: null, error }) as const),
@@ -93,7 +93,7 @@ export class PageComparison {
   async look(at: number): Promise<void> {
     const { board, ground } = this.#recommender;
     this.#steps++;
-    for (const copy of this.#all) await copy.follow(board, this.#ratings[at]);
+    for (const copy of this.#all) copy.follow(board, this.#ratings[at]);
     const comers = [...board.users.keys()].filter((user) => {
       const own = this.#byUser.get(user) ?? [];
       return user !== this.#ratings[at].user && (own.at(-1) ?? 0) > at;
@@ -126,7 +126,9 @@ export class PageComparison {
   /** The results of each way so far. */
   results(): PageResult[] {
     return this.#copies.map((copy) => ({
-      name: copy.strategy.family === "everyEdit" ? "rebuild at every rating" : strategyName(copy.strategy),
+      name: copy.strategy.family === "everyAnswer"
+        ? "the row asked for, computed anew"
+        : strategyName(copy.strategy),
       strategy: copy.strategy,
       cost: copy.multiplyAdds / this.#steps,
       relativeError: relativeError(copy.deviation),
@@ -186,7 +188,7 @@ class Copy {
     return this.#live.stats().multiplyAdds - this.#workBefore;
   }
 
-  async follow(board: FilmBoard, { user, film }: Rating): Promise<void> {
+  follow(board: FilmBoard, { user, film }: Rating): void {
     const querySlot = board.users.get(user), keySlot = board.keys.get(film);
     const live = this.#live;
     if (querySlot !== undefined) {
@@ -199,12 +201,12 @@ class Copy {
       if (live.keySlots().includes(keySlot)) live.set(keySlot, key, value);
       else live.insert(key, value);
     }
-    if (this.strategy.family === "everyEdit") await live.rebuild();
   }
 
   async read(slot: number): Promise<Float32Array> {
     const { family, error } = this.strategy;
-    if (family === "exact" || family === "everyEdit") return (await this.#live.read([slot])).data;
+    if (family === "everyAnswer") return (await this.#live.attend([this.#live.getQuery(slot)])).data;
+    if (family === "exact") return (await this.#live.read([slot])).data;
     return (await this.#live.peek([slot], { bounds: error !== null })).output.data;
   }
 

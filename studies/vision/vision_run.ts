@@ -7,7 +7,7 @@ import { Scene, type SceneOptions } from "./scene.ts";
 import { type Finding, nearestPatch, type Questions, VisualAttention } from "./visual_attention.ts";
 
 /** Every frame from scratch. */
-export const EVERY_FRAME: Strategy = { family: "everyEdit", threshold: null, error: null };
+export const EVERY_FRAME: Strategy = { family: "everyAnswer", threshold: null, error: null };
 export const EXACT_FRAMES: Strategy = { family: "exact", threshold: null, error: null };
 
 /** The ways that are compared; thresholds count changed patches. */

@@ -100,14 +100,14 @@ export class VisualAttention {
     const changed = this.grid.changed(this.#pixels, pixels);
     this.live.edit(changed.map((slot) => ({ kind: "set", slot, ...this.grid.row(pixels, slot) })));
     this.#pixels = pixels;
-    if (this.#strategy.family === "everyEdit") await this.live.rebuild();
+    if (this.#strategy.family === "everyAnswer") await this.live.rebuild();
     return changed.length;
   }
 
   /** The strategy's answers; with `certify` there are bounds even if no budget needs them. */
   async read(certify = false): Promise<FrameReading> {
     const { family, error } = this.#strategy, isCertified = certify || error !== null;
-    if (family === "exact" || family === "everyEdit") {
+    if (family === "exact" || family === "everyAnswer") {
       return { output: (await this.live.read()).data, bounds: null };
     }
     const { output, bounds } = await this.live.peek(undefined, { bounds: isCertified });

@@ -20,6 +20,8 @@ export interface StreamSettings {
   readonly moves?: boolean;
   /** Whether rows are called by ids: keys by texts, queries by bigints. */
   readonly ids?: boolean;
+  /** Whether ranges of rows move together before some batches. */
+  readonly shifts?: boolean;
   /** Whether each batch also changes a block of an editable mask. */
   readonly maskEdits?: boolean;
 }
@@ -47,12 +49,24 @@ export const SMALL: StreamSettings = {
   causal: false,
 };
 
-/** Changes the mask as the next batch of a stream wants it, where it does. */
-export function setNextMask(live: Pick<DurableAttention<RowId, RowId>, "setMask">, stream: EditStream): void {
-  const block = stream.nextMask();
-  if (!block) return;
-  const { entries, ...place } = block;
-  live.setMask(entries, place);
+/** A move of all rows of a range, as `shiftPositions` takes it. */
+export interface StreamShift {
+  readonly by: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Changes the mask, and moves ranges of rows, as the next batch of a stream wants it, where it does. */
+export function prepareNext(
+  live: Pick<DurableAttention<RowId, RowId>, "setMask" | "shiftPositions">,
+  stream: EditStream,
+): void {
+  const block = stream.nextMask(), shift = stream.nextShift();
+  if (block) {
+    const { entries, ...place } = block;
+    live.setMask(entries, place);
+  }
+  if (shift) live.shiftPositions(shift.by, { from: shift.from, to: shift.to });
 }
 
 /** Slots of one kind as an engine gives them out. */
@@ -81,6 +95,8 @@ export class EditStream {
   readonly #settings: StreamSettings;
   readonly #keySlots: Slots;
   readonly #querySlots: Slots;
+  /** The batch whose shift was made; −1 for none. */
+  #shifted = -1;
   /** The slot of the row that was inserted last. */
   #taken = 0;
   /** The label of the row that was deleted last. */
@@ -153,6 +169,7 @@ export class EditStream {
   /** The next batch, which the model has when this returns. */
   next(): AnyEdit[] {
     this.nextMask();
+    this.nextShift();
     const random = new Random(this.#settings.seed * 1_000_003 + ++this.made);
     return Array.from({ length: 1 + random.below(4) }, () => {
       const edit = this.#settings.ids ? this.#named(random) : this.#edit(random);
@@ -179,6 +196,18 @@ export class EditStream {
       queries: queries.map((slot) => this.#queryName(slot)),
       keys: keys.map((slot) => this.#keyName(slot)),
     };
+  }
+
+  /** The shift that goes before the next batch, at the first call; null where there is none. The model has it, too. */
+  nextShift(): StreamShift | null {
+    if (!this.#settings.shifts || this.#shifted === this.made) return null;
+    this.#shifted = this.made;
+    const random = new Random(this.#settings.seed * 998_857 + this.made);
+    if (random.below(3) > 0) return null;
+    const by = random.pick([-2, -0.5, 1, 3]), from = random.pick([-Infinity, 0, 1.5, 4]);
+    const shift = { by, from, to: random.pick([Infinity, 5, from + 2]) };
+    this.model.shift(shift.by, shift.from, shift.to);
+    return shift;
   }
 
   /** Makes batches up to this one. */
@@ -292,10 +321,12 @@ export class EditStream {
     const { model } = this, position = random.below(6) / 2;
     if (random.below(3) === 0) {
       const slot = random.pick(model.querySlots);
+      model.reach("query", position);
       model.queries.set(slot, { ...model.queries.get(slot) as ModelQuery, position });
       return { kind: "setQueryPosition", slot, position };
     }
     const slot = random.pick(model.keySlots);
+    model.reach("key", position);
     model.keys.set(slot, { ...model.keys.get(slot) as ModelKey, position });
     return { kind: "setPosition", slot, position };
   }

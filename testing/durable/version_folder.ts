@@ -5,7 +5,7 @@
 import type { RowId } from "../../mod.ts";
 import { type DurableAttention, openDurable } from "../../src/durable/mod.ts";
 import { adagrad, type OnlineLearner } from "../../src/learning/mod.ts";
-import { EditStream, setNextMask, SMALL, type StreamSettings } from "./edit_stream.ts";
+import { EditStream, prepareNext, SMALL, type StreamSettings } from "./edit_stream.ts";
 
 /** What the folder of a version holds. */
 export interface VersionFolder {
@@ -16,7 +16,11 @@ export interface VersionFolder {
   readonly replayed: number;
   /** Whether there are metadata and a learner that has made steps. */
   readonly hasMore: boolean;
+  /** Clients beside the writer, whose last call has the number of the 50th batch. */
+  readonly otherClients?: readonly string[];
 }
+
+const OTHER_CLIENTS = ["another", "née"];
 
 /** By version of the format. */
 export const VERSION_FOLDERS: Readonly<Record<string, VersionFolder>> = {
@@ -26,6 +30,22 @@ export const VERSION_FOLDERS: Readonly<Record<string, VersionFolder>> = {
     batches: 60,
     replayed: 51,
     hasMore: true,
+  },
+  "3": {
+    stream: {
+      ...SMALL,
+      seed: 103,
+      keys: 8,
+      causal: true,
+      moves: true,
+      shifts: true,
+      ids: true,
+      maskEdits: true,
+    },
+    batches: 60,
+    replayed: 58,
+    hasMore: true,
+    otherClients: OTHER_CLIENTS,
   },
 };
 
@@ -50,10 +70,11 @@ if (import.meta.main) {
   const learner = await learnerOf(live);
   await live.save({ metadata: METADATA });
   while (stream.made < batches) {
-    setNextMask(live, stream);
+    prepareNext(live, stream);
     await live.edit(stream.next(), { clientSequence: stream.made });
     if (stream.made % 20 === 10) {
       for (const query of live.queryIds()) await learner.learnOne({ query }, [0, 1, 0]);
+      for (const client of OTHER_CLIENTS) await live.edit([], { client, clientSequence: stream.made });
     }
     if (stream.made === 20 || stream.made === 40) await live.snapshot();
   }

@@ -4,7 +4,7 @@
 //     writer.ts FOLDER '{ "stream": {…}, "inFlight": 4, "journalBytes": 4096, "sync": "full", "until": 100 }'
 
 import { openDurable } from "../../src/durable/mod.ts";
-import { EditStream, setNextMask, type StreamSettings } from "./edit_stream.ts";
+import { EditStream, prepareNext, type StreamSettings } from "./edit_stream.ts";
 
 /** What the writer is told. */
 export interface WriterSettings {
@@ -43,7 +43,7 @@ if (import.meta.main) {
     let said = "";
     const writeNext = async () => {
       while (stream.made < until) {
-        setNextMask(live, stream);
+        prepareNext(live, stream);
         const edits = stream.next(), clientSequence = stream.made;
         await live.edit(edits, { clientSequence });
         say(`ack ${clientSequence}`);

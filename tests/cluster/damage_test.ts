@@ -290,7 +290,7 @@ async function withWrongRecord(
   other: Uint8Array<ArrayBuffer>,
   act: () => Promise<void>,
 ): Promise<void> {
-  const { apply } = prototype, seen: object[] = [];
+  const apply = prototype.apply as (this: object, record: LogRecord) => never, seen: object[] = [];
   let left = 1;
   prototype.apply = function (record) {
     if (!seen.includes(this)) seen.push(this);

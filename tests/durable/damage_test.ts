@@ -225,7 +225,7 @@ const TAMPERED: readonly [what: string, sql: string, message: string, sequence: 
     "has the CRC",
     0,
   ],
-  ["the version is one to come", "PRAGMA user_version = 3", "journal has version 3, expected 1 to 2", null],
+  ["the version is one to come", "PRAGMA user_version = 4", "journal has version 4, expected 1 to 3", null],
   ["it is of another program", "PRAGMA application_id = 5", "file is no journal", null],
 ];
 

@@ -14,7 +14,7 @@ import {
   assertThrows,
 } from "../../testing/assert.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
-import { EditStream, setNextMask, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
+import { EditStream, prepareNext, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
 import { assertSameMemory, assertSameRows, bitsOf } from "../../testing/durable/same_rows.ts";
 
 /** Runs a test in a folder of its own. */
@@ -43,6 +43,10 @@ const STREAMS: readonly [name: string, StreamSettings, Pick<DurableOptions, "sna
   ["with rows that move", { ...SMALL, seed: 6, causal: true, moves: true }, {
     snapshot: { journalBytes: 700 },
   }],
+  ["with ranges that move", { ...SMALL, seed: 11, causal: true, moves: true, shifts: true }, {
+    snapshot: { journalBytes: 900 },
+  }],
+  ["with ids and ranges that move", { ...SMALL, seed: 12, causal: true, ids: true, shifts: true }, {}],
   ["with a mask function", { ...SMALL, masked: true }, {}],
   ["with many snapshots", { ...SMALL, ...COUNTS, seed: 4 }, { snapshot: { journalBytes: 600 } }],
   [
@@ -69,7 +73,7 @@ for (const [name, settings, options] of STREAMS) {
       assertEquals(live.stats().durable.sequence >= stream.made, true);
       await assertSameMemory(live, stream.model);
       for (let batch = 0; batch < 40; batch++) {
-        setNextMask(live, stream);
+        prepareNext(live, stream);
         const done = live.edit(stream.next());
         if (batch % 3 === 0) await done;
         if (batch % 7 === 0) assertAccurate(await live.read(), stream.model.standing());
@@ -334,7 +338,7 @@ for (const [what, settings] of DURING) {
       let during = 0;
       do {
         for (let edit = 0; edit < 8; edit++, during++) {
-          setNextMask(live, stream);
+          prepareNext(live, stream);
           live.edit(stream.next());
         }
         await new Promise((resolve) => setTimeout(resolve));

@@ -55,11 +55,11 @@ function toldBy(frames: FrameWriter): string[] {
 for (const [name, write] of FAILURES) {
   Deno.test(`a frame of ${name} that could not be written leaves nothing behind`, () => {
     const frames = new FrameWriter();
-    frames.next(1, 2);
+    frames.metadata(1);
     assertThrows(() => write(frames), CapacityError);
-    assertEquals(toldBy(frames), ["next 1,2"]);
+    assertEquals(toldBy(frames), ["setMetadata 1"]);
     frames.kept("behind", Uint8Array.of(7));
-    assertEquals(toldBy(frames), ["next 1,2", "kept behind,7"]);
+    assertEquals(toldBy(frames), ["setMetadata 1", "kept behind,7"]);
     assertEquals(frames.frames, 2);
   });
 }
@@ -69,6 +69,6 @@ Deno.test("a frame that is larger than a row of the database can be is refused",
   frames.kept("small", new Uint8Array(40));
   assertThrows(() => frames.kept("large", new Uint8Array(80)), CapacityError, "a record would take");
   assertThrows(() => frames.metadata("x".repeat(100)), CapacityError, "a record would take");
-  frames.next(3, 4);
+  frames.metadata(3);
   assertEquals(toldBy(frames).length, 2);
 });

@@ -56,7 +56,7 @@ Deno.test("a change of the mask that cannot be kept for a snapshot leaves no fra
 
 Deno.test("what a mask function said and cannot be written stops the journal, and is told", async () => {
   const { journal, records } = makeJournal();
-  journal.noteNext("test", 1, 1);
+  journal.noteMetadata("test", 1);
   const float32 = Float32Array.from;
   journal.noteSaid(0, 0, 0, 1);
   Float32Array.from = fail;
@@ -66,13 +66,13 @@ Deno.test("what a mask function said and cannot be written stops the journal, an
     Float32Array.from = float32;
   }
   assertEquals(records.length, 0);
-  assertThrows(() => journal.noteNext("test", 1, 1), DurabilityError, "edits 1 to 0 are on disk");
+  assertThrows(() => journal.noteMetadata("test", 1), DurabilityError, "edits 1 to 0 are on disk");
 });
 
 Deno.test("records follow each other, of all edits of a turn", async () => {
   const { journal, records } = makeJournal();
   for (let turn = 0; turn < 3; turn++) {
-    journal.noteNext("test", turn, turn);
+    journal.noteMetadata("test", turn);
     journal.keep("test", "name", Uint8Array.of(turn));
     await journal.kept();
   }

@@ -42,7 +42,7 @@ const CASES: readonly KillCase[] = [
   },
   {
     name: "while it writes, with a mask function and positions",
-    stream: { ...SMALL, seed: 12, masked: true, causal: true, moves: true },
+    stream: { ...SMALL, seed: 12, masked: true, causal: true, moves: true, shifts: true },
     journalBytes: 1 << 14,
     kills: IS_LONG ? 40 : 3,
     when: (random) => afterAcks(random, 80),

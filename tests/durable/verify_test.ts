@@ -1,8 +1,10 @@
 // A deep check compares a snapshot with the records before it: one that is sealed and pointed to, but says something else in any
 // part, is named with what is not as the records say.
 
-import { decodeBesides } from "../../src/durable/besides.ts";
+import { decodeBeside } from "../../src/durable/beside_tensor.ts";
+import { besideSlices } from "../../src/durable/frozen_entries.ts";
 import { Folder } from "../../src/durable/folder.ts";
+import { besideOf } from "../../src/durable/image.ts";
 import { openJournal, readSnapshotFile } from "../../src/durable/read_folder.ts";
 import { decodePointer, encodePointer, snapshotFile } from "../../src/durable/pointer.ts";
 import { nameSnapshot, writeSnapshot } from "../../src/durable/snapshot_writer.ts";
@@ -13,7 +15,7 @@ import type { RowsToWrite } from "../../src/store/snapshot_slices.ts";
 import { liveFlags } from "../../src/write/frozen_rows.ts";
 import { assertEquals } from "../../testing/assert.ts";
 
-const RELEASED = new URL("folders/2/", import.meta.url);
+const RELEASED = new URL("folders/3/", import.meta.url);
 
 function rowsOf({ slots, rows, positions }: SlotRows): RowsToWrite {
   const width = rows.length / slots.size;
@@ -32,13 +34,14 @@ async function rewrite(path: string, change: (snapshot: Snapshot) => Snapshot): 
   const pointer = decodePointer(database.pointers()[0]);
   const { snapshot } = await readSnapshotFile("test", folder, pointer);
   const { keys, queries, mask, sequence, metadata, origin, beside, ...rest } = change(snapshot);
+  const kept = besideOf({ beside: beside ?? null }, pointer);
   const { checksum } = await writeSnapshot(folder, pointer.sequence, {
     settings: settingsOfSnapshot(rest),
     history: { sequence, metadata, origin },
     mask,
     keys: rowsOf(keys),
     queries: rowsOf(queries),
-    besides: decodeBesides(beside as Uint8Array<ArrayBuffer>).freeze(),
+    beside: [kept.clients.freeze(), kept.besides.freeze()],
   });
   await nameSnapshot(folder, pointer.sequence);
   const older = database.pointers()[1];
@@ -101,6 +104,16 @@ const CHANGES: readonly [string, (snapshot: Snapshot) => Snapshot, string | null
       return { ...snapshot, beside };
     },
     "what is kept beside rows",
+  ],
+  [
+    "the calls of a client",
+    (snapshot) => {
+      const { besides, clients } = decodeBeside(snapshot.beside as Uint8Array<ArrayBuffer>);
+      clients.note({ client: "another", number: 99 }, { sequence: 1, names: [] });
+      const [beside] = besideSlices([clients.freeze(), besides.freeze()], Infinity);
+      return { ...snapshot, beside };
+    },
+    "calls of clients",
   ],
 ];
 

@@ -7,7 +7,7 @@ import { DurabilityError, openDurable } from "../../src/durable/mod.ts";
 import { main } from "../../src/durable/cli.ts";
 import { FORMAT_VERSION, JournalDatabase } from "../../src/durable/journal_database.ts";
 import { assertEquals, assertGreater, assertRejects } from "../../testing/assert.ts";
-import { EditStream, setNextMask } from "../../testing/durable/edit_stream.ts";
+import { EditStream, prepareNext } from "../../testing/durable/edit_stream.ts";
 import { assertSameMemory } from "../../testing/durable/same_rows.ts";
 import { learnerOf, METADATA, VERSION_FOLDERS } from "../../testing/durable/version_folder.ts";
 
@@ -41,7 +41,9 @@ function versionOf(folder: string): number {
   }
 }
 
-for (const [version, { stream: settings, batches, replayed, hasMore }] of Object.entries(VERSION_FOLDERS)) {
+for (const [version, folder] of Object.entries(VERSION_FOLDERS)) {
+  const { stream: settings, batches, replayed, hasMore, otherClients = [] } = folder;
+
   Deno.test(`a folder of version ${version} opens, goes on and opens again`, async () => {
     await inCopy(version, async (folder) => {
       const stream = new EditStream(settings);
@@ -61,7 +63,7 @@ for (const [version, { stream: settings, batches, replayed, hasMore }] of Object
         assertEquals(live.metadata, hasMore ? METADATA : undefined);
         assertEquals(learner.stats().steps > 0, hasMore);
         assertEquals(learner.stats().keyStates > 0, hasMore);
-        setNextMask(live, stream);
+        prepareNext(live, stream);
         await live.edit(stream.next(), { clientSequence: batches + 1 });
         await live.snapshot();
         assertEquals((await live.verify({ deep: true })).problems, []);
@@ -70,6 +72,11 @@ for (const [version, { stream: settings, batches, replayed, hasMore }] of Object
       await using again = await openDurable<RowId, RowId>(folder, { create, client: "writer" });
       await assertSameMemory(again, stream.model);
       assertGreater(again.sequence, batches);
+      assertEquals(again.stats().durable.clients, 1 + otherClients.length);
+      assertEquals(
+        otherClients.map((client) => again.lastClientSequence(client)),
+        otherClients.map(() => 50),
+      );
     });
   });
 

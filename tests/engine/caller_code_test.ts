@@ -7,12 +7,21 @@ import {
   DynamicAttention,
   type DynamicAttentionOptions,
   type Edit,
+  IdError,
   InputError,
   ReentryError,
+  type RowId,
   SlotError,
 } from "../../mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertThrows,
+} from "../../testing/assert.ts";
 import { BACKENDS } from "../backends_here.ts";
 import { as, checkRefused, KEY, makeEngine, VALUE } from "../../testing/bad_calls.ts";
 
@@ -227,6 +236,57 @@ for (const backend of BACKENDS) {
   });
 }
 
+for (const backend of BACKENDS) {
+  Deno.test(`caller's code on ${backend}: a mask of passing queries may look at its engine, not edit or ask it`, async () => {
+    await using live = await make(backend, { mask: () => 0 });
+    await using twin = await make(backend, { mask: () => 0 });
+    const acts: Readonly<Record<string, () => unknown>> = {
+      insert: () => live.insert([1, 1], [100]),
+      upsert: () => live.upsert(as("a"), [1, 1], [1]),
+      delete: () => live.delete(2),
+      setKey: () => live.setKey(2, [1, 1]),
+      setMask: () => live.setMask(false),
+      edit: () => live.edit([{ kind: "delete", slot: 2 }]),
+      shiftPositions: () => live.shiftPositions(1),
+      read: () => live.read(),
+      attend: () => live.attend([[1, 1]], { mask: () => true }),
+      follow: () => live.follow(),
+      save: () => live.save(),
+      flush: () => live.flush(),
+      moveTo: () => live.moveTo("array"),
+    };
+    const expected = await twin.attend([[1, 1], [2, 0]], { mask: () => true });
+    for (const [name, act] of Object.entries(acts)) {
+      const seen: unknown[] = [];
+      const mask = () => {
+        try {
+          const answer = act();
+          seen.push(answer instanceof Promise ? answer.catch((error) => error) : answer);
+        } catch (error) {
+          seen.push(error);
+        }
+        return live.getValue(2)[0] === 3;
+      };
+      assertEquals(await live.attend([[1, 1], [2, 0]], { mask }), expected);
+      assertEquals(seen.length, 6);
+      for (const error of await Promise.all(seen)) {
+        assertInstanceOf(error, ReentryError, `${name}: ${error}`);
+        assertEquals([error.operation, error.callback], [`DynamicAttention.${name}`, "mask"]);
+      }
+    }
+    const failed = await assertRejects(
+      () => live.attend([[1, 1]], { mask: as(acts.insert) }),
+      InputError,
+      "mask(0, 0, 0): the function threw ReentryError",
+    );
+    assertInstanceOf(failed.cause, ReentryError);
+    assertEquals([...live.keySlots()], [0, 1, 2]);
+    // The engine takes edits again, also when the function has thrown.
+    assertEquals(live.insert([1, 1], [4]), twin.insert([1, 1], [4]));
+    assertEquals(await live.read(), await twin.read());
+  });
+}
+
 Deno.test("a threshold that edits its engine, and lets what is thrown pass, makes one edit", async () => {
   await using live: DynamicAttention = await DynamicAttention.create({
     ...OPTIONS,
@@ -379,6 +439,175 @@ Deno.test("a list that edits while it is read as rows leaves an answer of rows t
   assertEquals(await live.read(), await twin.read());
 });
 
+Deno.test("a block of the mask is of the rows that are there when all of it has been read", async () => {
+  const options = { ...OPTIONS, mask: { data: new Float32Array(32), shape: [4, 8] as const } };
+  for (const backend of BACKENDS) {
+    await using live = await DynamicAttention.create({ ...options, backend, editableMask: true });
+    const query = live.insertQuery([2, 2]), key = live.insert([5, 5], [50]);
+    const gone: readonly (readonly [() => unknown, () => void])[] = [
+      [
+        () =>
+          live.setMask([rowOf([0, 0], () => live.deleteQuery(query))], { queries: [query], keys: [0, 1] }),
+        () => live.insertQuery([2, 2]),
+      ],
+      [
+        () => live.setMask([rowOf([0], () => live.delete(key))], { queries: [0], keys: [key] }),
+        () => live.insert([5, 5], [50]),
+      ],
+      [
+        () => live.setMask(0, { queries: [query], keys: rowOf([0], () => live.deleteQuery(query)) }),
+        () => live.insertQuery([2, 2]),
+      ],
+    ];
+    for (const [call, again] of gone) {
+      assertThrows(call, SlotError, "is not live");
+      await assertConsistent(live, backend);
+      again();
+      await assertConsistent(live, backend);
+    }
+    // All rows are those that are live then.
+    assertThrows(() => live.setMask([rowOf([0, 0, 0, 0], () => live.delete(key)), [0, 0, 0, 0]]), InputError);
+    live.setMask([rowOf([0, 0, 0, 0], () => live.insert([5, 5], [50])), [0, 0, 0, 0]]);
+    await assertConsistent(live, backend);
+  }
+});
+
+Deno.test("an id that goes while a list is read names no row that takes its slot", async () => {
+  await using live = await DynamicAttention.create({
+    ...{ query: [[1], [2]], queryIds: ["a", "b"], key: [[1], [2]], keyIds: ["x", "y"], value: [[1], [3]] },
+    ...{ mask: { data: new Float32Array(16), shape: [4, 4] as const }, editableMask: true },
+  });
+  const queries = ["a", "b"], keys = ["x", "y"];
+  Object.defineProperty(queries, 1, {
+    get:
+      () => (live.edit([{ kind: "deleteQuery", slot: "a" }, { kind: "insertQuery", query: [7], id: "c" }]),
+        "b"),
+  });
+  await assertRejects(() => live.read(queries), IdError, 'query "a" is not there');
+  assertEquals(live.queryIds(), ["c", "b"]);
+  Object.defineProperty(keys, 1, {
+    get:
+      () => (live.edit([{ kind: "delete", slot: "x" }, { kind: "insert", key: [7], value: [9], id: "z" }]),
+        "y"),
+  });
+  assertThrows(() => live.setMask(false, { keys }), IdError, 'key "x" is not there');
+  assertEquals([live.keyIds(), live.sequence], [["z", "y"], 4]);
+});
+
+for (const hasIds of [false, true]) {
+  Deno.test(`words about what is given for a name run no code within an edit, ${hasIds ? "ids" : "slots"}`, async () => {
+    const names = hasIds ? { keyIds: ["a", "b", "c"], queryIds: ["q"] } : {};
+    for (const backend of BACKENDS) {
+      await using live = await DynamicAttention.create<RowId, RowId>({ ...OPTIONS, ...names, backend });
+      let edits = 0;
+      const act = () => {
+        edits++;
+        live.insert([5, 5], [50], hasIds ? { id: `new ${edits}` } : {});
+      };
+      const strangers: readonly Record<PropertyKey, unknown>[] = [
+        Object.defineProperty({}, "constructor", { get: act }),
+        { toString: () => (act(), "a"), valueOf: () => (act(), 0), [Symbol.toPrimitive]: () => (act(), "a") },
+        as(new Proxy([], { get: (list, name) => (act(), Reflect.get(list, name)) })),
+      ];
+      const [first, query] = hasIds ? ["a", "q"] : [0, 0];
+      for (const stranger of strangers) {
+        const name = as<RowId>(stranger);
+        const last: readonly Edit<RowId, RowId>[] = [
+          { kind: "setKey", slot: name, key: [1, 1] },
+          { kind: "delete", slot: name },
+          { kind: "deleteQuery", slot: name },
+          { kind: "setQueryPosition", slot: name, position: 1 },
+          { kind: "insert", key: [1, 1], value: [1], id: name },
+          { kind: "upsert", key: [1, 1], value: [1], id: name },
+          { kind: "insertQuery", query: [1, 1], id: name },
+          { kind: "upsertQuery", query: [1, 1], id: name },
+        ];
+        for (const edit of last) {
+          const before = live.keyIds().length, earlier = edits;
+          const batch: Edit<RowId, RowId>[] = [
+            { kind: "insert", key: [2, 2], value: [20], ...(hasIds ? { id: "fresh" } : {}) },
+            { kind: "delete", slot: first },
+            { kind: "setQuery", slot: query, query: [3, 3] },
+            edit,
+          ];
+          assertThrows(() => live.edit(batch), InputError, `edit[3].${edit.kind}`);
+          assertEquals(
+            live.keyIds().length,
+            before + edits - earlier,
+            "none of the batch, all of the caller's",
+          );
+          assertEquals(live.keyIds()[0], first);
+        }
+        assertThrows(() => live.getKey(name), InputError);
+        assertThrows(() => live.getPosition(name), InputError);
+        assertEquals(live.hasKey(name), false);
+        await assertRejects(() => live.read([name]), InputError);
+        await assertRejects(() => live.recommend(query, 1, { exclude: [name] }), InputError);
+      }
+      const slots = [...live.keySlots()], keys = live.keyIds();
+      assertEquals(slots.length, keys.length);
+      const { output } = referenceAttention({
+        query: [live.getQuery(query)],
+        key: keys.map((key) => live.getKey(key)),
+        value: keys.map((key) => live.getValue(key)),
+        ...{ scale: 1 / Math.sqrt(2), valueDim: 1 },
+      });
+      assertAlmostEquals((await live.read()).data[0], output[0][0], 1e-4);
+    }
+  });
+}
+
+Deno.test("a typed array is what it is, whatever its owner has put in the place of its length and buffer", async () => {
+  await using live = await DynamicAttention.create({ ...OPTIONS, query: [[1, 0], [0, 1]] });
+  const dressed = <T extends Float32Array | Uint8Array>(array: T, dress: PropertyDescriptorMap): T =>
+    Object.defineProperties(array, dress);
+  const fails = {
+    get() {
+      throw new Error("the caller's own");
+    },
+  };
+  const long = { length: { value: 2 } };
+  const expected = await live.read();
+  for (const dress of [{ buffer: fails }, { length: fails }, { byteLength: fails, constructor: fails }]) {
+    const { data } = await live.read([0, 1], { into: dressed(new Float32Array(2), dress) });
+    assertEquals([...data], [...expected.data]);
+    const bytes = dressed(await live.save(), dress);
+    await using again = await DynamicAttention.load(bytes);
+    assertEquals(await again.read(), expected);
+    live.setKey(0, dressed(Float32Array.of(1, 0), dress));
+    assertEquals(await live.read(), expected);
+  }
+  await assertRejects(() => live.read([0, 1], { into: dressed(new Float32Array(1), long) }), InputError);
+  assertThrows(() => live.setKey(0, dressed(Float32Array.of(1), long)), InputError, "key has 1 numbers");
+  // A view that its buffer has no room for any more.
+  const buffer = new ArrayBuffer(64, { maxByteLength: 64 });
+  const cut = new Uint8Array(buffer, 16, 32);
+  buffer.resize(8);
+  await assertRejects(() => DynamicAttention.load(cut), InputError);
+});
+
+Deno.test("rows that are followed are written where there is room, and the caller's slots are a copy", async () => {
+  for (const backend of BACKENDS) {
+    await using live = await DynamicAttention.create({ ...OPTIONS, query: [[1, 0], [0, 1]], backend });
+    for (const name of ["data", "bounds"] as const) {
+      using followed = live.follow();
+      await followed.refresh();
+      structuredClone(followed[name].buffer, { transfer: [followed[name].buffer] });
+      live.setValue(0, [live.getValue(0)[0] + 1]);
+      const found = `refresh: ${name} has 0 numbers by now, expected 2, as at first`;
+      await assertRejects(() => followed.refresh(), InputError, found);
+      using other = live.follow();
+      const asked = other.refresh();
+      structuredClone(other[name].buffer, { transfer: [other[name].buffer] });
+      await assertRejects(() => asked, InputError, found);
+    }
+    using followed = live.follow();
+    followed.slots.fill(99);
+    assertEquals([...await followed.refresh()], [0, 1]);
+    assertEquals(followed.data, (await live.read()).data);
+  }
+});
+
 Deno.test("−0 is slot 0, head 0, column 0 and position 0", async () => {
   const options = { ...OPTIONS, causal: true, keyPositions: [0, 1, 2], queryPositions: [5] };
   await using live = await DynamicAttention.create({
@@ -402,4 +631,20 @@ Deno.test("−0 is slot 0, head 0, column 0 and position 0", async () => {
   assertEquals(await live.weights(-0, { head: -0 }), await twin.weights(0));
   assertEquals(await live.readEntry(-0, -0), await twin.readEntry(0, 0));
   assertEquals(await live.save(), await twin.save());
+  await using still = await DynamicAttention.create({
+    ...options,
+    keyPositions: [-0, 1, 2],
+    queryPositions: [-0],
+  });
+  await using plain = await DynamicAttention.create({ ...options, queryPositions: [0] });
+  assertEquals(await still.save(), await plain.save());
+  const { heads, queries } = await live.weightsOf([-0], { heads: [-0] });
+  assertEquals([Object.is(heads[0], 0), Object.is(queries[0], 0)], [true, true]);
+  await using named = await DynamicAttention.create({ ...OPTIONS, keyIds: [-0, 1, 2], queryIds: [-0] });
+  named.delete(2);
+  named.insert([1, 1], [7], { id: -7 });
+  named.delete(0);
+  assertEquals([named.insert([1, 1], [7], { id: -0 }), named.keyIds(), named.queryIds()], [0, [0, 1, -7], [
+    0,
+  ]]);
 });

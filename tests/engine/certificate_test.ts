@@ -120,6 +120,29 @@ for (const backend of QUICK_BACKENDS) {
     assertLess(ratios[ratios.length >> 1], 10);
   });
 
+  Deno.test(`certificate on ${backend}: scales of which float32 loses products below its range`, async () => {
+    for (const [scale, size] of [[3e38, 2e-21], [1e-38, 1e15], [1e-43, 1e15]]) {
+      for (let seed = 1; seed <= (backend === "webgpu" ? 3 : 20); seed++) {
+        const random = new Random(seed);
+        const rows = (count: number) =>
+          random.rows(count, 64).map((row) => Array.from(row, (x) => Math.fround(size * x)));
+        const query = rows(8), key = rows(2), value = [[1], [-1]];
+        await using engine = await DynamicAttention.create({
+          ...{ query, key, value, scale, backend },
+          ...{ lazyThreshold: Infinity, onThreshold: "patch" },
+        });
+        for (let edit = 0; edit < 2; edit++) {
+          key[edit] = key[edit].map((x) => Math.fround(x + 0.01 * size * random.normal()));
+          engine.setKey(edit, key[edit]);
+          const { output, bounds } = await engine.peek();
+          const truth = referenceAttention({ query, key, value, scale, valueDim: 1 }).output;
+          truth.forEach(([o], i) => assert(Math.abs(o - output.data[i]) <= bounds[i], `${scale}, row ${i}`));
+          if (edit === 0) await engine.read();
+        }
+      }
+    }
+  });
+
   Deno.test(`certificate on ${backend}: of a memory that empties, fills and is far away`, async () => {
     await using engine = await DynamicAttention.create({
       query: [[1]],

@@ -1,8 +1,14 @@
 // A context shift costs what changes: where most rows move and few stay, the few move in their place. Nothing
 // of it shows but the cost.
 
-import { attention, DynamicAttention, type DynamicAttentionOptions } from "../../mod.ts";
-import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
+import { attention, DynamicAttention, type DynamicAttentionOptions, InputError } from "../../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertLessOrEqual,
+  assertRejects,
+  assertThrows,
+} from "../../testing/assert.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { OnlineLearner } from "../../src/learning/mod.ts";
 import { assertAccurate } from "../../testing/accuracy.ts";
@@ -199,6 +205,93 @@ Deno.test("positions that are not whole come behind a shift: nothing is rounded"
   live.shiftPositions(2 ** 44);
   const { data } = await live.attend([[0]], { positions: [0.1] });
   assertEquals([...data], [0], "all keys are ahead");
+});
+
+Deno.test("positions are those of rows that move one by one, to the bit, whatever the origin", async () => {
+  const random = new Random(34);
+  for (let round = 0; round < (LONG ? 400 : 60); round++) {
+    const alibi = round % 3 === 0;
+    const options = {
+      ...{ query: random.rows(2, 2), key: random.rows(5, 2), value: random.rows(5, 1), causal: true },
+      ...{ queryPositions: [5, 6], ...(alibi ? { alibi } : {}) },
+    };
+    await using live = await DynamicAttention.create({ ...options, lazyThreshold: Infinity });
+    // An origin is of no use to a window that keeps its first keys, so rows alone move.
+    await using plain = await DynamicAttention.create({
+      ...options,
+      window: { left: 2 ** 60, keepFirst: -(2 ** 60) },
+    });
+    const far = alibi ? 2 ** random.below(46) : 2 ** random.below(53);
+    for (const engine of [live, plain]) engine.shiftPositions(far, { from: 2 });
+    const pick = () => random.pick([0.1, 0.5, 1, 3, -2, -0.75, far, -far, far / 2, far + 0.5, 1 - far]);
+    for (let step = 0; step < 12; step++) {
+      const [by, slot, position] = [pick(), random.below(5), pick()];
+      const from = random.pick([-Infinity, 0, 2, 0.3, far]), to = random.pick([Infinity, Infinity, 2, far]);
+      const kind = random.below(7);
+      const act = (engine: DynamicAttention) => {
+        if (kind < 3) return engine.shiftPositions(by, { from, to });
+        if (kind === 3) return engine.setPosition(slot, position);
+        if (kind === 4) return engine.setQueryPosition(slot % 2, position);
+        if (kind === 5) return engine.insert([1, 2], [3], { position });
+        return engine.getPosition(engine.insert([1, 2], [3]));
+      };
+      const outcomes = [live, plain].map((engine) => {
+        try {
+          return act(engine);
+        } catch (error) {
+          return error instanceof Error ? error.message : error;
+        }
+      });
+      assertEquals(outcomes[0], outcomes[1], `round ${round}, step ${step}, kind ${kind}`);
+      const told = [live, plain].map((engine) => [
+        ...Array.from(engine.keySlots(), (slot) => engine.getPosition(slot)),
+        ...Array.from(engine.querySlots(), (slot) => engine.getQueryPosition(slot)),
+      ]);
+      assertEquals(told[0], told[1], `round ${round}, step ${step}, kind ${kind}`);
+    }
+    if (!alibi) assertEquals(await live.read(), await plain.read());
+  }
+});
+
+Deno.test("a fraction is not rounded by an origin that an earlier shift has left", async () => {
+  const rows = { query: [[1]], key: [[1], [2], [3], [4]], value: [[1], [3], [9], [27]], queryPositions: [3] };
+  await using live = await DynamicAttention.create({ ...rows, causal: true });
+  live.shiftPositions(2 ** 40, { from: 2 });
+  live.shiftPositions(0.1, { to: 2 });
+  assertEquals([0, 1, 2, 3].map((slot) => live.getPosition(slot)), [0.1, 1.1, 2 ** 40 + 2, 2 ** 40 + 3]);
+  // A row that has gone has left a fraction for those that come.
+  await using again = await DynamicAttention.create({ ...rows, causal: true });
+  again.setPosition(0, 5.1);
+  again.setPosition(0, 0);
+  again.shiftPositions(2 ** 49, { from: 1, to: 100 });
+  again.shiftPositions(-(2 ** 49), { from: 100, to: 2 ** 50 });
+  assertEquals(again.getPosition(again.insert([1], [1])), 2 ** 49 + 4);
+});
+
+Deno.test("a place that suits a bias by distance is judged by what it is, not by how it is held", async () => {
+  const rows = { query: [[1]], key: [[1], [1]], value: [[1], [3]], alibi: true };
+  await using live = await DynamicAttention.create(rows);
+  assertThrows(
+    () => live.shiftPositions(2 ** 47),
+    InputError,
+    "shiftPositions: position is 140737488355328, expected a number within ±2^46, for alibi",
+  );
+  live.shiftPositions(2 ** 45);
+  live.insert([1], [1], { position: -(2 ** 46) });
+  live.insert([1], [1], { position: 0.5 });
+  assertEquals([0, 2, 3].map((slot) => live.getPosition(slot)), [2 ** 45, -(2 ** 46), 0.5]);
+});
+
+Deno.test("a mask that refuses passing queries leaves what is pending as it was", async () => {
+  const rows = { query: [[1]], key: [[1], [2], [3]], value: [[1], [3], [9]], causal: true };
+  await using live = await DynamicAttention.create({ ...rows, lazyThreshold: Infinity });
+  live.shiftPositions(8);
+  await assertRejects(
+    () => live.attend([[1]], { positions: [0.5], mask: () => NaN }),
+    InputError,
+    "answer is NaN",
+  );
+  assertEquals(live.stats().pending, 0);
 });
 
 Deno.test("a durable engine writes down where rows to come begin behind a shift", async () => {

@@ -631,6 +631,24 @@ Deno.test("what no engine can have had is refused", async (t) => {
       await assertRejects(() => DynamicAttention.load(forged), FormatError, message);
     });
   }
+  await t.step("an origin where no shift moves it", async () => {
+    const rules: Partial<DynamicAttentionOptions>[] = [
+      {},
+      { causal: true, blockMask: { size: 64, entries: [[true]] } },
+      { window: { left: 4, keepFirst: 2 } },
+    ];
+    for (const rule of rules) {
+      const forged = await forge(
+        await someFile("array", rule, new Random(9)),
+        ({ metadata }) => metadata.origin = "16",
+      );
+      await assertRejects(
+        () => DynamicAttention.load(forged),
+        FormatError,
+        "expected none, by the rule of its scores",
+      );
+    }
+  });
   await t.step("what a mask said of a free slot", async () => {
     const masked = await someFile("array", { mask }, new Random(9));
     for (const at of [3 * 5 * 4, (0 * 5 + 2) * 4 + 1]) {

@@ -2,9 +2,19 @@
 // engines live the same life; one of them waits for its save, the other one goes on while it is written, and both saves have the
 // same bytes.
 
-import { type BackendName, DynamicAttention, type DynamicAttentionOptions, type RowId } from "../../mod.ts";
+import {
+  type BackendName,
+  CapacityError,
+  DynamicAttention,
+  type DynamicAttentionOptions,
+  InputError,
+  type RowId,
+} from "../../mod.ts";
 import { nextTurn } from "../../src/base/turns.ts";
-import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
+import { openDurable } from "../../src/durable/mod.ts";
+import { createEngine } from "../../src/engine/create_engine.ts";
+import type { EditJournal } from "../../src/write/edit_journal.ts";
+import { assert, assertEquals, assertGreater, assertThrows } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 import { BACKENDS, casesOn } from "../backends_here.ts";
@@ -204,6 +214,76 @@ Deno.test("the loop turns while a save is written", async () => {
   assertGreater(turns, 10);
   assert((await saved).length > 0);
 });
+
+/** An engine whose mask is many parts long, and the calls of its journal. */
+const MASKED: DynamicAttentionOptions = {
+  ...{ query: [[0]], key: [[0], [0], [0]], value: [[1], [3], [8]], backend: "array" },
+  ...{ mask: { data: new Float32Array(8 * 1024), shape: [2, 4096] }, editableMask: true },
+};
+
+Deno.test("a mask is kept for running saves before the journal has its change", async () => {
+  let journaled = 0, refuses = false;
+  const journal: EditJournal = {
+    ...{ check: () => {}, begin: () => {}, note: () => {}, beginShift: () => {}, noteMetadata: () => {} },
+    ...{ end: () => {}, kept: () => Promise.resolve() },
+    noteMask: () => {
+      if (refuses) throw new InputError("journal", "it is full", "room");
+      journaled++;
+    },
+  };
+  await using live = await createEngine(MASKED, { journal });
+  const expected = await live.save(), saved = withTurns(() => live.save());
+  refusingCopies(() => {
+    assertThrows(() => live.setMask(false, { keys: [0] }), CapacityError, "setMask: a part of the mask");
+  });
+  assertEquals([journaled, live.sequence], [0, 0], "nothing has happened");
+  refuses = true;
+  assertThrows(() => live.setMask(false, { keys: [0] }), InputError, "it is full");
+  refuses = false;
+  live.setMask(false, { keys: [1] });
+  assertEquals([journaled, live.sequence], [1, 1]);
+  assertSameBytes(await saved, expected, "as of the call");
+  assertEquals([...(await live.read()).data], [4.5]);
+});
+
+Deno.test("a folder has no change of a mask that memory was refused to keep for a snapshot", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    {
+      await using live = await openDurable(folder, { create: MASKED });
+      live.setValue(0, [2]);
+      await live.committed();
+      const taken = withTurns(() => live.snapshot());
+      await nextTurn();
+      refusingCopies(() => assertThrows(() => live.setMask(false, { keys: [0] }), CapacityError));
+      live.setMask(false, { keys: [1] });
+      assertEquals([...(await live.read()).data], [5]);
+      await taken;
+    }
+    await using opened = await openDurable(folder);
+    assertEquals([...(await opened.read()).data], [5]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Runs while the platform refuses copies of parts of a mask. */
+function refusingCopies(run: () => void): void {
+  const { Float32Array: Real } = globalThis;
+  globalThis.Float32Array = new Proxy(Real, {
+    construct(target, [from, ...rest], own) {
+      if (from instanceof Real && from.length === 1024) {
+        throw new RangeError("Array buffer allocation failed");
+      }
+      return Reflect.construct(target, [from, ...rest], own);
+    },
+  });
+  try {
+    run();
+  } finally {
+    globalThis.Float32Array = Real;
+  }
+}
 
 function assertSameBytes(found: Uint8Array, expected: Uint8Array, what: string): void {
   assertEquals(found.length, expected.length, what);

@@ -6,6 +6,8 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import { DISPLAY, type Figure, figure } from "../../src/jupyter/mod.ts";
+import { Axis } from "../../src/jupyter/figures/picture/axis.ts";
+import { PLOTLY_SOURCE } from "../../src/jupyter/figures/plotly_source.ts";
 import { embeddedLibrary } from "../../src/jupyter/plotly_page.ts";
 import { assert, assertEquals, assertGreater, assertMatch, assertNotEquals } from "../../testing/assert.ts";
 import { findProgram, requires } from "../../testing/requirements.ts";
@@ -280,5 +282,76 @@ Deno.test({
       }
       assertEquals(complaints, []);
       await keepScreenshot(page, "figures-custom");
+    }),
+});
+
+/** Values for an axis: random pieces of dates, numbers and names. */
+function valuesAlong(pick: (count: number) => number): (string | number | null)[] {
+  const pieces = [
+    "2024",
+    "24",
+    "-",
+    "03",
+    "3",
+    "31",
+    " ",
+    "T",
+    "23",
+    "7",
+    ":",
+    "59",
+    "5",
+    ".25",
+    "Z",
+    "+05:30",
+    "a",
+    ",",
+    "%",
+  ];
+  return Array.from({ length: 1 + pick(9) }, () => {
+    const kind = pick(10);
+    if (kind === 0) return null;
+    if (kind < 3) return pick(3000) - 500;
+    if (kind === 3) return Date.UTC(1990 + pick(60), pick(12), pick(28), pick(24), pick(60));
+    if (kind < 7) {
+      const zone = ["", "", "Z", "+02:00", "-0330"][pick(5)];
+      return `${1990 + pick(60)}-${pick(14)}-0${pick(10)}${["", " ", "T"][pick(3)]}${pick(25)}:${
+        10 + pick(50)
+      }${zone}`;
+    }
+    return Array.from({ length: pick(8) }, () => pieces[pick(pieces.length)]).join("");
+  });
+}
+
+Deno.test({
+  name: "still pictures take the values of an axis for what plotly.js takes them for",
+  ...needs,
+  fn: () =>
+    withBrowser(async (open) => {
+      const { page } = await open(
+        `<div id="plot"></div><script>${PLOTLY_SOURCE.replaceAll("</script", "<\\/script")}</script>`,
+      );
+      let seed = 20261130;
+      const pick = (count: number) => (seed = (seed * 1103515245 + 12345) % 2147483648) % 65536 % count;
+      const lists = Array.from({ length: 400 }, () => valuesAlong(pick));
+      // A plot for each list, of which plotly says what its axis is, and where its values lie along it.
+      const theirs = await page.evaluate(`(async () => {
+        const told = [];
+        for (const x of ${JSON.stringify(lists)}) {
+          const plot = await Plotly.newPlot("plot", [{ x, y: x.map(() => 1) }], {}, { staticPlot: true });
+          const { type, d2c } = plot._fullLayout.xaxis;
+          told.push([type, type === "category" ? null : x.map((value) => d2c(value) ?? null)]);
+        }
+        return told;
+      })()`) as [string, (number | null)[] | null][];
+      const options = { isPadded: false, fromZero: false, hasCells: false };
+      lists.forEach((list, at) => {
+        const [type, places] = theirs[at];
+        const axis = new Axis({}, list, options);
+        // Plotly draws an axis of nothing as linear, too.
+        assertEquals(axis.type, type === "-" ? "linear" : type, JSON.stringify(list));
+        if (places === null) return;
+        assertEquals(list.map((value) => axis.numberOf(value)), places, JSON.stringify(list));
+      });
     }),
 });

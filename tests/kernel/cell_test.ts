@@ -12,13 +12,13 @@ function parsed(code: string): ParsedCell {
   return cell;
 }
 
-const BRIDGE = `globalThis["attune.kernel"]`;
+const BRIDGE = "__attune_kernel__";
 const CATCH = `}catch(error){throw K.failed(error)}`;
 /** With short names for what is inserted everywhere. */
 const shortened = (code: string) =>
   rewriteCell(code, parsed(code), 7).code
-    .replaceAll(`(${BRIDGE}?.awaiting??Promise.resolve.bind(Promise))`, "W")
-    .replaceAll(`(${BRIDGE}?.iterating??(items=>items))`, "I").replaceAll(BRIDGE, "K")
+    .replaceAll(`(typeof ${BRIDGE}==="undefined"?v=>v:${BRIDGE}.awaiting)`, "W")
+    .replaceAll(`(typeof ${BRIDGE}==="undefined"?v=>v:${BRIDGE}.iterating)`, "I").replaceAll(BRIDGE, "K")
     .replaceAll(CATCH, "C").replace("void K.enter(7);", "E;").replace("\n//# sourceURL=attune-cell-7", "");
 
 Deno.test("cell: awaits wait by way of the kernel, values and errors are handed over, and nothing else changes", async (t) => {

@@ -74,3 +74,17 @@ Deno.test("a stop ends timers that begin to compute anew as soon as they are sto
     `var chain = () => { setTimeout(chain, 0); for (;;); }; chain()`,
   ]);
 });
+
+Deno.test("a stop ends a loop in whatever calls it later, and the kernel goes on", async (t) => {
+  const word = "new Int32Array(new SharedArrayBuffer(4))";
+  await check(t, [
+    `setImmediate(() => { for (;;); }); ${NEVER}`,
+    `var { default: timers } = await import("node:timers"); timers.setTimeout(() => { for (;;); }, 5); ${NEVER}`,
+    `timers.setInterval(() => { for (;;); }, 5); ${NEVER}`,
+    `AbortSignal.timeout(5).addEventListener("abort", () => { for (;;); }); ${NEVER}`,
+    `await Atomics.waitAsync(${word}, 0, 0, 5).value; for (;;);`,
+    `Atomics.waitAsync(${word}, 0, 0, 5).value.then(() => { for (;;); }); ${NEVER}`,
+    `for await (const item of [new Promise(() => {})]);`,
+    `await { then(resolve) { resolve(new Promise(() => {})) } }`,
+  ]);
+});

@@ -329,9 +329,9 @@ Deno.test("proxy: cells see one symbol and one name of it, which nothing lists, 
   const added = plain(names).replaceAll('"', "").split(",").filter((name) =>
     !stock.has(name) && name !== OF_DENO && !LAST_VALUES.includes(name)
   );
-  assertEquals(added, ["attune.kernel"]);
+  assertEquals(added, ["__attune_kernel__"]);
   const isListed =
-    `[Symbol.for("attune.kernel"), "attune.kernel"].map((name) => Object.getOwnPropertyDescriptor(globalThis, name).enumerable).join()`;
+    `[Symbol.for("attune.kernel"), "__attune_kernel__"].map((name) => Object.getOwnPropertyDescriptor(globalThis, name).enumerable).join()`;
   assertEquals(shown((await kernel.client.execute(isListed)).outputs), ['"false,false"']);
   const { content } = await kernel.client.request("complete_request", { code: "att", cursor_pos: 3 });
   assertEquals((content.matches as string[]).filter((match) => match.includes("attune")), []);

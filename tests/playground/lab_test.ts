@@ -16,6 +16,7 @@ import {
   WARMEST,
 } from "../../playground/sea.ts";
 import { Stream } from "../../playground/stream.ts";
+import { costSentence } from "../../playground/summary.ts";
 import { FIRST_VIEW, fromHash, toHash, type ViewState } from "../../playground/view_state.ts";
 import {
   assert,
@@ -236,3 +237,49 @@ for (
     assertEquals(state, { ...FIRST_VIEW, softcap: 2 });
   });
 }
+
+Deno.test("playground: a step makes as many edits as it says, each of another key, half of them of keys that are drawn", async () => {
+  for (const [count, rate, ofDrawn] of [[1024, 9, 4], [32, 8, 8], [16, 1000, 16], [402, 100, 98]]) {
+    const lab = await Lab.create({ ...START, count });
+    const stream = new Stream();
+    stream.rate = rate;
+    for (let step = 0; step < 60; step++) {
+      const before = Array.from({ length: count }, (_, slot) => lab.buoyOf(slot));
+      stream.step(lab);
+      const carried = before.flatMap((buoy, slot) => lab.buoyOf(slot) === buoy ? [] : [slot]);
+      assertEquals(carried.length, Math.min(rate, count), `${count} keys`);
+      assertEquals(carried.filter((slot) => slot < 400).length, ofDrawn, `${count} keys`);
+    }
+    await lab.dispose();
+  }
+});
+
+Deno.test("playground: the page says which way is faster, and what the clock cannot tell", () => {
+  const costs = { lastEdits: 8, edits: 80, last: [1, 1, 1], total: [0, 10, 100] } as const;
+  const said = (own: number, again: number, lastEdits = 8) =>
+    costSentence({ ...costs, lastEdits, ms: [1, own, again] }).replace("and an exact answer take here; ", "");
+  assertEquals(
+    said(0.5, 2),
+    "is what 8 edits computing the answer again takes 2.0 ms, 4 × as long, with 10 × the arithmetic",
+  );
+  assertEquals(
+    said(0.6, 0.2, 1),
+    "is what an edit computing the answer again takes 0.2 ms: with so few keys, or so many edits, keeping it current is 3 × slower",
+  );
+  assertEquals(
+    said(0.05, 0.02),
+    "is what 8 edits computing the answer again takes < 0.1 ms: this clock cannot tell them apart",
+  );
+});
+
+Deno.test("playground: a look without edits gives the weights of the one before, and another head its own", async () => {
+  const lab = await Lab.create({ ...START, count: 64 });
+  const first = await lab.look(0), again = await lab.look(0);
+  assert(first.weights === again.weights);
+  const other = await lab.look(1);
+  assert(other.weights[0].some((weight, slot) => weight !== first.weights[0][slot]));
+  lab.set(3, { ...lab.buoyOf(3)!, x: 1 });
+  const edited = await lab.look(1);
+  assert(edited.weights[0][3] !== other.weights[0][3]);
+  await lab.dispose();
+});

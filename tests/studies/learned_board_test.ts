@@ -134,7 +134,7 @@ Deno.test("policies: exact reads are the learned board's forecasts, and a budget
     assert(strategy);
     return runPolicy(lesson, strategy, days, backend);
   };
-  const exact = await of("exact"), rebuilt = await of("everyEdit"), waiting = await of("patch", "16");
+  const exact = await of("exact"), rebuilt = await of("everyAnswer"), waiting = await of("patch", "16");
   const budget = await of("budgetPatch", "0.1");
   assertEquals(exact.largestStaleness, 0);
   assert(rebuilt.largestStaleness < 0.01, "rebuilding is exact too");

@@ -5,7 +5,7 @@ import { PALETTES } from "../../src/jupyter/figures/palette.ts";
 
 /** A point of each family, near ones, and budgets of two families that lie together. */
 const POINTS = ([
-  ["everyEdit", null, null, 9e6, 3e-8, 6e-8],
+  ["everyAnswer", null, null, 9e6, 3e-8, 6e-8],
   ["original", 1, null, 3e6, 3e-8, 6e-8],
   ["original", 64, null, 100_000, 1e-3, 0.05],
   ["original", 256, null, 90_000, 1.1e-3, 0.05],
@@ -119,8 +119,15 @@ Deno.test("cost against error: with times they are on the axis, and a switch put
       assert("xaxis.range" in axes && "xaxis.title.text" in axes);
     }
   }
-  assertStringIncludes(JSON.stringify(costAgainstError(timed).data), "1024 × less time");
+  assertStringIncludes(JSON.stringify(costAgainstError(timed).data), "1,024 × less time");
   assertFalse("updatemenus" in costAgainstError(POINTS).layout, "without times there is no switch");
+});
+
+Deno.test("cost against error: where exact reads cost more the figure says so", () => {
+  const lost = POINTS.map((point) =>
+    point.family === "exact" ? { ...point, multiplyAddsPerDay: 18e6 } : point
+  );
+  assertStringIncludes(JSON.stringify(costAgainstError(lost).data), "2 × more work");
 });
 
 Deno.test("cost against error: every colour that it names is in both palettes", () => {

@@ -6,6 +6,7 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { BROWSER_SWITCHES } from "../../studies/browser.ts";
 import {
+  assert,
   assertEquals,
   assertGreater,
   assertLessOrEqual,
@@ -32,10 +33,14 @@ const VIEWS = [
 ] as const;
 
 let folder = "", browser: Browser;
+/** All pages that are written by hand, and the notebooks; the reference is made of the same blocks. */
+let written: string[] = [];
 Deno.test.beforeAll(async () => {
   if (needs.ignore) return;
   folder = await Deno.makeTempDir({ prefix: "attune-site-" });
-  for (const [path, bytes] of [...await buildSite(), ...await buildPages()]) {
+  const files = [...await buildSite(), ...await buildPages()];
+  written = files.map(([path]) => path).filter((path) => path.endsWith(".html") && !path.startsWith("api/"));
+  for (const [path, bytes] of files) {
     await Deno.mkdir(`${folder}/${path.slice(0, path.lastIndexOf("/") + 1)}`, { recursive: true });
     await Deno.writeFile(`${folder}/${path}`, bytes);
   }
@@ -87,6 +92,47 @@ for (const view of VIEWS) {
         assertEquals(complaints, [], path);
         await page.close();
       }
+    },
+  });
+}
+
+/** Each block of code as it is laid out. */
+const BLOCKS =
+  `[...document.querySelectorAll("main pre")].filter((pre) => pre.clientWidth > 0).map((pre) => ({
+  text: pre.textContent.slice(0, 60),
+  isColumned: pre.classList.contains("columned"),
+  excess: pre.scrollWidth - pre.clientWidth,
+  isInside: pre.getBoundingClientRect().right <= innerWidth,
+  overflow: getComputedStyle(pre).overflowX,
+}))`;
+
+interface Block {
+  readonly text: string;
+  readonly isColumned: boolean;
+  readonly excess: number;
+  readonly isInside: boolean;
+  readonly overflow: string;
+}
+
+for (const view of [VIEWS[0], VIEWS[2]]) {
+  Deno.test({
+    name: `site: no block of code is wider than its box on any page, ${view.name}`,
+    ...needs,
+    fn: async () => {
+      const { page } = await open("guide/many-machines.html", view);
+      let blocks = 0;
+      for (const path of written) {
+        await page.goto(`file://${folder}/${path}`);
+        for (const { text, isColumned, excess, isInside, overflow } of await page.evaluate<Block[]>(BLOCKS)) {
+          blocks++;
+          assert(isInside, `${path}: ${text} leaves the window`);
+          // A drawing scrolls where a window has no room for its columns.
+          if (isColumned && view.width < 1000) assertEquals(overflow, "auto", path);
+          else assertLessOrEqual(excess, 0, `${path}: ${text}`);
+        }
+      }
+      assertGreater(blocks, 150);
+      await page.close();
     },
   });
 }

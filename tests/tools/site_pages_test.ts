@@ -96,6 +96,6 @@ Deno.test("site pages: texts stay texts, and code is coloured", () => {
   assertStringIncludes(html, "<code>&lt;b&gt;</code>");
   assertStringIncludes(html, 'href="to-y.md"');
   assertStringIncludes(html, '<span class="hljs-keyword">const</span>');
-  assertEquals(codeHtml("<b>", "none"), '<pre tabindex="0"><code>&lt;b&gt;</code></pre>\n');
+  assertEquals(codeHtml("<b>", "none"), '<pre class="columned" tabindex="0"><code>&lt;b&gt;</code></pre>\n');
   assertEquals(sectionsOf(html), [{ anchor: "a--b", heading: "A & B", text: "<b> x const a = '<b>' ;" }]);
 });

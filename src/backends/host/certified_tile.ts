@@ -39,11 +39,11 @@ export interface PairSums {
 }
 
 /** What one changed key has in the sums of the rows of a tile. */
-class HostPairs {
-  static readonly BYTES = TILE_ROWS * (8 * PARTS + 4);
+export class HostPairs {
+  static readonly BYTES: number = TILE_ROWS * (8 * PARTS + 4);
   readonly parts: Float64Array = new Float64Array(TILE_ROWS * PARTS);
   /** The age of the row for which this holds; 0 for none. */
-  readonly ages = new Uint32Array(TILE_ROWS);
+  readonly ages: Uint32Array = new Uint32Array(TILE_ROWS);
 }
 
 /** The rows of a tile. */
@@ -57,8 +57,10 @@ export class CertifiedTile {
   #shared = UNTAKEN;
   #taken = 0;
   /** Rows, as bits, that are answered at the host, and those whose scores are steep. */
-  hostRows = 0;
+  hostRows: number;
   steepRows = 0;
+  /** Rows, as bits, whose measured errors the kernel has been told. */
+  toldRows = 0;
   /** The kernel's number of the tile; 0 for none. */
   kernelTile = 0;
   /** By key slot, where the kernel keeps what the key has in the tile. */
@@ -70,9 +72,24 @@ export class CertifiedTile {
   /** The sums of its rows at the host. */
   host: HostSums | null = null;
 
+  /** Rows that are bits of `hostRows` are answered at the host. */
+  constructor(hostRows: number) {
+    this.hostRows = hostRows;
+  }
+
   /** The rows that have sums, as bits. */
   get taken(): number {
     return this.#taken;
+  }
+
+  /** Whether the kernel has sums of some row. */
+  get isInKernel(): boolean {
+    return (this.#taken & ~this.hostRows) !== 0;
+  }
+
+  /** Whether the host has sums of some row. */
+  get isAtHost(): boolean {
+    return (this.#taken & this.hostRows) !== 0;
   }
 
   /** The moment of all rows that have sums; UNTAKEN where they differ, or none has. */
@@ -106,6 +123,7 @@ export class CertifiedTile {
 
   /** The sums of rows, as bits, do not hold any more. */
   leave(rows: number): void {
+    this.toldRows &= ~rows;
     this.#taken &= ~rows;
     if (this.#taken === 0) this.#shared = UNTAKEN;
   }
@@ -130,12 +148,11 @@ export class HostSums {
   readonly #pairs = new Map<number, HostPairs>();
   readonly #unkept = new Set<number>();
 
-  static readonly BYTES = TILE_ROWS * (8 * SUMS + 12);
-  /** Bytes of what one key has in the rows. */
-  static readonly PAIR_BYTES = HostPairs.BYTES;
+  static readonly BYTES: number = TILE_ROWS * (8 * SUMS + 12);
 
-  get bytes(): number {
-    return HostSums.BYTES + this.#pairs.size * HostPairs.BYTES;
+  /** What changed keys have in the rows, where that is kept. */
+  get pairs(): ReadonlyMap<number, HostPairs> {
+    return this.#pairs;
   }
 
   /** Begins the sums of a row. */
@@ -157,16 +174,16 @@ export class HostSums {
     return pairs.parts.subarray(row * PARTS, (row + 1) * PARTS);
   }
 
-  /** Replaces what a key has in the sums of a row; keeps it if there is room. */
+  /** Replaces what a key has in the sums of a row; of a key that nothing is kept of, it is kept in `room`, if any. */
   exchange(
     row: number,
     slot: number,
     { moved, change, shifted, doubt, scoreBefore, distanceBefore }: Readonly<PairSums>,
-    hasRoom: boolean,
+    room: HostPairs | null,
   ): void {
     const sums = this.#sums, at = row * SUMS;
     let pairs = this.#pairs.get(slot);
-    if (!pairs && hasRoom) this.#pairs.set(slot, pairs = new HostPairs());
+    if (!pairs && room) this.#pairs.set(slot, pairs = room);
     if (pairs) {
       const { parts, ages } = pairs, start = row * PARTS;
       if (ages[row] === this.#ages[row]) {

@@ -82,7 +82,12 @@ export class Certifier {
     this.#pairs = new Uint32Array(batch?.mostChanges ?? 0);
   }
 
-  /** The keys in some slots have changed. */
+  /** Makes room for `changes` changes of keys. If memory is refused it throws, and nothing has changed. */
+  reserve(changes: number): void {
+    if (this.#tileCount > 0) this.#journal.reserve(changes);
+  }
+
+  /** The keys in some slots have changed, for which there is room. */
   changeKeys(slots: Uint32Array): void {
     if (this.#tileCount === 0) return;
     this.#journal.note(slots);
@@ -106,14 +111,30 @@ export class Certifier {
   /** The states of some query slots have changed. */
   changeRows(slots: Uint32Array): void {
     if (this.#tileCount === 0) return;
+    const { batch } = this.#parts;
     for (const tiles of this.#tiles) {
       for (let at = 0; at < slots.length; at++) {
         const tile = tiles[slots[at] >>> TILE_BITS];
         if (!tile) continue;
-        tile.leave(1 << (slots[at] & LANES));
-        tile.hostRows &= ~(1 << (slots[at] & LANES));
+        const row = 1 << (slots[at] & LANES);
+        tile.leave(row);
+        if (tile.host && !tile.isAtHost) this.#host.letGo(tile);
+        if (!batch) continue;
+        // What was odd may be so no more; whether a row is steep does not depend on its state.
+        tile.hostRows &= ~row | tile.steepRows;
+        if (!tile.isInKernel) this.#letGo(batch, tile);
       }
     }
+  }
+
+  /** Lets go of what keys have in a tile, none of whose rows has sums in the kernel. */
+  #letGo(batch: CertificateKernel, tile: CertifiedTile): void {
+    tile.exchanges = 0;
+    if (tile.pairs.size + tile.unkept.size === 0) return;
+    for (const pairs of tile.pairs.values()) if (pairs !== 0) batch.freePairs(pairs);
+    this.#pairCount -= tile.pairs.size;
+    tile.pairs.clear();
+    tile.unkept.clear();
   }
 
   /** The sums of a row do not hold any more. */
@@ -210,13 +231,7 @@ export class Certifier {
     keys: KeysAt,
     certified: CertifiedRows,
   ): void {
-    if (tile.taken === 0) {
-      for (const pairs of tile.pairs.values()) if (pairs !== 0) batch.freePairs(pairs);
-      this.#pairCount -= tile.pairs.size;
-      tile.pairs.clear();
-      tile.unkept.clear();
-      tile.exchanges = 0;
-    }
+    if (!tile.isInKernel) this.#letGo(batch, tile);
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
     const odd = batch.take(tile.kernelTile, number, rows);
     if (odd !== 0) leaveToHost(tile, odd);
@@ -318,7 +333,7 @@ export class Certifier {
     }
   }
 
-  /** Has the kernel know measured errors in the place of bounds. */
+  /** Tells the kernel measured errors, each once, which count instead of bounds from then on. */
   #takeErrors(
     batch: CertificateKernel,
     queries: Uint32Array,
@@ -327,12 +342,13 @@ export class Certifier {
     rows: CertifiedRows,
   ): void {
     for (const slot of queries) {
-      const { kernelTile, hostRows } = this.#tiles[head][slot >>> TILE_BITS];
-      if ((hostRows >>> (slot & LANES) & 1) === 1) continue;
+      const tile = this.#tiles[head][slot >>> TILE_BITS], row = 1 << (slot & LANES);
+      if (((tile.hostRows | tile.toldRows) & row) !== 0) continue;
       const error = rows.errorOf(slot, head, keys);
       if (!error) continue;
-      const { norm } = batch.stateOf(kernelTile, slot);
-      batch.setRounding(kernelTile, slot, 0, error.output + 4 * FLOAT64_ROUNDING * norm, error.mass);
+      const { norm } = batch.stateOf(tile.kernelTile, slot);
+      batch.setRounding(tile.kernelTile, slot, 0, error.output + 4 * FLOAT64_ROUNDING * norm, error.mass);
+      tile.toldRows |= row;
     }
   }
 
@@ -340,14 +356,14 @@ export class Certifier {
     const tiles = this.#tiles[head];
     let tile = tiles[number];
     if (!tile) {
-      tiles[number] = tile = new CertifiedTile();
+      tiles[number] = tile = new CertifiedTile(this.#parts.batch ? 0 : ALL_ROWS);
       this.#tileCount++;
     }
     return tile;
   }
 }
 
-const TILE_BITS = 5, LANES = TILE_ROWS - 1;
+const TILE_BITS = 5, LANES = TILE_ROWS - 1, ALL_ROWS = -1;
 
 /** Sorts rows of a tile by their moments. */
 function group(groups: Map<number, Part[]>, tile: CertifiedTile, number: number, rows: number): void {

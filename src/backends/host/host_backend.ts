@@ -109,14 +109,14 @@ export class HostBackend implements Backend {
     this.#rows.drop(dropped);
     if (dropped.length > 0) this.#store.change(NO_CHANGES, NO_SLOTS, dropped);
     const lost = this.#answers.forget();
-    this.#answers.forgetStates(lost);
+    this.#answers.changeRows(lost);
     this.#store.lose(lost);
     await this.#store.forget();
   }
 
   async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    this.#answers.forgetStates(build);
-    for (const { queries } of patch) this.#answers.forgetStates(queries);
+    this.#answers.changeRows(build);
+    for (const { queries } of patch) this.#answers.changeRows(queries);
     await this.#store.update(build, patch);
     await this.#reached(build, patch);
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
@@ -129,7 +129,7 @@ export class HostBackend implements Backend {
     const keys = this.#rows.keysAt(cohort.since);
     const left = this.#store.read(cohort, attention);
     const answer = (at: number, head: number) => {
-      this.#write(attention, at * heads + head, this.#answers.standing(queries[at], head, keys));
+      this.#write(attention, at * heads + head, this.#answers.heads.standing(queries[at], head, keys));
     };
     if (left === null) {
       for (let at = 0; at < queries.length; at++) for (let head = 0; head < heads; head++) answer(at, head);
@@ -137,9 +137,9 @@ export class HostBackend implements Backend {
     }
     for (const { at, head } of left) answer(at, head);
     for (let head = 0; head < heads; head++) {
-      if (this.#answers.areFlat(head)) continue;
+      if (this.#answers.heads.areFlat(head)) continue;
       for (let at = 0; at < queries.length; at++) {
-        if (this.#answers.isSteep(queries[at], head)) answer(at, head);
+        if (this.#answers.heads.isSteep(queries[at], head)) answer(at, head);
       }
     }
     return attention;
@@ -147,35 +147,35 @@ export class HostBackend implements Backend {
 
   async certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
     await this.#store.load(cohort);
-    return this.#answers.certify(cohort);
+    return this.#answers.certificates.certify(cohort);
   }
 
   async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
     await this.#store.load(cohort);
-    return this.#answers.drift(cohort, limit);
+    return this.#answers.drift.bounds(cohort, limit);
   }
 
   driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void {
-    this.#answers.driftOfCopies(queries, copies, bounds);
+    this.#answers.drift.boundsOfCopies(queries, copies, bounds);
   }
 
   async copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
     await this.#store.load(cohort);
-    this.#answers.copied(cohort, copies, limit);
+    this.#answers.drift.copied(cohort, copies, limit);
   }
 
   async watch(queries: Uint32Array): Promise<boolean> {
-    const followed = this.#answers.neighbours(queries);
+    const followed = this.#answers.drift.neighbours(queries);
     await this.#store.load({ queries: followed, since: NOTHING });
-    return this.#answers.watch(followed);
+    return this.#answers.drift.watch(followed);
   }
 
   unwatch(): void {
-    this.#answers.unwatch();
+    this.#answers.drift.unwatch();
   }
 
   get watched(): Watched | null {
-    return this.#answers.watched;
+    return this.#answers.drift.watched;
   }
 
   async attend(queries: PassingQueries): Promise<AttentionOutput> {
@@ -187,13 +187,17 @@ export class HostBackend implements Backend {
       return bias === null ? row : { ...row, bias: toKeyBias(bias) };
     };
     const take = (query: number, head: number, held: HeldRow) => {
-      this.#write(attention, query * heads + head, this.#answers.passing(queryHead(query, head), held));
+      this.#write(attention, query * heads + head, this.#answers.heads.passing(queryHead(query, head), held));
     };
     if (await this.#store.attend(queries, take)) return attention;
     const keys = this.#rows.keysAt(NOTHING);
     for (let query = 0; query < count; query++) {
       for (let head = 0; head < heads; head++) {
-        this.#write(attention, query * heads + head, this.#answers.computed(queryHead(query, head), keys));
+        this.#write(
+          attention,
+          query * heads + head,
+          this.#answers.heads.computed(queryHead(query, head), keys),
+        );
       }
     }
     return attention;
@@ -201,11 +205,11 @@ export class HostBackend implements Backend {
 
   async weights(slot: number, head: number, slotCount: number): Promise<Float32Array<ArrayBuffer>> {
     const target = new Float32Array(slotCount), { limits } = this.#store;
-    const scores = this.#answers.isSteep(slot, head) ? null : await this.#store.scores(slot, head);
+    const scores = this.#answers.heads.isSteep(slot, head) ? null : await this.#store.scores(slot, head);
     const largest = scores ? largestOf(scores) : 0;
     if (!scores || (largest > -Infinity && limits?.isSteepScore(largest))) {
-      this.#answers.select(slot, head);
-      this.#answers.kernels.weights(this.#rows.keysAt(NOTHING), target);
+      this.#answers.heads.select(slot, head);
+      this.#answers.heads.kernels.weights(this.#rows.keysAt(NOTHING), target);
       return target;
     }
     this.#store.work.rowsBuilt++;
@@ -275,15 +279,16 @@ export class HostBackend implements Backend {
     CapacityError.guard(this.name, `${sizes.keys} keys and ${sizes.queries} queries`, bytes, () => {
       this.#rows.reserve(sizes);
       this.#store.reserve(sizes);
+      this.#answers.certificates.reserve(changes.keys.slots.length);
     });
-    this.#answers.reserve(sizes, changes.keys.slots);
+    this.#answers.drift.noteBefore(sizes, changes.keys.slots);
   }
 
   async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    if (!this.#answers.watched) return;
+    if (!this.#answers.drift.watched) return;
     for (const queries of [build, ...patch.map((cohort) => cohort.queries)]) {
       await this.#store.load({ queries, since: NOTHING });
-      this.#answers.reached(queries);
+      this.#answers.drift.reached(queries);
     }
   }
 

@@ -7,7 +7,14 @@ import type { HeadLayout } from "../../numerics/head_layout.ts";
 import { stalenessBound } from "../../numerics/staleness_bound.ts";
 import type { Since } from "../since.ts";
 import { type CertificateKernel, NOT_CHANGED } from "./certificate_kernel.ts";
-import { type CertifiedTile, HostSums, type PairSums, type RowSums, UNTAKEN } from "./certified_tile.ts";
+import {
+  type CertifiedTile,
+  HostPairs,
+  HostSums,
+  type PairSums,
+  type RowSums,
+  UNTAKEN,
+} from "./certified_tile.ts";
 import { type KeyEdit, toKeyEdit } from "./key_edits.ts";
 import type { KeyJournal } from "./key_journal.ts";
 import type { KeyTable } from "./key_table.ts";
@@ -50,6 +57,9 @@ export const EXCHANGE_ROUNDING: number = 2 ** -51;
 export const MANY_CHANGES: number = 64;
 /** Sums of weights that may have lost such a share by exchanges are begun anew. */
 const WORN_WEIGHTS = 2 ** -20;
+/** What was let go of so many keys and tiles is used again. */
+const MOST_SPARE = 256;
+const PAIR_BYTES = HostPairs.BYTES + ENTRY_BYTES;
 const FLOAT64_ROUNDING = 2 ** -52;
 const FLOAT32_ROUNDING = 2 ** -24;
 /** Rounding a number to float32 where it is subnormal. */
@@ -65,6 +75,8 @@ export class HostCertifier {
   /** How keys differ from the rows that they replaced, by slot, as they were asked for. */
   readonly #edits = new Map<number, KeyEdit>();
   #bytes = 0;
+  /** What keys had in tiles that were let go, to be used again. */
+  readonly #spare: HostPairs[] = [];
   readonly #sums: RowSums = {
     ...{ moved: 0, gained: 0, lost: 0, shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
   };
@@ -85,7 +97,7 @@ export class HostCertifier {
 
   /** Bytes of sums and what keys have in them. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.#spare.length * HostPairs.BYTES;
   }
 
   /** The keys in some slots have changed. */
@@ -97,8 +109,22 @@ export class HostCertifier {
   /** Forgets what was measured; tiles are dropped with their sums. */
   forget(): void {
     this.#edits.clear();
+    this.#spare.length = 0;
     this.#bytes = 0;
     this.#output.fill(0);
+  }
+
+  /** Lets go of the sums of a tile, none of whose rows has any at the host. */
+  letGo(tile: CertifiedTile): void {
+    if (!tile.host) return;
+    const { pairs } = tile.host;
+    for (const of of pairs.values()) {
+      if (this.#spare.length === MOST_SPARE) break;
+      of.ages.fill(0);
+      this.#spare.push(of);
+    }
+    this.#bytes -= HostSums.BYTES + pairs.size * PAIR_BYTES;
+    tile.host = null;
   }
 
   /** Bound of a row of a tile, whose head is selected and whose state holds `totals`. */
@@ -156,6 +182,8 @@ export class HostCertifier {
       slots = null;
     }
     if (slots === null) {
+      // Where memory is refused on the way, the row must not count as that of its moment.
+      tile.leave(1 << row);
       sums.begin(row);
       for (let t = 0; t < since.slots.length; t++) {
         this.#addAtHost(sums, row, since.slots[t], since.retained[t], keys, keyHead, totals, diameter);
@@ -180,15 +208,21 @@ export class HostCertifier {
     totals: CertifiedTotals,
     diameter: number,
   ): void {
-    const terms = this.#terms, before = sums.bytes;
-    const hasRoom = this.#bytes + HostSums.PAIR_BYTES + ENTRY_BYTES <= MOST_BYTES;
-    if (retained === NOT_CHANGED) sums.exchange(row, slot, NO_TERMS, false);
-    else {
-      const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
-      terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
-      sums.exchange(row, slot, terms, hasRoom);
+    if (retained === NOT_CHANGED) {
+      sums.exchange(row, slot, NO_TERMS, null);
+      return;
     }
-    if (sums.bytes > before) this.#bytes += HostSums.PAIR_BYTES + ENTRY_BYTES;
+    const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
+    this.#terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
+    sums.exchange(row, slot, this.#terms, sums.pairs.has(slot) ? null : this.#makePairs());
+  }
+
+  /** Room for what a key has in a tile; null when there is none. */
+  #makePairs(): HostPairs | null {
+    if (this.#bytes + PAIR_BYTES > MOST_BYTES) return null;
+    const pairs = this.#spare.pop() ?? new HostPairs();
+    this.#bytes += PAIR_BYTES;
+    return pairs;
   }
 
   #editOf(slot: number, retainedId: number): KeyEdit {

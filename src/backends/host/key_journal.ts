@@ -24,7 +24,16 @@ export class KeyJournal {
     return this.#slots.byteLength;
   }
 
-  /** The keys in these slots have changed. */
+  /** Makes room for `changes` changes. If memory is refused it throws, and nothing has changed. */
+  reserve(changes: number): void {
+    const count = this.#count + changes;
+    if (count <= this.#slots.length || count > MOST_CHANGES) return;
+    const larger = new Uint32Array(Math.min(MOST_CHANGES, Math.max(64, 2 * count)));
+    larger.set(this.#slots);
+    this.#slots = larger;
+  }
+
+  /** The keys in these slots have changed, for which there is room. */
   note(slots: Uint32Array): void {
     this.#asked = -1;
     const count = this.#count + slots.length;
@@ -32,11 +41,6 @@ export class KeyJournal {
       this.#first += count;
       this.#count = 0;
       return;
-    }
-    if (count > this.#slots.length) {
-      const larger = new Uint32Array(Math.max(64, 2 * count));
-      larger.set(this.#slots);
-      this.#slots = larger;
     }
     this.#slots.set(slots, this.#count);
     this.#count = count;

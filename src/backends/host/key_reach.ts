@@ -23,6 +23,13 @@ export interface MeasuredKeys {
 export const STEEP_SCORE = 2 ** 19;
 /** A head row is steep if |scale|·‖q‖·‖k‖, ‖q‖·‖k‖ or ‖v‖∞ may reach this. */
 const STEEP_NUMBER = 2 ** 100;
+/** The range of |scale| in which what float32 loses below its range is less than a rounding of any score. */
+const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
+
+/** Whether products with this scale stay within the range of float32 for all rows that are not steep. */
+export function isScaleInRange(scale: number): boolean {
+  return scale === 0 || (Math.abs(scale) >= LEAST_SCALE && Math.abs(scale) <= MOST_SCALE);
+}
 
 /** Largest ‖k‖₂ and ‖v‖∞ of each key head. */
 export class KeyReach {

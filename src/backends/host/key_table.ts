@@ -10,7 +10,7 @@ import { type HeadLayout, keyColumns, valueColumns } from "../../numerics/head_l
 import type { RowChanges, RowSource } from "../backend.ts";
 import type { KeyBlock } from "./key_block.ts";
 import type { NumberTable } from "./number_table.ts";
-import { equalRun, RowStore } from "./row_store.ts";
+import { equalRun, RowStore, setRun } from "./row_store.ts";
 
 /** The layout of keys. */
 export interface KeyLayout {
@@ -129,7 +129,7 @@ export class KeyTable implements RowSource {
         continue;
       }
       const start = t * rowWidth;
-      keys.set(rows.subarray(start, start + keyWidth), this.keyIndex(slot, 0));
+      setRun(keys, this.keyIndex(slot, 0), rows, start, keyWidth);
       for (let head = 0; head < kvHeads; head++) {
         this.#widen(rows, start + keyWidth + head * valueDim, this.valueIndex(slot, head));
         this.norms[slot * kvHeads + head] = normOf(rows, start + head * headDim, headDim);
@@ -178,7 +178,7 @@ export class KeyTable implements RowSource {
       this.valueIndex(to, 0),
       this.valueWidth,
     );
-    this.norms.set(source.norms.subarray(slot * kvHeads, (slot + 1) * kvHeads), to * kvHeads);
+    setRun(this.norms, to * kvHeads, source.norms, slot * kvHeads, kvHeads);
     if (this.#maskHeads === 0) return;
     const count = this.#maskHeads * this.#queryCapacity;
     copyRun(source.#bias, source.biasIndex(slot, 0), this.#bias, this.biasIndex(to, 0), count);
@@ -268,13 +268,10 @@ export class KeyTable implements RowSource {
 
   copyRow(slot: number, target: Float32Array, offset: number): void {
     const { kvHeads, valueDim } = this.#layout, start = this.keyIndex(slot, 0);
-    target.set(this.#keys.numbers.subarray(start, start + this.keyWidth), offset);
+    setRun(target, offset, this.#keys.numbers, start, this.keyWidth);
     for (let head = 0; head < kvHeads; head++) {
-      const from = this.valueIndex(slot, head);
-      target.set(
-        this.#values.numbers.subarray(from, from + valueDim),
-        offset + this.keyWidth + head * valueDim,
-      );
+      const to = offset + this.keyWidth + head * valueDim;
+      setRun(target, to, this.#values.numbers, this.valueIndex(slot, head), valueDim);
     }
   }
 

@@ -50,8 +50,11 @@ export const PAIR_CHANGE = 32;
 export const PAIR_SHIFTED = 64;
 export const PAIR_DOUBT = 96;
 export const PAIR_AGE = 128;
+/** f32: the raw score of the key before, and the distance of its value from o; NaN where they are not known. */
+export const PAIR_RAW = 160;
+export const PAIR_DISTANCE = 192;
 /** Bytes of a block in a pair record. */
-export const PAIR_BLOCK_BYTES = 160;
+export const PAIR_BLOCK_BYTES = 224;
 
 /** The record of a changed key. u32: the address of the key before, or of the one after if there was none. */
 export const KEY = 0;
@@ -73,13 +76,18 @@ export const POSITION_AFTER = 40;
 export const KEY_NORM = 48;
 export const KEY_SHIFT = 52;
 export const VALUE_SHIFT = 56;
-/** Bytes of the record; the differences follow it. */
-export const CHANGE_BYTES = 64;
+/** u32: how many numbers of the key were added to, and where the list of their offsets in a block of queries is. */
+export const MOVED_COUNT = 60;
+export const MOVED_LIST = 64;
+/** Bytes of the record; the differences follow it, then the list. */
+export const CHANGE_BYTES = 72;
 
 /** The record of a question. f32: no two values are further apart, and no value is larger. u32: positions matter. */
 export const DIAMETER = 0;
 export const SIZE = 4;
 export const HAS_POSITIONS = 8;
+/** u32: multiply-adds of the last call that exchanged changes. */
+export const MULTIPLY_ADDS = 12;
 /** f64: the diameter, and how often sums were exchanged, times the rounding of an exchange. */
 export const WIDE_DIAMETER = 16;
 export const EXCHANGED = 24;
@@ -91,5 +99,7 @@ export const AFTER = 160;
 export const FOUND_DOUBT = 192;
 export const FOUND_SHIFTED = 224;
 export const FOUND_SLACK = 256;
+/** The distances of the value before from o; NaN where they were not measured. */
+export const FOUND_DISTANCE = 288;
 /** Bytes of the record. */
 export const QUESTION_BYTES = 320;

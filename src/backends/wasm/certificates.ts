@@ -20,7 +20,7 @@ import { NO_ROW } from "../since.ts";
 import * as field from "./certificate_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { RecordPool } from "./record_pool.ts";
-import type { Arena } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
 import type { RowStates } from "./row_states.ts";
 
 /** Keys whose records are in memory at the same time. */
@@ -52,14 +52,11 @@ export class WasmCertificates implements CertificateKernel {
   #changeList = 0;
   #pairList = 0;
   #count = 0;
-  // The work of these keys in one row.
-  #products = 0;
+  /** Exponentials of these keys in one row. */
   #exponentials = 0;
   #head = 0;
   #rows!: HostRows;
-  // The memory in other types, while it is where it was.
-  #numbers: Float32Array | null = null;
-  #integers = new Int32Array(0) as Int32Array;
+  /** The memory as float64, while it is where it was. */
   #doubles = new Float64Array(0) as Float64Array;
 
   constructor(kernels: Kernels, arena: Arena, states: RowStates, config: BackendConfig, work: Work) {
@@ -71,7 +68,7 @@ export class WasmCertificates implements CertificateKernel {
     this.#work = work;
     this.#tiles = new RecordPool(arena, field.TILE_BLOCKS * field.TILE_BLOCK_BYTES);
     this.#pairs = new RecordPool(arena, field.TILE_BLOCKS * field.PAIR_BLOCK_BYTES);
-    this.#changeBytes = field.CHANGE_BYTES + 8 * Math.ceil((headDim + valueDim) / 2);
+    this.#changeBytes = field.CHANGE_BYTES + 8 * Math.ceil((2 * headDim + valueDim) / 2);
   }
 
   attach(rows: HostRows): void {
@@ -121,7 +118,7 @@ export class WasmCertificates implements CertificateKernel {
 
   setChanges(slots: Uint32Array, retained: Float64Array, first: number, count: number): void {
     this.#count = count;
-    this.#products = this.#exponentials = 0;
+    this.#exponentials = 0;
     const words = this.#words();
     for (let t = 0; t < count; t++) {
       const isChanged = retained[first + t] !== NOT_CHANGED, at = this.#changes + t * this.#changeBytes;
@@ -134,10 +131,8 @@ export class WasmCertificates implements CertificateKernel {
     const { job } = this.#states.heads[this.#head], words = this.#words();
     const count = this.#count, first = tileNumber * field.TILE_BLOCKS;
     for (let t = 0; t < count; t++) words[this.#pairList / 4 + t] = pairs[t];
-    const asked = countOf(rows);
-    this.#work.multiplyAdds += asked * this.#products;
-    this.#work.exponentials += asked * this.#exponentials;
-    return this.#kernels.addChanges(
+    this.#work.exponentials += countOf(rows) * this.#exponentials;
+    const odd = this.#kernels.addChanges(
       job,
       tile,
       first,
@@ -148,6 +143,8 @@ export class WasmCertificates implements CertificateKernel {
       this.#pairList,
       this.#question,
     );
+    this.#work.multiplyAdds += words[(this.#question + field.MULTIPLY_ADDS) / 4];
+    return odd;
   }
 
   stateOf(tile: number, slot: number): TakenRow {
@@ -195,11 +192,9 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   #reserve(): void {
-    const changes = this.#arena.take(MOST_CHANGES * this.#changeBytes);
-    this.#changeList = this.#arena.take(4 * MOST_CHANGES);
-    this.#pairList = this.#arena.take(4 * MOST_CHANGES);
-    this.#question = this.#arena.take(field.QUESTION_BYTES);
-    this.#changes = changes;
+    const list = 4 * MOST_CHANGES, changes = MOST_CHANGES * this.#changeBytes;
+    const addresses = this.#arena.takeEach([changes, list, list, field.QUESTION_BYTES]);
+    [this.#changes, this.#changeList, this.#pairList, this.#question] = addresses;
     this.#words()[(this.#question + field.HAS_POSITIONS) / 4] = looksAtPositions(this.#config.rule) ? 1 : 0;
   }
 
@@ -236,7 +231,11 @@ export class WasmCertificates implements CertificateKernel {
       ? 4 * retained.biasIndex(retainedId, maskHead)
       : 0;
     words[word + field.BIAS_AFTER / 4] = maskHeads > 0 && isLive ? 4 * stored.biasIndex(slot, maskHead) : 0;
-    this.#products += headDim * (keyShift > 0 ? 2 : 1) + valueDim * (valueShift > 0 ? 2 : 1);
+    if (keyShift > 0) {
+      const list = 4 * (delta + headDim + valueDim);
+      words[word + field.MOVED_COUNT / 4] = this.#kernels.listMoved(4 * delta, headDim, list);
+      words[word + field.MOVED_LIST / 4] = list;
+    }
     this.#exponentials += isBoth ? 2 : 1;
     const doubles = this.#asDoubles();
     doubles[(at + field.POSITION_BEFORE) / 8] = wasLive ? retained.position(retainedId) : 0;
@@ -254,21 +253,13 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   #words(): Int32Array {
-    this.#renew();
-    return this.#integers;
+    return this.#arena.allIntegers;
   }
 
   #asDoubles(): Float64Array {
-    this.#renew();
+    const { buffer } = this.#arena.numbers;
+    if (this.#doubles.buffer !== buffer) this.#doubles = new Float64Array(buffer);
     return this.#doubles;
-  }
-
-  #renew(): void {
-    const { numbers } = this.#arena;
-    if (numbers === this.#numbers) return;
-    const { buffer } = this.#numbers = numbers;
-    this.#integers = new Int32Array(buffer);
-    this.#doubles = new Float64Array(buffer);
   }
 }
 
@@ -277,8 +268,9 @@ function blockOf(tile: number, slot: number): number {
   return tile + (slot % field.TILE_ROWS >> 3) * field.TILE_BLOCK_BYTES;
 }
 
+/** The number of bits that are 1. */
 function countOf(rows: number): number {
-  let count = 0;
-  for (let left = rows; left !== 0; left &= left - 1) count++;
-  return count;
+  const pairs = rows - (rows >>> 1 & 0x55555555);
+  const fours = (pairs & 0x33333333) + (pairs >>> 2 & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

@@ -29,7 +29,7 @@ export interface Kernels {
   read(job: number, first: number, end: number, target: number, stride: number, steep: number): number;
   /**
    * Takes the states of rows of a tile, whose bits are in `rows`, for certificates; returns the odd ones.
-   * `assembly/certificates.ts` has more.
+   * `assembly/taken_rows.ts` has more.
    */
   takeRows(job: number, tile: number, first: number, count: number, rows: number, steep: number): number;
   /** Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. */
@@ -46,6 +46,8 @@ export interface Kernels {
   ): number;
   /** Writes a − b, `count` numbers, to `target`; returns ‖a − b‖. */
   difference(a: number, b: number, target: number, count: number): number;
+  /** Lists the offsets of those of `count` numbers that are not 0 in a block of queries; returns how many. */
+  listMoved(delta: number, count: number, list: number): number;
   /** Bounds of the rows of a tile; returns those whose sums are worn. */
   boundRows(job: number, tile: number, count: number, question: number): number;
   /** 1 when a multiply-add rounds once here, 0 when it rounds twice. */

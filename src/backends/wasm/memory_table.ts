@@ -4,7 +4,7 @@
  */
 
 import type { NumberTable } from "../host/number_table.ts";
-import type { Arena } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
 
 /** Bytes whose address changes when the table grows. */
 export class MemoryTable {

@@ -1,6 +1,6 @@
 /** Records of one size in the memory of the kernels, which are given back and used again. */
 
-import type { Arena } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
 
 /** Records that are taken from the arena at once: the first time, and at most. */
 const FIRST = 8, MOST = 256;

@@ -1,120 +1,15 @@
 /**
- * Memory for the kernels: an arena that only grows, value rows in the layout that the kernels read, and
- * `RowBlocks`, the rows of one head with their job. `job_fields.ts` has the layouts.
+ * The rows of one head in the memory of the kernels: their queries and states, in blocks of eight, with the job that points
+ * at them. `job_fields.ts` has the layouts.
+ *
+ * Invariant: only `reserve` moves a table, and the job has the addresses of all of them.
  */
 
-import { kernelSoftcap, type ScoreRule } from "../../numerics/score_rule.ts";
-import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
 import type { RowStates as HeldStates } from "../host/row_states.ts";
-import type { BlockBias } from "../../numerics/block_bias.ts";
+import type { Arena } from "./arena.ts";
 import * as field from "./job_fields.ts";
+import { columnsOf, placeRule, type RowRule } from "./row_rule.ts";
 import { ENTRY_BYTES, PIECE_BLOCKS, type PieceRun, TABLE_START } from "./threads/pieces.ts";
-
-const PAGE_BYTES = 65536;
-/** Shifts of rows that the kernels read lie well within ±2^22. */
-const MOST_POWER = 2 ** 24;
-/** The bytes that 32-bit addresses reach. */
-const MOST_BYTES = 2 ** 32;
-
-/** Allocates parts of a memory, which are never freed. */
-export class Arena {
-  readonly memory: WebAssembly.Memory;
-  #next: number;
-  #numbers: Float32Array;
-
-  /** The arena begins at `start`, where the module's own data ends. */
-  constructor(memory: WebAssembly.Memory, start: number) {
-    this.memory = memory;
-    this.#next = start;
-    this.#numbers = new Float32Array(memory.buffer);
-  }
-
-  /** Allocates `bytes` zeros and returns their address, a multiple of 64. */
-  take(bytes: number): number {
-    const address = Math.ceil(this.#next / 64) * 64;
-    if (address + bytes > MOST_BYTES) throw new RangeError(`WebAssembly has no ${address + bytes} bytes`);
-    const missing = address + bytes - this.memory.buffer.byteLength;
-    if (missing > 0) {
-      this.memory.grow(Math.ceil(missing / PAGE_BYTES));
-      this.#numbers = new Float32Array(this.memory.buffer);
-    }
-    this.#next = address + bytes;
-    return address;
-  }
-
-  /** The end of the allocated bytes. */
-  get bytes(): number {
-    return this.#next;
-  }
-
-  /**
-   * The whole memory as float32; the number at an address is element address / 4. Valid until the next
-   * `take`.
-   */
-  get numbers(): Float32Array {
-    return this.#numbers;
-  }
-
-  floats(address: number, count: number): Float32Array {
-    return new Float32Array(this.memory.buffer, address, count);
-  }
-
-  doubles(address: number, count: number): Float64Array {
-    return new Float64Array(this.memory.buffer, address, count);
-  }
-
-  integers(address: number, count: number): Int32Array {
-    return new Int32Array(this.memory.buffer, address, count);
-  }
-
-  words(address: number, count: number): Uint32Array {
-    return new Uint32Array(this.memory.buffer, address, count);
-  }
-}
-
-/** Columns of a value row: dv numbers, 1, their largest magnitude, and zeros up to a multiple of 4. */
-export function columnsOf(valueDim: number): number {
-  return Math.ceil((valueDim + 2) / 4) * 4;
-}
-
-/** Writes a value to the columns of its row; the columns that it does not write must be zero. */
-export function writeValue(target: Float32Array, offset: number, value: ArrayLike<number>): void {
-  let largest = 0;
-  for (let c = 0; c < value.length; c++) {
-    target[offset + c] = value[c];
-    largest = Math.max(largest, Math.abs(target[offset + c]));
-  }
-  target[offset + value.length] = 1;
-  target[offset + value.length + 1] = largest;
-}
-
-/** The parameters of all kernels of one head. */
-export interface RowRule {
-  /** d. */
-  readonly headDim: number;
-  /** dv. */
-  readonly valueDim: number;
-  readonly scale: number;
-  /** 0 for none. */
-  readonly softcap: number;
-  /** The largest proven relative error of a row. */
-  readonly tolerance: number;
-  /** The largest distances of a key before and after the query, which are used only with positions. */
-  readonly before: number;
-  readonly after: number;
-  /** As {@link ScoreRule} has them. */
-  readonly extras?: Pick<ScoreRule, "keepBefore" | "distanceBias" | "blocks" | "biasFirst" | "sinks">;
-}
-
-/** One key with its value: addresses of both and, with a mask, of its biases from row 0 on. */
-export interface Term {
-  readonly key: number;
-  readonly value: number;
-  /** Whether the term is subtracted from the sums instead of added. */
-  readonly isTakenOut?: boolean;
-  readonly bias?: number;
-  readonly position?: number;
-}
 
 /** The state of a row. */
 export interface RowNumbers {
@@ -144,6 +39,8 @@ export interface HeavyEvent {
   readonly score: number;
 }
 
+const NO_EVENTS: readonly HeavyEvent[] = [], NO_ROWS = new Uint32Array(0);
+
 /** Blocks `first` to `end` − 1. */
 export type BlockRange = readonly [first: number, end: number];
 
@@ -156,7 +53,6 @@ export class RowBlocks {
   readonly #arena: Arena;
   readonly #rule: RowRule;
   readonly #address = new Map<number, number>();
-  #termCapacity = 0;
   /** Address of the table of pieces, which has room for one piece per block. */
   #pieces = 0;
 
@@ -167,60 +63,8 @@ export class RowBlocks {
     this.columns = columnsOf(rule.valueDim);
     this.job = arena.take(field.JOB_BYTES);
     this.#place(field.SCRATCH, arena.take(field.SCRATCH_BYTES));
-    const words = arena.words(this.job, field.JOB_BYTES / 4), floats = arena.floats(this.job, 6);
-    words[field.HEAD_DIM / 4] = rule.headDim;
-    words[field.COLUMNS / 4] = this.columns;
-    words[field.VALUE_DIM / 4] = rule.valueDim;
-    words[field.EXACT_TERMS / 4] = field.FEW_TERMS;
-    floats[field.SCALE / 4] = rule.scale;
-    floats[field.SOFTCAP / 4] = kernelSoftcap(rule.softcap);
-    floats[field.TOLERANCE / 4] = rule.tolerance;
-    arena.doubles(this.job + field.BEFORE, 2).set([rule.before, rule.after]);
-    if (rule.extras?.blocks) this.#placeBlocks(rule.extras.blocks, head);
-    this.#placeExtras(rule.extras ?? {}, head);
+    placeRule(arena, this.job, rule, head);
     this.reserve(rows);
-  }
-
-  /** Writes the rules that only some engines have. */
-  #placeBlocks({ querySize, keySize, heads, rows, columns, values }: BlockBias, head: number): void {
-    const arena = this.#arena, count = rows * columns, start = heads > 1 ? head * count : 0;
-    const table = arena.take(4 * count);
-    arena.floats(table, count).set(values.subarray(start, start + count));
-    const words = arena.words(this.job, field.JOB_BYTES / 4);
-    const doubles = arena.doubles(this.job, field.JOB_BYTES / 8);
-    words[field.BLOCK_BIASES / 4] = table;
-    words[field.BLOCK_ROW_COUNT / 4] = rows;
-    words[field.BLOCK_COLUMN_COUNT / 4] = columns;
-    doubles[field.QUERY_BLOCK / 8] = querySize;
-    doubles[field.KEY_BLOCK / 8] = keySize;
-  }
-
-  #placeExtras({ keepBefore, distanceBias, biasFirst, sinks }: NonNullable<RowRule["extras"]>, head: number) {
-    const arena = this.#arena;
-    let table = 0;
-    if (distanceBias?.kind === "table") {
-      // This may let the memory grow, so it comes before any view of it.
-      const { values, count, heads } = distanceBias;
-      table = arena.take(4 * count);
-      const start = heads > 1 ? head * count : 0;
-      arena.floats(table, count).set(values.subarray(start, start + count));
-    }
-    const words = arena.words(this.job, field.JOB_BYTES / 4);
-    const doubles = arena.doubles(this.job, field.JOB_BYTES / 8);
-    words[field.BIAS_FIRST / 4] = biasFirst ? 1 : 0;
-    doubles[field.KEEP_BEFORE / 8] = keepBefore ?? -Infinity;
-    if (distanceBias?.kind === "slopes") doubles[field.SLOPE / 8] = distanceBias.slopes[head];
-    if (distanceBias?.kind === "table") {
-      words[field.DISTANCE_BIASES / 4] = table;
-      doubles[field.FIRST_DISTANCE / 8] = distanceBias.from;
-      words[field.DISTANCE_COUNT / 4] = distanceBias.count;
-    }
-    if (sinks && sinks[head] > -Infinity) {
-      const power = exponentOf(sinks[head]);
-      doubles[field.SINK / 8] = shiftedExp(sinks[head], power);
-      // Far from the shifts of all rows, how far makes no difference.
-      words[field.SINK_POWER / 4] = Math.max(-MOST_POWER, Math.min(power, MOST_POWER));
-    }
   }
 
   /** The number of blocks that there is room for. */
@@ -232,21 +76,22 @@ export class RowBlocks {
   reserve(rows: number): void {
     const had = this.#blocks, blocks = Math.ceil(rows / field.BLOCK_ROWS);
     if (blocks <= had && this.#address.has(field.QUERIES)) return;
-    const arena = this.#arena, row = field.BLOCK_BYTES;
-    const tables = this.#blockTables().map(([at, bytes]) => {
-      return { at, bytes, address: arena.take(blocks * bytes) };
-    });
-    const events = arena.take(blocks * 8 * field.ROW_EVENTS * field.EVENT_BYTES);
-    for (const { at, bytes, address } of tables) {
+    const arena = this.#arena, row = field.BLOCK_BYTES, tables = this.#blockTables();
+    const addresses = arena.takeEach([
+      ...tables.map(([_, bytes]) => blocks * bytes),
+      blocks * 8 * field.ROW_EVENTS * field.EVENT_BYTES,
+      TABLE_START + blocks * ENTRY_BYTES,
+    ]);
+    for (const [t, [at, bytes]] of tables.entries()) {
       if (had > 0) {
         const left = arena.words(this.#at(at), had * bytes / 4);
-        arena.words(address, had * bytes / 4).set(left);
+        arena.words(addresses[t], had * bytes / 4).set(left);
         left.fill(0);
       }
-      this.#place(at, address);
+      this.#place(at, addresses[t]);
     }
-    this.#place(field.EVENTS, events);
-    this.#pieces = arena.take(TABLE_START + blocks * ENTRY_BYTES);
+    this.#place(field.EVENTS, addresses[tables.length]);
+    this.#pieces = addresses[tables.length + 1];
     for (const at of [field.SHIFT, field.CEILING]) {
       const start = this.#at(at) + had * row;
       arena.integers(start, 8 * (blocks - had)).fill(field.EMPTY_SHIFT);
@@ -280,39 +125,6 @@ export class RowBlocks {
     this.#arena.integers(this.#at(field.ROW_MASK), this.blocks * 8)[row] = isActive ? -1 : 0;
   }
 
-  /**
-   * Sets the terms of the next calls. All have a bias or none, and likewise a position. The two terms of each
-   * of the first `pairs` pairs share a key, with its bias and position; those of the next `sharedValuePairs`
-   * pairs share a value. Only a patch may have pairs.
-   */
-  setTerms(terms: readonly Term[], pairs = 0, sharedValuePairs = 0): void {
-    const arena = this.#arena, count = terms.length;
-    if (count > this.#termCapacity) {
-      this.#termCapacity = Math.max(count, 2 * this.#termCapacity);
-      for (const at of [field.TERM_KEYS, field.TERM_VALUES, field.TERM_SIGNS, field.TERM_BIASES]) {
-        this.#address.set(at, arena.take(4 * this.#termCapacity));
-      }
-      this.#address.set(field.TERM_POSITIONS, arena.take(8 * this.#termCapacity));
-    }
-    const words = arena.words(this.job, field.JOB_BYTES / 4);
-    words[field.TERM_COUNT / 4] = count;
-    words[field.PAIR_COUNT / 4] = pairs;
-    words[field.SHARED_VALUE_PAIR_COUNT / 4] = sharedValuePairs;
-    const keys = terms.filter((_, t) => t >= 2 * pairs || t % 2 === 0);
-    const table = (at: number, isUsed: boolean) => {
-      words[at / 4] = isUsed ? this.#at(at) : 0;
-      return arena.words(this.#at(at), count);
-    };
-    if (count === 0) return;
-    const hasBias = terms[0].bias !== undefined, hasPosition = terms[0].position !== undefined;
-    table(field.TERM_KEYS, true).set(keys.map(({ key }) => key));
-    table(field.TERM_VALUES, true).set(terms.map(({ value }) => value));
-    table(field.TERM_SIGNS, true).set(terms.map(({ isTakenOut }) => isTakenOut ? 0x80000000 : 0));
-    table(field.TERM_BIASES, hasBias).set(keys.map(({ bias = 0 }) => bias));
-    table(field.TERM_POSITIONS, hasPosition);
-    arena.doubles(this.#at(field.TERM_POSITIONS), count).set(keys.map(({ position = 0 }) => position));
-  }
-
   /** The work of building the active rows of some blocks from the terms. */
   toBuild(ranges: readonly BlockRange[] = [[0, this.#blocks]]): PieceRun {
     return this.#toRun("build", ranges);
@@ -324,14 +136,15 @@ export class RowBlocks {
   }
 
   /** The heavy keys that a patch met, row by row in the order of their terms. */
-  eventsOf({ table, pieceCount }: PieceRun): HeavyEvent[] {
-    const entries = this.#arena.words(table + TABLE_START, pieceCount * ENTRY_BYTES / 4);
-    const found: HeavyEvent[] = [];
-    for (let at = 0; at < entries.length; at += 3) {
-      if (entries[at + 2] === 0) continue;
-      for (let row = 8 * entries[at]; row < 8 * entries[at + 1]; row++) this.#takeEvents(row, found);
+  eventsOf({ table, pieceCount }: PieceRun): readonly HeavyEvent[] {
+    const { allWords: words } = this.#arena, first = (table + TABLE_START) / 4;
+    let found: HeavyEvent[] | null = null;
+    for (let at = first; at < first + pieceCount * ENTRY_BYTES / 4; at += ENTRY_BYTES / 4) {
+      if (words[at + 2] === 0) continue;
+      found ??= [];
+      for (let row = 8 * words[at]; row < 8 * words[at + 1]; row++) this.#takeEvents(row, found);
     }
-    return found;
+    return found ?? NO_EVENTS;
   }
 
   #takeEvents(row: number, found: HeavyEvent[]): void {
@@ -339,12 +152,6 @@ export class RowBlocks {
     const address = this.#at(field.EVENTS) + row * field.ROW_EVENTS * field.EVENT_BYTES;
     const terms = this.#arena.words(address, 2 * count), scores = this.#arena.floats(address, 2 * count);
     for (let at = 0; at < 2 * count; at += 2) found.push({ row, term: terms[at], score: scores[at + 1] });
-  }
-
-  /** The active rows that the last patch left untrusted. */
-  flagged(): number[] {
-    const flags = this.#arena.integers(this.#at(field.FLAGS), 8 * this.blocks);
-    return Array.from(flags.keys()).filter((row) => flags[row] !== 0);
   }
 
   /** The address of the high parts of the sums. Only `reserve` changes it and the next two. */
@@ -381,22 +188,21 @@ export class RowBlocks {
     return [bound(field.MASS_ERROR), bound(field.SUM_ERROR)];
   }
 
-  /** Natural log of Σ exp s; −∞ for a row without mass. */
-  logSumExp(row: number): number {
-    const mass = this.sum(row, this.#rule.valueDim);
-    return mass > 0 ? Math.log(mass) + this.shift(row) * Math.LN2 : -Infinity;
-  }
-
   /** Makes some rows active or inactive in the next calls. */
   activateAll(rows: Uint32Array, isActive: boolean): void {
-    const mask = this.#arena.integers(this.#at(field.ROW_MASK), this.#blocks * 8);
-    for (let at = 0; at < rows.length; at++) mask[rows[at]] = isActive ? -1 : 0;
+    const { allIntegers: numbers } = this.#arena,
+      mask = this.#at(field.ROW_MASK) / 4,
+      flag = isActive ? -1 : 0;
+    for (let at = 0; at < rows.length; at++) numbers[mask + rows[at]] = flag;
   }
 
   /** The rows among `rows` that the last patch left untrusted. */
   flaggedAmong(rows: Uint32Array): Uint32Array {
-    const flags = this.#arena.integers(this.#at(field.FLAGS), this.#blocks * 8);
-    return rows.filter((row) => flags[row] !== 0);
+    const { allIntegers: numbers } = this.#arena, flags = this.#at(field.FLAGS) / 4;
+    for (let at = 0; at < rows.length; at++) {
+      if (numbers[flags + rows[at]] !== 0) return rows.filter((row) => numbers[flags + row] !== 0);
+    }
+    return NO_ROWS;
   }
 
   /** Makes a row's state that over no keys. */
@@ -447,15 +253,17 @@ export class RowBlocks {
 
   /** Cuts ranges into pieces, none of which is taken yet. */
   #toRun(kind: PieceRun["kind"], ranges: readonly BlockRange[]): PieceRun {
-    const words = this.#arena.words(this.#pieces, (TABLE_START + this.#blocks * ENTRY_BYTES) / 4);
-    words[0] = 0;
-    let at = TABLE_START / 4;
+    const { allWords: words } = this.#arena, entries = (this.#pieces + TABLE_START) / 4;
+    words[this.#pieces / 4] = 0;
+    let at = entries;
     for (const [start, end] of ranges) {
       for (let first = start; first < end; first += PIECE_BLOCKS, at += ENTRY_BYTES / 4) {
-        words.set([first, Math.min(first + PIECE_BLOCKS, end), 0], at);
+        words[at] = first;
+        words[at + 1] = Math.min(first + PIECE_BLOCKS, end);
+        words[at + 2] = 0;
       }
     }
-    const pieceCount = (4 * at - TABLE_START) / ENTRY_BYTES;
+    const pieceCount = 4 * (at - entries) / ENTRY_BYTES;
     return { kind, job: this.job, table: this.#pieces, pieceCount };
   }
 

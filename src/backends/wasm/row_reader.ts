@@ -14,7 +14,7 @@ import { BLOCK_ROWS, EMPTY_SHIFT } from "./job_fields.ts";
 import { STEEP_SCORE } from "../host/key_reach.ts";
 import type { AnswerPart } from "../host/state_store.ts";
 import type { Kernels } from "./load_kernels.ts";
-import type { Arena } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
 import type { RowStates } from "./row_states.ts";
 
 /** Bytes of outputs that are read before they are copied, so that they stay in the nearest caches. */

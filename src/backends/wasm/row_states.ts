@@ -5,9 +5,10 @@
 
 import type { RowStates as HeldStates } from "../host/row_states.ts";
 import type { HeadLayout } from "../../numerics/head_layout.ts";
-import type { ScoreRule } from "../../numerics/score_rule.ts";
 import { EVENT_BYTES, ROW_EVENTS } from "./job_fields.ts";
-import { type Arena, type BlockRange, RowBlocks, type RowRule } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
+import { type BlockRange, RowBlocks } from "./row_blocks.ts";
+import type { RowRule } from "./row_rule.ts";
 
 /** The number of heavy keys with which a row need not be computed anew. */
 export const HEAVY_KEYS = 8;
@@ -130,26 +131,6 @@ export class RowStates {
     else this.#heavy[head].set(slot, [...keys]);
   }
 }
-
-/**
- * The parameters of the kernels. Bounds on sums in float32 are not below 10⁻⁵, so a smaller tolerance counts
- * as that.
- */
-export function toRowRule({ headDim, valueDim }: HeadLayout, rule: ScoreRule, tolerance: number): RowRule {
-  const { scale, softcap, before, after } = rule;
-  return {
-    headDim,
-    valueDim,
-    scale,
-    softcap,
-    before,
-    after,
-    tolerance: Math.max(tolerance, LEAST_TOLERANCE),
-    extras: rule,
-  };
-}
-
-const LEAST_TOLERANCE = 1e-5;
 
 /** The runs of blocks that hold some rows. */
 export function blockRanges(rows: Uint32Array): BlockRange[] {

@@ -10,7 +10,8 @@ import { BLOCK_BYTES, BLOCK_ROWS } from "./job_fields.ts";
 import type { HostRows } from "../host/host_rows.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { Arena, HeavyEvent } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
+import type { HeavyEvent } from "./row_blocks.ts";
 import type { HeavyKey, RowStates } from "./row_states.ts";
 import { type PassingTable, TermList } from "./term_list.ts";
 import type { PieceRunner } from "./threads/piece_runner.ts";
@@ -96,8 +97,9 @@ export class RowUpdater {
     const overloaded = events.length === 0
       ? NO_ROWS
       : queries.filter((slot) => states.isOverloaded(head, slot));
-    const distrusted = new Set([...blocks.flaggedAmong(queries), ...overloaded]);
-    if (distrusted.size === 0) return;
+    const flagged = blocks.flaggedAmong(queries);
+    if (flagged.length + overloaded.length === 0) return;
+    const distrusted = new Set([...flagged, ...overloaded]);
     this.#work.refreshes += distrusted.size;
     await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
   }
@@ -158,6 +160,7 @@ export class RowUpdater {
 
   /** Records and removes heavy keys in the order of their terms. */
   #noteHeavy(states: RowStates, head: number, events: readonly HeavyEvent[]): void {
+    if (events.length === 0) return;
     const changed = new Map<number, HeavyKey[]>();
     for (const { row, term, score } of events) {
       let keys = changed.get(row);

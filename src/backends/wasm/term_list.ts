@@ -9,7 +9,7 @@ import type { Since } from "../backend.ts";
 import type { HostRows } from "../host/host_rows.ts";
 import type { KeyTable } from "../host/key_table.ts";
 import { MemoryTable } from "./memory_table.ts";
-import type { Arena } from "./row_blocks.ts";
+import type { Arena } from "./arena.ts";
 
 const TAKE_OUT = 0x80000000;
 /** A number of terms above all limits. */
@@ -142,16 +142,16 @@ export class TermList {
 
   /** Makes these the terms of a job, for rows of `keyCount` keys. */
   attach(job: number, keyCount: number): void {
-    const words = this.#arena.words(job, field.JOB_BYTES / 4);
-    words[field.EXACT_TERMS / 4] = exactTerms(keyCount);
-    words[field.TERM_COUNT / 4] = this.count;
-    words[field.PAIR_COUNT / 4] = this.#pairs;
-    words[field.SHARED_VALUE_PAIR_COUNT / 4] = this.#sharedValuePairs;
-    words[field.TERM_KEYS / 4] = this.#keys.byteOffset;
-    words[field.TERM_VALUES / 4] = this.#values.byteOffset;
-    words[field.TERM_SIGNS / 4] = this.#signs.byteOffset;
-    words[field.TERM_BIASES / 4] = this.#hasBias || this.#passing ? this.#biases.byteOffset : 0;
-    words[field.TERM_POSITIONS / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
+    const { allWords: words } = this.#arena;
+    words[(job + field.EXACT_TERMS) / 4] = exactTerms(keyCount);
+    words[(job + field.TERM_COUNT) / 4] = this.count;
+    words[(job + field.PAIR_COUNT) / 4] = this.#pairs;
+    words[(job + field.SHARED_VALUE_PAIR_COUNT) / 4] = this.#sharedValuePairs;
+    words[(job + field.TERM_KEYS) / 4] = this.#keys.byteOffset;
+    words[(job + field.TERM_VALUES) / 4] = this.#values.byteOffset;
+    words[(job + field.TERM_SIGNS) / 4] = this.#signs.byteOffset;
+    words[(job + field.TERM_BIASES) / 4] = this.#hasBias || this.#passing ? this.#biases.byteOffset : 0;
+    words[(job + field.TERM_POSITIONS) / 4] = this.#hasPositions ? this.#positions.byteOffset : 0;
   }
 
   /** Adds a pair if nothing has changed that the score depends on. */

@@ -19,19 +19,20 @@ import type {
   PassingQueries,
 } from "../backend.ts";
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
-import { STEEP_SCORE } from "../host/key_reach.ts";
+import { isScaleInRange, STEEP_SCORE } from "../host/key_reach.ts";
 import type { NumberTable } from "../host/number_table.ts";
 import { RowStates as HeldStates } from "../host/row_states.ts";
 import { type AnswerPart, type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
 import { weightRounding } from "../host/weight_rounding.ts";
+import { Arena } from "./arena.ts";
 import { WasmCertificates } from "./certificates.ts";
 import { BLOCK_ROWS } from "./job_fields.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { giveMemory } from "./memory_pool.ts";
 import { MemoryNumbers, MemoryTable } from "./memory_table.ts";
-import { Arena, columnsOf } from "./row_blocks.ts";
 import { RowReader } from "./row_reader.ts";
-import { RowStates, toRowRule } from "./row_states.ts";
+import { columnsOf, toRowRule } from "./row_rule.ts";
+import { RowStates } from "./row_states.ts";
 import { RowUpdater } from "./row_updater.ts";
 import type { PassingTable } from "./term_list.ts";
 import { restoreStates, saveStates } from "./saved_states.ts";
@@ -88,7 +89,7 @@ export class WasmStore extends StateStore {
       : null;
     this.#held = new HeldStates(valueDim + 2, 1);
     this.limits = {
-      isInRange: () => true,
+      isInRange: isScaleInRange,
       isSteepShift: (shift) => Math.abs(shift) >= STEEP_SCORE,
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: 0,

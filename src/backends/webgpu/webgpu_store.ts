@@ -9,6 +9,7 @@
 import type { SavedArrays } from "../../base/saved_array.ts";
 import type { BackendConfig, Changes, Cohort, Costs, PassingQueries } from "../backend.ts";
 import type { HostRows, RowSizes } from "../host/host_rows.ts";
+import { isScaleInRange } from "../host/key_reach.ts";
 import { RowStates } from "../host/row_states.ts";
 import { type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
 import { NO_ROW } from "../since.ts";
@@ -30,8 +31,6 @@ const MEASURED_WORK = 2 ** 20;
  */
 const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
 
-/** The range of |scale| in which float32 products neither underflow nor overflow for any rows. */
-const LEAST_SCALE = 2 ** -100, MOST_SCALE = 2 ** 60;
 /**
  * The kernels' exp reduces scores exactly up to 22,000 and only roughly beyond. Float32 from scratch would
  * subtract the largest score first, so such rows are computed at the host.
@@ -72,7 +71,7 @@ export class WebgpuStore extends StateStore {
     this.#mirror = new StateMirror(toRecordLayout(layout, 0));
     this.#held = new RowStates(valueDim + 2, 1);
     this.limits = {
-      isInRange: (scale) => scale === 0 || (Math.abs(scale) >= LEAST_SCALE && Math.abs(scale) <= MOST_SCALE),
+      isInRange: isScaleInRange,
       isSteepShift: (shift) => Math.abs(shift) * Math.LN2 >= STEEP_SCORE,
       isSteepScore: (score) => Math.abs(score) >= STEEP_SCORE,
       faintMagnitude: FAINT,

@@ -4,10 +4,8 @@
  * Invariant: lines stay where they are.
  */
 
-import { BRIDGE_NAME } from "../prelude/bridge.ts";
+import { BRIDGE_NAME as BRIDGE } from "../prelude/bridge.ts";
 import { isNode, type SyntaxNode } from "./parser.ts";
-
-const BRIDGE = `globalThis[${JSON.stringify(BRIDGE_NAME)}]`;
 
 /** The text in place of an import; null where it stays as it is. */
 export function importText(node: SyntaxNode, source: string): string | null {

@@ -6,16 +6,15 @@
  * cannot be read is left as it is, so that the kernel itself says what is wrong with it.
  */
 
-import { BRIDGE_NAME } from "../prelude/bridge.ts";
+import { BRIDGE_NAME as BRIDGE } from "../prelude/bridge.ts";
 import { importText } from "./imports.ts";
 import type { ParsedCell, SyntaxNode } from "./parser.ts";
 import { isNode, walk, walkOwn } from "./parser.ts";
 
-/** How code finds the part of the kernel that is in its process. */
-const BRIDGE = `globalThis[${JSON.stringify(BRIDGE_NAME)}]`;
 // A function may be sent to a worker as text, where there is no such part.
-const AWAITING = `(${BRIDGE}?.awaiting??Promise.resolve.bind(Promise))(`;
-const ITERATING = `(${BRIDGE}?.iterating??(items=>items))(`;
+const IS_ALONE = `typeof ${BRIDGE}==="undefined"`;
+const AWAITING = `(${IS_ALONE}?v=>v:${BRIDGE}.awaiting)(`;
+const ITERATING = `(${IS_ALONE}?v=>v:${BRIDGE}.iterating)(`;
 const CATCH = `}catch(error){throw ${BRIDGE}.failed(error)}`;
 
 /** A text that was put into a cell, in place of `removed` letters of it. */

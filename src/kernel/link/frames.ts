@@ -7,6 +7,7 @@
 import { ProtocolError } from "../errors.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import type { ByteReader } from "../zmtp/byte_reader.ts";
+import { Array, DataView, JSON, TextDecoder, TextEncoder, Uint8Array } from "../natives.ts";
 
 /** One piece of the talk. */
 export interface LinkFrame {

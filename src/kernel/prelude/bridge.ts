@@ -1,14 +1,19 @@
 /**
- * What code in the kernel finds at `globalThis["attune.kernel"]` and `globalThis[Symbol.for("attune.kernel")]`, and what the proxy tells it at the start.
+ * The interface that code in the kernel finds at `globalThis[Symbol.for("attune.kernel")]` and under a global name, and the
+ * settings that the proxy hands over at the start.
  */
 
 import type { JsonObject } from "../protocol/message.ts";
+import { Symbol } from "../natives.ts";
 
 /** Where libraries find it. */
 export const BRIDGE: symbol = Symbol.for("attune.kernel");
 
-/** Where the code of cells finds it: by a name, since a notebook may have a `Symbol` of its own. */
-export const BRIDGE_NAME = "attune.kernel";
+/**
+ * Where the code of cells finds it: a name alone, since a notebook may have a `Symbol` or a `globalThis` of its own. A cell
+ * that declares this name is refused by the runtime, because the property cannot be configured.
+ */
+export const BRIDGE_NAME = "__attune_kernel__";
 
 /** Bytes that come along with a message. */
 export type Buffers = readonly Uint8Array[];

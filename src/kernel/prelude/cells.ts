@@ -10,6 +10,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Origin } from "./outputs.ts";
 import { laterTurn } from "./timers.ts";
+import { Error, Math, performance, Promise, Reflect, Set, Symbol } from "../natives.ts";
 
 /** What stopped code sees thrown. */
 export class Interrupted extends Error {
@@ -174,7 +175,7 @@ export class Cells {
 
   /** What an `await` of a cell waits for. */
   readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
-    const isThere = !isThenable(value);
+    const isThere = !mayWait(value);
     // The commonest case, and the quickest: nothing to wait for, and nobody who stops it.
     if (isThere && !this.#hasStopped && !this.#isTurnDue()) return value;
     const task = this.#current.getStore();
@@ -185,25 +186,29 @@ export class Cells {
     }
     // Tasks of earlier cells are no longer to be stopped.
     if (!task.isRunning) return value;
-    if (!isThere) return this.#wait<T>(task, value as PromiseLike<unknown>, isTop !== undefined);
+    if (!isThere) return this.#wait<T>(task, value, isTop !== undefined);
     if (this.#hasStopped && !this.#isTurnDue()) return value;
     return new Promise((resolve) => this.#turn(() => resolve(value as Awaited<T>)));
   };
 
   /** A promise of what another one gives, unless a stop comes first. */
-  #wait<T>(task: Task, value: PromiseLike<unknown>, isTop: boolean): Promise<Awaited<T>> {
+  #wait<T>(task: Task, value: unknown, isTop: boolean): Promise<Awaited<T>> {
+    // As the language does: a promise is taken as it is, and of anything else `then` is asked once, and what that gives
+    // is waited for to the end.
+    const source = resolvedWith(value);
     const promise = new Promise<Awaited<T>>(takeHandlers);
     const resolve = lastResolve, reject = lastReject;
     const wait = new Wait(isTop, task.stops, reject);
     task.ring.add(wait);
-    value.then((result) => {
+    const settled = [(result: unknown) => {
       if (this.#isTurnDue()) return this.#turn(() => wait.remove() && resolve(result));
       wait.remove();
       resolve(result);
-    }, (reason) => {
+    }, (reason: unknown) => {
       wait.remove();
       reject(reason);
-    });
+    }];
+    Reflect.apply(nativeThen, source, settled);
     return promise;
   }
 
@@ -223,17 +228,35 @@ export class Cells {
     items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
     isTop?: unknown,
   ): AsyncIterable<T> | Iterable<T | PromiseLike<T>> => {
-    if (typeof items !== "object" || items === null || !(Symbol.asyncIterator in items)) return items;
+    if (items === null || items === undefined || typeof items === "string") return items;
+    const open: unknown = (items as AsyncIterable<T>)[Symbol.asyncIterator];
+    const isAsync = open !== null && open !== undefined;
+    const begin = isAsync ? open : (items as Iterable<T>)[Symbol.iterator];
+    // The language says what is wrong with it.
+    if (typeof begin !== "function") return items;
     return {
       [Symbol.asyncIterator]: () => {
-        const iterator = items[Symbol.asyncIterator]();
+        const iterator = Reflect.apply(begin, items, []) as AsyncIterator<T> & Iterator<T>;
+        const { next } = iterator;
+        const step = () => Reflect.apply(next, iterator, []);
         return {
-          next: async () => await this.awaiting(iterator.next(), isTop),
+          next: async () => {
+            if (isAsync) return await this.awaiting(step(), isTop);
+            const { done, value } = step();
+            if (done) return { done, value };
+            try {
+              return { done, value: await this.awaiting(value, isTop) };
+            } catch (error) {
+              // The language ends an iterator whose item was rejected.
+              iterator.return?.();
+              throw error;
+            }
+          },
           // The end is not waited for by a stop: it tidies up.
           ...(iterator.return ? { return: (value) => iterator.return!(value) } : {}),
         };
       },
-    };
+    } as AsyncIterable<T>;
   };
 
   /** What an await gives of a task that was stopped; null where it waits as any other. */
@@ -271,6 +294,14 @@ export class Cells {
   }
 }
 
+const { then: nativeThen } = Promise.prototype;
+const nativeResolve = Promise.resolve;
+
+/** The promise that an await of a value waits for. Throws where the value's `constructor` does. */
+function resolvedWith(value: unknown): Promise<unknown> {
+  return Reflect.apply(nativeResolve, Promise, [value]);
+}
+
 /** What the promise that was made last is settled by: one function for all promises costs less than one for each. */
 let lastResolve: (value: unknown) => void = () => {}, lastReject: (reason: unknown) => void = () => {};
 
@@ -295,6 +326,13 @@ function throwIn(waits: readonly Wait[]): void {
   for (const wait of waits) if (wait.remove()) wait.reject(new Interrupted());
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+/** Whether an await would ask it for its `then`, which is not asked here: it may be a getter. */
+function mayWait(value: unknown): boolean {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
+  try {
+    return "then" in value;
+  } catch {
+    // A proxy does not have to say so.
+    return true;
+  }
 }

@@ -7,6 +7,7 @@
 
 import type { JsonObject } from "../protocol/message.ts";
 import type { Buffers, Comm, CommMessage, CommParts, CommTarget } from "./bridge.ts";
+import { Array, crypto, Error, Map, String, TypeError } from "../natives.ts";
 
 /** Sends a message to all front ends. */
 export type Broadcast = (

@@ -3,6 +3,7 @@
  */
 
 import { denoInternals } from "./internals.ts";
+import { console, Object, Reflect } from "../natives.ts";
 
 /** What the console of a kernel does. */
 export interface ConsoleTarget {

@@ -5,6 +5,8 @@
  * Invariant: what was not edited keeps its address, and with it its state.
  */
 
+import { Date, Deno, Map, Math, Set, URL } from "../natives.ts";
+
 const MARK = "?edited=";
 
 /** Knows the modules of a folder. */

@@ -6,6 +6,7 @@
  */
 
 import type { JsonObject } from "../protocol/message.ts";
+import { Deno, Error, String } from "../natives.ts";
 
 /** The content of an error message. */
 export function failureOf(thrown: unknown, colors: boolean): JsonObject {

@@ -6,6 +6,7 @@
 import module from "node:module";
 import { pathToFileURL } from "node:url";
 import { Editions } from "./editions.ts";
+import { Deno, Object, Reflect } from "../natives.ts";
 
 type Resolved = { url: string; shortCircuit?: boolean };
 type Context = { readonly parentURL?: string };

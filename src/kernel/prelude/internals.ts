@@ -4,6 +4,8 @@
  * Invariant: each is looked for before it is used; where one is missing an error says so.
  */
 
+import { Deno, Error, Reflect } from "../natives.ts";
+
 /** What is used of Deno's core. */
 export interface DenoInternals {
   readonly ops: Readonly<Record<string, unknown>>;

@@ -6,6 +6,7 @@
  */
 
 import { Session } from "node:inspector";
+import { JSON, Promise, Set, String } from "../natives.ts";
 
 /** What is known of a value. */
 export interface Description {
@@ -39,6 +40,8 @@ interface Property {
 
 const PROPERTIES_SHOWN = 20;
 const GROUP = "attune";
+/** The global object; no declaration hides it. */
+const GLOBAL = "this";
 
 /** Looks, and lets go of what it has looked at. */
 export class Introspection {
@@ -61,7 +64,7 @@ export class Introspection {
   /** The names behind the dot of an expression, or those of the notebook and of `globalThis`. */
   async names(expression: string | null): Promise<string[]> {
     try {
-      const object = await this.#evaluate(expression ?? "globalThis");
+      const object = await this.#evaluate(expression ?? GLOBAL);
       if (!object) return [];
       const names = (await this.#properties(object, false)).filter(({ symbol }) => symbol === undefined)
         .map(({ name }) => name);
@@ -98,7 +101,7 @@ export class Introspection {
     }
     // Properties of a text or a number are those of an object around it.
     const boxed = await this.#post<{ result: RemoteObject; exceptionDetails?: unknown }>("Runtime.evaluate", {
-      expression: `Object(${expression})`,
+      expression: `(function(){return this}).call(${expression})`,
       objectGroup: GROUP,
       silent: true,
       throwOnSideEffect: true,

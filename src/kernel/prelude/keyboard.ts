@@ -6,6 +6,7 @@
 
 import process from "node:process";
 import { Readable } from "node:stream";
+import { Deno, Object, Promise, ReadableStream, TextEncoder, Uint8Array } from "../natives.ts";
 
 /** Asks for a line; null where nobody can be asked. */
 export type ReadLine = () => string | null;

@@ -4,6 +4,8 @@
  * Invariant: a notebook that uses one of the names itself has it for itself from then on.
  */
 
+import { globalObject, Math, Object } from "../natives.ts";
+
 const NAMES = ["_", "__", "___"] as const;
 
 /** Keeps them. */
@@ -13,10 +15,10 @@ export class LastValues {
   /** Defines the names. */
   install(): void {
     NAMES.forEach((name, at) => {
-      Object.defineProperty(globalThis, name, {
+      Object.defineProperty(globalObject, name, {
         get: () => this.#values[at],
         set: (value: unknown) => {
-          Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+          Object.defineProperty(globalObject, name, { value, configurable: true, writable: true });
         },
         configurable: true,
         enumerable: false,

@@ -8,6 +8,7 @@
 import { encodeLinkFrame, type LinkFrame, readLinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import { ByteReader } from "../zmtp/byte_reader.ts";
+import { Deno, Number, Promise } from "../natives.ts";
 
 /** An open line. */
 export class Link {

@@ -7,6 +7,7 @@
 
 import type { PreludeSettings } from "./bridge.ts";
 import { Prelude } from "./prelude.ts";
+import { Deno, JSON } from "../natives.ts";
 
 let begun: Prelude | null = null;
 

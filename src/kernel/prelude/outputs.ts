@@ -8,6 +8,7 @@
 
 import type { JsonObject } from "../protocol/message.ts";
 import type { Buffers } from "./bridge.ts";
+import { performance } from "../natives.ts";
 
 /** The cell, or the message of a front end, that something belongs to. */
 export interface Origin {

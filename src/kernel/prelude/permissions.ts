@@ -5,6 +5,7 @@
 
 import { PERMISSIONS, type Permissions } from "./bridge.ts";
 import { denoInternals } from "./internals.ts";
+import { Deno, Error, Object } from "../natives.ts";
 
 /** Leaves what is allowed. Throws where this Deno has no such means. */
 export function restrict(permissions: Permissions): void {

@@ -26,6 +26,22 @@ import { forgetCall, laterTurn, replaceTasks, replaceTimers } from "./timers.ts"
 import { nameFrames } from "./traces.ts";
 import { type Bundle, bundleOf } from "./values.ts";
 import { startWatchdog } from "./watchdog.ts";
+import {
+  addEventListener,
+  Array,
+  Atomics,
+  Deno,
+  Error,
+  evaluate,
+  globalObject,
+  Int32Array,
+  Number,
+  Object,
+  Reflect,
+  SharedArrayBuffer,
+  String,
+  URL,
+} from "../natives.ts";
 
 /** What is used of `Deno.jupyter`. */
 interface StockJupyter {
@@ -56,6 +72,8 @@ export class Prelude {
   readonly #colors = !Deno.noColor;
   #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
   #link: Link | null = null;
+  /** The last cell that the stock kernel, or the proxy, has said to be over. */
+  #finished = -1;
   #startWatchdog: (() => void) | null = null;
 
   constructor({ marker }: PreludeSettings) {
@@ -78,7 +96,7 @@ export class Prelude {
     const { port, watchToken, mark, connectionFile, packages, permissions, frontEnd, stoppedAnswer } =
       settings;
     const bridge = Object.freeze(this.#bridge(frontEnd));
-    for (const key of [BRIDGE, BRIDGE_NAME]) Object.defineProperty(globalThis, key, { value: bridge });
+    for (const key of [BRIDGE, BRIDGE_NAME]) Object.defineProperty(globalObject, key, { value: bridge });
     // ipywidgets of version 6 asks at once, before there is any widget, which one it should be.
     this.#comms.registerTarget("jupyter.widget.version", (comm) => comm.send({ version: "~2.1.4" }));
     this.#hearErrors();
@@ -159,7 +177,8 @@ export class Prelude {
       value: unknown,
       { raw = false, update = false, display_id: id }: DisplayOptions = {},
     ) => {
-      const data = await jupyter.formatInner(value, raw);
+      const isBundle = raw && typeof value === "object" && value !== null && !Array.isArray(value);
+      const data = isBundle ? value : await this.#format(value, throwAgain);
       const transient = id === undefined ? {} : { display_id: id };
       broadcast(update ? "update_display_data" : "display_data", { data, metadata: {}, transient });
     };
@@ -204,6 +223,7 @@ export class Prelude {
   /** The end of a cell that did not throw: its tests run, and its last value shows. */
   async #finish(count: number, given: unknown): Promise<void> {
     const cells = this.#cells, outputs = this.#outputs, origin = cells.cell;
+    this.#finished = origin?.id ?? -1;
     const { value, isHidden } = this.#value ?? { value: given, isHidden: false };
     this.#value = null;
     try {
@@ -255,6 +275,11 @@ export class Prelude {
         this.#cells.leave();
         this.#outputs.mark({ kind: "flushed", id: head.id });
         break;
+      case "finish":
+        if (this.#cells.cell?.id === head.id && this.#finished !== head.id) {
+          laterTurn(() => this.#finish(Number(head.count), undefined));
+        }
+        break;
       case "stop":
         forgetCall();
         this.#answer(head, { stopped: this.#cells.stop(Number(head.press)) });
@@ -285,8 +310,6 @@ export class Prelude {
     const values: Record<string, unknown> = {};
     for (const [name, expression] of Object.entries(expressions)) {
       try {
-        // Called by another name, `eval` sees the names of the notebook and none of these here.
-        const evaluate = eval;
         const value: unknown = await evaluate(`(${expression})`);
         values[name] = { status: "ok", data: await this.#format(value, throwAgain), metadata: {} };
       } catch (error) {
@@ -301,7 +324,7 @@ export class Prelude {
     try {
       await this.#cells.run(Number(head.id), async () => {
         try {
-          await this.#comms.take(news);
+          await this.#cells.awaiting(this.#comms.take(news), true);
         } catch (error) {
           if (!(error instanceof Interrupted)) this.#tellUncaught(error);
         }

@@ -5,6 +5,7 @@
  */
 
 import { Interrupted } from "./cells.ts";
+import { globalObject, Object, Reflect, String } from "../natives.ts";
 
 /** How questions are asked. */
 export interface Prompts {
@@ -16,7 +17,7 @@ type Ask = (message: string, value: string, options: { readonly password: boolea
 
 /** Replaces `prompt`, `confirm` and `alert`. `stopped` is the answer to a question that was stopped. */
 export function replacePrompts(stopped: string, write: (text: string) => void): Prompts {
-  const native = Reflect.get(globalThis, "prompt") as Ask;
+  const native = Reflect.get(globalObject, "prompt") as Ask;
   const ask = (message: string, isPassword = false): string | null => {
     const answer = native(message, "", { password: isPassword });
     if (answer === stopped) throw new Interrupted();
@@ -32,7 +33,12 @@ export function replacePrompts(stopped: string, write: (text: string) => void): 
     alert: (message = "Alert"): void => write(`${message}\n`),
   };
   for (const [name, value] of Object.entries(own)) {
-    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true, enumerable: true });
+    Object.defineProperty(globalObject, name, {
+      value,
+      configurable: true,
+      writable: true,
+      enumerable: true,
+    });
   }
   return { readLine: () => ask("") };
 }

@@ -5,6 +5,18 @@
 import fs from "node:fs";
 import process from "node:process";
 import { syncBuiltinESMExports } from "node:module";
+import {
+  ArrayBuffer,
+  Deno,
+  Object,
+  Promise,
+  queueMicrotask,
+  String,
+  TextDecoder,
+  TextEncoder,
+  Uint8Array,
+  WritableStream,
+} from "../natives.ts";
 
 /** Shows text. */
 export type Write = (name: "stdout" | "stderr", text: string) => void;

@@ -2,6 +2,8 @@
  * `Deno.test` in cells: the tests of a cell run when its code has, one after the other, and what failed fails the cell.
  */
 
+import { Deno, Error, Math, Object, performance, Reflect, String, TypeError } from "../natives.ts";
+
 /** What a test is told. */
 interface TestContext {
   readonly name: string;

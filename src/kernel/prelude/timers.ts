@@ -5,15 +5,28 @@
  * Invariant: an interval whose call was terminated calls no more, nor does a timer that this call has set.
  */
 
-type Callback = (...args: unknown[]) => void;
-type Timer = (callback: unknown, delay?: number, ...args: unknown[]) => unknown;
+import nodeTimers from "node:timers";
+import {
+  AbortController,
+  AbortSignal,
+  clearInterval,
+  globalObject,
+  Object,
+  Promise,
+  queueMicrotask,
+  Reflect,
+  setTimeout,
+  SharedAtomics,
+  WebAssembly,
+} from "../natives.ts";
 
-const nativeTimeout = globalThis.setTimeout;
+type Callback = (...args: unknown[]) => unknown;
+type Timer = (callback: unknown, ...rest: unknown[]) => unknown;
 
 /** Does something in a turn of the event loop of its own, as a job that can be terminated without harm. */
 export function laterTurn(work: () => void, milliseconds = 0): void {
   // Not an immediate: those that are called by one loop are lost with it.
-  nativeTimeout(() =>
+  setTimeout(() =>
     queueMicrotask(() => {
       forgetCall();
       work();
@@ -23,13 +36,23 @@ export function laterTurn(work: () => void, milliseconds = 0): void {
 /** Their promises are settled in a task outside of the event loop: what goes on there cannot be stopped without harm. */
 const COMPILERS = ["compile", "instantiate", "compileStreaming", "instantiateStreaming"] as const;
 
-/** Has what awaits a compiled module go on in a turn of its own. */
+/** Has what awaits a compiled module, a change of shared memory or a deadline go on in a turn of its own. */
 export function replaceTasks(): void {
   for (const name of COMPILERS) {
     const native = Reflect.get(WebAssembly, name) as (...args: unknown[]) => Promise<unknown>;
-    const compile = (...args: unknown[]) => inTurn(native(...args));
-    replace(WebAssembly, name, native, compile);
+    replace(WebAssembly, name, native, (...args: unknown[]) => inTurn(native(...args)));
   }
+  const { waitAsync } = SharedAtomics;
+  replace(SharedAtomics, "waitAsync", waitAsync, (...args: Parameters<typeof waitAsync>) => {
+    const wait = waitAsync(...args);
+    return wait.async ? { ...wait, value: inTurn(wait.value) } : wait;
+  });
+  const { timeout } = AbortSignal;
+  replace(AbortSignal, "timeout", timeout, (milliseconds: number) => {
+    const deadline = timeout(milliseconds), controller = new AbortController();
+    deadline.addEventListener("abort", () => queueMicrotask(() => controller.abort(deadline.reason)));
+    return controller.signal;
+  });
 }
 
 /** What a promise gives, in a turn of its own. */
@@ -57,11 +80,11 @@ interface Call {
 
 let running: Call | null = null;
 
-function runCall(call: Call, callback: Callback, args: readonly unknown[]): void {
+function runCall(call: Call, callback: Callback, self: unknown, args: readonly unknown[]): void {
   call.isRunning = true;
   running = call;
   try {
-    callback(...args);
+    Reflect.apply(callback, self, args);
   } finally {
     call.isRunning = false;
     running = null;
@@ -73,23 +96,34 @@ export function forgetCall(): void {
   running = null;
 }
 
-/** Replaces `setTimeout` and `setInterval`. */
+/** Replaces the timers, and those of `node:timers`, which are the same functions. */
 export function replaceTimers(): void {
-  for (const name of ["setTimeout", "setInterval"] as const) {
-    // Declared more narrowly than it takes.
-    const native = Reflect.get(globalThis, name as string) as Timer;
-    const timer: Timer = (callback, delay, ...args) => {
-      if (typeof callback !== "function") return native(callback, delay, ...args);
-      const call: Call = { by: running, isRunning: false };
-      const id = native(() =>
-        queueMicrotask(() => {
-          if (call.isRunning) return clearInterval(id as number);
-          // Nor does what it has prepared before it was stopped begin.
-          if (call.by?.isRunning) return;
-          runCall(call, callback as Callback, args);
-        }), delay);
-      return id;
-    };
-    replace(globalThis, name, native, timer);
+  for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
+    const timer = replaceTimer(globalObject, name, name !== "setImmediate");
+    Object.defineProperty(nodeTimers, name, {
+      value: timer,
+      configurable: true,
+      writable: true,
+      enumerable: true,
+    });
   }
+}
+
+function replaceTimer(owner: object, name: string, hasDelay: boolean): Timer {
+  const native = Reflect.get(owner, name) as Timer;
+  const timer: Timer = (callback, ...rest) => {
+    if (typeof callback !== "function") return native(callback, ...rest);
+    const call: Call = { by: running, isRunning: false }, args = rest.slice(hasDelay ? 1 : 0);
+    const id = native(function (this: unknown) {
+      queueMicrotask(() => {
+        if (call.isRunning) return clearInterval(id as number);
+        // Nor does what it has prepared before it was stopped begin.
+        if (call.by?.isRunning) return;
+        runCall(call, callback as Callback, this, args);
+      });
+    }, ...rest.slice(0, hasDelay ? 1 : 0));
+    return id;
+  };
+  replace(owner, name, native, timer);
+  return timer;
 }

@@ -5,6 +5,8 @@
  * all others read as they did.
  */
 
+import { decodeURIComponent, Error, Object, URL } from "../natives.ts";
+
 const OWN = new URL("../", import.meta.url);
 /** As an address, and as a path. */
 const OWN_FILES = [OWN.href, ...(OWN.protocol === "file:" ? [decodeURIComponent(OWN.pathname)] : [])];

@@ -5,6 +5,19 @@
  */
 
 import { escapeHtml } from "./escape.ts";
+import {
+  Array,
+  Boolean,
+  Deno,
+  globalObject,
+  JSON,
+  Object,
+  Reflect,
+  Set,
+  String,
+  Symbol,
+  Uint8Array,
+} from "../natives.ts";
 
 /** Types → contents. */
 export type Bundle = Record<string, unknown>;
@@ -13,6 +26,11 @@ export type Bundle = Record<string, unknown>;
 export type Inspect = (value: unknown) => string;
 
 const DISPLAY = Symbol.for("Jupyter.display");
+/** By one of these properties the stock kernel knows a picture, a chart, an element of a page or a table of another library. */
+const PICTURES = ["toDataURL", "toSpec", "outerHTML", "toRecords"];
+/** It also knows pictures by their bytes, and what a graphics adapter holds. */
+const BYTES = ["Uint8Array", "GPUTexture", "GPUBuffer"].map((name) => Reflect.get(globalObject, name))
+  .filter((kind): kind is new () => object => typeof kind === "function");
 /** Of a long table the first rows are shown, and of a wide one the first columns. */
 const ROWS = 50, COLUMNS = 20, LETTERS = 200;
 
@@ -71,13 +89,16 @@ async function wishedBundle(
   format: (value: unknown) => Promise<Bundle>,
   inspect: Inspect,
 ): Promise<Bundle> {
-  if (typeof value !== "object" || value === null) {
-    if (typeof value === "function" && DISPLAY in value) return await format(value);
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") {
     return { "text/plain": inspect(value) };
   }
-  if (DISPLAY in value) return await format(value);
+  const wish: unknown = DISPLAY in value ? Reflect.get(value, DISPLAY) : null;
+  if (typeof wish === "function") return await Reflect.apply(wish, value, []) as Bundle;
+  if (PICTURES.some((name) => name in value) || BYTES.some((kind) => value instanceof kind)) {
+    return await format(value);
+  }
   const table = tableOf(value);
-  return table === null ? await format(value) : { "text/plain": inspect(value), "text/html": table };
+  return { "text/plain": inspect(value), ...(table === null ? {} : { "text/html": table }) };
 }
 
 /** An array of plain objects as a table of HTML; null for anything else. */

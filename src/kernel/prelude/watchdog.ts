@@ -5,6 +5,7 @@
 
 import { endProcesses } from "../descendants.ts";
 import { encodeLinkFrame } from "../link/frames.ts";
+import { Deno, Error, Uint8Array, URL, Worker } from "../natives.ts";
 
 /** What a worker is told. */
 export interface WatchdogSettings {

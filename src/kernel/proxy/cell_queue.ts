@@ -142,7 +142,11 @@ export class CellQueue {
     // What ends code that calls into the runtime just then is seen as null by who catches it.
     const isStop = cell.stops > 0 && failure?.ename === "null";
     if (failure && !isStop) reply = { ...reply, ...failure, status: "error" };
-    else if (reply.status === "error") {
+    else if (
+      reply.status === "error" || cell.stops > 0 && saysEnd(cell) && !this.#child.isDone(cell.number)
+    ) {
+      // The stock kernel calls a cell right whose value or tests were stopped.
+      reply = { ...reply, status: "error" };
       reply = { ...reply, ...this.#missingError(cell, reply) };
       this.#tellFailure(cell, reply);
     }
@@ -158,10 +162,10 @@ export class CellQueue {
   }
 
   /** Waits until all has come that the cell has shown. */
-  #settle({ request, number, parsed }: OwnCell, reply: JsonObject): Promise<boolean> {
-    const saysSo = reply.status === "ok" && request.content.silent !== true && "statements" in parsed &&
-      parsed.statements.length > 0;
-    return saysSo ? this.#child.settle(number) : this.#child.flush();
+  #settle(cell: OwnCell, reply: JsonObject): Promise<boolean> {
+    return reply.status === "ok" && saysEnd(cell)
+      ? this.#child.settle(cell.number, cell.count)
+      : this.#child.flush();
   }
 
   /** The values of what the front end wants to know beside the cell. */
@@ -282,6 +286,11 @@ class OwnCell implements QueuedCell {
   get over(): Promise<void> {
     return this.end.promise;
   }
+}
+
+/** Whether the kernel says of a cell that it is over, where it ends well. */
+function saysEnd({ request, parsed }: OwnCell): boolean {
+  return request.content.silent !== true && "statements" in parsed && parsed.statements.length > 0;
 }
 
 function hintOf(code: string): string[] {

@@ -24,6 +24,8 @@ export class CommRelay {
   /** Handled lately: what they have left running may show something yet. */
   readonly #handled = new Map<number, Message>();
   #lastId = 0;
+  /** The last message that a cell has waited for. */
+  #waitedFor = 0;
   #onHandled: (() => void) | null = null;
 
   constructor(news: News) {
@@ -75,11 +77,14 @@ export class CommRelay {
     this.#onHandled?.();
   }
 
-  /** Resolves when what is on its way has been handled, or after some time: a handler may wait for a cell. */
+  /**
+   * Resolves when what is on its way has been handled, or after some time: a handler may wait for a cell, or for ever, so
+   * that each message is waited for once.
+   */
   async settle(milliseconds: number): Promise<void> {
-    const before = this.#lastId;
+    const after = this.#waitedFor, before = this.#waitedFor = this.#lastId;
     for (const until = performance.now() + milliseconds; performance.now() < until;) {
-      if (![...this.#pending.keys()].some((id) => id <= before)) return;
+      if (![...this.#pending.keys()].some((id) => id > after && id <= before)) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, until - performance.now());
         this.#onHandled = () => {

@@ -3,6 +3,8 @@
  * straight to where they belong.
  */
 
+import { Error, Math, Uint8Array } from "../natives.ts";
+
 /** What bytes come from; `Deno.Conn` is one. */
 export interface ByteSource {
   read(into: Uint8Array): Promise<number | null>;

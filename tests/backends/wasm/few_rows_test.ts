@@ -3,7 +3,7 @@
 
 import { assert, assertEquals } from "../../../testing/assert.ts";
 import { type KernelBuild, supportedBuild } from "../../../src/backends/wasm/load_kernels.ts";
-import type { RowRule } from "../../../src/backends/wasm/row_blocks.ts";
+import type { RowRule } from "../../../src/backends/wasm/row_rule.ts";
 import { Random } from "../../../testing/random.ts";
 import { type Entry, freshKernels, WasmMemory } from "../../../testing/wasm_memory.ts";
 
@@ -56,7 +56,7 @@ for (const build of BUILDS) {
           memory.kernels.score(memory.rows.job, block, rows, target);
           return memory.arena.floats(target, 8 * keyCount).slice();
         };
-        memory.rows.setTerms(memory.liveTerms());
+        memory.terms.set(memory.liveTerms());
         const whole = scores(0, 255);
         assert(whole.some((score) => score !== 0 && score !== -Infinity));
         for (const asked of [[0], [5], [2, 3], [0, 6, 7]]) {
@@ -99,7 +99,7 @@ for (const build of BUILDS) {
             );
           for (const row of asked) memory.rows.clearState(row);
           ask(memory, asked);
-          memory.rows.setTerms(memory.liveTerms());
+          memory.terms.set(memory.liveTerms());
           memory.build();
           expectOnly(built, built);
           memory.apply(edit(memory));

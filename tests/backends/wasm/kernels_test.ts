@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertLess } from "../../../testing/assert.ts";
 import { STEEP_SCORE } from "../../../src/backends/host/key_reach.ts";
 import { type KernelBuild, supportedBuild } from "../../../src/backends/wasm/load_kernels.ts";
-import type { RowRule } from "../../../src/backends/wasm/row_blocks.ts";
+import type { RowRule } from "../../../src/backends/wasm/row_rule.ts";
 import { referenceAttention, type ReferenceCase } from "../../../src/numerics/reference.ts";
 import { accuracyOf, assertAccurate, matrixOf } from "../../../testing/accuracy.ts";
 import { exactSum, magnitudeOf, ratio, toExact } from "../../../testing/exact.ts";
@@ -79,7 +79,7 @@ eachBuild("a score and a weight have the same bits in every tile, batch and lane
     for (const kernel of ["score", "weigh"] as const) {
       const expected = table(memory, kernel, 13, 9);
       for (let count = 1; count < 9; count++) {
-        memory.rows.setTerms(terms.slice(9 - count));
+        memory.terms.set(terms.slice(9 - count));
         const batch = table(memory, kernel, 13, count);
         assertEquals(
           batch,
@@ -87,7 +87,7 @@ eachBuild("a score and a weight have the same bits in every tile, batch and lane
           `${kernel}, d = ${headDim}, T = ${count}`,
         );
       }
-      memory.rows.setTerms(terms);
+      memory.terms.set(terms);
     }
 
     // The same rows in other lanes and blocks.
@@ -141,7 +141,7 @@ eachBuild(
 
     // A second key that is larger by up to 2^40 moves the shifts.
     memory.apply([[1, { key: [1 + 2 ** -5], value: [1] }]], "build");
-    memory.rows.setTerms(memory.liveTerms().slice(0, 1));
+    memory.terms.set(memory.liveTerms().slice(0, 1));
     const moved = table(memory, "weigh", 4000, 1);
     let changed = 0;
     queries.forEach((_, row) => {
@@ -215,7 +215,7 @@ eachBuild(
     memory.apply([[3, { ...forbidden(), bias: new Float32Array(10) }]], "build");
     const before = memory.rows.sum(6, 0);
     memory.rows.activate(6, false);
-    memory.rows.setTerms([memory.liveTerms()[2]]);
+    memory.terms.set([memory.liveTerms()[2]]);
     memory.patch();
     assertEquals(memory.rows.sum(6, 0), before);
     memory.rows.activate(6, true);
@@ -240,7 +240,7 @@ eachBuild("a pair of terms with one key leaves what two terms leave, heavy keys 
       { ...held, isTakenOut: true },
       { ...held, value: live[(slot + 1) % 40].value },
     ]);
-    memory.rows.setTerms(terms, pairs);
+    memory.terms.set(terms, pairs);
     const events = memory.patch();
     const sums = queries.map((_, row) => Array.from({ length: 6 }, (_, c) => memory.rows.sum(row, c)));
     return { events, sums, errors: queries.map((_, row) => memory.rows.errors(row)) };
@@ -272,7 +272,7 @@ eachBuild(
           const after = slot < pairs ? { ...held, value: next.value } : { ...held, key: next.key };
           return [{ ...held, isTakenOut: true }, after];
         });
-        memory.rows.setTerms(terms, pairs, sharedValuePairs);
+        memory.terms.set(terms, pairs, sharedValuePairs);
         const events = memory.patch();
         const rows = queries.map((_, row) => row);
         return {
@@ -329,7 +329,7 @@ eachBuild("the ledger is true: no sum is further from exact than it says", async
     }));
     if (step % 10 !== 0) continue;
     const live = memory.entries.filter((held) => held !== null);
-    memory.rows.setTerms(memory.liveTerms());
+    memory.terms.set(memory.liveTerms());
     const weights = table(memory, "weigh", 16, live.length);
     weights.forEach((row, i) => {
       const [massError, sumError] = memory.rows.errors(i);

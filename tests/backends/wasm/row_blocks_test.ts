@@ -4,8 +4,9 @@
 import { RowStates } from "../../../src/backends/host/row_states.ts";
 import { EMPTY_SHIFT } from "../../../src/backends/wasm/job_fields.ts";
 import { supportedBuild } from "../../../src/backends/wasm/load_kernels.ts";
-import type { RowBlocks, RowNumbers, RowRule } from "../../../src/backends/wasm/row_blocks.ts";
-import { assertEquals } from "../../../testing/assert.ts";
+import type { RowBlocks, RowNumbers } from "../../../src/backends/wasm/row_blocks.ts";
+import type { RowRule } from "../../../src/backends/wasm/row_rule.ts";
+import { assertEquals, assertThrows } from "../../../testing/assert.ts";
 import { Random } from "../../../testing/random.ts";
 import { freshKernels, WasmMemory } from "../../../testing/wasm_memory.ts";
 
@@ -21,9 +22,13 @@ const RULE: RowRule = {
 
 const build = supportedBuild();
 
-async function makeRows(count: number): Promise<RowBlocks> {
+async function makeMemory(count: number): Promise<WasmMemory> {
   const random = new Random(1);
-  return new WasmMemory(await freshKernels(build!), RULE, random.rows(count, 3), 4).rows;
+  return new WasmMemory(await freshKernels(build!), RULE, random.rows(count, 3), 4);
+}
+
+async function makeRows(count: number): Promise<RowBlocks> {
+  return (await makeMemory(count)).rows;
 }
 
 /** A state of a row with numbers of its own. */
@@ -71,4 +76,14 @@ Deno.test("row blocks: rows keep their states while room is made, and new ones a
       assertEquals([shift, ceiling], [EMPTY_SHIFT, EMPTY_SHIFT], `row ${row}`);
     }
   }
+});
+
+Deno.test("row blocks: where memory is refused nothing is taken, and rows stay as they are", async () => {
+  const { arena, rows } = await makeMemory(8);
+  for (let row = 0; row < 8; row++) rows.writeState(row, stateOf(rows, row));
+  const { bytes } = arena;
+  // The first tables would find room in the memory that is there.
+  for (let tries = 0; tries < 3; tries++) assertThrows(() => rows.reserve(2 ** 25), RangeError);
+  assertEquals([arena.bytes, rows.blocks], [bytes, 1]);
+  for (let row = 0; row < 8; row++) assertEquals(read(rows, row), stateOf(rows, row));
 });

@@ -1,7 +1,7 @@
 // Still pictures: axes and ticks, widths of text, what is drawn where, and text that stays text.
 
 import { FormatError } from "../../../src/base/errors.ts";
-import type { PlainObject } from "../../../src/jupyter/figures/figure_data.ts";
+import type { PlainObject, PlainValue } from "../../../src/jupyter/figures/figure_data.ts";
 import { plotlyText } from "../../../src/jupyter/figures/layout.ts";
 import { paint } from "../../../src/jupyter/figures/paint.ts";
 import { PALETTES } from "../../../src/jupyter/figures/palette.ts";
@@ -56,6 +56,90 @@ Deno.test("axis: where values lie, whatever their kind", () => {
   assertEquals(new Axis({}, ["a", "b"], none).placeOf("c"), null);
   assertEquals(new Axis({}, [5, 10], { ...none, fromZero: true }).placeOf(5), 0.5);
   assertEquals(new Axis({}, [null, NaN], none).placeOf(0.5), 0.5, "nothing to go by");
+});
+
+Deno.test("axis: dates are read as plotly.js reads them, by the clock that they show", () => {
+  const none = { isPadded: false, fromZero: false, hasCells: false };
+  const at = (value: PlainValue) => {
+    const time = new Axis({ type: "date" }, [], none).numberOf(value);
+    return time === null ? null : new Date(time).toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
+  };
+  const cases: readonly (readonly [value: PlainValue, expected: string | null])[] = [
+    ["2024-03-05", "2024-03-05 00:00:00"],
+    ["2024", "2024-01-01 00:00:00"],
+    [2024, "2024-01-01 00:00:00"],
+    ["2024-3-5", "2024-03-05 00:00:00"],
+    ["2024-03", "2024-03-01 00:00:00"],
+    ["24-03-05", "2024-03-05 00:00:00"],
+    ["68-01-01", "1968-01-01 00:00:00"],
+    ["0024-03-05", "0024-03-05 00:00:00"],
+    ["2024-03-05 12:30", "2024-03-05 12:30:00"],
+    ["2024-03-05T12:30:15.25", "2024-03-05 12:30:15.250"],
+    ["2024-03-05T12:30:15Z", "2024-03-05 12:30:15"],
+    ["2024-03-05T12:30:15+05:30", "2024-03-05 12:30:15"],
+    ["2024-03-05T23:59-0800", "2024-03-05 23:59:00"],
+    [" 2024-03-05 ", "2024-03-05 00:00:00"],
+    ["2024-02-30", null],
+    ["2024-13-01", null],
+    ["2024-03-05T24:00", null],
+    ["March 5, 2024", null],
+    ["3/5/2024", null],
+    ["", null],
+    [null, null],
+  ];
+  for (const [value, expected] of cases) assertEquals(at(value), expected, String(value));
+  const moment = new Date(2024, 2, 5, 12, 30);
+  assertEquals(at(moment.getTime()), "2024-03-05 12:30:00", "a moment, by the clock of this place");
+});
+
+Deno.test("axis: its kind is what plotly.js takes its values for", () => {
+  const none = { isPadded: false, fromZero: false, hasCells: false };
+  const cases: readonly (readonly [values: readonly PlainValue[], type: string])[] = [
+    [[1, 2], "linear"],
+    [["1", "2.5"], "linear"],
+    [["1,234", "5 %", "$7"], "linear"],
+    [["2019", "2020"], "linear"],
+    [["2019-01", "2020-01"], "date"],
+    [["2019-1-5 12:00", null, "2019-1-6"], "date"],
+    [["2019-01-01", "unknown"], "date"],
+    [["2019-02-30", "2019-02-31"], "category"],
+    [["a", "b"], "category"],
+    [["a", 1, 2], "linear"],
+    [["a", "b", "c", 1], "category"],
+    [[true, false], "category"],
+    [[null], "linear"],
+    [[], "linear"],
+  ];
+  for (const [values, type] of cases) assertEquals(new Axis({}, values, none).type, type, String(values));
+  assertEquals(new Axis({}, ["1,000", "3,000"], none).placeOf("2,000"), 0.5);
+  assertEquals(new Axis({}, ["a", null, "b"], none).placeOf("b"), 0.75, "a gap is no name");
+  assertEquals(new Axis({}, ["a", null, "b"], none).placeOf(null), null);
+  assertEquals(new Axis({ type: "log" }, ["1", "100"], none).placeOf("10"), 0.5);
+  assertEquals(
+    new Axis({ range: ["2024-01-01", "2024-01-03T00:00Z"] }, ["2024-01-02"], none).placeOf("2024-01-02"),
+    0.5,
+  );
+});
+
+Deno.test("ticks: within a day they tell times, and the day once", () => {
+  const day = Date.UTC(2024, 2, 5), hour = 3_600_000;
+  assertEquals(dateTicks(day + 9 * hour, day + 12 * hour, 3).map(({ label }) => label), [
+    "5 Mar 2024, 09:00",
+    "10:00",
+    "11:00",
+    "12:00",
+  ]);
+  assertEquals(dateTicks(day + 12 * hour, day + 48 * hour, 3).map(({ label }) => label), [
+    "5 Mar 2024, 12:00",
+    "6 Mar 2024, 00:00",
+    "12:00",
+    "7 Mar 2024, 00:00",
+  ]);
+  assertEquals(dateTicks(day, day + 2000, 4).map(({ label }) => label).slice(0, 2), [
+    "5 Mar 2024, 00:00:00.000",
+    "00:00:00.500",
+  ]);
+  assertEquals(dateTicks(day, day + 3, 3).length, 4);
 });
 
 Deno.test("text: widths are those of the font, characters it lacks included", async () => {

@@ -36,11 +36,14 @@ export function pageHtml(markdown: string, linkOf: LinkOf): string {
   return marked.parse(markdown, { async: false });
 }
 
-/** A block of code, in colours where the language is known. */
+/**
+ * A block of code, in colours where the language is known; long lines of it wrap. What has no such language, a drawing made of
+ * characters or what a program prints, keeps its columns.
+ */
 export function codeHtml(text: string, language: string): string {
   const known = highlighter.getLanguage(language) !== undefined;
   const html = known ? highlighter.highlight(text, { language }).value : escapeHtml(text);
-  return `<pre tabindex="0"><code>${html}</code></pre>\n`;
+  return `<pre${known ? "" : ' class="columned"'} tabindex="0"><code>${html}</code></pre>\n`;
 }
 
 /** A heading and the words below it, for the search. */

@@ -20,17 +20,20 @@ import {
   VALUE_DIM,
 } from "../job_fields.ts";
 import { chargeChunk, judge } from "./ledger.ts";
-import { addChanges, boundRows, difference, takeRows } from "./certificates.ts";
-import { multiplyAdd } from "./lanes.ts";
-import { addExactly, addFour, addTwo } from "./products.ts";
+import { addChanges } from "./certificate_sums.ts";
+import { difference, listMoved } from "./changed_pairs.ts";
+import { loadTotals, multiplyAdd } from "./lanes.ts";
+import { addExactly, addFour, addOneExactly, addTwo } from "./products.ts";
 import { activeRows, areFew as areFewRows } from "./rows.ts";
 import { scoreChunk } from "./scores.ts";
 import { clearBlock, raiseShifts, settleBlock } from "./shifts.ts";
 import { addRow, addRowExactly } from "./single_rows.ts";
+import { boundRows } from "./row_bounds.ts";
 import { joinSharedValues, widenWeights } from "./shared_values.ts";
+import { takeRows } from "./taken_rows.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
-export { addChanges, boundRows, difference, takeRows };
+export { addChanges, boundRows, difference, listMoved, takeRows };
 
 /** The address from which on memory is free. */
 export function heapBase(): usize {
@@ -143,8 +146,9 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
   const start = <usize> block * load<usize>(job + COLUMNS) * BLOCK_BYTES + lane;
   let high = load<usize>(job + HIGH) + start, low = load<usize>(job + LOW) + start;
   const massAt = valueDim * BLOCK_BYTES;
-  const masses = v128.load(high + massAt), lowMasses = v128.load(low + massAt);
-  let massLeft = totalLeft(masses, lowMasses), massRight = totalRight(masses, lowMasses);
+  const masses = v128.load(high + massAt);
+  let massLeft = loadTotals(high + massAt, low + massAt);
+  let massRight = loadTotals(high + massAt + 8, low + massAt + 8);
   if (load<f64>(job + SINK) > 0) {
     const shifts = load<usize>(job + SHIFT) + <usize> block * BLOCK_BYTES + lane;
     massLeft = f64x2.add(massLeft, sinkOf(job, load<i32>(shifts), load<i32>(shifts, 4)));
@@ -153,10 +157,10 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
   const shareLeft = shareOf(massLeft), shareRight = shareOf(massRight);
   let c: usize = 0;
   for (; c + 4 <= valueDim; c += 4, high += 4 * BLOCK_BYTES, low += 4 * BLOCK_BYTES) {
-    const a = outputs(v128.load(high), v128.load(low), shareLeft, shareRight);
-    const b = outputs(v128.load(high, BLOCK_BYTES), v128.load(low, BLOCK_BYTES), shareLeft, shareRight);
-    const d = outputs(v128.load(high, 2 * BLOCK_BYTES), v128.load(low, 2 * BLOCK_BYTES), shareLeft, shareRight);
-    const e = outputs(v128.load(high, 3 * BLOCK_BYTES), v128.load(low, 3 * BLOCK_BYTES), shareLeft, shareRight);
+    const a = outputs(high, low, shareLeft, shareRight);
+    const b = outputs(high + BLOCK_BYTES, low + BLOCK_BYTES, shareLeft, shareRight);
+    const d = outputs(high + 2 * BLOCK_BYTES, low + 2 * BLOCK_BYTES, shareLeft, shareRight);
+    const e = outputs(high + 3 * BLOCK_BYTES, low + 3 * BLOCK_BYTES, shareLeft, shareRight);
     const leftOfAB = v128.shuffle<f32>(a, b, 0, 4, 1, 5), rightOfAB = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
     const leftOfDE = v128.shuffle<f32>(d, e, 0, 4, 1, 5), rightOfDE = v128.shuffle<f32>(d, e, 2, 6, 3, 7);
     const at = target + (c << 2);
@@ -166,7 +170,7 @@ function readFour(job: usize, block: i32, lane: usize, target: usize, stride: us
     v128.store(at + 3 * stride, v128.shuffle<f64>(rightOfAB, rightOfDE, 1, 3));
   }
   for (; c < valueDim; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
-    const a = outputs(v128.load(high), v128.load(low), shareLeft, shareRight);
+    const a = outputs(high, low, shareLeft, shareRight);
     const at = target + (c << 2);
     v128.store_lane<f32>(at, a, 0);
     v128.store_lane<f32>(at + stride, a, 1);
@@ -192,20 +196,10 @@ function powerOfTwo(power: i32): f64 {
 
 /** Outputs are never −0, since the sign of a sum that is 0 is accidental. */
 @inline
-function outputs(high: v128, low: v128, shareLeft: v128, shareRight: v128): v128 {
-  const left = f32x4.demote_f64x2_zero(f64x2.mul(totalLeft(high, low), shareLeft));
-  const right = f32x4.demote_f64x2_zero(f64x2.mul(totalRight(high, low), shareRight));
+function outputs(high: usize, low: usize, shareLeft: v128, shareRight: v128): v128 {
+  const left = f32x4.demote_f64x2_zero(f64x2.mul(loadTotals(high, low), shareLeft));
+  const right = f32x4.demote_f64x2_zero(f64x2.mul(loadTotals(high + 8, low + 8), shareRight));
   return f32x4.add(v128.shuffle<f64>(left, right, 0, 2), f32x4.splat(0));
-}
-
-@inline
-function totalLeft(high: v128, low: v128): v128 {
-  return f64x2.add(f64x2.promote_low_f32x4(high), f64x2.promote_low_f32x4(low));
-}
-
-@inline
-function totalRight(high: v128, low: v128): v128 {
-  return totalLeft(v128.shuffle<f64>(high, high, 1, 1), v128.shuffle<f64>(low, low, 1, 1));
 }
 
 @inline
@@ -312,6 +306,10 @@ function addExactChunk(
     return;
   }
   const used = load<usize>(job + VALUE_DIM) + 2;
+  if (left == 1) {
+    addOneExactly(scratch + WIDE_WEIGHTS_AT, load<usize>(scratch + VALUES_AT), used, high, low);
+    return;
+  }
   for (let c: usize = 0; c < used; c++, high += BLOCK_BYTES, low += BLOCK_BYTES) {
     addExactly(scratch + WIDE_WEIGHTS_AT, scratch + VALUES_AT, c << 2, left, high, low);
   }

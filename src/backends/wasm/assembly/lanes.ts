@@ -26,3 +26,18 @@ export function addToTwoFloats(high: usize, low: usize, term: v128): void {
   v128.store(high, total);
   v128.store(low, f32x4.sub(rest, f32x4.sub(total, sum)));
 }
+
+/**
+ * Two float32 numbers in memory as float64. A load and a conversion are one instruction, which takes no shuffle as
+ * the conversion of a register does.
+ */
+@inline
+export function loadWide(at: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+}
+
+/** The two numbers in memory at `high` and `low` as their sum in float64, for the two rows there. */
+@inline
+export function loadTotals(high: usize, low: usize): v128 {
+  return f64x2.add(loadWide(high), loadWide(low));
+}

@@ -4,7 +4,8 @@
 // Each lane belongs to one row and one column, and all lanes take the steps in the same order. So the bits of
 // a score depend on the query and the key alone, and those of a sum on the row's own weights and values.
 
-import { addToTwoFloats, multiplyAdd } from "./lanes.ts";
+import { BLOCK_BYTES } from "../job_fields.ts";
+import { addToTwoFloats, loadTotals, multiplyAdd } from "./lanes.ts";
 
 /** Scores of a block of rows with four keys, scale · q·k each, before softcap and bias. */
 export function scoreFour(query: usize, key0: usize, key1: usize, key2: usize, key3: usize, headDim: i32, scale: v128, target: usize): void {
@@ -206,14 +207,30 @@ export function addExactly(weights: usize, values: usize, column: usize, count: 
   addDoubles(high + 16, low + 16, sum2, sum3);
 }
 
+/**
+ * As `addExactly`, of a single term to all `used` columns: its weights stay in registers. The sum begins at 0 as it
+ * does there, so that the sign of a zero is the same.
+ */
+export function addOneExactly(weights: usize, value: usize, used: usize, high: usize, low: usize): void {
+  const weight0 = v128.load(weights), weight1 = v128.load(weights, 16);
+  const weight2 = v128.load(weights, 32), weight3 = v128.load(weights, 48);
+  const nothing = f64x2.splat(0);
+  for (const end = value + (used << 2); value < end; value += 4, high += BLOCK_BYTES, low += BLOCK_BYTES) {
+    const factor = f64x2.splat(<f64> load<f32>(value));
+    const sum0 = f64x2.add(nothing, f64x2.mul(weight0, factor));
+    const sum1 = f64x2.add(nothing, f64x2.mul(weight1, factor));
+    addDoubles(high, low, sum0, sum1);
+    const sum2 = f64x2.add(nothing, f64x2.mul(weight2, factor));
+    const sum3 = f64x2.add(nothing, f64x2.mul(weight3, factor));
+    addDoubles(high + 16, low + 16, sum2, sum3);
+  }
+}
+
 /** The two floats are added in float64, whose rounding is less than that of two-float addition. */
 @inline
 export function addDoubles(high: usize, low: usize, left: v128, right: v128): void {
-  const held = v128.load(high), rest = v128.load(low);
-  const first = f64x2.add(left, f64x2.add(f64x2.promote_low_f32x4(held), f64x2.promote_low_f32x4(rest)));
-  const heldRight = f64x2.promote_low_f32x4(v128.shuffle<f64>(held, held, 1, 1));
-  const restRight = f64x2.promote_low_f32x4(v128.shuffle<f64>(rest, rest, 1, 1));
-  const second = f64x2.add(right, f64x2.add(heldRight, restRight));
+  const first = f64x2.add(left, loadTotals(high, low));
+  const second = f64x2.add(right, loadTotals(high + 8, low + 8));
   const first32 = f32x4.demote_f64x2_zero(first), second32 = f32x4.demote_f64x2_zero(second);
   v128.store(high, v128.shuffle<f64>(first32, second32, 0, 2));
   const firstRest = f32x4.demote_f64x2_zero(f64x2.sub(first, f64x2.promote_low_f32x4(first32)));

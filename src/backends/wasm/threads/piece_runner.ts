@@ -5,7 +5,7 @@
  */
 
 import type { Kernels } from "../load_kernels.ts";
-import type { Arena } from "../row_blocks.ts";
+import type { Arena } from "../arena.ts";
 import type { WorkerPool } from "./worker_pool.ts";
 import { LANE_BYTES, LAYOUT, type PieceRun, runPieces } from "./pieces.ts";
 
@@ -61,7 +61,7 @@ export class PieceRunner {
 
   /** Does a run on the caller's thread. */
   runHere(run: PieceRun): void {
-    runPieces(this.#kernels, this.#arena.memory, run, this.#lanes[0], LAYOUT);
+    runPieces(this.#kernels, this.#arena.allWords, run, this.#lanes[0], LAYOUT);
   }
 
   /** Wipes the scratch of the lanes. */

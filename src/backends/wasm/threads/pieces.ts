@@ -54,17 +54,16 @@ export const LAYOUT = {
 } as const;
 
 /**
- * Takes pieces until none is left. Its source text is also the program of the workers, so it may use nothing
+ * Takes pieces until none is left; `words` is the whole memory. Its source text is also the program of the workers, so it may use nothing
  * but its arguments.
  */
 export function runPieces(
   kernels: Kernels,
-  memory: WebAssembly.Memory,
+  words: Uint32Array,
   run: PieceRun,
   lane: number,
   layout: typeof LAYOUT,
 ): void {
-  const words = new Uint32Array(memory.buffer);
   const word = (at: number) => (lane + at) / 4;
   const next = run.table / 4;
   for (;;) {

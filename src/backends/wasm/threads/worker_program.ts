@@ -42,7 +42,7 @@ function makeResponder(run: typeof runPieces, layout: typeof LAYOUT): (request: 
       known.set(id, { kernels: exports as unknown as Kernels, memory: source.memory });
     }
     const { kernels, memory } = known.get(id)!;
-    run(kernels, memory, request.run, request.lane, layout);
+    run(kernels, new Uint32Array(memory.buffer), request.run, request.lane, layout);
   };
 }
 

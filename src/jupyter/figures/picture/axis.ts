@@ -7,11 +7,10 @@
 import type { PlainObject, PlainValue } from "../figure_data.ts";
 import { UNPAINTED } from "../palette.ts";
 import { listOf, numberOf, pairOf, textOf, titleOf } from "./plain_reader.ts";
+import { type AxisType, numberIn, timeOf, typeOfValues } from "./axis_values.ts";
 import { dateTicks, formatTick, linearTicks, logTicks, type Tick } from "./ticks.ts";
 
 const DAY_MS = 86_400_000;
-
-type AxisType = "linear" | "log" | "date" | "category";
 
 /** An axis of a layout, for the values that traces have along it. */
 export class Axis {
@@ -52,7 +51,7 @@ export class Axis {
       (options.hasBars ? layout.showgrid === true : layout.showgrid !== false);
     this.gridColor = textOf(layout.gridcolor, UNPAINTED.grid);
     this.type = typeOf(layout, values);
-    this.#categories = this.type === "category" ? [...new Set(values.map(String))] : [];
+    this.#categories = this.type === "category" ? [...new Set(values.filter(isThere).map(String))] : [];
     this.leastStep = options.hasCells ? this.#leastStep(values) : 0;
     [this.#from, this.#to] = this.#rangeOf(values, options);
   }
@@ -105,10 +104,9 @@ export class Axis {
     values: readonly PlainValue[],
     { isPadded, fromZero }: { isPadded: boolean; fromZero: boolean },
   ): readonly [number, number] {
-    const range = listOf(this.#layout.range).map((end) => typeof end === "string" ? Date.parse(end) : end);
-    if (range.length === 2 && range.every((end) => typeof end === "number" && Number.isFinite(end))) {
-      return [Number(range[0]), Number(range[1])];
-    }
+    // Ends of a logarithmic axis are exponents, and those of names their numbers.
+    const [start, end, ...more] = listOf(this.#layout.range).map(this.type === "date" ? timeOf : numberIn);
+    if (typeof start === "number" && typeof end === "number" && more.length === 0) return [start, end];
     const isReversed = this.#layout.autorange === "reversed";
     let from = Infinity, to = -Infinity;
     const half = this.leastStep / 2;
@@ -144,24 +142,26 @@ export class Axis {
   numberOf(value: PlainValue | undefined): number | null {
     switch (this.type) {
       case "category": {
-        const at = this.#categories.indexOf(String(value));
+        const at = isThere(value) ? this.#categories.indexOf(String(value)) : -1;
         return at === -1 ? null : at;
       }
-      case "date": {
-        const time = typeof value === "string" ? Date.parse(value) : value;
-        return typeof time === "number" && Number.isFinite(time) ? time : null;
+      case "date":
+        return timeOf(value);
+      case "log": {
+        const number = numberIn(value);
+        return number !== null && number > 0 ? Math.log10(number) : null;
       }
-      case "log":
-        return typeof value === "number" && value > 0 && value < Infinity ? Math.log10(value) : null;
       case "linear":
-        return typeof value === "number" && Number.isFinite(value) ? value : null;
+        return numberIn(value);
     }
   }
 }
 
 function typeOf({ type }: PlainObject, values: readonly PlainValue[]): AxisType {
   if (type === "log" || type === "date" || type === "category" || type === "linear") return type;
-  const texts = values.filter((value) => typeof value === "string");
-  if (texts.length === 0) return "linear";
-  return texts.every((text) => /^\d{4}-\d\d/.test(text)) ? "date" : "category";
+  return typeOfValues(values);
+}
+
+function isThere(value: PlainValue | undefined): boolean {
+  return value !== null && value !== undefined;
 }

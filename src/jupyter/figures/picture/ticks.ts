@@ -48,9 +48,19 @@ export function logTicks(from: number, to: number, format: string, exponent: str
     .map((value) => ({ value, label: formatTick(value, format) }));
 }
 
-/** Starts of days, months or years. */
+/** Steps within a day, in milliseconds: of thousandths, seconds, minutes and hours. */
+const SHORT_STEPS = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
+  ...[1, 2, 5, 10, 15, 30].map((seconds) => 1000 * seconds),
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => 60_000 * minutes),
+  ...[1, 2, 3, 6, 12].map((hours) => 3_600_000 * hours),
+];
+
+/** Times of day, or starts of days, months or years. */
 export function dateTicks(from: number, to: number, room: number): Tick[] {
   const days = (to - from) / DAY / Math.max(2, room);
+  const short = SHORT_STEPS.find((step) => step >= days * DAY);
+  if (short !== undefined) return timeTicks(from, to, short);
   if (days <= 14) {
     const step = [1, 2, 7, 14].find((step) => step >= days) ?? 14;
     const ticks: Tick[] = [];
@@ -75,6 +85,20 @@ export function dateTicks(from: number, to: number, room: number): Tick[] {
       value: date.toISOString(),
       label: step >= 12 ? year : `${MONTHS[date.getUTCMonth()]} ${year}`,
     });
+  }
+  return ticks;
+}
+
+/** Of the first time of each day, and of midnight, the day is told too. */
+function timeTicks(from: number, to: number, step: number): Tick[] {
+  const ticks: Tick[] = [];
+  let day = "";
+  for (let time = Math.ceil(from / step) * step; time <= to; time += step) {
+    const date = new Date(time), value = date.toISOString();
+    const clock = value.slice(11, step < 1000 ? 23 : step < 60_000 ? 19 : 16);
+    const thisDay = `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
+    ticks.push({ value, label: thisDay === day ? clock : `${thisDay}, ${clock}` });
+    day = thisDay;
   }
   return ticks;
 }

@@ -7,6 +7,7 @@
  */
 
 import { DynamicAttention } from "../../../engine/dynamic_attention.ts";
+import type { FollowedAttention } from "../../../engine/followed_attention.ts";
 import type { DynamicAttentionOptions } from "../../../engine/options.ts";
 import type { Edit } from "../../../write/edits.ts";
 
@@ -23,7 +24,10 @@ export interface Costs {
   /** Products of the same: multiply-adds. */
   readonly last: Three;
   readonly total: Three;
-  /** Milliseconds a look, its edits included, over the last looks that had edits; 0 before there was one. */
+  /**
+   * Milliseconds of a look, its edits included: medians over the last looks that had edits, and of the last computations from
+   * scratch the fastest, so that a doubt is in favour of those; 0 before there was an edit.
+   */
   readonly ms: Three;
 }
 
@@ -46,7 +50,7 @@ export interface PairOptions {
 
 /** What there is to see. */
 export interface PairLook {
-  /** m × H·dv: exact, and as last brought up to date. */
+  /** m × H·dv: exact, in an array that the next look writes its changed rows into; and as last brought up to date. */
   readonly exact: Float32Array;
   readonly stale: Float32Array;
   readonly columns: number;
@@ -60,7 +64,9 @@ export interface PairLook {
   readonly costs: Costs;
 }
 
-const TIMED_LOOKS = 32, TIMED_REBUILDS = 3;
+const TIMED_LOOKS = 32;
+/** Rebuilds that are timed at first, the looks from one to the next after that, and the number of times that are kept. */
+const FIRST_REBUILDS = 3, LOOKS_BETWEEN = 16, KEPT_REBUILDS = 8;
 
 /** The engines of a page. */
 export class EnginePair {
@@ -68,8 +74,13 @@ export class EnginePair {
   readonly #exact: DynamicAttention;
   readonly #stale: DynamicAttention;
   #costs: Costs;
-  #times: Three[] = [];
-  #rebuildMs = 0;
+  #times: (readonly [stale: number, exact: number])[] = [];
+  #rebuildTimes: number[] = [];
+  #looksSinceRebuild = 0;
+  /** The exact rows; a look writes those that have changed. */
+  readonly #followed: FollowedAttention;
+  /** Weights of a head as of the last look; null where something may have changed them. */
+  #weights: { readonly head: number; readonly rows: readonly Float32Array[] } | null = null;
   /** Products of the two engines when the last look was settled. */
   #before: readonly [stale: number, exact: number] = [0, 0];
   /** Since then. */
@@ -79,6 +90,7 @@ export class EnginePair {
   private constructor(exact: DynamicAttention, stale: DynamicAttention, options: PairOptions) {
     this.#exact = exact;
     this.#stale = stale;
+    this.#followed = exact.follow();
     this.#productsPerPair = options.productsPerPair;
     this.#costs = options.costs ?? NO_COSTS;
   }
@@ -94,7 +106,7 @@ export class EnginePair {
         if (gone.length > 0) await engine.rebuild();
       }
       const pair = new EnginePair(exact, stale, options);
-      await pair.#timeRebuild();
+      await pair.#timeRebuilds();
       stale.edit([...options.missed ?? []]);
       return pair;
     } catch (error) {
@@ -114,24 +126,35 @@ export class EnginePair {
     this.#msSince[0] += between - start;
     this.#msSince[1] += performance.now() - between;
     this.#editsSince += edits.length;
+    this.#weights = null;
     return slots;
   }
 
   /** Looks at all queries, and at the weights of a head. */
   async look(head: number): Promise<PairLook> {
     const { output, bounds, pending } = await this.#timed(0, () => this.#stale.peek());
-    const { data: exact, shape: [rows, columns] } = await this.#timed(1, () => this.#exact.read());
+    await this.#timed(1, () => this.#followed.refresh());
     this.#settle();
-    const weights: Float32Array[] = [];
-    await this.uncounted(async (engine) => {
-      for (let row = 0; row < rows; row++) weights.push(await engine.weights(row, { head }));
-    });
+    if (this.#looksSinceRebuild >= LOOKS_BETWEEN) await this.#timeRebuild();
+    const { data: exact, slots: { length: rows } } = this.#followed, columns = exact.length / rows;
+    const weights = await this.#weightsOf(head, rows);
     const stale = output.data;
     const distances = Float64Array.from({ length: rows }, (_, row) => {
       const at = row * columns;
       return Math.hypot(...Array.from({ length: columns }, (_, c) => exact[at + c] - stale[at + c]));
     });
     return { exact, stale, columns, bounds, distances, pending, weights, costs: this.#costs };
+  }
+
+  /** Weights of all queries; without edits those of the last look. */
+  async #weightsOf(head: number, count: number): Promise<readonly Float32Array[]> {
+    if (this.#weights?.head === head) return this.#weights.rows;
+    const rows: Float32Array[] = [];
+    await this.uncounted(async (engine) => {
+      for (let row = 0; row < count; row++) rows.push(await engine.weights(row, { head }));
+    });
+    this.#weights = { head, rows };
+    return rows;
   }
 
   /** Brings the stale answers up to date. */
@@ -159,7 +182,8 @@ export class EnginePair {
       throw error;
     }
     this.#times = [];
-    await this.#timeRebuild();
+    this.#weights = null;
+    await this.#timeRebuilds();
   }
 
   /** Where it computes, and why there. */
@@ -175,18 +199,23 @@ export class EnginePair {
 
   /** Ends both engines. */
   async dispose(): Promise<void> {
+    this.#followed.dispose();
     await this.#stale.dispose();
     await this.#exact.dispose();
   }
 
+  async #timeRebuilds(): Promise<void> {
+    this.#rebuildTimes = [];
+    for (let round = 0; round < FIRST_REBUILDS; round++) await this.#timeRebuild();
+  }
+
+  /** Computes all rows of the exact engine from scratch, for the time that this takes. */
   async #timeRebuild(): Promise<void> {
-    let best = Infinity;
-    for (let round = 0; round < TIMED_REBUILDS; round++) {
-      const start = performance.now();
-      await this.#exact.rebuild();
-      best = Math.min(best, performance.now() - start);
-    }
-    this.#rebuildMs = best;
+    const start = performance.now();
+    await this.#exact.rebuild();
+    this.#rebuildTimes.push(performance.now() - start);
+    if (this.#rebuildTimes.length > KEPT_REBUILDS) this.#rebuildTimes.shift();
+    this.#looksSinceRebuild = 0;
     this.#before = this.#products();
   }
 
@@ -211,20 +240,25 @@ export class EnginePair {
     const { edits, total: [a, b, c] } = this.#costs;
     const total: Three = [a + spent[0], b + spent[1], c + spent[2]];
     if (this.#editsSince > 0) {
-      this.#times.push([this.#msSince[0], this.#msSince[1], this.#rebuildMs]);
+      this.#times.push([this.#msSince[0], this.#msSince[1]]);
       if (this.#times.length > TIMED_LOOKS) this.#times.shift();
-      const mean = (at: 0 | 1 | 2) =>
-        this.#times.reduce((sum, times) => sum + times[at], 0) / this.#times.length;
+      this.#looksSinceRebuild++;
+      const medianOf = (at: 0 | 1) => median(this.#times.map((times) => times[at]));
       this.#costs = {
         lastEdits: this.#editsSince,
         edits: edits + this.#editsSince,
         last: spent,
         total,
-        ms: [mean(0), mean(1), mean(2)],
+        ms: [medianOf(0), medianOf(1), Math.min(...this.#rebuildTimes)],
       };
     } else this.#costs = { ...this.#costs, total };
     this.#before = [stale, exact];
     this.#editsSince = 0;
     this.#msSince = [0, 0];
   }
+}
+
+/** Of at least one number. */
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 }

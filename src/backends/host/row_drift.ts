@@ -1,0 +1,314 @@
+/**
+ * Bounds by the ledger of drift, while somebody wants them: when it is begun, what it is told of keys and rows, and what
+ * rounding adds. A ledger that memory is refused to is let go.
+ *
+ * Invariant: every live row of a block that is followed is in the ledger, or among those that are not noted yet and whose
+ * states are not of the stored keys.
+ */
+
+import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
+import { NOTHING, type Since } from "../since.ts";
+import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
+import type { HeadRows } from "./head_rows.ts";
+import type { HostRows, RowSizes } from "./host_rows.ts";
+import { STEEP_SCORE } from "./key_reach.ts";
+import type { RowCertificates } from "./row_certificates.ts";
+import type { RowParts, RowRounding } from "./row_rounding.ts";
+import type { StateStore } from "./state_store.ts";
+import type { ValueSpread } from "./value_spread.ts";
+
+const DOUBLE_ROUNDING = 2 ** -50;
+/** What rounding did is told of all rows at once where it is at most this share of what a bound may be. */
+const LITTLE = 1 / 16;
+/** Counts the ledgers of all backends, and their new beginnings. */
+let generations = 0;
+
+/** The drift of the rows of one backend. */
+export class RowDrift {
+  readonly #config: BackendConfig;
+  readonly #rows: HostRows;
+  readonly #store: StateStore;
+  readonly #heads: HeadRows;
+  readonly #rounding: RowRounding;
+  readonly #certificates: RowCertificates;
+  readonly #spread: ValueSpread;
+  /** Bounds of drift, while somebody wants them. */
+  #ledger: DriftLedger | null = null;
+  /** Live query slots that have changed and are not in the ledger yet. */
+  #unnoted: Set<number> | null = null;
+  /** The number of the ledger, another one when its readings begin anew. */
+  #generation = 0;
+  /** By head row, how far rounding has taken its answer at most; NaN where that is not known. */
+  #roundings = new Float64Array(0);
+
+  constructor(
+    { config, rows, store, heads, spread }: RowParts,
+    rounding: RowRounding,
+    certificates: RowCertificates,
+  ) {
+    this.#config = config;
+    this.#rows = rows;
+    this.#store = store;
+    this.#heads = heads;
+    this.#rounding = rounding;
+    this.#certificates = certificates;
+    this.#spread = spread;
+  }
+
+  bytes(): number {
+    return this.#roundings.byteLength + (this.#ledger?.bytes ?? 0);
+  }
+
+  /** Notes, before a batch changes some key slots, weights of the keys that are in them. */
+  noteBefore(sizes: RowSizes, changed: Uint32Array): void {
+    this.#follow((ledger) => {
+      ledger.reserve(sizes, changed.length);
+      const unnoted = ledger.unnotedAmong(changed);
+      if (unnoted.length === 0) return;
+      const before = this.#store.work.multiplyAdds;
+      this.#noteWeights(ledger, this.#followedRows(ledger), unnoted);
+      ledger.noted(unnoted, this.#store.work.multiplyAdds - before);
+    });
+  }
+
+  /** Lets the ledger follow, if there is one; a ledger that memory is refused to is let go. */
+  #follow(follow: (ledger: DriftLedger) => void): void {
+    if (!this.#ledger) return;
+    try {
+      follow(this.#ledger);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      this.unwatch();
+    }
+  }
+
+  /** Keys and queries are about to be replaced. */
+  measure(changes: Changes): void {
+    this.#ledger?.measure(changes);
+  }
+
+  /** Keys and queries have been replaced, and balls of values hold those before and after. */
+  apply(keys: Uint32Array, queries: Uint32Array): void {
+    this.#ledger?.apply(keys, (keyHead) => {
+      const diameter = 2 * this.#spread.radius(keyHead);
+      return { diameter, furthest: Math.max(diameter, this.#spread.largestNorm(keyHead)) };
+    });
+    this.#follow((ledger) => {
+      for (const slot of keys) if (ledger.isLoose(slot)) this.#noteKey(ledger, slot);
+    });
+    for (const slot of queries) if (this.#rows.queries.isLive(slot)) this.#unnoted?.add(slot);
+  }
+
+  /** The states of some queries, which were loaded, are of the stored keys. */
+  reached(queries: Uint32Array): void {
+    this.#follow((ledger) => {
+      const unnoted = this.#unnoted;
+      if (unnoted && unnoted.size > 0) {
+        const changed = queries.filter((slot) => unnoted.delete(slot) && ledger.follows(slot));
+        if (changed.length > 0) this.#beginRows(ledger, changed);
+      }
+      ledger.reach(queries);
+    });
+  }
+
+  /** The live query slots of the same blocks. */
+  neighbours(queries: Uint32Array): Uint32Array {
+    const blocks = new Set<number>();
+    for (const slot of queries) blocks.add(Math.floor(slot / BLOCK_SLOTS));
+    return this.#rows.liveQueries().filter((slot) => blocks.has(Math.floor(slot / BLOCK_SLOTS)));
+  }
+
+  /** Begins a ledger of the drift of whole blocks of query slots, whose states, which were loaded, are of the stored keys. Whether it can. */
+  watch(followed: Uint32Array): boolean {
+    const { layout, rule } = this.#config, rows = this.#rows;
+    const blocks = new Set<number>();
+    for (const slot of followed) blocks.add(Math.floor(slot / BLOCK_SLOTS));
+    const areAll = followed.length === rows.queries.liveCount;
+    const queryCapacity = BLOCK_SLOTS * Math.ceil(rows.queries.size / BLOCK_SLOTS);
+    // The one before is let go first, so that there is never memory for two, and stays away where there is none.
+    this.unwatch();
+    if (!DriftLedger.fits(layout, rows.size, queryCapacity)) return false;
+    const ledger = new DriftLedger(layout, rule, rows, this.#store.work, areAll ? null : blocks);
+    try {
+      ledger.reserve({ keys: rows.size, queryCapacity }, 0);
+      this.#beginRows(ledger, followed);
+    } catch (cause) {
+      if (cause instanceof RangeError) return false;
+      throw cause;
+    }
+    this.#ledger = ledger;
+    this.#unnoted = new Set();
+    this.#generation = ++generations;
+    return true;
+  }
+
+  /** Lets the ledger go. */
+  unwatch(): void {
+    this.#ledger = this.#unnoted = null;
+    this.#roundings = new Float64Array(0);
+  }
+
+  /** The ledger; null without one. */
+  get watched(): Watched | null {
+    const ledger = this.#ledger, generation = this.#generation;
+    if (!ledger) return null;
+    return {
+      generation,
+      isWhole: ledger.isWhole,
+      follows: (slot) => ledger.follows(slot),
+      looseness: () => ledger.looseness(),
+      upkeep: () => ledger.upkeep,
+    };
+  }
+
+  /** The states of some queries change. */
+  changeRows(slots: Uint32Array): void {
+    const { heads } = this.#config.layout, roundings = this.#roundings;
+    if (roundings.length === 0) return;
+    for (const slot of slots) roundings.fill(NaN, slot * heads, (slot + 1) * heads);
+  }
+
+  /** Begins the readings anew; all states are of the stored keys. */
+  forget(): void {
+    this.#ledger?.forget();
+    this.#generation = ++generations;
+  }
+
+  /** Forgets what rounding did. */
+  forgetMeasured(): void {
+    this.#roundings.fill(NaN);
+  }
+
+  /**
+   * Bounds as those of `certify`, by the ledger of drift, in a few operations a query; Infinity where it knows nothing. What
+   * rounding did is told of all rows at once where that is little beside `limit`.
+   */
+  bounds({ queries, since }: Cohort, limit: number): Float64Array<ArrayBuffer> {
+    const ledger = this.#ledger, isCurrent = since.slots.length === 0;
+    const { heads } = this.#config.layout, bounds = new Float64Array(queries.length);
+    const common = this.#rounding.common(since), isLittle = common <= LITTLE * limit;
+    for (let at = 0; at < queries.length; at++) {
+      const slot = queries[at];
+      if (!isCurrent && !ledger?.follows(slot)) {
+        bounds[at] = Infinity;
+        continue;
+      }
+      let squared = 0;
+      for (let head = 0; head < heads && squared <= limit * limit; head++) {
+        const drift = isCurrent ? 0 : (ledger as DriftLedger).sinceState(slot, head);
+        const rounding = isLittle || drift > limit ? common : this.#roundingBound(slot, head, since);
+        squared += (drift + rounding) ** 2;
+      }
+      bounds[at] = squared <= limit * limit ? Math.sqrt(squared) : Infinity;
+    }
+    return bounds;
+  }
+
+  /** As `bounds`, of answers that were copied. */
+  boundsOfCopies(queries: Uint32Array, { readings, roundings }: Copies, bounds: Float64Array): void {
+    const ledger = this.#ledger, { heads } = this.#config.layout;
+    if (!ledger) {
+      bounds.fill(Infinity);
+      return;
+    }
+    bounds.fill(0);
+    for (let head = 0; head < heads; head++) ledger.addSquares(queries, head, readings, roundings, bounds);
+    for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
+  }
+
+  /** Notes that answers of a cohort, as of its states, were copied, which are to be within `limit`. */
+  copied({ queries, since }: Cohort, copies: Copies, limit: number): void {
+    const ledger = this.#ledger, { heads } = this.#config.layout;
+    const common = this.#rounding.common(since), isLittle = common <= LITTLE * limit;
+    for (const slot of queries) {
+      for (let head = 0; head < heads; head++) {
+        const row = slot * heads + head;
+        copies.readings[row] = ledger?.readingOfState(slot, head) ?? NaN;
+        copies.roundings[row] = isLittle ? common : this.#roundingBound(slot, head, since);
+      }
+    }
+  }
+
+  /** What rounding did to an answer at most. */
+  #roundingBound(slot: number, head: number, since: Since): number {
+    const row = slot * this.#config.layout.heads + head;
+    if (row >= this.#roundings.length) {
+      const roundings = new Float64Array(Math.max(row + 1, 2 * this.#roundings.length)).fill(NaN);
+      roundings.set(this.#roundings);
+      this.#roundings = roundings;
+    }
+    if (Number.isNaN(this.#roundings[row])) {
+      const keys = this.#rows.keysAt(since), totals = this.#heads.standing(slot, head, keys);
+      this.#roundings[row] = this.#certificates.roundingOf(slot, head, totals, keys);
+    }
+    return this.#roundings[row];
+  }
+
+  /** Begins rows of query slots, whose states are of the stored keys, and notes the weights that are noted of others. */
+  #beginRows(ledger: DriftLedger, queries: Uint32Array): void {
+    const live = queries.filter((slot) => this.#rows.queries.isLive(slot));
+    for (const slot of live) {
+      for (let head = 0; head < this.#config.layout.heads; head++) {
+        ledger.begin(slot, head, this.#notedRow(slot, head));
+      }
+    }
+    const keys = ledger.notedKeys();
+    if (keys.length > 0) this.#noteWeights(ledger, live, keys);
+  }
+
+  /** Notes the weights of keys in query slots that were begun. */
+  #noteWeights(ledger: DriftLedger, queries: Uint32Array, keys: Uint32Array): void {
+    const { heads } = this.#config.layout, blocks = new Map<number, number[]>();
+    for (const slot of queries) {
+      const first = slot - slot % BLOCK_SLOTS, among = blocks.get(first);
+      if (among) among.push(slot);
+      else blocks.set(first, [slot]);
+    }
+    for (let head = 0; head < heads; head++) {
+      // What a score is less than, by lane, to be a weight; a lane without a row gives no weight.
+      const offsets = new Float64Array(BLOCK_SLOTS);
+      const take = (first: number, slots: ArrayLike<number>, count: number, scores: Float32Array) => {
+        offsets.fill(Infinity);
+        for (const slot of blocks.get(first) ?? []) offsets[slot - first] = ledger.logOf(slot, head);
+        ledger.noteBlock(first, head, slots, count, scores, offsets);
+      };
+      if (this.#store.blockScores(head, [...blocks.keys()], keys, take)) continue;
+      const block = this.#rows.stored.block();
+      for (const slot of queries) {
+        this.#heads.select(slot, head);
+        for (const key of keys) ledger.note(slot, head, key, this.#heads.kernels.scoreWithBias(block, key));
+      }
+    }
+  }
+
+  /** Notes the weights of a key that has moved far. */
+  #noteKey(ledger: DriftLedger, key: number): void {
+    const block = this.#rows.stored.block();
+    ledger.noteKey(key, this.#followedRows(ledger), (slot, head) => {
+      if (this.#heads.isSteep(slot, head)) return Infinity;
+      this.#heads.select(slot, head);
+      return this.#heads.kernels.scoreWithBias(block, key) + DOUBLE_ROUNDING * STEEP_SCORE;
+    });
+  }
+
+  /** The live query slots whose weights are in the ledger. */
+  #followedRows(ledger: DriftLedger): Uint32Array {
+    return this.#rows.liveQueries().filter((slot) => ledger.follows(slot) && !this.#unnoted?.has(slot));
+  }
+
+  #notedRow(slot: number, head: number): NotedRow {
+    const { layout, rule } = this.#config, keys = this.#rows.keysAt(NOTHING);
+    const totals = this.#heads.standing(slot, head, keys),
+      isSteep = this.#heads.isExact && this.#store.limits !== null;
+    const rounding = this.#rounding.of(slot, head, totals, keys);
+    const logSumExp = totals.logSumExp();
+    const massDoubt = totals.mass > 0 ? 2 * totals.massError / totals.mass : 0;
+    const score = 2 ** -48 * (Math.abs(logSumExp) + layout.headDim + 64);
+    return {
+      logSumExp,
+      doubt: 3 * rounding.mass + massDoubt + score,
+      reach: Math.abs(rule.scale) * this.#rows.queryNorm(this.#rows.queryHead(slot, head)),
+      isSteep,
+    };
+  }
+}

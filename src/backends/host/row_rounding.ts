@@ -1,0 +1,108 @@
+/**
+ * What computing the weights and the sums of head rows may have done to them: of a row that the host has taken, of one that
+ * a kernel has, and of any row at all.
+ */
+
+import { keyHeadOf } from "../../numerics/head_layout.ts";
+import { hasBias, sinkOf } from "../../numerics/score_rule.ts";
+import type { BackendConfig } from "../backend.ts";
+import type { Since } from "../since.ts";
+import type { TakenRow } from "./certificate_kernel.ts";
+import type { HeadRows } from "./head_rows.ts";
+import type { HostRows } from "./host_rows.ts";
+import { NO_WEIGHT_ROUNDING, type WeightRounding } from "./host_certifier.ts";
+import type { KeysAt } from "./keys_at.ts";
+import type { RowTotals } from "./row_totals.ts";
+import { scoreRounding } from "./score_rounding.ts";
+import type { StateStore } from "./state_store.ts";
+import type { ValueSpread } from "./value_spread.ts";
+import type { RoundedRow } from "./weight_rounding.ts";
+
+const DOUBLE_ROUNDING = 2 ** -50;
+/** Rounding a number to float32, and what rounding to float64 did to it before: as a share, and where it is subnormal. */
+const FLOAT32_STEP = 3 * 2 ** -24, SMALLEST_STEP = 2 ** -149;
+
+/** What the answers of one backend are made of. */
+export interface RowParts {
+  readonly config: BackendConfig;
+  readonly rows: HostRows;
+  readonly store: StateStore;
+  readonly heads: HeadRows;
+  readonly spread: ValueSpread;
+}
+
+/** Rounding of the rows of one backend. */
+export class RowRounding {
+  readonly #config: BackendConfig;
+  readonly #rows: HostRows;
+  readonly #store: StateStore;
+  readonly #heads: HeadRows;
+  readonly #spread: ValueSpread;
+
+  constructor({ config, rows, store, heads, spread }: RowParts) {
+    this.#config = config;
+    this.#rows = rows;
+    this.#store = store;
+    this.#heads = heads;
+    this.#spread = spread;
+  }
+
+  /** What computing the weights of a row may have done to it. */
+  of(slot: number, head: number, totals: RowTotals, keys: KeysAt): WeightRounding {
+    const { limits } = this.#store;
+    if (limits === null || this.#heads.isExact) return this.inFloat64(slot, head, totals, keys);
+    return limits.rounding(this.#roundedRow(slot, head, totals, keys));
+  }
+
+  /** Bounds on the rounding of the weights of a head row that is computed in float64. */
+  inFloat64(slot: number, head: number, totals: RowTotals, keys: KeysAt): WeightRounding {
+    const { rule, layout: { headDim }, maskHeads } = this.#config;
+    const row = this.#roundedRow(slot, head, totals, keys);
+    return scoreRounding(row, rule, headDim, maskHeads, sinkOf(rule, head));
+  }
+
+  #roundedRow(slot: number, head: number, totals: RowTotals, keys: KeysAt): RoundedRow {
+    const norm = this.#rows.queryNorm(this.#rows.queryHead(slot, head));
+    return {
+      logSumExp: totals.logSumExp(),
+      largestProduct: this.#heads.reach.largestScore(norm, keyHeadOf(this.#config.layout, head)),
+      keyCount: this.#rows.stored.count + keys.since.slots.length,
+    };
+  }
+
+  /** What computing the weights of a row may have done to it, which a kernel has taken. */
+  ofKernel({ reach, logSumExp }: TakenRow, head: number, keys: KeysAt): WeightRounding {
+    const { limits } = this.#store;
+    if (limits === null) return NO_WEIGHT_ROUNDING;
+    return limits.rounding({
+      logSumExp,
+      largestProduct: reach * this.#heads.reach.norms[keyHeadOf(this.#config.layout, head)],
+      keyCount: this.#rows.stored.count + keys.since.slots.length,
+    });
+  }
+
+  /** What rounding did to any answer at most; Infinity where scores have biases, which have no bound that is known here. */
+  common(since: Since): number {
+    const { layout, layout: { kvHeads, headDim, valueDim }, rule, maskHeads } = this.#config,
+      { limits, tolerance } = this.#store;
+    if (hasBias(rule, maskHeads)) return Infinity;
+    const keyCount = this.#rows.stored.count + since.slots.length;
+    let largest = 0;
+    for (let keyHead = 0; keyHead < kvHeads; keyHead++) {
+      let norm = 0;
+      for (let head = 0; head < layout.heads; head++) {
+        if (keyHeadOf(layout, head) === keyHead) norm = Math.max(norm, this.#heads.norms.largest(head));
+      }
+      const largestProduct = this.#heads.reach.largestScore(norm, keyHead);
+      const rounding = limits === null
+        ? { mass: 0, variation: DOUBLE_ROUNDING * (largestProduct + headDim + 64) }
+        : limits.rounding({ logSumExp: Infinity, largestProduct, keyCount });
+      const diameter = 2 * this.#spread.radius(keyHead), size = this.#spread.largestNorm(keyHead);
+      const sums = 2 * tolerance * (Math.sqrt(valueDim) * this.#heads.reach.magnitudes[keyHead] + size);
+      const bound = rounding.variation * diameter + sums + FLOAT32_STEP * size +
+        SMALLEST_STEP * Math.sqrt(valueDim);
+      largest = Math.max(largest, bound);
+    }
+    return largest >= 0 ? largest : Infinity;
+  }
+}

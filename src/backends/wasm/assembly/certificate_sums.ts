@@ -1,0 +1,147 @@
+// For each row the sums of what changed keys can do to its output: what a key had in them before is taken out, and what it
+// has now is added.
+
+import * as field from "../certificate_fields.ts";
+import { ask, constant, isMissing, LARGEST, oddRows, promoteHigh, take, UNKNOWN, UP } from "./certificate_tables.ts";
+import { measureDistances, multiply, weighHalf } from "./changed_pairs.ts";
+import { multiplyAdd } from "./lanes.ts";
+
+/**
+ * Replaces what `count` changed keys have in the sums of `rows`, bits, and returns the odd ones. `changes` lists
+ * addresses of the keys' records, 0 for a key that is as in the rows' states; `pairs` those of pair records, 0 where
+ * none is kept.
+ */
+export function addChanges(
+  job: usize,
+  tile: usize,
+  first: i32,
+  blocks: i32,
+  rows: i32,
+  count: i32,
+  changes: usize,
+  pairs: usize,
+  question: usize,
+): i32 {
+  let odd = 0, multiplyAdds = 0;
+  for (let at = 0; at < blocks; at++, tile += field.TILE_BLOCK_BYTES) {
+    const asked = (rows >> (at << 3)) & 0xff;
+    if (asked == 0) continue;
+    ask(tile, asked);
+    for (let t = 0; t < count; t++) {
+      const change = load<usize>(changes + (<usize> t << 2));
+      let pair = load<usize>(pairs + (<usize> t << 2));
+      if (pair != 0) pair += <usize> at * field.PAIR_BLOCK_BYTES;
+      const isKnown = recall(tile, pair, question);
+      if (change != 0) {
+        const wasLive = load<i32>(change, field.WAS_LIVE) != 0;
+        let products = multiply(job, first + at, change, question, isKnown && wasLive);
+        weighHalf(job, tile, first + at, change, question, 0);
+        weighHalf(job, tile, first + at, change, question, 16);
+        products += measureDistances(job, tile, first + at, change, question, isKnown && wasLive);
+        multiplyAdds += popcnt(asked) * products;
+        // The key that there is now stands for one that there was not, and may be another at the next look.
+        if (!wasLive) forgetKnown(question);
+      }
+      exchangeHalf(tile, change, pair, question, 0);
+      exchangeHalf(tile, change, pair, question, 16);
+    }
+    odd |= oddRows(tile) << (at << 3);
+  }
+  store<i32>(question, multiplyAdds, field.MULTIPLY_ADDS);
+  return odd & rows;
+}
+
+/**
+ * Takes what a pair record, 0 for none, knows of the key before to the question. Returns whether that is the score
+ * with all rows that are asked for.
+ */
+function recall(tile: usize, pair: usize, question: usize): bool {
+  if (pair == 0) {
+    forgetKnown(question);
+    return false;
+  }
+  const left = recallHalf(tile, pair, question), right = recallHalf(tile + 16, pair + 16, question + 16);
+  return left && right;
+}
+
+@inline
+function recallHalf(tile: usize, pair: usize, question: usize): bool {
+  const isHeld = i32x4.eq(v128.load(pair, field.PAIR_AGE), v128.load(tile, field.AGE)), unknown = constant(UNKNOWN);
+  const raw = v128.bitselect(v128.load(pair, field.PAIR_RAW), unknown, isHeld);
+  v128.store(question, raw, field.RAW);
+  v128.store(question, v128.bitselect(v128.load(pair, field.PAIR_DISTANCE), unknown, isHeld), field.FOUND_DISTANCE);
+  return !isMissing(raw, tile);
+}
+
+function forgetKnown(question: usize): void {
+  const unknown = constant(UNKNOWN);
+  v128.store(question, unknown, field.RAW);
+  v128.store(question, unknown, field.RAW + 16);
+  v128.store(question, unknown, field.FOUND_DISTANCE);
+  v128.store(question, unknown, field.FOUND_DISTANCE + 16);
+}
+
+/** Takes out of the sums of four rows what a key had in them, and adds what it has now. */
+function exchangeHalf(tile: usize, change: usize, pair: usize, question: usize, lane: usize): void {
+  const at = tile + lane, found = question + lane, asked = v128.load(at, field.ASKED);
+  const age = v128.load(at, field.AGE), nothing = f32x4.splat(0);
+  let moved = nothing, c = nothing, shifted = nothing, doubt = nothing;
+  if (change != 0) {
+    const up = constant(UP), largest = constant(LARGEST);
+    moved = multiplyAdd(v128.load(found, field.DIFFERENCE), up, v128.load(found, field.FOUND_SLACK));
+    c = v128.load(found, field.CHANGE);
+    shifted = v128.load(found, field.FOUND_SHIFTED);
+    doubt = v128.load(found, field.FOUND_DOUBT);
+    // Comparisons with NaN are false.
+    const sizes = f32x4.add(f32x4.add(moved, shifted), f32x4.add(f32x4.abs(c), doubt));
+    const isPlain = v128.andnot(f32x4.lt(sizes, largest), v128.load(at, field.ODD));
+    v128.store(at, v128.or(v128.load(at, field.ODD), v128.andnot(asked, isPlain)), field.ODD);
+    const isTaken = v128.and(isPlain, asked);
+    moved = v128.and(moved, isTaken);
+    c = v128.and(c, isTaken);
+    shifted = v128.and(shifted, isTaken);
+    doubt = v128.and(doubt, isTaken);
+  }
+  let movedBefore = nothing, cBefore = nothing, shiftedBefore = nothing, doubtBefore = nothing;
+  if (pair != 0) {
+    pair += lane;
+    const isHeld = v128.and(asked, i32x4.eq(v128.load(pair, field.PAIR_AGE), age));
+    movedBefore = v128.and(v128.load(pair, field.PAIR_MOVED), isHeld);
+    cBefore = v128.and(v128.load(pair, field.PAIR_CHANGE), isHeld);
+    shiftedBefore = v128.and(v128.load(pair, field.PAIR_SHIFTED), isHeld);
+    doubtBefore = v128.and(v128.load(pair, field.PAIR_DOUBT), isHeld);
+    take(pair + field.PAIR_MOVED, moved, asked);
+    take(pair + field.PAIR_CHANGE, c, asked);
+    take(pair + field.PAIR_SHIFTED, shifted, asked);
+    take(pair + field.PAIR_DOUBT, doubt, asked);
+    take(pair + field.PAIR_RAW, v128.load(found, field.RAW), asked);
+    take(pair + field.PAIR_DISTANCE, v128.load(found, field.FOUND_DISTANCE), asked);
+    take(pair + field.PAIR_AGE, age, asked);
+  }
+  const minus = f32x4.neg(c), minusBefore = f32x4.neg(cBefore);
+  const sums = tile + 2 * lane;
+  exchange(sums + field.MOVED, moved, movedBefore);
+  exchange(sums + field.SHIFTED, shifted, shiftedBefore);
+  exchange(sums + field.GAINED, f32x4.pmax(c, nothing), f32x4.pmax(cBefore, nothing));
+  exchange(sums + field.LOST, f32x4.pmax(minus, nothing), f32x4.pmax(minusBefore, nothing));
+  exchange(sums + field.DOUBT, doubt, doubtBefore);
+  notePeaks(sums);
+  notePeaks(sums + 16);
+}
+
+@inline
+function exchange(sum: usize, now: v128, before: v128): void {
+  const left = f64x2.sub(f64x2.promote_low_f32x4(now), f64x2.promote_low_f32x4(before));
+  const right = f64x2.sub(promoteHigh(now), promoteHigh(before));
+  v128.store(sum, f64x2.add(v128.load(sum), left));
+  v128.store(sum, f64x2.add(v128.load(sum, 16), right), 16);
+}
+
+@inline
+function notePeaks(sums: usize): void {
+  const moved = f64x2.add(v128.load(sums, field.MOVED), v128.load(sums, field.SHIFTED));
+  const weights = f64x2.add(v128.load(sums, field.GAINED), v128.load(sums, field.LOST));
+  v128.store(sums, f64x2.pmax(moved, v128.load(sums, field.MOVED_PEAK)), field.MOVED_PEAK);
+  const all = f64x2.add(weights, v128.load(sums, field.DOUBT));
+  v128.store(sums, f64x2.pmax(all, v128.load(sums, field.WEIGHT_PEAK)), field.WEIGHT_PEAK);
+}
