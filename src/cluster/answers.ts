@@ -16,6 +16,7 @@ import {
   encodeHeavy,
   encodeReply,
   encodeRows,
+  encodeStatePiece,
   type HostRequest,
   type PartitionReply,
   type Question,
@@ -24,6 +25,8 @@ import {
 import type { Partition } from "./partition.ts";
 import type { QueryTable } from "./query_table.ts";
 import type { Replica } from "./replica.ts";
+import { encodeSnapshot } from "./snapshot.ts";
+import type { StateCopies } from "./state_copies.ts";
 
 /** Milliseconds of computing after which others get a turn. */
 const SLICE_MS = 20;
@@ -36,6 +39,7 @@ export interface AnswerParts {
   readonly queries: Replica<QueryTable>;
   readonly replica: (partition: number) => Replica<Partition> | undefined;
   readonly heavyLists: HeavyLists;
+  readonly stateCopies: StateCopies;
   readonly signal: AbortSignal;
 }
 
@@ -108,7 +112,8 @@ async function answerPartition(
       return late(queries, request.querySequence);
     }
     const { state } = replica;
-    if (state.isFull) return refuse(partition, "full", `it has ${state.keyCount} keys`);
+    // A partition that is full can still be given to another host.
+    if (state.isFull && kind !== "state") return refuse(partition, "full", `it has ${state.keyCount} keys`);
     // The queries are read once, here: others may change them while the answer is computed.
     const querySequence = queries.sequence;
     const answer = await answerQuestion(parts, state, request.question, partition);
@@ -121,13 +126,18 @@ async function answerPartition(
 }
 
 async function answerQuestion(
-  { clock, config, queries, heavyLists }: AnswerParts,
+  { clock, config, queries, heavyLists, stateCopies }: AnswerParts,
   state: Partition,
   question: Question,
   partition: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { layout } = config.scoring, columns = stateColumns(layout) + 2;
   if (question.kind === "rows") return encodeRows(question.ids.map((id) => state.copyRow(id)));
+  if (question.kind === "state") {
+    const make = () => encodeSnapshot({ config, kind: "keys", partition }, state);
+    const { sequence } = state.ledger;
+    return encodeStatePiece(stateCopies.piece(partition, question, clock.now(), { sequence, make }));
+  }
   if (question.kind === "drift") {
     const columns = driftColumns(layout), numbers = new Float64Array(question.ids.length * columns);
     question.ids.forEach((id, at) => {

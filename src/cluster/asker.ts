@@ -1,8 +1,8 @@
 /**
  * Questions to partitions whose answers belong together.
  *
- * Invariant: answers include every acknowledged record of the client, every record of its earlier answers, and
- * those of the caller's token. Answers about standing queries are of one version of each query.
+ * Invariant: answers include every acknowledged record of the client, every record of its earlier answers,
+ * and those of the caller's token. Answers about standing queries are of one version of each query.
  */
 
 import { IdError } from "../base/errors.ts";

@@ -3,10 +3,10 @@
  *
  * For a head row and the live keys j, with a_j = exp(s_j), the state is Σ a_j and Σ a_j v_j. Each term is
  * rounded to a grid and split into two numbers whose sums are exact in float64, so that they have the same
- * bits in whatever order terms came and went. A term that is taken out is exactly the one that was added. The grid is tied
- * to the largest terms that are live: powers of two are put into bins of {@link BIN}, and the grid is that of
- * the bin of the largest weight, or product of weight and value. When that bin becomes empty, or a larger one
- * appears, the head row is built anew.
+ * bits in whatever order terms came and went. A term that is taken out is exactly the one that was added. The
+ * grid is tied to the largest terms that are live: powers of two are put into bins of {@link BIN}, and the
+ * grid is that of the bin of the largest weight, or product of weight and value. When that bin becomes empty,
+ * or a larger one appears, the head row is built anew.
  *
  *     x = term / 2^base, |x| ≤ 1;     high = x to multiples of 2^−30;     low = x − high to multiples of 2^−61
  *

@@ -9,7 +9,14 @@ import { InputError } from "../base/errors.ts";
 import { queryColumns } from "../numerics/head_layout.ts";
 import { answerRequest, refuseAll } from "./answers.ts";
 import { type ClusterSeams, SYSTEM_SEAMS } from "./clock.ts";
-import { type ClusterConfig, CONFIG, keySubject, QUERY_SUBJECT, readConfig } from "./cluster_config.ts";
+import {
+  type ClusterConfig,
+  CONFIG,
+  keySubject,
+  QUERY_SUBJECT,
+  readConfig,
+  rowColumns,
+} from "./cluster_config.ts";
 import { patiently, pause, waitUntil } from "./deadline.ts";
 import { HeavyLists } from "./heavy_lists.ts";
 import { HeldPartitions } from "./held_partitions.ts";
@@ -19,22 +26,23 @@ import type { HostStatus } from "./host_status.ts";
 import { type ClusterLog, LogError, type LogSession } from "./log.ts";
 import { BEAT_MS, DEAD_MS, encodeReport, hostKey, type HostReport, Members } from "./members.ts";
 import type { Partition } from "./partition.ts";
+import { fetchPeerState } from "./peer_state.ts";
 import { type Plan, renewPlan } from "./plan.ts";
-import { writeMark } from "./pointers.ts";
 import { QueryTable } from "./query_table.ts";
 import { Replica } from "./replica.ts";
-import { agreedSequence, ReplicaComparison } from "./replica_comparison.ts";
+import { type AnyReplica, ReplicaComparison } from "./replica_comparison.ts";
 import { emptyPartition } from "./snapshot.ts";
+import { SharedAnswers } from "./shared_answers.ts";
+import { SnapshotDuty } from "./snapshot_duty.ts";
+import { StateCopies } from "./state_copies.ts";
 import { keepWarm } from "./warm_states.ts";
-import { encodeReplica, SnapshotKeeper } from "./snapshot_keeper.ts";
+import { encodeReplica } from "./snapshot_keeper.ts";
 
 const OPERATION = "host";
 const RETRY_MS = 200, PLAN_LOOK_MS = 500, DRAIN_MS = 30_000;
 /** A beat that comes so late means that the process was stopped. */
 const STOPPED_MS = DEAD_MS - BEAT_MS;
-const FORGOTTEN_MS = 60_000, OPEN_MS = 10_000;
-/** A snapshot that no other host has agreed to in this time is tried again later. */
-const AGREED_MS = 5 * BEAT_MS;
+const OPEN_MS = 10_000;
 
 /**
  * Starts a host: a process may have several, and a cluster as many as there are. It takes the partitions that
@@ -92,7 +100,8 @@ export class ClusterHost {
   readonly #members: Members;
   readonly #end = new AbortController();
   readonly #comparison = new ReplicaComparison();
-  readonly #keeper: SnapshotKeeper;
+  readonly #stateCopies = new StateCopies();
+  readonly #duty: SnapshotDuty;
   readonly #work: Promise<unknown>[] = [];
   readonly #held = new HeldPartitions((partition) => this.#replicaOf(partition));
   #config: ClusterConfig | null = null;
@@ -100,7 +109,6 @@ export class ClusterHost {
   #plan: Plan = { owners: [] };
   #isLeaving = false;
   #beat = 0;
-  #snapshots = 0;
   /** The message of the last call of the log, if it failed; "" after one that succeeded. */
   #failure = "";
   #disposal: Promise<void> | null = null;
@@ -119,17 +127,13 @@ export class ClusterHost {
     this.#seams = seams;
     this.#name = options.name ?? seams.newName();
     this.#members = new Members(session, seams.clock);
-    const keep = async (subject: string, bytes: Uint8Array<ArrayBuffer>) =>
-      await folder?.write(subject, bytes);
-    const isAgreed = (replica: Replica<Partition> | Replica<QueryTable>, sequence: number) =>
-      waitUntil(
-        seams.clock,
-        this.#members.changes,
-        AGREED_MS,
-        () => this.#agreed(replica) >= sequence,
-        this.#end.signal,
-      );
-    this.#keeper = new SnapshotKeeper({ session, clock: seams.clock, keep, isAgreed });
+    this.#duty = new SnapshotDuty({
+      ...{ name: this.#name, session, clock: seams.clock, members: this.#members },
+      snapshotBytes: options.snapshotBytes,
+      replicas: () => this.#replicas(),
+      keep: async (subject, bytes) => await folder?.write(subject, bytes),
+      quietly: (act) => this.#quietly(act),
+    });
     this.#work.push(this.#run());
   }
 
@@ -146,7 +150,7 @@ export class ClusterHost {
       cluster: this.#config?.cluster ?? null,
       partitions: this.#held.status(),
       queries: this.#queries?.state.size ?? 0,
-      snapshots: this.#snapshots,
+      snapshots: this.#duty.written,
       failure: this.#failure,
     };
   }
@@ -194,8 +198,8 @@ export class ClusterHost {
 
   async #saveToFolder(): Promise<void> {
     const folder = this.#folder;
-    if (!folder || !this.#queries) return;
-    for (const replica of [this.#queries, ...this.#held.replicas]) {
+    if (!folder) return;
+    for (const replica of this.#replicas()) {
       if (replica.phase === "ready") await folder.write(replica.subject, await encodeReplica(replica));
     }
   }
@@ -213,7 +217,7 @@ export class ClusterHost {
       this.#beats(),
       this.#probes(),
       this.#plans(config),
-      this.#snapshotsLoop(),
+      this.#duty.run(signal),
       keepWarm(this.#seams.clock, () => this.#queries, () => this.#held.replicas, this.#end.signal),
     ]);
   }
@@ -245,6 +249,7 @@ export class ClusterHost {
       of,
       make: () => new QueryTable(queryColumns(config.scoring.layout)),
       kept: async () => await this.#folder?.read(QUERY_SUBJECT, of) ?? null,
+      peer: () => Promise.resolve(null),
       onGone: (ids) => {
         for (const { state } of this.#held.replicas) for (const id of ids) state.forget(id);
       },
@@ -253,12 +258,14 @@ export class ClusterHost {
 
   /** Serves the host's address, as soon as no other one of its name does. */
   async #serve(): Promise<void> {
-    const { signal } = this.#end, heavyLists = new HeavyLists();
+    const { signal } = this.#end, { clock } = this.#seams, shared = new SharedAnswers();
+    const kept = { heavyLists: new HeavyLists(), stateCopies: this.#stateCopies };
+    const replica = (partition: number) => this.#held.get(partition);
     const answer = (bytes: Uint8Array<ArrayBuffer>) => {
       const config = this.#config, queries = this.#queries;
       if (!config || !queries) return refuseAll("the host has found no cluster yet");
-      const replica = (partition: number) => this.#held.get(partition);
-      return answerRequest({ clock: this.#seams.clock, config, queries, replica, heavyLists, signal }, bytes);
+      const parts = { clock, config, queries, replica, signal, ...kept };
+      return shared.answer(bytes, () => answerRequest(parts, bytes));
     };
     while (!signal.aborted) {
       try {
@@ -297,8 +304,9 @@ export class ClusterHost {
   async #probes(): Promise<void> {
     const { clock } = this.#seams, { signal } = this.#end;
     while (!signal.aborted) {
-      const all = this.#replicas().map(([, replica]) => replica.probe());
+      const all = this.#replicas().map((replica) => replica.probe());
       await Promise.all(all.map((probed) => this.#quietly(() => probed)));
+      this.#stateCopies.forgetOld(clock.now());
       await clock.sleep(BEAT_MS, signal);
     }
   }
@@ -352,6 +360,11 @@ export class ClusterHost {
   #replicaOf(partition: number): Replica<Partition> {
     const subject = keySubject(partition), config = this.#config as ClusterConfig;
     const of = { config, kind: "keys", partition } as const;
+    const peers = {
+      session: this.#session,
+      rowBytes: 4 * rowColumns(config.scoring.layout),
+      others: () => this.#members.alive().filter(({ name }) => name !== this.#name),
+    };
     return new Replica<Partition>({
       session: this.#session,
       clock: this.#seams.clock,
@@ -359,6 +372,7 @@ export class ClusterHost {
       of,
       make: () => emptyPartition(config, partition),
       kept: async () => await this.#folder?.read(subject, of) ?? null,
+      peer: (after, signal) => fetchPeerState(peers, partition, after, signal),
       onGone: () => {},
     });
   }
@@ -369,60 +383,9 @@ export class ClusterHost {
     this.#comparison.compare({ queries, get: (partition) => this.#held.get(partition) }, others);
   }
 
-  /** Writes marks and snapshots of the partitions for which it is the first owner that answers. */
-  async #snapshotsLoop(): Promise<void> {
-    const { clock } = this.#seams, { signal } = this.#end, marked = new Map<string, number>();
-    while (!signal.aborted) {
-      await clock.sleep(2 * BEAT_MS, signal);
-      for (const [partition, replica] of this.#replicas()) {
-        if (signal.aborted || replica.phase !== "ready" || !this.#isFirst(partition)) continue;
-        await this.#quietly(async () => {
-          const { ledger } = replica.state, sequence = Math.min(ledger.sequence, this.#agreed(replica));
-          const chain = ledger.chainAt(sequence);
-          if (sequence > 0 && chain !== null && marked.get(replica.subject) !== sequence) {
-            await writeMark(this.#session, replica.subject, { sequence, chain });
-            marked.set(replica.subject, sequence);
-          }
-          if (replica.unsaved.bytes < this.#options.snapshotBytes) return;
-          if (await this.#keeper.save(replica)) this.#snapshots++;
-        });
-      }
-      await this.#quietly(() => this.#keeper.purge());
-      await this.#quietly(() => this.#forgetDead());
-    }
-  }
-
-  /** The newest record up to which another host has the same; Infinity where there is none. */
-  #agreed(replica: Replica<Partition> | Replica<QueryTable>): number {
-    const { kind, partition } = replica.of,
-      others = this.#members.alive().filter(({ name }) => name !== this.#name);
-    const theirs = others.map(({ partitions, queries }) =>
-      kind === "queries" ? queries : partitions.get(partition)
-    );
-    return agreedSequence(replica, theirs.filter((report) => report !== undefined));
-  }
-
-  /** Removes the heartbeats of hosts that ended without doing so. */
-  async #forgetDead(): Promise<void> {
-    const now = this.#seams.clock.now();
-    for (const { report: { name }, seenAt } of this.#members.all()) {
-      if (now - seenAt > FORGOTTEN_MS) await this.#session.remove(hostKey(name), { isVolatile: true });
-    }
-  }
-
-  #replicas(): [number, Replica<Partition> | Replica<QueryTable>][] {
-    const all: [number, Replica<Partition> | Replica<QueryTable>][] = [];
-    if (this.#queries) all.push([-1, this.#queries]);
-    for (const [partition, replica] of this.#held.all) all.push([partition, replica]);
-    return all;
-  }
-
-  /** Whether no host that answers for a partition comes before it by name; −1 stands for the queries. */
-  #isFirst(partition: number): boolean {
-    return !this.#members.alive().some(({ name, partitions, queries }) => {
-      const report = partition === -1 ? queries : partitions.get(partition);
-      return name < this.#name && report?.phase === "ready";
-    });
+  /** All replicas, that of the queries first. */
+  #replicas(): AnyReplica[] {
+    return [...this.#queries ? [this.#queries] : [], ...this.#held.replicas];
   }
 
   /** Does something that may fail for a while, and is tried again by whoever calls. */

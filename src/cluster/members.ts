@@ -31,6 +31,8 @@ export interface SubjectReport {
   readonly chain: string;
   readonly keys: number;
   readonly bytes: number;
+  /** Bytes of records since the newest snapshot of the log. */
+  readonly tail: number;
 }
 
 /** The facts that a host gives of itself. */
@@ -58,12 +60,11 @@ export function hostKey(name: string): string {
  */
 export function encodeReport(report: HostReport): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(), { name, takesAny, isLeaving, beat, partitions, queries } = report;
-  const write = ({ phase, sequence, chain, keys, bytes }: SubjectReport) => {
+  const write = ({ phase, sequence, chain, keys, bytes, tail }: SubjectReport) => {
     out.u32(PHASES.indexOf(phase));
     out.f64(sequence);
     out.raw(fromHex(chain, HASH_BYTES) ?? NO_HASH);
-    out.f64(keys);
-    out.f64(bytes);
+    for (const number of [keys, bytes, tail]) out.f64(number);
   };
   out.text(name);
   out.u32((takesAny ? 1 : 0) + (isLeaving ? 2 : 0));
@@ -95,9 +96,10 @@ export function decodeReport({ key, value }: LogValue): HostReport | null {
 /** Throws where a report is none. */
 function readSubject(reader: ByteReader): SubjectReport {
   const phase = PHASES[reader.u32()], sequence = counted(reader.f64());
-  const chain = toHex(reader.raw(HASH_BYTES)), keys = counted(reader.f64()), bytes = counted(reader.f64());
+  const chain = toHex(reader.raw(HASH_BYTES)), keys = counted(reader.f64());
+  const bytes = counted(reader.f64()), tail = counted(reader.f64());
   if (phase === undefined) throw new Damage("heartbeat has a phase that is not known");
-  return { phase, sequence, chain, keys, bytes };
+  return { phase, sequence, chain, keys, bytes, tail };
 }
 
 function counted(number: number): number {

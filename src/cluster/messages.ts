@@ -10,6 +10,7 @@
  *                                                          that was made at this sequence, as many as fit into `room` bytes
  *              4 rows    u32 count, texts                  ids of keys
  *              5 drift   u32 count, texts, u32 count · P, count × P sequences       how far answers have moved since these records
+ *              6 state   f64 sequence, u32 from, u32 room          a piece of the snapshot that was made at this sequence
  *     reply    u32 version, u32 count, count × (u32 partition, u32 status, then)
  *              0 ok      f64 sequence, 16 chain, f64 sequence of "query", f64 age, f64 keys, f64 norm of keys, f64 norm of
  *                        values, bytes of the answer
@@ -19,6 +20,7 @@
  *              count × (text id, f64 mass)
  *              rows: for each key u32 1 and floats, or u32 0
  *              drift: for each query f64 version, f64 1 if all changes are known, and four numbers a head (see `drift.ts`)
+ *              state: f64 sequence, u32 length of the snapshot, u32 from, bytes
  *
  * Every length is checked before anything is made of it.
  */
@@ -36,7 +38,19 @@ export type Question =
   | { readonly kind: "attend"; readonly rows: Float32Array }
   | TopQuestion
   | { readonly kind: "rows"; readonly ids: readonly string[] }
-  | { readonly kind: "drift"; readonly ids: readonly string[]; readonly since: Float64Array };
+  | { readonly kind: "drift"; readonly ids: readonly string[]; readonly since: Float64Array }
+  | StateQuestion;
+
+/** A question for a piece of a snapshot of a partition. */
+export interface StateQuestion {
+  readonly kind: "state";
+  /** The record at which the snapshot was made; 0 for a new one. */
+  readonly sequence: number;
+  /** Bytes that are there already. */
+  readonly from: number;
+  /** Bytes that a piece may have. */
+  readonly room: number;
+}
 
 /** A question about the `count` heaviest keys of a head, of which a reply may hold a part. */
 export interface TopQuestion {
@@ -52,7 +66,7 @@ export interface TopQuestion {
   readonly room: number;
 }
 
-const KINDS = ["read", "attend", "top", "rows", "drift"] as const;
+const KINDS = ["read", "attend", "top", "rows", "drift", "state"] as const;
 
 /** A question with the places that partitions must have reached. */
 export interface HostRequest {
@@ -90,6 +104,9 @@ export interface PartitionAnswer {
 /** Bytes of a reply beside its answers, for each partition at most. */
 export const REPLY_BYTES = 256;
 
+/** Where a request has the milliseconds to wait. */
+export const WAIT_BYTES = [8, 16] as const;
+
 /** Writes a request. */
 export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(), { question } = request;
@@ -107,6 +124,10 @@ export function encodeRequest(request: HostRequest): Uint8Array<ArrayBuffer> {
     out.text(question.id);
     for (const number of [question.head, question.count, question.skip]) out.u32(number);
     out.f64(question.sequence);
+    out.u32(question.room);
+  } else if (question.kind === "state") {
+    out.f64(question.sequence);
+    out.u32(question.from);
     out.u32(question.room);
   } else {
     out.u32(question.ids.length);
@@ -144,6 +165,7 @@ function readQuestion(kind: typeof KINDS[number] | undefined, reader: ByteReader
       ...{ sequence: reader.f64(), room: reader.u32() },
     };
   }
+  if (kind === "state") return { kind, sequence: reader.f64(), from: reader.u32(), room: reader.u32() };
   if (kind === undefined) throw new Damage("request is of no kind that is known");
   const ids: string[] = [];
   for (let left = reader.u32(); left > 0; left--) ids.push(reader.text());
@@ -272,6 +294,34 @@ export function decodeHeavy(answer: Uint8Array<ArrayBuffer>): HeavyAnswer {
       throw new Damage(`answer has none of the ${behind} keys that follow`);
     }
     return { version, sequence, shift, mass, before, behind, keys };
+  });
+}
+
+/** A piece of a snapshot. */
+export interface StatePiece {
+  /** The record at which the snapshot was made. */
+  readonly sequence: number;
+  /** Bytes of the whole snapshot. */
+  readonly length: number;
+  /** The first byte of the piece. */
+  readonly from: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Writes a piece of a snapshot. */
+export function encodeStatePiece({ sequence, length, from, bytes }: StatePiece): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter();
+  out.f64(sequence);
+  out.u32(length);
+  out.u32(from);
+  out.bytes(bytes);
+  return out.view().slice();
+}
+
+/** Reads a piece of a snapshot. */
+export function decodeStatePiece(answer: Uint8Array<ArrayBuffer>): StatePiece {
+  return read("answer", new ByteReader(answer), (reader) => {
+    return { sequence: reader.f64(), length: reader.u32(), from: reader.u32(), bytes: reader.bytes() };
   });
 }
 

@@ -144,6 +144,12 @@ export class Partition {
     this.#set(id, row);
   }
 
+  /** Bounds of the norms of rows that were there before, for a snapshot. */
+  noteNorms(key: number, value: number): void {
+    this.#keyNorm = Math.max(this.#keyNorm, key);
+    this.#valueNorm = Math.max(this.#valueNorm, value);
+  }
+
   /** Forgets the sums of a query that is gone. */
   forget(id: string): void {
     this.#sums.delete(id);

@@ -15,6 +15,7 @@ import { toHex } from "./json_value.ts";
 import { LogError, type LogRecord, type LogSession } from "./log.ts";
 import type { Phase, SubjectReport } from "./members.ts";
 import { Partition } from "./partition.ts";
+import type { PeerState } from "./peer_state.ts";
 import { type Mark, readMark, readPurged, readSnapshotPointer } from "./pointers.ts";
 import type { QueryTable } from "./query_table.ts";
 import { decodeSnapshot, type SnapshotOf } from "./snapshot.ts";
@@ -28,6 +29,8 @@ const RETRY_MS = 200, FIRST_ANEW_MS = 1000, LONGEST_ANEW_MS = 300_000;
 interface Beginning {
   /** The snapshot in the host's folder. */
   readonly usesFolder: boolean;
+  /** The state of another host. */
+  readonly usesPeer: boolean;
   /** The snapshot in the log; where records were purged it is used in any case. */
   readonly usesLog: boolean;
 }
@@ -37,9 +40,9 @@ interface Beginning {
  * writer's memory was wrong.
  */
 const BEGINNINGS: readonly Beginning[] = [
-  { usesFolder: true, usesLog: true },
-  { usesFolder: false, usesLog: true },
-  { usesFolder: false, usesLog: false },
+  { usesFolder: true, usesPeer: true, usesLog: true },
+  { usesFolder: false, usesPeer: false, usesLog: true },
+  { usesFolder: false, usesPeer: false, usesLog: false },
 ];
 
 /** The parts of a replica. */
@@ -52,6 +55,8 @@ export interface ReplicaParts<State> {
   readonly make: () => State;
   /** A snapshot of the host's own that need not be loaded from the log; null for none. */
   readonly kept: () => Promise<Uint8Array<ArrayBuffer> | null>;
+  /** A snapshot of another host that is newer than `after`; null for none. */
+  readonly peer: (after: number, signal: AbortSignal) => Promise<PeerState | null>;
   /** Queries that are no longer there. */
   readonly onGone: (ids: readonly string[]) => void;
 }
@@ -128,6 +133,7 @@ export class Replica<State extends Partition | QueryTable> {
       chain: toHex(ledger.chain),
       keys: isKeys ? (this.#state as Partition).keyCount : (this.#state as QueryTable).size,
       bytes: isKeys ? (this.#state as Partition).bytes : 0,
+      tail: this.#unsaved.bytes,
     };
   }
 
@@ -211,15 +217,20 @@ export class Replica<State extends Partition | QueryTable> {
   }
 
   /** Loads a snapshot, the best there is of those that may be used, and learns how far the log reaches. */
-  async #open(signal: AbortSignal, { usesFolder, usesLog }: Beginning): Promise<void> {
+  async #open(signal: AbortSignal, { usesFolder, usesPeer, usesLog }: Beginning): Promise<void> {
     const { session, clock, subject } = this.#parts, startedAt = clock.now();
     const [{ value: pointer }, below, mark] = await Promise.all([
       readSnapshotPointer(session, subject),
       readPurged(session, subject),
       readMark(session, subject),
     ]);
-    const kept = usesFolder && this.sequence === 0 ? await this.#readKept() : null;
+    const kept = usesFolder && this.sequence === 0 ? this.#decodeOr(await this.#parts.kept()) : null;
     if (kept) await this.exclusive(() => this.#state = kept);
+    const peer = usesPeer && this.sequence === 0
+      ? await this.#parts.peer(pointer?.sequence ?? 0, signal)
+      : null;
+    const theirs = this.#decodeOr(peer && peer.bytes);
+    if (theirs) await this.exclusive(() => this.#state = theirs);
     if (pointer && pointer.sequence > this.sequence && (usesLog || below > 1)) {
       const loaded = await this.#loadSnapshot(pointer.object, pointer);
       if (loaded) await this.exclusive(() => this.#state = loaded);
@@ -229,7 +240,7 @@ export class Replica<State extends Partition | QueryTable> {
       throw new Damage(`records below ${below} are purged, and no snapshot has them`);
     }
     this.#lookedAt = startedAt;
-    this.#unsaved = { bytes: 0, sequence: pointer?.sequence ?? 0 };
+    this.#unsaved = { bytes: theirs && peer ? peer.tail : 0, sequence: pointer?.sequence ?? 0 };
     this.#mark = mark;
     // After the places that were reached, since it must not be before them.
     const last = await session.lastSequence(subject);
@@ -240,13 +251,13 @@ export class Replica<State extends Partition | QueryTable> {
     this.#noteReached(startedAt);
   }
 
-  async #readKept(): Promise<State | null> {
-    const bytes = await this.#parts.kept();
+  /** The state of a snapshot from elsewhere than the log; null where it is not whole. */
+  #decodeOr(bytes: Uint8Array<ArrayBuffer> | null): State | null {
     if (bytes === null) return null;
     try {
       return decodeSnapshot(this.#parts.of, bytes) as State;
     } catch {
-      // The host's own disk is only a cache.
+      // The log has everything.
       return null;
     }
   }

@@ -11,6 +11,9 @@ import type { Partition } from "./partition.ts";
 import type { QueryTable } from "./query_table.ts";
 import type { Replica } from "./replica.ts";
 
+/** A replica of either kind. */
+export type AnyReplica = Replica<Partition> | Replica<QueryTable>;
+
 /** The replicas of a host. */
 export interface OwnReplicas {
   readonly queries: Replica<QueryTable>;
@@ -25,13 +28,14 @@ export interface OwnReplicas {
  * @param theirs The entries of the subject in the heartbeats of other hosts.
  */
 export function agreedSequence(
-  { state: { ledger } }: Replica<Partition> | Replica<QueryTable>,
+  { state: { ledger } }: AnyReplica,
   theirs: readonly SubjectReport[],
 ): number {
-  const ready = theirs.filter(({ phase }) => phase === "ready");
-  if (ready.length === 0) return Infinity;
-  return ready.reduce((newest, { sequence, chain }) => {
-    const own = ledger.chainAt(sequence);
+  // A replica that refuses agrees to nothing: it may be this one that is wrong.
+  const others = theirs.filter(({ phase }) => phase !== "loading");
+  if (others.length === 0) return Infinity;
+  return others.reduce((newest, { phase, sequence, chain }) => {
+    const own = phase === "ready" ? ledger.chainAt(sequence) : null;
     return own !== null && toHex(own) === chain ? Math.max(newest, sequence) : newest;
   }, 0);
 }
@@ -56,7 +60,7 @@ export class ReplicaComparison {
   #compareOne(
     { name, beat }: HostReport,
     theirs: SubjectReport,
-    replica: Replica<Partition> | Replica<QueryTable>,
+    replica: AnyReplica,
   ): void {
     if (replica.phase !== "ready" || theirs.sequence === 0) return;
     const chain = replica.state.ledger.chainAt(theirs.sequence), key = `${name} ${replica.subject}`;

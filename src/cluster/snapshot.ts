@@ -3,6 +3,7 @@
  *
  *     text "attune cluster", u32 version, u32 1 keys or 2 queries, text name of the cluster, u32 partition, f64 sequence, 16 chain
  *     f64 clients that were forgotten, u32 count, then `count` clients: text name, f64 number, 16 hash
+ *     f64 bound of the norms of keys, f64 bound of the norms of values                zeros for queries
  *     u32 count, then `count` rows: text id, f64 version, floats           ordered by id
  *     16  hash of all bytes before it
  *
@@ -45,8 +46,11 @@ export function encodeSnapshot(of: SnapshotOf, state: Partition | QueryTable): U
     out.f64(number);
     out.raw(hash);
   }
+  const isKeys = state instanceof Partition;
+  out.f64(isKeys ? state.keyNorm : 0);
+  out.f64(isKeys ? state.valueNorm : 0);
   const rows: { id: string; version: number; row: Float32Array }[] = [];
-  if (state instanceof Partition) {
+  if (isKeys) {
     for (const [id, row] of state.rows()) {
       rows.push({ id, version: 0, row });
     }
@@ -94,6 +98,7 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
   for (let left = reader.u32(); left > 0; left--) {
     clients.push([reader.text(), { number: reader.f64(), hash: reader.raw(HASH_BYTES) }]);
   }
+  const keyNorm = reader.f64(), valueNorm = reader.f64();
   const { scoring } = config, isKeys = kind === "keys";
   const width = isKeys ? rowColumns(scoring.layout) : queryColumns(scoring.layout);
   const keys = emptyPartition(config, partition), queries = new QueryTable(width);
@@ -104,6 +109,8 @@ function read({ config, kind, partition }: SnapshotOf, reader: ByteReader): Part
     else queries.load(id, { row: row.slice(), version });
   }
   if (!reader.isDone) throw new Damage("snapshot is longer than its rows");
+  // Bounds of answers are of all keys that were ever there, so that they have the same bits on all replicas.
+  keys.noteNorms(keyNorm, valueNorm);
   (isKeys ? keys : queries).ledger.restore(sequence, chain, forgotten, clients);
   return isKeys ? keys : queries;
 }

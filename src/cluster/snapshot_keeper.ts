@@ -8,7 +8,6 @@
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { LogError, type LogSession } from "./log.ts";
 import type { Clock } from "./clock.ts";
-import type { Partition } from "./partition.ts";
 import {
   readPurged,
   readSnapshotPointer,
@@ -17,12 +16,10 @@ import {
   writePurged,
   writeSnapshotPointer,
 } from "./pointers.ts";
-import type { QueryTable } from "./query_table.ts";
-import { PURGE_WAIT_MS, type Replica } from "./replica.ts";
+import { PURGE_WAIT_MS } from "./replica.ts";
+import type { AnyReplica } from "./replica_comparison.ts";
 
 const SNAPSHOT_TIMEOUT_MS = 120_000;
-
-type AnyReplica = Replica<Partition> | Replica<QueryTable>;
 
 /** The parts of a keeper. */
 export interface KeeperParts {

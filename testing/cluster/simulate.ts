@@ -517,7 +517,8 @@ class Simulation {
     for (const host of [...this.#hosts]) this.#kill(host);
     await this.#startHost();
     const other = await time.until(memory.read(ids, { after, timeoutMs: 60_000 }), 100_000);
-    const isSame = one.output.data.every((o, at) => Object.is(o, other.output.data[at]));
+    const isSame = one.output.data.every((o, at) => Object.is(o, other.output.data[at])) &&
+      one.bounds.every((bound, at) => Object.is(bound, other.bounds[at]));
     const places = ({ partitions }: ClusterOutput) => partitions.map(({ sequence }) => sequence).join();
     if (!isSame && places(one) === places(other)) throw new Fault("two replicas differ in a bit");
   }

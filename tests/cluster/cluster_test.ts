@@ -154,7 +154,7 @@ Deno.test("cluster: hosts that write the plan at the same time end with one that
   const log = memoryLog(), session = await log.open("host"), { get } = session;
   const report = (name: string): HostReport => ({
     ...{ name, takesAny: true, isLeaving: false, beat: 1, partitions: new Map() },
-    queries: { phase: "ready", sequence: 0, chain: "", keys: 0, bytes: 0 },
+    queries: { phase: "ready", sequence: 0, chain: "", keys: 0, bytes: 0, tail: 0 },
   });
   const view = (...names: string[]) => ({ partitions: 8, replicas: 1, alive: names.map(report) });
   let isRival = true;

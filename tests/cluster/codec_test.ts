@@ -11,11 +11,13 @@ import {
   decodeReply,
   decodeRequest,
   decodeRows,
+  decodeStatePiece,
   decodeStates,
   encodeHeavy,
   encodeReply,
   encodeRequest,
   encodeRows,
+  encodeStatePiece,
   type HostRequest,
   type PartitionReply,
 } from "../../src/cluster/messages.ts";
@@ -34,6 +36,7 @@ function request(random: Random): HostRequest {
     { kind: "rows", ids },
     { kind: "attend", rows: random.row(2 * random.below(4)) },
     { kind: "top", id: "q", head: 0, count: random.below(9), skip: 2, sequence: 7, room: 99 },
+    { kind: "state", sequence: 5, from: 9, room: 2 ** 20 },
     { kind: "drift", ids, since: Float64Array.from(ids.flatMap(() => [1, 2, 3])) },
   ]);
   const partitions = Array.from(
@@ -73,6 +76,8 @@ Deno.test("cluster: messages are read as they were written", () => {
     assertEquals(decodeReply(encodeReply(answered)), answered);
     const rows = [random.row(3), null, random.row(3)];
     assertEquals(decodeRows(encodeRows(rows), 3, 3), rows);
+    const piece = { sequence: 4, length: 99, from: 8, bytes: Uint8Array.of(1, 2, 3) };
+    assertEquals(decodeStatePiece(encodeStatePiece(piece)), piece);
     const heavy = {
       ...{ version: 3, sequence: 9, shift: -8, mass: 0.5, before: 1, behind: 2 },
       keys: [{ id: "a", mass: 0.25 }],
@@ -106,6 +111,11 @@ Deno.test("cluster: bytes that are altered, cut off or made longer are damage or
       [
         [encodeRequest(request(random)), decodeRequest, false],
         [encodeReply(replies(random)), decodeReply, false],
+        [
+          encodeStatePiece({ sequence: 4, length: 99, from: 8, bytes: new Uint8Array(9) }),
+          decodeStatePiece,
+          false,
+        ],
         [encodeRows([random.row(3), null]), (bytes) => decodeRows(bytes, 2, 3), false],
         [
           encodeHeavy({
@@ -156,8 +166,15 @@ Deno.test("cluster: bytes that are altered, cut off or made longer are damage or
 Deno.test("cluster: a heartbeat is read as it was written, or not at all", () => {
   const report: HostReport = {
     ...{ name: "h", takesAny: true, isLeaving: false, beat: 4 },
-    queries: { phase: "ready", sequence: 3, chain: "ab".repeat(16), keys: 1, bytes: 0 },
-    partitions: new Map([[2, { phase: "loading", sequence: 9, chain: "cd".repeat(16), keys: 5, bytes: 60 }]]),
+    queries: { phase: "ready", sequence: 3, chain: "ab".repeat(16), keys: 1, bytes: 0, tail: 3 },
+    partitions: new Map([[2, {
+      phase: "loading",
+      sequence: 9,
+      chain: "cd".repeat(16),
+      keys: 5,
+      bytes: 60,
+      tail: 0,
+    }]]),
   };
   const value = encodeReport(report), key = hostKey("h"), revision = 1;
   assertEquals(decodeReport({ key, value, revision }), report);

@@ -285,26 +285,24 @@ Deno.test("cluster: a host that was frozen over a purge does not take a record t
  * it, once.
  */
 async function withWrongRecord(
-  prototype: typeof Partition.prototype | typeof QueryTable.prototype,
+  prototype: { apply(record: LogRecord): unknown },
   wrong: number,
   other: Uint8Array<ArrayBuffer>,
   act: () => Promise<void>,
 ): Promise<void> {
   const apply = prototype.apply as (this: object, record: LogRecord) => never, seen: object[] = [];
   let left = 1;
-  prototype.apply = function (this: Partition & QueryTable, record: LogRecord): never {
+  prototype.apply = function (record) {
     if (!seen.includes(this)) seen.push(this);
-    if (left > 0 && seen.indexOf(this) === wrong) {
-      left--;
-      return apply.call(this, { ...record, body: other });
-    }
-    return apply.call(this, record);
+    const isWrong = left > 0 && seen.indexOf(this) === wrong;
+    if (isWrong) left--;
+    return apply.call(this, isWrong ? { ...record, body: other } : record);
   };
   try {
     await act();
     assertEquals(left, 0);
   } finally {
-    prototype.apply = apply as never;
+    prototype.apply = apply;
   }
 }
 

@@ -5,7 +5,7 @@ import { Random } from "../../testing/random.ts";
 import { encodeBatch, hashOf, NO_HASH, type RowEdit } from "../../src/cluster/batch.ts";
 import { ExactSums, type Scoring, stateColumns } from "../../src/cluster/exact_sums.ts";
 import { mergePartitions } from "../../src/cluster/merge.ts";
-import { Partition } from "../../src/cluster/partition.ts";
+import { Partition, type StandingQuery } from "../../src/cluster/partition.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 
 /** Applies edits to a partition, a batch at a time. */
@@ -54,8 +54,17 @@ function hostileRow(random: Random, { kvHeads, headDim, valueDim }: Shape): Floa
   return Float32Array.of(...key, ...value);
 }
 
+const QUERIES = new WeakMap<Float32Array, StandingQuery>();
+
+/** The query of a row, the same one each time: another one would be built anew. */
+function queryOf(row: Float32Array<ArrayBuffer>): StandingQuery {
+  const query = QUERIES.get(row) ?? { row, version: 1 };
+  QUERIES.set(row, query);
+  return query;
+}
+
 function stateOf(partition: Partition, id: string, row: Float32Array<ArrayBuffer>, columns: number) {
-  const sums = partition.update(id, { row, version: 1 }), state = new Float64Array(columns + 2);
+  const sums = partition.update(id, queryOf(row)), state = new Float64Array(columns + 2);
   state[1] = sums.norm;
   sums.write(state, 2);
   return state;
@@ -132,6 +141,39 @@ Deno.test("cluster: answers merged from partitions lie within their bounds of th
     });
   }
   console.log(`the tightest bound is ${tightest.toFixed(1)} times the error`);
+});
+
+Deno.test("cluster: no term of a sum is larger than its grid, so that four million of them are exact", () => {
+  const shape = { heads: 1, kvHeads: 1, headDim: 1, valueDim: 1 }, columns = stateColumns(shape);
+  let fullest = 0, fullestProduct = 0;
+  for (let seed = 1; seed <= 3000; seed++) {
+    const random = new Random(seed), size = random.pick([1, 30, 300]);
+    const writer = new Writer({ layout: shape, scale: 1, softcap: 0 });
+    const score = Math.fround(size * (2 * random.next() - 1));
+    const value = Math.fround(random.pick([1, 1e-9, 1e9]) * (1 + random.next()));
+    writer.apply([{ id: "a", row: Float32Array.of(score, value) }]);
+    const state = stateOf(writer.partition, "q", Float32Array.of(1), columns).subarray(2);
+    // The mass and the sum are those of the one key, in units of the largest term that the grid takes.
+    assertLessOrEqual(state[1], 1);
+    assertLessOrEqual(Math.abs(state[3]), 1);
+    assertLessOrEqual(2 ** -9, state[1]);
+    assertLessOrEqual(2 ** -11, Math.abs(state[3]));
+    fullest = Math.max(fullest, state[1]);
+    fullestProduct = Math.max(fullestProduct, Math.abs(state[3]));
+  }
+  assertLessOrEqual(0.9, fullest);
+  assertLessOrEqual(0.45, fullestProduct);
+});
+
+Deno.test("cluster: another query under the same id and version is another one", () => {
+  const shape = { heads: 1, kvHeads: 1, headDim: 1, valueDim: 1 }, columns = stateColumns(shape);
+  const writer = new Writer({ layout: shape, scale: 1, softcap: 0 }),
+    [one, other] = [1, 2].map((x) => Float32Array.of(x));
+  writer.apply([{ id: "a", row: Float32Array.of(1, 1) }]);
+  const before = stateOf(writer.partition, "q", one, columns).slice();
+  assert(writer.partition.isBehind("q", queryOf(other)));
+  assert(stateOf(writer.partition, "q", other, columns)[3] !== before[3]);
+  assertEquals(stateOf(writer.partition, "q", one, columns), before);
 });
 
 Deno.test("cluster: rows of common sizes are patched, not built anew", () => {

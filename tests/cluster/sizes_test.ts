@@ -4,6 +4,9 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../testing/assert.ts";
 import { narrowLog } from "../../testing/cluster/narrow_log.ts";
 import { type ClusterEdit, connect, host, memoryLog } from "../../src/cluster/mod.ts";
+import { partitionOf } from "../../src/cluster/cluster_config.ts";
+import { HeavyLists } from "../../src/cluster/heavy_lists.ts";
+import type { HeavyAnswer, TopQuestion } from "../../src/cluster/messages.ts";
 import { decodePlan, encodePlan, nextPlan } from "../../src/cluster/plan.ts";
 import { decodeReport, encodeReport, hostKey, type SubjectReport } from "../../src/cluster/members.ts";
 import { LARGEST_VALUE } from "../../src/cluster/log.ts";
@@ -69,6 +72,61 @@ Deno.test("cluster: pages of heavy keys are of one state, also while keys are se
   }
 });
 
+Deno.test("cluster: parts of a list are of one list, and a list that is forgotten begins anew where it has changed", () => {
+  const lists = new HeavyLists(), names = ["a", "b", "c", "d", "e"];
+  let made = 0;
+  const makeAt = (sequence: number) => () => {
+    made++;
+    return {
+      ...{ version: 3, sequence, shift: 0, mass: 1 },
+      keys: names.map((id) => ({ id: id + sequence, mass: 1 })),
+    };
+  };
+  const question: TopQuestion = {
+    ...{ kind: "top", id: "q", head: 0, count: 5, skip: 0, sequence: 0, room: 44 },
+  };
+  const told = (
+    part: HeavyAnswer,
+  ) => [part.sequence, part.before, part.behind, part.keys.map(({ id }) => id).join("")];
+  assertEquals(told(lists.part(0, question, makeAt(7))), [7, 0, 3, "a7b7"]);
+  // The partition has gone on, and the list has not; another question is of another list.
+  assertEquals(told(lists.part(0, { ...question, skip: 2, sequence: 7 }, makeAt(8))), [7, 2, 1, "c7d7"]);
+  assertEquals(made, 1);
+  for (const other of [{ head: 1 }, { count: 4 }, { id: "r" }, { sequence: 6 }]) {
+    const part = lists.part(0, { ...question, skip: 2, sequence: 7, ...other }, makeAt(8));
+    assertEquals(told(part), [8, 0, 3, "a8b8"]);
+  }
+  assertEquals(told(lists.part(1, { ...question, skip: 2, sequence: 7 }, makeAt(8))), [8, 0, 3, "a8b8"]);
+  assertEquals(told(lists.part(0, { ...question, skip: 4, sequence: 7 }, makeAt(8))), [7, 4, 0, "e7"]);
+  // It was given as a whole, and is made anew: from where it was where it is the same, from its beginning where not.
+  assertEquals(told(lists.part(0, { ...question, skip: 4, sequence: 7 }, makeAt(7))), [7, 4, 0, "e7"]);
+  assertEquals(told(lists.part(0, { ...question, skip: 4, sequence: 7 }, makeAt(8))), [8, 0, 3, "a8b8"]);
+  // One key comes in any case.
+  assertEquals(told(lists.part(0, { ...question, room: 1 }, makeAt(9))), [9, 0, 4, "a9"]);
+  for (let at = 0; at < 40; at++) lists.part(0, { ...question, id: `q${at}` }, makeAt(9));
+  const before = made;
+  lists.part(0, { ...question, skip: 2, sequence: 8 }, makeAt(9));
+  assertEquals(made, before + 1);
+});
+
+Deno.test("cluster: a partition that has most of the heaviest keys gives more of them than its part of a message", async () => {
+  const { log } = narrowLog(NARROW), heavy: string[] = [], light: string[] = [];
+  await using _host = await host(log);
+  await using memory = await connect(log, {
+    create: { dim: 1, valueDim: 1, partitions: 2 },
+    timeoutMs: 30_000,
+  });
+  for (let at = 0; heavy.length < 250 || light.length < 250; at++) {
+    const id = longId(at), list = partitionOf(id, 2) === 0 ? heavy : light;
+    if (list.length < 250) list.push(id);
+  }
+  await memory.edit(
+    [...heavy, ...light].map((id, at) => ({ kind: "set", id, key: [-at / 100], value: [at] })),
+  );
+  await memory.setQuery("q", [1]);
+  assertEquals((await memory.topKeys("q", 240)).map(({ id }) => id), heavy.slice(0, 240));
+});
+
 Deno.test("cluster: many standing queries of long ids are read and peeked at in messages that fit", async () => {
   const { log, traffic } = narrowLog(NARROW), count = 500;
   await using _host = await host(log);
@@ -121,7 +179,14 @@ Deno.test("cluster: a host may hold all of 1,024 partitions, and the plan of man
   assertLessOrEqual(bytes.length, LARGEST_VALUE);
   assertEquals(decodePlan("test", bytes, 1024), plan);
   const subject: SubjectReport = {
-    ...{ phase: "ready", sequence: 2 ** 50, chain: "ab".repeat(16), keys: 2 ** 22, bytes: 2 ** 40 },
+    ...{
+      phase: "ready",
+      sequence: 2 ** 50,
+      chain: "ab".repeat(16),
+      keys: 2 ** 22,
+      bytes: 2 ** 40,
+      tail: 2 ** 30,
+    },
   };
   const report = {
     ...{ name: names[0], takesAny: true, isLeaving: false, beat: 2 ** 50, queries: subject },

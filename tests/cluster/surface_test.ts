@@ -4,6 +4,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { VALUES } from "../../testing/hostile_values.ts";
 import { AttentionError, DisposedError, InputError } from "../../mod.ts";
+import { Partition } from "../../src/cluster/partition.ts";
+import { metricsText } from "../../src/cluster/cluster_status.ts";
 import { ClusterError, type ClusterLog, connect, host, memoryLog, sqliteLog } from "../../src/cluster/mod.ts";
 
 type Anything = Parameters<typeof connect>[1];
@@ -189,6 +191,79 @@ Deno.test("cluster: whatever is passed, a call gives its answer or a typed error
       }
     }
   }
+});
+
+Deno.test("cluster: a question that takes long is sent again, and answered once", async () => {
+  const log = memoryLog();
+  await using _host = await host(log);
+  await using memory = await connect(log, { create: { ...SHAPE, partitions: 1 }, timeoutMs: 20_000 });
+  await memory.edit([{ kind: "set", id: "a", key: [1, 2], value: [5] }]);
+  const { pass } = Partition.prototype, rows = Array.from({ length: 40 }, () => [1, 1]);
+  let passes = 0;
+  Partition.prototype.pass = function (row) {
+    passes++;
+    for (const until = performance.now() + 30; performance.now() < until;);
+    return pass.call(this, row);
+  };
+  try {
+    const before = memory.status().requests;
+    const [one, other] = await Promise.all([memory.attend(rows), memory.attend(rows.slice(1))]);
+    assertEquals([new Set(one.output.data), other.output.data.length], [new Set([5]), 39]);
+    assert(memory.status().requests > before + 2);
+    assertEquals(passes, 79);
+  } finally {
+    Partition.prototype.pass = pass;
+  }
+});
+
+Deno.test("cluster: metrics are in Prometheus' text form, each with its help and kind", () => {
+  const partition = (partition: number, ready: string[]) => ({
+    ...{ partition, ready, others: ["c"], sequence: 7, isCurrent: ready.length > 0, keys: 3, bytes: 90 },
+  });
+  const text = metricsText({
+    ...{
+      cluster: "c",
+      log: "memory",
+      hosts: ["a", "b"],
+      partitions: [partition(0, ["a", "b"]), partition(1, [])],
+    },
+    ...{ unackedBytes: 5, edits: 6, reads: 4, requests: 11, hedges: 2, failures: 1 },
+    readMs: Float64Array.from({ length: 200 }, (_, at) => at + 1),
+  });
+  const lines = text.split("\n");
+  assertEquals(lines.pop(), "");
+  const kinds = new Map<string, string>(), values = new Map<string, number>();
+  for (const [at, line] of lines.entries()) {
+    const [, word, name, rest] = /^# (HELP|TYPE) (attune_\w+) (.+)$/.exec(line) ?? [];
+    if (word === "HELP") assertMatch(rest, /^[A-Z].*\.$/);
+    else if (word === "TYPE") {
+      assert(rest === "counter" || rest === "gauge", line);
+      assert(lines[at - 1].startsWith(`# HELP ${name} `));
+      kinds.set(name, rest);
+    } else {
+      const [, labelled, value] = /^(attune_\w+(?:\{\w+="[^"]+"\})?) (\S+)$/.exec(line) ?? [];
+      assert(kinds.has(labelled.replace(/\{.*/, "")), line);
+      values.set(labelled, Number(value));
+    }
+  }
+  assertEquals([...kinds].filter(([, kind]) => kind === "counter").map(([name]) => name), [
+    ...["attune_edits_total", "attune_reads_total", "attune_requests_total", "attune_hedges_total"],
+    "attune_failures_total",
+  ]);
+  assertEquals(Object.fromEntries(values), {
+    attune_hosts: 2,
+    ...{
+      'attune_partition_ready_replicas{partition="0"}': 2,
+      'attune_partition_ready_replicas{partition="1"}': 0,
+    },
+    ...{ 'attune_partition_sequence{partition="0"}': 7, 'attune_partition_sequence{partition="1"}': 7 },
+    ...{ 'attune_partition_keys{partition="0"}': 3, 'attune_partition_keys{partition="1"}': 3 },
+    ...{ 'attune_partition_bytes{partition="0"}': 90, 'attune_partition_bytes{partition="1"}': 90 },
+    ...{ 'attune_partition_current{partition="0"}': 1, 'attune_partition_current{partition="1"}': 0 },
+    ...{ attune_unacked_bytes: 5, attune_edits_total: 6, attune_reads_total: 4, attune_requests_total: 11 },
+    ...{ attune_hedges_total: 2, attune_failures_total: 1 },
+    ...{ 'attune_read_milliseconds{quantile="0.5"}': 101, 'attune_read_milliseconds{quantile="0.99"}': 199 },
+  });
 });
 
 Deno.test("cluster: a connection that has ended refuses calls, and ending it twice is one end", async () => {

@@ -3,10 +3,12 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { type Batch, decodeBatch, editBytes, encodeBatch, hashOf, NO_HASH } from "../../src/cluster/batch.ts";
+import { Changes } from "../../src/cluster/changes.ts";
 import { systemClock } from "../../src/cluster/clock.ts";
 import { Damage } from "../../src/cluster/cluster_error.ts";
 import {
   ClusterError,
+  type ClusterFault,
   type ClusterLog,
   connect,
   LogError,
@@ -15,6 +17,7 @@ import {
 } from "../../src/cluster/mod.ts";
 import { partitionOf } from "../../src/cluster/cluster_config.ts";
 import { Partition } from "../../src/cluster/partition.ts";
+import { EditLine } from "../../src/cluster/edit_line.ts";
 import { Ledger } from "../../src/cluster/ledger.ts";
 import { SubjectWriter } from "../../src/cluster/subject_writer.ts";
 
@@ -178,6 +181,51 @@ Deno.test("cluster: whatever the log does, an edit ends in its time and says whe
   const ended = memory.dispose();
   assertEquals([(await long).fault, (await slow).fault], ["unknown", "unsent"]);
   await ended;
+});
+
+Deno.test("cluster: calls that wait for room are written in their order, and one that has left the line never is", async () => {
+  const acknowledged = new Changes(), written: number[] = [];
+  let hasRoom = false;
+  const line = new EditLine(systemClock, acknowledged, () => hasRoom);
+  const call = (number: number, wait: number) =>
+    line.write("edit", wait, (until) => {
+      assert(until <= performance.now() + wait);
+      written.push(number);
+      return [Promise.resolve(number)];
+    });
+  const calls = [call(1, 5000), call(2, 5000)], hasty = assertRejects(() => call(3, 50), ClusterError);
+  calls.push(call(4, 5000));
+  assertEquals((await hasty).fault, "unsent");
+  assertEquals(written, []);
+  hasRoom = true;
+  // A call that comes now does not overtake those that wait.
+  calls.push(call(5, 5000));
+  acknowledged.tell();
+  assertEquals((await Promise.all(calls)).flat(), [1, 2, 4, 5]);
+  assertEquals(written, [1, 2, 4, 5]);
+  await line.isEmpty();
+  // Where nobody waits a call is written at once.
+  const last = call(6, 5000);
+  assertEquals(written.at(-1), 6);
+  assertEquals(await last, [6]);
+});
+
+Deno.test("cluster: a call of several writes fails after all of them, with the gravest fault and all partitions", async () => {
+  const line = new EditLine(systemClock, new Changes(), () => true);
+  const fault = (fault: ClusterFault, partition: number) =>
+    new ClusterError("edit", fault, "so it is", [partition]);
+  const failed = async (...errors: (ClusterError | number)[]) => {
+    const writes = errors.map((one) =>
+      one instanceof ClusterError ? Promise.reject(one) : Promise.resolve(one)
+    );
+    const error = await assertRejects(() => line.write("op", 1000, () => writes), ClusterError);
+    assert(error.message.startsWith("op: "));
+    return [error.fault, error.partitions];
+  };
+  assertEquals(await failed(fault("unsent", 3), fault("unsent", 1)), ["unsent", [1, 3]]);
+  assertEquals(await failed(fault("unsent", 3), 7), ["unknown", [3]]);
+  assertEquals(await failed(fault("unsent", 3), fault("unknown", 2), 7), ["unknown", [2, 3]]);
+  assertEquals(await failed(fault("unsent", 3), fault("damaged", 2)), ["damaged", [2, 3]]);
 });
 
 Deno.test("cluster: a log that refuses, or gives a number again, ends the writer", async () => {
