@@ -25,17 +25,24 @@ function revoked(): unknown {
   return proxy;
 }
 
+function cutShort(): unknown {
+  const buffer = new ArrayBuffer(12, { maxByteLength: 12 }), view = new Float32Array(buffer, 0, 3);
+  buffer.resize(4);
+  return view;
+}
+
 function circular(): unknown {
   const list: unknown[] = [1, 2];
   list[0] = list;
   return list;
 }
 
-function deep(): unknown {
+/** It is made once, since that takes long. */
+const DEEP = (() => {
   let list: unknown = [1];
   for (let depth = 0; depth < 50_000; depth++) list = [list];
   return list;
-}
+})();
 
 const NUMBERS = [
   0,
@@ -149,7 +156,7 @@ export const VALUES: readonly Value[] = [
   ["data and shape and more", () => ({ data: [1, 2, 3], shape: [1, 3], offset: 1 })],
   ["no data and shape", () => ({ data: null, shape: [1, 3] })],
   ["what contains itself", circular],
-  ["lists in lists in lists", deep],
+  ["lists in lists in lists", () => DEEP],
   ["a proxy of a list", () => new Proxy([1, 2, 3], {})],
   ["a proxy of a typed array", () => new Proxy(Float32Array.of(1, 2, 3), {})],
   ["a proxy that throws", throwing],
@@ -170,6 +177,55 @@ export const VALUES: readonly Value[] = [
       2: 3,
     };
   }],
+  ["a view of a buffer that grows", () => new Float32Array(new ArrayBuffer(12, { maxByteLength: 64 }))],
+  [
+    "a view of shared memory that grows",
+    () => new Float32Array(new SharedArrayBuffer(8, { maxByteLength: 64 }), 0, 2),
+  ],
+  ["a view that its buffer is too short for", cutShort],
+  [
+    "a view of WebAssembly's memory",
+    () => new Float32Array(new WebAssembly.Memory({ initial: 1 }).buffer, 0, 2),
+  ],
+  ["floats of 16 bits", () => Float16Array.of(1, 2, 3)],
+  ["a float array of a class of its own", () => new (class extends Float32Array {})([1, 2, 3])],
+  [
+    "a float array that says another length",
+    () => Object.defineProperties(Float32Array.of(1, 2), { length: { value: 3 }, buffer: { value: null } }),
+  ],
+  ["a list of a class of its own", () => (class extends Array<number> {}).of(1, 2, 3)],
+  ["a list with an iterator of its own", () =>
+    Object.assign([1, 2, 3], {
+      [Symbol.iterator]: () => {
+        throw new Error("the caller's own");
+      },
+    })],
+  ["a list of which an entry throws", () =>
+    Object.defineProperty([1, 2, 3], 1, {
+      get() {
+        throw new Error("the caller's own");
+      },
+    })],
+  ["a frozen list", () => Object.freeze([1, 2, 3])],
+  ["an object that is a number", () => ({ valueOf: () => 1, [Symbol.toPrimitive]: () => 1 })],
+  ["an object that throws as text", () => ({
+    toString() {
+      throw new Error("the caller's own");
+    },
+  })],
+  ["an object whose class throws", () => ({
+    get constructor() {
+      throw new Error("the caller's own");
+    },
+  })],
+  ["a sparse row", () => ({ indices: [1], values: [2] })],
+  ["a sparse row beyond the end", () => ({ indices: [9], values: [2] })],
+  ["a sparse row of NaN", () => ({ indices: [NaN], values: [2] })],
+  ["a sparse row of which a part is missing", () => ({ indices: [0] })],
+  ["a sparse matrix", () => ({ data: [1], indices: [0], indptr: [0, 1], shape: [1, 3] })],
+  ["a strided row", () => ({ data: [1, 2, 3, 4, 5], shape: [1, 3], strides: [1, 2] })],
+  ["a strided row that goes back", () => ({ data: [1, 2, 3], shape: [1, 3], strides: [0, -1], offset: 2 })],
+  ["a strided row that leaves its data", () => ({ data: [1, 2, 3], shape: [1, 3], strides: [1, 2] })],
   ["arguments", () =>
     (function (..._: number[]) {
       return arguments;

@@ -97,6 +97,12 @@ export class MemoryModel {
     this.queries.set(slot, { query: Float32Array.from(query), position, label: this.#nextLabel++ });
   }
 
+  /** A row has moved to `position`. */
+  reach(what: "key" | "query", position: number): void {
+    if (what === "key") this.#nextKeyPosition = Math.max(this.#nextKeyPosition, position + 1);
+    else this.#nextQueryPosition = Math.max(this.#nextQueryPosition, position + 1);
+  }
+
   /** Moves all rows whose positions are in a range; rows to come follow those at its end. */
   shift(by: number, from: number, to: number): void {
     const move = (rows: Iterable<ModelKey | ModelQuery>, next: number): number => {
@@ -252,9 +258,9 @@ export class MemoryModel {
 
   #isInReach(queryPosition: number, keyPosition: number): boolean {
     const { causal, window: [left, right], keepFirst = -Infinity } = this.rule;
-    const isAhead = causal === false ||
-      keyPosition <= queryPosition + (causal === true ? 0 : causal.offset);
-    const isNear = keyPosition >= queryPosition - left || keyPosition < keepFirst;
-    return isAhead && isNear && keyPosition <= queryPosition + right;
+    // A difference of positions is rounded where their sum with a reach would be a whole step off.
+    const ahead = keyPosition - queryPosition;
+    const isAhead = causal === false || ahead <= (causal === true ? 0 : causal.offset);
+    return isAhead && (ahead >= -left || keyPosition < keepFirst) && ahead <= right;
   }
 }

@@ -18,8 +18,8 @@ export interface LearnerCosts {
   /** Of a snapshot. */
   readonly snapshotMs: number;
   readonly snapshotBytes: number;
+  /** The longest stop of the loop, without waits for a processor. */
   readonly longestStopMs: number;
-  readonly longestComputedMs: number;
   readonly openMs: number;
 }
 
@@ -50,7 +50,7 @@ export async function measureLearner(folder: string, share: number, steps: numbe
       times.push(performance.now() - start);
     }
     const stepBytes = (live.stats().durable.journalBytes - before) / steps;
-    const { longest, longestCpu, ms } = await beatsDuring(() => live.snapshot());
+    const { own, ms } = await beatsDuring(() => live.snapshot());
     const { keyStates, valueStates, queryStates } = learner.stats();
     result = {
       states: keyStates + valueStates + queryStates,
@@ -58,8 +58,7 @@ export async function measureLearner(folder: string, share: number, steps: numbe
       stepBytes,
       snapshotMs: ms,
       snapshotBytes: live.stats().durable.snapshot.bytes,
-      longestStopMs: longest,
-      longestComputedMs: longestCpu,
+      longestStopMs: own,
     };
   }
   await using again = await openDurable(folder, options);

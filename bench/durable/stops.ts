@@ -4,7 +4,7 @@
 import { DynamicAttention } from "../../mod.ts";
 import { openDurable } from "../../src/durable/mod.ts";
 import { quantile } from "simple-statistics";
-import { beatsDuring, type Stops, summaryOf } from "./heartbeat.ts";
+import { type Beats, beatsDuring, type LongestStop, type Stops, summaryOf } from "./heartbeat.ts";
 import { DIM } from "./memory_workload.ts";
 
 const KEYS = 65_536, QUERIES = 32;
@@ -12,10 +12,8 @@ const KEYS = 65_536, QUERIES = 32;
 /** Runs of one kind. */
 export interface StopCosts {
   readonly name: string;
-  /** The longest stop of each run. */
-  readonly longest: Stops;
-  /** The longest stretch of computing of each run. */
-  readonly longestCpu: Stops;
+  /** The longest stops of all runs, by each measure. */
+  readonly longest: Readonly<Record<keyof LongestStop, Stops>>;
   /** Milliseconds of a run, the median. */
   readonly ms: number;
   readonly bytes: number;
@@ -29,11 +27,13 @@ export async function measureStops(folder: string, runs: number): Promise<StopCo
   const create = { query, key: matrix, value: matrix, lazyThreshold: Infinity };
   await using live = await openDurable(folder, { create, snapshot: { journalBytes: Infinity } });
   await using alone = await DynamicAttention.create(create);
+  /** Of each kind, in the order of `kinds`. */
+  const seen: readonly Beats[][] = [[], [], []];
   let saved = 0, edit = 0;
   const kinds = [
     {
       name: "nothing, for as long",
-      run: () => new Promise((resolve) => setTimeout(resolve, 300)),
+      run: () => new Promise((resolve) => setTimeout(resolve, seen[1].at(-1)?.ms ?? 300)),
       bytes: () => 0,
     },
     {
@@ -43,8 +43,6 @@ export async function measureStops(folder: string, runs: number): Promise<StopCo
     },
     { name: "save of an engine", run: async () => saved = (await alone.save()).length, bytes: () => saved },
   ];
-  const perKind = () => kinds.map((): number[] => []);
-  const longest = perKind(), longestCpu = perKind(), times = perKind();
   for (let round = 0; round <= runs; round++) {
     for (const [at, { run }] of kinds.entries()) {
       for (let more = 0; more < 200; more++, edit++) {
@@ -52,20 +50,21 @@ export async function measureStops(folder: string, runs: number): Promise<StopCo
       }
       await live.committed();
       await alone.flush();
-      const { longest: stop, longestCpu: computed, ms } = await beatsDuring(run);
+      const beats = await beatsDuring(run);
       // The first ones load and compile what they need.
-      if (round === 0) continue;
-      longest[at].push(stop);
-      longestCpu[at].push(computed);
-      times[at].push(ms);
+      if (round > 0) seen[at].push(beats);
     }
   }
   return kinds.map(({ name, bytes }, at) => {
+    const of = (measure: keyof Beats) => seen[at].map((beats) => beats[measure]);
     return {
       name,
-      longest: summaryOf(longest[at]),
-      longestCpu: summaryOf(longestCpu[at]),
-      ms: quantile(times[at], 0.5),
+      longest: {
+        clock: summaryOf(of("clock")),
+        own: summaryOf(of("own")),
+        computed: summaryOf(of("computed")),
+      },
+      ms: quantile(of("ms"), 0.5),
       bytes: bytes(),
     };
   });

@@ -99,7 +99,8 @@ export function toFiniteNumbers(operation: string, name: string, list: List): Fl
     if (typeof entry !== "number" || !Number.isFinite(entry)) {
       throw new InputError(operation, `${name} has ${describe(entry)} at index ${at}`, "finite numbers");
     }
-    numbers[at] = entry;
+    // Adding 0 turns −0 into 0.
+    numbers[at] = entry + 0;
   }
   return numbers;
 }

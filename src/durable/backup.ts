@@ -63,7 +63,7 @@ export async function backupFolder(
   }
   const witness = readHead(folder.file(HEAD_FILE));
   if (!witness) throw new Damage(HEAD_FILE, null, NO_HEAD);
-  Deno.mkdirSync(target.path, { recursive: true });
+  target.make();
   writeHead(target, witness, "full");
   await target.sync();
   return await openToLook(folder, (source) =>

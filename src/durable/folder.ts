@@ -8,6 +8,8 @@
  *     *.tmp                             a snapshot that is being written; left over, it means nothing
  */
 
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, InputError } from "../base/errors.ts";
 import { DurabilityError } from "./durability_error.ts";
 
@@ -65,6 +67,28 @@ export class Folder {
     }
   }
 
+  /** Makes it where it does not exist. */
+  make(): void {
+    const parents = this.#newParents();
+    Deno.mkdirSync(this.path, { recursive: true });
+    for (const parent of parents) syncFolder(parent);
+  }
+
+  /** The folders that get an entry when it is made, as far as the caller has let this process look at them. */
+  #newParents(): string[] {
+    const parents: string[] = [];
+    for (
+      let path = this.path, parent = dirname(path);
+      path !== parent;
+      path = parent, parent = dirname(path)
+    ) {
+      const { state } = Deno.permissions.querySync({ name: "read", path: parent });
+      if (isThere(path) || state !== "granted") break;
+      parents.push(parent);
+    }
+    return parents;
+  }
+
   /** Puts on disk which files are in it. */
   async sync(): Promise<void> {
     // Windows cannot open a folder as a file, and keeps its entries by itself.
@@ -72,12 +96,41 @@ export class Folder {
     using folder = await Deno.open(this.path);
     await folder.sync();
   }
+
+  /** Puts a file on disk, if there is one. */
+  async syncFile(name: string): Promise<void> {
+    if (!this.has(name)) return;
+    using file = await Deno.open(this.file(name), { write: true });
+    await file.sync();
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function syncFolder(path: string): void {
+  if (Deno.build.os === "windows") return;
+  using folder = Deno.openSync(path);
+  folder.syncSync();
 }
 
 /** The path of a folder as a caller gives it. */
 export function toPath(operation: string, folder: unknown): string {
   if (typeof folder === "string" && folder !== "") return folder;
-  if (folder instanceof URL && folder.protocol === "file:") return decodeURIComponent(folder.pathname);
+  if (folder instanceof URL && folder.protocol === "file:") {
+    try {
+      return fileURLToPath(folder);
+    } catch {
+      // It names no file of this system.
+    }
+  }
   throw new InputError(operation, `folder is ${describe(folder)}`, "a path or a file: URL");
 }
 

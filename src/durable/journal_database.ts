@@ -10,7 +10,7 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
-export const JOURNAL_FILE = "journal.db";
+export const JOURNAL_FILE = "journal.db", LOG_FILE = "journal.db-wal";
 export const FORMAT_VERSION = 3, OLDEST_VERSION = 1;
 const APPLICATION = 0x41545455;
 /** How long a statement waits for another process that looks at this moment. */
@@ -160,9 +160,9 @@ export class JournalDatabase {
     this.#run("PRAGMA synchronous = NORMAL");
   }
 
-  /** Moves the write-ahead log to the file and empties it. */
-  checkpoint(): void {
-    this.#prepared("PRAGMA wal_checkpoint(TRUNCATE)").get();
+  /** Moves the write-ahead log to the file and empties it; false where somebody who looks still needs it. */
+  checkpoint(): boolean {
+    return Number(this.#prepared("PRAGMA wal_checkpoint(TRUNCATE)").get()?.["busy"] ?? 0) === 0;
   }
 
   /** Gives back the file's free pages. */

@@ -27,7 +27,7 @@ import { Folder, FolderLock, toPath } from "./folder.ts";
 import { HEAD_FILE, HeadFile } from "./head_file.ts";
 import type { Image } from "./image.ts";
 import { Journal } from "./journal.ts";
-import type { JournalDatabase } from "./journal_database.ts";
+import { type JournalDatabase, LOG_FILE } from "./journal_database.ts";
 import { type FolderContent, openJournal, orDamage, readFolder } from "./read_folder.ts";
 import { openToLook } from "./look.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -99,7 +99,7 @@ async function openOwned(
   start: number,
 ): Promise<DurableParts> {
   const { create, sync } = problem;
-  if (create) Deno.mkdirSync(folder.path, { recursive: true });
+  if (create) folder.make();
   else if (folder.names().length === 0) throw noEngine(operation, folder);
   const lock = FolderLock.take(operation, folder);
   const opened: { close(): void }[] = [{ close: () => lock.release() }];
@@ -115,7 +115,7 @@ async function openOwned(
     const content = await orDamage(() => readFolder(operation, folder, database));
     // A process that was killed, or whose sync failed, may have left commits that are not on disk yet: before anybody is told
     // of them they are written once more, and synced.
-    database.checkpoint();
+    if (!database.checkpoint()) await folder.syncFile(LOG_FILE);
     const head = HeadFile.open(folder.file(HEAD_FILE), sync);
     opened.push(head);
     head.write(content.place);

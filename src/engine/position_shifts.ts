@@ -91,9 +91,7 @@ export class PositionShifts {
       for (const slot of slots.liveSlots()) {
         const position = frame.position(log.position(slot)), isMoved = from <= position && position < to;
         const place = isMoved ? position + by : position;
-        if (!Number.isFinite(place)) {
-          throw new InputError(operation, `position ${position} would become ${place}`, "a finite one");
-        }
+        if (!Number.isFinite(place)) refuse(operation, `position ${position}`, place);
         behind = Math.max(behind, place + 1);
         isExact &&= frame.isExact(position) && frame.isExact(place);
         if (!isMoved) left++;
@@ -105,6 +103,7 @@ export class PositionShifts {
       // Rows to come follow those that moved.
       const before = frame.position(slots.nextPosition);
       const after = Math.max(behind, to === Infinity ? before + by : before);
+      if (!Number.isFinite(after)) refuse(operation, "the position of rows to come", after);
       isExact &&= frame.isExact(before) && frame.isExact(after);
       next.push(after);
     }
@@ -155,4 +154,8 @@ export class PositionShifts {
 
 function positionsOf(edits: readonly CheckedEdit[]): number[] {
   return edits.map((edit) => "position" in edit && edit.position !== null ? edit.position : 0);
+}
+
+function refuse(operation: string, what: string, place: number): never {
+  throw new InputError(operation, `${what} would become ${place}`, "a finite one");
 }

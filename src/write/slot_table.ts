@@ -150,7 +150,8 @@ export class SlotTable {
   /** A live row has moved to `position`. */
   reach(position: number): void {
     const nextPosition = this.#nextPosition;
-    if (position < nextPosition) return;
+    // A position may lie less than one below the next one.
+    if (position + 1 <= nextPosition) return;
     this.#nextPosition = position + 1;
     this.#journal?.push(() => this.#nextPosition = nextPosition);
   }

@@ -321,10 +321,12 @@ export class EditStream {
     const { model } = this, position = random.below(6) / 2;
     if (random.below(3) === 0) {
       const slot = random.pick(model.querySlots);
+      model.reach("query", position);
       model.queries.set(slot, { ...model.queries.get(slot) as ModelQuery, position });
       return { kind: "setQueryPosition", slot, position };
     }
     const slot = random.pick(model.keySlots);
+    model.reach("key", position);
     model.keys.set(slot, { ...model.keys.get(slot) as ModelKey, position });
     return { kind: "setPosition", slot, position };
   }

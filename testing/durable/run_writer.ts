@@ -5,6 +5,7 @@ import type { WriterSettings } from "./writer.ts";
 const WRITER = new URL("writer.ts", import.meta.url).pathname;
 /** A writer that learns. */
 export const LEARNER_WRITER = new URL("learner_writer.ts", import.meta.url).pathname;
+const PROGRAM = new URL("../../src/durable/mod.ts", import.meta.url).pathname;
 const CONFIGURATION = new URL("../../deno.json", import.meta.url).pathname;
 
 /** What a writer said until it ended. */
@@ -34,6 +35,12 @@ export function writerArguments(
     "--allow-write",
   ];
   return [...flags, writer, folder, JSON.stringify(settings)];
+}
+
+/** The arguments of `deno` that run the program of durable folders. */
+export function programArguments(...words: string[]): string[] {
+  const flags = ["run", "--quiet", "--no-check", "--no-lock", "--config", CONFIGURATION];
+  return [...flags, "--allow-read", "--allow-write", PROGRAM, ...words];
 }
 
 /**

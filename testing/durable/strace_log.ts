@@ -29,11 +29,12 @@ interface Open {
 
 const FOLDER = -1;
 
-/** Reads a log of what was done in `folder`. */
-export function readStraceLog(log: string, folder: string): DiskEvent[] {
-  const events: DiskEvent[] = [], open = new Map<number, Open>(), names = new Map<string, number>();
+/** Reads a log of what was done in `folder`; files that were there have the numbers of their places in `existing`. */
+export function readStraceLog(log: string, folder: string, existing: readonly string[] = []): DiskEvent[] {
+  const events: DiskEvent[] = [], open = new Map<number, Open>();
+  const names = new Map(existing.map((name, file) => [name, file]));
   const unfinished = new Map<string, string>();
-  let files = 0;
+  let files = existing.length;
   const nameOf = (path: string) => path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : null;
   for (const line of log.split("\n")) {
     const match = /^(\d+) +(.*)$/.exec(line);

@@ -3,8 +3,8 @@
 
 import { DynamicAttention, type DynamicAttentionOptions, type Edit, type RowId } from "../../mod.ts";
 import { DurabilityError, DurableAttention, openDurable } from "../../src/durable/mod.ts";
-import { decodeSafetensors } from "../../src/store/mod.ts";
 import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "../../testing/assert.ts";
+import { contentOf } from "../../testing/durable/engine_content.ts";
 
 /** What only looks, or is about where and when is computed. */
 const LOOKING: readonly PropertyKey[] = [
@@ -165,31 +165,6 @@ function optionsOf({ options }: Kind): DynamicAttentionOptions<RowId, RowId> {
     editableMask: true,
     backend: "array",
     ...options,
-  };
-}
-
-/** Entries and tensors that count from the origin of positions, of which a journal knows nothing. */
-const FROM_ORIGIN = ["nextKeyPosition", "nextQueryPosition"], POSITIONS = /^(query|key)\.positions$/;
-
-/** All that a snapshot holds but the states, which are computed anew when a folder is opened. */
-async function contentOf(live: Engine): Promise<unknown> {
-  const { metadata: { sha256: _, origin = "0", ...rest }, tensors } = decodeSafetensors(await live.save());
-  const names = Object.keys(tensors).filter((name) => !name.startsWith("array.")).sort();
-  const metadata = new Map(Object.entries(rest));
-  for (const name of FROM_ORIGIN) metadata.set(name, `${Number(metadata.get(name)) + Number(origin)}`);
-  return {
-    metadata,
-    tensors: names.map((name) => {
-      const { data, shape } = tensors[name];
-      if (!POSITIONS.test(name) || origin === "0") return [name, data, shape];
-      // A free slot is at 0 whatever the origin is.
-      const free = Array.from(tensors[name.replace("positions", "free")]?.data ?? [], Number);
-      const places = Array.from(data, Number).map((held, slot) => {
-        return free.includes(slot) ? held : held + Number(origin);
-      });
-      return [name, Float64Array.from(places), shape];
-    }),
-    own: [live.sequence, live.metadata],
   };
 }
 

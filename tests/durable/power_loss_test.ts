@@ -9,14 +9,14 @@ import { openDurable } from "../../src/durable/mod.ts";
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "../../testing/assert.ts";
 import { type DiskImage, LOSSES, SimulatedDisk } from "../../testing/durable/disk_images.ts";
 import { EditStream, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
-import { runWriter } from "../../testing/durable/run_writer.ts";
+import { programArguments, runWriter } from "../../testing/durable/run_writer.ts";
 import { assertSameMemory, assertSameRows } from "../../testing/durable/same_rows.ts";
 import { readStraceLog, straceCommand } from "../../testing/durable/strace_log.ts";
 import type { MemoryModel } from "../../testing/memory_model.ts";
 import { Random } from "../../testing/random.ts";
 import { findProgram, IS_LONG, requires } from "../../testing/requirements.ts";
 
-const IN_FLIGHT = 2;
+const IN_FLIGHT = 2, RANDOM_SEED = 7;
 const STREAM: StreamSettings = { ...SMALL, seed: 51, ids: true, keys: 6 };
 const STRACE = requires("strace", findProgram("strace"), "apt-get install strace");
 
@@ -51,7 +51,7 @@ async function failEverywhere(
   const events = readStraceLog(await Deno.readTextFile(log), folder);
   const writes = events.filter(({ kind }) => kind === "write").length;
   assertGreaterOrEqual(writes, batches / IN_FLIGHT, "the log has what the writer did");
-  const disk = new SimulatedDisk(), random = new Random(7);
+  const disk = new SimulatedDisk(), random = new Random(RANDOM_SEED);
   let images = 0, acknowledged = 0, isMade = false;
   for (const [at, event] of events.entries()) {
     disk.do(event);
@@ -136,5 +136,52 @@ Deno.test({
       assertLessOrEqual(live.stats().durable.lost, acknowledged + IN_FLIGHT - counted);
     });
     console.log(`  ${images} images; ${lossy} lost something, ${most} batches at most`);
+  },
+});
+
+Deno.test({
+  name: "power failures and kills while a folder is made small: all of it is there, small or not",
+  ...STRACE,
+  async fn() {
+    const base = await Deno.makeTempDir(), folder = `${base}/memory`, log = `${base}/trace.txt`;
+    const batches = 30, models = modelsOf(batches), create = new EditStream(STREAM).options();
+    const settings = { stream: STREAM, inFlight: IN_FLIGHT, journalBytes: 2500, until: batches };
+    assertEquals((await runWriter(folder, settings)).lines.at(-1), "done");
+    const disk = new SimulatedDisk(), random = new Random(RANDOM_SEED), existing: string[] = [];
+    for await (const { name } of Deno.readDir(folder)) {
+      const file = existing.push(name) - 1;
+      disk.do({ kind: "create", name, file });
+      disk.do({ kind: "write", file, offset: 0, bytes: await Deno.readFile(`${folder}/${name}`) });
+      disk.do({ kind: "sync", file });
+    }
+    disk.do({ kind: "syncFolder" });
+    const [program, ...args] = [
+      ...straceCommand(log),
+      Deno.execPath(),
+      ...programArguments("compact", folder),
+    ];
+    assert((await new Deno.Command(program, { args, stdout: "null" }).output()).success);
+    const events = readStraceLog(await Deno.readTextFile(log), folder, existing);
+    let images = 0, small = 0;
+    for (const [at, event] of events.entries()) {
+      disk.do(event);
+      if (!IS_LONG && at % 5 !== 0) continue;
+      for (const loss of LOSSES) {
+        await putImage(`${base}/image`, disk.image(loss, random));
+        try {
+          await using live = await openDurable<RowId, RowId>(`${base}/image`, { create, client: "writer" });
+          assertEquals([live.lastClientSequence(), live.stats().durable.lost], [batches, 0]);
+          assertSameRows(live, models[batches]);
+          if (live.stats().durable.replayed === 0) small++;
+          assertEquals((await live.verify({ deep: true })).problems, []);
+        } catch (error) {
+          throw new Error(`event ${at} (${event.kind}), lost: ${loss}`, { cause: error });
+        }
+        images++;
+      }
+    }
+    await Deno.remove(base, { recursive: true });
+    assert(small > 0 && small < images, `${small} of ${images} were small`);
+    console.log(`  ${images} images, of which ${small} were small already`);
   },
 });

@@ -631,6 +631,13 @@ Deno.test("−0 is slot 0, head 0, column 0 and position 0", async () => {
   assertEquals(await live.weights(-0, { head: -0 }), await twin.weights(0));
   assertEquals(await live.readEntry(-0, -0), await twin.readEntry(0, 0));
   assertEquals(await live.save(), await twin.save());
+  await using still = await DynamicAttention.create({
+    ...options,
+    keyPositions: [-0, 1, 2],
+    queryPositions: [-0],
+  });
+  await using plain = await DynamicAttention.create({ ...options, queryPositions: [0] });
+  assertEquals(await still.save(), await plain.save());
   const { heads, queries } = await live.weightsOf([-0], { heads: [-0] });
   assertEquals([Object.is(heads[0], 0), Object.is(queries[0], 0)], [true, true]);
   await using named = await DynamicAttention.create({ ...OPTIONS, keyIds: [-0, 1, 2], queryIds: [-0] });

@@ -174,6 +174,34 @@ Deno.test("where nothing looks at positions, they are 0 and moves do nothing", a
   assertEquals([live.getPosition("a"), live.shiftPositions(3), live.stats().pending], [0, 0, 0]);
 });
 
+Deno.test("a shift is refused that leaves no position for rows to come", async () => {
+  await using live = await DynamicAttention.create({ query: [[1]], key: [[1]], value: [[1]], causal: true });
+  live.delete(live.insert([1], [1], { position: 1e308 }));
+  assertThrows(
+    () => live.shiftPositions(1e308),
+    InputError,
+    "the position of rows to come would become Infinity",
+  );
+  assertEquals([live.getPosition(0), live.getPosition(live.insert([1], [1]))], [0, 1e308]);
+});
+
+Deno.test("an engine whose rows have moved to between whole positions is saved and loaded", async () => {
+  await using live = await DynamicAttention.create({
+    query: [[1]],
+    key: [[1], [2], [3]],
+    value: [[1], [2], [3]],
+    causal: true,
+    backend: "array",
+  });
+  live.setPosition(1, 2.5);
+  live.setQueryPosition(0, 0.25);
+  await using again = await DynamicAttention.load(await live.save());
+  for (const engine of [live, again]) {
+    assertEquals(engine.getPosition(engine.insert([1], [1])), 3.5);
+    assertEquals(engine.getQueryPosition(engine.insertQuery([1])), 1.25);
+  }
+});
+
 Deno.test("bad positions and ranges are refused, and nothing changes", async () => {
   await using live = await DynamicAttention.create({
     query: [[1]],
@@ -200,4 +228,14 @@ Deno.test("bad positions and ranges are refused, and nothing changes", async () 
   live.setPosition(0, 1e308);
   assertThrows(() => live.shiftPositions(1e308), InputError, "position 1e+308 would become Infinity");
   assertEquals([live.getPosition(0), live.getPosition(1), live.sequence], [1e308, 1, 1]);
+  // Rows to come go on behind one that was far away.
+  live.setPosition(0, 0);
+  assertThrows(
+    () => live.shiftPositions(1.7e308),
+    InputError,
+    "the position of rows to come would become Infinity",
+  );
+  live.insert([1], [1], { position: 3 });
+  await using again = await DynamicAttention.load(await live.save());
+  assertEquals(again.getPosition(again.insert([1], [1])), 1e308);
 });

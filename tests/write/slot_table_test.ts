@@ -40,6 +40,21 @@ Deno.test("the next position is one more than the largest so far, wherever the s
   assertEquals(table.nextPosition, 6.5, "a position that was taken once is not taken again");
   table.allocate(-20);
   assertEquals(table.nextPosition, 6.5);
+  table.reach(5.5);
+  assertEquals(table.nextPosition, 6.5);
+  table.reach(6);
+  assertEquals(table.nextPosition, 7, "a row has moved to less than one below the next position");
+  table.atomically(() => table.reach(9));
+  assertThrows(
+    () =>
+      table.atomically(() => {
+        table.reach(9.5);
+        throw new Error("taken back");
+      }),
+    Error,
+    "taken back",
+  );
+  assertEquals(table.nextPosition, 10);
 });
 
 Deno.test("only a number that was given out and not freed is live", () => {
