@@ -16,7 +16,7 @@ import { fromNpy, toNpy } from "../../src/store/mod.ts";
 import { referenceAttention } from "../../src/numerics/reference.ts";
 import { assert, assertEquals, assertInstanceOf } from "../../testing/assert.ts";
 import { as, KEY, makeEngine, observe, VALUE } from "../../testing/bad_calls.ts";
-import { outcome, type Value, VALUES } from "../../testing/hostile_values.ts";
+import { MORE_VALUES, outcome, type Value } from "../../testing/hostile_values.ts";
 
 /** Calls of an engine's methods, by what is given to them. */
 const METHODS: Readonly<Record<string, (live: DynamicAttention, bad: never) => unknown>> = {
@@ -102,7 +102,7 @@ for (const [name, call] of Object.entries(METHODS)) {
   Deno.test(`hostile values: ${name}`, async () => {
     let live = await makeEngine(), before = glance(live);
     const refusals: Value[] = [];
-    for (const [what, make] of VALUES) {
+    for (const [what, make] of MORE_VALUES) {
       const error = await outcome(() => call(live, as(make())));
       if (error === null) {
         await assertRight(live, `${name}: ${what}`);
@@ -145,7 +145,7 @@ const OPTION_NAMES: readonly (keyof DynamicAttentionOptions)[] = [
 for (const name of OPTION_NAMES) {
   Deno.test(`hostile values: the option ${name}`, async () => {
     let refused = 0;
-    for (const [what, make] of VALUES) {
+    for (const [what, make] of MORE_VALUES) {
       const options = as<DynamicAttentionOptions>({ ...GOOD, [name]: make() });
       const error = await outcome(async () => {
         await using live = await DynamicAttention.create(options);
@@ -201,7 +201,7 @@ Deno.test("hostile values: options as a whole, a limit, an offset, an entry of a
   };
   for (const [name, call] of Object.entries(calls)) {
     let refused = 0;
-    for (const [what, make] of VALUES) {
+    for (const [what, make] of MORE_VALUES) {
       const error = await outcome(() => call(as(make())));
       if (error === null) continue;
       refused++;
@@ -244,7 +244,7 @@ Deno.test("hostile values: states, files and what a threshold answers", async ()
   };
   for (const [name, call] of Object.entries(calls)) {
     let refused = 0;
-    for (const [what, make] of VALUES) {
+    for (const [what, make] of MORE_VALUES) {
       const error = await outcome(() => call(as(make())));
       if (error === null) continue;
       refused++;
@@ -253,7 +253,7 @@ Deno.test("hostile values: states, files and what a threshold answers", async ()
     }
     assert(refused > 20, `${name}: ${refused} refused`);
   }
-  for (const [what, make] of VALUES) {
+  for (const [what, make] of MORE_VALUES) {
     const answer = make();
     await using live = await DynamicAttention.create({ ...GOOD, lazyThreshold: () => as<boolean>(answer) });
     assertEquals(live.insert([1, 1], [3]), 2, what);
