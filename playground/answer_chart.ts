@@ -1,5 +1,5 @@
 /**
- * What every query gets: exact as a dot, stale as a ring with the certified bound as a whisker, on one axis of degrees.
+ * The answers to all queries: exact as a dot, stale as a ring with the certified bound as a whisker, on one axis of degrees.
  * No dot is outside of its whisker.
  */
 

@@ -39,7 +39,7 @@ export class App {
   #look: Look | null = null;
   #query: number;
   #slot: number;
-  /** What the controls said when a lab was last made, for when one cannot be. */
+  /** The values of the controls when a lab was last made, for when one cannot be. */
   #made: ControlState;
   readonly #controls: ControlPanel;
   readonly #plane: Plane;
@@ -130,7 +130,7 @@ export class App {
     try {
       lab = await Lab.create(labOptions(state, state.changes, state.queries));
     } catch (error) {
-      // What runs everywhere.
+      // The array backend runs everywhere.
       complain([error]);
       made = { ...state, backend: "array" };
       lab = await Lab.create(labOptions(made, state.changes, state.queries));
@@ -300,7 +300,7 @@ export class App {
     if (place.open) placeOf("code-text").textContent = codeOf(this.#view(), this.#lab);
   }
 
-  /** What attention answers everywhere, as often as that leaves time for the rest. */
+  /** Draws the answers of attention everywhere, as often as that leaves time for the rest. */
   async #drawField(): Promise<void> {
     if (!this.#field.isOld) return;
     const wait = this.#field.wait();
@@ -423,7 +423,7 @@ export class App {
 const FIRST_TEMPERATURE = 16;
 /** Edits of a step in the largest sea: with some hundreds computing again would be faster. */
 const MANY_RATE = 64;
-/** What a visitor does. */
+/** The actions of a visitor. */
 const TOUCHES = ["pointerdown", "keydown"] as const;
 
 function wantsCalm(): boolean {

@@ -1,5 +1,5 @@
 /**
- * What the page does, as a program to paste: the engine of this view, an edit, and both answers.
+ * The page as a program to paste: the engine of this view, an edit, and both answers.
  *
  * Invariant: the program runs as it stands and prints what the page shows for the query that is looked at.
  */

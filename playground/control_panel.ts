@@ -19,13 +19,13 @@ import {
   type ViewState,
 } from "./view_state.ts";
 
-/** What the controls say. */
+/** The values of the controls. */
 export type ControlState = Pick<
   ViewState,
   "power" | "head" | "scalePower" | "softcap" | "threshold" | "budget" | "backend"
 >;
 
-/** What they tell whoever made them. */
+/** The calls that controls make. */
 export interface ControlEvents {
   /** Another sea: how many keys there are. */
   changeSize(): void;
@@ -100,7 +100,7 @@ export class ControlPanel {
     );
   }
 
-  /** What the controls say. */
+  /** The values of the controls. */
   state(): ControlState {
     return {
       power: this.#sea.size.value(),

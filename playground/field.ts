@@ -1,5 +1,5 @@
 /**
- * What attention answers everywhere: passing queries on a grid, as fine as the number of keys lets it be, and as often as
+ * The answers of attention everywhere: passing queries on a grid, as fine as the number of keys lets it be, and as often as
  * it leaves time for the rest.
  */
 

@@ -22,7 +22,7 @@ const DIRECTIONS: Readonly<Record<string, readonly [x: number, y: number]>> = {
   ArrowDown: [0, -1],
 };
 
-/** What a visitor does to the sea, with pointer, finger or keys. */
+/** The actions of a visitor in the sea, with pointer, finger or keys. */
 export interface PlaneEvents {
   chooseBuoy(slot: number): void;
   chooseQuery(query: number): void;

@@ -1,5 +1,5 @@
 /**
- * What the playground computes, without a page: a sea of buoys as the keys and values of a pair of engines. Edits wait in a
+ * The computations of the playground, without a page: a sea of buoys as the keys and values of a pair of engines. Edits wait in a
  * list until the next look.
  *
  * Invariant: the sea is what the engines have been told, or will be told at the next look.
@@ -10,7 +10,7 @@ import { type Costs, EnginePair } from "../src/jupyter/live/page/engine_pair.ts"
 import { HEAD_DIM, HEADS, keyRow, queryRow, scratchWork, VALUE_DIM, valueRow } from "./rows.ts";
 import { type Buoy, firstBuoy, type Place } from "./sea.ts";
 
-/** What the engines are made of. */
+/** The options of the engines. */
 export interface LabOptions {
   /** Buoys of the beginning. */
   readonly count: number;
@@ -28,7 +28,7 @@ export interface LabOptions {
   readonly backend: BackendName;
 }
 
-/** What there is to see. */
+/** The state that is drawn. */
 export interface Look {
   readonly head: number;
   /** A number a query: exact, and as last brought up to date. */

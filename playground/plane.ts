@@ -12,7 +12,7 @@ import { Handles, isHandle, type PlaneEvents } from "./handles.ts";
 import { type Scene, type ShownBuoy, warmth, waterStyle } from "./scene.ts";
 import { ASKER_NAMES, HALF_HEIGHT, HALF_WIDTH, type Place } from "./sea.ts";
 
-/** What is dragged. */
+/** The thing that is dragged. */
 type Grip = { readonly kind: "buoy"; readonly slot: number } | {
   readonly kind: "query";
   readonly query: number;
@@ -172,7 +172,7 @@ export class Plane {
     };
   }
 
-  /** What is drawn nearest to the pointer, within reach; queries are above buoys. */
+  /** Finds the thing drawn nearest to the pointer, within reach; queries are above buoys. */
   #gripAt(event: MouseEvent): Grip | null {
     if (!this.#scene) return null;
     const box = this.element.getBoundingClientRect();

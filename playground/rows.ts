@@ -11,7 +11,7 @@ import type { Buoy, Place } from "./sea.ts";
 
 /** H, d and dv. */
 export const HEADS = 2, HEAD_DIM = 4, VALUE_DIM = 1;
-/** What the heads are called. */
+/** The names of the heads. */
 export const HEAD_NAMES: readonly string[] = ["0: what is near", "1: what lies the same way"];
 
 /** A row of K. */

@@ -1,5 +1,5 @@
 /**
- * What is drawn at a moment, for all pictures of the page, and the colour of water.
+ * The contents of all pictures of the page at a moment, and the colour of water.
  */
 
 import { SEQUENTIAL, styleAt } from "../src/display/color_scales.ts";

@@ -32,7 +32,7 @@ export const ASKERS: readonly Place[] = [
   { x: 1.6, y: 1.2 },
   { x: 3.6, y: -1.6 },
 ];
-/** What they are called. */
+/** Their names. */
 export const ASKER_NAMES: readonly string[] = ["A", "B", "C", "D"];
 
 // The two numbers whose multiples fill a square most evenly: 1/ρ and 1/ρ², ρ³ = ρ + 1.

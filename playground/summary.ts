@@ -39,7 +39,7 @@ export function costSentence({ edits, lastEdits, total, ms: [, own, again] }: Co
     } slower`;
 }
 
-/** What is looked at, in a sentence. */
+/** Describes the view in a sentence. */
 export function sentenceOf(
   { look: { exact, bounds, distances, pending }, buoys, query, slot }: Scene,
 ): string {

@@ -1,5 +1,5 @@
 /**
- * What is looked at, as the part of an address after `#`, so that a view can be sent to somebody.
+ * The view as the part of an address after `#`, so that it can be sent to somebody.
  *
  * Invariant: `toHash` then `fromHash` gives the same state. What an address says wrongly is left as it is at first, with a
  * sentence that names what came and what was expected.
@@ -44,7 +44,7 @@ export interface ViewState {
 
 /** Ends of sliders. */
 export const LEAST_POWER = 4, MOST_POWER = 16, MOST_SCALE_POWER = 3, MOST_SOFTCAP = 20;
-/** What may wait, and how far off it may be. */
+/** The choices of how many edits may wait, and how far off answers may be. */
 export const THRESHOLDS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 256, 1024, 4096, Infinity];
 export const BUDGETS: readonly number[] = [0.01, 0.03, 0.1, 0.3, 1, 3, Infinity];
 /** Where the engine may compute. */
@@ -52,7 +52,7 @@ export const BACKENDS: readonly BackendName[] = ["auto", "wasm", "array", "webgp
 /** More changed buoys are not in an address. */
 export const MOST_CHANGES = 256;
 
-/** What a visitor sees first. */
+/** The view that a visitor sees first. */
 export const FIRST_VIEW: ViewState = {
   power: 14,
   head: 0,
@@ -85,7 +85,7 @@ export function toHash(state: ViewState): string {
   return parts.join("&");
 }
 
-/** What an address says, and a sentence for each thing that it says wrongly. */
+/** Reads the view of an address, with a sentence for each part that is wrong. */
 export function fromHash(hash: string): { state: ViewState; complaints: InputError[] } {
   const complaints: InputError[] = [];
   const said = new URLSearchParams(hash.replace(/^#/, ""));

@@ -209,8 +209,8 @@ export interface Backend {
   /**
    * Begins, or begins anew, to follow the drift of the exact outputs of query slots and of the others in
    * their blocks of eight. Their states must be up to date. From then on it takes a few operations for each
-   * changed key and block, and a score for each query slot when a key changes for the first time. Returns false
-   * if memory does not suffice.
+   * changed key and block, and a score for each query slot when a key changes for the first time. Returns
+   * false if memory does not suffice.
    */
   watch(queries: Uint32Array): Promise<boolean>;
   /** Stops following drift. */
@@ -226,8 +226,8 @@ export interface Backend {
    */
   driftOfCopies(queries: Uint32Array, copies: Copies, bounds: Float64Array): void;
   /**
-   * Notes in `copies` that the answers of a cohort, by its states, were copied. Where rounding is little beside
-   * `limit`, its bound is that of any answer.
+   * Notes in `copies` that the answers of a cohort, by its states, were copied. Where rounding is little
+   * beside `limit`, its bound is that of any answer.
    */
   copied(cohort: Cohort, copies: Copies, limit: number): Promise<void>;
   /** Attention of passing queries over the stored rows. The backend keeps nothing of them. */

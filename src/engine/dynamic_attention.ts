@@ -746,7 +746,8 @@ export class DynamicAttention<KeyId extends RowId = number, QueryId extends RowI
    * @param options `positions` of the queries, for `causal`, `window` and biases by distance; by default they
    * follow the largest position of the standing queries. `mask` of these queries, in the forms of the option
    * of `create`: a row per query and a column per key slot, or a function of the number of the query, the key
-   * and the head. An engine with a mask requires it, since its own speaks of standing queries only.
+   * and the head, called before this returns. An engine with a mask requires it, since its own speaks of
+   * standing queries only.
    * @throws {InputError} When shapes do not fit, or the mask is missing.
    *
    * @example

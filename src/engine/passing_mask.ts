@@ -15,30 +15,41 @@ import type { RowId } from "../write/row_ids.ts";
  */
 export type PassingMask<KeyId extends RowId = number> = MaskInput<number, KeyId>;
 
-/** Checks the mask of `count` passing queries; null without one. */
-export function toPassingBias(
+/** A mask of passing queries that has been read: copied matrices, or a function. */
+export type PassingEntries = readonly BiasMatrix[] | PassingFunction;
+
+type PassingFunction = (query: number, key: RowId, head: number) => unknown;
+
+/** Copies the mask of passing queries; null without one. */
+export function takePassingMask(
   operation: string,
   mask: unknown,
+  { layout: { heads }, mask: own }: EditRules,
+): PassingEntries | null {
+  if (typeof mask === "function") return mask as PassingFunction;
+  if (mask !== undefined) return toMatrices(operation, mask, heads);
+  if (!own) return null;
+  throw new InputError(
+    operation,
+    "the engine has a mask",
+    "none, or one for the passing queries, too ({ mask })",
+  );
+}
+
+/** The biases of `count` passing queries with all live keys. */
+export function toPassingBias(
+  operation: string,
+  mask: PassingEntries,
   count: number,
   rules: EditRules,
-): PassingBias | null {
-  if (mask === undefined) {
-    if (!rules.mask) return null;
-    throw new InputError(
-      operation,
-      "the engine has a mask",
-      "none, or one for the passing queries, too ({ mask })",
-    );
-  }
-  const { heads } = rules.layout, { size: keySize } = rules.keySlots;
-  const isFunction = typeof mask === "function";
-  const matrices = isFunction ? [] : toMatrices(operation, mask, heads);
-  for (const { rows, columns } of matrices) {
+): PassingBias {
+  const { size: keySize } = rules.keySlots, isFunction = typeof mask === "function";
+  for (const { rows, columns } of isFunction ? [] : mask) {
     if (rows === count && (count === 0 || columns >= keySize)) continue;
     const found = `mask is ${rows} × ${columns}`;
     throw new InputError(operation, found, `${count} × ${keySize} (queries × key slots)`);
   }
-  const maskHeads = isFunction ? heads : matrices.length;
+  const maskHeads = isFunction ? rules.layout.heads : mask.length;
   const what = `a bias for each of ${count} × ${keySize} pairs and ${maskHeads} heads`;
   const numbers = CapacityError.guard(
     operation,
@@ -46,9 +57,7 @@ export function toPassingBias(
     4 * count * keySize * maskHeads,
     () => new Float32Array(count * keySize * maskHeads).fill(-Infinity),
   );
-  const ask = isFunction
-    ? asking(mask as (query: number, key: RowId, head: number) => unknown, rules)
-    : reading(matrices);
+  const ask = isFunction ? asking(mask, rules) : reading(mask);
   for (const slot of rules.keySlots.liveSlots()) {
     for (let query = 0; query < count; query++) {
       const at = (query * keySize + slot) * maskHeads;
@@ -63,7 +72,7 @@ function reading(matrices: readonly BiasMatrix[]): (query: number, slot: number,
 }
 
 function asking(
-  mask: (query: number, key: RowId, head: number) => unknown,
+  mask: PassingFunction,
   { keySlots }: EditRules,
 ): (query: number, slot: number, head: number) => number {
   return (query, slot, head) => {

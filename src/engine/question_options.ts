@@ -15,7 +15,7 @@ import { type MatrixInput, toMatrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { checkPlaces } from "../write/places.ts";
 import { toPositions } from "./options.ts";
-import { toPassingBias } from "./passing_mask.ts";
+import { takePassingMask, toPassingBias } from "./passing_mask.ts";
 
 /**
  * The names of rows in a list of the caller's, each read once: reading may run the caller's code, so none is looked
@@ -47,7 +47,9 @@ function toSlots(
   names: readonly RowId[],
   slots: SlotTable,
 ): Uint32Array {
-  return Uint32Array.from(names, (name) => findSlot(operation, what, name, slots));
+  const found = new Uint32Array(names.length);
+  for (let at = 0; at < names.length; at++) found[at] = findSlot(operation, what, names[at], slots);
+  return found;
 }
 
 /**
@@ -124,16 +126,14 @@ export function toPassing(
       `${queryColumns(layout)} (heads × headDim)`,
     );
   }
-  const places = toPositions(
-    operation,
-    "positions",
-    positions,
-    count,
-    frame.position(querySlots.nextPosition),
-  );
+  const given = positions === undefined ? null : toPositions(operation, "positions", positions, count);
+  const entries = takePassingMask(operation, mask, rules);
+  // All has been read by now, which may have run code of the caller's that edits the engine.
+  const first = frame.position(querySlots.nextPosition);
+  const places = given ?? toPositions(operation, "positions", undefined, count, first);
   checkPlaces(operation, "positions", places, rule);
   // A function is called when all else is right; what it refuses leaves the positions of the rows as they are held.
-  const bias = toPassingBias(operation, mask, count, rules);
+  const bias = entries && toPassingBias(operation, entries, count, rules);
   frame.admit(places);
   places.forEach((position, at) => places[at] = frame.held(position));
   return { count, rows: data, positions: places, bias };

@@ -5,7 +5,7 @@
 
 import { Error } from "./natives.ts";
 
-/** What came over the wire is not of the protocol, or not signed by who knows the key; it was dropped. */
+/** A message is not of the protocol, or not signed by the key; it was dropped. */
 export class ProtocolError extends Error {
   /** The name of the class. */
   override readonly name: string = "ProtocolError";

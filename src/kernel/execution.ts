@@ -1,11 +1,11 @@
 /**
- * What becomes of a request while the kernel works on it: the messages that follow from it, its reply, and the idle after
+ * A request while the kernel works on it: the messages that follow from it, its reply, and the idle after
  * it.
  */
 
 import type { JsonObject, Message } from "./protocol/message.ts";
 
-/** What a cell may show, by the type of the message. */
+/** The types of the messages that are outputs. */
 const OUTPUT_TYPES: ReadonlySet<string> = new Set([
   "stream",
   "display_data",
@@ -39,7 +39,7 @@ export interface Execution {
   readonly status: string;
   /** The number of the cell; null where the kernel did not say. */
   readonly executionCount: number | null;
-  /** What was shown, in the order in which it came. */
+  /** The outputs, in the order in which they came. */
   readonly outputs: readonly Message[];
   /** How many outputs came after the idle. */
   readonly late: number;
@@ -62,7 +62,7 @@ export class OpenRequest {
 
   constructor(options: ExecuteOptions = {}) {
     this.#options = options;
-    // Whoever waits for one of them need not wait for the other.
+    // A caller that waits for one of them need not wait for the others.
     this.reply.promise.catch(() => {});
     this.idle.promise.catch(() => {});
     this.fence.promise.catch(() => {});
@@ -96,7 +96,7 @@ export class OpenRequest {
     this.fence.reject(error);
   }
 
-  /** What became of it, once it has been replied to. */
+  /** Resolves to its result once it has been replied to. */
   async result(): Promise<Execution> {
     const { content } = await this.reply.promise;
     const { status, execution_count: count } = content;

@@ -37,7 +37,7 @@ const FENCE_MS = 2000;
 
 /** A connection to a kernel. */
 export class KernelClient implements AsyncDisposable {
-  /** What the kernel says of itself: `implementation`, `language_info`, … */
+  /** The kernel's own description: `implementation`, `language_info`, … */
   get info(): JsonObject {
     return this.#info;
   }
@@ -297,7 +297,7 @@ export class KernelClient implements AsyncDisposable {
   }
 }
 
-/** What a promise gives, or null when it takes longer. */
+/** The value of a promise, or null when it takes longer. */
 async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | null> {
   const { promise: late, resolve } = Promise.withResolvers<null>();
   const timer = setTimeout(() => resolve(null), milliseconds);

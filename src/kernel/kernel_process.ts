@@ -10,7 +10,7 @@ import { type ConnectOptions, KernelClient } from "./kernel_client.ts";
 import { formatConnection, newConnection } from "./protocol/connection.ts";
 import { Tail } from "./tail.ts";
 
-/** What to start, and where. */
+/** The program to start, and its circumstances. */
 export interface KernelOptions extends ConnectOptions {
   /** The program and its arguments; the kernel of the running Deno unless given. */
   readonly command?: (connectionFile: string) => readonly [string, ...string[]];
@@ -181,7 +181,7 @@ class RunningChild {
     }
   }
 
-  /** What it wrote last, to be put behind a sentence. */
+  /** The last words that it wrote, to be put behind a sentence. */
   lastWords(): string {
     const text = this.#words.text().trim();
     return text === "" ? "" : `; it said: ${text}`;

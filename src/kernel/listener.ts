@@ -59,7 +59,7 @@ export class Listener implements Disposable {
     }
   }
 
-  /** What a server did not foresee is not hidden: it stays a rejection that nobody handles. */
+  /** An error that a server did not foresee is not hidden: it stays a rejection that nobody handles. */
   async #hold(stream: Deno.TcpConn, served: Promise<void>): Promise<void> {
     this.#open.add(stream);
     try {

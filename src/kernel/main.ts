@@ -61,7 +61,7 @@ function historyOf(): { historyFile?: string } {
 }
 
 async function install(options: Arguments): Promise<number> {
-  // What it needs from npm is fetched now, not when the first notebook is opened.
+  // The packages that it needs from npm are fetched now, not when the first notebook is opened.
   await import("./proxy/proxy.ts");
   const { ipywidgets, anywidget } = options.widgets ?? await findFrontEnd();
   console.log(`installed in ${await installKernelspec(options)}`);
@@ -75,7 +75,7 @@ async function install(options: Arguments): Promise<number> {
 
 async function start(file: string, { permissions, widgets }: Arguments): Promise<number> {
   const connection = parseConnection(await Deno.readTextFile(file));
-  // What it says is for this program alone.
+  // This variable is for this program alone.
   Deno.env.delete("DENO_NO_PACKAGE_JSON");
   // The kernel behind takes longest, so that all else is found and loaded meanwhile.
   const { EarlyProcess } = await import("./proxy/early_process.ts");

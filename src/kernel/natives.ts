@@ -1,5 +1,5 @@
 /**
- * What the runtime gives, as it was before the first cell. A cell that declares `const Promise` or `let Deno` hides that
+ * The names of the runtime, as they were before the first cell. A cell that declares `const Promise` or `let Deno` hides that
  * name from all code of the process, modules too; so the code beside the cells imports such names from here.
  *
  * Invariant: nothing that a cell declares, and no function that it puts into a namespace such as `JSON`, is seen here.

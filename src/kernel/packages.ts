@@ -9,7 +9,7 @@
 const NAME = "@attune/attention";
 const ROOT = new URL("../../", import.meta.url);
 
-/** What is behind the name → the modules. */
+/** Subpaths of the package → the modules. */
 export const ENTRY_POINTS: Readonly<Record<string, string>> = {
   "": "mod.ts",
   "/jupyter": "src/jupyter/mod.ts",

@@ -21,7 +21,7 @@ export class Tail {
     });
   }
 
-  /** What is kept. */
+  /** The text that is kept. */
   text(): string {
     return this.#text;
   }

@@ -7,7 +7,7 @@
  *     ∂L/∂v_j = p_j g
  *     ∂L/∂s_j = ∂L/∂b_j = p_j g·(v_j − o)                          since ∂p_k/∂s_j = p_k ([k = j] − p_j)
  *     ∂L/∂q   = scale Σ_j cap'_j ∂L/∂s_j k_j
- *     ∂L/∂k_j = scale cap'_j ∂L/∂s_j q                             cap(s) = c·tanh(s/c), cap' = 1 − (cap(s)/c)²
+ * ∂L/∂k_j = scale cap'_j ∂L/∂s_j q                             cap(s) = c·tanh(s/c), cap' = 1 − (cap(s)/c)²
  *
  * A sink takes part in Σ exp(s) and has no value: the formulas stay. Where biases are added before the cap,
  * cap(scale · q·k_j + b_j), ∂L/∂b_j = cap'_j ∂L/∂s_j.
@@ -103,8 +103,8 @@ export function cappedScore(
 }
 
 /**
- * Writes the capped scores of one head of a query with T keys, and, where its weights go, their scores with biases; both −∞
- * where the pair is forbidden. `biases` are those of a mask; null without one.
+ * Writes the capped scores of one head of a query with T keys, and, where its weights go, their scores with
+ * biases; both −∞ where the pair is forbidden. `biases` are those of a mask; null without one.
  */
 export function scoreKeys(
   query: HeadQuery,

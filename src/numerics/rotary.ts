@@ -2,7 +2,7 @@
  * Rotary positions: pairs of a row's numbers are turned by angles that grow with its position, so that the
  * product of a query and a key depends on the difference of their positions alone,
  *
- *     (x, y) → (x cos θ − y sin θ,  x sin θ + y cos θ),      θ_i = position · base^(−2i/dims),  0 ≤ i < dims/2.
+ * (x, y) → (x cos θ − y sin θ,  x sin θ + y cos θ),      θ_i = position · base^(−2i/dims),  0 ≤ i < dims/2.
  *
  * The pair i is columns 2i and 2i + 1 of a head where it is interleaved, else i and i + dims/2; columns from
  * dims on stay. Angles and products are float64, and what was turned is rounded to float32 once.

@@ -58,7 +58,10 @@ export function isInReach(
   return ahead <= after && (-before <= ahead || keyPosition < keepBefore);
 }
 
-/** Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing else. */
+/**
+ * Whether a rule has nothing but a scale, a softcap and a window; certificates of kernels know of nothing
+ * else.
+ */
 export function isPlainRule(rule: ScoreRule): boolean {
   const { keepBefore, distanceBias, biasFirst = false, sinks, rotary, blocks } = rule;
   const others = [keepBefore, distanceBias, sinks, rotary, blocks];
@@ -91,7 +94,8 @@ export function sinkOf({ sinks }: ScoreRule, head: number): number {
  *
  * The caller widens the query to float64 once per row, which saves a conversion per product and changes no
  * bit. The order of accumulation is fixed, four interleaved partial sums and then (0 + 1) + (2 + 3): it lets
- * the processor overlap additions and depends on nothing but `headDim`.
+ * the processor overlap additions and depends on nothing but `headDim`. Its seven parameters are numbers in
+ * registers: it is called for each pair of a query and a key.
  */
 export function score(
   query: Float64Array,

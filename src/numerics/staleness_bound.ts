@@ -15,18 +15,26 @@
 // Covers the rounding of sums of some hundred terms; the bounds of the terms are part of the arguments.
 const SLACK = 2 ** -40;
 
+/** Upper bounds of sums over the pending keys of a row. */
+export interface ChangeSums {
+  /** Of Σ ‖u_j (v'_j − o) − w_j (v_j − o)‖. */
+  readonly moved: number;
+  /** Of Σ (u_j − w_j)₊. */
+  readonly gained: number;
+  /** Of Σ (w_j − u_j)₊. */
+  readonly lost: number;
+  /** Of Σ u_j ‖v'_j − v_j‖ over the keys that stay. */
+  readonly shifted: number;
+  /** `gained` − `lost` may be off from Σ (u_j − w_j) by as much. */
+  readonly doubt: number;
+}
+
 /**
- * An upper bound of ‖o' − o‖₂ from upper bounds of sums over the pending keys: `moved` of Σ ‖u_j (v'_j − o) −
- * w_j (v_j − o)‖, `gained` of Σ (u_j − w_j)₊, `lost` of Σ (w_j − u_j)₊ and `shifted` of Σ u_j ‖v'_j − v_j‖
- * over the keys that stay; `gained` − `lost` may be off from Σ (u_j − w_j) by `doubt`. Every value, applied
- * and pending, lies within `diameter` of every other; `outputNorm` = ‖o‖.
+ * An upper bound of ‖o' − o‖₂. Every value, applied and pending, lies within `diameter` of every other;
+ * `outputNorm` = ‖o‖.
  */
 export function stalenessBound(
-  moved: number,
-  gained: number,
-  lost: number,
-  shifted: number,
-  doubt: number,
+  { moved, gained, lost, shifted, doubt }: ChangeSums,
   diameter: number,
   outputNorm: number,
 ): number {

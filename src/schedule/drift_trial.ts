@@ -1,26 +1,28 @@
 /**
  * Decides whether following drift pays. A query that is within its error by drift need not be brought up to
  * date. Following costs a score for every row when a key changes for the first time; changes that are applied
- * later may have replaced or undone each other by then. Which effect is larger depends on the stream of edits,
- * and only a trial can tell.
+ * later may have replaced or undone each other by then. Which effect is larger depends on the stream of
+ * edits, and only a trial can tell.
  *
  * So a sample of the query slots is tried first. Once it earns enough, all are followed, which may cost in
- * proportion what the sample has cost before it earned. Either is given up when all losses so far are more than a
- * small share of the cost of exact answers besides.
+ * proportion what the sample has cost before it earned. Either is given up when all losses so far are more
+ * than a small share of the cost of exact answers besides.
  */
 
 /** The share of the cost of exact answers that trials may lose. */
 const SHARE = 1 / 50;
 
 /**
- * A sample is given up if it has not earned the least that a trial costs when exact answers would have cost this
- * multiple of it, and decides nothing before they would have cost that one.
+ * A sample is given up if it has not earned the least that a trial costs when exact answers would have cost
+ * this multiple of it, and decides nothing before they would have cost that one.
  */
 const FUTILE = 256, EARLY = 16;
 
 /** The share of the cost of exact answers that a sample has to earn. */
 const WORTH = 0.3;
-/** A trial may lose this multiple of what the one before has lost: keys in turn take a while to come again. */
+/**
+ * A trial may lose this multiple of what the one before has lost: keys in turn take a while to come again.
+ */
 const GROWTH = 2;
 /** All query slots may cost this multiple of what the sample has cost before it earned, for as many rows. */
 const PATIENCE = 2;

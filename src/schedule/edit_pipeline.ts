@@ -194,8 +194,8 @@ export class EditPipeline {
   }
 
   /**
-   * Freezes what the backend stores when every state is up to date and no later edit is stored yet, and copies it while other
-   * turns run.
+   * Freezes what the backend stores when every state is up to date and no later edit is stored yet, and
+   * copies it while other turns run.
    */
   async copy<F extends FrozenStore, T>(
     operation: string,
@@ -381,7 +381,7 @@ export class EditPipeline {
     this.#stale.noteStored(keySlots, querySlots);
     this.counts.changesStored += keys.size + queries.size;
     this.#layers.stored();
-    await this.#orFailAll(() => this.queries.limitHistory());
+    if (this.queries.isHistoryLong) await this.#orFailAll(() => this.queries.limitHistory());
   }
 
   async #bringUp(slots: Uint32Array): Promise<void> {
@@ -430,8 +430,10 @@ export class EditPipeline {
     const { keySlots, querySlots } = this.#config;
     const keys = this.#layers.waitingKeys, queries = this.#layers.waitingQueries;
     const edits = keys + queries;
-    this.#waitingSince = edits === 0 ? null : this.#waitingSince ?? performance.now();
-    const ageMs = this.#waitingSince === null ? 0 : performance.now() - this.#waitingSince;
+    let ageMs = 0;
+    if (edits === 0) this.#waitingSince = null;
+    else if (this.#waitingSince === null) this.#waitingSince = performance.now();
+    else ageMs = performance.now() - this.#waitingSince;
     return { edits, keys, queries, ageMs, keyCount: keySlots.count, queryCount: querySlots.count };
   }
 

@@ -124,7 +124,7 @@ export class KeyHistory {
   /** Takes back `prepare` after the batch failed; the rows in `dropped` may not have been wiped. */
   abandon(retained: Uint32Array, dropped: Uint32Array): void {
     for (const retainedId of retained) this.#free(retainedId);
-    this.#freed.push(...dropped);
+    for (const retainedId of dropped) this.#freed.push(retainedId);
   }
 
   /** Notes a stored batch; the query slots in `lost` have no state from then on. */
@@ -225,11 +225,13 @@ export class KeyHistory {
     if (known) return known;
     let list = this.#kept.get(epoch);
     if (!list) {
-      list = new SinceList();
-      for (let at = this.#firstAfter(epoch); at < this.#entrySlots.length; at++) {
+      const first = this.#firstAfter(epoch);
+      list = new SinceList(this.#entrySlots.length - first);
+      for (let at = first; at < this.#entrySlots.length; at++) {
         if (this.#entryBefore[at] > epoch) continue;
         const slot = this.#entrySlots[at], retainedId = this.#entryIds[at];
-        list.add(slot, retainedId, this.#isChanged(slot, retainedId));
+        if (this.#isChanged(slot, retainedId)) list.append(slot, retainedId);
+        else list.add(slot, retainedId, false);
       }
       if (this.#kept.size === MOST_KEPT) this.#kept.delete(this.#kept.keys().next().value ?? NaN);
       this.#kept.set(epoch, list);

@@ -14,19 +14,34 @@ const FEW = 8;
 export class SinceList {
   /** The epoch of the last question. */
   asked = 0;
-  /** Where slots are in the list; null while they are few and none has been undone, so that they are all there. */
+  /** Where slots are in the list; null until one is looked for among many, or undone, so that they are all there. */
   #places: Map<number, number> | null = null;
   /** Slots that hold their earlier rows again, with the ids of those; null while there was none. */
   #undone: Map<number, number> | null = null;
-  #slots = new Uint32Array(FEW);
-  #ids = new Uint32Array(FEW);
+  #slots: Uint32Array<ArrayBuffer>;
+  #ids: Uint32Array<ArrayBuffer>;
   #count = 0;
   #hasGaps = false;
+
+  /** Makes room for `count` slots. */
+  constructor(count = 0) {
+    this.#slots = new Uint32Array(Math.max(FEW, count));
+    this.#ids = new Uint32Array(Math.max(FEW, count));
+  }
 
   /** The id under which the row of a slot is retained; undefined when it has not changed. */
   idOf(slot: number): number | undefined {
     const at = this.#placeOf(slot);
     return at === undefined ? this.#undone?.get(slot) : this.#ids[at];
+  }
+
+  /** Notes a slot that is not in the list, and whose key differs from the row that the states hold. */
+  append(slot: number, id: number): void {
+    if (this.#hasGaps) this.#close();
+    if (this.#count === this.#slots.length) this.#copy(2 * this.#count);
+    this.#places?.set(slot, this.#count);
+    this.#slots[this.#count] = slot;
+    this.#ids[this.#count++] = id;
   }
 
   /** Notes whether the key of a slot differs from the row that the states hold. */
@@ -39,12 +54,7 @@ export class SinceList {
     }
     if (isListed || !isChanged) return;
     this.#undone?.delete(slot);
-    if (this.#hasGaps) this.#close();
-    if (this.#count === this.#slots.length) this.#copy(2 * this.#count);
-    if (this.#count >= FEW) this.#mapped();
-    this.#places?.set(slot, this.#count);
-    this.#slots[this.#count] = slot;
-    this.#ids[this.#count++] = id;
+    this.append(slot, id);
   }
 
   toSince(): Since {
@@ -53,7 +63,7 @@ export class SinceList {
   }
 
   #placeOf(slot: number): number | undefined {
-    if (this.#places) return this.#places.get(slot);
+    if (this.#places || this.#count > FEW) return this.#mapped().get(slot);
     for (let at = 0; at < this.#count; at++) if (this.#slots[at] === slot) return at;
     return undefined;
   }

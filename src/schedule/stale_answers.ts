@@ -1,6 +1,7 @@
 /**
- * Stale answers, with bounds. Without a limit on the error they are those of the states as they are, and each bound is
- * certified. With one they are exact, or, while that pays, copies that are kept within the limit by drift.
+ * Stale answers, with bounds. Without a limit on the error they are those of the states as they are, and each
+ * bound is certified. With one they are exact, or, while that pays, copies that are kept within the limit by
+ * drift.
  */
 
 import type { AttentionOutput, Backend, Watched } from "../backends/backend.ts";
@@ -42,13 +43,16 @@ export interface StaleAttentionOutput extends Lag {
   readonly bounds: Float64Array<ArrayBuffer>;
 }
 
-/** One of so many blocks of query slots is in a sample. */
+/** A sample has one of this number of blocks of query slots. */
 const SAMPLED = 16;
 /** Query slots that lie in a block. */
 const BLOCK_SLOTS = 8;
-/** A trial costs at least what noting so many keys does; drift is not begun anew before catching up has cost a multiple of that. */
+/** A trial costs at least what noting this number of keys does. */
 const FEW_KEYS = 8;
-/** Drift that is so much looser than it would be anew is begun anew, once catching up has cost that multiple of following. */
+/**
+ * Drift is begun anew when it is looser by the factor `LOOSE` than it would be then, and catching up has cost
+ * `RENEWALS` times what following has.
+ */
 const LOOSE = 2, RENEWALS = 4;
 
 /** Stale answers of one engine. */
@@ -63,13 +67,22 @@ export class StaleAnswers {
   #begunAt = 0;
   /** Key slots that have changed since the present phase began. */
   readonly #changed = new Set<number>();
-  /** By query slot, how many had been stored when it was last asked for, and what catching up would have cost then. */
+  /**
+   * By query slot, how many had been stored when it was last asked for, and what catching up would have cost
+   * then.
+   */
   #askedAt = new Float64Array(0);
   #owed = new Float64Array(0);
-  /** What catching up has cost since drift was begun, and how much of the cost of following the trial has paid. */
+  /**
+   * What catching up has cost since drift was begun, and how much of the cost of following the trial has
+   * paid.
+   */
   #caughtUp = 0;
   #upkeepPaid = 0;
-  /** By block of query slots, 1 where one was asked for, how many those are, and how many they were when all of them were followed. */
+  /**
+   * By block of query slots, 1 where one was asked for, how many those are, and how many they were when all
+   * of them were followed.
+   */
   #isAsked = new Uint8Array(0);
   #askedBlocks = 0;
   #followedBlocks = 0;
@@ -81,9 +94,11 @@ export class StaleAnswers {
     this.#mirror = this.#newMirror();
   }
 
-  /** Bytes of copies. */
+  /** Bytes of copies, those that others hold included, but for the arrays of those. */
   get bytes(): number {
-    return this.#data.byteLength + this.#mirror.bytes + 2 * this.#askedAt.byteLength;
+    let bytes = this.#data.byteLength + this.#mirror.bytes + 2 * this.#askedAt.byteLength;
+    for (const mirror of this.#held) bytes += mirror.bytes;
+    return bytes;
   }
 
   /** Notes a stored batch of changed key slots and of query slots. */
@@ -96,9 +111,14 @@ export class StaleAnswers {
 
   /** Forgets all copies. */
   forget(): void {
+    this.#letCopiesGo();
+    for (const mirror of this.#held) mirror.clear();
+  }
+
+  /** Forgets the copies by which it answers itself. */
+  #letCopiesGo(): void {
     this.#data = new Float32Array(0);
     this.#mirror.clear();
-    for (const mirror of this.#held) mirror.clear();
   }
 
   /** Forgets what stale answers have cost so far, and follows drift no more: a snapshot has neither. */
@@ -145,7 +165,9 @@ export class StaleAnswers {
     );
   }
 
-  /** Follows the drift of all query slots, anew when it has become loose; false where memory does not suffice. */
+  /**
+   * Follows the drift of all query slots, anew when it has become loose; false where memory does not suffice.
+   */
   async follow(): Promise<boolean> {
     const { backend, queries, bringUp } = this.#config;
     const watched = backend.watched, all = queries.all();
@@ -155,7 +177,10 @@ export class StaleAnswers {
     return await backend.watch(all);
   }
 
-  /** Makes the copies of a mirror anew that may be further than `error` from exact; tells which are others now, and bounds. */
+  /**
+   * Makes the copies of a mirror anew that may be further than `error` from exact; tells which are others
+   * now, and bounds.
+   */
   async refresh(
     mirror: Mirror,
     slots: Uint32Array,
@@ -170,7 +195,9 @@ export class StaleAnswers {
     return refreshed;
   }
 
-  /** Answers query slots, none by what is older than epoch `floor`. Bounds are Infinity where no one wants them. */
+  /**
+   * Answers query slots, none by what is older than epoch `floor`. Bounds that are not wanted are Infinity.
+   */
   async answer(
     slots: Uint32Array,
     floor: number,
@@ -178,7 +205,8 @@ export class StaleAnswers {
   ): Promise<StaleAttentionOutput> {
     const { queries, planner, bringUp, threshold: { error } } = this.#config;
     if (error === Infinity) {
-      await bringUp(queries.olderThan(floor, slots));
+      const older = queries.olderThan(floor, slots);
+      if (older.length > 0) await bringUp(older);
       const bounds = areBoundsWanted
         ? await queries.certify(slots)
         : new Float64Array(slots.length).fill(Infinity);
@@ -250,9 +278,9 @@ export class StaleAnswers {
     trial.answered(exact, exactOfFollowed, exactOfFollowed - spent - this.#settle(followed));
     this.#note(slots);
     const answer = { output, bounds, ...mirror.lagOf(slots) };
-    if (trial.phase === "off" && this.#held.size === 0) {
-      backend.unwatch();
-      this.forget();
+    if (trial.phase === "off") {
+      this.#letCopiesGo();
+      if (this.#held.size === 0) backend.unwatch();
     }
     return answer;
   }
@@ -308,8 +336,8 @@ export class StaleAnswers {
   }
 
   /**
-   * Follows some query slots; returns what that has cost beside bringing `asked` up to date. Where memory does not suffice,
-   * nothing is followed afterwards, and the next answer ends the phase.
+   * Follows some query slots; returns what that has cost beside bringing `asked` up to date. Where memory
+   * does not suffice, nothing is followed afterwards, and the next answer ends the phase.
    */
   async #watch(slots: Uint32Array, asked: Uint32Array): Promise<number> {
     const { backend, planner, bringUp } = this.#config;
@@ -349,7 +377,9 @@ export class StaleAnswers {
     return this.#caughtUp > RENEWALS * following && watched.looseness() > LOOSE;
   }
 
-  /** What it would cost to answer query slots exactly if they had been exact when they were last asked for. */
+  /**
+   * What it would cost to answer query slots exactly if they had been exact when they were last asked for.
+   */
   #exactCost(slots: Uint32Array): number {
     const { queries } = this.#config;
     let sum = 0, last = NaN, cost = 0;
@@ -398,7 +428,7 @@ export class StaleAnswers {
   }
 }
 
-/** One of so many blocks of ascending query slots, and the last one, which may be smaller than others. */
+/** One of `SAMPLED` blocks of ascending query slots, and the last one, which may be smaller than others. */
 function sampleOf(slots: Uint32Array): Uint32Array {
   const last = Math.floor((slots.at(-1) ?? 0) / BLOCK_SLOTS);
   return slots.filter((slot) => {

@@ -160,6 +160,12 @@ export class StandingQueries {
     this.#history.reach(this.all());
   }
 
+  /** Whether the past takes more memory than it should. */
+  get isHistoryLong(): boolean {
+    const { isGrown, retainedCount } = this.#history;
+    return isGrown || retainedCount > this.#planner.retainedLimit(this.#sizes());
+  }
+
   /**
    * Bounds the memory of the past: states that have missed too much are computed anew when next asked for.
    */
@@ -167,7 +173,6 @@ export class StandingQueries {
     const history = this.#history;
     const sizes = this.#sizes();
     const breakEven = this.#planner.breakEven(sizes), limit = this.#planner.retainedLimit(sizes);
-    if (!history.isGrown && history.retainedCount <= limit) return;
     history.clearUp();
     history.loseBehind(breakEven);
     // Many epochs share the rest. A state that has missed little catches up, for no more than it would have
@@ -214,11 +219,15 @@ export class StandingQueries {
   }
 
   /** A bound for each query slot on the distance of its state's answer from the exact one. */
-  async certify(slots: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
+  certify(slots: Uint32Array): Promise<Float64Array<ArrayBuffer>> {
     const { cohorts } = this.#standing(slots);
     if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
-      return await this.#backend.certify(cohorts[0]);
+      return this.#backend.certify(cohorts[0]);
     }
+    return this.#certifyParts(slots, cohorts);
+  }
+
+  async #certifyParts(slots: Uint32Array, cohorts: readonly Cohort[]): Promise<Float64Array<ArrayBuffer>> {
     const bounds = new Float64Array(slots.length);
     const answers = new CohortAnswers(slots);
     for (const cohort of cohorts) {
@@ -242,11 +251,15 @@ export class StandingQueries {
   }
 
   /** Attention of query slots by their states as they are. */
-  async read(slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
+  read(slots: Uint32Array, wanted: Wanted): Promise<AttentionOutput> {
     const { cohorts } = this.#standing(slots);
     if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
-      return await this.#backend.read(cohorts[0], wanted);
+      return this.#backend.read(cohorts[0], wanted);
     }
+    return this.#readParts(slots, cohorts, wanted);
+  }
+
+  async #readParts(slots: Uint32Array, cohorts: readonly Cohort[], wanted: Wanted): Promise<AttentionOutput> {
     const { heads, valueDim } = this.#config.layout;
     const output = outputFor(wanted.into, slots.length * heads * valueDim);
     const logSumExp = new Float64Array(wanted.logs ? slots.length * heads : 0);
@@ -312,13 +325,21 @@ const NO_SLOTS = new Uint32Array(0);
  * order of the batches, which depends on reads of other query slots.
  */
 function inSlotOrder({ queries, since }: Cohort): Cohort {
-  const { slots, retained } = since;
-  if (slots.every((slot, at) => at === 0 || slots[at - 1] < slot)) return { queries, since };
-  const order = Uint32Array.from(slots.keys()).sort((a, b) => slots[a] - slots[b]);
-  return {
-    queries,
-    since: { slots: order.map((at) => slots[at]), retained: order.map((at) => retained[at]) },
-  };
+  const { slots, retained } = since, count = slots.length;
+  let isSorted = true;
+  for (let at = 1; at < count && isSorted; at++) isSorted = slots[at - 1] < slots[at];
+  if (isSorted) return { queries, since };
+  // Slots with their places as one number each, which sorts faster than places by a comparison. Both are below 2^26.
+  const order = new Float64Array(count);
+  for (let at = 0; at < count; at++) order[at] = slots[at] * count + at;
+  order.sort();
+  const sorted = { slots: new Uint32Array(count), retained: new Uint32Array(count) };
+  for (let t = 0; t < count; t++) {
+    const at = order[t] % count;
+    sorted.slots[t] = slots[at];
+    sorted.retained[t] = retained[at];
+  }
+  return { queries, since: sorted };
 }
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {

@@ -5,7 +5,8 @@
  * Invariant: a closed queue takes no new turn, and when `close` has resolved no turn runs.
  */
 
-import { AttentionError, BackendError, DeviceError, DisposedError } from "../base/errors.ts";
+import { LostRoom } from "../backends/wanted.ts";
+import { AttentionError, BackendError, DeviceError, DisposedError, InputError } from "../base/errors.ts";
 
 /** The queue of one engine. */
 export class TurnQueue {
@@ -53,6 +54,7 @@ export class TurnQueue {
 
   /** Turns any thrown value into an error of the library. */
   toError(operation: string, cause: unknown): AttentionError {
+    if (cause instanceof LostRoom) return new InputError(operation, cause.actual, cause.expected);
     const isTold = cause instanceof AttentionError && !(cause instanceof DeviceError);
     return isTold ? cause : new BackendError(operation, this.#backend.name, cause);
   }

@@ -20,7 +20,7 @@ const needsBrowser = requires("chromium", npm && browserPath, "apt-get install c
 const VERSIONS = [20, 22, 24];
 const TYPESCRIPT = "typescript@5.9.3", VITE = "vite@8.4.0";
 /** Bytes of the script, compressed, that a change must not pass without a decision. */
-const MOST_SCRIPT_BYTES = 150_000;
+const MOST_SCRIPT_BYTES = 170_000;
 
 const NAMES = ENTRY_POINTS.map((point) => `@attune/attention${point.slice(1)}`);
 /** The program of the other tests, as JavaScript that imports the package by its names. */

@@ -314,7 +314,7 @@ class Trial {
 }
 
 Deno.test("hostile input on a disk that fails: nothing is lost, nothing is twice, all is what a plain engine holds", async () => {
-  const log = console.log, seeds = IS_LONG ? 400 : 12;
+  const log = console.log, seeds = IS_LONG ? 120 : 12;
   let calls = 0, failures = 0;
   for (let seed = 1; seed <= seeds; seed++) {
     const base = await Deno.makeTempDir(), trial = new Trial(seed);

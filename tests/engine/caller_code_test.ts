@@ -472,6 +472,29 @@ Deno.test("a block of the mask is of the rows that are there when all of it has 
   }
 });
 
+Deno.test("passing queries are over the keys that are there when all has been read, and behind the queries then", async () => {
+  for (const backend of BACKENDS) {
+    const options = { ...OPTIONS, causal: true, queryPositions: [0] };
+    await using live = await make(backend, options);
+    await using twin = await make(backend, options);
+    const act = (engine: DynamicAttention) => {
+      engine.insert([2, 2], [50], { position: 0 });
+      engine.insertQuery([1, 1], { position: 1 });
+    };
+    act(twin);
+    const mask = [[0, 1, 0, 2, 0], [1, 0, 0, 0, 0]], rows = [[1, 1], [2, 0]];
+    const expected = await twin.attend(rows, { mask });
+    assertEquals(await live.attend(rows, { mask: [rowOf(mask[0], () => act(live)), mask[1]] }), expected);
+    assertEquals([...live.keySlots()], [0, 1, 2, 3]);
+    // A mask that does not cover what has come is refused.
+    await assertRejects(
+      () => live.attend([[1, 1]], { mask: [rowOf([0, 0, 0, 0], () => live.insert([1, 1], [1]))] }),
+      InputError,
+      "mask is 1 × 4, expected 1 × 5",
+    );
+  }
+});
+
 Deno.test("an id that goes while a list is read names no row that takes its slot", async () => {
   await using live = await DynamicAttention.create({
     ...{ query: [[1], [2]], queryIds: ["a", "b"], key: [[1], [2]], keyIds: ["x", "y"], value: [[1], [3]] },
@@ -584,6 +607,24 @@ Deno.test("a typed array is what it is, whatever its owner has put in the place 
   const cut = new Uint8Array(buffer, 16, 32);
   buffer.resize(8);
   await assertRejects(() => DynamicAttention.load(cut), InputError);
+});
+
+Deno.test("an answer whose array is taken away meanwhile is refused by the name of its call, and the next one comes", async () => {
+  for (const backend of BACKENDS) {
+    await using live = await DynamicAttention.create({ ...OPTIONS, query: [[1, 0], [0, 1]], backend });
+    for (const name of ["read", "peek"] as const) {
+      const into = new Float32Array(2), asked = live[name]([0, 1], { into });
+      structuredClone(into.buffer, { transfer: [into.buffer] });
+      const error = await assertRejects(
+        () => asked,
+        InputError,
+        `${name}: into has 0 numbers by now, expected 2, as when`,
+      );
+      assertEquals(error.operation, `DynamicAttention.${name}`);
+      live.setValue(0, [live.getValue(0)[0] + 1]);
+      await assertConsistent(live, backend);
+    }
+  }
 });
 
 Deno.test("rows that are followed are written where there is room, and the caller's slots are a copy", async () => {

@@ -120,6 +120,25 @@ for (const backend of QUICK_BACKENDS) {
     assertLess(ratios[ratios.length >> 1], 10);
   });
 
+  Deno.test(`certificate on ${backend}: terms of a score that cancel lose digits, which are charged`, async () => {
+    await using engine = await DynamicAttention.create({
+      query: [[1, 1, 1]],
+      key: [[0, 0, 0], [2 ** 40, 2 ** -14, -(2 ** 40)]],
+      value: [[-1], [1]],
+      scale: 1,
+      backend,
+    });
+    // Float64 does not see the small term either, so that measuring against it finds no error.
+    const check = async (exact: number, most: number) => {
+      const { output, bounds } = await engine.peek();
+      assertGreater(bounds[0], Math.abs(output.data[0] - exact));
+      assertLess(bounds[0], most);
+    };
+    await check(Math.tanh(2 ** -15), 1e-2);
+    engine.setValue(0, [-1.5]);
+    await check(Math.tanh(2 ** -15) * 1.25 - 0.25, 1);
+  });
+
   Deno.test(`certificate on ${backend}: scales of which float32 loses products below its range`, async () => {
     for (const [scale, size] of [[3e38, 2e-21], [1e-38, 1e15], [1e-43, 1e15]]) {
       for (let seed = 1; seed <= (backend === "webgpu" ? 3 : 20); seed++) {

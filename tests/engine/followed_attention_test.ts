@@ -227,6 +227,19 @@ for (const backend of QUICK_BACKENDS) {
     assertThrows(() => engine.follow(), DisposedError);
   });
 
+  Deno.test(`follow on ${backend}: what is held for followed rows is counted until it is given back`, async () => {
+    const random = new Random(3), queries = 300;
+    const [query, key, value] = [random.rows(queries, 2), random.rows(4, 2), random.rows(4, 1)];
+    await using live = await DynamicAttention.create({ query, key, value, backend });
+    await live.read();
+    const { bytes } = live.stats();
+    const followed = live.follow();
+    await followed.refresh();
+    assertGreater(live.stats().bytes, bytes + 16 * queries, "an epoch and a count of changes for each");
+    followed.dispose();
+    assertEquals(live.stats().bytes, bytes);
+  });
+
   Deno.test(`into on ${backend}: read and peek write to an array of the caller's, to the same bits`, async () => {
     const random = new Random(4);
     const rows = (count: number) => Array.from({ length: count }, () => random.row(6));

@@ -232,3 +232,18 @@ Deno.test("what states need does not call for clearing up again and again", () =
   }
   assertEquals(place.history.isGrown, false);
 });
+
+Deno.test("a batch that fails gives back as many rows as there were, however many", () => {
+  const place = makePlace();
+  const many = Array.from({ length: 200_000 }, (_, slot) => slot);
+  place.store(many.map((slot) => [slot + 2, [slot, slot, 0]]));
+  place.reach(0);
+  place.reach(1);
+  place.store(many.map((slot) => [slot + 2, [slot, slot, 1]]));
+  place.reach(0);
+  place.reach(1);
+  const dropped = place.history.takeFreed();
+  assertEquals(dropped.length, many.length);
+  place.history.abandon(new Uint32Array(0), dropped);
+  assertEquals(place.history.takeFreed(), dropped);
+});

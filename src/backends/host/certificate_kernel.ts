@@ -1,7 +1,7 @@
 /**
- * The contract of kernels that compute certificates for many rows at once. The certifier says which rows and which
- * changed keys; a kernel keeps for each row the sums of `numerics/staleness_bound.ts`, and what each key has in
- * them, so that it can be taken out again.
+ * The contract of kernels that compute certificates for many rows at once. The certifier says which rows and
+ * which changed keys; a kernel keeps for each row the sums of `numerics/staleness_bound.ts`, and what each
+ * key has in them, so that it can be taken out again.
  *
  * Rows are asked for by tile, 32 neighbouring query slots of a head, as bits of a number.
  */
@@ -30,7 +30,9 @@ export interface TakenRow {
   logSumExp: number;
 }
 
-/** Kernels for certificates. Tiles, and what keys have in them, are named by numbers that the kernel gives. */
+/**
+ * Kernels for certificates. Tiles, and what keys have in them, are named by numbers that the kernel gives.
+ */
 export interface CertificateKernel {
   /** Bytes of what one key has in a tile. */
   readonly pairBytes: number;
@@ -48,23 +50,23 @@ export interface CertificateKernel {
   /** What it took of a row's state; valid until the next call. */
   stateOf(tile: number, slot: number): Readonly<TakenRow>;
   /**
-   * Sets bounds on what rounding did to the state of a row: on the total variation of its weights, on the distance of
-   * o besides that, and on the share of the mass that it hides.
+   * Sets bounds on what rounding did to the state of a row: on the total variation of its weights, on the
+   * distance of o besides that, and on the share of the mass that it hides.
    */
   setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void;
   /**
-   * Sets the changed keys of the next calls of `add`: `slots` from `first` on, whose rows before are retained under
-   * `retained`; NOT_CHANGED for a key that is as in the rows' states.
+   * Sets the changed keys of the next calls of `add`: `slots` from `first` on, whose rows before are retained
+   * under `retained`; NOT_CHANGED for a key that is as in the rows' states.
    */
   setChanges(slots: Uint32Array, retained: Float64Array, first: number, count: number): void;
   /**
-   * Replaces what these keys have in the sums of rows; `pairs` are those of each key, 0 where nothing is kept. Returns
-   * the rows that it cannot answer for.
+   * Replaces what these keys have in the sums of rows; `pairs` are those of each key, 0 where nothing is
+   * kept. Returns the rows that it cannot answer for.
    */
   add(tile: number, tileNumber: number, rows: number, pairs: Uint32Array): number;
   /**
-   * Computes the bounds of all rows of a tile; `rounded` bounds what exchanges have rounded, as a share of the largest
-   * that a sum has been. Returns the rows in whose bounds that matters.
+   * Computes the bounds of all rows of a tile; `rounded` bounds what exchanges have rounded, as a share of
+   * the largest that a sum has been. Returns the rows in whose bounds that matters.
    */
   bound(tile: number, tileNumber: number, rounded: number): number;
   /**

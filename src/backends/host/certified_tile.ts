@@ -1,6 +1,7 @@
 /**
- * What certificates keep of 32 neighbouring query slots of a head: how far each row's sums go, the constants of its
- * bound, and, for rows that kernels do not answer for, the sums themselves and what each changed key has in them.
+ * What certificates keep of 32 neighbouring query slots of a head: how far each row's sums go, the constants
+ * of its bound, and, for rows that kernels do not answer for, the sums themselves and what each changed key
+ * has in them.
  */
 
 import { TILE_ROWS } from "./certificate_kernel.ts";
@@ -9,7 +10,10 @@ import { TILE_ROWS } from "./certificate_kernel.ts";
 export const UNTAKEN = -1;
 /** Sums of a row: moved, gained, lost, shifted, doubt; then the largest moved + shifted and weights. */
 const SUMS = 7;
-/** What a key has in a row: moved, change, shifted, doubt; then its score before, and the distance of its value from o. */
+/**
+ * What a key has in a row: moved, change, shifted, doubt; then its score before, and the distance of its
+ * value from o.
+ */
 const PARTS = 6;
 /** Where the last two are. */
 export const KNOWN_SCORE = 4, KNOWN_DISTANCE = 5;
@@ -50,8 +54,8 @@ export class HostPairs {
 export class CertifiedTile {
   static readonly BYTES = TILE_ROWS * 12;
   /**
-   * By row, the moment up to which the changed keys are in its sums, while `shared` is UNTAKEN; else that is the
-   * moment of all taken rows.
+   * By row, the moment up to which the changed keys are in its sums, while `shared` is UNTAKEN; else that is
+   * the moment of all taken rows.
    */
   readonly #moments: Float64Array = new Float64Array(TILE_ROWS).fill(UNTAKEN);
   #shared = UNTAKEN;
@@ -174,7 +178,10 @@ export class HostSums {
     return pairs.parts.subarray(row * PARTS, (row + 1) * PARTS);
   }
 
-  /** Replaces what a key has in the sums of a row; of a key that nothing is kept of, it is kept in `room`, if any. */
+  /**
+   * Replaces what a key has in the sums of a row; of a key that nothing is kept of, it is kept in `room`, if
+   * any.
+   */
   exchange(
     row: number,
     slot: number,

@@ -1,14 +1,15 @@
 /**
- * Certificates: for each row asked for, a bound on how far the output of its state is from what it would be with the
- * stored keys. `docs/internals/certificates.md` derives them.
+ * Certificates: for each row asked for, a bound on how far the output of its state is from what it would be
+ * with the stored keys. `docs/internals/certificates.md` derives them.
  *
- * A row has sums of what its pending keys can do to it. They are brought up to the present when the row is asked for:
- * what a key that has changed since had in the sums is taken out, and what it has now is added. So a look costs no
- * more than the changes since the last one, however many keys are pending. Kernels do that for many rows at once; the
- * rows that they cannot answer for, and all rows of stores without such kernels, are computed here in float64.
+ * A row has sums of what its pending keys can do to it. They are brought up to the present when the row is
+ * asked for: what a key that has changed since had in the sums is taken out, and what it has now is added. So
+ * a look costs no more than the changes since the last one, however many keys are pending. Kernels do that
+ * for many rows at once; the rows that they cannot answer for, and all rows of stores without such kernels,
+ * are computed here in float64.
  *
- * Invariant: the sums of a row whose moment is not UNTAKEN are those of its pending keys as they were at that moment.
- * Its state has not changed since.
+ * Invariant: the sums of a row whose moment is not UNTAKEN are those of its pending keys as they were at that
+ * moment. Its state has not changed since.
  */
 
 import { keyHeadOf } from "../../numerics/head_layout.ts";
@@ -45,6 +46,14 @@ export interface CertifiedRows {
   hostBound(slot: number, head: number, keys: KeysAt): number;
 }
 
+/** A question about one head that a kernel answers. */
+interface HeadQuestion {
+  readonly batch: CertificateKernel;
+  readonly head: number;
+  readonly keys: KeysAt;
+  readonly rows: CertifiedRows;
+}
+
 /** Some rows of a tile. */
 interface Part {
   readonly tile: CertifiedTile;
@@ -55,9 +64,9 @@ interface Part {
 
 /** The moment of a row whose sums have been begun. */
 const BEGUN = -2;
-/** Beyond so many exchanges the sums of a tile are begun anew. */
+/** The sums of a tile are begun anew after this number of exchanges. */
 const MOST_EXCHANGES = 2 ** 20;
-/** Up to so many changes, each is looked up by itself. */
+/** Up to this number of changes, each is looked up by itself. */
 const FEW_CHANGES = 8;
 const FLOAT64_ROUNDING = 2 ** -52;
 
@@ -148,10 +157,17 @@ export class Certifier {
     keys: KeysAt,
     rows: CertifiedRows,
   ): Float64Array<ArrayBuffer> {
-    const bounds = new Float64Array(queries.length);
-    for (let head = 0; head < this.#parts.layout.heads; head++) {
-      this.#sumHead(queries, head, keys, rows);
-      this.#addSquares(queries, head, keys, rows, bounds);
+    const bounds = new Float64Array(queries.length), { batch, layout } = this.#parts;
+    for (let head = 0; head < layout.heads; head++) {
+      if (batch) {
+        const question: HeadQuestion = { batch, head, keys, rows };
+        this.#sumHead(queries, question);
+        this.#addSquares(queries, question, bounds);
+      } else {
+        for (let at = 0; at < queries.length; at++) {
+          bounds[at] += rows.hostBound(queries[at], head, keys) ** 2;
+        }
+      }
     }
     for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
     return bounds;
@@ -169,9 +185,9 @@ export class Certifier {
   }
 
   /** Brings the sums of rows that kernels answer for up to the present. */
-  #sumHead(queries: Uint32Array, head: number, keys: KeysAt, rows: CertifiedRows): void {
-    const { batch, layout, spread } = this.#parts, keyHead = keyHeadOf(layout, head);
-    if (!batch) return;
+  #sumHead(queries: Uint32Array, question: HeadQuestion): void {
+    const { batch, head, keys, rows } = question, { layout, spread } = this.#parts;
+    const keyHead = keyHeadOf(layout, head);
     const ball = { diameter: 2 * spread.radius(keyHead), size: spread.largestNorm(keyHead) };
     const isUsable = batch.begin(head, ball), isFlat = rows.areFlat(head);
     const groups = new Map<number, Part[]>();
@@ -188,7 +204,7 @@ export class Certifier {
       if (left !== 0) leaveToHost(tile, left);
       if (tile.exchanges > MOST_EXCHANGES) tile.leave(~tile.hostRows);
       const fresh = asked & ~tile.hostRows & ~tile.taken;
-      if (fresh !== 0) this.#take(batch, tile, number, fresh, head, keys, rows);
+      if (fresh !== 0) this.#take(question, tile, number, fresh);
       const open = asked & ~tile.hostRows;
       if (open !== 0 && (tile.shared === UNTAKEN || tile.shared !== this.#journal.now)) {
         group(groups, tile, number, open);
@@ -207,7 +223,7 @@ export class Certifier {
           kept.push(part);
         } else {
           part.tile.leave(part.rows);
-          this.#take(batch, part.tile, part.number, part.rows, head, keys, rows);
+          this.#take(question, part.tile, part.number, part.rows);
           part.rows &= ~part.tile.hostRows;
           begun.push(part);
         }
@@ -223,14 +239,11 @@ export class Certifier {
 
   /** Has the kernel take the states of rows. */
   #take(
-    batch: CertificateKernel,
+    { batch, head, keys, rows: certified }: HeadQuestion,
     tile: CertifiedTile,
     number: number,
     rows: number,
-    head: number,
-    keys: KeysAt,
-    certified: CertifiedRows,
-  ): void {
+  ) {
     if (!tile.isInKernel) this.#letGo(batch, tile);
     if (tile.kernelTile === 0) tile.kernelTile = batch.makeTile();
     const odd = batch.take(tile.kernelTile, number, rows);
@@ -300,19 +313,9 @@ export class Certifier {
   }
 
   /** Adds to `squares` the squares of the bounds of one head. */
-  #addSquares(
-    queries: Uint32Array,
-    head: number,
-    keys: KeysAt,
-    rows: CertifiedRows,
-    squares: Float64Array,
-  ): void {
-    const { batch } = this.#parts, tiles = this.#tiles[head];
-    if (!batch) {
-      for (let at = 0; at < queries.length; at++) squares[at] += rows.hostBound(queries[at], head, keys) ** 2;
-      return;
-    }
-    if (rows.mayHaveErrors(keys)) this.#takeErrors(batch, queries, head, keys, rows);
+  #addSquares(queries: Uint32Array, question: HeadQuestion, squares: Float64Array): void {
+    const { batch, head, keys, rows } = question, tiles = this.#tiles[head];
+    if (rows.mayHaveErrors(keys)) this.#takeErrors(queries, question);
     for (let at = 0; at < queries.length;) {
       const number = queries[at] >>> TILE_BITS,
         { kernelTile, hostRows, exchanges } = tiles[number],
@@ -334,13 +337,7 @@ export class Certifier {
   }
 
   /** Tells the kernel measured errors, each once, which count instead of bounds from then on. */
-  #takeErrors(
-    batch: CertificateKernel,
-    queries: Uint32Array,
-    head: number,
-    keys: KeysAt,
-    rows: CertifiedRows,
-  ): void {
+  #takeErrors(queries: Uint32Array, { batch, head, keys, rows }: HeadQuestion): void {
     for (const slot of queries) {
       const tile = this.#tiles[head][slot >>> TILE_BITS], row = 1 << (slot & LANES);
       if (((tile.hostRows | tile.toldRows) & row) !== 0) continue;

@@ -1,12 +1,13 @@
 /**
- * The drift ledger: for each block of query slots and each head, how far the exact outputs can have moved, altogether, since
- * the ledger was begun. The difference of two readings bounds what happened between them, so a state, or a copy of an
- * answer, is as far from exact as its block has drifted since its moment. A step costs O(d + dv) and a few operations a
- * block, no pair of a query and a key is looked at. Weights are noted of keys that change, when they first do: a score
- * for each row.
+ * The drift ledger: for each block of query slots and each head, how far the exact outputs can have moved,
+ * altogether, since the ledger was begun. The difference of two readings bounds what happened between them,
+ * so a state, or a copy of an answer, is as far from exact as its block has drifted since its moment. A step
+ * costs O(d + dv) and a few operations a block, no pair of a query and a key is looked at. Weights are noted
+ * of keys that change, when they first do: a score for each row.
  *
- * Invariant between batches, for each row of a block and each live key that is noted: the exact weight of the key in the row is at most
- * code · growth · exp(a_B · path), and the row's log-sum-exp at least leastLog − ln growth.
+ * Invariant between batches, for each row of a block and each live key that is noted: the exact weight of the
+ * key in the row is at most code · growth · exp(a_B · path), and the row's log-sum-exp at least leastLog − ln
+ * growth.
  */
 
 import { largestBlockBias } from "../../numerics/block_bias.ts";
@@ -29,7 +30,10 @@ const MOST_BYTES = 2 ** 28;
 const STEP_WORK = 8;
 /** Covers the rounding of a norm or a distance in float64. */
 const UP = 1 + 2 ** -30;
-/** A key that has moved so often, and so far that its weights may be a quarter larger than noted, is noted anew. */
+/**
+ * A key is noted anew when it has moved at least this often, and so far that its weights may be a quarter
+ * larger than noted.
+ */
 const MANY_MOVES = 32, LOOSE_PATH = 1 / 4, MOST_MOVES = 0xffff;
 /** How a key changes. */
 const MOVES = 1, GOES = 2, COMES = 4;
@@ -69,8 +73,8 @@ export class DriftLedger {
   #readings = new Float64Array(0);
   #keyRoom = 0;
   #slotRoom = 0;
-  // Of the present batch, by change: its kind, and by key head two numbers, ‖Δk‖ and ‖Δv‖ of a key that moves, ‖k‖ and the
-  // largest bias of one that comes.
+  // Of the present batch, by change: its kind, and by key head two numbers, ‖Δk‖ and ‖Δv‖ of a key that
+  // moves, ‖k‖ and the largest bias of one that comes.
   #kinds = new Uint8Array(0);
   #numbers = new Float64Array(0);
   readonly #changeWidth: number;
@@ -255,7 +259,9 @@ export class DriftLedger {
     return this.#logs[slot * this.#layout.heads + head];
   }
 
-  /** Whether a key has moved so far, in so many steps, that noting its weights anew is worth a score for each row. */
+  /**
+   * Whether a key has moved so often and so far that noting its weights anew is worth a score for each row.
+   */
   isLoose(slot: number): boolean {
     if (this.#moves[slot] < MANY_MOVES) return false;
     const { kvHeads } = this.#layout;
@@ -289,8 +295,8 @@ export class DriftLedger {
   }
 
   /**
-   * Notes the weights of a block, whose rows were begun, from 8 scores for each key slot and what is taken off the scores of each
-   * row to make logarithms of weights.
+   * Notes the weights of a block, whose rows were begun, from 8 scores for each key slot and what is taken
+   * off the scores of each row to make logarithms of weights.
    */
   noteBlock(
     first: number,
@@ -332,8 +338,9 @@ export class DriftLedger {
   }
 
   /**
-   * Adds to `squares`, for each query slot, the square of a bound on how far an answer of one head is from exact that was copied
-   * at a reading, with what rounding did to it; both by head row. Infinity where it does not follow.
+   * Adds to `squares`, for each query slot, the square of a bound on how far an answer of one head is from
+   * exact that was copied at a reading, with what rounding did to it; both by head row. Infinity where it
+   * does not follow.
    */
   addSquares(
     slots: Uint32Array,
@@ -367,7 +374,9 @@ export class DriftLedger {
     return this.#readings[slot * this.#layout.heads + head];
   }
 
-  /** How much larger than necessary drift is by now, as a factor: weights only grow until they are noted anew. */
+  /**
+   * How much larger than necessary drift is by now, as a factor: weights only grow until they are noted anew.
+   */
   looseness(): number {
     const { kvHeads } = this.#layout;
     let paths = 0;

@@ -1,10 +1,11 @@
 /**
- * What one changed key can do to the outputs of a block of query slots, for all blocks of one head: the loops of the drift
- * ledger. `docs/internals/certificates.md` has the proofs; the letters are the ones there.
+ * What one changed key can do to the outputs of a block of query slots, for all blocks of one head: the loops
+ * of the drift ledger. `docs/internals/certificates.md` has the proofs; the letters are the ones there.
  *
- * A *step* is the change of one key. In a block B let w̄ be a bound on the weight that any of its rows gives the key just
- * before the step, a_B the largest |scale|·‖q‖ of its rows, D a diameter of all values. A key that moves by Δk changes its
- * scores by at most x = a_B‖Δk‖, so its weight, relative to the others, by a factor within e^±x.
+ * A *step* is the change of one key. In a block B let w̄ be a bound on the weight that any of its rows gives
+ * the key just before the step, a_B the largest |scale|·‖q‖ of its rows, D a diameter of all values. A key
+ * that moves by Δk changes its scores by at most x = a_B‖Δk‖, so its weight, relative to the others, by a
+ * factor within e^±x.
  */
 
 import { codeOfLog, WEIGHTS, type WeightTable } from "./weight_table.ts";
@@ -18,7 +19,10 @@ export interface BlockDrift {
   growth: Float64Array;
   /** C_B: how far the exact outputs can have moved, altogether. */
   drift: Float64Array;
-  /** A bound from below on the log-sum-exps of the rows when weights were noted; −∞ with a row that sees no key, ∞ without rows. */
+  /**
+   * A bound from below on the log-sum-exps of the rows when weights were noted; −∞ with a row that sees no
+   * key, ∞ without rows.
+   */
   leastLog: Float64Array;
   /** Blocks in use. */
   count: number;
@@ -32,7 +36,9 @@ export interface ValueSizes {
   readonly furthest: number;
 }
 
-/** Up to it, x + 0.65x² ≥ e^x − 1 is used: the next terms of the series are less than what the square leaves. */
+/**
+ * Up to it, x + 0.65x² ≥ e^x − 1 is used: the next terms of the series are less than what the square leaves.
+ */
 const SMALL = 0.25;
 /** Rounds a sum of non-negative numbers up. */
 const UP = 1 + 2 ** -52;
@@ -82,7 +88,9 @@ function weightBound(code: number, growth: number, moved: number): number {
   return w < 1 ? w : 1;
 }
 
-/** A step of at most `moved` / `left`, where `left` is a bound from below on the share of the mass that stays. */
+/**
+ * A step of at most `moved` / `left`, where `left` is a bound from below on the share of the mass that stays.
+ */
 function takeStep(
   { growth, drift }: BlockDrift,
   b: number,

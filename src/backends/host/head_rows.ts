@@ -1,8 +1,8 @@
 /**
- * The totals of head rows: from the sums of their states, or, where float32 will not do, from the rows at the host in
- * float64. That is so for *steep* rows, whose numbers may overflow or whose scores are beyond what kernels tell apart, for
- * *faint* ones, whose values are so small that a device may have flushed some to 0, and for those that have no state where
- * they were computed.
+ * The totals of head rows: from the sums of their states, or, where float32 will not do, from the rows at the
+ * host in float64. That is so for *steep* rows, whose numbers may overflow or whose scores are beyond what
+ * kernels tell apart, for *faint* ones, whose values are so small that a device may have flushed some to 0,
+ * and for those that have no state where they were computed.
  */
 
 import { keyHeadOf } from "../../numerics/head_layout.ts";

@@ -123,7 +123,8 @@ export class HostBackend implements Backend {
   }
 
   async read(cohort: Cohort, wanted: Wanted): Promise<AttentionOutput> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     const { heads } = this.#config.layout, { queries } = cohort;
     const attention = emptyOutput(this.#config.layout, queries.length, wanted);
     const keys = this.#rows.keysAt(cohort.since);
@@ -146,12 +147,14 @@ export class HostBackend implements Backend {
   }
 
   async certify(cohort: Cohort): Promise<Float64Array<ArrayBuffer>> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     return this.#answers.certificates.certify(cohort);
   }
 
   async drift(cohort: Cohort, limit: number): Promise<Float64Array<ArrayBuffer>> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     return this.#answers.drift.bounds(cohort, limit);
   }
 
@@ -160,7 +163,8 @@ export class HostBackend implements Backend {
   }
 
   async copied(cohort: Cohort, copies: Copies, limit: number): Promise<void> {
-    await this.#store.load(cohort);
+    const loading = this.#store.load(cohort);
+    if (loading) await loading;
     this.#answers.drift.copied(cohort, copies, limit);
   }
 
@@ -310,7 +314,7 @@ export class HostBackend implements Backend {
   }
 }
 
-const NO_SLOTS = new Uint32Array(0);
+const NO_SLOTS = new Uint32Array(0), NO_LOGS = new Float64Array(0);
 const NO_ROWS = {
   slots: NO_SLOTS,
   live: new Uint8Array(0),
@@ -344,6 +348,7 @@ function largestOf(scores: ArrayLike<number>): number {
  */
 function emptyOutput(layout: HeadLayout, count: number, { into, logs }: Wanted): AttentionOutput {
   const columns = outputColumns(layout), logCount = logs ? count * layout.heads : 0;
+  if (into && logCount === 0) return { output: outputFor(into, count * columns), logSumExp: NO_LOGS };
   const bytes = 4 * (into ? 0 : count * columns) + 8 * logCount;
   return CapacityError.guard("read", `an answer of ${count} × ${columns} numbers`, bytes, () => ({
     output: outputFor(into, count * columns),

@@ -1,10 +1,10 @@
 /**
- * Certificates of rows that are computed at the host, in float64: those of stores without kernels for them, and those
- * that float32 does not suffice for.
+ * Certificates of rows that are computed at the host, in float64: those of stores without kernels for them,
+ * and those that float32 does not suffice for.
  */
 
 import type { HeadLayout } from "../../numerics/head_layout.ts";
-import { stalenessBound } from "../../numerics/staleness_bound.ts";
+import { type ChangeSums, stalenessBound } from "../../numerics/staleness_bound.ts";
 import type { Since } from "../since.ts";
 import { type CertificateKernel, NOT_CHANGED } from "./certificate_kernel.ts";
 import {
@@ -20,7 +20,7 @@ import type { KeyJournal } from "./key_journal.ts";
 import type { KeyTable } from "./key_table.ts";
 import type { KeysAt } from "./keys_at.ts";
 import type { Kernels } from "./kernels.ts";
-import { type CertifiedTotals, PairTerms } from "./pair_terms.ts";
+import { type CertifiedTotals, PairTerms, type RowAtHand } from "./pair_terms.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
 /** What computing scores and weights may have done to a state before they were summed. */
@@ -51,13 +51,15 @@ export interface CertifierParts {
 export const MOST_BYTES: number = 2 ** 26;
 /** What a key in a map takes, in round numbers. */
 export const ENTRY_BYTES: number = 64;
-/** Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been. */
+/**
+ * Bounds the rounding of an exchange: a subtraction and an addition, beside the largest that a sum has been.
+ */
 export const EXCHANGE_ROUNDING: number = 2 ** -51;
-/** A row that has missed so many changes more than there are pending keys is begun anew. */
+/** A row is begun anew when it has missed this number of changes more than there are pending keys. */
 export const MANY_CHANGES: number = 64;
 /** Sums of weights that may have lost such a share by exchanges are begun anew. */
 const WORN_WEIGHTS = 2 ** -20;
-/** What was let go of so many keys and tiles is used again. */
+/** The largest number of records of a key and a tile that are kept to be used again. */
 const MOST_SPARE = 256;
 const PAIR_BYTES = HostPairs.BYTES + ENTRY_BYTES;
 const FLOAT64_ROUNDING = 2 ** -52;
@@ -74,13 +76,14 @@ export class HostCertifier {
   readonly #terms: PairTerms;
   /** How keys differ from the rows that they replaced, by slot, as they were asked for. */
   readonly #edits = new Map<number, KeyEdit>();
+  #editBytes = 0;
   #bytes = 0;
   /** What keys had in tiles that were let go, to be used again. */
   readonly #spare: HostPairs[] = [];
   readonly #sums: RowSums = {
     ...{ moved: 0, gained: 0, lost: 0, shifted: 0, doubt: 0, movedPeak: 0, weightPeak: 0 },
   };
-  /** o of the row at hand. */
+  /** o of the row that is being certified. */
   readonly #output: Float64Array;
 
   constructor(
@@ -95,20 +98,20 @@ export class HostCertifier {
     this.#output = new Float64Array(parts.layout.valueDim);
   }
 
-  /** Bytes of sums and what keys have in them. */
+  /** Bytes of sums, what keys have in them, and how keys differ. */
   get bytes(): number {
-    return this.#bytes + this.#spare.length * HostPairs.BYTES;
+    return this.#bytes + this.#editBytes + this.#spare.length * HostPairs.BYTES;
   }
 
   /** The keys in some slots have changed. */
   changeKeys(slots: Uint32Array): void {
     if (this.#edits.size === 0) return;
-    for (const slot of slots) this.#edits.delete(slot);
+    for (const slot of slots) this.#dropEdit(slot);
   }
 
   /** Forgets what was measured; tiles are dropped with their sums. */
   forget(): void {
-    this.#edits.clear();
+    this.#dropEdits();
     this.#spare.length = 0;
     this.#bytes = 0;
     this.#output.fill(0);
@@ -140,10 +143,11 @@ export class HostCertifier {
     const diameter = 2 * this.#parts.spread.radius(keyHead);
     const { norm, ledger, massDoubt } = this.#roundingOf(totals, diameter, rounding);
     if (tile.momentOf(row) === UNTAKEN && keys.areStored) return this.#printed(ledger, norm);
-    let exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+    const at: RowAtHand = { totals, output: this.#output, keys, keyHead, diameter };
+    let exchanges = this.#sumAtHost(tile, row, at);
     if (isWorn(this.#sums, exchanges, ledger)) {
       tile.leave(1 << row);
-      exchanges = this.#sumAtHost(tile, row, keys, keyHead, totals, diameter);
+      exchanges = this.#sumAtHost(tile, row, at);
     }
     const stale = this.#staleness(this.#sums, exchanges, ledger, massDoubt, diameter, norm);
     const { moved, gained, lost } = this.#sums;
@@ -159,16 +163,14 @@ export class HostCertifier {
     return this.#printed(ledger, norm);
   }
 
-  /** Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind them. */
-  #sumAtHost(
-    tile: CertifiedTile,
-    row: number,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    diameter: number,
-  ): number {
-    const { since } = keys, { now } = this.#journal;
+  /**
+   * Brings the sums of a row at the host up to the present, and reads them; returns the exchanges behind
+   * them.
+   */
+  #sumAtHost(tile: CertifiedTile, row: number, at: RowAtHand): number {
+    const { since } = at.keys, { now } = this.#journal;
+    // Most of them are of keys that are pending no more.
+    if (this.#edits.size > 2 * since.slots.length + MANY_CHANGES) this.#dropEdits();
     if (!tile.host) {
       tile.host = new HostSums();
       this.#bytes += HostSums.BYTES;
@@ -186,34 +188,25 @@ export class HostCertifier {
       tile.leave(1 << row);
       sums.begin(row);
       for (let t = 0; t < since.slots.length; t++) {
-        this.#addAtHost(sums, row, since.slots[t], since.retained[t], keys, keyHead, totals, diameter);
+        this.#addAtHost(sums, row, since.slots[t], since.retained[t], at);
       }
     } else if (slots.length > 0) {
       const places = this.#placesOf(slots, since);
       for (let t = 0; t < slots.length; t++) {
-        this.#addAtHost(sums, row, slots[t], places[t], keys, keyHead, totals, diameter);
+        this.#addAtHost(sums, row, slots[t], places[t], at);
       }
     }
     tile.reach(1 << row, now);
     return sums.read(row, this.#sums);
   }
 
-  #addAtHost(
-    sums: HostSums,
-    row: number,
-    slot: number,
-    retained: number,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    diameter: number,
-  ): void {
+  #addAtHost(sums: HostSums, row: number, slot: number, retained: number, at: RowAtHand): void {
     if (retained === NOT_CHANGED) {
       sums.exchange(row, slot, NO_TERMS, null);
       return;
     }
     const edit = this.#editOf(slot, retained), known = sums.partsOf(row, slot);
-    this.#terms.measure(slot, edit, keys, keyHead, totals, this.#output, diameter, known);
+    this.#terms.measure(slot, edit, at, known);
     sums.exchange(row, slot, this.#terms, sums.pairs.has(slot) ? null : this.#makePairs());
   }
 
@@ -227,12 +220,24 @@ export class HostCertifier {
 
   #editOf(slot: number, retainedId: number): KeyEdit {
     const { layout, softcap, stored, retained } = this.#parts;
-    let edit = this.#edits.get(slot);
-    if (edit?.retained !== retainedId) {
-      edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
-      this.#edits.set(slot, edit);
-    }
-    return edit as KeyEdit;
+    const known = this.#edits.get(slot);
+    if (known?.retained === retainedId) return known;
+    this.#dropEdit(slot);
+    const edit = toKeyEdit(stored, slot, retained, retainedId, layout, softcap);
+    this.#edits.set(slot, edit);
+    this.#editBytes += bytesOfEdit(edit);
+    return edit;
+  }
+
+  #dropEdit(slot: number): void {
+    const edit = this.#edits.get(slot);
+    if (edit) this.#editBytes -= bytesOfEdit(edit);
+    this.#edits.delete(slot);
+  }
+
+  #dropEdits(): void {
+    this.#edits.clear();
+    this.#editBytes = 0;
   }
 
   /** What pending keys can move o by at most, by the sums of a row with what was rounded in them. */
@@ -249,25 +254,28 @@ export class HostCertifier {
     const ofMoved = rounded * sums.movedPeak, ofWeights = rounded * sums.weightPeak;
     const doubt = (sums.doubt + ofWeights) * grown,
       weights = (sums.gained + sums.lost + sums.doubt + ofWeights) * grown;
-    return stalenessBound(
-      (sums.moved + ofMoved) * grown + weights * ledger,
-      sums.gained * grown + doubt,
-      sums.lost * grown + doubt,
-      (sums.shifted + ofMoved) * grown,
-      2 * doubt + 2 * massDoubt * weights,
-      diameter,
-      norm + ledger,
-    );
+    const change: ChangeSums = {
+      moved: (sums.moved + ofMoved) * grown + weights * ledger,
+      gained: sums.gained * grown + doubt,
+      lost: sums.lost * grown + doubt,
+      shifted: (sums.shifted + ofMoved) * grown,
+      doubt: 2 * doubt + 2 * massDoubt * weights,
+    };
+    return stalenessBound(change, diameter, norm + ledger);
   }
 
-  /** Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it hides. */
+  /**
+   * Takes o, and tells its norm, a bound on what rounding did to it, and one on the share of the mass that it
+   * hides.
+   */
   #roundingOf(totals: CertifiedTotals, diameter: number, rounding: WeightRounding) {
     const { valueDim } = this.#parts.layout, output = this.#output;
     totals.writeOutput(output, 0);
     let squared = 0;
     for (const o of output) squared += o * o;
     const norm = Math.sqrt(squared), massError = totals.massError / totals.mass;
-    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens distances to o.
+    // What rounding may have done to o: in its weights, in its sums and in the division; it also shortens
+    // distances to o.
     const ledger = rounding.variation * diameter +
       2 * (Math.sqrt(valueDim) * totals.sumError / totals.mass + norm * massError) +
       4 * FLOAT64_ROUNDING * norm;
@@ -291,6 +299,11 @@ export class HostCertifier {
     }
     return farthest * (1 + FLOAT32_ROUNDING);
   }
+}
+
+/** What a kept edit takes, in round numbers. */
+function bytesOfEdit({ valueShift, difference }: KeyEdit): number {
+  return 2 * ENTRY_BYTES + valueShift.byteLength + 16 * (difference?.columns.length ?? 0);
 }
 
 /** Of a key that is as in the states. */

@@ -146,7 +146,7 @@ export class Kernels {
       if (before > -Infinity && !(states.heavyCount[row] > 0 && states.removeHeavy(row, slot))) {
         a = shiftedExp(before, shift);
         exponentials++;
-        addCompensated(high, low, start, width, -a, valuesBefore, this.#valueIndex(blockBefore, retained[t]));
+        addCompensated(states, start, -a, valuesBefore, this.#valueIndex(blockBefore, retained[t]));
         additions++;
       }
       // Exponents are compared, like the shift: beyond 2^53 scores of neighbouring powers may be equal.
@@ -160,7 +160,7 @@ export class Kernels {
           exponentials++;
         }
         const offset = this.#valueIndex(blockAfter, slot);
-        addCompensated(high, low, start, width, a, valuesAfter, offset);
+        addCompensated(states, start, a, valuesAfter, offset);
         additions++;
         massPeak += a;
         magnitudePeak += a * valuesAfter[offset + width - 1];
@@ -224,18 +224,19 @@ export class Kernels {
     return this.#rule.scale * sum;
   }
 
-  /** ‖change · (v − point) + after · (v' − v)‖ of the value v of one key and v' of another. */
+  /**
+   * ‖change · (v − point) + after · (v' − v)‖ of the value v of a retained key and v' of the one in a slot.
+   */
   movedDistance(
     point: Float64Array,
     change: number,
     after: number,
-    block: KeyBlock,
-    j: number,
-    other: KeyBlock,
-    k: number,
+    keys: KeysAt,
+    retained: number,
+    slot: number,
   ): number {
-    const { valueDim } = this.#layout, before = block.values, now = other.values;
-    const from = this.#valueIndex(block, j), to = this.#valueIndex(other, k);
+    const { valueDim } = this.#layout, before = keys.retained.values, now = keys.stored.values;
+    const from = this.#valueIndex(keys.retained, retained), to = this.#valueIndex(keys.stored, slot);
     let squared = 0;
     for (let c = 0; c < valueDim; c++) {
       const v = before[from + c], moved = change * (v - point[c]) + after * (now[to + c] - v);
@@ -370,14 +371,12 @@ export class Kernels {
 }
 
 /**
- * sum += a · value for `width` two-float sums: Knuth's TwoSum on the high part, whose error term is added to
- * the low part.
+ * sum += a · value for the two-float sums of a row, from `start` on: Knuth's TwoSum on the high part, whose
+ * error term is added to the low part.
  */
 function addCompensated(
-  high: Float64Array,
-  low: Float64Array,
+  { high, low, width }: RowStates,
   start: number,
-  width: number,
   a: number,
   values: Float32Array,
   offset: number,

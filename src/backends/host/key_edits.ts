@@ -1,13 +1,13 @@
 /**
- * How pending keys differ from the rows they replaced, as certificates need it: what of it is the same for all rows is
- * found here, once for an edit.
+ * How pending keys differ from the rows they replaced, as certificates need it: what of it is the same for
+ * all rows is found here, once for an edit.
  */
 
 import { type HeadLayout, keyColumns } from "../../numerics/head_layout.ts";
 import type { RowSource } from "../backend.ts";
 import { NO_ROW } from "../since.ts";
 
-/** How the key in a slot changed since the moment of the states at hand. */
+/** How the key in a slot changed since the epoch of some states. */
 export interface KeyEdit {
   /** Under which number the row before is kept; NO_ROW if there was none. */
   readonly retained: number;

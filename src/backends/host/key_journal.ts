@@ -1,9 +1,9 @@
 /**
- * The key slots that have changed, in order, as far back as it is worth remembering: tells which changed since a
- * moment. A *moment* is the number of changes before it.
+ * The key slots that have changed, in order, as far back as it is worth remembering: tells which changed
+ * since a moment. A *moment* is the number of changes before it.
  */
 
-/** More changes are not remembered; who has missed them begins anew. */
+/** More changes are not remembered; sums that have missed them are begun anew. */
 const MOST_CHANGES = 2 ** 14;
 
 /** The changes of one backend's keys. */

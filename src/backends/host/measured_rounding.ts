@@ -8,6 +8,7 @@
 import { noWork } from "../work.ts";
 import type { ScoreRule } from "../../numerics/score_rule.ts";
 import type { HeadLayout } from "../../numerics/head_layout.ts";
+import type { WeightRounding } from "./host_certifier.ts";
 import type { CertifiedTotals } from "./pair_terms.ts";
 import { Kernels, type QueryHead } from "./kernels.ts";
 import type { KeysAt } from "./keys_at.ts";
@@ -50,7 +51,7 @@ export class MeasuredRounding {
     return 48 * this.#errors.size;
   }
 
-  /** Begins a question, which may spend so many multiply-adds. */
+  /** Begins a question, which may spend `work` multiply-adds. */
   begin(work: number): void {
     this.#left = work;
   }
@@ -60,7 +61,7 @@ export class MeasuredRounding {
     return this.#errors.size === 0;
   }
 
-  /** Whether there is work left to measure a row of so many keys. */
+  /** Whether there is work left to measure a row of `keyCount` keys. */
   canMeasure(keyCount: number): boolean {
     return keyCount * (this.#layout.headDim + this.#layout.valueDim) <= this.#left;
   }
@@ -91,9 +92,16 @@ export class MeasuredRounding {
 
   /**
    * Measures a head row whose state includes `keys`, if work is left. The values of the keys must lie within
-   * `diameter` of one another.
+   * `diameter` of one another; `rounding` is what float64 may do to the weights of the row.
    */
-  measure(row: number, query: QueryHead, totals: CertifiedTotals, keys: KeysAt, diameter: number): void {
+  measure(
+    row: number,
+    query: QueryHead,
+    totals: CertifiedTotals,
+    keys: KeysAt,
+    diameter: number,
+    rounding: WeightRounding,
+  ): void {
     const { headDim, valueDim } = this.#layout;
     const work = keys.stored.count * (headDim + valueDim);
     if (work > this.#left || !(totals.mass > 0)) return;
@@ -112,13 +120,16 @@ export class MeasuredRounding {
     }
     norm = Math.sqrt(norm);
     // The errors of the float64 computation are added: those of its sums, and those of its scores, which
-    // change weights by a factor.
+    // change weights by a factor. Terms of a score that cancel may have lost the same digits in both
+    // computations.
     const massError = exact.massError / exact.mass;
     const sums = 2 * (Math.sqrt(valueDim) * exact.sumError / exact.mass + norm * massError);
     const scores = FLOAT64_ROUNDING * (Math.abs(exact.logSumExp()) + headDim + 64);
     const error = {
-      output: Math.sqrt(squared) + sums + scores * diameter + 8 * FLOAT64_ROUNDING * norm,
-      mass: Math.abs(Math.expm1(totals.logSumExp() - exact.logSumExp())) + 2 * massError + 2 * scores,
+      output: Math.sqrt(squared) + sums + Math.max(scores, rounding.variation) * diameter +
+        8 * FLOAT64_ROUNDING * norm,
+      mass: Math.abs(Math.expm1(totals.logSumExp() - exact.logSumExp())) + 2 * massError +
+        2 * Math.max(scores, rounding.mass),
     };
     // The error of a head row that has lost its mass has no meaning.
     if (error.output < Infinity && error.mass < 1) this.#errors.set(row, error);

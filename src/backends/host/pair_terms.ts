@@ -1,10 +1,11 @@
 /**
- * What one changed key can do to the output of one row, in float64: the terms of `numerics/staleness_bound.ts`. Stores
- * without kernels for certificates use nothing else; the others use it for rows that float32 does not suffice for.
+ * What one changed key can do to the output of one row, in float64: the terms of
+ * `numerics/staleness_bound.ts`. Stores without kernels for certificates use nothing else; the others use it
+ * for rows that float32 does not suffice for.
  *
  * With w the weight before, Δ the difference of the scores and c = w(e^Δ − 1), the change moves the output by
- * c(v − o) + u(v' − v), divided by the new mass; u = w + c. Where only few or small numbers of the key differ, Δ is
- * computed from the differences, so that a small change has a small error.
+ * c(v − o) + u(v' − v), divided by the new mass; u = w + c. Where only few or small numbers of the key
+ * differ, Δ is computed from the differences, so that a small change has a small error.
  */
 
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
@@ -25,15 +26,26 @@ export interface CertifiedTotals {
   logSumExp(): number;
 }
 
+/** The row that is being certified, and the keys that it is compared with. */
+export interface RowAtHand {
+  readonly totals: CertifiedTotals;
+  /** o. */
+  readonly output: Float64Array;
+  readonly keys: KeysAt;
+  readonly keyHead: number;
+  /** Values lie within it of one another. */
+  readonly diameter: number;
+}
+
 /** Beyond it a weight counts as infinite. */
 const HIGHEST_POWER = 900;
 const FLOAT64_ROUNDING = 2 ** -52;
 /** Below it a weight has lost digits, or itself, to underflow: a change is no longer a factor of it. */
 const SMALLEST_FACTOR = 2 ** -900;
-/** Changes of a score beyond it are told from both scores. */
+/** Larger changes of a score are the difference of both scores. */
 const LARGE = 1;
 
-/** Measures pairs of the row at hand. */
+/** Measures pairs of the selected row. */
 export class PairTerms implements PairSums {
   moved = 0;
   change = 0;
@@ -50,17 +62,13 @@ export class PairTerms implements PairSums {
   }
 
   /**
-   * Measures the changed key of a slot for the selected row, whose output is `output`. Values lie within `diameter`
-   * of one another. `known` are the parts that the key has in the row already, if any.
+   * Measures the changed key of a slot for the selected row. `known` are the parts that the key has in the
+   * row already, if any.
    */
   measure(
     slot: number,
     edit: KeyEdit,
-    keys: KeysAt,
-    keyHead: number,
-    totals: CertifiedTotals,
-    output: Float64Array,
-    diameter: number,
+    { totals, output, keys, keyHead, diameter }: RowAtHand,
     known: Float64Array | null,
   ): void {
     const kernels = this.#kernels, { retained, isLive, valueShift, difference } = edit;
@@ -114,7 +122,7 @@ export class PairTerms implements PairSums {
     const base = scoreBefore > -Infinity ? keys.retained : keys.stored;
     const baseRow = scoreBefore > -Infinity ? retained : slot;
     const distance = shift > 0
-      ? kernels.movedDistance(output, change, after, base, baseRow, keys.stored, slot)
+      ? kernels.movedDistance(output, change, after, keys, retained, slot)
       : size * this.#distance(output, base, baseRow, scoreBefore > -Infinity);
     const rounded = (doubt + FLOAT64_ROUNDING * 8 * (size + after)) * diameter;
     this.moved = distance + rounded + FLOAT64_ROUNDING * scale * (after + weight) * shift;

@@ -1,6 +1,6 @@
 /**
- * By head, a norm that no standing query's is above. It grows with new queries, and is computed anew, where a query is gone
- * that set it, when traces of deleted rows are erased.
+ * By head, a norm that no standing query's is above. It grows with new queries, and is computed anew, where a
+ * query is gone that set it, when traces of deleted rows are erased.
  */
 
 import type { HostRows } from "./host_rows.ts";

@@ -1,7 +1,7 @@
 /**
  * A backend for rotary positions: it turns rows before another backend stores them, and keeps beside it what
- * callers wrote, which is what its sources answer. Everything else of the other backend works as it is: scores
- * are products of turned rows, and a row that moves is a row that changes.
+ * callers wrote, which is what its sources answer. Everything else of the other backend works as it is:
+ * scores are products of turned rows, and a row that moves is a row that changes.
  *
  * Invariant: a stored or retained row of the other backend is the row here, turned by its position.
  */

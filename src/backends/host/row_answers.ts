@@ -1,7 +1,8 @@
 /**
- * Answers of the head rows of one engine, and how far they may be off. Each part of it does one thing: `HeadRows` has their
- * totals, `RowRounding` what computing did to them, `RowCertificates` bounds from each changed key, `RowDrift` bounds that
- * look at no pair. Here is what all of them are told of keys and states, in the order in which they need it.
+ * Answers of the head rows of one engine, and how far they may be off. Each part of it does one thing:
+ * `HeadRows` has their totals, `RowRounding` what computing did to them, `RowCertificates` bounds from each
+ * changed key, `RowDrift` bounds that look at no pair. This file passes changes of keys and states on to
+ * them, in the order in which they need it.
  */
 
 import type { BackendConfig, Changes } from "../backend.ts";
@@ -82,8 +83,8 @@ export class RowAnswers {
   }
 
   /**
-   * Forgets what was measured of rows that are gone; all states are of the stored keys. Returns the queries that are steep no
-   * more: what float32 made of them while they were is not to be relied on.
+   * Forgets what was measured of rows that are gone; all states are of the stored keys. Returns the queries
+   * that are steep no more: what float32 made of them while they were is not to be relied on.
    */
   forget(): Uint32Array {
     const { layout, rule } = this.#config;

@@ -1,6 +1,6 @@
 /**
- * Certificates of head rows, from what is known of their states: bounds on what computing them did, or what was measured of
- * it.
+ * Certificates of head rows, from what is known of their states: bounds on what computing them did, or what
+ * was measured of it.
  */
 
 import { CapacityError } from "../../base/errors.ts";
@@ -98,7 +98,10 @@ export class RowCertificates {
     this.#certifier.forget();
   }
 
-  /** Bounds on how far the rows of a cohort, whose states were loaded, are from what the stored keys make them. */
+  /**
+   * Bounds on how far the rows of a cohort, whose states were loaded, are from what the stored keys make
+   * them.
+   */
   certify(cohort: Cohort): Float64Array<ArrayBuffer> {
     this.#measured.begin(this.#store.limits?.measuredWork ?? 0);
     const count = cohort.queries.length * this.#config.layout.heads;
@@ -132,7 +135,8 @@ export class RowCertificates {
     if (!error) {
       return this.#certifier.bound(totals, slot, head, keys, this.#rounding.of(slot, head, totals, keys));
     }
-    // All that is measured is what happened to o and to the mass; as the error of a sum it has the same effect.
+    // All that is measured is what happened to o and to the mass; as the error of a sum it has the same
+    // effect.
     const sumError = error.output * totals.mass / (2 * Math.sqrt(this.#config.layout.valueDim));
     const known = new MeasuredTotals(totals, sumError);
     return this.#certifier.bound(known, slot, head, keys, { mass: error.mass, variation: 0 });
@@ -159,7 +163,8 @@ export class RowCertificates {
   /** Measures what rounding did to a state, which holds the stored keys. */
   #measure(row: number, slot: number, head: number, totals: RowTotals, keys: KeysAt): void {
     const diameter = 2 * this.#spread.radius(keyHeadOf(this.#config.layout, head));
-    this.#measured.measure(row, this.#rows.queryHead(slot, head), totals, keys, diameter);
+    const rounding = this.#rounding.inFloat64(slot, head, totals, keys);
+    this.#measured.measure(row, this.#rows.queryHead(slot, head), totals, keys, diameter, rounding);
   }
 }
 

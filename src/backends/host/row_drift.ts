@@ -1,12 +1,13 @@
 /**
- * Bounds by the ledger of drift, while somebody wants them: when it is begun, what it is told of keys and rows, and what
- * rounding adds. A ledger that memory is refused to is let go.
+ * Bounds by the drift ledger, while an engine follows drift. This file begins the ledger, tells it of changed
+ * keys and rows, and adds what rounding did. A ledger that memory is refused to is let go.
  *
- * Invariant: every live row of a block that is followed is in the ledger, or among those that are not noted yet and whose
- * states are not of the stored keys.
+ * Invariant: every live row of a block that is followed is in the ledger, or among those that are not noted
+ * yet and whose states are not of the stored keys.
  */
 
 import type { BackendConfig, Changes, Cohort, Copies, Watched } from "../backend.ts";
+import { keyHeadOf } from "../../numerics/head_layout.ts";
 import { NOTHING, type Since } from "../since.ts";
 import { BLOCK_SLOTS, DriftLedger, type NotedRow } from "./drift_ledger.ts";
 import type { HeadRows } from "./head_rows.ts";
@@ -18,7 +19,7 @@ import type { StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
 const DOUBLE_ROUNDING = 2 ** -50;
-/** What rounding did is told of all rows at once where it is at most this share of what a bound may be. */
+/** One bound on rounding serves all rows where it is at most this share of the limit. */
 const LITTLE = 1 / 16;
 /** Counts the ledgers of all backends, and their new beginnings. */
 let generations = 0;
@@ -32,7 +33,7 @@ export class RowDrift {
   readonly #rounding: RowRounding;
   readonly #certificates: RowCertificates;
   readonly #spread: ValueSpread;
-  /** Bounds of drift, while somebody wants them. */
+  /** The ledger; null while no drift is followed. */
   #ledger: DriftLedger | null = null;
   /** Live query slots that have changed and are not in the ledger yet. */
   #unnoted: Set<number> | null = null;
@@ -118,14 +119,18 @@ export class RowDrift {
     return this.#rows.liveQueries().filter((slot) => blocks.has(Math.floor(slot / BLOCK_SLOTS)));
   }
 
-  /** Begins a ledger of the drift of whole blocks of query slots, whose states, which were loaded, are of the stored keys. Whether it can. */
+  /**
+   * Begins a ledger of the drift of whole blocks of query slots, whose states, which were loaded, are of the
+   * stored keys. Whether it can.
+   */
   watch(followed: Uint32Array): boolean {
     const { layout, rule } = this.#config, rows = this.#rows;
     const blocks = new Set<number>();
     for (const slot of followed) blocks.add(Math.floor(slot / BLOCK_SLOTS));
     const areAll = followed.length === rows.queries.liveCount;
     const queryCapacity = BLOCK_SLOTS * Math.ceil(rows.queries.size / BLOCK_SLOTS);
-    // The one before is let go first, so that there is never memory for two, and stays away where there is none.
+    // The one before is let go first, so that there is never memory for two, and stays away where there is
+    // none.
     this.unwatch();
     if (!DriftLedger.fits(layout, rows.size, queryCapacity)) return false;
     const ledger = new DriftLedger(layout, rule, rows, this.#store.work, areAll ? null : blocks);
@@ -180,8 +185,8 @@ export class RowDrift {
   }
 
   /**
-   * Bounds as those of `certify`, by the ledger of drift, in a few operations a query; Infinity where it knows nothing. What
-   * rounding did is told of all rows at once where that is little beside `limit`.
+   * Bounds like those of a certificate, by the ledger, in a few operations per query; Infinity where a row is
+   * not followed. One bound on rounding serves all rows where it is little beside `limit`.
    */
   bounds({ queries, since }: Cohort, limit: number): Float64Array<ArrayBuffer> {
     const ledger = this.#ledger, isCurrent = since.slots.length === 0;
@@ -244,7 +249,10 @@ export class RowDrift {
     return this.#roundings[row];
   }
 
-  /** Begins rows of query slots, whose states are of the stored keys, and notes the weights that are noted of others. */
+  /**
+   * Begins rows of query slots, whose states are of the stored keys, and notes the weights that are noted of
+   * others.
+   */
   #beginRows(ledger: DriftLedger, queries: Uint32Array): void {
     const live = queries.filter((slot) => this.#rows.queries.isLive(slot));
     for (const slot of live) {
@@ -283,11 +291,15 @@ export class RowDrift {
 
   /** Notes the weights of a key that has moved far. */
   #noteKey(ledger: DriftLedger, key: number): void {
-    const block = this.#rows.stored.block();
+    const block = this.#rows.stored.block(), { layout } = this.#config, { reach, kernels } = this.#heads;
     ledger.noteKey(key, this.#followedRows(ledger), (slot, head) => {
       if (this.#heads.isSteep(slot, head)) return Infinity;
-      this.#heads.select(slot, head);
-      return this.#heads.kernels.scoreWithBias(block, key) + DOUBLE_ROUNDING * STEEP_SCORE;
+      const query = this.#rows.queryHead(slot, head);
+      const product = reach.largestScore(this.#rows.queryNorm(query), keyHeadOf(layout, head));
+      kernels.select(query);
+      // The terms of its score may cancel.
+      const doubt = DOUBLE_ROUNDING * (STEEP_SCORE + (layout.headDim + 2) * product);
+      return kernels.scoreWithBias(block, key) + doubt;
     });
   }
 

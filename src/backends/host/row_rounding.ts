@@ -1,6 +1,6 @@
 /**
- * What computing the weights and the sums of head rows may have done to them: of a row that the host has taken, of one that
- * a kernel has, and of any row at all.
+ * What computing the weights and the sums of head rows may have done to them: of a row that the host has
+ * taken, of one that a kernel has, and of any row at all.
  */
 
 import { keyHeadOf } from "../../numerics/head_layout.ts";
@@ -19,7 +19,10 @@ import type { ValueSpread } from "./value_spread.ts";
 import type { RoundedRow } from "./weight_rounding.ts";
 
 const DOUBLE_ROUNDING = 2 ** -50;
-/** Rounding a number to float32, and what rounding to float64 did to it before: as a share, and where it is subnormal. */
+/**
+ * Rounding a number to float32, and what rounding to float64 did to it before: as a share, and where it is
+ * subnormal.
+ */
 const FLOAT32_STEP = 3 * 2 ** -24, SMALLEST_STEP = 2 ** -149;
 
 /** What the answers of one backend are made of. */
@@ -81,7 +84,10 @@ export class RowRounding {
     });
   }
 
-  /** What rounding did to any answer at most; Infinity where scores have biases, which have no bound that is known here. */
+  /**
+   * What rounding did to any answer at most; Infinity where scores have biases, which have no bound that is
+   * known here.
+   */
   common(since: Since): number {
     const { layout, layout: { kvHeads, headDim, valueDim }, rule, maskHeads } = this.#config,
       { limits, tolerance } = this.#store;

@@ -44,7 +44,8 @@ export interface Float32Limits {
   /** Bounds on the rounding errors of the weights of a head row. */
   rounding(row: RoundedRow): WeightRounding;
   /**
-   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing is pending.
+   * The multiply-adds that the host may spend for each question on measuring errors of states, when nothing
+   * is pending.
    */
   readonly measuredWork: number;
 }
@@ -115,9 +116,9 @@ export abstract class StateStore {
    */
   abstract restore(operation: string, saved: SavedArrays): Promise<boolean>;
 
-  /** Makes the states of a cohort ready for `held`. */
-  load(_cohort: Cohort): Promise<void> {
-    return Promise.resolve();
+  /** Makes the states of a cohort ready for `held`; null if they are. */
+  load(_cohort: Cohort): Promise<void> | null {
+    return null;
   }
 
   /** Answers a cohort by kernels. Returns the head rows that are left to the host, or null if all are. */

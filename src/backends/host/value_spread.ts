@@ -56,8 +56,9 @@ export class ValueSpread {
   }
 
   /**
-   * Copies of the centres, dv numbers per key head, and of the radii. The file does not say whose mean a centre is; the
-   * engine that is saved forgets it too, so that the loaded one fits its balls anew at the same moments.
+   * Copies of the centres, dv numbers per key head, and of the radii. The file does not say whose mean a
+   * centre is; the engine that is saved forgets it too, so that the loaded one fits its balls anew at the
+   * same moments.
    */
   save(): { readonly centres: Float64Array; readonly radii: Float64Array } {
     this.#sampled = null;
@@ -99,8 +100,15 @@ export class ValueSpread {
 
   #distanceOf(block: KeyBlock, j: number, head: number): number {
     const { kvHeads, valueDim } = this.#layout;
-    const offset = block.valueStart + (j * kvHeads + head) * block.columns;
-    return distance(this.#centres, head * valueDim, block.values, offset, valueDim);
+    const offset = block.valueStart + (j * kvHeads + head) * block.columns, first = head * valueDim;
+    // It does not call `distance`, for the reason that `furthest` does not.
+    const centres = this.#centres, { values } = block;
+    let squared = 0;
+    for (let c = 0; c < valueDim; c++) {
+      const difference = centres[first + c] - values[offset + c];
+      squared += difference * difference;
+    }
+    return Math.sqrt(squared);
   }
 
   /** A bound on the norm of every value of a key head. */

@@ -1,22 +1,25 @@
 /**
  * What the kernels' float32 may have done to the weights of a row, proven, with u = 2^−24.
  *
- * A score is a chain of d multiply-adds, each of which rounds at most twice, times the rounded scale, perhaps capped
- * with the errors of a few operations, and added to a bias. With S = |scale|·‖q‖·max ‖k‖ it is off by at most
- * u·((d + 2)·S + 24·min(S, c)), and with a bias by u·|s| more; where the bias is added before the cap, by
- * u·((d + 2)·S + 25·c). exp is off by 2u·(1 + |s|/2¹¹) of itself up to
+ * A score is a chain of d multiply-adds, each of which rounds at most twice, times the rounded scale, perhaps
+ * capped with the errors of a few operations, and added to a bias. With S = |scale|·‖q‖·max ‖k‖ it is off by
+ * at most u·((d + 2)·S + 24·min(S, c)), and with a bias by u·|s| more; where the bias is added before the
+ * cap, by u·((d + 2)·S + 25·c). exp is off by 2u·(1 + |s|/2¹¹) of itself up to
  * |s| = 22,000, and beyond by 4u·|s| more, since the whole powers that it takes off are then no longer exact.
  *
- * Keys whose score is more than 40 below the row's log-sum-exp L are no more than 2^−50 of its mass each, computed or
- * exact; for the others |s| ≤ |L| + 40. So all weights that matter are off by factors within e^±δ, and their
- * distribution by at most tanh(δ/2) in total variation.
+ * Keys whose score is more than 40 below the row's log-sum-exp L are no more than 2^−50 of its mass each,
+ * computed or exact; for the others |s| ≤ |L| + 40. So all weights that matter are off by factors within
+ * e^±δ, and their distribution by at most tanh(δ/2) in total variation.
  */
 
 import { hasBias, isBiasCapped, largestCapped, type ScoreRule } from "../../numerics/score_rule.ts";
 import type { WeightRounding } from "./host_certifier.ts";
 
 const FLOAT32_ROUNDING = 2 ** -24;
-/** What a key that does not matter has of its row's mass at most, and how far below the log-sum-exp its score is. */
+/**
+ * What a key that does not matter has of its row's mass at most, and how far below the log-sum-exp its score
+ * is.
+ */
 const UNNOTICED = 2 ** -50;
 const NOTICED_DEPTH = 40;
 /** Largest |score| up to which the exponential's whole powers are exact. */

@@ -1,8 +1,9 @@
 /**
  * Upper bounds of weights in a byte each, by key slot and block of query slots, for one head.
  *
- * The bytes of a key slot lie side by side, a byte a block. 0 says that no query slot of the block gives the key any weight;
- * a code c ≥ 1 stands for 2^((c − 255) / 4), so 255 for 1, and a weight is rounded up to the next code.
+ * The bytes of a key slot lie side by side, a byte a block. 0 says that no query slot of the block gives the
+ * key any weight; a code c ≥ 1 stands for 2^((c − 255) / 4), so 255 for 1, and a weight is rounded up to the
+ * next code.
  */
 
 /** Codes in a factor of two. */
@@ -32,7 +33,7 @@ export class WeightTable {
   stride = 0;
   #keys = 0;
 
-  /** Bytes for so many key slots and blocks. */
+  /** Bytes for `keys` key slots and `blocks` blocks. */
   static bytesOf(keys: number, blocks: number): number {
     return keys * blocks;
   }

@@ -1,6 +1,6 @@
 /**
- * The memory of the kernels as an arena that only grows, and views of it. A view is valid until the next `take`, which may
- * let the memory grow.
+ * The memory of the kernels as an arena that only grows, and views of it. A view is valid until the next
+ * `take`, which may let the memory grow.
  */
 
 const PAGE_BYTES = 65536;
@@ -14,6 +14,7 @@ export class Arena {
   #numbers: Float32Array;
   #words: Uint32Array;
   #integers: Int32Array;
+  #doubles: Float64Array;
 
   /** The arena begins at `start`, where the module's own data ends. */
   constructor(memory: WebAssembly.Memory, start: number) {
@@ -22,6 +23,7 @@ export class Arena {
     this.#numbers = new Float32Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#integers = new Int32Array(memory.buffer);
+    this.#doubles = new Float64Array(memory.buffer);
   }
 
   /** Allocates `bytes` zeros and returns their address, a multiple of 64. */
@@ -34,12 +36,13 @@ export class Arena {
       this.#numbers = new Float32Array(this.memory.buffer);
       this.#words = new Uint32Array(this.memory.buffer);
       this.#integers = new Int32Array(this.memory.buffer);
+      this.#doubles = new Float64Array(this.memory.buffer);
     }
     this.#next = address + bytes;
     return address;
   }
 
-  /** Allocates parts of so many bytes each, all of them or, where it throws, none. */
+  /** Allocates a part for each size, all of them or, where it throws, none. */
   takeEach(sizes: readonly number[]): number[] {
     const ends: number[] = [];
     let end = 0;
@@ -69,6 +72,11 @@ export class Arena {
   /** The same as whole numbers. */
   get allIntegers(): Int32Array {
     return this.#integers;
+  }
+
+  /** The same as float64. */
+  get allDoubles(): Float64Array {
+    return this.#doubles;
   }
 
   floats(address: number, count: number): Float32Array {

@@ -1,9 +1,9 @@
 /**
- * The layout of what certificates keep in the memory of the kernels. The kernels and the code that calls them both
- * use this file.
+ * The layout of what certificates keep in the memory of the kernels. The kernels and the code that calls them
+ * both use this file.
  *
- * A *tile* has the sums of 32 neighbouring rows of a head, a *pair record* what one changed key has in them. Both
- * are lists of blocks of eight rows. f64 fields have 8 numbers of 8 bytes, others 8 of 4.
+ * A *tile* has the sums of 32 neighbouring rows of a head, a *pair record* what one changed key has in them.
+ * Both are lists of blocks of eight rows. f64 fields have 8 numbers of 8 bytes, others 8 of 4.
  */
 
 /** Rows of a tile. */
@@ -11,7 +11,9 @@ export const TILE_ROWS = 32;
 /** Blocks of a tile. */
 export const TILE_BLOCKS = 4;
 
-/** f64: bounds summed over changed keys, of what they move, add to the mass, take from it, shift, and hide. */
+/**
+ * f64: bounds summed over changed keys, of what they move, add to the mass, take from it, shift, and hide.
+ */
 export const MOVED = 0;
 export const GAINED = 64;
 export const LOST = 128;
@@ -35,7 +37,10 @@ export const MASS_ERROR_SHARE = 608;
 export const SUM_ERROR_SHARE = 640;
 /** i32: −1 where float32 does not suffice. */
 export const ODD = 672;
-/** f64: bounds on the total variation of the weights, on what other rounding did to o, and on the share of mass that it hides. */
+/**
+ * f64: bounds on the total variation of the weights, on what other rounding did to o, and on the share of
+ * mass that it hides.
+ */
 export const VARIATION = 704;
 export const FIXED = 768;
 export const MASS_DOUBT = 832;
@@ -44,13 +49,18 @@ export const BOUND = 896;
 /** Bytes of a block in a tile. */
 export const TILE_BLOCK_BYTES = 960;
 
-/** f32: what one key has in the sums; gained if `CHANGE` is positive, else lost. i32: the age for which this holds. */
+/**
+ * f32: what one key has in the sums; gained if `CHANGE` is positive, else lost. i32: the age for which this
+ * holds.
+ */
 export const PAIR_MOVED = 0;
 export const PAIR_CHANGE = 32;
 export const PAIR_SHIFTED = 64;
 export const PAIR_DOUBT = 96;
 export const PAIR_AGE = 128;
-/** f32: the raw score of the key before, and the distance of its value from o; NaN where they are not known. */
+/**
+ * f32: the raw score of the key before, and the distance of its value from o; NaN where they are not known.
+ */
 export const PAIR_RAW = 160;
 export const PAIR_DISTANCE = 192;
 /** Bytes of a block in a pair record. */
@@ -76,13 +86,19 @@ export const POSITION_AFTER = 40;
 export const KEY_NORM = 48;
 export const KEY_SHIFT = 52;
 export const VALUE_SHIFT = 56;
-/** u32: how many numbers of the key were added to, and where the list of their offsets in a block of queries is. */
+/**
+ * u32: how many numbers of the key were added to, and where the list of their offsets in a block of queries
+ * is.
+ */
 export const MOVED_COUNT = 60;
 export const MOVED_LIST = 64;
 /** Bytes of the record; the differences follow it, then the list. */
 export const CHANGE_BYTES = 72;
 
-/** The record of a question. f32: no two values are further apart, and no value is larger. u32: positions matter. */
+/**
+ * The record of a question. f32: no two values are further apart, and no value is larger. u32: positions
+ * matter.
+ */
 export const DIAMETER = 0;
 export const SIZE = 4;
 export const HAS_POSITIONS = 8;
@@ -91,7 +107,7 @@ export const MULTIPLY_ADDS = 12;
 /** f64: the diameter, and how often sums were exchanged, times the rounding of an exchange. */
 export const WIDE_DIAMETER = 16;
 export const EXCHANGED = 24;
-/** What was found of the key at hand, 8 numbers each: raw scores and differences, later distances; weights. */
+/** The key that is being measured, 8 numbers each: raw scores and differences, later distances; weights. */
 export const RAW = 64;
 export const DIFFERENCE = 96;
 export const CHANGE = 128;

@@ -25,7 +25,10 @@ import type { RowStates } from "./row_states.ts";
 
 /** Keys whose records are in memory at the same time. */
 const MOST_CHANGES = 64;
-/** Sizes of values for which float32 neither overflows nor loses what matters, and columns whose sums it rounds little. */
+/**
+ * Sizes of values for which float32 neither overflows nor loses what matters, and columns whose sums it
+ * rounds little.
+ */
 const LEAST_SIZE = 2 ** -30, MOST_SIZE = 2 ** 50, MOST_COLUMNS = 4096;
 /** The smallest float32, over the rounding that is charged of a difference of keys. */
 const LEAST_SHIFT = 2 ** -149 * 2 ** 24;
@@ -46,7 +49,10 @@ export class WasmCertificates implements CertificateKernel {
   readonly #tiles: RecordPool;
   readonly #pairs: RecordPool;
   readonly #changeBytes: number;
-  /** Addresses of the record of a question, of those of changed keys, and of two lists of addresses; 0 before the first. */
+  /**
+   * Addresses of the record of a question, of those of changed keys, and of two lists of addresses; 0 before
+   * the first.
+   */
   #question = 0;
   #changes = 0;
   #changeList = 0;
@@ -56,8 +62,6 @@ export class WasmCertificates implements CertificateKernel {
   #exponentials = 0;
   #head = 0;
   #rows!: HostRows;
-  /** The memory as float64, while it is where it was. */
-  #doubles = new Float64Array(0) as Float64Array;
 
   constructor(kernels: Kernels, arena: Arena, states: RowStates, config: BackendConfig, work: Work) {
     const { headDim, valueDim } = config.layout;
@@ -84,7 +88,7 @@ export class WasmCertificates implements CertificateKernel {
     const { numbers } = this.#arena, at = this.#question / 4;
     numbers[at + field.DIAMETER / 4] = diameter * UP;
     numbers[at + field.SIZE / 4] = size * UP;
-    this.#asDoubles()[(this.#question + field.WIDE_DIAMETER) / 8] = diameter;
+    this.#arena.allDoubles[(this.#question + field.WIDE_DIAMETER) / 8] = diameter;
     return true;
   }
 
@@ -160,20 +164,20 @@ export class WasmCertificates implements CertificateKernel {
   }
 
   setRounding(tile: number, slot: number, variation: number, fixed: number, massDoubt: number): void {
-    const doubles = this.#asDoubles(), at = blockOf(tile, slot) / 8 + slot % 8;
+    const doubles = this.#arena.allDoubles, at = blockOf(tile, slot) / 8 + slot % 8;
     doubles[at + field.VARIATION / 8] = variation;
     doubles[at + field.FIXED / 8] = fixed;
     doubles[at + field.MASS_DOUBT / 8] = massDoubt;
   }
 
   bound(tile: number, tileNumber: number, rounded: number): number {
-    this.#asDoubles()[(this.#question + field.EXCHANGED) / 8] = rounded;
+    this.#arena.allDoubles[(this.#question + field.EXCHANGED) / 8] = rounded;
     const { job } = this.#states.heads[this.#head], blocks = this.#blocksFrom(tileNumber * field.TILE_BLOCKS);
     return this.#kernels.boundRows(job, tile, blocks, this.#question);
   }
 
   squareBounds(tile: number, slots: Uint32Array, first: number, count: number, squares: Float64Array): void {
-    const doubles = this.#asDoubles(), start = (tile + field.BOUND) / 8;
+    const doubles = this.#arena.allDoubles, start = (tile + field.BOUND) / 8;
     for (let at = first; at < first + count; at++) {
       const lane = slots[at] & LANES;
       const bound = doubles[start + (lane >> 3) * (field.TILE_BLOCK_BYTES / 8) + (lane & 7)];
@@ -198,7 +202,10 @@ export class WasmCertificates implements CertificateKernel {
     this.#words()[(this.#question + field.HAS_POSITIONS) / 4] = looksAtPositions(this.#config.rule) ? 1 : 0;
   }
 
-  /** Writes the record of a changed key: the earlier row, or the present one if there was none, and differences. */
+  /**
+   * Writes the record of a changed key: the earlier row, or the present one if there was none, and
+   * differences.
+   */
   #writeChange(at: number, slot: number, retainedId: number): void {
     const { layout: { kvHeads, headDim, valueDim, heads }, maskHeads } = this.#config;
     const { stored, retained } = this.#rows, { numbers } = this.#arena, words = this.#words();
@@ -237,7 +244,7 @@ export class WasmCertificates implements CertificateKernel {
       words[word + field.MOVED_LIST / 4] = list;
     }
     this.#exponentials += isBoth ? 2 : 1;
-    const doubles = this.#asDoubles();
+    const doubles = this.#arena.allDoubles;
     doubles[(at + field.POSITION_BEFORE) / 8] = wasLive ? retained.position(retainedId) : 0;
     doubles[(at + field.POSITION_AFTER) / 8] = isLive ? stored.position(slot) : 0;
     numbers[word + field.KEY_NORM / 4] = norm * UP;
@@ -254,12 +261,6 @@ export class WasmCertificates implements CertificateKernel {
 
   #words(): Int32Array {
     return this.#arena.allIntegers;
-  }
-
-  #asDoubles(): Float64Array {
-    const { buffer } = this.#arena.numbers;
-    if (this.#doubles.buffer !== buffer) this.#doubles = new Float64Array(buffer);
-    return this.#doubles;
   }
 }
 

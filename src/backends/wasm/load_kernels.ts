@@ -32,7 +32,10 @@ export interface Kernels {
    * `assembly/taken_rows.ts` has more.
    */
   takeRows(job: number, tile: number, first: number, count: number, rows: number, steep: number): number;
-  /** Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. */
+  /**
+   * Replaces what changed keys have in the sums of rows of a tile; returns the odd ones. A function of
+   * WebAssembly takes numbers alone, so that there are nine of them.
+   */
   addChanges(
     job: number,
     tile: number,
@@ -87,7 +90,9 @@ export async function compileKernels(build: KernelBuild): Promise<WebAssembly.Mo
   return await WebAssembly.compile(bytesOf(text));
 }
 
-/** Decodes base64, with what engines since 2025 have for it if it is there: it takes a hundredth of the time. */
+/**
+ * Decodes base64, with what engines since 2025 have for it if it is there: it takes a hundredth of the time.
+ */
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   const { fromBase64 } = Uint8Array as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
   if (fromBase64) return fromBase64.call(Uint8Array, text);

@@ -1,6 +1,6 @@
 /**
- * The rows of one head in the memory of the kernels: their queries and states, in blocks of eight, with the job that points
- * at them. `job_fields.ts` has the layouts.
+ * The rows of one head in the memory of the kernels: their queries and states, in blocks of eight, with the
+ * job that points at them. `job_fields.ts` has the layouts.
  *
  * Invariant: only `reserve` moves a table, and the job has the addresses of all of them.
  */

@@ -1,5 +1,6 @@
 /**
- * The parameters of the kernels for one head, and how they are written to its job. `job_fields.ts` has the layout.
+ * The parameters of the kernels for one head, and how they are written to its job. `job_fields.ts` has the
+ * layout.
  */
 
 import type { BlockBias } from "../../numerics/block_bias.ts";

@@ -84,19 +84,21 @@ export class RowStates {
     });
   }
 
-  /** Runs a call with the rows of some queries active. */
-  async withActive(
+  /** Runs a call with the rows of some queries active; null when it has run. */
+  withActive(
     head: number,
     queries: Uint32Array,
-    call: (ranges: readonly BlockRange[]) => Promise<void>,
-  ): Promise<void> {
+    call: (ranges: readonly BlockRange[]) => Promise<void> | null,
+  ): Promise<void> | null {
     const rows = this.heads[head];
+    let running: Promise<void> | null = null;
     rows.activateAll(queries, true);
     try {
-      await call(blockRanges(queries));
+      running = call(blockRanges(queries));
     } finally {
-      rows.activateAll(queries, false);
+      if (!running) rows.activateAll(queries, false);
     }
+    return running && running.finally(() => rows.activateAll(queries, false));
   }
 
   /** Copies the state of a head row to the first row of `target`. */

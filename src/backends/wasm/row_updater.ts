@@ -68,7 +68,12 @@ export class RowUpdater {
     this.#begin(head, passing);
     this.#terms.pushLive(stored);
     this.#terms.attach(blocks.job, stored.count);
-    await states.withActive(head, queries, (ranges) => this.#run(blocks.toBuild(ranges), queries.length));
+    const building = states.withActive(
+      head,
+      queries,
+      (ranges) => this.#run(blocks.toBuild(ranges), queries.length),
+    );
+    if (building) await building;
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
     this.#count(queries.length, true);
     this.#work.rowsBuilt += queries.length;
@@ -86,12 +91,13 @@ export class RowUpdater {
     this.#terms.exchange(rows, since);
     this.#work.rowsPatched += queries.length;
     this.#terms.attach(blocks.job, rows.stored.count);
-    let events: readonly HeavyEvent[] = [];
-    await states.withActive(head, queries, async (ranges) => {
-      const run = blocks.toPatch(ranges);
-      await this.#run(run, queries.length);
-      events = blocks.eventsOf(run);
+    let run!: PieceRun;
+    const patching = states.withActive(head, queries, (ranges) => {
+      run = blocks.toPatch(ranges);
+      return this.#run(run, queries.length);
     });
+    if (patching) await patching;
+    const events = blocks.eventsOf(run);
     this.#count(queries.length, true);
     this.#noteHeavy(states, head, events);
     const overloaded = events.length === 0
@@ -148,7 +154,7 @@ export class RowUpdater {
     }
   }
 
-  #run(run: PieceRun, rows: number): Promise<void> {
+  #run(run: PieceRun, rows: number): Promise<void> | null {
     const { headDim, valueDim } = this.#config.layout;
     return this.#runner.run(run, rows * this.#terms.count * (headDim + valueDim));
   }

@@ -15,7 +15,10 @@ const TAKE_OUT = 0x80000000;
 /** A number of terms above all limits. */
 const ALL = 0x7fffffff;
 
-/** Biases of passing queries: the address of the first, and bytes from a key slot to the next, and from a head. */
+/**
+ * Biases of passing queries: the address of the first, and bytes from a key slot to the next, and from a
+ * head.
+ */
 export interface PassingTable {
   readonly address: number;
   readonly keyBytes: number;

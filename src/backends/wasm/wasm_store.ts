@@ -179,7 +179,9 @@ export class WasmStore extends StateStore {
     return true;
   }
 
-  /** Writes the biases of some passing queries as kernels read them, those of neighbouring rows side by side. */
+  /**
+   * Writes the biases of some passing queries as kernels read them, those of neighbouring rows side by side.
+   */
   #placeBias({ heads, keySize, numbers }: PassingBias, first: number, count: number): PassingTable {
     this.#passingBias.reserve(4 * keySize * heads * PASSING_ROWS);
     const { address } = this.#passingBias;

@@ -37,7 +37,10 @@ const FIELDS = {
   firstDistance: "f32",
   distanceCount: "u32",
   distanceHeads: "u32",
-  /** Blocks of positions: where their biases begin, how many blocks of queries and keys, and of heads; 0 for none. */
+  /**
+   * Blocks of positions: where their biases begin, how many blocks of queries and keys, and of heads; 0 for
+   * none.
+   */
   blockFirst: "u32",
   blockRows: "u32",
   blockColumns: "u32",

@@ -53,7 +53,9 @@ export class DeviceImage {
   readonly queries: PagedTable;
   readonly states: PagedTable;
   readonly work: WorkBuffers;
-  /** The numbers of a bias by distance; where there is none, kernels get a buffer that they do not look at. */
+  /**
+   * The numbers of a bias by distance; where there is none, kernels get a buffer that they do not look at.
+   */
   readonly distances: GPUBuffer | typeof UPLOAD;
   /** Head rows that a patch left untrusted, in a buffer for each page of queries. */
   readonly flagged: GPUBuffer[] = [];

@@ -124,7 +124,7 @@ export class DeviceRows {
       const patches: Cohort[] = [];
       for (const { queries, since } of patch) {
         const patched = queries.filter(isPatched);
-        builds.push(...queries.filter((slot) => !isPatched(slot)));
+        for (const slot of queries) if (!isPatched(slot)) builds.push(slot);
         if (patched.length > 0) patches.push({ queries: patched, since });
       }
       const patched = patches.reduce((sum, { queries }) => sum + queries.length, 0);

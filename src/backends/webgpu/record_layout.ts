@@ -1,15 +1,16 @@
 /**
  * The layout of the records that live on the device. All are words of 32 bits:
  *
- *     key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | place (3), block | biases by query
+ * key     kind, slot, position (2) | Hkv·d of the key | Hkv·(dv + 2): v, 1, ‖v‖∞ | place (3), block | biases
+ * by query
  *     query   first and last position in reach (2 each) | H·d of the query | place (3), block
  *     state   shift, ceiling, massError, sumError, heavyCount | 8 heavy slots, 8 heavy scores, their rests |
  *             high | low
  *
- * A place is a position as the sum of three floats, where scores have a bias by distance; a block is the number of one of
- * positions, NO_BLOCK for none.
- * A state is that of a head row; the states of a query lie side by side. High and low are the dv + 2 sums in
- * two floats; heavy scores and their rests are two floats, too.
+ * A place is a position as the sum of three floats, where scores have a bias by distance; a block is the
+ * number of one of positions, NO_BLOCK for none. A state is that of a head row; the states of a query lie
+ * side by side. High and low are the dv + 2 sums in two floats; heavy scores and their rests are two floats,
+ * too.
  */
 
 import { type HeadLayout, keyColumns, queryColumns } from "../../numerics/head_layout.ts";

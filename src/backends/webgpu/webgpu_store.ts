@@ -22,7 +22,10 @@ import { StateMirror } from "./state_mirror.ts";
 import type { Traffic } from "./traffic.ts";
 import { weightDoubt } from "./weight_doubt.ts";
 
-/** The multiply-adds on measuring errors for one question, at the host, which waits for the device much longer. */
+/**
+ * The multiply-adds on measuring errors for one question, at the host, which waits for the device much
+ * longer.
+ */
 const MEASURED_WORK = 2 ** 20;
 /**
  * The cost of exp is the number of its operations. The cost of a compensated addition is fitted to builds and

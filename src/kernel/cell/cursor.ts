@@ -1,6 +1,13 @@
 /**
- * What stands at the cursor of a cell. Front ends count in code points, JavaScript in units of 16 bits.
+ * The expression at the cursor of a cell. Front ends count in code points, JavaScript in units of 16 bits.
  */
+
+/** The cursor that a front end sends, in code points: within the text, and at its end where it is no number. */
+export function cursorIn(code: string, cursor: unknown): number {
+  const length = toPoints(code, code.length);
+  if (typeof cursor !== "number" || Number.isNaN(cursor)) return length;
+  return Math.max(0, Math.min(length, Math.floor(cursor)));
+}
 
 /** The place in a text of a cursor that is given in code points. */
 export function toUnits(code: string, points: number): number {
@@ -19,13 +26,13 @@ export function toPoints(code: string, units: number): number {
 
 /** A name to be completed. */
 export interface Completion {
-  /** What is before the last dot; null where there is none. */
+  /** The text before the last dot; null where there is none. */
   readonly object: string | null;
-  /** What has been written of the name. */
+  /** The part of the name that has been written. */
   readonly prefix: string;
 }
 
-/** What is being written at a place. */
+/** The name that is being written at a place. */
 export function completionAt(code: string, place: number): Completion {
   const [prefix] = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, place)) ?? [""];
   const before = code.slice(0, place - prefix.length).trimEnd();
@@ -46,7 +53,7 @@ function chainStart(code: string, end: number): number {
       const open = openingOf(code, at - 1);
       if (open === null) return end;
       at = open;
-      // What is called or indexed stands directly before the bracket; a bracket alone is a list or a group.
+      // A value that is called or indexed stands directly before the bracket; a bracket alone is a list or a group.
       if (!/[\p{ID_Continue}$)\]"'`]/u.test(code[at - 1] ?? "")) return at;
       continue;
     }

@@ -1,5 +1,5 @@
 /**
- * What a cell tells of the names in it: which it imports and from where, and which it declares and what was written above.
+ * The names of a cell: those that it imports, and from where, and those that it declares, with the comment above each.
  */
 
 import type { ParsedCell, SyntaxNode } from "./parser.ts";

@@ -18,7 +18,7 @@ export interface SyntaxNode {
 
 /** A cell that was read. */
 export interface ParsedCell {
-  /** What is between what comes in front of the first node in the positions and the code: 1 where it is in brackets. */
+  /** The number of letters by which the parser's positions lie behind those of the code: 1 where it is in brackets. */
   readonly shift: number;
   /** Whether it is one object in curly brackets, which the kernel takes as a value and not as a block. */
   readonly isObject: boolean;

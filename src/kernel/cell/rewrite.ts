@@ -96,7 +96,7 @@ function planStatement(plan: Plan, code: string, statement: SyntaxNode, isLast: 
   plan.insert(statement.end, CATCH, STATEMENT_END);
 }
 
-/** What a declaration computes is watched, unless it is a function or a plain value, whose names come from the declaration. */
+/** Guards the values of a declaration, except functions and plain values, whose names come from the declaration. */
 function planDeclaration(plan: Plan, { declarations, declare }: SyntaxNode): void {
   if (declare === true || !Array.isArray(declarations)) return;
   for (const { init } of declarations.filter(isNode)) {
@@ -146,7 +146,7 @@ class Plan {
 
   /** Puts a call around an expression. */
   call(node: SyntaxNode, call: string, more: string): void {
-    // What is in brackets begins and ends within them; of a row with commas the last is meant, not each.
+    // An expression in brackets begins and ends within them; a sequence gets brackets, since its last value is meant.
     const [open, close] = node.type === "SequenceExpression" ? ["(", ")"] : ["", ""];
     this.insert(node.start, call + open, CALL);
     // Of two that end at one place the inner one, which was found later, ends first.

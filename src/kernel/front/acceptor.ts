@@ -15,7 +15,7 @@ import { isOfOther } from "./neighbours.ts";
 /** There may be so many strangers at once, who have not shown that they know the key; and so many connections in all. */
 const STRANGERS = 64, CONNECTIONS = 512;
 const GREETING_MS = 5000;
-/** What a stranger may send in one message: bytes, and frames. */
+/** The most that a stranger may send in one message: bytes, and frames. */
 const UNKNOWN_LIMIT = 2 ** 16, UNKNOWN_FRAMES = 16;
 /** On these sockets nobody ever shows that they know the key. */
 const UNSIGNED: ReadonlySet<SocketType> = new Set(["PUB", "REP"]);
@@ -94,7 +94,7 @@ export class Acceptor implements Disposable {
         peer.trust();
       });
     } catch (error) {
-      // What is not of the protocol ends the connection; anything else is a mistake of ours and is not hidden.
+      // A breach of the protocol ends the connection; any other error is a mistake of ours and is not hidden.
       if (!(error instanceof ProtocolError)) throw error;
       this.#rejected++;
     } finally {

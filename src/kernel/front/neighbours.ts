@@ -1,5 +1,5 @@
 /**
- * Who is at the other end of a connection on loopback. Linux tells whose socket it is: another user of the machine has no
+ * The owner of the other end of a connection on loopback. Linux tells whose socket it is: another user of the machine has no
  * business with a kernel.
  *
  * Invariant: who cannot be told is let in, as everywhere else, and has to know the key.
@@ -43,7 +43,7 @@ function search(theirs: number, ours: number): number | null {
   const local = `:${hex(theirs)} `, remote = `:${hex(ours)} `;
   for (let at = tables.indexOf(local); at !== -1; at = tables.indexOf(local, at + 1)) {
     const end = tables.indexOf("\n", at), words = tables.slice(at, end).trim().split(/\s+/);
-    // What is left of a connection that has ended has no owner.
+    // The rest of a connection that has ended has no owner.
     if (`${words[1]} `.endsWith(remote) && words[2] !== TIME_WAIT) return Number(words[6]);
   }
   return null;

@@ -10,7 +10,7 @@ import type { Message } from "../protocol/message.ts";
 import type { Peer } from "../zmtp/peer.ts";
 import { Acceptor } from "./acceptor.ts";
 
-/** What may wait for a listener, in bytes. */
+/** The most that may wait for a listener, in bytes. */
 const BACKLOG_LIMIT = 2 ** 30;
 /** Topics that one listener may ask for. */
 const TOPICS = 64;
@@ -45,7 +45,7 @@ export class Publisher implements Disposable {
       if (!listener.topics.some((prefix) => startsWith(topic, prefix))) return;
       if (listener.backlog > BACKLOG_LIMIT) return peer.close();
       listener.backlog += bytes;
-      // Who has gone does not hear it.
+      // A listener that has gone does not hear it.
       await peer.send(frames).catch(() => {});
       listener.backlog -= bytes;
     }));

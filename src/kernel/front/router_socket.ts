@@ -13,9 +13,9 @@ import type { Peer } from "../zmtp/peer.ts";
 import type { SocketType } from "../zmtp/handshake.ts";
 import { Acceptor } from "./acceptor.ts";
 
-/** Who asked. */
+/** The front end that asked. */
 export interface Asker {
-  /** By which its other sockets are known; empty where it has none. */
+  /** The identity of all its sockets; empty where it has none. */
   readonly identity: string;
   /** Sends it a message; resolves also when it has gone meanwhile. */
   send(message: Message): Promise<void>;

@@ -5,9 +5,9 @@
 import { KernelError } from "../errors.ts";
 import { type Allowance, type FrontEnd, PERMISSIONS, type Permissions } from "../prelude/bridge.ts";
 
-/** What a command line says. */
+/** The contents of a command line. */
 export interface Arguments {
-  /** What is no option. */
+  /** The words that are no options. */
   readonly words: readonly string[];
   readonly name?: string;
   readonly display?: string;

@@ -2,7 +2,7 @@
  * Where Jupyter looks for what belongs to it (https://docs.jupyter.org/en/latest/use/jupyter-directories.html).
  */
 
-/** What the folders depend on. */
+/** The circumstances that the folders depend on. */
 export interface Surroundings {
   readonly os: typeof Deno.build.os;
   readonly env: (name: string) => string | undefined;
@@ -34,7 +34,7 @@ export function dataFolders(surroundings: Surroundings = HERE): string[] {
   try {
     folders.push(userDataFolder(surroundings));
   } catch {
-    // Who has no home has no folder of their own.
+    // A user without a home has no folder of their own.
   }
   for (const name of ["VIRTUAL_ENV", "CONDA_PREFIX"]) {
     const prefix = env(name);

@@ -21,9 +21,9 @@ export interface PlaceOptions {
 
 /** How to install. */
 export interface InstallOptions extends PlaceOptions {
-  /** What people choose; "Deno (Attune)" unless given. */
+  /** The name that people choose; "Deno (Attune)" unless given. */
   readonly display?: string;
-  /** What the kernel is started with beside its connection file. */
+  /** The options that the kernel is started with, beside its connection file. */
   readonly startArguments?: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export async function installKernelspec(options: InstallOptions = {}): Promise<s
     display_name: display,
     language: "typescript",
     interrupt_mode: "message",
-    // What a notebook's folder says of npm packages is for its cells, not for the proxy.
+    // The npm packages of a notebook's folder are for its cells, not for the proxy.
     env: { DENO_NO_PACKAGE_JSON: "1" },
     metadata: { attune: { main } },
   };

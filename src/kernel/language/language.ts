@@ -18,7 +18,7 @@ export interface Suggestion {
   readonly start: number;
 }
 
-/** What is wrong with the types of a cell. */
+/** A mistake in the types of a cell. */
 export interface TypeMistake {
   readonly line: number;
   readonly column: number;
@@ -86,7 +86,7 @@ export class Language implements AsyncDisposable {
     }));
   }
 
-  /** What is known of the name at a place, as Markdown; null for nothing. */
+  /** The documentation of the name at a place, as Markdown; null where there is none. */
   async hover(code: string, place: number, timeoutMs: number): Promise<string | null> {
     return await this.#within(timeoutMs, async () => {
       const { server, position } = await this.#open(code, place);
@@ -123,7 +123,7 @@ export class Language implements AsyncDisposable {
   /** A server that has not answered yet takes seconds to start: nobody waits for it. */
   async #within<T>(milliseconds: number, work: () => Promise<T>): Promise<T | null> {
     if (this.#isAwake) return await within(milliseconds, work);
-    // What is asked meanwhile would only make it later.
+    // Questions meanwhile would only make it later.
     if (this.#isStarting) return null;
     this.#isStarting = true;
     return await within(ASLEEP_MS, async () => {

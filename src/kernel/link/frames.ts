@@ -1,5 +1,5 @@
 /**
- * What the proxy and the code inside of the kernel say to each other: an object of JSON and bytes that come along. On the
+ * The frames between the proxy and the code inside of the kernel: an object of JSON and bytes that come along. On the
  * wire: the length of the JSON and the number of buffers, the length of each buffer, the JSON, the buffers; lengths are
  * 32 bits, little-endian.
  */

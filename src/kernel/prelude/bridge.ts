@@ -18,7 +18,7 @@ export const BRIDGE_NAME = "__attune_kernel__";
 /** Bytes that come along with a message. */
 export type Buffers = readonly Uint8Array[];
 
-/** What may come along with the data of a message. */
+/** The parts of a message beside its data. */
 export interface CommParts {
   /** Of the message; none unless given. */
   readonly metadata?: JsonObject;
@@ -28,7 +28,7 @@ export interface CommParts {
 
 /** A message of a comm. */
 export interface CommMessage {
-  /** What is said. */
+  /** The content. */
   readonly data: JsonObject;
   /** Of the message. */
   readonly metadata: JsonObject;
@@ -38,9 +38,9 @@ export interface CommMessage {
 
 /** A line between an object here and one in the front end. */
 export interface Comm {
-  /** By which both ends know it. */
+  /** The name that both ends give it. */
   readonly id: string;
-  /** What kind of object it belongs to. */
+  /** The kind of object that it belongs to. */
   readonly target: string;
   /** Whether an end has closed it. */
   readonly isClosed: boolean;
@@ -76,9 +76,9 @@ export interface KernelBridge {
   registerTarget(target: string, take: CommTarget): void;
   /** Begins a cell; the code of every cell calls it first. */
   enter(cell: number): void;
-  /** What `await` in a cell waits for; `isTop` where it is the cell's own, not that of a function in it. */
+  /** Gives the value that `await` in a cell waits for; `isTop` is set where the await is the cell's own. */
   readonly awaiting: <T>(value: T, isTop?: unknown) => T | Promise<Awaited<T>>;
-  /** What `for await` in a cell goes over. */
+  /** Gives the items that `for await` in a cell goes over. */
   readonly iterating: <T>(
     items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
     isTop?: unknown,
@@ -89,20 +89,20 @@ export interface KernelBridge {
   hidden(value: unknown): void;
   /** Tells of what a cell throws, and gives it back. */
   failed(thrown: unknown): unknown;
-  /** What `compute` gives; tells of what it throws. */
+  /** Returns the value of `compute`, and tells of an error that it throws. */
   guard<T>(compute: () => T): T;
-  /** As `guard`, for what waits. */
+  /** Does the same for a function that waits. */
   guardAsync<T>(compute: () => Promise<T>): Promise<T>;
   /** Whether mistakes in the types of cells are told, as warnings. */
   checkTypes(isOn: boolean): void;
-  /** What `import.meta` is in a cell. */
+  /** The `import.meta` of cells. */
   readonly meta: Readonly<Record<string, unknown>>;
 }
 
 /** A list of what is allowed, all of a kind, or nothing of it. */
 export type Allowance = readonly string[] | boolean;
 
-/** What cells are allowed; nothing of a kind that is not named. */
+/** The permissions of cells; a kind that is not named is denied. */
 export interface Permissions {
   readonly env?: Allowance;
   readonly ffi?: Allowance;
@@ -117,15 +117,15 @@ export interface Permissions {
 /** The kinds of permissions of Deno. */
 export const PERMISSIONS = "env ffi import net read run sys write".split(" ") as (keyof Permissions)[];
 
-/** What the proxy tells at the start. */
+/** The settings that the proxy hands over at the start. */
 export interface PreludeSettings {
   /** Where the proxy listens. */
   readonly port: number;
-  /** By which the kernel is known there; it lets somebody in once. */
+  /** The kernel's token, which is accepted once. */
   readonly token: string;
-  /** By which the worker that watches the proxy is known there; it lets somebody in once. */
+  /** The token of the worker that watches the proxy, which is accepted once. */
   readonly watchToken: string;
-  /** What the processes that cells start carry in their environment. */
+  /** The mark in the environment of all processes that cells start. */
   readonly mark: string;
   /** The file by which the kernel was told where to listen. */
   readonly connectionFile: string;

@@ -12,7 +12,7 @@ import type { Origin } from "./outputs.ts";
 import { laterTurn } from "./timers.ts";
 import { Error, Math, performance, Promise, Reflect, Set, Symbol } from "../natives.ts";
 
-/** What stopped code sees thrown. */
+/** The error that stopped code sees thrown. */
 export class Interrupted extends Error {
   /** The name of the class. */
   override readonly name: string = "Interrupted";
@@ -79,7 +79,7 @@ const TURN_MS = 20;
 const RAREST_LOOK = 64, QUICK_MS = 0.5, SLOW_MS = 5;
 /** So often it is looked whether what tidies up after a stop is done. */
 const LOOK_MS = 5;
-/** What a stopped cell has left running is told so at so many awaits, then lets go of. */
+/** Code that a stopped cell has left running is told of the stop at so many awaits; the next one never ends. */
 const REMINDERS = 100;
 
 /** The cells and messages that run. */
@@ -117,7 +117,7 @@ export class Cells {
     return this.#cell?.origin ?? null;
   }
 
-  /** What the running code belongs to; null where nobody knows. */
+  /** The cell or message that the running code belongs to; null where that is not known. */
   get origin(): Origin | null {
     return this.#current.getStore()?.origin ?? null;
   }
@@ -173,7 +173,15 @@ export class Cells {
     return count;
   }
 
-  /** What an `await` of a cell waits for. */
+  /** A question of the cell has heard of a stop, so that no await of it need hear of this one. */
+  hear(press: number): void {
+    if (press === this.#press) return;
+    this.#press = press;
+    this.#hasStopped = true;
+    if (this.#cell) this.#cell.stops++;
+  }
+
+  /** Gives the value that an `await` of a cell waits for. */
   readonly awaiting = <T>(value: T, isTop?: unknown): T | Promise<Awaited<T>> => {
     const isThere = !mayWait(value);
     // The commonest case, and the quickest: nothing to wait for, and nobody who stops it.
@@ -223,7 +231,7 @@ export class Cells {
     return now - this.#turnedAt >= TURN_MS;
   }
 
-  /** What a `for await` of a cell goes over: as it is, but each step can be stopped. */
+  /** Gives the items that a `for await` of a cell goes over: the same ones, but each step can be stopped. */
   readonly iterating = <T>(
     items: AsyncIterable<T> | Iterable<T | PromiseLike<T>>,
     isTop?: unknown,
@@ -259,10 +267,10 @@ export class Cells {
     } as AsyncIterable<T>;
   };
 
-  /** What an await gives of a task that was stopped; null where it waits as any other. */
+  /** The value of an await in a task that was stopped; null where it waits as any other. */
   #afterStop<T>(task: Task): Promise<Awaited<T>> | null {
     if (!task.isRunning) {
-      // What a stopped cell has left running ends here; what catches everything must not go round for ever.
+      // Code that a stopped cell has left running ends here; code that catches everything must not go round for ever.
       if (++task.reminders > REMINDERS) return new Promise(() => {});
       return new Promise((_, reject) => this.#turn(() => reject(new Interrupted())));
     }
@@ -302,7 +310,7 @@ function resolvedWith(value: unknown): Promise<unknown> {
   return Reflect.apply(nativeResolve, Promise, [value]);
 }
 
-/** What the promise that was made last is settled by: one function for all promises costs less than one for each. */
+/** The handlers of the newest promise: one executor for all promises costs less than one for each. */
 let lastResolve: (value: unknown) => void = () => {}, lastReject: (reason: unknown) => void = () => {};
 
 function takeHandlers(resolve: (value: never) => void, reject: (reason: unknown) => void): void {

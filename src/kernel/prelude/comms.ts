@@ -57,7 +57,7 @@ export class Comms {
     if (type === "comm_open") {
       const target = String(content.target_name);
       const take = this.#targets.get(target);
-      // Whoever opens a comm that nobody takes is told so.
+      // A front end that opens a comm of an unknown kind is told that it is closed.
       if (!take) return this.#send("comm_close", { comm_id: id, data: {} }, {});
       const comm = this.#add(id, target);
       await take(comm, message);

@@ -5,7 +5,7 @@
 import { denoInternals } from "./internals.ts";
 import { console, Object, Reflect } from "../natives.ts";
 
-/** What the console of a kernel does. */
+/** The functions that the console of a kernel calls. */
 export interface ConsoleTarget {
   write(name: "stdout" | "stderr", text: string): void;
   /** Takes away what the cell has shown so far. */

@@ -1,5 +1,5 @@
 /**
- * What is told of an error: all that is known of it, as `console.error` would write it, with causes, the errors within it and
+ * The report of an error: all that is known of it, as `console.error` would write it, with causes, the errors within it and
  * its own fields.
  *
  * Invariant: whatever was thrown, something is told, and telling it throws nothing.
@@ -23,7 +23,7 @@ export function failureOf(thrown: unknown, colors: boolean): JsonObject {
   };
 }
 
-/** What kind of thing was thrown that is no error. */
+/** The kind of a thrown value that is no error. */
 function kindOf(thrown: unknown): string {
   if (typeof thrown !== "object" || thrown === null) return thrown === null ? "null" : typeof thrown;
   return attempt(() => String(thrown.constructor.name)) || "Object";

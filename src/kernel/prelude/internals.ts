@@ -6,12 +6,12 @@
 
 import { Deno, Error, Reflect } from "../natives.ts";
 
-/** What is used of Deno's core. */
+/** The parts of Deno's core that are used. */
 export interface DenoInternals {
   readonly ops: Readonly<Record<string, unknown>>;
   /** A console that writes by a function of one's own. */
   readonly Console: new (print: (text: string, level: number) => void) => object;
-  /** What the stock kernel calls. */
+  /** The functions that the stock kernel calls. */
   readonly jupyter: {
     /** Shows the last value of a cell; the stock kernel looks it up here for each. */
     broadcastResult(count: number, value: unknown): Promise<void>;

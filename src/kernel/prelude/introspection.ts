@@ -8,7 +8,7 @@
 import { Session } from "node:inspector";
 import { JSON, Promise, Set, String } from "../natives.ts";
 
-/** What is known of a value. */
+/** The description of a value. */
 export interface Description {
   /** As `typeof`, with "null". */
   readonly type: string;
@@ -51,7 +51,7 @@ export class Introspection {
     this.#session.connect();
   }
 
-  /** What an expression is; null when it is nothing, or would do something. */
+  /** Describes an expression; null when it has no value, or would have an effect. */
   async describe(expression: string): Promise<Description | null> {
     try {
       const object = await this.#evaluate(expression);

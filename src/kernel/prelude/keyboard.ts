@@ -1,5 +1,5 @@
 /**
- * What cells read from the keyboard: lines that the person at the front end is asked for.
+ * The keyboard of cells: they read lines that the person at the front end is asked for.
  *
  * Invariant: nobody is asked for what no code waits for.
  */

@@ -51,7 +51,7 @@ export class Link {
   }
 }
 
-/** By which the system knows the thread of the cells; null where it has no such numbers. */
+/** The system's number of the thread of the cells; null where threads have no numbers. */
 function threadNumber(): number | null {
   try {
     return Number(Deno.readLinkSync("/proc/thread-self").split("/").at(-1));

@@ -1,5 +1,5 @@
 /**
- * What cells show, on its way to the proxy: each output says which cell or message it belongs to, and small pieces of text
+ * The outputs of cells, on their way to the proxy: each output says which cell or message it belongs to, and small pieces of text
  * travel together.
  *
  * Invariant: everything leaves in the order in which it was made, whatever it is; nothing is held back for longer than

@@ -43,7 +43,7 @@ import {
   URL,
 } from "../natives.ts";
 
-/** What is used of `Deno.jupyter`. */
+/** The parts of `Deno.jupyter` that are used. */
 interface StockJupyter {
   broadcast: Broadcast;
   display(value: unknown, options?: DisplayOptions): Promise<void>;
@@ -108,7 +108,11 @@ export class Prelude {
     replaceTasks();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
-    const { readLine } = replacePrompts(stoppedAnswer, (text) => write("stdout", text));
+    const { readLine } = replacePrompts(
+      stoppedAnswer,
+      (text) => write("stdout", text),
+      (press) => this.#cells.hear(press),
+    );
     replaceStdio(write);
     replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
     this.#lastValues.install();
@@ -193,7 +197,7 @@ export class Prelude {
     };
   }
 
-  /** What nobody catches is told where its cell is; it is no reason to end. */
+  /** Tells errors that nobody catches below their cell; the kernel goes on. */
   #hearErrors(): void {
     const tell = (event: Event, thrown: unknown) => {
       event.preventDefault();
@@ -305,7 +309,7 @@ export class Prelude {
     }
   }
 
-  /** What a front end wants to know beside a cell: name → expression, in the notebook's own scope. */
+  /** Evaluates the `user_expressions` of a front end, name → expression, in the notebook's own scope. */
   async #evaluate(expressions: Record<string, unknown>): Promise<Record<string, unknown>> {
     const values: Record<string, unknown> = {};
     for (const [name, expression] of Object.entries(expressions)) {

@@ -5,7 +5,7 @@
  */
 
 import { Interrupted } from "./cells.ts";
-import { globalObject, Object, Reflect, String } from "../natives.ts";
+import { globalObject, Number, Object, Reflect, String } from "../natives.ts";
 
 /** How questions are asked. */
 export interface Prompts {
@@ -15,13 +15,22 @@ export interface Prompts {
 
 type Ask = (message: string, value: string, options: { readonly password: boolean }) => unknown;
 
-/** Replaces `prompt`, `confirm` and `alert`. `stopped` is the answer to a question that was stopped. */
-export function replacePrompts(stopped: string, write: (text: string) => void): Prompts {
+/**
+ * Replaces `prompt`, `confirm` and `alert`. `stopped` begins the answer to a question that was stopped; `hear` is told the
+ * number of the press of the button, which stands behind it.
+ */
+export function replacePrompts(
+  stopped: string,
+  write: (text: string) => void,
+  hear: (press: number) => void,
+): Prompts {
   const native = Reflect.get(globalObject, "prompt") as Ask;
   const ask = (message: string, isPassword = false): string | null => {
     const answer = native(message, "", { password: isPassword });
-    if (answer === stopped) throw new Interrupted();
-    return typeof answer === "string" ? answer : null;
+    if (typeof answer !== "string") return null;
+    if (!answer.startsWith(stopped)) return answer;
+    hear(Number(answer.slice(stopped.length)));
+    throw new Interrupted();
   };
   const own = {
     prompt: (message = "Prompt", value: unknown = "", { password = false } = {}): string | null => {

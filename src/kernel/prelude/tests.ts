@@ -4,7 +4,7 @@
 
 import { Deno, Error, Math, Object, performance, Reflect, String, TypeError } from "../natives.ts";
 
-/** What a test is told. */
+/** The argument of a test. */
 interface TestContext {
   readonly name: string;
   readonly origin: string;

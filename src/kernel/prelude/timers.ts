@@ -55,7 +55,7 @@ export function replaceTasks(): void {
   });
 }
 
-/** What a promise gives, in a turn of its own. */
+/** The value of a promise, in a turn of its own. */
 async function inTurn<T>(promise: Promise<T>): Promise<T> {
   try {
     return await promise;
@@ -91,7 +91,7 @@ function runCall(call: Call, callback: Callback, self: unknown, args: readonly u
   }
 }
 
-/** What runs from now on was set by no call: one that was terminated does not say itself that it is over. */
+/** Code that runs from now on belongs to no call: a call that was terminated does not say itself that it is over. */
 export function forgetCall(): void {
   running = null;
 }

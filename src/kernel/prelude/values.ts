@@ -83,7 +83,7 @@ function attempt<T>(work: () => T): T | null {
   }
 }
 
-/** What a value wishes to be shown as. */
+/** The bundle that a value wishes to be shown as. */
 async function wishedBundle(
   value: unknown,
   format: (value: unknown) => Promise<Bundle>,

@@ -7,11 +7,11 @@ import { endProcesses } from "../descendants.ts";
 import { encodeLinkFrame } from "../link/frames.ts";
 import { Deno, Error, Uint8Array, URL, Worker } from "../natives.ts";
 
-/** What a worker is told. */
+/** The settings of the worker. */
 export interface WatchdogSettings {
   readonly port: number;
   readonly token: string;
-  /** What the processes carry that end with the kernel. */
+  /** The mark of the processes that end with the kernel. */
   readonly mark: string;
   /** The file by which the kernel was told where to listen. */
   readonly connectionFile: string;

@@ -6,17 +6,17 @@
 /** An object of JSON. */
 export type JsonObject = { readonly [name: string]: unknown };
 
-/** Who says what, when. */
+/** The sender, the type and the time of a message. */
 export interface MessageHeader {
   /** Unique to the message. */
   readonly msg_id: string;
-  /** Who sends: one number for each client, and for each start of a kernel. */
+  /** The sender: one number for each client, and for each start of a kernel. */
   readonly session: string;
   /** Whose name the sender goes by. */
   readonly username: string;
   /** When it was made, as ISO 8601. */
   readonly date: string;
-  /** What it is: "execute_request", "stream", … */
+  /** The type: "execute_request", "stream", … */
   readonly msg_type: string;
   /** Of the protocol. */
   readonly version: string;
@@ -24,7 +24,7 @@ export interface MessageHeader {
 
 /** A message. */
 export interface Message {
-  /** What a ROUTER puts in front, or a PUB as its topic. */
+  /** The frames that a ROUTER puts in front, or the topic of a PUB. */
   readonly identities: readonly Uint8Array<ArrayBuffer>[];
   readonly header: MessageHeader;
   /** The header of what it answers or follows from; null where there is none. */
@@ -38,7 +38,7 @@ export interface Message {
 /** The version of the protocol that is spoken. */
 export const PROTOCOL_VERSION = "5.3";
 
-/** What a message may have beside its type and content. */
+/** The parts of a message beside its type and content. */
 export interface MessageParts {
   readonly parent?: Message | null;
   readonly identities?: readonly Uint8Array<ArrayBuffer>[];

@@ -18,7 +18,7 @@ import { Positions, quote } from "./positions.ts";
 const DEAD = "DeadKernel";
 /** How long what a front end wants to know beside a cell may take. */
 const EXPRESSIONS_MS = 5000;
-/** What people type who come from IPython, and what to do instead. */
+/** The beginnings of IPython's commands, and the hints for people who type them. */
 const MAGIC = /^\s*(%|!)/;
 const HINTS: Readonly<Record<string, string>> = {
   "%":
@@ -33,7 +33,7 @@ const REMEMBERED = 2000;
 export interface QueuedCell {
   readonly request: Message;
   readonly asker: Asker;
-  /** What it is when it could be read. */
+  /** Its syntax tree, or the mistake that kept it from being read. */
   readonly parsed: ParsedCell | CellMistake;
   /** Resolves when the kernel is done with it. */
   readonly evaluated: Promise<void>;
@@ -41,9 +41,11 @@ export interface QueuedCell {
   readonly over: Promise<void>;
   /** How often somebody wanted it stopped. */
   stops: number;
+  /** Whether the kernel has not heard yet of the last stop. */
+  isDeaf: boolean;
 }
 
-/** What happens around cells. */
+/** Calls around cells. */
 export interface CellEvents {
   /** Awaited before a cell begins: what the front end said before it comes first. */
   readonly before: () => Promise<void>;
@@ -139,7 +141,7 @@ export class CellQueue {
     cell.evaluation.resolve();
     if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive(cell.stops > 0);
     const failure = this.#takenFailure();
-    // What ends code that calls into the runtime just then is seen as null by who catches it.
+    // Code that is terminated while it calls into the runtime catches the termination as null.
     const isStop = cell.stops > 0 && failure?.ename === "null";
     if (failure && !isStop) reply = { ...reply, ...failure, status: "error" };
     else if (
@@ -225,7 +227,7 @@ export class CellQueue {
     this.#news.tell("error", { ename, evalue, traceback }, request);
   }
 
-  /** What the stock kernel does not say, or says of code that nobody has written. */
+  /** The error that the stock kernel does not tell, or tells of code that nobody has written. */
   #missingError({ request, parsed, stops }: QueuedCell, reply: JsonObject): JsonObject {
     if (reply.ename === DEAD) return {};
     if (stops > 0) return errorParts("Interrupted", "the cell was stopped; its state is kept");
@@ -268,9 +270,10 @@ class OwnCell implements QueuedCell {
   readonly evaluation: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly end: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   stops = 0;
-  /** By which the kernel knows it; 0 before it runs. */
+  isDeaf = false;
+  /** Its number in the kernel; 0 before it runs. */
   number = 0;
-  /** By which people know it. */
+  /** Its number in the notebook. */
   count = 0;
 
   constructor(request: Message, asker: Asker) {

@@ -15,12 +15,12 @@ import { endProcesses } from "../descendants.ts";
 import { EarlyProcess } from "./early_process.ts";
 import { LinkServer } from "./link_server.ts";
 
-/** What to start. */
+/** The kernel to start. */
 export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permissions" | "frontEnd"> {
   /** The program and its arguments; the kernel of the running Deno unless given. */
   readonly command?: (connectionFile: string) => readonly [string, ...string[]];
   readonly cwd?: string | URL;
-  /** What it and all that it starts carry in their environment. */
+  /** The mark in its environment, and in that of all that it starts. */
   readonly mark: string;
   /** One that has been started already, by the same mark; else one is started. */
   readonly early?: EarlyProcess;
@@ -105,7 +105,7 @@ export class ChildKernel {
     return this.#process.pid;
   }
 
-  /** What it says of itself. */
+  /** Its own description. */
   get info(): JsonObject {
     return this.#process.client.info;
   }
@@ -249,7 +249,7 @@ export class ChildKernel {
     await this.#clearAway();
   }
 
-  /** What cells have started ends with it. */
+  /** Ends the processes that cells have started. */
   async #clearAway(): Promise<void> {
     this.link[Symbol.dispose]();
     await endProcesses(this.#settings.mark);
@@ -260,7 +260,7 @@ export class ChildKernel {
     try {
       const file = `${folder}/settings.json`, { hello: token, watch: watchToken } = this.link.renew();
       const { connectionFile } = this.#process;
-      // What a kernel is told to execute is heard by whoever listens to it; secrets travel in a file for this user alone.
+      // All who listen to a kernel hear the code that it executes; secrets travel in a file for this user alone.
       await Deno.writeTextFile(
         file,
         JSON.stringify({ ...this.#settings, token, watchToken, connectionFile }),
@@ -294,7 +294,7 @@ export class ChildKernel {
     const { content, metadata, buffers, header: { msg_type: type } } = message;
     this.#heardAt = performance.now();
     if (type !== this.#settings.marker) {
-      // What our own code leads to is nobody's business.
+      // The messages that follow from our own code are not published.
       const isOurs = !this.#hasBegun || this.#isBeginning && type === "execute_input";
       return isOurs ? undefined : this.#options.onOutput({ type, content, metadata, buffers }, null);
     }

@@ -43,7 +43,7 @@ export class CommRelay {
     return this.#pending.get(origin.id) ?? this.#handled.get(origin.id) ?? null;
   }
 
-  /** What is open, as a reply tells it. */
+  /** The open comms, in the form of a reply. */
   info(target: unknown): Record<string, { target_name: string }> {
     return Object.fromEntries(
       [...this.#open].filter(([, name]) => typeof target !== "string" || name === target)

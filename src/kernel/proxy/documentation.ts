@@ -1,5 +1,5 @@
 /**
- * What the documentation of a module says of a name, by `deno doc`.
+ * The documentation of the names of a module, by `deno doc`.
  *
  * Invariant: nothing of a module is run, and each name is looked up once.
  */

@@ -10,7 +10,7 @@ import type { Message } from "../protocol/message.ts";
 
 /** A kernel that is starting. */
 export class EarlyProcess {
-  /** What it and all that it starts carry in their environment. */
+  /** The mark in its environment, and in that of all that it starts. */
   readonly mark: string;
   readonly #started: Promise<KernelProcess>;
   readonly #early: Message[] = [];

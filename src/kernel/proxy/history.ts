@@ -63,8 +63,8 @@ export class History {
       found = found.filter(([own, line]) => own === wanted && line >= from && line < to);
     }
     if (access === "search") {
-      const shape = globPattern(typeof pattern === "string" ? pattern : "*");
-      found = found.filter(([, , source]) => shape.test(source));
+      const shape = typeof pattern === "string" ? pattern : "*";
+      found = found.filter(([, , source]) => matchesGlob(source, shape));
       if (unique === true) {
         found = [...new Map(found.map((entry) => [entry[2], entry])).values()];
       }
@@ -94,7 +94,7 @@ async function readEntries(file: string): Promise<Entry[]> {
 
 async function append(file: string, text: string): Promise<void> {
   await Deno.mkdir(file.replace(/[/\\][^/\\]*$/, ""), { recursive: true });
-  // What somebody has typed is for them alone.
+  // The cells that somebody has typed are for them alone.
   await Deno.writeTextFile(file, text, { append: true, mode: 0o600 });
 }
 
@@ -110,7 +110,25 @@ async function writeAnew(file: string, entries: readonly Entry[]): Promise<void>
   }
 }
 
-function globPattern(glob: string): RegExp {
-  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[^]*").replaceAll("?", "[^]");
-  return new RegExp(`^${escaped}$`);
+/**
+ * Whether a text has a shape, in which `*` stands for any letters and `?` for one. A star that turns out to be too short grows
+ * by one letter, and those before it stay as they are, so that it takes no longer than the product of both lengths.
+ */
+function matchesGlob(text: string, glob: string): boolean {
+  let at = 0, shape = 0, star = -1, starEnd = 0;
+  while (at < text.length) {
+    if (glob[shape] === "*") {
+      star = shape++;
+      starEnd = at;
+    } else if (glob[shape] === "?" || glob[shape] === text[at]) {
+      shape++;
+      at++;
+    } else if (star === -1) return false;
+    else {
+      shape = star + 1;
+      at = ++starEnd;
+    }
+  }
+  while (glob[shape] === "*") shape++;
+  return shape === glob.length;
 }

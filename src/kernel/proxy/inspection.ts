@@ -1,11 +1,11 @@
 /**
- * What a front end shows at the cursor: what a name means, and how it goes on.
+ * The answers to questions about the cursor: the meaning of a name, and how it may go on.
  *
  * Invariant: no code of the notebook runs for it.
  */
 
 import { type CellNames, namesOf } from "../cell/names.ts";
-import { completionAt, expressionAt, toPoints, toUnits } from "../cell/cursor.ts";
+import { completionAt, cursorIn, expressionAt, toPoints, toUnits } from "../cell/cursor.ts";
 import type { ParsedCell } from "../cell/parser.ts";
 import type { Description } from "../prelude/introspection.ts";
 import type { JsonObject } from "../protocol/message.ts";
@@ -48,14 +48,14 @@ export class Inspection {
   /** The content of an inspect_reply. */
   async inspect({ code, cursor_pos: cursor, detail_level: level }: JsonObject): Promise<JsonObject> {
     const text = String(code ?? "");
-    const place = toUnits(text, Number(cursor ?? text.length));
+    const place = toUnits(text, cursorIn(text, cursor));
     const { expression, end } = expressionAt(text, place);
     if (expression === "") return { status: "ok", found: false, data: {}, metadata: {} };
     const [own, hover] = await Promise.all([
       this.#about(expression, level === 1),
       this.#language.hover(text, Math.max(0, end - 1), LANGUAGE_MS),
     ]);
-    // What the documentation says is not said twice.
+    // The words of the documentation are not said twice.
     const words = hover !== null && !/^```\w*\n(const|let|var) /.test(hover) && !own.hasWords
       ? plainOf(hover)
       : "";
@@ -69,7 +69,7 @@ export class Inspection {
   /** The content of a complete_reply. */
   async complete({ code, cursor_pos: cursor }: JsonObject): Promise<JsonObject> {
     const text = String(code ?? "");
-    const end = Number(cursor ?? toPoints(text, text.length));
+    const end = cursorIn(text, cursor);
     const place = toUnits(text, end);
     const { object, prefix } = completionAt(text, place);
     const [answer, suggested] = await Promise.all([
@@ -85,7 +85,9 @@ export class Inspection {
       text.slice(0, place),
     );
     const start = matches[0]?.start ?? place - prefix.length;
-    const shown = matches.filter((match) => match.start === start).slice(0, MATCHES);
+    const fitting = matches.filter((match) => match.start === start);
+    // The language server names a thing once for each module that has it.
+    const shown = [...new Map(fitting.map((match) => [match.text, match])).values()].slice(0, MATCHES);
     const range = { start: toPoints(text, start), end };
     return {
       status: "ok",
@@ -121,7 +123,7 @@ export class Inspection {
     return answer?.description as Description | null ?? null;
   }
 
-  /** What was written about a name: in the cell, or in the module that it comes from. */
+  /** The comment above a name: in the cell, or in the module that it comes from. */
   async #words(expression: string, value: Description | null): Promise<string | null> {
     const own = this.#documented.get(expression);
     if (own !== undefined) {

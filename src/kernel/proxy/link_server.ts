@@ -12,10 +12,10 @@ import type { JsonObject } from "../protocol/message.ts";
 import { ByteReader } from "../zmtp/byte_reader.ts";
 import { isOfOther } from "../front/neighbours.ts";
 
-/** What somebody may say, and how long it may take, until it is known who it is. */
+/** The limits of a connection until it is known whose it is: bytes, milliseconds, and how many there may be. */
 const HELLO_BYTES = 256, HELLO_MS = 5000, STRANGERS = 16;
 
-/** By which the kernel is let in: its line, and the one by which a worker in it watches the proxy. */
+/** The tokens of the kernel: that of its line, and that of the line by which a worker in it watches the proxy. */
 export interface LinkTokens {
   readonly hello: string;
   readonly watch: string;

@@ -1,5 +1,5 @@
 /**
- * What the kernel tells everybody.
+ * The messages that the kernel sends to all front ends.
  */
 
 import type { Publisher } from "../front/publisher.ts";

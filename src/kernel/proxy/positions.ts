@@ -10,7 +10,7 @@ import { stripVTControlCharacters } from "node:util";
 import type { RewrittenCell } from "../cell/rewrite.ts";
 import { lineTable, offsetAt, type Place, placeAt, SourceMap } from "../cell/source_map.ts";
 
-/** What the stock kernel puts in front of a cell, in its first line. */
+/** The text that the stock kernel puts in front of the first line of a cell. */
 const PREFIX = "'use strict'; void 0;";
 /** Cells of which places can be told, the newest ones. */
 const CELLS = 2000;

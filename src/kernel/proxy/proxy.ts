@@ -30,7 +30,7 @@ import { News } from "./news.ts";
 import { Questions } from "./questions.ts";
 import { stopKernel } from "./stop.ts";
 
-/** What stands behind the proxy. */
+/** The kernel behind the proxy. */
 export type ProxyOptions =
   & Omit<ChildOptions, "onOutput" | "onFailure" | "onCheckTypes" | "onHandled" | "mark">
   & {
@@ -45,7 +45,7 @@ const GRACE_MS = 1000;
 /** A cell waits so long for the messages to comms that came before it. */
 const COMMS_MS = 2000;
 
-/** What a front end is told of a kernel that did not start. */
+/** The answer to `kernel_info_request` where the kernel behind did not start. */
 const WITHOUT: JsonObject = {
   status: "ok",
   protocol_version: "5.3",
@@ -136,7 +136,7 @@ export class KernelProxy implements AsyncDisposable {
         proxy.#resources.dispose();
         throw error;
       }
-      // Who opens the notebook has to hear the reason, and hears nothing of a kernel that ends.
+      // A person who opens the notebook has to hear the reason, and hears nothing of a kernel that ends.
       proxy.#reason = stripVTControlCharacters(error.message);
       proxy.#ready.resolve();
     }
@@ -170,7 +170,12 @@ export class KernelProxy implements AsyncDisposable {
     });
     this.#history = await History.open(options.historyFile ?? null);
     this.#configuration = new Configuration(options.cwd ?? Deno.cwd());
-    this.#questions = new Questions(this.#stdin, this.#session, this.#child.stoppedAnswer);
+    this.#questions = new Questions(
+      this.#stdin,
+      this.#session,
+      this.#child.stoppedAnswer,
+      () => this.#presses,
+    );
     this.#inspection = new Inspection(this.#child, this.#packages, this.#language);
     this.#cells = new CellQueue(this.#child, this.#news, this.#session, {
       before: () => this.#before(),
@@ -200,7 +205,7 @@ export class KernelProxy implements AsyncDisposable {
     if (type === "shutdown_request") await this.#finish(0);
   }
 
-  /** What can be said where no kernel has started. */
+  /** Answers where no kernel has started. */
   async #takeWithout(reason: string, message: Message, asker: Asker): Promise<void> {
     const { msg_type: type } = message.header, { content } = message;
     if (!type.endsWith("_request")) return;
@@ -261,7 +266,7 @@ export class KernelProxy implements AsyncDisposable {
     };
   }
 
-  /** What the front end said before a cell comes first. */
+  /** Waits for the messages that the front end sent before a cell. */
   async #before(): Promise<void> {
     const changed = this.#configuration.changed();
     await this.#comms.settle(COMMS_MS);
@@ -306,17 +311,27 @@ export class KernelProxy implements AsyncDisposable {
   }
 
   /** One stop at a time, which hears of those that come meanwhile: another would hit a kernel that recovers from the first. */
-  #stop(): Promise<void> {
+  #stop(): void {
     this.#presses++;
     const cell = this.#cells.running;
-    if (cell) cell.stops++;
+    if (cell) {
+      cell.stops++;
+      cell.isDeaf = true;
+    }
     this.#questions.giveUp();
-    this.#stopping ??= this.#stopNow().finally(() => this.#stopping = null);
-    return this.#stopping;
+    this.#stopping ??= this.#stopAll().finally(() => this.#stopping = null);
   }
 
-  async #stopNow(): Promise<void> {
-    const cell = this.#cells.running;
+  /** Stops what runs, and a cell that has begun meanwhile if the button was pressed for it too. */
+  async #stopAll(): Promise<void> {
+    let cell: QueuedCell | null;
+    do {
+      cell = this.#cells.running;
+      await this.#stopNow(cell);
+    } while (this.#cells.running !== cell && (this.#cells.running?.stops ?? 0) > 0);
+  }
+
+  async #stopNow(cell: QueuedCell | null): Promise<void> {
     if (!cell && !this.#comms.current) return;
     const isOver = async (milliseconds: number): Promise<boolean> => {
       if (cell) return await endsWithin(cell.evaluated, milliseconds);
@@ -328,6 +343,9 @@ export class KernelProxy implements AsyncDisposable {
       isOver,
       hasEnd: cell !== null,
       presses: () => this.#presses,
+      onHeard: () => {
+        if (cell) cell.isDeaf = false;
+      },
       isLast: () => (cell?.stops ?? 0) > 1,
     });
     if (!cell) {

@@ -13,17 +13,25 @@ export class Questions {
   readonly #socket: RouterSocket;
   readonly #session: string;
   readonly #stoppedAnswer: string;
+  readonly #presses: () => number;
   #answer: ((text: string) => void) | null = null;
 
-  /** `stoppedAnswer` is what the kernel is told of a question that was stopped. */
-  constructor(socket: RouterSocket, session: string, stoppedAnswer: string) {
+  /**
+   * `stoppedAnswer` begins the answer to a question that was stopped; behind it stands how often the button has been pressed,
+   * which `presses` tells, so that the kernel hears of each press once.
+   */
+  constructor(socket: RouterSocket, session: string, stoppedAnswer: string, presses: () => number) {
     this.#socket = socket;
     this.#session = session;
     this.#stoppedAnswer = stoppedAnswer;
+    this.#presses = presses;
   }
 
   /** The answer to a question. */
-  async ask({ request, asker }: QueuedCell, prompt: string, isPassword: boolean): Promise<string> {
+  async ask(cell: QueuedCell, prompt: string, isPassword: boolean): Promise<string> {
+    const { request, asker } = cell;
+    // The button was pressed before, and the code has not heard of it yet.
+    if (cell.isDeaf) return this.#stopped();
     const { promise, resolve } = Promise.withResolvers<string>();
     this.#answer = resolve;
     const question = createMessage(this.#session, "input_request", { prompt, password: isPassword }, {
@@ -42,7 +50,11 @@ export class Questions {
 
   /** Nobody will answer: the cell was stopped, and the question throws. */
   giveUp(): void {
-    this.#answer?.(this.#stoppedAnswer);
+    this.#answer?.(this.#stopped());
     this.#answer = null;
+  }
+
+  #stopped(): string {
+    return `${this.#stoppedAnswer}${this.#presses()}`;
   }
 }

@@ -1,9 +1,10 @@
 /**
  * The stop button.
  *
- * What awaits is stopped by our part in the kernel: the awaits throw, once; after a second stop no await goes on. What computes does not hear of it; the kernel
- * terminates it, which must not happen to a kernel that only waits, so it is asked first. A cell that was terminated after
- * an await has nobody left to say that it is over: its promise is found by collecting garbage.
+ * Code that awaits is stopped by our part in the kernel: the awaits throw, once; after a second stop no await goes on. Code
+ * that computes does not hear of it; the kernel terminates it, which must not happen to a kernel that only waits, so it is
+ * asked first. A cell that was terminated after an await has nobody left to say that it is over: its promise is found by
+ * collecting garbage.
  *
  * Invariant: a kernel is terminated only while its thread computes, and killed only when nothing has come of that.
  */
@@ -26,7 +27,7 @@ export type StopResult = "ended" | "waits" | "dead";
 /** Whether its event loop turns, its thread computes, or nothing comes of it. */
 type Pulse = "turns" | "computes" | "silent";
 
-/** What is to be stopped. */
+/** A cell, or the handling of a message, that is to be stopped. */
 export interface Stoppable {
   /** Whether it has ended within some time. */
   readonly isOver: (milliseconds: number) => Promise<boolean>;
@@ -34,6 +35,8 @@ export interface Stoppable {
   readonly hasEnd: boolean;
   /** How often the button has been pressed. */
   readonly presses: () => number;
+  /** Told that the kernel has heard of the stop. */
+  readonly onHeard: () => void;
   /** Whether what runs was stopped before: then no await of it goes on. */
   readonly isLast: () => boolean;
 }
@@ -41,7 +44,7 @@ export interface Stoppable {
 /** Stops what runs. */
 export async function stopKernel(
   child: ChildKernel,
-  { isOver, hasEnd, presses, isLast }: Stoppable,
+  { isOver, hasEnd, presses, onHeard, isLast }: Stoppable,
 ): Promise<StopResult> {
   await child.signal();
   if (await isOver(GRACE_MS)) return "ended";
@@ -49,11 +52,12 @@ export async function stopKernel(
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const press = presses();
     pulse = await feelPulse(child, press);
+    if (pulse === "turns") onHeard();
     if (await isOver(0)) return "ended";
     if (pulse === "computes") {
       if (!await child.terminate()) unanswered++;
       wasTerminated = true;
-      // What begins to compute anew each time that it is terminated ends with the kernel, if somebody has asked twice.
+      // Code that begins to compute anew each time that it is terminated ends with the kernel, if somebody has asked twice.
       if (unanswered > 2 && isLast()) return "dead";
     } else if (pulse === "silent") return wasTerminated ? "dead" : "waits";
     if (await isOver(END_MS)) return "ended";

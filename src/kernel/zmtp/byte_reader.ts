@@ -5,7 +5,7 @@
 
 import { Error, Math, Uint8Array } from "../natives.ts";
 
-/** What bytes come from; `Deno.Conn` is one. */
+/** A source of bytes; `Deno.Conn` is one. */
 export interface ByteSource {
   read(into: Uint8Array): Promise<number | null>;
 }

@@ -25,14 +25,14 @@ const GREETING_BYTES = 64;
 /** A READY is short; whoever sends more is somebody else. */
 const READY_LIMIT = 4096;
 
-/** What the other end said of itself. */
+/** The greeting of the other end. */
 export interface Introduction {
   readonly type: string;
-  /** By which a ROUTER knows it; empty where it has none. */
+  /** The identity that a ROUTER knows it by; empty where it has none. */
   readonly identity: Uint8Array<ArrayBuffer>;
 }
 
-/** What is sent at once when a connection opens. */
+/** The bytes that are sent at once when a connection opens. */
 export function encodeIntroduction(type: SocketType, identity: Uint8Array): Uint8Array<ArrayBuffer> {
   const greeting = new Uint8Array(GREETING_BYTES);
   greeting[0] = 0xff;

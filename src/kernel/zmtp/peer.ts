@@ -13,10 +13,10 @@ import { encodeIntroduction, type Introduction, readIntroduction, type SocketTyp
 /** A message: its frames. */
 export type Frames = readonly Uint8Array<ArrayBuffer>[];
 
-/** What a peer says of itself, and what it puts up with. */
+/** The greeting of a peer, and its limits. */
 export interface PeerOptions {
   readonly type: SocketType;
-  /** By which a ROUTER at the other end knows it; none unless given. */
+  /** The identity that a ROUTER at the other end knows it by; none unless given. */
   readonly identity?: Uint8Array;
   /** Bytes that a message may have; 1 GiB unless given. */
   readonly messageLimit?: number;
@@ -34,7 +34,7 @@ const PING = "\x04PING", PONG = "\x04PONG";
 
 /** One end of an open connection. */
 export class Peer {
-  /** What the other end said of itself. */
+  /** The greeting of the other end. */
   readonly introduction: Introduction;
   readonly #stream: Stream;
   readonly #reader: ByteReader;

@@ -128,3 +128,30 @@ Deno.test("certifier: steep rows stay at the host when their states change", asy
     assertEquals(asked, ~0xff & ~(0b11 << 9), `round ${round}`);
   }
 });
+
+Deno.test("certifier: how pending keys differ is counted, and let go of when they are pending no more", async () => {
+  const random = new Random(6), keys = 300, dim = 64;
+  await using live = await DynamicAttention.create({
+    query: random.rows(8, dim),
+    key: random.rows(keys, dim),
+    value: random.rows(keys, 1),
+    backend: "array",
+    lazyThreshold: Infinity,
+    onThreshold: "patch",
+  });
+  for (let round = 0; round < 3; round++) {
+    for (let slot = 0; slot < keys; slot++) live.setKey(slot, random.row(dim));
+    await live.peek(undefined, { bounds: false });
+    const before = live.stats().bytes;
+    await live.peek();
+    // In the first round memory for sums is taken, too, of which some is kept to be used again.
+    if (round > 0) {
+      assertGreater(live.stats().bytes - before, 16 * keys * dim, "a place and a number for each");
+    }
+    await live.read();
+    live.setKey(0, random.row(dim));
+    await live.peek();
+    if (round > 0) assertLess(live.stats().bytes - before, 16 * 10 * dim, "of one key");
+    await live.read();
+  }
+});

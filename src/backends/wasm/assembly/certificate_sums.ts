@@ -1,5 +1,5 @@
-// For each row the sums of what changed keys can do to its output: what a key had in them before is taken out, and what it
-// has now is added.
+// For each row the sums of what changed keys can do to its output: what a key had in them before is taken
+// out, and what it has now is added.
 
 import * as field from "../certificate_fields.ts";
 import { ask, constant, isMissing, LARGEST, oddRows, promoteHigh, take, UNKNOWN, UP } from "./certificate_tables.ts";
@@ -7,9 +7,9 @@ import { measureDistances, multiply, weighHalf } from "./changed_pairs.ts";
 import { multiplyAdd } from "./lanes.ts";
 
 /**
- * Replaces what `count` changed keys have in the sums of `rows`, bits, and returns the odd ones. `changes` lists
- * addresses of the keys' records, 0 for a key that is as in the rows' states; `pairs` those of pair records, 0 where
- * none is kept.
+ * Replaces what `count` changed keys have in the sums of `rows`, bits, and returns the odd ones. `changes`
+ * lists addresses of the keys' records, 0 for a key that is as in the rows' states; `pairs` those of pair
+ * records, 0 where none is kept.
  */
 export function addChanges(
   job: usize,
@@ -52,8 +52,8 @@ export function addChanges(
 }
 
 /**
- * Takes what a pair record, 0 for none, knows of the key before to the question. Returns whether that is the score
- * with all rows that are asked for.
+ * Takes what a pair record, 0 for none, knows of the key before to the question. Returns whether that is the
+ * score with all rows that are asked for.
  */
 function recall(tile: usize, pair: usize, question: usize): bool {
   if (pair == 0) {

@@ -1,14 +1,15 @@
-// What all kernels for certificates share: constants of their loops, the rows that a call is about, and lanes of two kinds.
+// What all kernels for certificates share: constants of their loops, the rows that a call is about, and lanes
+// of two kinds.
 
 import * as field from "../certificate_fields.ts";
 
 /**
- * Constants of the loops are in memory, as in exponential.ts. UP covers the roundings of bounds themselves, CHARGE is
- * a rounding with it. SMALL is the largest difference of scores for which e^Δ − 1 is the polynomial of HALF to SIXTH,
- * MOST_DOUBT the largest error of an exponent that is charged; a row with a larger one is odd. OF_WEIGHT bounds the
- * rounding of a weight besides that of its exponent, OF_FLOATS that of a distance. VANISHING is more than a weight can
- * lose by underflow, 2^−125 over a mass of 2^−60, TINY more than a distance can. Bounds are below LARGEST = 2^100;
- * those that are not make a row odd.
+ * Constants of the loops are in memory, as in exponential.ts. UP covers the roundings of bounds themselves,
+ * CHARGE is a rounding with it. SMALL is the largest difference of scores for which e^Δ − 1 is the polynomial
+ * of HALF to SIXTH, MOST_DOUBT the largest error of an exponent that is charged; a row with a larger one is
+ * odd. OF_WEIGHT bounds the rounding of a weight besides that of its exponent, OF_FLOATS that of a distance.
+ * VANISHING is more than a weight can lose by underflow, 2^−125 over a mass of 2^−60, TINY more than a
+ * distance can. Bounds are below LARGEST = 2^100; those that are not make a row odd.
  */
 const TABLE: usize = memory.data<f32>([
   5.962099e-8, 24, 0.35, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 8, 4, 0.2, 1.25,
@@ -21,8 +22,8 @@ export const MOST_DOUBT: usize = 40, FIVE_FOURTHS: usize = 44, OF_WEIGHT: usize 
 export const OF_FLOATS: usize = 56, TINY: usize = 60, UP: usize = 64, NEVER: usize = 68, LARGEST: usize = 72;
 export const UNKNOWN: usize = 76;
 /**
- * A weight MOST_POWER powers of two above the shift of its row makes the row odd, one LEAST_POWER below is 0. ROUNDER
- * is ROUNDER_BITS.
+ * A weight MOST_POWER powers of two above the shift of its row makes the row odd, one LEAST_POWER below is 0.
+ * ROUNDER is ROUNDER_BITS.
  */
 const POWERS: usize = memory.data<i32>([100, -125, 0x4b400000]);
 export const MOST_POWER: usize = 0, LEAST_POWER: usize = 4, ROUNDER: usize = 8;

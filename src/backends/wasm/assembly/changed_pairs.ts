@@ -1,8 +1,8 @@
 // What a changed key can do to the outputs of a block of rows, in float32 with all its roundings charged:
 // docs/internals/certificates.md has the formulas.
 //
-// With Δ the difference of the scores and c = u − w = w(e^Δ − 1), the vector is c(v − o) + u(v' − v). Scores are
-// not subtracted, but Δ = scale · q·(k' − k), so that a small change has a small error.
+// With Δ the difference of the scores and c = u − w = w(e^Δ − 1), the vector is c(v − o) + u(v' − v). Scores
+// are not subtracted, but Δ = scale · q·(k' − k), so that a small change has a small error.
 
 import {
   AFTER as AFTER_DISTANCE,
@@ -228,8 +228,8 @@ function inReach(job: usize, block: i32, lane: usize, position: f64): v128 {
 }
 
 /**
- * ‖c(v − o) + u(v' − v)‖ of a block of rows, in the place of the differences. Where the value stays, ‖v − o‖ may be
- * known. Returns the number of multiply-adds in a row.
+ * ‖c(v − o) + u(v' − v)‖ of a block of rows; they are stored where the differences were. Where the value stays, ‖v − o‖
+ * may be known. Returns the number of multiply-adds in a row.
  */
 export function measureDistances(job: usize, tile: usize, block: i32, change: usize, question: usize, isKnown: bool): i32 {
   const valueDim = load<usize>(job + VALUE_DIM);

@@ -1,6 +1,7 @@
 // The exported functions of the module. A call takes a job and a range of blocks, so that threads with jobs
 // of their own can share the work. Calls should be short, because V8 switches to optimized code only between
-// calls.
+// calls. Functions inside take up to a dozen numbers one by one: those are registers, where the fields of a
+// record would be loads in the loops.
 
 import {
   BLOCK_BYTES,

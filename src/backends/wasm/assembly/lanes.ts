@@ -28,8 +28,8 @@ export function addToTwoFloats(high: usize, low: usize, term: v128): void {
 }
 
 /**
- * Two float32 numbers in memory as float64. A load and a conversion are one instruction, which takes no shuffle as
- * the conversion of a register does.
+ * Two float32 numbers in memory as float64. A load and a conversion are one instruction, which takes no
+ * shuffle as the conversion of a register does.
  */
 @inline
 export function loadWide(at: usize): v128 {

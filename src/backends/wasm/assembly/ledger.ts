@@ -32,9 +32,9 @@ import { CHARGES_AT, massAt } from "./weights.ts";
 
 const ROUNDING: f32 = 5.9604644775390625e-8;
 /**
- * What is summed in two float32 or in float64 is charged this multiple of its proven bound. A row is trusted up to
- * LEAST_TOLERANCE, since bounds on sums in float32 are far above what happens; these bounds are close to it, and a row
- * from which most of its mass has left would be off by that much.
+ * What is summed in two float32 or in float64 is charged this multiple of its proven bound. A row is trusted
+ * up to LEAST_TOLERANCE, since bounds on sums in float32 are far above what happens; these bounds are close
+ * to it, and a row from which most of its mass has left would be off by that much.
  */
 const CAUTION: f32 = 512;
 /**

@@ -208,8 +208,8 @@ export function addExactly(weights: usize, values: usize, column: usize, count: 
 }
 
 /**
- * As `addExactly`, of a single term to all `used` columns: its weights stay in registers. The sum begins at 0 as it
- * does there, so that the sign of a zero is the same.
+ * As `addExactly`, of a single term to all `used` columns: its weights stay in registers. The sum begins at 0
+ * as it does there, so that the sign of a zero is the same.
  */
 export function addOneExactly(weights: usize, value: usize, used: usize, high: usize, low: usize): void {
   const weight0 = v128.load(weights), weight1 = v128.load(weights, 16);

@@ -10,8 +10,9 @@ const FLOAT32_ROUNDING: f64 = 1.0 / 16777216;
 const SUBNORMAL_ROUNDING: f64 = 7.006492321624085e-46;
 
 /**
- * Bounds of the rows of `count` blocks: those of `numerics/staleness_bound.ts`, with what was rounded in the sums, in
- * the states and in printing. Returns the rows, as bits, whose sums hold too much of what was taken out of them.
+ * Bounds of the rows of `count` blocks: those of `numerics/staleness_bound.ts`, with what was rounded in the
+ * sums, in the states and in printing. Returns the rows, as bits, whose sums hold too much of what was taken
+ * out of them.
  */
 export function boundRows(job: usize, tile: usize, count: i32, question: usize): i32 {
   const printed = sqrt(<f64> load<i32>(job + VALUE_DIM)) * SUBNORMAL_ROUNDING;

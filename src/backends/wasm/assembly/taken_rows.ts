@@ -1,4 +1,5 @@
-// The states of rows as certificates take them: what all keys that change later are held against. Sums begin at 0.
+// The states of rows as certificates take them: what all keys that change later are held against. Sums begin
+// at 0.
 
 import {
   BLOCK_BYTES,
@@ -18,8 +19,8 @@ import * as field from "../certificate_fields.ts";
 import { ask, constant, LARGEST, oddRows, promoteHigh, take, TINY, UP } from "./certificate_tables.ts";
 
 /**
- * Takes the states of those of `rows`, bits, in `count` blocks from `first` on: constants of their bounds. Begins
- * their sums. Returns the odd ones; rows whose shift is `steep` or more either way are.
+ * Takes the states of those of `rows`, bits, in `count` blocks from `first` on: constants of their bounds.
+ * Begins their sums. Returns the odd ones; rows whose shift is `steep` or more either way are.
  */
 export function takeRows(job: usize, tile: usize, first: i32, count: i32, rows: i32, steep: i32): i32 {
   let odd = 0;

@@ -40,23 +40,29 @@ export class PieceRunner {
     return this.#lanes.length;
   }
 
-  /** Does a run of `multiplyAdds` multiply-adds. If it rejects, its rows may be in any state. */
-  async run(run: PieceRun, multiplyAdds: number): Promise<void> {
-    const { pool, module, threads } = this.#sharing ?? ALONE;
-    const count = Math.min(threads, run.pieceCount);
-    if (pool && count > 1 && multiplyAdds >= pool.worth.sharing && pool.canStart) {
+  /**
+   * Does a run of `multiplyAdds` multiply-adds, at once and with null, or among workers. If it rejects, its rows may be
+   * in any state.
+   */
+  run(run: PieceRun, multiplyAdds: number): Promise<void> | null {
+    const { pool, threads } = this.#sharing ?? ALONE;
+    if (
+      pool && Math.min(threads, run.pieceCount) > 1 && multiplyAdds >= pool.worth.sharing && pool.canStart
+    ) {
       this.#shareable += multiplyAdds;
-      if (this.#shareable >= pool.worth.starting) {
-        const source = { module, memory: this.#arena.memory };
-        // This is reset when the run succeeds. A worker that failed was ended, but it is not certain that it
-        // has stopped.
-        this.#mayBeTouched = true;
-        const isShared = await pool.share(source, run, this.#lanesFor(count));
-        this.#mayBeTouched = false;
-        if (isShared) return;
-      }
+      if (this.#shareable >= pool.worth.starting) return this.#share(this.#sharing as Sharing, run);
     }
     this.runHere(run);
+    return null;
+  }
+
+  async #share({ pool, module, threads }: Sharing, run: PieceRun): Promise<void> {
+    const source = { module, memory: this.#arena.memory };
+    // This is reset when the run succeeds. A worker that failed was ended, but it is not certain that it has stopped.
+    this.#mayBeTouched = true;
+    const isShared = await pool.share(source, run, this.#lanesFor(Math.min(threads, run.pieceCount)));
+    this.#mayBeTouched = false;
+    if (!isShared) this.runHere(run);
   }
 
   /** Does a run on the caller's thread. */
@@ -81,4 +87,4 @@ export class PieceRunner {
   }
 }
 
-const ALONE = { pool: null, module: null, threads: 1 } as const;
+const ALONE = { pool: null, threads: 1 } as const;

@@ -54,8 +54,8 @@ export const LAYOUT = {
 } as const;
 
 /**
- * Takes pieces until none is left; `words` is the whole memory. Its source text is also the program of the workers, so it may use nothing
- * but its arguments.
+ * Takes pieces until none is left; `words` is the whole memory. Its source text is also the program of the
+ * workers, so it may use nothing but its arguments.
  */
 export function runPieces(
   kernels: Kernels,
