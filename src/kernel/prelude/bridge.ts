@@ -4,10 +4,6 @@
  */
 
 import type { JsonObject } from "../protocol/message.ts";
-import { Symbol } from "../natives.ts";
-
-/** Where libraries find it. */
-export const BRIDGE: symbol = Symbol.for("attune.kernel");
 
 /**
  * Where the code of cells finds it: a name alone, since a notebook may have a `Symbol` or a `globalThis` of its own. A cell

@@ -6,7 +6,7 @@
 
 import type { LinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
-import { BRIDGE, BRIDGE_NAME, type KernelBridge, type PreludeSettings } from "./bridge.ts";
+import { BRIDGE_NAME, type KernelBridge, type PreludeSettings } from "./bridge.ts";
 import { Cells, Interrupted } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
@@ -40,6 +40,7 @@ import {
   Reflect,
   SharedArrayBuffer,
   String,
+  Symbol,
   URL,
 } from "../natives.ts";
 
@@ -55,6 +56,8 @@ interface DisplayOptions {
   readonly display_id?: string;
 }
 
+/** Where libraries find the bridge. */
+const BRIDGE = Symbol.for("attune.kernel");
 /** After so long without a cell the proxy is watched all the same. */
 const WATCH_MS = 20;
 /** How long the proxy may take to end a kernel that wants to end. */
