@@ -55,6 +55,8 @@ const FEW_KEYS = 8;
  */
 const LOOSE = 2, RENEWALS = 4;
 
+const NO_SLOTS = new Uint32Array(0);
+
 /** Stale answers of one engine. */
 export class StaleAnswers {
   readonly #config: StaleConfig;
@@ -243,7 +245,7 @@ export class StaleAnswers {
     return { output, bounds, ...queries.lagOf(slots) };
   }
 
-  /** Answers by copies. */
+  /** Answers followed query slots by copies, and the others exactly. */
   async #copied(
     slots: Uint32Array,
     error: number,
@@ -255,34 +257,46 @@ export class StaleAnswers {
     this.#reserve(slots, width);
     const places: MirrorPlaces = { data: this.#data, width, rowOf: (slot) => slot };
     const followed = watched?.isWhole ? slots : slots.filter((slot) => watched?.follows(slot));
+    const others = watched?.isWhole ? NO_SLOTS : slots.filter((slot) => !watched?.follows(slot));
     const exact = this.#exactCost(slots);
-    const exactOfFollowed = followed.length < slots.length ? this.#exactCost(followed) : exact;
-    if (followed.length < slots.length) {
-      await mirror.refresh(slots.filter((slot) => !watched?.follows(slot)), error, floor, places);
-    }
+    const exactOfFollowed = others.length > 0 ? this.#exactCost(followed) : exact;
     const spentBefore = planner.costOf(backend.work);
-    let { bounds } = await mirror.refresh(followed, error, floor, places);
+    const copies = await mirror.refresh(followed, error, floor, places);
     const upkeep = watched?.upkeep() ?? 0;
     const spent = planner.costOf(backend.work) - spentBefore + upkeep - this.#upkeepPaid;
     this.#caughtUp += spent;
     this.#upkeepPaid = upkeep;
-    // Nothing was stored meanwhile, so this makes no copy anew.
-    if (followed.length < slots.length) ({ bounds } = await mirror.refresh(slots, error, floor, places));
-
-    const output = outputFor(into, slots.length * width), data = this.#data;
-    for (let at = 0; at < slots.length; at++) {
-      const from = slots[at] * width, to = at * width;
-      for (let c = 0; c < width; c++) output[to + c] = data[from + c];
+    const exactly = await this.#exactly(others, error);
+    const output = outputFor(into, slots.length * width), bounds = new Float64Array(slots.length);
+    for (let at = 0, copy = 0, other = 0; at < slots.length; at++) {
+      const slot = slots[at], isOther = slot === others[other];
+      const from = isOther ? exactly.output : this.#data, start = (isOther ? other : slot) * width;
+      bounds[at] = isOther ? exactly.bounds[other++] : copies.bounds[copy++];
+      for (let c = 0; c < width; c++) output[at * width + c] = from[start + c];
     }
+    const lag = mirror.lagOf(followed);
     await this.#certifyAbove(slots, bounds, error);
     trial.answered(exact, exactOfFollowed, exactOfFollowed - spent - this.#settle(followed));
     this.#note(slots);
-    const answer = { output, bounds, ...mirror.lagOf(slots) };
     if (trial.phase === "off") {
       this.#letCopiesGo();
       if (this.#held.size === 0) backend.unwatch();
     }
-    return answer;
+    return {
+      output,
+      bounds,
+      epoch: Math.min(lag.epoch, exactly.epoch),
+      pending: Math.max(lag.pending, exactly.pending),
+    };
+  }
+
+  /** Exact answers of some query slots; bounds that rounding takes above the limit are Infinity. */
+  async #exactly(slots: Uint32Array, error: number): Promise<StaleAttentionOutput> {
+    const { queries, bringUp } = this.#config;
+    if (slots.length > 0) await bringUp(slots);
+    const bounds = slots.length > 0 ? await queries.drift(slots, error) : new Float64Array(0);
+    const output = slots.length > 0 ? (await queries.read(slots, OUTPUT_ALONE)).output : new Float32Array(0);
+    return { output, bounds, ...queries.lagOf(slots) };
   }
 
   /** Bounds of exact answers, in a few operations each where rounding is little beside the limit. */

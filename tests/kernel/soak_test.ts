@@ -11,7 +11,7 @@ import { Random } from "../../testing/random.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
 /** `ATTUNE_CELLS=10000` asks for more, some fifteen minutes of them. */
-const CELLS = Number(Deno.env.get("ATTUNE_CELLS") ?? (IS_LONG ? 1000 : 100));
+const CELLS = Number(Deno.env.get("ATTUNE_CELLS") ?? (IS_LONG ? 1000 : 40));
 /** The kernel knows its last 2,000 cells, so that memory is flat after those. */
 const WARM = Math.min(2500, Math.floor(CELLS / 4));
 /** What the rest of the cells may add, in megabytes. */

@@ -20,7 +20,7 @@ import type { ValueSpread } from "./value_spread.ts";
 
 const DOUBLE_ROUNDING = 2 ** -50;
 /** One bound on rounding serves all rows where it is at most this share of the limit. */
-const LITTLE = 1 / 16;
+const LITTLE = 1 / 4;
 /** Counts the ledgers of all backends, and their new beginnings. */
 let generations = 0;
 
@@ -186,12 +186,14 @@ export class RowDrift {
 
   /**
    * Bounds like those of a certificate, by the ledger, in a few operations per query; Infinity where a row is
-   * not followed. One bound on rounding serves all rows where it is little beside `limit`.
+   * not followed. One bound on rounding serves all rows where it is little beside `limit`, and rows that are up
+   * to date where it is within `limit`: nothing has to be kept for their drift.
    */
   bounds({ queries, since }: Cohort, limit: number): Float64Array<ArrayBuffer> {
     const ledger = this.#ledger, isCurrent = since.slots.length === 0;
     const { heads } = this.#config.layout, bounds = new Float64Array(queries.length);
-    const common = this.#rounding.common(since), isLittle = common <= LITTLE * limit;
+    const common = this.#rounding.common(since);
+    const isLittle = isCurrent ? Math.sqrt(heads) * common <= limit : common <= LITTLE * limit;
     for (let at = 0; at < queries.length; at++) {
       const slot = queries[at];
       if (!isCurrent && !ledger?.follows(slot)) {

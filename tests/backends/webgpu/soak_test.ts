@@ -10,7 +10,7 @@ import { GPU } from "../../backends_here.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "../../../testing/memory_model.ts";
 import { Random } from "../../../testing/random.ts";
 
-const MILLISECONDS = Deno.env.get("ATTUNE_LONG") === "1" ? 60_000 : 2_500;
+const MILLISECONDS = Deno.env.get("ATTUNE_LONG") === "1" ? 60_000 : 1_500;
 
 const RULE: ModelRule = {
   heads: 2,
