@@ -316,7 +316,7 @@ async function emptyFile(): Promise<Uint8Array<ArrayBuffer>> {
 Deno.test("damage under a fitting checksum is noticed, or makes an engine that holds", async () => {
   const random = new Random(2);
   let loads = 0, refusals = 0;
-  for (let turn = 0; turn < (LONG ? 20_000 : 800); turn++) {
+  for (let turn = 0; turn < (LONG ? 20_000 : 1500); turn++) {
     const options = turn % 2 === 0 ? {} : { mask };
     const bytes = await someFile(options);
     const dataStart = 8 + headerOf(bytes).length;
