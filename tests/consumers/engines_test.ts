@@ -1,3 +1,5 @@
+// Full suite: it checks the types of all that is published once more, for an older engine.
+//
 // What users load uses nothing that their engine may lack: no library feature newer than ES2022, but for the symbols
 // of `using`, and no syntax newer than ES2022. Node 20, the oldest that is tried, has all of that.
 

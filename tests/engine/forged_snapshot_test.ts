@@ -248,7 +248,7 @@ for (const backend of QUICK_BACKENDS) {
   Deno.test(`a forged snapshot of ${backend} is refused, or its engine answers as its rows say`, async () => {
     const random = new Random(backend.length);
     let loads = 0, refusals = 0;
-    const turns = backend === "webgpu" ? 60 : LONG ? 20_000 : 600;
+    const turns = backend === "webgpu" ? 60 : LONG ? 20_000 : 400;
     const files = new Map<number, Uint8Array<ArrayBuffer>>();
     for (let turn = 0; turn < turns; turn++) {
       const kind = turn % 16;
@@ -287,7 +287,7 @@ const SIZES = [0.5, 1, 3, 0.5, 1, 3, 0.5, 1, 3, 1e-38, 1e-20, 1e-5, 40, 1e3, 1e6
 
 for (const backend of QUICK_BACKENDS) {
   Deno.test(`what an engine on ${backend} saves can be loaded, whatever its numbers`, async () => {
-    for (let turn = 0; turn < (backend === "webgpu" ? 30 : LONG ? 3000 : 120); turn++) {
+    for (let turn = 0; turn < (backend === "webgpu" ? 30 : LONG ? 3000 : 80); turn++) {
       const random = new Random(turn + 1);
       const rowOf = (width: number) => {
         const size = random.pick(SIZES);

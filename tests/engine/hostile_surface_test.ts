@@ -1,3 +1,5 @@
+// Full suite: it tries 173 values in each of a hundred places.
+//
 // As `hostile_values_test.ts`, of an engine with all that an engine can have: ids, positions, biases by distance, sinks and a mask
 // that is edited. What is accepted is answered as the oracle answers the rows, positions and mask that the engine tells, on
 // each backend; what is refused is refused by type, and nothing has changed.

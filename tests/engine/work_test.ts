@@ -277,7 +277,7 @@ for (const backend of QUICK_BACKENDS) {
           };
           const begun = workSoFar();
           let key = 0;
-          for (let step = 1; step <= (backend === "webgpu" ? 40 : 160); step++) {
+          for (let step = 1; step <= (backend === "webgpu" ? 40 : 100); step++) {
             for (let edit = 0; edit < edits; edit++) {
               engine.set(key++ % 500, random.row(WIDE), random.row(WIDE));
             }

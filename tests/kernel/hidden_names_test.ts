@@ -1,3 +1,5 @@
+// Full suite: it starts a kernel for each way to hide names.
+//
 // A notebook may declare any name there is. Declarations of cells are seen by all code of the process, modules too, so that
 // the part of the kernel beside the cells uses names of its own: what it takes was taken before the first cell.
 
@@ -6,7 +8,6 @@ import { parse } from "babel-parser";
 import { isNode, type SyntaxNode } from "../../src/kernel/cell/parser.ts";
 import type { KernelProcess } from "../../src/kernel/kernel_process.ts";
 import { assertEquals } from "../../testing/assert.ts";
-import { IS_LONG } from "../../testing/requirements.ts";
 import { childOf, startProxy } from "../../testing/kernel/start_proxy.ts";
 
 const PRELUDE = new URL("../../src/kernel/prelude/mod.ts", import.meta.url);
@@ -177,8 +178,7 @@ const DECLARED: readonly (readonly [what: string, code: string])[] = [
   ["the words that cells are rewritten with", "let kernel, awaiting, iterating, error, attune, failed"],
 ];
 
-// Each kernel takes seconds.
-for (const [what, code] of IS_LONG ? DECLARED : DECLARED.slice(0, 1)) {
+for (const [what, code] of DECLARED) {
   Deno.test(`what a notebook declares hides nothing from the kernel: ${what}`, async () => {
     await using kernel = await startProxy();
     assertEquals((await told(kernel, code)).split(";")[0], "ok");

@@ -25,6 +25,7 @@ import {
   assertRejects,
 } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
+import { IS_LONG } from "../../testing/requirements.ts";
 
 /** One query that weighs two keys alike, so that its derivative is known: ∂L/∂v_j = (o − y) / 2. */
 function create(value: readonly (readonly number[])[] = [[1], [3]]) {
@@ -201,6 +202,8 @@ Deno.test("every loss, optimizer and schedule under hostile labels and rows: who
   for (const [l, loss] of LOSSES.entries()) {
     for (const [o, optimizer] of OPTIMIZERS.entries()) {
       for (const [r, rate] of RATES.entries()) {
+        // A third of them meets every loss, optimizer and schedule.
+        if (!IS_LONG && (l + o + r) % 3 > 0) continue;
         const size = SIZES[(l + o + r) % SIZES.length], isRanking = loss.name === "ranking";
         const live = await DynamicAttention.create({
           query: random.rows(2, 2),
@@ -246,7 +249,8 @@ Deno.test("every loss, optimizer and schedule under hostile labels and rows: who
     }
   }
   console.log(`hostile steps: ${happened} happened, ${refused} were refused`);
-  assert(happened > 1000 && refused > 1000);
+  const least = IS_LONG ? 1000 : 250;
+  assert(happened > least && refused > least);
 });
 
 Deno.test("a long stream of hostile labels leaves a learner that still learns", async () => {
