@@ -268,11 +268,19 @@ export class StaleAnswers {
     this.#upkeepPaid = upkeep;
     const exactly = await this.#exactly(others, error);
     const output = outputFor(into, slots.length * width), bounds = new Float64Array(slots.length);
-    for (let at = 0, copy = 0, other = 0; at < slots.length; at++) {
-      const slot = slots[at], isOther = slot === others[other];
-      const from = isOther ? exactly.output : this.#data, start = (isOther ? other : slot) * width;
-      bounds[at] = isOther ? exactly.bounds[other++] : copies.bounds[copy++];
-      for (let c = 0; c < width; c++) output[at * width + c] = from[start + c];
+    // The others come in long runs.
+    for (let at = 0, copy = 0, other = 0; at < slots.length;) {
+      let run = 0;
+      while (other + run < others.length && slots[at + run] === others[other + run]) run++;
+      output.set(exactly.output.subarray(other * width, (other + run) * width), at * width);
+      bounds.set(exactly.bounds.subarray(other, other + run), at);
+      other += run;
+      at += run;
+      for (; at < slots.length && slots[at] !== others[other]; at++) {
+        const from = slots[at] * width, to = at * width;
+        bounds[at] = copies.bounds[copy++];
+        for (let c = 0; c < width; c++) output[to + c] = this.#data[from + c];
+      }
     }
     const lag = mirror.lagOf(followed);
     await this.#certifyAbove(slots, bounds, error);
