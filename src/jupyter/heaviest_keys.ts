@@ -39,50 +39,50 @@ export interface HeaviestKeysOptions extends FigureOptions {
  */
 export function heaviestKeys(keys: readonly WeightedKey<RowId>[], options: HeaviestKeysOptions = {}): Figure {
   const operation = "heaviestKeys";
-  const given = takeFigureOptions(operation, options, ["labels"]);
-  const { labels } = given;
-  reading(operation, () => {
+  return reading(operation, () => {
+    const given = takeFigureOptions(operation, options, ["labels"]);
+    const { labels } = given;
     checkList(operation, "keys", keys);
     for (let at = 0; at < keys.length; at++) checkKey(operation, `keys[${at}]`, keys[at]);
     if (labels !== undefined) checkTexts(operation, "labels", labels, keys.length);
-  });
-  const names = keys.map(({ slot }, at) => plotlyText(labels ? String(labels[at]) : nameOf(slot)));
-  const data: PlainObject[] = [{
-    type: "bar",
-    orientation: "h",
-    x: keys.map(({ weight }) => plainNumber(weight)),
-    y: keys.map((_, at) => at),
-    text: keys.map(({ weight }) => formatNumber(weight)),
-    textposition: "outside",
-    cliponaxis: false,
-    textfont: { color: "$text" },
-    customdata: keys.map(({ slot, weight }, at) =>
-      `${names[at]}<br>${typeof slot === "number" ? `slot ${slot}, ` : ""}weight ${formatNumber(weight)}`
-    ),
-    hovertemplate: "%{customdata}<extra></extra>",
-    marker: { color: "$blue" },
-  }];
-  const most = keys.reduce((most, { weight }) => Math.max(most, weight), 0);
-  const layout: PlainObject = {
-    ...base(),
-    ...titled(given),
-    xaxis: { ...axis("weight"), exponentformat: "e", range: [0, (most || 1) * 1.12] },
-    yaxis: {
-      ...axis(""),
-      tickvals: names.map((_, at) => at),
-      ticktext: names,
-      range: [Math.max(1, names.length) - 0.5, -0.5],
-      showgrid: false,
-    },
-    bargap: 0.25,
-    showlegend: false,
-  };
-  const sum = keys.reduce((sum, { weight }) => sum + weight, 0);
-  const which = keys.length === 1 ? "heaviest key carries" : `${keys.length} heaviest keys carry`;
-  const description = `the ${which} ${formatNumber(sum)} of all weight`;
-  return new Figure(operation, { data, layout }, description, {
-    height: Math.min(900, 110 + 30 * Math.max(1, keys.length)),
-    ...given,
+    const names = keys.map(({ slot }, at) => plotlyText(labels ? String(labels[at]) : nameOf(slot)));
+    const data: PlainObject[] = [{
+      type: "bar",
+      orientation: "h",
+      x: keys.map(({ weight }) => plainNumber(weight)),
+      y: keys.map((_, at) => at),
+      text: keys.map(({ weight }) => formatNumber(weight)),
+      textposition: "outside",
+      cliponaxis: false,
+      textfont: { color: "$text" },
+      customdata: keys.map(({ slot, weight }, at) =>
+        `${names[at]}<br>${typeof slot === "number" ? `slot ${slot}, ` : ""}weight ${formatNumber(weight)}`
+      ),
+      hovertemplate: "%{customdata}<extra></extra>",
+      marker: { color: "$blue" },
+    }];
+    const most = keys.reduce((most, { weight }) => Math.max(most, weight), 0);
+    const layout: PlainObject = {
+      ...base(),
+      ...titled(given),
+      xaxis: { ...axis("weight"), exponentformat: "e", range: [0, (most || 1) * 1.12] },
+      yaxis: {
+        ...axis(""),
+        tickvals: names.map((_, at) => at),
+        ticktext: names,
+        range: [Math.max(1, names.length) - 0.5, -0.5],
+        showgrid: false,
+      },
+      bargap: 0.25,
+      showlegend: false,
+    };
+    const sum = keys.reduce((sum, { weight }) => sum + weight, 0);
+    const which = keys.length === 1 ? "heaviest key carries" : `${keys.length} heaviest keys carry`;
+    const description = `the ${which} ${formatNumber(sum)} of all weight`;
+    return new Figure(operation, { data, layout }, description, {
+      height: Math.min(900, 110 + 30 * Math.max(1, keys.length)),
+      ...given,
+    });
   });
 }
 

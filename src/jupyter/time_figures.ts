@@ -56,39 +56,38 @@ export interface StalenessRecord {
  */
 export function staleness(record: StalenessRecord, options: TimeFigureOptions = {}): Figure {
   const operation = "staleness";
-  const given = takeFigureOptions(operation, options, TITLES);
-  const { times, bounds, distances, limit } = reading(operation, () => {
+  return reading(operation, () => {
+    const given = takeFigureOptions(operation, options, TITLES);
     const taken = takeOptions(operation, record, ["times", "bounds", "distances", "limit"], "record field");
     const { times, bounds, distances, limit } = taken;
     checkTimes(operation, times, { bounds, ...(distances !== undefined && { distances }) }, { gaps: false });
     if (limit !== undefined && !(typeof limit === "number" && limit > 0 && limit < Infinity)) {
       throw new InputError(operation, `limit is ${describe(limit)}`, "a number above 0");
     }
-    return taken;
+    const shown = [bounds, distances ?? []].map((numbers) =>
+      Array.from(numbers, (number) => number > 0 && number < Infinity ? number : null)
+    );
+    const data = [lineTrace("proven bound", times, shown[0], { color: "$blue" })];
+    if (distances) {
+      data.push(lineTrace("distance from exact", times, shown[1], { color: "$orange" }));
+    }
+    const drawn = shown.flat().filter((number) => number !== null);
+    const isWide = Math.max(...drawn) > 30 * Math.min(...drawn);
+    const layout = timeLayout(given, "edits", "Euclidean distance", {
+      type: "log",
+      exponentformat: "power",
+      dtick: isWide ? 1 : "D2",
+    });
+    const limits = limit === undefined ? [] : [levelShape(limit)];
+    const violations = Array.from(distances ?? []).filter((distance, at) => distance > bounds[at]).length;
+    const description = distances
+      ? `staleness over ${
+        countOf(bounds.length, "answer")
+      }: ${violations} of ${bounds.length} answers were further off ` +
+        "than their bound"
+      : `bounds of ${countOf(bounds.length, "stale answer")}, the largest ${formatNumber(largestOf(bounds))}`;
+    return new Figure(operation, { data, layout: { ...layout, shapes: limits } }, description, given);
   });
-  const shown = [bounds, distances ?? []].map((numbers) =>
-    Array.from(numbers, (number) => number > 0 && number < Infinity ? number : null)
-  );
-  const data = [lineTrace("proven bound", times, shown[0], { color: "$blue" })];
-  if (distances) {
-    data.push(lineTrace("distance from exact", times, shown[1], { color: "$orange" }));
-  }
-  const drawn = shown.flat().filter((number) => number !== null);
-  const isWide = Math.max(...drawn) > 30 * Math.min(...drawn);
-  const layout = timeLayout(given, "edits", "Euclidean distance", {
-    type: "log",
-    exponentformat: "power",
-    dtick: isWide ? 1 : "D2",
-  });
-  const limits = limit === undefined ? [] : [levelShape(limit)];
-  const violations = Array.from(distances ?? []).filter((distance, at) => distance > bounds[at]).length;
-  const description = distances
-    ? `staleness over ${
-      countOf(bounds.length, "answer")
-    }: ${violations} of ${bounds.length} answers were further off ` +
-      "than their bound"
-    : `bounds of ${countOf(bounds.length, "stale answer")}, the largest ${formatNumber(largestOf(bounds))}`;
-  return new Figure(operation, { data, layout: { ...layout, shapes: limits } }, description, given);
 }
 
 /** The weight of a key at each moment. */
@@ -120,18 +119,18 @@ export function keyWeight(
   options: TimeFigureOptions = {},
 ): Figure {
   const operation = "keyWeight";
-  const given = takeFigureOptions(operation, options, TITLES);
-  reading(operation, () => {
+  return reading(operation, () => {
+    const given = takeFigureOptions(operation, options, TITLES);
     checkSeries(operation, "keys", keys, "weights");
     const lists = keys.map(({ weights }, at) => [`keys[${at}].weights`, weights] as const);
     checkTimes(operation, times, Object.fromEntries(lists), { gaps: true });
+    const data = keys.map(({ name, weights }, at) =>
+      lineTrace(name, times, weights, { color: SERIES[at % SERIES.length] })
+    );
+    const description = `weights of ${countOf(keys.length, "key")} over ${countOf(times.length, "moment")}`;
+    const layout = timeLayout(given, "time", "weight", { rangemode: "tozero", exponentformat: "e" });
+    return new Figure(operation, { data, layout }, description, given);
   });
-  const data = keys.map(({ name, weights }, at) =>
-    lineTrace(name, times, weights, { color: SERIES[at % SERIES.length] })
-  );
-  const description = `weights of ${countOf(keys.length, "key")} over ${countOf(times.length, "moment")}`;
-  const layout = timeLayout(given, "time", "weight", { rangemode: "tozero", exponentformat: "e" });
-  return new Figure(operation, { data, layout }, description, given);
 }
 
 /** A forecast, a value a moment. */
@@ -167,28 +166,28 @@ export function forecast(
   options: TimeFigureOptions = {},
 ): Figure {
   const operation = "forecast";
-  const given = takeFigureOptions(operation, options, TITLES);
-  reading(operation, () => {
+  return reading(operation, () => {
+    const given = takeFigureOptions(operation, options, TITLES);
     checkSeries(operation, "forecasts", forecasts, "values");
     const named = forecasts.map(({ values }, at) => [`forecasts[${at}].values`, values] as const);
     checkTimes(operation, times, { truth, ...Object.fromEntries(named) }, { gaps: true });
+    const data = [
+      lineTrace("what happened", times, truth, { color: "$text", width: 1.2 }),
+      ...forecasts.map(({ name, values }, at) =>
+        lineTrace(name, times, values, { color: SERIES[at % SERIES.length], width: 2 })
+      ),
+    ];
+    const errors = forecasts.map(({ name, values }) =>
+      `${name} is off by ${formatNumber(meanDistance(truth, values))} on average`
+    );
+    const description = [`forecasts over ${countOf(times.length, "moment")}`, ...errors].join("; ");
+    return new Figure(
+      operation,
+      { data, layout: timeLayout(given, "time", "value", {}) },
+      description,
+      given,
+    );
   });
-  const data = [
-    lineTrace("what happened", times, truth, { color: "$text", width: 1.2 }),
-    ...forecasts.map(({ name, values }, at) =>
-      lineTrace(name, times, values, { color: SERIES[at % SERIES.length], width: 2 })
-    ),
-  ];
-  const errors = forecasts.map(({ name, values }) =>
-    `${name} is off by ${formatNumber(meanDistance(truth, values))} on average`
-  );
-  const description = [`forecasts over ${countOf(times.length, "moment")}`, ...errors].join("; ");
-  return new Figure(
-    operation,
-    { data, layout: timeLayout(given, "time", "value", {}) },
-    description,
-    given,
-  );
 }
 
 function timeLayout(options: TimeFigureOptions, time: string, value: string, more: PlainObject): PlainObject {

@@ -20,7 +20,7 @@ import {
 import { liveFigure, select, slider } from "../../src/jupyter/widgets/mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { as } from "../../testing/bad_calls.ts";
-import { outcome, VALUES } from "../../testing/hostile_values.ts";
+import { MORE_VALUES, outcome } from "../../testing/hostile_values.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
 async function makeEngine(): Promise<DynamicAttention> {
@@ -106,9 +106,9 @@ const CALLS: Readonly<Record<string, (bad: never) => unknown>> = {
   "liveFigure's head": (bad) => liveFigure(live, { head: bad }),
 };
 
-/** Every value at length, otherwise every third, another third for each call. */
-function valuesFor(at: number): typeof VALUES {
-  return VALUES.filter((_, number) => IS_LONG || (number + at) % 3 === 0);
+/** Every value at length, otherwise every fourth, another fourth for each call. */
+function valuesFor(at: number): typeof MORE_VALUES {
+  return MORE_VALUES.filter((_, number) => IS_LONG || (number + at) % 4 === 0);
 }
 
 for (const [at, [name, call]] of Object.entries(CALLS).entries()) {
