@@ -33,9 +33,14 @@ export class ObjectFiles {
         throw new LogError("putObject", "refused", detail);
       }
       const file = this.#file(name), fresh = `${file}.${crypto.randomUUID()}`;
-      using handle = await Deno.open(fresh, { write: true, createNew: true });
-      for (let at = 0; at < copy.length;) at += await handle.write(copy.subarray(at));
-      await handle.sync();
+      // Node 20, which loads this module without calling it, cannot read `using`.
+      const handle = await Deno.open(fresh, { write: true, createNew: true });
+      try {
+        for (let at = 0; at < copy.length;) at += await handle.write(copy.subarray(at));
+        await handle.sync();
+      } finally {
+        handle.close();
+      }
       await Deno.rename(fresh, file);
       this.#store.addObject(name, copy.length, crc);
     });
