@@ -62,12 +62,13 @@ export async function writeSnapshot(
       for (;;) {
         if (isStopped()) throw new SnapshotStopped();
         const start = performance.now();
-        const { value, done } = all.next();
-        if (done) break;
-        hash.update(value);
+        const next = all.next();
+        if (next.done === true) break;
+        const slice = next.value;
+        hash.update(slice);
         const ms = performance.now() - start;
         longestSliceMs = Math.max(longestSliceMs, ms);
-        await writeAll(file, value);
+        await writeAll(file, slice);
         computed += ms;
         if (computed < MOST_COMPUTED_MS) continue;
         // Writes that are done at once come back before the loop has turned.

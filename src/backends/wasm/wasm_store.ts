@@ -56,7 +56,7 @@ export class WasmStore extends StateStore {
   readonly limits: Float32Limits;
   readonly tolerance: number;
   override readonly multipliesShares = true;
-  override readonly certificates: WasmCertificates | null;
+  override readonly certificates: WasmCertificates | null = null;
   readonly #config: BackendConfig;
   readonly #arena: Arena;
   readonly #states: RowStates;
