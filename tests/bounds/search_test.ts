@@ -11,7 +11,7 @@ import { textOf } from "../../testing/bounds/shrink_program.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 import { BACKENDS } from "../backends_here.ts";
 
-const EDITS = IS_LONG ? 40_000 : 1500;
+const EDITS = IS_LONG ? 25_000 : 1500;
 /** An answer of a device takes some ten milliseconds. */
 const DEVICE_SHARE = 50;
 

@@ -2,7 +2,7 @@
 //
 // A writer is killed with SIGKILL at random points: while it writes, while a snapshot is written, while old records are
 // removed, while it opens the folder. After each kill every acknowledged batch is there once, rows to the bit, and answers
-// are the oracle's. ATTUNE_LONG=1 kills 240 times.
+// are the oracle's. ATTUNE_LONG=1 kills 120 times.
 
 import { DynamicAttention, type RowId } from "../../mod.ts";
 import { OnlineLearner } from "../../src/learning/mod.ts";
@@ -37,28 +37,28 @@ const CASES: readonly KillCase[] = [
     name: "while it writes",
     stream: { ...SMALL, seed: 11 },
     journalBytes: 1e15,
-    kills: IS_LONG ? 60 : 3,
+    kills: IS_LONG ? 30 : 3,
     when: (random) => afterAcks(random, 80),
   },
   {
     name: "while it writes, with a mask function and positions",
     stream: { ...SMALL, seed: 12, masked: true, causal: true, moves: true, shifts: true },
     journalBytes: 1 << 14,
-    kills: IS_LONG ? 40 : 3,
+    kills: IS_LONG ? 20 : 3,
     when: (random) => afterAcks(random, 80),
   },
   {
     name: "while it writes, with ids and a mask that changes",
     stream: { ...SMALL, seed: 15, ids: true, maskEdits: true, causal: true, moves: true },
     journalBytes: 1 << 15,
-    kills: IS_LONG ? 40 : 3,
+    kills: IS_LONG ? 20 : 3,
     when: (random) => afterAcks(random, 80),
   },
   {
     name: "while snapshots are written and records removed",
     stream: { ...SMALL, seed: 13, keys: 1500, headDim: 24, valueDim: 24, ids: true },
     journalBytes: 2048,
-    kills: IS_LONG ? 60 : 3,
+    kills: IS_LONG ? 30 : 3,
     when: (random) => {
       let snapshots = 2 + random.below(6), acks = random.below(12);
       return {
@@ -71,7 +71,7 @@ const CASES: readonly KillCase[] = [
     name: "while it opens the folder",
     stream: { ...SMALL, seed: 14 },
     journalBytes: 1 << 13,
-    kills: IS_LONG ? 40 : 3,
+    kills: IS_LONG ? 20 : 3,
     when: (random) => {
       if (random.below(3) === 0) return afterAcks(random, 40);
       let isOpening = false;

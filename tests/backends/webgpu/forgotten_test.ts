@@ -18,7 +18,7 @@ import { GPU } from "../../backends_here.ts";
 import { Random } from "../../../testing/random.ts";
 import { saying } from "../../../testing/webgpu_engine.ts";
 
-const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 200 : 14;
+const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 100 : 14;
 
 /** A device whose buffers can all be read, and those that are alive. */
 function watched(gpu: GpuDevice): { readonly gpu: GpuDevice; readonly alive: Set<GPUBuffer> } {

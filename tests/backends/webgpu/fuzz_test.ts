@@ -10,7 +10,7 @@ import { GPU } from "../../backends_here.ts";
 import { MemoryModel, type ModelKey, type ModelRule } from "../../../testing/memory_model.ts";
 import { Random } from "../../../testing/random.ts";
 
-const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 200 : 4;
+const SEEDS = Deno.env.get("ATTUNE_LONG") === "1" ? 80 : 4;
 const STEPS = 40;
 
 Deno.test({

@@ -170,7 +170,7 @@ Deno.test({
   async fn() {
     let at = 0, told = 0;
     // Steps of one life; later ones repeat the first.
-    for (at = 3; at < 220; at += IS_LONG ? 1 : 70) {
+    for (at = 3; at < 220; at += IS_LONG ? 2 : 70) {
       let opened: GpuDevice | null = null;
       let isLost = false;
       const open = async () => {
@@ -216,7 +216,7 @@ Deno.test({
   async fn() {
     const gpu = await acquireDevice(), { device } = gpu;
     let told = 0;
-    for (let at = 1; at < 40; at += IS_LONG ? 1 : 4) {
+    for (let at = 1; at < 40; at += IS_LONG ? 2 : 4) {
       let allocations = 0, scopes = 0, wasMade = false, isFailing = false;
       const methods = {
         createBuffer: (descriptor: GPUBufferDescriptor) => {
