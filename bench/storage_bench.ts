@@ -1,5 +1,5 @@
-// What an engine holds and takes whose keys and values are float16 or int8, beside float32, and how far off its answers
-// are from those of the rows as they were given. Run it with `deno task bench:storage`; --backend, and --quick for a
+// Measures engines whose keys and values are float16 or int8 beside float32: bytes, times, and how far answers are from
+// those of the rows as they were given. Run it with `deno task bench:storage`; --backend, and --quick for a
 // tenth of the keys.
 //
 // Rows are normal numbers, and so scores have a spread of about 1. Times are medians of rounds in which all formats take
@@ -30,7 +30,7 @@ interface Entry {
   readonly output: Matrix;
 }
 
-/** What is timed of an engine. */
+/** The steps that are timed. */
 const STEPS: Readonly<Record<string, (live: DynamicAttention) => Promise<unknown>>> = {
   "all anew": (live) => live.rebuild(),
   "one passing query": (live) => live.attend({ data: query.data.subarray(0, DIM), shape: [1, DIM] }),

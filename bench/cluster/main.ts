@@ -1,4 +1,4 @@
-// What a cluster costs on one machine, beside one engine: acknowledgements, reads of what was just written,
+// Measures a cluster on one machine beside one engine: acknowledgements, reads of what was just written,
 // passing queries, and the time to answer again after a kill, with 1, 2, 4 and 8 host processes over a log of
 // SQLite. Times are of one run on one machine, to be compared with each other.
 //

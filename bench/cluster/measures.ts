@@ -1,4 +1,4 @@
-// What the benchmarks of the cluster share: times of calls, and how many bytes processes hold.
+// The benchmarks of the cluster share this module: summaries of times, and how many bytes processes hold.
 
 /** Median and 99th percentile of milliseconds. */
 export function summary(ms: readonly number[]): string {

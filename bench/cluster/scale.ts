@@ -1,4 +1,4 @@
-// What a large memory costs over a log in memory, in one process, and over one server of NATS that syncs each
+// Measures a large memory over a log in memory, in one process, and over one server of NATS that syncs each
 // write, with host processes; for several numbers of partitions, beside one engine. Times are of one run on
 // one machine, to be compared with each other.
 //
@@ -78,7 +78,7 @@ async function onServer(): Promise<Place> {
   };
 }
 
-/** What all of some processes have. */
+/** The sum of a measure over several processes. */
 async function sum(pids: readonly number[], of: (pid: number) => Promise<number>): Promise<number> {
   return (await Promise.all(pids.map(of))).reduce((sum, one) => sum + one, 0);
 }

@@ -17,9 +17,12 @@ export interface Stops {
 export interface LongestStop {
   /** By the clock. */
   readonly clock: number;
-  /** What it would be on a machine of its own, within the 4 ms in which Linux counts. NaN where the system does not tell. */
+  /**
+   * An estimate of the same stop on a machine without other work; Linux counts in steps of 4 ms. NaN where the system does
+   * not tell.
+   */
   readonly own: number;
-  /** For which the loop's thread has computed, without waits for the disk and other threads. NaN likewise. */
+  /** The time that the loop's thread computed, without waits for the disk and other threads. NaN likewise. */
   readonly computed: number;
 }
 
@@ -28,12 +31,12 @@ export interface Beats extends LongestStop {
   readonly ms: number;
 }
 
-/** What a thread has done so far, in milliseconds. */
+/** The times of a thread so far, in milliseconds. */
 interface ThreadTimes {
   readonly computed: number;
-  /** It was ready to run, and another thread ran. */
+  /** The time that it was ready to run while another thread ran. */
   readonly waited: number;
-  /** How often it gave up its processor to wait for something. */
+  /** The number of times that it gave up its processor to wait for something. */
   readonly yields: number;
 }
 

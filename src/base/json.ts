@@ -16,7 +16,7 @@ export type JsonValue =
 
 /** Deeper data are refused. */
 const DEEPEST = 100;
-/** What is larger as the text of a text, which is how a snapshot holds it, is refused. */
+/** A snapshot holds data as the text of a text; data with more bytes than this are refused. */
 const MOST_BYTES = 2 ** 23;
 
 /**

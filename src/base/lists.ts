@@ -124,7 +124,7 @@ export function allocate<T>(operation: string, name: string, length: number, mak
 }
 
 const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype);
-/** What every typed array has, whatever a subclass or the caller has put in its place. */
+/** A getter of all typed arrays, whatever a subclass or the caller has put in its place. */
 const getterOf = (name: PropertyKey) => Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)?.get;
 const tagOf = getterOf(Symbol.toStringTag) as (this: unknown) => string | undefined;
 const ownLength = getterOf("length") as (this: ArrayBufferView) => number;

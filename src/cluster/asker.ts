@@ -30,7 +30,7 @@ export interface AskerParts {
   readonly checkLive: (operation: string) => void;
 }
 
-/** How all partitions are asked. */
+/** A question to all partitions. */
 export interface AskedOfAll {
   readonly checked: CheckedRead;
   /** When the call gives up, by the clock. */

@@ -25,7 +25,7 @@ import type { ClusterToken } from "./token.ts";
 /** Reads whose times are kept. */
 const TIMED_READS = 1024;
 
-/** Which rows that were given before may be given again. */
+/** The limits within which a row that was given before may be given again. */
 export interface PeekLimits {
   /** Milliseconds. */
   readonly maxAge: number;

@@ -38,7 +38,7 @@ export interface Wanted {
   readonly querySequence: number;
 }
 
-/** How partitions are asked. */
+/** The limits of a question to partitions. */
 export interface AskHow {
   /** When it gives up, by the clock. */
   readonly until: number;

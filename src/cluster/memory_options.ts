@@ -56,7 +56,7 @@ export interface ReadOptions {
   readonly partial?: boolean;
 }
 
-/** How old a row may be that is given again, and how long new answers may take. */
+/** Limits on the age of rows that are given again, and on the time for new answers. */
 export interface PeekOptions extends Omit<ReadOptions, "after"> {
   /** Milliseconds; 0, for no row that was given before, unless given. */
   readonly maxAgeMs?: number;

@@ -26,7 +26,7 @@ export interface PeerState {
   readonly tail: number;
 }
 
-/** Where states are asked for. */
+/** The parts with which a host asks its peers for states. */
 export interface PeerParts {
   readonly session: LogSession;
   /** Bytes of a row. */

@@ -81,7 +81,7 @@ export async function learnDurably<KeyId extends RowId, QueryId extends RowId>(
   }
 }
 
-/** What is on disk, and what it took. */
+/** The sizes on disk and the times of an open folder. */
 export function durableStats(
   { journal, snapshots, folder, sync, content, openMs }: DurableParts,
 ): DurableStats {

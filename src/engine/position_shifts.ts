@@ -34,7 +34,7 @@ interface MovedKind {
   readonly log: EditLog;
 }
 
-/** What a move will change. */
+/** The effect of a move, before it is made. */
 interface Survey {
   /** Rows that move, and rows that do not. */
   readonly moved: number;

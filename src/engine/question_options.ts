@@ -33,7 +33,7 @@ function takeNames(
   const names: RowId[] = [];
   for (let at = 0; at < length; at++) {
     const entry = entries[at] as RowId;
-    // What names no row, whichever there are, throws here, so that a long list of nothing is not copied.
+    // An entry that can name no row throws here, so that a long list of such entries is not copied.
     if (!isId(entry)) findSlot(operation, what, entry, slots);
     names.push(entry);
   }

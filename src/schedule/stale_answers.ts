@@ -8,6 +8,7 @@ import type { AttentionOutput, Backend, Watched } from "../backends/backend.ts";
 import { OUTPUT_ALONE, outputFor } from "../backends/wanted.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
 import { DriftTrial } from "./drift_trial.ts";
+import { ExactAccounts } from "./exact_accounts.ts";
 import { Mirror, type MirrorPlaces, type Refreshed } from "./mirror.ts";
 import type { Planner } from "./planner.ts";
 import type { Lag, StandingQueries } from "./standing_queries.ts";
@@ -64,17 +65,7 @@ export class StaleAnswers {
   readonly #mirror: Mirror;
   /** The copies, by query slot. */
   #data = new Float32Array(0);
-  /** Changed key slots stored so far, and when costs began to be counted. */
-  #stored = 0;
-  #begunAt = 0;
-  /** Key slots that have changed since the present phase began. */
-  readonly #changed = new Set<number>();
-  /**
-   * By query slot, how many had been stored when it was last asked for, and what catching up would have cost
-   * then.
-   */
-  #askedAt = new Float64Array(0);
-  #owed = new Float64Array(0);
+  readonly #accounts: ExactAccounts;
   /**
    * What catching up has cost since drift was begun, and how much of the cost of following the trial has
    * paid.
@@ -93,20 +84,20 @@ export class StaleAnswers {
 
   constructor(config: StaleConfig) {
     this.#config = config;
+    this.#accounts = new ExactAccounts((missed) => config.queries.costOf(1, missed));
     this.#mirror = this.#newMirror();
   }
 
   /** Bytes of copies, those that others hold included, but for the arrays of those. */
   get bytes(): number {
-    let bytes = this.#data.byteLength + this.#mirror.bytes + 2 * this.#askedAt.byteLength;
+    let bytes = this.#data.byteLength + this.#mirror.bytes + this.#accounts.bytes;
     for (const mirror of this.#held) bytes += mirror.bytes;
     return bytes;
   }
 
   /** Notes a stored batch of changed key slots and of query slots. */
   noteStored(keys: Uint32Array, queries: Uint32Array): void {
-    this.#stored += keys.length;
-    if (this.#trial.phase !== "off") { for (const slot of keys) this.#changed.add(slot); }
+    this.#accounts.noteStored(keys, this.#trial.phase !== "off");
     this.#mirror.lose(queries);
     for (const mirror of this.#held) mirror.lose(queries);
   }
@@ -130,16 +121,8 @@ export class StaleAnswers {
     this.#askedBlocks = this.#followedBlocks = 0;
     this.#config.backend.unwatch();
     this.forget();
-    this.#changed.clear();
     this.#caughtUp = 0;
-    this.#countFromNow();
-  }
-
-  /** Counts what exact answers cost as if all query slots, those to come too, had been asked for now. */
-  #countFromNow(): void {
-    this.#begunAt = this.#stored;
-    this.#askedAt.fill(this.#begunAt);
-    this.#owed.fill(0);
+    this.#accounts.begin();
   }
 
   /** An empty mirror for another; drift is followed for it, whether it pays or not, until it is released. */
@@ -162,7 +145,7 @@ export class StaleAnswers {
       return await queries.read(slots, OUTPUT_ALONE);
     };
     return new Mirror(
-      { backend, epoch: () => queries.epoch, stored: () => this.#stored, read },
+      { backend, epoch: () => queries.epoch, stored: () => this.#accounts.stored, read },
       layout.heads,
     );
   }
@@ -218,13 +201,12 @@ export class StaleAnswers {
     if (planner.policy === "rebuild") return await this.#certified(slots, error, floor, into);
     await this.#begin(slots);
     if (this.#trial.phase !== "off") return await this.#copied(slots, error, floor, into);
-    const exact = this.#exactCost(slots);
-    await bringUp(slots);
+    const exact = this.#accounts.costOf(slots);
+    const answer = await this.#exactly(slots, error, into);
+    await this.#certifyAbove(slots, answer.bounds, error);
     this.#trial.answered(exact, 0, 0);
-    this.#note(slots);
-    const bounds = await this.#boundsOfExact(slots, error);
-    const { output } = await queries.read(slots, { into, logs: false });
-    return { output, bounds, ...queries.lagOf(slots) };
+    this.#accounts.answered(slots);
+    return answer;
   }
 
   /** Answers by states that are certified: a certificate costs less than computing a state from scratch. */
@@ -258,15 +240,15 @@ export class StaleAnswers {
     const places: MirrorPlaces = { data: this.#data, width, rowOf: (slot) => slot };
     const followed = watched?.isWhole ? slots : slots.filter((slot) => watched?.follows(slot));
     const others = watched?.isWhole ? NO_SLOTS : slots.filter((slot) => !watched?.follows(slot));
-    const exact = this.#exactCost(slots);
-    const exactOfFollowed = others.length > 0 ? this.#exactCost(followed) : exact;
+    const exact = this.#accounts.costOf(slots);
+    const exactOfFollowed = others.length > 0 ? this.#accounts.costOf(followed) : exact;
     const spentBefore = planner.costOf(backend.work);
     const copies = await mirror.refresh(followed, error, floor, places);
     const upkeep = watched?.upkeep() ?? 0;
     const spent = planner.costOf(backend.work) - spentBefore + upkeep - this.#upkeepPaid;
     this.#caughtUp += spent;
     this.#upkeepPaid = upkeep;
-    const exactly = await this.#exactly(others, error);
+    const exactly = await this.#exactly(others, error, null);
     const output = outputFor(into, slots.length * width), bounds = new Float64Array(slots.length);
     // The others come in long runs.
     for (let at = 0, copy = 0, other = 0; at < slots.length;) {
@@ -284,8 +266,9 @@ export class StaleAnswers {
     }
     const lag = mirror.lagOf(followed);
     await this.#certifyAbove(slots, bounds, error);
-    trial.answered(exact, exactOfFollowed, exactOfFollowed - spent - this.#settle(followed));
-    this.#note(slots);
+    const grown = this.#accounts.settle(followed, (slot) => mirror.knownBy(slot));
+    trial.answered(exact, exactOfFollowed, exactOfFollowed - spent - grown);
+    this.#accounts.answered(slots);
     if (trial.phase === "off") {
       this.#letCopiesGo();
       if (this.#held.size === 0) backend.unwatch();
@@ -298,20 +281,18 @@ export class StaleAnswers {
     };
   }
 
-  /** Exact answers of some query slots; bounds that rounding takes above the limit are Infinity. */
-  async #exactly(slots: Uint32Array, error: number): Promise<StaleAttentionOutput> {
-    const { queries, bringUp } = this.#config;
-    if (slots.length > 0) await bringUp(slots);
-    const bounds = slots.length > 0 ? await queries.drift(slots, error) : new Float64Array(0);
-    const output = slots.length > 0 ? (await queries.read(slots, OUTPUT_ALONE)).output : new Float32Array(0);
-    return { output, bounds, ...queries.lagOf(slots) };
-  }
-
-  /** Bounds of exact answers, in a few operations each where rounding is little beside the limit. */
-  async #boundsOfExact(slots: Uint32Array, error: number): Promise<Float64Array<ArrayBuffer>> {
-    const bounds = await this.#config.queries.drift(slots, error);
-    await this.#certifyAbove(slots, bounds, error);
-    return bounds;
+  /** Exact answers of query slots; bounds that rounding takes above the limit are Infinity. */
+  async #exactly(
+    slots: Uint32Array,
+    error: number,
+    into: Float32Array<ArrayBuffer> | null,
+  ): Promise<StaleAttentionOutput> {
+    const { queries, bringUp } = this.#config, lag = () => queries.lagOf(slots);
+    if (slots.length === 0) return { output: outputFor(into, 0), bounds: new Float64Array(0), ...lag() };
+    await bringUp(slots);
+    const bounds = await queries.drift(slots, error);
+    const { output } = await queries.read(slots, { into, logs: false });
+    return { output, bounds, ...lag() };
   }
 
   /** What rounding alone takes above the limit is exact, and certified. */
@@ -370,8 +351,7 @@ export class StaleAnswers {
     const cost = planner.costOf(backend.work) - before;
     this.#caughtUp = this.#upkeepPaid = 0;
     this.#followedBlocks = this.#askedBlocks;
-    this.#changed.clear();
-    this.#countFromNow();
+    this.#accounts.begin();
     return cost;
   }
 
@@ -397,46 +377,6 @@ export class StaleAnswers {
   #isLoose(watched: Watched): boolean {
     const following = Math.max(watched.upkeep(), this.#config.queries.scoringCost(FEW_KEYS));
     return this.#caughtUp > RENEWALS * following && watched.looseness() > LOOSE;
-  }
-
-  /**
-   * What it would cost to answer query slots exactly if they had been exact when they were last asked for.
-   */
-  #exactCost(slots: Uint32Array): number {
-    const { queries } = this.#config;
-    let sum = 0, last = NaN, cost = 0;
-    for (const slot of slots) {
-      if (slot >= this.#askedAt.length) this.#grow(slot + 1);
-      const missed = this.#stored - this.#askedAt[slot];
-      if (missed !== last) cost = queries.costOf(1, last = missed);
-      sum += cost;
-    }
-    return sum;
-  }
-
-  #note(slots: Uint32Array): void {
-    for (const slot of slots) this.#askedAt[slot] = this.#stored;
-  }
-
-  /** By how much what catching up with query slots would cost has grown since they were last asked for. */
-  #settle(slots: Uint32Array): number {
-    let grown = 0, last = NaN, debt = 0;
-    for (const slot of slots) {
-      const missed = Math.min(this.#changed.size, this.#stored - this.#mirror.knownBy(slot));
-      if (missed !== last) debt = this.#config.queries.costOf(1, last = missed);
-      grown += debt - this.#owed[slot];
-      this.#owed[slot] = debt;
-    }
-    return grown;
-  }
-
-  #grow(size: number): void {
-    const capacity = Math.max(size, 2 * this.#askedAt.length);
-    const askedAt = new Float64Array(capacity).fill(this.#begunAt), owed = new Float64Array(capacity);
-    askedAt.set(this.#askedAt);
-    owed.set(this.#owed);
-    this.#askedAt = askedAt;
-    this.#owed = owed;
   }
 
   /** Makes room for copies. */

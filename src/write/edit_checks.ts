@@ -63,18 +63,11 @@ function toChecked(operation: string, edit: AnyEdit, layout: HeadLayout): Checke
       const part = joinRow(operation, edit.key, edit.value, layout);
       return { operation, kind: "writeKey", slot: edit.slot, column: 0, part };
     }
-    case "addToKey": {
-      const column = checkColumn(operation, edit.column, keyWidth, KEY_LENGTH);
-      return {
-        operation,
-        kind: "addToKey",
-        slot: edit.slot,
-        column,
-        delta: checkDelta(operation, edit.delta),
-      };
-    }
+    case "addToKey":
     case "addToValue": {
-      const column = keyWidth + checkColumn(operation, edit.column, valueWidth, VALUE_LENGTH);
+      const column = edit.kind === "addToKey"
+        ? checkColumn(operation, edit.column, keyWidth, KEY_LENGTH)
+        : keyWidth + checkColumn(operation, edit.column, valueWidth, VALUE_LENGTH);
       return {
         operation,
         kind: "addToKey",

@@ -16,17 +16,11 @@ import {
 import { assertAccurate } from "../../testing/accuracy.ts";
 import { EditStream, prepareNext, SMALL, type StreamSettings } from "../../testing/durable/edit_stream.ts";
 import { assertSameMemory, assertSameRows, bitsOf } from "../../testing/durable/same_rows.ts";
+import { inFolder } from "../../testing/durable/in_folder.ts";
 
-/** Runs a test in a folder of its own. */
-function inFolder(name: string, run: (folder: string) => Promise<void>): void {
-  Deno.test(name, async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      await run(`${folder}/memory`);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  });
+/** A test in a folder of its own. */
+function testInFolder(name: string, run: (folder: string) => Promise<void>): void {
+  Deno.test(name, () => inFolder(run));
 }
 
 const CREATE = {
@@ -65,7 +59,7 @@ const STREAMS: readonly [name: string, StreamSettings, Pick<DurableOptions, "sna
 ];
 
 for (const [name, settings, options] of STREAMS) {
-  inFolder(`a stream of edits comes back to the bit, ${name}`, async (folder) => {
+  testInFolder(`a stream of edits comes back to the bit, ${name}`, async (folder) => {
     const stream = new EditStream(settings);
     const create = stream.options();
     for (let opening = 0; opening < 5; opening++) {
@@ -85,7 +79,7 @@ for (const [name, settings, options] of STREAMS) {
   });
 }
 
-inFolder("every method of an edit is in the journal, and a refused one is not", async (folder) => {
+testInFolder("every method of an edit is in the journal, and a refused one is not", async (folder) => {
   const rows = (live: DurableAttention) =>
     [...live.keySlots()].map((slot) => [slot, bitsOf(live.getKey(slot)), bitsOf(live.getValue(slot))]).concat(
       [...live.querySlots()].map((slot) => [slot, bitsOf(live.getQuery(slot))]),
@@ -115,7 +109,7 @@ inFolder("every method of an edit is in the journal, and a refused one is not", 
   assertEquals(live.insert([0, 0], [0]), 1);
 });
 
-inFolder("the edits of a turn are one transaction, and one that is read is on disk", async (folder) => {
+testInFolder("the edits of a turn are one transaction, and one that is read is on disk", async (folder) => {
   await using live = await openDurable(folder, { create: CREATE });
   const answers = Array.from(
     { length: 100 },
@@ -135,7 +129,7 @@ inFolder("the edits of a turn are one transaction, and one that is read is on di
   assert(commitP50Ms > 0 && commitP99Ms >= commitP50Ms);
 });
 
-inFolder("an edit too large to be held back is on disk before the turn ends", async (folder) => {
+testInFolder("an edit too large to be held back is on disk before the turn ends", async (folder) => {
   const width = 1024;
   const create = { query: [new Float32Array(width)], key: [new Float32Array(width)], value: [[1]] };
   await using live = await openDurable(folder, { create });
@@ -148,40 +142,43 @@ inFolder("an edit too large to be held back is on disk before the turn ends", as
   assertEquals(again.getKey(3000)[7], 2999);
 });
 
-inFolder("a call that is made again counts once, also after the folder was opened anew", async (folder) => {
-  const options = { create: CREATE, client: "sensor" };
-  const insert = [{ kind: "insert", key: [1, 2], value: [3] }] as const;
-  const first = { slots: [3], sequence: 1 };
-  {
+testInFolder(
+  "a call that is made again counts once, also after the folder was opened anew",
+  async (folder) => {
+    const options = { create: CREATE, client: "sensor" };
+    const insert = [{ kind: "insert", key: [1, 2], value: [3] }] as const;
+    const first = { slots: [3], sequence: 1 };
+    {
+      await using live = await openDurable(folder, options);
+      assertEquals(live.lastClientSequence(), 0);
+      const both = [live.edit(insert, { clientSequence: 1 }), live.edit(insert, { clientSequence: 1 })];
+      assertEquals(await Promise.all(both), [first, first]);
+      assertEquals(await live.edit(insert, { clientSequence: 5 }), { slots: [4], sequence: 2 });
+      await assertRejects(() => live.edit(insert, { clientSequence: 3 }), InputError, "it has not counted");
+      assertEquals(await live.edit(insert, { client: "other", clientSequence: 1 }), {
+        slots: [5],
+        sequence: 3,
+      });
+      await assertRejects(() => live.edit([{ kind: "delete", slot: 99 }], { clientSequence: 6 }), SlotError);
+      assertEquals(await live.edit(insert, { clientSequence: 6 }), { slots: [6], sequence: 4 });
+      await live.snapshot();
+    }
     await using live = await openDurable(folder, options);
-    assertEquals(live.lastClientSequence(), 0);
-    const both = [live.edit(insert, { clientSequence: 1 }), live.edit(insert, { clientSequence: 1 })];
-    assertEquals(await Promise.all(both), [first, first]);
-    assertEquals(await live.edit(insert, { clientSequence: 5 }), { slots: [4], sequence: 2 });
-    await assertRejects(() => live.edit(insert, { clientSequence: 3 }), InputError, "it has not counted");
-    assertEquals(await live.edit(insert, { client: "other", clientSequence: 1 }), {
-      slots: [5],
-      sequence: 3,
-    });
-    await assertRejects(() => live.edit([{ kind: "delete", slot: 99 }], { clientSequence: 6 }), SlotError);
-    assertEquals(await live.edit(insert, { clientSequence: 6 }), { slots: [6], sequence: 4 });
-    await live.snapshot();
-  }
-  await using live = await openDurable(folder, options);
-  assertEquals(live.stats().durable.replayed, 0);
-  assertEquals(await live.edit(insert, { clientSequence: 1 }), first);
-  assertEquals(live.lastClientSequence(), 6);
-  assertEquals(live.lastClientSequence("other"), 1);
-  assertEquals(live.stats().keyCount, 7);
-  for (let number = 7; number < 300; number++) {
-    live.edit([{ kind: "setValue", slot: 0, value: [number] }], { clientSequence: number });
-  }
-  await live.committed();
-  await assertRejects(() => live.edit(insert, { clientSequence: 1 }), InputError, "kept no more");
-  assertEquals(live.stats().keyCount, 7);
-});
+    assertEquals(live.stats().durable.replayed, 0);
+    assertEquals(await live.edit(insert, { clientSequence: 1 }), first);
+    assertEquals(live.lastClientSequence(), 6);
+    assertEquals(live.lastClientSequence("other"), 1);
+    assertEquals(live.stats().keyCount, 7);
+    for (let number = 7; number < 300; number++) {
+      live.edit([{ kind: "setValue", slot: 0, value: [number] }], { clientSequence: number });
+    }
+    await live.committed();
+    await assertRejects(() => live.edit(insert, { clientSequence: 1 }), InputError, "kept no more");
+    assertEquals(live.stats().keyCount, 7);
+  },
+);
 
-inFolder("client calls are checked", async (folder) => {
+testInFolder("client calls are checked", async (folder) => {
   await using live = await openDurable(folder, { create: CREATE });
   await assertRejects(() => live.edit([], { clientSequence: 1 }), InputError, "no client is given");
   await assertRejects(() => live.edit([], { client: "a" }), InputError, "client is given alone");
@@ -196,7 +193,7 @@ inFolder("client calls are checked", async (folder) => {
   assertEquals(live.stats().durable.sequence, 0);
 });
 
-inFolder("one owner, and others may look", async (folder) => {
+testInFolder("one owner, and others may look", async (folder) => {
   await using live = await openDurable(folder, { create: CREATE });
   const error = await assertRejects(
     () => openDurable(folder),
@@ -222,7 +219,7 @@ inFolder("one owner, and others may look", async (folder) => {
   assertEquals(next.getValue(0), Float32Array.of(12));
 });
 
-inFolder("another process is refused at once", async (folder) => {
+testInFolder("another process is refused at once", async (folder) => {
   await using _live = await openDurable(folder, { create: CREATE });
   const { runWriter } = await import("../../testing/durable/run_writer.ts");
   const { lines } = await runWriter(folder, { stream: SMALL, inFlight: 1 });
@@ -231,7 +228,7 @@ inFolder("another process is refused at once", async (folder) => {
   assert(lines[1].includes(`by process ${Deno.pid}`), lines[1]);
 });
 
-inFolder("a folder that is there is opened, and options that differ are refused", async (folder) => {
+testInFolder("a folder that is there is opened, and options that differ are refused", async (folder) => {
   await assertRejects(() => openDurable(folder), InputError, "holds no engine");
   await assertRejects(
     () => openDurable(folder, { readOnly: true, create: CREATE }),
@@ -266,7 +263,7 @@ inFolder("a folder that is there is opened, and options that differ are refused"
   assertEquals([live.stats().keyCount, ...live.getKey(0)], [3, 1, 0]);
 });
 
-inFolder("options are checked before anything is made", async (folder) => {
+testInFolder("options are checked before anything is made", async (folder) => {
   const bad: readonly [object, string][] = [
     [{ create: CREATE, load: {} }, "create and load are given"],
     [{ create: CREATE, sync: "often" }, "sync is"],
@@ -286,7 +283,7 @@ inFolder("options are checked before anything is made", async (folder) => {
   await assertRejects(() => Deno.stat(folder), Deno.errors.NotFound);
 });
 
-inFolder("a snapshot is a file that an engine loads, and the journal before it goes", async (folder) => {
+testInFolder("a snapshot is a file that an engine loads, and the journal before it goes", async (folder) => {
   const stream = new EditStream({ ...SMALL, seed: 9 });
   await using live = await openDurable(folder, { create: stream.options() });
   for (let taken = 1; taken <= 3; taken++) {
@@ -306,7 +303,7 @@ inFolder("a snapshot is a file that an engine loads, and the journal before it g
   assertEquals(await loaded.read(), await live.read());
 });
 
-inFolder(
+testInFolder(
   "snapshots that are asked for and those that the journal wants do not get in each other's way",
   async (folder) => {
     await using live = await openDurable(folder, { create: CREATE, snapshot: { journalBytes: 50 } });
@@ -330,7 +327,7 @@ const DURING: readonly [name: string, StreamSettings][] = [
 ];
 
 for (const [what, settings] of DURING) {
-  inFolder(`a snapshot holds ${what} of its moment while edits go on`, async (folder) => {
+  testInFolder(`a snapshot holds ${what} of its moment while edits go on`, async (folder) => {
     const stream = new EditStream(settings);
     await using live = await openDurable<RowId, RowId>(folder, { create: stream.options() });
     for (let round = 0; round < 4; round++) {
@@ -355,7 +352,7 @@ for (const [what, settings] of DURING) {
   });
 }
 
-inFolder("a disposed engine touches nothing any more, and its last edits are on disk", async (folder) => {
+testInFolder("a disposed engine touches nothing any more, and its last edits are on disk", async (folder) => {
   const live = await openDurable(folder, { create: CREATE });
   live.setValue(0, [99]);
   const edit = live.edit([{ kind: "setValue", slot: 1, value: [98] }]);
@@ -378,31 +375,34 @@ inFolder("a disposed engine touches nothing any more, and its last edits are on 
   assertEquals([...again.getValue(0), ...again.getValue(1)], [99, 98]);
 });
 
-inFolder("a mask function is not asked by a replay, and one that is missing is refused", async (folder) => {
-  const mask = (i: number, j: number) => i + j / 4;
-  let answer: unknown;
-  {
-    await using live = await openDurable(folder, { create: { ...CREATE, mask } });
-    live.insert([0, 2], [50]);
-    live.insertQuery([1, -1]);
-    live.setKey(0, [2, 2]);
-    answer = await live.read();
-  }
-  await assertRejects(() => openDurable(folder), InputError, "mask is undefined");
-  const asked: number[][] = [];
-  const other = (i: number, j: number) => {
-    asked.push([i, j]);
-    return -9;
-  };
-  await using live = await openDurable(folder, { create: { ...CREATE, mask: other } });
-  assertEquals(asked, []);
-  assertEquals(await live.read(), answer as never);
-  live.insert([1, 1], [1]);
-  await live.read();
-  assertEquals(asked.sort(), [[0, 4], [1, 4], [2, 4]]);
-});
+testInFolder(
+  "a mask function is not asked by a replay, and one that is missing is refused",
+  async (folder) => {
+    const mask = (i: number, j: number) => i + j / 4;
+    let answer: unknown;
+    {
+      await using live = await openDurable(folder, { create: { ...CREATE, mask } });
+      live.insert([0, 2], [50]);
+      live.insertQuery([1, -1]);
+      live.setKey(0, [2, 2]);
+      answer = await live.read();
+    }
+    await assertRejects(() => openDurable(folder), InputError, "mask is undefined");
+    const asked: number[][] = [];
+    const other = (i: number, j: number) => {
+      asked.push([i, j]);
+      return -9;
+    };
+    await using live = await openDurable(folder, { create: { ...CREATE, mask: other } });
+    assertEquals(asked, []);
+    assertEquals(await live.read(), answer as never);
+    live.insert([1, 1], [1]);
+    await live.read();
+    assertEquals(asked.sort(), [[0, 4], [1, 4], [2, 4]]);
+  },
+);
 
-inFolder(
+testInFolder(
   "pairs of which a mask function could not answer are asked about when the folder is opened",
   async (folder) => {
     let isBroken = false;
@@ -436,7 +436,7 @@ inFolder(
   },
 );
 
-inFolder("it needs no permission but for the folder", async (folder) => {
+testInFolder("it needs no permission but for the folder", async (folder) => {
   await Deno.mkdir(folder);
   const program = `
     import { openDurable } from ${JSON.stringify(new URL("../../src/durable/mod.ts", import.meta.url).href)};
@@ -466,7 +466,7 @@ inFolder("it needs no permission but for the folder", async (folder) => {
   assertEquals(new TextDecoder().decode(stdout).trim(), "1 true");
 });
 
-inFolder("moved rows, and where rows to come begin, are in the journal", async (folder) => {
+testInFolder("moved rows, and where rows to come begin, are in the journal", async (folder) => {
   const create = { ...CREATE, causal: true, queryPositions: [5, 6] } as const;
   const positions = (live: DurableAttention) => [
     ...[...live.keySlots()].map((slot) => live.getPosition(slot)),

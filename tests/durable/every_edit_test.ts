@@ -5,6 +5,7 @@ import { DynamicAttention, type DynamicAttentionOptions, type Edit, type RowId }
 import { DurabilityError, DurableAttention, openDurable } from "../../src/durable/mod.ts";
 import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { contentOf } from "../../testing/durable/engine_content.ts";
+import { inFolder } from "../../testing/durable/in_folder.ts";
 
 /** What only looks, or is about where and when is computed. */
 const LOOKING: readonly PropertyKey[] = [
@@ -167,15 +168,6 @@ function optionsOf({ options }: Kind): DynamicAttentionOptions<RowId, RowId> {
     backend: "array",
     ...options,
   };
-}
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(`${folder}/memory`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("each method of an engine only looks, or is called here as an edit", () => {

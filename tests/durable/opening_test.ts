@@ -7,17 +7,9 @@ import { InputError } from "../../mod.ts";
 import { assert, assertEquals, assertGreaterOrEqual, assertRejects } from "../../testing/assert.ts";
 import { SMALL } from "../../testing/durable/edit_stream.ts";
 import { runWriter } from "../../testing/durable/run_writer.ts";
+import { inFolder } from "../../testing/durable/in_folder.ts";
 
 const CREATE = { query: [[1, 0]], key: [[1, 0], [0, 1]], value: [[10], [20]], backend: "array" } as const;
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(`${folder}/memory`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** An error of the system. */
 function full(): never {

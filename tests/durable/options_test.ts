@@ -7,6 +7,7 @@ import { ENGINE_OPTIONS } from "../../src/engine/options.ts";
 import { decodeSafetensors } from "../../src/store/mod.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "../../testing/assert.ts";
 import { Random } from "../../testing/random.ts";
+import { inFolder } from "../../testing/durable/in_folder.ts";
 
 type Options = DynamicAttentionOptions<RowId, RowId>;
 
@@ -77,15 +78,6 @@ async function settingsOf(live: Pick<DynamicAttention, "save">): Promise<Record<
   const { sha256: _, backend: _backend, sequence: _edits, ...settings } =
     decodeSafetensors(await live.save(), { names: [] }).metadata;
   return settings;
-}
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(`${folder}/memory`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 for (const [name, [made, other]] of Object.entries(KEPT)) {

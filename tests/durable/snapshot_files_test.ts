@@ -8,17 +8,9 @@ import { openDurable } from "../../src/durable/mod.ts";
 import { toEngineProblem } from "../../src/engine/options.ts";
 import { toTableBias } from "../../src/numerics/distance_bias.ts";
 import { assertEquals, assertRejects } from "../../testing/assert.ts";
+import { inFolder } from "../../testing/durable/in_folder.ts";
 
 const CREATE = { query: [[1, 0]], key: [[1, 0], [0, 1]], value: [[10], [20]], backend: "array" } as const;
-
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(`${folder}/memory`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 const SEAL = "0".repeat(64);
 

@@ -154,7 +154,7 @@ export class HostSums {
 
   static readonly BYTES: number = TILE_ROWS * (8 * SUMS + 12);
 
-  /** What changed keys have in the rows, where that is kept. */
+  /** The pairs of changed keys with the rows that the host keeps. */
   get pairs(): ReadonlyMap<number, HostPairs> {
     return this.#pairs;
   }

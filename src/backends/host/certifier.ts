@@ -129,7 +129,7 @@ export class Certifier {
         tile.leave(row);
         if (tile.host && !tile.isAtHost) this.#host.letGo(tile);
         if (!batch) continue;
-        // What was odd may be so no more; whether a row is steep does not depend on its state.
+        // A row whose state has changed may go back to the kernel, unless it is steep, which depends on no state.
         tile.hostRows &= ~row | tile.steepRows;
         if (!tile.isInKernel) this.#letGo(batch, tile);
       }

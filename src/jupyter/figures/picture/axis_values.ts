@@ -1,5 +1,5 @@
 /**
- * What plotly.js takes a value on an axis for: a date, a number or a name. The rules are those of its `lib/dates.js`,
+ * Tells dates, numbers and names on an axis apart as plotly.js does. The rules are those of its `lib/dates.js`,
  * `lib/clean_number.js` and `plots/cartesian/axis_autotype.js`.
  *
  * Invariant: a date is the time that its clock shows, whatever zone it names and wherever it is drawn.
@@ -13,9 +13,9 @@ export type AxisType = "linear" | "log" | "date" | "category";
 const DATE =
   /^\s*(-?\d\d\d\d|\d\d)(-(\d?\d)(-(\d?\d)([ Tt]([01]?\d|2[0-3])(:([0-5]\d)(:([0-5]\d(\.\d+)?))?(Z|z|[+-]\d\d(:?\d\d)?)?)?)?)?)?\s*$/m;
 const MINUTE_MS = 60_000;
-/** What may surround a number, and what may stand within it. */
+/** Signs that plotly.js ignores around a number and within it. */
 const AROUND_NUMBERS = /^['"%,$#\s]+|[, ]|['"%,$#\s]+$/g;
-/** Of many values so many are looked at. */
+/** The number of values of a long list that decide the type of an axis. */
 const LOOKED_AT = 1000;
 
 /** The time of a date, in milliseconds since 1970 by its own clock; null for what is none. */
@@ -31,7 +31,7 @@ export function timeOf(value: PlainValue | undefined): number | null {
 
 function timeOfParts(found: RegExpExecArray): number | null {
   const [, year, , month = "1", , day = "1", , hour = "0", , minute = "0", , second = "0"] = found;
-  // Of a year with two digits the century is the one from seventy years ago on.
+  // A year with two digits lies in the hundred years that began seventy years ago.
   const first = new Date().getFullYear() - 70;
   const fullYear = year.length === 2 ? (Number(year) + 2000 - first) % 100 + first : Number(year);
   const date = new Date(Date.UTC(2000, Number(month) - 1, Number(day), Number(hour), Number(minute)));
@@ -51,7 +51,7 @@ function isNumeric(value: unknown): boolean {
   return typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
 }
 
-/** What an axis is whose layout does not say so. */
+/** The type that plotly.js gives an axis whose layout names none. */
 export function typeOfValues(values: readonly PlainValue[]): AxisType {
   const step = Math.max(1, (values.length - 1) / LOOKED_AT);
   const looked = new Map<string, PlainValue>();
