@@ -1,3 +1,5 @@
+// Full suite: every check reads all types of a project anew.
+//
 // A project outside of the repository, with compiler options of Deno's own, imports every entry point.
 
 import { assert, assertEquals } from "../../testing/assert.ts";

@@ -1,3 +1,4 @@
+// Full suite: it writes thousands of folders.
 // Limit: 20 minutes.
 //
 // The store fails: a sync says EIO, a write says ENOSPC, the disk is full, it is read-only. The writer stops with a typed error

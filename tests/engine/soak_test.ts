@@ -1,3 +1,4 @@
+// Full suite: it is a soak.
 // Limit: 15 minutes.
 //
 // Soak: very many adversarial edits on one engine, whose error must stay that of a from-scratch float32

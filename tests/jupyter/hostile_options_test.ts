@@ -106,9 +106,9 @@ const CALLS: Readonly<Record<string, (bad: never) => unknown>> = {
   "liveFigure's head": (bad) => liveFigure(live, { head: bad }),
 };
 
-/** Every value at length, otherwise every fourth, another fourth for each call. */
+/** Every value at length, otherwise every eighth, another eighth for each call. */
 function valuesFor(at: number): typeof MORE_VALUES {
-  return MORE_VALUES.filter((_, number) => IS_LONG || (number + at) % 4 === 0);
+  return MORE_VALUES.filter((_, number) => IS_LONG || (number + at) % 8 === 0);
 }
 
 for (const [at, [name, call]] of Object.entries(CALLS).entries()) {

@@ -1,3 +1,5 @@
+// Full suite: it starts a dozen kernels.
+//
 // Our kernel against the checks of the messaging protocol, each with a kernel of its own.
 
 import type { Message } from "../../src/kernel/protocol/message.ts";

@@ -1,3 +1,4 @@
+// Full suite: it is a soak.
 // Limit: 30 minutes.
 //
 // One kernel over many cells of all kinds, with questions between them: every cell ends as it should, each output belongs to

@@ -1,3 +1,5 @@
+// Full suite: it takes thousands of hostile steps.
+//
 // Steps under hostile labels, rates and rows: each happens wholly or not at all, no row and no state ever
 // holds what is no number, and what was saved goes on with the same bits.
 

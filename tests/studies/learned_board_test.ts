@@ -1,3 +1,5 @@
+// Full suite: it learns for thousands of days.
+//
 // The learned board starts as the board without learning, never looks ahead, and is closer to what happens.
 
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "../../testing/assert.ts";

@@ -1,3 +1,5 @@
+// Full suite: a software device takes its time.
+//
 // A row that is deleted is gone from a device, too: after a deletion and a flush no buffer that an engine
 // holds has a number of the row, or one that follows from it alone. All buffers are read back and searched.
 

@@ -1,3 +1,5 @@
+// Full suite: a software device takes its time.
+//
 // Random edits on `webgpu` of the kinds that make records move on a device: masks whose rows grow with
 // queries, keys so heavy that rows note them by slot, rows of many moments, lost devices, moves and loads.
 // Each answer is held against the oracle as of its call. ATTUNE_LONG=1 runs many more seeds.

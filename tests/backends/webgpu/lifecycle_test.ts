@@ -1,3 +1,5 @@
+// Full suite: a software device takes its time.
+//
 // Engines on `webgpu` come to their ends: what was asked is answered, nothing is asked of the device
 // afterwards, and all is given back. And whatever fails at whichever step, a device that goes or memory that
 // is not there, no answer is wrong.

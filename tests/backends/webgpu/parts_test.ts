@@ -1,3 +1,5 @@
+// Full suite: a software device takes its time.
+//
 // Rows of many keys on a device: the keys are cut into parts, and the states of the parts become one.
 
 import { acquireDevice } from "../../../src/backends/webgpu/device.ts";

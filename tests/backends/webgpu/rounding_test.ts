@@ -1,3 +1,5 @@
+// Full suite: a software device takes its time.
+//
 // Rounding on `webgpu`: each row by itself is as accurate as promised, also where a softcap
 // saturates all scores; and where nothing is pending its bound is no more than a few times what it is off by.
 

@@ -1,3 +1,5 @@
+// Full suite: it is a soak.
+//
 // Edits, reads, moves between backends and devices that are lost in the middle: every answer that is given is
 // exact as of its call, and in the end no edit is missing. Seconds long; one minute with ATTUNE_LONG=1.
 

@@ -1,3 +1,8 @@
+// Full suite: it goes through thousands of ratings in many ways.
+//
+// Recommenders over a made-up world of films and users: each way predicts as its formula says, none looks ahead,
+// and what a user takes back leaves no trace.
+
 import { DynamicAttention } from "../../../mod.ts";
 import { FilmBoard } from "../../../studies/recommendation/film_board.ts";
 import { dot, FilmTable } from "../../../studies/recommendation/film_table.ts";
