@@ -10,8 +10,8 @@ export class ReadFailure extends Error {
 }
 
 /**
- * `value`, every read of whose fields, and of theirs, is counted; the read with the number `at` throws. Typed arrays are as
- * they are, since their numbers are no fields.
+ * `value`, every read of whose fields, and of theirs, is counted; the read with the number `at` throws. What is neither a list nor
+ * a plain object stays as it is.
  */
 export function failingAt<T>(value: T, at: number): { readonly value: T; readonly hasFailed: () => boolean } {
   let reads = 0;
@@ -19,7 +19,7 @@ export function failingAt<T>(value: T, at: number): { readonly value: T; readonl
     if (reads++ === at) throw new ReadFailure(`read ${at} fails`);
   };
   const wrap = (inner: unknown): unknown => {
-    if (typeof inner !== "object" || inner === null || ArrayBuffer.isView(inner)) return inner;
+    if (!isPlain(inner)) return inner;
     return new Proxy(inner, {
       get(target, name) {
         read();
@@ -45,6 +45,11 @@ export function failingAt<T>(value: T, at: number): { readonly value: T; readonl
     });
   };
   return { value: wrap(value) as T, hasFailed: () => reads > at };
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** What became of a call, and a look at what it left behind. */
