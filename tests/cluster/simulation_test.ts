@@ -12,7 +12,7 @@ import { makeRun, type Outcome, type Run, shrink, simulate } from "../../testing
 import type { SeedResult } from "../../testing/cluster/simulate_worker.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
-const SEEDS = IS_LONG ? 1200 : 15;
+const SEEDS = IS_LONG ? 900 : 15;
 const WORKERS = IS_LONG ? navigator.hardwareConcurrency : 2;
 
 async function faultOf(run: Run): Promise<string> {
