@@ -15,7 +15,7 @@ import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
-import { checkNames } from "../engine/options.ts";
+import { checkNames, takeOptions } from "../base/names.ts";
 import type { PassingMask } from "../engine/passing_mask.ts";
 import { toPassing, toQuerySlots } from "../engine/question_options.ts";
 import { askGradients } from "./gradient_question.ts";
@@ -128,13 +128,14 @@ export async function attentionGradients<KeyId extends RowId = number, QueryId e
   options: GradientOptions<QueryId, KeyId> = {},
 ): Promise<AttentionGradients<KeyId>> {
   const operation = "attentionGradients";
-  const { rules } = EngineCore.of(operation, live);
-  checkNames(operation, options, OPTIONS);
-  const { layout } = rules;
-  const rows = toGradientRows(operation, options, live);
-  const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
-  const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
-  const { top, bias = false } = options;
+  const core = EngineCore.of(operation, live), { rules } = core, { layout } = rules;
+  const { rows, count, g, top, bias } = core.given(operation, () => {
+    const { top, bias = false, ...asked } = takeOptions(operation, options, OPTIONS);
+    const rows = toGradientRows(operation, asked, live);
+    const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
+    const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
+    return { rows, count, g, top, bias };
+  });
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
   // Reading the arguments may have run code of the caller's that has deleted a query.
   if (rows.kind === "standing") {
@@ -173,7 +174,7 @@ export function toTop(operation: string, top: number | undefined): number {
 
 function toGradientRows<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
-  { rows, queries, positions, mask }: GradientOptions<QueryId, KeyId>,
+  { rows, queries, positions, mask }: Omit<GradientOptions<QueryId, KeyId>, "top" | "bias">,
   live: DynamicAttention<KeyId, QueryId>,
 ): GradientRows {
   const { rules } = EngineCore.of(operation, live);

@@ -8,10 +8,9 @@ import { describe, InputError } from "../base/errors.ts";
 import { checkColumn } from "../write/edit_checks.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
-import { takeList } from "../base/lists.ts";
-import { checkArray, type RowInput } from "../base/matrix.ts";
+import { allocate, takeList } from "../base/lists.ts";
+import type { RowInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
-import { checkNames } from "../engine/options.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_rows.ts";
 
@@ -76,38 +75,55 @@ export interface CheckedExample {
   readonly offset: number;
 }
 
-const SCORES = ["against", "columns", "offset"];
+/** The fields of any example. */
+type AnyFields = Partial<StandingExample<RowId, RowId> & PassingExample<RowId>>;
 
-/** Checks an example; its slots must be live. */
-export function toExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
+const SCORES: readonly (keyof ExampleScores)[] = ["against", "columns", "offset"];
+
+/**
+ * Checks an example; its slots must be live. `scores` are the fields that it may have beside its query or row. All is read
+ * before a row is looked for, since reading may run code of the caller's that edits the engine.
+ */
+export function toExample(
+  operation: string,
+  x: AnyExample,
+  rules: EditRules,
+  scores: readonly (keyof ExampleScores)[] = SCORES,
+): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
       ? "x has query and row, or none"
       : `x is ${describe(x)}`;
     throw new InputError(operation, found, "an object with a query slot, or with a row");
   }
-  const { layout, keySlots } = rules;
+  const { layout, keySlots, querySlots } = rules;
   const columnCount = outputColumns(layout);
-  const { against, columns, offset = 0 } = x;
+  const given = takeOptions<AnyFields>(operation, x as AnyFields, [
+    ...("query" in x ? ["query"] as const : ["row", "position"] as const),
+    ...scores,
+  ]);
+  const { against, columns, offset = 0 } = given;
   if (against !== undefined && columns !== undefined) {
     throw new InputError(operation, "x has against and columns", "one of them");
   }
   if (typeof offset !== "number" || !Number.isFinite(offset)) {
     throw new InputError(operation, `offset is ${describe(offset)}`, "a finite number");
   }
+  const keyNames = against === undefined ? null : toEntries(operation, "against", against);
+  const columnNumbers = columns === undefined
+    ? Array.from({ length: columnCount }, (_, column) => column)
+    : toEntries(operation, "columns", columns);
+  const queries = "query" in x ? null : toPassingRow(operation, given, rules);
   return {
-    rows: toExampleRows(operation, x, rules),
-    against: against === undefined
-      ? null
-      : toList(operation, "against", against, (slot) => findSlot(operation, "key", slot, keySlots)),
-    columns: columns === undefined
-      ? Uint32Array.from({ length: columnCount }, (_, column) => column)
-      : toList(
-        operation,
-        "columns",
-        columns,
-        (column) => checkColumn(operation, column, columnCount, "heads × valueDim"),
-      ),
+    rows: queries ? { kind: "passing", queries } : {
+      kind: "standing",
+      slots: Uint32Array.of(findSlot(operation, "query", given.query as RowId, querySlots)),
+    },
+    against: keyNames &&
+      Uint32Array.from(keyNames, (name) => findSlot(operation, "key", name as RowId, keySlots)),
+    columns: Uint32Array.from(columnNumbers, (column) => {
+      return checkColumn(operation, column as number, columnCount, "heads × valueDim");
+    }),
     offset,
   };
 }
@@ -115,16 +131,20 @@ export function toExample(operation: string, x: AnyExample, rules: EditRules): C
 /** Copies targets, or other numbers that error messages call `name`; all must be finite. */
 export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
-  checkArray(operation, name, y);
-  return Float64Array.from(y, (entry: unknown, at) => {
-    const number = typeof entry === "boolean" ? Number(entry) : entry;
-    if (typeof number === "number" && Number.isFinite(number)) return number;
-    throw new InputError(
-      operation,
-      `${name} has ${describe(entry)} at index ${at}`,
-      "finite numbers or truth values",
-    );
-  });
+  const { length, entries } = takeList(operation, name, y);
+  const targets = allocate(operation, name, length, () => new Float64Array(length));
+  for (let at = 0; at < length; at++) {
+    const entry = entries[at], number = typeof entry === "boolean" ? Number(entry) : entry;
+    if (typeof number !== "number" || !Number.isFinite(number)) {
+      throw new InputError(
+        operation,
+        `${name} has ${describe(entry)} at index ${at}`,
+        "finite numbers or truth values",
+      );
+    }
+    targets[at] = number;
+  }
+  return targets;
 }
 
 /** The query slots and key slots that an example names. */
@@ -192,31 +212,21 @@ export function partnerOf(column: number, layout: HeadLayout): number {
   return keyHeadOf(layout, head) * valueDim + column % valueDim;
 }
 
-function toExampleRows(operation: string, x: AnyExample, rules: EditRules): GradientRows {
-  if ("query" in x) {
-    checkNames(operation, x, ["query", ...SCORES]);
-    return {
-      kind: "standing",
-      slots: Uint32Array.of(findSlot(operation, "query", x.query, rules.querySlots)),
-    };
-  }
-  checkNames(operation, x, ["row", "position", ...SCORES]);
-  const { position } = x;
+function toPassingRow(
+  operation: string,
+  { row, position }: AnyFields,
+  rules: EditRules,
+): PassingQueries {
   const positions = position === undefined ? undefined : [position];
-  const queries: PassingQueries = toPassing(operation, [x.row], positions, rules);
-  return { kind: "passing", queries };
+  return toPassing(operation, [row as RowInput], positions, rules);
 }
 
-function toList<Name extends RowId>(
-  operation: string,
-  name: string,
-  input: Name | ArrayLike<Name>,
-  check: (entry: Name) => number,
-): Uint32Array<ArrayBuffer> {
-  if (typeof input !== "object") return Uint32Array.of(check(input as Name));
-  checkArray(operation, name, input);
-  if (input.length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
-  return Uint32Array.from(Array.from(input as ArrayLike<Name>, check));
+/** One entry, or a copy of a list of at least one. */
+function toEntries(operation: string, name: string, input: unknown): unknown[] {
+  if (typeof input !== "object") return [input];
+  const { length, entries } = takeList(operation, name, input);
+  if (length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
+  return Array.from({ length }, (_, at) => entries[at]);
 }
 
 /** How much an example counts; 1 unless given. */

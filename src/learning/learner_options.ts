@@ -87,7 +87,7 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
     const own = rates[name];
     return own === false
       ? null
-      : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own ?? rate);
+      : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own === undefined ? rate : own);
   };
   return {
     loss,

@@ -15,13 +15,14 @@ import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
 import type { RankedKey } from "../engine/answers.ts";
 import { checkNames } from "../engine/options.ts";
-import { takeList } from "../base/lists.ts";
+import { allocate, lengthOf, reading, takeList, typedArrayKind } from "../base/lists.ts";
 import { toCount, toExcluded } from "../engine/question_options.ts";
 import { takeOptions } from "../base/names.ts";
 import {
   type BatchSample,
   type CheckedExample,
   type Example,
+  type ExampleScores,
   namedBy,
   scoreCountOf,
   type Target,
@@ -136,10 +137,12 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    */
   constructor(live: DynamicAttention<KeyId, QueryId>, options: LearnerOptions<KeyId, QueryId> = {}) {
     const operation = "OnlineLearner";
-    const { rules } = EngineCore.of(operation, live);
-    checkNames(operation, options, LEARNER_OPTIONS);
+    const core = EngineCore.of(operation, live), { rules } = core;
     this.live = live;
-    this.#config = toLearnerConfig(operation, options);
+    this.#config = core.given(operation, () => {
+      checkNames(operation, options, LEARNER_OPTIONS);
+      return toLearnerConfig(operation, options);
+    });
     this.#states = statesFor(operation, this.#config, rules);
     this.random = new SeededRandom(this.#config.seed);
   }
@@ -158,14 +161,16 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     options: LearnerLoadOptions<KeyId, QueryId> = {},
   ): Promise<OnlineLearner<KeyId, QueryId>> {
     const operation = "OnlineLearner.load";
-    if (!(bytes instanceof Uint8Array)) {
-      throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
-    }
-    checkArray(operation, "bytes", bytes);
-    const copy = new Uint8Array(bytes);
-    checkNames(operation, options, [...LEARNER_OPTIONS, ...ENGINE_OPTIONS]);
-    const forLearner = pick(options, LEARNER_OPTIONS), forEngine = pick(options, ENGINE_OPTIONS);
-    const config = toLearnerConfig(operation, forLearner);
+    const { copy, forLearner, forEngine, config } = reading(operation, () => {
+      if (typedArrayKind(bytes) !== "Uint8Array") {
+        throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+      }
+      checkArray(operation, "bytes", bytes);
+      const copy = allocate(operation, "bytes", lengthOf(bytes), () => new Uint8Array(bytes));
+      checkNames(operation, options, [...LEARNER_OPTIONS, ...ENGINE_OPTIONS]);
+      const forLearner = pick(options, LEARNER_OPTIONS), forEngine = pick(options, ENGINE_OPTIONS);
+      return { copy, forLearner, forEngine, config: toLearnerConfig(operation, forLearner) };
+    });
     const { loadLearner } = await import("./learner_snapshot.ts");
     const { live, saved } = await loadLearner(operation, copy, config, forEngine);
     try {
@@ -216,28 +221,32 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * The `count` keys whose values match the output of x best, exact, as `DynamicAttention.recommend` answers
    * them: scores are products, to which neither `offset` nor the loss has been applied.
    *
-   * @param x A query or a row, without `against` and `columns`.
+   * @param x A query or a row; `against` and `columns` are refused, since all keys are scored.
    * @param options `exclude`, keys that are left out.
    * @throws {InputError} When x does not fit the engine.
+   * @throws {SlotError} When a slot that x or `exclude` names is not live.
    */
-  recommendOne(
+  async recommendOne(
     x: Example<KeyId, QueryId>,
     count: number,
     options: { readonly exclude?: ArrayLike<KeyId> } = {},
   ): Promise<RankedKey<KeyId>[]> {
     const operation = "OnlineLearner.recommendOne";
-    return this.#inTurn(operation, x, async ({ rows }) => {
+    const core = EngineCore.of(operation, this.live);
+    const wanted = toCount(operation, count);
+    const excluded = core.given(operation, () => {
+      return toExcluded(operation, takeOptions(operation, options, ["exclude"]).exclude, core.rules);
+    });
+    const named = new NamedRows(operation, { keys: excluded }, core.rules);
+    const rank = async ({ rows }: CheckedExample) => {
       const core = EngineCore.of(operation, this.live);
-      const excluded = toExcluded(
-        operation,
-        takeOptions(operation, options, ["exclude"]).exclude,
-        core.rules,
-      );
+      named.check(operation, core.rules);
       const query = rows.kind === "standing" ? rows.slots[0] : rows.queries;
-      const ranked = await core.rankings.recommend(operation, query, toCount(operation, count), excluded);
+      const ranked = await core.rankings.recommend(operation, query, wanted, excluded);
       this.#exactReads++;
       return ranked as RankedKey<KeyId>[];
-    });
+    };
+    return await this.#inTurn(operation, x, rank, { scores: ["offset"] });
   }
 
   /**
@@ -255,11 +264,13 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     options: { readonly weight?: number } = {},
   ): Promise<LearnedStep> {
     const operation = "OnlineLearner.learnOne";
-    const targets = toTargets(operation, y);
-    const weight = toWeight(operation, takeOptions(operation, options, ["weight"]).weight);
+    const { targets, weight } = reading(operation, () => ({
+      targets: toTargets(operation, y),
+      weight: toWeight(operation, takeOptions(operation, options, ["weight"]).weight),
+    }));
     const learn = (example: CheckedExample) => this.#learn(operation, example, targets, weight);
-    return await this.#inTurn(operation, x, learn, (example) => {
-      checkTargets(operation, this.#config.loss, targets, scoreCountOf(example));
+    return await this.#inTurn(operation, x, learn, {
+      check: (example) => checkTargets(operation, this.#config.loss, targets, scoreCountOf(example)),
     });
   }
 
@@ -287,9 +298,11 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    */
   async learnMany(samples: readonly BatchSample<KeyId, QueryId>[]): Promise<LearnedBatch> {
     const operation = "OnlineLearner.learnMany";
-    const { batch, sum } = toBatch(operation, samples);
-    const { rules } = EngineCore.of(operation, this.live);
-    const examples = batch.map(({ x }) => toExample(operation, x, rules));
+    const core = EngineCore.of(operation, this.live), { rules } = core;
+    const { batch, sum, examples } = core.given(operation, () => {
+      const { batch, sum } = toBatch(operation, samples);
+      return { batch, sum, examples: batch.map(({ x }) => toExample(operation, x, rules)) };
+    });
     examples.forEach((example, at) => {
       checkTargets(operation, this.#config.loss, batch[at].targets, scoreCountOf(example));
     });
@@ -319,8 +332,12 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
 
   /** The predictions for several x, as `predictOne` makes them one after the other. */
   async predictMany(examples: readonly Example<KeyId, QueryId>[]): Promise<Float64Array<ArrayBuffer>[]> {
-    takeList("OnlineLearner.predictMany", "examples", examples, "an array of x");
-    return await Promise.all(Array.from(examples, (x) => this.predictOne(x)));
+    const operation = "OnlineLearner.predictMany";
+    const all = reading(operation, () => {
+      const { length, entries } = takeList(operation, "examples", examples, "an array of x");
+      return Array.from({ length }, (_, at) => entries[at] as Example<KeyId, QueryId>);
+    });
+    return await Promise.all(all.map((x) => this.predictOne(x)));
   }
 
   /**
@@ -410,10 +427,10 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     operation: string,
     x: Example<KeyId, QueryId>,
     run: (example: CheckedExample) => Promise<T>,
-    check: (example: CheckedExample) => void = ignore,
+    { check = ignore, scores }: TurnOptions = {},
   ): Promise<T> {
-    const { rules } = EngineCore.of(operation, this.live);
-    const example = toExample(operation, x, rules);
+    const core = EngineCore.of(operation, this.live), { rules } = core;
+    const example = core.given(operation, () => toExample(operation, x, rules, scores));
     check(example);
     const named = new NamedRows(operation, namedBy(example), rules);
     return await this.#queue(() => {
@@ -519,6 +536,13 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     await this.#keeper?.kept();
     return plan;
   }
+}
+
+/** How a question about x is checked at the call. */
+interface TurnOptions {
+  readonly check?: (example: CheckedExample) => void;
+  /** The fields that x may have beside its query or row; all unless given. */
+  readonly scores?: readonly (keyof ExampleScores)[];
 }
 
 const ENGINE_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];
