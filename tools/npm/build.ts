@@ -12,6 +12,11 @@ export const ENTRY_POINTS: readonly string[] = [".", "./learning", "./store"];
 export const SCRIPT = "attune.min.js";
 /** What `/store` loads when a `.npz` archive is read or written, and nothing before. */
 const DEPENDENCIES: readonly string[] = ["@zip.js/zip.js"];
+/** Names that declarations use, and the library of TypeScript's that has them. */
+const LIBRARIES: readonly (readonly [name: RegExp, library: string])[] = [
+  [/\bSymbol\.(asyncDispose|dispose)\b/, "esnext.disposable"],
+  [/\bErrorOptions\b/, "es2022.error"],
+];
 /** The oldest Node that the package is tested on. */
 export const OLDEST_NODE = 20;
 
@@ -60,6 +65,7 @@ export async function buildPackage(folder: string, { repository }: NpmOptions = 
     await run(work, "tar", ["xzf", "sources/modules.tgz"]);
     const script = await bundleScript(config);
     await Deno.writeTextFile(`${work}/package/${SCRIPT}`, script);
+    await nameLibraries(`${work}/package`);
     await amendManifest(`${work}/package/package.json`, repository);
     await Deno.mkdir(folder, { recursive: true });
     const printed = await run(`${work}/package`, "npm", ["pack", "--json", `--pack-destination=${folder}`]);
@@ -104,6 +110,19 @@ async function bundleScript({ exports }: Config): Promise<string> {
     return script.replace(/"npm:(@?[^"@]+)@[^"]*"/g, '"$1"');
   } finally {
     await Deno.remove(entry);
+  }
+}
+
+/** Has each declaration name the libraries that it needs, since a project's own may be older and those of a browser. */
+async function nameLibraries(folder: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) await nameLibraries(path);
+    if (!name.endsWith(".d.ts")) continue;
+    const text = await Deno.readTextFile(path);
+    const needed = LIBRARIES.filter(([name]) => name.test(text));
+    const lines = needed.map(([, library]) => `/// <reference lib="${library}" />\n`);
+    if (lines.length > 0) await Deno.writeTextFile(path, lines.join("") + text);
   }
 }
 
