@@ -15,8 +15,9 @@ import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
-import { checkNames, takeOptions } from "../base/names.ts";
 import type { PassingMask } from "../engine/passing_mask.ts";
+import { reading } from "../base/lists.ts";
+import { takeOptions } from "../base/names.ts";
 import { toPassing, toQuerySlots } from "../engine/question_options.ts";
 import { askGradients } from "./gradient_question.ts";
 import type { GradientRows } from "./gradient_rows.ts";
@@ -128,14 +129,16 @@ export async function attentionGradients<KeyId extends RowId = number, QueryId e
   options: GradientOptions<QueryId, KeyId> = {},
 ): Promise<AttentionGradients<KeyId>> {
   const operation = "attentionGradients";
-  const core = EngineCore.of(operation, live), { rules } = core, { layout } = rules;
-  const { rows, count, g, top, bias } = core.given(operation, () => {
-    const { top, bias = false, ...asked } = takeOptions(operation, options, OPTIONS);
-    const rows = toGradientRows(operation, asked, live);
-    const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
-    const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
-    return { rows, count, g, top, bias };
-  });
+  const { rules } = EngineCore.of(operation, live);
+  const { layout } = rules;
+  const given = takeOptions(operation, options, OPTIONS);
+  const { top, bias = false } = given;
+  const rows = reading(operation, () => toGradientRows(operation, given, live));
+  const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
+  const g = reading(
+    operation,
+    () => toFloat64Rows(operation, outputGradient, count, outputColumns(layout)),
+  );
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
   // Reading the arguments may have run code of the caller's that has deleted a query.
   if (rows.kind === "standing") {
@@ -174,7 +177,7 @@ export function toTop(operation: string, top: number | undefined): number {
 
 function toGradientRows<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
-  { rows, queries, positions, mask }: Omit<GradientOptions<QueryId, KeyId>, "top" | "bias">,
+  { rows, queries, positions, mask }: GradientOptions<QueryId, KeyId>,
   live: DynamicAttention<KeyId, QueryId>,
 ): GradientRows {
   const { rules } = EngineCore.of(operation, live);
@@ -218,8 +221,7 @@ function toFloat64Rows(
     }
   };
   if (typeof input === "object" && input !== null && "data" in input) {
-    checkNames(`${operation}.${name}`, input, ["data", "shape"]);
-    const { data, shape } = input;
+    const { data, shape } = takeOptions(`${operation}.${name}`, input, ["data", "shape"]);
     if (!Array.isArray(shape) || shape[0] !== rows || shape[1] !== columns || shape.length !== 2) {
       throw new InputError(operation, `${name}.shape is ${describe(shape)}`, `[${rows}, ${columns}]`);
     }

@@ -8,8 +8,8 @@ import { describe, InputError } from "../base/errors.ts";
 import { checkColumn } from "../write/edit_checks.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
-import { allocate, takeList } from "../base/lists.ts";
-import type { RowInput } from "../base/matrix.ts";
+import { reading, takeList } from "../base/lists.ts";
+import { checkArray, type RowInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_rows.ts";
@@ -75,20 +75,23 @@ export interface CheckedExample {
   readonly offset: number;
 }
 
-/** The fields of any example. */
-type AnyFields = Partial<StandingExample<RowId, RowId> & PassingExample<RowId>>;
-
 const SCORES: readonly (keyof ExampleScores)[] = ["against", "columns", "offset"];
 
-/**
- * Checks an example; its slots must be live. `scores` are the fields that it may have beside its query or row. All is read
- * before a row is looked for, since reading may run code of the caller's that edits the engine.
- */
+/** Checks an example; its slots must be live. `scores` are the fields that it may have beside its query or row. */
 export function toExample(
   operation: string,
   x: AnyExample,
   rules: EditRules,
   scores: readonly (keyof ExampleScores)[] = SCORES,
+): CheckedExample {
+  return reading(operation, () => takeExample(operation, x, rules, scores));
+}
+
+function takeExample(
+  operation: string,
+  x: AnyExample,
+  rules: EditRules,
+  scores: readonly (keyof ExampleScores)[],
 ): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
@@ -96,12 +99,11 @@ export function toExample(
       : `x is ${describe(x)}`;
     throw new InputError(operation, found, "an object with a query slot, or with a row");
   }
-  const { layout, keySlots, querySlots } = rules;
+  const given: AnyExample = "query" in x
+    ? takeOptions(operation, x, ["query", ...scores])
+    : takeOptions(operation, x, ["row", "position", ...scores]);
+  const { layout, keySlots } = rules;
   const columnCount = outputColumns(layout);
-  const given = takeOptions<AnyFields>(operation, x as AnyFields, [
-    ...("query" in x ? ["query"] as const : ["row", "position"] as const),
-    ...scores,
-  ]);
   const { against, columns, offset = 0 } = given;
   if (against !== undefined && columns !== undefined) {
     throw new InputError(operation, "x has against and columns", "one of them");
@@ -109,21 +111,19 @@ export function toExample(
   if (typeof offset !== "number" || !Number.isFinite(offset)) {
     throw new InputError(operation, `offset is ${describe(offset)}`, "a finite number");
   }
-  const keyNames = against === undefined ? null : toEntries(operation, "against", against);
-  const columnNumbers = columns === undefined
-    ? Array.from({ length: columnCount }, (_, column) => column)
-    : toEntries(operation, "columns", columns);
-  const queries = "query" in x ? null : toPassingRow(operation, given, rules);
   return {
-    rows: queries ? { kind: "passing", queries } : {
-      kind: "standing",
-      slots: Uint32Array.of(findSlot(operation, "query", given.query as RowId, querySlots)),
-    },
-    against: keyNames &&
-      Uint32Array.from(keyNames, (name) => findSlot(operation, "key", name as RowId, keySlots)),
-    columns: Uint32Array.from(columnNumbers, (column) => {
-      return checkColumn(operation, column as number, columnCount, "heads × valueDim");
-    }),
+    rows: toExampleRows(operation, given, rules),
+    against: against === undefined
+      ? null
+      : toList(operation, "against", against, (slot) => findSlot(operation, "key", slot, keySlots)),
+    columns: columns === undefined
+      ? Uint32Array.from({ length: columnCount }, (_, column) => column)
+      : toList(
+        operation,
+        "columns",
+        columns,
+        (column) => checkColumn(operation, column, columnCount, "heads × valueDim"),
+      ),
     offset,
   };
 }
@@ -131,20 +131,18 @@ export function toExample(
 /** Copies targets, or other numbers that error messages call `name`; all must be finite. */
 export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
-  const { length, entries } = takeList(operation, name, y);
-  const targets = allocate(operation, name, length, () => new Float64Array(length));
-  for (let at = 0; at < length; at++) {
-    const entry = entries[at], number = typeof entry === "boolean" ? Number(entry) : entry;
-    if (typeof number !== "number" || !Number.isFinite(number)) {
+  return reading(operation, () => {
+    checkArray(operation, name, y);
+    return Float64Array.from(y, (entry: unknown, at) => {
+      const number = typeof entry === "boolean" ? Number(entry) : entry;
+      if (typeof number === "number" && Number.isFinite(number)) return number;
       throw new InputError(
         operation,
         `${name} has ${describe(entry)} at index ${at}`,
         "finite numbers or truth values",
       );
-    }
-    targets[at] = number;
-  }
-  return targets;
+    });
+  });
 }
 
 /** The query slots and key slots that an example names. */
@@ -212,21 +210,29 @@ export function partnerOf(column: number, layout: HeadLayout): number {
   return keyHeadOf(layout, head) * valueDim + column % valueDim;
 }
 
-function toPassingRow(
-  operation: string,
-  { row, position }: AnyFields,
-  rules: EditRules,
-): PassingQueries {
+function toExampleRows(operation: string, x: AnyExample, rules: EditRules): GradientRows {
+  if ("query" in x) {
+    return {
+      kind: "standing",
+      slots: Uint32Array.of(findSlot(operation, "query", x.query, rules.querySlots)),
+    };
+  }
+  const { position } = x;
   const positions = position === undefined ? undefined : [position];
-  return toPassing(operation, [row as RowInput], positions, rules);
+  const queries: PassingQueries = toPassing(operation, [x.row], positions, rules);
+  return { kind: "passing", queries };
 }
 
-/** One entry, or a copy of a list of at least one. */
-function toEntries(operation: string, name: string, input: unknown): unknown[] {
-  if (typeof input !== "object") return [input];
-  const { length, entries } = takeList(operation, name, input);
-  if (length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
-  return Array.from({ length }, (_, at) => entries[at]);
+function toList<Name extends RowId>(
+  operation: string,
+  name: string,
+  input: Name | ArrayLike<Name>,
+  check: (entry: Name) => number,
+): Uint32Array<ArrayBuffer> {
+  if (typeof input !== "object") return Uint32Array.of(check(input as Name));
+  checkArray(operation, name, input);
+  if (input.length === 0) throw new InputError(operation, `${name} is empty`, "at least one");
+  return Uint32Array.from(Array.from(input as ArrayLike<Name>, check));
 }
 
 /** How much an example counts; 1 unless given. */
@@ -251,20 +257,17 @@ export function toBatch<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
   samples: readonly BatchSample<KeyId, QueryId>[],
 ): Batch<KeyId, QueryId> {
-  const { length, entries } = takeList(operation, "samples", samples, "an array of { x, y }");
-  const batch = Array.from({ length }, (_, at) => {
-    const name = `samples[${at}]`;
-    const { x, y, weight } = takeOptions(
-      operation,
-      entries[at] as BatchSample<KeyId, QueryId>,
-      ["x", "y", "weight"],
-      `${name} field`,
-    );
-    const targets = toTargets(operation, y, `${name}.y`);
-    return { x, targets, weight: toWeight(operation, weight, `${name}.weight`) };
+  const batch = reading(operation, () => {
+    const { length, entries } = takeList(operation, "samples", samples, "an array of { x, y }");
+    return Array.from({ length }, (_, at) => {
+      const name = `samples[${at}]`, sample = entries[at] as BatchSample<KeyId, QueryId>;
+      const { x, y, weight } = takeOptions(operation, sample, ["x", "y", "weight"], `${name} field`);
+      const targets = toTargets(operation, y, `${name}.y`);
+      return { x, targets, weight: toWeight(operation, weight, `${name}.weight`) };
+    });
   });
   const sum = batch.reduce((sum, { weight }) => sum + weight, 0);
   if (sum > 0 && sum < Infinity) return { batch, sum };
-  const found = `the weights of ${length} samples add up to ${sum}`;
+  const found = `the weights of ${batch.length} samples add up to ${sum}`;
   throw new InputError(operation, found, "a finite number above 0");
 }

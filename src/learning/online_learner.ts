@@ -14,15 +14,13 @@ import { type Edit, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
 import type { RankedKey } from "../engine/answers.ts";
-import { checkNames } from "../engine/options.ts";
-import { allocate, lengthOf, reading, takeList, typedArrayKind } from "../base/lists.ts";
+import { reading, takeList, typedArrayKind } from "../base/lists.ts";
 import { toCount, toExcluded } from "../engine/question_options.ts";
 import { takeOptions } from "../base/names.ts";
 import {
   type BatchSample,
   type CheckedExample,
   type Example,
-  type ExampleScores,
   namedBy,
   scoreCountOf,
   type Target,
@@ -51,7 +49,7 @@ import {
   sumGradients,
 } from "./learner_step.ts";
 import { checkTargets, predictionOf } from "./loss_calls.ts";
-import { NamedRows } from "./named_rows.ts";
+import { NamedRows, NotedKeys } from "./named_rows.ts";
 import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
 import { RowStates } from "./row_states.ts";
@@ -137,12 +135,9 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    */
   constructor(live: DynamicAttention<KeyId, QueryId>, options: LearnerOptions<KeyId, QueryId> = {}) {
     const operation = "OnlineLearner";
-    const core = EngineCore.of(operation, live), { rules } = core;
+    const { rules } = EngineCore.of(operation, live);
     this.live = live;
-    this.#config = core.given(operation, () => {
-      checkNames(operation, options, LEARNER_OPTIONS);
-      return toLearnerConfig(operation, options);
-    });
+    this.#config = toLearnerConfig(operation, takeOptions(operation, options, LEARNER_OPTIONS));
     this.#states = statesFor(operation, this.#config, rules);
     this.random = new SeededRandom(this.#config.seed);
   }
@@ -161,16 +156,14 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     options: LearnerLoadOptions<KeyId, QueryId> = {},
   ): Promise<OnlineLearner<KeyId, QueryId>> {
     const operation = "OnlineLearner.load";
-    const { copy, forLearner, forEngine, config } = reading(operation, () => {
-      if (typedArrayKind(bytes) !== "Uint8Array") {
-        throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
-      }
-      checkArray(operation, "bytes", bytes);
-      const copy = allocate(operation, "bytes", lengthOf(bytes), () => new Uint8Array(bytes));
-      checkNames(operation, options, [...LEARNER_OPTIONS, ...ENGINE_OPTIONS]);
-      const forLearner = pick(options, LEARNER_OPTIONS), forEngine = pick(options, ENGINE_OPTIONS);
-      return { copy, forLearner, forEngine, config: toLearnerConfig(operation, forLearner) };
-    });
+    if (typedArrayKind(bytes) !== "Uint8Array") {
+      throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
+    }
+    checkArray(operation, "bytes", bytes);
+    const copy = new Uint8Array(bytes);
+    const given = takeOptions(operation, options, [...LEARNER_OPTIONS, ...ENGINE_OPTIONS]);
+    const forLearner = pick(given, LEARNER_OPTIONS), forEngine = pick(given, ENGINE_OPTIONS);
+    const config = toLearnerConfig(operation, forLearner);
     const { loadLearner } = await import("./learner_snapshot.ts");
     const { live, saved } = await loadLearner(operation, copy, config, forEngine);
     try {
@@ -189,9 +182,13 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  predictOne(x: Example<KeyId, QueryId>): Promise<Float64Array<ArrayBuffer>> {
+  async predictOne(x: Example<KeyId, QueryId>): Promise<Float64Array<ArrayBuffer>> {
     const operation = "OnlineLearner.predictOne";
-    return this.#inTurn(operation, x, async (example) => {
+    return await this.#predict(operation, this.#toExample(operation, x));
+  }
+
+  async #predict(operation: string, asked: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
+    return await this.#inTurn(operation, asked, async (example) => {
       if (this.#config.reads === "stale" && example.rows.kind === "standing") {
         const { prediction } = await this.#peek(operation, example, example.rows.slots, false);
         return prediction;
@@ -207,9 +204,9 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  peekOne(x: Example<KeyId, QueryId>): Promise<StalePrediction> {
+  async peekOne(x: Example<KeyId, QueryId>): Promise<StalePrediction> {
     const operation = "OnlineLearner.peekOne";
-    return this.#inTurn(operation, x, async (example) => {
+    return await this.#inTurn(operation, this.#toExample(operation, x), async (example) => {
       const { rows } = example;
       if (rows.kind === "standing") return await this.#peek(operation, example, rows.slots, true);
       const prediction = await this.#predictExactly(operation, example);
@@ -224,7 +221,6 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * @param x A query or a row; `against` and `columns` are refused, since all keys are scored.
    * @param options `exclude`, keys that are left out.
    * @throws {InputError} When x does not fit the engine.
-   * @throws {SlotError} When a slot that x or `exclude` names is not live.
    */
   async recommendOne(
     x: Example<KeyId, QueryId>,
@@ -232,21 +228,17 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     options: { readonly exclude?: ArrayLike<KeyId> } = {},
   ): Promise<RankedKey<KeyId>[]> {
     const operation = "OnlineLearner.recommendOne";
-    const core = EngineCore.of(operation, this.live);
-    const wanted = toCount(operation, count);
-    const excluded = core.given(operation, () => {
-      return toExcluded(operation, takeOptions(operation, options, ["exclude"]).exclude, core.rules);
-    });
-    const named = new NamedRows(operation, { keys: excluded }, core.rules);
-    const rank = async ({ rows }: CheckedExample) => {
-      const core = EngineCore.of(operation, this.live);
-      named.check(operation, core.rules);
+    const { rules } = EngineCore.of(operation, this.live);
+    const { exclude } = takeOptions(operation, options, ["exclude"]);
+    const excluded = new NotedKeys(reading(operation, () => toExcluded(operation, exclude, rules)), rules);
+    const wanted = toCount(operation, count), example = toExample(operation, x, rules, ["offset"]);
+    return await this.#inTurn(operation, example, async ({ rows }) => {
+      const { rankings, rules } = EngineCore.of(operation, this.live);
       const query = rows.kind === "standing" ? rows.slots[0] : rows.queries;
-      const ranked = await core.rankings.recommend(operation, query, wanted, excluded);
+      const ranked = await rankings.recommend(operation, query, wanted, excluded.left(rules));
       this.#exactReads++;
       return ranked as RankedKey<KeyId>[];
-    };
-    return await this.#inTurn(operation, x, rank, { scores: ["offset"] });
+    });
   }
 
   /**
@@ -264,14 +256,11 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     options: { readonly weight?: number } = {},
   ): Promise<LearnedStep> {
     const operation = "OnlineLearner.learnOne";
-    const { targets, weight } = reading(operation, () => ({
-      targets: toTargets(operation, y),
-      weight: toWeight(operation, takeOptions(operation, options, ["weight"]).weight),
-    }));
-    const learn = (example: CheckedExample) => this.#learn(operation, example, targets, weight);
-    return await this.#inTurn(operation, x, learn, {
-      check: (example) => checkTargets(operation, this.#config.loss, targets, scoreCountOf(example)),
-    });
+    const targets = toTargets(operation, y);
+    const weight = toWeight(operation, takeOptions(operation, options, ["weight"]).weight);
+    const example = this.#toExample(operation, x);
+    checkTargets(operation, this.#config.loss, targets, scoreCountOf(example));
+    return await this.#inTurn(operation, example, () => this.#learn(operation, example, targets, weight));
   }
 
   /**
@@ -298,11 +287,9 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    */
   async learnMany(samples: readonly BatchSample<KeyId, QueryId>[]): Promise<LearnedBatch> {
     const operation = "OnlineLearner.learnMany";
-    const core = EngineCore.of(operation, this.live), { rules } = core;
-    const { batch, sum, examples } = core.given(operation, () => {
-      const { batch, sum } = toBatch(operation, samples);
-      return { batch, sum, examples: batch.map(({ x }) => toExample(operation, x, rules)) };
-    });
+    const { batch, sum } = toBatch(operation, samples);
+    const { rules } = EngineCore.of(operation, this.live);
+    const examples = batch.map(({ x }) => toExample(operation, x, rules));
     examples.forEach((example, at) => {
       checkTargets(operation, this.#config.loss, batch[at].targets, scoreCountOf(example));
     });
@@ -333,11 +320,13 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   /** The predictions for several x, as `predictOne` makes them one after the other. */
   async predictMany(examples: readonly Example<KeyId, QueryId>[]): Promise<Float64Array<ArrayBuffer>[]> {
     const operation = "OnlineLearner.predictMany";
-    const all = reading(operation, () => {
+    const taken = reading(operation, () => {
       const { length, entries } = takeList(operation, "examples", examples, "an array of x");
-      return Array.from({ length }, (_, at) => entries[at] as Example<KeyId, QueryId>);
+      return Array.from({ length }, (_, at) => {
+        return this.#toExample(operation, entries[at] as Example<KeyId, QueryId>);
+      });
     });
-    return await Promise.all(all.map((x) => this.predictOne(x)));
+    return await Promise.all(taken.map((example) => this.#predict(operation, example)));
   }
 
   /**
@@ -422,16 +411,17 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     for (const kind of ["key", "value", "query"] as const) this.#states[kind].restore(states[kind]);
   }
 
-  /** Checks x at the call and again in its turn, since rows that it names may have been deleted meanwhile. */
+  #toExample(operation: string, x: Example<KeyId, QueryId>): CheckedExample {
+    return toExample(operation, x, EngineCore.of(operation, this.live).rules);
+  }
+
+  /** Checks an example of a call again in its turn, since rows that it names may have been deleted meanwhile. */
   async #inTurn<T>(
     operation: string,
-    x: Example<KeyId, QueryId>,
+    example: CheckedExample,
     run: (example: CheckedExample) => Promise<T>,
-    { check = ignore, scores }: TurnOptions = {},
   ): Promise<T> {
-    const core = EngineCore.of(operation, this.live), { rules } = core;
-    const example = core.given(operation, () => toExample(operation, x, rules, scores));
-    check(example);
+    const { rules } = EngineCore.of(operation, this.live);
     const named = new NamedRows(operation, namedBy(example), rules);
     return await this.#queue(() => {
       named.check(operation, EngineCore.of(operation, this.live).rules);
@@ -536,13 +526,6 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     await this.#keeper?.kept();
     return plan;
   }
-}
-
-/** How a question about x is checked at the call. */
-interface TurnOptions {
-  readonly check?: (example: CheckedExample) => void;
-  /** The fields that x may have beside its query or row; all unless given. */
-  readonly scores?: readonly (keyof ExampleScores)[];
 }
 
 const ENGINE_OPTIONS: readonly (keyof LoadOptions)[] = ["backend", "threads", "mask", "lazyThreshold"];

@@ -1,5 +1,5 @@
-// The learner's arguments are the caller's: a call has read and copied all of them when it returns, reading them may run
-// code of the caller's, and arrays may come from another realm, such as a frame or a test runner's context.
+// The learner's arguments are the caller's: a call has copied all of them when it returns, what it would ignore is refused,
+// and arrays may come from another realm, such as a frame or a test runner's context.
 
 import vm from "node:vm";
 import { DynamicAttention, InputError, SlotError } from "../../mod.ts";
@@ -10,7 +10,7 @@ import {
   OnlineLearner,
   squaredLoss,
 } from "../../src/learning/mod.ts";
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../testing/assert.ts";
+import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 import { as } from "../../testing/bad_calls.ts";
 
 const ROWS = { query: [[1, 0], [0, 1]], key: [[1, 0], [0, 1], [1, 1]], value: [[1, 0], [0, 2], [3, 3]] };
@@ -29,11 +29,11 @@ Deno.test("what recommendOne leaves out is what was named at the call", async ()
   options.exclude = [];
   assertEquals(await later, expected);
 
-  // The row in the slot is another one by its turn: the call is refused, as those about other rows are.
+  // Another row that has the slot by the call's turn is not left out.
   const late = learner.recommendOne({ query: 0 }, 3, { exclude: [2] });
   learner.live.delete(2);
   learner.live.insert([1, 1], [9, 9]);
-  await assertRejects(() => late, InputError, "key slot 2 holds another row by now");
+  assertEquals((await late).map(({ slot }) => slot), [2, 1, 0]);
   await learner.live.dispose();
 });
 
@@ -45,54 +45,6 @@ Deno.test("recommendOne refuses what it would ignore", async () => {
   }
   await assertRejects(() => learner.recommendOne({ query: 0 }, 1, { exclude: [7] }), SlotError, "key slot 7");
   assertEquals((await learner.recommendOne({ query: 0, offset: 5 }, 1)).length, 1);
-  await learner.live.dispose();
-});
-
-Deno.test("an error of the caller's getters becomes the cause of one that names the call", async () => {
-  const learner = await make();
-  const oops = new TypeError("oops");
-  const throwing = (name: string, rest: object = {}) =>
-    Object.defineProperty({ ...rest }, name, {
-      enumerable: true,
-      get: () => {
-        throw oops;
-      },
-    });
-  const numbers = throwing("0", { length: 1, 1: 2 });
-  const calls: readonly (readonly [operation: string, call: () => unknown])[] = [
-    ["OnlineLearner", () => new OnlineLearner(learner.live, as(throwing("rate")))],
-    ["OnlineLearner", () => new OnlineLearner(learner.live, { rates: as(throwing("keys")) })],
-    [
-      "OnlineLearner.load",
-      async () => OnlineLearner.load(await learner.save(), as<object>(throwing("optimizer"))),
-    ],
-    ["OnlineLearner.predictOne", () => learner.predictOne(as(throwing("query")))],
-    ["OnlineLearner.predictOne", () => learner.predictOne({ query: 0, against: as(numbers) })],
-    ["OnlineLearner.predictOne", () => learner.predictOne({ row: as(numbers) })],
-    ["OnlineLearner.peekOne", () => learner.peekOne(as(throwing("columns", { query: 0 })))],
-    ["OnlineLearner.predictMany", () => learner.predictMany(as(numbers))],
-    ["OnlineLearner.recommendOne", () => learner.recommendOne({ query: 0 }, 1, as(throwing("exclude")))],
-    ["OnlineLearner.recommendOne", () => learner.recommendOne({ query: 0 }, 1, { exclude: as(numbers) })],
-    ["OnlineLearner.learnOne", () => learner.learnOne({ query: 0, columns: 0 }, as(numbers))],
-    ["OnlineLearner.learnOne", () => learner.learnOne({ query: 0 }, [1, 1], as(throwing("weight")))],
-    ["OnlineLearner.learnMany", () => learner.learnMany(as(numbers))],
-    ["OnlineLearner.learnMany", () => learner.learnMany([as(throwing("y", { x: { query: 0 } }))])],
-    [
-      "attentionGradients",
-      () => attentionGradients(learner.live, as([throwing("0", { length: 2, 1: 2 })]), { rows: [0] }),
-    ],
-    ["attentionGradients", () => attentionGradients(learner.live, [[1, 1]], as(throwing("rows")))],
-  ];
-  for (const [operation, call] of calls) {
-    const error = await Promise.try(call).then(() => null, (error) => error);
-    assertInstanceOf(error, InputError, operation);
-    assert(
-      error.message.startsWith(`${operation}: reading the arguments threw TypeError: oops`),
-      error.message,
-    );
-    assertEquals(error.cause, oops);
-  }
-  assertEquals(learner.stats().steps, 0);
   await learner.live.dispose();
 });
 
