@@ -3,13 +3,7 @@
 
 import vm from "node:vm";
 import { DynamicAttention, InputError, SlotError } from "../../mod.ts";
-import {
-  adagrad,
-  attentionGradients,
-  type Loss,
-  OnlineLearner,
-  squaredLoss,
-} from "../../src/learning/mod.ts";
+import { adagrad, type Loss, OnlineLearner, squaredLoss } from "../../src/learning/mod.ts";
 import { assert, assertEquals, assertRejects } from "../../testing/assert.ts";
 import { as } from "../../testing/bad_calls.ts";
 
