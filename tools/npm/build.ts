@@ -1,7 +1,7 @@
 // From the sources to the package for npm: modules with declarations for Node and bundlers, and one minified file for
 // `<script type="module">`. `deno pack` writes the modules, Deno's bundler the file, `npm pack` the tarball.
 //
-// Invariant: the package has the entry points that need no Deno, and depends on nothing but what one of them loads on demand.
+// Invariant: the package has the entry points that need no Deno, and depends on nothing.
 
 import { bundle } from "../bundle.ts";
 
@@ -10,8 +10,6 @@ const ROOT = new URL("../../", import.meta.url);
 export const ENTRY_POINTS: readonly string[] = [".", "./learning", "./store"];
 /** The file for `<script type="module">`, with everything that {@link ENTRY_POINTS} export. */
 export const SCRIPT = "attune.min.js";
-/** What `/store` loads when a `.npz` archive is read or written, and nothing before. */
-const DEPENDENCIES: readonly string[] = ["@zip.js/zip.js"];
 /** Names that declarations use, and the library of TypeScript's that has them. */
 const LIBRARIES: readonly (readonly [name: RegExp, library: string])[] = [
   [/\bSymbol\.(asyncDispose|dispose)\b/, "esnext.disposable"],
@@ -52,7 +50,7 @@ export interface NpmOptions {
 /**
  * Builds the package and puts its tarball into `folder`.
  *
- * @throws {Error} When a command fails, or `deno pack` asks for another dependency.
+ * @throws {Error} When a command fails, or `deno pack` asks for a dependency.
  */
 export async function buildPackage(folder: string, { repository }: NpmOptions = {}): Promise<NpmPackage> {
   const config: Config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
@@ -103,11 +101,7 @@ async function bundleScript({ exports }: Config): Promise<string> {
   try {
     const lines = ENTRY_POINTS.map((point) => `export * from "${new URL(exports[point], ROOT).href}";`);
     await Deno.writeTextFile(entry, lines.join("\n"));
-    const script = await bundle(new URL(`file://${entry}`), {
-      external: DEPENDENCIES.map((name) => `npm:${name}*`),
-    });
-    // A page that needs one names it in its import map.
-    return script.replace(/"npm:(@?[^"@]+)@[^"]*"/g, '"$1"');
+    return await bundle(new URL(`file://${entry}`));
   } finally {
     await Deno.remove(entry);
   }
@@ -129,11 +123,9 @@ async function nameLibraries(folder: string): Promise<void> {
 /** Adds to `package.json` what `deno pack` doesn't write. */
 async function amendManifest(file: string, repository: string | undefined): Promise<void> {
   const manifest = JSON.parse(await Deno.readTextFile(file));
-  const unknown = Object.keys(manifest.dependencies ?? {}).filter((name) => !DEPENDENCIES.includes(name));
-  if (unknown.length > 0) {
-    throw new Error(
-      `npm: the package would depend on ${unknown.join(", ")}, expected ${DEPENDENCIES.join(", ")}`,
-    );
+  const dependencies = Object.keys(manifest.dependencies ?? {});
+  if (dependencies.length > 0) {
+    throw new Error(`npm: the package would depend on ${dependencies.join(", ")}, expected nothing`);
   }
   manifest.exports[`./${SCRIPT}`] = `./${SCRIPT}`;
   const amended = {
