@@ -275,7 +275,7 @@ function describeList(list: readonly unknown[], depth: number): string {
 /** A bigint of many digits is not converted, since that would take long. */
 function describeBigint(value: bigint): string {
   const isShort = value < LARGEST_BIGINT && value > -LARGEST_BIGINT;
-  return isShort ? String(value) : "a bigint of more than 30 digits";
+  return isShort ? `${value}n` : "a bigint of more than 30 digits";
 }
 
 function quoted(text: string): string {

@@ -393,5 +393,5 @@ Deno.test("an error of a mask function names the ids that it was asked about", a
   });
   live.insert([1], [1], { id: 71n });
   const error = await assertRejects(() => live.read(), InputError);
-  assert(error.message.startsWith("mask(ann, 71, 0): answer is NaN"), error.message);
+  assert(error.message.startsWith('mask("ann", 71n, 0): answer is NaN'), error.message);
 });
