@@ -141,6 +141,20 @@ export function bufferOf(view: ArrayBufferView): ArrayBufferLike {
   return ownBuffer.call(view);
 }
 
+const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")?.get as (
+  this: ArrayBufferLike,
+) => number;
+
+/** Whether a typed array lies in memory that threads share, whatever its realm. */
+export function isShared(view: ArrayBufferView): boolean {
+  try {
+    byteLengthOf.call(bufferOf(view));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The name of a typed array's class, whatever its realm or subclass; null for any other input. */
 export function typedArrayKind(input: unknown): string | null {
   return tagOf.call(input) ?? null;
@@ -158,7 +172,7 @@ function checkTypedArray(
     throw new InputError(operation, `${name} is ${describe(input)}`, expected);
   }
   const buffer = bufferOf(input as Float64Array);
-  if (buffer instanceof ArrayBuffer && isDetached(buffer)) {
+  if (isDetached(buffer)) {
     throw new InputError(operation, `${name} is a view of a detached buffer`, expected);
   }
 }
@@ -181,7 +195,7 @@ function copyOf(
  * Whether a buffer is detached: no view can be made of it then. `ArrayBuffer.prototype.detached` says the
  * same, but Node has it only from version 21 on.
  */
-function isDetached(buffer: ArrayBuffer): boolean {
+function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength > 0) return false;
   try {
     new Uint8Array(buffer);

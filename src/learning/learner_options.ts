@@ -85,7 +85,7 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
     const own = ownRates[name];
     return own === false
       ? null
-      : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own ?? rate);
+      : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own === undefined ? rate : own);
   };
   return {
     loss: takeLoss(operation, loss),
