@@ -10,11 +10,27 @@ export interface Running extends AsyncDisposable {
   kill(): Promise<string[]>;
 }
 
-/** Starts `program`, the name of a file in this folder. */
-export function runProcess(program: string, args: readonly string[]): Running {
+/**
+ * Starts `program`, the name of a file in this folder; `command` is the beginning of a command line that runs a
+ * program elsewhere.
+ */
+export function runProcess(
+  program: string,
+  args: readonly string[],
+  command: readonly string[] = [],
+): Running {
   const path = new URL(program, import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", "--no-check", "--quiet", path, ...args],
+  const [first, ...others] = [
+    ...command,
+    Deno.execPath(),
+    "run",
+    "--allow-all",
+    "--no-check",
+    "--quiet",
+    path,
+  ];
+  const child = new Deno.Command(first, {
+    args: [...others, ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
