@@ -157,12 +157,11 @@ export class ClusterReader {
 
   /** The answer to a caller; the rows of `ids` are kept for `peek`. */
   #toOutput(
-    { merged: { output, bounds }, places, missing, versions }: MergedStates,
+    { merged: { output, bounds }, places, at, missing, versions }: MergedStates,
     ids: readonly string[] = [],
   ): ClusterOutput {
     const columns = this.#columns;
     if (missing.length === 0) {
-      const at = this.#asker.parts.clock.now();
       ids.forEach((id, row) => {
         const data = output.slice(row * columns, (row + 1) * columns);
         this.#kept.set(id, { data, bound: bounds[row], version: versions[row], places, at });

@@ -155,7 +155,7 @@ class Simulation {
   /** Records of each subject as they were appended, since the log may purge them. */
   readonly #records = new Map<
     string,
-    { readonly sequence: number; readonly body: Uint8Array<ArrayBuffer> }[]
+    { readonly sequence: number; readonly body: Uint8Array<ArrayBuffer>; readonly at: number }[]
   >();
   readonly #following = new AbortController();
 
@@ -196,7 +196,9 @@ class Simulation {
     const follow = async (subject: string) => {
       const kept = this.#records.get(subject) ?? [];
       this.#records.set(subject, kept);
-      for await (const records of session.follow(subject, 0, { signal })) kept.push(...records);
+      for await (const records of session.follow(subject, 0, { signal })) {
+        kept.push(...records.map((record) => ({ ...record, at: this.#world.time.now })));
+      }
     };
     follow(QUERY_SUBJECT);
     for (let partition = 0; partition < this.#run.partitions; partition++) follow(keySubject(partition));
@@ -455,10 +457,19 @@ class Simulation {
     if (partitions.length !== this.#run.partitions || missing.length > 0) {
       throw new Fault(`the answer is over ${partitions.length} partitions of ${this.#run.partitions}`);
     }
-    for (const { partition, sequence } of partitions) {
+    for (const { partition, sequence, ageMs } of partitions) {
       const asked = after.partitions[partition] ?? 0;
       if (sequence < asked) {
         throw new Fault(`partition ${partition} is at ${sequence}, the token says ${asked}`);
+      }
+      const since = this.#world.time.now - ageMs;
+      const missed = this.#records.get(keySubject(partition))?.find((one) => {
+        return one.sequence > sequence && one.at < since;
+      });
+      if (missed) {
+        throw new Fault(
+          `partition ${partition} is at ${sequence} and says ${ageMs} ms, but ${missed.sequence} came before`,
+        );
       }
     }
   }

@@ -103,3 +103,41 @@ Deno.test("cluster: what a certificate takes does not grow with the value's numb
   }
   assertLess(Math.abs(bytes[1] - bytes[0]), 64);
 });
+
+Deno.test("cluster: the age of an answer includes the way of the reply, for rows that are given again, too", async () => {
+  const inner = memoryLog(), LATE_MS = 60;
+  const log: typeof inner = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), request = session.request.bind(session);
+      session.request = async (address, body, options) => {
+        const reply = await request(address, body, options);
+        await new Promise((resolve) => setTimeout(resolve, LATE_MS));
+        return reply;
+      };
+      return session;
+    },
+  };
+  await using _host = await host(inner);
+  await using memory = await connect(log, { create: { dim: 1, valueDim: 1, partitions: 3 } });
+  await using writer = await connect(inner);
+  await memory.setQuery("q", [1]);
+  // Hosts look once a second how far the log reaches.
+  for (let age = Infinity; age > 10;) {
+    const { partitions } = await writer.read(["q"]);
+    age = Math.max(...partitions.map(({ ageMs }) => ageMs));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const reading = memory.read(["q"]);
+  await new Promise((resolve) => setTimeout(resolve, LATE_MS / 2));
+  // The reply is on its way, and does not have this one.
+  const { partitions: written } = await writer.edit([{ kind: "set", id: "a", key: [1], value: [2] }]);
+  const acknowledged = performance.now();
+  for (const maxAgeMs of [null, 60_000]) {
+    const answer = maxAgeMs === null ? await reading : await memory.peek(["q"], { maxAgeMs });
+    const now = performance.now(), [partition] = Object.keys(written).map(Number);
+    assertLess(answer.partitions[partition].sequence, written[partition]);
+    for (const { ageMs } of answer.partitions) assertGreater(ageMs, LATE_MS - 5);
+    assertGreater(answer.partitions[partition].ageMs, now - acknowledged - 5);
+  }
+});
