@@ -31,6 +31,8 @@ import type { StateCopies } from "./state_copies.ts";
 /** Milliseconds of computing after which others get a turn. */
 const SLICE_MS = 20;
 const LONGEST_WAIT_MS = 60_000;
+/** Questions about standing queries. */
+const OF_STANDING: readonly Question["kind"][] = ["read", "top", "drift", "queries"];
 
 /** The parts of a host that answers need. */
 export interface AnswerParts {
@@ -101,7 +103,7 @@ async function answerPartition(
       ? refuse(partition, "damaged", what.failure)
       : refuse(partition, "late", `${what.subject} is at ${what.sequence}, expected ${wanted}`);
   if (!await replica.whenAt(sequence, waitMs, signal)) return late(replica, sequence);
-  const { kind } = request.question, needsQueries = kind === "read" || kind === "top" || kind === "drift";
+  const { kind } = request.question, needsQueries = OF_STANDING.includes(kind);
   if (needsQueries && !await queries.whenAt(request.querySequence, until - clock.now(), signal)) {
     return late(queries, request.querySequence);
   }
@@ -133,6 +135,9 @@ async function answerQuestion(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { layout } = config.scoring, columns = stateColumns(layout) + 2;
   if (question.kind === "rows") return encodeRows(question.ids.map((id) => state.copyRow(id)));
+  if (question.kind === "queries") {
+    return encodeRows(question.ids.map((id) => queries.state.get(id)?.row ?? null));
+  }
   if (question.kind === "state") {
     const make = () => encodeSnapshot({ config, kind: "keys", partition }, state);
     const { sequence } = state.ledger;

@@ -10,7 +10,7 @@ import { Asker, type AskerParts } from "./asker.ts";
 import type { ClusterKey, ClusterOutput, StoredKey } from "./cluster_answers.ts";
 import { certifiedRows } from "./drift_questions.ts";
 import type { GatherCounts } from "./gather.ts";
-import { type Heaviest, heaviestKeys, storedKeys } from "./key_questions.ts";
+import { type Heaviest, heaviestKeys, standingRows, storedKeys } from "./key_questions.ts";
 import { joinRows, type KeptRow, KeptRows } from "./kept_rows.ts";
 import type { CheckedRead } from "./memory_options.ts";
 import {
@@ -135,6 +135,15 @@ export class ClusterReader {
     checked: CheckedRead,
   ): Promise<(StoredKey | null)[]> {
     return await storedKeys(this.#asker, operation, ids, checked);
+  }
+
+  /** Rows of standing queries. */
+  async standingRows(
+    operation: string,
+    ids: readonly string[],
+    checked: CheckedRead,
+  ): Promise<(Float32Array<ArrayBuffer> | null)[]> {
+    return await standingRows(this.#asker, operation, ids, checked);
   }
 
   get #columns(): number {
