@@ -113,7 +113,7 @@ for (const { command } of machines) {
     command,
   );
   hosts.push(one);
-  await one.next();
+  await one.expect("ready");
 }
 const startClient = (name: string, addresses: readonly string[], other: string, command: readonly string[]) =>
   new Client(

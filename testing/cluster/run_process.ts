@@ -4,6 +4,8 @@
 export interface Running extends AsyncDisposable {
   /** The next line; null when it has ended. */
   next(): Promise<string | null>;
+  /** Takes the next line; throws where it is another one, with what the program complained of. */
+  expect(line: string): Promise<void>;
   /** Sends a signal: SIGSTOP freezes it, SIGCONT lets it go on. */
   signal(signal: Deno.Signal): void;
   /** Ends it with SIGKILL; gives the lines that it had written and nobody took. */
@@ -33,12 +35,28 @@ export function runProcess(
     args: [...others, ...args],
     stdin: "null",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: "piped",
   }).spawn();
   const lines = linesOf(child.stdout);
+  let complaints = "";
+  const complaining = (async () => {
+    for await (const line of linesOf(child.stderr)) {
+      console.error(line);
+      complaints = `${complaints}${line}\n`.slice(-2000);
+    }
+  })();
   const next = async () => {
     const { done, value } = await lines.next();
     return done ? null : value;
+  };
+  const expect = async (expected: string) => {
+    const found = await next();
+    if (found === expected) return;
+    if (found !== null) throw new Error(`${program} wrote ${JSON.stringify(found)}, expected "${expected}"`);
+    // It loads its modules when it starts, so whoever edits them during a test ends it, too.
+    const { code } = await child.status;
+    await complaining;
+    throw new Error(`${program} ended with ${code}, expected "${expected}"\n${complaints}`);
   };
   const kill = async () => {
     try {
@@ -49,10 +67,11 @@ export function runProcess(
     const left: string[] = [];
     for (let line = await next(); line !== null; line = await next()) left.push(line);
     await child.status;
+    await complaining;
     return left;
   };
   const signal = (signal: Deno.Signal) => child.kill(signal);
-  return { next, kill, signal, [Symbol.asyncDispose]: async () => void await kill() };
+  return { next, expect, kill, signal, [Symbol.asyncDispose]: async () => void await kill() };
 }
 
 /** Whole lines; one that the process had not ended is none. */
