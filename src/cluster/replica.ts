@@ -225,7 +225,7 @@ export class Replica<State extends Partition | QueryTable> {
       readMark(session, subject),
     ]);
     const kept = usesFolder && this.sequence === 0 ? this.#decodeOr(await this.#parts.kept()) : null;
-    if (kept) await this.exclusive(() => this.#state = kept);
+    if (kept && await this.#isOfLog(kept, signal)) await this.exclusive(() => this.#state = kept);
     const peer = usesPeer && this.sequence === 0
       ? await this.#parts.peer(pointer?.sequence ?? 0, signal)
       : null;
@@ -249,6 +249,19 @@ export class Replica<State extends Partition | QueryTable> {
     this.#target = last;
     this.#checkMark();
     this.#noteReached(startedAt);
+  }
+
+  /**
+   * Whether the log has the record that a state of the host's folder ends with. A log that was restored may have
+   * gone on with others, and nothing else would tell; one that ends before is damaged, which is noticed later.
+   */
+  async #isOfLog({ ledger }: State, signal: AbortSignal): Promise<boolean> {
+    const { session, subject } = this.#parts, { sequence } = ledger;
+    if (sequence === 0 || await session.lastSequence(subject) < sequence) return true;
+    for await (const [record] of session.follow(subject, sequence - 1, { signal })) {
+      return record.sequence === sequence && ledger.endsWith(record.body);
+    }
+    return false;
   }
 
   /** The state of a snapshot from elsewhere than the log; null where it is not whole. */
