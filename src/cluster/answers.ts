@@ -45,6 +45,9 @@ export interface AnswerParts {
   readonly signal: AbortSignal;
 }
 
+/** A reply, and when it was made. */
+type MadeReply = PartitionReply & { readonly madeAt?: number };
+
 /** Answers a request. */
 export async function answerRequest(
   parts: AnswerParts,
@@ -58,14 +61,21 @@ export async function answerRequest(
     const why = error instanceof Error ? error.message : String(error);
     return refuseAll(why);
   }
-  return encodeReply(
-    await Promise.all(request.partitions.map(async ({ partition, sequence }): Promise<PartitionReply> => {
+  const replies = await Promise.all(
+    request.partitions.map(async ({ partition, sequence }): Promise<MadeReply> => {
       try {
         return await answerPartition(parts, request, partition, sequence);
       } catch (error) {
         return refuse(partition, "damaged", error instanceof Error ? error.message : String(error));
       }
-    })),
+    }),
+  );
+  // Replies wait for each other, and meanwhile the same question may have come again, later than they were made.
+  const now = parts.clock.now();
+  return encodeReply(
+    replies.map(({ madeAt = now, ...reply }) =>
+      reply.status === "ok" ? { ...reply, age: reply.age + now - madeAt } : reply
+    ),
   );
 }
 
@@ -94,7 +104,7 @@ async function answerPartition(
   request: HostRequest,
   partition: number,
   sequence: number,
-): Promise<PartitionReply> {
+): Promise<MadeReply> {
   const { clock, queries, signal } = parts, replica = parts.replica(partition);
   if (!replica) return refuse(partition, "absent", "the host does not hold it");
   const waitMs = Math.min(LONGEST_WAIT_MS, Math.max(0, request.waitMs || 0)), until = clock.now() + waitMs;
@@ -122,7 +132,8 @@ async function answerPartition(
     const { ledger, keyCount, keyNorm, valueNorm } = state;
     return {
       ...{ status: "ok", partition, sequence: ledger.sequence, chain: ledger.chain, querySequence },
-      ...{ age: Math.min(replica.age, 1e15), keys: keyCount, keyNorm, valueNorm, answer },
+      ...{ age: Math.min(replica.age, 1e15), madeAt: clock.now() },
+      ...{ keys: keyCount, keyNorm, valueNorm, answer },
     };
   });
 }

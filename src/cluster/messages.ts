@@ -96,7 +96,7 @@ export interface PartitionAnswer {
   readonly sequence: number;
   readonly chain: Uint8Array<ArrayBuffer>;
   readonly querySequence: number;
-  /** Milliseconds before the answer was made at which it included every record. */
+  /** Milliseconds before the reply was sent at which the answer included every record. */
   readonly age: number;
   readonly keys: number;
   readonly keyNorm: number;

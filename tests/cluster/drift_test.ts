@@ -141,3 +141,43 @@ Deno.test("cluster: the age of an answer includes the way of the reply, for rows
     assertGreater(answer.partitions[partition].ageMs, now - acknowledged - 5);
   }
 });
+
+Deno.test("cluster: a host that begins does not say that it has what came while it was loading", async () => {
+  const inner = memoryLog(), LATE_MS = 80;
+  const slow: typeof inner = {
+    ...inner,
+    open: async (role) => {
+      const session = await inner.open(role), follow = session.follow.bind(session);
+      session.follow = async function* (subject, after, options) {
+        for await (const records of follow(subject, after, options)) {
+          await new Promise((resolve) => setTimeout(resolve, LATE_MS));
+          yield records;
+        }
+      };
+      return session;
+    },
+  };
+  await using memory = await connect(inner, { create: { dim: 1, valueDim: 1, partitions: 1 } });
+  await using writer = await connect(inner);
+  await memory.edit([{ kind: "set", id: "a", key: [0], value: [1] }]);
+  await memory.setQuery("q", [1]);
+  await using _host = await host(slow);
+  // Records go on coming, so that some are there when it is ready, and it has not all of them.
+  const acknowledged: { readonly sequence: number; readonly at: number }[] = [];
+  for (let checked = 0; checked < 10;) {
+    const { partitions } = await writer.edit([{
+      kind: "set",
+      id: "b",
+      key: [0],
+      value: [acknowledged.length],
+    }]);
+    acknowledged.push({ sequence: partitions[0], at: performance.now() });
+    const answer = await memory.peek(["q"], { timeoutMs: 20 }).catch(() => null), now = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 7));
+    if (answer === null) continue;
+    checked++;
+    const [{ sequence, ageMs }] = answer.partitions;
+    const missed = acknowledged.find((one) => one.sequence > sequence);
+    if (missed) assertGreater(ageMs, now - missed.at - 5, `record ${missed.sequence} is missing`);
+  }
+});

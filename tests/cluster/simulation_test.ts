@@ -13,6 +13,8 @@ import type { SeedResult } from "../../testing/cluster/simulate_worker.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
 const SEEDS = IS_LONG ? 1200 : 15;
+/** Runs in which answers once said that they were younger than they were. */
+const ONCE_WRONG: readonly number[] = [22, 514];
 const WORKERS = IS_LONG ? navigator.hardwareConcurrency : 2;
 
 async function faultOf(run: Run): Promise<string> {
@@ -66,7 +68,8 @@ Deno.test(`cluster: ${SEEDS} runs of the simulation end well`, async () => {
   };
   await Promise.all(Array.from({ length: WORKERS }, (_, worker) => {
     return simulateAll(
-      Array.from({ length: SEEDS }, (_, at) => at + 1).filter((at) => at % WORKERS === worker),
+      [...new Set([...Array.from({ length: SEEDS }, (_, at) => at + 1), ...ONCE_WRONG])]
+        .filter((at) => at % WORKERS === worker),
       take,
     );
   }));
