@@ -8,7 +8,8 @@
 import { assert, assertEquals, assertGreater } from "../../testing/assert.ts";
 import { Partition } from "../../src/cluster/partition.ts";
 import { Ledger } from "../../src/cluster/ledger.ts";
-import { makeRun, type Outcome, type Run, shrink, simulate } from "../../testing/cluster/simulate.ts";
+import { makeRun, type Run, shrink } from "../../testing/cluster/sim_run.ts";
+import { type Outcome, simulate } from "../../testing/cluster/simulate.ts";
 import type { SeedResult } from "../../testing/cluster/simulate_worker.ts";
 import { IS_LONG } from "../../testing/requirements.ts";
 
