@@ -4,10 +4,9 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount, reading, takeList } from "../base/lists.ts";
-import { checkNames, takeOptions } from "../base/names.ts";
-import { checkGiven } from "../learning/callbacks.ts";
+import { takeOptions } from "../base/names.ts";
 import type { CheckedExample } from "../learning/examples.ts";
-import type { PartRates } from "../learning/learner_options.ts";
+import { type PartRates, takeLoss, takeOptimizer } from "../learning/learner_options.ts";
 import { type Loss, squaredLoss } from "../learning/losses.ts";
 import { type Optimizer, sgd } from "../learning/optimizers.ts";
 import { type RateSchedule, toSchedule } from "../learning/rates.ts";
@@ -70,20 +69,18 @@ export function toLearnerConfig(operation: string, options: ClusterLearnerOption
     options,
     ["loss", "optimizer", "rate", "rates", "top"],
   );
-  checkGiven(operation, "loss", loss, ["check", "predict", "value", "gradient"], "name");
-  checkGiven(operation, "optimizer", optimizer, ["stateLength", "step"], "name");
-  checkNames(`${operation}.rates`, rates, ["keys", "values", "queries"]);
+  const ownRates = takeOptions(`${operation}.rates`, rates, ["keys", "values", "queries"]);
   if (!isCount(top) || top === 0 || top > MOST_KEYS) {
     throw new InputError(operation, `top is ${describe(top)}`, `a whole number from 1 to ${MOST_KEYS}`);
   }
   const ofPart = (name: keyof PartRates) => {
-    const own = rates[name];
+    const own = ownRates[name];
     return own === false
       ? null
       : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own ?? rate);
   };
   return {
-    ...{ loss, optimizer, top },
+    ...{ loss: takeLoss(operation, loss), optimizer: takeOptimizer(operation, optimizer), top },
     rates: { key: ofPart("keys"), value: ofPart("values"), query: ofPart("queries") },
   };
 }

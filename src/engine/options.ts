@@ -27,7 +27,6 @@ import type {
 } from "./option_types.ts";
 import type { BlockMaskInput, RuleExtras } from "./rule_options.ts";
 
-export { checkNames } from "../base/names.ts";
 export type {
   AnyEngineOptions,
   AnyLoadOptions,
