@@ -68,6 +68,11 @@ Deno.test("cluster learner: derivatives are those of the oracle, by central diff
       own.value.forEach((number, c) => assertAlmostEquals(number, expectAt(value[at], c), 1e-6));
     }
     assertLess(Math.abs(found.leftOut), 1e-9);
+    // A key that has gone meanwhile has no row, and does not learn.
+    rows.delete("0");
+    const without = learnerGradients({ layout, scale, softcap }, { query, output, heavy, rows }, g);
+    assertEquals([without.keys.has("0"), without.keys.size], [false, KEYS - 1]);
+    assertEquals(without.keys.get("1"), found.keys.get("1"));
   }
 });
 
