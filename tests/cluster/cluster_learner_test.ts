@@ -188,7 +188,17 @@ Deno.test("cluster learner: what does not fit is refused by its name, and nothin
     };
     const other = new ClusterLearner(memory, { optimizer: failing, loss: squaredLoss() });
     await assertRejects(() => other.learnOne({ query: "0", columns: 0 }, 1), InputError, "failing");
-    assertEquals([learner.steps, other.steps], [0, 0]);
+    const late = new ClusterLearner(memory, {
+      rate: () => {
+        throw new Error("no rate");
+      },
+    });
+    await assertRejects(
+      () => late.learnOne({ query: "0", columns: 0 }, 1),
+      InputError,
+      "the rate of step 0 threw",
+    );
+    assertEquals([learner.steps, other.steps, late.steps], [0, 0, 0]);
     assertEquals(await memory.getKeys(["0", "1"]), before);
     // A cluster without keys has nothing to learn from, and says so by its counts.
     const log = memoryLog();
