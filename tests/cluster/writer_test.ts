@@ -306,6 +306,24 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.every((byte, at) => byte === b[at]);
 }
 
+Deno.test("cluster: a call ends when its time is over, also where one behind it has more time", async () => {
+  const silent = await sessionWith(() => (_subject, _body, options) =>
+    new Promise((_, reject) =>
+      options?.signal?.addEventListener("abort", () => reject(options.signal?.reason))
+    )
+  );
+  const writer = writerOf(silent);
+  const since = performance.now(), first = writer.write("edit", [edit(1)], soon());
+  const second = writer.write("edit", [edit(2)], performance.now() + 1500);
+  const ends = [first, second].map(async (call) => {
+    await assertRejects(() => call, ClusterError);
+    return performance.now() - since;
+  });
+  assert(await ends[0] < 1000);
+  assert(await ends[1] > 1000);
+  await writer.close();
+});
+
 Deno.test("cluster: edits that the log has no room for are refused, and those behind them are written", async () => {
   let room = 0;
   const session = await sessionWith((real) => async (subject, body, options) => {
