@@ -13,7 +13,7 @@ function parsed(code: string): ParsedCell {
 }
 
 const BRIDGE = "__attune_kernel__";
-const CATCH = `}catch(error){throw K.failed(error)}`;
+const CATCH = /\}catch\(error\)\{throw K\.failed\(error,\d+\)\}/g;
 /** With short names for what is inserted everywhere. */
 const shortened = (code: string) =>
   rewriteCell(code, parsed(code), 7).code
@@ -36,27 +36,27 @@ Deno.test("cell: awaits wait by way of the kernel, values and errors are handed 
     ["// only words", "// only words"],
     ["", ""],
     ["// words\nlet x = <T,>(y: T) => y", "// words\nE;let x = <T,>(y: T) => y"],
-    ["let y = <number>z", "E;let y = K.guard(()=>(<number>z))"],
-    ["const a = 1, b = f(2)", "E;const a = 1, b = K.guard(()=>(f(2)))"],
+    ["let y = <number>z", "E;let y = K.guard(()=>(<number>z),8)"],
+    ["const a = 1, b = f(2)", "E;const a = 1, b = K.guard(()=>(f(2)),17)"],
     ["/** @jsx h */ <b>{await x}</b>", "/** @jsx h */ E;try{K.value((<b>{await W(x,1)}</b>))C"],
     ["await x as number; await y!", "E;try{await W(x,1) as number;C try{K.value((await W(y!,1)))C"],
     [
       "const s = `await ${await t}`; // await u",
-      "E;const s = await K.guardAsync(async()=>(`await ${await W(t,1)}`)); // await u",
+      "E;const s = await K.guardAsync(async()=>(`await ${await W(t,1)}`),10); // await u",
     ],
-    ["await using r = open()", "E;await using r = K.guard(()=>(open()))"],
+    ["await using r = open()", "E;await using r = K.guard(()=>(open()),16)"],
     ["import.meta.url", "E;try{K.value((K.meta.url))C"],
     ['import type { A } from "a";', "E;;"],
-    ['import "a"', 'E;await K.guardAsync(()=>K.awaiting(import("a"),1));'],
+    ['import "a"', 'E;await K.importing(()=>import("a"),"a",[],0);'],
     [
       'import d, { a as b, type T } from "m" with { type: "json" }',
-      'E;const {"default":d,"a":b}=await K.guardAsync(()=>K.awaiting(import("m",{with:{"type":"json"}}),1));',
+      'E;const {"default":d,"a":b}=await K.importing(()=>import("m",{with:{"type":"json"}}),"m",["default","a"],0);',
     ],
     [
       'import d, * as all from "m"',
-      'E;const all=await K.guardAsync(()=>K.awaiting(import("m"),1)),{"default":d}=all;',
+      'E;const all=await K.importing(()=>import("m"),"m",["default"],0),{"default":d}=all;',
     ],
-    ['import {\n a } from "m"', 'E;const {"a":a}=await K.guardAsync(()=>K.awaiting(import("m"),1));\n'],
+    ['import {\n a } from "m"', 'E;const {"a":a}=await K.importing(()=>import("m"),"m",["a"],0);\n'],
   ];
   for (const [code, expected] of cases) await t.step(code, () => assertEquals(shortened(code), expected));
 });

@@ -84,6 +84,10 @@ Deno.test("a stop ends a loop in whatever calls it later, and the kernel goes on
     `AbortSignal.timeout(5).addEventListener("abort", () => { for (;;); }); ${NEVER}`,
     `await Atomics.waitAsync(${word}, 0, 0, 5).value; for (;;);`,
     `Atomics.waitAsync(${word}, 0, 0, 5).value.then(() => { for (;;); }); ${NEVER}`,
+    `process.nextTick(() => { for (;;); }); ${NEVER}`,
+    `var again = () => process.nextTick(again); again(); ${NEVER}`,
+    `import { nextTick } from "node:process"; setTimeout(() => nextTick(() => { for (;;); }), 5); ${NEVER}`,
+    `import { setTimeout as later } from "node:timers"; later(() => { for (;;); }, 5); ${NEVER}`,
     `for await (const item of [new Promise(() => {})]);`,
     `await { then(resolve) { resolve(new Promise(() => {})) } }`,
   ]);

@@ -7,11 +7,11 @@
 import type { LinkFrame } from "../link/frames.ts";
 import type { JsonObject } from "../protocol/message.ts";
 import { BRIDGE_NAME, type KernelBridge, type PreludeSettings } from "./bridge.ts";
-import { Cells, Interrupted } from "./cells.ts";
+import { Cells } from "./cells.ts";
 import { type CommNews, Comms } from "./comms.ts";
 import { replaceConsole } from "./console.ts";
 import { failureOf } from "./failures.ts";
-import { registerPackages } from "./imports.ts";
+import { missingNames, registerPackages } from "./imports.ts";
 import { type DenoInternals, denoInternals } from "./internals.ts";
 import { Introspection } from "./introspection.ts";
 import { replaceKeyboard } from "./keyboard.ts";
@@ -22,9 +22,10 @@ import { restrict } from "./permissions.ts";
 import { replacePrompts } from "./prompts.ts";
 import { replaceStdio } from "./stdio.ts";
 import { CellTests } from "./tests.ts";
-import { forgetCall, laterTurn, replaceTasks, replaceTimers } from "./timers.ts";
+import { forgetCall, laterTurn, replaceTasks, replaceTicks, replaceTimers } from "./timers.ts";
 import { nameFrames } from "./traces.ts";
 import { type Bundle, bundleOf } from "./values.ts";
+import { Interrupted } from "./waits.ts";
 import { startWatchdog } from "./watchdog.ts";
 import {
   addEventListener,
@@ -109,6 +110,7 @@ export class Prelude {
     laterTurn(() => this.#watch(), WATCH_MS);
     replaceTimers();
     replaceTasks();
+    replaceTicks();
     this.#replaceOutputs();
     const write = (name: "stdout" | "stderr", text: string) => this.#outputs.write(name, text);
     const { readLine } = replacePrompts(
@@ -129,7 +131,14 @@ export class Prelude {
 
   #bridge(frontEnd: PreludeSettings["frontEnd"]): KernelBridge {
     const cells = this.#cells, comms = this.#comms;
-    const failed = (thrown: unknown) => this.#tellFailure(thrown);
+    const failed = (thrown: unknown, at: number) => this.#tellFailure(thrown, at);
+    const guardAsync = async <T>(compute: () => Promise<T>, at: number): Promise<T> => {
+      try {
+        return await compute();
+      } catch (error) {
+        throw failed(error, at);
+      }
+    };
     return {
       version: 1,
       frontEnd,
@@ -143,24 +152,26 @@ export class Prelude {
         cells.enter(id);
       },
       awaiting: cells.awaiting,
+      looping: cells.looping,
       iterating: cells.iterating,
       value: (value) => void (this.#value = { value, isHidden: false }),
       hidden: (value) => void (this.#value = { value, isHidden: true }),
       failed,
-      guard: (compute) => {
+      guard: (compute, at) => {
         try {
           return compute();
         } catch (error) {
-          throw failed(error);
+          throw failed(error, at);
         }
       },
-      guardAsync: async (compute) => {
-        try {
-          return await compute();
-        } catch (error) {
-          throw failed(error);
-        }
-      },
+      guardAsync,
+      importing: (load, specifier, names, at) =>
+        guardAsync(async () => {
+          const module = await cells.awaiting(load(), 1);
+          const missing = missingNames(module, specifier, names);
+          if (missing !== null) this.#outputs.write("stderr", missing);
+          return module;
+        }, at),
       checkTypes: (isOn) => this.#outputs.mark({ kind: "checkTypes", isOn }),
       meta: metaOf(),
     };
@@ -217,12 +228,12 @@ export class Prelude {
     this.#outputs.write("stderr", `${text.startsWith("Uncaught") ? "" : "Uncaught "}${text}\n`);
   }
 
-  #tellFailure(thrown: unknown): unknown {
+  #tellFailure(thrown: unknown, at: number | null = null): unknown {
     const cells = this.#cells;
     this.#outputs.mark({
       kind: "failed",
       origin: cells.origin ?? cells.cell,
-      content: failureOf(thrown, this.#colors),
+      content: { ...failureOf(thrown, this.#colors), at },
     });
     return thrown;
   }
@@ -292,6 +303,7 @@ export class Prelude {
         this.#answer(head, { stopped: this.#cells.stop(Number(head.press)) });
         break;
       case "collect":
+        this.#cells.letGo();
         this.#introspection.collectGarbage();
         this.#answer(head, {});
         break;

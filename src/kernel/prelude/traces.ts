@@ -11,8 +11,12 @@ const OWN = new URL("../", import.meta.url);
 /** As an address, and as a path. */
 const OWN_FILES = [OWN.href, ...(OWN.protocol === "file:" ? [decodeURIComponent(OWN.pathname)] : [])];
 
+/** Frames of libraries, and of the kernel, must not push those of the cell out. */
+const FRAMES = 40;
+
 /** Prepares the traces of all errors from now on. */
 export function nameFrames(): void {
+  Error.stackTraceLimit = FRAMES;
   Object.defineProperty(Error, "prepareStackTrace", {
     value: prepareStackTrace,
     configurable: true,

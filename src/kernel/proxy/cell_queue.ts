@@ -106,8 +106,10 @@ export class CellQueue {
     const code = String(cell.request.content.code ?? "");
     // `!ls` is an expression, of a name that nobody has declared.
     const hint = content.ename === "ReferenceError" && code.trimStart().startsWith("!") ? hintOf(code) : [];
-    const traceback = [...this.#positions.translateTraceback(lines), ...hint];
-    this.#failure = { ...content, evalue: this.#positions.translate(String(content.evalue)), traceback };
+    const place = content.at === null ? null : { code, at: Number(content.at), label: `cell ${cell.count}` };
+    const traceback = [...this.#positions.translateTraceback(lines, place), ...hint];
+    const { at: _, ...rest } = content;
+    this.#failure = { ...rest, evalue: this.#positions.translate(String(content.evalue)), traceback };
     this.#tellFailure(cell, this.#failure);
   }
 
