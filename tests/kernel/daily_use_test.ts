@@ -44,6 +44,11 @@ const CELLS: readonly (readonly [code: string, status: string, ...parts: string[
     "ok",
     "by name\nby require\n",
   ],
+  [
+    `new Worker("data:text/javascript,throw new Error('within')", { type: "module" }); await new Promise((done) => setTimeout(done, 2500))`,
+    "ok",
+    "Error: within",
+  ],
 ];
 
 Deno.test("what people type every day: each error has its place, and says what to do", async (t) => {

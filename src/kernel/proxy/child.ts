@@ -30,6 +30,8 @@ export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permis
   readonly onFailure: (content: JsonObject, origin: Origin | null) => void;
   /** Told whether mistakes in types are to be told. */
   readonly onCheckTypes: (isOn: boolean) => void;
+  /** Told of what the process, its workers and what they have started write to its own streams. */
+  readonly onWritten: (name: "stdout" | "stderr", text: string) => Promise<void>;
   /** Told that a message to a comm has been handled. */
   readonly onHandled: (id: number) => void;
 }
@@ -50,6 +52,11 @@ const FLUSH_MS = 2000;
 const HANDOVER_MS = 50;
 /** A kernel that computes on is terminated so often, and one that does not begin for so long goes on without our part. */
 const REVIVALS = 4, BEGIN_MS = 10_000;
+/** What was written is waited for so long. */
+const QUIET_MS = 10;
+/** Notes of the runtime on what it fetches, with the codes of their colours. */
+// deno-lint-ignore no-control-regex -- The codes begin with a control character.
+const NOTES = /^(\x1b\[\d+m)*(Download|Initialize)(\x1b\[\d+m)* \S+(https?:\/\/|@)?.*\n?/gm;
 /** In which Linux counts the time of threads. */
 const TICK_MS = 10;
 
@@ -63,6 +70,7 @@ export class ChildKernel {
   #done: { readonly id: number; readonly resolve: () => void } | null = null;
   #doneId = -1;
   #heardAt = 0;
+  #writtenAt = -Infinity;
   #process!: KernelProcess;
   #lastFlush = 0;
   #isBeginning = true;
@@ -91,7 +99,10 @@ export class ChildKernel {
       options.mark,
     );
     try {
-      child.#process = await early.adopt((message) => child.#take(message));
+      child.#process = await early.adopt(
+        (message) => child.#take(message),
+        (name, text) => child.#takeWritten(name, text),
+      );
       await child.#begin();
       return child;
     } catch (error) {
@@ -288,6 +299,20 @@ export class ChildKernel {
         `our part did not begin: ${content.ename}: ${content.evalue}`,
       );
     }
+  }
+
+  /** What is written to the streams of the process comes by a way of its own; resolves when none has come for a while. */
+  async settleWritten(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (performance.now() - this.#writtenAt < QUIET_MS) await pause(QUIET_MS);
+  }
+
+  async #takeWritten(name: "stdout" | "stderr", text: string): Promise<void> {
+    if (!this.#hasBegun) return;
+    const shown = text.replace(NOTES, "");
+    if (shown === "") return;
+    this.#writtenAt = performance.now();
+    await this.#options.onWritten(name, shown);
   }
 
   #take(message: Message): void {

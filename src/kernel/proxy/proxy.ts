@@ -32,7 +32,7 @@ import { stopKernel } from "./stop.ts";
 
 /** The kernel behind the proxy. */
 export type ProxyOptions =
-  & Omit<ChildOptions, "onOutput" | "onFailure" | "onCheckTypes" | "onHandled" | "mark">
+  & Omit<ChildOptions, "onOutput" | "onWritten" | "onFailure" | "onCheckTypes" | "onHandled" | "mark">
   & {
     /** Where the cells are kept from one start to the next; nowhere unless given. */
     readonly historyFile?: string;
@@ -165,6 +165,10 @@ export class KernelProxy implements AsyncDisposable {
       mark: this.#mark,
       onOutput: (output, origin) => this.#takeOutput(output, origin),
       onFailure: (content) => this.#cells.takeFailure(content),
+      onWritten: async (name, text) => {
+        const request = this.#cells.running?.request ?? this.#cells.lastRequest;
+        await this.#news.tell("stream", { name, text }, request);
+      },
       onCheckTypes: (isOn) => this.#checksTypes = isOn,
       onHandled: (id) => this.#comms.handled(id),
     });
