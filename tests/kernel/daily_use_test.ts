@@ -44,6 +44,13 @@ const CELLS: readonly (readonly [code: string, status: string, ...parts: string[
     "ok",
     "by name\nby require\n",
   ],
+  ["Math?", "error", "hint: to read about something, press Shift and Tab"],
+  ["help(Math)", "error", "hint: to read about something"],
+  ["%%bash\nls", "error", "hint: lines with ! or %", "Deno.Command"],
+  ["!pip install x", "error", "hint: packages need no installing"],
+  [`const fs = require("fs")`, "error", `hint: modules are imported: import fs from "node:fs"`],
+  ["__dirname", "error", "hint: the notebook's folder is import.meta.dirname"],
+  ["const dirs = 1 ? missing : 2", "error", "missing is not defined"],
   [
     `new Worker("data:text/javascript,throw new Error('within')", { type: "module" }); await new Promise((done) => setTimeout(done, 2500))`,
     "ok",
@@ -61,4 +68,15 @@ Deno.test("what people type every day: each error has its place, and says what t
       for (const part of parts) assert(text.includes(part), text);
     });
   }
+});
+
+Deno.test("a cell that ends the kernel says so, and no more", async () => {
+  await using kernel = await startProxy();
+  const said: string[] = [];
+  const running = kernel.client.execute(`console.log("last words"); Deno.exit(3)`, {
+    onOutput: (output) => void said.push(textOf([output])),
+  });
+  await running.catch(() => {});
+  const words = "Deno.exit(3) has ended the kernel; its state is lost";
+  assertEquals(said.slice(0, 2), ["last words\n", `DeadKernel: ${words}`]);
 });

@@ -49,6 +49,7 @@ import {
 interface StockJupyter {
   broadcast: Broadcast;
   display(value: unknown, options?: DisplayOptions): Promise<void>;
+  format(value: unknown): Promise<Bundle>;
 }
 
 interface DisplayOptions {
@@ -200,7 +201,8 @@ export class Prelude {
       const transient = id === undefined ? {} : { display_id: id };
       broadcast(update ? "update_display_data" : "display_data", { data, metadata: {}, transient });
     };
-    Object.assign(Reflect.get(Deno, "jupyter") as StockJupyter, { broadcast, display });
+    const format = (value: unknown) => this.#format(value, throwAgain);
+    Object.assign(Reflect.get(Deno, "jupyter") as StockJupyter, { broadcast, display, format });
     jupyter.broadcastResult = (count, value) => this.#finish(count, value);
     const exit = Deno.exit;
     Deno.exit = (code = 0) => {

@@ -71,6 +71,7 @@ export class ChildKernel {
   #doneId = -1;
   #heardAt = 0;
   #writtenAt = -Infinity;
+  #exitCode: number | null = null;
   #process!: KernelProcess;
   #lastFlush = 0;
   #isBeginning = true;
@@ -121,9 +122,16 @@ export class ChildKernel {
     return this.#process.client.info;
   }
 
-  /** Resolves when it has ended, to what it wrote last. */
+  /** Resolves when it has ended, to why, as far as is known. */
   get ended(): Promise<string> {
-    return this.#process.ended;
+    return this.#process.ended.then((words) => this.exitWords ?? `the kernel behind has ended${words}`);
+  }
+
+  /** Says that a cell has ended it; null where none has. */
+  get exitWords(): string | null {
+    return this.#exitCode === null
+      ? null
+      : `Deno.exit(${this.#exitCode}) has ended the kernel; its state is lost`;
   }
 
   /** Runs code; resolves with its reply. What it shows may come later, see `flush`. */
@@ -347,6 +355,7 @@ export class ChildKernel {
       case "checkTypes":
         return this.#options.onCheckTypes(content.isOn === true);
       case "exit":
+        this.#exitCode = Number(content.code);
         // It waits for that: all that it has shown has come.
         this.#process.kill();
     }
