@@ -1,6 +1,7 @@
 // What is made of a cell before it runs: the value, the lines and the meaning stay.
 
 import { completionAt, expressionAt, toPoints, toUnits } from "../../src/kernel/cell/cursor.ts";
+import { literalAt } from "../../src/kernel/cell/literals.ts";
 import { namesOf } from "../../src/kernel/cell/names.ts";
 import { parseCell, type ParsedCell } from "../../src/kernel/cell/parser.ts";
 import { rewriteCell } from "../../src/kernel/cell/rewrite.ts";
@@ -126,7 +127,40 @@ Deno.test("cell: the cursor is counted in code points, and finds what is meant",
   assertEquals(expressionAt("f(g(1), h(2), ", 14), { expression: "f", end: 1 });
   assertEquals(expressionAt("a.b.c", 3), { expression: "a.b", end: 3 });
   assertEquals(expressionAt("1 + ", 4).expression, "");
-  assertEquals(completionAt("x = live.se", 11), { object: "live", prefix: "se" });
-  assertEquals(completionAt("maybe?.na", 9), { object: "maybe", prefix: "na" });
-  assertEquals(completionAt("x = li", 6), { object: null, prefix: "li" });
+  assertEquals(completionAt("x = live.se", 11), { object: "live", prefix: "se", within: "code" });
+  assertEquals(completionAt("maybe?.na", 9), { object: "maybe", prefix: "na", within: "code" });
+  assertEquals(completionAt("x = li", 6), { object: null, prefix: "li", within: "code" });
+  assertEquals(completionAt('rows[0]["fi', 11), { object: "rows[0]", prefix: "fi", within: "key" });
+  assertEquals(completionAt("rows?.['we ird", 14), { object: "rows", prefix: "we ird", within: "key" });
+  assertEquals(completionAt('["fi', 4), { object: null, prefix: "fi", within: "literal" });
+});
+
+Deno.test("cell: texts, comments and patterns are told apart from code", () => {
+  const kinds = (code: string) => literalAt(code, code.length)?.kind ?? "code";
+  for (
+    const code of [
+      "",
+      "a",
+      `"a"`,
+      `"a" + b`,
+      "`a`",
+      "`${",
+      "`${a}` + ",
+      "`${ { b: 1 } } ${c",
+      "/a/",
+      "a / b",
+      "/* a */ b",
+      "// a\nb",
+      `/"/.test(a`,
+      `"\\""`,
+      "'",
+    ].filter((code) => code !== "'")
+  ) {
+    assertEquals(kinds(code), "code", code);
+  }
+  for (const code of [`"a`, "'a b", "`a", "`${a} b", "`${`c", `f("`, `"a\\"`, "`a\nb"]) {
+    assertEquals(kinds(code), "text", code);
+  }
+  for (const code of ["// a", "/* a", "a // b", "/* a\n"]) assertEquals(kinds(code), "comment", code);
+  for (const code of ["/a", "x = /[/]", "f(/a\\/"]) assertEquals(kinds(code), "pattern", code);
 });

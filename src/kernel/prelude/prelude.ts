@@ -314,7 +314,10 @@ export class Prelude {
         break;
       case "names":
         this.#answer(head, {
-          names: await this.#introspection.names(head.expression === null ? null : String(head.expression)),
+          names: await this.#introspection.names(
+            head.expression === null ? null : String(head.expression),
+            head.own === true,
+          ),
         });
         break;
       case "evaluate":
