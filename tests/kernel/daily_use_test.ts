@@ -52,6 +52,27 @@ const CELLS: readonly (readonly [code: string, status: string, ...parts: string[
   ["__dirname", "error", "hint: the notebook's folder is import.meta.dirname"],
   ["const dirs = 1 ? missing : 2", "error", "missing is not defined"],
   [
+    `const { code } = await new Deno.Command("sh", { args: ["-c", "echo out; echo err >&2; exit 3"] }).spawn().status; code`,
+    "ok",
+    "out\n",
+    "err\n",
+    "3",
+  ],
+  [
+    `import { execSync, spawn } from "node:child_process"; execSync("echo once", { stdio: "inherit" });
+     await new Promise((done) => spawn("echo", ["twice"], { stdio: "inherit" }).on("close", done))`,
+    "ok",
+    "once\n",
+    "twice\n",
+  ],
+  [
+    `const cat = new Deno.Command("cat", { stdin: "piped", stdout: "piped" }).spawn(), way = cat.stdin.getWriter();
+     await way.write(new TextEncoder().encode("through")); await way.close(); new TextDecoder().decode((await cat.output()).stdout)`,
+    "ok",
+    '"through"',
+  ],
+  [`new Deno.Command("true").spawn().stdout`, "error", "Cannot get 'stdout': 'stdout' is not piped"],
+  [
     `new Worker("data:text/javascript,throw new Error('within')", { type: "module" }); await new Promise((done) => setTimeout(done, 2500))`,
     "ok",
     "Error: within",

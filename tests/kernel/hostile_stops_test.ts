@@ -48,6 +48,7 @@ Deno.test("a stop reaches waits of every kind: servers, workers, programs, strea
      await new Promise((done) => worker.onmessage = done)`,
     `worker.terminate(); var listener = Deno.listen({ port: 0 }); for await (const other of listener);`,
     `listener.close(); await new Deno.Command("sleep", { args: ["100"] }).output()`,
+    `await new Deno.Command("yes", { stdout: "inherit" }).spawn().status`,
     `for await (const part of new ReadableStream({ pull: () => new Promise(() => {}) }));`,
     `await import("data:text/javascript,await new Promise(() => {})")`,
     `await eval("(async () => { await new Promise(() => {}) })()")`,

@@ -5,12 +5,14 @@
  * Invariant: the default export is the same object for all; every name is exported that was there at the start.
  */
 
+import childProcess from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
 import timers from "node:timers";
 import { Map, Object } from "../natives.ts";
 
 const MODULES: Readonly<Record<string, object>> = {
+  "node:child_process": childProcess,
   "node:fs": fs,
   "node:process": process,
   "node:timers": timers,

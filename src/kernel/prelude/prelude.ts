@@ -19,6 +19,7 @@ import { LastValues } from "./last_values.ts";
 import { Link } from "./link.ts";
 import { type Broadcast, Outputs } from "./outputs.ts";
 import { restrict } from "./permissions.ts";
+import { replacePrograms, ShownPrograms } from "./programs.ts";
 import { replacePrompts } from "./prompts.ts";
 import { replaceStdio } from "./stdio.ts";
 import { CellTests } from "./tests.ts";
@@ -73,6 +74,7 @@ export class Prelude {
   readonly #outputs: Outputs;
   readonly #internals: DenoInternals = denoInternals();
   readonly #lastValues = new LastValues();
+  readonly #programs = new ShownPrograms();
   readonly #tests = new CellTests();
   readonly #colors = !Deno.noColor;
   #value: { readonly value: unknown; readonly isHidden: boolean } | null = null;
@@ -120,6 +122,7 @@ export class Prelude {
       (press) => this.#cells.hear(press),
     );
     replaceStdio(write);
+    replacePrograms({ write, originNow: () => this.#cells.origin, programs: this.#programs });
     replaceKeyboard(readLine, () => this.#cells.cell !== null, laterTurn);
     this.#lastValues.install();
     this.#tests.install();
@@ -302,6 +305,7 @@ export class Prelude {
         break;
       case "stop":
         forgetCall();
+        if (this.#cells.cell) this.#programs.interrupt(this.#cells.cell);
         this.#answer(head, { stopped: this.#cells.stop(Number(head.press)) });
         break;
       case "collect":
