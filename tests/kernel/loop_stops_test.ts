@@ -19,6 +19,8 @@ Deno.test("a stop reaches loops of every kind, what they have opened is closed, 
     ["for (const each of [1, 2]) await new Promise(() => {})"],
     ["while (true) { await null; for (;;); }"],
     ["for (;;) { await pause(300); late++ }"],
+    // A chain of calls without end: millions of awaits throw at once.
+    ["await (async function deeper(n: number): Promise<void> { await null; await deeper(n + 1) })(0)"],
     ["out: while (true) { for (;;) { await pause(5); continue out } }"],
     [
       `function* open() { try { while (true) yield 1 } finally { console.log("closed") } } for (const x of open()) await pause(20)`,

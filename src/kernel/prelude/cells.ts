@@ -299,7 +299,9 @@ function waitsOf({ ring }: Task): Wait[] {
 
 /** Those of the waits throw that still wait. */
 function throwIn(waits: readonly Wait[]): void {
-  for (const wait of waits) wait.interrupt();
+  // One for all: a chain of calls without end has millions.
+  const reason = new Interrupted();
+  for (const wait of waits) wait.interrupt(reason);
 }
 
 /** Whether an await would ask it for its `then`, which is not asked here: it may be a getter. */

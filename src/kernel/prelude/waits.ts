@@ -42,8 +42,8 @@ export class Wait {
   }
 
   /** Throws in what waits; says nothing where nothing does. */
-  interrupt(): void {
-    if (this.remove()) this.reject(new Interrupted());
+  interrupt(reason: Interrupted): void {
+    if (this.remove()) this.reject(reason);
   }
 
   /** Puts another one behind this. */
@@ -112,10 +112,10 @@ export class LoopWait extends Wait implements LoopAwaits {
     return this.#isWaiting;
   }
 
-  override interrupt(): void {
+  override interrupt(reason: Interrupted): void {
     if (!this.#isWaiting || !this.remove()) return;
     this.#isGivenUp = true;
-    this.reject(new Interrupted());
+    this.reject(reason);
   }
 
   begin(value: unknown): unknown {

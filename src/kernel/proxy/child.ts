@@ -54,9 +54,10 @@ const HANDOVER_MS = 50;
 const REVIVALS = 4, BEGIN_MS = 10_000;
 /** What was written is waited for so long. */
 const QUIET_MS = 10;
-/** Notes of the runtime on what it fetches, with the codes of their colours. */
-// deno-lint-ignore no-control-regex -- The codes begin with a control character.
-const NOTES = /^(\x1b\[\d+m)*(Download|Initialize)(\x1b\[\d+m)* \S+(https?:\/\/|@)?.*\n?/gm;
+/** Notes of the runtime on what it fetches, with the codes of their colours, and on code that was terminated. */
+const NOTES =
+  // deno-lint-ignore no-control-regex -- The codes begin with a control character.
+  /^(\x1b\[\d+m)*((Download|Initialize)(\x1b\[\d+m)* \S*(:\/\/|@|npm:|jsr:)|CDP response has null result).*\n?/gm;
 /** In which Linux counts the time of threads. */
 const TICK_MS = 10;
 
@@ -71,6 +72,7 @@ export class ChildKernel {
   #doneId = -1;
   #heardAt = 0;
   #writtenAt = -Infinity;
+  readonly #unfinished = { stdout: "", stderr: "" };
   #exitCode: number | null = null;
   #process!: KernelProcess;
   #lastFlush = 0;
@@ -315,12 +317,23 @@ export class ChildKernel {
     while (performance.now() - this.#writtenAt < QUIET_MS) await pause(QUIET_MS);
   }
 
+  /** Whole lines, so that those of the runtime are known; what is none yet waits a little. */
   async #takeWritten(name: "stdout" | "stderr", text: string): Promise<void> {
     if (!this.#hasBegun) return;
-    const shown = text.replace(NOTES, "");
-    if (shown === "") return;
     this.#writtenAt = performance.now();
-    await this.#options.onWritten(name, shown);
+    const all = this.#unfinished[name] + text, end = all.lastIndexOf("\n") + 1;
+    this.#unfinished[name] = all.slice(end);
+    const lines = all.slice(0, end).replace(NOTES, "");
+    if (lines !== "") await this.#options.onWritten(name, lines);
+    if (end < all.length) setTimeout(() => this.#tellUnfinished(name, all.slice(end)), QUIET_MS / 2);
+  }
+
+  /** Tells what is no line yet, if nothing has come since. */
+  #tellUnfinished(name: "stdout" | "stderr", text: string): void {
+    if (this.#unfinished[name] !== text) return;
+    this.#unfinished[name] = "";
+    const shown = text.replace(NOTES, "");
+    if (shown !== "") this.#options.onWritten(name, shown);
   }
 
   #take(message: Message): void {
