@@ -9,7 +9,7 @@ import childProcess from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
 import timers from "node:timers";
-import { Map, Object } from "../natives.ts";
+import { encodeURIComponent, JSON, Map, Object } from "../natives.ts";
 
 const MODULES: Readonly<Record<string, object>> = {
   "node:child_process": childProcess,

@@ -10,6 +10,7 @@ import childProcess from "node:child_process";
 import process from "node:process";
 import {
   Deno,
+  Map,
   Object,
   Promise,
   Reflect,

@@ -330,10 +330,10 @@ export class ChildKernel {
 
   /** Tells what is no line yet, if nothing has come since. */
   #tellUnfinished(name: "stdout" | "stderr", text: string): void {
-    if (this.#unfinished[name] !== text) return;
+    // A note that has no end yet is kept until it has one.
+    if (this.#unfinished[name] !== text || text.replace(NOTES, "") === "") return;
     this.#unfinished[name] = "";
-    const shown = text.replace(NOTES, "");
-    if (shown !== "") this.#options.onWritten(name, shown);
+    this.#options.onWritten(name, text);
   }
 
   #take(message: Message): void {
