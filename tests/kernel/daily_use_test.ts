@@ -31,6 +31,12 @@ const CELLS: readonly (readonly [code: string, status: string, ...parts: string[
     "<cell 2>:3:1",
   ],
   [`1\nimport "node:nope"`, "error", "No such built-in module: node:nope", "> 2 | import", "<cell 3>:2:1"],
+  [
+    "async function inner() {\n  for (const x of [1]) {\n    await null;\n    null.x;\n  }\n}\nawait inner()",
+    "error",
+    "> 4 |     null.x;",
+    "at async inner",
+  ],
   [`import x from "nobody-has-this"`, "error", `"nobody-has-this" is no path`, "npm:nobody-has-this"],
   [
     `import x from "data:text/javascript,export const left = 1"`,

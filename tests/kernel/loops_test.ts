@@ -13,11 +13,11 @@ function rewritten(code: string): string {
   assert("statements" in cell, code);
   return rewriteCell(code, cell, 7).code
     .replaceAll(
-      `await (typeof __attune_kernel__==="undefined"?w=>w({begin:v=>v,end:v=>v,over:v=>v}):__attune_kernel__.looping)(async(`,
+      `await (typeof __attune_kernel__==="undefined"?w=>w({begin:v=>v,end:v=>v,over:v=>v,finish(){}}):__attune_kernel__.looping)(async(`,
       "L(",
     )
     .replaceAll(`(typeof __attune_kernel__==="undefined"?v=>v:__attune_kernel__.awaiting)`, "W")
-    .replaceAll("__attune_loop_", "t").replaceAll(
+    .replaceAll("__attune_loop_", "t").replace(/;t\d+\.finish\(\)/g, "").replaceAll(
       /\}catch\(error\)\{throw __attune_kernel__\.failed\(error,\d+\)\}/g,
       "C",
     )

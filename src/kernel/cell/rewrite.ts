@@ -16,7 +16,8 @@ import { isNode, walk, walkOwn } from "./parser.ts";
 const IS_ALONE = `typeof ${BRIDGE}==="undefined"`;
 const AWAITING = `(${IS_ALONE}?v=>v:${BRIDGE}.awaiting)(`;
 const ITERATING = `(${IS_ALONE}?v=>v:${BRIDGE}.iterating)(`;
-const LOOPING = `await (${IS_ALONE}?w=>w({begin:v=>v,end:v=>v,over:v=>v}):${BRIDGE}.looping)(async(`;
+const LOOPING =
+  `await (${IS_ALONE}?w=>w({begin:v=>v,end:v=>v,over:v=>v,finish(){}}):${BRIDGE}.looping)(async(`;
 /** What a statement throws is told with the place of the statement, for errors that know none of their own. */
 const CATCH = (at: number) => `}catch(error){throw ${BRIDGE}.failed(error,${at})}`;
 
@@ -97,7 +98,11 @@ function planLoops(
     names.set(loop, name);
     plan.insert(start, `${LOOPING}${name})=>{`, LOOP);
     // Of two that end at one place the inner one, which was found later, ends first.
-    plan.insert(end, `}${own.has(loop.statement) ? ",1" : ""});`, LOOP_END - 1 + 1 / names.size);
+    plan.insert(
+      end,
+      `;${name}.finish()}${own.has(loop.statement) ? ",1" : ""});`,
+      LOOP_END - 1 + 1 / names.size,
+    );
     if (items) plan.call(items, `${name}.over(`, "");
   }
   return names;

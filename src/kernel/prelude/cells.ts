@@ -180,10 +180,8 @@ export class Cells {
     lastResolve = lastReject = ignore;
     const loop = new LoopWait(isTop !== undefined, reject, task, this.#pace, this.awaiting);
     task.ring.add(loop);
-    const over = [(result: unknown) => {
-      loop.remove();
-      resolve(result);
-    }, (reason: unknown) => {
+    // Handed over as it is, it lets a trace name the function that the loop is in.
+    const over = [resolve, (reason: unknown) => {
       loop.remove();
       reject(reason);
     }];

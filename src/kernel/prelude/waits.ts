@@ -73,6 +73,8 @@ export interface LoopAwaits {
   end<T>(value: T): T;
   /** Takes what the loop goes over. */
   over<T>(items: T): T;
+  /** The loop has come to its end. */
+  finish(): void;
 }
 
 /** The parts of a task that a loop looks at. */
@@ -139,6 +141,11 @@ export class LoopWait extends Wait implements LoopAwaits {
     return items;
   }
 
+  finish(): void {
+    // It has waited for the last time, and was not stopped.
+    this.remove();
+  }
+
   /** Its awaits can be stopped one by one from now on; the ring need not hold it. */
   letGo(): void {
     if (this.#isWaiting) return;
@@ -152,6 +159,7 @@ export const FREE_LOOP: LoopAwaits = {
   begin: (value) => value,
   end: (value) => value,
   over: (items) => items,
+  finish: () => {},
 };
 
 const { isArray } = Array;
