@@ -151,7 +151,7 @@ export class CellQueue {
     let reply = await this.#evaluate(cell);
     cell.evaluation.resolve();
     if (reply.ename !== DEAD && !await this.#settle(cell, reply)) await this.#child.revive(cell.stops > 0);
-    await this.#child.settleWritten();
+    await this.#child.written.settle();
     const failure = this.#takenFailure();
     // Code that is terminated while it calls into the runtime catches the termination as null.
     const isStop = cell.stops > 0 && failure?.ename === "null";

@@ -14,6 +14,7 @@ import type { JsonObject, Message } from "../protocol/message.ts";
 import { endProcesses } from "../descendants.ts";
 import { EarlyProcess } from "./early_process.ts";
 import { LinkServer } from "./link_server.ts";
+import { Written } from "./written.ts";
 
 /** The kernel to start. */
 export interface ChildOptions extends Pick<PreludeSettings, "packages" | "permissions" | "frontEnd"> {
@@ -52,12 +53,6 @@ const FLUSH_MS = 2000;
 const HANDOVER_MS = 50;
 /** A kernel that computes on is terminated so often, and one that does not begin for so long goes on without our part. */
 const REVIVALS = 4, BEGIN_MS = 10_000;
-/** What was written is waited for so long. */
-const QUIET_MS = 10;
-/** Notes of the runtime on what it fetches, with the codes of their colours, and on code that was terminated. */
-const NOTES =
-  // deno-lint-ignore no-control-regex -- The codes begin with a control character.
-  /^(\x1b\[\d+m)*((Download|Initialize)(\x1b\[\d+m)* \S*(:\/\/|@|npm:|jsr:)|CDP response has null result).*\n?/gm;
 /** In which Linux counts the time of threads. */
 const TICK_MS = 10;
 
@@ -65,14 +60,14 @@ const TICK_MS = 10;
 export class ChildKernel {
   /** Words to the part inside of it. */
   readonly link: LinkServer;
+  /** What it writes to its own streams. */
+  readonly written: Written;
   readonly #settings: Omit<PreludeSettings, "token" | "watchToken" | "connectionFile">;
   readonly #options: ChildOptions;
   readonly #flushes = new Map<number, () => void>();
   #done: { readonly id: number; readonly resolve: () => void } | null = null;
   #doneId = -1;
   #heardAt = 0;
-  #writtenAt = -Infinity;
-  readonly #unfinished = { stdout: "", stderr: "" };
   #exitCode: number | null = null;
   #process!: KernelProcess;
   #lastFlush = 0;
@@ -82,6 +77,7 @@ export class ChildKernel {
   private constructor(options: ChildOptions) {
     this.#options = options;
     this.link = new LinkServer();
+    this.written = new Written(options.onWritten);
     this.#settings = {
       port: this.link.port,
       mark: options.mark,
@@ -104,7 +100,9 @@ export class ChildKernel {
     try {
       child.#process = await early.adopt(
         (message) => child.#take(message),
-        (name, text) => child.#takeWritten(name, text),
+        async (name, text) => {
+          if (child.#hasBegun) await child.written.take(name, text);
+        },
       );
       await child.#begin();
       return child;
@@ -309,31 +307,6 @@ export class ChildKernel {
         `our part did not begin: ${content.ename}: ${content.evalue}`,
       );
     }
-  }
-
-  /** What is written to the streams of the process comes by a way of its own; resolves when none has come for a while. */
-  async settleWritten(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (performance.now() - this.#writtenAt < QUIET_MS) await pause(QUIET_MS);
-  }
-
-  /** Whole lines, so that those of the runtime are known; what is none yet waits a little. */
-  async #takeWritten(name: "stdout" | "stderr", text: string): Promise<void> {
-    if (!this.#hasBegun) return;
-    this.#writtenAt = performance.now();
-    const all = this.#unfinished[name] + text, end = all.lastIndexOf("\n") + 1;
-    this.#unfinished[name] = all.slice(end);
-    const lines = all.slice(0, end).replace(NOTES, "");
-    if (lines !== "") await this.#options.onWritten(name, lines);
-    if (end < all.length) setTimeout(() => this.#tellUnfinished(name, all.slice(end)), QUIET_MS / 2);
-  }
-
-  /** Tells what is no line yet, if nothing has come since. */
-  #tellUnfinished(name: "stdout" | "stderr", text: string): void {
-    // A note that has no end yet is kept until it has one.
-    if (this.#unfinished[name] !== text || text.replace(NOTES, "") === "") return;
-    this.#unfinished[name] = "";
-    this.#options.onWritten(name, text);
   }
 
   #take(message: Message): void {
