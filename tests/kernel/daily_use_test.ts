@@ -95,15 +95,13 @@ Deno.test("what people type every day: each error has its place, and says what t
       for (const part of parts) assert(text.includes(part), text);
     });
   }
-});
-
-Deno.test("a cell that ends the kernel says so, and no more", async () => {
-  await using kernel = await startProxy();
-  const said: string[] = [];
-  const running = kernel.client.execute(`console.log("last words"); Deno.exit(3)`, {
-    onOutput: (output) => void said.push(textOf([output])),
+  await t.step("a cell that ends the kernel says so, and no more", async () => {
+    const said: string[] = [];
+    const running = kernel.client.execute(`console.log("last words"); Deno.exit(3)`, {
+      onOutput: (output) => void said.push(textOf([output])),
+    });
+    await running.catch(() => {});
+    const words = "Deno.exit(3) has ended the kernel; its state is lost";
+    assertEquals(said.slice(0, 2), ["last words\n", `DeadKernel: ${words}`]);
   });
-  await running.catch(() => {});
-  const words = "Deno.exit(3) has ended the kernel; its state is lost";
-  assertEquals(said.slice(0, 2), ["last words\n", `DeadKernel: ${words}`]);
 });
