@@ -16,6 +16,7 @@ import {
   TERM_POSITIONS,
 } from "./job_fields.ts";
 import type { HostRows } from "../host/host_rows.ts";
+import type { RowsInBlocks } from "../host/state_store.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
 import type { Arena } from "./arena.ts";
@@ -27,8 +28,8 @@ import type { PieceRunner } from "./threads/piece_runner.ts";
 import { type PieceRun, TILE_TERMS } from "./threads/pieces.ts";
 
 const NO_ROWS = new Uint32Array(0);
-/** All rows of a block. */
-const ALL_LANES = 2 ** BLOCK_ROWS - 1;
+/** Bytes of what is taken off the scores of a block, and the most of logarithms at a time unless one block has more. */
+const OFFSET_BYTES = 8 * BLOCK_ROWS, MOST_LOG_BYTES = 2 ** 18;
 
 /** The patches, builds and scores of one backend. */
 export class RowUpdater {
@@ -163,34 +164,52 @@ export class RowUpdater {
     return scores;
   }
 
-  /** Scores of stored keys with a block of rows at a time, 8 numbers a term. */
-  blockScores(
+  /** As {@link StateStore.blockLogs}. */
+  blockLogs(
     states: RowStates,
     head: number,
-    firsts: readonly number[],
+    { firsts, offsets }: RowsInBlocks,
     keys: Uint32Array,
     { stored }: HostRows,
-    take: (first: number, slots: ArrayLike<number>, count: number, scores: Float32Array) => void,
+    take: (from: number, count: number, logs: Float64Array) => void,
   ): void {
-    const blocks = states.heads[head];
+    const blocks = states.heads[head], stride = 8 * keys.length;
     this.#begin(head);
     for (const key of keys) this.#terms.push(stored, key, key, false);
-    const { count, slots } = this.#terms;
-    this.#scores.reserve(count * BLOCK_BYTES);
-    this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);
+    const most = Math.max(1, Math.floor(MOST_LOG_BYTES / stride));
+    this.#scores.reserve(most * (stride + OFFSET_BYTES));
     this.#terms.attach(blocks.job, stored.count);
-    const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
-    for (const first of firsts) {
-      this.#score(blocks.job, blockOf(first), ALL_LANES);
-      this.#count(BLOCK_ROWS, false);
-      take(first, slots, count, found);
+    for (let from = 0, end = 0; from < firsts.length; from = end) {
+      for (end = from + 1; end < firsts.length && end < from + most; end++) {
+        if (firsts[end] !== firsts[end - 1] + BLOCK_ROWS) break;
+      }
+      const count = end - from, target = this.#scores.address + count * OFFSET_BYTES;
+      const at = (head * firsts.length + from) * BLOCK_ROWS;
+      this.#arena.allDoubles.set(offsets.subarray(at, at + count * BLOCK_ROWS), this.#scores.address / 8);
+      this.#largestLogs(blocks.job, blockOf(firsts[from]), count, target, stride);
+      this.#scoreBytes = Math.max(this.#scoreBytes, count * (OFFSET_BYTES + stride));
+      for (let block = 0; block < count; block++) this.#count(BLOCK_ROWS, false);
+      take(from, count, this.#arena.doubles(target, count * keys.length));
     }
+  }
+
+  /** Scores all terms with rows of blocks, and takes the largest. */
+  #largestLogs(job: number, first: number, count: number, target: number, stride: number): void {
+    const offsets = this.#scores.address, end = first + count;
+    this.#inTiles(job, (term) => {
+      this.#kernels.largestLogs(job, first, end, offsets, target + 8 * term, stride);
+    });
   }
 
   /** Scores all terms with rows of a block. */
   #score(job: number, block: number, lanes: number): void {
     const { address } = this.#scores;
-    if (this.#tile === null) return this.#kernels.score(job, block, lanes, address);
+    this.#inTiles(job, (term) => this.#kernels.score(job, block, lanes, address + BLOCK_BYTES * term));
+  }
+
+  /** Runs a kernel on all terms, or on tiles of them from a term on, whose keys are unpacked. */
+  #inTiles(job: number, run: (term: number) => void): void {
+    if (this.#tile === null) return run(0);
     const { count } = this.#terms, words = this.#arena.words(job, JOB_BYTES / 4);
     const keys = words[TERM_KEYS / 4], biases = words[TERM_BIASES / 4], positions = words[TERM_POSITIONS / 4];
     for (let term = 0; term < count; term += TILE_TERMS) {
@@ -199,7 +218,7 @@ export class RowUpdater {
       if (biases !== 0) words[TERM_BIASES / 4] = biases + 4 * term;
       if (positions !== 0) words[TERM_POSITIONS / 4] = positions + 8 * term;
       this.#tile.unpackKeys(job, term);
-      this.#kernels.score(job, block, lanes, address + BLOCK_BYTES * term);
+      run(term);
     }
     words[TERM_COUNT / 4] = count;
     words[TERM_KEYS / 4] = keys;
