@@ -134,8 +134,8 @@ export class StandingQueries {
    * Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked
    * for.
    */
-  async bringUp(slots: Uint32Array): Promise<void> {
-    if (slots.length === 0) return;
+  bringUp(slots: Uint32Array): Promise<void> {
+    if (slots.length === 0) return Promise.resolve();
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
     const build = [missing], patch: Cohort[] = [];
@@ -145,7 +145,7 @@ export class StandingQueries {
       else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
       else build.push(cohort.queries);
     }
-    await this.#update(joined(build), patch);
+    return this.#update(joined(build), patch);
   }
 
   /** Computes every state from scratch. */

@@ -159,6 +159,11 @@ export class RowDrift {
     this.#roundings = new Float64Array(0);
   }
 
+  /** Whether there is a ledger. */
+  get isFollowed(): boolean {
+    return this.#ledger !== null;
+  }
+
   /** The ledger; null without one. */
   get watched(): Watched | null {
     const ledger = this.#ledger, generation = this.#generation;

@@ -110,8 +110,8 @@ export abstract class StateStore {
    * Changed queries have no state from then on.
    */
   abstract change(changes: Changes, retained: Uint32Array, dropped: Uint32Array): void;
-  /** As {@link Backend.update}. */
-  abstract update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
+  /** As {@link Backend.update}; null when it is done. */
+  abstract update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null;
   /**
    * The state of a head row that was loaded; null if there is none, so that the host computes the head row.
    */

@@ -69,15 +69,17 @@ export class RowUpdater {
     this.#runner.forget();
   }
 
-  /** Computes head rows of one head from scratch; those of passing queries may have biases of their own. */
-  async build(
+  /**
+   * Computes head rows of one head from scratch; those of passing queries may have biases of their own. null when it is done.
+   */
+  build(
     states: RowStates,
     head: number,
     queries: Uint32Array,
     { stored }: HostRows,
     passing: PassingTable | null = null,
-  ): Promise<void> {
-    if (queries.length === 0) return;
+  ): Promise<void> | null {
+    if (queries.length === 0) return null;
     const blocks = states.heads[head];
     this.#begin(head, passing);
     this.#terms.pushLive(stored);
@@ -87,7 +89,12 @@ export class RowUpdater {
       queries,
       (ranges) => this.#run(blocks.toBuild(ranges), queries.length),
     );
-    if (building) await building;
+    if (building) return building.then(() => this.#built(states, head, queries));
+    this.#built(states, head, queries);
+    return null;
+  }
+
+  #built(states: RowStates, head: number, queries: Uint32Array): void {
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
     this.#count(queries.length, true);
     this.#work.rowsBuilt += queries.length;
@@ -95,32 +102,64 @@ export class RowUpdater {
 
   /**
    * Patches head rows of one head: exchanges the keys of their epoch for the stored ones, and builds rows
-   * that are not trusted afterwards.
+   * that are not trusted afterwards. null when it is done.
    */
-  async patch(states: RowStates, head: number, { queries, since }: Cohort, rows: HostRows): Promise<void> {
-    const { slots, retained } = since, distrusted = new Set<number>();
+  patch(states: RowStates, head: number, cohort: Cohort, rows: HostRows): Promise<void> | null {
     // Packed rows of many keys are unpacked and exchanged part by part.
-    const most = this.#tile === null ? Math.max(1, slots.length) : TILE_TERMS / 2;
-    for (let first = 0; first < slots.length || first === 0; first += most) {
-      const end = first + most;
-      const part = { slots: slots.subarray(first, end), retained: retained.subarray(first, end) };
-      for (const slot of await this.#exchange(states, head, { queries, since: part }, rows)) {
-        distrusted.add(slot);
-      }
-    }
-    this.#work.rowsPatched += queries.length;
-    if (distrusted.size === 0) return;
-    this.#work.refreshes += distrusted.size;
-    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
+    if (this.#tile !== null) return this.#patchInParts(states, head, cohort, rows);
+    const { run, running } = this.#exchange(states, head, cohort, rows);
+    if (running) return running.then(() => this.#patched(states, head, cohort, rows, run) ?? undefined);
+    return this.#patched(states, head, cohort, rows, run);
   }
 
-  /** Exchanges keys in head rows of one head; returns the query slots that are not trusted afterwards. */
-  async #exchange(
+  #patched(
+    states: RowStates,
+    head: number,
+    { queries }: Cohort,
+    rows: HostRows,
+    run: PieceRun,
+  ): Promise<void> | null {
+    const distrusted = this.#distrusted(states, head, queries, run);
+    this.#work.rowsPatched += queries.length;
+    return distrusted.length === 0 ? null : this.#refresh(states, head, queries, new Set(distrusted), rows);
+  }
+
+  async #patchInParts(
     states: RowStates,
     head: number,
     { queries, since }: Cohort,
     rows: HostRows,
-  ): Promise<Iterable<number>> {
+  ): Promise<void> {
+    const { slots, retained } = since, distrusted = new Set<number>(), most = TILE_TERMS / 2;
+    for (let first = 0; first < slots.length || first === 0; first += most) {
+      const end = first + most;
+      const part = { slots: slots.subarray(first, end), retained: retained.subarray(first, end) };
+      const { run, running } = this.#exchange(states, head, { queries, since: part }, rows);
+      if (running) await running;
+      for (const slot of this.#distrusted(states, head, queries, run)) distrusted.add(slot);
+    }
+    this.#work.rowsPatched += queries.length;
+    if (distrusted.size > 0) await this.#refresh(states, head, queries, distrusted, rows);
+  }
+
+  #refresh(
+    states: RowStates,
+    head: number,
+    queries: Uint32Array,
+    distrusted: ReadonlySet<number>,
+    rows: HostRows,
+  ): Promise<void> | null {
+    this.#work.refreshes += distrusted.size;
+    return this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
+  }
+
+  /** Exchanges keys in head rows of one head. */
+  #exchange(
+    states: RowStates,
+    head: number,
+    { queries, since }: Cohort,
+    rows: HostRows,
+  ): { readonly run: PieceRun; readonly running: Promise<void> | null } {
     const blocks = states.heads[head];
     // There is room for a build already, which suffices for all patches but those of more than half the keys.
     this.#terms.reserve(2 * since.slots.length);
@@ -129,12 +168,21 @@ export class RowUpdater {
     this.#terms.attach(blocks.job, rows.stored.count);
     this.#tile?.unpack(blocks.job);
     let run!: PieceRun;
-    const patching = states.withActive(head, queries, (ranges) => {
+    const running = states.withActive(head, queries, (ranges) => {
       run = blocks.toPatch(ranges);
       return this.#run(run, queries.length);
     });
-    if (patching) await patching;
-    const events = blocks.eventsOf(run);
+    return { run, running };
+  }
+
+  /** The query slots that are not trusted after an exchange. */
+  #distrusted(
+    states: RowStates,
+    head: number,
+    queries: Uint32Array,
+    run: PieceRun,
+  ): ArrayLike<number> & Iterable<number> {
+    const blocks = states.heads[head], events = blocks.eventsOf(run);
     this.#count(queries.length, true);
     this.#noteHeavy(states, head, events);
     const overloaded = events.length === 0

@@ -158,16 +158,31 @@ export class WasmStore extends StateStore {
     }
   }
 
-  async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    const { heads } = this.#config.layout;
-    for (const cohort of patch) {
-      for (let head = 0; head < heads; head++) {
-        await this.#updater.patch(this.#states, head, cohort, this.#rows);
-      }
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+    const parts = (patch.length + 1) * this.#config.layout.heads;
+    for (let part = 0; part < parts; part++) {
+      const running = this.#updatePart(part, build, patch);
+      if (running) return this.#updateRest(running, part + 1, build, patch);
     }
-    for (let head = 0; head < heads; head++) {
-      await this.#updater.build(this.#states, head, build, this.#rows);
-    }
+    return null;
+  }
+
+  /** One head of a cohort, or of what is built after them. */
+  #updatePart(part: number, build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+    const { heads } = this.#config.layout, head = part % heads, cohort = patch[Math.floor(part / heads)];
+    if (cohort === undefined) return this.#updater.build(this.#states, head, build, this.#rows);
+    return this.#updater.patch(this.#states, head, cohort, this.#rows);
+  }
+
+  async #updateRest(
+    running: Promise<void>,
+    next: number,
+    build: Uint32Array,
+    patch: readonly Cohort[],
+  ): Promise<void> {
+    await running;
+    const parts = (patch.length + 1) * this.#config.layout.heads;
+    for (let part = next; part < parts; part++) await this.#updatePart(part, build, patch);
   }
 
   override read({ queries }: Cohort, attention: AttentionOutput): AnswerPart[] {
