@@ -131,7 +131,7 @@ export function addRules<P extends Ruled>(operation: string, problem: P, extras:
   }
   return {
     ...problem,
-    layout: addStorage(operation, problem, extras.storage, rotary !== null),
+    ...addStorage(operation, problem, extras.storage, rotary !== null),
     rule,
     extras: null,
   };

@@ -3,7 +3,7 @@
  * query.
  */
 
-import { outputColumns, queryColumns } from "../numerics/head_layout.ts";
+import { keyHeadOf, outputColumns, queryColumns } from "../numerics/head_layout.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import type { AnyEngine } from "./any_engine.ts";
 import { type CheckedExample, partnerOf, scoresOf } from "./examples.ts";
@@ -54,10 +54,18 @@ export async function peekScores(
   slots: Uint32Array,
   certified: boolean,
 ): Promise<StaleScores> {
-  const { layout, querySlots } = EngineCore.of(operation, live).rules;
+  const { layout, querySlots, errors } = EngineCore.of(operation, live).rules;
   const named = Array.from(slots, (slot) => querySlots.nameOf(slot));
   const answer = live.peek(named, { bounds: certified });
   const valueOf = valuesOf(live, example);
+  // How far a value may be from the one that was given, over all heads, as of now.
+  const offs = new Map(Array.from(example.against ?? [], (slot) => {
+    let squared = 0;
+    for (let head = 0; errors && head < layout.heads; head++) {
+      squared += errors.ofValue(slot, keyHeadOf(layout, head)) ** 2;
+    }
+    return [slot, Math.sqrt(squared)];
+  }));
   const { output, bounds: [bound], pending } = await answer;
   const lengthOf = (slot: number) => {
     const value = valueOf(slot);
@@ -68,7 +76,11 @@ export async function peekScores(
   // The bound is 0 if one factor is 0, even if the other is Infinity.
   const boundOf = (length: number) => bound === 0 || length === 0 ? 0 : bound * length;
   const bounds = example.against
-    ? Float64Array.from(example.against, (slot) => boundOf(lengthOf(slot)))
+    ? Float64Array.from(example.against, (slot) => {
+      // |o·v − o'·v'| ≤ ‖o − o'‖‖v'‖ + ‖o‖‖v − v'‖
+      const off = offs.get(slot) ?? 0;
+      return boundOf(lengthOf(slot)) + (off === 0 ? 0 : (Math.hypot(...output.data) + bound) * off);
+    })
     : Float64Array.from(example.columns, () => bound);
   return { scores: scoresOf(example, output.data, valueOf, layout), bounds, pending };
 }

@@ -7,6 +7,7 @@
 import type { AttentionOutput, Backend, Watched } from "../backends/backend.ts";
 import { OUTPUT_ALONE, outputFor } from "../backends/wanted.ts";
 import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
+import { type LargestErrors, storageBounds } from "../numerics/storage_bound.ts";
 import { DriftTrial } from "./drift_trial.ts";
 import { ExactAccounts } from "./exact_accounts.ts";
 import { Mirror, type MirrorPlaces, type Refreshed } from "./mirror.ts";
@@ -18,9 +19,11 @@ import type { Threshold } from "./threshold.ts";
 export interface StaleConfig {
   readonly backend: Pick<
     Backend,
-    "work" | "watched" | "watch" | "unwatch" | "drift" | "driftOfCopies" | "copied"
+    "work" | "watched" | "watch" | "unwatch" | "drift" | "driftOfCopies" | "copied" | "extents"
   >;
   readonly layout: HeadLayout;
+  /** The scale of scores. */
+  readonly scale: number;
   readonly queries: StandingQueries;
   readonly planner: Planner;
   readonly threshold: Threshold;
@@ -42,6 +45,8 @@ export interface StaleAttentionOutput extends Lag {
   readonly output: Float32Array<ArrayBuffer>;
   /** For each query slot asked for, a bound on its distance from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
+  /** Where rows are rounded, the part of `bounds` that this takes. */
+  readonly storage?: Float64Array<ArrayBuffer>;
 }
 
 /** A sample has one of this number of blocks of query slots. */
@@ -184,6 +189,34 @@ export class StaleAnswers {
    * Answers query slots, none by what is older than epoch `floor`. Bounds that are not wanted are Infinity.
    */
   async answer(
+    slots: Uint32Array,
+    floor: number,
+    wanted: StaleWanted,
+    errors: LargestErrors | null,
+  ): Promise<StaleAttentionOutput> {
+    const answer = await this.#answerKept(slots, floor, wanted);
+    const storage = this.addStorage(slots, answer.bounds, errors);
+    return storage ? { ...answer, storage } : answer;
+  }
+
+  /**
+   * Adds to bounds by kept rows how far attention of the rows given is from that of kept ones; returns that part,
+   * null where rows are kept as they were given.
+   */
+  addStorage(
+    slots: Uint32Array,
+    bounds: Float64Array,
+    errors: LargestErrors | null,
+  ): Float64Array<ArrayBuffer> | null {
+    if (errors === null) return null;
+    const { backend, layout, scale } = this.#config;
+    const storage = storageBounds(layout, scale, errors, backend.extents(slots));
+    for (let at = 0; at < bounds.length; at++) bounds[at] += storage[at];
+    return storage;
+  }
+
+  /** Answers as of the rows that are kept. */
+  async #answerKept(
     slots: Uint32Array,
     floor: number,
     { bounds: areBoundsWanted, into }: StaleWanted,
