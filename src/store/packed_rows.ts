@@ -81,13 +81,14 @@ export function writeScales(
   }
 }
 
-/** Reads the rows of one kind; they are not checked. */
+/** Reads the rows of one kind, `size` of them unless that is null; they are not checked. */
 export function takeRows(
   operation: string,
   tensors: SavedArrays,
   { name, format, heads, headWidth }: PackedKind,
+  count: number | null,
 ): { readonly size: number; readonly rows: Float32Array } {
-  const width = heads * headWidth, shape = [null, width] as const;
+  const width = heads * headWidth, shape = [count, width] as const;
   const isPlain = format === "float32" || isFloat32(tensors, name);
   if (isPlain) {
     const { shape: [size], data } = takeArray(operation, tensors, name, "F32", shape);

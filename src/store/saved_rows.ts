@@ -46,11 +46,8 @@ export function takeKeys(
 ): SlotRows & { readonly errors: SavedErrors } {
   const keyWidth = keyColumns(layout), valueWidth = valueColumns(layout), width = keyWidth + valueWidth;
   const [keyKind, valueKind] = packedKinds(layout);
-  const { size, rows: keys } = takeRows(operation, tensors, keyKind);
-  const { size: valueSize, rows: values } = takeRows(operation, tensors, valueKind);
-  if (valueSize !== size) {
-    throw new FormatError(operation, `tensor value has ${valueSize} rows`, `${size}, as tensor key`);
-  }
+  const { size, rows: keys } = takeRows(operation, tensors, keyKind, null);
+  const { rows: values } = takeRows(operation, tensors, valueKind, size);
   checkNumbers(operation, "key", keys, Number.isFinite, "finite numbers");
   checkNumbers(operation, "value", values, Number.isFinite, "finite numbers");
   const placed = takeSlots(operation, reader, tensors, {

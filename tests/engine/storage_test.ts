@@ -316,7 +316,7 @@ Deno.test("storage: files of rows that no engine can have kept are refused", asy
     ["tensor value.errors has NaN at index 1", ({ tensors }) => tensors["value.errors"].data[1] = NaN],
     ["tensor key.errors is missing", ({ tensors }) => delete tensors["key.errors"]],
     ["tensor key.scales is missing", ({ tensors }) => delete tensors["key.scales"]],
-    ["tensor value has 1 rows, expected 2", ({ tensors }) => {
+    ["tensor value is F16 [1, 1], expected F16 [2, 1]", ({ tensors }) => {
       tensors.value = { shape: [1, 1], data: tensors.value.data.slice(1) };
     }],
     ['metadata keyStorage is "int4"', ({ metadata }) => metadata.keyStorage = "int4"],
