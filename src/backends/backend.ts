@@ -130,6 +130,8 @@ export interface BackendConfig {
    * depends on them.
    */
   readonly sizes?: { readonly queryCount: number; readonly keyCount: number };
+  /** Whether rows have positions although the rule does not look at them; false unless given. */
+  readonly hasPositions?: boolean;
   /** The reason for choosing this backend, if there was a choice. */
   readonly reason?: string;
 }

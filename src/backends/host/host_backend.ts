@@ -11,7 +11,7 @@ import { CapacityError } from "../../base/errors.ts";
 import { checkNumbers, type SavedArrays, takeNumbers } from "../../base/saved_array.ts";
 import { type HeadLayout, outputColumns, queryColumns } from "../../numerics/head_layout.ts";
 import { exponentOf, shiftedExp } from "../../numerics/power_shift.ts";
-import { sinkOf } from "../../numerics/score_rule.ts";
+import { looksAtPositions, sinkOf } from "../../numerics/score_rule.ts";
 import type { Extents } from "../../numerics/storage_bound.ts";
 import type {
   AttentionOutput,
@@ -56,6 +56,7 @@ export class HostBackend implements Backend {
       layout: config.layout,
       maskHeads: config.maskHeads,
       columns: store.valueColumns,
+      hasPositions: config.hasPositions ?? looksAtPositions(config.rule),
       makeTable: () => store.makeTable(),
     });
     store.attach(this.#rows);

@@ -61,7 +61,7 @@ export class TermList {
   reserve(count: number): void {
     if (count <= this.#capacity) return;
     const capacity = 2 * Math.ceil(Math.max(count, 2 * this.#capacity) / 2);
-    this.#table.reserve(24 * capacity);
+    this.#table.reserve((this.#hasPositions ? 24 : 16) * capacity);
     this.#capacity = capacity;
     this.slots = new Uint32Array(capacity);
     this.#done = new Uint8Array(capacity);
@@ -70,6 +70,7 @@ export class TermList {
     this.#values = words(4);
     this.#signs = words(8);
     this.#biases = words(12);
+    if (!this.#hasPositions) return;
     this.#positions = this.#arena.doubles(this.#table.address + 16 * capacity, capacity);
   }
 
