@@ -299,11 +299,12 @@ export class EngineCore {
 
   /** Copies of answers that are kept within an error of exact. */
   follow(): Followed {
-    const { refresh, release } = this.#pipeline.follow();
+    const { refresh, pendingOf, release } = this.#pipeline.follow();
     return {
       refresh: (operation, slots, error, places) => {
         return this.#kept(refresh(operation, slots, error, places, this.#errors));
       },
+      pendingOf,
       release,
     };
   }

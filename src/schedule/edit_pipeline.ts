@@ -42,6 +42,8 @@ export interface Followed {
     places: MirrorPlaces,
     errors?: LargestErrors | null,
   ): Promise<{ readonly changed: Uint32Array<ArrayBuffer>; readonly bounds: Float64Array<ArrayBuffer> }>;
+  /** How many changed key slots the oldest copy of these query slots does not include. */
+  pendingOf(slots: Uint32Array): number;
   release(): void;
 }
 
@@ -256,6 +258,7 @@ export class EditPipeline {
           return refreshed;
         });
       },
+      pendingOf: (slots) => mirror.lagOf(slots).pending,
       release: () => this.#stale.release(mirror),
     };
   }
