@@ -214,6 +214,50 @@ Deno.test("storage: snapshots whose rows are float32 load, with the errors of ro
   }
 });
 
+/**
+ * Two keys whose rounding moves their scores apart by all that it can, values at the ends of their spread, and weights about a
+ * half: what the bound is derived for.
+ */
+const WORST = {
+  float16: {
+    query: [[100]],
+    key: [[1 + 0.98 * 2 ** -11], [1 + 1.02 * 2 ** -11]],
+    value: [[-1], [1]],
+    scale: -2,
+  },
+  int8: {
+    query: [[0, 13]],
+    key: [[1, 10.49 / 127], [1, 10.51 / 127]],
+    value: [[-1], [1]],
+    scale: -2,
+  },
+} as const;
+
+for (const backend of QUICK_BACKENDS) {
+  Deno.test(`storage: the worst that rounding can do is what the bound says on ${backend}`, async () => {
+    for (const keys of ["float16", "int8"] as const) {
+      const options = WORST[keys], { query } = options, storage = { keys, values: "float32" } as const;
+      const rows = (of: readonly (readonly number[])[]) => of.map((row) => Float32Array.from(row));
+      const given = { query: rows(query), key: rows(options.key), value: rows(options.value) };
+      const exact = referenceAttention({ ...given, valueDim: 1, scale: -2 }).output[0][0];
+      await using live = await DynamicAttention.create({ ...options, backend, storage });
+      const away = Math.abs((await live.read()).data[0] - exact);
+      const { storageBounds } = await live.peek();
+      assert(away > 0.05, `${keys}: ${away}`);
+      assert(
+        away <= storageBounds![0] + 1e-6 && storageBounds![0] <= 1.05 * away,
+        `${keys}: ${storageBounds![0]}`,
+      );
+      await using loaded = await DynamicAttention.load(await olderSnapshot(live));
+      const { storageBounds: older } = await loaded.peek();
+      assert(
+        away <= older![0] + 1e-6 && older![0] <= 2 * away,
+        `${keys}, an older file: ${older![0]} for ${away}`,
+      );
+    }
+  });
+}
+
 Deno.test("storage: a snapshot takes as many bytes as the rows that are kept", async () => {
   const random = new Random(1), count = 2000, width = 64;
   const rows = {
