@@ -1,7 +1,8 @@
 // `deno task bench:peers`: one edit, and then all rows, by Attune, by the fastest library that computes them
-// again, and by NumPy, in one run on the same cores. Beside it the speed of memory: the time to move the bytes
-// that any way of keeping sums has to move. NumPy is put into a virtual environment in report/peers. --quick;
-// --no-libraries leaves out those that are installed from npm.
+// again, by NumPy and by PyTorch, in one run on the same cores. Beside it the speed of memory: the time to move
+// the bytes that any way of keeping sums has to move. NumPy is put into a virtual environment in report/peers,
+// PyTorch into one in report/torch. --quick; --no-libraries leaves out those that are installed from npm;
+// --torch asks for PyTorch, which is 5 GB with the libraries for graphics cards that it does not load without.
 
 import { parseArgs } from "node:util";
 import { quantile } from "simple-statistics";
@@ -31,20 +32,42 @@ interface Told {
   readonly quartiles: readonly number[];
 }
 
+/** A library of Python: its module here, and where it is installed. */
+interface PythonLibrary {
+  readonly module: "numpy_ways" | "torch_ways";
+  readonly python: string;
+}
+
 interface PythonLine {
-  readonly way: "scratch" | "continual";
+  readonly way: PythonWay;
   readonly shape: string;
   readonly threads: number;
   readonly times: readonly number[];
   readonly error: number;
-  readonly numpy: string;
+  /** Its name and version. */
+  readonly library: string;
 }
 
-/** Both ways of NumPy at all shapes, with as many threads as are given. */
-async function askPython(python: string, threads: number, seconds: number): Promise<PythonLine[]> {
+/** The ways of peers.py, as the table calls them. */
+const PYTHON_WAYS = {
+  continual: "NumPy, continual",
+  retroactive: "continual-inference",
+  sdpa: "again, PyTorch",
+  scratch: "again, NumPy",
+} as const;
+type PythonWay = keyof typeof PYTHON_WAYS;
+
+async function prepare(module: PythonLibrary["module"], name: "peers" | "torch"): Promise<PythonLibrary> {
+  const folder = new URL(`../../report/${name}/`, import.meta.url);
+  return { module, python: await preparePython(folder, new URL(`${name}.txt`, import.meta.url)) };
+}
+
+/** The ways of a library at all shapes, with as many threads as are given. */
+async function askPython(library: PythonLibrary, threads: number, seconds: number): Promise<PythonLine[]> {
   const script = new URL("peers.py", import.meta.url).pathname;
   const shapes = SHAPES.map(([queries, keys]) => `${queries}x${keys}`);
-  const text = await runProgram(python, [script, String(threads), String(seconds), ...shapes]);
+  const args = ["-B", script, library.module, String(threads), String(seconds), ...shapes];
+  const text = await runProgram(library.python, args);
   return text.trim().split("\n").map((line) => JSON.parse(line));
 }
 
@@ -101,9 +124,13 @@ function fastest(told: readonly Told[], name: string, shape: string): string {
   return `${short(middle)} (${short(low)}–${short(high)})${threads > 1 ? `, ${threads} cores` : ""}`;
 }
 
-const { quick = false, "no-libraries": isAlone = false } = parseArgs({
+const { quick = false, "no-libraries": isAlone = false, torch: hasTorch = false } = parseArgs({
   args: Deno.args,
-  options: { "quick": { type: "boolean" }, "no-libraries": { type: "boolean" } },
+  options: {
+    "quick": { type: "boolean" },
+    "no-libraries": { type: "boolean" },
+    "torch": { type: "boolean" },
+  },
 }).values;
 const seconds = quick ? QUICK_SECONDS : SECONDS;
 const limits: RunLimits = {
@@ -111,18 +138,18 @@ const limits: RunLimits = {
   longestRunMs: 20_000,
   timeoutMs: 240_000,
 };
-const python = await preparePython(
-  new URL("../../report/peers/", import.meta.url),
-  new URL("requirements.txt", import.meta.url),
-);
+const libraries = [await prepare("numpy_ways", "peers")];
+if (hasTorch) libraries.push(await prepare("torch_ways", "torch"));
 const { cpu, cores, system, deno } = await describeMachine();
 const threadCounts = cores === 1 ? [1] : [1, cores];
 const runner = new Runner(limits, console.error);
 const lines: PythonLine[] = [], told: Told[] = [];
 const ownTimes: number[][] = SHAPES.map(() => []);
-/** Attune and NumPy; before the libraries and after them, so that a slow moment of the machine is not one side's alone. */
+/** Attune and Python; before the libraries and after them, so that a slow moment of the machine is not one side's alone. */
 const askBoth = async () => {
-  for (const threads of threadCounts) lines.push(...await askPython(python, threads, seconds / 2));
+  for (const library of libraries) {
+    for (const threads of threadCounts) lines.push(...await askPython(library, threads, seconds / 2));
+  }
   for (const [at, [queries, keys]] of SHAPES.entries()) {
     for (const ms of await timeAttune(queries, keys, 500 * seconds)) ownTimes[at].push(ms);
   }
@@ -149,7 +176,10 @@ for (const [at, [queries, keys]] of SHAPES.entries()) {
   const quartiles = quartilesOf(ownTimes[at]);
   told.push({ name: "attune", shape: `${queries}x${keys}`, threads: 1, quartiles });
 }
-for (const way of ["scratch", "continual"] as const) {
+const ways = (Object.keys(PYTHON_WAYS) as PythonWay[]).filter((way) =>
+  lines.some((line) => line.way === way)
+);
+for (const way of ways) {
   for (const threads of threadCounts) {
     for (const [queries, keys] of SHAPES) {
       const shape = `${queries}x${keys}`;
@@ -161,25 +191,29 @@ for (const way of ["scratch", "continual"] as const) {
   }
 }
 const large = await timeCopy(LARGE_BYTES, 1000 * seconds);
+const versions = [...new Set(lines.map(({ library }) => library))].join(", ");
 console.log(
-  `${cpu}, ${cores} cores, ${system}, Deno ${deno}, NumPy ${lines[0].numpy}; d = dv = ${HEAD_DIM}, ms\n` +
+  `${cpu}, ${cores} cores, ${system}, Deno ${deno}, ${versions}; d = dv = ${HEAD_DIM}, ms\n` +
     `memory: a copy reads and writes ${short(2 * LARGE_BYTES / large / 1e6)} GB a second\n`,
 );
-console.log(
-  "| queries × keys | moving the bytes | Attune | NumPy, continual | again, onnxruntime-node | again, NumPy |",
-);
-console.log("| - | - | - | - | - | - |");
+const columns: ReadonlyMap<string, string> = new Map([
+  ["attune", "Attune"],
+  ["onnxruntime-node", "again, onnxruntime-node"],
+  ...ways.map((way) => [way, PYTHON_WAYS[way]] as const),
+]);
+console.log(`| queries × keys | moving the bytes | ${[...columns.values()].join(" | ")} |`);
+console.log(`| - | - |${" - |".repeat(columns.size)}`);
 for (const [queries, keys] of SHAPES) {
   const shape = `${queries}x${keys}`;
-  const cells = ["attune", "continual", "onnxruntime-node", "scratch"].map((name) =>
-    fastest(told, name, shape)
-  );
+  const cells = [...columns.keys()].map((name) => fastest(told, name, shape));
   const limit = short(await moveTime(queries, 1000 * seconds));
   console.log(
     `| ${queries.toLocaleString("en")} × ${keys.toLocaleString("en")} | ${limit} | ${cells.join(" | ")} |`,
   );
 }
-for (const way of ["continual", "scratch"]) {
+for (const way of ways) {
   const errors = lines.filter((line) => line.way === way).map(({ error }) => error);
-  console.log(`NumPy, ${way}: off by at most ${Math.max(...errors).toExponential(1)} of the largest value`);
+  console.log(
+    `${PYTHON_WAYS[way]}: off by at most ${Math.max(...errors).toExponential(1)} of the largest value`,
+  );
 }

@@ -36,14 +36,15 @@ export function reading<T>(operation: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    if (cause instanceof AttentionError) throw cause;
-    throw new InputError(
-      operation,
-      `reading the arguments threw ${describe(cause)}`,
-      "arguments that can be read",
-      { cause },
-    );
+    throw toInputError(operation, cause);
   }
+}
+
+/** The error of a call while whose arguments were read `cause` was thrown; errors of our own stay as they are. */
+export function toInputError(operation: string, cause: unknown): AttentionError {
+  if (cause instanceof AttentionError) return cause;
+  const got = `reading the arguments threw ${describe(cause)}`;
+  return new InputError(operation, got, "arguments that can be read", { cause });
 }
 
 /** Takes a list without reading its entries; throws when `input` is no list. */

@@ -6,6 +6,7 @@
  */
 
 import { describe, InputError } from "./errors.ts";
+import { toInputError } from "./lists.ts";
 
 /** Longer names are not compared. */
 const LONGEST = 64;
@@ -68,7 +69,8 @@ export function checkNames(
 
 /**
  * A plain copy of options whose names were checked. Each option is read once, so that later checks see the
- * values that are used, and no getter of the caller's is called again.
+ * values that are used, and no getter of the caller's is called again. What a getter throws is the `cause` of
+ * an {@link InputError}.
  */
 export function takeOptions<Options extends object>(
   operation: string,
@@ -76,8 +78,12 @@ export function takeOptions<Options extends object>(
   known: readonly (keyof Options & string)[],
   what = "option",
 ): Options {
-  checkNames(operation, options, known, what);
-  return readFields(options, known) as Options;
+  try {
+    checkNames(operation, options, known, what);
+    return readFields(options, known) as Options;
+  } catch (cause) {
+    throw toInputError(operation, cause);
+  }
 }
 
 /** A plain copy of some fields, each read once; undefined ones are left out. */

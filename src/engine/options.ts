@@ -28,7 +28,6 @@ import type {
 } from "./option_types.ts";
 import type { BlockMaskInput, RuleExtras } from "./rule_options.ts";
 
-export { checkNames } from "../base/names.ts";
 export type {
   AnyEngineOptions,
   AnyLoadOptions,

@@ -58,19 +58,29 @@ export function attentionChange(
 ): Figure {
   const operation = "attentionChange";
   const given = takeFigureOptions(operation, options, ["queryLabels", "keyLabels"]);
-  reading(operation, () => {
+  return reading(operation, () => {
     checkAttention(operation, "before", before);
     checkAttention(operation, "after", after);
+    checkSame(operation, "queries", before.queries, after.queries);
+    checkSame(operation, "heads", before.heads, after.heads);
+    const keys = inOrder([...new Set([...before.keys, ...after.keys])]);
+    const labels = toLabels(operation, { ...before, keys }, given);
+    const compared = compare(before, after, keys, labels);
+    const description = `attention of ${countOf(before.queries.length, "query", "queries")} over ${
+      countOf(keys.length, "key")
+    } before and after an edit; weights changed by at most ${formatNumber(compared.largestChange)}`;
+    return new Figure(operation, drawCompared(compared, before.heads, given), description, {
+      height: heightOf(before.queries.length, 150),
+      ...given,
+    });
   });
-  checkSame(operation, "queries", before.queries, after.queries);
-  checkSame(operation, "heads", before.heads, after.heads);
-  const keys = inOrder([...new Set([...before.keys, ...after.keys])]);
-  const { queries, heads } = before;
-  const { queryLabels, keyLabels } = reading(
-    operation,
-    () => toLabels(operation, { ...before, keys }, given),
-  );
-  const compared = compare(before, after, keys, { queryLabels, keyLabels });
+}
+
+function drawCompared(
+  compared: Compared,
+  heads: AttentionWeights["heads"],
+  given: AttentionChangeOptions,
+): { data: PlainObject[]; layout: PlainObject } {
   const { data, updatemenus } = withHeadMenu(heads, heads.map((_, head) => tracesOf(compared, head)));
   const layout: PlainObject = {
     ...base(),
@@ -82,13 +92,7 @@ export function attentionChange(
     hovermode: "closest",
     updatemenus: updatemenus.map((menu) => ({ ...menu, y: 1.1 })),
   };
-  const description = `attention of ${countOf(queries.length, "query", "queries")} over ${
-    countOf(keys.length, "key")
-  } before and after an edit; weights changed by at most ${formatNumber(compared.largestChange)}`;
-  return new Figure(operation, { data, layout }, description, {
-    height: heightOf(queries.length, 150),
-    ...given,
-  });
+  return { data, layout };
 }
 
 /** Weights by head, query and key; null where there is none. */

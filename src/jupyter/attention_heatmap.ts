@@ -57,28 +57,30 @@ export function attentionHeatmap(
 ): Figure {
   const operation = "attentionHeatmap";
   const given = takeFigureOptions(operation, options, ["queryLabels", "keyLabels"]);
-  const read = reading(operation, () => toWeights(operation, attention));
-  const { queries, keys, heads, weights } = read;
-  const { queryLabels, keyLabels } = reading(operation, () => toLabels(operation, read, given));
-  const most = weights.reduce((most, { data }) => data.reduce((a, b) => Math.max(a, b), most), 0);
-  const traces = heads.map((_, at) => headTraces(read, at, { queryLabels, keyLabels, most }));
-  const { data, updatemenus } = withHeadMenu(heads, traces);
-  const layout: PlainObject = {
-    ...base(),
-    ...titled(given),
-    plot_bgcolor: "$masked",
-    xaxis: cellAxis("key", keyLabels),
-    yaxis: reversed(cellAxis("query", queryLabels)),
-    hovermode: "closest",
-    updatemenus,
-    ...(heads.length > 1 && { margin: { l: 70, r: 24, t: given.title === undefined ? 44 : 84, b: 56 } }),
-  };
-  const description = `attention of ${countOf(queries.length, "query", "queries")} over ${
-    countOf(keys.length, "key")
-  }, ${countOf(heads.length, "head")}; the largest weight is ${formatNumber(most)}`;
-  return new Figure(operation, { data, layout }, description, {
-    height: heightOf(queries.length, 150),
-    ...given,
+  return reading(operation, () => {
+    const read = toWeights(operation, attention);
+    const { queries, keys, heads, weights } = read;
+    const { queryLabels, keyLabels } = toLabels(operation, read, given);
+    const most = weights.reduce((most, { data }) => data.reduce((a, b) => Math.max(a, b), most), 0);
+    const traces = heads.map((_, at) => headTraces(read, at, { queryLabels, keyLabels, most }));
+    const { data, updatemenus } = withHeadMenu(heads, traces);
+    const layout: PlainObject = {
+      ...base(),
+      ...titled(given),
+      plot_bgcolor: "$masked",
+      xaxis: cellAxis("key", keyLabels),
+      yaxis: reversed(cellAxis("query", queryLabels)),
+      hovermode: "closest",
+      updatemenus,
+      ...(heads.length > 1 && { margin: { l: 70, r: 24, t: given.title === undefined ? 44 : 84, b: 56 } }),
+    };
+    const description = `attention of ${countOf(queries.length, "query", "queries")} over ${
+      countOf(keys.length, "key")
+    }, ${countOf(heads.length, "head")}; the largest weight is ${formatNumber(most)}`;
+    return new Figure(operation, { data, layout }, description, {
+      height: heightOf(queries.length, 150),
+      ...given,
+    });
   });
 }
 

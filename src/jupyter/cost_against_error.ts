@@ -69,18 +69,32 @@ export function costAgainstError(
 ): Figure {
   const operation = "costAgainstError";
   const given = takeFigureOptions(operation, options, ["costTitle", "errorTitle"]);
-  reading(operation, () => checkPoints(operation, points));
-  const { costTitle = "multiply-adds", errorTitle = "error" } = given;
-  const errorAxis = errorAxisOf(points);
-  const shownError = ({ error }: CostPoint) => error > 0 ? error : errorAxis.zero;
+  const taken = reading(operation, () => takePoints(operation, points));
+  const { data, layout, front } = drawPoints(taken, given);
+  const names = front.map(({ name }) => name).join(", ");
+  const description = `cost against error of ${taken.length} ways; Pareto front: ${names}`;
+  return new Figure(operation, { data, layout: { ...layout, ...titled(given, HEIGHT) } }, description, {
+    height: HEIGHT,
+    ...given,
+  });
+}
+
+/** The traces of all points, what is around them, and the front. */
+function drawPoints(
+  points: readonly CostPoint[],
+  { costTitle = "multiply-adds", errorTitle = "error" }: Pick<
+    CostAgainstErrorOptions,
+    "costTitle" | "errorTitle"
+  >,
+): { data: PlainObject[]; layout: PlainObject; front: readonly CostPoint[] } {
+  const errors = errorAxisOf(points);
+  const shownError = ({ error }: CostPoint) => error > 0 ? error : errors.zero;
   const families = groupBy(points, (point) => point.isExact ? "" : point.family ?? point.name);
-  const exact = families.get("") ?? [];
+  const exact = families.get("") ?? [], front = paretoFront(points);
   families.delete("");
-  const front = paretoFront(points);
-  const costs = points.map(({ cost }) => cost), errors = points.map(shownError);
-  const xRange = paddedRange(costs, 0.35, 0.35), yRange = paddedRange(errors, 0.4, 0.4);
-  const hasZero = points.some(({ error }) => error === 0);
-  const data: PlainObject[] = [
+  const xRange = paddedRange(points.map(({ cost }) => cost), 0.35, 0.35);
+  const yRange = paddedRange(points.map(shownError), 0.4, 0.4);
+  const data = [
     ...frontTrace(front, shownError, xRange, yRange),
     ...[...families].map(([name, members], at) =>
       pointsTrace(name, members, shownError, {
@@ -89,56 +103,42 @@ export function costAgainstError(
         size: 10,
       })
     ),
-    ...(exact.length > 0
-      ? [pointsTrace(exact.length === 1 ? exact[0].name : "exact", exact, shownError, {
-        color: "$green",
-        symbol: "star",
-        size: 16,
-      })]
-      : []),
   ];
-  const cheapest = Math.min(...exact.map(({ cost }) => cost));
+  const lines: PlainObject[] = [];
+  if (exact.length > 0) {
+    const name = exact.length === 1 ? exact[0].name : "exact";
+    data.push(pointsTrace(name, exact, shownError, { color: "$green", symbol: "star", size: 16 }));
+    lines.push(cheapestLine(Math.min(...exact.map(({ cost }) => cost))));
+  }
+  const hasZero = points.some(({ error }) => error === 0);
+  if (hasZero) lines.push(zeroLine(errors.border));
   const layout: PlainObject = {
     ...base(),
-    ...titled(given, HEIGHT),
     xaxis: { ...axis(plotlyText(costTitle)), type: "log", range: xRange, dtick: 1, exponentformat: "SI" },
     yaxis: {
       ...axis(plotlyText(errorTitle)),
       type: "log",
       range: yRange,
       exponentformat: "power",
-      ...(hasZero ? { tickvals: errorAxis.ticks, ticktext: errorAxis.texts } : { dtick: 1 }),
+      ...(hasZero ? { tickvals: errors.ticks, ticktext: errors.texts } : { dtick: 1 }),
     },
     hovermode: "closest",
     showlegend: true,
-    shapes: [
-      ...(exact.length === 0 ? [] : [{
-        type: "line",
-        xref: "x",
-        yref: "paper",
-        x0: cheapest,
-        x1: cheapest,
-        y0: 0,
-        y1: 1,
-        line: { color: "$green", width: 1.5, dash: "dot" },
-      }]),
-      ...(hasZero
-        ? [{
-          type: "line",
-          xref: "paper",
-          yref: "y",
-          x0: 0,
-          x1: 1,
-          y0: errorAxis.border,
-          y1: errorAxis.border,
-          line: { color: "$grid", width: 5 },
-        }]
-        : []),
-    ],
+    shapes: lines,
   };
-  const names = front.map(({ name }) => name).join(", ");
-  const description = `cost against error of ${points.length} ways; Pareto front: ${names}`;
-  return new Figure(operation, { data, layout }, description, { height: HEIGHT, ...given });
+  return { data, layout, front };
+}
+
+/** A dotted line at the cost of the cheapest exact way. */
+function cheapestLine(cost: number): PlainObject {
+  const line = { color: "$green", width: 1.5, dash: "dot" };
+  return { type: "line", xref: "x", yref: "paper", x0: cost, x1: cost, y0: 0, y1: 1, line };
+}
+
+/** The border between what has an error of 0 and the others. */
+function zeroLine(error: number): PlainObject {
+  const line = { color: "$grid", width: 5 };
+  return { type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: error, y1: error, line };
 }
 
 /** Where an error of 0 is drawn, what sets it apart, and the numbers at the axis. */
@@ -213,29 +213,38 @@ function pointsTrace(
   };
 }
 
-function checkPoints(operation: string, points: readonly CostPoint[]): void {
+/** Copies of the points, each field read once. */
+function takePoints(operation: string, points: readonly CostPoint[]): CostPoint[] {
   checkList(operation, "points", points);
   if (points.length === 0) throw new InputError(operation, "there are 0 points", "at least 1");
-  // Not `forEach`, which passes over holes.
-  for (let at = 0; at < points.length; at++) {
-    const point = points[at];
-    if (typeof point !== "object" || point === null || typeof point.name !== "string") {
-      throw new InputError(operation, `points[${at}] is ${describe(point)}`, "{ name, cost, error }");
-    }
-    checkNames(operation, point, POINT, `points[${at}] field`);
-    const { cost, error, isExact = false } = point;
-    if (!(typeof cost === "number" && cost > 0 && cost < Infinity)) {
-      throw new InputError(operation, `points[${at}].cost is ${describe(cost)}`, "a number above 0");
-    }
-    if (!(typeof error === "number" && error >= 0 && error < Infinity)) {
-      throw new InputError(operation, `points[${at}].error is ${describe(error)}`, "a number ≥ 0");
-    }
-    for (const name of ["family", "label"] as const) {
-      if (point[name] === undefined || typeof point[name] === "string") continue;
-      throw new InputError(operation, `points[${at}].${name} is ${describe(point[name])}`, "a text");
-    }
-    if (typeof isExact !== "boolean") {
-      throw new InputError(operation, `points[${at}].isExact is ${describe(isExact)}`, "a boolean");
-    }
+  return Array.from(points, (point, at) => takePoint(operation, `points[${at}]`, point));
+}
+
+function takePoint(operation: string, place: string, given: CostPoint): CostPoint {
+  if (typeof given !== "object" || given === null) {
+    throw new InputError(operation, `${place} is ${describe(given)}`, "{ name, cost, error }");
   }
+  checkNames(operation, given, POINT, `${place} field`);
+  const { name, family, label, cost, error, isExact = false } = given;
+  if (typeof name !== "string") {
+    throw new InputError(operation, `${place}.name is ${describe(name)}`, "{ name, cost, error }");
+  }
+  if (!(typeof cost === "number" && cost > 0 && cost < Infinity)) {
+    throw new InputError(operation, `${place}.cost is ${describe(cost)}`, "a number above 0");
+  }
+  if (!(typeof error === "number" && error >= 0 && error < Infinity)) {
+    throw new InputError(operation, `${place}.error is ${describe(error)}`, "a number ≥ 0");
+  }
+  for (const [field, text] of Object.entries({ family, label })) {
+    if (text === undefined || typeof text === "string") continue;
+    throw new InputError(operation, `${place}.${field} is ${describe(text)}`, "a text");
+  }
+  if (typeof isExact !== "boolean") {
+    throw new InputError(operation, `${place}.isExact is ${describe(isExact)}`, "a boolean");
+  }
+  return {
+    ...{ name, cost, error, isExact },
+    ...(family !== undefined && { family }),
+    ...(label !== undefined && { label }),
+  };
 }

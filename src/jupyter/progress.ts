@@ -260,10 +260,7 @@ export function progress(
   options: ProgressOptions = {},
 ): ProgressLoop<unknown> {
   const operation = "progress";
-  const given = reading(
-    operation,
-    () => takeOptions(operation, options, ["total", "label", "unit", "postfix", "leave", "signal"]),
-  );
+  const given = takeOptions(operation, options, ["total", "label", "unit", "postfix", "leave", "signal"]);
   for (const name of ["label", "unit", "postfix"] as const) {
     if (given[name] === undefined || typeof given[name] === "string") continue;
     throw new InputError(operation, `${name} is ${describe(given[name])}`, "a string");
@@ -279,10 +276,10 @@ export function progress(
     if (!isCount(source)) throw new InputError(operation, `source is ${describe(source)}`, "an integer ≥ 0");
     return new ProgressLoop(numbersBelow(source), { total: source, ...given });
   }
-  if (!isIterable(source) && !isAsyncIterable(source)) {
+  return reading(operation, () => {
+    if (isIterable(source) || isAsyncIterable(source)) return new ProgressLoop(source, given);
     throw new InputError(operation, `source is ${describe(source)}`, "an iterable or a number");
-  }
-  return new ProgressLoop(source, given);
+  });
 }
 
 /** As often as somebody loops over them. */

@@ -4,7 +4,7 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { reading } from "../base/lists.ts";
-import { checkNames } from "../base/names.ts";
+import { takeOptions } from "../base/names.ts";
 import { escapeHtml } from "../display/escape.ts";
 import { formatCount, formatNumber } from "../display/format.ts";
 import { DISPLAY, INSPECT, type MimeBundle } from "../display/mime_bundle.ts";
@@ -54,11 +54,7 @@ export function table(
   const operation = "table";
   const heads = reading(operation, () => checkedRow(operation, "columns", columns));
   const cells = reading(operation, () => checkedRows(operation, rows, heads.length));
-  if (typeof options !== "object" || options === null) {
-    throw new InputError(operation, `options are ${describe(options)}`, "an object");
-  }
-  checkNames(operation, options, ["caption"], "option");
-  const { caption = "" } = options;
+  const { caption = "" } = takeOptions(operation, options, ["caption"]);
   if (typeof caption !== "string") {
     throw new InputError(operation, `caption is ${describe(caption)}`, "a text");
   }

@@ -15,8 +15,9 @@ import type { DynamicAttention } from "../engine/dynamic_attention.ts";
 import { EngineCore } from "../engine/engine_core.ts";
 import { describe, InputError } from "../base/errors.ts";
 import { checkArray, isCount, type MatrixInput, type RowInput } from "../base/matrix.ts";
-import { checkNames } from "../engine/options.ts";
 import type { PassingMask } from "../engine/passing_mask.ts";
+import { reading } from "../base/lists.ts";
+import { takeOptions } from "../base/names.ts";
 import { toPassing, toQuerySlots } from "../engine/question_options.ts";
 import { askGradients } from "./gradient_question.ts";
 import type { GradientRows } from "./gradient_rows.ts";
@@ -129,12 +130,15 @@ export async function attentionGradients<KeyId extends RowId = number, QueryId e
 ): Promise<AttentionGradients<KeyId>> {
   const operation = "attentionGradients";
   const { rules } = EngineCore.of(operation, live);
-  checkNames(operation, options, OPTIONS);
   const { layout } = rules;
-  const rows = toGradientRows(operation, options, live);
+  const given = takeOptions(operation, options, OPTIONS);
+  const { top, bias = false } = given;
+  const rows = reading(operation, () => toGradientRows(operation, given, live));
   const count = rows.kind === "standing" ? rows.slots.length : rows.queries.count;
-  const g = toFloat64Rows(operation, outputGradient, count, outputColumns(layout));
-  const { top, bias = false } = options;
+  const g = reading(
+    operation,
+    () => toFloat64Rows(operation, outputGradient, count, outputColumns(layout)),
+  );
   if (typeof bias !== "boolean") throw new InputError(operation, `bias is ${describe(bias)}`, "a boolean");
   // Reading the arguments may have run code of the caller's that has deleted a query.
   if (rows.kind === "standing") {
@@ -217,8 +221,7 @@ function toFloat64Rows(
     }
   };
   if (typeof input === "object" && input !== null && "data" in input) {
-    checkNames(`${operation}.${name}`, input, ["data", "shape"]);
-    const { data, shape } = input;
+    const { data, shape } = takeOptions(`${operation}.${name}`, input, ["data", "shape"]);
     if (!Array.isArray(shape) || shape[0] !== rows || shape[1] !== columns || shape.length !== 2) {
       throw new InputError(operation, `${name}.shape is ${describe(shape)}`, `[${rows}, ${columns}]`);
     }

@@ -6,7 +6,7 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount } from "../base/matrix.ts";
-import { checkNames } from "../engine/options.ts";
+import { takeOptions } from "../base/names.ts";
 import { type Interval, intervalAround } from "./confidence.ts";
 import { Moments } from "./moments.ts";
 
@@ -219,8 +219,8 @@ export interface IntervalOptions {
 
 /** The confidence interval of an average. */
 export function intervalOf(operation: string, average: Average, options: IntervalOptions): Interval {
-  checkNames(operation, options, ["confidence", "method"]);
-  const { confidence = 0.95, method = "independent" } = options;
+  const given = takeOptions(operation, options, ["confidence", "method"]);
+  const { confidence = 0.95, method = "independent" } = given;
   if (!(typeof confidence === "number" && confidence > 0 && confidence < 1)) {
     throw new InputError(operation, `confidence is ${describe(confidence)}`, "a number between 0 and 1");
   }

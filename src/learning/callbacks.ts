@@ -3,6 +3,7 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
 
 /**
  * Returns the result of `call`. An error that it throws becomes the `cause` of an {@link InputError} that
@@ -26,20 +27,31 @@ export function callCheck<T>(operation: string, what: string, expected: string, 
   }
 }
 
-/**
- * Throws unless an object has all of some methods and, if `text` is given, a string property of that name.
- */
+/** Throws unless an object has all of some methods. */
 export function checkGiven(
   operation: string,
   what: string,
   given: unknown,
   methods: readonly string[],
-  text?: string,
+  members = methods,
 ): void {
-  const typeOf = (member: string) =>
-    typeof given === "object" && given !== null ? typeof Reflect.get(given, member) : "undefined";
-  const hasAll = methods.every((method) => typeOf(method) === "function");
-  if (hasAll && (text === undefined || typeOf(text) === "string")) return;
-  const members = [...(text === undefined ? [] : [text]), ...methods];
+  const isObject = typeof given === "object" && given !== null;
+  const hasAll = isObject &&
+    reading(operation, () => methods.every((method) => typeof Reflect.get(given, method) === "function"));
+  if (hasAll) return;
+  throw new InputError(operation, `${what} is ${describe(given)}`, `an object with ${members.join(", ")}`);
+}
+
+/** The name of an object of the caller's that has some methods; throws unless it has all of them and a name. */
+export function takeNamed(
+  operation: string,
+  what: string,
+  given: { readonly name: string },
+  methods: readonly string[],
+): string {
+  const members = ["name", ...methods];
+  checkGiven(operation, what, given, methods, members);
+  const name: unknown = reading(operation, () => given.name);
+  if (typeof name === "string") return name;
   throw new InputError(operation, `${what} is ${describe(given)}`, `an object with ${members.join(", ")}`);
 }

@@ -8,10 +8,9 @@ import { describe, InputError } from "../base/errors.ts";
 import { checkColumn } from "../write/edit_checks.ts";
 import { type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
-import { takeIdList, takeList } from "../base/lists.ts";
+import { reading, takeIdList, takeList } from "../base/lists.ts";
 import { checkArray, toRow, type VectorInput } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
-import { checkNames } from "../engine/options.ts";
 import { toPassing } from "../engine/question_options.ts";
 import type { GradientRows } from "./gradient_rows.ts";
 
@@ -76,19 +75,26 @@ export interface CheckedExample {
   readonly offset: number;
 }
 
-const SCORES = ["against", "columns", "offset"];
+const SCORES = ["against", "columns", "offset"] as const;
 
 /** Checks an example; its slots must be live. */
 export function toExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
+  return reading(operation, () => takeExample(operation, x, rules));
+}
+
+function takeExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
       ? "x has query and row, or none"
       : `x is ${describe(x)}`;
     throw new InputError(operation, found, "an object with a query slot, or with a row");
   }
+  const given: AnyExample = "query" in x
+    ? takeOptions(operation, x, ["query", ...SCORES])
+    : takeOptions(operation, x, ["row", "position", ...SCORES]);
   const { layout, keySlots } = rules;
   const columnCount = outputColumns(layout);
-  const { against, columns, offset = 0 } = x;
+  const { against, columns, offset = 0 } = given;
   if (against !== undefined && columns !== undefined) {
     throw new InputError(operation, "x has against and columns", "one of them");
   }
@@ -96,7 +102,7 @@ export function toExample(operation: string, x: AnyExample, rules: EditRules): C
     throw new InputError(operation, `offset is ${describe(offset)}`, "a finite number");
   }
   return {
-    rows: toExampleRows(operation, x, rules),
+    rows: toExampleRows(operation, given, rules),
     against: against === undefined
       ? null
       : toList(operation, "against", against, (slot) => findSlot(operation, "key", slot, keySlots)),
@@ -115,15 +121,17 @@ export function toExample(operation: string, x: AnyExample, rules: EditRules): C
 /** Copies targets, or other numbers that error messages call `name`; all must be finite. */
 export function toTargets(operation: string, y: Target, name = "y"): Float64Array<ArrayBuffer> {
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
-  checkArray(operation, name, y);
-  return Float64Array.from(y, (entry: unknown, at) => {
-    const number = typeof entry === "boolean" ? Number(entry) : entry;
-    if (typeof number === "number" && Number.isFinite(number)) return number;
-    throw new InputError(
-      operation,
-      `${name} has ${describe(entry)} at index ${at}`,
-      "finite numbers or truth values",
-    );
+  return reading(operation, () => {
+    checkArray(operation, name, y);
+    return Float64Array.from(y, (entry: unknown, at) => {
+      const number = typeof entry === "boolean" ? Number(entry) : entry;
+      if (typeof number === "number" && Number.isFinite(number)) return number;
+      throw new InputError(
+        operation,
+        `${name} has ${describe(entry)} at index ${at}`,
+        "finite numbers or truth values",
+      );
+    });
   });
 }
 
@@ -194,13 +202,11 @@ export function partnerOf(column: number, layout: HeadLayout): number {
 
 function toExampleRows(operation: string, x: AnyExample, rules: EditRules): GradientRows {
   if ("query" in x) {
-    checkNames(operation, x, ["query", ...SCORES]);
     return {
       kind: "standing",
       slots: Uint32Array.of(findSlot(operation, "query", x.query, rules.querySlots)),
     };
   }
-  checkNames(operation, x, ["row", "position", ...SCORES]);
   const { position } = x;
   const positions = position === undefined ? undefined : [position];
   const row = toRow(operation, "row", x.row, queryColumns(rules.layout), "heads × headDim");
@@ -243,20 +249,17 @@ export function toBatch<KeyId extends RowId, QueryId extends RowId>(
   operation: string,
   samples: readonly BatchSample<KeyId, QueryId>[],
 ): Batch<KeyId, QueryId> {
-  const { length, entries } = takeList(operation, "samples", samples, "an array of { x, y }");
-  const batch = Array.from({ length }, (_, at) => {
-    const name = `samples[${at}]`;
-    const { x, y, weight } = takeOptions(
-      operation,
-      entries[at] as BatchSample<KeyId, QueryId>,
-      ["x", "y", "weight"],
-      `${name} field`,
-    );
-    const targets = toTargets(operation, y, `${name}.y`);
-    return { x, targets, weight: toWeight(operation, weight, `${name}.weight`) };
+  const batch = reading(operation, () => {
+    const { length, entries } = takeList(operation, "samples", samples, "an array of { x, y }");
+    return Array.from({ length }, (_, at) => {
+      const name = `samples[${at}]`, sample = entries[at] as BatchSample<KeyId, QueryId>;
+      const { x, y, weight } = takeOptions(operation, sample, ["x", "y", "weight"], `${name} field`);
+      const targets = toTargets(operation, y, `${name}.y`);
+      return { x, targets, weight: toWeight(operation, weight, `${name}.weight`) };
+    });
   });
   const sum = batch.reduce((sum, { weight }) => sum + weight, 0);
   if (sum > 0 && sum < Infinity) return { batch, sum };
-  const found = `the weights of ${length} samples add up to ${sum}`;
+  const found = `the weights of ${batch.length} samples add up to ${sum}`;
   throw new InputError(operation, found, "a finite number above 0");
 }

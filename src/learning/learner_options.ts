@@ -6,9 +6,9 @@ import type { RowId } from "../write/row_ids.ts";
 import { describe, InputError } from "../base/errors.ts";
 import type { RowKind } from "../write/newest_rows.ts";
 import { isCount } from "../base/matrix.ts";
-import { checkNames } from "../engine/options.ts";
+import { takeOptions } from "../base/names.ts";
 import { toTop } from "./attention_gradients.ts";
-import { checkGiven } from "./callbacks.ts";
+import { takeNamed } from "./callbacks.ts";
 import { type Loss, squaredLoss } from "./losses.ts";
 import { type Optimizer, sgd } from "./optimizers.ts";
 import { type RateSchedule, toSchedule } from "./rates.ts";
@@ -80,9 +80,7 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
   const { error = 0, seed = 0 } = options;
   // The types see to it that the function takes what the engine's rows are called.
   const rowRate = (options.rowRate ?? (() => 1)) as LearnerConfig["rowRate"];
-  checkGiven(operation, "loss", loss, ["check", "predict", "value", "gradient"], "name");
-  checkGiven(operation, "optimizer", optimizer, ["stateLength", "step"], "name");
-  checkNames(`${operation}.rates`, rates, ["keys", "values", "queries"]);
+  const ownRates = takeOptions(`${operation}.rates`, rates, ["keys", "values", "queries"]);
   if (typeof rowRate !== "function") {
     throw new InputError(operation, `rowRate is ${describe(rowRate)}`, "a function of kind and slot");
   }
@@ -100,19 +98,42 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
     throw new InputError(operation, `seed is ${describe(seed)}`, "an integer from 0 to 2³² − 1");
   }
   const ofPart = (name: keyof PartRates) => {
-    const own = rates[name];
+    const own = ownRates[name];
     return own === false
       ? null
       : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own ?? rate);
   };
   return {
-    loss,
-    optimizer,
+    loss: takeLoss(operation, loss),
+    optimizer: takeOptimizer(operation, optimizer),
     rates: { key: ofPart("keys"), value: ofPart("values"), query: ofPart("queries") },
     rowRate,
     top: toTop(operation, options.top),
     reads,
     error,
     seed,
+  };
+}
+
+/** A loss with the name that it has now; its methods are the caller's. */
+function takeLoss(operation: string, loss: Loss): Loss {
+  const name = takeNamed(operation, "loss", loss, ["check", "predict", "value", "gradient"]);
+  return {
+    name,
+    check: (...given) => loss.check(...given),
+    predict: (...given) => loss.predict(...given),
+    value: (...given) => loss.value(...given),
+    gradient: (...given) => loss.gradient(...given),
+    smoothness: (scoreCount) => loss.smoothness === undefined ? Infinity : loss.smoothness(scoreCount),
+  };
+}
+
+/** An optimizer with the name that it has now; its methods are the caller's. */
+function takeOptimizer(operation: string, optimizer: Optimizer): Optimizer {
+  const name = takeNamed(operation, "optimizer", optimizer, ["stateLength", "step"]);
+  return {
+    name,
+    stateLength: (...given) => optimizer.stateLength(...given),
+    step: (...given) => optimizer.step(...given),
   };
 }

@@ -5,7 +5,7 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount } from "../base/matrix.ts";
-import { checkNames } from "../engine/options.ts";
+import { takeOptions } from "../base/names.ts";
 import { callCheck } from "./callbacks.ts";
 import {
   type Average,
@@ -80,8 +80,7 @@ export class MeanMetric implements Metric {
         throw new InputError(name, `${what} is ${describe(given)}`, "a function");
       }
     }
-    checkNames(name, options, ["window", "halfLife"]);
-    const { window, halfLife } = options;
+    const { window, halfLife } = takeOptions(name, options, ["window", "halfLife"]);
     if (window !== undefined && halfLife !== undefined) {
       throw new InputError(name, "both window and halfLife are given", "one of them");
     }

@@ -47,3 +47,21 @@ export class NamedRows {
     }
   }
 }
+
+/** Keys that a queued call leaves out: those of them that are still there when its turn comes. */
+export class NotedKeys {
+  readonly #identities: ReadonlyMap<number, number>;
+
+  constructor(slots: Iterable<number>, { keySlots }: Pick<EditRules, "keySlots">) {
+    this.#identities = new Map(Array.from(slots, (slot) => [slot, keySlots.identityOf(slot)]));
+  }
+
+  /** The slots that hold the row that they held at the call. */
+  left({ keySlots }: Pick<EditRules, "keySlots">): ReadonlySet<number> {
+    const slots = new Set<number>();
+    for (const [slot, identity] of this.#identities) {
+      if (keySlots.isLive(slot) && keySlots.identityOf(slot) === identity) slots.add(slot);
+    }
+    return slots;
+  }
+}

@@ -14,8 +14,7 @@ import { type Edit, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
 import type { RankedKey } from "../engine/answers.ts";
-import { checkNames } from "../engine/options.ts";
-import { takeList } from "../base/lists.ts";
+import { reading, takeList } from "../base/lists.ts";
 import { toCount, toExcluded } from "../engine/question_options.ts";
 import { takeOptions } from "../base/names.ts";
 import {
@@ -50,7 +49,7 @@ import {
   sumGradients,
 } from "./learner_step.ts";
 import { checkTargets, predictionOf } from "./loss_calls.ts";
-import { NamedRows } from "./named_rows.ts";
+import { NamedRows, NotedKeys } from "./named_rows.ts";
 import { NearOutputs } from "./near_outputs.ts";
 import { stateLengthOf } from "./optimizers.ts";
 import { SeededRandom } from "./random.ts";
@@ -140,9 +139,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
   constructor(live: DynamicAttention<KeyId, QueryId>, options: LearnerOptions<KeyId, QueryId> = {}) {
     const operation = "OnlineLearner";
     const { rules } = EngineCore.of(operation, live);
-    checkNames(operation, options, LEARNER_OPTIONS);
     this.live = live;
-    this.#config = toLearnerConfig(operation, options);
+    this.#config = toLearnerConfig(operation, takeOptions(operation, options, LEARNER_OPTIONS));
     this.#states = statesFor(operation, this.#config, rules);
     const { error } = this.#config;
     this.#near = error > 0 ? new NearOutputs(live, error) : null;
@@ -168,8 +166,8 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     }
     checkArray(operation, "bytes", bytes);
     const copy = new Uint8Array(bytes);
-    checkNames(operation, options, [...LEARNER_OPTIONS, ...ENGINE_OPTIONS]);
-    const forLearner = pick(options, LEARNER_OPTIONS), forEngine = pick(options, ENGINE_OPTIONS);
+    const given = takeOptions(operation, options, [...LEARNER_OPTIONS, ...ENGINE_OPTIONS]);
+    const forLearner = pick(given, LEARNER_OPTIONS), forEngine = pick(given, ENGINE_OPTIONS);
     const config = toLearnerConfig(operation, forLearner);
     const { loadLearner } = await import("./learner_snapshot.ts");
     const { live, saved } = await loadLearner(operation, copy, config, forEngine);
@@ -189,9 +187,13 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  predictOne(x: Example<KeyId, QueryId>): Promise<Float64Array<ArrayBuffer>> {
+  async predictOne(x: Example<KeyId, QueryId>): Promise<Float64Array<ArrayBuffer>> {
     const operation = "OnlineLearner.predictOne";
-    return this.#inTurn(operation, x, async (example) => {
+    return await this.#predict(operation, this.#toExample(operation, x));
+  }
+
+  async #predict(operation: string, asked: CheckedExample): Promise<Float64Array<ArrayBuffer>> {
+    return await this.#inTurn(operation, asked, async (example) => {
       const isStale = this.#near !== null || this.#config.reads === "stale";
       if (isStale && example.rows.kind === "standing") {
         const { prediction } = await this.#peek(operation, example, example.rows.slots, false);
@@ -208,9 +210,9 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * @throws {InputError} When x does not fit the engine, or the loss throws.
    * @throws {SlotError} When a slot that x names is not live.
    */
-  peekOne(x: Example<KeyId, QueryId>): Promise<StalePrediction> {
+  async peekOne(x: Example<KeyId, QueryId>): Promise<StalePrediction> {
     const operation = "OnlineLearner.peekOne";
-    return this.#inTurn(operation, x, async (example) => {
+    return await this.#inTurn(operation, this.#toExample(operation, x), async (example) => {
       const { rows } = example;
       if (rows.kind === "standing") return await this.#peek(operation, example, rows.slots, true);
       const prediction = await this.#predictExactly(operation, example);
@@ -226,21 +228,20 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * @param options `exclude`, keys that are left out.
    * @throws {InputError} When x does not fit the engine.
    */
-  recommendOne(
+  async recommendOne(
     x: Example<KeyId, QueryId>,
     count: number,
     options: { readonly exclude?: ArrayLike<KeyId> } = {},
   ): Promise<RankedKey<KeyId>[]> {
     const operation = "OnlineLearner.recommendOne";
-    return this.#inTurn(operation, x, async ({ rows }) => {
-      const core = EngineCore.of(operation, this.live);
-      const excluded = toExcluded(
-        operation,
-        takeOptions(operation, options, ["exclude"]).exclude,
-        core.rules,
-      );
+    const { rules } = EngineCore.of(operation, this.live);
+    const { exclude } = takeOptions(operation, options, ["exclude"]);
+    const excluded = new NotedKeys(reading(operation, () => toExcluded(operation, exclude, rules)), rules);
+    const wanted = toCount(operation, count), example = this.#toExample(operation, x);
+    return await this.#inTurn(operation, example, async ({ rows }) => {
+      const { rankings, rules } = EngineCore.of(operation, this.live);
       const query = rows.kind === "standing" ? rows.slots[0] : rows.queries;
-      const ranked = await core.rankings.recommend(operation, query, toCount(operation, count), excluded);
+      const ranked = await rankings.recommend(operation, query, wanted, excluded.left(rules));
       this.#exactReads++;
       return ranked as RankedKey<KeyId>[];
     });
@@ -263,10 +264,9 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     const operation = "OnlineLearner.learnOne";
     const targets = toTargets(operation, y);
     const weight = toWeight(operation, takeOptions(operation, options, ["weight"]).weight);
-    const learn = (example: CheckedExample) => this.#learn(operation, example, targets, weight);
-    return await this.#inTurn(operation, x, learn, (example) => {
-      checkTargets(operation, this.#config.loss, targets, scoreCountOf(example));
-    });
+    const example = this.#toExample(operation, x);
+    checkTargets(operation, this.#config.loss, targets, scoreCountOf(example));
+    return await this.#inTurn(operation, example, () => this.#learn(operation, example, targets, weight));
   }
 
   /**
@@ -326,8 +326,14 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
 
   /** The predictions for several x, as `predictOne` makes them one after the other. */
   async predictMany(examples: readonly Example<KeyId, QueryId>[]): Promise<Float64Array<ArrayBuffer>[]> {
-    takeList("OnlineLearner.predictMany", "examples", examples, "an array of x");
-    return await Promise.all(Array.from(examples, (x) => this.predictOne(x)));
+    const operation = "OnlineLearner.predictMany";
+    const taken = reading(operation, () => {
+      const { length, entries } = takeList(operation, "examples", examples, "an array of x");
+      return Array.from({ length }, (_, at) => {
+        return this.#toExample(operation, entries[at] as Example<KeyId, QueryId>);
+      });
+    });
+    return await Promise.all(taken.map((example) => this.#predict(operation, example)));
   }
 
   /**
@@ -420,16 +426,17 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     for (const kind of ["key", "value", "query"] as const) this.#states[kind].restore(states[kind]);
   }
 
-  /** Checks x at the call and again in its turn, since rows that it names may have been deleted meanwhile. */
+  #toExample(operation: string, x: Example<KeyId, QueryId>): CheckedExample {
+    return toExample(operation, x, EngineCore.of(operation, this.live).rules);
+  }
+
+  /** Checks an example of a call again in its turn, since rows that it names may have been deleted meanwhile. */
   async #inTurn<T>(
     operation: string,
-    x: Example<KeyId, QueryId>,
+    example: CheckedExample,
     run: (example: CheckedExample) => Promise<T>,
-    check: (example: CheckedExample) => void = ignore,
   ): Promise<T> {
     const { rules } = EngineCore.of(operation, this.live);
-    const example = toExample(operation, x, rules);
-    check(example);
     const named = new NamedRows(operation, namedBy(example), rules);
     return await this.#queue(() => {
       named.check(operation, EngineCore.of(operation, this.live).rules);

@@ -7,7 +7,7 @@
 
 import { describe, InputError } from "../base/errors.ts";
 import { isCount } from "../base/matrix.ts";
-import { checkNames } from "../engine/options.ts";
+import { takeOptions } from "../base/names.ts";
 import { callGiven } from "./callbacks.ts";
 import { hypot, shortened } from "./lengths.ts";
 
@@ -90,8 +90,8 @@ export interface SgdOptions extends OptimizerOptions {
  * learning", ICML 2013, in the form that PyTorch and River share.
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
-  checkNames("sgd", options, [...SHARED, "momentum", "nesterov"]);
-  const { momentum = 0, nesterov = false } = options;
+  const given = takeOptions("sgd", options, [...SHARED, "momentum", "nesterov"]);
+  const { momentum = 0, nesterov = false } = given;
   if (!(typeof momentum === "number" && momentum >= 0 && momentum < 1)) {
     throw new InputError("sgd", `momentum is ${describe(momentum)}`, "a number ≥ 0 and below 1");
   }
@@ -103,14 +103,14 @@ export function sgd(options: SgdOptions = {}): Optimizer {
     );
   }
   if (momentum === 0) {
-    return withDecayAndClip("sgd", options, {}, {
+    return withDecayAndClip("sgd", given, {}, {
       stateLength: () => 0,
       step(g, _, rate, step) {
         for (let c = 0; c < g.length; c++) step[c] = -rate * g[c];
       },
     });
   }
-  return withDecayAndClip("sgd", options, { momentum, nesterov: Number(nesterov) }, {
+  return withDecayAndClip("sgd", given, { momentum, nesterov: Number(nesterov) }, {
     stateLength: (width) => width,
     step(g, velocity, rate, step) {
       for (let c = 0; c < g.length; c++) {
@@ -128,9 +128,9 @@ export function sgd(options: SgdOptions = {}): Optimizer {
  * Source: Duchi, Hazan, Singer, "Adaptive Subgradient Methods", JMLR 12, 2011.
  */
 export function adagrad(options: AdagradOptions = {}): Optimizer {
-  checkNames("adagrad", options, [...SHARED, "epsilon"]);
-  const { epsilon = 1e-8 } = options;
-  return withDecayAndClip("adagrad", options, { epsilon }, {
+  const given = takeOptions("adagrad", options, [...SHARED, "epsilon"]);
+  const { epsilon = 1e-8 } = given;
+  return withDecayAndClip("adagrad", given, { epsilon }, {
     stateLength: (width) => width,
     // √G.
     step(g, state, rate, step) {
@@ -149,14 +149,14 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
  * Source: Kingma, Ba, "Adam", arXiv 1412.6980, algorithm 1.
  */
 export function adam(options: AdamOptions = {}): Optimizer {
-  checkNames("adam", options, [...SHARED, "epsilon", "beta1", "beta2"]);
-  const { epsilon = 1e-8, beta1 = 0.9, beta2 = 0.999 } = options;
+  const given = takeOptions("adam", options, [...SHARED, "epsilon", "beta1", "beta2"]);
+  const { epsilon = 1e-8, beta1 = 0.9, beta2 = 0.999 } = given;
   for (const [name, beta] of Object.entries({ beta1, beta2 })) {
     if (typeof beta === "number" && beta >= 0 && beta < 1) continue;
     throw new InputError("adam", `${name} is ${describe(beta)}`, "a number ≥ 0 and below 1");
   }
   const rootOfBeta2 = Math.sqrt(beta2), rootOfRest = Math.sqrt(1 - beta2);
-  return withDecayAndClip("adam", options, { epsilon, beta1, beta2 }, {
+  return withDecayAndClip("adam", given, { epsilon, beta1, beta2 }, {
     // The state is m, √v and the number of the row's steps.
     stateLength: (width) => 2 * width + 1,
     step(g, state, rate, step) {
@@ -180,7 +180,7 @@ export function stateLengthOf(operation: string, optimizer: Optimizer, width: nu
   throw new InputError(operation, `${name} is ${describe(length)}`, expected);
 }
 
-const SHARED = ["weightDecay", "clip"];
+const SHARED = ["weightDecay", "clip"] as const;
 
 interface PlainOptimizer {
   stateLength(width: number): number;

@@ -3,11 +3,11 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
+import { reading } from "../base/lists.ts";
 import { isCount } from "../base/matrix.ts";
-import { checkNames } from "../engine/options.ts";
+import { takeOptions } from "../base/names.ts";
 import { checkGiven } from "./callbacks.ts";
 import type { Example, Target } from "./examples.ts";
-
 import { MeanMetric, type Metric } from "./metrics.ts";
 
 /** An example of a stream. */
@@ -74,14 +74,16 @@ export async function progressiveValidation<X = Example>(
   options: ValidationOptions = {},
 ): Promise<number> {
   const operation = "progressiveValidation";
-  checkNames(operation, options, ["delay", "onPrediction"]);
-  const { delay = 0, onPrediction = () => {} } = options;
+  const { delay = 0, onPrediction = () => {} } = takeOptions(operation, options, ["delay", "onPrediction"]);
   if (!isCount(delay)) throw new InputError(operation, `delay is ${describe(delay)}`, "an integer ≥ 0");
   if (typeof onPrediction !== "function") {
     throw new InputError(operation, `onPrediction is ${describe(onPrediction)}`, "a function");
   }
   checkGiven(operation, "model", model, ["predictOne", "learnOne"]);
-  const measures: readonly Metric[] = Array.isArray(metrics) ? [...metrics] : [metrics as Metric];
+  const measures = reading(
+    operation,
+    (): readonly Metric[] => Array.isArray(metrics) ? [...metrics] : [metrics as Metric],
+  );
   measures.forEach((metric, at) => checkGiven(operation, `metric ${at}`, metric, ["update", "get"]));
   const waiting: { readonly x: X; readonly y: Target }[] = [];
   let count = 0;
@@ -108,8 +110,7 @@ function toSample<X>(operation: string, sample: Sample<X>, at: number): Sample<X
   if (typeof sample !== "object" || sample === null || !("x" in sample) || !("y" in sample)) {
     throw new InputError(operation, `example ${at} is ${describe(sample)}`, "an object with x and y");
   }
-  const { x, y } = sample;
-  return { x, y };
+  return reading(operation, () => ({ x: sample.x, y: sample.y }));
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 
 import { describe, FormatError, InputError } from "../base/errors.ts";
-import { allocate, isCount, takeList } from "../base/lists.ts";
+import { allocate, isCount, reading, takeList } from "../base/lists.ts";
 import type { Matrix } from "../base/matrix.ts";
 import { takeOptions } from "../base/names.ts";
 import { type TensorData, type TensorType, typeOfNumbers } from "./element_types.ts";
@@ -84,7 +84,7 @@ export function countOf(operation: string, shape: readonly number[]): number {
  */
 export function toMatrix(tensor: Tensor): Matrix {
   const operation = "toMatrix";
-  const { data, shape } = checkTensor(operation, "tensor", tensor);
+  const { data, shape } = reading(operation, () => checkTensor(operation, "tensor", tensor));
   const columns = shape.at(-1) ?? 0;
   if (columns === 0) {
     throw new InputError(operation, `tensor.shape is [${shape.join(", ")}]`, "a last length ≥ 1");

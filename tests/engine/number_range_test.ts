@@ -95,3 +95,34 @@ for (const backend of BACKENDS) {
     }
   });
 }
+
+for (const backend of BACKENDS) {
+  Deno.test(`number range on ${backend}: a mean of values is a float32, also where rounding is allowed much`, async () => {
+    const largest = 2 ** 128 - 2 ** 104, random = new Random(7);
+    for (let seed = 0; seed < (backend === "webgpu" ? 3 : 30); seed++) {
+      await using live = await DynamicAttention.create({
+        ...{ query: [[6], [1], [3]], scale: 0.3, backend, tolerance: [0.001, 0.01, 0.5][seed % 3] },
+        key: Array.from({ length: 6 }, () => random.row(1, 10)),
+        value: Array.from({ length: 6 }, () => [largest, -largest]),
+        lazyThreshold: Infinity,
+      });
+      for (let edit = 0; edit < 12; edit++) {
+        const slots = live.keySlots(), slot = slots[random.below(slots.length)];
+        if (edit % 3 === 0) live.insert(random.row(1, 10), [largest, -largest]);
+        else if (edit % 3 === 1 && slots.length > 2) live.delete(slot);
+        else live.setKey(slot, random.row(1, 10));
+        const { output: { data }, bounds } = await live.peek();
+        data.forEach((o, at) => {
+          const off = Math.abs(o - (at % 2 === 0 ? largest : -largest));
+          assert(
+            off <= bounds[at >> 1],
+            `seed ${seed}, edit ${edit}: ${o} is off by ${off}, bound ${bounds[at >> 1]}`,
+          );
+        });
+        for (const o of (await live.read()).data) {
+          assert(Math.abs(o) <= largest, `seed ${seed}, edit ${edit}: ${o}`);
+        }
+      }
+    }
+  });
+}

@@ -16,8 +16,9 @@ import {
   readAttention,
   setRenderer,
   staleness,
+  table,
 } from "../../src/jupyter/mod.ts";
-import { liveFigure, select, slider } from "../../src/jupyter/widgets/mod.ts";
+import { interact, liveFigure, select, slider } from "../../src/jupyter/widgets/mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "../../testing/assert.ts";
 import { as } from "../../testing/bad_calls.ts";
 import { MORE_VALUES, outcome } from "../../testing/hostile_values.ts";
@@ -98,6 +99,11 @@ const CALLS: Readonly<Record<string, (bad: never) => unknown>> = {
       if (typeof bad !== "function") throw error;
     }),
   "display's matrix": (bad) => display(bad),
+  "interact's controls": (bad) => interact(() => 1, bad),
+  "one of interact's controls": (bad) => interact(() => 1, { a: bad }),
+  "table's columns": (bad) => table(bad, []),
+  "table's rows": (bad) => table(["a"], bad),
+  "table's options": (bad) => table(["a"], [["x"]], bad),
   "slider's options": (bad) => slider(bad),
   "slider's max": (bad) => slider({ max: bad }),
   "select's options": (bad) => select(bad),

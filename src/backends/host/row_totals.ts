@@ -6,6 +6,7 @@
  * rounding are the same with and without one.
  */
 
+import { LARGEST_FLOAT32 } from "../../numerics/attention_state.ts";
 import { type HeadLayout, keyHeadOf } from "../../numerics/head_layout.ts";
 import { exponentOf, powerOfTwo, shiftedExp, shiftedLog } from "../../numerics/power_shift.ts";
 import { isTrusted } from "../../numerics/rounding_ledger.ts";
@@ -89,12 +90,20 @@ export class RowTotals {
     return isTrusted(this.massError, this.mass, this.sumError, this.sums[this.sums.length - 1], tolerance);
   }
 
-  /** Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass. It never writes −0. */
+  /**
+   * Writes o = u / l, dv numbers from `offset` on; zeros for a row without mass. It never writes −0. A mean of
+   * values lies between them, also where rounding takes u / l beyond what float32 holds.
+   */
   writeOutput(target: Float32Array | Float64Array, offset: number): void {
     const { sums, mass } = this, hasMass = mass > 0;
     const share = this.#multiplies ? 1 / mass : 0;
     for (let c = 0; c < sums.length - 2; c++) {
-      target[offset + c] = hasMass ? (this.#multiplies ? sums[c] * share : sums[c] / mass) + 0 : 0;
+      const o = hasMass ? (this.#multiplies ? sums[c] * share : sums[c] / mass) + 0 : 0;
+      target[offset + c] = o > LARGEST_FLOAT32
+        ? LARGEST_FLOAT32
+        : o < -LARGEST_FLOAT32
+        ? -LARGEST_FLOAT32
+        : o;
     }
   }
 

@@ -3,6 +3,7 @@
  */
 
 import { describe, InputError } from "../../base/errors.ts";
+import { reading } from "../../base/lists.ts";
 import { takeOptions, takeWord } from "../../base/names.ts";
 
 /**
@@ -84,6 +85,10 @@ const AUTH_FORMS: readonly (readonly string[])[] = [["user", "password"], ["toke
 
 /** Checks the options of `natsLog`; each is read once. */
 export function checkNatsOptions(operation: string, given: NatsLogOptions): CheckedNatsOptions {
+  return reading(operation, () => takeNatsOptions(operation, given));
+}
+
+function takeNatsOptions(operation: string, given: NatsLogOptions): CheckedNatsOptions {
   const options = takeOptions(operation, given, ["servers", "name", "auth", "tls", "durability", "system"]);
   const { hosts, isEncrypted } = takeServers(operation, options.servers);
   if (!isMemoryName(options.name)) {

@@ -114,27 +114,23 @@ export function select(
   settings: { readonly label?: string; readonly value?: string } = {},
 ): Control<string> {
   const operation = "select";
-  if (
-    !reading(operation, () => areTexts(options)) || options.length === 0 ||
-    new Set(options).size < options.length
-  ) {
+  const texts = reading(operation, () => takeTexts(options));
+  if (texts.length === 0 || new Set(texts).size < texts.length) {
     throw new InputError(operation, `options are ${describe(options)}`, "texts that differ, one at least");
   }
-  const { label = "", value = options[0] } = reading(
-    operation,
-    () => takeOptions(operation, settings, ["label", "value"], "setting"),
-  );
-  const spec = { kind: "select", label: text(operation, label), options: [...options] } as const;
-  const control = new Control<string>(operation, spec, options[0]);
+  const { label = "", value = texts[0] } = takeOptions(operation, settings, ["label", "value"], "setting");
+  const spec = { kind: "select", label: text(operation, label), options: texts } as const;
+  const control = new Control<string>(operation, spec, texts[0]);
   control.value = value;
   return control;
 }
 
-function areTexts(options: unknown): options is readonly string[] {
-  if (!Array.isArray(options)) return false;
-  // Not `every`, which passes over holes.
-  for (let at = 0; at < options.length; at++) if (typeof options[at] !== "string") return false;
-  return true;
+/** A copy of a list of texts; an empty one where it is no such list. */
+function takeTexts(options: unknown): readonly string[] {
+  if (!Array.isArray(options)) return [];
+  // Not `filter`, which passes over holes.
+  const texts = Array.from<unknown>(options);
+  return texts.every((entry) => typeof entry === "string") ? texts : [];
 }
 
 /** A switch: true or false, which it is at first unless given. */

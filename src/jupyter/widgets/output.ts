@@ -3,8 +3,9 @@
  */
 
 import { describe, InputError } from "../../base/errors.ts";
+import { reading } from "../../base/lists.ts";
 import { notebookKernel } from "../kernel.ts";
-import type { Control } from "./controls.ts";
+import { Control } from "./controls.ts";
 import type { ControlValue } from "./panel.ts";
 
 /** A place whose content changes: each `set` takes the place of the one before, in all pages. */
@@ -46,7 +47,7 @@ export type InteractValues<C> = { readonly [name in keyof C]: C[name] extends Co
  * @param compute What to show; a promise is waited for. What it throws is shown in its place.
  * @param controls Such as `{ scale: slider({ max: 2 }), flag: toggle("flag") }`.
  * @returns The place of the result.
- * @throws {InputError} When `compute` is no function.
+ * @throws {InputError} When `compute` is no function, or one of the controls is none.
  *
  * @example
  * ```ts
@@ -62,8 +63,7 @@ export async function interact<C extends InteractControls>(
   if (typeof compute !== "function") {
     throw new InputError("interact", `compute is ${describe(compute)}`, "a function");
   }
-  const output = new Output();
-  const entries = Object.entries(controls) as unknown as [string, Control<ControlValue>][];
+  const entries = reading("interact", () => takeControls(controls)), output = new Output();
   const run = async () => {
     const values = Object.fromEntries(entries.map(([name, control]) => [name, control.value]));
     try {
@@ -78,4 +78,16 @@ export async function interact<C extends InteractControls>(
   }
   await run();
   return output;
+}
+
+/** The controls by name, before any of them is shown. */
+function takeControls(controls: InteractControls): [string, Control<ControlValue>][] {
+  const expected = "an object of controls, such as { scale: slider({ max: 2 }) }";
+  if (typeof controls !== "object" || controls === null || Symbol.iterator in controls) {
+    throw new InputError("interact", `controls are ${describe(controls)}`, expected);
+  }
+  return Object.entries<unknown>(controls).map(([name, control]) => {
+    if (control instanceof Control) return [name, control];
+    throw new InputError("interact", `controls.${name} is ${describe(control)}`, expected);
+  });
 }
