@@ -10,7 +10,6 @@ import { fitsFloat32, toFloat32Logs } from "../numerics/attention_state.ts";
 import { outputColumns } from "../numerics/head_layout.ts";
 import { shownMatrix } from "../display/shown_matrix.ts";
 import { InputError } from "../base/errors.ts";
-import { fillBackend } from "./fill_backend.ts";
 import type { Matrix } from "../base/matrix.ts";
 import type { AttentionState } from "./merge_states.ts";
 import { type AttentionOptions, type Problem, toProblem, withRules } from "./options.ts";
@@ -123,6 +122,7 @@ export async function attentionState(options: AttentionOptions): Promise<Attenti
 
 /** Attention of a checked problem with all of its rules. */
 export async function compute(operation: string, problem: Problem): Promise<AttentionOutput> {
+  const { fillBackend } = await import("./fill_backend.ts");
   const backend = await fillBackend(operation, problem);
   try {
     const queries = Uint32Array.from({ length: problem.query.shape[0] }, (_, i) => i);
