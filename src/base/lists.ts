@@ -154,6 +154,20 @@ export function bufferOf(view: ArrayBufferView): ArrayBufferLike {
   return ownBuffer.call(view);
 }
 
+const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")?.get as (
+  this: ArrayBufferLike,
+) => number;
+
+/** Whether a typed array lies in memory that threads share, whatever its realm. */
+export function isShared(view: ArrayBufferView): boolean {
+  try {
+    byteLengthOf.call(bufferOf(view));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The name of a typed array's class, whatever its realm or subclass; null for any other input. */
 export function typedArrayKind(input: unknown): string | null {
   return tagOf.call(input) ?? null;
@@ -175,7 +189,7 @@ function checkTypedArray(
 
 function checkAttached(operation: string, name: string, view: ArrayBufferView, expected: string): void {
   const buffer = bufferOf(view);
-  if (buffer instanceof ArrayBuffer && isDetached(buffer)) {
+  if (isDetached(buffer)) {
     throw new InputError(operation, `${name} is a view of a detached buffer`, expected);
   }
 }
@@ -198,7 +212,7 @@ function copyOf(
  * Whether a buffer is detached: no view can be made of it then. `ArrayBuffer.prototype.detached` says the
  * same, but Node has it only from version 21 on.
  */
-function isDetached(buffer: ArrayBuffer): boolean {
+function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength > 0) return false;
   try {
     new Uint8Array(buffer);

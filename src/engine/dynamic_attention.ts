@@ -39,8 +39,11 @@ export interface InsertOptions<Id extends RowId = number> {
   readonly id?: Id;
 }
 
-/** Of ids that were written down, the type of all that are like them. */
-export type AnyOf<Id extends RowId> = Id extends string ? string : Id extends number ? number : bigint;
+/** Of ids that were written down, the type of all that are like them; of an empty list, all ids. */
+export type AnyOf<Id extends RowId> = [Id] extends [never] ? RowId
+  : Id extends string ? string
+  : Id extends number ? number
+  : bigint;
 
 /**
  * A notebook shows the largest bound over this number of queries at most, so that showing an engine takes

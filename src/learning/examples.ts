@@ -75,14 +75,24 @@ export interface CheckedExample {
   readonly offset: number;
 }
 
-const SCORES = ["against", "columns", "offset"] as const;
+const SCORES: readonly (keyof ExampleScores)[] = ["against", "columns", "offset"];
 
-/** Checks an example; its slots must be live. */
-export function toExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
-  return reading(operation, () => takeExample(operation, x, rules));
+/** Checks an example; its slots must be live. `scores` are the fields that it may have beside its query or row. */
+export function toExample(
+  operation: string,
+  x: AnyExample,
+  rules: EditRules,
+  scores: readonly (keyof ExampleScores)[] = SCORES,
+): CheckedExample {
+  return reading(operation, () => takeExample(operation, x, rules, scores));
 }
 
-function takeExample(operation: string, x: AnyExample, rules: EditRules): CheckedExample {
+function takeExample(
+  operation: string,
+  x: AnyExample,
+  rules: EditRules,
+  scores: readonly (keyof ExampleScores)[],
+): CheckedExample {
   if (typeof x !== "object" || x === null || ("query" in x) === ("row" in x)) {
     const found = typeof x === "object" && x !== null
       ? "x has query and row, or none"
@@ -90,8 +100,8 @@ function takeExample(operation: string, x: AnyExample, rules: EditRules): Checke
     throw new InputError(operation, found, "an object with a query slot, or with a row");
   }
   const given: AnyExample = "query" in x
-    ? takeOptions(operation, x, ["query", ...SCORES])
-    : takeOptions(operation, x, ["row", "position", ...SCORES]);
+    ? takeOptions(operation, x, ["query", ...scores])
+    : takeOptions(operation, x, ["row", "position", ...scores]);
   const { layout, keySlots } = rules;
   const columnCount = outputColumns(layout);
   const { against, columns, offset = 0 } = given;
@@ -123,15 +133,20 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   return reading(operation, () => {
     checkArray(operation, name, y);
-    return Float64Array.from(y, (entry: unknown, at) => {
-      const number = typeof entry === "boolean" ? Number(entry) : entry;
-      if (typeof number === "number" && Number.isFinite(number)) return number;
-      throw new InputError(
-        operation,
-        `${name} has ${describe(entry)} at index ${at}`,
-        "finite numbers or truth values",
-      );
-    });
+    const numbers: number[] = [], { length } = y;
+    // One by one: a list may say that it is longer than memory, and have nothing in it.
+    for (let at = 0; at < length; at++) {
+      const entry: unknown = y[at], number = typeof entry === "boolean" ? Number(entry) : entry;
+      if (typeof number !== "number" || !Number.isFinite(number)) {
+        throw new InputError(
+          operation,
+          `${name} has ${describe(entry)} at index ${at}`,
+          "finite numbers or truth values",
+        );
+      }
+      numbers.push(number);
+    }
+    return Float64Array.from(numbers);
   });
 }
 

@@ -101,7 +101,7 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
     const own = ownRates[name];
     return own === false
       ? null
-      : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own ?? rate);
+      : toSchedule(operation, own === undefined ? "rate" : `rates.${name}`, own === undefined ? rate : own);
   };
   return {
     loss: takeLoss(operation, loss),
@@ -116,7 +116,7 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
 }
 
 /** A loss with the name that it has now; its methods are the caller's. */
-function takeLoss(operation: string, loss: Loss): Loss {
+export function takeLoss(operation: string, loss: Loss): Loss {
   const name = takeNamed(operation, "loss", loss, ["check", "predict", "value", "gradient"]);
   return {
     name,
@@ -129,7 +129,7 @@ function takeLoss(operation: string, loss: Loss): Loss {
 }
 
 /** An optimizer with the name that it has now; its methods are the caller's. */
-function takeOptimizer(operation: string, optimizer: Optimizer): Optimizer {
+export function takeOptimizer(operation: string, optimizer: Optimizer): Optimizer {
   const name = takeNamed(operation, "optimizer", optimizer, ["stateLength", "step"]);
   return {
     name,

@@ -4,6 +4,7 @@
  */
 
 import { describe, InputError } from "../base/errors.ts";
+import { lengthOf, typedArrayKind } from "../base/lists.ts";
 import { callCheck, callGiven } from "./callbacks.ts";
 import type { Loss } from "./losses.ts";
 
@@ -74,7 +75,7 @@ function toNumbers(
 ): Float64Array<ArrayBuffer> {
   const expected = `a Float64Array of ${count} numbers, one for each score`;
   const given = callGiven(operation, () => what, expected, call);
-  if (!(given instanceof Float64Array) || given.length !== count) {
+  if (typedArrayKind(given) !== "Float64Array" || lengthOf(given) !== count) {
     throw new InputError(operation, `${what} is ${describe(given)}`, expected);
   }
   const numbers = Float64Array.from(given);

@@ -14,7 +14,7 @@ import { type Edit, type EditRules, findSlot } from "../write/edits.ts";
 import type { RowId } from "../write/row_ids.ts";
 import { checkArray } from "../base/matrix.ts";
 import type { RankedKey } from "../engine/answers.ts";
-import { reading, takeList } from "../base/lists.ts";
+import { reading, takeList, typedArrayKind } from "../base/lists.ts";
 import { toCount, toExcluded } from "../engine/question_options.ts";
 import { takeOptions } from "../base/names.ts";
 import {
@@ -161,7 +161,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     options: LearnerLoadOptions<KeyId, QueryId> = {},
   ): Promise<OnlineLearner<KeyId, QueryId>> {
     const operation = "OnlineLearner.load";
-    if (!(bytes instanceof Uint8Array)) {
+    if (typedArrayKind(bytes) !== "Uint8Array") {
       throw new InputError(operation, `bytes are ${describe(bytes)}`, "a Uint8Array");
     }
     checkArray(operation, "bytes", bytes);
@@ -224,7 +224,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
    * The `count` keys whose values match the output of x best, exact, as `DynamicAttention.recommend` answers
    * them: scores are products, to which neither `offset` nor the loss has been applied.
    *
-   * @param x A query or a row, without `against` and `columns`.
+   * @param x A query or a row; `against` and `columns` are refused, since all keys are scored.
    * @param options `exclude`, keys that are left out.
    * @throws {InputError} When x does not fit the engine.
    */
@@ -237,7 +237,7 @@ export class OnlineLearner<KeyId extends RowId = number, QueryId extends RowId =
     const { rules } = EngineCore.of(operation, this.live);
     const { exclude } = takeOptions(operation, options, ["exclude"]);
     const excluded = new NotedKeys(reading(operation, () => toExcluded(operation, exclude, rules)), rules);
-    const wanted = toCount(operation, count), example = this.#toExample(operation, x);
+    const wanted = toCount(operation, count), example = toExample(operation, x, rules, ["offset"]);
     return await this.#inTurn(operation, example, async ({ rows }) => {
       const { rankings, rules } = EngineCore.of(operation, this.live);
       const query = rows.kind === "standing" ? rows.slots[0] : rows.queries;

@@ -162,7 +162,8 @@ export class RowIds {
     if (!isId(given)) return [];
     const found: { readonly id: RowId; readonly distance: number }[] = [];
     // Many digits of a bigint would take long.
-    const text = (typeof given === "bigint" ? describe(given) : String(given)).slice(0, LONGEST + 1);
+    const digits = typeof given === "bigint" ? describe(given).replace(/n$/, "") : String(given);
+    const text = digits.slice(0, LONGEST + 1);
     let compared = 0;
     for (const id of this.#slots.keys()) {
       if (++compared > COMPARED) break;

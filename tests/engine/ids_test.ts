@@ -394,7 +394,22 @@ Deno.test("an error of a mask function names the ids that it was asked about", a
   });
   live.insert([1], [1], { id: 71n });
   const error = await assertRejects(() => live.read(), InputError);
-  assert(error.message.startsWith("mask(ann, 71, 0): answer is NaN"), error.message);
+  assert(error.message.startsWith('mask("ann", 71n, 0): answer is NaN'), error.message);
+});
+
+Deno.test("an engine that begins empty takes ids of any type, without a word about types", async () => {
+  const none = { data: [], shape: [0, 1] } as const;
+  await using live = await DynamicAttention.create({
+    ...{ query: none, key: none, value: none },
+    keyIds: [],
+    queryIds: [],
+  });
+  live.insert([1], [5], { id: "Alien" });
+  live.upsert(7n, [1], [7]);
+  live.insertQuery([1], { id: "Ada" });
+  const kinds: (string | number | bigint)[] = live.keyIds();
+  assertEquals(kinds, ["Alien", 7n]);
+  assertEquals([...(await live.read(["Ada"])).data], [6]);
 });
 
 Deno.test("ids: typed arrays of bigints name rows wherever ids are listed", async () => {
