@@ -96,6 +96,8 @@ export interface Watched {
   looseness(): number;
   /** The multiply-adds that following has taken so far, besides beginning. */
   upkeep(): number;
+  /** The batches that it has followed so far, changed keys in each block, and keys noted in each block. */
+  readonly followed: { readonly batches: number; readonly steps: number; readonly notes: number };
   /** Whether the drift of all query slots is followed. */
   readonly isWhole: boolean;
   /** Whether the drift of a query slot is followed. */
@@ -114,6 +116,39 @@ export interface Costs {
    * The number of neighbouring query slots, from a multiple of it on, that are computed at the cost of one.
    */
   readonly rowsTogether: number;
+  /** What parts of a look take. */
+  readonly times: LookTimes;
+}
+
+/**
+ * What parts of an exact answer and of one by copies take, in nanoseconds. They are fixed numbers, so that what is
+ * answered does not depend on a clock; `deno task bench:prices` holds them against one.
+ */
+export interface LookTimes {
+  /** Any look, by copies or not: its promises, and storing a batch. */
+  readonly common: number;
+  /** Bringing rows up to date and reading them, however few. */
+  readonly look: number;
+  /** A counted multiply-add of bringing rows up to date. */
+  readonly multiplyAdd: number;
+  /** A number of the sums of a row that is brought up to date, besides. */
+  readonly updated: number;
+  /** A number of an exact answer. */
+  readonly answered: number;
+  /** A copy in an answer by copies: its bound and its accounts. */
+  readonly copy: number;
+  /** A number of it. */
+  readonly copied: number;
+  /** Reckoning, beside an exact answer, what copies of a sample would have cost. */
+  readonly tried: number;
+  /** Following a batch, however small. */
+  readonly batch: number;
+  /** A changed key in the drift of one block. */
+  readonly step: number;
+  /** Noting a key in the drift of one block, besides its scores. */
+  readonly noted: number;
+  /** Beginning to follow a head row. */
+  readonly begun: number;
 }
 
 /** The configuration of a backend. */

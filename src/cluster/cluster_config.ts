@@ -166,12 +166,17 @@ function encodeConfig({ cluster, partitions, replicas, scoring }: ClusterConfig)
   return writeJson({ version: VERSION, cluster, partitions, replicas, ...layout, scale, softcap });
 }
 
-/** The shape as text, the same for the same shape. */
-export function shapeText(
+/** The shape of a cluster, with all that was left out when it was made. */
+export function shapeOf(
   { partitions, replicas, scoring: { layout, scale, softcap } }: ClusterConfig,
-): string {
+): Required<ClusterShape> {
   const { headDim, valueDim, heads, kvHeads } = layout;
-  return JSON.stringify({ dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas });
+  return { dim: headDim, valueDim, partitions, heads, kvHeads, scale, softcap, replicas };
+}
+
+/** The shape as text, the same for the same shape. */
+export function shapeText(config: ClusterConfig): string {
+  return JSON.stringify(shapeOf(config));
 }
 
 /** The partition of a key: a hash of its id (FNV-1a with the last mixing of MurmurHash3) modulo P. */

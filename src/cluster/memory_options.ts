@@ -117,14 +117,19 @@ export function toTimeout(operation: string, ms: unknown, otherwise: number, nam
   throw new InputError(operation, `${name} is ${describe(ms)}`, "milliseconds, not negative");
 }
 
-/** Checks options of a read. */
+/** Checks options of a read; those of an answer that tells of no missing partitions have no `partial`. */
 export function toReadOptions(
   operation: string,
   options: ReadOptions,
   { partitions }: ClusterConfig,
   timeoutMs: number,
+  mayLack = true,
 ): CheckedRead {
-  const given = takeOptions(operation, options, ["after", "timeoutMs", "partial"]);
+  const given = takeOptions(operation, options, [
+    "after",
+    "timeoutMs",
+    ...mayLack ? ["partial"] as const : [],
+  ]);
   const { partial = false } = given;
   if (typeof partial !== "boolean") {
     throw new InputError(operation, `partial is ${describe(partial)}`, "a boolean");

@@ -133,15 +133,20 @@ export function toTargets(operation: string, y: Target, name = "y"): Float64Arra
   if (typeof y === "number" || typeof y === "boolean") return toTargets(operation, [Number(y)], name);
   return reading(operation, () => {
     checkArray(operation, name, y);
-    return Float64Array.from(y, (entry: unknown, at) => {
-      const number = typeof entry === "boolean" ? Number(entry) : entry;
-      if (typeof number === "number" && Number.isFinite(number)) return number;
-      throw new InputError(
-        operation,
-        `${name} has ${describe(entry)} at index ${at}`,
-        "finite numbers or truth values",
-      );
-    });
+    const numbers: number[] = [], { length } = y;
+    // One by one: a list may say that it is longer than memory, and have nothing in it.
+    for (let at = 0; at < length; at++) {
+      const entry: unknown = y[at], number = typeof entry === "boolean" ? Number(entry) : entry;
+      if (typeof number !== "number" || !Number.isFinite(number)) {
+        throw new InputError(
+          operation,
+          `${name} has ${describe(entry)} at index ${at}`,
+          "finite numbers or truth values",
+        );
+      }
+      numbers.push(number);
+    }
+    return Float64Array.from(numbers);
   });
 }
 

@@ -99,7 +99,7 @@ export function toLearnerConfig(operation: string, options: LearnerOptions<never
 }
 
 /** A loss with the name that it has now; its methods are the caller's. */
-function takeLoss(operation: string, loss: Loss): Loss {
+export function takeLoss(operation: string, loss: Loss): Loss {
   const name = takeNamed(operation, "loss", loss, ["check", "predict", "value", "gradient"]);
   return {
     name,
@@ -111,7 +111,7 @@ function takeLoss(operation: string, loss: Loss): Loss {
 }
 
 /** An optimizer with the name that it has now; its methods are the caller's. */
-function takeOptimizer(operation: string, optimizer: Optimizer): Optimizer {
+export function takeOptimizer(operation: string, optimizer: Optimizer): Optimizer {
   const name = takeNamed(operation, "optimizer", optimizer, ["stateLength", "step"]);
   return {
     name,

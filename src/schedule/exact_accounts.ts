@@ -1,6 +1,7 @@
 /**
- * Accounts of what exact answers would have cost: for each query slot, how many changed key slots it has missed since it was
- * last asked for, and what catching up with it would cost by now.
+ * Accounts of what exact answers would have cost: for each query slot, how many changed key slots it has
+ * missed since it was last asked for, and what catching up with it would cost by now. Questions about all
+ * query slots look at none of them.
  *
  * Invariant: a query slot that was never asked for counts as asked for when the accounts were begun.
  */
@@ -9,12 +10,18 @@
 export class ExactAccounts {
   /** The cost of exact answers of one query slot that has missed so many changed key slots. */
   readonly #costOf: (missed: number) => number;
-  /** Changed key slots stored so far, and when the accounts were begun. */
+  /** Changed key slots stored so far. */
   #stored = 0;
-  #begunAt = 0;
-  /** Key slots that have changed since `forgetChanged`, where somebody wants to know. */
+  /** When all query slots were last asked for, or the accounts were begun. */
+  #allAskedAt = 0;
+  /** Whether some query slots were asked for since then. */
+  #areSomeAsked = false;
+  /** Key slots that have changed since the accounts were begun, where somebody wants to know. */
   readonly #changed = new Set<number>();
-  /** By query slot, how many had been stored when it was last asked for, and what catching up would have cost then. */
+  /**
+   * By query slot, how many had been stored when it was last asked for, unless all were asked for later, and
+   * what catching up would have cost then.
+   */
   #askedAt = new Float64Array(0);
   #owed = new Float64Array(0);
 
@@ -40,36 +47,45 @@ export class ExactAccounts {
   /** Begins anew, as if all query slots, those to come too, had been asked for now. */
   begin(): void {
     this.#changed.clear();
-    this.#begunAt = this.#stored;
-    this.#askedAt.fill(this.#begunAt);
+    this.#allAskedAt = this.#stored;
+    this.#areSomeAsked = false;
     this.#owed.fill(0);
   }
 
-  /** The cost of exact answers of query slots if they had been exact when they were last asked for. */
-  costOf(slots: Uint32Array): number {
+  /**
+   * The cost of exact answers of query slots if they had been exact when they were last asked for, and notes
+   * that they are asked for; `areAll` says whether they are all there are.
+   */
+  ask(slots: Uint32Array, areAll: boolean): number {
+    if (areAll && !this.#areSomeAsked) {
+      const cost = slots.length * this.#costOf(this.#stored - this.#allAskedAt);
+      this.#allAskedAt = this.#stored;
+      return cost;
+    }
     let sum = 0, last = NaN, cost = 0;
     for (const slot of slots) {
       if (slot >= this.#askedAt.length) this.#grow(slot + 1);
-      const missed = this.#stored - this.#askedAt[slot];
+      const missed = this.#stored - Math.max(this.#allAskedAt, this.#askedAt[slot]);
       if (missed !== last) cost = this.#costOf(last = missed);
       sum += cost;
+      this.#askedAt[slot] = this.#stored;
     }
+    this.#areSomeAsked = !areAll;
+    if (areAll) this.#allAskedAt = this.#stored;
     return sum;
   }
 
-  /** Notes that query slots, of which the cost was asked, have been answered now. */
-  answered(slots: Uint32Array): void {
-    for (const slot of slots) this.#askedAt[slot] = this.#stored;
-  }
-
   /**
-   * By how much the cost of catching up with query slots has grown since this was last asked of them; `knownBy` tells how many
-   * changed key slots what is kept of a query slot includes.
+   * By how much the cost of catching up with query slots has grown since this was last asked of them; `known`
+   * has, by query slot, how many changed key slots what is kept of it includes.
    */
-  settle(slots: Uint32Array, knownBy: (slot: number) => number): number {
+  settle(slots: Uint32Array, known: Float64Array): number {
+    const stored = this.#stored, changed = this.#changed.size;
     let grown = 0, last = NaN, debt = 0;
-    for (const slot of slots) {
-      const missed = Math.min(this.#changed.size, this.#stored - knownBy(slot));
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at];
+      if (slot >= this.#owed.length) this.#grow(slot + 1);
+      const missed = Math.min(changed, stored - known[slot]);
       if (missed !== last) debt = this.#costOf(last = missed);
       grown += debt - this.#owed[slot];
       this.#owed[slot] = debt;
@@ -79,7 +95,7 @@ export class ExactAccounts {
 
   #grow(size: number): void {
     const capacity = Math.max(size, 2 * this.#askedAt.length);
-    const askedAt = new Float64Array(capacity).fill(this.#begunAt), owed = new Float64Array(capacity);
+    const askedAt = new Float64Array(capacity), owed = new Float64Array(capacity);
     askedAt.set(this.#askedAt);
     owed.set(this.#owed);
     this.#askedAt = askedAt;

@@ -211,6 +211,8 @@ export class KeyHistory {
    */
   #sharedEpoch(queries: Uint32Array): number | null {
     if (queries.length === 0) return null;
+    const known = this.#epochs.epochOfWhole(queries);
+    if (known !== null) return known;
     const epoch = this.epochOf(queries[0]);
     for (let at = 1; at < queries.length; at++) {
       if (queries[at] <= queries[at - 1] || this.epochOf(queries[at]) !== epoch) return null;

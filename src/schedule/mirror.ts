@@ -32,6 +32,8 @@ export interface MirrorPlaces {
 export interface Refreshed {
   /** Query slots whose copies have changed. */
   readonly changed: Uint32Array<ArrayBuffer>;
+  /** The number of copies that were made anew. */
+  readonly made: number;
   /** For each query slot that was asked for, a bound on the distance of its copy from exact. */
   readonly bounds: Float64Array<ArrayBuffer>;
 }
@@ -52,6 +54,8 @@ export class Mirror {
   #epochs = new Float64Array(0);
   #known = new Float64Array(0);
   #generation = UNFOLLOWED;
+  /** The list of query slots that there was room for last. */
+  #roomy: Uint32Array | null = null;
 
   constructor(source: MirrorSource, heads: number) {
     this.#source = source;
@@ -68,12 +72,14 @@ export class Mirror {
    */
   lagOf(slots: Uint32Array): Lag {
     const stored = this.#source.stored();
-    let epoch = this.#source.epoch(), pending = 0;
-    for (const slot of slots) {
-      epoch = Math.min(epoch, this.#epochs[slot]);
-      pending = Math.max(pending, stored - this.#known[slot]);
+    const epochs = this.#epochs, known = this.#known;
+    let epoch = this.#source.epoch(), least = stored;
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at];
+      if (epochs[slot] < epoch) epoch = epochs[slot];
+      if (known[slot] < least) least = known[slot];
     }
-    return { epoch, pending };
+    return { epoch, pending: stored - least };
   }
 
   /** Forgets all copies. */
@@ -92,17 +98,20 @@ export class Mirror {
    */
   async refresh(slots: Uint32Array, error: number, floor: number, places: MirrorPlaces): Promise<Refreshed> {
     this.#make(slots);
-    const bounds = new Float64Array(slots.length), stale = new Uint32Array(slots.length);
-    const epochs = this.#epochs, now = this.#source.epoch();
+    const bounds = new Float64Array(slots.length), epochs = this.#epochs, now = this.#source.epoch();
     this.#source.backend.driftOfCopies(slots, this.#copies, bounds);
-    let count = 0;
+    let stale = NO_SLOTS, count = 0;
     for (let at = 0; at < slots.length; at++) {
-      const slot = slots[at], epoch = epochs[slot];
-      // A copy of the newest epoch is exact, whether drift is followed or not.
-      if (epoch === now) bounds[at] = this.#roundingOf(slot);
-      else if (!(bounds[at] <= error) || epoch < floor) stale[count++] = at;
+      const epoch = epochs[slots[at]];
+      if (epoch === now) {
+        // A copy of the newest epoch is exact, whether drift is followed or not.
+        bounds[at] = this.#roundingOf(slots[at]);
+      } else if (!(bounds[at] <= error) || epoch < floor) {
+        if (count === 0) stale = new Uint32Array(slots.length);
+        stale[count++] = at;
+      }
     }
-    if (count === 0) return { changed: NO_SLOTS, bounds };
+    if (count === 0) return { changed: NO_SLOTS, made: 0, bounds };
     const made = stale.subarray(0, count).map((at) => slots[at]);
     const { output } = await this.#source.read(made);
     try {
@@ -114,7 +123,7 @@ export class Mirror {
     }
     const changed = this.#take(made, output, places);
     for (let t = 0; t < count; t++) bounds[stale[t]] = this.#roundingOf(made[t]);
-    return { changed, bounds };
+    return { changed, made: count, bounds };
   }
 
   /** Copies exact answers; returns the query slots whose copies have changed. */
@@ -132,15 +141,18 @@ export class Mirror {
     });
   }
 
-  /** The number of changed key slots that the copy of a query slot includes. */
-  knownBy(slot: number): number {
-    return this.#known[slot] ?? 0;
+  /** By query slot, the number of changed key slots that its copy includes. */
+  get known(): Float64Array {
+    return this.#known;
   }
 
   /** Makes room, and forgets copies whose drift was not followed all the time. */
   #make(slots: Uint32Array): void {
     let size = 0;
-    for (let at = 0; at < slots.length; at++) if (slots[at] >= size) size = slots[at] + 1;
+    if (slots !== this.#roomy) {
+      for (let at = 0; at < slots.length; at++) if (slots[at] >= size) size = slots[at] + 1;
+      this.#roomy = slots;
+    }
     if (size > this.#epochs.length) {
       const room = Math.max(size, 2 * this.#epochs.length);
       const epochs = new Float64Array(room).fill(-1);

@@ -31,16 +31,19 @@ export function toFlushPolicy(operation: string, policy: FlushPolicy = "auto"): 
   return takeWord(operation, "onThreshold", policy, ["auto", "patch", "rebuild"]);
 }
 
+/** The cost constants that plans depend on. */
+type PlannedCosts = Pick<Costs, "exponential" | "compensatedAdd">;
+
 /** The number of rows that may always be retained; they take a few MB. */
 const FEW_RETAINED = 4096;
 
 /** Plans by policy and cost. */
 export class Planner {
   readonly policy: FlushPolicy;
-  readonly #backend: { readonly costs: Costs };
+  readonly #backend: { readonly costs: PlannedCosts };
 
   /** Costs are computed with the constants that `backend` has at the time of a call. */
-  constructor(policy: FlushPolicy, backend: { readonly costs: Costs }) {
+  constructor(policy: FlushPolicy, backend: { readonly costs: PlannedCosts }) {
     this.policy = policy;
     this.#backend = backend;
   }

@@ -25,8 +25,8 @@ export class SinceList {
 
   /** Makes room for `count` slots. */
   constructor(count = 0) {
-    this.#slots = new Uint32Array(Math.max(FEW, count));
-    this.#ids = new Uint32Array(Math.max(FEW, count));
+    this.#slots = new Uint32Array(Math.max(1, count));
+    this.#ids = new Uint32Array(Math.max(1, count));
   }
 
   /** The id under which the row of a slot is retained; undefined when it has not changed. */
@@ -59,6 +59,7 @@ export class SinceList {
 
   toSince(): Since {
     if (this.#hasGaps) this.#close();
+    if (this.#count === this.#slots.length) return { slots: this.#slots, retained: this.#ids };
     return { slots: this.#slots.subarray(0, this.#count), retained: this.#ids.subarray(0, this.#count) };
   }
 

@@ -134,8 +134,8 @@ export class StandingQueries {
    * Brings states up to date, each in the cheaper way. After a failure they are computed anew when next asked
    * for.
    */
-  async bringUp(slots: Uint32Array): Promise<void> {
-    if (slots.length === 0) return;
+  bringUp(slots: Uint32Array): Promise<void> {
+    if (slots.length === 0) return Promise.resolve();
     const { missing, cohorts } = this.#history.standing(this.#withCompanions(slots));
     const sizes = this.#sizes();
     const build = [missing], patch: Cohort[] = [];
@@ -145,7 +145,7 @@ export class StandingQueries {
       else if (this.#planner.plan(sizes, changes) === "patch") patch.push(inSlotOrder(cohort));
       else build.push(cohort.queries);
     }
-    await this.#update(joined(build), patch);
+    return this.#update(joined(build), patch);
   }
 
   /** Computes every state from scratch. */
@@ -211,11 +211,12 @@ export class StandingQueries {
 
   /** How far the states of these query slots lag. */
   lagOf(slots: Uint32Array): Lag {
-    const { cohorts } = this.#standing(slots);
-    return {
-      pending: cohorts.reduce((most, { since }) => Math.max(most, since.slots.length), 0),
-      epoch: cohorts.reduce((least, { epoch }) => Math.min(least, epoch), this.epoch),
-    };
+    let pending = 0, oldest = this.epoch;
+    for (const { since, epoch } of this.#standing(slots).cohorts) {
+      pending = Math.max(pending, since.slots.length);
+      oldest = Math.min(oldest, epoch);
+    }
+    return { pending, epoch: oldest };
   }
 
   /** A bound for each query slot on the distance of its state's answer from the exact one. */
@@ -237,11 +238,19 @@ export class StandingQueries {
   }
 
   /** Bounds as those of `certify`, by drift; Infinity where they would be above `limit`. */
-  async drift(slots: Uint32Array, limit: number): Promise<Float64Array<ArrayBuffer>> {
+  drift(slots: Uint32Array, limit: number): Promise<Float64Array<ArrayBuffer>> {
     const { cohorts } = this.#standing(slots);
     if (cohorts.length === 1 && cohorts[0].queries.length === slots.length) {
-      return await this.#backend.drift(cohorts[0], limit);
+      return this.#backend.drift(cohorts[0], limit);
     }
+    return this.#driftParts(slots, cohorts, limit);
+  }
+
+  async #driftParts(
+    slots: Uint32Array,
+    cohorts: readonly Cohort[],
+    limit: number,
+  ): Promise<Float64Array<ArrayBuffer>> {
     const bounds = new Float64Array(slots.length);
     const answers = new CohortAnswers(slots);
     for (const cohort of cohorts) {

@@ -23,6 +23,8 @@ interface Group {
   count: number;
   /** The first query slot of its list. */
   first: number;
+  /** A list that is known to name all of its query slots in ascending order; null if none is. */
+  whole: Uint32Array | null;
   older: Group | null;
   newer: Group | null;
 }
@@ -72,6 +74,7 @@ export class StateEpochs {
     const last = this.#newest;
     if (epoch !== MISSING && last?.epoch !== epoch && this.#areWhole(slots, last)) {
       last.epoch = epoch;
+      last.whole = slots;
       return;
     }
     for (const slot of slots) {
@@ -83,9 +86,15 @@ export class StateEpochs {
     }
   }
 
+  /** The epoch of a list that was moved as a whole, and is a group still; else null. Lists stay as they are. */
+  epochOfWhole(slots: Uint32Array): number | null {
+    return this.#newest !== null && this.#newest.whole === slots ? this.#newest.epoch : null;
+  }
+
   /** Whether ascending query slots are all of a group. */
   #areWhole(slots: Uint32Array, group: Group | null): group is Group {
     if (slots.length !== group?.count) return false;
+    if (group.whole === slots) return true;
     for (let at = 0; at < slots.length; at++) {
       if (this.#groups[slots[at]] !== group || (at > 0 && slots[at] <= slots[at - 1])) return false;
     }
@@ -96,7 +105,7 @@ export class StateEpochs {
   #groupOf(epoch: number): Group {
     const last = this.#newest;
     if (last?.epoch === epoch) return last;
-    const group: Group = { epoch, count: 0, first: NONE, older: last, newer: null };
+    const group: Group = { epoch, count: 0, first: NONE, whole: null, older: last, newer: null };
     if (last) last.newer = group;
     else this.#oldest = group;
     this.#newest = group;
@@ -108,6 +117,7 @@ export class StateEpochs {
     this.#after[slot] = group.first;
     if (group.first !== NONE) this.#before[group.first] = slot;
     group.first = slot;
+    group.whole = null;
     group.count++;
     this.#groups[slot] = group;
   }
@@ -118,6 +128,7 @@ export class StateEpochs {
     else this.#after[before] = after;
     if (after !== NONE) this.#before[after] = before;
     this.#groups[slot] = null;
+    group.whole = null;
     if (--group.count > 0) return;
     if (group.older) group.older.newer = group.newer;
     else this.#oldest = group.newer;

@@ -469,3 +469,15 @@ Deno.test("bad options are refused", async () => {
     "OnlineLearner: engine is an object (Object)",
   );
 });
+
+Deno.test("a target that says it is longer than memory is refused by its first entry", async () => {
+  await using live = await DynamicAttention.create(optionsOf(15));
+  const learner = new OnlineLearner(live);
+  for (const y of [new Array(2 ** 32 - 1), { length: 2 ** 32 - 1 }]) {
+    await assertRejects(
+      () => learner.learnOne({ query: 0 }, y as number[]),
+      InputError,
+      "y has undefined at index 0",
+    );
+  }
+});

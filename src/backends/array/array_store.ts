@@ -17,7 +17,25 @@ import { RowTotals } from "../host/row_totals.ts";
 import { restoreStates, saveStates } from "../host/saved_states.ts";
 import { type HeldRow, StateStore } from "../host/state_store.ts";
 
-const COSTS: Costs = { exponential: 15, compensatedAdd: 1.6, rowsTogether: 1 };
+const COSTS: Costs = {
+  exponential: 15,
+  compensatedAdd: 1.6,
+  rowsTogether: 1,
+  times: {
+    common: 6_000,
+    look: 10_500,
+    multiplyAdd: 1.5,
+    updated: 1,
+    answered: 4.4,
+    copy: 21,
+    copied: 0.095,
+    tried: 2_500,
+    batch: 4_000,
+    step: 8,
+    noted: 100,
+    begun: 530,
+  },
+};
 
 /** States in typed arrays; the state of a head row is row slot · H + head. */
 export class ArrayStore extends StateStore {

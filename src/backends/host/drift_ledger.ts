@@ -60,6 +60,8 @@ export class DriftLedger {
   readonly #heads: BlockDrift[];
   /** The blocks that it follows, where it does not follow all. */
   readonly #followed: ReadonlySet<number> | null;
+  /** By block, 1 where it is followed, if not all are. */
+  readonly #isFollowed: Uint8Array;
   /** By key slot and key head, how far the key has moved since its weights were noted. */
   #paths = new Float64Array(0);
   /** By key slot, in how many steps. */
@@ -68,6 +70,8 @@ export class DriftLedger {
   #noted = new Uint8Array(0);
   /** Multiply-adds of steps and notes so far. */
   upkeep = 0;
+  /** As {@link Watched.followed}. */
+  readonly followed: { batches: number; steps: number; notes: number } = { batches: 0, steps: 0, notes: 0 };
   /** By query slot and head, the log-sum-exp, less its doubt, when its weights were noted. */
   #logs = new Float64Array(0);
   /** By query slot and head, the reading when the row's state was brought up to date. */
@@ -89,6 +93,8 @@ export class DriftLedger {
     followed: ReadonlySet<number> | null,
   ) {
     this.#followed = followed;
+    this.#isFollowed = new Uint8Array(followed === null ? 0 : Math.max(-1, ...followed) + 1);
+    for (const block of followed ?? []) this.#isFollowed[block] = 1;
     this.#layout = layout;
     this.#rule = rule;
     this.#rows = rows;
@@ -196,6 +202,7 @@ export class DriftLedger {
         const steps = STEP_WORK * (this.#followed?.size ?? blocks.count);
         this.#work.multiplyAdds += steps;
         this.upkeep += steps;
+        this.followed.steps += steps / STEP_WORK;
       }
     }
     for (let t = 0; t < slots.length; t++) {
@@ -209,6 +216,7 @@ export class DriftLedger {
         this.#moves[slot] = Math.min(MOST_MOVES, this.#moves[slot] + 1);
       }
     }
+    if (slots.length > 0) this.followed.batches++;
     numbers.fill(0, 0, slots.length * this.#changeWidth);
   }
 
@@ -219,7 +227,7 @@ export class DriftLedger {
 
   /** Whether it follows the block of a query slot. */
   follows(slot: number): boolean {
-    return this.#followed === null || this.#followed.has(Math.floor(slot / BLOCK_SLOTS));
+    return this.#followed === null || this.#isFollowed[slot >>> BLOCK_BITS] === 1;
   }
 
   /** The weights of a key are noted. */
@@ -253,6 +261,7 @@ export class DriftLedger {
       this.#noted[slot] = 1;
     }
     this.upkeep += work;
+    this.followed.notes += slots.length * this.#layout.heads * (this.#followed?.size ?? this.#heads[0].count);
   }
 
   /** The log-sum-exp, less its doubt, when a row was begun. */
@@ -296,25 +305,25 @@ export class DriftLedger {
   }
 
   /**
-   * Notes the weights of a block, whose rows were begun, from 8 scores for each key slot and what is taken
-   * off the scores of each row to make logarithms of weights.
+   * Notes the weights of keys in `count` blocks, whose rows were begun, from the block number `from` in
+   * `firsts` on: by block and key, the largest logarithm.
    */
-  noteBlock(
-    first: number,
+  noteLogs(
     head: number,
-    keys: ArrayLike<number>,
+    firsts: readonly number[],
+    from: number,
     count: number,
-    scores: Float32Array,
-    offsets: Float64Array,
+    keys: Uint32Array,
+    logs: Float64Array,
   ): void {
-    const { table } = this.#heads[head], block = first >>> BLOCK_BITS;
-    for (let t = 0; t < count; t++) {
-      let largest = -Infinity;
-      for (let lane = 0, at = t * BLOCK_SLOTS; lane < BLOCK_SLOTS; lane++, at++) {
-        const log = scores[at] - offsets[lane];
-        if (log > largest) largest = log;
+    const { codes, stride } = this.#heads[head].table;
+    for (let t = 0; t < keys.length; t++) {
+      for (let b = 0, at = t, start = keys[t] * stride; b < count; b++, at += keys.length) {
+        const log = logs[at];
+        if (log === -Infinity) continue;
+        const code = codeOfLog(log), place = start + (firsts[from + b] >>> BLOCK_BITS);
+        if (code > codes[place]) codes[place] = code;
       }
-      if (largest > -Infinity) table.raise(keys[t], block, codeOfLog(largest));
     }
   }
 
@@ -327,9 +336,16 @@ export class DriftLedger {
 
   /** The states of these query slots are of the stored keys. */
   reach(slots: Uint32Array): void {
-    const { heads } = this.#layout;
-    for (const slot of slots) {
-      for (let head = 0; head < heads; head++) this.#readings[slot * heads + head] = this.reading(slot, head);
+    const { heads } = this.#layout, readings = this.#readings, isWhole = this.isWhole;
+    const isFollowed = this.#isFollowed;
+    for (let head = 0; head < heads; head++) {
+      const { drift } = this.#heads[head];
+      for (let at = 0; at < slots.length; at++) {
+        const slot = slots[at];
+        if (isWhole || isFollowed[slot >>> BLOCK_BITS] === 1) {
+          readings[slot * heads + head] = drift[slot >>> BLOCK_BITS];
+        }
+      }
     }
   }
 
@@ -339,23 +355,21 @@ export class DriftLedger {
   }
 
   /**
-   * Adds to `squares`, for each query slot, the square of a bound on how far an answer of one head is from
-   * exact that was copied at a reading, with what rounding did to it; both by head row. Infinity where it
-   * does not follow.
+   * Writes, for each query slot, a bound on how far an answer of one head is from exact that was copied at a
+   * reading, with what rounding did to it; both by head row. Infinity where it does not follow.
    */
-  addSquares(
+  boundsOf(
     slots: Uint32Array,
     head: number,
     readings: Float64Array,
     roundings: Float64Array,
-    squares: Float64Array,
+    bounds: Float64Array,
   ): void {
     const { heads } = this.#layout, { drift } = this.#heads[head], isWhole = this.isWhole;
     for (let at = 0; at < slots.length; at++) {
       const slot = slots[at], row = slot * heads + head;
       const moved = drift[slot >>> BLOCK_BITS] - readings[row];
-      const bound = moved >= 0 && (isWhole || this.follows(slot)) ? moved * UP + roundings[row] : Infinity;
-      squares[at] += bound * bound;
+      bounds[at] = moved >= 0 && (isWhole || this.follows(slot)) ? moved * UP + roundings[row] : Infinity;
     }
   }
 

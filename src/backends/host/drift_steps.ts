@@ -52,15 +52,25 @@ export function moveKey(
   valueShift: number,
   { diameter, furthest }: ValueSizes,
 ): void {
-  const { reach, growth, count, table: { codes, stride } } = blocks;
-  const start = slot * stride;
+  const { reach, growth, drift, count, table: { codes, stride } } = blocks;
+  const start = slot * stride, largestWeight = WEIGHTS;
+  // One loop without calls: it runs for every changed key.
   for (let b = 0; b < count; b++) {
     const code = codes[start + b];
     if (code === 0) continue;
-    const w = weightBound(code, growth[b], reach[b] * path), x = reach[b] * keyShift;
+    const a = reach[b], moved = a * path, x = a * keyShift, before = growth[b];
+    let w = largestWeight[code] * before *
+      (moved < SMALL ? 1 + moved * (1 + 0.65 * moved) : Math.exp(moved) * UP);
+    if (w > 1) w = 1;
     const gained = x < SMALL ? x * (1 + 0.65 * x) : Math.expm1(x) * UP;
     const left = 1 - w * (x < 1 ? x : 1);
-    takeStep(blocks, b, w * (gained * diameter + (1 + gained) * valueShift), left, furthest);
+    let step = furthest;
+    if (left > 0) {
+      const bound = w * (gained * diameter + (1 + gained) * valueShift) / left;
+      if (bound < step) step = bound;
+      growth[b] = before * (UP / left);
+    } else growth[b] = Infinity;
+    drift[b] = (drift[b] + step) * UP;
   }
 }
 

@@ -117,8 +117,9 @@ export class HostBackend implements Backend {
   async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
     this.#answers.changeRows(build);
     for (const { queries } of patch) this.#answers.changeRows(queries);
-    await this.#store.update(build, patch);
-    await this.#reached(build, patch);
+    const running = this.#store.update(build, patch);
+    if (running) await running;
+    if (this.#answers.drift.isFollowed) await this.#reached(build, patch);
     if (build.length === this.#rows.queries.liveCount) this.#answers.refit();
   }
 
@@ -289,7 +290,6 @@ export class HostBackend implements Backend {
   }
 
   async #reached(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    if (!this.#answers.drift.watched) return;
     for (const queries of [build, ...patch.map((cohort) => cohort.queries)]) {
       await this.#store.load({ queries, since: NOTHING });
       this.#answers.drift.reached(queries);

@@ -15,7 +15,7 @@ import type { HostRows, RowSizes } from "./host_rows.ts";
 import { STEEP_SCORE } from "./key_reach.ts";
 import type { RowCertificates } from "./row_certificates.ts";
 import type { RowParts, RowRounding } from "./row_rounding.ts";
-import type { StateStore } from "./state_store.ts";
+import type { RowsInBlocks, StateStore } from "./state_store.ts";
 import type { ValueSpread } from "./value_spread.ts";
 
 const DOUBLE_ROUNDING = 2 ** -50;
@@ -39,6 +39,8 @@ export class RowDrift {
   #unnoted: Set<number> | null = null;
   /** The number of the ledger, another one when its readings begin anew. */
   #generation = 0;
+  /** The query slots whose weights are in the ledger, by block; null until they are wanted. */
+  #followedBlocks: RowsInBlocks | null = null;
   /** By head row, how far rounding has taken its answer at most; NaN where that is not known. */
   #roundings = new Float64Array(0);
 
@@ -67,7 +69,7 @@ export class RowDrift {
       const unnoted = ledger.unnotedAmong(changed);
       if (unnoted.length === 0) return;
       const before = this.#store.work.multiplyAdds;
-      this.#noteWeights(ledger, this.#followedRows(ledger), unnoted);
+      this.#noteWeights(ledger, this.#followed(ledger), unnoted);
       ledger.noted(unnoted, this.#store.work.multiplyAdds - before);
     });
   }
@@ -90,6 +92,7 @@ export class RowDrift {
 
   /** Keys and queries have been replaced, and balls of values hold those before and after. */
   apply(keys: Uint32Array, queries: Uint32Array): void {
+    if (queries.length > 0) this.#followedBlocks = null;
     this.#ledger?.apply(keys, (keyHead) => {
       const diameter = 2 * this.#spread.radius(keyHead);
       return { diameter, furthest: Math.max(diameter, this.#spread.largestNorm(keyHead)) };
@@ -97,6 +100,8 @@ export class RowDrift {
     this.#follow((ledger) => {
       for (const slot of keys) if (ledger.isLoose(slot)) this.#noteKey(ledger, slot);
     });
+    if (queries.length === 0) return;
+    this.#followedBlocks = null;
     for (const slot of queries) if (this.#rows.queries.isLive(slot)) this.#unnoted?.add(slot);
   }
 
@@ -108,7 +113,8 @@ export class RowDrift {
         const changed = queries.filter((slot) => unnoted.delete(slot) && ledger.follows(slot));
         if (changed.length > 0) this.#beginRows(ledger, changed);
       }
-      ledger.reach(queries);
+      const areAll = queries.length === this.#rows.queries.liveCount;
+      ledger.reach(areAll && !ledger.isWhole ? this.#followed(ledger).rows : queries);
     });
   }
 
@@ -149,8 +155,13 @@ export class RowDrift {
 
   /** Lets the ledger go. */
   unwatch(): void {
-    this.#ledger = this.#unnoted = null;
+    this.#ledger = this.#unnoted = this.#followedBlocks = null;
     this.#roundings = new Float64Array(0);
+  }
+
+  /** Whether there is a ledger. */
+  get isFollowed(): boolean {
+    return this.#ledger !== null;
   }
 
   /** The ledger; null without one. */
@@ -163,6 +174,7 @@ export class RowDrift {
       follows: (slot) => ledger.follows(slot),
       looseness: () => ledger.looseness(),
       upkeep: () => ledger.upkeep,
+      followed: ledger.followed,
     };
   }
 
@@ -170,7 +182,9 @@ export class RowDrift {
   changeRows(slots: Uint32Array): void {
     const { heads } = this.#config.layout, roundings = this.#roundings;
     if (roundings.length === 0) return;
-    for (const slot of slots) roundings.fill(NaN, slot * heads, (slot + 1) * heads);
+    for (const slot of slots) {
+      for (let row = slot * heads; row < (slot + 1) * heads; row++) roundings[row] = NaN;
+    }
   }
 
   /** Begins the readings anew; all states are of the stored keys. */
@@ -194,6 +208,7 @@ export class RowDrift {
     const { heads } = this.#config.layout, bounds = new Float64Array(queries.length);
     const common = this.#rounding.common(since);
     const isLittle = isCurrent ? Math.sqrt(heads) * common <= limit : common <= LITTLE * limit;
+    if (isCurrent && isLittle) return bounds.fill(Math.sqrt(heads * common ** 2));
     for (let at = 0; at < queries.length; at++) {
       const slot = queries[at];
       if (!isCurrent && !ledger?.follows(slot)) {
@@ -218,8 +233,14 @@ export class RowDrift {
       bounds.fill(Infinity);
       return;
     }
-    bounds.fill(0);
-    for (let head = 0; head < heads; head++) ledger.addSquares(queries, head, readings, roundings, bounds);
+    ledger.boundsOf(queries, 0, readings, roundings, bounds);
+    if (heads === 1) return;
+    for (let at = 0; at < bounds.length; at++) bounds[at] *= bounds[at];
+    const more = new Float64Array(bounds.length);
+    for (let head = 1; head < heads; head++) {
+      ledger.boundsOf(queries, head, readings, roundings, more);
+      for (let at = 0; at < bounds.length; at++) bounds[at] += more[at] * more[at];
+    }
     for (let at = 0; at < bounds.length; at++) bounds[at] = Math.sqrt(bounds[at]);
   }
 
@@ -256,6 +277,7 @@ export class RowDrift {
    * others.
    */
   #beginRows(ledger: DriftLedger, queries: Uint32Array): void {
+    this.#followedBlocks = null;
     const live = queries.filter((slot) => this.#rows.queries.isLive(slot));
     for (const slot of live) {
       for (let head = 0; head < this.#config.layout.heads; head++) {
@@ -263,38 +285,55 @@ export class RowDrift {
       }
     }
     const keys = ledger.notedKeys();
-    if (keys.length > 0) this.#noteWeights(ledger, live, keys);
+    if (keys.length > 0) this.#noteWeights(ledger, this.#inBlocks(ledger, live), keys);
   }
 
   /** Notes the weights of keys in query slots that were begun. */
-  #noteWeights(ledger: DriftLedger, queries: Uint32Array, keys: Uint32Array): void {
-    const { heads } = this.#config.layout, blocks = new Map<number, number[]>();
-    for (const slot of queries) {
-      const first = slot - slot % BLOCK_SLOTS, among = blocks.get(first);
-      if (among) among.push(slot);
-      else blocks.set(first, [slot]);
-    }
+  #noteWeights(ledger: DriftLedger, blocks: RowsInBlocks, keys: Uint32Array): void {
+    const { heads } = this.#config.layout, { rows, firsts } = blocks;
     for (let head = 0; head < heads; head++) {
-      // What a score is less than, by lane, to be a weight; a lane without a row gives no weight.
-      const offsets = new Float64Array(BLOCK_SLOTS);
-      const take = (first: number, slots: ArrayLike<number>, count: number, scores: Float32Array) => {
-        offsets.fill(Infinity);
-        for (const slot of blocks.get(first) ?? []) offsets[slot - first] = ledger.logOf(slot, head);
-        ledger.noteBlock(first, head, slots, count, scores, offsets);
+      const take = (from: number, count: number, logs: Float64Array) => {
+        ledger.noteLogs(head, firsts, from, count, keys, logs);
       };
-      if (this.#store.blockScores(head, [...blocks.keys()], keys, take)) continue;
+      if (this.#store.blockLogs(head, blocks, keys, take)) continue;
       const block = this.#rows.stored.block();
-      for (const slot of queries) {
+      for (const slot of rows) {
         this.#heads.select(slot, head);
         for (const key of keys) ledger.note(slot, head, key, this.#heads.kernels.scoreWithBias(block, key));
       }
     }
   }
 
+  /** The query slots whose weights are in the ledger. */
+  #followed(ledger: DriftLedger): RowsInBlocks {
+    return this.#followedBlocks ??= this.#inBlocks(ledger, this.#followedRows(ledger));
+  }
+
+  #inBlocks(ledger: DriftLedger, rows: Uint32Array): RowsInBlocks {
+    const { heads } = this.#config.layout, firsts: number[] = [];
+    const sorted = rows.slice().sort();
+    for (const slot of sorted) {
+      const first = slot - slot % BLOCK_SLOTS;
+      if (firsts.at(-1) !== first) firsts.push(first);
+    }
+    const offsets = new Float64Array(heads * firsts.length * BLOCK_SLOTS).fill(Infinity);
+    for (let head = 0; head < heads; head++) {
+      let block = head * firsts.length - 1, last = -1;
+      for (const slot of sorted) {
+        const first = slot - slot % BLOCK_SLOTS;
+        if (first !== last) block++;
+        last = first;
+        // So that −∞, the score of a key that a row does not see, stays what it is.
+        offsets[block * BLOCK_SLOTS + slot - first] = Math.max(ledger.logOf(slot, head), -Number.MAX_VALUE);
+      }
+    }
+    return { rows, firsts, offsets };
+  }
+
   /** Notes the weights of a key that has moved far. */
   #noteKey(ledger: DriftLedger, key: number): void {
     const block = this.#rows.stored.block(), { layout } = this.#config, { reach, kernels } = this.#heads;
-    ledger.noteKey(key, this.#followedRows(ledger), (slot, head) => {
+    ledger.noteKey(key, this.#followed(ledger).rows, (slot, head) => {
       if (this.#heads.isSteep(slot, head)) return Infinity;
       const query = this.#rows.queryHead(slot, head);
       const product = reach.largestScore(this.#rows.queryNorm(query), keyHeadOf(layout, head));
@@ -312,9 +351,9 @@ export class RowDrift {
 
   #notedRow(slot: number, head: number): NotedRow {
     const { layout, rule } = this.#config, keys = this.#rows.keysAt(NOTHING);
-    const totals = this.#heads.standing(slot, head, keys),
-      isSteep = this.#heads.isExact && this.#store.limits !== null;
+    const totals = this.#heads.standing(slot, head, keys);
     const rounding = this.#rounding.of(slot, head, totals, keys);
+    const isSteep = (this.#heads.isExact && this.#store.limits !== null) || rounding.variation >= 1;
     const logSumExp = totals.logSumExp();
     const massDoubt = totals.mass > 0 ? 2 * totals.massError / totals.mass : 0;
     const score = 2 ** -48 * (Math.abs(logSumExp) + layout.headDim + 64);

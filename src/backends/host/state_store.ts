@@ -50,6 +50,15 @@ export interface Float32Limits {
   readonly measuredWork: number;
 }
 
+/** Query slots in blocks, whose scores are looked at together. */
+export interface RowsInBlocks {
+  readonly rows: Uint32Array;
+  /** The first slots of their blocks, multiples of 8, ascending. */
+  readonly firsts: readonly number[];
+  /** By head, block and lane, what is taken off a score; Infinity in a lane without a query slot. */
+  readonly offsets: Float64Array;
+}
+
 /** A store of states. The methods that are not abstract have defaults for stores without anything better. */
 export abstract class StateStore {
   /** The name of the backend, as in the option `backend`. */
@@ -101,8 +110,8 @@ export abstract class StateStore {
    * Changed queries have no state from then on.
    */
   abstract change(changes: Changes, retained: Uint32Array, dropped: Uint32Array): void;
-  /** As {@link Backend.update}. */
-  abstract update(build: Uint32Array, patch: readonly Cohort[]): Promise<void>;
+  /** As {@link Backend.update}; null when it is done. */
+  abstract update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null;
   /**
    * The state of a head row that was loaded; null if there is none, so that the host computes the head row.
    */
@@ -145,15 +154,15 @@ export abstract class StateStore {
   }
 
   /**
-   * Passes on the scores of a head with stored keys, for 8 neighbouring query slots at a time, from the
-   * multiples of 8 in `firsts` on: 8 numbers for each of the key slots `keys`. Returns false if the host has
-   * to compute them.
+   * For blocks of 8 neighbouring query slots, passes on the largest that the score of one of them with each of
+   * the key slots `keys` is above its offset: from the block number `from` on, of `count` blocks, a number for
+   * each key. −∞ where there is none. Returns false if the host has to compute them.
    */
-  blockScores(
+  blockLogs(
     _head: number,
-    _firsts: readonly number[],
+    _blocks: RowsInBlocks,
     _keys: Uint32Array,
-    _take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
+    _take: (from: number, count: number, logs: Float64Array) => void,
   ): boolean {
     return false;
   }

@@ -27,6 +27,18 @@ export interface Kernels {
   patch(job: number, first: number, end: number): number;
   /** Scores of the terms with one block, eight numbers a term, of the rows whose bits are in `rows`. */
   score(job: number, block: number, rows: number, target: number): void;
+  /**
+   * For blocks `first` to `end` − 1 and each term, the largest that the score of a row is above its offset; blocks `stride`
+   * bytes apart.
+   */
+  largestLogs(
+    job: number,
+    first: number,
+    end: number,
+    offsets: number,
+    target: number,
+    stride: number,
+  ): void;
   /** Weights of the terms in the active rows of one block under their shifts, eight numbers a term. */
   weigh(job: number, block: number, target: number): void;
   /**

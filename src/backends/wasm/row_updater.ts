@@ -16,6 +16,7 @@ import {
   TERM_POSITIONS,
 } from "./job_fields.ts";
 import type { HostRows } from "../host/host_rows.ts";
+import type { RowsInBlocks } from "../host/state_store.ts";
 import type { Kernels } from "./load_kernels.ts";
 import { MemoryTable } from "./memory_table.ts";
 import type { Arena } from "./arena.ts";
@@ -27,8 +28,8 @@ import type { PieceRunner } from "./threads/piece_runner.ts";
 import { type PieceRun, TILE_TERMS } from "./threads/pieces.ts";
 
 const NO_ROWS = new Uint32Array(0);
-/** All rows of a block. */
-const ALL_LANES = 2 ** BLOCK_ROWS - 1;
+/** Bytes of what is taken off the scores of a block, and the most of logarithms at a time unless one block has more. */
+const OFFSET_BYTES = 8 * BLOCK_ROWS, MOST_LOG_BYTES = 2 ** 18;
 
 /** The patches, builds and scores of one backend. */
 export class RowUpdater {
@@ -68,15 +69,17 @@ export class RowUpdater {
     this.#runner.forget();
   }
 
-  /** Computes head rows of one head from scratch; those of passing queries may have biases of their own. */
-  async build(
+  /**
+   * Computes head rows of one head from scratch; those of passing queries may have biases of their own. null when it is done.
+   */
+  build(
     states: RowStates,
     head: number,
     queries: Uint32Array,
     { stored }: HostRows,
     passing: PassingTable | null = null,
-  ): Promise<void> {
-    if (queries.length === 0) return;
+  ): Promise<void> | null {
+    if (queries.length === 0) return null;
     const blocks = states.heads[head];
     this.#begin(head, passing);
     this.#terms.pushLive(stored);
@@ -86,7 +89,12 @@ export class RowUpdater {
       queries,
       (ranges) => this.#run(blocks.toBuild(ranges), queries.length),
     );
-    if (building) await building;
+    if (building) return building.then(() => this.#built(states, head, queries));
+    this.#built(states, head, queries);
+    return null;
+  }
+
+  #built(states: RowStates, head: number, queries: Uint32Array): void {
     for (const slot of queries) states.setHeavyKeys(head, slot, []);
     this.#count(queries.length, true);
     this.#work.rowsBuilt += queries.length;
@@ -94,32 +102,64 @@ export class RowUpdater {
 
   /**
    * Patches head rows of one head: exchanges the keys of their epoch for the stored ones, and builds rows
-   * that are not trusted afterwards.
+   * that are not trusted afterwards. null when it is done.
    */
-  async patch(states: RowStates, head: number, { queries, since }: Cohort, rows: HostRows): Promise<void> {
-    const { slots, retained } = since, distrusted = new Set<number>();
+  patch(states: RowStates, head: number, cohort: Cohort, rows: HostRows): Promise<void> | null {
     // Packed rows of many keys are unpacked and exchanged part by part.
-    const most = this.#tile === null ? Math.max(1, slots.length) : TILE_TERMS / 2;
-    for (let first = 0; first < slots.length || first === 0; first += most) {
-      const end = first + most;
-      const part = { slots: slots.subarray(first, end), retained: retained.subarray(first, end) };
-      for (const slot of await this.#exchange(states, head, { queries, since: part }, rows)) {
-        distrusted.add(slot);
-      }
-    }
-    this.#work.rowsPatched += queries.length;
-    if (distrusted.size === 0) return;
-    this.#work.refreshes += distrusted.size;
-    await this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
+    if (this.#tile !== null) return this.#patchInParts(states, head, cohort, rows);
+    const { run, running } = this.#exchange(states, head, cohort, rows);
+    if (running) return running.then(() => this.#patched(states, head, cohort, rows, run) ?? undefined);
+    return this.#patched(states, head, cohort, rows, run);
   }
 
-  /** Exchanges keys in head rows of one head; returns the query slots that are not trusted afterwards. */
-  async #exchange(
+  #patched(
+    states: RowStates,
+    head: number,
+    { queries }: Cohort,
+    rows: HostRows,
+    run: PieceRun,
+  ): Promise<void> | null {
+    const distrusted = this.#distrusted(states, head, queries, run);
+    this.#work.rowsPatched += queries.length;
+    return distrusted.length === 0 ? null : this.#refresh(states, head, queries, new Set(distrusted), rows);
+  }
+
+  async #patchInParts(
     states: RowStates,
     head: number,
     { queries, since }: Cohort,
     rows: HostRows,
-  ): Promise<Iterable<number>> {
+  ): Promise<void> {
+    const { slots, retained } = since, distrusted = new Set<number>(), most = TILE_TERMS / 2;
+    for (let first = 0; first < slots.length || first === 0; first += most) {
+      const end = first + most;
+      const part = { slots: slots.subarray(first, end), retained: retained.subarray(first, end) };
+      const { run, running } = this.#exchange(states, head, { queries, since: part }, rows);
+      if (running) await running;
+      for (const slot of this.#distrusted(states, head, queries, run)) distrusted.add(slot);
+    }
+    this.#work.rowsPatched += queries.length;
+    if (distrusted.size > 0) await this.#refresh(states, head, queries, distrusted, rows);
+  }
+
+  #refresh(
+    states: RowStates,
+    head: number,
+    queries: Uint32Array,
+    distrusted: ReadonlySet<number>,
+    rows: HostRows,
+  ): Promise<void> | null {
+    this.#work.refreshes += distrusted.size;
+    return this.build(states, head, queries.filter((slot) => distrusted.has(slot)), rows);
+  }
+
+  /** Exchanges keys in head rows of one head. */
+  #exchange(
+    states: RowStates,
+    head: number,
+    { queries, since }: Cohort,
+    rows: HostRows,
+  ): { readonly run: PieceRun; readonly running: Promise<void> | null } {
     const blocks = states.heads[head];
     // There is room for a build already, which suffices for all patches but those of more than half the keys.
     this.#terms.reserve(2 * since.slots.length);
@@ -128,12 +168,21 @@ export class RowUpdater {
     this.#terms.attach(blocks.job, rows.stored.count);
     this.#tile?.unpack(blocks.job);
     let run!: PieceRun;
-    const patching = states.withActive(head, queries, (ranges) => {
+    const running = states.withActive(head, queries, (ranges) => {
       run = blocks.toPatch(ranges);
       return this.#run(run, queries.length);
     });
-    if (patching) await patching;
-    const events = blocks.eventsOf(run);
+    return { run, running };
+  }
+
+  /** The query slots that are not trusted after an exchange. */
+  #distrusted(
+    states: RowStates,
+    head: number,
+    queries: Uint32Array,
+    run: PieceRun,
+  ): ArrayLike<number> & Iterable<number> {
+    const blocks = states.heads[head], events = blocks.eventsOf(run);
     this.#count(queries.length, true);
     this.#noteHeavy(states, head, events);
     const overloaded = events.length === 0
@@ -163,34 +212,52 @@ export class RowUpdater {
     return scores;
   }
 
-  /** Scores of stored keys with a block of rows at a time, 8 numbers a term. */
-  blockScores(
+  /** As {@link StateStore.blockLogs}. */
+  blockLogs(
     states: RowStates,
     head: number,
-    firsts: readonly number[],
+    { firsts, offsets }: RowsInBlocks,
     keys: Uint32Array,
     { stored }: HostRows,
-    take: (first: number, slots: ArrayLike<number>, count: number, scores: Float32Array) => void,
+    take: (from: number, count: number, logs: Float64Array) => void,
   ): void {
-    const blocks = states.heads[head];
+    const blocks = states.heads[head], stride = 8 * keys.length;
     this.#begin(head);
     for (const key of keys) this.#terms.push(stored, key, key, false);
-    const { count, slots } = this.#terms;
-    this.#scores.reserve(count * BLOCK_BYTES);
-    this.#scoreBytes = Math.max(this.#scoreBytes, count * BLOCK_BYTES);
+    const most = Math.max(1, Math.floor(MOST_LOG_BYTES / stride));
+    this.#scores.reserve(most * (stride + OFFSET_BYTES));
     this.#terms.attach(blocks.job, stored.count);
-    const found = this.#arena.floats(this.#scores.address, count * BLOCK_ROWS);
-    for (const first of firsts) {
-      this.#score(blocks.job, blockOf(first), ALL_LANES);
-      this.#count(BLOCK_ROWS, false);
-      take(first, slots, count, found);
+    for (let from = 0, end = 0; from < firsts.length; from = end) {
+      for (end = from + 1; end < firsts.length && end < from + most; end++) {
+        if (firsts[end] !== firsts[end - 1] + BLOCK_ROWS) break;
+      }
+      const count = end - from, target = this.#scores.address + count * OFFSET_BYTES;
+      const at = (head * firsts.length + from) * BLOCK_ROWS;
+      this.#arena.allDoubles.set(offsets.subarray(at, at + count * BLOCK_ROWS), this.#scores.address / 8);
+      this.#largestLogs(blocks.job, blockOf(firsts[from]), count, target, stride);
+      this.#scoreBytes = Math.max(this.#scoreBytes, count * (OFFSET_BYTES + stride));
+      for (let block = 0; block < count; block++) this.#count(BLOCK_ROWS, false);
+      take(from, count, this.#arena.doubles(target, count * keys.length));
     }
+  }
+
+  /** Scores all terms with rows of blocks, and takes the largest. */
+  #largestLogs(job: number, first: number, count: number, target: number, stride: number): void {
+    const offsets = this.#scores.address, end = first + count;
+    this.#inTiles(job, (term) => {
+      this.#kernels.largestLogs(job, first, end, offsets, target + 8 * term, stride);
+    });
   }
 
   /** Scores all terms with rows of a block. */
   #score(job: number, block: number, lanes: number): void {
     const { address } = this.#scores;
-    if (this.#tile === null) return this.#kernels.score(job, block, lanes, address);
+    this.#inTiles(job, (term) => this.#kernels.score(job, block, lanes, address + BLOCK_BYTES * term));
+  }
+
+  /** Runs a kernel on all terms, or on tiles of them from a term on, whose keys are unpacked. */
+  #inTiles(job: number, run: (term: number) => void): void {
+    if (this.#tile === null) return run(0);
     const { count } = this.#terms, words = this.#arena.words(job, JOB_BYTES / 4);
     const keys = words[TERM_KEYS / 4], biases = words[TERM_BIASES / 4], positions = words[TERM_POSITIONS / 4];
     for (let term = 0; term < count; term += TILE_TERMS) {
@@ -199,7 +266,7 @@ export class RowUpdater {
       if (biases !== 0) words[TERM_BIASES / 4] = biases + 4 * term;
       if (positions !== 0) words[TERM_POSITIONS / 4] = positions + 8 * term;
       this.#tile.unpackKeys(job, term);
-      this.#kernels.score(job, block, lanes, address + BLOCK_BYTES * term);
+      run(term);
     }
     words[TERM_COUNT / 4] = count;
     words[TERM_KEYS / 4] = keys;

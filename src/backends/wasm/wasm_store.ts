@@ -22,7 +22,13 @@ import type { HostRows, RowSizes } from "../host/host_rows.ts";
 import { isScaleInRange, STEEP_SCORE } from "../host/key_reach.ts";
 import type { NumberTable } from "../host/number_table.ts";
 import { RowStates as HeldStates } from "../host/row_states.ts";
-import { type AnswerPart, type Float32Limits, type HeldRow, StateStore } from "../host/state_store.ts";
+import {
+  type AnswerPart,
+  type Float32Limits,
+  type HeldRow,
+  type RowsInBlocks,
+  StateStore,
+} from "../host/state_store.ts";
 import { weightRounding } from "../host/weight_rounding.ts";
 import { Arena } from "./arena.ts";
 import { WasmCertificates } from "./certificates.ts";
@@ -43,7 +49,25 @@ import { PieceRunner, type Sharing } from "./threads/piece_runner.ts";
  * Costs fitted to the times of rebuilds and patches of 64 keys at m = n = 4096, d = dv = 64
  * (docs/internals/wasm.md).
  */
-const COSTS: Costs = { exponential: 20, compensatedAdd: 1.15, rowsTogether: BLOCK_ROWS };
+const COSTS: Costs = {
+  exponential: 20,
+  compensatedAdd: 1.15,
+  rowsTogether: BLOCK_ROWS,
+  times: {
+    common: 6_000,
+    look: 10_000,
+    multiplyAdd: 0.065,
+    updated: 1.5,
+    answered: 0.87,
+    copy: 21,
+    copied: 0.095,
+    tried: 2_500,
+    batch: 4_000,
+    step: 8,
+    noted: 25,
+    begun: 750,
+  },
+};
 /** The multiply-adds on measuring errors for one question, at the host: a fraction of a millisecond. */
 const MEASURED_WORK = 2 ** 18;
 /** The number of passing queries that are computed together. */
@@ -134,16 +158,31 @@ export class WasmStore extends StateStore {
     }
   }
 
-  async update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> {
-    const { heads } = this.#config.layout;
-    for (const cohort of patch) {
-      for (let head = 0; head < heads; head++) {
-        await this.#updater.patch(this.#states, head, cohort, this.#rows);
-      }
+  update(build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+    const parts = (patch.length + 1) * this.#config.layout.heads;
+    for (let part = 0; part < parts; part++) {
+      const running = this.#updatePart(part, build, patch);
+      if (running) return this.#updateRest(running, part + 1, build, patch);
     }
-    for (let head = 0; head < heads; head++) {
-      await this.#updater.build(this.#states, head, build, this.#rows);
-    }
+    return null;
+  }
+
+  /** One head of a cohort, or of what is built after them. */
+  #updatePart(part: number, build: Uint32Array, patch: readonly Cohort[]): Promise<void> | null {
+    const { heads } = this.#config.layout, head = part % heads, cohort = patch[Math.floor(part / heads)];
+    if (cohort === undefined) return this.#updater.build(this.#states, head, build, this.#rows);
+    return this.#updater.patch(this.#states, head, cohort, this.#rows);
+  }
+
+  async #updateRest(
+    running: Promise<void>,
+    next: number,
+    build: Uint32Array,
+    patch: readonly Cohort[],
+  ): Promise<void> {
+    await running;
+    const parts = (patch.length + 1) * this.#config.layout.heads;
+    for (let part = next; part < parts; part++) await this.#updatePart(part, build, patch);
   }
 
   override read({ queries }: Cohort, attention: AttentionOutput): AnswerPart[] {
@@ -202,13 +241,13 @@ export class WasmStore extends StateStore {
     return attempt(() => this.#updater.scores(this.#states, head, slot, this.#rows));
   }
 
-  override blockScores(
+  override blockLogs(
     head: number,
-    firsts: readonly number[],
+    blocks: RowsInBlocks,
     keys: Uint32Array,
-    take: (first: number, keys: ArrayLike<number>, count: number, scores: Float32Array) => void,
+    take: (from: number, count: number, logs: Float64Array) => void,
   ): boolean {
-    this.#updater.blockScores(this.#states, head, firsts, keys, this.#rows, take);
+    this.#updater.blockLogs(this.#states, head, blocks, keys, this.#rows, take);
     return true;
   }
 

@@ -32,7 +32,25 @@ const MEASURED_WORK = 2 ** 20;
  * patches of 64 and 256 keys at m = 512, n = 2048, d = dv = 64 on a software device
  * (docs/internals/webgpu.md); it has not been measured on hardware.
  */
-const COSTS: Costs = { exponential: 14, compensatedAdd: 2, rowsTogether: 1 };
+const COSTS: Costs = {
+  exponential: 14,
+  compensatedAdd: 2,
+  rowsTogether: 1,
+  times: {
+    common: 6_000,
+    look: 100_000,
+    multiplyAdd: 0.002,
+    updated: 0.1,
+    answered: 0.5,
+    copy: 21,
+    copied: 0.095,
+    tried: 2_500,
+    batch: 4_000,
+    step: 8,
+    noted: 100,
+    begun: 530,
+  },
+};
 
 /**
  * The kernels' exp reduces scores exactly up to 22,000 and only roughly beyond. Float32 from scratch would

@@ -45,13 +45,13 @@ Deno.test("drift ledger: a row whose weights could not be noted is not followed"
   await backend.update(NO_SLOTS, [{ queries: ALL, since }]);
   // From here on key 1 has all the weight in row 3.
   await backend.store({ keys: NO_ROWS, queries: rowsOf([3], [[20]]) }, NO_SLOTS, NO_SLOTS);
-  const blockScores = store.blockScores;
-  store.blockScores = () => {
+  const blockLogs = store.blockLogs;
+  store.blockLogs = () => {
     throw new RangeError("refused");
   };
   const row = Uint32Array.of(3);
   await backend.update(row, []).catch(() => backend.update(row, []));
-  store.blockScores = blockScores;
+  store.blockLogs = blockLogs;
   await backend.update(row, []);
   const moved = await setKey1(11);
   const [bound] = await backend.drift({ queries: row, since: moved }, Infinity);

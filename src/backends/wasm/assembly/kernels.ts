@@ -5,6 +5,7 @@
 
 import {
   BLOCK_BYTES,
+  BLOCK_ROWS,
   CHUNK_TERMS,
   COLUMNS,
   EXACT_TERMS,
@@ -36,6 +37,9 @@ import { unpackKeys, unpackValues } from "./unpack.ts";
 import { clearEvents, GATHERED_AT, VALUES_AT, weighChunk, WEIGHTS_AT, WIDE_WEIGHTS_AT } from "./weights.ts";
 
 export { addChanges, boundRows, difference, listMoved, takeRows, unpackKeys, unpackValues };
+
+/** The bits of all rows of a block. */
+const ALL_ROWS: i32 = (1 << BLOCK_ROWS) - 1;
 
 /** The address from which on memory is free. */
 export function heapBase(): usize {
@@ -106,6 +110,32 @@ export function score(job: usize, block: i32, rows: i32, target: usize): void {
     const count = min(CHUNK_TERMS, terms - term);
     scoreChunk(job, block, term, count, rows);
     memory.copy(target + <usize> term * BLOCK_BYTES, load<usize>(job + SCRATCH), <usize> count * BLOCK_BYTES);
+  }
+}
+
+/**
+ * For blocks `first` to `end` − 1 and each of the terms, which have no pairs, the largest that a score is
+ * above what is at `offsets` for its row, eight float64 a block: a float64 a term to `target`, blocks `stride`
+ * bytes apart. What is no number counts for nothing.
+ */
+export function largestLogs(job: usize, first: i32, end: i32, offsets: usize, target: usize, stride: usize): void {
+  const terms = load<i32>(job + TERM_COUNT);
+  for (let block = first; block < end; block++, offsets += 64, target += stride) {
+    const offset0 = v128.load(offsets), offset1 = v128.load(offsets, 16);
+    const offset2 = v128.load(offsets, 32), offset3 = v128.load(offsets, 48);
+    for (let term = 0; term < terms; term += CHUNK_TERMS) {
+      const count = min(CHUNK_TERMS, terms - term);
+      scoreChunk(job, block, term, count, ALL_ROWS);
+      let scores = load<usize>(job + SCRATCH), at = target + (<usize> term << 3);
+      for (const last = scores + <usize> count * BLOCK_BYTES; scores < last; scores += BLOCK_BYTES, at += 8) {
+        let largest = f64x2.splat(-Infinity);
+        largest = f64x2.pmax(largest, f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(scores)), offset0));
+        largest = f64x2.pmax(largest, f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(scores, 8)), offset1));
+        largest = f64x2.pmax(largest, f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(scores, 16)), offset2));
+        largest = f64x2.pmax(largest, f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(scores, 24)), offset3));
+        store<f64>(at, max(f64x2.extract_lane(largest, 0), f64x2.extract_lane(largest, 1)));
+      }
+    }
   }
 }
 

@@ -1,0 +1,210 @@
+// Holds the constants by which the engine prices exact answers and answers by copies (`LookTimes` of each
+// backend) against a clock. Each is the difference of two looks that differ in that part alone, of lower
+// quartiles. Run it with `deno task bench:prices`; --backend names one.
+
+import { parseArgs } from "node:util";
+import { quantile } from "simple-statistics";
+import type { DynamicAttention } from "../mod.ts";
+import type { Backend, Costs, LookTimes } from "../src/backends/backend.ts";
+import { DriftSample } from "../src/schedule/drift_sample.ts";
+import { createEngine } from "../src/engine/create_engine.ts";
+import { Random } from "../testing/random.ts";
+import { describeMachine } from "./machine.ts";
+
+type BackendName = "array" | "wasm";
+/** Exact reads; the same while one block of eight query slots is followed; refreshing copies; peeks by copies. */
+type Way = "read" | "watched" | "follow" | "peek";
+
+interface Case {
+  readonly way: Way;
+  readonly queries: number;
+  readonly keys: number;
+  readonly dim: number;
+  readonly valueDim: number;
+  /** Edits before each look. */
+  readonly edits: number;
+  /** Whether no key is edited twice. */
+  readonly areNew?: boolean;
+  readonly looks?: number;
+}
+
+/** A case that is being measured. */
+interface Course {
+  readonly times: number[];
+  readonly work: () => number;
+  look(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+async function begin(backend: BackendName, of: Case): Promise<Course> {
+  const random = new Random(7), key = random.rows(of.keys, of.dim);
+  let inner!: Backend;
+  const live: DynamicAttention = await createEngine({
+    query: random.rows(of.queries, of.dim),
+    key,
+    value: random.rows(of.keys, of.valueDim),
+    backend,
+    threads: 1,
+    lazyThreshold: of.way === "peek" ? { error: 1e9 } : Infinity,
+  }, { wrap: (made) => inner = made });
+  const followed = of.way === "follow" ? live.follow(undefined, { error: 1e9 }) : null;
+  const into = new Float32Array(of.queries * of.valueDim);
+  await live.read(undefined, { into });
+  await followed?.refresh();
+  if (of.way === "watched") await inner.watch(Uint32Array.of(0));
+  let slot = 0;
+  const times: number[] = [];
+  const edit = (count: number) => {
+    for (let at = 0; at < count; at++, slot++) {
+      const edited = slot % (of.areNew ? of.keys : 16), row = key[edited];
+      for (let c = 0; c < row.length; c++) row[c] += slot % 2 === 0 ? 1e-3 : -1e-3;
+      live.setKey(edited, row);
+    }
+  };
+  const look = async () => {
+    if (followed) await followed.refresh();
+    else if (of.way === "peek") await live.peek(undefined, { into });
+    else await live.read(undefined, { into });
+  };
+  for (let looks = 0; of.way === "peek" && !inner.watched?.isWhole; looks++) {
+    if (looks > 2_000) throw new Error("following never seems to pay");
+    edit(16);
+    await look();
+  }
+  return {
+    times,
+    work: () => inner.work.multiplyAdds + inner.costs.exponential * inner.work.exponentials,
+    look: async () => {
+      edit(of.edits);
+      const start = performance.now();
+      await look();
+      times.push(1e6 * (performance.now() - start));
+    },
+    dispose: () => live.dispose(),
+  };
+}
+
+const TURN = 16;
+
+/** Times and counted work a look of some cases, in turns. */
+async function measure(
+  backend: BackendName,
+  cases: readonly Case[],
+): Promise<{ time: number; work: number }[]> {
+  const courses = await Promise.all(cases.map((of) => begin(backend, of)));
+  const looks = cases[0].looks ?? 512, warm = looks / 4;
+  const before = courses.map(() => 0);
+  for (let turn = 0; turn < looks + warm; turn += TURN) {
+    for (const [at, course] of courses.entries()) {
+      if (turn === warm) {
+        before[at] = course.work();
+        course.times.length = 0;
+      }
+      for (let look = 0; look < TURN; look++) await course.look();
+    }
+  }
+  for (const course of courses) await course.dispose();
+  return courses.map((course, at) => {
+    return { time: quantile(course.times, 0.25), work: (course.work() - before[at]) / course.times.length };
+  });
+}
+
+/** The constants by the clock. */
+async function clocked(backend: BackendName): Promise<LookTimes> {
+  const base = { keys: 4096, dim: 32, valueDim: 32 } as const;
+  const few = { ...base, queries: 8 }, many = { ...base, queries: 1024 };
+  const [read2, read16, read0, fewRead2, fewRead0, watched2] = await measure(backend, [
+    { ...many, way: "read", edits: 2 },
+    { ...many, way: "read", edits: 16 },
+    { ...many, way: "read", edits: 0 },
+    { ...few, way: "read", edits: 2 },
+    { ...few, way: "read", edits: 0 },
+    { ...many, way: "watched", edits: 2 },
+  ]);
+  const [fewFollow2, fewFollow8, fewFollow0, follow8, follow0, followNew8] = await measure(backend, [
+    { ...few, way: "follow", edits: 2 },
+    { ...few, way: "follow", edits: 8 },
+    { ...few, way: "follow", edits: 0 },
+    { ...many, way: "follow", edits: 8 },
+    { ...many, way: "follow", edits: 0 },
+    { ...many, way: "follow", edits: 8, areNew: true },
+  ]);
+  const [peek0, widePeek0, fewPeek0] = await measure(backend, [
+    { ...many, way: "peek", edits: 0 },
+    { ...many, way: "peek", edits: 0, valueDim: 256 },
+    { ...base, queries: 128, way: "peek", edits: 0 },
+  ]);
+  const rows = many.queries - few.queries, blocks = rows / 8;
+  const multiplyAdd = (read16.time - read2.time) / (read16.work - read2.work);
+  const answered = (read0.time - fewRead0.time) / (rows * base.valueDim);
+  const patched = read2.time - read0.time - fewRead2.time + fewRead0.time;
+  const updated = (patched - (read2.work - fewRead2.work) * multiplyAdd) / (rows * base.valueDim);
+  const step = (follow8.time - follow0.time - fewFollow8.time + fewFollow0.time) / (8 * blocks);
+  const noted = (followNew8.time - follow8.time - (followNew8.work - follow8.work) * multiplyAdd) /
+    (8 * many.queries / 8);
+  const batch = watched2.time - read2.time - 2 * step - (watched2.work - read2.work) * multiplyAdd;
+  const look = fewRead2.time - fewFollow2.time - fewRead2.work * multiplyAdd + batch + 2 * step;
+  const common = fewFollow2.time - batch - 2 * step;
+  const copied = (widePeek0.time - peek0.time) / (many.queries * (256 - base.valueDim));
+  const copy = (peek0.time - fewPeek0.time) / (many.queries - 128) - base.valueDim * copied;
+  const [tried, begun] = await timesOfTrial(backend);
+  return { common, look, multiplyAdd, updated, answered, copy, copied, tried, batch, step, noted, begun };
+}
+
+/** What reckoning a sample takes for an answer, and what beginning to follow takes for a row. */
+async function timesOfTrial(backend: BackendName): Promise<[tried: number, begun: number]> {
+  const queries = 4096,
+    dim = 32,
+    random = new Random(7),
+    all = Uint32Array.from({ length: queries }, (_, at) => at);
+  let inner!: Backend;
+  await using _live = await createEngine({
+    query: random.rows(queries, dim),
+    key: random.rows(256, dim),
+    value: random.rows(256, dim),
+    backend,
+    threads: 1,
+  }, { wrap: (made) => inner = made });
+  const trying: number[] = [], beginning: number[] = [];
+  const chosen = all.filter((slot) => slot % 128 === 0);
+  const price = { work: 1, time: 1 }, prices = { exact: () => price, kept: price, look: () => price };
+  for (let look = 0; look < 64; look++) {
+    const start = performance.now();
+    await inner.watch(all);
+    beginning.push(1e6 * (performance.now() - start));
+    const weights = [...chosen].map(() => 8);
+    const sample = new DriftSample(inner, 1, { slots: all, chosen, weights, total: queries }, prices);
+    const keys = Uint32Array.from({ length: 8 }, (_, at) => (8 * look + at) % 256);
+    for (let answer = 0; answer < 8; answer++) {
+      const start = performance.now();
+      sample.noteStored(keys, new Uint32Array(0));
+      sample.reckon({ slots: null, count: queries }, 1, { each: price, batches: price });
+      if (sample.hasStale) await sample.copy(1);
+      trying.push(1e6 * (performance.now() - start));
+    }
+  }
+  return [quantile(trying, 0.25), quantile(beginning, 0.25) / queries];
+}
+
+async function costsOf(backend: BackendName): Promise<Costs> {
+  let inner!: Backend;
+  await using _live = await createEngine({ query: [[0]], key: [[0]], value: [[0]], backend }, {
+    wrap: (made) => inner = made,
+  });
+  return inner.costs;
+}
+
+const { values } = parseArgs({ args: Deno.args, options: { backend: { type: "string" } } });
+const { cpu, cores } = await describeMachine();
+console.log(`${cpu}, ${cores} cores, Deno ${Deno.version.deno}; one thread; nanoseconds`);
+for (const backend of ["wasm", "array"] as const) {
+  if (values.backend !== undefined && values.backend !== backend) continue;
+  console.log(`\n${backend.padEnd(12)} ${"source".padStart(10)} ${"clock".padStart(10)}`);
+  const { times } = await costsOf(backend), clock = await clocked(backend);
+  for (const [part, time] of Object.entries(times)) {
+    const found = clock[part as keyof LookTimes];
+    console.log(
+      `${part.padEnd(12)} ${time.toPrecision(3).padStart(10)} ${found.toPrecision(3).padStart(10)}`,
+    );
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * Answers within an error: exact ones, by the way of any exact answer, or, while that pays, copies that are
+ * kept within the error by drift. A trial decides, by a sample of the query slots that is watched beside
+ * exact answers.
+ */
+
+import type { Backend, Watched } from "../backends/backend.ts";
+import { outputFor } from "../backends/wanted.ts";
+import { type HeadLayout, outputColumns } from "../numerics/head_layout.ts";
+import { AskedBlocks, BLOCK_SLOTS } from "./asked_blocks.ts";
+import { DriftSample } from "./drift_sample.ts";
+import { DriftTrial, type Price } from "./drift_trial.ts";
+import { ExactAccounts } from "./exact_accounts.ts";
+import { FREE, less, LookPrices, plus } from "./look_prices.ts";
+import type { Mirror, MirrorPlaces } from "./mirror.ts";
+import type { Planner } from "./planner.ts";
+import type { Lag, StandingQueries } from "./standing_queries.ts";
+
+/** The parts of an engine that such answers depend on. */
+export interface LimitedConfig {
+  readonly backend: Pick<
+    Backend,
+    "work" | "costs" | "watched" | "watch" | "unwatch" | "driftOfCopies" | "copied"
+  >;
+  readonly layout: HeadLayout;
+  readonly queries: StandingQueries;
+  readonly planner: Planner;
+  /** Brings query slots up to date in the order of turns. */
+  bringUp(slots: Uint32Array): Promise<void>;
+  /** Copies, which this file answers with. */
+  readonly mirror: Mirror;
+  /** Whether others follow the drift of all query slots. */
+  readonly isHeld: () => boolean;
+}
+
+/** A stale answer. */
+export interface StaleAttentionOutput extends Lag {
+  /** A row a query asked for, H·dv numbers each. */
+  readonly output: Float32Array<ArrayBuffer>;
+  /** For each query slot asked for, a bound on its distance from exact. */
+  readonly bounds: Float64Array<ArrayBuffer>;
+}
+
+/** A question. */
+export interface LimitedQuestion {
+  readonly slots: Uint32Array;
+  readonly error: number;
+  /** No answer may be older than this epoch. */
+  readonly floor: number;
+  readonly into: Float32Array<ArrayBuffer> | null;
+}
+
+/** A trial costs at least what noting this number of keys does. */
+const FEW_KEYS = 8;
+/**
+ * Drift is begun anew when it is looser by the factor `LOOSE` than it would be then, and catching up has cost
+ * `RENEWALS` times what following has.
+ */
+const LOOSE = 2, RENEWALS = 4;
+
+const NO_SLOTS = new Uint32Array(0);
+
+/** Answers within an error, of one engine. */
+export class LimitedAnswers {
+  readonly #config: LimitedConfig;
+  readonly #trial = new DriftTrial();
+  readonly #prices: LookPrices;
+  readonly #asked: AskedBlocks;
+  readonly #accounts: ExactAccounts;
+  /** The query slots that are tried; null while none are. */
+  #sample: DriftSample | null = null;
+  /** The copies, by query slot. */
+  #data = new Float32Array(0);
+  /** The number of blocks that were asked for when all of them were followed. */
+  #followedBlocks = 0;
+  /** The work of catching up since drift was begun. */
+  #caughtUp = 0;
+
+  constructor(config: LimitedConfig) {
+    this.#config = config;
+    this.#prices = new LookPrices(config);
+    this.#asked = new AskedBlocks(() => config.queries.all());
+    this.#accounts = new ExactAccounts((missed) => config.queries.costOf(1, missed));
+  }
+
+  get bytes(): number {
+    return this.#data.byteLength + this.#accounts.bytes;
+  }
+
+  /** The number of changed key slots stored so far. */
+  get stored(): number {
+    return this.#accounts.stored;
+  }
+
+  /** Whether it follows drift. */
+  get isFollowing(): boolean {
+    return this.#trial.phase !== "off";
+  }
+
+  /** Notes a stored batch of changed key slots and of query slots. */
+  noteStored(keys: Uint32Array, queries: Uint32Array): void {
+    this.#accounts.noteStored(keys, this.#trial.phase === "all");
+    this.#sample?.noteStored(keys, queries);
+  }
+
+  /** Answers of before are too old from now on. */
+  expire(): void {
+    this.#sample?.expire();
+  }
+
+  /** Forgets all copies. */
+  forget(): void {
+    this.#data = new Float32Array(0);
+    this.#config.mirror.clear();
+  }
+
+  /** Forgets what answers have cost so far, and follows drift no more. */
+  reset(): void {
+    this.#trial.reset();
+    this.#sample = null;
+    this.#asked.reset();
+    this.#followedBlocks = 0;
+    this.forget();
+    this.#caughtUp = 0;
+    this.#accounts.begin();
+  }
+
+  /** Drift has become loose, so that following it is begun anew. */
+  isLoose(watched: Watched): boolean {
+    const following = Math.max(watched.upkeep(), this.#config.queries.scoringCost(FEW_KEYS));
+    return this.#caughtUp > RENEWALS * following && watched.looseness() > LOOSE;
+  }
+
+  /** Notes what catching up has cost. */
+  noteCaughtUp(work: number): void {
+    this.#caughtUp += work;
+  }
+
+  /** Drift is begun. */
+  noteBegun(): void {
+    this.#caughtUp = 0;
+  }
+
+  /** Answers query slots. */
+  async answer(question: LimitedQuestion): Promise<StaleAttentionOutput> {
+    const { slots, error, into } = question, { queries, bringUp } = this.#config;
+    const areAll = this.#asked.isWhole(slots), trial = this.#trial, prices = this.#prices;
+    this.#asked.note(slots);
+    if (this.#isTurnDue(slots.length)) await this.#turn(slots);
+    if (trial.phase === "all") return await this.#copied(question, areAll);
+    // This is the way of any exact read, with one bound for all rows where there is one.
+    const before = prices.workSoFar;
+    await bringUp(slots);
+    const work = prices.workSoFar - before;
+    const bounds = await queries.drift(slots, error);
+    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error);
+    const { output } = await queries.read(slots, { into, logs: false });
+    trial.answered(work, prices.timeOfExact(work, slots.length));
+    if (this.#sample !== null) await this.#try(this.#sample, question, areAll);
+    return { output, bounds, ...queries.lagOf(slots) };
+  }
+
+  /** Reckons what copies of the sample would have done in place of an exact answer. */
+  async #try(sample: DriftSample, question: LimitedQuestion, areAll: boolean): Promise<void> {
+    const trial = this.#trial, prices = this.#prices, { slots, error } = question;
+    const upkeep = prices.ofFollowing();
+    const paid = this.#config.isHeld() ? FREE : plus(upkeep.each, upkeep.batches);
+    trial.paid(plus(paid, prices.ofReckoning()));
+    const asked = { slots: areAll ? null : slots, count: slots.length };
+    const sampled = sample.reckon(asked, error, upkeep);
+    if (sample.hasStale) await sample.copy(error);
+    trial.answeredSample(sampled, sample.buildPrice(prices.ofBuild()));
+    this.#letGoUnlessTried();
+  }
+
+  /** Answers followed query slots by copies, and the others exactly. */
+  async #copied(question: LimitedQuestion, areAll: boolean): Promise<StaleAttentionOutput> {
+    const { slots, error, floor, into } = question, { layout, backend, mirror } = this.#config;
+    const watched = backend.watched, width = outputColumns(layout), prices = this.#prices;
+    this.#reserve(slots, width);
+    const places: MirrorPlaces = { data: this.#data, width, rowOf: (slot) => slot };
+    const isWhole = watched?.isWhole === true;
+    const followed = isWhole ? slots : slots.filter((slot) => watched?.follows(slot));
+    const others = isWhole ? NO_SLOTS : slots.filter((slot) => !watched?.follows(slot));
+    const missed = this.#accounts.ask(followed, areAll && isWhole);
+    const before = prices.workSoFar;
+    const copies = await mirror.refresh(followed, error, floor, places);
+    const caughtUp = prices.workSoFar - before;
+    this.#caughtUp += caughtUp;
+    const exactly = await this.#exactly(others, error, null);
+    const output = outputFor(into, slots.length * width);
+    const bounds = others.length === 0 ? copies.bounds : new Float64Array(slots.length);
+    if (others.length === 0) copyRows(this.#data, slots, width, output);
+    else this.#mix(slots, others, exactly, copies.bounds, output, bounds);
+    const lag = mirror.lagOf(followed);
+    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error);
+    const owed = this.#accounts.settle(followed, mirror.known);
+    const look = others.length === 0 ? prices.ofLook(1) : FREE;
+    const exact = plus(prices.ofExact(missed, followed.length), look);
+    let spent = plus(prices.ofExact(caughtUp, copies.made), prices.ofCopies(followed.length));
+    if (copies.made > 0) spent = plus(spent, look);
+    const { each, batches } = prices.ofFollowing();
+    spent = plus(plus(spent, prices.ofWork(owed)), plus(each, batches));
+    this.#trial.answered(exact.work, prices.timeOfExact(missed, followed.length));
+    this.#trial.answeredAll(less(exact, spent));
+    this.#letGoUnlessTried();
+    return {
+      output,
+      bounds,
+      epoch: Math.min(lag.epoch, exactly.epoch),
+      pending: Math.max(lag.pending, exactly.pending),
+    };
+  }
+
+  /** Puts copies and exact answers of `others`, which come in long runs, in the order of `slots`. */
+  #mix(
+    slots: Uint32Array,
+    others: Uint32Array,
+    exactly: StaleAttentionOutput,
+    copies: Float64Array,
+    output: Float32Array,
+    bounds: Float64Array,
+  ): void {
+    const width = outputColumns(this.#config.layout);
+    for (let at = 0, copy = 0, other = 0; at < slots.length;) {
+      let run = 0;
+      while (other + run < others.length && slots[at + run] === others[other + run]) run++;
+      output.set(exactly.output.subarray(other * width, (other + run) * width), at * width);
+      bounds.set(exactly.bounds.subarray(other, other + run), at);
+      other += run;
+      at += run;
+      for (; at < slots.length && slots[at] !== others[other]; at++) {
+        const from = slots[at] * width, to = at * width;
+        bounds[at] = copies[copy++];
+        for (let c = 0; c < width; c++) output[to + c] = this.#data[from + c];
+      }
+    }
+  }
+
+  /** Exact answers of query slots; bounds that rounding takes above the limit are certified. */
+  async #exactly(
+    slots: Uint32Array,
+    error: number,
+    into: Float32Array<ArrayBuffer> | null,
+  ): Promise<StaleAttentionOutput> {
+    const { queries, bringUp } = this.#config;
+    if (slots.length === 0) {
+      return { output: outputFor(into, 0), bounds: new Float64Array(0), ...queries.lagOf(slots) };
+    }
+    await bringUp(slots);
+    const bounds = await queries.drift(slots, error);
+    if (isAnyAbove(bounds, error)) await this.#certifyAbove(slots, bounds, error);
+    const { output } = await queries.read(slots, { into, logs: false });
+    return { output, bounds, ...queries.lagOf(slots) };
+  }
+
+  /** What rounding alone takes above the limit is exact, and certified. */
+  async #certifyAbove(slots: Uint32Array, bounds: Float64Array, error: number): Promise<void> {
+    const above = slots.filter((_, at) => !(bounds[at] <= error));
+    const certified = await this.#config.queries.certify(above);
+    for (let at = 0, next = 0; at < slots.length; at++) {
+      if (!(bounds[at] <= error)) bounds[at] = Math.min(bounds[at], certified[next++]);
+    }
+  }
+
+  /** Whether following is begun, or given up, before an answer of so many query slots. */
+  #isTurnDue(count: number): boolean {
+    const { backend, isHeld } = this.#config, trial = this.#trial, asked = this.#asked;
+    if (trial.phase === "sample") return !this.#sample?.isValid || trial.hasPaid;
+    const { watched } = backend;
+    if (trial.phase === "all") {
+      return !watched || !isHeld() && (this.isLoose(watched) || asked.count >= 2 * this.#followedBlocks);
+    }
+    return trial.isDue(this.#leastOfTrial(count));
+  }
+
+  /** Begins a trial, follows all that is asked for, begins anew, or gives up. */
+  async #turn(slots: Uint32Array): Promise<void> {
+    const trial = this.#trial, sample = this.#sample;
+    if (trial.phase === "off") return await this.#beginSample(slots);
+    if (sample?.isValid) return await this.#followAll(slots, sample.rows);
+    if (trial.phase === "sample" || !this.#config.backend.watched) return this.#stop();
+    trial.paid(await this.#watch(this.#asked.all(), slots));
+  }
+
+  /** The least that a trial costs while so many query slots are asked for. */
+  #leastOfTrial(count: number): Price {
+    const blocks = this.#asked.sampledCount, { watched } = this.#config.backend;
+    // Rows of the blocks that nobody asks for now are computed for the trial alone.
+    const build = this.#prices.ofBuild(), others = watched ? 0 : Math.max(0, BLOCK_SLOTS * blocks - count);
+    const unasked = { work: others * build.work, time: others * build.time };
+    return plus(this.#prices.ofFew(FEW_KEYS, blocks, BLOCK_SLOTS), unasked);
+  }
+
+  async #beginSample(asked: Uint32Array): Promise<void> {
+    const { backend, layout } = this.#config, prices = this.#prices;
+    const sample = this.#asked.sample();
+    this.#trial.beginSample(backend.watched ? FREE : await this.#watch(sample.slots, asked));
+    prices.ofFollowing();
+    this.#sample = new DriftSample(backend, layout.heads, sample, {
+      exact: (missed) => prices.ofMissed(missed),
+      kept: prices.ofCopies(1),
+      look: (share) => prices.ofLook(share),
+    });
+  }
+
+  /** Follows all that is asked for, after a sample of so many rows has paid. */
+  async #followAll(slots: Uint32Array, sampled: number): Promise<void> {
+    const { backend, isHeld } = this.#config, all = this.#asked.all();
+    const cost = isHeld() && backend.watched?.isWhole ? FREE : await this.#watch(all, slots);
+    this.#prices.ofFollowing();
+    this.#sample = null;
+    this.#accounts.begin();
+    this.#followedBlocks = this.#asked.count;
+    this.#trial.beginAll(cost, all.length / Math.max(1, sampled));
+  }
+
+  /**
+   * Follows some query slots; returns what that has cost beside bringing `asked` up to date. Where memory
+   * does not suffice, nothing is followed afterwards, and the next answer ends the phase.
+   */
+  async #watch(slots: Uint32Array, asked: Uint32Array): Promise<Price> {
+    const { backend, bringUp } = this.#config;
+    await bringUp(asked);
+    const before = this.#prices.workSoFar;
+    await bringUp(slots);
+    await backend.watch(slots);
+    this.#caughtUp = 0;
+    this.#followedBlocks = this.#asked.count;
+    this.#accounts.begin();
+    return this.#prices.ofBeginning(this.#prices.workSoFar - before, slots.length);
+  }
+
+  #stop(): void {
+    this.#trial.stop();
+    this.#letGoUnlessTried();
+  }
+
+  /** Lets copies, and drift that nobody else follows, go when a trial is over. */
+  #letGoUnlessTried(): void {
+    if (this.#trial.phase !== "off") return;
+    this.#sample = null;
+    this.forget();
+    if (!this.#config.isHeld()) this.#config.backend.unwatch();
+  }
+
+  /** Makes room for copies. */
+  #reserve(slots: Uint32Array, width: number): void {
+    let size = 0;
+    for (const slot of slots) size = Math.max(size, slot + 1);
+    if (this.#data.length >= size * width) return;
+    const data = new Float32Array(Math.max(size * width, 2 * this.#data.length));
+    data.set(this.#data);
+    this.#data = data;
+  }
+}
+
+function isAnyAbove(bounds: Float64Array, error: number): boolean {
+  for (let at = 0; at < bounds.length; at++) if (!(bounds[at] <= error)) return true;
+  return false;
+}
+
+/** Copies rows of `width` numbers, by query slot, runs of neighbours at once. */
+function copyRows(from: Float32Array, slots: Uint32Array, width: number, to: Float32Array): void {
+  for (let at = 0, end = 0; at < slots.length; at = end) {
+    for (end = at + 1; end < slots.length && slots[end] === slots[end - 1] + 1;) end++;
+    to.set(from.subarray(slots[at] * width, (slots[at] + end - at) * width), at * width);
+  }
+}
